@@ -1,0 +1,272 @@
+/**
+ * What a model is, in nouns. No formula and no text parsing: `read/` makes an Architecture out of a config file, and
+ * `cost/operations.ts` writes it out as the list of operations from which every quantity is read.
+ *
+ * A layer is a list of parts, in the order in which a token meets them. Most families need only the first few kinds of part;
+ * `linear`, `vector` and `table` describe, exactly, the odd tensors that no noun covers.
+ */
+export type Architecture = {
+  /** `model_type` as the config states it, or the name of the format's own model. */
+  readonly family: string;
+  /** False where the family has no row of its own and was read by its keys. */
+  readonly exact: boolean;
+  /** D, the width of the residual stream. */
+  readonly hiddenSize: number;
+  /** V, rows of the token embedding (padding included, as stored). */
+  readonly vocabularySize: number;
+  /** The longest sequence that the config states, in tokens. */
+  readonly maxPositions?: number;
+  /** What a token meets before the first layer: the token table, position tables, an embedding norm or projection. */
+  readonly embedding: readonly Part[];
+  /** The distinct kinds of layer. */
+  readonly layers: readonly Layer[];
+  /** The kind (index into `layers`) of each layer, first to last. */
+  readonly order: readonly number[];
+  /** What follows the last layer: the final norm, the output projection, the loss. */
+  readonly head: readonly Part[];
+  /** Multi-token prediction: the layers that only training uses. Not part of the published total. */
+  readonly prediction: readonly Part[];
+  /** How many times the output projection is computed for multi-token prediction (its weights are shared). */
+  readonly predictionDepth: number;
+  /** Vision and audio towers with their projectors, where the config describes them. */
+  readonly towers: readonly Tower[];
+  /** How the checkpoint stores its weights, where it is quantised. */
+  readonly quantization?: Quantization;
+};
+
+export type Layer = {
+  /** A short name for the kind of layer: `dense`, `experts`, `sliding`, `mamba`. */
+  readonly name: string;
+  readonly parts: readonly Part[];
+};
+
+export type Tower = { readonly name: string; readonly parameters: number; readonly exact: boolean };
+
+/** `bits` for each weight with `scaleBits` spread over them, except in the components that stay unquantised. */
+export type Quantization = {
+  readonly method: string;
+  /** Bytes for each quantised weight, scales included. */
+  readonly bytesPerWeight: number;
+  /** Block of weights that shares one scale, as [rows, columns]; absent where one scale serves a whole matrix. */
+  readonly block?: readonly [number, number];
+  /** Bytes of one scale. */
+  readonly scaleBytes?: number;
+  /** Paths of operations that keep 16-bit weights, as the config lists them (globs over `Operation.path`). */
+  readonly keeps: readonly string[];
+};
+
+/** What a breakdown is grouped by. */
+export type Component =
+  | 'embedding'
+  | 'attention'
+  | 'feed_forward'
+  | 'experts'
+  | 'shared_experts'
+  | 'router'
+  | 'state_space'
+  | 'norm'
+  | 'output'
+  | 'prediction'
+  | 'towers'
+  | 'other';
+
+export type Activation = 'silu' | 'gelu' | 'gelu_tanh' | 'relu' | 'relu2' | 'swiglu_oai' | 'none';
+
+export type Part =
+  | Norm
+  | GroupedAttention
+  | LatentAttention
+  | DenseFeedForward
+  | Experts
+  | StateSpace
+  | LinearPart
+  | VectorPart
+  | TablePart
+  | Output;
+
+/** RMSNorm or LayerNorm over `width` elements. */
+export type Norm = {
+  readonly kind: 'norm';
+  readonly path: string;
+  readonly width: number;
+  readonly style: 'rms' | 'layer';
+  readonly weight: boolean;
+  readonly bias: boolean;
+  /** How many norms of this width run for each token with one set of weights (heads of a query norm). Default 1. */
+  readonly repeat?: number;
+};
+
+/** Which keys a query sees. */
+export type Span =
+  | { readonly kind: 'full' }
+  | { readonly kind: 'window'; readonly tokens: number }
+  | { readonly kind: 'chunk'; readonly tokens: number }
+  /** `tokens` selected keys (sparse attention), plus a local `window`, over a context compressed by `ratio`. */
+  | { readonly kind: 'selected'; readonly tokens: number; readonly window?: number; readonly ratio?: number };
+
+/** Multi-head, multi-query and grouped-query attention. */
+export type GroupedAttention = {
+  readonly kind: 'attention';
+  /** D, or the width that the projections read where it is not the residual stream's. */
+  readonly inputWidth: number;
+  readonly outputWidth?: number;
+  /** H */
+  readonly heads: number;
+  /** K */
+  readonly keyValueHeads: number;
+  /** d, of queries and keys */
+  readonly headDim: number;
+  /** of values, where it differs */
+  readonly valueHeadDim?: number;
+  readonly bias: { readonly query: boolean; readonly key: boolean; readonly value: boolean; readonly output: boolean };
+  /** Norms on queries and keys: over each head, or over the whole projected width. */
+  readonly queryKeyNorm?: {
+    readonly over: 'head' | 'width';
+    readonly style: 'rms' | 'layer';
+    readonly weight: boolean;
+    readonly bias: boolean;
+    /** One set of weights for each head. */
+    readonly perHead?: boolean;
+    /** The value is normalised too, without weights. */
+    readonly value?: boolean;
+  };
+  readonly span: Span;
+  readonly causal: boolean;
+  readonly rotary: boolean;
+  /** One learned logit for each head. */
+  readonly sinks?: boolean;
+  /** Gate on the attention's output: one value for each element or for each head. */
+  readonly outputGate?: 'element' | 'head';
+  /** Keys and values come from an earlier layer: no projections here. */
+  readonly sharedKeyValue?: boolean;
+  /** Values are the keys: no value projection. */
+  readonly valueIsKey?: boolean;
+  /** The matrices of query, key and value are stored as one. */
+  readonly fused?: boolean;
+  /** Further matrices and vectors inside the block (an indexer, a gate's low-rank pair). */
+  readonly extra?: readonly (LinearPart | VectorPart | Norm)[];
+};
+
+/** Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, 2.1). */
+export type LatentAttention = {
+  readonly kind: 'latent';
+  readonly inputWidth: number;
+  readonly heads: number;
+  /** Rank of the query's compression; absent where queries are projected directly. */
+  readonly queryRank?: number;
+  readonly keyValueRank: number;
+  /** Head width without and with rotary position. */
+  readonly nopeDim: number;
+  readonly ropeDim: number;
+  readonly valueDim: number;
+  readonly bias: { readonly down: boolean; readonly output: boolean };
+  readonly span: Span;
+  /** DeepSeek Sparse Attention's indexer (DeepSeek-V3.2): scores every key to select `span.tokens` of them. */
+  readonly indexer?: { readonly heads: number; readonly headDim: number };
+  readonly extra?: readonly (LinearPart | VectorPart | Norm)[];
+};
+
+export type DenseFeedForward = {
+  readonly kind: 'dense';
+  readonly inputWidth: number;
+  /** F */
+  readonly width: number;
+  readonly gated: boolean;
+  readonly activation: Activation;
+  readonly bias: { readonly up: boolean; readonly down: boolean };
+  /** Gate and up projections are stored as one matrix. */
+  readonly fused?: boolean;
+  readonly component?: Component;
+};
+
+/** Mixture of experts. */
+export type Experts = {
+  readonly kind: 'experts';
+  /** D, or the latent width that the experts read and write (`moe_latent_size`). */
+  readonly inputWidth: number;
+  /** The router's input where it differs from the experts'. */
+  readonly routerWidth?: number;
+  /** E */
+  readonly experts: number;
+  /** k */
+  readonly active: number;
+  /** F of one expert */
+  readonly width: number;
+  readonly gated: boolean;
+  readonly activation: Activation;
+  readonly bias: { readonly router: boolean; readonly up: boolean; readonly down: boolean };
+  /** One load-balancing bias for each expert, stored with the weights (`e_score_correction_bias`). */
+  readonly correctionBias?: boolean;
+  /** Experts that compute nothing and hold nothing (LongCat-Flash's identity experts), besides `experts`. */
+  readonly zeroExperts?: number;
+  /** Always-on experts: their total width, and whether a learned gate scales them. */
+  readonly shared?: { readonly width: number; readonly gate: boolean; readonly inputWidth?: number; readonly count?: number };
+};
+
+/** A recurrent mixer: its state updates. The projections around it are `linear` parts of the same layer. */
+export type StateSpace = {
+  readonly kind: 'state_space';
+  readonly path: string;
+  readonly style: 'mamba1' | 'mamba2' | 'gated_delta' | 'kda' | 'lightning' | 'rwkv' | 'rglru' | 'mlstm' | 'conv';
+  /** Elements of the recurrent state of one sequence. */
+  readonly stateElements: number;
+  /** Elements of the state that the convolution keeps (channels times kernel - 1). */
+  readonly convolutionState: number;
+  /** Forward FLOPs for one token, without the linear projections. */
+  readonly flopsPerToken: number;
+  /** Learned elements that belong to no matrix (A, D, dt bias, convolution kernels). */
+  readonly parameters: number;
+  /** Width of the mixer's input and output for one token (elements): what the backward pass keeps. */
+  readonly inputElements: number;
+  readonly outputElements: number;
+};
+
+/** A matrix that no noun covers: `rows` inputs to `columns` outputs. */
+export type LinearPart = {
+  readonly kind: 'linear';
+  readonly path: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly bias: boolean;
+  readonly component: Component;
+  /** Copies that exist, and how many of them one token uses. Default 1 and 1. */
+  readonly copies?: number;
+  readonly used?: number;
+  /** How tensor parallelism divides it. Default `column`. */
+  readonly sharding?: Sharding;
+  /** Weights belong to an earlier layer: computed here, held there. */
+  readonly tied?: boolean;
+};
+
+/** Learned elements that multiply no token by a matrix. */
+export type VectorPart = {
+  readonly kind: 'vector';
+  readonly path: string;
+  readonly elements: number;
+  readonly component: Component;
+  /** Forward FLOPs for each token that they cost, where the field counts it. */
+  readonly flopsPerToken?: number;
+};
+
+/** A lookup table. */
+export type TablePart = {
+  readonly kind: 'table';
+  readonly path: string;
+  readonly rows: number;
+  readonly columns: number;
+  /** Rows one token reads. */
+  readonly used: number;
+};
+
+/** The output projection, with the loss. */
+export type Output = {
+  readonly kind: 'output';
+  readonly rows: number;
+  readonly columns: number;
+  /** The matrix is the token table's: computed here, held there. */
+  readonly tied: boolean;
+  readonly bias: boolean;
+};
+
+/** How tensor parallelism divides a matrix: by its outputs, by its inputs, not at all, or by experts. */
+export type Sharding = 'column' | 'row' | 'replicated' | 'expert';

@@ -1,0 +1,154 @@
+import type { Activation, Component, Sharding, Span } from './architecture.ts';
+
+/**
+ * One thing that a model does to a token. Every quantity is read off the list of operations: what they hold (parameters),
+ * compute (FLOPs), keep for the backward pass (activations) and move (time). `cost/memory.ts` and `cost/time.ts` know these
+ * kinds and never a family's name.
+ *
+ * Tensors are named within a layer. A tensor read by three matrices (the input of query, key and value) is one tensor,
+ * and is kept once.
+ */
+export type Operation = Linear | AttentionCore | Normalize | Activate | Rotate | Add | Route | Exchange | Scan | Lookup | Hold | Loss;
+
+/** A tensor for each token: `elements` of it, where it lives, and its name within the layer. */
+export type Tensor = {
+  readonly name: string;
+  readonly elements: number;
+  /**
+   * `residual`: on the residual stream, divided by sequence parallelism only. `tensor`: inside a tensor-parallel region,
+   * always divided by it. `routed`: for each row sent to an expert, `elements` for one token over all its experts.
+   */
+  readonly region: 'residual' | 'tensor' | 'routed';
+};
+
+type Common = {
+  /** Where it stands in the model: `layers.attention.query`, `layers.experts.up`, `output`. The diff of parts reads it. */
+  readonly path: string;
+  readonly component: Component;
+};
+
+/** y = x W (+ b). FLOPs for a token 2 rows columns used. */
+export type Linear = Common & {
+  readonly kind: 'linear';
+  readonly rows: number;
+  readonly columns: number;
+  readonly bias: boolean;
+  /** Copies that exist in one layer (experts), and how many one token uses. */
+  readonly copies: number;
+  readonly used: number;
+  readonly sharding: Sharding;
+  readonly input: Tensor;
+  readonly output: Tensor;
+  /** Operations with one name are one matrix product (fused query-key-value, fused gate and up). */
+  readonly fusedWith?: string;
+  /** The weights are held elsewhere. */
+  readonly tied: boolean;
+};
+
+/** softmax(Q K^T) V. FLOPs for a token 2 heads (queryKeyDim + valueDim) times the keys it sees. */
+export type AttentionCore = Common & {
+  readonly kind: 'attention';
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly queryKeyDim: number;
+  readonly valueDim: number;
+  readonly span: Span;
+  readonly causal: boolean;
+  /** Learned elements (sinks). */
+  readonly parameters: number;
+  readonly query: Tensor;
+  readonly key: Tensor;
+  readonly value: Tensor;
+  readonly output: Tensor;
+  /**
+   * What inference keeps of one token: the elements of its key-value cache (compressed, for latent attention).
+   * 0 where the layer reads another layer's cache.
+   */
+  readonly cacheElements: number;
+  /** False where tensor parallelism cannot divide the cache (latent attention). */
+  readonly cacheSharded: boolean;
+};
+
+export type Normalize = Common & {
+  readonly kind: 'norm';
+  readonly style: 'rms' | 'layer';
+  /** Elements normalised together. */
+  readonly width: number;
+  readonly parameters: number;
+  readonly input: Tensor;
+  readonly output: Tensor;
+};
+
+/** The non-linearity between two matrices; `gated` multiplies it with a second input. */
+export type Activate = Common & {
+  readonly kind: 'activation';
+  readonly function: Activation;
+  readonly gated: boolean;
+  readonly input: Tensor;
+  /** The second factor, where gated. */
+  readonly gate?: Tensor;
+  readonly output: Tensor;
+};
+
+/** Rotary position on queries and keys. */
+export type Rotate = Common & { readonly kind: 'rope'; readonly query: Tensor; readonly key: Tensor };
+
+/** A residual connection. */
+export type Add = Common & { readonly kind: 'add'; readonly output: Tensor };
+
+/** Softmax or sigmoid over experts and the choice of the best. */
+export type Route = Common & {
+  readonly kind: 'route';
+  readonly experts: number;
+  readonly active: number;
+  readonly parameters: number;
+  readonly input: Tensor;
+};
+
+/** Tokens sent to their experts (`dispatch`) or brought back (`combine`). */
+export type Exchange = Common & {
+  readonly kind: 'dispatch' | 'combine';
+  readonly width: number;
+  readonly experts: number;
+  readonly active: number;
+  readonly input: Tensor;
+  readonly output: Tensor;
+};
+
+/** A recurrence over the sequence. */
+export type Scan = Common & {
+  readonly kind: 'scan';
+  readonly style: string;
+  readonly parameters: number;
+  readonly flopsPerToken: number;
+  readonly stateElements: number;
+  readonly convolutionState: number;
+  readonly input: Tensor;
+  readonly output: Tensor;
+};
+
+/** A table of `rows` x `columns` of which a token reads `used` rows. */
+export type Lookup = Common & {
+  readonly kind: 'table';
+  readonly rows: number;
+  readonly columns: number;
+  readonly used: number;
+  readonly output: Tensor;
+};
+
+/** Learned elements that belong to no other operation. */
+export type Hold = Common & { readonly kind: 'vector'; readonly elements: number; readonly flopsPerToken: number };
+
+/** Cross-entropy over the vocabulary. */
+export type Loss = Common & { readonly kind: 'loss'; readonly vocabulary: number; readonly input: Tensor };
+
+/** A model written out. Layers of one kind share one list; `order` says which kind stands where. */
+export type Operations = {
+  readonly embedding: readonly Operation[];
+  readonly layers: readonly { readonly name: string; readonly operations: readonly Operation[] }[];
+  readonly order: readonly number[];
+  readonly head: readonly Operation[];
+  readonly prediction: readonly Operation[];
+  readonly predictionDepth: number;
+  readonly towers: readonly { readonly name: string; readonly parameters: number }[];
+};

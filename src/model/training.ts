@@ -1,0 +1,101 @@
+/**
+ * How a model is trained: everything that memory and time need besides the architecture. Field names are those of the run
+ * description (`run.yml`) in camel case; `read/run.ts` translates.
+ */
+export type TrainingRun = {
+  /** An id of `facts/accelerators.ts`. */
+  readonly accelerator: string;
+  readonly gpus: number;
+  /** tokens */
+  readonly sequenceLength: number;
+  /** sequences for each model replica and forward pass */
+  readonly microBatchSize: number;
+  /** sequences for each optimizer step */
+  readonly globalBatchSize: number;
+  /** dtype of the matrix products */
+  readonly precision: Precision;
+  readonly optimizer: OptimizerName;
+  readonly framework: Framework;
+  readonly sharding: ShardingStage;
+  readonly recompute: Recompute;
+  readonly flashAttention: boolean;
+  readonly fusedCrossEntropy: boolean;
+  /** torch.compile */
+  readonly compile: boolean;
+  readonly parallelism: Parallelism;
+  readonly weightsDtype?: Dtype;
+  readonly gradientsDtype?: Dtype;
+  readonly optimizerDtype?: Dtype;
+  readonly masterWeights?: boolean;
+  readonly gpusPerNode?: number;
+  /** gigabits per second, one direction */
+  readonly interNodeGbpsPerGpu?: number;
+  readonly powerCapWatts?: number;
+  /** load of the fullest expert rank over the mean */
+  readonly expertImbalance: number;
+  /** rows for each expert are padded or dropped to this multiple of the mean; absent: dropless */
+  readonly capacityFactor?: number;
+  readonly lora?: Lora;
+  /** tokens of the whole training */
+  readonly tokens: number;
+  /** modules that selective recompute drops, in Megatron's names */
+  readonly recomputeModules?: readonly string[];
+  /** full recompute: how many layers are one unit (uniform) or are recomputed (block), or every n-th layer (`every`) */
+  readonly recomputeMethod?: 'uniform' | 'block' | 'every';
+  readonly recomputeLayers?: number;
+  readonly pipelineSchedule?: 'gpipe' | '1f1b' | 'interleaved' | 'zero_bubble' | 'dualpipe';
+  /** layers of each pipeline stage, first to last */
+  readonly layersPerStage?: readonly number[];
+  readonly contextParallelStyle?: 'ring' | 'all_to_all';
+  /** what is kept in CPU memory */
+  readonly offload?: 'none' | 'optimizer' | 'parameters' | 'activations';
+  /** chunks that the loss is computed in; 1 is whole */
+  readonly lossChunks?: number;
+  readonly cudaGraphs?: boolean;
+  /** FSDP: parameters are gathered again in the backward pass */
+  readonly reshardAfterForward?: boolean;
+  /** GPUs that hold one full set of shards (HSDP); default all of data parallelism */
+  readonly shardGroup?: number;
+  readonly expandableSegments?: boolean;
+  /** software generation of the kernels, where it is not the current one */
+  readonly attentionKernel?: 'unfused' | 'flash1' | 'flash2' | 'flash3' | 'cudnn';
+  readonly overlapTensorParallel?: boolean;
+  readonly dropout?: boolean;
+};
+
+export type Precision = 'fp32' | 'fp16' | 'bf16' | 'fp8' | 'mxfp8' | 'fp4';
+export type Dtype = 'fp32' | 'fp16' | 'bf16' | 'fp8' | 'int8' | 'fp4' | 'nf4';
+export type OptimizerName = 'adamw' | 'adam' | 'adamw_8bit' | 'adafactor' | 'lion' | 'sgd' | 'muon';
+export type Framework = 'megatron' | 'fsdp' | 'deepspeed' | 'transformers';
+/** ZeRO 0, 1, 2, 3. */
+export type ShardingStage = 'none' | 'optimizer' | 'gradients' | 'full';
+export type Recompute = 'none' | 'selective' | 'full';
+
+export type Parallelism = {
+  readonly tensor: number;
+  readonly pipeline: number;
+  readonly virtualPipeline: number;
+  readonly context: number;
+  readonly expert: number;
+  readonly expertTensor: number;
+  readonly sequenceParallel: boolean;
+};
+
+export type Lora = {
+  readonly rank: number;
+  /** module names as PEFT has them: `q_proj`, `down_proj`, `all-linear` */
+  readonly targets: readonly string[];
+  /** bits of a frozen base weight: 16, 8 or 4 */
+  readonly baseBits: number;
+};
+
+/** A part of a TrainingRun, as one source states it. */
+export type RunFields = { readonly [Field in keyof TrainingRun]?: TrainingRun[Field] | undefined } extends infer Fields
+  ? Omit<Fields, 'parallelism'> & { readonly parallelism?: Partial<Parallelism> | undefined }
+  : never;
+
+/** Where a value of the run came from. */
+export type Origin = 'input' | 'run' | 'config' | 'policy' | 'default';
+
+/** A run with the origin of each of its fields (nested fields as `parallelism.tensor`). */
+export type SettledRun = { readonly run: TrainingRun; readonly origins: Readonly<Record<string, Origin>> };
