@@ -38,6 +38,8 @@ export type Layer = {
   /** A short name for the kind of layer: `dense`, `experts`, `sliding`, `mamba`. */
   readonly name: string;
   readonly parts: readonly Part[];
+  /** Attention and feed-forward read the same residual and are added together (GPT-J, GPT-NeoX, Falcon). */
+  readonly parallel?: boolean;
 };
 
 export type Tower = { readonly name: string; readonly parameters: number; readonly exact: boolean };
@@ -94,6 +96,8 @@ export type Norm = {
   readonly bias: boolean;
   /** How many norms of this width run for each token with one set of weights (heads of a query norm). Default 1. */
   readonly repeat?: number;
+  /** `output`: normalises what a block gives back, before the residual is added. Default `input`. */
+  readonly place?: 'input' | 'output';
 };
 
 /** Which keys a query sees. */
@@ -200,7 +204,12 @@ export type Experts = {
   /** Experts that compute nothing and hold nothing (LongCat-Flash's identity experts), besides `experts`. */
   readonly zeroExperts?: number;
   /** Always-on experts: their total width, and whether a learned gate scales them. */
-  readonly shared?: { readonly width: number; readonly gate: boolean; readonly inputWidth?: number; readonly count?: number };
+  readonly shared?: {
+    readonly width: number;
+    readonly gate: boolean;
+    readonly inputWidth?: number;
+    readonly count?: number;
+  };
 };
 
 /** A recurrent mixer: its state updates. The projections around it are `linear` parts of the same layer. */

@@ -8,7 +8,19 @@ import type { Activation, Component, Sharding, Span } from './architecture.ts';
  * Tensors are named within a layer. A tensor read by three matrices (the input of query, key and value) is one tensor,
  * and is kept once.
  */
-export type Operation = Linear | AttentionCore | Normalize | Activate | Rotate | Add | Route | Exchange | Scan | Lookup | Hold | Loss;
+export type Operation =
+  | Linear
+  | AttentionCore
+  | Normalize
+  | Activate
+  | Rotate
+  | Add
+  | Route
+  | Exchange
+  | Scan
+  | Lookup
+  | Hold
+  | Loss;
 
 /** A tensor for each token: `elements` of it, where it lives, and its name within the layer. */
 export type Tensor = {
@@ -39,8 +51,10 @@ export type Linear = Common & {
   readonly sharding: Sharding;
   readonly input: Tensor;
   readonly output: Tensor;
-  /** Operations with one name are one matrix product (fused query-key-value, fused gate and up). */
+  /** Operations of one name can be one matrix product (query, key and value; gate and up). Megatron always fuses them. */
   readonly fusedWith?: string;
+  /** They are one matrix in the model's own code too. */
+  readonly storedFused?: boolean;
   /** The weights are held elsewhere. */
   readonly tied: boolean;
 };

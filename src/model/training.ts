@@ -61,6 +61,10 @@ export type TrainingRun = {
   readonly attentionKernel?: 'unfused' | 'flash1' | 'flash2' | 'flash3' | 'cudnn';
   readonly overlapTensorParallel?: boolean;
   readonly dropout?: boolean;
+  /** false: the multi-token-prediction layers of the config are not trained */
+  readonly mtp?: boolean;
+  /** measured over projected throughput of a real run on this hardware, by which projections are scaled */
+  readonly calibration?: number;
 };
 
 export type Precision = 'fp32' | 'fp16' | 'bf16' | 'fp8' | 'mxfp8' | 'fp4';
