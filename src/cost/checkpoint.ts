@@ -1,7 +1,7 @@
 import type { Architecture, Quantization } from '../model/architecture.ts';
 import type { Operation, Operations } from '../model/operation.ts';
 import { type Bytes, bytes } from '../units.ts';
-import { held, mainNetwork } from './parameters.ts';
+import { held, mainNetwork } from './holdings.ts';
 
 const unquantizedBytes = 2;
 /** Kept in 16 bits by every quantiser unless it says otherwise: tables, norms, routers, the output matrix. */

@@ -3,9 +3,9 @@ import type { AttentionCore, Operation, Operations } from '../model/operation.ts
 import type { Lora, TrainingRun } from '../model/training.ts';
 import { type Flops, flops } from '../units.ts';
 import type { FlopCount } from './estimate.ts';
+import { activated, mainNetwork } from './holdings.ts';
 import { ledger } from './ledger.ts';
 import { adapterElements, isFrozen } from './lora.ts';
-import { activated, mainNetwork } from './parameters.ts';
 
 /** Causal: a query meets, on average, half of the keys. Full: all that its span lets in. */
 export type AttentionConvention = 'causal' | 'full';
