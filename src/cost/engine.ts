@@ -1,9 +1,9 @@
-import { findAccelerator } from '../facts/accelerators.ts';
 import type { Architecture } from '../model/architecture.ts';
 import type { SettledRun } from '../model/training.ts';
 import type { Estimate } from './estimate.ts';
 import { countFlops } from './flops.ts';
 import { estimateInference } from './inference.ts';
+import { adapterParameters } from './lora.ts';
 import { estimateMemory } from './memory.ts';
 import { expand } from './operations.ts';
 import { countParameters } from './parameters.ts';
@@ -13,7 +13,8 @@ import { projectTime } from './time.ts';
 export function estimate(architecture: Architecture, settled: SettledRun): Estimate {
   const { run } = settled;
   const operations = expand(architecture);
-  const parameters = countParameters(architecture, operations);
+  const counted = countParameters(architecture, operations);
+  const parameters = run.lora ? { ...counted, trainable: adapterParameters(operations, run.lora) } : counted;
   const flops = countFlops(operations, run);
   return {
     operations,

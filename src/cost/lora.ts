@@ -1,5 +1,7 @@
-import type { Linear, Operation } from '../model/operation.ts';
+import type { Linear, Operation, Operations } from '../model/operation.ts';
 import type { Lora } from '../model/training.ts';
+import { type Parameters, parameters } from '../units.ts';
+import { mainNetwork } from './holdings.ts';
 
 /** Module names of PEFT's `target_modules`, and the operation that each one is, by the end of its path. */
 const modules: Readonly<Record<string, readonly string[]>> = {
@@ -55,4 +57,13 @@ export const isFrozen = (_operation: Operation, lora: Lora | undefined): boolean
 export function adapterElements(operation: Operation, lora: Lora): number {
   if (operation.kind !== 'linear' || !isTarget(operation, lora)) return 0;
   return lora.rank * (operation.rows + operation.columns);
+}
+
+/** Trained parameters of all adapters. */
+export function adapterParameters(operations: Operations, lora: Lora): Parameters {
+  let total = 0;
+  for (const { operation, times } of mainNetwork(operations)) {
+    if (operation.kind === 'linear') total += times * operation.copies * adapterElements(operation, lora);
+  }
+  return parameters(total);
 }
