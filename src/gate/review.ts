@@ -1,0 +1,67 @@
+import type { Estimate } from '../cost/estimate.ts';
+import type { Reading } from '../model/reading.ts';
+import type { Commit } from '../world.ts';
+
+/** One side of a comparison: what the file says, and what it costs where it could be read. */
+export type Side = { readonly reading: Reading; readonly estimate?: Estimate };
+
+export type Status = 'added' | 'removed' | 'changed' | 'unchanged' | 'unreadable';
+
+/** One metric on both sides. `ratio` is after / before, absent where either is. */
+export type Change = {
+  readonly metric: string;
+  readonly before?: number;
+  readonly after?: number;
+  readonly ratio?: number;
+};
+
+export type Comparison = {
+  readonly path: string;
+  readonly previousPath?: string;
+  readonly status: Status;
+  /** The user names this config (by pattern or policy), so being unreadable fails the gate. */
+  readonly named: boolean;
+  readonly base?: Side;
+  readonly head?: Side;
+  readonly changes: readonly Change[];
+  /** Parameters and FLOPs by `Operation.path`, where they moved. */
+  readonly parts: readonly { readonly part: string; readonly quantity: 'parameters' | 'flops'; readonly before: number; readonly after: number }[];
+  /** Config fields that changed, as written. */
+  readonly fields: readonly { readonly path: string; readonly before?: string; readonly after?: string; readonly line?: number }[];
+};
+
+export type Severity = 'fail' | 'warn' | 'notice';
+
+export type Finding = {
+  /** `memory-over-budget`, `memory-already-over`, `increase`, `unreadable`, `waived`, ... */
+  readonly code: string;
+  readonly path: string;
+  readonly metric?: string;
+  readonly severity: Severity;
+  readonly before?: number;
+  readonly after?: number;
+  readonly limit?: number;
+  readonly line?: number;
+  readonly message: string;
+};
+
+export type Verdict = {
+  readonly outcome: 'pass' | 'warn' | 'fail';
+  readonly findings: readonly Finding[];
+  /** Who turned a failure into a warning, and how. */
+  readonly override?: { readonly label: string; readonly by?: string };
+};
+
+/** All that a run found: the one thing that words are made of. */
+export type Review = {
+  readonly comparisons: readonly Comparison[];
+  readonly verdict: Verdict;
+  readonly base?: Commit;
+  readonly head?: Commit;
+  /** Effective settings and where each came from, as shown. */
+  readonly settings: readonly { readonly name: string; readonly value: string; readonly origin: string }[];
+  /** Sentences about the run as a whole: what was not looked at, a policy that takes effect after merge. */
+  readonly notes: readonly string[];
+  /** The action's version: numbers may move with it. */
+  readonly version: string;
+};
