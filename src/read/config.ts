@@ -1,0 +1,45 @@
+import type { Reading } from '../model/reading.ts';
+import { Unreadable } from './fields.ts';
+import { huggingface } from './formats/huggingface.ts';
+import { parse, type Source, syntaxOf } from './syntax.ts';
+
+/** A kind of config file: recognised by its content, most special first. */
+export type Format = {
+  readonly id: string;
+  readonly title: string;
+  readonly recognises: (value: unknown, path: string) => boolean;
+  readonly read: (source: Source) => Reading;
+};
+
+export const formats: readonly Format[] = [huggingface];
+
+/** Files that end like a config and never are one. */
+const never =
+  /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
+
+/** True for a path whose name lets it be a model config: cheap, so that only such files are fetched. */
+export const couldBeConfig = (path: string): boolean => syntaxOf(path) !== undefined && !never.test(path);
+
+/**
+ * Reads a config file. What no format recognises is `unread` without a format, so that a caller can pass over it; what a
+ * format recognises and cannot read is `unread` with one sentence that names key and line.
+ */
+export function readConfig(bytes: Uint8Array, path: string): Reading {
+  const syntax = syntaxOf(path) ?? 'json';
+  const parsed = parse(bytes, syntax);
+  if (parsed.kind === 'broken') return { kind: 'unread', problems: [parsed.problem] };
+  const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
+  if (format === undefined) {
+    const known = formats.map(({ title }) => title).join(', ');
+    return {
+      kind: 'unread',
+      problems: [{ severity: 'error', message: `The file is none of the model configs that are read: ${known}.` }],
+    };
+  }
+  try {
+    return format.read(parsed);
+  } catch (error) {
+    if (error instanceof Unreadable) return { kind: 'unread', format: format.id, problems: [error.problem] };
+    throw error;
+  }
+}

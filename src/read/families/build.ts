@@ -1,0 +1,315 @@
+import type {
+  Activation,
+  Architecture,
+  DenseFeedForward,
+  Experts,
+  GroupedAttention,
+  LatentAttention,
+  Layer,
+  Norm,
+  Part,
+  Span,
+  TablePart,
+  Tower,
+} from '../../model/architecture.ts';
+import { type Fields, Unreadable } from '../fields.ts';
+
+/**
+ * How a family builds its layers: traits, not formulas. What a row leaves out is as in Llama: RMSNorm in front of each block,
+ * grouped attention with rotary positions and without biases, a gated feed-forward, an untied output.
+ */
+export type Family = {
+  /** The modelling code that the row was read from. */
+  readonly source: string;
+  readonly norm?: { readonly style: 'rms' | 'layer'; readonly weight?: boolean; readonly bias?: boolean };
+  /**
+   * Where norms stand: `pre` in front of both blocks, `post` behind both, `sandwich` both, `single` one for two parallel
+   * blocks, `double` two for two parallel blocks.
+   */
+  readonly norms?: NormPlan | ((fields: Fields) => NormPlan);
+  readonly attention?: (
+    shape: Shape,
+    fields: Fields,
+    mixer: string,
+  ) => GroupedAttention | LatentAttention | readonly Part[];
+  readonly feedForward?: (shape: Shape, fields: Fields, feed: string) => DenseFeedForward | Experts | readonly Part[];
+  /** The mixer of each layer: `full`, `sliding`, or a name that `attention` knows. */
+  readonly mixers?: (shape: Shape, fields: Fields) => readonly string[];
+  /** The feed-forward of each layer: `dense`, `experts`, `none`. */
+  readonly feeds?: (shape: Shape, fields: Fields) => readonly string[];
+  readonly activation?: Activation;
+  readonly gated?: boolean;
+  readonly feedForwardBias?: boolean | ((fields: Fields) => boolean);
+  readonly outputBias?: (fields: Fields) => boolean;
+  /** Tied where the config does not say. Default false. */
+  readonly tied?: boolean;
+  /** What else stands at the embedding: learned positions, a norm. */
+  readonly embedding?: (shape: Shape, fields: Fields) => readonly Part[];
+  /** What stands between the final norm and the output. */
+  readonly beforeOutput?: (shape: Shape, fields: Fields) => readonly Part[];
+  readonly finalNorm?: boolean;
+  /** Extra parts at the end of each layer. */
+  readonly layerExtras?: (shape: Shape, fields: Fields, mixer: string, feed: string) => readonly Part[];
+  readonly prediction?: (
+    shape: Shape,
+    fields: Fields,
+    layer: (mixer: string, feed: string) => readonly Part[],
+  ) => { readonly depth: number; readonly parts: readonly Part[] };
+  readonly towers?: (outer: Fields, shape: Shape) => readonly Tower[];
+  /** The key of the text model within the config. */
+  readonly textKey?: string;
+  /** `model_type` of the class whose defaults hold, where it is another's. */
+  readonly defaultsOf?: string;
+  /** The feed-forward's width where no key says it. */
+  readonly width?: (fields: Fields, hiddenSize: number) => number;
+  readonly exact?: boolean;
+};
+
+export type NormPlan = 'pre' | 'post' | 'sandwich' | 'single' | 'double';
+
+/** The dimensions that nearly every family has. Letters as in `cost/operations.ts`. */
+export type Shape = {
+  readonly hiddenSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly headDim: number;
+  /** F; 0 where the family has none */
+  readonly width: number;
+  readonly vocabularySize: number;
+};
+
+/** Names under which configs state a dimension. */
+export const names = {
+  hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
+  layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'],
+  heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads'],
+  keyValueHeads: ['num_key_value_heads', 'num_kv_heads', 'n_head_kv', 'multi_query_group_num', 'kv_n_heads'],
+  headDim: ['head_dim', 'kv_channels', 'attention_head_dim'],
+  width: ['intermediate_size', 'n_inner', 'ffn_dim', 'ffn_hidden_size', 'd_ff', 'ff_intermediate_size'],
+  vocabulary: ['vocab_size', 'padded_vocab_size'],
+  experts: ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'],
+  activeExperts: [
+    'num_experts_per_tok',
+    'num_experts_per_token',
+    'experts_per_token',
+    'moe_topk',
+    'moe_k',
+    'moe_top_k',
+    'top_k_experts',
+  ],
+  expertWidth: ['moe_intermediate_size', 'expert_ffn_hidden_size', 'expert_intermediate_size', 'intermediate_size'],
+  positions: ['max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len', 'max_sequence_length', 'seq_length'],
+} as const;
+
+/** More layers than any model has, few enough to write out. */
+const mostLayers = 10_000;
+
+/** An Architecture out of a family's traits and the fields of its text model. */
+export function build(family: Family, fields: Fields, outer: Fields, modelType: string): Architecture {
+  const shape = readShape(family, fields);
+  const { hiddenSize: D, vocabularySize: V, layers: L } = shape;
+  const mixers = planned(family.mixers?.(shape, fields) ?? slidingPlan(shape, fields), L, fields);
+  const feeds = planned(family.feeds?.(shape, fields) ?? Array.from({ length: L }, () => 'dense'), L, fields);
+  const kinds = new Map<string, number>();
+  const layers: Layer[] = [];
+  const order = mixers.map((mixer, index) => {
+    const feed = feeds[index] ?? 'dense';
+    const name = [mixer, feed].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
+    const known = kinds.get(`${mixer} ${feed}`);
+    if (known !== undefined) return known;
+    kinds.set(`${mixer} ${feed}`, layers.length);
+    layers.push(layerOf(family, shape, fields, name, mixer, feed));
+    return layers.length - 1;
+  });
+  const tied = readTied(family, fields, outer);
+  const positions = fields.optionalInteger(names.positions, 1);
+  const prediction = family.prediction?.(
+    shape,
+    fields,
+    (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts,
+  );
+  const towers = family.towers?.(outer, shape) ?? [];
+  const final: readonly Part[] = family.finalNorm === false ? [] : [normOf(family, 'norm.final', D)];
+  return {
+    family: modelType,
+    exact: family.exact ?? true,
+    hiddenSize: D,
+    vocabularySize: V,
+    ...(positions === undefined ? {} : { maxPositions: positions }),
+    embedding: [table('embedding.token', V, D), ...(family.embedding?.(shape, fields) ?? [])],
+    layers,
+    order,
+    head: [
+      ...final,
+      ...(family.beforeOutput?.(shape, fields) ?? []),
+      { kind: 'output', rows: D, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
+    ],
+    prediction: prediction?.parts ?? [],
+    predictionDepth: prediction?.depth ?? 0,
+    towers,
+  };
+}
+
+function readShape(family: Family, fields: Fields): Shape {
+  const hiddenSize = fields.integer(names.hidden);
+  const layers = fields.integer(names.layers, 0);
+  if (layers > mostLayers) throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
+  const heads = fields.optionalInteger(names.heads, 1) ?? 1;
+  const keyValueHeads = fields.optionalInteger(names.keyValueHeads, 1) ?? heads;
+  const stated = fields.optionalInteger(names.headDim, 1);
+  const headDim = stated ?? Math.floor(hiddenSize / heads);
+  const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
+  return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
+}
+
+/** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
+function readTied(family: Family, fields: Fields, outer: Fields): boolean {
+  for (const view of [fields, outer])
+    if (view.states('tie_word_embeddings')) return view.boolean('tie_word_embeddings');
+  if (family.tied === undefined) return fields.boolean('tie_word_embeddings');
+  fields.assume('tie_word_embeddings', family.tied, "the default of the model's own code");
+  return family.tied;
+}
+
+/** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */
+function planned(plan: readonly string[], layers: number, fields: Fields): readonly string[] {
+  if (plan.length < layers) throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
+  return plan.slice(0, layers);
+}
+
+function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mixer: string, feed: string): Layer {
+  const { hiddenSize: D } = shape;
+  const plan = typeof family.norms === 'function' ? family.norms(fields) : (family.norms ?? 'pre');
+  const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
+  const forward = parts(feed === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, feed));
+  const norm = (path: string, place: 'input' | 'output' = 'input') => normOf(family, path, D, place);
+  const around = (block: readonly Part[], path: string): readonly Part[] => {
+    if (block.length === 0) return [];
+    const before = plan === 'post' ? [] : [norm(`norm.${path}`)];
+    const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
+    return [...before, ...block, ...after];
+  };
+  const extras = family.layerExtras?.(shape, fields, mixer, feed) ?? [];
+  if (plan === 'single' || plan === 'double') {
+    const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
+    return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
+  }
+  return { name, parts: [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras] };
+}
+
+const isPart = (value: Part | readonly Part[]): value is Part => 'kind' in value;
+const parts = (value: Part | readonly Part[]): readonly Part[] => (isPart(value) ? [value] : value);
+
+// --- pieces that rows are made of ---------------------------------------------------------------------------------------
+
+export const table = (path: string, rows: number, columns: number, used = 1): TablePart => ({
+  kind: 'table',
+  path,
+  rows,
+  columns,
+  used,
+});
+
+export function normOf(family: Family, path: string, width: number, place: 'input' | 'output' = 'input'): Norm {
+  const { style = 'rms', weight = true, bias = style === 'layer' } = family.norm ?? {};
+  return { kind: 'norm', path, width, style, weight, bias, ...(place === 'output' ? { place } : {}) };
+}
+
+export const noBias = { query: false, key: false, value: false, output: false } as const;
+export const fullBias = { query: true, key: true, value: true, output: true } as const;
+export const inputBias = { query: true, key: true, value: true, output: false } as const;
+
+/** Grouped attention with the shape's dimensions; `changes` are what the family does otherwise. */
+export function grouped(shape: Shape, changes: Partial<GroupedAttention> = {}): GroupedAttention {
+  return {
+    kind: 'attention',
+    inputWidth: shape.hiddenSize,
+    heads: shape.heads,
+    keyValueHeads: shape.keyValueHeads,
+    headDim: shape.headDim,
+    bias: noBias,
+    span: { kind: 'full' },
+    causal: true,
+    rotary: true,
+    ...changes,
+  };
+}
+
+/** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
+export const llamaAttention = (shape: Shape, fields: Fields, mixer: string): GroupedAttention =>
+  grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
+
+export function spanOf(mixer: string, fields: Fields): Span {
+  const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size'], 1);
+  if (tokens === undefined || !/sliding|local|chunked/.test(mixer)) return { kind: 'full' };
+  return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
+}
+
+/** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
+export function slidingPlan(shape: Shape, fields: Fields): readonly string[] {
+  const stated = fields.list('layer_types');
+  if (stated) return stated.map((type) => String(type).replace('_attention', ''));
+  const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window', 1) : undefined;
+  const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
+  return Array.from({ length: shape.layers }, () => (slides ? 'sliding' : 'full'));
+}
+
+/** One full layer in `period`, the others sliding. */
+export const everyNth = (shape: Shape, period: number): readonly string[] =>
+  Array.from({ length: shape.layers }, (_, index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
+
+export const denseFeedForward =
+  (family: Family) =>
+  (shape: Shape, fields: Fields): DenseFeedForward =>
+    dense(shape.hiddenSize, shape.width, {
+      gated: family.gated ?? true,
+      activation: family.activation ?? 'silu',
+      bias: bothSides(
+        typeof family.feedForwardBias === 'function'
+          ? family.feedForwardBias(fields)
+          : (family.feedForwardBias ?? false),
+      ),
+    });
+
+export const bothSides = (bias: boolean) => ({ up: bias, down: bias });
+
+export function dense(inputWidth: number, width: number, changes: Partial<DenseFeedForward> = {}): DenseFeedForward {
+  return { kind: 'dense', inputWidth, width, gated: true, activation: 'silu', bias: bothSides(false), ...changes };
+}
+
+/** A mixture of experts with the config's counts; `changes` are what the family does otherwise. */
+export function experts(shape: Shape, fields: Fields, changes: Partial<Experts> = {}): Experts {
+  const count = fields.integer(names.experts);
+  const active = fields.integer(names.activeExperts);
+  if (active > count) throw fields.wrong('num_experts_per_tok', `must be at most the ${count} experts`, active);
+  return {
+    kind: 'experts',
+    inputWidth: shape.hiddenSize,
+    experts: count,
+    active,
+    width: fields.integer(names.expertWidth),
+    gated: true,
+    activation: 'silu',
+    bias: { router: false, up: false, down: false },
+    ...changes,
+  };
+}
+
+/** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
+export function denseFirst(shape: Shape, fields: Fields): readonly string[] {
+  const types = fields.list('mlp_layer_types');
+  if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
+  const first = fields.integerOr('first_k_dense_replace', 0);
+  const listed = fields.list('moe_layer_freq');
+  if (listed) return listed.map((value) => (value === 1 ? 'experts' : 'dense'));
+  const frequency = Math.max(1, fields.integerOr('moe_layer_freq', 1));
+  return Array.from({ length: shape.layers }, (_, index) =>
+    index >= first && index % frequency === 0 ? 'experts' : 'dense',
+  );
+}
+
+export const always =
+  (kind: string) =>
+  (shape: Shape): readonly string[] =>
+    Array.from({ length: shape.layers }, () => kind);

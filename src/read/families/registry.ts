@@ -1,0 +1,20 @@
+import { type Dictionary, own } from '../fields.ts';
+import type { Family } from './build.ts';
+import { classDefaults } from './defaults.ts';
+import { denseFamilies } from './dense.ts';
+import { latentFamilies } from './latent.ts';
+
+/** Every family with a row of its own, by `model_type`. */
+const rows: Readonly<Record<string, Family>> = { ...denseFamilies, ...latentFamilies };
+
+export const familyNames: readonly string[] = Object.keys(rows).sort();
+
+export const findFamily = (modelType: string): Family | undefined =>
+  Object.hasOwn(rows, modelType) ? rows[modelType] : undefined;
+
+/** What a family's own code takes for absent keys. */
+export function defaultsFor(modelType: string, family: Family | undefined): Dictionary {
+  const wanted = family?.defaultsOf ?? modelType;
+  const found = own(classDefaults, wanted);
+  return (found as Dictionary | undefined) ?? {};
+}

@@ -1,0 +1,187 @@
+import type { Assumption, Problem, StatedField } from '../model/reading.ts';
+import type { Source } from './syntax.ts';
+
+/** An object that a config holds; read by own properties only, so `__proto__` is a key like any other. */
+export type Dictionary = Readonly<Record<string, unknown>>;
+
+export const isDictionary = (value: unknown): value is Dictionary =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export const own = (from: Dictionary, key: string): unknown => (Object.hasOwn(from, key) ? from[key] : undefined);
+
+/** A config that cannot be read further: its sentence is for the user. */
+export class Unreadable extends Error {
+  readonly problem: Problem;
+  constructor(message: string, line?: number, key?: string) {
+    super(message);
+    this.problem = {
+      severity: 'error',
+      message,
+      ...(line === undefined ? {} : { line }),
+      ...(key === undefined ? {} : { key }),
+    };
+  }
+}
+
+/** No dimension of a model is larger; what is larger is a mistake or an attack. */
+const largest = 2 ** 40;
+
+/**
+ * Asks one object of a config for named fields. A field that is absent gets the family's default, which is noted as an
+ * assumption; one that is wrong is a sentence that names key and line. Absent and null are told apart.
+ */
+export class Fields {
+  readonly assumptions: Assumption[] = [];
+  readonly problems: Problem[] = [];
+  private readonly from: Dictionary;
+  private readonly source: Source;
+  private readonly prefix: string;
+  private readonly defaults: Dictionary;
+  private readonly assumed = new Set<string>();
+
+  /**
+   * @param prefix dotted path of the object within the file, with a closing dot
+   * @param defaults what the model's own code takes where a key is absent
+   */
+  constructor(from: Dictionary, source: Source, prefix = '', defaults: Dictionary = {}) {
+    this.from = from;
+    this.source = source;
+    this.prefix = prefix;
+    this.defaults = defaults;
+  }
+
+  /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
+  nested(key: string, defaults: Dictionary = {}): Fields {
+    const value = own(this.from, key);
+    const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults);
+    Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
+    return fields;
+  }
+
+  line(key: string): number | undefined {
+    return this.source.lines.get(this.prefix + key);
+  }
+
+  /** Stated in the file, null included. */
+  states(key: string): boolean {
+    return Object.hasOwn(this.from, key);
+  }
+
+  /** The first of the names that the file states, else the family's default for the first that has one; noted if so. */
+  raw(
+    names: string | readonly string[],
+  ): { readonly key: string; readonly value: unknown; readonly stated: boolean } | undefined {
+    const list = typeof names === 'string' ? [names] : names;
+    const stated =
+      list.find((name) => own(this.from, name) !== undefined && own(this.from, name) !== null) ??
+      list.find((name) => this.states(name));
+    if (stated !== undefined) return { key: stated, value: own(this.from, stated), stated: true };
+    const known = list.find((name) => Object.hasOwn(this.defaults, name));
+    if (known === undefined) return undefined;
+    const value = this.defaults[known];
+    this.assume(known, value, "the default of the model's own code");
+    return { key: known, value, stated: false };
+  }
+
+  assume(key: string, value: unknown, reason: string): void {
+    if (this.assumed.has(key)) return;
+    this.assumed.add(key);
+    this.assumptions.push({
+      field: this.prefix + key,
+      value: Array.isArray(value) ? `list of ${value.length}` : String(value),
+      reason,
+    });
+  }
+
+  warn(message: string, key?: string): void {
+    const line = key === undefined ? undefined : this.line(key);
+    this.problems.push({
+      severity: 'warning',
+      message,
+      ...(line === undefined ? {} : { line }),
+      ...(key === undefined ? {} : { key: this.prefix + key }),
+    });
+  }
+
+  /** A whole number from `least` on; undefined where absent or null. */
+  optionalInteger(names: string | readonly string[], least = 0): number | undefined {
+    const found = this.raw(names);
+    if (found === undefined || found.value === null) return undefined;
+    const { key, value } = found;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= largest) return value;
+    throw this.wrong(key, `must be a whole number from ${least} to ${largest}`, value);
+  }
+
+  integer(names: string | readonly string[], least = 1): number {
+    const value = this.optionalInteger(names, least);
+    if (value !== undefined) return value;
+    throw this.missing(names);
+  }
+
+  /** With a fallback for absent and null, which is not noted: it follows from other fields. */
+  integerOr(names: string | readonly string[], fallback: number, least = 0): number {
+    return this.optionalInteger(names, least) ?? fallback;
+  }
+
+  numberOr(names: string | readonly string[], fallback: number): number {
+    const found = this.raw(names);
+    if (found === undefined || found.value === null) return fallback;
+    if (typeof found.value === 'number' && Number.isFinite(found.value)) return found.value;
+    throw this.wrong(found.key, 'must be a number', found.value);
+  }
+
+  boolean(names: string | readonly string[], fallback = false): boolean {
+    const found = this.raw(names);
+    if (found === undefined || found.value === null) return fallback;
+    if (typeof found.value === 'boolean') return found.value;
+    throw this.wrong(found.key, 'must be true or false', found.value);
+  }
+
+  string(names: string | readonly string[]): string | undefined {
+    const value = this.raw(names)?.value;
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  list(names: string | readonly string[]): readonly unknown[] | undefined {
+    const value = this.raw(names)?.value;
+    return Array.isArray(value) ? value : undefined;
+  }
+
+  missing(names: string | readonly string[]): Unreadable {
+    const list = typeof names === 'string' ? [names] : names;
+    const [first = ''] = list;
+    const also = list.length > 1 ? ` (or ${list.slice(1, 4).join(', ')})` : '';
+    return new Unreadable(
+      `The config lacks ${this.prefix}${first}${also}; add it to have this model counted.`,
+      undefined,
+      this.prefix + first,
+    );
+  }
+
+  wrong(key: string, rule: string, value: unknown): Unreadable {
+    const shown = JSON.stringify(value)?.slice(0, 60) ?? 'nothing';
+    return new Unreadable(`${this.prefix}${key} ${rule}, but is ${shown}.`, this.line(key), this.prefix + key);
+  }
+}
+
+const mostStated = 2_000;
+
+/** All scalars of a config with path and line, for the diff of fields. Bounded: the first 2,000. */
+export function statedFields(source: Source): readonly StatedField[] {
+  const stated: StatedField[] = [];
+  const visit = (value: unknown, path: string): void => {
+    if (stated.length >= mostStated) return;
+    if (typeof value === 'object' && value !== null) {
+      for (const [key, child] of Object.entries(value)) visit(child, path === '' ? key : `${path}.${key}`);
+      return;
+    }
+    const line = source.lines.get(path);
+    stated.push({
+      path: path.slice(0, 200),
+      value: JSON.stringify(value)?.slice(0, 200) ?? 'null',
+      ...(line === undefined ? {} : { line }),
+    });
+  };
+  visit(source.value, '');
+  return stated;
+}
