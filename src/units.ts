@@ -56,7 +56,8 @@ const countPrefixes: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6,
 
 /** `1T`, `300B`, `2.5e12`: a count (of tokens, parameters), or undefined where the text is none. */
 export function parseCount(text: string): number | undefined {
-  const [, amount, prefix] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
+  const [, amount, prefix] =
+    /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
   const factor = countPrefixes[(prefix ?? '').toLowerCase()];
   const count = amount === undefined || factor === undefined ? Number.NaN : Number(amount) * factor;
   return Number.isFinite(count) ? count : undefined;

@@ -25,9 +25,19 @@ export type Comparison = {
   readonly head?: Side;
   readonly changes: readonly Change[];
   /** Parameters and FLOPs by `Operation.path`, where they moved. */
-  readonly parts: readonly { readonly part: string; readonly quantity: 'parameters' | 'flops'; readonly before: number; readonly after: number }[];
+  readonly parts: readonly {
+    readonly part: string;
+    readonly quantity: 'parameters' | 'flops';
+    readonly before: number;
+    readonly after: number;
+  }[];
   /** Config fields that changed, as written. */
-  readonly fields: readonly { readonly path: string; readonly before?: string; readonly after?: string; readonly line?: number }[];
+  readonly fields: readonly {
+    readonly path: string;
+    readonly before?: string;
+    readonly after?: string;
+    readonly line?: number;
+  }[];
 };
 
 export type Severity = 'fail' | 'warn' | 'notice';

@@ -96,6 +96,8 @@ export type Norm = {
   readonly bias: boolean;
   /** How many norms of this width run for each token with one set of weights (heads of a query norm). Default 1. */
   readonly repeat?: number;
+  /** What the model's own code computes in fp32: the input (default), or the product with the weight too. */
+  readonly upcast?: 'input' | 'weight';
   /** `output`: normalises what a block gives back, before the residual is added. Default `input`. */
   readonly place?: 'input' | 'output';
 };
@@ -129,6 +131,7 @@ export type GroupedAttention = {
     readonly style: 'rms' | 'layer';
     readonly weight: boolean;
     readonly bias: boolean;
+    readonly upcast?: 'input' | 'weight';
     /** One set of weights for each head. */
     readonly perHead?: boolean;
     /** The value is normalised too, without weights. */

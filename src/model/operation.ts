@@ -86,6 +86,8 @@ export type AttentionCore = Common & {
 export type Normalize = Common & {
   readonly kind: 'norm';
   readonly style: 'rms' | 'layer';
+  /** What the model's own code computes in fp32: the input (Llama), or the product with the weight too (Gemma, OLMo 2). */
+  readonly upcast?: 'input' | 'weight';
   /** Elements normalised together. */
   readonly width: number;
   readonly parameters: number;

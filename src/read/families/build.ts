@@ -21,7 +21,12 @@ import { type Fields, Unreadable } from '../fields.ts';
 export type Family = {
   /** The modelling code that the row was read from. */
   readonly source: string;
-  readonly norm?: { readonly style: 'rms' | 'layer'; readonly weight?: boolean; readonly bias?: boolean };
+  readonly norm?: {
+    readonly style: 'rms' | 'layer';
+    readonly weight?: boolean;
+    readonly bias?: boolean;
+    readonly upcast?: 'input' | 'weight';
+  };
   /**
    * Where norms stand: `pre` in front of both blocks, `post` behind both, `sandwich` both, `single` one for two parallel
    * blocks, `double` two for two parallel blocks.
@@ -212,8 +217,17 @@ export const table = (path: string, rows: number, columns: number, used = 1): Ta
 });
 
 export function normOf(family: Family, path: string, width: number, place: 'input' | 'output' = 'input'): Norm {
-  const { style = 'rms', weight = true, bias = style === 'layer' } = family.norm ?? {};
-  return { kind: 'norm', path, width, style, weight, bias, ...(place === 'output' ? { place } : {}) };
+  const { style = 'rms', weight = true, bias = style === 'layer', upcast } = family.norm ?? {};
+  return {
+    kind: 'norm',
+    path,
+    width,
+    style,
+    weight,
+    bias,
+    ...(upcast === undefined ? {} : { upcast }),
+    ...(place === 'output' ? { place } : {}),
+  };
 }
 
 export const noBias = { query: false, key: false, value: false, output: false } as const;

@@ -26,6 +26,8 @@ const llama: Family = { source: from('llama'), feedForwardBias: (fields) => fiel
 
 const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
 const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false } as const;
+const fp32HeadNorm = { ...headNorm, upcast: 'weight' } as const;
+const fp32WidthNorm = { ...widthNorm, upcast: 'weight' } as const;
 
 const qwen3: Family = {
   source: from('qwen3'),
@@ -56,7 +58,12 @@ const qwenMoe: Family = {
       : experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
 };
 
-const gemma: Family = { source: from('gemma'), activation: 'gelu_tanh', tied: true };
+const gemma: Family = {
+  source: from('gemma'),
+  norm: { style: 'rms', upcast: 'weight' },
+  activation: 'gelu_tanh',
+  tied: true,
+};
 const gemma2: Family = {
   ...gemma,
   source: from('gemma2'),
@@ -66,7 +73,7 @@ const gemma2: Family = {
 const gemma3: Family = {
   ...gemma2,
   source: from('gemma3'),
-  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
   mixers: (shape, fields) =>
     fields.states('layer_types')
       ? slidingPlan(shape, fields)
@@ -156,8 +163,9 @@ const gptj: Family = {
 
 const olmo2: Family = {
   source: from('olmo2'),
+  norm: { style: 'rms', upcast: 'weight' },
   norms: 'post',
-  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: widthNorm }),
+  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32WidthNorm }),
 };
 
 const sparseOf = (changes: (fields: Fields, shape: Shape) => Parameters<typeof experts>[2] = () => ({})) => ({
