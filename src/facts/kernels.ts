@@ -1,0 +1,274 @@
+import type { AcceleratorId, Generation } from './accelerators.ts';
+
+/**
+ * Kernel constants for the time model (`cost/time.ts`), by generation, with single chips where they were measured apart.
+ *
+ * Matrix products and collectives were fitted on ai-dynamo/aiconfigurator at 095f58a (measured kernel tables of each chip);
+ * attention on the plots of FlashAttention-2 (arXiv:2307.08691) and -3 (arXiv:2407.08608). Rows marked `derived` take their
+ * efficiency from the maximum achievable FLOP/s of stas00/ml-engineering at 744d01e, or from their neighbours.
+ */
+export type KernelFacts = {
+  /** peak share of the largest tile, extra depth of a tile's prologue, launch time, bandwidth share, wave softness, tile size exponent */
+  readonly gemm: GemmFacts;
+  readonly gemmFp8: GemmFacts;
+  readonly gemmFp4: GemmFacts;
+  /** forward efficiency for head widths from 96 on and below, ramp in tokens, backward over forward rate */
+  readonly attention: AttentionFacts;
+  /** [latency s, latency for each further rank s, bytes/s, ramp bytes] of a collective within the fast domain */
+  readonly collectives: {
+    readonly gather: Collective;
+    readonly scatter: Collective;
+    readonly reduce: Collective;
+    readonly exchange: Collective;
+  };
+  /** share of the memory bandwidth that streaming kernels reach */
+  readonly streaming: number;
+  /** how much slower products run in a sustained training step than in a short benchmark */
+  readonly sustained: number;
+  /** time from one kernel to the next, seconds */
+  readonly gap: number;
+  readonly confidence: 'measured' | 'derived';
+};
+
+export type GemmFacts = {
+  readonly peakShare: number;
+  readonly prologue: number;
+  readonly launch: number;
+  readonly bandwidthShare: number;
+  readonly wave: number;
+  readonly tileExponent: number;
+};
+export type AttentionFacts = {
+  readonly wide: number;
+  readonly narrow: number;
+  readonly ramp: number;
+  readonly backward: number;
+};
+export type Collective = readonly [latency: number, perRank: number, bandwidth: number, ramp: number];
+
+const gemm = (
+  peakShare: number,
+  prologue: number,
+  launch: number,
+  bandwidthShare: number,
+  wave: number,
+  tileExponent: number,
+): GemmFacts => ({
+  peakShare,
+  prologue,
+  launch,
+  bandwidthShare,
+  wave,
+  tileExponent,
+});
+
+const ampere: KernelFacts = {
+  gemm: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
+  gemmFp8: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
+  gemmFp4: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
+  attention: { wide: 0.62, narrow: 0.56, ramp: 420, backward: 0.9 },
+  collectives: {
+    gather: [8.4e-6, 0.84e-6, 215e9, 8.7e6],
+    scatter: [8.3e-6, 0.75e-6, 228e9, 7.6e6],
+    reduce: [8.2e-6, 1.73e-6, 235e9, 7.3e6],
+    exchange: [10.8e-6, 0.29e-6, 215e9, 5.3e6],
+  },
+  streaming: 0.82,
+  sustained: 1.049,
+  gap: 2e-6,
+  confidence: 'measured',
+};
+
+const hopper: KernelFacts = {
+  gemm: gemm(0.834, 143, 2.9e-6, 0.79, 0.47, 0.005),
+  gemmFp8: gemm(0.7, 100, 4e-6, 0.6, 0.5, 0.1),
+  gemmFp4: gemm(0.7, 100, 4e-6, 0.6, 0.5, 0.1),
+  attention: { wide: 0.64, narrow: 0.5, ramp: 560, backward: 0.86 },
+  collectives: {
+    gather: [4.5e-6, 0.84e-6, 340e9, 5e6],
+    scatter: [4.9e-6, 0.73e-6, 315e9, 2.2e6],
+    reduce: [4.5e-6, 1.55e-6, 398e9, 5.8e6],
+    exchange: [7.4e-6, 0.1e-6, 360e9, 6e6],
+  },
+  streaming: 0.85,
+  sustained: 1.213,
+  gap: 1.8e-6,
+  confidence: 'measured',
+};
+
+const blackwell: KernelFacts = {
+  gemm: gemm(0.719, 47, 2.4e-6, 0.62, 0.75, 0.012),
+  gemmFp8: gemm(0.64, 40, 4e-6, 0.5, 0.7, 0.2),
+  gemmFp4: gemm(0.524, 565, 5e-6, 0.54, 0.54, 0.25),
+  attention: { wide: 0.58, narrow: 0.4, ramp: 1100, backward: 0.8 },
+  collectives: {
+    gather: [7.4e-6, 1.33e-6, 690e9, 18e6],
+    scatter: [7.5e-6, 1.23e-6, 630e9, 11e6],
+    reduce: [7.1e-6, 2.5e-6, 709e9, 15e6],
+    exchange: [10.3e-6, 0.16e-6, 597e9, 14e6],
+  },
+  streaming: 0.85,
+  sustained: 1.275,
+  gap: 1.8e-6,
+  confidence: 'measured',
+};
+
+/** One constant for all collectives, from the link's bandwidth in one direction. */
+const linked = (bandwidth: number, latency = 8e-6): KernelFacts['collectives'] => {
+  const one: Collective = [latency, 1e-6, 0.75 * bandwidth, 6e6];
+  return { gather: one, scatter: one, reduce: one, exchange: one };
+};
+
+/** A chip without measured kernels: products at the share that ml-engineering measured (else 0.75). */
+const derived = (share: number, linkBandwidth: number, changes: Partial<KernelFacts> = {}): KernelFacts => ({
+  gemm: gemm(share, 130, 4e-6, 0.7, 0.5, 0.1),
+  gemmFp8: gemm(0.85 * share, 130, 5e-6, 0.6, 0.5, 0.1),
+  gemmFp4: gemm(0.7 * share, 400, 5e-6, 0.55, 0.5, 0.2),
+  attention: { wide: 0.45, narrow: 0.38, ramp: 500, backward: 0.85 },
+  collectives: linked(linkBandwidth),
+  streaming: 0.82,
+  sustained: 1.05,
+  gap: 2e-6,
+  confidence: 'derived',
+  ...changes,
+});
+
+const tpu = (link: number, sustained: number, wide: number): KernelFacts => ({
+  gemm: gemm(0.9, 128, 1e-6, 0.85, 0, 0),
+  gemmFp8: gemm(0.85, 128, 1e-6, 0.85, 0, 0),
+  gemmFp4: gemm(0.85, 128, 1e-6, 0.85, 0, 0),
+  attention: { wide, narrow: 0.55 * wide, ramp: 600, backward: 0.85 },
+  collectives: {
+    gather: [3e-6, 0.3e-6, 0.85 * link, 1e6],
+    scatter: [3e-6, 0.3e-6, 0.85 * link, 1e6],
+    reduce: [3e-6, 0.5e-6, 0.85 * link, 1e6],
+    exchange: [5e-6, 0.1e-6, 0.425 * link, 1e6],
+  },
+  streaming: 0.85,
+  sustained,
+  gap: 0.5e-6,
+  confidence: 'derived',
+});
+
+const byGeneration: Readonly<Record<Generation, KernelFacts>> = {
+  volta: derived(0.75, 150e9),
+  turing: derived(0.7, 16e9),
+  ampere,
+  ada: derived(0.608, 32e9, { gemm: gemm(0.608, 88, 2e-6, 1, 0.17, 0.069), confidence: 'measured' }),
+  hopper,
+  blackwell,
+  'blackwell-workstation': derived(0.816, 64e9, {
+    gemm: gemm(0.816, 135, 3.1e-6, 0.95, 0.24, 0.145),
+    confidence: 'measured',
+  }),
+  rubin: { ...blackwell, confidence: 'derived' },
+  cdna: derived(0.55, 448e9, { sustained: 1.1 }),
+  gaudi: derived(0.74, 262e9),
+  tpu: tpu(135e9, 1.12, 0.55),
+  neuron: derived(0.7, 300e9),
+};
+
+const halved = (facts: KernelFacts, share: number): KernelFacts => {
+  const slow = ([latency, perRank, bandwidth, ramp]: Collective): Collective => [
+    latency,
+    perRank,
+    share * bandwidth,
+    ramp,
+  ];
+  const { gather, scatter, reduce, exchange } = facts.collectives;
+  return {
+    ...facts,
+    collectives: { gather: slow(gather), scatter: slow(scatter), reduce: slow(reduce), exchange: slow(exchange) },
+  };
+};
+
+const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
+  'a800-sxm-80gb': halved(ampere, 0.68),
+  'a100-pcie-40gb': { ...ampere, collectives: linked(32e9) },
+  'a100-pcie-80gb': { ...ampere, collectives: linked(32e9) },
+  a10: { ...ampere, collectives: linked(16e9) },
+  a10g: { ...ampere, collectives: linked(16e9) },
+  a40: { ...ampere, collectives: linked(32e9) },
+  'rtx-3090': { ...ampere, collectives: linked(16e9) },
+  'h800-sxm-80gb': halved(hopper, 0.48),
+  'h100-pcie-80gb': { ...hopper, collectives: linked(64e9) },
+  'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
+  'b300-sxm': {
+    ...blackwell,
+    gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
+    gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
+    gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
+  },
+  'gb200-nvl72': {
+    ...blackwell,
+    gemm: gemm(0.665, 12, 2.4e-6, 0.62, 0.65, 0.009),
+    gemmFp8: gemm(0.6, 20, 4e-6, 0.55, 0.67, 0.2),
+    gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
+    sustained: 1.269,
+  },
+  'gb300-nvl72': {
+    ...blackwell,
+    gemm: gemm(0.779, 42, 2.4e-6, 0.65, 0.9, 0.015),
+    gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
+    gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
+    sustained: 1.269,
+  },
+  mi300x: derived(0.514, 448e9),
+  mi325x: derived(0.604, 448e9),
+  mi355x: derived(0.68, 537e9),
+  'tpu-v5e': tpu(90e9, 0.94, 0.55),
+  'tpu-v5p': tpu(270e9, 0.8, 0.55),
+  'tpu-v6e': tpu(180e9, 1.72, 0.4),
+  'tpu-v7': tpu(540e9, 1.42, 0.38),
+};
+
+export const kernelsOf = (id: AcceleratorId, generation: Generation): KernelFacts =>
+  byChip[id] ?? byGeneration[generation];
+
+/**
+ * Constants of whole training steps, fitted together on 481 published bf16 runs of dense models from ten sources, each source
+ * also predicted without its own rows (docs/mfu.md). All are ratios unless named.
+ */
+export const stepFacts = {
+  /** traffic of memory-bound kernels over what perfect fusion would move */
+  traffic: 1.216,
+  /** eager RMSNorm, rotary position and gates of Llama-like models over fused ones */
+  eagerGated: 1.76,
+  /** attention kernels in a step over their benchmark */
+  attention: 0.862,
+  /** slow-down of products while a collective runs beside them */
+  contention: 0.196,
+  /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
+  fsdpCollective: 1.138,
+  fsdpEdge: 0.866,
+  fsdpProducts: 1.021,
+  /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
+  tensorExposed: 0.916,
+  tensorOverlapped: 0.3,
+  dataExposed: 0.25,
+  contextExposed: 0.4,
+  pipelineExposed: 0.5,
+  expertExposed: 0.943,
+  /** exponent of a power cap: time grows by 1 + x (reference / cap - 1) */
+  power: 0.634,
+  /** spread of step times over nodes: expected maximum of Gaussians */
+  jitter: 0.011,
+  /** seconds of each step that belong to no layer */
+  fixed: 0.021,
+  grouped: 1.219,
+  permute: 1.911,
+  /** seconds of host work for each layer of experts, forward; and what CUDA graphs leave of it */
+  expertHost: 0.005,
+  expertHostGraphs: 0.701,
+  expertLaunch: 0.0003,
+} as const;
+
+/** Framework profiles: traffic over perfect fusion, kernels of a layer's forward pass, host time for each, optimizer traffic, loss bytes. */
+export const profiles = {
+  megatron: { traffic: 1, kernels: 24, host: 6e-6, optimizer: 1, loss: 20, gradientBytes: 4 },
+  legacy: { traffic: 1.25, kernels: 34, host: 7e-6, optimizer: 1.3, loss: 30, gradientBytes: 4 },
+  eager: { traffic: 1.7, kernels: 40, host: 7e-6, optimizer: 2.5, loss: 34, gradientBytes: 2 },
+  compiled: { traffic: 0.9, kernels: 16, host: 4e-6, optimizer: 1.2, loss: 18, gradientBytes: 2 },
+  transformers: { traffic: 2.2, kernels: 55, host: 9e-6, optimizer: 2, loss: 40, gradientBytes: 2 },
+  xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
+} as const;
