@@ -1,96 +1,78 @@
 import type { Ledger } from '../cost/ledger.ts';
-import type { Reading } from '../model/reading.ts';
 import { metrics } from './metrics.ts';
 import type { Change, Comparison, Side, Status } from './review.ts';
 
-/** One config on both sides; a side that is absent did not exist. */
-export type Compared = {
+/** Two sides of one config; a side that is absent did not exist. */
+export function compare(pair: {
   readonly path: string;
   readonly previousPath?: string;
-  /** The user names this config, so being unreadable fails the gate. */
   readonly named: boolean;
   readonly base?: Side;
   readonly head?: Side;
-};
-
-/** What a change does to a config's cost. `unchanged` means: every metric and every part stayed as it was. */
-export function compare(compared: Compared): Comparison {
-  const { base, head } = compared;
-  const changes = metrics.flatMap(({ id, take }) => {
-    const side = ({ estimate }: Side) => (estimate === undefined ? null : take(estimate));
-    const change = changeOf(id, base && side(base), head && side(head));
-    return change === undefined ? [] : [change];
-  });
-  const parts = [
-    ...moved('parameters', base?.estimate?.parameters.parts, head?.estimate?.parameters.parts),
-    ...moved('flops', base?.estimate?.flops.parts, head?.estimate?.flops.parts),
-  ];
-  const differs = parts.length > 0 || changes.some(({ before, after }) => before !== after);
-  return { ...compared, status: statusOf(base, head, differs), changes, parts, fields: changedFields(base, head) };
-}
-
-function statusOf(base: Side | undefined, head: Side | undefined, differs: boolean): Status {
-  if (head === undefined) return base === undefined ? 'unchanged' : 'removed';
-  if (head.estimate === undefined) return 'unreadable';
-  if (base === undefined) return 'added';
-  return differs ? 'changed' : 'unchanged';
-}
-
-function changeOf(
-  metric: string,
-  before: number | null | undefined,
-  after: number | null | undefined,
-): Change | undefined {
-  if (before == null && after == null) return undefined;
+}): Comparison {
+  const { base, head } = pair;
   return {
-    metric,
-    ...(before == null ? {} : { before }),
-    ...(after == null ? {} : { after }),
-    ...(before == null || after == null || before === 0 ? {} : { ratio: after / before }),
+    ...pair,
+    status: statusOf(base, head),
+    changes: changesOf(base, head),
+    parts: [...partsOf('parameters', base, head), ...partsOf('flops', base, head)],
+    fields: fieldsOf(base, head),
   };
 }
 
-/** Lines of a ledger that moved, largest difference first. Nothing moves where a side is absent: the whole did. */
-function moved(
-  quantity: 'parameters' | 'flops',
-  base: Ledger<number> | undefined,
-  head: Ledger<number> | undefined,
-): Comparison['parts'] {
-  if (base === undefined || head === undefined) return [];
-  const names = [...new Set([...Object.keys(head.lines), ...Object.keys(base.lines)])];
-  return names
-    .map((part) => ({
-      part,
-      quantity,
-      before: own(base.lines, part) ?? 0,
-      after: own(head.lines, part) ?? 0,
-    }))
-    .filter(({ before, after }) => before !== after)
-    .sort((one, other) => Math.abs(other.after - other.before) - Math.abs(one.after - one.before));
+function statusOf(base: Side | undefined, head: Side | undefined): Status {
+  if (head === undefined) return base === undefined || base.estimate !== undefined ? 'removed' : 'unreadable';
+  if (head.estimate === undefined) return 'unreadable';
+  if (base === undefined) return 'added';
+  const same =
+    changesOf(base, head).every(({ before, after }) => before === after) && fieldsOf(base, head).length === 0;
+  return same ? 'unchanged' : 'changed';
 }
 
-const own = <Value>(record: Readonly<Record<string, Value>>, name: string): Value | undefined =>
-  Object.hasOwn(record, name) ? record[name] : undefined;
-
-const fieldsOf = (reading: Reading | undefined) =>
-  new Map((reading?.kind === 'read' ? reading.fields : []).map((field) => [field.path, field]));
-
-/** Fields of the config that differ, in the head's order, those that are gone last. */
-function changedFields(base: Side | undefined, head: Side | undefined): Comparison['fields'] {
-  if (base?.reading.kind !== 'read' || head?.reading.kind !== 'read') return [];
-  const before = fieldsOf(base.reading);
-  const after = fieldsOf(head.reading);
-  return [...new Set([...after.keys(), ...before.keys()])].flatMap((path) => {
-    const was = before.get(path);
-    const is = after.get(path);
-    if (was?.value === is?.value) return [];
-    return [
-      {
-        path,
-        ...(was === undefined ? {} : { before: was.value }),
-        ...(is === undefined ? {} : { after: is.value }),
-        ...(is?.line === undefined ? {} : { line: is.line }),
-      },
-    ];
+function changesOf(base: Side | undefined, head: Side | undefined): readonly Change[] {
+  return metrics.map((metric) => {
+    const before = base?.estimate && metric.take(base.estimate);
+    const after = head?.estimate && metric.take(head.estimate);
+    return {
+      metric: metric.id,
+      ...(before === undefined ? {} : { before }),
+      ...(after === undefined ? {} : { after }),
+      ...(before === undefined || after === undefined || before === 0 ? {} : { ratio: after / before }),
+    };
   });
+}
+
+/** The parts of a model that moved, largest move first; nothing where one side is absent. */
+function partsOf(
+  quantity: 'parameters' | 'flops',
+  base: Side | undefined,
+  head: Side | undefined,
+): Comparison['parts'] {
+  if (!base?.estimate || !head?.estimate) return [];
+  const before = base.estimate[quantity].parts as Ledger<number>;
+  const after = head.estimate[quantity].parts as Ledger<number>;
+  return [...new Set([...Object.keys(before.lines), ...Object.keys(after.lines)])]
+    .map((part) => ({ part, quantity, before: before.lines[part] ?? 0, after: after.lines[part] ?? 0 }))
+    .filter((row) => row.before !== row.after)
+    .sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before));
+}
+
+function fieldsOf(base: Side | undefined, head: Side | undefined): Comparison['fields'] {
+  if (base?.reading.kind !== 'read' || head?.reading.kind !== 'read') return [];
+  const before = new Map(base.reading.fields.map((field) => [field.path, field]));
+  const after = new Map(head.reading.fields.map((field) => [field.path, field]));
+  const rows: Comparison['fields'][number][] = [];
+  for (const path of new Set([...before.keys(), ...after.keys()])) {
+    const old = before.get(path)?.value;
+    const now = after.get(path)?.value;
+    if (old === now) continue;
+    const line = after.get(path)?.line;
+    rows.push({
+      path,
+      ...(old === undefined ? {} : { before: old }),
+      ...(now === undefined ? {} : { after: now }),
+      ...(line === undefined ? {} : { line }),
+    });
+  }
+  return rows;
 }

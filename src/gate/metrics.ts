@@ -1,161 +1,95 @@
 import type { Estimate } from '../cost/estimate.ts';
 
-/** How a value of a metric is written (`report/format.ts`). */
-export type Unit =
-  | 'bytes'
-  | 'parameters'
-  | 'flops'
-  | 'share'
-  | 'tokens_per_second'
-  | 'seconds'
-  | 'hours'
-  | 'kilowatt_hours'
-  | 'usd';
+/** How a quantity is written (`report/format.ts`). */
+export type Unit = 'bytes' | 'parameters' | 'flops' | 'ratio' | 'tokens_per_second' | 'seconds' | 'dollars';
 
-/** One quantity that is compared, shown and limited. An entry in the table below is all that a new one takes. */
+/** One thing that is compared. An entry here is a row of the diff, a possible budget, and a line of the JSON. */
 export type Metric = {
   readonly id: string;
-  /** As a row or a column is called. */
   readonly label: string;
   readonly unit: Unit;
-  /** In base units; null where it cannot be known. */
-  readonly take: (estimate: Estimate) => number | null;
   /** Which way is worse. */
   readonly worse: 'up' | 'down';
-  /** `fail-on: increase` looks at it. */
-  readonly gated: boolean;
-  /** Where the comment shows it: a column of the overview, or a row of the folded table. */
-  readonly shown: 'overview' | 'details';
+  /** undefined where the estimate does not know it. */
+  readonly take: (estimate: Estimate) => number | undefined;
+  /** Part of the comment's table. */
+  readonly shown: boolean;
 };
 
-/** In the order in which they are shown. */
+const known = (value: number | null | undefined): number | undefined => value ?? undefined;
+
 export const metrics = [
-  {
-    id: 'memory',
-    label: 'Memory per GPU',
-    unit: 'bytes',
-    take: ({ memory }) => memory.device,
-    worse: 'up',
-    gated: true,
-    shown: 'overview',
-  },
+  { id: 'memory', label: 'Memory per GPU', unit: 'bytes', worse: 'up', take: (e) => e.memory.device, shown: true },
   {
     id: 'parameters',
     label: 'Parameters',
     unit: 'parameters',
-    take: ({ parameters }) => parameters.total,
     worse: 'up',
-    gated: true,
-    shown: 'overview',
+    take: (e) => e.parameters.total,
+    shown: true,
   },
   {
     id: 'active_parameters',
     label: 'Active parameters',
     unit: 'parameters',
-    take: ({ parameters }) => parameters.active,
     worse: 'up',
-    gated: true,
-    shown: 'details',
+    take: (e) => e.parameters.active,
+    shown: true,
   },
   {
-    id: 'training_flops',
-    label: 'Training FLOPs/token',
+    id: 'training_flops_per_token',
+    label: 'Training FLOPs per token',
     unit: 'flops',
-    take: ({ flops }) => flops.training,
     worse: 'up',
-    gated: true,
-    shown: 'overview',
+    take: (e) => e.flops.training,
+    shown: true,
   },
   {
     id: 'mfu',
     label: 'Projected MFU',
-    unit: 'share',
-    take: ({ throughput }) => throughput.mfu,
+    unit: 'ratio',
     worse: 'down',
-    gated: false,
-    shown: 'overview',
+    take: (e) => known(e.throughput.mfu),
+    shown: true,
   },
   {
-    id: 'tokens_per_second',
-    label: 'Tokens/s per GPU',
+    id: 'tokens_per_second_per_gpu',
+    label: 'Tokens per second and GPU',
     unit: 'tokens_per_second',
-    take: ({ throughput }) => throughput.tokensPerSecondPerGpu,
     worse: 'down',
-    gated: false,
-    shown: 'details',
+    take: (e) => known(e.throughput.tokensPerSecondPerGpu),
+    shown: false,
   },
   {
     id: 'step_time',
     label: 'Step time',
     unit: 'seconds',
-    take: ({ throughput }) => throughput.stepTime,
     worse: 'up',
-    gated: false,
-    shown: 'details',
+    take: (e) => known(e.throughput.stepTime),
+    shown: false,
   },
   {
-    id: 'training_time',
-    label: 'Training time',
-    unit: 'seconds',
-    take: ({ throughput }) => throughput.training?.time ?? null,
+    id: 'training_cost',
+    label: 'Cost of the token budget',
+    unit: 'dollars',
     worse: 'up',
-    gated: false,
-    shown: 'details',
+    take: (e) => known(e.throughput.training?.costUsd),
+    shown: false,
   },
   {
-    id: 'gpu_hours',
-    label: 'GPU hours',
-    unit: 'hours',
-    take: ({ throughput }) => throughput.training?.gpuHours ?? null,
-    worse: 'up',
-    gated: false,
-    shown: 'details',
-  },
-  {
-    id: 'energy',
-    label: 'Training energy',
-    unit: 'kilowatt_hours',
-    take: ({ throughput }) => throughput.training?.energyKilowattHours ?? null,
-    worse: 'up',
-    gated: false,
-    shown: 'details',
-  },
-  {
-    id: 'cost',
-    label: 'Training cost',
-    unit: 'usd',
-    take: ({ throughput }) => throughput.training?.costUsd ?? null,
-    worse: 'up',
-    gated: false,
-    shown: 'details',
-  },
-  {
-    id: 'kv_cache',
+    id: 'cache_per_sequence',
     label: 'KV cache per sequence',
     unit: 'bytes',
-    take: ({ inference }) => inference.cachePerSequence,
     worse: 'up',
-    gated: false,
-    shown: 'details',
-  },
-  {
-    id: 'checkpoint',
-    label: 'Checkpoint size',
-    unit: 'bytes',
-    take: ({ parameters }) => parameters.checkpoint,
-    worse: 'up',
-    gated: false,
-    shown: 'details',
+    take: (e) => e.inference.cachePerSequence,
+    shown: false,
   },
 ] as const satisfies readonly Metric[];
 
 export type MetricId = (typeof metrics)[number]['id'];
 
-const byId = new Map<string, Metric>(metrics.map((metric) => [metric.id, metric]));
+export const metricIds: readonly MetricId[] = metrics.map(({ id }) => id);
 
-/** The metric of an id, or undefined where there is none. */
-export const findMetric = (id: string): Metric | undefined => byId.get(id);
-
-/** True where the value got worse in the metric's own sense. */
-export const worsened = ({ worse }: Metric, before: number, after: number): boolean =>
-  worse === 'up' ? after > before : after < before;
+export function findMetric(id: string): Metric | undefined {
+  return metrics.find((metric) => metric.id === id);
+}

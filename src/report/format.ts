@@ -1,0 +1,96 @@
+import type { Unit } from '../gate/metrics.ts';
+
+const decimal = (value: number, digits: number) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
+
+/** Three or four significant digits, no exponent for what people read. */
+function significant(value: number): string {
+  const size = Math.abs(value);
+  return decimal(value, size >= 100 ? 1 : 2);
+}
+
+function scaled(value: number, steps: readonly (readonly [number, string])[], unit = ''): string {
+  for (const [size, prefix] of steps)
+    if (Math.abs(value) >= size)
+      return `${significant(value / size)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
+  return `${significant(value)}${unit === '' ? '' : ` ${unit}`}`;
+}
+
+const binary = [
+  [2 ** 40, 'TiB'],
+  [2 ** 30, 'GiB'],
+  [2 ** 20, 'MiB'],
+  [2 ** 10, 'KiB'],
+] as const;
+const counts = [
+  [1e12, 'T'],
+  [1e9, 'B'],
+  [1e6, 'M'],
+  [1e3, 'K'],
+] as const;
+const metric = [
+  [1e24, 'Y'],
+  [1e21, 'Z'],
+  [1e18, 'E'],
+  [1e15, 'P'],
+  [1e12, 'T'],
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
+] as const;
+
+export const gib = (bytes: number): string => `${decimal(bytes / 2 ** 30, 2)} GiB`;
+export const amountOfBytes = (bytes: number): string =>
+  bytes === 0 ? '0 B' : scaled(bytes, binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
+export const billions = (count: number): string => scaled(count, counts).replace(' ', '\u00a0').replace('\u00a0', ' ');
+export const exact = (count: number): string =>
+  Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
+export const flopsText = (flops: number): string =>
+  scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
+export const percent = (ratio: number, digits = 1): string => `${decimal(100 * ratio, digits)} %`;
+export const dollars = (amount: number): string =>
+  `$${amount >= 100 ? Math.round(amount).toLocaleString('en-US') : decimal(amount, 2)}`;
+
+export function duration(seconds: number): string {
+  if (seconds < 1) return `${decimal(seconds * 1e3, 1)} ms`;
+  if (seconds < 120) return `${decimal(seconds, 2)} s`;
+  if (seconds < 7200) return `${decimal(seconds / 60, 1)} min`;
+  if (seconds < 172_800) return `${decimal(seconds / 3600, 1)} h`;
+  return `${decimal(seconds / 86_400, 1)} days`;
+}
+
+/** A quantity as people write it. */
+export function quantity(value: number, unit: Unit): string {
+  switch (unit) {
+    case 'bytes':
+      return gib(value);
+    case 'parameters':
+      return billions(value);
+    case 'flops':
+      return flopsText(value);
+    case 'ratio':
+      return percent(value);
+    case 'tokens_per_second':
+      return `${exact(Math.round(value))} tok/s`;
+    case 'seconds':
+      return duration(value);
+    case 'dollars':
+      return dollars(value);
+  }
+}
+
+const sign = (value: number, text: string) => (value > 0 ? `+${text}` : text);
+
+/** A signed difference: relative for amounts, in points for ratios; undefined where nothing moved. */
+export function difference(before: number, after: number, unit: Unit): string | undefined {
+  if (before === after) return undefined;
+  if (unit === 'ratio') {
+    const points = 100 * (after - before);
+    return Math.abs(points) < 0.05 ? undefined : `${sign(points, decimal(points, 1))} points`;
+  }
+  if (before === 0) return 'new';
+  const change = after / before - 1;
+  if (Math.abs(change) < 5e-5)
+    return sign(after - before, unit === 'bytes' ? amountOfBytes(after - before) : exact(after - before));
+  const digits = Math.abs(change) >= 0.1 ? 1 : 2;
+  return sign(change, percent(change, digits));
+}
