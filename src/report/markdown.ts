@@ -5,10 +5,8 @@ import { markdownTable } from 'markdown-table';
  * goes through `code` or `text`; nothing else may put it into a comment.
  */
 
-/** Control characters, bidirectional controls, and others that show nothing or turn text around. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is removed
-const invisible =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\ud83b?[\udc00-\udfff](?<![\ud800-\udbff][\udc00-\udfff])/g;
+/** Control characters, bidirectional controls, lone surrogates and others that show nothing or turn text around. */
+const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu;
 
 /** Foreign text on one line, without anything invisible, at most `longest` characters. */
 export function plain(foreign: string, longest = 300): string {

@@ -1,0 +1,33 @@
+import { findMetric } from '../gate/metrics.ts';
+import type { Finding, Review } from '../gate/review.ts';
+import { quantity } from './format.ts';
+import { plain } from './markdown.ts';
+
+export type Annotation = {
+  readonly severity: Finding['severity'];
+  readonly path: string;
+  readonly line: number;
+  readonly title: string;
+  readonly message: string;
+};
+
+/** GitHub shows ten annotations of a kind for each step. */
+const most = 10;
+
+/** The findings at the config's line, worst first, as plain text. */
+export function annotations(review: Review): readonly Annotation[] {
+  return review.verdict.findings.slice(0, most).map((finding) => {
+    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
+    const numbers =
+      unit === undefined || finding.after === undefined
+        ? ''
+        : ` ${quantity(finding.after, unit)}${finding.limit === undefined ? '' : ` of ${quantity(finding.limit, unit)}`}.`;
+    return {
+      severity: finding.severity,
+      path: finding.path,
+      line: finding.line ?? 1,
+      title: 'Model cost',
+      message: plain(`${finding.message}${numbers}`),
+    };
+  });
+}

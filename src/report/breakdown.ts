@@ -1,0 +1,113 @@
+import type { Comparison, Side } from '../gate/review.ts';
+import { difference, exact, flopsText, gib, percent } from './format.ts';
+import { code, sentence, table } from './markdown.ts';
+
+const mostRows = 12;
+
+/** Which parts of the model and which fields of the config moved. Empty where nothing did. */
+export function origins(comparison: Comparison): string {
+  const sections: string[] = [];
+  const { fields, parts } = comparison;
+  if (fields.length > 0) {
+    const rows = fields
+      .slice(0, mostRows)
+      .map(({ path, before, after }) => [
+        code(path, 80),
+        before === undefined ? 'absent' : code(before, 60),
+        after === undefined ? 'absent' : code(after, 60),
+      ]);
+    sections.push(table([['Field', 'Before', 'After'], ...rows]) + more(fields.length));
+  }
+  for (const kind of ['parameters', 'flops'] as const) {
+    const moved = parts.filter(({ quantity }) => quantity === kind);
+    if (moved.length === 0) continue;
+    const write = (amount: number) => (kind === 'flops' ? flopsText(amount) : exact(amount));
+    const rows = moved
+      .slice(0, mostRows)
+      .map(({ part, before, after }) => [
+        code(part, 80),
+        write(before),
+        write(after),
+        difference(before, after, kind) ?? '0',
+      ]);
+    const heading = kind === 'flops' ? 'Forward FLOPs per token' : 'Parameters';
+    sections.push(table([[heading, 'Before', 'After', 'Difference'], ...rows], [1, 2, 3]) + more(moved.length));
+  }
+  return sections.join('\n\n');
+}
+
+const more = (count: number) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
+
+const componentNames: Readonly<Record<string, string>> = {
+  weights: 'Weights',
+  gradients: 'Gradients',
+  optimizer_states: 'Optimizer states',
+  activations: 'Activations',
+  temporary: 'Temporary buffers',
+};
+
+/** Memory of the fullest GPU by component, old and new. */
+export function memoryBreakdown(comparison: Comparison): string {
+  const before = comparison.base?.estimate?.memory;
+  const after = comparison.head?.estimate?.memory;
+  const memory = after ?? before;
+  if (memory === undefined) return '';
+  const write = (value: number | undefined) => (value === undefined ? '–' : gib(value));
+  const rows = Object.keys(componentNames).map((key) => {
+    const component = key as keyof typeof memory.components;
+    const [old, now] = [before?.components[component], after?.components[component]];
+    return [
+      componentNames[key] ?? key,
+      write(old),
+      write(now),
+      old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
+      percent((now ?? old ?? 0) / memory.allocated),
+    ];
+  });
+  const totals = (['allocated', 'reserved', 'device'] as const).map((key) => {
+    const label = {
+      allocated: '**Allocated** (`max_memory_allocated`)',
+      reserved: '**Reserved** (`max_memory_reserved`)',
+      device: '**Device** (nvidia-smi)',
+    }[key];
+    const [old, now] = [before?.[key], after?.[key]];
+    return [
+      label,
+      write(old),
+      write(now),
+      old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
+      '',
+    ];
+  });
+  const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step' }[memory.moment]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
+  const savings = (after ?? memory).savings
+    .slice(0, 3)
+    .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
+  return [
+    table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
+    peak,
+    ...(savings.length > 0 ? [savings.join('\n')] : []),
+  ].join('\n\n');
+}
+
+/** What nobody stated and was taken to be so, and what the config's reader noticed. */
+export function assumptions(side: Side): string {
+  const lines = [
+    ...(side.estimate?.assumptions ?? []).map(
+      ({ field, value, reason }) => `- ${code(field, 80)} = ${code(value, 60)}: ${sentence(reason)}`,
+    ),
+    ...side.reading.problems.map(
+      ({ message, line }) => `- ${line === undefined ? '' : `line ${line}: `}${sentence(message)}`,
+    ),
+    ...(side.estimate?.problems ?? []).map(({ message }) => `- ${sentence(message)}`),
+  ];
+  const shown = lines.slice(0, 40);
+  return shown.join('\n') + (lines.length > shown.length ? `\n- … and ${lines.length - shown.length} more` : '');
+}
+
+export function throughputLine(side: Side): string {
+  const time = side.estimate?.throughput;
+  if (time === undefined || time.mfu === null || time.range === null)
+    return time === undefined ? '' : sentence(time.limit);
+  return `${sentence(time.limit)} Projected MFU ${percent(time.mfu)} (${percent(time.range[0])} to ${percent(time.range[1])}; ${time.basis}).`;
+}

@@ -1,0 +1,144 @@
+import type { Comparison, Review } from '../gate/review.ts';
+import { type Budgets, memoryLimit } from '../gate/rules.ts';
+import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
+import { code, details, sentence, table, text } from './markdown.ts';
+import { findingLine, overview, ranked } from './overview.ts';
+
+/** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
+export const longestComment = 60_000;
+
+/** The first line of our comment: with the author, what tells it from everybody else's. */
+export const marker = (key: string): string =>
+  `<!-- model-cost-gate key=${key.replace(/[^\w.-]/g, '_').slice(0, 60)} -->`;
+
+export type Options = { readonly key: string; readonly budgetsFor: (path: string) => Budgets };
+
+/** The comment on a pull request: verdict, table, and, folded, where the difference comes from. */
+export function comment(review: Review, options: Options): string {
+  return fitted(marker(options.key), sections(review, options), longestComment);
+}
+
+/** What takes the place of an earlier comment when no model config is changed any more. */
+export function resolvedComment(review: Review, key: string): string {
+  return [
+    marker(key),
+    '## Model cost: no model config changed',
+    `This pull request changed model configs before; ${head(review)} does not.`,
+    footer(review),
+  ].join('\n\n');
+}
+
+type Section = {
+  /** Less important sections go first when room runs out. */
+  readonly importance: number;
+  readonly body: string;
+  readonly name: string;
+};
+
+export function sections(review: Review, options: Options): readonly Section[] {
+  const comparisons = ranked(review);
+  const limits = new Map(
+    comparisons.flatMap((comparison) => {
+      const limit = memoryLimit(comparison, options.budgetsFor(comparison.path));
+      return limit === undefined ? [] : [[comparison.path, limit] as const];
+    }),
+  );
+  const mostRows = 100;
+  const cut =
+    comparisons.length > mostRows
+      ? `\n\n… and ${comparisons.length - mostRows} more configs; the job summary has them all.`
+      : '';
+  return [
+    { importance: 10, name: 'heading', body: `## ${heading(review)}` },
+    { importance: 9, name: 'findings', body: findings(review) },
+    { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, mostRows), limits) + cut },
+    ...comparisons
+      .slice(0, 30)
+      .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
+    { importance: 3, name: 'settings', body: settings(review) },
+    { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
+    { importance: 9, name: 'footer', body: footer(review) },
+  ].filter(({ body }) => body !== '');
+}
+
+function heading(review: Review): string {
+  const { outcome, findings, override } = review.verdict;
+  const fails = findings.filter(({ severity }) => severity === 'fail').length;
+  const changed = review.comparisons.filter(({ status }) => status !== 'unchanged').length;
+  const configs = `${changed} ${changed === 1 ? 'config' : 'configs'} changed`;
+  const over = findings.some(({ severity, metric }) => severity === 'fail' && metric === 'memory');
+  if (outcome === 'fail')
+    return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
+  if (override !== undefined)
+    return `⚠️ Model cost: failed, let pass by the label ${text(override.label, 60)}${override.by === undefined ? '' : ` (${text(override.by, 60)})`}`;
+  return outcome === 'warn'
+    ? `⚠️ Model cost: passed with warnings (${configs})`
+    : `✅ Model cost: within budget (${configs})`;
+}
+
+function findings(review: Review): string {
+  const list = review.verdict.findings.slice(0, 20).map((finding) => {
+    const [mark = '', ...numbers] = findingLine(finding).split(' ');
+    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${sentence(finding.message)} ${numbers.join(' ')}`.trimEnd();
+  });
+  const rest = review.verdict.findings.length - list.length;
+  return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
+}
+
+function configSections(comparison: Comparison, several: boolean, index: number): readonly Section[] {
+  const of = several ? ` · ${text(comparison.path, 80)}` : '';
+  const place = index / 100;
+  const side = comparison.head ?? comparison.base;
+  const folded = (importance: number, title: string, body: string): Section => ({
+    importance: importance - place,
+    name: `${title}${of}`,
+    body: body === '' ? '' : details(`${title}${of}`, body),
+  });
+  if (side === undefined) return [];
+  return [
+    folded(6, 'Where the difference comes from', origins(comparison)),
+    folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
+    folded(4, 'Step time', throughputLine(side)),
+    folded(4, 'Assumptions', assumptions(side)),
+  ];
+}
+
+function settings(review: Review): string {
+  if (review.settings.length === 0) return '';
+  return details(
+    'Settings',
+    table([
+      ['Setting', 'Value', 'From'],
+      ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
+    ]),
+  );
+}
+
+const short = (sha: string) => code(sha.slice(0, 12), 12);
+const head = (review: Review) => (review.head === undefined ? 'the head' : short(review.head.sha));
+
+function footer(review: Review): string {
+  const commits =
+    review.base === undefined || review.head === undefined
+      ? ''
+      : `Compared ${short(review.base.sha)} (${text(review.base.label, 60)}) with ${short(review.head.sha)} (${text(review.head.label, 60)}) · `;
+  return `<sub>${commits}model-cost-gate ${text(review.version, 40)}</sub>`;
+}
+
+/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
+export function fitted(first: string, all: readonly Section[], longest: number): string {
+  const dropped = new Set<Section>();
+  const note = () =>
+    dropped.size === 0
+      ? []
+      : [
+          `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
+        ];
+  const write = () =>
+    [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
+  for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
+    if (write().length <= longest) break;
+    dropped.add(section);
+  }
+  return write();
+}

@@ -1,0 +1,255 @@
+import { z } from 'zod';
+import type { Estimate } from '../cost/estimate.ts';
+import type { Comparison, Review, Side } from '../gate/review.ts';
+import { runAsWritten } from '../read/run.ts';
+
+const amount = z.number();
+const ledger = z.record(z.string(), amount);
+const problem = z.object({
+  severity: z.string(),
+  message: z.string(),
+  line: z.number().optional(),
+  key: z.string().optional(),
+});
+
+/** One config's report. A quantity that cannot be known is null, with the reason in `problems`. */
+const reportSchema = z.object({
+  path: z.string(),
+  format: z.string().nullable(),
+  family: z.string().nullable(),
+  exact: z.boolean().nullable(),
+  parameters: z
+    .object({
+      total: amount,
+      active: amount,
+      active_without_embedding: amount,
+      active_without_embeddings: amount,
+      mtp: amount,
+      towers: amount,
+      trainable: amount,
+      checkpoint_bytes: amount,
+      components: ledger,
+      layers: z.array(z.object({ name: z.string(), count: amount, parameters: amount })),
+    })
+    .nullable(),
+  flops: z
+    .object({
+      convention: z.literal('causal'),
+      sequence_length: amount,
+      forward_per_token: amount,
+      forward_pass: amount,
+      training_per_token: amount,
+      hardware_per_token: amount,
+      training_total: amount,
+      tokens: amount,
+      components: ledger,
+      conventions: ledger,
+    })
+    .nullable(),
+  memory: z
+    .object({
+      allocated_bytes: amount,
+      reserved_bytes: amount,
+      device_bytes: amount,
+      capacity_bytes: amount.nullable(),
+      components: ledger,
+      parts: ledger,
+      moment: z.string(),
+      stage: amount,
+      band: amount,
+      basis: z.string(),
+      savings: z.array(z.object({ change: z.string(), saves_bytes: amount })),
+    })
+    .nullable(),
+  throughput: z
+    .object({
+      mfu: amount.nullable(),
+      hfu: amount.nullable(),
+      mfu_range: z.tuple([amount, amount]).nullable(),
+      tokens_per_second_per_gpu: amount.nullable(),
+      step_seconds: amount.nullable(),
+      parts_seconds: ledger,
+      basis: z.string(),
+      limit: z.string(),
+      training: z
+        .object({
+          seconds: amount,
+          gpu_hours: amount,
+          energy_kwh: amount.nullable(),
+          cost_usd: amount.nullable(),
+          price_per_gpu_hour: amount.nullable(),
+          price_date: z.string().nullable(),
+        })
+        .nullable(),
+    })
+    .nullable(),
+  inference: z
+    .object({
+      cache_bytes_per_token: amount,
+      cache_bytes_per_sequence: amount,
+      weight_bytes: amount,
+      largest_batch: amount.nullable(),
+    })
+    .nullable(),
+  run: z.record(z.string(), z.unknown()),
+  origins: z.record(z.string(), z.string()),
+  assumptions: z.array(z.object({ field: z.string(), value: z.string(), reason: z.string() })),
+  problems: z.array(problem),
+});
+
+const sideSchema = reportSchema.partial();
+
+/** The JSON report, version 1. */
+export const jsonSchema = z.object({
+  version: z.literal(1),
+  reports: z.array(reportSchema),
+  comparisons: z.array(
+    z.object({
+      path: z.string(),
+      previous_path: z.string().optional(),
+      status: z.enum(['added', 'removed', 'changed', 'unchanged', 'unreadable']),
+      base: sideSchema.nullable(),
+      head: sideSchema.nullable(),
+      changes: z.array(
+        z.object({ metric: z.string(), before: amount.optional(), after: amount.optional(), ratio: amount.optional() }),
+      ),
+    }),
+  ),
+  verdict: z.object({
+    outcome: z.enum(['pass', 'warn', 'fail']),
+    findings: z.array(
+      z.object({
+        code: z.string(),
+        path: z.string(),
+        metric: z.string().optional(),
+        severity: z.enum(['fail', 'warn', 'notice']),
+        before: amount.optional(),
+        after: amount.optional(),
+        limit: amount.optional(),
+        line: z.number().optional(),
+        message: z.string(),
+      }),
+    ),
+  }),
+});
+
+export type JsonReport = z.infer<typeof jsonSchema>;
+type OneReport = z.infer<typeof reportSchema>;
+
+export function jsonReport(review: Review): JsonReport {
+  return {
+    version: 1,
+    reports: review.comparisons.flatMap((comparison) =>
+      comparison.head === undefined ? [] : [sideReport(comparison.path, comparison.head)],
+    ),
+    comparisons: review.comparisons.map(comparisonReport),
+    verdict: { outcome: review.verdict.outcome, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
+  };
+}
+
+function comparisonReport(comparison: Comparison): JsonReport['comparisons'][number] {
+  const side = (one: Side | undefined) => (one === undefined ? null : sideReport(comparison.path, one));
+  return {
+    path: comparison.path,
+    ...(comparison.previousPath === undefined ? {} : { previous_path: comparison.previousPath }),
+    status: comparison.status,
+    base: side(comparison.base),
+    head: side(comparison.head),
+    changes: comparison.changes.map((change) => ({ ...change })),
+  };
+}
+
+/** One side as JSON. */
+export function sideReport(path: string, { reading, estimate }: Side): OneReport {
+  const readProblems = reading.problems.map((one) => ({ ...one }));
+  const common = {
+    path,
+    format: reading.format ?? null,
+    family: reading.kind === 'read' ? reading.architecture.family : null,
+  };
+  if (estimate === undefined) {
+    const nothing = { exact: null, parameters: null, flops: null, memory: null, throughput: null, inference: null };
+    return { ...common, ...nothing, run: {}, origins: {}, assumptions: [], problems: readProblems };
+  }
+  const { parameters, flops, memory, throughput, inference, run } = estimate;
+  return {
+    ...common,
+    exact: parameters.exact,
+    parameters: {
+      total: parameters.total,
+      active: parameters.active,
+      active_without_embedding: parameters.activeWithoutEmbedding,
+      active_without_embeddings: parameters.activeWithoutEmbeddings,
+      mtp: parameters.mtp,
+      towers: parameters.towers,
+      trainable: parameters.trainable,
+      checkpoint_bytes: parameters.checkpoint,
+      components: { embedding: 0, attention: 0, feed_forward: 0, norm: 0, output: 0, ...parameters.components.lines },
+      layers: parameters.layers.map((layer) => ({ ...layer })),
+    },
+    flops: {
+      convention: 'causal',
+      sequence_length: flops.sequenceLength,
+      forward_per_token: flops.forward.total,
+      forward_pass: flops.forward.total * flops.sequenceLength * run.run.microBatchSize,
+      training_per_token: flops.training,
+      hardware_per_token: flops.hardware,
+      training_total: flops.budget,
+      tokens: run.run.tokens,
+      components: { ...flops.forward.lines },
+      conventions: { ...flops.conventions },
+    },
+    memory: {
+      allocated_bytes: memory.allocated,
+      reserved_bytes: memory.reserved,
+      device_bytes: memory.device,
+      capacity_bytes: memory.capacity,
+      components: { ...memory.components },
+      parts: { ...memory.parts.lines },
+      moment: memory.moment,
+      stage: memory.stage,
+      band: memory.band,
+      basis: memory.basis,
+      savings: memory.savings.map(({ change, saves }) => ({ change, saves_bytes: saves })),
+    },
+    throughput: {
+      mfu: throughput.mfu,
+      hfu: throughput.hfu,
+      mfu_range: throughput.range === null ? null : [throughput.range[0], throughput.range[1]],
+      tokens_per_second_per_gpu: throughput.tokensPerSecondPerGpu,
+      step_seconds: throughput.stepTime,
+      parts_seconds: { ...throughput.parts },
+      basis: throughput.basis,
+      limit: throughput.limit,
+      training:
+        throughput.training === null
+          ? null
+          : {
+              seconds: throughput.training.time,
+              gpu_hours: throughput.training.gpuHours,
+              energy_kwh: throughput.training.energyKilowattHours,
+              cost_usd: throughput.training.costUsd,
+              price_per_gpu_hour: throughput.training.pricePerGpuHour,
+              price_date: throughput.training.priceDate,
+            },
+    },
+    inference: {
+      cache_bytes_per_token: inference.cachePerToken,
+      cache_bytes_per_sequence: inference.cachePerSequence,
+      weight_bytes: inference.weights,
+      largest_batch: inference.largestBatch,
+    },
+    run: runAsWritten(run.run),
+    origins: { ...run.origins },
+    assumptions: estimate.assumptions.map((one) => ({ ...one })),
+    problems: [...readProblems, ...unknowns(estimate), ...estimate.problems.map((one) => ({ ...one }))],
+  };
+}
+
+/** The reason for each null. */
+function unknowns({ throughput, memory }: Estimate): OneReport['problems'] {
+  return [
+    ...(throughput.mfu === null ? [{ severity: 'notice', message: throughput.limit }] : []),
+    ...(memory.capacity === null ? [{ severity: 'notice', message: 'The memory of the accelerator is unknown.' }] : []),
+  ];
+}

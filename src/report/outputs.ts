@@ -1,0 +1,17 @@
+import type { Review } from '../gate/review.ts';
+import { jsonReport } from './json.ts';
+
+/** The action's outputs that follow from a review. */
+export function outputs(review: Review): Readonly<Record<string, string>> {
+  const memory = review.comparisons.flatMap(({ head }) => (head?.estimate ? [head.estimate.memory.device] : []));
+  const over = review.verdict.findings.some(({ metric, code }) => metric === 'memory' && code !== 'memory-unknown');
+  return {
+    verdict: review.verdict.outcome,
+    'over-budget': String(over),
+    changed: String(review.comparisons.filter(({ status }) => status !== 'unchanged').length),
+    'max-memory-gib': memory.length === 0 ? '' : (Math.max(...memory) / 2 ** 30).toFixed(3),
+    'base-sha': review.base?.sha ?? '',
+    'head-sha': review.head?.sha ?? '',
+    report: JSON.stringify(jsonReport(review)),
+  };
+}

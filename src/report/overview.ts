@@ -1,0 +1,106 @@
+import { findMetric, metrics } from '../gate/metrics.ts';
+import type { Change, Comparison, Finding, Review } from '../gate/review.ts';
+import { difference, exact, gib, quantity } from './format.ts';
+import { code, table } from './markdown.ts';
+
+/** What stands in front of a config's name. */
+const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' } as const;
+
+const rank = (review: Review, comparison: Comparison): number => {
+  const severities = review.verdict.findings
+    .filter(({ path }) => path === comparison.path)
+    .map(({ severity }) => severity);
+  if (severities.includes('fail')) return 0;
+  if (severities.includes('warn')) return 1;
+  return comparison.status === 'unchanged' ? 3 : 2;
+};
+
+/** Worst first: failures, warnings, changes by how much memory they add, then what is unchanged. */
+export function ranked(review: Review): readonly Comparison[] {
+  const growth = (comparison: Comparison) => {
+    const memory = comparison.changes.find(({ metric }) => metric === 'memory');
+    return (memory?.after ?? 0) - (memory?.before ?? 0);
+  };
+  return [...review.comparisons].sort(
+    (a, b) => rank(review, a) - rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path),
+  );
+}
+
+const markOf = (review: Review, comparison: Comparison) =>
+  [marks.fail, marks.warn, marks.pass, marks.pass][rank(review, comparison)] ?? marks.pass;
+
+/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
+export function overview(
+  review: Review,
+  comparisons: readonly Comparison[],
+  limits: ReadonlyMap<string, number>,
+): string {
+  const someActive = comparisons.some((comparison) => differsInActive(comparison));
+  const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
+  const heading = [
+    'Config',
+    ...shown.map(({ label, id }) =>
+      id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label,
+    ),
+  ];
+  const rows = comparisons.map((comparison) => {
+    const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison)}`;
+    if (comparison.status === 'unreadable') return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
+    return [name, ...shown.map(({ id }) => cell(comparison, id, limits.get(comparison.path)))];
+  });
+  return table(
+    [heading, ...rows],
+    shown.map((_, index) => index + 1),
+  );
+}
+
+function state(comparison: Comparison): string {
+  const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
+  if (comparison.status === 'added') return `<br>new${renamed}`;
+  if (comparison.status === 'removed') return '<br>removed';
+  return renamed;
+}
+
+function differsInActive(comparison: Comparison): boolean {
+  const of = (id: string) => comparison.changes.find(({ metric }) => metric === id);
+  return (
+    of('parameters')?.after !== of('active_parameters')?.after ||
+    of('parameters')?.before !== of('active_parameters')?.before
+  );
+}
+
+function cell(comparison: Comparison, id: string, limit: number | undefined): string {
+  const change = comparison.changes.find(({ metric }) => metric === id);
+  const metric = findMetric(id);
+  if (change === undefined || metric === undefined) return '–';
+  const main = movement(change);
+  if (id === 'memory') return limit === undefined ? main : `${main}<br>of ${gib(limit)}`;
+  if (id === 'parameters' && differsInActive(comparison)) {
+    const active = comparison.changes.find((one) => one.metric === 'active_parameters');
+    return active === undefined ? main : `${main}<br>(${movement(active)})`;
+  }
+  return main;
+}
+
+/** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
+export function movement(change: Change): string {
+  const unit = findMetric(change.metric)?.unit ?? 'ratio';
+  const { before, after } = change;
+  if (before === undefined && after === undefined) return 'unknown';
+  if (after === undefined) return `${quantity(before ?? 0, unit)} → gone`;
+  if (before === undefined) return quantity(after, unit);
+  const moved = difference(before, after, unit);
+  if (moved === undefined) return quantity(after, unit);
+  const [old, now] = [quantity(before, unit), quantity(after, unit)];
+  return old === now ? `${exact(before)} → ${exact(after)}<br>**${moved}**` : `${old} → ${now}<br>**${moved}**`;
+}
+
+export function findingLine(finding: Finding): string {
+  const mark = marks[finding.severity];
+  const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
+  const numbers =
+    unit === undefined || finding.after === undefined
+      ? ''
+      : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
+  return `${mark} ${numbers}`.trimEnd();
+}

@@ -1,0 +1,292 @@
+import type { Estimate, FlopConvention } from '../cost/estimate.ts';
+import { metrics } from '../gate/metrics.ts';
+import type { Comparison, Review, Side } from '../gate/review.ts';
+import {
+  amountOfBytes,
+  billions,
+  difference,
+  dollars,
+  duration,
+  exact,
+  flopsText,
+  gib,
+  percent,
+  quantity,
+} from './format.ts';
+import { plain } from './markdown.ts';
+
+const rule = '─'.repeat(78);
+const line = (label: string, value: string, note = '') =>
+  `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
+
+/** Where each formula comes from, printed with every report. */
+const sources: readonly string[] = [
+  'Parameters: every matrix, table and vector of the model, as its published code builds it',
+  'FLOPs: 2 for each multiply-add; training 3 times forward; causal attention (half of the keys)',
+  '  PaLM 6N + 12LHQT: Chowdhery et al. 2022, arXiv:2204.02311, appendix B; 6N: Kaplan et al. 2020, arXiv:2001.08361',
+  '  Megatron: Narayanan et al. 2021, arXiv:2104.04473, as Megatron-LM counts since 2024',
+  'Memory: Korthikanti et al. 2022, arXiv:2205.05198 (activations); Rajbhandari et al. 2020, arXiv:1910.02054 (ZeRO)',
+  'Latent attention: DeepSeek-V2, arXiv:2405.04434, 2.1; experts: DeepSeekMoE, arXiv:2401.06066',
+  'Attention kernels: Dao 2023, arXiv:2307.08691; Shah et al. 2024, arXiv:2407.08608',
+  'MFU: training FLOPs per token x tokens per second / (GPUs x dense peak), Chowdhery et al. 2022',
+];
+
+const conventionNames: Readonly<Record<FlopConvention, string>> = {
+  causal: 'causal (used here)',
+  full: 'full attention',
+  palm: 'PaLM 6N + 12LHQT',
+  '6n': '6N',
+  megatron: 'Megatron-LM',
+  torchtitan: 'torchtitan',
+};
+
+/** Everything of one config, for a terminal. */
+export function textReport(path: string, side: Side): string {
+  const { estimate, reading } = side;
+  const name = plain(path, 120);
+  if (estimate === undefined) return [rule, name, rule, ...problems(side), ''].join('\n');
+  const family = reading.kind === 'read' ? plain(reading.architecture.family, 60) : '';
+  return [
+    rule,
+    `${name}  (${family}, ${estimate.parameters.exact ? 'exact' : 'approximate'})`,
+    rule,
+    ...parameterLines(estimate),
+    ...flopLines(estimate),
+    ...layerLines(estimate),
+    ...growthLines(estimate),
+    ...memoryLines(estimate),
+    ...timeLines(estimate),
+    ...inferenceLines(estimate),
+    ...noteLines(side, estimate),
+    'Sources',
+    ...sources.map((source) => `  ${source}`),
+    '',
+  ].join('\n');
+}
+
+function parameterLines({ parameters, operations }: Estimate): string[] {
+  const rate = parameters.active / parameters.total;
+  const routed = operations.layers.flatMap(({ operations: list }) =>
+    list.flatMap((one) => (one.kind === 'route' ? [one] : [])),
+  )[0];
+  const components = Object.entries(parameters.components.lines).map(([name, amount]) =>
+    line(name.replaceAll('_', ' '), exact(amount), percent(amount / parameters.total)),
+  );
+  return [
+    'Parameters',
+    line('total', exact(parameters.total), `(${billions(parameters.total)})`),
+    ...(parameters.active === parameters.total
+      ? []
+      : [
+          line(
+            'active for a token',
+            exact(parameters.active),
+            `(${billions(parameters.active)}, ${percent(rate)} of total)`,
+          ),
+          line('  without the input table', exact(parameters.activeWithoutEmbedding)),
+          line('  without both embeddings', exact(parameters.activeWithoutEmbeddings)),
+        ]),
+    ...(routed === undefined
+      ? []
+      : [line('active experts', `${routed.active} of ${routed.experts}`, percent(routed.active / routed.experts))]),
+    ...(parameters.mtp === 0 ? [] : [line('multi-token prediction (apart)', exact(parameters.mtp))]),
+    ...(parameters.trainable === parameters.total
+      ? []
+      : [line('trained', exact(parameters.trainable), percent(parameters.trainable / parameters.total, 3))]),
+    ...components,
+    line('checkpoint', amountOfBytes(parameters.checkpoint)),
+    '',
+  ];
+}
+
+function flopLines({ flops, run }: Estimate): string[] {
+  const pass = flops.forward.total * flops.sequenceLength * run.run.microBatchSize;
+  const conventions = (Object.keys(conventionNames) as FlopConvention[]).map((key) =>
+    line(`  ${conventionNames[key]}`, flopsText(flops.conventions[key])),
+  );
+  return [
+    `FLOPs (sequence of ${exact(flops.sequenceLength)} tokens)`,
+    line(
+      'forward pass',
+      flopsText(pass),
+      `micro-batch of ${run.run.microBatchSize} x ${exact(flops.sequenceLength)} tokens`,
+    ),
+    line('forward per token', flopsText(flops.forward.total)),
+    line('training per token', flopsText(flops.training)),
+    ...(flops.hardware === flops.training ? [] : [line('executed per token (recompute)', flopsText(flops.hardware))]),
+    line(`training, ${billions(run.run.tokens)} tokens`, flopsText(flops.budget)),
+    '  training per token, by convention',
+    ...conventions,
+    '  forward per token, by component',
+    ...Object.entries(flops.forward.lines).map(([name, amount]) =>
+      line(`  ${name.replaceAll('_', ' ')}`, flopsText(amount), percent(amount / flops.forward.total)),
+    ),
+    '',
+  ];
+}
+
+function layerLines({ flops }: Estimate): string[] {
+  return flops.layers.flatMap((layer) => {
+    const all = layer.attention + layer.feedForward + layer.router + layer.other;
+    const share = (amount: number) => (all === 0 ? '' : percent(amount / all));
+    return [
+      `Layer "${plain(layer.name, 60)}" (${layer.count} of them), forward FLOPs per token`,
+      line('attention', flopsText(layer.attention), share(layer.attention)),
+      line('feed-forward', flopsText(layer.feedForward), share(layer.feedForward)),
+      ...(layer.router === 0 ? [] : [line('router', flopsText(layer.router), share(layer.router))]),
+      ...(layer.feedForward === 0
+        ? []
+        : [line('attention / feed-forward', `${(layer.attention / layer.feedForward).toFixed(2)} : 1`)]),
+      '',
+    ];
+  });
+}
+
+function growthLines({ flops }: Estimate): string[] {
+  return [
+    "How attention's cost grows with the sequence (forward FLOPs per token)",
+    ...flops.growth.map(({ sequenceLength, attention, total }) =>
+      line(
+        `${exact(sequenceLength)} tokens`,
+        flopsText(total),
+        `attention scores ${percent(attention / total)}; ${flopsText(total * sequenceLength)} for the sequence`,
+      ),
+    ),
+    '',
+  ];
+}
+
+function memoryLines({ memory, run }: Estimate): string[] {
+  const share =
+    memory.capacity === null ? '' : `${percent(memory.device / memory.capacity)} of ${gib(memory.capacity)} usable`;
+  return [
+    `Memory of the fullest GPU (${plain(run.run.accelerator, 40)}, ${run.run.gpus} GPUs, ${run.run.framework})`,
+    ...Object.entries(memory.components).map(([name, amount]) =>
+      line(name.replaceAll('_', ' '), gib(amount), percent(amount / memory.allocated)),
+    ),
+    line(
+      'peak, allocated',
+      gib(memory.allocated),
+      `at the ${memory.moment}${memory.stage === 0 ? '' : `, pipeline stage ${memory.stage + 1}`}`,
+    ),
+    line('peak, reserved', gib(memory.reserved)),
+    line('peak, device', gib(memory.device), share),
+    `  expect ±${percent(memory.band, 0)}: ${memory.basis}`,
+    ...(memory.savings.length === 0
+      ? []
+      : [
+          '  Where memory could be saved',
+          ...memory.savings.map(({ change, saves }) => line(`  ${change}`, `-${gib(saves)}`)),
+        ]),
+    '',
+  ];
+}
+
+function timeLines({ throughput, run }: Estimate): string[] {
+  const { mfu, hfu, range, stepTime, tokensPerSecondPerGpu, training } = throughput;
+  if (mfu === null || hfu === null || range === null || stepTime === null || tokensPerSecondPerGpu === null)
+    return ['Throughput', `  ${throughput.limit}`, ''];
+  return [
+    'Throughput (projected)',
+    line('MFU', percent(mfu), `${percent(range[0])} to ${percent(range[1])}; ${throughput.basis}`),
+    line('HFU', percent(hfu)),
+    line('tokens per second and GPU', exact(Math.round(tokensPerSecondPerGpu))),
+    line('tokens per second', exact(Math.round(tokensPerSecondPerGpu * run.run.gpus))),
+    line('step time', duration(stepTime), `${exact(run.run.globalBatchSize)} sequences`),
+    ...Object.entries(throughput.parts)
+      .filter(([, amount]) => amount > 0)
+      .map(([name, amount]) => line(`  ${name.replaceAll('_', ' ')}`, duration(amount), percent(amount / stepTime))),
+    `  ${throughput.limit}`,
+    ...(training === null
+      ? []
+      : [
+          line(
+            `${billions(run.run.tokens)} tokens take`,
+            duration(training.time),
+            `${exact(Math.round(training.gpuHours))} GPU hours`,
+          ),
+          ...(training.energyKilowattHours === null
+            ? []
+            : [line('energy (GPUs at full power)', `${exact(Math.round(training.energyKilowattHours))} kWh`)]),
+          ...(training.costUsd === null
+            ? []
+            : [
+                line(
+                  'cost',
+                  dollars(training.costUsd),
+                  `at ${dollars(training.pricePerGpuHour ?? 0)} per GPU hour, indicative, ${training.priceDate}`,
+                ),
+              ]),
+        ]),
+    '',
+  ];
+}
+
+function inferenceLines({ inference, flops }: Estimate): string[] {
+  return [
+    'Inference (16-bit cache)',
+    line('cache per token', amountOfBytes(inference.cachePerToken)),
+    line(`cache of ${exact(flops.sequenceLength)} tokens`, amountOfBytes(inference.cachePerSequence)),
+    line('weights as stored', amountOfBytes(inference.weights)),
+    line(
+      'largest batch',
+      inference.largestBatch === null ? 'unknown' : exact(inference.largestBatch),
+      'sequences beside the weights on one tensor-parallel group',
+    ),
+    '',
+  ];
+}
+
+function noteLines(side: Side, estimate: Estimate): string[] {
+  const assumed = estimate.assumptions.map(
+    ({ field, value, reason }) => `  ${plain(field, 80)} = ${plain(value, 60)}: ${plain(reason)}`,
+  );
+  return [...(assumed.length === 0 ? [] : ['Assumptions', ...assumed, '']), ...problems(side)];
+}
+
+function problems(side: Side): string[] {
+  const all = [...side.reading.problems, ...(side.estimate?.problems ?? [])];
+  if (all.length === 0) return [];
+  return [
+    'Problems',
+    ...all.map(
+      ({ severity, message, line: at }) => `  ${severity}${at === undefined ? '' : ` (line ${at})`}: ${plain(message)}`,
+    ),
+    '',
+  ];
+}
+
+/** A comparison for a terminal. */
+export function textDiff(review: Review): string {
+  const findings = review.verdict.findings.map(
+    ({ severity, path, message }) => `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}`,
+  );
+  return [...review.comparisons.flatMap(comparisonLines), ...findings, `verdict: ${review.verdict.outcome}`, ''].join(
+    '\n',
+  );
+}
+
+function comparisonLines(comparison: Comparison): string[] {
+  const renamed = comparison.previousPath === undefined ? '' : ` (was ${plain(comparison.previousPath, 120)})`;
+  const rows = metrics.flatMap(({ id, label, unit }) => {
+    const change = comparison.changes.find(({ metric }) => metric === id);
+    if (change?.before === undefined && change?.after === undefined) return [];
+    const { before, after } = change;
+    const moved = before === undefined || after === undefined ? '' : (difference(before, after, unit) ?? 'unchanged');
+    return [
+      `  ${label.padEnd(28)} ${(before === undefined ? '' : quantity(before, unit)).padStart(18)} ${(after === undefined ? '' : quantity(after, unit)).padStart(18)}  ${moved}`,
+    ];
+  });
+  const parts = comparison.parts
+    .slice(0, 12)
+    .map(
+      ({ part, quantity: kind, before, after }) =>
+        `    ${plain(part, 60).padEnd(36)} ${(kind === 'flops' ? flopsText(after - before) : exact(after - before)).padStart(24)} ${kind}`,
+    );
+  return [
+    `${plain(comparison.path, 120)}${renamed}: ${comparison.status}`,
+    ...rows,
+    ...(parts.length > 0 ? ['  what moved', ...parts] : []),
+    '',
+  ];
+}
