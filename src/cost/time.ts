@@ -5,7 +5,15 @@ import {
   acceleratorsChecked,
   findAccelerator,
 } from '../facts/accelerators.ts';
-import { type KernelFacts, kernelsOf, profiles, stepFacts } from '../facts/kernels.ts';
+import {
+  type AttentionFacts,
+  type KernelFacts,
+  kernelsOf,
+  olderAttention,
+  profiles,
+  type StepFacts,
+  stepFacts,
+} from '../facts/kernels.ts';
 import { precisions } from '../facts/precisions.ts';
 import type { AttentionCore, Linear, Operation, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
@@ -17,14 +25,22 @@ import { collectiveSeconds, gemmSeconds } from './kernels.ts';
 import { isFrozen } from './lora.ts';
 import { microBatches, stages } from './stages.ts';
 
+/** The constants of the model: the committed ones, or others where a script tries them (`scripts/cross-validate.ts`). */
+export type TimeFacts = { readonly step: StepFacts; readonly kernelsOf: typeof kernelsOf };
+
 /** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
-export function projectTime(operations: Operations, flops: FlopCount, run: TrainingRun): ThroughputEstimate {
+export function projectTime(
+  operations: Operations,
+  flops: FlopCount,
+  run: TrainingRun,
+  facts: TimeFacts = { step: stepFacts, kernelsOf },
+): ThroughputEstimate {
   const chip = findAccelerator(run.accelerator);
   if (chip === undefined) return unknown(`the accelerator ${run.accelerator} is not in the table`);
   const { peak: dtype } = precisions[run.precision];
   const peak = chip.densePeak[dtype] ?? (dtype === 'fp4' ? chip.densePeak.fp8 : undefined);
   if (peak === undefined) return unknown(`${chip.name} has no ${dtype} matrix units`);
-  const context = contextOf(run, chip, peak);
+  const context = contextOf(run, chip, peak, facts);
   const parts = stepParts(operations, run, context);
   const calibration = run.calibration ?? 1;
   for (const part of partNames) parts[part] /= calibration;
@@ -64,6 +80,7 @@ export function measuredMfu(
 type Profile = (typeof profiles)[keyof typeof profiles];
 
 type Context = {
+  readonly step: StepFacts;
   readonly chip: Accelerator;
   readonly kernels: KernelFacts;
   readonly profile: Profile;
@@ -73,6 +90,7 @@ type Context = {
   readonly peak16: number;
   /** how much slower than in a benchmark: sustained load and power cap */
   readonly slowdown: number;
+  readonly slowdownLow: number;
   readonly power: number;
   readonly network: number | null;
   readonly bandwidth: number;
@@ -81,9 +99,9 @@ type Context = {
   readonly t: number;
 };
 
-function contextOf(run: TrainingRun, chip: Accelerator, peak: number): Context {
+function contextOf(run: TrainingRun, chip: Accelerator, peak: number, facts: TimeFacts): Context {
   const id = acceleratorIds.find((one) => one === run.accelerator) as AcceleratorId;
-  const kernels = kernelsOf(id, chip.generation);
+  const kernels = facts.kernelsOf(id, chip.generation);
   const profileName = profileOf(run, chip);
   const { tensor, context, sequenceParallel } = run.parallelism;
   const T = (run.microBatchSize * run.sequenceLength) / context;
@@ -91,8 +109,9 @@ function contextOf(run: TrainingRun, chip: Accelerator, peak: number): Context {
     run.powerCapWatts !== undefined && chip.power !== null && run.powerCapWatts < chip.power
       ? chip.power / run.powerCapWatts
       : 1;
-  const power = 1 + stepFacts.power * (capped - 1);
+  const power = 1 + facts.step.power * (capped - 1);
   return {
+    step: facts.step,
     chip,
     kernels,
     profile: profiles[profileName],
@@ -100,6 +119,7 @@ function contextOf(run: TrainingRun, chip: Accelerator, peak: number): Context {
     peak,
     peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
     slowdown: power * kernels.sustained,
+    slowdownLow: power * kernels.sustainedLow,
     power,
     network: run.interNodeGbpsPerGpu === undefined ? chip.network : run.interNodeGbpsPerGpu * 125e6,
     bandwidth: chip.bandwidth * kernels.streaming,
@@ -108,11 +128,15 @@ function contextOf(run: TrainingRun, chip: Accelerator, peak: number): Context {
   };
 }
 
+/** 8 or 4 bits. */
+const isLow = (run: TrainingRun): boolean => !['bf16', 'fp16', 'fp32'].includes(run.precision);
+
 function profileOf(run: TrainingRun, chip: Accelerator): keyof typeof profiles {
   if (chip.generation === 'tpu') return 'xla';
   if (run.framework === 'transformers') return 'transformers';
   if (run.framework === 'megatron') return run.flashAttention ? 'megatron' : 'legacy';
-  return run.compile ? 'compiled' : 'eager';
+  // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
+  return run.compile || isLow(run) ? 'compiled' : 'eager';
 }
 
 // --- one layer ------------------------------------------------------------------------------------------------------------
@@ -172,10 +196,10 @@ function layerTime(list: readonly Operation[], run: TrainingRun, context: Contex
     forward.matrix_products += f;
     backward.matrix_products += b;
   }
-  const low = run.precision !== 'bf16' && run.precision !== 'fp16' && run.precision !== 'fp32';
+  const low = isLow(run);
   const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
   const eager = context.profileName === 'eager' || context.profileName === 'transformers';
-  const traffic = profile.traffic * stepFacts.traffic * (eager && llamaLike ? stepFacts.eagerGated : 1);
+  const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
   let host = 0;
   for (const operation of list) {
     switch (operation.kind) {
@@ -194,8 +218,8 @@ function layerTime(list: readonly Operation[], run: TrainingRun, context: Contex
             Math.max(1, Math.floor(chip.fast.domain / tp)),
             context.network,
           );
-          forward.exposed_context += Math.max(stepFacts.contextExposed * one, one - f);
-          backward.exposed_context += Math.max(2 * stepFacts.contextExposed * one, 2 * one - b);
+          forward.exposed_context += Math.max(context.step.contextExposed * one, one - f);
+          backward.exposed_context += Math.max(2 * context.step.contextExposed * one, 2 * one - b);
         }
         break;
       }
@@ -218,7 +242,7 @@ function layerTime(list: readonly Operation[], run: TrainingRun, context: Contex
       case 'activation': {
         const halves = operation.gated ? 2 : 1;
         const rows =
-          operation.input.region === 'routed' ? t * run.expertImbalance * stepFacts.permute : (T / tp) * traffic;
+          operation.input.region === 'routed' ? t * run.expertImbalance * context.step.permute : (T / tp) * traffic;
         forward.memory_bound += (2 * operation.output.elements * (halves + 1) * rows) / BW;
         backward.memory_bound += (2 * operation.output.elements * (2 * halves + 1) * rows) / BW;
         break;
@@ -226,14 +250,14 @@ function layerTime(list: readonly Operation[], run: TrainingRun, context: Contex
       case 'dispatch': {
         const rows = t * operation.active * run.expertImbalance;
         const bytes = 2 * operation.width * 8 * rows;
-        forward.memory_bound += (bytes / BW) * stepFacts.permute + stepFacts.expertLaunch;
-        backward.memory_bound += (bytes / BW) * stepFacts.permute + stepFacts.expertLaunch;
+        forward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
+        backward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
         const exchange = 2 * exchangeSeconds(operation, run, context);
-        forward.exposed_expert += stepFacts.expertExposed * exchange;
-        backward.exposed_expert += stepFacts.expertExposed * exchange;
+        forward.exposed_expert += context.step.expertExposed * exchange;
+        backward.exposed_expert += context.step.expertExposed * exchange;
         host +=
           run.framework === 'megatron'
-            ? stepFacts.expertHost * (run.cudaGraphs === true ? stepFacts.expertHostGraphs : 1)
+            ? context.step.expertHost * (run.cudaGraphs === true ? context.step.expertHostGraphs : 1)
             : 0;
         break;
       }
@@ -287,10 +311,8 @@ function productSeconds(
 ): readonly [number, number] {
   const { chip, kernels, profile, T, t } = context;
   const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
-  const low =
-    operation.component !== 'router' &&
-    operation.component !== 'output' &&
-    !['bf16', 'fp16', 'fp32'].includes(run.precision);
+  const low = operation.component !== 'router' && operation.component !== 'output' && isLow(run);
+  const slowdown = low ? context.slowdownLow : context.slowdown;
   const facts = low ? (run.precision === 'fp4' ? kernels.gemmFp4 : kernels.gemmFp8) : kernels.gemm;
   const peak = low ? context.peak : run.precision === 'fp32' ? context.peak : context.peak16;
   const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? 4 : 2;
@@ -302,15 +324,14 @@ function productSeconds(
     const n = columns / expertTensor;
     const k = operation.rows;
     const time = (m: number, nn: number, kk: number, output: number) =>
-      stepFacts.grouped *
-      gemmSeconds(chip, facts, peak, { m, n: nn, k: kk, experts }, operand, output, context.slowdown);
+      context.step.grouped * gemmSeconds(chip, facts, peak, { m, n: nn, k: kk, experts }, operand, output, slowdown);
     return [time(rows, n, k, 2), time(rows, k, n, 2) + (frozen ? 0 : time(n, k, rows, accumulated))];
   }
   const n = operation.sharding === 'column' ? columns / tp : columns;
   const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
   const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
   const time = (mm: number, nn: number, kk: number, output: number) =>
-    gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, context.slowdown);
+    gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, slowdown);
   const f = time(m, n, k, 2);
   return [f, time(m, k, n, 2) + (frozen ? 0.05 * f : time(n, k, m, accumulated))];
 }
@@ -323,39 +344,57 @@ function attentionSeconds(core: AttentionCore, run: TrainingRun, context: Contex
   const width = core.queryKeyDim + core.valueDim;
   const heads = core.heads / tp;
   const peak = context.peak16;
-  if (!run.flashAttention || run.attentionKernel === 'unfused') {
+  const kernel = attentionKernel(run, chip);
+  if (kernel === 'unfused') {
+    const { share, forward, backward } = olderAttention.unfused;
     const scores = (run.microBatchSize * heads * S * S) / cp;
-    const work = (2 * width * scores) / (0.35 * peak);
-    return [work + (14 * scores) / context.bandwidth, 2 * work + (22 * scores) / context.bandwidth].map(
-      (time) => time * power * stepFacts.attention,
-    ) as [number, number];
+    const work = (2 * width * scores) / (share * peak);
+    const scale = power * context.step.attention;
+    return [
+      scale * (work + (forward * scores) / context.bandwidth),
+      scale * (2 * work + (backward * scores) / context.bandwidth),
+    ];
   }
-  const flash2OnModern = flash2(run, chip);
   const wide = core.queryKeyDim >= 96;
-  const facts = flash2OnModern
-    ? { e: (wide ? 0.355 : 0.32) * Math.min(1, hopperPeak / peak), ramp: 300, backward: wide ? 0.95 : 0.93 }
-    : {
-        e: wide ? kernels.attention.wide : kernels.attention.narrow,
-        ramp: kernels.attention.ramp,
-        backward: kernels.attention.backward,
-      };
+  const older = olderFacts(kernel, chip);
+  const facts = older ?? kernels.attention;
+  const modern = older !== undefined && chip.generation !== 'ampere';
+  const share = (wide ? facts.wide : facts.narrow) * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
   const seen = meanContext(core.span, core.causal, S);
   const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
-  const rate = facts.e * (reach / (reach + facts.ramp)) * (core.queryKeyDim > 128 && flash2OnModern ? 0.85 : 1) * peak;
+  const widest = core.queryKeyDim > 128 && older !== undefined ? olderAttention.wideHeads : 1;
+  const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
   const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
-  const scale = power * stepFacts.attention;
+  const scale = power * context.step.attention;
   return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
 }
 
-/** The peak that FlashAttention-2's share on Hopper was measured against. */
-const hopperPeak = 989.4e12;
-
-/** PyTorch's own scaled_dot_product_attention is FlashAttention-2 on every chip; Megatron takes cuDNN's. */
-function flash2(run: TrainingRun, chip: Accelerator): boolean {
-  if (chip.generation !== 'hopper' && chip.generation !== 'blackwell') return false;
-  if (run.attentionKernel !== undefined) return run.attentionKernel === 'flash2' || run.attentionKernel === 'flash1';
-  return run.framework !== 'megatron' && run.precision === 'bf16';
+/** PyTorch's own scaled_dot_product_attention is FlashAttention-2 on every chip; Megatron takes the chip's best, cuDNN's. */
+function attentionKernel(run: TrainingRun, chip: Accelerator): NonNullable<TrainingRun['attentionKernel']> {
+  if (!run.flashAttention) return 'unfused';
+  if (run.attentionKernel !== undefined) return run.attentionKernel;
+  const modern = chip.generation === 'hopper' || chip.generation === 'blackwell';
+  return modern && run.framework !== 'megatron' && !isLow(run) ? 'flash2' : 'cudnn';
 }
+
+/** The facts of a kernel that is not the chip's best. */
+function olderFacts(
+  kernel: NonNullable<TrainingRun['attentionKernel']>,
+  chip: Accelerator,
+): AttentionFacts | undefined {
+  const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
+  if (kernel === 'flash1') return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
+  if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
+    return olderAttention.flash2.hopper;
+  return undefined;
+}
+
+/**
+ * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
+ * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
+ */
+const overlapsTensorParallel = (run: TrainingRun): boolean =>
+  run.overlapTensorParallel ?? (run.framework === 'megatron' && isLow(run) && run.parallelism.sequenceParallel);
 
 function tensorParallel(
   list: readonly Operation[],
@@ -369,7 +408,7 @@ function tensorParallel(
   const blocks = list.filter((operation) => operation.kind === 'linear' && operation.sharding === 'row').length;
   const D = list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
   const S = 2 * D * context.T;
-  const exposed = run.overlapTensorParallel === true ? stepFacts.tensorOverlapped : stepFacts.tensorExposed;
+  const exposed = overlapsTensorParallel(run) ? context.step.tensorOverlapped : context.step.tensorExposed;
   const collective = (kind: 'gather' | 'scatter' | 'reduce') =>
     collectiveSeconds(context.chip, context.kernels, kind, S, tp, tp, context.network);
   if (sequenceParallel) {
@@ -437,7 +476,7 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
       v *
       (1e-5 +
         bytes / (far && context.network !== null ? context.network * 0.8 : context.kernels.collectives.gather[2])) *
-      stepFacts.pipelineExposed;
+      context.step.pipelineExposed;
     const bubble = bubbleShare(run) * (average + hop);
     step.exposed_pipeline += m * hop;
     step.bubble += bubble;
@@ -445,9 +484,9 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
   if (sharded) shardedTraffic(operations, run, context, kinds, step, m);
   else dataParallelTraffic(operations, run, context, sum(slowest), step);
   optimizerTime(operations, run, context, step);
-  step.host += stepFacts.fixed;
+  step.host += context.step.fixed;
   const nodes = Math.max(1, run.gpus / 8);
-  step.jitter += nodes > 1 ? sum(step) * stepFacts.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
+  step.jitter += nodes > 1 ? sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
   return step;
 }
 
@@ -548,18 +587,18 @@ function shardedTraffic(
   step: Parts,
   m: number,
 ): void {
-  const { tensor, pipeline, context: cp } = run.parallelism;
+  const { tensor, pipeline, context: cp, expert, expertTensor } = run.parallelism;
   const { chip, kernels, profile } = context;
   const all = (run.gpus / (tensor * pipeline * cp)) * cp;
   const shards = run.shardGroup ?? all;
   if (shards <= 1) return;
   const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
   const trained = run.lora === undefined ? 1 : 0.02;
-  const collect = (elements: number) => {
-    const gather = collectiveSeconds(chip, kernels, 'gather', 2 * elements, shards, local, context.network);
+  const collect = (elements: number, ranks: number, near: number) => {
+    const gather = collectiveSeconds(chip, kernels, 'gather', 2 * elements, ranks, near, context.network);
     let scatter =
       trained *
-      collectiveSeconds(chip, kernels, 'scatter', profile.gradientBytes * elements, shards, local, context.network);
+      collectiveSeconds(chip, kernels, 'scatter', profile.gradientBytes * elements, ranks, near, context.network);
     if (shards < all)
       scatter +=
         trained *
@@ -580,16 +619,29 @@ function shardedTraffic(
     const time = kinds[kind];
     const count = operations.order.filter((one) => one === kind).length / pipeline;
     if (time === undefined || count === 0) continue;
-    const elements = layer.operations.reduce((total, operation) => total + held(operation), 0) / tensor;
-    const { gather, scatter } = collect(elements);
+    // Experts are divided by expert parallelism first, and sharded over the ranks that hold the same experts.
+    let dense = 0;
+    let experts = 0;
+    for (const operation of layer.operations) {
+      if (operation.kind === 'linear' && operation.sharding === 'expert') experts += held(operation);
+      else dense += held(operation);
+    }
+    const copies = Math.max(1, (shards * tensor) / (expert * expertTensor));
+    const first = collect(dense / tensor, shards, local);
+    const second =
+      experts > 0
+        ? collect(experts / (expert * expertTensor), copies, Math.max(1, Math.floor(chip.fast.domain / expert)))
+        : { gather: 0, scatter: 0 };
+    const gather = first.gather + second.gather;
+    const scatter = first.scatter + second.scatter;
     const exposedBeside = (work: number, traffic: number) =>
       Math.max(
-        work * (1 + stepFacts.contention * Math.min(1, traffic / Math.max(work, 1e-9))),
-        stepFacts.fsdpCollective * traffic,
+        work * (1 + context.step.contention * Math.min(1, traffic / Math.max(work, 1e-9))),
+        context.step.fsdpCollective * traffic,
       ) - work;
     const f = sum(time.forward);
     const b = sum(time.backward);
-    const products = stepFacts.fsdpProducts - 1;
+    const products = context.step.fsdpProducts - 1;
     step.exposed_data +=
       m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter) + products * (f + b));
     edge = Math.max(edge, gather + scatter);
@@ -600,8 +652,8 @@ function shardedTraffic(
         total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)),
       0,
     ) / tensor;
-  const ends = collect(head);
-  step.exposed_data += m * stepFacts.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
+  const ends = collect(head, shards, local);
+  step.exposed_data += m * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
 }
 
 /** Gradients reduced once for each step, largely beside the last micro-batch's backward pass. */
@@ -633,7 +685,7 @@ function dataParallelTraffic(
       Math.max(1, Math.floor(chip.fast.domain / expert)),
     );
   if (run.lora !== undefined) traffic *= 0.02;
-  step.exposed_data += Math.max(stepFacts.dataExposed * traffic, traffic - 0.8 * stage);
+  step.exposed_data += Math.max(context.step.dataExposed * traffic, traffic - 0.8 * stage);
 }
 
 /** Reads and writes of the optimizer: about 30 bytes for each local parameter, and the gradient's norm. */
@@ -701,7 +753,7 @@ function trust(
   const sparse = operations.layers.some(({ operations: list }) =>
     list.some((operation) => operation.kind === 'dispatch'),
   );
-  const low = !['bf16', 'fp16', 'fp32'].includes(run.precision);
+  const low = isLow(run);
   const kind = sparse ? 'mixture of experts' : low ? 'dense, 8 or 4 bits' : 'dense, 16 bits';
   let band = sparse ? 0.45 : low ? 0.22 : 0.11;
   if (context.kernels.confidence === 'derived') band += 0.2;

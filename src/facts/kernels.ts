@@ -23,8 +23,10 @@ export type KernelFacts = {
   };
   /** share of the memory bandwidth that streaming kernels reach */
   readonly streaming: number;
-  /** how much slower products run in a sustained training step than in a short benchmark */
+  /** how much slower products run in a sustained training step than in a short benchmark: clocks fall with power and heat */
   readonly sustained: number;
+  /** the same for 8 and 4 bits, whose products draw less power for each FLOP */
+  readonly sustainedLow: number;
   /** time from one kernel to the next, seconds */
   readonly gap: number;
   readonly confidence: 'measured' | 'derived';
@@ -44,6 +46,24 @@ export type AttentionFacts = {
   readonly ramp: number;
   readonly backward: number;
 };
+/**
+ * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
+ * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
+ */
+export const olderAttention = {
+  flash1: {
+    ampere: { wide: 0.27, narrow: 0.32, ramp: 300, backward: 0.95 },
+    hopper: { wide: 0.145, narrow: 0.165, ramp: 200, backward: 0.95 },
+  },
+  flash2: { hopper: { wide: 0.355, narrow: 0.32, ramp: 300, backward: 0.95 } },
+  /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
+  hopperPeak: 989.4e12,
+  /** Share of the rate that heads wider than 128 (latent attention) keep in FlashAttention-2. */
+  wideHeads: 0.85,
+  /** Unfused attention: share of the peak of its products, and bytes for each score, forward and backward. */
+  unfused: { share: 0.35, forward: 14, backward: 22 },
+} as const;
+
 export type Collective = readonly [latency: number, perRank: number, bandwidth: number, ramp: number];
 
 const gemm = (
@@ -75,6 +95,7 @@ const ampere: KernelFacts = {
   },
   streaming: 0.82,
   sustained: 1.049,
+  sustainedLow: 1.049,
   gap: 2e-6,
   confidence: 'measured',
 };
@@ -92,6 +113,7 @@ const hopper: KernelFacts = {
   },
   streaming: 0.85,
   sustained: 1.213,
+  sustainedLow: 1.13,
   gap: 1.8e-6,
   confidence: 'measured',
 };
@@ -109,6 +131,7 @@ const blackwell: KernelFacts = {
   },
   streaming: 0.85,
   sustained: 1.275,
+  sustainedLow: 1.18,
   gap: 1.8e-6,
   confidence: 'measured',
 };
@@ -128,6 +151,7 @@ const derived = (share: number, linkBandwidth: number, changes: Partial<KernelFa
   collectives: linked(linkBandwidth),
   streaming: 0.82,
   sustained: 1.05,
+  sustainedLow: 1.05,
   gap: 2e-6,
   confidence: 'derived',
   ...changes,
@@ -146,6 +170,7 @@ const tpu = (link: number, sustained: number, wide: number): KernelFacts => ({
   },
   streaming: 0.85,
   sustained,
+  sustainedLow: sustained,
   gap: 0.5e-6,
   confidence: 'derived',
 });
@@ -162,7 +187,7 @@ const byGeneration: Readonly<Record<Generation, KernelFacts>> = {
     confidence: 'measured',
   }),
   rubin: { ...blackwell, confidence: 'derived' },
-  cdna: derived(0.55, 448e9, { sustained: 1.1 }),
+  cdna: derived(0.55, 448e9, { sustained: 1.1, sustainedLow: 1.1 }),
   gaudi: derived(0.74, 262e9),
   tpu: tpu(135e9, 1.12, 0.55),
   neuron: derived(0.7, 300e9),
@@ -205,6 +230,7 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
     gemmFp8: gemm(0.6, 20, 4e-6, 0.55, 0.67, 0.2),
     gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
     sustained: 1.269,
+    sustainedLow: 1.18,
   },
   'gb300-nvl72': {
     ...blackwell,
@@ -212,6 +238,7 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
     gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
     gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
     sustained: 1.269,
+    sustainedLow: 1.18,
   },
   mi300x: derived(0.514, 448e9),
   mi325x: derived(0.604, 448e9),
@@ -225,11 +252,38 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
 export const kernelsOf = (id: AcceleratorId, generation: Generation): KernelFacts =>
   byChip[id] ?? byGeneration[generation];
 
+export type StepFacts = Readonly<
+  Record<
+    | 'traffic'
+    | 'eagerGated'
+    | 'attention'
+    | 'contention'
+    | 'fsdpCollective'
+    | 'fsdpEdge'
+    | 'fsdpProducts'
+    | 'tensorExposed'
+    | 'tensorOverlapped'
+    | 'dataExposed'
+    | 'contextExposed'
+    | 'pipelineExposed'
+    | 'expertExposed'
+    | 'power'
+    | 'jitter'
+    | 'fixed'
+    | 'grouped'
+    | 'permute'
+    | 'expertHost'
+    | 'expertHostGraphs'
+    | 'expertLaunch',
+    number
+  >
+>;
+
 /**
  * Constants of whole training steps, fitted together on 481 published bf16 runs of dense models from ten sources, each source
  * also predicted without its own rows (docs/mfu.md). All are ratios unless named.
  */
-export const stepFacts = {
+export const stepFacts: StepFacts = {
   /** traffic of memory-bound kernels over what perfect fusion would move */
   traffic: 1.216,
   /** eager RMSNorm, rotary position and gates of Llama-like models over fused ones */
@@ -261,7 +315,7 @@ export const stepFacts = {
   expertHost: 0.005,
   expertHostGraphs: 0.701,
   expertLaunch: 0.0003,
-} as const;
+};
 
 /** Framework profiles: traffic over perfect fusion, kernels of a layer's forward pass, host time for each, optimizer traffic, loss bytes. */
 export const profiles = {
