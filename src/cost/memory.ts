@@ -343,7 +343,7 @@ function outside(run: TrainingRun, generation: string): number {
   const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
   const modern = generation === 'hopper' || generation === 'blackwell';
   return (
-    gibibytes((contextGibibytes[generation] ?? contextGibibytes['default'] ?? 0) + first + further) +
+    gibibytes((contextGibibytes[generation] ?? contextGibibytes.default ?? 0) + first + further) +
     mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older)
   );
 }

@@ -79,7 +79,10 @@ export const frameworks = {
 /** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
 export const overhead = {
   /** by generation; `default` for those not measured */
-  contextGibibytes: { ampere: 0.45, hopper: 0.6, blackwell: 0.6, default: 0.5 } as Readonly<Record<string, number>>,
+  contextGibibytes: { ampere: 0.45, hopper: 0.6, blackwell: 0.6, default: 0.5 } as {
+    readonly default: number;
+    readonly [generation: string]: number;
+  },
   /** ai-dynamo/aiconfigurator 095f58a, systems/*.yaml, misc.nccl_mem: 0.34 for 2 ranks, 0.39 for 4 to 8 */
   communicatorGibibytes: { pair: 0.34, group: 0.39 },
   /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */

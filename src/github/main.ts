@@ -1,0 +1,157 @@
+import { getInput, setFailed, setOutput, warning } from '@actions/core';
+import { override } from '../gate/judge.ts';
+import type { Review } from '../gate/review.ts';
+import { comment, type Options, resolvedComment } from '../report/comment.ts';
+import { review } from '../run.ts';
+import { inputDefaults, type Settings, settingsFrom, WrongSettings } from '../settings.ts';
+import type { Changes } from '../world.ts';
+import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
+import { allConfigs, baseline, type Pull, pullChanges, rangeChanges, readPull } from './changes.ts';
+import { labelledBy, type Posted, post } from './comment.ts';
+import { readContents } from './contents.ts';
+import { type Environment, type Event, readEvent, readRepository } from './event.ts';
+import { harmless, log } from './log.ts';
+import { publish } from './publish.ts';
+
+/** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
+export async function main(environment: Environment = process.env): Promise<void> {
+  try {
+    await run(environment);
+  } catch (error) {
+    if (error instanceof WrongSettings) fail(error.sentences.join(' '));
+    else if (error instanceof GitHubProblem) fail(error.message);
+    else
+      fail(
+        isRequestError(error)
+          ? `Model Cost Gate could not read from GitHub: ${reasonOf(error)}`
+          : `Model Cost Gate failed: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`,
+      );
+  }
+}
+
+const isRequestError = (error: unknown): boolean => typeof error === 'object' && error !== null && 'status' in error;
+const fail = (sentence: string) => setFailed(harmless(sentence));
+
+async function run(environment: Environment): Promise<void> {
+  const inputs = Object.fromEntries(Object.keys(inputDefaults).map((name) => [name, getInput(name)]));
+  const token = getInput('github-token') || environment['GITHUB_TOKEN'] || '';
+  if (token === '') throw new GitHubProblem('There is no token: pass github-token: ${{ github.token }}.');
+  const api = connect(token);
+  const repository = readRepository(environment);
+  const event = readEvent(environment);
+  const pull = event.kind === 'pull' ? await readPull(api, repository, event.number) : undefined;
+  // Wrong settings are told before anything is fetched; the run description comes with the base.
+  if (!namesFile(inputs['run'] ?? '')) settingsFrom(inputs, inlineRun(inputs['run'] ?? ''));
+  const base =
+    pull === undefined ? undefined : await baseline(api, repository, baselineOf(inputs), pull.base, pull.head);
+  const settings = settingsFrom(
+    inputs,
+    await runDescription(api, repository, inputs['run'] ?? '', base ?? commitOf(event)),
+  );
+  const changes = await changesOf(api, repository, event, pull, base, settings);
+  const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log);
+  const found = await withOverride(api, repository, reviewed, pull, settings);
+  await write(api, repository, found, pull, settings, environment);
+}
+
+const baselineOf = (inputs: Readonly<Record<string, string>>) => inputs['baseline'] || 'merge-base';
+const commitOf = (event: Event) => (event.kind === 'report' ? event.sha : event.kind === 'range' ? event.base : '');
+
+/** The input `run` is either the description itself or the path of one. */
+const namesFile = (text: string) => text.trim() !== '' && !text.includes('\n') && !text.includes(':');
+const inlineRun = (text: string) =>
+  text.trim() === '' ? undefined : { name: 'the input run', bytes: Buffer.from(text, 'utf8') };
+
+/** A run description in a file is read from the base, so that a pull request cannot change what it is judged by. */
+async function runDescription(api: Api, repository: Repository, text: string, commit: string) {
+  if (!namesFile(text)) return inlineRun(text);
+  const path = text.trim();
+  const [side] = await readContents(api, repository, [{ commit, path }]);
+  if (side === undefined)
+    throw new GitHubProblem(
+      `The run description ${path} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`,
+    );
+  if (side.kind === 'refused') throw new GitHubProblem(side.reason);
+  return { name: path, bytes: side.bytes };
+}
+
+async function changesOf(
+  api: Api,
+  repository: Repository,
+  event: Event,
+  pull: Pull | undefined,
+  base: string | undefined,
+  settings: Settings,
+): Promise<Changes> {
+  if (pull !== undefined && base !== undefined) return pullChanges(api, repository, pull, base, settings);
+  if (event.kind === 'range') return rangeChanges(api, repository, event, settings);
+  if (event.kind === 'report') return allConfigs(api, repository, event.sha, event.label, settings);
+  throw new GitHubProblem('There is nothing to look at.');
+}
+
+/** A label turns a failure into a warning: read from the pull request as it is now, with who set it. */
+async function withOverride(
+  api: Api,
+  repository: Repository,
+  found: Review,
+  pull: Pull | undefined,
+  settings: Settings,
+): Promise<Review> {
+  const label = settings.overrideLabel;
+  if (label === undefined || pull === undefined || found.verdict.outcome !== 'fail' || !pull.labels.includes(label))
+    return found;
+  return { ...found, verdict: override(found.verdict, label, await labelledBy(api, repository, pull.number, label)) };
+}
+
+async function write(
+  api: Api,
+  repository: Repository,
+  found: Review,
+  pull: Pull | undefined,
+  settings: Settings,
+  environment: Environment,
+): Promise<void> {
+  const options: Options = { key: settings.commentKey, budgetsFor: settings.budgetsFor };
+  const nothing = found.comparisons.length === 0;
+  const body = nothing ? resolvedComment(found, settings.commentKey) : comment(found, options);
+  publish(found, options, environment, nothing ? '' : body);
+  if (nothing) setOutput('verdict', 'skipped');
+  const posted = await maybePost(api, repository, found, pull, settings, body);
+  setOutput('comment-status', posted.status);
+  setOutput('comment-url', posted.url);
+  if (posted.status === 'failed')
+    warning(
+      harmless(
+        `The comment could not be posted: ${posted.reason ?? ''} The verdict stands; the job summary has the report.`,
+      ),
+    );
+  else if (posted.reason !== undefined) log(`No comment: ${posted.reason}`);
+  if (settings.dryRun && !nothing) for (const line of body.split('\n')) log(line);
+  const { outcome, findings } = found.verdict;
+  log(
+    nothing
+      ? 'No model config changed.'
+      : `Verdict: ${outcome} (${found.comparisons.length} configs, ${findings.length} findings).`,
+  );
+  if (outcome === 'fail')
+    fail(findings.find(({ severity }) => severity === 'fail')?.message ?? 'The verdict is a failure.');
+}
+
+async function maybePost(
+  api: Api,
+  repository: Repository,
+  found: Review,
+  pull: Pull | undefined,
+  settings: Settings,
+  body: string,
+): Promise<Posted> {
+  const skipped: Posted = { status: 'skipped', url: '' };
+  if (pull === undefined || settings.dryRun || settings.comment === 'never') return skipped;
+  const changed = found.comparisons.some(({ status }) => status !== 'unchanged');
+  const create =
+    found.comparisons.length > 0 &&
+    (settings.comment === 'always' ||
+      (settings.comment === 'changes' && changed) ||
+      (settings.comment === 'failures' && found.verdict.outcome === 'fail'));
+  return post(api, repository, pull, settings.commentKey, body, create);
+}

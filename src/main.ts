@@ -1,0 +1,3 @@
+import { main } from './github/main.ts';
+
+await main();
