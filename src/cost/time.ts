@@ -165,6 +165,9 @@ const add = (into: Parts, from: Parts, times = 1): void => {
   for (const part of partNames) into[part] += times * from[part];
 };
 
+/** Launches of a backward pass over those of the forward pass. */
+const hostBackward = 1.4;
+
 type LayerTime = { readonly forward: Parts; readonly backward: Parts };
 
 /** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
@@ -201,6 +204,7 @@ function layerTime(list: readonly Operation[], run: TrainingRun, context: Contex
   const eager = context.profileName === 'eager' || context.profileName === 'transformers';
   const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
   let host = 0;
+  const graphs = usesGraphs(run);
   for (const operation of list) {
     switch (operation.kind) {
       case 'attention': {
@@ -256,9 +260,8 @@ function layerTime(list: readonly Operation[], run: TrainingRun, context: Contex
         forward.exposed_expert += context.step.expertExposed * exchange;
         backward.exposed_expert += context.step.expertExposed * exchange;
         host +=
-          run.framework === 'megatron'
-            ? context.step.expertHost * (run.cudaGraphs === true ? context.step.expertHostGraphs : 1)
-            : 0;
+          (run.framework === 'megatron' ? context.step.expertHost : 0) * (graphs ? context.step.expertHostGraphs : 1) +
+          (graphs ? 0 : (context.step.expertHostEach * operation.experts) / run.parallelism.expert);
         break;
       }
       case 'scan': {
@@ -296,9 +299,10 @@ function layerTime(list: readonly Operation[], run: TrainingRun, context: Contex
   forward.memory_bound += gaps;
   backward.memory_bound += 2 * gaps;
   // The host launches kernels while the GPU works; where it is slower, the GPU waits.
-  const launches = run.cudaGraphs === true ? 0 : profile.kernels * profile.host;
-  forward.host += Math.max(0, launches + host - sum(forward));
-  backward.host += Math.max(0, 1.4 * launches + 1.5 * host - sum(backward));
+  const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
+  const launches = kernels.host * ((graphs ? 0 : profile.host + parallel) + host);
+  forward.host += Math.max(0, launches - sum(forward));
+  backward.host += Math.max(0, hostBackward * launches - sum(backward));
   return { forward, backward };
 }
 
@@ -390,6 +394,12 @@ function olderFacts(
 }
 
 /**
+ * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do; in 16 bits to launch
+ * kernel by kernel, Megatron-LM's default.
+ */
+const usesGraphs = (run: TrainingRun): boolean => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run));
+
+/**
  * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
  * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
  */
@@ -438,7 +448,7 @@ function exchangeSeconds(
   const row = 2 * operation.width * t;
   const [latency, , bandwidth] = kernels.collectives.exchange;
   const fast = (row * inside) / bandwidth;
-  const slow = (row * beyond) / ((context.network ?? bandwidth) * 0.8);
+  const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
   return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
 }
 
@@ -475,7 +485,10 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
       2 *
       v *
       (1e-5 +
-        bytes / (far && context.network !== null ? context.network * 0.8 : context.kernels.collectives.gather[2])) *
+        bytes /
+          (far && context.network !== null
+            ? context.network * context.step.transferShare
+            : context.kernels.collectives.gather[2])) *
       context.step.pipelineExposed;
     const bubble = bubbleShare(run) * (average + hop);
     step.exposed_pipeline += m * hop;

@@ -27,6 +27,8 @@ export type KernelFacts = {
   readonly sustained: number;
   /** the same for 8 and 4 bits, whose products draw less power for each FLOP */
   readonly sustainedLow: number;
+  /** launch times of the CPU that such chips come with, over those of Hopper's (medians of Megatron-LM's small CI runs) */
+  readonly host: number;
   /** time from one kernel to the next, seconds */
   readonly gap: number;
   readonly confidence: 'measured' | 'derived';
@@ -96,6 +98,7 @@ const ampere: KernelFacts = {
   streaming: 0.82,
   sustained: 1.049,
   sustainedLow: 1.049,
+  host: 1.5,
   gap: 2e-6,
   confidence: 'measured',
 };
@@ -114,6 +117,7 @@ const hopper: KernelFacts = {
   streaming: 0.85,
   sustained: 1.213,
   sustainedLow: 1.13,
+  host: 1,
   gap: 1.8e-6,
   confidence: 'measured',
 };
@@ -130,8 +134,9 @@ const blackwell: KernelFacts = {
     exchange: [10.3e-6, 0.16e-6, 597e9, 14e6],
   },
   streaming: 0.85,
-  sustained: 1.275,
+  sustained: 1.6,
   sustainedLow: 1.18,
+  host: 1,
   gap: 1.8e-6,
   confidence: 'measured',
 };
@@ -152,6 +157,7 @@ const derived = (share: number, linkBandwidth: number, changes: Partial<KernelFa
   streaming: 0.82,
   sustained: 1.05,
   sustainedLow: 1.05,
+  host: 1.2,
   gap: 2e-6,
   confidence: 'derived',
   ...changes,
@@ -171,6 +177,7 @@ const tpu = (link: number, sustained: number, wide: number): KernelFacts => ({
   streaming: 0.85,
   sustained,
   sustainedLow: sustained,
+  host: 1,
   gap: 0.5e-6,
   confidence: 'derived',
 });
@@ -220,6 +227,7 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
   'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
   'b300-sxm': {
     ...blackwell,
+    sustained: 1.269,
     gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
     gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
     gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
@@ -231,6 +239,7 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
     gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
     sustained: 1.269,
     sustainedLow: 1.18,
+    host: 1.4,
   },
   'gb300-nvl72': {
     ...blackwell,
@@ -238,7 +247,9 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
     gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
     gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
     sustained: 1.269,
-    sustainedLow: 1.18,
+    // 1400 W against 1200 W of a GB200.
+    sustainedLow: 1.1,
+    host: 1.4,
   },
   mi300x: derived(0.514, 448e9),
   mi325x: derived(0.604, 448e9),
@@ -267,12 +278,17 @@ export type StepFacts = Readonly<
     | 'contextExposed'
     | 'pipelineExposed'
     | 'expertExposed'
+    | 'exchangeShare'
+    | 'transferShare'
     | 'power'
     | 'jitter'
     | 'fixed'
     | 'grouped'
     | 'permute'
     | 'expertHost'
+    | 'hostTensor'
+    | 'hostContext'
+    | 'expertHostEach'
     | 'expertHostGraphs'
     | 'expertLaunch',
     number
@@ -303,6 +319,10 @@ export const stepFacts: StepFacts = {
   contextExposed: 0.4,
   pipelineExposed: 0.5,
   expertExposed: 0.943,
+  /** share of a network card that the experts' exchange reaches: 43 to 58 GB/s of 50 (deepseek-ai/DeepEP, README, H800, EP 16 to 64) */
+  exchangeShare: 0.95,
+  /** share of a network card that transfers between pipeline stages reach */
+  transferShare: 0.8,
   /** exponent of a power cap: time grows by 1 + x (reference / cap - 1) */
   power: 0.634,
   /** spread of step times over nodes: expected maximum of Gaussians */
@@ -311,18 +331,27 @@ export const stepFacts: StepFacts = {
   fixed: 0.021,
   grouped: 1.219,
   permute: 1.911,
-  /** seconds of host work for each layer of experts, forward; and what CUDA graphs leave of it */
-  expertHost: 0.005,
-  expertHostGraphs: 0.701,
+  /** seconds of host work, forward: for a layer with tensor or context parallelism; for a layer of experts; for each local expert; and what CUDA graphs leave of it */
+  hostTensor: 0.0004,
+  hostContext: 0.0008,
+  expertHostEach: 0.0002,
+  expertHost: 0.003,
+  expertHostGraphs: 0.4,
   expertLaunch: 0.0003,
 };
 
-/** Framework profiles: traffic over perfect fusion, kernels of a layer's forward pass, host time for each, optimizer traffic, loss bytes. */
+/**
+ * How frameworks run a layer. `traffic`: bytes moved over perfect fusion; `kernels` of a layer's forward pass; `host`: seconds in
+ * which the CPU of a Hopper node launches them; `optimizer`: its traffic over one fused pass; `loss`: bytes for each logit.
+ *
+ * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
+ * are nothing else: 2.9 ms for the forward and backward pass of a layer on an H100 node.
+ */
 export const profiles = {
-  megatron: { traffic: 1, kernels: 24, host: 6e-6, optimizer: 1, loss: 20, gradientBytes: 4 },
-  legacy: { traffic: 1.25, kernels: 34, host: 7e-6, optimizer: 1.3, loss: 30, gradientBytes: 4 },
-  eager: { traffic: 1.7, kernels: 40, host: 7e-6, optimizer: 2.5, loss: 34, gradientBytes: 2 },
-  compiled: { traffic: 0.9, kernels: 16, host: 4e-6, optimizer: 1.2, loss: 18, gradientBytes: 2 },
-  transformers: { traffic: 2.2, kernels: 55, host: 9e-6, optimizer: 2, loss: 40, gradientBytes: 2 },
+  megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4 },
+  legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4 },
+  eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2 },
+  compiled: { traffic: 0.9, kernels: 16, host: 0.064e-3, optimizer: 1.2, loss: 18, gradientBytes: 2 },
+  transformers: { traffic: 2.2, kernels: 55, host: 0.5e-3, optimizer: 2, loss: 40, gradientBytes: 2 },
   xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
 } as const;
