@@ -2,6 +2,7 @@ import { getOctokit } from '@actions/github';
 import { defaults } from '@actions/github/lib/utils';
 import { retry } from '@octokit/plugin-retry';
 import { throttling } from '@octokit/plugin-throttling';
+import Bottleneck from 'bottleneck/light.js';
 import { log } from './log.ts';
 
 /** The longest that one request may take, and that a rate limit is waited for. */
@@ -23,6 +24,9 @@ export function connect(token: string) {
           send(url, { ...init, signal: AbortSignal.timeout(requestMilliseconds) }),
       },
       throttle: {
+        // The plugin spaces writes and GraphQL a second apart, for scripts that send many. A run sends a few, one after another.
+        write: new Bottleneck.Group({ maxConcurrent: 1 }),
+        notifications: new Bottleneck.Group({ maxConcurrent: 1 }),
         fallbackSecondaryRateRetryAfter: 10,
         onRateLimit: (after: number, options: { method: string; url: string }, _octokit: unknown, tries: number) =>
           waits(after, options, tries),
