@@ -1,7 +1,9 @@
 // Published runs as cases, and what this tool projects for them. For the scripts that evaluate the time model.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FlopCount } from '../src/cost/estimate.ts';
 import { countFlops } from '../src/cost/flops.ts';
+import type { TimeFacts } from '../src/cost/layer.ts';
 import { expand } from '../src/cost/operations.ts';
 import { projectTime } from '../src/cost/time.ts';
 import type { Operations } from '../src/model/operation.ts';
@@ -90,6 +92,14 @@ function read(one: Case): Prepared | string {
   return { operations: expand(reading.architecture), run: settling.settled.run };
 }
 
+const counted = new WeakMap<Prepared, FlopCount>();
+
+function flopsOf(ready: Prepared): FlopCount {
+  const known = counted.get(ready) ?? countFlops(ready.operations, ready.run);
+  counted.set(ready, known);
+  return known;
+}
+
 export type Projected = {
   readonly ratio: number;
   readonly kind: Kind;
@@ -97,16 +107,17 @@ export type Projected = {
   readonly step?: number;
   readonly measuredStep?: number;
   readonly mfu?: number;
+  readonly band?: number;
   readonly parts?: Readonly<Record<string, number>>;
 };
 
 /** Projected over measured tokens per second. */
-export function project(one: Case): Projected {
+export function project(one: Case, facts?: TimeFacts): Projected {
   const ready = prepare(one);
   if (typeof ready === 'string') return { ratio: Number.NaN, kind: 'dense, 16 bits', failed: ready };
   const { operations, run } = ready;
   const kind = kindOf(operations, run);
-  const time = projectTime(operations, countFlops(operations, run), run);
+  const time = projectTime(operations, flopsOf(ready), run, facts);
   if (time.tokensPerSecondPerGpu === null) return { ratio: Number.NaN, kind, failed: time.basis };
   return {
     ratio: time.tokensPerSecondPerGpu / one.tokensPerSecondPerGpu,
@@ -115,6 +126,7 @@ export function project(one: Case): Projected {
     measuredStep: (run.globalBatchSize * run.sequenceLength) / run.gpus / one.tokensPerSecondPerGpu,
     ...(time.mfu === null ? {} : { mfu: time.mfu }),
     parts: time.parts,
+    band: time.band,
   };
 }
 

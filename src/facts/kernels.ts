@@ -355,3 +355,19 @@ export const profiles = {
   transformers: { traffic: 2.2, kernels: 55, host: 0.5e-3, optimizer: 2, loss: 40, gradientBytes: 2 },
   xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
 } as const;
+
+/**
+ * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
+ * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md).
+ */
+export const bands = {
+  dense: { width: 0.11, name: 'dense, 16 bits' },
+  low: { width: 0.18, name: 'dense, 8 or 4 bits' },
+  sparse: { width: 0.4, name: 'mixture of experts' },
+  /** for each fact that moves the result and that the run leaves open */
+  open: 0.03,
+  derived: 0.2,
+  fineTuning: 0.15,
+  /** with one measured run of the same setup, what differs is the plan */
+  calibrated: 0.1,
+} as const;

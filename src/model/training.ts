@@ -31,6 +31,8 @@ export type TrainingRun = {
   /** gigabits per second, one direction */
   readonly interNodeGbpsPerGpu?: number;
   readonly powerCapWatts?: number;
+  /** US dollars for one GPU and hour, instead of the table's indicative price */
+  readonly pricePerGpuHour?: number;
   /** load of the fullest expert rank over the mean */
   readonly expertImbalance: number;
   /** rows for each expert are padded or dropped to this multiple of the mean; absent: dropless */

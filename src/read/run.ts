@@ -47,6 +47,7 @@ export const runSchema = z.strictObject({
   master_weights: z.boolean().optional(),
   gpus_per_node: count.optional(),
   inter_node_gbps_per_gpu: z.number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
+  price_per_gpu_hour: z.number().nonnegative().max(1e4).optional().describe('US dollars'),
   power_cap_watts: z.number().positive().max(1e5).optional(),
   expert_tensor: count.optional(),
   expert_imbalance: z.number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
