@@ -13,7 +13,16 @@ const run = (...words) => {
   if (status !== 0) process.exit(status ?? 1);
 };
 const bundle = (entry, out) =>
-  run('node_modules/@vercel/ncc/dist/ncc/cli.js', 'build', entry, '--out', out, '--license', 'licenses.txt', '--no-cache');
+  run(
+    'node_modules/@vercel/ncc/dist/ncc/cli.js',
+    'build',
+    entry,
+    '--out',
+    out,
+    '--license',
+    'licenses.txt',
+    '--no-cache',
+  );
 
 for (const folder of ['build', 'dist']) rmSync(folder, { recursive: true, force: true });
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json');

@@ -6,7 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { node24 } from '../scripts/node24.mjs';
 import type { GitHubServer } from './github-server.ts';
 
-export type Ran = { readonly code: number; readonly log: string; readonly outputs: Readonly<Record<string, string>>; readonly summary: string; readonly milliseconds: number };
+export type Ran = {
+  readonly code: number;
+  readonly log: string;
+  readonly outputs: Readonly<Record<string, string>>;
+  readonly summary: string;
+  readonly milliseconds: number;
+};
 
 const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 
@@ -14,7 +20,10 @@ const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 export async function runAction(
   server: GitHubServer,
   inputs: Readonly<Record<string, string>> = {},
-  event: { readonly name: string; readonly payload: unknown } = { name: 'pull_request', payload: { pull_request: { number: server.state.pull.number } } },
+  event: { readonly name: string; readonly payload: unknown } = {
+    name: 'pull_request',
+    payload: { pull_request: { number: server.state.pull.number } },
+  },
 ): Promise<Ran> {
   const folder = mkdtempSync(join(tmpdir(), 'gate-'));
   const file = (name: string, content = '') => {
@@ -22,7 +31,11 @@ export async function runAction(
     writeFileSync(path, content);
     return path;
   };
-  const files = { event: file('event.json', JSON.stringify(event.payload)), output: file('output'), summary: file('summary.md') };
+  const files = {
+    event: file('event.json', JSON.stringify(event.payload)),
+    output: file('output'),
+    summary: file('summary.md'),
+  };
   const started = performance.now();
   const child = spawn(node24(), [entry], {
     cwd: folder,
@@ -50,12 +63,19 @@ export async function runAction(
     log += chunk;
   });
   const code = await new Promise<number>((done) => child.on('close', (status) => done(status ?? -1)));
-  return { code, log, outputs: readOutputs(readFileSync(files.output, 'utf8')), summary: readFileSync(files.summary, 'utf8'), milliseconds: performance.now() - started };
+  return {
+    code,
+    log,
+    outputs: readOutputs(readFileSync(files.output, 'utf8')),
+    summary: readFileSync(files.summary, 'utf8'),
+    milliseconds: performance.now() - started,
+  };
 }
 
 /** The runner's own format: `name<<delimiter`, lines, delimiter. */
 function readOutputs(text: string): Record<string, string> {
   const outputs: Record<string, string> = {};
-  for (const [, name = '', , value = ''] of text.matchAll(/^([^\n<]+)<<(\S+)\n([\s\S]*?)\n\2$/gm)) outputs[name] = value;
+  for (const [, name = '', , value = ''] of text.matchAll(/^([^\n<]+)<<(\S+)\n([\s\S]*?)\n\2$/gm))
+    outputs[name] = value;
   return outputs;
 }

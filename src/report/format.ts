@@ -38,10 +38,11 @@ const metric = [
   [1e3, 'k'],
 ] as const;
 
+export const inGibibytes = (bytes: number): string => (bytes / 2 ** 30).toFixed(3);
 export const gib = (bytes: number): string => `${decimal(bytes / 2 ** 30, 2)} GiB`;
 export const amountOfBytes = (bytes: number): string =>
   bytes === 0 ? '0 B' : scaled(bytes, binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
-export const billions = (count: number): string => scaled(count, counts).replace(' ', '\u00a0').replace('\u00a0', ' ');
+export const billions = (count: number): string => scaled(count, counts);
 export const exact = (count: number): string =>
   Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
 export const flopsText = (flops: number): string =>

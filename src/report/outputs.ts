@@ -1,4 +1,5 @@
 import type { Review } from '../gate/review.ts';
+import { inGibibytes } from './format.ts';
 import { jsonReport } from './json.ts';
 
 /** The action's outputs that follow from a review. */
@@ -9,7 +10,7 @@ export function outputs(review: Review): Readonly<Record<string, string>> {
     verdict: review.verdict.outcome,
     'over-budget': String(over),
     changed: String(review.comparisons.filter(({ status }) => status !== 'unchanged').length),
-    'max-memory-gib': memory.length === 0 ? '' : (Math.max(...memory) / 2 ** 30).toFixed(3),
+    'max-memory-gib': memory.length === 0 ? '' : inGibibytes(memory.reduce((a, b) => Math.max(a, b), 0)),
     'base-sha': review.base?.sha ?? '',
     'head-sha': review.head?.sha ?? '',
     report: JSON.stringify(jsonReport(review)),

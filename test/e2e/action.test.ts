@@ -31,7 +31,14 @@ describe('a pull request', () => {
     expect(body).toContain('`intermediate_size` | `11008` | `11264`');
     expect(body).toContain('`aaaaaaaaaaaa`');
     expect(body).not.toContain('moved-on');
-    expect(ran.outputs).toMatchObject({ verdict: 'pass', 'over-budget': 'false', changed: '1', 'base-sha': sha('a'), 'head-sha': sha('b'), 'comment-status': 'created' });
+    expect(ran.outputs).toMatchObject({
+      verdict: 'pass',
+      'over-budget': 'false',
+      changed: '1',
+      'base-sha': sha('a'),
+      'head-sha': sha('b'),
+      'comment-status': 'created',
+    });
     expect(ran.summary).toContain('Model cost');
     const report = JSON.parse(ran.outputs['report'] ?? '');
     expect(report.comparisons[0].base.parameters.total).toBe(6_738_415_616);
@@ -43,7 +50,9 @@ describe('a pull request', () => {
     const ran = await runAction(server);
     expect(ran.code).toBe(1);
     expect(ran.outputs).toMatchObject({ verdict: 'fail', 'over-budget': 'true' });
-    expect(ran.log).toMatch(/::error title=Model cost,file=configs\/model\.json,line=6::This change takes memory per GPU over the budget\./);
+    expect(ran.log).toMatch(
+      /::error title=Model cost,file=configs\/model\.json,line=6::This change takes memory per GPU over the budget\./,
+    );
     expect(server.state.comments[0]?.body).toContain('## ❌ Model cost: over the memory budget');
   });
 
@@ -60,9 +69,20 @@ describe('a pull request', () => {
   });
 
   it('is not hijacked by a comment of somebody else with the marker, and finds its own behind 150 others', async () => {
-    const others = Array.from({ length: 150 }, (_, index) => ({ id: index + 1, author: 'mallory', body: `${key}\n\nhijacked ${index}`, minimized: false }));
+    const others = Array.from({ length: 150 }, (_, index) => ({
+      id: index + 1,
+      author: 'mallory',
+      body: `${key}\n\nhijacked ${index}`,
+      minimized: false,
+    }));
     const own = { id: 151, author: 'github-actions[bot]', body: `${key}\n\nold`, minimized: false };
-    await start(pullRequest({ [path]: config() }, { [path]: config({ intermediate_size: 11264 }) }, { comments: [...others, own] }));
+    await start(
+      pullRequest(
+        { [path]: config() },
+        { [path]: config({ intermediate_size: 11264 }) },
+        { comments: [...others, own] },
+      ),
+    );
     const ran = await runAction(server);
     expect(ran.outputs['comment-status']).toBe('updated');
     expect(server.state.comments[0]?.body).toContain('hijacked');
@@ -71,7 +91,13 @@ describe('a pull request', () => {
 
   it('folds away duplicates of its own', async () => {
     const own = (id: number) => ({ id, author: 'github-actions[bot]', body: `${key}\n\nold`, minimized: false });
-    await start(pullRequest({ [path]: config() }, { [path]: config({ intermediate_size: 11264 }) }, { comments: [own(1), own(2)] }));
+    await start(
+      pullRequest(
+        { [path]: config() },
+        { [path]: config({ intermediate_size: 11264 }) },
+        { comments: [own(1), own(2)] },
+      ),
+    );
     await runAction(server);
     expect(server.state.comments.map(({ minimized }) => minimized)).toEqual([false, true]);
   });
@@ -92,7 +118,12 @@ describe('a pull request', () => {
   });
 
   it('says nothing where no model config changed, and brings an existing comment up to date', async () => {
-    await start(pullRequest({ 'README.md': 'a', 'package.json': '{}' }, { 'README.md': 'b', 'package.json': '{"name":"x"}', 'other.json': '{"a":1}' }));
+    await start(
+      pullRequest(
+        { 'README.md': 'a', 'package.json': '{}' },
+        { 'README.md': 'b', 'package.json': '{"name":"x"}', 'other.json': '{"a":1}' },
+      ),
+    );
     const quiet = await runAction(server);
     expect(quiet.code).toBe(0);
     expect(quiet.outputs).toMatchObject({ verdict: 'skipped', changed: '0', 'comment-status': 'skipped' });
@@ -103,7 +134,12 @@ describe('a pull request', () => {
   });
 
   it('goes on where a config is broken: a warning where it was only recognised, a failure where it is named', async () => {
-    await start(pullRequest({ [path]: config(), 'b.json': config() }, { [path]: config({ intermediate_size: 11264 }), 'b.json': config({ hidden_size: 'wide' }) }));
+    await start(
+      pullRequest(
+        { [path]: config(), 'b.json': config() },
+        { [path]: config({ intermediate_size: 11264 }), 'b.json': config({ hidden_size: 'wide' }) },
+      ),
+    );
     const recognised = await runAction(server);
     expect(recognised.code).toBe(0);
     expect(recognised.outputs['verdict']).toBe('warn');
@@ -115,7 +151,9 @@ describe('a pull request', () => {
   });
 
   it('keeps the verdict where the token may not comment, and names the permission', async () => {
-    await start(pullRequest({ [path]: config() }, { [path]: config({ num_hidden_layers: 80 }) }, { mayComment: false }));
+    await start(
+      pullRequest({ [path]: config() }, { [path]: config({ num_hidden_layers: 80 }) }, { mayComment: false }),
+    );
     const ran = await runAction(server);
     expect(ran.code).toBe(1);
     expect(ran.outputs).toMatchObject({ verdict: 'fail', 'comment-status': 'failed' });
@@ -135,7 +173,13 @@ describe('a pull request', () => {
   it('does not comment for a head that is no longer the pull request’s', async () => {
     const state = pullRequest({ [path]: config() }, { [path]: config({ intermediate_size: 11264 }) });
     state.commits[sha('d')] = state.commits[sha('b')] ?? {};
-    state.failures.push({ match: 'comments(first', status: 502, after: (now) => { now.pull.head = sha('d'); } });
+    state.failures.push({
+      match: 'comments(first',
+      status: 502,
+      after: (now) => {
+        now.pull.head = sha('d');
+      },
+    });
     await start(state);
     const ran = await runAction(server);
     expect(ran.outputs['comment-status']).toBe('skipped');
@@ -155,20 +199,32 @@ describe('a pull request', () => {
 
   it('waits out a short failure of GitHub, and sends a comment once', async () => {
     const state = pullRequest({ [path]: config() }, { [path]: config({ intermediate_size: 11264 }) });
-    state.failures.push({ match: 'GET /repos/octo/models/pulls/7/files', status: 503 }, { match: 'POST /repos/octo/models/issues/7/comments', status: 502 });
+    state.failures.push(
+      { match: 'GET /repos/octo/models/pulls/7/files', status: 503 },
+      { match: 'POST /repos/octo/models/issues/7/comments', status: 502 },
+    );
     await start(state);
     const ran = await runAction(server);
     expect(ran.code).toBe(0);
     expect(ran.outputs['comment-status']).toBe('failed');
-    expect(server.requests.filter(({ method, path: to }) => method === 'POST' && to.endsWith('/comments'))).toHaveLength(1);
+    expect(
+      server.requests.filter(({ method, path: to }) => method === 'POST' && to.endsWith('/comments')),
+    ).toHaveLength(1);
   });
 
   it('refuses symlinks’, submodules’ and LFS pointers’ content in a sentence, and reads UTF-16', async () => {
-    const utf16 = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from(config({ intermediate_size: 11264 }), 'utf16le')]);
+    const utf16 = Buffer.concat([
+      Buffer.from([0xff, 0xfe]),
+      Buffer.from(config({ intermediate_size: 11264 }), 'utf16le'),
+    ]);
     await start(
       pullRequest(
         { 'a.json': config() },
-        { 'a.json': { bytes: utf16 }, 'lfs.json': 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n', 'sub.json': { submodule: sha('e') } },
+        {
+          'a.json': { bytes: utf16 },
+          'lfs.json': 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n',
+          'sub.json': { submodule: sha('e') },
+        },
       ),
     );
     const ran = await runAction(server, { configs: '*.json' });
@@ -180,7 +236,10 @@ describe('a pull request', () => {
 });
 
 describe('bounded requests', () => {
-  const many = (count: number, width: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`configs/${index}.json`, config({ intermediate_size: width })]));
+  const many = (count: number, width: number) =>
+    Object.fromEntries(
+      Array.from({ length: count }, (_, index) => [`configs/${index}.json`, config({ intermediate_size: width })]),
+    );
 
   it.each([
     [1, 10],
@@ -198,7 +257,9 @@ describe('bounded requests', () => {
 
 describe('other events', () => {
   it('workflow_dispatch reports on every matching config, as summary and as files', async () => {
-    await start(pullRequest({}, { 'a.json': config(), 'b.json': config({ num_hidden_layers: 16 }), 'package.json': '{}' }));
+    await start(
+      pullRequest({}, { 'a.json': config(), 'b.json': config({ num_hidden_layers: 16 }), 'package.json': '{}' }),
+    );
     const ran = await runAction(server, {}, { name: 'workflow_dispatch', payload: {} });
     expect(ran.code).toBe(0);
     expect(ran.summary).toContain('`a.json`');
@@ -209,7 +270,9 @@ describe('other events', () => {
 
   it('a merge queue is judged without a comment', async () => {
     await start(pullRequest({ [path]: config() }, { [path]: config({ num_hidden_layers: 80 }) }));
-    const payload = { merge_group: { base_sha: sha('a'), head_sha: sha('b'), head_ref: 'refs/heads/gh-readonly-queue/main/pr-7' } };
+    const payload = {
+      merge_group: { base_sha: sha('a'), head_sha: sha('b'), head_ref: 'refs/heads/gh-readonly-queue/main/pr-7' },
+    };
     const ran = await runAction(server, {}, { name: 'merge_group', payload });
     expect(ran.code).toBe(1);
     expect(server.state.comments).toEqual([]);
@@ -217,7 +280,11 @@ describe('other events', () => {
 
   it('a push compares with what was there before', async () => {
     await start(pullRequest({ [path]: config() }, { [path]: config({ intermediate_size: 11264 }) }));
-    const ran = await runAction(server, {}, { name: 'push', payload: { before: sha('a'), after: sha('b'), ref: 'refs/heads/main' } });
+    const ran = await runAction(
+      server,
+      {},
+      { name: 'push', payload: { before: sha('a'), after: sha('b'), ref: 'refs/heads/main' } },
+    );
     expect(ran.outputs).toMatchObject({ verdict: 'pass', changed: '1' });
   });
 
@@ -249,8 +316,16 @@ describe('wrong settings', () => {
 describe('hostile input', () => {
   it('never reaches the log, the comment or the outputs as an order', async () => {
     const evil = 'configs/a::set-output name=x::y ##[add-mask]1 @everyone <img src=x> | `b`\u202e.json';
-    const hostile = config({ intermediate_size: 11264, _note: '##[add-mask]1\n::error::owned <script>alert(1)</script> [x](http://evil.example) @root |' });
-    await start(pullRequest({ [evil]: config() }, { [evil]: hostile, 'c.json': '{"model_type": "llama", "hidden_size": 64, ::stop-commands::x' }));
+    const hostile = config({
+      intermediate_size: 11264,
+      _note: '##[add-mask]1\n::error::owned <script>alert(1)</script> [x](http://evil.example) @root |',
+    });
+    await start(
+      pullRequest(
+        { [evil]: config() },
+        { [evil]: hostile, 'c.json': '{"model_type": "llama", "hidden_size": 64, ::stop-commands::x' },
+      ),
+    );
     const ran = await runAction(server, { configs: '**' });
     const body = server.state.comments[0]?.body ?? '';
     expect(ran.log).not.toMatch(/##\[/);

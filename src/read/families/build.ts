@@ -60,6 +60,8 @@ export type Family = {
     fields: Fields,
     layer: (mixer: string, feed: string) => readonly Part[],
   ) => { readonly depth: number; readonly parts: readonly Part[] };
+  /** Checkpoints store the embeddings once more with each multi-token-prediction layer. */
+  readonly copiesEmbeddings?: boolean;
   readonly towers?: (outer: Fields, shape: Shape) => readonly Tower[];
   /** The key of the text model within the config. */
   readonly textKey?: string;

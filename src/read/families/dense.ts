@@ -442,7 +442,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
       if (feed === 'dense')
         return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
       const width = fields.integer('moe_intermediate_size');
-      const shared = fields.integerOr('num_shared_experts', 0);
+      const shared = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
       return experts(shape, fields, {
         width,
         ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),

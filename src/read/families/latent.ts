@@ -49,6 +49,17 @@ function deepseekPrediction(
     { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
     ...layer('full', feed),
     normOf(this, 'norm.final', D),
+    // The checkpoint stores the token table and the output once more for each depth; training shares them.
+    ...(this.copiesEmbeddings === true
+      ? [
+          {
+            kind: 'vector',
+            path: 'embedding_and_output_copies',
+            elements: 2 * D * shape.vocabularySize,
+            component: 'prediction',
+          } as const,
+        ]
+      : []),
   ];
   return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
 }
@@ -81,6 +92,7 @@ const deepseekV3: Family = {
     'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
   feedForward: deepseekFeed(true),
   prediction: deepseekPrediction,
+  copiesEmbeddings: true,
 };
 
 const deepseekV32: Family = {
@@ -107,6 +119,7 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
   glm_moe_dsa: {
     ...deepseekV32,
     source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
+    copiesEmbeddings: false,
     mixers: (shape, fields) =>
       (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) =>
         type === 'full' ? 'full' : 'shared',

@@ -9,6 +9,9 @@ import type { Source } from '../syntax.ts';
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'] as const;
 
+/** Keys under which multimodal configs describe what is not the text model. */
+const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config'] as const;
+
 /** A config.json of Hugging Face Transformers: it names its `model_type`, or has the keys of one. */
 export const huggingface = {
   id: 'huggingface',
@@ -74,10 +77,18 @@ function read(source: Source): Reading {
       'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate',
     );
   }
+  const uncounted = towerKeys.filter((name) => isDictionary(own(value, name)) && family?.towers === undefined);
+  if (uncounted.length > 0) {
+    fields.assume(
+      uncounted.join(', '),
+      'not counted',
+      'this tool does not know the tower of this family: counts are of the text model alone',
+    );
+  }
   const quantization = readQuantization(value, text);
   const whole: Architecture = {
     ...architecture,
-    exact: architecture.exact && family !== undefined,
+    exact: architecture.exact && family !== undefined && uncounted.length === 0,
     ...(quantization === undefined ? {} : { quantization }),
   };
   return {

@@ -1,0 +1,60 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { expand } from '../../src/cost/operations.ts';
+import { countParameters } from '../../src/cost/parameters.ts';
+import { readConfig } from '../../src/read/config.ts';
+
+type Row = {
+  readonly model: string;
+  readonly total: number;
+  readonly active?: number;
+  readonly config: object;
+  readonly source: string;
+};
+
+const rows: readonly Row[] = JSON.parse(readFileSync(new URL('./models.json', import.meta.url), 'utf8'));
+
+const count = (bytes: Uint8Array) => {
+  const reading = readConfig(bytes, 'config.json');
+  if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+  return {
+    ...countParameters(reading.architecture, expand(reading.architecture)),
+    family: reading.architecture.family,
+  };
+};
+
+describe('published models, to the last parameter', () => {
+  it.each(rows)('$model', ({ config, total, active }) => {
+    const counted = count(Buffer.from(JSON.stringify(config)));
+    expect(counted.exact).toBe(true);
+    expect(counted.total).toBe(total);
+    if (active !== undefined) expect(counted.active).toBe(active);
+    expect(Object.values(counted.components.lines).reduce((sum, amount) => sum + amount, 0)).toBe(total);
+    expect(Object.values(counted.parts.lines).reduce((sum, amount) => sum + amount, 0)).toBe(total);
+  });
+});
+
+const shared = new URL('../../../shared/data/configs/', import.meta.url);
+const present = existsSync(new URL('truth.json', shared));
+if (!present) console.log('skipped: the real config files stand beside the project only where it is developed');
+
+describe.skipIf(!present)('real config files as they are', () => {
+  const truth: {
+    file: string;
+    model_type: string;
+    total_params: number | null;
+    active_params_per_token: number | null;
+  }[] = present ? JSON.parse(readFileSync(new URL('truth.json', shared), 'utf8')) : [];
+  const exact = truth.filter(({ total_params }) => total_params !== null);
+
+  it('counts are exact, or said to be approximate', () => {
+    const wrong: string[] = [];
+    for (const { file, total_params } of exact) {
+      const reading = readConfig(readFileSync(new URL(file, shared)), file);
+      if (reading.kind === 'unread') continue;
+      const counted = countParameters(reading.architecture, expand(reading.architecture));
+      if (counted.exact && counted.total !== total_params) wrong.push(`${file}: ${counted.total} for ${total_params}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+});
