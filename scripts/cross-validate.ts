@@ -114,7 +114,7 @@ function loss(of: readonly Case[], tried: Values): number {
 }
 
 /** Coordinate descent: each constant is moved by shrinking steps while that helps. */
-function _fit(of: readonly Case[]): Values {
+function refit(of: readonly Case[]): Values {
   const tried = new Map(chosen.map(({ name, start }) => [name, start]));
   let best = loss(of, tried);
   for (let round = 0; round < Number(values.rounds); round += 1) {
@@ -140,7 +140,7 @@ function _fit(of: readonly Case[]): Values {
   return tried;
 }
 
-const all = it(cases);
+const all = refit(cases);
 console.log(`${values.kind}: ${cases.length} rows of ${groups.length} sources\n`);
 console.log('constant'.padEnd(22), 'committed', '  refitted', '  bounds');
 for (const { name, start, low, high } of chosen) {
@@ -152,7 +152,7 @@ for (const { name, start, low, high } of chosen) {
 console.log('\nsource'.padEnd(35), 'rows', ' committed', ' all refitted', ' left out');
 const figures = groups.map((group) => {
   const own = cases.filter((one) => one.group === group);
-  const without = it(cases.filter((one) => one.group !== group));
+  const without = refit(cases.filter((one) => one.group !== group));
   const median = (facts?: Parameters<typeof project>[1]) =>
     quantile(
       own.map((one) => error(project(one, facts))),

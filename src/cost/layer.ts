@@ -198,9 +198,10 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
         const exchange = 2 * exchangeSeconds(operation, run, context);
         forward.exposed_expert += context.step.expertExposed * exchange;
         backward.exposed_expert += context.step.expertExposed * exchange;
+        // Experts take as many rows as the router sends them: graphs of fixed shapes leave them out.
         host +=
           (run.framework === 'megatron' ? context.step.expertHost : 0) * (graphs ? context.step.expertHostGraphs : 1) +
-          (graphs ? 0 : (context.step.expertHostEach * operation.experts) / run.parallelism.expert);
+          (context.step.expertHostEach * operation.experts) / run.parallelism.expert;
         break;
       }
       case 'scan': {

@@ -1,4 +1,4 @@
-import type { AcceleratorId, Generation } from './accelerators.ts';
+import { type AcceleratorId, accelerators, type Generation } from './accelerators.ts';
 
 /**
  * Kernel constants for the time model (`cost/time.ts`), by generation, with single chips where they were measured apart.
@@ -116,7 +116,7 @@ const hopper: KernelFacts = {
   },
   streaming: 0.85,
   sustained: 1.213,
-  sustainedLow: 1.13,
+  sustainedLow: 1.17,
   host: 1,
   gap: 1.8e-6,
   confidence: 'measured',
@@ -134,6 +134,7 @@ const blackwell: KernelFacts = {
     exchange: [10.3e-6, 0.16e-6, 597e9, 14e6],
   },
   streaming: 0.85,
+  // The public 16-bit runs on B200 come from one source (SimuMax), whose own products reach 45 to 50 % of the peak; GB200's reach more.
   sustained: 1.6,
   sustainedLow: 1.18,
   host: 1,
@@ -260,8 +261,25 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
   'tpu-v7': tpu(540e9, 1.42, 0.38),
 };
 
-export const kernelsOf = (id: AcceleratorId, generation: Generation): KernelFacts =>
-  byChip[id] ?? byGeneration[generation];
+/** A collective reaches at most this share of a GPU's link, whatever its generation's constants were measured on. */
+const linkShare = 0.9;
+
+/** The kernel constants of a chip; those of its generation where it was not measured itself, its collectives no faster than its links. */
+export function kernelsOf(id: AcceleratorId, generation: Generation): KernelFacts {
+  const facts = byChip[id] ?? byGeneration[generation];
+  const most = linkShare * accelerators[id].fast.perDirection;
+  const cap = ([latency, perRank, bandwidth, ramp]: Collective): Collective => [
+    latency,
+    perRank,
+    Math.min(bandwidth, most),
+    ramp,
+  ];
+  const { gather, scatter, reduce, exchange } = facts.collectives;
+  return {
+    ...facts,
+    collectives: { gather: cap(gather), scatter: cap(scatter), reduce: cap(reduce), exchange: cap(exchange) },
+  };
+}
 
 export type StepFacts = Readonly<
   Record<
@@ -296,8 +314,11 @@ export type StepFacts = Readonly<
 >;
 
 /**
- * Constants of whole training steps, fitted together on 481 published bf16 runs of dense models from ten sources, each source
- * also predicted without its own rows (docs/mfu.md). All are ratios unless named.
+ * Constants of whole training steps; all are ratios unless named.
+ *
+ * Those of dense 16-bit runs were fitted together on 481 published runs of ten sources (A100, H100, B200, GB200; Megatron 2021 to
+ * 2025, FSDP 2023 to 2025). Those of experts on the 76 runs of test/oracle/runs.json. scripts/cross-validate.ts fits each again
+ * without one source at a time (docs/mfu.md).
  */
 export const stepFacts: StepFacts = {
   /** traffic of memory-bound kernels over what perfect fusion would move */
@@ -314,30 +335,35 @@ export const stepFacts: StepFacts = {
   fsdpProducts: 1.021,
   /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
   tensorExposed: 0.916,
-  tensorOverlapped: 0.3,
+  tensorOverlapped: 0.2,
   dataExposed: 0.25,
   contextExposed: 0.4,
   pipelineExposed: 0.5,
-  expertExposed: 0.943,
+  /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
+  expertExposed: 0.5,
   /** share of a network card that the experts' exchange reaches: 43 to 58 GB/s of 50 (deepseek-ai/DeepEP, README, H800, EP 16 to 64) */
   exchangeShare: 0.95,
   /** share of a network card that transfers between pipeline stages reach */
   transferShare: 0.8,
-  /** exponent of a power cap: time grows by 1 + x (reference / cap - 1) */
+  /** power cap: products slow down by 1 + x (reference / cap - 1) */
   power: 0.634,
   /** spread of step times over nodes: expected maximum of Gaussians */
   jitter: 0.011,
   /** seconds of each step that belong to no layer */
   fixed: 0.021,
-  grouped: 1.219,
-  permute: 1.911,
-  /** seconds of host work, forward: for a layer with tensor or context parallelism; for a layer of experts; for each local expert; and what CUDA graphs leave of it */
+  /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
+  grouped: 1.05,
+  /** traffic of sending rows to experts and back over reading and writing each once */
+  permute: 2.37,
+  /** seconds of host work, forward: for a layer with tensor or context parallelism */
   hostTensor: 0.0004,
   hostContext: 0.0008,
-  expertHostEach: 0.0002,
-  expertHost: 0.003,
+  /** for a layer of experts, and for each local one; and what CUDA graphs leave of the former */
+  expertHostEach: 0.00018,
+  expertHost: 0.0032,
   expertHostGraphs: 0.4,
-  expertLaunch: 0.0003,
+  /** seconds of a layer's routing kernels and synchronisation on the GPU, each way */
+  expertLaunch: 0.00067,
 };
 
 /**
@@ -361,9 +387,9 @@ export const profiles = {
  * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md).
  */
 export const bands = {
-  dense: { width: 0.11, name: 'dense, 16 bits' },
-  low: { width: 0.18, name: 'dense, 8 or 4 bits' },
-  sparse: { width: 0.4, name: 'mixture of experts' },
+  dense: { width: 0.13, name: 'dense, 16 bits' },
+  low: { width: 0.15, name: 'dense, 8 or 4 bits' },
+  sparse: { width: 0.35, name: 'mixture of experts' },
   /** for each fact that moves the result and that the run leaves open */
   open: 0.03,
   derived: 0.2,

@@ -1,0 +1,249 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { error, kinds, loadCases, type Projected, project, quantile } from '../../scripts/measured.ts';
+import type { ThroughputEstimate } from '../../src/cost/estimate.ts';
+import { countFlops } from '../../src/cost/flops.ts';
+import { collectiveSeconds, gemmSeconds } from '../../src/cost/kernels.ts';
+import { expand } from '../../src/cost/operations.ts';
+import { measuredMfu, projectTime } from '../../src/cost/time.ts';
+import { acceleratorIds, accelerators } from '../../src/facts/accelerators.ts';
+import { kernelsOf } from '../../src/facts/kernels.ts';
+import { settleRun } from '../../src/model/settle.ts';
+import type { RunFields } from '../../src/model/training.ts';
+import { readConfig } from '../../src/read/config.ts';
+
+const reading = readConfig(readFileSync(new URL('../../configs/llama-7b.json', import.meta.url)), 'llama-7b.json');
+if (reading.kind === 'unread') throw new Error('configs/llama-7b.json cannot be read');
+const { architecture } = reading;
+const operations = expand(architecture);
+
+function settle(fields: RunFields) {
+  const settling = settleRun([{ origin: 'run', fields }], architecture);
+  if (settling.kind === 'unsettled') throw new Error(settling.problems.map(({ message }) => message).join(' '));
+  return settling.settled.run;
+}
+
+function time(fields: RunFields): ThroughputEstimate {
+  const run = settle({ accelerator: 'h100-sxm-80gb', gpus: 8, sequenceLength: 4096, globalBatchSize: 64, ...fields });
+  return projectTime(operations, countFlops(operations, run), run);
+}
+
+const step = (fields: RunFields): number => time(fields).stepTime ?? Number.NaN;
+
+describe('published runs (test/oracle/runs.json)', () => {
+  let rows: readonly (Projected & { readonly group: string })[] = [];
+  beforeAll(() => {
+    rows = loadCases().map((one) => ({ ...project(one), group: one.group }));
+  });
+  const errors = (group: string, kind?: string) =>
+    rows.filter((row) => row.group === group && (kind === undefined || row.kind === kind)).map(error);
+  const mean = (values: readonly number[]) => values.reduce((sum, one) => sum + one, 0) / values.length;
+
+  it('are all read and projected', () => {
+    expect(rows.length).toBeGreaterThan(600);
+    expect(rows.filter(({ ratio }) => !Number.isFinite(ratio))).toEqual([]);
+  });
+
+  it('Korthikanti et al. table 5: 8 runs within 3.5 % on average', () => {
+    const found = errors('nvidia-megatron-papers');
+    expect(found).toHaveLength(8);
+    expect(mean(found)).toBeLessThan(0.035);
+  });
+
+  it('Narayanan et al. table 1 and figures: within 4 % on average', () => {
+    expect(mean(errors('narayanan-2021'))).toBeLessThan(0.04);
+  });
+
+  it('dense 16-bit runs that are fully described: mean of the medians of their sources within 5 %', () => {
+    const described = [
+      'mosaicml',
+      'narayanan-2021',
+      'nvidia-dgxc-benchmarking',
+      'nvidia-megatron-papers',
+      'simumax-b200',
+    ];
+    expect(mean(described.map((group) => quantile(errors(group, 'dense, 16 bits'), 0.5)))).toBeLessThan(0.05);
+  });
+
+  it('dense 8- and 4-bit runs of more than one row: mean of the medians within 8 %', () => {
+    const sources = ['mosaicml', 'nvidia-dgxc-benchmarking', 'nvidia-megatron-bridge', 'nvidia-nemo-24'];
+    expect(mean(sources.map((group) => quantile(errors(group, 'dense, 8 or 4 bits'), 0.5)))).toBeLessThan(0.08);
+  });
+
+  it('mixtures of experts: median within 15 %', () => {
+    const found = rows.filter(({ kind }) => kind === 'mixture of experts').map(error);
+    expect(quantile(found, 0.5)).toBeLessThan(0.15);
+  });
+
+  it.each(kinds)('%s: the stated band holds for 85 % of the runs', (kind) => {
+    const own = rows.filter((row) => row.kind === kind);
+    const inside = own.filter(({ ratio, band = 0 }) => Math.abs(Math.log(ratio)) <= band);
+    expect(inside.length / own.length).toBeGreaterThan(0.85);
+  });
+
+  it('the parts of each sum to its step', () => {
+    for (const { parts = {}, step: whole = 0 } of rows) {
+      const sum = Object.values(parts).reduce((total, part) => total + part, 0);
+      expect(Math.abs(sum / whole - 1)).toBeLessThan(1e-9);
+      expect(Object.values(parts).filter((part) => !(part >= 0))).toEqual([]);
+    }
+  });
+});
+
+describe('what a change of the run does to the step', () => {
+  it('tensor parallelism exposes collectives; none without it', () => {
+    expect(time({}).parts.exposed_tensor).toBe(0);
+    const two = time({ parallelism: { tensor: 2 } }).parts.exposed_tensor;
+    const eight = time({ parallelism: { tensor: 8 } }).parts.exposed_tensor;
+    expect(two).toBeGreaterThan(0);
+    expect(eight).toBeGreaterThan(two);
+    expect(time({ parallelism: { tensor: 8 }, overlapTensorParallel: true }).parts.exposed_tensor).toBeLessThan(
+      eight / 2,
+    );
+  });
+
+  it('full recompute costs about a forward pass, selective recompute less', () => {
+    const plain = step({});
+    const full = step({ recompute: 'full' });
+    expect(full / plain).toBeGreaterThan(1.25);
+    expect(full / plain).toBeLessThan(1.36);
+    const selective = step({ recompute: 'selective' });
+    expect(selective).toBeGreaterThan(plain);
+    expect(selective).toBeLessThan(full);
+  });
+
+  it('the bubble shrinks with micro-batches and with virtual stages', () => {
+    const share = (fields: RunFields) => {
+      const { parts, stepTime } = time(fields);
+      return parts.bubble / (stepTime ?? 1);
+    };
+    const few = share({ globalBatchSize: 16, parallelism: { pipeline: 4 } });
+    expect(few).toBeGreaterThan(0.1);
+    expect(share({ globalBatchSize: 128, parallelism: { pipeline: 4 } })).toBeLessThan(few / 3);
+    expect(share({ globalBatchSize: 16, parallelism: { pipeline: 4, virtualPipeline: 4 } })).toBeLessThan(few / 2);
+  });
+
+  it('a slower network exposes more of the gradients, and of sharded parameters', () => {
+    for (const sharding of ['optimizer', 'full'] as const) {
+      const fields: RunFields = { gpus: 64, sharding, framework: sharding === 'full' ? 'fsdp' : 'megatron' };
+      const slow = time({ ...fields, interNodeGbpsPerGpu: 10 }).parts.exposed_data;
+      expect(slow).toBeGreaterThan(2 * time({ ...fields, interNodeGbpsPerGpu: 400 }).parts.exposed_data);
+    }
+  });
+
+  it('frozen weights save their gradients', () => {
+    const adapters = time({ lora: { rank: 16, targets: ['q_proj', 'v_proj'], baseBits: 16 } });
+    const whole = time({});
+    expect(adapters.parts.matrix_products / whole.parts.matrix_products).toBeGreaterThan(0.62);
+    expect(adapters.parts.matrix_products / whole.parts.matrix_products).toBeLessThan(0.74);
+    expect(adapters.parts.optimizer).toBeLessThan(whole.parts.optimizer / 10);
+  });
+
+  it('a power cap slows products, and lowers the power that is billed', () => {
+    const capped = time({ powerCapWatts: 500 });
+    expect(capped.stepTime).toBeGreaterThan(1.1 * step({}));
+    const { gpuHours = 0, energyKilowattHours } = capped.training ?? {};
+    expect(energyKilowattHours).toBeCloseTo(gpuHours * 0.5, 6);
+  });
+
+  it('8 bits are faster than 16, and 16 than 32', () => {
+    expect(step({ precision: 'fp8' })).toBeLessThan(0.85 * step({}));
+    expect(step({ precision: 'fp32' })).toBeGreaterThan(1.3 * step({}));
+  });
+
+  it('a tiny micro-batch waits for the host', () => {
+    const small = time({ sequenceLength: 128, globalBatchSize: 8 });
+    expect(small.parts.host).toBeGreaterThan(0.4 * (small.stepTime ?? 0));
+    expect(small.limit).toContain('host');
+    expect(time({}).parts.host).toBeLessThan(0.05 * step({}));
+  });
+
+  it('calibration scales everything by one measured run', () => {
+    const calibrated = time({ calibration: 0.8 });
+    expect(calibrated.stepTime).toBeCloseTo(step({}) / 0.8, 9);
+    expect(calibrated.basis).toContain('measured run');
+  });
+});
+
+describe('words, costs and gaps', () => {
+  it('cost and hours follow from the token budget and the price', () => {
+    const { training, tokensPerSecondPerGpu } = time({ tokens: 1e12, pricePerGpuHour: 2 });
+    const hours = 1e12 / (tokensPerSecondPerGpu ?? 0) / 3600;
+    expect(training?.gpuHours).toBeCloseTo(hours, 3);
+    expect(training?.costUsd).toBeCloseTo(2 * hours, 3);
+    expect(training?.priceDate).toBeNull();
+    expect(time({}).training?.priceDate).toMatch(/^\d{4}-\d\d-\d\d$/);
+  });
+
+  it('a precision that the chip has no units for is unknown, with the reason', () => {
+    const none = time({ accelerator: 'a100-sxm-80gb', precision: 'fp8' });
+    expect(none.mfu).toBeNull();
+    expect(none.tokensPerSecondPerGpu).toBeNull();
+    expect(none.basis).toContain('no fp8');
+  });
+
+  it('derived kernels say so and have a wider band', () => {
+    const derived = time({ accelerator: 'mi300x' });
+    expect(derived.basis).toContain('derived');
+    expect(derived.band).toBeGreaterThan(time({}).band + 0.1);
+  });
+
+  it('names the largest loss', () => {
+    expect(time({ gpus: 64, parallelism: { pipeline: 8 }, globalBatchSize: 16 }).limit).toContain('bubble');
+    expect(time({ recompute: 'full' }).limit).toContain('recomputed');
+  });
+
+  it.each(acceleratorIds)('%s projects a utilization between 0 and 1', (accelerator) => {
+    const { bf16 } = accelerators[accelerator].densePeak;
+    const { mfu } = time({ accelerator, precision: bf16 === undefined ? 'fp16' : 'bf16', gpus: 1, globalBatchSize: 8 });
+    expect(mfu).toBeGreaterThan(0.05);
+    expect(mfu).toBeLessThan(0.95);
+  });
+
+  it('a measured run: FLOPs for a token times tokens per second over the peak', () => {
+    const run = settle({ accelerator: 'h100-sxm-80gb', gpus: 8, sequenceLength: 4096 });
+    const flops = countFlops(operations, run);
+    const { mfu, hfu, peak } = measuredMfu(flops, run, 80_000);
+    expect(peak).toBeCloseTo(8 * 989.4e12, -12);
+    expect(mfu).toBeCloseTo((flops.training * 80_000) / (peak ?? 1), 12);
+    expect(hfu).toBe(mfu);
+  });
+});
+
+describe('kernels', () => {
+  const chip = accelerators['h100-sxm-80gb'];
+  const facts = kernelsOf('h100-sxm-80gb', 'hopper');
+  const gemm = (m: number, n: number, k: number, experts = 1) =>
+    gemmSeconds(chip, facts.gemm, 989.4e12, { m, n, k, experts }, 2, 2, 1);
+
+  it('a large product runs at 75 to 85 % of the peak, a small one far below', () => {
+    const share = (n: number) => (2 * n ** 3) / gemm(n, n, n) / 989.4e12;
+    expect(share(8192)).toBeGreaterThan(0.75);
+    expect(share(8192)).toBeLessThan(0.85);
+    expect(share(512)).toBeLessThan(0.3);
+  });
+
+  it('one tile more than a wave costs more than its share', () => {
+    const wave = gemm(128 * 132, 256, 8192);
+    expect(gemm(128 * 132, 256, 16_384) / wave).toBeGreaterThan(1.9);
+    expect(gemm(128 * 133, 256, 8192) / wave).toBeGreaterThan(1.02);
+  });
+
+  it('a product of few rows is bound by reading its weights', () => {
+    expect(gemm(8, 8192, 8192)).toBeGreaterThan((2 * 8192 * 8192) / chip.bandwidth);
+  });
+
+  it('experts of one token each cost more than one product of all tokens', () => {
+    expect(gemm(16, 4096, 4096, 64)).toBeGreaterThan(2 * gemm(1024, 4096, 4096));
+  });
+
+  it('a collective of one rank is free, beyond the fast domain is slower, and a reduce moves twice as much', () => {
+    const GB = 1e9;
+    expect(collectiveSeconds(chip, facts, 'gather', GB, 1)).toBe(0);
+    const near = collectiveSeconds(chip, facts, 'gather', GB, 8);
+    expect(collectiveSeconds(chip, facts, 'gather', GB, 16, 1)).toBeGreaterThan(4 * near);
+    const reduce = collectiveSeconds(chip, facts, 'reduce', GB, 8);
+    expect(reduce).toBeGreaterThan(1.4 * near);
+    expect(reduce).toBeLessThan(2.2 * near);
+  });
+});

@@ -1,0 +1,74 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { type AcceleratorId, acceleratorIds, accelerators, findAccelerator } from '../src/facts/accelerators.ts';
+import { kernelsOf } from '../src/facts/kernels.ts';
+
+const rows = acceleratorIds.map((id) => [id, accelerators[id]] as const);
+
+describe('accelerators', () => {
+  it('has every id that users rely on', () => {
+    const promised = [
+      'a100-sxm-40gb a100-sxm-80gb a100-pcie-80gb a800-sxm-80gb h100-sxm-80gb h100-pcie-80gb h100-nvl-94gb h800-sxm-80gb',
+      'h200-sxm-141gb b200-sxm b300-sxm gb200-nvl72 gb300-nvl72 l40s a10g rtx-4090 mi300x mi325x mi355x tpu-v5e tpu-v5p',
+      'tpu-v6e gaudi3 trainium2',
+    ].flatMap((line) => line.split(' '));
+    expect(promised.filter((id) => findAccelerator(id) === undefined)).toEqual([]);
+    expect(rows).toHaveLength(50);
+  });
+
+  it('an unknown id, and an inherited name, are no accelerator', () => {
+    expect(findAccelerator('h100')).toBeUndefined();
+    expect(findAccelerator('constructor')).toBeUndefined();
+  });
+
+  it.each(rows)('%s is consistent', (_, row) => {
+    // Blackwell's drivers report a little more than the round number of the datasheet.
+    expect(row.usable).toBeLessThanOrEqual(1.08 * row.memory);
+    expect(row.usable).toBeGreaterThan(0.8 * row.memory);
+    expect(row.bandwidth).toBeGreaterThan(1e11);
+    expect(row.fast.domain).toBeGreaterThanOrEqual(1);
+    expect(row.fast.perDirection).toBeGreaterThan(1e9);
+    const { fp32, fp16, bf16, fp8, fp4 } = row.densePeak;
+    const half = bf16 ?? fp16 ?? 0;
+    expect(half).toBeGreaterThan(1e13);
+    expect(half).toBeGreaterThanOrEqual(fp32 ?? 0);
+    if (fp8 !== undefined) expect(fp8).toBeGreaterThanOrEqual(half);
+    if (fp4 !== undefined) expect(fp4).toBeGreaterThanOrEqual(fp8 ?? half);
+    expect(row.sources.length).toBeGreaterThan(0);
+  });
+
+  it.each(rows)('%s has kernel constants in their physical range', (id, row) => {
+    const kernels = kernelsOf(id, row.generation);
+    for (const { peakShare, bandwidthShare, wave } of [kernels.gemm, kernels.gemmFp8, kernels.gemmFp4]) {
+      expect(peakShare).toBeGreaterThan(0.25);
+      expect(peakShare).toBeLessThanOrEqual(1);
+      expect(bandwidthShare).toBeLessThanOrEqual(1);
+      expect(wave).toBeGreaterThanOrEqual(0);
+      expect(wave).toBeLessThanOrEqual(1);
+    }
+    for (const [latency, , bandwidth] of Object.values(kernels.collectives)) {
+      expect(latency).toBeLessThan(1e-4);
+      expect(bandwidth).toBeLessThan(row.fast.perDirection);
+    }
+  });
+
+  it('kernels are measured on the chips that were measured, and derived elsewhere', () => {
+    const confidence = (id: AcceleratorId) => kernelsOf(id, accelerators[id].generation).confidence;
+    for (const id of ['a100-sxm-80gb', 'h100-sxm-80gb', 'h200-sxm-141gb', 'b200-sxm', 'gb300-nvl72', 'l40s'] as const)
+      expect(confidence(id)).toBe('measured');
+    for (const id of ['mi300x', 'tpu-v5p', 'gaudi3', 'trainium2'] as const) expect(confidence(id)).toBe('derived');
+  });
+});
+
+const reference = new URL('../../shared/data/accelerators.json', import.meta.url);
+const present = existsSync(reference);
+if (!present) console.log('skipped: the reference table of accelerators is not here');
+
+describe.skipIf(!present)('against the reference table', () => {
+  type Reference = { readonly name: string; readonly bf16?: number };
+  it('has as many rows', () => {
+    const table: unknown = JSON.parse(readFileSync(reference, 'utf8'));
+    const list = Array.isArray(table) ? (table as Reference[]) : Object.values(table as Record<string, unknown>).flat();
+    expect(list.length).toBeGreaterThanOrEqual(rows.length);
+  });
+});
