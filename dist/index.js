@@ -43480,7 +43480,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 6919:
+/***/ 5766:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -46503,7 +46503,6 @@ const metrics = [
         shown: false,
     },
 ];
-const metricIds = metrics.map(({ id }) => id);
 function findMetric(id) {
     return metrics.find((metric) => metric.id === id);
 }
@@ -46727,9 +46726,10 @@ const metric = [
     [1e6, 'M'],
     [1e3, 'k'],
 ];
+const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
 const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
 const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : scaled(bytes, binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
-const billions = (count) => scaled(count, counts).replace(' ', '\u00a0').replace('\u00a0', ' ');
+const billions = (count) => scaled(count, counts);
 const exact = (count) => Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
 const flopsText = (flops) => scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
@@ -47427,11 +47427,14 @@ function cell(comparison, id, limit) {
     const main = movement(change);
     if (id === 'memory')
         return limit === undefined ? main : `${main}<br>of ${gib(limit)}`;
+    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
+        ? '<br>approximate'
+        : '';
     if (id === 'parameters' && differsInActive(comparison)) {
         const active = comparison.changes.find((one) => one.metric === 'active_parameters');
-        return active === undefined ? main : `${main}<br>(${movement(active)})`;
+        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
     }
-    return main;
+    return main + approximate;
 }
 /** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
 function movement(change) {
@@ -47535,6 +47538,9 @@ function configSections(comparison, several, index) {
     });
     if (side === undefined)
         return [];
+    // What cannot be read has no numbers of its own; its finding says why.
+    if (comparison.status === 'unreadable')
+        return [];
     return [
         folded(6, 'Where the difference comes from', origins(comparison)),
         folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
@@ -47583,15 +47589,11 @@ const bytesPerSecond = (n) => n;
 const seconds = (n) => n;
 const parameters = (n) => n;
 const watts = (n) => n;
-const kibibytes = (n) => bytes(n * 2 ** 10);
 const mebibytes = (n) => bytes(n * 2 ** 20);
 const gibibytes = (n) => bytes(n * 2 ** 30);
-const gigabytes = (n) => bytes(n * 1e9);
 const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
 const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
 const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
-const microseconds = (n) => seconds(n * 1e-6);
-const milliseconds = (n) => seconds(n * 1e-3);
 const memoryUnits = {
     b: 1,
     kb: 1e3,
@@ -47719,8 +47721,6 @@ const modules = {
     router: ['router'],
     lm_head: ['output'],
 };
-/** Module names that this tool knows, for telling the user of one that it does not. */
-const loraModules = [...Object.keys(modules), 'all-linear'];
 /** True where the adapter's targets name this matrix. */
 function isTarget(operation, lora) {
     if (lora.targets.includes('all-linear'))
@@ -50102,6 +50102,7 @@ function countParameters(architecture, operations) {
 }
 
 ;// CONCATENATED MODULE: ./build/facts/kernels.js
+
 /**
  * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
  * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
@@ -50141,6 +50142,7 @@ const ampere = {
     streaming: 0.82,
     sustained: 1.049,
     sustainedLow: 1.049,
+    host: 1.5,
     gap: 2e-6,
     confidence: 'measured',
 };
@@ -50157,7 +50159,8 @@ const hopper = {
     },
     streaming: 0.85,
     sustained: 1.213,
-    sustainedLow: 1.13,
+    sustainedLow: 1.17,
+    host: 1,
     gap: 1.8e-6,
     confidence: 'measured',
 };
@@ -50173,8 +50176,10 @@ const blackwell = {
         exchange: [10.3e-6, 0.16e-6, 597e9, 14e6],
     },
     streaming: 0.85,
-    sustained: 1.275,
+    // The public 16-bit runs on B200 come from one source (SimuMax), whose own products reach 45 to 50 % of the peak; GB200's reach more.
+    sustained: 1.6,
     sustainedLow: 1.18,
+    host: 1,
     gap: 1.8e-6,
     confidence: 'measured',
 };
@@ -50193,6 +50198,7 @@ const derived = (share, linkBandwidth, changes = {}) => ({
     streaming: 0.82,
     sustained: 1.05,
     sustainedLow: 1.05,
+    host: 1.2,
     gap: 2e-6,
     confidence: 'derived',
     ...changes,
@@ -50211,6 +50217,7 @@ const tpu = (link, sustained, wide) => ({
     streaming: 0.85,
     sustained,
     sustainedLow: sustained,
+    host: 1,
     gap: 0.5e-6,
     confidence: 'derived',
 });
@@ -50257,6 +50264,7 @@ const byChip = {
     'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
     'b300-sxm': {
         ...blackwell,
+        sustained: 1.269,
         gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
         gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
         gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
@@ -50268,6 +50276,7 @@ const byChip = {
         gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
         sustained: 1.269,
         sustainedLow: 1.18,
+        host: 1.4,
     },
     'gb300-nvl72': {
         ...blackwell,
@@ -50275,7 +50284,9 @@ const byChip = {
         gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
         gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
         sustained: 1.269,
-        sustainedLow: 1.18,
+        // 1400 W against 1200 W of a GB200.
+        sustainedLow: 1.1,
+        host: 1.4,
     },
     mi300x: derived(0.514, 448e9),
     mi325x: derived(0.604, 448e9),
@@ -50285,10 +50296,30 @@ const byChip = {
     'tpu-v6e': tpu(180e9, 1.72, 0.4),
     'tpu-v7': tpu(540e9, 1.42, 0.38),
 };
-const kernelsOf = (id, generation) => byChip[id] ?? byGeneration[generation];
+/** A collective reaches at most this share of a GPU's link, whatever its generation's constants were measured on. */
+const linkShare = 0.9;
+/** The kernel constants of a chip; those of its generation where it was not measured itself, its collectives no faster than its links. */
+function kernelsOf(id, generation) {
+    const facts = byChip[id] ?? byGeneration[generation];
+    const most = linkShare * accelerators[id].fast.perDirection;
+    const cap = ([latency, perRank, bandwidth, ramp]) => [
+        latency,
+        perRank,
+        Math.min(bandwidth, most),
+        ramp,
+    ];
+    const { gather, scatter, reduce, exchange } = facts.collectives;
+    return {
+        ...facts,
+        collectives: { gather: cap(gather), scatter: cap(scatter), reduce: cap(reduce), exchange: cap(exchange) },
+    };
+}
 /**
- * Constants of whole training steps, fitted together on 481 published bf16 runs of dense models from ten sources, each source
- * also predicted without its own rows (docs/mfu.md). All are ratios unless named.
+ * Constants of whole training steps; all are ratios unless named.
+ *
+ * Those of dense 16-bit runs were fitted together on 481 published runs of ten sources (A100, H100, B200, GB200; Megatron 2021 to
+ * 2025, FSDP 2023 to 2025). Those of experts on the 76 runs of test/oracle/runs.json. scripts/cross-validate.ts fits each again
+ * without one source at a time (docs/mfu.md).
  */
 const stepFacts = {
     /** traffic of memory-bound kernels over what perfect fusion would move */
@@ -50305,32 +50336,65 @@ const stepFacts = {
     fsdpProducts: 1.021,
     /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
     tensorExposed: 0.916,
-    tensorOverlapped: 0.3,
-    dataExposed: 0.25,
+    tensorOverlapped: 0.2,
+    dataExposed: 0.5,
     contextExposed: 0.4,
     pipelineExposed: 0.5,
-    expertExposed: 0.943,
-    /** exponent of a power cap: time grows by 1 + x (reference / cap - 1) */
+    /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
+    expertExposed: 0.5,
+    /** share of a network card that the experts' exchange reaches: 43 to 58 GB/s of 50 (deepseek-ai/DeepEP, README, H800, EP 16 to 64) */
+    exchangeShare: 0.95,
+    /** share of a network card that transfers between pipeline stages reach */
+    transferShare: 0.8,
+    /** power cap: products slow down by 1 + x (reference / cap - 1) */
     power: 0.634,
     /** spread of step times over nodes: expected maximum of Gaussians */
     jitter: 0.011,
     /** seconds of each step that belong to no layer */
     fixed: 0.021,
-    grouped: 1.219,
-    permute: 1.911,
-    /** seconds of host work for each layer of experts, forward; and what CUDA graphs leave of it */
-    expertHost: 0.005,
-    expertHostGraphs: 0.701,
-    expertLaunch: 0.0003,
+    /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
+    grouped: 1.05,
+    /** traffic of sending rows to experts and back over reading and writing each once */
+    permute: 2.37,
+    /** seconds of host work, forward: for a layer with tensor or context parallelism */
+    hostTensor: 0.0004,
+    hostContext: 0.0008,
+    /** for a layer of experts, and for each local one; and what CUDA graphs leave of the former */
+    expertHostEach: 0.00018,
+    expertHost: 0.0032,
+    expertHostGraphs: 0.4,
+    /** seconds of a layer's routing kernels and synchronisation on the GPU, each way */
+    expertLaunch: 0.00067,
 };
-/** Framework profiles: traffic over perfect fusion, kernels of a layer's forward pass, host time for each, optimizer traffic, loss bytes. */
+/**
+ * How frameworks run a layer. `traffic`: bytes moved over perfect fusion; `kernels` of a layer's forward pass; `host`: seconds in
+ * which the CPU of a Hopper node launches them; `optimizer`: its traffic over one fused pass; `loss`: bytes for each logit.
+ *
+ * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
+ * are nothing else: 2.9 ms for the forward and backward pass of a layer on an H100 node.
+ */
 const profiles = {
-    megatron: { traffic: 1, kernels: 24, host: 6e-6, optimizer: 1, loss: 20, gradientBytes: 4 },
-    legacy: { traffic: 1.25, kernels: 34, host: 7e-6, optimizer: 1.3, loss: 30, gradientBytes: 4 },
-    eager: { traffic: 1.7, kernels: 40, host: 7e-6, optimizer: 2.5, loss: 34, gradientBytes: 2 },
-    compiled: { traffic: 0.9, kernels: 16, host: 4e-6, optimizer: 1.2, loss: 18, gradientBytes: 2 },
-    transformers: { traffic: 2.2, kernels: 55, host: 9e-6, optimizer: 2, loss: 40, gradientBytes: 2 },
+    megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4 },
+    legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4 },
+    eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2 },
+    compiled: { traffic: 0.9, kernels: 16, host: 0.064e-3, optimizer: 1.2, loss: 18, gradientBytes: 2 },
+    transformers: { traffic: 2.2, kernels: 55, host: 0.5e-3, optimizer: 2, loss: 40, gradientBytes: 2 },
     xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
+};
+/**
+ * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
+ * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md).
+ */
+const bands = {
+    dense: { width: 0.13, name: 'dense, 16 bits' },
+    low: { width: 0.15, name: 'dense, 8 or 4 bits' },
+    sparse: { width: 0.35, name: 'mixture of experts' },
+    /** for each fact that moves the result and that the run leaves open */
+    open: 0.03,
+    derived: 0.2,
+    fineTuning: 0.15,
+    /** with one measured run of the same setup, what differs is the plan */
+    calibrated: 0.1,
 };
 
 ;// CONCATENATED MODULE: ./build/cost/kernels.js
@@ -50391,56 +50455,13 @@ function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fas
 const networkShare = 0.85;
 const networkLatency = 6e-6;
 
-;// CONCATENATED MODULE: ./build/cost/time.js
+;// CONCATENATED MODULE: ./build/cost/layer.js
 
 
 
 
 
 
-
-
-
-/** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
-function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
-    const chip = accelerators_findAccelerator(run.accelerator);
-    if (chip === undefined)
-        return unknown(`the accelerator ${run.accelerator} is not in the table`);
-    const { peak: dtype } = precisions_precisions[run.precision];
-    const peak = chip.densePeak[dtype] ?? (dtype === 'fp4' ? chip.densePeak.fp8 : undefined);
-    if (peak === undefined)
-        return unknown(`${chip.name} has no ${dtype} matrix units`);
-    const context = contextOf(run, chip, peak, facts);
-    const parts = stepParts(operations, run, context);
-    const calibration = run.calibration ?? 1;
-    for (const part of partNames)
-        parts[part] /= calibration;
-    const step = sum(parts);
-    const tokens = run.globalBatchSize * run.sequenceLength;
-    const perGpu = tokens / step / run.gpus;
-    const mfu = (flops.training * perGpu) / peak;
-    const { band, basis } = time_trust(operations, run, context);
-    return {
-        mfu,
-        hfu: (flops.hardware * perGpu) / peak,
-        range: [mfu * Math.exp(-band), Math.min(1, mfu * Math.exp(band))],
-        tokensPerSecondPerGpu: perGpu,
-        stepTime: seconds(step),
-        parts: Object.fromEntries(partNames.map((part) => [part, seconds(parts[part])])),
-        band,
-        basis,
-        limit: limitOf(parts, step, run),
-        training: training(run, chip, perGpu),
-    };
-}
-/** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
-function measuredMfu(flops, run, tokensPerSecond) {
-    const peak = findAccelerator(run.accelerator)?.densePeak[precisions[run.precision].peak] ?? null;
-    if (peak === null)
-        return { mfu: null, hfu: null, peak };
-    const all = peak * run.gpus;
-    return { mfu: (flops.training * tokensPerSecond) / all, hfu: (flops.hardware * tokensPerSecond) / all, peak: all };
-}
 function contextOf(run, chip, peak, facts) {
     const id = acceleratorIds.find((one) => one === run.accelerator);
     const kernels = facts.kernelsOf(id, chip.generation);
@@ -50480,7 +50501,6 @@ function profileOf(run, chip) {
     // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
     return run.compile || isLow(run) ? 'compiled' : 'eager';
 }
-// --- one layer ------------------------------------------------------------------------------------------------------------
 const partNames = [
     'matrix_products',
     'attention',
@@ -50503,6 +50523,8 @@ const add = (into, from, times = 1) => {
     for (const part of partNames)
         into[part] += times * from[part];
 };
+/** Launches of a backward pass over those of the forward pass. */
+const hostBackward = 1.4;
 /** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
 function products(list, context) {
     const groups = new Map();
@@ -50534,6 +50556,7 @@ function layerTime(list, run, context) {
     const eager = context.profileName === 'eager' || context.profileName === 'transformers';
     const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
     let host = 0;
+    const graphs = usesGraphs(run);
     for (const operation of list) {
         switch (operation.kind) {
             case 'attention': {
@@ -50579,10 +50602,10 @@ function layerTime(list, run, context) {
                 const exchange = 2 * exchangeSeconds(operation, run, context);
                 forward.exposed_expert += context.step.expertExposed * exchange;
                 backward.exposed_expert += context.step.expertExposed * exchange;
+                // Experts take as many rows as the router sends them: graphs of fixed shapes leave them out.
                 host +=
-                    run.framework === 'megatron'
-                        ? context.step.expertHost * (run.cudaGraphs === true ? context.step.expertHostGraphs : 1)
-                        : 0;
+                    (run.framework === 'megatron' ? context.step.expertHost : 0) * (graphs ? context.step.expertHostGraphs : 1) +
+                        (context.step.expertHostEach * operation.experts) / run.parallelism.expert;
                 break;
             }
             case 'scan': {
@@ -50619,9 +50642,10 @@ function layerTime(list, run, context) {
     forward.memory_bound += gaps;
     backward.memory_bound += 2 * gaps;
     // The host launches kernels while the GPU works; where it is slower, the GPU waits.
-    const launches = run.cudaGraphs === true ? 0 : profile.kernels * profile.host;
-    forward.host += Math.max(0, launches + host - sum(forward));
-    backward.host += Math.max(0, 1.4 * launches + 1.5 * host - sum(backward));
+    const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
+    const launches = kernels.host * ((graphs ? 0 : profile.host + parallel) + host);
+    forward.host += Math.max(0, launches - sum(forward));
+    backward.host += Math.max(0, hostBackward * launches - sum(backward));
     return { forward, backward };
 }
 /** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
@@ -50701,6 +50725,11 @@ function olderFacts(kernel, chip) {
     return undefined;
 }
 /**
+ * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do; in 16 bits to launch
+ * kernel by kernel, Megatron-LM's default.
+ */
+const usesGraphs = (run) => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run));
+/**
  * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
  * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
  */
@@ -50738,14 +50767,142 @@ function exchangeSeconds(operation, run, context) {
     const row = 2 * operation.width * t;
     const [latency, , bandwidth] = kernels.collectives.exchange;
     const fast = (row * inside) / bandwidth;
-    const slow = (row * beyond) / ((context.network ?? bandwidth) * 0.8);
+    const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
     return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
 }
-// --- the whole step -------------------------------------------------------------------------------------------------------
+
+;// CONCATENATED MODULE: ./build/cost/trust.js
+
+
+const advice = {
+    matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
+    attention: 'a newer attention kernel, a shorter sequence or a sliding window would shorten it',
+    memory_bound: 'fused norms and activations (torch.compile, Transformer Engine) would shorten it',
+    loss: 'a fused cross-entropy would shorten it',
+    recompute: 'recomputing less, where memory allows, would save it',
+    exposed_tensor: 'less tensor parallelism, or overlapping its collectives, would hide it',
+    exposed_context: 'less context parallelism would hide it',
+    exposed_expert: 'keeping expert parallelism within the fast domain, or overlapping its exchange, would hide it',
+    exposed_pipeline: 'fewer pipeline stages would save it',
+    exposed_data: 'a larger batch for each step, or fewer shards, would hide it',
+    bubble: 'more micro-batches for each step, or virtual pipeline stages, would fill it',
+    optimizer: 'a larger batch, or dividing the optimizer over data parallelism, would shrink its share',
+    host: 'CUDA graphs or larger micro-batches would keep the GPU from waiting for the host',
+    jitter: 'it comes with the number of nodes',
+};
+const losses = {
+    matrix_products: 'matrix products',
+    attention: 'attention kernels',
+    memory_bound: 'memory-bound kernels (norms, activations, residuals)',
+    loss: 'the loss over the vocabulary',
+    recompute: 'recomputed activations',
+    exposed_tensor: 'exposed tensor-parallel collectives',
+    exposed_context: 'exposed context-parallel exchange',
+    exposed_expert: 'exposed expert exchange',
+    exposed_pipeline: 'exposed pipeline transfers',
+    exposed_data: 'exposed data-parallel collectives',
+    bubble: 'the pipeline bubble',
+    optimizer: 'the optimizer step',
+    host: 'waiting for the host',
+    jitter: 'differences between nodes',
+};
+/** Of what is not matrix products, the largest loss, and what would reduce it. One sentence. */
+function limitOf(parts, step) {
+    const share = (part) => Math.round((100 * parts[part]) / step);
+    const [largest = 'memory_bound'] = partNames
+        .filter((part) => part !== 'matrix_products')
+        .sort((a, b) => parts[b] - parts[a]);
+    if (parts[largest] < 0.05 * step)
+        return `Matrix products take ${share('matrix_products')} % of the step and nothing else more than 5 %: ${advice.matrix_products}.`;
+    return `Besides matrix products (${share('matrix_products')} % of the step), most goes to ${losses[largest]} (${share(largest)} %): ${advice[largest]}.`;
+}
+/**
+ * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
+ * leaves open, and what it rests on (docs/mfu.md).
+ */
+function trust_trust(operations, run, context) {
+    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
+    const kind = sparse ? 'sparse' : isLow(run) ? 'low' : 'dense';
+    const { tensor } = run.parallelism;
+    const open = [
+        tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
+        run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
+        run.framework === 'fsdp' && run.flashAttention && run.attentionKernel === undefined ? 'the attention kernel' : '',
+        sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
+    ].filter((one) => one !== '');
+    let band = bands[kind].width + bands.open * open.length;
+    const basis = [bands[kind].name];
+    if (context.kernels.confidence === 'derived') {
+        band += bands.derived;
+        basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
+    }
+    if (run.framework === 'transformers') {
+        band += bands.fineTuning;
+        basis.push('eager fine-tuning');
+    }
+    if (open.length > 0)
+        basis.push(`not stated: ${open.join(', ')}`);
+    if (run.calibration !== undefined) {
+        band = Math.min(band, bands.calibrated);
+        basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
+    }
+    return { band, basis: basis.join('; ') };
+}
+
+;// CONCATENATED MODULE: ./build/cost/time.js
+
+
+
+
+
+
+
+
+
+/** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
+function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
+    const chip = accelerators_findAccelerator(run.accelerator);
+    if (chip === undefined)
+        return unknown(`the accelerator ${run.accelerator} is not in the table`);
+    const { peak: dtype } = precisions_precisions[run.precision];
+    const peak = chip.densePeak[dtype] ?? (dtype === 'fp4' ? chip.densePeak.fp8 : undefined);
+    if (peak === undefined)
+        return unknown(`${chip.name} has no ${dtype} matrix units`);
+    const context = contextOf(run, chip, peak, facts);
+    const parts = stepParts(operations, run, context);
+    const calibration = run.calibration ?? 1;
+    for (const part of partNames)
+        parts[part] /= calibration;
+    const step = sum(parts);
+    const tokens = run.globalBatchSize * run.sequenceLength;
+    const perGpu = tokens / step / run.gpus;
+    const mfu = (flops.training * perGpu) / peak;
+    const { band, basis } = trust_trust(operations, run, context);
+    return {
+        mfu,
+        hfu: (flops.hardware * perGpu) / peak,
+        range: [mfu * Math.exp(-band), Math.min(1, mfu * Math.exp(band))],
+        tokensPerSecondPerGpu: perGpu,
+        stepTime: seconds(step),
+        parts: Object.fromEntries(partNames.map((part) => [part, seconds(parts[part])])),
+        band,
+        basis,
+        limit: limitOf(parts, step),
+        training: training(run, chip, perGpu),
+    };
+}
+/** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
+function measuredMfu(flops, run, tokensPerSecond) {
+    const peak = findAccelerator(run.accelerator)?.densePeak[precisions[run.precision].peak] ?? null;
+    if (peak === null)
+        return { mfu: null, hfu: null, peak };
+    const all = peak * run.gpus;
+    return { mfu: (flops.training * tokensPerSecond) / all, hfu: (flops.hardware * tokensPerSecond) / all, peak: all };
+}
 function stepParts(operations, run, context) {
     const { pipeline: P, virtualPipeline: v } = run.parallelism;
     const m = microBatches(run);
-    const kinds = operations.layers.map((layer) => time_recomputed(layerTime(layer.operations, run, context), layer.operations, run, context));
+    const kinds = operations.layers.map((layer) => time_recomputed(layerTime(layer.operations, run, context), layer.operations, run));
     const head = headTime(operations, run, context);
     const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
     const perStage = stages(operations, run).map((stage) => {
@@ -50772,7 +50929,10 @@ function stepParts(operations, run, context) {
         const hop = 2 *
             v *
             (1e-5 +
-                bytes / (far && context.network !== null ? context.network * 0.8 : context.kernels.collectives.gather[2])) *
+                bytes /
+                    (far && context.network !== null
+                        ? context.network * context.step.transferShare
+                        : context.kernels.collectives.gather[2])) *
             context.step.pipelineExposed;
         const bubble = bubbleShare(run) * (average + hop);
         step.exposed_pipeline += m * hop;
@@ -50804,7 +50964,7 @@ function bubbleShare(run) {
     }
 }
 /** What recompute runs again, in its own part of the breakdown. */
-function time_recomputed(time, list, run, context) {
+function time_recomputed(time, list, run) {
     const { forward, backward } = time;
     const again = none();
     if (run.recompute === 'full') {
@@ -50826,7 +50986,6 @@ function time_recomputed(time, list, run, context) {
                 again.recompute += 0.35 * forward.memory_bound;
         }
     }
-    void context;
     add(backward, again);
     return { forward, backward };
 }
@@ -50917,8 +51076,9 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
         const f = sum(time.forward);
         const b = sum(time.backward);
         const products = context.step.fsdpProducts - 1;
-        step.exposed_data +=
-            m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter) + products * (f + b));
+        step.exposed_data += m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
+        // FSDP flattens, splits and copies what it gathers.
+        step.memory_bound += m * count * products * (f + b);
         edge = Math.max(edge, gather + scatter);
     }
     const head = operations.head.reduce((total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)), 0) / tensor;
@@ -50956,70 +51116,18 @@ function optimizerTime(operations, run, context, step) {
     const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : 0.01);
     step.optimizer += (local * (30 * context.profile.optimizer + 4)) / context.bandwidth;
 }
-// --- words and trust ------------------------------------------------------------------------------------------------------
-const advice = {
-    matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
-    attention: 'a newer attention kernel, a shorter sequence or a sliding window would shorten it',
-    memory_bound: 'fused norms and activations (torch.compile, Transformer Engine) would shorten it',
-    loss: 'a fused cross-entropy would shorten it',
-    recompute: 'recomputing less, where memory allows, would save it',
-    exposed_tensor: 'less tensor parallelism, or overlapping its collectives, would hide it',
-    exposed_context: 'less context parallelism would hide it',
-    exposed_expert: 'keeping expert parallelism within the fast domain, or overlapping its exchange, would hide it',
-    exposed_pipeline: 'fewer pipeline stages would save it',
-    exposed_data: 'a larger batch for each step, or fewer shards, would hide it',
-    bubble: 'more micro-batches for each step, or virtual pipeline stages, would fill it',
-    optimizer: 'a larger batch, or dividing the optimizer over data parallelism, would shrink its share',
-    host: 'CUDA graphs or larger micro-batches would keep the GPU from waiting for the host',
-    jitter: 'it comes with the number of nodes',
-};
-const losses = {
-    matrix_products: 'matrix products',
-    attention: 'attention kernels',
-    memory_bound: 'memory-bound kernels (norms, activations, residuals)',
-    loss: 'the loss over the vocabulary',
-    recompute: 'recomputed activations',
-    exposed_tensor: 'exposed tensor-parallel collectives',
-    exposed_context: 'exposed context-parallel exchange',
-    exposed_expert: 'exposed expert exchange',
-    exposed_pipeline: 'exposed pipeline transfers',
-    exposed_data: 'exposed data-parallel collectives',
-    bubble: 'the pipeline bubble',
-    optimizer: 'the optimizer step',
-    host: 'waiting for the host',
-    jitter: 'differences between nodes',
-};
-/** The largest part that is not matrix products, in a sentence. */
-function limitOf(parts, step, run) {
-    const [largest] = partNames.filter((part) => part !== 'matrix_products').sort((a, b) => parts[b] - parts[a]);
-    const part = largest !== undefined && parts[largest] > 0.05 * step ? largest : 'matrix_products';
-    const share = Math.round((100 * parts[part]) / step);
-    void run;
-    return `Besides matrix products, the step spends most on ${losses[part]} (${share} %): ${advice[part]}.`;
-}
-/** Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within (docs/mfu.md). */
-function time_trust(operations, run, context) {
-    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
-    const low = isLow(run);
-    const kind = sparse ? 'mixture of experts' : low ? 'dense, 8 or 4 bits' : 'dense, 16 bits';
-    let band = sparse ? 0.45 : low ? 0.22 : 0.11;
-    if (context.kernels.confidence === 'derived')
-        band += 0.2;
-    if (run.framework === 'transformers')
-        band += 0.1;
-    const kernels = context.kernels.confidence === 'measured' ? 'measured kernels' : 'kernel constants derived, not measured';
-    return { band, basis: `${kind}; ${kernels}` };
-}
 function training(run, chip, perGpu) {
     const time = run.tokens / (perGpu * run.gpus);
     const gpuHours = (time * run.gpus) / 3600;
+    const power = chip.power === null ? null : Math.min(chip.power, run.powerCapWatts ?? chip.power);
+    const price = run.pricePerGpuHour ?? chip.price;
     return {
         time: seconds(time),
         gpuHours,
-        energyKilowattHours: chip.power === null ? null : (gpuHours * chip.power) / 1000,
-        costUsd: chip.price === null ? null : gpuHours * chip.price,
-        pricePerGpuHour: chip.price,
-        priceDate: chip.price === null ? null : acceleratorsChecked,
+        energyKilowattHours: power === null ? null : (gpuHours * power) / 1000,
+        costUsd: price === null ? null : gpuHours * price,
+        pricePerGpuHour: price,
+        priceDate: price === null || run.pricePerGpuHour !== undefined ? null : acceleratorsChecked,
     };
 }
 function unknown(reason) {
@@ -54176,7 +54284,7 @@ const denseFamilies = {
             if (feed === 'dense')
                 return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
             const width = fields.integer('moe_intermediate_size');
-            const shared = fields.integerOr('num_shared_experts', 0);
+            const shared = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
             return experts(shape, fields, {
                 width,
                 ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
@@ -54271,6 +54379,17 @@ function deepseekPrediction(shape, fields, layer) {
         { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
         ...layer('full', feed),
         normOf(this, 'norm.final', D),
+        // The checkpoint stores the token table and the output once more for each depth; training shares them.
+        ...(this.copiesEmbeddings === true
+            ? [
+                {
+                    kind: 'vector',
+                    path: 'embedding_and_output_copies',
+                    elements: 2 * D * shape.vocabularySize,
+                    component: 'prediction',
+                },
+            ]
+            : []),
     ];
     return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
 }
@@ -54298,6 +54417,7 @@ const deepseekV3 = {
     source: 'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
     feedForward: deepseekFeed(true),
     prediction: deepseekPrediction,
+    copiesEmbeddings: true,
 };
 const deepseekV32 = {
     ...deepseekV3,
@@ -54322,6 +54442,7 @@ const latentFamilies = {
     glm_moe_dsa: {
         ...deepseekV32,
         source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
+        copiesEmbeddings: false,
         mixers: (shape, fields) => (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) => type === 'full' ? 'full' : 'shared'),
     },
 };
@@ -54348,6 +54469,8 @@ function defaultsFor(modelType, family) {
 
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
+/** Keys under which multimodal configs describe what is not the text model. */
+const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config'];
 /** A config.json of Hugging Face Transformers: it names its `model_type`, or has the keys of one. */
 const huggingface = {
     id: 'huggingface',
@@ -54398,10 +54521,14 @@ function read(source) {
     if (family === undefined) {
         fields.assume('model_type', modelType === '' ? 'not stated' : modelType, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
     }
+    const uncounted = towerKeys.filter((name) => isDictionary(own(value, name)) && family?.towers === undefined);
+    if (uncounted.length > 0) {
+        fields.assume(uncounted.join(', '), 'not counted', 'this tool does not know the tower of this family: counts are of the text model alone');
+    }
     const quantization = readQuantization(value, text);
     const whole = {
         ...architecture,
-        exact: architecture.exact && family !== undefined,
+        exact: architecture.exact && family !== undefined && uncounted.length === 0,
         ...(quantization === undefined ? {} : { quantization }),
     };
     return {
@@ -65755,6 +65882,7 @@ const runSchema = strictObject({
     master_weights: schemas_boolean().optional(),
     gpus_per_node: count.optional(),
     inter_node_gbps_per_gpu: schemas_number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
+    price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('US dollars'),
     power_cap_watts: schemas_number().positive().max(1e5).optional(),
     expert_tensor: count.optional(),
     expert_imbalance: schemas_number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
@@ -71355,6 +71483,7 @@ function annotate({ severity, path, line, title, message }) {
 
 
 
+
 /** The longest that one request may take, and that a rate limit is waited for. */
 const requestMilliseconds = 20_000;
 const longestWaitSeconds = 60;
@@ -71368,6 +71497,9 @@ function connect(token) {
             fetch: (url, init) => send(url, { ...init, signal: AbortSignal.timeout(requestMilliseconds) }),
         },
         throttle: {
+            // The plugin spaces writes and GraphQL a second apart, for scripts that send many. A run sends a few, one after another.
+            write: new light.Group({ maxConcurrent: 1 }),
+            notifications: new light.Group({ maxConcurrent: 1 }),
             fallbackSecondaryRateRetryAfter: 10,
             onRateLimit: (after, options, _octokit, tries) => waits(after, options, tries),
             onSecondaryRateLimit: (after, options, _octokit, tries) => waits(after, options, tries),
@@ -72017,6 +72149,7 @@ function unknowns({ throughput, memory }) {
 
 ;// CONCATENATED MODULE: ./build/report/outputs.js
 
+
 /** The action's outputs that follow from a review. */
 function outputs(review) {
     const memory = review.comparisons.flatMap(({ head }) => (head?.estimate ? [head.estimate.memory.device] : []));
@@ -72025,7 +72158,7 @@ function outputs(review) {
         verdict: review.verdict.outcome,
         'over-budget': String(over),
         changed: String(review.comparisons.filter(({ status }) => status !== 'unchanged').length),
-        'max-memory-gib': memory.length === 0 ? '' : (Math.max(...memory) / 2 ** 30).toFixed(3),
+        'max-memory-gib': memory.length === 0 ? '' : inGibibytes(memory.reduce((a, b) => Math.max(a, b), 0)),
         'base-sha': review.base?.sha ?? '',
         'head-sha': review.head?.sha ?? '',
         report: JSON.stringify(jsonReport(review)),
@@ -72195,7 +72328,7 @@ async function maybePost(api, repository, found, pull, settings, body) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6919);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5766);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

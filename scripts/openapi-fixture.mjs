@@ -44,4 +44,6 @@ const follow = (value) => {
   }
 };
 follow(paths);
-process.stdout.write(`${JSON.stringify({ openapi: whole.openapi, info: { title: 'GitHub REST API, pruned', version: whole.info.version }, paths, components }, null, 1)}\n`);
+process.stdout.write(
+  `${JSON.stringify({ openapi: whole.openapi, info: { title: 'GitHub REST API, pruned', version: whole.info.version }, paths, components }, null, 1)}\n`,
+);

@@ -23,15 +23,11 @@ export const seconds = (n: number) => n as Seconds;
 export const parameters = (n: number) => n as Parameters;
 export const watts = (n: number) => n as Watts;
 
-export const kibibytes = (n: number) => bytes(n * 2 ** 10);
 export const mebibytes = (n: number) => bytes(n * 2 ** 20);
 export const gibibytes = (n: number) => bytes(n * 2 ** 30);
-export const gigabytes = (n: number) => bytes(n * 1e9);
 export const gigabytesPerSecond = (n: number) => bytesPerSecond(n * 1e9);
 export const gigabitsPerSecond = (n: number) => bytesPerSecond((n * 1e9) / 8);
 export const teraflopsPerSecond = (n: number) => flopsPerSecond(n * 1e12);
-export const microseconds = (n: number) => seconds(n * 1e-6);
-export const milliseconds = (n: number) => seconds(n * 1e-3);
 
 const memoryUnits: Readonly<Record<string, number>> = {
   b: 1,

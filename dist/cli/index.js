@@ -12592,15 +12592,11 @@ const bytesPerSecond = (n) => n;
 const seconds = (n) => n;
 const parameters = (n) => n;
 const watts = (n) => n;
-const kibibytes = (n) => bytes(n * 2 ** 10);
 const mebibytes = (n) => bytes(n * 2 ** 20);
 const gibibytes = (n) => bytes(n * 2 ** 30);
-const gigabytes = (n) => bytes(n * 1e9);
 const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
 const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
 const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
-const microseconds = (n) => seconds(n * 1e-6);
-const milliseconds = (n) => seconds(n * 1e-3);
 const memoryUnits = {
     b: 1,
     kb: 1e3,
@@ -13457,6 +13453,7 @@ function findAccelerator(id) {
 }
 
 ;// CONCATENATED MODULE: ./build/facts/kernels.js
+
 /**
  * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
  * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
@@ -13496,6 +13493,7 @@ const ampere = {
     streaming: 0.82,
     sustained: 1.049,
     sustainedLow: 1.049,
+    host: 1.5,
     gap: 2e-6,
     confidence: 'measured',
 };
@@ -13512,7 +13510,8 @@ const hopper = {
     },
     streaming: 0.85,
     sustained: 1.213,
-    sustainedLow: 1.13,
+    sustainedLow: 1.17,
+    host: 1,
     gap: 1.8e-6,
     confidence: 'measured',
 };
@@ -13528,8 +13527,10 @@ const blackwell = {
         exchange: [10.3e-6, 0.16e-6, 597e9, 14e6],
     },
     streaming: 0.85,
-    sustained: 1.275,
+    // The public 16-bit runs on B200 come from one source (SimuMax), whose own products reach 45 to 50 % of the peak; GB200's reach more.
+    sustained: 1.6,
     sustainedLow: 1.18,
+    host: 1,
     gap: 1.8e-6,
     confidence: 'measured',
 };
@@ -13548,6 +13549,7 @@ const derived = (share, linkBandwidth, changes = {}) => ({
     streaming: 0.82,
     sustained: 1.05,
     sustainedLow: 1.05,
+    host: 1.2,
     gap: 2e-6,
     confidence: 'derived',
     ...changes,
@@ -13566,6 +13568,7 @@ const tpu = (link, sustained, wide) => ({
     streaming: 0.85,
     sustained,
     sustainedLow: sustained,
+    host: 1,
     gap: 0.5e-6,
     confidence: 'derived',
 });
@@ -13612,6 +13615,7 @@ const byChip = {
     'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
     'b300-sxm': {
         ...blackwell,
+        sustained: 1.269,
         gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
         gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
         gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
@@ -13623,6 +13627,7 @@ const byChip = {
         gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
         sustained: 1.269,
         sustainedLow: 1.18,
+        host: 1.4,
     },
     'gb300-nvl72': {
         ...blackwell,
@@ -13630,7 +13635,9 @@ const byChip = {
         gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
         gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
         sustained: 1.269,
-        sustainedLow: 1.18,
+        // 1400 W against 1200 W of a GB200.
+        sustainedLow: 1.1,
+        host: 1.4,
     },
     mi300x: derived(0.514, 448e9),
     mi325x: derived(0.604, 448e9),
@@ -13640,10 +13647,30 @@ const byChip = {
     'tpu-v6e': tpu(180e9, 1.72, 0.4),
     'tpu-v7': tpu(540e9, 1.42, 0.38),
 };
-const kernelsOf = (id, generation) => byChip[id] ?? byGeneration[generation];
+/** A collective reaches at most this share of a GPU's link, whatever its generation's constants were measured on. */
+const linkShare = 0.9;
+/** The kernel constants of a chip; those of its generation where it was not measured itself, its collectives no faster than its links. */
+function kernelsOf(id, generation) {
+    const facts = byChip[id] ?? byGeneration[generation];
+    const most = linkShare * accelerators[id].fast.perDirection;
+    const cap = ([latency, perRank, bandwidth, ramp]) => [
+        latency,
+        perRank,
+        Math.min(bandwidth, most),
+        ramp,
+    ];
+    const { gather, scatter, reduce, exchange } = facts.collectives;
+    return {
+        ...facts,
+        collectives: { gather: cap(gather), scatter: cap(scatter), reduce: cap(reduce), exchange: cap(exchange) },
+    };
+}
 /**
- * Constants of whole training steps, fitted together on 481 published bf16 runs of dense models from ten sources, each source
- * also predicted without its own rows (docs/mfu.md). All are ratios unless named.
+ * Constants of whole training steps; all are ratios unless named.
+ *
+ * Those of dense 16-bit runs were fitted together on 481 published runs of ten sources (A100, H100, B200, GB200; Megatron 2021 to
+ * 2025, FSDP 2023 to 2025). Those of experts on the 76 runs of test/oracle/runs.json. scripts/cross-validate.ts fits each again
+ * without one source at a time (docs/mfu.md).
  */
 const stepFacts = {
     /** traffic of memory-bound kernels over what perfect fusion would move */
@@ -13660,32 +13687,65 @@ const stepFacts = {
     fsdpProducts: 1.021,
     /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
     tensorExposed: 0.916,
-    tensorOverlapped: 0.3,
-    dataExposed: 0.25,
+    tensorOverlapped: 0.2,
+    dataExposed: 0.5,
     contextExposed: 0.4,
     pipelineExposed: 0.5,
-    expertExposed: 0.943,
-    /** exponent of a power cap: time grows by 1 + x (reference / cap - 1) */
+    /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
+    expertExposed: 0.5,
+    /** share of a network card that the experts' exchange reaches: 43 to 58 GB/s of 50 (deepseek-ai/DeepEP, README, H800, EP 16 to 64) */
+    exchangeShare: 0.95,
+    /** share of a network card that transfers between pipeline stages reach */
+    transferShare: 0.8,
+    /** power cap: products slow down by 1 + x (reference / cap - 1) */
     power: 0.634,
     /** spread of step times over nodes: expected maximum of Gaussians */
     jitter: 0.011,
     /** seconds of each step that belong to no layer */
     fixed: 0.021,
-    grouped: 1.219,
-    permute: 1.911,
-    /** seconds of host work for each layer of experts, forward; and what CUDA graphs leave of it */
-    expertHost: 0.005,
-    expertHostGraphs: 0.701,
-    expertLaunch: 0.0003,
+    /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
+    grouped: 1.05,
+    /** traffic of sending rows to experts and back over reading and writing each once */
+    permute: 2.37,
+    /** seconds of host work, forward: for a layer with tensor or context parallelism */
+    hostTensor: 0.0004,
+    hostContext: 0.0008,
+    /** for a layer of experts, and for each local one; and what CUDA graphs leave of the former */
+    expertHostEach: 0.00018,
+    expertHost: 0.0032,
+    expertHostGraphs: 0.4,
+    /** seconds of a layer's routing kernels and synchronisation on the GPU, each way */
+    expertLaunch: 0.00067,
 };
-/** Framework profiles: traffic over perfect fusion, kernels of a layer's forward pass, host time for each, optimizer traffic, loss bytes. */
+/**
+ * How frameworks run a layer. `traffic`: bytes moved over perfect fusion; `kernels` of a layer's forward pass; `host`: seconds in
+ * which the CPU of a Hopper node launches them; `optimizer`: its traffic over one fused pass; `loss`: bytes for each logit.
+ *
+ * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
+ * are nothing else: 2.9 ms for the forward and backward pass of a layer on an H100 node.
+ */
 const profiles = {
-    megatron: { traffic: 1, kernels: 24, host: 6e-6, optimizer: 1, loss: 20, gradientBytes: 4 },
-    legacy: { traffic: 1.25, kernels: 34, host: 7e-6, optimizer: 1.3, loss: 30, gradientBytes: 4 },
-    eager: { traffic: 1.7, kernels: 40, host: 7e-6, optimizer: 2.5, loss: 34, gradientBytes: 2 },
-    compiled: { traffic: 0.9, kernels: 16, host: 4e-6, optimizer: 1.2, loss: 18, gradientBytes: 2 },
-    transformers: { traffic: 2.2, kernels: 55, host: 9e-6, optimizer: 2, loss: 40, gradientBytes: 2 },
+    megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4 },
+    legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4 },
+    eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2 },
+    compiled: { traffic: 0.9, kernels: 16, host: 0.064e-3, optimizer: 1.2, loss: 18, gradientBytes: 2 },
+    transformers: { traffic: 2.2, kernels: 55, host: 0.5e-3, optimizer: 2, loss: 40, gradientBytes: 2 },
     xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
+};
+/**
+ * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
+ * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md).
+ */
+const bands = {
+    dense: { width: 0.13, name: 'dense, 16 bits' },
+    low: { width: 0.15, name: 'dense, 8 or 4 bits' },
+    sparse: { width: 0.35, name: 'mixture of experts' },
+    /** for each fact that moves the result and that the run leaves open */
+    open: 0.03,
+    derived: 0.2,
+    fineTuning: 0.15,
+    /** with one measured run of the same setup, what differs is the plan */
+    calibrated: 0.1,
 };
 
 ;// CONCATENATED MODULE: ./build/facts/precisions.js
@@ -13755,6 +13815,64 @@ function* mainNetwork(operations) {
         yield { operation, times: 1 };
 }
 
+;// CONCATENATED MODULE: ./build/cost/kernels.js
+/** Output tiles of a matrix-product kernel, in elements. */
+const tiles = [
+    [128, 256],
+    [256, 128],
+    [128, 128],
+    [64, 256],
+    [128, 64],
+    [64, 128],
+    [64, 64],
+];
+const largestTile = 128 * 256;
+/** How sharply compute and memory time add up: their sixth-power mean, near to the larger of the two. */
+const sharpness = 6;
+/**
+ * Seconds of a product [m, k] x [k, n], or of E such products of which each expert has its own m rows: tiles are dealt out in
+ * waves over the multiprocessors, each with a prologue of `prologue` further steps along k.
+ *
+ * @param operand bytes of an input element
+ * @param output bytes of an output element, twice where it is added to what stands there
+ * @param peak FLOP/s of the dtype
+ */
+function gemmSeconds(chip, facts, peak, shape, operand, output, slowdown) {
+    const { m, n, k, experts: E = 1 } = shape;
+    if (m <= 0 || n <= 0 || k <= 0)
+        return 0;
+    const SM = chip.multiprocessors ?? 100;
+    let compute = Number.POSITIVE_INFINITY;
+    for (const [tileM, tileN] of tiles) {
+        const waves = (E * Math.ceil(m / tileM) * Math.ceil(n / tileN)) / SM;
+        const rounded = Math.ceil(waves) * facts.wave + waves * (1 - facts.wave);
+        const share = facts.peakShare * ((tileM * tileN) / largestTile) ** facts.tileExponent;
+        compute = Math.min(compute, (rounded * SM * 2 * tileM * tileN * (k + facts.prologue)) / (peak * share));
+    }
+    const traffic = E * (operand * (m * k + k * n) + output * m * n);
+    const memory = traffic / (chip.bandwidth * facts.bandwidthShare);
+    return facts.launch + slowdown * (compute ** sharpness + memory ** sharpness) ** (1 / sharpness);
+}
+/**
+ * Seconds of a collective over n ranks whose gathered size is S bytes; `local` of them share the fast domain. Within it
+ * latency + (V + sqrt(V v0)) / B with V = S (n - 1) / n; beyond it the network's bandwidth of all local ranks together.
+ */
+function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fast.domain), network = chip.network) {
+    if (n <= 1 || S <= 0)
+        return 0;
+    const [latency, perRank, bandwidth, ramp] = facts.collectives[kind];
+    const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
+    const inside = Math.max(1, Math.min(local, chip.fast.domain));
+    if (n <= inside)
+        return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
+    const across = Math.min(bandwidth, inside * (network ?? bandwidth) * networkShare);
+    const hops = networkLatency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
+    return latency + (V + Math.sqrt(V * ramp * 4)) / across + perRank * (inside - 1) + hops;
+}
+/** Share of a network card's rate that collectives reach, and latency for each further node (physics of ring collectives). */
+const networkShare = 0.85;
+const networkLatency = 6e-6;
+
 ;// CONCATENATED MODULE: ./build/cost/ledger.js
 /**
  * @param make the unit's maker
@@ -13810,8 +13928,6 @@ const modules = {
     router: ['router'],
     lm_head: ['output'],
 };
-/** Module names that this tool knows, for telling the user of one that it does not. */
-const loraModules = [...Object.keys(modules), 'all-linear'];
 /** True where the adapter's targets name this matrix. */
 function isTarget(operation, lora) {
     if (lora.targets.includes('all-linear'))
@@ -14000,63 +14116,321 @@ function growth(main, S) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/cost/kernels.js
-/** Output tiles of a matrix-product kernel, in elements. */
-const tiles = [
-    [128, 256],
-    [256, 128],
-    [128, 128],
-    [64, 256],
-    [128, 64],
-    [64, 128],
-    [64, 64],
+;// CONCATENATED MODULE: ./build/cost/layer.js
+
+
+
+
+
+
+function contextOf(run, chip, peak, facts) {
+    const id = acceleratorIds.find((one) => one === run.accelerator);
+    const kernels = facts.kernelsOf(id, chip.generation);
+    const profileName = profileOf(run, chip);
+    const { tensor, context, sequenceParallel } = run.parallelism;
+    const T = (run.microBatchSize * run.sequenceLength) / context;
+    const capped = run.powerCapWatts !== undefined && chip.power !== null && run.powerCapWatts < chip.power
+        ? chip.power / run.powerCapWatts
+        : 1;
+    const power = 1 + facts.step.power * (capped - 1);
+    return {
+        step: facts.step,
+        chip,
+        kernels,
+        profile: profiles[profileName],
+        profileName,
+        peak,
+        peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
+        slowdown: power * kernels.sustained,
+        slowdownLow: power * kernels.sustainedLow,
+        power,
+        network: run.interNodeGbpsPerGpu === undefined ? chip.network : run.interNodeGbpsPerGpu * 125e6,
+        bandwidth: chip.bandwidth * kernels.streaming,
+        T,
+        t: sequenceParallel ? T / tensor : T,
+    };
+}
+/** 8 or 4 bits. */
+const isLow = (run) => !['bf16', 'fp16', 'fp32'].includes(run.precision);
+function profileOf(run, chip) {
+    if (chip.generation === 'tpu')
+        return 'xla';
+    if (run.framework === 'transformers')
+        return 'transformers';
+    if (run.framework === 'megatron')
+        return run.flashAttention ? 'megatron' : 'legacy';
+    // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
+    return run.compile || isLow(run) ? 'compiled' : 'eager';
+}
+const partNames = [
+    'matrix_products',
+    'attention',
+    'memory_bound',
+    'loss',
+    'recompute',
+    'exposed_tensor',
+    'exposed_context',
+    'exposed_expert',
+    'exposed_pipeline',
+    'exposed_data',
+    'bubble',
+    'optimizer',
+    'host',
+    'jitter',
 ];
-const largestTile = 128 * 256;
-/** How sharply compute and memory time add up: their sixth-power mean, near to the larger of the two. */
-const sharpness = 6;
-/**
- * Seconds of a product [m, k] x [k, n], or of E such products of which each expert has its own m rows: tiles are dealt out in
- * waves over the multiprocessors, each with a prologue of `prologue` further steps along k.
- *
- * @param operand bytes of an input element
- * @param output bytes of an output element, twice where it is added to what stands there
- * @param peak FLOP/s of the dtype
- */
-function gemmSeconds(chip, facts, peak, shape, operand, output, slowdown) {
-    const { m, n, k, experts: E = 1 } = shape;
-    if (m <= 0 || n <= 0 || k <= 0)
-        return 0;
-    const SM = chip.multiprocessors ?? 100;
-    let compute = Number.POSITIVE_INFINITY;
-    for (const [tileM, tileN] of tiles) {
-        const waves = (E * Math.ceil(m / tileM) * Math.ceil(n / tileN)) / SM;
-        const rounded = Math.ceil(waves) * facts.wave + waves * (1 - facts.wave);
-        const share = facts.peakShare * ((tileM * tileN) / largestTile) ** facts.tileExponent;
-        compute = Math.min(compute, (rounded * SM * 2 * tileM * tileN * (k + facts.prologue)) / (peak * share));
+const none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
+const sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
+const add = (into, from, times = 1) => {
+    for (const part of partNames)
+        into[part] += times * from[part];
+};
+/** Launches of a backward pass over those of the forward pass. */
+const hostBackward = 1.4;
+/** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
+function products(list, context) {
+    const groups = new Map();
+    for (const operation of list) {
+        if (operation.kind !== 'linear')
+            continue;
+        const fuses = context.profileName === 'megatron' || context.profileName === 'legacy' || operation.storedFused === true;
+        const key = fuses && operation.fusedWith !== undefined ? `${operation.component} ${operation.fusedWith}` : operation.path;
+        const known = groups.get(key);
+        if (known)
+            known.columns += operation.columns;
+        else
+            groups.set(key, { first: operation, columns: operation.columns });
     }
-    const traffic = E * (operand * (m * k + k * n) + output * m * n);
-    const memory = traffic / (chip.bandwidth * facts.bandwidthShare);
-    return facts.launch + slowdown * (compute ** sharpness + memory ** sharpness) ** (1 / sharpness);
+    return [...groups.values()];
+}
+function layerTime(list, run, context) {
+    const { profile, bandwidth: BW, T, t, chip, kernels } = context;
+    const { tensor: tp, context: cp } = run.parallelism;
+    const forward = none();
+    const backward = none();
+    for (const { first, columns } of products(list, context)) {
+        const [f, b] = productSeconds(first, columns, run, context);
+        forward.matrix_products += f;
+        backward.matrix_products += b;
+    }
+    const low = isLow(run);
+    const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
+    const eager = context.profileName === 'eager' || context.profileName === 'transformers';
+    const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
+    let host = 0;
+    const graphs = usesGraphs(run);
+    for (const operation of list) {
+        switch (operation.kind) {
+            case 'attention': {
+                const [f, b] = attentionSeconds(operation, run, context);
+                forward.attention += f;
+                backward.attention += b;
+                if (cp > 1) {
+                    const each = 2 * operation.keyValueHeads * (operation.queryKeyDim + operation.valueDim) * T * cp;
+                    const one = collectiveSeconds(chip, kernels, 'gather', each / tp, cp, Math.max(1, Math.floor(chip.fast.domain / tp)), context.network);
+                    forward.exposed_context += Math.max(context.step.contextExposed * one, one - f);
+                    backward.exposed_context += Math.max(2 * context.step.contextExposed * one, 2 * one - b);
+                }
+                break;
+            }
+            case 'norm': {
+                const share = operation.input.region === 'tensor' ? T / tp : t;
+                forward.memory_bound += (4 * operation.input.elements * share * traffic) / BW;
+                backward.memory_bound += (8 * operation.input.elements * share * traffic) / BW;
+                break;
+            }
+            case 'add':
+                forward.memory_bound += (6 * operation.output.elements * t * traffic) / BW;
+                backward.memory_bound += (4 * operation.output.elements * t * traffic) / BW;
+                break;
+            case 'rope': {
+                const bytes = (4 * (operation.query.elements + operation.key.elements) * T) / tp;
+                forward.memory_bound += (bytes * traffic) / BW;
+                backward.memory_bound += (bytes * traffic) / BW;
+                break;
+            }
+            case 'activation': {
+                const halves = operation.gated ? 2 : 1;
+                const rows = operation.input.region === 'routed' ? t * run.expertImbalance * context.step.permute : (T / tp) * traffic;
+                forward.memory_bound += (2 * operation.output.elements * (halves + 1) * rows) / BW;
+                backward.memory_bound += (2 * operation.output.elements * (2 * halves + 1) * rows) / BW;
+                break;
+            }
+            case 'dispatch': {
+                const rows = t * operation.active * run.expertImbalance;
+                const bytes = 2 * operation.width * 8 * rows;
+                forward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
+                backward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
+                const exchange = 2 * exchangeSeconds(operation, run, context);
+                forward.exposed_expert += context.step.expertExposed * exchange;
+                backward.exposed_expert += context.step.expertExposed * exchange;
+                // Experts take as many rows as the router sends them: graphs of fixed shapes leave them out.
+                host +=
+                    (run.framework === 'megatron' ? context.step.expertHost : 0) * (graphs ? context.step.expertHostGraphs : 1) +
+                        (context.step.expertHostEach * operation.experts) / run.parallelism.expert;
+                break;
+            }
+            case 'scan': {
+                const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
+                const work = (operation.flopsPerToken * T) / tp / (0.2 * context.peak16);
+                forward.memory_bound += (3 * bytes * traffic) / BW + work;
+                backward.memory_bound += (6 * bytes * traffic) / BW + 2 * work;
+                break;
+            }
+            case 'linear':
+                // Each operand is read in 16 bits and written in 8, and transposed (Transformer Engine).
+                if (low && operation.sharding !== 'expert' && operation.component !== 'router') {
+                    const rows = operation.sharding === 'row'
+                        ? operation.rows / tp
+                        : operation.fusedWith?.includes('key') && !operation.path.endsWith('query')
+                            ? 0
+                            : operation.rows;
+                    const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
+                    forward.memory_bound +=
+                        (4 * (operation.fusedWith !== undefined && operation.path.endsWith('up') ? 0 : rows) * T) / BW;
+                    backward.memory_bound += (4 * columns * T) / BW;
+                }
+                break;
+            case 'route':
+            case 'combine':
+            case 'table':
+            case 'vector':
+            case 'loss':
+                break;
+        }
+    }
+    tensorParallel(list, run, context, forward, backward);
+    const gaps = profile.kernels * kernels.gap * 0.5;
+    forward.memory_bound += gaps;
+    backward.memory_bound += 2 * gaps;
+    // The host launches kernels while the GPU works; where it is slower, the GPU waits.
+    const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
+    const launches = kernels.host * ((graphs ? 0 : profile.host + parallel) + host);
+    forward.host += Math.max(0, launches - sum(forward));
+    backward.host += Math.max(0, hostBackward * launches - sum(backward));
+    return { forward, backward };
+}
+/** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
+function productSeconds(operation, columns, run, context) {
+    const { chip, kernels, profile, T, t } = context;
+    const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
+    const low = operation.component !== 'router' && operation.component !== 'output' && isLow(run);
+    const slowdown = low ? context.slowdownLow : context.slowdown;
+    const facts = low ? (run.precision === 'fp4' ? kernels.gemmFp4 : kernels.gemmFp8) : kernels.gemm;
+    const peak = low ? context.peak : run.precision === 'fp32' ? context.peak : context.peak16;
+    const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? 4 : 2;
+    const accumulated = profile.gradientBytes === 4 ? 8 : 2;
+    const frozen = isFrozen(operation, run.lora);
+    if (operation.sharding === 'expert') {
+        const experts = Math.max(1, operation.copies / ep);
+        const rows = (t * operation.used * run.expertImbalance) / experts;
+        const n = columns / expertTensor;
+        const k = operation.rows;
+        const time = (m, nn, kk, output) => context.step.grouped * gemmSeconds(chip, facts, peak, { m, n: nn, k: kk, experts }, operand, output, slowdown);
+        return [time(rows, n, k, 2), time(rows, k, n, 2) + (frozen ? 0 : time(n, k, rows, accumulated))];
+    }
+    const n = operation.sharding === 'column' ? columns / tp : columns;
+    const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
+    const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
+    const time = (mm, nn, kk, output) => gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, slowdown);
+    const f = time(m, n, k, 2);
+    return [f, time(m, k, n, 2) + (frozen ? 0.05 * f : time(n, k, m, accumulated))];
+}
+/** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
+function attentionSeconds(core, run, context) {
+    const { chip, kernels, power } = context;
+    const { tensor: tp, context: cp } = run.parallelism;
+    const S = run.sequenceLength;
+    const width = core.queryKeyDim + core.valueDim;
+    const heads = core.heads / tp;
+    const peak = context.peak16;
+    const kernel = attentionKernel(run, chip);
+    if (kernel === 'unfused') {
+        const { share, forward, backward } = olderAttention.unfused;
+        const scores = (run.microBatchSize * heads * S * S) / cp;
+        const work = (2 * width * scores) / (share * peak);
+        const scale = power * context.step.attention;
+        return [
+            scale * (work + (forward * scores) / context.bandwidth),
+            scale * (2 * work + (backward * scores) / context.bandwidth),
+        ];
+    }
+    const wide = core.queryKeyDim >= 96;
+    const older = olderFacts(kernel, chip);
+    const facts = older ?? kernels.attention;
+    const modern = older !== undefined && chip.generation !== 'ampere';
+    const share = (wide ? facts.wide : facts.narrow) * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
+    const seen = meanContext(core.span, core.causal, S);
+    const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
+    const widest = core.queryKeyDim > 128 && older !== undefined ? olderAttention.wideHeads : 1;
+    const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
+    const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
+    const scale = power * context.step.attention;
+    return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
+}
+/** PyTorch's own scaled_dot_product_attention is FlashAttention-2 on every chip; Megatron takes the chip's best, cuDNN's. */
+function attentionKernel(run, chip) {
+    if (!run.flashAttention)
+        return 'unfused';
+    if (run.attentionKernel !== undefined)
+        return run.attentionKernel;
+    const modern = chip.generation === 'hopper' || chip.generation === 'blackwell';
+    return modern && run.framework !== 'megatron' && !isLow(run) ? 'flash2' : 'cudnn';
+}
+/** The facts of a kernel that is not the chip's best. */
+function olderFacts(kernel, chip) {
+    const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
+    if (kernel === 'flash1')
+        return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
+    if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
+        return olderAttention.flash2.hopper;
+    return undefined;
 }
 /**
- * Seconds of a collective over n ranks whose gathered size is S bytes; `local` of them share the fast domain. Within it
- * latency + (V + sqrt(V v0)) / B with V = S (n - 1) / n; beyond it the network's bandwidth of all local ranks together.
+ * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do; in 16 bits to launch
+ * kernel by kernel, Megatron-LM's default.
  */
-function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fast.domain), network = chip.network) {
-    if (n <= 1 || S <= 0)
-        return 0;
-    const [latency, perRank, bandwidth, ramp] = facts.collectives[kind];
-    const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
-    const inside = Math.max(1, Math.min(local, chip.fast.domain));
-    if (n <= inside)
-        return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
-    const across = Math.min(bandwidth, inside * (network ?? bandwidth) * networkShare);
-    const hops = networkLatency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
-    return latency + (V + Math.sqrt(V * ramp * 4)) / across + perRank * (inside - 1) + hops;
+const usesGraphs = (run) => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run));
+/**
+ * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
+ * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
+ */
+const overlapsTensorParallel = (run) => run.overlapTensorParallel ?? (run.framework === 'megatron' && isLow(run) && run.parallelism.sequenceParallel);
+function tensorParallel(list, run, context, forward, backward) {
+    const { tensor: tp, sequenceParallel } = run.parallelism;
+    if (tp <= 1)
+        return;
+    const blocks = list.filter((operation) => operation.kind === 'linear' && operation.sharding === 'row').length;
+    const D = list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
+    const S = 2 * D * context.T;
+    const exposed = overlapsTensorParallel(run) ? context.step.tensorOverlapped : context.step.tensorExposed;
+    const collective = (kind) => collectiveSeconds(context.chip, context.kernels, kind, S, tp, tp, context.network);
+    if (sequenceParallel) {
+        const one = collective('gather') + collective('scatter');
+        forward.exposed_tensor += blocks * one * exposed;
+        backward.exposed_tensor += blocks * (one + 0.5 * collective('gather')) * exposed;
+    }
+    else {
+        forward.exposed_tensor += blocks * collective('reduce') * exposed;
+        backward.exposed_tensor += blocks * collective('reduce') * exposed;
+    }
 }
-/** Share of a network card's rate that collectives reach, and latency for each further node (physics of ring collectives). */
-const networkShare = 0.85;
-const networkLatency = 6e-6;
+/** Tokens to their experts: copies within the fast domain and beyond it, sent once for each domain (DeepEP). */
+function exchangeSeconds(operation, run, context) {
+    const { expert: ep } = run.parallelism;
+    if (ep <= 1)
+        return 0;
+    const { chip, kernels, t } = context;
+    const k = operation.active;
+    const domain = Math.min(ep, chip.fast.domain);
+    const domains = ep / domain;
+    const inside = Math.min(domains === 1 ? k * (1 - 1 / ep) : k * (1 - 1 / domain), ep * (1 - (1 - 1 / ep) ** k));
+    const beyond = domains <= 1 ? 0 : (domains - 1) * (1 - (1 - 1 / domains) ** k);
+    const row = 2 * operation.width * t;
+    const [latency, , bandwidth] = kernels.collectives.exchange;
+    const fast = (row * inside) / bandwidth;
+    const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
+    return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
+}
 
 ;// CONCATENATED MODULE: ./build/cost/stages.js
 
@@ -14139,6 +14513,84 @@ function localElements(operation, run, stage) {
     return held(operation);
 }
 
+;// CONCATENATED MODULE: ./build/cost/trust.js
+
+
+const advice = {
+    matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
+    attention: 'a newer attention kernel, a shorter sequence or a sliding window would shorten it',
+    memory_bound: 'fused norms and activations (torch.compile, Transformer Engine) would shorten it',
+    loss: 'a fused cross-entropy would shorten it',
+    recompute: 'recomputing less, where memory allows, would save it',
+    exposed_tensor: 'less tensor parallelism, or overlapping its collectives, would hide it',
+    exposed_context: 'less context parallelism would hide it',
+    exposed_expert: 'keeping expert parallelism within the fast domain, or overlapping its exchange, would hide it',
+    exposed_pipeline: 'fewer pipeline stages would save it',
+    exposed_data: 'a larger batch for each step, or fewer shards, would hide it',
+    bubble: 'more micro-batches for each step, or virtual pipeline stages, would fill it',
+    optimizer: 'a larger batch, or dividing the optimizer over data parallelism, would shrink its share',
+    host: 'CUDA graphs or larger micro-batches would keep the GPU from waiting for the host',
+    jitter: 'it comes with the number of nodes',
+};
+const losses = {
+    matrix_products: 'matrix products',
+    attention: 'attention kernels',
+    memory_bound: 'memory-bound kernels (norms, activations, residuals)',
+    loss: 'the loss over the vocabulary',
+    recompute: 'recomputed activations',
+    exposed_tensor: 'exposed tensor-parallel collectives',
+    exposed_context: 'exposed context-parallel exchange',
+    exposed_expert: 'exposed expert exchange',
+    exposed_pipeline: 'exposed pipeline transfers',
+    exposed_data: 'exposed data-parallel collectives',
+    bubble: 'the pipeline bubble',
+    optimizer: 'the optimizer step',
+    host: 'waiting for the host',
+    jitter: 'differences between nodes',
+};
+/** Of what is not matrix products, the largest loss, and what would reduce it. One sentence. */
+function limitOf(parts, step) {
+    const share = (part) => Math.round((100 * parts[part]) / step);
+    const [largest = 'memory_bound'] = partNames
+        .filter((part) => part !== 'matrix_products')
+        .sort((a, b) => parts[b] - parts[a]);
+    if (parts[largest] < 0.05 * step)
+        return `Matrix products take ${share('matrix_products')} % of the step and nothing else more than 5 %: ${advice.matrix_products}.`;
+    return `Besides matrix products (${share('matrix_products')} % of the step), most goes to ${losses[largest]} (${share(largest)} %): ${advice[largest]}.`;
+}
+/**
+ * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
+ * leaves open, and what it rests on (docs/mfu.md).
+ */
+function trust(operations, run, context) {
+    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
+    const kind = sparse ? 'sparse' : isLow(run) ? 'low' : 'dense';
+    const { tensor } = run.parallelism;
+    const open = [
+        tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
+        run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
+        run.framework === 'fsdp' && run.flashAttention && run.attentionKernel === undefined ? 'the attention kernel' : '',
+        sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
+    ].filter((one) => one !== '');
+    let band = bands[kind].width + bands.open * open.length;
+    const basis = [bands[kind].name];
+    if (context.kernels.confidence === 'derived') {
+        band += bands.derived;
+        basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
+    }
+    if (run.framework === 'transformers') {
+        band += bands.fineTuning;
+        basis.push('eager fine-tuning');
+    }
+    if (open.length > 0)
+        basis.push(`not stated: ${open.join(', ')}`);
+    if (run.calibration !== undefined) {
+        band = Math.min(band, bands.calibrated);
+        basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
+    }
+    return { band, basis: basis.join('; ') };
+}
+
 ;// CONCATENATED MODULE: ./build/cost/time.js
 
 
@@ -14177,7 +14629,7 @@ function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsO
         parts: Object.fromEntries(partNames.map((part) => [part, seconds(parts[part])])),
         band,
         basis,
-        limit: limitOf(parts, step, run),
+        limit: limitOf(parts, step),
         training: training(run, chip, perGpu),
     };
 }
@@ -14189,311 +14641,10 @@ function measuredMfu(flops, run, tokensPerSecond) {
     const all = peak * run.gpus;
     return { mfu: (flops.training * tokensPerSecond) / all, hfu: (flops.hardware * tokensPerSecond) / all, peak: all };
 }
-function contextOf(run, chip, peak, facts) {
-    const id = acceleratorIds.find((one) => one === run.accelerator);
-    const kernels = facts.kernelsOf(id, chip.generation);
-    const profileName = profileOf(run, chip);
-    const { tensor, context, sequenceParallel } = run.parallelism;
-    const T = (run.microBatchSize * run.sequenceLength) / context;
-    const capped = run.powerCapWatts !== undefined && chip.power !== null && run.powerCapWatts < chip.power
-        ? chip.power / run.powerCapWatts
-        : 1;
-    const power = 1 + facts.step.power * (capped - 1);
-    return {
-        step: facts.step,
-        chip,
-        kernels,
-        profile: profiles[profileName],
-        profileName,
-        peak,
-        peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
-        slowdown: power * kernels.sustained,
-        slowdownLow: power * kernels.sustainedLow,
-        power,
-        network: run.interNodeGbpsPerGpu === undefined ? chip.network : run.interNodeGbpsPerGpu * 125e6,
-        bandwidth: chip.bandwidth * kernels.streaming,
-        T,
-        t: sequenceParallel ? T / tensor : T,
-    };
-}
-/** 8 or 4 bits. */
-const isLow = (run) => !['bf16', 'fp16', 'fp32'].includes(run.precision);
-function profileOf(run, chip) {
-    if (chip.generation === 'tpu')
-        return 'xla';
-    if (run.framework === 'transformers')
-        return 'transformers';
-    if (run.framework === 'megatron')
-        return run.flashAttention ? 'megatron' : 'legacy';
-    // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
-    return run.compile || isLow(run) ? 'compiled' : 'eager';
-}
-// --- one layer ------------------------------------------------------------------------------------------------------------
-const partNames = [
-    'matrix_products',
-    'attention',
-    'memory_bound',
-    'loss',
-    'recompute',
-    'exposed_tensor',
-    'exposed_context',
-    'exposed_expert',
-    'exposed_pipeline',
-    'exposed_data',
-    'bubble',
-    'optimizer',
-    'host',
-    'jitter',
-];
-const none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
-const sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
-const add = (into, from, times = 1) => {
-    for (const part of partNames)
-        into[part] += times * from[part];
-};
-/** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
-function products(list, context) {
-    const groups = new Map();
-    for (const operation of list) {
-        if (operation.kind !== 'linear')
-            continue;
-        const fuses = context.profileName === 'megatron' || context.profileName === 'legacy' || operation.storedFused === true;
-        const key = fuses && operation.fusedWith !== undefined ? `${operation.component} ${operation.fusedWith}` : operation.path;
-        const known = groups.get(key);
-        if (known)
-            known.columns += operation.columns;
-        else
-            groups.set(key, { first: operation, columns: operation.columns });
-    }
-    return [...groups.values()];
-}
-function layerTime(list, run, context) {
-    const { profile, bandwidth: BW, T, t, chip, kernels } = context;
-    const { tensor: tp, context: cp } = run.parallelism;
-    const forward = none();
-    const backward = none();
-    for (const { first, columns } of products(list, context)) {
-        const [f, b] = productSeconds(first, columns, run, context);
-        forward.matrix_products += f;
-        backward.matrix_products += b;
-    }
-    const low = isLow(run);
-    const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
-    const eager = context.profileName === 'eager' || context.profileName === 'transformers';
-    const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
-    let host = 0;
-    for (const operation of list) {
-        switch (operation.kind) {
-            case 'attention': {
-                const [f, b] = attentionSeconds(operation, run, context);
-                forward.attention += f;
-                backward.attention += b;
-                if (cp > 1) {
-                    const each = 2 * operation.keyValueHeads * (operation.queryKeyDim + operation.valueDim) * T * cp;
-                    const one = collectiveSeconds(chip, kernels, 'gather', each / tp, cp, Math.max(1, Math.floor(chip.fast.domain / tp)), context.network);
-                    forward.exposed_context += Math.max(context.step.contextExposed * one, one - f);
-                    backward.exposed_context += Math.max(2 * context.step.contextExposed * one, 2 * one - b);
-                }
-                break;
-            }
-            case 'norm': {
-                const share = operation.input.region === 'tensor' ? T / tp : t;
-                forward.memory_bound += (4 * operation.input.elements * share * traffic) / BW;
-                backward.memory_bound += (8 * operation.input.elements * share * traffic) / BW;
-                break;
-            }
-            case 'add':
-                forward.memory_bound += (6 * operation.output.elements * t * traffic) / BW;
-                backward.memory_bound += (4 * operation.output.elements * t * traffic) / BW;
-                break;
-            case 'rope': {
-                const bytes = (4 * (operation.query.elements + operation.key.elements) * T) / tp;
-                forward.memory_bound += (bytes * traffic) / BW;
-                backward.memory_bound += (bytes * traffic) / BW;
-                break;
-            }
-            case 'activation': {
-                const halves = operation.gated ? 2 : 1;
-                const rows = operation.input.region === 'routed' ? t * run.expertImbalance * context.step.permute : (T / tp) * traffic;
-                forward.memory_bound += (2 * operation.output.elements * (halves + 1) * rows) / BW;
-                backward.memory_bound += (2 * operation.output.elements * (2 * halves + 1) * rows) / BW;
-                break;
-            }
-            case 'dispatch': {
-                const rows = t * operation.active * run.expertImbalance;
-                const bytes = 2 * operation.width * 8 * rows;
-                forward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
-                backward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
-                const exchange = 2 * exchangeSeconds(operation, run, context);
-                forward.exposed_expert += context.step.expertExposed * exchange;
-                backward.exposed_expert += context.step.expertExposed * exchange;
-                host +=
-                    run.framework === 'megatron'
-                        ? context.step.expertHost * (run.cudaGraphs === true ? context.step.expertHostGraphs : 1)
-                        : 0;
-                break;
-            }
-            case 'scan': {
-                const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
-                const work = (operation.flopsPerToken * T) / tp / (0.2 * context.peak16);
-                forward.memory_bound += (3 * bytes * traffic) / BW + work;
-                backward.memory_bound += (6 * bytes * traffic) / BW + 2 * work;
-                break;
-            }
-            case 'linear':
-                // Each operand is read in 16 bits and written in 8, and transposed (Transformer Engine).
-                if (low && operation.sharding !== 'expert' && operation.component !== 'router') {
-                    const rows = operation.sharding === 'row'
-                        ? operation.rows / tp
-                        : operation.fusedWith?.includes('key') && !operation.path.endsWith('query')
-                            ? 0
-                            : operation.rows;
-                    const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
-                    forward.memory_bound +=
-                        (4 * (operation.fusedWith !== undefined && operation.path.endsWith('up') ? 0 : rows) * T) / BW;
-                    backward.memory_bound += (4 * columns * T) / BW;
-                }
-                break;
-            case 'route':
-            case 'combine':
-            case 'table':
-            case 'vector':
-            case 'loss':
-                break;
-        }
-    }
-    tensorParallel(list, run, context, forward, backward);
-    const gaps = profile.kernels * kernels.gap * 0.5;
-    forward.memory_bound += gaps;
-    backward.memory_bound += 2 * gaps;
-    // The host launches kernels while the GPU works; where it is slower, the GPU waits.
-    const launches = run.cudaGraphs === true ? 0 : profile.kernels * profile.host;
-    forward.host += Math.max(0, launches + host - sum(forward));
-    backward.host += Math.max(0, 1.4 * launches + 1.5 * host - sum(backward));
-    return { forward, backward };
-}
-/** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
-function productSeconds(operation, columns, run, context) {
-    const { chip, kernels, profile, T, t } = context;
-    const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
-    const low = operation.component !== 'router' && operation.component !== 'output' && isLow(run);
-    const slowdown = low ? context.slowdownLow : context.slowdown;
-    const facts = low ? (run.precision === 'fp4' ? kernels.gemmFp4 : kernels.gemmFp8) : kernels.gemm;
-    const peak = low ? context.peak : run.precision === 'fp32' ? context.peak : context.peak16;
-    const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? 4 : 2;
-    const accumulated = profile.gradientBytes === 4 ? 8 : 2;
-    const frozen = isFrozen(operation, run.lora);
-    if (operation.sharding === 'expert') {
-        const experts = Math.max(1, operation.copies / ep);
-        const rows = (t * operation.used * run.expertImbalance) / experts;
-        const n = columns / expertTensor;
-        const k = operation.rows;
-        const time = (m, nn, kk, output) => context.step.grouped * gemmSeconds(chip, facts, peak, { m, n: nn, k: kk, experts }, operand, output, slowdown);
-        return [time(rows, n, k, 2), time(rows, k, n, 2) + (frozen ? 0 : time(n, k, rows, accumulated))];
-    }
-    const n = operation.sharding === 'column' ? columns / tp : columns;
-    const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
-    const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
-    const time = (mm, nn, kk, output) => gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, slowdown);
-    const f = time(m, n, k, 2);
-    return [f, time(m, k, n, 2) + (frozen ? 0.05 * f : time(n, k, m, accumulated))];
-}
-/** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
-function attentionSeconds(core, run, context) {
-    const { chip, kernels, power } = context;
-    const { tensor: tp, context: cp } = run.parallelism;
-    const S = run.sequenceLength;
-    const width = core.queryKeyDim + core.valueDim;
-    const heads = core.heads / tp;
-    const peak = context.peak16;
-    const kernel = attentionKernel(run, chip);
-    if (kernel === 'unfused') {
-        const { share, forward, backward } = olderAttention.unfused;
-        const scores = (run.microBatchSize * heads * S * S) / cp;
-        const work = (2 * width * scores) / (share * peak);
-        const scale = power * context.step.attention;
-        return [
-            scale * (work + (forward * scores) / context.bandwidth),
-            scale * (2 * work + (backward * scores) / context.bandwidth),
-        ];
-    }
-    const wide = core.queryKeyDim >= 96;
-    const older = olderFacts(kernel, chip);
-    const facts = older ?? kernels.attention;
-    const modern = older !== undefined && chip.generation !== 'ampere';
-    const share = (wide ? facts.wide : facts.narrow) * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
-    const seen = meanContext(core.span, core.causal, S);
-    const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
-    const widest = core.queryKeyDim > 128 && older !== undefined ? olderAttention.wideHeads : 1;
-    const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
-    const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
-    const scale = power * context.step.attention;
-    return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
-}
-/** PyTorch's own scaled_dot_product_attention is FlashAttention-2 on every chip; Megatron takes the chip's best, cuDNN's. */
-function attentionKernel(run, chip) {
-    if (!run.flashAttention)
-        return 'unfused';
-    if (run.attentionKernel !== undefined)
-        return run.attentionKernel;
-    const modern = chip.generation === 'hopper' || chip.generation === 'blackwell';
-    return modern && run.framework !== 'megatron' && !isLow(run) ? 'flash2' : 'cudnn';
-}
-/** The facts of a kernel that is not the chip's best. */
-function olderFacts(kernel, chip) {
-    const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
-    if (kernel === 'flash1')
-        return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
-    if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
-        return olderAttention.flash2.hopper;
-    return undefined;
-}
-/**
- * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
- * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
- */
-const overlapsTensorParallel = (run) => run.overlapTensorParallel ?? (run.framework === 'megatron' && isLow(run) && run.parallelism.sequenceParallel);
-function tensorParallel(list, run, context, forward, backward) {
-    const { tensor: tp, sequenceParallel } = run.parallelism;
-    if (tp <= 1)
-        return;
-    const blocks = list.filter((operation) => operation.kind === 'linear' && operation.sharding === 'row').length;
-    const D = list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
-    const S = 2 * D * context.T;
-    const exposed = overlapsTensorParallel(run) ? context.step.tensorOverlapped : context.step.tensorExposed;
-    const collective = (kind) => collectiveSeconds(context.chip, context.kernels, kind, S, tp, tp, context.network);
-    if (sequenceParallel) {
-        const one = collective('gather') + collective('scatter');
-        forward.exposed_tensor += blocks * one * exposed;
-        backward.exposed_tensor += blocks * (one + 0.5 * collective('gather')) * exposed;
-    }
-    else {
-        forward.exposed_tensor += blocks * collective('reduce') * exposed;
-        backward.exposed_tensor += blocks * collective('reduce') * exposed;
-    }
-}
-/** Tokens to their experts: copies within the fast domain and beyond it, sent once for each domain (DeepEP). */
-function exchangeSeconds(operation, run, context) {
-    const { expert: ep } = run.parallelism;
-    if (ep <= 1)
-        return 0;
-    const { chip, kernels, t } = context;
-    const k = operation.active;
-    const domain = Math.min(ep, chip.fast.domain);
-    const domains = ep / domain;
-    const inside = Math.min(domains === 1 ? k * (1 - 1 / ep) : k * (1 - 1 / domain), ep * (1 - (1 - 1 / ep) ** k));
-    const beyond = domains <= 1 ? 0 : (domains - 1) * (1 - (1 - 1 / domains) ** k);
-    const row = 2 * operation.width * t;
-    const [latency, , bandwidth] = kernels.collectives.exchange;
-    const fast = (row * inside) / bandwidth;
-    const slow = (row * beyond) / ((context.network ?? bandwidth) * 0.8);
-    return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
-}
-// --- the whole step -------------------------------------------------------------------------------------------------------
 function stepParts(operations, run, context) {
     const { pipeline: P, virtualPipeline: v } = run.parallelism;
     const m = microBatches(run);
-    const kinds = operations.layers.map((layer) => time_recomputed(layerTime(layer.operations, run, context), layer.operations, run, context));
+    const kinds = operations.layers.map((layer) => time_recomputed(layerTime(layer.operations, run, context), layer.operations, run));
     const head = headTime(operations, run, context);
     const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
     const perStage = stages(operations, run).map((stage) => {
@@ -14520,7 +14671,10 @@ function stepParts(operations, run, context) {
         const hop = 2 *
             v *
             (1e-5 +
-                bytes / (far && context.network !== null ? context.network * 0.8 : context.kernels.collectives.gather[2])) *
+                bytes /
+                    (far && context.network !== null
+                        ? context.network * context.step.transferShare
+                        : context.kernels.collectives.gather[2])) *
             context.step.pipelineExposed;
         const bubble = bubbleShare(run) * (average + hop);
         step.exposed_pipeline += m * hop;
@@ -14552,7 +14706,7 @@ function bubbleShare(run) {
     }
 }
 /** What recompute runs again, in its own part of the breakdown. */
-function time_recomputed(time, list, run, context) {
+function time_recomputed(time, list, run) {
     const { forward, backward } = time;
     const again = none();
     if (run.recompute === 'full') {
@@ -14574,7 +14728,6 @@ function time_recomputed(time, list, run, context) {
                 again.recompute += 0.35 * forward.memory_bound;
         }
     }
-    void context;
     add(backward, again);
     return { forward, backward };
 }
@@ -14665,8 +14818,9 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
         const f = sum(time.forward);
         const b = sum(time.backward);
         const products = context.step.fsdpProducts - 1;
-        step.exposed_data +=
-            m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter) + products * (f + b));
+        step.exposed_data += m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
+        // FSDP flattens, splits and copies what it gathers.
+        step.memory_bound += m * count * products * (f + b);
         edge = Math.max(edge, gather + scatter);
     }
     const head = operations.head.reduce((total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)), 0) / tensor;
@@ -14704,70 +14858,18 @@ function optimizerTime(operations, run, context, step) {
     const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : 0.01);
     step.optimizer += (local * (30 * context.profile.optimizer + 4)) / context.bandwidth;
 }
-// --- words and trust ------------------------------------------------------------------------------------------------------
-const advice = {
-    matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
-    attention: 'a newer attention kernel, a shorter sequence or a sliding window would shorten it',
-    memory_bound: 'fused norms and activations (torch.compile, Transformer Engine) would shorten it',
-    loss: 'a fused cross-entropy would shorten it',
-    recompute: 'recomputing less, where memory allows, would save it',
-    exposed_tensor: 'less tensor parallelism, or overlapping its collectives, would hide it',
-    exposed_context: 'less context parallelism would hide it',
-    exposed_expert: 'keeping expert parallelism within the fast domain, or overlapping its exchange, would hide it',
-    exposed_pipeline: 'fewer pipeline stages would save it',
-    exposed_data: 'a larger batch for each step, or fewer shards, would hide it',
-    bubble: 'more micro-batches for each step, or virtual pipeline stages, would fill it',
-    optimizer: 'a larger batch, or dividing the optimizer over data parallelism, would shrink its share',
-    host: 'CUDA graphs or larger micro-batches would keep the GPU from waiting for the host',
-    jitter: 'it comes with the number of nodes',
-};
-const losses = {
-    matrix_products: 'matrix products',
-    attention: 'attention kernels',
-    memory_bound: 'memory-bound kernels (norms, activations, residuals)',
-    loss: 'the loss over the vocabulary',
-    recompute: 'recomputed activations',
-    exposed_tensor: 'exposed tensor-parallel collectives',
-    exposed_context: 'exposed context-parallel exchange',
-    exposed_expert: 'exposed expert exchange',
-    exposed_pipeline: 'exposed pipeline transfers',
-    exposed_data: 'exposed data-parallel collectives',
-    bubble: 'the pipeline bubble',
-    optimizer: 'the optimizer step',
-    host: 'waiting for the host',
-    jitter: 'differences between nodes',
-};
-/** The largest part that is not matrix products, in a sentence. */
-function limitOf(parts, step, run) {
-    const [largest] = partNames.filter((part) => part !== 'matrix_products').sort((a, b) => parts[b] - parts[a]);
-    const part = largest !== undefined && parts[largest] > 0.05 * step ? largest : 'matrix_products';
-    const share = Math.round((100 * parts[part]) / step);
-    void run;
-    return `Besides matrix products, the step spends most on ${losses[part]} (${share} %): ${advice[part]}.`;
-}
-/** Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within (docs/mfu.md). */
-function trust(operations, run, context) {
-    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
-    const low = isLow(run);
-    const kind = sparse ? 'mixture of experts' : low ? 'dense, 8 or 4 bits' : 'dense, 16 bits';
-    let band = sparse ? 0.45 : low ? 0.22 : 0.11;
-    if (context.kernels.confidence === 'derived')
-        band += 0.2;
-    if (run.framework === 'transformers')
-        band += 0.1;
-    const kernels = context.kernels.confidence === 'measured' ? 'measured kernels' : 'kernel constants derived, not measured';
-    return { band, basis: `${kind}; ${kernels}` };
-}
 function training(run, chip, perGpu) {
     const time = run.tokens / (perGpu * run.gpus);
     const gpuHours = (time * run.gpus) / 3600;
+    const power = chip.power === null ? null : Math.min(chip.power, run.powerCapWatts ?? chip.power);
+    const price = run.pricePerGpuHour ?? chip.price;
     return {
         time: seconds(time),
         gpuHours,
-        energyKilowattHours: chip.power === null ? null : (gpuHours * chip.power) / 1000,
-        costUsd: chip.price === null ? null : gpuHours * chip.price,
-        pricePerGpuHour: chip.price,
-        priceDate: chip.price === null ? null : acceleratorsChecked,
+        energyKilowattHours: power === null ? null : (gpuHours * power) / 1000,
+        costUsd: price === null ? null : gpuHours * price,
+        pricePerGpuHour: price,
+        priceDate: price === null || run.pricePerGpuHour !== undefined ? null : acceleratorsChecked,
     };
 }
 function unknown(reason) {
@@ -14854,7 +14956,6 @@ const metrics = [
         shown: false,
     },
 ];
-const metricIds = metrics.map(({ id }) => id);
 function findMetric(id) {
     return metrics.find((metric) => metric.id === id);
 }
@@ -17827,7 +17928,7 @@ const denseFamilies = {
             if (feed === 'dense')
                 return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
             const width = fields.integer('moe_intermediate_size');
-            const shared = fields.integerOr('num_shared_experts', 0);
+            const shared = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
             return experts(shape, fields, {
                 width,
                 ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
@@ -17922,6 +18023,17 @@ function deepseekPrediction(shape, fields, layer) {
         { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
         ...layer('full', feed),
         normOf(this, 'norm.final', D),
+        // The checkpoint stores the token table and the output once more for each depth; training shares them.
+        ...(this.copiesEmbeddings === true
+            ? [
+                {
+                    kind: 'vector',
+                    path: 'embedding_and_output_copies',
+                    elements: 2 * D * shape.vocabularySize,
+                    component: 'prediction',
+                },
+            ]
+            : []),
     ];
     return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
 }
@@ -17949,6 +18061,7 @@ const deepseekV3 = {
     source: 'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
     feedForward: deepseekFeed(true),
     prediction: deepseekPrediction,
+    copiesEmbeddings: true,
 };
 const deepseekV32 = {
     ...deepseekV3,
@@ -17973,6 +18086,7 @@ const latentFamilies = {
     glm_moe_dsa: {
         ...deepseekV32,
         source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
+        copiesEmbeddings: false,
         mixers: (shape, fields) => (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) => type === 'full' ? 'full' : 'shared'),
     },
 };
@@ -17999,6 +18113,8 @@ function defaultsFor(modelType, family) {
 
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
+/** Keys under which multimodal configs describe what is not the text model. */
+const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config'];
 /** A config.json of Hugging Face Transformers: it names its `model_type`, or has the keys of one. */
 const huggingface = {
     id: 'huggingface',
@@ -18049,10 +18165,14 @@ function read(source) {
     if (family === undefined) {
         fields.assume('model_type', modelType === '' ? 'not stated' : modelType, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
     }
+    const uncounted = towerKeys.filter((name) => isDictionary(own(value, name)) && family?.towers === undefined);
+    if (uncounted.length > 0) {
+        fields.assume(uncounted.join(', '), 'not counted', 'this tool does not know the tower of this family: counts are of the text model alone');
+    }
     const quantization = readQuantization(value, text);
     const whole = {
         ...architecture,
-        exact: architecture.exact && family !== undefined,
+        exact: architecture.exact && family !== undefined && uncounted.length === 0,
         ...(quantization === undefined ? {} : { quantization }),
     };
     return {
@@ -19900,9 +20020,10 @@ const metric = [
     [1e6, 'M'],
     [1e3, 'k'],
 ];
+const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
 const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
 const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : scaled(bytes, binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
-const billions = (count) => scaled(count, counts).replace(' ', '\u00a0').replace('\u00a0', ' ');
+const billions = (count) => scaled(count, counts);
 const exact = (count) => Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
 const flopsText = (flops) => scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
@@ -20600,11 +20721,14 @@ function cell(comparison, id, limit) {
     const main = movement(change);
     if (id === 'memory')
         return limit === undefined ? main : `${main}<br>of ${gib(limit)}`;
+    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
+        ? '<br>approximate'
+        : '';
     if (id === 'parameters' && differsInActive(comparison)) {
         const active = comparison.changes.find((one) => one.metric === 'active_parameters');
-        return active === undefined ? main : `${main}<br>(${movement(active)})`;
+        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
     }
-    return main;
+    return main + approximate;
 }
 /** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
 function movement(change) {
@@ -20707,6 +20831,9 @@ function configSections(comparison, several, index) {
         body: body === '' ? '' : details(`${title}${of}`, body),
     });
     if (side === undefined)
+        return [];
+    // What cannot be read has no numbers of its own; its finding says why.
+    if (comparison.status === 'unreadable')
         return [];
     return [
         folded(6, 'Where the difference comes from', origins(comparison)),
@@ -30357,6 +30484,7 @@ const runSchema = strictObject({
     master_weights: schemas_boolean().optional(),
     gpus_per_node: count.optional(),
     inter_node_gbps_per_gpu: schemas_number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
+    price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('US dollars'),
     power_cap_watts: schemas_number().positive().max(1e5).optional(),
     expert_tensor: count.optional(),
     expert_imbalance: schemas_number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),

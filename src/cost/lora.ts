@@ -39,9 +39,6 @@ const modules: Readonly<Record<string, readonly string[]>> = {
   lm_head: ['output'],
 };
 
-/** Module names that this tool knows, for telling the user of one that it does not. */
-export const loraModules: readonly string[] = [...Object.keys(modules), 'all-linear'];
-
 /** True where the adapter's targets name this matrix. */
 export function isTarget(operation: Linear, lora: Lora): boolean {
   if (lora.targets.includes('all-linear')) return operation.component !== 'output';

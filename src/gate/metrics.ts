@@ -88,8 +88,6 @@ export const metrics = [
 
 export type MetricId = (typeof metrics)[number]['id'];
 
-export const metricIds: readonly MetricId[] = metrics.map(({ id }) => id);
-
 export function findMetric(id: string): Metric | undefined {
   return metrics.find((metric) => metric.id === id);
 }

@@ -28,7 +28,7 @@ export function resolvedComment(review: Review, key: string): string {
   ].join('\n\n');
 }
 
-type Section = {
+export type Section = {
   /** Less important sections go first when room runs out. */
   readonly importance: number;
   readonly body: string;
@@ -95,6 +95,8 @@ function configSections(comparison: Comparison, several: boolean, index: number)
     body: body === '' ? '' : details(`${title}${of}`, body),
   });
   if (side === undefined) return [];
+  // What cannot be read has no numbers of its own; its finding says why.
+  if (comparison.status === 'unreadable') return [];
   return [
     folded(6, 'Where the difference comes from', origins(comparison)),
     folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),

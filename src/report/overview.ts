@@ -75,11 +75,15 @@ function cell(comparison: Comparison, id: string, limit: number | undefined): st
   if (change === undefined || metric === undefined) return '–';
   const main = movement(change);
   if (id === 'memory') return limit === undefined ? main : `${main}<br>of ${gib(limit)}`;
+  const approximate =
+    id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
+      ? '<br>approximate'
+      : '';
   if (id === 'parameters' && differsInActive(comparison)) {
     const active = comparison.changes.find((one) => one.metric === 'active_parameters');
-    return active === undefined ? main : `${main}<br>(${movement(active)})`;
+    return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
   }
-  return main;
+  return main + approximate;
 }
 
 /** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import { compare } from '../../src/gate/compare.ts';
+import { judge, override } from '../../src/gate/judge.ts';
+import type { Budgets } from '../../src/gate/rules.ts';
+import { config } from '../states.ts';
+import { reviewOf } from '../stories.ts';
+
+const over = config({ num_hidden_layers: 80 });
+const farOver = config({ num_hidden_layers: 96 });
+const within = config();
+
+const finding = (base: string | undefined, head: string | undefined, inputs = {}) => {
+  const { verdict } = reviewOf(
+    { ...(base === undefined ? {} : { base }), ...(head === undefined ? {} : { head }) },
+    inputs,
+  ).review;
+  return { outcome: verdict.outcome, code: verdict.findings[0]?.code };
+};
+
+describe('memory against its budget', () => {
+  it.each([
+    ['over because of this change', within, over, 'fail', 'memory-over-budget'],
+    ['already over and unchanged', over, over, 'warn', 'memory-already-over'],
+    ['already over and worse', over, farOver, 'fail', 'memory-worse'],
+    ['improved but still over', farOver, over, 'warn', 'memory-improved'],
+    ['new and over', undefined, over, 'fail', 'memory-over-budget'],
+    ['back within', over, within, 'pass', undefined],
+    ['removed', over, undefined, 'pass', undefined],
+  ])('%s', (_, base, head, outcome, code) => {
+    expect(finding(base, head)).toEqual({ outcome, code });
+  });
+
+  it('takes an amount or a share', () => {
+    expect(finding(within, within.replace('11008', '11264'), { 'memory-budget': '60GiB' }).outcome).toBe('fail');
+    expect(finding(within, within.replace('11008', '11264'), { 'memory-budget': '50%' }).outcome).toBe('fail');
+    expect(finding(within, within.replace('11008', '11264'), { 'memory-budget': '90%' }).outcome).toBe('pass');
+  });
+
+  it('fail-on: increase fails any metric that gets worse, never only warns', () => {
+    expect(finding(within, within.replace('11008', '11264'), { 'fail-on': 'increase' })).toEqual({
+      outcome: 'fail',
+      code: 'increase',
+    });
+    expect(finding(within, over, { 'fail-on': 'never' })).toEqual({ outcome: 'warn', code: 'memory-over-budget' });
+  });
+
+  it('a config that cannot be read fails where it is named, warns where it was recognised', () => {
+    const broken = config({ hidden_size: -1 });
+    expect(reviewOf({ base: within, head: broken }).review.verdict.outcome).toBe('warn');
+    expect(reviewOf({ base: within, head: broken, named: true }).review.verdict.outcome).toBe('fail');
+  });
+});
+
+describe('waivers, limits and overrides', () => {
+  const { review } = reviewOf({ base: within, head: over });
+  const budgets = (changes: Partial<Budgets>): Budgets => ({
+    memory: { kind: 'share', share: 1 },
+    failOn: 'over-budget',
+    limits: [],
+    ...changes,
+  });
+
+  it('a waiver holds until its end, and says so after it', () => {
+    const waiver = { until: '2026-12-31', reason: 'the new nodes come in January' };
+    const during = judge(review.comparisons, () => budgets({ waiver }), '2026-12-31');
+    expect(during.outcome).toBe('warn');
+    expect(during.findings[0]?.message).toContain('Waived until 2026-12-31: the new nodes come in January');
+    const after = judge(review.comparisons, () => budgets({ waiver }), '2027-01-01');
+    expect(after.outcome).toBe('fail');
+    expect(after.findings[0]?.message).toContain('Its waiver ended');
+  });
+
+  it('limits are absolute or by growth, with a severity of their own', () => {
+    const limit = (changes: object) =>
+      judge(
+        review.comparisons,
+        () =>
+          budgets({
+            memory: { kind: 'bytes', bytes: 1e15 },
+            limits: [{ metric: 'parameters', kind: 'absolute', value: 1e10, severity: 'warn', ...changes }],
+          }),
+        '2026-11-24',
+      );
+    expect(limit({}).outcome).toBe('warn');
+    expect(limit({ value: 1e12 }).outcome).toBe('pass');
+    expect(limit({ kind: 'increase', value: 0.5, severity: 'fail' }).findings[0]?.code).toBe('grows-too-much');
+    expect(limit({ kind: 'increase', value: 2 }).outcome).toBe('pass');
+  });
+
+  it('an override turns a failure, and only a failure, into a warning', () => {
+    const overridden = override(review.verdict, 'approved', 'grace');
+    expect(overridden).toMatchObject({ outcome: 'warn', override: { label: 'approved', by: 'grace' } });
+    expect(override(overridden, 'x', undefined)).toBe(overridden);
+  });
+});
+
+describe('comparisons', () => {
+  it('a config compared with itself changes nothing', () => {
+    const { review } = reviewOf({ base: within, head: within });
+    expect(review.comparisons[0]).toMatchObject({ status: 'unchanged', parts: [], fields: [] });
+    expect(review.verdict).toEqual({ outcome: 'pass', findings: [] });
+  });
+
+  it('base and head swapped give the inverse', () => {
+    const [there] = reviewOf({ base: within, head: over }).review.comparisons;
+    const [back] = reviewOf({ base: over, head: within }).review.comparisons;
+    expect(there?.changes.map(({ before, after }) => [before, after])).toEqual(
+      back?.changes.map(({ before, after }) => [after, before]),
+    );
+    expect(there?.parts.map(({ part, before, after }) => [part, before, after])).toEqual(
+      back?.parts.map(({ part, before, after }) => [part, after, before]),
+    );
+  });
+
+  it('says what a side that is absent was', () => {
+    expect(compare({ path: 'a', named: true }).status).toBe('removed');
+    expect(reviewOf({ head: within }).review.comparisons[0]?.status).toBe('added');
+    expect(reviewOf({ base: within }).review.comparisons[0]?.status).toBe('removed');
+  });
+});
