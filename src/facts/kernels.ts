@@ -336,7 +336,7 @@ export const stepFacts: StepFacts = {
   /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
   tensorExposed: 0.916,
   tensorOverlapped: 0.2,
-  dataExposed: 0.25,
+  dataExposed: 0.5,
   contextExposed: 0.4,
   pipelineExposed: 0.5,
   /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
