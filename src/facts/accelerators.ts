@@ -315,11 +315,12 @@ const table = {
     bandwidth: gigabytesPerSecond(1555),
     multiprocessors: 108,
     fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
-    network: gigabitsPerSecond(25),
+    // DGX A100: eight 200 Gb/s cards for eight GPUs. Clouds have a quarter of it and less.
+    network: gigabitsPerSecond(200),
     power: watts(400),
     price: 1.2,
     sources: ['datasheet'],
-    uncertain: ['usableBytes', 'price'],
+    uncertain: ['usableBytes', 'network', 'price'],
   },
   'a100-pcie-80gb': {
     name: 'A100 PCIe 80GB',
