@@ -67,6 +67,8 @@ export type Family = {
   readonly textKey?: string;
   /** `model_type` of the class whose defaults hold, where it is another's. */
   readonly defaultsOf?: string;
+  /** How many layers, where a pattern says it. */
+  readonly layers?: (fields: Fields) => number | undefined;
   /** The feed-forward's width where no key says it. */
   readonly width?: (fields: Fields, hiddenSize: number) => number;
   readonly exact?: boolean;
@@ -160,7 +162,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
 
 function readShape(family: Family, fields: Fields): Shape {
   const hiddenSize = fields.integer(names.hidden);
-  const layers = fields.integer(names.layers, 0);
+  const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
   if (layers > mostLayers) throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
   const heads = fields.optionalInteger(names.heads, 1) ?? 1;
   const keyValueHeads = fields.optionalInteger(names.keyValueHeads, 1) ?? heads;

@@ -1,6 +1,7 @@
 import type { LatentAttention, Part } from '../../model/architecture.ts';
 import type { Fields } from '../fields.ts';
 import { dense, denseFirst, experts, type Family, normOf, type Shape } from './build.ts';
+import { moonvit } from './towers.ts';
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
 export function latentAttention(shape: Shape, fields: Fields, changes: Partial<LatentAttention> = {}): LatentAttention {
@@ -114,6 +115,7 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
     ...deepseekV3,
     defaultsOf: 'deepseek_v3',
     textKey: 'text_config',
+    towers: moonvit,
     source: 'moonshotai/Kimi-K2.5: DeepSeek-V3 with other sizes',
   },
   glm_moe_dsa: {

@@ -3,9 +3,10 @@ import type { Family } from './build.ts';
 import { classDefaults } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
 import { latentFamilies } from './latent.ts';
+import { recurrentFamilies } from './recurrent.ts';
 
 /** Every family with a row of its own, by `model_type`. */
-const rows: Readonly<Record<string, Family>> = { ...denseFamilies, ...latentFamilies };
+const rows: Readonly<Record<string, Family>> = { ...denseFamilies, ...latentFamilies, ...recurrentFamilies };
 
 export const familyNames: readonly string[] = Object.keys(rows).sort();
 
