@@ -21606,7 +21606,7 @@ const { multipartFormDataParser } = __nccwpck_require__(116)
 let random
 
 try {
-  const crypto = __nccwpck_require__(7598)
+  const crypto = __nccwpck_require__(5217)
   random = (max) => crypto.randomInt(0, max)
 } catch {
   random = (max) => Math.floor(Math.random(max))
@@ -28639,7 +28639,7 @@ let supportedHashes = []
 /** @type {import('crypto')} */
 let crypto
 try {
-  crypto = __nccwpck_require__(7598)
+  crypto = __nccwpck_require__(5217)
   const possibleRelevantHashes = ['sha256', 'sha384', 'sha512']
   supportedHashes = crypto.getHashes().filter((hash) => possibleRelevantHashes.includes(hash))
 /* c8 ignore next 3 */
@@ -32131,7 +32131,7 @@ const { WebsocketFrameSend } = __nccwpck_require__(3264)
 /** @type {import('crypto')} */
 let crypto
 try {
-  crypto = __nccwpck_require__(7598)
+  crypto = __nccwpck_require__(5217)
 /* c8 ignore next 3 */
 } catch {
 
@@ -32908,7 +32908,7 @@ let buffer = null
 let bufIdx = BUFFER_SIZE
 
 try {
-  crypto = __nccwpck_require__(7598)
+  crypto = __nccwpck_require__(5217)
 /* c8 ignore next 3 */
 } catch {
   crypto = {
@@ -34773,7 +34773,7 @@ module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:console
 
 /***/ }),
 
-/***/ 7598:
+/***/ 5217:
 /***/ ((module) => {
 
 module.exports = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:crypto");
@@ -43480,7 +43480,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 5766:
+/***/ 7598:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -48172,11 +48172,12 @@ const accelerators_table = {
         bandwidth: gigabytesPerSecond(1555),
         multiprocessors: 108,
         fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(25),
+        // DGX A100: eight 200 Gb/s cards for eight GPUs. Clouds have a quarter of it and less.
+        network: gigabitsPerSecond(200),
         power: watts(400),
         price: 1.2,
         sources: ['datasheet'],
-        uncertain: ['usableBytes', 'price'],
+        uncertain: ['usableBytes', 'network', 'price'],
     },
     'a100-pcie-80gb': {
         name: 'A100 PCIe 80GB',
@@ -49261,7 +49262,7 @@ function keptActivations(operations, run, stage, facts) {
     const tokens = tokensOf(run);
     const style = facts.saves;
     const D = residualWidth(operations);
-    const input = memory_e * D * tokens.residual;
+    const input = residualBytes(run) * D * tokens.residual;
     let layers = 0;
     let largestLayer = 0;
     let largestSaved = 0;
@@ -49282,6 +49283,12 @@ function keptActivations(operations, run, stage, facts) {
     const embedding = stage.embedding ? 8 * tokens.tensor : 0;
     return { bytes: stage.inFlight * (layers / uniform + embedding), largestLayer: largestLayer * uniform, largestSaved };
 }
+/**
+ * Bytes of an element of the residual stream that recompute keeps. Adapters under sharded data parallelism run with autocast
+ * over fp32 inputs, so the stream is fp32: fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and
+ * token, on one GPU by 2 (fms-acceleration 876e2ed, a100_80gb.csv).
+ */
+const residualBytes = (run) => run.framework === 'transformers' && run.lora !== undefined && run.sharding === 'full' && run.gpus > 1 ? 4 : memory_e;
 /** Share of the layers that full recompute leaves alone: `block` recomputes k of them, `every` each n-th. */
 function unrecomputed(run, layers) {
     if (run.recomputeMethod === 'block')
@@ -51619,7 +51626,7 @@ function build(family, fields, outer, modelType) {
 }
 function readShape(family, fields) {
     const hiddenSize = fields.integer(names.hidden);
-    const layers = fields.integer(names.layers, 0);
+    const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
     if (layers > mostLayers)
         throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
     const heads = fields.optionalInteger(names.heads, 1) ?? 1;
@@ -53902,7 +53909,279 @@ const classDefaults = {
     },
 };
 
+;// CONCATENATED MODULE: ./build/read/families/towers.js
+const tower = (parameters) => [{ name: 'vision', parameters, exact: true }];
+/** A ViT layer with biases: two LayerNorms, four projections, two matrices of the feed-forward (Dosovitskiy et al. 2021). */
+const vitLayer = (D, F) => 4 * D + 4 * (D * D + D) + 2 * D * F + F + D;
+const linear = (rows, columns) => rows * columns + columns;
+/** SigLIP as Gemma 3 has it: positions are learned, no class token, no head; a norm and a matrix lead to the text. */
+const siglip = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1152,
+        num_hidden_layers: 27,
+        intermediate_size: 4304,
+        patch_size: 14,
+        image_size: 896,
+        num_channels: 3,
+    });
+    const D = vision.integer('hidden_size');
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
+    const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
+    return tower(linear(vision.integer('num_channels') * patch * patch, D) +
+        positions * D +
+        layers +
+        2 * D +
+        D * shape.hiddenSize +
+        D);
+};
+/** CLIP as LLaVA 1.5 has it: a class token, norms before and after, and two matrices to the text. */
+const clip = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        intermediate_size: 4096,
+        patch_size: 14,
+        image_size: 336,
+        num_channels: 3,
+    });
+    const D = vision.integer('hidden_size');
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
+    const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
+    const projector = linear(D, shape.hiddenSize) + linear(shape.hiddenSize, shape.hiddenSize);
+    return tower(D + vision.integer('num_channels') * patch * patch * D + positions * D + layers + 4 * D + projector);
+};
+/** Qwen2-VL: patches over two frames, LayerNorms, four patches merged by two matrices. */
+const qwen2Vision = (outer, shape) => {
+    const vision = outer.nested('vision_config', {
+        depth: 32,
+        embed_dim: 1280,
+        mlp_ratio: 4,
+        patch_size: 14,
+        temporal_patch_size: 2,
+        spatial_merge_size: 2,
+        in_channels: 3,
+    });
+    const D = vision.integer('embed_dim');
+    const merged = D * vision.integer('spatial_merge_size') ** 2;
+    const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
+    return tower(patch +
+        vision.integer('depth') * vitLayer(D, D * vision.integer('mlp_ratio')) +
+        2 * D +
+        linear(merged, merged) +
+        linear(merged, shape.hiddenSize));
+};
+/** Qwen2.5-VL: RMSNorms and a gated feed-forward with biases. */
+const qwen25Vision = (outer, shape) => {
+    const vision = outer.nested('vision_config', {
+        depth: 32,
+        hidden_size: 3584,
+        intermediate_size: 3420,
+        patch_size: 14,
+        temporal_patch_size: 2,
+        spatial_merge_size: 2,
+    });
+    const D = vision.integer('hidden_size');
+    const F = vision.integer('intermediate_size');
+    const merged = D * vision.integer('spatial_merge_size') ** 2;
+    const layer = 2 * D + 4 * (D * D + D) + 3 * D * F + 2 * F + D;
+    const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
+    return tower(patch + vision.integer('depth') * layer + D + linear(merged, merged) + linear(merged, shape.hiddenSize));
+};
+/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
+const qwen3Vision = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        depth: 27,
+        hidden_size: 1152,
+        intermediate_size: 4304,
+        patch_size: 16,
+        temporal_patch_size: 2,
+        spatial_merge_size: 2,
+        num_position_embeddings: 2304,
+    });
+    const D = vision.integer('hidden_size');
+    const merged = D * vision.integer('spatial_merge_size') ** 2;
+    const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
+    const patch = linear(3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2, D);
+    const merger = (norm) => 2 * norm + linear(merged, merged) + linear(merged, out);
+    const stacked = vision.list('deepstack_visual_indexes')?.length ?? 0;
+    return tower(patch +
+        vision.integer('num_position_embeddings') * D +
+        vision.integer('depth') * vitLayer(D, vision.integer('intermediate_size')) +
+        merger(D) +
+        stacked * merger(merged));
+};
+/** Llama 4: a class token, pixel shuffle with two matrices, one matrix to the text. The class defaults hold where the config has no tower. */
+const llama4Vision = (outer, shape) => {
+    const vision = outer.nested('vision_config', {
+        hidden_size: 768,
+        num_hidden_layers: 34,
+        intermediate_size: 5632,
+        patch_size: 14,
+        image_size: 448,
+        num_channels: 3,
+        projector_input_dim: 4096,
+        projector_output_dim: 4096,
+        vision_output_dim: 7680,
+    });
+    const D = vision.integer('hidden_size');
+    const F = vision.integer('intermediate_size');
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
+    const adapter = F * vision.integer('projector_input_dim') +
+        vision.integer('projector_input_dim') * vision.integer('projector_output_dim');
+    const layers = vision.integer('num_hidden_layers') * vitLayer(D, F);
+    return tower(vision.integer('num_channels') * patch * patch * D +
+        D +
+        positions * D +
+        4 * D +
+        layers +
+        adapter +
+        vision.integer('vision_output_dim') * shape.hiddenSize);
+};
+/** GLM-4.1V and 4.5V: no biases in the layers, a gated feed-forward as wide as the text, a convolution that halves the grid. */
+const glm4Vision = (outer, shape) => {
+    const vision = outer.nested('vision_config', {
+        depth: 24,
+        hidden_size: 1536,
+        intermediate_size: 13696,
+        patch_size: 14,
+        temporal_patch_size: 2,
+        spatial_merge_size: 2,
+        image_size: 336,
+    });
+    const D = vision.integer('hidden_size');
+    const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
+    const layer = 2 * D + 4 * D * D + 3 * D * out;
+    const merger = out * out + 2 * out + 3 * out * vision.integer('intermediate_size');
+    const downsample = linear(vision.integer('spatial_merge_size') ** 2 * D, out);
+    return tower(linear(3 * vision.integer('temporal_patch_size') * patch * patch, D) +
+        positions * D +
+        2 * D +
+        vision.integer('depth') * layer +
+        merger +
+        downsample);
+};
+/** Pixtral as Mistral 3 has it: Llama's layers, four patches merged, two matrices to the text. */
+const pixtral = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        intermediate_size: 4096,
+        patch_size: 16,
+        num_channels: 3,
+    });
+    const D = vision.integer('hidden_size');
+    const merge = outer.integerOr('spatial_merge_size', 2, 1);
+    const bias = outer.boolean('multimodal_projector_bias');
+    const layer = 2 * D + 4 * D * D + 3 * D * vision.integer('intermediate_size');
+    const projector = D + merge ** 2 * D * D + D * shape.hiddenSize + shape.hiddenSize ** 2 + (bias ? 2 * shape.hiddenSize : 0);
+    return tower(vision.integer('num_channels') * vision.integer('patch_size') ** 2 * D +
+        D +
+        vision.integer('num_hidden_layers') * layer +
+        projector);
+};
+/** MoonViT as Kimi K2.5 has it: learned positions, a norm, four patches merged by two matrices. */
+const moonvit = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        vt_hidden_size: 1152,
+        vt_num_hidden_layers: 27,
+        vt_intermediate_size: 4304,
+        patch_size: 14,
+        init_pos_emb_height: 64,
+        init_pos_emb_width: 64,
+    });
+    const D = vision.integer(['vt_hidden_size', 'hidden_size']);
+    const merged = 4 * D;
+    const layers = vision.integer(['vt_num_hidden_layers', 'num_hidden_layers']) *
+        vitLayer(D, vision.integer(['vt_intermediate_size', 'intermediate_size']));
+    const positions = vision.integer('init_pos_emb_height') * vision.integer('init_pos_emb_width');
+    return tower(linear(3 * vision.integer('patch_size') ** 2, D) +
+        positions * D +
+        layers +
+        2 * D +
+        2 * D +
+        linear(merged, merged) +
+        linear(merged, shape.hiddenSize));
+};
+/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns, and one matrix to the text. */
+const gemma4Vision = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1152,
+        num_hidden_layers: 27,
+        intermediate_size: 4304,
+        patch_size: 16,
+        position_embedding_size: 10240,
+        head_dim: 72,
+    });
+    const D = vision.integer('hidden_size');
+    const layers = vision.integer('num_hidden_layers');
+    const layer = 4 * D * D + 2 * vision.integer('head_dim') + 4 * D + 3 * D * vision.integer('intermediate_size');
+    const patch = 3 * vision.integer('patch_size') ** 2 * D;
+    // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
+    const buffers = (vision.states('standardize') && vision.boolean('standardize') ? 2 * D : 0) +
+        (vision.states('use_clipped_linears') && vision.boolean('use_clipped_linears') ? layers * 7 * 4 : 0);
+    const whole = patch + 2 * vision.integer('position_embedding_size') * D + layers * layer + D * shape.hiddenSize + buffers;
+    return [
+        {
+            name: 'vision',
+            parameters: whole, // Models with per-layer inputs have an audio tower too, which is not counted.
+            exact: outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0 && !outer.states('audio_config'),
+        },
+    ];
+};
+/** Llama 3.2 Vision: 32 layers and 8 gated ones, positions and tiles learned for each of 8 aspect ratios, one matrix to the text. */
+const mllamaVision = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1280,
+        num_hidden_layers: 32,
+        num_global_layers: 8,
+        intermediate_size: 5120,
+        patch_size: 14,
+        image_size: 560,
+        max_num_tiles: 4,
+        vision_output_dim: 7680,
+        num_channels: 3,
+    });
+    const D = vision.integer('hidden_size');
+    const F = vision.integer('intermediate_size');
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
+    const tiles = vision.integer('max_num_tiles');
+    const ratios = (vision.list('supported_aspect_ratios')?.length ?? 8) + 1;
+    const layer = 4 * D + 4 * D * D + 2 * D * F + F + D;
+    const gated = vision.integer('num_global_layers');
+    const tileTable = ratios * tiles * D + 1;
+    const positionTables = 1 + positions * D + ratios * tiles * positions * D;
+    const layers = (vision.integer('num_hidden_layers') + gated) * layer + 2 * gated;
+    return tower(vision.integer('num_channels') * patch * patch * D +
+        D +
+        positionTables +
+        2 * tileTable +
+        4 * D +
+        layers +
+        linear(vision.integer('vision_output_dim'), shape.hiddenSize));
+};
+
 ;// CONCATENATED MODULE: ./build/read/families/dense.js
+
 
 const from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 const llama = { source: from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
@@ -54034,6 +54313,24 @@ const sparseOf = (changes = () => ({})) => ({
 });
 /** GLM-4: biases on query, key and value. */
 const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias });
+const glm4Moe = {
+    source: from('glm4_moe'),
+    attention: (shape, fields) => ({
+        ...glmAttention(shape, fields),
+        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
+    }),
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'dense')
+            return dense(shape.hiddenSize, shape.width);
+        const width = fields.integer('moe_intermediate_size');
+        return experts(shape, fields, {
+            width,
+            correctionBias: true,
+            shared: { width: width * fields.integer('n_shared_experts'), gate: false },
+        });
+    },
+};
 const denseFamilies = {
     gpt2,
     gpt_bigcode: {
@@ -54106,8 +54403,19 @@ const denseFamilies = {
     llama,
     mistral: { ...llama, source: from('mistral') },
     ministral: { ...llama, source: from('ministral') },
-    ministral3: { ...llama, source: from('ministral3') },
-    mistral3: { ...llama, source: from('mistral3'), textKey: 'text_config', defaultsOf: 'mistral' },
+    ministral3: { ...llama, source: from('ministral3'), towers: pixtral },
+    mistral3: { ...llama, source: from('mistral3'), textKey: 'text_config', defaultsOf: 'mistral', towers: pixtral },
+    llava: { ...llama, source: from('llava'), textKey: 'text_config', defaultsOf: 'llama', towers: clip },
+    qwen2_vl: { ...qwen2, source: from('qwen2_vl'), defaultsOf: 'qwen2', towers: qwen2Vision },
+    qwen2_5_vl: { ...qwen2, source: from('qwen2_5_vl'), defaultsOf: 'qwen2', towers: qwen25Vision },
+    qwen3_vl: { ...qwen3, source: from('qwen3_vl'), textKey: 'text_config', defaultsOf: 'qwen3', towers: qwen3Vision },
+    qwen3_vl_moe: {
+        ...qwenMoe,
+        source: from('qwen3_vl_moe'),
+        textKey: 'text_config',
+        defaultsOf: 'qwen3_moe',
+        towers: qwen3Vision,
+    },
     smollm3: { ...llama, source: from('smollm3'), tied: true },
     granite: { ...llama, source: from('granite') },
     helium: { ...llama, source: from('helium') },
@@ -54168,7 +54476,7 @@ const denseFamilies = {
     gemma,
     gemma2,
     gemma3_text: gemma3,
-    gemma3: { ...gemma3, textKey: 'text_config' },
+    gemma3: { ...gemma3, textKey: 'text_config', towers: siglip },
     vaultgemma: { ...gemma2, source: from('vaultgemma'), norms: 'pre' },
     phi3: {
         ...llama,
@@ -54229,23 +54537,13 @@ const denseFamilies = {
     },
     glm: { source: from('glm'), attention: glmAttention },
     glm4: { source: from('glm4'), norms: 'sandwich', attention: glmAttention },
-    glm4_moe: {
-        source: from('glm4_moe'),
-        attention: (shape, fields) => ({
-            ...glmAttention(shape, fields),
-            ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
-        }),
-        feeds: denseFirst,
-        feedForward: (shape, fields, feed) => {
-            if (feed === 'dense')
-                return dense(shape.hiddenSize, shape.width);
-            const width = fields.integer('moe_intermediate_size');
-            return experts(shape, fields, {
-                width,
-                correctionBias: true,
-                shared: { width: width * fields.integer('n_shared_experts'), gate: false },
-            });
-        },
+    glm4_moe: glm4Moe,
+    glm4v_moe: {
+        ...glm4Moe,
+        source: from('glm4v_moe'),
+        textKey: 'text_config',
+        defaultsOf: 'glm4_moe',
+        towers: glm4Vision,
     },
     seed_oss: {
         ...llama,
@@ -54337,6 +54635,7 @@ const denseFamilies = {
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/latent.js
+
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
 function latentAttention(shape, fields, changes = {}) {
@@ -54437,6 +54736,7 @@ const latentFamilies = {
         ...deepseekV3,
         defaultsOf: 'deepseek_v3',
         textKey: 'text_config',
+        towers: moonvit,
         source: 'moonshotai/Kimi-K2.5: DeepSeek-V3 with other sizes',
     },
     glm_moe_dsa: {
@@ -54447,13 +54747,476 @@ const latentFamilies = {
     },
 };
 
+;// CONCATENATED MODULE: ./build/read/families/plans.js
+
+
+
+/** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
+const plans_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+/** `block_configs`: heads that share one key and the feed-forward's multiple, or no such block at all. */
+function blocks(fields) {
+    const listed = fields.list('block_configs');
+    if (listed === undefined)
+        throw fields.missing('block_configs');
+    return listed.map((entry, index) => {
+        const attention = isDictionary(entry) ? own(entry, 'attention') : undefined;
+        const forward = isDictionary(entry) ? own(entry, 'ffn') : undefined;
+        if (!isDictionary(attention) || !isDictionary(forward))
+            throw new Unreadable(`block_configs.${index} must have attention and ffn.`);
+        const group = own(attention, 'n_heads_in_group');
+        const multiple = own(forward, 'ffn_mult');
+        return {
+            group: own(attention, 'no_op') === true || own(attention, 'replace_with_linear') === true || typeof group !== 'number'
+                ? undefined
+                : group,
+            multiple: own(forward, 'no_op') === true || typeof multiple !== 'number' ? undefined : multiple,
+        };
+    });
+}
+/** Two thirds of twice the multiple, rounded up to 256 (the model's own code). */
+const nasWidth = (multiple, D) => Math.ceil(Math.trunc((2 * multiple * D) / 3) / 256) * 256;
+const nemotronNas = {
+    source: 'nvidia/Llama-3_3-Nemotron-Super-49B-v1 modeling_decilm.py',
+    defaultsOf: 'llama',
+    mixers: (_, fields) => blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
+    feeds: (shape, fields) => blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`),
+    attention: (shape, _, mixer) => {
+        const group = Number(mixer.slice('group '.length));
+        return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
+    },
+    feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length))),
+};
+// --- Gemma 4 ------------------------------------------------------------------------------------------------------------
+/** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
+const shares = (shape, fields, index) => index >= shape.layers - fields.integerOr('num_kv_shared_layers', 0);
+const gemma4 = {
+    source: plans_from('gemma4'),
+    norm: { style: 'rms' },
+    norms: 'sandwich',
+    activation: 'gelu_tanh',
+    tied: true,
+    textKey: 'text_config',
+    towers: gemma4Vision,
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types') ??
+            Array.from({ length: shape.layers }, (_, index) => (index + 1) % 6 === 0 ? 'full_attention' : 'sliding_attention');
+        return types.map((type, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`);
+    },
+    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => fields.boolean('enable_moe_block')
+        ? 'experts'
+        : fields.boolean('use_double_wide_mlp') && shares(shape, fields, index)
+            ? 'double'
+            : 'dense'),
+    attention: (shape, fields, mixer) => {
+        const global = mixer.startsWith('full');
+        const sharedKeyValue = mixer.endsWith('shared');
+        const equal = global && fields.boolean('attention_k_eq_v');
+        const headDim = global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim;
+        const keyValueHeads = equal
+            ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1)
+            : shape.keyValueHeads;
+        return grouped({ ...shape, headDim, keyValueHeads }, {
+            span: spanOf(mixer, fields),
+            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false, value: true },
+            ...(equal ? { valueIsKey: true } : {}),
+            ...(sharedKeyValue ? { sharedKeyValue: true } : {}),
+        });
+    },
+    feedForward: (shape, fields, feed) => {
+        const { hiddenSize: D } = shape;
+        const plain = dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
+        if (feed !== 'experts')
+            return [plain];
+        const norm = (path, place) => normOf(gemma4, path, D, place);
+        const block = experts(shape, fields, {
+            width: fields.integer(['moe_intermediate_size', 'expert_intermediate_size']),
+            activation: 'gelu_tanh',
+        });
+        return [
+            plain,
+            norm('norm.feed_forward_dense_output', 'output'),
+            norm('norm.experts', 'input'),
+            block,
+            { kind: 'vector', path: 'router.scales', elements: D + block.experts, component: 'router' },
+            norm('norm.experts_output', 'output'),
+        ];
+    },
+    // Every layer ends with one learned scale; with per-layer inputs, a gate and a projection come before it.
+    layerExtras: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        const scale = { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' };
+        const width = fields.integerOr('hidden_size_per_layer_input', 0);
+        if (width === 0)
+            return [scale];
+        return [
+            { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
+            { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
+            { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
+            scale,
+        ];
+    },
+    embedding: (shape, fields) => {
+        const width = fields.integerOr('hidden_size_per_layer_input', 0);
+        if (width === 0)
+            return [];
+        const all = shape.layers * width;
+        return [
+            build_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
+            {
+                kind: 'linear',
+                path: 'embedding.per_layer_projection',
+                rows: shape.hiddenSize,
+                columns: all,
+                bias: false,
+                component: 'embedding',
+            },
+            { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
+        ];
+    },
+};
+// --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
+const mllama = {
+    source: plans_from('mllama'),
+    textKey: 'text_config',
+    towers: mllamaVision,
+    // The token table has eight rows for image tokens that the output lacks.
+    embedding: (shape) => [build_table('embedding.image', 8, shape.hiddenSize)],
+    mixers: (shape, fields) => {
+        const cross = new Set(fields.list('cross_attention_layers') ?? [3, 8, 13, 18, 23, 28, 33, 38]);
+        return Array.from({ length: shape.layers }, (_, index) => (cross.has(index) ? 'cross' : 'full'));
+    },
+    attention: (shape, _, mixer) => mixer === 'cross'
+        ? grouped(shape, {
+            rotary: false,
+            causal: false,
+            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false },
+        })
+        : grouped(shape),
+    layerExtras: (_shape, _fields, mixer) => mixer === 'cross' ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }] : [],
+};
+const plannedFamilies = {
+    'nemotron-nas': nemotronNas,
+    gemma4,
+    gemma4_text: gemma4,
+    mllama,
+};
+
+;// CONCATENATED MODULE: ./build/read/families/recurrent.js
+
+
+const recurrent_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const matrix = (path, rows, columns, bias = false) => ({
+    kind: 'linear',
+    path: `state_space.${path}`,
+    rows,
+    columns,
+    bias,
+    component: 'state_space',
+});
+/** Multiply-adds of a selective scan for each element of its state, as Megatron-LM counts them. */
+const scanFlops = 7;
+/** Mamba (Gu and Dao 2023, arXiv:2312.00752): d inner channels, n states each, a low-rank time step. */
+function mamba1(D, d, n, kernel, rank, bias, norms = false) {
+    const inner = norms
+        ? [{ kind: 'vector', path: 'state_space.norms', elements: rank + 2 * n, component: 'norm' }]
+        : [];
+    return [
+        matrix('in', D, 2 * d, bias.projection),
+        {
+            kind: 'state_space',
+            path: 'state_space.scan',
+            style: 'mamba1',
+            stateElements: d * n,
+            convolutionState: d * (kernel - 1),
+            flopsPerToken: 2 * kernel * d + scanFlops * d * n,
+            parameters: d * kernel + (bias.convolution ? d : 0) + d * n + d,
+            inputElements: 2 * d,
+            outputElements: d,
+        },
+        matrix('selection', d, rank + 2 * n),
+        ...inner,
+        matrix('time_step', rank, d, true),
+        matrix('out', d, D, bias.projection),
+    ];
+}
+/** Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): H heads of p channels, g groups of n states. */
+function mamba2(D, H, p, g, n, kernel, bias) {
+    const d = H * p;
+    const channels = d + 2 * g * n;
+    return [
+        matrix('in', D, d + channels + H, bias.projection),
+        {
+            kind: 'state_space',
+            path: 'state_space.scan',
+            style: 'mamba2',
+            stateElements: d * n,
+            convolutionState: channels * (kernel - 1),
+            flopsPerToken: 2 * kernel * channels + scanFlops * d * n,
+            parameters: channels * kernel + (bias.convolution ? channels : 0) + 3 * H,
+            inputElements: channels + d,
+            outputElements: d,
+        },
+        { kind: 'norm', path: 'norm.state_space', width: d, style: 'rms', weight: true, bias: false },
+        matrix('out', d, D, bias.projection),
+    ];
+}
+/** Gated delta net (Yang et al. 2024, arXiv:2412.06464) as Qwen3-Next has it. */
+function gatedDelta(shape, fields) {
+    const { hiddenSize: D } = shape;
+    const valueHeads = fields.integer('linear_num_value_heads');
+    const keys = fields.integer('linear_num_key_heads') * fields.integer('linear_key_head_dim');
+    const valueDim = fields.integer('linear_value_head_dim');
+    const values = valueHeads * valueDim;
+    const kernel = fields.integer('linear_conv_kernel_dim');
+    const channels = 2 * keys + values;
+    return [
+        matrix('query_key_value', D, channels),
+        matrix('gate', D, values),
+        matrix('beta_alpha', D, 2 * valueHeads),
+        {
+            kind: 'state_space',
+            path: 'state_space.scan',
+            style: 'gated_delta',
+            stateElements: valueHeads * fields.integer('linear_key_head_dim') * valueDim,
+            convolutionState: channels * (kernel - 1),
+            flopsPerToken: 2 * kernel * channels + 8 * valueHeads * valueDim * valueDim,
+            parameters: channels * kernel + 2 * valueHeads,
+            inputElements: channels + values,
+            outputElements: values,
+        },
+        {
+            kind: 'norm',
+            path: 'norm.state_space',
+            width: valueDim,
+            repeat: valueHeads,
+            style: 'rms',
+            weight: true,
+            bias: false,
+        },
+        matrix('out', values, D),
+    ];
+}
+/** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
+function lightning(shape) {
+    const { hiddenSize: D, heads: H, headDim: d } = shape;
+    return [
+        matrix('query_key_value', D, 3 * H * d),
+        matrix('gate', D, H * d),
+        {
+            kind: 'state_space',
+            path: 'state_space.scan',
+            style: 'lightning',
+            stateElements: H * d * d,
+            convolutionState: 0,
+            flopsPerToken: 4 * H * d * d,
+            parameters: 0,
+            inputElements: 3 * H * d,
+            outputElements: H * d,
+        },
+        { kind: 'norm', path: 'norm.state_space', width: H * d, style: 'rms', weight: true, bias: false },
+        matrix('out', H * d, D),
+    ];
+}
+const recurrent_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+/** Three layers of linear attention to one of full attention, unless the config lists them. */
+const linearPlan = (shape, fields) => {
+    const listed = fields.list('layer_types');
+    if (listed)
+        return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
+    const interval = Math.max(1, fields.integerOr('full_attention_interval', 4));
+    return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
+};
+const qwen3Next = {
+    source: recurrent_from('qwen3_next'),
+    mixers: linearPlan,
+    attention: (shape, fields, mixer) => mixer === 'linear'
+        ? gatedDelta(shape, fields)
+        : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: recurrent_headNorm, outputGate: 'element' },
+    feeds: (shape, fields) => {
+        const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
+        const only = new Set(fields.list('mlp_only_layers') ?? []);
+        return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
+    },
+    feedForward: (shape, fields, feed) => feed === 'dense'
+        ? dense(shape.hiddenSize, shape.width)
+        : experts(shape, fields, {
+            width: fields.integer('moe_intermediate_size'),
+            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
+        }),
+};
+const qwen35 = {
+    ...qwen3Next,
+    source: recurrent_from('qwen3_5'),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
+    textKey: 'text_config',
+    towers: qwen3Vision,
+};
+const mambaFamily = {
+    source: recurrent_from('mamba'),
+    tied: true,
+    mixers: (shape) => Array.from({ length: shape.layers }, () => 'mamba'),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+    attention: ({ hiddenSize: D }, fields) => {
+        const d = fields.integerOr('intermediate_size', fields.integerOr('expand', 2, 1) * D, 1);
+        const stated = fields.states('time_step_rank') ? fields.raw('time_step_rank')?.value : undefined;
+        const rank = typeof stated === 'number' ? fields.integer('time_step_rank') : Math.ceil(D / 16);
+        const bias = {
+            projection: fields.states('use_bias') && fields.boolean('use_bias'),
+            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
+        };
+        return mamba1(D, d, fields.integerOr('state_size', 16, 1), fields.integerOr('conv_kernel', 4, 1), rank, bias);
+    },
+};
+/** One letter or word for each layer: M mamba, * attention, - feed-forward, E experts. */
+const nemotronPlan = (shape, fields) => {
+    const words = {
+        M: 'mamba',
+        '*': 'attention',
+        '-': 'mlp',
+        E: 'moe',
+        mamba: 'mamba',
+        attention: 'attention',
+        mlp: 'mlp',
+        moe: 'moe',
+    };
+    const listed = fields.list('layers_block_type') ?? [...(fields.string('hybrid_override_pattern') ?? '')];
+    const plan = listed.map((word) => words[String(word)] ?? 'mamba');
+    return plan.length > 0 ? plan : Array.from({ length: shape.layers }, () => 'mamba');
+};
+const nemotronH = {
+    source: recurrent_from('nemotron_h'),
+    layers: (fields) => fields.states('num_hidden_layers')
+        ? undefined
+        : (fields.list('layers_block_type')?.length ?? fields.string('hybrid_override_pattern')?.length),
+    gated: false,
+    activation: 'relu2',
+    mixers: (shape, fields) => nemotronPlan(shape, fields).map((word) => (word === 'mamba' || word === 'attention' ? word : 'none')),
+    feeds: (shape, fields) => nemotronPlan(shape, fields).map((word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none')),
+    attention: (shape, fields, mixer) => mixer === 'mamba'
+        ? mamba2(shape.hiddenSize, fields.integer('mamba_num_heads'), fields.integer('mamba_head_dim'), fields.integerOr('n_groups', 8, 1), fields.integerOr('ssm_state_size', 128, 1), fields.integerOr('conv_kernel', 4, 1), {
+            projection: fields.states('use_bias') && fields.boolean('use_bias'),
+            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
+        })
+        : grouped(shape, { rotary: false, bias: noBias }),
+    feedForward: (shape, fields, feed) => {
+        const { hiddenSize: D } = shape;
+        if (feed === 'dense')
+            return [dense(D, shape.width, { gated: false, activation: 'relu2' })];
+        const latent = fields.optionalInteger('moe_latent_size', 1);
+        const shared = fields.integerOr('moe_shared_expert_intermediate_size', 0);
+        const block = experts(shape, fields, {
+            inputWidth: latent ?? D,
+            routerWidth: D,
+            width: fields.integer('moe_intermediate_size'),
+            gated: false,
+            activation: 'relu2',
+            correctionBias: true,
+            ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
+        });
+        if (latent === undefined)
+            return [block];
+        const project = (path, rows, columns) => ({
+            kind: 'linear',
+            path: `experts.${path}`,
+            rows,
+            columns,
+            bias: false,
+            component: 'experts',
+        });
+        return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
+    },
+};
+const recurrentFamilies = {
+    qwen3_next: qwen3Next,
+    qwen3_5: qwen35,
+    qwen3_5_text: qwen35,
+    qwen3_5_moe: {
+        ...qwen35,
+        source: recurrent_from('qwen3_5_moe'),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    },
+    mamba: mambaFamily,
+    falcon_mamba: { ...mambaFamily, source: recurrent_from('falcon_mamba') },
+    mamba2: {
+        ...mambaFamily,
+        source: recurrent_from('mamba2'),
+        tied: false,
+        attention: ({ hiddenSize: D }, fields) => mamba2(D, fields.integerOr('num_heads', 128, 1), fields.integerOr('head_dim', 64, 1), fields.integerOr('n_groups', 8, 1), fields.integerOr('state_size', 128, 1), fields.integerOr('conv_kernel', 4, 1), {
+            projection: fields.states('use_bias') && fields.boolean('use_bias'),
+            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
+        }),
+    },
+    jamba: {
+        source: recurrent_from('jamba'),
+        mixers: (shape, fields) => {
+            const period = fields.integerOr('attn_layer_period', 8, 1);
+            const offset = fields.integerOr('attn_layer_offset', 4);
+            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
+        },
+        attention: (shape, fields, mixer) => {
+            if (mixer === 'attention')
+                return grouped(shape, { rotary: false });
+            const { hiddenSize: D } = shape;
+            const rank = fields.integerOr('mamba_dt_rank', Math.ceil(D / 16), 1);
+            const bias = {
+                projection: fields.states('mamba_proj_bias') && fields.boolean('mamba_proj_bias'),
+                convolution: !fields.states('mamba_conv_bias') || fields.boolean('mamba_conv_bias'),
+            };
+            return mamba1(D, fields.integerOr('mamba_expand', 2, 1) * D, fields.integerOr('mamba_d_state', 16, 1), fields.integerOr('mamba_d_conv', 4, 1), rank, bias, true);
+        },
+        feeds: (shape, fields) => {
+            const period = fields.integerOr('expert_layer_period', 2, 1);
+            const offset = fields.integerOr('expert_layer_offset', 1);
+            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'experts' : 'dense'));
+        },
+        feedForward: (shape, fields, feed) => feed === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
+    },
+    minimax: {
+        source: recurrent_from('minimax'),
+        mixers: (shape, fields) => {
+            const listed = fields.list(['layer_types', 'attn_type_list']);
+            if (listed)
+                return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
+            return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % 2 === 0 ? 'full' : 'linear'));
+        },
+        attention: (shape, _fields, mixer) => (mixer === 'linear' ? lightning(shape) : grouped(shape)),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+        feedForward: (shape, fields) => experts(shape, fields),
+    },
+    nemotron_h: nemotronH,
+    llama4: {
+        source: recurrent_from('llama4'),
+        textKey: 'text_config',
+        towers: llama4Vision,
+        feeds: (shape, fields) => {
+            const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
+            const listed = fields.list('moe_layers');
+            const sparse = new Set(listed ?? Array.from({ length: shape.layers }, (_, index) => index).filter((index) => (index + 1) % step === 0));
+            return Array.from({ length: shape.layers }, (_, index) => (sparse.has(index) ? 'experts' : 'dense'));
+        },
+        feedForward: (shape, fields, feed) => {
+            if (feed === 'dense')
+                return dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
+            const width = fields.integer('intermediate_size');
+            return experts(shape, fields, { width, shared: { width, gate: false } });
+        },
+    },
+};
+
 ;// CONCATENATED MODULE: ./build/read/families/registry.js
 
 
 
 
+
+
 /** Every family with a row of its own, by `model_type`. */
-const rows = { ...denseFamilies, ...latentFamilies };
+const rows = {
+    ...denseFamilies,
+    ...latentFamilies,
+    ...recurrentFamilies,
+    ...plannedFamilies,
+};
 const familyNames = Object.keys(rows).sort();
 const findFamily = (modelType) => Object.hasOwn(rows, modelType) ? rows[modelType] : undefined;
 /** What a family's own code takes for absent keys. */
@@ -54493,9 +55256,13 @@ const looksLikeText = (value) => isDictionary(value) &&
     dimensionKeys.some((key) => typeof own(value, key) === 'number') &&
     typeof (own(value, 'model_type') ?? own(value, 'vocab_size') ?? own(value, 'architectures')) !== 'undefined';
 const namesModel = (value, key) => isDictionary(own(value, key)) && typeof own(value, 'model_type') === 'string';
+/** Models that read a whole text at once, or two texts: their costs are counted differently, so they are refused and not guessed. */
+const encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
 function read(source) {
     const value = source.value;
     const outerType = stringOf(own(value, 'model_type')) ?? '';
+    if (encoders.test(outerType))
+        throw new Unreadable(`${outerType} is no decoder-only language model; this tool counts those alone.`, source.lines.get('model_type'), 'model_type');
     const outerFamily = findFamily(outerType);
     const key = textKey(value, outerFamily);
     const text = key === undefined ? value : own(value, key);
@@ -72328,7 +73095,7 @@ async function maybePost(api, repository, found, pull, settings, body) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5766);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7598);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -3,10 +3,16 @@ import type { Family } from './build.ts';
 import { classDefaults } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
 import { latentFamilies } from './latent.ts';
+import { plannedFamilies } from './plans.ts';
 import { recurrentFamilies } from './recurrent.ts';
 
 /** Every family with a row of its own, by `model_type`. */
-const rows: Readonly<Record<string, Family>> = { ...denseFamilies, ...latentFamilies, ...recurrentFamilies };
+const rows: Readonly<Record<string, Family>> = {
+  ...denseFamilies,
+  ...latentFamilies,
+  ...recurrentFamilies,
+  ...plannedFamilies,
+};
 
 export const familyNames: readonly string[] = Object.keys(rows).sort();
 

@@ -238,3 +238,70 @@ export const moonvit: Counter = (outer, shape) => {
       linear(merged, shape.hiddenSize),
   );
 };
+
+/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns, and one matrix to the text. */
+export const gemma4Vision: Counter = (outer, shape) => {
+  if (!outer.states('vision_config')) return [];
+  const vision = outer.nested('vision_config', {
+    hidden_size: 1152,
+    num_hidden_layers: 27,
+    intermediate_size: 4304,
+    patch_size: 16,
+    position_embedding_size: 10240,
+    head_dim: 72,
+  });
+  const D = vision.integer('hidden_size');
+  const layers = vision.integer('num_hidden_layers');
+  const layer = 4 * D * D + 2 * vision.integer('head_dim') + 4 * D + 3 * D * vision.integer('intermediate_size');
+  const patch = 3 * vision.integer('patch_size') ** 2 * D;
+  // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
+  const buffers =
+    (vision.states('standardize') && vision.boolean('standardize') ? 2 * D : 0) +
+    (vision.states('use_clipped_linears') && vision.boolean('use_clipped_linears') ? layers * 7 * 4 : 0);
+  const whole =
+    patch + 2 * vision.integer('position_embedding_size') * D + layers * layer + D * shape.hiddenSize + buffers;
+  return [
+    {
+      name: 'vision',
+      parameters: whole, // Models with per-layer inputs have an audio tower too, which is not counted.
+      exact:
+        outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0 && !outer.states('audio_config'),
+    },
+  ];
+};
+
+/** Llama 3.2 Vision: 32 layers and 8 gated ones, positions and tiles learned for each of 8 aspect ratios, one matrix to the text. */
+export const mllamaVision: Counter = (outer, shape) => {
+  if (!outer.states('vision_config')) return [];
+  const vision = outer.nested('vision_config', {
+    hidden_size: 1280,
+    num_hidden_layers: 32,
+    num_global_layers: 8,
+    intermediate_size: 5120,
+    patch_size: 14,
+    image_size: 560,
+    max_num_tiles: 4,
+    vision_output_dim: 7680,
+    num_channels: 3,
+  });
+  const D = vision.integer('hidden_size');
+  const F = vision.integer('intermediate_size');
+  const patch = vision.integer('patch_size');
+  const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
+  const tiles = vision.integer('max_num_tiles');
+  const ratios = (vision.list('supported_aspect_ratios')?.length ?? 8) + 1;
+  const layer = 4 * D + 4 * D * D + 2 * D * F + F + D;
+  const gated = vision.integer('num_global_layers');
+  const tileTable = ratios * tiles * D + 1;
+  const positionTables = 1 + positions * D + ratios * tiles * positions * D;
+  const layers = (vision.integer('num_hidden_layers') + gated) * layer + 2 * gated;
+  return tower(
+    vision.integer('num_channels') * patch * patch * D +
+      D +
+      positionTables +
+      2 * tileTable +
+      4 * D +
+      layers +
+      linear(vision.integer('vision_output_dim'), shape.hiddenSize),
+  );
+};

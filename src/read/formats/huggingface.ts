@@ -3,7 +3,7 @@ import type { Reading } from '../../model/reading.ts';
 import type { RunFields } from '../../model/training.ts';
 import { build, type Family } from '../families/build.ts';
 import { defaultsFor, findFamily } from '../families/registry.ts';
-import { type Dictionary, Fields, isDictionary, own, statedFields } from '../fields.ts';
+import { type Dictionary, Fields, isDictionary, own, statedFields, Unreadable } from '../fields.ts';
 import type { Source } from '../syntax.ts';
 
 /** Keys under which multimodal configs keep their text model. */
@@ -41,9 +41,19 @@ const looksLikeText = (value: unknown): boolean =>
 const namesModel = (value: Dictionary, key: string): boolean =>
   isDictionary(own(value, key)) && typeof own(value, 'model_type') === 'string';
 
+/** Models that read a whole text at once, or two texts: their costs are counted differently, so they are refused and not guessed. */
+const encoders =
+  /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
+
 function read(source: Source): Reading {
   const value = source.value as Dictionary;
   const outerType = stringOf(own(value, 'model_type')) ?? '';
+  if (encoders.test(outerType))
+    throw new Unreadable(
+      `${outerType} is no decoder-only language model; this tool counts those alone.`,
+      source.lines.get('model_type'),
+      'model_type',
+    );
   const outerFamily = findFamily(outerType);
   const key = textKey(value, outerFamily);
   const text = key === undefined ? value : (own(value, key) as Dictionary);
