@@ -54141,7 +54141,8 @@ const gemma4Vision = (outer, shape) => {
         {
             name: 'vision',
             parameters: whole, // Models with per-layer inputs have an audio tower too, which is not counted.
-            exact: outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0 && !outer.states('audio_config'),
+            exact: outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0 &&
+                (outer.raw('audio_config')?.value ?? null) === null,
         },
     ];
 };
