@@ -51716,8 +51716,9 @@ function grouped(shape, changes = {}) {
 /** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
 const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
 function spanOf(mixer, fields) {
-    const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size'], 1);
-    if (tokens === undefined || !/sliding|local|chunked/.test(mixer))
+    const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
+    // Some configs write no window as 0.
+    if (tokens === undefined || tokens === 0 || !/sliding|local|chunked/.test(mixer))
         return { kind: 'full' };
     return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
 }
@@ -51726,7 +51727,7 @@ function slidingPlan(shape, fields) {
     const stated = fields.list('layer_types');
     if (stated)
         return stated.map((type) => String(type).replace('_attention', ''));
-    const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window', 1) : undefined;
+    const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
     const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
     return Array.from({ length: shape.layers }, () => (slides ? 'sliding' : 'full'));
 }
@@ -51797,6 +51798,7 @@ const classDefaults = {
         num_experts_per_tok: 6,
         attention_bias: false,
         max_position_embeddings: 16384,
+        num_shared_experts: 2,
     },
     apertus: {
         hidden_size: 4096,
@@ -51829,6 +51831,8 @@ const classDefaults = {
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 2048,
+        moe_num_experts: 8,
+        moe_topk: 2,
     },
     axk1: {
         hidden_size: 7168,
@@ -51874,6 +51878,9 @@ const classDefaults = {
         v_head_dim: 64,
         attention_bias: false,
         max_position_embeddings: 131072,
+        index_head_dim: 128,
+        index_n_heads: 16,
+        index_topk: 2048,
     },
     bamba: {
         hidden_size: 4096,
@@ -51889,6 +51896,8 @@ const classDefaults = {
         mamba_d_state: 256,
         mamba_d_conv: 4,
         mamba_expand: 2,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
     },
     bart: {
         hidden_size: 1024,
@@ -51978,7 +51987,7 @@ const classDefaults = {
         vocab_size: 250880,
         tie_word_embeddings: true,
     },
-    blt: { vocab_size: 260, tie_word_embeddings: false, max_position_embeddings: 4096 },
+    blt: { vocab_size: 260, tie_word_embeddings: false, max_position_embeddings: 4096, patch_size: 4 },
     camembert: {
         hidden_size: 768,
         num_hidden_layers: 12,
@@ -51997,6 +52006,7 @@ const classDefaults = {
         n_positions: 2048,
         max_position_embeddings: 2048,
         rotary_dim: 64,
+        n_ctx: 2048,
     },
     cohere: {
         hidden_size: 8192,
@@ -52031,6 +52041,8 @@ const classDefaults = {
         num_experts_per_tok: 2,
         attention_bias: false,
         max_position_embeddings: 8192,
+        num_shared_experts: 0,
+        sliding_window_pattern: 4,
     },
     cohere_compass_text: {
         hidden_size: 8192,
@@ -52132,6 +52144,7 @@ const classDefaults = {
         v_head_dim: 128,
         attention_bias: false,
         max_position_embeddings: 4096,
+        num_nextn_predict_layers: 1,
     },
     deepseek_v32: {
         hidden_size: 7168,
@@ -52156,6 +52169,9 @@ const classDefaults = {
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 163840,
+        index_head_dim: 128,
+        index_n_heads: 64,
+        index_topk: 2048,
     },
     deepseek_v4: {
         hidden_size: 4096,
@@ -52176,6 +52192,10 @@ const classDefaults = {
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 1048576,
+        index_head_dim: 128,
+        index_n_heads: 64,
+        index_topk: 512,
+        num_nextn_predict_layers: 1,
     },
     diffllama: {
         hidden_size: 2048,
@@ -52268,6 +52288,8 @@ const classDefaults = {
         num_experts_per_tok: 6,
         use_bias: false,
         max_position_embeddings: 131072,
+        moe_k: 6,
+        moe_num_experts: 64,
     },
     exaone4: {
         hidden_size: 4096,
@@ -52278,6 +52300,7 @@ const classDefaults = {
         vocab_size: 102400,
         tie_word_embeddings: false,
         max_position_embeddings: 2048,
+        sliding_window_pattern: 4,
     },
     exaone_moe: {
         hidden_size: 4096,
@@ -52292,6 +52315,8 @@ const classDefaults = {
         num_experts_per_tok: 8,
         first_k_dense_replace: 1,
         max_position_embeddings: 2048,
+        num_shared_experts: 1,
+        sliding_window_pattern: 4,
     },
     falcon: {
         hidden_size: 4544,
@@ -52320,6 +52345,8 @@ const classDefaults = {
         mamba_d_state: 256,
         mamba_d_conv: 4,
         mamba_expand: 2,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
     },
     falcon_mamba: {
         hidden_size: 768,
@@ -52355,6 +52382,9 @@ const classDefaults = {
         tie_word_embeddings: false,
         qk_layernorm: true,
         max_position_embeddings: 16384,
+        image_size: 300,
+        num_channels: 3,
+        patch_size: 30,
     },
     gemma: {
         hidden_size: 3072,
@@ -52466,6 +52496,9 @@ const classDefaults = {
         max_position_embeddings: 131072,
         num_kv_shared_layers: 0,
         hidden_size_per_layer_input: 256,
+        attention_k_eq_v: false,
+        enable_moe_block: false,
+        use_double_wide_mlp: false,
     },
     gemma4_unified: {
         hidden_size: 2304,
@@ -52491,6 +52524,8 @@ const classDefaults = {
         attention_bias: false,
         max_position_embeddings: 262144,
         num_kv_shared_layers: 0,
+        attention_k_eq_v: false,
+        use_double_wide_mlp: false,
     },
     git: {
         hidden_size: 768,
@@ -52542,8 +52577,10 @@ const classDefaults = {
         attention_bias: false,
         use_qk_norm: false,
         max_position_embeddings: 131072,
+        num_nextn_predict_layers: 1,
     },
     glm4_moe_lite: {
+        first_k_dense_replace: 1,
         hidden_size: 2048,
         num_hidden_layers: 47,
         num_attention_heads: 20,
@@ -52588,6 +52625,9 @@ const classDefaults = {
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 202752,
+        index_head_dim: 128,
+        index_n_heads: 32,
+        index_topk: 2048,
     },
     got_ocr2: {
         hidden_size: 1024,
@@ -52742,6 +52782,8 @@ const classDefaults = {
         mamba_d_state: 256,
         mamba_d_conv: 4,
         mamba_expand: 2,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
     },
     granitemoeshared: {
         hidden_size: 4096,
@@ -52820,6 +52862,7 @@ const classDefaults = {
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 131072,
+        num_shared_experts: 1,
     },
     hy_v4: {
         hidden_size: 2816,
@@ -52841,6 +52884,9 @@ const classDefaults = {
         v_head_dim: 256,
         attention_bias: false,
         max_position_embeddings: 262144,
+        index_head_dim: 128,
+        index_n_heads: 16,
+        index_topk: 2048,
     },
     hyperclovax: {
         hidden_size: 4096,
@@ -52867,6 +52913,7 @@ const classDefaults = {
         n_shared_experts: 2,
         num_experts_per_tok: 6,
         max_position_embeddings: 131072,
+        sliding_window_size: 512,
     },
     jais2: {
         hidden_size: 3328,
@@ -52895,10 +52942,11 @@ const classDefaults = {
         expert_layer_offset: 1,
         attn_layer_period: 8,
         attn_layer_offset: 4,
-        mamba_dt_rank: 256,
         mamba_d_state: 16,
         mamba_d_conv: 4,
         mamba_expand: 2,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
     },
     jetmoe: {
         hidden_size: 2048,
@@ -52912,6 +52960,7 @@ const classDefaults = {
         num_local_experts: 8,
         num_experts_per_tok: 2,
         max_position_embeddings: 4096,
+        kv_channels: 128,
     },
     kimi_linear: {
         hidden_size: 2304,
@@ -52934,6 +52983,9 @@ const classDefaults = {
         v_head_dim: 128,
         attention_bias: false,
         max_position_embeddings: 1048576,
+        linear_conv_kernel_dim: 4,
+        num_experts_per_token: 8,
+        num_shared_experts: 1,
     },
     laguna: {
         hidden_size: 2048,
@@ -53018,6 +53070,7 @@ const classDefaults = {
         interleave_moe_layer_step: 1,
         intermediate_size_mlp: 16384,
         max_position_embeddings: 131072,
+        attention_chunk_size: 8192,
     },
     longcat_flash: {
         hidden_size: 6144,
@@ -53038,6 +53091,8 @@ const classDefaults = {
         v_head_dim: 128,
         attention_bias: false,
         max_position_embeddings: 131072,
+        expert_ffn_hidden_size: 2048,
+        moe_topk: 12,
     },
     mamba: {
         hidden_size: 768,
@@ -53182,6 +53237,8 @@ const classDefaults = {
         max_position_embeddings: 524288,
         rotary_dim: 64,
         shared_intermediate_size: 3072,
+        index_head_dim: 128,
+        index_n_heads: 4,
     },
     ministral: {
         hidden_size: 4096,
@@ -53264,6 +53321,7 @@ const classDefaults = {
         num_attention_heads: 16,
         vocab_size: 50368,
         tie_word_embeddings: true,
+        max_seq_len: 2048,
     },
     mvp: {
         hidden_size: 1024,
@@ -53316,6 +53374,12 @@ const classDefaults = {
         expand: 2,
         n_groups: 8,
         use_conv_bias: true,
+        mamba_head_dim: 64,
+        mamba_num_heads: 128,
+        mamba_proj_bias: false,
+        moe_shared_expert_intermediate_size: 7688,
+        num_nextn_predict_layers: 0,
+        ssm_state_size: 128,
     },
     olmo: {
         hidden_size: 4096,
@@ -53356,6 +53420,11 @@ const classDefaults = {
         tie_word_embeddings: false,
         attention_bias: false,
         max_position_embeddings: 65536,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 96,
+        linear_num_key_heads: 30,
+        linear_num_value_heads: 30,
+        linear_value_head_dim: 192,
     },
     olmoe: {
         hidden_size: 2048,
@@ -53475,6 +53544,7 @@ const classDefaults = {
         vocab_size: 151936,
         tie_word_embeddings: false,
         max_position_embeddings: 32768,
+        use_sliding_window: false,
     },
     qwen2_moe: {
         hidden_size: 2048,
@@ -53492,6 +53562,7 @@ const classDefaults = {
         decoder_sparse_step: 1,
         mlp_only_layers: [],
         max_position_embeddings: 32768,
+        use_sliding_window: false,
     },
     qwen3: {
         hidden_size: 4096,
@@ -53504,6 +53575,7 @@ const classDefaults = {
         tie_word_embeddings: false,
         attention_bias: false,
         max_position_embeddings: 32768,
+        use_sliding_window: false,
     },
     qwen3_5: {
         hidden_size: 4096,
@@ -53546,6 +53618,11 @@ const classDefaults = {
         num_experts_per_tok: 8,
         attention_bias: false,
         max_position_embeddings: 32768,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 128,
+        linear_num_key_heads: 16,
+        linear_num_value_heads: 32,
+        linear_value_head_dim: 128,
     },
     qwen3_5_text: {
         hidden_size: 4096,
@@ -53558,6 +53635,11 @@ const classDefaults = {
         tie_word_embeddings: false,
         attention_bias: false,
         max_position_embeddings: 32768,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 128,
+        linear_num_key_heads: 16,
+        linear_num_value_heads: 32,
+        linear_value_head_dim: 128,
     },
     qwen3_moe: {
         hidden_size: 2048,
@@ -53575,6 +53657,7 @@ const classDefaults = {
         decoder_sparse_step: 1,
         mlp_only_layers: [],
         max_position_embeddings: 32768,
+        use_sliding_window: false,
     },
     qwen3_next: {
         hidden_size: 2048,
@@ -53593,6 +53676,11 @@ const classDefaults = {
         decoder_sparse_step: 1,
         mlp_only_layers: [],
         max_position_embeddings: 32768,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 128,
+        linear_num_key_heads: 16,
+        linear_num_value_heads: 32,
+        linear_value_head_dim: 128,
     },
     qwen4_exp: {
         hidden_size: 2048,
@@ -53705,6 +53793,7 @@ const classDefaults = {
         attention_bias: true,
         mlp_bias: false,
         max_position_embeddings: 524288,
+        attention_out_bias: false,
     },
     smollm3: {
         hidden_size: 2048,
@@ -53717,6 +53806,7 @@ const classDefaults = {
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 32768,
+        use_sliding_window: false,
     },
     solar_open: {
         hidden_size: 4096,
@@ -53878,6 +53968,9 @@ const classDefaults = {
         mamba_d_state: 16,
         mamba_d_conv: 4,
         mamba_expand: 2,
+        attention_head_dim: 464,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
     },
     zamba2: {
         hidden_size: 2560,
@@ -53891,6 +53984,9 @@ const classDefaults = {
         mamba_d_state: 64,
         mamba_d_conv: 4,
         mamba_expand: 2,
+        add_bias_linear: false,
+        attention_head_dim: 160,
+        kv_channels: 80,
     },
     zaya: {
         hidden_size: 2048,
@@ -54503,6 +54599,83 @@ const denseFamilies = {
             : Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'sliding' : 'full')),
         ...sparseOf(() => ({ activation: 'swiglu_oai', bias: { router: true, up: true, down: true } })),
     },
+    apertus: {
+        source: from('apertus'),
+        gated: false,
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+        // xIELU learns two slopes for each layer.
+        layerExtras: () => [{ kind: 'vector', path: 'feed_forward.slopes', elements: 2, component: 'feed_forward' }],
+    },
+    bitnet: {
+        ...llama,
+        source: from('bitnet'),
+        layerExtras: (shape) => [
+            { kind: 'vector', path: 'norm.sub', elements: shape.hiddenSize + shape.width, component: 'norm' },
+        ],
+    },
+    cwm: { ...llama, source: from('cwm') },
+    diffllama: {
+        ...llama,
+        source: from('diffllama'),
+        layerExtras: (shape) => [
+            { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
+        ],
+    },
+    ernie4_5: {
+        source: from('ernie4_5'),
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+        feedForwardBias: (fields) => fields.boolean('use_bias'),
+        tied: true,
+    },
+    'gpt-sw3': { ...gpt2, defaultsOf: 'gpt2' },
+    gpt_neo: {
+        ...gpt2,
+        source: from('gpt_neo'),
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: true }, rotary: false }),
+        width: (fields, D) => fields.integerOr('intermediate_size', 4 * D, 1),
+    },
+    granite_swa: {
+        ...llama,
+        source: from('granite_swa'),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
+    },
+    hyperclovax: {
+        ...llama,
+        source: from('hyperclovax'),
+        norms: (fields) => (fields.states('use_post_norm') && !fields.boolean('use_post_norm') ? 'pre' : 'sandwich'),
+    },
+    jais2: {
+        source: from('jais2'),
+        norm: layerNorm,
+        gated: false,
+        activation: 'relu2',
+        attention: (shape, fields, mixer) => ({
+            ...llamaAttention(shape, fields, mixer),
+            bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
+        }),
+        feedForwardBias: (fields) => fields.boolean('mlp_bias', true),
+    },
+    nanochat: {
+        source: from('nanochat'),
+        norm: { style: 'rms', weight: false, bias: false },
+        gated: false,
+        activation: 'relu2',
+    },
+    persimmon: {
+        source: from('persimmon'),
+        norm: layerNorm,
+        gated: false,
+        activation: 'relu2',
+        feedForwardBias: true,
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, fused: true, queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } }),
+    },
+    mellum: { ...qwenMoe, source: from('mellum') },
+    solar_open: {
+        ...glm4Moe,
+        source: from('solar_open'),
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+        feeds: always('experts'),
+    },
     olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false } },
     olmo2,
     olmo3: {
@@ -54728,6 +54901,11 @@ const latentFamilies = {
     deepseek_v2: deepseekV2,
     deepseek_v3: deepseekV3,
     deepseek_v32: deepseekV32,
+    glm4_moe_lite: {
+        ...deepseekV3,
+        source: 'transformers 5.18.0, models/glm4_moe_lite/modeling_glm4_moe_lite.py',
+        copiesEmbeddings: false,
+    },
     kimi_k2: {
         ...deepseekV3,
         defaultsOf: 'deepseek_v3',
@@ -55129,10 +55307,16 @@ const nemotronH = {
 };
 const recurrentFamilies = {
     qwen3_next: qwen3Next,
-    qwen3_5: qwen35,
+    qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text' },
     qwen3_5_text: qwen35,
+    qwen3_5_moe_text: {
+        ...qwen35,
+        source: recurrent_from('qwen3_5_moe'),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    },
     qwen3_5_moe: {
         ...qwen35,
+        defaultsOf: 'qwen3_5_moe_text',
         source: recurrent_from('qwen3_5_moe'),
         feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
     },
@@ -55253,9 +55437,15 @@ const dimensionKeys = [
     'n_layers',
     'num_layers',
 ];
+/** A file that names a family of ours may leave every size to its class. */
+const namesFamily = (value) => {
+    const type = own(value, 'model_type');
+    return typeof type === 'string' && findFamily(type) !== undefined;
+};
 const looksLikeText = (value) => isDictionary(value) &&
-    dimensionKeys.some((key) => typeof own(value, key) === 'number') &&
-    typeof (own(value, 'model_type') ?? own(value, 'vocab_size') ?? own(value, 'architectures')) !== 'undefined';
+    (namesFamily(value) ||
+        (dimensionKeys.some((key) => typeof own(value, key) === 'number') &&
+            typeof (own(value, 'model_type') ?? own(value, 'vocab_size') ?? own(value, 'architectures')) !== 'undefined'));
 const namesModel = (value, key) => isDictionary(own(value, key)) && typeof own(value, 'model_type') === 'string';
 /** Models that read a whole text at once, or two texts: their costs are counted differently, so they are refused and not guessed. */
 const encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;

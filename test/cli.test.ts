@@ -1,5 +1,6 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +9,22 @@ import { config } from './states.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cli = join(root, 'dist/cli/index.js');
+if (!existsSync(cli)) throw new Error('dist/cli/index.js is missing: run npm run build first.');
+
+const folder = () => mkdtempSync(join(tmpdir(), 'cli-'));
+
+/** A repository with one commit on `main`, and a function that speaks git in it. */
+const repository = (files: Readonly<Record<string, string>>) => {
+  const where = folder();
+  const git = (...words: string[]) =>
+    execFileSync('git', ['-C', where, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...words]);
+  git('init', '-q', '-b', 'main');
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(where, name), text);
+  git('add', '.');
+  git('commit', '-qm', 'base');
+  git('checkout', '-qb', 'feature');
+  return { where, git };
+};
 
 const run = (words: readonly string[], cwd = root) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...words], { cwd, encoding: 'utf8' });
@@ -100,6 +117,59 @@ describe('report', () => {
     expect(err).toContain('missing.json: there is no such file.');
     expect(err).toContain('package.json: The file is none of the model configs');
   });
+
+  it('is a check where a budget is named', () => {
+    const words = ['report', 'configs/llama-7b.json', '--memory-budget'];
+    const over = run([...words, '1GB']);
+    expect(over.code).toBe(1);
+    expect(over.out).toContain('limit 0.93 GiB');
+    expect(over.out).toContain('verdict: fail');
+    expect(run([...words, '100TB'])).toMatchObject({ code: 0, err: '' });
+    expect(JSON.parse(run([...words, '1GB', '--format', 'json']).out).verdict).toMatchObject({
+      outcome: 'fail',
+      findings: [{ code: 'memory-over-budget', limit: 1e9 }],
+    });
+  });
+
+  it('prints nothing of a config that a terminal would obey', () => {
+    const name = join(folder(), 'a\u001b[31mb.json');
+    writeFileSync(name, config({ model_type: 'x\u001b]0;owned\u0007\u009b31m\u202e' }));
+    for (const format of ['text', 'markdown', 'json']) {
+      const { code, out, err } = run(['report', name, '--format', format]);
+      expect(code).toBe(0);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+      expect(out + err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    }
+    expect(JSON.parse(run(['report', name, '--format', 'json']).out).reports[0].path).toBe(name);
+  });
+
+  it.each([
+    ['an endless nesting', '['.repeat(200_000)],
+    ['no text', '\u0000\u0001\u0002'],
+    ['nothing', ''],
+    ['a number out of range', config({ hidden_size: 1e300 })],
+    ['layers without end', config({ num_hidden_layers: 2 ** 53 })],
+    ['a prototype', '{"__proto__": {"model_type": "llama"}}'],
+  ])('survives %s', (_, text) => {
+    const name = join(folder(), 'config.json');
+    writeFileSync(name, text);
+    const { code, out, err } = run(['report', name]);
+    expect(code).toBe(2);
+    expect(out).toBe('');
+    expect(err.trim().split('\n')).toHaveLength(1);
+    expect(err).not.toMatch(/\bat .*:\d+:\d+/);
+  });
+
+  it('is content with a reader that closes early', async () => {
+    const child = spawn(process.execPath, [cli, 'report', ...Array(40).fill('configs/llama-7b.json')], { cwd: root });
+    child.stdout.once('data', () => child.stdout.destroy());
+    let err = '';
+    child.stderr.on('data', (text) => {
+      err += text;
+    });
+    const [code] = await once(child, 'close');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+  });
 });
 
 describe('diff', () => {
@@ -129,23 +199,99 @@ describe('diff', () => {
   });
 
   it('compares git revisions and the working tree, whatever the files are called', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'git-'));
-    const git = (...words: string[]) =>
-      execFileSync('git', ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@example.org', ...words]);
-    git('init', '-q', '-b', 'main');
-    writeFileSync(join(folder, 'a "b" ü.json'), config());
-    git('add', '.');
-    git('commit', '-qm', 'base');
-    git('checkout', '-qb', 'feature');
-    writeFileSync(join(folder, 'a "b" ü.json'), config({ num_hidden_layers: 80 }));
+    const names = ['a "b" ü.json', 'new\nline.json', '-dash.json', ':(glob)*.json'];
+    const { where, git } = repository(Object.fromEntries(names.map((name) => [name, config()])));
+    for (const name of names) writeFileSync(join(where, name), config({ num_hidden_layers: 80 }));
     git('commit', '-qam', 'head');
-    const { code, out } = run(['diff', '--base', 'main', '--head', 'feature', '--format', 'json'], folder);
+    const { code, out, err } = run(['diff', '--base', 'main', '--head', 'feature', '--format', 'json'], where);
+    expect({ code, err }).toEqual({ code: 1, err: '' });
+    const { comparisons } = JSON.parse(out);
+    expect(comparisons.map(({ path }: { path: string }) => path).sort()).toEqual([...names].sort());
+    for (const one of comparisons) expect(one).toMatchObject({ status: 'changed', head: { family: 'llama' } });
+    mkdirSync(join(where, 'deep'));
+    writeFileSync(join(where, 'deep/new.json'), config());
+    const tree = JSON.parse(run(['diff', '--base', 'main', '--format', 'json'], join(where, 'deep')).out).comparisons;
+    expect(tree).toHaveLength(names.length + 1);
+    expect(tree).toContainEqual(expect.objectContaining({ path: 'deep/new.json', status: 'added' }));
+  });
+
+  it('shows what was added, removed and renamed, and compares with the merge base', () => {
+    const gpt2 = readFileSync(join(root, 'configs/gpt2-xl.json'), 'utf8');
+    const { where, git } = repository({ 'gone.json': gpt2, 'old.json': config() });
+    git('rm', '-q', 'gone.json');
+    git('mv', 'old.json', 'new.json');
+    writeFileSync(join(where, 'added.json'), readFileSync(join(root, 'configs/gemma-2-9b.json')));
+    git('add', '.');
+    git('commit', '-qm', 'head');
+    git('checkout', '-q', 'main');
+    writeFileSync(join(where, 'later.json'), config());
+    git('add', '.');
+    git('commit', '-qm', 'the base moves on');
+    const words = ['diff', '--base', 'main', '--head', 'feature', '--format', 'json', '--fail-on', 'never'];
+    const { code, out } = run(words, where);
+    expect(code).toBe(0);
+    const rows = JSON.parse(out).comparisons.map((one: Record<string, unknown>) => [
+      one['path'],
+      one['status'],
+      one['previous_path'],
+    ]);
+    expect(rows.sort()).toEqual([
+      ['added.json', 'added', undefined],
+      ['gone.json', 'removed', undefined],
+      ['new.json', 'unchanged', 'old.json'],
+    ]);
+  });
+
+  it('follows no link, and says so', () => {
+    const { where, git } = repository({ 'config.json': config() });
+    const secret = join(folder(), 'secret.json');
+    writeFileSync(secret, config({ hidden_size: 1024 }));
+    git('rm', '-q', 'config.json');
+    symlinkSync(secret, join(where, 'config.json'));
+    const tree = run(['diff', '--base', 'main'], where);
+    git('add', '.');
+    git('commit', '-qm', 'link');
+    for (const { out } of [tree, run(['diff', '--base', 'main', '--head', 'feature'], where)]) {
+      expect(out).toContain('symbolic link');
+      expect(out).toContain('unreadable');
+    }
+  });
+
+  it('says when no model config changed', () => {
+    const { where } = repository({ 'config.json': config() });
+    expect(run(['diff', '--base', 'main'], where)).toEqual({ code: 0, out: 'No model config changed.\n', err: '' });
+  });
+
+  it.each([
+    [['--base', 'nowhere'], 'There is no git revision "nowhere"'],
+    [['--base=--output=x'], 'is no git revision'],
+    [['--base', 'main; touch x'], 'There is no git revision'],
+    [['--base', 'main', 'config.json'], 'either two files or --base'],
+    [['--head', 'main'], '--head needs --base'],
+    [['--base', 'alone'], 'no commit in common'],
+  ])('%j is refused in one sentence', (words, sentence) => {
+    const { where, git } = repository({ 'config.json': config() });
+    git('checkout', '-q', '--orphan', 'alone');
+    git('commit', '-qm', 'alone');
+    git('checkout', '-q', 'feature');
+    const { code, out, err } = run(['diff', ...words], where);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain(sentence);
+    expect(err.trim().split('\n')).toHaveLength(1);
+    expect(existsSync(join(where, 'x'))).toBe(false);
+  });
+
+  it('fails where a named file cannot be read', () => {
+    const broken = join(folder(), 'broken.json');
+    writeFileSync(broken, '{"model_type": "llama",');
+    const { code, out, err } = run(['diff', 'configs/llama-7b.json', broken]);
     expect(code).toBe(1);
-    expect(JSON.parse(out).comparisons).toMatchObject([{ path: 'a "b" ü.json', status: 'changed' }]);
-    writeFileSync(join(folder, 'new.json'), config());
-    expect(JSON.parse(run(['diff', '--base', 'main', '--format', 'json'], folder).out).comparisons).toHaveLength(2);
-    expect(run(['diff', '--base', 'nowhere'], folder)).toMatchObject({ code: 2, out: '' });
-    expect(run(['diff', '--base=--output=x'], folder).err).toContain('is no git revision');
+    expect(out).toContain('verdict: fail');
+    expect(err).toContain('is no valid JSON');
+    const nothing = run(['diff', 'package.json', 'missing.json']);
+    expect(nothing).toMatchObject({ code: 2, out: '' });
+    expect(nothing.err).toContain('package.json: The file is none of the model configs');
+    expect(nothing.err).toContain('missing.json: there is no such file.');
   });
 });
 
@@ -165,6 +311,15 @@ describe('mfu', () => {
     ]);
     expect(code).toBe(0);
     expect(out).toContain('MFU 74.4 %');
+    expect(out).not.toContain('More than the peak');
+  });
+
+  it('says that no GPU works beyond its peak, and speaks JSON', () => {
+    const words = ['mfu', 'configs/llama-7b.json', '--accelerator', 'a100-sxm-80gb', '--tokens-per-second', '450k'];
+    expect(run(words).out).toContain('More than the peak');
+    const found = JSON.parse(run([...words, '--format', 'json']).out);
+    expect(found.peak_flops_per_second).toBe(8 * 312e12);
+    expect(found.mfu).toBeCloseTo((found.training_flops_per_token * 450e3) / (8 * 312e12), 10);
   });
 });
 
@@ -176,6 +331,7 @@ describe('list', () => {
   ])('%s', (what, expected) => {
     expect(run(['list', what]).out).toContain(expected);
     expect(Array.isArray(JSON.parse(run(['list', what, '--format', 'json']).out))).toBe(true);
+    expect(run(['list', what, '--format', 'markdown']).out).toContain(`| ${expected} |`);
   });
 });
 
@@ -194,6 +350,12 @@ describe('wrong usage is one sentence and exit code 2', () => {
     [['diff', 'a.json'], 'diff needs two files'],
     [['mfu', 'configs/llama-7b.json'], '--tokens-per-second'],
     [['list', 'things'], 'list what?'],
+    [['list', 'families', 'more'], 'list what?'],
+    [['report', 'configs/llama-7b.json', '--base', 'main'], 'report takes no --base'],
+    [['report', 'configs/llama-7b.json', '--memory-budget', 'much'], 'must be an amount like 80GB'],
+    [['report', 'configs/llama-7b.json', '--run', 'configs/llama-7b.json'], 'unknown key "architectures"'],
+    [['report', 'configs/llama-7b.json', '--output', 'missing/file'], 'there is no such folder'],
+    [['report', 'configs/llama-7b.json', '--format'], 'argument missing'],
   ])('%j', (words, sentence) => {
     const { code, out, err } = run(words);
     expect(code).toBe(2);
@@ -205,6 +367,16 @@ describe('wrong usage is one sentence and exit code 2', () => {
   it('helps', () => {
     expect(run(['--help'])).toMatchObject({ code: 0, err: '' });
     expect(run([]).out).toContain('model-cost report CONFIG');
-    expect(run(['--version']).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    expect(run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
+  });
+
+  it.each(['report', 'diff', 'mfu', 'list'])('helps with %s', (command) => {
+    const { code, out } = run([command, '--help']);
+    expect(code).toBe(0);
+    expect(out).toContain(`model-cost ${command}`);
+    expect(out.includes('--tokens-per-second')).toBe(command === 'mfu');
+    expect(out.includes('--base REV')).toBe(command === 'diff');
+    expect(run(['help', command]).out).toBe(out);
   });
 });

@@ -12584,2310 +12584,6 @@ exports.visitAsync = visitAsync;
 /************************************************************************/
 var __webpack_exports__ = {};
 
-;// CONCATENATED MODULE: ./build/units.js
-const bytes = (n) => n;
-const flops = (n) => n;
-const flopsPerSecond = (n) => n;
-const bytesPerSecond = (n) => n;
-const seconds = (n) => n;
-const parameters = (n) => n;
-const watts = (n) => n;
-const mebibytes = (n) => bytes(n * 2 ** 20);
-const gibibytes = (n) => bytes(n * 2 ** 30);
-const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
-const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
-const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
-const memoryUnits = {
-    b: 1,
-    kb: 1e3,
-    mb: 1e6,
-    gb: 1e9,
-    tb: 1e12,
-    kib: 2 ** 10,
-    mib: 2 ** 20,
-    gib: 2 ** 30,
-    tib: 2 ** 40,
-};
-/** `80GB`, `72 GiB`: an amount of memory, or undefined where the text is none. A bare number is bytes. */
-function parseBytes(text) {
-    const [, amount, word] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
-    const factor = memoryUnits[(word || 'b').toLowerCase()];
-    return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
-}
-const countPrefixes = { '': 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12, p: 1e15 };
-/** `1T`, `300B`, `2.5e12`: a count (of tokens, parameters), or undefined where the text is none. */
-function parseCount(text) {
-    const [, amount, prefix] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
-    const factor = countPrefixes[(prefix ?? '').toLowerCase()];
-    const count = amount === undefined || factor === undefined ? Number.NaN : Number(amount) * factor;
-    return Number.isFinite(count) ? count : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/facts/accelerators.js
-
-/** The day on which the table was last held against its sources; prices are of that time. */
-const acceleratorsChecked = '2026-08-22';
-const acceleratorSources = {
-    datasheet: "the vendor's product datasheet",
-    'ml-engineering': 'stas00/ml-engineering at 744d01e, accelerator tables',
-    modal: 'Modal, GPU memory as NVML reports it (2026)',
-    aiconfigurator: 'ai-dynamo/aiconfigurator at 095f58a, systems/*.yaml',
-    'torchao-4002': 'pytorch/ao pull request 4002, device query of a B200',
-    'rocm-4750': 'ROCm issue 4750, device query of an MI300X',
-    'google-tpu': 'Google Cloud TPU documentation',
-    'aws-neuron': 'AWS Neuron documentation',
-};
-const table = {
-    'v100-sxm-16gb': {
-        name: 'V100 SXM2 16GB',
-        generation: 'volta',
-        densePeak: { fp32: teraflopsPerSecond(15.7), fp16: teraflopsPerSecond(125) },
-        memory: gibibytes(16),
-        usable: gibibytes(15.77),
-        bandwidth: gigabytesPerSecond(900),
-        multiprocessors: 80,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(150) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 0.5,
-        sources: ['datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
-    },
-    'v100-sxm-32gb': {
-        name: 'V100 SXM2/SXM3 32GB',
-        generation: 'volta',
-        densePeak: { fp32: teraflopsPerSecond(15.7), fp16: teraflopsPerSecond(125) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.74),
-        bandwidth: gigabytesPerSecond(900),
-        multiprocessors: 80,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(150) },
-        network: gigabitsPerSecond(50),
-        power: watts(300),
-        price: 0.6,
-        sources: ['datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
-    },
-    t4: {
-        name: 'T4',
-        generation: 'turing',
-        densePeak: { fp32: teraflopsPerSecond(8.1), fp16: teraflopsPerSecond(65) },
-        memory: gibibytes(16),
-        usable: gibibytes(14.57),
-        bandwidth: gigabytesPerSecond(320),
-        multiprocessors: 40,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(16) },
-        network: gigabitsPerSecond(6.25),
-        power: watts(70),
-        price: 0.35,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    a10: {
-        name: 'A10',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(31.2), tf32: teraflopsPerSecond(62.5), fp16: teraflopsPerSecond(125), bf16: teraflopsPerSecond(125) },
-        memory: gibibytes(24),
-        usable: gibibytes(22.05),
-        bandwidth: gigabytesPerSecond(600),
-        multiprocessors: 72,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(12.5),
-        power: watts(150),
-        price: 0.6,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    a10g: {
-        name: 'A10G (AWS G5)',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(35), tf32: teraflopsPerSecond(35), fp16: teraflopsPerSecond(70), bf16: teraflopsPerSecond(70) },
-        memory: gibibytes(24),
-        usable: gibibytes(22.19),
-        bandwidth: gigabytesPerSecond(600),
-        multiprocessors: 80,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(12.5),
-        power: watts(300),
-        price: 1,
-        sources: ['datasheet'],
-        uncertain: ['computeUnits', 'price'],
-    },
-    a30: {
-        name: 'A30',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(10.3), tf32: teraflopsPerSecond(82), fp16: teraflopsPerSecond(165), bf16: teraflopsPerSecond(165) },
-        memory: gibibytes(24),
-        usable: gibibytes(23.69),
-        bandwidth: gigabytesPerSecond(933),
-        multiprocessors: 56,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(100) },
-        network: gigabitsPerSecond(25),
-        power: watts(165),
-        price: 0.6,
-        sources: ['aiconfigurator', 'datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
-    },
-    a40: {
-        name: 'A40',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(37.4), tf32: teraflopsPerSecond(74.8), fp16: teraflopsPerSecond(149.7), bf16: teraflopsPerSecond(149.7) },
-        memory: gibibytes(48),
-        usable: gibibytes(44.35),
-        bandwidth: gigabytesPerSecond(696),
-        multiprocessors: 84,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(56.25) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 0.45,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    'rtx-3090': {
-        name: 'GeForce RTX 3090',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(35.6), tf32: teraflopsPerSecond(35.6), fp16: teraflopsPerSecond(71), bf16: teraflopsPerSecond(71) },
-        memory: gibibytes(24),
-        usable: gibibytes(23.69),
-        bandwidth: gigabytesPerSecond(936),
-        multiprocessors: 82,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(56.25) },
-        network: null,
-        power: watts(350),
-        price: 0.25,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    'rtx-4090': {
-        name: 'GeForce RTX 4090',
-        generation: 'ada',
-        densePeak: { fp32: teraflopsPerSecond(82.6), tf32: teraflopsPerSecond(82.6), fp16: teraflopsPerSecond(165.2), bf16: teraflopsPerSecond(165.2), fp8: teraflopsPerSecond(330.3) },
-        memory: gibibytes(24),
-        usable: gibibytes(23.64),
-        bandwidth: gigabytesPerSecond(1008),
-        multiprocessors: 128,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: null,
-        power: watts(450),
-        price: 0.4,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    'rtx-5090': {
-        name: 'GeForce RTX 5090',
-        generation: 'blackwell-workstation',
-        densePeak: {
-            fp32: teraflopsPerSecond(104.8),
-            tf32: teraflopsPerSecond(104.8),
-            fp16: teraflopsPerSecond(209.5),
-            bf16: teraflopsPerSecond(209.5),
-            fp8: teraflopsPerSecond(419),
-            fp4: teraflopsPerSecond(1676),
-        },
-        memory: gibibytes(32),
-        usable: gibibytes(31.37),
-        bandwidth: gigabytesPerSecond(1792),
-        multiprocessors: 170,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(64) },
-        network: null,
-        power: watts(575),
-        price: 0.7,
-        sources: ['datasheet'],
-        uncertain: ['fp8', 'driverReportedMiB', 'price'],
-    },
-    'rtx-6000-ada': {
-        name: 'RTX 6000 Ada',
-        generation: 'ada',
-        densePeak: { fp32: teraflopsPerSecond(91.1), tf32: teraflopsPerSecond(182.1), fp16: teraflopsPerSecond(364.2), bf16: teraflopsPerSecond(364.2), fp8: teraflopsPerSecond(728.5) },
-        memory: gibibytes(48),
-        usable: gibibytes(47.5),
-        bandwidth: gigabytesPerSecond(960),
-        multiprocessors: 142,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 0.8,
-        sources: ['datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
-    },
-    'rtx-pro-6000': {
-        name: 'RTX PRO 6000 Blackwell (Server/Workstation)',
-        generation: 'blackwell-workstation',
-        densePeak: {
-            fp32: teraflopsPerSecond(126),
-            tf32: teraflopsPerSecond(251.9),
-            fp16: teraflopsPerSecond(503.8),
-            bf16: teraflopsPerSecond(503.8),
-            fp8: teraflopsPerSecond(1007.6),
-            fp4: teraflopsPerSecond(2015),
-        },
-        memory: gibibytes(96),
-        usable: gibibytes(94.97),
-        bandwidth: gigabytesPerSecond(1792),
-        multiprocessors: 188,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(64) },
-        network: gigabitsPerSecond(50),
-        power: watts(600),
-        price: 1.8,
-        sources: ['aiconfigurator', 'datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
-    },
-    l4: {
-        name: 'L4',
-        generation: 'ada',
-        densePeak: { fp32: teraflopsPerSecond(30.3), tf32: teraflopsPerSecond(60), fp16: teraflopsPerSecond(121), bf16: teraflopsPerSecond(121), fp8: teraflopsPerSecond(242) },
-        memory: gibibytes(24),
-        usable: gibibytes(22.03),
-        bandwidth: gigabytesPerSecond(300),
-        multiprocessors: 58,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(12.5),
-        power: watts(72),
-        price: 0.7,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    l40s: {
-        name: 'L40S',
-        generation: 'ada',
-        densePeak: { fp32: teraflopsPerSecond(91.6), tf32: teraflopsPerSecond(183), fp16: teraflopsPerSecond(362), bf16: teraflopsPerSecond(362), fp8: teraflopsPerSecond(733) },
-        memory: gibibytes(48),
-        usable: gibibytes(44.4),
-        bandwidth: gigabytesPerSecond(864),
-        multiprocessors: 142,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(50),
-        power: watts(350),
-        price: 1.2,
-        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
-        uncertain: ['price'],
-    },
-    'a100-pcie-40gb': {
-        name: 'A100 PCIe 40GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(40),
-        usable: gibibytes(39.39),
-        bandwidth: gigabytesPerSecond(1555),
-        multiprocessors: 108,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(25),
-        power: watts(250),
-        price: 1,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    'a100-sxm-40gb': {
-        name: 'A100 SXM4 40GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(40),
-        usable: gibibytes(39.39),
-        bandwidth: gigabytesPerSecond(1555),
-        multiprocessors: 108,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
-        // DGX A100: eight 200 Gb/s cards for eight GPUs. Clouds have a quarter of it and less.
-        network: gigabitsPerSecond(200),
-        power: watts(400),
-        price: 1.2,
-        sources: ['datasheet'],
-        uncertain: ['usableBytes', 'network', 'price'],
-    },
-    'a100-pcie-80gb': {
-        name: 'A100 PCIe 80GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.35),
-        bandwidth: gigabytesPerSecond(1935),
-        multiprocessors: 108,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 1.3,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    'a100-sxm-80gb': {
-        name: 'A100 SXM4 80GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.35),
-        bandwidth: gigabytesPerSecond(2039),
-        multiprocessors: 108,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(200),
-        power: watts(400),
-        price: 1.6,
-        sources: ['aiconfigurator', 'datasheet'],
-        uncertain: [],
-    },
-    'a800-sxm-80gb': {
-        name: 'A800 SXM4 80GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.35),
-        bandwidth: gigabytesPerSecond(2039),
-        multiprocessors: 108,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(200) },
-        network: gigabitsPerSecond(200),
-        power: watts(400),
-        price: 1.4,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    'h100-pcie-80gb': {
-        name: 'H100 PCIe 80GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(51), tf32: teraflopsPerSecond(378), fp16: teraflopsPerSecond(756), bf16: teraflopsPerSecond(756), fp8: teraflopsPerSecond(1513) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.18),
-        bandwidth: gigabytesPerSecond(2039),
-        multiprocessors: 114,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(200),
-        power: watts(350),
-        price: 2.1,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['price'],
-    },
-    'h100-sxm-80gb': {
-        name: 'H100 SXM5 80GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.1),
-        bandwidth: gigabytesPerSecond(3352),
-        multiprocessors: 132,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(700),
-        price: 2.95,
-        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
-        uncertain: [],
-    },
-    'h100-nvl-94gb': {
-        name: 'H100 NVL 94GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(60), tf32: teraflopsPerSecond(418), fp16: teraflopsPerSecond(835.5), bf16: teraflopsPerSecond(835.5), fp8: teraflopsPerSecond(1671) },
-        memory: gibibytes(87.544),
-        usable: gibibytes(93.1),
-        bandwidth: gigabytesPerSecond(3938),
-        multiprocessors: 132,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(200),
-        power: watts(400),
-        price: 2.6,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    'h800-sxm-80gb': {
-        name: 'H800 SXM5 80GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.1),
-        bandwidth: gigabytesPerSecond(3352),
-        multiprocessors: 132,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(200) },
-        network: gigabitsPerSecond(400),
-        power: watts(700),
-        price: 2.5,
-        sources: ['datasheet'],
-        uncertain: ['price'],
-    },
-    'h20-sxm-96gb': {
-        name: 'H20 96GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(44), tf32: teraflopsPerSecond(74), fp16: teraflopsPerSecond(148), bf16: teraflopsPerSecond(148), fp8: teraflopsPerSecond(296) },
-        memory: gibibytes(96),
-        usable: gibibytes(95.1),
-        bandwidth: gigabytesPerSecond(4000),
-        multiprocessors: 78,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(400),
-        price: 1.5,
-        sources: ['datasheet'],
-        uncertain: ['l2MiB', 'price'],
-    },
-    'h200-sxm-141gb': {
-        name: 'H200 SXM 141GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(134.11),
-        usable: gibibytes(139.8),
-        bandwidth: gigabytesPerSecond(4800),
-        multiprocessors: 132,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(700),
-        price: 3.7,
-        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
-        uncertain: [],
-    },
-    'gh200-96gb': {
-        name: 'GH200 96GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(96),
-        usable: gibibytes(94.5),
-        bandwidth: gigabytesPerSecond(4000),
-        multiprocessors: 132,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(900),
-        price: 2,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['price', 'tdpW (module 450-1000 W shared with Grace)'],
-    },
-    'gh200-144gb': {
-        name: 'GH200 144GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(134.11),
-        usable: gibibytes(140.4),
-        bandwidth: gigabytesPerSecond(4900),
-        multiprocessors: 132,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(900),
-        price: 2.5,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
-    },
-    'b100-sxm': {
-        name: 'B100 SXM',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(60),
-            tf32: teraflopsPerSecond(875),
-            fp16: teraflopsPerSecond(1750),
-            bf16: teraflopsPerSecond(1750),
-            fp8: teraflopsPerSecond(3500),
-            fp4: teraflopsPerSecond(7000),
-        },
-        memory: gibibytes(178.814),
-        usable: gibibytes(174.34),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 148,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(400),
-        power: watts(700),
-        price: null,
-        sources: ['datasheet'],
-        uncertain: ['all: never widely shipped', 'usable'],
-    },
-    'b200-sxm': {
-        name: 'B200 SXM (HGX/DGX)',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(75),
-            tf32: teraflopsPerSecond(1125),
-            fp16: teraflopsPerSecond(2250),
-            bf16: teraflopsPerSecond(2250),
-            fp8: teraflopsPerSecond(4500),
-            fp4: teraflopsPerSecond(9000),
-        },
-        memory: gibibytes(178.814),
-        usable: gibibytes(178.35),
-        bandwidth: gigabytesPerSecond(7672),
-        multiprocessors: 148,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(400),
-        power: watts(1000),
-        price: 4.5,
-        sources: ['aiconfigurator', 'ml-engineering', 'torchao-4002'],
-        uncertain: ['price'],
-    },
-    'b300-sxm': {
-        name: 'B300 SXM (HGX/DGX)',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(75),
-            tf32: teraflopsPerSecond(1125),
-            fp16: teraflopsPerSecond(2250),
-            bf16: teraflopsPerSecond(2250),
-            fp8: teraflopsPerSecond(4500),
-            fp4: teraflopsPerSecond(13500),
-        },
-        memory: gibibytes(268.221),
-        usable: gibibytes(268.59),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 148,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(800),
-        power: watts(1100),
-        price: 5.5,
-        sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['fp4 13.5-15 PF depending on sheet', 'int8 greatly reduced (153.5)', 'price', 'tdpW 1000-1400'],
-    },
-    'gb200-nvl72': {
-        name: 'GB200 (per Blackwell GPU, NVL72)',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(80),
-            tf32: teraflopsPerSecond(1250),
-            fp16: teraflopsPerSecond(2500),
-            bf16: teraflopsPerSecond(2500),
-            fp8: teraflopsPerSecond(5000),
-            fp4: teraflopsPerSecond(10000),
-        },
-        memory: gibibytes(178.814),
-        usable: gibibytes(185.03),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 152,
-        fast: { domain: 72, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(400),
-        power: watts(1200),
-        price: 5.5,
-        sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['computeUnits 148-152', 'price'],
-    },
-    'gb300-nvl72': {
-        name: 'GB300 (per Blackwell Ultra GPU, NVL72)',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(80),
-            tf32: teraflopsPerSecond(1250),
-            fp16: teraflopsPerSecond(2500),
-            bf16: teraflopsPerSecond(2500),
-            fp8: teraflopsPerSecond(5000),
-            fp4: teraflopsPerSecond(15000),
-        },
-        memory: gibibytes(268.221),
-        usable: gibibytes(277.55),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 152,
-        fast: { domain: 72, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(800),
-        power: watts(1400),
-        price: 6.5,
-        sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['int8', 'computeUnits', 'price'],
-    },
-    'vr200-nvl72': {
-        name: 'Rubin (VR200, per package, NVL72/NVL144)',
-        generation: 'rubin',
-        densePeak: {
-            fp32: teraflopsPerSecond(130),
-            tf32: teraflopsPerSecond(2000),
-            fp16: teraflopsPerSecond(4000),
-            bf16: teraflopsPerSecond(4000),
-            fp8: teraflopsPerSecond(17500),
-            fp4: teraflopsPerSecond(35000),
-        },
-        memory: gibibytes(268.221),
-        usable: gibibytes(261.52),
-        bandwidth: gigabytesPerSecond(22000),
-        multiprocessors: null,
-        fast: { domain: 72, perDirection: gigabytesPerSecond(1800) },
-        network: gigabitsPerSecond(800),
-        power: watts(1800),
-        price: null,
-        sources: ['datasheet'],
-        uncertain: ['everything: pre-release', 'usable'],
-    },
-    mi210: {
-        name: 'Instinct MI210',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(45.3), fp16: teraflopsPerSecond(181), bf16: teraflopsPerSecond(181) },
-        memory: gibibytes(64),
-        usable: gibibytes(63.98),
-        bandwidth: gigabytesPerSecond(1638),
-        multiprocessors: 104,
-        fast: { domain: 4, perDirection: gigabytesPerSecond(150) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 0.8,
-        sources: ['datasheet'],
-        uncertain: ['usableBytes', 'price'],
-    },
-    'mi250x-gcd': {
-        name: 'Instinct MI250X (one GCD of two)',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(23.95), fp16: teraflopsPerSecond(191.5), bf16: teraflopsPerSecond(191.5) },
-        memory: gibibytes(64),
-        usable: gibibytes(63.98),
-        bandwidth: gigabytesPerSecond(1638),
-        multiprocessors: 110,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(100) },
-        network: gigabitsPerSecond(100),
-        power: watts(280),
-        price: 0.9,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
-    },
-    mi300x: {
-        name: 'Instinct MI300X',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(163.4), tf32: teraflopsPerSecond(653.7), fp16: teraflopsPerSecond(1307.4), bf16: teraflopsPerSecond(1307.4), fp8: teraflopsPerSecond(2614.9) },
-        memory: gibibytes(192),
-        usable: gibibytes(191.98),
-        bandwidth: gigabytesPerSecond(5300),
-        multiprocessors: 304,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(448) },
-        network: gigabitsPerSecond(400),
-        power: watts(750),
-        price: 2.2,
-        sources: ['datasheet', 'ml-engineering', 'rocm-4750'],
-        uncertain: ['price'],
-    },
-    mi325x: {
-        name: 'Instinct MI325X',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(163.4), tf32: teraflopsPerSecond(653.7), fp16: teraflopsPerSecond(1307.4), bf16: teraflopsPerSecond(1307.4), fp8: teraflopsPerSecond(2614.9) },
-        memory: gibibytes(256),
-        usable: gibibytes(255.98),
-        bandwidth: gigabytesPerSecond(6000),
-        multiprocessors: 304,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(448) },
-        network: gigabitsPerSecond(400),
-        power: watts(1000),
-        price: 2.5,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
-    },
-    mi350x: {
-        name: 'Instinct MI350X',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(144.2), fp16: teraflopsPerSecond(2306.9), bf16: teraflopsPerSecond(2306.9), fp8: teraflopsPerSecond(4613.7), fp4: teraflopsPerSecond(9227) },
-        memory: gibibytes(288),
-        usable: gibibytes(287.98),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 256,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(537.6) },
-        network: gigabitsPerSecond(400),
-        power: watts(1000),
-        price: 3,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
-    },
-    mi355x: {
-        name: 'Instinct MI355X',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(157.3), fp16: teraflopsPerSecond(2516.6), bf16: teraflopsPerSecond(2516.6), fp8: teraflopsPerSecond(5033), fp4: teraflopsPerSecond(10066) },
-        memory: gibibytes(288),
-        usable: gibibytes(287.98),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 256,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(537.6) },
-        network: gigabitsPerSecond(400),
-        power: watts(1400),
-        price: 3.5,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
-    },
-    gaudi2: {
-        name: 'Gaudi 2',
-        generation: 'gaudi',
-        densePeak: { fp16: teraflopsPerSecond(432), bf16: teraflopsPerSecond(432), fp8: teraflopsPerSecond(865) },
-        memory: gibibytes(96),
-        usable: gibibytes(93.6),
-        bandwidth: gigabytesPerSecond(2460),
-        multiprocessors: 24,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(262.5) },
-        network: gigabitsPerSecond(37.5),
-        power: watts(600),
-        price: 1,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['price', 'usableBytes', 'usable'],
-    },
-    gaudi3: {
-        name: 'Gaudi 3 (OAM)',
-        generation: 'gaudi',
-        densePeak: { fp32: teraflopsPerSecond(229), tf32: teraflopsPerSecond(459), fp16: teraflopsPerSecond(459), bf16: teraflopsPerSecond(1677), fp8: teraflopsPerSecond(1677) },
-        memory: gibibytes(128),
-        usable: gibibytes(124.8),
-        bandwidth: gigabytesPerSecond(3700),
-        multiprocessors: 64,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(525) },
-        network: gigabitsPerSecond(75),
-        power: watts(900),
-        price: 1.6,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['bf16 1835 on the white paper at 1.75 GHz; shipped 1.6 GHz = 1677', 'price', 'usable'],
-    },
-    'tpu-v3': {
-        name: 'TPU v3 (per chip, 2 cores)',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(123) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.2),
-        bandwidth: gigabytesPerSecond(900),
-        multiprocessors: 2,
-        fast: { domain: 1024, perDirection: gigabytesPerSecond(82) },
-        network: null,
-        power: watts(450),
-        price: 2,
-        sources: ['google-tpu'],
-        uncertain: ['ICI', 'price', 'tdpW', 'usable'],
-    },
-    'tpu-v4': {
-        name: 'TPU v4',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(275) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.2),
-        bandwidth: gigabytesPerSecond(1228),
-        multiprocessors: 2,
-        fast: { domain: 4096, perDirection: gigabytesPerSecond(135) },
-        network: null,
-        power: watts(192),
-        price: 3.22,
-        sources: ['datasheet', 'google-tpu'],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v5e': {
-        name: 'TPU v5e',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(197) },
-        memory: gibibytes(16),
-        usable: gibibytes(15.6),
-        bandwidth: gigabytesPerSecond(819),
-        multiprocessors: 1,
-        fast: { domain: 256, perDirection: gigabytesPerSecond(100) },
-        network: null,
-        power: null,
-        price: 1.2,
-        sources: ['google-tpu'],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v5p': {
-        name: 'TPU v5p',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(459) },
-        memory: gibibytes(88.476),
-        usable: gibibytes(86.26),
-        bandwidth: gigabytesPerSecond(2765),
-        multiprocessors: 2,
-        fast: { domain: 8960, perDirection: gigabytesPerSecond(300) },
-        network: null,
-        power: null,
-        price: 4.2,
-        sources: ['google-tpu'],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v6e': {
-        name: 'TPU v6e Trillium',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(918) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.2),
-        bandwidth: gigabytesPerSecond(1638),
-        multiprocessors: 1,
-        fast: { domain: 256, perDirection: gigabytesPerSecond(200) },
-        network: null,
-        power: null,
-        price: 2.7,
-        sources: ['google-tpu'],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v7': {
-        name: 'TPU7x Ironwood',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(2307), fp8: teraflopsPerSecond(4614) },
-        memory: gibibytes(178.814),
-        usable: gibibytes(174.34),
-        bandwidth: gigabytesPerSecond(7370),
-        multiprocessors: 2,
-        fast: { domain: 9216, perDirection: gigabytesPerSecond(600) },
-        network: null,
-        power: null,
-        price: 12,
-        sources: ['google-tpu', 'ml-engineering'],
-        uncertain: ['price', 'usable'],
-    },
-    trainium1: {
-        name: 'Trainium1',
-        generation: 'neuron',
-        densePeak: { fp32: teraflopsPerSecond(47.5), tf32: teraflopsPerSecond(190), fp16: teraflopsPerSecond(190), bf16: teraflopsPerSecond(190), fp8: teraflopsPerSecond(190) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.2),
-        bandwidth: gigabytesPerSecond(880),
-        multiprocessors: 2,
-        fast: { domain: 16, perDirection: gigabytesPerSecond(192) },
-        network: gigabitsPerSecond(50),
-        power: null,
-        price: 1.34,
-        sources: ['aws-neuron'],
-        uncertain: ['price', 'tdpW', 'usable'],
-    },
-    trainium2: {
-        name: 'Trainium2',
-        generation: 'neuron',
-        densePeak: { fp32: teraflopsPerSecond(181), tf32: teraflopsPerSecond(667), fp16: teraflopsPerSecond(667), bf16: teraflopsPerSecond(667), fp8: teraflopsPerSecond(1299) },
-        memory: gibibytes(96),
-        usable: gibibytes(93.6),
-        bandwidth: gigabytesPerSecond(2900),
-        multiprocessors: 8,
-        fast: { domain: 64, perDirection: gigabytesPerSecond(640) },
-        network: gigabitsPerSecond(200),
-        power: watts(500),
-        price: 1.5,
-        sources: ['aws-neuron', 'ml-engineering'],
-        uncertain: ['price', 'tdpW', 'usable'],
-    },
-    trainium3: {
-        name: 'Trainium3',
-        generation: 'neuron',
-        densePeak: { fp32: teraflopsPerSecond(183), tf32: teraflopsPerSecond(671), fp16: teraflopsPerSecond(671), bf16: teraflopsPerSecond(671), fp8: teraflopsPerSecond(2517), fp4: teraflopsPerSecond(2517) },
-        memory: gibibytes(144),
-        usable: gibibytes(140.4),
-        bandwidth: gigabytesPerSecond(4900),
-        multiprocessors: 8,
-        fast: { domain: 144, perDirection: gigabytesPerSecond(1280) },
-        network: gigabitsPerSecond(200),
-        power: null,
-        price: null,
-        sources: ['aws-neuron'],
-        uncertain: ['price', 'domain', 'usable'],
-    },
-};
-const accelerators = table;
-const acceleratorIds = Object.keys(table);
-/** The row of an id as `list accelerators` prints it, or undefined. */
-function findAccelerator(id) {
-    return Object.hasOwn(table, id) ? accelerators[id] : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/facts/kernels.js
-
-/**
- * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
- * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
- */
-const olderAttention = {
-    flash1: {
-        ampere: { wide: 0.27, narrow: 0.32, ramp: 300, backward: 0.95 },
-        hopper: { wide: 0.145, narrow: 0.165, ramp: 200, backward: 0.95 },
-    },
-    flash2: { hopper: { wide: 0.355, narrow: 0.32, ramp: 300, backward: 0.95 } },
-    /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
-    hopperPeak: 989.4e12,
-    /** Share of the rate that heads wider than 128 (latent attention) keep in FlashAttention-2. */
-    wideHeads: 0.85,
-    /** Unfused attention: share of the peak of its products, and bytes for each score, forward and backward. */
-    unfused: { share: 0.35, forward: 14, backward: 22 },
-};
-const gemm = (peakShare, prologue, launch, bandwidthShare, wave, tileExponent) => ({
-    peakShare,
-    prologue,
-    launch,
-    bandwidthShare,
-    wave,
-    tileExponent,
-});
-const ampere = {
-    gemm: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
-    gemmFp8: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
-    gemmFp4: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
-    attention: { wide: 0.62, narrow: 0.56, ramp: 420, backward: 0.9 },
-    collectives: {
-        gather: [8.4e-6, 0.84e-6, 215e9, 8.7e6],
-        scatter: [8.3e-6, 0.75e-6, 228e9, 7.6e6],
-        reduce: [8.2e-6, 1.73e-6, 235e9, 7.3e6],
-        exchange: [10.8e-6, 0.29e-6, 215e9, 5.3e6],
-    },
-    streaming: 0.82,
-    sustained: 1.049,
-    sustainedLow: 1.049,
-    host: 1.5,
-    gap: 2e-6,
-    confidence: 'measured',
-};
-const hopper = {
-    gemm: gemm(0.834, 143, 2.9e-6, 0.79, 0.47, 0.005),
-    gemmFp8: gemm(0.7, 100, 4e-6, 0.6, 0.5, 0.1),
-    gemmFp4: gemm(0.7, 100, 4e-6, 0.6, 0.5, 0.1),
-    attention: { wide: 0.64, narrow: 0.5, ramp: 560, backward: 0.86 },
-    collectives: {
-        gather: [4.5e-6, 0.84e-6, 340e9, 5e6],
-        scatter: [4.9e-6, 0.73e-6, 315e9, 2.2e6],
-        reduce: [4.5e-6, 1.55e-6, 398e9, 5.8e6],
-        exchange: [7.4e-6, 0.1e-6, 360e9, 6e6],
-    },
-    streaming: 0.85,
-    sustained: 1.213,
-    sustainedLow: 1.17,
-    host: 1,
-    gap: 1.8e-6,
-    confidence: 'measured',
-};
-const blackwell = {
-    gemm: gemm(0.719, 47, 2.4e-6, 0.62, 0.75, 0.012),
-    gemmFp8: gemm(0.64, 40, 4e-6, 0.5, 0.7, 0.2),
-    gemmFp4: gemm(0.524, 565, 5e-6, 0.54, 0.54, 0.25),
-    attention: { wide: 0.58, narrow: 0.4, ramp: 1100, backward: 0.8 },
-    collectives: {
-        gather: [7.4e-6, 1.33e-6, 690e9, 18e6],
-        scatter: [7.5e-6, 1.23e-6, 630e9, 11e6],
-        reduce: [7.1e-6, 2.5e-6, 709e9, 15e6],
-        exchange: [10.3e-6, 0.16e-6, 597e9, 14e6],
-    },
-    streaming: 0.85,
-    // The public 16-bit runs on B200 come from one source (SimuMax), whose own products reach 45 to 50 % of the peak; GB200's reach more.
-    sustained: 1.6,
-    sustainedLow: 1.18,
-    host: 1,
-    gap: 1.8e-6,
-    confidence: 'measured',
-};
-/** One constant for all collectives, from the link's bandwidth in one direction. */
-const linked = (bandwidth, latency = 8e-6) => {
-    const one = [latency, 1e-6, 0.75 * bandwidth, 6e6];
-    return { gather: one, scatter: one, reduce: one, exchange: one };
-};
-/** A chip without measured kernels: products at the share that ml-engineering measured (else 0.75). */
-const derived = (share, linkBandwidth, changes = {}) => ({
-    gemm: gemm(share, 130, 4e-6, 0.7, 0.5, 0.1),
-    gemmFp8: gemm(0.85 * share, 130, 5e-6, 0.6, 0.5, 0.1),
-    gemmFp4: gemm(0.7 * share, 400, 5e-6, 0.55, 0.5, 0.2),
-    attention: { wide: 0.45, narrow: 0.38, ramp: 500, backward: 0.85 },
-    collectives: linked(linkBandwidth),
-    streaming: 0.82,
-    sustained: 1.05,
-    sustainedLow: 1.05,
-    host: 1.2,
-    gap: 2e-6,
-    confidence: 'derived',
-    ...changes,
-});
-const tpu = (link, sustained, wide) => ({
-    gemm: gemm(0.9, 128, 1e-6, 0.85, 0, 0),
-    gemmFp8: gemm(0.85, 128, 1e-6, 0.85, 0, 0),
-    gemmFp4: gemm(0.85, 128, 1e-6, 0.85, 0, 0),
-    attention: { wide, narrow: 0.55 * wide, ramp: 600, backward: 0.85 },
-    collectives: {
-        gather: [3e-6, 0.3e-6, 0.85 * link, 1e6],
-        scatter: [3e-6, 0.3e-6, 0.85 * link, 1e6],
-        reduce: [3e-6, 0.5e-6, 0.85 * link, 1e6],
-        exchange: [5e-6, 0.1e-6, 0.425 * link, 1e6],
-    },
-    streaming: 0.85,
-    sustained,
-    sustainedLow: sustained,
-    host: 1,
-    gap: 0.5e-6,
-    confidence: 'derived',
-});
-const byGeneration = {
-    volta: derived(0.75, 150e9),
-    turing: derived(0.7, 16e9),
-    ampere,
-    ada: derived(0.608, 32e9, { gemm: gemm(0.608, 88, 2e-6, 1, 0.17, 0.069), confidence: 'measured' }),
-    hopper,
-    blackwell,
-    'blackwell-workstation': derived(0.816, 64e9, {
-        gemm: gemm(0.816, 135, 3.1e-6, 0.95, 0.24, 0.145),
-        confidence: 'measured',
-    }),
-    rubin: { ...blackwell, confidence: 'derived' },
-    cdna: derived(0.55, 448e9, { sustained: 1.1, sustainedLow: 1.1 }),
-    gaudi: derived(0.74, 262e9),
-    tpu: tpu(135e9, 1.12, 0.55),
-    neuron: derived(0.7, 300e9),
-};
-const halved = (facts, share) => {
-    const slow = ([latency, perRank, bandwidth, ramp]) => [
-        latency,
-        perRank,
-        share * bandwidth,
-        ramp,
-    ];
-    const { gather, scatter, reduce, exchange } = facts.collectives;
-    return {
-        ...facts,
-        collectives: { gather: slow(gather), scatter: slow(scatter), reduce: slow(reduce), exchange: slow(exchange) },
-    };
-};
-const byChip = {
-    'a800-sxm-80gb': halved(ampere, 0.68),
-    'a100-pcie-40gb': { ...ampere, collectives: linked(32e9) },
-    'a100-pcie-80gb': { ...ampere, collectives: linked(32e9) },
-    a10: { ...ampere, collectives: linked(16e9) },
-    a10g: { ...ampere, collectives: linked(16e9) },
-    a40: { ...ampere, collectives: linked(32e9) },
-    'rtx-3090': { ...ampere, collectives: linked(16e9) },
-    'h800-sxm-80gb': halved(hopper, 0.48),
-    'h100-pcie-80gb': { ...hopper, collectives: linked(64e9) },
-    'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
-    'b300-sxm': {
-        ...blackwell,
-        sustained: 1.269,
-        gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
-        gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
-        gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
-    },
-    'gb200-nvl72': {
-        ...blackwell,
-        gemm: gemm(0.665, 12, 2.4e-6, 0.62, 0.65, 0.009),
-        gemmFp8: gemm(0.6, 20, 4e-6, 0.55, 0.67, 0.2),
-        gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
-        sustained: 1.269,
-        sustainedLow: 1.18,
-        host: 1.4,
-    },
-    'gb300-nvl72': {
-        ...blackwell,
-        gemm: gemm(0.779, 42, 2.4e-6, 0.65, 0.9, 0.015),
-        gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
-        gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
-        sustained: 1.269,
-        // 1400 W against 1200 W of a GB200.
-        sustainedLow: 1.1,
-        host: 1.4,
-    },
-    mi300x: derived(0.514, 448e9),
-    mi325x: derived(0.604, 448e9),
-    mi355x: derived(0.68, 537e9),
-    'tpu-v5e': tpu(90e9, 0.94, 0.55),
-    'tpu-v5p': tpu(270e9, 0.8, 0.55),
-    'tpu-v6e': tpu(180e9, 1.72, 0.4),
-    'tpu-v7': tpu(540e9, 1.42, 0.38),
-};
-/** A collective reaches at most this share of a GPU's link, whatever its generation's constants were measured on. */
-const linkShare = 0.9;
-/** The kernel constants of a chip; those of its generation where it was not measured itself, its collectives no faster than its links. */
-function kernelsOf(id, generation) {
-    const facts = byChip[id] ?? byGeneration[generation];
-    const most = linkShare * accelerators[id].fast.perDirection;
-    const cap = ([latency, perRank, bandwidth, ramp]) => [
-        latency,
-        perRank,
-        Math.min(bandwidth, most),
-        ramp,
-    ];
-    const { gather, scatter, reduce, exchange } = facts.collectives;
-    return {
-        ...facts,
-        collectives: { gather: cap(gather), scatter: cap(scatter), reduce: cap(reduce), exchange: cap(exchange) },
-    };
-}
-/**
- * Constants of whole training steps; all are ratios unless named.
- *
- * Those of dense 16-bit runs were fitted together on 481 published runs of ten sources (A100, H100, B200, GB200; Megatron 2021 to
- * 2025, FSDP 2023 to 2025). Those of experts on the 76 runs of test/oracle/runs.json. scripts/cross-validate.ts fits each again
- * without one source at a time (docs/mfu.md).
- */
-const stepFacts = {
-    /** traffic of memory-bound kernels over what perfect fusion would move */
-    traffic: 1.216,
-    /** eager RMSNorm, rotary position and gates of Llama-like models over fused ones */
-    eagerGated: 1.76,
-    /** attention kernels in a step over their benchmark */
-    attention: 0.862,
-    /** slow-down of products while a collective runs beside them */
-    contention: 0.196,
-    /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
-    fsdpCollective: 1.138,
-    fsdpEdge: 0.866,
-    fsdpProducts: 1.021,
-    /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
-    tensorExposed: 0.916,
-    tensorOverlapped: 0.2,
-    dataExposed: 0.5,
-    contextExposed: 0.4,
-    pipelineExposed: 0.5,
-    /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
-    expertExposed: 0.5,
-    /** share of a network card that the experts' exchange reaches: 43 to 58 GB/s of 50 (deepseek-ai/DeepEP, README, H800, EP 16 to 64) */
-    exchangeShare: 0.95,
-    /** share of a network card that transfers between pipeline stages reach */
-    transferShare: 0.8,
-    /** power cap: products slow down by 1 + x (reference / cap - 1) */
-    power: 0.634,
-    /** spread of step times over nodes: expected maximum of Gaussians */
-    jitter: 0.011,
-    /** seconds of each step that belong to no layer */
-    fixed: 0.021,
-    /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
-    grouped: 1.05,
-    /** traffic of sending rows to experts and back over reading and writing each once */
-    permute: 2.37,
-    /** seconds of host work, forward: for a layer with tensor or context parallelism */
-    hostTensor: 0.0004,
-    hostContext: 0.0008,
-    /** for a layer of experts, and for each local one; and what CUDA graphs leave of the former */
-    expertHostEach: 0.00018,
-    expertHost: 0.0032,
-    expertHostGraphs: 0.4,
-    /** seconds of a layer's routing kernels and synchronisation on the GPU, each way */
-    expertLaunch: 0.00067,
-};
-/**
- * How frameworks run a layer. `traffic`: bytes moved over perfect fusion; `kernels` of a layer's forward pass; `host`: seconds in
- * which the CPU of a Hopper node launches them; `optimizer`: its traffic over one fused pass; `loss`: bytes for each logit.
- *
- * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
- * are nothing else: 2.9 ms for the forward and backward pass of a layer on an H100 node.
- */
-const profiles = {
-    megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4 },
-    legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4 },
-    eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2 },
-    compiled: { traffic: 0.9, kernels: 16, host: 0.064e-3, optimizer: 1.2, loss: 18, gradientBytes: 2 },
-    transformers: { traffic: 2.2, kernels: 55, host: 0.5e-3, optimizer: 2, loss: 40, gradientBytes: 2 },
-    xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
-};
-/**
- * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
- * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md).
- */
-const bands = {
-    dense: { width: 0.13, name: 'dense, 16 bits' },
-    low: { width: 0.15, name: 'dense, 8 or 4 bits' },
-    sparse: { width: 0.35, name: 'mixture of experts' },
-    /** for each fact that moves the result and that the run leaves open */
-    open: 0.03,
-    derived: 0.2,
-    fineTuning: 0.15,
-    /** with one measured run of the same setup, what differs is the plan */
-    calibrated: 0.1,
-};
-
-;// CONCATENATED MODULE: ./build/facts/precisions.js
-/** Bytes of one element. `nf4`: 4 bits and double-quantised scales (Dettmers et al. 2023, arXiv:2305.14314, section 3). */
-const bytesOf = {
-    fp32: 4,
-    fp16: 2,
-    bf16: 2,
-    fp8: 1,
-    int8: 1,
-    fp4: 0.5 + 1 / 16,
-    nf4: 0.5 + 0.127 / 8,
-};
-/** The peak that a matrix product of each precision is held against, and the bytes of its operands. */
-const precisions = {
-    fp32: { peak: 'tf32', operand: 4 },
-    fp16: { peak: 'fp16', operand: 2 },
-    bf16: { peak: 'bf16', operand: 2 },
-    fp8: { peak: 'fp8', operand: 1 },
-    mxfp8: { peak: 'fp8', operand: 1 + 1 / 32 },
-    fp4: { peak: 'fp4', operand: 0.5 + 1 / 16 },
-};
-
-;// CONCATENATED MODULE: ./build/cost/holdings.js
-/** Learned elements that one operation holds; a tied matrix is held elsewhere. */
-function held(operation) {
-    switch (operation.kind) {
-        case 'linear':
-            return operation.tied
-                ? biasOf(operation, operation.copies)
-                : operation.copies * operation.rows * operation.columns + biasOf(operation, operation.copies);
-        case 'table':
-            return operation.rows * operation.columns;
-        case 'vector':
-            return operation.elements;
-        case 'norm':
-        case 'attention':
-        case 'route':
-        case 'scan':
-            return operation.parameters;
-        case 'activation':
-        case 'rope':
-        case 'add':
-        case 'dispatch':
-        case 'combine':
-        case 'loss':
-            return 0;
-    }
-}
-/** Those of them that one token uses: of the experts, the chosen ones. */
-function activated(operation) {
-    if (operation.kind !== 'linear' || operation.copies === operation.used)
-        return held(operation);
-    return (held(operation) / operation.copies) * operation.used;
-}
-const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
-/** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
-function* mainNetwork(operations) {
-    for (const operation of operations.embedding)
-        yield { operation, times: 1 };
-    for (const [kind, layer] of operations.layers.entries()) {
-        const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
-        for (const operation of layer.operations)
-            yield { operation, times };
-    }
-    for (const operation of operations.head)
-        yield { operation, times: 1 };
-}
-
-;// CONCATENATED MODULE: ./build/cost/kernels.js
-/** Output tiles of a matrix-product kernel, in elements. */
-const tiles = [
-    [128, 256],
-    [256, 128],
-    [128, 128],
-    [64, 256],
-    [128, 64],
-    [64, 128],
-    [64, 64],
-];
-const largestTile = 128 * 256;
-/** How sharply compute and memory time add up: their sixth-power mean, near to the larger of the two. */
-const sharpness = 6;
-/**
- * Seconds of a product [m, k] x [k, n], or of E such products of which each expert has its own m rows: tiles are dealt out in
- * waves over the multiprocessors, each with a prologue of `prologue` further steps along k.
- *
- * @param operand bytes of an input element
- * @param output bytes of an output element, twice where it is added to what stands there
- * @param peak FLOP/s of the dtype
- */
-function gemmSeconds(chip, facts, peak, shape, operand, output, slowdown) {
-    const { m, n, k, experts: E = 1 } = shape;
-    if (m <= 0 || n <= 0 || k <= 0)
-        return 0;
-    const SM = chip.multiprocessors ?? 100;
-    let compute = Number.POSITIVE_INFINITY;
-    for (const [tileM, tileN] of tiles) {
-        const waves = (E * Math.ceil(m / tileM) * Math.ceil(n / tileN)) / SM;
-        const rounded = Math.ceil(waves) * facts.wave + waves * (1 - facts.wave);
-        const share = facts.peakShare * ((tileM * tileN) / largestTile) ** facts.tileExponent;
-        compute = Math.min(compute, (rounded * SM * 2 * tileM * tileN * (k + facts.prologue)) / (peak * share));
-    }
-    const traffic = E * (operand * (m * k + k * n) + output * m * n);
-    const memory = traffic / (chip.bandwidth * facts.bandwidthShare);
-    return facts.launch + slowdown * (compute ** sharpness + memory ** sharpness) ** (1 / sharpness);
-}
-/**
- * Seconds of a collective over n ranks whose gathered size is S bytes; `local` of them share the fast domain. Within it
- * latency + (V + sqrt(V v0)) / B with V = S (n - 1) / n; beyond it the network's bandwidth of all local ranks together.
- */
-function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fast.domain), network = chip.network) {
-    if (n <= 1 || S <= 0)
-        return 0;
-    const [latency, perRank, bandwidth, ramp] = facts.collectives[kind];
-    const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
-    const inside = Math.max(1, Math.min(local, chip.fast.domain));
-    if (n <= inside)
-        return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
-    const across = Math.min(bandwidth, inside * (network ?? bandwidth) * networkShare);
-    const hops = networkLatency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
-    return latency + (V + Math.sqrt(V * ramp * 4)) / across + perRank * (inside - 1) + hops;
-}
-/** Share of a network card's rate that collectives reach, and latency for each further node (physics of ring collectives). */
-const networkShare = 0.85;
-const networkLatency = 6e-6;
-
-;// CONCATENATED MODULE: ./build/cost/ledger.js
-/**
- * @param make the unit's maker
- * @param entries names and amounts, in the order in which they are shown; zero amounts are left out
- */
-function ledger(make, entries) {
-    const lines = {};
-    let total = 0;
-    for (const [name, amount] of entries) {
-        if (amount === 0)
-            continue;
-        lines[name] = make((lines[name] ?? 0) + amount);
-        total += amount;
-    }
-    return { total: make(total), lines };
-}
-
-;// CONCATENATED MODULE: ./build/cost/lora.js
-
-
-/** Module names of PEFT's `target_modules`, and the operation that each one is, by the end of its path. */
-const modules = {
-    q_proj: ['attention.query', 'attention.query_up'],
-    q_a_proj: ['attention.query_down'],
-    q_b_proj: ['attention.query_up'],
-    k_proj: ['attention.key'],
-    v_proj: ['attention.value'],
-    kv_a_proj_with_mqa: ['attention.key_value_down'],
-    kv_b_proj: ['attention.key_value_up'],
-    o_proj: ['attention.output'],
-    out_proj: ['attention.output'],
-    dense: ['attention.output'],
-    qkv_proj: ['attention.query', 'attention.key', 'attention.value'],
-    query_key_value: ['attention.query', 'attention.key', 'attention.value'],
-    c_attn: ['attention.query', 'attention.key', 'attention.value'],
-    Wqkv: ['attention.query', 'attention.key', 'attention.value'],
-    c_proj: ['attention.output', 'feed_forward.down'],
-    gate_proj: ['feed_forward.gate', 'shared_experts.gate'],
-    up_proj: ['feed_forward.up', 'shared_experts.up'],
-    down_proj: ['feed_forward.down', 'shared_experts.down'],
-    gate_up_proj: ['feed_forward.gate', 'feed_forward.up'],
-    c_fc: ['feed_forward.up'],
-    fc_in: ['feed_forward.up'],
-    fc_out: ['feed_forward.down'],
-    fc1: ['feed_forward.up'],
-    fc2: ['feed_forward.down'],
-    dense_h_to_4h: ['feed_forward.up'],
-    dense_4h_to_h: ['feed_forward.down'],
-    w1: ['experts.gate', 'feed_forward.gate'],
-    w2: ['experts.down', 'feed_forward.down'],
-    w3: ['experts.up', 'feed_forward.up'],
-    gate: ['router'],
-    router: ['router'],
-    lm_head: ['output'],
-};
-/** True where the adapter's targets name this matrix. */
-function isTarget(operation, lora) {
-    if (lora.targets.includes('all-linear'))
-        return operation.component !== 'output';
-    return lora.targets.some((target) => (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)));
-}
-/** With adapters, every weight of the base model is frozen. */
-const isFrozen = (_operation, lora) => lora !== undefined;
-/** A and B of one matrix: rank (rows + columns) elements for each copy (Hu et al. 2021, arXiv:2106.09685). */
-function adapterElements(operation, lora) {
-    if (operation.kind !== 'linear' || !isTarget(operation, lora))
-        return 0;
-    return lora.rank * (operation.rows + operation.columns);
-}
-/** Trained parameters of all adapters. */
-function adapterParameters(operations, lora) {
-    let total = 0;
-    for (const { operation, times } of mainNetwork(operations)) {
-        if (operation.kind === 'linear')
-            total += times * operation.copies * adapterElements(operation, lora);
-    }
-    return parameters(total);
-}
-
-;// CONCATENATED MODULE: ./build/cost/flops.js
-
-
-
-
-/**
- * Keys that the average query of a sequence of S tokens meets.
- *
- * Causal, window w < S: w - w^2 / 2S (the first w queries see fewer). Causal, chunks of c: c / 2. Causal, k selected of
- * those before: k - k^2 / 2S. Full convention: S, or the span's own bound.
- */
-function meanContext(span, causal, S) {
-    const bounded = (w) => w >= S ? meanContext({ kind: 'full' }, causal, S) : causal ? w - (w * w) / (2 * S) : w;
-    switch (span.kind) {
-        case 'full':
-            return causal ? S / 2 : S;
-        case 'window':
-            return bounded(span.tokens);
-        case 'chunk':
-            return span.tokens >= S ? meanContext({ kind: 'full' }, causal, S) : causal ? span.tokens / 2 : span.tokens;
-        case 'selected': {
-            const compressed = meanContext({ kind: 'full' }, causal, S) / (span.ratio ?? 1);
-            const local = span.window === undefined ? 0 : bounded(span.window);
-            return span.ratio === undefined ? bounded(span.tokens) + local : Math.min(span.tokens, compressed) + local;
-        }
-    }
-}
-/** 2 H (d_qk + d_v) for each key that a query meets. FLOPs for a token. */
-function attentionFlops(core, S, convention) {
-    const causal = core.causal && convention === 'causal';
-    return 2 * core.heads * (core.queryKeyDim + core.valueDim) * meanContext(core.span, causal, S);
-}
-/** Forward FLOPs of one operation for one token. Norms, rotary position, softmax and lookups are not counted, as is usual. */
-function forwardFlops(operation, S, convention = 'causal') {
-    switch (operation.kind) {
-        case 'linear':
-            return 2 * operation.rows * operation.columns * operation.used;
-        case 'attention':
-            return attentionFlops(operation, S, convention);
-        case 'scan':
-        case 'vector':
-            return operation.flopsPerToken;
-        case 'norm':
-        case 'activation':
-        case 'rope':
-        case 'add':
-        case 'route':
-        case 'dispatch':
-        case 'combine':
-        case 'table':
-        case 'loss':
-            return 0;
-    }
-}
-/** Forward and backward: a frozen matrix needs no weight gradient, so it costs 2 and not 3 times its forward pass. */
-function trainingFlops(operation, S, lora) {
-    const forward = forwardFlops(operation, S);
-    if (lora === undefined || operation.kind !== 'linear')
-        return 3 * forward;
-    const adapter = 3 * 2 * adapterElements(operation, lora) * operation.used;
-    return (isFrozen(operation, lora) ? 2 : 3) * forward + adapter;
-}
-/**
- * FLOPs for one token of a sequence of S = `run.sequenceLength` tokens, by component and by part, in the conventions of the
- * field. Training trains the multi-token-prediction layers too, unless the run says not to.
- */
-function countFlops(operations, run) {
-    const { sequenceLength: S, lora } = run;
-    const main = [...mainNetwork(operations)];
-    const prediction = run.mtp === false ? [] : predicted(operations);
-    const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
-    const trained = [...main, ...prediction];
-    const training = sum(trained, (operation) => trainingFlops(operation, S, lora));
-    const forward = ledger(flops, main.map(({ operation, times }) => [operation.component, times * forwardFlops(operation, S)]));
-    return {
-        sequenceLength: S,
-        forward,
-        training: flops(training),
-        hardware: flops(training + recomputed(trained, run)),
-        conventions: conventions(main, prediction, S, training),
-        parts: ledger(flops, main.map(({ operation, times }) => [operation.path, times * forwardFlops(operation, S)])),
-        layers: operations.layers.map((layer, kind) => layerFlops(operations, layer, kind, S)),
-        growth: growth(main, S),
-        budget: flops(training * run.tokens),
-    };
-}
-/** The layers of multi-token prediction, and the output projection that each depth computes once more. */
-function predicted(operations) {
-    const own = operations.prediction.map((operation) => ({ operation, times: 1 }));
-    const shared = operations.head.filter((operation) => operation.kind === 'linear' && operation.component === 'output');
-    return [...own, ...shared.map((operation) => ({ operation, times: operations.predictionDepth }))];
-}
-/** What recompute executes once more, for a token: all of the layers, or the attention core. */
-function recomputed(trained, run) {
-    if (run.recompute === 'none')
-        return 0;
-    const again = (operation) => {
-        const inLayers = operation.path.startsWith('layers.') || operation.path.startsWith('prediction.');
-        if (run.recompute === 'full')
-            return inLayers;
-        return operation.kind === 'attention';
-    };
-    const share = run.recompute === 'full' && run.recomputeMethod === 'every' ? 1 / (run.recomputeLayers ?? 1) : 1;
-    return trained.reduce((total, { operation, times }) => total + (again(operation) ? share * times * forwardFlops(operation, run.sequenceLength) : 0), 0);
-}
-/**
- * Training FLOPs for a token, as others count them. N is active parameters.
- *
- * - causal: this tool's own: every product, attention over the keys that a causal query meets.
- * - full: the same, attention not halved.
- * - palm: 6N + 12 L H Q T (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
- * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
- * - megatron: Megatron-LM `num_floating_point_operations` since 2024: causal, multi-token prediction in, router out.
- * - torchtitan: 6 (N - N_embedding) + 12 L H Q T.
- */
-function conventions(main, prediction, S, training) {
-    const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
-    const N = sum(main, activated);
-    const table = sum(main, (operation) => (operation.kind === 'table' ? activated(operation) : 0));
-    const tied = main.some(({ operation }) => operation.component === 'output' && operation.kind === 'linear' && operation.tied);
-    const attention = 6 *
-        S *
-        sum(main, (operation) => operation.kind === 'attention' ? operation.heads * (operation.queryKeyDim + operation.valueDim) : 0);
-    const full = 3 * sum([...main, ...prediction], (operation) => forwardFlops(operation, S, 'full'));
-    const megatron = 3 *
-        sum([...main, ...prediction], (operation) => (operation.component === 'router' ? 0 : forwardFlops(operation, S)));
-    return {
-        causal: flops(training),
-        full: flops(full),
-        palm: flops(6 * N + attention),
-        '6n': flops(6 * N),
-        megatron: flops(megatron),
-        torchtitan: flops(6 * (N - (tied ? 0 : table)) + attention),
-    };
-}
-const attentionParts = ['attention', 'state_space'];
-const feedForwardParts = ['feed_forward', 'experts', 'shared_experts'];
-function layerFlops(operations, layer, kind, S) {
-    const of = (wanted) => flops(layer.operations.reduce((sum, operation) => sum + (wanted(operation.component) ? forwardFlops(operation, S) : 0), 0));
-    return {
-        name: layer.name,
-        count: operations.order.filter((index) => index === kind).length,
-        attention: of((component) => attentionParts.includes(component)),
-        feedForward: of((component) => feedForwardParts.includes(component)),
-        router: of((component) => component === 'router'),
-        other: of((component) => ![...attentionParts, ...feedForwardParts, 'router'].includes(component)),
-    };
-}
-/** The forward pass at a quarter, half, one, two, four and sixteen times the sequence length. */
-function growth(main, S) {
-    return [0.25, 0.5, 1, 2, 4, 16].map((factor) => {
-        const sequenceLength = Math.max(1, Math.round(S * factor));
-        let attention = 0;
-        let total = 0;
-        for (const { operation, times } of main) {
-            const amount = times * forwardFlops(operation, sequenceLength);
-            total += amount;
-            if (operation.kind === 'attention')
-                attention += amount;
-        }
-        return { sequenceLength, attention: flops(attention), total: flops(total) };
-    });
-}
-
-;// CONCATENATED MODULE: ./build/cost/layer.js
-
-
-
-
-
-
-function contextOf(run, chip, peak, facts) {
-    const id = acceleratorIds.find((one) => one === run.accelerator);
-    const kernels = facts.kernelsOf(id, chip.generation);
-    const profileName = profileOf(run, chip);
-    const { tensor, context, sequenceParallel } = run.parallelism;
-    const T = (run.microBatchSize * run.sequenceLength) / context;
-    const capped = run.powerCapWatts !== undefined && chip.power !== null && run.powerCapWatts < chip.power
-        ? chip.power / run.powerCapWatts
-        : 1;
-    const power = 1 + facts.step.power * (capped - 1);
-    return {
-        step: facts.step,
-        chip,
-        kernels,
-        profile: profiles[profileName],
-        profileName,
-        peak,
-        peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
-        slowdown: power * kernels.sustained,
-        slowdownLow: power * kernels.sustainedLow,
-        power,
-        network: run.interNodeGbpsPerGpu === undefined ? chip.network : run.interNodeGbpsPerGpu * 125e6,
-        bandwidth: chip.bandwidth * kernels.streaming,
-        T,
-        t: sequenceParallel ? T / tensor : T,
-    };
-}
-/** 8 or 4 bits. */
-const isLow = (run) => !['bf16', 'fp16', 'fp32'].includes(run.precision);
-function profileOf(run, chip) {
-    if (chip.generation === 'tpu')
-        return 'xla';
-    if (run.framework === 'transformers')
-        return 'transformers';
-    if (run.framework === 'megatron')
-        return run.flashAttention ? 'megatron' : 'legacy';
-    // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
-    return run.compile || isLow(run) ? 'compiled' : 'eager';
-}
-const partNames = [
-    'matrix_products',
-    'attention',
-    'memory_bound',
-    'loss',
-    'recompute',
-    'exposed_tensor',
-    'exposed_context',
-    'exposed_expert',
-    'exposed_pipeline',
-    'exposed_data',
-    'bubble',
-    'optimizer',
-    'host',
-    'jitter',
-];
-const none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
-const sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
-const add = (into, from, times = 1) => {
-    for (const part of partNames)
-        into[part] += times * from[part];
-};
-/** Launches of a backward pass over those of the forward pass. */
-const hostBackward = 1.4;
-/** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
-function products(list, context) {
-    const groups = new Map();
-    for (const operation of list) {
-        if (operation.kind !== 'linear')
-            continue;
-        const fuses = context.profileName === 'megatron' || context.profileName === 'legacy' || operation.storedFused === true;
-        const key = fuses && operation.fusedWith !== undefined ? `${operation.component} ${operation.fusedWith}` : operation.path;
-        const known = groups.get(key);
-        if (known)
-            known.columns += operation.columns;
-        else
-            groups.set(key, { first: operation, columns: operation.columns });
-    }
-    return [...groups.values()];
-}
-function layerTime(list, run, context) {
-    const { profile, bandwidth: BW, T, t, chip, kernels } = context;
-    const { tensor: tp, context: cp } = run.parallelism;
-    const forward = none();
-    const backward = none();
-    for (const { first, columns } of products(list, context)) {
-        const [f, b] = productSeconds(first, columns, run, context);
-        forward.matrix_products += f;
-        backward.matrix_products += b;
-    }
-    const low = isLow(run);
-    const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
-    const eager = context.profileName === 'eager' || context.profileName === 'transformers';
-    const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
-    let host = 0;
-    const graphs = usesGraphs(run);
-    for (const operation of list) {
-        switch (operation.kind) {
-            case 'attention': {
-                const [f, b] = attentionSeconds(operation, run, context);
-                forward.attention += f;
-                backward.attention += b;
-                if (cp > 1) {
-                    const each = 2 * operation.keyValueHeads * (operation.queryKeyDim + operation.valueDim) * T * cp;
-                    const one = collectiveSeconds(chip, kernels, 'gather', each / tp, cp, Math.max(1, Math.floor(chip.fast.domain / tp)), context.network);
-                    forward.exposed_context += Math.max(context.step.contextExposed * one, one - f);
-                    backward.exposed_context += Math.max(2 * context.step.contextExposed * one, 2 * one - b);
-                }
-                break;
-            }
-            case 'norm': {
-                const share = operation.input.region === 'tensor' ? T / tp : t;
-                forward.memory_bound += (4 * operation.input.elements * share * traffic) / BW;
-                backward.memory_bound += (8 * operation.input.elements * share * traffic) / BW;
-                break;
-            }
-            case 'add':
-                forward.memory_bound += (6 * operation.output.elements * t * traffic) / BW;
-                backward.memory_bound += (4 * operation.output.elements * t * traffic) / BW;
-                break;
-            case 'rope': {
-                const bytes = (4 * (operation.query.elements + operation.key.elements) * T) / tp;
-                forward.memory_bound += (bytes * traffic) / BW;
-                backward.memory_bound += (bytes * traffic) / BW;
-                break;
-            }
-            case 'activation': {
-                const halves = operation.gated ? 2 : 1;
-                const rows = operation.input.region === 'routed' ? t * run.expertImbalance * context.step.permute : (T / tp) * traffic;
-                forward.memory_bound += (2 * operation.output.elements * (halves + 1) * rows) / BW;
-                backward.memory_bound += (2 * operation.output.elements * (2 * halves + 1) * rows) / BW;
-                break;
-            }
-            case 'dispatch': {
-                const rows = t * operation.active * run.expertImbalance;
-                const bytes = 2 * operation.width * 8 * rows;
-                forward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
-                backward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
-                const exchange = 2 * exchangeSeconds(operation, run, context);
-                forward.exposed_expert += context.step.expertExposed * exchange;
-                backward.exposed_expert += context.step.expertExposed * exchange;
-                // Experts take as many rows as the router sends them: graphs of fixed shapes leave them out.
-                host +=
-                    (run.framework === 'megatron' ? context.step.expertHost : 0) * (graphs ? context.step.expertHostGraphs : 1) +
-                        (context.step.expertHostEach * operation.experts) / run.parallelism.expert;
-                break;
-            }
-            case 'scan': {
-                const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
-                const work = (operation.flopsPerToken * T) / tp / (0.2 * context.peak16);
-                forward.memory_bound += (3 * bytes * traffic) / BW + work;
-                backward.memory_bound += (6 * bytes * traffic) / BW + 2 * work;
-                break;
-            }
-            case 'linear':
-                // Each operand is read in 16 bits and written in 8, and transposed (Transformer Engine).
-                if (low && operation.sharding !== 'expert' && operation.component !== 'router') {
-                    const rows = operation.sharding === 'row'
-                        ? operation.rows / tp
-                        : operation.fusedWith?.includes('key') && !operation.path.endsWith('query')
-                            ? 0
-                            : operation.rows;
-                    const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
-                    forward.memory_bound +=
-                        (4 * (operation.fusedWith !== undefined && operation.path.endsWith('up') ? 0 : rows) * T) / BW;
-                    backward.memory_bound += (4 * columns * T) / BW;
-                }
-                break;
-            case 'route':
-            case 'combine':
-            case 'table':
-            case 'vector':
-            case 'loss':
-                break;
-        }
-    }
-    tensorParallel(list, run, context, forward, backward);
-    const gaps = profile.kernels * kernels.gap * 0.5;
-    forward.memory_bound += gaps;
-    backward.memory_bound += 2 * gaps;
-    // The host launches kernels while the GPU works; where it is slower, the GPU waits.
-    const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
-    const launches = kernels.host * ((graphs ? 0 : profile.host + parallel) + host);
-    forward.host += Math.max(0, launches - sum(forward));
-    backward.host += Math.max(0, hostBackward * launches - sum(backward));
-    return { forward, backward };
-}
-/** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
-function productSeconds(operation, columns, run, context) {
-    const { chip, kernels, profile, T, t } = context;
-    const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
-    const low = operation.component !== 'router' && operation.component !== 'output' && isLow(run);
-    const slowdown = low ? context.slowdownLow : context.slowdown;
-    const facts = low ? (run.precision === 'fp4' ? kernels.gemmFp4 : kernels.gemmFp8) : kernels.gemm;
-    const peak = low ? context.peak : run.precision === 'fp32' ? context.peak : context.peak16;
-    const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? 4 : 2;
-    const accumulated = profile.gradientBytes === 4 ? 8 : 2;
-    const frozen = isFrozen(operation, run.lora);
-    if (operation.sharding === 'expert') {
-        const experts = Math.max(1, operation.copies / ep);
-        const rows = (t * operation.used * run.expertImbalance) / experts;
-        const n = columns / expertTensor;
-        const k = operation.rows;
-        const time = (m, nn, kk, output) => context.step.grouped * gemmSeconds(chip, facts, peak, { m, n: nn, k: kk, experts }, operand, output, slowdown);
-        return [time(rows, n, k, 2), time(rows, k, n, 2) + (frozen ? 0 : time(n, k, rows, accumulated))];
-    }
-    const n = operation.sharding === 'column' ? columns / tp : columns;
-    const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
-    const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
-    const time = (mm, nn, kk, output) => gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, slowdown);
-    const f = time(m, n, k, 2);
-    return [f, time(m, k, n, 2) + (frozen ? 0.05 * f : time(n, k, m, accumulated))];
-}
-/** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
-function attentionSeconds(core, run, context) {
-    const { chip, kernels, power } = context;
-    const { tensor: tp, context: cp } = run.parallelism;
-    const S = run.sequenceLength;
-    const width = core.queryKeyDim + core.valueDim;
-    const heads = core.heads / tp;
-    const peak = context.peak16;
-    const kernel = attentionKernel(run, chip);
-    if (kernel === 'unfused') {
-        const { share, forward, backward } = olderAttention.unfused;
-        const scores = (run.microBatchSize * heads * S * S) / cp;
-        const work = (2 * width * scores) / (share * peak);
-        const scale = power * context.step.attention;
-        return [
-            scale * (work + (forward * scores) / context.bandwidth),
-            scale * (2 * work + (backward * scores) / context.bandwidth),
-        ];
-    }
-    const wide = core.queryKeyDim >= 96;
-    const older = olderFacts(kernel, chip);
-    const facts = older ?? kernels.attention;
-    const modern = older !== undefined && chip.generation !== 'ampere';
-    const share = (wide ? facts.wide : facts.narrow) * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
-    const seen = meanContext(core.span, core.causal, S);
-    const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
-    const widest = core.queryKeyDim > 128 && older !== undefined ? olderAttention.wideHeads : 1;
-    const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
-    const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
-    const scale = power * context.step.attention;
-    return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
-}
-/** PyTorch's own scaled_dot_product_attention is FlashAttention-2 on every chip; Megatron takes the chip's best, cuDNN's. */
-function attentionKernel(run, chip) {
-    if (!run.flashAttention)
-        return 'unfused';
-    if (run.attentionKernel !== undefined)
-        return run.attentionKernel;
-    const modern = chip.generation === 'hopper' || chip.generation === 'blackwell';
-    return modern && run.framework !== 'megatron' && !isLow(run) ? 'flash2' : 'cudnn';
-}
-/** The facts of a kernel that is not the chip's best. */
-function olderFacts(kernel, chip) {
-    const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
-    if (kernel === 'flash1')
-        return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
-    if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
-        return olderAttention.flash2.hopper;
-    return undefined;
-}
-/**
- * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do; in 16 bits to launch
- * kernel by kernel, Megatron-LM's default.
- */
-const usesGraphs = (run) => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run));
-/**
- * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
- * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
- */
-const overlapsTensorParallel = (run) => run.overlapTensorParallel ?? (run.framework === 'megatron' && isLow(run) && run.parallelism.sequenceParallel);
-function tensorParallel(list, run, context, forward, backward) {
-    const { tensor: tp, sequenceParallel } = run.parallelism;
-    if (tp <= 1)
-        return;
-    const blocks = list.filter((operation) => operation.kind === 'linear' && operation.sharding === 'row').length;
-    const D = list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
-    const S = 2 * D * context.T;
-    const exposed = overlapsTensorParallel(run) ? context.step.tensorOverlapped : context.step.tensorExposed;
-    const collective = (kind) => collectiveSeconds(context.chip, context.kernels, kind, S, tp, tp, context.network);
-    if (sequenceParallel) {
-        const one = collective('gather') + collective('scatter');
-        forward.exposed_tensor += blocks * one * exposed;
-        backward.exposed_tensor += blocks * (one + 0.5 * collective('gather')) * exposed;
-    }
-    else {
-        forward.exposed_tensor += blocks * collective('reduce') * exposed;
-        backward.exposed_tensor += blocks * collective('reduce') * exposed;
-    }
-}
-/** Tokens to their experts: copies within the fast domain and beyond it, sent once for each domain (DeepEP). */
-function exchangeSeconds(operation, run, context) {
-    const { expert: ep } = run.parallelism;
-    if (ep <= 1)
-        return 0;
-    const { chip, kernels, t } = context;
-    const k = operation.active;
-    const domain = Math.min(ep, chip.fast.domain);
-    const domains = ep / domain;
-    const inside = Math.min(domains === 1 ? k * (1 - 1 / ep) : k * (1 - 1 / domain), ep * (1 - (1 - 1 / ep) ** k));
-    const beyond = domains <= 1 ? 0 : (domains - 1) * (1 - (1 - 1 / domains) ** k);
-    const row = 2 * operation.width * t;
-    const [latency, , bandwidth] = kernels.collectives.exchange;
-    const fast = (row * inside) / bandwidth;
-    const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
-    return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
-}
-
-;// CONCATENATED MODULE: ./build/cost/stages.js
-
-/** Layers divided over stages: as stated, else evenly, the remainder on the first stages. */
-function stages(operations, run) {
-    const { pipeline: P } = run.parallelism;
-    const L = operations.order.length;
-    const counts = run.layersPerStage?.length === P
-        ? run.layersPerStage
-        : Array.from({ length: P }, (_, stage) => Math.floor(L / P) + Number(stage < L % P));
-    let first = 0;
-    return counts.map((count, index) => {
-        const own = operations.order.slice(first, first + count);
-        first += count;
-        const layers = operations.layers
-            .map((_, kind) => ({ kind, count: own.filter((one) => one === kind).length }))
-            .filter((entry) => entry.count > 0);
-        return { index, layers, embedding: index === 0, head: index === P - 1, inFlight: inFlight(run, index) };
-    });
-}
-function microBatches(run) {
-    const { tensor, pipeline, context } = run.parallelism;
-    const replicas = run.gpus / (tensor * pipeline * context);
-    return Math.max(1, Math.round(run.globalBatchSize / (replicas * run.microBatchSize)));
-}
-/**
- * Micro-batches alive on stage i of P at the peak, m in all: GPipe m; 1F1B min(P - i, m) (Narayanan et al. 2021,
- * arXiv:2104.04473, 2.2); interleaved with v chunks (2(P - i - 1) + (v - 1)P + 1) / v; zero bubble as 1F1B (H1, Qi et al.
- * 2024, arXiv:2401.10241); DualPipe P + 1 (DeepSeek-V3, arXiv:2412.19437, table 2).
- */
-function inFlight(run, i) {
-    const { pipeline: P, virtualPipeline: v } = run.parallelism;
-    const m = microBatches(run);
-    if (P === 1)
-        return 1;
-    const schedule = run.pipelineSchedule ?? (v > 1 ? 'interleaved' : '1f1b');
-    switch (schedule) {
-        case 'gpipe':
-            return m;
-        case '1f1b':
-        case 'zero_bubble':
-            return Math.min(P - i, m);
-        case 'interleaved':
-            return Math.min((2 * (P - i - 1) + (v - 1) * P + 1) / v, m);
-        case 'dualpipe':
-            return Math.min(P + 1, m);
-    }
-}
-/** The operations of a stage with how often each stands there. */
-function* stageOperations(operations, stage) {
-    if (stage.embedding)
-        for (const operation of operations.embedding)
-            yield { operation, times: 1 };
-    for (const { kind, count } of stage.layers) {
-        for (const operation of operations.layers[kind]?.operations ?? [])
-            yield { operation, times: count };
-    }
-    if (stage.head) {
-        for (const operation of operations.head)
-            yield { operation, times: 1 };
-        for (const operation of operations.prediction)
-            yield { operation, times: 1 };
-    }
-}
-/**
- * Elements of an operation on one GPU: experts are divided by expert parallelism, matrices by tensor parallelism, the rest is
- * on every GPU. A tied output on its own stage is a copy of the table.
- */
-function localElements(operation, run, stage) {
-    const { tensor, expert, expertTensor } = run.parallelism;
-    if (operation.kind === 'linear') {
-        if (operation.sharding === 'expert')
-            return held(operation) / (expert * expertTensor);
-        const copied = operation.tied && operation.component === 'output' && !stage.embedding;
-        const elements = copied ? operation.rows * operation.columns : held(operation);
-        return operation.sharding === 'replicated' ? elements : elements / tensor;
-    }
-    if (operation.kind === 'table')
-        return held(operation) / tensor;
-    return held(operation);
-}
-
-;// CONCATENATED MODULE: ./build/cost/trust.js
-
-
-const advice = {
-    matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
-    attention: 'a newer attention kernel, a shorter sequence or a sliding window would shorten it',
-    memory_bound: 'fused norms and activations (torch.compile, Transformer Engine) would shorten it',
-    loss: 'a fused cross-entropy would shorten it',
-    recompute: 'recomputing less, where memory allows, would save it',
-    exposed_tensor: 'less tensor parallelism, or overlapping its collectives, would hide it',
-    exposed_context: 'less context parallelism would hide it',
-    exposed_expert: 'keeping expert parallelism within the fast domain, or overlapping its exchange, would hide it',
-    exposed_pipeline: 'fewer pipeline stages would save it',
-    exposed_data: 'a larger batch for each step, or fewer shards, would hide it',
-    bubble: 'more micro-batches for each step, or virtual pipeline stages, would fill it',
-    optimizer: 'a larger batch, or dividing the optimizer over data parallelism, would shrink its share',
-    host: 'CUDA graphs or larger micro-batches would keep the GPU from waiting for the host',
-    jitter: 'it comes with the number of nodes',
-};
-const losses = {
-    matrix_products: 'matrix products',
-    attention: 'attention kernels',
-    memory_bound: 'memory-bound kernels (norms, activations, residuals)',
-    loss: 'the loss over the vocabulary',
-    recompute: 'recomputed activations',
-    exposed_tensor: 'exposed tensor-parallel collectives',
-    exposed_context: 'exposed context-parallel exchange',
-    exposed_expert: 'exposed expert exchange',
-    exposed_pipeline: 'exposed pipeline transfers',
-    exposed_data: 'exposed data-parallel collectives',
-    bubble: 'the pipeline bubble',
-    optimizer: 'the optimizer step',
-    host: 'waiting for the host',
-    jitter: 'differences between nodes',
-};
-/** Of what is not matrix products, the largest loss, and what would reduce it. One sentence. */
-function limitOf(parts, step) {
-    const share = (part) => Math.round((100 * parts[part]) / step);
-    const [largest = 'memory_bound'] = partNames
-        .filter((part) => part !== 'matrix_products')
-        .sort((a, b) => parts[b] - parts[a]);
-    if (parts[largest] < 0.05 * step)
-        return `Matrix products take ${share('matrix_products')} % of the step and nothing else more than 5 %: ${advice.matrix_products}.`;
-    return `Besides matrix products (${share('matrix_products')} % of the step), most goes to ${losses[largest]} (${share(largest)} %): ${advice[largest]}.`;
-}
-/**
- * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
- * leaves open, and what it rests on (docs/mfu.md).
- */
-function trust(operations, run, context) {
-    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
-    const kind = sparse ? 'sparse' : isLow(run) ? 'low' : 'dense';
-    const { tensor } = run.parallelism;
-    const open = [
-        tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
-        run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
-        run.framework === 'fsdp' && run.flashAttention && run.attentionKernel === undefined ? 'the attention kernel' : '',
-        sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
-    ].filter((one) => one !== '');
-    let band = bands[kind].width + bands.open * open.length;
-    const basis = [bands[kind].name];
-    if (context.kernels.confidence === 'derived') {
-        band += bands.derived;
-        basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
-    }
-    if (run.framework === 'transformers') {
-        band += bands.fineTuning;
-        basis.push('eager fine-tuning');
-    }
-    if (open.length > 0)
-        basis.push(`not stated: ${open.join(', ')}`);
-    if (run.calibration !== undefined) {
-        band = Math.min(band, bands.calibrated);
-        basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
-    }
-    return { band, basis: basis.join('; ') };
-}
-
-;// CONCATENATED MODULE: ./build/cost/time.js
-
-
-
-
-
-
-
-
-
-/** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
-function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
-    const chip = findAccelerator(run.accelerator);
-    if (chip === undefined)
-        return unknown(`the accelerator ${run.accelerator} is not in the table`);
-    const { peak: dtype } = precisions[run.precision];
-    const peak = chip.densePeak[dtype] ?? (dtype === 'fp4' ? chip.densePeak.fp8 : undefined);
-    if (peak === undefined)
-        return unknown(`${chip.name} has no ${dtype} matrix units`);
-    const context = contextOf(run, chip, peak, facts);
-    const parts = stepParts(operations, run, context);
-    const calibration = run.calibration ?? 1;
-    for (const part of partNames)
-        parts[part] /= calibration;
-    const step = sum(parts);
-    const tokens = run.globalBatchSize * run.sequenceLength;
-    const perGpu = tokens / step / run.gpus;
-    const mfu = (flops.training * perGpu) / peak;
-    const { band, basis } = trust(operations, run, context);
-    return {
-        mfu,
-        hfu: (flops.hardware * perGpu) / peak,
-        range: [mfu * Math.exp(-band), Math.min(1, mfu * Math.exp(band))],
-        tokensPerSecondPerGpu: perGpu,
-        stepTime: seconds(step),
-        parts: Object.fromEntries(partNames.map((part) => [part, seconds(parts[part])])),
-        band,
-        basis,
-        limit: limitOf(parts, step),
-        training: training(run, chip, perGpu),
-    };
-}
-/** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
-function measuredMfu(flops, run, tokensPerSecond) {
-    const peak = findAccelerator(run.accelerator)?.densePeak[precisions[run.precision].peak] ?? null;
-    if (peak === null)
-        return { mfu: null, hfu: null, peak };
-    const all = peak * run.gpus;
-    return { mfu: (flops.training * tokensPerSecond) / all, hfu: (flops.hardware * tokensPerSecond) / all, peak: all };
-}
-function stepParts(operations, run, context) {
-    const { pipeline: P, virtualPipeline: v } = run.parallelism;
-    const m = microBatches(run);
-    const kinds = operations.layers.map((layer) => time_recomputed(layerTime(layer.operations, run, context), layer.operations, run));
-    const head = headTime(operations, run, context);
-    const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
-    const perStage = stages(operations, run).map((stage) => {
-        const parts = none();
-        for (const { kind, count } of stage.layers) {
-            const time = kinds[kind];
-            if (time === undefined)
-                continue;
-            add(parts, time.forward, count);
-            add(parts, time.backward, count);
-        }
-        if (stage.head)
-            add(parts, head);
-        return parts;
-    });
-    const slowest = perStage.reduce((worst, parts) => (sum(parts) > sum(worst) ? parts : worst));
-    const step = none();
-    add(step, slowest, m);
-    if (P > 1) {
-        const average = perStage.reduce((total, parts) => total + sum(parts), 0) / P;
-        const D = widthOf(operations);
-        const bytes = 2 * D * context.t;
-        const far = run.gpus > context.chip.fast.domain;
-        const hop = 2 *
-            v *
-            (1e-5 +
-                bytes /
-                    (far && context.network !== null
-                        ? context.network * context.step.transferShare
-                        : context.kernels.collectives.gather[2])) *
-            context.step.pipelineExposed;
-        const bubble = bubbleShare(run) * (average + hop);
-        step.exposed_pipeline += m * hop;
-        step.bubble += bubble;
-    }
-    if (sharded)
-        shardedTraffic(operations, run, context, kinds, step, m);
-    else
-        dataParallelTraffic(operations, run, context, sum(slowest), step);
-    optimizerTime(operations, run, context, step);
-    step.host += context.step.fixed;
-    const nodes = Math.max(1, run.gpus / 8);
-    step.jitter += nodes > 1 ? sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
-    return step;
-}
-/** Idle time in units of one stage's forward and backward: 1F1B (P - 1) / v; zero bubble a third of it; DualPipe half. */
-function bubbleShare(run) {
-    const { pipeline: P, virtualPipeline: v } = run.parallelism;
-    switch (run.pipelineSchedule) {
-        case 'zero_bubble':
-            return (P - 1) / 3;
-        case 'dualpipe':
-            return (P / 2 - 1) / 2;
-        case 'gpipe':
-        case '1f1b':
-            return P - 1;
-        default:
-            return (P - 1) / v;
-    }
-}
-/** What recompute runs again, in its own part of the breakdown. */
-function time_recomputed(time, list, run) {
-    const { forward, backward } = time;
-    const again = none();
-    if (run.recompute === 'full') {
-        const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
-        again.recompute = sum(forward) * every;
-    }
-    else if (run.recompute === 'selective') {
-        const modules = run.recomputeModules ?? ['core_attn'];
-        if (run.framework !== 'megatron')
-            again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
-        else {
-            if (modules.includes('core_attn'))
-                again.recompute += forward.attention;
-            if (modules.includes('mlp') || modules.includes('moe')) {
-                const share = list.some((operation) => operation.kind === 'dispatch') ? 0.7 : 0.6;
-                again.recompute += share * forward.matrix_products;
-            }
-            if (modules.some((module) => module === 'layernorm' || module === 'moe_act' || module === 'mla_up_proj'))
-                again.recompute += 0.35 * forward.memory_bound;
-        }
-    }
-    add(backward, again);
-    return { forward, backward };
-}
-function headTime(operations, run, context) {
-    const parts = none();
-    const head = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
-    const depth = 1 + (run.mtp === false ? 0 : operations.predictionDepth);
-    if (head !== undefined) {
-        const [f, b] = productSeconds(head, head.columns, run, context);
-        parts.matrix_products += depth * (f + b);
-        const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, 12) : context.profile.loss;
-        parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
-    }
-    parts.memory_bound += (8 * widthOf(operations) * context.T) / context.bandwidth;
-    if (operations.prediction.length > 0 && run.mtp !== false) {
-        const { forward, backward } = layerTime(operations.prediction, run, context);
-        add(parts, forward);
-        add(parts, backward);
-    }
-    return parts;
-}
-const widthOf = (operations) => {
-    for (const { operations: list } of operations.layers) {
-        const found = list.find((operation) => operation.kind === 'add');
-        if (found?.kind === 'add')
-            return found.output.elements;
-    }
-    return 0;
-};
-/** Elements of one GPU's share of the model, without data-parallel sharding: dense ones and experts. */
-function localParameters(operations, run) {
-    const { tensor, pipeline, expert, expertTensor } = run.parallelism;
-    let dense = 0;
-    let experts = 0;
-    for (const { operation, times } of mainNetwork(operations)) {
-        const elements = times * held(operation);
-        if (operation.kind === 'linear' && operation.sharding === 'expert')
-            experts += elements / (pipeline * expert * expertTensor);
-        else
-            dense += elements / (operation.kind === 'table' || operation.component === 'output' ? tensor : tensor * pipeline);
-    }
-    return { dense, experts };
-}
-/** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
-function shardedTraffic(operations, run, context, kinds, step, m) {
-    const { tensor, pipeline, context: cp, expert, expertTensor } = run.parallelism;
-    const { chip, kernels, profile } = context;
-    const all = (run.gpus / (tensor * pipeline * cp)) * cp;
-    const shards = run.shardGroup ?? all;
-    if (shards <= 1)
-        return;
-    const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
-    const trained = run.lora === undefined ? 1 : 0.02;
-    const collect = (elements, ranks, near) => {
-        const gather = collectiveSeconds(chip, kernels, 'gather', 2 * elements, ranks, near, context.network);
-        let scatter = trained *
-            collectiveSeconds(chip, kernels, 'scatter', profile.gradientBytes * elements, ranks, near, context.network);
-        if (shards < all)
-            scatter +=
-                trained *
-                    collectiveSeconds(chip, kernels, 'reduce', (profile.gradientBytes * elements) / shards, all / shards, 1, context.network);
-        return { gather, scatter };
-    };
-    let edge = 0;
-    const micro = run.sharding === 'full' || run.reshardAfterForward === true;
-    for (const [kind, layer] of operations.layers.entries()) {
-        const time = kinds[kind];
-        const count = operations.order.filter((one) => one === kind).length / pipeline;
-        if (time === undefined || count === 0)
-            continue;
-        // Experts are divided by expert parallelism first, and sharded over the ranks that hold the same experts.
-        let dense = 0;
-        let experts = 0;
-        for (const operation of layer.operations) {
-            if (operation.kind === 'linear' && operation.sharding === 'expert')
-                experts += held(operation);
-            else
-                dense += held(operation);
-        }
-        const copies = Math.max(1, (shards * tensor) / (expert * expertTensor));
-        const first = collect(dense / tensor, shards, local);
-        const second = experts > 0
-            ? collect(experts / (expert * expertTensor), copies, Math.max(1, Math.floor(chip.fast.domain / expert)))
-            : { gather: 0, scatter: 0 };
-        const gather = first.gather + second.gather;
-        const scatter = first.scatter + second.scatter;
-        const exposedBeside = (work, traffic) => Math.max(work * (1 + context.step.contention * Math.min(1, traffic / Math.max(work, 1e-9))), context.step.fsdpCollective * traffic) - work;
-        const f = sum(time.forward);
-        const b = sum(time.backward);
-        const products = context.step.fsdpProducts - 1;
-        step.exposed_data += m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
-        // FSDP flattens, splits and copies what it gathers.
-        step.memory_bound += m * count * products * (f + b);
-        edge = Math.max(edge, gather + scatter);
-    }
-    const head = operations.head.reduce((total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)), 0) / tensor;
-    const ends = collect(head, shards, local);
-    step.exposed_data += m * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
-}
-/** Gradients reduced once for each step, largely beside the last micro-batch's backward pass. */
-function dataParallelTraffic(operations, run, context, stage, step) {
-    const { tensor, pipeline, context: cp, expert } = run.parallelism;
-    const { chip, kernels, profile } = context;
-    const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
-    if (ranks <= 1)
-        return;
-    const local = Math.max(1, Math.min(ranks, Math.floor(chip.fast.domain / tensor)));
-    const { dense, experts } = localParameters(operations, run);
-    const gradient = profile.gradientBytes;
-    const sharded = run.sharding !== 'none';
-    const both = (elements, n, near) => sharded
-        ? collectiveSeconds(chip, kernels, 'scatter', gradient * elements, n, near, context.network) +
-            collectiveSeconds(chip, kernels, 'gather', 2 * elements, n, near, context.network)
-        : collectiveSeconds(chip, kernels, 'reduce', gradient * elements, n, near, context.network);
-    let traffic = both(dense, ranks, local);
-    if (experts > 0)
-        traffic += both(experts, Math.max(1, (ranks * tensor) / expert), Math.max(1, Math.floor(chip.fast.domain / expert)));
-    if (run.lora !== undefined)
-        traffic *= 0.02;
-    step.exposed_data += Math.max(context.step.dataExposed * traffic, traffic - 0.8 * stage);
-}
-/** Reads and writes of the optimizer: about 30 bytes for each local parameter, and the gradient's norm. */
-function optimizerTime(operations, run, context, step) {
-    const { tensor, pipeline, context: cp } = run.parallelism;
-    const { dense, experts } = localParameters(operations, run);
-    const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
-    const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? ranks);
-    const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : 0.01);
-    step.optimizer += (local * (30 * context.profile.optimizer + 4)) / context.bandwidth;
-}
-function training(run, chip, perGpu) {
-    const time = run.tokens / (perGpu * run.gpus);
-    const gpuHours = (time * run.gpus) / 3600;
-    const power = chip.power === null ? null : Math.min(chip.power, run.powerCapWatts ?? chip.power);
-    const price = run.pricePerGpuHour ?? chip.price;
-    return {
-        time: seconds(time),
-        gpuHours,
-        energyKilowattHours: power === null ? null : (gpuHours * power) / 1000,
-        costUsd: price === null ? null : gpuHours * price,
-        pricePerGpuHour: price,
-        priceDate: price === null || run.pricePerGpuHour !== undefined ? null : acceleratorsChecked,
-    };
-}
-function unknown(reason) {
-    return {
-        mfu: null,
-        hfu: null,
-        range: null,
-        tokensPerSecondPerGpu: null,
-        stepTime: null,
-        parts: none(),
-        band: 0,
-        basis: reason,
-        limit: `Not projected: ${reason}.`,
-        training: null,
-    };
-}
-
 ;// CONCATENATED MODULE: ./build/gate/metrics.js
 const known = (value) => value ?? undefined;
 const metrics = [
@@ -15029,5586 +12725,6 @@ function fieldsOf(base, head) {
     return rows;
 }
 
-;// CONCATENATED MODULE: ./build/read/fields.js
-const isDictionary = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-const own = (from, key) => (Object.hasOwn(from, key) ? from[key] : undefined);
-/** A config that cannot be read further: its sentence is for the user. */
-class Unreadable extends Error {
-    problem;
-    constructor(message, line, key) {
-        super(message);
-        this.problem = {
-            severity: 'error',
-            message,
-            ...(line === undefined ? {} : { line }),
-            ...(key === undefined ? {} : { key }),
-        };
-    }
-}
-/** No dimension of a model is larger; what is larger is a mistake or an attack. */
-const largest = 2 ** 40;
-/**
- * Asks one object of a config for named fields. A field that is absent gets the family's default, which is noted as an
- * assumption; one that is wrong is a sentence that names key and line. Absent and null are told apart.
- */
-class Fields {
-    assumptions = [];
-    problems = [];
-    from;
-    source;
-    prefix;
-    defaults;
-    assumed = new Set();
-    /**
-     * @param prefix dotted path of the object within the file, with a closing dot
-     * @param defaults what the model's own code takes where a key is absent
-     */
-    constructor(from, source, prefix = '', defaults = {}) {
-        this.from = from;
-        this.source = source;
-        this.prefix = prefix;
-        this.defaults = defaults;
-    }
-    /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
-    nested(key, defaults = {}) {
-        const value = own(this.from, key);
-        const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults);
-        Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
-        return fields;
-    }
-    line(key) {
-        return this.source.lines.get(this.prefix + key);
-    }
-    /** Stated in the file, null included. */
-    states(key) {
-        return Object.hasOwn(this.from, key);
-    }
-    /** The first of the names that the file states, else the family's default for the first that has one; noted if so. */
-    raw(names) {
-        const list = typeof names === 'string' ? [names] : names;
-        const stated = list.find((name) => own(this.from, name) !== undefined && own(this.from, name) !== null) ??
-            list.find((name) => this.states(name));
-        if (stated !== undefined)
-            return { key: stated, value: own(this.from, stated), stated: true };
-        const known = list.find((name) => Object.hasOwn(this.defaults, name));
-        if (known === undefined)
-            return undefined;
-        const value = this.defaults[known];
-        this.assume(known, value, "the default of the model's own code");
-        return { key: known, value, stated: false };
-    }
-    assume(key, value, reason) {
-        if (this.assumed.has(key))
-            return;
-        this.assumed.add(key);
-        this.assumptions.push({
-            field: this.prefix + key,
-            value: Array.isArray(value) ? `list of ${value.length}` : String(value),
-            reason,
-        });
-    }
-    warn(message, key) {
-        const line = key === undefined ? undefined : this.line(key);
-        this.problems.push({
-            severity: 'warning',
-            message,
-            ...(line === undefined ? {} : { line }),
-            ...(key === undefined ? {} : { key: this.prefix + key }),
-        });
-    }
-    /** A whole number from `least` on; undefined where absent or null. */
-    optionalInteger(names, least = 0) {
-        const found = this.raw(names);
-        if (found === undefined || found.value === null)
-            return undefined;
-        const { key, value } = found;
-        if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= largest)
-            return value;
-        throw this.wrong(key, `must be a whole number from ${least} to ${largest}`, value);
-    }
-    integer(names, least = 1) {
-        const value = this.optionalInteger(names, least);
-        if (value !== undefined)
-            return value;
-        throw this.missing(names);
-    }
-    /** With a fallback for absent and null, which is not noted: it follows from other fields. */
-    integerOr(names, fallback, least = 0) {
-        return this.optionalInteger(names, least) ?? fallback;
-    }
-    numberOr(names, fallback) {
-        const found = this.raw(names);
-        if (found === undefined || found.value === null)
-            return fallback;
-        if (typeof found.value === 'number' && Number.isFinite(found.value))
-            return found.value;
-        throw this.wrong(found.key, 'must be a number', found.value);
-    }
-    boolean(names, fallback = false) {
-        const found = this.raw(names);
-        if (found === undefined || found.value === null)
-            return fallback;
-        if (typeof found.value === 'boolean')
-            return found.value;
-        throw this.wrong(found.key, 'must be true or false', found.value);
-    }
-    string(names) {
-        const value = this.raw(names)?.value;
-        return typeof value === 'string' ? value : undefined;
-    }
-    list(names) {
-        const value = this.raw(names)?.value;
-        return Array.isArray(value) ? value : undefined;
-    }
-    missing(names) {
-        const list = typeof names === 'string' ? [names] : names;
-        const [first = ''] = list;
-        const also = list.length > 1 ? ` (or ${list.slice(1, 4).join(', ')})` : '';
-        return new Unreadable(`The config lacks ${this.prefix}${first}${also}; add it to have this model counted.`, undefined, this.prefix + first);
-    }
-    wrong(key, rule, value) {
-        const shown = JSON.stringify(value)?.slice(0, 60) ?? 'nothing';
-        return new Unreadable(`${this.prefix}${key} ${rule}, but is ${shown}.`, this.line(key), this.prefix + key);
-    }
-}
-const mostStated = 2_000;
-/** All scalars of a config with path and line, for the diff of fields. Bounded: the first 2,000. */
-function statedFields(source) {
-    const stated = [];
-    const visit = (value, path) => {
-        if (stated.length >= mostStated)
-            return;
-        if (typeof value === 'object' && value !== null) {
-            for (const [key, child] of Object.entries(value))
-                visit(child, path === '' ? key : `${path}.${key}`);
-            return;
-        }
-        const line = source.lines.get(path);
-        stated.push({
-            path: path.slice(0, 200),
-            value: JSON.stringify(value)?.slice(0, 200) ?? 'null',
-            ...(line === undefined ? {} : { line }),
-        });
-    };
-    visit(source.value, '');
-    return stated;
-}
-
-;// CONCATENATED MODULE: ./build/read/families/build.js
-
-/** Names under which configs state a dimension. */
-const names = {
-    hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
-    layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'],
-    heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads'],
-    keyValueHeads: ['num_key_value_heads', 'num_kv_heads', 'n_head_kv', 'multi_query_group_num', 'kv_n_heads'],
-    headDim: ['head_dim', 'kv_channels', 'attention_head_dim'],
-    width: ['intermediate_size', 'n_inner', 'ffn_dim', 'ffn_hidden_size', 'd_ff', 'ff_intermediate_size'],
-    vocabulary: ['vocab_size', 'padded_vocab_size'],
-    experts: ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'],
-    activeExperts: [
-        'num_experts_per_tok',
-        'num_experts_per_token',
-        'experts_per_token',
-        'moe_topk',
-        'moe_k',
-        'moe_top_k',
-        'top_k_experts',
-    ],
-    expertWidth: ['moe_intermediate_size', 'expert_ffn_hidden_size', 'expert_intermediate_size', 'intermediate_size'],
-    positions: ['max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len', 'max_sequence_length', 'seq_length'],
-};
-/** More layers than any model has, few enough to write out. */
-const mostLayers = 10_000;
-/** An Architecture out of a family's traits and the fields of its text model. */
-function build(family, fields, outer, modelType) {
-    const shape = readShape(family, fields);
-    const { hiddenSize: D, vocabularySize: V, layers: L } = shape;
-    const mixers = planned(family.mixers?.(shape, fields) ?? slidingPlan(shape, fields), L, fields);
-    const feeds = planned(family.feeds?.(shape, fields) ?? Array.from({ length: L }, () => 'dense'), L, fields);
-    const kinds = new Map();
-    const layers = [];
-    const order = mixers.map((mixer, index) => {
-        const feed = feeds[index] ?? 'dense';
-        const name = [mixer, feed].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
-        const known = kinds.get(`${mixer} ${feed}`);
-        if (known !== undefined)
-            return known;
-        kinds.set(`${mixer} ${feed}`, layers.length);
-        layers.push(layerOf(family, shape, fields, name, mixer, feed));
-        return layers.length - 1;
-    });
-    const tied = readTied(family, fields, outer);
-    const positions = fields.optionalInteger(names.positions, 1);
-    const prediction = family.prediction?.(shape, fields, (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
-    const towers = family.towers?.(outer, shape) ?? [];
-    const final = family.finalNorm === false ? [] : [normOf(family, 'norm.final', D)];
-    return {
-        family: modelType,
-        exact: family.exact ?? true,
-        hiddenSize: D,
-        vocabularySize: V,
-        ...(positions === undefined ? {} : { maxPositions: positions }),
-        embedding: [build_table('embedding.token', V, D), ...(family.embedding?.(shape, fields) ?? [])],
-        layers,
-        order,
-        head: [
-            ...final,
-            ...(family.beforeOutput?.(shape, fields) ?? []),
-            { kind: 'output', rows: D, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
-        ],
-        prediction: prediction?.parts ?? [],
-        predictionDepth: prediction?.depth ?? 0,
-        towers,
-    };
-}
-function readShape(family, fields) {
-    const hiddenSize = fields.integer(names.hidden);
-    const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
-    if (layers > mostLayers)
-        throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
-    const heads = fields.optionalInteger(names.heads, 1) ?? 1;
-    const keyValueHeads = fields.optionalInteger(names.keyValueHeads, 1) ?? heads;
-    const stated = fields.optionalInteger(names.headDim, 1);
-    const headDim = stated ?? Math.floor(hiddenSize / heads);
-    const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
-    return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
-}
-/** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
-function readTied(family, fields, outer) {
-    for (const view of [fields, outer])
-        if (view.states('tie_word_embeddings'))
-            return view.boolean('tie_word_embeddings');
-    if (family.tied === undefined)
-        return fields.boolean('tie_word_embeddings');
-    fields.assume('tie_word_embeddings', family.tied, "the default of the model's own code");
-    return family.tied;
-}
-/** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */
-function planned(plan, layers, fields) {
-    if (plan.length < layers)
-        throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
-    return plan.slice(0, layers);
-}
-function layerOf(family, shape, fields, name, mixer, feed) {
-    const { hiddenSize: D } = shape;
-    const plan = typeof family.norms === 'function' ? family.norms(fields) : (family.norms ?? 'pre');
-    const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
-    const forward = parts(feed === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, feed));
-    const norm = (path, place = 'input') => normOf(family, path, D, place);
-    const around = (block, path) => {
-        if (block.length === 0)
-            return [];
-        const before = plan === 'post' ? [] : [norm(`norm.${path}`)];
-        const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
-        return [...before, ...block, ...after];
-    };
-    const extras = family.layerExtras?.(shape, fields, mixer, feed) ?? [];
-    if (plan === 'single' || plan === 'double') {
-        const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
-        return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
-    }
-    return { name, parts: [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras] };
-}
-const isPart = (value) => 'kind' in value;
-const parts = (value) => (isPart(value) ? [value] : value);
-// --- pieces that rows are made of ---------------------------------------------------------------------------------------
-const build_table = (path, rows, columns, used = 1) => ({
-    kind: 'table',
-    path,
-    rows,
-    columns,
-    used,
-});
-function normOf(family, path, width, place = 'input') {
-    const { style = 'rms', weight = true, bias = style === 'layer', upcast } = family.norm ?? {};
-    return {
-        kind: 'norm',
-        path,
-        width,
-        style,
-        weight,
-        bias,
-        ...(upcast === undefined ? {} : { upcast }),
-        ...(place === 'output' ? { place } : {}),
-    };
-}
-const noBias = { query: false, key: false, value: false, output: false };
-const fullBias = { query: true, key: true, value: true, output: true };
-const inputBias = { query: true, key: true, value: true, output: false };
-/** Grouped attention with the shape's dimensions; `changes` are what the family does otherwise. */
-function grouped(shape, changes = {}) {
-    return {
-        kind: 'attention',
-        inputWidth: shape.hiddenSize,
-        heads: shape.heads,
-        keyValueHeads: shape.keyValueHeads,
-        headDim: shape.headDim,
-        bias: noBias,
-        span: { kind: 'full' },
-        causal: true,
-        rotary: true,
-        ...changes,
-    };
-}
-/** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
-const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
-function spanOf(mixer, fields) {
-    const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size'], 1);
-    if (tokens === undefined || !/sliding|local|chunked/.test(mixer))
-        return { kind: 'full' };
-    return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
-}
-/** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
-function slidingPlan(shape, fields) {
-    const stated = fields.list('layer_types');
-    if (stated)
-        return stated.map((type) => String(type).replace('_attention', ''));
-    const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window', 1) : undefined;
-    const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
-    return Array.from({ length: shape.layers }, () => (slides ? 'sliding' : 'full'));
-}
-/** One full layer in `period`, the others sliding. */
-const everyNth = (shape, period) => Array.from({ length: shape.layers }, (_, index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
-const denseFeedForward = (family) => (shape, fields) => dense(shape.hiddenSize, shape.width, {
-    gated: family.gated ?? true,
-    activation: family.activation ?? 'silu',
-    bias: bothSides(typeof family.feedForwardBias === 'function'
-        ? family.feedForwardBias(fields)
-        : (family.feedForwardBias ?? false)),
-});
-const bothSides = (bias) => ({ up: bias, down: bias });
-function dense(inputWidth, width, changes = {}) {
-    return { kind: 'dense', inputWidth, width, gated: true, activation: 'silu', bias: bothSides(false), ...changes };
-}
-/** A mixture of experts with the config's counts; `changes` are what the family does otherwise. */
-function experts(shape, fields, changes = {}) {
-    const count = fields.integer(names.experts);
-    const active = fields.integer(names.activeExperts);
-    if (active > count)
-        throw fields.wrong('num_experts_per_tok', `must be at most the ${count} experts`, active);
-    return {
-        kind: 'experts',
-        inputWidth: shape.hiddenSize,
-        experts: count,
-        active,
-        width: fields.integer(names.expertWidth),
-        gated: true,
-        activation: 'silu',
-        bias: { router: false, up: false, down: false },
-        ...changes,
-    };
-}
-/** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
-function denseFirst(shape, fields) {
-    const types = fields.list('mlp_layer_types');
-    if (types)
-        return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
-    const first = fields.integerOr('first_k_dense_replace', 0);
-    const listed = fields.list('moe_layer_freq');
-    if (listed)
-        return listed.map((value) => (value === 1 ? 'experts' : 'dense'));
-    const frequency = Math.max(1, fields.integerOr('moe_layer_freq', 1));
-    return Array.from({ length: shape.layers }, (_, index) => index >= first && index % frequency === 0 ? 'experts' : 'dense');
-}
-const always = (kind) => (shape) => Array.from({ length: shape.layers }, () => kind);
-
-;// CONCATENATED MODULE: ./build/read/families/defaults.js
-/**
- * What the model's own code takes where a config leaves a key out, by `model_type`. A key that is missing here has no default,
- * or one that follows from other keys (key/value heads from heads, head width from hidden size).
- *
- * Source: the configuration classes of Hugging Face transformers 5.18.0, built with no arguments and with probes
- * (2026-08-22).
- */
-const classDefaults = {
-    afmoe: {
-        hidden_size: 2048,
-        num_hidden_layers: 32,
-        num_attention_heads: 16,
-        head_dim: 128,
-        intermediate_size: 6144,
-        vocab_size: 200192,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1408,
-        num_experts: 64,
-        num_experts_per_tok: 6,
-        attention_bias: false,
-        max_position_embeddings: 16384,
-    },
-    apertus: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 14336,
-        vocab_size: 131072,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 65536,
-    },
-    arcee: {
-        hidden_size: 2560,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 18432,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 4096,
-    },
-    aria_text: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 4096,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 2048,
-    },
-    axk1: {
-        hidden_size: 7168,
-        num_hidden_layers: 61,
-        num_attention_heads: 64,
-        num_key_value_heads: 64,
-        head_dim: 64,
-        intermediate_size: 18432,
-        vocab_size: 163840,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 2048,
-        num_local_experts: 192,
-        n_routed_experts: 192,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        first_k_dense_replace: 1,
-        q_lora_rank: 1536,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 128,
-        v_head_dim: 128,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-    },
-    axk2: {
-        hidden_size: 2048,
-        num_hidden_layers: 48,
-        num_attention_heads: 32,
-        num_key_value_heads: 32,
-        head_dim: 32,
-        intermediate_size: 5120,
-        vocab_size: 163840,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 512,
-        num_local_experts: 128,
-        n_routed_experts: 128,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        q_lora_rank: 384,
-        kv_lora_rank: 128,
-        qk_rope_head_dim: 32,
-        qk_nope_head_dim: 64,
-        v_head_dim: 64,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    bamba: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 128000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 262144,
-        mamba_d_state: 256,
-        mamba_d_conv: 4,
-        mamba_expand: 2,
-    },
-    bart: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
-        vocab_size: 50265,
-        tie_word_embeddings: true,
-        max_position_embeddings: 1024,
-    },
-    bert: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    'bert-generation': {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        intermediate_size: 4096,
-        vocab_size: 50358,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    big_bird: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 50358,
-        tie_word_embeddings: true,
-        use_bias: true,
-        max_position_embeddings: 4096,
-    },
-    bigbird_pegasus: {
-        hidden_size: 1024,
-        num_hidden_layers: 16,
-        num_attention_heads: 16,
-        vocab_size: 96103,
-        tie_word_embeddings: true,
-        use_bias: false,
-        max_position_embeddings: 4096,
-    },
-    biogpt: {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        intermediate_size: 4096,
-        vocab_size: 42384,
-        tie_word_embeddings: true,
-        max_position_embeddings: 1024,
-    },
-    bitnet: {
-        hidden_size: 2560,
-        num_hidden_layers: 30,
-        num_attention_heads: 20,
-        num_key_value_heads: 5,
-        intermediate_size: 6912,
-        vocab_size: 128256,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    blenderbot: {
-        hidden_size: 2560,
-        num_hidden_layers: 2,
-        num_attention_heads: 32,
-        vocab_size: 8008,
-        tie_word_embeddings: true,
-        max_position_embeddings: 128,
-    },
-    'blenderbot-small': {
-        hidden_size: 512,
-        num_hidden_layers: 8,
-        num_attention_heads: 16,
-        vocab_size: 50265,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    bloom: {
-        hidden_size: 64,
-        num_hidden_layers: 2,
-        num_attention_heads: 8,
-        vocab_size: 250880,
-        tie_word_embeddings: true,
-    },
-    blt: { vocab_size: 260, tie_word_embeddings: false, max_position_embeddings: 4096 },
-    camembert: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    codegen: {
-        hidden_size: 4096,
-        num_hidden_layers: 28,
-        num_attention_heads: 16,
-        vocab_size: 50400,
-        tie_word_embeddings: false,
-        n_positions: 2048,
-        max_position_embeddings: 2048,
-        rotary_dim: 64,
-    },
-    cohere: {
-        hidden_size: 8192,
-        num_hidden_layers: 40,
-        num_attention_heads: 64,
-        intermediate_size: 22528,
-        vocab_size: 256000,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        use_qk_norm: false,
-        max_position_embeddings: 8192,
-    },
-    cohere2: {
-        hidden_size: 8192,
-        num_hidden_layers: 40,
-        num_attention_heads: 64,
-        intermediate_size: 22528,
-        vocab_size: 256000,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 8192,
-    },
-    cohere2_moe: {
-        hidden_size: 8192,
-        num_hidden_layers: 40,
-        num_attention_heads: 64,
-        head_dim: 128,
-        intermediate_size: 22528,
-        vocab_size: 256000,
-        tie_word_embeddings: true,
-        num_experts: 8,
-        num_experts_per_tok: 2,
-        attention_bias: false,
-        max_position_embeddings: 8192,
-    },
-    cohere_compass_text: {
-        hidden_size: 8192,
-        num_hidden_layers: 40,
-        num_attention_heads: 64,
-        intermediate_size: 22528,
-        vocab_size: 256000,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 8192,
-    },
-    cpmant: {
-        hidden_size: 4096,
-        num_hidden_layers: 48,
-        num_attention_heads: 32,
-        vocab_size: 30720,
-        tie_word_embeddings: true,
-    },
-    ctrl: {
-        hidden_size: 1280,
-        num_hidden_layers: 48,
-        num_attention_heads: 16,
-        vocab_size: 246534,
-        tie_word_embeddings: true,
-        n_positions: 256,
-        max_position_embeddings: 256,
-    },
-    cwm: {
-        hidden_size: 6144,
-        num_hidden_layers: 64,
-        num_attention_heads: 48,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 21504,
-        vocab_size: 128256,
-        tie_word_embeddings: false,
-        mlp_bias: false,
-        max_position_embeddings: 131072,
-    },
-    'data2vec-text': {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    dbrx: {
-        hidden_size: 2048,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        num_key_value_heads: 1,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        max_position_embeddings: 2048,
-    },
-    deepseek_v2: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        head_dim: 64,
-        intermediate_size: 11008,
-        vocab_size: 102400,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1407,
-        num_experts: 64,
-        n_routed_experts: 64,
-        n_shared_experts: 2,
-        first_k_dense_replace: 0,
-        q_lora_rank: 1536,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 128,
-        v_head_dim: 128,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 2048,
-    },
-    deepseek_v3: {
-        hidden_size: 7168,
-        num_hidden_layers: 61,
-        num_attention_heads: 128,
-        num_key_value_heads: 128,
-        head_dim: 64,
-        intermediate_size: 18432,
-        vocab_size: 129280,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 2048,
-        num_local_experts: 256,
-        n_routed_experts: 256,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        first_k_dense_replace: 3,
-        q_lora_rank: 1536,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 128,
-        v_head_dim: 128,
-        attention_bias: false,
-        max_position_embeddings: 4096,
-    },
-    deepseek_v32: {
-        hidden_size: 7168,
-        num_hidden_layers: 61,
-        num_attention_heads: 128,
-        num_key_value_heads: 128,
-        head_dim: 64,
-        intermediate_size: 18432,
-        vocab_size: 129280,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 2048,
-        num_local_experts: 256,
-        n_routed_experts: 256,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        first_k_dense_replace: 3,
-        q_lora_rank: 1536,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 128,
-        v_head_dim: 128,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 163840,
-    },
-    deepseek_v4: {
-        hidden_size: 4096,
-        num_hidden_layers: 43,
-        num_attention_heads: 64,
-        num_key_value_heads: 1,
-        head_dim: 512,
-        intermediate_size: 2048,
-        vocab_size: 129280,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 2048,
-        num_local_experts: 256,
-        n_routed_experts: 256,
-        n_shared_experts: 1,
-        num_experts_per_tok: 6,
-        q_lora_rank: 1024,
-        qk_rope_head_dim: 64,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 1048576,
-    },
-    diffllama: {
-        hidden_size: 2048,
-        num_hidden_layers: 16,
-        num_attention_heads: 32,
-        intermediate_size: 8192,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    doge: {
-        hidden_size: 1024,
-        num_hidden_layers: 32,
-        num_attention_heads: 8,
-        intermediate_size: 2048,
-        vocab_size: 32768,
-        tie_word_embeddings: false,
-        num_experts: 16384,
-        num_experts_per_tok: 64,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 2048,
-    },
-    dots1: {
-        hidden_size: 4608,
-        num_hidden_layers: 62,
-        num_attention_heads: 32,
-        num_key_value_heads: 32,
-        intermediate_size: 10944,
-        vocab_size: 152064,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1408,
-        first_k_dense_replace: 0,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    electra: {
-        hidden_size: 256,
-        num_hidden_layers: 12,
-        num_attention_heads: 4,
-        intermediate_size: 1024,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    emu3: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 184622,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 9216,
-    },
-    ernie: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    ernie4_5: {
-        hidden_size: 1024,
-        num_hidden_layers: 18,
-        num_attention_heads: 16,
-        num_key_value_heads: 2,
-        head_dim: 128,
-        intermediate_size: 3072,
-        vocab_size: 103424,
-        tie_word_embeddings: true,
-        use_bias: false,
-        max_position_embeddings: 131072,
-    },
-    ernie4_5_moe: {
-        hidden_size: 2560,
-        num_hidden_layers: 28,
-        num_attention_heads: 20,
-        num_key_value_heads: 4,
-        intermediate_size: 12288,
-        vocab_size: 103424,
-        tie_word_embeddings: true,
-        moe_intermediate_size: 1536,
-        num_experts: 64,
-        num_experts_per_tok: 6,
-        use_bias: false,
-        max_position_embeddings: 131072,
-    },
-    exaone4: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 32,
-        intermediate_size: 16384,
-        vocab_size: 102400,
-        tie_word_embeddings: false,
-        max_position_embeddings: 2048,
-    },
-    exaone_moe: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 32,
-        intermediate_size: 16384,
-        vocab_size: 102400,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1024,
-        num_experts: 64,
-        num_experts_per_tok: 8,
-        first_k_dense_replace: 1,
-        max_position_embeddings: 2048,
-    },
-    falcon: {
-        hidden_size: 4544,
-        num_hidden_layers: 32,
-        num_attention_heads: 71,
-        vocab_size: 65024,
-        tie_word_embeddings: true,
-        bias: false,
-        multi_query: true,
-        new_decoder_architecture: false,
-        parallel_attn: true,
-        alibi: false,
-        max_position_embeddings: 2048,
-    },
-    falcon_h1: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 128000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 8192,
-        mamba_d_state: 256,
-        mamba_d_conv: 4,
-        mamba_expand: 2,
-    },
-    falcon_mamba: {
-        hidden_size: 768,
-        num_hidden_layers: 32,
-        vocab_size: 50280,
-        tie_word_embeddings: true,
-        use_bias: false,
-        state_size: 16,
-        conv_kernel: 4,
-        expand: 2,
-        time_step_rank: 48,
-        use_conv_bias: true,
-    },
-    flex_olmo: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 100352,
-        tie_word_embeddings: false,
-        num_experts: 7,
-        num_local_experts: 7,
-        num_experts_per_tok: 5,
-        attention_bias: false,
-        max_position_embeddings: 4096,
-    },
-    fuyu: {
-        hidden_size: 4096,
-        num_hidden_layers: 36,
-        num_attention_heads: 64,
-        intermediate_size: 16384,
-        vocab_size: 262144,
-        tie_word_embeddings: false,
-        qk_layernorm: true,
-        max_position_embeddings: 16384,
-    },
-    gemma: {
-        hidden_size: 3072,
-        num_hidden_layers: 28,
-        num_attention_heads: 16,
-        num_key_value_heads: 16,
-        head_dim: 256,
-        intermediate_size: 24576,
-        vocab_size: 256000,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 8192,
-    },
-    gemma2: {
-        hidden_size: 2304,
-        num_hidden_layers: 26,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        head_dim: 256,
-        intermediate_size: 9216,
-        vocab_size: 256000,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 8192,
-    },
-    gemma3: {
-        hidden_size: 2304,
-        num_hidden_layers: 26,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        head_dim: 256,
-        intermediate_size: 9216,
-        vocab_size: 262208,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    gemma3_text: {
-        hidden_size: 2304,
-        num_hidden_layers: 26,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        head_dim: 256,
-        intermediate_size: 9216,
-        vocab_size: 262208,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    gemma3n: {
-        hidden_size: 2048,
-        num_hidden_layers: 35,
-        num_attention_heads: 8,
-        num_key_value_heads: 2,
-        head_dim: 256,
-        intermediate_size: [
-            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
-            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
-            16384, 16384, 16384,
-        ],
-        vocab_size: 262400,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-        num_kv_shared_layers: 15,
-        hidden_size_per_layer_input: 256,
-    },
-    gemma3n_text: {
-        hidden_size: 2048,
-        num_hidden_layers: 35,
-        num_attention_heads: 8,
-        num_key_value_heads: 2,
-        head_dim: 256,
-        intermediate_size: [
-            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
-            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
-            16384, 16384, 16384,
-        ],
-        vocab_size: 262400,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-        num_kv_shared_layers: 15,
-        hidden_size_per_layer_input: 256,
-    },
-    gemma4: {
-        hidden_size: 2304,
-        num_hidden_layers: 30,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        intermediate_size: 9216,
-        vocab_size: 262144,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-        num_kv_shared_layers: 0,
-        hidden_size_per_layer_input: 256,
-    },
-    gemma4_assistant: { tie_word_embeddings: true },
-    gemma4_text: {
-        hidden_size: 2304,
-        num_hidden_layers: 30,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        intermediate_size: 9216,
-        vocab_size: 262144,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-        num_kv_shared_layers: 0,
-        hidden_size_per_layer_input: 256,
-    },
-    gemma4_unified: {
-        hidden_size: 2304,
-        num_hidden_layers: 30,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        intermediate_size: 9216,
-        vocab_size: 262144,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 262144,
-        num_kv_shared_layers: 0,
-    },
-    gemma4_unified_assistant: { tie_word_embeddings: true },
-    gemma4_unified_text: {
-        hidden_size: 2304,
-        num_hidden_layers: 30,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        intermediate_size: 9216,
-        vocab_size: 262144,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 262144,
-        num_kv_shared_layers: 0,
-    },
-    git: {
-        hidden_size: 768,
-        num_hidden_layers: 6,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 30522,
-        tie_word_embeddings: false,
-        max_position_embeddings: 1024,
-    },
-    glm: {
-        hidden_size: 4096,
-        num_hidden_layers: 40,
-        num_attention_heads: 32,
-        num_key_value_heads: 2,
-        head_dim: 128,
-        intermediate_size: 13696,
-        vocab_size: 151552,
-        tie_word_embeddings: false,
-        attention_bias: true,
-        max_position_embeddings: 131072,
-    },
-    glm4: {
-        hidden_size: 4096,
-        num_hidden_layers: 40,
-        num_attention_heads: 32,
-        num_key_value_heads: 2,
-        head_dim: 128,
-        intermediate_size: 13696,
-        vocab_size: 151552,
-        tie_word_embeddings: false,
-        attention_bias: true,
-        max_position_embeddings: 131072,
-    },
-    glm4_moe: {
-        hidden_size: 4096,
-        num_hidden_layers: 46,
-        num_attention_heads: 96,
-        num_key_value_heads: 8,
-        intermediate_size: 10944,
-        vocab_size: 151552,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1408,
-        num_local_experts: 128,
-        n_routed_experts: 128,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        first_k_dense_replace: 1,
-        attention_bias: false,
-        use_qk_norm: false,
-        max_position_embeddings: 131072,
-    },
-    glm4_moe_lite: {
-        hidden_size: 2048,
-        num_hidden_layers: 47,
-        num_attention_heads: 20,
-        num_key_value_heads: 20,
-        head_dim: 64,
-        intermediate_size: 10240,
-        vocab_size: 154880,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1536,
-        num_local_experts: 64,
-        n_routed_experts: 64,
-        n_shared_experts: 1,
-        num_experts_per_tok: 4,
-        q_lora_rank: 768,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 192,
-        v_head_dim: 256,
-        attention_bias: false,
-        max_position_embeddings: 202752,
-    },
-    glm_moe_dsa: {
-        hidden_size: 6144,
-        num_hidden_layers: 78,
-        num_attention_heads: 64,
-        num_key_value_heads: 64,
-        head_dim: 64,
-        intermediate_size: 12288,
-        vocab_size: 154880,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 2048,
-        num_local_experts: 256,
-        n_routed_experts: 256,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        first_k_dense_replace: 3,
-        q_lora_rank: 2048,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 192,
-        v_head_dim: 256,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 202752,
-    },
-    got_ocr2: {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        num_key_value_heads: 32,
-        vocab_size: 151860,
-        tie_word_embeddings: true,
-        max_position_embeddings: 32768,
-    },
-    'gpt-sw3': {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        vocab_size: 50257,
-        tie_word_embeddings: true,
-        n_positions: 1024,
-        max_position_embeddings: 1024,
-    },
-    gpt2: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        vocab_size: 50257,
-        tie_word_embeddings: true,
-        n_positions: 1024,
-        max_position_embeddings: 1024,
-    },
-    gpt_bigcode: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        num_key_value_heads: 1,
-        vocab_size: 50257,
-        tie_word_embeddings: true,
-        multi_query: true,
-        n_positions: 1024,
-        max_position_embeddings: 1024,
-    },
-    gpt_neo: {
-        hidden_size: 2048,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        vocab_size: 50257,
-        tie_word_embeddings: true,
-        max_position_embeddings: 2048,
-    },
-    gpt_neox: {
-        hidden_size: 6144,
-        num_hidden_layers: 44,
-        num_attention_heads: 64,
-        intermediate_size: 24576,
-        vocab_size: 50432,
-        tie_word_embeddings: false,
-        attention_bias: true,
-        max_position_embeddings: 2048,
-        use_parallel_residual: true,
-    },
-    gpt_neox_japanese: {
-        hidden_size: 2560,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        vocab_size: 32000,
-        tie_word_embeddings: true,
-        max_position_embeddings: 2048,
-    },
-    gpt_oss: {
-        hidden_size: 2880,
-        num_hidden_layers: 36,
-        num_attention_heads: 64,
-        num_key_value_heads: 8,
-        head_dim: 64,
-        intermediate_size: 2880,
-        vocab_size: 201088,
-        tie_word_embeddings: false,
-        num_experts: 128,
-        num_local_experts: 128,
-        num_experts_per_tok: 4,
-        attention_bias: true,
-        max_position_embeddings: 131072,
-    },
-    gptj: {
-        hidden_size: 4096,
-        num_hidden_layers: 28,
-        num_attention_heads: 16,
-        vocab_size: 50400,
-        tie_word_embeddings: false,
-        n_positions: 2048,
-        max_position_embeddings: 2048,
-        rotary_dim: 64,
-    },
-    granite: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 2048,
-    },
-    granite_swa: {
-        hidden_size: 2560,
-        num_hidden_layers: 24,
-        num_attention_heads: 20,
-        num_key_value_heads: 4,
-        intermediate_size: 8192,
-        vocab_size: 100352,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 8192,
-    },
-    granitemoe: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        num_local_experts: 8,
-        num_experts_per_tok: 2,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    granitemoe_swa: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        num_local_experts: 8,
-        num_experts_per_tok: 2,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-        shared_intermediate_size: 0,
-    },
-    granitemoehybrid: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        num_local_experts: 8,
-        num_experts_per_tok: 2,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-        shared_intermediate_size: 1024,
-        mamba_d_state: 256,
-        mamba_d_conv: 4,
-        mamba_expand: 2,
-    },
-    granitemoeshared: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        num_local_experts: 8,
-        num_experts_per_tok: 2,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-        shared_intermediate_size: 0,
-    },
-    helium: {
-        hidden_size: 2560,
-        num_hidden_layers: 24,
-        num_attention_heads: 20,
-        num_key_value_heads: 20,
-        head_dim: 128,
-        intermediate_size: 7040,
-        vocab_size: 48000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 4096,
-    },
-    hrm_text: {
-        hidden_size: 1536,
-        num_hidden_layers: 128,
-        num_attention_heads: 12,
-        head_dim: 128,
-        intermediate_size: 4096,
-        vocab_size: 151808,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 2048,
-    },
-    hunyuan_v1_dense: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 290943,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    hunyuan_v1_moe: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 290943,
-        tie_word_embeddings: false,
-        num_experts: 1,
-        num_local_experts: 1,
-        num_experts_per_tok: 1,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    hy_v3: {
-        hidden_size: 4096,
-        num_hidden_layers: 80,
-        num_attention_heads: 64,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 13312,
-        vocab_size: 120832,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1536,
-        num_experts: 192,
-        num_local_experts: 192,
-        num_experts_per_tok: 8,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 131072,
-    },
-    hy_v4: {
-        hidden_size: 2816,
-        num_hidden_layers: 34,
-        num_attention_heads: 32,
-        head_dim: 64,
-        intermediate_size: 6912,
-        vocab_size: 120832,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 768,
-        num_local_experts: 256,
-        n_routed_experts: 256,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        q_lora_rank: 1536,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 192,
-        v_head_dim: 256,
-        attention_bias: false,
-        max_position_embeddings: 262144,
-    },
-    hyperclovax: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 2048,
-    },
-    inkling_text: {
-        hidden_size: 6144,
-        num_hidden_layers: 66,
-        num_attention_heads: 64,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 24576,
-        vocab_size: 201024,
-        moe_intermediate_size: 3072,
-        num_local_experts: 256,
-        n_routed_experts: 256,
-        n_shared_experts: 2,
-        num_experts_per_tok: 6,
-        max_position_embeddings: 131072,
-    },
-    jais2: {
-        hidden_size: 3328,
-        num_hidden_layers: 32,
-        num_attention_heads: 26,
-        intermediate_size: 26624,
-        vocab_size: 150272,
-        tie_word_embeddings: false,
-        attention_bias: true,
-        mlp_bias: true,
-        max_position_embeddings: 8192,
-    },
-    jamba: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 65536,
-        tie_word_embeddings: false,
-        num_experts: 16,
-        num_local_experts: 16,
-        num_experts_per_tok: 2,
-        max_position_embeddings: 262144,
-        expert_layer_period: 2,
-        expert_layer_offset: 1,
-        attn_layer_period: 8,
-        attn_layer_offset: 4,
-        mamba_dt_rank: 256,
-        mamba_d_state: 16,
-        mamba_d_conv: 4,
-        mamba_expand: 2,
-    },
-    jetmoe: {
-        hidden_size: 2048,
-        num_hidden_layers: 12,
-        num_attention_heads: 32,
-        num_key_value_heads: 16,
-        head_dim: 128,
-        intermediate_size: 5632,
-        vocab_size: 32000,
-        tie_word_embeddings: true,
-        num_local_experts: 8,
-        num_experts_per_tok: 2,
-        max_position_embeddings: 4096,
-    },
-    kimi_linear: {
-        hidden_size: 2304,
-        num_hidden_layers: 27,
-        num_attention_heads: 32,
-        num_key_value_heads: 32,
-        head_dim: 64,
-        intermediate_size: 9216,
-        vocab_size: 163840,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1024,
-        num_experts: 256,
-        num_local_experts: 256,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        q_lora_rank: null,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 128,
-        v_head_dim: 128,
-        attention_bias: false,
-        max_position_embeddings: 1048576,
-    },
-    laguna: {
-        hidden_size: 2048,
-        num_hidden_layers: 40,
-        num_attention_heads: 48,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 8192,
-        vocab_size: 100352,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 512,
-        shared_expert_intermediate_size: 512,
-        num_experts: 256,
-        num_experts_per_tok: 8,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    lfm2: {
-        hidden_size: 2560,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 12288,
-        vocab_size: 65536,
-        tie_word_embeddings: true,
-        max_position_embeddings: 128000,
-    },
-    lfm2_moe: {
-        hidden_size: 2048,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 7168,
-        vocab_size: 65536,
-        tie_word_embeddings: true,
-        moe_intermediate_size: 1792,
-        num_experts: 32,
-        num_experts_per_tok: 4,
-        max_position_embeddings: 128000,
-    },
-    llama: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 2048,
-    },
-    llama4: {
-        hidden_size: 5120,
-        num_hidden_layers: 48,
-        num_attention_heads: 40,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 8192,
-        vocab_size: 202048,
-        tie_word_embeddings: false,
-        num_local_experts: 16,
-        num_experts_per_tok: 1,
-        attention_bias: false,
-        use_qk_norm: true,
-        interleave_moe_layer_step: 1,
-        intermediate_size_mlp: 16384,
-        max_position_embeddings: 131072,
-    },
-    llama4_text: {
-        hidden_size: 5120,
-        num_hidden_layers: 48,
-        num_attention_heads: 40,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 8192,
-        vocab_size: 202048,
-        tie_word_embeddings: false,
-        num_local_experts: 16,
-        num_experts_per_tok: 1,
-        attention_bias: false,
-        use_qk_norm: true,
-        interleave_moe_layer_step: 1,
-        intermediate_size_mlp: 16384,
-        max_position_embeddings: 131072,
-    },
-    longcat_flash: {
-        hidden_size: 6144,
-        num_hidden_layers: 56,
-        num_attention_heads: 64,
-        head_dim: 64,
-        intermediate_size: 12288,
-        vocab_size: 131072,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 2048,
-        num_local_experts: 512,
-        n_routed_experts: 512,
-        num_experts_per_tok: 12,
-        q_lora_rank: 1536,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 128,
-        v_head_dim: 128,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    mamba: {
-        hidden_size: 768,
-        num_hidden_layers: 32,
-        vocab_size: 50280,
-        tie_word_embeddings: true,
-        use_bias: false,
-        state_size: 16,
-        conv_kernel: 4,
-        expand: 2,
-        time_step_rank: 48,
-        use_conv_bias: true,
-    },
-    mamba2: {
-        hidden_size: 4096,
-        num_hidden_layers: 64,
-        vocab_size: 32768,
-        tie_word_embeddings: false,
-        use_bias: false,
-        state_size: 128,
-        conv_kernel: 4,
-        expand: 2,
-        n_groups: 8,
-        time_step_rank: 256,
-        use_conv_bias: true,
-    },
-    marian: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
-        vocab_size: 58101,
-        tie_word_embeddings: true,
-        max_position_embeddings: 1024,
-    },
-    mbart: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
-        vocab_size: 50265,
-        tie_word_embeddings: true,
-        max_position_embeddings: 1024,
-    },
-    'megatron-bert': {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        intermediate_size: 4096,
-        vocab_size: 29056,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    mellum: {
-        hidden_size: 2304,
-        num_hidden_layers: 28,
-        num_attention_heads: 32,
-        num_key_value_heads: 4,
-        head_dim: 128,
-        intermediate_size: 7168,
-        vocab_size: 98304,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 896,
-        num_experts: 64,
-        num_local_experts: 64,
-        num_experts_per_tok: 8,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    mimo_v2_flash: {
-        hidden_size: 4096,
-        num_hidden_layers: 48,
-        num_attention_heads: 64,
-        num_key_value_heads: 4,
-        head_dim: 192,
-        intermediate_size: 16384,
-        vocab_size: 152576,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 2048,
-        num_local_experts: 256,
-        n_routed_experts: 256,
-        num_experts_per_tok: 8,
-        v_head_dim: 128,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    minicpm3: {
-        hidden_size: 2560,
-        num_hidden_layers: 62,
-        num_attention_heads: 40,
-        num_key_value_heads: 40,
-        head_dim: 32,
-        intermediate_size: 6400,
-        vocab_size: 73448,
-        tie_word_embeddings: true,
-        q_lora_rank: 768,
-        kv_lora_rank: 256,
-        qk_rope_head_dim: 32,
-        qk_nope_head_dim: 64,
-        v_head_dim: 64,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 32768,
-    },
-    minimax: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        num_experts: 8,
-        num_local_experts: 8,
-        num_experts_per_tok: 2,
-        max_position_embeddings: 131072,
-    },
-    minimax_m2: {
-        hidden_size: 3072,
-        num_hidden_layers: 62,
-        num_attention_heads: 48,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 1536,
-        vocab_size: 200064,
-        tie_word_embeddings: false,
-        num_experts: 256,
-        num_local_experts: 256,
-        num_experts_per_tok: 8,
-        max_position_embeddings: 196608,
-    },
-    minimax_m3_vl_text: {
-        hidden_size: 6144,
-        num_hidden_layers: 60,
-        num_attention_heads: 64,
-        num_key_value_heads: 4,
-        head_dim: 128,
-        intermediate_size: 3072,
-        vocab_size: 200064,
-        tie_word_embeddings: false,
-        num_experts: 128,
-        num_local_experts: 128,
-        num_experts_per_tok: 4,
-        max_position_embeddings: 524288,
-        rotary_dim: 64,
-        shared_intermediate_size: 3072,
-    },
-    ministral: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        max_position_embeddings: 131072,
-    },
-    ministral3: {
-        hidden_size: 4096,
-        num_hidden_layers: 34,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 14336,
-        vocab_size: 131072,
-        tie_word_embeddings: false,
-        max_position_embeddings: 262144,
-    },
-    mistral: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        max_position_embeddings: 131072,
-    },
-    mixtral: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        num_experts: 8,
-        num_local_experts: 8,
-        num_experts_per_tok: 2,
-        max_position_embeddings: 131072,
-    },
-    mllama: {
-        hidden_size: 4096,
-        num_hidden_layers: 40,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 14336,
-        vocab_size: 128256,
-        tie_word_embeddings: false,
-        max_position_embeddings: 131072,
-    },
-    'modernbert-decoder': {
-        hidden_size: 768,
-        num_hidden_layers: 22,
-        num_attention_heads: 12,
-        intermediate_size: 1152,
-        vocab_size: 50368,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 8192,
-        norm_bias: false,
-    },
-    moshi: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 22528,
-        vocab_size: 32000,
-        tie_word_embeddings: false,
-        max_position_embeddings: 3000,
-    },
-    mpt: {
-        hidden_size: 2048,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        vocab_size: 50368,
-        tie_word_embeddings: true,
-    },
-    mvp: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
-        vocab_size: 50267,
-        tie_word_embeddings: true,
-        max_position_embeddings: 1024,
-    },
-    nanochat: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 6,
-        intermediate_size: 8192,
-        vocab_size: 50304,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    nemotron: {
-        hidden_size: 6144,
-        num_hidden_layers: 32,
-        num_attention_heads: 48,
-        intermediate_size: 24576,
-        vocab_size: 256000,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 4096,
-    },
-    nemotron_h: {
-        hidden_size: 4096,
-        num_hidden_layers: 4,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 21504,
-        vocab_size: 131072,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 7688,
-        num_local_experts: 8,
-        n_routed_experts: 8,
-        n_shared_experts: 1,
-        num_experts_per_tok: 2,
-        attention_bias: false,
-        mlp_bias: false,
-        use_bias: false,
-        max_position_embeddings: 4096,
-        conv_kernel: 4,
-        expand: 2,
-        n_groups: 8,
-        use_conv_bias: true,
-    },
-    olmo: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 50304,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    olmo2: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 50304,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    olmo3: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 11008,
-        vocab_size: 50304,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 2048,
-    },
-    olmo_hybrid: {
-        hidden_size: 3840,
-        num_hidden_layers: 32,
-        num_attention_heads: 30,
-        intermediate_size: 11008,
-        vocab_size: 100352,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 65536,
-    },
-    olmoe: {
-        hidden_size: 2048,
-        num_hidden_layers: 16,
-        num_attention_heads: 16,
-        intermediate_size: 2048,
-        vocab_size: 50304,
-        tie_word_embeddings: false,
-        num_experts: 64,
-        num_local_experts: 64,
-        num_experts_per_tok: 8,
-        attention_bias: false,
-        max_position_embeddings: 4096,
-    },
-    'openai-gpt': {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        vocab_size: 40478,
-        tie_word_embeddings: true,
-        n_positions: 512,
-        max_position_embeddings: 512,
-    },
-    opt: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 50272,
-        tie_word_embeddings: true,
-        max_position_embeddings: 2048,
-        word_embed_proj_dim: 768,
-    },
-    pegasus: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
-        vocab_size: 50265,
-        tie_word_embeddings: true,
-        max_position_embeddings: 1024,
-    },
-    persimmon: {
-        hidden_size: 4096,
-        num_hidden_layers: 36,
-        num_attention_heads: 64,
-        intermediate_size: 16384,
-        vocab_size: 262144,
-        tie_word_embeddings: false,
-        qk_layernorm: true,
-        max_position_embeddings: 16384,
-    },
-    phi: {
-        hidden_size: 2048,
-        num_hidden_layers: 24,
-        num_attention_heads: 32,
-        intermediate_size: 8192,
-        vocab_size: 51200,
-        tie_word_embeddings: false,
-        qk_layernorm: false,
-        max_position_embeddings: 2048,
-    },
-    phi3: {
-        hidden_size: 3072,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        intermediate_size: 8192,
-        vocab_size: 32064,
-        tie_word_embeddings: false,
-        max_position_embeddings: 4096,
-    },
-    phi4_multimodal: {
-        hidden_size: 3072,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 8192,
-        vocab_size: 200064,
-        tie_word_embeddings: false,
-        max_position_embeddings: 131072,
-    },
-    phimoe: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 8,
-        intermediate_size: 6400,
-        vocab_size: 32064,
-        tie_word_embeddings: false,
-        num_local_experts: 16,
-        num_experts_per_tok: 2,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-        lm_head_bias: false,
-    },
-    plbart: {
-        hidden_size: 768,
-        num_hidden_layers: 6,
-        num_attention_heads: 12,
-        vocab_size: 50005,
-        tie_word_embeddings: true,
-        max_position_embeddings: 1024,
-    },
-    prophetnet: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    qwen2: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 32,
-        intermediate_size: 22016,
-        vocab_size: 151936,
-        tie_word_embeddings: false,
-        max_position_embeddings: 32768,
-    },
-    qwen2_moe: {
-        hidden_size: 2048,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        num_key_value_heads: 16,
-        intermediate_size: 5632,
-        vocab_size: 151936,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1408,
-        shared_expert_intermediate_size: 5632,
-        num_experts: 60,
-        num_experts_per_tok: 4,
-        qkv_bias: true,
-        decoder_sparse_step: 1,
-        mlp_only_layers: [],
-        max_position_embeddings: 32768,
-    },
-    qwen3: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 32,
-        head_dim: 128,
-        intermediate_size: 22016,
-        vocab_size: 151936,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-    },
-    qwen3_5: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 16,
-        num_key_value_heads: 4,
-        head_dim: 256,
-        intermediate_size: 12288,
-        vocab_size: 248320,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-    },
-    qwen3_5_moe: {
-        hidden_size: 2048,
-        num_hidden_layers: 40,
-        num_attention_heads: 16,
-        num_key_value_heads: 2,
-        head_dim: 256,
-        vocab_size: 248320,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 512,
-        shared_expert_intermediate_size: 512,
-        num_experts: 256,
-        num_experts_per_tok: 8,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-    },
-    qwen3_5_moe_text: {
-        hidden_size: 2048,
-        num_hidden_layers: 40,
-        num_attention_heads: 16,
-        num_key_value_heads: 2,
-        head_dim: 256,
-        vocab_size: 248320,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 512,
-        shared_expert_intermediate_size: 512,
-        num_experts: 256,
-        num_experts_per_tok: 8,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-    },
-    qwen3_5_text: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        num_attention_heads: 16,
-        num_key_value_heads: 4,
-        head_dim: 256,
-        intermediate_size: 12288,
-        vocab_size: 248320,
-        tie_word_embeddings: false,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-    },
-    qwen3_moe: {
-        hidden_size: 2048,
-        num_hidden_layers: 24,
-        num_attention_heads: 32,
-        num_key_value_heads: 4,
-        intermediate_size: 6144,
-        vocab_size: 151936,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 768,
-        num_experts: 128,
-        num_local_experts: 128,
-        num_experts_per_tok: 8,
-        attention_bias: false,
-        decoder_sparse_step: 1,
-        mlp_only_layers: [],
-        max_position_embeddings: 32768,
-    },
-    qwen3_next: {
-        hidden_size: 2048,
-        num_hidden_layers: 48,
-        num_attention_heads: 16,
-        num_key_value_heads: 2,
-        head_dim: 256,
-        intermediate_size: 5632,
-        vocab_size: 151936,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 512,
-        shared_expert_intermediate_size: 512,
-        num_experts: 512,
-        num_experts_per_tok: 10,
-        attention_bias: false,
-        decoder_sparse_step: 1,
-        mlp_only_layers: [],
-        max_position_embeddings: 32768,
-    },
-    qwen4_exp: {
-        hidden_size: 2048,
-        num_hidden_layers: 40,
-        num_attention_heads: 16,
-        num_key_value_heads: 2,
-        head_dim: 256,
-        vocab_size: 248320,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 512,
-        shared_expert_intermediate_size: 512,
-        num_experts: 512,
-        num_experts_per_tok: 10,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-    },
-    qwen4_exp_text: {
-        hidden_size: 2048,
-        num_hidden_layers: 40,
-        num_attention_heads: 16,
-        num_key_value_heads: 2,
-        head_dim: 256,
-        vocab_size: 248320,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 512,
-        shared_expert_intermediate_size: 512,
-        num_experts: 512,
-        num_experts_per_tok: 10,
-        attention_bias: false,
-        max_position_embeddings: 32768,
-    },
-    recurrent_gemma: {
-        hidden_size: 2560,
-        num_hidden_layers: 26,
-        num_attention_heads: 10,
-        intermediate_size: 7680,
-        vocab_size: 256000,
-        tie_word_embeddings: true,
-        attention_bias: false,
-    },
-    reformer: {
-        hidden_size: 256,
-        num_hidden_layers: 6,
-        num_attention_heads: 12,
-        vocab_size: 320,
-        tie_word_embeddings: false,
-        max_position_embeddings: 4096,
-    },
-    rembert: {
-        hidden_size: 1152,
-        num_hidden_layers: 32,
-        num_attention_heads: 18,
-        intermediate_size: 4608,
-        vocab_size: 250300,
-        tie_word_embeddings: false,
-        max_position_embeddings: 512,
-    },
-    roberta: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 50265,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    'roberta-prelayernorm': {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 50265,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    roc_bert: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    roformer: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 50000,
-        tie_word_embeddings: true,
-        max_position_embeddings: 1536,
-    },
-    rwkv: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        vocab_size: 50277,
-        tie_word_embeddings: false,
-        max_position_embeddings: 1024,
-    },
-    seed_oss: {
-        hidden_size: 4096,
-        num_hidden_layers: 64,
-        num_attention_heads: 80,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        intermediate_size: 27648,
-        vocab_size: 155136,
-        tie_word_embeddings: false,
-        attention_bias: true,
-        mlp_bias: false,
-        max_position_embeddings: 524288,
-    },
-    smollm3: {
-        hidden_size: 2048,
-        num_hidden_layers: 36,
-        num_attention_heads: 16,
-        num_key_value_heads: 4,
-        intermediate_size: 11008,
-        vocab_size: 128256,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        mlp_bias: false,
-        max_position_embeddings: 32768,
-    },
-    solar_open: {
-        hidden_size: 4096,
-        num_hidden_layers: 48,
-        num_attention_heads: 64,
-        num_key_value_heads: 8,
-        head_dim: 128,
-        vocab_size: 196608,
-        tie_word_embeddings: false,
-        moe_intermediate_size: 1280,
-        num_local_experts: 128,
-        n_routed_experts: 128,
-        n_shared_experts: 1,
-        num_experts_per_tok: 8,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    stablelm: {
-        hidden_size: 2560,
-        num_hidden_layers: 32,
-        num_attention_heads: 32,
-        num_key_value_heads: 32,
-        intermediate_size: 6912,
-        vocab_size: 50304,
-        tie_word_embeddings: false,
-        use_qkv_bias: false,
-        qk_layernorm: false,
-        max_position_embeddings: 4096,
-        use_parallel_residual: false,
-    },
-    starcoder2: {
-        hidden_size: 3072,
-        num_hidden_layers: 30,
-        num_attention_heads: 24,
-        num_key_value_heads: 2,
-        intermediate_size: 12288,
-        vocab_size: 49152,
-        tie_word_embeddings: true,
-        use_bias: true,
-        max_position_embeddings: 4096,
-    },
-    trocr: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
-        vocab_size: 50265,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    vaultgemma: {
-        hidden_size: 2304,
-        num_hidden_layers: 26,
-        num_attention_heads: 8,
-        num_key_value_heads: 4,
-        head_dim: 256,
-        intermediate_size: 9216,
-        vocab_size: 256000,
-        tie_word_embeddings: true,
-        attention_bias: false,
-        max_position_embeddings: 8192,
-    },
-    whisper: {
-        hidden_size: 384,
-        num_hidden_layers: 4,
-        num_attention_heads: 6,
-        vocab_size: 51865,
-        tie_word_embeddings: true,
-    },
-    xglm: {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        intermediate_size: 4096,
-        vocab_size: 256008,
-        tie_word_embeddings: true,
-        max_position_embeddings: 2048,
-    },
-    xlm: {
-        hidden_size: 2048,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
-        vocab_size: 30145,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    'xlm-roberta': {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    'xlm-roberta-xl': {
-        hidden_size: 2560,
-        num_hidden_layers: 36,
-        num_attention_heads: 32,
-        intermediate_size: 10240,
-        vocab_size: 250880,
-        tie_word_embeddings: true,
-        max_position_embeddings: 514,
-    },
-    xlnet: {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        num_attention_heads: 16,
-        vocab_size: 32000,
-        tie_word_embeddings: true,
-        max_position_embeddings: -1,
-    },
-    xlstm: {
-        hidden_size: 4096,
-        num_hidden_layers: 32,
-        vocab_size: 50304,
-        tie_word_embeddings: false,
-        v_head_dim: 512,
-        use_bias: false,
-    },
-    xmod: {
-        hidden_size: 768,
-        num_hidden_layers: 12,
-        num_attention_heads: 12,
-        intermediate_size: 3072,
-        vocab_size: 30522,
-        tie_word_embeddings: true,
-        max_position_embeddings: 512,
-    },
-    youtu: {
-        hidden_size: 2048,
-        num_hidden_layers: 32,
-        num_attention_heads: 16,
-        num_key_value_heads: 16,
-        head_dim: 64,
-        intermediate_size: 6144,
-        vocab_size: 128256,
-        tie_word_embeddings: true,
-        q_lora_rank: 1536,
-        kv_lora_rank: 512,
-        qk_rope_head_dim: 64,
-        qk_nope_head_dim: 128,
-        v_head_dim: 128,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-    },
-    zamba: {
-        hidden_size: 3712,
-        num_hidden_layers: 76,
-        num_attention_heads: 16,
-        num_key_value_heads: 16,
-        head_dim: 320,
-        intermediate_size: 14848,
-        vocab_size: 32000,
-        tie_word_embeddings: true,
-        max_position_embeddings: 4096,
-        attn_layer_period: 6,
-        attn_layer_offset: 4,
-        mamba_dt_rank: 232,
-        mamba_d_state: 16,
-        mamba_d_conv: 4,
-        mamba_expand: 2,
-    },
-    zamba2: {
-        hidden_size: 2560,
-        num_hidden_layers: 54,
-        num_attention_heads: 32,
-        head_dim: 320,
-        vocab_size: 32000,
-        tie_word_embeddings: true,
-        max_position_embeddings: 4096,
-        use_conv_bias: true,
-        mamba_d_state: 64,
-        mamba_d_conv: 4,
-        mamba_expand: 2,
-    },
-    zaya: {
-        hidden_size: 2048,
-        num_hidden_layers: 40,
-        num_attention_heads: 8,
-        num_key_value_heads: 2,
-        head_dim: 128,
-        vocab_size: 262272,
-        tie_word_embeddings: true,
-        moe_intermediate_size: 2048,
-        num_experts: 16,
-        num_experts_per_tok: 1,
-        attention_bias: false,
-        max_position_embeddings: 131072,
-        lm_head_bias: false,
-    },
-};
-
-;// CONCATENATED MODULE: ./build/read/families/towers.js
-const tower = (parameters) => [{ name: 'vision', parameters, exact: true }];
-/** A ViT layer with biases: two LayerNorms, four projections, two matrices of the feed-forward (Dosovitskiy et al. 2021). */
-const vitLayer = (D, F) => 4 * D + 4 * (D * D + D) + 2 * D * F + F + D;
-const linear = (rows, columns) => rows * columns + columns;
-/** SigLIP as Gemma 3 has it: positions are learned, no class token, no head; a norm and a matrix lead to the text. */
-const siglip = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1152,
-        num_hidden_layers: 27,
-        intermediate_size: 4304,
-        patch_size: 14,
-        image_size: 896,
-        num_channels: 3,
-    });
-    const D = vision.integer('hidden_size');
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
-    const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
-    return tower(linear(vision.integer('num_channels') * patch * patch, D) +
-        positions * D +
-        layers +
-        2 * D +
-        D * shape.hiddenSize +
-        D);
-};
-/** CLIP as LLaVA 1.5 has it: a class token, norms before and after, and two matrices to the text. */
-const clip = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        intermediate_size: 4096,
-        patch_size: 14,
-        image_size: 336,
-        num_channels: 3,
-    });
-    const D = vision.integer('hidden_size');
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
-    const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
-    const projector = linear(D, shape.hiddenSize) + linear(shape.hiddenSize, shape.hiddenSize);
-    return tower(D + vision.integer('num_channels') * patch * patch * D + positions * D + layers + 4 * D + projector);
-};
-/** Qwen2-VL: patches over two frames, LayerNorms, four patches merged by two matrices. */
-const qwen2Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        depth: 32,
-        embed_dim: 1280,
-        mlp_ratio: 4,
-        patch_size: 14,
-        temporal_patch_size: 2,
-        spatial_merge_size: 2,
-        in_channels: 3,
-    });
-    const D = vision.integer('embed_dim');
-    const merged = D * vision.integer('spatial_merge_size') ** 2;
-    const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
-    return tower(patch +
-        vision.integer('depth') * vitLayer(D, D * vision.integer('mlp_ratio')) +
-        2 * D +
-        linear(merged, merged) +
-        linear(merged, shape.hiddenSize));
-};
-/** Qwen2.5-VL: RMSNorms and a gated feed-forward with biases. */
-const qwen25Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        depth: 32,
-        hidden_size: 3584,
-        intermediate_size: 3420,
-        patch_size: 14,
-        temporal_patch_size: 2,
-        spatial_merge_size: 2,
-    });
-    const D = vision.integer('hidden_size');
-    const F = vision.integer('intermediate_size');
-    const merged = D * vision.integer('spatial_merge_size') ** 2;
-    const layer = 2 * D + 4 * (D * D + D) + 3 * D * F + 2 * F + D;
-    const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
-    return tower(patch + vision.integer('depth') * layer + D + linear(merged, merged) + linear(merged, shape.hiddenSize));
-};
-/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
-const qwen3Vision = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        depth: 27,
-        hidden_size: 1152,
-        intermediate_size: 4304,
-        patch_size: 16,
-        temporal_patch_size: 2,
-        spatial_merge_size: 2,
-        num_position_embeddings: 2304,
-    });
-    const D = vision.integer('hidden_size');
-    const merged = D * vision.integer('spatial_merge_size') ** 2;
-    const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
-    const patch = linear(3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2, D);
-    const merger = (norm) => 2 * norm + linear(merged, merged) + linear(merged, out);
-    const stacked = vision.list('deepstack_visual_indexes')?.length ?? 0;
-    return tower(patch +
-        vision.integer('num_position_embeddings') * D +
-        vision.integer('depth') * vitLayer(D, vision.integer('intermediate_size')) +
-        merger(D) +
-        stacked * merger(merged));
-};
-/** Llama 4: a class token, pixel shuffle with two matrices, one matrix to the text. The class defaults hold where the config has no tower. */
-const llama4Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        hidden_size: 768,
-        num_hidden_layers: 34,
-        intermediate_size: 5632,
-        patch_size: 14,
-        image_size: 448,
-        num_channels: 3,
-        projector_input_dim: 4096,
-        projector_output_dim: 4096,
-        vision_output_dim: 7680,
-    });
-    const D = vision.integer('hidden_size');
-    const F = vision.integer('intermediate_size');
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
-    const adapter = F * vision.integer('projector_input_dim') +
-        vision.integer('projector_input_dim') * vision.integer('projector_output_dim');
-    const layers = vision.integer('num_hidden_layers') * vitLayer(D, F);
-    return tower(vision.integer('num_channels') * patch * patch * D +
-        D +
-        positions * D +
-        4 * D +
-        layers +
-        adapter +
-        vision.integer('vision_output_dim') * shape.hiddenSize);
-};
-/** GLM-4.1V and 4.5V: no biases in the layers, a gated feed-forward as wide as the text, a convolution that halves the grid. */
-const glm4Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        depth: 24,
-        hidden_size: 1536,
-        intermediate_size: 13696,
-        patch_size: 14,
-        temporal_patch_size: 2,
-        spatial_merge_size: 2,
-        image_size: 336,
-    });
-    const D = vision.integer('hidden_size');
-    const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
-    const layer = 2 * D + 4 * D * D + 3 * D * out;
-    const merger = out * out + 2 * out + 3 * out * vision.integer('intermediate_size');
-    const downsample = linear(vision.integer('spatial_merge_size') ** 2 * D, out);
-    return tower(linear(3 * vision.integer('temporal_patch_size') * patch * patch, D) +
-        positions * D +
-        2 * D +
-        vision.integer('depth') * layer +
-        merger +
-        downsample);
-};
-/** Pixtral as Mistral 3 has it: Llama's layers, four patches merged, two matrices to the text. */
-const pixtral = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        intermediate_size: 4096,
-        patch_size: 16,
-        num_channels: 3,
-    });
-    const D = vision.integer('hidden_size');
-    const merge = outer.integerOr('spatial_merge_size', 2, 1);
-    const bias = outer.boolean('multimodal_projector_bias');
-    const layer = 2 * D + 4 * D * D + 3 * D * vision.integer('intermediate_size');
-    const projector = D + merge ** 2 * D * D + D * shape.hiddenSize + shape.hiddenSize ** 2 + (bias ? 2 * shape.hiddenSize : 0);
-    return tower(vision.integer('num_channels') * vision.integer('patch_size') ** 2 * D +
-        D +
-        vision.integer('num_hidden_layers') * layer +
-        projector);
-};
-/** MoonViT as Kimi K2.5 has it: learned positions, a norm, four patches merged by two matrices. */
-const moonvit = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        vt_hidden_size: 1152,
-        vt_num_hidden_layers: 27,
-        vt_intermediate_size: 4304,
-        patch_size: 14,
-        init_pos_emb_height: 64,
-        init_pos_emb_width: 64,
-    });
-    const D = vision.integer(['vt_hidden_size', 'hidden_size']);
-    const merged = 4 * D;
-    const layers = vision.integer(['vt_num_hidden_layers', 'num_hidden_layers']) *
-        vitLayer(D, vision.integer(['vt_intermediate_size', 'intermediate_size']));
-    const positions = vision.integer('init_pos_emb_height') * vision.integer('init_pos_emb_width');
-    return tower(linear(3 * vision.integer('patch_size') ** 2, D) +
-        positions * D +
-        layers +
-        2 * D +
-        2 * D +
-        linear(merged, merged) +
-        linear(merged, shape.hiddenSize));
-};
-/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns, and one matrix to the text. */
-const gemma4Vision = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1152,
-        num_hidden_layers: 27,
-        intermediate_size: 4304,
-        patch_size: 16,
-        position_embedding_size: 10240,
-        head_dim: 72,
-    });
-    const D = vision.integer('hidden_size');
-    const layers = vision.integer('num_hidden_layers');
-    const layer = 4 * D * D + 2 * vision.integer('head_dim') + 4 * D + 3 * D * vision.integer('intermediate_size');
-    const patch = 3 * vision.integer('patch_size') ** 2 * D;
-    // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
-    const buffers = (vision.states('standardize') && vision.boolean('standardize') ? 2 * D : 0) +
-        (vision.states('use_clipped_linears') && vision.boolean('use_clipped_linears') ? layers * 7 * 4 : 0);
-    const whole = patch + 2 * vision.integer('position_embedding_size') * D + layers * layer + D * shape.hiddenSize + buffers;
-    return [
-        {
-            name: 'vision',
-            parameters: whole, // Models with per-layer inputs have an audio tower too, which is not counted.
-            exact: outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0 &&
-                (outer.raw('audio_config')?.value ?? null) === null,
-        },
-    ];
-};
-/** Llama 3.2 Vision: 32 layers and 8 gated ones, positions and tiles learned for each of 8 aspect ratios, one matrix to the text. */
-const mllamaVision = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1280,
-        num_hidden_layers: 32,
-        num_global_layers: 8,
-        intermediate_size: 5120,
-        patch_size: 14,
-        image_size: 560,
-        max_num_tiles: 4,
-        vision_output_dim: 7680,
-        num_channels: 3,
-    });
-    const D = vision.integer('hidden_size');
-    const F = vision.integer('intermediate_size');
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
-    const tiles = vision.integer('max_num_tiles');
-    const ratios = (vision.list('supported_aspect_ratios')?.length ?? 8) + 1;
-    const layer = 4 * D + 4 * D * D + 2 * D * F + F + D;
-    const gated = vision.integer('num_global_layers');
-    const tileTable = ratios * tiles * D + 1;
-    const positionTables = 1 + positions * D + ratios * tiles * positions * D;
-    const layers = (vision.integer('num_hidden_layers') + gated) * layer + 2 * gated;
-    return tower(vision.integer('num_channels') * patch * patch * D +
-        D +
-        positionTables +
-        2 * tileTable +
-        4 * D +
-        layers +
-        linear(vision.integer('vision_output_dim'), shape.hiddenSize));
-};
-
-;// CONCATENATED MODULE: ./build/read/families/dense.js
-
-
-const from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const llama = { source: from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
-const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false };
-const fp32HeadNorm = { ...headNorm, upcast: 'weight' };
-const fp32WidthNorm = { ...widthNorm, upcast: 'weight' };
-const qwen3 = {
-    source: from('qwen3'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
-};
-const qwen2 = {
-    source: from('qwen2'),
-    attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: spanOf(mixer, fields) }),
-};
-/** Qwen's plan: experts in each n-th layer, except where a list says dense. */
-const qwenFeeds = (shape, fields) => {
-    const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
-    const only = new Set(fields.list('mlp_only_layers') ?? []);
-    return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
-};
-const qwenMoe = {
-    ...qwen3,
-    source: from('qwen3_moe'),
-    feeds: qwenFeeds,
-    feedForward: (shape, fields, feed) => feed === 'dense'
-        ? dense(shape.hiddenSize, shape.width)
-        : experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
-};
-const gemma = {
-    source: from('gemma'),
-    norm: { style: 'rms', upcast: 'weight' },
-    activation: 'gelu_tanh',
-    tied: true,
-};
-const gemma2 = {
-    ...gemma,
-    source: from('gemma2'),
-    norms: 'sandwich',
-    mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
-};
-const gemma3 = {
-    ...gemma2,
-    source: from('gemma3'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
-    mixers: (shape, fields) => fields.states('layer_types')
-        ? slidingPlan(shape, fields)
-        : everyNth(shape, fields.states('sliding_window_pattern') ? fields.integer('sliding_window_pattern') : 6),
-};
-const layerNorm = { style: 'layer', bias: true };
-/** GPT-2's block: LayerNorm, learned positions, biases everywhere, no gate. */
-const gpt2 = {
-    source: from('gpt2'),
-    norm: layerNorm,
-    attention: (shape) => grouped(shape, { bias: fullBias, rotary: false, fused: true }),
-    gated: false,
-    activation: 'gelu_tanh',
-    feedForwardBias: true,
-    tied: true,
-    embedding: (shape, fields) => [
-        build_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings', 'n_ctx']), shape.hiddenSize),
-    ],
-};
-const gptNeox = {
-    source: from('gpt_neox'),
-    norm: layerNorm,
-    norms: (fields) => !fields.states('use_parallel_residual') || fields.boolean('use_parallel_residual') ? 'double' : 'pre',
-    attention: (shape, fields) => {
-        const bias = !fields.states('attention_bias') || fields.boolean('attention_bias');
-        return grouped({ ...shape, keyValueHeads: shape.heads }, { bias: bias ? fullBias : noBias, fused: true });
-    },
-    gated: false,
-    activation: 'gelu',
-    feedForwardBias: true,
-};
-const falconNew = (fields) => fields.states('new_decoder_architecture') && fields.boolean('new_decoder_architecture');
-const falcon = {
-    source: from('falcon'),
-    norm: layerNorm,
-    norms: (fields) => {
-        if (falconNew(fields))
-            return fields.integerOr('num_ln_in_parallel_attn', 2) === 1 ? 'single' : 'double';
-        return fields.states('parallel_attn') && !fields.boolean('parallel_attn') ? 'pre' : 'single';
-    },
-    attention: (shape, fields) => {
-        const queries = !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads;
-        const keyValueHeads = falconNew(fields) ? fields.integerOr(['num_kv_heads', 'n_head_kv'], shape.heads, 1) : queries;
-        const bias = fields.states('bias') && fields.boolean('bias');
-        return grouped({ ...shape, keyValueHeads, headDim: Math.floor(shape.hiddenSize / shape.heads) }, { bias: bias ? fullBias : noBias, fused: true });
-    },
-    gated: false,
-    activation: 'gelu',
-    feedForwardBias: (fields) => fields.states('bias') && fields.boolean('bias'),
-    width: (fields, D) => fields.integerOr('ffn_hidden_size', 4 * D),
-    tied: true,
-};
-const phi = {
-    source: from('phi'),
-    norm: layerNorm,
-    norms: 'single',
-    attention: (shape, fields) => {
-        const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
-        return grouped(shape, {
-            bias: fullBias,
-            ...(norm ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } } : {}),
-        });
-    },
-    gated: false,
-    activation: 'gelu_tanh',
-    feedForwardBias: true,
-    outputBias: () => true,
-};
-/** GPT-J and CodeGen: one norm for both blocks, biases in the feed-forward and the output only. */
-const gptj = {
-    ...phi,
-    source: from('gptj'),
-    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }),
-    width: (fields, D) => fields.integerOr('n_inner', 4 * D),
-};
-const olmo2 = {
-    source: from('olmo2'),
-    norm: { style: 'rms', upcast: 'weight' },
-    norms: 'post',
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32WidthNorm }),
-};
-const sparseOf = (changes = () => ({})) => ({
-    feeds: always('experts'),
-    feedForward: (shape, fields) => experts(shape, fields, changes(fields, shape)),
-});
-/** GLM-4: biases on query, key and value. */
-const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias });
-const glm4Moe = {
-    source: from('glm4_moe'),
-    attention: (shape, fields) => ({
-        ...glmAttention(shape, fields),
-        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
-    }),
-    feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'dense')
-            return dense(shape.hiddenSize, shape.width);
-        const width = fields.integer('moe_intermediate_size');
-        return experts(shape, fields, {
-            width,
-            correctionBias: true,
-            shared: { width: width * fields.integer('n_shared_experts'), gate: false },
-        });
-    },
-};
-const denseFamilies = {
-    gpt2,
-    gpt_bigcode: {
-        ...gpt2,
-        source: from('gpt_bigcode'),
-        attention: (shape, fields) => grouped({ ...shape, keyValueHeads: !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads }, { bias: fullBias, rotary: false, fused: true }),
-    },
-    opt: {
-        ...gpt2,
-        source: from('opt'),
-        attention: (shape) => grouped(shape, { bias: fullBias, rotary: false }),
-        activation: 'relu',
-        // The table has two rows for padding in front of the first position.
-        embedding: (shape, fields) => [
-            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
-        ],
-    },
-    bloom: {
-        ...gpt2,
-        source: from('bloom'),
-        width: (_, D) => 4 * D,
-        embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
-    },
-    mpt: {
-        source: from('mpt'),
-        norm: { style: 'layer', bias: false },
-        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false, fused: true }),
-        gated: false,
-        activation: 'gelu',
-        width: (fields, D) => D * fields.integerOr('expansion_ratio', 4),
-        tied: true,
-    },
-    gpt_neox: gptNeox,
-    gptj,
-    codegen: { ...gptj, source: from('codegen') },
-    falcon,
-    phi,
-    'phi-msft': {
-        ...phi,
-        source: 'microsoft/phi-2 modeling_phi.py',
-        defaultsOf: 'phi',
-        width: (fields, D) => fields.integerOr(['n_inner', 'intermediate_size'], 4 * D),
-    },
-    starcoder2: {
-        source: from('starcoder2'),
-        norm: layerNorm,
-        attention: (shape, fields, mixer) => {
-            const bias = !fields.states('use_bias') || fields.boolean('use_bias');
-            return grouped(shape, { bias: bias ? fullBias : noBias, span: spanOf(mixer, fields) });
-        },
-        gated: false,
-        activation: 'gelu_tanh',
-        feedForwardBias: (fields) => !fields.states('use_bias') || fields.boolean('use_bias'),
-        tied: true,
-    },
-    stablelm: {
-        source: from('stablelm'),
-        norm: layerNorm,
-        norms: (fields) => fields.states('use_parallel_residual') && fields.boolean('use_parallel_residual') ? 'single' : 'pre',
-        attention: (shape, fields) => {
-            const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
-            return grouped(shape, {
-                bias: fields.states('use_qkv_bias') && fields.boolean('use_qkv_bias') ? inputBias : noBias,
-                ...(norm
-                    ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } }
-                    : {}),
-            });
-        },
-    },
-    llama,
-    mistral: { ...llama, source: from('mistral') },
-    ministral: { ...llama, source: from('ministral') },
-    ministral3: { ...llama, source: from('ministral3'), towers: pixtral },
-    mistral3: { ...llama, source: from('mistral3'), textKey: 'text_config', defaultsOf: 'mistral', towers: pixtral },
-    llava: { ...llama, source: from('llava'), textKey: 'text_config', defaultsOf: 'llama', towers: clip },
-    qwen2_vl: { ...qwen2, source: from('qwen2_vl'), defaultsOf: 'qwen2', towers: qwen2Vision },
-    qwen2_5_vl: { ...qwen2, source: from('qwen2_5_vl'), defaultsOf: 'qwen2', towers: qwen25Vision },
-    qwen3_vl: { ...qwen3, source: from('qwen3_vl'), textKey: 'text_config', defaultsOf: 'qwen3', towers: qwen3Vision },
-    qwen3_vl_moe: {
-        ...qwenMoe,
-        source: from('qwen3_vl_moe'),
-        textKey: 'text_config',
-        defaultsOf: 'qwen3_moe',
-        towers: qwen3Vision,
-    },
-    smollm3: { ...llama, source: from('smollm3'), tied: true },
-    granite: { ...llama, source: from('granite') },
-    helium: { ...llama, source: from('helium') },
-    baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
-    xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
-    minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
-    mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
-    aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
-    orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorm, defaultsOf: 'llama' },
-    internlm: {
-        ...llama,
-        source: 'internlm/internlm-7b modeling_internlm.py',
-        defaultsOf: 'llama',
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias', true) ? fullBias : noBias }),
-    },
-    internlm2: {
-        ...llama,
-        source: 'internlm/internlm2-7b modeling_internlm2.py',
-        defaultsOf: 'llama',
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true }),
-    },
-    exaone: { ...llama, source: 'LGAI-EXAONE/EXAONE-3.5 modeling_exaone.py', defaultsOf: 'llama' },
-    qwen: {
-        source: 'Qwen/Qwen-7B modeling_qwen.py',
-        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: inputBias, fused: true }),
-        // The stated width is that of gate and up together.
-        width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
-        tied: false,
-    },
-    chatglm: {
-        source: 'THUDM/glm-4-9b modeling_chatglm.py',
-        attention: (shape, fields) => {
-            const grouping = fields.boolean('multi_query_attention');
-            const bias = fields.boolean('add_qkv_bias') || fields.boolean('add_bias_linear');
-            return grouped({ ...shape, keyValueHeads: grouping ? shape.keyValueHeads : shape.heads }, { bias: bias ? inputBias : noBias, fused: true });
-        },
-        tied: false,
-    },
-    qwen2,
-    qwen2_moe: {
-        ...qwen2,
-        source: from('qwen2_moe'),
-        attention: (shape, fields, mixer) => grouped(shape, {
-            bias: !fields.states('qkv_bias') || fields.boolean('qkv_bias') ? inputBias : noBias,
-            span: spanOf(mixer, fields),
-        }),
-        feeds: qwenFeeds,
-        feedForward: (shape, fields, feed) => feed === 'dense'
-            ? dense(shape.hiddenSize, shape.width)
-            : experts(shape, fields, {
-                width: fields.integer('moe_intermediate_size'),
-                shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-            }),
-    },
-    qwen3,
-    qwen3_moe: qwenMoe,
-    mixtral: { ...llama, source: from('mixtral'), ...sparseOf() },
-    gemma,
-    gemma2,
-    gemma3_text: gemma3,
-    gemma3: { ...gemma3, textKey: 'text_config', towers: siglip },
-    vaultgemma: { ...gemma2, source: from('vaultgemma'), norms: 'pre' },
-    phi3: {
-        ...llama,
-        source: from('phi3'),
-        attention: (shape, fields, mixer) => grouped(shape, { fused: true, span: spanOf(mixer, fields) }),
-        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
-    },
-    phimoe: {
-        source: from('phimoe'),
-        norm: layerNorm,
-        ...sparseOf(),
-        outputBias: (fields) => fields.boolean('lm_head_bias'),
-    },
-    gpt_oss: {
-        source: from('gpt_oss'),
-        attention: (shape, fields, mixer) => grouped(shape, {
-            bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
-            sinks: true,
-            span: spanOf(mixer, fields),
-        }),
-        mixers: (shape, fields) => fields.states('layer_types')
-            ? slidingPlan(shape, fields)
-            : Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'sliding' : 'full')),
-        ...sparseOf(() => ({ activation: 'swiglu_oai', bias: { router: true, up: true, down: true } })),
-    },
-    olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false } },
-    olmo2,
-    olmo3: {
-        ...olmo2,
-        source: from('olmo3'),
-        mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 4)),
-    },
-    olmoe: {
-        source: from('olmoe'),
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: widthNorm }),
-        ...sparseOf(),
-    },
-    cohere: {
-        source: from('cohere'),
-        norm: { style: 'layer', bias: false },
-        norms: 'single',
-        attention: (shape, fields, mixer) => ({
-            ...llamaAttention(shape, fields, mixer),
-            ...(fields.boolean('use_qk_norm')
-                ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } }
-                : {}),
-        }),
-        tied: true,
-    },
-    cohere2: {
-        source: from('cohere2'),
-        norm: { style: 'layer', bias: false },
-        norms: 'single',
-        tied: true,
-        mixers: (shape, fields) => fields.states('layer_types')
-            ? slidingPlan(shape, fields)
-            : everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1)),
-    },
-    glm: { source: from('glm'), attention: glmAttention },
-    glm4: { source: from('glm4'), norms: 'sandwich', attention: glmAttention },
-    glm4_moe: glm4Moe,
-    glm4v_moe: {
-        ...glm4Moe,
-        source: from('glm4v_moe'),
-        textKey: 'text_config',
-        defaultsOf: 'glm4_moe',
-        towers: glm4Vision,
-    },
-    seed_oss: {
-        ...llama,
-        source: from('seed_oss'),
-        attention: (shape, fields) => grouped(shape, {
-            bias: {
-                ...(fields.boolean('attention_bias', true) ? inputBias : noBias),
-                output: fields.boolean('attention_out_bias'),
-            },
-        }),
-    },
-    arcee: { ...llama, source: from('arcee'), gated: false, activation: 'relu2' },
-    nemotron: { ...llama, source: from('nemotron'), norm: layerNorm, gated: false, activation: 'relu2' },
-    exaone4: {
-        source: from('exaone4'),
-        norms: 'post',
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
-    },
-    granitemoe: { ...llama, source: from('granitemoe'), ...sparseOf() },
-    granitemoeshared: {
-        ...llama,
-        source: from('granitemoeshared'),
-        ...sparseOf((fields) => {
-            const width = fields.integerOr('shared_intermediate_size', 0);
-            return width === 0 ? {} : { shared: { width, gate: false } };
-        }),
-    },
-    bailing_moe: {
-        source: 'inclusionAI/Ling-lite modeling_bailing_moe.py',
-        attention: (shape, fields) => grouped(shape, {
-            bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
-            fused: true,
-        }),
-        feeds: denseFirst,
-        feedForward: (shape, fields, feed) => {
-            if (feed === 'dense')
-                return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
-            const width = fields.integer('moe_intermediate_size');
-            const shared = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
-            return experts(shape, fields, {
-                width,
-                ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
-            });
-        },
-        tied: false,
-    },
-    deepseek: {
-        source: 'deepseek-ai/deepseek-moe-16b modeling_deepseek.py',
-        defaultsOf: 'llama',
-        feeds: denseFirst,
-        feedForward: (shape, fields, feed) => {
-            if (feed === 'dense')
-                return dense(shape.hiddenSize, shape.width);
-            const width = fields.integer('moe_intermediate_size');
-            const shared = fields.integerOr('n_shared_experts', 0);
-            return experts(shape, fields, {
-                width,
-                ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
-            });
-        },
-    },
-    minimax_m2: {
-        source: from('minimax_m2'),
-        attention: (shape, fields) => grouped(shape, fields.boolean('use_qk_norm', true) ? { queryKeyNorm: widthNorm } : {}),
-        ...sparseOf(() => ({ correctionBias: true })),
-    },
-    dbrx: {
-        source: from('dbrx'),
-        norm: { style: 'layer', bias: false },
-        attention: (shape, fields) => grouped({ ...shape, keyValueHeads: fields.nested('attn_config').integerOr('kv_n_heads', 1, 1) }, { fused: true }),
-        feeds: always('experts'),
-        feedForward: (shape, fields) => {
-            const feed = fields.nested('ffn_config', { ffn_hidden_size: 3584, moe_num_experts: 4, moe_top_k: 1 });
-            return [
-                {
-                    kind: 'experts',
-                    inputWidth: shape.hiddenSize,
-                    experts: feed.integer('moe_num_experts'),
-                    active: feed.integer('moe_top_k'),
-                    width: feed.integer('ffn_hidden_size'),
-                    gated: true,
-                    activation: 'silu',
-                    bias: { router: false, up: false, down: false },
-                },
-            ];
-        },
-        tied: false,
-    },
-};
-
-;// CONCATENATED MODULE: ./build/read/families/latent.js
-
-
-/** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
-function latentAttention(shape, fields, changes = {}) {
-    const queryRank = fields.optionalInteger('q_lora_rank', 1);
-    const bias = fields.boolean('attention_bias');
-    return {
-        kind: 'latent',
-        inputWidth: shape.hiddenSize,
-        heads: shape.heads,
-        ...(queryRank === undefined ? {} : { queryRank }),
-        keyValueRank: fields.integer('kv_lora_rank'),
-        nopeDim: fields.integer('qk_nope_head_dim', 0),
-        ropeDim: fields.integer('qk_rope_head_dim', 0),
-        valueDim: fields.integer('v_head_dim'),
-        bias: { down: bias, output: bias },
-        span: { kind: 'full' },
-        ...changes,
-    };
-}
-/** DeepSeek's experts: shared ones are `n_shared_experts` times as wide as a routed one. */
-const deepseekFeed = (correctionBias) => (shape, fields, feed) => {
-    if (feed === 'dense')
-        return dense(shape.hiddenSize, shape.width);
-    const width = fields.integer('moe_intermediate_size');
-    const shared = fields.integerOr('n_shared_experts', 0);
-    return experts(shape, fields, {
-        width,
-        correctionBias,
-        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
-    });
-};
-/** DeepSeek-V3's multi-token prediction: two norms, a matrix that joins them, and one more layer, for each depth. */
-function deepseekPrediction(shape, fields, layer) {
-    const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
-    const { hiddenSize: D } = shape;
-    const feed = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
-    const one = [
-        normOf(this, 'norm.embedding', D),
-        normOf(this, 'norm.hidden', D),
-        { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
-        ...layer('full', feed),
-        normOf(this, 'norm.final', D),
-        // The checkpoint stores the token table and the output once more for each depth; training shares them.
-        ...(this.copiesEmbeddings === true
-            ? [
-                {
-                    kind: 'vector',
-                    path: 'embedding_and_output_copies',
-                    elements: 2 * D * shape.vocabularySize,
-                    component: 'prediction',
-                },
-            ]
-            : []),
-    ];
-    return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
-}
-const indexer = (fields) => {
-    const heads = fields.optionalInteger('index_n_heads', 1);
-    const headDim = fields.optionalInteger('index_head_dim', 1);
-    return heads === undefined || headDim === undefined ? undefined : { heads, headDim };
-};
-const sparseAttention = (shape, fields, mixer) => {
-    const tokens = fields.optionalInteger('index_topk', 1);
-    const index = mixer === 'shared' ? undefined : indexer(fields);
-    return latentAttention(shape, fields, {
-        ...(tokens === undefined ? {} : { span: { kind: 'selected', tokens } }),
-        ...(index === undefined ? {} : { indexer: index }),
-    });
-};
-const deepseekV2 = {
-    source: 'transformers 5.18.0, models/deepseek_v2/modeling_deepseek_v2.py',
-    attention: (shape, fields) => latentAttention(shape, fields),
-    feeds: denseFirst,
-    feedForward: deepseekFeed(false),
-};
-const deepseekV3 = {
-    ...deepseekV2,
-    source: 'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
-    feedForward: deepseekFeed(true),
-    prediction: deepseekPrediction,
-    copiesEmbeddings: true,
-};
-const deepseekV32 = {
-    ...deepseekV3,
-    source: 'transformers 5.18.0, models/deepseek_v32/modeling_deepseek_v32.py',
-    attention: sparseAttention,
-};
-const latentFamilies = {
-    deepseek_v2: deepseekV2,
-    deepseek_v3: deepseekV3,
-    deepseek_v32: deepseekV32,
-    kimi_k2: {
-        ...deepseekV3,
-        defaultsOf: 'deepseek_v3',
-        source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
-    },
-    kimi_k25: {
-        ...deepseekV3,
-        defaultsOf: 'deepseek_v3',
-        textKey: 'text_config',
-        towers: moonvit,
-        source: 'moonshotai/Kimi-K2.5: DeepSeek-V3 with other sizes',
-    },
-    glm_moe_dsa: {
-        ...deepseekV32,
-        source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
-        copiesEmbeddings: false,
-        mixers: (shape, fields) => (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) => type === 'full' ? 'full' : 'shared'),
-    },
-};
-
-;// CONCATENATED MODULE: ./build/read/families/plans.js
-
-
-
-/** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
-const plans_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-/** `block_configs`: heads that share one key and the feed-forward's multiple, or no such block at all. */
-function blocks(fields) {
-    const listed = fields.list('block_configs');
-    if (listed === undefined)
-        throw fields.missing('block_configs');
-    return listed.map((entry, index) => {
-        const attention = isDictionary(entry) ? own(entry, 'attention') : undefined;
-        const forward = isDictionary(entry) ? own(entry, 'ffn') : undefined;
-        if (!isDictionary(attention) || !isDictionary(forward))
-            throw new Unreadable(`block_configs.${index} must have attention and ffn.`);
-        const group = own(attention, 'n_heads_in_group');
-        const multiple = own(forward, 'ffn_mult');
-        return {
-            group: own(attention, 'no_op') === true || own(attention, 'replace_with_linear') === true || typeof group !== 'number'
-                ? undefined
-                : group,
-            multiple: own(forward, 'no_op') === true || typeof multiple !== 'number' ? undefined : multiple,
-        };
-    });
-}
-/** Two thirds of twice the multiple, rounded up to 256 (the model's own code). */
-const nasWidth = (multiple, D) => Math.ceil(Math.trunc((2 * multiple * D) / 3) / 256) * 256;
-const nemotronNas = {
-    source: 'nvidia/Llama-3_3-Nemotron-Super-49B-v1 modeling_decilm.py',
-    defaultsOf: 'llama',
-    mixers: (_, fields) => blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
-    feeds: (shape, fields) => blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`),
-    attention: (shape, _, mixer) => {
-        const group = Number(mixer.slice('group '.length));
-        return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
-    },
-    feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length))),
-};
-// --- Gemma 4 ------------------------------------------------------------------------------------------------------------
-/** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
-const shares = (shape, fields, index) => index >= shape.layers - fields.integerOr('num_kv_shared_layers', 0);
-const gemma4 = {
-    source: plans_from('gemma4'),
-    norm: { style: 'rms' },
-    norms: 'sandwich',
-    activation: 'gelu_tanh',
-    tied: true,
-    textKey: 'text_config',
-    towers: gemma4Vision,
-    mixers: (shape, fields) => {
-        const types = fields.list('layer_types') ??
-            Array.from({ length: shape.layers }, (_, index) => (index + 1) % 6 === 0 ? 'full_attention' : 'sliding_attention');
-        return types.map((type, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`);
-    },
-    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => fields.boolean('enable_moe_block')
-        ? 'experts'
-        : fields.boolean('use_double_wide_mlp') && shares(shape, fields, index)
-            ? 'double'
-            : 'dense'),
-    attention: (shape, fields, mixer) => {
-        const global = mixer.startsWith('full');
-        const sharedKeyValue = mixer.endsWith('shared');
-        const equal = global && fields.boolean('attention_k_eq_v');
-        const headDim = global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim;
-        const keyValueHeads = equal
-            ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1)
-            : shape.keyValueHeads;
-        return grouped({ ...shape, headDim, keyValueHeads }, {
-            span: spanOf(mixer, fields),
-            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false, value: true },
-            ...(equal ? { valueIsKey: true } : {}),
-            ...(sharedKeyValue ? { sharedKeyValue: true } : {}),
-        });
-    },
-    feedForward: (shape, fields, feed) => {
-        const { hiddenSize: D } = shape;
-        const plain = dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
-        if (feed !== 'experts')
-            return [plain];
-        const norm = (path, place) => normOf(gemma4, path, D, place);
-        const block = experts(shape, fields, {
-            width: fields.integer(['moe_intermediate_size', 'expert_intermediate_size']),
-            activation: 'gelu_tanh',
-        });
-        return [
-            plain,
-            norm('norm.feed_forward_dense_output', 'output'),
-            norm('norm.experts', 'input'),
-            block,
-            { kind: 'vector', path: 'router.scales', elements: D + block.experts, component: 'router' },
-            norm('norm.experts_output', 'output'),
-        ];
-    },
-    // Every layer ends with one learned scale; with per-layer inputs, a gate and a projection come before it.
-    layerExtras: (shape, fields) => {
-        const { hiddenSize: D } = shape;
-        const scale = { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' };
-        const width = fields.integerOr('hidden_size_per_layer_input', 0);
-        if (width === 0)
-            return [scale];
-        return [
-            { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
-            { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
-            { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
-            scale,
-        ];
-    },
-    embedding: (shape, fields) => {
-        const width = fields.integerOr('hidden_size_per_layer_input', 0);
-        if (width === 0)
-            return [];
-        const all = shape.layers * width;
-        return [
-            build_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
-            {
-                kind: 'linear',
-                path: 'embedding.per_layer_projection',
-                rows: shape.hiddenSize,
-                columns: all,
-                bias: false,
-                component: 'embedding',
-            },
-            { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
-        ];
-    },
-};
-// --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
-const mllama = {
-    source: plans_from('mllama'),
-    textKey: 'text_config',
-    towers: mllamaVision,
-    // The token table has eight rows for image tokens that the output lacks.
-    embedding: (shape) => [build_table('embedding.image', 8, shape.hiddenSize)],
-    mixers: (shape, fields) => {
-        const cross = new Set(fields.list('cross_attention_layers') ?? [3, 8, 13, 18, 23, 28, 33, 38]);
-        return Array.from({ length: shape.layers }, (_, index) => (cross.has(index) ? 'cross' : 'full'));
-    },
-    attention: (shape, _, mixer) => mixer === 'cross'
-        ? grouped(shape, {
-            rotary: false,
-            causal: false,
-            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false },
-        })
-        : grouped(shape),
-    layerExtras: (_shape, _fields, mixer) => mixer === 'cross' ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }] : [],
-};
-const plannedFamilies = {
-    'nemotron-nas': nemotronNas,
-    gemma4,
-    gemma4_text: gemma4,
-    mllama,
-};
-
-;// CONCATENATED MODULE: ./build/read/families/recurrent.js
-
-
-const recurrent_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const matrix = (path, rows, columns, bias = false) => ({
-    kind: 'linear',
-    path: `state_space.${path}`,
-    rows,
-    columns,
-    bias,
-    component: 'state_space',
-});
-/** Multiply-adds of a selective scan for each element of its state, as Megatron-LM counts them. */
-const scanFlops = 7;
-/** Mamba (Gu and Dao 2023, arXiv:2312.00752): d inner channels, n states each, a low-rank time step. */
-function mamba1(D, d, n, kernel, rank, bias, norms = false) {
-    const inner = norms
-        ? [{ kind: 'vector', path: 'state_space.norms', elements: rank + 2 * n, component: 'norm' }]
-        : [];
-    return [
-        matrix('in', D, 2 * d, bias.projection),
-        {
-            kind: 'state_space',
-            path: 'state_space.scan',
-            style: 'mamba1',
-            stateElements: d * n,
-            convolutionState: d * (kernel - 1),
-            flopsPerToken: 2 * kernel * d + scanFlops * d * n,
-            parameters: d * kernel + (bias.convolution ? d : 0) + d * n + d,
-            inputElements: 2 * d,
-            outputElements: d,
-        },
-        matrix('selection', d, rank + 2 * n),
-        ...inner,
-        matrix('time_step', rank, d, true),
-        matrix('out', d, D, bias.projection),
-    ];
-}
-/** Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): H heads of p channels, g groups of n states. */
-function mamba2(D, H, p, g, n, kernel, bias) {
-    const d = H * p;
-    const channels = d + 2 * g * n;
-    return [
-        matrix('in', D, d + channels + H, bias.projection),
-        {
-            kind: 'state_space',
-            path: 'state_space.scan',
-            style: 'mamba2',
-            stateElements: d * n,
-            convolutionState: channels * (kernel - 1),
-            flopsPerToken: 2 * kernel * channels + scanFlops * d * n,
-            parameters: channels * kernel + (bias.convolution ? channels : 0) + 3 * H,
-            inputElements: channels + d,
-            outputElements: d,
-        },
-        { kind: 'norm', path: 'norm.state_space', width: d, style: 'rms', weight: true, bias: false },
-        matrix('out', d, D, bias.projection),
-    ];
-}
-/** Gated delta net (Yang et al. 2024, arXiv:2412.06464) as Qwen3-Next has it. */
-function gatedDelta(shape, fields) {
-    const { hiddenSize: D } = shape;
-    const valueHeads = fields.integer('linear_num_value_heads');
-    const keys = fields.integer('linear_num_key_heads') * fields.integer('linear_key_head_dim');
-    const valueDim = fields.integer('linear_value_head_dim');
-    const values = valueHeads * valueDim;
-    const kernel = fields.integer('linear_conv_kernel_dim');
-    const channels = 2 * keys + values;
-    return [
-        matrix('query_key_value', D, channels),
-        matrix('gate', D, values),
-        matrix('beta_alpha', D, 2 * valueHeads),
-        {
-            kind: 'state_space',
-            path: 'state_space.scan',
-            style: 'gated_delta',
-            stateElements: valueHeads * fields.integer('linear_key_head_dim') * valueDim,
-            convolutionState: channels * (kernel - 1),
-            flopsPerToken: 2 * kernel * channels + 8 * valueHeads * valueDim * valueDim,
-            parameters: channels * kernel + 2 * valueHeads,
-            inputElements: channels + values,
-            outputElements: values,
-        },
-        {
-            kind: 'norm',
-            path: 'norm.state_space',
-            width: valueDim,
-            repeat: valueHeads,
-            style: 'rms',
-            weight: true,
-            bias: false,
-        },
-        matrix('out', values, D),
-    ];
-}
-/** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
-function lightning(shape) {
-    const { hiddenSize: D, heads: H, headDim: d } = shape;
-    return [
-        matrix('query_key_value', D, 3 * H * d),
-        matrix('gate', D, H * d),
-        {
-            kind: 'state_space',
-            path: 'state_space.scan',
-            style: 'lightning',
-            stateElements: H * d * d,
-            convolutionState: 0,
-            flopsPerToken: 4 * H * d * d,
-            parameters: 0,
-            inputElements: 3 * H * d,
-            outputElements: H * d,
-        },
-        { kind: 'norm', path: 'norm.state_space', width: H * d, style: 'rms', weight: true, bias: false },
-        matrix('out', H * d, D),
-    ];
-}
-const recurrent_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
-/** Three layers of linear attention to one of full attention, unless the config lists them. */
-const linearPlan = (shape, fields) => {
-    const listed = fields.list('layer_types');
-    if (listed)
-        return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
-    const interval = Math.max(1, fields.integerOr('full_attention_interval', 4));
-    return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
-};
-const qwen3Next = {
-    source: recurrent_from('qwen3_next'),
-    mixers: linearPlan,
-    attention: (shape, fields, mixer) => mixer === 'linear'
-        ? gatedDelta(shape, fields)
-        : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: recurrent_headNorm, outputGate: 'element' },
-    feeds: (shape, fields) => {
-        const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
-        const only = new Set(fields.list('mlp_only_layers') ?? []);
-        return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
-    },
-    feedForward: (shape, fields, feed) => feed === 'dense'
-        ? dense(shape.hiddenSize, shape.width)
-        : experts(shape, fields, {
-            width: fields.integer('moe_intermediate_size'),
-            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-        }),
-};
-const qwen35 = {
-    ...qwen3Next,
-    source: recurrent_from('qwen3_5'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
-    textKey: 'text_config',
-    towers: qwen3Vision,
-};
-const mambaFamily = {
-    source: recurrent_from('mamba'),
-    tied: true,
-    mixers: (shape) => Array.from({ length: shape.layers }, () => 'mamba'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
-    attention: ({ hiddenSize: D }, fields) => {
-        const d = fields.integerOr('intermediate_size', fields.integerOr('expand', 2, 1) * D, 1);
-        const stated = fields.states('time_step_rank') ? fields.raw('time_step_rank')?.value : undefined;
-        const rank = typeof stated === 'number' ? fields.integer('time_step_rank') : Math.ceil(D / 16);
-        const bias = {
-            projection: fields.states('use_bias') && fields.boolean('use_bias'),
-            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
-        };
-        return mamba1(D, d, fields.integerOr('state_size', 16, 1), fields.integerOr('conv_kernel', 4, 1), rank, bias);
-    },
-};
-/** One letter or word for each layer: M mamba, * attention, - feed-forward, E experts. */
-const nemotronPlan = (shape, fields) => {
-    const words = {
-        M: 'mamba',
-        '*': 'attention',
-        '-': 'mlp',
-        E: 'moe',
-        mamba: 'mamba',
-        attention: 'attention',
-        mlp: 'mlp',
-        moe: 'moe',
-    };
-    const listed = fields.list('layers_block_type') ?? [...(fields.string('hybrid_override_pattern') ?? '')];
-    const plan = listed.map((word) => words[String(word)] ?? 'mamba');
-    return plan.length > 0 ? plan : Array.from({ length: shape.layers }, () => 'mamba');
-};
-const nemotronH = {
-    source: recurrent_from('nemotron_h'),
-    layers: (fields) => fields.states('num_hidden_layers')
-        ? undefined
-        : (fields.list('layers_block_type')?.length ?? fields.string('hybrid_override_pattern')?.length),
-    gated: false,
-    activation: 'relu2',
-    mixers: (shape, fields) => nemotronPlan(shape, fields).map((word) => (word === 'mamba' || word === 'attention' ? word : 'none')),
-    feeds: (shape, fields) => nemotronPlan(shape, fields).map((word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none')),
-    attention: (shape, fields, mixer) => mixer === 'mamba'
-        ? mamba2(shape.hiddenSize, fields.integer('mamba_num_heads'), fields.integer('mamba_head_dim'), fields.integerOr('n_groups', 8, 1), fields.integerOr('ssm_state_size', 128, 1), fields.integerOr('conv_kernel', 4, 1), {
-            projection: fields.states('use_bias') && fields.boolean('use_bias'),
-            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
-        })
-        : grouped(shape, { rotary: false, bias: noBias }),
-    feedForward: (shape, fields, feed) => {
-        const { hiddenSize: D } = shape;
-        if (feed === 'dense')
-            return [dense(D, shape.width, { gated: false, activation: 'relu2' })];
-        const latent = fields.optionalInteger('moe_latent_size', 1);
-        const shared = fields.integerOr('moe_shared_expert_intermediate_size', 0);
-        const block = experts(shape, fields, {
-            inputWidth: latent ?? D,
-            routerWidth: D,
-            width: fields.integer('moe_intermediate_size'),
-            gated: false,
-            activation: 'relu2',
-            correctionBias: true,
-            ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
-        });
-        if (latent === undefined)
-            return [block];
-        const project = (path, rows, columns) => ({
-            kind: 'linear',
-            path: `experts.${path}`,
-            rows,
-            columns,
-            bias: false,
-            component: 'experts',
-        });
-        return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
-    },
-};
-const recurrentFamilies = {
-    qwen3_next: qwen3Next,
-    qwen3_5: qwen35,
-    qwen3_5_text: qwen35,
-    qwen3_5_moe: {
-        ...qwen35,
-        source: recurrent_from('qwen3_5_moe'),
-        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-    },
-    mamba: mambaFamily,
-    falcon_mamba: { ...mambaFamily, source: recurrent_from('falcon_mamba') },
-    mamba2: {
-        ...mambaFamily,
-        source: recurrent_from('mamba2'),
-        tied: false,
-        attention: ({ hiddenSize: D }, fields) => mamba2(D, fields.integerOr('num_heads', 128, 1), fields.integerOr('head_dim', 64, 1), fields.integerOr('n_groups', 8, 1), fields.integerOr('state_size', 128, 1), fields.integerOr('conv_kernel', 4, 1), {
-            projection: fields.states('use_bias') && fields.boolean('use_bias'),
-            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
-        }),
-    },
-    jamba: {
-        source: recurrent_from('jamba'),
-        mixers: (shape, fields) => {
-            const period = fields.integerOr('attn_layer_period', 8, 1);
-            const offset = fields.integerOr('attn_layer_offset', 4);
-            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
-        },
-        attention: (shape, fields, mixer) => {
-            if (mixer === 'attention')
-                return grouped(shape, { rotary: false });
-            const { hiddenSize: D } = shape;
-            const rank = fields.integerOr('mamba_dt_rank', Math.ceil(D / 16), 1);
-            const bias = {
-                projection: fields.states('mamba_proj_bias') && fields.boolean('mamba_proj_bias'),
-                convolution: !fields.states('mamba_conv_bias') || fields.boolean('mamba_conv_bias'),
-            };
-            return mamba1(D, fields.integerOr('mamba_expand', 2, 1) * D, fields.integerOr('mamba_d_state', 16, 1), fields.integerOr('mamba_d_conv', 4, 1), rank, bias, true);
-        },
-        feeds: (shape, fields) => {
-            const period = fields.integerOr('expert_layer_period', 2, 1);
-            const offset = fields.integerOr('expert_layer_offset', 1);
-            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'experts' : 'dense'));
-        },
-        feedForward: (shape, fields, feed) => feed === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
-    },
-    minimax: {
-        source: recurrent_from('minimax'),
-        mixers: (shape, fields) => {
-            const listed = fields.list(['layer_types', 'attn_type_list']);
-            if (listed)
-                return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
-            return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % 2 === 0 ? 'full' : 'linear'));
-        },
-        attention: (shape, _fields, mixer) => (mixer === 'linear' ? lightning(shape) : grouped(shape)),
-        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-        feedForward: (shape, fields) => experts(shape, fields),
-    },
-    nemotron_h: nemotronH,
-    llama4: {
-        source: recurrent_from('llama4'),
-        textKey: 'text_config',
-        towers: llama4Vision,
-        feeds: (shape, fields) => {
-            const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
-            const listed = fields.list('moe_layers');
-            const sparse = new Set(listed ?? Array.from({ length: shape.layers }, (_, index) => index).filter((index) => (index + 1) % step === 0));
-            return Array.from({ length: shape.layers }, (_, index) => (sparse.has(index) ? 'experts' : 'dense'));
-        },
-        feedForward: (shape, fields, feed) => {
-            if (feed === 'dense')
-                return dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
-            const width = fields.integer('intermediate_size');
-            return experts(shape, fields, { width, shared: { width, gate: false } });
-        },
-    },
-};
-
-;// CONCATENATED MODULE: ./build/read/families/registry.js
-
-
-
-
-
-
-/** Every family with a row of its own, by `model_type`. */
-const rows = {
-    ...denseFamilies,
-    ...latentFamilies,
-    ...recurrentFamilies,
-    ...plannedFamilies,
-};
-const familyNames = Object.keys(rows).sort();
-const findFamily = (modelType) => Object.hasOwn(rows, modelType) ? rows[modelType] : undefined;
-/** What a family's own code takes for absent keys. */
-function defaultsFor(modelType, family) {
-    const wanted = family?.defaultsOf ?? modelType;
-    const found = own(classDefaults, wanted);
-    return found ?? {};
-}
-
-;// CONCATENATED MODULE: ./build/read/formats/huggingface.js
-
-
-
-/** Keys under which multimodal configs keep their text model. */
-const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
-/** Keys under which multimodal configs describe what is not the text model. */
-const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config'];
-/** A config.json of Hugging Face Transformers: it names its `model_type`, or has the keys of one. */
-const huggingface = {
-    id: 'huggingface',
-    title: 'Hugging Face config.json',
-    recognises: (value) => isDictionary(value) &&
-        (looksLikeText(value) || textKeys.some((key) => looksLikeText(own(value, key)) || namesModel(value, key))),
-    read,
-};
-const dimensionKeys = [
-    'hidden_size',
-    'n_embd',
-    'd_model',
-    'n_embed',
-    'num_hidden_layers',
-    'n_layer',
-    'n_layers',
-    'num_layers',
-];
-const looksLikeText = (value) => isDictionary(value) &&
-    dimensionKeys.some((key) => typeof own(value, key) === 'number') &&
-    typeof (own(value, 'model_type') ?? own(value, 'vocab_size') ?? own(value, 'architectures')) !== 'undefined';
-const namesModel = (value, key) => isDictionary(own(value, key)) && typeof own(value, 'model_type') === 'string';
-/** Models that read a whole text at once, or two texts: their costs are counted differently, so they are refused and not guessed. */
-const encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
-function read(source) {
-    const value = source.value;
-    const outerType = stringOf(own(value, 'model_type')) ?? '';
-    if (encoders.test(outerType))
-        throw new Unreadable(`${outerType} is no decoder-only language model; this tool counts those alone.`, source.lines.get('model_type'), 'model_type');
-    const outerFamily = findFamily(outerType);
-    const key = textKey(value, outerFamily);
-    const text = key === undefined ? value : own(value, key);
-    const innerType = key === undefined ? outerType : (stringOf(own(text, 'model_type')) ?? outerType);
-    const family = outerFamily ?? findFamily(innerType);
-    const modelType = outerFamily ? outerType : innerType;
-    const outer = new Fields(value, source);
-    const defaults = {
-        ...defaultsFor(modelType, family),
-        ...(family === undefined
-            ? {}
-            : defaultsFor(innerType, findFamily(innerType)
-                ? {
-                    ...family,
-                    ...(findFamily(innerType)?.defaultsOf
-                        ? { defaultsOf: findFamily(innerType)?.defaultsOf }
-                        : {}),
-                }
-                : family)),
-    };
-    const fields = key === undefined ? new Fields(text, source, '', defaults) : new Fields(text, source, `${key}.`, defaults);
-    const architecture = build(family ?? unknownFamily(value), fields, outer, modelType || 'unknown');
-    if (family === undefined) {
-        fields.assume('model_type', modelType === '' ? 'not stated' : modelType, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
-    }
-    const uncounted = towerKeys.filter((name) => isDictionary(own(value, name)) && family?.towers === undefined);
-    if (uncounted.length > 0) {
-        fields.assume(uncounted.join(', '), 'not counted', 'this tool does not know the tower of this family: counts are of the text model alone');
-    }
-    const quantization = readQuantization(value, text);
-    const whole = {
-        ...architecture,
-        exact: architecture.exact && family !== undefined && uncounted.length === 0,
-        ...(quantization === undefined ? {} : { quantization }),
-    };
-    return {
-        kind: 'read',
-        format: huggingface.id,
-        architecture: whole,
-        run: statedRun(),
-        fields: statedFields(source),
-        assumptions: fields.assumptions,
-        problems: [...source.problems, ...fields.problems, ...outer.problems],
-    };
-}
-/** A config.json says nothing of the run: its dtype is the checkpoint's. */
-const statedRun = () => ({});
-function textKey(value, family) {
-    if (family?.textKey !== undefined && isDictionary(own(value, family.textKey)))
-        return family.textKey;
-    if (dimensionKeys.some((key) => typeof own(value, key) === 'number'))
-        return undefined;
-    return textKeys.find((key) => isDictionary(own(value, key)));
-}
-const stringOf = (value) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
-/** Llama's block, with what the keys give away: experts, biases, query-key norms. */
-function unknownFamily(value) {
-    const sparse = ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'].some((key) => typeof own(value, key) === 'number');
-    const latent = typeof own(value, 'kv_lora_rank') === 'number';
-    const like = findFamily(latent
-        ? 'deepseek_v3'
-        : sparse
-            ? own(value, 'n_routed_experts') === undefined
-                ? 'qwen3_moe'
-                : 'deepseek'
-            : 'llama');
-    return { ...(like ?? { source: '' }), exact: false };
-}
-/** Bytes of one weight, and the block that shares a scale, for each quantiser; sources in the rows. */
-const quantizers = {
-    // One fp32 scale for each 128 x 128 block: DeepSeek-V3's checkpoint layout.
-    fp8: { bytes: 1, block: [128, 128], scaleBytes: 4 },
-    fbgemm_fp8: { bytes: 1 },
-    // One 8-bit scale for 32 weights of 4 bits: OCP microscaling (MX) v1.0.
-    mxfp4: { bytes: 0.5 + 1 / 32 },
-    // One fp8 scale for 16 weights of 4 bits: NVIDIA ModelOpt.
-    nvfp4: { bytes: 0.5 + 1 / 16 },
-    // 4-bit weights, one fp16 scale and one 4-bit zero point for 128.
-    gptq: { bytes: 0.5 + 2.5 / 128 },
-    awq: { bytes: 0.5 + 2.5 / 128 },
-    // NF4 with double quantisation (Dettmers et al. 2023, arXiv:2305.14314, 3): 0.127 bits of scales for each weight.
-    bitsandbytes_4bit: { bytes: 0.5 + 0.127 / 8 },
-    bitsandbytes_8bit: { bytes: 1 },
-};
-function readQuantization(outer, text) {
-    const config = [own(outer, 'quantization_config'), own(text, 'quantization_config')].find(isDictionary);
-    if (config === undefined)
-        return undefined;
-    const method = stringOf(own(config, 'quant_method')) ?? 'unknown';
-    const algorithm = (stringOf(own(config, 'quant_algo')) ?? '').toLowerCase();
-    const name = method === 'bitsandbytes'
-        ? own(config, 'load_in_8bit') === true
-            ? 'bitsandbytes_8bit'
-            : 'bitsandbytes_4bit'
-        : algorithm.includes('nvfp4')
-            ? 'nvfp4'
-            : algorithm.includes('fp8')
-                ? 'fbgemm_fp8'
-                : method;
-    const row = Object.hasOwn(quantizers, name) ? quantizers[name] : undefined;
-    if (row === undefined)
-        return undefined;
-    const stated = own(config, 'weight_block_size');
-    const block = Array.isArray(stated) && stated.length === 2 && stated.every((side) => Number.isInteger(side) && side > 0)
-        ? [Number(stated[0]), Number(stated[1])]
-        : stated === null
-            ? undefined
-            : row.block;
-    const kept = [own(config, 'modules_to_not_convert'), own(config, 'ignored_layers'), own(config, 'ignore')].find(Array.isArray) ??
-        [];
-    return {
-        method: name,
-        bytesPerWeight: row.bytes,
-        ...(block === undefined ? {} : { block }),
-        ...(row.scaleBytes === undefined ? {} : { scaleBytes: row.scaleBytes }),
-        keeps: keptPaths(kept),
-    };
-}
-/** Which of our operations the listed modules are. */
-function keptPaths(modules) {
-    const text = modules.filter((module) => typeof module === 'string').slice(0, 10_000);
-    const any = (pattern) => text.some((module) => pattern.test(module));
-    return [
-        ...(any(/self_attn(\.|$)|attention/) && !any(/self_attn\.[a-z_]+_norm/) ? ['attention.'] : []),
-        ...(any(/shared_expert/) ? ['shared_experts.'] : []),
-        ...(any(/indexer/) ? ['indexer'] : []),
-    ];
-}
-
-// EXTERNAL MODULE: ./node_modules/json5/lib/index.js
-var lib = __nccwpck_require__(4841);
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/error.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-function getLineColFromPtr(string, ptr) {
-    let lines = string.slice(0, ptr).split(/\r?\n/);
-    return [lines.length, lines.pop().length + 1];
-}
-function makeCodeBlock(string, line, column) {
-    let lines = string.split(/\r?\n/);
-    let codeblock = '';
-    let numberLen = (Math.log10(line + 1) | 0) + 1;
-    for (let i = line - 1; i <= line + 1; i++) {
-        let l = lines[i - 1];
-        if (!l)
-            continue;
-        codeblock += i.toString().padEnd(numberLen, ' ');
-        codeblock += ':  ';
-        codeblock += l;
-        codeblock += '\n';
-        if (i === line) {
-            codeblock += ' '.repeat(numberLen + column + 2);
-            codeblock += '^\n';
-        }
-    }
-    return codeblock;
-}
-class TomlError extends Error {
-    line;
-    column;
-    codeblock;
-    constructor(message, options) {
-        const [line, column] = getLineColFromPtr(options.toml, options.ptr);
-        const codeblock = makeCodeBlock(options.toml, line, column);
-        super(`Invalid TOML document: ${message}\n\n${codeblock}`, options);
-        this.line = line;
-        this.column = column;
-        this.codeblock = codeblock;
-    }
-    /** @internal */
-    static x(message, ctx, ptr) {
-        throw new TomlError(message, { toml: ctx.s, ptr: ptr ?? ctx.p });
-    }
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/primitive.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-/** @internal */
-function parseString(ctx) {
-    let startPtr = ctx.p;
-    let c = ctx.s.charCodeAt(ctx.p++);
-    let first = c;
-    let isLiteral = c === 0x27; /* ' */
-    let isMultiline = c === ctx.s.charCodeAt(ctx.p) && c === ctx.s.charCodeAt(ctx.p + 1);
-    if (isMultiline) {
-        // Trim initial newline
-        if ((c = ctx.s.charCodeAt(ctx.p += 2)) === 0xa /* \n */)
-            ctx.p++;
-        else if (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */)
-            ctx.p += 2;
-    }
-    // For the record: it is not worth it to use a fast-path for literal strings using `indexOf`.
-    // Doing a char-by-char iteration ends up dispatching less instructions, for the same wall-clock runtime.
-    let parsed = '';
-    let sliceStart = ctx.p;
-    // states:
-    //   0 - decoding
-    //   1 - decoding escape
-    //   2 - whitespace escape (no newline encountered yet, must fail on non-whitespace)
-    //   3 - whitespace escape (newline encountered, allowed to transition back to normal decode)
-    let state = 0;
-    for (; ctx.p < ctx.s.length; ctx.p++) {
-        c = ctx.s.charCodeAt(ctx.p);
-        // Deal with newlines first, since that simplifies control character checking and handling across all states
-        if (isMultiline && (c === 0xa /* \n */ || (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */))) {
-            state = state && 3;
-        }
-        // Control characters are banned in TOML, so we throw an error if we encounter them
-        else if ((c < 0x20 && c !== 0x9 /* \t */) || c === 0x7f) {
-            TomlError.x('control characters are not allowed in strings', ctx);
-        }
-        // The string might terminate while we're parsing through a newline escape.
-        // It must have encountered a newline; otherwise, it'll simply fail in another branch.
-        else if ((!state || state === 3) && c === first && (!isMultiline || (ctx.s.charCodeAt(ctx.p + 1) === first && ctx.s.charCodeAt(ctx.p + 2) === first))) {
-            if (isMultiline) {
-                // If the string ends with 4-5 quotes, then the first 1-2 are part of the string
-                if (ctx.s.charCodeAt(ctx.p + 3) === first)
-                    ctx.p++;
-                if (ctx.s.charCodeAt(ctx.p + 3) === first)
-                    ctx.p++;
-            }
-            // If we're in a newline escape still, then there's nothing to add.
-            if (!state) {
-                // Avoid a useless concat operation if the string can be used as-is.
-                let s = ctx.s.slice(sliceStart, ctx.p);
-                parsed = parsed ? parsed + s : s;
-            }
-            ctx.p += isMultiline ? 3 : 1;
-            return parsed;
-        }
-        // Baseline state; keep moving forward unless an escape sequence starts
-        else if (!state) {
-            if (!isLiteral && c === 0x5c /* \ */) {
-                parsed += ctx.s.slice(sliceStart, (sliceStart = ctx.p));
-                state = 1;
-            }
-        }
-        else if (state === 1) {
-            if (c === 0x78 /* x */ || c === 0x75 /* u */ || c === 0x55 /* U */) { // Unicode escape
-                let errPtr = ctx.p++ - 1;
-                let value = 0;
-                let len = c === 0x78 /* x */ ? 2 : c === 0x75 /* u */ ? 4 : 8;
-                for (let j = 0; j < len; j++, ctx.p++) {
-                    let hex = ctx.s.charCodeAt(ctx.p);
-                    let digit = 
-                    /* 0-9 */ hex >= 0x30 && hex <= 0x39 ? hex - 0x30 :
-                        /* A-F */ hex >= 0x41 && hex <= 0x46 ? hex - 0x41 + 10 :
-                            /* a-f */ hex >= 0x61 && hex <= 0x66 ? hex - 0x61 + 10 : -1;
-                    if (digit < 0)
-                        TomlError.x('invalid non-hex character in unicode escape', ctx);
-                    value = (value << 4) | digit;
-                }
-                // Because JS does bitwise on signed 32bit integers, all 0xfzzzzzzz values are actually seen as negative
-                if (value < 0 || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) {
-                    TomlError.x('invalid unicode escape', ctx, errPtr);
-                }
-                parsed += String.fromCodePoint(value);
-                sliceStart = ctx.p--;
-                state = 0;
-            }
-            // Newline escape sequence. We only need to care about spaces and tabs; newlines are dealt with earlier
-            else if (isMultiline && (c === 0x20 || c === 0x9 /* \t */)) {
-                state = 2;
-            }
-            // Basic escape sequence
-            else {
-                if (c === 0x62 /* b */)
-                    parsed += '\b';
-                else if (c === 0x74 /* t */)
-                    parsed += '\t';
-                else if (c === 0x6e /* n */)
-                    parsed += '\n';
-                else if (c === 0x66 /* f */)
-                    parsed += '\f';
-                else if (c === 0x72 /* r */)
-                    parsed += '\r';
-                else if (c === 0x65 /* e */)
-                    parsed += '\x1b';
-                else if (c === 0x22 /* " */)
-                    parsed += '"';
-                else if (c === 0x5c /* \ */)
-                    parsed += '\\';
-                else
-                    TomlError.x('unrecognised escape sequence', ctx);
-                sliceStart = ctx.p + 1;
-                state = 0;
-            }
-        }
-        // Newline escape continuation: keep moving forward until the first non-whitespace char
-        else if (c !== 0x20 && c !== 0x9 /* \t */) {
-            if (state === 2)
-                TomlError.x('invalid escape: only line-ending whitespace may be escaped', ctx, sliceStart);
-            // State cannot be zero, or we'd have branched earlier already.
-            // If it's a backslash, immediately transition to the escape state so it can be processed.
-            state = !isLiteral && c === 0x5c /* \ */ ? 1 : 0;
-            sliceStart = ctx.p;
-        }
-    }
-    TomlError.x('unfinished string', ctx, startPtr);
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/date.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-let DATE_TIME_RE = /^(\d{4}-\d{2}-\d{2})?[Tt ]?(?:(\d{2}):\d{2}(?::\d{2}(?:\.\d+)?)?)?(Z|z|[-+]\d{2}:\d{2})?$/i;
-class TomlDate extends Date {
-    #hasDate = false;
-    #hasTime = false;
-    #offset = null;
-    constructor(date, fasttype, unsafeDelim) {
-        let hasDate = true;
-        let hasTime = true;
-        let offset = 'Z';
-        let c;
-        if (typeof date === 'string') {
-            if (fasttype)
-                prep: {
-                    // Date-time
-                    if (fasttype < 3) {
-                        if (+date.slice(11, 13) > 23) {
-                            date = '';
-                            break prep;
-                        }
-                        // Local
-                        if (fasttype === 2) {
-                            offset = null;
-                            date += 'Z';
-                        }
-                        // Offset; keep track of offset if not Z
-                        else if ((c = date.charCodeAt(date.length - 1)) !== 0x5a /* Z */ && c !== 0x7a /* z */) {
-                            offset = date.slice(date.length - 6);
-                        }
-                        if (unsafeDelim)
-                            date = date.slice(0, 10) + 'T' + date.slice(11);
-                    }
-                    // Time
-                    else if (fasttype === 4) {
-                        date = +date.slice(0, 2) > 23 ? '' : `0000-01-01T${date}Z`;
-                    }
-                    hasDate = fasttype !== 4;
-                    hasTime = fasttype !== 3;
-                }
-            else {
-                let match = date.match(DATE_TIME_RE);
-                if (match) {
-                    if (!match[1]) {
-                        hasDate = false;
-                        date = `0000-01-01T${date}`;
-                    }
-                    hasTime = !!match[2];
-                    // Make sure to use T instead of a space. Breaks in case of extreme values otherwise.
-                    hasTime && date[10] === ' ' && (date = date.replace(' ', 'T'));
-                    // Do not allow rollover hours.
-                    if (match[2] && +match[2] > 23) {
-                        date = '';
-                    }
-                    else {
-                        offset = match[3] || null;
-                        if (!offset && hasTime)
-                            date += 'Z';
-                    }
-                }
-                else {
-                    date = '';
-                }
-            }
-        }
-        super(date);
-        if (!isNaN(this.getTime())) {
-            this.#hasDate = hasDate;
-            this.#hasTime = hasTime;
-            this.#offset = offset;
-        }
-    }
-    isDateTime() {
-        return this.#hasDate && this.#hasTime;
-    }
-    isLocal() {
-        return !this.#hasDate || !this.#hasTime || !this.#offset;
-    }
-    isDate() {
-        return this.#hasDate && !this.#hasTime;
-    }
-    isTime() {
-        return this.#hasTime && !this.#hasDate;
-    }
-    isValid() {
-        return this.#hasDate || this.#hasTime;
-    }
-    toISOString() {
-        let iso = super.toISOString();
-        // Local Date
-        if (this.isDate())
-            return iso.slice(0, 10);
-        // Local Time
-        if (this.isTime())
-            return iso.slice(11, 23);
-        // Local DateTime
-        if (this.#offset === null)
-            return iso.slice(0, -1);
-        // Offset DateTime
-        if (this.#offset === 'Z' || this.#offset === 'z')
-            return iso;
-        // This part is quite annoying: JS strips the original timezone from the ISO string representation
-        // Instead of using a "modified" date and "Z", we restore the representation "as authored"
-        let offset = (+(this.#offset.slice(1, 3)) * 60) + +(this.#offset.slice(4, 6));
-        offset = this.#offset[0] === '-' ? offset : -offset;
-        let offsetDate = new Date(this.getTime() - (offset * 60e3));
-        return offsetDate.toISOString().slice(0, -1) + this.#offset;
-    }
-    static wrapAsOffsetDateTime(jsDate, offset = 'Z') {
-        let date = new TomlDate(jsDate);
-        date.#offset = offset;
-        return date;
-    }
-    static wrapAsLocalDateTime(jsDate) {
-        let date = new TomlDate(jsDate);
-        date.#offset = null;
-        return date;
-    }
-    static wrapAsLocalDate(jsDate) {
-        let date = new TomlDate(jsDate);
-        date.#hasTime = false;
-        date.#offset = null;
-        return date;
-    }
-    static wrapAsLocalTime(jsDate) {
-        let date = new TomlDate(jsDate);
-        date.#hasDate = false;
-        date.#offset = null;
-        return date;
-    }
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/extract.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-
-
-
-function isDigit(char, base = 10) {
-    return base === 16
-        ? (char > 0x2f && char < 0x3a) || (char > 0x40 && char < 0x47) || (char > 0x60 && char < 0x67)
-        : (char > 0x2f && char < 0x30 + base);
-}
-function isEndOfValue(char, delim) {
-    // Whitespace -- we're permissive on `\r` for performance; it'll be dealt with later anyway
-    return char === 0x20 || char === 0x9 /* \t */ || char === 0xa /* \n */ || char === 0xd /* \r */ ||
-        // Structure end or next value delimiter
-        (delim && (char === delim || char === 0x2c /* , */)) ||
-        // Comment
-        char === 0x23; /* # */
-}
-/** @internal */
-function extractValue(ctx, end) {
-    let errPtr = ctx.p;
-    let c = ctx.s.charCodeAt(ctx.p);
-    // Structs
-    if (c === 0x5b /* [ */ || c === 0x7b /* { */) {
-        ctx.d-- || TomlError.x('document contains excessively nested structures. aborting.', ctx);
-        let value = c === 0x5b /* [ */
-            ? parseArray(ctx)
-            : parseInlineTable(ctx);
-        ctx.d++;
-        return value;
-    }
-    // Strings
-    if (c === 0x22 /* " */ || c === 0x27 /* ' */) {
-        return parseString(ctx);
-    }
-    // Booleans
-    // We can fast-path because the first character is enough to know the only possible value
-    if (c === 0x74 /* t */) { // Only possible valid value is `true`
-        if (ctx.s.charCodeAt(++ctx.p) !== 0x72 || ctx.s.charCodeAt(++ctx.p) !== 0x75 || ctx.s.charCodeAt(++ctx.p) !== 0x65)
-            TomlError.x('invalid value', ctx, errPtr);
-        return ctx.p++, true;
-    }
-    if (c === 0x66 /* f */) { // Only possible valid value is `false`
-        if (ctx.s.charCodeAt(++ctx.p) !== 0x61 || ctx.s.charCodeAt(++ctx.p) !== 0x6c || ctx.s.charCodeAt(++ctx.p) !== 0x73 || ctx.s.charCodeAt(++ctx.p) !== 0x65)
-            TomlError.x('invalid value', ctx, errPtr);
-        return ctx.p++, false;
-    }
-    if (c === 0x2b /* + */ || c === 0x2d /* - */) {
-        return parseNumber(ctx, ctx.p, ctx.s.charCodeAt(++ctx.p), 0x2c - c, end);
-    }
-    // Rough heuristic, but `parseDate` falls back to number parsing if it's a false positive.
-    // e.g.: `a = 1\n-------------- = 1` would match this heuristic, but gracefully fallback to numbers.
-    if (ctx.s.charCodeAt(ctx.p + 4) === 0x2d /* - */ && ctx.s.charCodeAt(ctx.p + 7) === 0x2d /* - */) {
-        return parseDate(ctx, c, end);
-    }
-    // Same logic as above; `parseTime` falls back to number parsing if it's a false positive.
-    if (ctx.s.charCodeAt(ctx.p + 2) === 0x3a /* : */) {
-        return parseTime(ctx, c, end);
-    }
-    return parseNumber(ctx, ctx.p, c, 0, end);
-}
-// State:
-// 0: init
-// 1: integer
-// 2: fractional dot
-// 3: fractional
-// 4: exponent letter
-// 5: exponent
-// 6: exponent sign
-// 7: exponent with sign
-// >9: underscore; see below
-//     -> 12: was integer
-//     -> 14: was fractional
-//     -> 16: was exponent
-// states 2-5, 14, 16 are ONLY permitted iif base === 10
-function parseNumber(ctx, startPtr, startChr, sign, endChr) {
-    let c = startChr;
-    let state = 0;
-    let hasUnderscores = false;
-    // (+/-)inf
-    if (c === 0x69 /* i */) {
-        if (ctx.s.charCodeAt(++ctx.p) !== 0x6e || ctx.s.charCodeAt(++ctx.p) !== 0x66)
-            TomlError.x('invalid value', ctx, startPtr);
-        return ctx.p++, (sign || 1) / 0;
-    }
-    // (+/-)nan
-    if (c === 0x6e /* n */) {
-        if (ctx.s.charCodeAt(++ctx.p) !== 0x61 || ctx.s.charCodeAt(++ctx.p) !== 0x6e)
-            TomlError.x('invalid value', ctx, startPtr);
-        return ctx.p++, NaN;
-    }
-    // Leading zero
-    // Only allowed cases: `0<EOV>`, `0.(...)`, `0e(...)`, `0x(...)`, `0b(...)`, `0o(...)`
-    // FWIW, `0e(...)` is a stupid case, but it's not banned per-se so we have to parse it
-    if (c === 0x30 /* 0 */) {
-        if (++ctx.p >= ctx.s.length || isEndOfValue(c = ctx.s.charCodeAt(ctx.p), endChr))
-            return ctx.bi === true ? 0n : 0; // note: conveniently deals with `-0`
-        if (!sign) {
-            if (c === 0x78 /* x */)
-                return parseIntegerBaseN(ctx, startPtr, 16, endChr);
-            else if (c === 0x62 /* b */)
-                return parseIntegerBaseN(ctx, startPtr, 2, endChr);
-            else if (c === 0x6f /* o */)
-                return parseIntegerBaseN(ctx, startPtr, 8, endChr);
-        }
-        if (c === 0x2e /* . */)
-            state = 2;
-        else if (c === 0x65 /* e */ || c === 0x45 /* E */)
-            state = 4;
-        else
-            TomlError.x('illegal leading zero', ctx, startPtr);
-    }
-    // If the 1st char is not a digit by now, then it's not a valid TOML value at all
-    else if (!isDigit(c))
-        TomlError.x('invalid value', ctx, startPtr);
-    while (++ctx.p < ctx.s.length && (c = ctx.s.charCodeAt(ctx.p), !isEndOfValue(c, endChr))) {
-        if (!state)
-            state = 1; // Detects single-digit numbers we can use a fast parse path for
-        // The way the states are numbered is not random: underscores are always permitted in odd-numbered states and
-        // never permitted in even-numbered ones.
-        if (c === 0x5f /* _ */) {
-            if (!(state & 1))
-                TomlError.x('illegal underscore', ctx);
-            state += 11; // 11 is a marker that makes the state even and greater than 9; see the numbering + rationale above
-            hasUnderscores = true;
-        }
-        // Transition to fractional part.
-        else if (state === 1 && c === 0x2e /* . */)
-            state = 2;
-        // Transition to exponent part.
-        else if ((state === 1 || state === 3) && (c === 0x65 /* e */ || c === 0x45 /* E */))
-            state = 4;
-        // + and - are permitted in state 4 only (handled before entering the function for state 0)
-        else if (state === 4 && (c === 0x2b /* + */ || c === 0x2d /* - */)) {
-            state = 6;
-        }
-        // All special cases have been handled; only digits are allowed here
-        else if (!isDigit(c))
-            TomlError.x(`illegal character in numeric literal`, ctx);
-        // Clear state flags
-        else if (state > 9)
-            state -= 11;
-        else if (!(state & 1))
-            state++;
-    }
-    // Single-char number; we can fast-path these very easily.
-    if (!state) {
-        let val = (startChr - 0x30 /* 0 */) * (sign || 1);
-        return ctx.bi === true ? BigInt(val) : val;
-    }
-    // Even-numbered states absolutely require a digit next; not even end of value is permitted
-    if (!(state & 1))
-        TomlError.x('unfinished numeric value', ctx, startPtr);
-    let str = ctx.s.slice(startPtr, ctx.p);
-    if (hasUnderscores)
-        str = str.replaceAll('_', ''); // perf: replaceAll 1.25x faster than replace with a regex
-    return state > 1
-        ? parseFloat(str)
-        : parseInteger(ctx, str, 10, startPtr);
-}
-function parseIntegerBaseN(ctx, startPtr, base, endChr) {
-    let c, underscore = 1;
-    while (++ctx.p < ctx.s.length && (c = ctx.s.charCodeAt(ctx.p), !isEndOfValue(c, endChr))) {
-        if (c === 0x5f /* _ */) {
-            if (underscore & 1)
-                TomlError.x('illegal underscore', ctx);
-            underscore = 3;
-        }
-        // We only need to check if the number is a valid digit, nothing else is permitted
-        else if (!isDigit(c, base))
-            TomlError.x(`illegal character in numeric literal`, ctx);
-        // Clear underscore flag
-        else if (underscore & 1)
-            underscore--;
-    }
-    // Trailing underscore is not allowed
-    if (underscore & 1)
-        TomlError.x('unfinished numeric value', ctx);
-    let str = ctx.s.slice(startPtr + 2, ctx.p);
-    if (underscore)
-        str = str.replaceAll('_', ''); // perf: replaceAll 1.25x faster than replace with a regex
-    return parseInteger(ctx, str, base, startPtr);
-}
-function parseInteger(ctx, str, base, startPtr) {
-    if (ctx.bi !== true)
-        int: {
-            let val = parseInt(str, base);
-            if (!Number.isSafeInteger(val)) {
-                if (ctx.bi)
-                    break int;
-                TomlError.x('integer value cannot be represented losslessly', ctx, startPtr);
-            }
-            return val;
-        }
-    return base === 10 ? BigInt(str) : BigInt((base === 2 ? '0b' : base === 8 ? '0o' : '0x') + str);
-}
-function parseDate(ctx, c, endChr) {
-    let startPtr = ctx.p++, unsafeSeparator;
-    if (!isDigit(c) ||
-        !isDigit(ctx.s.charCodeAt(ctx.p++)) ||
-        !isDigit(ctx.s.charCodeAt(ctx.p++)) ||
-        !isDigit(ctx.s.charCodeAt(ctx.p++))) {
-        return parseNumber(ctx, ctx.p = startPtr, c, 0, endChr);
-    }
-    ctx.p += 5;
-    if (!isDigit(ctx.s.charCodeAt(ctx.p++)))
-        TomlError.x('invalid date-time: date part is malformed', ctx, startPtr);
-    if (ctx.p >= ctx.s.length || (((c = ctx.s.charCodeAt(ctx.p)) !== 0x20 || (unsafeSeparator = true, !isDigit(ctx.s.charCodeAt(ctx.p + 1)))) && c !== 0x54 /* T */ && c !== 0x74 /* t */)) {
-        let t = ctx.s.slice(startPtr, ctx.p);
-        return readDate(ctx, t, 3, false, startPtr);
-    }
-    if (ctx.s.charCodeAt(ctx.p += 3) !== 0x3a /* : */)
-        TomlError.x('invalid date-time: time part is malformed', ctx, startPtr);
-    if (ctx.s.charCodeAt(ctx.p += 3) === 0x3a /* : */)
-        ctx.p += 3;
-    if (ctx.s.charCodeAt(ctx.p) === 0x2e /* . */)
-        while (isDigit(ctx.s.charCodeAt(++ctx.p)))
-            ;
-    if (c = ctx.s.charCodeAt(ctx.p)) {
-        if (c === 0x5a /* Z */ || c === 0x7a /* z */) {
-            let t = ctx.s.slice(startPtr, ++ctx.p);
-            return readDate(ctx, t, 1, unsafeSeparator, startPtr, '[+00:00]');
-        }
-        if (c === 0x2b /* + */ || c === 0x2d /* - */) {
-            // Temporal's ZonedDateTime is weird asf when it comes to dealing with traditional offsets...
-            // It's 1.2x faster to allocate a new string to pass to ZDT than use Instant.toZonedDateTimeISO
-            let t = ctx.s.slice(startPtr, ctx.p += 6);
-            return readDate(ctx, t, 1, unsafeSeparator, startPtr, !ctx.ld && ('[' + ctx.s.slice(ctx.p - 6, ctx.p) + ']'));
-        }
-    }
-    let t = ctx.s.slice(startPtr, ctx.p);
-    return readDate(ctx, t, 2, unsafeSeparator, startPtr);
-}
-function parseTime(ctx, c, endChr) {
-    let start = ctx.p;
-    if (!isDigit(c) || !isDigit(ctx.s.charCodeAt(++ctx.p))) {
-        return parseNumber(ctx, --ctx.p, c, 0, endChr);
-    }
-    if (ctx.s.charCodeAt(ctx.p += 4) === 0x3a /* : */)
-        ctx.p += 3;
-    if (ctx.s.charCodeAt(ctx.p) === 0x2e /* . */)
-        while (isDigit(ctx.s.charCodeAt(++ctx.p)))
-            ;
-    let t = ctx.s.slice(start, ctx.p);
-    return readDate(ctx, t, 4, false, start);
-}
-function readDate(ctx, str, type, unsafeDelim, errPtr, temporalSuffix) {
-    if (ctx.ld) {
-        let date = new TomlDate(str, type, unsafeDelim);
-        if (!date.isValid())
-            TomlError.x('invalid date', ctx, errPtr);
-        return date;
-    }
-    try {
-        if (temporalSuffix)
-            str += temporalSuffix;
-        switch (type) {
-            case 1: return Temporal.ZonedDateTime.from(str);
-            case 2: return Temporal.PlainDateTime.from(str);
-            case 3: return Temporal.PlainDate.from(str);
-            case 4: return Temporal.PlainTime.from(str);
-        }
-    }
-    catch (e) {
-        TomlError.x(e instanceof Error ? e.message : '' + e, ctx, errPtr);
-    }
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/util.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-/** @internal */
-function skipComment(ctx) {
-    for (; ctx.p < ctx.s.length; ctx.p++) {
-        let c = ctx.s.charCodeAt(ctx.p);
-        if (c === 0xa /* \n */)
-            break;
-        if (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */) {
-            ctx.p++;
-            break;
-        }
-        if ((c < 0x20 && c !== 0x9 /* \t */) || c === 0x7f) {
-            TomlError.x('control characters are not allowed in comments', ctx);
-        }
-    }
-}
-/** @internal */
-function skipVoid(ctx, banNewLines, banComments) {
-    let c;
-    while (ctx.p < ctx.s.length) {
-        while (ctx.p < ctx.s.length && ((c = ctx.s.charCodeAt(ctx.p)) === 0x20 ||
-            c === 0x9 /* \t */ ||
-            (!banNewLines &&
-                (c === 0xa /* \n */ || (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */)))))
-            ctx.p++;
-        if (banComments || c !== 0x23 /* # */)
-            break;
-        skipComment(ctx);
-    }
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/struct.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-
-
-
-/** @internal */
-function parseKey(ctx, end = 0x3d /* = */) {
-    // States:
-    // 0: before first char
-    // 1: parsing bare key
-    // 2: after key component
-    let startPtr;
-    let state = 0;
-    let parsed = [];
-    let sliceStart;
-    let c = ctx.s.charCodeAt(startPtr = ctx.p);
-    do {
-        // End of key
-        if (c === end) {
-            if (!state)
-                TomlError.x('unexpected end of key', ctx);
-            if (state === 1)
-                parsed.push(ctx.s.slice(sliceStart, ctx.p));
-            return ctx.p++, parsed;
-        }
-        // Dotted key separator
-        else if (c === 0x2e /* . */) {
-            if (!state)
-                TomlError.x('illegal empty bare key', ctx);
-            if (state === 1)
-                parsed.push(ctx.s.slice(sliceStart, ctx.p));
-            state = 0;
-        }
-        // Quoted key
-        else if (!state && (c === 0x22 /* " */ || c === 0x27 /* ' */)) {
-            if (c === ctx.s.charCodeAt(ctx.p + 1) && c === ctx.s.charCodeAt(ctx.p + 2))
-                TomlError.x('illegal quoted key: multiline strings are not allowed', ctx);
-            parsed.push(parseString(ctx));
-            state = 2;
-            ctx.p--;
-        }
-        // Whitespace; no-op in state 0 and 2, end of bare key in state 1
-        else if (c === 0x20 || c === 0x9 /* \t */) {
-            if (state === 1) {
-                parsed.push(ctx.s.slice(sliceStart, ctx.p));
-                state = 2;
-            }
-        }
-        // If state is post-key, no character is allowed; otherwise ensure it's a bare-key component
-        else if (state === 2 || (c < 0x30 && c !== 0x2d /* - */) || (c > 0x39 && c < 0x41) || (c > 0x5a && c < 0x61 && c !== 0x5f /* _ */) || c > 0x7a) {
-            TomlError.x('illegal character in key', ctx);
-        }
-        // Illegal character
-        else if (!state) {
-            state = 1;
-            sliceStart = ctx.p;
-        }
-    } while (c = ctx.s.charCodeAt(++ctx.p));
-    TomlError.x('incomplete key-value: cannot find end of key', ctx, startPtr);
-}
-/** @internal */
-function parseInlineTable(ctx) {
-    let startPtr = ctx.p++;
-    let res = Object.create(null);
-    let seen = new Set();
-    let c;
-    while (ctx.p < ctx.s.length) {
-        skipVoid(ctx);
-        if ((c = ctx.s.charCodeAt(ctx.p)) === 0x7d /* } */) {
-            ctx.p++;
-            return res;
-        }
-        let k;
-        let t = res;
-        let hasOwn = false;
-        let errPtr = ctx.p;
-        let key = parseKey(ctx);
-        for (let i = 0; i < key.length; i++) {
-            if (i)
-                t = hasOwn ? t[k] : (t[k] = Object.create(null));
-            k = key[i];
-            if ((hasOwn = Object.hasOwn(t, k)) && (typeof t[k] !== 'object' || seen.has(t[k]))) {
-                TomlError.x('trying to redefine an already defined value', ctx, errPtr);
-            }
-            let unsafe = k === '__proto__';
-            if (ctx.uk && (unsafe || k === 'constructor')) {
-                t = ctx.uk !== 1 && TomlError.x('document contains an unsafe property', ctx, errPtr);
-                break;
-            }
-            if (!hasOwn && unsafe) {
-                Object.defineProperty(t, k, { enumerable: true, configurable: true, writable: true });
-            }
-        }
-        if (hasOwn) {
-            TomlError.x('trying to redefine an already defined value', ctx, errPtr);
-        }
-        skipVoid(ctx, true, true);
-        let value = extractValue(ctx, 0x7d /* } */);
-        if (t && typeof (t[k] = value) === 'object')
-            seen.add(value);
-        skipVoid(ctx);
-        if ((c = ctx.s.charCodeAt(ctx.p++)) === 0x7d /* } */) {
-            return res;
-        }
-        if (c !== 0x2c /* , */)
-            TomlError.x('expected comma or end of structure', ctx, ctx.p - 1);
-    }
-    TomlError.x('unfinished table', ctx, startPtr);
-}
-/** @internal */
-function parseArray(ctx) {
-    let startPtr = ctx.p++;
-    let res = [];
-    let c;
-    while (ctx.p < ctx.s.length) {
-        skipVoid(ctx);
-        if ((c = ctx.s.charCodeAt(ctx.p)) === 0x5d /* ] */) {
-            ctx.p++;
-            return res;
-        }
-        res.push(extractValue(ctx, 0x5d /* ] */));
-        skipVoid(ctx);
-        if ((c = ctx.s.charCodeAt(ctx.p++)) === 0x5d /* ] */) {
-            return res;
-        }
-        if (c !== 0x2c /* , */)
-            TomlError.x('expected comma or end of structure', ctx, ctx.p - 1);
-    }
-    TomlError.x('unfinished array', ctx, startPtr);
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/parse.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-
-
-
-function peekTable(ctx, key, table, meta, type) {
-    let t = table;
-    let m = meta;
-    let k;
-    let hasOwn = false;
-    let state;
-    for (let i = 0; i < key.length; i++) {
-        if (i) {
-            t = hasOwn ? t[k] : (t[k] = Object.create(null));
-            m = (state = m[k]).c;
-            if (type === 0 /* Type.DOTTED */ && (state.t === 1 /* Type.EXPLICIT */ || state.t === 2 /* Type.ARRAY */)) {
-                return null;
-            }
-            if (state.t === 2 /* Type.ARRAY */) {
-                let l = t.length - 1;
-                t = t[l];
-                m = m[l].c;
-            }
-        }
-        k = key[i];
-        if ((hasOwn = Object.hasOwn(t, k)) && m[k]?.t === 0 /* Type.DOTTED */ && m[k]?.d) {
-            return null;
-        }
-        if (!hasOwn) {
-            let unsafe = k === '__proto__';
-            if (ctx.uk && (unsafe || k === 'constructor'))
-                return false;
-            if (unsafe) {
-                Object.defineProperty(t, k, { enumerable: true, configurable: true, writable: true });
-                Object.defineProperty(m, k, { enumerable: true, configurable: true, writable: true });
-            }
-            m[k] = {
-                t: i < key.length - 1 && type === 2 /* Type.ARRAY */
-                    ? 3 /* Type.ARRAY_DOTTED */ : type,
-                d: false,
-                i: 0,
-                c: Object.create(null),
-            };
-        }
-    }
-    state = m[k];
-    if (state.t !== type && !(type === 1 /* Type.EXPLICIT */ && state.t === 3 /* Type.ARRAY_DOTTED */)) {
-        // Bad key type!
-        return null;
-    }
-    if (type === 2 /* Type.ARRAY */) {
-        if (!state.d) {
-            state.d = true;
-            t[k] = [];
-        }
-        t[k].push(t = Object.create(null));
-        state.c[state.i++] = (state = { t: 1 /* Type.EXPLICIT */, d: false, i: 0, c: Object.create(null) });
-    }
-    if (state.d) {
-        // Redefining a table!
-        return null;
-    }
-    state.d = true;
-    if (type === 1 /* Type.EXPLICIT */) {
-        t = hasOwn ? t[k] : (t[k] = Object.create(null));
-    }
-    else if (type === 0 /* Type.DOTTED */ && hasOwn) {
-        return null;
-    }
-    return [k, t, state.c];
-}
-function validateTablePeek(ctx, peek, ptr) {
-    if (peek === null || ctx.uk === 2)
-        TomlError.x(peek === null
-            ? 'trying to redefine an already defined table or value'
-            : 'document contains an unsafe property', ctx, ptr);
-}
-function parse_parse(toml, options = {}) {
-    let ctx = {
-        s: toml,
-        p: 0,
-        d: options.maxDepth ?? 1000,
-        bi: options.integersAsBigInt ?? false,
-        ld: options.useLegacyDate ?? true,
-        uk: options.unsafeKeyBehaviour === 'throw' ? 2 : options.unsafeKeyBehaviour === 'drop' ? 1 : 0,
-    };
-    let res = Object.create(null);
-    let meta = Object.create(null);
-    let tmp;
-    let skipping = false;
-    let tbl = res;
-    let m = meta;
-    // BOM is allowed, skip.
-    // JS is UTF-16, so we have to check for the UTF-16 BOM instead of the UTF-8 BOM sequence!
-    if (toml.charCodeAt(0) === 0xfeff)
-        ctx.p++;
-    skipVoid(ctx);
-    while (ctx.p < toml.length) {
-        if (toml.charCodeAt(ctx.p) === 0x5b /* [ */) {
-            let isTableArray = toml.charCodeAt(++ctx.p) === 0x5b; /* [ */
-            tmp = ctx.p += +isTableArray;
-            skipping = false;
-            let k = parseKey(ctx, 0x5d /* ] */);
-            if (isTableArray) {
-                if (toml.charCodeAt(ctx.p) !== 0x5d /* ] */) {
-                    TomlError.x('expected end of table array declaration', ctx);
-                }
-                ctx.p++;
-            }
-            let p = peekTable(ctx, k, res, meta, isTableArray ? 2 /* Type.ARRAY */ : 1 /* Type.EXPLICIT */);
-            if (!p) {
-                validateTablePeek(ctx, p, tmp);
-                skipping = true;
-            }
-            else {
-                m = p[2];
-                tbl = p[1];
-            }
-        }
-        else {
-            tmp = ctx.p;
-            let k = parseKey(ctx);
-            let p = peekTable(ctx, k, tbl, m, 0 /* Type.DOTTED */);
-            if (!p && !skipping)
-                validateTablePeek(ctx, p, tmp);
-            skipVoid(ctx, true, true);
-            let v = extractValue(ctx, void 0);
-            if (p && !skipping)
-                p[1][p[0]] = v;
-        }
-        skipVoid(ctx, true);
-        if (ctx.p < toml.length && (tmp = toml.charCodeAt(ctx.p)) !== 0xa /* \n */ && (tmp !== 0xd /* \r */ || toml.charCodeAt(ctx.p + 1) !== 0xa /* \n */)) {
-            TomlError.x('each key-value declaration must be followed by an end-of-line', ctx);
-        }
-        skipVoid(ctx);
-    }
-    return res;
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/stringify.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-let BARE_KEY = /^[a-z0-9-_]+$/i;
-let HAS_WELLFORMED = !!(''.isWellFormed);
-function extendedTypeOf(obj) {
-    let type = typeof obj;
-    if (type === 'object') {
-        if (Array.isArray(obj))
-            return 'array';
-        if (typeof obj.getUTCDate === 'function' && obj instanceof Date)
-            return 'date';
-        if (globalThis.Temporal) {
-            if (obj.until) {
-                if (obj instanceof Temporal.ZonedDateTime)
-                    return 'temporal/tz+uc';
-                if (obj instanceof Temporal.PlainDateTime || obj instanceof Temporal.PlainDate)
-                    return 'temporal/uc';
-                if (obj instanceof Temporal.PlainTime || obj instanceof Temporal.Instant)
-                    return 'temporal';
-                if (obj instanceof Temporal.PlainYearMonth)
-                    return 'temporal/x';
-            }
-            else if ((obj.toPlainDate && obj instanceof Temporal.PlainMonthDay) ||
-                (obj.negated && obj instanceof Temporal.Duration)) {
-                return 'temporal/x';
-            }
-        }
-    }
-    return type;
-}
-function isArrayOfTables(obj) {
-    for (let i = 0; i < obj.length; i++) {
-        if (extendedTypeOf(obj[i]) !== 'object')
-            return false;
-    }
-    return obj.length != 0;
-}
-function formatWellFormedStringUnchecked(s) {
-    return JSON.stringify(s).replaceAll('\x7f', '\\u007f');
-}
-function formatString(s) {
-    return formatWellFormedStringUnchecked(HAS_WELLFORMED ? s.toWellFormed() : s);
-}
-function formatKey(s) {
-    if (BARE_KEY.test(s))
-        return s;
-    if (HAS_WELLFORMED && !s.isWellFormed())
-        throw new RangeError('key contains illegal lone surrogates');
-    return formatWellFormedStringUnchecked(s);
-}
-function stringifyValue(val, type, depth, numberAsFloat, strictTemporal) {
-    if (depth === 0) {
-        throw new Error('Could not stringify the object: maximum object depth exceeded');
-    }
-    switch (type) {
-        // @ts-expect-error -- intentional fallthrough case
-        case 'number':
-            if (isNaN(val))
-                return 'nan';
-            if (val === Infinity)
-                return 'inf';
-            if (val === -Infinity)
-                return '-inf';
-            if (Number.isInteger(val) && (numberAsFloat || !Number.isSafeInteger(val)))
-                return val.toFixed(1);
-        case 'bigint':
-        case 'boolean':
-        case 'temporal':
-            return val.toString();
-        case 'string':
-            return formatString(val);
-        case 'date':
-            if (isNaN(val.getTime()))
-                throw new TypeError('cannot serialize invalid date');
-            return val.toISOString();
-        case 'object':
-            return stringifyInlineTable(val, depth, numberAsFloat, strictTemporal);
-        case 'array':
-            return stringifyArray(val, depth, numberAsFloat, strictTemporal);
-        // @ts-expect-error -- intentional fallthrough case
-        case 'temporal/tz+uc':
-            if (strictTemporal) {
-                let tz = val.timeZoneId;
-                let tzc = tz.charCodeAt(0);
-                if (
-                // Classic offset
-                tzc !== 0x2b /* + */ && tzc !== 0x2d /* - */ &&
-                    (
-                    // Fast pre-check pass; see below for the actually accepted values
-                    (tzc !== 0x55 /* U */ && tzc !== 0x47 /* G */ && tzc !== 0x5a /* Z */ && tzc !== 0x45 /* E */) ||
-                        (
-                        // UTC and its aliases; Temporal implementations don't all canonicalise unfortunately
-                        tz !== 'UTC' && tz !== 'UCT' && tz !== 'Universal' && tz !== 'Zulu' &&
-                            // GMT is a TZ but it's for all intents and purposes equivalent to UTC. Safe to downgrade.
-                            !tz.startsWith('GMT') && tz !== 'Greenwich' &&
-                            // Etc/* are all safe to downgrade to offset (either UTC, GMT, or offset)
-                            !tz.startsWith('Etc/')))) {
-                    throw new TypeError('Temporal objects with an IANA timezone are not allowed in Temporal strict mode');
-                }
-            }
-        case 'temporal/uc':
-            if (strictTemporal && val.calendarId !== 'iso8601')
-                throw new TypeError('Temporal objects with a non-default calendar are not allowed in Temporal strict mode');
-            return val.toString({
-                calendarName: 'never',
-                timeZoneName: 'never',
-            });
-        case 'temporal/x':
-            throw new TypeError('Unsupported ' + val[Symbol.toStringTag]);
-    }
-}
-function stringifyInlineTable(obj, depth, numberAsFloat, strictTemporal) {
-    let keys = Object.keys(obj);
-    if (keys.length === 0)
-        return '{}';
-    let res = '{ ';
-    for (let i = 0; i < keys.length; i++) {
-        let k = keys[i];
-        if (i)
-            res += ', ';
-        res += formatKey(k) + ' = ' + stringifyValue(obj[k], extendedTypeOf(obj[k]), depth - 1, numberAsFloat, strictTemporal);
-    }
-    return res + ' }';
-}
-function stringifyArray(array, depth, numberAsFloat, strictTemporal) {
-    if (array.length === 0)
-        return '[]';
-    let res = '[ ';
-    for (let i = 0; i < array.length; i++) {
-        if (i)
-            res += ', ';
-        if (array[i] === null || array[i] === void 0) {
-            throw new TypeError('arrays cannot contain null or undefined values');
-        }
-        res += stringifyValue(array[i], extendedTypeOf(array[i]), depth - 1, numberAsFloat, strictTemporal);
-    }
-    return res + ' ]';
-}
-function stringifyArrayTable(array, key, depth, numberAsFloat, strictTemporal) {
-    if (depth === 0) {
-        throw new Error('Could not stringify the object: maximum object depth exceeded');
-    }
-    let res = '';
-    for (let i = 0; i < array.length; i++) {
-        res += `${res && '\n'}[[${key}]]\n`;
-        res += stringifyTable(0, array[i], key, depth, numberAsFloat, strictTemporal);
-    }
-    return res;
-}
-function stringifyTable(tableKey, obj, prefix, depth, numberAsFloat, strictTemporal) {
-    if (depth === 0) {
-        throw new Error('Could not stringify the object: maximum object depth exceeded');
-    }
-    let preamble = '';
-    let tables = '';
-    let keys = Object.keys(obj);
-    for (let i = 0; i < keys.length; i++) {
-        let k = keys[i];
-        if (obj[k] !== null && obj[k] !== void 0) {
-            let type = extendedTypeOf(obj[k]);
-            if (type === 'symbol' || type === 'function') {
-                throw new TypeError(`cannot serialize values of type '${type}'`);
-            }
-            let key = formatKey(k);
-            if (type === 'array' && isArrayOfTables(obj[k])) {
-                tables += (tables && '\n') + stringifyArrayTable(obj[k], prefix ? `${prefix}.${key}` : key, depth - 1, numberAsFloat, strictTemporal);
-            }
-            else if (type === 'object') {
-                let tblKey = prefix ? `${prefix}.${key}` : key;
-                tables += (tables && '\n') + stringifyTable(tblKey, obj[k], tblKey, depth - 1, numberAsFloat, strictTemporal);
-            }
-            else {
-                preamble += key;
-                preamble += ' = ';
-                preamble += stringifyValue(obj[k], type, depth, numberAsFloat, strictTemporal);
-                preamble += '\n';
-            }
-        }
-    }
-    if (tableKey && (preamble || !tables)) // Create table only if necessary
-        preamble = preamble ? `[${tableKey}]\n${preamble}` : `[${tableKey}]`;
-    return preamble && tables
-        ? `${preamble}\n${tables}`
-        : preamble || tables;
-}
-function stringify(obj, { maxDepth = 1000, numbersAsFloat = false, strictTemporal = false } = {}) {
-    if (extendedTypeOf(obj) !== 'object') {
-        throw new TypeError('stringify can only be called with an object');
-    }
-    let str = stringifyTable(0, obj, '', maxDepth, numbersAsFloat, strictTemporal);
-    if (str[str.length - 1] !== '\n')
-        return str + '\n';
-    return str;
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/index.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-
-
-
-
-/** @deprecated use `import * as ... from 'smol-toml'` instead */
-/* harmony default export */ const dist = ({ parse: parse_parse, stringify: stringify, TomlDate: TomlDate, TomlError: TomlError });
-
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var yaml_dist = __nccwpck_require__(8815);
-;// CONCATENATED MODULE: ./build/read/syntax.js
-
-
-
-/** What a config file may be at most: far above any real one, far below what would hurt. */
-const limits = {
-    bytes: 1_048_576,
-    depth: 64,
-    nodes: 200_000,
-    aliases: 1_000,
-};
-const broken = (message, line) => ({
-    kind: 'broken',
-    problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
-});
-/** The syntax that a file's name promises. */
-function syntaxOf(path) {
-    if (/\.jsonc?$/i.test(path))
-        return 'json';
-    if (/\.ya?ml$/i.test(path))
-        return 'yaml';
-    if (/\.toml$/i.test(path))
-        return 'toml';
-    return undefined;
-}
-/**
- * Bytes to an untyped value. Never executes, always bounded: size before decoding, depth and number of nodes after parsing.
- * An error is one sentence, with the line where the parser knows it.
- */
-function syntax_parse(bytes, syntax) {
-    if (bytes.length > limits.bytes) {
-        return broken(`The file has ${bytes.length} bytes; configs are read up to ${limits.bytes}.`);
-    }
-    const text = decode(bytes);
-    if (text === undefined)
-        return broken('The file is neither UTF-8 nor UTF-16 text.');
-    if (text.trim() === '')
-        return broken('The file is empty.');
-    const parsed = syntax === 'json' ? parseJson(text) : syntax === 'yaml' ? parseYaml(text) : parseTomlText(text);
-    if (parsed.kind === 'broken')
-        return parsed;
-    const excess = exceeds(parsed.value);
-    return excess === undefined ? parsed : broken(excess);
-}
-function decode(bytes) {
-    const [first, second] = bytes;
-    const encoding = first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
-    try {
-        return new TextDecoder(encoding, { fatal: true }).decode(bytes);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
-function exceeds(root) {
-    const stack = [[root, 0]];
-    let nodes = 0;
-    for (let next = stack.pop(); next; next = stack.pop()) {
-        const [value, depth] = next;
-        nodes += 1;
-        if (nodes > limits.nodes)
-            return `The file has more than ${limits.nodes} values.`;
-        if (depth > limits.depth)
-            return `The file nests deeper than ${limits.depth} levels.`;
-        if (typeof value === 'object' && value !== null)
-            for (const child of Object.values(value))
-                stack.push([child, depth + 1]);
-    }
-    return undefined;
-}
-// --- JSON -------------------------------------------------------------------------------------------------------------
-function parseJson(text) {
-    const { lines, duplicates } = jsonKeys(text);
-    const problems = duplicates.map(({ key, line }) => ({
-        severity: 'warning',
-        message: `The key ${key} stands twice; the last one holds.`,
-        line,
-        key,
-    }));
-    try {
-        return { kind: 'parsed', value: JSON.parse(text), lines, problems };
-    }
-    catch (strict) {
-        try {
-            const value = lib.parse(text);
-            problems.push({
-                severity: 'notice',
-                message: 'The file is no strict JSON (comments, trailing commas or the like); it was read as JSON5.',
-            });
-            return { kind: 'parsed', value, lines, problems };
-        }
-        catch (lenient) {
-            return broken(`The file is no valid JSON: ${sentence(strict)}`, lineOf(lenient));
-        }
-    }
-}
-const sentence = (error) => `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
-const lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
-    ? error.lineNumber
-    : undefined;
-/** Where each key of a JSON text stands, in one pass; tolerant, since the parser judges. */
-function jsonKeys(text) {
-    const lines = new Map();
-    const duplicates = [];
-    const stack = [];
-    let line = 1;
-    let key;
-    for (let i = 0; i < text.length; i++) {
-        const letter = text[i];
-        if (letter === '\n')
-            line += 1;
-        else if (letter === '"') {
-            const start = i + 1;
-            for (i = start; i < text.length && text[i] !== '"' && text[i] !== '\n'; i++)
-                if (text[i] === '\\')
-                    i += 1;
-            const after = /^\s*:/.test(text.slice(i + 1, i + 20));
-            const frame = stack.at(-1);
-            if (after && frame && !frame.array && stack.length <= limits.depth) {
-                key = frame.prefix + text.slice(start, i);
-                if (lines.has(key))
-                    duplicates.push({ key, line });
-                lines.set(key, line);
-            }
-        }
-        else if (letter === '{' || letter === '[') {
-            const frame = stack.at(-1);
-            const prefix = frame === undefined ? '' : frame.array ? `${frame.prefix}${frame.index}.` : `${key ?? ''}.`;
-            stack.push({ prefix, array: letter === '[', index: 0 });
-        }
-        else if (letter === '}' || letter === ']')
-            stack.pop();
-        else if (letter === ',') {
-            const frame = stack.at(-1);
-            if (frame)
-                frame.index += 1;
-        }
-    }
-    return { lines, duplicates: duplicates.slice(0, 10) };
-}
-// --- YAML -------------------------------------------------------------------------------------------------------------
-function parseYaml(text) {
-    const counter = new yaml_dist/* LineCounter */.HN();
-    // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
-    const document = (0,yaml_dist/* parseDocument */.Tp)(text, {
-        lineCounter: counter,
-        uniqueKeys: false,
-        merge: true,
-        prettyErrors: false,
-        logLevel: 'silent',
-    });
-    const [error] = document.errors;
-    if (error)
-        return broken(`The file is no valid YAML: ${sentence(error)}`, counter.linePos(error.pos[0]).line);
-    const lines = new Map();
-    const problems = [];
-    let nodes = 0;
-    const walk = (node, path, depth) => {
-        nodes += 1;
-        if (depth > limits.depth || nodes > limits.nodes || !(0,yaml_dist/* isNode */.Ll)(node) || (0,yaml_dist/* isAlias */.Vj)(node))
-            return;
-        if ((0,yaml_dist/* isMap */.jh)(node)) {
-            const seen = new Set();
-            for (const pair of node.items) {
-                if (!(0,yaml_dist/* isPair */.tO)(pair) || !(0,yaml_dist/* isScalar */.jn)(pair.key))
-                    continue;
-                const name = String(pair.key.value);
-                const key = path + name;
-                const line = counter.linePos(pair.key.range?.[0] ?? 0).line;
-                if (seen.has(name) && name !== '<<' && problems.length < 10) {
-                    problems.push({
-                        severity: 'warning',
-                        message: `The key ${key} stands twice; the last one holds.`,
-                        line,
-                        key,
-                    });
-                }
-                seen.add(name);
-                lines.set(key, line);
-                walk(pair.value, `${key}.`, depth + 1);
-            }
-        }
-        else if ((0,yaml_dist/* isSeq */.oP)(node)) {
-            for (const [index, item] of node.items.entries())
-                walk(item, `${path}${index}.`, depth + 1);
-        }
-    };
-    walk(document.contents, '', 0);
-    try {
-        return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
-    }
-    catch (error) {
-        return broken(`The file is no usable YAML: ${sentence(error)}`);
-    }
-}
-// --- TOML -------------------------------------------------------------------------------------------------------------
-function parseTomlText(text) {
-    try {
-        const value = parse_parse(text, { maxDepth: limits.depth });
-        return { kind: 'parsed', value, lines: tomlKeys(text), problems: [] };
-    }
-    catch (error) {
-        const line = typeof error === 'object' && error !== null && 'line' in error && typeof error.line === 'number'
-            ? error.line
-            : undefined;
-        return broken(`The file is no valid TOML: ${sentence(error)}`, line);
-    }
-}
-function tomlKeys(text) {
-    const lines = new Map();
-    let table = '';
-    for (const [index, row] of text.split('\n').entries()) {
-        const header = /^\s*\[\[?([\w."-]{1,200})\]\]?/.exec(row)?.[1];
-        if (header !== undefined)
-            table = `${header.replaceAll('"', '')}.`;
-        const key = /^\s*([\w."-]{1,200})\s*=/.exec(row)?.[1];
-        if (key !== undefined)
-            lines.set(table + key.replaceAll('"', ''), index + 1);
-    }
-    return lines;
-}
-
-;// CONCATENATED MODULE: ./build/read/config.js
-
-
-
-const formats = [huggingface];
-/** Files that end like a config and never are one. */
-const never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
-/** True for a path whose name lets it be a model config: cheap, so that only such files are fetched. */
-const couldBeConfig = (path) => syntaxOf(path) !== undefined && !never.test(path);
-/**
- * Reads a config file. What no format recognises is `unread` without a format, so that a caller can pass over it; what a
- * format recognises and cannot read is `unread` with one sentence that names key and line.
- */
-function readConfig(bytes, path) {
-    const syntax = syntaxOf(path) ?? 'json';
-    const parsed = syntax_parse(bytes, syntax);
-    if (parsed.kind === 'broken')
-        return { kind: 'unread', problems: [parsed.problem] };
-    const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
-    if (format === undefined) {
-        const known = formats.map(({ title }) => title).join(', ');
-        return {
-            kind: 'unread',
-            problems: [{ severity: 'error', message: `The file is none of the model configs that are read: ${known}.` }],
-        };
-    }
-    try {
-        return format.read(parsed);
-    }
-    catch (error) {
-        if (error instanceof Unreadable)
-            return { kind: 'unread', format: format.id, problems: [error.problem] };
-        throw error;
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/gate/rules.js
 
 /** A memory share this small is noise of floating point, not growth. */
@@ -20640,7 +12756,7 @@ const memoryRule = (comparison, budgets) => {
             ...(before === undefined ? {} : { before }),
             after,
             limit,
-            ...rules_lineOf(comparison),
+            ...lineOf(comparison),
             message,
         },
     ];
@@ -20661,7 +12777,7 @@ function memoryLimit(comparison, budgets) {
     const capacity = comparison.head?.estimate?.memory.capacity ?? undefined;
     return capacity === undefined ? undefined : capacity * budgets.memory.share;
 }
-const rules_lineOf = (comparison) => {
+const lineOf = (comparison) => {
     const line = comparison.fields.find((field) => field.line !== undefined)?.line;
     return line === undefined ? {} : { line };
 };
@@ -20681,7 +12797,7 @@ const increaseRule = (comparison, budgets) => {
                 severity: 'fail',
                 before,
                 after,
-                ...rules_lineOf(comparison),
+                ...lineOf(comparison),
                 message: `${metric.label} got worse, and fail-on is increase.`,
             },
         ];
@@ -20723,7 +12839,7 @@ const limitRule = (comparison, budgets) => budgets.limits.flatMap((limit) => {
             ...(before === undefined ? {} : { before }),
             after,
             limit: bound,
-            ...rules_lineOf(comparison),
+            ...lineOf(comparison),
             message,
         },
     ];
@@ -20746,6 +12862,52 @@ const unreadableRule = (comparison) => {
 };
 /** Every rule, in the order in which findings are shown. */
 const rules = [memoryRule, limitRule, increaseRule, unreadableRule];
+
+;// CONCATENATED MODULE: ./build/gate/judge.js
+
+const rank = { fail: 0, warn: 1, notice: 2 };
+/**
+ * Comparisons against their budgets. `fail-on: never` and a waiver that holds leave no failure; both stay visible as warnings.
+ *
+ * @param today ISO date, for waivers
+ */
+function judge(comparisons, budgetsFor, today) {
+    const findings = comparisons
+        .flatMap((comparison) => {
+        const budgets = budgetsFor(comparison.path);
+        return rules.flatMap((rule) => rule(comparison, budgets)).map((finding) => soften(finding, budgets, today));
+    })
+        .sort((a, b) => rank[a.severity] - rank[b.severity]);
+    return { outcome: outcomeOf(findings), findings };
+}
+function soften(finding, budgets, today) {
+    if (finding.severity !== 'fail')
+        return finding;
+    const { waiver } = budgets;
+    if (waiver !== undefined && finding.code !== 'unreadable') {
+        if (today <= waiver.until)
+            return {
+                ...finding,
+                severity: 'warn',
+                message: `${finding.message} Waived until ${waiver.until}: ${waiver.reason}`,
+            };
+        return { ...finding, message: `${finding.message} Its waiver ended on ${waiver.until}.` };
+    }
+    if (budgets.failOn === 'never')
+        return { ...finding, severity: 'warn' };
+    return finding;
+}
+const outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fail')
+    ? 'fail'
+    : findings.some(({ severity }) => severity === 'warn')
+        ? 'warn'
+        : 'pass';
+/** A failure that somebody lets pass: it warns, and says who. */
+function override(verdict, label, by) {
+    if (verdict.outcome !== 'fail')
+        return verdict;
+    return { ...verdict, outcome: 'warn', override: { label, ...(by === undefined ? {} : { by }) } };
+}
 
 ;// CONCATENATED MODULE: ./build/report/format.js
 const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
@@ -21300,7 +13462,7 @@ function markdown_text(foreign, longest = 300) {
         .replace(/[@:/]/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }
 /** A sentence of ours that quotes foreign words: escaped as text but for what no markup begins with. */
-function markdown_sentence(foreign, longest = 500) {
+function sentence(foreign, longest = 500) {
     return plain(foreign, longest)
         .replace(/[&<>]/g, (letter) => special[letter] ?? letter)
         .replace(/[\\`*_[\]|~^$#]/g, (letter) => `\\${letter}`)
@@ -21310,7 +13472,7 @@ function markdown_sentence(foreign, longest = 500) {
         .replace(/^(\s*)([-+>]|\d+[.)])/, '$1\\$2');
 }
 /** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
-function markdown_table(rows, right = []) {
+function table(rows, right = []) {
     const align = rows[0]?.map((_, index) => (right.includes(index) ? 'r' : 'l')) ?? [];
     return markdownTable(rows.map((row) => [...row]), { align, alignDelimiters: false, padding: true });
 }
@@ -21332,7 +13494,7 @@ function origins(comparison) {
             before === undefined ? 'absent' : code(before, 60),
             after === undefined ? 'absent' : code(after, 60),
         ]);
-        sections.push(markdown_table([['Field', 'Before', 'After'], ...rows]) + more(fields.length));
+        sections.push(table([['Field', 'Before', 'After'], ...rows]) + more(fields.length));
     }
     for (const kind of ['parameters', 'flops']) {
         const moved = parts.filter(({ quantity }) => quantity === kind);
@@ -21348,7 +13510,7 @@ function origins(comparison) {
             difference(before, after, kind) ?? '0',
         ]);
         const heading = kind === 'flops' ? 'Forward FLOPs per token' : 'Parameters';
-        sections.push(markdown_table([[heading, 'Before', 'After', 'Difference'], ...rows], [1, 2, 3]) + more(moved.length));
+        sections.push(table([[heading, 'Before', 'After', 'Difference'], ...rows], [1, 2, 3]) + more(moved.length));
     }
     return sections.join('\n\n');
 }
@@ -21399,7 +13561,7 @@ function memoryBreakdown(comparison) {
         .slice(0, 3)
         .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
     return [
-        markdown_table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
+        table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
         peak,
         ...(savings.length > 0 ? [savings.join('\n')] : []),
     ].join('\n\n');
@@ -21407,9 +13569,9 @@ function memoryBreakdown(comparison) {
 /** What nobody stated and was taken to be so, and what the config's reader noticed. */
 function assumptions(side) {
     const lines = [
-        ...(side.estimate?.assumptions ?? []).map(({ field, value, reason }) => `- ${code(field, 80)} = ${code(value, 60)}: ${markdown_sentence(reason)}`),
-        ...side.reading.problems.map(({ message, line }) => `- ${line === undefined ? '' : `line ${line}: `}${markdown_sentence(message)}`),
-        ...(side.estimate?.problems ?? []).map(({ message }) => `- ${markdown_sentence(message)}`),
+        ...(side.estimate?.assumptions ?? []).map(({ field, value, reason }) => `- ${code(field, 80)} = ${code(value, 60)}: ${sentence(reason)}`),
+        ...side.reading.problems.map(({ message, line }) => `- ${line === undefined ? '' : `line ${line}: `}${sentence(message)}`),
+        ...(side.estimate?.problems ?? []).map(({ message }) => `- ${sentence(message)}`),
     ];
     const shown = lines.slice(0, 40);
     return shown.join('\n') + (lines.length > shown.length ? `\n- … and ${lines.length - shown.length} more` : '');
@@ -21417,8 +13579,8 @@ function assumptions(side) {
 function throughputLine(side) {
     const time = side.estimate?.throughput;
     if (time === undefined || time.mfu === null || time.range === null)
-        return time === undefined ? '' : markdown_sentence(time.limit);
-    return `${markdown_sentence(time.limit)} Projected MFU ${percent(time.mfu)} (${percent(time.range[0])} to ${percent(time.range[1])}; ${time.basis}).`;
+        return time === undefined ? '' : sentence(time.limit);
+    return `${sentence(time.limit)} Projected MFU ${percent(time.mfu)} (${percent(time.range[0])} to ${percent(time.range[1])}; ${time.basis}).`;
 }
 
 ;// CONCATENATED MODULE: ./build/report/overview.js
@@ -21427,7 +13589,7 @@ function throughputLine(side) {
 
 /** What stands in front of a config's name. */
 const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
-const rank = (review, comparison) => {
+const overview_rank = (review, comparison) => {
     const severities = review.verdict.findings
         .filter(({ path }) => path === comparison.path)
         .map(({ severity }) => severity);
@@ -21443,9 +13605,9 @@ function ranked(review) {
         const memory = comparison.changes.find(({ metric }) => metric === 'memory');
         return (memory?.after ?? 0) - (memory?.before ?? 0);
     };
-    return [...review.comparisons].sort((a, b) => rank(review, a) - rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
+    return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
 }
-const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][rank(review, comparison)] ?? marks.pass;
+const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][overview_rank(review, comparison)] ?? marks.pass;
 /** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
 function overview(review, comparisons, limits) {
     const someActive = comparisons.some((comparison) => differsInActive(comparison));
@@ -21460,7 +13622,7 @@ function overview(review, comparisons, limits) {
             return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
         return [name, ...shown.map(({ id }) => cell(comparison, id, limits.get(comparison.path)))];
     });
-    return markdown_table([heading, ...rows], shown.map((_, index) => index + 1));
+    return table([heading, ...rows], shown.map((_, index) => index + 1));
 }
 function state(comparison) {
     const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
@@ -21557,7 +13719,7 @@ function sections(review, options) {
             .slice(0, 30)
             .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
         { importance: 3, name: 'settings', body: settings(review) },
-        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${markdown_sentence(note)}`).join('\n>\n') },
+        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
         { importance: 9, name: 'footer', body: footer(review) },
     ].filter(({ body }) => body !== '');
 }
@@ -21578,7 +13740,7 @@ function heading(review) {
 function findings(review) {
     const list = review.verdict.findings.slice(0, 20).map((finding) => {
         const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${markdown_sentence(finding.message)} ${numbers.join(' ')}`.trimEnd();
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${sentence(finding.message)} ${numbers.join(' ')}`.trimEnd();
     });
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
@@ -21607,7 +13769,7 @@ function configSections(comparison, several, index) {
 function settings(review) {
     if (review.settings.length === 0)
         return '';
-    return details('Settings', markdown_table([
+    return details('Settings', table([
         ['Setting', 'Value', 'From'],
         ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
     ]));
@@ -22381,16 +14543,16 @@ function members(proto, table) {
     }
 }
 /** Shadows a prototype member with an own value, so a getter that builds from the instance runs once. */
-function util_own(inst, key, value, enumerable = true) {
+function own(inst, key, value, enumerable = true) {
     Object.defineProperty(inst, key, { configurable: true, writable: true, enumerable, value });
     return value;
 }
 /** Like {@link own}, for a member that was never an own data property and has to stay out of `Object.keys`. */
 function hide(inst, key, value) {
-    return util_own(inst, key, value, false);
+    return own(inst, key, value, false);
 }
 /** Adds members a table derives from the instance: each builds on first read and shadows as own data, and assignment shadows the same way, as when these were own properties. */
-function util_derived(computes, table) {
+function derived(computes, table) {
     for (const key in computes) {
         const compute = computes[key];
         // an object literal's accessor is configurable and enumerable, and `members` copies the descriptor as written
@@ -22398,10 +14560,10 @@ function util_derived(computes, table) {
             configurable: true,
             enumerable: true,
             get() {
-                return util_own(this, key, compute(this));
+                return own(this, key, compute(this));
             },
             set(value) {
-                util_own(this, key, value);
+                own(this, key, value);
             },
         });
     }
@@ -22412,10 +14574,10 @@ function defineBound(proto, key, fn) {
         configurable: true,
         get() {
             // vitest's spyOn calls a prototype getter bare to find the function it wraps, so a nullish receiver answers the raw method
-            return this == null ? fn : util_own(this, key, fn.bind(this));
+            return this == null ? fn : own(this, key, fn.bind(this));
         },
         set(value) {
-            util_own(this, key, value);
+            own(this, key, value);
         },
     });
 }
@@ -23818,7 +15980,7 @@ const $ZodType = /*@__PURE__*/ $constructor("$ZodType", (inst, def) => {
         return hide(this, "~standard", standardProps(this));
     },
     set "~standard"(value) {
-        util_own(this, "~standard", value);
+        own(this, "~standard", value);
     },
 });
 /** The Standard Schema surface for `inst`. Shared so wrappers can extend it without forcing it. */
@@ -29405,7 +21567,7 @@ const _parse = (_Err) => {
     };
     return fn;
 };
-const core_parse_parse = /* @__PURE__*/ _parse($ZodRealError);
+const parse_parse = /* @__PURE__*/ _parse($ZodRealError);
 const _parseAsync = (_Err) => {
     const fn = async (schema, value, _ctx, params) => {
         const ctx = _ctx ? { ..._ctx, async: true } : { async: true };
@@ -29521,7 +21683,7 @@ const _decode = (_Err) => {
     };
     return fn;
 };
-const parse_decode = /* @__PURE__*/ _decode($ZodRealError);
+const decode = /* @__PURE__*/ _decode($ZodRealError);
 const _encodeAsync = (_Err) => {
     const parseAsync = _parseAsync(_Err);
     const fn = async (schema, value, _ctx, _params) => {
@@ -29627,7 +21789,7 @@ const parse_safeParseAsync = /* @__PURE__ */ _safeParseAsync(ZodRealError);
 
 // Codec functions
 const parse_encode = /* @__PURE__ */ _encode(ZodRealError);
-const classic_parse_decode = /* @__PURE__ */ _decode(ZodRealError);
+const parse_decode = /* @__PURE__ */ _decode(ZodRealError);
 const parse_encodeAsync = /* @__PURE__ */ _encodeAsync(ZodRealError);
 const parse_decodeAsync = /* @__PURE__ */ _decodeAsync(ZodRealError);
 const parse_safeEncode = /* @__PURE__ */ _safeEncode(ZodRealError);
@@ -29767,7 +21929,7 @@ const ZodType = /*@__PURE__*/ $constructor("ZodType", (inst, def) => {
         });
     },
     set "~standard"(value) {
-        util_own(this, "~standard", value);
+        own(this, "~standard", value);
     },
     parse: function _parse(data, params) {
         return classic_parse_parse(this, data, params, { callee: _parse });
@@ -29786,7 +21948,7 @@ const ZodType = /*@__PURE__*/ $constructor("ZodType", (inst, def) => {
         return this?.safeParseAsync;
     },
     set spa(value) {
-        util_own(this, "spa", value);
+        own(this, "spa", value);
     },
     validate(data, params) {
         return validate(this, data, params);
@@ -29798,7 +21960,7 @@ const ZodType = /*@__PURE__*/ $constructor("ZodType", (inst, def) => {
         return parse_encode(this, data, params, { callee: _encode });
     },
     decode: function _decode(data, params) {
-        return classic_parse_decode(this, data, params, { callee: _decode });
+        return parse_decode(this, data, params, { callee: _decode });
     },
     encodeAsync: async function _encodeAsync(data, params) {
         return await parse_encodeAsync(this, data, params, { callee: _encodeAsync });
@@ -29836,7 +21998,7 @@ const _ZodString = /*@__PURE__*/ $constructor("_ZodString", (inst, def) => {
     ZodType.init(inst, def);
     inst._zod.processJSONSchema = (ctx, json, params) => stringProcessor(inst, ctx, json, params);
 }, 
-/*@__PURE__*/ util_derived({
+/*@__PURE__*/ derived({
     format: (inst) => aggregateChecks(inst).format ?? null,
     minLength: (inst) => aggregateChecks(inst).minimum ?? null,
     maxLength: (inst) => aggregateChecks(inst).maximum ?? null,
@@ -30226,7 +22388,7 @@ const ZodNumber = /*@__PURE__*/ $constructor("ZodNumber", (inst, def) => {
     inst._zod.processJSONSchema = (ctx, json, params) => numberProcessor(inst, ctx, json, params);
     inst.isFinite = true;
 }, 
-/*@__PURE__*/ util_derived({
+/*@__PURE__*/ derived({
     minValue: (inst) => {
         const { minimum, exclusiveMinimum } = aggregateChecks(inst);
         return Math.max(minimum ?? Number.NEGATIVE_INFINITY, exclusiveMinimum ?? Number.NEGATIVE_INFINITY);
@@ -30322,7 +22484,7 @@ const ZodBigInt = /*@__PURE__*/ $constructor("ZodBigInt", (inst, def) => {
     ZodType.init(inst, def);
     inst._zod.processJSONSchema = (ctx, json, params) => bigintProcessor(inst, ctx, json, params);
 }, 
-/*@__PURE__*/ util_derived({
+/*@__PURE__*/ derived({
     minValue: (inst) => aggregateChecks(inst).minimum ?? null,
     maxValue: (inst) => aggregateChecks(inst).maximum ?? null,
     format: (inst) => aggregateChecks(inst).format ?? null,
@@ -30413,7 +22575,7 @@ const ZodUnknown = /*@__PURE__*/ $constructor("ZodUnknown", (inst, def) => {
     ZodType.init(inst, def);
     inst._zod.processJSONSchema = (ctx, json, params) => unknownProcessor(inst, ctx, json, params);
 });
-function schemas_unknown() {
+function unknown() {
     return _unknown(ZodUnknown);
 }
 const ZodNever = /*@__PURE__*/ $constructor("ZodNever", (inst, def) => {
@@ -30421,7 +22583,7 @@ const ZodNever = /*@__PURE__*/ $constructor("ZodNever", (inst, def) => {
     ZodType.init(inst, def);
     inst._zod.processJSONSchema = (ctx, json, params) => neverProcessor(inst, ctx, json, params);
 });
-function schemas_never(params) {
+function never(params) {
     return _never(ZodNever, params);
 }
 const ZodVoid = /*@__PURE__*/ (/* unused pure expression or super */ null && (core.$constructor("ZodVoid", (inst, def) => {
@@ -30440,7 +22602,7 @@ const ZodDate = /*@__PURE__*/ $constructor("ZodDate", (inst, def) => {
     inst.min = (value, params) => inst.check(_gte(value, params));
     inst.max = (value, params) => inst.check(_lte(value, params));
 }, 
-/*@__PURE__*/ util_derived({
+/*@__PURE__*/ derived({
     minDate: (inst) => {
         const { minimum } = aggregateChecks(inst);
         return minimum ? new Date(minimum) : null;
@@ -30499,13 +22661,13 @@ const ZodObject = /*@__PURE__*/ $constructor("ZodObject", (inst, def) => {
         return this.clone(mergeDefs(this._zod.def, { catchall: catchall }));
     },
     passthrough() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_unknown() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: unknown() }));
     },
     loose() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_unknown() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: unknown() }));
     },
     strict() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_never() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: never() }));
     },
     strip() {
         return this.clone(mergeDefs(this._zod.def, { catchall: undefined }));
@@ -30548,7 +22710,7 @@ function strictObject(shape, params) {
     return new ZodObject({
         type: "object",
         shape,
-        catchall: schemas_never(),
+        catchall: never(),
         ...normalizeParams(params),
     });
 }
@@ -30557,7 +22719,7 @@ function looseObject(shape, params) {
     return new ZodObject({
         type: "object",
         shape,
-        catchall: schemas_unknown(),
+        catchall: unknown(),
         ...util.normalizeParams(params),
     });
 }
@@ -31087,8 +23249,8 @@ const ZodFunction = /*@__PURE__*/ (/* unused pure expression or super */ null &&
 function _function(params) {
     return new ZodFunction({
         type: "function",
-        input: Array.isArray(params?.input) ? tuple(params?.input) : (params?.input ?? array(schemas_unknown())),
-        output: params?.output ?? schemas_unknown(),
+        input: Array.isArray(params?.input) ? tuple(params?.input) : (params?.input ?? array(unknown())),
+        output: params?.output ?? unknown(),
     });
 }
 
@@ -31172,6 +23334,875 @@ function preprocess(fn, schema) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/units.js
+const bytes = (n) => n;
+const flops = (n) => n;
+const flopsPerSecond = (n) => n;
+const bytesPerSecond = (n) => n;
+const seconds = (n) => n;
+const parameters = (n) => n;
+const watts = (n) => n;
+const mebibytes = (n) => bytes(n * 2 ** 20);
+const gibibytes = (n) => bytes(n * 2 ** 30);
+const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
+const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
+const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
+const memoryUnits = {
+    b: 1,
+    kb: 1e3,
+    mb: 1e6,
+    gb: 1e9,
+    tb: 1e12,
+    kib: 2 ** 10,
+    mib: 2 ** 20,
+    gib: 2 ** 30,
+    tib: 2 ** 40,
+};
+/** `80GB`, `72 GiB`: an amount of memory, or undefined where the text is none. A bare number is bytes. */
+function parseBytes(text) {
+    const [, amount, word] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
+    const factor = memoryUnits[(word || 'b').toLowerCase()];
+    return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
+}
+const countPrefixes = { '': 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12, p: 1e15 };
+/** `1T`, `300B`, `2.5e12`: a count (of tokens, parameters), or undefined where the text is none. */
+function parseCount(text) {
+    const [, amount, prefix] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
+    const factor = countPrefixes[(prefix ?? '').toLowerCase()];
+    const count = amount === undefined || factor === undefined ? Number.NaN : Number(amount) * factor;
+    return Number.isFinite(count) ? count : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/facts/accelerators.js
+
+/** The day on which the table was last held against its sources; prices are of that time. */
+const acceleratorsChecked = '2026-08-22';
+const acceleratorSources = {
+    datasheet: "the vendor's product datasheet",
+    'ml-engineering': 'stas00/ml-engineering at 744d01e, accelerator tables',
+    modal: 'Modal, GPU memory as NVML reports it (2026)',
+    aiconfigurator: 'ai-dynamo/aiconfigurator at 095f58a, systems/*.yaml',
+    'torchao-4002': 'pytorch/ao pull request 4002, device query of a B200',
+    'rocm-4750': 'ROCm issue 4750, device query of an MI300X',
+    'google-tpu': 'Google Cloud TPU documentation',
+    'aws-neuron': 'AWS Neuron documentation',
+};
+const accelerators_table = {
+    'v100-sxm-16gb': {
+        name: 'V100 SXM2 16GB',
+        generation: 'volta',
+        densePeak: { fp32: teraflopsPerSecond(15.7), fp16: teraflopsPerSecond(125) },
+        memory: gibibytes(16),
+        usable: gibibytes(15.77),
+        bandwidth: gigabytesPerSecond(900),
+        multiprocessors: 80,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(150) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 0.5,
+        sources: ['datasheet'],
+        uncertain: ['driverReportedMiB', 'price'],
+    },
+    'v100-sxm-32gb': {
+        name: 'V100 SXM2/SXM3 32GB',
+        generation: 'volta',
+        densePeak: { fp32: teraflopsPerSecond(15.7), fp16: teraflopsPerSecond(125) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.74),
+        bandwidth: gigabytesPerSecond(900),
+        multiprocessors: 80,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(150) },
+        network: gigabitsPerSecond(50),
+        power: watts(300),
+        price: 0.6,
+        sources: ['datasheet'],
+        uncertain: ['driverReportedMiB', 'price'],
+    },
+    t4: {
+        name: 'T4',
+        generation: 'turing',
+        densePeak: { fp32: teraflopsPerSecond(8.1), fp16: teraflopsPerSecond(65) },
+        memory: gibibytes(16),
+        usable: gibibytes(14.57),
+        bandwidth: gigabytesPerSecond(320),
+        multiprocessors: 40,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(16) },
+        network: gigabitsPerSecond(6.25),
+        power: watts(70),
+        price: 0.35,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    a10: {
+        name: 'A10',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(31.2), tf32: teraflopsPerSecond(62.5), fp16: teraflopsPerSecond(125), bf16: teraflopsPerSecond(125) },
+        memory: gibibytes(24),
+        usable: gibibytes(22.05),
+        bandwidth: gigabytesPerSecond(600),
+        multiprocessors: 72,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(12.5),
+        power: watts(150),
+        price: 0.6,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    a10g: {
+        name: 'A10G (AWS G5)',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(35), tf32: teraflopsPerSecond(35), fp16: teraflopsPerSecond(70), bf16: teraflopsPerSecond(70) },
+        memory: gibibytes(24),
+        usable: gibibytes(22.19),
+        bandwidth: gigabytesPerSecond(600),
+        multiprocessors: 80,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(12.5),
+        power: watts(300),
+        price: 1,
+        sources: ['datasheet'],
+        uncertain: ['computeUnits', 'price'],
+    },
+    a30: {
+        name: 'A30',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(10.3), tf32: teraflopsPerSecond(82), fp16: teraflopsPerSecond(165), bf16: teraflopsPerSecond(165) },
+        memory: gibibytes(24),
+        usable: gibibytes(23.69),
+        bandwidth: gigabytesPerSecond(933),
+        multiprocessors: 56,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(100) },
+        network: gigabitsPerSecond(25),
+        power: watts(165),
+        price: 0.6,
+        sources: ['aiconfigurator', 'datasheet'],
+        uncertain: ['driverReportedMiB', 'price'],
+    },
+    a40: {
+        name: 'A40',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(37.4), tf32: teraflopsPerSecond(74.8), fp16: teraflopsPerSecond(149.7), bf16: teraflopsPerSecond(149.7) },
+        memory: gibibytes(48),
+        usable: gibibytes(44.35),
+        bandwidth: gigabytesPerSecond(696),
+        multiprocessors: 84,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(56.25) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 0.45,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    'rtx-3090': {
+        name: 'GeForce RTX 3090',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(35.6), tf32: teraflopsPerSecond(35.6), fp16: teraflopsPerSecond(71), bf16: teraflopsPerSecond(71) },
+        memory: gibibytes(24),
+        usable: gibibytes(23.69),
+        bandwidth: gigabytesPerSecond(936),
+        multiprocessors: 82,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(56.25) },
+        network: null,
+        power: watts(350),
+        price: 0.25,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    'rtx-4090': {
+        name: 'GeForce RTX 4090',
+        generation: 'ada',
+        densePeak: { fp32: teraflopsPerSecond(82.6), tf32: teraflopsPerSecond(82.6), fp16: teraflopsPerSecond(165.2), bf16: teraflopsPerSecond(165.2), fp8: teraflopsPerSecond(330.3) },
+        memory: gibibytes(24),
+        usable: gibibytes(23.64),
+        bandwidth: gigabytesPerSecond(1008),
+        multiprocessors: 128,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: null,
+        power: watts(450),
+        price: 0.4,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    'rtx-5090': {
+        name: 'GeForce RTX 5090',
+        generation: 'blackwell-workstation',
+        densePeak: {
+            fp32: teraflopsPerSecond(104.8),
+            tf32: teraflopsPerSecond(104.8),
+            fp16: teraflopsPerSecond(209.5),
+            bf16: teraflopsPerSecond(209.5),
+            fp8: teraflopsPerSecond(419),
+            fp4: teraflopsPerSecond(1676),
+        },
+        memory: gibibytes(32),
+        usable: gibibytes(31.37),
+        bandwidth: gigabytesPerSecond(1792),
+        multiprocessors: 170,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(64) },
+        network: null,
+        power: watts(575),
+        price: 0.7,
+        sources: ['datasheet'],
+        uncertain: ['fp8', 'driverReportedMiB', 'price'],
+    },
+    'rtx-6000-ada': {
+        name: 'RTX 6000 Ada',
+        generation: 'ada',
+        densePeak: { fp32: teraflopsPerSecond(91.1), tf32: teraflopsPerSecond(182.1), fp16: teraflopsPerSecond(364.2), bf16: teraflopsPerSecond(364.2), fp8: teraflopsPerSecond(728.5) },
+        memory: gibibytes(48),
+        usable: gibibytes(47.5),
+        bandwidth: gigabytesPerSecond(960),
+        multiprocessors: 142,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 0.8,
+        sources: ['datasheet'],
+        uncertain: ['driverReportedMiB', 'price'],
+    },
+    'rtx-pro-6000': {
+        name: 'RTX PRO 6000 Blackwell (Server/Workstation)',
+        generation: 'blackwell-workstation',
+        densePeak: {
+            fp32: teraflopsPerSecond(126),
+            tf32: teraflopsPerSecond(251.9),
+            fp16: teraflopsPerSecond(503.8),
+            bf16: teraflopsPerSecond(503.8),
+            fp8: teraflopsPerSecond(1007.6),
+            fp4: teraflopsPerSecond(2015),
+        },
+        memory: gibibytes(96),
+        usable: gibibytes(94.97),
+        bandwidth: gigabytesPerSecond(1792),
+        multiprocessors: 188,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(64) },
+        network: gigabitsPerSecond(50),
+        power: watts(600),
+        price: 1.8,
+        sources: ['aiconfigurator', 'datasheet'],
+        uncertain: ['driverReportedMiB', 'price'],
+    },
+    l4: {
+        name: 'L4',
+        generation: 'ada',
+        densePeak: { fp32: teraflopsPerSecond(30.3), tf32: teraflopsPerSecond(60), fp16: teraflopsPerSecond(121), bf16: teraflopsPerSecond(121), fp8: teraflopsPerSecond(242) },
+        memory: gibibytes(24),
+        usable: gibibytes(22.03),
+        bandwidth: gigabytesPerSecond(300),
+        multiprocessors: 58,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(12.5),
+        power: watts(72),
+        price: 0.7,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    l40s: {
+        name: 'L40S',
+        generation: 'ada',
+        densePeak: { fp32: teraflopsPerSecond(91.6), tf32: teraflopsPerSecond(183), fp16: teraflopsPerSecond(362), bf16: teraflopsPerSecond(362), fp8: teraflopsPerSecond(733) },
+        memory: gibibytes(48),
+        usable: gibibytes(44.4),
+        bandwidth: gigabytesPerSecond(864),
+        multiprocessors: 142,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(50),
+        power: watts(350),
+        price: 1.2,
+        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+        uncertain: ['price'],
+    },
+    'a100-pcie-40gb': {
+        name: 'A100 PCIe 40GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(40),
+        usable: gibibytes(39.39),
+        bandwidth: gigabytesPerSecond(1555),
+        multiprocessors: 108,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(25),
+        power: watts(250),
+        price: 1,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    'a100-sxm-40gb': {
+        name: 'A100 SXM4 40GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(40),
+        usable: gibibytes(39.39),
+        bandwidth: gigabytesPerSecond(1555),
+        multiprocessors: 108,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
+        // DGX A100: eight 200 Gb/s cards for eight GPUs. Clouds have a quarter of it and less.
+        network: gigabitsPerSecond(200),
+        power: watts(400),
+        price: 1.2,
+        sources: ['datasheet'],
+        uncertain: ['usableBytes', 'network', 'price'],
+    },
+    'a100-pcie-80gb': {
+        name: 'A100 PCIe 80GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.35),
+        bandwidth: gigabytesPerSecond(1935),
+        multiprocessors: 108,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 1.3,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    'a100-sxm-80gb': {
+        name: 'A100 SXM4 80GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.35),
+        bandwidth: gigabytesPerSecond(2039),
+        multiprocessors: 108,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(200),
+        power: watts(400),
+        price: 1.6,
+        sources: ['aiconfigurator', 'datasheet'],
+        uncertain: [],
+    },
+    'a800-sxm-80gb': {
+        name: 'A800 SXM4 80GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.35),
+        bandwidth: gigabytesPerSecond(2039),
+        multiprocessors: 108,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(200) },
+        network: gigabitsPerSecond(200),
+        power: watts(400),
+        price: 1.4,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    'h100-pcie-80gb': {
+        name: 'H100 PCIe 80GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(51), tf32: teraflopsPerSecond(378), fp16: teraflopsPerSecond(756), bf16: teraflopsPerSecond(756), fp8: teraflopsPerSecond(1513) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.18),
+        bandwidth: gigabytesPerSecond(2039),
+        multiprocessors: 114,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(200),
+        power: watts(350),
+        price: 2.1,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['price'],
+    },
+    'h100-sxm-80gb': {
+        name: 'H100 SXM5 80GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.1),
+        bandwidth: gigabytesPerSecond(3352),
+        multiprocessors: 132,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(700),
+        price: 2.95,
+        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+        uncertain: [],
+    },
+    'h100-nvl-94gb': {
+        name: 'H100 NVL 94GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(60), tf32: teraflopsPerSecond(418), fp16: teraflopsPerSecond(835.5), bf16: teraflopsPerSecond(835.5), fp8: teraflopsPerSecond(1671) },
+        memory: gibibytes(87.544),
+        usable: gibibytes(93.1),
+        bandwidth: gigabytesPerSecond(3938),
+        multiprocessors: 132,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(200),
+        power: watts(400),
+        price: 2.6,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    'h800-sxm-80gb': {
+        name: 'H800 SXM5 80GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.1),
+        bandwidth: gigabytesPerSecond(3352),
+        multiprocessors: 132,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(200) },
+        network: gigabitsPerSecond(400),
+        power: watts(700),
+        price: 2.5,
+        sources: ['datasheet'],
+        uncertain: ['price'],
+    },
+    'h20-sxm-96gb': {
+        name: 'H20 96GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(44), tf32: teraflopsPerSecond(74), fp16: teraflopsPerSecond(148), bf16: teraflopsPerSecond(148), fp8: teraflopsPerSecond(296) },
+        memory: gibibytes(96),
+        usable: gibibytes(95.1),
+        bandwidth: gigabytesPerSecond(4000),
+        multiprocessors: 78,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(400),
+        price: 1.5,
+        sources: ['datasheet'],
+        uncertain: ['l2MiB', 'price'],
+    },
+    'h200-sxm-141gb': {
+        name: 'H200 SXM 141GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(134.11),
+        usable: gibibytes(139.8),
+        bandwidth: gigabytesPerSecond(4800),
+        multiprocessors: 132,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(700),
+        price: 3.7,
+        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+        uncertain: [],
+    },
+    'gh200-96gb': {
+        name: 'GH200 96GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(96),
+        usable: gibibytes(94.5),
+        bandwidth: gigabytesPerSecond(4000),
+        multiprocessors: 132,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(900),
+        price: 2,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['price', 'tdpW (module 450-1000 W shared with Grace)'],
+    },
+    'gh200-144gb': {
+        name: 'GH200 144GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(134.11),
+        usable: gibibytes(140.4),
+        bandwidth: gigabytesPerSecond(4900),
+        multiprocessors: 132,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(900),
+        price: 2.5,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['usableBytes', 'price'],
+    },
+    'b100-sxm': {
+        name: 'B100 SXM',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(60),
+            tf32: teraflopsPerSecond(875),
+            fp16: teraflopsPerSecond(1750),
+            bf16: teraflopsPerSecond(1750),
+            fp8: teraflopsPerSecond(3500),
+            fp4: teraflopsPerSecond(7000),
+        },
+        memory: gibibytes(178.814),
+        usable: gibibytes(174.34),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 148,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(400),
+        power: watts(700),
+        price: null,
+        sources: ['datasheet'],
+        uncertain: ['all: never widely shipped', 'usable'],
+    },
+    'b200-sxm': {
+        name: 'B200 SXM (HGX/DGX)',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(75),
+            tf32: teraflopsPerSecond(1125),
+            fp16: teraflopsPerSecond(2250),
+            bf16: teraflopsPerSecond(2250),
+            fp8: teraflopsPerSecond(4500),
+            fp4: teraflopsPerSecond(9000),
+        },
+        memory: gibibytes(178.814),
+        usable: gibibytes(178.35),
+        bandwidth: gigabytesPerSecond(7672),
+        multiprocessors: 148,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(400),
+        power: watts(1000),
+        price: 4.5,
+        sources: ['aiconfigurator', 'ml-engineering', 'torchao-4002'],
+        uncertain: ['price'],
+    },
+    'b300-sxm': {
+        name: 'B300 SXM (HGX/DGX)',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(75),
+            tf32: teraflopsPerSecond(1125),
+            fp16: teraflopsPerSecond(2250),
+            bf16: teraflopsPerSecond(2250),
+            fp8: teraflopsPerSecond(4500),
+            fp4: teraflopsPerSecond(13500),
+        },
+        memory: gibibytes(268.221),
+        usable: gibibytes(268.59),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 148,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(800),
+        power: watts(1100),
+        price: 5.5,
+        sources: ['aiconfigurator', 'ml-engineering'],
+        uncertain: ['fp4 13.5-15 PF depending on sheet', 'int8 greatly reduced (153.5)', 'price', 'tdpW 1000-1400'],
+    },
+    'gb200-nvl72': {
+        name: 'GB200 (per Blackwell GPU, NVL72)',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(80),
+            tf32: teraflopsPerSecond(1250),
+            fp16: teraflopsPerSecond(2500),
+            bf16: teraflopsPerSecond(2500),
+            fp8: teraflopsPerSecond(5000),
+            fp4: teraflopsPerSecond(10000),
+        },
+        memory: gibibytes(178.814),
+        usable: gibibytes(185.03),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 152,
+        fast: { domain: 72, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(400),
+        power: watts(1200),
+        price: 5.5,
+        sources: ['aiconfigurator', 'ml-engineering'],
+        uncertain: ['computeUnits 148-152', 'price'],
+    },
+    'gb300-nvl72': {
+        name: 'GB300 (per Blackwell Ultra GPU, NVL72)',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(80),
+            tf32: teraflopsPerSecond(1250),
+            fp16: teraflopsPerSecond(2500),
+            bf16: teraflopsPerSecond(2500),
+            fp8: teraflopsPerSecond(5000),
+            fp4: teraflopsPerSecond(15000),
+        },
+        memory: gibibytes(268.221),
+        usable: gibibytes(277.55),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 152,
+        fast: { domain: 72, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(800),
+        power: watts(1400),
+        price: 6.5,
+        sources: ['aiconfigurator', 'ml-engineering'],
+        uncertain: ['int8', 'computeUnits', 'price'],
+    },
+    'vr200-nvl72': {
+        name: 'Rubin (VR200, per package, NVL72/NVL144)',
+        generation: 'rubin',
+        densePeak: {
+            fp32: teraflopsPerSecond(130),
+            tf32: teraflopsPerSecond(2000),
+            fp16: teraflopsPerSecond(4000),
+            bf16: teraflopsPerSecond(4000),
+            fp8: teraflopsPerSecond(17500),
+            fp4: teraflopsPerSecond(35000),
+        },
+        memory: gibibytes(268.221),
+        usable: gibibytes(261.52),
+        bandwidth: gigabytesPerSecond(22000),
+        multiprocessors: null,
+        fast: { domain: 72, perDirection: gigabytesPerSecond(1800) },
+        network: gigabitsPerSecond(800),
+        power: watts(1800),
+        price: null,
+        sources: ['datasheet'],
+        uncertain: ['everything: pre-release', 'usable'],
+    },
+    mi210: {
+        name: 'Instinct MI210',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(45.3), fp16: teraflopsPerSecond(181), bf16: teraflopsPerSecond(181) },
+        memory: gibibytes(64),
+        usable: gibibytes(63.98),
+        bandwidth: gigabytesPerSecond(1638),
+        multiprocessors: 104,
+        fast: { domain: 4, perDirection: gigabytesPerSecond(150) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 0.8,
+        sources: ['datasheet'],
+        uncertain: ['usableBytes', 'price'],
+    },
+    'mi250x-gcd': {
+        name: 'Instinct MI250X (one GCD of two)',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(23.95), fp16: teraflopsPerSecond(191.5), bf16: teraflopsPerSecond(191.5) },
+        memory: gibibytes(64),
+        usable: gibibytes(63.98),
+        bandwidth: gigabytesPerSecond(1638),
+        multiprocessors: 110,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(100) },
+        network: gigabitsPerSecond(100),
+        power: watts(280),
+        price: 0.9,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['usableBytes', 'price'],
+    },
+    mi300x: {
+        name: 'Instinct MI300X',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(163.4), tf32: teraflopsPerSecond(653.7), fp16: teraflopsPerSecond(1307.4), bf16: teraflopsPerSecond(1307.4), fp8: teraflopsPerSecond(2614.9) },
+        memory: gibibytes(192),
+        usable: gibibytes(191.98),
+        bandwidth: gigabytesPerSecond(5300),
+        multiprocessors: 304,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(448) },
+        network: gigabitsPerSecond(400),
+        power: watts(750),
+        price: 2.2,
+        sources: ['datasheet', 'ml-engineering', 'rocm-4750'],
+        uncertain: ['price'],
+    },
+    mi325x: {
+        name: 'Instinct MI325X',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(163.4), tf32: teraflopsPerSecond(653.7), fp16: teraflopsPerSecond(1307.4), bf16: teraflopsPerSecond(1307.4), fp8: teraflopsPerSecond(2614.9) },
+        memory: gibibytes(256),
+        usable: gibibytes(255.98),
+        bandwidth: gigabytesPerSecond(6000),
+        multiprocessors: 304,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(448) },
+        network: gigabitsPerSecond(400),
+        power: watts(1000),
+        price: 2.5,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['usableBytes', 'price'],
+    },
+    mi350x: {
+        name: 'Instinct MI350X',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(144.2), fp16: teraflopsPerSecond(2306.9), bf16: teraflopsPerSecond(2306.9), fp8: teraflopsPerSecond(4613.7), fp4: teraflopsPerSecond(9227) },
+        memory: gibibytes(288),
+        usable: gibibytes(287.98),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 256,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(537.6) },
+        network: gigabitsPerSecond(400),
+        power: watts(1000),
+        price: 3,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['usableBytes', 'price'],
+    },
+    mi355x: {
+        name: 'Instinct MI355X',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(157.3), fp16: teraflopsPerSecond(2516.6), bf16: teraflopsPerSecond(2516.6), fp8: teraflopsPerSecond(5033), fp4: teraflopsPerSecond(10066) },
+        memory: gibibytes(288),
+        usable: gibibytes(287.98),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 256,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(537.6) },
+        network: gigabitsPerSecond(400),
+        power: watts(1400),
+        price: 3.5,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['usableBytes', 'price'],
+    },
+    gaudi2: {
+        name: 'Gaudi 2',
+        generation: 'gaudi',
+        densePeak: { fp16: teraflopsPerSecond(432), bf16: teraflopsPerSecond(432), fp8: teraflopsPerSecond(865) },
+        memory: gibibytes(96),
+        usable: gibibytes(93.6),
+        bandwidth: gigabytesPerSecond(2460),
+        multiprocessors: 24,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(262.5) },
+        network: gigabitsPerSecond(37.5),
+        power: watts(600),
+        price: 1,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['price', 'usableBytes', 'usable'],
+    },
+    gaudi3: {
+        name: 'Gaudi 3 (OAM)',
+        generation: 'gaudi',
+        densePeak: { fp32: teraflopsPerSecond(229), tf32: teraflopsPerSecond(459), fp16: teraflopsPerSecond(459), bf16: teraflopsPerSecond(1677), fp8: teraflopsPerSecond(1677) },
+        memory: gibibytes(128),
+        usable: gibibytes(124.8),
+        bandwidth: gigabytesPerSecond(3700),
+        multiprocessors: 64,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(525) },
+        network: gigabitsPerSecond(75),
+        power: watts(900),
+        price: 1.6,
+        sources: ['datasheet', 'ml-engineering'],
+        uncertain: ['bf16 1835 on the white paper at 1.75 GHz; shipped 1.6 GHz = 1677', 'price', 'usable'],
+    },
+    'tpu-v3': {
+        name: 'TPU v3 (per chip, 2 cores)',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(123) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.2),
+        bandwidth: gigabytesPerSecond(900),
+        multiprocessors: 2,
+        fast: { domain: 1024, perDirection: gigabytesPerSecond(82) },
+        network: null,
+        power: watts(450),
+        price: 2,
+        sources: ['google-tpu'],
+        uncertain: ['ICI', 'price', 'tdpW', 'usable'],
+    },
+    'tpu-v4': {
+        name: 'TPU v4',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(275) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.2),
+        bandwidth: gigabytesPerSecond(1228),
+        multiprocessors: 2,
+        fast: { domain: 4096, perDirection: gigabytesPerSecond(135) },
+        network: null,
+        power: watts(192),
+        price: 3.22,
+        sources: ['datasheet', 'google-tpu'],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v5e': {
+        name: 'TPU v5e',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(197) },
+        memory: gibibytes(16),
+        usable: gibibytes(15.6),
+        bandwidth: gigabytesPerSecond(819),
+        multiprocessors: 1,
+        fast: { domain: 256, perDirection: gigabytesPerSecond(100) },
+        network: null,
+        power: null,
+        price: 1.2,
+        sources: ['google-tpu'],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v5p': {
+        name: 'TPU v5p',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(459) },
+        memory: gibibytes(88.476),
+        usable: gibibytes(86.26),
+        bandwidth: gigabytesPerSecond(2765),
+        multiprocessors: 2,
+        fast: { domain: 8960, perDirection: gigabytesPerSecond(300) },
+        network: null,
+        power: null,
+        price: 4.2,
+        sources: ['google-tpu'],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v6e': {
+        name: 'TPU v6e Trillium',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(918) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.2),
+        bandwidth: gigabytesPerSecond(1638),
+        multiprocessors: 1,
+        fast: { domain: 256, perDirection: gigabytesPerSecond(200) },
+        network: null,
+        power: null,
+        price: 2.7,
+        sources: ['google-tpu'],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v7': {
+        name: 'TPU7x Ironwood',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(2307), fp8: teraflopsPerSecond(4614) },
+        memory: gibibytes(178.814),
+        usable: gibibytes(174.34),
+        bandwidth: gigabytesPerSecond(7370),
+        multiprocessors: 2,
+        fast: { domain: 9216, perDirection: gigabytesPerSecond(600) },
+        network: null,
+        power: null,
+        price: 12,
+        sources: ['google-tpu', 'ml-engineering'],
+        uncertain: ['price', 'usable'],
+    },
+    trainium1: {
+        name: 'Trainium1',
+        generation: 'neuron',
+        densePeak: { fp32: teraflopsPerSecond(47.5), tf32: teraflopsPerSecond(190), fp16: teraflopsPerSecond(190), bf16: teraflopsPerSecond(190), fp8: teraflopsPerSecond(190) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.2),
+        bandwidth: gigabytesPerSecond(880),
+        multiprocessors: 2,
+        fast: { domain: 16, perDirection: gigabytesPerSecond(192) },
+        network: gigabitsPerSecond(50),
+        power: null,
+        price: 1.34,
+        sources: ['aws-neuron'],
+        uncertain: ['price', 'tdpW', 'usable'],
+    },
+    trainium2: {
+        name: 'Trainium2',
+        generation: 'neuron',
+        densePeak: { fp32: teraflopsPerSecond(181), tf32: teraflopsPerSecond(667), fp16: teraflopsPerSecond(667), bf16: teraflopsPerSecond(667), fp8: teraflopsPerSecond(1299) },
+        memory: gibibytes(96),
+        usable: gibibytes(93.6),
+        bandwidth: gigabytesPerSecond(2900),
+        multiprocessors: 8,
+        fast: { domain: 64, perDirection: gigabytesPerSecond(640) },
+        network: gigabitsPerSecond(200),
+        power: watts(500),
+        price: 1.5,
+        sources: ['aws-neuron', 'ml-engineering'],
+        uncertain: ['price', 'tdpW', 'usable'],
+    },
+    trainium3: {
+        name: 'Trainium3',
+        generation: 'neuron',
+        densePeak: { fp32: teraflopsPerSecond(183), tf32: teraflopsPerSecond(671), fp16: teraflopsPerSecond(671), bf16: teraflopsPerSecond(671), fp8: teraflopsPerSecond(2517), fp4: teraflopsPerSecond(2517) },
+        memory: gibibytes(144),
+        usable: gibibytes(140.4),
+        bandwidth: gigabytesPerSecond(4900),
+        multiprocessors: 8,
+        fast: { domain: 144, perDirection: gigabytesPerSecond(1280) },
+        network: gigabitsPerSecond(200),
+        power: null,
+        price: null,
+        sources: ['aws-neuron'],
+        uncertain: ['price', 'domain', 'usable'],
+    },
+};
+const accelerators = accelerators_table;
+const acceleratorIds = Object.keys(accelerators_table);
+/** The row of an id as `list accelerators` prints it, or undefined. */
+function findAccelerator(id) {
+    return Object.hasOwn(accelerators_table, id) ? accelerators[id] : undefined;
+}
+
 ;// CONCATENATED MODULE: ./build/read/nearest.js
 /** The known word that is nearest to a mistyped one (Levenshtein distance at most a third of its length), or undefined. */
 function nearest(word, known) {
@@ -31202,6 +24233,1548 @@ const didYouMean = (word, known) => {
     const found = nearest(word, known);
     return found === undefined ? '' : ` Did you mean "${found}"?`;
 };
+
+// EXTERNAL MODULE: ./node_modules/json5/lib/index.js
+var lib = __nccwpck_require__(4841);
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/error.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+function getLineColFromPtr(string, ptr) {
+    let lines = string.slice(0, ptr).split(/\r?\n/);
+    return [lines.length, lines.pop().length + 1];
+}
+function makeCodeBlock(string, line, column) {
+    let lines = string.split(/\r?\n/);
+    let codeblock = '';
+    let numberLen = (Math.log10(line + 1) | 0) + 1;
+    for (let i = line - 1; i <= line + 1; i++) {
+        let l = lines[i - 1];
+        if (!l)
+            continue;
+        codeblock += i.toString().padEnd(numberLen, ' ');
+        codeblock += ':  ';
+        codeblock += l;
+        codeblock += '\n';
+        if (i === line) {
+            codeblock += ' '.repeat(numberLen + column + 2);
+            codeblock += '^\n';
+        }
+    }
+    return codeblock;
+}
+class TomlError extends Error {
+    line;
+    column;
+    codeblock;
+    constructor(message, options) {
+        const [line, column] = getLineColFromPtr(options.toml, options.ptr);
+        const codeblock = makeCodeBlock(options.toml, line, column);
+        super(`Invalid TOML document: ${message}\n\n${codeblock}`, options);
+        this.line = line;
+        this.column = column;
+        this.codeblock = codeblock;
+    }
+    /** @internal */
+    static x(message, ctx, ptr) {
+        throw new TomlError(message, { toml: ctx.s, ptr: ptr ?? ctx.p });
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/primitive.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+/** @internal */
+function parseString(ctx) {
+    let startPtr = ctx.p;
+    let c = ctx.s.charCodeAt(ctx.p++);
+    let first = c;
+    let isLiteral = c === 0x27; /* ' */
+    let isMultiline = c === ctx.s.charCodeAt(ctx.p) && c === ctx.s.charCodeAt(ctx.p + 1);
+    if (isMultiline) {
+        // Trim initial newline
+        if ((c = ctx.s.charCodeAt(ctx.p += 2)) === 0xa /* \n */)
+            ctx.p++;
+        else if (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */)
+            ctx.p += 2;
+    }
+    // For the record: it is not worth it to use a fast-path for literal strings using `indexOf`.
+    // Doing a char-by-char iteration ends up dispatching less instructions, for the same wall-clock runtime.
+    let parsed = '';
+    let sliceStart = ctx.p;
+    // states:
+    //   0 - decoding
+    //   1 - decoding escape
+    //   2 - whitespace escape (no newline encountered yet, must fail on non-whitespace)
+    //   3 - whitespace escape (newline encountered, allowed to transition back to normal decode)
+    let state = 0;
+    for (; ctx.p < ctx.s.length; ctx.p++) {
+        c = ctx.s.charCodeAt(ctx.p);
+        // Deal with newlines first, since that simplifies control character checking and handling across all states
+        if (isMultiline && (c === 0xa /* \n */ || (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */))) {
+            state = state && 3;
+        }
+        // Control characters are banned in TOML, so we throw an error if we encounter them
+        else if ((c < 0x20 && c !== 0x9 /* \t */) || c === 0x7f) {
+            TomlError.x('control characters are not allowed in strings', ctx);
+        }
+        // The string might terminate while we're parsing through a newline escape.
+        // It must have encountered a newline; otherwise, it'll simply fail in another branch.
+        else if ((!state || state === 3) && c === first && (!isMultiline || (ctx.s.charCodeAt(ctx.p + 1) === first && ctx.s.charCodeAt(ctx.p + 2) === first))) {
+            if (isMultiline) {
+                // If the string ends with 4-5 quotes, then the first 1-2 are part of the string
+                if (ctx.s.charCodeAt(ctx.p + 3) === first)
+                    ctx.p++;
+                if (ctx.s.charCodeAt(ctx.p + 3) === first)
+                    ctx.p++;
+            }
+            // If we're in a newline escape still, then there's nothing to add.
+            if (!state) {
+                // Avoid a useless concat operation if the string can be used as-is.
+                let s = ctx.s.slice(sliceStart, ctx.p);
+                parsed = parsed ? parsed + s : s;
+            }
+            ctx.p += isMultiline ? 3 : 1;
+            return parsed;
+        }
+        // Baseline state; keep moving forward unless an escape sequence starts
+        else if (!state) {
+            if (!isLiteral && c === 0x5c /* \ */) {
+                parsed += ctx.s.slice(sliceStart, (sliceStart = ctx.p));
+                state = 1;
+            }
+        }
+        else if (state === 1) {
+            if (c === 0x78 /* x */ || c === 0x75 /* u */ || c === 0x55 /* U */) { // Unicode escape
+                let errPtr = ctx.p++ - 1;
+                let value = 0;
+                let len = c === 0x78 /* x */ ? 2 : c === 0x75 /* u */ ? 4 : 8;
+                for (let j = 0; j < len; j++, ctx.p++) {
+                    let hex = ctx.s.charCodeAt(ctx.p);
+                    let digit = 
+                    /* 0-9 */ hex >= 0x30 && hex <= 0x39 ? hex - 0x30 :
+                        /* A-F */ hex >= 0x41 && hex <= 0x46 ? hex - 0x41 + 10 :
+                            /* a-f */ hex >= 0x61 && hex <= 0x66 ? hex - 0x61 + 10 : -1;
+                    if (digit < 0)
+                        TomlError.x('invalid non-hex character in unicode escape', ctx);
+                    value = (value << 4) | digit;
+                }
+                // Because JS does bitwise on signed 32bit integers, all 0xfzzzzzzz values are actually seen as negative
+                if (value < 0 || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) {
+                    TomlError.x('invalid unicode escape', ctx, errPtr);
+                }
+                parsed += String.fromCodePoint(value);
+                sliceStart = ctx.p--;
+                state = 0;
+            }
+            // Newline escape sequence. We only need to care about spaces and tabs; newlines are dealt with earlier
+            else if (isMultiline && (c === 0x20 || c === 0x9 /* \t */)) {
+                state = 2;
+            }
+            // Basic escape sequence
+            else {
+                if (c === 0x62 /* b */)
+                    parsed += '\b';
+                else if (c === 0x74 /* t */)
+                    parsed += '\t';
+                else if (c === 0x6e /* n */)
+                    parsed += '\n';
+                else if (c === 0x66 /* f */)
+                    parsed += '\f';
+                else if (c === 0x72 /* r */)
+                    parsed += '\r';
+                else if (c === 0x65 /* e */)
+                    parsed += '\x1b';
+                else if (c === 0x22 /* " */)
+                    parsed += '"';
+                else if (c === 0x5c /* \ */)
+                    parsed += '\\';
+                else
+                    TomlError.x('unrecognised escape sequence', ctx);
+                sliceStart = ctx.p + 1;
+                state = 0;
+            }
+        }
+        // Newline escape continuation: keep moving forward until the first non-whitespace char
+        else if (c !== 0x20 && c !== 0x9 /* \t */) {
+            if (state === 2)
+                TomlError.x('invalid escape: only line-ending whitespace may be escaped', ctx, sliceStart);
+            // State cannot be zero, or we'd have branched earlier already.
+            // If it's a backslash, immediately transition to the escape state so it can be processed.
+            state = !isLiteral && c === 0x5c /* \ */ ? 1 : 0;
+            sliceStart = ctx.p;
+        }
+    }
+    TomlError.x('unfinished string', ctx, startPtr);
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/date.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+let DATE_TIME_RE = /^(\d{4}-\d{2}-\d{2})?[Tt ]?(?:(\d{2}):\d{2}(?::\d{2}(?:\.\d+)?)?)?(Z|z|[-+]\d{2}:\d{2})?$/i;
+class TomlDate extends Date {
+    #hasDate = false;
+    #hasTime = false;
+    #offset = null;
+    constructor(date, fasttype, unsafeDelim) {
+        let hasDate = true;
+        let hasTime = true;
+        let offset = 'Z';
+        let c;
+        if (typeof date === 'string') {
+            if (fasttype)
+                prep: {
+                    // Date-time
+                    if (fasttype < 3) {
+                        if (+date.slice(11, 13) > 23) {
+                            date = '';
+                            break prep;
+                        }
+                        // Local
+                        if (fasttype === 2) {
+                            offset = null;
+                            date += 'Z';
+                        }
+                        // Offset; keep track of offset if not Z
+                        else if ((c = date.charCodeAt(date.length - 1)) !== 0x5a /* Z */ && c !== 0x7a /* z */) {
+                            offset = date.slice(date.length - 6);
+                        }
+                        if (unsafeDelim)
+                            date = date.slice(0, 10) + 'T' + date.slice(11);
+                    }
+                    // Time
+                    else if (fasttype === 4) {
+                        date = +date.slice(0, 2) > 23 ? '' : `0000-01-01T${date}Z`;
+                    }
+                    hasDate = fasttype !== 4;
+                    hasTime = fasttype !== 3;
+                }
+            else {
+                let match = date.match(DATE_TIME_RE);
+                if (match) {
+                    if (!match[1]) {
+                        hasDate = false;
+                        date = `0000-01-01T${date}`;
+                    }
+                    hasTime = !!match[2];
+                    // Make sure to use T instead of a space. Breaks in case of extreme values otherwise.
+                    hasTime && date[10] === ' ' && (date = date.replace(' ', 'T'));
+                    // Do not allow rollover hours.
+                    if (match[2] && +match[2] > 23) {
+                        date = '';
+                    }
+                    else {
+                        offset = match[3] || null;
+                        if (!offset && hasTime)
+                            date += 'Z';
+                    }
+                }
+                else {
+                    date = '';
+                }
+            }
+        }
+        super(date);
+        if (!isNaN(this.getTime())) {
+            this.#hasDate = hasDate;
+            this.#hasTime = hasTime;
+            this.#offset = offset;
+        }
+    }
+    isDateTime() {
+        return this.#hasDate && this.#hasTime;
+    }
+    isLocal() {
+        return !this.#hasDate || !this.#hasTime || !this.#offset;
+    }
+    isDate() {
+        return this.#hasDate && !this.#hasTime;
+    }
+    isTime() {
+        return this.#hasTime && !this.#hasDate;
+    }
+    isValid() {
+        return this.#hasDate || this.#hasTime;
+    }
+    toISOString() {
+        let iso = super.toISOString();
+        // Local Date
+        if (this.isDate())
+            return iso.slice(0, 10);
+        // Local Time
+        if (this.isTime())
+            return iso.slice(11, 23);
+        // Local DateTime
+        if (this.#offset === null)
+            return iso.slice(0, -1);
+        // Offset DateTime
+        if (this.#offset === 'Z' || this.#offset === 'z')
+            return iso;
+        // This part is quite annoying: JS strips the original timezone from the ISO string representation
+        // Instead of using a "modified" date and "Z", we restore the representation "as authored"
+        let offset = (+(this.#offset.slice(1, 3)) * 60) + +(this.#offset.slice(4, 6));
+        offset = this.#offset[0] === '-' ? offset : -offset;
+        let offsetDate = new Date(this.getTime() - (offset * 60e3));
+        return offsetDate.toISOString().slice(0, -1) + this.#offset;
+    }
+    static wrapAsOffsetDateTime(jsDate, offset = 'Z') {
+        let date = new TomlDate(jsDate);
+        date.#offset = offset;
+        return date;
+    }
+    static wrapAsLocalDateTime(jsDate) {
+        let date = new TomlDate(jsDate);
+        date.#offset = null;
+        return date;
+    }
+    static wrapAsLocalDate(jsDate) {
+        let date = new TomlDate(jsDate);
+        date.#hasTime = false;
+        date.#offset = null;
+        return date;
+    }
+    static wrapAsLocalTime(jsDate) {
+        let date = new TomlDate(jsDate);
+        date.#hasDate = false;
+        date.#offset = null;
+        return date;
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/extract.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+
+
+
+function isDigit(char, base = 10) {
+    return base === 16
+        ? (char > 0x2f && char < 0x3a) || (char > 0x40 && char < 0x47) || (char > 0x60 && char < 0x67)
+        : (char > 0x2f && char < 0x30 + base);
+}
+function isEndOfValue(char, delim) {
+    // Whitespace -- we're permissive on `\r` for performance; it'll be dealt with later anyway
+    return char === 0x20 || char === 0x9 /* \t */ || char === 0xa /* \n */ || char === 0xd /* \r */ ||
+        // Structure end or next value delimiter
+        (delim && (char === delim || char === 0x2c /* , */)) ||
+        // Comment
+        char === 0x23; /* # */
+}
+/** @internal */
+function extractValue(ctx, end) {
+    let errPtr = ctx.p;
+    let c = ctx.s.charCodeAt(ctx.p);
+    // Structs
+    if (c === 0x5b /* [ */ || c === 0x7b /* { */) {
+        ctx.d-- || TomlError.x('document contains excessively nested structures. aborting.', ctx);
+        let value = c === 0x5b /* [ */
+            ? parseArray(ctx)
+            : parseInlineTable(ctx);
+        ctx.d++;
+        return value;
+    }
+    // Strings
+    if (c === 0x22 /* " */ || c === 0x27 /* ' */) {
+        return parseString(ctx);
+    }
+    // Booleans
+    // We can fast-path because the first character is enough to know the only possible value
+    if (c === 0x74 /* t */) { // Only possible valid value is `true`
+        if (ctx.s.charCodeAt(++ctx.p) !== 0x72 || ctx.s.charCodeAt(++ctx.p) !== 0x75 || ctx.s.charCodeAt(++ctx.p) !== 0x65)
+            TomlError.x('invalid value', ctx, errPtr);
+        return ctx.p++, true;
+    }
+    if (c === 0x66 /* f */) { // Only possible valid value is `false`
+        if (ctx.s.charCodeAt(++ctx.p) !== 0x61 || ctx.s.charCodeAt(++ctx.p) !== 0x6c || ctx.s.charCodeAt(++ctx.p) !== 0x73 || ctx.s.charCodeAt(++ctx.p) !== 0x65)
+            TomlError.x('invalid value', ctx, errPtr);
+        return ctx.p++, false;
+    }
+    if (c === 0x2b /* + */ || c === 0x2d /* - */) {
+        return parseNumber(ctx, ctx.p, ctx.s.charCodeAt(++ctx.p), 0x2c - c, end);
+    }
+    // Rough heuristic, but `parseDate` falls back to number parsing if it's a false positive.
+    // e.g.: `a = 1\n-------------- = 1` would match this heuristic, but gracefully fallback to numbers.
+    if (ctx.s.charCodeAt(ctx.p + 4) === 0x2d /* - */ && ctx.s.charCodeAt(ctx.p + 7) === 0x2d /* - */) {
+        return parseDate(ctx, c, end);
+    }
+    // Same logic as above; `parseTime` falls back to number parsing if it's a false positive.
+    if (ctx.s.charCodeAt(ctx.p + 2) === 0x3a /* : */) {
+        return parseTime(ctx, c, end);
+    }
+    return parseNumber(ctx, ctx.p, c, 0, end);
+}
+// State:
+// 0: init
+// 1: integer
+// 2: fractional dot
+// 3: fractional
+// 4: exponent letter
+// 5: exponent
+// 6: exponent sign
+// 7: exponent with sign
+// >9: underscore; see below
+//     -> 12: was integer
+//     -> 14: was fractional
+//     -> 16: was exponent
+// states 2-5, 14, 16 are ONLY permitted iif base === 10
+function parseNumber(ctx, startPtr, startChr, sign, endChr) {
+    let c = startChr;
+    let state = 0;
+    let hasUnderscores = false;
+    // (+/-)inf
+    if (c === 0x69 /* i */) {
+        if (ctx.s.charCodeAt(++ctx.p) !== 0x6e || ctx.s.charCodeAt(++ctx.p) !== 0x66)
+            TomlError.x('invalid value', ctx, startPtr);
+        return ctx.p++, (sign || 1) / 0;
+    }
+    // (+/-)nan
+    if (c === 0x6e /* n */) {
+        if (ctx.s.charCodeAt(++ctx.p) !== 0x61 || ctx.s.charCodeAt(++ctx.p) !== 0x6e)
+            TomlError.x('invalid value', ctx, startPtr);
+        return ctx.p++, NaN;
+    }
+    // Leading zero
+    // Only allowed cases: `0<EOV>`, `0.(...)`, `0e(...)`, `0x(...)`, `0b(...)`, `0o(...)`
+    // FWIW, `0e(...)` is a stupid case, but it's not banned per-se so we have to parse it
+    if (c === 0x30 /* 0 */) {
+        if (++ctx.p >= ctx.s.length || isEndOfValue(c = ctx.s.charCodeAt(ctx.p), endChr))
+            return ctx.bi === true ? 0n : 0; // note: conveniently deals with `-0`
+        if (!sign) {
+            if (c === 0x78 /* x */)
+                return parseIntegerBaseN(ctx, startPtr, 16, endChr);
+            else if (c === 0x62 /* b */)
+                return parseIntegerBaseN(ctx, startPtr, 2, endChr);
+            else if (c === 0x6f /* o */)
+                return parseIntegerBaseN(ctx, startPtr, 8, endChr);
+        }
+        if (c === 0x2e /* . */)
+            state = 2;
+        else if (c === 0x65 /* e */ || c === 0x45 /* E */)
+            state = 4;
+        else
+            TomlError.x('illegal leading zero', ctx, startPtr);
+    }
+    // If the 1st char is not a digit by now, then it's not a valid TOML value at all
+    else if (!isDigit(c))
+        TomlError.x('invalid value', ctx, startPtr);
+    while (++ctx.p < ctx.s.length && (c = ctx.s.charCodeAt(ctx.p), !isEndOfValue(c, endChr))) {
+        if (!state)
+            state = 1; // Detects single-digit numbers we can use a fast parse path for
+        // The way the states are numbered is not random: underscores are always permitted in odd-numbered states and
+        // never permitted in even-numbered ones.
+        if (c === 0x5f /* _ */) {
+            if (!(state & 1))
+                TomlError.x('illegal underscore', ctx);
+            state += 11; // 11 is a marker that makes the state even and greater than 9; see the numbering + rationale above
+            hasUnderscores = true;
+        }
+        // Transition to fractional part.
+        else if (state === 1 && c === 0x2e /* . */)
+            state = 2;
+        // Transition to exponent part.
+        else if ((state === 1 || state === 3) && (c === 0x65 /* e */ || c === 0x45 /* E */))
+            state = 4;
+        // + and - are permitted in state 4 only (handled before entering the function for state 0)
+        else if (state === 4 && (c === 0x2b /* + */ || c === 0x2d /* - */)) {
+            state = 6;
+        }
+        // All special cases have been handled; only digits are allowed here
+        else if (!isDigit(c))
+            TomlError.x(`illegal character in numeric literal`, ctx);
+        // Clear state flags
+        else if (state > 9)
+            state -= 11;
+        else if (!(state & 1))
+            state++;
+    }
+    // Single-char number; we can fast-path these very easily.
+    if (!state) {
+        let val = (startChr - 0x30 /* 0 */) * (sign || 1);
+        return ctx.bi === true ? BigInt(val) : val;
+    }
+    // Even-numbered states absolutely require a digit next; not even end of value is permitted
+    if (!(state & 1))
+        TomlError.x('unfinished numeric value', ctx, startPtr);
+    let str = ctx.s.slice(startPtr, ctx.p);
+    if (hasUnderscores)
+        str = str.replaceAll('_', ''); // perf: replaceAll 1.25x faster than replace with a regex
+    return state > 1
+        ? parseFloat(str)
+        : parseInteger(ctx, str, 10, startPtr);
+}
+function parseIntegerBaseN(ctx, startPtr, base, endChr) {
+    let c, underscore = 1;
+    while (++ctx.p < ctx.s.length && (c = ctx.s.charCodeAt(ctx.p), !isEndOfValue(c, endChr))) {
+        if (c === 0x5f /* _ */) {
+            if (underscore & 1)
+                TomlError.x('illegal underscore', ctx);
+            underscore = 3;
+        }
+        // We only need to check if the number is a valid digit, nothing else is permitted
+        else if (!isDigit(c, base))
+            TomlError.x(`illegal character in numeric literal`, ctx);
+        // Clear underscore flag
+        else if (underscore & 1)
+            underscore--;
+    }
+    // Trailing underscore is not allowed
+    if (underscore & 1)
+        TomlError.x('unfinished numeric value', ctx);
+    let str = ctx.s.slice(startPtr + 2, ctx.p);
+    if (underscore)
+        str = str.replaceAll('_', ''); // perf: replaceAll 1.25x faster than replace with a regex
+    return parseInteger(ctx, str, base, startPtr);
+}
+function parseInteger(ctx, str, base, startPtr) {
+    if (ctx.bi !== true)
+        int: {
+            let val = parseInt(str, base);
+            if (!Number.isSafeInteger(val)) {
+                if (ctx.bi)
+                    break int;
+                TomlError.x('integer value cannot be represented losslessly', ctx, startPtr);
+            }
+            return val;
+        }
+    return base === 10 ? BigInt(str) : BigInt((base === 2 ? '0b' : base === 8 ? '0o' : '0x') + str);
+}
+function parseDate(ctx, c, endChr) {
+    let startPtr = ctx.p++, unsafeSeparator;
+    if (!isDigit(c) ||
+        !isDigit(ctx.s.charCodeAt(ctx.p++)) ||
+        !isDigit(ctx.s.charCodeAt(ctx.p++)) ||
+        !isDigit(ctx.s.charCodeAt(ctx.p++))) {
+        return parseNumber(ctx, ctx.p = startPtr, c, 0, endChr);
+    }
+    ctx.p += 5;
+    if (!isDigit(ctx.s.charCodeAt(ctx.p++)))
+        TomlError.x('invalid date-time: date part is malformed', ctx, startPtr);
+    if (ctx.p >= ctx.s.length || (((c = ctx.s.charCodeAt(ctx.p)) !== 0x20 || (unsafeSeparator = true, !isDigit(ctx.s.charCodeAt(ctx.p + 1)))) && c !== 0x54 /* T */ && c !== 0x74 /* t */)) {
+        let t = ctx.s.slice(startPtr, ctx.p);
+        return readDate(ctx, t, 3, false, startPtr);
+    }
+    if (ctx.s.charCodeAt(ctx.p += 3) !== 0x3a /* : */)
+        TomlError.x('invalid date-time: time part is malformed', ctx, startPtr);
+    if (ctx.s.charCodeAt(ctx.p += 3) === 0x3a /* : */)
+        ctx.p += 3;
+    if (ctx.s.charCodeAt(ctx.p) === 0x2e /* . */)
+        while (isDigit(ctx.s.charCodeAt(++ctx.p)))
+            ;
+    if (c = ctx.s.charCodeAt(ctx.p)) {
+        if (c === 0x5a /* Z */ || c === 0x7a /* z */) {
+            let t = ctx.s.slice(startPtr, ++ctx.p);
+            return readDate(ctx, t, 1, unsafeSeparator, startPtr, '[+00:00]');
+        }
+        if (c === 0x2b /* + */ || c === 0x2d /* - */) {
+            // Temporal's ZonedDateTime is weird asf when it comes to dealing with traditional offsets...
+            // It's 1.2x faster to allocate a new string to pass to ZDT than use Instant.toZonedDateTimeISO
+            let t = ctx.s.slice(startPtr, ctx.p += 6);
+            return readDate(ctx, t, 1, unsafeSeparator, startPtr, !ctx.ld && ('[' + ctx.s.slice(ctx.p - 6, ctx.p) + ']'));
+        }
+    }
+    let t = ctx.s.slice(startPtr, ctx.p);
+    return readDate(ctx, t, 2, unsafeSeparator, startPtr);
+}
+function parseTime(ctx, c, endChr) {
+    let start = ctx.p;
+    if (!isDigit(c) || !isDigit(ctx.s.charCodeAt(++ctx.p))) {
+        return parseNumber(ctx, --ctx.p, c, 0, endChr);
+    }
+    if (ctx.s.charCodeAt(ctx.p += 4) === 0x3a /* : */)
+        ctx.p += 3;
+    if (ctx.s.charCodeAt(ctx.p) === 0x2e /* . */)
+        while (isDigit(ctx.s.charCodeAt(++ctx.p)))
+            ;
+    let t = ctx.s.slice(start, ctx.p);
+    return readDate(ctx, t, 4, false, start);
+}
+function readDate(ctx, str, type, unsafeDelim, errPtr, temporalSuffix) {
+    if (ctx.ld) {
+        let date = new TomlDate(str, type, unsafeDelim);
+        if (!date.isValid())
+            TomlError.x('invalid date', ctx, errPtr);
+        return date;
+    }
+    try {
+        if (temporalSuffix)
+            str += temporalSuffix;
+        switch (type) {
+            case 1: return Temporal.ZonedDateTime.from(str);
+            case 2: return Temporal.PlainDateTime.from(str);
+            case 3: return Temporal.PlainDate.from(str);
+            case 4: return Temporal.PlainTime.from(str);
+        }
+    }
+    catch (e) {
+        TomlError.x(e instanceof Error ? e.message : '' + e, ctx, errPtr);
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/util.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+/** @internal */
+function skipComment(ctx) {
+    for (; ctx.p < ctx.s.length; ctx.p++) {
+        let c = ctx.s.charCodeAt(ctx.p);
+        if (c === 0xa /* \n */)
+            break;
+        if (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */) {
+            ctx.p++;
+            break;
+        }
+        if ((c < 0x20 && c !== 0x9 /* \t */) || c === 0x7f) {
+            TomlError.x('control characters are not allowed in comments', ctx);
+        }
+    }
+}
+/** @internal */
+function skipVoid(ctx, banNewLines, banComments) {
+    let c;
+    while (ctx.p < ctx.s.length) {
+        while (ctx.p < ctx.s.length && ((c = ctx.s.charCodeAt(ctx.p)) === 0x20 ||
+            c === 0x9 /* \t */ ||
+            (!banNewLines &&
+                (c === 0xa /* \n */ || (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */)))))
+            ctx.p++;
+        if (banComments || c !== 0x23 /* # */)
+            break;
+        skipComment(ctx);
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/struct.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+
+
+
+/** @internal */
+function parseKey(ctx, end = 0x3d /* = */) {
+    // States:
+    // 0: before first char
+    // 1: parsing bare key
+    // 2: after key component
+    let startPtr;
+    let state = 0;
+    let parsed = [];
+    let sliceStart;
+    let c = ctx.s.charCodeAt(startPtr = ctx.p);
+    do {
+        // End of key
+        if (c === end) {
+            if (!state)
+                TomlError.x('unexpected end of key', ctx);
+            if (state === 1)
+                parsed.push(ctx.s.slice(sliceStart, ctx.p));
+            return ctx.p++, parsed;
+        }
+        // Dotted key separator
+        else if (c === 0x2e /* . */) {
+            if (!state)
+                TomlError.x('illegal empty bare key', ctx);
+            if (state === 1)
+                parsed.push(ctx.s.slice(sliceStart, ctx.p));
+            state = 0;
+        }
+        // Quoted key
+        else if (!state && (c === 0x22 /* " */ || c === 0x27 /* ' */)) {
+            if (c === ctx.s.charCodeAt(ctx.p + 1) && c === ctx.s.charCodeAt(ctx.p + 2))
+                TomlError.x('illegal quoted key: multiline strings are not allowed', ctx);
+            parsed.push(parseString(ctx));
+            state = 2;
+            ctx.p--;
+        }
+        // Whitespace; no-op in state 0 and 2, end of bare key in state 1
+        else if (c === 0x20 || c === 0x9 /* \t */) {
+            if (state === 1) {
+                parsed.push(ctx.s.slice(sliceStart, ctx.p));
+                state = 2;
+            }
+        }
+        // If state is post-key, no character is allowed; otherwise ensure it's a bare-key component
+        else if (state === 2 || (c < 0x30 && c !== 0x2d /* - */) || (c > 0x39 && c < 0x41) || (c > 0x5a && c < 0x61 && c !== 0x5f /* _ */) || c > 0x7a) {
+            TomlError.x('illegal character in key', ctx);
+        }
+        // Illegal character
+        else if (!state) {
+            state = 1;
+            sliceStart = ctx.p;
+        }
+    } while (c = ctx.s.charCodeAt(++ctx.p));
+    TomlError.x('incomplete key-value: cannot find end of key', ctx, startPtr);
+}
+/** @internal */
+function parseInlineTable(ctx) {
+    let startPtr = ctx.p++;
+    let res = Object.create(null);
+    let seen = new Set();
+    let c;
+    while (ctx.p < ctx.s.length) {
+        skipVoid(ctx);
+        if ((c = ctx.s.charCodeAt(ctx.p)) === 0x7d /* } */) {
+            ctx.p++;
+            return res;
+        }
+        let k;
+        let t = res;
+        let hasOwn = false;
+        let errPtr = ctx.p;
+        let key = parseKey(ctx);
+        for (let i = 0; i < key.length; i++) {
+            if (i)
+                t = hasOwn ? t[k] : (t[k] = Object.create(null));
+            k = key[i];
+            if ((hasOwn = Object.hasOwn(t, k)) && (typeof t[k] !== 'object' || seen.has(t[k]))) {
+                TomlError.x('trying to redefine an already defined value', ctx, errPtr);
+            }
+            let unsafe = k === '__proto__';
+            if (ctx.uk && (unsafe || k === 'constructor')) {
+                t = ctx.uk !== 1 && TomlError.x('document contains an unsafe property', ctx, errPtr);
+                break;
+            }
+            if (!hasOwn && unsafe) {
+                Object.defineProperty(t, k, { enumerable: true, configurable: true, writable: true });
+            }
+        }
+        if (hasOwn) {
+            TomlError.x('trying to redefine an already defined value', ctx, errPtr);
+        }
+        skipVoid(ctx, true, true);
+        let value = extractValue(ctx, 0x7d /* } */);
+        if (t && typeof (t[k] = value) === 'object')
+            seen.add(value);
+        skipVoid(ctx);
+        if ((c = ctx.s.charCodeAt(ctx.p++)) === 0x7d /* } */) {
+            return res;
+        }
+        if (c !== 0x2c /* , */)
+            TomlError.x('expected comma or end of structure', ctx, ctx.p - 1);
+    }
+    TomlError.x('unfinished table', ctx, startPtr);
+}
+/** @internal */
+function parseArray(ctx) {
+    let startPtr = ctx.p++;
+    let res = [];
+    let c;
+    while (ctx.p < ctx.s.length) {
+        skipVoid(ctx);
+        if ((c = ctx.s.charCodeAt(ctx.p)) === 0x5d /* ] */) {
+            ctx.p++;
+            return res;
+        }
+        res.push(extractValue(ctx, 0x5d /* ] */));
+        skipVoid(ctx);
+        if ((c = ctx.s.charCodeAt(ctx.p++)) === 0x5d /* ] */) {
+            return res;
+        }
+        if (c !== 0x2c /* , */)
+            TomlError.x('expected comma or end of structure', ctx, ctx.p - 1);
+    }
+    TomlError.x('unfinished array', ctx, startPtr);
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/parse.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+
+
+
+function peekTable(ctx, key, table, meta, type) {
+    let t = table;
+    let m = meta;
+    let k;
+    let hasOwn = false;
+    let state;
+    for (let i = 0; i < key.length; i++) {
+        if (i) {
+            t = hasOwn ? t[k] : (t[k] = Object.create(null));
+            m = (state = m[k]).c;
+            if (type === 0 /* Type.DOTTED */ && (state.t === 1 /* Type.EXPLICIT */ || state.t === 2 /* Type.ARRAY */)) {
+                return null;
+            }
+            if (state.t === 2 /* Type.ARRAY */) {
+                let l = t.length - 1;
+                t = t[l];
+                m = m[l].c;
+            }
+        }
+        k = key[i];
+        if ((hasOwn = Object.hasOwn(t, k)) && m[k]?.t === 0 /* Type.DOTTED */ && m[k]?.d) {
+            return null;
+        }
+        if (!hasOwn) {
+            let unsafe = k === '__proto__';
+            if (ctx.uk && (unsafe || k === 'constructor'))
+                return false;
+            if (unsafe) {
+                Object.defineProperty(t, k, { enumerable: true, configurable: true, writable: true });
+                Object.defineProperty(m, k, { enumerable: true, configurable: true, writable: true });
+            }
+            m[k] = {
+                t: i < key.length - 1 && type === 2 /* Type.ARRAY */
+                    ? 3 /* Type.ARRAY_DOTTED */ : type,
+                d: false,
+                i: 0,
+                c: Object.create(null),
+            };
+        }
+    }
+    state = m[k];
+    if (state.t !== type && !(type === 1 /* Type.EXPLICIT */ && state.t === 3 /* Type.ARRAY_DOTTED */)) {
+        // Bad key type!
+        return null;
+    }
+    if (type === 2 /* Type.ARRAY */) {
+        if (!state.d) {
+            state.d = true;
+            t[k] = [];
+        }
+        t[k].push(t = Object.create(null));
+        state.c[state.i++] = (state = { t: 1 /* Type.EXPLICIT */, d: false, i: 0, c: Object.create(null) });
+    }
+    if (state.d) {
+        // Redefining a table!
+        return null;
+    }
+    state.d = true;
+    if (type === 1 /* Type.EXPLICIT */) {
+        t = hasOwn ? t[k] : (t[k] = Object.create(null));
+    }
+    else if (type === 0 /* Type.DOTTED */ && hasOwn) {
+        return null;
+    }
+    return [k, t, state.c];
+}
+function validateTablePeek(ctx, peek, ptr) {
+    if (peek === null || ctx.uk === 2)
+        TomlError.x(peek === null
+            ? 'trying to redefine an already defined table or value'
+            : 'document contains an unsafe property', ctx, ptr);
+}
+function dist_parse_parse(toml, options = {}) {
+    let ctx = {
+        s: toml,
+        p: 0,
+        d: options.maxDepth ?? 1000,
+        bi: options.integersAsBigInt ?? false,
+        ld: options.useLegacyDate ?? true,
+        uk: options.unsafeKeyBehaviour === 'throw' ? 2 : options.unsafeKeyBehaviour === 'drop' ? 1 : 0,
+    };
+    let res = Object.create(null);
+    let meta = Object.create(null);
+    let tmp;
+    let skipping = false;
+    let tbl = res;
+    let m = meta;
+    // BOM is allowed, skip.
+    // JS is UTF-16, so we have to check for the UTF-16 BOM instead of the UTF-8 BOM sequence!
+    if (toml.charCodeAt(0) === 0xfeff)
+        ctx.p++;
+    skipVoid(ctx);
+    while (ctx.p < toml.length) {
+        if (toml.charCodeAt(ctx.p) === 0x5b /* [ */) {
+            let isTableArray = toml.charCodeAt(++ctx.p) === 0x5b; /* [ */
+            tmp = ctx.p += +isTableArray;
+            skipping = false;
+            let k = parseKey(ctx, 0x5d /* ] */);
+            if (isTableArray) {
+                if (toml.charCodeAt(ctx.p) !== 0x5d /* ] */) {
+                    TomlError.x('expected end of table array declaration', ctx);
+                }
+                ctx.p++;
+            }
+            let p = peekTable(ctx, k, res, meta, isTableArray ? 2 /* Type.ARRAY */ : 1 /* Type.EXPLICIT */);
+            if (!p) {
+                validateTablePeek(ctx, p, tmp);
+                skipping = true;
+            }
+            else {
+                m = p[2];
+                tbl = p[1];
+            }
+        }
+        else {
+            tmp = ctx.p;
+            let k = parseKey(ctx);
+            let p = peekTable(ctx, k, tbl, m, 0 /* Type.DOTTED */);
+            if (!p && !skipping)
+                validateTablePeek(ctx, p, tmp);
+            skipVoid(ctx, true, true);
+            let v = extractValue(ctx, void 0);
+            if (p && !skipping)
+                p[1][p[0]] = v;
+        }
+        skipVoid(ctx, true);
+        if (ctx.p < toml.length && (tmp = toml.charCodeAt(ctx.p)) !== 0xa /* \n */ && (tmp !== 0xd /* \r */ || toml.charCodeAt(ctx.p + 1) !== 0xa /* \n */)) {
+            TomlError.x('each key-value declaration must be followed by an end-of-line', ctx);
+        }
+        skipVoid(ctx);
+    }
+    return res;
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/stringify.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+let BARE_KEY = /^[a-z0-9-_]+$/i;
+let HAS_WELLFORMED = !!(''.isWellFormed);
+function extendedTypeOf(obj) {
+    let type = typeof obj;
+    if (type === 'object') {
+        if (Array.isArray(obj))
+            return 'array';
+        if (typeof obj.getUTCDate === 'function' && obj instanceof Date)
+            return 'date';
+        if (globalThis.Temporal) {
+            if (obj.until) {
+                if (obj instanceof Temporal.ZonedDateTime)
+                    return 'temporal/tz+uc';
+                if (obj instanceof Temporal.PlainDateTime || obj instanceof Temporal.PlainDate)
+                    return 'temporal/uc';
+                if (obj instanceof Temporal.PlainTime || obj instanceof Temporal.Instant)
+                    return 'temporal';
+                if (obj instanceof Temporal.PlainYearMonth)
+                    return 'temporal/x';
+            }
+            else if ((obj.toPlainDate && obj instanceof Temporal.PlainMonthDay) ||
+                (obj.negated && obj instanceof Temporal.Duration)) {
+                return 'temporal/x';
+            }
+        }
+    }
+    return type;
+}
+function isArrayOfTables(obj) {
+    for (let i = 0; i < obj.length; i++) {
+        if (extendedTypeOf(obj[i]) !== 'object')
+            return false;
+    }
+    return obj.length != 0;
+}
+function formatWellFormedStringUnchecked(s) {
+    return JSON.stringify(s).replaceAll('\x7f', '\\u007f');
+}
+function formatString(s) {
+    return formatWellFormedStringUnchecked(HAS_WELLFORMED ? s.toWellFormed() : s);
+}
+function formatKey(s) {
+    if (BARE_KEY.test(s))
+        return s;
+    if (HAS_WELLFORMED && !s.isWellFormed())
+        throw new RangeError('key contains illegal lone surrogates');
+    return formatWellFormedStringUnchecked(s);
+}
+function stringifyValue(val, type, depth, numberAsFloat, strictTemporal) {
+    if (depth === 0) {
+        throw new Error('Could not stringify the object: maximum object depth exceeded');
+    }
+    switch (type) {
+        // @ts-expect-error -- intentional fallthrough case
+        case 'number':
+            if (isNaN(val))
+                return 'nan';
+            if (val === Infinity)
+                return 'inf';
+            if (val === -Infinity)
+                return '-inf';
+            if (Number.isInteger(val) && (numberAsFloat || !Number.isSafeInteger(val)))
+                return val.toFixed(1);
+        case 'bigint':
+        case 'boolean':
+        case 'temporal':
+            return val.toString();
+        case 'string':
+            return formatString(val);
+        case 'date':
+            if (isNaN(val.getTime()))
+                throw new TypeError('cannot serialize invalid date');
+            return val.toISOString();
+        case 'object':
+            return stringifyInlineTable(val, depth, numberAsFloat, strictTemporal);
+        case 'array':
+            return stringifyArray(val, depth, numberAsFloat, strictTemporal);
+        // @ts-expect-error -- intentional fallthrough case
+        case 'temporal/tz+uc':
+            if (strictTemporal) {
+                let tz = val.timeZoneId;
+                let tzc = tz.charCodeAt(0);
+                if (
+                // Classic offset
+                tzc !== 0x2b /* + */ && tzc !== 0x2d /* - */ &&
+                    (
+                    // Fast pre-check pass; see below for the actually accepted values
+                    (tzc !== 0x55 /* U */ && tzc !== 0x47 /* G */ && tzc !== 0x5a /* Z */ && tzc !== 0x45 /* E */) ||
+                        (
+                        // UTC and its aliases; Temporal implementations don't all canonicalise unfortunately
+                        tz !== 'UTC' && tz !== 'UCT' && tz !== 'Universal' && tz !== 'Zulu' &&
+                            // GMT is a TZ but it's for all intents and purposes equivalent to UTC. Safe to downgrade.
+                            !tz.startsWith('GMT') && tz !== 'Greenwich' &&
+                            // Etc/* are all safe to downgrade to offset (either UTC, GMT, or offset)
+                            !tz.startsWith('Etc/')))) {
+                    throw new TypeError('Temporal objects with an IANA timezone are not allowed in Temporal strict mode');
+                }
+            }
+        case 'temporal/uc':
+            if (strictTemporal && val.calendarId !== 'iso8601')
+                throw new TypeError('Temporal objects with a non-default calendar are not allowed in Temporal strict mode');
+            return val.toString({
+                calendarName: 'never',
+                timeZoneName: 'never',
+            });
+        case 'temporal/x':
+            throw new TypeError('Unsupported ' + val[Symbol.toStringTag]);
+    }
+}
+function stringifyInlineTable(obj, depth, numberAsFloat, strictTemporal) {
+    let keys = Object.keys(obj);
+    if (keys.length === 0)
+        return '{}';
+    let res = '{ ';
+    for (let i = 0; i < keys.length; i++) {
+        let k = keys[i];
+        if (i)
+            res += ', ';
+        res += formatKey(k) + ' = ' + stringifyValue(obj[k], extendedTypeOf(obj[k]), depth - 1, numberAsFloat, strictTemporal);
+    }
+    return res + ' }';
+}
+function stringifyArray(array, depth, numberAsFloat, strictTemporal) {
+    if (array.length === 0)
+        return '[]';
+    let res = '[ ';
+    for (let i = 0; i < array.length; i++) {
+        if (i)
+            res += ', ';
+        if (array[i] === null || array[i] === void 0) {
+            throw new TypeError('arrays cannot contain null or undefined values');
+        }
+        res += stringifyValue(array[i], extendedTypeOf(array[i]), depth - 1, numberAsFloat, strictTemporal);
+    }
+    return res + ' ]';
+}
+function stringifyArrayTable(array, key, depth, numberAsFloat, strictTemporal) {
+    if (depth === 0) {
+        throw new Error('Could not stringify the object: maximum object depth exceeded');
+    }
+    let res = '';
+    for (let i = 0; i < array.length; i++) {
+        res += `${res && '\n'}[[${key}]]\n`;
+        res += stringifyTable(0, array[i], key, depth, numberAsFloat, strictTemporal);
+    }
+    return res;
+}
+function stringifyTable(tableKey, obj, prefix, depth, numberAsFloat, strictTemporal) {
+    if (depth === 0) {
+        throw new Error('Could not stringify the object: maximum object depth exceeded');
+    }
+    let preamble = '';
+    let tables = '';
+    let keys = Object.keys(obj);
+    for (let i = 0; i < keys.length; i++) {
+        let k = keys[i];
+        if (obj[k] !== null && obj[k] !== void 0) {
+            let type = extendedTypeOf(obj[k]);
+            if (type === 'symbol' || type === 'function') {
+                throw new TypeError(`cannot serialize values of type '${type}'`);
+            }
+            let key = formatKey(k);
+            if (type === 'array' && isArrayOfTables(obj[k])) {
+                tables += (tables && '\n') + stringifyArrayTable(obj[k], prefix ? `${prefix}.${key}` : key, depth - 1, numberAsFloat, strictTemporal);
+            }
+            else if (type === 'object') {
+                let tblKey = prefix ? `${prefix}.${key}` : key;
+                tables += (tables && '\n') + stringifyTable(tblKey, obj[k], tblKey, depth - 1, numberAsFloat, strictTemporal);
+            }
+            else {
+                preamble += key;
+                preamble += ' = ';
+                preamble += stringifyValue(obj[k], type, depth, numberAsFloat, strictTemporal);
+                preamble += '\n';
+            }
+        }
+    }
+    if (tableKey && (preamble || !tables)) // Create table only if necessary
+        preamble = preamble ? `[${tableKey}]\n${preamble}` : `[${tableKey}]`;
+    return preamble && tables
+        ? `${preamble}\n${tables}`
+        : preamble || tables;
+}
+function stringify(obj, { maxDepth = 1000, numbersAsFloat = false, strictTemporal = false } = {}) {
+    if (extendedTypeOf(obj) !== 'object') {
+        throw new TypeError('stringify can only be called with an object');
+    }
+    let str = stringifyTable(0, obj, '', maxDepth, numbersAsFloat, strictTemporal);
+    if (str[str.length - 1] !== '\n')
+        return str + '\n';
+    return str;
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/index.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+
+
+
+
+/** @deprecated use `import * as ... from 'smol-toml'` instead */
+/* harmony default export */ const dist = ({ parse: dist_parse_parse, stringify: stringify, TomlDate: TomlDate, TomlError: TomlError });
+
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var yaml_dist = __nccwpck_require__(8815);
+;// CONCATENATED MODULE: ./build/read/syntax.js
+
+
+
+/** What a config file may be at most: far above any real one, far below what would hurt. */
+const limits = {
+    bytes: 1_048_576,
+    depth: 64,
+    nodes: 200_000,
+    aliases: 1_000,
+};
+const broken = (message, line) => ({
+    kind: 'broken',
+    problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
+});
+/** The syntax that a file's name promises. */
+function syntaxOf(path) {
+    if (/\.jsonc?$/i.test(path))
+        return 'json';
+    if (/\.ya?ml$/i.test(path))
+        return 'yaml';
+    if (/\.toml$/i.test(path))
+        return 'toml';
+    return undefined;
+}
+/**
+ * Bytes to an untyped value. Never executes, always bounded: size before decoding, depth and number of nodes after parsing.
+ * An error is one sentence, with the line where the parser knows it.
+ */
+function syntax_parse(bytes, syntax) {
+    if (bytes.length > limits.bytes) {
+        return broken(`The file has ${bytes.length} bytes; configs are read up to ${limits.bytes}.`);
+    }
+    const text = syntax_decode(bytes);
+    if (text === undefined)
+        return broken('The file is neither UTF-8 nor UTF-16 text.');
+    if (text.trim() === '')
+        return broken('The file is empty.');
+    const parsed = syntax === 'json' ? parseJson(text) : syntax === 'yaml' ? parseYaml(text) : parseTomlText(text);
+    if (parsed.kind === 'broken')
+        return parsed;
+    const excess = exceeds(parsed.value);
+    return excess === undefined ? parsed : broken(excess);
+}
+function syntax_decode(bytes) {
+    const [first, second] = bytes;
+    const encoding = first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
+    try {
+        return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
+function exceeds(root) {
+    const stack = [[root, 0]];
+    let nodes = 0;
+    for (let next = stack.pop(); next; next = stack.pop()) {
+        const [value, depth] = next;
+        nodes += 1;
+        if (nodes > limits.nodes)
+            return `The file has more than ${limits.nodes} values.`;
+        if (depth > limits.depth)
+            return `The file nests deeper than ${limits.depth} levels.`;
+        if (typeof value === 'object' && value !== null)
+            for (const child of Object.values(value))
+                stack.push([child, depth + 1]);
+    }
+    return undefined;
+}
+// --- JSON -------------------------------------------------------------------------------------------------------------
+function parseJson(text) {
+    const { lines, duplicates } = jsonKeys(text);
+    const problems = duplicates.map(({ key, line }) => ({
+        severity: 'warning',
+        message: `The key ${key} stands twice; the last one holds.`,
+        line,
+        key,
+    }));
+    try {
+        return { kind: 'parsed', value: JSON.parse(text), lines, problems };
+    }
+    catch (strict) {
+        try {
+            const value = lib.parse(text);
+            problems.push({
+                severity: 'notice',
+                message: 'The file is no strict JSON (comments, trailing commas or the like); it was read as JSON5.',
+            });
+            return { kind: 'parsed', value, lines, problems };
+        }
+        catch (lenient) {
+            return broken(`The file is no valid JSON: ${syntax_sentence(strict)}`, syntax_lineOf(lenient));
+        }
+    }
+}
+const syntax_sentence = (error) => `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
+const syntax_lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
+    ? error.lineNumber
+    : undefined;
+/** Where each key of a JSON text stands, in one pass; tolerant, since the parser judges. */
+function jsonKeys(text) {
+    const lines = new Map();
+    const duplicates = [];
+    const stack = [];
+    let line = 1;
+    let key;
+    for (let i = 0; i < text.length; i++) {
+        const letter = text[i];
+        if (letter === '\n')
+            line += 1;
+        else if (letter === '"') {
+            const start = i + 1;
+            for (i = start; i < text.length && text[i] !== '"' && text[i] !== '\n'; i++)
+                if (text[i] === '\\')
+                    i += 1;
+            const after = /^\s*:/.test(text.slice(i + 1, i + 20));
+            const frame = stack.at(-1);
+            if (after && frame && !frame.array && stack.length <= limits.depth) {
+                key = frame.prefix + text.slice(start, i);
+                if (lines.has(key))
+                    duplicates.push({ key, line });
+                lines.set(key, line);
+            }
+        }
+        else if (letter === '{' || letter === '[') {
+            const frame = stack.at(-1);
+            const prefix = frame === undefined ? '' : frame.array ? `${frame.prefix}${frame.index}.` : `${key ?? ''}.`;
+            stack.push({ prefix, array: letter === '[', index: 0 });
+        }
+        else if (letter === '}' || letter === ']')
+            stack.pop();
+        else if (letter === ',') {
+            const frame = stack.at(-1);
+            if (frame)
+                frame.index += 1;
+        }
+    }
+    return { lines, duplicates: duplicates.slice(0, 10) };
+}
+// --- YAML -------------------------------------------------------------------------------------------------------------
+function parseYaml(text) {
+    const counter = new yaml_dist/* LineCounter */.HN();
+    // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
+    const document = (0,yaml_dist/* parseDocument */.Tp)(text, {
+        lineCounter: counter,
+        uniqueKeys: false,
+        merge: true,
+        prettyErrors: false,
+        logLevel: 'silent',
+    });
+    const [error] = document.errors;
+    if (error)
+        return broken(`The file is no valid YAML: ${syntax_sentence(error)}`, counter.linePos(error.pos[0]).line);
+    const lines = new Map();
+    const problems = [];
+    let nodes = 0;
+    const walk = (node, path, depth) => {
+        nodes += 1;
+        if (depth > limits.depth || nodes > limits.nodes || !(0,yaml_dist/* isNode */.Ll)(node) || (0,yaml_dist/* isAlias */.Vj)(node))
+            return;
+        if ((0,yaml_dist/* isMap */.jh)(node)) {
+            const seen = new Set();
+            for (const pair of node.items) {
+                if (!(0,yaml_dist/* isPair */.tO)(pair) || !(0,yaml_dist/* isScalar */.jn)(pair.key))
+                    continue;
+                const name = String(pair.key.value);
+                const key = path + name;
+                const line = counter.linePos(pair.key.range?.[0] ?? 0).line;
+                if (seen.has(name) && name !== '<<' && problems.length < 10) {
+                    problems.push({
+                        severity: 'warning',
+                        message: `The key ${key} stands twice; the last one holds.`,
+                        line,
+                        key,
+                    });
+                }
+                seen.add(name);
+                lines.set(key, line);
+                walk(pair.value, `${key}.`, depth + 1);
+            }
+        }
+        else if ((0,yaml_dist/* isSeq */.oP)(node)) {
+            for (const [index, item] of node.items.entries())
+                walk(item, `${path}${index}.`, depth + 1);
+        }
+    };
+    walk(document.contents, '', 0);
+    try {
+        return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
+    }
+    catch (error) {
+        return broken(`The file is no usable YAML: ${syntax_sentence(error)}`);
+    }
+}
+// --- TOML -------------------------------------------------------------------------------------------------------------
+function parseTomlText(text) {
+    try {
+        const value = dist_parse_parse(text, { maxDepth: limits.depth });
+        return { kind: 'parsed', value, lines: tomlKeys(text), problems: [] };
+    }
+    catch (error) {
+        const line = typeof error === 'object' && error !== null && 'line' in error && typeof error.line === 'number'
+            ? error.line
+            : undefined;
+        return broken(`The file is no valid TOML: ${syntax_sentence(error)}`, line);
+    }
+}
+function tomlKeys(text) {
+    const lines = new Map();
+    let table = '';
+    for (const [index, row] of text.split('\n').entries()) {
+        const header = /^\s*\[\[?([\w."-]{1,200})\]\]?/.exec(row)?.[1];
+        if (header !== undefined)
+            table = `${header.replaceAll('"', '')}.`;
+        const key = /^\s*([\w."-]{1,200})\s*=/.exec(row)?.[1];
+        if (key !== undefined)
+            lines.set(table + key.replaceAll('"', ''), index + 1);
+    }
+    return lines;
+}
 
 ;// CONCATENATED MODULE: ./build/read/run.js
 
@@ -31374,7 +25947,7 @@ function runAsWritten(run) {
 
 
 const amount = schemas_number();
-const json_ledger = record(schemas_string(), amount);
+const ledger = record(schemas_string(), amount);
 const problem = object({
     severity: schemas_string(),
     message: schemas_string(),
@@ -31396,7 +25969,7 @@ const reportSchema = object({
         towers: amount,
         trainable: amount,
         checkpoint_bytes: amount,
-        components: json_ledger,
+        components: ledger,
         layers: array(object({ name: schemas_string(), count: amount, parameters: amount })),
     })
         .nullable(),
@@ -31409,8 +25982,8 @@ const reportSchema = object({
         hardware_per_token: amount,
         training_total: amount,
         tokens: amount,
-        components: json_ledger,
-        conventions: json_ledger,
+        components: ledger,
+        conventions: ledger,
     })
         .nullable(),
     memory: object({
@@ -31418,8 +25991,8 @@ const reportSchema = object({
         reserved_bytes: amount,
         device_bytes: amount,
         capacity_bytes: amount.nullable(),
-        components: json_ledger,
-        parts: json_ledger,
+        components: ledger,
+        parts: ledger,
         moment: schemas_string(),
         stage: amount,
         band: amount,
@@ -31433,7 +26006,7 @@ const reportSchema = object({
         mfu_range: tuple([amount, amount]).nullable(),
         tokens_per_second_per_gpu: amount.nullable(),
         step_seconds: amount.nullable(),
-        parts_seconds: json_ledger,
+        parts_seconds: ledger,
         basis: schemas_string(),
         limit: schemas_string(),
         training: object({
@@ -31454,7 +26027,7 @@ const reportSchema = object({
         largest_batch: amount.nullable(),
     })
         .nullable(),
-    run: record(schemas_string(), schemas_unknown()),
+    run: record(schemas_string(), unknown()),
     origins: record(schemas_string(), schemas_string()),
     assumptions: array(object({ field: schemas_string(), value: schemas_string(), reason: schemas_string() })),
     problems: array(problem),
@@ -31795,9 +26368,17 @@ function problems(side) {
     ];
 }
 /** A comparison for a terminal. */
-function textDiff(review) {
-    const findings = review.verdict.findings.map(({ severity, path, message }) => `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}`);
-    return [...review.comparisons.flatMap(comparisonLines), ...findings, `verdict: ${review.verdict.outcome}`, ''].join('\n');
+const textDiff = (review) => [...review.comparisons.flatMap(comparisonLines), textFindings(review)].join('\n');
+/** The verdict, and what it rests on. */
+function textFindings({ verdict }) {
+    const findings = verdict.findings.map(({ severity, path, message, before, after, limit, metric }) => {
+        const unit = metrics.find(({ id }) => id === metric)?.unit;
+        const amount = (value) => value === undefined || unit === undefined ? '' : quantity(value, unit);
+        const move = [amount(before), amount(after)].filter((one) => one !== '').join(' -> ');
+        const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
+        return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}`;
+    });
+    return [...findings, `verdict: ${verdict.outcome}`, ''].join('\n');
 }
 function comparisonLines(comparison) {
     const renamed = comparison.previousPath === undefined ? '' : ` (was ${plain(comparison.previousPath, 120)})`;
@@ -31820,6 +26401,295 @@ function comparisonLines(comparison) {
         ...(parts.length > 0 ? ['  what moved', ...parts] : []),
         '',
     ];
+}
+
+;// CONCATENATED MODULE: ./build/cost/holdings.js
+/** Learned elements that one operation holds; a tied matrix is held elsewhere. */
+function held(operation) {
+    switch (operation.kind) {
+        case 'linear':
+            return operation.tied
+                ? biasOf(operation, operation.copies)
+                : operation.copies * operation.rows * operation.columns + biasOf(operation, operation.copies);
+        case 'table':
+            return operation.rows * operation.columns;
+        case 'vector':
+            return operation.elements;
+        case 'norm':
+        case 'attention':
+        case 'route':
+        case 'scan':
+            return operation.parameters;
+        case 'activation':
+        case 'rope':
+        case 'add':
+        case 'dispatch':
+        case 'combine':
+        case 'loss':
+            return 0;
+    }
+}
+/** Those of them that one token uses: of the experts, the chosen ones. */
+function activated(operation) {
+    if (operation.kind !== 'linear' || operation.copies === operation.used)
+        return held(operation);
+    return (held(operation) / operation.copies) * operation.used;
+}
+const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
+/** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
+function* mainNetwork(operations) {
+    for (const operation of operations.embedding)
+        yield { operation, times: 1 };
+    for (const [kind, layer] of operations.layers.entries()) {
+        const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
+        for (const operation of layer.operations)
+            yield { operation, times };
+    }
+    for (const operation of operations.head)
+        yield { operation, times: 1 };
+}
+
+;// CONCATENATED MODULE: ./build/cost/ledger.js
+/**
+ * @param make the unit's maker
+ * @param entries names and amounts, in the order in which they are shown; zero amounts are left out
+ */
+function ledger_ledger(make, entries) {
+    const lines = {};
+    let total = 0;
+    for (const [name, amount] of entries) {
+        if (amount === 0)
+            continue;
+        lines[name] = make((lines[name] ?? 0) + amount);
+        total += amount;
+    }
+    return { total: make(total), lines };
+}
+
+;// CONCATENATED MODULE: ./build/cost/lora.js
+
+
+/** Module names of PEFT's `target_modules`, and the operation that each one is, by the end of its path. */
+const modules = {
+    q_proj: ['attention.query', 'attention.query_up'],
+    q_a_proj: ['attention.query_down'],
+    q_b_proj: ['attention.query_up'],
+    k_proj: ['attention.key'],
+    v_proj: ['attention.value'],
+    kv_a_proj_with_mqa: ['attention.key_value_down'],
+    kv_b_proj: ['attention.key_value_up'],
+    o_proj: ['attention.output'],
+    out_proj: ['attention.output'],
+    dense: ['attention.output'],
+    qkv_proj: ['attention.query', 'attention.key', 'attention.value'],
+    query_key_value: ['attention.query', 'attention.key', 'attention.value'],
+    c_attn: ['attention.query', 'attention.key', 'attention.value'],
+    Wqkv: ['attention.query', 'attention.key', 'attention.value'],
+    c_proj: ['attention.output', 'feed_forward.down'],
+    gate_proj: ['feed_forward.gate', 'shared_experts.gate'],
+    up_proj: ['feed_forward.up', 'shared_experts.up'],
+    down_proj: ['feed_forward.down', 'shared_experts.down'],
+    gate_up_proj: ['feed_forward.gate', 'feed_forward.up'],
+    c_fc: ['feed_forward.up'],
+    fc_in: ['feed_forward.up'],
+    fc_out: ['feed_forward.down'],
+    fc1: ['feed_forward.up'],
+    fc2: ['feed_forward.down'],
+    dense_h_to_4h: ['feed_forward.up'],
+    dense_4h_to_h: ['feed_forward.down'],
+    w1: ['experts.gate', 'feed_forward.gate'],
+    w2: ['experts.down', 'feed_forward.down'],
+    w3: ['experts.up', 'feed_forward.up'],
+    gate: ['router'],
+    router: ['router'],
+    lm_head: ['output'],
+};
+/** True where the adapter's targets name this matrix. */
+function isTarget(operation, lora) {
+    if (lora.targets.includes('all-linear'))
+        return operation.component !== 'output';
+    return lora.targets.some((target) => (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)));
+}
+/** With adapters, every weight of the base model is frozen. */
+const isFrozen = (_operation, lora) => lora !== undefined;
+/** A and B of one matrix: rank (rows + columns) elements for each copy (Hu et al. 2021, arXiv:2106.09685). */
+function adapterElements(operation, lora) {
+    if (operation.kind !== 'linear' || !isTarget(operation, lora))
+        return 0;
+    return lora.rank * (operation.rows + operation.columns);
+}
+/** Trained parameters of all adapters. */
+function adapterParameters(operations, lora) {
+    let total = 0;
+    for (const { operation, times } of mainNetwork(operations)) {
+        if (operation.kind === 'linear')
+            total += times * operation.copies * adapterElements(operation, lora);
+    }
+    return parameters(total);
+}
+
+;// CONCATENATED MODULE: ./build/cost/flops.js
+
+
+
+
+/**
+ * Keys that the average query of a sequence of S tokens meets.
+ *
+ * Causal, window w < S: w - w^2 / 2S (the first w queries see fewer). Causal, chunks of c: c / 2. Causal, k selected of
+ * those before: k - k^2 / 2S. Full convention: S, or the span's own bound.
+ */
+function meanContext(span, causal, S) {
+    const bounded = (w) => w >= S ? meanContext({ kind: 'full' }, causal, S) : causal ? w - (w * w) / (2 * S) : w;
+    switch (span.kind) {
+        case 'full':
+            return causal ? S / 2 : S;
+        case 'window':
+            return bounded(span.tokens);
+        case 'chunk':
+            return span.tokens >= S ? meanContext({ kind: 'full' }, causal, S) : causal ? span.tokens / 2 : span.tokens;
+        case 'selected': {
+            const compressed = meanContext({ kind: 'full' }, causal, S) / (span.ratio ?? 1);
+            const local = span.window === undefined ? 0 : bounded(span.window);
+            return span.ratio === undefined ? bounded(span.tokens) + local : Math.min(span.tokens, compressed) + local;
+        }
+    }
+}
+/** 2 H (d_qk + d_v) for each key that a query meets. FLOPs for a token. */
+function attentionFlops(core, S, convention) {
+    const causal = core.causal && convention === 'causal';
+    return 2 * core.heads * (core.queryKeyDim + core.valueDim) * meanContext(core.span, causal, S);
+}
+/** Forward FLOPs of one operation for one token. Norms, rotary position, softmax and lookups are not counted, as is usual. */
+function forwardFlops(operation, S, convention = 'causal') {
+    switch (operation.kind) {
+        case 'linear':
+            return 2 * operation.rows * operation.columns * operation.used;
+        case 'attention':
+            return attentionFlops(operation, S, convention);
+        case 'scan':
+        case 'vector':
+            return operation.flopsPerToken;
+        case 'norm':
+        case 'activation':
+        case 'rope':
+        case 'add':
+        case 'route':
+        case 'dispatch':
+        case 'combine':
+        case 'table':
+        case 'loss':
+            return 0;
+    }
+}
+/** Forward and backward: a frozen matrix needs no weight gradient, so it costs 2 and not 3 times its forward pass. */
+function trainingFlops(operation, S, lora) {
+    const forward = forwardFlops(operation, S);
+    if (lora === undefined || operation.kind !== 'linear')
+        return 3 * forward;
+    const adapter = 3 * 2 * adapterElements(operation, lora) * operation.used;
+    return (isFrozen(operation, lora) ? 2 : 3) * forward + adapter;
+}
+/**
+ * FLOPs for one token of a sequence of S = `run.sequenceLength` tokens, by component and by part, in the conventions of the
+ * field. Training trains the multi-token-prediction layers too, unless the run says not to.
+ */
+function countFlops(operations, run) {
+    const { sequenceLength: S, lora } = run;
+    const main = [...mainNetwork(operations)];
+    const prediction = run.mtp === false ? [] : predicted(operations);
+    const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
+    const trained = [...main, ...prediction];
+    const training = sum(trained, (operation) => trainingFlops(operation, S, lora));
+    const forward = ledger_ledger(flops, main.map(({ operation, times }) => [operation.component, times * forwardFlops(operation, S)]));
+    return {
+        sequenceLength: S,
+        forward,
+        training: flops(training),
+        hardware: flops(training + recomputed(trained, run)),
+        conventions: conventions(main, prediction, S, training),
+        parts: ledger_ledger(flops, main.map(({ operation, times }) => [operation.path, times * forwardFlops(operation, S)])),
+        layers: operations.layers.map((layer, kind) => layerFlops(operations, layer, kind, S)),
+        growth: growth(main, S),
+        budget: flops(training * run.tokens),
+    };
+}
+/** The layers of multi-token prediction, and the output projection that each depth computes once more. */
+function predicted(operations) {
+    const own = operations.prediction.map((operation) => ({ operation, times: 1 }));
+    const shared = operations.head.filter((operation) => operation.kind === 'linear' && operation.component === 'output');
+    return [...own, ...shared.map((operation) => ({ operation, times: operations.predictionDepth }))];
+}
+/** What recompute executes once more, for a token: all of the layers, or the attention core. */
+function recomputed(trained, run) {
+    if (run.recompute === 'none')
+        return 0;
+    const again = (operation) => {
+        const inLayers = operation.path.startsWith('layers.') || operation.path.startsWith('prediction.');
+        if (run.recompute === 'full')
+            return inLayers;
+        return operation.kind === 'attention';
+    };
+    const share = run.recompute === 'full' && run.recomputeMethod === 'every' ? 1 / (run.recomputeLayers ?? 1) : 1;
+    return trained.reduce((total, { operation, times }) => total + (again(operation) ? share * times * forwardFlops(operation, run.sequenceLength) : 0), 0);
+}
+/**
+ * Training FLOPs for a token, as others count them. N is active parameters.
+ *
+ * - causal: this tool's own: every product, attention over the keys that a causal query meets.
+ * - full: the same, attention not halved.
+ * - palm: 6N + 12 L H Q T (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
+ * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
+ * - megatron: Megatron-LM `num_floating_point_operations` since 2024: causal, multi-token prediction in, router out.
+ * - torchtitan: 6 (N - N_embedding) + 12 L H Q T.
+ */
+function conventions(main, prediction, S, training) {
+    const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
+    const N = sum(main, activated);
+    const table = sum(main, (operation) => (operation.kind === 'table' ? activated(operation) : 0));
+    const tied = main.some(({ operation }) => operation.component === 'output' && operation.kind === 'linear' && operation.tied);
+    const attention = 6 *
+        S *
+        sum(main, (operation) => operation.kind === 'attention' ? operation.heads * (operation.queryKeyDim + operation.valueDim) : 0);
+    const full = 3 * sum([...main, ...prediction], (operation) => forwardFlops(operation, S, 'full'));
+    const megatron = 3 *
+        sum([...main, ...prediction], (operation) => (operation.component === 'router' ? 0 : forwardFlops(operation, S)));
+    return {
+        causal: flops(training),
+        full: flops(full),
+        palm: flops(6 * N + attention),
+        '6n': flops(6 * N),
+        megatron: flops(megatron),
+        torchtitan: flops(6 * (N - (tied ? 0 : table)) + attention),
+    };
+}
+const attentionParts = ['attention', 'state_space'];
+const feedForwardParts = ['feed_forward', 'experts', 'shared_experts'];
+function layerFlops(operations, layer, kind, S) {
+    const of = (wanted) => flops(layer.operations.reduce((sum, operation) => sum + (wanted(operation.component) ? forwardFlops(operation, S) : 0), 0));
+    return {
+        name: layer.name,
+        count: operations.order.filter((index) => index === kind).length,
+        attention: of((component) => attentionParts.includes(component)),
+        feedForward: of((component) => feedForwardParts.includes(component)),
+        router: of((component) => component === 'router'),
+        other: of((component) => ![...attentionParts, ...feedForwardParts, 'router'].includes(component)),
+    };
+}
+/** The forward pass at a quarter, half, one, two, four and sixteen times the sequence length. */
+function growth(main, S) {
+    return [0.25, 0.5, 1, 2, 4, 16].map((factor) => {
+        const sequenceLength = Math.max(1, Math.round(S * factor));
+        let attention = 0;
+        let total = 0;
+        for (const { operation, times } of main) {
+            const amount = times * forwardFlops(operation, sequenceLength);
+            total += amount;
+            if (operation.kind === 'attention')
+                attention += amount;
+        }
+        return { sequenceLength, attention: flops(attention), total: flops(total) };
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/cost/inference.js
@@ -31935,6 +26805,27 @@ const optimizers = {
     lion: { states: (bytes) => bytes, source: 'Chen et al. 2023, arXiv:2302.06675: one momentum' },
     sgd: { states: (bytes) => bytes, source: 'momentum' },
     muon: { states: (bytes) => bytes, source: 'Jordan et al. 2024: one momentum for hidden matrices' },
+};
+
+;// CONCATENATED MODULE: ./build/facts/precisions.js
+/** Bytes of one element. `nf4`: 4 bits and double-quantised scales (Dettmers et al. 2023, arXiv:2305.14314, section 3). */
+const bytesOf = {
+    fp32: 4,
+    fp16: 2,
+    bf16: 2,
+    fp8: 1,
+    int8: 1,
+    fp4: 0.5 + 1 / 16,
+    nf4: 0.5 + 0.127 / 8,
+};
+/** The peak that a matrix product of each precision is held against, and the bytes of its operands. */
+const precisions = {
+    fp32: { peak: 'tf32', operand: 4 },
+    fp16: { peak: 'fp16', operand: 2 },
+    bf16: { peak: 'bf16', operand: 2 },
+    fp8: { peak: 'fp8', operand: 1 },
+    mxfp8: { peak: 'fp8', operand: 1 + 1 / 32 },
+    fp4: { peak: 'fp4', operand: 0.5 + 1 / 16 },
 };
 
 ;// CONCATENATED MODULE: ./build/cost/activations.js
@@ -32069,6 +26960,87 @@ function keepNorm(operation, style, keep) {
 const frozenInput = (operation, run) => run.lora !== undefined && !isTarget(operation, run.lora);
 const total = (saved) => saved.reduce((sum, { bytes }) => sum + bytes, 0);
 
+;// CONCATENATED MODULE: ./build/cost/stages.js
+
+/** Layers divided over stages: as stated, else evenly, the remainder on the first stages. */
+function stages(operations, run) {
+    const { pipeline: P } = run.parallelism;
+    const L = operations.order.length;
+    const counts = run.layersPerStage?.length === P
+        ? run.layersPerStage
+        : Array.from({ length: P }, (_, stage) => Math.floor(L / P) + Number(stage < L % P));
+    let first = 0;
+    return counts.map((count, index) => {
+        const own = operations.order.slice(first, first + count);
+        first += count;
+        const layers = operations.layers
+            .map((_, kind) => ({ kind, count: own.filter((one) => one === kind).length }))
+            .filter((entry) => entry.count > 0);
+        return { index, layers, embedding: index === 0, head: index === P - 1, inFlight: inFlight(run, index) };
+    });
+}
+function microBatches(run) {
+    const { tensor, pipeline, context } = run.parallelism;
+    const replicas = run.gpus / (tensor * pipeline * context);
+    return Math.max(1, Math.round(run.globalBatchSize / (replicas * run.microBatchSize)));
+}
+/**
+ * Micro-batches alive on stage i of P at the peak, m in all: GPipe m; 1F1B min(P - i, m) (Narayanan et al. 2021,
+ * arXiv:2104.04473, 2.2); interleaved with v chunks (2(P - i - 1) + (v - 1)P + 1) / v; zero bubble as 1F1B (H1, Qi et al.
+ * 2024, arXiv:2401.10241); DualPipe P + 1 (DeepSeek-V3, arXiv:2412.19437, table 2).
+ */
+function inFlight(run, i) {
+    const { pipeline: P, virtualPipeline: v } = run.parallelism;
+    const m = microBatches(run);
+    if (P === 1)
+        return 1;
+    const schedule = run.pipelineSchedule ?? (v > 1 ? 'interleaved' : '1f1b');
+    switch (schedule) {
+        case 'gpipe':
+            return m;
+        case '1f1b':
+        case 'zero_bubble':
+            return Math.min(P - i, m);
+        case 'interleaved':
+            return Math.min((2 * (P - i - 1) + (v - 1) * P + 1) / v, m);
+        case 'dualpipe':
+            return Math.min(P + 1, m);
+    }
+}
+/** The operations of a stage with how often each stands there. */
+function* stageOperations(operations, stage) {
+    if (stage.embedding)
+        for (const operation of operations.embedding)
+            yield { operation, times: 1 };
+    for (const { kind, count } of stage.layers) {
+        for (const operation of operations.layers[kind]?.operations ?? [])
+            yield { operation, times: count };
+    }
+    if (stage.head) {
+        for (const operation of operations.head)
+            yield { operation, times: 1 };
+        for (const operation of operations.prediction)
+            yield { operation, times: 1 };
+    }
+}
+/**
+ * Elements of an operation on one GPU: experts are divided by expert parallelism, matrices by tensor parallelism, the rest is
+ * on every GPU. A tied output on its own stage is a copy of the table.
+ */
+function localElements(operation, run, stage) {
+    const { tensor, expert, expertTensor } = run.parallelism;
+    if (operation.kind === 'linear') {
+        if (operation.sharding === 'expert')
+            return held(operation) / (expert * expertTensor);
+        const copied = operation.tied && operation.component === 'output' && !stage.embedding;
+        const elements = copied ? operation.rows * operation.columns : held(operation);
+        return operation.sharding === 'replicated' ? elements : elements / tensor;
+    }
+    if (operation.kind === 'table')
+        return held(operation) / tensor;
+    return held(operation);
+}
+
 ;// CONCATENATED MODULE: ./build/cost/memory.js
 
 
@@ -32101,7 +27073,7 @@ function stagePeak(operations, run, stage) {
     const dummy = facts.dummyGradients && run.lora === undefined ? dummyGradients(operations, run, stage) : 0;
     const moments = transients(operations, run, stage, facts, kept, states);
     const [moment, transient] = Object.entries(moments).reduce((worst, entry) => entry[1].extra + entry[1].activations > worst[1].extra + worst[1].activations ? entry : worst);
-    const parts = ledger(bytes, [
+    const parts = ledger_ledger(bytes, [
         ['weights', states.weights],
         ['gradients', states.gradients],
         ['optimizer_states', states.optimizer],
@@ -32120,7 +27092,7 @@ function stagePeak(operations, run, stage) {
     const allocated = parts.total;
     const reserved = bytes(allocated * (run.expandableSegments === true ? 1.03 : facts.fragmentation));
     const accelerator = findAccelerator(run.accelerator);
-    const { band, basis } = memory_trust(run);
+    const { band, basis } = trust(run);
     return {
         allocated,
         reserved,
@@ -32379,7 +27351,7 @@ function outside(run, generation) {
         mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older));
 }
 /** The error that the comparison with measured runs supports (docs/memory.md). */
-function memory_trust(run) {
+function trust(run) {
     if (run.framework === 'megatron') {
         const exotic = run.precision !== 'bf16' || run.parallelism.virtualPipeline > 1;
         return exotic
@@ -33071,11 +28043,11 @@ function countParameters(architecture, operations) {
         mtp: parameters(operations.prediction.reduce((count, operation) => count + held(operation), 0)),
         towers: parameters(towers),
         trainable: parameters(total),
-        components: ledger(parameters, [
+        components: ledger_ledger(parameters, [
             ...main.map(({ operation, times }) => [operation.component, times * held(operation)]),
             ['towers', towers],
         ]),
-        parts: ledger(parameters, [
+        parts: ledger_ledger(parameters, [
             ...main.map(({ operation, times }) => [operation.path, times * held(operation)]),
             ...operations.towers.map((tower) => [`towers.${tower.name}`, tower.parameters]),
         ]),
@@ -33086,6 +28058,1050 @@ function countParameters(architecture, operations) {
         })),
         checkpoint: checkpointBytes(architecture, operations),
         exact: architecture.exact && architecture.towers.every((tower) => tower.exact),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/facts/kernels.js
+
+/**
+ * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
+ * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
+ */
+const olderAttention = {
+    flash1: {
+        ampere: { wide: 0.27, narrow: 0.32, ramp: 300, backward: 0.95 },
+        hopper: { wide: 0.145, narrow: 0.165, ramp: 200, backward: 0.95 },
+    },
+    flash2: { hopper: { wide: 0.355, narrow: 0.32, ramp: 300, backward: 0.95 } },
+    /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
+    hopperPeak: 989.4e12,
+    /** Share of the rate that heads wider than 128 (latent attention) keep in FlashAttention-2. */
+    wideHeads: 0.85,
+    /** Unfused attention: share of the peak of its products, and bytes for each score, forward and backward. */
+    unfused: { share: 0.35, forward: 14, backward: 22 },
+};
+const gemm = (peakShare, prologue, launch, bandwidthShare, wave, tileExponent) => ({
+    peakShare,
+    prologue,
+    launch,
+    bandwidthShare,
+    wave,
+    tileExponent,
+});
+const ampere = {
+    gemm: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
+    gemmFp8: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
+    gemmFp4: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
+    attention: { wide: 0.62, narrow: 0.56, ramp: 420, backward: 0.9 },
+    collectives: {
+        gather: [8.4e-6, 0.84e-6, 215e9, 8.7e6],
+        scatter: [8.3e-6, 0.75e-6, 228e9, 7.6e6],
+        reduce: [8.2e-6, 1.73e-6, 235e9, 7.3e6],
+        exchange: [10.8e-6, 0.29e-6, 215e9, 5.3e6],
+    },
+    streaming: 0.82,
+    sustained: 1.049,
+    sustainedLow: 1.049,
+    host: 1.5,
+    gap: 2e-6,
+    confidence: 'measured',
+};
+const hopper = {
+    gemm: gemm(0.834, 143, 2.9e-6, 0.79, 0.47, 0.005),
+    gemmFp8: gemm(0.7, 100, 4e-6, 0.6, 0.5, 0.1),
+    gemmFp4: gemm(0.7, 100, 4e-6, 0.6, 0.5, 0.1),
+    attention: { wide: 0.64, narrow: 0.5, ramp: 560, backward: 0.86 },
+    collectives: {
+        gather: [4.5e-6, 0.84e-6, 340e9, 5e6],
+        scatter: [4.9e-6, 0.73e-6, 315e9, 2.2e6],
+        reduce: [4.5e-6, 1.55e-6, 398e9, 5.8e6],
+        exchange: [7.4e-6, 0.1e-6, 360e9, 6e6],
+    },
+    streaming: 0.85,
+    sustained: 1.213,
+    sustainedLow: 1.17,
+    host: 1,
+    gap: 1.8e-6,
+    confidence: 'measured',
+};
+const blackwell = {
+    gemm: gemm(0.719, 47, 2.4e-6, 0.62, 0.75, 0.012),
+    gemmFp8: gemm(0.64, 40, 4e-6, 0.5, 0.7, 0.2),
+    gemmFp4: gemm(0.524, 565, 5e-6, 0.54, 0.54, 0.25),
+    attention: { wide: 0.58, narrow: 0.4, ramp: 1100, backward: 0.8 },
+    collectives: {
+        gather: [7.4e-6, 1.33e-6, 690e9, 18e6],
+        scatter: [7.5e-6, 1.23e-6, 630e9, 11e6],
+        reduce: [7.1e-6, 2.5e-6, 709e9, 15e6],
+        exchange: [10.3e-6, 0.16e-6, 597e9, 14e6],
+    },
+    streaming: 0.85,
+    // The public 16-bit runs on B200 come from one source (SimuMax), whose own products reach 45 to 50 % of the peak; GB200's reach more.
+    sustained: 1.6,
+    sustainedLow: 1.18,
+    host: 1,
+    gap: 1.8e-6,
+    confidence: 'measured',
+};
+/** One constant for all collectives, from the link's bandwidth in one direction. */
+const linked = (bandwidth, latency = 8e-6) => {
+    const one = [latency, 1e-6, 0.75 * bandwidth, 6e6];
+    return { gather: one, scatter: one, reduce: one, exchange: one };
+};
+/** A chip without measured kernels: products at the share that ml-engineering measured (else 0.75). */
+const kernels_derived = (share, linkBandwidth, changes = {}) => ({
+    gemm: gemm(share, 130, 4e-6, 0.7, 0.5, 0.1),
+    gemmFp8: gemm(0.85 * share, 130, 5e-6, 0.6, 0.5, 0.1),
+    gemmFp4: gemm(0.7 * share, 400, 5e-6, 0.55, 0.5, 0.2),
+    attention: { wide: 0.45, narrow: 0.38, ramp: 500, backward: 0.85 },
+    collectives: linked(linkBandwidth),
+    streaming: 0.82,
+    sustained: 1.05,
+    sustainedLow: 1.05,
+    host: 1.2,
+    gap: 2e-6,
+    confidence: 'derived',
+    ...changes,
+});
+const tpu = (link, sustained, wide) => ({
+    gemm: gemm(0.9, 128, 1e-6, 0.85, 0, 0),
+    gemmFp8: gemm(0.85, 128, 1e-6, 0.85, 0, 0),
+    gemmFp4: gemm(0.85, 128, 1e-6, 0.85, 0, 0),
+    attention: { wide, narrow: 0.55 * wide, ramp: 600, backward: 0.85 },
+    collectives: {
+        gather: [3e-6, 0.3e-6, 0.85 * link, 1e6],
+        scatter: [3e-6, 0.3e-6, 0.85 * link, 1e6],
+        reduce: [3e-6, 0.5e-6, 0.85 * link, 1e6],
+        exchange: [5e-6, 0.1e-6, 0.425 * link, 1e6],
+    },
+    streaming: 0.85,
+    sustained,
+    sustainedLow: sustained,
+    host: 1,
+    gap: 0.5e-6,
+    confidence: 'derived',
+});
+const byGeneration = {
+    volta: kernels_derived(0.75, 150e9),
+    turing: kernels_derived(0.7, 16e9),
+    ampere,
+    ada: kernels_derived(0.608, 32e9, { gemm: gemm(0.608, 88, 2e-6, 1, 0.17, 0.069), confidence: 'measured' }),
+    hopper,
+    blackwell,
+    'blackwell-workstation': kernels_derived(0.816, 64e9, {
+        gemm: gemm(0.816, 135, 3.1e-6, 0.95, 0.24, 0.145),
+        confidence: 'measured',
+    }),
+    rubin: { ...blackwell, confidence: 'derived' },
+    cdna: kernels_derived(0.55, 448e9, { sustained: 1.1, sustainedLow: 1.1 }),
+    gaudi: kernels_derived(0.74, 262e9),
+    tpu: tpu(135e9, 1.12, 0.55),
+    neuron: kernels_derived(0.7, 300e9),
+};
+const halved = (facts, share) => {
+    const slow = ([latency, perRank, bandwidth, ramp]) => [
+        latency,
+        perRank,
+        share * bandwidth,
+        ramp,
+    ];
+    const { gather, scatter, reduce, exchange } = facts.collectives;
+    return {
+        ...facts,
+        collectives: { gather: slow(gather), scatter: slow(scatter), reduce: slow(reduce), exchange: slow(exchange) },
+    };
+};
+const byChip = {
+    'a800-sxm-80gb': halved(ampere, 0.68),
+    'a100-pcie-40gb': { ...ampere, collectives: linked(32e9) },
+    'a100-pcie-80gb': { ...ampere, collectives: linked(32e9) },
+    a10: { ...ampere, collectives: linked(16e9) },
+    a10g: { ...ampere, collectives: linked(16e9) },
+    a40: { ...ampere, collectives: linked(32e9) },
+    'rtx-3090': { ...ampere, collectives: linked(16e9) },
+    'h800-sxm-80gb': halved(hopper, 0.48),
+    'h100-pcie-80gb': { ...hopper, collectives: linked(64e9) },
+    'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
+    'b300-sxm': {
+        ...blackwell,
+        sustained: 1.269,
+        gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
+        gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
+        gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
+    },
+    'gb200-nvl72': {
+        ...blackwell,
+        gemm: gemm(0.665, 12, 2.4e-6, 0.62, 0.65, 0.009),
+        gemmFp8: gemm(0.6, 20, 4e-6, 0.55, 0.67, 0.2),
+        gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
+        sustained: 1.269,
+        sustainedLow: 1.18,
+        host: 1.4,
+    },
+    'gb300-nvl72': {
+        ...blackwell,
+        gemm: gemm(0.779, 42, 2.4e-6, 0.65, 0.9, 0.015),
+        gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
+        gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
+        sustained: 1.269,
+        // 1400 W against 1200 W of a GB200.
+        sustainedLow: 1.1,
+        host: 1.4,
+    },
+    mi300x: kernels_derived(0.514, 448e9),
+    mi325x: kernels_derived(0.604, 448e9),
+    mi355x: kernels_derived(0.68, 537e9),
+    'tpu-v5e': tpu(90e9, 0.94, 0.55),
+    'tpu-v5p': tpu(270e9, 0.8, 0.55),
+    'tpu-v6e': tpu(180e9, 1.72, 0.4),
+    'tpu-v7': tpu(540e9, 1.42, 0.38),
+};
+/** A collective reaches at most this share of a GPU's link, whatever its generation's constants were measured on. */
+const linkShare = 0.9;
+/** The kernel constants of a chip; those of its generation where it was not measured itself, its collectives no faster than its links. */
+function kernelsOf(id, generation) {
+    const facts = byChip[id] ?? byGeneration[generation];
+    const most = linkShare * accelerators[id].fast.perDirection;
+    const cap = ([latency, perRank, bandwidth, ramp]) => [
+        latency,
+        perRank,
+        Math.min(bandwidth, most),
+        ramp,
+    ];
+    const { gather, scatter, reduce, exchange } = facts.collectives;
+    return {
+        ...facts,
+        collectives: { gather: cap(gather), scatter: cap(scatter), reduce: cap(reduce), exchange: cap(exchange) },
+    };
+}
+/**
+ * Constants of whole training steps; all are ratios unless named.
+ *
+ * Those of dense 16-bit runs were fitted together on 481 published runs of ten sources (A100, H100, B200, GB200; Megatron 2021 to
+ * 2025, FSDP 2023 to 2025). Those of experts on the 76 runs of test/oracle/runs.json. scripts/cross-validate.ts fits each again
+ * without one source at a time (docs/mfu.md).
+ */
+const stepFacts = {
+    /** traffic of memory-bound kernels over what perfect fusion would move */
+    traffic: 1.216,
+    /** eager RMSNorm, rotary position and gates of Llama-like models over fused ones */
+    eagerGated: 1.76,
+    /** attention kernels in a step over their benchmark */
+    attention: 0.862,
+    /** slow-down of products while a collective runs beside them */
+    contention: 0.196,
+    /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
+    fsdpCollective: 1.138,
+    fsdpEdge: 0.866,
+    fsdpProducts: 1.021,
+    /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
+    tensorExposed: 0.916,
+    tensorOverlapped: 0.2,
+    dataExposed: 0.5,
+    contextExposed: 0.4,
+    pipelineExposed: 0.5,
+    /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
+    expertExposed: 0.5,
+    /** share of a network card that the experts' exchange reaches: 43 to 58 GB/s of 50 (deepseek-ai/DeepEP, README, H800, EP 16 to 64) */
+    exchangeShare: 0.95,
+    /** share of a network card that transfers between pipeline stages reach */
+    transferShare: 0.8,
+    /** power cap: products slow down by 1 + x (reference / cap - 1) */
+    power: 0.634,
+    /** spread of step times over nodes: expected maximum of Gaussians */
+    jitter: 0.011,
+    /** seconds of each step that belong to no layer */
+    fixed: 0.021,
+    /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
+    grouped: 1.05,
+    /** traffic of sending rows to experts and back over reading and writing each once */
+    permute: 2.37,
+    /** seconds of host work, forward: for a layer with tensor or context parallelism */
+    hostTensor: 0.0004,
+    hostContext: 0.0008,
+    /** for a layer of experts, and for each local one; and what CUDA graphs leave of the former */
+    expertHostEach: 0.00018,
+    expertHost: 0.0032,
+    expertHostGraphs: 0.4,
+    /** seconds of a layer's routing kernels and synchronisation on the GPU, each way */
+    expertLaunch: 0.00067,
+};
+/**
+ * How frameworks run a layer. `traffic`: bytes moved over perfect fusion; `kernels` of a layer's forward pass; `host`: seconds in
+ * which the CPU of a Hopper node launches them; `optimizer`: its traffic over one fused pass; `loss`: bytes for each logit.
+ *
+ * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
+ * are nothing else: 2.9 ms for the forward and backward pass of a layer on an H100 node.
+ */
+const profiles = {
+    megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4 },
+    legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4 },
+    eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2 },
+    compiled: { traffic: 0.9, kernels: 16, host: 0.064e-3, optimizer: 1.2, loss: 18, gradientBytes: 2 },
+    transformers: { traffic: 2.2, kernels: 55, host: 0.5e-3, optimizer: 2, loss: 40, gradientBytes: 2 },
+    xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
+};
+/**
+ * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
+ * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md).
+ */
+const bands = {
+    dense: { width: 0.13, name: 'dense, 16 bits' },
+    low: { width: 0.15, name: 'dense, 8 or 4 bits' },
+    sparse: { width: 0.35, name: 'mixture of experts' },
+    /** for each fact that moves the result and that the run leaves open */
+    open: 0.03,
+    derived: 0.2,
+    fineTuning: 0.15,
+    /** with one measured run of the same setup, what differs is the plan */
+    calibrated: 0.1,
+};
+
+;// CONCATENATED MODULE: ./build/cost/kernels.js
+/** Output tiles of a matrix-product kernel, in elements. */
+const tiles = [
+    [128, 256],
+    [256, 128],
+    [128, 128],
+    [64, 256],
+    [128, 64],
+    [64, 128],
+    [64, 64],
+];
+const largestTile = 128 * 256;
+/** How sharply compute and memory time add up: their sixth-power mean, near to the larger of the two. */
+const sharpness = 6;
+/**
+ * Seconds of a product [m, k] x [k, n], or of E such products of which each expert has its own m rows: tiles are dealt out in
+ * waves over the multiprocessors, each with a prologue of `prologue` further steps along k.
+ *
+ * @param operand bytes of an input element
+ * @param output bytes of an output element, twice where it is added to what stands there
+ * @param peak FLOP/s of the dtype
+ */
+function gemmSeconds(chip, facts, peak, shape, operand, output, slowdown) {
+    const { m, n, k, experts: E = 1 } = shape;
+    if (m <= 0 || n <= 0 || k <= 0)
+        return 0;
+    const SM = chip.multiprocessors ?? 100;
+    let compute = Number.POSITIVE_INFINITY;
+    for (const [tileM, tileN] of tiles) {
+        const waves = (E * Math.ceil(m / tileM) * Math.ceil(n / tileN)) / SM;
+        const rounded = Math.ceil(waves) * facts.wave + waves * (1 - facts.wave);
+        const share = facts.peakShare * ((tileM * tileN) / largestTile) ** facts.tileExponent;
+        compute = Math.min(compute, (rounded * SM * 2 * tileM * tileN * (k + facts.prologue)) / (peak * share));
+    }
+    const traffic = E * (operand * (m * k + k * n) + output * m * n);
+    const memory = traffic / (chip.bandwidth * facts.bandwidthShare);
+    return facts.launch + slowdown * (compute ** sharpness + memory ** sharpness) ** (1 / sharpness);
+}
+/**
+ * Seconds of a collective over n ranks whose gathered size is S bytes; `local` of them share the fast domain. Within it
+ * latency + (V + sqrt(V v0)) / B with V = S (n - 1) / n; beyond it the network's bandwidth of all local ranks together.
+ */
+function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fast.domain), network = chip.network) {
+    if (n <= 1 || S <= 0)
+        return 0;
+    const [latency, perRank, bandwidth, ramp] = facts.collectives[kind];
+    const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
+    const inside = Math.max(1, Math.min(local, chip.fast.domain));
+    if (n <= inside)
+        return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
+    const across = Math.min(bandwidth, inside * (network ?? bandwidth) * networkShare);
+    const hops = networkLatency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
+    return latency + (V + Math.sqrt(V * ramp * 4)) / across + perRank * (inside - 1) + hops;
+}
+/** Share of a network card's rate that collectives reach, and latency for each further node (physics of ring collectives). */
+const networkShare = 0.85;
+const networkLatency = 6e-6;
+
+;// CONCATENATED MODULE: ./build/cost/layer.js
+
+
+
+
+
+
+function contextOf(run, chip, peak, facts) {
+    const id = acceleratorIds.find((one) => one === run.accelerator);
+    const kernels = facts.kernelsOf(id, chip.generation);
+    const profileName = profileOf(run, chip);
+    const { tensor, context, sequenceParallel } = run.parallelism;
+    const T = (run.microBatchSize * run.sequenceLength) / context;
+    const capped = run.powerCapWatts !== undefined && chip.power !== null && run.powerCapWatts < chip.power
+        ? chip.power / run.powerCapWatts
+        : 1;
+    const power = 1 + facts.step.power * (capped - 1);
+    return {
+        step: facts.step,
+        chip,
+        kernels,
+        profile: profiles[profileName],
+        profileName,
+        peak,
+        peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
+        slowdown: power * kernels.sustained,
+        slowdownLow: power * kernels.sustainedLow,
+        power,
+        network: run.interNodeGbpsPerGpu === undefined ? chip.network : run.interNodeGbpsPerGpu * 125e6,
+        bandwidth: chip.bandwidth * kernels.streaming,
+        T,
+        t: sequenceParallel ? T / tensor : T,
+    };
+}
+/** 8 or 4 bits. */
+const isLow = (run) => !['bf16', 'fp16', 'fp32'].includes(run.precision);
+function profileOf(run, chip) {
+    if (chip.generation === 'tpu')
+        return 'xla';
+    if (run.framework === 'transformers')
+        return 'transformers';
+    if (run.framework === 'megatron')
+        return run.flashAttention ? 'megatron' : 'legacy';
+    // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
+    return run.compile || isLow(run) ? 'compiled' : 'eager';
+}
+const partNames = [
+    'matrix_products',
+    'attention',
+    'memory_bound',
+    'loss',
+    'recompute',
+    'exposed_tensor',
+    'exposed_context',
+    'exposed_expert',
+    'exposed_pipeline',
+    'exposed_data',
+    'bubble',
+    'optimizer',
+    'host',
+    'jitter',
+];
+const none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
+const sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
+const add = (into, from, times = 1) => {
+    for (const part of partNames)
+        into[part] += times * from[part];
+};
+/** Launches of a backward pass over those of the forward pass. */
+const hostBackward = 1.4;
+/** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
+function products(list, context) {
+    const groups = new Map();
+    for (const operation of list) {
+        if (operation.kind !== 'linear')
+            continue;
+        const fuses = context.profileName === 'megatron' || context.profileName === 'legacy' || operation.storedFused === true;
+        const key = fuses && operation.fusedWith !== undefined ? `${operation.component} ${operation.fusedWith}` : operation.path;
+        const known = groups.get(key);
+        if (known)
+            known.columns += operation.columns;
+        else
+            groups.set(key, { first: operation, columns: operation.columns });
+    }
+    return [...groups.values()];
+}
+function layerTime(list, run, context) {
+    const { profile, bandwidth: BW, T, t, chip, kernels } = context;
+    const { tensor: tp, context: cp } = run.parallelism;
+    const forward = none();
+    const backward = none();
+    for (const { first, columns } of products(list, context)) {
+        const [f, b] = productSeconds(first, columns, run, context);
+        forward.matrix_products += f;
+        backward.matrix_products += b;
+    }
+    const low = isLow(run);
+    const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
+    const eager = context.profileName === 'eager' || context.profileName === 'transformers';
+    const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
+    let host = 0;
+    const graphs = usesGraphs(run);
+    for (const operation of list) {
+        switch (operation.kind) {
+            case 'attention': {
+                const [f, b] = attentionSeconds(operation, run, context);
+                forward.attention += f;
+                backward.attention += b;
+                if (cp > 1) {
+                    const each = 2 * operation.keyValueHeads * (operation.queryKeyDim + operation.valueDim) * T * cp;
+                    const one = collectiveSeconds(chip, kernels, 'gather', each / tp, cp, Math.max(1, Math.floor(chip.fast.domain / tp)), context.network);
+                    forward.exposed_context += Math.max(context.step.contextExposed * one, one - f);
+                    backward.exposed_context += Math.max(2 * context.step.contextExposed * one, 2 * one - b);
+                }
+                break;
+            }
+            case 'norm': {
+                const share = operation.input.region === 'tensor' ? T / tp : t;
+                forward.memory_bound += (4 * operation.input.elements * share * traffic) / BW;
+                backward.memory_bound += (8 * operation.input.elements * share * traffic) / BW;
+                break;
+            }
+            case 'add':
+                forward.memory_bound += (6 * operation.output.elements * t * traffic) / BW;
+                backward.memory_bound += (4 * operation.output.elements * t * traffic) / BW;
+                break;
+            case 'rope': {
+                const bytes = (4 * (operation.query.elements + operation.key.elements) * T) / tp;
+                forward.memory_bound += (bytes * traffic) / BW;
+                backward.memory_bound += (bytes * traffic) / BW;
+                break;
+            }
+            case 'activation': {
+                const halves = operation.gated ? 2 : 1;
+                const rows = operation.input.region === 'routed' ? t * run.expertImbalance * context.step.permute : (T / tp) * traffic;
+                forward.memory_bound += (2 * operation.output.elements * (halves + 1) * rows) / BW;
+                backward.memory_bound += (2 * operation.output.elements * (2 * halves + 1) * rows) / BW;
+                break;
+            }
+            case 'dispatch': {
+                const rows = t * operation.active * run.expertImbalance;
+                const bytes = 2 * operation.width * 8 * rows;
+                forward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
+                backward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
+                const exchange = 2 * exchangeSeconds(operation, run, context);
+                forward.exposed_expert += context.step.expertExposed * exchange;
+                backward.exposed_expert += context.step.expertExposed * exchange;
+                // Experts take as many rows as the router sends them: graphs of fixed shapes leave them out.
+                host +=
+                    (run.framework === 'megatron' ? context.step.expertHost : 0) * (graphs ? context.step.expertHostGraphs : 1) +
+                        (context.step.expertHostEach * operation.experts) / run.parallelism.expert;
+                break;
+            }
+            case 'scan': {
+                const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
+                const work = (operation.flopsPerToken * T) / tp / (0.2 * context.peak16);
+                forward.memory_bound += (3 * bytes * traffic) / BW + work;
+                backward.memory_bound += (6 * bytes * traffic) / BW + 2 * work;
+                break;
+            }
+            case 'linear':
+                // Each operand is read in 16 bits and written in 8, and transposed (Transformer Engine).
+                if (low && operation.sharding !== 'expert' && operation.component !== 'router') {
+                    const rows = operation.sharding === 'row'
+                        ? operation.rows / tp
+                        : operation.fusedWith?.includes('key') && !operation.path.endsWith('query')
+                            ? 0
+                            : operation.rows;
+                    const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
+                    forward.memory_bound +=
+                        (4 * (operation.fusedWith !== undefined && operation.path.endsWith('up') ? 0 : rows) * T) / BW;
+                    backward.memory_bound += (4 * columns * T) / BW;
+                }
+                break;
+            case 'route':
+            case 'combine':
+            case 'table':
+            case 'vector':
+            case 'loss':
+                break;
+        }
+    }
+    tensorParallel(list, run, context, forward, backward);
+    const gaps = profile.kernels * kernels.gap * 0.5;
+    forward.memory_bound += gaps;
+    backward.memory_bound += 2 * gaps;
+    // The host launches kernels while the GPU works; where it is slower, the GPU waits.
+    const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
+    const launches = kernels.host * ((graphs ? 0 : profile.host + parallel) + host);
+    forward.host += Math.max(0, launches - sum(forward));
+    backward.host += Math.max(0, hostBackward * launches - sum(backward));
+    return { forward, backward };
+}
+/** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
+function productSeconds(operation, columns, run, context) {
+    const { chip, kernels, profile, T, t } = context;
+    const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
+    const low = operation.component !== 'router' && operation.component !== 'output' && isLow(run);
+    const slowdown = low ? context.slowdownLow : context.slowdown;
+    const facts = low ? (run.precision === 'fp4' ? kernels.gemmFp4 : kernels.gemmFp8) : kernels.gemm;
+    const peak = low ? context.peak : run.precision === 'fp32' ? context.peak : context.peak16;
+    const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? 4 : 2;
+    const accumulated = profile.gradientBytes === 4 ? 8 : 2;
+    const frozen = isFrozen(operation, run.lora);
+    if (operation.sharding === 'expert') {
+        const experts = Math.max(1, operation.copies / ep);
+        const rows = (t * operation.used * run.expertImbalance) / experts;
+        const n = columns / expertTensor;
+        const k = operation.rows;
+        const time = (m, nn, kk, output) => context.step.grouped * gemmSeconds(chip, facts, peak, { m, n: nn, k: kk, experts }, operand, output, slowdown);
+        return [time(rows, n, k, 2), time(rows, k, n, 2) + (frozen ? 0 : time(n, k, rows, accumulated))];
+    }
+    const n = operation.sharding === 'column' ? columns / tp : columns;
+    const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
+    const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
+    const time = (mm, nn, kk, output) => gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, slowdown);
+    const f = time(m, n, k, 2);
+    return [f, time(m, k, n, 2) + (frozen ? 0.05 * f : time(n, k, m, accumulated))];
+}
+/** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
+function attentionSeconds(core, run, context) {
+    const { chip, kernels, power } = context;
+    const { tensor: tp, context: cp } = run.parallelism;
+    const S = run.sequenceLength;
+    const width = core.queryKeyDim + core.valueDim;
+    const heads = core.heads / tp;
+    const peak = context.peak16;
+    const kernel = attentionKernel(run, chip);
+    if (kernel === 'unfused') {
+        const { share, forward, backward } = olderAttention.unfused;
+        const scores = (run.microBatchSize * heads * S * S) / cp;
+        const work = (2 * width * scores) / (share * peak);
+        const scale = power * context.step.attention;
+        return [
+            scale * (work + (forward * scores) / context.bandwidth),
+            scale * (2 * work + (backward * scores) / context.bandwidth),
+        ];
+    }
+    const wide = core.queryKeyDim >= 96;
+    const older = olderFacts(kernel, chip);
+    const facts = older ?? kernels.attention;
+    const modern = older !== undefined && chip.generation !== 'ampere';
+    const share = (wide ? facts.wide : facts.narrow) * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
+    const seen = meanContext(core.span, core.causal, S);
+    const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
+    const widest = core.queryKeyDim > 128 && older !== undefined ? olderAttention.wideHeads : 1;
+    const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
+    const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
+    const scale = power * context.step.attention;
+    return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
+}
+/** PyTorch's own scaled_dot_product_attention is FlashAttention-2 on every chip; Megatron takes the chip's best, cuDNN's. */
+function attentionKernel(run, chip) {
+    if (!run.flashAttention)
+        return 'unfused';
+    if (run.attentionKernel !== undefined)
+        return run.attentionKernel;
+    const modern = chip.generation === 'hopper' || chip.generation === 'blackwell';
+    return modern && run.framework !== 'megatron' && !isLow(run) ? 'flash2' : 'cudnn';
+}
+/** The facts of a kernel that is not the chip's best. */
+function olderFacts(kernel, chip) {
+    const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
+    if (kernel === 'flash1')
+        return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
+    if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
+        return olderAttention.flash2.hopper;
+    return undefined;
+}
+/**
+ * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do; in 16 bits to launch
+ * kernel by kernel, Megatron-LM's default.
+ */
+const usesGraphs = (run) => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run));
+/**
+ * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
+ * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
+ */
+const overlapsTensorParallel = (run) => run.overlapTensorParallel ?? (run.framework === 'megatron' && isLow(run) && run.parallelism.sequenceParallel);
+function tensorParallel(list, run, context, forward, backward) {
+    const { tensor: tp, sequenceParallel } = run.parallelism;
+    if (tp <= 1)
+        return;
+    const blocks = list.filter((operation) => operation.kind === 'linear' && operation.sharding === 'row').length;
+    const D = list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
+    const S = 2 * D * context.T;
+    const exposed = overlapsTensorParallel(run) ? context.step.tensorOverlapped : context.step.tensorExposed;
+    const collective = (kind) => collectiveSeconds(context.chip, context.kernels, kind, S, tp, tp, context.network);
+    if (sequenceParallel) {
+        const one = collective('gather') + collective('scatter');
+        forward.exposed_tensor += blocks * one * exposed;
+        backward.exposed_tensor += blocks * (one + 0.5 * collective('gather')) * exposed;
+    }
+    else {
+        forward.exposed_tensor += blocks * collective('reduce') * exposed;
+        backward.exposed_tensor += blocks * collective('reduce') * exposed;
+    }
+}
+/** Tokens to their experts: copies within the fast domain and beyond it, sent once for each domain (DeepEP). */
+function exchangeSeconds(operation, run, context) {
+    const { expert: ep } = run.parallelism;
+    if (ep <= 1)
+        return 0;
+    const { chip, kernels, t } = context;
+    const k = operation.active;
+    const domain = Math.min(ep, chip.fast.domain);
+    const domains = ep / domain;
+    const inside = Math.min(domains === 1 ? k * (1 - 1 / ep) : k * (1 - 1 / domain), ep * (1 - (1 - 1 / ep) ** k));
+    const beyond = domains <= 1 ? 0 : (domains - 1) * (1 - (1 - 1 / domains) ** k);
+    const row = 2 * operation.width * t;
+    const [latency, , bandwidth] = kernels.collectives.exchange;
+    const fast = (row * inside) / bandwidth;
+    const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
+    return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
+}
+
+;// CONCATENATED MODULE: ./build/cost/trust.js
+
+
+const advice = {
+    matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
+    attention: 'a newer attention kernel, a shorter sequence or a sliding window would shorten it',
+    memory_bound: 'fused norms and activations (torch.compile, Transformer Engine) would shorten it',
+    loss: 'a fused cross-entropy would shorten it',
+    recompute: 'recomputing less, where memory allows, would save it',
+    exposed_tensor: 'less tensor parallelism, or overlapping its collectives, would hide it',
+    exposed_context: 'less context parallelism would hide it',
+    exposed_expert: 'keeping expert parallelism within the fast domain, or overlapping its exchange, would hide it',
+    exposed_pipeline: 'fewer pipeline stages would save it',
+    exposed_data: 'a larger batch for each step, or fewer shards, would hide it',
+    bubble: 'more micro-batches for each step, or virtual pipeline stages, would fill it',
+    optimizer: 'a larger batch, or dividing the optimizer over data parallelism, would shrink its share',
+    host: 'CUDA graphs or larger micro-batches would keep the GPU from waiting for the host',
+    jitter: 'it comes with the number of nodes',
+};
+const losses = {
+    matrix_products: 'matrix products',
+    attention: 'attention kernels',
+    memory_bound: 'memory-bound kernels (norms, activations, residuals)',
+    loss: 'the loss over the vocabulary',
+    recompute: 'recomputed activations',
+    exposed_tensor: 'exposed tensor-parallel collectives',
+    exposed_context: 'exposed context-parallel exchange',
+    exposed_expert: 'exposed expert exchange',
+    exposed_pipeline: 'exposed pipeline transfers',
+    exposed_data: 'exposed data-parallel collectives',
+    bubble: 'the pipeline bubble',
+    optimizer: 'the optimizer step',
+    host: 'waiting for the host',
+    jitter: 'differences between nodes',
+};
+/** Of what is not matrix products, the largest loss, and what would reduce it. One sentence. */
+function limitOf(parts, step) {
+    const share = (part) => Math.round((100 * parts[part]) / step);
+    const [largest = 'memory_bound'] = partNames
+        .filter((part) => part !== 'matrix_products')
+        .sort((a, b) => parts[b] - parts[a]);
+    if (parts[largest] < 0.05 * step)
+        return `Matrix products take ${share('matrix_products')} % of the step and nothing else more than 5 %: ${advice.matrix_products}.`;
+    return `Besides matrix products (${share('matrix_products')} % of the step), most goes to ${losses[largest]} (${share(largest)} %): ${advice[largest]}.`;
+}
+/**
+ * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
+ * leaves open, and what it rests on (docs/mfu.md).
+ */
+function trust_trust(operations, run, context) {
+    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
+    const kind = sparse ? 'sparse' : isLow(run) ? 'low' : 'dense';
+    const { tensor } = run.parallelism;
+    const open = [
+        tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
+        run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
+        run.framework === 'fsdp' && run.flashAttention && run.attentionKernel === undefined ? 'the attention kernel' : '',
+        sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
+    ].filter((one) => one !== '');
+    let band = bands[kind].width + bands.open * open.length;
+    const basis = [bands[kind].name];
+    if (context.kernels.confidence === 'derived') {
+        band += bands.derived;
+        basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
+    }
+    if (run.framework === 'transformers') {
+        band += bands.fineTuning;
+        basis.push('eager fine-tuning');
+    }
+    if (open.length > 0)
+        basis.push(`not stated: ${open.join(', ')}`);
+    if (run.calibration !== undefined) {
+        band = Math.min(band, bands.calibrated);
+        basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
+    }
+    return { band, basis: basis.join('; ') };
+}
+
+;// CONCATENATED MODULE: ./build/cost/time.js
+
+
+
+
+
+
+
+
+
+/** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
+function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
+    const chip = findAccelerator(run.accelerator);
+    if (chip === undefined)
+        return time_unknown(`the accelerator ${run.accelerator} is not in the table`);
+    const { peak: dtype } = precisions[run.precision];
+    const peak = chip.densePeak[dtype] ?? (dtype === 'fp4' ? chip.densePeak.fp8 : undefined);
+    if (peak === undefined)
+        return time_unknown(`${chip.name} has no ${dtype} matrix units`);
+    const context = contextOf(run, chip, peak, facts);
+    const parts = stepParts(operations, run, context);
+    const calibration = run.calibration ?? 1;
+    for (const part of partNames)
+        parts[part] /= calibration;
+    const step = sum(parts);
+    const tokens = run.globalBatchSize * run.sequenceLength;
+    const perGpu = tokens / step / run.gpus;
+    const mfu = (flops.training * perGpu) / peak;
+    const { band, basis } = trust_trust(operations, run, context);
+    return {
+        mfu,
+        hfu: (flops.hardware * perGpu) / peak,
+        range: [mfu * Math.exp(-band), Math.min(1, mfu * Math.exp(band))],
+        tokensPerSecondPerGpu: perGpu,
+        stepTime: seconds(step),
+        parts: Object.fromEntries(partNames.map((part) => [part, seconds(parts[part])])),
+        band,
+        basis,
+        limit: limitOf(parts, step),
+        training: training(run, chip, perGpu),
+    };
+}
+/** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
+function measuredMfu(flops, run, tokensPerSecond) {
+    const peak = findAccelerator(run.accelerator)?.densePeak[precisions[run.precision].peak] ?? null;
+    if (peak === null)
+        return { mfu: null, hfu: null, peak };
+    const all = peak * run.gpus;
+    return { mfu: (flops.training * tokensPerSecond) / all, hfu: (flops.hardware * tokensPerSecond) / all, peak: all };
+}
+function stepParts(operations, run, context) {
+    const { pipeline: P, virtualPipeline: v } = run.parallelism;
+    const m = microBatches(run);
+    const kinds = operations.layers.map((layer) => time_recomputed(layerTime(layer.operations, run, context), layer.operations, run));
+    const head = headTime(operations, run, context);
+    const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
+    const perStage = stages(operations, run).map((stage) => {
+        const parts = none();
+        for (const { kind, count } of stage.layers) {
+            const time = kinds[kind];
+            if (time === undefined)
+                continue;
+            add(parts, time.forward, count);
+            add(parts, time.backward, count);
+        }
+        if (stage.head)
+            add(parts, head);
+        return parts;
+    });
+    const slowest = perStage.reduce((worst, parts) => (sum(parts) > sum(worst) ? parts : worst));
+    const step = none();
+    add(step, slowest, m);
+    if (P > 1) {
+        const average = perStage.reduce((total, parts) => total + sum(parts), 0) / P;
+        const D = widthOf(operations);
+        const bytes = 2 * D * context.t;
+        const far = run.gpus > context.chip.fast.domain;
+        const hop = 2 *
+            v *
+            (1e-5 +
+                bytes /
+                    (far && context.network !== null
+                        ? context.network * context.step.transferShare
+                        : context.kernels.collectives.gather[2])) *
+            context.step.pipelineExposed;
+        const bubble = bubbleShare(run) * (average + hop);
+        step.exposed_pipeline += m * hop;
+        step.bubble += bubble;
+    }
+    if (sharded)
+        shardedTraffic(operations, run, context, kinds, step, m);
+    else
+        dataParallelTraffic(operations, run, context, sum(slowest), step);
+    optimizerTime(operations, run, context, step);
+    step.host += context.step.fixed;
+    const nodes = Math.max(1, run.gpus / 8);
+    step.jitter += nodes > 1 ? sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
+    return step;
+}
+/** Idle time in units of one stage's forward and backward: 1F1B (P - 1) / v; zero bubble a third of it; DualPipe half. */
+function bubbleShare(run) {
+    const { pipeline: P, virtualPipeline: v } = run.parallelism;
+    switch (run.pipelineSchedule) {
+        case 'zero_bubble':
+            return (P - 1) / 3;
+        case 'dualpipe':
+            return (P / 2 - 1) / 2;
+        case 'gpipe':
+        case '1f1b':
+            return P - 1;
+        default:
+            return (P - 1) / v;
+    }
+}
+/** What recompute runs again, in its own part of the breakdown. */
+function time_recomputed(time, list, run) {
+    const { forward, backward } = time;
+    const again = none();
+    if (run.recompute === 'full') {
+        const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
+        again.recompute = sum(forward) * every;
+    }
+    else if (run.recompute === 'selective') {
+        const modules = run.recomputeModules ?? ['core_attn'];
+        if (run.framework !== 'megatron')
+            again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
+        else {
+            if (modules.includes('core_attn'))
+                again.recompute += forward.attention;
+            if (modules.includes('mlp') || modules.includes('moe')) {
+                const share = list.some((operation) => operation.kind === 'dispatch') ? 0.7 : 0.6;
+                again.recompute += share * forward.matrix_products;
+            }
+            if (modules.some((module) => module === 'layernorm' || module === 'moe_act' || module === 'mla_up_proj'))
+                again.recompute += 0.35 * forward.memory_bound;
+        }
+    }
+    add(backward, again);
+    return { forward, backward };
+}
+function headTime(operations, run, context) {
+    const parts = none();
+    const head = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
+    const depth = 1 + (run.mtp === false ? 0 : operations.predictionDepth);
+    if (head !== undefined) {
+        const [f, b] = productSeconds(head, head.columns, run, context);
+        parts.matrix_products += depth * (f + b);
+        const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, 12) : context.profile.loss;
+        parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
+    }
+    parts.memory_bound += (8 * widthOf(operations) * context.T) / context.bandwidth;
+    if (operations.prediction.length > 0 && run.mtp !== false) {
+        const { forward, backward } = layerTime(operations.prediction, run, context);
+        add(parts, forward);
+        add(parts, backward);
+    }
+    return parts;
+}
+const widthOf = (operations) => {
+    for (const { operations: list } of operations.layers) {
+        const found = list.find((operation) => operation.kind === 'add');
+        if (found?.kind === 'add')
+            return found.output.elements;
+    }
+    return 0;
+};
+/** Elements of one GPU's share of the model, without data-parallel sharding: dense ones and experts. */
+function localParameters(operations, run) {
+    const { tensor, pipeline, expert, expertTensor } = run.parallelism;
+    let dense = 0;
+    let experts = 0;
+    for (const { operation, times } of mainNetwork(operations)) {
+        const elements = times * held(operation);
+        if (operation.kind === 'linear' && operation.sharding === 'expert')
+            experts += elements / (pipeline * expert * expertTensor);
+        else
+            dense += elements / (operation.kind === 'table' || operation.component === 'output' ? tensor : tensor * pipeline);
+    }
+    return { dense, experts };
+}
+/** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
+function shardedTraffic(operations, run, context, kinds, step, m) {
+    const { tensor, pipeline, context: cp, expert, expertTensor } = run.parallelism;
+    const { chip, kernels, profile } = context;
+    const all = (run.gpus / (tensor * pipeline * cp)) * cp;
+    const shards = run.shardGroup ?? all;
+    if (shards <= 1)
+        return;
+    const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
+    const trained = run.lora === undefined ? 1 : 0.02;
+    const collect = (elements, ranks, near) => {
+        const gather = collectiveSeconds(chip, kernels, 'gather', 2 * elements, ranks, near, context.network);
+        let scatter = trained *
+            collectiveSeconds(chip, kernels, 'scatter', profile.gradientBytes * elements, ranks, near, context.network);
+        if (shards < all)
+            scatter +=
+                trained *
+                    collectiveSeconds(chip, kernels, 'reduce', (profile.gradientBytes * elements) / shards, all / shards, 1, context.network);
+        return { gather, scatter };
+    };
+    let edge = 0;
+    const micro = run.sharding === 'full' || run.reshardAfterForward === true;
+    for (const [kind, layer] of operations.layers.entries()) {
+        const time = kinds[kind];
+        const count = operations.order.filter((one) => one === kind).length / pipeline;
+        if (time === undefined || count === 0)
+            continue;
+        // Experts are divided by expert parallelism first, and sharded over the ranks that hold the same experts.
+        let dense = 0;
+        let experts = 0;
+        for (const operation of layer.operations) {
+            if (operation.kind === 'linear' && operation.sharding === 'expert')
+                experts += held(operation);
+            else
+                dense += held(operation);
+        }
+        const copies = Math.max(1, (shards * tensor) / (expert * expertTensor));
+        const first = collect(dense / tensor, shards, local);
+        const second = experts > 0
+            ? collect(experts / (expert * expertTensor), copies, Math.max(1, Math.floor(chip.fast.domain / expert)))
+            : { gather: 0, scatter: 0 };
+        const gather = first.gather + second.gather;
+        const scatter = first.scatter + second.scatter;
+        const exposedBeside = (work, traffic) => Math.max(work * (1 + context.step.contention * Math.min(1, traffic / Math.max(work, 1e-9))), context.step.fsdpCollective * traffic) - work;
+        const f = sum(time.forward);
+        const b = sum(time.backward);
+        const products = context.step.fsdpProducts - 1;
+        step.exposed_data += m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
+        // FSDP flattens, splits and copies what it gathers.
+        step.memory_bound += m * count * products * (f + b);
+        edge = Math.max(edge, gather + scatter);
+    }
+    const head = operations.head.reduce((total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)), 0) / tensor;
+    const ends = collect(head, shards, local);
+    step.exposed_data += m * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
+}
+/** Gradients reduced once for each step, largely beside the last micro-batch's backward pass. */
+function dataParallelTraffic(operations, run, context, stage, step) {
+    const { tensor, pipeline, context: cp, expert } = run.parallelism;
+    const { chip, kernels, profile } = context;
+    const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
+    if (ranks <= 1)
+        return;
+    const local = Math.max(1, Math.min(ranks, Math.floor(chip.fast.domain / tensor)));
+    const { dense, experts } = localParameters(operations, run);
+    const gradient = profile.gradientBytes;
+    const sharded = run.sharding !== 'none';
+    const both = (elements, n, near) => sharded
+        ? collectiveSeconds(chip, kernels, 'scatter', gradient * elements, n, near, context.network) +
+            collectiveSeconds(chip, kernels, 'gather', 2 * elements, n, near, context.network)
+        : collectiveSeconds(chip, kernels, 'reduce', gradient * elements, n, near, context.network);
+    let traffic = both(dense, ranks, local);
+    if (experts > 0)
+        traffic += both(experts, Math.max(1, (ranks * tensor) / expert), Math.max(1, Math.floor(chip.fast.domain / expert)));
+    if (run.lora !== undefined)
+        traffic *= 0.02;
+    step.exposed_data += Math.max(context.step.dataExposed * traffic, traffic - 0.8 * stage);
+}
+/** Reads and writes of the optimizer: about 30 bytes for each local parameter, and the gradient's norm. */
+function optimizerTime(operations, run, context, step) {
+    const { tensor, pipeline, context: cp } = run.parallelism;
+    const { dense, experts } = localParameters(operations, run);
+    const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
+    const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? ranks);
+    const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : 0.01);
+    step.optimizer += (local * (30 * context.profile.optimizer + 4)) / context.bandwidth;
+}
+function training(run, chip, perGpu) {
+    const time = run.tokens / (perGpu * run.gpus);
+    const gpuHours = (time * run.gpus) / 3600;
+    const power = chip.power === null ? null : Math.min(chip.power, run.powerCapWatts ?? chip.power);
+    const price = run.pricePerGpuHour ?? chip.price;
+    return {
+        time: seconds(time),
+        gpuHours,
+        energyKilowattHours: power === null ? null : (gpuHours * power) / 1000,
+        costUsd: price === null ? null : gpuHours * price,
+        pricePerGpuHour: price,
+        priceDate: price === null || run.pricePerGpuHour !== undefined ? null : acceleratorsChecked,
+    };
+}
+function time_unknown(reason) {
+    return {
+        mfu: null,
+        hfu: null,
+        range: null,
+        tokensPerSecondPerGpu: null,
+        stepTime: null,
+        parts: none(),
+        band: 0,
+        basis: reason,
+        limit: `Not projected: ${reason}.`,
+        training: null,
     };
 }
 
@@ -33115,52 +29131,6 @@ function estimate(architecture, settled) {
         assumptions: [],
         problems: [],
     };
-}
-
-;// CONCATENATED MODULE: ./build/gate/judge.js
-
-const judge_rank = { fail: 0, warn: 1, notice: 2 };
-/**
- * Comparisons against their budgets. `fail-on: never` and a waiver that holds leave no failure; both stay visible as warnings.
- *
- * @param today ISO date, for waivers
- */
-function judge(comparisons, budgetsFor, today) {
-    const findings = comparisons
-        .flatMap((comparison) => {
-        const budgets = budgetsFor(comparison.path);
-        return rules.flatMap((rule) => rule(comparison, budgets)).map((finding) => soften(finding, budgets, today));
-    })
-        .sort((a, b) => judge_rank[a.severity] - judge_rank[b.severity]);
-    return { outcome: outcomeOf(findings), findings };
-}
-function soften(finding, budgets, today) {
-    if (finding.severity !== 'fail')
-        return finding;
-    const { waiver } = budgets;
-    if (waiver !== undefined && finding.code !== 'unreadable') {
-        if (today <= waiver.until)
-            return {
-                ...finding,
-                severity: 'warn',
-                message: `${finding.message} Waived until ${waiver.until}: ${waiver.reason}`,
-            };
-        return { ...finding, message: `${finding.message} Its waiver ended on ${waiver.until}.` };
-    }
-    if (budgets.failOn === 'never')
-        return { ...finding, severity: 'warn' };
-    return finding;
-}
-const outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fail')
-    ? 'fail'
-    : findings.some(({ severity }) => severity === 'warn')
-        ? 'warn'
-        : 'pass';
-/** A failure that somebody lets pass: it warns, and says who. */
-function override(verdict, label, by) {
-    if (verdict.outcome !== 'fail')
-        return verdict;
-    return { ...verdict, outcome: 'warn', override: { label, ...(by === undefined ? {} : { by }) } };
 }
 
 ;// CONCATENATED MODULE: ./build/model/settle.js
@@ -33305,6 +29275,4234 @@ function definedOnly(fields) {
     return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
 }
 const contradiction = (message) => ({ severity: 'error', message });
+
+;// CONCATENATED MODULE: ./build/read/fields.js
+const isDictionary = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+const fields_own = (from, key) => (Object.hasOwn(from, key) ? from[key] : undefined);
+/** A config that cannot be read further: its sentence is for the user. */
+class Unreadable extends Error {
+    problem;
+    constructor(message, line, key) {
+        super(message);
+        this.problem = {
+            severity: 'error',
+            message,
+            ...(line === undefined ? {} : { line }),
+            ...(key === undefined ? {} : { key }),
+        };
+    }
+}
+/** No dimension of a model is larger; what is larger is a mistake or an attack. */
+const largest = 2 ** 40;
+/**
+ * Asks one object of a config for named fields. A field that is absent gets the family's default, which is noted as an
+ * assumption; one that is wrong is a sentence that names key and line. Absent and null are told apart.
+ */
+class Fields {
+    assumptions = [];
+    problems = [];
+    from;
+    source;
+    prefix;
+    defaults;
+    assumed = new Set();
+    /**
+     * @param prefix dotted path of the object within the file, with a closing dot
+     * @param defaults what the model's own code takes where a key is absent
+     */
+    constructor(from, source, prefix = '', defaults = {}) {
+        this.from = from;
+        this.source = source;
+        this.prefix = prefix;
+        this.defaults = defaults;
+    }
+    /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
+    nested(key, defaults = {}) {
+        const value = fields_own(this.from, key);
+        const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults);
+        Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
+        return fields;
+    }
+    line(key) {
+        return this.source.lines.get(this.prefix + key);
+    }
+    /** Stated in the file, null included. */
+    states(key) {
+        return Object.hasOwn(this.from, key);
+    }
+    /** The first of the names that the file states, else the family's default for the first that has one; noted if so. */
+    raw(names) {
+        const list = typeof names === 'string' ? [names] : names;
+        const stated = list.find((name) => fields_own(this.from, name) !== undefined && fields_own(this.from, name) !== null) ??
+            list.find((name) => this.states(name));
+        if (stated !== undefined)
+            return { key: stated, value: fields_own(this.from, stated), stated: true };
+        const known = list.find((name) => Object.hasOwn(this.defaults, name));
+        if (known === undefined)
+            return undefined;
+        const value = this.defaults[known];
+        this.assume(known, value, "the default of the model's own code");
+        return { key: known, value, stated: false };
+    }
+    assume(key, value, reason) {
+        if (this.assumed.has(key))
+            return;
+        this.assumed.add(key);
+        this.assumptions.push({
+            field: this.prefix + key,
+            value: Array.isArray(value) ? `list of ${value.length}` : String(value),
+            reason,
+        });
+    }
+    warn(message, key) {
+        const line = key === undefined ? undefined : this.line(key);
+        this.problems.push({
+            severity: 'warning',
+            message,
+            ...(line === undefined ? {} : { line }),
+            ...(key === undefined ? {} : { key: this.prefix + key }),
+        });
+    }
+    /** A whole number from `least` on; undefined where absent or null. */
+    optionalInteger(names, least = 0) {
+        const found = this.raw(names);
+        if (found === undefined || found.value === null)
+            return undefined;
+        const { key, value } = found;
+        if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= largest)
+            return value;
+        throw this.wrong(key, `must be a whole number from ${least} to ${largest}`, value);
+    }
+    integer(names, least = 1) {
+        const value = this.optionalInteger(names, least);
+        if (value !== undefined)
+            return value;
+        throw this.missing(names);
+    }
+    /** With a fallback for absent and null, which is not noted: it follows from other fields. */
+    integerOr(names, fallback, least = 0) {
+        return this.optionalInteger(names, least) ?? fallback;
+    }
+    numberOr(names, fallback) {
+        const found = this.raw(names);
+        if (found === undefined || found.value === null)
+            return fallback;
+        if (typeof found.value === 'number' && Number.isFinite(found.value))
+            return found.value;
+        throw this.wrong(found.key, 'must be a number', found.value);
+    }
+    boolean(names, fallback = false) {
+        const found = this.raw(names);
+        if (found === undefined || found.value === null)
+            return fallback;
+        if (typeof found.value === 'boolean')
+            return found.value;
+        throw this.wrong(found.key, 'must be true or false', found.value);
+    }
+    string(names) {
+        const value = this.raw(names)?.value;
+        return typeof value === 'string' ? value : undefined;
+    }
+    list(names) {
+        const value = this.raw(names)?.value;
+        return Array.isArray(value) ? value : undefined;
+    }
+    missing(names) {
+        const list = typeof names === 'string' ? [names] : names;
+        const [first = ''] = list;
+        const also = list.length > 1 ? ` (or ${list.slice(1, 4).join(', ')})` : '';
+        return new Unreadable(`The config lacks ${this.prefix}${first}${also}; add it to have this model counted.`, undefined, this.prefix + first);
+    }
+    wrong(key, rule, value) {
+        const shown = JSON.stringify(value)?.slice(0, 60) ?? 'nothing';
+        return new Unreadable(`${this.prefix}${key} ${rule}, but is ${shown}.`, this.line(key), this.prefix + key);
+    }
+}
+const mostStated = 2_000;
+/** All scalars of a config with path and line, for the diff of fields. Bounded: the first 2,000. */
+function statedFields(source) {
+    const stated = [];
+    const visit = (value, path) => {
+        if (stated.length >= mostStated)
+            return;
+        if (typeof value === 'object' && value !== null) {
+            for (const [key, child] of Object.entries(value))
+                visit(child, path === '' ? key : `${path}.${key}`);
+            return;
+        }
+        const line = source.lines.get(path);
+        stated.push({
+            path: path.slice(0, 200),
+            value: JSON.stringify(value)?.slice(0, 200) ?? 'null',
+            ...(line === undefined ? {} : { line }),
+        });
+    };
+    visit(source.value, '');
+    return stated;
+}
+
+;// CONCATENATED MODULE: ./build/read/families/build.js
+
+/** Names under which configs state a dimension. */
+const names = {
+    hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
+    layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'],
+    heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads'],
+    keyValueHeads: ['num_key_value_heads', 'num_kv_heads', 'n_head_kv', 'multi_query_group_num', 'kv_n_heads'],
+    headDim: ['head_dim', 'kv_channels', 'attention_head_dim'],
+    width: ['intermediate_size', 'n_inner', 'ffn_dim', 'ffn_hidden_size', 'd_ff', 'ff_intermediate_size'],
+    vocabulary: ['vocab_size', 'padded_vocab_size'],
+    experts: ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'],
+    activeExperts: [
+        'num_experts_per_tok',
+        'num_experts_per_token',
+        'experts_per_token',
+        'moe_topk',
+        'moe_k',
+        'moe_top_k',
+        'top_k_experts',
+    ],
+    expertWidth: ['moe_intermediate_size', 'expert_ffn_hidden_size', 'expert_intermediate_size', 'intermediate_size'],
+    positions: ['max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len', 'max_sequence_length', 'seq_length'],
+};
+/** More layers than any model has, few enough to write out. */
+const mostLayers = 10_000;
+/** An Architecture out of a family's traits and the fields of its text model. */
+function build(family, fields, outer, modelType) {
+    const shape = readShape(family, fields);
+    const { hiddenSize: D, vocabularySize: V, layers: L } = shape;
+    const mixers = planned(family.mixers?.(shape, fields) ?? slidingPlan(shape, fields), L, fields);
+    const feeds = planned(family.feeds?.(shape, fields) ?? Array.from({ length: L }, () => 'dense'), L, fields);
+    const kinds = new Map();
+    const layers = [];
+    const order = mixers.map((mixer, index) => {
+        const feed = feeds[index] ?? 'dense';
+        const name = [mixer, feed].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
+        const known = kinds.get(`${mixer} ${feed}`);
+        if (known !== undefined)
+            return known;
+        kinds.set(`${mixer} ${feed}`, layers.length);
+        layers.push(layerOf(family, shape, fields, name, mixer, feed));
+        return layers.length - 1;
+    });
+    const tied = readTied(family, fields, outer);
+    const positions = fields.optionalInteger(names.positions, 1);
+    const prediction = family.prediction?.(shape, fields, (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
+    const towers = family.towers?.(outer, shape) ?? [];
+    const final = family.finalNorm === false ? [] : [normOf(family, 'norm.final', D)];
+    return {
+        family: modelType,
+        exact: family.exact ?? true,
+        hiddenSize: D,
+        vocabularySize: V,
+        ...(positions === undefined ? {} : { maxPositions: positions }),
+        embedding: [build_table('embedding.token', V, D), ...(family.embedding?.(shape, fields) ?? [])],
+        layers,
+        order,
+        head: [
+            ...final,
+            ...(family.beforeOutput?.(shape, fields) ?? []),
+            { kind: 'output', rows: D, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
+        ],
+        prediction: prediction?.parts ?? [],
+        predictionDepth: prediction?.depth ?? 0,
+        towers,
+    };
+}
+function readShape(family, fields) {
+    const hiddenSize = fields.integer(names.hidden);
+    const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
+    if (layers > mostLayers)
+        throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
+    const heads = fields.optionalInteger(names.heads, 1) ?? 1;
+    const keyValueHeads = fields.optionalInteger(names.keyValueHeads, 1) ?? heads;
+    const stated = fields.optionalInteger(names.headDim, 1);
+    const headDim = stated ?? Math.floor(hiddenSize / heads);
+    const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
+    return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
+}
+/** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
+function readTied(family, fields, outer) {
+    for (const view of [fields, outer])
+        if (view.states('tie_word_embeddings'))
+            return view.boolean('tie_word_embeddings');
+    if (family.tied === undefined)
+        return fields.boolean('tie_word_embeddings');
+    fields.assume('tie_word_embeddings', family.tied, "the default of the model's own code");
+    return family.tied;
+}
+/** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */
+function planned(plan, layers, fields) {
+    if (plan.length < layers)
+        throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
+    return plan.slice(0, layers);
+}
+function layerOf(family, shape, fields, name, mixer, feed) {
+    const { hiddenSize: D } = shape;
+    const plan = typeof family.norms === 'function' ? family.norms(fields) : (family.norms ?? 'pre');
+    const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
+    const forward = parts(feed === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, feed));
+    const norm = (path, place = 'input') => normOf(family, path, D, place);
+    const around = (block, path) => {
+        if (block.length === 0)
+            return [];
+        const before = plan === 'post' ? [] : [norm(`norm.${path}`)];
+        const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
+        return [...before, ...block, ...after];
+    };
+    const extras = family.layerExtras?.(shape, fields, mixer, feed) ?? [];
+    if (plan === 'single' || plan === 'double') {
+        const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
+        return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
+    }
+    return { name, parts: [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras] };
+}
+const isPart = (value) => 'kind' in value;
+const parts = (value) => (isPart(value) ? [value] : value);
+// --- pieces that rows are made of ---------------------------------------------------------------------------------------
+const build_table = (path, rows, columns, used = 1) => ({
+    kind: 'table',
+    path,
+    rows,
+    columns,
+    used,
+});
+function normOf(family, path, width, place = 'input') {
+    const { style = 'rms', weight = true, bias = style === 'layer', upcast } = family.norm ?? {};
+    return {
+        kind: 'norm',
+        path,
+        width,
+        style,
+        weight,
+        bias,
+        ...(upcast === undefined ? {} : { upcast }),
+        ...(place === 'output' ? { place } : {}),
+    };
+}
+const noBias = { query: false, key: false, value: false, output: false };
+const fullBias = { query: true, key: true, value: true, output: true };
+const inputBias = { query: true, key: true, value: true, output: false };
+/** Grouped attention with the shape's dimensions; `changes` are what the family does otherwise. */
+function grouped(shape, changes = {}) {
+    return {
+        kind: 'attention',
+        inputWidth: shape.hiddenSize,
+        heads: shape.heads,
+        keyValueHeads: shape.keyValueHeads,
+        headDim: shape.headDim,
+        bias: noBias,
+        span: { kind: 'full' },
+        causal: true,
+        rotary: true,
+        ...changes,
+    };
+}
+/** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
+const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
+function spanOf(mixer, fields) {
+    const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
+    // Some configs write no window as 0.
+    if (tokens === undefined || tokens === 0 || !/sliding|local|chunked/.test(mixer))
+        return { kind: 'full' };
+    return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
+}
+/** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
+function slidingPlan(shape, fields) {
+    const stated = fields.list('layer_types');
+    if (stated)
+        return stated.map((type) => String(type).replace('_attention', ''));
+    const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
+    const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
+    return Array.from({ length: shape.layers }, () => (slides ? 'sliding' : 'full'));
+}
+/** One full layer in `period`, the others sliding. */
+const everyNth = (shape, period) => Array.from({ length: shape.layers }, (_, index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
+const denseFeedForward = (family) => (shape, fields) => dense(shape.hiddenSize, shape.width, {
+    gated: family.gated ?? true,
+    activation: family.activation ?? 'silu',
+    bias: bothSides(typeof family.feedForwardBias === 'function'
+        ? family.feedForwardBias(fields)
+        : (family.feedForwardBias ?? false)),
+});
+const bothSides = (bias) => ({ up: bias, down: bias });
+function dense(inputWidth, width, changes = {}) {
+    return { kind: 'dense', inputWidth, width, gated: true, activation: 'silu', bias: bothSides(false), ...changes };
+}
+/** A mixture of experts with the config's counts; `changes` are what the family does otherwise. */
+function experts(shape, fields, changes = {}) {
+    const count = fields.integer(names.experts);
+    const active = fields.integer(names.activeExperts);
+    if (active > count)
+        throw fields.wrong('num_experts_per_tok', `must be at most the ${count} experts`, active);
+    return {
+        kind: 'experts',
+        inputWidth: shape.hiddenSize,
+        experts: count,
+        active,
+        width: fields.integer(names.expertWidth),
+        gated: true,
+        activation: 'silu',
+        bias: { router: false, up: false, down: false },
+        ...changes,
+    };
+}
+/** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
+function denseFirst(shape, fields) {
+    const types = fields.list('mlp_layer_types');
+    if (types)
+        return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
+    const first = fields.integerOr('first_k_dense_replace', 0);
+    const listed = fields.list('moe_layer_freq');
+    if (listed)
+        return listed.map((value) => (value === 1 ? 'experts' : 'dense'));
+    const frequency = Math.max(1, fields.integerOr('moe_layer_freq', 1));
+    return Array.from({ length: shape.layers }, (_, index) => index >= first && index % frequency === 0 ? 'experts' : 'dense');
+}
+const always = (kind) => (shape) => Array.from({ length: shape.layers }, () => kind);
+
+;// CONCATENATED MODULE: ./build/read/families/defaults.js
+/**
+ * What the model's own code takes where a config leaves a key out, by `model_type`. A key that is missing here has no default,
+ * or one that follows from other keys (key/value heads from heads, head width from hidden size).
+ *
+ * Source: the configuration classes of Hugging Face transformers 5.18.0, built with no arguments and with probes
+ * (2026-08-22).
+ */
+const classDefaults = {
+    afmoe: {
+        hidden_size: 2048,
+        num_hidden_layers: 32,
+        num_attention_heads: 16,
+        head_dim: 128,
+        intermediate_size: 6144,
+        vocab_size: 200192,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1408,
+        num_experts: 64,
+        num_experts_per_tok: 6,
+        attention_bias: false,
+        max_position_embeddings: 16384,
+        num_shared_experts: 2,
+    },
+    apertus: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 14336,
+        vocab_size: 131072,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 65536,
+    },
+    arcee: {
+        hidden_size: 2560,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 18432,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 4096,
+    },
+    aria_text: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 4096,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 2048,
+        moe_num_experts: 8,
+        moe_topk: 2,
+    },
+    axk1: {
+        hidden_size: 7168,
+        num_hidden_layers: 61,
+        num_attention_heads: 64,
+        num_key_value_heads: 64,
+        head_dim: 64,
+        intermediate_size: 18432,
+        vocab_size: 163840,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 2048,
+        num_local_experts: 192,
+        n_routed_experts: 192,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        first_k_dense_replace: 1,
+        q_lora_rank: 1536,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 128,
+        v_head_dim: 128,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+    },
+    axk2: {
+        hidden_size: 2048,
+        num_hidden_layers: 48,
+        num_attention_heads: 32,
+        num_key_value_heads: 32,
+        head_dim: 32,
+        intermediate_size: 5120,
+        vocab_size: 163840,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 512,
+        num_local_experts: 128,
+        n_routed_experts: 128,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        q_lora_rank: 384,
+        kv_lora_rank: 128,
+        qk_rope_head_dim: 32,
+        qk_nope_head_dim: 64,
+        v_head_dim: 64,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+        index_head_dim: 128,
+        index_n_heads: 16,
+        index_topk: 2048,
+    },
+    bamba: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 128000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 262144,
+        mamba_d_state: 256,
+        mamba_d_conv: 4,
+        mamba_expand: 2,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
+    },
+    bart: {
+        hidden_size: 1024,
+        num_hidden_layers: 12,
+        num_attention_heads: 16,
+        vocab_size: 50265,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1024,
+    },
+    bert: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    'bert-generation': {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        intermediate_size: 4096,
+        vocab_size: 50358,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    big_bird: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 50358,
+        tie_word_embeddings: true,
+        use_bias: true,
+        max_position_embeddings: 4096,
+    },
+    bigbird_pegasus: {
+        hidden_size: 1024,
+        num_hidden_layers: 16,
+        num_attention_heads: 16,
+        vocab_size: 96103,
+        tie_word_embeddings: true,
+        use_bias: false,
+        max_position_embeddings: 4096,
+    },
+    biogpt: {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        intermediate_size: 4096,
+        vocab_size: 42384,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1024,
+    },
+    bitnet: {
+        hidden_size: 2560,
+        num_hidden_layers: 30,
+        num_attention_heads: 20,
+        num_key_value_heads: 5,
+        intermediate_size: 6912,
+        vocab_size: 128256,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    blenderbot: {
+        hidden_size: 2560,
+        num_hidden_layers: 2,
+        num_attention_heads: 32,
+        vocab_size: 8008,
+        tie_word_embeddings: true,
+        max_position_embeddings: 128,
+    },
+    'blenderbot-small': {
+        hidden_size: 512,
+        num_hidden_layers: 8,
+        num_attention_heads: 16,
+        vocab_size: 50265,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    bloom: {
+        hidden_size: 64,
+        num_hidden_layers: 2,
+        num_attention_heads: 8,
+        vocab_size: 250880,
+        tie_word_embeddings: true,
+    },
+    blt: { vocab_size: 260, tie_word_embeddings: false, max_position_embeddings: 4096, patch_size: 4 },
+    camembert: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    codegen: {
+        hidden_size: 4096,
+        num_hidden_layers: 28,
+        num_attention_heads: 16,
+        vocab_size: 50400,
+        tie_word_embeddings: false,
+        n_positions: 2048,
+        max_position_embeddings: 2048,
+        rotary_dim: 64,
+        n_ctx: 2048,
+    },
+    cohere: {
+        hidden_size: 8192,
+        num_hidden_layers: 40,
+        num_attention_heads: 64,
+        intermediate_size: 22528,
+        vocab_size: 256000,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        use_qk_norm: false,
+        max_position_embeddings: 8192,
+    },
+    cohere2: {
+        hidden_size: 8192,
+        num_hidden_layers: 40,
+        num_attention_heads: 64,
+        intermediate_size: 22528,
+        vocab_size: 256000,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 8192,
+    },
+    cohere2_moe: {
+        hidden_size: 8192,
+        num_hidden_layers: 40,
+        num_attention_heads: 64,
+        head_dim: 128,
+        intermediate_size: 22528,
+        vocab_size: 256000,
+        tie_word_embeddings: true,
+        num_experts: 8,
+        num_experts_per_tok: 2,
+        attention_bias: false,
+        max_position_embeddings: 8192,
+        num_shared_experts: 0,
+        sliding_window_pattern: 4,
+    },
+    cohere_compass_text: {
+        hidden_size: 8192,
+        num_hidden_layers: 40,
+        num_attention_heads: 64,
+        intermediate_size: 22528,
+        vocab_size: 256000,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 8192,
+    },
+    cpmant: {
+        hidden_size: 4096,
+        num_hidden_layers: 48,
+        num_attention_heads: 32,
+        vocab_size: 30720,
+        tie_word_embeddings: true,
+    },
+    ctrl: {
+        hidden_size: 1280,
+        num_hidden_layers: 48,
+        num_attention_heads: 16,
+        vocab_size: 246534,
+        tie_word_embeddings: true,
+        n_positions: 256,
+        max_position_embeddings: 256,
+    },
+    cwm: {
+        hidden_size: 6144,
+        num_hidden_layers: 64,
+        num_attention_heads: 48,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 21504,
+        vocab_size: 128256,
+        tie_word_embeddings: false,
+        mlp_bias: false,
+        max_position_embeddings: 131072,
+    },
+    'data2vec-text': {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    dbrx: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        num_key_value_heads: 1,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        max_position_embeddings: 2048,
+    },
+    deepseek_v2: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        head_dim: 64,
+        intermediate_size: 11008,
+        vocab_size: 102400,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1407,
+        num_experts: 64,
+        n_routed_experts: 64,
+        n_shared_experts: 2,
+        first_k_dense_replace: 0,
+        q_lora_rank: 1536,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 128,
+        v_head_dim: 128,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 2048,
+    },
+    deepseek_v3: {
+        hidden_size: 7168,
+        num_hidden_layers: 61,
+        num_attention_heads: 128,
+        num_key_value_heads: 128,
+        head_dim: 64,
+        intermediate_size: 18432,
+        vocab_size: 129280,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 2048,
+        num_local_experts: 256,
+        n_routed_experts: 256,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        first_k_dense_replace: 3,
+        q_lora_rank: 1536,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 128,
+        v_head_dim: 128,
+        attention_bias: false,
+        max_position_embeddings: 4096,
+        num_nextn_predict_layers: 1,
+    },
+    deepseek_v32: {
+        hidden_size: 7168,
+        num_hidden_layers: 61,
+        num_attention_heads: 128,
+        num_key_value_heads: 128,
+        head_dim: 64,
+        intermediate_size: 18432,
+        vocab_size: 129280,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 2048,
+        num_local_experts: 256,
+        n_routed_experts: 256,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        first_k_dense_replace: 3,
+        q_lora_rank: 1536,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 128,
+        v_head_dim: 128,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 163840,
+        index_head_dim: 128,
+        index_n_heads: 64,
+        index_topk: 2048,
+    },
+    deepseek_v4: {
+        hidden_size: 4096,
+        num_hidden_layers: 43,
+        num_attention_heads: 64,
+        num_key_value_heads: 1,
+        head_dim: 512,
+        intermediate_size: 2048,
+        vocab_size: 129280,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 2048,
+        num_local_experts: 256,
+        n_routed_experts: 256,
+        n_shared_experts: 1,
+        num_experts_per_tok: 6,
+        q_lora_rank: 1024,
+        qk_rope_head_dim: 64,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 1048576,
+        index_head_dim: 128,
+        index_n_heads: 64,
+        index_topk: 512,
+        num_nextn_predict_layers: 1,
+    },
+    diffllama: {
+        hidden_size: 2048,
+        num_hidden_layers: 16,
+        num_attention_heads: 32,
+        intermediate_size: 8192,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    doge: {
+        hidden_size: 1024,
+        num_hidden_layers: 32,
+        num_attention_heads: 8,
+        intermediate_size: 2048,
+        vocab_size: 32768,
+        tie_word_embeddings: false,
+        num_experts: 16384,
+        num_experts_per_tok: 64,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 2048,
+    },
+    dots1: {
+        hidden_size: 4608,
+        num_hidden_layers: 62,
+        num_attention_heads: 32,
+        num_key_value_heads: 32,
+        intermediate_size: 10944,
+        vocab_size: 152064,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1408,
+        first_k_dense_replace: 0,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    electra: {
+        hidden_size: 256,
+        num_hidden_layers: 12,
+        num_attention_heads: 4,
+        intermediate_size: 1024,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    emu3: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 184622,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 9216,
+    },
+    ernie: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    ernie4_5: {
+        hidden_size: 1024,
+        num_hidden_layers: 18,
+        num_attention_heads: 16,
+        num_key_value_heads: 2,
+        head_dim: 128,
+        intermediate_size: 3072,
+        vocab_size: 103424,
+        tie_word_embeddings: true,
+        use_bias: false,
+        max_position_embeddings: 131072,
+    },
+    ernie4_5_moe: {
+        hidden_size: 2560,
+        num_hidden_layers: 28,
+        num_attention_heads: 20,
+        num_key_value_heads: 4,
+        intermediate_size: 12288,
+        vocab_size: 103424,
+        tie_word_embeddings: true,
+        moe_intermediate_size: 1536,
+        num_experts: 64,
+        num_experts_per_tok: 6,
+        use_bias: false,
+        max_position_embeddings: 131072,
+        moe_k: 6,
+        moe_num_experts: 64,
+    },
+    exaone4: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 32,
+        intermediate_size: 16384,
+        vocab_size: 102400,
+        tie_word_embeddings: false,
+        max_position_embeddings: 2048,
+        sliding_window_pattern: 4,
+    },
+    exaone_moe: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 32,
+        intermediate_size: 16384,
+        vocab_size: 102400,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1024,
+        num_experts: 64,
+        num_experts_per_tok: 8,
+        first_k_dense_replace: 1,
+        max_position_embeddings: 2048,
+        num_shared_experts: 1,
+        sliding_window_pattern: 4,
+    },
+    falcon: {
+        hidden_size: 4544,
+        num_hidden_layers: 32,
+        num_attention_heads: 71,
+        vocab_size: 65024,
+        tie_word_embeddings: true,
+        bias: false,
+        multi_query: true,
+        new_decoder_architecture: false,
+        parallel_attn: true,
+        alibi: false,
+        max_position_embeddings: 2048,
+    },
+    falcon_h1: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 128000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 8192,
+        mamba_d_state: 256,
+        mamba_d_conv: 4,
+        mamba_expand: 2,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
+    },
+    falcon_mamba: {
+        hidden_size: 768,
+        num_hidden_layers: 32,
+        vocab_size: 50280,
+        tie_word_embeddings: true,
+        use_bias: false,
+        state_size: 16,
+        conv_kernel: 4,
+        expand: 2,
+        time_step_rank: 48,
+        use_conv_bias: true,
+    },
+    flex_olmo: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 100352,
+        tie_word_embeddings: false,
+        num_experts: 7,
+        num_local_experts: 7,
+        num_experts_per_tok: 5,
+        attention_bias: false,
+        max_position_embeddings: 4096,
+    },
+    fuyu: {
+        hidden_size: 4096,
+        num_hidden_layers: 36,
+        num_attention_heads: 64,
+        intermediate_size: 16384,
+        vocab_size: 262144,
+        tie_word_embeddings: false,
+        qk_layernorm: true,
+        max_position_embeddings: 16384,
+        image_size: 300,
+        num_channels: 3,
+        patch_size: 30,
+    },
+    gemma: {
+        hidden_size: 3072,
+        num_hidden_layers: 28,
+        num_attention_heads: 16,
+        num_key_value_heads: 16,
+        head_dim: 256,
+        intermediate_size: 24576,
+        vocab_size: 256000,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 8192,
+    },
+    gemma2: {
+        hidden_size: 2304,
+        num_hidden_layers: 26,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        head_dim: 256,
+        intermediate_size: 9216,
+        vocab_size: 256000,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 8192,
+    },
+    gemma3: {
+        hidden_size: 2304,
+        num_hidden_layers: 26,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        head_dim: 256,
+        intermediate_size: 9216,
+        vocab_size: 262208,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+    },
+    gemma3_text: {
+        hidden_size: 2304,
+        num_hidden_layers: 26,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        head_dim: 256,
+        intermediate_size: 9216,
+        vocab_size: 262208,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+    },
+    gemma3n: {
+        hidden_size: 2048,
+        num_hidden_layers: 35,
+        num_attention_heads: 8,
+        num_key_value_heads: 2,
+        head_dim: 256,
+        intermediate_size: [
+            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
+            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
+            16384, 16384, 16384,
+        ],
+        vocab_size: 262400,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+        num_kv_shared_layers: 15,
+        hidden_size_per_layer_input: 256,
+    },
+    gemma3n_text: {
+        hidden_size: 2048,
+        num_hidden_layers: 35,
+        num_attention_heads: 8,
+        num_key_value_heads: 2,
+        head_dim: 256,
+        intermediate_size: [
+            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
+            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
+            16384, 16384, 16384,
+        ],
+        vocab_size: 262400,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+        num_kv_shared_layers: 15,
+        hidden_size_per_layer_input: 256,
+    },
+    gemma4: {
+        hidden_size: 2304,
+        num_hidden_layers: 30,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        intermediate_size: 9216,
+        vocab_size: 262144,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+        num_kv_shared_layers: 0,
+        hidden_size_per_layer_input: 256,
+    },
+    gemma4_assistant: { tie_word_embeddings: true },
+    gemma4_text: {
+        hidden_size: 2304,
+        num_hidden_layers: 30,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        intermediate_size: 9216,
+        vocab_size: 262144,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+        num_kv_shared_layers: 0,
+        hidden_size_per_layer_input: 256,
+        attention_k_eq_v: false,
+        enable_moe_block: false,
+        use_double_wide_mlp: false,
+    },
+    gemma4_unified: {
+        hidden_size: 2304,
+        num_hidden_layers: 30,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        intermediate_size: 9216,
+        vocab_size: 262144,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 262144,
+        num_kv_shared_layers: 0,
+    },
+    gemma4_unified_assistant: { tie_word_embeddings: true },
+    gemma4_unified_text: {
+        hidden_size: 2304,
+        num_hidden_layers: 30,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        intermediate_size: 9216,
+        vocab_size: 262144,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 262144,
+        num_kv_shared_layers: 0,
+        attention_k_eq_v: false,
+        use_double_wide_mlp: false,
+    },
+    git: {
+        hidden_size: 768,
+        num_hidden_layers: 6,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: false,
+        max_position_embeddings: 1024,
+    },
+    glm: {
+        hidden_size: 4096,
+        num_hidden_layers: 40,
+        num_attention_heads: 32,
+        num_key_value_heads: 2,
+        head_dim: 128,
+        intermediate_size: 13696,
+        vocab_size: 151552,
+        tie_word_embeddings: false,
+        attention_bias: true,
+        max_position_embeddings: 131072,
+    },
+    glm4: {
+        hidden_size: 4096,
+        num_hidden_layers: 40,
+        num_attention_heads: 32,
+        num_key_value_heads: 2,
+        head_dim: 128,
+        intermediate_size: 13696,
+        vocab_size: 151552,
+        tie_word_embeddings: false,
+        attention_bias: true,
+        max_position_embeddings: 131072,
+    },
+    glm4_moe: {
+        hidden_size: 4096,
+        num_hidden_layers: 46,
+        num_attention_heads: 96,
+        num_key_value_heads: 8,
+        intermediate_size: 10944,
+        vocab_size: 151552,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1408,
+        num_local_experts: 128,
+        n_routed_experts: 128,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        first_k_dense_replace: 1,
+        attention_bias: false,
+        use_qk_norm: false,
+        max_position_embeddings: 131072,
+        num_nextn_predict_layers: 1,
+    },
+    glm4_moe_lite: {
+        first_k_dense_replace: 1,
+        hidden_size: 2048,
+        num_hidden_layers: 47,
+        num_attention_heads: 20,
+        num_key_value_heads: 20,
+        head_dim: 64,
+        intermediate_size: 10240,
+        vocab_size: 154880,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1536,
+        num_local_experts: 64,
+        n_routed_experts: 64,
+        n_shared_experts: 1,
+        num_experts_per_tok: 4,
+        q_lora_rank: 768,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 192,
+        v_head_dim: 256,
+        attention_bias: false,
+        max_position_embeddings: 202752,
+    },
+    glm_moe_dsa: {
+        hidden_size: 6144,
+        num_hidden_layers: 78,
+        num_attention_heads: 64,
+        num_key_value_heads: 64,
+        head_dim: 64,
+        intermediate_size: 12288,
+        vocab_size: 154880,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 2048,
+        num_local_experts: 256,
+        n_routed_experts: 256,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        first_k_dense_replace: 3,
+        q_lora_rank: 2048,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 192,
+        v_head_dim: 256,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 202752,
+        index_head_dim: 128,
+        index_n_heads: 32,
+        index_topk: 2048,
+    },
+    got_ocr2: {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        num_key_value_heads: 32,
+        vocab_size: 151860,
+        tie_word_embeddings: true,
+        max_position_embeddings: 32768,
+    },
+    'gpt-sw3': {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        vocab_size: 50257,
+        tie_word_embeddings: true,
+        n_positions: 1024,
+        max_position_embeddings: 1024,
+    },
+    gpt2: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        vocab_size: 50257,
+        tie_word_embeddings: true,
+        n_positions: 1024,
+        max_position_embeddings: 1024,
+    },
+    gpt_bigcode: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        num_key_value_heads: 1,
+        vocab_size: 50257,
+        tie_word_embeddings: true,
+        multi_query: true,
+        n_positions: 1024,
+        max_position_embeddings: 1024,
+    },
+    gpt_neo: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        vocab_size: 50257,
+        tie_word_embeddings: true,
+        max_position_embeddings: 2048,
+    },
+    gpt_neox: {
+        hidden_size: 6144,
+        num_hidden_layers: 44,
+        num_attention_heads: 64,
+        intermediate_size: 24576,
+        vocab_size: 50432,
+        tie_word_embeddings: false,
+        attention_bias: true,
+        max_position_embeddings: 2048,
+        use_parallel_residual: true,
+    },
+    gpt_neox_japanese: {
+        hidden_size: 2560,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        vocab_size: 32000,
+        tie_word_embeddings: true,
+        max_position_embeddings: 2048,
+    },
+    gpt_oss: {
+        hidden_size: 2880,
+        num_hidden_layers: 36,
+        num_attention_heads: 64,
+        num_key_value_heads: 8,
+        head_dim: 64,
+        intermediate_size: 2880,
+        vocab_size: 201088,
+        tie_word_embeddings: false,
+        num_experts: 128,
+        num_local_experts: 128,
+        num_experts_per_tok: 4,
+        attention_bias: true,
+        max_position_embeddings: 131072,
+    },
+    gptj: {
+        hidden_size: 4096,
+        num_hidden_layers: 28,
+        num_attention_heads: 16,
+        vocab_size: 50400,
+        tie_word_embeddings: false,
+        n_positions: 2048,
+        max_position_embeddings: 2048,
+        rotary_dim: 64,
+    },
+    granite: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 2048,
+    },
+    granite_swa: {
+        hidden_size: 2560,
+        num_hidden_layers: 24,
+        num_attention_heads: 20,
+        num_key_value_heads: 4,
+        intermediate_size: 8192,
+        vocab_size: 100352,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 8192,
+    },
+    granitemoe: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        num_local_experts: 8,
+        num_experts_per_tok: 2,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    granitemoe_swa: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        num_local_experts: 8,
+        num_experts_per_tok: 2,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+        shared_intermediate_size: 0,
+    },
+    granitemoehybrid: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        num_local_experts: 8,
+        num_experts_per_tok: 2,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+        shared_intermediate_size: 1024,
+        mamba_d_state: 256,
+        mamba_d_conv: 4,
+        mamba_expand: 2,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
+    },
+    granitemoeshared: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        num_local_experts: 8,
+        num_experts_per_tok: 2,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+        shared_intermediate_size: 0,
+    },
+    helium: {
+        hidden_size: 2560,
+        num_hidden_layers: 24,
+        num_attention_heads: 20,
+        num_key_value_heads: 20,
+        head_dim: 128,
+        intermediate_size: 7040,
+        vocab_size: 48000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 4096,
+    },
+    hrm_text: {
+        hidden_size: 1536,
+        num_hidden_layers: 128,
+        num_attention_heads: 12,
+        head_dim: 128,
+        intermediate_size: 4096,
+        vocab_size: 151808,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 2048,
+    },
+    hunyuan_v1_dense: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 290943,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    hunyuan_v1_moe: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 290943,
+        tie_word_embeddings: false,
+        num_experts: 1,
+        num_local_experts: 1,
+        num_experts_per_tok: 1,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    hy_v3: {
+        hidden_size: 4096,
+        num_hidden_layers: 80,
+        num_attention_heads: 64,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 13312,
+        vocab_size: 120832,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1536,
+        num_experts: 192,
+        num_local_experts: 192,
+        num_experts_per_tok: 8,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 131072,
+        num_shared_experts: 1,
+    },
+    hy_v4: {
+        hidden_size: 2816,
+        num_hidden_layers: 34,
+        num_attention_heads: 32,
+        head_dim: 64,
+        intermediate_size: 6912,
+        vocab_size: 120832,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 768,
+        num_local_experts: 256,
+        n_routed_experts: 256,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        q_lora_rank: 1536,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 192,
+        v_head_dim: 256,
+        attention_bias: false,
+        max_position_embeddings: 262144,
+        index_head_dim: 128,
+        index_n_heads: 16,
+        index_topk: 2048,
+    },
+    hyperclovax: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 2048,
+    },
+    inkling_text: {
+        hidden_size: 6144,
+        num_hidden_layers: 66,
+        num_attention_heads: 64,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 24576,
+        vocab_size: 201024,
+        moe_intermediate_size: 3072,
+        num_local_experts: 256,
+        n_routed_experts: 256,
+        n_shared_experts: 2,
+        num_experts_per_tok: 6,
+        max_position_embeddings: 131072,
+        sliding_window_size: 512,
+    },
+    jais2: {
+        hidden_size: 3328,
+        num_hidden_layers: 32,
+        num_attention_heads: 26,
+        intermediate_size: 26624,
+        vocab_size: 150272,
+        tie_word_embeddings: false,
+        attention_bias: true,
+        mlp_bias: true,
+        max_position_embeddings: 8192,
+    },
+    jamba: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 65536,
+        tie_word_embeddings: false,
+        num_experts: 16,
+        num_local_experts: 16,
+        num_experts_per_tok: 2,
+        max_position_embeddings: 262144,
+        expert_layer_period: 2,
+        expert_layer_offset: 1,
+        attn_layer_period: 8,
+        attn_layer_offset: 4,
+        mamba_d_state: 16,
+        mamba_d_conv: 4,
+        mamba_expand: 2,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
+    },
+    jetmoe: {
+        hidden_size: 2048,
+        num_hidden_layers: 12,
+        num_attention_heads: 32,
+        num_key_value_heads: 16,
+        head_dim: 128,
+        intermediate_size: 5632,
+        vocab_size: 32000,
+        tie_word_embeddings: true,
+        num_local_experts: 8,
+        num_experts_per_tok: 2,
+        max_position_embeddings: 4096,
+        kv_channels: 128,
+    },
+    kimi_linear: {
+        hidden_size: 2304,
+        num_hidden_layers: 27,
+        num_attention_heads: 32,
+        num_key_value_heads: 32,
+        head_dim: 64,
+        intermediate_size: 9216,
+        vocab_size: 163840,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1024,
+        num_experts: 256,
+        num_local_experts: 256,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        q_lora_rank: null,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 128,
+        v_head_dim: 128,
+        attention_bias: false,
+        max_position_embeddings: 1048576,
+        linear_conv_kernel_dim: 4,
+        num_experts_per_token: 8,
+        num_shared_experts: 1,
+    },
+    laguna: {
+        hidden_size: 2048,
+        num_hidden_layers: 40,
+        num_attention_heads: 48,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 8192,
+        vocab_size: 100352,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 512,
+        shared_expert_intermediate_size: 512,
+        num_experts: 256,
+        num_experts_per_tok: 8,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+    },
+    lfm2: {
+        hidden_size: 2560,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 12288,
+        vocab_size: 65536,
+        tie_word_embeddings: true,
+        max_position_embeddings: 128000,
+    },
+    lfm2_moe: {
+        hidden_size: 2048,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 7168,
+        vocab_size: 65536,
+        tie_word_embeddings: true,
+        moe_intermediate_size: 1792,
+        num_experts: 32,
+        num_experts_per_tok: 4,
+        max_position_embeddings: 128000,
+    },
+    llama: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 2048,
+    },
+    llama4: {
+        hidden_size: 5120,
+        num_hidden_layers: 48,
+        num_attention_heads: 40,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 8192,
+        vocab_size: 202048,
+        tie_word_embeddings: false,
+        num_local_experts: 16,
+        num_experts_per_tok: 1,
+        attention_bias: false,
+        use_qk_norm: true,
+        interleave_moe_layer_step: 1,
+        intermediate_size_mlp: 16384,
+        max_position_embeddings: 131072,
+    },
+    llama4_text: {
+        hidden_size: 5120,
+        num_hidden_layers: 48,
+        num_attention_heads: 40,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 8192,
+        vocab_size: 202048,
+        tie_word_embeddings: false,
+        num_local_experts: 16,
+        num_experts_per_tok: 1,
+        attention_bias: false,
+        use_qk_norm: true,
+        interleave_moe_layer_step: 1,
+        intermediate_size_mlp: 16384,
+        max_position_embeddings: 131072,
+        attention_chunk_size: 8192,
+    },
+    longcat_flash: {
+        hidden_size: 6144,
+        num_hidden_layers: 56,
+        num_attention_heads: 64,
+        head_dim: 64,
+        intermediate_size: 12288,
+        vocab_size: 131072,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 2048,
+        num_local_experts: 512,
+        n_routed_experts: 512,
+        num_experts_per_tok: 12,
+        q_lora_rank: 1536,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 128,
+        v_head_dim: 128,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+        expert_ffn_hidden_size: 2048,
+        moe_topk: 12,
+    },
+    mamba: {
+        hidden_size: 768,
+        num_hidden_layers: 32,
+        vocab_size: 50280,
+        tie_word_embeddings: true,
+        use_bias: false,
+        state_size: 16,
+        conv_kernel: 4,
+        expand: 2,
+        time_step_rank: 48,
+        use_conv_bias: true,
+    },
+    mamba2: {
+        hidden_size: 4096,
+        num_hidden_layers: 64,
+        vocab_size: 32768,
+        tie_word_embeddings: false,
+        use_bias: false,
+        state_size: 128,
+        conv_kernel: 4,
+        expand: 2,
+        n_groups: 8,
+        time_step_rank: 256,
+        use_conv_bias: true,
+    },
+    marian: {
+        hidden_size: 1024,
+        num_hidden_layers: 12,
+        num_attention_heads: 16,
+        vocab_size: 58101,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1024,
+    },
+    mbart: {
+        hidden_size: 1024,
+        num_hidden_layers: 12,
+        num_attention_heads: 16,
+        vocab_size: 50265,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1024,
+    },
+    'megatron-bert': {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        intermediate_size: 4096,
+        vocab_size: 29056,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    mellum: {
+        hidden_size: 2304,
+        num_hidden_layers: 28,
+        num_attention_heads: 32,
+        num_key_value_heads: 4,
+        head_dim: 128,
+        intermediate_size: 7168,
+        vocab_size: 98304,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 896,
+        num_experts: 64,
+        num_local_experts: 64,
+        num_experts_per_tok: 8,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+    },
+    mimo_v2_flash: {
+        hidden_size: 4096,
+        num_hidden_layers: 48,
+        num_attention_heads: 64,
+        num_key_value_heads: 4,
+        head_dim: 192,
+        intermediate_size: 16384,
+        vocab_size: 152576,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 2048,
+        num_local_experts: 256,
+        n_routed_experts: 256,
+        num_experts_per_tok: 8,
+        v_head_dim: 128,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+    },
+    minicpm3: {
+        hidden_size: 2560,
+        num_hidden_layers: 62,
+        num_attention_heads: 40,
+        num_key_value_heads: 40,
+        head_dim: 32,
+        intermediate_size: 6400,
+        vocab_size: 73448,
+        tie_word_embeddings: true,
+        q_lora_rank: 768,
+        kv_lora_rank: 256,
+        qk_rope_head_dim: 32,
+        qk_nope_head_dim: 64,
+        v_head_dim: 64,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 32768,
+    },
+    minimax: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        num_experts: 8,
+        num_local_experts: 8,
+        num_experts_per_tok: 2,
+        max_position_embeddings: 131072,
+    },
+    minimax_m2: {
+        hidden_size: 3072,
+        num_hidden_layers: 62,
+        num_attention_heads: 48,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 1536,
+        vocab_size: 200064,
+        tie_word_embeddings: false,
+        num_experts: 256,
+        num_local_experts: 256,
+        num_experts_per_tok: 8,
+        max_position_embeddings: 196608,
+    },
+    minimax_m3_vl_text: {
+        hidden_size: 6144,
+        num_hidden_layers: 60,
+        num_attention_heads: 64,
+        num_key_value_heads: 4,
+        head_dim: 128,
+        intermediate_size: 3072,
+        vocab_size: 200064,
+        tie_word_embeddings: false,
+        num_experts: 128,
+        num_local_experts: 128,
+        num_experts_per_tok: 4,
+        max_position_embeddings: 524288,
+        rotary_dim: 64,
+        shared_intermediate_size: 3072,
+        index_head_dim: 128,
+        index_n_heads: 4,
+    },
+    ministral: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        max_position_embeddings: 131072,
+    },
+    ministral3: {
+        hidden_size: 4096,
+        num_hidden_layers: 34,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 14336,
+        vocab_size: 131072,
+        tie_word_embeddings: false,
+        max_position_embeddings: 262144,
+    },
+    mistral: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        max_position_embeddings: 131072,
+    },
+    mixtral: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        num_experts: 8,
+        num_local_experts: 8,
+        num_experts_per_tok: 2,
+        max_position_embeddings: 131072,
+    },
+    mllama: {
+        hidden_size: 4096,
+        num_hidden_layers: 40,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 14336,
+        vocab_size: 128256,
+        tie_word_embeddings: false,
+        max_position_embeddings: 131072,
+    },
+    'modernbert-decoder': {
+        hidden_size: 768,
+        num_hidden_layers: 22,
+        num_attention_heads: 12,
+        intermediate_size: 1152,
+        vocab_size: 50368,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 8192,
+        norm_bias: false,
+    },
+    moshi: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 22528,
+        vocab_size: 32000,
+        tie_word_embeddings: false,
+        max_position_embeddings: 3000,
+    },
+    mpt: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        vocab_size: 50368,
+        tie_word_embeddings: true,
+        max_seq_len: 2048,
+    },
+    mvp: {
+        hidden_size: 1024,
+        num_hidden_layers: 12,
+        num_attention_heads: 16,
+        vocab_size: 50267,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1024,
+    },
+    nanochat: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 6,
+        intermediate_size: 8192,
+        vocab_size: 50304,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    nemotron: {
+        hidden_size: 6144,
+        num_hidden_layers: 32,
+        num_attention_heads: 48,
+        intermediate_size: 24576,
+        vocab_size: 256000,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 4096,
+    },
+    nemotron_h: {
+        hidden_size: 4096,
+        num_hidden_layers: 4,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 21504,
+        vocab_size: 131072,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 7688,
+        num_local_experts: 8,
+        n_routed_experts: 8,
+        n_shared_experts: 1,
+        num_experts_per_tok: 2,
+        attention_bias: false,
+        mlp_bias: false,
+        use_bias: false,
+        max_position_embeddings: 4096,
+        conv_kernel: 4,
+        expand: 2,
+        n_groups: 8,
+        use_conv_bias: true,
+        mamba_head_dim: 64,
+        mamba_num_heads: 128,
+        mamba_proj_bias: false,
+        moe_shared_expert_intermediate_size: 7688,
+        num_nextn_predict_layers: 0,
+        ssm_state_size: 128,
+    },
+    olmo: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 50304,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    olmo2: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 50304,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    olmo3: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 11008,
+        vocab_size: 50304,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 2048,
+    },
+    olmo_hybrid: {
+        hidden_size: 3840,
+        num_hidden_layers: 32,
+        num_attention_heads: 30,
+        intermediate_size: 11008,
+        vocab_size: 100352,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 65536,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 96,
+        linear_num_key_heads: 30,
+        linear_num_value_heads: 30,
+        linear_value_head_dim: 192,
+    },
+    olmoe: {
+        hidden_size: 2048,
+        num_hidden_layers: 16,
+        num_attention_heads: 16,
+        intermediate_size: 2048,
+        vocab_size: 50304,
+        tie_word_embeddings: false,
+        num_experts: 64,
+        num_local_experts: 64,
+        num_experts_per_tok: 8,
+        attention_bias: false,
+        max_position_embeddings: 4096,
+    },
+    'openai-gpt': {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        vocab_size: 40478,
+        tie_word_embeddings: true,
+        n_positions: 512,
+        max_position_embeddings: 512,
+    },
+    opt: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 50272,
+        tie_word_embeddings: true,
+        max_position_embeddings: 2048,
+        word_embed_proj_dim: 768,
+    },
+    pegasus: {
+        hidden_size: 1024,
+        num_hidden_layers: 12,
+        num_attention_heads: 16,
+        vocab_size: 50265,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1024,
+    },
+    persimmon: {
+        hidden_size: 4096,
+        num_hidden_layers: 36,
+        num_attention_heads: 64,
+        intermediate_size: 16384,
+        vocab_size: 262144,
+        tie_word_embeddings: false,
+        qk_layernorm: true,
+        max_position_embeddings: 16384,
+    },
+    phi: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_attention_heads: 32,
+        intermediate_size: 8192,
+        vocab_size: 51200,
+        tie_word_embeddings: false,
+        qk_layernorm: false,
+        max_position_embeddings: 2048,
+    },
+    phi3: {
+        hidden_size: 3072,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 8192,
+        vocab_size: 32064,
+        tie_word_embeddings: false,
+        max_position_embeddings: 4096,
+    },
+    phi4_multimodal: {
+        hidden_size: 3072,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 8192,
+        vocab_size: 200064,
+        tie_word_embeddings: false,
+        max_position_embeddings: 131072,
+    },
+    phimoe: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        intermediate_size: 6400,
+        vocab_size: 32064,
+        tie_word_embeddings: false,
+        num_local_experts: 16,
+        num_experts_per_tok: 2,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+        lm_head_bias: false,
+    },
+    plbart: {
+        hidden_size: 768,
+        num_hidden_layers: 6,
+        num_attention_heads: 12,
+        vocab_size: 50005,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1024,
+    },
+    prophetnet: {
+        hidden_size: 1024,
+        num_hidden_layers: 12,
+        num_attention_heads: 16,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    qwen2: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 32,
+        intermediate_size: 22016,
+        vocab_size: 151936,
+        tie_word_embeddings: false,
+        max_position_embeddings: 32768,
+        use_sliding_window: false,
+    },
+    qwen2_moe: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        num_key_value_heads: 16,
+        intermediate_size: 5632,
+        vocab_size: 151936,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1408,
+        shared_expert_intermediate_size: 5632,
+        num_experts: 60,
+        num_experts_per_tok: 4,
+        qkv_bias: true,
+        decoder_sparse_step: 1,
+        mlp_only_layers: [],
+        max_position_embeddings: 32768,
+        use_sliding_window: false,
+    },
+    qwen3: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 32,
+        head_dim: 128,
+        intermediate_size: 22016,
+        vocab_size: 151936,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+        use_sliding_window: false,
+    },
+    qwen3_5: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 16,
+        num_key_value_heads: 4,
+        head_dim: 256,
+        intermediate_size: 12288,
+        vocab_size: 248320,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+    },
+    qwen3_5_moe: {
+        hidden_size: 2048,
+        num_hidden_layers: 40,
+        num_attention_heads: 16,
+        num_key_value_heads: 2,
+        head_dim: 256,
+        vocab_size: 248320,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 512,
+        shared_expert_intermediate_size: 512,
+        num_experts: 256,
+        num_experts_per_tok: 8,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+    },
+    qwen3_5_moe_text: {
+        hidden_size: 2048,
+        num_hidden_layers: 40,
+        num_attention_heads: 16,
+        num_key_value_heads: 2,
+        head_dim: 256,
+        vocab_size: 248320,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 512,
+        shared_expert_intermediate_size: 512,
+        num_experts: 256,
+        num_experts_per_tok: 8,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 128,
+        linear_num_key_heads: 16,
+        linear_num_value_heads: 32,
+        linear_value_head_dim: 128,
+    },
+    qwen3_5_text: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 16,
+        num_key_value_heads: 4,
+        head_dim: 256,
+        intermediate_size: 12288,
+        vocab_size: 248320,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 128,
+        linear_num_key_heads: 16,
+        linear_num_value_heads: 32,
+        linear_value_head_dim: 128,
+    },
+    qwen3_moe: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_attention_heads: 32,
+        num_key_value_heads: 4,
+        intermediate_size: 6144,
+        vocab_size: 151936,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 768,
+        num_experts: 128,
+        num_local_experts: 128,
+        num_experts_per_tok: 8,
+        attention_bias: false,
+        decoder_sparse_step: 1,
+        mlp_only_layers: [],
+        max_position_embeddings: 32768,
+        use_sliding_window: false,
+    },
+    qwen3_next: {
+        hidden_size: 2048,
+        num_hidden_layers: 48,
+        num_attention_heads: 16,
+        num_key_value_heads: 2,
+        head_dim: 256,
+        intermediate_size: 5632,
+        vocab_size: 151936,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 512,
+        shared_expert_intermediate_size: 512,
+        num_experts: 512,
+        num_experts_per_tok: 10,
+        attention_bias: false,
+        decoder_sparse_step: 1,
+        mlp_only_layers: [],
+        max_position_embeddings: 32768,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 128,
+        linear_num_key_heads: 16,
+        linear_num_value_heads: 32,
+        linear_value_head_dim: 128,
+    },
+    qwen4_exp: {
+        hidden_size: 2048,
+        num_hidden_layers: 40,
+        num_attention_heads: 16,
+        num_key_value_heads: 2,
+        head_dim: 256,
+        vocab_size: 248320,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 512,
+        shared_expert_intermediate_size: 512,
+        num_experts: 512,
+        num_experts_per_tok: 10,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+    },
+    qwen4_exp_text: {
+        hidden_size: 2048,
+        num_hidden_layers: 40,
+        num_attention_heads: 16,
+        num_key_value_heads: 2,
+        head_dim: 256,
+        vocab_size: 248320,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 512,
+        shared_expert_intermediate_size: 512,
+        num_experts: 512,
+        num_experts_per_tok: 10,
+        attention_bias: false,
+        max_position_embeddings: 32768,
+    },
+    recurrent_gemma: {
+        hidden_size: 2560,
+        num_hidden_layers: 26,
+        num_attention_heads: 10,
+        intermediate_size: 7680,
+        vocab_size: 256000,
+        tie_word_embeddings: true,
+        attention_bias: false,
+    },
+    reformer: {
+        hidden_size: 256,
+        num_hidden_layers: 6,
+        num_attention_heads: 12,
+        vocab_size: 320,
+        tie_word_embeddings: false,
+        max_position_embeddings: 4096,
+    },
+    rembert: {
+        hidden_size: 1152,
+        num_hidden_layers: 32,
+        num_attention_heads: 18,
+        intermediate_size: 4608,
+        vocab_size: 250300,
+        tie_word_embeddings: false,
+        max_position_embeddings: 512,
+    },
+    roberta: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 50265,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    'roberta-prelayernorm': {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 50265,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    roc_bert: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    roformer: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 50000,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1536,
+    },
+    rwkv: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        vocab_size: 50277,
+        tie_word_embeddings: false,
+        max_position_embeddings: 1024,
+    },
+    seed_oss: {
+        hidden_size: 4096,
+        num_hidden_layers: 64,
+        num_attention_heads: 80,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 27648,
+        vocab_size: 155136,
+        tie_word_embeddings: false,
+        attention_bias: true,
+        mlp_bias: false,
+        max_position_embeddings: 524288,
+        attention_out_bias: false,
+    },
+    smollm3: {
+        hidden_size: 2048,
+        num_hidden_layers: 36,
+        num_attention_heads: 16,
+        num_key_value_heads: 4,
+        intermediate_size: 11008,
+        vocab_size: 128256,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        mlp_bias: false,
+        max_position_embeddings: 32768,
+        use_sliding_window: false,
+    },
+    solar_open: {
+        hidden_size: 4096,
+        num_hidden_layers: 48,
+        num_attention_heads: 64,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        vocab_size: 196608,
+        tie_word_embeddings: false,
+        moe_intermediate_size: 1280,
+        num_local_experts: 128,
+        n_routed_experts: 128,
+        n_shared_experts: 1,
+        num_experts_per_tok: 8,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+    },
+    stablelm: {
+        hidden_size: 2560,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        num_key_value_heads: 32,
+        intermediate_size: 6912,
+        vocab_size: 50304,
+        tie_word_embeddings: false,
+        use_qkv_bias: false,
+        qk_layernorm: false,
+        max_position_embeddings: 4096,
+        use_parallel_residual: false,
+    },
+    starcoder2: {
+        hidden_size: 3072,
+        num_hidden_layers: 30,
+        num_attention_heads: 24,
+        num_key_value_heads: 2,
+        intermediate_size: 12288,
+        vocab_size: 49152,
+        tie_word_embeddings: true,
+        use_bias: true,
+        max_position_embeddings: 4096,
+    },
+    trocr: {
+        hidden_size: 1024,
+        num_hidden_layers: 12,
+        num_attention_heads: 16,
+        vocab_size: 50265,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    vaultgemma: {
+        hidden_size: 2304,
+        num_hidden_layers: 26,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        head_dim: 256,
+        intermediate_size: 9216,
+        vocab_size: 256000,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        max_position_embeddings: 8192,
+    },
+    whisper: {
+        hidden_size: 384,
+        num_hidden_layers: 4,
+        num_attention_heads: 6,
+        vocab_size: 51865,
+        tie_word_embeddings: true,
+    },
+    xglm: {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        intermediate_size: 4096,
+        vocab_size: 256008,
+        tie_word_embeddings: true,
+        max_position_embeddings: 2048,
+    },
+    xlm: {
+        hidden_size: 2048,
+        num_hidden_layers: 12,
+        num_attention_heads: 16,
+        vocab_size: 30145,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    'xlm-roberta': {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    'xlm-roberta-xl': {
+        hidden_size: 2560,
+        num_hidden_layers: 36,
+        num_attention_heads: 32,
+        intermediate_size: 10240,
+        vocab_size: 250880,
+        tie_word_embeddings: true,
+        max_position_embeddings: 514,
+    },
+    xlnet: {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        num_attention_heads: 16,
+        vocab_size: 32000,
+        tie_word_embeddings: true,
+        max_position_embeddings: -1,
+    },
+    xlstm: {
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        vocab_size: 50304,
+        tie_word_embeddings: false,
+        v_head_dim: 512,
+        use_bias: false,
+    },
+    xmod: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    youtu: {
+        hidden_size: 2048,
+        num_hidden_layers: 32,
+        num_attention_heads: 16,
+        num_key_value_heads: 16,
+        head_dim: 64,
+        intermediate_size: 6144,
+        vocab_size: 128256,
+        tie_word_embeddings: true,
+        q_lora_rank: 1536,
+        kv_lora_rank: 512,
+        qk_rope_head_dim: 64,
+        qk_nope_head_dim: 128,
+        v_head_dim: 128,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+    },
+    zamba: {
+        hidden_size: 3712,
+        num_hidden_layers: 76,
+        num_attention_heads: 16,
+        num_key_value_heads: 16,
+        head_dim: 320,
+        intermediate_size: 14848,
+        vocab_size: 32000,
+        tie_word_embeddings: true,
+        max_position_embeddings: 4096,
+        attn_layer_period: 6,
+        attn_layer_offset: 4,
+        mamba_dt_rank: 232,
+        mamba_d_state: 16,
+        mamba_d_conv: 4,
+        mamba_expand: 2,
+        attention_head_dim: 464,
+        mamba_conv_bias: true,
+        mamba_proj_bias: false,
+    },
+    zamba2: {
+        hidden_size: 2560,
+        num_hidden_layers: 54,
+        num_attention_heads: 32,
+        head_dim: 320,
+        vocab_size: 32000,
+        tie_word_embeddings: true,
+        max_position_embeddings: 4096,
+        use_conv_bias: true,
+        mamba_d_state: 64,
+        mamba_d_conv: 4,
+        mamba_expand: 2,
+        add_bias_linear: false,
+        attention_head_dim: 160,
+        kv_channels: 80,
+    },
+    zaya: {
+        hidden_size: 2048,
+        num_hidden_layers: 40,
+        num_attention_heads: 8,
+        num_key_value_heads: 2,
+        head_dim: 128,
+        vocab_size: 262272,
+        tie_word_embeddings: true,
+        moe_intermediate_size: 2048,
+        num_experts: 16,
+        num_experts_per_tok: 1,
+        attention_bias: false,
+        max_position_embeddings: 131072,
+        lm_head_bias: false,
+    },
+};
+
+;// CONCATENATED MODULE: ./build/read/families/towers.js
+const tower = (parameters) => [{ name: 'vision', parameters, exact: true }];
+/** A ViT layer with biases: two LayerNorms, four projections, two matrices of the feed-forward (Dosovitskiy et al. 2021). */
+const vitLayer = (D, F) => 4 * D + 4 * (D * D + D) + 2 * D * F + F + D;
+const linear = (rows, columns) => rows * columns + columns;
+/** SigLIP as Gemma 3 has it: positions are learned, no class token, no head; a norm and a matrix lead to the text. */
+const siglip = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1152,
+        num_hidden_layers: 27,
+        intermediate_size: 4304,
+        patch_size: 14,
+        image_size: 896,
+        num_channels: 3,
+    });
+    const D = vision.integer('hidden_size');
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
+    const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
+    return tower(linear(vision.integer('num_channels') * patch * patch, D) +
+        positions * D +
+        layers +
+        2 * D +
+        D * shape.hiddenSize +
+        D);
+};
+/** CLIP as LLaVA 1.5 has it: a class token, norms before and after, and two matrices to the text. */
+const clip = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        intermediate_size: 4096,
+        patch_size: 14,
+        image_size: 336,
+        num_channels: 3,
+    });
+    const D = vision.integer('hidden_size');
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
+    const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
+    const projector = linear(D, shape.hiddenSize) + linear(shape.hiddenSize, shape.hiddenSize);
+    return tower(D + vision.integer('num_channels') * patch * patch * D + positions * D + layers + 4 * D + projector);
+};
+/** Qwen2-VL: patches over two frames, LayerNorms, four patches merged by two matrices. */
+const qwen2Vision = (outer, shape) => {
+    const vision = outer.nested('vision_config', {
+        depth: 32,
+        embed_dim: 1280,
+        mlp_ratio: 4,
+        patch_size: 14,
+        temporal_patch_size: 2,
+        spatial_merge_size: 2,
+        in_channels: 3,
+    });
+    const D = vision.integer('embed_dim');
+    const merged = D * vision.integer('spatial_merge_size') ** 2;
+    const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
+    return tower(patch +
+        vision.integer('depth') * vitLayer(D, D * vision.integer('mlp_ratio')) +
+        2 * D +
+        linear(merged, merged) +
+        linear(merged, shape.hiddenSize));
+};
+/** Qwen2.5-VL: RMSNorms and a gated feed-forward with biases. */
+const qwen25Vision = (outer, shape) => {
+    const vision = outer.nested('vision_config', {
+        depth: 32,
+        hidden_size: 3584,
+        intermediate_size: 3420,
+        patch_size: 14,
+        temporal_patch_size: 2,
+        spatial_merge_size: 2,
+    });
+    const D = vision.integer('hidden_size');
+    const F = vision.integer('intermediate_size');
+    const merged = D * vision.integer('spatial_merge_size') ** 2;
+    const layer = 2 * D + 4 * (D * D + D) + 3 * D * F + 2 * F + D;
+    const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
+    return tower(patch + vision.integer('depth') * layer + D + linear(merged, merged) + linear(merged, shape.hiddenSize));
+};
+/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
+const qwen3Vision = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        depth: 27,
+        hidden_size: 1152,
+        intermediate_size: 4304,
+        patch_size: 16,
+        temporal_patch_size: 2,
+        spatial_merge_size: 2,
+        num_position_embeddings: 2304,
+    });
+    const D = vision.integer('hidden_size');
+    const merged = D * vision.integer('spatial_merge_size') ** 2;
+    const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
+    const patch = linear(3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2, D);
+    const merger = (norm) => 2 * norm + linear(merged, merged) + linear(merged, out);
+    const stacked = vision.list('deepstack_visual_indexes')?.length ?? 0;
+    return tower(patch +
+        vision.integer('num_position_embeddings') * D +
+        vision.integer('depth') * vitLayer(D, vision.integer('intermediate_size')) +
+        merger(D) +
+        stacked * merger(merged));
+};
+/** Llama 4: a class token, pixel shuffle with two matrices, one matrix to the text. The class defaults hold where the config has no tower. */
+const llama4Vision = (outer, shape) => {
+    const vision = outer.nested('vision_config', {
+        hidden_size: 768,
+        num_hidden_layers: 34,
+        intermediate_size: 5632,
+        patch_size: 14,
+        image_size: 448,
+        num_channels: 3,
+        projector_input_dim: 4096,
+        projector_output_dim: 4096,
+        vision_output_dim: 7680,
+    });
+    const D = vision.integer('hidden_size');
+    const F = vision.integer('intermediate_size');
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
+    const adapter = F * vision.integer('projector_input_dim') +
+        vision.integer('projector_input_dim') * vision.integer('projector_output_dim');
+    const layers = vision.integer('num_hidden_layers') * vitLayer(D, F);
+    return tower(vision.integer('num_channels') * patch * patch * D +
+        D +
+        positions * D +
+        4 * D +
+        layers +
+        adapter +
+        vision.integer('vision_output_dim') * shape.hiddenSize);
+};
+/** GLM-4.1V and 4.5V: no biases in the layers, a gated feed-forward as wide as the text, a convolution that halves the grid. */
+const glm4Vision = (outer, shape) => {
+    const vision = outer.nested('vision_config', {
+        depth: 24,
+        hidden_size: 1536,
+        intermediate_size: 13696,
+        patch_size: 14,
+        temporal_patch_size: 2,
+        spatial_merge_size: 2,
+        image_size: 336,
+    });
+    const D = vision.integer('hidden_size');
+    const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
+    const layer = 2 * D + 4 * D * D + 3 * D * out;
+    const merger = out * out + 2 * out + 3 * out * vision.integer('intermediate_size');
+    const downsample = linear(vision.integer('spatial_merge_size') ** 2 * D, out);
+    return tower(linear(3 * vision.integer('temporal_patch_size') * patch * patch, D) +
+        positions * D +
+        2 * D +
+        vision.integer('depth') * layer +
+        merger +
+        downsample);
+};
+/** Pixtral as Mistral 3 has it: Llama's layers, four patches merged, two matrices to the text. */
+const pixtral = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1024,
+        num_hidden_layers: 24,
+        intermediate_size: 4096,
+        patch_size: 16,
+        num_channels: 3,
+    });
+    const D = vision.integer('hidden_size');
+    const merge = outer.integerOr('spatial_merge_size', 2, 1);
+    const bias = outer.boolean('multimodal_projector_bias');
+    const layer = 2 * D + 4 * D * D + 3 * D * vision.integer('intermediate_size');
+    const projector = D + merge ** 2 * D * D + D * shape.hiddenSize + shape.hiddenSize ** 2 + (bias ? 2 * shape.hiddenSize : 0);
+    return tower(vision.integer('num_channels') * vision.integer('patch_size') ** 2 * D +
+        D +
+        vision.integer('num_hidden_layers') * layer +
+        projector);
+};
+/** MoonViT as Kimi K2.5 has it: learned positions, a norm, four patches merged by two matrices. */
+const moonvit = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        vt_hidden_size: 1152,
+        vt_num_hidden_layers: 27,
+        vt_intermediate_size: 4304,
+        patch_size: 14,
+        init_pos_emb_height: 64,
+        init_pos_emb_width: 64,
+    });
+    const D = vision.integer(['vt_hidden_size', 'hidden_size']);
+    const merged = 4 * D;
+    const layers = vision.integer(['vt_num_hidden_layers', 'num_hidden_layers']) *
+        vitLayer(D, vision.integer(['vt_intermediate_size', 'intermediate_size']));
+    const positions = vision.integer('init_pos_emb_height') * vision.integer('init_pos_emb_width');
+    return tower(linear(3 * vision.integer('patch_size') ** 2, D) +
+        positions * D +
+        layers +
+        2 * D +
+        2 * D +
+        linear(merged, merged) +
+        linear(merged, shape.hiddenSize));
+};
+/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns, and one matrix to the text. */
+const gemma4Vision = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1152,
+        num_hidden_layers: 27,
+        intermediate_size: 4304,
+        patch_size: 16,
+        position_embedding_size: 10240,
+        head_dim: 72,
+    });
+    const D = vision.integer('hidden_size');
+    const layers = vision.integer('num_hidden_layers');
+    const layer = 4 * D * D + 2 * vision.integer('head_dim') + 4 * D + 3 * D * vision.integer('intermediate_size');
+    const patch = 3 * vision.integer('patch_size') ** 2 * D;
+    // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
+    const buffers = (vision.states('standardize') && vision.boolean('standardize') ? 2 * D : 0) +
+        (vision.states('use_clipped_linears') && vision.boolean('use_clipped_linears') ? layers * 7 * 4 : 0);
+    const whole = patch + 2 * vision.integer('position_embedding_size') * D + layers * layer + D * shape.hiddenSize + buffers;
+    return [
+        {
+            name: 'vision',
+            parameters: whole, // Models with per-layer inputs have an audio tower too, which is not counted.
+            exact: outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0 &&
+                (outer.raw('audio_config')?.value ?? null) === null,
+        },
+    ];
+};
+/** Llama 3.2 Vision: 32 layers and 8 gated ones, positions and tiles learned for each of 8 aspect ratios, one matrix to the text. */
+const mllamaVision = (outer, shape) => {
+    if (!outer.states('vision_config'))
+        return [];
+    const vision = outer.nested('vision_config', {
+        hidden_size: 1280,
+        num_hidden_layers: 32,
+        num_global_layers: 8,
+        intermediate_size: 5120,
+        patch_size: 14,
+        image_size: 560,
+        max_num_tiles: 4,
+        vision_output_dim: 7680,
+        num_channels: 3,
+    });
+    const D = vision.integer('hidden_size');
+    const F = vision.integer('intermediate_size');
+    const patch = vision.integer('patch_size');
+    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
+    const tiles = vision.integer('max_num_tiles');
+    const ratios = (vision.list('supported_aspect_ratios')?.length ?? 8) + 1;
+    const layer = 4 * D + 4 * D * D + 2 * D * F + F + D;
+    const gated = vision.integer('num_global_layers');
+    const tileTable = ratios * tiles * D + 1;
+    const positionTables = 1 + positions * D + ratios * tiles * positions * D;
+    const layers = (vision.integer('num_hidden_layers') + gated) * layer + 2 * gated;
+    return tower(vision.integer('num_channels') * patch * patch * D +
+        D +
+        positionTables +
+        2 * tileTable +
+        4 * D +
+        layers +
+        linear(vision.integer('vision_output_dim'), shape.hiddenSize));
+};
+
+;// CONCATENATED MODULE: ./build/read/families/dense.js
+
+
+const from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const llama = { source: from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false };
+const fp32HeadNorm = { ...headNorm, upcast: 'weight' };
+const fp32WidthNorm = { ...widthNorm, upcast: 'weight' };
+const qwen3 = {
+    source: from('qwen3'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+};
+const qwen2 = {
+    source: from('qwen2'),
+    attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: spanOf(mixer, fields) }),
+};
+/** Qwen's plan: experts in each n-th layer, except where a list says dense. */
+const qwenFeeds = (shape, fields) => {
+    const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
+    const only = new Set(fields.list('mlp_only_layers') ?? []);
+    return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
+};
+const qwenMoe = {
+    ...qwen3,
+    source: from('qwen3_moe'),
+    feeds: qwenFeeds,
+    feedForward: (shape, fields, feed) => feed === 'dense'
+        ? dense(shape.hiddenSize, shape.width)
+        : experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
+};
+const gemma = {
+    source: from('gemma'),
+    norm: { style: 'rms', upcast: 'weight' },
+    activation: 'gelu_tanh',
+    tied: true,
+};
+const gemma2 = {
+    ...gemma,
+    source: from('gemma2'),
+    norms: 'sandwich',
+    mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
+};
+const gemma3 = {
+    ...gemma2,
+    source: from('gemma3'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
+    mixers: (shape, fields) => fields.states('layer_types')
+        ? slidingPlan(shape, fields)
+        : everyNth(shape, fields.states('sliding_window_pattern') ? fields.integer('sliding_window_pattern') : 6),
+};
+const layerNorm = { style: 'layer', bias: true };
+/** GPT-2's block: LayerNorm, learned positions, biases everywhere, no gate. */
+const gpt2 = {
+    source: from('gpt2'),
+    norm: layerNorm,
+    attention: (shape) => grouped(shape, { bias: fullBias, rotary: false, fused: true }),
+    gated: false,
+    activation: 'gelu_tanh',
+    feedForwardBias: true,
+    tied: true,
+    embedding: (shape, fields) => [
+        build_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings', 'n_ctx']), shape.hiddenSize),
+    ],
+};
+const gptNeox = {
+    source: from('gpt_neox'),
+    norm: layerNorm,
+    norms: (fields) => !fields.states('use_parallel_residual') || fields.boolean('use_parallel_residual') ? 'double' : 'pre',
+    attention: (shape, fields) => {
+        const bias = !fields.states('attention_bias') || fields.boolean('attention_bias');
+        return grouped({ ...shape, keyValueHeads: shape.heads }, { bias: bias ? fullBias : noBias, fused: true });
+    },
+    gated: false,
+    activation: 'gelu',
+    feedForwardBias: true,
+};
+const falconNew = (fields) => fields.states('new_decoder_architecture') && fields.boolean('new_decoder_architecture');
+const falcon = {
+    source: from('falcon'),
+    norm: layerNorm,
+    norms: (fields) => {
+        if (falconNew(fields))
+            return fields.integerOr('num_ln_in_parallel_attn', 2) === 1 ? 'single' : 'double';
+        return fields.states('parallel_attn') && !fields.boolean('parallel_attn') ? 'pre' : 'single';
+    },
+    attention: (shape, fields) => {
+        const queries = !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads;
+        const keyValueHeads = falconNew(fields) ? fields.integerOr(['num_kv_heads', 'n_head_kv'], shape.heads, 1) : queries;
+        const bias = fields.states('bias') && fields.boolean('bias');
+        return grouped({ ...shape, keyValueHeads, headDim: Math.floor(shape.hiddenSize / shape.heads) }, { bias: bias ? fullBias : noBias, fused: true });
+    },
+    gated: false,
+    activation: 'gelu',
+    feedForwardBias: (fields) => fields.states('bias') && fields.boolean('bias'),
+    width: (fields, D) => fields.integerOr('ffn_hidden_size', 4 * D),
+    tied: true,
+};
+const phi = {
+    source: from('phi'),
+    norm: layerNorm,
+    norms: 'single',
+    attention: (shape, fields) => {
+        const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
+        return grouped(shape, {
+            bias: fullBias,
+            ...(norm ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } } : {}),
+        });
+    },
+    gated: false,
+    activation: 'gelu_tanh',
+    feedForwardBias: true,
+    outputBias: () => true,
+};
+/** GPT-J and CodeGen: one norm for both blocks, biases in the feed-forward and the output only. */
+const gptj = {
+    ...phi,
+    source: from('gptj'),
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }),
+    width: (fields, D) => fields.integerOr('n_inner', 4 * D),
+};
+const olmo2 = {
+    source: from('olmo2'),
+    norm: { style: 'rms', upcast: 'weight' },
+    norms: 'post',
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32WidthNorm }),
+};
+const sparseOf = (changes = () => ({})) => ({
+    feeds: always('experts'),
+    feedForward: (shape, fields) => experts(shape, fields, changes(fields, shape)),
+});
+/** GLM-4: biases on query, key and value. */
+const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias });
+const glm4Moe = {
+    source: from('glm4_moe'),
+    attention: (shape, fields) => ({
+        ...glmAttention(shape, fields),
+        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
+    }),
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'dense')
+            return dense(shape.hiddenSize, shape.width);
+        const width = fields.integer('moe_intermediate_size');
+        return experts(shape, fields, {
+            width,
+            correctionBias: true,
+            shared: { width: width * fields.integer('n_shared_experts'), gate: false },
+        });
+    },
+};
+const denseFamilies = {
+    gpt2,
+    gpt_bigcode: {
+        ...gpt2,
+        source: from('gpt_bigcode'),
+        attention: (shape, fields) => grouped({ ...shape, keyValueHeads: !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads }, { bias: fullBias, rotary: false, fused: true }),
+    },
+    opt: {
+        ...gpt2,
+        source: from('opt'),
+        attention: (shape) => grouped(shape, { bias: fullBias, rotary: false }),
+        activation: 'relu',
+        // The table has two rows for padding in front of the first position.
+        embedding: (shape, fields) => [
+            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
+        ],
+    },
+    bloom: {
+        ...gpt2,
+        source: from('bloom'),
+        width: (_, D) => 4 * D,
+        embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
+    },
+    mpt: {
+        source: from('mpt'),
+        norm: { style: 'layer', bias: false },
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false, fused: true }),
+        gated: false,
+        activation: 'gelu',
+        width: (fields, D) => D * fields.integerOr('expansion_ratio', 4),
+        tied: true,
+    },
+    gpt_neox: gptNeox,
+    gptj,
+    codegen: { ...gptj, source: from('codegen') },
+    falcon,
+    phi,
+    'phi-msft': {
+        ...phi,
+        source: 'microsoft/phi-2 modeling_phi.py',
+        defaultsOf: 'phi',
+        width: (fields, D) => fields.integerOr(['n_inner', 'intermediate_size'], 4 * D),
+    },
+    starcoder2: {
+        source: from('starcoder2'),
+        norm: layerNorm,
+        attention: (shape, fields, mixer) => {
+            const bias = !fields.states('use_bias') || fields.boolean('use_bias');
+            return grouped(shape, { bias: bias ? fullBias : noBias, span: spanOf(mixer, fields) });
+        },
+        gated: false,
+        activation: 'gelu_tanh',
+        feedForwardBias: (fields) => !fields.states('use_bias') || fields.boolean('use_bias'),
+        tied: true,
+    },
+    stablelm: {
+        source: from('stablelm'),
+        norm: layerNorm,
+        norms: (fields) => fields.states('use_parallel_residual') && fields.boolean('use_parallel_residual') ? 'single' : 'pre',
+        attention: (shape, fields) => {
+            const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
+            return grouped(shape, {
+                bias: fields.states('use_qkv_bias') && fields.boolean('use_qkv_bias') ? inputBias : noBias,
+                ...(norm
+                    ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } }
+                    : {}),
+            });
+        },
+    },
+    llama,
+    mistral: { ...llama, source: from('mistral') },
+    ministral: { ...llama, source: from('ministral') },
+    ministral3: { ...llama, source: from('ministral3'), towers: pixtral },
+    mistral3: { ...llama, source: from('mistral3'), textKey: 'text_config', defaultsOf: 'mistral', towers: pixtral },
+    llava: { ...llama, source: from('llava'), textKey: 'text_config', defaultsOf: 'llama', towers: clip },
+    qwen2_vl: { ...qwen2, source: from('qwen2_vl'), defaultsOf: 'qwen2', towers: qwen2Vision },
+    qwen2_5_vl: { ...qwen2, source: from('qwen2_5_vl'), defaultsOf: 'qwen2', towers: qwen25Vision },
+    qwen3_vl: { ...qwen3, source: from('qwen3_vl'), textKey: 'text_config', defaultsOf: 'qwen3', towers: qwen3Vision },
+    qwen3_vl_moe: {
+        ...qwenMoe,
+        source: from('qwen3_vl_moe'),
+        textKey: 'text_config',
+        defaultsOf: 'qwen3_moe',
+        towers: qwen3Vision,
+    },
+    smollm3: { ...llama, source: from('smollm3'), tied: true },
+    granite: { ...llama, source: from('granite') },
+    helium: { ...llama, source: from('helium') },
+    baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
+    xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
+    minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
+    mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
+    aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
+    orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorm, defaultsOf: 'llama' },
+    internlm: {
+        ...llama,
+        source: 'internlm/internlm-7b modeling_internlm.py',
+        defaultsOf: 'llama',
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias', true) ? fullBias : noBias }),
+    },
+    internlm2: {
+        ...llama,
+        source: 'internlm/internlm2-7b modeling_internlm2.py',
+        defaultsOf: 'llama',
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true }),
+    },
+    exaone: { ...llama, source: 'LGAI-EXAONE/EXAONE-3.5 modeling_exaone.py', defaultsOf: 'llama' },
+    qwen: {
+        source: 'Qwen/Qwen-7B modeling_qwen.py',
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: inputBias, fused: true }),
+        // The stated width is that of gate and up together.
+        width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
+        tied: false,
+    },
+    chatglm: {
+        source: 'THUDM/glm-4-9b modeling_chatglm.py',
+        attention: (shape, fields) => {
+            const grouping = fields.boolean('multi_query_attention');
+            const bias = fields.boolean('add_qkv_bias') || fields.boolean('add_bias_linear');
+            return grouped({ ...shape, keyValueHeads: grouping ? shape.keyValueHeads : shape.heads }, { bias: bias ? inputBias : noBias, fused: true });
+        },
+        tied: false,
+    },
+    qwen2,
+    qwen2_moe: {
+        ...qwen2,
+        source: from('qwen2_moe'),
+        attention: (shape, fields, mixer) => grouped(shape, {
+            bias: !fields.states('qkv_bias') || fields.boolean('qkv_bias') ? inputBias : noBias,
+            span: spanOf(mixer, fields),
+        }),
+        feeds: qwenFeeds,
+        feedForward: (shape, fields, feed) => feed === 'dense'
+            ? dense(shape.hiddenSize, shape.width)
+            : experts(shape, fields, {
+                width: fields.integer('moe_intermediate_size'),
+                shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
+            }),
+    },
+    qwen3,
+    qwen3_moe: qwenMoe,
+    mixtral: { ...llama, source: from('mixtral'), ...sparseOf() },
+    gemma,
+    gemma2,
+    gemma3_text: gemma3,
+    gemma3: { ...gemma3, textKey: 'text_config', towers: siglip },
+    vaultgemma: { ...gemma2, source: from('vaultgemma'), norms: 'pre' },
+    phi3: {
+        ...llama,
+        source: from('phi3'),
+        attention: (shape, fields, mixer) => grouped(shape, { fused: true, span: spanOf(mixer, fields) }),
+        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+    },
+    phimoe: {
+        source: from('phimoe'),
+        norm: layerNorm,
+        ...sparseOf(),
+        outputBias: (fields) => fields.boolean('lm_head_bias'),
+    },
+    gpt_oss: {
+        source: from('gpt_oss'),
+        attention: (shape, fields, mixer) => grouped(shape, {
+            bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
+            sinks: true,
+            span: spanOf(mixer, fields),
+        }),
+        mixers: (shape, fields) => fields.states('layer_types')
+            ? slidingPlan(shape, fields)
+            : Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'sliding' : 'full')),
+        ...sparseOf(() => ({ activation: 'swiglu_oai', bias: { router: true, up: true, down: true } })),
+    },
+    apertus: {
+        source: from('apertus'),
+        gated: false,
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+        // xIELU learns two slopes for each layer.
+        layerExtras: () => [{ kind: 'vector', path: 'feed_forward.slopes', elements: 2, component: 'feed_forward' }],
+    },
+    bitnet: {
+        ...llama,
+        source: from('bitnet'),
+        layerExtras: (shape) => [
+            { kind: 'vector', path: 'norm.sub', elements: shape.hiddenSize + shape.width, component: 'norm' },
+        ],
+    },
+    cwm: { ...llama, source: from('cwm') },
+    diffllama: {
+        ...llama,
+        source: from('diffllama'),
+        layerExtras: (shape) => [
+            { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
+        ],
+    },
+    ernie4_5: {
+        source: from('ernie4_5'),
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+        feedForwardBias: (fields) => fields.boolean('use_bias'),
+        tied: true,
+    },
+    'gpt-sw3': { ...gpt2, defaultsOf: 'gpt2' },
+    gpt_neo: {
+        ...gpt2,
+        source: from('gpt_neo'),
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: true }, rotary: false }),
+        width: (fields, D) => fields.integerOr('intermediate_size', 4 * D, 1),
+    },
+    granite_swa: {
+        ...llama,
+        source: from('granite_swa'),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
+    },
+    hyperclovax: {
+        ...llama,
+        source: from('hyperclovax'),
+        norms: (fields) => (fields.states('use_post_norm') && !fields.boolean('use_post_norm') ? 'pre' : 'sandwich'),
+    },
+    jais2: {
+        source: from('jais2'),
+        norm: layerNorm,
+        gated: false,
+        activation: 'relu2',
+        attention: (shape, fields, mixer) => ({
+            ...llamaAttention(shape, fields, mixer),
+            bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
+        }),
+        feedForwardBias: (fields) => fields.boolean('mlp_bias', true),
+    },
+    nanochat: {
+        source: from('nanochat'),
+        norm: { style: 'rms', weight: false, bias: false },
+        gated: false,
+        activation: 'relu2',
+    },
+    persimmon: {
+        source: from('persimmon'),
+        norm: layerNorm,
+        gated: false,
+        activation: 'relu2',
+        feedForwardBias: true,
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, fused: true, queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } }),
+    },
+    mellum: { ...qwenMoe, source: from('mellum') },
+    solar_open: {
+        ...glm4Moe,
+        source: from('solar_open'),
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+        feeds: always('experts'),
+    },
+    olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false } },
+    olmo2,
+    olmo3: {
+        ...olmo2,
+        source: from('olmo3'),
+        mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 4)),
+    },
+    olmoe: {
+        source: from('olmoe'),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: widthNorm }),
+        ...sparseOf(),
+    },
+    cohere: {
+        source: from('cohere'),
+        norm: { style: 'layer', bias: false },
+        norms: 'single',
+        attention: (shape, fields, mixer) => ({
+            ...llamaAttention(shape, fields, mixer),
+            ...(fields.boolean('use_qk_norm')
+                ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } }
+                : {}),
+        }),
+        tied: true,
+    },
+    cohere2: {
+        source: from('cohere2'),
+        norm: { style: 'layer', bias: false },
+        norms: 'single',
+        tied: true,
+        mixers: (shape, fields) => fields.states('layer_types')
+            ? slidingPlan(shape, fields)
+            : everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1)),
+    },
+    glm: { source: from('glm'), attention: glmAttention },
+    glm4: { source: from('glm4'), norms: 'sandwich', attention: glmAttention },
+    glm4_moe: glm4Moe,
+    glm4v_moe: {
+        ...glm4Moe,
+        source: from('glm4v_moe'),
+        textKey: 'text_config',
+        defaultsOf: 'glm4_moe',
+        towers: glm4Vision,
+    },
+    seed_oss: {
+        ...llama,
+        source: from('seed_oss'),
+        attention: (shape, fields) => grouped(shape, {
+            bias: {
+                ...(fields.boolean('attention_bias', true) ? inputBias : noBias),
+                output: fields.boolean('attention_out_bias'),
+            },
+        }),
+    },
+    arcee: { ...llama, source: from('arcee'), gated: false, activation: 'relu2' },
+    nemotron: { ...llama, source: from('nemotron'), norm: layerNorm, gated: false, activation: 'relu2' },
+    exaone4: {
+        source: from('exaone4'),
+        norms: 'post',
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    },
+    granitemoe: { ...llama, source: from('granitemoe'), ...sparseOf() },
+    granitemoeshared: {
+        ...llama,
+        source: from('granitemoeshared'),
+        ...sparseOf((fields) => {
+            const width = fields.integerOr('shared_intermediate_size', 0);
+            return width === 0 ? {} : { shared: { width, gate: false } };
+        }),
+    },
+    bailing_moe: {
+        source: 'inclusionAI/Ling-lite modeling_bailing_moe.py',
+        attention: (shape, fields) => grouped(shape, {
+            bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
+            fused: true,
+        }),
+        feeds: denseFirst,
+        feedForward: (shape, fields, feed) => {
+            if (feed === 'dense')
+                return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
+            const width = fields.integer('moe_intermediate_size');
+            const shared = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
+            return experts(shape, fields, {
+                width,
+                ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
+            });
+        },
+        tied: false,
+    },
+    deepseek: {
+        source: 'deepseek-ai/deepseek-moe-16b modeling_deepseek.py',
+        defaultsOf: 'llama',
+        feeds: denseFirst,
+        feedForward: (shape, fields, feed) => {
+            if (feed === 'dense')
+                return dense(shape.hiddenSize, shape.width);
+            const width = fields.integer('moe_intermediate_size');
+            const shared = fields.integerOr('n_shared_experts', 0);
+            return experts(shape, fields, {
+                width,
+                ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
+            });
+        },
+    },
+    minimax_m2: {
+        source: from('minimax_m2'),
+        attention: (shape, fields) => grouped(shape, fields.boolean('use_qk_norm', true) ? { queryKeyNorm: widthNorm } : {}),
+        ...sparseOf(() => ({ correctionBias: true })),
+    },
+    dbrx: {
+        source: from('dbrx'),
+        norm: { style: 'layer', bias: false },
+        attention: (shape, fields) => grouped({ ...shape, keyValueHeads: fields.nested('attn_config').integerOr('kv_n_heads', 1, 1) }, { fused: true }),
+        feeds: always('experts'),
+        feedForward: (shape, fields) => {
+            const feed = fields.nested('ffn_config', { ffn_hidden_size: 3584, moe_num_experts: 4, moe_top_k: 1 });
+            return [
+                {
+                    kind: 'experts',
+                    inputWidth: shape.hiddenSize,
+                    experts: feed.integer('moe_num_experts'),
+                    active: feed.integer('moe_top_k'),
+                    width: feed.integer('ffn_hidden_size'),
+                    gated: true,
+                    activation: 'silu',
+                    bias: { router: false, up: false, down: false },
+                },
+            ];
+        },
+        tied: false,
+    },
+};
+
+;// CONCATENATED MODULE: ./build/read/families/latent.js
+
+
+/** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
+function latentAttention(shape, fields, changes = {}) {
+    const queryRank = fields.optionalInteger('q_lora_rank', 1);
+    const bias = fields.boolean('attention_bias');
+    return {
+        kind: 'latent',
+        inputWidth: shape.hiddenSize,
+        heads: shape.heads,
+        ...(queryRank === undefined ? {} : { queryRank }),
+        keyValueRank: fields.integer('kv_lora_rank'),
+        nopeDim: fields.integer('qk_nope_head_dim', 0),
+        ropeDim: fields.integer('qk_rope_head_dim', 0),
+        valueDim: fields.integer('v_head_dim'),
+        bias: { down: bias, output: bias },
+        span: { kind: 'full' },
+        ...changes,
+    };
+}
+/** DeepSeek's experts: shared ones are `n_shared_experts` times as wide as a routed one. */
+const deepseekFeed = (correctionBias) => (shape, fields, feed) => {
+    if (feed === 'dense')
+        return dense(shape.hiddenSize, shape.width);
+    const width = fields.integer('moe_intermediate_size');
+    const shared = fields.integerOr('n_shared_experts', 0);
+    return experts(shape, fields, {
+        width,
+        correctionBias,
+        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
+    });
+};
+/** DeepSeek-V3's multi-token prediction: two norms, a matrix that joins them, and one more layer, for each depth. */
+function deepseekPrediction(shape, fields, layer) {
+    const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
+    const { hiddenSize: D } = shape;
+    const feed = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
+    const one = [
+        normOf(this, 'norm.embedding', D),
+        normOf(this, 'norm.hidden', D),
+        { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
+        ...layer('full', feed),
+        normOf(this, 'norm.final', D),
+        // The checkpoint stores the token table and the output once more for each depth; training shares them.
+        ...(this.copiesEmbeddings === true
+            ? [
+                {
+                    kind: 'vector',
+                    path: 'embedding_and_output_copies',
+                    elements: 2 * D * shape.vocabularySize,
+                    component: 'prediction',
+                },
+            ]
+            : []),
+    ];
+    return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
+}
+const indexer = (fields) => {
+    const heads = fields.optionalInteger('index_n_heads', 1);
+    const headDim = fields.optionalInteger('index_head_dim', 1);
+    return heads === undefined || headDim === undefined ? undefined : { heads, headDim };
+};
+const sparseAttention = (shape, fields, mixer) => {
+    const tokens = fields.optionalInteger('index_topk', 1);
+    const index = mixer === 'shared' ? undefined : indexer(fields);
+    return latentAttention(shape, fields, {
+        ...(tokens === undefined ? {} : { span: { kind: 'selected', tokens } }),
+        ...(index === undefined ? {} : { indexer: index }),
+    });
+};
+const deepseekV2 = {
+    source: 'transformers 5.18.0, models/deepseek_v2/modeling_deepseek_v2.py',
+    attention: (shape, fields) => latentAttention(shape, fields),
+    feeds: denseFirst,
+    feedForward: deepseekFeed(false),
+};
+const deepseekV3 = {
+    ...deepseekV2,
+    source: 'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
+    feedForward: deepseekFeed(true),
+    prediction: deepseekPrediction,
+    copiesEmbeddings: true,
+};
+const deepseekV32 = {
+    ...deepseekV3,
+    source: 'transformers 5.18.0, models/deepseek_v32/modeling_deepseek_v32.py',
+    attention: sparseAttention,
+};
+const latentFamilies = {
+    deepseek_v2: deepseekV2,
+    deepseek_v3: deepseekV3,
+    deepseek_v32: deepseekV32,
+    glm4_moe_lite: {
+        ...deepseekV3,
+        source: 'transformers 5.18.0, models/glm4_moe_lite/modeling_glm4_moe_lite.py',
+        copiesEmbeddings: false,
+    },
+    kimi_k2: {
+        ...deepseekV3,
+        defaultsOf: 'deepseek_v3',
+        source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
+    },
+    kimi_k25: {
+        ...deepseekV3,
+        defaultsOf: 'deepseek_v3',
+        textKey: 'text_config',
+        towers: moonvit,
+        source: 'moonshotai/Kimi-K2.5: DeepSeek-V3 with other sizes',
+    },
+    glm_moe_dsa: {
+        ...deepseekV32,
+        source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
+        copiesEmbeddings: false,
+        mixers: (shape, fields) => (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) => type === 'full' ? 'full' : 'shared'),
+    },
+};
+
+;// CONCATENATED MODULE: ./build/read/families/plans.js
+
+
+
+/** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
+const plans_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+/** `block_configs`: heads that share one key and the feed-forward's multiple, or no such block at all. */
+function blocks(fields) {
+    const listed = fields.list('block_configs');
+    if (listed === undefined)
+        throw fields.missing('block_configs');
+    return listed.map((entry, index) => {
+        const attention = isDictionary(entry) ? fields_own(entry, 'attention') : undefined;
+        const forward = isDictionary(entry) ? fields_own(entry, 'ffn') : undefined;
+        if (!isDictionary(attention) || !isDictionary(forward))
+            throw new Unreadable(`block_configs.${index} must have attention and ffn.`);
+        const group = fields_own(attention, 'n_heads_in_group');
+        const multiple = fields_own(forward, 'ffn_mult');
+        return {
+            group: fields_own(attention, 'no_op') === true || fields_own(attention, 'replace_with_linear') === true || typeof group !== 'number'
+                ? undefined
+                : group,
+            multiple: fields_own(forward, 'no_op') === true || typeof multiple !== 'number' ? undefined : multiple,
+        };
+    });
+}
+/** Two thirds of twice the multiple, rounded up to 256 (the model's own code). */
+const nasWidth = (multiple, D) => Math.ceil(Math.trunc((2 * multiple * D) / 3) / 256) * 256;
+const nemotronNas = {
+    source: 'nvidia/Llama-3_3-Nemotron-Super-49B-v1 modeling_decilm.py',
+    defaultsOf: 'llama',
+    mixers: (_, fields) => blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
+    feeds: (shape, fields) => blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`),
+    attention: (shape, _, mixer) => {
+        const group = Number(mixer.slice('group '.length));
+        return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
+    },
+    feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length))),
+};
+// --- Gemma 4 ------------------------------------------------------------------------------------------------------------
+/** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
+const shares = (shape, fields, index) => index >= shape.layers - fields.integerOr('num_kv_shared_layers', 0);
+const gemma4 = {
+    source: plans_from('gemma4'),
+    norm: { style: 'rms' },
+    norms: 'sandwich',
+    activation: 'gelu_tanh',
+    tied: true,
+    textKey: 'text_config',
+    towers: gemma4Vision,
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types') ??
+            Array.from({ length: shape.layers }, (_, index) => (index + 1) % 6 === 0 ? 'full_attention' : 'sliding_attention');
+        return types.map((type, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`);
+    },
+    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => fields.boolean('enable_moe_block')
+        ? 'experts'
+        : fields.boolean('use_double_wide_mlp') && shares(shape, fields, index)
+            ? 'double'
+            : 'dense'),
+    attention: (shape, fields, mixer) => {
+        const global = mixer.startsWith('full');
+        const sharedKeyValue = mixer.endsWith('shared');
+        const equal = global && fields.boolean('attention_k_eq_v');
+        const headDim = global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim;
+        const keyValueHeads = equal
+            ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1)
+            : shape.keyValueHeads;
+        return grouped({ ...shape, headDim, keyValueHeads }, {
+            span: spanOf(mixer, fields),
+            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false, value: true },
+            ...(equal ? { valueIsKey: true } : {}),
+            ...(sharedKeyValue ? { sharedKeyValue: true } : {}),
+        });
+    },
+    feedForward: (shape, fields, feed) => {
+        const { hiddenSize: D } = shape;
+        const plain = dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
+        if (feed !== 'experts')
+            return [plain];
+        const norm = (path, place) => normOf(gemma4, path, D, place);
+        const block = experts(shape, fields, {
+            width: fields.integer(['moe_intermediate_size', 'expert_intermediate_size']),
+            activation: 'gelu_tanh',
+        });
+        return [
+            plain,
+            norm('norm.feed_forward_dense_output', 'output'),
+            norm('norm.experts', 'input'),
+            block,
+            { kind: 'vector', path: 'router.scales', elements: D + block.experts, component: 'router' },
+            norm('norm.experts_output', 'output'),
+        ];
+    },
+    // Every layer ends with one learned scale; with per-layer inputs, a gate and a projection come before it.
+    layerExtras: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        const scale = { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' };
+        const width = fields.integerOr('hidden_size_per_layer_input', 0);
+        if (width === 0)
+            return [scale];
+        return [
+            { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
+            { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
+            { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
+            scale,
+        ];
+    },
+    embedding: (shape, fields) => {
+        const width = fields.integerOr('hidden_size_per_layer_input', 0);
+        if (width === 0)
+            return [];
+        const all = shape.layers * width;
+        return [
+            build_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
+            {
+                kind: 'linear',
+                path: 'embedding.per_layer_projection',
+                rows: shape.hiddenSize,
+                columns: all,
+                bias: false,
+                component: 'embedding',
+            },
+            { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
+        ];
+    },
+};
+// --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
+const mllama = {
+    source: plans_from('mllama'),
+    textKey: 'text_config',
+    towers: mllamaVision,
+    // The token table has eight rows for image tokens that the output lacks.
+    embedding: (shape) => [build_table('embedding.image', 8, shape.hiddenSize)],
+    mixers: (shape, fields) => {
+        const cross = new Set(fields.list('cross_attention_layers') ?? [3, 8, 13, 18, 23, 28, 33, 38]);
+        return Array.from({ length: shape.layers }, (_, index) => (cross.has(index) ? 'cross' : 'full'));
+    },
+    attention: (shape, _, mixer) => mixer === 'cross'
+        ? grouped(shape, {
+            rotary: false,
+            causal: false,
+            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false },
+        })
+        : grouped(shape),
+    layerExtras: (_shape, _fields, mixer) => mixer === 'cross' ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }] : [],
+};
+const plannedFamilies = {
+    'nemotron-nas': nemotronNas,
+    gemma4,
+    gemma4_text: gemma4,
+    mllama,
+};
+
+;// CONCATENATED MODULE: ./build/read/families/recurrent.js
+
+
+const recurrent_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const matrix = (path, rows, columns, bias = false) => ({
+    kind: 'linear',
+    path: `state_space.${path}`,
+    rows,
+    columns,
+    bias,
+    component: 'state_space',
+});
+/** Multiply-adds of a selective scan for each element of its state, as Megatron-LM counts them. */
+const scanFlops = 7;
+/** Mamba (Gu and Dao 2023, arXiv:2312.00752): d inner channels, n states each, a low-rank time step. */
+function mamba1(D, d, n, kernel, rank, bias, norms = false) {
+    const inner = norms
+        ? [{ kind: 'vector', path: 'state_space.norms', elements: rank + 2 * n, component: 'norm' }]
+        : [];
+    return [
+        matrix('in', D, 2 * d, bias.projection),
+        {
+            kind: 'state_space',
+            path: 'state_space.scan',
+            style: 'mamba1',
+            stateElements: d * n,
+            convolutionState: d * (kernel - 1),
+            flopsPerToken: 2 * kernel * d + scanFlops * d * n,
+            parameters: d * kernel + (bias.convolution ? d : 0) + d * n + d,
+            inputElements: 2 * d,
+            outputElements: d,
+        },
+        matrix('selection', d, rank + 2 * n),
+        ...inner,
+        matrix('time_step', rank, d, true),
+        matrix('out', d, D, bias.projection),
+    ];
+}
+/** Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): H heads of p channels, g groups of n states. */
+function mamba2(D, H, p, g, n, kernel, bias) {
+    const d = H * p;
+    const channels = d + 2 * g * n;
+    return [
+        matrix('in', D, d + channels + H, bias.projection),
+        {
+            kind: 'state_space',
+            path: 'state_space.scan',
+            style: 'mamba2',
+            stateElements: d * n,
+            convolutionState: channels * (kernel - 1),
+            flopsPerToken: 2 * kernel * channels + scanFlops * d * n,
+            parameters: channels * kernel + (bias.convolution ? channels : 0) + 3 * H,
+            inputElements: channels + d,
+            outputElements: d,
+        },
+        { kind: 'norm', path: 'norm.state_space', width: d, style: 'rms', weight: true, bias: false },
+        matrix('out', d, D, bias.projection),
+    ];
+}
+/** Gated delta net (Yang et al. 2024, arXiv:2412.06464) as Qwen3-Next has it. */
+function gatedDelta(shape, fields) {
+    const { hiddenSize: D } = shape;
+    const valueHeads = fields.integer('linear_num_value_heads');
+    const keys = fields.integer('linear_num_key_heads') * fields.integer('linear_key_head_dim');
+    const valueDim = fields.integer('linear_value_head_dim');
+    const values = valueHeads * valueDim;
+    const kernel = fields.integer('linear_conv_kernel_dim');
+    const channels = 2 * keys + values;
+    return [
+        matrix('query_key_value', D, channels),
+        matrix('gate', D, values),
+        matrix('beta_alpha', D, 2 * valueHeads),
+        {
+            kind: 'state_space',
+            path: 'state_space.scan',
+            style: 'gated_delta',
+            stateElements: valueHeads * fields.integer('linear_key_head_dim') * valueDim,
+            convolutionState: channels * (kernel - 1),
+            flopsPerToken: 2 * kernel * channels + 8 * valueHeads * valueDim * valueDim,
+            parameters: channels * kernel + 2 * valueHeads,
+            inputElements: channels + values,
+            outputElements: values,
+        },
+        {
+            kind: 'norm',
+            path: 'norm.state_space',
+            width: valueDim,
+            repeat: valueHeads,
+            style: 'rms',
+            weight: true,
+            bias: false,
+        },
+        matrix('out', values, D),
+    ];
+}
+/** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
+function lightning(shape) {
+    const { hiddenSize: D, heads: H, headDim: d } = shape;
+    return [
+        matrix('query_key_value', D, 3 * H * d),
+        matrix('gate', D, H * d),
+        {
+            kind: 'state_space',
+            path: 'state_space.scan',
+            style: 'lightning',
+            stateElements: H * d * d,
+            convolutionState: 0,
+            flopsPerToken: 4 * H * d * d,
+            parameters: 0,
+            inputElements: 3 * H * d,
+            outputElements: H * d,
+        },
+        { kind: 'norm', path: 'norm.state_space', width: H * d, style: 'rms', weight: true, bias: false },
+        matrix('out', H * d, D),
+    ];
+}
+const recurrent_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+/** Three layers of linear attention to one of full attention, unless the config lists them. */
+const linearPlan = (shape, fields) => {
+    const listed = fields.list('layer_types');
+    if (listed)
+        return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
+    const interval = Math.max(1, fields.integerOr('full_attention_interval', 4));
+    return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
+};
+const qwen3Next = {
+    source: recurrent_from('qwen3_next'),
+    mixers: linearPlan,
+    attention: (shape, fields, mixer) => mixer === 'linear'
+        ? gatedDelta(shape, fields)
+        : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: recurrent_headNorm, outputGate: 'element' },
+    feeds: (shape, fields) => {
+        const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
+        const only = new Set(fields.list('mlp_only_layers') ?? []);
+        return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
+    },
+    feedForward: (shape, fields, feed) => feed === 'dense'
+        ? dense(shape.hiddenSize, shape.width)
+        : experts(shape, fields, {
+            width: fields.integer('moe_intermediate_size'),
+            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
+        }),
+};
+const qwen35 = {
+    ...qwen3Next,
+    source: recurrent_from('qwen3_5'),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
+    textKey: 'text_config',
+    towers: qwen3Vision,
+};
+const mambaFamily = {
+    source: recurrent_from('mamba'),
+    tied: true,
+    mixers: (shape) => Array.from({ length: shape.layers }, () => 'mamba'),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+    attention: ({ hiddenSize: D }, fields) => {
+        const d = fields.integerOr('intermediate_size', fields.integerOr('expand', 2, 1) * D, 1);
+        const stated = fields.states('time_step_rank') ? fields.raw('time_step_rank')?.value : undefined;
+        const rank = typeof stated === 'number' ? fields.integer('time_step_rank') : Math.ceil(D / 16);
+        const bias = {
+            projection: fields.states('use_bias') && fields.boolean('use_bias'),
+            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
+        };
+        return mamba1(D, d, fields.integerOr('state_size', 16, 1), fields.integerOr('conv_kernel', 4, 1), rank, bias);
+    },
+};
+/** One letter or word for each layer: M mamba, * attention, - feed-forward, E experts. */
+const nemotronPlan = (shape, fields) => {
+    const words = {
+        M: 'mamba',
+        '*': 'attention',
+        '-': 'mlp',
+        E: 'moe',
+        mamba: 'mamba',
+        attention: 'attention',
+        mlp: 'mlp',
+        moe: 'moe',
+    };
+    const listed = fields.list('layers_block_type') ?? [...(fields.string('hybrid_override_pattern') ?? '')];
+    const plan = listed.map((word) => words[String(word)] ?? 'mamba');
+    return plan.length > 0 ? plan : Array.from({ length: shape.layers }, () => 'mamba');
+};
+const nemotronH = {
+    source: recurrent_from('nemotron_h'),
+    layers: (fields) => fields.states('num_hidden_layers')
+        ? undefined
+        : (fields.list('layers_block_type')?.length ?? fields.string('hybrid_override_pattern')?.length),
+    gated: false,
+    activation: 'relu2',
+    mixers: (shape, fields) => nemotronPlan(shape, fields).map((word) => (word === 'mamba' || word === 'attention' ? word : 'none')),
+    feeds: (shape, fields) => nemotronPlan(shape, fields).map((word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none')),
+    attention: (shape, fields, mixer) => mixer === 'mamba'
+        ? mamba2(shape.hiddenSize, fields.integer('mamba_num_heads'), fields.integer('mamba_head_dim'), fields.integerOr('n_groups', 8, 1), fields.integerOr('ssm_state_size', 128, 1), fields.integerOr('conv_kernel', 4, 1), {
+            projection: fields.states('use_bias') && fields.boolean('use_bias'),
+            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
+        })
+        : grouped(shape, { rotary: false, bias: noBias }),
+    feedForward: (shape, fields, feed) => {
+        const { hiddenSize: D } = shape;
+        if (feed === 'dense')
+            return [dense(D, shape.width, { gated: false, activation: 'relu2' })];
+        const latent = fields.optionalInteger('moe_latent_size', 1);
+        const shared = fields.integerOr('moe_shared_expert_intermediate_size', 0);
+        const block = experts(shape, fields, {
+            inputWidth: latent ?? D,
+            routerWidth: D,
+            width: fields.integer('moe_intermediate_size'),
+            gated: false,
+            activation: 'relu2',
+            correctionBias: true,
+            ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
+        });
+        if (latent === undefined)
+            return [block];
+        const project = (path, rows, columns) => ({
+            kind: 'linear',
+            path: `experts.${path}`,
+            rows,
+            columns,
+            bias: false,
+            component: 'experts',
+        });
+        return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
+    },
+};
+const recurrentFamilies = {
+    qwen3_next: qwen3Next,
+    qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text' },
+    qwen3_5_text: qwen35,
+    qwen3_5_moe_text: {
+        ...qwen35,
+        source: recurrent_from('qwen3_5_moe'),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    },
+    qwen3_5_moe: {
+        ...qwen35,
+        defaultsOf: 'qwen3_5_moe_text',
+        source: recurrent_from('qwen3_5_moe'),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    },
+    mamba: mambaFamily,
+    falcon_mamba: { ...mambaFamily, source: recurrent_from('falcon_mamba') },
+    mamba2: {
+        ...mambaFamily,
+        source: recurrent_from('mamba2'),
+        tied: false,
+        attention: ({ hiddenSize: D }, fields) => mamba2(D, fields.integerOr('num_heads', 128, 1), fields.integerOr('head_dim', 64, 1), fields.integerOr('n_groups', 8, 1), fields.integerOr('state_size', 128, 1), fields.integerOr('conv_kernel', 4, 1), {
+            projection: fields.states('use_bias') && fields.boolean('use_bias'),
+            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
+        }),
+    },
+    jamba: {
+        source: recurrent_from('jamba'),
+        mixers: (shape, fields) => {
+            const period = fields.integerOr('attn_layer_period', 8, 1);
+            const offset = fields.integerOr('attn_layer_offset', 4);
+            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
+        },
+        attention: (shape, fields, mixer) => {
+            if (mixer === 'attention')
+                return grouped(shape, { rotary: false });
+            const { hiddenSize: D } = shape;
+            const rank = fields.integerOr('mamba_dt_rank', Math.ceil(D / 16), 1);
+            const bias = {
+                projection: fields.states('mamba_proj_bias') && fields.boolean('mamba_proj_bias'),
+                convolution: !fields.states('mamba_conv_bias') || fields.boolean('mamba_conv_bias'),
+            };
+            return mamba1(D, fields.integerOr('mamba_expand', 2, 1) * D, fields.integerOr('mamba_d_state', 16, 1), fields.integerOr('mamba_d_conv', 4, 1), rank, bias, true);
+        },
+        feeds: (shape, fields) => {
+            const period = fields.integerOr('expert_layer_period', 2, 1);
+            const offset = fields.integerOr('expert_layer_offset', 1);
+            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'experts' : 'dense'));
+        },
+        feedForward: (shape, fields, feed) => feed === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
+    },
+    minimax: {
+        source: recurrent_from('minimax'),
+        mixers: (shape, fields) => {
+            const listed = fields.list(['layer_types', 'attn_type_list']);
+            if (listed)
+                return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
+            return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % 2 === 0 ? 'full' : 'linear'));
+        },
+        attention: (shape, _fields, mixer) => (mixer === 'linear' ? lightning(shape) : grouped(shape)),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+        feedForward: (shape, fields) => experts(shape, fields),
+    },
+    nemotron_h: nemotronH,
+    llama4: {
+        source: recurrent_from('llama4'),
+        textKey: 'text_config',
+        towers: llama4Vision,
+        feeds: (shape, fields) => {
+            const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
+            const listed = fields.list('moe_layers');
+            const sparse = new Set(listed ?? Array.from({ length: shape.layers }, (_, index) => index).filter((index) => (index + 1) % step === 0));
+            return Array.from({ length: shape.layers }, (_, index) => (sparse.has(index) ? 'experts' : 'dense'));
+        },
+        feedForward: (shape, fields, feed) => {
+            if (feed === 'dense')
+                return dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
+            const width = fields.integer('intermediate_size');
+            return experts(shape, fields, { width, shared: { width, gate: false } });
+        },
+    },
+};
+
+;// CONCATENATED MODULE: ./build/read/families/registry.js
+
+
+
+
+
+
+/** Every family with a row of its own, by `model_type`. */
+const rows = {
+    ...denseFamilies,
+    ...latentFamilies,
+    ...recurrentFamilies,
+    ...plannedFamilies,
+};
+const familyNames = Object.keys(rows).sort();
+const findFamily = (modelType) => Object.hasOwn(rows, modelType) ? rows[modelType] : undefined;
+/** What a family's own code takes for absent keys. */
+function defaultsFor(modelType, family) {
+    const wanted = family?.defaultsOf ?? modelType;
+    const found = fields_own(classDefaults, wanted);
+    return found ?? {};
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/huggingface.js
+
+
+
+/** Keys under which multimodal configs keep their text model. */
+const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
+/** Keys under which multimodal configs describe what is not the text model. */
+const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config'];
+/** A config.json of Hugging Face Transformers: it names its `model_type`, or has the keys of one. */
+const huggingface = {
+    id: 'huggingface',
+    title: 'Hugging Face config.json',
+    recognises: (value) => isDictionary(value) &&
+        (looksLikeText(value) || textKeys.some((key) => looksLikeText(fields_own(value, key)) || namesModel(value, key))),
+    read,
+};
+const dimensionKeys = [
+    'hidden_size',
+    'n_embd',
+    'd_model',
+    'n_embed',
+    'num_hidden_layers',
+    'n_layer',
+    'n_layers',
+    'num_layers',
+];
+/** A file that names a family of ours may leave every size to its class. */
+const namesFamily = (value) => {
+    const type = fields_own(value, 'model_type');
+    return typeof type === 'string' && findFamily(type) !== undefined;
+};
+const looksLikeText = (value) => isDictionary(value) &&
+    (namesFamily(value) ||
+        (dimensionKeys.some((key) => typeof fields_own(value, key) === 'number') &&
+            typeof (fields_own(value, 'model_type') ?? fields_own(value, 'vocab_size') ?? fields_own(value, 'architectures')) !== 'undefined'));
+const namesModel = (value, key) => isDictionary(fields_own(value, key)) && typeof fields_own(value, 'model_type') === 'string';
+/** Models that read a whole text at once, or two texts: their costs are counted differently, so they are refused and not guessed. */
+const encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
+function read(source) {
+    const value = source.value;
+    const outerType = stringOf(fields_own(value, 'model_type')) ?? '';
+    if (encoders.test(outerType))
+        throw new Unreadable(`${outerType} is no decoder-only language model; this tool counts those alone.`, source.lines.get('model_type'), 'model_type');
+    const outerFamily = findFamily(outerType);
+    const key = textKey(value, outerFamily);
+    const text = key === undefined ? value : fields_own(value, key);
+    const innerType = key === undefined ? outerType : (stringOf(fields_own(text, 'model_type')) ?? outerType);
+    const family = outerFamily ?? findFamily(innerType);
+    const modelType = outerFamily ? outerType : innerType;
+    const outer = new Fields(value, source);
+    const defaults = {
+        ...defaultsFor(modelType, family),
+        ...(family === undefined
+            ? {}
+            : defaultsFor(innerType, findFamily(innerType)
+                ? {
+                    ...family,
+                    ...(findFamily(innerType)?.defaultsOf
+                        ? { defaultsOf: findFamily(innerType)?.defaultsOf }
+                        : {}),
+                }
+                : family)),
+    };
+    const fields = key === undefined ? new Fields(text, source, '', defaults) : new Fields(text, source, `${key}.`, defaults);
+    const architecture = build(family ?? unknownFamily(value), fields, outer, modelType || 'unknown');
+    if (family === undefined) {
+        fields.assume('model_type', modelType === '' ? 'not stated' : modelType, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
+    }
+    const uncounted = towerKeys.filter((name) => isDictionary(fields_own(value, name)) && family?.towers === undefined);
+    if (uncounted.length > 0) {
+        fields.assume(uncounted.join(', '), 'not counted', 'this tool does not know the tower of this family: counts are of the text model alone');
+    }
+    const quantization = readQuantization(value, text);
+    const whole = {
+        ...architecture,
+        exact: architecture.exact && family !== undefined && uncounted.length === 0,
+        ...(quantization === undefined ? {} : { quantization }),
+    };
+    return {
+        kind: 'read',
+        format: huggingface.id,
+        architecture: whole,
+        run: statedRun(),
+        fields: statedFields(source),
+        assumptions: fields.assumptions,
+        problems: [...source.problems, ...fields.problems, ...outer.problems],
+    };
+}
+/** A config.json says nothing of the run: its dtype is the checkpoint's. */
+const statedRun = () => ({});
+function textKey(value, family) {
+    if (family?.textKey !== undefined && isDictionary(fields_own(value, family.textKey)))
+        return family.textKey;
+    if (dimensionKeys.some((key) => typeof fields_own(value, key) === 'number'))
+        return undefined;
+    return textKeys.find((key) => isDictionary(fields_own(value, key)));
+}
+const stringOf = (value) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
+/** Llama's block, with what the keys give away: experts, biases, query-key norms. */
+function unknownFamily(value) {
+    const sparse = ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'].some((key) => typeof fields_own(value, key) === 'number');
+    const latent = typeof fields_own(value, 'kv_lora_rank') === 'number';
+    const like = findFamily(latent
+        ? 'deepseek_v3'
+        : sparse
+            ? fields_own(value, 'n_routed_experts') === undefined
+                ? 'qwen3_moe'
+                : 'deepseek'
+            : 'llama');
+    return { ...(like ?? { source: '' }), exact: false };
+}
+/** Bytes of one weight, and the block that shares a scale, for each quantiser; sources in the rows. */
+const quantizers = {
+    // One fp32 scale for each 128 x 128 block: DeepSeek-V3's checkpoint layout.
+    fp8: { bytes: 1, block: [128, 128], scaleBytes: 4 },
+    fbgemm_fp8: { bytes: 1 },
+    // One 8-bit scale for 32 weights of 4 bits: OCP microscaling (MX) v1.0.
+    mxfp4: { bytes: 0.5 + 1 / 32 },
+    // One fp8 scale for 16 weights of 4 bits: NVIDIA ModelOpt.
+    nvfp4: { bytes: 0.5 + 1 / 16 },
+    // 4-bit weights, one fp16 scale and one 4-bit zero point for 128.
+    gptq: { bytes: 0.5 + 2.5 / 128 },
+    awq: { bytes: 0.5 + 2.5 / 128 },
+    // NF4 with double quantisation (Dettmers et al. 2023, arXiv:2305.14314, 3): 0.127 bits of scales for each weight.
+    bitsandbytes_4bit: { bytes: 0.5 + 0.127 / 8 },
+    bitsandbytes_8bit: { bytes: 1 },
+};
+function readQuantization(outer, text) {
+    const config = [fields_own(outer, 'quantization_config'), fields_own(text, 'quantization_config')].find(isDictionary);
+    if (config === undefined)
+        return undefined;
+    const method = stringOf(fields_own(config, 'quant_method')) ?? 'unknown';
+    const algorithm = (stringOf(fields_own(config, 'quant_algo')) ?? '').toLowerCase();
+    const name = method === 'bitsandbytes'
+        ? fields_own(config, 'load_in_8bit') === true
+            ? 'bitsandbytes_8bit'
+            : 'bitsandbytes_4bit'
+        : algorithm.includes('nvfp4')
+            ? 'nvfp4'
+            : algorithm.includes('fp8')
+                ? 'fbgemm_fp8'
+                : method;
+    const row = Object.hasOwn(quantizers, name) ? quantizers[name] : undefined;
+    if (row === undefined)
+        return undefined;
+    const stated = fields_own(config, 'weight_block_size');
+    const block = Array.isArray(stated) && stated.length === 2 && stated.every((side) => Number.isInteger(side) && side > 0)
+        ? [Number(stated[0]), Number(stated[1])]
+        : stated === null
+            ? undefined
+            : row.block;
+    const kept = [fields_own(config, 'modules_to_not_convert'), fields_own(config, 'ignored_layers'), fields_own(config, 'ignore')].find(Array.isArray) ??
+        [];
+    return {
+        method: name,
+        bytesPerWeight: row.bytes,
+        ...(block === undefined ? {} : { block }),
+        ...(row.scaleBytes === undefined ? {} : { scaleBytes: row.scaleBytes }),
+        keeps: keptPaths(kept),
+    };
+}
+/** Which of our operations the listed modules are. */
+function keptPaths(modules) {
+    const text = modules.filter((module) => typeof module === 'string').slice(0, 10_000);
+    const any = (pattern) => text.some((module) => pattern.test(module));
+    return [
+        ...(any(/self_attn(\.|$)|attention/) && !any(/self_attn\.[a-z_]+_norm/) ? ['attention.'] : []),
+        ...(any(/shared_expert/) ? ['shared_experts.'] : []),
+        ...(any(/indexer/) ? ['indexer'] : []),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/read/config.js
+
+
+
+const formats = [huggingface];
+/** Files that end like a config and never are one. */
+const config_never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
+/** True for a path whose name lets it be a model config: cheap, so that only such files are fetched. */
+const couldBeConfig = (path) => syntaxOf(path) !== undefined && !config_never.test(path);
+/**
+ * Reads a config file. What no format recognises is `unread` without a format, so that a caller can pass over it; what a
+ * format recognises and cannot read is `unread` with one sentence that names key and line.
+ */
+function readConfig(bytes, path) {
+    const syntax = syntaxOf(path) ?? 'json';
+    const parsed = syntax_parse(bytes, syntax);
+    if (parsed.kind === 'broken')
+        return { kind: 'unread', problems: [parsed.problem] };
+    const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
+    if (format === undefined) {
+        const known = formats.map(({ title }) => title).join(', ');
+        return {
+            kind: 'unread',
+            problems: [{ severity: 'error', message: `The file is none of the model configs that are read: ${known}.` }],
+        };
+    }
+    try {
+        return format.read(parsed);
+    }
+    catch (error) {
+        if (error instanceof Unreadable)
+            return { kind: 'unread', format: format.id, problems: [error.problem] };
+        throw error;
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/run.js
 
@@ -33530,64 +33728,119 @@ const options = {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
 };
+const arguments_always = ['format', 'output', 'help', 'version'];
+const aboutConfigs = [
+    ...arguments_always,
+    'run',
+    'policy',
+    'accelerator',
+    'gpus',
+    'memory-budget',
+    'sequence-length',
+    'micro-batch-size',
+    'tokens',
+    'model_config',
+];
+/** What each command takes, so that an option it would ignore is an error. */
+const taken = {
+    report: aboutConfigs,
+    diff: [...aboutConfigs, 'fail-on', 'base', 'head'],
+    mfu: [...aboutConfigs, 'tokens-per-second'],
+    list: arguments_always,
+};
 const commands = ['report', 'diff', 'mfu', 'list'];
 /** @throws Usage with one sentence */
 function wordsOf(argv) {
-    const unknown = argv.find((word) => word.startsWith('--') && word.length > 2 && !Object.hasOwn(options, word.slice(2).split('=')[0] ?? ''));
-    if (unknown !== undefined && !argv.slice(0, argv.indexOf(unknown)).includes('--')) {
-        const name = unknown.slice(2).split('=')[0] ?? '';
-        throw new Usage(`There is no option --${name}.${didYouMean(name, Object.keys(options))}`);
-    }
-    let parsed;
-    try {
-        parsed = parseAll(argv);
-    }
-    catch (error) {
-        throw new Usage(error instanceof Error ? (error.message.split('\n')[0]?.split('. To specify')[0] ?? '') : String(error));
-    }
-    const { values, positionals } = parsed;
+    refuseUnknown(argv);
+    const { values, positionals } = parsed(argv);
     const format = values.format ?? 'text';
     if (format !== 'text' && format !== 'markdown' && format !== 'json')
-        throw new Usage(`--format is "${format}", but must be text, markdown or json.`);
+        throw new Usage(`--format is "${format}", but must be text, markdown or json.${didYouMean(format, ['text', 'markdown', 'json'])}`);
     const option = (name) => values[name];
     const [first, ...rest] = positionals;
     const named = values.model_config ?? [];
     if (values.version === true)
         return { command: 'version', files: [], option, format };
-    if (values.help === true || first === 'help' || (first === undefined && named.length === 0))
-        return { command: 'help', files: [], option, format };
-    const command = commands.find((one) => one === first);
-    if (command !== undefined)
-        return { command, files: [...rest, ...named], option, format };
+    if (values.help === true || first === 'help' || (first === undefined && named.length === 0)) {
+        const topic = commands.find((one) => one === (first === 'help' ? rest[0] : first));
+        return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], option, format };
+    }
     // `--model_config FILE` alone is the note's own way to ask for a report.
-    if (first === undefined)
-        return { command: 'report', files: named, option, format };
-    throw new Usage(`There is no command "${first}".${didYouMean(first, commands) || ` Commands: ${commands.join(', ')}.`}`);
+    const command = first === undefined ? 'report' : commands.find((one) => one === first);
+    if (command === undefined)
+        throw new Usage(`There is no command "${first}".${didYouMean(first ?? '', commands) || ` Commands: ${commands.join(', ')}.`}`);
+    const takes = taken[command];
+    const foreign = Object.keys(values).find((name) => !takes.includes(name));
+    if (foreign !== undefined)
+        throw new Usage(`${command} takes no --${foreign}; see model-cost ${command} --help.`);
+    return { command, files: [...rest, ...named], option, format };
+}
+function refuseUnknown(argv) {
+    const end = argv.indexOf('--');
+    for (const word of end === -1 ? argv : argv.slice(0, end)) {
+        const name = word.startsWith('--') ? (word.slice(2).split('=')[0] ?? '') : '';
+        if (name !== '' && !Object.hasOwn(options, name))
+            throw new Usage(`There is no option --${name}.${didYouMean(name, Object.keys(options))}`);
+    }
 }
 const parseAll = (argv) => (0,external_node_util_namespaceObject.parseArgs)({ args: [...argv], options, allowPositionals: true, strict: true });
-const help = `model-cost: what a model costs to train, counted and projected
-
-  model-cost report CONFIG...              all metrics of one or more configs
-  model-cost diff BASE HEAD                two files
-  model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)
-  model-cost mfu CONFIG --tokens-per-second N
-                                           MFU of a measured run
-  model-cost list accelerators|families|formats
-
-  --run FILE              the training run (YAML or JSON)
-  --accelerator ID        target hardware (see: list accelerators)
-  --gpus N
-  --memory-budget LIMIT   80GB, 72GiB, or a share of usable memory: 90%
-  --sequence-length N     tokens
-  --micro-batch-size N    sequences
-  --tokens N              tokens of the whole training; 1T understood
-  --fail-on WHAT          over-budget, increase, never
-  --format FORMAT         text, markdown, json
-  --output FILE
-  --model_config FILE     another way to name the config
-
-Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage or nothing could be read.
-`;
+function parsed(argv) {
+    try {
+        return parseAll(argv);
+    }
+    catch (error) {
+        const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+        throw new Usage(line.split('. To specify')[0] ?? line);
+    }
+}
+const about = {
+    run: '--run FILE              the training run (YAML or JSON)',
+    policy: '--policy FILE           the policy file; not read yet in this version',
+    accelerator: '--accelerator ID        target hardware (see: list accelerators)',
+    gpus: '--gpus N',
+    'memory-budget': '--memory-budget LIMIT   80GB, 72GiB, or a share of usable memory: 90%',
+    'sequence-length': '--sequence-length N     tokens',
+    'micro-batch-size': '--micro-batch-size N    sequences',
+    tokens: '--tokens N              tokens of the whole training; 1T understood',
+    'tokens-per-second': '--tokens-per-second N   as measured, of all GPUs together',
+    'fail-on': '--fail-on WHAT          over-budget, increase, never',
+    format: '--format FORMAT         text, markdown, json',
+    output: '--output FILE           instead of standard output',
+    base: '--base REV              git revision to compare with; the merge base is taken',
+    head: '--head REV              git revision to look at (default: the working tree)',
+    model_config: '--model_config FILE     another way to name the config',
+};
+const usage = {
+    report: `  model-cost report CONFIG...              all metrics of one or more configs`,
+    diff: `  model-cost diff BASE HEAD                two files
+  model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
+    mfu: `  model-cost mfu CONFIG --tokens-per-second N
+                                           MFU of a measured run`,
+    list: `  model-cost list accelerators|families|formats`,
+};
+const arguments_more = {
+    report: `Several configs: what cannot be read is told on standard error, and the rest goes on.
+With --memory-budget the report is a check: exit code 1 where a config needs more.`,
+    diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated).`,
+    mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
+    list: '',
+};
+/** Help for one command, or for all. */
+function help(topic) {
+    const shown = topic === undefined ? commands : [topic];
+    const takes = new Set(shown.flatMap((command) => taken[command]));
+    return [
+        'model-cost: what a model costs to train, counted and projected',
+        '',
+        ...shown.map((command) => usage[command]),
+        '',
+        ...Object.entries(about).flatMap(([name, line]) => (takes.has(name) ? [`  ${line}`] : [])),
+        '',
+        ...(topic === undefined || arguments_more[topic] === '' ? [] : [arguments_more[topic], '']),
+        'Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage or nothing could be read.',
+        '',
+    ].join('\n');
+}
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
@@ -33595,57 +33848,114 @@ const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import
 
 /** Far above any config, so that a wrong path does not fill the memory. */
 const files_largest = 16 * 2 ** 20;
-/** A file's bytes, or a sentence why there are none. */
+const tooLarge = (path) => ({
+    kind: 'refused',
+    reason: `${path} is larger than ${files_largest / 2 ** 20} MiB; no config is.`,
+});
+/** A file that the user named: its bytes, or a sentence why there are none. A pipe (`<(git show ...)`) is read too. */
 function files_readSide(path) {
-    try {
-        const found = (0,external_node_fs_namespaceObject.statSync)(path);
-        if (found.isDirectory())
-            return { kind: 'refused', reason: `${path} is a folder; name a config file in it.` };
+    return guarded(path, () => files_read(path, path));
+}
+/** A file that a repository named: links are not followed, and nothing but a regular file is opened. */
+function readTracked(folder, path) {
+    const shown = path.toString('utf8');
+    return guarded(shown, () => {
+        const where = Buffer.concat([Buffer.from(`${folder}/`), path]);
+        const found = (0,external_node_fs_namespaceObject.lstatSync)(where);
+        if (found.isSymbolicLink())
+            return symbolicLink;
         if (!found.isFile())
-            return { kind: 'refused', reason: `${path} is no regular file.` };
+            return { kind: 'refused', reason: `${shown} is no regular file.` };
+        return files_read(where, shown);
+    });
+}
+const symbolicLink = {
+    kind: 'refused',
+    reason: 'The file is a symbolic link; it is not followed.',
+};
+function files_read(path, shown) {
+    const file = (0,external_node_fs_namespaceObject.openSync)(path, 'r');
+    try {
+        const found = (0,external_node_fs_namespaceObject.fstatSync)(file);
+        if (found.isDirectory())
+            return { kind: 'refused', reason: `${shown} is a folder; name a config file in it.` };
+        if (!found.isFile() && !found.isFIFO())
+            return { kind: 'refused', reason: `${shown} is no regular file.` };
         if (found.size > files_largest)
-            return { kind: 'refused', reason: `${path} has ${found.size} bytes; configs are read up to 1 MiB.` };
-        return { kind: 'bytes', bytes: (0,external_node_fs_namespaceObject.readFileSync)(path) };
+            return tooLarge(shown);
+        const pieces = [];
+        for (let size = 0; size <= files_largest;) {
+            const piece = Buffer.alloc(2 ** 16);
+            const length = (0,external_node_fs_namespaceObject.readSync)(file, piece);
+            if (length === 0)
+                return { kind: 'bytes', bytes: Buffer.concat(pieces) };
+            pieces.push(piece.subarray(0, length));
+            size += length;
+        }
+        return tooLarge(shown);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+function guarded(path, act) {
+    try {
+        return act();
     }
     catch (error) {
         return { kind: 'refused', reason: `${path}: ${reasonOf(error)}` };
     }
 }
+const reasons = {
+    ENOENT: 'there is no such file.',
+    ENOTDIR: 'there is no such file.',
+    EACCES: 'the file may not be read.',
+    EISDIR: 'that is a folder.',
+    ENOSPC: 'the disk is full.',
+};
 function reasonOf(error) {
-    const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT')
-        return 'there is no such file.';
-    if (code === 'EACCES')
-        return 'the file may not be read.';
-    return error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+    return reasons[code] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
 }
-const writeText = (path, text) => (0,external_node_fs_namespaceObject.writeFileSync)(path, text);
+/** Writes a result; a sentence where that was impossible. */
+function writeText(path, text) {
+    try {
+        (0,external_node_fs_namespaceObject.writeFileSync)(path, text);
+        return undefined;
+    }
+    catch (error) {
+        const reason = reasonOf(error);
+        return `${path} could not be written: ${reason === reasons['ENOENT'] ? 'there is no such folder.' : reason === reasons['EACCES'] ? 'no permission.' : reason}`;
+    }
+}
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
-;// CONCATENATED MODULE: external "node:path"
-const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
 ;// CONCATENATED MODULE: ./build/local/git.js
-
 
 
 /** A git command that failed, in a sentence for the user. */
 class GitProblem extends Error {
 }
-const most = 256 * 2 ** 20;
+/** So much text is asked of git at once. */
+const batch = 64 * 2 ** 20;
 function git(folder, words, input) {
     try {
-        return (0,external_node_child_process_namespaceObject.execFileSync)('git', ['-C', folder, ...words], {
-            maxBuffer: most,
+        // No shell; no lock, and no program that the repository's settings name for watching files.
+        return (0,external_node_child_process_namespaceObject.execFileSync)('git', ['-C', folder, '-c', 'core.fsmonitor=false', ...words], {
+            maxBuffer: batch + 4 * files_largest,
             stdio: ['pipe', 'pipe', 'pipe'],
+            env: { ...process.env, GIT_OPTIONAL_LOCKS: '0' },
             ...(input === undefined ? {} : { input }),
         });
     }
     catch (error) {
-        const stderr = typeof error === 'object' && error !== null && 'stderr' in error
+        const said = typeof error === 'object' && error !== null && 'stderr' in error && error.stderr !== null
             ? String(error.stderr).trim().split('\n')[0]
-            : '';
-        throw new GitProblem(stderr || 'git could not be run.');
+            : undefined;
+        if (said === undefined)
+            throw new GitProblem('git could not be started; is it installed?');
+        throw new GitProblem(said.replace(/^fatal: /, '') || `git ${words[0]} failed.`);
     }
 }
 /** A revision's commit. A name that begins with a dash is no revision, so it cannot become an option. */
@@ -33658,79 +33968,303 @@ function commitOf(folder, revision) {
             .trim();
     }
     catch {
-        throw new GitProblem(`There is no git revision "${revision}" here; fetch it, or name another with --base.`);
+        throw new GitProblem(`There is no git revision "${revision}" here; fetch it, or name another.`);
+    }
+}
+function mergeBaseOf(folder, base, head, names) {
+    try {
+        return git(folder, ['merge-base', base, head]).toString().trim();
+    }
+    catch {
+        throw new GitProblem(`${names} have no commit in common here; fetch more history (git fetch --unshallow).`);
     }
 }
 /**
  * The files that differ between two revisions of the repository, or a revision and the working tree, with their text on both
  * sides. The base is the merge base of the two, as on a pull request.
+ *
+ * @throws GitProblem with one sentence
  */
 function gitChanges(folder, base, head, matches) {
-    const top = git(folder, ['rev-parse', '--show-toplevel']).toString().trim();
+    const top = git(folder, ['rev-parse', '--show-toplevel']).toString().replace(/\n$/, '');
     const baseTip = commitOf(top, base);
-    const headCommit = head === undefined ? undefined : commitOf(top, head);
-    const mergeBase = git(top, ['merge-base', baseTip, headCommit ?? 'HEAD'])
-        .toString()
-        .trim();
-    const list = git(top, [
-        'diff',
-        '--name-status',
-        '-z',
-        '-M',
-        '--no-ext-diff',
-        mergeBase,
-        ...(headCommit === undefined ? [] : [headCommit]),
-        '--',
-    ]);
-    const words = list
-        .toString('utf8')
-        .split('\0')
-        .filter((word) => word !== '');
-    const wanted = [];
-    while (words.length > 0) {
-        const status = words.shift() ?? '';
-        const first = words.shift() ?? '';
-        const renamed = status.startsWith('R') || status.startsWith('C');
-        const path = renamed ? (words.shift() ?? '') : first;
-        if (matches(path) || matches(first))
-            wanted.push({ path, status, ...(status.startsWith('R') ? { previousPath: first } : {}) });
-    }
-    if (headCommit === undefined) {
-        const untracked = git(top, ['ls-files', '--others', '--exclude-standard', '-z']).toString('utf8').split('\0');
-        for (const path of untracked)
-            if (path !== '' && matches(path))
-                wanted.push({ path, status: 'A' });
-    }
-    const pairs = wanted.map(({ path, previousPath, status }) => {
-        const old = status.startsWith('A') || status.startsWith('C') ? undefined : blob(top, mergeBase, previousPath ?? path);
-        const now = status.startsWith('D')
-            ? undefined
-            : headCommit === undefined
-                ? files_readSide((0,external_node_path_namespaceObject.join)(top, path))
-                : blob(top, headCommit, path);
-        return {
-            path,
-            ...(previousPath === undefined ? {} : { previousPath }),
-            ...(old === undefined ? {} : { base: old }),
-            ...(now === undefined ? {} : { head: now }),
-        };
-    });
+    const headCommit = commitOf(top, head ?? 'HEAD');
+    const mergeBase = mergeBaseOf(top, baseTip, headCommit, `${base} and ${head ?? 'HEAD'}`);
+    const words = ['diff', '--raw', '-z', '-M', '--no-abbrev', '--no-ext-diff', '--no-textconv', mergeBase];
+    const wanted = pairsOf(git(top, [...words, ...(head === undefined ? [] : [headCommit]), '--'])).filter(({ path, previousPath }) => matches(path) || (previousPath !== undefined && matches(previousPath)));
+    if (head === undefined)
+        addUntracked(wanted, top, matches);
+    const blobs = readBlobs(top, wanted.flatMap((pair) => [pair.base, pair.head].flatMap((half) => (half === undefined ? [] : [half]))));
     return {
-        pairs,
+        pairs: wanted.map((pair) => filled(pair, (half) => sideOf(half, top, blobs))),
         base: { sha: mergeBase, label: base },
-        head: { sha: headCommit ?? 'working tree', label: head ?? 'working tree' },
+        head: head === undefined ? { sha: 'working tree', label: 'working tree' } : { sha: headCommit, label: head },
         notes: [],
     };
 }
-function blob(top, commit, path) {
-    const [mode = ''] = git(top, ['ls-tree', commit, '--', `:(literal)${path}`])
-        .toString()
-        .split(' ');
+/** Files that git does not know yet are new; one that left the index and stands in the folder is changed, not removed. */
+function addUntracked(pairs, top, matches) {
+    for (const bytes of split(git(top, ['ls-files', '--others', '--exclude-standard', '-z']))) {
+        const path = bytes.toString('utf8');
+        if (!matches(path))
+            continue;
+        const head = { mode: '', object: unwritten, path: bytes };
+        const at = pairs.findIndex((pair) => pair.path === path && pair.head === undefined);
+        const known = pairs[at];
+        if (known === undefined)
+            pairs.push({ path, head });
+        else
+            pairs[at] = { ...known, head };
+    }
+}
+function filled({ path, previousPath, base, head }, side) {
+    return {
+        path,
+        ...(previousPath === undefined ? {} : { previousPath }),
+        ...(base === undefined ? {} : { base: side(base) }),
+        ...(head === undefined ? {} : { head: side(head) }),
+    };
+}
+/** What git writes for a file of the working tree that it has not stored. */
+const unwritten = '0'.repeat(40);
+const isUnwritten = (object) => /^0+$/.test(object);
+/** `git diff --raw -z`: names are bytes between NULs, so no name can pass for something else. */
+function pairsOf(raw) {
+    const pieces = split(raw);
+    const pairs = [];
+    for (let index = 0; index < pieces.length;) {
+        const [oldMode = '', newMode = '', oldObject = '', newObject = '', status = ''] = (pieces[index++]?.toString() ?? '')
+            .slice(1)
+            .split(' ');
+        const first = pieces[index++] ?? Buffer.alloc(0);
+        const moved = status.startsWith('R') || status.startsWith('C');
+        const path = moved ? (pieces[index++] ?? first) : first;
+        const base = status.startsWith('A') || status.startsWith('C') ? undefined : { mode: oldMode, object: oldObject, path: first };
+        const head = status.startsWith('D') ? undefined : { mode: newMode, object: newObject, path };
+        pairs.push({
+            path: path.toString('utf8'),
+            ...(status.startsWith('R') ? { previousPath: first.toString('utf8') } : {}),
+            ...(base === undefined ? {} : { base }),
+            ...(head === undefined ? {} : { head }),
+        });
+    }
+    return pairs;
+}
+function split(text) {
+    const pieces = [];
+    for (let from = 0; from < text.length;) {
+        const end = text.indexOf(0, from);
+        const until = end === -1 ? text.length : end;
+        pieces.push(text.subarray(from, until));
+        from = until + 1;
+    }
+    return pieces;
+}
+function sideOf({ mode, object, path }, top, blobs) {
     if (mode === '120000')
-        return { kind: 'refused', reason: 'The file is a symbolic link; it is not followed.' };
+        return symbolicLink;
     if (mode === '160000')
         return { kind: 'refused', reason: 'The path is a submodule.' };
-    return { kind: 'bytes', bytes: git(top, ['cat-file', 'blob', `${commit}:${path}`]) };
+    const side = isUnwritten(object) ? readTracked(top, path) : blobs.get(object);
+    if (side === undefined)
+        return { kind: 'refused', reason: `${path.toString('utf8')} is not in this clone; fetch it (git fetch).` };
+    if (side.kind === 'bytes' && Buffer.from(side.bytes.subarray(0, 40)).toString().startsWith(largeFile))
+        return { kind: 'refused', reason: `${path.toString('utf8')} is a Git LFS pointer; run git lfs pull.` };
+    return side;
+}
+const largeFile = 'version https://git-lfs.github.com/spec/';
+/** The text of many blobs in two calls of git, however many there are; those that are too large are not read. */
+function readBlobs(top, halves) {
+    const blobs = new Map();
+    const objects = [...new Set(halves.map(({ object }) => object))].filter((object) => !isUnwritten(object));
+    if (objects.length === 0)
+        return blobs;
+    const groups = [[]];
+    let size = 0;
+    for (const line of git(top, ['cat-file', '--batch-check'], `${objects.join('\n')}\n`)
+        .toString()
+        .split('\n')) {
+        const [object = '', kind = '', length = '0'] = line.split(' ');
+        if (kind !== 'blob')
+            continue;
+        if (Number(length) > files_largest) {
+            blobs.set(object, tooLarge('The file'));
+            continue;
+        }
+        if (size + Number(length) > batch) {
+            groups.push([]);
+            size = 0;
+        }
+        size += Number(length);
+        groups.at(-1)?.push(object);
+    }
+    for (const group of groups)
+        if (group.length > 0)
+            readGroup(top, group, blobs);
+    return blobs;
+}
+function readGroup(top, objects, blobs) {
+    const answer = git(top, ['cat-file', '--batch'], `${objects.join('\n')}\n`);
+    for (let at = 0; at < answer.length;) {
+        const end = answer.indexOf(10, at);
+        if (end === -1)
+            return;
+        const [object = '', kind = '', length = '0'] = answer.subarray(at, end).toString().split(' ');
+        const until = end + 1 + (kind === 'blob' ? Number(length) : 0);
+        if (kind === 'blob')
+            blobs.set(object, { kind: 'bytes', bytes: answer.subarray(end + 1, until) });
+        at = kind === 'blob' ? until + 1 : until;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/local/print.js
+
+
+const passed = 0;
+const failed = 1;
+const unusable = 2;
+/** A reader that closes early (`| head`) is no error. */
+function quietPipes() {
+    for (const stream of [process.stdout, process.stderr])
+        stream.on('error', (error) => {
+            if (error.code !== 'EPIPE')
+                throw error;
+        });
+}
+/** Sentences on standard error, one a line. */
+function complain(...sentences) {
+    for (const sentence of sentences)
+        process.stderr.write(`model-cost: ${plain(sentence, 500)}\n`);
+    return unusable;
+}
+/** What is wrong with a config: messages that begin with its path already do not say it twice. */
+const complainOf = (path, message) => complain(message.startsWith(path) ? message : `${path}: ${message}`);
+/** A result, to standard output or the file of --output. */
+function print(text, file) {
+    if (file === undefined) {
+        process.stdout.write(text);
+        return passed;
+    }
+    const problem = writeText(file, text);
+    return problem === undefined ? passed : complain(problem);
+}
+/** A line that overwrites itself, on a terminal only; an empty message clears it. */
+function progress(message) {
+    if (process.stderr.isTTY)
+        process.stderr.write(`\r\u001b[K${message}`);
+}
+/** JSON without letters that a terminal would obey or that show nothing: they stand as escapes, which read back the same. */
+const print_json = (value) => `${JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, (letters) => [...Array(letters.length).keys()]
+    .map((index) => `\\u${letters.charCodeAt(index).toString(16).padStart(4, '0')}`)
+    .join(''))}\n`;
+
+;// CONCATENATED MODULE: ./build/local/list.js
+
+
+
+
+
+
+
+const lists = {
+    accelerators: () => {
+        const rows = acceleratorIds.map((id) => ({ id, ...findAccelerator(id) }));
+        return {
+            heading: ['Id', 'Name', 'Usable memory', 'Dense bf16 peak'],
+            rows: rows.map(({ id, name, usable, densePeak }) => [
+                id,
+                name ?? '',
+                usable === undefined ? '' : gib(usable),
+                densePeak?.bf16 === undefined ? '' : `${flopsText(densePeak.bf16)}/s`,
+            ]),
+            plain: rows,
+        };
+    },
+    families: () => ({ heading: ['Family'], rows: familyNames.map((name) => [name]), plain: familyNames }),
+    formats: () => {
+        const rows = formats.map(({ id, title }) => ({ id, title }));
+        return { heading: ['Id', 'Format'], rows: rows.map(({ id, title }) => [id, title]), plain: rows };
+    },
+};
+/** `list accelerators|families|formats`: one row a line, the first word of which is what options and files use. */
+function list({ files, format, option }) {
+    const [what = '', ...rest] = files;
+    const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
+    if (found === undefined)
+        throw new Usage('list what? model-cost list accelerators|families|formats');
+    switch (format) {
+        case 'json':
+            return print(print_json(found.plain), option('output'));
+        case 'markdown':
+            return print(`${table([found.heading, ...found.rows])}\n`, option('output'));
+        case 'text': {
+            const widths = found.heading.map((_, column) => Math.max(...found.rows.map((row) => row[column]?.length ?? 0)));
+            const lines = found.rows.map((row) => row
+                .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+                .join('  ')
+                .trimEnd());
+            return print(`${lines.join('\n')}\n`, option('output'));
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/local/mfu.js
+
+
+
+
+
+
+
+
+/** `mfu CONFIG --tokens-per-second N`: what share of the hardware's peak a measured run makes use of. */
+function mfu(words, settings) {
+    const [path, ...rest] = words.files;
+    if (path === undefined || rest.length > 0)
+        throw new Usage('mfu needs one config: model-cost mfu CONFIG --tokens-per-second N');
+    const text = words.option('tokens-per-second');
+    const speed = text === undefined ? undefined : parseCount(text.replaceAll(',', ''));
+    if (speed === undefined || speed <= 0)
+        throw new Usage('mfu needs --tokens-per-second N, the tokens per second of all GPUs together.');
+    const side = readSide(files_readSide(path), path, settings);
+    const { estimate } = side;
+    if (estimate === undefined)
+        return complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
+    const { run } = estimate.run;
+    const { mfu: share, hfu, peak } = measuredMfu(estimate.flops, run, speed);
+    if (share === null || hfu === null || peak === null)
+        return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be told.`);
+    const conventions = Object.entries(estimate.flops.conventions).map(([name, amount]) => [name, (amount * speed) / peak]);
+    if (words.format === 'json')
+        return print(print_json({
+            version: 1,
+            path,
+            tokens_per_second: speed,
+            training_flops_per_token: estimate.flops.training,
+            peak_flops_per_second: peak,
+            mfu: share,
+            hfu,
+            mfu_by_convention: Object.fromEntries(conventions),
+            projected_mfu: estimate.throughput.mfu,
+            run: {
+                accelerator: run.accelerator,
+                gpus: run.gpus,
+                sequence_length: run.sequenceLength,
+                precision: run.precision,
+            },
+            assumptions: estimate.assumptions,
+        }), words.option('output'));
+    const lines = [
+        `MFU ${percent(share)}  (HFU ${percent(hfu)})`,
+        `  ${flopsText(estimate.flops.training)} for a token of training x ${exact(speed)} tokens/s`,
+        `  over ${run.gpus} x ${plain(run.accelerator, 40)}, ${flopsText(peak)}/s dense ${run.precision}, sequences of ${exact(run.sequenceLength)} tokens`,
+        `  by convention: ${conventions.map(([name, amount]) => `${name} ${percent(amount)}`).join(', ')}`,
+        ...(estimate.throughput.mfu === null ? [] : [`  projected: ${percent(estimate.throughput.mfu)}`]),
+        ...(hfu > 1
+            ? ['  More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']
+            : []),
+    ];
+    return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
 }
 
 ;// CONCATENATED MODULE: ./build/local/main.js
@@ -33749,67 +34283,38 @@ function blob(top, commit, path) {
 
 
 
-
-
-const passed = 0;
-const failed = 1;
-const unusable = 2;
 /** The command line: the same story as the action, over files and a git repository. Results to standard output, errors to standard error. */
 function main(argv) {
-    // A reader that closes early (`| head`) is no error.
-    process.stdout.on('error', (error) => {
-        if (error.code !== 'EPIPE')
-            throw error;
-    });
+    quietPipes();
     try {
-        const words = wordsOf(argv);
-        switch (words.command) {
-            case 'help':
-                return print(words, help);
-            case 'version':
-                return print(words, `${run_version}\n`);
-            case 'list':
-                return list(words);
-            case 'report':
-                return report(words);
-            case 'diff':
-                return diff(words);
-            case 'mfu':
-                return mfu(words);
-        }
+        return follow(wordsOf(argv));
     }
     catch (error) {
+        progress('');
         if (error instanceof Usage || error instanceof GitProblem)
             return complain(error.message);
         if (error instanceof WrongSettings)
-            return complain(...error.sentences);
+            return complain(...error.sentences.map((sentence) => sentence.replace(/^The input (?=[a-z-]+ )/, '--')));
         throw error;
     }
 }
-function complain(...sentences) {
-    for (const sentence of sentences)
-        process.stderr.write(`model-cost: ${plain(sentence, 500)}\n`);
-    return unusable;
-}
-function print(words, text) {
-    const file = words.option('output');
-    if (file === undefined) {
-        process.stdout.write(text);
-        return passed;
-    }
-    try {
-        writeText(file, text);
-        return passed;
-    }
-    catch (error) {
-        return complain(`${file}: ${reasonOf(error)}`);
+function follow(words) {
+    switch (words.command) {
+        case 'help':
+            return print(help(words.topic), words.option('output'));
+        case 'version':
+            return print(`${run_version}\n`, words.option('output'));
+        case 'list':
+            return list(words);
+        case 'report':
+            return report(words, settingsOf(words));
+        case 'diff':
+            return diff(words, settingsOf(words));
+        case 'mfu':
+            return mfu(words, settingsOf(words));
     }
 }
-function progress(message) {
-    if (process.stderr.isTTY)
-        process.stderr.write(`\r\u001b[K${message}`);
-}
-const wholeNumber = (words, name) => {
+function wholeNumber(words, name) {
     const text = words.option(name);
     if (text === undefined)
         return undefined;
@@ -33817,11 +34322,20 @@ const wholeNumber = (words, name) => {
     if (value === undefined || !Number.isInteger(value) || value < 1 || value > 1e9)
         throw new Usage(`--${name} is "${text}", but must be a whole number from 1 on.`);
     return value;
-};
+}
+function main_tokensOf(words) {
+    const text = words.option('tokens');
+    if (text === undefined)
+        return undefined;
+    const tokens = parseCount(text);
+    if (tokens === undefined || tokens <= 0)
+        throw new Usage(`--tokens is "${text}", but must be a count like 300B or 1T.`);
+    return tokens;
+}
 /** Options to settings: the file named by --run is the run description, single options win over it. */
 function settingsOf(words) {
     if (words.option('policy') !== undefined)
-        throw new Usage('--policy is not read yet; use --run and --memory-budget.');
+        throw new Usage('--policy is not read yet in this version; use --run and --memory-budget.');
     const runName = words.option('run');
     const runSide = runName === undefined ? undefined : files_readSide(runName);
     if (runSide?.kind === 'refused')
@@ -33832,139 +34346,101 @@ function settingsOf(words) {
         if (value !== undefined)
             inputs[name] = value;
     }
-    const settings = settingsFrom(inputs, runName === undefined || runSide?.kind !== 'bytes' ? undefined : { name: runName, bytes: runSide.bytes });
-    const sequenceLength = wholeNumber(words, 'sequence-length');
-    const microBatchSize = wholeNumber(words, 'micro-batch-size');
-    const budget = words.option('tokens');
-    const tokens = budget === undefined ? undefined : parseCount(budget);
-    if (budget !== undefined && (tokens === undefined || tokens <= 0))
-        throw new Usage(`--tokens is "${budget}", but must be a count like 300B or 1T.`);
+    const settings = settingsFrom(inputs, runName === undefined || runSide === undefined ? undefined : { name: runName, bytes: runSide.bytes });
+    const fields = {
+        sequenceLength: wholeNumber(words, 'sequence-length'),
+        microBatchSize: wholeNumber(words, 'micro-batch-size'),
+        tokens: main_tokensOf(words),
+    };
     return {
         ...settings,
-        sourcesFor: (path, stated) => [
-            { origin: 'input', fields: { sequenceLength, microBatchSize, tokens } },
-            ...settings.sourcesFor(path, stated),
-        ],
+        sourcesFor: (path, stated) => [{ origin: 'input', fields }, ...settings.sourcesFor(path, stated)],
     };
 }
 const today = () => new Date().toISOString().slice(0, 10);
-function main_written(found, words, settings, asDiff) {
-    const options = { key: 'default', budgetsFor: settings.budgetsFor };
-    switch (words.format) {
-        case 'json':
-            return `${JSON.stringify(jsonReport(found), null, 2)}\n`;
-        case 'markdown':
-            return `${asDiff ? comment(found, options) : summary(found, options)}\n`;
-        case 'text':
-            return asDiff
-                ? textDiff(found)
-                : found.comparisons.map(({ path, head }) => (head === undefined ? '' : textReport(path, head))).join('\n');
-    }
-}
-function report(words) {
+/** All metrics of each config. It is a check only where a budget was named: a report with assumed hardware does not fail. */
+function report(words, settings) {
     if (words.files.length === 0)
         throw new Usage('report needs a config: model-cost report CONFIG...');
-    const settings = settingsOf(words);
     const comparisons = words.files.map((path, index) => {
         if (words.files.length > 1)
-            progress(`${index + 1} of ${words.files.length}`);
+            progress(`${index + 1} of ${words.files.length} configs`);
         return compare({ path, named: true, head: readSide(files_readSide(path), path, settings) });
     });
-    if (words.files.length > 1)
-        progress('');
-    const found = { comparisons, verdict: { outcome: 'pass', findings: [] }, settings: [], notes: [], version: run_version };
-    for (const { path, head } of comparisons) {
+    progress('');
+    for (const { path, head } of comparisons)
         if (head?.estimate === undefined)
-            complain(`${path}: ${head?.reading.problems[0]?.message ?? 'could not be read.'}`.replace(`${path}: ${path}`, path));
-    }
+            complainOf(path, head?.reading.problems[0]?.message ?? 'could not be read.');
     const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
     if (readable.length === 0)
         return unusable;
-    return print(words, main_written(words.format === 'text' ? { ...found, comparisons: readable } : found, words, settings, false));
+    const found = {
+        comparisons,
+        verdict: words.option('memory-budget') === undefined
+            ? { outcome: 'pass', findings: [] }
+            : judge(comparisons, settings.budgetsFor, today()),
+        settings: [],
+        notes: [],
+        version: run_version,
+    };
+    return finish(words, found, () => {
+        switch (words.format) {
+            case 'json':
+                return print_json(jsonReport(found));
+            case 'markdown':
+                return `${summary(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`;
+            case 'text':
+                return [
+                    ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
+                    ...(words.option('memory-budget') === undefined ? [] : [textFindings(found)]),
+                ].join('\n');
+        }
+    });
 }
-function diff(words) {
-    const settings = settingsOf(words);
-    const changes = main_changesOf(words, settings);
-    const found = review(changes, settings, today(), progress);
-    progress('');
-    if (found.comparisons.length > 0 &&
-        found.comparisons.every(({ head, base }) => head?.estimate === undefined && base?.estimate === undefined)) {
-        for (const { message, path } of found.verdict.findings)
-            complain(`${path}: ${message}`.replace(`${path}: ${path}`, path));
-        return unusable;
-    }
-    const code = print(words, found.comparisons.length === 0 && words.format === 'text'
-        ? 'No model config changed.\n'
-        : main_written(found, words, settings, true));
-    return code === passed && found.verdict.outcome === 'fail' ? failed : code;
-}
-function main_changesOf(words, settings) {
+function diff(words, settings) {
     const base = words.option('base');
-    if (base !== undefined) {
-        if (words.files.length > 0)
-            throw new Usage('diff takes either two files or --base, not both.');
-        return gitChanges('.', base, words.option('head'), settings.matches);
-    }
     const [old, now, ...rest] = words.files;
+    if (base !== undefined) {
+        if (old !== undefined)
+            throw new Usage('diff takes either two files or --base, not both.');
+        return compared(words, gitChanges('.', base, words.option('head'), settings.matches), settings);
+    }
+    if (words.option('head') !== undefined)
+        throw new Usage('--head needs --base REV.');
     if (old === undefined || now === undefined || rest.length > 0)
         throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
-    return {
-        pairs: [{ path: now, ...(old === now ? {} : { previousPath: old }), base: files_readSide(old), head: files_readSide(now) }],
-        notes: [],
-    };
+    const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: files_readSide(old), head: files_readSide(now) };
+    // The user named them, so what cannot be read fails.
+    return compared(words, { pairs: [pair], notes: [] }, { ...settings, named: () => true });
 }
-function mfu(words) {
-    const [path, ...rest] = words.files;
-    if (path === undefined || rest.length > 0)
-        throw new Usage('mfu needs one config: model-cost mfu CONFIG --tokens-per-second N');
-    const text = words.option('tokens-per-second');
-    const speed = text === undefined ? undefined : parseCount(text.replaceAll(',', ''));
-    if (speed === undefined || speed <= 0)
-        throw new Usage('mfu needs --tokens-per-second N, the tokens per second of all GPUs together.');
-    const side = readSide(files_readSide(path), path, settingsOf(words));
-    const { estimate } = side;
-    if (estimate === undefined)
-        return complain(`${path}: ${side.reading.problems[0]?.message ?? 'could not be read.'}`.replace(`${path}: ${path}`, path));
-    const { run } = estimate.run;
-    const measured = measuredMfu(estimate.flops, run, speed);
-    if (words.format === 'json') {
-        return print(words, `${JSON.stringify({ version: 1, path, tokens_per_second: speed, training_flops_per_token: estimate.flops.training, peak_flops_per_second: measured.peak, mfu: measured.mfu, hfu: measured.hfu, projected_mfu: estimate.throughput.mfu, run: { accelerator: run.accelerator, gpus: run.gpus, sequence_length: run.sequenceLength, precision: run.precision } }, null, 2)}\n`);
-    }
-    if (measured.mfu === null || measured.hfu === null || measured.peak === null)
-        return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be told.`);
-    const peak = measured.peak;
-    const conventions = Object.entries(estimate.flops.conventions).map(([name, amount]) => [name, percent((amount * speed) / peak)]);
-    const lines = [
-        `MFU ${percent(measured.mfu)}  (HFU ${percent(measured.hfu)})`,
-        `  ${flopsText(estimate.flops.training)} for a token of training x ${exact(speed)} tokens/s`,
-        `  over ${run.gpus} x ${plain(run.accelerator, 40)}, ${flopsText(peak)}/s dense ${run.precision}, sequences of ${exact(run.sequenceLength)} tokens`,
-        `  by convention: ${conventions.map(([name, share]) => `${name} ${share}`).join(', ')}`,
-        ...(estimate.throughput.mfu === null ? [] : [`  projected: ${percent(estimate.throughput.mfu)}`]),
-        '',
-    ];
-    return print(words, words.format === 'markdown' ? `${lines.map((line) => line.trim()).join('\n\n')}` : lines.join('\n'));
-}
-function list(words) {
-    const [what] = words.files;
-    switch (what) {
-        case 'accelerators': {
-            if (words.format === 'json')
-                return print(words, `${JSON.stringify(acceleratorIds.map((id) => ({ id, ...findAccelerator(id) })), null, 2)}\n`);
-            const rows = acceleratorIds.map((id) => {
-                const row = findAccelerator(id);
-                return `${id.padEnd(18)} ${(row?.name ?? '').padEnd(44)} ${row === undefined ? '' : gib(row.usable).padStart(11)} usable  ${row?.densePeak.bf16 === undefined ? '' : `${flopsText(row.densePeak.bf16)}/s bf16`}`.trimEnd();
-            });
-            return print(words, `${rows.join('\n')}\n`);
+function compared(words, changes, settings) {
+    const found = review(changes, settings, today(), progress);
+    progress('');
+    const unread = found.comparisons.flatMap(({ path, previousPath, base, head }) => [
+        ...(base !== undefined && base.estimate === undefined ? [{ path: previousPath ?? path, side: base }] : []),
+        ...(head !== undefined && head.estimate === undefined ? [{ path, side: head }] : []),
+    ]);
+    for (const { path, side } of unread)
+        complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
+    const nothing = found.comparisons.length === 0;
+    if (!nothing && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate))
+        return unusable;
+    return finish(words, found, () => {
+        switch (words.format) {
+            case 'json':
+                return print_json(jsonReport(found));
+            case 'markdown':
+                return nothing
+                    ? 'No model config changed.\n'
+                    : `${comment(found, { key: 'default', budgetsFor: settings.budgetsFor })}\n`;
+            case 'text':
+                return nothing ? 'No model config changed.\n' : textDiff(found);
         }
-        case 'families':
-            return print(words, words.format === 'json' ? `${JSON.stringify(familyNames, null, 2)}\n` : `${familyNames.join('\n')}\n`);
-        case 'formats':
-            return print(words, words.format === 'json'
-                ? `${JSON.stringify(formats.map(({ id, title }) => ({ id, title })), null, 2)}\n`
-                : `${formats.map(({ id, title }) => `${id.padEnd(16)} ${title}`).join('\n')}\n`);
-        default:
-            throw new Usage('list what? model-cost list accelerators|families|formats');
-    }
+    });
+}
+function finish(words, found, text) {
+    const code = print(text(), words.option('output'));
+    return code === passed && found.verdict.outcome === 'fail' ? failed : code;
 }
 
 ;// CONCATENATED MODULE: ./build/cli.js

@@ -24,75 +24,141 @@ const options = {
   version: { type: 'boolean', short: 'v' },
 } as const;
 
-export const commands = ['report', 'diff', 'mfu', 'list'] as const;
-export type Command = (typeof commands)[number];
+type Option = keyof typeof options;
+type Valued = Exclude<Option, 'help' | 'version' | 'model_config'>;
+
+const always: readonly Option[] = ['format', 'output', 'help', 'version'];
+const aboutConfigs: readonly Option[] = [
+  ...always,
+  'run',
+  'policy',
+  'accelerator',
+  'gpus',
+  'memory-budget',
+  'sequence-length',
+  'micro-batch-size',
+  'tokens',
+  'model_config',
+];
+
+/** What each command takes, so that an option it would ignore is an error. */
+const taken = {
+  report: aboutConfigs,
+  diff: [...aboutConfigs, 'fail-on', 'base', 'head'],
+  mfu: [...aboutConfigs, 'tokens-per-second'],
+  list: always,
+} as const satisfies Readonly<Record<string, readonly Option[]>>;
+
+export type Command = keyof typeof taken;
+const commands: readonly Command[] = ['report', 'diff', 'mfu', 'list'];
 
 export type Words = {
   readonly command: Command | 'help' | 'version';
+  /** The command that help was asked for. */
+  readonly topic?: Command;
   readonly files: readonly string[];
-  readonly option: (name: Exclude<keyof typeof options, 'help' | 'version' | 'model_config'>) => string | undefined;
+  readonly option: (name: Valued) => string | undefined;
   readonly format: 'text' | 'markdown' | 'json';
 };
 
 /** @throws Usage with one sentence */
 export function wordsOf(argv: readonly string[]): Words {
-  const unknown = argv.find(
-    (word) => word.startsWith('--') && word.length > 2 && !Object.hasOwn(options, word.slice(2).split('=')[0] ?? ''),
-  );
-  if (unknown !== undefined && !argv.slice(0, argv.indexOf(unknown)).includes('--')) {
-    const name = unknown.slice(2).split('=')[0] ?? '';
-    throw new Usage(`There is no option --${name}.${didYouMean(name, Object.keys(options))}`);
-  }
-  let parsed: ReturnType<typeof parseAll>;
-  try {
-    parsed = parseAll(argv);
-  } catch (error) {
-    throw new Usage(
-      error instanceof Error ? (error.message.split('\n')[0]?.split('. To specify')[0] ?? '') : String(error),
-    );
-  }
-  const { values, positionals } = parsed;
+  refuseUnknown(argv);
+  const { values, positionals } = parsed(argv);
   const format = values.format ?? 'text';
   if (format !== 'text' && format !== 'markdown' && format !== 'json')
-    throw new Usage(`--format is "${format}", but must be text, markdown or json.`);
+    throw new Usage(
+      `--format is "${format}", but must be text, markdown or json.${didYouMean(format, ['text', 'markdown', 'json'])}`,
+    );
   const option: Words['option'] = (name) => values[name];
   const [first, ...rest] = positionals;
   const named = values.model_config ?? [];
   if (values.version === true) return { command: 'version', files: [], option, format };
-  if (values.help === true || first === 'help' || (first === undefined && named.length === 0))
-    return { command: 'help', files: [], option, format };
-  const command = commands.find((one) => one === first);
-  if (command !== undefined) return { command, files: [...rest, ...named], option, format };
+  if (values.help === true || first === 'help' || (first === undefined && named.length === 0)) {
+    const topic = commands.find((one) => one === (first === 'help' ? rest[0] : first));
+    return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], option, format };
+  }
   // `--model_config FILE` alone is the note's own way to ask for a report.
-  if (first === undefined) return { command: 'report', files: named, option, format };
-  throw new Usage(
-    `There is no command "${first}".${didYouMean(first, commands) || ` Commands: ${commands.join(', ')}.`}`,
-  );
+  const command = first === undefined ? 'report' : commands.find((one) => one === first);
+  if (command === undefined)
+    throw new Usage(
+      `There is no command "${first}".${didYouMean(first ?? '', commands) || ` Commands: ${commands.join(', ')}.`}`,
+    );
+  const takes: readonly string[] = taken[command];
+  const foreign = Object.keys(values).find((name) => !takes.includes(name));
+  if (foreign !== undefined) throw new Usage(`${command} takes no --${foreign}; see model-cost ${command} --help.`);
+  return { command, files: [...rest, ...named], option, format };
+}
+
+function refuseUnknown(argv: readonly string[]): void {
+  const end = argv.indexOf('--');
+  for (const word of end === -1 ? argv : argv.slice(0, end)) {
+    const name = word.startsWith('--') ? (word.slice(2).split('=')[0] ?? '') : '';
+    if (name !== '' && !Object.hasOwn(options, name))
+      throw new Usage(`There is no option --${name}.${didYouMean(name, Object.keys(options))}`);
+  }
 }
 
 const parseAll = (argv: readonly string[]) =>
   parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
 
-export const help = `model-cost: what a model costs to train, counted and projected
+function parsed(argv: readonly string[]): ReturnType<typeof parseAll> {
+  try {
+    return parseAll(argv);
+  } catch (error) {
+    const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw new Usage(line.split('. To specify')[0] ?? line);
+  }
+}
 
-  model-cost report CONFIG...              all metrics of one or more configs
-  model-cost diff BASE HEAD                two files
-  model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)
-  model-cost mfu CONFIG --tokens-per-second N
-                                           MFU of a measured run
-  model-cost list accelerators|families|formats
+const about: Readonly<Record<Valued | 'model_config', string>> = {
+  run: '--run FILE              the training run (YAML or JSON)',
+  policy: '--policy FILE           the policy file; not read yet in this version',
+  accelerator: '--accelerator ID        target hardware (see: list accelerators)',
+  gpus: '--gpus N',
+  'memory-budget': '--memory-budget LIMIT   80GB, 72GiB, or a share of usable memory: 90%',
+  'sequence-length': '--sequence-length N     tokens',
+  'micro-batch-size': '--micro-batch-size N    sequences',
+  tokens: '--tokens N              tokens of the whole training; 1T understood',
+  'tokens-per-second': '--tokens-per-second N   as measured, of all GPUs together',
+  'fail-on': '--fail-on WHAT          over-budget, increase, never',
+  format: '--format FORMAT         text, markdown, json',
+  output: '--output FILE           instead of standard output',
+  base: '--base REV              git revision to compare with; the merge base is taken',
+  head: '--head REV              git revision to look at (default: the working tree)',
+  model_config: '--model_config FILE     another way to name the config',
+};
 
-  --run FILE              the training run (YAML or JSON)
-  --accelerator ID        target hardware (see: list accelerators)
-  --gpus N
-  --memory-budget LIMIT   80GB, 72GiB, or a share of usable memory: 90%
-  --sequence-length N     tokens
-  --micro-batch-size N    sequences
-  --tokens N              tokens of the whole training; 1T understood
-  --fail-on WHAT          over-budget, increase, never
-  --format FORMAT         text, markdown, json
-  --output FILE
-  --model_config FILE     another way to name the config
+const usage: Readonly<Record<Command, string>> = {
+  report: `  model-cost report CONFIG...              all metrics of one or more configs`,
+  diff: `  model-cost diff BASE HEAD                two files
+  model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
+  mfu: `  model-cost mfu CONFIG --tokens-per-second N
+                                           MFU of a measured run`,
+  list: `  model-cost list accelerators|families|formats`,
+};
 
-Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage or nothing could be read.
-`;
+const more: Readonly<Record<Command, string>> = {
+  report: `Several configs: what cannot be read is told on standard error, and the rest goes on.
+With --memory-budget the report is a check: exit code 1 where a config needs more.`,
+  diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated).`,
+  mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
+  list: '',
+};
+
+/** Help for one command, or for all. */
+export function help(topic: Command | undefined): string {
+  const shown = topic === undefined ? commands : [topic];
+  const takes = new Set<string>(shown.flatMap((command) => taken[command]));
+  return [
+    'model-cost: what a model costs to train, counted and projected',
+    '',
+    ...shown.map((command) => usage[command]),
+    '',
+    ...Object.entries(about).flatMap(([name, line]) => (takes.has(name) ? [`  ${line}`] : [])),
+    '',
+    ...(topic === undefined || more[topic] === '' ? [] : [more[topic], '']),
+    'Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage or nothing could be read.',
+    '',
+  ].join('\n');
+}

@@ -1,28 +1,85 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readSync, writeFileSync } from 'node:fs';
 import type { ConfigSide } from '../world.ts';
 
 /** Far above any config, so that a wrong path does not fill the memory. */
-const largest = 16 * 2 ** 20;
+export const largest = 16 * 2 ** 20;
 
-/** A file's bytes, or a sentence why there are none. */
+export const tooLarge = (path: string): ConfigSide => ({
+  kind: 'refused',
+  reason: `${path} is larger than ${largest / 2 ** 20} MiB; no config is.`,
+});
+
+/** A file that the user named: its bytes, or a sentence why there are none. A pipe (`<(git show ...)`) is read too. */
 export function readSide(path: string): ConfigSide {
+  return guarded(path, () => read(path, path));
+}
+
+/** A file that a repository named: links are not followed, and nothing but a regular file is opened. */
+export function readTracked(folder: string, path: Buffer): ConfigSide {
+  const shown = path.toString('utf8');
+  return guarded(shown, () => {
+    const where = Buffer.concat([Buffer.from(`${folder}/`), path]);
+    const found = lstatSync(where);
+    if (found.isSymbolicLink()) return symbolicLink;
+    if (!found.isFile()) return { kind: 'refused', reason: `${shown} is no regular file.` };
+    return read(where, shown);
+  });
+}
+
+export const symbolicLink: ConfigSide = {
+  kind: 'refused',
+  reason: 'The file is a symbolic link; it is not followed.',
+};
+
+function read(path: string | Buffer, shown: string): ConfigSide {
+  const file = openSync(path, 'r');
   try {
-    const found = statSync(path);
-    if (found.isDirectory()) return { kind: 'refused', reason: `${path} is a folder; name a config file in it.` };
-    if (!found.isFile()) return { kind: 'refused', reason: `${path} is no regular file.` };
-    if (found.size > largest)
-      return { kind: 'refused', reason: `${path} has ${found.size} bytes; configs are read up to 1 MiB.` };
-    return { kind: 'bytes', bytes: readFileSync(path) };
+    const found = fstatSync(file);
+    if (found.isDirectory()) return { kind: 'refused', reason: `${shown} is a folder; name a config file in it.` };
+    if (!found.isFile() && !found.isFIFO()) return { kind: 'refused', reason: `${shown} is no regular file.` };
+    if (found.size > largest) return tooLarge(shown);
+    const pieces: Buffer[] = [];
+    for (let size = 0; size <= largest; ) {
+      const piece = Buffer.alloc(2 ** 16);
+      const length = readSync(file, piece);
+      if (length === 0) return { kind: 'bytes', bytes: Buffer.concat(pieces) };
+      pieces.push(piece.subarray(0, length));
+      size += length;
+    }
+    return tooLarge(shown);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function guarded(path: string, act: () => ConfigSide): ConfigSide {
+  try {
+    return act();
   } catch (error) {
     return { kind: 'refused', reason: `${path}: ${reasonOf(error)}` };
   }
 }
 
-export function reasonOf(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return 'there is no such file.';
-  if (code === 'EACCES') return 'the file may not be read.';
-  return error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file.',
+  ENOTDIR: 'there is no such file.',
+  EACCES: 'the file may not be read.',
+  EISDIR: 'that is a folder.',
+  ENOSPC: 'the disk is full.',
+};
+
+function reasonOf(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  return reasons[code] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
 }
 
-export const writeText = (path: string, text: string): void => writeFileSync(path, text);
+/** Writes a result; a sentence where that was impossible. */
+export function writeText(path: string, text: string): string | undefined {
+  try {
+    writeFileSync(path, text);
+    return undefined;
+  } catch (error) {
+    const reason = reasonOf(error);
+    return `${path} could not be written: ${reason === reasons['ENOENT'] ? 'there is no such folder.' : reason === reasons['EACCES'] ? 'no permission.' : reason}`;
+  }
+}

@@ -1,26 +1,29 @@
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import type { Changes, ConfigPair, ConfigSide } from '../world.ts';
-import { readSide } from './files.ts';
+import { largest, readTracked, symbolicLink, tooLarge } from './files.ts';
 
 /** A git command that failed, in a sentence for the user. */
 export class GitProblem extends Error {}
 
-const most = 256 * 2 ** 20;
+/** So much text is asked of git at once. */
+const batch = 64 * 2 ** 20;
 
 function git(folder: string, words: readonly string[], input?: string): Buffer {
   try {
-    return execFileSync('git', ['-C', folder, ...words], {
-      maxBuffer: most,
+    // No shell; no lock, and no program that the repository's settings name for watching files.
+    return execFileSync('git', ['-C', folder, '-c', 'core.fsmonitor=false', ...words], {
+      maxBuffer: batch + 4 * largest,
       stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, GIT_OPTIONAL_LOCKS: '0' },
       ...(input === undefined ? {} : { input }),
     });
   } catch (error) {
-    const stderr =
-      typeof error === 'object' && error !== null && 'stderr' in error
+    const said =
+      typeof error === 'object' && error !== null && 'stderr' in error && error.stderr !== null
         ? String(error.stderr).trim().split('\n')[0]
-        : '';
-    throw new GitProblem(stderr || 'git could not be run.');
+        : undefined;
+    if (said === undefined) throw new GitProblem('git could not be started; is it installed?');
+    throw new GitProblem(said.replace(/^fatal: /, '') || `git ${words[0]} failed.`);
   }
 }
 
@@ -32,13 +35,27 @@ function commitOf(folder: string, revision: string): string {
       .toString()
       .trim();
   } catch {
-    throw new GitProblem(`There is no git revision "${revision}" here; fetch it, or name another with --base.`);
+    throw new GitProblem(`There is no git revision "${revision}" here; fetch it, or name another.`);
   }
 }
+
+function mergeBaseOf(folder: string, base: string, head: string, names: string): string {
+  try {
+    return git(folder, ['merge-base', base, head]).toString().trim();
+  } catch {
+    throw new GitProblem(`${names} have no commit in common here; fetch more history (git fetch --unshallow).`);
+  }
+}
+
+/** One side of a changed file: its blob (or the file in the working tree) and the mode that git keeps for it. */
+type Half = { readonly mode: string; readonly object: string; readonly path: Buffer };
+type Pair = { readonly path: string; readonly previousPath?: string; readonly base?: Half; readonly head?: Half };
 
 /**
  * The files that differ between two revisions of the repository, or a revision and the working tree, with their text on both
  * sides. The base is the merge base of the two, as on a pull request.
+ *
+ * @throws GitProblem with one sentence
  */
 export function gitChanges(
   folder: string,
@@ -46,67 +63,138 @@ export function gitChanges(
   head: string | undefined,
   matches: (path: string) => boolean,
 ): Changes {
-  const top = git(folder, ['rev-parse', '--show-toplevel']).toString().trim();
+  const top = git(folder, ['rev-parse', '--show-toplevel']).toString().replace(/\n$/, '');
   const baseTip = commitOf(top, base);
-  const headCommit = head === undefined ? undefined : commitOf(top, head);
-  const mergeBase = git(top, ['merge-base', baseTip, headCommit ?? 'HEAD'])
-    .toString()
-    .trim();
-  const list = git(top, [
-    'diff',
-    '--name-status',
-    '-z',
-    '-M',
-    '--no-ext-diff',
-    mergeBase,
-    ...(headCommit === undefined ? [] : [headCommit]),
-    '--',
-  ]);
-  const words = list
-    .toString('utf8')
-    .split('\0')
-    .filter((word) => word !== '');
-  const wanted: { path: string; previousPath?: string; status: string }[] = [];
-  while (words.length > 0) {
-    const status = words.shift() ?? '';
-    const first = words.shift() ?? '';
-    const renamed = status.startsWith('R') || status.startsWith('C');
-    const path = renamed ? (words.shift() ?? '') : first;
-    if (matches(path) || matches(first))
-      wanted.push({ path, status, ...(status.startsWith('R') ? { previousPath: first } : {}) });
-  }
-  if (headCommit === undefined) {
-    const untracked = git(top, ['ls-files', '--others', '--exclude-standard', '-z']).toString('utf8').split('\0');
-    for (const path of untracked) if (path !== '' && matches(path)) wanted.push({ path, status: 'A' });
-  }
-  const pairs = wanted.map(({ path, previousPath, status }): ConfigPair => {
-    const old =
-      status.startsWith('A') || status.startsWith('C') ? undefined : blob(top, mergeBase, previousPath ?? path);
-    const now = status.startsWith('D')
-      ? undefined
-      : headCommit === undefined
-        ? readSide(join(top, path))
-        : blob(top, headCommit, path);
-    return {
-      path,
-      ...(previousPath === undefined ? {} : { previousPath }),
-      ...(old === undefined ? {} : { base: old }),
-      ...(now === undefined ? {} : { head: now }),
-    };
-  });
+  const headCommit = commitOf(top, head ?? 'HEAD');
+  const mergeBase = mergeBaseOf(top, baseTip, headCommit, `${base} and ${head ?? 'HEAD'}`);
+  const words = ['diff', '--raw', '-z', '-M', '--no-abbrev', '--no-ext-diff', '--no-textconv', mergeBase];
+  const wanted = pairsOf(git(top, [...words, ...(head === undefined ? [] : [headCommit]), '--'])).filter(
+    ({ path, previousPath }) => matches(path) || (previousPath !== undefined && matches(previousPath)),
+  );
+  if (head === undefined) addUntracked(wanted, top, matches);
+  const blobs = readBlobs(
+    top,
+    wanted.flatMap((pair) => [pair.base, pair.head].flatMap((half) => (half === undefined ? [] : [half]))),
+  );
   return {
-    pairs,
+    pairs: wanted.map((pair) => filled(pair, (half) => sideOf(half, top, blobs))),
     base: { sha: mergeBase, label: base },
-    head: { sha: headCommit ?? 'working tree', label: head ?? 'working tree' },
+    head: head === undefined ? { sha: 'working tree', label: 'working tree' } : { sha: headCommit, label: head },
     notes: [],
   };
 }
 
-function blob(top: string, commit: string, path: string): ConfigSide {
-  const [mode = ''] = git(top, ['ls-tree', commit, '--', `:(literal)${path}`])
-    .toString()
-    .split(' ');
-  if (mode === '120000') return { kind: 'refused', reason: 'The file is a symbolic link; it is not followed.' };
+/** Files that git does not know yet are new; one that left the index and stands in the folder is changed, not removed. */
+function addUntracked(pairs: Pair[], top: string, matches: (path: string) => boolean): void {
+  for (const bytes of split(git(top, ['ls-files', '--others', '--exclude-standard', '-z']))) {
+    const path = bytes.toString('utf8');
+    if (!matches(path)) continue;
+    const head: Half = { mode: '', object: unwritten, path: bytes };
+    const at = pairs.findIndex((pair) => pair.path === path && pair.head === undefined);
+    const known = pairs[at];
+    if (known === undefined) pairs.push({ path, head });
+    else pairs[at] = { ...known, head };
+  }
+}
+
+function filled({ path, previousPath, base, head }: Pair, side: (half: Half) => ConfigSide): ConfigPair {
+  return {
+    path,
+    ...(previousPath === undefined ? {} : { previousPath }),
+    ...(base === undefined ? {} : { base: side(base) }),
+    ...(head === undefined ? {} : { head: side(head) }),
+  };
+}
+
+/** What git writes for a file of the working tree that it has not stored. */
+const unwritten = '0'.repeat(40);
+const isUnwritten = (object: string): boolean => /^0+$/.test(object);
+
+/** `git diff --raw -z`: names are bytes between NULs, so no name can pass for something else. */
+function pairsOf(raw: Buffer): Pair[] {
+  const pieces = split(raw);
+  const pairs: Pair[] = [];
+  for (let index = 0; index < pieces.length; ) {
+    const [oldMode = '', newMode = '', oldObject = '', newObject = '', status = ''] = (
+      pieces[index++]?.toString() ?? ''
+    )
+      .slice(1)
+      .split(' ');
+    const first = pieces[index++] ?? Buffer.alloc(0);
+    const moved = status.startsWith('R') || status.startsWith('C');
+    const path = moved ? (pieces[index++] ?? first) : first;
+    const base =
+      status.startsWith('A') || status.startsWith('C') ? undefined : { mode: oldMode, object: oldObject, path: first };
+    const head = status.startsWith('D') ? undefined : { mode: newMode, object: newObject, path };
+    pairs.push({
+      path: path.toString('utf8'),
+      ...(status.startsWith('R') ? { previousPath: first.toString('utf8') } : {}),
+      ...(base === undefined ? {} : { base }),
+      ...(head === undefined ? {} : { head }),
+    });
+  }
+  return pairs;
+}
+
+function split(text: Buffer): Buffer[] {
+  const pieces: Buffer[] = [];
+  for (let from = 0; from < text.length; ) {
+    const end = text.indexOf(0, from);
+    const until = end === -1 ? text.length : end;
+    pieces.push(text.subarray(from, until));
+    from = until + 1;
+  }
+  return pieces;
+}
+
+function sideOf({ mode, object, path }: Half, top: string, blobs: ReadonlyMap<string, ConfigSide>): ConfigSide {
+  if (mode === '120000') return symbolicLink;
   if (mode === '160000') return { kind: 'refused', reason: 'The path is a submodule.' };
-  return { kind: 'bytes', bytes: git(top, ['cat-file', 'blob', `${commit}:${path}`]) };
+  const side = isUnwritten(object) ? readTracked(top, path) : blobs.get(object);
+  if (side === undefined)
+    return { kind: 'refused', reason: `${path.toString('utf8')} is not in this clone; fetch it (git fetch).` };
+  if (side.kind === 'bytes' && Buffer.from(side.bytes.subarray(0, 40)).toString().startsWith(largeFile))
+    return { kind: 'refused', reason: `${path.toString('utf8')} is a Git LFS pointer; run git lfs pull.` };
+  return side;
+}
+
+const largeFile = 'version https://git-lfs.github.com/spec/';
+
+/** The text of many blobs in two calls of git, however many there are; those that are too large are not read. */
+function readBlobs(top: string, halves: readonly Half[]): ReadonlyMap<string, ConfigSide> {
+  const blobs = new Map<string, ConfigSide>();
+  const objects = [...new Set(halves.map(({ object }) => object))].filter((object) => !isUnwritten(object));
+  if (objects.length === 0) return blobs;
+  const groups: string[][] = [[]];
+  let size = 0;
+  for (const line of git(top, ['cat-file', '--batch-check'], `${objects.join('\n')}\n`)
+    .toString()
+    .split('\n')) {
+    const [object = '', kind = '', length = '0'] = line.split(' ');
+    if (kind !== 'blob') continue;
+    if (Number(length) > largest) {
+      blobs.set(object, tooLarge('The file'));
+      continue;
+    }
+    if (size + Number(length) > batch) {
+      groups.push([]);
+      size = 0;
+    }
+    size += Number(length);
+    groups.at(-1)?.push(object);
+  }
+  for (const group of groups) if (group.length > 0) readGroup(top, group, blobs);
+  return blobs;
+}
+
+function readGroup(top: string, objects: readonly string[], blobs: Map<string, ConfigSide>): void {
+  const answer = git(top, ['cat-file', '--batch'], `${objects.join('\n')}\n`);
+  for (let at = 0; at < answer.length; ) {
+    const end = answer.indexOf(10, at);
+    if (end === -1) return;
+    const [object = '', kind = '', length = '0'] = answer.subarray(at, end).toString().split(' ');
+    const until = end + 1 + (kind === 'blob' ? Number(length) : 0);
+    if (kind === 'blob') blobs.set(object, { kind: 'bytes', bytes: answer.subarray(end + 1, until) });
+    at = kind === 'blob' ? until + 1 : until;
+  }
 }

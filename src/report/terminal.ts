@@ -257,13 +257,20 @@ function problems(side: Side): string[] {
 }
 
 /** A comparison for a terminal. */
-export function textDiff(review: Review): string {
-  const findings = review.verdict.findings.map(
-    ({ severity, path, message }) => `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}`,
-  );
-  return [...review.comparisons.flatMap(comparisonLines), ...findings, `verdict: ${review.verdict.outcome}`, ''].join(
-    '\n',
-  );
+export const textDiff = (review: Review): string =>
+  [...review.comparisons.flatMap(comparisonLines), textFindings(review)].join('\n');
+
+/** The verdict, and what it rests on. */
+export function textFindings({ verdict }: Review): string {
+  const findings = verdict.findings.map(({ severity, path, message, before, after, limit, metric }) => {
+    const unit = metrics.find(({ id }) => id === metric)?.unit;
+    const amount = (value: number | undefined) =>
+      value === undefined || unit === undefined ? '' : quantity(value, unit);
+    const move = [amount(before), amount(after)].filter((one) => one !== '').join(' -> ');
+    const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
+    return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}`;
+  });
+  return [...findings, `verdict: ${verdict.outcome}`, ''].join('\n');
 }
 
 function comparisonLines(comparison: Comparison): string[] {

@@ -259,8 +259,9 @@ export const llamaAttention = (shape: Shape, fields: Fields, mixer: string): Gro
   grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
 
 export function spanOf(mixer: string, fields: Fields): Span {
-  const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size'], 1);
-  if (tokens === undefined || !/sliding|local|chunked/.test(mixer)) return { kind: 'full' };
+  const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
+  // Some configs write no window as 0.
+  if (tokens === undefined || tokens === 0 || !/sliding|local|chunked/.test(mixer)) return { kind: 'full' };
   return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
 }
 
@@ -268,7 +269,7 @@ export function spanOf(mixer: string, fields: Fields): Span {
 export function slidingPlan(shape: Shape, fields: Fields): readonly string[] {
   const stated = fields.list('layer_types');
   if (stated) return stated.map((type) => String(type).replace('_attention', ''));
-  const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window', 1) : undefined;
+  const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
   const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
   return Array.from({ length: shape.layers }, () => (slides ? 'sliding' : 'full'));
 }

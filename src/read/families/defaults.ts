@@ -21,6 +21,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     num_experts_per_tok: 6,
     attention_bias: false,
     max_position_embeddings: 16384,
+    num_shared_experts: 2,
   },
   apertus: {
     hidden_size: 4096,
@@ -53,6 +54,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: false,
     mlp_bias: false,
     max_position_embeddings: 2048,
+    moe_num_experts: 8,
+    moe_topk: 2,
   },
   axk1: {
     hidden_size: 7168,
@@ -98,6 +101,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     v_head_dim: 64,
     attention_bias: false,
     max_position_embeddings: 131072,
+    index_head_dim: 128,
+    index_n_heads: 16,
+    index_topk: 2048,
   },
   bamba: {
     hidden_size: 4096,
@@ -113,6 +119,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     mamba_d_state: 256,
     mamba_d_conv: 4,
     mamba_expand: 2,
+    mamba_conv_bias: true,
+    mamba_proj_bias: false,
   },
   bart: {
     hidden_size: 1024,
@@ -202,7 +210,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     vocab_size: 250880,
     tie_word_embeddings: true,
   },
-  blt: { vocab_size: 260, tie_word_embeddings: false, max_position_embeddings: 4096 },
+  blt: { vocab_size: 260, tie_word_embeddings: false, max_position_embeddings: 4096, patch_size: 4 },
   camembert: {
     hidden_size: 768,
     num_hidden_layers: 12,
@@ -221,6 +229,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     n_positions: 2048,
     max_position_embeddings: 2048,
     rotary_dim: 64,
+    n_ctx: 2048,
   },
   cohere: {
     hidden_size: 8192,
@@ -255,6 +264,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     num_experts_per_tok: 2,
     attention_bias: false,
     max_position_embeddings: 8192,
+    num_shared_experts: 0,
+    sliding_window_pattern: 4,
   },
   cohere_compass_text: {
     hidden_size: 8192,
@@ -356,6 +367,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     v_head_dim: 128,
     attention_bias: false,
     max_position_embeddings: 4096,
+    num_nextn_predict_layers: 1,
   },
   deepseek_v32: {
     hidden_size: 7168,
@@ -380,6 +392,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: false,
     mlp_bias: false,
     max_position_embeddings: 163840,
+    index_head_dim: 128,
+    index_n_heads: 64,
+    index_topk: 2048,
   },
   deepseek_v4: {
     hidden_size: 4096,
@@ -400,6 +415,10 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: false,
     mlp_bias: false,
     max_position_embeddings: 1048576,
+    index_head_dim: 128,
+    index_n_heads: 64,
+    index_topk: 512,
+    num_nextn_predict_layers: 1,
   },
   diffllama: {
     hidden_size: 2048,
@@ -492,6 +511,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     num_experts_per_tok: 6,
     use_bias: false,
     max_position_embeddings: 131072,
+    moe_k: 6,
+    moe_num_experts: 64,
   },
   exaone4: {
     hidden_size: 4096,
@@ -502,6 +523,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     vocab_size: 102400,
     tie_word_embeddings: false,
     max_position_embeddings: 2048,
+    sliding_window_pattern: 4,
   },
   exaone_moe: {
     hidden_size: 4096,
@@ -516,6 +538,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     num_experts_per_tok: 8,
     first_k_dense_replace: 1,
     max_position_embeddings: 2048,
+    num_shared_experts: 1,
+    sliding_window_pattern: 4,
   },
   falcon: {
     hidden_size: 4544,
@@ -544,6 +568,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     mamba_d_state: 256,
     mamba_d_conv: 4,
     mamba_expand: 2,
+    mamba_conv_bias: true,
+    mamba_proj_bias: false,
   },
   falcon_mamba: {
     hidden_size: 768,
@@ -579,6 +605,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     tie_word_embeddings: false,
     qk_layernorm: true,
     max_position_embeddings: 16384,
+    image_size: 300,
+    num_channels: 3,
+    patch_size: 30,
   },
   gemma: {
     hidden_size: 3072,
@@ -690,6 +719,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     max_position_embeddings: 131072,
     num_kv_shared_layers: 0,
     hidden_size_per_layer_input: 256,
+    attention_k_eq_v: false,
+    enable_moe_block: false,
+    use_double_wide_mlp: false,
   },
   gemma4_unified: {
     hidden_size: 2304,
@@ -715,6 +747,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: false,
     max_position_embeddings: 262144,
     num_kv_shared_layers: 0,
+    attention_k_eq_v: false,
+    use_double_wide_mlp: false,
   },
   git: {
     hidden_size: 768,
@@ -766,8 +800,10 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: false,
     use_qk_norm: false,
     max_position_embeddings: 131072,
+    num_nextn_predict_layers: 1,
   },
   glm4_moe_lite: {
+    first_k_dense_replace: 1,
     hidden_size: 2048,
     num_hidden_layers: 47,
     num_attention_heads: 20,
@@ -812,6 +848,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: false,
     mlp_bias: false,
     max_position_embeddings: 202752,
+    index_head_dim: 128,
+    index_n_heads: 32,
+    index_topk: 2048,
   },
   got_ocr2: {
     hidden_size: 1024,
@@ -966,6 +1005,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     mamba_d_state: 256,
     mamba_d_conv: 4,
     mamba_expand: 2,
+    mamba_conv_bias: true,
+    mamba_proj_bias: false,
   },
   granitemoeshared: {
     hidden_size: 4096,
@@ -1044,6 +1085,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: false,
     mlp_bias: false,
     max_position_embeddings: 131072,
+    num_shared_experts: 1,
   },
   hy_v4: {
     hidden_size: 2816,
@@ -1065,6 +1107,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     v_head_dim: 256,
     attention_bias: false,
     max_position_embeddings: 262144,
+    index_head_dim: 128,
+    index_n_heads: 16,
+    index_topk: 2048,
   },
   hyperclovax: {
     hidden_size: 4096,
@@ -1091,6 +1136,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     n_shared_experts: 2,
     num_experts_per_tok: 6,
     max_position_embeddings: 131072,
+    sliding_window_size: 512,
   },
   jais2: {
     hidden_size: 3328,
@@ -1119,10 +1165,11 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     expert_layer_offset: 1,
     attn_layer_period: 8,
     attn_layer_offset: 4,
-    mamba_dt_rank: 256,
     mamba_d_state: 16,
     mamba_d_conv: 4,
     mamba_expand: 2,
+    mamba_conv_bias: true,
+    mamba_proj_bias: false,
   },
   jetmoe: {
     hidden_size: 2048,
@@ -1136,6 +1183,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     num_local_experts: 8,
     num_experts_per_tok: 2,
     max_position_embeddings: 4096,
+    kv_channels: 128,
   },
   kimi_linear: {
     hidden_size: 2304,
@@ -1158,6 +1206,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     v_head_dim: 128,
     attention_bias: false,
     max_position_embeddings: 1048576,
+    linear_conv_kernel_dim: 4,
+    num_experts_per_token: 8,
+    num_shared_experts: 1,
   },
   laguna: {
     hidden_size: 2048,
@@ -1242,6 +1293,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     interleave_moe_layer_step: 1,
     intermediate_size_mlp: 16384,
     max_position_embeddings: 131072,
+    attention_chunk_size: 8192,
   },
   longcat_flash: {
     hidden_size: 6144,
@@ -1262,6 +1314,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     v_head_dim: 128,
     attention_bias: false,
     max_position_embeddings: 131072,
+    expert_ffn_hidden_size: 2048,
+    moe_topk: 12,
   },
   mamba: {
     hidden_size: 768,
@@ -1406,6 +1460,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     max_position_embeddings: 524288,
     rotary_dim: 64,
     shared_intermediate_size: 3072,
+    index_head_dim: 128,
+    index_n_heads: 4,
   },
   ministral: {
     hidden_size: 4096,
@@ -1488,6 +1544,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     num_attention_heads: 16,
     vocab_size: 50368,
     tie_word_embeddings: true,
+    max_seq_len: 2048,
   },
   mvp: {
     hidden_size: 1024,
@@ -1540,6 +1597,12 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     expand: 2,
     n_groups: 8,
     use_conv_bias: true,
+    mamba_head_dim: 64,
+    mamba_num_heads: 128,
+    mamba_proj_bias: false,
+    moe_shared_expert_intermediate_size: 7688,
+    num_nextn_predict_layers: 0,
+    ssm_state_size: 128,
   },
   olmo: {
     hidden_size: 4096,
@@ -1580,6 +1643,11 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     tie_word_embeddings: false,
     attention_bias: false,
     max_position_embeddings: 65536,
+    linear_conv_kernel_dim: 4,
+    linear_key_head_dim: 96,
+    linear_num_key_heads: 30,
+    linear_num_value_heads: 30,
+    linear_value_head_dim: 192,
   },
   olmoe: {
     hidden_size: 2048,
@@ -1699,6 +1767,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     vocab_size: 151936,
     tie_word_embeddings: false,
     max_position_embeddings: 32768,
+    use_sliding_window: false,
   },
   qwen2_moe: {
     hidden_size: 2048,
@@ -1716,6 +1785,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     decoder_sparse_step: 1,
     mlp_only_layers: [],
     max_position_embeddings: 32768,
+    use_sliding_window: false,
   },
   qwen3: {
     hidden_size: 4096,
@@ -1728,6 +1798,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     tie_word_embeddings: false,
     attention_bias: false,
     max_position_embeddings: 32768,
+    use_sliding_window: false,
   },
   qwen3_5: {
     hidden_size: 4096,
@@ -1770,6 +1841,11 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     num_experts_per_tok: 8,
     attention_bias: false,
     max_position_embeddings: 32768,
+    linear_conv_kernel_dim: 4,
+    linear_key_head_dim: 128,
+    linear_num_key_heads: 16,
+    linear_num_value_heads: 32,
+    linear_value_head_dim: 128,
   },
   qwen3_5_text: {
     hidden_size: 4096,
@@ -1782,6 +1858,11 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     tie_word_embeddings: false,
     attention_bias: false,
     max_position_embeddings: 32768,
+    linear_conv_kernel_dim: 4,
+    linear_key_head_dim: 128,
+    linear_num_key_heads: 16,
+    linear_num_value_heads: 32,
+    linear_value_head_dim: 128,
   },
   qwen3_moe: {
     hidden_size: 2048,
@@ -1799,6 +1880,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     decoder_sparse_step: 1,
     mlp_only_layers: [],
     max_position_embeddings: 32768,
+    use_sliding_window: false,
   },
   qwen3_next: {
     hidden_size: 2048,
@@ -1817,6 +1899,11 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     decoder_sparse_step: 1,
     mlp_only_layers: [],
     max_position_embeddings: 32768,
+    linear_conv_kernel_dim: 4,
+    linear_key_head_dim: 128,
+    linear_num_key_heads: 16,
+    linear_num_value_heads: 32,
+    linear_value_head_dim: 128,
   },
   qwen4_exp: {
     hidden_size: 2048,
@@ -1929,6 +2016,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: true,
     mlp_bias: false,
     max_position_embeddings: 524288,
+    attention_out_bias: false,
   },
   smollm3: {
     hidden_size: 2048,
@@ -1941,6 +2029,7 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     attention_bias: false,
     mlp_bias: false,
     max_position_embeddings: 32768,
+    use_sliding_window: false,
   },
   solar_open: {
     hidden_size: 4096,
@@ -2102,6 +2191,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     mamba_d_state: 16,
     mamba_d_conv: 4,
     mamba_expand: 2,
+    attention_head_dim: 464,
+    mamba_conv_bias: true,
+    mamba_proj_bias: false,
   },
   zamba2: {
     hidden_size: 2560,
@@ -2115,6 +2207,9 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     mamba_d_state: 64,
     mamba_d_conv: 4,
     mamba_expand: 2,
+    add_bias_linear: false,
+    attention_head_dim: 160,
+    kv_channels: 80,
   },
   zaya: {
     hidden_size: 2048,

@@ -380,6 +380,88 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
         : Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'sliding' : 'full')),
     ...sparseOf(() => ({ activation: 'swiglu_oai', bias: { router: true, up: true, down: true } })),
   },
+  apertus: {
+    source: from('apertus'),
+    gated: false,
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    // xIELU learns two slopes for each layer.
+    layerExtras: () => [{ kind: 'vector', path: 'feed_forward.slopes', elements: 2, component: 'feed_forward' }],
+  },
+  bitnet: {
+    ...llama,
+    source: from('bitnet'),
+    layerExtras: (shape) => [
+      { kind: 'vector', path: 'norm.sub', elements: shape.hiddenSize + shape.width, component: 'norm' },
+    ],
+  },
+  cwm: { ...llama, source: from('cwm') },
+  diffllama: {
+    ...llama,
+    source: from('diffllama'),
+    layerExtras: (shape) => [
+      { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
+    ],
+  },
+  ernie4_5: {
+    source: from('ernie4_5'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+    feedForwardBias: (fields) => fields.boolean('use_bias'),
+    tied: true,
+  },
+  'gpt-sw3': { ...gpt2, defaultsOf: 'gpt2' },
+  gpt_neo: {
+    ...gpt2,
+    source: from('gpt_neo'),
+    attention: (shape) =>
+      grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: true }, rotary: false }),
+    width: (fields, D) => fields.integerOr('intermediate_size', 4 * D, 1),
+  },
+  granite_swa: {
+    ...llama,
+    source: from('granite_swa'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
+  },
+  hyperclovax: {
+    ...llama,
+    source: from('hyperclovax'),
+    norms: (fields) => (fields.states('use_post_norm') && !fields.boolean('use_post_norm') ? 'pre' : 'sandwich'),
+  },
+  jais2: {
+    source: from('jais2'),
+    norm: layerNorm,
+    gated: false,
+    activation: 'relu2',
+    attention: (shape, fields, mixer) => ({
+      ...llamaAttention(shape, fields, mixer),
+      bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
+    }),
+    feedForwardBias: (fields) => fields.boolean('mlp_bias', true),
+  },
+  nanochat: {
+    source: from('nanochat'),
+    norm: { style: 'rms', weight: false, bias: false },
+    gated: false,
+    activation: 'relu2',
+  },
+  persimmon: {
+    source: from('persimmon'),
+    norm: layerNorm,
+    gated: false,
+    activation: 'relu2',
+    feedForwardBias: true,
+    attention: (shape) =>
+      grouped(
+        { ...shape, keyValueHeads: shape.heads },
+        { bias: fullBias, fused: true, queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } },
+      ),
+  },
+  mellum: { ...qwenMoe, source: from('mellum') },
+  solar_open: {
+    ...glm4Moe,
+    source: from('solar_open'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+    feeds: always('experts'),
+  },
   olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false } },
   olmo2,
   olmo3: {

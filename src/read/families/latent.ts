@@ -106,6 +106,11 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
   deepseek_v2: deepseekV2,
   deepseek_v3: deepseekV3,
   deepseek_v32: deepseekV32,
+  glm4_moe_lite: {
+    ...deepseekV3,
+    source: 'transformers 5.18.0, models/glm4_moe_lite/modeling_glm4_moe_lite.py',
+    copiesEmbeddings: false,
+  },
   kimi_k2: {
     ...deepseekV3,
     defaultsOf: 'deepseek_v3',

@@ -270,10 +270,16 @@ const nemotronH: Family = {
 
 export const recurrentFamilies: Readonly<Record<string, Family>> = {
   qwen3_next: qwen3Next,
-  qwen3_5: qwen35,
+  qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text' },
   qwen3_5_text: qwen35,
+  qwen3_5_moe_text: {
+    ...qwen35,
+    source: from('qwen3_5_moe'),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  },
   qwen3_5_moe: {
     ...qwen35,
+    defaultsOf: 'qwen3_5_moe_text',
     source: from('qwen3_5_moe'),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
   },

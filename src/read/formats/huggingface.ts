@@ -33,10 +33,17 @@ const dimensionKeys = [
   'num_layers',
 ] as const;
 
+/** A file that names a family of ours may leave every size to its class. */
+const namesFamily = (value: Dictionary): boolean => {
+  const type = own(value, 'model_type');
+  return typeof type === 'string' && findFamily(type) !== undefined;
+};
+
 const looksLikeText = (value: unknown): boolean =>
   isDictionary(value) &&
-  dimensionKeys.some((key) => typeof own(value, key) === 'number') &&
-  typeof (own(value, 'model_type') ?? own(value, 'vocab_size') ?? own(value, 'architectures')) !== 'undefined';
+  (namesFamily(value) ||
+    (dimensionKeys.some((key) => typeof own(value, key) === 'number') &&
+      typeof (own(value, 'model_type') ?? own(value, 'vocab_size') ?? own(value, 'architectures')) !== 'undefined'));
 
 const namesModel = (value: Dictionary, key: string): boolean =>
   isDictionary(own(value, key)) && typeof own(value, 'model_type') === 'string';

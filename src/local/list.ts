@@ -1,0 +1,57 @@
+import { acceleratorIds, findAccelerator } from '../facts/accelerators.ts';
+import { formats } from '../read/config.ts';
+import { familyNames } from '../read/families/registry.ts';
+import { flopsText, gib } from '../report/format.ts';
+import { table } from '../report/markdown.ts';
+import { Usage, type Words } from './arguments.ts';
+import { json, print } from './print.ts';
+
+type List = {
+  readonly heading: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly plain: unknown;
+};
+
+const lists: Readonly<Record<string, () => List>> = {
+  accelerators: () => {
+    const rows = acceleratorIds.map((id) => ({ id, ...findAccelerator(id) }));
+    return {
+      heading: ['Id', 'Name', 'Usable memory', 'Dense bf16 peak'],
+      rows: rows.map(({ id, name, usable, densePeak }) => [
+        id,
+        name ?? '',
+        usable === undefined ? '' : gib(usable),
+        densePeak?.bf16 === undefined ? '' : `${flopsText(densePeak.bf16)}/s`,
+      ]),
+      plain: rows,
+    };
+  },
+  families: () => ({ heading: ['Family'], rows: familyNames.map((name) => [name]), plain: familyNames }),
+  formats: () => {
+    const rows = formats.map(({ id, title }) => ({ id, title }));
+    return { heading: ['Id', 'Format'], rows: rows.map(({ id, title }) => [id, title]), plain: rows };
+  },
+};
+
+/** `list accelerators|families|formats`: one row a line, the first word of which is what options and files use. */
+export function list({ files, format, option }: Words): number {
+  const [what = '', ...rest] = files;
+  const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
+  if (found === undefined) throw new Usage('list what? model-cost list accelerators|families|formats');
+  switch (format) {
+    case 'json':
+      return print(json(found.plain), option('output'));
+    case 'markdown':
+      return print(`${table([found.heading, ...found.rows])}\n`, option('output'));
+    case 'text': {
+      const widths = found.heading.map((_, column) => Math.max(...found.rows.map((row) => row[column]?.length ?? 0)));
+      const lines = found.rows.map((row) =>
+        row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd(),
+      );
+      return print(`${lines.join('\n')}\n`, option('output'));
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import { measuredMfu } from '../cost/time.ts';
+import { exact, flopsText, percent } from '../report/format.ts';
+import { plain } from '../report/markdown.ts';
+import { readSide as readConfigSide } from '../run.ts';
+import type { Settings } from '../settings.ts';
+import { parseCount } from '../units.ts';
+import { Usage, type Words } from './arguments.ts';
+import { readSide } from './files.ts';
+import { complain, complainOf, json, print } from './print.ts';
+
+/** `mfu CONFIG --tokens-per-second N`: what share of the hardware's peak a measured run makes use of. */
+export function mfu(words: Words, settings: Settings): number {
+  const [path, ...rest] = words.files;
+  if (path === undefined || rest.length > 0)
+    throw new Usage('mfu needs one config: model-cost mfu CONFIG --tokens-per-second N');
+  const text = words.option('tokens-per-second');
+  const speed = text === undefined ? undefined : parseCount(text.replaceAll(',', ''));
+  if (speed === undefined || speed <= 0)
+    throw new Usage('mfu needs --tokens-per-second N, the tokens per second of all GPUs together.');
+  const side = readConfigSide(readSide(path), path, settings);
+  const { estimate } = side;
+  if (estimate === undefined) return complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
+  const { run } = estimate.run;
+  const { mfu: share, hfu, peak } = measuredMfu(estimate.flops, run, speed);
+  if (share === null || hfu === null || peak === null)
+    return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be told.`);
+  const conventions = Object.entries(estimate.flops.conventions).map(
+    ([name, amount]) => [name, (amount * speed) / peak] as const,
+  );
+  if (words.format === 'json')
+    return print(
+      json({
+        version: 1,
+        path,
+        tokens_per_second: speed,
+        training_flops_per_token: estimate.flops.training,
+        peak_flops_per_second: peak,
+        mfu: share,
+        hfu,
+        mfu_by_convention: Object.fromEntries(conventions),
+        projected_mfu: estimate.throughput.mfu,
+        run: {
+          accelerator: run.accelerator,
+          gpus: run.gpus,
+          sequence_length: run.sequenceLength,
+          precision: run.precision,
+        },
+        assumptions: estimate.assumptions,
+      }),
+      words.option('output'),
+    );
+  const lines = [
+    `MFU ${percent(share)}  (HFU ${percent(hfu)})`,
+    `  ${flopsText(estimate.flops.training)} for a token of training x ${exact(speed)} tokens/s`,
+    `  over ${run.gpus} x ${plain(run.accelerator, 40)}, ${flopsText(peak)}/s dense ${run.precision}, sequences of ${exact(run.sequenceLength)} tokens`,
+    `  by convention: ${conventions.map(([name, amount]) => `${name} ${percent(amount)}`).join(', ')}`,
+    ...(estimate.throughput.mfu === null ? [] : [`  projected: ${percent(estimate.throughput.mfu)}`]),
+    ...(hfu > 1
+      ? ['  More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']
+      : []),
+  ];
+  return print(
+    `${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`,
+    words.option('output'),
+  );
+}

@@ -1,0 +1,47 @@
+import { plain } from '../report/markdown.ts';
+import { writeText } from './files.ts';
+
+export const passed = 0;
+export const failed = 1;
+export const unusable = 2;
+
+/** A reader that closes early (`| head`) is no error. */
+export function quietPipes(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+}
+
+/** Sentences on standard error, one a line. */
+export function complain(...sentences: readonly string[]): number {
+  for (const sentence of sentences) process.stderr.write(`model-cost: ${plain(sentence, 500)}\n`);
+  return unusable;
+}
+
+/** What is wrong with a config: messages that begin with its path already do not say it twice. */
+export const complainOf = (path: string, message: string): number =>
+  complain(message.startsWith(path) ? message : `${path}: ${message}`);
+
+/** A result, to standard output or the file of --output. */
+export function print(text: string, file: string | undefined): number {
+  if (file === undefined) {
+    process.stdout.write(text);
+    return passed;
+  }
+  const problem = writeText(file, text);
+  return problem === undefined ? passed : complain(problem);
+}
+
+/** A line that overwrites itself, on a terminal only; an empty message clears it. */
+export function progress(message: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${message}`);
+}
+
+/** JSON without letters that a terminal would obey or that show nothing: they stand as escapes, which read back the same. */
+export const json = (value: unknown): string =>
+  `${JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, (letters) =>
+    [...Array(letters.length).keys()]
+      .map((index) => `\\u${letters.charCodeAt(index).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )}\n`;
