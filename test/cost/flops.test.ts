@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { countFlops, forwardFlops, meanContext } from '../../src/cost/flops.ts';
+import { mainNetwork } from '../../src/cost/holdings.ts';
+import { expand } from '../../src/cost/operations.ts';
+import type { Architecture } from '../../src/model/architecture.ts';
+import { settleRun } from '../../src/model/settle.ts';
+import type { RunFields } from '../../src/model/training.ts';
+import { readConfig } from '../../src/read/config.ts';
+
+const architectureOf = (config: object): Architecture => {
+  const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
+  if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+  return reading.architecture;
+};
+const committed = (name: string): object =>
+  JSON.parse(readFileSync(new URL(`../../configs/${name}.json`, import.meta.url), 'utf8'));
+
+const flopsOf = (config: object, run: RunFields) => {
+  const architecture = architectureOf(config);
+  const settling = settleRun([{ origin: 'run', fields: run }], architecture);
+  if (settling.kind === 'unsettled') throw new Error('unsettled');
+  return countFlops(expand(architecture), settling.settled.run);
+};
+
+describe("PyTorch's FlopCounterMode on the official models, 4,096 tokens, full attention", () => {
+  // torch 2.13.0, transformers 5.18.0, meta device. The counter adds the rotary tables' small products, which we leave out.
+  it.each([
+    ['llama-3.1-8b', 70_274_255_421_440],
+    ['llama-3.1-70b', 613_338_510_262_272],
+    ['mistral-7b', 67_044_440_014_848],
+    ['qwen3-8b', 71_893_458_092_032],
+  ])('%s', (name, counted) => {
+    const S = 4096;
+    let total = 0;
+    for (const { operation, times } of mainNetwork(expand(architectureOf(committed(name)))))
+      total += times * forwardFlops(operation, S, 'full');
+    expect(Math.abs((total * S) / counted - 1)).toBeLessThan(1e-7);
+  });
+});
+
+describe('published TFLOP/s over published tokens/s (NVIDIA Megatron-Bridge, 067f987)', () => {
+  it.each([
+    ['Llama-3.1-8B', committed('llama-3.1-8b'), 8192, 51.47],
+    ['Llama-3.1-70B', committed('llama-3.1-70b'), 8192, 449.223],
+    ['Qwen3-30B-A3B', committed('qwen3-30b-a3b'), 4096, 23.006],
+    ['DeepSeek-V3 with multi-token prediction', committed('deepseek-v3'), 4096, 259.993],
+    ['Kimi-K2', committed('kimi-k2'), 4096, 204.477],
+  ])('%s', (_, config, sequenceLength, gigaflops) => {
+    const { megatron } = flopsOf(config, { sequenceLength }).conventions;
+    expect(Math.abs(megatron / 1e9 / gigaflops - 1)).toBeLessThan(1e-3);
+  });
+
+  it('DeepSeek-V3 without multi-token prediction', () => {
+    const { megatron } = flopsOf(committed('deepseek-v3'), { sequenceLength: 4096, mtp: false }).conventions;
+    expect(Math.abs(megatron / 1e9 / 249.812 - 1)).toBeLessThan(1e-3);
+  });
+});
+
+describe('closed forms', () => {
+  it("PaLM's 6N + 12LHQT for GPT-2", () => {
+    const config = committed('gpt2-xl');
+    const { palm } = flopsOf(config, { sequenceLength: 1024 }).conventions;
+    expect(palm).toBe(6 * 1_557_611_200 + 12 * 48 * 1600 * 1024);
+  });
+
+  it('the keys that a causal query meets', () => {
+    expect(meanContext({ kind: 'full' }, true, 4096)).toBe(2048);
+    expect(meanContext({ kind: 'full' }, false, 4096)).toBe(4096);
+    expect(meanContext({ kind: 'window', tokens: 1024 }, true, 4096)).toBe(1024 - 1024 ** 2 / 8192);
+    expect(meanContext({ kind: 'window', tokens: 8192 }, true, 4096)).toBe(2048);
+    expect(meanContext({ kind: 'chunk', tokens: 1024 }, true, 4096)).toBe(512);
+    expect(meanContext({ kind: 'selected', tokens: 2048 }, true, 2048)).toBe(1024);
+  });
+});
+
+describe('what training executes', () => {
+  const config = committed('llama-7b');
+  const plain = flopsOf(config, { sequenceLength: 2048 });
+
+  it('is three times the forward pass; full recompute adds the layers once more', () => {
+    expect(plain.training).toBeCloseTo(3 * plain.forward.total, 0);
+    expect(plain.hardware).toBe(plain.training);
+    const full = flopsOf(config, { sequenceLength: 2048, recompute: 'full' });
+    expect(full.training).toBe(plain.training);
+    expect(full.hardware - full.training).toBeCloseTo(plain.forward.total - (plain.forward.lines['output'] ?? 0), 0);
+  });
+
+  it('frozen weights need no weight gradient', () => {
+    const lora = flopsOf(config, {
+      sequenceLength: 2048,
+      lora: { rank: 16, targets: ['q_proj', 'v_proj'], baseBits: 16 },
+    });
+    const core = plain.parts.lines['layers.attention.core'] ?? 0;
+    const adapters = 3 * 2 * 32 * 2 * 16 * (4096 + 4096);
+    expect(lora.training).toBeCloseTo(2 * (plain.forward.total - core) + 3 * core + adapters, 0);
+  });
+});
+
+describe('properties', () => {
+  it('more of anything never costs less', () => {
+    const keys = ['num_hidden_layers', 'intermediate_size', 'vocab_size'] as const;
+    fc.assert(
+      fc.property(fc.constantFrom(...keys), fc.integer({ min: 1, max: 64 }), (key, more) => {
+        const small = {
+          model_type: 'llama',
+          hidden_size: 256,
+          num_hidden_layers: 2,
+          num_attention_heads: 4,
+          intermediate_size: 512,
+          vocab_size: 1000,
+        };
+        const before = flopsOf(small, { sequenceLength: 512 });
+        const after = flopsOf({ ...small, [key]: small[key] + more }, { sequenceLength: 512 });
+        expect(after.training).toBeGreaterThan(before.training);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('attention is the only part that grows with the sequence', () => {
+    const { growth } = flopsOf(committed('llama-3.1-8b'), { sequenceLength: 4096 });
+    const rest = growth.map(({ attention, total }) => total - attention);
+    for (const amount of rest) expect(amount).toBeCloseTo(rest[0] ?? 0, 0);
+    expect((growth[3]?.attention ?? 0) / (growth[2]?.attention ?? 1)).toBeCloseTo(2, 6);
+  });
+});
