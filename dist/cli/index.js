@@ -13644,7 +13644,7 @@ function cell(comparison, id, limit) {
         return '–';
     const main = movement(change);
     if (id === 'memory')
-        return limit === undefined ? main : `${main}<br>of ${gib(limit)}`;
+        return limit === undefined ? main : `${main}<br>of\u00a0${unbroken(gib(limit))}`;
     const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
         ? '<br>approximate'
         : '';
@@ -13655,20 +13655,24 @@ function cell(comparison, id, limit) {
     return main + approximate;
 }
 /** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
+/** A number stays with its unit when a cell wraps. */
+const unbroken = (quantityText) => quantityText.replaceAll(' ', '\u00a0');
 function movement(change) {
     const unit = findMetric(change.metric)?.unit ?? 'ratio';
     const { before, after } = change;
     if (before === undefined && after === undefined)
         return 'unknown';
     if (after === undefined)
-        return `${quantity(before ?? 0, unit)} → gone`;
+        return `${unbroken(quantity(before ?? 0, unit))} → gone`;
     if (before === undefined)
-        return quantity(after, unit);
+        return unbroken(quantity(after, unit));
     const moved = difference(before, after, unit);
     if (moved === undefined)
-        return quantity(after, unit);
-    const [old, now] = [quantity(before, unit), quantity(after, unit)];
-    return old === now ? `${exact(before)} → ${exact(after)}<br>**${moved}**` : `${old} → ${now}<br>**${moved}**`;
+        return unbroken(quantity(after, unit));
+    const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
+    return old === now
+        ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
+        : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
 }
 function findingLine(finding) {
     const mark = marks[finding.severity];

@@ -231,7 +231,7 @@ describe('a pull request', () => {
     expect(ran.code).toBe(1);
     expect(ran.log).toContain('lfs.json is a Git LFS pointer');
     expect(ran.log).toContain('sub.json is a submodule');
-    expect(server.state.comments[0]?.body).toContain('6.74 B → 6.84 B');
+    expect(server.state.comments[0]?.body).toContain('6.74\u00a0B →\u00a06.84\u00a0B');
   });
 });
 
