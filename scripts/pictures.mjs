@@ -11,19 +11,53 @@ if (styles === undefined || out === undefined) throw new Error('usage: node scri
 const folder = mkdtempSync(join(tmpdir(), 'pictures-'));
 mkdirSync(out, { recursive: true });
 
-const stories = { 'over-budget': 'fits-no-longer', 'within-budget': 'widens-the-mlp', 'new-config': 'adds-a-config', broken: 'breaks-the-json', experts: 'dense-to-experts' };
-const looks = { light: { width: 920, height: 620 }, dark: { width: 920, height: 620 }, phone: { width: 400, height: 900 } };
+const stories = {
+  'over-budget': 'fits-no-longer',
+  'within-budget': 'widens-the-mlp',
+  'new-config': 'adds-a-config',
+  broken: 'breaks-the-json',
+  experts: 'dense-to-experts',
+};
+const looks = {
+  light: { width: 920, height: 620 },
+  dark: { width: 920, height: 620 },
+  phone: { width: 400, height: 900 },
+};
 
 for (const [name, story] of Object.entries(stories)) {
   const extensions = ['table', 'strikethrough', 'autolink', 'tagfilter'].flatMap((extension) => ['-e', extension]);
-  const body = execFileSync('cmark-gfm', [...extensions, '--unsafe', '--github-pre-lang', `test/golden/${story}/comment.md`], { encoding: 'utf8' });
+  const body = execFileSync(
+    'cmark-gfm',
+    [...extensions, '--unsafe', '--github-pre-lang', `test/golden/${story}/comment.md`],
+    { encoding: 'utf8' },
+  );
   for (const [look, { width, height }] of Object.entries(looks)) {
     // One story is drawn in every look, the others as most people see them.
     if (look !== 'light' && name !== 'over-budget') continue;
     const css = readFileSync(join(styles, `github-markdown-${look === 'dark' ? 'dark' : 'light'}.css`), 'utf8');
     const background = look === 'dark' ? '#0d1117' : '#ffffff';
     const page = join(folder, `${name}-${look}.html`);
-    writeFileSync(page, `<!doctype html><meta charset="utf-8"><style>${css} body{margin:24px;background:${background}}</style><article class="markdown-body">${body}</article>`);
-    execFileSync('chromium', ['--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', `--user-data-dir=${folder}/profile`, '--hide-scrollbars', `--window-size=${width},${height}`, `--screenshot=${join(out, `${name}-${look}.png`)}`, `file://${page}`], { stdio: 'ignore' });
+    writeFileSync(
+      page,
+      `<!doctype html><meta charset="utf-8"><style>${css} body{margin:24px;background:${background}}</style><article class="markdown-body">${body}</article>`,
+    );
+    execFileSync(
+      'chromium',
+      [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--no-first-run',
+        `--user-data-dir=${folder}/profile`,
+        '--hide-scrollbars',
+        `--window-size=${width},${height}`,
+        `--screenshot=${join(out, `${name}-${look}.png`)}`,
+        `file://${page}`,
+      ],
+      { stdio: 'ignore' },
+    );
   }
 }

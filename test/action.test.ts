@@ -7,7 +7,11 @@ import { inputDefaults } from '../src/settings.ts';
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const document = (uri: string, text: string) => {
   const lines = text.split('\n');
-  const offsets = lines.reduce<number[]>((all, line) => [...all, (all.at(-1) ?? 0) + line.length + 1], [0]);
+  let start = 0;
+  const offsets = lines.map((line) => {
+    start += line.length + 1;
+    return start - line.length - 1;
+  });
   return {
     uri,
     languageId: 'yaml',
