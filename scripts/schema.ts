@@ -1,0 +1,22 @@
+// Writes the JSON Schemas of what we define ourselves: the JSON report and the run description.
+//   node scripts/node24.mjs scripts/schema.ts
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { runSchema } from '../src/read/run.ts';
+import { jsonSchema } from '../src/report/json.ts';
+
+/** File name and text of each schema. */
+export const schemas: Readonly<Record<string, string>> = {
+  'report.schema.json': write(z.toJSONSchema(jsonSchema), 'The JSON report of Model Cost Gate, version 1'),
+  'run.schema.json': write(z.toJSONSchema(runSchema, { io: 'input' }), 'A run description of Model Cost Gate'),
+};
+
+function write(schema: object, title: string): string {
+  return `${JSON.stringify({ ...schema, title }, null, 2)}\n`;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const folder = new URL('../schema/', import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  for (const [name, text] of Object.entries(schemas)) writeFileSync(new URL(name, folder), text);
+}
