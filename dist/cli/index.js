@@ -25788,6 +25788,10 @@ function tomlKeys(text) {
 
 const count = schemas_int().min(1).max(1e9);
 const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
+/** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
+const word = schemas_string().max(100);
+const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
+    .transform((names) => (Array.isArray(names) ? names : Object.values(names)));
 /** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
 const runSchema = strictObject({
     accelerator: schemas_enum(acceleratorIds)
@@ -25830,14 +25834,14 @@ const runSchema = strictObject({
     capacity_factor: schemas_number().positive().max(1000).optional(),
     lora: strictObject({
         rank: count,
-        targets: array(schemas_string().max(100)).max(100).default(['q_proj', 'v_proj']),
+        targets: list.default(['q_proj', 'v_proj']),
         base_bits: union([literal(16), literal(8), literal(4)]).default(16),
     })
         .optional(),
     tokens: union([count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
         .optional()
         .describe('tokens of the whole training, `1T` understood'),
-    recompute_modules: array(schemas_string().max(100)).max(50).optional(),
+    recompute_modules: list.optional(),
     recompute_method: schemas_enum(['uniform', 'block', 'every']).optional(),
     recompute_layers: count.optional(),
     pipeline_schedule: schemas_enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),
@@ -34191,7 +34195,7 @@ const lists = {
     },
 };
 /** `list accelerators|families|formats`: one row a line, the first word of which is what options and files use. */
-function list({ files, format, option }) {
+function list_list({ files, format, option }) {
     const [what = '', ...rest] = files;
     const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
     if (found === undefined)
@@ -34309,7 +34313,7 @@ function follow(words) {
         case 'version':
             return print(`${run_version}\n`, words.option('output'));
         case 'list':
-            return list(words);
+            return list_list(words);
         case 'report':
             return report(words, settingsOf(words));
         case 'diff':

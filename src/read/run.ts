@@ -9,6 +9,12 @@ import { parse, syntaxOf } from './syntax.ts';
 const count = z.int().min(1).max(1e9);
 const dtype = z.enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
 
+/** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
+const word = z.string().max(100);
+const list = z
+  .union([z.array(word).max(100), z.record(z.string().regex(/^\d{1,3}$/), word)])
+  .transform((names): string[] => (Array.isArray(names) ? names : Object.values(names)));
+
 /** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
 export const runSchema = z.strictObject({
   accelerator: z
@@ -55,7 +61,7 @@ export const runSchema = z.strictObject({
   lora: z
     .strictObject({
       rank: count,
-      targets: z.array(z.string().max(100)).max(100).default(['q_proj', 'v_proj']),
+      targets: list.default(['q_proj', 'v_proj']),
       base_bits: z.union([z.literal(16), z.literal(8), z.literal(4)]).default(16),
     })
     .optional(),
@@ -63,7 +69,7 @@ export const runSchema = z.strictObject({
     .union([count.or(z.number().positive().max(1e18)), z.string().max(30)])
     .optional()
     .describe('tokens of the whole training, `1T` understood'),
-  recompute_modules: z.array(z.string().max(100)).max(50).optional(),
+  recompute_modules: list.optional(),
   recompute_method: z.enum(['uniform', 'block', 'every']).optional(),
   recompute_layers: count.optional(),
   pipeline_schedule: z.enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),

@@ -170,6 +170,11 @@ describe('a run description', () => {
     expect(wrong(text)).toContain(sentence);
   });
 
+  it('takes a list also as a numbered mapping', () => {
+    const reading = readRun(Buffer.from('lora:\n  rank: 8\n  targets:\n    0: q_proj\n    1: v_proj\n'), 'run.yml');
+    expect(reading).toMatchObject({ kind: 'read', fields: { lora: { targets: ['q_proj', 'v_proj'] } } });
+  });
+
   it('reads every field of the interface', () => {
     const reading = readRun(
       Buffer.from(
