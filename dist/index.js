@@ -47526,7 +47526,7 @@ function heading(review) {
 function findings(review) {
     const list = review.verdict.findings.slice(0, 20).map((finding) => {
         const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${sentence(finding.message)} ${numbers.join(' ')}`.trimEnd();
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers.filter((word) => word !== '')].join(' ')}`;
     });
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
@@ -48945,9 +48945,14 @@ function savedTensors(operations, run, style) {
             case 'activation':
                 if (style === 'fused' && dropped.has('mlp') && operation.component === 'feed_forward')
                     break;
-                keep(operation.input);
+                // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
+                if (style === 'fused' || operation.function !== 'relu')
+                    keep(operation.input);
                 if (operation.gate)
                     keep(operation.gate);
+                // GPT-2's GELU is written out in steps; three more of them keep a tensor.
+                if (style === 'eager' && operation.function === 'gelu_new')
+                    keep(operation.input, 3 * activations_e, `${operation.path}_steps`);
                 if (style === 'eager' && operation.gated)
                     keep(operation.output, activations_e, `${operation.output.name}_gate`);
                 break;
@@ -54341,6 +54346,11 @@ const gpt2 = {
     gated: false,
     activation: 'gelu_tanh',
     feedForwardBias: true,
+    feedForward: (shape, fields) => dense(shape.hiddenSize, shape.width, {
+        gated: false,
+        activation: (fields.string('activation_function') ?? 'gelu_new') === 'gelu_new' ? 'gelu_new' : 'gelu_tanh',
+        bias: bothSides(true),
+    }),
     tied: true,
     embedding: (shape, fields) => [
         build_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings', 'n_ctx']), shape.hiddenSize),
@@ -54436,11 +54446,13 @@ const denseFamilies = {
     gpt2,
     gpt_bigcode: {
         ...gpt2,
+        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
         source: from('gpt_bigcode'),
         attention: (shape, fields) => grouped({ ...shape, keyValueHeads: !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads }, { bias: fullBias, rotary: false, fused: true }),
     },
     opt: {
         ...gpt2,
+        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
         source: from('opt'),
         attention: (shape) => grouped(shape, { bias: fullBias, rotary: false }),
         activation: 'relu',
@@ -54451,6 +54463,7 @@ const denseFamilies = {
     },
     bloom: {
         ...gpt2,
+        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
         source: from('bloom'),
         width: (_, D) => 4 * D,
         embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],

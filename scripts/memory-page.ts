@@ -34,7 +34,7 @@ Not compared: FSDP, DeepSpeed, pipeline schedules other than 1F1B, context paral
 
 ## What a layer keeps
 
-The rules for PyTorch's eager mode are held against autograd: \`scripts/oracle/saved_tensors.py\` runs official Transformers models under saved-tensor hooks, and \`test/cost/memory.test.ts\` compares. Llama, Mistral, Qwen2, Qwen3, Gemma 1 to 3, Granite, gpt_bigcode, StarCoder2 and Mixtral agree within a tenth of a percent. Phi-3 (-9.5 %), OLMo 2 (-3.5 %), GPT-2 (-43 %), GPT-NeoX (-19 %) and OPT (+33 %) do not yet; the test names the reason of each.
+The rules for PyTorch's eager mode are held against autograd: \`scripts/oracle/saved_tensors.py\` runs official Transformers models under saved-tensor hooks, and \`test/cost/memory.test.ts\` compares. Llama, Mistral, Qwen2, Qwen3, Gemma 1 to 3, Granite, GPT-2, OPT, gpt_bigcode, StarCoder2 and Mixtral agree within a tenth of a percent. Phi-3 (-9.5 %), OLMo 2 (-3.5 %) and GPT-NeoX (-19 %) do not yet; the test names the reason of each.
 `;
 
 if (process.argv[1] === import.meta.filename) writeFileSync(new URL('../docs/memory.md', import.meta.url), memoryPage);

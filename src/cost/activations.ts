@@ -84,8 +84,12 @@ export function savedTensors(
       }
       case 'activation':
         if (style === 'fused' && dropped.has('mlp') && operation.component === 'feed_forward') break;
-        keep(operation.input);
+        // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
+        if (style === 'fused' || operation.function !== 'relu') keep(operation.input);
         if (operation.gate) keep(operation.gate);
+        // GPT-2's GELU is written out in steps; three more of them keep a tensor.
+        if (style === 'eager' && operation.function === 'gelu_new')
+          keep(operation.input, 3 * e, `${operation.path}_steps`);
         if (style === 'eager' && operation.gated) keep(operation.output, e, `${operation.output.name}_gate`);
         break;
       case 'attention':

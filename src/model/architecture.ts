@@ -72,7 +72,7 @@ export type Component =
   | 'towers'
   | 'other';
 
-export type Activation = 'silu' | 'gelu' | 'gelu_tanh' | 'relu' | 'relu2' | 'swiglu_oai' | 'none';
+export type Activation = 'silu' | 'gelu' | 'gelu_tanh' | 'gelu_new' | 'relu' | 'relu2' | 'swiglu_oai' | 'none';
 
 export type Part =
   | Norm

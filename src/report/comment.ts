@@ -79,7 +79,7 @@ function heading(review: Review): string {
 function findings(review: Review): string {
   const list = review.verdict.findings.slice(0, 20).map((finding) => {
     const [mark = '', ...numbers] = findingLine(finding).split(' ');
-    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${sentence(finding.message)} ${numbers.join(' ')}`.trimEnd();
+    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers.filter((word) => word !== '')].join(' ')}`;
   });
   const rest = review.verdict.findings.length - list.length;
   return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');

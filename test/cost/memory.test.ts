@@ -33,9 +33,7 @@ const saved: readonly SavedRow[] = JSON.parse(readFileSync(new URL('../oracle/sa
 const known: Readonly<Record<string, readonly [share: number, reason: string]>> = {
   phi3: [-0.095, 'values are a view of the whole fused projection, which stays alive'],
   olmo2: [-0.035, 'the norm behind a block keeps its input once more'],
-  gpt2: [-0.43, 'its GELU is written out in five steps, each of which keeps a tensor'],
   gpt_neox: [-0.193, 'a fused projection with partial rotary positions'],
-  opt: [0.332, 'ReLU keeps its output alone, which the next matrix keeps anyway'],
 };
 
 describe('what autograd keeps of one layer of the official models (scripts/oracle/saved_tensors.py)', () => {

@@ -91,6 +91,12 @@ const gpt2: Family = {
   gated: false,
   activation: 'gelu_tanh',
   feedForwardBias: true,
+  feedForward: (shape, fields) =>
+    dense(shape.hiddenSize, shape.width, {
+      gated: false,
+      activation: (fields.string('activation_function') ?? 'gelu_new') === 'gelu_new' ? 'gelu_new' : 'gelu_tanh',
+      bias: bothSides(true),
+    }),
   tied: true,
   embedding: (shape, fields) => [
     table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings', 'n_ctx']), shape.hiddenSize),
@@ -200,6 +206,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   gpt2,
   gpt_bigcode: {
     ...gpt2,
+    feedForward: (shape) =>
+      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
     source: from('gpt_bigcode'),
     attention: (shape, fields) =>
       grouped(
@@ -209,6 +217,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   opt: {
     ...gpt2,
+    feedForward: (shape) =>
+      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
     source: from('opt'),
     attention: (shape) => grouped(shape, { bias: fullBias, rotary: false }),
     activation: 'relu',
@@ -219,6 +229,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   bloom: {
     ...gpt2,
+    feedForward: (shape) =>
+      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
     source: from('bloom'),
     width: (_, D) => 4 * D,
     embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
