@@ -27400,602 +27400,567 @@ function alternatives(run) {
     return list;
 }
 
+;// CONCATENATED MODULE: ./build/cost/blocks/pieces.js
+const tensor = (name, elements, region) => ({
+    name,
+    elements,
+    region,
+});
+/** y = x W (+ b): one copy, divided by its columns and held here, unless said otherwise. */
+function* linear(part) {
+    const { copies = 1, used = copies, sharding = 'column', tied = false, fusedWith, storedFused, ...rest } = part;
+    yield {
+        kind: 'linear',
+        ...rest,
+        copies,
+        used,
+        sharding,
+        tied,
+        ...(fusedWith === undefined ? {} : { fusedWith }),
+        ...(storedFused === undefined ? {} : { storedFused }),
+    };
+    return part.output;
+}
+/** The last matrix of a block, back onto the residual stream. */
+function* project(part) {
+    const output = tensor(`${part.path}_out`, part.columns, 'residual');
+    return yield* linear({ ...part, output, sharding: 'row' });
+}
+/**
+ * @param input what is normalised
+ * @param norm the part that says how; without one, an RMSNorm with weights over `width` elements
+ * @param stored the tensor whose storage the input is a view of
+ */
+function* normalize(path, input, width, norm, stored = input) {
+    const output = tensor(`${path}_out`, input.elements, input.region);
+    yield {
+        kind: 'norm',
+        path,
+        component: 'norm',
+        style: norm?.style ?? 'rms',
+        ...(norm?.upcast === undefined ? {} : { upcast: norm.upcast }),
+        width,
+        parameters: width * (norm ? Number(norm.weight) + Number(norm.bias) : 1),
+        input: stored,
+        output,
+    };
+    return output;
+}
+/** What a block reads: the stream, or a tensor of its own width where the block does not stand on the stream. */
+const read = (stream, width) => width === stream.elements ? stream : tensor('block_input', width, 'residual');
+/** The non-linearity behind one matrix (`up`), or behind the first of two whose product is taken. */
+function* activate(path, component, part, { up, gate, output }) {
+    yield {
+        kind: 'activation',
+        path,
+        component,
+        function: part.activation,
+        gated: gate !== undefined,
+        input: gate ?? up,
+        ...(gate ? { gate: up } : {}),
+        output,
+    };
+    return output;
+}
+
+;// CONCATENATED MODULE: ./build/cost/blocks/attention.js
+
+const component = 'attention';
+/**
+ * softmax(Q K^T) V with H query and K key/value heads (Vaswani et al. 2017; grouped: Ainslie et al. 2023).
+ *
+ * d is the width of a query's and a key's head, dv that of a value's.
+ */
+function* attention(part, stream) {
+    const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, inputWidth, bias } = part;
+    const input = read(stream, inputWidth);
+    const of = (name, columns, hasBias) => linear({
+        path: `attention.${name}`,
+        rows: inputWidth,
+        columns,
+        bias: hasBias,
+        component,
+        input,
+        output: tensor(name, columns, 'tensor'),
+        fusedWith: 'query_key_value',
+        storedFused: part.fused,
+    });
+    let query = yield* of('query', H * d, bias.query);
+    if (part.outputGate === 'element')
+        yield* of('gate', H * dv, bias.query);
+    if (part.outputGate === 'head')
+        yield* of('gate', H, bias.query);
+    let key = tensor('key', K * d, 'tensor');
+    let value = tensor('value', K * dv, 'tensor');
+    if (!part.sharedKeyValue) {
+        yield* of('key', K * d, bias.key);
+        if (part.valueIsKey)
+            value = key;
+        else
+            yield* of('value', K * dv, bias.value);
+    }
+    yield* extras(part.extra, stream);
+    if (part.queryKeyNorm) {
+        query = yield* headNorm(part.queryKeyNorm, query, H, d);
+        if (!part.sharedKeyValue) {
+            if (part.queryKeyNorm.value)
+                value = yield* headNorm(part.queryKeyNorm, value, K, dv, false);
+            key = yield* headNorm(part.queryKeyNorm, key, K, d);
+        }
+    }
+    if (part.rotary)
+        yield { kind: 'rope', path: 'attention.rope', component, query, key };
+    const core = tensor('core', H * dv, 'tensor');
+    yield {
+        kind: 'attention',
+        path: 'attention.core',
+        component,
+        heads: H,
+        keyValueHeads: K,
+        queryKeyDim: d,
+        valueDim: dv,
+        span: part.span,
+        causal: part.causal,
+        parameters: part.sinks ? H : 0,
+        query,
+        key,
+        value,
+        output: core,
+        cacheElements: part.sharedKeyValue ? 0 : K * (d + dv),
+        cacheSharded: true,
+    };
+    const columns = part.outputWidth ?? inputWidth;
+    return yield* project({ path: 'attention.output', rows: H * dv, columns, bias: bias.output, component, input: core });
+}
+/** A norm over each head of a query or key (one set of weights, or one for each head), or over all of them at once. */
+function* headNorm(norm, input, heads, headDim, learned = true) {
+    const width = norm.over === 'head' ? headDim : heads * headDim;
+    const sets = norm.over === 'head' && norm.perHead ? heads : 1;
+    const output = tensor(`${input.name}_norm`, input.elements, 'tensor');
+    yield {
+        kind: 'norm',
+        path: `attention.${input.name}_norm`,
+        component: 'norm',
+        style: norm.style,
+        ...(norm.upcast === undefined ? {} : { upcast: norm.upcast }),
+        width,
+        parameters: learned ? sets * width * (Number(norm.weight) + Number(norm.bias)) : 0,
+        input,
+        output,
+    };
+    return output;
+}
+/** Queries, keys and values through low-rank pairs (DeepSeek-V2, arXiv:2405.04434, 2.1.2), as trained: decompressed. */
+function* latent(part, stream) {
+    const { heads: H, inputWidth, queryRank, keyValueRank, nopeDim, ropeDim, valueDim } = part;
+    const d = nopeDim + ropeDim;
+    const input = read(stream, inputWidth);
+    const query = tensor('query', H * d, 'tensor');
+    const compressed = queryRank === undefined ? input : yield* queryDown(queryRank, part.bias.down, input);
+    yield* linear({
+        path: 'attention.query_up',
+        rows: compressed.elements,
+        columns: H * d,
+        bias: false,
+        component,
+        input: compressed,
+        output: query,
+    });
+    const down = yield* linear({
+        path: 'attention.key_value_down',
+        rows: inputWidth,
+        columns: keyValueRank + ropeDim,
+        bias: part.bias.down,
+        component,
+        input,
+        output: tensor('key_value_down', keyValueRank + ropeDim, 'residual'),
+        sharding: 'replicated',
+    });
+    const narrowed = { ...down, elements: keyValueRank };
+    const normal = yield* normalize('attention.key_value_down_norm', narrowed, keyValueRank, undefined, down);
+    // Keys without position and values are one product; the value is a view of it, so its storage is the whole of it.
+    const value = yield* linear({
+        path: 'attention.key_value_up',
+        rows: keyValueRank,
+        columns: H * (nopeDim + valueDim),
+        bias: false,
+        component,
+        input: normal,
+        output: tensor('key_value', H * (nopeDim + valueDim), 'tensor'),
+    });
+    const key = tensor('key', H * d, 'tensor');
+    yield { kind: 'rope', path: 'attention.rope', component, query, key };
+    if (part.indexer)
+        yield* indexer(part.indexer, input, compressed);
+    yield* extras(part.extra, stream);
+    const core = tensor('core', H * valueDim, 'tensor');
+    yield {
+        kind: 'attention',
+        path: 'attention.core',
+        component,
+        heads: H,
+        keyValueHeads: H,
+        queryKeyDim: d,
+        valueDim,
+        span: part.span,
+        causal: true,
+        parameters: 0,
+        query,
+        key,
+        value,
+        output: core,
+        cacheElements: keyValueRank + ropeDim,
+        cacheSharded: false,
+    };
+    const bias = part.bias.output;
+    return yield* project({
+        path: 'attention.output',
+        rows: H * valueDim,
+        columns: inputWidth,
+        bias,
+        component,
+        input: core,
+    });
+}
+function* queryDown(rank, bias, input) {
+    const down = yield* linear({
+        path: 'attention.query_down',
+        rows: input.elements,
+        columns: rank,
+        bias,
+        component,
+        input,
+        output: tensor('query_down', rank, 'residual'),
+        sharding: 'replicated',
+    });
+    return yield* normalize('attention.query_down_norm', down, rank);
+}
+/** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, one weight for each of them. */
+function* indexer({ heads, headDim }, input, compressed) {
+    const of = (name, source, columns) => linear({
+        path: `attention.${name}`,
+        rows: source.elements,
+        columns,
+        bias: false,
+        component,
+        input: source,
+        output: tensor(name, columns, 'residual'),
+        sharding: 'replicated',
+    });
+    const query = yield* of('indexer_query', compressed, heads * headDim);
+    const raw = yield* of('indexer_key', input, headDim);
+    const key = tensor('indexer_key_norm', headDim, 'residual');
+    yield {
+        kind: 'norm',
+        path: 'attention.indexer_key_norm',
+        component: 'norm',
+        style: 'layer',
+        width: headDim,
+        parameters: 2 * headDim,
+        input: raw,
+        output: key,
+    };
+    yield* of('indexer_weights', input, heads);
+    yield {
+        kind: 'attention',
+        path: 'attention.indexer_core',
+        component,
+        heads,
+        keyValueHeads: 1,
+        queryKeyDim: headDim,
+        valueDim: 0,
+        span: { kind: 'full' },
+        causal: true,
+        parameters: 0,
+        query,
+        key,
+        value: key,
+        output: tensor('indexer_scores', 0, 'residual'),
+        cacheElements: headDim,
+        cacheSharded: false,
+    };
+}
+/** Matrices, vectors and norms inside the block that no noun covers. */
+function* extras(parts, stream) {
+    for (const part of parts ?? []) {
+        switch (part.kind) {
+            case 'vector':
+                yield { ...part, flopsPerToken: part.flopsPerToken ?? 0 };
+                break;
+            case 'norm': {
+                const input = tensor(part.path, part.width * (part.repeat ?? 1), 'residual');
+                yield* normalize(part.path, input, part.width, part);
+                break;
+            }
+            case 'linear': {
+                const input = part.rows === stream.elements ? stream : tensor(`${part.path}_in`, part.rows, 'residual');
+                yield* linear({ ...part, input, output: tensor(part.path, part.columns, 'residual') });
+                break;
+            }
+        }
+    }
+}
+
+;// CONCATENATED MODULE: ./build/cost/blocks/feed-forward.js
+
+/** One feed-forward network of every token. */
+const dense = (part, stream) => feedForward(part.component ?? 'feed_forward', read(stream, part.inputWidth), part);
+/** down(act(gate x) * up x), or down(act(up x)) without a gate (Shazeer 2020). */
+function* feedForward(component, input, part) {
+    const { inputWidth: D, width: F, gated } = part;
+    const name = component === 'feed_forward' ? '' : `${component}_`;
+    const fusedWith = gated ? `${name}gate_up` : undefined;
+    const of = (which) => linear({
+        path: `${component}.${which}`,
+        rows: D,
+        columns: F,
+        bias: part.bias.up,
+        component,
+        input,
+        output: tensor(`${name}${which}`, F, 'tensor'),
+        fusedWith,
+        storedFused: part.fused,
+    });
+    const gate = gated ? yield* of('gate') : undefined;
+    const up = yield* of('up');
+    const output = tensor(`${name}act`, F, 'tensor');
+    const act = yield* activate(`${component}.activation`, component, part, { up, gate, output });
+    return yield* project({
+        path: `${component}.down`,
+        rows: F,
+        columns: D,
+        bias: part.bias.down,
+        component,
+        input: act,
+    });
+}
+/**
+ * k of E experts for each token, and the shared ones for all (Shazeer et al. 2017; DeepSeekMoE, arXiv:2401.06066).
+ *
+ * @param width of the residual stream, which the router reads unless the part says otherwise
+ */
+function* experts(part, stream, width) {
+    const { inputWidth: D, routerWidth = width } = part;
+    const routed = read(stream, routerWidth);
+    const input = D === routerWidth ? routed : tensor('latent', D, 'residual');
+    yield* router(part, routed);
+    const output = yield* chosen(part, input);
+    yield* alwaysOn(part, input, routed);
+    return output;
+}
+function* router(part, input) {
+    const component = 'router';
+    const choices = part.experts + (part.zeroExperts ?? 0);
+    const logits = yield* linear({
+        path: 'router',
+        rows: input.elements,
+        columns: choices,
+        bias: part.bias.router,
+        component,
+        input,
+        output: tensor('router_logits', choices, 'residual'),
+        sharding: 'replicated',
+    });
+    const parameters = part.correctionBias ? choices : 0;
+    yield {
+        kind: 'route',
+        path: 'router.choice',
+        component,
+        experts: choices,
+        active: part.active,
+        parameters,
+        input: logits,
+    };
+}
+/** The k experts that a token is sent to: each token is k rows. */
+function* chosen(part, input) {
+    const { inputWidth: D, experts: E, active: k, width: F, gated } = part;
+    const component = 'experts';
+    const copies = { copies: E, used: k, sharding: 'expert', component };
+    const exchange = { component, width: D, experts: E, active: k };
+    const sent = tensor('permuted', k * D, 'routed');
+    yield { kind: 'dispatch', path: 'experts.dispatch', ...exchange, input, output: sent };
+    const of = (which) => linear({
+        ...copies,
+        path: `experts.${which}`,
+        rows: D,
+        columns: F,
+        bias: part.bias.up,
+        input: sent,
+        output: tensor(`expert_${which}`, k * F, 'routed'),
+        fusedWith: gated ? 'expert_gate_up' : undefined,
+        storedFused: true,
+    });
+    const gate = gated ? yield* of('gate') : undefined;
+    const up = yield* of('up');
+    const act = yield* activate('experts.activation', component, part, {
+        up,
+        gate,
+        output: tensor('expert_act', k * F, 'routed'),
+    });
+    const out = yield* linear({
+        ...copies,
+        path: 'experts.down',
+        rows: F,
+        columns: D,
+        bias: part.bias.down,
+        input: act,
+        output: tensor('expert_out', k * D, 'routed'),
+    });
+    const output = tensor('experts_out', D, 'residual');
+    yield { kind: 'combine', path: 'experts.combine', ...exchange, input: out, output };
+    return output;
+}
+/** The shared experts: one network as wide as all of them, with or without a learned scale. */
+function* alwaysOn(part, input, routed) {
+    const { shared, gated, activation, bias } = part;
+    if (!shared)
+        return;
+    const onInput = shared.inputWidth === input.elements;
+    const inputWidth = shared.inputWidth ?? routed.elements;
+    const component = 'shared_experts';
+    yield* feedForward(component, onInput ? input : routed, { inputWidth, width: shared.width, gated, activation, bias });
+    if (!shared.gate)
+        return;
+    yield* linear({
+        path: `${component}.scale`,
+        rows: routed.elements,
+        columns: 1,
+        bias: false,
+        component,
+        input: routed,
+        output: tensor('shared_scale', 1, 'residual'),
+        sharding: 'replicated',
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/cost/operations.js
+
+
+
 /**
  * A model written out as the operations that a token meets: THE file to read. Whatever is held, computed, kept or moved is
  * said here once, so it cannot be in the parameters and forgotten in the FLOPs or the memory.
+ *
+ * A part of a layer becomes operations in `part`, and `blocks/` writes the larger ones: attention and feed-forward. Each is
+ * a generator: it yields operations in order, and returns the tensor that comes out.
  *
  * Letters: D width of the residual stream, H heads, K key/value heads, d head width, F feed-forward width, E experts,
  * k active experts, V vocabulary.
  */
 function expand(architecture) {
     const { hiddenSize: D } = architecture;
-    const scope = (prefix, parts, parallel = false) => new Writer(prefix, D, parallel).write(parts);
     return {
-        embedding: scope('', architecture.embedding),
+        embedding: [...write(architecture.embedding, D)],
         layers: architecture.layers.map((layer) => ({
             name: layer.name,
-            operations: scope('layers.', layer.parts, layer.parallel),
+            operations: [...write(layer.parts, D, layer.parallel)].map((one) => ({ ...one, path: `layers.${one.path}` })),
         })),
         order: architecture.order,
-        head: scope('', architecture.head),
-        prediction: scope('prediction.', architecture.prediction),
+        head: [...write(architecture.head, D)],
+        prediction: [...write(architecture.prediction, D)].map((one) => ({
+            ...one,
+            path: `prediction.${one.path}`,
+            component: 'prediction',
+        })),
         predictionDepth: architecture.predictionDepth,
         towers: architecture.towers,
     };
 }
-/** The data flow through one list of parts: `residual` is the stream, `stream` what the next block reads. */
-class Writer {
-    operations = [];
-    prefix;
-    width;
-    parallel;
-    residual;
-    stream;
-    /** A block's result that was not yet added to the residual. */
-    pending;
-    /** The last tensor of a mixer that is written as single parts (projections, scan, projection). */
-    inner;
-    adds = 0;
-    constructor(prefix, width, parallel) {
-        this.prefix = prefix;
-        this.width = width;
-        this.parallel = parallel;
-        this.residual = { name: 'x', elements: width, region: 'residual' };
-        this.stream = this.residual;
-    }
-    write(parts) {
-        for (const part of parts)
-            this.part(part);
-        this.add();
-        return this.operations;
-    }
-    part(part) {
-        switch (part.kind) {
-            case 'norm':
-                return this.blockNorm(part);
-            case 'attention':
-                return this.block(this.attention(part));
-            case 'latent':
-                return this.block(this.latent(part));
-            case 'dense':
-                return this.block(this.dense(part));
-            case 'experts':
-                return this.block(this.experts(part));
-            case 'state_space':
-                this.inner = this.scan(part);
-                return;
-            case 'linear':
-                return this.single(part);
-            case 'vector':
-                this.hold(part);
-                return;
-            case 'table': {
-                const output = { name: part.path, elements: part.columns * part.used, region: 'residual' };
-                this.push({
-                    kind: 'table',
-                    path: part.path,
-                    component: 'embedding',
-                    rows: part.rows,
-                    columns: part.columns,
-                    used: part.used,
-                    output,
-                });
-                return;
-            }
-            case 'output': {
-                const logits = this.tensor('logits', part.columns, 'tensor');
-                this.linear({
-                    path: 'output',
-                    rows: part.rows,
-                    columns: part.columns,
-                    bias: part.bias,
-                    component: this.prefix === '' ? 'output' : 'prediction',
-                    input: this.stream,
-                    output: logits,
-                    tied: part.tied,
-                });
-                this.push({ kind: 'loss', path: 'loss', component: 'output', vocabulary: part.columns, input: logits });
-                return;
-            }
-        }
-    }
-    // --- blocks ---------------------------------------------------------------------------------------------------------
-    /** softmax(Q K^T) V with H query and K key/value heads (Vaswani et al. 2017; grouped: Ainslie et al. 2023). */
-    attention(part) {
-        const { heads: H, keyValueHeads: K, headDim: d, inputWidth } = part;
-        const dv = part.valueHeadDim ?? d;
-        const component = 'attention';
-        const input = this.read(inputWidth);
-        const project = (name, columns, bias, fusedWith) => {
-            const output = this.tensor(name, columns, 'tensor');
-            this.linear({
-                path: `attention.${name}`,
-                rows: inputWidth,
-                columns,
-                bias,
-                component,
-                input,
-                output,
-                fusedWith,
-                storedFused: part.fused,
-            });
-            return output;
-        };
-        let query = project('query', H * d, part.bias.query, 'query_key_value');
-        if (part.outputGate === 'element')
-            project('gate', H * dv, part.bias.query, 'query_key_value');
-        if (part.outputGate === 'head')
-            project('gate', H, part.bias.query, 'query_key_value');
-        let key = this.tensor('key', K * d, 'tensor');
-        let value = this.tensor('value', K * dv, 'tensor');
-        if (!part.sharedKeyValue) {
-            key = project('key', K * d, part.bias.key, 'query_key_value');
-            value = part.valueIsKey ? key : project('value', K * dv, part.bias.value, 'query_key_value');
-        }
-        for (const extra of part.extra ?? [])
-            this.extra(extra, component);
-        const norm = part.queryKeyNorm;
-        if (norm) {
-            const normalize = (tensor, heads, width, weight) => {
-                const over = norm.over === 'head' ? width : heads * width;
-                const sets = norm.over === 'head' && norm.perHead ? heads : 1;
-                const output = this.tensor(`${tensor.name}_norm`, tensor.elements, 'tensor');
-                const parameters = sets * over * (Number(weight && norm.weight) + Number(weight && norm.bias));
-                this.push({
-                    kind: 'norm',
-                    path: `attention.${tensor.name}_norm`,
-                    component: 'norm',
-                    style: norm.style,
-                    ...(norm.upcast === undefined ? {} : { upcast: norm.upcast }),
-                    width: over,
-                    parameters,
-                    input: tensor,
-                    output,
-                });
-                return output;
+function* write(parts, D, parallel = false) {
+    const x = tensor('x', D, 'residual');
+    let flow = { width: D, parallel, residual: x, stream: x, additions: 0 };
+    for (const one of parts)
+        flow = yield* part(one, flow);
+    yield* addPending(flow);
+}
+function* part(one, flow) {
+    const { width, stream } = flow;
+    switch (one.kind) {
+        case 'norm':
+            return yield* blockNorm(one, flow);
+        case 'attention':
+            return yield* block(attention(one, stream), flow);
+        case 'latent':
+            return yield* block(latent(one, stream), flow);
+        case 'dense':
+            return yield* block(dense(one, stream), flow);
+        case 'experts':
+            return yield* block(experts(one, stream, width), flow);
+        case 'state_space':
+            return { ...flow, inner: yield* scan(one, flow.inner ?? stream) };
+        case 'linear':
+            return yield* single(one, flow);
+        case 'vector':
+            yield { ...one, flopsPerToken: one.flopsPerToken ?? 0 };
+            return flow;
+        case 'table':
+            yield {
+                ...one,
+                component: 'embedding',
+                output: tensor(one.path, one.columns * one.used, 'residual'),
             };
-            query = normalize(query, H, d, true);
-            if (!part.sharedKeyValue) {
-                if (norm.value)
-                    value = normalize(value, K, dv, false);
-                key = normalize(key, K, d, true);
-            }
-        }
-        if (part.rotary)
-            this.push({ kind: 'rope', path: 'attention.rope', component, query, key });
-        const core = this.tensor('core', H * dv, 'tensor');
-        this.push({
-            kind: 'attention',
-            path: 'attention.core',
-            component,
-            heads: H,
-            keyValueHeads: K,
-            queryKeyDim: d,
-            valueDim: dv,
-            span: part.span,
-            causal: part.causal,
-            parameters: part.sinks ? H : 0,
-            query,
-            key,
-            value,
-            output: core,
-            cacheElements: part.sharedKeyValue ? 0 : K * (d + dv),
-            cacheSharded: true,
-        });
-        return this.project('attention.output', core, H * dv, part.outputWidth ?? inputWidth, part.bias.output, component);
-    }
-    /** Queries, keys and values through low-rank pairs (DeepSeek-V2, arXiv:2405.04434, 2.1.2), as trained: decompressed. */
-    latent(part) {
-        const { heads: H, inputWidth, queryRank, keyValueRank, nopeDim, ropeDim, valueDim } = part;
-        const d = nopeDim + ropeDim;
-        const component = 'attention';
-        const input = this.read(inputWidth);
-        const query = this.tensor('query', H * d, 'tensor');
-        let compressed = input;
-        if (queryRank !== undefined) {
-            const down = this.tensor('query_down', queryRank, 'residual');
-            this.linear({
-                path: 'attention.query_down',
-                rows: inputWidth,
-                columns: queryRank,
-                bias: part.bias.down,
-                component,
-                input,
-                output: down,
-                sharding: 'replicated',
+            return flow;
+        case 'output': {
+            const logits = yield* linear({
+                path: 'output',
+                rows: one.rows,
+                columns: one.columns,
+                bias: one.bias,
+                component: 'output',
+                input: stream,
+                output: tensor('logits', one.columns, 'tensor'),
+                tied: one.tied,
             });
-            compressed = this.normalize('attention.query_down_norm', down, queryRank);
+            yield { kind: 'loss', path: 'loss', component: 'output', vocabulary: one.columns, input: logits };
+            return flow;
         }
-        this.linear({
-            path: 'attention.query_up',
-            rows: compressed.elements,
-            columns: H * d,
-            bias: false,
-            component,
-            input: compressed,
-            output: query,
-        });
-        const down = this.tensor('key_value_down', keyValueRank + ropeDim, 'residual');
-        this.linear({
-            path: 'attention.key_value_down',
-            rows: inputWidth,
-            columns: keyValueRank + ropeDim,
-            bias: part.bias.down,
-            component,
-            input,
-            output: down,
-            sharding: 'replicated',
-        });
-        const latent = this.normalize('attention.key_value_down_norm', { ...down, elements: keyValueRank }, keyValueRank, down);
-        // Keys without position and values are one product; the value is a view of it, so its storage is the whole of it.
-        const value = this.tensor('key_value', H * (nopeDim + valueDim), 'tensor');
-        this.linear({
-            path: 'attention.key_value_up',
-            rows: keyValueRank,
-            columns: H * (nopeDim + valueDim),
-            bias: false,
-            component,
-            input: latent,
-            output: value,
-        });
-        const key = this.tensor('key', H * d, 'tensor');
-        this.push({ kind: 'rope', path: 'attention.rope', component, query, key });
-        if (part.indexer)
-            this.indexer(part.indexer, input, compressed);
-        for (const extra of part.extra ?? [])
-            this.extra(extra, component);
-        const core = this.tensor('core', H * valueDim, 'tensor');
-        this.push({
-            kind: 'attention',
-            path: 'attention.core',
-            component,
-            heads: H,
-            keyValueHeads: H,
-            queryKeyDim: d,
-            valueDim,
-            span: part.span,
-            causal: true,
-            parameters: 0,
-            query,
-            key,
-            value,
-            output: core,
-            cacheElements: keyValueRank + ropeDim,
-            cacheSharded: false,
-        });
-        return this.project('attention.output', core, H * valueDim, inputWidth, part.bias.output, component);
     }
-    /** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, one weight for each of them. */
-    indexer({ heads, headDim }, input, compressed) {
-        const component = 'attention';
-        const query = this.tensor('indexer_query', heads * headDim, 'residual');
-        const key = this.tensor('indexer_key', headDim, 'residual');
-        const weights = this.tensor('indexer_weights', heads, 'residual');
-        const sharding = 'replicated';
-        this.linear({
-            path: 'attention.indexer_query',
-            rows: compressed.elements,
-            columns: heads * headDim,
-            bias: false,
-            component,
-            input: compressed,
-            output: query,
-            sharding,
-        });
-        this.linear({
-            path: 'attention.indexer_key',
-            rows: input.elements,
-            columns: headDim,
-            bias: false,
-            component,
-            input,
-            output: key,
-            sharding,
-        });
-        const normal = this.tensor('indexer_key_norm', headDim, 'residual');
-        this.push({
-            kind: 'norm',
-            path: 'attention.indexer_key_norm',
-            component: 'norm',
-            style: 'layer',
-            width: headDim,
-            parameters: 2 * headDim,
-            input: key,
-            output: normal,
-        });
-        this.linear({
-            path: 'attention.indexer_weights',
-            rows: input.elements,
-            columns: heads,
-            bias: false,
-            component,
-            input,
-            output: weights,
-            sharding,
-        });
-        this.push({
-            kind: 'attention',
-            path: 'attention.indexer_core',
-            component,
-            heads,
-            keyValueHeads: 1,
-            queryKeyDim: headDim,
-            valueDim: 0,
-            span: { kind: 'full' },
-            causal: true,
-            parameters: 0,
-            query,
-            key: normal,
-            value: normal,
-            output: this.tensor('indexer_scores', 0, 'residual'),
-            cacheElements: headDim,
-            cacheSharded: false,
-        });
+}
+/** A block's result waits to be added, since a norm may stand between. Parallel branches end in one sum. */
+function* block(operations, flow) {
+    const pending = yield* operations;
+    if (!flow.parallel)
+        return { ...(yield* addPending(flow)), pending };
+    if (flow.pending)
+        yield { kind: 'add', path: 'residual', component: 'other', output: flow.pending };
+    return { ...flow, pending };
+}
+function* addPending(flow) {
+    if (!flow.pending)
+        return flow;
+    const additions = flow.additions + 1;
+    const residual = tensor(`residual_${additions}`, flow.width, 'residual');
+    yield { kind: 'add', path: 'residual', component: 'other', output: residual };
+    return { ...flow, pending: undefined, additions, residual };
+}
+/** A norm in front of a block reads the residual; one behind it reads what the block gives back. */
+function* blockNorm(norm, flow) {
+    const { path, width } = norm;
+    if (norm.place === 'output' && flow.pending) {
+        return { ...flow, pending: yield* normalize(path, flow.pending, width, norm) };
     }
-    dense(part) {
-        const component = part.component ?? 'feed_forward';
-        return this.feedForward(component, this.read(part.inputWidth), part);
+    const elements = width * (norm.repeat ?? 1);
+    if (elements !== flow.width && flow.inner) {
+        return { ...flow, inner: yield* normalize(path, { ...flow.inner, elements }, width, norm) };
     }
-    /** down(act(gate x) * up x), or down(act(up x)) without a gate (Shazeer 2020). */
-    feedForward(component, input, part) {
-        const { inputWidth: D, width: F, gated } = part;
-        const name = component === 'feed_forward' ? '' : `${component}_`;
-        const up = this.tensor(`${name}up`, F, 'tensor');
-        const gate = gated ? this.tensor(`${name}gate`, F, 'tensor') : undefined;
-        const fusedWith = gated ? `${name}gate_up` : undefined;
-        const common = { rows: D, columns: F, bias: part.bias.up, component, input, fusedWith, storedFused: part.fused };
-        if (gate)
-            this.linear({ ...common, path: `${component}.gate`, output: gate });
-        this.linear({ ...common, path: `${component}.up`, output: up });
-        const act = this.tensor(`${name}act`, F, 'tensor');
-        this.push({
-            kind: 'activation',
-            path: `${component}.activation`,
-            component,
-            function: part.activation,
-            gated,
-            input: gate ?? up,
-            ...(gate ? { gate: up } : {}),
-            output: act,
-        });
-        return this.project(`${component}.down`, act, F, D, part.bias.down, component);
-    }
-    /** k of E experts for each token, and the shared ones for all (Shazeer et al. 2017; DeepSeekMoE, arXiv:2401.06066). */
-    experts(part) {
-        const { inputWidth: D, experts: E, active: k, width: F, gated } = part;
-        const component = 'experts';
-        const routerWidth = part.routerWidth ?? this.width;
-        const choices = E + (part.zeroExperts ?? 0);
-        const routed = this.read(routerWidth);
-        const input = D === routerWidth ? routed : this.tensor('latent', D, 'residual');
-        const logits = this.tensor('router_logits', choices, 'residual');
-        this.linear({
-            path: 'router',
-            rows: routerWidth,
-            columns: choices,
-            bias: part.bias.router,
-            component: 'router',
-            input: routed,
-            output: logits,
-            sharding: 'replicated',
-        });
-        this.push({
-            kind: 'route',
-            path: 'router.choice',
-            component: 'router',
-            experts: choices,
-            active: k,
-            parameters: part.correctionBias ? choices : 0,
-            input: logits,
-        });
-        const copies = { copies: E, used: k, sharding: 'expert', component: component };
-        const sent = this.tensor('permuted', k * D, 'routed');
-        this.push({
-            kind: 'dispatch',
-            path: 'experts.dispatch',
-            component,
-            width: D,
-            experts: E,
-            active: k,
-            input,
-            output: sent,
-        });
-        const up = this.tensor('expert_up', k * F, 'routed');
-        const gate = gated ? this.tensor('expert_gate', k * F, 'routed') : undefined;
-        const fusedWith = gated ? 'expert_gate_up' : undefined;
-        const common = { ...copies, rows: D, columns: F, bias: part.bias.up, input: sent, fusedWith, storedFused: true };
-        if (gate)
-            this.linear({ ...common, path: 'experts.gate', output: gate });
-        this.linear({ ...common, path: 'experts.up', output: up });
-        const act = this.tensor('expert_act', k * F, 'routed');
-        this.push({
-            kind: 'activation',
-            path: 'experts.activation',
-            component,
-            function: part.activation,
-            gated,
-            input: gate ?? up,
-            ...(gate ? { gate: up } : {}),
-            output: act,
-        });
-        const out = this.tensor('expert_out', k * D, 'routed');
-        this.linear({
-            ...copies,
-            path: 'experts.down',
-            rows: F,
-            columns: D,
-            bias: part.bias.down,
-            input: act,
-            output: out,
-        });
-        const combined = this.tensor('experts_out', D, 'residual');
-        this.push({
-            kind: 'combine',
-            path: 'experts.combine',
-            component,
-            width: D,
-            experts: E,
-            active: k,
-            input: out,
-            output: combined,
-        });
-        const { shared } = part;
-        if (shared) {
-            const read = shared.inputWidth === D && D !== routerWidth ? input : routed;
-            this.feedForward('shared_experts', read, {
-                inputWidth: shared.inputWidth ?? routerWidth,
-                width: shared.width,
-                gated,
-                activation: part.activation,
-                bias: { up: part.bias.up, down: part.bias.down },
-            });
-            if (shared.gate) {
-                const output = this.tensor('shared_scale', 1, 'residual');
-                this.linear({
-                    path: 'shared_experts.scale',
-                    rows: routerWidth,
-                    columns: 1,
-                    bias: false,
-                    component: 'shared_experts',
-                    input: routed,
-                    output,
-                    sharding: 'replicated',
-                });
-            }
-        }
-        return combined;
-    }
-    scan(part) {
-        const input = this.inner ?? this.stream;
-        const output = this.tensor(`${part.path}_out`, part.outputElements, 'tensor');
-        this.push({
-            kind: 'scan',
-            path: part.path,
-            component: 'state_space',
-            style: part.style,
-            parameters: part.parameters,
-            flopsPerToken: part.flopsPerToken,
-            stateElements: part.stateElements,
-            convolutionState: part.convolutionState,
-            input: { ...input, elements: part.inputElements },
-            output,
-        });
-        return output;
-    }
-    // --- single parts ---------------------------------------------------------------------------------------------------
-    /** A matrix of a mixer that is written part by part: reads the stream until something stands between. */
-    single(part) {
-        const fromStream = part.rows === this.stream.elements && this.inner?.region !== 'tensor';
-        const input = fromStream ? this.stream : (this.inner ?? this.stream);
-        const output = this.tensor(part.path, part.columns, part.columns === this.width ? 'residual' : 'tensor');
-        this.matrix(part, part.component, input, output);
-        this.inner = output;
-        if (part.columns === this.width)
-            this.pending = output;
-    }
-    extra(part, component) {
-        if (part.kind === 'vector')
-            return this.hold(part);
-        if (part.kind === 'norm') {
-            this.normalize(part.path, this.tensor(part.path, part.width * (part.repeat ?? 1), 'residual'), part.width, undefined, part);
-            return;
-        }
-        const input = part.rows === this.stream.elements ? this.stream : this.tensor(`${part.path}_in`, part.rows, 'residual');
-        this.matrix(part, part.component ?? component, input, this.tensor(part.path, part.columns, 'residual'));
-    }
-    matrix(part, component, input, output) {
-        const { path, rows, columns, bias, copies, used, sharding, tied } = part;
-        this.linear({ path, rows, columns, bias, component, input, output, copies, used, sharding, tied });
-    }
-    hold(part) {
-        this.push({
-            kind: 'vector',
-            path: part.path,
-            component: part.component,
-            elements: part.elements,
-            flopsPerToken: part.flopsPerToken ?? 0,
-        });
-    }
-    // --- plumbing -------------------------------------------------------------------------------------------------------
-    /** A norm in front of a block reads the residual; one behind it reads what the block gives back. */
-    blockNorm(part) {
-        const elements = part.width * (part.repeat ?? 1);
-        if (part.place === 'output' && this.pending) {
-            this.pending = this.normalize(part.path, this.pending, part.width, undefined, part);
-            return;
-        }
-        if (elements !== this.width && this.inner) {
-            this.inner = this.normalize(part.path, { ...this.inner, elements }, part.width, undefined, part);
-            return;
-        }
-        if (!this.parallel)
-            this.add();
-        this.inner = undefined;
-        this.stream = this.normalize(part.path, this.residual, part.width, undefined, part);
-    }
-    normalize(path, input, width, stored = input, norm) {
-        const output = this.tensor(`${path}_out`, input.elements, input.region);
-        const parameters = width * (norm ? Number(norm.weight) + Number(norm.bias) : 1);
-        this.push({
-            kind: 'norm',
-            path,
-            component: 'norm',
-            style: norm?.style ?? 'rms',
-            ...(norm?.upcast === undefined ? {} : { upcast: norm.upcast }),
-            width,
-            parameters,
-            input: stored,
-            output,
-        });
-        return output;
-    }
-    project(path, input, rows, columns, bias, component) {
-        const output = this.tensor(`${path}_out`, columns, 'residual');
-        this.linear({ path, rows, columns, bias, component, input, output, sharding: 'row' });
-        return output;
-    }
-    /** What a block reads: the stream, or a tensor of its own width where the block does not stand on the stream. */
-    read(width) {
-        return width === this.stream.elements ? this.stream : { name: 'block_input', elements: width, region: 'residual' };
-    }
-    block(output) {
-        if (this.parallel && this.pending) {
-            // Both branches end in one sum: the first result is added with the second.
-            this.push({ kind: 'add', path: 'residual', component: 'other', output: this.pending });
-        }
-        else if (this.pending)
-            this.add();
-        this.pending = output;
-    }
-    add() {
-        if (!this.pending)
-            return;
-        this.pending = undefined;
-        this.adds += 1;
-        this.residual = this.tensor(`residual_${this.adds}`, this.width, 'residual');
-        this.push({ kind: 'add', path: 'residual', component: 'other', output: this.residual });
-    }
-    linear(part) {
-        const { copies = 1, used = copies === 1 ? 1 : copies, sharding = 'column', tied = false, fusedWith, storedFused, ...rest } = part;
-        this.push({
-            kind: 'linear',
-            ...rest,
-            copies,
-            used,
-            sharding,
-            tied,
-            ...(fusedWith === undefined ? {} : { fusedWith }),
-            ...(storedFused === undefined ? {} : { storedFused }),
-        });
-    }
-    tensor(name, elements, region) {
-        return { name, elements, region };
-    }
-    push(operation) {
-        const component = this.prefix === 'prediction.' ? 'prediction' : operation.component;
-        this.operations.push({ ...operation, path: this.prefix + operation.path, component });
-    }
+    const added = flow.parallel ? flow : yield* addPending(flow);
+    return { ...added, inner: undefined, stream: yield* normalize(path, added.residual, width, norm) };
+}
+/** A matrix of a mixer that is written part by part: reads the stream until something stands between. */
+function* single(one, flow) {
+    const { stream, inner, width } = flow;
+    const fromStream = one.rows === stream.elements && inner?.region !== 'tensor';
+    const onResidual = one.columns === width;
+    const output = tensor(one.path, one.columns, onResidual ? 'residual' : 'tensor');
+    const result = yield* linear({ ...one, input: fromStream ? stream : (inner ?? stream), output });
+    return { ...flow, inner: result, pending: onResidual ? result : flow.pending };
+}
+/** The state update of a recurrent mixer. */
+function* scan({ kind: _, inputElements, outputElements, ...rest }, input) {
+    const output = tensor(`${rest.path}_out`, outputElements, 'tensor');
+    yield { kind: 'scan', component: 'state_space', ...rest, input: { ...input, elements: inputElements }, output };
+    return output;
 }
 
 ;// CONCATENATED MODULE: ./build/cost/checkpoint.js
@@ -29631,7 +29596,7 @@ function slidingPlan(shape, fields) {
 }
 /** One full layer in `period`, the others sliding. */
 const everyNth = (shape, period) => Array.from({ length: shape.layers }, (_, index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
-const denseFeedForward = (family) => (shape, fields) => dense(shape.hiddenSize, shape.width, {
+const denseFeedForward = (family) => (shape, fields) => build_dense(shape.hiddenSize, shape.width, {
     gated: family.gated ?? true,
     activation: family.activation ?? 'silu',
     bias: bothSides(typeof family.feedForwardBias === 'function'
@@ -29639,11 +29604,11 @@ const denseFeedForward = (family) => (shape, fields) => dense(shape.hiddenSize, 
         : (family.feedForwardBias ?? false)),
 });
 const bothSides = (bias) => ({ up: bias, down: bias });
-function dense(inputWidth, width, changes = {}) {
+function build_dense(inputWidth, width, changes = {}) {
     return { kind: 'dense', inputWidth, width, gated: true, activation: 'silu', bias: bothSides(false), ...changes };
 }
 /** A mixture of experts with the config's counts; `changes` are what the family does otherwise. */
-function experts(shape, fields, changes = {}) {
+function build_experts(shape, fields, changes = {}) {
     const count = fields.integer(names.experts);
     const active = fields.integer(names.activeExperts);
     if (active > count)
@@ -31907,7 +31872,7 @@ const classDefaults = {
 const tower = (parameters) => [{ name: 'vision', parameters, exact: true }];
 /** A ViT layer with biases: two LayerNorms, four projections, two matrices of the feed-forward (Dosovitskiy et al. 2021). */
 const vitLayer = (D, F) => 4 * D + 4 * (D * D + D) + 2 * D * F + F + D;
-const linear = (rows, columns) => rows * columns + columns;
+const towers_linear = (rows, columns) => rows * columns + columns;
 /** SigLIP as Gemma 3 has it: positions are learned, no class token, no head; a norm and a matrix lead to the text. */
 const siglip = (outer, shape) => {
     if (!outer.states('vision_config'))
@@ -31924,7 +31889,7 @@ const siglip = (outer, shape) => {
     const patch = vision.integer('patch_size');
     const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
     const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
-    return tower(linear(vision.integer('num_channels') * patch * patch, D) +
+    return tower(towers_linear(vision.integer('num_channels') * patch * patch, D) +
         positions * D +
         layers +
         2 * D +
@@ -31947,7 +31912,7 @@ const clip = (outer, shape) => {
     const patch = vision.integer('patch_size');
     const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
     const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
-    const projector = linear(D, shape.hiddenSize) + linear(shape.hiddenSize, shape.hiddenSize);
+    const projector = towers_linear(D, shape.hiddenSize) + towers_linear(shape.hiddenSize, shape.hiddenSize);
     return tower(D + vision.integer('num_channels') * patch * patch * D + positions * D + layers + 4 * D + projector);
 };
 /** Qwen2-VL: patches over two frames, LayerNorms, four patches merged by two matrices. */
@@ -31967,8 +31932,8 @@ const qwen2Vision = (outer, shape) => {
     return tower(patch +
         vision.integer('depth') * vitLayer(D, D * vision.integer('mlp_ratio')) +
         2 * D +
-        linear(merged, merged) +
-        linear(merged, shape.hiddenSize));
+        towers_linear(merged, merged) +
+        towers_linear(merged, shape.hiddenSize));
 };
 /** Qwen2.5-VL: RMSNorms and a gated feed-forward with biases. */
 const qwen25Vision = (outer, shape) => {
@@ -31985,7 +31950,7 @@ const qwen25Vision = (outer, shape) => {
     const merged = D * vision.integer('spatial_merge_size') ** 2;
     const layer = 2 * D + 4 * (D * D + D) + 3 * D * F + 2 * F + D;
     const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
-    return tower(patch + vision.integer('depth') * layer + D + linear(merged, merged) + linear(merged, shape.hiddenSize));
+    return tower(patch + vision.integer('depth') * layer + D + towers_linear(merged, merged) + towers_linear(merged, shape.hiddenSize));
 };
 /** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
 const qwen3Vision = (outer, shape) => {
@@ -32003,8 +31968,8 @@ const qwen3Vision = (outer, shape) => {
     const D = vision.integer('hidden_size');
     const merged = D * vision.integer('spatial_merge_size') ** 2;
     const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
-    const patch = linear(3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2, D);
-    const merger = (norm) => 2 * norm + linear(merged, merged) + linear(merged, out);
+    const patch = towers_linear(3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2, D);
+    const merger = (norm) => 2 * norm + towers_linear(merged, merged) + towers_linear(merged, out);
     const stacked = vision.list('deepstack_visual_indexes')?.length ?? 0;
     return tower(patch +
         vision.integer('num_position_embeddings') * D +
@@ -32057,8 +32022,8 @@ const glm4Vision = (outer, shape) => {
     const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
     const layer = 2 * D + 4 * D * D + 3 * D * out;
     const merger = out * out + 2 * out + 3 * out * vision.integer('intermediate_size');
-    const downsample = linear(vision.integer('spatial_merge_size') ** 2 * D, out);
-    return tower(linear(3 * vision.integer('temporal_patch_size') * patch * patch, D) +
+    const downsample = towers_linear(vision.integer('spatial_merge_size') ** 2 * D, out);
+    return tower(towers_linear(3 * vision.integer('temporal_patch_size') * patch * patch, D) +
         positions * D +
         2 * D +
         vision.integer('depth') * layer +
@@ -32103,13 +32068,13 @@ const moonvit = (outer, shape) => {
     const layers = vision.integer(['vt_num_hidden_layers', 'num_hidden_layers']) *
         vitLayer(D, vision.integer(['vt_intermediate_size', 'intermediate_size']));
     const positions = vision.integer('init_pos_emb_height') * vision.integer('init_pos_emb_width');
-    return tower(linear(3 * vision.integer('patch_size') ** 2, D) +
+    return tower(towers_linear(3 * vision.integer('patch_size') ** 2, D) +
         positions * D +
         layers +
         2 * D +
         2 * D +
-        linear(merged, merged) +
-        linear(merged, shape.hiddenSize));
+        towers_linear(merged, merged) +
+        towers_linear(merged, shape.hiddenSize));
 };
 /** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns, and one matrix to the text. */
 const gemma4Vision = (outer, shape) => {
@@ -32172,7 +32137,7 @@ const mllamaVision = (outer, shape) => {
         2 * tileTable +
         4 * D +
         layers +
-        linear(vision.integer('vision_output_dim'), shape.hiddenSize));
+        towers_linear(vision.integer('vision_output_dim'), shape.hiddenSize));
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/dense.js
@@ -32180,13 +32145,13 @@ const mllamaVision = (outer, shape) => {
 
 const from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 const llama = { source: from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+const dense_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false };
-const fp32HeadNorm = { ...headNorm, upcast: 'weight' };
+const fp32HeadNorm = { ...dense_headNorm, upcast: 'weight' };
 const fp32WidthNorm = { ...widthNorm, upcast: 'weight' };
 const qwen3 = {
     source: from('qwen3'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: dense_headNorm }),
 };
 const qwen2 = {
     source: from('qwen2'),
@@ -32203,8 +32168,8 @@ const qwenMoe = {
     source: from('qwen3_moe'),
     feeds: qwenFeeds,
     feedForward: (shape, fields, feed) => feed === 'dense'
-        ? dense(shape.hiddenSize, shape.width)
-        : experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
+        ? build_dense(shape.hiddenSize, shape.width)
+        : build_experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
 };
 const gemma = {
     source: from('gemma'),
@@ -32235,7 +32200,7 @@ const gpt2 = {
     gated: false,
     activation: 'gelu_tanh',
     feedForwardBias: true,
-    feedForward: (shape, fields) => dense(shape.hiddenSize, shape.width, {
+    feedForward: (shape, fields) => build_dense(shape.hiddenSize, shape.width, {
         gated: false,
         activation: (fields.string('activation_function') ?? 'gelu_new') === 'gelu_new' ? 'gelu_new' : 'gelu_tanh',
         bias: bothSides(true),
@@ -32309,7 +32274,7 @@ const olmo2 = {
 };
 const sparseOf = (changes = () => ({})) => ({
     feeds: always('experts'),
-    feedForward: (shape, fields) => experts(shape, fields, changes(fields, shape)),
+    feedForward: (shape, fields) => build_experts(shape, fields, changes(fields, shape)),
 });
 /** GLM-4: biases on query, key and value. */
 const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias });
@@ -32317,14 +32282,14 @@ const glm4Moe = {
     source: from('glm4_moe'),
     attention: (shape, fields) => ({
         ...glmAttention(shape, fields),
-        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
+        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: dense_headNorm } : {}),
     }),
     feeds: denseFirst,
     feedForward: (shape, fields, feed) => {
         if (feed === 'dense')
-            return dense(shape.hiddenSize, shape.width);
+            return build_dense(shape.hiddenSize, shape.width);
         const width = fields.integer('moe_intermediate_size');
-        return experts(shape, fields, {
+        return build_experts(shape, fields, {
             width,
             correctionBias: true,
             shared: { width: width * fields.integer('n_shared_experts'), gate: false },
@@ -32335,13 +32300,13 @@ const denseFamilies = {
     gpt2,
     gpt_bigcode: {
         ...gpt2,
-        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
+        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
         source: from('gpt_bigcode'),
         attention: (shape, fields) => grouped({ ...shape, keyValueHeads: !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads }, { bias: fullBias, rotary: false, fused: true }),
     },
     opt: {
         ...gpt2,
-        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
+        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
         source: from('opt'),
         attention: (shape) => grouped(shape, { bias: fullBias, rotary: false }),
         activation: 'relu',
@@ -32352,7 +32317,7 @@ const denseFamilies = {
     },
     bloom: {
         ...gpt2,
-        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
+        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
         source: from('bloom'),
         width: (_, D) => 4 * D,
         embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
@@ -32467,8 +32432,8 @@ const denseFamilies = {
         }),
         feeds: qwenFeeds,
         feedForward: (shape, fields, feed) => feed === 'dense'
-            ? dense(shape.hiddenSize, shape.width)
-            : experts(shape, fields, {
+            ? build_dense(shape.hiddenSize, shape.width)
+            : build_experts(shape, fields, {
                 width: fields.integer('moe_intermediate_size'),
                 shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
             }),
@@ -32485,7 +32450,7 @@ const denseFamilies = {
         ...llama,
         source: from('phi3'),
         attention: (shape, fields, mixer) => grouped(shape, { fused: true, span: spanOf(mixer, fields) }),
-        feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     phimoe: {
         source: from('phimoe'),
@@ -32508,7 +32473,7 @@ const denseFamilies = {
     apertus: {
         source: from('apertus'),
         gated: false,
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: dense_headNorm }),
         // xIELU learns two slopes for each layer.
         layerExtras: () => [{ kind: 'vector', path: 'feed_forward.slopes', elements: 2, component: 'feed_forward' }],
     },
@@ -32640,7 +32605,7 @@ const denseFamilies = {
     exaone4: {
         source: from('exaone4'),
         norms: 'post',
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: dense_headNorm }),
     },
     granitemoe: { ...llama, source: from('granitemoe'), ...sparseOf() },
     granitemoeshared: {
@@ -32660,10 +32625,10 @@ const denseFamilies = {
         feeds: denseFirst,
         feedForward: (shape, fields, feed) => {
             if (feed === 'dense')
-                return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
+                return build_dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
             const width = fields.integer('moe_intermediate_size');
             const shared = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
-            return experts(shape, fields, {
+            return build_experts(shape, fields, {
                 width,
                 ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
             });
@@ -32676,10 +32641,10 @@ const denseFamilies = {
         feeds: denseFirst,
         feedForward: (shape, fields, feed) => {
             if (feed === 'dense')
-                return dense(shape.hiddenSize, shape.width);
+                return build_dense(shape.hiddenSize, shape.width);
             const width = fields.integer('moe_intermediate_size');
             const shared = fields.integerOr('n_shared_experts', 0);
-            return experts(shape, fields, {
+            return build_experts(shape, fields, {
                 width,
                 ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
             });
@@ -32738,10 +32703,10 @@ function latentAttention(shape, fields, changes = {}) {
 /** DeepSeek's experts: shared ones are `n_shared_experts` times as wide as a routed one. */
 const deepseekFeed = (correctionBias) => (shape, fields, feed) => {
     if (feed === 'dense')
-        return dense(shape.hiddenSize, shape.width);
+        return build_dense(shape.hiddenSize, shape.width);
     const width = fields.integer('moe_intermediate_size');
     const shared = fields.integerOr('n_shared_experts', 0);
-    return experts(shape, fields, {
+    return build_experts(shape, fields, {
         width,
         correctionBias,
         ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
@@ -32772,14 +32737,14 @@ function deepseekPrediction(shape, fields, layer) {
     ];
     return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
 }
-const indexer = (fields) => {
+const latent_indexer = (fields) => {
     const heads = fields.optionalInteger('index_n_heads', 1);
     const headDim = fields.optionalInteger('index_head_dim', 1);
     return heads === undefined || headDim === undefined ? undefined : { heads, headDim };
 };
 const sparseAttention = (shape, fields, mixer) => {
     const tokens = fields.optionalInteger('index_topk', 1);
-    const index = mixer === 'shared' ? undefined : indexer(fields);
+    const index = mixer === 'shared' ? undefined : latent_indexer(fields);
     return latentAttention(shape, fields, {
         ...(tokens === undefined ? {} : { span: { kind: 'selected', tokens } }),
         ...(index === undefined ? {} : { indexer: index }),
@@ -32869,7 +32834,7 @@ const nemotronNas = {
         const group = Number(mixer.slice('group '.length));
         return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
     },
-    feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length))),
+    feedForward: (shape, _, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length))),
 };
 // --- Gemma 4 ------------------------------------------------------------------------------------------------------------
 /** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
@@ -32909,11 +32874,11 @@ const gemma4 = {
     },
     feedForward: (shape, fields, feed) => {
         const { hiddenSize: D } = shape;
-        const plain = dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
+        const plain = build_dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
         if (feed !== 'experts')
             return [plain];
         const norm = (path, place) => normOf(gemma4, path, D, place);
-        const block = experts(shape, fields, {
+        const block = build_experts(shape, fields, {
             width: fields.integer(['moe_intermediate_size', 'expert_intermediate_size']),
             activation: 'gelu_tanh',
         });
@@ -33123,8 +33088,8 @@ const qwen3Next = {
         return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
     },
     feedForward: (shape, fields, feed) => feed === 'dense'
-        ? dense(shape.hiddenSize, shape.width)
-        : experts(shape, fields, {
+        ? build_dense(shape.hiddenSize, shape.width)
+        : build_experts(shape, fields, {
             width: fields.integer('moe_intermediate_size'),
             shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
         }),
@@ -33186,10 +33151,10 @@ const nemotronH = {
     feedForward: (shape, fields, feed) => {
         const { hiddenSize: D } = shape;
         if (feed === 'dense')
-            return [dense(D, shape.width, { gated: false, activation: 'relu2' })];
+            return [build_dense(D, shape.width, { gated: false, activation: 'relu2' })];
         const latent = fields.optionalInteger('moe_latent_size', 1);
         const shared = fields.integerOr('moe_shared_expert_intermediate_size', 0);
-        const block = experts(shape, fields, {
+        const block = build_experts(shape, fields, {
             inputWidth: latent ?? D,
             routerWidth: D,
             width: fields.integer('moe_intermediate_size'),
@@ -33260,7 +33225,7 @@ const recurrentFamilies = {
             const offset = fields.integerOr('expert_layer_offset', 1);
             return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'experts' : 'dense'));
         },
-        feedForward: (shape, fields, feed) => feed === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
+        feedForward: (shape, fields, feed) => feed === 'dense' ? build_dense(shape.hiddenSize, shape.width) : build_experts(shape, fields),
     },
     minimax: {
         source: recurrent_from('minimax'),
@@ -33272,7 +33237,7 @@ const recurrentFamilies = {
         },
         attention: (shape, _fields, mixer) => (mixer === 'linear' ? lightning(shape) : grouped(shape)),
         feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-        feedForward: (shape, fields) => experts(shape, fields),
+        feedForward: (shape, fields) => build_experts(shape, fields),
     },
     nemotron_h: nemotronH,
     llama4: {
@@ -33287,9 +33252,9 @@ const recurrentFamilies = {
         },
         feedForward: (shape, fields, feed) => {
             if (feed === 'dense')
-                return dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
+                return build_dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
             const width = fields.integer('intermediate_size');
-            return experts(shape, fields, { width, shared: { width, gate: false } });
+            return build_experts(shape, fields, { width, shared: { width, gate: false } });
         },
     },
 };
@@ -33331,7 +33296,7 @@ const huggingface = {
     title: 'Hugging Face config.json',
     recognises: (value) => isDictionary(value) &&
         (looksLikeText(value) || textKeys.some((key) => looksLikeText(fields_own(value, key)) || namesModel(value, key))),
-    read,
+    read: huggingface_read,
 };
 const dimensionKeys = [
     'hidden_size',
@@ -33355,7 +33320,7 @@ const looksLikeText = (value) => isDictionary(value) &&
 const namesModel = (value, key) => isDictionary(fields_own(value, key)) && typeof fields_own(value, 'model_type') === 'string';
 /** Models that read a whole text at once, or two texts: their costs are counted differently, so they are refused and not guessed. */
 const encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
-function read(source) {
+function huggingface_read(source) {
     const value = source.value;
     const outerType = stringOf(fields_own(value, 'model_type')) ?? '';
     if (encoders.test(outerType))

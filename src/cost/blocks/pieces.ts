@@ -1,0 +1,82 @@
+import type { Component, Norm } from '../../model/architecture.ts';
+import type { Linear, Operation, Tensor } from '../../model/operation.ts';
+
+/** Operations in the order in which a token meets them, and at the end the tensor that they make. */
+export type Block = Generator<Operation, Tensor>;
+
+export const tensor = (name: string, elements: number, region: Tensor['region']): Tensor => ({
+  name,
+  elements,
+  region,
+});
+
+type Optional = 'copies' | 'used' | 'sharding' | 'fusedWith' | 'storedFused' | 'tied';
+
+/** y = x W (+ b): one copy, divided by its columns and held here, unless said otherwise. */
+export function* linear(
+  part: Omit<Linear, 'kind' | Optional> & { readonly [Key in Optional]?: Linear[Key] | undefined },
+): Block {
+  const { copies = 1, used = copies, sharding = 'column', tied = false, fusedWith, storedFused, ...rest } = part;
+  yield {
+    kind: 'linear',
+    ...rest,
+    copies,
+    used,
+    sharding,
+    tied,
+    ...(fusedWith === undefined ? {} : { fusedWith }),
+    ...(storedFused === undefined ? {} : { storedFused }),
+  };
+  return part.output;
+}
+
+/** The last matrix of a block, back onto the residual stream. */
+export function* project(part: Pick<Linear, 'path' | 'rows' | 'columns' | 'bias' | 'component' | 'input'>): Block {
+  const output = tensor(`${part.path}_out`, part.columns, 'residual');
+  return yield* linear({ ...part, output, sharding: 'row' });
+}
+
+/**
+ * @param input what is normalised
+ * @param norm the part that says how; without one, an RMSNorm with weights over `width` elements
+ * @param stored the tensor whose storage the input is a view of
+ */
+export function* normalize(path: string, input: Tensor, width: number, norm?: Norm, stored: Tensor = input): Block {
+  const output = tensor(`${path}_out`, input.elements, input.region);
+  yield {
+    kind: 'norm',
+    path,
+    component: 'norm',
+    style: norm?.style ?? 'rms',
+    ...(norm?.upcast === undefined ? {} : { upcast: norm.upcast }),
+    width,
+    parameters: width * (norm ? Number(norm.weight) + Number(norm.bias) : 1),
+    input: stored,
+    output,
+  };
+  return output;
+}
+
+/** What a block reads: the stream, or a tensor of its own width where the block does not stand on the stream. */
+export const read = (stream: Tensor, width: number): Tensor =>
+  width === stream.elements ? stream : tensor('block_input', width, 'residual');
+
+/** The non-linearity behind one matrix (`up`), or behind the first of two whose product is taken. */
+export function* activate(
+  path: string,
+  component: Component,
+  part: { readonly activation: Extract<Operation, { kind: 'activation' }>['function'] },
+  { up, gate, output }: { readonly up: Tensor; readonly gate: Tensor | undefined; readonly output: Tensor },
+): Block {
+  yield {
+    kind: 'activation',
+    path,
+    component,
+    function: part.activation,
+    gated: gate !== undefined,
+    input: gate ?? up,
+    ...(gate ? { gate: up } : {}),
+    output,
+  };
+  return output;
+}
