@@ -1,3 +1,4 @@
+import { jsonText } from '../report/json.ts';
 import { plain } from '../report/markdown.ts';
 import { writeText } from './files.ts';
 
@@ -38,10 +39,4 @@ export function progress(message: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${message}`);
 }
 
-/** JSON without letters that a terminal would obey or that show nothing: they stand as escapes, which read back the same. */
-export const json = (value: unknown): string =>
-  `${JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, (letters) =>
-    [...Array(letters.length).keys()]
-      .map((index) => `\\u${letters.charCodeAt(index).toString(16).padStart(4, '0')}`)
-      .join(''),
-  )}\n`;
+export const json = (value: unknown): string => `${jsonText(value, 2)}\n`;

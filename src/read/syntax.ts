@@ -92,7 +92,8 @@ function parseJson(text: string): Parsed {
     return { kind: 'parsed', value: JSON.parse(text), lines, problems };
   } catch (strict) {
     try {
-      const value: unknown = JSON5.parse(text);
+      // The parser prints a warning of its own about these two.
+      const value: unknown = JSON5.parse(text.replace(/[\u2028\u2029]/g, ' '));
       problems.push({
         severity: 'notice',
         message: 'The file is no strict JSON (comments, trailing commas or the like); it was read as JSON5.',

@@ -1,7 +1,7 @@
 import type { Comparison, Review } from '../gate/review.ts';
 import { type Budgets, memoryLimit } from '../gate/rules.ts';
 import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
-import { code, details, sentence, table, text } from './markdown.ts';
+import { code, details, sentence, table, tag } from './markdown.ts';
 import { findingLine, overview, ranked } from './overview.ts';
 
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
@@ -35,7 +35,10 @@ export type Section = {
   readonly name: string;
 };
 
-export function sections(review: Review, options: Options): readonly Section[] {
+/** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
+const mostRows = 60;
+
+export function sections(review: Review, options: Options, rows = mostRows): readonly Section[] {
   const comparisons = ranked(review);
   const limits = new Map(
     comparisons.flatMap((comparison) => {
@@ -43,15 +46,12 @@ export function sections(review: Review, options: Options): readonly Section[] {
       return limit === undefined ? [] : [[comparison.path, limit] as const];
     }),
   );
-  const mostRows = 100;
   const cut =
-    comparisons.length > mostRows
-      ? `\n\n… and ${comparisons.length - mostRows} more configs; the job summary has them all.`
-      : '';
+    comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
   return [
     { importance: 10, name: 'heading', body: `## ${heading(review)}` },
     { importance: 9, name: 'findings', body: findings(review) },
-    { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, mostRows), limits) + cut },
+    { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), limits) + cut },
     ...comparisons
       .slice(0, 30)
       .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
@@ -70,7 +70,7 @@ function heading(review: Review): string {
   if (outcome === 'fail')
     return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
   if (override !== undefined)
-    return `⚠️ Model cost: failed, let pass by the label ${text(override.label, 60)}${override.by === undefined ? '' : ` (${text(override.by, 60)})`}`;
+    return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
   return outcome === 'warn'
     ? `⚠️ Model cost: passed with warnings (${configs})`
     : `✅ Model cost: within budget (${configs})`;
@@ -86,7 +86,7 @@ function findings(review: Review): string {
 }
 
 function configSections(comparison: Comparison, several: boolean, index: number): readonly Section[] {
-  const of = several ? ` · ${text(comparison.path, 80)}` : '';
+  const of = several ? ` · ${tag(comparison.path, 80)}` : '';
   const place = index / 100;
   const side = comparison.head ?? comparison.base;
   const folded = (importance: number, title: string, body: string): Section => ({
@@ -123,8 +123,8 @@ function footer(review: Review): string {
   const commits =
     review.base === undefined || review.head === undefined
       ? ''
-      : `Compared ${short(review.base.sha)} (${text(review.base.label, 60)}) with ${short(review.head.sha)} (${text(review.head.label, 60)}) · `;
-  return `<sub>${commits}model-cost-gate ${text(review.version, 40)}</sub>`;
+      : `Compared ${short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
+  return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
 }
 
 /** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */

@@ -134,6 +134,12 @@ export const jsonSchema = z.object({
 });
 
 export type JsonReport = z.infer<typeof jsonSchema>;
+/** As text. What could mislead a terminal or an eye is written as an escape, which JSON reads as the same. */
+export const jsonText = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}\p{Cs}]/gu, (letters) =>
+    letters.replace(/[\s\S]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
+
 type OneReport = z.infer<typeof reportSchema>;
 
 export function jsonReport(review: Review): JsonReport {

@@ -2,24 +2,32 @@ import { markdownTable } from 'markdown-table';
 
 /**
  * The one place where foreign text becomes markdown. Everything that a pull request can choose (paths, keys, values, messages)
- * goes through `code` or `text`; nothing else may put it into a comment.
+ * goes through `code`, `tag` or `sentence`; nothing else may put it into a comment.
+ *
+ * GitHub looks for mentions, references and emoji in what markdown has become, so an entity or a backslash in front of `@` does
+ * not help: only code does.
  */
 
-/** Control characters, bidirectional controls, lone surrogates and others that show nothing or turn text around. */
-const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu;
+/** Control characters, bidirectional controls, lone surrogates, fillers and others that show nothing or turn text around. */
+const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]+/gu;
 
-/** Foreign text on one line, without anything invisible, at most `longest` characters. */
+/** More combining marks on one letter than any language has climb over the lines around them. */
+const stacked = /(\p{M}{3})\p{M}+/gu;
+
+/** Foreign text on one line, at most `longest` characters. What shows nothing is shown as `�`, so that it does not hide. */
 export function plain(foreign: string, longest = 300): string {
   const clean = foreign
-    .replace(/[\r\n\t]+/g, ' ')
-    .replace(invisible, '')
+    .slice(0, 20 * longest)
+    .replace(/[\s\u0085]+/gu, ' ')
+    .replace(invisible, '\ufffd')
+    .replace(stacked, '$1')
     .trim();
-  return clean.length > longest ? `${[...clean].slice(0, longest - 1).join('')}…` : clean;
+  return clean.length > longest ? `${clean.slice(0, longest - 1).replace(/[\ud800-\udbff]$/, '')}…` : clean;
 }
 
-/** Foreign text as a code span: GitHub makes no mention, link, reference or markup of it, and no table breaks. */
+/** Foreign text as a code span: GitHub makes no mention, link, reference or markup of it. */
 export function code(foreign: string, longest = 300): string {
-  const clean = plain(foreign, longest).replaceAll('|', '\\|');
+  const clean = plain(foreign, longest);
   if (clean === '') return '` `';
   const run = Math.max(0, ...[...clean.matchAll(/`+/g)].map(([ticks]) => ticks.length));
   const fence = '`'.repeat(run + 1);
@@ -27,35 +35,45 @@ export function code(foreign: string, longest = 300): string {
   return `${fence}${padded}${fence}`;
 }
 
-const special: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-/** Foreign text as text, for headings and summaries, where code spans do not work. */
-export function text(foreign: string, longest = 300): string {
-  return plain(foreign, longest)
-    .replace(/[&<>]/g, (letter) => special[letter] ?? letter)
-    .replace(/[\\`*_{}[\]()#+\-.!|~^$]/g, (letter) => `\\${letter}`)
-    .replace(/[@:/]/g, (letter) => `&#${letter.charCodeAt(0)};`);
-}
+/** Foreign text as code within a tag of ours, such as `<summary>`, where GitHub reads HTML and no markdown. */
+export const tag = (foreign: string, longest = 300): string =>
+  `<code>${plain(foreign, longest).replace(/[&<>"]/g, (letter) => entities[letter] ?? letter)}</code>`;
 
-/** A sentence of ours that quotes foreign words: escaped as text but for what no markup begins with. */
+/** A word that no reader of markdown and none of GitHub's filters makes anything of. */
+const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
+/** Unless it is read as an address, an issue or a commit. */
+const reference = /^(?:www\.|gh-\d|(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}$)/i;
+const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
+
+/** A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. */
 export function sentence(foreign: string, longest = 500): string {
-  return plain(foreign, longest)
-    .replace(/[&<>]/g, (letter) => special[letter] ?? letter)
-    .replace(/[\\`*_[\]|~^$#]/g, (letter) => `\\${letter}`)
-    .replace(/@/g, '&#64;')
-    .replace(/:\/\//g, '&#58;//')
-    .replace(/\bwww\./gi, 'www&#46;')
-    .replace(/^(\s*)([-+>]|\d+[.)])/, '$1\\$2');
+  const words = plain(foreign, longest).split(' ');
+  return words
+    .map((word, index) => {
+      // What begins a line must not begin a list, a heading or a rule.
+      if (signs.test(word)) return index === 0 ? code(word) : word;
+      if (index === 0 && /^\d{1,9}[.)]/.test(word)) return code(word);
+      const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(word) ?? [];
+      const safe = core === '' || (harmless.test(core) && !reference.test(core));
+      return safe ? word : `${before}${code(core)}${after}`;
+    })
+    .join(' ');
 }
 
 /** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const align = rows[0]?.map((_, index) => (right.includes(index) ? 'r' : 'l')) ?? [];
   return markdownTable(
-    rows.map((row) => [...row]),
+    rows.map((row) => row.map(oneCell)),
     { align, alignDelimiters: false, padding: true },
   );
 }
+
+/** A bar ends a cell even within code, unless an odd number of backslashes stands before it. */
+const oneCell = (cell: string): string =>
+  cell.replace(/(\\*)\|/g, (_, slashes: string) => `${slashes}${slashes.length % 2 === 0 ? '\\' : '\\\\'}|`);
 
 export const details = (summary: string, body: string): string =>
   `<details>\n<summary>${summary}</summary>\n\n${body}\n\n</details>`;

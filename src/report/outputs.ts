@@ -1,6 +1,6 @@
 import type { Review } from '../gate/review.ts';
 import { inGibibytes } from './format.ts';
-import { jsonReport } from './json.ts';
+import { jsonReport, jsonText } from './json.ts';
 
 /** The action's outputs that follow from a review. */
 export function outputs(review: Review): Readonly<Record<string, string>> {
@@ -13,6 +13,6 @@ export function outputs(review: Review): Readonly<Record<string, string>> {
     'max-memory-gib': memory.length === 0 ? '' : inGibibytes(memory.reduce((a, b) => Math.max(a, b), 0)),
     'base-sha': review.base?.sha ?? '',
     'head-sha': review.head?.sha ?? '',
-    report: JSON.stringify(jsonReport(review)),
+    report: jsonText(jsonReport(review)),
   };
 }

@@ -4,6 +4,9 @@ import { fitted, type Options, sections } from './comment.ts';
 /** GitHub takes 1 MiB of job summary for each step, in bytes; foreign text may need up to four for each character. */
 const longestSummary = 260_000;
 
+/** As many configs as are looked at. */
+const mostRows = 2_000;
+
 /** The job summary: the same report as the comment, with room for all of it. */
 export const summary = (review: Review, options: Options): string =>
-  fitted('', sections(review, options), longestSummary).trimStart();
+  fitted('', sections(review, options, mostRows), longestSummary).trimStart();

@@ -194,7 +194,7 @@ describe('a pull request', () => {
     const ran = await runAction(server, { 'override-label': 'cost-approved' });
     expect(ran.code).toBe(0);
     expect(ran.outputs['verdict']).toBe('warn');
-    expect(server.state.comments[0]?.body).toContain('let pass by the label cost\\-approved (grace)');
+    expect(server.state.comments[0]?.body).toContain('let pass by the label `cost-approved`, set by `grace`');
   });
 
   it('waits out a short failure of GitHub, and sends a comment once', async () => {

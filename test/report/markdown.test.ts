@@ -1,96 +1,129 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fitted, type Section } from '../../src/report/comment.ts';
-import { code, plain, sentence, table, text } from '../../src/report/markdown.ts';
+import { harmless } from '../../src/github/log.ts';
+import { comment, fitted, longestComment, type Section } from '../../src/report/comment.ts';
+import { code, details, plain, sentence, table, tag } from '../../src/report/markdown.ts';
+import { outputs } from '../../src/report/outputs.ts';
+import { summary } from '../../src/report/summary.ts';
+import { config } from '../states.ts';
+import { reviewOf } from '../stories.ts';
+import { hostile, markup, numRuns, patience, tree } from './hostile.ts';
 
-/** More with FUZZ_RUNS=100000. */
-const numRuns = Number(process.env['FUZZ_RUNS'] ?? 2_000);
+const blocks = ['html', 'heading', 'list', 'listItem', 'table', 'tableRow', 'tableCell', 'strong', 'blockquote'];
 
-/** Strings that people attack with, mixed with any other. */
-const hostile = fc
-  .array(
-    fc.oneof(
-      fc.string({ unit: 'binary' }),
-      fc.constantFrom(
-        '|',
-        '`',
-        '``',
-        '@root',
-        '<script>',
-        '<!--',
-        '-->',
-        '[x](http://e.example)',
-        '![i](x)',
-        '##[add-mask]1',
-        '::error::',
-        '\n',
-        '\r',
-        '\u202e',
-        '\u200b',
-        '\u001b[31m',
-        '&lt;',
-        '\\',
-        '</details>',
-        'http://e.example',
-        'www.e.example',
-        '#1',
-        '*b*',
-        '~~',
-        '$x$',
-        '\ud800',
-      ),
-    ),
-    { maxLength: 12 },
-  )
-  .map((parts) => parts.join(''));
-
-describe('escaping', () => {
-  it('keeps a code span closed, on one line and in its cell', () => {
+describe('what a reader of markdown makes of foreign text', () => {
+  it('nothing but one span of code', { timeout: patience }, () => {
     fc.assert(
       fc.property(hostile, (foreign) => {
-        const span = code(foreign);
-        expect(span).not.toMatch(/[\p{Cc}\p{Cf}]/u);
-        const fence = /^`+/.exec(span)?.[0] ?? '';
-        expect(fence).not.toBe('');
-        expect(span.endsWith(fence)).toBe(true);
-        const inner = span.slice(fence.length, -fence.length);
-        expect([...inner.matchAll(/`+/g)].every(([run]) => run.length !== fence.length)).toBe(true);
-        expect(inner.replaceAll('\\|', '')).not.toContain('|');
+        const root = tree(code(foreign));
+        expect(root.children).toHaveLength(1);
+        expect(root.children?.[0]?.children).toEqual([
+          expect.objectContaining({ type: 'inlineCode', value: plain(foreign) === '' ? ' ' : plain(foreign) }),
+        ]);
       }),
       { numRuns },
     );
   });
 
-  it.each([
-    ['text', text],
-    ['sentence', sentence],
-  ] as const)('%s lets no markup, tag, mention or table break through', (_, escaped) => {
+  it('nothing but words and code in a sentence, wherever it stands', { timeout: patience }, () => {
     fc.assert(
       fc.property(hostile, (foreign) => {
-        const written = escaped(foreign);
-        expect(written).not.toMatch(/[<>@\n\r]/);
-        expect(written.replace(/\\[^\s]/g, '')).not.toMatch(/[`*[\]|~]/);
-        expect(written).not.toMatch(/:\/\//);
+        const written = sentence(foreign);
+        expect(markup(written)).toEqual([]);
+        expect(markup(`- ${written}`, ['list', 'listItem'])).toEqual([]);
+        expect(markup(`> ${written}`, ['blockquote'])).toEqual([]);
+        expect(markup(`- ❌ ${code(foreign)} line 1: ${written}`, ['list', 'listItem'])).toEqual([]);
       }),
       { numRuns },
     );
   });
 
-  it('is bounded, and gives what is harmless back as it is', () => {
+  it('nothing but code in a summary', { timeout: patience }, () => {
     fc.assert(
-      fc.property(hostile, (foreign) => [...plain(foreign, 50)].length <= 50),
+      fc.property(hostile, (foreign) => {
+        const written = details(`Assumptions · ${tag(foreign)}`, 'none');
+        expect(markup(written, ['html'])).toEqual([]);
+        expect(tree(written).children?.map(({ type }) => type)).toEqual(['html', 'paragraph', 'html']);
+      }),
       { numRuns },
     );
-    expect(code('configs/model.json')).toBe('`configs/model.json`');
-    expect(plain('ÜberModell 模型')).toBe('ÜberModell 模型');
   });
 
-  it('keeps every row of a table at its number of cells', () => {
+  it('one cell of a table', { timeout: patience }, () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(hostile, hostile), { minLength: 1, maxLength: 5 }), (rows) => {
-        const lines = table([['a', 'b'], ...rows.map(([a, b]) => [code(a), code(b)])]).split('\n');
-        expect(lines).toHaveLength(rows.length + 2);
-        for (const line of lines) expect(line.replace(/\\\|/g, '').split('|')).toHaveLength(4);
+        const written = table([['a', 'b'], ...rows.map(([a, b]) => [code(a), sentence(b)])]);
+        const [root, ...others] = tree(written).children ?? [];
+        expect(others).toEqual([]);
+        expect(root?.type).toBe('table');
+        expect(root?.children).toHaveLength(rows.length + 1);
+        for (const row of root?.children ?? []) expect(row.children).toHaveLength(2);
+        expect(markup(written, blocks)).toEqual([]);
+      }),
+      { numRuns: Math.ceil(numRuns / 4) },
+    );
+  });
+
+  it('the words themselves where they are harmless', () => {
+    expect(code('configs/model.json')).toBe('`configs/model.json`');
+    expect(plain('ÜberModell 模型')).toBe('ÜberModell 模型');
+    expect(sentence('num_hidden_layers must be a whole number from 1 to 64, but is "wide".')).toBe(
+      '`num_hidden_layers` must be a whole number from 1 to 64, but is "wide".',
+    );
+    expect(sentence('Ask @root, or see #12 (www.e.example).')).toBe('Ask `@root`, or see `#12` (`www.e.example`).');
+  });
+
+  it('what shows nothing is shown, and length is bounded', { timeout: patience }, () => {
+    expect(plain('model\u202egpj.json')).toBe('model\ufffdgpj.json');
+    expect(plain('a\u200b\u2066b')).not.toBe(plain('ab'));
+    expect(plain('x'.repeat(5_000_000), 50)).toHaveLength(50);
+    fc.assert(
+      fc.property(
+        hostile,
+        (foreign) => plain(foreign, 50).length <= 50 && !/[\p{Cc}\p{Cf}\p{Cs}]/u.test(plain(foreign)),
+      ),
+      { numRuns },
+    );
+  });
+});
+
+describe('what the runner makes of foreign text in a line of log', () => {
+  it('no order, no second line, nothing for a terminal', { timeout: patience }, () => {
+    fc.assert(
+      fc.property(hostile, (foreign) => {
+        const line = harmless(foreign);
+        expect(line).not.toMatch(/::|##\[|[\p{Cc}\p{Cf}\u2028\u2029]/u);
+        expect(harmless(line)).toBe(line);
+      }),
+      { numRuns },
+    );
+  });
+});
+
+describe('a whole report of a hostile pull request', () => {
+  const texts = fc.record({
+    path: hostile,
+    key: hostile,
+    value: hostile,
+    family: fc.oneof(fc.constant('llama'), hostile),
+    tail: fc.oneof(fc.constant(''), hostile),
+  });
+
+  it('has no markup, order or byte of its author', { timeout: patience }, () => {
+    fc.assert(
+      fc.property(texts, ({ path, key, value, family, tail }) => {
+        const base = config({ model_type: family });
+        const head = config({ model_type: family, [key]: value, hidden_act: value, intermediate_size: 11264 }) + tail;
+        const { review, settings } = reviewOf({ base, head, path, named: true });
+        const ofRef = { ...review, head: { sha: 'b'.repeat(40), label: value }, notes: [value] };
+        const options = { key: 'default', budgetsFor: settings.budgetsFor };
+        const twice = { ...ofRef, comparisons: [...ofRef.comparisons, ...ofRef.comparisons] };
+        for (const written of [comment(ofRef, options), summary(twice, options)]) {
+          expect(markup(written, blocks)).toEqual([]);
+          expect(written.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}]/u);
+        }
+        for (const written of Object.values(outputs(ofRef)))
+          expect(written).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u);
       }),
       { numRuns: Math.ceil(numRuns / 4) },
     );
@@ -98,7 +131,7 @@ describe('escaping', () => {
 });
 
 describe('the length of a comment', () => {
-  it('is never above its limit, and whole sections go, the least important first', () => {
+  it('is never above its limit, and whole sections go, the least important first', { timeout: patience }, () => {
     const section = fc.record({
       importance: fc.integer({ min: 0, max: 8 }),
       name: fc.constant('x'),
@@ -116,5 +149,32 @@ describe('the length of a comment', () => {
       ),
       { numRuns: Math.ceil(numRuns / 4) },
     );
+  });
+
+  it('leaves room for verdict and table with hundreds of configs that all have the longest names', () => {
+    const { review, settings } = reviewOf({
+      base: config(),
+      head: config({ num_hidden_layers: 80, ['|`'.repeat(300)]: '|`'.repeat(300) }),
+      path: `${'|`'.repeat(300)}.json`,
+    });
+    const [comparison] = review.comparisons;
+    const [finding] = review.verdict.findings;
+    const many = <Item extends object>(item: Item | undefined) =>
+      Array.from({ length: 400 }, (_, index) => ({ ...item, path: `${index}${'|`'.repeat(300)}` }) as unknown as Item);
+    const large = {
+      ...review,
+      comparisons: many(comparison),
+      verdict: { ...review.verdict, findings: many(finding) },
+      notes: Array.from({ length: 20 }, () => '|`'.repeat(300)),
+    };
+    const options = { key: 'default', budgetsFor: settings.budgetsFor };
+    const written = comment(large, options);
+    expect(written.length).toBeLessThanOrEqual(longestComment);
+    expect(written).toContain('over the memory budget');
+    expect(written).toContain('| Config |');
+    expect(written).toContain('left out to fit');
+    const whole = summary(large, options);
+    expect(Buffer.byteLength(whole)).toBeLessThan(1_048_576);
+    expect(whole.match(/^\| ❌ /gm)?.length).toBe(400);
   });
 });
