@@ -13431,21 +13431,28 @@ function toAlignment(value) {
 
 /**
  * The one place where foreign text becomes markdown. Everything that a pull request can choose (paths, keys, values, messages)
- * goes through `code` or `text`; nothing else may put it into a comment.
+ * goes through `code`, `tag` or `sentence`; nothing else may put it into a comment.
+ *
+ * GitHub looks for mentions, references and emoji in what markdown has become, so an entity or a backslash in front of `@` does
+ * not help: only code does.
  */
-/** Control characters, bidirectional controls, lone surrogates and others that show nothing or turn text around. */
-const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu;
-/** Foreign text on one line, without anything invisible, at most `longest` characters. */
+/** Control characters, bidirectional controls, lone surrogates, fillers and others that show nothing or turn text around. */
+const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]+/gu;
+/** More combining marks on one letter than any language has climb over the lines around them. */
+const stacked = /(\p{M}{3})\p{M}+/gu;
+/** Foreign text on one line, at most `longest` characters. What shows nothing is shown as `�`, so that it does not hide. */
 function plain(foreign, longest = 300) {
     const clean = foreign
-        .replace(/[\r\n\t]+/g, ' ')
-        .replace(invisible, '')
+        .slice(0, 20 * longest)
+        .replace(/[\s\u0085]+/gu, ' ')
+        .replace(invisible, '\ufffd')
+        .replace(stacked, '$1')
         .trim();
-    return clean.length > longest ? `${[...clean].slice(0, longest - 1).join('')}…` : clean;
+    return clean.length > longest ? `${clean.slice(0, longest - 1).replace(/[\ud800-\udbff]$/, '')}…` : clean;
 }
-/** Foreign text as a code span: GitHub makes no mention, link, reference or markup of it, and no table breaks. */
+/** Foreign text as a code span: GitHub makes no mention, link, reference or markup of it. */
 function code(foreign, longest = 300) {
-    const clean = plain(foreign, longest).replaceAll('|', '\\|');
+    const clean = plain(foreign, longest);
     if (clean === '')
         return '` `';
     const run = Math.max(0, ...[...clean.matchAll(/`+/g)].map(([ticks]) => ticks.length));
@@ -13453,29 +13460,37 @@ function code(foreign, longest = 300) {
     const padded = clean.startsWith('`') || clean.endsWith('`') ? ` ${clean} ` : clean;
     return `${fence}${padded}${fence}`;
 }
-const special = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
-/** Foreign text as text, for headings and summaries, where code spans do not work. */
-function markdown_text(foreign, longest = 300) {
-    return plain(foreign, longest)
-        .replace(/[&<>]/g, (letter) => special[letter] ?? letter)
-        .replace(/[\\`*_{}[\]()#+\-.!|~^$]/g, (letter) => `\\${letter}`)
-        .replace(/[@:/]/g, (letter) => `&#${letter.charCodeAt(0)};`);
-}
-/** A sentence of ours that quotes foreign words: escaped as text but for what no markup begins with. */
+const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+/** Foreign text as code within a tag of ours, such as `<summary>`, where GitHub reads HTML and no markdown. */
+const tag = (foreign, longest = 300) => `<code>${plain(foreign, longest).replace(/[&<>"]/g, (letter) => entities[letter] ?? letter)}</code>`;
+/** A word that no reader of markdown and none of GitHub's filters makes anything of. */
+const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
+/** Unless it is read as an address, an issue or a commit. */
+const reference = /^(?:www\.|gh-\d|(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}$)/i;
+const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
+/** A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. */
 function sentence(foreign, longest = 500) {
-    return plain(foreign, longest)
-        .replace(/[&<>]/g, (letter) => special[letter] ?? letter)
-        .replace(/[\\`*_[\]|~^$#]/g, (letter) => `\\${letter}`)
-        .replace(/@/g, '&#64;')
-        .replace(/:\/\//g, '&#58;//')
-        .replace(/\bwww\./gi, 'www&#46;')
-        .replace(/^(\s*)([-+>]|\d+[.)])/, '$1\\$2');
+    const words = plain(foreign, longest).split(' ');
+    return words
+        .map((word, index) => {
+        // What begins a line must not begin a list, a heading or a rule.
+        if (signs.test(word))
+            return index === 0 ? code(word) : word;
+        if (index === 0 && /^\d{1,9}[.)]/.test(word))
+            return code(word);
+        const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(word) ?? [];
+        const safe = core === '' || (harmless.test(core) && !reference.test(core));
+        return safe ? word : `${before}${code(core)}${after}`;
+    })
+        .join(' ');
 }
 /** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
 function table(rows, right = []) {
     const align = rows[0]?.map((_, index) => (right.includes(index) ? 'r' : 'l')) ?? [];
-    return markdownTable(rows.map((row) => [...row]), { align, alignDelimiters: false, padding: true });
+    return markdownTable(rows.map((row) => row.map(oneCell)), { align, alignDelimiters: false, padding: true });
 }
+/** A bar ends a cell even within code, unless an odd number of backslashes stands before it. */
+const oneCell = (cell) => cell.replace(/(\\*)\|/g, (_, slashes) => `${slashes}${slashes.length % 2 === 0 ? '\\' : '\\\\'}|`);
 const details = (summary, body) => `<details>\n<summary>${summary}</summary>\n\n${body}\n\n</details>`;
 
 ;// CONCATENATED MODULE: ./build/report/breakdown.js
@@ -13705,20 +13720,19 @@ function resolvedComment(review, key) {
         footer(review),
     ].join('\n\n');
 }
-function sections(review, options) {
+/** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
+const comment_mostRows = 60;
+function sections(review, options, rows = comment_mostRows) {
     const comparisons = ranked(review);
     const limits = new Map(comparisons.flatMap((comparison) => {
         const limit = memoryLimit(comparison, options.budgetsFor(comparison.path));
         return limit === undefined ? [] : [[comparison.path, limit]];
     }));
-    const mostRows = 100;
-    const cut = comparisons.length > mostRows
-        ? `\n\n… and ${comparisons.length - mostRows} more configs; the job summary has them all.`
-        : '';
+    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
     return [
         { importance: 10, name: 'heading', body: `## ${heading(review)}` },
         { importance: 9, name: 'findings', body: findings(review) },
-        { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, mostRows), limits) + cut },
+        { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), limits) + cut },
         ...comparisons
             .slice(0, 30)
             .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
@@ -13736,7 +13750,7 @@ function heading(review) {
     if (outcome === 'fail')
         return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
     if (override !== undefined)
-        return `⚠️ Model cost: failed, let pass by the label ${markdown_text(override.label, 60)}${override.by === undefined ? '' : ` (${markdown_text(override.by, 60)})`}`;
+        return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
     return outcome === 'warn'
         ? `⚠️ Model cost: passed with warnings (${configs})`
         : `✅ Model cost: within budget (${configs})`;
@@ -13750,7 +13764,7 @@ function findings(review) {
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
 function configSections(comparison, several, index) {
-    const of = several ? ` · ${markdown_text(comparison.path, 80)}` : '';
+    const of = several ? ` · ${tag(comparison.path, 80)}` : '';
     const place = index / 100;
     const side = comparison.head ?? comparison.base;
     const folded = (importance, title, body) => ({
@@ -13783,8 +13797,8 @@ const head = (review) => (review.head === undefined ? 'the head' : comment_short
 function footer(review) {
     const commits = review.base === undefined || review.head === undefined
         ? ''
-        : `Compared ${comment_short(review.base.sha)} (${markdown_text(review.base.label, 60)}) with ${comment_short(review.head.sha)} (${markdown_text(review.head.label, 60)}) · `;
-    return `<sub>${commits}model-cost-gate ${markdown_text(review.version, 40)}</sub>`;
+        : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
+    return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
 }
 /** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
 function fitted(first, all, longest) {
@@ -25642,7 +25656,8 @@ function parseJson(text) {
     }
     catch (strict) {
         try {
-            const value = lib.parse(text);
+            // The parser prints a warning of its own about these two.
+            const value = lib.parse(text.replace(/[\u2028\u2029]/g, ' '));
             problems.push({
                 severity: 'notice',
                 message: 'The file is no strict JSON (comments, trailing commas or the like); it was read as JSON5.',
@@ -26068,6 +26083,8 @@ const jsonSchema = object({
         })),
     }),
 });
+/** As text. What could mislead a terminal or an eye is written as an escape, which JSON reads as the same. */
+const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}\p{Cs}]/gu, (letters) => letters.replace(/[\s\S]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`));
 function jsonReport(review) {
     return {
         version: 1,
@@ -26184,8 +26201,10 @@ function unknowns({ throughput, memory }) {
 
 /** GitHub takes 1 MiB of job summary for each step, in bytes; foreign text may need up to four for each character. */
 const longestSummary = 260_000;
+/** As many configs as are looked at. */
+const summary_mostRows = 2_000;
 /** The job summary: the same report as the comment, with room for all of it. */
-const summary = (review, options) => fitted('', sections(review, options), longestSummary).trimStart();
+const summary = (review, options) => fitted('', sections(review, options, summary_mostRows), longestSummary).trimStart();
 
 ;// CONCATENATED MODULE: ./build/report/terminal.js
 
@@ -34106,6 +34125,7 @@ function readGroup(top, objects, blobs) {
 ;// CONCATENATED MODULE: ./build/local/print.js
 
 
+
 const passed = 0;
 const failed = 1;
 const unusable = 2;
@@ -34139,10 +34159,7 @@ function progress(message) {
     if (process.stderr.isTTY)
         process.stderr.write(`\r\u001b[K${message}`);
 }
-/** JSON without letters that a terminal would obey or that show nothing: they stand as escapes, which read back the same. */
-const print_json = (value) => `${JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}]/gu, (letters) => [...Array(letters.length).keys()]
-    .map((index) => `\\u${letters.charCodeAt(index).toString(16).padStart(4, '0')}`)
-    .join(''))}\n`;
+const print_json = (value) => `${jsonText(value, 2)}\n`;
 
 ;// CONCATENATED MODULE: ./build/local/list.js
 

@@ -110,6 +110,9 @@ export function markup(markdown: string, allowed: readonly string[] = []): reado
   return found;
 }
 
+/** What our comments have besides words and code. */
+export const blocks = ['html', 'heading', 'list', 'listItem', 'table', 'tableRow', 'tableCell', 'strong', 'blockquote'];
+
 export const tree = (markdown: string): Node =>
   fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }) as Node;
 

@@ -7,9 +7,7 @@ import { outputs } from '../../src/report/outputs.ts';
 import { summary } from '../../src/report/summary.ts';
 import { config } from '../states.ts';
 import { reviewOf } from '../stories.ts';
-import { hostile, markup, numRuns, patience, tree } from './hostile.ts';
-
-const blocks = ['html', 'heading', 'list', 'listItem', 'table', 'tableRow', 'tableCell', 'strong', 'blockquote'];
+import { blocks, hostile, markup, numRuns, patience, tree } from './hostile.ts';
 
 describe('what a reader of markdown makes of foreign text', () => {
   it('nothing but one span of code', { timeout: patience }, () => {
