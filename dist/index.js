@@ -43480,7 +43480,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 8872:
+/***/ 2716:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -47638,6 +47638,79 @@ function parseCount(text) {
     return Number.isFinite(count) ? count : undefined;
 }
 
+;// CONCATENATED MODULE: ./build/cost/forward.js
+/**
+ * Keys that the average query of a sequence of S tokens may see. A query sees itself half, so that S tokens see S / 2.
+ *
+ * - full: S / 2
+ * - window w: w - w^2 / 2S, since the first w queries see fewer; S / 2 where w >= S
+ * - chunks of c: c / 2 within a whole chunk, and the last one may be shorter
+ * - k selected of those before: as a window of k
+ * - compressed by r, k selected: as a window of k over S / r keys; a local window besides
+ *
+ * Without a causal mask: S, or the span's own bound.
+ */
+function meanContext(span, causal, S) {
+    const bounded = (w, keys) => {
+        if (w >= keys)
+            return causal ? keys / 2 : keys;
+        return causal ? w - (w * w) / (2 * keys) : w;
+    };
+    switch (span.kind) {
+        case 'full':
+            return bounded(S, S);
+        case 'window':
+            return bounded(span.tokens, S);
+        case 'chunk': {
+            const c = Math.min(span.tokens, S);
+            const rest = S % c;
+            const visible = ((S - rest) * c + rest * rest) / S;
+            return causal ? visible / 2 : visible;
+        }
+        case 'selected': {
+            const local = span.window === undefined ? 0 : bounded(span.window, S);
+            return bounded(span.tokens, S / (span.ratio ?? 1)) + local;
+        }
+    }
+}
+/** Keys that exist for a query, masks and windows ignored: S, or those of a compressed context with S beside it. */
+function allKeys(span, S) {
+    if (span.kind !== 'selected' || span.ratio === undefined)
+        return S;
+    return S / span.ratio + (span.window === undefined ? 0 : S);
+}
+/** Keys that the average query meets in one of the two conventions. */
+const keysMet = (core, S, convention) => convention === 'full' ? allKeys(core.span, S) : meanContext(core.span, core.causal, S);
+/**
+ * Forward FLOPs of one operation for one token: 2 for each multiply-add.
+ *
+ * - linear: 2 rows columns, for each copy that the token uses
+ * - attention: 2 H (d_qk + d_v) for each key that a query meets
+ * - scan and vector: as the family states
+ * - norms, rotary position, softmax, activations, lookups, sums: 0, as is usual
+ */
+function forwardFlops(operation, S, convention = 'causal') {
+    switch (operation.kind) {
+        case 'linear':
+            return 2 * operation.rows * operation.columns * operation.used;
+        case 'attention':
+            return 2 * operation.heads * (operation.queryKeyDim + operation.valueDim) * keysMet(operation, S, convention);
+        case 'scan':
+        case 'vector':
+            return operation.flopsPerToken;
+        case 'norm':
+        case 'activation':
+        case 'rope':
+        case 'add':
+        case 'route':
+        case 'dispatch':
+        case 'combine':
+        case 'table':
+        case 'loss':
+            return 0;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/cost/holdings.js
 /** Learned elements that one operation holds; a tied matrix is held elsewhere. */
 function held(operation) {
@@ -47684,23 +47757,6 @@ function* mainNetwork(operations) {
         yield { operation, times: 1 };
 }
 
-;// CONCATENATED MODULE: ./build/cost/ledger.js
-/**
- * @param make the unit's maker
- * @param entries names and amounts, in the order in which they are shown; zero amounts are left out
- */
-function ledger(make, entries) {
-    const lines = {};
-    let total = 0;
-    for (const [name, amount] of entries) {
-        if (amount === 0)
-            continue;
-        lines[name] = make((lines[name] ?? 0) + amount);
-        total += amount;
-    }
-    return { total: make(total), lines };
-}
-
 ;// CONCATENATED MODULE: ./build/cost/lora.js
 
 
@@ -47739,19 +47795,47 @@ const modules = {
     router: ['router'],
     lm_head: ['output'],
 };
-/** True where the adapter's targets name this matrix. */
-function isTarget(operation, lora) {
+/** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
+const joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
+/** The targets that name this matrix. */
+function targetsOf(operation, lora) {
     if (lora.targets.includes('all-linear'))
-        return operation.component !== 'output';
-    return lora.targets.some((target) => (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)));
+        return operation.component === 'output' ? [] : ['all-linear'];
+    // DeepSeek's `q_proj` exists only where queries are not compressed.
+    const compressed = operation.input.name.endsWith('query_down_norm_out');
+    return lora.targets.filter((target) => !(target === 'q_proj' && compressed) &&
+        (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)));
 }
+/** True where the adapter's targets name this matrix. */
+const isTarget = (operation, lora) => targetsOf(operation, lora).length > 0;
 /** With adapters, every weight of the base model is frozen. */
 const isFrozen = (_operation, lora) => lora !== undefined;
-/** A and B of one matrix: rank (rows + columns) elements for each copy (Hu et al. 2021, arXiv:2106.09685). */
+/**
+ * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
+ * columns x rank. Of matrices that are stored as one, the first has A.
+ */
+function adapterOf(operation, lora) {
+    if (operation.kind !== 'linear')
+        return { down: 0, up: 0 };
+    const targets = targetsOf(operation, lora);
+    if (targets.length === 0)
+        return { down: 0, up: 0 };
+    const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
+    const shared = one && targets.some((target) => joined.has(target) || target === 'all-linear') && !leads(operation);
+    return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
+}
+/** True for the first of the matrices that are stored as one: the query, and the gate of a feed-forward network. */
+const leads = ({ path }) => /(attention\.query|(?<!attention)\.gate)$/.test(path);
+/** Elements of the adapter of one matrix, for each copy of it. */
 function adapterElements(operation, lora) {
-    if (operation.kind !== 'linear' || !isTarget(operation, lora))
-        return 0;
-    return lora.rank * (operation.rows + operation.columns);
+    const { down, up } = adapterOf(operation, lora);
+    return down + up;
+}
+/** Forward FLOPs of the two factors of an adapter, for a token. */
+function adapterFlops(operation, lora) {
+    const { down, up } = adapterOf(operation, lora);
+    const used = operation.kind === 'linear' ? operation.used : 0;
+    return { down: 2 * used * down, up: 2 * used * up };
 }
 /** Trained parameters of all adapters. */
 function adapterParameters(operations, lora) {
@@ -47763,139 +47847,318 @@ function adapterParameters(operations, lora) {
     return parameters(total);
 }
 
+;// CONCATENATED MODULE: ./build/cost/training.js
+
+
+/**
+ * Lists that training runs, in the order in which a token meets them: the main network, then multi-token prediction with the
+ * output projection that each depth computes once more.
+ */
+function* trainedLists(operations, run) {
+    yield { list: operations.embedding, times: 1 };
+    for (const kind of operations.order)
+        yield { list: operations.layers[kind]?.operations ?? [], times: 1 };
+    yield { list: operations.head, times: 1 };
+    if (run.mtp === false)
+        return;
+    yield { list: operations.prediction, times: 1 };
+    yield { list: operations.head.filter(isProjection), times: operations.predictionDepth };
+}
+const isProjection = (operation) => operation.kind === 'linear' && operation.component === 'output';
+/**
+ * Training FLOPs for one token: forward, and the gradients of every product's two factors, which is twice the forward pass.
+ *
+ * With adapters (LoRA, arXiv:2106.09685) less is computed: a frozen matrix needs no gradient of its weights, and nothing
+ * needs a gradient where no trained weight lies before it. So the first layer's query projection, say, computes no backward
+ * pass at all in its frozen part. (Checkpointing with `enable_input_require_grads` would compute it; we do not count that.)
+ */
+function trainingFlops(operations, run, convention) {
+    const { sequenceLength, lora } = run;
+    let total = 0;
+    let below = false;
+    const known = new Map();
+    for (const { list, times } of trainedLists(operations, run)) {
+        if (lora === undefined) {
+            for (const operation of list)
+                total += 3 * times * forwardFlops(operation, sequenceLength, convention);
+            continue;
+        }
+        const states = known.get(list) ?? new Map();
+        const adapted = states.get(below) ?? adaptedFlops(list, { sequenceLength, lora, convention }, below);
+        known.set(list, states.set(below, adapted));
+        total += times * adapted.flops;
+        below = adapted.above;
+    }
+    return total;
+}
+/** Forward and backward FLOPs of one list with frozen weights and adapters; `below` says that its input needs a gradient. */
+function adaptedFlops(list, pass, below) {
+    const { sequenceLength: S, lora, convention } = pass;
+    /** Tensors by name, and whether they need a gradient. */
+    const needs = new Map([['x', below]]);
+    let above = below;
+    let flops = 0;
+    // A tensor that no operation made is a view of something before it.
+    const needed = ({ name }) => needs.get(name) ?? above;
+    for (const operation of list) {
+        const forward = forwardFlops(operation, S, convention);
+        flops += forward;
+        switch (operation.kind) {
+            case 'linear': {
+                const input = needed(operation.input);
+                const adapter = adapterFlops(operation, lora);
+                if (input)
+                    flops += forward;
+                flops += 3 * (adapter.down + adapter.up) - (input ? 0 : adapter.down);
+                const output = input || adapter.up > 0;
+                needs.set(operation.output.name, output);
+                above ||= output;
+                break;
+            }
+            case 'attention': {
+                const query = needed(operation.query);
+                const key = needed(operation.key);
+                const value = needed(operation.value);
+                const each = 2 * operation.heads * keysMet(operation, S, convention);
+                const scores = each * operation.queryKeyDim;
+                // Query and key each need one product of their own, and both need the gradient of the scores.
+                flops += scores * (Number(query) + Number(key));
+                flops += each * operation.valueDim * (Number(query || key) + Number(value));
+                needs.set(operation.output.name, query || key || value);
+                break;
+            }
+            case 'scan':
+                if (needed(operation.input))
+                    flops += 2 * forward;
+                needs.set(operation.output.name, needed(operation.input));
+                break;
+            case 'vector':
+                if (above)
+                    flops += forward;
+                break;
+            case 'activation':
+                needs.set(operation.output.name, needed(operation.input) || (operation.gate ? needed(operation.gate) : false));
+                break;
+            case 'norm':
+            case 'dispatch':
+            case 'combine':
+                needs.set(operation.output.name, needed(operation.input));
+                break;
+            case 'add':
+                needs.set(operation.output.name, above);
+                break;
+            case 'rope':
+            case 'route':
+            case 'table':
+            case 'loss':
+                break;
+        }
+    }
+    return { flops, above };
+}
+/**
+ * What recompute executes once more in the backward pass, for a token. Hardware FLOPs (HFU) count it; model FLOPs (MFU) do
+ * not (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
+ *
+ * - full: whole layers: all, the first `recomputeLayers` of each pipeline stage (`block`), or each n-th (`every`)
+ * - selective, Megatron: the modules that the run names, by default the attention core (Korthikanti et al. 2022)
+ * - selective, elsewhere: torchtitan's choice, which keeps attention and every second matrix product
+ *
+ * PyTorch's own checkpoint may stop early and leave out a layer's last product; that saving is not counted.
+ */
+function recomputedFlops(operations, run, convention) {
+    if (run.recompute === 'none')
+        return 0;
+    const again = (list) => chosen(list, run).reduce((sum, operation) => {
+        const adapter = run.lora === undefined ? { down: 0, up: 0 } : adapterFlops(operation, run.lora);
+        return sum + forwardFlops(operation, run.sequenceLength, convention) + adapter.down + adapter.up;
+    }, 0);
+    const costs = operations.layers.map((layer) => again(layer.operations));
+    const layers = operations.order.reduce((sum, kind, index) => sum + (isRecomputed(index, operations.order.length, run) ? (costs[kind] ?? 0) : 0), 0);
+    return layers + (run.mtp === false ? 0 : again(operations.prediction));
+}
+/** Whether full recompute takes the layer at this index (0-based). */
+function isRecomputed(index, layers, run) {
+    const n = Math.max(1, run.recomputeLayers ?? 1);
+    if (run.recompute !== 'full')
+        return true;
+    if (run.recomputeMethod === 'every')
+        return (index + 1) % n === 0;
+    if (run.recomputeMethod !== 'block' || run.recomputeLayers === undefined)
+        return true;
+    const stages = run.parallelism.pipeline * run.parallelism.virtualPipeline;
+    const perStage = Math.ceil(layers / stages);
+    return index % perStage < run.recomputeLayers;
+}
+function chosen(list, run) {
+    if (run.recompute === 'full')
+        return list;
+    if (run.framework === 'megatron') {
+        const wanted = (run.recomputeModules ?? ['core_attn']).flatMap((name) => megatronModules[name] ?? []);
+        return list.filter(({ path }) => wanted.some((part) => path.includes(part)));
+    }
+    let seen = 0;
+    return list.filter((operation) => {
+        if (operation.kind !== 'linear')
+            return operation.kind === 'scan';
+        if (operation.sharding === 'expert' || operation.path.endsWith('router'))
+            return true;
+        seen += 1;
+        return seen % 2 === 0;
+    });
+}
+/** `--recompute-modules` of Megatron-Core (transformer_config.py), as parts of a path. Norms and activations cost no products. */
+const megatronModules = {
+    core_attn: ['attention.core', 'attention.indexer_core'],
+    mla_up_proj: ['attention.query_up', 'attention.key_value_up'],
+    mlp: ['.feed_forward.'],
+    moe: ['.experts.', '.shared_experts.', '.router'],
+    shared_experts: ['.shared_experts.'],
+};
+
+;// CONCATENATED MODULE: ./build/cost/conventions.js
+
+
+
+
+/**
+ * Training FLOPs for a token as the field counts them: docs/flops.md says what each has and lacks. N is active parameters,
+ * S the sequence length.
+ *
+ * - causal: this tool's own. Every product, attention over the keys that a query may see, 3 times the forward pass.
+ * - full: the same with attention over all S keys, masks and windows ignored.
+ * - palm: 6N + 12 L H Q S (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
+ * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
+ * - megatron: what Megatron-LM prints.
+ * - torchtitan: what torchtitan prints.
+ *
+ * The last four know no adapters, and count as if every weight were trained.
+ */
+function conventions(operations, run) {
+    const main = [...mainNetwork(operations)];
+    const S = run.sequenceLength;
+    const N = sum(main, activated);
+    return {
+        causal: flops(trainingFlops(operations, run, 'causal')),
+        full: flops(trainingFlops(operations, run, 'full')),
+        palm: flops(6 * N + quadratic(main, S)),
+        '6n': flops(6 * N),
+        megatron: flops(megatron(operations, run)),
+        torchtitan: flops(torchtitan(operations, run)),
+    };
+}
+const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
+/** 12 L H Q S, with (d_qk + d_v) / 2 for Q where they differ. An indexer's scores are no attention. */
+const quadratic = (main, S) => 6 * S * sum(main, (one) => (isAttention(one) ? one.heads * (one.queryKeyDim + one.valueDim) : 0));
+const isAttention = (operation) => operation.kind === 'attention' && operation.valueDim > 0;
+/**
+ * torchtitan `get_moe_model_nparams_and_flops` (torchtitan/models/utils.py, commit b5bcd76): 6 for each parameter that a token
+ * uses, and 6 H (d_qk + d_v) S for each attention layer, the mask ignored. The token table is left out unless the output shares
+ * it. Multi-token prediction counts with its parameters only. A router's load-balancing bias is a buffer, no parameter.
+ */
+function torchtitan(operations, run) {
+    const main = [...mainNetwork(operations)];
+    const prediction = run.mtp === false ? [] : operations.prediction.map((operation) => ({ operation, times: 1 }));
+    const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
+    const counted = (operation) => {
+        if (operation.kind === 'route')
+            return 0;
+        if (operation.kind === 'table')
+            return tied ? activated(operation) : 0;
+        return operation.path.endsWith('embedding_and_output_copies') ? 0 : activated(operation);
+    };
+    return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
+}
+/**
+ * Megatron-LM `num_floating_point_operations` (megatron/training/training.py, commit d98e8a6): attention S / 2 whatever the
+ * window, chunk or selection; no router, no gate on shared experts, no indexer; the norms of latent attention and of
+ * multi-token prediction as if they were matrices. Where the model has Mamba-2 layers it takes its hybrid path, in which the
+ * inner width of Mamba is twice the hidden size whatever the config says, convolutions, the attention's output gate and
+ * multi-token prediction's joining matrix cost nothing.
+ */
+function megatron(operations, run) {
+    const S = run.sequenceLength;
+    const output = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
+    const D = output?.kind === 'linear' ? output.rows : 0;
+    const hybrid = operations.layers.some(({ operations: list }) => list.some((one) => one.kind === 'scan' && one.style === 'mamba2'));
+    const forward = (operation) => {
+        switch (operation.kind) {
+            case 'attention':
+                return isAttention(operation) ? operation.heads * (operation.queryKeyDim + operation.valueDim) * S : 0;
+            case 'linear': {
+                if (/(^|\.)(router|shared_experts\.scale|attention\.indexer_\w+)$/.test(operation.path))
+                    return 0;
+                if (hybrid && /(attention\.gate|prediction\.join)$/.test(operation.path))
+                    return 0;
+                return forwardFlops(operation, S);
+            }
+            case 'norm':
+                return /attention\.\w+_down_norm$/.test(operation.path) ? 2 * operation.width : 0;
+            case 'scan':
+                return operation.style === 'mamba2' ? mamba(operation, D) : operation.flopsPerToken;
+            default:
+                return forwardFlops(operation, S);
+        }
+    };
+    let total = hybrid || run.mtp === false ? 0 : 2 * 3 * D * operations.predictionDepth;
+    for (const { list, times } of trainedLists(operations, run))
+        total += times * list.reduce((amount, operation) => amount + forward(operation), 0);
+    return 3 * total;
+}
+/**
+ * 7 d N for the scan with d = 2D, and what its projections (D to 2d + ..., d to D) gain by that: 6 D (2D - d), where d is the
+ * config's own width and N the states of one channel.
+ */
+function mamba({ stateElements, output }, D) {
+    const { elements: d } = output;
+    const N = stateElements / d;
+    return 7 * 2 * D * N + 6 * D * (2 * D - d);
+}
+
+;// CONCATENATED MODULE: ./build/cost/ledger.js
+/**
+ * @param make the unit's maker
+ * @param entries names and amounts, in the order in which they are shown; zero amounts are left out
+ */
+function ledger(make, entries) {
+    const lines = {};
+    let total = 0;
+    for (const [name, amount] of entries) {
+        if (amount === 0)
+            continue;
+        lines[name] = make((lines[name] ?? 0) + amount);
+        total += amount;
+    }
+    return { total: make(total), lines };
+}
+
 ;// CONCATENATED MODULE: ./build/cost/flops.js
 
 
 
 
+
+
 /**
- * Keys that the average query of a sequence of S tokens meets.
- *
- * Causal, window w < S: w - w^2 / 2S (the first w queries see fewer). Causal, chunks of c: c / 2. Causal, k selected of
- * those before: k - k^2 / 2S. Full convention: S, or the span's own bound.
- */
-function meanContext(span, causal, S) {
-    const bounded = (w) => w >= S ? meanContext({ kind: 'full' }, causal, S) : causal ? w - (w * w) / (2 * S) : w;
-    switch (span.kind) {
-        case 'full':
-            return causal ? S / 2 : S;
-        case 'window':
-            return bounded(span.tokens);
-        case 'chunk':
-            return span.tokens >= S ? meanContext({ kind: 'full' }, causal, S) : causal ? span.tokens / 2 : span.tokens;
-        case 'selected': {
-            const compressed = meanContext({ kind: 'full' }, causal, S) / (span.ratio ?? 1);
-            const local = span.window === undefined ? 0 : bounded(span.window);
-            return span.ratio === undefined ? bounded(span.tokens) + local : Math.min(span.tokens, compressed) + local;
-        }
-    }
-}
-/** 2 H (d_qk + d_v) for each key that a query meets. FLOPs for a token. */
-function attentionFlops(core, S, convention) {
-    const causal = core.causal && convention === 'causal';
-    return 2 * core.heads * (core.queryKeyDim + core.valueDim) * meanContext(core.span, causal, S);
-}
-/** Forward FLOPs of one operation for one token. Norms, rotary position, softmax and lookups are not counted, as is usual. */
-function forwardFlops(operation, S, convention = 'causal') {
-    switch (operation.kind) {
-        case 'linear':
-            return 2 * operation.rows * operation.columns * operation.used;
-        case 'attention':
-            return attentionFlops(operation, S, convention);
-        case 'scan':
-        case 'vector':
-            return operation.flopsPerToken;
-        case 'norm':
-        case 'activation':
-        case 'rope':
-        case 'add':
-        case 'route':
-        case 'dispatch':
-        case 'combine':
-        case 'table':
-        case 'loss':
-            return 0;
-    }
-}
-/** Forward and backward: a frozen matrix needs no weight gradient, so it costs 2 and not 3 times its forward pass. */
-function trainingFlops(operation, S, lora) {
-    const forward = forwardFlops(operation, S);
-    if (lora === undefined || operation.kind !== 'linear')
-        return 3 * forward;
-    const adapter = 3 * 2 * adapterElements(operation, lora) * operation.used;
-    return (isFrozen(operation, lora) ? 2 : 3) * forward + adapter;
-}
-/**
- * FLOPs for one token of a sequence of S = `run.sequenceLength` tokens, by component and by part, in the conventions of the
+ * FLOPs for one token of a sequence of `run.sequenceLength` tokens, by component and by part, in the conventions of the
  * field. Training trains the multi-token-prediction layers too, unless the run says not to.
  */
 function countFlops(operations, run) {
-    const { sequenceLength: S, lora } = run;
+    const { sequenceLength: S } = run;
     const main = [...mainNetwork(operations)];
-    const prediction = run.mtp === false ? [] : predicted(operations);
-    const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
-    const trained = [...main, ...prediction];
-    const training = sum(trained, (operation) => trainingFlops(operation, S, lora));
-    const forward = ledger(flops, main.map(({ operation, times }) => [operation.component, times * forwardFlops(operation, S)]));
+    const counted = conventions(operations, run);
+    const training = counted.causal;
+    const by = (name) => ledger(flops, main.map(({ operation, times }) => [name(operation), times * forwardFlops(operation, S)]));
     return {
         sequenceLength: S,
-        forward,
-        training: flops(training),
-        hardware: flops(training + recomputed(trained, run)),
-        conventions: conventions(main, prediction, S, training),
-        parts: ledger(flops, main.map(({ operation, times }) => [operation.path, times * forwardFlops(operation, S)])),
+        forward: by(({ component }) => component),
+        training,
+        hardware: flops(training + recomputedFlops(operations, run, 'causal')),
+        conventions: counted,
+        parts: by(({ path }) => path),
         layers: operations.layers.map((layer, kind) => layerFlops(operations, layer, kind, S)),
         growth: growth(main, S),
         budget: flops(training * run.tokens),
-    };
-}
-/** The layers of multi-token prediction, and the output projection that each depth computes once more. */
-function predicted(operations) {
-    const own = operations.prediction.map((operation) => ({ operation, times: 1 }));
-    const shared = operations.head.filter((operation) => operation.kind === 'linear' && operation.component === 'output');
-    return [...own, ...shared.map((operation) => ({ operation, times: operations.predictionDepth }))];
-}
-/** What recompute executes once more, for a token: all of the layers, or the attention core. */
-function recomputed(trained, run) {
-    if (run.recompute === 'none')
-        return 0;
-    const again = (operation) => {
-        const inLayers = operation.path.startsWith('layers.') || operation.path.startsWith('prediction.');
-        if (run.recompute === 'full')
-            return inLayers;
-        return operation.kind === 'attention';
-    };
-    const share = run.recompute === 'full' && run.recomputeMethod === 'every' ? 1 / (run.recomputeLayers ?? 1) : 1;
-    return trained.reduce((total, { operation, times }) => total + (again(operation) ? share * times * forwardFlops(operation, run.sequenceLength) : 0), 0);
-}
-/**
- * Training FLOPs for a token, as others count them. N is active parameters.
- *
- * - causal: this tool's own: every product, attention over the keys that a causal query meets.
- * - full: the same, attention not halved.
- * - palm: 6N + 12 L H Q T (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
- * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
- * - megatron: Megatron-LM `num_floating_point_operations` since 2024: causal, multi-token prediction in, router out.
- * - torchtitan: 6 (N - N_embedding) + 12 L H Q T.
- */
-function conventions(main, prediction, S, training) {
-    const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
-    const N = sum(main, activated);
-    const table = sum(main, (operation) => (operation.kind === 'table' ? activated(operation) : 0));
-    const tied = main.some(({ operation }) => operation.component === 'output' && operation.kind === 'linear' && operation.tied);
-    const attention = 6 *
-        S *
-        sum(main, (operation) => operation.kind === 'attention' ? operation.heads * (operation.queryKeyDim + operation.valueDim) : 0);
-    const full = 3 * sum([...main, ...prediction], (operation) => forwardFlops(operation, S, 'full'));
-    const megatron = 3 *
-        sum([...main, ...prediction], (operation) => (operation.component === 'router' ? 0 : forwardFlops(operation, S)));
-    return {
-        causal: flops(training),
-        full: flops(full),
-        palm: flops(6 * N + attention),
-        '6n': flops(6 * N),
-        megatron: flops(megatron),
-        torchtitan: flops(6 * (N - (tied ? 0 : table)) + attention),
     };
 }
 const attentionParts = ['attention', 'state_space'];
@@ -49801,7 +50064,7 @@ function* experts(part, stream, width) {
     const routed = read(stream, routerWidth);
     const input = D === routerWidth ? routed : tensor('latent', D, 'residual');
     yield* router(part, routed);
-    const output = yield* chosen(part, input);
+    const output = yield* feed_forward_chosen(part, input);
     yield* alwaysOn(part, input, routed);
     return output;
 }
@@ -49830,7 +50093,7 @@ function* router(part, input) {
     };
 }
 /** The k experts that a token is sent to: each token is k rows. */
-function* chosen(part, input) {
+function* feed_forward_chosen(part, input) {
     const { inputWidth: D, experts: E, active: k, width: F, gated } = part;
     const component = 'experts';
     const copies = { copies: E, used: k, sharding: 'expert', component };
@@ -50513,7 +50776,7 @@ const partNames = [
     'jitter',
 ];
 const none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
-const sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
+const layer_sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
 const add = (into, from, times = 1) => {
     for (const part of partNames)
         into[part] += times * from[part];
@@ -50639,8 +50902,8 @@ function layerTime(list, run, context) {
     // The host launches kernels while the GPU works; where it is slower, the GPU waits.
     const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
     const launches = kernels.host * ((graphs ? 0 : profile.host + parallel) + host);
-    forward.host += Math.max(0, launches - sum(forward));
-    backward.host += Math.max(0, hostBackward * launches - sum(backward));
+    forward.host += Math.max(0, launches - layer_sum(forward));
+    backward.host += Math.max(0, hostBackward * launches - layer_sum(backward));
     return { forward, backward };
 }
 /** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
@@ -50868,7 +51131,7 @@ function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsO
     const calibration = run.calibration ?? 1;
     for (const part of partNames)
         parts[part] /= calibration;
-    const step = sum(parts);
+    const step = layer_sum(parts);
     const tokens = run.globalBatchSize * run.sequenceLength;
     const perGpu = tokens / step / run.gpus;
     const mfu = (flops.training * perGpu) / peak;
@@ -50897,7 +51160,7 @@ function measuredMfu(flops, run, tokensPerSecond) {
 function stepParts(operations, run, context) {
     const { pipeline: P, virtualPipeline: v } = run.parallelism;
     const m = microBatches(run);
-    const kinds = operations.layers.map((layer) => time_recomputed(layerTime(layer.operations, run, context), layer.operations, run));
+    const kinds = operations.layers.map((layer) => recomputed(layerTime(layer.operations, run, context), layer.operations, run));
     const head = headTime(operations, run, context);
     const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
     const perStage = stages(operations, run).map((stage) => {
@@ -50913,11 +51176,11 @@ function stepParts(operations, run, context) {
             add(parts, head);
         return parts;
     });
-    const slowest = perStage.reduce((worst, parts) => (sum(parts) > sum(worst) ? parts : worst));
+    const slowest = perStage.reduce((worst, parts) => (layer_sum(parts) > layer_sum(worst) ? parts : worst));
     const step = none();
     add(step, slowest, m);
     if (P > 1) {
-        const average = perStage.reduce((total, parts) => total + sum(parts), 0) / P;
+        const average = perStage.reduce((total, parts) => total + layer_sum(parts), 0) / P;
         const D = widthOf(operations);
         const bytes = 2 * D * context.t;
         const far = run.gpus > context.chip.fast.domain;
@@ -50936,11 +51199,11 @@ function stepParts(operations, run, context) {
     if (sharded)
         shardedTraffic(operations, run, context, kinds, step, m);
     else
-        dataParallelTraffic(operations, run, context, sum(slowest), step);
+        dataParallelTraffic(operations, run, context, layer_sum(slowest), step);
     optimizerTime(operations, run, context, step);
     step.host += context.step.fixed;
     const nodes = Math.max(1, run.gpus / 8);
-    step.jitter += nodes > 1 ? sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
+    step.jitter += nodes > 1 ? layer_sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
     return step;
 }
 /** Idle time in units of one stage's forward and backward: 1F1B (P - 1) / v; zero bubble a third of it; DualPipe half. */
@@ -50959,12 +51222,12 @@ function bubbleShare(run) {
     }
 }
 /** What recompute runs again, in its own part of the breakdown. */
-function time_recomputed(time, list, run) {
+function recomputed(time, list, run) {
     const { forward, backward } = time;
     const again = none();
     if (run.recompute === 'full') {
         const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
-        again.recompute = sum(forward) * every;
+        again.recompute = layer_sum(forward) * every;
     }
     else if (run.recompute === 'selective') {
         const modules = run.recomputeModules ?? ['core_attn'];
@@ -51068,8 +51331,8 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
         const gather = first.gather + second.gather;
         const scatter = first.scatter + second.scatter;
         const exposedBeside = (work, traffic) => Math.max(work * (1 + context.step.contention * Math.min(1, traffic / Math.max(work, 1e-9))), context.step.fsdpCollective * traffic) - work;
-        const f = sum(time.forward);
-        const b = sum(time.backward);
+        const f = layer_sum(time.forward);
+        const b = layer_sum(time.backward);
         const products = context.step.fsdpProducts - 1;
         step.exposed_data += m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
         // FSDP flattens, splits and copies what it gathers.
@@ -73293,7 +73556,7 @@ async function maybePost(api, repository, found, pull, settings, body) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8872);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2716);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

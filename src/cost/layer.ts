@@ -11,7 +11,7 @@ import { precisions } from '../facts/precisions.ts';
 import type { AttentionCore, Linear, Operation } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
 import type { TimePart } from './estimate.ts';
-import { meanContext } from './flops.ts';
+import { meanContext } from './forward.ts';
 import { collectiveSeconds, gemmSeconds } from './kernels.ts';
 import { isFrozen } from './lora.ts';
 

@@ -39,21 +39,54 @@ const modules: Readonly<Record<string, readonly string[]>> = {
   lm_head: ['output'],
 };
 
-/** True where the adapter's targets name this matrix. */
-export function isTarget(operation: Linear, lora: Lora): boolean {
-  if (lora.targets.includes('all-linear')) return operation.component !== 'output';
-  return lora.targets.some((target) =>
-    (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)),
+/** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
+const joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
+
+/** The targets that name this matrix. */
+function targetsOf(operation: Linear, lora: Lora): readonly string[] {
+  if (lora.targets.includes('all-linear')) return operation.component === 'output' ? [] : ['all-linear'];
+  // DeepSeek's `q_proj` exists only where queries are not compressed.
+  const compressed = operation.input.name.endsWith('query_down_norm_out');
+  return lora.targets.filter(
+    (target) =>
+      !(target === 'q_proj' && compressed) &&
+      (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)),
   );
 }
+
+/** True where the adapter's targets name this matrix. */
+export const isTarget = (operation: Linear, lora: Lora): boolean => targetsOf(operation, lora).length > 0;
 
 /** With adapters, every weight of the base model is frozen. */
 export const isFrozen = (_operation: Operation, lora: Lora | undefined): boolean => lora !== undefined;
 
-/** A and B of one matrix: rank (rows + columns) elements for each copy (Hu et al. 2021, arXiv:2106.09685). */
+/**
+ * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
+ * columns x rank. Of matrices that are stored as one, the first has A.
+ */
+function adapterOf(operation: Operation, lora: Lora): { readonly down: number; readonly up: number } {
+  if (operation.kind !== 'linear') return { down: 0, up: 0 };
+  const targets = targetsOf(operation, lora);
+  if (targets.length === 0) return { down: 0, up: 0 };
+  const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
+  const shared = one && targets.some((target) => joined.has(target) || target === 'all-linear') && !leads(operation);
+  return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
+}
+
+/** True for the first of the matrices that are stored as one: the query, and the gate of a feed-forward network. */
+const leads = ({ path }: Linear): boolean => /(attention\.query|(?<!attention)\.gate)$/.test(path);
+
+/** Elements of the adapter of one matrix, for each copy of it. */
 export function adapterElements(operation: Operation, lora: Lora): number {
-  if (operation.kind !== 'linear' || !isTarget(operation, lora)) return 0;
-  return lora.rank * (operation.rows + operation.columns);
+  const { down, up } = adapterOf(operation, lora);
+  return down + up;
+}
+
+/** Forward FLOPs of the two factors of an adapter, for a token. */
+export function adapterFlops(operation: Operation, lora: Lora): { readonly down: number; readonly up: number } {
+  const { down, up } = adapterOf(operation, lora);
+  const used = operation.kind === 'linear' ? operation.used : 0;
+  return { down: 2 * used * down, up: 2 * used * up };
 }
 
 /** Trained parameters of all adapters. */
