@@ -18,7 +18,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.utils import logging
 
 logging.set_verbosity_error()
-STORED = ("e_score_correction_bias", "expert_bias", "moe_statics.e_score_correction_bias", "layer_scalar")
+STORED = ("e_score_correction_bias", "expert_bias", "balancing_biases", "moe_statics.e_score_correction_bias", "layer_scalar")
 SHAPES = {
     "small": dict(hidden_size=512, num_hidden_layers=6, num_attention_heads=8, num_key_value_heads=2, head_dim=64, intermediate_size=1408, vocab_size=1024, moe_intermediate_size=256),
     "wide": dict(hidden_size=768, num_hidden_layers=8, num_attention_heads=12, num_key_value_heads=4, intermediate_size=2048, vocab_size=2000, tie_word_embeddings=True),

@@ -24,7 +24,7 @@ export function checkpointBytes(architecture: Architecture, operations: Operatio
 
 function stored(operation: Operation, quantization: Quantization): number {
   const kept = quantization.keeps.some((pattern) => operation.path.includes(pattern));
-  if (operation.kind !== 'linear' || kept || operation.tied || !quantizes(operation)) {
+  if (operation.kind !== 'linear' || kept || operation.tied || operation.heldElsewhere || !quantizes(operation)) {
     return held(operation) * unquantizedBytes;
   }
   const { rows, columns, copies, bias } = operation;

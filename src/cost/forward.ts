@@ -56,7 +56,8 @@ export const keysMet = (core: AttentionCore, S: number, convention: AttentionCon
  *
  * - linear: 2 rows columns, for each copy that the token uses
  * - attention: 2 H (d_qk + d_v) for each key that a query meets
- * - scan and vector: as the family states
+ * - scan: `blocks/recurrence.ts`; whole chunks where the convention ignores masks
+ * - vector: as the family states
  * - norms, rotary position, softmax, activations, lookups, sums: 0, as is usual
  */
 export function forwardFlops(operation: Operation, S: number, convention: AttentionConvention = 'causal'): number {
@@ -66,6 +67,7 @@ export function forwardFlops(operation: Operation, S: number, convention: Attent
     case 'attention':
       return 2 * operation.heads * (operation.queryKeyDim + operation.valueDim) * keysMet(operation, S, convention);
     case 'scan':
+      return convention === 'full' ? operation.fullFlopsPerToken : operation.flopsPerToken;
     case 'vector':
       return operation.flopsPerToken;
     case 'norm':

@@ -1,7 +1,8 @@
 import type { Operation, Operations } from '../model/operation.ts';
 
-/** Learned elements that one operation holds; a tied matrix is held elsewhere. */
+/** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
 export function held(operation: Operation): number {
+  if (operation.heldElsewhere) return 0;
   switch (operation.kind) {
     case 'linear':
       return operation.tied

@@ -1,14 +1,15 @@
-import type { Architecture, Layer, LinearPart, Norm, Part, StateSpace } from '../model/architecture.ts';
+import type { Architecture, Layer, LinearPart, Norm, Part, SharedBlock } from '../model/architecture.ts';
 import type { Operation, Operations, Tensor } from '../model/operation.ts';
 import { attention, latent } from './blocks/attention.ts';
 import { dense, experts } from './blocks/feed-forward.ts';
-import { type Block, linear, normalize, tensor } from './blocks/pieces.ts';
+import { type Block, linear, normalize, read, tensor } from './blocks/pieces.ts';
+import { recurrence } from './blocks/recurrence.ts';
 
 /**
  * A model written out as the operations that a token meets: THE file to read. Whatever is held, computed, kept or moved is
  * said here once, so it cannot be in the parameters and forgotten in the FLOPs or the memory.
  *
- * A part of a layer becomes operations in `part`, and `blocks/` writes the larger ones: attention and feed-forward. Each is
+ * A part of a layer becomes operations in `part`, and `blocks/` writes the larger ones: attention, feed-forward, recurrence. Each is
  * a generator: it yields operations in order, and returns the tensor that comes out.
  *
  * Letters: D width of the residual stream, H heads, K key/value heads, d head width, F feed-forward width, E experts,
@@ -73,7 +74,9 @@ function* part(one: Part, flow: Flow): Step {
     case 'experts':
       return yield* block(experts(one, stream, width), flow);
     case 'state_space':
-      return { ...flow, inner: yield* scan(one, flow.inner ?? stream) };
+      return { ...flow, inner: yield* recurrence(one, flow.inner ?? stream) };
+    case 'shared':
+      return yield* shared(one, flow);
     case 'linear':
       return yield* single(one, flow);
     case 'vector':
@@ -130,22 +133,35 @@ function* blockNorm(norm: Norm, flow: Flow): Step {
     return { ...flow, inner: yield* normalize(path, { ...flow.inner, elements }, width, norm) };
   }
   const added = flow.parallel ? flow : yield* addPending(flow);
-  return { ...added, inner: undefined, stream: yield* normalize(path, added.residual, width, norm) };
+  // A norm wider than the stream reads it beside another tensor (Zamba: the embeddings).
+  const wider = norm.repeat === undefined && width > flow.width;
+  const input = wider ? tensor(`${path}_in`, width, 'residual') : added.residual;
+  return { ...added, inner: undefined, stream: yield* normalize(path, input, width, norm) };
+}
+
+/** A block whose weights an earlier layer may hold: it computes all the same. */
+function* shared(block: SharedBlock, flow: Flow): Step {
+  let inside = flow;
+  for (const one of block.parts) {
+    const operations = part(one, inside);
+    let next = operations.next();
+    for (; !next.done; next = operations.next())
+      yield block.holds ? next.value : { ...next.value, heldElsewhere: true };
+    inside = next.value;
+  }
+  return inside;
 }
 
 /** A matrix of a mixer that is written part by part: reads the stream until something stands between. */
-function* single(one: LinearPart, flow: Flow): Step {
+function* single({ reads, ...one }: LinearPart, flow: Flow): Step {
   const { stream, inner, width } = flow;
+  if (reads === 'stream') {
+    const output = tensor(one.path, one.columns, 'tensor');
+    return { ...flow, inner: yield* linear({ ...one, input: read(stream, one.rows), output }) };
+  }
   const fromStream = one.rows === stream.elements && inner?.region !== 'tensor';
   const onResidual = one.columns === width;
   const output = tensor(one.path, one.columns, onResidual ? 'residual' : 'tensor');
   const result = yield* linear({ ...one, input: fromStream ? stream : (inner ?? stream), output });
   return { ...flow, inner: result, pending: onResidual ? result : flow.pending };
-}
-
-/** The state update of a recurrent mixer. */
-function* scan({ kind: _, inputElements, outputElements, ...rest }: StateSpace, input: Tensor): Block {
-  const output = tensor(`${rest.path}_out`, outputElements, 'tensor');
-  yield { kind: 'scan', component: 'state_space', ...rest, input: { ...input, elements: inputElements }, output };
-  return output;
 }

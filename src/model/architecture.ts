@@ -81,6 +81,7 @@ export type Part =
   | DenseFeedForward
   | Experts
   | StateSpace
+  | SharedBlock
   | LinearPart
   | VectorPart
   | TablePart
@@ -212,6 +213,8 @@ export type Experts = {
     readonly gate: boolean;
     readonly inputWidth?: number;
     readonly count?: number;
+    /** Where they differ from the routed experts'. */
+    readonly bias?: { readonly up: boolean; readonly down: boolean };
   };
 };
 
@@ -219,19 +222,39 @@ export type Experts = {
 export type StateSpace = {
   readonly kind: 'state_space';
   readonly path: string;
-  readonly style: 'mamba1' | 'mamba2' | 'gated_delta' | 'kda' | 'lightning' | 'rwkv' | 'rglru' | 'mlstm' | 'conv';
-  /** Elements of the recurrent state of one sequence. */
-  readonly stateElements: number;
-  /** Elements of the state that the convolution keeps (channels times kernel - 1). */
-  readonly convolutionState: number;
-  /** Forward FLOPs for one token, without the linear projections. */
-  readonly flopsPerToken: number;
-  /** Learned elements that belong to no matrix (A, D, dt bias, convolution kernels). */
+  readonly style:
+    | 'mamba1'
+    | 'mamba2'
+    | 'gated_delta'
+    | 'kda'
+    | 'lightning'
+    | 'rwkv4'
+    | 'rwkv5'
+    | 'rwkv7'
+    | 'rglru'
+    | 'mlstm'
+    | 'conv';
+  /** H; where channels are independent, one head for each. */
+  readonly heads: number;
+  /** Width of a key: states of a channel. */
+  readonly keyDim: number;
+  /** Width of a value: channels of a head. */
+  readonly valueDim: number;
+  /** Groups of heads that share keys and queries. Default: one for each head. */
+  readonly groups?: number;
+  /** Tokens that are computed together, where training does so and the config or its class says how many. */
+  readonly chunk?: number;
+  /** A causal convolution of each channel in front of the recurrence. */
+  readonly convolution?: { readonly channels: number; readonly kernel: number };
+  /** Learned elements that belong to no matrix (A, D, time-step biases, convolution kernels). */
   readonly parameters: number;
   /** Width of the mixer's input and output for one token (elements): what the backward pass keeps. */
   readonly inputElements: number;
   readonly outputElements: number;
 };
+
+/** A block whose weights one layer holds and later layers read again (Zamba's transformer blocks). */
+export type SharedBlock = { readonly kind: 'shared'; readonly holds: boolean; readonly parts: readonly Part[] };
 
 /** A matrix that no noun covers: `rows` inputs to `columns` outputs. */
 export type LinearPart = {
@@ -246,6 +269,8 @@ export type LinearPart = {
   readonly used?: number;
   /** How tensor parallelism divides it. Default `column`. */
   readonly sharding?: Sharding;
+  /** It reads what the block's norm gave, and the block goes on after it. Default: told from the widths. */
+  readonly reads?: 'stream';
   /** Weights belong to an earlier layer: computed here, held there. */
   readonly tied?: boolean;
 };

@@ -37,6 +37,8 @@ type Common = {
   /** Where it stands in the model: `layers.attention.query`, `layers.experts.up`, `output`. The diff of parts reads it. */
   readonly path: string;
   readonly component: Component;
+  /** Another layer holds all that this one learns (a block that layers share). */
+  readonly heldElsewhere?: boolean;
 };
 
 /** y = x W (+ b). FLOPs for a token 2 rows columns used. */
@@ -136,7 +138,9 @@ export type Scan = Common & {
   readonly kind: 'scan';
   readonly style: string;
   readonly parameters: number;
+  /** Forward FLOPs for a token: causal within a chunk, and with whole chunks. */
   readonly flopsPerToken: number;
+  readonly fullFlopsPerToken: number;
   readonly stateElements: number;
   readonly convolutionState: number;
   readonly input: Tensor;

@@ -124,8 +124,13 @@ export class Fields {
   }
 
   numberOr(names: string | readonly string[], fallback: number): number {
+    return this.optionalNumber(names) ?? fallback;
+  }
+
+  /** A number; undefined where absent or null. */
+  optionalNumber(names: string | readonly string[]): number | undefined {
     const found = this.raw(names);
-    if (found === undefined || found.value === null) return fallback;
+    if (found === undefined || found.value === null) return undefined;
     if (typeof found.value === 'number' && Number.isFinite(found.value)) return found.value;
     throw this.wrong(found.key, 'must be a number', found.value);
   }

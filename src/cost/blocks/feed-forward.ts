@@ -49,7 +49,7 @@ function* feedForward(
 export function* experts(part: Experts, stream: Tensor, width: number): Block {
   const { inputWidth: D, routerWidth = width } = part;
   const routed = read(stream, routerWidth);
-  const input = D === routerWidth ? routed : tensor('latent', D, 'residual');
+  const input = D === routerWidth ? routed : D === stream.elements ? stream : tensor('latent', D, 'residual');
   yield* router(part, routed);
   const output = yield* chosen(part, input);
   yield* alwaysOn(part, input, routed);
@@ -124,8 +124,9 @@ function* chosen(part: Experts, input: Tensor): Block {
 
 /** The shared experts: one network as wide as all of them, with or without a learned scale. */
 function* alwaysOn(part: Experts, input: Tensor, routed: Tensor): Generator<Operation, void> {
-  const { shared, gated, activation, bias } = part;
+  const { shared, gated, activation } = part;
   if (!shared) return;
+  const { bias = part.bias } = shared;
   const onInput = shared.inputWidth === input.elements;
   const inputWidth = shared.inputWidth ?? routed.elements;
   const component = 'shared_experts';

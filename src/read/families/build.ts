@@ -29,9 +29,9 @@ export type Family = {
   };
   /**
    * Where norms stand: `pre` in front of both blocks, `post` behind both, `sandwich` both, `single` one for two parallel
-   * blocks, `double` two for two parallel blocks.
+   * blocks, `double` two for two parallel blocks, `own` where the mixer's parts bring theirs.
    */
-  readonly norms?: NormPlan | ((fields: Fields) => NormPlan);
+  readonly norms?: NormPlan | ((fields: Fields, mixer: string) => NormPlan);
   readonly attention?: (
     shape: Shape,
     fields: Fields,
@@ -48,6 +48,10 @@ export type Family = {
   readonly outputBias?: (fields: Fields) => boolean;
   /** Tied where the config does not say. Default false. */
   readonly tied?: boolean;
+  /** Keys that say whether the output is tied, first wins. Default `tie_word_embeddings`. None: never, whatever they say. */
+  readonly tiedKeys?: readonly string[];
+  /** The layers' norms have a bias where the config says so. */
+  readonly normBias?: (fields: Fields) => boolean;
   /** What else stands at the embedding: learned positions, a norm. */
   readonly embedding?: (shape: Shape, fields: Fields) => readonly Part[];
   /** What stands between the final norm and the output. */
@@ -74,7 +78,7 @@ export type Family = {
   readonly exact?: boolean;
 };
 
-export type NormPlan = 'pre' | 'post' | 'sandwich' | 'single' | 'double';
+export type NormPlan = 'pre' | 'post' | 'sandwich' | 'single' | 'double' | 'own';
 
 /** The dimensions that nearly every family has. Letters as in `cost/operations.ts`. */
 export type Shape = {
@@ -174,8 +178,9 @@ function readShape(family: Family, fields: Fields): Shape {
 
 /** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
 function readTied(family: Family, fields: Fields, outer: Fields): boolean {
+  if (family.tiedKeys?.length === 0) return false;
   for (const view of [fields, outer])
-    if (view.states('tie_word_embeddings')) return view.boolean('tie_word_embeddings');
+    for (const key of family.tiedKeys ?? ['tie_word_embeddings']) if (view.states(key)) return view.boolean(key);
   if (family.tied === undefined) return fields.boolean('tie_word_embeddings');
   fields.assume('tie_word_embeddings', family.tied, "the default of the model's own code");
   return family.tied;
@@ -189,12 +194,16 @@ function planned(plan: readonly string[], layers: number, fields: Fields): reado
 
 function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mixer: string, feed: string): Layer {
   const { hiddenSize: D } = shape;
-  const plan = typeof family.norms === 'function' ? family.norms(fields) : (family.norms ?? 'pre');
+  const plan = typeof family.norms === 'function' ? family.norms(fields, mixer) : (family.norms ?? 'pre');
   const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
   const forward = parts(feed === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, feed));
-  const norm = (path: string, place: 'input' | 'output' = 'input') => normOf(family, path, D, place);
+  const bias = family.normBias?.(fields);
+  const norm = (path: string, place: 'input' | 'output' = 'input') => ({
+    ...normOf(family, path, D, place),
+    ...(bias === undefined ? {} : { bias }),
+  });
   const around = (block: readonly Part[], path: string): readonly Part[] => {
-    if (block.length === 0) return [];
+    if (block.length === 0 || plan === 'own') return block;
     const before = plan === 'post' ? [] : [norm(`norm.${path}`)];
     const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
     return [...before, ...block, ...after];

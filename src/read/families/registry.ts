@@ -2,6 +2,7 @@ import { type Dictionary, own } from '../fields.ts';
 import type { Family } from './build.ts';
 import { classDefaults } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
+import { hybridFamilies } from './hybrid.ts';
 import { latentFamilies } from './latent.ts';
 import { plannedFamilies } from './plans.ts';
 import { recurrentFamilies } from './recurrent.ts';
@@ -11,6 +12,7 @@ const rows: Readonly<Record<string, Family>> = {
   ...denseFamilies,
   ...latentFamilies,
   ...recurrentFamilies,
+  ...hybridFamilies,
   ...plannedFamilies,
 };
 
