@@ -26478,7 +26478,8 @@ const keysMet = (core, S, convention) => convention === 'full' ? allKeys(core.sp
  *
  * - linear: 2 rows columns, for each copy that the token uses
  * - attention: 2 H (d_qk + d_v) for each key that a query meets
- * - scan and vector: as the family states
+ * - scan: `blocks/recurrence.ts`; whole chunks where the convention ignores masks
+ * - vector: as the family states
  * - norms, rotary position, softmax, activations, lookups, sums: 0, as is usual
  */
 function forwardFlops(operation, S, convention = 'causal') {
@@ -26488,6 +26489,7 @@ function forwardFlops(operation, S, convention = 'causal') {
         case 'attention':
             return 2 * operation.heads * (operation.queryKeyDim + operation.valueDim) * keysMet(operation, S, convention);
         case 'scan':
+            return convention === 'full' ? operation.fullFlopsPerToken : operation.flopsPerToken;
         case 'vector':
             return operation.flopsPerToken;
         case 'norm':
@@ -26504,8 +26506,10 @@ function forwardFlops(operation, S, convention = 'causal') {
 }
 
 ;// CONCATENATED MODULE: ./build/cost/holdings.js
-/** Learned elements that one operation holds; a tied matrix is held elsewhere. */
+/** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
 function held(operation) {
+    if (operation.heldElsewhere)
+        return 0;
     switch (operation.kind) {
         case 'linear':
             return operation.tied
@@ -28024,7 +28028,7 @@ function* feedForward(component, input, part) {
 function* experts(part, stream, width) {
     const { inputWidth: D, routerWidth = width } = part;
     const routed = read(stream, routerWidth);
-    const input = D === routerWidth ? routed : tensor('latent', D, 'residual');
+    const input = D === routerWidth ? routed : D === stream.elements ? stream : tensor('latent', D, 'residual');
     yield* router(part, routed);
     const output = yield* feed_forward_chosen(part, input);
     yield* alwaysOn(part, input, routed);
@@ -28095,9 +28099,10 @@ function* feed_forward_chosen(part, input) {
 }
 /** The shared experts: one network as wide as all of them, with or without a learned scale. */
 function* alwaysOn(part, input, routed) {
-    const { shared, gated, activation, bias } = part;
+    const { shared, gated, activation } = part;
     if (!shared)
         return;
+    const { bias = part.bias } = shared;
     const onInput = shared.inputWidth === input.elements;
     const inputWidth = shared.inputWidth ?? routed.elements;
     const component = 'shared_experts';
@@ -28116,7 +28121,104 @@ function* alwaysOn(part, input, routed) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/cost/blocks/recurrence.js
+
+/**
+ * What the mixers with a state compute and keep. Letters: H heads, n width of a key (states of a channel), p width of a value,
+ * g groups of heads that share their keys and queries, d = H p, Q tokens of a chunk, k width of the convolution.
+ */
+/** The state update of a recurrent mixer. */
+function* recurrence(part, input) {
+    const { causal, full } = recurrenceFlops(part);
+    const output = tensor(`${part.path}_out`, part.outputElements, 'tensor');
+    yield {
+        kind: 'scan',
+        path: part.path,
+        component: 'state_space',
+        style: part.style,
+        parameters: part.parameters,
+        flopsPerToken: causal,
+        fullFlopsPerToken: full,
+        stateElements: stateElements(part),
+        convolutionState: convolutionState(part),
+        input: { ...input, elements: part.inputElements },
+        output,
+    };
+    return output;
+}
+/**
+ * FLOPs for one token, forward, the convolution included and the projections around it not: causal within a chunk as training
+ * executes it, and with whole chunks.
+ *
+ * - chunked linear attention (Mamba-2: Dao and Gu 2024, arXiv:2405.21060, 6; lightning attention: Qin et al. 2024,
+ *   arXiv:2405.17381, 3; mLSTM: Beck et al. 2025, arXiv:2503.14376, 3): within a chunk Q (g n + d), half of 2 Q g n for the
+ *   scores and half of 2 Q d for the values; 4 d n to read the state and to add to it.
+ * - Mamba: 7 d n, one multiply-add and its discretisation for each element of the state (Megatron-LM `mamba_layer_flops`).
+ * - delta rule (Yang et al. 2024, arXiv:2412.06464; KDA: Kimi Linear, arXiv:2510.26692): 8 d n, four products with the state:
+ *   what it holds of the key, the correction, the decay, the query (Megatron-LM `num_floating_point_operations`).
+ * - RWKV-4 (Peng et al. 2023, arXiv:2305.13048, eq. 19-22): 11 d. RWKV-5 and later (Peng et al. 2024, arXiv:2404.05892,
+ *   eq. 19-20): 7 d n. RWKV-7 (Peng et al. 2025, arXiv:2503.14456, eq. 17): 10 d n.
+ * - RG-LRU (De et al. 2024, arXiv:2402.19427, 2.4): 6 d.
+ */
+function recurrenceFlops(part) {
+    const { heads: H, keyDim: n, valueDim: p, groups: g = H, chunk: Q, convolution } = part;
+    const d = H * p;
+    const conv = convolution === undefined ? 0 : 2 * convolution.kernel * convolution.channels;
+    const steps = (amount) => ({ causal: amount + conv, full: amount + conv });
+    switch (part.style) {
+        case 'mamba1':
+            return steps(7 * d * n);
+        case 'gated_delta':
+        case 'kda':
+            return steps(8 * d * n);
+        case 'rwkv4':
+            return steps(11 * d);
+        case 'rwkv5':
+            return steps(7 * d * n);
+        case 'rwkv7':
+            return steps(10 * d * n);
+        case 'rglru':
+            return steps(6 * d);
+        case 'conv':
+            return steps(2 * d);
+        case 'mamba2':
+        case 'lightning':
+        case 'mlstm': {
+            if (Q === undefined)
+                return steps(4 * d * n);
+            const within = Q * (g * n + d);
+            return { causal: within + 4 * d * n + conv, full: 2 * within + 4 * d * n + conv };
+        }
+    }
+}
+/** Elements of the state that one sequence keeps. */
+function stateElements({ style, heads: H, keyDim: n, valueDim: p }) {
+    switch (style) {
+        case 'conv':
+            return 0;
+        case 'rglru':
+            return H * p;
+        // Numerator, denominator and the largest exponent so far.
+        case 'rwkv4':
+            return 3 * H * p;
+        // The matrix, its normaliser, and the largest exponent of each head.
+        case 'mlstm':
+            return H * (p * n + n + 1);
+        case 'mamba1':
+        case 'mamba2':
+        case 'gated_delta':
+        case 'kda':
+        case 'lightning':
+        case 'rwkv5':
+        case 'rwkv7':
+            return H * p * n;
+    }
+}
+/** Elements that the convolution keeps of the tokens before. */
+const convolutionState = ({ convolution }) => convolution === undefined ? 0 : convolution.channels * (convolution.kernel - 1);
+
 ;// CONCATENATED MODULE: ./build/cost/operations.js
+
 
 
 
@@ -28124,7 +28226,7 @@ function* alwaysOn(part, input, routed) {
  * A model written out as the operations that a token meets: THE file to read. Whatever is held, computed, kept or moved is
  * said here once, so it cannot be in the parameters and forgotten in the FLOPs or the memory.
  *
- * A part of a layer becomes operations in `part`, and `blocks/` writes the larger ones: attention and feed-forward. Each is
+ * A part of a layer becomes operations in `part`, and `blocks/` writes the larger ones: attention, feed-forward, recurrence. Each is
  * a generator: it yields operations in order, and returns the tensor that comes out.
  *
  * Letters: D width of the residual stream, H heads, K key/value heads, d head width, F feed-forward width, E experts,
@@ -28170,7 +28272,9 @@ function* part(one, flow) {
         case 'experts':
             return yield* block(experts(one, stream, width), flow);
         case 'state_space':
-            return { ...flow, inner: yield* scan(one, flow.inner ?? stream) };
+            return { ...flow, inner: yield* recurrence(one, flow.inner ?? stream) };
+        case 'shared':
+            return yield* shared(one, flow);
         case 'linear':
             return yield* single(one, flow);
         case 'vector':
@@ -28227,22 +28331,35 @@ function* blockNorm(norm, flow) {
         return { ...flow, inner: yield* normalize(path, { ...flow.inner, elements }, width, norm) };
     }
     const added = flow.parallel ? flow : yield* addPending(flow);
-    return { ...added, inner: undefined, stream: yield* normalize(path, added.residual, width, norm) };
+    // A norm wider than the stream reads it beside another tensor (Zamba: the embeddings).
+    const wider = norm.repeat === undefined && width > flow.width;
+    const input = wider ? tensor(`${path}_in`, width, 'residual') : added.residual;
+    return { ...added, inner: undefined, stream: yield* normalize(path, input, width, norm) };
+}
+/** A block whose weights an earlier layer may hold: it computes all the same. */
+function* shared(block, flow) {
+    let inside = flow;
+    for (const one of block.parts) {
+        const operations = part(one, inside);
+        let next = operations.next();
+        for (; !next.done; next = operations.next())
+            yield block.holds ? next.value : { ...next.value, heldElsewhere: true };
+        inside = next.value;
+    }
+    return inside;
 }
 /** A matrix of a mixer that is written part by part: reads the stream until something stands between. */
-function* single(one, flow) {
+function* single({ reads, ...one }, flow) {
     const { stream, inner, width } = flow;
+    if (reads === 'stream') {
+        const output = tensor(one.path, one.columns, 'tensor');
+        return { ...flow, inner: yield* linear({ ...one, input: read(stream, one.rows), output }) };
+    }
     const fromStream = one.rows === stream.elements && inner?.region !== 'tensor';
     const onResidual = one.columns === width;
     const output = tensor(one.path, one.columns, onResidual ? 'residual' : 'tensor');
     const result = yield* linear({ ...one, input: fromStream ? stream : (inner ?? stream), output });
     return { ...flow, inner: result, pending: onResidual ? result : flow.pending };
-}
-/** The state update of a recurrent mixer. */
-function* scan({ kind: _, inputElements, outputElements, ...rest }, input) {
-    const output = tensor(`${rest.path}_out`, outputElements, 'tensor');
-    yield { kind: 'scan', component: 'state_space', ...rest, input: { ...input, elements: inputElements }, output };
-    return output;
 }
 
 ;// CONCATENATED MODULE: ./build/cost/checkpoint.js
@@ -28266,7 +28383,7 @@ function checkpointBytes(architecture, operations) {
 }
 function stored(operation, quantization) {
     const kept = quantization.keeps.some((pattern) => operation.path.includes(pattern));
-    if (operation.kind !== 'linear' || kept || operation.tied || !quantizes(operation)) {
+    if (operation.kind !== 'linear' || kept || operation.tied || operation.heldElsewhere || !quantizes(operation)) {
         return held(operation) * unquantizedBytes;
     }
     const { rows, columns, copies, bias } = operation;
@@ -29644,9 +29761,13 @@ class Fields {
         return this.optionalInteger(names, least) ?? fallback;
     }
     numberOr(names, fallback) {
+        return this.optionalNumber(names) ?? fallback;
+    }
+    /** A number; undefined where absent or null. */
+    optionalNumber(names) {
         const found = this.raw(names);
         if (found === undefined || found.value === null)
-            return fallback;
+            return undefined;
         if (typeof found.value === 'number' && Number.isFinite(found.value))
             return found.value;
         throw this.wrong(found.key, 'must be a number', found.value);
@@ -29783,9 +29904,12 @@ function readShape(family, fields) {
 }
 /** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
 function readTied(family, fields, outer) {
+    if (family.tiedKeys?.length === 0)
+        return false;
     for (const view of [fields, outer])
-        if (view.states('tie_word_embeddings'))
-            return view.boolean('tie_word_embeddings');
+        for (const key of family.tiedKeys ?? ['tie_word_embeddings'])
+            if (view.states(key))
+                return view.boolean(key);
     if (family.tied === undefined)
         return fields.boolean('tie_word_embeddings');
     fields.assume('tie_word_embeddings', family.tied, "the default of the model's own code");
@@ -29799,13 +29923,17 @@ function planned(plan, layers, fields) {
 }
 function layerOf(family, shape, fields, name, mixer, feed) {
     const { hiddenSize: D } = shape;
-    const plan = typeof family.norms === 'function' ? family.norms(fields) : (family.norms ?? 'pre');
+    const plan = typeof family.norms === 'function' ? family.norms(fields, mixer) : (family.norms ?? 'pre');
     const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
     const forward = parts(feed === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, feed));
-    const norm = (path, place = 'input') => normOf(family, path, D, place);
+    const bias = family.normBias?.(fields);
+    const norm = (path, place = 'input') => ({
+        ...normOf(family, path, D, place),
+        ...(bias === undefined ? {} : { bias }),
+    });
     const around = (block, path) => {
-        if (block.length === 0)
-            return [];
+        if (block.length === 0 || plan === 'own')
+            return block;
         const before = plan === 'post' ? [] : [norm(`norm.${path}`)];
         const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
         return [...before, ...block, ...after];
@@ -30043,6 +30171,9 @@ const classDefaults = {
         mamba_expand: 2,
         mamba_conv_bias: true,
         mamba_proj_bias: false,
+        mamba_n_heads: 128,
+        mamba_n_groups: 1,
+        mamba_chunk_size: 256,
     },
     bart: {
         hidden_size: 1024,
@@ -30492,6 +30623,12 @@ const classDefaults = {
         mamba_expand: 2,
         mamba_conv_bias: true,
         mamba_proj_bias: false,
+        mamba_d_ssm: 1024,
+        mamba_n_heads: 128,
+        mamba_n_groups: 1,
+        mamba_chunk_size: 256,
+        projectors_bias: false,
+        mamba_rms_norm: false,
     },
     falcon_mamba: {
         hidden_size: 768,
@@ -30929,6 +31066,9 @@ const classDefaults = {
         mamba_expand: 2,
         mamba_conv_bias: true,
         mamba_proj_bias: false,
+        mamba_n_heads: 128,
+        mamba_n_groups: 1,
+        mamba_chunk_size: 256,
     },
     granitemoeshared: {
         hidden_size: 4096,
@@ -31112,7 +31252,6 @@ const classDefaults = {
         num_hidden_layers: 27,
         num_attention_heads: 32,
         num_key_value_heads: 32,
-        head_dim: 64,
         intermediate_size: 9216,
         vocab_size: 163840,
         tie_word_embeddings: false,
@@ -31131,6 +31270,9 @@ const classDefaults = {
         linear_conv_kernel_dim: 4,
         num_experts_per_token: 8,
         num_shared_experts: 1,
+        linear_head_dim: 128,
+        linear_num_heads: 32,
+        first_k_dense_replace: 1,
     },
     laguna: {
         hidden_size: 2048,
@@ -31157,6 +31299,11 @@ const classDefaults = {
         vocab_size: 65536,
         tie_word_embeddings: true,
         max_position_embeddings: 128000,
+        conv_bias: false,
+        conv_L_cache: 3,
+        block_multiple_of: 256,
+        block_ffn_dim_multiplier: 1,
+        block_auto_adjust_ff_dim: true,
     },
     lfm2_moe: {
         hidden_size: 2048,
@@ -31170,6 +31317,10 @@ const classDefaults = {
         num_experts: 32,
         num_experts_per_tok: 4,
         max_position_embeddings: 128000,
+        conv_bias: false,
+        conv_L_cache: 3,
+        num_dense_layers: 2,
+        use_expert_bias: true,
     },
     llama: {
         hidden_size: 4096,
@@ -31248,7 +31399,6 @@ const classDefaults = {
         state_size: 16,
         conv_kernel: 4,
         expand: 2,
-        time_step_rank: 48,
         use_conv_bias: true,
     },
     mamba2: {
@@ -31261,8 +31411,10 @@ const classDefaults = {
         conv_kernel: 4,
         expand: 2,
         n_groups: 8,
-        time_step_rank: 256,
         use_conv_bias: true,
+        num_heads: 128,
+        head_dim: 64,
+        chunk_size: 256,
     },
     marian: {
         hidden_size: 1024,
@@ -31352,6 +31504,7 @@ const classDefaults = {
         num_local_experts: 8,
         num_experts_per_tok: 2,
         max_position_embeddings: 131072,
+        block_size: 256,
     },
     minimax_m2: {
         hidden_size: 3072,
@@ -31525,6 +31678,7 @@ const classDefaults = {
         moe_shared_expert_intermediate_size: 7688,
         num_nextn_predict_layers: 0,
         ssm_state_size: 128,
+        chunk_size: 128,
     },
     olmo: {
         hidden_size: 4096,
@@ -31566,10 +31720,6 @@ const classDefaults = {
         attention_bias: false,
         max_position_embeddings: 65536,
         linear_conv_kernel_dim: 4,
-        linear_key_head_dim: 96,
-        linear_num_key_heads: 30,
-        linear_num_value_heads: 30,
-        linear_value_head_dim: 192,
     },
     olmoe: {
         hidden_size: 2048,
@@ -31865,6 +32015,8 @@ const classDefaults = {
         vocab_size: 256000,
         tie_word_embeddings: true,
         attention_bias: false,
+        attention_window_size: 2048,
+        conv1d_width: 4,
     },
     reformer: {
         hidden_size: 256,
@@ -32068,8 +32220,13 @@ const classDefaults = {
         num_hidden_layers: 32,
         vocab_size: 50304,
         tie_word_embeddings: false,
-        v_head_dim: 512,
         use_bias: false,
+        num_heads: 8,
+        qk_dim_factor: 0.5,
+        v_dim_factor: 1,
+        ffn_proj_factor: 2.667,
+        ffn_round_up_to_multiple_of: 64,
+        chunk_size: 64,
     },
     xmod: {
         hidden_size: 768,
@@ -32102,18 +32259,15 @@ const classDefaults = {
         num_hidden_layers: 76,
         num_attention_heads: 16,
         num_key_value_heads: 16,
-        head_dim: 320,
         intermediate_size: 14848,
         vocab_size: 32000,
         tie_word_embeddings: true,
         max_position_embeddings: 4096,
         attn_layer_period: 6,
         attn_layer_offset: 4,
-        mamba_dt_rank: 232,
         mamba_d_state: 16,
         mamba_d_conv: 4,
         mamba_expand: 2,
-        attention_head_dim: 464,
         mamba_conv_bias: true,
         mamba_proj_bias: false,
     },
@@ -32121,7 +32275,6 @@ const classDefaults = {
         hidden_size: 2560,
         num_hidden_layers: 54,
         num_attention_heads: 32,
-        head_dim: 320,
         vocab_size: 32000,
         tie_word_embeddings: true,
         max_position_embeddings: 4096,
@@ -32130,8 +32283,12 @@ const classDefaults = {
         mamba_d_conv: 4,
         mamba_expand: 2,
         add_bias_linear: false,
-        attention_head_dim: 160,
-        kv_channels: 80,
+        n_mamba_heads: 8,
+        mamba_ngroups: 1,
+        num_mem_blocks: 1,
+        use_shared_attention_adapter: false,
+        adapter_rank: 128,
+        chunk_size: 256,
     },
     zaya: {
         hidden_size: 2048,
@@ -32147,6 +32304,9 @@ const classDefaults = {
         attention_bias: false,
         max_position_embeddings: 131072,
         lm_head_bias: false,
+        router_hidden_size: 256,
+        cca_time0: 2,
+        cca_time1: 2,
     },
 };
 
@@ -32234,10 +32394,8 @@ const qwen25Vision = (outer, shape) => {
     const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
     return tower(patch + vision.integer('depth') * layer + D + towers_linear(merged, merged) + towers_linear(merged, shape.hiddenSize));
 };
-/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
+/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). The class defaults hold where the config has no tower. */
 const qwen3Vision = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
     const vision = outer.nested('vision_config', {
         depth: 27,
         hidden_size: 1152,
@@ -32249,7 +32407,7 @@ const qwen3Vision = (outer, shape) => {
     });
     const D = vision.integer('hidden_size');
     const merged = D * vision.integer('spatial_merge_size') ** 2;
-    const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
+    const out = outer.states('vision_config') ? vision.integerOr('out_hidden_size', shape.hiddenSize, 1) : 3584;
     const patch = towers_linear(3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2, D);
     const merger = (norm) => 2 * norm + towers_linear(merged, merged) + towers_linear(merged, out);
     const stacked = vision.list('deepstack_visual_indexes')?.length ?? 0;
@@ -33079,6 +33237,1061 @@ const latentFamilies = {
     },
 };
 
+;// CONCATENATED MODULE: ./build/read/families/mixers.js
+/**
+ * Mixers with a recurrent state, written out as their projections and their scan. Letters: D width of the stream, H heads,
+ * n width of a key (states of a channel), p width of a value, g groups that share keys and queries, d = H p.
+ */
+/** A matrix that the scan or the way out reads. */
+const matrix = (path, rows, columns, bias = false) => ({
+    kind: 'linear',
+    path: `state_space.${path}`,
+    rows,
+    columns,
+    bias,
+    component: 'state_space',
+});
+/** A matrix that reads what the block's norm gave. */
+const projection = (path, rows, columns, bias = false) => ({
+    ...matrix(path, rows, columns, bias),
+    reads: 'stream',
+});
+const scan = (part) => ({
+    kind: 'state_space',
+    path: 'state_space.scan',
+    ...part,
+});
+/** RMSNorm on what the scan gave, over its whole width or over each of `repeat` heads. */
+const scanNorm = (width, changes = {}) => ({
+    kind: 'norm',
+    path: 'norm.state_space',
+    width,
+    style: 'rms',
+    weight: true,
+    bias: false,
+    ...changes,
+});
+/** One kernel, and maybe a bias, for each channel. */
+const convolved = (channels, kernel, bias) => channels * kernel + (bias ? channels : 0);
+/** Mamba (Gu and Dao 2023, arXiv:2312.00752): d channels of n states each, a low-rank time step. */
+function mamba1(D, { inner: d, states: n, kernel, rank, bias, norms }) {
+    return [
+        projection('in', D, 2 * d, bias.projection),
+        scan({
+            style: 'mamba1',
+            heads: d,
+            keyDim: n,
+            valueDim: 1,
+            convolution: { channels: d, kernel },
+            // Kernels, A and D.
+            parameters: convolved(d, kernel, bias.convolution) + d * n + d,
+            inputElements: 2 * d,
+            outputElements: d,
+        }),
+        matrix('selection', d, rank + 2 * n),
+        ...(norms
+            ? [{ kind: 'vector', path: 'state_space.norms', elements: rank + 2 * n, component: 'norm' }]
+            : []),
+        matrix('time_step', rank, d, true),
+        matrix('out', d, D, bias.projection),
+    ];
+}
+/** Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): H heads of p channels, g groups of n states. */
+function mamba2(D, mixer) {
+    const { heads: H, headDim: p, groups: g, states: n, kernel, chunk, bias, norm = true } = mixer;
+    const d = H * p;
+    const channels = d + 2 * g * n;
+    return [
+        projection('in', D, d + channels + H, bias.in),
+        scan({
+            style: 'mamba2',
+            heads: H,
+            keyDim: n,
+            valueDim: p,
+            groups: g,
+            chunk,
+            convolution: { channels, kernel },
+            // Kernels; A, D and the bias of the time step.
+            parameters: convolved(channels, kernel, bias.convolution) + 3 * H,
+            inputElements: channels + d,
+            outputElements: d,
+        }),
+        ...(norm ? [scanNorm(d)] : []),
+        matrix('out', d, D, bias.out),
+    ];
+}
+/** Gated delta net (Yang et al. 2024, arXiv:2412.06464): an output gate, a decay and a strength for each value head. */
+function gatedDelta(D, mixer) {
+    const { keyHeads, valueHeads: H, keyDim: n, valueDim: p, kernel } = mixer;
+    const channels = 2 * keyHeads * n + H * p;
+    return [
+        projection('query_key_value', D, channels),
+        projection('gate', D, H * p),
+        projection('beta_alpha', D, 2 * H),
+        scan({
+            style: 'gated_delta',
+            heads: H,
+            keyDim: n,
+            valueDim: p,
+            groups: keyHeads,
+            convolution: { channels, kernel },
+            parameters: channels * kernel + 2 * H,
+            inputElements: channels + H * p,
+            outputElements: H * p,
+        }),
+        scanNorm(p, { repeat: H }),
+        matrix('out', H * p, D),
+    ];
+}
+/** Kimi delta attention (Kimi Linear, arXiv:2510.26692, 3): a decay for each channel of a key, low-rank decay and gate. */
+function kimiDelta(D, mixer) {
+    const { heads: H, headDim: p, kernel } = mixer;
+    const d = H * p;
+    return [
+        projection('query_key_value', D, 3 * d),
+        projection('beta', D, H),
+        projection('decay_down', D, p),
+        matrix('decay_up', p, d),
+        projection('gate_down', D, p),
+        matrix('gate_up', p, d),
+        scan({
+            style: 'kda',
+            heads: H,
+            keyDim: p,
+            valueDim: p,
+            convolution: { channels: 3 * d, kernel },
+            // Kernels, A of each head, the bias of each channel's decay.
+            parameters: 3 * d * kernel + H + d,
+            inputElements: 5 * d,
+            outputElements: d,
+        }),
+        scanNorm(p, { repeat: H }),
+        matrix('out', d, D),
+    ];
+}
+/** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
+function lightning(D, H, p, chunk) {
+    const d = H * p;
+    return [
+        projection('query_key_value', D, 3 * d),
+        projection('gate', D, d),
+        scan({
+            style: 'lightning',
+            heads: H,
+            keyDim: p,
+            valueDim: p,
+            chunk,
+            parameters: 0,
+            inputElements: 3 * d,
+            outputElements: d,
+        }),
+        scanNorm(d),
+        matrix('out', d, D),
+    ];
+}
+/** A gated short convolution (LFM2, arXiv:2511.23404, 2): two gates around a kernel of a few tokens. */
+function shortConvolution(D, kernel, bias) {
+    return [
+        projection('in', D, 3 * D, bias),
+        scan({
+            style: 'conv',
+            heads: 1,
+            keyDim: 1,
+            valueDim: D,
+            convolution: { channels: D, kernel },
+            parameters: convolved(D, kernel, bias),
+            inputElements: 3 * D,
+            outputElements: D,
+        }),
+        matrix('out', D, D, bias),
+    ];
+}
+/** RG-LRU (Griffin, De et al. 2024, arXiv:2402.19427, 2.4): a convolution, two block-diagonal gates, a real decay for each channel. */
+function recurrentGriffin(D, width, blocks, kernel) {
+    const block = Math.floor(width / blocks);
+    const gate = (path) => ({
+        ...matrix(path, block, block, true),
+        copies: blocks,
+        used: blocks,
+    });
+    return [
+        projection('gate', D, width, true),
+        projection('in', D, width, true),
+        gate('input_gate'),
+        gate('recurrence_gate'),
+        scan({
+            style: 'rglru',
+            heads: blocks,
+            keyDim: 1,
+            valueDim: block,
+            convolution: { channels: width, kernel },
+            parameters: convolved(width, kernel, true) + width,
+            inputElements: 4 * width,
+            outputElements: width,
+        }),
+        matrix('out', width, D, true),
+    ];
+}
+/** RWKV-4 (Peng et al. 2023, arXiv:2305.13048, 3): channels with a decay and a bonus each; the token before is mixed in. */
+function rwkv4(D, d) {
+    return [
+        projection('receptance', D, d),
+        projection('key', D, d),
+        projection('value', D, d),
+        scan({
+            style: 'rwkv4',
+            heads: d,
+            keyDim: 1,
+            valueDim: 1,
+            // The token before is the tail that a convolution of two tokens would keep.
+            convolution: { channels: D, kernel: 2 },
+            parameters: 2 * d + 3 * D,
+            inputElements: 3 * d,
+            outputElements: d,
+        }),
+        matrix('out', d, D),
+    ];
+}
+/** mLSTM (Beck et al. 2024, arXiv:2405.04517; xLSTM-7B, arXiv:2503.13427): a matrix memory for each head, two scalar gates. */
+function matrixLstm(D, { heads: H, keys, values, chunk, bias, }) {
+    return [
+        projection('query', D, keys, bias),
+        projection('key', D, keys, bias),
+        projection('value', D, values, bias),
+        projection('gate', D, values, bias),
+        projection('input_forget', D, 2 * H, true),
+        scan({
+            style: 'mlstm',
+            heads: H,
+            keyDim: Math.floor(keys / H),
+            valueDim: Math.floor(values / H),
+            chunk,
+            parameters: 0,
+            inputElements: 2 * keys + 2 * values,
+            outputElements: values,
+        }),
+        // One norm for each head, with its own weights.
+        scanNorm(values, { style: 'layer', bias }),
+        matrix('out', values, D, bias),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/read/families/recurrent.js
+
+
+
+const recurrent_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+/** A number where the config states one, else what follows from its other keys (`auto`, null, absent). */
+function stated(fields, key, derived) {
+    const value = fields.states(key) ? fields.raw(key)?.value : undefined;
+    return typeof value === 'number' ? fields.integer(key, 1) : derived;
+}
+/** Gated delta net by Qwen3-Next's keys. */
+const linearAttention = (shape, fields) => gatedDelta(shape.hiddenSize, {
+    keyHeads: fields.integer('linear_num_key_heads'),
+    valueHeads: fields.integer('linear_num_value_heads'),
+    keyDim: fields.integer('linear_key_head_dim'),
+    valueDim: fields.integer('linear_value_head_dim'),
+    kernel: fields.integer('linear_conv_kernel_dim'),
+});
+const recurrent_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+/** Three layers of linear attention to one of full attention, unless the config lists them. */
+const linearPlan = (shape, fields) => {
+    const listed = fields.list('layer_types');
+    if (listed)
+        return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
+    const interval = Math.max(1, fields.integerOr('full_attention_interval', 4));
+    return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
+};
+const qwen3Next = {
+    source: recurrent_from('qwen3_next'),
+    mixers: linearPlan,
+    attention: (shape, fields, mixer) => mixer === 'linear'
+        ? linearAttention(shape, fields)
+        : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: recurrent_headNorm, outputGate: 'element' },
+    feeds: (shape, fields) => {
+        const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
+        const only = new Set(fields.list('mlp_only_layers') ?? []);
+        return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
+    },
+    feedForward: (shape, fields, feed) => feed === 'dense'
+        ? build_dense(shape.hiddenSize, shape.width)
+        : build_experts(shape, fields, {
+            width: fields.integer('moe_intermediate_size'),
+            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
+        }),
+};
+const qwen35 = {
+    ...qwen3Next,
+    source: recurrent_from('qwen3_5'),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
+    textKey: 'text_config',
+    towers: (outer, shape) => (outer.states('vision_config') ? qwen3Vision(outer, shape) : []),
+};
+const mambaFamily = {
+    source: recurrent_from('mamba'),
+    tied: true,
+    mixers: (shape) => Array.from({ length: shape.layers }, () => 'mamba'),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+    attention: ({ hiddenSize: D }, fields) => {
+        // A stated width wins over `expand`; 0 is no width.
+        const d = fields.optionalInteger('intermediate_size') || Math.floor(fields.numberOr('expand', 2) * D);
+        return mamba1(D, {
+            inner: d,
+            states: fields.integerOr('state_size', 16, 1),
+            kernel: fields.integerOr('conv_kernel', 4, 1),
+            rank: stated(fields, 'time_step_rank', Math.ceil(D / 16)),
+            bias: { projection: fields.boolean('use_bias'), convolution: fields.boolean('use_conv_bias', true) },
+        });
+    },
+};
+const recurrentFamilies = {
+    qwen3_next: qwen3Next,
+    // The published models have the tower, described or not; the text model of the same name has none.
+    qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text', towers: qwen3Vision },
+    qwen3_5_text: qwen35,
+    qwen3_5_moe_text: {
+        ...qwen35,
+        source: recurrent_from('qwen3_5_moe'),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    },
+    qwen3_5_moe: {
+        ...qwen35,
+        defaultsOf: 'qwen3_5_moe_text',
+        towers: qwen3Vision,
+        source: recurrent_from('qwen3_5_moe'),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    },
+    mamba: mambaFamily,
+    falcon_mamba: { ...mambaFamily, source: recurrent_from('falcon_mamba') },
+    mamba2: {
+        ...mambaFamily,
+        source: recurrent_from('mamba2'),
+        tied: false,
+        attention: ({ hiddenSize: D }, fields) => {
+            const bias = fields.boolean('use_bias');
+            return mamba2(D, {
+                heads: fields.integerOr('num_heads', 128, 1),
+                headDim: fields.integerOr('head_dim', 64, 1),
+                groups: fields.integerOr('n_groups', 8, 1),
+                states: fields.integerOr('state_size', 128, 1),
+                kernel: fields.integerOr('conv_kernel', 4, 1),
+                chunk: fields.integerOr('chunk_size', 256, 1),
+                bias: { in: bias, out: bias, convolution: fields.boolean('use_conv_bias', true) },
+            });
+        },
+    },
+    jamba: {
+        source: recurrent_from('jamba'),
+        mixers: (shape, fields) => {
+            const period = fields.integerOr('attn_layer_period', 8, 1);
+            const offset = fields.integerOr('attn_layer_offset', 4);
+            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
+        },
+        attention: (shape, fields, mixer) => {
+            if (mixer === 'attention')
+                return grouped(shape, { rotary: false });
+            const { hiddenSize: D } = shape;
+            return mamba1(D, {
+                inner: fields.integerOr('mamba_expand', 2, 1) * D,
+                states: fields.integerOr('mamba_d_state', 16, 1),
+                kernel: fields.integerOr('mamba_d_conv', 4, 1),
+                rank: stated(fields, 'mamba_dt_rank', Math.ceil(D / 16)),
+                bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias', true) },
+                norms: true,
+            });
+        },
+        feeds: (shape, fields) => {
+            const period = fields.integerOr('expert_layer_period', 2, 1);
+            const offset = fields.integerOr('expert_layer_offset', 1);
+            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'experts' : 'dense'));
+        },
+        feedForward: (shape, fields, feed) => feed === 'dense' ? build_dense(shape.hiddenSize, shape.width) : build_experts(shape, fields),
+    },
+    minimax: {
+        source: recurrent_from('minimax'),
+        mixers: (shape, fields) => {
+            const listed = fields.list(['layer_types', 'attn_type_list']);
+            if (listed)
+                return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
+            return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % 2 === 0 ? 'full' : 'linear'));
+        },
+        attention: (shape, fields, mixer) => mixer === 'linear'
+            ? lightning(shape.hiddenSize, shape.heads, shape.headDim, fields.integerOr('block_size', 256, 1))
+            : grouped(shape),
+        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+        feedForward: (shape, fields) => build_experts(shape, fields),
+    },
+    llama4: {
+        source: recurrent_from('llama4'),
+        textKey: 'text_config',
+        towers: llama4Vision,
+        feeds: (shape, fields) => {
+            const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
+            const listed = fields.list('moe_layers');
+            const sparse = new Set(listed ?? Array.from({ length: shape.layers }, (_, index) => index).filter((index) => (index + 1) % step === 0));
+            return Array.from({ length: shape.layers }, (_, index) => (sparse.has(index) ? 'experts' : 'dense'));
+        },
+        feedForward: (shape, fields, feed) => {
+            if (feed === 'dense')
+                return build_dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
+            const width = fields.integer('intermediate_size');
+            return build_experts(shape, fields, { width, shared: { width, gate: false } });
+        },
+    },
+};
+
+;// CONCATENATED MODULE: ./build/read/families/hybrid.js
+
+
+
+
+const hybrid_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+/** Mamba-2 by the keys that IBM's and TII's hybrids share. */
+function namedMamba(shape, fields, changes = {}) {
+    const { inner = Math.floor(fields.numberOr('mamba_expand', 2) * shape.hiddenSize), ...rest } = changes;
+    const heads = fields.integerOr('mamba_n_heads', 128, 1);
+    const bias = fields.boolean('mamba_proj_bias');
+    if (inner % heads !== 0)
+        throw fields.wrong('mamba_n_heads', `must divide the mixer's width of ${inner}`, heads);
+    return mamba2(shape.hiddenSize, {
+        heads,
+        headDim: inner / heads,
+        groups: fields.integerOr('mamba_n_groups', 1, 1),
+        states: fields.integerOr('mamba_d_state', 256, 1),
+        kernel: fields.integerOr('mamba_d_conv', 4, 1),
+        chunk: fields.integerOr('mamba_chunk_size', 256, 1),
+        bias: { in: bias, out: bias, convolution: fields.boolean('mamba_conv_bias', true) },
+        ...rest,
+    });
+}
+/** transformers renamed the kinds of layer: `mamba` and `linear_attention` are one, `attention` and `full_attention` too. */
+const isLinear = (type) => type === 'linear_attention' || type === 'mamba';
+const listedIndices = (fields, key) => new Set(fields.list(key) ?? []);
+const bamba = {
+    source: hybrid_from('bamba'),
+    mixers: (shape, fields) => {
+        const attention = listedIndices(fields, 'attn_layer_indices');
+        return Array.from({ length: shape.layers }, (_, index) => (attention.has(index) ? 'full' : 'mamba'));
+    },
+    attention: (shape, fields, mixer) => mixer === 'mamba' ? namedMamba(shape, fields) : llamaAttention(shape, fields, mixer),
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+};
+/** Every layer has both mixers side by side on one norm. */
+const falconH1 = {
+    source: hybrid_from('falcon_h1'),
+    mixers: (shape) => Array.from({ length: shape.layers }, () => 'hybrid'),
+    attention: (shape, fields) => {
+        const stated = fields.optionalInteger('mamba_d_ssm', 1);
+        const bias = fields.boolean('mamba_proj_bias');
+        return [
+            ...namedMamba(shape, fields, {
+                ...(stated === undefined ? {} : { inner: stated }),
+                norm: fields.boolean('mamba_rms_norm'),
+                bias: {
+                    in: bias,
+                    out: fields.boolean('projectors_bias'),
+                    convolution: fields.boolean('mamba_conv_bias', true),
+                },
+            }),
+            llamaAttention(shape, fields, 'full'),
+        ];
+    },
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+};
+/** Granite 4: experts beside an always-on feed-forward, which is alone where there are no experts. */
+const graniteHybrid = {
+    source: hybrid_from('granitemoehybrid'),
+    mixers: (shape, fields) => {
+        const types = fields.list(['layer_types', 'layers_block_type']);
+        return (types?.map((type) => (isLinear(type) ? 'mamba' : 'full')) ?? Array.from({ length: shape.layers }, () => 'mamba'));
+    },
+    attention: (shape, fields, mixer) => mixer === 'mamba'
+        ? namedMamba(shape, fields)
+        : { ...llamaAttention(shape, fields, mixer), rotary: fields.string('position_embedding_type') === 'rope' },
+    feeds: (shape, fields) => Array.from({ length: shape.layers }, () => (fields.integerOr('num_local_experts', 8) === 0 ? 'dense' : 'experts')),
+    feedForward: (shape, fields, feed) => {
+        const width = fields.integerOr('shared_intermediate_size', 1024);
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, width, { fused: true });
+        return build_experts(shape, fields, {
+            width: fields.integer('intermediate_size'),
+            ...(width === 0 ? {} : { shared: { width, gate: false } }),
+        });
+    },
+};
+// --- Nemotron-H: one block to a layer -------------------------------------------------------------------------------------
+const blockWords = {
+    M: 'mamba',
+    '*': 'attention',
+    '-': 'mlp',
+    E: 'moe',
+    mamba: 'mamba',
+    linear_attention: 'mamba',
+    attention: 'attention',
+    full_attention: 'attention',
+    mlp: 'mlp',
+    moe: 'moe',
+};
+function blockPlan(fields, listKeys, patternKey) {
+    const pattern = fields.states(patternKey) ? fields.string(patternKey) : undefined;
+    const listed = fields.list(listKeys) ?? (pattern === undefined ? undefined : [...pattern]);
+    return listed?.map((word) => {
+        const known = Object.hasOwn(blockWords, String(word)) ? blockWords[String(word)] : undefined;
+        if (known === undefined)
+            throw fields.wrong(pattern === undefined ? (listKeys[0] ?? '') : patternKey, 'names a layer that is none of mamba, attention, mlp and moe', word);
+        return known;
+    });
+}
+const nemotronPlan = (fields) => blockPlan(fields, ['layers_block_type', 'layer_types'], 'hybrid_override_pattern') ?? [
+    'mamba',
+    'moe',
+    'attention',
+    'mlp',
+];
+const nemotronH = {
+    source: hybrid_from('nemotron_h'),
+    tiedKeys: [],
+    // The list says how many layers there are, whatever `num_hidden_layers` says.
+    layers: (fields) => nemotronPlan(fields).length,
+    gated: false,
+    activation: 'relu2',
+    mixers: (_, fields) => nemotronPlan(fields).map((word) => (word === 'mamba' || word === 'attention' ? word : 'none')),
+    feeds: (_, fields) => nemotronPlan(fields).map((word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none')),
+    attention: (shape, fields, mixer) => {
+        if (mixer !== 'mamba')
+            return grouped(shape, { rotary: false, bias: noBias });
+        const bias = fields.boolean('use_bias');
+        return mamba2(shape.hiddenSize, {
+            heads: fields.integer('mamba_num_heads'),
+            headDim: fields.integer('mamba_head_dim'),
+            groups: fields.integerOr(['mamba_n_groups', 'n_groups'], 8, 1),
+            states: fields.integerOr('ssm_state_size', 128, 1),
+            kernel: fields.integerOr(['mamba_d_conv', 'conv_kernel'], 4, 1),
+            chunk: fields.integerOr(['mamba_chunk_size', 'chunk_size'], 128, 1),
+            bias: { in: bias, out: bias, convolution: fields.boolean(['mamba_conv_bias', 'use_conv_bias'], true) },
+        });
+    },
+    feedForward: (shape, fields, feed) => {
+        const { hiddenSize: D } = shape;
+        const bias = fields.boolean('mlp_bias');
+        if (feed === 'dense')
+            return [build_dense(D, shape.width, { gated: false, activation: 'relu2', bias: bothSides(bias) })];
+        const latent = fields.optionalInteger('moe_latent_size', 1);
+        // A width of 0 is no width: the always-on expert is then as wide as a dense layer.
+        const shared = fields.optionalInteger('moe_shared_expert_intermediate_size') || shape.width;
+        const block = build_experts(shape, fields, {
+            inputWidth: latent ?? D,
+            routerWidth: D,
+            width: fields.integer('moe_intermediate_size'),
+            gated: false,
+            activation: 'relu2',
+            correctionBias: true,
+            shared: { width: shared, gate: false, inputWidth: D, bias: bothSides(bias) },
+        });
+        if (latent === undefined)
+            return [block];
+        const project = (path, rows, columns) => ({
+            kind: 'linear',
+            path: `experts.${path}`,
+            rows,
+            columns,
+            bias,
+            component: 'experts',
+        });
+        return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
+    },
+};
+// --- Kimi Linear ------------------------------------------------------------------------------------------------------------
+/** `linear_attn_config` names layers from 1 on. */
+function kimiPlan(shape, fields) {
+    const types = fields.list('layer_types');
+    if (types)
+        return types.map((type) => (type === 'full_attention' ? 'full' : 'delta'));
+    const nested = fields.nested('linear_attn_config');
+    const full = nested.list('full_attn_layers');
+    if (full && nested.list('kda_layers')) {
+        const set = new Set(full);
+        return Array.from({ length: shape.layers }, (_, index) => (set.has(index + 1) ? 'full' : 'delta'));
+    }
+    return Array.from({ length: shape.layers }, (_, index) => (index > 0 && index % 4 === 0 ? 'full' : 'delta'));
+}
+const kimiLinear = {
+    source: hybrid_from('kimi_linear'),
+    tiedKeys: [],
+    mixers: kimiPlan,
+    attention: (shape, fields, mixer) => {
+        if (mixer === 'full')
+            return latentAttention(shape, fields);
+        const nested = fields.nested('linear_attn_config');
+        return kimiDelta(shape.hiddenSize, {
+            heads: nested.integerOr('num_heads', fields.integerOr('linear_num_heads', 32, 1), 1),
+            headDim: nested.integerOr('head_dim', fields.integerOr('linear_head_dim', 128, 1), 1),
+            kernel: nested.integerOr('short_conv_kernel_size', fields.integerOr('linear_conv_kernel_dim', 4, 1), 1),
+        });
+    },
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, shape.width);
+        const width = fields.integer('moe_intermediate_size');
+        const shared = width * fields.integerOr(['n_shared_experts', 'num_shared_experts'], 1);
+        return build_experts(shape, fields, {
+            width,
+            correctionBias: true,
+            ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+        });
+    },
+};
+// --- LFM2: short convolutions ------------------------------------------------------------------------------------------------
+const hybrid_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+const lfm2 = {
+    source: hybrid_from('lfm2'),
+    tiedKeys: ['tie_embedding', 'tie_word_embeddings'],
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        if (types)
+            return types.map((type) => (type === 'full_attention' ? 'full' : 'conv'));
+        const full = fields.list('full_attn_idxs');
+        return Array.from({ length: shape.layers }, (_, index) => full === undefined || full.includes(index) ? 'full' : 'conv');
+    },
+    attention: (shape, fields, mixer) => mixer === 'conv'
+        ? shortConvolution(shape.hiddenSize, fields.integer('conv_L_cache'), fields.boolean('conv_bias'))
+        : grouped(shape, { queryKeyNorm: hybrid_headNorm }),
+    // Two thirds of the stated width, times a factor, rounded up to a multiple.
+    width: (fields) => {
+        const width = fields.integer(['block_ff_dim', 'intermediate_size']);
+        if (!fields.boolean('block_auto_adjust_ff_dim', true))
+            return width;
+        const factor = fields.optionalNumber('block_ffn_dim_multiplier');
+        const narrowed = Math.trunc((2 * width) / 3);
+        if (factor === undefined)
+            return narrowed;
+        const multiple = fields.integerOr('block_multiple_of', 256, 1);
+        return multiple * Math.ceil(Math.trunc(factor * narrowed) / multiple);
+    },
+};
+const lfm2Moe = {
+    ...lfm2,
+    source: hybrid_from('lfm2_moe'),
+    width: (fields) => fields.integer('intermediate_size'),
+    feeds: (shape, fields) => {
+        const first = fields.integerOr('num_dense_layers', 2);
+        return Array.from({ length: shape.layers }, (_, index) => (index < first ? 'dense' : 'experts'));
+    },
+    feedForward: (shape, fields, feed) => feed === 'dense'
+        ? build_dense(shape.hiddenSize, shape.width)
+        : build_experts(shape, fields, {
+            width: fields.integer('moe_intermediate_size'),
+            correctionBias: fields.boolean('use_expert_bias', true),
+        }),
+};
+// --- OLMo Hybrid, RecurrentGemma, RWKV, xLSTM -------------------------------------------------------------------------------
+/** Linear layers have norms in front, as in Llama; attention layers behind, as in OLMo 2. */
+const olmoHybrid = {
+    source: hybrid_from('olmo_hybrid'),
+    norms: (_, mixer) => (mixer === 'linear' ? 'pre' : 'post'),
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        if (types)
+            return types.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
+        const last = shape.layers - 1;
+        return Array.from({ length: shape.layers }, (_, index) => index % 4 === 3 || (last < 3 && index === last) ? 'full' : 'linear');
+    },
+    attention: (shape, fields, mixer) => {
+        if (mixer !== 'linear')
+            return {
+                ...llamaAttention(shape, fields, mixer),
+                queryKeyNorm: { over: 'width', style: 'rms', weight: true, bias: false, upcast: 'weight' },
+            };
+        const keyHeads = fields.integerOr('linear_num_key_heads', shape.heads, 1);
+        const keyDim = fields.integerOr('linear_key_head_dim', Math.trunc((0.75 * shape.hiddenSize) / keyHeads), 1);
+        return gatedDelta(shape.hiddenSize, {
+            keyHeads,
+            valueHeads: fields.integerOr('linear_num_value_heads', shape.heads, 1),
+            keyDim,
+            valueDim: fields.integerOr('linear_value_head_dim', 2 * keyDim, 1),
+            kernel: fields.integerOr('linear_conv_kernel_dim', 4, 1),
+        });
+    },
+};
+/** Griffin: two recurrent layers to one of local attention, unless the config lists them. */
+const recurrentGemma = {
+    source: hybrid_from('recurrent_gemma'),
+    norm: { style: 'rms', upcast: 'weight' },
+    tied: true,
+    mixers: (shape, fields) => {
+        const types = fields.list('block_types') ?? ['recurrent', 'recurrent', 'attention'];
+        return Array.from({ length: shape.layers }, (_, index) => types[index % types.length] === 'attention' ? 'sliding' : 'recurrent');
+    },
+    attention: (shape, fields, mixer) => {
+        const { hiddenSize: D, heads } = shape;
+        if (mixer === 'recurrent') {
+            const width = fields.integerOr('lru_width', D, 1);
+            return recurrentGriffin(D, width, heads, fields.integerOr('conv1d_width', 4, 1));
+        }
+        const bias = fields.boolean('attention_bias');
+        const tokens = fields.optionalInteger(['attention_window_size', 'sliding_window'], 1);
+        return grouped({ ...shape, headDim: Math.floor(D / heads) }, {
+            bias: { query: bias, key: bias, value: bias, output: true },
+            span: tokens === undefined ? { kind: 'full' } : { kind: 'window', tokens },
+        });
+    },
+    // The stated width is that of gate and up together.
+    width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
+    activation: 'gelu_tanh',
+    feedForwardBias: true,
+};
+const hybrid_layerNorm = { style: 'layer', bias: true };
+const rwkv = {
+    source: hybrid_from('rwkv'),
+    norm: hybrid_layerNorm,
+    embedding: (shape) => [normOf({ source: '', norm: hybrid_layerNorm }, 'norm.embedding', shape.hiddenSize)],
+    mixers: (shape) => Array.from({ length: shape.layers }, () => 'recurrent'),
+    attention: (shape, fields) => rwkv4(shape.hiddenSize, fields.integerOr('attention_hidden_size', shape.hiddenSize, 1)),
+    // Channel mixing: squared ReLU, and a receptance that gates what comes out.
+    feedForward: (shape) => channelMixing(shape.hiddenSize, shape.width, 2),
+};
+/** RWKV's feed-forward, with `mixes` vectors that mix in the token before. */
+const channelMixing = (D, width, mixes, receptance = true) => [
+    ...(receptance
+        ? [
+            {
+                kind: 'linear',
+                path: 'feed_forward.receptance',
+                rows: D,
+                columns: D,
+                bias: false,
+                component: 'feed_forward',
+                reads: 'stream',
+            },
+        ]
+        : []),
+    { kind: 'vector', path: 'feed_forward.mix', elements: mixes * D, component: 'feed_forward' },
+    build_dense(D, width, { gated: false, activation: 'relu2' }),
+];
+const roundUp = (value, multiple) => multiple * Math.ceil(Math.trunc(value) / multiple);
+const xlstm = {
+    source: hybrid_from('xlstm'),
+    tiedKeys: [],
+    layers: (fields) => fields.optionalInteger('num_blocks', 1),
+    normBias: (fields) => fields.boolean('use_bias'),
+    mixers: (shape) => Array.from({ length: shape.layers }, () => 'recurrent'),
+    attention: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        return matrixLstm(D, {
+            heads: fields.integerOr('num_heads', 8, 1),
+            keys: Math.trunc(D * fields.numberOr('qk_dim_factor', 0.5)),
+            values: Math.trunc(D * fields.numberOr('v_dim_factor', 1)),
+            chunk: fields.integerOr('chunk_size', 64, 1),
+            bias: fields.boolean('use_bias'),
+        });
+    },
+    width: (fields, D) => roundUp(D * fields.numberOr('ffn_proj_factor', 2.667), fields.integerOr('ffn_round_up_to_multiple_of', 64, 1)),
+    feedForwardBias: (fields) => fields.boolean('use_bias'),
+};
+// --- Zamba: transformer blocks that layers share ------------------------------------------------------------------------------
+/** The word of a layer with a shared block: which block, and whether this is the layer that holds it. */
+const sharedWords = (types, blocks) => {
+    let met = 0;
+    return types.map((type) => {
+        if (type !== 'hybrid')
+            return 'mamba';
+        met += 1;
+        return met <= blocks ? 'hybrid' : 'hybrid again';
+    });
+};
+/**
+ * Attention on the stream beside the embeddings, then a feed-forward, then a matrix of the layer's own (Zamba, Glorioso et al.
+ * 2024, arXiv:2405.16712, 2; with adapters: Zamba2, arXiv:2411.15242, 2.2). Its result is added to the input of the mamba.
+ */
+function sharedBlock(shape, holds, block) {
+    const { hiddenSize: D, heads: H } = shape;
+    const { width: F, adapters } = block;
+    const pair = (path, rows, columns) => adapters === undefined
+        ? []
+        : [
+            {
+                kind: 'linear',
+                path: `${path}_adapter_down`,
+                rows,
+                columns: adapters.rank,
+                bias: false,
+                component: 'attention',
+                reads: 'stream',
+            },
+            {
+                kind: 'linear',
+                path: `${path}_adapter_up`,
+                rows: adapters.rank,
+                columns,
+                bias: false,
+                component: 'attention',
+            },
+        ].map((part) => ({ ...part, component: path.startsWith('feed') ? 'feed_forward' : 'attention' }));
+    const own = adapters?.attention
+        ? ['query', 'key', 'value'].flatMap((name) => pair(`attention.${name}`, 2 * D, 2 * D))
+        : [];
+    const norm = (path, width) => normOf({ source: '' }, path, width);
+    return [
+        { kind: 'shared', holds, parts: [norm('norm.attention', 2 * D)] },
+        ...own,
+        {
+            kind: 'shared',
+            holds,
+            parts: [
+                grouped({ ...shape, headDim: block.headDim, heads: H }, { inputWidth: 2 * D, outputWidth: D, rotary: adapters !== undefined }),
+                norm('norm.feed_forward', D),
+            ],
+        },
+        ...pair('feed_forward.gate_up', D, 2 * F),
+        {
+            kind: 'shared',
+            holds,
+            parts: [build_dense(D, F, { activation: 'gelu', bias: bothSides(block.bias), fused: adapters !== undefined })],
+        },
+        { kind: 'linear', path: 'shared_block.out', rows: D, columns: D, bias: false, component: 'other' },
+    ];
+}
+const zamba = {
+    source: hybrid_from('zamba'),
+    tied: true,
+    norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
+    mixers: (shape, fields) => {
+        const period = fields.integerOr('attn_layer_period', 6, 1);
+        const offset = fields.integerOr('attn_layer_offset', 4);
+        const plan = Array.from({ length: Math.max(0, shape.layers - 3) }, (_, index) => index % period === offset ? 'hybrid' : 'mamba');
+        return sharedWords(fields.list('layers_block_type') ?? ['mamba', 'mamba', 'hybrid', ...plan], 1);
+    },
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+    attention: (shape, fields, mixer) => {
+        const { hiddenSize: D } = shape;
+        const mamba = mamba1(D, {
+            inner: fields.integerOr('mamba_expand', 2, 1) * D,
+            states: fields.integerOr('mamba_d_state', 16, 1),
+            kernel: fields.integerOr('mamba_d_conv', 4, 1),
+            rank: stated(fields, 'mamba_dt_rank', Math.ceil(D / 16)),
+            bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias', true) },
+        });
+        if (mixer === 'mamba')
+            return mamba;
+        const headDim = fields.integerOr('attention_head_dim', Math.floor((2 * D) / shape.heads), 1);
+        const block = sharedBlock(shape, mixer === 'hybrid', { width: shape.width, headDim, bias: false });
+        return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
+    },
+};
+const zamba2Plan = [1, 6, 6, 6, 6, 6, 6, 6, 5, 4].flatMap((run, index) => index === 0 ? ['mamba'] : [...Array.from({ length: run - 1 }, () => 'mamba'), 'hybrid']);
+const zamba2 = {
+    source: hybrid_from('zamba2'),
+    tied: true,
+    norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
+    // The list says how many layers there are; the class has one for 54.
+    layers: (fields) => fields.list('layers_block_type')?.length ?? 54,
+    width: (fields, D) => fields.optionalInteger('intermediate_size') || 4 * D,
+    mixers: (_, fields) => sharedWords(fields.list('layers_block_type') ?? [...zamba2Plan, 'mamba', 'mamba'], fields.integerOr('num_mem_blocks', 1, 1)),
+    feeds: (_, fields) => Array.from({ length: fields.list('layers_block_type')?.length ?? 54 }, () => 'none'),
+    attention: (shape, fields, mixer) => {
+        const { hiddenSize: D } = shape;
+        const heads = fields.integerOr('n_mamba_heads', 8, 1);
+        const bias = fields.boolean('add_bias_linear');
+        const inner = Math.floor(fields.numberOr('mamba_expand', 2) * D);
+        if (inner % heads !== 0)
+            throw fields.wrong('n_mamba_heads', `must divide the mixer's width of ${inner}`, heads);
+        const mamba = mamba2(D, {
+            heads,
+            headDim: inner / heads,
+            groups: fields.integerOr('mamba_ngroups', 1, 1),
+            states: fields.integerOr('mamba_d_state', 64, 1),
+            kernel: fields.integerOr('mamba_d_conv', 4, 1),
+            chunk: fields.integerOr('chunk_size', 256, 1),
+            bias: { in: bias, out: bias, convolution: true },
+        });
+        if (mixer === 'mamba')
+            return mamba;
+        const block = sharedBlock(shape, mixer === 'hybrid', {
+            width: shape.width,
+            headDim: Math.floor((2 * D) / shape.heads),
+            bias,
+            adapters: {
+                rank: fields.integerOr('adapter_rank', 128, 1),
+                attention: fields.boolean('use_shared_attention_adapter'),
+            },
+        });
+        return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
+    },
+};
+// --- ZAYA1: compressed convolutional attention ---------------------------------------------------------------------------------
+const zaya = {
+    source: hybrid_from('zaya'),
+    tied: true,
+    embedding: (shape) => [
+        { kind: 'vector', path: 'embedding.scale', elements: 2 * shape.hiddenSize, component: 'embedding' },
+    ],
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types') ?? Array.from({ length: shape.layers }, () => 'hybrid');
+        return types.map((type) => (type === 'hybrid_sliding' ? 'sliding' : 'full'));
+    },
+    attention: (shape, fields, mixer) => {
+        const { heads: H, keyValueHeads: K, headDim: d } = shape;
+        const bias = fields.boolean('attention_bias');
+        const channels = (H + K) * d;
+        return grouped(shape, {
+            bias: { query: bias, key: bias, value: bias, output: bias },
+            span: spanOf(mixer, fields),
+            extra: [
+                {
+                    kind: 'vector',
+                    path: 'attention.convolution',
+                    elements: channels * fields.integerOr('cca_time0', 2, 1) + channels,
+                    component: 'attention',
+                    flopsPerToken: 2 * channels * fields.integerOr('cca_time0', 2, 1),
+                },
+                {
+                    kind: 'linear',
+                    path: 'attention.head_convolution',
+                    rows: d * fields.integerOr('cca_time1', 2, 1),
+                    columns: d,
+                    bias: true,
+                    component: 'attention',
+                    copies: H + K,
+                    used: H + K,
+                },
+                { kind: 'vector', path: 'attention.temperature', elements: K, component: 'attention' },
+            ],
+        });
+    },
+    // The first router has no state of a router before it.
+    feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first experts' : 'experts')),
+    feedForward: (shape, fields, feed) => {
+        const { hiddenSize: D } = shape;
+        const R = fields.integerOr('router_hidden_size', 256, 1);
+        const layer = (path, rows) => ({
+            kind: 'linear',
+            path: `router.${path}`,
+            rows,
+            columns: R,
+            bias: true,
+            component: 'router',
+            sharding: 'replicated',
+            reads: 'stream',
+        });
+        return [
+            layer('down', D),
+            { kind: 'vector', path: 'router.scale', elements: feed === 'experts' ? R : 0, component: 'router' },
+            { kind: 'vector', path: 'router.norm', elements: R, component: 'norm' },
+            layer('first', R),
+            layer('second', R),
+            build_experts(shape, fields, {
+                routerWidth: R,
+                width: fields.integer('moe_intermediate_size'),
+                correctionBias: true,
+                // One more choice: no expert at all.
+                zeroExperts: 1,
+            }),
+        ];
+    },
+    layerExtras: (shape) => [
+        { kind: 'vector', path: 'residual.scales', elements: 8 * shape.hiddenSize, component: 'other' },
+    ],
+    outputBias: (fields) => fields.boolean('lm_head_bias'),
+};
+const hybridFamilies = {
+    bamba,
+    falcon_h1: falconH1,
+    granitemoehybrid: graniteHybrid,
+    nemotron_h: nemotronH,
+    kimi_linear: kimiLinear,
+    lfm2,
+    lfm2_moe: lfm2Moe,
+    olmo_hybrid: olmoHybrid,
+    recurrent_gemma: recurrentGemma,
+    rwkv,
+    xlstm,
+    zamba,
+    zamba2,
+    zaya,
+};
+
+;// CONCATENATED MODULE: ./build/read/families/phi4.js
+
+/** A matrix with a bias, or a convolution of one position. */
+const phi4_linear = (rows, columns) => rows * columns + columns;
+/** SigLIP with its pooling head, and two matrices to the text. Letters: D width, F feed-forward, P patch, H width of the text. */
+function vision(outer, H) {
+    const config = outer.nested('vision_config', {
+        hidden_size: 1152,
+        intermediate_size: 4304,
+        num_hidden_layers: 27,
+        num_channels: 3,
+        image_size: 448,
+        patch_size: 14,
+    });
+    const D = config.integer('hidden_size');
+    const F = config.integer('intermediate_size');
+    const P = config.integer('patch_size');
+    const attention = 4 * phi4_linear(D, D);
+    const feedForward = phi4_linear(D, F) + phi4_linear(F, D);
+    const embeddings = phi4_linear(config.integer('num_channels') * P * P, D) + Math.floor(config.integer('image_size') / P) ** 2 * D;
+    const layers = config.integer('num_hidden_layers', 0) * (4 * D + attention + feedForward);
+    // One learned query, its attention, a norm and a feed-forward.
+    const head = D + attention + 2 * D + feedForward;
+    const projector = phi4_linear(D, H) + phi4_linear(H, H) + 2 * D;
+    return { name: 'vision', parameters: embeddings + layers + 2 * D + head + projector, exact: true };
+}
+/** A Conformer (Gulati et al. 2020, arXiv:2005.08100) behind strided convolutions, and two pairs of matrices to the text. */
+function audio(outer, H) {
+    const config = outer.nested('audio_config', {
+        hidden_size: 1024,
+        intermediate_size: 1536,
+        num_blocks: 24,
+        num_attention_heads: 16,
+        ext_pw_out_channel: 1024,
+        depthwise_separable_out_channel: 1024,
+        depthwise_multiplier: 1,
+        kernel_size: 3,
+        input_size: 80,
+        time_reduction: 8,
+        bias_max_distance: 1000,
+        nemo_conv_channels: 1024,
+        downsample_rate: 1,
+    });
+    const D = config.integer('hidden_size');
+    const F = config.integer('intermediate_size');
+    const C = config.integer('nemo_conv_channels');
+    const E = config.integer('ext_pw_out_channel');
+    const inner = D * config.integer('depthwise_multiplier');
+    const halvings = Math.floor(Math.log2(config.integer('time_reduction')));
+    const bands = Array.from({ length: halvings }).reduce((left) => Math.floor((left - 1) / 2 + 1), config.integer('input_size'));
+    const subsampling = 10 * C + (halvings - 1) * (10 * C + phi4_linear(C, C)) + phi4_linear(C * bands, D);
+    const buckets = config.integer('bias_max_distance') * (config.boolean('bias_symmetric') ? 1 : 2);
+    const feedForward = 2 * D + phi4_linear(D, 2 * F) + phi4_linear(F, D);
+    const convolution = 2 * D +
+        phi4_linear(D, 2 * E) +
+        2 * E +
+        inner * config.integer('kernel_size') +
+        inner +
+        phi4_linear(inner, config.integer('depthwise_separable_out_channel')) +
+        phi4_linear(D, E);
+    const layer = 2 * feedForward + 4 * phi4_linear(D, D) + convolution + 4 * D;
+    const projector = 2 * (phi4_linear(D * config.integer('downsample_rate'), H) + phi4_linear(H, H));
+    return {
+        name: 'audio',
+        parameters: subsampling +
+            buckets * config.integer('num_attention_heads') +
+            config.integer('num_blocks', 0) * layer +
+            projector,
+        exact: true,
+    };
+}
+/** Phi-3's block with both towers, which stand there even where the config does not describe them. */
+const phi4Multimodal = {
+    source: 'transformers 5.18.0, models/phi4_multimodal/modeling_phi4_multimodal.py',
+    attention: (shape, fields, mixer) => grouped(shape, { fused: true, span: spanOf(mixer, fields) }),
+    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
+    towers: (outer, { hiddenSize }) => [vision(outer, hiddenSize), audio(outer, hiddenSize)],
+};
+const phi4Families = { phi4_multimodal: phi4Multimodal };
+
 ;// CONCATENATED MODULE: ./build/read/families/plans.js
 
 
@@ -33233,315 +34446,9 @@ const plannedFamilies = {
     mllama,
 };
 
-;// CONCATENATED MODULE: ./build/read/families/recurrent.js
-
-
-const recurrent_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const matrix = (path, rows, columns, bias = false) => ({
-    kind: 'linear',
-    path: `state_space.${path}`,
-    rows,
-    columns,
-    bias,
-    component: 'state_space',
-});
-/** Multiply-adds of a selective scan for each element of its state, as Megatron-LM counts them. */
-const scanFlops = 7;
-/** Mamba (Gu and Dao 2023, arXiv:2312.00752): d inner channels, n states each, a low-rank time step. */
-function mamba1(D, d, n, kernel, rank, bias, norms = false) {
-    const inner = norms
-        ? [{ kind: 'vector', path: 'state_space.norms', elements: rank + 2 * n, component: 'norm' }]
-        : [];
-    return [
-        matrix('in', D, 2 * d, bias.projection),
-        {
-            kind: 'state_space',
-            path: 'state_space.scan',
-            style: 'mamba1',
-            stateElements: d * n,
-            convolutionState: d * (kernel - 1),
-            flopsPerToken: 2 * kernel * d + scanFlops * d * n,
-            parameters: d * kernel + (bias.convolution ? d : 0) + d * n + d,
-            inputElements: 2 * d,
-            outputElements: d,
-        },
-        matrix('selection', d, rank + 2 * n),
-        ...inner,
-        matrix('time_step', rank, d, true),
-        matrix('out', d, D, bias.projection),
-    ];
-}
-/** Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): H heads of p channels, g groups of n states. */
-function mamba2(D, H, p, g, n, kernel, bias) {
-    const d = H * p;
-    const channels = d + 2 * g * n;
-    return [
-        matrix('in', D, d + channels + H, bias.projection),
-        {
-            kind: 'state_space',
-            path: 'state_space.scan',
-            style: 'mamba2',
-            stateElements: d * n,
-            convolutionState: channels * (kernel - 1),
-            flopsPerToken: 2 * kernel * channels + scanFlops * d * n,
-            parameters: channels * kernel + (bias.convolution ? channels : 0) + 3 * H,
-            inputElements: channels + d,
-            outputElements: d,
-        },
-        { kind: 'norm', path: 'norm.state_space', width: d, style: 'rms', weight: true, bias: false },
-        matrix('out', d, D, bias.projection),
-    ];
-}
-/** Gated delta net (Yang et al. 2024, arXiv:2412.06464) as Qwen3-Next has it. */
-function gatedDelta(shape, fields) {
-    const { hiddenSize: D } = shape;
-    const valueHeads = fields.integer('linear_num_value_heads');
-    const keys = fields.integer('linear_num_key_heads') * fields.integer('linear_key_head_dim');
-    const valueDim = fields.integer('linear_value_head_dim');
-    const values = valueHeads * valueDim;
-    const kernel = fields.integer('linear_conv_kernel_dim');
-    const channels = 2 * keys + values;
-    return [
-        matrix('query_key_value', D, channels),
-        matrix('gate', D, values),
-        matrix('beta_alpha', D, 2 * valueHeads),
-        {
-            kind: 'state_space',
-            path: 'state_space.scan',
-            style: 'gated_delta',
-            stateElements: valueHeads * fields.integer('linear_key_head_dim') * valueDim,
-            convolutionState: channels * (kernel - 1),
-            flopsPerToken: 2 * kernel * channels + 8 * valueHeads * valueDim * valueDim,
-            parameters: channels * kernel + 2 * valueHeads,
-            inputElements: channels + values,
-            outputElements: values,
-        },
-        {
-            kind: 'norm',
-            path: 'norm.state_space',
-            width: valueDim,
-            repeat: valueHeads,
-            style: 'rms',
-            weight: true,
-            bias: false,
-        },
-        matrix('out', values, D),
-    ];
-}
-/** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
-function lightning(shape) {
-    const { hiddenSize: D, heads: H, headDim: d } = shape;
-    return [
-        matrix('query_key_value', D, 3 * H * d),
-        matrix('gate', D, H * d),
-        {
-            kind: 'state_space',
-            path: 'state_space.scan',
-            style: 'lightning',
-            stateElements: H * d * d,
-            convolutionState: 0,
-            flopsPerToken: 4 * H * d * d,
-            parameters: 0,
-            inputElements: 3 * H * d,
-            outputElements: H * d,
-        },
-        { kind: 'norm', path: 'norm.state_space', width: H * d, style: 'rms', weight: true, bias: false },
-        matrix('out', H * d, D),
-    ];
-}
-const recurrent_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
-/** Three layers of linear attention to one of full attention, unless the config lists them. */
-const linearPlan = (shape, fields) => {
-    const listed = fields.list('layer_types');
-    if (listed)
-        return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
-    const interval = Math.max(1, fields.integerOr('full_attention_interval', 4));
-    return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
-};
-const qwen3Next = {
-    source: recurrent_from('qwen3_next'),
-    mixers: linearPlan,
-    attention: (shape, fields, mixer) => mixer === 'linear'
-        ? gatedDelta(shape, fields)
-        : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: recurrent_headNorm, outputGate: 'element' },
-    feeds: (shape, fields) => {
-        const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
-        const only = new Set(fields.list('mlp_only_layers') ?? []);
-        return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
-    },
-    feedForward: (shape, fields, feed) => feed === 'dense'
-        ? build_dense(shape.hiddenSize, shape.width)
-        : build_experts(shape, fields, {
-            width: fields.integer('moe_intermediate_size'),
-            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-        }),
-};
-const qwen35 = {
-    ...qwen3Next,
-    source: recurrent_from('qwen3_5'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
-    textKey: 'text_config',
-    towers: qwen3Vision,
-};
-const mambaFamily = {
-    source: recurrent_from('mamba'),
-    tied: true,
-    mixers: (shape) => Array.from({ length: shape.layers }, () => 'mamba'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
-    attention: ({ hiddenSize: D }, fields) => {
-        const d = fields.integerOr('intermediate_size', fields.integerOr('expand', 2, 1) * D, 1);
-        const stated = fields.states('time_step_rank') ? fields.raw('time_step_rank')?.value : undefined;
-        const rank = typeof stated === 'number' ? fields.integer('time_step_rank') : Math.ceil(D / 16);
-        const bias = {
-            projection: fields.states('use_bias') && fields.boolean('use_bias'),
-            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
-        };
-        return mamba1(D, d, fields.integerOr('state_size', 16, 1), fields.integerOr('conv_kernel', 4, 1), rank, bias);
-    },
-};
-/** One letter or word for each layer: M mamba, * attention, - feed-forward, E experts. */
-const nemotronPlan = (shape, fields) => {
-    const words = {
-        M: 'mamba',
-        '*': 'attention',
-        '-': 'mlp',
-        E: 'moe',
-        mamba: 'mamba',
-        attention: 'attention',
-        mlp: 'mlp',
-        moe: 'moe',
-    };
-    const listed = fields.list('layers_block_type') ?? [...(fields.string('hybrid_override_pattern') ?? '')];
-    const plan = listed.map((word) => words[String(word)] ?? 'mamba');
-    return plan.length > 0 ? plan : Array.from({ length: shape.layers }, () => 'mamba');
-};
-const nemotronH = {
-    source: recurrent_from('nemotron_h'),
-    layers: (fields) => fields.states('num_hidden_layers')
-        ? undefined
-        : (fields.list('layers_block_type')?.length ?? fields.string('hybrid_override_pattern')?.length),
-    gated: false,
-    activation: 'relu2',
-    mixers: (shape, fields) => nemotronPlan(shape, fields).map((word) => (word === 'mamba' || word === 'attention' ? word : 'none')),
-    feeds: (shape, fields) => nemotronPlan(shape, fields).map((word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none')),
-    attention: (shape, fields, mixer) => mixer === 'mamba'
-        ? mamba2(shape.hiddenSize, fields.integer('mamba_num_heads'), fields.integer('mamba_head_dim'), fields.integerOr('n_groups', 8, 1), fields.integerOr('ssm_state_size', 128, 1), fields.integerOr('conv_kernel', 4, 1), {
-            projection: fields.states('use_bias') && fields.boolean('use_bias'),
-            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
-        })
-        : grouped(shape, { rotary: false, bias: noBias }),
-    feedForward: (shape, fields, feed) => {
-        const { hiddenSize: D } = shape;
-        if (feed === 'dense')
-            return [build_dense(D, shape.width, { gated: false, activation: 'relu2' })];
-        const latent = fields.optionalInteger('moe_latent_size', 1);
-        const shared = fields.integerOr('moe_shared_expert_intermediate_size', 0);
-        const block = build_experts(shape, fields, {
-            inputWidth: latent ?? D,
-            routerWidth: D,
-            width: fields.integer('moe_intermediate_size'),
-            gated: false,
-            activation: 'relu2',
-            correctionBias: true,
-            ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
-        });
-        if (latent === undefined)
-            return [block];
-        const project = (path, rows, columns) => ({
-            kind: 'linear',
-            path: `experts.${path}`,
-            rows,
-            columns,
-            bias: false,
-            component: 'experts',
-        });
-        return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
-    },
-};
-const recurrentFamilies = {
-    qwen3_next: qwen3Next,
-    qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text' },
-    qwen3_5_text: qwen35,
-    qwen3_5_moe_text: {
-        ...qwen35,
-        source: recurrent_from('qwen3_5_moe'),
-        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-    },
-    qwen3_5_moe: {
-        ...qwen35,
-        defaultsOf: 'qwen3_5_moe_text',
-        source: recurrent_from('qwen3_5_moe'),
-        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-    },
-    mamba: mambaFamily,
-    falcon_mamba: { ...mambaFamily, source: recurrent_from('falcon_mamba') },
-    mamba2: {
-        ...mambaFamily,
-        source: recurrent_from('mamba2'),
-        tied: false,
-        attention: ({ hiddenSize: D }, fields) => mamba2(D, fields.integerOr('num_heads', 128, 1), fields.integerOr('head_dim', 64, 1), fields.integerOr('n_groups', 8, 1), fields.integerOr('state_size', 128, 1), fields.integerOr('conv_kernel', 4, 1), {
-            projection: fields.states('use_bias') && fields.boolean('use_bias'),
-            convolution: !fields.states('use_conv_bias') || fields.boolean('use_conv_bias'),
-        }),
-    },
-    jamba: {
-        source: recurrent_from('jamba'),
-        mixers: (shape, fields) => {
-            const period = fields.integerOr('attn_layer_period', 8, 1);
-            const offset = fields.integerOr('attn_layer_offset', 4);
-            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
-        },
-        attention: (shape, fields, mixer) => {
-            if (mixer === 'attention')
-                return grouped(shape, { rotary: false });
-            const { hiddenSize: D } = shape;
-            const rank = fields.integerOr('mamba_dt_rank', Math.ceil(D / 16), 1);
-            const bias = {
-                projection: fields.states('mamba_proj_bias') && fields.boolean('mamba_proj_bias'),
-                convolution: !fields.states('mamba_conv_bias') || fields.boolean('mamba_conv_bias'),
-            };
-            return mamba1(D, fields.integerOr('mamba_expand', 2, 1) * D, fields.integerOr('mamba_d_state', 16, 1), fields.integerOr('mamba_d_conv', 4, 1), rank, bias, true);
-        },
-        feeds: (shape, fields) => {
-            const period = fields.integerOr('expert_layer_period', 2, 1);
-            const offset = fields.integerOr('expert_layer_offset', 1);
-            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'experts' : 'dense'));
-        },
-        feedForward: (shape, fields, feed) => feed === 'dense' ? build_dense(shape.hiddenSize, shape.width) : build_experts(shape, fields),
-    },
-    minimax: {
-        source: recurrent_from('minimax'),
-        mixers: (shape, fields) => {
-            const listed = fields.list(['layer_types', 'attn_type_list']);
-            if (listed)
-                return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
-            return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % 2 === 0 ? 'full' : 'linear'));
-        },
-        attention: (shape, _fields, mixer) => (mixer === 'linear' ? lightning(shape) : grouped(shape)),
-        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-        feedForward: (shape, fields) => build_experts(shape, fields),
-    },
-    nemotron_h: nemotronH,
-    llama4: {
-        source: recurrent_from('llama4'),
-        textKey: 'text_config',
-        towers: llama4Vision,
-        feeds: (shape, fields) => {
-            const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
-            const listed = fields.list('moe_layers');
-            const sparse = new Set(listed ?? Array.from({ length: shape.layers }, (_, index) => index).filter((index) => (index + 1) % step === 0));
-            return Array.from({ length: shape.layers }, (_, index) => (sparse.has(index) ? 'experts' : 'dense'));
-        },
-        feedForward: (shape, fields, feed) => {
-            if (feed === 'dense')
-                return build_dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
-            const width = fields.integer('intermediate_size');
-            return build_experts(shape, fields, { width, shared: { width, gate: false } });
-        },
-    },
-};
-
 ;// CONCATENATED MODULE: ./build/read/families/registry.js
+
+
 
 
 
@@ -33553,6 +34460,8 @@ const rows = {
     ...denseFamilies,
     ...latentFamilies,
     ...recurrentFamilies,
+    ...hybridFamilies,
+    ...phi4Families,
     ...plannedFamilies,
 };
 const familyNames = Object.keys(rows).sort();

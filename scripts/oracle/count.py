@@ -13,9 +13,11 @@ import signal
 import sys
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils import logging
+
+from shapes import OWN
 
 logging.set_verbosity_error()
 STORED = ("e_score_correction_bias", "expert_bias", "balancing_biases", "moe_statics.e_score_correction_bias", "layer_scalar")
@@ -23,6 +25,8 @@ SHAPES = {
     "small": dict(hidden_size=512, num_hidden_layers=6, num_attention_heads=8, num_key_value_heads=2, head_dim=64, intermediate_size=1408, vocab_size=1024, moe_intermediate_size=256),
     "wide": dict(hidden_size=768, num_hidden_layers=8, num_attention_heads=12, num_key_value_heads=4, intermediate_size=2048, vocab_size=2000, tie_word_embeddings=True),
 }
+# Their causal class is the text model alone; the published models have the tower too.
+WITH_TOWER = ("qwen3_5", "qwen3_5_moe")
 SECONDS = 60
 
 
@@ -37,7 +41,8 @@ def count(config):
     signal.alarm(SECONDS)
     try:
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+            kind = AutoModelForImageTextToText if config.model_type in WITH_TOWER else AutoModelForCausalLM
+            model = kind.from_config(config, attn_implementation="eager")
     finally:
         signal.alarm(0)
     model.tie_weights()
@@ -63,8 +68,14 @@ def rows(kind):
         raise ValueError("encoder and decoder")
     full = json.loads(default.to_json_string(use_diff=False))
     keep = {k: v for k, v in full.items() if v is not None and not k.startswith("_") and k not in ("transformers_version", "id2label", "label2id")}
-    yield dict(model_type=kind, variant="default", config={"model_type": kind}, total=count(default))
-    yield dict(model_type=kind, variant="full", config=keep, total=count(AutoConfig.for_model(kind)))
+    # A class whose default names no layers cannot be built with it.
+    if kind != "lfm2_moe":
+        yield dict(model_type=kind, variant="default", config={"model_type": kind}, total=count(default))
+        yield dict(model_type=kind, variant="full", config=keep, total=count(AutoConfig.for_model(kind)))
+    if kind in OWN:
+        for name, shape in zip(SHAPES, OWN[kind]):
+            yield dict(model_type=kind, variant=name, config={"model_type": kind, **shape}, total=count(AutoConfig.for_model(kind, **shape)))
+        return
     for name, shape in SHAPES.items():
         known = {k: v for k, v in shape.items() if k in full}
         config = AutoConfig.for_model(kind, **known)

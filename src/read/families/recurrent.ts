@@ -60,7 +60,7 @@ const qwen35: Family = {
   source: from('qwen3_5'),
   feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
   textKey: 'text_config',
-  towers: qwen3Vision,
+  towers: (outer, shape) => (outer.states('vision_config') ? qwen3Vision(outer, shape) : []),
 };
 
 const mambaFamily: Family = {
@@ -83,7 +83,8 @@ const mambaFamily: Family = {
 
 export const recurrentFamilies: Readonly<Record<string, Family>> = {
   qwen3_next: qwen3Next,
-  qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text' },
+  // The published models have the tower, described or not; the text model of the same name has none.
+  qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text', towers: qwen3Vision },
   qwen3_5_text: qwen35,
   qwen3_5_moe_text: {
     ...qwen35,
@@ -93,6 +94,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
   qwen3_5_moe: {
     ...qwen35,
     defaultsOf: 'qwen3_5_moe_text',
+    towers: qwen3Vision,
     source: from('qwen3_5_moe'),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
   },

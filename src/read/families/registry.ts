@@ -4,6 +4,7 @@ import { classDefaults } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
 import { hybridFamilies } from './hybrid.ts';
 import { latentFamilies } from './latent.ts';
+import { phi4Families } from './phi4.ts';
 import { plannedFamilies } from './plans.ts';
 import { recurrentFamilies } from './recurrent.ts';
 
@@ -13,6 +14,7 @@ const rows: Readonly<Record<string, Family>> = {
   ...latentFamilies,
   ...recurrentFamilies,
   ...hybridFamilies,
+  ...phi4Families,
   ...plannedFamilies,
 };
 

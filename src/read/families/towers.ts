@@ -100,9 +100,8 @@ export const qwen25Vision: Counter = (outer, shape) => {
   return tower(patch + vision.integer('depth') * layer + D + linear(merged, merged) + linear(merged, shape.hiddenSize));
 };
 
-/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
+/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). The class defaults hold where the config has no tower. */
 export const qwen3Vision: Counter = (outer, shape) => {
-  if (!outer.states('vision_config')) return [];
   const vision = outer.nested('vision_config', {
     depth: 27,
     hidden_size: 1152,
@@ -114,7 +113,7 @@ export const qwen3Vision: Counter = (outer, shape) => {
   });
   const D = vision.integer('hidden_size');
   const merged = D * vision.integer('spatial_merge_size') ** 2;
-  const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
+  const out = outer.states('vision_config') ? vision.integerOr('out_hidden_size', shape.hiddenSize, 1) : 3584;
   const patch = linear(3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2, D);
   const merger = (norm: number) => 2 * norm + linear(merged, merged) + linear(merged, out);
   const stacked = vision.list('deepstack_visual_indexes')?.length ?? 0;
