@@ -27760,15 +27760,17 @@ const component = 'attention';
 function* attention(part, stream) {
     const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, inputWidth, bias } = part;
     const input = read(stream, inputWidth);
+    const path = part.path ?? 'attention';
+    const named = (name) => (part.path === undefined ? name : `${part.path}_${name}`);
     const of = (name, columns, hasBias) => linear({
-        path: `attention.${name}`,
+        path: `${path}.${name}`,
         rows: inputWidth,
         columns,
         bias: hasBias,
         component,
         input,
-        output: tensor(name, columns, 'tensor'),
-        fusedWith: 'query_key_value',
+        output: tensor(named(name), columns, 'tensor'),
+        fusedWith: named('query_key_value'),
         storedFused: part.fused,
     });
     let query = yield* of('query', H * d, bias.query);
@@ -27776,8 +27778,8 @@ function* attention(part, stream) {
         yield* of('gate', H * dv, bias.query);
     if (part.outputGate === 'head')
         yield* of('gate', H, bias.query);
-    let key = tensor('key', K * d, 'tensor');
-    let value = tensor('value', K * dv, 'tensor');
+    let key = tensor(named('key'), K * d, 'tensor');
+    let value = tensor(named('value'), K * dv, 'tensor');
     if (!part.sharedKeyValue) {
         yield* of('key', K * d, bias.key);
         if (part.valueIsKey)
@@ -27795,11 +27797,11 @@ function* attention(part, stream) {
         }
     }
     if (part.rotary)
-        yield { kind: 'rope', path: 'attention.rope', component, query, key };
-    const core = tensor('core', H * dv, 'tensor');
+        yield { kind: 'rope', path: `${path}.rope`, component, query, key };
+    const core = tensor(named('core'), H * dv, 'tensor');
     yield {
         kind: 'attention',
-        path: 'attention.core',
+        path: `${path}.core`,
         component,
         heads: H,
         keyValueHeads: K,
@@ -27812,11 +27814,11 @@ function* attention(part, stream) {
         key,
         value,
         output: core,
-        cacheElements: part.sharedKeyValue ? 0 : K * (d + dv),
+        cacheElements: part.sharedKeyValue || part.cached === false ? 0 : K * (d + dv),
         cacheSharded: true,
     };
     const columns = part.outputWidth ?? inputWidth;
-    return yield* project({ path: 'attention.output', rows: H * dv, columns, bias: bias.output, component, input: core });
+    return yield* project({ path: `${path}.output`, rows: H * dv, columns, bias: bias.output, component, input: core });
 }
 /** A norm over each head of a query or key (one set of weights, or one for each head), or over all of them at once. */
 function* headNorm(norm, input, heads, headDim, learned = true) {
@@ -29858,7 +29860,7 @@ function build(family, fields, outer, modelType) {
     const layers = [];
     const order = mixers.map((mixer, index) => {
         const feed = feeds[index] ?? 'dense';
-        const name = [mixer, feed].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
+        const name = [...new Set([mixer, feed])].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
         const known = kinds.get(`${mixer} ${feed}`);
         if (known !== undefined)
             return known;
@@ -29870,6 +29872,8 @@ function build(family, fields, outer, modelType) {
     const positions = fields.optionalInteger(names.positions, 1);
     const prediction = family.prediction?.(shape, fields, (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
     const towers = family.towers?.(outer, shape) ?? [];
+    for (const { field, value, reason } of family.assumes ?? [])
+        fields.assume(field, value, reason);
     const final = family.finalNorm === false ? [] : [normOf(family, 'norm.final', D)];
     return {
         family: modelType,
@@ -29877,10 +29881,13 @@ function build(family, fields, outer, modelType) {
         hiddenSize: D,
         vocabularySize: V,
         ...(positions === undefined ? {} : { maxPositions: positions }),
-        embedding: [build_table('embedding.token', V, D), ...(family.embedding?.(shape, fields) ?? [])],
+        embedding: [
+            build_table('embedding.token', V, family.tableWidth?.(fields, D) ?? D),
+            ...(family.embedding?.(shape, fields) ?? []),
+        ],
         layers,
         order,
-        head: [
+        head: family.head?.(shape, fields, tied) ?? [
             ...final,
             ...(family.beforeOutput?.(shape, fields) ?? []),
             { kind: 'output', rows: D, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
@@ -29905,7 +29912,7 @@ function readShape(family, fields) {
 /** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
 function readTied(family, fields, outer) {
     if (family.tiedKeys?.length === 0)
-        return false;
+        return family.tied ?? false;
     for (const view of [fields, outer])
         for (const key of family.tiedKeys ?? ['tie_word_embeddings'])
             if (view.states(key))
@@ -30047,6 +30054,21 @@ function denseFirst(shape, fields) {
     const frequency = Math.max(1, fields.integerOr('moe_layer_freq', 1));
     return Array.from({ length: shape.layers }, (_, index) => index >= first && index % frequency === 0 ? 'experts' : 'dense');
 }
+/**
+ * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2), for one depth: a norm on the embedding and one on the
+ * hidden state, a matrix that joins them, layers of the model's own kind, a norm.
+ */
+function predictor(family, hiddenSize, layers) {
+    return [
+        normOf(family, 'norm.embedding', hiddenSize),
+        normOf(family, 'norm.hidden', hiddenSize),
+        { kind: 'linear', path: 'join', rows: 2 * hiddenSize, columns: hiddenSize, bias: false, component: 'prediction' },
+        ...layers,
+        normOf(family, 'norm.final', hiddenSize),
+    ];
+}
+/** More depths than any model predicts are a mistake or an attack. */
+const depths = (fields, key) => fields.states(key) ? Math.min(fields.integerOr(key, 0), 16) : 0;
 const always = (kind) => (shape) => Array.from({ length: shape.layers }, () => kind);
 
 ;// CONCATENATED MODULE: ./build/read/families/defaults.js
@@ -30176,12 +30198,16 @@ const classDefaults = {
         mamba_chunk_size: 256,
     },
     bart: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
+        d_model: 1024,
         vocab_size: 50265,
         tie_word_embeddings: true,
         max_position_embeddings: 1024,
+        encoder_layers: 12,
+        decoder_layers: 12,
+        encoder_attention_heads: 16,
+        decoder_attention_heads: 16,
+        encoder_ffn_dim: 4096,
+        decoder_ffn_dim: 4096,
     },
     bert: {
         hidden_size: 768,
@@ -30191,6 +30217,7 @@ const classDefaults = {
         vocab_size: 30522,
         tie_word_embeddings: true,
         max_position_embeddings: 512,
+        type_vocab_size: 2,
     },
     'bert-generation': {
         hidden_size: 1024,
@@ -30272,6 +30299,7 @@ const classDefaults = {
         vocab_size: 30522,
         tie_word_embeddings: true,
         max_position_embeddings: 512,
+        type_vocab_size: 2,
     },
     codegen: {
         hidden_size: 4096,
@@ -30517,6 +30545,8 @@ const classDefaults = {
         vocab_size: 30522,
         tie_word_embeddings: true,
         max_position_embeddings: 512,
+        type_vocab_size: 2,
+        embedding_size: 128,
     },
     emu3: {
         hidden_size: 4096,
@@ -31425,12 +31455,16 @@ const classDefaults = {
         max_position_embeddings: 1024,
     },
     mbart: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
+        d_model: 1024,
         vocab_size: 50265,
         tie_word_embeddings: true,
         max_position_embeddings: 1024,
+        encoder_layers: 12,
+        decoder_layers: 12,
+        encoder_attention_heads: 16,
+        decoder_attention_heads: 16,
+        encoder_ffn_dim: 4096,
+        decoder_ffn_dim: 4096,
     },
     'megatron-bert': {
         hidden_size: 1024,
@@ -32043,6 +32077,7 @@ const classDefaults = {
         vocab_size: 50265,
         tie_word_embeddings: true,
         max_position_embeddings: 512,
+        type_vocab_size: 2,
     },
     'roberta-prelayernorm': {
         hidden_size: 768,
@@ -32153,6 +32188,23 @@ const classDefaults = {
         tie_word_embeddings: true,
         max_position_embeddings: 512,
     },
+    step3p5: {
+        hidden_size: 4096,
+        num_hidden_layers: 45,
+        num_attention_heads: 64,
+        num_key_value_heads: 8,
+        head_dim: 128,
+        intermediate_size: 11264,
+        vocab_size: 128815,
+        tie_word_embeddings: false,
+        attention_bias: false,
+        mlp_bias: false,
+        moe_intermediate_size: 1280,
+        n_routed_experts: 288,
+        num_experts_per_tok: 8,
+        share_expert_dim: 1280,
+        max_position_embeddings: 128000,
+    },
     vaultgemma: {
         hidden_size: 2304,
         num_hidden_layers: 26,
@@ -32166,11 +32218,18 @@ const classDefaults = {
         max_position_embeddings: 8192,
     },
     whisper: {
-        hidden_size: 384,
-        num_hidden_layers: 4,
-        num_attention_heads: 6,
+        d_model: 384,
         vocab_size: 51865,
         tie_word_embeddings: true,
+        encoder_layers: 4,
+        decoder_layers: 4,
+        encoder_attention_heads: 6,
+        decoder_attention_heads: 6,
+        encoder_ffn_dim: 1536,
+        decoder_ffn_dim: 1536,
+        num_mel_bins: 80,
+        max_source_positions: 1500,
+        max_target_positions: 448,
     },
     xglm: {
         hidden_size: 1024,
@@ -32197,6 +32256,7 @@ const classDefaults = {
         vocab_size: 30522,
         tie_word_embeddings: true,
         max_position_embeddings: 512,
+        type_vocab_size: 2,
     },
     'xlm-roberta-xl': {
         hidden_size: 2560,
@@ -32307,6 +32367,69 @@ const classDefaults = {
         router_hidden_size: 256,
         cca_time0: 2,
         cca_time1: 2,
+    },
+    distilbert: {
+        dim: 768,
+        n_layers: 6,
+        n_heads: 12,
+        hidden_dim: 3072,
+        vocab_size: 30522,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+    },
+    albert: {
+        hidden_size: 4096,
+        num_hidden_layers: 12,
+        num_attention_heads: 64,
+        intermediate_size: 16384,
+        vocab_size: 30000,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+        type_vocab_size: 2,
+        embedding_size: 128,
+        num_hidden_groups: 1,
+        inner_group_num: 1,
+    },
+    modernbert: {
+        hidden_size: 768,
+        num_hidden_layers: 22,
+        num_attention_heads: 12,
+        intermediate_size: 1152,
+        vocab_size: 50368,
+        tie_word_embeddings: true,
+        max_position_embeddings: 8192,
+        decoder_bias: true,
+        local_attention: 128,
+    },
+    t5: {
+        d_model: 512,
+        num_layers: 6,
+        num_heads: 8,
+        d_ff: 2048,
+        d_kv: 64,
+        vocab_size: 32128,
+        relative_attention_num_buckets: 32,
+        feed_forward_proj: 'relu',
+    },
+    mt5: {
+        d_model: 512,
+        num_layers: 8,
+        num_heads: 6,
+        d_ff: 1024,
+        d_kv: 64,
+        vocab_size: 250112,
+        relative_attention_num_buckets: 32,
+        feed_forward_proj: 'gated-gelu',
+    },
+    umt5: {
+        d_model: 512,
+        num_layers: 8,
+        num_heads: 6,
+        d_ff: 1024,
+        d_kv: 64,
+        vocab_size: 250112,
+        relative_attention_num_buckets: 32,
+        feed_forward_proj: 'gated-gelu',
     },
 };
 
@@ -32536,14 +32659,7 @@ const gemma4Vision = (outer, shape) => {
     const buffers = (vision.states('standardize') && vision.boolean('standardize') ? 2 * D : 0) +
         (vision.states('use_clipped_linears') && vision.boolean('use_clipped_linears') ? layers * 7 * 4 : 0);
     const whole = patch + 2 * vision.integer('position_embedding_size') * D + layers * layer + D * shape.hiddenSize + buffers;
-    return [
-        {
-            name: 'vision',
-            parameters: whole, // Models with per-layer inputs have an audio tower too, which is not counted.
-            exact: outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0 &&
-                (outer.raw('audio_config')?.value ?? null) === null,
-        },
-    ];
+    return tower(whole);
 };
 /** Llama 3.2 Vision: 32 layers and 8 gated ones, positions and tiles learned for each of 8 aspect ratios, one matrix to the text. */
 const mllamaVision = (outer, shape) => {
@@ -33119,6 +33235,475 @@ const denseFamilies = {
     },
 };
 
+;// CONCATENATED MODULE: ./build/read/families/encoders.js
+
+/**
+ * Models that read a whole text at once (BERT and its kin), and models with an encoder and a decoder (T5, BART, Whisper).
+ * Their attention has no causal mask where they read; the decoder's has one.
+ */
+const encoders_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const encoders_layerNorm = (path, width) => ({
+    kind: 'norm',
+    path,
+    width,
+    style: 'layer',
+    weight: true,
+    bias: true,
+});
+const rmsNorm = (path, width) => ({ ...encoders_layerNorm(path, width), style: 'rms', bias: false });
+/** Attention over the whole text, of which generation keeps nothing. */
+const bidirectional = (shape, changes = {}) => grouped({ ...shape, keyValueHeads: shape.heads }, { causal: false, cached: false, rotary: false, bias: fullBias, ...changes });
+const matrix = (path, rows, columns) => ({
+    kind: 'linear',
+    path,
+    rows,
+    columns,
+    bias: true,
+    component: 'other',
+});
+const activations = {
+    relu: 'relu',
+    gelu: 'gelu',
+    gelu_new: 'gelu_new',
+    gelu_pytorch_tanh: 'gelu_tanh',
+    silu: 'silu',
+    swish: 'silu',
+};
+const activationOf = (fields, keys, fallback) => {
+    const name = fields.string(keys) ?? '';
+    return (Object.hasOwn(activations, name) ? activations[name] : undefined) ?? fallback;
+};
+const tasks = [
+    [/ForMaskedLM$|LMHeadModel$|ForCausalLM$/, 'masked'],
+    [/ForPreTraining$/, 'pretraining'],
+    [/ForSequenceClassification$/, 'sequence'],
+    [/ForTokenClassification$/, 'token'],
+    [/ForQuestionAnswering$/, 'answers'],
+    [/ForMultipleChoice$/, 'choice'],
+    [/ForNextSentencePrediction$/, 'next'],
+    [/Model$/, 'model'],
+];
+function taskOf(fields) {
+    const name = fields.list('architectures')?.find((one) => typeof one === 'string');
+    const known = tasks.find(([pattern]) => pattern.test(name ?? ''))?.[1];
+    if (known !== undefined)
+        return known;
+    fields.assume('architectures', 'a masked language model', 'the config names no class that this tool knows');
+    return 'masked';
+}
+/** Outputs of a classifier: the labels that the config names, two where it names none. */
+function labelsOf(fields) {
+    const named = fields.raw('id2label')?.value;
+    if (typeof named === 'object' && named !== null)
+        return Object.keys(named).length;
+    return fields.integerOr(['num_labels', '_num_labels'], 2, 1);
+}
+/** The output over the vocabulary: a matrix and a norm, then the tied table with a bias of its own. */
+const masked = (shape, tied, width = shape.hiddenSize) => [
+    matrix('transform', shape.hiddenSize, width),
+    encoders_layerNorm('norm.transform', width),
+    { kind: 'output', rows: width, columns: shape.vocabularySize, tied, bias: true },
+];
+const encoderHead = ({ pooler, classifier }) => (shape, fields, tied) => {
+    const { hiddenSize: D } = shape;
+    const pool = pooler ? [matrix('pooler', D, D)] : [];
+    const classify = (labels) => [matrix('classifier', D, labels)];
+    const task = taskOf(fields);
+    switch (task) {
+        case 'model':
+            return pool;
+        case 'masked':
+            return masked(shape, tied);
+        case 'pretraining':
+            return [...pool, ...masked(shape, tied), ...classify(2)];
+        case 'sequence':
+            return [
+                ...(classifier.pooled ? pool : []),
+                ...(classifier.dense ? [matrix('classifier_dense', D, D)] : []),
+                ...classify(labelsOf(fields)),
+            ];
+        case 'token':
+        case 'answers':
+            return classify(labelsOf(fields));
+        case 'choice':
+            return [...(pooler ? pool : [matrix('classifier_dense', D, D)]), ...classify(1)];
+        case 'next':
+            return [...pool, ...classify(2)];
+    }
+};
+const wholeText = {
+    field: 'attention',
+    value: 'not causal',
+    reason: 'an encoder reads the whole text: every token attends to all others, and nothing is cached for generation',
+};
+/** BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions and segments, a norm behind each block. */
+const bert = {
+    source: encoders_from('bert'),
+    norms: 'own',
+    tied: true,
+    assumes: [wholeText],
+    embedding: (shape, fields) => [
+        build_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
+        build_table('embedding.segment', fields.integerOr('type_vocab_size', 2), shape.hiddenSize),
+        encoders_layerNorm('norm.embedding', shape.hiddenSize),
+    ],
+    mixers: (shape) => Array.from({ length: shape.layers }, () => 'encoder'),
+    attention: (shape, fields) => {
+        const causal = fields.boolean('is_decoder');
+        const self = bidirectional(shape, { causal, cached: causal });
+        const own = [self, encoders_layerNorm('norm.attention', shape.hiddenSize)];
+        if (!fields.boolean('add_cross_attention'))
+            return own;
+        const cross = bidirectional(shape, { path: 'cross_attention', cached: true });
+        return [...own, cross, encoders_layerNorm('norm.cross_attention', shape.hiddenSize)];
+    },
+    feedForward: (shape, fields) => [
+        build_dense(shape.hiddenSize, shape.width, {
+            gated: false,
+            activation: activationOf(fields, ['hidden_act', 'activation'], 'gelu'),
+            bias: bothSides(true),
+        }),
+        encoders_layerNorm('norm.feed_forward', shape.hiddenSize),
+    ],
+    head: encoderHead({ pooler: true, classifier: { dense: false, pooled: true } }),
+};
+const roberta = {
+    ...bert,
+    source: encoders_from('roberta'),
+    head: encoderHead({ pooler: true, classifier: { dense: true, pooled: false } }),
+};
+const distilbert = {
+    ...bert,
+    source: encoders_from('distilbert'),
+    width: (fields, D) => fields.integerOr('hidden_dim', 4 * D, 1),
+    embedding: (shape, fields) => [
+        build_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
+        encoders_layerNorm('norm.embedding', shape.hiddenSize),
+    ],
+    head: encoderHead({ pooler: false, classifier: { dense: true, pooled: false } }),
+};
+/** ELECTRA (Clark et al. 2020, arXiv:2003.10555): a narrower table, a discriminator with one output for each token. */
+const electra = {
+    ...bert,
+    source: encoders_from('electra'),
+    tableWidth: (fields, D) => fields.integerOr('embedding_size', D, 1),
+    embedding: (shape, fields) => {
+        const width = fields.integerOr('embedding_size', shape.hiddenSize, 1);
+        return [
+            build_table('embedding.position', fields.integer('max_position_embeddings'), width),
+            build_table('embedding.segment', fields.integerOr('type_vocab_size', 2), width),
+            encoders_layerNorm('norm.embedding', width),
+            ...(width === shape.hiddenSize ? [] : [matrix('embedding.projection', width, shape.hiddenSize)]),
+        ];
+    },
+    head: (shape, fields, tied) => {
+        const { hiddenSize: D } = shape;
+        switch (taskOf(fields)) {
+            case 'masked':
+                return masked(shape, tied, fields.integerOr('embedding_size', D, 1));
+            case 'pretraining':
+                return [matrix('discriminator_dense', D, D), matrix('discriminator', D, 1)];
+            default:
+                return encoderHead({ pooler: false, classifier: { dense: true, pooled: false } })(shape, fields, tied);
+        }
+    },
+};
+/** ALBERT (Lan et al. 2019, arXiv:1909.11942): a narrow table, and groups of layers that share their weights. */
+const albert = {
+    ...electra,
+    source: encoders_from('albert'),
+    embedding: (shape, fields) => {
+        const width = fields.integerOr('embedding_size', 128, 1);
+        return [
+            build_table('embedding.position', fields.integer('max_position_embeddings'), width),
+            build_table('embedding.segment', fields.integerOr('type_vocab_size', 2), width),
+            encoders_layerNorm('norm.embedding', width),
+            matrix('embedding.projection', width, shape.hiddenSize),
+        ];
+    },
+    // A group holds `inner_group_num` layers, each its own; the groups are spread evenly over the depth.
+    layers: (fields) => fields.integer('num_hidden_layers', 0) * fields.integerOr('inner_group_num', 1, 1),
+    mixers: (shape, fields) => {
+        const inner = fields.integerOr('inner_group_num', 1, 1);
+        const groups = fields.integerOr('num_hidden_groups', 1, 1);
+        const outer = shape.layers / inner;
+        const met = new Set();
+        return Array.from({ length: shape.layers }, (_, index) => {
+            const name = `${Math.floor(Math.floor(index / inner) / (outer / groups))} ${index % inner}`;
+            const again = met.has(name);
+            met.add(name);
+            return again ? 'again' : 'encoder';
+        });
+    },
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+    attention: (shape, fields, mixer) => [
+        {
+            kind: 'shared',
+            holds: mixer === 'encoder',
+            parts: [
+                bidirectional(shape),
+                encoders_layerNorm('norm.attention', shape.hiddenSize),
+                build_dense(shape.hiddenSize, shape.width, {
+                    gated: false,
+                    activation: activationOf(fields, ['hidden_act'], 'gelu_new'),
+                    bias: bothSides(true),
+                }),
+                encoders_layerNorm('norm.feed_forward', shape.hiddenSize),
+            ],
+        },
+    ],
+    head: (shape, fields, tied) => {
+        const { hiddenSize: D } = shape;
+        const pool = matrix('pooler', D, D);
+        const width = fields.integerOr('embedding_size', 128, 1);
+        switch (taskOf(fields)) {
+            case 'masked':
+                return masked(shape, tied, width);
+            case 'pretraining':
+                return [pool, ...masked(shape, tied, width), matrix('classifier', D, labelsOf(fields))];
+            case 'model':
+                return [pool];
+            case 'sequence':
+                return [pool, matrix('classifier', D, labelsOf(fields))];
+            case 'choice':
+                return [pool, matrix('classifier', D, 1)];
+            case 'token':
+            case 'answers':
+            case 'next':
+                return [matrix('classifier', D, labelsOf(fields))];
+        }
+    },
+};
+/** ModernBERT (Warner et al. 2024, arXiv:2412.13663): rotary positions, local attention in two of three layers, a gate. */
+const modernbert = {
+    source: encoders_from('modernbert'),
+    norms: 'own',
+    tied: true,
+    assumes: [wholeText],
+    embedding: (shape, fields) => [modernNorm('norm.embedding', shape, fields)],
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        const period = fields.integerOr('global_attn_every_n_layers', 3, 1);
+        return Array.from({ length: shape.layers }, (_, index) => {
+            const sliding = types === undefined ? index % period !== 0 : types[index] === 'sliding_attention';
+            return `${index === 0 ? 'first ' : ''}${sliding ? 'sliding' : 'full'}`;
+        });
+    },
+    attention: (shape, fields, mixer) => {
+        const bias = fields.boolean('attention_bias') ? fullBias : noBias;
+        const tokens = fields.integerOr('local_attention', 128, 1);
+        const core = bidirectional(shape, {
+            bias,
+            rotary: true,
+            fused: true,
+            ...(mixer.endsWith('sliding') ? { span: { kind: 'window', tokens } } : {}),
+        });
+        // The first layer reads what the embedding's norm gave.
+        return mixer.startsWith('first') ? [core] : [modernNorm('norm.attention', shape, fields), core];
+    },
+    feedForward: (shape, fields) => [
+        modernNorm('norm.feed_forward', shape, fields),
+        build_dense(shape.hiddenSize, shape.width, {
+            activation: activationOf(fields, ['hidden_activation'], 'gelu'),
+            bias: bothSides(fields.boolean('mlp_bias')),
+            fused: true,
+        }),
+    ],
+    head: (shape, fields, tied) => {
+        const { hiddenSize: D } = shape;
+        const final = modernNorm('norm.final', shape, fields);
+        const task = taskOf(fields);
+        if (task === 'model')
+            return [final];
+        const transform = [
+            final,
+            { ...matrix('transform', D, D), bias: fields.boolean('classifier_bias') },
+            modernNorm('norm.transform', shape, fields),
+        ];
+        if (task !== 'masked')
+            return [...transform, matrix('classifier', D, task === 'choice' ? 1 : labelsOf(fields))];
+        const bias = fields.boolean('decoder_bias', true);
+        return [...transform, { kind: 'output', rows: D, columns: shape.vocabularySize, tied, bias }];
+    },
+};
+const modernNorm = (path, shape, fields) => ({
+    ...encoders_layerNorm(path, shape.hiddenSize),
+    bias: fields.boolean('norm_bias'),
+});
+// --- an encoder and a decoder ------------------------------------------------------------------------------------------------
+const twoTexts = {
+    field: 'sequence_length',
+    value: 'of both',
+    reason: 'encoder and decoder are taken to read as many tokens each; a token of the figures is one of either',
+};
+const decoderOf = (path, shape, changes) => [
+    bidirectional(shape, { causal: true, cached: true, ...changes }),
+    encoders_layerNorm(path, shape.hiddenSize),
+];
+/** The decoder's layers follow the encoder's. */
+const twoStacks = (encoder, decoder) => [
+    ...Array.from({ length: encoder }, () => 'encoder'),
+    ...Array.from({ length: decoder }, () => 'decoder'),
+];
+/** T5 (Raffel et al. 2019, arXiv:1910.10683): RMSNorm in front, no biases, positions as a table of each head's biases. */
+const t5 = {
+    source: encoders_from('t5'),
+    norms: 'own',
+    // The code ties the output whatever the config says.
+    tied: true,
+    tiedKeys: [],
+    assumes: [twoTexts],
+    layers: (fields) => t5Layers(fields).encoder + t5Layers(fields).decoder,
+    mixers: (_, fields) => twoStacks(t5Layers(fields).encoder, t5Layers(fields).decoder),
+    // One table for the encoder, one for the decoder.
+    embedding: (_, fields) => [positionBiases(fields, 2)],
+    attention: (shape, fields, mixer) => {
+        const heads = fields.integer('num_heads');
+        const sizes = { ...shape, heads, headDim: fields.integer('d_kv') };
+        const self = rmsNorm('norm.attention', shape.hiddenSize);
+        if (mixer === 'encoder')
+            return [self, bidirectional(sizes, { bias: noBias })];
+        return [
+            self,
+            bidirectional(sizes, { bias: noBias, causal: true, cached: true }),
+            rmsNorm('norm.cross_attention', shape.hiddenSize),
+            bidirectional(sizes, { bias: noBias, cached: true, path: 'cross_attention' }),
+        ];
+    },
+    feedForward: (shape, fields) => {
+        const kind = fields.string('feed_forward_proj') ?? 'relu';
+        const gated = kind.startsWith('gated-');
+        return [
+            rmsNorm('norm.feed_forward', shape.hiddenSize),
+            build_dense(shape.hiddenSize, shape.width, {
+                gated,
+                activation: gated ? 'gelu_new' : ((Object.hasOwn(activations, kind) ? activations[kind] : undefined) ?? 'relu'),
+            }),
+        ];
+    },
+    head: (shape, _, tied) => [
+        rmsNorm('norm.encoder', shape.hiddenSize),
+        rmsNorm('norm.final', shape.hiddenSize),
+        { kind: 'output', rows: shape.hiddenSize, columns: shape.vocabularySize, tied, bias: false },
+    ],
+};
+const t5Layers = (fields) => {
+    const encoder = fields.integer(['num_layers', 'num_hidden_layers'], 0);
+    return { encoder, decoder: fields.integerOr('num_decoder_layers', encoder) };
+};
+const positionBiases = (fields, tables) => ({
+    kind: 'vector',
+    path: 'attention.position_biases',
+    elements: tables * fields.integerOr('relative_attention_num_buckets', 32, 1) * fields.integer('num_heads'),
+    component: 'attention',
+});
+const bartStacks = (fields) => ({
+    encoder: fields.integer('encoder_layers', 0),
+    decoder: fields.integer('decoder_layers', 0),
+});
+/** BART (Lewis et al. 2019, arXiv:1910.13461): learned positions for each stack, a norm behind each block. */
+const bart = {
+    source: encoders_from('bart'),
+    norms: 'own',
+    tied: true,
+    assumes: [twoTexts],
+    layers: (fields) => bartStacks(fields).encoder + bartStacks(fields).decoder,
+    mixers: (_, fields) => twoStacks(bartStacks(fields).encoder, bartStacks(fields).decoder),
+    feeds: (_, fields) => twoStacks(bartStacks(fields).encoder, bartStacks(fields).decoder),
+    embedding: (shape, fields) => {
+        // The table has two rows for padding in front of the first position.
+        const rows = fields.integer('max_position_embeddings') + 2;
+        return ['encoder', 'decoder'].flatMap((stack) => [
+            build_table(`embedding.${stack}_position`, rows, shape.hiddenSize),
+            encoders_layerNorm(`norm.${stack}_embedding`, shape.hiddenSize),
+        ]);
+    },
+    attention: (shape, fields, mixer) => {
+        const heads = fields.integer(`${mixer}_attention_heads`);
+        const sizes = { ...shape, heads, headDim: Math.floor(shape.hiddenSize / heads) };
+        if (mixer === 'encoder')
+            return [bidirectional(sizes), encoders_layerNorm('norm.attention', shape.hiddenSize)];
+        return [
+            ...decoderOf('norm.attention', sizes, {}),
+            ...decoderOf('norm.cross_attention', sizes, { causal: false, path: 'cross_attention' }),
+        ];
+    },
+    feedForward: (shape, fields, feed) => [
+        build_dense(shape.hiddenSize, fields.integer(`${feed}_ffn_dim`), {
+            gated: false,
+            activation: activationOf(fields, ['activation_function'], 'gelu'),
+            bias: bothSides(true),
+        }),
+        encoders_layerNorm('norm.feed_forward', shape.hiddenSize),
+    ],
+    head: (shape, _, tied) => [
+        { kind: 'output', rows: shape.hiddenSize, columns: shape.vocabularySize, tied, bias: false },
+    ],
+};
+/** mBART: norms in front, and one more at the end of each stack. */
+const mbart = {
+    ...bart,
+    source: encoders_from('mbart'),
+    head: (shape, _, tied) => [
+        encoders_layerNorm('norm.encoder', shape.hiddenSize),
+        encoders_layerNorm('norm.final', shape.hiddenSize),
+        { kind: 'output', rows: shape.hiddenSize, columns: shape.vocabularySize, tied, bias: false },
+    ],
+};
+/** Whisper (Radford et al. 2022, arXiv:2212.04356): two convolutions over the spectrum, fixed positions, keys without bias. */
+const whisper = {
+    ...mbart,
+    source: encoders_from('whisper'),
+    assumes: [
+        {
+            field: 'sequence_length',
+            value: 'of both',
+            reason: 'the encoder is taken to read as many positions of sound as the decoder reads tokens',
+        },
+    ],
+    embedding: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        return [
+            { ...matrix('embedding.convolution', 3 * fields.integer('num_mel_bins'), D), component: 'embedding' },
+            { ...matrix('embedding.second_convolution', 3 * D, D), component: 'embedding' },
+            build_table('embedding.encoder_position', fields.integer('max_source_positions'), D),
+            build_table('embedding.decoder_position', fields.integer('max_target_positions'), D),
+        ];
+    },
+    attention: (shape, fields, mixer) => {
+        const heads = fields.integer(`${mixer}_attention_heads`);
+        const sizes = { ...shape, heads, headDim: Math.floor(shape.hiddenSize / heads) };
+        const bias = { ...fullBias, key: false };
+        if (mixer === 'encoder')
+            return [bidirectional(sizes, { bias }), encoders_layerNorm('norm.attention', shape.hiddenSize)];
+        return [
+            ...decoderOf('norm.attention', sizes, { bias }),
+            ...decoderOf('norm.cross_attention', sizes, { bias, causal: false, path: 'cross_attention' }),
+        ];
+    },
+};
+const encoderFamilies = {
+    bert,
+    roberta,
+    'xlm-roberta': { ...roberta, source: encoders_from('xlm_roberta') },
+    camembert: { ...roberta, source: encoders_from('camembert') },
+    distilbert,
+    electra,
+    albert,
+    modernbert,
+    t5,
+    mt5: { ...t5, source: encoders_from('mt5') },
+    umt5: {
+        ...t5,
+        source: encoders_from('umt5'),
+        // Every layer has its table.
+        embedding: (shape, fields) => [positionBiases(fields, shape.layers)],
+    },
+    bart,
+    mbart,
+    whisper,
+};
+
 ;// CONCATENATED MODULE: ./build/read/families/latent.js
 
 
@@ -33243,7 +33828,7 @@ const latentFamilies = {
  * n width of a key (states of a channel), p width of a value, g groups that share keys and queries, d = H p.
  */
 /** A matrix that the scan or the way out reads. */
-const matrix = (path, rows, columns, bias = false) => ({
+const mixers_matrix = (path, rows, columns, bias = false) => ({
     kind: 'linear',
     path: `state_space.${path}`,
     rows,
@@ -33253,7 +33838,7 @@ const matrix = (path, rows, columns, bias = false) => ({
 });
 /** A matrix that reads what the block's norm gave. */
 const projection = (path, rows, columns, bias = false) => ({
-    ...matrix(path, rows, columns, bias),
+    ...mixers_matrix(path, rows, columns, bias),
     reads: 'stream',
 });
 const scan = (part) => ({
@@ -33288,12 +33873,12 @@ function mamba1(D, { inner: d, states: n, kernel, rank, bias, norms }) {
             inputElements: 2 * d,
             outputElements: d,
         }),
-        matrix('selection', d, rank + 2 * n),
+        mixers_matrix('selection', d, rank + 2 * n),
         ...(norms
             ? [{ kind: 'vector', path: 'state_space.norms', elements: rank + 2 * n, component: 'norm' }]
             : []),
-        matrix('time_step', rank, d, true),
-        matrix('out', d, D, bias.projection),
+        mixers_matrix('time_step', rank, d, true),
+        mixers_matrix('out', d, D, bias.projection),
     ];
 }
 /** Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): H heads of p channels, g groups of n states. */
@@ -33317,7 +33902,7 @@ function mamba2(D, mixer) {
             outputElements: d,
         }),
         ...(norm ? [scanNorm(d)] : []),
-        matrix('out', d, D, bias.out),
+        mixers_matrix('out', d, D, bias.out),
     ];
 }
 /** Gated delta net (Yang et al. 2024, arXiv:2412.06464): an output gate, a decay and a strength for each value head. */
@@ -33340,7 +33925,7 @@ function gatedDelta(D, mixer) {
             outputElements: H * p,
         }),
         scanNorm(p, { repeat: H }),
-        matrix('out', H * p, D),
+        mixers_matrix('out', H * p, D),
     ];
 }
 /** Kimi delta attention (Kimi Linear, arXiv:2510.26692, 3): a decay for each channel of a key, low-rank decay and gate. */
@@ -33351,9 +33936,9 @@ function kimiDelta(D, mixer) {
         projection('query_key_value', D, 3 * d),
         projection('beta', D, H),
         projection('decay_down', D, p),
-        matrix('decay_up', p, d),
+        mixers_matrix('decay_up', p, d),
         projection('gate_down', D, p),
-        matrix('gate_up', p, d),
+        mixers_matrix('gate_up', p, d),
         scan({
             style: 'kda',
             heads: H,
@@ -33366,7 +33951,7 @@ function kimiDelta(D, mixer) {
             outputElements: d,
         }),
         scanNorm(p, { repeat: H }),
-        matrix('out', d, D),
+        mixers_matrix('out', d, D),
     ];
 }
 /** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
@@ -33386,7 +33971,7 @@ function lightning(D, H, p, chunk) {
             outputElements: d,
         }),
         scanNorm(d),
-        matrix('out', d, D),
+        mixers_matrix('out', d, D),
     ];
 }
 /** A gated short convolution (LFM2, arXiv:2511.23404, 2): two gates around a kernel of a few tokens. */
@@ -33403,14 +33988,14 @@ function shortConvolution(D, kernel, bias) {
             inputElements: 3 * D,
             outputElements: D,
         }),
-        matrix('out', D, D, bias),
+        mixers_matrix('out', D, D, bias),
     ];
 }
 /** RG-LRU (Griffin, De et al. 2024, arXiv:2402.19427, 2.4): a convolution, two block-diagonal gates, a real decay for each channel. */
 function recurrentGriffin(D, width, blocks, kernel) {
     const block = Math.floor(width / blocks);
     const gate = (path) => ({
-        ...matrix(path, block, block, true),
+        ...mixers_matrix(path, block, block, true),
         copies: blocks,
         used: blocks,
     });
@@ -33429,7 +34014,7 @@ function recurrentGriffin(D, width, blocks, kernel) {
             inputElements: 4 * width,
             outputElements: width,
         }),
-        matrix('out', width, D, true),
+        mixers_matrix('out', width, D, true),
     ];
 }
 /** RWKV-4 (Peng et al. 2023, arXiv:2305.13048, 3): channels with a decay and a bonus each; the token before is mixed in. */
@@ -33449,7 +34034,7 @@ function rwkv4(D, d) {
             inputElements: 3 * d,
             outputElements: d,
         }),
-        matrix('out', d, D),
+        mixers_matrix('out', d, D),
     ];
 }
 /** mLSTM (Beck et al. 2024, arXiv:2405.04517; xLSTM-7B, arXiv:2503.13427): a matrix memory for each head, two scalar gates. */
@@ -33472,7 +34057,7 @@ function matrixLstm(D, { heads: H, keys, values, chunk, bias, }) {
         }),
         // One norm for each head, with its own weights.
         scanNorm(values, { style: 'layer', bias }),
-        matrix('out', values, D, bias),
+        mixers_matrix('out', values, D, bias),
     ];
 }
 
@@ -33521,10 +34106,17 @@ const qwen3Next = {
             shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
         }),
 };
+/** Multi-token prediction: one layer of full attention for each depth, behind one matrix and in front of one norm. */
+const nextTokens = (feed) => (shape, fields, layer) => {
+    const depth = depths(fields, 'mtp_num_hidden_layers');
+    const layers = Array.from({ length: depth }, () => layer('full', feed)).flat();
+    return { depth, parts: depth === 0 ? [] : predictor({ source: '' }, shape.hiddenSize, layers) };
+};
 const qwen35 = {
     ...qwen3Next,
     source: recurrent_from('qwen3_5'),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
+    prediction: nextTokens('dense'),
     textKey: 'text_config',
     towers: (outer, shape) => (outer.states('vision_config') ? qwen3Vision(outer, shape) : []),
 };
@@ -33554,6 +34146,7 @@ const recurrentFamilies = {
         ...qwen35,
         source: recurrent_from('qwen3_5_moe'),
         feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+        prediction: nextTokens('experts'),
     },
     qwen3_5_moe: {
         ...qwen35,
@@ -33561,6 +34154,7 @@ const recurrentFamilies = {
         towers: qwen3Vision,
         source: recurrent_from('qwen3_5_moe'),
         feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+        prediction: nextTokens('experts'),
     },
     mamba: mambaFamily,
     falcon_mamba: { ...mambaFamily, source: recurrent_from('falcon_mamba') },
@@ -33749,6 +34343,8 @@ const nemotronPlan = (fields) => blockPlan(fields, ['layers_block_type', 'layer_
     'attention',
     'mlp',
 ];
+const mixerOf = (word) => (word === 'mamba' || word === 'attention' ? word : 'none');
+const feedOf = (word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
 const nemotronH = {
     source: hybrid_from('nemotron_h'),
     tiedKeys: [],
@@ -33800,6 +34396,13 @@ const nemotronH = {
             component: 'experts',
         });
         return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
+    },
+    prediction: (shape, fields, layer) => {
+        const depth = depths(fields, 'num_nextn_predict_layers');
+        const plan = blockPlan(fields, ['mtp_layers_block_type'], 'mtp_hybrid_override_pattern') ?? ['attention', 'moe'];
+        const layers = plan.flatMap((word) => layer(mixerOf(word), feedOf(word)));
+        const one = predictor({ source: '' }, shape.hiddenSize, layers);
+        return { depth, parts: Array.from({ length: depth }, () => one).flat() };
     },
 };
 // --- Kimi Linear ------------------------------------------------------------------------------------------------------------
@@ -34292,7 +34895,48 @@ const phi4Multimodal = {
 };
 const phi4Families = { phi4_multimodal: phi4Multimodal };
 
+;// CONCATENATED MODULE: ./build/read/families/audio.js
+/**
+ * Gemma 4's audio tower: two strided convolutions, Conformer layers (Gulati et al. 2020, arXiv:2005.08100), one matrix to the
+ * tower's own output and one to the text. Letters: D width, k kernel, H width of the text.
+ *
+ * Source: transformers 5.18.0, models/gemma4/modeling_gemma4.py.
+ */
+function gemma4Audio(outer, { hiddenSize: H }) {
+    const described = (outer.raw('audio_config')?.value ?? null) !== null;
+    // The published models with per-layer inputs (E2B, E4B) have this tower; some copies of their configs lost its description.
+    const lost = outer.states('vision_config') && outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) > 0;
+    if (!described && !lost)
+        return [];
+    if (!described)
+        outer.assume('audio_config', "the class's own", 'published models with per-layer inputs have an audio tower');
+    const audio = outer.nested('audio_config', {
+        hidden_size: 1024,
+        num_hidden_layers: 12,
+        num_attention_heads: 8,
+        subsampling_conv_channels: [128, 32],
+        conv_kernel_size: 5,
+        output_proj_dims: 1536,
+        use_clipped_linears: true,
+    });
+    const D = audio.integer('hidden_size');
+    const k = audio.integer('conv_kernel_size');
+    const out = audio.integer('output_proj_dims');
+    const [first = 128, second = 32] = (audio.list('subsampling_conv_channels') ?? []).filter((channels) => typeof channels === 'number' && Number.isInteger(channels) && channels > 0);
+    const subsampling = 9 * first + first + 9 * first * second + second + Math.floor(first / 4) * second * D;
+    const feedForward = 8 * D * D + 2 * D;
+    // Query, key, value, output; keys of relative positions; one scale for each channel of a head.
+    const attention = 5 * D * D + Math.floor(D / audio.integer('num_attention_heads'));
+    const convolution = 3 * D * D + k * D + 2 * D;
+    // Four bounds for each clipped matrix are stored with the weights: four of the feed-forwards, four of attention, two more.
+    const bounds = audio.boolean('use_clipped_linears') ? 10 * 4 : 0;
+    const layer = 2 * feedForward + attention + convolution + 3 * D + bounds;
+    const parameters = subsampling + audio.integer('num_hidden_layers', 0) * layer + out * D + out + out * H;
+    return [{ name: 'audio', parameters, exact: true }];
+}
+
 ;// CONCATENATED MODULE: ./build/read/families/plans.js
+
 
 
 
@@ -34341,7 +34985,7 @@ const gemma4 = {
     activation: 'gelu_tanh',
     tied: true,
     textKey: 'text_config',
-    towers: gemma4Vision,
+    towers: (outer, shape) => [...gemma4Vision(outer, shape), ...gemma4Audio(outer, shape)],
     mixers: (shape, fields) => {
         const types = fields.list('layer_types') ??
             Array.from({ length: shape.layers }, (_, index) => (index + 1) % 6 === 0 ? 'full_attention' : 'sliding_attention');
@@ -34446,7 +35090,98 @@ const plannedFamilies = {
     mllama,
 };
 
+;// CONCATENATED MODULE: ./build/read/families/step.js
+
+const source = 'transformers 5.18.0, models/step3p7/modeling_step3p7.py';
+/** Layers that multi-token prediction adds stand at the end of the lists. */
+const kinds = (shape, fields) => {
+    const types = fields.list('layer_types') ?? Array.from({ length: shape.layers }, () => 'full_attention');
+    return types.map((type) => (type === 'sliding_attention' ? 'sliding' : 'full'));
+};
+/** Experts from the fourth layer on, or in the layers that a list or a string of indices names. */
+const feeds = (shape, fields) => {
+    const types = fields.list('mlp_layer_types');
+    if (types)
+        return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
+    const stated = fields.raw('moe_layers_enum')?.value;
+    const listed = typeof stated === 'string' ? stated.split(',') : Array.isArray(stated) ? stated : undefined;
+    const sparse = listed === undefined ? undefined : new Set(listed.map((index) => Number(index)));
+    return Array.from({ length: shape.layers }, (_, index) => (sparse === undefined ? index >= 3 : sparse.has(index)) ? 'experts' : 'dense');
+};
+const step_headNorm = { over: 'head', style: 'rms', weight: true, bias: false, upcast: 'weight' };
+/** Step-3.5 and 3.7: a gate on each head, more heads in sliding layers, experts beside an always-on one. */
+const step = {
+    source,
+    textKey: 'text_config',
+    mixers: kinds,
+    feeds,
+    attention: (shape, fields, mixer) => {
+        const sliding = mixer === 'sliding';
+        const other = fields.nested('attention_other_setting').optionalInteger('num_attention_heads', 1);
+        const heads = sliding
+            ? (fields.optionalInteger('num_sliding_attention_heads', 1) ?? other ?? shape.heads)
+            : shape.heads;
+        const keyValueHeads = fields.integerOr(['num_attention_groups', 'num_key_value_heads'], 8, 1);
+        const bias = fields.boolean('attention_bias');
+        const gating = fields.raw('gating')?.value ?? true;
+        return grouped({ ...shape, heads, keyValueHeads }, {
+            bias: { ...(bias ? inputBias : { query: false, key: false, value: false }), output: bias },
+            span: spanOf(mixer, fields),
+            queryKeyNorm: step_headNorm,
+            extra: [
+                {
+                    kind: 'linear',
+                    path: 'attention.gate',
+                    rows: shape.hiddenSize,
+                    columns: gating === true || gating === 'per-head' ? heads : heads * shape.headDim,
+                    bias: false,
+                    component: 'attention',
+                },
+            ],
+        });
+    },
+    feedForward: (shape, fields, feed) => {
+        const bias = { up: fields.boolean('mlp_bias'), down: fields.boolean('mlp_bias') };
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, shape.width, { bias });
+        const block = build_experts(shape, fields, { width: fields.integer('moe_intermediate_size'), correctionBias: true });
+        const width = fields.integerOr(['share_expert_dims', 'share_expert_dim'], 1280);
+        return width === 0 ? block : { ...block, shared: { width, gate: false, bias } };
+    },
+};
+/** A ViT without class token whose layers have two scales, two strided convolutions, one matrix to the text. */
+function step_vision(outer, { hiddenSize }) {
+    const config = outer.nested('vision_config', {
+        width: 1536,
+        layers: 47,
+        num_channels: 3,
+        image_size: 728,
+        patch_size: 14,
+        mlp_ratio: 8960 / 1536,
+    });
+    const D = config.integer(['width', 'hidden_size']);
+    const F = Math.trunc(D * config.numberOr('mlp_ratio', 8960 / 1536));
+    const P = config.integer('patch_size');
+    const layer = 4 * D + 4 * (D * D + D) + 2 * D * F + F + D + 2 * D;
+    const halve = (channels) => 9 * channels * 2 * channels + 2 * channels;
+    const parameters = config.integer('num_channels') * P * P * D +
+        Math.floor(config.integer('image_size') / P) ** 2 * D +
+        2 * D +
+        config.integer(['layers', 'num_hidden_layers'], 0) * layer +
+        halve(D) +
+        halve(2 * D) +
+        4 * D * hiddenSize +
+        (outer.boolean('projector_bias') ? hiddenSize : 0);
+    return [{ name: 'vision', parameters, exact: true }];
+}
+const stepFamilies = {
+    step3p5: step,
+    step3p7: { ...step, defaultsOf: 'step3p5', textKeyOnly: true, towers: step_vision },
+};
+
 ;// CONCATENATED MODULE: ./build/read/families/registry.js
+
+
 
 
 
@@ -34462,6 +35197,8 @@ const rows = {
     ...recurrentFamilies,
     ...hybridFamilies,
     ...phi4Families,
+    ...stepFamilies,
+    ...encoderFamilies,
     ...plannedFamilies,
 };
 const familyNames = Object.keys(rows).sort();
@@ -34509,16 +35246,17 @@ const looksLikeText = (value) => isDictionary(value) &&
         (dimensionKeys.some((key) => typeof fields_own(value, key) === 'number') &&
             typeof (fields_own(value, 'model_type') ?? fields_own(value, 'vocab_size') ?? fields_own(value, 'architectures')) !== 'undefined'));
 const namesModel = (value, key) => isDictionary(fields_own(value, key)) && typeof fields_own(value, 'model_type') === 'string';
-/** Models that read a whole text at once, or two texts: their costs are counted differently, so they are refused and not guessed. */
+/** Models that read a whole text at once, or two texts, and have no row: a decoder's block is not theirs, so they are refused. */
 const encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
 function huggingface_read(source) {
     const value = source.value;
     const outerType = stringOf(fields_own(value, 'model_type')) ?? '';
-    if (encoders.test(outerType))
-        throw new Unreadable(`${outerType} is no decoder-only language model; this tool counts those alone.`, source.lines.get('model_type'), 'model_type');
+    if (findFamily(outerType) === undefined && encoders.test(outerType))
+        throw new Unreadable(`${outerType} is no decoder-only language model, and this tool has no row for it.`, source.lines.get('model_type'), 'model_type');
     const outerFamily = findFamily(outerType);
     const key = textKey(value, outerFamily);
-    const text = key === undefined ? value : fields_own(value, key);
+    const beside = key === undefined && outerFamily?.textKeyOnly === true;
+    const text = beside ? {} : key === undefined ? value : fields_own(value, key);
     const innerType = key === undefined ? outerType : (stringOf(fields_own(text, 'model_type')) ?? outerType);
     const family = outerFamily ?? findFamily(innerType);
     const modelType = outerFamily ? outerType : innerType;
@@ -34537,6 +35275,8 @@ function huggingface_read(source) {
                 : family)),
     };
     const fields = key === undefined ? new Fields(text, source, '', defaults) : new Fields(text, source, `${key}.`, defaults);
+    if (beside)
+        fields.warn(`The code of ${outerType} reads its text model from ${outerFamily.textKey}, which is absent: the class's own sizes hold, whatever the keys beside it say.`);
     const architecture = build(family ?? unknownFamily(value), fields, outer, modelType || 'unknown');
     if (family === undefined) {
         fields.assume('model_type', modelType === '' ? 'not stated' : modelType, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
@@ -34557,7 +35297,7 @@ function huggingface_read(source) {
         architecture: whole,
         run: statedRun(),
         fields: statedFields(source),
-        assumptions: fields.assumptions,
+        assumptions: [...fields.assumptions, ...outer.assumptions],
         problems: [...source.problems, ...fields.problems, ...outer.problems],
     };
 }

@@ -114,6 +114,8 @@ export type Span =
 /** Multi-head, multi-query and grouped-query attention. */
 export type GroupedAttention = {
   readonly kind: 'attention';
+  /** Where a layer has two: what the second is called. Default `attention`. */
+  readonly path?: string;
   /** D, or the width that the projections read where it is not the residual stream's. */
   readonly inputWidth: number;
   readonly outputWidth?: number;
@@ -145,6 +147,8 @@ export type GroupedAttention = {
   readonly sinks?: boolean;
   /** Gate on the attention's output: one value for each element or for each head. */
   readonly outputGate?: 'element' | 'head';
+  /** Generation keeps keys and values. Default true; false in an encoder. */
+  readonly cached?: boolean;
   /** Keys and values come from an earlier layer: no projections here. */
   readonly sharedKeyValue?: boolean;
   /** Values are the keys: no value projection. */

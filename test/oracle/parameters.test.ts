@@ -58,6 +58,6 @@ describe.skipIf(!present)('real config files as they are', () => {
       if (counted.exact && counted.total !== total_params) wrong.push(`${file}: ${counted.total} for ${total_params}`);
     }
     expect(wrong).toEqual([]);
-    expect(right).toBeGreaterThanOrEqual(159);
+    expect(right).toBeGreaterThanOrEqual(167);
   });
 });

@@ -12,23 +12,25 @@ const component = 'attention';
 export function* attention(part: GroupedAttention, stream: Tensor): Block {
   const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, inputWidth, bias } = part;
   const input = read(stream, inputWidth);
+  const path = part.path ?? 'attention';
+  const named = (name: string) => (part.path === undefined ? name : `${part.path}_${name}`);
   const of = (name: string, columns: number, hasBias: boolean) =>
     linear({
-      path: `attention.${name}`,
+      path: `${path}.${name}`,
       rows: inputWidth,
       columns,
       bias: hasBias,
       component,
       input,
-      output: tensor(name, columns, 'tensor'),
-      fusedWith: 'query_key_value',
+      output: tensor(named(name), columns, 'tensor'),
+      fusedWith: named('query_key_value'),
       storedFused: part.fused,
     });
   let query = yield* of('query', H * d, bias.query);
   if (part.outputGate === 'element') yield* of('gate', H * dv, bias.query);
   if (part.outputGate === 'head') yield* of('gate', H, bias.query);
-  let key = tensor('key', K * d, 'tensor');
-  let value = tensor('value', K * dv, 'tensor');
+  let key = tensor(named('key'), K * d, 'tensor');
+  let value = tensor(named('value'), K * dv, 'tensor');
   if (!part.sharedKeyValue) {
     yield* of('key', K * d, bias.key);
     if (part.valueIsKey) value = key;
@@ -42,11 +44,11 @@ export function* attention(part: GroupedAttention, stream: Tensor): Block {
       key = yield* headNorm(part.queryKeyNorm, key, K, d);
     }
   }
-  if (part.rotary) yield { kind: 'rope', path: 'attention.rope', component, query, key };
-  const core = tensor('core', H * dv, 'tensor');
+  if (part.rotary) yield { kind: 'rope', path: `${path}.rope`, component, query, key };
+  const core = tensor(named('core'), H * dv, 'tensor');
   yield {
     kind: 'attention',
-    path: 'attention.core',
+    path: `${path}.core`,
     component,
     heads: H,
     keyValueHeads: K,
@@ -59,11 +61,11 @@ export function* attention(part: GroupedAttention, stream: Tensor): Block {
     key,
     value,
     output: core,
-    cacheElements: part.sharedKeyValue ? 0 : K * (d + dv),
+    cacheElements: part.sharedKeyValue || part.cached === false ? 0 : K * (d + dv),
     cacheSharded: true,
   };
   const columns = part.outputWidth ?? inputWidth;
-  return yield* project({ path: 'attention.output', rows: H * dv, columns, bias: bias.output, component, input: core });
+  return yield* project({ path: `${path}.output`, rows: H * dv, columns, bias: bias.output, component, input: core });
 }
 
 /** A norm over each head of a query or key (one set of weights, or one for each head), or over all of them at once. */

@@ -48,15 +48,21 @@ export type Family = {
   readonly outputBias?: (fields: Fields) => boolean;
   /** Tied where the config does not say. Default false. */
   readonly tied?: boolean;
-  /** Keys that say whether the output is tied, first wins. Default `tie_word_embeddings`. None: never, whatever they say. */
+  /** Keys that say whether the output is tied, first wins. Default `tie_word_embeddings`. None: `tied` holds, whatever the config says. */
   readonly tiedKeys?: readonly string[];
   /** The layers' norms have a bias where the config says so. */
   readonly normBias?: (fields: Fields) => boolean;
+  /** Columns of the token table where they are fewer than the stream's. */
+  readonly tableWidth?: (fields: Fields, hiddenSize: number) => number;
   /** What else stands at the embedding: learned positions, a norm. */
   readonly embedding?: (shape: Shape, fields: Fields) => readonly Part[];
   /** What stands between the final norm and the output. */
   readonly beforeOutput?: (shape: Shape, fields: Fields) => readonly Part[];
   readonly finalNorm?: boolean;
+  /** What stands there in place of the final norm and the output; `tied` as the config or the class has it. */
+  readonly head?: (shape: Shape, fields: Fields, tied: boolean) => readonly Part[];
+  /** What the figures take for granted of this kind of model, as key, value and reason. */
+  readonly assumes?: readonly { readonly field: string; readonly value: string; readonly reason: string }[];
   /** Extra parts at the end of each layer. */
   readonly layerExtras?: (shape: Shape, fields: Fields, mixer: string, feed: string) => readonly Part[];
   readonly prediction?: (
@@ -69,6 +75,8 @@ export type Family = {
   readonly towers?: (outer: Fields, shape: Shape) => readonly Tower[];
   /** The key of the text model within the config. */
   readonly textKey?: string;
+  /** The model's own code reads its text model from there alone; keys beside it say nothing. */
+  readonly textKeyOnly?: boolean;
   /** `model_type` of the class whose defaults hold, where it is another's. */
   readonly defaultsOf?: string;
   /** How many layers, where a pattern says it. */
@@ -128,7 +136,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
   const layers: Layer[] = [];
   const order = mixers.map((mixer, index) => {
     const feed = feeds[index] ?? 'dense';
-    const name = [mixer, feed].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
+    const name = [...new Set([mixer, feed])].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
     const known = kinds.get(`${mixer} ${feed}`);
     if (known !== undefined) return known;
     kinds.set(`${mixer} ${feed}`, layers.length);
@@ -143,6 +151,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts,
   );
   const towers = family.towers?.(outer, shape) ?? [];
+  for (const { field, value, reason } of family.assumes ?? []) fields.assume(field, value, reason);
   const final: readonly Part[] = family.finalNorm === false ? [] : [normOf(family, 'norm.final', D)];
   return {
     family: modelType,
@@ -150,10 +159,13 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     hiddenSize: D,
     vocabularySize: V,
     ...(positions === undefined ? {} : { maxPositions: positions }),
-    embedding: [table('embedding.token', V, D), ...(family.embedding?.(shape, fields) ?? [])],
+    embedding: [
+      table('embedding.token', V, family.tableWidth?.(fields, D) ?? D),
+      ...(family.embedding?.(shape, fields) ?? []),
+    ],
     layers,
     order,
-    head: [
+    head: family.head?.(shape, fields, tied) ?? [
       ...final,
       ...(family.beforeOutput?.(shape, fields) ?? []),
       { kind: 'output', rows: D, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
@@ -178,7 +190,7 @@ function readShape(family: Family, fields: Fields): Shape {
 
 /** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
 function readTied(family: Family, fields: Fields, outer: Fields): boolean {
-  if (family.tiedKeys?.length === 0) return false;
+  if (family.tiedKeys?.length === 0) return family.tied ?? false;
   for (const view of [fields, outer])
     for (const key of family.tiedKeys ?? ['tie_word_embeddings']) if (view.states(key)) return view.boolean(key);
   if (family.tied === undefined) return fields.boolean('tie_word_embeddings');
@@ -336,6 +348,24 @@ export function denseFirst(shape: Shape, fields: Fields): readonly string[] {
     index >= first && index % frequency === 0 ? 'experts' : 'dense',
   );
 }
+
+/**
+ * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2), for one depth: a norm on the embedding and one on the
+ * hidden state, a matrix that joins them, layers of the model's own kind, a norm.
+ */
+export function predictor(family: Family, hiddenSize: number, layers: readonly Part[]): readonly Part[] {
+  return [
+    normOf(family, 'norm.embedding', hiddenSize),
+    normOf(family, 'norm.hidden', hiddenSize),
+    { kind: 'linear', path: 'join', rows: 2 * hiddenSize, columns: hiddenSize, bias: false, component: 'prediction' },
+    ...layers,
+    normOf(family, 'norm.final', hiddenSize),
+  ];
+}
+
+/** More depths than any model predicts are a mistake or an attack. */
+export const depths = (fields: Fields, key: string): number =>
+  fields.states(key) ? Math.min(fields.integerOr(key, 0), 16) : 0;
 
 export const always =
   (kind: string) =>

@@ -4,12 +4,14 @@ import {
   bothSides,
   dense,
   denseFirst,
+  depths,
   experts,
   type Family,
   grouped,
   llamaAttention,
   noBias,
   normOf,
+  predictor,
   type Shape,
   spanOf,
 } from './build.ts';
@@ -149,6 +151,9 @@ const nemotronPlan = (fields: Fields): readonly string[] =>
     'mlp',
   ];
 
+const mixerOf = (word: string) => (word === 'mamba' || word === 'attention' ? word : 'none');
+const feedOf = (word: string) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
+
 const nemotronH: Family = {
   source: from('nemotron_h'),
   tiedKeys: [],
@@ -198,6 +203,13 @@ const nemotronH: Family = {
       component: 'experts',
     });
     return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
+  },
+  prediction: (shape, fields, layer) => {
+    const depth = depths(fields, 'num_nextn_predict_layers');
+    const plan = blockPlan(fields, ['mtp_layers_block_type'], 'mtp_hybrid_override_pattern') ?? ['attention', 'moe'];
+    const layers = plan.flatMap((word) => layer(mixerOf(word), feedOf(word)));
+    const one = predictor({ source: '' }, shape.hiddenSize, layers);
+    return { depth, parts: Array.from({ length: depth }, () => one).flat() };
   },
 };
 

@@ -1,5 +1,6 @@
 import type { Part } from '../../model/architecture.ts';
 import { type Fields, isDictionary, own, Unreadable } from '../fields.ts';
+import { gemma4Audio } from './audio.ts';
 import { dense, experts, type Family, grouped, normOf, type Shape, spanOf, table } from './build.ts';
 import { gemma4Vision, mllamaVision } from './towers.ts';
 
@@ -63,7 +64,7 @@ const gemma4: Family = {
   activation: 'gelu_tanh',
   tied: true,
   textKey: 'text_config',
-  towers: gemma4Vision,
+  towers: (outer, shape) => [...gemma4Vision(outer, shape), ...gemma4Audio(outer, shape)],
   mixers: (shape, fields) => {
     const types =
       fields.list('layer_types') ??

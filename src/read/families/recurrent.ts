@@ -1,6 +1,6 @@
 import type { Part } from '../../model/architecture.ts';
 import type { Fields } from '../fields.ts';
-import { dense, experts, type Family, grouped, llamaAttention, type Shape } from './build.ts';
+import { dense, depths, experts, type Family, grouped, llamaAttention, predictor, type Shape } from './build.ts';
 import { gatedDelta, lightning, mamba1, mamba2 } from './mixers.ts';
 import { llama4Vision, qwen3Vision } from './towers.ts';
 
@@ -55,10 +55,20 @@ const qwen3Next: Family = {
         }),
 };
 
+/** Multi-token prediction: one layer of full attention for each depth, behind one matrix and in front of one norm. */
+const nextTokens =
+  (feed: string): NonNullable<Family['prediction']> =>
+  (shape, fields, layer) => {
+    const depth = depths(fields, 'mtp_num_hidden_layers');
+    const layers = Array.from({ length: depth }, () => layer('full', feed)).flat();
+    return { depth, parts: depth === 0 ? [] : predictor({ source: '' }, shape.hiddenSize, layers) };
+  };
+
 const qwen35: Family = {
   ...qwen3Next,
   source: from('qwen3_5'),
   feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
+  prediction: nextTokens('dense'),
   textKey: 'text_config',
   towers: (outer, shape) => (outer.states('vision_config') ? qwen3Vision(outer, shape) : []),
 };
@@ -90,6 +100,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
     ...qwen35,
     source: from('qwen3_5_moe'),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    prediction: nextTokens('experts'),
   },
   qwen3_5_moe: {
     ...qwen35,
@@ -97,6 +108,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
     towers: qwen3Vision,
     source: from('qwen3_5_moe'),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    prediction: nextTokens('experts'),
   },
   mamba: mambaFamily,
   falcon_mamba: { ...mambaFamily, source: from('falcon_mamba') },

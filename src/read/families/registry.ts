@@ -2,11 +2,13 @@ import { type Dictionary, own } from '../fields.ts';
 import type { Family } from './build.ts';
 import { classDefaults } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
+import { encoderFamilies } from './encoders.ts';
 import { hybridFamilies } from './hybrid.ts';
 import { latentFamilies } from './latent.ts';
 import { phi4Families } from './phi4.ts';
 import { plannedFamilies } from './plans.ts';
 import { recurrentFamilies } from './recurrent.ts';
+import { stepFamilies } from './step.ts';
 
 /** Every family with a row of its own, by `model_type`. */
 const rows: Readonly<Record<string, Family>> = {
@@ -15,6 +17,8 @@ const rows: Readonly<Record<string, Family>> = {
   ...recurrentFamilies,
   ...hybridFamilies,
   ...phi4Families,
+  ...stepFamilies,
+  ...encoderFamilies,
   ...plannedFamilies,
 };
 

@@ -259,15 +259,7 @@ export const gemma4Vision: Counter = (outer, shape) => {
     (vision.states('use_clipped_linears') && vision.boolean('use_clipped_linears') ? layers * 7 * 4 : 0);
   const whole =
     patch + 2 * vision.integer('position_embedding_size') * D + layers * layer + D * shape.hiddenSize + buffers;
-  return [
-    {
-      name: 'vision',
-      parameters: whole, // Models with per-layer inputs have an audio tower too, which is not counted.
-      exact:
-        outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0 &&
-        (outer.raw('audio_config')?.value ?? null) === null,
-    },
-  ];
+  return tower(whole);
 };
 
 /** Llama 3.2 Vision: 32 layers and 8 gated ones, positions and tiles learned for each of 8 aspect ratios, one matrix to the text. */

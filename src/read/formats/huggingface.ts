@@ -48,22 +48,23 @@ const looksLikeText = (value: unknown): boolean =>
 const namesModel = (value: Dictionary, key: string): boolean =>
   isDictionary(own(value, key)) && typeof own(value, 'model_type') === 'string';
 
-/** Models that read a whole text at once, or two texts: their costs are counted differently, so they are refused and not guessed. */
+/** Models that read a whole text at once, or two texts, and have no row: a decoder's block is not theirs, so they are refused. */
 const encoders =
   /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
 
 function read(source: Source): Reading {
   const value = source.value as Dictionary;
   const outerType = stringOf(own(value, 'model_type')) ?? '';
-  if (encoders.test(outerType))
+  if (findFamily(outerType) === undefined && encoders.test(outerType))
     throw new Unreadable(
-      `${outerType} is no decoder-only language model; this tool counts those alone.`,
+      `${outerType} is no decoder-only language model, and this tool has no row for it.`,
       source.lines.get('model_type'),
       'model_type',
     );
   const outerFamily = findFamily(outerType);
   const key = textKey(value, outerFamily);
-  const text = key === undefined ? value : (own(value, key) as Dictionary);
+  const beside = key === undefined && outerFamily?.textKeyOnly === true;
+  const text = beside ? {} : key === undefined ? value : (own(value, key) as Dictionary);
   const innerType = key === undefined ? outerType : (stringOf(own(text, 'model_type')) ?? outerType);
   const family = outerFamily ?? findFamily(innerType);
   const modelType = outerFamily ? outerType : innerType;
@@ -86,6 +87,10 @@ function read(source: Source): Reading {
   };
   const fields =
     key === undefined ? new Fields(text, source, '', defaults) : new Fields(text, source, `${key}.`, defaults);
+  if (beside)
+    fields.warn(
+      `The code of ${outerType} reads its text model from ${outerFamily.textKey}, which is absent: the class's own sizes hold, whatever the keys beside it say.`,
+    );
   const architecture = build(family ?? unknownFamily(value), fields, outer, modelType || 'unknown');
   if (family === undefined) {
     fields.assume(
@@ -114,7 +119,7 @@ function read(source: Source): Reading {
     architecture: whole,
     run: statedRun(),
     fields: statedFields(source),
-    assumptions: fields.assumptions,
+    assumptions: [...fields.assumptions, ...outer.assumptions],
     problems: [...source.problems, ...fields.problems, ...outer.problems],
   };
 }
