@@ -43480,7 +43480,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 759:
+/***/ 7183:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -47669,7 +47669,8 @@ function meanContext(span, causal, S) {
         }
         case 'selected': {
             const local = span.window === undefined ? 0 : bounded(span.window, S);
-            return bounded(span.tokens, S / (span.ratio ?? 1)) + local;
+            const keys = S / (span.ratio ?? 1);
+            return bounded(span.tokens ?? keys, keys) + local;
         }
     }
 }
@@ -49030,8 +49031,18 @@ function accelerators_findAccelerator(id) {
 const e = 2;
 /** Share of a GPU's memory that serving engines fill (vLLM's default `gpu_memory_utilization`). */
 const utilization = 0.9;
-/** Tokens of a sequence whose keys and values stay cached. */
-const cached = (span, S) => span.kind === 'window' || span.kind === 'chunk' ? Math.min(S, span.tokens) : S;
+/** Tokens of a sequence whose keys and values stay cached; entries of a compressed context count as tokens. */
+function cached(span, S) {
+    switch (span.kind) {
+        case 'full':
+            return S;
+        case 'window':
+        case 'chunk':
+            return Math.min(S, span.tokens);
+        case 'selected':
+            return span.ratio === undefined ? S : S / span.ratio + Math.min(S, span.window ?? 0);
+    }
+}
 /** What serving the model keeps: key-value cache or recurrent state of a sequence, and the checkpoint's weights. */
 function estimateInference(operations, run, weights) {
     const S = run.sequenceLength;
@@ -49768,7 +49779,24 @@ function* normalize(path, input, width, norm, stored = input) {
         input: stored,
         output,
     };
+    if (norm?.gateRank !== undefined)
+        yield* normGate(path, output, norm.gateRank);
     return output;
+}
+/** sigmoid(up(silu(down x))), which multiplies x. */
+function* normGate(path, x, rank) {
+    const common = { bias: false, component: 'norm', sharding: 'replicated' };
+    const down = tensor(`${path}_gate_down`, rank, x.region);
+    yield* linear({ ...common, path: `${path}_gate_down`, rows: x.elements, columns: rank, input: x, output: down });
+    const up = tensor(`${path}_gate`, x.elements, x.region);
+    return yield* linear({
+        ...common,
+        path: `${path}_gate_up`,
+        rows: rank,
+        columns: x.elements,
+        input: down,
+        output: up,
+    });
 }
 /** What a block reads: the stream, or a tensor of its own width where the block does not stand on the stream. */
 const read = (stream, width) => width === stream.elements ? stream : tensor('block_input', width, 'residual');
@@ -49811,11 +49839,12 @@ function* attention(part, stream) {
         fusedWith: named('query_key_value'),
         storedFused: part.fused,
     });
-    let query = yield* of('query', H * d, bias.query);
+    const { gateBias = bias.query } = part;
+    let query = part.experts ? yield* chosenQueries(part, part.experts, input) : yield* of('query', H * d, bias.query);
     if (part.outputGate === 'element')
-        yield* of('gate', H * dv, bias.query);
+        yield* of('gate', H * dv, gateBias);
     if (part.outputGate === 'head')
-        yield* of('gate', H, bias.query);
+        yield* of('gate', H, gateBias);
     let key = tensor(named('key'), K * d, 'tensor');
     let value = tensor(named('value'), K * dv, 'tensor');
     if (!part.sharedKeyValue) {
@@ -49826,6 +49855,8 @@ function* attention(part, stream) {
             yield* of('value', K * dv, bias.value);
     }
     yield* extras(part.extra, stream);
+    if (part.indexer)
+        yield* indexer(part.indexer, input, input);
     if (part.queryKeyNorm) {
         query = yield* headNorm(part.queryKeyNorm, query, H, d);
         if (!part.sharedKeyValue) {
@@ -49856,7 +49887,49 @@ function* attention(part, stream) {
         cacheSharded: true,
     };
     const columns = part.outputWidth ?? inputWidth;
-    return yield* project({ path: `${path}.output`, rows: H * dv, columns, bias: bias.output, component, input: core });
+    const to = `${path}.output`;
+    if (!part.experts)
+        return yield* project({ path: to, rows: H * dv, columns, bias: bias.output, component, input: core });
+    const { count, active } = part.experts;
+    const output = tensor(`${to}_out`, columns, 'residual');
+    const choice = { copies: count, used: active, sharding: 'expert' };
+    return yield* linear({
+        path: to,
+        rows: (H * dv) / active,
+        columns,
+        bias: false,
+        component,
+        input: core,
+        output,
+        ...choice,
+    });
+}
+/** Queries of the experts that a router chooses for each token (mixture of attention heads, arXiv:2210.05144). */
+function* chosenQueries({ heads: H, headDim: d, inputWidth }, { count, active }, input) {
+    const logits = yield* linear({
+        path: 'router.attention',
+        rows: inputWidth,
+        columns: count,
+        bias: false,
+        component: 'router',
+        input,
+        output: tensor('attention_router_logits', count, 'residual'),
+        sharding: 'replicated',
+    });
+    const choice = { component: 'router', experts: count, active, parameters: 0, input: logits };
+    yield { kind: 'route', path: 'router.attention_choice', ...choice };
+    return yield* linear({
+        path: 'attention.query',
+        rows: inputWidth,
+        columns: (H * d) / active,
+        bias: false,
+        component,
+        input,
+        output: tensor('query', H * d, 'tensor'),
+        copies: count,
+        used: active,
+        sharding: 'expert',
+    });
 }
 /** A norm over each head of a query or key (one set of weights, or one for each head), or over all of them at once. */
 function* headNorm(norm, input, heads, headDim, learned = true) {
@@ -49883,15 +49956,21 @@ function* latent(part, stream) {
     const input = read(stream, inputWidth);
     const query = tensor('query', H * d, 'tensor');
     const compressed = queryRank === undefined ? input : yield* queryDown(queryRank, part.bias.down, input);
-    yield* linear({
-        path: 'attention.query_up',
-        rows: compressed.elements,
-        columns: H * d,
+    const gate = {
         bias: false,
         component,
-        input: compressed,
-        output: query,
-    });
+        columns: H * valueDim,
+        output: tensor('gate', H * valueDim, 'tensor'),
+    };
+    // With the gate, queries are made of the compressed query and of its norm.
+    const sources = part.outputGate === 'query' ? 2 : 1;
+    const fusedWith = sources === 2 ? 'query_gate' : undefined;
+    const up = { rows: sources * compressed.elements, input: compressed, fusedWith, storedFused: sources === 2 };
+    yield* linear({ ...up, path: 'attention.query_up', columns: H * d, bias: false, component, output: query });
+    if (part.outputGate === 'query')
+        yield* linear({ ...up, ...gate, path: 'attention.gate' });
+    if (part.outputGate === 'input')
+        yield* linear({ ...gate, path: 'attention.gate', rows: inputWidth, input });
     const down = yield* linear({
         path: 'attention.key_value_down',
         rows: inputWidth,
@@ -49930,7 +50009,7 @@ function* latent(part, stream) {
         valueDim,
         span: part.span,
         causal: true,
-        parameters: 0,
+        parameters: part.sinks ? H : 0,
         query,
         key,
         value,
@@ -49961,50 +50040,144 @@ function* queryDown(rank, bias, input) {
     });
     return yield* normalize('attention.query_down_norm', down, rank);
 }
-/** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, one weight for each of them. */
-function* indexer({ heads, headDim }, input, compressed) {
-    const of = (name, source, columns) => linear({
-        path: `attention.${name}`,
-        rows: source.elements,
-        columns,
+/**
+ * Attention over a window and over compressed entries (DeepSeek-V4): entry i is a weighted mean of keys of m tokens, with
+ * weights learned for each element; a query meets all entries before it, or those that an indexer chooses.
+ *
+ * d head width, m tokens of an entry.
+ */
+function* compressed(part, stream) {
+    const { heads: H, headDim: d, inputWidth, compression, outputGroups: G, outputRank: r } = part;
+    const input = read(stream, inputWidth);
+    const narrow = yield* queryDown(part.queryRank, false, input);
+    const plain = tensor('query', H * d, 'tensor');
+    yield* linear({
+        path: 'attention.query_up',
+        rows: part.queryRank,
+        columns: H * d,
         bias: false,
         component,
-        input: source,
-        output: tensor(name, columns, 'residual'),
-        sharding: 'replicated',
+        input: narrow,
+        output: plain,
     });
-    const query = yield* of('indexer_query', compressed, heads * headDim);
-    const raw = yield* of('indexer_key', input, headDim);
-    const key = tensor('indexer_key_norm', headDim, 'residual');
-    yield {
-        kind: 'norm',
-        path: 'attention.indexer_key_norm',
-        component: 'norm',
-        style: 'layer',
-        width: headDim,
-        parameters: 2 * headDim,
-        input: raw,
-        output: key,
-    };
-    yield* of('indexer_weights', input, heads);
+    const query = yield* headNorm({ over: 'head', style: 'rms', weight: false, bias: false }, plain, H, d);
+    const raw = yield* replicated('key', input, d);
+    const key = yield* normalize('attention.key_norm', raw, d);
+    yield { kind: 'rope', path: 'attention.rope', component, query, key };
+    const { ratio, chosen } = compression ?? {};
+    if (compression)
+        yield* compressor('', compression.ratio, compression.overlaps, d, input);
+    if (compression && chosen)
+        yield* entryIndexer(compression.ratio, chosen, input, narrow);
+    const core = tensor('core', H * d, 'tensor');
+    const span = ratio === undefined
+        ? { kind: 'window', tokens: part.window }
+        : {
+            kind: 'selected',
+            window: part.window,
+            ratio,
+            ...(chosen === undefined ? {} : { tokens: chosen.entries }),
+        };
     yield {
         kind: 'attention',
-        path: 'attention.indexer_core',
+        path: 'attention.core',
         component,
-        heads,
+        heads: H,
         keyValueHeads: 1,
-        queryKeyDim: headDim,
-        valueDim: 0,
-        span: { kind: 'full' },
+        queryKeyDim: d,
+        valueDim: d,
+        span,
         causal: true,
-        parameters: 0,
+        parameters: H,
         query,
         key,
         value: key,
-        output: tensor('indexer_scores', 0, 'residual'),
-        cacheElements: headDim,
+        output: core,
+        cacheElements: d,
         cacheSharded: false,
     };
+    const grouped = yield* linear({
+        path: 'attention.output_down',
+        rows: (H * d) / G,
+        columns: r,
+        copies: G,
+        used: G,
+        bias: false,
+        component,
+        input: core,
+        output: tensor('output_down', G * r, 'tensor'),
+    });
+    return yield* project({
+        path: 'attention.output',
+        rows: G * r,
+        columns: inputWidth,
+        bias: false,
+        component,
+        input: grouped,
+    });
+}
+const replicated = (name, input, columns) => linear({
+    path: `attention.${name}`,
+    rows: input.elements,
+    columns,
+    bias: false,
+    component,
+    input,
+    output: tensor(name, columns, 'residual'),
+    sharding: 'replicated',
+});
+/** Keys of m tokens become one: the softmax of a gate, with a learned bias for each place, weighs them. */
+function* compressor(prefix, m, overlaps, d, input) {
+    const width = overlaps ? 2 * d : d;
+    const name = `${prefix}compressed`;
+    const key = yield* replicated(`${name}_key`, input, width);
+    yield* replicated(`${name}_gate`, input, width);
+    const elements = m * width;
+    yield { kind: 'vector', path: `attention.${name}_position`, elements, component, flopsPerToken: 0 };
+    return yield* normalize(`attention.${name}_norm`, { ...key, elements: d }, d, undefined, key);
+}
+/** The indexer of compressed entries: its own compressor, at its own width. */
+function* entryIndexer(ratio, { heads, headDim }, input, narrow) {
+    const key = yield* compressor('indexer_', ratio, true, headDim, input);
+    const query = yield* replicated('indexer_query', narrow, heads * headDim);
+    yield* replicated('indexer_weights', input, heads);
+    yield scores(heads, headDim, { kind: 'selected', ratio }, query, key);
+}
+const scores = (heads, headDim, span, query, key) => ({
+    kind: 'attention',
+    path: 'attention.indexer_core',
+    component,
+    heads,
+    keyValueHeads: 1,
+    queryKeyDim: headDim,
+    valueDim: 0,
+    span,
+    causal: true,
+    parameters: 0,
+    query,
+    key,
+    value: key,
+    output: tensor('indexer_scores', 0, 'residual'),
+    cacheElements: headDim,
+    cacheSharded: false,
+});
+/** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, a weight for each of them. */
+function* indexer({ heads, headDim, norms = 'key', weighted = true }, input, compressed) {
+    const style = norms === 'key' ? 'layer' : 'rms';
+    const normal = (name, raw) => normalize(`attention.${name}_norm`, raw, headDim, {
+        kind: 'norm',
+        path: name,
+        width: headDim,
+        style,
+        weight: true,
+        bias: style === 'layer',
+    });
+    const plain = yield* replicated('indexer_query', compressed, heads * headDim);
+    const query = norms === 'key' ? plain : yield* normal('indexer_query', plain);
+    const key = yield* normal('indexer_key', yield* replicated('indexer_key', input, headDim));
+    if (weighted)
+        yield* replicated('indexer_weights', input, heads);
+    yield scores(heads, headDim, { kind: 'full' }, query, key);
 }
 /** Matrices, vectors and norms inside the block that no noun covers. */
 function* extras(parts, stream) {
@@ -50152,11 +50325,11 @@ function* alwaysOn(part, input, routed) {
     yield* linear({
         path: `${component}.scale`,
         rows: routed.elements,
-        columns: 1,
+        columns: shared.count ?? 1,
         bias: false,
         component,
         input: routed,
-        output: tensor('shared_scale', 1, 'residual'),
+        output: tensor('shared_scale', shared.count ?? 1, 'residual'),
         sharding: 'replicated',
     });
 }
@@ -50307,6 +50480,8 @@ function* part(one, flow) {
             return yield* block(attention(one, stream), flow);
         case 'latent':
             return yield* block(latent(one, stream), flow);
+        case 'compressed':
+            return yield* block(compressed(one, stream), flow);
         case 'dense':
             return yield* block(dense(one, stream), flow);
         case 'experts':
@@ -50327,6 +50502,8 @@ function* part(one, flow) {
                 output: tensor(one.path, one.columns * one.used, 'residual'),
             };
             return flow;
+        case 'streams':
+            return yield* streams(one, flow);
         case 'output': {
             const logits = yield* linear({
                 path: 'output',
@@ -50356,7 +50533,7 @@ function* addPending(flow) {
     if (!flow.pending)
         return flow;
     const additions = flow.additions + 1;
-    const residual = tensor(`residual_${additions}`, flow.width, 'residual');
+    const residual = tensor(`residual_${additions}`, flow.residual.elements, 'residual');
     yield { kind: 'add', path: 'residual', component: 'other', output: residual };
     return { ...flow, pending: undefined, additions, residual };
 }
@@ -50373,8 +50550,8 @@ function* blockNorm(norm, flow) {
     const added = flow.parallel ? flow : yield* addPending(flow);
     // A norm wider than the stream reads it beside another tensor (Zamba: the embeddings).
     const wider = norm.repeat === undefined && width > flow.width;
-    const input = wider ? tensor(`${path}_in`, width, 'residual') : added.residual;
-    return { ...added, inner: undefined, stream: yield* normalize(path, input, width, norm) };
+    const input = wider ? tensor(`${path}_in`, width, 'residual') : (added.joined ?? added.residual);
+    return { ...added, inner: undefined, joined: undefined, stream: yield* normalize(path, input, width, norm) };
 }
 /** A block whose weights an earlier layer may hold: it computes all the same. */
 function* shared(block, flow) {
@@ -50387,6 +50564,33 @@ function* shared(block, flow) {
         inside = next.value;
     }
     return inside;
+}
+/** n streams of D: one matrix reads them all and says how they are summed, and how the result is written back. */
+function* streams({ path, streams: n, back }, flow) {
+    const { width: D } = flow;
+    const added = yield* addPending(flow);
+    const residual = { ...added.residual, elements: n * D };
+    const columns = n + (back === 'joined' ? 0 : n) + (back === 'mixed' ? n * n : 0);
+    const scales = { joined: 1, added: 2, mixed: 3 }[back];
+    const weights = tensor(path, columns, 'residual');
+    const common = { path, component: 'other' };
+    yield* linear({
+        ...common,
+        rows: n * D,
+        columns,
+        bias: true,
+        input: residual,
+        output: weights,
+        sharding: 'replicated',
+    });
+    yield {
+        ...common,
+        kind: 'vector',
+        path: `${path}_scale`,
+        elements: scales,
+        flopsPerToken: back === 'mixed' ? 2 * n * n * D : 0,
+    };
+    return { ...added, residual, joined: tensor(`${path}_sum`, D, 'residual') };
 }
 /** A matrix of a mixer that is written part by part: reads the stream until something stands between. */
 function* single({ reads, ...one }, flow) {
@@ -51936,10 +52140,19 @@ function statedFields(source) {
 const names = {
     hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
     layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'],
-    heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads'],
+    heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'attention_heads'],
     keyValueHeads: ['num_key_value_heads', 'num_kv_heads', 'n_head_kv', 'multi_query_group_num', 'kv_n_heads'],
-    headDim: ['head_dim', 'kv_channels', 'attention_head_dim'],
-    width: ['intermediate_size', 'n_inner', 'ffn_dim', 'ffn_hidden_size', 'd_ff', 'ff_intermediate_size'],
+    headDim: ['head_dim', 'kv_channels', 'attention_head_dim', 'dim_head'],
+    width: [
+        'intermediate_size',
+        'n_inner',
+        'ffn_dim',
+        'ffn_hidden_size',
+        'd_ff',
+        'ff_intermediate_size',
+        'dff',
+        'dim_ff',
+    ],
     vocabulary: ['vocab_size', 'padded_vocab_size'],
     experts: ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'],
     activeExperts: [
@@ -51980,29 +52193,32 @@ function build(family, fields, outer, modelType) {
     const towers = family.towers?.(outer, shape) ?? [];
     for (const { field, value, reason } of family.assumes ?? [])
         fields.assume(field, value, reason);
-    const final = family.finalNorm === false ? [] : [normOf(family, 'norm.final', D)];
+    const streams = family.streams?.(fields);
+    const final = [
+        ...(streams ? [{ kind: 'streams', path: 'streams.final', streams: streams.count, back: 'joined' }] : []),
+        ...(hasFinalNorm(family, fields) ? [normOf(family, 'norm.final', D)] : []),
+    ];
+    const narrow = family.tableWidth?.(fields, D) ?? D;
     return {
         family: modelType,
         exact: family.exact ?? true,
         hiddenSize: D,
         vocabularySize: V,
         ...(positions === undefined ? {} : { maxPositions: positions }),
-        embedding: [
-            build_table('embedding.token', V, family.tableWidth?.(fields, D) ?? D),
-            ...(family.embedding?.(shape, fields) ?? []),
-        ],
+        embedding: [build_table('embedding.token', V, narrow), ...(family.embedding?.(shape, fields) ?? [])],
         layers,
         order,
         head: family.head?.(shape, fields, tied) ?? [
             ...final,
             ...(family.beforeOutput?.(shape, fields) ?? []),
-            { kind: 'output', rows: D, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
+            { kind: 'output', rows: narrow, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
         ],
         prediction: prediction?.parts ?? [],
         predictionDepth: prediction?.depth ?? 0,
         towers,
     };
 }
+const hasFinalNorm = ({ finalNorm = true }, fields) => typeof finalNorm === 'function' ? finalNorm(fields) : finalNorm;
 function readShape(family, fields) {
     const hiddenSize = fields.integer(names.hidden);
     const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
@@ -52044,19 +52260,26 @@ function layerOf(family, shape, fields, name, mixer, feed) {
         ...normOf(family, path, D, place),
         ...(bias === undefined ? {} : { bias }),
     });
+    const streams = family.streams?.(fields);
     const around = (block, path) => {
         if (block.length === 0 || plan === 'own')
             return block;
-        const before = plan === 'post' ? [] : [norm(`norm.${path}`)];
+        const gateRank = family.normGate?.(fields, path, feed);
+        const gate = gateRank === undefined ? {} : { gateRank };
+        const collect = streams
+            ? [{ kind: 'streams', path: `streams.${path}`, streams: streams.count, back: streams.back }]
+            : [];
+        const before = plan === 'post' ? [] : [{ ...norm(`norm.${path}`), ...gate }];
         const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
-        return [...before, ...block, ...after];
+        return [...collect, ...before, ...block, ...after];
     };
     const extras = family.layerExtras?.(shape, fields, mixer, feed) ?? [];
     if (plan === 'single' || plan === 'double') {
         const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
         return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
     }
-    return { name, parts: [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras] };
+    const whole = [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
+    return { name, parts: family.repeats?.(mixer) ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
 }
 const isPart = (value) => 'kind' in value;
 const parts = (value) => (isPart(value) ? [value] : value);
@@ -52133,7 +52356,7 @@ function build_dense(inputWidth, width, changes = {}) {
 /** A mixture of experts with the config's counts; `changes` are what the family does otherwise. */
 function build_experts(shape, fields, changes = {}) {
     const count = fields.integer(names.experts);
-    const active = fields.integer(names.activeExperts);
+    const active = changes.active ?? fields.integer(names.activeExperts);
     if (active > count)
         throw fields.wrong('num_experts_per_tok', `must be at most the ${count} experts`, active);
     return {
@@ -52200,6 +52423,9 @@ const classDefaults = {
         attention_bias: false,
         max_position_embeddings: 16384,
         num_shared_experts: 2,
+        sliding_window: 1024,
+        num_dense_layers: 1,
+        global_attn_every_n_layers: 4,
     },
     apertus: {
         hidden_size: 4096,
@@ -52234,6 +52460,7 @@ const classDefaults = {
         max_position_embeddings: 2048,
         moe_num_experts: 8,
         moe_topk: 2,
+        moe_num_shared_experts: 2,
     },
     axk1: {
         hidden_size: 7168,
@@ -52282,6 +52509,7 @@ const classDefaults = {
         index_head_dim: 128,
         index_n_heads: 16,
         index_topk: 2048,
+        gated_norm_rank: 16,
     },
     bamba: {
         hidden_size: 4096,
@@ -52453,6 +52681,8 @@ const classDefaults = {
         max_position_embeddings: 8192,
         num_shared_experts: 0,
         sliding_window_pattern: 4,
+        sliding_window: 4096,
+        prefix_dense_sliding_window_pattern: 1,
     },
     cohere_compass_text: {
         hidden_size: 8192,
@@ -52470,6 +52700,12 @@ const classDefaults = {
         num_attention_heads: 32,
         vocab_size: 30720,
         tie_word_embeddings: true,
+        head_dim: 128,
+        dim_ff: 10240,
+        prompt_types: 32,
+        prompt_length: 32,
+        segment_types: 32,
+        position_bias_num_buckets: 512,
     },
     ctrl: {
         hidden_size: 1280,
@@ -52479,6 +52715,7 @@ const classDefaults = {
         tie_word_embeddings: true,
         n_positions: 256,
         max_position_embeddings: 256,
+        dff: 8192,
     },
     cwm: {
         hidden_size: 6144,
@@ -52606,6 +52843,10 @@ const classDefaults = {
         index_n_heads: 64,
         index_topk: 512,
         num_nextn_predict_layers: 1,
+        o_groups: 8,
+        o_lora_rank: 1024,
+        sliding_window: 128,
+        hc_mult: 4,
     },
     diffllama: {
         hidden_size: 2048,
@@ -52629,6 +52870,8 @@ const classDefaults = {
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 2048,
+        keep_window_size: 2048,
+        is_moe: false,
     },
     dots1: {
         hidden_size: 4608,
@@ -52702,6 +52945,10 @@ const classDefaults = {
         max_position_embeddings: 131072,
         moe_k: 6,
         moe_num_experts: 64,
+        moe_num_shared_experts: 2,
+        moe_layer_start_index: 1,
+        moe_layer_end_index: -1,
+        moe_layer_interval: 1,
     },
     exaone4: {
         hidden_size: 4096,
@@ -52729,6 +52976,7 @@ const classDefaults = {
         max_position_embeddings: 2048,
         num_shared_experts: 1,
         sliding_window_pattern: 4,
+        sliding_window: 4096,
     },
     falcon: {
         hidden_size: 4544,
@@ -52876,17 +53124,17 @@ const classDefaults = {
         num_attention_heads: 8,
         num_key_value_heads: 2,
         head_dim: 256,
-        intermediate_size: [
-            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
-            16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384,
-            16384, 16384, 16384,
-        ],
         vocab_size: 262400,
         tie_word_embeddings: true,
         attention_bias: false,
         max_position_embeddings: 32768,
         num_kv_shared_layers: 15,
         hidden_size_per_layer_input: 256,
+        intermediate_size: 16384,
+        laurel_rank: 64,
+        altup_num_inputs: 4,
+        vocab_size_per_layer_input: 262144,
+        sliding_window: 512,
     },
     gemma4: {
         hidden_size: 2304,
@@ -52917,6 +53165,9 @@ const classDefaults = {
         attention_k_eq_v: false,
         enable_moe_block: false,
         use_double_wide_mlp: false,
+        head_dim: 256,
+        sliding_window: 512,
+        vocab_size_per_layer_input: 262144,
     },
     gemma4_unified: {
         hidden_size: 2304,
@@ -53111,6 +53362,7 @@ const classDefaults = {
         vocab_size: 32000,
         tie_word_embeddings: true,
         max_position_embeddings: 2048,
+        intermediate_multiple_size: 4,
     },
     gpt_oss: {
         hidden_size: 2880,
@@ -53184,6 +53436,7 @@ const classDefaults = {
         attention_bias: false,
         max_position_embeddings: 2048,
         shared_intermediate_size: 0,
+        sliding_window: 128,
     },
     granitemoehybrid: {
         hidden_size: 4096,
@@ -53234,7 +53487,7 @@ const classDefaults = {
     },
     hrm_text: {
         hidden_size: 1536,
-        num_hidden_layers: 128,
+        num_hidden_layers: 16,
         num_attention_heads: 12,
         head_dim: 128,
         intermediate_size: 4096,
@@ -53243,6 +53496,8 @@ const classDefaults = {
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 2048,
+        H_cycles: 2,
+        L_cycles: 3,
     },
     hunyuan_v1_dense: {
         hidden_size: 4096,
@@ -53308,6 +53563,7 @@ const classDefaults = {
         index_head_dim: 128,
         index_n_heads: 16,
         index_topk: 2048,
+        hc_mult: 4,
     },
     hyperclovax: {
         hidden_size: 4096,
@@ -53335,6 +53591,12 @@ const classDefaults = {
         num_experts_per_tok: 6,
         max_position_embeddings: 131072,
         sliding_window_size: 512,
+        swa_num_attention_heads: 64,
+        swa_num_key_value_heads: 16,
+        swa_head_dim: 128,
+        d_rel: 16,
+        rel_extent: 1024,
+        conv_kernel_size: 4,
     },
     jais2: {
         hidden_size: 3328,
@@ -53425,6 +53687,8 @@ const classDefaults = {
         num_experts_per_tok: 8,
         attention_bias: false,
         max_position_embeddings: 131072,
+        sliding_window: 512,
+        gating: true,
     },
     lfm2: {
         hidden_size: 2560,
@@ -53503,16 +53767,14 @@ const classDefaults = {
         intermediate_size_mlp: 16384,
         max_position_embeddings: 131072,
         attention_chunk_size: 8192,
+        no_rope_layer_interval: 4,
     },
     longcat_flash: {
         hidden_size: 6144,
-        num_hidden_layers: 56,
         num_attention_heads: 64,
         head_dim: 64,
-        intermediate_size: 12288,
         vocab_size: 131072,
         tie_word_embeddings: false,
-        moe_intermediate_size: 2048,
         num_local_experts: 512,
         n_routed_experts: 512,
         num_experts_per_tok: 12,
@@ -53525,6 +53787,9 @@ const classDefaults = {
         max_position_embeddings: 131072,
         expert_ffn_hidden_size: 2048,
         moe_topk: 12,
+        num_layers: 28,
+        ffn_hidden_size: 12288,
+        zero_expert_num: 256,
     },
     mamba: {
         hidden_size: 768,
@@ -53613,6 +53878,7 @@ const classDefaults = {
         v_head_dim: 128,
         attention_bias: false,
         max_position_embeddings: 131072,
+        sliding_window: 128,
     },
     minicpm3: {
         hidden_size: 2560,
@@ -53627,7 +53893,6 @@ const classDefaults = {
         kv_lora_rank: 256,
         qk_rope_head_dim: 32,
         qk_nope_head_dim: 64,
-        v_head_dim: 64,
         attention_bias: false,
         mlp_bias: false,
         max_position_embeddings: 32768,
@@ -53677,6 +53942,10 @@ const classDefaults = {
         shared_intermediate_size: 3072,
         index_head_dim: 128,
         index_n_heads: 4,
+        dense_intermediate_size: 12288,
+        index_block_size: 128,
+        index_topk_blocks: 16,
+        index_local_blocks: 1,
     },
     ministral: {
         hidden_size: 4096,
@@ -53743,6 +54012,9 @@ const classDefaults = {
         mlp_bias: false,
         max_position_embeddings: 8192,
         norm_bias: false,
+        local_attention: 128,
+        decoder_bias: true,
+        classifier_bias: false,
     },
     moshi: {
         hidden_size: 4096,
@@ -53891,7 +54163,6 @@ const classDefaults = {
         vocab_size: 50272,
         tie_word_embeddings: true,
         max_position_embeddings: 2048,
-        word_embed_proj_dim: 768,
     },
     pegasus: {
         hidden_size: 1024,
@@ -54958,6 +55229,16 @@ const glm4Moe = {
         });
     },
 };
+/** A matrix between two widths, where they differ. */
+const between = (path, rows, columns) => rows === columns ? [] : [{ kind: 'linear', path, rows, columns, bias: false, component: 'embedding' }];
+/** Persimmon: one matrix for queries, keys and values, LayerNorms on queries and keys. */
+const persimmonAttention = (shape, fields) => grouped({ ...shape, keyValueHeads: shape.heads }, {
+    bias: fullBias,
+    fused: true,
+    ...(fields.boolean('qk_layernorm', true)
+        ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } }
+        : {}),
+});
 const denseFamilies = {
     gpt2,
     gpt_bigcode: {
@@ -54968,14 +55249,23 @@ const denseFamilies = {
     },
     opt: {
         ...gpt2,
-        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
+        feedForward: (shape, fields) => build_dense(shape.hiddenSize, shape.width, {
+            gated: false,
+            activation: 'relu',
+            bias: bothSides(fields.boolean('enable_bias', true)),
+        }),
         source: from('opt'),
-        attention: (shape) => grouped(shape, { bias: fullBias, rotary: false }),
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('enable_bias', true) ? fullBias : noBias, rotary: false }),
         activation: 'relu',
+        finalNorm: (fields) => fields.boolean('do_layer_norm_before', true) && !fields.boolean('_remove_final_layer_norm'),
+        // OPT-350m's tokens are narrower than its residual stream: matrices lead in and out.
+        tableWidth: (fields, D) => fields.integerOr('word_embed_proj_dim', D, 1),
         // The table has two rows for padding in front of the first position.
-        embedding: (shape, fields) => [
-            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
+        embedding: ({ hiddenSize: D }, fields) => [
+            ...between('embedding.projection', fields.integerOr('word_embed_proj_dim', D, 1), D),
+            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, D),
         ],
+        beforeOutput: ({ hiddenSize: D }, fields) => between('output.projection', D, fields.integerOr('word_embed_proj_dim', D, 1)),
     },
     bloom: {
         ...gpt2,
@@ -55048,7 +55338,11 @@ const denseFamilies = {
     },
     smollm3: { ...llama, source: from('smollm3'), tied: true },
     granite: { ...llama, source: from('granite') },
-    helium: { ...llama, source: from('helium') },
+    helium: {
+        ...llama,
+        source: from('helium'),
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+    },
     baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
     xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
     minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
@@ -55200,7 +55494,7 @@ const denseFamilies = {
         gated: false,
         activation: 'relu2',
         feedForwardBias: true,
-        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, fused: true, queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } }),
+        attention: persimmonAttention,
     },
     mellum: { ...qwenMoe, source: from('mellum') },
     solar_open: {
@@ -55810,7 +56104,490 @@ const encoderFamilies = {
     whisper,
 };
 
+;// CONCATENATED MODULE: ./build/read/families/experts.js
+
+
+/** Families whose feed-forward is a mixture of experts behind grouped attention. */
+const experts_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const experts_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+const experts_widthNorm = { over: 'width', style: 'rms', weight: true, bias: false };
+/** Experts with `count` always-on ones, each as wide as a routed one. */
+const withShared = (count, width, correctionBias = false) => (shape, fields, feed) => {
+    if (feed === 'dense')
+        return build_dense(shape.hiddenSize, shape.width);
+    const one = width(fields);
+    const shared = fields.integerOr(count, 0);
+    return build_experts(shape, fields, {
+        width: one,
+        correctionBias,
+        ...(shared === 0 ? {} : { shared: { width: shared * one, gate: false } }),
+    });
+};
+const moeWidth = (fields) => fields.integer('moe_intermediate_size');
+/** `layer_types` where the file has it, else the family's own plan. */
+const listedOr = (plan) => (shape, fields) => fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
+/** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
+const denseUntil = (count) => (shape, fields) => fields.list('mlp_layer_types')
+    ? denseFirst(shape, fields)
+    : Array.from({ length: shape.layers }, (_, index) => (index < count(fields) ? 'dense' : 'experts'));
+const allExperts = (shape) => Array.from({ length: shape.layers }, () => 'experts');
+// --- Llama 4 ------------------------------------------------------------------------------------------------------------
+/** Rotary layers attend within chunks, each fourth layer everywhere and without positions. */
+const llama4Plan = (shape, fields) => {
+    const rotary = fields.list('no_rope_layers');
+    const every = fields.integerOr('no_rope_layer_interval', 4, 1);
+    return Array.from({ length: shape.layers }, (_, index) => (rotary !== undefined && rotary.length > 0 ? rotary[index] === 1 : (index + 1) % every !== 0) ? 'chunked' : 'full');
+};
+const llama4 = {
+    source: experts_from('llama4'),
+    mixers: listedOr(llama4Plan),
+    // Queries and keys are normalised without weights, on layers with rotary positions.
+    attention: (shape, fields, mixer) => ({
+        ...llamaAttention(shape, fields, mixer),
+        rotary: mixer === 'chunked',
+        ...(mixer === 'chunked' && fields.boolean('use_qk_norm', true)
+            ? { queryKeyNorm: { over: 'head', style: 'rms', weight: false, bias: false } }
+            : {}),
+    }),
+    feeds: (shape, fields) => {
+        const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
+        const listed = fields.list('moe_layers');
+        return Array.from({ length: shape.layers }, (_, index) => (listed ? listed.includes(index) : (index + 1) % step === 0) ? 'experts' : 'dense');
+    },
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
+        const width = fields.integer('intermediate_size');
+        return build_experts(shape, fields, { width, shared: { width, gate: false } });
+    },
+};
+// --- MiMo-V2-Flash ------------------------------------------------------------------------------------------------------
+/** A list of numbers or words for each layer, as older files have it. */
+const flagged = (fields, key, yes, no) => fields.list(key)?.map((value) => (value === 1 || value === true ? yes : no));
+const mimoV2 = {
+    source: experts_from('mimo_v2_flash'),
+    mixers: (shape, fields) => fields.list('layer_types')
+        ? slidingPlan(shape, fields)
+        : (flagged(fields, 'hybrid_layer_pattern', 'sliding', 'full') ??
+            Array.from({ length: shape.layers }, (_, index) => index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding')),
+    // Layers with a window have twice as many key/value heads, and sinks.
+    attention: (shape, fields, mixer) => {
+        const slides = mixer === 'sliding';
+        const headDim = slides ? fields.integerOr('swa_head_dim', shape.headDim, 1) : shape.headDim;
+        const valueHeadDim = fields.integerOr('v_head_dim', headDim, 1);
+        const bias = fields.boolean('attention_bias');
+        return grouped({
+            ...shape,
+            headDim,
+            heads: slides ? fields.integerOr('swa_num_attention_heads', shape.heads, 1) : shape.heads,
+            keyValueHeads: slides
+                ? fields.integerOr('swa_num_key_value_heads', 2 * shape.keyValueHeads, 1)
+                : shape.keyValueHeads,
+        }, {
+            valueHeadDim: slides ? fields.integerOr('swa_v_head_dim', valueHeadDim, 1) : valueHeadDim,
+            bias: { query: bias, key: bias, value: bias, output: false },
+            span: spanOf(mixer, fields),
+            sinks: slides
+                ? fields.boolean('add_swa_attention_sink_bias', true)
+                : fields.boolean('add_full_attention_sink_bias'),
+        });
+    },
+    feeds: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : denseUntil(() => 1)(shape, fields),
+    feedForward: withShared('n_shared_experts', moeWidth, true),
+};
+// --- MiniMax-M3 ---------------------------------------------------------------------------------------------------------
+/** Keys of an older file's `sparse_attention_config`, and what they are called now. */
+const sparse = (fields, key, old, fallback) => {
+    const before = fields.nested('sparse_attention_config');
+    return before.states(old) ? before.integer(old, 0) : fields.integerOr(key, fallback);
+};
+/** Blocks of keys that a small indexer chooses for each query. */
+const minimaxM3 = {
+    source: experts_from('minimax_m3_vl'),
+    norm: { style: 'rms', upcast: 'weight' },
+    activation: 'swiglu_oai',
+    width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
+    mixers: (shape, fields) => {
+        const listed = fields.list('layer_types');
+        if (listed)
+            return listed.map((type) => (type === 'minimax_m3_sparse' ? 'sparse' : 'full'));
+        const frequency = fields.nested('sparse_attention_config').list('sparse_attention_freq');
+        return frequency
+            ? frequency.map((value) => (value === 0 || value === false ? 'full' : 'sparse'))
+            : Array.from({ length: shape.layers }, () => 'full');
+    },
+    attention: (shape, fields, mixer) => {
+        const norm = { ...experts_headNorm, upcast: 'weight' };
+        if (mixer === 'full')
+            return grouped(shape, { queryKeyNorm: norm });
+        const block = sparse(fields, 'index_block_size', 'sparse_block_size', 128);
+        const blocks = sparse(fields, 'index_topk_blocks', 'sparse_topk_blocks', 16);
+        return grouped(shape, {
+            queryKeyNorm: norm,
+            span: { kind: 'selected', tokens: block * blocks },
+            indexer: {
+                heads: sparse(fields, 'index_n_heads', 'sparse_num_index_heads', 4),
+                headDim: sparse(fields, 'index_head_dim', 'sparse_index_dim', 128),
+                norms: 'query and key',
+                weighted: false,
+            },
+        });
+    },
+    feeds: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : allExperts(shape),
+    feedForward: (shape, fields, feed) => {
+        const activation = 'swiglu_oai';
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, shape.width, { activation, fused: true });
+        return build_experts(shape, fields, {
+            width: fields.integer('intermediate_size'),
+            activation,
+            correctionBias: true,
+            shared: { width: fields.integer('shared_intermediate_size'), gate: false },
+        });
+    },
+};
+// --- Doge ---------------------------------------------------------------------------------------------------------------
+/** Attention that keeps a window's worth of keys, chosen by their values; residuals with learned scales (arXiv:2412.11834). */
+const doge = {
+    source: experts_from('doge'),
+    attention: (shape, fields) => {
+        const bias = fields.boolean('attention_bias');
+        return grouped(shape, {
+            bias: bias ? fullBias : noBias,
+            queryKeyNorm: experts_headNorm,
+            span: { kind: 'selected', tokens: fields.integerOr('keep_window_size', 2048, 1) },
+            extra: [
+                {
+                    kind: 'linear',
+                    path: 'attention.time_step',
+                    rows: shape.keyValueHeads * shape.headDim,
+                    columns: shape.keyValueHeads,
+                    bias,
+                    component: 'attention',
+                },
+                { kind: 'vector', path: 'attention.decay', elements: shape.keyValueHeads, component: 'attention' },
+            ],
+        });
+    },
+    // Besides the feed-forward, single rows of two tables, found by two halves of a key (cross-domain experts).
+    feedForward: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        const plain = build_dense(D, shape.width, { bias: bothSides(fields.boolean('mlp_bias')) });
+        if (!fields.boolean('is_moe'))
+            return [plain];
+        const copies = fields.integer('num_experts');
+        const used = fields.integer('num_experts_per_tok');
+        const one = { kind: 'linear', bias: false };
+        const keys = 2 * Math.floor(Math.sqrt(copies));
+        return [
+            { ...one, path: 'router', rows: D, columns: keys, component: 'router', sharding: 'replicated' },
+            { ...one, path: 'experts.down', rows: D, columns: 1, component: 'experts', copies, used, sharding: 'expert' },
+            { ...one, path: 'experts.up', rows: 1, columns: D, component: 'experts', copies, used, sharding: 'expert' },
+            plain,
+        ];
+    },
+    layerExtras: ({ hiddenSize: D }) => [
+        { kind: 'vector', path: 'residual_scales', elements: 2 * D, component: 'other' },
+    ],
+};
+// --- Inkling ------------------------------------------------------------------------------------------------------------
+/** A short convolution over `channels`: `kernel` weights for each. */
+const convolution = (path, channels, kernel, component) => ({
+    kind: 'vector',
+    path,
+    elements: channels * kernel,
+    component,
+    flopsPerToken: 2 * channels * kernel,
+});
+/** Attention whose positions are profiles of distance that each token mixes; short convolutions on keys, values and blocks. */
+const inkling = {
+    source: experts_from('inkling'),
+    tiedKeys: [],
+    embedding: (shape) => [
+        { kind: 'norm', path: 'norm.embedding', width: shape.hiddenSize, style: 'rms', weight: true, bias: false },
+    ],
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        const local = fields.list('local_layer_ids');
+        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'hybrid_sliding' : local ? local.includes(index) : (index + 1) % 6 !== 0)
+            ? 'sliding'
+            : 'full');
+    },
+    attention: (shape, fields, mixer) => {
+        const slides = mixer === 'sliding';
+        const window = fields.integer(['sliding_window_size', 'sliding_window']);
+        const own = slides
+            ? {
+                ...shape,
+                heads: fields.integer('swa_num_attention_heads'),
+                keyValueHeads: fields.integer('swa_num_key_value_heads'),
+                headDim: fields.integer('swa_head_dim'),
+            }
+            : shape;
+        const kernel = fields.integer(['conv_kernel_size', 'sconv_kernel_size']);
+        const profiles = fields.integer('d_rel');
+        const extent = slides ? window : fields.integer('rel_extent');
+        const keys = own.keyValueHeads * own.headDim;
+        return grouped(own, {
+            rotary: false,
+            queryKeyNorm: experts_headNorm,
+            span: slides ? { kind: 'window', tokens: window } : { kind: 'full' },
+            extra: [
+                {
+                    kind: 'linear',
+                    path: 'attention.relative',
+                    rows: shape.hiddenSize,
+                    columns: own.heads * profiles,
+                    bias: false,
+                    component: 'attention',
+                },
+                {
+                    kind: 'vector',
+                    path: 'attention.distance_profiles',
+                    elements: profiles * extent,
+                    component: 'attention',
+                    flopsPerToken: 2 * own.heads * profiles * extent,
+                },
+                convolution('attention.key_convolution', keys, kernel, 'attention'),
+                convolution('attention.value_convolution', keys, kernel, 'attention'),
+            ],
+        });
+    },
+    width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
+    feeds: denseUntil((fields) => fields.integerOr('dense_mlp_idx', 0)),
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'dense')
+            return [build_dense(shape.hiddenSize, shape.width)];
+        const width = moeWidth(fields);
+        const count = fields.integer('n_shared_experts');
+        return [
+            // The router scores the shared experts too.
+            build_experts(shape, fields, {
+                width,
+                correctionBias: true,
+                shared: { width: count * width, gate: true, count },
+            }),
+            { kind: 'vector', path: 'router.scale', elements: 1, component: 'router' },
+        ];
+    },
+    layerExtras: (shape, fields) => {
+        const kernel = fields.integer(['conv_kernel_size', 'sconv_kernel_size']);
+        return [
+            convolution('attention.output_convolution', shape.hiddenSize, kernel, 'attention'),
+            convolution('feed_forward.output_convolution', shape.hiddenSize, kernel, 'feed_forward'),
+        ];
+    },
+};
+// --- Hunyuan ------------------------------------------------------------------------------------------------------------
+/** A number, or the first of a list with one for each layer. */
+const firstOf = (fields, key) => {
+    const first = fields.list(key)?.[0];
+    return typeof first === 'number' ? first : fields.integer(key);
+};
+const hunyuan = {
+    source: experts_from('hunyuan_v1_dense'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: experts_headNorm }),
+};
+const expertFamilies = {
+    afmoe: {
+        source: experts_from('afmoe'),
+        norms: 'sandwich',
+        mixers: listedOr((shape, fields) => everyNth(shape, fields.integerOr('global_attn_every_n_layers', 4, 1))),
+        // Layers without a window have no positions.
+        attention: (shape, fields, mixer) => ({
+            ...llamaAttention(shape, fields, mixer),
+            queryKeyNorm: experts_headNorm,
+            outputGate: 'element',
+            gateBias: false,
+            rotary: mixer === 'sliding',
+        }),
+        feeds: denseUntil((fields) => fields.integerOr('num_dense_layers', 1)),
+        feedForward: withShared('num_shared_experts', moeWidth, true),
+    },
+    aria_text: {
+        source: experts_from('aria'),
+        feeds: allExperts,
+        feedForward: (shape, fields) => {
+            const width = fields.integer('intermediate_size');
+            return build_experts(shape, fields, {
+                width,
+                shared: {
+                    width: width * fields.integerOr('moe_num_shared_experts', 2),
+                    gate: false,
+                    bias: bothSides(fields.boolean('mlp_bias')),
+                },
+            });
+        },
+    },
+    cohere2_moe: {
+        source: experts_from('cohere2_moe'),
+        norm: { style: 'layer', bias: false },
+        norms: 'single',
+        tied: true,
+        attention: (shape, fields, mixer) => ({
+            ...llamaAttention(shape, fields, mixer),
+            rotary: mixer === 'sliding',
+        }),
+        mixers: listedOr((shape, fields) => {
+            const first = Math.min(shape.layers, fields.integerOr('first_k_dense_replace', 0));
+            const prefix = fields.integerOr('prefix_dense_sliding_window_pattern', 1, 1);
+            return [
+                ...everyNth({ ...shape, layers: first }, prefix),
+                ...everyNth({ ...shape, layers: shape.layers - first }, fields.integerOr('sliding_window_pattern', 4, 1)),
+            ];
+        }),
+        feeds: denseFirst,
+        feedForward: (shape, fields, feed) => feed === 'dense'
+            ? build_dense(shape.hiddenSize, fields.integerOr('prefix_dense_intermediate_size', shape.width, 1))
+            : withShared('num_shared_experts', (of) => of.integer('intermediate_size'))(shape, fields, feed),
+    },
+    ernie4_5_moe: {
+        source: experts_from('ernie4_5_moe'),
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+        outputBias: (fields) => fields.boolean('use_bias'),
+        tied: true,
+        feeds: (shape, fields) => {
+            const start = fields.integerOr('moe_layer_start_index', 1);
+            const stated = fields.numberOr('moe_layer_end_index', -1);
+            const end = stated === -1 ? shape.layers - 1 : stated;
+            const interval = fields.integerOr('moe_layer_interval', 1, 1);
+            return Array.from({ length: shape.layers }, (_, index) => (index + 1) % interval === 0 && index >= start && index <= end ? 'experts' : 'dense');
+        },
+        feedForward: (shape, fields, feed) => {
+            const bias = fields.boolean('use_bias');
+            if (feed === 'dense')
+                return build_dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
+            const width = fields.integer('moe_intermediate_size');
+            const shared = fields.integerOr('moe_num_shared_experts', 0);
+            return build_experts(shape, fields, {
+                width,
+                correctionBias: true,
+                ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+            });
+        },
+    },
+    exaone_moe: {
+        source: experts_from('exaone_moe'),
+        // Full layers have no positions where the model slides at all.
+        attention: (shape, fields, mixer) => grouped(shape, {
+            queryKeyNorm: experts_headNorm,
+            span: spanOf(mixer, fields),
+            rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
+        }),
+        mixers: listedOr((shape, fields) => everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1))),
+        feeds: denseUntil((fields) => fields.integerOr('first_k_dense_replace', 1)),
+        feedForward: withShared('num_shared_experts', moeWidth, true),
+    },
+    flex_olmo: {
+        source: experts_from('flex_olmo'),
+        norm: { style: 'rms', upcast: 'weight' },
+        norms: 'post',
+        attention: (shape, fields, mixer) => ({
+            ...llamaAttention(shape, fields, mixer),
+            queryKeyNorm: { ...experts_widthNorm, upcast: 'weight' },
+        }),
+        feeds: allExperts,
+        feedForward: (shape, fields) => build_experts(shape, fields),
+    },
+    granitemoe_swa: {
+        source: experts_from('granitemoe_swa'),
+        mixers: listedOr((shape) => Array.from({ length: shape.layers }, (_, index) => (index % 4 === 0 ? 'full' : 'sliding'))),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
+        feeds: allExperts,
+        feedForward: (shape, fields) => {
+            const width = fields.integerOr('shared_intermediate_size', 0);
+            return build_experts(shape, fields, width === 0 ? {} : { shared: { width, gate: false } });
+        },
+    },
+    hy_v3: {
+        source: experts_from('hy_v3'),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: experts_headNorm }),
+        feeds: denseUntil((fields) => fields.integerOr('first_k_dense_replace', 1)),
+        feedForward: (shape, fields, feed) => {
+            const bias = fields.boolean('mlp_bias');
+            if (feed === 'dense')
+                return build_dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
+            const width = moeWidth(fields);
+            const shared = fields.integerOr('num_shared_experts', 0);
+            return build_experts(shape, fields, {
+                width,
+                correctionBias: true,
+                ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+            });
+        },
+    },
+    laguna: {
+        source: experts_from('laguna'),
+        // Each layer has its own count of query heads.
+        mixers: (shape, fields) => {
+            const types = fields.list('layer_types') ? slidingPlan(shape, fields) : [];
+            const heads = fields.list('num_attention_heads_per_layer');
+            return Array.from({ length: shape.layers }, (_, index) => `${types[index] ?? 'full'} ${Number(heads?.[index] ?? shape.heads)}`);
+        },
+        attention: (shape, fields, mixer) => {
+            const heads = Number(mixer.split(' ')[1]);
+            if (!Number.isInteger(heads) || heads < 1)
+                throw fields.wrong('num_attention_heads_per_layer', 'must list whole numbers', mixer);
+            const gating = fields.raw('gating')?.value ?? true;
+            return {
+                ...llamaAttention({ ...shape, heads }, fields, mixer),
+                queryKeyNorm: experts_headNorm,
+                outputGate: gating === true || gating === 'per-head' ? 'head' : 'element',
+                gateBias: false,
+            };
+        },
+        feeds: denseUntil(() => 1),
+        feedForward: (shape, fields, feed) => feed === 'dense'
+            ? build_dense(shape.hiddenSize, shape.width)
+            : build_experts(shape, fields, {
+                width: moeWidth(fields),
+                correctionBias: true,
+                shared: { width: fields.integer('shared_expert_intermediate_size'), gate: false },
+            }),
+    },
+    doge,
+    inkling_text: inkling,
+    hunyuan_v1_dense: hunyuan,
+    hunyuan_v1_moe: {
+        ...hunyuan,
+        source: experts_from('hunyuan_v1_moe'),
+        feeds: allExperts,
+        // One shared expert beside the routed ones, as wide as one of them.
+        feedForward: (shape, fields) => build_experts(shape, fields, {
+            active: firstOf(fields, fields.states('moe_topk') ? 'moe_topk' : 'num_experts_per_tok'),
+            width: shape.width,
+            shared: { width: shape.width, gate: false },
+        }),
+    },
+    dots1: {
+        source: experts_from('dots1'),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: experts_headNorm }),
+        feeds: denseFirst,
+        feedForward: withShared('n_shared_experts', moeWidth, true),
+    },
+    llama4_text: llama4,
+    llama4: { ...llama4, textKey: 'text_config', defaultsOf: 'llama4_text', towers: llama4Vision },
+    mimo_v2_flash: mimoV2,
+    minimax_m3_vl_text: minimaxM3,
+    jetmoe: {
+        source: experts_from('jetmoe'),
+        tied: true,
+        // Each expert has its own queries and output; keys and values are all experts' (mixture of attention heads).
+        attention: (shape, fields) => {
+            const active = fields.integer(names.activeExperts);
+            return grouped({ ...shape, heads: shape.keyValueHeads * active }, { experts: { count: fields.integer(names.experts), active }, fused: true });
+        },
+        feeds: allExperts,
+        feedForward: (shape, fields) => [
+            build_experts(shape, fields),
+            { kind: 'vector', path: 'experts.bias', elements: shape.hiddenSize, component: 'experts' },
+            { kind: 'vector', path: 'attention.bias', elements: shape.hiddenSize, component: 'attention' },
+        ],
+    },
+};
+
 ;// CONCATENATED MODULE: ./build/read/families/latent.js
+
 
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
@@ -55825,7 +56602,7 @@ function latentAttention(shape, fields, changes = {}) {
         keyValueRank: fields.integer('kv_lora_rank'),
         nopeDim: fields.integer('qk_nope_head_dim', 0),
         ropeDim: fields.integer('qk_rope_head_dim', 0),
-        valueDim: fields.integer('v_head_dim'),
+        valueDim: fields.integerOr('v_head_dim', Math.floor(shape.hiddenSize / shape.heads), 1),
         bias: { down: bias, output: bias },
         span: { kind: 'full' },
         ...changes,
@@ -55881,11 +56658,29 @@ const sparseAttention = (shape, fields, mixer) => {
         ...(index === undefined ? {} : { indexer: index }),
     });
 };
+/** The class leaves the count of chosen experts open: a config without it cannot run. The published models choose six. */
+function chosenExperts(fields) {
+    const stated = fields.optionalInteger(names.activeExperts, 1);
+    if (stated === undefined)
+        fields.assume('num_experts_per_tok', 6, 'the class has no default; published models have 6');
+    return stated ?? 6;
+}
 const deepseekV2 = {
     source: 'transformers 5.18.0, models/deepseek_v2/modeling_deepseek_v2.py',
     attention: (shape, fields) => latentAttention(shape, fields),
     feeds: denseFirst,
-    feedForward: deepseekFeed(false),
+    feedForward: (shape, fields, feed) => {
+        const bias = fields.boolean('mlp_bias');
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
+        const width = fields.integer('moe_intermediate_size');
+        const shared = fields.integerOr('n_shared_experts', 0);
+        return build_experts(shape, fields, {
+            width,
+            active: chosenExperts(fields),
+            ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+        });
+    },
 };
 const deepseekV3 = {
     ...deepseekV2,
@@ -55899,7 +56694,183 @@ const deepseekV32 = {
     source: 'transformers 5.18.0, models/deepseek_v32/modeling_deepseek_v32.py',
     attention: sparseAttention,
 };
+// --- LongCat-Flash ------------------------------------------------------------------------------------------------------
+/** Two latent attentions and two dense feed-forwards, and experts beside the second half (arXiv:2509.01322, 2). */
+const longcat = {
+    source: 'transformers 5.18.0, models/longcat_flash/modeling_longcat_flash.py',
+    // `num_layers` counts pairs. A file that has `num_hidden_layers` alone counts both halves.
+    layers: (fields) => {
+        const pairs = fields.states('num_layers') ? fields.optionalInteger('num_layers') : undefined;
+        const halves = pairs === undefined ? fields.optionalInteger('num_hidden_layers') : undefined;
+        return pairs ?? (halves === undefined ? 28 : Math.floor(halves / 2));
+    },
+    attention: (shape, fields) => latentAttention(shape, fields),
+    width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
+    feedForward: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        const zeroExperts = fields.integerOr('zero_expert_num', 0);
+        const norm = (path) => normOf(longcat, path, D);
+        return [
+            build_experts(shape, fields, {
+                width: fields.integer(['expert_ffn_hidden_size', 'moe_intermediate_size']),
+                active: fields.integer(['moe_topk', 'num_experts_per_tok']),
+                correctionBias: true,
+                bias: { router: fields.boolean('router_bias'), up: false, down: false },
+                ...(zeroExperts === 0 ? {} : { zeroExperts }),
+            }),
+            build_dense(D, shape.width),
+            norm('norm.attention'),
+            latentAttention(shape, fields),
+            norm('norm.feed_forward'),
+            build_dense(D, shape.width),
+        ];
+    },
+};
+// --- DeepSeek-V4 --------------------------------------------------------------------------------------------------------
+const compressionOf = {
+    compressed_sparse_attention: 4,
+    heavily_compressed_attention: 128,
+};
+/** The kind of each layer's attention: by name, or by the older list of ratios; else two heavy ones, then in turn. */
+const v4Plan = (shape, fields) => {
+    const types = fields.list('layer_types');
+    if (types)
+        return types.map(String);
+    const ratios = fields.list('compress_ratios');
+    if (ratios)
+        return ratios.map((ratio) => {
+            if (ratio === 0)
+                return 'sliding_attention';
+            const name = Object.keys(compressionOf).find((type) => compressionOf[type] === ratio);
+            if (name === undefined)
+                throw fields.wrong('compress_ratios', 'must list 0, 4 and 128', ratio);
+            return name;
+        });
+    return Array.from({ length: shape.layers }, (_, index) => index > 1 && index % 2 === 1 ? 'compressed_sparse_attention' : 'heavily_compressed_attention');
+};
+function v4Attention(shape, fields, mixer) {
+    const rates = fields.nested('compress_rates', compressionOf);
+    const sparse = mixer === 'compressed_sparse_attention';
+    if (!sparse && mixer !== 'heavily_compressed_attention' && mixer !== 'sliding_attention')
+        throw new Unreadable(`layer_types has ${mixer}, which is no attention of DeepSeek-V4.`, fields.line('layer_types'));
+    const old = sparse ? 'compress_rate_csa' : 'compress_rate_hca';
+    return {
+        kind: 'compressed',
+        inputWidth: shape.hiddenSize,
+        heads: shape.heads,
+        headDim: shape.headDim,
+        queryRank: fields.integer('q_lora_rank'),
+        outputGroups: fields.integer('o_groups'),
+        outputRank: fields.integer('o_lora_rank'),
+        window: fields.integer('sliding_window'),
+        ...(mixer === 'sliding_attention'
+            ? {}
+            : {
+                compression: {
+                    ratio: fields.states(old) ? fields.integer(old) : rates.integer(mixer),
+                    overlaps: sparse,
+                    ...(sparse
+                        ? {
+                            chosen: {
+                                entries: fields.integer('index_topk'),
+                                heads: fields.integer('index_n_heads'),
+                                headDim: fields.integer('index_head_dim'),
+                            },
+                        }
+                        : {}),
+                },
+            }),
+    };
+}
+const deepseekV4 = {
+    source: 'transformers 5.18.0, models/deepseek_v4/modeling_deepseek_v4.py; multi-token prediction: deepseek-ai/DeepSeek-V4-Flash, inference/model.py',
+    streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'mixed' }),
+    mixers: v4Plan,
+    attention: v4Attention,
+    feeds: (shape, fields) => {
+        const types = fields.list('mlp_layer_types');
+        const hashed = fields.integerOr('num_hash_layers', 3);
+        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts');
+    },
+    feedForward: (shape, fields, feed) => {
+        const width = fields.integer(['moe_intermediate_size', 'intermediate_size']);
+        const hashed = feed === 'hashed experts';
+        const block = build_experts(shape, fields, {
+            width,
+            // DeepSeek-V4's only shared expert is as wide as a routed one.
+            correctionBias: !hashed,
+            shared: { width, gate: false, bias: bothSides(fields.boolean('mlp_bias')) },
+        });
+        // A fixed table says for each token which experts it is sent to; checkpoints store it.
+        const elements = shape.vocabularySize * block.active;
+        return hashed ? [block, { kind: 'vector', path: 'router.table', elements, component: 'router' }] : [block];
+    },
+    prediction(shape, fields, layer) {
+        const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
+        const { hiddenSize: D } = shape;
+        const one = [
+            normOf(this, 'norm.embedding', D),
+            normOf(this, 'norm.hidden', D),
+            { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
+            ...layer('sliding_attention', 'experts'),
+            { kind: 'streams', path: 'streams.final', streams: fields.integer('hc_mult'), back: 'joined' },
+            normOf(this, 'norm.final', D),
+        ];
+        return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
+    },
+};
+/** The first layer dense where `mlp_layer_types` does not say. */
+const firstDense = (shape, fields) => fields.list('mlp_layer_types')
+    ? denseFirst(shape, fields)
+    : denseFirst(shape, fields).map((feed, index) => fields.states('first_k_dense_replace') ? feed : index === 0 ? 'dense' : 'experts');
+const axk2 = {
+    ...deepseekV32,
+    source: 'transformers 5.18.0, models/axk2/modeling_axk2.py',
+    prediction: () => ({ depth: 0, parts: [] }),
+    copiesEmbeddings: false,
+    attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
+    feeds: firstDense,
+    normGate: (fields, block, feed) => block === 'attention' || feed === 'experts' ? fields.integerOr('gated_norm_rank', 16, 1) : undefined,
+};
+const hyV4 = {
+    ...deepseekV32,
+    source: 'transformers 5.18.0, models/hy_v4/modeling_hy_v4.py',
+    prediction: () => ({ depth: 0, parts: [] }),
+    copiesEmbeddings: false,
+    streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'added' }),
+    mixers: (shape, fields) => {
+        const types = fields.list('indexer_types');
+        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'full' : index === 0 || (index - 1) % 4 === 0) ? 'full' : 'shared');
+    },
+    attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'input', sinks: true }),
+    feeds: firstDense,
+};
+/** MiniCPM3 and Youtu: latent attention in front of a plain feed-forward. */
+const latentDense = {
+    source: 'transformers 5.18.0, models/minicpm3/modeling_minicpm3.py',
+    attention: (shape, fields) => latentAttention(shape, fields, {}),
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    tied: true,
+};
 const latentFamilies = {
+    axk1: {
+        ...deepseekV3,
+        source: 'transformers 5.18.0, models/axk1/modeling_axk1.py',
+        copiesEmbeddings: false,
+        // One more norm behind the experts.
+        feedForward: (shape, fields, feed) => {
+            const block = deepseekFeed(true)(shape, fields, feed);
+            return feed === 'dense'
+                ? [block]
+                : [block, normOf(deepseekV3, 'norm.experts_output', shape.hiddenSize, 'output')];
+        },
+    },
+    axk2,
+    longcat_flash: longcat,
+    deepseek_v4: deepseekV4,
+    hy_v4: hyV4,
+    minicpm3: latentDense,
+    youtu: { ...latentDense, source: 'transformers 5.18.0, models/youtu/modeling_youtu.py' },
     deepseek_v2: deepseekV2,
     deepseek_v3: deepseekV3,
     deepseek_v32: deepseekV32,
@@ -56314,30 +57285,13 @@ const recurrentFamilies = {
             const listed = fields.list(['layer_types', 'attn_type_list']);
             if (listed)
                 return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
-            return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % 2 === 0 ? 'full' : 'linear'));
+            return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
         },
         attention: (shape, fields, mixer) => mixer === 'linear'
             ? lightning(shape.hiddenSize, shape.heads, shape.headDim, fields.integerOr('block_size', 256, 1))
             : grouped(shape),
         feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
         feedForward: (shape, fields) => build_experts(shape, fields),
-    },
-    llama4: {
-        source: recurrent_from('llama4'),
-        textKey: 'text_config',
-        towers: llama4Vision,
-        feeds: (shape, fields) => {
-            const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
-            const listed = fields.list('moe_layers');
-            const sparse = new Set(listed ?? Array.from({ length: shape.layers }, (_, index) => index).filter((index) => (index + 1) % step === 0));
-            return Array.from({ length: shape.layers }, (_, index) => (sparse.has(index) ? 'experts' : 'dense'));
-        },
-        feedForward: (shape, fields, feed) => {
-            if (feed === 'dense')
-                return build_dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
-            const width = fields.integer('intermediate_size');
-            return build_experts(shape, fields, { width, shared: { width, gate: false } });
-        },
     },
 };
 
@@ -56921,6 +57875,152 @@ const hybridFamilies = {
     zaya,
 };
 
+;// CONCATENATED MODULE: ./build/read/families/legacy.js
+
+
+/** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
+const legacy_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const legacy_layerNorm = { style: 'layer', bias: true };
+/** Attention with biases and without rotary positions, and a feed-forward of two matrices with biases. */
+const early = {
+    norm: legacy_layerNorm,
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
+    gated: false,
+    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu', bias: bothSides(true) }),
+    tied: true,
+};
+/** CPM-Ant counts its prompts as tokens of their own, and learns one bias for each bucket of distance and head. */
+const cpmant = {
+    source: legacy_from('cpmant'),
+    norm: { style: 'rms' },
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false }),
+    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { activation: 'gelu' }),
+    // The token table has rows for prompts, so the output, which has none, is a matrix of its own in spite of the key.
+    tiedKeys: [],
+    embedding: (shape, fields) => {
+        const prompts = fields.integer('prompt_types') * fields.integer('prompt_length');
+        const segments = fields.integer('segment_types');
+        const buckets = segments ** 2 + fields.integer('position_bias_num_buckets');
+        return [
+            build_table('embedding.prompt', prompts, shape.hiddenSize, 0),
+            build_table('embedding.segment', segments, shape.hiddenSize),
+            { kind: 'vector', path: 'attention.position_bias', elements: buckets * shape.heads, component: 'attention' },
+        ];
+    },
+};
+/** Fuyu: Persimmon's layers behind one matrix for the patches of an image. */
+const fuyu = {
+    source: legacy_from('fuyu'),
+    textKey: 'text_config',
+    norm: legacy_layerNorm,
+    gated: false,
+    activation: 'relu2',
+    feedForwardBias: true,
+    attention: persimmonAttention,
+    towers: (outer, shape) => {
+        const patch = outer.integerOr('num_channels', 3) * outer.integerOr('patch_size', 30) ** 2;
+        return [{ name: 'vision', parameters: (patch + 1) * shape.hiddenSize, exact: true }];
+    },
+};
+/** ModernBERT's decoder (Ettin): no norm before the first attention, and a dense layer with a norm before the output. */
+const legacy_modernNorm = (fields, path, width) => ({
+    kind: 'norm',
+    path,
+    width,
+    style: 'layer',
+    weight: true,
+    bias: fields.boolean('norm_bias'),
+});
+const modernBert = {
+    source: legacy_from('modernbert_decoder'),
+    norm: legacy_layerNorm,
+    normBias: (fields) => fields.boolean('norm_bias'),
+    norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        const every = fields.integerOr('global_attn_every_n_layers', 3, 1);
+        return Array.from({ length: shape.layers }, (_, index) => {
+            const full = types ? types[index] === 'full_attention' : index % every === 0;
+            const name = full ? 'full' : 'sliding';
+            return index === 0 ? `${name} first` : name;
+        });
+    },
+    attention: (shape, fields, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, {
+        bias: fields.boolean('attention_bias') ? fullBias : noBias,
+        // The key states both sides of a bidirectional window.
+        span: mixer.startsWith('full')
+            ? { kind: 'full' }
+            : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
+    }),
+    feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first' : 'dense')),
+    feedForward: (shape, fields, feed) => {
+        const block = build_dense(shape.hiddenSize, shape.width, {
+            activation: 'gelu',
+            fused: true,
+            bias: bothSides(fields.boolean('mlp_bias')),
+        });
+        return feed === 'first' ? [legacy_modernNorm(fields, 'norm.feed_forward', shape.hiddenSize), block] : [block];
+    },
+    embedding: (shape, fields) => [legacy_modernNorm(fields, 'norm.embedding', shape.hiddenSize)],
+    finalNorm: false,
+    beforeOutput: ({ hiddenSize: D }, fields) => [
+        legacy_modernNorm(fields, 'norm.final', D),
+        {
+            kind: 'linear',
+            path: 'output.dense',
+            rows: D,
+            columns: D,
+            bias: fields.boolean('classifier_bias'),
+            component: 'output',
+        },
+        legacy_modernNorm(fields, 'norm.output', D),
+    ],
+    outputBias: (fields) => fields.boolean('decoder_bias', true),
+    tied: true,
+};
+const legacyFamilies = {
+    'openai-gpt': {
+        ...early,
+        source: legacy_from('openai'),
+        norms: 'post',
+        finalNorm: false,
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
+        feedForward: ({ hiddenSize: D }) => build_dense(D, 4 * D, { gated: false, activation: 'gelu_new', bias: bothSides(true) }),
+        embedding: (shape, fields) => [
+            build_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings']), shape.hiddenSize),
+        ],
+    },
+    ctrl: {
+        ...early,
+        source: legacy_from('ctrl'),
+        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
+        outputBias: () => true,
+    },
+    biogpt: {
+        ...early,
+        source: legacy_from('biogpt'),
+        // Two rows for padding stand in front of the first position, as in OPT.
+        embedding: (shape, fields) => [
+            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
+        ],
+    },
+    xglm: { ...early, source: legacy_from('xglm') },
+    gpt_neox_japanese: {
+        source: legacy_from('gpt_neox_japanese'),
+        norm: legacy_layerNorm,
+        tied: true,
+        width: (fields, D) => D * fields.integerOr('intermediate_multiple_size', 4, 1),
+        gated: false,
+        activation: 'gelu',
+        // Of the biases, only that of the last layer's attention output is left.
+        mixers: (shape) => Array.from({ length: shape.layers }, (_, index) => (index + 1 === shape.layers ? 'last' : 'full')),
+        attention: (shape, _, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
+    },
+    cpmant,
+    fuyu,
+    'modernbert-decoder': modernBert,
+};
+
 ;// CONCATENATED MODULE: ./build/read/families/phi4.js
 
 /** A matrix with a bias, or a convolution of one position. */
@@ -57081,9 +58181,129 @@ const nemotronNas = {
     },
     feedForward: (shape, _, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length))),
 };
-// --- Gemma 4 ------------------------------------------------------------------------------------------------------------
+// --- Gemma 3n and Gemma 4 -----------------------------------------------------------------------------------------------
 /** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
 const shares = (shape, fields, index) => index >= shape.layers - fields.integerOr('num_kv_shared_layers', 0);
+/** A table with a row for each token that holds an input for every layer, and what makes inputs of the embedding itself. */
+function perLayerInputs(shape, fields) {
+    const width = fields.integerOr('hidden_size_per_layer_input', 0);
+    if (width === 0)
+        return [];
+    const all = shape.layers * width;
+    return [
+        build_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
+        {
+            kind: 'linear',
+            path: 'embedding.per_layer_projection',
+            rows: shape.hiddenSize,
+            columns: all,
+            bias: false,
+            component: 'embedding',
+        },
+        { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
+    ];
+}
+/** A gate and a projection for the layer's own input, with a norm. */
+function perLayerBlock(shape, fields) {
+    const { hiddenSize: D } = shape;
+    const width = fields.integerOr('hidden_size_per_layer_input', 0);
+    if (width === 0)
+        return [];
+    return [
+        { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
+        { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
+        { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
+    ];
+}
+const valueNorm = { over: 'head', style: 'rms', weight: true, bias: false, value: true };
+const sharedOrNot = (type, shape, fields, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`;
+/** A width for each layer, or one for all. */
+const plans_widthOf = (fields, index) => {
+    const listed = fields.list('intermediate_size');
+    const width = listed ? listed[index] : fields.integer('intermediate_size');
+    if (typeof width !== 'number' || !Number.isInteger(width) || width < 1)
+        throw fields.wrong('intermediate_size', 'must be a whole number, or one for each layer', width);
+    return width;
+};
+const plans_linear = (path, rows, columns, tied = false) => ({
+    kind: 'linear',
+    path,
+    rows,
+    columns,
+    bias: false,
+    component: 'other',
+    ...(tied ? { tied } : {}),
+});
+/** Gemma 3n: n residual streams of which a layer computes one and predicts the others (AltUp, arXiv:2301.13310). */
+const gemma3n = {
+    source: plans_from('gemma3n'),
+    norm: { style: 'rms' },
+    norms: 'sandwich',
+    activation: 'gelu_tanh',
+    tied: true,
+    width: (fields) => plans_widthOf(fields, 0),
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        return Array.from({ length: shape.layers }, (_, index) => sharedOrNot(types ? String(types[index]) : (index + 1) % 5 === 0 ? 'full_attention' : 'sliding_attention', shape, fields, index));
+    },
+    attention: (shape, fields, mixer) => {
+        const rank = fields.integer('laurel_rank');
+        const { hiddenSize: D } = shape;
+        return {
+            ...llamaAttention(shape, fields, mixer),
+            queryKeyNorm: valueNorm,
+            ...(mixer.endsWith('shared') ? { sharedKeyValue: true } : {}),
+            // A low-rank pair beside the attention (LAuReL, arXiv:2411.07501).
+            extra: [
+                { kind: 'linear', path: 'laurel.down', rows: D, columns: rank, bias: false, component: 'other' },
+                { kind: 'linear', path: 'laurel.up', rows: rank, columns: D, bias: false, component: 'other' },
+                { kind: 'norm', path: 'norm.laurel', width: D, style: 'rms', weight: true, bias: false },
+            ],
+        };
+    },
+    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => `width ${plans_widthOf(fields, index)}`),
+    feedForward: (shape, _, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
+    layerExtras: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        const n = fields.integer('altup_num_inputs', 1);
+        return [
+            // Once to predict the streams, once to correct them by what the layer made.
+            plans_linear('streams.router', D, n),
+            plans_linear('streams.router', D, n, true),
+            plans_linear('streams.predict', n, n * n),
+            plans_linear('streams.correct', n, n),
+            { kind: 'vector', path: 'streams.scale', elements: D, component: 'other', flopsPerToken: 2 * n * n * D },
+            { kind: 'vector', path: 'norm.streams', elements: D, component: 'norm' },
+            ...perLayerBlock(shape, fields),
+        ];
+    },
+    embedding: (shape, fields) => [
+        ...perLayerInputs(shape, fields),
+        ...otherStreams('embedding.streams', shape, fields),
+    ],
+    beforeOutput: (shape, fields) => otherStreams('output_streams', shape, fields),
+};
+/** A matrix for each stream but the first. */
+const otherStreams = (path, { hiddenSize: D }, fields) => {
+    const count = fields.integer('altup_num_inputs', 1) - 1;
+    return Array.from({ length: count }, () => plans_linear(path, D, D));
+};
+/** What `per_layer_config` says otherwise of single layers, by index. */
+function ownSizes(fields, index) {
+    const all = fields.nested('per_layer_config');
+    const key = [String(index), String(index).padStart(2, '0'), String(index).padStart(3, '0')].find((name) => all.states(name));
+    if (key === undefined)
+        return '';
+    const one = all.nested(key);
+    const headDim = one.optionalInteger('head_dim', 1);
+    const keyValueHeads = one.optionalInteger('num_key_value_heads', 1);
+    return `${headDim === undefined ? '' : ` d${headDim}`}${keyValueHeads === undefined ? '' : ` k${keyValueHeads}`}`;
+}
+/** A number that a layer's plan carries: ` d512`, ` k2`. */
+const carried = (mixer, letter) => {
+    const word = mixer.split(' ').find((one) => one.startsWith(letter) && /^[0-9]+$/.test(one.slice(1)));
+    return word === undefined ? undefined : Number(word.slice(1));
+};
 const gemma4 = {
     source: plans_from('gemma4'),
     norm: { style: 'rms' },
@@ -57092,10 +58312,14 @@ const gemma4 = {
     tied: true,
     textKey: 'text_config',
     towers: (outer, shape) => [...gemma4Vision(outer, shape), ...gemma4Audio(outer, shape)],
+    // The last layer is always full.
     mixers: (shape, fields) => {
-        const types = fields.list('layer_types') ??
-            Array.from({ length: shape.layers }, (_, index) => (index + 1) % 6 === 0 ? 'full_attention' : 'sliding_attention');
-        return types.map((type, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`);
+        const types = fields.list('layer_types');
+        return Array.from({ length: shape.layers }, (_, index) => {
+            const full = types ? types[index] === 'full_attention' : (index + 1) % 6 === 0;
+            const type = full || index + 1 === shape.layers ? 'full_attention' : 'sliding_attention';
+            return `${sharedOrNot(type, shape, fields, index)}${ownSizes(fields, index)}`;
+        });
     },
     feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => fields.boolean('enable_moe_block')
         ? 'experts'
@@ -57103,18 +58327,17 @@ const gemma4 = {
             ? 'double'
             : 'dense'),
     attention: (shape, fields, mixer) => {
-        const global = mixer.startsWith('full');
-        const sharedKeyValue = mixer.endsWith('shared');
-        const equal = global && fields.boolean('attention_k_eq_v');
-        const headDim = global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim;
-        const keyValueHeads = equal
-            ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1)
-            : shape.keyValueHeads;
+        const global = mixer.startsWith('full') && !fields.states('per_layer_config');
+        const equal = mixer.startsWith('full') && fields.boolean('attention_k_eq_v');
+        const headDim = carried(mixer, 'd') ?? (global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim);
+        const keyValueHeads = carried(mixer, 'k') ??
+            (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
         return grouped({ ...shape, headDim, keyValueHeads }, {
+            bias: fields.boolean('attention_bias') ? fullBias : noBias,
             span: spanOf(mixer, fields),
-            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false, value: true },
+            queryKeyNorm: valueNorm,
             ...(equal ? { valueIsKey: true } : {}),
-            ...(sharedKeyValue ? { sharedKeyValue: true } : {}),
+            ...(mixer.includes('shared') ? { sharedKeyValue: true } : {}),
         });
     },
     feedForward: (shape, fields, feed) => {
@@ -57136,39 +58359,41 @@ const gemma4 = {
             norm('norm.experts_output', 'output'),
         ];
     },
-    // Every layer ends with one learned scale; with per-layer inputs, a gate and a projection come before it.
-    layerExtras: (shape, fields) => {
-        const { hiddenSize: D } = shape;
-        const scale = { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' };
-        const width = fields.integerOr('hidden_size_per_layer_input', 0);
-        if (width === 0)
-            return [scale];
-        return [
-            { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
-            { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
-            { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
-            scale,
-        ];
-    },
-    embedding: (shape, fields) => {
-        const width = fields.integerOr('hidden_size_per_layer_input', 0);
-        if (width === 0)
-            return [];
-        const all = shape.layers * width;
-        return [
-            build_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
-            {
-                kind: 'linear',
-                path: 'embedding.per_layer_projection',
-                rows: shape.hiddenSize,
-                columns: all,
-                bias: false,
-                component: 'embedding',
-            },
-            { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
-        ];
-    },
+    // Every layer ends with one learned scale.
+    layerExtras: (shape, fields) => [
+        ...perLayerBlock(shape, fields),
+        { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' },
+    ],
+    embedding: perLayerInputs,
 };
+// --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
+/** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
+const hrmText = {
+    source: plans_from('hrm_text'),
+    norm: { style: 'rms', weight: false, bias: false },
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    layers: (fields) => stackLayers(fields) * fields.integer('H_cycles') * (fields.integer('L_cycles') + 1),
+    mixers: (_, fields) => {
+        fields.assume('L_bp_cycles', 'every cycle', 'the backward pass is counted for all cycles; the model may skip some');
+        const stack = stackLayers(fields);
+        const cycles = Array.from({ length: fields.integer('H_cycles') }, (_none, high) => [
+            ...Array.from({ length: fields.integer('L_cycles') }, (_never, low) => high + low === 0 ? 'fast' : 'fast again'),
+            high === 0 ? 'slow' : 'slow again',
+        ]).flat();
+        return cycles.flatMap((name) => Array.from({ length: stack }, () => name));
+    },
+    repeats: (mixer) => mixer.endsWith('again'),
+    attention: (shape, fields, mixer) => ({
+        ...llamaAttention({ ...shape, keyValueHeads: shape.heads }, fields, mixer),
+        outputGate: 'element',
+    }),
+    embedding: ({ hiddenSize: D }) => [
+        { kind: 'vector', path: 'embedding.fast_start', elements: D, component: 'embedding' },
+    ],
+    finalNorm: false,
+};
+/** Files saved by the class itself count every run of a layer in `num_hidden_layers`. */
+const stackLayers = (fields) => fields.optionalInteger('num_layers_per_stack', 1) ?? fields.integer('num_hidden_layers');
 // --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
 const mllama = {
     source: plans_from('mllama'),
@@ -57191,8 +58416,10 @@ const mllama = {
 };
 const plannedFamilies = {
     'nemotron-nas': nemotronNas,
+    gemma3n_text: gemma3n,
     gemma4,
     gemma4_text: gemma4,
+    hrm_text: hrmText,
     mllama,
 };
 
@@ -57296,9 +58523,13 @@ const stepFamilies = {
 
 
 
+
+
 /** Every family with a row of its own, by `model_type`. */
 const rows = {
     ...denseFamilies,
+    ...expertFamilies,
+    ...legacyFamilies,
     ...latentFamilies,
     ...recurrentFamilies,
     ...hybridFamilies,
@@ -75205,7 +76436,7 @@ async function maybePost(api, repository, found, pull, settings, body) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(759);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7183);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

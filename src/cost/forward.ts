@@ -36,7 +36,8 @@ export function meanContext(span: Span, causal: boolean, S: number): number {
     }
     case 'selected': {
       const local = span.window === undefined ? 0 : bounded(span.window, S);
-      return bounded(span.tokens, S / (span.ratio ?? 1)) + local;
+      const keys = S / (span.ratio ?? 1);
+      return bounded(span.tokens ?? keys, keys) + local;
     }
   }
 }

@@ -9,9 +9,18 @@ const e = 2;
 /** Share of a GPU's memory that serving engines fill (vLLM's default `gpu_memory_utilization`). */
 const utilization = 0.9;
 
-/** Tokens of a sequence whose keys and values stay cached. */
-const cached = (span: Span, S: number): number =>
-  span.kind === 'window' || span.kind === 'chunk' ? Math.min(S, span.tokens) : S;
+/** Tokens of a sequence whose keys and values stay cached; entries of a compressed context count as tokens. */
+function cached(span: Span, S: number): number {
+  switch (span.kind) {
+    case 'full':
+      return S;
+    case 'window':
+    case 'chunk':
+      return Math.min(S, span.tokens);
+    case 'selected':
+      return span.ratio === undefined ? S : S / span.ratio + Math.min(S, span.window ?? 0);
+  }
+}
 
 /** What serving the model keeps: key-value cache or recurrent state of a sequence, and the checkpoint's weights. */
 export function estimateInference(operations: Operations, run: TrainingRun, weights: Bytes): InferenceEstimate {

@@ -1,6 +1,14 @@
-import type { Architecture, Layer, LinearPart, Norm, Part, SharedBlock } from '../model/architecture.ts';
+import type {
+  Architecture,
+  Layer,
+  LinearPart,
+  Norm,
+  Part,
+  ResidualStreams,
+  SharedBlock,
+} from '../model/architecture.ts';
 import type { Operation, Operations, Tensor } from '../model/operation.ts';
-import { attention, latent } from './blocks/attention.ts';
+import { attention, compressed, latent } from './blocks/attention.ts';
 import { dense, experts } from './blocks/feed-forward.ts';
 import { type Block, linear, normalize, read, tensor } from './blocks/pieces.ts';
 import { recurrence } from './blocks/recurrence.ts';
@@ -48,6 +56,8 @@ type Flow = {
   readonly pending?: Tensor | undefined;
   /** The last tensor of a mixer that is written as single parts (projections, scan, projection). */
   readonly inner?: Tensor | undefined;
+  /** The sum of several residual streams that the next block reads. */
+  readonly joined?: Tensor | undefined;
   readonly additions: number;
 };
 
@@ -69,6 +79,8 @@ function* part(one: Part, flow: Flow): Step {
       return yield* block(attention(one, stream), flow);
     case 'latent':
       return yield* block(latent(one, stream), flow);
+    case 'compressed':
+      return yield* block(compressed(one, stream), flow);
     case 'dense':
       return yield* block(dense(one, stream), flow);
     case 'experts':
@@ -89,6 +101,8 @@ function* part(one: Part, flow: Flow): Step {
         output: tensor(one.path, one.columns * one.used, 'residual'),
       };
       return flow;
+    case 'streams':
+      return yield* streams(one, flow);
     case 'output': {
       const logits = yield* linear({
         path: 'output',
@@ -117,7 +131,7 @@ function* block(operations: Block, flow: Flow): Step {
 function* addPending(flow: Flow): Step {
   if (!flow.pending) return flow;
   const additions = flow.additions + 1;
-  const residual = tensor(`residual_${additions}`, flow.width, 'residual');
+  const residual = tensor(`residual_${additions}`, flow.residual.elements, 'residual');
   yield { kind: 'add', path: 'residual', component: 'other', output: residual };
   return { ...flow, pending: undefined, additions, residual };
 }
@@ -135,8 +149,8 @@ function* blockNorm(norm: Norm, flow: Flow): Step {
   const added = flow.parallel ? flow : yield* addPending(flow);
   // A norm wider than the stream reads it beside another tensor (Zamba: the embeddings).
   const wider = norm.repeat === undefined && width > flow.width;
-  const input = wider ? tensor(`${path}_in`, width, 'residual') : added.residual;
-  return { ...added, inner: undefined, stream: yield* normalize(path, input, width, norm) };
+  const input = wider ? tensor(`${path}_in`, width, 'residual') : (added.joined ?? added.residual);
+  return { ...added, inner: undefined, joined: undefined, stream: yield* normalize(path, input, width, norm) };
 }
 
 /** A block whose weights an earlier layer may hold: it computes all the same. */
@@ -150,6 +164,34 @@ function* shared(block: SharedBlock, flow: Flow): Step {
     inside = next.value;
   }
   return inside;
+}
+
+/** n streams of D: one matrix reads them all and says how they are summed, and how the result is written back. */
+function* streams({ path, streams: n, back }: ResidualStreams, flow: Flow): Step {
+  const { width: D } = flow;
+  const added = yield* addPending(flow);
+  const residual = { ...added.residual, elements: n * D };
+  const columns = n + (back === 'joined' ? 0 : n) + (back === 'mixed' ? n * n : 0);
+  const scales = { joined: 1, added: 2, mixed: 3 }[back];
+  const weights = tensor(path, columns, 'residual');
+  const common = { path, component: 'other' } as const;
+  yield* linear({
+    ...common,
+    rows: n * D,
+    columns,
+    bias: true,
+    input: residual,
+    output: weights,
+    sharding: 'replicated',
+  });
+  yield {
+    ...common,
+    kind: 'vector',
+    path: `${path}_scale`,
+    elements: scales,
+    flopsPerToken: back === 'mixed' ? 2 * n * n * D : 0,
+  };
+  return { ...added, residual, joined: tensor(`${path}_sum`, D, 'residual') };
 }
 
 /** A matrix of a mixer that is written part by part: reads the stream until something stands between. */

@@ -78,6 +78,7 @@ export type Part =
   | Norm
   | GroupedAttention
   | LatentAttention
+  | CompressedAttention
   | DenseFeedForward
   | Experts
   | StateSpace
@@ -85,6 +86,7 @@ export type Part =
   | LinearPart
   | VectorPart
   | TablePart
+  | ResidualStreams
   | Output;
 
 /** RMSNorm or LayerNorm over `width` elements. */
@@ -101,6 +103,8 @@ export type Norm = {
   readonly upcast?: 'input' | 'weight';
   /** `output`: normalises what a block gives back, before the residual is added. Default `input`. */
   readonly place?: 'input' | 'output';
+  /** Rank of a pair of matrices that reads the result and gates it (A.X-K2). */
+  readonly gateRank?: number;
 };
 
 /** Which keys a query sees. */
@@ -108,8 +112,8 @@ export type Span =
   | { readonly kind: 'full' }
   | { readonly kind: 'window'; readonly tokens: number }
   | { readonly kind: 'chunk'; readonly tokens: number }
-  /** `tokens` selected keys (sparse attention), plus a local `window`, over a context compressed by `ratio`. */
-  | { readonly kind: 'selected'; readonly tokens: number; readonly window?: number; readonly ratio?: number };
+  /** `tokens` selected keys (sparse attention; all where absent), plus a local `window`, over a context compressed by `ratio`. */
+  | { readonly kind: 'selected'; readonly tokens?: number; readonly window?: number; readonly ratio?: number };
 
 /** Multi-head, multi-query and grouped-query attention. */
 export type GroupedAttention = {
@@ -149,6 +153,11 @@ export type GroupedAttention = {
   readonly outputGate?: 'element' | 'head';
   /** Generation keeps keys and values. Default true; false in an encoder. */
   readonly cached?: boolean;
+  /** Whether the gate's matrix has a bias. Default: as the query's. */
+  readonly gateBias?: boolean;
+  /** Queries and outputs of `count` experts, of which a token uses `active`: their heads are `heads` together (JetMoE). */
+  readonly experts?: { readonly count: number; readonly active: number };
+  readonly indexer?: Indexer;
   /** Keys and values come from an earlier layer: no projections here. */
   readonly sharedKeyValue?: boolean;
   /** Values are the keys: no value projection. */
@@ -173,9 +182,45 @@ export type LatentAttention = {
   readonly valueDim: number;
   readonly bias: { readonly down: boolean; readonly output: boolean };
   readonly span: Span;
-  /** DeepSeek Sparse Attention's indexer (DeepSeek-V3.2): scores every key to select `span.tokens` of them. */
-  readonly indexer?: { readonly heads: number; readonly headDim: number };
+  /** One learned logit for each head. */
+  readonly sinks?: boolean;
+  /** A gate on each element of the output, made of the layer's input, or in one product with the queries. */
+  readonly outputGate?: 'input' | 'query';
+  readonly indexer?: Indexer;
   readonly extra?: readonly (LinearPart | VectorPart | Norm)[];
+};
+
+/**
+ * Multi-query attention over a window and over entries that each stand for `ratio` tokens (DeepSeek-V4): one key, which is the
+ * value too, queries through a low-rank pair, and an output through one matrix for each group of heads.
+ */
+export type CompressedAttention = {
+  readonly kind: 'compressed';
+  readonly inputWidth: number;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly queryRank: number;
+  readonly outputGroups: number;
+  readonly outputRank: number;
+  readonly window: number;
+  /** Absent where the layer has its window alone. */
+  readonly compression?: {
+    readonly ratio: number;
+    /** Each entry reads its own tokens and those before: twice the width. */
+    readonly overlaps: boolean;
+    /** Which entries a query meets; all where absent. */
+    readonly chosen?: { readonly entries: number; readonly heads: number; readonly headDim: number };
+  };
+};
+
+/** A small attention that scores every key, so that the large one meets `span.tokens` of them (DeepSeek-V3.2). */
+export type Indexer = {
+  readonly heads: number;
+  readonly headDim: number;
+  /** One LayerNorm on its key (default), or RMSNorms on queries and key. */
+  readonly norms?: 'key' | 'query and key';
+  /** A learned weight for each head's score. Default true. */
+  readonly weighted?: boolean;
 };
 
 export type DenseFeedForward = {
@@ -216,6 +261,7 @@ export type Experts = {
     readonly width: number;
     readonly gate: boolean;
     readonly inputWidth?: number;
+    /** How many they are, where the gate has a value for each. Default 1. */
     readonly count?: number;
     /** Where they differ from the routed experts'. */
     readonly bias?: { readonly up: boolean; readonly down: boolean };
@@ -297,6 +343,18 @@ export type TablePart = {
   readonly columns: number;
   /** Rows one token reads. */
   readonly used: number;
+};
+
+/**
+ * Several residual streams in place of one (hyper-connections, arXiv:2409.19606): what follows reads a weighted sum of them, with
+ * weights made of all streams. A block's result is added to each (`added`), which are mixed first (`mixed`: mHC,
+ * arXiv:2512.24880); at the end of the model they become one (`joined`).
+ */
+export type ResidualStreams = {
+  readonly kind: 'streams';
+  readonly path: string;
+  readonly streams: number;
+  readonly back: 'added' | 'mixed' | 'joined';
 };
 
 /** The output projection, with the loss. */

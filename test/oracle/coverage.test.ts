@@ -1,10 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { coveragePage } from '../../scripts/coverage.ts';
+import { coverage, coveragePage } from '../../scripts/coverage.ts';
 
 it('docs/coverage.md says how our counts stand against the official modelling code', () => {
-  const page = coveragePage();
-  expect(readFileSync(new URL('../../docs/coverage.md', import.meta.url), 'utf8')).toBe(page);
-  // Families that were exact stay so.
-  expect(page.match(/\| exact \|/g)?.length ?? 0).toBeGreaterThanOrEqual(65);
+  expect(readFileSync(new URL('../../docs/coverage.md', import.meta.url), 'utf8')).toBe(coveragePage());
+});
+
+/** Types of which some variant is not exact yet; a type that becomes exact leaves this list. */
+const notYet = [
+  'blt',
+  'gemma3',
+  'gemma4',
+  'gemma4_unified',
+  'gemma4_unified_text',
+  'got_ocr2',
+  'mllama',
+  'qwen3_5',
+  'qwen3_5_moe',
+  'recurrent_gemma',
+];
+
+it('every other type of transformers is exact in every variant', () => {
+  const off = coverage().filter(({ state }) => state !== 'exact');
+  expect(off.map(({ type }) => type)).toEqual(notYet);
 });

@@ -135,11 +135,11 @@ function* alwaysOn(part: Experts, input: Tensor, routed: Tensor): Generator<Oper
   yield* linear({
     path: `${component}.scale`,
     rows: routed.elements,
-    columns: 1,
+    columns: shared.count ?? 1,
     bias: false,
     component,
     input: routed,
-    output: tensor('shared_scale', 1, 'residual'),
+    output: tensor('shared_scale', shared.count ?? 1, 'residual'),
     sharding: 'replicated',
   });
 }

@@ -54,7 +54,24 @@ export function* normalize(path: string, input: Tensor, width: number, norm?: No
     input: stored,
     output,
   };
+  if (norm?.gateRank !== undefined) yield* normGate(path, output, norm.gateRank);
   return output;
+}
+
+/** sigmoid(up(silu(down x))), which multiplies x. */
+function* normGate(path: string, x: Tensor, rank: number): Block {
+  const common = { bias: false, component: 'norm', sharding: 'replicated' } as const;
+  const down = tensor(`${path}_gate_down`, rank, x.region);
+  yield* linear({ ...common, path: `${path}_gate_down`, rows: x.elements, columns: rank, input: x, output: down });
+  const up = tensor(`${path}_gate`, x.elements, x.region);
+  return yield* linear({
+    ...common,
+    path: `${path}_gate_up`,
+    rows: rank,
+    columns: x.elements,
+    input: down,
+    output: up,
+  });
 }
 
 /** What a block reads: the stream, or a tensor of its own width where the block does not stand on the stream. */

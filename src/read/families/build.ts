@@ -1,6 +1,7 @@
 import type {
   Activation,
   Architecture,
+  CompressedAttention,
   DenseFeedForward,
   Experts,
   GroupedAttention,
@@ -36,7 +37,7 @@ export type Family = {
     shape: Shape,
     fields: Fields,
     mixer: string,
-  ) => GroupedAttention | LatentAttention | readonly Part[];
+  ) => GroupedAttention | LatentAttention | CompressedAttention | readonly Part[];
   readonly feedForward?: (shape: Shape, fields: Fields, feed: string) => DenseFeedForward | Experts | readonly Part[];
   /** The mixer of each layer: `full`, `sliding`, or a name that `attention` knows. */
   readonly mixers?: (shape: Shape, fields: Fields) => readonly string[];
@@ -58,11 +59,17 @@ export type Family = {
   readonly embedding?: (shape: Shape, fields: Fields) => readonly Part[];
   /** What stands between the final norm and the output. */
   readonly beforeOutput?: (shape: Shape, fields: Fields) => readonly Part[];
-  readonly finalNorm?: boolean;
+  readonly finalNorm?: boolean | ((fields: Fields) => boolean);
   /** What stands there in place of the final norm and the output; `tied` as the config or the class has it. */
   readonly head?: (shape: Shape, fields: Fields, tied: boolean) => readonly Part[];
   /** What the figures take for granted of this kind of model, as key, value and reason. */
   readonly assumes?: readonly { readonly field: string; readonly value: string; readonly reason: string }[];
+  /** Several residual streams in place of one, and how blocks write back to them. */
+  readonly streams?: (fields: Fields) => { readonly count: number; readonly back: 'added' | 'mixed' };
+  /** What a norm in front of a block has besides. */
+  readonly normGate?: (fields: Fields, block: 'attention' | 'feed_forward', feed: string) => number | undefined;
+  /** Mixers whose layers use the weights of an earlier layer. */
+  readonly repeats?: (mixer: string) => boolean;
   /** Extra parts at the end of each layer. */
   readonly layerExtras?: (shape: Shape, fields: Fields, mixer: string, feed: string) => readonly Part[];
   readonly prediction?: (
@@ -104,10 +111,19 @@ export type Shape = {
 export const names = {
   hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
   layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'],
-  heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads'],
+  heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'attention_heads'],
   keyValueHeads: ['num_key_value_heads', 'num_kv_heads', 'n_head_kv', 'multi_query_group_num', 'kv_n_heads'],
-  headDim: ['head_dim', 'kv_channels', 'attention_head_dim'],
-  width: ['intermediate_size', 'n_inner', 'ffn_dim', 'ffn_hidden_size', 'd_ff', 'ff_intermediate_size'],
+  headDim: ['head_dim', 'kv_channels', 'attention_head_dim', 'dim_head'],
+  width: [
+    'intermediate_size',
+    'n_inner',
+    'ffn_dim',
+    'ffn_hidden_size',
+    'd_ff',
+    'ff_intermediate_size',
+    'dff',
+    'dim_ff',
+  ],
   vocabulary: ['vocab_size', 'padded_vocab_size'],
   experts: ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'],
   activeExperts: [
@@ -152,29 +168,34 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
   );
   const towers = family.towers?.(outer, shape) ?? [];
   for (const { field, value, reason } of family.assumes ?? []) fields.assume(field, value, reason);
-  const final: readonly Part[] = family.finalNorm === false ? [] : [normOf(family, 'norm.final', D)];
+  const streams = family.streams?.(fields);
+  const final: readonly Part[] = [
+    ...(streams ? [{ kind: 'streams', path: 'streams.final', streams: streams.count, back: 'joined' } as const] : []),
+    ...(hasFinalNorm(family, fields) ? [normOf(family, 'norm.final', D)] : []),
+  ];
+  const narrow = family.tableWidth?.(fields, D) ?? D;
   return {
     family: modelType,
     exact: family.exact ?? true,
     hiddenSize: D,
     vocabularySize: V,
     ...(positions === undefined ? {} : { maxPositions: positions }),
-    embedding: [
-      table('embedding.token', V, family.tableWidth?.(fields, D) ?? D),
-      ...(family.embedding?.(shape, fields) ?? []),
-    ],
+    embedding: [table('embedding.token', V, narrow), ...(family.embedding?.(shape, fields) ?? [])],
     layers,
     order,
     head: family.head?.(shape, fields, tied) ?? [
       ...final,
       ...(family.beforeOutput?.(shape, fields) ?? []),
-      { kind: 'output', rows: D, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
+      { kind: 'output', rows: narrow, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
     ],
     prediction: prediction?.parts ?? [],
     predictionDepth: prediction?.depth ?? 0,
     towers,
   };
 }
+
+const hasFinalNorm = ({ finalNorm = true }: Family, fields: Fields): boolean =>
+  typeof finalNorm === 'function' ? finalNorm(fields) : finalNorm;
 
 function readShape(family: Family, fields: Fields): Shape {
   const hiddenSize = fields.integer(names.hidden);
@@ -214,18 +235,25 @@ function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mix
     ...normOf(family, path, D, place),
     ...(bias === undefined ? {} : { bias }),
   });
-  const around = (block: readonly Part[], path: string): readonly Part[] => {
+  const streams = family.streams?.(fields);
+  const around = (block: readonly Part[], path: 'attention' | 'feed_forward'): readonly Part[] => {
     if (block.length === 0 || plan === 'own') return block;
-    const before = plan === 'post' ? [] : [norm(`norm.${path}`)];
+    const gateRank = family.normGate?.(fields, path, feed);
+    const gate = gateRank === undefined ? {} : { gateRank };
+    const collect: readonly Part[] = streams
+      ? [{ kind: 'streams', path: `streams.${path}`, streams: streams.count, back: streams.back }]
+      : [];
+    const before = plan === 'post' ? [] : [{ ...norm(`norm.${path}`), ...gate }];
     const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
-    return [...before, ...block, ...after];
+    return [...collect, ...before, ...block, ...after];
   };
   const extras = family.layerExtras?.(shape, fields, mixer, feed) ?? [];
   if (plan === 'single' || plan === 'double') {
     const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
     return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
   }
-  return { name, parts: [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras] };
+  const whole = [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
+  return { name, parts: family.repeats?.(mixer) ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
 }
 
 const isPart = (value: Part | readonly Part[]): value is Part => 'kind' in value;
@@ -321,7 +349,7 @@ export function dense(inputWidth: number, width: number, changes: Partial<DenseF
 /** A mixture of experts with the config's counts; `changes` are what the family does otherwise. */
 export function experts(shape: Shape, fields: Fields, changes: Partial<Experts> = {}): Experts {
   const count = fields.integer(names.experts);
-  const active = fields.integer(names.activeExperts);
+  const active = changes.active ?? fields.integer(names.activeExperts);
   if (active > count) throw fields.wrong('num_experts_per_tok', `must be at most the ${count} experts`, active);
   return {
     kind: 'experts',

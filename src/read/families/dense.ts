@@ -202,6 +202,23 @@ const glm4Moe: Family = {
   },
 };
 
+/** A matrix between two widths, where they differ. */
+const between = (path: string, rows: number, columns: number): readonly Part[] =>
+  rows === columns ? [] : [{ kind: 'linear', path, rows, columns, bias: false, component: 'embedding' }];
+
+/** Persimmon: one matrix for queries, keys and values, LayerNorms on queries and keys. */
+export const persimmonAttention = (shape: Shape, fields: Fields) =>
+  grouped(
+    { ...shape, keyValueHeads: shape.heads },
+    {
+      bias: fullBias,
+      fused: true,
+      ...(fields.boolean('qk_layernorm', true)
+        ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } as const }
+        : {}),
+    },
+  );
+
 export const denseFamilies: Readonly<Record<string, Family>> = {
   gpt2,
   gpt_bigcode: {
@@ -217,15 +234,26 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   opt: {
     ...gpt2,
-    feedForward: (shape) =>
-      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
+    feedForward: (shape, fields) =>
+      dense(shape.hiddenSize, shape.width, {
+        gated: false,
+        activation: 'relu',
+        bias: bothSides(fields.boolean('enable_bias', true)),
+      }),
     source: from('opt'),
-    attention: (shape) => grouped(shape, { bias: fullBias, rotary: false }),
+    attention: (shape, fields) =>
+      grouped(shape, { bias: fields.boolean('enable_bias', true) ? fullBias : noBias, rotary: false }),
     activation: 'relu',
+    finalNorm: (fields) => fields.boolean('do_layer_norm_before', true) && !fields.boolean('_remove_final_layer_norm'),
+    // OPT-350m's tokens are narrower than its residual stream: matrices lead in and out.
+    tableWidth: (fields, D) => fields.integerOr('word_embed_proj_dim', D, 1),
     // The table has two rows for padding in front of the first position.
-    embedding: (shape, fields) => [
-      table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
+    embedding: ({ hiddenSize: D }, fields) => [
+      ...between('embedding.projection', fields.integerOr('word_embed_proj_dim', D, 1), D),
+      table('embedding.position', fields.integer('max_position_embeddings') + 2, D),
     ],
+    beforeOutput: ({ hiddenSize: D }, fields) =>
+      between('output.projection', D, fields.integerOr('word_embed_proj_dim', D, 1)),
   },
   bloom: {
     ...gpt2,
@@ -301,7 +329,11 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   smollm3: { ...llama, source: from('smollm3'), tied: true },
   granite: { ...llama, source: from('granite') },
-  helium: { ...llama, source: from('helium') },
+  helium: {
+    ...llama,
+    source: from('helium'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+  },
   baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
   xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
   minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
@@ -461,11 +493,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     gated: false,
     activation: 'relu2',
     feedForwardBias: true,
-    attention: (shape) =>
-      grouped(
-        { ...shape, keyValueHeads: shape.heads },
-        { bias: fullBias, fused: true, queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } },
-      ),
+    attention: persimmonAttention,
   },
   mellum: { ...qwenMoe, source: from('mellum') },
   solar_open: {

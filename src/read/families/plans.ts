@@ -1,7 +1,19 @@
 import type { Part } from '../../model/architecture.ts';
 import { type Fields, isDictionary, own, Unreadable } from '../fields.ts';
 import { gemma4Audio } from './audio.ts';
-import { dense, experts, type Family, grouped, normOf, type Shape, spanOf, table } from './build.ts';
+import {
+  dense,
+  experts,
+  type Family,
+  fullBias,
+  grouped,
+  llamaAttention,
+  noBias,
+  normOf,
+  type Shape,
+  spanOf,
+  table,
+} from './build.ts';
 import { gemma4Vision, mllamaVision } from './towers.ts';
 
 /** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
@@ -51,11 +63,149 @@ const nemotronNas: Family = {
   feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length))),
 };
 
-// --- Gemma 4 ------------------------------------------------------------------------------------------------------------
+// --- Gemma 3n and Gemma 4 -----------------------------------------------------------------------------------------------
 
 /** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
 const shares = (shape: Shape, fields: Fields, index: number) =>
   index >= shape.layers - fields.integerOr('num_kv_shared_layers', 0);
+
+/** A table with a row for each token that holds an input for every layer, and what makes inputs of the embedding itself. */
+function perLayerInputs(shape: Shape, fields: Fields): readonly Part[] {
+  const width = fields.integerOr('hidden_size_per_layer_input', 0);
+  if (width === 0) return [];
+  const all = shape.layers * width;
+  return [
+    table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
+    {
+      kind: 'linear',
+      path: 'embedding.per_layer_projection',
+      rows: shape.hiddenSize,
+      columns: all,
+      bias: false,
+      component: 'embedding',
+    },
+    { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
+  ];
+}
+
+/** A gate and a projection for the layer's own input, with a norm. */
+function perLayerBlock(shape: Shape, fields: Fields): readonly Part[] {
+  const { hiddenSize: D } = shape;
+  const width = fields.integerOr('hidden_size_per_layer_input', 0);
+  if (width === 0) return [];
+  return [
+    { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
+    { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
+    { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
+  ];
+}
+
+const valueNorm = { over: 'head', style: 'rms', weight: true, bias: false, value: true } as const;
+
+const sharedOrNot = (type: string, shape: Shape, fields: Fields, index: number) =>
+  `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`;
+
+/** A width for each layer, or one for all. */
+const widthOf = (fields: Fields, index: number): number => {
+  const listed = fields.list('intermediate_size');
+  const width = listed ? listed[index] : fields.integer('intermediate_size');
+  if (typeof width !== 'number' || !Number.isInteger(width) || width < 1)
+    throw fields.wrong('intermediate_size', 'must be a whole number, or one for each layer', width);
+  return width;
+};
+
+const linear = (path: string, rows: number, columns: number, tied = false): Part => ({
+  kind: 'linear',
+  path,
+  rows,
+  columns,
+  bias: false,
+  component: 'other',
+  ...(tied ? { tied } : {}),
+});
+
+/** Gemma 3n: n residual streams of which a layer computes one and predicts the others (AltUp, arXiv:2301.13310). */
+const gemma3n: Family = {
+  source: from('gemma3n'),
+  norm: { style: 'rms' },
+  norms: 'sandwich',
+  activation: 'gelu_tanh',
+  tied: true,
+  width: (fields) => widthOf(fields, 0),
+  mixers: (shape, fields) => {
+    const types = fields.list('layer_types');
+    return Array.from({ length: shape.layers }, (_, index) =>
+      sharedOrNot(
+        types ? String(types[index]) : (index + 1) % 5 === 0 ? 'full_attention' : 'sliding_attention',
+        shape,
+        fields,
+        index,
+      ),
+    );
+  },
+  attention: (shape, fields, mixer) => {
+    const rank = fields.integer('laurel_rank');
+    const { hiddenSize: D } = shape;
+    return {
+      ...llamaAttention(shape, fields, mixer),
+      queryKeyNorm: valueNorm,
+      ...(mixer.endsWith('shared') ? { sharedKeyValue: true } : {}),
+      // A low-rank pair beside the attention (LAuReL, arXiv:2411.07501).
+      extra: [
+        { kind: 'linear', path: 'laurel.down', rows: D, columns: rank, bias: false, component: 'other' },
+        { kind: 'linear', path: 'laurel.up', rows: rank, columns: D, bias: false, component: 'other' },
+        { kind: 'norm', path: 'norm.laurel', width: D, style: 'rms', weight: true, bias: false },
+      ],
+    };
+  },
+  feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => `width ${widthOf(fields, index)}`),
+  feedForward: (shape, _, feed) =>
+    dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
+  layerExtras: (shape, fields): readonly Part[] => {
+    const { hiddenSize: D } = shape;
+    const n = fields.integer('altup_num_inputs', 1);
+    return [
+      // Once to predict the streams, once to correct them by what the layer made.
+      linear('streams.router', D, n),
+      linear('streams.router', D, n, true),
+      linear('streams.predict', n, n * n),
+      linear('streams.correct', n, n),
+      { kind: 'vector', path: 'streams.scale', elements: D, component: 'other', flopsPerToken: 2 * n * n * D },
+      { kind: 'vector', path: 'norm.streams', elements: D, component: 'norm' },
+      ...perLayerBlock(shape, fields),
+    ];
+  },
+  embedding: (shape, fields): readonly Part[] => [
+    ...perLayerInputs(shape, fields),
+    ...otherStreams('embedding.streams', shape, fields),
+  ],
+  beforeOutput: (shape, fields) => otherStreams('output_streams', shape, fields),
+};
+
+/** A matrix for each stream but the first. */
+const otherStreams = (path: string, { hiddenSize: D }: Shape, fields: Fields): readonly Part[] => {
+  const count = fields.integer('altup_num_inputs', 1) - 1;
+  return Array.from({ length: count }, () => linear(path, D, D));
+};
+
+/** What `per_layer_config` says otherwise of single layers, by index. */
+function ownSizes(fields: Fields, index: number): string {
+  const all = fields.nested('per_layer_config');
+  const key = [String(index), String(index).padStart(2, '0'), String(index).padStart(3, '0')].find((name) =>
+    all.states(name),
+  );
+  if (key === undefined) return '';
+  const one = all.nested(key);
+  const headDim = one.optionalInteger('head_dim', 1);
+  const keyValueHeads = one.optionalInteger('num_key_value_heads', 1);
+  return `${headDim === undefined ? '' : ` d${headDim}`}${keyValueHeads === undefined ? '' : ` k${keyValueHeads}`}`;
+}
+
+/** A number that a layer's plan carries: ` d512`, ` k2`. */
+const carried = (mixer: string, letter: string): number | undefined => {
+  const word = mixer.split(' ').find((one) => one.startsWith(letter) && /^[0-9]+$/.test(one.slice(1)));
+  return word === undefined ? undefined : Number(word.slice(1));
+};
 
 const gemma4: Family = {
   source: from('gemma4'),
@@ -65,16 +215,14 @@ const gemma4: Family = {
   tied: true,
   textKey: 'text_config',
   towers: (outer, shape) => [...gemma4Vision(outer, shape), ...gemma4Audio(outer, shape)],
+  // The last layer is always full.
   mixers: (shape, fields) => {
-    const types =
-      fields.list('layer_types') ??
-      Array.from({ length: shape.layers }, (_, index) =>
-        (index + 1) % 6 === 0 ? 'full_attention' : 'sliding_attention',
-      );
-    return types.map(
-      (type, index) =>
-        `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`,
-    );
+    const types = fields.list('layer_types');
+    return Array.from({ length: shape.layers }, (_, index) => {
+      const full = types ? types[index] === 'full_attention' : (index + 1) % 6 === 0;
+      const type = full || index + 1 === shape.layers ? 'full_attention' : 'sliding_attention';
+      return `${sharedOrNot(type, shape, fields, index)}${ownSizes(fields, index)}`;
+    });
   },
   feeds: (shape, fields) =>
     Array.from({ length: shape.layers }, (_, index) =>
@@ -85,20 +233,20 @@ const gemma4: Family = {
           : 'dense',
     ),
   attention: (shape, fields, mixer) => {
-    const global = mixer.startsWith('full');
-    const sharedKeyValue = mixer.endsWith('shared');
-    const equal = global && fields.boolean('attention_k_eq_v');
-    const headDim = global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim;
-    const keyValueHeads = equal
-      ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1)
-      : shape.keyValueHeads;
+    const global = mixer.startsWith('full') && !fields.states('per_layer_config');
+    const equal = mixer.startsWith('full') && fields.boolean('attention_k_eq_v');
+    const headDim = carried(mixer, 'd') ?? (global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim);
+    const keyValueHeads =
+      carried(mixer, 'k') ??
+      (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
     return grouped(
       { ...shape, headDim, keyValueHeads },
       {
+        bias: fields.boolean('attention_bias') ? fullBias : noBias,
         span: spanOf(mixer, fields),
-        queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false, value: true },
+        queryKeyNorm: valueNorm,
         ...(equal ? { valueIsKey: true } : {}),
-        ...(sharedKeyValue ? { sharedKeyValue: true } : {}),
+        ...(mixer.includes('shared') ? { sharedKeyValue: true } : {}),
       },
     );
   },
@@ -120,37 +268,47 @@ const gemma4: Family = {
       norm('norm.experts_output', 'output'),
     ];
   },
-  // Every layer ends with one learned scale; with per-layer inputs, a gate and a projection come before it.
-  layerExtras: (shape, fields): readonly Part[] => {
-    const { hiddenSize: D } = shape;
-    const scale: Part = { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' };
-    const width = fields.integerOr('hidden_size_per_layer_input', 0);
-    if (width === 0) return [scale];
-    return [
-      { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
-      { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
-      { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
-      scale,
-    ];
-  },
-  embedding: (shape, fields): readonly Part[] => {
-    const width = fields.integerOr('hidden_size_per_layer_input', 0);
-    if (width === 0) return [];
-    const all = shape.layers * width;
-    return [
-      table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
-      {
-        kind: 'linear',
-        path: 'embedding.per_layer_projection',
-        rows: shape.hiddenSize,
-        columns: all,
-        bias: false,
-        component: 'embedding',
-      },
-      { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
-    ];
-  },
+  // Every layer ends with one learned scale.
+  layerExtras: (shape, fields): readonly Part[] => [
+    ...perLayerBlock(shape, fields),
+    { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' },
+  ],
+  embedding: perLayerInputs,
 };
+
+// --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
+
+/** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
+const hrmText: Family = {
+  source: from('hrm_text'),
+  norm: { style: 'rms', weight: false, bias: false },
+  feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+  layers: (fields) => stackLayers(fields) * fields.integer('H_cycles') * (fields.integer('L_cycles') + 1),
+  mixers: (_, fields) => {
+    fields.assume('L_bp_cycles', 'every cycle', 'the backward pass is counted for all cycles; the model may skip some');
+    const stack = stackLayers(fields);
+    const cycles = Array.from({ length: fields.integer('H_cycles') }, (_none, high) => [
+      ...Array.from({ length: fields.integer('L_cycles') }, (_never, low) =>
+        high + low === 0 ? 'fast' : 'fast again',
+      ),
+      high === 0 ? 'slow' : 'slow again',
+    ]).flat();
+    return cycles.flatMap((name) => Array.from({ length: stack }, () => name));
+  },
+  repeats: (mixer) => mixer.endsWith('again'),
+  attention: (shape, fields, mixer) => ({
+    ...llamaAttention({ ...shape, keyValueHeads: shape.heads }, fields, mixer),
+    outputGate: 'element',
+  }),
+  embedding: ({ hiddenSize: D }) => [
+    { kind: 'vector', path: 'embedding.fast_start', elements: D, component: 'embedding' },
+  ],
+  finalNorm: false,
+};
+
+/** Files saved by the class itself count every run of a layer in `num_hidden_layers`. */
+const stackLayers = (fields: Fields): number =>
+  fields.optionalInteger('num_layers_per_stack', 1) ?? fields.integer('num_hidden_layers');
 
 // --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
 
@@ -178,7 +336,9 @@ const mllama: Family = {
 
 export const plannedFamilies: Readonly<Record<string, Family>> = {
   'nemotron-nas': nemotronNas,
+  gemma3n_text: gemma3n,
   gemma4,
   gemma4_text: gemma4,
+  hrm_text: hrmText,
   mllama,
 };

@@ -2,7 +2,7 @@ import type { Part } from '../../model/architecture.ts';
 import type { Fields } from '../fields.ts';
 import { dense, depths, experts, type Family, grouped, llamaAttention, predictor, type Shape } from './build.ts';
 import { gatedDelta, lightning, mamba1, mamba2 } from './mixers.ts';
-import { llama4Vision, qwen3Vision } from './towers.ts';
+import { qwen3Vision } from './towers.ts';
 
 const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 
@@ -161,7 +161,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
     mixers: (shape, fields) => {
       const listed = fields.list(['layer_types', 'attn_type_list']);
       if (listed) return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
-      return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % 2 === 0 ? 'full' : 'linear'));
+      return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
     },
     attention: (shape, fields, mixer) =>
       mixer === 'linear'
@@ -169,23 +169,5 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
         : grouped(shape),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
     feedForward: (shape, fields) => experts(shape, fields),
-  },
-  llama4: {
-    source: from('llama4'),
-    textKey: 'text_config',
-    towers: llama4Vision,
-    feeds: (shape, fields) => {
-      const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
-      const listed = fields.list('moe_layers');
-      const sparse = new Set(
-        listed ?? Array.from({ length: shape.layers }, (_, index) => index).filter((index) => (index + 1) % step === 0),
-      );
-      return Array.from({ length: shape.layers }, (_, index) => (sparse.has(index) ? 'experts' : 'dense'));
-    },
-    feedForward: (shape, fields, feed) => {
-      if (feed === 'dense') return dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
-      const width = fields.integer('intermediate_size');
-      return experts(shape, fields, { width, shared: { width, gate: false } });
-    },
   },
 };

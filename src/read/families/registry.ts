@@ -3,8 +3,10 @@ import type { Family } from './build.ts';
 import { classDefaults } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
 import { encoderFamilies } from './encoders.ts';
+import { expertFamilies } from './experts.ts';
 import { hybridFamilies } from './hybrid.ts';
 import { latentFamilies } from './latent.ts';
+import { legacyFamilies } from './legacy.ts';
 import { phi4Families } from './phi4.ts';
 import { plannedFamilies } from './plans.ts';
 import { recurrentFamilies } from './recurrent.ts';
@@ -13,6 +15,8 @@ import { stepFamilies } from './step.ts';
 /** Every family with a row of its own, by `model_type`. */
 const rows: Readonly<Record<string, Family>> = {
   ...denseFamilies,
+  ...expertFamilies,
+  ...legacyFamilies,
   ...latentFamilies,
   ...recurrentFamilies,
   ...hybridFamilies,
