@@ -43,11 +43,11 @@ const constants: Readonly<Record<string, readonly Constant[]>> = {
     ofStep('contention', 0, 0.6),
     ofStep('fsdpCollective', 0.9, 1.5),
     ofStep('fsdpEdge', 0, 1.5),
-    ofStep('fsdpProducts', 1, 1.2),
     ofStep('tensorExposed', 0.5, 1.1),
     ofStep('tensorOverlapped', 0, 0.6),
     ofStep('jitter', 0, 0.04),
     ofStep('fixed', 0, 0.1),
+    ofStep('dataExposed', 0, 1),
   ],
   'dense, 8 or 4 bits': [
     sustained('h100-sxm-80gb', 'hopper', 'low hopper'),

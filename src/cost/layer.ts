@@ -1,6 +1,8 @@
 import { type Accelerator, type AcceleratorId, acceleratorIds } from '../facts/accelerators.ts';
 import {
   type AttentionFacts,
+  adapterBytes,
+  castBytes,
   type KernelFacts,
   type kernelsOf,
   olderAttention,
@@ -9,11 +11,11 @@ import {
 } from '../facts/kernels.ts';
 import { precisions } from '../facts/precisions.ts';
 import type { AttentionCore, Linear, Operation } from '../model/operation.ts';
-import type { TrainingRun } from '../model/training.ts';
+import type { Lora, TrainingRun } from '../model/training.ts';
 import type { TimePart } from './estimate.ts';
 import { meanContext } from './forward.ts';
 import { collectiveSeconds, gemmSeconds } from './kernels.ts';
-import { isFrozen } from './lora.ts';
+import { isFrozen, isTarget } from './lora.ts';
 
 /** The constants of the model: the committed ones, or others where a script tries them (`scripts/cross-validate.ts`). */
 export type TimeFacts = { readonly step: StepFacts; readonly kernelsOf: typeof kernelsOf };
@@ -74,7 +76,7 @@ export const isLow = (run: TrainingRun): boolean => !['bf16', 'fp16', 'fp32'].in
 
 function profileOf(run: TrainingRun, chip: Accelerator): keyof typeof profiles {
   if (chip.generation === 'tpu') return 'xla';
-  if (run.framework === 'transformers') return 'transformers';
+  if (run.framework === 'transformers') return run.fusedCrossEntropy ? 'liger' : 'transformers';
   if (run.framework === 'megatron') return run.flashAttention ? 'megatron' : 'legacy';
   // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
   return run.compile || isLow(run) ? 'compiled' : 'eager';
@@ -212,18 +214,18 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
         break;
       }
       case 'linear':
-        // Each operand is read in 16 bits and written in 8, and transposed (Transformer Engine).
+        if (run.lora !== undefined && isTarget(operation, run.lora)) {
+          const rows = (operation.sharding === 'row' ? operation.rows / tp : operation.rows) * operation.used;
+          const columns =
+            (operation.sharding === 'column' ? operation.columns / tp : operation.columns) * operation.used;
+          const bytes = adapterBytes[fusesAdapters(run.lora, context) ? 'fused' : 'separate'];
+          forward.memory_bound += ((bytes.inputForward * rows + bytes.outputForward * columns) * T) / BW;
+          backward.memory_bound += ((bytes.inputBackward * rows + bytes.outputBackward * columns) * T) / BW;
+        }
         if (low && operation.sharding !== 'expert' && operation.component !== 'router') {
-          const rows =
-            operation.sharding === 'row'
-              ? operation.rows / tp
-              : operation.fusedWith?.includes('key') && !operation.path.endsWith('query')
-                ? 0
-                : operation.rows;
-          const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
-          forward.memory_bound +=
-            (4 * (operation.fusedWith !== undefined && operation.path.endsWith('up') ? 0 : rows) * T) / BW;
-          backward.memory_bound += (4 * columns * T) / BW;
+          const [f, b] = castSeconds(operation, run, context);
+          forward.memory_bound += f;
+          backward.memory_bound += b;
         }
         break;
       case 'route':
@@ -244,6 +246,26 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
   forward.host += Math.max(0, launches - sum(forward));
   backward.host += Math.max(0, hostBackward * launches - sum(backward));
   return { forward, backward };
+}
+
+/** Compiled layers fuse adapters; Hugging Face's fast kernels do so on quantised base weights only (fms-acceleration, fused_lora). */
+const fusesAdapters = (lora: Lora, { profileName }: Context): boolean =>
+  profileName === 'liger' ? lora.baseBits < 16 : profileName !== 'transformers' && profileName !== 'eager';
+
+/** Casts of a product's operands to 8 bits, forward and backward; what query, key and value or gate and up read is cast once. */
+function castSeconds(operation: Linear, run: TrainingRun, context: Context): readonly [number, number] {
+  const { tensor: tp } = run.parallelism;
+  const bytes = castBytes[context.profile.casts];
+  const again =
+    operation.fusedWith !== undefined &&
+    (operation.fusedWith.includes('key') ? !operation.path.endsWith('query') : operation.path.endsWith('up'));
+  const rows = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
+  const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
+  const inputs = again ? 0 : rows * context.T;
+  const weights = rows * columns;
+  const forward = bytes.inputForward * inputs + bytes.weightForward * weights;
+  const backward = bytes.inputBackward * inputs + bytes.gradient * columns * context.T + bytes.weightBackward * weights;
+  return [forward / context.bandwidth, backward / context.bandwidth];
 }
 
 /** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
@@ -277,7 +299,7 @@ export function productSeconds(
   const time = (mm: number, nn: number, kk: number, output: number) =>
     gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, slowdown);
   const f = time(m, n, k, 2);
-  return [f, time(m, k, n, 2) + (frozen ? 0.05 * f : time(n, k, m, accumulated))];
+  return [f, time(m, k, n, 2) + (frozen ? 0 : time(n, k, m, accumulated))];
 }
 
 /** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
@@ -313,12 +335,14 @@ function attentionSeconds(core: AttentionCore, run: TrainingRun, context: Contex
   return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
 }
 
-/** PyTorch's own scaled_dot_product_attention is FlashAttention-2 on every chip; Megatron takes the chip's best, cuDNN's. */
+/**
+ * PyTorch's own scaled_dot_product_attention is FlashAttention-2 up to Hopper, at half of cuDNN's rate there (pytorch/pytorch issue
+ * 142132), and cuDNN's on Blackwell; Megatron takes the chip's best, cuDNN's.
+ */
 function attentionKernel(run: TrainingRun, chip: Accelerator): NonNullable<TrainingRun['attentionKernel']> {
   if (!run.flashAttention) return 'unfused';
   if (run.attentionKernel !== undefined) return run.attentionKernel;
-  const modern = chip.generation === 'hopper' || chip.generation === 'blackwell';
-  return modern && run.framework !== 'megatron' && !isLow(run) ? 'flash2' : 'cudnn';
+  return chip.generation === 'hopper' && run.framework !== 'megatron' ? 'flash2' : 'cudnn';
 }
 
 /** The facts of a kernel that is not the chip's best. */

@@ -1,6 +1,8 @@
 import { type Accelerator, acceleratorsChecked, findAccelerator } from '../facts/accelerators.ts';
-import { kernelsOf, stepFacts } from '../facts/kernels.ts';
-import { precisions } from '../facts/precisions.ts';
+import { frameworks } from '../facts/frameworks.ts';
+import { accumulationBytes, kernelsOf, offloaded, reducedBytes, shardCopyBytes, stepFacts } from '../facts/kernels.ts';
+import { optimizers } from '../facts/optimizers.ts';
+import { bytesOf, precisions } from '../facts/precisions.ts';
 import type { Linear, Operation, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
 import { type Seconds, seconds } from '../units.ts';
@@ -74,7 +76,7 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
   const { pipeline: P, virtualPipeline: v } = run.parallelism;
   const m = microBatches(run);
   const kinds = operations.layers.map((layer) =>
-    recomputed(layerTime(layer.operations, run, context), layer.operations, run),
+    recomputed(layerTime(layer.operations, run, context), layer.operations, run, context),
   );
   const head = headTime(operations, run, context);
   const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
@@ -95,7 +97,9 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
   if (P > 1) {
     const average = perStage.reduce((total, parts) => total + sum(parts), 0) / P;
     const D = widthOf(operations);
-    const bytes = 2 * D * context.t;
+    // Each tensor-parallel rank sends its share; Megatron-LM also where the residual stream is whole (Narayanan et al. 2021, 4.1).
+    const sent = run.framework === 'megatron' ? context.T / run.parallelism.tensor : context.t;
+    const bytes = 2 * D * sent;
     const far = run.gpus > context.chip.fast.domain;
     const hop =
       2 *
@@ -111,7 +115,10 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
     step.bubble += bubble;
   }
   if (sharded) shardedTraffic(operations, run, context, kinds, step, m);
-  else dataParallelTraffic(operations, run, context, sum(slowest), step);
+  else {
+    dataParallelTraffic(operations, run, context, sum(slowest), step);
+    accumulate(operations, run, context, m, step);
+  }
   optimizerTime(operations, run, context, step);
   step.host += context.step.fixed;
   const nodes = Math.max(1, run.gpus / 8);
@@ -135,13 +142,24 @@ function bubbleShare(run: TrainingRun): number {
   }
 }
 
+/**
+ * The last product of a layer, which nothing after it needs again: PyTorch's non-reentrant checkpoint stops before it
+ * (torch.utils.checkpoint, early stop, since 2.1; torchtitan and Composer use it, Megatron-LM and Hugging Face run the whole layer).
+ */
+function stoppedBefore(list: readonly Operation[], run: TrainingRun, context: Context): number {
+  if (run.framework !== 'fsdp') return 0;
+  const last = list.findLast((operation) => operation.kind === 'linear');
+  if (last?.kind !== 'linear' || last.sharding !== 'row') return 0;
+  return productSeconds(last, last.columns, run, context)[0];
+}
+
 /** What recompute runs again, in its own part of the breakdown. */
-function recomputed(time: LayerTime, list: readonly Operation[], run: TrainingRun): LayerTime {
+function recomputed(time: LayerTime, list: readonly Operation[], run: TrainingRun, context: Context): LayerTime {
   const { forward, backward } = time;
   const again = none();
   if (run.recompute === 'full') {
     const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
-    again.recompute = sum(forward) * every;
+    again.recompute = (sum(forward) - stoppedBefore(list, run, context)) * every;
   } else if (run.recompute === 'selective') {
     const modules = run.recomputeModules ?? ['core_attn'];
     if (run.framework !== 'megatron') again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
@@ -216,7 +234,8 @@ function shardedTraffic(
   m: number,
 ): void {
   const { tensor, pipeline, context: cp, expert, expertTensor } = run.parallelism;
-  const { chip, kernels, profile } = context;
+  const { chip, kernels } = context;
+  const reduced = reducedWidth(run);
   const all = (run.gpus / (tensor * pipeline * cp)) * cp;
   const shards = run.shardGroup ?? all;
   if (shards <= 1) return;
@@ -225,23 +244,16 @@ function shardedTraffic(
   const collect = (elements: number, ranks: number, near: number) => {
     const gather = collectiveSeconds(chip, kernels, 'gather', 2 * elements, ranks, near, context.network);
     let scatter =
-      trained *
-      collectiveSeconds(chip, kernels, 'scatter', profile.gradientBytes * elements, ranks, near, context.network);
+      trained * collectiveSeconds(chip, kernels, 'scatter', reduced * elements, ranks, near, context.network);
     if (shards < all)
       scatter +=
         trained *
-        collectiveSeconds(
-          chip,
-          kernels,
-          'reduce',
-          (profile.gradientBytes * elements) / shards,
-          all / shards,
-          1,
-          context.network,
-        );
+        collectiveSeconds(chip, kernels, 'reduce', (reduced * elements) / shards, all / shards, 1, context.network);
     return { gather, scatter };
   };
   let edge = 0;
+  // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
+  const rounds = pipeline > 1 ? 1 : m;
   const micro = run.sharding === 'full' || run.reshardAfterForward === true;
   for (const [kind, layer] of operations.layers.entries()) {
     const time = kinds[kind];
@@ -269,10 +281,10 @@ function shardedTraffic(
       ) - work;
     const f = sum(time.forward);
     const b = sum(time.backward);
-    const products = context.step.fsdpProducts - 1;
-    step.exposed_data += m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
-    // FSDP flattens, splits and copies what it gathers.
-    step.memory_bound += m * count * products * (f + b);
+    step.exposed_data += rounds * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
+    const copied = (micro ? 2 : 1) * shardCopyBytes.gather + trained * shardCopyBytes.scatter;
+    const here = dense / tensor + experts / (expert * expertTensor);
+    step.memory_bound += (rounds * count * copied * here) / context.bandwidth;
     edge = Math.max(edge, gather + scatter);
   }
   const head =
@@ -282,10 +294,17 @@ function shardedTraffic(
       0,
     ) / tensor;
   const ends = collect(head, shards, local);
-  step.exposed_data += m * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
+  step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
 }
 
-/** Gradients reduced once for each step, largely beside the last micro-batch's backward pass. */
+/** Bytes of a gradient element on the wire. */
+const reducedWidth = (run: TrainingRun): number =>
+  run.gradientsDtype === undefined ? reducedBytes[run.framework] : run.gradientsDtype === 'fp32' ? 4 : 2;
+
+/**
+ * Gradients reduced once for each step, largely beside the last micro-batch's backward pass. Megatron gathers what its sharded
+ * optimizer has updated beside the next forward pass; DeepSpeed and others do so at the end of the step, with nothing beside.
+ */
 function dataParallelTraffic(
   operations: Operations,
   run: TrainingRun,
@@ -294,37 +313,70 @@ function dataParallelTraffic(
   step: Parts,
 ): void {
   const { tensor, pipeline, context: cp, expert } = run.parallelism;
-  const { chip, kernels, profile } = context;
+  const { chip, kernels } = context;
   const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
   if (ranks <= 1) return;
   const local = Math.max(1, Math.min(ranks, Math.floor(chip.fast.domain / tensor)));
   const { dense, experts } = localParameters(operations, run);
-  const gradient = profile.gradientBytes;
+  const gradient = reducedWidth(run);
   const sharded = run.sharding !== 'none';
-  const both = (elements: number, n: number, near: number) =>
-    sharded
-      ? collectiveSeconds(chip, kernels, 'scatter', gradient * elements, n, near, context.network) +
-        collectiveSeconds(chip, kernels, 'gather', 2 * elements, n, near, context.network)
-      : collectiveSeconds(chip, kernels, 'reduce', gradient * elements, n, near, context.network);
-  let traffic = both(dense, ranks, local);
+  const groups = [{ elements: dense, ranks, local }];
   if (experts > 0)
-    traffic += both(
-      experts,
-      Math.max(1, (ranks * tensor) / expert),
-      Math.max(1, Math.floor(chip.fast.domain / expert)),
+    groups.push({
+      elements: experts,
+      ranks: Math.max(1, (ranks * tensor) / expert),
+      local: Math.max(1, Math.floor(chip.fast.domain / expert)),
+    });
+  const over = (kind: 'gather' | 'scatter' | 'reduce', bytes: number) =>
+    groups.reduce(
+      (total, group) =>
+        total +
+        collectiveSeconds(chip, kernels, kind, bytes * group.elements, group.ranks, group.local, context.network),
+      0,
     );
-  if (run.lora !== undefined) traffic *= 0.02;
-  step.exposed_data += Math.max(context.step.dataExposed * traffic, traffic - 0.8 * stage);
+  const trained = run.lora === undefined ? 1 : 0.02;
+  const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
+  const gather = sharded ? trained * over('gather', 2) : 0;
+  const hidden = run.framework === 'megatron' ? reduce + gather : reduce;
+  step.exposed_data +=
+    Math.max(context.step.dataExposed * hidden, hidden - 0.8 * stage) + (run.framework === 'megatron' ? 0 : gather);
 }
 
-/** Reads and writes of the optimizer: about 30 bytes for each local parameter, and the gradient's norm. */
+/** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */
+function accumulate(operations: Operations, run: TrainingRun, context: Context, m: number, step: Parts): void {
+  if (context.profile.gradientBytes === 4 || run.lora !== undefined) return;
+  const { dense, experts } = localParameters(operations, run);
+  step.memory_bound += ((m - 1) * accumulationBytes * (dense + experts)) / context.bandwidth;
+}
+
+/**
+ * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
+ * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
+ */
+function updateBytes(run: TrainingRun): number {
+  const facts = frameworks[run.framework];
+  const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
+  const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
+  const states = optimizers[run.optimizer].states(run.optimizerDtype === undefined ? 4 : bytesOf[run.optimizerDtype]);
+  const weights =
+    (run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights)) ? 8 + weight : 2 * weight;
+  return gradient + 2 * states + weights;
+}
+
+/** The optimizer step on this GPU's share of the states. */
 function optimizerTime(operations: Operations, run: TrainingRun, context: Context, step: Parts): void {
   const { tensor, pipeline, context: cp } = run.parallelism;
   const { dense, experts } = localParameters(operations, run);
   const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
   const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? ranks);
   const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : 0.01);
-  step.optimizer += (local * (30 * context.profile.optimizer + 4)) / context.bandwidth;
+  if (run.offload === 'optimizer') {
+    const node = Math.min(run.gpus, run.gpusPerNode ?? 8);
+    step.optimizer += local * (node * offloaded.secondsForParameter + 4 / offloaded.transfer);
+  } else {
+    const norm = frameworks[run.framework].gradientBytes;
+    step.optimizer += (local * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
+  }
 }
 
 function training(run: TrainingRun, chip: Accelerator, perGpu: number): ThroughputEstimate['training'] {

@@ -54,16 +54,20 @@ export type AttentionFacts = {
  */
 export const olderAttention = {
   flash1: {
-    ampere: { wide: 0.27, narrow: 0.32, ramp: 300, backward: 0.95 },
-    hopper: { wide: 0.145, narrow: 0.165, ramp: 200, backward: 0.95 },
+    ampere: { wide: 0.335, narrow: 0.397, ramp: 300, backward: 0.95 },
+    hopper: { wide: 0.19, narrow: 0.216, ramp: 200, backward: 0.95 },
   },
-  flash2: { hopper: { wide: 0.355, narrow: 0.32, ramp: 300, backward: 0.95 } },
+  flash2: { hopper: { wide: 0.345, narrow: 0.307, ramp: 520, backward: 0.97 } },
   /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
   hopperPeak: 989.4e12,
   /** Share of the rate that heads wider than 128 (latent attention) keep in FlashAttention-2. */
   wideHeads: 0.85,
-  /** Unfused attention: share of the peak of its products, and bytes for each score, forward and backward. */
-  unfused: { share: 0.35, forward: 14, backward: 22 },
+  /**
+   * Unfused attention: share of the peak of its batched products, and bytes for each score that move beside them, forward and
+   * backward. Softmax reads the lower triangle and writes (3, backward 5), dropout reads, writes and keeps a mask (5 each way); what
+   * the products read and write hides behind their own work (Megatron-LM's fused softmax, Korthikanti et al. 2022, section 3).
+   */
+  unfused: { share: 0.4, forward: 8, backward: 10 },
 } as const;
 
 export type Collective = readonly [latency: number, perRank: number, bandwidth: number, ramp: number];
@@ -88,7 +92,7 @@ const ampere: KernelFacts = {
   gemm: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
   gemmFp8: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
   gemmFp4: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
-  attention: { wide: 0.62, narrow: 0.56, ramp: 420, backward: 0.9 },
+  attention: { wide: 0.697, narrow: 0.631, ramp: 480, backward: 0.857 },
   collectives: {
     gather: [8.4e-6, 0.84e-6, 215e9, 8.7e6],
     scatter: [8.3e-6, 0.75e-6, 228e9, 7.6e6],
@@ -96,7 +100,7 @@ const ampere: KernelFacts = {
     exchange: [10.8e-6, 0.29e-6, 215e9, 5.3e6],
   },
   streaming: 0.82,
-  sustained: 1.049,
+  sustained: 1.12,
   sustainedLow: 1.049,
   host: 1.5,
   gap: 2e-6,
@@ -115,7 +119,7 @@ const hopper: KernelFacts = {
     exchange: [7.4e-6, 0.1e-6, 360e9, 6e6],
   },
   streaming: 0.85,
-  sustained: 1.213,
+  sustained: 1.25,
   sustainedLow: 1.17,
   host: 1,
   gap: 1.8e-6,
@@ -135,7 +139,7 @@ const blackwell: KernelFacts = {
   },
   streaming: 0.85,
   // The public 16-bit runs on B200 come from one source (SimuMax), whose own products reach 45 to 50 % of the peak; GB200's reach more.
-  sustained: 1.6,
+  sustained: 1.65,
   sustainedLow: 1.18,
   host: 1,
   gap: 1.8e-6,
@@ -228,7 +232,7 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
   'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
   'b300-sxm': {
     ...blackwell,
-    sustained: 1.269,
+    sustained: 1.31,
     gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
     gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
     gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
@@ -238,7 +242,7 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
     gemm: gemm(0.665, 12, 2.4e-6, 0.62, 0.65, 0.009),
     gemmFp8: gemm(0.6, 20, 4e-6, 0.55, 0.67, 0.2),
     gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
-    sustained: 1.269,
+    sustained: 1.31,
     sustainedLow: 1.18,
     host: 1.4,
   },
@@ -247,7 +251,7 @@ const byChip: { readonly [id in AcceleratorId]?: KernelFacts } = {
     gemm: gemm(0.779, 42, 2.4e-6, 0.65, 0.9, 0.015),
     gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
     gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
-    sustained: 1.269,
+    sustained: 1.31,
     // 1400 W against 1200 W of a GB200.
     sustainedLow: 1.1,
     host: 1.4,
@@ -289,7 +293,6 @@ export type StepFacts = Readonly<
     | 'contention'
     | 'fsdpCollective'
     | 'fsdpEdge'
-    | 'fsdpProducts'
     | 'tensorExposed'
     | 'tensorOverlapped'
     | 'dataExposed'
@@ -326,17 +329,16 @@ export const stepFacts: StepFacts = {
   /** eager RMSNorm, rotary position and gates of Llama-like models over fused ones */
   eagerGated: 1.76,
   /** attention kernels in a step over their benchmark */
-  attention: 0.862,
+  attention: 1.05,
   /** slow-down of products while a collective runs beside them */
-  contention: 0.196,
+  contention: 0.3,
   /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
   fsdpCollective: 1.138,
   fsdpEdge: 0.866,
-  fsdpProducts: 1.021,
   /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
-  tensorExposed: 0.916,
+  tensorExposed: 0.88,
   tensorOverlapped: 0.2,
-  dataExposed: 0.5,
+  dataExposed: 0.25,
   contextExposed: 0.4,
   pipelineExposed: 0.5,
   /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
@@ -350,7 +352,7 @@ export const stepFacts: StepFacts = {
   /** spread of step times over nodes: expected maximum of Gaussians */
   jitter: 0.011,
   /** seconds of each step that belong to no layer */
-  fixed: 0.021,
+  fixed: 0.005,
   /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
   grouped: 1.05,
   /** traffic of sending rows to experts and back over reading and writing each once */
@@ -372,15 +374,88 @@ export const stepFacts: StepFacts = {
  *
  * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
  * are nothing else: 2.9 ms for the forward and backward pass of a layer on an H100 node.
+ *
+ * `liger`: Hugging Face's layers with fused norms, rotary position and gates. What fuses the loss there fuses these too
+ * (linkedin/Liger-Kernel, `apply_liger_kernel_to_llama`; foundation-model-stack/fms-acceleration, fast kernels).
  */
 export const profiles = {
-  megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4 },
-  legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4 },
-  eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2 },
-  compiled: { traffic: 0.9, kernels: 16, host: 0.064e-3, optimizer: 1.2, loss: 18, gradientBytes: 2 },
-  transformers: { traffic: 2.2, kernels: 55, host: 0.5e-3, optimizer: 2, loss: 40, gradientBytes: 2 },
-  xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
+  megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4, casts: 'fused' },
+  legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4, casts: 'fused' },
+  eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2, casts: 'separate' },
+  compiled: {
+    traffic: 0.9,
+    kernels: 16,
+    host: 0.064e-3,
+    optimizer: 1.2,
+    loss: 18,
+    gradientBytes: 2,
+    casts: 'separate',
+  },
+  transformers: {
+    traffic: 2.2,
+    kernels: 55,
+    host: 0.5e-3,
+    optimizer: 2,
+    loss: 40,
+    gradientBytes: 2,
+    casts: 'separate',
+  },
+  liger: {
+    traffic: 1.25,
+    kernels: 30,
+    host: 0.5e-3,
+    optimizer: 2,
+    loss: 40,
+    gradientBytes: 2,
+    casts: 'separate',
+  },
+  xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2, casts: 'fused' },
 } as const;
+
+/**
+ * Bytes that casting to 8 bits moves for an element of a product's input, of its output's gradient, and of its weight, forward
+ * and backward. Transformer Engine reads 16 bits once and writes both layouts (`fused`). torchao finds the largest value, casts,
+ * and casts input and weight again in the backward pass, gradients in two layouts (`separate`; pytorch/ao, float8_linear.py).
+ */
+export const castBytes = {
+  fused: { inputForward: 4, inputBackward: 0, gradient: 4, weightForward: 0, weightBackward: 0 },
+  separate: { inputForward: 5, inputBackward: 3, gradient: 7, weightForward: 3, weightBackward: 3 },
+} as const;
+
+/**
+ * Bytes of a gradient element that data parallelism reduces. Megatron-LM accumulates and reduces in fp32 under bf16; torchtitan
+ * and Composer's FSDP reduce in fp32 (`mixed_precision_reduce = "float32"`, `mixed_precision: DEFAULT`); DeepSpeed and Hugging
+ * Face's FSDP in 16 bits.
+ */
+export const reducedBytes = { megatron: 4, fsdp: 4, deepspeed: 2, transformers: 2 } as const;
+
+/**
+ * Bytes that an adapter moves for an element of its matrix's input and output (Hu et al. 2021, arXiv:2106.09685). Forward the input
+ * is read, the product of B written and added; backward the gradient is read for B and for A, and the input's gradient added. PEFT's
+ * own layer (`separate`) also runs dropout on the input and scales the product, each on its own and both ways.
+ */
+export const adapterBytes = {
+  fused: { inputForward: 2, outputForward: 8, inputBackward: 8, outputBackward: 4 },
+  separate: { inputForward: 7, outputForward: 12, inputBackward: 15, outputBackward: 8 },
+} as const;
+
+/**
+ * Bytes that full sharding copies on the compute stream for each parameter: gathered ones out of the flat buffer, for each pass;
+ * gradients into it, in fp32 (FSDP2's foreach_all_gather_copy_out and chunk_cat; FSDP1 and DeepSpeed copy as much elsewhere).
+ */
+export const shardCopyBytes = { gather: 4, scatter: 6 } as const;
+
+/**
+ * An optimizer in CPU memory: seconds for each parameter of a node, whose GPUs share its CPUs (DeepSpeed's CPU-Adam takes 2.57 s
+ * for 10 billion; ZeRO-Offload, arXiv:2101.06840, table 3), and bytes/s of each GPU's way there (PCIe 4.0 x16, as copied).
+ */
+export const offloaded = { secondsForParameter: 0.257e-9, transfer: 20e9 } as const;
+
+/**
+ * Bytes that PyTorch moves to add one more micro-batch's gradient to what stands there: two reads and a write in 16 bits. Megatron
+ * adds in the product that makes it.
+ */
+export const accumulationBytes = 6;
 
 /**
  * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
