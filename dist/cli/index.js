@@ -28652,16 +28652,20 @@ function countParameters(architecture, operations) {
  */
 const olderAttention = {
     flash1: {
-        ampere: { wide: 0.27, narrow: 0.32, ramp: 300, backward: 0.95 },
-        hopper: { wide: 0.145, narrow: 0.165, ramp: 200, backward: 0.95 },
+        ampere: { wide: 0.335, narrow: 0.397, ramp: 300, backward: 0.95 },
+        hopper: { wide: 0.19, narrow: 0.216, ramp: 200, backward: 0.95 },
     },
-    flash2: { hopper: { wide: 0.355, narrow: 0.32, ramp: 300, backward: 0.95 } },
+    flash2: { hopper: { wide: 0.345, narrow: 0.307, ramp: 520, backward: 0.97 } },
     /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
     hopperPeak: 989.4e12,
     /** Share of the rate that heads wider than 128 (latent attention) keep in FlashAttention-2. */
     wideHeads: 0.85,
-    /** Unfused attention: share of the peak of its products, and bytes for each score, forward and backward. */
-    unfused: { share: 0.35, forward: 14, backward: 22 },
+    /**
+     * Unfused attention: share of the peak of its batched products, and bytes for each score that move beside them, forward and
+     * backward. Softmax reads the lower triangle and writes (3, backward 5), dropout reads, writes and keeps a mask (5 each way); what
+     * the products read and write hides behind their own work (Megatron-LM's fused softmax, Korthikanti et al. 2022, section 3).
+     */
+    unfused: { share: 0.4, forward: 8, backward: 10 },
 };
 const gemm = (peakShare, prologue, launch, bandwidthShare, wave, tileExponent) => ({
     peakShare,
@@ -28675,7 +28679,7 @@ const ampere = {
     gemm: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
     gemmFp8: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
     gemmFp4: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
-    attention: { wide: 0.62, narrow: 0.56, ramp: 420, backward: 0.9 },
+    attention: { wide: 0.697, narrow: 0.631, ramp: 480, backward: 0.857 },
     collectives: {
         gather: [8.4e-6, 0.84e-6, 215e9, 8.7e6],
         scatter: [8.3e-6, 0.75e-6, 228e9, 7.6e6],
@@ -28683,7 +28687,7 @@ const ampere = {
         exchange: [10.8e-6, 0.29e-6, 215e9, 5.3e6],
     },
     streaming: 0.82,
-    sustained: 1.049,
+    sustained: 1.12,
     sustainedLow: 1.049,
     host: 1.5,
     gap: 2e-6,
@@ -28701,7 +28705,7 @@ const hopper = {
         exchange: [7.4e-6, 0.1e-6, 360e9, 6e6],
     },
     streaming: 0.85,
-    sustained: 1.213,
+    sustained: 1.25,
     sustainedLow: 1.17,
     host: 1,
     gap: 1.8e-6,
@@ -28720,7 +28724,7 @@ const blackwell = {
     },
     streaming: 0.85,
     // The public 16-bit runs on B200 come from one source (SimuMax), whose own products reach 45 to 50 % of the peak; GB200's reach more.
-    sustained: 1.6,
+    sustained: 1.65,
     sustainedLow: 1.18,
     host: 1,
     gap: 1.8e-6,
@@ -28807,7 +28811,7 @@ const byChip = {
     'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
     'b300-sxm': {
         ...blackwell,
-        sustained: 1.269,
+        sustained: 1.31,
         gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
         gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
         gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
@@ -28817,7 +28821,7 @@ const byChip = {
         gemm: gemm(0.665, 12, 2.4e-6, 0.62, 0.65, 0.009),
         gemmFp8: gemm(0.6, 20, 4e-6, 0.55, 0.67, 0.2),
         gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
-        sustained: 1.269,
+        sustained: 1.31,
         sustainedLow: 1.18,
         host: 1.4,
     },
@@ -28826,7 +28830,7 @@ const byChip = {
         gemm: gemm(0.779, 42, 2.4e-6, 0.65, 0.9, 0.015),
         gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
         gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
-        sustained: 1.269,
+        sustained: 1.31,
         // 1400 W against 1200 W of a GB200.
         sustainedLow: 1.1,
         host: 1.4,
@@ -28870,17 +28874,16 @@ const stepFacts = {
     /** eager RMSNorm, rotary position and gates of Llama-like models over fused ones */
     eagerGated: 1.76,
     /** attention kernels in a step over their benchmark */
-    attention: 0.862,
+    attention: 1.05,
     /** slow-down of products while a collective runs beside them */
-    contention: 0.196,
+    contention: 0.3,
     /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
     fsdpCollective: 1.138,
     fsdpEdge: 0.866,
-    fsdpProducts: 1.021,
     /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
-    tensorExposed: 0.916,
+    tensorExposed: 0.88,
     tensorOverlapped: 0.2,
-    dataExposed: 0.5,
+    dataExposed: 0.25,
     contextExposed: 0.4,
     pipelineExposed: 0.5,
     /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
@@ -28894,7 +28897,7 @@ const stepFacts = {
     /** spread of step times over nodes: expected maximum of Gaussians */
     jitter: 0.011,
     /** seconds of each step that belong to no layer */
-    fixed: 0.021,
+    fixed: 0.005,
     /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
     grouped: 1.05,
     /** traffic of sending rows to experts and back over reading and writing each once */
@@ -28915,15 +28918,82 @@ const stepFacts = {
  *
  * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
  * are nothing else: 2.9 ms for the forward and backward pass of a layer on an H100 node.
+ *
+ * `liger`: Hugging Face's layers with fused norms, rotary position and gates. What fuses the loss there fuses these too
+ * (linkedin/Liger-Kernel, `apply_liger_kernel_to_llama`; foundation-model-stack/fms-acceleration, fast kernels).
  */
 const profiles = {
-    megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4 },
-    legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4 },
-    eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2 },
-    compiled: { traffic: 0.9, kernels: 16, host: 0.064e-3, optimizer: 1.2, loss: 18, gradientBytes: 2 },
-    transformers: { traffic: 2.2, kernels: 55, host: 0.5e-3, optimizer: 2, loss: 40, gradientBytes: 2 },
-    xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2 },
+    megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4, casts: 'fused' },
+    legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4, casts: 'fused' },
+    eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2, casts: 'separate' },
+    compiled: {
+        traffic: 0.9,
+        kernels: 16,
+        host: 0.064e-3,
+        optimizer: 1.2,
+        loss: 18,
+        gradientBytes: 2,
+        casts: 'separate',
+    },
+    transformers: {
+        traffic: 2.2,
+        kernels: 55,
+        host: 0.5e-3,
+        optimizer: 2,
+        loss: 40,
+        gradientBytes: 2,
+        casts: 'separate',
+    },
+    liger: {
+        traffic: 1.25,
+        kernels: 30,
+        host: 0.5e-3,
+        optimizer: 2,
+        loss: 40,
+        gradientBytes: 2,
+        casts: 'separate',
+    },
+    xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2, casts: 'fused' },
 };
+/**
+ * Bytes that casting to 8 bits moves for an element of a product's input, of its output's gradient, and of its weight, forward
+ * and backward. Transformer Engine reads 16 bits once and writes both layouts (`fused`). torchao finds the largest value, casts,
+ * and casts input and weight again in the backward pass, gradients in two layouts (`separate`; pytorch/ao, float8_linear.py).
+ */
+const castBytes = {
+    fused: { inputForward: 4, inputBackward: 0, gradient: 4, weightForward: 0, weightBackward: 0 },
+    separate: { inputForward: 5, inputBackward: 3, gradient: 7, weightForward: 3, weightBackward: 3 },
+};
+/**
+ * Bytes of a gradient element that data parallelism reduces. Megatron-LM accumulates and reduces in fp32 under bf16; torchtitan
+ * and Composer's FSDP reduce in fp32 (`mixed_precision_reduce = "float32"`, `mixed_precision: DEFAULT`); DeepSpeed and Hugging
+ * Face's FSDP in 16 bits.
+ */
+const reducedBytes = { megatron: 4, fsdp: 4, deepspeed: 2, transformers: 2 };
+/**
+ * Bytes that an adapter moves for an element of its matrix's input and output (Hu et al. 2021, arXiv:2106.09685). Forward the input
+ * is read, the product of B written and added; backward the gradient is read for B and for A, and the input's gradient added. PEFT's
+ * own layer (`separate`) also runs dropout on the input and scales the product, each on its own and both ways.
+ */
+const adapterBytes = {
+    fused: { inputForward: 2, outputForward: 8, inputBackward: 8, outputBackward: 4 },
+    separate: { inputForward: 7, outputForward: 12, inputBackward: 15, outputBackward: 8 },
+};
+/**
+ * Bytes that full sharding copies on the compute stream for each parameter: gathered ones out of the flat buffer, for each pass;
+ * gradients into it, in fp32 (FSDP2's foreach_all_gather_copy_out and chunk_cat; FSDP1 and DeepSpeed copy as much elsewhere).
+ */
+const shardCopyBytes = { gather: 4, scatter: 6 };
+/**
+ * An optimizer in CPU memory: seconds for each parameter of a node, whose GPUs share its CPUs (DeepSpeed's CPU-Adam takes 2.57 s
+ * for 10 billion; ZeRO-Offload, arXiv:2101.06840, table 3), and bytes/s of each GPU's way there (PCIe 4.0 x16, as copied).
+ */
+const offloaded = { secondsForParameter: 0.257e-9, transfer: 20e9 };
+/**
+ * Bytes that PyTorch moves to add one more micro-batch's gradient to what stands there: two reads and a write in 16 bits. Megatron
+ * adds in the product that makes it.
+ */
+const accumulationBytes = 6;
 /**
  * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
  * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md).
@@ -29038,7 +29108,7 @@ function profileOf(run, chip) {
     if (chip.generation === 'tpu')
         return 'xla';
     if (run.framework === 'transformers')
-        return 'transformers';
+        return run.fusedCrossEntropy ? 'liger' : 'transformers';
     if (run.framework === 'megatron')
         return run.flashAttention ? 'megatron' : 'legacy';
     // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
@@ -29159,17 +29229,17 @@ function layerTime(list, run, context) {
                 break;
             }
             case 'linear':
-                // Each operand is read in 16 bits and written in 8, and transposed (Transformer Engine).
+                if (run.lora !== undefined && isTarget(operation, run.lora)) {
+                    const rows = (operation.sharding === 'row' ? operation.rows / tp : operation.rows) * operation.used;
+                    const columns = (operation.sharding === 'column' ? operation.columns / tp : operation.columns) * operation.used;
+                    const bytes = adapterBytes[fusesAdapters(run.lora, context) ? 'fused' : 'separate'];
+                    forward.memory_bound += ((bytes.inputForward * rows + bytes.outputForward * columns) * T) / BW;
+                    backward.memory_bound += ((bytes.inputBackward * rows + bytes.outputBackward * columns) * T) / BW;
+                }
                 if (low && operation.sharding !== 'expert' && operation.component !== 'router') {
-                    const rows = operation.sharding === 'row'
-                        ? operation.rows / tp
-                        : operation.fusedWith?.includes('key') && !operation.path.endsWith('query')
-                            ? 0
-                            : operation.rows;
-                    const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
-                    forward.memory_bound +=
-                        (4 * (operation.fusedWith !== undefined && operation.path.endsWith('up') ? 0 : rows) * T) / BW;
-                    backward.memory_bound += (4 * columns * T) / BW;
+                    const [f, b] = castSeconds(operation, run, context);
+                    forward.memory_bound += f;
+                    backward.memory_bound += b;
                 }
                 break;
             case 'route':
@@ -29190,6 +29260,22 @@ function layerTime(list, run, context) {
     forward.host += Math.max(0, launches - layer_sum(forward));
     backward.host += Math.max(0, hostBackward * launches - layer_sum(backward));
     return { forward, backward };
+}
+/** Compiled layers fuse adapters; Hugging Face's fast kernels do so on quantised base weights only (fms-acceleration, fused_lora). */
+const fusesAdapters = (lora, { profileName }) => profileName === 'liger' ? lora.baseBits < 16 : profileName !== 'transformers' && profileName !== 'eager';
+/** Casts of a product's operands to 8 bits, forward and backward; what query, key and value or gate and up read is cast once. */
+function castSeconds(operation, run, context) {
+    const { tensor: tp } = run.parallelism;
+    const bytes = castBytes[context.profile.casts];
+    const again = operation.fusedWith !== undefined &&
+        (operation.fusedWith.includes('key') ? !operation.path.endsWith('query') : operation.path.endsWith('up'));
+    const rows = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
+    const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
+    const inputs = again ? 0 : rows * context.T;
+    const weights = rows * columns;
+    const forward = bytes.inputForward * inputs + bytes.weightForward * weights;
+    const backward = bytes.inputBackward * inputs + bytes.gradient * columns * context.T + bytes.weightBackward * weights;
+    return [forward / context.bandwidth, backward / context.bandwidth];
 }
 /** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
 function productSeconds(operation, columns, run, context) {
@@ -29215,7 +29301,7 @@ function productSeconds(operation, columns, run, context) {
     const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
     const time = (mm, nn, kk, output) => gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, slowdown);
     const f = time(m, n, k, 2);
-    return [f, time(m, k, n, 2) + (frozen ? 0.05 * f : time(n, k, m, accumulated))];
+    return [f, time(m, k, n, 2) + (frozen ? 0 : time(n, k, m, accumulated))];
 }
 /** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
 function attentionSeconds(core, run, context) {
@@ -29249,14 +29335,16 @@ function attentionSeconds(core, run, context) {
     const scale = power * context.step.attention;
     return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
 }
-/** PyTorch's own scaled_dot_product_attention is FlashAttention-2 on every chip; Megatron takes the chip's best, cuDNN's. */
+/**
+ * PyTorch's own scaled_dot_product_attention is FlashAttention-2 up to Hopper, at half of cuDNN's rate there (pytorch/pytorch issue
+ * 142132), and cuDNN's on Blackwell; Megatron takes the chip's best, cuDNN's.
+ */
 function attentionKernel(run, chip) {
     if (!run.flashAttention)
         return 'unfused';
     if (run.attentionKernel !== undefined)
         return run.attentionKernel;
-    const modern = chip.generation === 'hopper' || chip.generation === 'blackwell';
-    return modern && run.framework !== 'megatron' && !isLow(run) ? 'flash2' : 'cudnn';
+    return chip.generation === 'hopper' && run.framework !== 'megatron' ? 'flash2' : 'cudnn';
 }
 /** The facts of a kernel that is not the chip's best. */
 function olderFacts(kernel, chip) {
@@ -29402,6 +29490,8 @@ function trust_trust(operations, run, context) {
 
 
 
+
+
 /** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
 function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
     const chip = findAccelerator(run.accelerator);
@@ -29445,7 +29535,7 @@ function measuredMfu(flops, run, tokensPerSecond) {
 function stepParts(operations, run, context) {
     const { pipeline: P, virtualPipeline: v } = run.parallelism;
     const m = microBatches(run);
-    const kinds = operations.layers.map((layer) => recomputed(layerTime(layer.operations, run, context), layer.operations, run));
+    const kinds = operations.layers.map((layer) => recomputed(layerTime(layer.operations, run, context), layer.operations, run, context));
     const head = headTime(operations, run, context);
     const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
     const perStage = stages(operations, run).map((stage) => {
@@ -29467,7 +29557,9 @@ function stepParts(operations, run, context) {
     if (P > 1) {
         const average = perStage.reduce((total, parts) => total + layer_sum(parts), 0) / P;
         const D = widthOf(operations);
-        const bytes = 2 * D * context.t;
+        // Each tensor-parallel rank sends its share; Megatron-LM also where the residual stream is whole (Narayanan et al. 2021, 4.1).
+        const sent = run.framework === 'megatron' ? context.T / run.parallelism.tensor : context.t;
+        const bytes = 2 * D * sent;
         const far = run.gpus > context.chip.fast.domain;
         const hop = 2 *
             v *
@@ -29483,8 +29575,10 @@ function stepParts(operations, run, context) {
     }
     if (sharded)
         shardedTraffic(operations, run, context, kinds, step, m);
-    else
+    else {
         dataParallelTraffic(operations, run, context, layer_sum(slowest), step);
+        accumulate(operations, run, context, m, step);
+    }
     optimizerTime(operations, run, context, step);
     step.host += context.step.fixed;
     const nodes = Math.max(1, run.gpus / 8);
@@ -29506,13 +29600,25 @@ function bubbleShare(run) {
             return (P - 1) / v;
     }
 }
+/**
+ * The last product of a layer, which nothing after it needs again: PyTorch's non-reentrant checkpoint stops before it
+ * (torch.utils.checkpoint, early stop, since 2.1; torchtitan and Composer use it, Megatron-LM and Hugging Face run the whole layer).
+ */
+function stoppedBefore(list, run, context) {
+    if (run.framework !== 'fsdp')
+        return 0;
+    const last = list.findLast((operation) => operation.kind === 'linear');
+    if (last?.kind !== 'linear' || last.sharding !== 'row')
+        return 0;
+    return productSeconds(last, last.columns, run, context)[0];
+}
 /** What recompute runs again, in its own part of the breakdown. */
-function recomputed(time, list, run) {
+function recomputed(time, list, run, context) {
     const { forward, backward } = time;
     const again = none();
     if (run.recompute === 'full') {
         const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
-        again.recompute = layer_sum(forward) * every;
+        again.recompute = (layer_sum(forward) - stoppedBefore(list, run, context)) * every;
     }
     else if (run.recompute === 'selective') {
         const modules = run.recomputeModules ?? ['core_attn'];
@@ -29575,7 +29681,8 @@ function localParameters(operations, run) {
 /** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
 function shardedTraffic(operations, run, context, kinds, step, m) {
     const { tensor, pipeline, context: cp, expert, expertTensor } = run.parallelism;
-    const { chip, kernels, profile } = context;
+    const { chip, kernels } = context;
+    const reduced = reducedWidth(run);
     const all = (run.gpus / (tensor * pipeline * cp)) * cp;
     const shards = run.shardGroup ?? all;
     if (shards <= 1)
@@ -29584,15 +29691,16 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
     const trained = run.lora === undefined ? 1 : 0.02;
     const collect = (elements, ranks, near) => {
         const gather = collectiveSeconds(chip, kernels, 'gather', 2 * elements, ranks, near, context.network);
-        let scatter = trained *
-            collectiveSeconds(chip, kernels, 'scatter', profile.gradientBytes * elements, ranks, near, context.network);
+        let scatter = trained * collectiveSeconds(chip, kernels, 'scatter', reduced * elements, ranks, near, context.network);
         if (shards < all)
             scatter +=
                 trained *
-                    collectiveSeconds(chip, kernels, 'reduce', (profile.gradientBytes * elements) / shards, all / shards, 1, context.network);
+                    collectiveSeconds(chip, kernels, 'reduce', (reduced * elements) / shards, all / shards, 1, context.network);
         return { gather, scatter };
     };
     let edge = 0;
+    // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
+    const rounds = pipeline > 1 ? 1 : m;
     const micro = run.sharding === 'full' || run.reshardAfterForward === true;
     for (const [kind, layer] of operations.layers.entries()) {
         const time = kinds[kind];
@@ -29618,46 +29726,82 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
         const exposedBeside = (work, traffic) => Math.max(work * (1 + context.step.contention * Math.min(1, traffic / Math.max(work, 1e-9))), context.step.fsdpCollective * traffic) - work;
         const f = layer_sum(time.forward);
         const b = layer_sum(time.backward);
-        const products = context.step.fsdpProducts - 1;
-        step.exposed_data += m * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
-        // FSDP flattens, splits and copies what it gathers.
-        step.memory_bound += m * count * products * (f + b);
+        step.exposed_data += rounds * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
+        const copied = (micro ? 2 : 1) * shardCopyBytes.gather + trained * shardCopyBytes.scatter;
+        const here = dense / tensor + experts / (expert * expertTensor);
+        step.memory_bound += (rounds * count * copied * here) / context.bandwidth;
         edge = Math.max(edge, gather + scatter);
     }
     const head = operations.head.reduce((total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)), 0) / tensor;
     const ends = collect(head, shards, local);
-    step.exposed_data += m * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
+    step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
 }
-/** Gradients reduced once for each step, largely beside the last micro-batch's backward pass. */
+/** Bytes of a gradient element on the wire. */
+const reducedWidth = (run) => run.gradientsDtype === undefined ? reducedBytes[run.framework] : run.gradientsDtype === 'fp32' ? 4 : 2;
+/**
+ * Gradients reduced once for each step, largely beside the last micro-batch's backward pass. Megatron gathers what its sharded
+ * optimizer has updated beside the next forward pass; DeepSpeed and others do so at the end of the step, with nothing beside.
+ */
 function dataParallelTraffic(operations, run, context, stage, step) {
     const { tensor, pipeline, context: cp, expert } = run.parallelism;
-    const { chip, kernels, profile } = context;
+    const { chip, kernels } = context;
     const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
     if (ranks <= 1)
         return;
     const local = Math.max(1, Math.min(ranks, Math.floor(chip.fast.domain / tensor)));
     const { dense, experts } = localParameters(operations, run);
-    const gradient = profile.gradientBytes;
+    const gradient = reducedWidth(run);
     const sharded = run.sharding !== 'none';
-    const both = (elements, n, near) => sharded
-        ? collectiveSeconds(chip, kernels, 'scatter', gradient * elements, n, near, context.network) +
-            collectiveSeconds(chip, kernels, 'gather', 2 * elements, n, near, context.network)
-        : collectiveSeconds(chip, kernels, 'reduce', gradient * elements, n, near, context.network);
-    let traffic = both(dense, ranks, local);
+    const groups = [{ elements: dense, ranks, local }];
     if (experts > 0)
-        traffic += both(experts, Math.max(1, (ranks * tensor) / expert), Math.max(1, Math.floor(chip.fast.domain / expert)));
-    if (run.lora !== undefined)
-        traffic *= 0.02;
-    step.exposed_data += Math.max(context.step.dataExposed * traffic, traffic - 0.8 * stage);
+        groups.push({
+            elements: experts,
+            ranks: Math.max(1, (ranks * tensor) / expert),
+            local: Math.max(1, Math.floor(chip.fast.domain / expert)),
+        });
+    const over = (kind, bytes) => groups.reduce((total, group) => total +
+        collectiveSeconds(chip, kernels, kind, bytes * group.elements, group.ranks, group.local, context.network), 0);
+    const trained = run.lora === undefined ? 1 : 0.02;
+    const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
+    const gather = sharded ? trained * over('gather', 2) : 0;
+    const hidden = run.framework === 'megatron' ? reduce + gather : reduce;
+    step.exposed_data +=
+        Math.max(context.step.dataExposed * hidden, hidden - 0.8 * stage) + (run.framework === 'megatron' ? 0 : gather);
 }
-/** Reads and writes of the optimizer: about 30 bytes for each local parameter, and the gradient's norm. */
+/** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */
+function accumulate(operations, run, context, m, step) {
+    if (context.profile.gradientBytes === 4 || run.lora !== undefined)
+        return;
+    const { dense, experts } = localParameters(operations, run);
+    step.memory_bound += ((m - 1) * accumulationBytes * (dense + experts)) / context.bandwidth;
+}
+/**
+ * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
+ * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
+ */
+function updateBytes(run) {
+    const facts = frameworks[run.framework];
+    const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
+    const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
+    const states = optimizers[run.optimizer].states(run.optimizerDtype === undefined ? 4 : bytesOf[run.optimizerDtype]);
+    const weights = (run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights)) ? 8 + weight : 2 * weight;
+    return gradient + 2 * states + weights;
+}
+/** The optimizer step on this GPU's share of the states. */
 function optimizerTime(operations, run, context, step) {
     const { tensor, pipeline, context: cp } = run.parallelism;
     const { dense, experts } = localParameters(operations, run);
     const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
     const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? ranks);
     const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : 0.01);
-    step.optimizer += (local * (30 * context.profile.optimizer + 4)) / context.bandwidth;
+    if (run.offload === 'optimizer') {
+        const node = Math.min(run.gpus, run.gpusPerNode ?? 8);
+        step.optimizer += local * (node * offloaded.secondsForParameter + 4 / offloaded.transfer);
+    }
+    else {
+        const norm = frameworks[run.framework].gradientBytes;
+        step.optimizer += (local * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
+    }
 }
 function training(run, chip, perGpu) {
     const time = run.tokens / (perGpu * run.gpus);
