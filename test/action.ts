@@ -24,6 +24,7 @@ export async function runAction(
     name: 'pull_request',
     payload: { pull_request: { number: server.state.pull.number } },
   },
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Ran> {
   const folder = mkdtempSync(join(tmpdir(), 'gate-'));
   const file = (name: string, content = '') => {
@@ -41,8 +42,8 @@ export async function runAction(
     cwd: folder,
     env: {
       PATH: process.env['PATH'] ?? '',
-      GITHUB_API_URL: server.url,
-      GITHUB_GRAPHQL_URL: `${server.url}/graphql`,
+      GITHUB_API_URL: `${server.url}${server.state.prefix}`,
+      GITHUB_GRAPHQL_URL: `${server.url}${server.state.prefix === '' ? '' : '/api'}/graphql`,
       GITHUB_REPOSITORY: 'octo/models',
       GITHUB_EVENT_NAME: event.name,
       GITHUB_EVENT_PATH: files.event,
@@ -53,6 +54,7 @@ export async function runAction(
       RUNNER_TEMP: folder,
       'INPUT_GITHUB-TOKEN': 'token-of-the-test',
       ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
+      ...environment,
     },
   });
   let log = '';

@@ -3,51 +3,68 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { schema as githubSchema } from '@octokit/graphql-schema';
 import { buildSchema, type GraphQLSchema, graphql } from 'graphql';
 import { OpenAPIBackend } from 'openapi-backend';
+import { bytesOf, type Content, idOf, mergeBase, type Stored, store, type Tree } from './repository.ts';
 
-/** The files of one commit: path to content. */
-export type Tree = Readonly<
-  Record<
-    string,
-    string | { readonly symlink: string } | { readonly submodule: string } | { readonly bytes: Uint8Array }
-  >
->;
+export type { Tree } from './repository.ts';
 
 export type StoredComment = { id: number; author: string; body: string; minimized: boolean };
+
+/** What happens to a request instead of its answer. */
+export type Failure = {
+  /** Part of `METHOD /path` or of the body. */
+  match: string;
+  status?: number;
+  headers?: Record<string, string>;
+  body?: string;
+  /** Says nothing for so long; cuts the line; answers after it did what it was asked to. */
+  how?: 'hang' | 'drop' | 'after';
+  /** How often; once where left out. */
+  times?: number;
+  /** What changes meanwhile. */
+  meanwhile?: (state: State) => void;
+};
 
 /** What the stand-in holds; a test changes it at will between runs. */
 export type State = {
   commits: Record<string, Tree>;
-  mergeBase: string;
+  parents: Record<string, string[]>;
+  branches: Record<string, string>;
   pull: {
     number: number;
+    /** The tip of the base branch when GitHub last looked. */
     base: string;
     baseRef: string;
     head: string;
     headRef: string;
+    headRepository: string | null;
     labels: string[];
+    state: 'open' | 'closed';
+    draft: boolean;
     renames: Record<string, string>;
   };
   comments: StoredComment[];
-  /** The identity of the token. */
+  /** The identity of the token, and what it may do. */
   viewer: string;
-  /** Whether it may write to pull requests. */
+  mayRead: boolean;
   mayComment: boolean;
   labelEvents: { label: string; actor: string }[];
-  truncatedTree: boolean;
+  /** A tree of more entries is cut off. */
+  mostEntries: number;
+  /** Requests that are left until the limit is lifted, so many seconds from then on. */
+  rate: { remaining: number; seconds: number };
+  /** Paths that GraphQL fails on. */
+  unreadable: string[];
   /** Answers before the real one, taken in order where the request matches. */
-  failures: {
-    match: string;
-    status: number;
-    headers?: Record<string, string>;
-    body?: string;
-    after?: (state: State) => void;
-  }[];
+  failures: Failure[];
+  /** What stands before every path: `/api/v3` on GitHub Enterprise Server. */
+  prefix: string;
 };
 
 export type Recorded = { readonly method: string; readonly path: string; readonly body: unknown };
 
 const owner = 'octo';
 const repo = 'models';
+const longestBody = 65_536;
 
 let cachedSchema: GraphQLSchema | undefined;
 const schemaOf = (): GraphQLSchema => {
@@ -55,9 +72,13 @@ const schemaOf = (): GraphQLSchema => {
   return cachedSchema;
 };
 
+type Answer = readonly [status: number, body: unknown, headers?: Record<string, string>];
+type Listed = { filename: string; status: string; previous_filename?: string; sha: string };
+
 /**
- * A stand-in for GitHub over HTTP: stateful, paged, with an identity, permissions and failures on demand. GraphQL is executed on
- * GitHub's public schema; every REST request is held against GitHub's own OpenAPI description.
+ * A stand-in for GitHub over HTTP: a repository with commits, branches and trees, one pull request with comments; paged, with
+ * identity, permissions, rate limits and failures on demand. GraphQL is executed on GitHub's public schema; every REST request
+ * is held against GitHub's own OpenAPI description.
  */
 export class GitHubServer {
   readonly requests: Recorded[] = [];
@@ -66,6 +87,8 @@ export class GitHubServer {
   state: State;
   private readonly server: Server;
   private readonly api: OpenAPIBackend;
+  private readonly stored = new Map<Tree, Stored>();
+  private lifted = 0;
 
   private constructor(state: State, api: OpenAPIBackend) {
     this.state = state;
@@ -88,14 +111,26 @@ export class GitHubServer {
     return server;
   }
 
-  get url(): string {
+  get port(): number {
     const address = this.server.address();
-    return typeof address === 'object' && address !== null ? `http://127.0.0.1:${address.port}` : '';
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
   }
 
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((done) => this.server.close(done));
+  }
+
+  /** Requests that would have written something. */
+  get writes(): readonly Recorded[] {
+    return this.requests.filter(
+      ({ method, path, body }) =>
+        method !== 'GET' && (!path.endsWith('/graphql') || JSON.stringify(body).includes('mutation')),
+    );
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -107,20 +142,49 @@ export class GitHubServer {
     const method = request.method ?? 'GET';
     const path = url.pathname + url.search;
     this.requests.push({ method, path, body });
-    const failure = this.state.failures.findIndex(
-      ({ match }) => `${method} ${path}`.includes(match) || text.includes(match),
+    const failure = this.state.failures.find(
+      ({ match, times = 1 }) => times > 0 && (`${method} ${path}`.includes(match) || text.includes(match)),
     );
-    const [planned] = failure === -1 ? [] : this.state.failures.splice(failure, 1);
-    if (planned !== undefined) {
-      planned.after?.(this.state);
-      return send(response, planned.status, planned.body ?? { message: 'planned' }, planned.headers);
+    if (failure !== undefined) {
+      failure.times = (failure.times ?? 1) - 1;
+      failure.meanwhile?.(this.state);
+      if (failure.how === 'hang') return;
+      if (failure.how === 'drop') return void request.socket.destroy();
+      if (failure.how === 'after') await this.real(request, method, url, body);
+      if (failure.status !== undefined)
+        return send(response, [failure.status, failure.body ?? { message: 'planned' }, failure.headers ?? {}]);
     }
-    if (request.headers.authorization === undefined) return send(response, 401, { message: 'Bad credentials' });
-    if (url.pathname === '/graphql')
-      return send(response, 200, await this.query(body as { query: string; variables: Record<string, unknown> }));
-    this.check(method, url, body);
-    const [status, answer, headers] = this.rest(method, url, body as Record<string, unknown>);
-    send(response, status, answer, headers);
+    send(response, await this.real(request, method, url, body));
+  }
+
+  private async real(request: IncomingMessage, method: string, url: URL, body: unknown): Promise<Answer> {
+    if (request.headers.authorization !== 'token token-of-the-test') return [401, { message: 'Bad credentials' }];
+    const limited = this.limited();
+    if (limited !== undefined) return limited;
+    const graphqlPath = this.state.prefix === '' ? '/graphql' : '/api/graphql';
+    if (url.pathname === graphqlPath)
+      return [200, await this.query(body as { query: string; variables: Record<string, unknown> })];
+    if (!url.pathname.startsWith(`${this.state.prefix}/`)) return [404, { message: 'Not Found' }];
+    const inside = new URL(url);
+    inside.pathname = url.pathname.slice(this.state.prefix.length);
+    this.check(method, inside, body);
+    return this.rest(method, inside, body as Record<string, unknown>);
+  }
+
+  private limited(): Answer | undefined {
+    const { rate } = this.state;
+    const now = Date.now();
+    if (this.lifted > 0 && now >= this.lifted) {
+      rate.remaining = 1_000;
+      this.lifted = 0;
+    }
+    if (rate.remaining > 0) {
+      rate.remaining -= 1;
+      return undefined;
+    }
+    if (this.lifted === 0) this.lifted = now + 1_000 * rate.seconds;
+    const headers = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(Math.ceil(this.lifted / 1_000)) };
+    return [403, { message: 'API rate limit exceeded for installation ID 1.' }, headers];
   }
 
   private check(method: string, url: URL, body: unknown): void {
@@ -136,140 +200,154 @@ export class GitHubServer {
     if (errors) this.invalid.push(`${method} ${url.pathname}: ${JSON.stringify(errors)}`);
   }
 
-  private changedFiles(
-    base: string,
-    head: string,
-  ): { filename: string; status: string; previous_filename?: string; sha: string }[] {
-    const [old, now] = [this.state.commits[base] ?? {}, this.state.commits[head] ?? {}];
-    const { renames } = this.state.pull;
-    const files = [];
-    for (const path of Object.keys(now)) {
-      const previous = renames[path];
-      if (previous !== undefined && old[previous] !== undefined)
-        files.push({ filename: path, status: 'renamed', previous_filename: previous, sha: '0'.repeat(40) });
-      else if (old[path] === undefined) files.push({ filename: path, status: 'added', sha: '0'.repeat(40) });
-      else if (JSON.stringify(old[path]) !== JSON.stringify(now[path]))
-        files.push({ filename: path, status: 'modified', sha: '0'.repeat(40) });
-    }
-    const gone = Object.keys(old).filter((path) => now[path] === undefined && !Object.values(renames).includes(path));
-    return [...files, ...gone.map((path) => ({ filename: path, status: 'removed', sha: '0'.repeat(40) }))];
+  private tree(commit: string): Tree | undefined {
+    return this.state.commits[commit];
   }
 
-  private rest(method: string, url: URL, body: Record<string, unknown>): [number, unknown, Record<string, string>?] {
+  private storedOf(commit: string): Stored | undefined {
+    const tree = this.tree(commit);
+    if (tree === undefined) return undefined;
+    const known = this.stored.get(tree) ?? store(tree);
+    this.stored.set(tree, known);
+    return known;
+  }
+
+  private resolve(name: string): string | undefined {
+    const commits = Object.keys(this.state.commits);
+    return this.state.branches[name] ?? commits.find((commit) => name.length >= 7 && commit.startsWith(name));
+  }
+
+  private changedFiles(base: string, head: string): readonly Listed[] {
+    const [old, now] = [this.tree(base) ?? {}, this.tree(head) ?? {}];
+    const { renames } = this.state.pull;
+    const files: Listed[] = [];
+    const sha = (content: Content) => idOf(content);
+    for (const [path, content] of Object.entries(now)) {
+      const [previous, before] = [renames[path], old[path]];
+      if (previous !== undefined && old[previous] !== undefined)
+        files.push({ filename: path, status: 'renamed', previous_filename: previous, sha: sha(content) });
+      else if (before === undefined) files.push({ filename: path, status: 'added', sha: sha(content) });
+      else if (sha(before) !== sha(content)) files.push({ filename: path, status: 'modified', sha: sha(content) });
+    }
+    for (const [path, content] of Object.entries(old))
+      if (now[path] === undefined && !Object.values(renames).includes(path))
+        files.push({ filename: path, status: 'removed', sha: sha(content) });
+    return files;
+  }
+
+  private rest(method: string, url: URL, body: Record<string, unknown>): Answer {
     const { state } = this;
+    const notFound: Answer = [404, { message: 'Not Found' }];
     const prefix = `/repos/${owner}/${repo}`;
+    if (!state.mayRead || !url.pathname.startsWith(prefix)) return notFound;
     const path = decodeURIComponent(url.pathname.slice(prefix.length));
     const page = Number(url.searchParams.get('page') ?? 1);
-    const perPage = Number(url.searchParams.get('per_page') ?? 30);
+    const perPage = Math.min(100, Number(url.searchParams.get('per_page') ?? 30));
     const paged = <Item>(items: readonly Item[]): readonly Item[] => items.slice((page - 1) * perPage, page * perPage);
     const { pull } = state;
-    if (method === 'GET' && path === `/pulls/${pull.number}`) {
-      const files = this.changedFiles(state.mergeBase, pull.head);
+    const base = mergeBase(state.parents, pull.base, pull.head) ?? pull.base;
+    if (method === 'GET' && path === `/pulls/${pull.number}`)
       return [
         200,
         {
           number: pull.number,
-          head: { sha: pull.head, ref: pull.headRef },
-          base: { sha: pull.base, ref: pull.baseRef },
+          state: pull.state,
+          draft: pull.draft,
+          head: { sha: pull.head, ref: pull.headRef, repo: pull.headRepository && { full_name: pull.headRepository } },
+          base: { sha: pull.base, ref: pull.baseRef, repo: { full_name: `${owner}/${repo}` } },
           labels: pull.labels.map((name) => ({ name })),
-          changed_files: files.length,
+          changed_files: this.changedFiles(base, pull.head).length,
         },
       ];
-    }
     if (method === 'GET' && path === `/pulls/${pull.number}/files`)
-      return [200, paged(this.changedFiles(state.mergeBase, pull.head).slice(0, 3000))];
-    const compared = /^\/compare\/([^.]+)\.\.\.(.+)$/.exec(path);
+      return [200, paged(this.changedFiles(base, pull.head).slice(0, 3_000))];
+    const compared = /^\/compare\/(.+)\.\.\.(.+)$/.exec(path);
     if (method === 'GET' && compared) {
-      return [
-        200,
-        {
-          merge_base_commit: { sha: state.mergeBase },
-          files: this.changedFiles(state.mergeBase, compared[2] ?? '').slice(0, 300),
-        },
-      ];
+      const [from, to] = [this.resolve(compared[1] ?? ''), this.resolve(compared[2] ?? '')];
+      if (from === undefined || to === undefined) return notFound;
+      const common = mergeBase(state.parents, from, to);
+      if (common === undefined)
+        return [404, { message: `No common ancestor between ${compared[1]} and ${compared[2]}.` }];
+      const files = this.changedFiles(common, to).slice(0, 300);
+      return [200, { base_commit: { sha: from }, merge_base_commit: { sha: common }, files }];
     }
-    const tree = /^\/git\/trees\/(.+)$/.exec(path);
-    if (method === 'GET' && tree) {
-      const files = Object.entries(state.commits[tree[1] ?? ''] ?? {}).map(([name, content]) => ({
-        path: name,
-        type: typeof content === 'object' && 'submodule' in content ? 'commit' : 'blob',
-        mode: typeof content === 'object' && 'symlink' in content ? '120000' : '100644',
-        sha: '0'.repeat(40),
-      }));
-      return [200, { sha: tree[1], truncated: state.truncatedTree, tree: files }];
+    const tree = /^\/git\/trees\/(.+)$/.exec(path)?.[1];
+    if (method === 'GET' && tree !== undefined) return this.treeAnswer(tree, url.searchParams.has('recursive'));
+    const blob = /^\/git\/blobs\/(.+)$/.exec(path)?.[1];
+    if (method === 'GET' && blob !== undefined) {
+      const content = Object.values(state.commits)
+        .flatMap((files) => Object.values(files))
+        .find((one) => idOf(one) === blob);
+      if (content === undefined) return notFound;
+      return [200, { content: bytesOf(content).toString('base64'), encoding: 'base64' }];
     }
-    const blob = /^\/git\/blobs\/(.+)$/.exec(path);
-    if (method === 'GET' && blob) {
-      const [commit = '', name = ''] = Buffer.from(blob[1] ?? '', 'hex')
-        .toString('utf8')
-        .split(':');
-      return [200, { content: bytesOf(state.commits[commit]?.[name] ?? '').toString('base64'), encoding: 'base64' }];
-    }
-    if (method === 'POST' && path === `/issues/${pull.number}/comments`) {
+    const one = /^\/issues\/comments\/(\d+)$/.exec(path)?.[1];
+    const creates = method === 'POST' && path === `/issues/${pull.number}/comments`;
+    if (creates || (method === 'PATCH' && one !== undefined)) {
       if (!state.mayComment)
         return [
           403,
           { message: 'Resource not accessible by integration' },
           { 'x-accepted-github-permissions': 'issues=write; pull_requests=write' },
         ];
-      if (String(body['body']).length > 65_536) return [422, { message: 'Body is too long' }];
-      const comment = {
-        id: state.comments.length + 1,
-        author: state.viewer,
-        body: String(body['body']),
-        minimized: false,
-      };
-      state.comments.push(comment);
-      return [201, { id: comment.id, html_url: `https://github.example/${comment.id}` }];
-    }
-    const one = /^\/issues\/comments\/(\d+)$/.exec(path);
-    if (method === 'PATCH' && one) {
-      if (!state.mayComment)
+      const text = String(body['body']);
+      if (text.length > longestBody)
         return [
-          403,
-          { message: 'Resource not accessible by integration' },
-          { 'x-accepted-github-permissions': 'issues=write; pull_requests=write' },
+          422,
+          { message: 'Validation Failed', errors: [{ message: 'body is too long (maximum is 65536 characters)' }] },
         ];
-      const comment = state.comments.find(({ id }) => id === Number(one[1]));
-      if (comment === undefined) return [404, { message: 'Not Found' }];
-      comment.body = String(body['body']);
-      return [200, { id: comment.id, html_url: `https://github.example/${comment.id}` }];
+      if (creates)
+        state.comments.push({ id: state.comments.length + 1, author: state.viewer, body: text, minimized: false });
+      const comment = creates ? state.comments.at(-1) : state.comments.find(({ id }) => id === Number(one));
+      if (comment === undefined) return notFound;
+      comment.body = text;
+      return [creates ? 201 : 200, { id: comment.id, html_url: `https://github.example/${comment.id}` }];
     }
-    if (method === 'GET' && path === `/issues/${pull.number}/events`) {
-      return [
-        200,
-        paged(
-          state.labelEvents.map(({ label, actor }) => ({
-            event: 'labeled',
-            label: { name: label },
-            actor: { login: actor },
-          })),
-        ),
-      ];
+    return notFound;
+  }
+
+  private treeAnswer(sha: string, recursive: boolean): Answer {
+    const trees = Object.keys(this.state.commits).flatMap((commit) => this.storedOf(commit) ?? []);
+    const stored = this.storedOf(sha);
+    const inside = stored?.ids.get(stored.root) ?? trees.find(({ ids }) => ids.has(sha))?.ids.get(sha);
+    const entries = recursive && stored !== undefined ? stored.files : inside;
+    if (entries === undefined) return [404, { message: 'Not Found' }];
+    const most = this.state.mostEntries;
+    return [200, { sha, truncated: entries.length > most, tree: entries.slice(0, most) }];
+  }
+
+  private fileOf(commit: string, path: string): unknown {
+    if (this.state.unreadable.includes(path)) throw new Error('Something went wrong.');
+    const content = this.tree(commit)?.[path];
+    if (content === undefined) {
+      const isFolder = Object.keys(this.tree(commit) ?? {}).some((name) => name.startsWith(`${path}/`));
+      return isFolder ? { mode: 0o040000, type: 'tree', object: { __typename: 'Tree', oid: '0'.repeat(40) } } : null;
     }
-    return [404, { message: 'Not Found' }];
+    if (typeof content === 'object' && 'submodule' in content) return { mode: 0o160000, type: 'commit', object: null };
+    const bytes = bytesOf(content);
+    const binary = bytes.includes(0);
+    // GitHub cuts a text at 512,000 bytes.
+    const object = {
+      __typename: 'Blob',
+      oid: idOf(content),
+      byteSize: bytes.length,
+      isBinary: binary,
+      isTruncated: bytes.length > 512_000,
+      text: binary ? null : bytes.subarray(0, 512_000).toString('utf8'),
+    };
+    const symlink = typeof content === 'object' && 'symlink' in content;
+    return { mode: symlink ? 0o120000 : 0o100644, type: 'blob', object };
   }
 
   private async query({ query, variables }: { query: string; variables: Record<string, unknown> }): Promise<unknown> {
     const { state } = this;
-    const object = ({ expression }: { expression: string }) => {
-      const [commit = '', ...rest] = expression.split(':');
-      const path = rest.join(':');
-      const content = state.commits[commit]?.[path];
-      if (content === undefined) return null;
-      if (typeof content === 'object' && 'submodule' in content)
-        return { __typename: 'Commit', oid: content.submodule };
-      const bytes = bytesOf(content);
-      const binary = bytes.includes(0);
-      // GitHub cuts a text at 512,000 bytes.
-      return {
-        __typename: 'Blob',
-        oid: Buffer.from(`${commit}:${path}`).toString('hex'),
-        byteSize: bytes.length,
-        isBinary: binary,
-        isTruncated: bytes.length > 512_000,
-        text: binary ? null : bytes.subarray(0, 512_000).toString('utf8'),
-      };
+    const object = ({ oid }: { oid: string }) =>
+      this.tree(oid) === undefined
+        ? null
+        : { __typename: 'Commit', oid, file: ({ path }: { path: string }) => this.fileOf(oid, path) };
+    const ref = ({ qualifiedName }: { qualifiedName: string }) => {
+      const commit = state.branches[qualifiedName.replace('refs/heads/', '')];
+      return commit === undefined ? null : { target: { __typename: 'Commit', oid: commit } };
     };
     const comments = ({ first, after }: { first: number; after: string | null }) => {
       const from = after === null ? 0 : Number(after);
@@ -286,26 +364,26 @@ export class GitHubServer {
         pageInfo: { hasNextPage: from + first < state.comments.length, endCursor: String(from + first) },
       };
     };
-    const rootValue = {
-      repository: () => ({ object, pullRequest: () => ({ comments }) }),
-      minimizeComment: ({ input }: { input: { subjectId: string } }) => {
-        const comment = state.comments.find(({ id }) => `C${id}` === input.subjectId);
-        if (comment) comment.minimized = true;
-        return { minimizedComment: { __typename: 'IssueComment', isMinimized: true } };
-      },
+    const timelineItems = ({ last }: { last: number }) => ({
+      nodes: state.labelEvents.slice(-last).map(({ label, actor }) => ({
+        __typename: 'LabeledEvent',
+        label: { name: label },
+        actor: { __typename: 'User', login: actor },
+      })),
+    });
+    const minimizeComment = ({ input }: { input: { subjectId: string } }) => {
+      if (!state.mayComment) throw new Error('Resource not accessible by integration');
+      const comment = state.comments.find(({ id }) => `C${id}` === input.subjectId);
+      if (comment) comment.minimized = true;
+      return { minimizedComment: { __typename: 'IssueComment', isMinimized: true } };
     };
+    const repository = () => (state.mayRead ? { object, ref, pullRequest: () => ({ comments, timelineItems }) } : null);
+    const rootValue = { repository, minimizeComment };
     return graphql({ schema: schemaOf(), source: query, rootValue, variableValues: variables });
   }
 }
 
-const bytesOf = (content: Tree[string]): Buffer =>
-  typeof content === 'string'
-    ? Buffer.from(content, 'utf8')
-    : 'bytes' in content
-      ? Buffer.from(content.bytes)
-      : Buffer.from('symlink' in content ? content.symlink : '', 'utf8');
-
-function send(response: ServerResponse, status: number, answer: unknown, headers: Record<string, string> = {}): void {
+function send(response: ServerResponse, [status, answer, headers = {}]: Answer): void {
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
   response.end(typeof answer === 'string' ? answer : JSON.stringify(answer));
 }

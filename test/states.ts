@@ -1,4 +1,5 @@
-import type { State, Tree } from './github-server.ts';
+import type { State } from './github-server.ts';
+import type { Tree } from './repository.ts';
 
 /** A Llama of 8 B parameters that fits on the default hardware, as a config file. */
 export const small = {
@@ -17,7 +18,7 @@ export const config = (changes: Readonly<Record<string, unknown>> = {}): string 
 
 export const sha = (letter: string): string => letter.repeat(40);
 
-/** A pull request from `base` (the merge base) to `head`, while the base branch has moved on. */
+/** A pull request from `base` (the merge base, a) to `head` (b), while the base branch has moved on (c). */
 export function pullRequest(base: Tree, head: Tree, changes: Partial<State> = {}): State {
   return {
     commits: {
@@ -25,14 +26,30 @@ export function pullRequest(base: Tree, head: Tree, changes: Partial<State> = {}
       [sha('b')]: head,
       [sha('c')]: { ...base, 'moved-on.json': config({ num_hidden_layers: 2 }) },
     },
-    mergeBase: sha('a'),
-    pull: { number: 7, base: sha('c'), baseRef: 'main', head: sha('b'), headRef: 'wider', labels: [], renames: {} },
+    parents: { [sha('b')]: [sha('a')], [sha('c')]: [sha('a')] },
+    branches: { main: sha('c'), wider: sha('b') },
+    pull: {
+      number: 7,
+      base: sha('c'),
+      baseRef: 'main',
+      head: sha('b'),
+      headRef: 'wider',
+      headRepository: 'octo/models',
+      labels: [],
+      state: 'open',
+      draft: false,
+      renames: {},
+    },
     comments: [],
     viewer: 'github-actions[bot]',
+    mayRead: true,
     mayComment: true,
     labelEvents: [],
-    truncatedTree: false,
+    mostEntries: 100_000,
+    rate: { remaining: 1_000, seconds: 3_600 },
+    unreadable: [],
     failures: [],
+    prefix: '',
     ...changes,
   };
 }

@@ -1,57 +1,47 @@
 import { getOctokit } from '@actions/github';
 import { defaults } from '@actions/github/lib/utils';
-import { retry } from '@octokit/plugin-retry';
-import { throttling } from '@octokit/plugin-throttling';
-import Bottleneck from 'bottleneck/light.js';
+import { ZodError } from 'zod';
 import { log } from './log.ts';
 
-/** The longest that one request may take, and that a rate limit is waited for. */
+/** The longest that one request may take, that one rate limit is waited for, and that a run waits in all. */
 const requestMilliseconds = 20_000;
-const longestWaitSeconds = 60;
+const longestWait = 60;
+const longestWaitInAll = 180;
+/** Seconds before each further try of a request that failed on GitHub's side. */
+const pauses = [1, 2, 5];
 
 export type Repository = { readonly owner: string; readonly repo: string };
 
-/** GitHub's API, with a time-out on each try, retries of reads, and bounded waits for rate limits. */
+/** GitHub's API, with a time-out on each try, retries of what may be sent twice, and bounded waits for rate limits. */
 export function connect(token: string) {
   const send = defaults.request?.fetch ?? fetch;
-  return getOctokit(
-    token,
-    {
-      // Given as a whole, since a `request` of ours replaces the one that knows the proxy.
-      request: {
-        ...defaults.request,
-        fetch: (url: string, init?: RequestInit) =>
-          send(url, { ...init, signal: AbortSignal.timeout(requestMilliseconds) }),
-      },
-      throttle: {
-        // The plugin spaces writes and GraphQL a second apart, for scripts that send many. A run sends a few, one after another.
-        write: new Bottleneck.Group({ maxConcurrent: 1 }),
-        notifications: new Bottleneck.Group({ maxConcurrent: 1 }),
-        fallbackSecondaryRateRetryAfter: 10,
-        onRateLimit: (after: number, options: { method: string; url: string }, _octokit: unknown, tries: number) =>
-          waits(after, options, tries),
-        onSecondaryRateLimit: (
-          after: number,
-          options: { method: string; url: string },
-          _octokit: unknown,
-          tries: number,
-        ) => waits(after, options, tries),
-      },
-      retry: { doNotRetry: [400, 401, 403, 404, 410, 422, 451] },
+  const api = getOctokit(token, {
+    log: { debug: () => {}, info: () => {}, warn: log, error: log },
+    // Given as a whole, since a `request` of ours replaces the one that knows the proxy.
+    request: {
+      ...defaults.request,
+      fetch: (url: string, init?: RequestInit) =>
+        send(url, { ...init, signal: AbortSignal.timeout(requestMilliseconds) }),
     },
-    retry,
-    throttling,
-  );
-}
-
-function waits(after: number, { method, url }: { method: string; url: string }, tries: number): boolean {
-  const again = tries < 2 && after <= longestWaitSeconds && method !== 'POST';
-  log(
-    again
-      ? `GitHub's rate limit: waiting ${after} s for ${method} ${url}.`
-      : `GitHub's rate limit: not waiting ${after} s for ${method} ${url}.`,
-  );
-  return again;
+  });
+  let waited = 0;
+  api.hook.wrap('request', async (request, options) => {
+    for (let tries = 0; ; tries++) {
+      const outcome = await Promise.resolve(request(options)).then(
+        (response) => ({ response, problem: problemWithin(response.data, response.headers['content-type']) }),
+        (error: unknown) => ({ error, problem: problemOf(error) }),
+      );
+      const pause = outcome.problem && pauseBefore(outcome.problem, String(options.url), options.method, tries);
+      if (pause === undefined || waited + pause > longestWaitInAll) {
+        if ('error' in outcome) throw outcome.error;
+        return outcome.response;
+      }
+      waited += pause;
+      log(`${capital(sentenceOf(outcome.problem))} Trying again in ${pause} s.`);
+      await new Promise((done) => setTimeout(done, 1_000 * pause));
+    }
+  });
+  return api;
 }
 
 export type Api = ReturnType<typeof connect>;
@@ -59,20 +49,108 @@ export type Api = ReturnType<typeof connect>;
 /** GitHub refused or did not answer; the sentence says what to do. */
 export class GitHubProblem extends Error {}
 
-/** What went wrong, in one sentence; with the permission that GitHub says is missing. */
-export function reasonOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null) return String(error);
-  const status = 'status' in error && typeof error.status === 'number' ? error.status : undefined;
+/** Why a request did not succeed, as far as it decides what happens next. */
+type Problem =
+  /** Refused without being looked at: it may be sent again, after so many seconds. */
+  | { readonly kind: 'limit'; readonly after: number | undefined }
+  /** Failed on GitHub's side or on the way: it may or may not have been done. */
+  | { readonly kind: 'failure'; readonly status: number | undefined; readonly message: string }
+  | { readonly kind: 'refusal'; readonly sentence: string };
+
+/** undefined where another try would be no use, or could do a thing twice. */
+function pauseBefore(problem: Problem | undefined, url: string, method: string, tries: number): number | undefined {
+  if (problem?.kind === 'limit') {
+    const after = problem.after ?? 10 * (tries + 1);
+    return tries < 2 && after <= longestWait ? after : undefined;
+  }
+  // GraphQL is sent as POST, and what we send twice does no harm; a comment that is sent twice stands there twice.
+  if (problem?.kind === 'failure' && (method !== 'POST' || url.endsWith('/graphql'))) return pauses[tries];
+  return undefined;
+}
+
+/** GraphQL says in an answer of status 200 that it refuses; an answer that breaks off has that status too. */
+function problemWithin(data: unknown, type = ''): Problem | undefined {
+  if (typeof data === 'string' && type.includes('json'))
+    return { kind: 'failure', status: 200, message: 'an answer that breaks off' };
+  const errors = typeof data === 'object' && data !== null && 'errors' in data ? data.errors : undefined;
+  if (!Array.isArray(errors)) return undefined;
+  const texts: string[] = errors.map((error) => `${error?.type ?? ''} ${error?.message ?? ''}`);
+  if (texts.some((text) => /^RATE_LIMITED|secondary rate/i.test(text))) return { kind: 'limit', after: undefined };
+  const broken = texts.find((text) => /Something went wrong while executing|timed? ?out/i.test(text));
+  return broken === undefined ? undefined : { kind: 'failure', status: 200, message: broken.trim() };
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof GitHubProblem) return { kind: 'refusal', sentence: error.message };
+  if (error instanceof ZodError) {
+    const [issue] = error.issues;
+    return {
+      kind: 'refusal',
+      sentence: `GitHub's answer is not what its API describes (${issue?.path.join('.') || 'all of it'}: ${issue?.message ?? ''}).`,
+    };
+  }
+  if (typeof error !== 'object' || error === null) return { kind: 'refusal', sentence: String(error) };
   const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : '';
-  const headers =
-    'response' in error && typeof error.response === 'object' && error.response !== null && 'headers' in error.response
-      ? (error.response.headers as Record<string, string>)
-      : {};
-  const wanted = headers['x-accepted-github-permissions'];
+  const status = 'status' in error && typeof error.status === 'number' ? error.status : undefined;
+  const response = 'response' in error ? error.response : undefined;
+  const answered = typeof response === 'object' && response !== null;
+  if (status === undefined) return graphqlProblem(error, message);
+  if (!answered) return { kind: 'failure', status: undefined, message };
+  const headers = 'headers' in response ? (response.headers as Readonly<Record<string, string | undefined>>) : {};
+  const limited = status === 429 || (status === 403 && /rate limit/i.test(message));
+  if (limited || (status === 403 && headers['x-ratelimit-remaining'] === '0'))
+    return { kind: 'limit', after: secondsUntil(headers) };
+  if (status >= 500) return { kind: 'failure', status, message };
+  return { kind: 'refusal', sentence: refusal(status, message, headers['x-accepted-github-permissions']) };
+}
+
+function graphqlProblem(error: object, message: string): Problem {
+  const within = problemWithin(error);
+  if (within !== undefined) return within;
+  return { kind: 'refusal', sentence: 'errors' in error ? `GitHub refuses the query: ${message}` : message };
+}
+
+function secondsUntil(headers: Readonly<Record<string, string | undefined>>): number | undefined {
+  const after = Number(headers['retry-after'] ?? Number.NaN);
+  if (Number.isFinite(after)) return Math.max(0, after);
+  const reset = Number(headers['x-ratelimit-reset'] ?? Number.NaN);
+  // A second more, since the limit is lifted after that moment.
+  return headers['x-ratelimit-remaining'] === '0' && Number.isFinite(reset)
+    ? Math.max(1, Math.ceil(reset - Date.now() / 1_000) + 1)
+    : undefined;
+}
+
+function refusal(status: number, message: string, permissions: string | undefined): string {
   if (status === 401) return 'GitHub does not accept the token; pass github-token: ${{ github.token }}.';
-  if (status === 403 && wanted !== undefined) return `the token may not do this; it needs the permission ${wanted}.`;
+  if (status === 403 && permissions !== undefined)
+    return `the token may not do this; it needs the permission ${permissions}.`;
   if (status === 403) return `the token may not do this (${message}).`;
   if (status === 404)
     return 'GitHub finds no such thing with this token; it may lack contents: read or pull-requests: read.';
-  return `GitHub answered ${status ?? 'nothing'}: ${message}`;
+  return `GitHub answered ${status}: ${message}`;
 }
+
+function sentenceOf(problem: Problem | undefined): string {
+  switch (problem?.kind) {
+    case 'limit':
+      return problem.after === undefined
+        ? "GitHub's rate limit is reached."
+        : `GitHub's rate limit is reached for ${problem.after} s.`;
+    case 'failure':
+      return problem.status === undefined
+        ? `GitHub did not answer (${problem.message}).`
+        : `GitHub answered ${problem.status}: ${problem.message.slice(0, 200)}.`;
+    case 'refusal':
+      return problem.sentence;
+    case undefined:
+      return '';
+  }
+}
+
+const capital = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
+
+/** What went wrong, in one sentence; with the permission that GitHub says is missing. */
+export const reasonOf = (error: unknown): string => sentenceOf(problemOf(error));
+
+/** True where nobody knows whether a request was done. */
+export const unclear = (error: unknown): boolean => problemOf(error).kind === 'failure';

@@ -1,38 +1,45 @@
 import { z } from 'zod';
 import type { Settings } from '../settings.ts';
-import type { Changes, ConfigPair } from '../world.ts';
-import type { Api, Repository } from './api.ts';
+import type { Changes, ConfigPair, ConfigSide } from '../world.ts';
+import { type Api, GitHubProblem, type Repository } from './api.ts';
 import { readContents, type Wanted } from './contents.ts';
+import { type ChangedFile, listTree, treeChanges } from './trees.ts';
 
 const file = z.object({ filename: z.string(), status: z.string(), previous_filename: z.string().optional() });
-type ChangedFile = z.infer<typeof file>;
 
 const pageSize = 100;
 /** What GitHub lists of a pull request at most, and of a comparison. */
 const mostListed = 3_000;
 const mostCompared = 300;
+/** Files that one run reads on each side. */
+const mostRead = 1_000;
 
 /** A pull request as it is now: a re-run's event may be long out of date. */
 export type Pull = {
   readonly number: number;
   readonly head: string;
   readonly headLabel: string;
+  /** The tip of the base branch; of a pull request that is closed, what it was then. */
   readonly base: string;
   readonly baseLabel: string;
   readonly labels: readonly string[];
   readonly changedFiles: number;
+  readonly open: boolean;
+  /** Its commits are in another repository, so that its workflows get a token that may only read. */
+  readonly fromFork: boolean;
 };
 
 const pullSchema = z.object({
-  head: z.object({ sha: z.string(), ref: z.string() }),
-  base: z.object({ sha: z.string(), ref: z.string() }),
+  state: z.string(),
+  head: z.object({ sha: z.string(), ref: z.string(), repo: z.object({ full_name: z.string() }).nullish() }),
+  base: z.object({ sha: z.string(), ref: z.string(), repo: z.object({ full_name: z.string() }).nullish() }),
   labels: z.array(z.object({ name: z.string() })),
   changed_files: z.number(),
 });
 
 export async function readPull(api: Api, repository: Repository, number: number): Promise<Pull> {
   const { data } = await api.rest.pulls.get({ ...repository, pull_number: number });
-  const { head, base, labels, changed_files } = pullSchema.parse(data);
+  const { state, head, base, labels, changed_files } = pullSchema.parse(data);
   return {
     number,
     head: head.sha,
@@ -41,25 +48,62 @@ export async function readPull(api: Api, repository: Repository, number: number)
     baseLabel: base.ref,
     labels: labels.map(({ name }) => name),
     changedFiles: changed_files,
+    open: state === 'open',
+    fromFork: head.repo?.full_name !== base.repo?.full_name,
   };
 }
 
-/** The commit that the pull request is compared with: the merge base, unless the user wants the tip or a commit. */
-export async function baseline(
-  api: Api,
-  repository: Repository,
-  wanted: string,
-  base: string,
-  head: string,
-): Promise<string> {
-  if (wanted === 'base-tip') return base;
-  if (wanted !== 'merge-base') return wanted;
-  const { data } = await api.rest.repos.compareCommitsWithBasehead({
-    ...repository,
-    basehead: `${base}...${head}`,
-    per_page: 1,
+/**
+ * The pull request with the tip that its base branch has now. What GitHub keeps with a pull request is the tip of some time
+ * ago, whose merge base would show what others changed since.
+ */
+export async function withLiveBase(api: Api, repository: Repository, pull: Pull): Promise<Pull> {
+  if (!pull.open) return pull;
+  const data: unknown = await api.graphql(
+    'query ($owner: String!, $name: String!, $ref: String!) { repository(owner: $owner, name: $name) { ref(qualifiedName: $ref) { target { oid } } } }',
+    { owner: repository.owner, name: repository.repo, ref: `refs/heads/${pull.baseLabel}` },
+  );
+  const target = z.object({ target: z.object({ oid: z.string() }).nullable() }).nullable();
+  const { ref } = z.object({ repository: z.object({ ref: target }) }).parse(data).repository;
+  return { ...pull, base: ref?.target?.oid ?? pull.base };
+}
+
+type Compared = { readonly base: string; readonly mergeBase: string; readonly files: readonly ChangedFile[] };
+
+/** @throws GitHubProblem where the two commits have no history in common, or one does not exist */
+async function compareCommits(api: Api, repository: Repository, base: string, head: string): Promise<Compared> {
+  const schema = z.object({
+    base_commit: z.object({ sha: z.string() }),
+    merge_base_commit: z.object({ sha: z.string() }),
+    files: z.array(file).optional(),
   });
-  return z.object({ merge_base_commit: z.object({ sha: z.string() }) }).parse(data).merge_base_commit.sha;
+  try {
+    const basehead = `${base}...${head}`;
+    const { data } = await api.rest.repos.compareCommitsWithBasehead({ ...repository, basehead, per_page: 1 });
+    const { base_commit, merge_base_commit, files = [] } = schema.parse(data);
+    return { base: base_commit.sha, mergeBase: merge_base_commit.sha, files };
+  } catch (error) {
+    const missing = typeof error === 'object' && error !== null && 'status' in error && error.status === 404;
+    if (!missing) throw error;
+    const [from, to] = [base.slice(0, 12), head.slice(0, 12)];
+    throw new GitHubProblem(
+      /No common ancestor/i.test(String(error))
+        ? `${from} and ${to} have no history in common, so there is no merge base; set baseline to base-tip or to a commit.`
+        : `GitHub cannot compare ${from} with ${to}: one of them is not to be found with this token, which needs contents: read.`,
+    );
+  }
+}
+
+/** The commit that the pull request is compared with: the merge base, unless the user wants the tip or a commit. */
+export async function baseline(api: Api, repository: Repository, wanted: string, pull: Pull): Promise<string> {
+  if (wanted === 'base-tip') return pull.base;
+  const { base, mergeBase } = await compareCommits(
+    api,
+    repository,
+    wanted === 'merge-base' ? pull.base : wanted,
+    pull.head,
+  );
+  return wanted === 'merge-base' ? mergeBase : base;
 }
 
 /** The changed model configs of a pull request. */
@@ -70,9 +114,26 @@ export async function pullChanges(
   base: string,
   settings: Settings,
 ): Promise<Changes> {
-  const pages = Math.ceil(Math.min(pull.changedFiles, mostListed) / pageSize);
+  const listed = settings.baseline === 'merge-base' && pull.changedFiles <= mostListed;
+  const { files, notes } = listed
+    ? { files: await listFiles(api, repository, pull), notes: [] }
+    : await fromTrees(api, repository, base, pull.head);
+  const label =
+    settings.baseline === 'merge-base'
+      ? `merge base with ${pull.baseLabel}`
+      : settings.baseline === 'base-tip'
+        ? pull.baseLabel
+        : 'baseline';
+  return {
+    ...(await pairsOf(api, repository, files, base, pull.head, settings, notes)),
+    base: { sha: base, label },
+    head: { sha: pull.head, label: pull.headLabel },
+  };
+}
+
+async function listFiles(api: Api, repository: Repository, pull: Pull): Promise<readonly ChangedFile[]> {
   const files: ChangedFile[] = [];
-  for (let page = 1; page <= pages; page++) {
+  for (let page = 1; page <= Math.ceil(pull.changedFiles / pageSize); page++) {
     const { data } = await api.rest.pulls.listFiles({
       ...repository,
       pull_number: pull.number,
@@ -81,43 +142,49 @@ export async function pullChanges(
     });
     files.push(...z.array(file).parse(data));
   }
-  const notes =
-    pull.changedFiles > mostListed
-      ? [
-          `The pull request changes ${pull.changedFiles} files; GitHub lists the first ${mostListed}, and configs beyond them were not looked at.`,
-        ]
-      : [];
-  const pairs = await pairsOf(api, repository, files, base, pull.head, settings);
+  return files;
+}
+
+async function fromTrees(api: Api, repository: Repository, base: string, head: string) {
+  const { files, complete } = await treeChanges(api, repository, base, head);
   return {
-    pairs,
-    notes,
-    base: { sha: base, label: settings.baseline === 'base-tip' ? pull.baseLabel : `merge base with ${pull.baseLabel}` },
-    head: { sha: pull.head, label: pull.headLabel },
+    files,
+    notes: complete
+      ? []
+      : [
+          'The change is larger than GitHub lists; configs in some folders were not looked at. Split it to have it judged.',
+        ],
   };
 }
+
+/** A range of commits (push, merge queue). `label` names the base where it is no merge base. */
+export type Range = {
+  readonly base: string;
+  readonly head: string;
+  readonly label: string;
+  /** Compared with the base itself, though it may not lie on the head's history (a forced push). */
+  readonly direct: boolean;
+};
 
 /** The model configs that changed between two commits (push, merge queue). */
 export async function rangeChanges(
   api: Api,
   repository: Repository,
-  range: { readonly base: string; readonly head: string; readonly label: string },
+  range: Range,
   settings: Settings,
 ): Promise<Changes> {
-  const { data } = await api.rest.repos.compareCommitsWithBasehead({
-    ...repository,
-    basehead: `${range.base}...${range.head}`,
-    per_page: 1,
-  });
-  const { merge_base_commit, files = [] } = z
-    .object({ merge_base_commit: z.object({ sha: z.string() }), files: z.array(file).optional() })
-    .parse(data);
-  const notes =
-    files.length >= mostCompared
-      ? [`GitHub compares ${mostCompared} files at most; configs beyond them were not looked at.`]
-      : [];
-  const base = settings.baseline === 'merge-base' ? merge_base_commit.sha : range.base;
-  const pairs = await pairsOf(api, repository, files, base, range.head, settings);
-  return { pairs, notes, base: { sha: base, label: 'before' }, head: { sha: range.head, label: range.label } };
+  const { head } = range;
+  const named = !['merge-base', 'base-tip'].includes(settings.baseline);
+  const from = named ? settings.baseline : range.base;
+  const compared = await compareCommits(api, repository, from, head);
+  const base = named || range.direct || settings.baseline === 'base-tip' ? compared.base : compared.mergeBase;
+  const listed = base === compared.mergeBase && compared.files.length < mostCompared;
+  const { files, notes } = listed ? { files: compared.files, notes: [] } : await fromTrees(api, repository, base, head);
+  return {
+    ...(await pairsOf(api, repository, files, base, head, settings, notes)),
+    base: { sha: base, label: named ? 'baseline' : 'before' },
+    head: { sha: head, label: range.label },
+  };
 }
 
 async function pairsOf(
@@ -127,33 +194,66 @@ async function pairsOf(
   base: string,
   head: string,
   settings: Settings,
-): Promise<readonly ConfigPair[]> {
-  const wanted = files.filter(
-    ({ filename, previous_filename }) =>
-      settings.matches(filename) || (previous_filename !== undefined && settings.matches(previous_filename)),
-  );
+  notes: readonly string[],
+): Promise<{ readonly pairs: readonly ConfigPair[]; readonly notes: readonly string[] }> {
+  const all = files
+    .filter(
+      ({ filename, previous_filename: old }) =>
+        settings.matches(filename) || (old !== undefined && settings.matches(old)),
+    )
+    // What the user names is read first.
+    .sort((a, b) => Number(settings.named(b.filename)) - Number(settings.named(a.filename)));
+  const wanted = all.slice(0, mostRead);
   const asked: Wanted[] = [];
-  const ask = (one: Wanted | undefined) => (one === undefined ? undefined : asked.push(one) - 1);
+  const ask = (one: Wanted) => asked.push(one) - 1;
   const places = wanted.map(({ filename, status, previous_filename }) => ({
     path: filename,
     previousPath: status === 'renamed' ? previous_filename : undefined,
-    base: ask(
-      status === 'added' || status === 'copied' ? undefined : { commit: base, path: previous_filename ?? filename },
-    ),
-    head: ask(status === 'removed' ? undefined : { commit: head, path: filename }),
+    // Asked for whatever the list says: it may be of another base than ours.
+    base: ask({ commit: base, path: previous_filename ?? filename }),
+    head: status === 'removed' ? undefined : ask({ commit: head, path: filename }),
   }));
   const sides = await readContents(api, repository, asked);
-  const at = (place: number | undefined) => (place === undefined ? undefined : sides[place]);
-  return places.map(({ path, previousPath, base: old, head: now }): ConfigPair => {
-    const [before, after] = [at(old), at(now)];
-    return {
-      path,
-      ...(previousPath === undefined ? {} : { previousPath }),
-      ...(before === undefined ? {} : { base: before }),
-      ...(after === undefined ? {} : { head: after }),
-    };
+  const pairs = places.flatMap(({ path, previousPath, base: old, head: now }): readonly ConfigPair[] => {
+    const before = sides[old];
+    const after = now === undefined ? undefined : (sides[now] ?? lost(path));
+    if (previousPath === undefined && sameBytes(before, after)) return [];
+    return [
+      {
+        path,
+        ...(previousPath === undefined ? {} : { previousPath }),
+        ...(before === undefined ? {} : { base: before }),
+        ...(after === undefined ? {} : { head: after }),
+      },
+    ];
   });
+  const rest = all.slice(mostRead);
+  return {
+    // A config that the user names and nobody looked at must not pass.
+    pairs: [...pairs, ...rest.map(({ filename }) => ({ path: filename, head: unread(filename) }))],
+    notes: [
+      ...notes,
+      ...(rest.length === 0
+        ? []
+        : [`${all.length} changed files could be model configs; ${mostRead} of them were looked at.`]),
+    ],
+  };
 }
+
+/** Listed and not changed: only its mode was, or the list is of another base. */
+const sameBytes = (before: ConfigSide | undefined, after: ConfigSide | undefined): boolean =>
+  before?.kind === 'bytes' && after?.kind === 'bytes' && Buffer.compare(before.bytes, after.bytes) === 0;
+
+/** A file that GitHub lists and does not give: git takes names that no request can carry. */
+const lost = (path: string): ConfigSide => ({
+  kind: 'refused',
+  reason: `${path} is listed by GitHub, but not found under that name; it may not be valid UTF-8.`,
+});
+
+const unread = (path: string): ConfigSide => ({
+  kind: 'refused',
+  reason: `${path} was not read: more than ${mostRead} configs changed at once.`,
+});
 
 /** Every matching config of one commit, for a full report. */
 export async function allConfigs(
@@ -163,33 +263,25 @@ export async function allConfigs(
   label: string,
   settings: Settings,
 ): Promise<Changes> {
-  const { data } = await api.rest.git.getTree({ ...repository, tree_sha: sha, recursive: '1' });
-  const { tree, truncated } = z
-    .object({
-      truncated: z.boolean(),
-      tree: z.array(z.object({ path: z.string(), type: z.string(), mode: z.string() })),
-    })
-    .parse(data);
-  const paths = tree
+  const { entries, truncated } = await listTree(api, repository, sha);
+  const paths = entries
     .filter(({ type, mode, path }) => type === 'blob' && mode !== '120000' && settings.matches(path))
     .map(({ path }) => path);
-  const mostReported = 1_000;
+  const read = paths.slice(0, mostRead);
   const sides = await readContents(
     api,
     repository,
-    paths.slice(0, mostReported).map((path) => ({ commit: sha, path })),
+    read.map((path) => ({ commit: sha, path })),
   );
-  const pairs = paths.slice(0, mostReported).flatMap((path, index): ConfigPair[] => {
-    const head = sides[index];
-    return head === undefined ? [] : [{ path, head }];
-  });
   const notes = [
     ...(truncated
-      ? [
-          'The repository is larger than GitHub lists in one answer; some configs were not looked at. Name them with the input configs.',
-        ]
+      ? ['The repository is larger than GitHub lists in one answer; some configs were not looked at.']
       : []),
-    ...(paths.length > mostReported ? [`${paths.length} files match; the first ${mostReported} were looked at.`] : []),
+    ...(paths.length > mostRead ? [`${paths.length} files match; the first ${mostRead} were looked at.`] : []),
   ];
-  return { pairs, notes, head: { sha, label } };
+  return {
+    pairs: read.map((path, index): ConfigPair => ({ path, head: sides[index] ?? lost(path) })),
+    notes,
+    head: { sha, label },
+  };
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { marker } from '../report/comment.ts';
-import { type Api, type Repository, reasonOf } from './api.ts';
+import { type Api, type Repository, reasonOf, unclear } from './api.ts';
 import { readPull } from './changes.ts';
 
 export type CommentStatus = 'created' | 'updated' | 'unchanged' | 'skipped' | 'failed';
@@ -30,6 +30,7 @@ const page = z.object({
 
 type Found = { readonly id: string; readonly databaseId: number; readonly body: string; readonly url: string };
 
+/** GitHub takes 2,500 comments on a pull request. */
 const mostPages = 50;
 
 const query = `query ($owner: String!, $name: String!, $number: Int!, $after: String) {
@@ -37,12 +38,7 @@ const query = `query ($owner: String!, $name: String!, $number: Int!, $after: St
     pageInfo { hasNextPage endCursor } nodes { id databaseId body url viewerDidAuthor isMinimized } } } } }`;
 
 /** Our comments on a pull request, oldest first: those that begin with our marker and were written with this token's identity. */
-export async function ownComments(
-  api: Api,
-  repository: Repository,
-  number: number,
-  key: string,
-): Promise<readonly Found[]> {
+async function ownComments(api: Api, repository: Repository, number: number, key: string): Promise<readonly Found[]> {
   const own: Found[] = [];
   let after: string | null = null;
   for (let count = 0; count < mostPages; count++) {
@@ -57,6 +53,9 @@ export async function ownComments(
   return own;
 }
 
+/** What a comment is written out of: our earlier one, where there is one. */
+type Write = (earlier: string | undefined) => string;
+
 /**
  * Creates, updates or leaves our comment alone. Never writes for a head that is no longer the pull request's, and never fails
  * the run: what went wrong is a sentence.
@@ -68,45 +67,92 @@ export async function post(
   repository: Repository,
   pull: { readonly number: number; readonly head: string },
   key: string,
-  body: string,
+  write: Write,
   create: boolean,
 ): Promise<Posted> {
   try {
-    const own = await ownComments(api, repository, pull.number, key);
-    const [first, ...duplicates] = own;
+    const [first, ...duplicates] = await ownComments(api, repository, pull.number, key);
     if (first === undefined && !create) return { status: 'skipped', url: '' };
-    if (first !== undefined && first.body.trim() === body.trim() && duplicates.length === 0)
+    if (first !== undefined && duplicates.length === 0 && isEqual(first.body, write(first.body)))
       return { status: 'unchanged', url: first.url };
     const now = await readPull(api, repository, pull.number);
-    if (now.head !== pull.head)
-      return {
-        status: 'skipped',
-        url: first?.url ?? '',
-        reason: 'the pull request has a newer commit, whose run will comment.',
-      };
-    for (const { id } of duplicates) {
-      await api.graphql(
-        'mutation ($id: ID!) { minimizeComment(input: { subjectId: $id, classifier: OUTDATED }) { minimizedComment { isMinimized } } }',
-        { id },
-      );
-    }
-    if (first === undefined) {
-      // A retried POST can leave two comments: it is sent once.
-      const { data } = await api.rest.issues.createComment({
-        ...repository,
-        issue_number: pull.number,
-        body,
-        request: { retries: 0 },
-      });
-      return { status: 'created', url: data.html_url };
-    }
-    if (first.body.trim() === body.trim()) return { status: 'unchanged', url: first.url };
-    const { data } = await api.rest.issues.updateComment({ ...repository, comment_id: first.databaseId, body });
-    return { status: 'updated', url: data.html_url };
+    const skipped = (reason: string): Posted => ({ status: 'skipped', url: first?.url ?? '', reason });
+    if (now.head !== pull.head) return skipped('the pull request has a newer commit, whose run will comment.');
+    if (!now.open) return skipped('the pull request is closed, and its comment stays as it is.');
+    if (first !== undefined) return await settle(api, repository, first, duplicates, write);
+    return await send(api, repository, pull.number, key, write);
   } catch (error) {
     return { status: 'failed', url: '', reason: reasonOf(error) };
   }
 }
+
+const isEqual = (a: string, b: string) => a.replaceAll('\r\n', '\n').trim() === b.replaceAll('\r\n', '\n').trim();
+
+/** The oldest of our comments says it, the others are folded away. */
+async function settle(
+  api: Api,
+  repository: Repository,
+  first: Found,
+  duplicates: readonly Found[],
+  write: Write,
+): Promise<Posted> {
+  const body = write(first.body);
+  const equal = isEqual(first.body, body);
+  if (!equal) await api.rest.issues.updateComment({ ...repository, comment_id: first.databaseId, body });
+  for (const { id } of duplicates) {
+    await api.graphql(
+      'mutation ($id: ID!) { minimizeComment(input: { subjectId: $id, classifier: OUTDATED }) { minimizedComment { isMinimized } } }',
+      { id },
+    );
+  }
+  return { status: equal ? 'unchanged' : 'updated', url: first.url };
+}
+
+/**
+ * A new comment. It is not sent a second time before we have looked whether the first one stands there after all; and looked
+ * again afterwards, since two runs at once may each have found none.
+ */
+async function send(api: Api, repository: Repository, number: number, key: string, write: Write): Promise<Posted> {
+  const body = write(undefined);
+  const create = async () => {
+    const { data } = await api.rest.issues.createComment({ ...repository, issue_number: number, body });
+    return z.object({ html_url: z.string() }).parse(data).html_url;
+  };
+  let url: string | undefined;
+  try {
+    url = await create();
+  } catch (error) {
+    if (!unclear(error)) throw error;
+  }
+  try {
+    const [first, ...duplicates] = await ownComments(api, repository, number, key);
+    if (first !== undefined) {
+      if (duplicates.length > 0) await settle(api, repository, first, duplicates, () => body);
+      return { status: 'created', url: first.url };
+    }
+  } catch (error) {
+    // Written it is; only whether another run wrote one too is not known.
+    if (url === undefined) throw error;
+  }
+  return { status: 'created', url: url ?? (await create()) };
+}
+
+const labelled = z.object({
+  repository: z.object({
+    pullRequest: z.object({
+      timelineItems: z.object({
+        nodes: z.array(
+          z
+            .object({
+              label: z.object({ name: z.string() }).optional(),
+              actor: z.object({ login: z.string() }).nullish(),
+            })
+            .nullable(),
+        ),
+      }),
+    }),
+  }),
+});
 
 /** Who set a label last, where GitHub tells. */
 export async function labelledBy(
@@ -115,22 +161,13 @@ export async function labelledBy(
   number: number,
   label: string,
 ): Promise<string | undefined> {
+  const timeline = `query ($owner: String!, $name: String!, $number: Int!) {
+    repository(owner: $owner, name: $name) { pullRequest(number: $number) {
+      timelineItems(last: 100, itemTypes: [LABELED_EVENT]) { nodes { ... on LabeledEvent { label { name } actor { login } } } } } } }`;
   try {
-    const events = await api.paginate(api.rest.issues.listEvents, {
-      ...repository,
-      issue_number: number,
-      per_page: 100,
-    });
-    const schema = z.object({
-      event: z.literal('labeled'),
-      label: z.object({ name: z.string() }),
-      actor: z.object({ login: z.string() }).nullable(),
-    });
-    const set = events.flatMap((event) => {
-      const parsed = schema.safeParse(event);
-      return parsed.success && parsed.data.label.name === label ? [parsed.data.actor?.login] : [];
-    });
-    return set.at(-1) ?? undefined;
+    const data: unknown = await api.graphql(timeline, { owner: repository.owner, name: repository.repo, number });
+    const { nodes } = labelled.parse(data).repository.pullRequest.timelineItems;
+    return nodes.findLast((node) => node?.label?.name === label)?.actor?.login;
   } catch {
     return undefined;
   }

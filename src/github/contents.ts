@@ -1,88 +1,143 @@
 import { z } from 'zod';
 import { limits } from '../read/syntax.ts';
 import type { ConfigSide } from '../world.ts';
-import type { Api, Repository } from './api.ts';
+import { type Api, GitHubProblem, type Repository, reasonOf } from './api.ts';
 
 /** One file at one commit. */
 export type Wanted = { readonly commit: string; readonly path: string };
 
-/** Objects in one GraphQL query. */
-const batchSize = 100;
+type Side = ConfigSide | undefined;
 
-const blob = z.object({
-  __typename: z.string(),
-  oid: z.string().optional(),
-  byteSize: z.number().optional(),
-  isBinary: z.boolean().nullish(),
-  isTruncated: z.boolean().optional(),
-  text: z.string().nullish(),
+/** Files in one GraphQL query; fewer where GitHub could not answer for that many. */
+const batchSizes = [100, 10] as const;
+/** Files that come one by one, because GraphQL gives no text of them, and bytes in all. */
+const mostBlobs = 100;
+const mostBytes = 64 * limits.bytes;
+
+const symlink = 0o120000;
+
+const entry = z.object({
+  mode: z.number(),
+  type: z.string(),
+  object: z
+    .object({
+      oid: z.string(),
+      byteSize: z.number().optional(),
+      isBinary: z.boolean().nullish(),
+      isTruncated: z.boolean().optional(),
+      text: z.string().nullish(),
+    })
+    .nullable(),
+});
+type Entry = z.infer<typeof entry>;
+
+const answer = z.object({
+  repository: z.record(z.string(), z.record(z.string(), entry.nullable()).nullable()).nullable(),
 });
 
-const answer = z.object({ repository: z.record(z.string(), blob.nullable()).nullable() });
+/** What one reading may still take. */
+type Allowance = { blobs: number; bytes: number };
 
 /**
  * The texts of many files at many commits, a hundred in a request. Paths travel as variables, never inside the query. What
  * GraphQL cuts or calls binary comes by REST; what is not there is undefined.
+ *
+ * @throws GitHubProblem where GitHub cannot say: a file that could not be fetched is not one that does not exist
  */
 export async function readContents(
   api: Api,
   repository: Repository,
   wanted: readonly Wanted[],
-): Promise<readonly (ConfigSide | undefined)[]> {
-  const sides: (ConfigSide | undefined)[] = [];
-  for (let first = 0; first < wanted.length; first += batchSize) {
-    const batch = wanted.slice(first, first + batchSize);
-    sides.push(...(await readBatch(api, repository, batch)));
+): Promise<readonly Side[]> {
+  const allowance: Allowance = { blobs: mostBlobs, bytes: mostBytes };
+  return readBatches(api, repository, wanted, allowance, batchSizes);
+}
+
+async function readBatches(
+  api: Api,
+  repository: Repository,
+  wanted: readonly Wanted[],
+  allowance: Allowance,
+  [size = 1, ...smaller]: readonly number[],
+): Promise<readonly Side[]> {
+  const sides: Side[] = [];
+  for (let first = 0; first < wanted.length; first += size) {
+    const batch = wanted.slice(first, first + size);
+    try {
+      const entries = await askFor(api, repository, batch);
+      for (const [index, one] of batch.entries())
+        sides.push(await sideOf(api, repository, one, entries[index] ?? undefined, allowance));
+    } catch (error) {
+      if (error instanceof GitHubProblem || smaller.every((fewer) => batch.length <= fewer))
+        throw new GitHubProblem(
+          `${batch[0]?.path}${batch.length === 1 ? '' : ` and ${batch.length - 1} more files`} could not be read: ${reasonOf(error)}`,
+        );
+      sides.push(...(await readBatches(api, repository, batch, allowance, smaller)));
+    }
   }
   return sides;
 }
 
-async function readBatch(
+async function askFor(
   api: Api,
   repository: Repository,
   batch: readonly Wanted[],
-): Promise<readonly (ConfigSide | undefined)[]> {
-  const names = batch.map((_, index) => `e${index}`);
-  const fields = names.map(
-    (name) =>
-      `${name}: object(expression: $${name}) { __typename ... on Blob { oid byteSize isBinary isTruncated text } }`,
-  );
-  const query = `query ($owner: String!, $name: String!, ${names.map((name) => `$${name}: String!`).join(', ')}) { repository(owner: $owner, name: $name) { ${fields.join(' ')} } }`;
-  const variables = Object.fromEntries(batch.map(({ commit, path }, index) => [`e${index}`, `${commit}:${path}`]));
-  const data = answer.parse(
-    await partial(api.graphql(query, { owner: repository.owner, name: repository.repo, ...variables })),
-  );
-  return Promise.all(
-    batch.map((one, index) => sideOf(api, repository, one, data.repository?.[`e${index}`] ?? undefined)),
-  );
-}
-
-/** A GraphQL answer that has data beside its errors is read as far as it goes. */
-async function partial(request: Promise<unknown>): Promise<unknown> {
-  try {
-    return await request;
-  } catch (error) {
-    const data = typeof error === 'object' && error !== null && 'data' in error ? error.data : undefined;
-    if (typeof data === 'object' && data !== null && 'repository' in data && data.repository !== null) return data;
-    throw error;
-  }
+): Promise<readonly (Entry | null | undefined)[]> {
+  const commits = [...new Set(batch.map(({ commit }) => commit))];
+  const fields = commits.map((commit, at) => {
+    const files = batch.flatMap((one, index) =>
+      one.commit === commit
+        ? [
+            `f${index}: file(path: $f${index}) { mode type object { oid ... on Blob { byteSize isBinary isTruncated text } } }`,
+          ]
+        : [],
+    );
+    return `c${at}: object(oid: $c${at}) { ... on Commit { ${files.join(' ')} } }`;
+  });
+  const declared = [
+    ...commits.map((_, at) => `$c${at}: GitObjectID!`),
+    ...batch.map((_, index) => `$f${index}: String!`),
+  ];
+  const query = `query ($owner: String!, $name: String!, ${declared.join(', ')}) { repository(owner: $owner, name: $name) { ${fields.join(' ')} } }`;
+  const variables = {
+    ...Object.fromEntries(commits.map((commit, at) => [`c${at}`, commit])),
+    ...Object.fromEntries(batch.map(({ path }, index) => [`f${index}`, path])),
+  };
+  const data: unknown = await api.graphql(query, { owner: repository.owner, name: repository.repo, ...variables });
+  const found = answer.parse(data).repository;
+  return batch.map(({ commit }, index) => {
+    const at = found?.[`c${commits.indexOf(commit)}`];
+    if (at === null || at === undefined)
+      throw new GitHubProblem(`the commit ${commit.slice(0, 12)} is not to be found with this token.`);
+    return at[`f${index}`];
+  });
 }
 
 async function sideOf(
   api: Api,
   repository: Repository,
   { path }: Wanted,
-  found: z.infer<typeof blob> | undefined,
-): Promise<ConfigSide | undefined> {
+  found: Entry | undefined,
+  allowance: Allowance,
+): Promise<Side> {
+  const refused = (reason: string): ConfigSide => ({ kind: 'refused', reason: `${path} ${reason}` });
   if (found === undefined) return undefined;
-  if (found.__typename === 'Commit') return { kind: 'refused', reason: `${path} is a submodule.` };
-  if (found.__typename !== 'Blob') return { kind: 'refused', reason: `${path} is a folder.` };
-  if ((found.byteSize ?? 0) > limits.bytes)
-    return { kind: 'refused', reason: `${path} has ${found.byteSize} bytes; configs are read up to ${limits.bytes}.` };
-  if (typeof found.text === 'string' && found.isTruncated !== true && found.isBinary !== true)
-    return textSide(path, found.text);
-  const { data } = await api.rest.git.getBlob({ ...repository, file_sha: found.oid ?? '' });
-  return { kind: 'bytes', bytes: Buffer.from(data.content, 'base64') };
+  if (found.type === 'commit') return refused('is a submodule.');
+  if (found.type !== 'blob' || found.object === null) return refused('is a folder.');
+  if (found.mode === symlink) return refused('is a symbolic link, which is not followed; name the file it points to.');
+  const { oid, byteSize = 0, isBinary, isTruncated, text } = found.object;
+  if (byteSize > limits.bytes) return refused(`has ${byteSize} bytes; configs are read up to ${limits.bytes}.`);
+  allowance.bytes -= byteSize;
+  if (allowance.bytes < 0)
+    return refused(
+      `was not read: the configs have more than ${mostBytes} bytes together, which is what is read at once.`,
+    );
+  if (typeof text === 'string' && isTruncated !== true && isBinary !== true) return textSide(path, text);
+  allowance.blobs -= 1;
+  if (allowance.blobs < 0)
+    return refused(`was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
+  const { data } = await api.rest.git.getBlob({ ...repository, file_sha: oid });
+  return { kind: 'bytes', bytes: Buffer.from(z.object({ content: z.string() }).parse(data).content, 'base64') };
 }
 
 function textSide(path: string, text: string): ConfigSide {

@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { Repository } from './api.ts';
+import { GitHubProblem, type Repository } from './api.ts';
+import type { Range } from './changes.ts';
 
 /** What started the run, as far as it decides what to look at. */
 export type Event =
   | { readonly kind: 'pull'; readonly number: number }
-  | { readonly kind: 'range'; readonly base: string; readonly head: string; readonly label: string }
-  | { readonly kind: 'report'; readonly sha: string; readonly label: string };
+  | ({ readonly kind: 'range' } & Range)
+  | { readonly kind: 'report'; readonly sha: string; readonly label: string }
+  /** A branch was deleted: there is no commit to look at. */
+  | { readonly kind: 'nothing' };
 
 const sha = z.string().regex(/^[0-9a-f]{40,64}$/);
 const pull = z.object({ pull_request: z.object({ number: z.int().positive() }) });
@@ -15,7 +18,7 @@ const push = z.object({ before: sha, after: sha, ref: z.string() });
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** @throws Error with a sentence where the event is none that the action knows */
+/** @throws GitHubProblem where the event is none that the action knows, or does not hold what it must */
 export function readEvent(environment: Environment): Event {
   const name = environment['GITHUB_EVENT_NAME'] ?? '';
   const commit = environment['GITHUB_SHA'] ?? '';
@@ -23,31 +26,43 @@ export function readEvent(environment: Environment): Event {
   switch (name) {
     case 'pull_request':
     case 'pull_request_target': {
-      const { pull_request } = pull.parse(payload(environment));
+      const { pull_request } = payload(environment, pull);
       return { kind: 'pull', number: pull_request.number };
     }
     case 'merge_group': {
-      const { merge_group } = group.parse(payload(environment));
-      return { kind: 'range', base: merge_group.base_sha, head: merge_group.head_sha, label: merge_group.head_ref };
+      const { merge_group } = payload(environment, group);
+      const { base_sha: base, head_sha: head, head_ref } = merge_group;
+      return { kind: 'range', base, head, label: short(head_ref), direct: false };
     }
     case 'push': {
-      const { before, after, ref } = push.parse(payload(environment));
+      const { before, after, ref } = payload(environment, push);
+      if (/^0+$/.test(after)) return { kind: 'nothing' };
       // A new branch has nothing before it.
-      if (/^0+$/.test(before)) return { kind: 'report', sha: after, label: ref };
-      return { kind: 'range', base: before, head: after, label: ref };
+      if (/^0+$/.test(before)) return { kind: 'report', sha: after, label: short(ref) };
+      return { kind: 'range', base: before, head: after, label: short(ref), direct: true };
     }
     case 'workflow_dispatch':
     case 'schedule':
       return { kind: 'report', sha: commit, label };
     default:
-      throw new Error(
+      throw new GitHubProblem(
         `The event ${name || '(none)'} is not one that this action works on; use pull_request, pull_request_target, merge_group, push, workflow_dispatch or schedule.`,
       );
   }
 }
 
-const payload = (environment: Environment): unknown =>
-  JSON.parse(readFileSync(environment['GITHUB_EVENT_PATH'] ?? '', 'utf8'));
+const short = (ref: string) => ref.replace(/^refs\/(heads|tags)\//, '');
+
+function payload<Shape>(environment: Environment, shape: z.ZodType<Shape>): Shape {
+  const path = environment['GITHUB_EVENT_PATH'] ?? '';
+  try {
+    return shape.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    throw new GitHubProblem(
+      `The event file does not hold what a ${environment['GITHUB_EVENT_NAME']} event has; GITHUB_EVENT_PATH is ${path === '' ? 'not set' : 'set'}.`,
+    );
+  }
+}
 
 export function readRepository(environment: Environment): Repository {
   const [owner = '', repo = ''] = (environment['GITHUB_REPOSITORY'] ?? '').split('/');

@@ -1,4 +1,5 @@
 import { getInput, setFailed, setOutput, warning } from '@actions/core';
+import { ZodError } from 'zod';
 import { override } from '../gate/judge.ts';
 import type { Review } from '../gate/review.ts';
 import { comment, type Options, resolvedComment } from '../report/comment.ts';
@@ -6,7 +7,7 @@ import { review } from '../run.ts';
 import { inputDefaults, type Settings, settingsFrom, WrongSettings } from '../settings.ts';
 import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
-import { allConfigs, baseline, type Pull, pullChanges, rangeChanges, readPull } from './changes.ts';
+import { allConfigs, baseline, type Pull, pullChanges, rangeChanges, readPull, withLiveBase } from './changes.ts';
 import { labelledBy, type Posted, post } from './comment.ts';
 import { readContents } from './contents.ts';
 import { type Environment, type Event, readEvent, readRepository } from './event.ts';
@@ -22,14 +23,17 @@ export async function main(environment: Environment = process.env): Promise<void
     else if (error instanceof GitHubProblem) fail(error.message);
     else
       fail(
-        isRequestError(error)
+        isForeign(error)
           ? `Model Cost Gate could not read from GitHub: ${reasonOf(error)}`
           : `Model Cost Gate failed: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`,
       );
   }
 }
 
-const isRequestError = (error: unknown): boolean => typeof error === 'object' && error !== null && 'status' in error;
+/** Of a request or its answer, and no mistake of ours. */
+const isForeign = (error: unknown): boolean =>
+  error instanceof ZodError ||
+  (typeof error === 'object' && error !== null && ('status' in error || 'errors' in error));
 const fail = (sentence: string) => setFailed(harmless(sentence));
 
 async function run(environment: Environment): Promise<void> {
@@ -39,11 +43,14 @@ async function run(environment: Environment): Promise<void> {
   const api = connect(token);
   const repository = readRepository(environment);
   const event = readEvent(environment);
-  const pull = event.kind === 'pull' ? await readPull(api, repository, event.number) : undefined;
+  if (event.kind === 'nothing') return nothingToDo();
+  const pull =
+    event.kind === 'pull'
+      ? await withLiveBase(api, repository, await readPull(api, repository, event.number))
+      : undefined;
   // Wrong settings are told before anything is fetched; the run description comes with the base.
   if (!namesFile(inputs['run'] ?? '')) settingsFrom(inputs, inlineRun(inputs['run'] ?? ''));
-  const base =
-    pull === undefined ? undefined : await baseline(api, repository, baselineOf(inputs), pull.base, pull.head);
+  const base = pull === undefined ? undefined : await baseline(api, repository, baselineOf(inputs), pull);
   const settings = settingsFrom(
     inputs,
     await runDescription(api, repository, inputs['run'] ?? '', base ?? commitOf(event)),
@@ -52,6 +59,13 @@ async function run(environment: Environment): Promise<void> {
   const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log);
   const found = await withOverride(api, repository, reviewed, pull, settings);
   await write(api, repository, found, pull, settings, environment);
+}
+
+function nothingToDo(): void {
+  setOutput('verdict', 'skipped');
+  setOutput('changed', '0');
+  setOutput('comment-status', 'skipped');
+  log('The branch was deleted: there is no model config to look at.');
 }
 
 const baselineOf = (inputs: Readonly<Record<string, string>>) => inputs['baseline'] || 'merge-base';
@@ -113,18 +127,18 @@ async function write(
 ): Promise<void> {
   const options: Options = { key: settings.commentKey, budgetsFor: settings.budgetsFor };
   const nothing = found.comparisons.length === 0;
-  const body = nothing ? resolvedComment(found, settings.commentKey) : comment(found, options);
-  publish(found, options, environment, nothing ? '' : body);
+  let body = '';
+  const words = (earlier?: string) => {
+    body = nothing ? resolvedComment(found, settings.commentKey, earlier) : comment(found, options, earlier);
+    return body;
+  };
+  publish(found, options, environment, nothing ? '' : words());
   if (nothing) setOutput('verdict', 'skipped');
-  const posted = await maybePost(api, repository, found, pull, settings, body);
+  const posted = await maybePost(api, repository, found, pull, settings, words);
   setOutput('comment-status', posted.status);
   setOutput('comment-url', posted.url);
-  if (posted.status === 'failed')
-    warning(
-      harmless(
-        `The comment could not be posted: ${posted.reason ?? ''} The verdict stands; the job summary has the report.`,
-      ),
-    );
+  if (!nothing) setOutput('comment-body', body);
+  if (posted.status === 'failed') warning(harmless(notPosted(posted.reason ?? '', pull)));
   else if (posted.reason !== undefined) log(`No comment: ${posted.reason}`);
   if (settings.dryRun && !nothing) for (const line of body.split('\n')) log(line);
   const { outcome, findings } = found.verdict;
@@ -137,13 +151,21 @@ async function write(
     fail(findings.find(({ severity }) => severity === 'fail')?.message ?? 'The verdict is a failure.');
 }
 
+/** One sentence why, with the permission that GitHub names, and what stands all the same. */
+function notPosted(reason: string, pull: Pull | undefined): string {
+  const fork = pull?.fromFork
+    ? ' The pull request comes from another repository, whose workflows get a token that may only read.'
+    : '';
+  return `The comment could not be posted: ${reason}${fork} The verdict stands; the job summary has the report.`;
+}
+
 async function maybePost(
   api: Api,
   repository: Repository,
   found: Review,
   pull: Pull | undefined,
   settings: Settings,
-  body: string,
+  words: (earlier?: string) => string,
 ): Promise<Posted> {
   const skipped: Posted = { status: 'skipped', url: '' };
   if (pull === undefined || settings.dryRun || settings.comment === 'never') return skipped;
@@ -153,5 +175,5 @@ async function maybePost(
     (settings.comment === 'always' ||
       (settings.comment === 'changes' && changed) ||
       (settings.comment === 'failures' && found.verdict.outcome === 'fail'));
-  return post(api, repository, pull, settings.commentKey, body, create);
+  return post(api, repository, pull, settings.commentKey, words, create);
 }

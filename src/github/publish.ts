@@ -8,7 +8,7 @@ import type { Options } from '../report/comment.ts';
 import { outputs } from '../report/outputs.ts';
 import { summary } from '../report/summary.ts';
 import type { Environment } from './event.ts';
-import { annotate } from './log.ts';
+import { annotate, log } from './log.ts';
 
 /** GitHub takes at most 1 MB of outputs for a job and 1 MiB of summary for a step; larger ones are left to the files. */
 const longestOutput = 400_000;
@@ -22,11 +22,18 @@ export function publish(review: Review, options: Options, environment: Environme
   const path = join(folder, 'report.json');
   writeFileSync(path, found['report'] ?? '');
   writeFileSync(join(folder, 'report.md'), whole);
-  for (const [name, value] of Object.entries({ ...found, 'comment-body': comment }))
-    setOutput(name, value.length > longestOutput ? '' : value);
+  for (const [name, value] of Object.entries({ ...found, 'comment-body': comment })) {
+    const fits = value.length <= longestOutput;
+    if (!fits)
+      log(`The output ${name} is left empty, since it is too long for GitHub; it stands in the file of report-path.`);
+    setOutput(name, fits ? value : '');
+  }
   setOutput('report-path', path);
   const file = environment['GITHUB_STEP_SUMMARY'];
   if (file !== undefined && file !== '' && Buffer.byteLength(whole) <= longestSummary)
     appendFileSync(file, `${whole}\n`);
-  for (const annotation of annotations(review)) annotate(annotation);
+  const shown = annotations(review);
+  for (const annotation of shown) annotate(annotation);
+  const rest = review.verdict.findings.length - shown.length;
+  if (rest > 0) log(`${rest} more findings have no annotation, since GitHub shows ten; the job summary has them.`);
 }

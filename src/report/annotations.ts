@@ -11,12 +11,17 @@ export type Annotation = {
   readonly message: string;
 };
 
-/** GitHub shows ten annotations of a kind for each step. */
-const most = 10;
+/** GitHub shows ten annotations of a kind for each step; one of each is left for what the action says of the run itself. */
+const most = 9;
 
 /** The findings at the config's line, worst first, as plain text. */
 export function annotations(review: Review): readonly Annotation[] {
-  return review.verdict.findings.slice(0, most).map((finding) => {
+  const count = new Map<string, number>();
+  const first = review.verdict.findings.filter(({ severity }) => {
+    count.set(severity, (count.get(severity) ?? 0) + 1);
+    return (count.get(severity) ?? 0) <= most;
+  });
+  return first.map((finding) => {
     const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
     const numbers =
       unit === undefined || finding.after === undefined

@@ -1,6 +1,7 @@
 import type { Comparison, Review } from '../gate/review.ts';
 import { type Budgets, memoryLimit } from '../gate/rules.ts';
 import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
+import { type Memory, memoryLine, remember } from './earlier.ts';
 import { code, details, sentence, table, tag } from './markdown.ts';
 import { findingLine, overview, ranked } from './overview.ts';
 
@@ -13,20 +14,39 @@ export const marker = (key: string): string =>
 
 export type Options = { readonly key: string; readonly budgetsFor: (path: string) => Budgets };
 
-/** The comment on a pull request: verdict, table, and, folded, where the difference comes from. */
-export function comment(review: Review, options: Options): string {
-  return fitted(marker(options.key), sections(review, options), longestComment);
+/**
+ * The comment on a pull request: verdict, table, and, folded, where the difference comes from.
+ *
+ * @param earlier our comment as it stands there: what it complained of and is gone is shown as resolved
+ */
+export function comment(review: Review, options: Options, earlier?: string): string {
+  const memory = remember(review, earlier);
+  const all = sections(review, options);
+  const gone: Section = { importance: 8.5, name: 'resolved', body: resolved(memory) };
+  const table = all.findIndex(({ name }) => name === 'table');
+  const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
+  return fitted(marker(options.key) + memoryLine(memory), whole, longestComment);
 }
 
 /** What takes the place of an earlier comment when no model config is changed any more. */
-export function resolvedComment(review: Review, key: string): string {
-  return [
-    marker(key),
+export function resolvedComment(review: Review, key: string, earlier?: string): string {
+  const memory = remember(review, earlier);
+  const sentences = [
     '## Model cost: no model config changed',
     `This pull request changed model configs before; ${head(review)} does not.`,
+    resolved(memory),
     footer(review),
-  ].join('\n\n');
+  ];
+  return [marker(key) + memoryLine(memory), ...sentences].filter((body) => body !== '').join('\n\n');
 }
+
+const resolved = ({ resolved: gone }: Memory): string =>
+  gone
+    .map(
+      ({ path, message, at }) =>
+        `- ✅ Resolved${at === undefined ? '' : ` in ${short(at)}`}: ${code(path, 120)}: ${sentence(message)}`,
+    )
+    .join('\n');
 
 export type Section = {
   /** Less important sections go first when room runs out. */

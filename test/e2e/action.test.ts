@@ -177,7 +177,7 @@ describe('a pull request', () => {
     state.failures.push({
       match: 'comments(first',
       status: 502,
-      after: (now) => {
+      meanwhile: (now) => {
         now.pull.head = sha('d');
       },
     });
@@ -196,21 +196,6 @@ describe('a pull request', () => {
     expect(ran.code).toBe(0);
     expect(ran.outputs['verdict']).toBe('warn');
     expect(server.state.comments[0]?.body).toContain('let pass by the label `cost-approved`, set by `grace`');
-  });
-
-  it('waits out a short failure of GitHub, and sends a comment once', async () => {
-    const state = pullRequest({ [path]: config() }, { [path]: config({ intermediate_size: 11264 }) });
-    state.failures.push(
-      { match: 'GET /repos/octo/models/pulls/7/files', status: 503 },
-      { match: 'POST /repos/octo/models/issues/7/comments', status: 502 },
-    );
-    await start(state);
-    const ran = await runAction(server);
-    expect(ran.code).toBe(0);
-    expect(ran.outputs['comment-status']).toBe('failed');
-    expect(
-      server.requests.filter(({ method, path: to }) => method === 'POST' && to.endsWith('/comments')),
-    ).toHaveLength(1);
   });
 
   it('refuses symlinks’, submodules’ and LFS pointers’ content in a sentence, and reads UTF-16', async () => {

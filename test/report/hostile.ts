@@ -89,7 +89,7 @@ type Node = { readonly type: string; readonly value?: string; readonly children?
 
 /** All that we ever write in HTML ourselves; within a summary, foreign text stands in `<code>` without a tag of its own. */
 const ours =
-  /^(?:<\/?(?:details|sub)>|<br>|<!-- model-cost-gate key=[\w.-]+ -->|<details>\n<summary>(?:[^<>]|<code>[^<>]*<\/code>)*<\/summary>)$/;
+  /^(?:<\/?(?:details|sub)>|<br>|<!-- model-cost-gate key=[\w.-]+ -->|<!-- model-cost-gate state=[\w.!~*'()%]+ -->|<details>\n<summary>(?:[^<>]|<code>[^<>]*<\/code>)*<\/summary>)$/;
 
 /** What GitHub's filters look for in text once markdown has become HTML: mentions, issues, commits, emoji, formulas. */
 const references =

@@ -1,0 +1,267 @@
+import { describe, expect, it } from 'vitest';
+import { longestComment } from '../../src/report/comment.ts';
+import { runAction } from '../action.ts';
+import type { StoredComment } from '../github-server.ts';
+import { config, pullRequest, sha } from '../states.ts';
+import { marker, path, stage } from './stage.ts';
+
+const start = stage();
+const wider = { [path]: config({ intermediate_size: 11264 }) };
+const deeper = { [path]: config({ num_hidden_layers: 80 }) };
+const comment = (id: number, body: string, changes: Partial<StoredComment> = {}): StoredComment => ({
+  id,
+  author: 'github-actions[bot]',
+  body,
+  minimized: false,
+  ...changes,
+});
+
+describe('which comment is ours', () => {
+  it.each([
+    ['of another author', comment(1, `${marker}\n\nold`, { author: 'mallory' })],
+    ['that quotes the marker', comment(1, `> ${marker}\n\nold`)],
+    ['with the marker further down', comment(1, `Look:\n${marker}\n\nold`)],
+    ['of another gate', comment(1, '<!-- model-cost-gate key=default-2 -->\n\nold')],
+    ['that somebody folded away', comment(1, `${marker}\n\nold`, { minimized: true })],
+  ])('never one %s', async (_, other) => {
+    const server = await start(pullRequest({ [path]: config() }, wider, { comments: [other] }));
+    expect((await runAction(server)).outputs['comment-status']).toBe('created');
+    expect(server.state.comments[0]?.body).toBe(other.body);
+    expect(server.state.comments).toHaveLength(2);
+  });
+
+  it('the one of its own key, among several gates on one pull request', async () => {
+    const server = await start(pullRequest({ [path]: config() }, wider));
+    await runAction(server, { 'comment-key': 'a100', accelerator: 'a100-sxm-80gb' });
+    await runAction(server, { 'comment-key': 'h100' });
+    await runAction(server, { 'comment-key': 'a100', accelerator: 'a100-sxm-80gb', gpus: '16' });
+    expect(server.state.comments.map(({ body }) => body.split('\n')[0])).toEqual([
+      '<!-- model-cost-gate key=a100 -->',
+      '<!-- model-cost-gate key=h100 -->',
+    ]);
+    expect(server.state.comments[0]?.body).toContain('`16`');
+  });
+
+  it('found behind a thousand others', async () => {
+    const others = Array.from({ length: 1_000 }, (_, index) => comment(index + 1, `hello ${index}`, { author: 'ada' }));
+    const server = await start(
+      pullRequest({ [path]: config() }, wider, { comments: [...others, comment(1_001, `${marker}\n\nold`)] }),
+    );
+    expect((await runAction(server)).outputs['comment-status']).toBe('updated');
+  });
+});
+
+describe('when it is written', () => {
+  it('a second run over the same commit changes nothing, whatever the verdict', async () => {
+    for (const head of [wider, deeper, { [path]: '{' }]) {
+      const server = await start(pullRequest({ [path]: config() }, head));
+      await runAction(server, { configs: '**' });
+      const [before] = server.state.comments.map(({ body }) => body);
+      const written = server.writes.length;
+      expect((await runAction(server, { configs: '**' })).outputs['comment-status']).toBe('unchanged');
+      expect(server.state.comments.map(({ body }) => body)).toEqual([before]);
+      expect(server.writes).toHaveLength(written);
+    }
+  });
+
+  it('is left alone where GitHub gives its lines back with other ends', async () => {
+    const server = await start(pullRequest({ [path]: config() }, wider));
+    await runAction(server);
+    const [own] = server.state.comments;
+    if (own) own.body = own.body.replaceAll('\n', '\r\n');
+    expect((await runAction(server)).outputs['comment-status']).toBe('unchanged');
+  });
+
+  it('two runs that both found none leave one', async () => {
+    const state = pullRequest({ [path]: config() }, wider);
+    state.failures.push({
+      match: 'POST /repos/octo/models/issues/7/comments',
+      meanwhile: (now) => now.comments.push(comment(1, `${marker}\n\nof another run`)),
+    });
+    const server = await start(state);
+    const ran = await runAction(server);
+    expect(server.state.comments.map(({ minimized }) => minimized)).toEqual([false, true]);
+    expect(server.state.comments[0]?.body).toContain('within budget');
+    expect(ran.outputs['comment-url']).toBe('https://github.example/1');
+  });
+
+  it('is not written for a commit that is no longer the head', async () => {
+    const state = pullRequest({ [path]: config() }, wider, { comments: [comment(1, `${marker}\n\nof the newer run`)] });
+    state.failures.push({
+      match: 'comments(first',
+      meanwhile: (now) => {
+        now.pull.head = sha('d');
+      },
+    });
+    const server = await start(state);
+    const ran = await runAction(server);
+    expect(ran.outputs['comment-status']).toBe('skipped');
+    expect(server.state.comments[0]?.body).toContain('of the newer run');
+  });
+
+  it.each([
+    ['contents', { match: 'file(path', status: 500, times: 100 }],
+    ['the list of files', { match: 'pulls/7/files', status: 404 }],
+    ['the merge base', { match: '/compare/', status: 403 }],
+  ])(
+    'a run that cannot read %s fails and leaves the good report',
+    async (_, failure) => {
+      const server = await start(pullRequest({ [path]: config() }, wider));
+      await runAction(server);
+      const before = server.state.comments[0]?.body;
+      server.state.pull.head = sha('d');
+      server.state.commits[sha('d')] = deeper;
+      server.state.parents[sha('d')] = [sha('a')];
+      server.state.failures.push(failure);
+      const ran = await runAction(server);
+      expect(ran.code).toBe(1);
+      expect(ran.log.split('\n').filter((line) => line.startsWith('::error::'))).toHaveLength(1);
+      expect(server.state.comments[0]?.body).toBe(before);
+    },
+    120_000,
+  );
+
+  it('once, where GitHub fails after it has stored it; and once where it has not', async () => {
+    const stored = pullRequest({ [path]: config() }, wider);
+    stored.failures.push({ match: 'POST /repos/octo/models/issues/7/comments', how: 'after', status: 502 });
+    const [first, second] = [await start(stored), await start(pullRequest({ [path]: config() }, wider))];
+    expect((await runAction(first)).outputs).toMatchObject({
+      'comment-status': 'created',
+      'comment-url': 'https://github.example/1',
+    });
+    expect(first.state.comments).toHaveLength(1);
+    second.state.failures.push({ match: 'POST /repos/octo/models/issues/7/comments', how: 'drop' });
+    expect((await runAction(second)).outputs['comment-status']).toBe('created');
+    expect(second.state.comments).toHaveLength(1);
+  });
+
+  it('on changes, always, on failures or never', async () => {
+    const same = { [path]: config(), 'note.json': `${config()}\n` };
+    const status = async (head: Record<string, string>, mode: string) => {
+      const server = await start(pullRequest({ [path]: config(), 'note.json': config() }, head));
+      return (await runAction(server, { comment: mode })).outputs['comment-status'];
+    };
+    expect(await status(same, 'changes')).toBe('skipped');
+    expect(await status(same, 'always')).toBe('created');
+    expect(await status({ ...same, ...wider }, 'failures')).toBe('skipped');
+    expect(await status({ ...same, ...deeper }, 'failures')).toBe('created');
+    expect(await status({ ...same, ...deeper }, 'never')).toBe('skipped');
+  });
+});
+
+describe('what it says of earlier problems', () => {
+  it('shows them as resolved, with the commit, until they come back; and so it stays', async () => {
+    const server = await start(pullRequest({ [path]: config() }, deeper));
+    await runAction(server);
+    const push = (letter: string, tree: Record<string, string>) => {
+      server.state.commits[sha(letter)] = tree;
+      server.state.parents[sha(letter)] = [sha('a')];
+      server.state.pull.head = sha(letter);
+    };
+    const body = () => server.state.comments[0]?.body ?? '';
+    push('d', wider);
+    await runAction(server);
+    const resolved =
+      '- ✅ Resolved in `dddddddddddd`: `configs/model.json`: This change takes memory per GPU over the budget.';
+    expect(body()).toContain('## ✅ Model cost: within budget');
+    expect(body()).toContain(resolved);
+    expect((await runAction(server)).outputs['comment-status']).toBe('unchanged');
+    // Unreadable is not resolved.
+    push('e', deeper);
+    await runAction(server);
+    expect(body()).not.toContain('Resolved');
+    push('f', { [path]: '{"model_type": "llama", "hidden_size": "wide"}' });
+    await runAction(server);
+    expect(body()).not.toContain('Resolved');
+    // No config is changed any more.
+    push('9', { [path]: config() });
+    await runAction(server);
+    expect(body()).toContain('no model config changed');
+    expect(body()).toContain('✅ Resolved in `999999999999`');
+  });
+
+  it('takes nothing on trust from its own hidden line', async () => {
+    const state = encodeURIComponent(
+      JSON.stringify({
+        open: [{ path: '@everyone', about: 'memory', message: '<img src=x> [x](http://e.example)' }],
+        resolved: [],
+      }),
+    );
+    const forged = (line: string) => comment(1, `${marker}\n<!-- model-cost-gate state=${line} -->\n\nold`);
+    const server = await start(pullRequest({ [path]: config() }, wider, { comments: [forged(state)] }));
+    await runAction(server);
+    expect(server.state.comments[0]?.body).toContain('Resolved in `bbbbbbbbbbbb`: `@everyone`: `<img` `src=x>`');
+    for (const broken of ['%', '%7B', 'x'.repeat(70_000), encodeURIComponent('{"__proto__":{"open":1}}')]) {
+      server.state.comments = [forged(broken)];
+      expect((await runAction(server)).outputs['comment-status']).toBe('updated');
+      expect(server.state.comments[0]?.body).not.toContain('Resolved');
+    }
+  });
+});
+
+describe('how long it is', () => {
+  it('at most what GitHub takes; whole sections go, and that is said; the summary has the rest', async () => {
+    const many = (width: number, layers: number) =>
+      Object.fromEntries(
+        Array.from({ length: 120 }, (_, index) => [
+          `${'long|name`'.repeat(20)}/${index}.json`,
+          config({
+            intermediate_size: width,
+            num_hidden_layers: layers,
+            ...Object.fromEntries(Array.from({ length: 30 }, (_, key) => [`key_${key}`, width])),
+          }),
+        ]),
+      );
+    const server = await start(pullRequest(many(11008, 32), many(11264, 80)));
+    const ran = await runAction(server);
+    const body = server.state.comments[0]?.body ?? '';
+    expect(ran.outputs['comment-status']).toBe('created');
+    expect(body.length).toBeLessThanOrEqual(longestComment);
+    expect(body).toContain('over the memory budget (120 configs changed)');
+    expect(body).toContain('60 more configs; the job summary has them');
+    expect(body).toMatch(/sections were left out to fit GitHub's limit/);
+    expect(body.match(/<details>/g)?.length).toBe(body.match(/<\/details>/g)?.length);
+    expect(ran.summary.match(/^\| ❌ /gm)).toHaveLength(120);
+    expect(ran.outputs['comment-body']).toBe(body);
+    expect(ran.log.split('\n').filter((line) => line.startsWith('::error')).length).toBeLessThanOrEqual(10);
+    expect(ran.log).toContain('111 more findings have no annotation');
+  });
+});
+
+describe('a token that may only read', () => {
+  it.each([
+    ['a fork', { headRepository: 'mallory/models' }, 'comes from another repository'],
+    ['Dependabot', {}, 'it needs the permission issues=write; pull_requests=write'],
+  ])(
+    'of %s keeps verdict, summary, annotations and outputs; one sentence names the permission',
+    async (_, pull, words) => {
+      const state = pullRequest({ [path]: config() }, deeper, { mayComment: false });
+      Object.assign(state.pull, pull);
+      const server = await start(state);
+      const ran = await runAction(server);
+      expect(ran.code).toBe(1);
+      expect(ran.outputs).toMatchObject({ verdict: 'fail', 'comment-status': 'failed', changed: '1' });
+      expect(ran.outputs['comment-body']).toContain('over the memory budget');
+      expect(ran.summary).toContain('over the memory budget');
+      expect(ran.log).toMatch(/::error title=Model cost,file=configs\/model\.json,line=6::/);
+      const warnings = ran.log.split('\n').filter((line) => line.startsWith('::warning'));
+      expect(warnings).toHaveLength(1);
+      expect(warnings[0]).toContain('it needs the permission issues=write; pull_requests=write');
+      expect(warnings[0]).toContain(words);
+      expect(warnings[0]).toContain('The verdict stands');
+    },
+  );
+
+  it('that may read nothing is told what it lacks', async () => {
+    const server = await start(pullRequest({ [path]: config() }, deeper, { mayRead: false }));
+    const ran = await runAction(server);
+    expect(ran.code).toBe(1);
+    expect(ran.log).toContain('it may lack contents: read or pull-requests: read');
+  });
+
+  it('that GitHub does not know is told so', async () => {
+    const server = await start(pullRequest({ [path]: config() }, deeper));
+    const ran = await runAction(server, { 'github-token': 'expired' });
+    expect(ran.log).toContain('GitHub does not accept the token');
+  });
+});
