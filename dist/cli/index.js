@@ -13598,225 +13598,6 @@ function throughputLine(side) {
     return `${sentence(time.limit)} Projected MFU ${percent(time.mfu)} (${percent(time.range[0])} to ${percent(time.range[1])}; ${time.basis}).`;
 }
 
-;// CONCATENATED MODULE: ./build/report/overview.js
-
-
-
-/** What stands in front of a config's name. */
-const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
-const overview_rank = (review, comparison) => {
-    const severities = review.verdict.findings
-        .filter(({ path }) => path === comparison.path)
-        .map(({ severity }) => severity);
-    if (severities.includes('fail'))
-        return 0;
-    if (severities.includes('warn'))
-        return 1;
-    return comparison.status === 'unchanged' ? 3 : 2;
-};
-/** Worst first: failures, warnings, changes by how much memory they add, then what is unchanged. */
-function ranked(review) {
-    const growth = (comparison) => {
-        const memory = comparison.changes.find(({ metric }) => metric === 'memory');
-        return (memory?.after ?? 0) - (memory?.before ?? 0);
-    };
-    return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
-}
-const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][overview_rank(review, comparison)] ?? marks.pass;
-/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
-function overview(review, comparisons, limits) {
-    const someActive = comparisons.some((comparison) => differsInActive(comparison));
-    const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
-    const heading = [
-        'Config',
-        ...shown.map(({ label, id }) => id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label),
-    ];
-    const rows = comparisons.map((comparison) => {
-        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison)}`;
-        if (comparison.status === 'unreadable')
-            return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
-        return [name, ...shown.map(({ id }) => cell(comparison, id, limits.get(comparison.path)))];
-    });
-    return table([heading, ...rows], shown.map((_, index) => index + 1));
-}
-function state(comparison) {
-    const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
-    if (comparison.status === 'added')
-        return `<br>new${renamed}`;
-    if (comparison.status === 'removed')
-        return '<br>removed';
-    return renamed;
-}
-function differsInActive(comparison) {
-    const of = (id) => comparison.changes.find(({ metric }) => metric === id);
-    return (of('parameters')?.after !== of('active_parameters')?.after ||
-        of('parameters')?.before !== of('active_parameters')?.before);
-}
-function cell(comparison, id, limit) {
-    const change = comparison.changes.find(({ metric }) => metric === id);
-    const metric = findMetric(id);
-    if (change === undefined || metric === undefined)
-        return '–';
-    const main = movement(change);
-    if (id === 'memory')
-        return limit === undefined ? main : `${main}<br>of\u00a0${unbroken(gib(limit))}`;
-    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
-        ? '<br>approximate'
-        : '';
-    if (id === 'parameters' && differsInActive(comparison)) {
-        const active = comparison.changes.find((one) => one.metric === 'active_parameters');
-        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
-    }
-    return main + approximate;
-}
-/** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
-/** A number stays with its unit when a cell wraps. */
-const unbroken = (quantityText) => quantityText.replaceAll(' ', '\u00a0');
-function movement(change) {
-    const unit = findMetric(change.metric)?.unit ?? 'ratio';
-    const { before, after } = change;
-    if (before === undefined && after === undefined)
-        return 'unknown';
-    if (after === undefined)
-        return `${unbroken(quantity(before ?? 0, unit))} → gone`;
-    if (before === undefined)
-        return unbroken(quantity(after, unit));
-    const moved = difference(before, after, unit);
-    if (moved === undefined)
-        return unbroken(quantity(after, unit));
-    const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
-    return old === now
-        ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
-        : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
-}
-function findingLine(finding) {
-    const mark = marks[finding.severity];
-    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
-    const numbers = unit === undefined || finding.after === undefined
-        ? ''
-        : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
-    return `${mark} ${numbers}`.trimEnd();
-}
-
-;// CONCATENATED MODULE: ./build/report/comment.js
-
-
-
-
-/** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
-const longestComment = 60_000;
-/** The first line of our comment: with the author, what tells it from everybody else's. */
-const marker = (key) => `<!-- model-cost-gate key=${key.replace(/[^\w.-]/g, '_').slice(0, 60)} -->`;
-/** The comment on a pull request: verdict, table, and, folded, where the difference comes from. */
-function comment(review, options) {
-    return fitted(marker(options.key), sections(review, options), longestComment);
-}
-/** What takes the place of an earlier comment when no model config is changed any more. */
-function resolvedComment(review, key) {
-    return [
-        marker(key),
-        '## Model cost: no model config changed',
-        `This pull request changed model configs before; ${head(review)} does not.`,
-        footer(review),
-    ].join('\n\n');
-}
-/** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
-const comment_mostRows = 60;
-function sections(review, options, rows = comment_mostRows) {
-    const comparisons = ranked(review);
-    const limits = new Map(comparisons.flatMap((comparison) => {
-        const limit = memoryLimit(comparison, options.budgetsFor(comparison.path));
-        return limit === undefined ? [] : [[comparison.path, limit]];
-    }));
-    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
-    return [
-        { importance: 10, name: 'heading', body: `## ${heading(review)}` },
-        { importance: 9, name: 'findings', body: findings(review) },
-        { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), limits) + cut },
-        ...comparisons
-            .slice(0, 30)
-            .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
-        { importance: 3, name: 'settings', body: settings(review) },
-        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
-        { importance: 9, name: 'footer', body: footer(review) },
-    ].filter(({ body }) => body !== '');
-}
-function heading(review) {
-    const { outcome, findings, override } = review.verdict;
-    const fails = findings.filter(({ severity }) => severity === 'fail').length;
-    const changed = review.comparisons.filter(({ status }) => status !== 'unchanged').length;
-    const configs = `${changed} ${changed === 1 ? 'config' : 'configs'} changed`;
-    const over = findings.some(({ severity, metric }) => severity === 'fail' && metric === 'memory');
-    if (outcome === 'fail')
-        return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
-    if (override !== undefined)
-        return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
-    return outcome === 'warn'
-        ? `⚠️ Model cost: passed with warnings (${configs})`
-        : `✅ Model cost: within budget (${configs})`;
-}
-function findings(review) {
-    const list = review.verdict.findings.slice(0, 20).map((finding) => {
-        const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers.filter((word) => word !== '')].join(' ')}`;
-    });
-    const rest = review.verdict.findings.length - list.length;
-    return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
-}
-function configSections(comparison, several, index) {
-    const of = several ? ` · ${tag(comparison.path, 80)}` : '';
-    const place = index / 100;
-    const side = comparison.head ?? comparison.base;
-    const folded = (importance, title, body) => ({
-        importance: importance - place,
-        name: `${title}${of}`,
-        body: body === '' ? '' : details(`${title}${of}`, body),
-    });
-    if (side === undefined)
-        return [];
-    // What cannot be read has no numbers of its own; its finding says why.
-    if (comparison.status === 'unreadable')
-        return [];
-    return [
-        folded(6, 'Where the difference comes from', origins(comparison)),
-        folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
-        folded(4, 'Step time', throughputLine(side)),
-        folded(4, 'Assumptions', assumptions(side)),
-    ];
-}
-function settings(review) {
-    if (review.settings.length === 0)
-        return '';
-    return details('Settings', table([
-        ['Setting', 'Value', 'From'],
-        ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
-    ]));
-}
-const comment_short = (sha) => code(sha.slice(0, 12), 12);
-const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
-function footer(review) {
-    const commits = review.base === undefined || review.head === undefined
-        ? ''
-        : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
-    return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
-}
-/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
-function fitted(first, all, longest) {
-    const dropped = new Set();
-    const note = () => dropped.size === 0
-        ? []
-        : [
-            `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
-        ];
-    const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
-    for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
-        if (write().length <= longest)
-            break;
-        dropped.add(section);
-    }
-    return write();
-}
-
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/core/util.js
 
 // functions
@@ -23350,6 +23131,292 @@ function preprocess(fn, schema) {
         in: transform(fn),
         out: schema,
     });
+}
+
+;// CONCATENATED MODULE: ./build/report/earlier.js
+
+
+const most = 10;
+const said = object({
+    path: schemas_string().max(400),
+    about: schemas_string().max(60),
+    message: schemas_string().max(300),
+    at: schemas_string()
+        .regex(/^[0-9a-f]{7,64}$/)
+        .exactOptional(),
+});
+const memory = object({ open: array(said).max(most), resolved: array(said).max(most) });
+const nothing = { open: [], resolved: [] };
+/** The second line of our comment; empty where there is nothing to remember. */
+function earlier_memoryLine(remembered) {
+    if (remembered.open.length === 0 && remembered.resolved.length === 0)
+        return '';
+    return `\n<!-- model-cost-gate state=${encodeURIComponent(JSON.stringify(remembered)).replaceAll('-', '%2D')} -->`;
+}
+function remembered(body) {
+    const state = /^<!-- [^\n]*-->\r?\n<!-- model-cost-gate state=([\w.!~*'()%]{1,60000}) -->/.exec(body ?? '')?.[1];
+    if (state === undefined)
+        return nothing;
+    try {
+        return memory.parse(JSON.parse(decodeURIComponent(state)));
+    }
+    catch {
+        return nothing;
+    }
+}
+/** The problems of a review, and which of the earlier comment's are gone: a second run over the same commit says the same. */
+function earlier_remember(review, earlier) {
+    const { findings } = review.verdict;
+    const open = findings
+        .filter(({ severity }) => severity !== 'notice')
+        .slice(0, most)
+        .map((finding) => ({ ...keyOf(finding), message: plain(finding.message, 200) }));
+    // What cannot be read is not resolved, and what is still told is not either.
+    const standing = ({ path, about }) => findings.some((finding) => {
+        const key = keyOf(finding);
+        return key.path === path && (finding.code === 'unreadable' || key.about === about);
+    });
+    const before = remembered(earlier);
+    const at = review.head?.sha;
+    const gone = before.open
+        .filter((one) => !standing(one))
+        .map((one) => ({ ...one, ...(at === undefined ? {} : { at }) }));
+    return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-most) };
+}
+const keyOf = ({ path, metric, code }) => ({ path: plain(path, 200), about: plain(metric ?? code, 60) });
+
+;// CONCATENATED MODULE: ./build/report/overview.js
+
+
+
+/** What stands in front of a config's name. */
+const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
+const overview_rank = (review, comparison) => {
+    const severities = review.verdict.findings
+        .filter(({ path }) => path === comparison.path)
+        .map(({ severity }) => severity);
+    if (severities.includes('fail'))
+        return 0;
+    if (severities.includes('warn'))
+        return 1;
+    return comparison.status === 'unchanged' ? 3 : 2;
+};
+/** Worst first: failures, warnings, changes by how much memory they add, then what is unchanged. */
+function ranked(review) {
+    const growth = (comparison) => {
+        const memory = comparison.changes.find(({ metric }) => metric === 'memory');
+        return (memory?.after ?? 0) - (memory?.before ?? 0);
+    };
+    return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
+}
+const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][overview_rank(review, comparison)] ?? marks.pass;
+/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
+function overview(review, comparisons, limits) {
+    const someActive = comparisons.some((comparison) => differsInActive(comparison));
+    const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
+    const heading = [
+        'Config',
+        ...shown.map(({ label, id }) => id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label),
+    ];
+    const rows = comparisons.map((comparison) => {
+        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison)}`;
+        if (comparison.status === 'unreadable')
+            return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
+        return [name, ...shown.map(({ id }) => cell(comparison, id, limits.get(comparison.path)))];
+    });
+    return table([heading, ...rows], shown.map((_, index) => index + 1));
+}
+function state(comparison) {
+    const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
+    if (comparison.status === 'added')
+        return `<br>new${renamed}`;
+    if (comparison.status === 'removed')
+        return '<br>removed';
+    return renamed;
+}
+function differsInActive(comparison) {
+    const of = (id) => comparison.changes.find(({ metric }) => metric === id);
+    return (of('parameters')?.after !== of('active_parameters')?.after ||
+        of('parameters')?.before !== of('active_parameters')?.before);
+}
+function cell(comparison, id, limit) {
+    const change = comparison.changes.find(({ metric }) => metric === id);
+    const metric = findMetric(id);
+    if (change === undefined || metric === undefined)
+        return '–';
+    const main = movement(change);
+    if (id === 'memory')
+        return limit === undefined ? main : `${main}<br>of\u00a0${unbroken(gib(limit))}`;
+    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
+        ? '<br>approximate'
+        : '';
+    if (id === 'parameters' && differsInActive(comparison)) {
+        const active = comparison.changes.find((one) => one.metric === 'active_parameters');
+        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
+    }
+    return main + approximate;
+}
+/** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
+/** A number stays with its unit when a cell wraps. */
+const unbroken = (quantityText) => quantityText.replaceAll(' ', '\u00a0');
+function movement(change) {
+    const unit = findMetric(change.metric)?.unit ?? 'ratio';
+    const { before, after } = change;
+    if (before === undefined && after === undefined)
+        return 'unknown';
+    if (after === undefined)
+        return `${unbroken(quantity(before ?? 0, unit))} → gone`;
+    if (before === undefined)
+        return unbroken(quantity(after, unit));
+    const moved = difference(before, after, unit);
+    if (moved === undefined)
+        return unbroken(quantity(after, unit));
+    const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
+    return old === now
+        ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
+        : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
+}
+function findingLine(finding) {
+    const mark = marks[finding.severity];
+    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
+    const numbers = unit === undefined || finding.after === undefined
+        ? ''
+        : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
+    return `${mark} ${numbers}`.trimEnd();
+}
+
+;// CONCATENATED MODULE: ./build/report/comment.js
+
+
+
+
+
+/** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
+const longestComment = 60_000;
+/** The first line of our comment: with the author, what tells it from everybody else's. */
+const marker = (key) => `<!-- model-cost-gate key=${key.replace(/[^\w.-]/g, '_').slice(0, 60)} -->`;
+/**
+ * The comment on a pull request: verdict, table, and, folded, where the difference comes from.
+ *
+ * @param earlier our comment as it stands there: what it complained of and is gone is shown as resolved
+ */
+function comment(review, options, earlier) {
+    const memory = earlier_remember(review, earlier);
+    const all = sections(review, options);
+    const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
+    const table = all.findIndex(({ name }) => name === 'table');
+    const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
+    return fitted(marker(options.key) + earlier_memoryLine(memory), whole, longestComment);
+}
+/** What takes the place of an earlier comment when no model config is changed any more. */
+function resolvedComment(review, key, earlier) {
+    const memory = remember(review, earlier);
+    const sentences = [
+        '## Model cost: no model config changed',
+        `This pull request changed model configs before; ${head(review)} does not.`,
+        resolved(memory),
+        footer(review),
+    ];
+    return [marker(key) + memoryLine(memory), ...sentences].filter((body) => body !== '').join('\n\n');
+}
+const resolved = ({ resolved: gone }) => gone
+    .map(({ path, message, at }) => `- ✅ Resolved${at === undefined ? '' : ` in ${comment_short(at)}`}: ${code(path, 120)}: ${sentence(message)}`)
+    .join('\n');
+/** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
+const comment_mostRows = 60;
+function sections(review, options, rows = comment_mostRows) {
+    const comparisons = ranked(review);
+    const limits = new Map(comparisons.flatMap((comparison) => {
+        const limit = memoryLimit(comparison, options.budgetsFor(comparison.path));
+        return limit === undefined ? [] : [[comparison.path, limit]];
+    }));
+    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
+    return [
+        { importance: 10, name: 'heading', body: `## ${heading(review)}` },
+        { importance: 9, name: 'findings', body: findings(review) },
+        { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), limits) + cut },
+        ...comparisons
+            .slice(0, 30)
+            .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
+        { importance: 3, name: 'settings', body: settings(review) },
+        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
+        { importance: 9, name: 'footer', body: footer(review) },
+    ].filter(({ body }) => body !== '');
+}
+function heading(review) {
+    const { outcome, findings, override } = review.verdict;
+    const fails = findings.filter(({ severity }) => severity === 'fail').length;
+    const changed = review.comparisons.filter(({ status }) => status !== 'unchanged').length;
+    const configs = `${changed} ${changed === 1 ? 'config' : 'configs'} changed`;
+    const over = findings.some(({ severity, metric }) => severity === 'fail' && metric === 'memory');
+    if (outcome === 'fail')
+        return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
+    if (override !== undefined)
+        return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
+    return outcome === 'warn'
+        ? `⚠️ Model cost: passed with warnings (${configs})`
+        : `✅ Model cost: within budget (${configs})`;
+}
+function findings(review) {
+    const list = review.verdict.findings.slice(0, 20).map((finding) => {
+        const [mark = '', ...numbers] = findingLine(finding).split(' ');
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers.filter((word) => word !== '')].join(' ')}`;
+    });
+    const rest = review.verdict.findings.length - list.length;
+    return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
+}
+function configSections(comparison, several, index) {
+    const of = several ? ` · ${tag(comparison.path, 80)}` : '';
+    const place = index / 100;
+    const side = comparison.head ?? comparison.base;
+    const folded = (importance, title, body) => ({
+        importance: importance - place,
+        name: `${title}${of}`,
+        body: body === '' ? '' : details(`${title}${of}`, body),
+    });
+    if (side === undefined)
+        return [];
+    // What cannot be read has no numbers of its own; its finding says why.
+    if (comparison.status === 'unreadable')
+        return [];
+    return [
+        folded(6, 'Where the difference comes from', origins(comparison)),
+        folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
+        folded(4, 'Step time', throughputLine(side)),
+        folded(4, 'Assumptions', assumptions(side)),
+    ];
+}
+function settings(review) {
+    if (review.settings.length === 0)
+        return '';
+    return details('Settings', table([
+        ['Setting', 'Value', 'From'],
+        ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
+    ]));
+}
+const comment_short = (sha) => code(sha.slice(0, 12), 12);
+const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
+function footer(review) {
+    const commits = review.base === undefined || review.head === undefined
+        ? ''
+        : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
+    return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
+}
+/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
+function fitted(first, all, longest) {
+    const dropped = new Set();
+    const note = () => dropped.size === 0
+        ? []
+        : [
+            `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
+        ];
+    const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
+    for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
+        if (write().length <= longest)
+            break;
+        dropped.add(section);
+    }
+    return write();
 }
 
 ;// CONCATENATED MODULE: ./build/units.js
