@@ -41950,7 +41950,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 9609:
+/***/ 3472:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -60228,6 +60228,12 @@ class Fields {
         Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
         return fields;
     }
+    /** The same object with the defaults of a class. Its notes are this one's. */
+    withDefaults(defaults) {
+        const fields = new Fields(this.from, this.source, this.prefix, defaults);
+        Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
+        return fields;
+    }
     line(key) {
         return this.source.lines.get(this.prefix + key);
     }
@@ -60406,7 +60412,6 @@ function build(family, fields, outer, modelType) {
     const tied = readTied(family, fields, outer);
     const positions = fields.optionalInteger(names.positions, 1);
     const prediction = family.prediction?.(shape, fields, (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
-    const towers = family.towers?.(outer, shape) ?? [];
     for (const { field, value, reason } of family.assumes ?? [])
         fields.assume(field, value, reason);
     const streams = family.streams?.(fields);
@@ -60431,7 +60436,7 @@ function build(family, fields, outer, modelType) {
         ],
         prediction: prediction?.parts ?? [],
         predictionDepth: prediction?.depth ?? 0,
-        towers,
+        towers: [],
     };
 }
 const hasFinalNorm = ({ finalNorm = true }, fields) => typeof finalNorm === 'function' ? finalNorm(fields) : finalNorm;
@@ -60451,6 +60456,8 @@ function readShape(family, fields) {
 function readTied(family, fields, outer) {
     if (family.tiedKeys?.length === 0)
         return family.tied ?? false;
+    if (outerDecides(fields, outer))
+        return outer.boolean('tie_word_embeddings');
     for (const view of [fields, outer])
         for (const key of family.tiedKeys ?? ['tie_word_embeddings'])
             if (view.states(key))
@@ -60459,6 +60466,13 @@ function readTied(family, fields, outer) {
         return fields.boolean('tie_word_embeddings');
     fields.assume('tie_word_embeddings', family.tied, "the default of the model's own code");
     return family.tied;
+}
+/** Where the text model's key and the whole's differ: transformers 5 goes by the whole's, earlier ones by the text's. */
+function outerDecides(fields, outer) {
+    const key = 'tie_word_embeddings';
+    if (!fields.states(key) || !outer.states(key))
+        return false;
+    return Number(outer.string('transformers_version')?.split('.')[0]) >= 5;
 }
 /** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */
 function planned(plan, layers, fields) {
@@ -60615,6 +60629,3259 @@ function predictor(family, hiddenSize, layers) {
 /** More depths than any model predicts are a mistake or an attack. */
 const depths = (fields, key) => fields.states(key) ? Math.min(fields.integerOr(key, 0), 16) : 0;
 const always = (kind) => (shape) => Array.from({ length: shape.layers }, () => kind);
+
+;// CONCATENATED MODULE: ./build/read/families/parts.js
+/**
+ * Models made of parts: what the classes of their towers and text models take where a config leaves a key out, and what a whole
+ * model builds where it leaves out a part. Source: the configuration classes of Hugging Face transformers 5.18.0, built with no
+ * arguments (`scripts/oracle/multimodal.py`, 2026-11-24).
+ */
+const partDefaults = {
+    blip_2_qformer: {
+        cross_attention_frequency: 2,
+        encoder_hidden_size: 1408,
+        hidden_size: 768,
+        intermediate_size: 3072,
+        max_position_embeddings: 512,
+        num_attention_heads: 12,
+        num_hidden_layers: 12,
+        use_qformer_text_input: false,
+        vocab_size: 30522,
+    },
+    blip_2_vision_model: {
+        hidden_size: 1408,
+        image_size: 224,
+        intermediate_size: 6144,
+        num_attention_heads: 16,
+        num_hidden_layers: 39,
+        patch_size: 14,
+        qkv_bias: true,
+    },
+    chameleon_vqgan: {
+        base_channels: 128,
+        channel_multiplier: [1, 1, 2, 2, 4],
+        double_latent: false,
+        embed_dim: 256,
+        in_channels: 3,
+        latent_channels: 256,
+        num_embeddings: 8192,
+        num_res_blocks: 2,
+        resolution: 512,
+    },
+    clip_vision_model: {
+        hidden_size: 768,
+        image_size: 224,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 32,
+        projection_dim: 512,
+    },
+    cohere_compass_vision: {
+        deepstack_visual_indexes: [8, 16, 24],
+        depth: 27,
+        hidden_size: 1152,
+        in_channels: 3,
+        intermediate_size: 4304,
+        num_heads: 16,
+        num_position_embeddings: 2304,
+        out_hidden_size: 3584,
+        patch_size: 16,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    cosmos3_edge_text: {
+        attention_bias: false,
+        head_dim: 128,
+        hidden_size: 2048,
+        intermediate_size: 9216,
+        max_position_embeddings: 131072,
+        mlp_bias: false,
+        num_attention_heads: 16,
+        num_hidden_layers: 28,
+        num_key_value_heads: 8,
+        tie_word_embeddings: false,
+        vocab_size: 131072,
+    },
+    cosmos3_edge_vision: {
+        hidden_size: 1152,
+        intermediate_size: 4304,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 27,
+        num_patches: 256,
+        patch_size: 16,
+        spatial_merge_size: 2,
+    },
+    deepseek_ocr2_encoder: {
+        hidden_size: 4096,
+        intermediate_size: 22016,
+        max_position_embeddings: 32768,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        num_key_value_heads: 32,
+        tie_word_embeddings: false,
+        vocab_size: 151936,
+    },
+    deepseek_ocr2_sam_vision_model: {
+        downsample_channels: [512, 896],
+        global_attn_indexes: [2, 5, 8, 11],
+        hidden_size: 768,
+        image_size: 1024,
+        mlp_ratio: 4.0,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        output_channels: 256,
+        patch_size: 16,
+        qkv_bias: true,
+        scale: 384,
+        use_abs_pos: true,
+        use_rel_pos: true,
+        window_size: 14,
+    },
+    deepseek_ocr2_text: {
+        attention_bias: false,
+        hidden_size: 4096,
+        intermediate_size: 11008,
+        max_position_embeddings: 2048,
+        mlp_bias: false,
+        moe_intermediate_size: 1407,
+        n_routed_experts: 64,
+        n_shared_experts: 2,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        tie_word_embeddings: false,
+        vocab_size: 102400,
+    },
+    diffusion_gemma_text: {
+        attention_bias: false,
+        head_dim: 256,
+        hidden_size: 2304,
+        intermediate_size: 9216,
+        max_position_embeddings: 131072,
+        num_attention_heads: 8,
+        num_hidden_layers: 30,
+        num_key_value_heads: 4,
+        tie_word_embeddings: true,
+        vocab_size: 262144,
+    },
+    emu3_text_model: {
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        max_position_embeddings: 9216,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        num_key_value_heads: 8,
+        tie_word_embeddings: false,
+        vocab_size: 184622,
+    },
+    emu3_vqgan: {
+        attn_resolutions: [3],
+        base_channels: 256,
+        channel_multiplier: [1, 2, 2, 4],
+        codebook_size: 32768,
+        double_latent: false,
+        embed_dim: 4,
+        hidden_size: 1024,
+        in_channels: 3,
+        latent_channels: 4,
+        num_attention_heads: 1,
+        num_res_blocks: 2,
+        out_channels: 3,
+    },
+    ernie4_5_vl_moe_text: {
+        hidden_size: 2560,
+        intermediate_size: 12288,
+        max_position_embeddings: 131072,
+        moe_intermediate_size: [1536, 512],
+        moe_k: 6,
+        moe_num_experts: 64,
+        moe_num_shared_experts: 2,
+        num_attention_heads: 20,
+        num_hidden_layers: 28,
+        num_key_value_heads: 4,
+        tie_word_embeddings: true,
+        use_bias: false,
+        vocab_size: 103424,
+    },
+    ernie4_5_vl_moe_vision: {
+        depth: 32,
+        hidden_size: 1280,
+        in_channels: 3,
+        intermediate_size: 5120,
+        num_heads: 16,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_merge_size: 2,
+    },
+    evolla: {
+        aligner_enable_bias: true,
+        aligner_ffn_mult: 4,
+        aligner_num_add_layers: 8,
+        attention_bias: false,
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        max_position_embeddings: 8192,
+        mlp_bias: false,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        num_key_value_heads: 8,
+        resampler_depth: 6,
+        resampler_dim_head: 64,
+        resampler_ff_mult: 4,
+        resampler_heads: 8,
+        resampler_num_latents: 64,
+        tie_word_embeddings: false,
+        vocab_size: 128256,
+    },
+    'evolla.protein_encoder_config': {
+        emb_layer_norm_before: false,
+        hidden_size: 1280,
+        intermediate_size: 5120,
+        max_position_embeddings: 1026,
+        num_attention_heads: 20,
+        num_hidden_layers: 33,
+        vocab_size: 446,
+    },
+    exaone4_5_vision: {
+        depth: 32,
+        hidden_size: 3584,
+        in_channels: 3,
+        intermediate_size: 3420,
+        num_heads: 16,
+        num_key_value_heads: 8,
+        out_hidden_size: 3584,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+        window_size: 112,
+    },
+    'fun_asr_nano.adaptor_config': {
+        hidden_size: 1024,
+        intermediate_size: 256,
+        num_attention_heads: 8,
+        num_hidden_layers: 2,
+        projector_hidden_size: 2048,
+    },
+    fun_asr_nano_encoder: {
+        fsmn_kernel_size: 11,
+        hidden_size: 512,
+        intermediate_size: 2048,
+        max_position_embeddings: 2049,
+        num_attention_heads: 4,
+        num_hidden_layers: 70,
+        num_mel_bins: 80,
+        num_stacked_frames: 7,
+        num_timestamp_prediction_layers: 20,
+    },
+    gemma3n_audio: {
+        conf_attention_context_left: 13,
+        conf_attention_context_right: 0,
+        conf_attention_logit_cap: 50.0,
+        conf_conv_kernel_size: 5,
+        conf_num_attention_heads: 8,
+        conf_num_hidden_layers: 12,
+        conf_reduction_factor: 4,
+        hidden_size: 1536,
+        input_feat_size: 128,
+        sscp_conv_channel_size: [128, 32],
+        sscp_conv_kernel_size: [
+            [3, 3],
+            [3, 3],
+        ],
+        sscp_conv_stride_size: [
+            [2, 2],
+            [2, 2],
+        ],
+        vocab_offset: 262272,
+        vocab_size: 128,
+    },
+    gemma3n_vision: {
+        architecture: 'mobilenetv5_300m_enc',
+        hidden_size: 2048,
+        num_classes: 2,
+        vocab_offset: 262144,
+        vocab_size: 128,
+    },
+    gemma4_audio: {
+        attention_context_left: 13,
+        attention_context_right: 0,
+        attention_invalid_logits_value: -1000000000.0,
+        attention_logit_cap: 50.0,
+        conv_kernel_size: 5,
+        hidden_size: 1024,
+        num_attention_heads: 8,
+        num_hidden_layers: 12,
+        output_proj_dims: 1536,
+        subsampling_conv_channels: [128, 32],
+        use_clipped_linears: true,
+    },
+    gemma4_unified_audio: { audio_embed_dim: 640 },
+    gemma4_unified_vision: {
+        mm_embed_dim: 3840,
+        mm_posemb_size: 1120,
+        output_proj_dims: 3840,
+        patch_size: 16,
+        pooling_kernel_size: 3,
+    },
+    gemma4_vision: {
+        attention_bias: false,
+        head_dim: 64,
+        hidden_size: 768,
+        intermediate_size: 3072,
+        max_position_embeddings: 131072,
+        num_attention_heads: 12,
+        num_hidden_layers: 16,
+        num_key_value_heads: 12,
+        patch_size: 16,
+        pooling_kernel_size: 3,
+        position_embedding_size: 10240,
+        standardize: false,
+        use_clipped_linears: false,
+    },
+    git_vision_model: {
+        hidden_size: 768,
+        image_size: 224,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 16,
+    },
+    glm4v_moe_text: {
+        attention_bias: true,
+        first_k_dense_replace: 1,
+        hidden_size: 4096,
+        intermediate_size: 10944,
+        max_position_embeddings: 65536,
+        moe_intermediate_size: 1408,
+        n_routed_experts: 128,
+        n_shared_experts: 1,
+        num_attention_heads: 96,
+        num_experts_per_tok: 8,
+        num_hidden_layers: 46,
+        num_key_value_heads: 8,
+        tie_word_embeddings: false,
+        vocab_size: 151424,
+    },
+    glm4v_moe_vision: {
+        attention_bias: false,
+        depth: 24,
+        hidden_size: 1536,
+        image_size: 336,
+        in_channels: 3,
+        intermediate_size: 13696,
+        num_heads: 12,
+        out_hidden_size: 4096,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    glm4v_text: {
+        hidden_size: 4096,
+        intermediate_size: 13696,
+        max_position_embeddings: 32768,
+        num_attention_heads: 32,
+        num_hidden_layers: 40,
+        num_key_value_heads: 2,
+        vocab_size: 151552,
+    },
+    glm4v_vision: {
+        attention_bias: false,
+        depth: 24,
+        hidden_size: 1536,
+        image_size: 336,
+        in_channels: 3,
+        intermediate_size: 13696,
+        num_heads: 12,
+        out_hidden_size: 4096,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    glm5_next_text: {
+        attention_bias: false,
+        hc_mult: 4,
+        hc_sinkhorn_iters: 20,
+        head_dim: 0,
+        hidden_size: 4096,
+        index_head_dim: 128,
+        index_kpool: 16,
+        index_kpool_always_select_tail: true,
+        index_n_heads: 32,
+        index_topk: 2048,
+        intermediate_size: 12288,
+        kv_lora_rank: 512,
+        linear_conv_kernel_dim: 4,
+        linear_head_dim: 128,
+        linear_lower_bound: -5.0,
+        linear_num_heads: 64,
+        max_position_embeddings: 1048576,
+        moe_intermediate_size: 2048,
+        n_routed_experts: 288,
+        n_shared_experts: 1,
+        num_attention_heads: 64,
+        num_experts_per_tok: 8,
+        num_hidden_layers: 45,
+        num_key_value_heads: 64,
+        q_lora_rank: 1536,
+        qk_head_dim: 256,
+        qk_nope_head_dim: 256,
+        swiglu_limit: 10.0,
+        tie_word_embeddings: false,
+        v_head_dim: 256,
+        vocab_size: 154880,
+    },
+    glm5_next_vision: {
+        attention_bias: true,
+        depth: 24,
+        hidden_size: 1024,
+        image_size: 336,
+        in_channels: 3,
+        intermediate_size: 4096,
+        num_heads: 16,
+        out_hidden_size: 1536,
+        patch_size: 14,
+        projection_intermediate_size: 10240,
+        spatial_merge_size: 2,
+        swiglu_limit: 10.0,
+        temporal_patch_size: 2,
+    },
+    glm_ocr_text: {
+        hidden_size: 1024,
+        intermediate_size: 4096,
+        max_position_embeddings: 131072,
+        num_attention_heads: 16,
+        num_hidden_layers: 16,
+        num_key_value_heads: 8,
+        vocab_size: 59392,
+    },
+    glm_ocr_vision: {
+        attention_bias: true,
+        depth: 24,
+        hidden_size: 1024,
+        image_size: 336,
+        in_channels: 3,
+        intermediate_size: 4096,
+        num_heads: 16,
+        out_hidden_size: 1536,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    glmasr_encoder: {
+        hidden_size: 1280,
+        intermediate_size: 5120,
+        max_position_embeddings: 1500,
+        num_attention_heads: 20,
+        num_hidden_layers: 32,
+        num_key_value_heads: 20,
+        num_mel_bins: 128,
+    },
+    'got_ocr2.vision_config': {
+        global_attn_indexes: [2, 5, 8, 11],
+        hidden_size: 768,
+        image_size: 1024,
+        mlp_dim: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        output_channels: 256,
+        patch_size: 16,
+        qkv_bias: true,
+        use_abs_pos: true,
+        use_rel_pos: true,
+        window_size: 14,
+    },
+    granite4_vision_text: {
+        attention_bias: false,
+        attention_multiplier: 1.0,
+        embedding_multiplier: 1.0,
+        hidden_size: 4096,
+        intermediate_size: 11008,
+        logits_scaling: 1.0,
+        max_position_embeddings: 2048,
+        mlp_bias: false,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        residual_multiplier: 1.0,
+        tie_word_embeddings: false,
+        vocab_size: 32000,
+    },
+    granite_speech_encoder: {
+        context_size: 200,
+        conv_expansion_factor: 2,
+        conv_kernel_size: 15,
+        dim_head: 128,
+        feedforward_mult: 4,
+        hidden_dim: 1024,
+        input_dim: 160,
+        max_pos_emb: 512,
+        num_heads: 8,
+        num_layers: 10,
+        output_dim: 42,
+    },
+    granite_speech_plus_encoder: {
+        context_size: 200,
+        conv_expansion_factor: 2,
+        conv_kernel_size: 15,
+        dim_head: 128,
+        feedforward_mult: 4,
+        hidden_dim: 1024,
+        input_dim: 160,
+        max_pos_emb: 512,
+        num_heads: 8,
+        num_layers: 10,
+        output_dim: 42,
+    },
+    hunyuan_vl_text: {
+        attention_bias: false,
+        hidden_size: 4096,
+        intermediate_size: 11008,
+        max_position_embeddings: 2048,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        tie_word_embeddings: true,
+        vocab_size: 290943,
+    },
+    hunyuan_vl_vision: {
+        hidden_size: 1152,
+        img_max_token_num: 4096,
+        intermediate_size: 4304,
+        max_image_size: 2048,
+        max_vit_seq_len: 16384,
+        min_image_size: 512,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 27,
+        num_key_value_heads: 16,
+        out_hidden_size: 4096,
+        patch_size: 16,
+        spatial_merge_size: 2,
+        temporal_patch_size: 1,
+        text_hidden_size: 3072,
+    },
+    idefics2_perceiver: {
+        hidden_size: 4096,
+        num_key_value_heads: 4,
+        resampler_depth: 3,
+        resampler_head_dim: 96,
+        resampler_n_heads: 16,
+        resampler_n_latents: 64,
+    },
+    idefics2_vision: {
+        hidden_size: 768,
+        image_size: 224,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 32,
+    },
+    idefics3_vision: {
+        hidden_size: 1152,
+        image_size: 224,
+        intermediate_size: 3072,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 32,
+    },
+    idefics_perciever: {
+        qk_layer_norms_perceiver: false,
+        resampler_depth: 6,
+        resampler_head_dim: 96,
+        resampler_n_heads: 16,
+        resampler_n_latents: 64,
+        use_resampler: false,
+    },
+    idefics_vision: {
+        embed_dim: 768,
+        image_size: 224,
+        intermediate_size: 5120,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 32,
+        patch_size: 14,
+    },
+    inkling_audio: { mel_vocab_size: 256, n_mel_bins: 80, text_hidden_size: 6144 },
+    inkling_vision: {
+        hidden_size: 1024,
+        n_layers: 24,
+        num_attention_heads: 16,
+        num_channels: 3,
+        patch_size: 40,
+        temporal_patch_size: 2,
+        text_hidden_size: 6144,
+    },
+    instructblip_qformer: {
+        cross_attention_frequency: 2,
+        encoder_hidden_size: 1408,
+        hidden_size: 768,
+        intermediate_size: 3072,
+        max_position_embeddings: 512,
+        num_attention_heads: 12,
+        num_hidden_layers: 12,
+        vocab_size: 30522,
+    },
+    instructblip_vision_model: {
+        hidden_size: 1408,
+        image_size: 224,
+        intermediate_size: 6144,
+        num_attention_heads: 16,
+        num_hidden_layers: 39,
+        patch_size: 14,
+        qkv_bias: true,
+    },
+    instructblipvideo_qformer: {
+        cross_attention_frequency: 2,
+        encoder_hidden_size: 1408,
+        hidden_size: 768,
+        intermediate_size: 3072,
+        max_position_embeddings: 512,
+        num_attention_heads: 12,
+        num_hidden_layers: 12,
+        vocab_size: 30522,
+    },
+    instructblipvideo_vision_model: {
+        hidden_size: 1408,
+        image_size: 224,
+        intermediate_size: 6144,
+        num_attention_heads: 16,
+        num_hidden_layers: 39,
+        patch_size: 14,
+        qkv_bias: true,
+    },
+    internvl_vision: {
+        attention_bias: false,
+        hidden_size: 1024,
+        image_size: [448, 448],
+        intermediate_size: 4096,
+        norm_type: 'layer_norm',
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 24,
+        patch_size: [14, 14],
+        use_absolute_position_embeddings: true,
+        use_mask_token: false,
+        use_qk_norm: false,
+    },
+    janus_vision_model: {
+        attention_bias: true,
+        depth: 2,
+        hidden_size: 1024,
+        image_size: 384,
+        mlp_ratio: 4.0,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 24,
+        num_image_tokens: 576,
+        patch_size: 16,
+        projection_dim: 2048,
+        use_qk_norm: false,
+    },
+    janus_vqgan: {
+        base_channels: 128,
+        channel_multiplier: [1, 1, 2, 2, 4],
+        double_latent: false,
+        embed_dim: 8,
+        image_token_embed_dim: 2048,
+        in_channels: 3,
+        latent_channels: 256,
+        num_embeddings: 16384,
+        num_hidden_layers: 2,
+        num_patches: 32,
+        num_res_blocks: 2,
+        out_channels: 3,
+        projection_dim: 2048,
+    },
+    kimi_k25_vision: {
+        hidden_size: 1152,
+        intermediate_size: 4304,
+        merge_kernel_size: [2, 2],
+        num_attention_heads: 16,
+        num_hidden_layers: 27,
+        patch_size: 14,
+        pos_emb_height: 64,
+        pos_emb_time: 4,
+        pos_emb_width: 64,
+    },
+    kosmos_2_5_text_model: {
+        attention_heads: 16,
+        embed_dim: 1536,
+        ffn_dim: 6144,
+        layerdrop: 0.0,
+        layers: 24,
+        max_position_embeddings: 4096,
+        tie_word_embeddings: true,
+        vocab_size: 108481,
+    },
+    kosmos_2_5_vision_model: {
+        head_dim: 64,
+        hidden_size: 1536,
+        intermediate_size: 3968,
+        max_num_patches: 4096,
+        num_attention_heads: 24,
+        num_hidden_layers: 18,
+        patch_embed_hidden_size: 768,
+    },
+    kosmos_2_text_model: {
+        attention_heads: 32,
+        embed_dim: 2048,
+        ffn_dim: 8192,
+        layerdrop: 0.0,
+        layers: 24,
+        max_position_embeddings: 2048,
+        tie_word_embeddings: true,
+        vocab_size: 65037,
+    },
+    kosmos_2_vision_model: {
+        hidden_size: 1024,
+        image_size: 224,
+        intermediate_size: 4096,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 24,
+        patch_size: 14,
+    },
+    llama4_vision_model: {
+        hidden_size: 768,
+        image_size: 448,
+        intermediate_size: 5632,
+        multi_modal_projector_bias: false,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 34,
+        patch_size: 14,
+        pixel_shuffle_ratio: 0.5,
+        projector_input_dim: 4096,
+        projector_output_dim: 4096,
+        vision_output_dim: 7680,
+    },
+    mimi: {
+        attention_bias: false,
+        audio_channels: 1,
+        codebook_dim: 256,
+        codebook_size: 2048,
+        compress: 2,
+        dilation_growth_rate: 2,
+        head_dim: 64,
+        hidden_size: 512,
+        intermediate_size: 2048,
+        kernel_size: 7,
+        last_kernel_size: 3,
+        max_position_embeddings: 8000,
+        num_attention_heads: 8,
+        num_filters: 64,
+        num_hidden_layers: 8,
+        num_key_value_heads: 8,
+        num_quantizers: 32,
+        num_residual_layers: 1,
+        num_semantic_quantizers: 1,
+        residual_kernel_size: 3,
+        sampling_rate: 24000,
+        tie_word_embeddings: true,
+        trim_right_ratio: 1.0,
+        upsample_groups: 512,
+        upsampling_ratios: [8, 6, 5, 4],
+        use_causal_conv: true,
+        use_conv_shortcut: false,
+        use_streaming: false,
+        vector_quantization_hidden_dimension: 256,
+    },
+    minicpmv4_6_vision: {
+        hidden_size: 768,
+        image_size: 224,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 16,
+        window_kernel_size: [2, 2],
+    },
+    minicpmv4_7_vision: {
+        hidden_size: 768,
+        image_size: 224,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 16,
+        window_kernel_size: [2, 2],
+    },
+    minimax_m3_vl_vision: {
+        hidden_size: 1280,
+        image_size: 2016,
+        intermediate_size: 5120,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 32,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    mllama_text_model: {
+        cross_attention_layers: [3, 8, 13, 18, 23, 28, 33, 38],
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        max_position_embeddings: 131072,
+        num_attention_heads: 32,
+        num_hidden_layers: 40,
+        num_key_value_heads: 8,
+        tie_word_embeddings: false,
+        vocab_size: 128256,
+    },
+    mllama_vision_model: {
+        attention_heads: 16,
+        hidden_size: 1280,
+        image_size: 448,
+        intermediate_layers_indices: [3, 7, 15, 23, 30],
+        intermediate_size: 5120,
+        max_num_tiles: 4,
+        num_channels: 3,
+        num_global_layers: 8,
+        num_hidden_layers: 32,
+        patch_size: 14,
+        supported_aspect_ratios: [
+            [1, 1],
+            [1, 2],
+            [1, 3],
+            [1, 4],
+            [2, 1],
+            [2, 2],
+            [3, 1],
+            [4, 1],
+        ],
+        vision_output_dim: 7680,
+    },
+    moonshine: {
+        attention_bias: false,
+        decoder_num_attention_heads: 8,
+        decoder_num_hidden_layers: 6,
+        decoder_num_key_value_heads: 8,
+        encoder_num_attention_heads: 8,
+        encoder_num_hidden_layers: 6,
+        encoder_num_key_value_heads: 8,
+        hidden_size: 288,
+        intermediate_size: 1152,
+        max_position_embeddings: 512,
+        tie_word_embeddings: true,
+        vocab_size: 32768,
+    },
+    muse_glimmer_text: {
+        attention_bias: false,
+        head_dim: 128,
+        hidden_size: 6656,
+        intermediate_size: 19968,
+        max_position_embeddings: 131072,
+        num_attention_heads: 32,
+        num_hidden_layers: 52,
+        num_key_value_heads: 2,
+        tie_word_embeddings: false,
+        vocab_size: 202048,
+    },
+    muse_glimmer_vision: {
+        hidden_size: 1536,
+        intermediate_size: 8960,
+        max_position_embeddings: 1024,
+        merge_size: 2,
+        num_attention_heads: 16,
+        num_hidden_layers: 50,
+        patch_size: 14,
+        patch_temporal: 2,
+        pos_emb_height: 32,
+        pos_emb_width: 32,
+    },
+    'ovis2.vision_config': {
+        hidden_size: 1024,
+        hidden_stride: 1,
+        image_size: 224,
+        intermediate_size: 2816,
+        mlp_bias: false,
+        num_attention_heads: 8,
+        num_channels: 3,
+        num_hidden_layers: 24,
+        num_visual_indicator_tokens: 5,
+        patch_size: 14,
+        qkv_bias: false,
+        vocab_size: 16384,
+    },
+    paddleocr_vl_text: {
+        head_dim: 128,
+        hidden_size: 1024,
+        intermediate_size: 3072,
+        max_position_embeddings: 131072,
+        num_attention_heads: 16,
+        num_hidden_layers: 18,
+        num_key_value_heads: 2,
+        tie_word_embeddings: true,
+        use_bias: false,
+        vocab_size: 103424,
+    },
+    paddleocr_vl_vision: {
+        hidden_size: 1152,
+        image_size: 384,
+        intermediate_size: 4304,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 27,
+        patch_size: 14,
+        spatial_merge_size: 2,
+    },
+    parakeet_encoder: {
+        attention_bias: true,
+        conv_kernel_size: 9,
+        convolution_bias: true,
+        hidden_size: 1024,
+        intermediate_size: 4096,
+        max_position_embeddings: 5000,
+        num_attention_heads: 8,
+        num_hidden_layers: 24,
+        num_key_value_heads: 8,
+        num_mel_bins: 80,
+        scale_input: true,
+        subsampling_conv_channels: 256,
+        subsampling_conv_kernel_size: 3,
+        subsampling_conv_stride: 2,
+    },
+    phi4_multimodal_audio: {
+        bias_max_distance: 1000,
+        depthwise_multiplier: 1,
+        depthwise_separable_out_channel: 1024,
+        downsample_rate: 1,
+        ext_pw_out_channel: 1024,
+        hidden_size: 1024,
+        input_size: 80,
+        intermediate_size: 1536,
+        kernel_size: 3,
+        nemo_conv_channels: 1024,
+        nemo_final_size: 10,
+        num_attention_heads: 16,
+        num_blocks: 24,
+        time_reduction: 8,
+    },
+    phi4_multimodal_vision: {
+        hidden_size: 1152,
+        image_size: 448,
+        intermediate_size: 4304,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 27,
+        patch_size: 14,
+    },
+    pixtral: {
+        head_dim: 64,
+        hidden_size: 1024,
+        image_size: 1024,
+        intermediate_size: 4096,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 24,
+        patch_size: 16,
+    },
+    'pp_chart2table.vision_config': {
+        global_attn_indexes: [2, 5, 8, 11],
+        hidden_size: 768,
+        image_size: 1024,
+        mlp_dim: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        output_channels: 256,
+        patch_size: 16,
+        qkv_bias: true,
+        use_abs_pos: true,
+        use_rel_pos: true,
+        window_size: 14,
+    },
+    qianfan_ocr_vision: {
+        attention_bias: true,
+        hidden_size: 1024,
+        image_size: [448, 448],
+        intermediate_size: 4096,
+        norm_type: 'layer_norm',
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 24,
+        patch_size: [14, 14],
+        use_absolute_position_embeddings: true,
+        use_mask_token: false,
+        use_qk_norm: false,
+    },
+    qwen2_5_omni_audio_encoder: {
+        d_model: 1280,
+        encoder_attention_heads: 20,
+        encoder_ffn_dim: 5120,
+        encoder_layers: 32,
+        max_source_positions: 1500,
+        n_window: 100,
+        num_mel_bins: 128,
+        output_dim: 3584,
+    },
+    qwen2_5_omni_bigvgan: {
+        mel_dim: 80,
+        resblock_dilation_sizes: [
+            [1, 3, 5],
+            [1, 3, 5],
+            [1, 3, 5],
+        ],
+        resblock_kernel_sizes: [3, 7, 11],
+        upsample_initial_channel: 1536,
+        upsample_kernel_sizes: [11, 7, 4, 4, 4, 4],
+        upsample_rates: [5, 3, 2, 2, 2, 2],
+    },
+    qwen2_5_omni_dit: {
+        block_size: 24,
+        emb_dim: 512,
+        enc_attention_channels: 64,
+        enc_channels: [256, 256, 256, 256, 768],
+        enc_dilations: [1, 2, 3, 4, 1],
+        enc_dim: 128,
+        enc_emb_dim: 192,
+        enc_kernel_sizes: [5, 3, 3, 3, 1],
+        enc_res2net_scale: 2,
+        enc_se_channels: 64,
+        ff_mult: 2,
+        head_dim: 64,
+        hidden_size: 1024,
+        look_ahead_layers: [10],
+        look_backward_layers: [0, 20],
+        max_position_embeddings: 32768,
+        mel_dim: 80,
+        num_attention_heads: 16,
+        num_embeds: 8193,
+        num_hidden_layers: 22,
+        repeats: 2,
+    },
+    qwen2_5_omni_talker: {
+        embedding_size: 3584,
+        head_dim: 128,
+        hidden_size: 3584,
+        intermediate_size: 18944,
+        max_position_embeddings: 32768,
+        num_attention_heads: 28,
+        num_hidden_layers: 28,
+        num_key_value_heads: 4,
+        spatial_merge_size: 2,
+        tie_word_embeddings: false,
+        vocab_size: 8448,
+    },
+    qwen2_5_omni_text: {
+        hidden_size: 3584,
+        intermediate_size: 18944,
+        max_position_embeddings: 32768,
+        num_attention_heads: 28,
+        num_hidden_layers: 28,
+        num_key_value_heads: 4,
+        tie_word_embeddings: true,
+        vocab_size: 152064,
+    },
+    qwen2_5_omni_thinker: { tie_word_embeddings: false },
+    qwen2_5_omni_vision_encoder: {
+        depth: 32,
+        hidden_size: 3584,
+        in_channels: 3,
+        intermediate_size: 3420,
+        num_heads: 16,
+        out_hidden_size: 3584,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+        window_size: 112,
+    },
+    qwen2_5_vl_text: {
+        hidden_size: 8192,
+        intermediate_size: 29568,
+        max_position_embeddings: 32768,
+        num_attention_heads: 64,
+        num_hidden_layers: 80,
+        num_key_value_heads: 8,
+        vocab_size: 152064,
+    },
+    qwen2_5_vl_vision: {
+        depth: 32,
+        hidden_size: 3584,
+        in_channels: 3,
+        intermediate_size: 3420,
+        num_heads: 16,
+        out_hidden_size: 3584,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+        window_size: 112,
+    },
+    qwen2_audio_encoder: {
+        d_model: 1280,
+        encoder_attention_heads: 20,
+        encoder_ffn_dim: 5120,
+        encoder_layerdrop: 0.0,
+        encoder_layers: 32,
+        max_source_positions: 1500,
+        num_mel_bins: 128,
+    },
+    qwen2_vl_text: {
+        hidden_size: 8192,
+        intermediate_size: 29568,
+        max_position_embeddings: 32768,
+        num_attention_heads: 64,
+        num_hidden_layers: 80,
+        num_key_value_heads: 8,
+        vocab_size: 152064,
+    },
+    qwen2_vl_vision: {
+        depth: 32,
+        embed_dim: 1280,
+        hidden_size: 3584,
+        in_channels: 3,
+        mlp_ratio: 4,
+        num_heads: 16,
+        patch_size: 14,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    qwen3_5_moe_vision: {
+        depth: 27,
+        hidden_size: 1152,
+        in_channels: 3,
+        intermediate_size: 4304,
+        num_heads: 16,
+        num_position_embeddings: 2304,
+        out_hidden_size: 3584,
+        patch_size: 16,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    qwen3_5_vision: {
+        depth: 27,
+        hidden_size: 1152,
+        in_channels: 3,
+        intermediate_size: 4304,
+        num_heads: 16,
+        num_position_embeddings: 2304,
+        out_hidden_size: 3584,
+        patch_size: 16,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    qwen3_asr_encoder: {
+        d_model: 1024,
+        downsample_hidden_size: 480,
+        encoder_attention_heads: 16,
+        encoder_ffn_dim: 4096,
+        encoder_layers: 24,
+        max_position_embeddings: 13,
+        n_window: 50,
+        n_window_infer: 800,
+        num_mel_bins: 128,
+        output_dim: 3584,
+    },
+    'qwen3_omni_moe.code2wav_config': {
+        attention_bias: false,
+        codebook_size: 2048,
+        decoder_dim: 1536,
+        hidden_size: 1024,
+        intermediate_size: 3072,
+        max_position_embeddings: 8000,
+        num_attention_heads: 16,
+        num_hidden_layers: 8,
+        num_key_value_heads: 16,
+        num_quantizers: 16,
+        upsample_rates: [8, 5, 4, 3],
+        upsampling_ratios: [2, 2],
+    },
+    'qwen3_omni_moe.talker_config': {
+        accept_hidden_layer: 18,
+        num_code_groups: 32,
+        thinker_hidden_size: 2048,
+        tie_word_embeddings: false,
+    },
+    qwen3_omni_moe_audio_encoder: {
+        conv_chunksize: 500,
+        d_model: 1280,
+        downsample_hidden_size: 480,
+        encoder_attention_heads: 20,
+        encoder_ffn_dim: 5120,
+        encoder_layers: 32,
+        max_source_positions: 1500,
+        n_window: 50,
+        n_window_infer: 800,
+        num_mel_bins: 128,
+        output_dim: 3584,
+    },
+    qwen3_omni_moe_talker_code_predictor: {
+        attention_bias: false,
+        head_dim: 128,
+        hidden_size: 1024,
+        intermediate_size: 3072,
+        max_position_embeddings: 32768,
+        num_attention_heads: 16,
+        num_code_groups: 32,
+        num_hidden_layers: 5,
+        num_key_value_heads: 8,
+        tie_word_embeddings: false,
+        vocab_size: 2048,
+    },
+    qwen3_omni_moe_talker_text: {
+        attention_bias: false,
+        decoder_sparse_step: 1,
+        hidden_size: 1024,
+        intermediate_size: 2048,
+        max_position_embeddings: 32768,
+        mlp_only_layers: [],
+        moe_intermediate_size: 384,
+        num_attention_heads: 16,
+        num_experts_per_tok: 8,
+        num_hidden_layers: 20,
+        num_key_value_heads: 2,
+        num_local_experts: 128,
+        tie_word_embeddings: false,
+        vocab_size: 3072,
+    },
+    qwen3_omni_moe_text: {
+        attention_bias: false,
+        decoder_sparse_step: 1,
+        hidden_size: 2048,
+        intermediate_size: 18944,
+        max_position_embeddings: 32768,
+        mlp_only_layers: [],
+        moe_intermediate_size: 768,
+        num_attention_heads: 28,
+        num_experts: 128,
+        num_experts_per_tok: 8,
+        num_hidden_layers: 28,
+        num_key_value_heads: 4,
+        vocab_size: 3584,
+    },
+    qwen3_omni_moe_thinker: { tie_word_embeddings: false },
+    qwen3_omni_moe_vision_encoder: {
+        deepstack_visual_indexes: [8, 16, 24],
+        depth: 27,
+        hidden_size: 1152,
+        in_channels: 3,
+        intermediate_size: 4304,
+        num_heads: 16,
+        num_position_embeddings: 2304,
+        out_hidden_size: 3584,
+        patch_size: 16,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    qwen3_vl_moe_text: {
+        attention_bias: false,
+        decoder_sparse_step: 1,
+        hidden_size: 2048,
+        intermediate_size: 5632,
+        max_position_embeddings: 128000,
+        mlp_only_layers: [],
+        moe_intermediate_size: 1408,
+        num_attention_heads: 16,
+        num_experts_per_tok: 4,
+        num_hidden_layers: 24,
+        num_key_value_heads: 16,
+        num_local_experts: 60,
+        tie_word_embeddings: true,
+        vocab_size: 151936,
+    },
+    qwen3_vl_moe_vision: {
+        deepstack_visual_indexes: [8, 16, 24],
+        depth: 27,
+        hidden_size: 1152,
+        in_channels: 3,
+        intermediate_size: 4304,
+        num_heads: 16,
+        num_position_embeddings: 2304,
+        out_hidden_size: 3584,
+        patch_size: 16,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    qwen3_vl_text: {
+        attention_bias: false,
+        head_dim: 128,
+        hidden_size: 4096,
+        intermediate_size: 22016,
+        max_position_embeddings: 128000,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        num_key_value_heads: 32,
+        vocab_size: 151936,
+    },
+    qwen3_vl_vision: {
+        deepstack_visual_indexes: [8, 16, 24],
+        depth: 27,
+        hidden_size: 1152,
+        in_channels: 3,
+        intermediate_size: 4304,
+        num_heads: 16,
+        num_position_embeddings: 2304,
+        out_hidden_size: 3584,
+        patch_size: 16,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    qwen4_exp_vision: {
+        depth: 27,
+        hidden_size: 1152,
+        in_channels: 3,
+        intermediate_size: 4304,
+        num_heads: 16,
+        num_position_embeddings: 2304,
+        out_hidden_size: 3584,
+        patch_size: 16,
+        spatial_merge_size: 2,
+        temporal_patch_size: 2,
+    },
+    radio: {
+        drop_path_rate: 0.0,
+        hidden_size: 1280,
+        image_size: 224,
+        layerscale_value: 1.0,
+        max_img_size: 2048,
+        mlp_ratio: 4.0,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_cls_tokens: 3,
+        num_hidden_layers: 32,
+        num_registers: 7,
+        patch_dim: 768,
+        patch_size: 16,
+        qkv_bias: true,
+        use_swiglu_ffn: false,
+    },
+    sam_vision_model: {
+        global_attn_indexes: [2, 5, 8, 11],
+        hidden_size: 768,
+        image_size: 1024,
+        mlp_ratio: 4.0,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        num_pos_feats: 128,
+        output_channels: 256,
+        patch_size: 16,
+        qkv_bias: true,
+        scale: 384,
+        use_abs_pos: true,
+        use_rel_pos: true,
+        window_size: 14,
+    },
+    siglip2_vision_model: {
+        hidden_size: 768,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        num_patches: 256,
+        patch_size: 16,
+    },
+    siglip_vision_model: {
+        hidden_size: 768,
+        image_size: 224,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 16,
+    },
+    smolvlm_vision: {
+        hidden_size: 1152,
+        image_size: 224,
+        intermediate_size: 3072,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 32,
+    },
+    step3p5: {
+        attention_bias: false,
+        head_dim: 128,
+        hidden_size: 4096,
+        intermediate_size: 11264,
+        max_position_embeddings: 128000,
+        mlp_bias: false,
+        moe_intermediate_size: 1280,
+        n_routed_experts: 288,
+        num_attention_heads: 64,
+        num_experts_per_tok: 8,
+        num_hidden_layers: 45,
+        num_key_value_heads: 8,
+        num_nextn_predict_layers: 0,
+        share_expert_dim: 1280,
+        tie_word_embeddings: false,
+        vocab_size: 128815,
+    },
+    step3p5_vision: {
+        hidden_size: 1536,
+        image_size: 728,
+        max_position_embeddings: 2704,
+        mlp_ratio: 5.833333333333333,
+        num_attention_heads: 16,
+        num_channels: 3,
+        num_hidden_layers: 47,
+        patch_size: 14,
+    },
+    timm_wrapper: { architecture: 'resnet50', num_classes: 2 },
+    vibevoice_acoustic_tokenizer_encoder: {
+        channels: 1,
+        depths: [3, 3, 3, 3, 3, 3, 8],
+        downsampling_ratios: [2, 2, 4, 5, 5, 8],
+        ffn_expansion: 4,
+        hidden_size: 64,
+        kernel_size: 7,
+        num_filters: 32,
+    },
+    video_llama_3_vision: {
+        hidden_size: 768,
+        intermediate_size: 3072,
+        num_attention_heads: 12,
+        num_channels: 3,
+        num_hidden_layers: 12,
+        patch_size: 16,
+    },
+    voxtral_encoder: {
+        hidden_size: 1280,
+        intermediate_size: 5120,
+        layerdrop: 0.0,
+        max_source_positions: 1500,
+        num_attention_heads: 20,
+        num_hidden_layers: 32,
+        num_mel_bins: 128,
+        vocab_size: 51866,
+    },
+    voxtral_realtime_encoder: {
+        head_dim: 64,
+        hidden_size: 1280,
+        intermediate_size: 5120,
+        max_position_embeddings: 1500,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        num_mel_bins: 128,
+        vocab_size: 131072,
+    },
+    voxtral_realtime_text: {
+        hidden_size: 4096,
+        intermediate_size: 14336,
+        max_position_embeddings: 131072,
+        num_attention_heads: 32,
+        num_hidden_layers: 32,
+        num_key_value_heads: 8,
+        vocab_size: 32000,
+    },
+};
+/** Of each whole model: its own keys, and each part's type with the sizes that differ from the type's. */
+const wholeDefaults = {
+    aria: {
+        own: { max_value_projector_patch_to_query_dict: 256 },
+        parts: {
+            vision_config: { model_type: 'idefics3_vision' },
+            text_config: { model_type: 'aria_text', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    aya_vision: {
+        own: { downsample_factor: 2 },
+        parts: {
+            vision_config: {
+                model_type: 'siglip_vision_model',
+                hidden_size: 1152,
+                image_size: 384,
+                intermediate_size: 4304,
+                num_attention_heads: 14,
+                num_hidden_layers: 26,
+                patch_size: 14,
+                vision_use_head: false,
+            },
+            text_config: { model_type: 'cohere2', head_dim: 128, num_key_value_heads: 64 },
+        },
+    },
+    'blip-2': {
+        own: { image_text_hidden_size: 256, num_query_tokens: 32, use_decoder_only_language_model: true },
+        parts: {
+            vision_config: { model_type: 'blip_2_vision_model' },
+            qformer_config: { model_type: 'blip_2_qformer' },
+            text_config: { model_type: 'opt' },
+        },
+    },
+    chameleon: {
+        own: {
+            attention_bias: false,
+            hidden_size: 4096,
+            intermediate_size: 11008,
+            mlp_bias: false,
+            model_parallel_size: 1,
+            num_attention_heads: 32,
+            num_hidden_layers: 32,
+            num_key_value_heads: 32,
+            swin_norm: false,
+            vocab_size: 65536,
+        },
+        parts: { vq_config: { model_type: 'chameleon_vqgan' } },
+    },
+    cohere2_vision: {
+        own: { alignment_intermediate_size: 36864, downsample_factor: 2 },
+        parts: {
+            vision_config: { model_type: 'siglip_vision_model', hidden_size: 1152, image_size: 512, num_hidden_layers: 27 },
+            text_config: { model_type: 'cohere2', head_dim: 128, num_key_value_heads: 64 },
+        },
+    },
+    cohere_compass: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'cohere_compass_text', head_dim: 128, num_key_value_heads: 64 },
+            vision_config: { model_type: 'cohere_compass_vision' },
+        },
+    },
+    cosmos3_edge: {
+        own: { projector_hidden_size: 11520 },
+        parts: { text_config: { model_type: 'cosmos3_edge_text' }, vision_config: { model_type: 'cosmos3_edge_vision' } },
+    },
+    cosmos3_omni: {
+        own: {},
+        parts: { text_config: { model_type: 'qwen3_vl_text' }, vision_config: { model_type: 'qwen3_vl_vision' } },
+    },
+    deepseek_ocr2: {
+        own: {},
+        parts: {
+            vision_config: { model_type: 'deepseek_ocr2_vision' },
+            text_config: { model_type: 'deepseek_ocr2_text', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    deepseek_vl: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+            vision_config: { model_type: 'siglip_vision_model' },
+        },
+    },
+    deepseek_vl_hybrid: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+            vision_config: { model_type: 'siglip_vision_model' },
+            high_res_vision_config: { model_type: 'sam_vision_model' },
+        },
+    },
+    diffusion_gemma: {
+        own: { canvas_length: 256 },
+        parts: { text_config: { model_type: 'diffusion_gemma_text' }, vision_config: { model_type: 'gemma4_vision' } },
+    },
+    emu3: { own: {}, parts: { vq_config: { model_type: 'emu3_vqgan' }, text_config: { model_type: 'emu3_text_model' } } },
+    ernie4_5_vl_moe: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'ernie4_5_vl_moe_text' },
+            vision_config: { model_type: 'ernie4_5_vl_moe_vision' },
+        },
+    },
+    evolla: {
+        own: {
+            aligner_enable_bias: true,
+            aligner_ffn_mult: 4,
+            aligner_num_add_layers: 8,
+            attention_bias: false,
+            hidden_size: 4096,
+            intermediate_size: 14336,
+            mlp_bias: false,
+            num_attention_heads: 32,
+            num_hidden_layers: 32,
+            num_key_value_heads: 8,
+            resampler_depth: 6,
+            resampler_dim_head: 64,
+            resampler_ff_mult: 4,
+            resampler_heads: 8,
+            resampler_num_latents: 64,
+            vocab_size: 128256,
+        },
+        parts: { protein_encoder_config: { model_type: 'evolla.protein_encoder_config' } },
+    },
+    exaone4_5: {
+        own: {},
+        parts: { text_config: { model_type: 'exaone4' }, vision_config: { model_type: 'exaone4_5_vision' } },
+    },
+    fast_vlm: {
+        own: { multimodal_projector_bias: true },
+        parts: {
+            vision_config: { model_type: 'timm_wrapper', architecture: 'fastvit_mci3', hidden_size: 3072 },
+            text_config: {
+                model_type: 'qwen2',
+                hidden_size: 3584,
+                intermediate_size: 18944,
+                num_attention_heads: 28,
+                num_hidden_layers: 28,
+                num_key_value_heads: 4,
+                vocab_size: 152128,
+            },
+        },
+    },
+    fun_asr_nano: {
+        own: {},
+        parts: {
+            adaptor_config: { model_type: 'fun_asr_nano.adaptor_config' },
+            audio_config: { model_type: 'fun_asr_nano_encoder' },
+            text_config: {
+                model_type: 'qwen3',
+                hidden_size: 1024,
+                intermediate_size: 3072,
+                max_position_embeddings: 40960,
+                num_attention_heads: 16,
+                num_hidden_layers: 28,
+                num_key_value_heads: 8,
+                tie_word_embeddings: true,
+            },
+        },
+    },
+    fuyu: {
+        own: {
+            hidden_size: 4096,
+            image_size: 300,
+            intermediate_size: 16384,
+            num_attention_heads: 64,
+            num_channels: 3,
+            num_hidden_layers: 36,
+            patch_size: 30,
+            qk_layernorm: true,
+            vocab_size: 262144,
+        },
+        parts: { text_config: { model_type: 'persimmon' } },
+    },
+    gemma3: {
+        own: {},
+        parts: { text_config: { model_type: 'gemma3_text' }, vision_config: { model_type: 'siglip_vision_model' } },
+    },
+    gemma3n: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'gemma3n_text' },
+            vision_config: { model_type: 'gemma3n_vision' },
+            audio_config: { model_type: 'gemma3n_audio' },
+        },
+    },
+    gemma4: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'gemma4_text' },
+            vision_config: { model_type: 'gemma4_vision' },
+            audio_config: { model_type: 'gemma4_audio' },
+        },
+    },
+    gemma4_unified: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'gemma4_unified_text' },
+            vision_config: { model_type: 'gemma4_unified_vision' },
+            audio_config: { model_type: 'gemma4_unified_audio' },
+        },
+    },
+    git: {
+        own: {
+            hidden_size: 768,
+            intermediate_size: 3072,
+            num_attention_heads: 12,
+            num_hidden_layers: 6,
+            vocab_size: 30522,
+        },
+        parts: { vision_config: { model_type: 'git_vision_model' } },
+    },
+    glm46v: {
+        own: {},
+        parts: { text_config: { model_type: 'glm4v_text' }, vision_config: { model_type: 'glm4v_vision' } },
+    },
+    glm4v: {
+        own: {},
+        parts: { text_config: { model_type: 'glm4v_text' }, vision_config: { model_type: 'glm4v_vision' } },
+    },
+    glm4v_moe: {
+        own: {},
+        parts: { text_config: { model_type: 'glm4v_moe_text' }, vision_config: { model_type: 'glm4v_moe_vision' } },
+    },
+    glm5_next: {
+        own: {},
+        parts: { text_config: { model_type: 'glm5_next_text' }, vision_config: { model_type: 'glm5_next_vision' } },
+    },
+    glm_ocr: {
+        own: {},
+        parts: { text_config: { model_type: 'glm_ocr_text' }, vision_config: { model_type: 'glm_ocr_vision' } },
+    },
+    glmasr: {
+        own: {},
+        parts: {
+            audio_config: { model_type: 'glmasr_encoder' },
+            text_config: {
+                model_type: 'llama',
+                head_dim: 128,
+                hidden_size: 2048,
+                intermediate_size: 6144,
+                max_position_embeddings: 8192,
+                num_attention_heads: 16,
+                num_hidden_layers: 28,
+                num_key_value_heads: 4,
+                vocab_size: 59264,
+            },
+        },
+    },
+    glmga: {
+        own: {},
+        parts: { text_config: { model_type: 'glm4v_text' }, vision_config: { model_type: 'glm4v_vision' } },
+    },
+    got_ocr2: {
+        own: {},
+        parts: {
+            vision_config: { model_type: 'got_ocr2.vision_config' },
+            text_config: {
+                model_type: 'qwen2',
+                hidden_size: 1024,
+                intermediate_size: 2816,
+                num_attention_heads: 16,
+                num_hidden_layers: 24,
+                num_key_value_heads: 16,
+                tie_word_embeddings: true,
+                vocab_size: 151860,
+            },
+        },
+    },
+    granite4_vision: {
+        own: {
+            image_grid_pinpoints: [
+                [336, 672],
+                [672, 336],
+                [672, 672],
+                [1008, 336],
+                [336, 1008],
+            ],
+            spatial_target_layers: [12, 15, 18, 21],
+            spatial_vision_layer: -1,
+        },
+        parts: {
+            vision_config: { model_type: 'siglip_vision_model' },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+            qformer_config: {
+                model_type: 'blip_2_qformer',
+                cross_attention_frequency: 1,
+                encoder_hidden_size: 768,
+                max_position_embeddings: 2048,
+                num_hidden_layers: 1,
+            },
+        },
+    },
+    granite_speech: {
+        own: { downsample_rate: 5, has_lora_adapter: true, window_size: 15 },
+        parts: {
+            text_config: { model_type: 'granite', num_key_value_heads: 32 },
+            encoder_config: { model_type: 'granite_speech_encoder' },
+            projector_config: { model_type: 'blip_2_qformer' },
+        },
+    },
+    granite_speech_plus: {
+        own: { downsample_rate: 5, has_lora_adapter: true, window_size: 15 },
+        parts: {
+            text_config: { model_type: 'granite', num_key_value_heads: 32 },
+            encoder_config: { model_type: 'granite_speech_plus_encoder' },
+            projector_config: { model_type: 'blip_2_qformer' },
+        },
+    },
+    hunyuan_vl: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'hunyuan_vl_text', num_key_value_heads: 32 },
+            vision_config: { model_type: 'hunyuan_vl_vision', text_hidden_size: 4096 },
+        },
+    },
+    hyperclovax_vision_v2: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'hyperclovax', head_dim: 128, num_key_value_heads: 32 },
+            vision_config: { model_type: 'qwen2_5_vl_vision' },
+        },
+    },
+    idefics: {
+        own: {
+            additional_vocab_size: 0,
+            cross_layer_interval: 1,
+            hidden_size: 4096,
+            intermediate_size: 11008,
+            num_attention_heads: 32,
+            num_hidden_layers: 32,
+            qk_layer_norms: false,
+            use_resampler: false,
+            vocab_size: 32000,
+        },
+        parts: { vision_config: { model_type: 'idefics_vision' }, perceiver_config: { model_type: 'idefics_perciever' } },
+    },
+    idefics2: {
+        own: {},
+        parts: {
+            vision_config: { model_type: 'idefics2_vision' },
+            perceiver_config: { model_type: 'idefics2_perceiver' },
+            text_config: { model_type: 'mistral', head_dim: 128, max_position_embeddings: 32768 },
+        },
+    },
+    idefics3: {
+        own: { scale_factor: 2 },
+        parts: {
+            vision_config: { model_type: 'idefics3_vision' },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    inkling_mm_model: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'inkling_text' },
+            audio_config: { model_type: 'inkling_audio' },
+            vision_config: { model_type: 'inkling_vision' },
+        },
+    },
+    instructblip: {
+        own: { num_query_tokens: 32, use_decoder_only_language_model: true },
+        parts: {
+            vision_config: { model_type: 'instructblip_vision_model' },
+            qformer_config: { model_type: 'instructblip_qformer' },
+            text_config: { model_type: 'opt' },
+        },
+    },
+    instructblipvideo: {
+        own: { num_query_tokens: 32, use_decoder_only_language_model: true },
+        parts: {
+            vision_config: { model_type: 'instructblipvideo_vision_model' },
+            qformer_config: { model_type: 'instructblipvideo_qformer' },
+            text_config: { model_type: 'opt' },
+        },
+    },
+    internvl: {
+        own: { downsample_ratio: 0.5 },
+        parts: { vision_config: { model_type: 'internvl_vision' }, text_config: { model_type: 'qwen2' } },
+    },
+    janus: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+            vision_config: { model_type: 'janus_vision_model' },
+            vq_config: { model_type: 'janus_vqgan', num_patches: 24 },
+        },
+    },
+    kimi_k25: {
+        own: { projection_hidden_size: 1152 },
+        parts: { text_config: { model_type: 'deepseek_v3' }, vision_config: { model_type: 'kimi_k25_vision' } },
+    },
+    'kosmos-2': {
+        own: { latent_query_num: 64 },
+        parts: {
+            text_config: { model_type: 'kosmos_2_text_model' },
+            vision_config: { model_type: 'kosmos_2_vision_model' },
+        },
+    },
+    'kosmos-2.5': {
+        own: { latent_query_num: 2048 },
+        parts: {
+            text_config: { model_type: 'kosmos_2_5_text_model' },
+            vision_config: { model_type: 'kosmos_2_5_vision_model' },
+        },
+    },
+    kyutai_speech_to_text: {
+        own: {
+            codebook_vocab_size: 2049,
+            ffn_dim: 11264,
+            frame_size: 1920,
+            head_dim: 64,
+            hidden_size: 2048,
+            num_attention_heads: 32,
+            num_codebooks: 32,
+            num_hidden_layers: 48,
+            num_key_value_heads: 32,
+            vocab_size: 4001,
+        },
+        parts: { codec_config: { model_type: 'mimi' } },
+    },
+    lfm2_vl: {
+        own: { downsample_factor: 2, projector_bias: true, projector_hidden_size: 2560, projector_use_layernorm: true },
+        parts: { vision_config: { model_type: 'siglip2_vision_model' }, text_config: { model_type: 'lfm2' } },
+    },
+    lighton_ocr: {
+        own: { spatial_merge_size: 2 },
+        parts: {
+            vision_config: { model_type: 'pixtral', image_size: 1540, patch_size: 14 },
+            text_config: {
+                model_type: 'qwen3',
+                hidden_size: 1024,
+                intermediate_size: 3072,
+                max_position_embeddings: 40960,
+                num_attention_heads: 16,
+                num_hidden_layers: 28,
+                num_key_value_heads: 8,
+            },
+        },
+    },
+    llama4: {
+        own: {},
+        parts: { vision_config: { model_type: 'llama4_vision_model' }, text_config: { model_type: 'llama4_text' } },
+    },
+    llava: {
+        own: { multimodal_projector_bias: true },
+        parts: {
+            vision_config: {
+                model_type: 'clip_vision_model',
+                hidden_size: 1024,
+                image_size: 336,
+                intermediate_size: 4096,
+                num_attention_heads: 16,
+                num_hidden_layers: 24,
+                patch_size: 14,
+                projection_dim: 768,
+                vocab_size: 32000,
+            },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    llava_next: {
+        own: {
+            image_grid_pinpoints: [
+                [336, 672],
+                [672, 336],
+                [672, 672],
+                [1008, 336],
+                [336, 1008],
+            ],
+            multimodal_projector_bias: true,
+        },
+        parts: {
+            vision_config: {
+                model_type: 'clip_vision_model',
+                hidden_size: 1024,
+                image_size: 336,
+                intermediate_size: 4096,
+                num_attention_heads: 16,
+                num_hidden_layers: 24,
+                patch_size: 14,
+                projection_dim: 768,
+                vocab_size: 32000,
+            },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    llava_next_video: {
+        own: {
+            image_grid_pinpoints: [
+                [336, 672],
+                [672, 336],
+                [672, 672],
+                [1008, 336],
+                [336, 1008],
+            ],
+            multimodal_projector_bias: true,
+            spatial_pool_stride: 2,
+        },
+        parts: {
+            vision_config: {
+                model_type: 'clip_vision_model',
+                hidden_size: 1024,
+                image_size: 336,
+                intermediate_size: 4096,
+                num_attention_heads: 16,
+                num_hidden_layers: 24,
+                patch_size: 14,
+                projection_dim: 768,
+                vocab_size: 32000,
+            },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    llava_onevision: {
+        own: { multimodal_projector_bias: true },
+        parts: {
+            vision_config: {
+                model_type: 'siglip_vision_model',
+                hidden_size: 1152,
+                image_size: 384,
+                intermediate_size: 4304,
+                num_attention_heads: 16,
+                num_hidden_layers: 26,
+                patch_size: 14,
+                vision_use_head: false,
+            },
+            text_config: { model_type: 'qwen2' },
+        },
+    },
+    minicpmv4_6: {
+        own: { drop_vision_last_layer: false, image_size: 448, merge_kernel_size: [2, 2], merger_times: 1, patch_size: 16 },
+        parts: { text_config: { model_type: 'qwen3_5_text' }, vision_config: { model_type: 'minicpmv4_6_vision' } },
+    },
+    minicpmv4_7: {
+        own: { image_size: 448, merge_kernel_size: [2, 2], merger_times: 1, patch_size: 16 },
+        parts: { text_config: { model_type: 'qwen3_5_text' }, vision_config: { model_type: 'minicpmv4_7_vision' } },
+    },
+    minimax_m3_vl: {
+        own: { projector_hidden_size: 6144 },
+        parts: { vision_config: { model_type: 'minimax_m3_vl_vision' }, text_config: { model_type: 'minimax_m3_vl_text' } },
+    },
+    mistral3: {
+        own: { multimodal_projector_bias: false, spatial_merge_size: 2 },
+        parts: {
+            vision_config: { model_type: 'pixtral', image_size: 1540, patch_size: 14, vocab_size: 32000 },
+            text_config: {
+                model_type: 'mistral',
+                head_dim: 128,
+                hidden_size: 5120,
+                intermediate_size: 32768,
+                num_hidden_layers: 40,
+                vocab_size: 131072,
+            },
+        },
+    },
+    mistral4: {
+        own: {
+            attention_bias: false,
+            first_k_dense_replace: 0,
+            head_dim: 128,
+            hidden_size: 4096,
+            intermediate_size: 12288,
+            kv_lora_rank: 256,
+            moe_intermediate_size: 2048,
+            n_routed_experts: 128,
+            n_shared_experts: 1,
+            num_attention_heads: 32,
+            num_experts_per_tok: 4,
+            num_hidden_layers: 36,
+            num_key_value_heads: 32,
+            q_lora_rank: 1024,
+            qk_head_dim: 128,
+            qk_nope_head_dim: 64,
+            v_head_dim: 128,
+            vocab_size: 131072,
+        },
+        parts: {},
+    },
+    mllama: {
+        own: {},
+        parts: { vision_config: { model_type: 'mllama_vision_model' }, text_config: { model_type: 'mllama_text_model' } },
+    },
+    muse_glimmer: {
+        own: { out_hidden_size: 6144, projector_hidden_size: 4096 },
+        parts: { text_config: { model_type: 'muse_glimmer_text' }, vision_config: { model_type: 'muse_glimmer_vision' } },
+    },
+    nemotron_h_omni: {
+        own: {
+            downsample_ratio: 0.5,
+            projector_hidden_size: 4096,
+            video_pruning_rate: 0.0,
+            video_temporal_patch_size: 2,
+            vision_hidden_size: 1280,
+        },
+        parts: {
+            vision_config: { model_type: 'radio', video_patch_dim: 1536, video_temporal_patch_size: 2 },
+            text_config: { model_type: 'nemotron_h' },
+            audio_config: { model_type: 'parakeet_encoder' },
+        },
+    },
+    ovis2: {
+        own: { hidden_size: 1536, vocab_size: 151643 },
+        parts: { vision_config: { model_type: 'ovis2.vision_config' }, text_config: { model_type: 'qwen2' } },
+    },
+    paddleocr_vl: {
+        own: {},
+        parts: { text_config: { model_type: 'paddleocr_vl_text' }, vision_config: { model_type: 'paddleocr_vl_vision' } },
+    },
+    paligemma: {
+        own: { hidden_size: 2048, projection_dim: 2048, vocab_size: 257152 },
+        parts: {
+            vision_config: {
+                model_type: 'siglip_vision_model',
+                hidden_size: 1152,
+                intermediate_size: 4096,
+                num_attention_heads: 16,
+                num_hidden_layers: 27,
+                patch_size: 14,
+                projection_dim: 2048,
+                vision_use_head: false,
+                vocab_size: 257152,
+            },
+            text_config: {
+                model_type: 'gemma',
+                hidden_size: 2048,
+                intermediate_size: 16384,
+                num_attention_heads: 8,
+                num_hidden_layers: 18,
+                num_image_tokens: 256,
+                num_key_value_heads: 1,
+                vocab_size: 257152,
+            },
+        },
+    },
+    perception_lm: {
+        own: { projector_pooling_ratio: 1, vision_use_cls_token: true },
+        parts: {
+            vision_config: { model_type: 'timm_wrapper' },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    phi4_multimodal: {
+        own: {
+            embd_pdrop: 0.0,
+            hidden_size: 3072,
+            intermediate_size: 8192,
+            num_attention_heads: 32,
+            num_hidden_layers: 32,
+            num_key_value_heads: 8,
+            resid_pdrop: 0.0,
+            vocab_size: 200064,
+        },
+        parts: {
+            vision_config: { model_type: 'phi4_multimodal_vision' },
+            audio_config: { model_type: 'phi4_multimodal_audio' },
+        },
+    },
+    pp_chart2table: {
+        own: {},
+        parts: {
+            vision_config: { model_type: 'pp_chart2table.vision_config' },
+            text_config: {
+                model_type: 'qwen2',
+                hidden_size: 1024,
+                intermediate_size: 2816,
+                num_attention_heads: 16,
+                num_hidden_layers: 24,
+                num_key_value_heads: 16,
+                tie_word_embeddings: true,
+                vocab_size: 151860,
+            },
+        },
+    },
+    qianfan_ocr: {
+        own: { downsample_ratio: 0.5 },
+        parts: { vision_config: { model_type: 'qianfan_ocr_vision' }, text_config: { model_type: 'qwen3' } },
+    },
+    qwen2_5_omni: {
+        own: { enable_audio_output: true },
+        parts: {
+            thinker_config: { model_type: 'qwen2_5_omni_thinker' },
+            talker_config: { model_type: 'qwen2_5_omni_talker' },
+            token2wav_config: { model_type: 'qwen2_5_omni_token2wav' },
+        },
+    },
+    qwen2_5_omni_thinker: {
+        own: {},
+        parts: {
+            audio_config: { model_type: 'qwen2_5_omni_audio_encoder' },
+            vision_config: { model_type: 'qwen2_5_omni_vision_encoder' },
+            text_config: { model_type: 'qwen2_5_omni_text' },
+        },
+    },
+    qwen2_5_vl: {
+        own: {},
+        parts: { text_config: { model_type: 'qwen2_5_vl_text' }, vision_config: { model_type: 'qwen2_5_vl_vision' } },
+    },
+    qwen2_audio: {
+        own: {},
+        parts: { audio_config: { model_type: 'qwen2_audio_encoder' }, text_config: { model_type: 'qwen2' } },
+    },
+    qwen2_vl: {
+        own: {},
+        parts: { text_config: { model_type: 'qwen2_vl_text' }, vision_config: { model_type: 'qwen2_vl_vision' } },
+    },
+    qwen3_5: {
+        own: {},
+        parts: { text_config: { model_type: 'qwen3_5_text' }, vision_config: { model_type: 'qwen3_5_vision' } },
+    },
+    qwen3_5_moe: {
+        own: {},
+        parts: { text_config: { model_type: 'qwen3_5_moe_text' }, vision_config: { model_type: 'qwen3_5_moe_vision' } },
+    },
+    qwen3_asr: {
+        own: { token_classification_bias: false },
+        parts: {
+            audio_config: { model_type: 'qwen3_asr_encoder' },
+            text_config: {
+                model_type: 'qwen3',
+                hidden_size: 2048,
+                intermediate_size: 6144,
+                max_position_embeddings: 65536,
+                num_attention_heads: 16,
+                num_hidden_layers: 28,
+                num_key_value_heads: 8,
+                tie_word_embeddings: true,
+            },
+        },
+    },
+    qwen3_omni_moe: {
+        own: { enable_audio_output: true },
+        parts: {
+            thinker_config: { model_type: 'qwen3_omni_moe_thinker' },
+            talker_config: { model_type: 'qwen3_omni_moe.talker_config' },
+            code2wav_config: { model_type: 'qwen3_omni_moe.code2wav_config' },
+        },
+    },
+    qwen3_omni_moe_thinker: {
+        own: {},
+        parts: {
+            audio_config: { model_type: 'qwen3_omni_moe_audio_encoder' },
+            vision_config: { model_type: 'qwen3_omni_moe_vision_encoder' },
+            text_config: { model_type: 'qwen3_omni_moe_text' },
+        },
+    },
+    qwen3_vl: {
+        own: {},
+        parts: { text_config: { model_type: 'qwen3_vl_text' }, vision_config: { model_type: 'qwen3_vl_vision' } },
+    },
+    qwen3_vl_moe: {
+        own: {},
+        parts: {
+            text_config: { model_type: 'qwen3_vl_moe_text', head_dim: 128 },
+            vision_config: { model_type: 'qwen3_vl_moe_vision' },
+        },
+    },
+    qwen4_exp: {
+        own: {},
+        parts: { text_config: { model_type: 'qwen4_exp_text' }, vision_config: { model_type: 'qwen4_exp_vision' } },
+    },
+    shieldgemma2: {
+        own: {},
+        parts: { text_config: { model_type: 'gemma3_text' }, vision_config: { model_type: 'siglip_vision_model' } },
+    },
+    smolvlm: {
+        own: { scale_factor: 2 },
+        parts: {
+            vision_config: { model_type: 'smolvlm_vision' },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    step3p7: {
+        own: { projector_bias: false },
+        parts: {
+            vision_config: { model_type: 'step3p5_vision' },
+            text_config: { model_type: 'step3p5', num_sliding_attention_heads: 64 },
+        },
+    },
+    vibevoice_asr: {
+        own: {},
+        parts: {
+            acoustic_tokenizer_encoder_config: { model_type: 'vibevoice_acoustic_tokenizer_encoder' },
+            semantic_tokenizer_encoder_config: { model_type: 'vibevoice_acoustic_tokenizer_encoder', hidden_size: 128 },
+            text_config: { model_type: 'qwen2' },
+        },
+    },
+    video_llama_3: {
+        own: {},
+        parts: { text_config: { model_type: 'qwen2' }, vision_config: { model_type: 'video_llama_3_vision' } },
+    },
+    video_llava: {
+        own: { multimodal_projector_bias: true },
+        parts: {
+            vision_config: {
+                model_type: 'clip_vision_model',
+                hidden_size: 1024,
+                intermediate_size: 4096,
+                num_attention_heads: 16,
+                num_hidden_layers: 24,
+                patch_size: 14,
+                projection_dim: 768,
+                vocab_size: 32000,
+            },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    vipllava: {
+        own: { vision_feature_layers: [-2, -5, -8, -11, 6] },
+        parts: {
+            vision_config: {
+                model_type: 'clip_vision_model',
+                hidden_size: 1024,
+                image_size: 336,
+                intermediate_size: 4096,
+                num_attention_heads: 16,
+                num_hidden_layers: 24,
+                patch_size: 14,
+                projection_dim: 768,
+                vocab_size: 32000,
+            },
+            text_config: { model_type: 'llama', head_dim: 128, num_key_value_heads: 32 },
+        },
+    },
+    voxtral: {
+        own: { hidden_size: 3072 },
+        parts: {
+            audio_config: { model_type: 'voxtral_encoder' },
+            text_config: {
+                model_type: 'llama',
+                head_dim: 128,
+                hidden_size: 3072,
+                intermediate_size: 8192,
+                max_position_embeddings: 131072,
+                num_hidden_layers: 30,
+                num_key_value_heads: 8,
+                vocab_size: 131072,
+            },
+        },
+    },
+    voxtral_realtime: {
+        own: { audio_length_per_tok: 8, default_num_delay_tokens: 6, downsample_factor: 4, hidden_size: 3072 },
+        parts: {
+            audio_config: { model_type: 'voxtral_realtime_encoder' },
+            text_config: {
+                model_type: 'voxtral_realtime_text',
+                head_dim: 128,
+                hidden_size: 3072,
+                intermediate_size: 9216,
+                num_hidden_layers: 26,
+                tie_word_embeddings: true,
+                vocab_size: 131072,
+            },
+        },
+    },
+};
+
+;// CONCATENATED MODULE: ./build/read/families/towers.js
+// --- pieces -----------------------------------------------------------------------------------------------------------------
+/** A matrix, with its bias unless told otherwise. */
+const towers_linear = (rows, columns, bias = true) => rows * columns + (bias ? columns : 0);
+/** A LayerNorm: weight and bias. */
+const layerNorm = (width) => 2 * width;
+/** A convolution over a square of `size` (or `size` ticks of time, with `dimensions` 1), with its bias unless told otherwise. */
+const convolution = (inputs, outputs, size, bias = true, dimensions = 2) => towers_linear(inputs * size ** dimensions, outputs, bias);
+/** Two numbers, written as one or as a list. */
+function pair(part, key) {
+    const [first, second] = part.list(key) ?? [];
+    if (typeof first === 'number' && typeof second === 'number')
+        return [first, second];
+    const both = part.integer(key);
+    return [both, both];
+}
+const patches = (part) => {
+    const [height, width] = pair(part, 'image_size');
+    const [down, across] = pair(part, 'patch_size');
+    return Math.floor(height / down) * Math.floor(width / across);
+};
+const pixels = (part) => {
+    const [down, across] = pair(part, 'patch_size');
+    return part.integerOr(['num_channels', 'in_channels', 'in_chans'], 3, 1) * down * across;
+};
+/** A ViT layer (Dosovitskiy et al. 2021): two norms, four projections, two matrices (three where gated). */
+function towers_layer({ D, F, attentionBias = 4 * D, attention = 4 * D * D, norm = 'layer', gated, bias, more = 0, }) {
+    const norms = norm === 'layer' ? 4 * D : 2 * D;
+    const feedForward = (gated ? 3 : 2) * D * F + (bias === false ? 0 : (gated ? 2 : 1) * F + D);
+    return norms + attention + attentionBias + feedForward + more;
+}
+const vit = (D, F, L) => L * towers_layer({ D, F });
+const dimensions = (part) => ({
+    D: part.integer(['hidden_size', 'd_model', 'embed_dim']),
+    L: part.integer(['num_hidden_layers', 'depth', 'encoder_layers'], 0),
+});
+const width = (part) => part.integer(['intermediate_size', 'mlp_dim']);
+// --- vision -----------------------------------------------------------------------------------------------------------------
+/** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, a norm behind. */
+const siglipLike = (positions) => (part) => {
+    const { D, L } = dimensions(part);
+    const embedding = towers_linear(pixels(part), D) + positions(part) * D;
+    return { parameters: embedding + vit(D, width(part), L) + layerNorm(D), width: D };
+};
+/** SigLIP with its head, unless the config goes without: one learned query attends to all patches. */
+const siglipWithHead = (positions) => (part) => {
+    const { parameters, width: D } = siglipLike(positions)(part);
+    const F = width(part);
+    const head = D + 4 * towers_linear(D, D) + layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
+    return { parameters: parameters + (part.boolean('vision_use_head', true) ? head : 0), width: D };
+};
+/** CLIP (Radford et al. 2021): a class token, norms before and behind. */
+const clip = (part) => {
+    const { D, L } = dimensions(part);
+    const positions = patches(part) + 1;
+    return { parameters: D + pixels(part) * D + positions * D + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
+};
+/** BLIP-2's ViT-g: a class token, a norm behind. */
+const blip2 = (part) => {
+    const { D, L } = dimensions(part);
+    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+    const layers = L * towers_layer({ D, F: width(part), attentionBias });
+    return { parameters: D + towers_linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D), width: D };
+};
+/** Pixtral (Mistral 2024): Llama's layers without biases, rotary positions, a norm before. */
+const pixtral = (part) => {
+    const { D, L } = dimensions(part);
+    const one = towers_layer({ D, F: width(part), attentionBias: 0, norm: 'rms', gated: true, bias: false });
+    return { parameters: pixels(part) * D + D + L * one, width: D };
+};
+/** InternViT: a class token, layer scales, biases on query, key and value where `attention_bias` says so. */
+const internvl = (part) => {
+    const { D, L } = dimensions(part);
+    const layerNorms = (part.string('norm_type') ?? 'layer_norm') === 'layer_norm';
+    const attentionBias = part.boolean('attention_bias') ? 4 * D : D;
+    const more = 2 * D + (part.boolean('use_qk_norm') ? 2 * D : 0);
+    const one = towers_layer({ D, F: width(part), attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
+    const positions = part.boolean('use_absolute_position_embeddings', true) ? patches(part) + 1 : 0;
+    const ends = D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling', true) ? 0 : layerNorm(D));
+    return { parameters: ends + towers_linear(pixels(part), D) + positions * D + L * one, width: D };
+};
+/** Qwen2-VL: patches over two frames, LayerNorms, and a merger of four patches by two matrices to the text's width. */
+const qwen2Vision = (part) => {
+    const D = part.integer('embed_dim');
+    const out = part.integer('hidden_size');
+    const merged = D * part.integer('spatial_merge_size') ** 2;
+    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+    const layers = vit(D, D * part.integer('mlp_ratio'), part.integer('depth', 0));
+    return { parameters: patch + layers + layerNorm(D) + towers_linear(merged, merged) + towers_linear(merged, out), width: out };
+};
+/** Qwen2.5-VL: RMSNorms, a gated feed-forward with biases, the same merger. */
+const qwen25Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const heads = part.integer('num_heads');
+    const keyValue = Math.floor(D / heads) * part.integerOr('num_key_value_heads', heads, 1);
+    const out = part.integer('out_hidden_size');
+    const merged = D * part.integer('spatial_merge_size') ** 2;
+    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+    const attention = { attention: 2 * D * D + 2 * D * keyValue, attentionBias: 2 * D + 2 * keyValue };
+    const one = towers_layer({ D, F: width(part), norm: 'rms', gated: true, ...attention });
+    return { parameters: patch + L * one + D + towers_linear(merged, merged) + towers_linear(merged, out), width: out };
+};
+/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
+const qwen3Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const merged = D * part.integer('spatial_merge_size') ** 2;
+    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
+    const merger = (norm) => layerNorm(norm) + towers_linear(merged, merged) + towers_linear(merged, out);
+    const stacked = part.list('deepstack_visual_indexes')?.length ?? 0;
+    const positions = part.integer('num_position_embeddings') * D;
+    return { parameters: patch + positions + vit(D, width(part), L) + merger(D) + stacked * merger(merged), width: out };
+};
+/** GLM-4.1V and 4.5V: a gated feed-forward as wide as the text, a convolution that halves the grid, a gated merger. */
+const glm4Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const F = width(part);
+    const attentionBias = part.boolean('attention_bias') ? 3 * D : 0;
+    const one = towers_layer({ D, F: out, attentionBias, norm: 'rms', gated: true, bias: false });
+    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
+    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
+    return { parameters: patch + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F), width: out };
+};
+const glmMerger = (D, F) => D * D + layerNorm(D) + 3 * D * F;
+/** GLM-OCR: query and key norms, biases in the feed-forward, no learned positions. */
+const glmOcrVision = (merger) => (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const attentionBias = part.boolean('attention_bias', true) ? 4 * D : 0;
+    const bias = part.boolean('attention_bias', true);
+    const more = 2 * Math.floor(D / part.integer('num_heads'));
+    const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
+    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
+    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
+    return { parameters: patch + L * one + D + downsample + glmMerger(out, merger(part, out)), width: out };
+};
+/** ERNIE 4.5 VL: a patch matrix without bias, a norm behind. */
+const ernieVision = (part) => {
+    const { D, L } = dimensions(part);
+    return { parameters: pixels(part) * D + vit(D, width(part), L) + layerNorm(D), width: D };
+};
+/** Llama 4: a class token, pixel shuffle with two matrices. */
+const llama4Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const F = width(part);
+    const inner = part.integer('projector_input_dim');
+    const out = part.integer('projector_output_dim');
+    // The pixels that are shuffled into one are as wide as the feed-forward by the class's own arithmetic.
+    const adapter = F * inner + inner * out;
+    const ends = D + (patches(part) + 1) * D + 2 * layerNorm(D);
+    return { parameters: pixels(part) * D + ends + vit(D, F, L) + adapter, width: part.integer('vision_output_dim') };
+};
+/** Llama 3.2 Vision: layers and gated layers, positions and tiles learned for each aspect ratio. */
+const mllamaVision = (part) => {
+    const { D, L } = dimensions(part);
+    const positions = patches(part) + 1;
+    const tiles = part.integer('max_num_tiles');
+    const ratios = (part.list('supported_aspect_ratios')?.length ?? 8) + 1;
+    const gated = part.integer('num_global_layers', 0);
+    const one = towers_layer({ D, F: width(part), attentionBias: 0 });
+    const tileTable = ratios * tiles * D + 1;
+    const positionTables = 1 + positions * D + ratios * tiles * positions * D;
+    const ends = D + 2 * layerNorm(D) + positionTables + 2 * tileTable;
+    return {
+        parameters: pixels(part) * D + ends + (L + gated) * one + 2 * gated,
+        width: part.integer('vision_output_dim'),
+    };
+};
+/** MiniMax-M3: CLIP's layers over two frames, a norm before. */
+const minimaxVision = (part) => {
+    const { D, L } = dimensions(part);
+    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+    return { parameters: patch + layerNorm(D) + vit(D, width(part), L), width: D };
+};
+/** MoonViT (Kimi-VL, arXiv:2504.07491): learned positions that are interpolated, a norm behind. */
+const moonvit = (part) => {
+    const D = part.integer(['vt_hidden_size', 'hidden_size']);
+    const L = part.integer(['vt_num_hidden_layers', 'num_hidden_layers'], 0);
+    const F = part.integer(['vt_intermediate_size', 'intermediate_size']);
+    const positions = part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
+    return { parameters: towers_linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D), width: D };
+};
+/** VideoLLaMA 3: SigLIP with rotary positions. */
+const videoLlama3Vision = siglipLike(() => 0);
+/** Janus: SigLIP with the feed-forward given as a ratio. */
+const janusVision = (part) => {
+    const { D, L } = dimensions(part);
+    const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
+    const attentionBias = part.boolean('attention_bias', true) ? 4 * D : D;
+    const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
+    const layers = L * towers_layer({ D, F, attentionBias, more });
+    return { parameters: towers_linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D), width: D };
+};
+/** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
+const ovis2Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const attentionBias = part.boolean('qkv_bias') ? 4 * D : 0;
+    const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias: part.boolean('mlp_bias') });
+    const words = part.integer('vocab_size');
+    const named = words - part.integer('num_visual_indicator_tokens', 0);
+    const stride = part.integer('hidden_stride') ** 2;
+    const head = towers_linear(D * stride, named, false) + layerNorm(named);
+    return { parameters: towers_linear(pixels(part), D) + patches(part) * D + D + L * one + D + head, width: words };
+};
+/** SAM's encoder (Kirillov et al. 2023): relative positions in windows and in a few global layers, and a neck of convolutions. */
+const sam = (part) => {
+    const { D, L } = dimensions(part);
+    const F = part.optionalInteger('mlp_dim', 1) ?? Math.trunc(D * part.numberOr('mlp_ratio', 4));
+    const d = Math.floor(D / part.integer('num_attention_heads'));
+    const side = Math.floor(part.integer('image_size') / part.integer('patch_size'));
+    const window = part.integer('window_size', 0);
+    const listed = (part.list('global_attn_indexes') ?? [2, 5, 8, 11]).filter((index) => typeof index === 'number' && index < L);
+    const global = window === 0 ? L : listed.length;
+    const relative = (tokens) => 2 * (2 * tokens - 1) * d;
+    const tables = part.boolean('use_rel_pos', true) ? global * relative(side) + (L - global) * relative(window) : 0;
+    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+    const out = part.integer('output_channels');
+    const positions = part.boolean('use_abs_pos', true) ? side * side * D : 0;
+    const layers = L * towers_layer({ D, F, attentionBias }) + tables;
+    return { parameters: towers_linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
+};
+const samNeck = (D, out) => D * out + layerNorm(out) + convolution(out, out, 3, false) + layerNorm(out);
+/** Step-3.5's encoder: layer scales, learned positions, two convolutions that halve the grid. */
+const stepVision = (part) => {
+    const D = part.integer(['width', 'hidden_size']);
+    const L = part.integer(['layers', 'num_hidden_layers'], 0);
+    const positions = patches(part) * D;
+    const F = Math.trunc(D * part.numberOr('mlp_ratio', 8960 / 1536));
+    const layers = L * towers_layer({ D, F, more: 2 * D });
+    const down = convolution(D, 2 * D, 3) + convolution(2 * D, 4 * D, 3);
+    return { parameters: pixels(part) * D + positions + layerNorm(D) + layers + down, width: 4 * D };
+};
+/** MiniCPM-V 4.6: SigLIP with one merging layer between: attention in windows, then two matrices from four patches to one. */
+const minicpmVision = (part) => {
+    const counted = siglipLike(patches)(part);
+    const D = counted.width;
+    const [down, across] = pair(part, 'window_kernel_size');
+    const merged = D * down * across;
+    const F = width(part) * down * across;
+    const merger = 4 * towers_linear(D, D) + layerNorm(D) + layerNorm(merged) + towers_linear(merged, F) + towers_linear(F, D);
+    return { parameters: counted.parameters + merger, width: D };
+};
+/** Muse: positions learned on a grid, norms before and behind. */
+const museVision = (part) => {
+    const { D, L } = dimensions(part);
+    const patch = pixels(part) * part.integer('patch_temporal') * D;
+    const positions = part.integer('pos_emb_height') * part.integer('pos_emb_width') * D;
+    return { parameters: patch + positions + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
+};
+/** C-RADIO: registers, one patch matrix for images and one for video, layer scales. */
+const towers_radio = (part) => {
+    const { D, L } = dimensions(part);
+    const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
+    const side = Math.floor(part.integer('max_img_size') / part.integer('patch_size'));
+    const tokens = part.integer('num_cls_tokens', 0) + part.integer('num_registers', 0);
+    const frames = part.optionalInteger('video_temporal_patch_size', 1);
+    const patch = pixels(part) * D * (1 + (frames ?? 0));
+    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+    const layers = L * towers_layer({ D, F, attentionBias, more: 2 * D });
+    return { parameters: patch + side * side * D + tokens * D + layers, width: D };
+};
+/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns. */
+const gemma4Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const d = part.integer('head_dim');
+    const heads = part.integer('num_attention_heads') * d;
+    const keyValue = part.integerOr('num_key_value_heads', part.integer('num_attention_heads'), 1) * d;
+    const attentionBias = part.boolean('attention_bias') ? heads + 2 * keyValue + D : 0;
+    const attention = 2 * D * heads + 2 * D * keyValue;
+    const one = towers_layer({
+        D,
+        F: width(part),
+        attention,
+        attentionBias,
+        norm: 'rms',
+        gated: true,
+        bias: false,
+        more: 2 * D + 2 * d,
+    });
+    // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
+    const buffers = (part.boolean('standardize') ? 2 * D : 0) + (part.boolean('use_clipped_linears') ? L * 7 * 4 : 0);
+    const positions = 2 * part.integer('position_embedding_size') * D;
+    return { parameters: pixels(part) * D + positions + L * one + buffers, width: D };
+};
+/** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
+const hunyuanVision = (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const side = Math.floor(part.integer('max_image_size') / part.integer('patch_size'));
+    const merge = part.integer('spatial_merge_size');
+    const merger = convolution(D, 2 * D, merge) + towers_linear(2 * D, 4 * D) + towers_linear(4 * D, out) + 4 * D + 3 * out + D + out;
+    const embedding = towers_linear(pixels(part), D) + (side * side + 1) * D;
+    return { parameters: embedding + vit(D, width(part), L) + merger, width: out };
+};
+/** Models of timm 1.0.29, by architecture: what one holds without its classifier, and the width of its features. */
+const timmModels = {
+    mobilenetv5_300m_enc: { parameters: 294_126_912, width: 2048 },
+};
+/** A model of timm, whose sizes are in the name of its architecture. */
+const timm = (part) => {
+    const architecture = part.string('architecture') ?? '';
+    const known = Object.hasOwn(timmModels, architecture) ? timmModels[architecture] : undefined;
+    const unknown = `the architecture ${architecture.slice(0, 60)} of timm`;
+    return known ?? { parameters: 0, width: part.integerOr('hidden_size', 0), unknown };
+};
+// --- audio ------------------------------------------------------------------------------------------------------------------
+/** Whisper's encoder (Radford et al. 2022): two convolutions over time, layers whose keys have no bias, a norm behind. */
+const whisper = (positions) => (part) => {
+    const { D, L } = dimensions(part);
+    const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
+    const learned = positions ? part.integer('max_source_positions') * D : 0;
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    return { parameters: ears + learned + L * towers_layer({ D, F, attentionBias: 3 * D }) + layerNorm(D), width: D };
+};
+/** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */
+const omniAudio = (part) => {
+    const { parameters, width: D } = whisper(false)(part);
+    const out = part.integer('output_dim');
+    return { parameters: parameters + 2 * out + towers_linear(D, out), width: out };
+};
+/** Qwen3-Omni: three convolutions over time and frequency, layers with biases everywhere. */
+const omni3Audio = (projects) => (part) => {
+    const { D, L } = dimensions(part);
+    const channels = part.integer('downsample_hidden_size');
+    const out = part.integer('output_dim');
+    // Three convolutions of stride 2 halve the bins, rounded up each time.
+    const bins = [0, 0, 0].reduce((left) => Math.floor((left + 1) / 2), part.integer('num_mel_bins'));
+    const ears = convolution(1, channels, 3) + 2 * convolution(channels, channels, 3) + channels * bins * D;
+    const projector = projects ? towers_linear(D, D) + towers_linear(D, out) : 0;
+    const layers = vit(D, part.integer('encoder_ffn_dim'), L);
+    return { parameters: ears + layers + layerNorm(D) + projector, width: projects ? out : D };
+};
+/** GLM-ASR: Whisper with rotary positions. */
+const glmAsr = (part) => {
+    const { D, L } = dimensions(part);
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    return { parameters: ears + L * towers_layer({ D, F: width(part), attentionBias: 3 * D }) + layerNorm(D), width: D };
+};
+/** Voxtral Realtime: causal convolutions, RMSNorms, a gated feed-forward with a bias on its output, heads of their own width. */
+const voxtralRealtime = (part) => {
+    const { D, L } = dimensions(part);
+    const F = width(part);
+    const heads = part.integer('num_attention_heads') * part.integer('head_dim');
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    const one = towers_layer({ D, F, attention: 4 * D * heads, attentionBias: 2 * heads + D, norm: 'rms', gated: true, bias: false }) + D;
+    return { parameters: ears + L * one + D, width: D };
+};
+/** Granite Speech's Conformer (Gulati et al. 2020), with the head that predicts characters half-way. */
+const graniteSpeech = (part) => {
+    const D = part.integer('hidden_dim');
+    const L = part.integer('num_layers', 0);
+    const d = part.states('dim_head') ? part.integer('dim_head') : Math.floor(D / part.integer('num_heads'));
+    const heads = part.integer('num_heads') * d;
+    const out = part.integer('output_dim');
+    const inner = D * part.integer('conv_expansion_factor');
+    const F = D * part.integer('feedforward_mult');
+    const feedForward = layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
+    const relative = (2 * part.integer('max_pos_emb') + 1) * d;
+    const attention = layerNorm(D) + D * heads + D * 2 * heads + towers_linear(heads, D) + relative;
+    // A batch norm stores its mean and variance with its weight and bias.
+    const batchNorm = 4 * inner;
+    const convolutions = layerNorm(D) + towers_linear(D, 2 * inner) + inner * part.integer('conv_kernel_size') + batchNorm + towers_linear(inner, D);
+    const one = 2 * feedForward + attention + convolutions + layerNorm(D);
+    return { parameters: towers_linear(part.integer('input_dim'), D) + L * one + towers_linear(D, out) + towers_linear(out, D), width: D };
+};
+/** The Universal Speech Model's Conformer as Gemma 3n has it. */
+const gemma3nAudio = (part) => {
+    const D = part.integer('hidden_size');
+    const L = part.integer('conf_num_hidden_layers', 0);
+    const d = Math.floor(D / part.integer('conf_num_attention_heads'));
+    const feedForward = 2 * D + 2 * D * 4 * D;
+    const attention = 2 * D + d + 5 * D * D;
+    const convolutions = 2 * D + 2 * D * D + D * part.integer('conf_conv_kernel_size') + D * D;
+    const channels = pair(part, 'sscp_conv_channel_size');
+    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
+    // Two convolutions of stride 2 halve the bins.
+    const flat = channels[1] * Math.floor(part.integer('input_feat_size') / 4);
+    return { parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D), width: D };
+};
+/** Gemma 4's Conformer: the same with clipped matrices, whose bounds are stored, and an output matrix. */
+const gemma4Audio = (part) => {
+    const D = part.integer('hidden_size');
+    const L = part.integer('num_hidden_layers', 0);
+    const d = Math.floor(D / part.integer('num_attention_heads'));
+    const out = part.integer('output_proj_dims');
+    const feedForward = 2 * D + 2 * D * 4 * D;
+    const attention = 2 * D + d + 5 * D * D;
+    const convolutions = 2 * D + 2 * D * D + D * part.integer('conv_kernel_size') + D * D;
+    // Four bounds for each of ten matrices.
+    const bounds = part.boolean('use_clipped_linears', true) ? 40 : 0;
+    const channels = pair(part, 'subsampling_conv_channels');
+    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
+    const flat = channels[1] * 32;
+    return {
+        parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D + bounds) + towers_linear(D, out),
+        width: out,
+    };
+};
+/** Phi-4's Conformer (Gulati et al. 2020, arXiv:2005.08100) behind strided convolutions. */
+const phi4Audio = (part) => {
+    const D = part.integer('hidden_size');
+    const F = width(part);
+    const channels = part.integer('nemo_conv_channels');
+    const outer = part.integer('ext_pw_out_channel');
+    const separable = part.integer('depthwise_separable_out_channel');
+    const inner = D * part.integer('depthwise_multiplier');
+    const halvings = Math.floor(Math.log2(part.integer('time_reduction')));
+    const halve = (bands) => Math.floor((bands - 1) / 2 + 1);
+    const bands = Array.from({ length: halvings }).reduce(halve, part.integer('input_size'));
+    const ears = convolution(1, channels, 3) + (halvings - 1) * (convolution(1, channels, 3) + towers_linear(channels, channels));
+    const distances = part.integer('bias_max_distance') * (part.boolean('bias_symmetric') ? 1 : 2);
+    const feedForward = layerNorm(D) + towers_linear(D, 2 * F) + towers_linear(F, D);
+    const convolutions = layerNorm(D) +
+        towers_linear(D, 2 * outer) +
+        2 * outer +
+        towers_linear(part.integer('kernel_size'), inner) +
+        towers_linear(inner, separable);
+    const one = 2 * feedForward + 4 * towers_linear(D, D) + convolutions + towers_linear(D, outer) + 2 * layerNorm(D);
+    const relative = distances * part.integer('num_attention_heads');
+    // The means and deviations of the bins are stored with the weights.
+    const statistics = 2 * part.integer('input_size');
+    const parameters = ears + towers_linear(channels * bands, D) + relative + part.integer('num_blocks', 0) * one + statistics;
+    return { parameters, width: D };
+};
+/** Every encoder, by the `model_type` of its part. */
+const encoders = {
+    blip_2_vision_model: blip2,
+    clip_vision_model: clip,
+    cohere_compass_vision: qwen3Vision,
+    cosmos3_edge_vision: siglipLike((part) => part.integer('num_patches')),
+    ernie4_5_vl_moe_vision: ernieVision,
+    exaone4_5_vision: qwen25Vision,
+    gemma3n_audio: gemma3nAudio,
+    gemma3n_vision: timm,
+    gemma4_audio: gemma4Audio,
+    gemma4_vision: gemma4Vision,
+    git_vision_model: clip,
+    glm4v_moe_vision: glm4Vision,
+    glm4v_vision: glm4Vision,
+    glm5_next_vision: glmOcrVision((part) => part.integer('projection_intermediate_size')),
+    glm_ocr_vision: glmOcrVision((part, out) => out * part.integer('in_channels')),
+    glmasr_encoder: glmAsr,
+    'got_ocr2.vision_config': sam,
+    granite_speech_encoder: graniteSpeech,
+    granite_speech_plus_encoder: graniteSpeech,
+    hunyuan_vl_vision: hunyuanVision,
+    idefics2_vision: siglipLike(patches),
+    idefics3_vision: siglipLike(patches),
+    instructblip_vision_model: blip2,
+    instructblipvideo_vision_model: blip2,
+    internvl_vision: internvl,
+    janus_vision_model: janusVision,
+    kimi_k25_vision: moonvit,
+    llama4_vision_model: llama4Vision,
+    minicpmv4_6_vision: minicpmVision,
+    minicpmv4_7_vision: minicpmVision,
+    minimax_m3_vl_vision: minimaxVision,
+    mllama_vision_model: mllamaVision,
+    moonvit,
+    muse_glimmer_vision: museVision,
+    'ovis2.vision_config': ovis2Vision,
+    paddleocr_vl_vision: siglipLike(patches),
+    phi4_multimodal_audio: phi4Audio,
+    phi4_multimodal_vision: siglipWithHead(patches),
+    pixtral,
+    'pp_chart2table.vision_config': sam,
+    qianfan_ocr_vision: internvl,
+    qwen2_5_omni_audio_encoder: omniAudio,
+    qwen2_5_omni_vision_encoder: qwen25Vision,
+    qwen2_5_vl_vision: qwen25Vision,
+    qwen2_audio_encoder: whisper(true),
+    qwen2_vl_vision: qwen2Vision,
+    qwen3_5_moe_vision: qwen3Vision,
+    qwen3_5_vision: qwen3Vision,
+    qwen3_asr_encoder: omni3Audio(false),
+    qwen3_omni_moe_audio_encoder: omni3Audio(true),
+    qwen3_omni_moe_vision_encoder: qwen3Vision,
+    qwen3_vl_moe_vision: qwen3Vision,
+    qwen3_vl_vision: qwen3Vision,
+    qwen4_exp_vision: qwen3Vision,
+    radio: towers_radio,
+    sam_vision_model: sam,
+    siglip2_vision_model: siglipWithHead((part) => part.integer('num_patches')),
+    siglip_vision_model: siglipWithHead(patches),
+    smolvlm_vision: siglipLike(patches),
+    step3p5_vision: stepVision,
+    timm_wrapper: timm,
+    video_llama_3_vision: videoLlama3Vision,
+    voxtral_encoder: whisper(true),
+    voxtral_realtime_encoder: voxtralRealtime,
+};
+
+;// CONCATENATED MODULE: ./build/read/families/multimodal.js
+
+
+
+const from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+/** A part with the defaults of its class, or, where the file leaves it out, with what the whole builds. */
+function side(outer, whole, key) {
+    const given = outer.raw(key)?.value;
+    const built = (Object.hasOwn(wholeDefaults, whole) ? wholeDefaults[whole]?.parts[key] : undefined) ?? {};
+    const builtType = typeof built['model_type'] === 'string' ? built['model_type'] : '';
+    const stated = isDictionary(given);
+    const named = stated ? fields_own(given, 'model_type') : undefined;
+    const type = typeof named === 'string' && Object.hasOwn(encoders, named) ? named : builtType;
+    const defaults = Object.hasOwn(partDefaults, type) ? partDefaults[type] : {};
+    const foreign = typeof named === 'string' && type !== named && !builtType.startsWith(named) && named !== whole;
+    if (foreign)
+        outer.assume(`${key}.model_type`, named, `counted as ${type}, since this tool does not know it`);
+    const part = outer.nested(key, stated ? (defaults ?? {}) : { ...defaults, ...built });
+    return { type: foreign ? `${type}?` : type, part, stated, none: given === null };
+}
+/** An encoder's count; one that this tool does not know is said to be uncounted. */
+function multimodal_encode(view, key, { type, part }) {
+    const known = type.replace('?', '');
+    const encoder = Object.hasOwn(encoders, known) ? encoders[known] : undefined;
+    const counted = encoder?.(part) ?? { parameters: 0, width: 0, unknown: key };
+    if (counted.unknown !== undefined)
+        view.outer.assume(key, 'not counted', `this tool does not know ${counted.unknown}: the total leaves it out`);
+    return { ...counted, exact: counted.unknown === undefined && !type.endsWith('?') };
+}
+/** What an encoder of a known type holds, wherever it stands; 0 where this tool does not know it. */
+function encoderElements(outer, key) {
+    const given = outer.raw(key)?.value;
+    const type = isDictionary(given) ? fields_own(given, 'model_type') : undefined;
+    const encoder = typeof type === 'string' && Object.hasOwn(encoders, type) ? encoders[type] : undefined;
+    return encoder?.(side(outer, '', key).part).parameters ?? 0;
+}
+/** One encoder and what joins it to the text. A part that is null in the file, where the class allows it, is not there. */
+const tower = (name, key, joint = () => 0, optional = false) => (view) => {
+    const found = side(view.outer, view.type, key);
+    if (optional && !found.stated)
+        return [];
+    const { parameters, width, exact } = multimodal_encode(view, key, found);
+    const joined = width === 0 ? 0 : joint(width, view, found.part);
+    return [
+        { name, parameters, exact },
+        ...(joined === 0 ? [] : [{ name: `${name}_projector`, parameters: joined, exact }]),
+    ];
+};
+const vision = (joint, optional = false) => tower('vision', 'vision_config', joint, optional);
+const audio = (joint, optional = false) => tower('audio', 'audio_config', joint, optional);
+const both = (...each) => (view) => each.flatMap((count) => count(view));
+/** Elements that belong to no encoder. */
+const extra = (name, count) => (view) => [{ name, parameters: count(view), exact: true }];
+// --- joints -------------------------------------------------------------------------------------------------------------------
+/** How many layers of the encoder are read: a list reads several, side by side. */
+const featureLayers = (outer, key = 'vision_feature_layer') => outer.list(key)?.length ?? 1;
+/** Two matrices to the text, with biases unless the config goes without (LLaVA 1.5). */
+const llavaJoint = (D, { outer, T }) => {
+    const bias = outer.boolean('multimodal_projector_bias', true);
+    return towers_linear(D * featureLayers(outer), T, bias) + towers_linear(T, T, bias);
+};
+const twoMatrices = (D, { T }) => towers_linear(D, T) + towers_linear(T, T);
+/** Several patches merged into one by a norm and two matrices. */
+const mergedJoint = (patches) => (D, view, part) => {
+    const merged = D * patches(view, part);
+    return layerNorm(merged) + towers_linear(merged, view.T) + towers_linear(view.T, view.T);
+};
+/** Pixtral's: a norm, patches merged by one matrix, two more to the text. */
+const pixtralJoint = (D, { outer, T }) => {
+    const merge = outer.integerOr('spatial_merge_size', 2, 1);
+    const bias = outer.boolean('multimodal_projector_bias');
+    return D + merge ** 2 * D * D + towers_linear(D * featureLayers(outer), T, bias) + towers_linear(T, T, bias);
+};
+/** A norm over one patch, then four of them by two matrices. */
+const fourJoint = (middle) => (D, { T }) => layerNorm(middle === 'norm of one' ? D : 4 * D) + towers_linear(4 * D, 4 * D) + towers_linear(4 * D, T);
+/** Kimi's: a norm over one patch, whose width has a key of its own. */
+const kimiJoint = (D, { outer, T }) => layerNorm(outer.integerOr(['projection_hidden_size', 'mm_hidden_size'], D, 1)) +
+    towers_linear(4 * D, 4 * D) +
+    towers_linear(4 * D, T);
+/** Cohere's: patches merged, a gated pair of matrices. */
+const cohereJoint = (norm) => (D, { outer, T }) => {
+    const merged = D * outer.integerOr('downsample_factor', 2, 1) ** 2;
+    const inner = outer.integerOr('alignment_intermediate_size', T, 1);
+    return (norm ? layerNorm(merged) : 0) + towers_linear(merged, inner) + towers_linear(Math.floor(inner / 2), T);
+};
+/** A Q-Former (Li et al. 2023, arXiv:2301.12597): queries attend to each other, and in some layers to the image. */
+function qformer(part, read, readsText = false) {
+    const D = part.integer('hidden_size');
+    const L = part.integer('num_hidden_layers', 0);
+    const F = part.integer('intermediate_size');
+    const attention = (from) => 2 * towers_linear(D, D) + 2 * towers_linear(from, D) + layerNorm(D);
+    const feedForward = towers_linear(D, F) + towers_linear(F, D) + layerNorm(D);
+    const crossed = Math.ceil(L / part.integerOr('cross_attention_frequency', 2, 1));
+    const words = (part.integerOr('vocab_size', 0) + part.integerOr('max_position_embeddings', 0)) * D;
+    const text = readsText || part.boolean('use_qformer_text_input') ? words + L * feedForward : 0;
+    return layerNorm(D) + L * (attention(D) + feedForward) + crossed * attention(read) + text;
+}
+/** BLIP-2: learned queries, a Q-Former, one matrix to the text. */
+const qformerJoint = (readsText) => (D, { outer, type, T }) => {
+    const { part } = side(outer, type, 'qformer_config');
+    const Q = part.integer('hidden_size');
+    return outer.integer('num_query_tokens') * Q + qformer(part, D, readsText) + towers_linear(Q, T);
+};
+/** Idefics 2: a gated feed-forward to the text's width, then a few latents that read all patches (a perceiver). */
+const perceiverJoint = (D, { outer, type, T, shape }) => {
+    const { part } = side(outer, type, 'perceiver_config');
+    const P = T;
+    const d = part.integer('resampler_head_dim');
+    const heads = part.integer('resampler_n_heads') * d;
+    const keyValue = part.integer('num_key_value_heads') * d;
+    const one = 3 * P + 2 * P * heads + 2 * P * keyValue + 3 * P * 4 * P;
+    const resampler = part.integer('resampler_n_latents') * P + part.integer('resampler_depth', 0) * one + P;
+    return 2 * D * shape.width + shape.width * T + resampler;
+};
+/** Aria: queries that read the patches by attention, and two matrices. */
+const ariaJoint = (D, { outer, T }) => {
+    const listed = Object.values(outer.raw('projector_patch_to_query_dict')?.value ?? {});
+    const queries = listed.length === 0 ? 256 : Math.max(...listed.map(Number));
+    const cross = 3 * D * D + 4 * towers_linear(D, D) + towers_linear(D, D) + 2 * layerNorm(D);
+    return queries * D + cross + layerNorm(D) + D * T + T * T;
+};
+/** ERNIE 4.5 VL: four patches, then two frames, each by a small feed-forward with a norm, and one matrix to the text. */
+const ernieJoint = (D, { T }, part) => {
+    const spatial = D * part.integer('spatial_merge_size') ** 2;
+    const temporal = spatial * part.integer('temporal_merge_size');
+    const mix = (inputs) => towers_linear(inputs, spatial) + towers_linear(spatial, spatial) + layerNorm(spatial);
+    return mix(spatial) + mix(temporal) + towers_linear(spatial, T) + T;
+};
+/** SAM's features halved twice by convolutions. */
+const samJoint = (out) => convolution(out, 2 * out, 3, false) + convolution(2 * out, 4 * out, 3, false);
+/** DeepSeek-VL's second, finer encoder with its neck, its convolutions and a learned weight. */
+const deepseekHybrid = (view) => {
+    const low = multimodal_encode(view, 'vision_config', side(view.outer, view.type, 'vision_config'));
+    const fine = side(view.outer, view.type, 'high_res_vision_config');
+    const high = multimodal_encode(view, 'high_res_vision_config', fine);
+    const out = high.width;
+    const half = Math.floor(view.T / 2);
+    const neck = samNeck(fine.part.integer('hidden_size'), out) + samJoint(out) + 1;
+    const aligner = towers_linear(low.width, half) + towers_linear(4 * out, half) + towers_linear(view.T, view.T);
+    return [
+        { name: 'vision', parameters: low.parameters, exact: low.exact },
+        { name: 'vision_fine', parameters: high.parameters + neck, exact: high.exact },
+        { name: 'vision_projector', parameters: aligner, exact: true },
+    ];
+};
+/** A residual block of a VQ-GAN (Esser et al. 2021): two norms, two convolutions, one more where the width changes. */
+const residual = (inputs, outputs) => 2 * inputs +
+    convolution(inputs, outputs, 3) +
+    2 * outputs +
+    convolution(outputs, outputs, 3) +
+    (inputs === outputs ? 0 : towers_linear(inputs, outputs));
+const attentionBlock = (channels) => 2 * channels + 4 * towers_linear(channels, channels);
+/** A VQ-GAN's encoder, and its decoder where the model draws: the image tokenizer of Chameleon and Janus. */
+function vqgan(part, decodes, attends) {
+    const base = part.integer('base_channels');
+    const multiples = (part.list('channel_multiplier') ?? [1, 1, 2, 2, 4]).map(Number);
+    const blocks = part.integer('num_res_blocks', 0);
+    const latent = part.integer('latent_channels');
+    const embed = part.integer('embed_dim');
+    const colours = part.integer('in_channels');
+    const widths = multiples.map((multiple) => base * multiple);
+    const last = widths.at(-1) ?? base;
+    const middle = 2 * residual(last, last) + attentionBlock(last);
+    const down = widths.reduce((sum, width, level) => {
+        const before = level === 0 ? base : (widths[level - 1] ?? base);
+        const stage = Array.from({ length: blocks }, (_, index) => residual(index === 0 ? before : width, width));
+        const attention = attends && level === widths.length - 1 ? blocks * attentionBlock(width) : 0;
+        const halved = level === widths.length - 1 ? 0 : convolution(width, width, 3);
+        return sum + stage.reduce((total, one) => total + one, 0) + attention + halved;
+    }, 0);
+    const doubled = part.boolean('double_latent') ? 2 * latent : latent;
+    const encoder = convolution(colours, base, 3) + down + middle + 2 * last + convolution(last, doubled, 3);
+    const up = [...widths.keys()].reverse().reduce((sum, level) => {
+        const width = widths[level] ?? base;
+        const before = level === widths.length - 1 ? last : (widths[level + 1] ?? last);
+        const stage = Array.from({ length: blocks + 1 }, (_, index) => residual(index === 0 ? before : width, width));
+        const attention = level === widths.length - 1 ? (blocks + 1) * attentionBlock(width) : 0;
+        const grown = level === 0 ? 0 : convolution(width, width, 3);
+        return sum + stage.reduce((total, one) => total + one, 0) + attention + grown;
+    }, 0);
+    const first = widths[0] ?? base;
+    const decoder = convolution(latent, last, 3) +
+        middle +
+        up +
+        2 * first +
+        convolution(first, part.integerOr('out_channels', 3, 1), 3);
+    const codes = part.integer('num_embeddings') * embed + towers_linear(latent, embed) + towers_linear(embed, latent);
+    return encoder + codes + (decodes ? decoder : 0);
+}
+/** Janus: an encoder that reads images, and a VQ-GAN with its own embedding, aligner and head that draws them. */
+const janus = (view) => {
+    const seen = side(view.outer, view.type, 'vision_config');
+    const { parameters, width: D, exact } = multimodal_encode(view, 'vision_config', seen);
+    const project = (inputs, out, depth) => towers_linear(inputs, out) + (depth - 1) * towers_linear(out, out);
+    const { part } = side(view.outer, view.type, 'vq_config');
+    const out = part.integer('projection_dim');
+    const codes = part.integer('num_embeddings');
+    const embed = part.integer('embed_dim');
+    const draws = vqgan(part, true, true) +
+        codes * embed +
+        project(embed, out, part.integer('num_hidden_layers')) +
+        towers_linear(part.integer('image_token_embed_dim'), out) +
+        towers_linear(out, codes);
+    const reads = project(D, seen.part.integer('projection_dim'), seen.part.integer('depth'));
+    return [
+        { name: 'vision', parameters, exact },
+        { name: 'vision_projector', parameters: reads, exact },
+        { name: 'vision_generation', parameters: draws, exact: true },
+    ];
+};
+/** GOT-OCR 2: SAM's features halved by two convolutions, and one matrix. */
+const gotJoint = (D, { T }) => convolution(D, 2 * D, 3, false) + convolution(2 * D, T, 3, false) + towers_linear(T, T);
+/** Pixels shuffled into fewer, and one matrix without bias. */
+const shuffledJoint = (D, { outer, T }) => D * outer.integerOr('scale_factor', 2, 1) ** 2 * T;
+const internJoint = mergedJoint(({ outer }) => 1 / outer.numberOr('downsample_ratio', 0.5) ** 2);
+/** One learned token that ends a line of patches. */
+const newline = extra('image_newline', ({ T }) => T);
+/** Gemma's: one matrix; Gemma 3 has a norm before. */
+const gemma3Joint = (D, { T }) => D + D * T;
+/** Gemma 3n: hard tokens of each kind with two norms, and one matrix. */
+const gemma3nJoint = (D, { T }, part) => part.integer('vocab_size') * D + 2 * D + D * T;
+/** Gemma 4: one matrix from each encoder that the config has. */
+const gemma4 = (view) => {
+    const toText = (D, { T }) => D * T;
+    const { outer } = view;
+    const counted = both(vision(toText, true), audio(toText, true))(view);
+    // The published models with per-layer inputs (E2B, E4B) hear; some copies of their configs lost the description.
+    const lost = outer.states('audio_config') && !isDictionary(outer.raw('audio_config')?.value) && counted.length > 0;
+    if (!lost || outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0)
+        return counted;
+    outer.assume('audio_config', "the class's own", 'published models with per-layer inputs have an audio tower');
+    return [...counted, ...audio(toText)(view)];
+};
+/** Gemma 4 without encoders: patches and sound go through one matrix each. */
+const gemma4Unified = (view) => {
+    const { outer, T, type } = view;
+    const seen = side(outer, type, 'vision_config');
+    const heard = side(outer, type, 'audio_config');
+    const D = seen.stated ? seen.part.integer('mm_embed_dim') : 0;
+    const pixels = seen.stated
+        ? 3 * (seen.part.integer('patch_size') * seen.part.integer('pooling_kernel_size')) ** 2
+        : 0;
+    const positions = seen.stated ? 2 * seen.part.integer('mm_posemb_size') * D : 0;
+    const sees = layerNorm(pixels) + towers_linear(pixels, D) + 2 * layerNorm(D) + positions + D * T;
+    return [
+        ...(seen.stated ? [{ name: 'vision', parameters: sees, exact: true }] : []),
+        ...(heard.stated ? [{ name: 'audio', parameters: heard.part.integer('audio_embed_dim') * T, exact: true }] : []),
+    ];
+};
+/** Granite Vision 4: eight windowed Q-Formers, one for each layer that is read and each place. */
+const graniteVisionJoint = (D, { outer, type, T }) => {
+    const { part } = side(outer, type, 'qformer_config');
+    const [numerator = 4, denominator = 8] = (outer.string('downsample_rate') ?? '4/8').split('/').map(Number);
+    const layers = (outer.list('deepstack_layer_map')?.length ?? 0) + (outer.list('spatial_target_layers')?.length ?? 4);
+    const one = (numerator ** 2 + denominator ** 2) * D +
+        qformer(part, part.integerOr('encoder_hidden_size', D, 1)) +
+        layerNorm(D) +
+        towers_linear(D, T);
+    return T + layers * one;
+};
+/** Granite Speech: a few queries for each window of sound, a Q-Former, one matrix. */
+const multimodal_graniteSpeech = (view) => {
+    const { outer, type, T } = view;
+    const heard = multimodal_encode(view, 'encoder_config', side(outer, type, 'encoder_config'));
+    const { part } = side(outer, type, 'projector_config');
+    const Q = part.integer('hidden_size');
+    const queries = Math.floor(outer.integer('window_size') / outer.integer('downsample_rate'));
+    return [
+        { name: 'audio', parameters: heard.parameters, exact: heard.exact },
+        {
+            name: 'audio_projector',
+            parameters: queries * Q + qformer(part, part.integerOr('encoder_hidden_size', Q, 1)) + towers_linear(Q, T),
+            exact: heard.exact,
+        },
+    ];
+};
+/** Phi-4: an image encoder with two separators and two matrices, a sound encoder with two pairs of matrices. */
+const phi4 = both(vision((D, { T }) => 2 * D + towers_linear(D, T) + towers_linear(T, T)), audio((D, { T }) => 2 * (towers_linear(D, T) + towers_linear(T, T))));
+/** The part that speaks is not counted yet: it is a language model and a vocoder of its own. */
+const talker = ({ outer }) => {
+    outer.assume('talker_config', 'not counted', 'the part that speaks is left out: counts are of the thinker');
+    return [{ name: 'talker', parameters: 0, exact: false }];
+};
+const qwenOmniThinker = both(audio(), vision());
+/** Every model made of parts, by `model_type`. */
+const wholes = {
+    aria: { source: from('aria'), towers: vision(ariaJoint) },
+    aya_vision: { source: from('aya_vision'), towers: vision(cohereJoint(true)) },
+    'blip-2': { source: from('blip_2'), towers: vision(qformerJoint(false)) },
+    chameleon: {
+        source: from('chameleon'),
+        textType: 'chameleon',
+        flat: true,
+        towers: (view) => [
+            { name: 'vision', parameters: vqgan(side(view.outer, view.type, 'vq_config').part, false, false), exact: true },
+        ],
+    },
+    cohere2_vision: { source: from('cohere2_vision'), towers: vision(cohereJoint(false)) },
+    cohere_compass: { source: from('cohere_compass'), towers: vision() },
+    cosmos3_edge: {
+        source: from('cosmos3_edge'),
+        towers: vision((D, { outer, T }, part) => {
+            const inner = outer.integer('projector_hidden_size');
+            return layerNorm(D) + towers_linear(D * part.integer('spatial_merge_size') ** 2, inner) + towers_linear(inner, T);
+        }),
+    },
+    cosmos3_omni: { source: from('cosmos3_omni'), towers: vision() },
+    deepseek_vl: { source: from('deepseek_vl'), towers: vision(twoMatrices) },
+    deepseek_vl_hybrid: { source: from('deepseek_vl_hybrid'), towers: deepseekHybrid },
+    ernie4_5_vl_moe: { source: from('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
+    exaone4_5: { source: from('exaone4_5'), towers: vision() },
+    fast_vlm: { source: from('fast_vlm'), towers: vision(llavaJoint) },
+    fuyu: {
+        source: from('fuyu'),
+        textType: 'persimmon',
+        flat: true,
+        towers: extra('vision', ({ outer, T }) => towers_linear(outer.integer('num_channels') * outer.integer('patch_size') ** 2, outer.integerOr('hidden_size', T, 1))),
+    },
+    gemma3: { source: from('gemma3'), towers: vision(gemma3Joint) },
+    gemma3n: { source: from('gemma3n'), towers: both(vision(gemma3nJoint), audio(gemma3nJoint)) },
+    gemma4: {
+        source: from('gemma4'),
+        towers: gemma4,
+    },
+    gemma4_unified: { source: from('gemma4_unified'), towers: gemma4Unified },
+    glm46v: { source: from('glm46v'), towers: vision() },
+    glm4v: { source: from('glm4v'), towers: vision() },
+    glm4v_moe: { source: from('glm4v_moe'), towers: vision() },
+    glm_ocr: { source: from('glm_ocr'), towers: vision() },
+    glmga: { source: from('glm46v'), towers: vision() },
+    glmasr: {
+        source: from('glmasr'),
+        towers: audio((_D, { T }, part) => towers_linear(part.integer('intermediate_size'), 2 * T) + towers_linear(2 * T, T)),
+    },
+    got_ocr2: { source: from('got_ocr2'), tied: true, towers: vision(gotJoint) },
+    granite4_vision: { source: from('granite4_vision'), towers: vision(graniteVisionJoint) },
+    granite_speech: { source: from('granite_speech'), towers: multimodal_graniteSpeech },
+    granite_speech_plus: { source: from('granite_speech_plus'), towers: multimodal_graniteSpeech },
+    hunyuan_vl: { source: from('hunyuan_vl'), flat: true, towers: vision() },
+    hyperclovax_vision_v2: { source: from('hyperclovax_vision_v2'), towers: vision((D, { T }) => towers_linear(D, T)) },
+    idefics2: { source: from('idefics2'), towers: vision(perceiverJoint) },
+    idefics3: { source: from('idefics3'), towers: vision(shuffledJoint) },
+    instructblip: { source: from('instructblip'), towers: vision(qformerJoint(true)) },
+    instructblipvideo: { source: from('instructblipvideo'), towers: vision(qformerJoint(true)) },
+    internvl: { source: from('internvl'), towers: vision(internJoint) },
+    janus: { source: from('janus'), towers: janus },
+    qwen2_5_omni: {
+        source: from('qwen2_5_omni'),
+        inside: { key: 'thinker_config', type: 'qwen2_5_omni_thinker' },
+        towers: talker,
+    },
+    qwen3_omni_moe: {
+        source: from('qwen3_omni_moe'),
+        inside: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
+        towers: talker,
+    },
+    kimi_k25: { source: from('kimi_k25'), towers: vision(kimiJoint) },
+    lfm2_vl: {
+        source: from('lfm2_vl'),
+        towers: vision((D, { outer, T }) => {
+            const merged = D * outer.integer('downsample_factor') ** 2;
+            const inner = outer.integer('projector_hidden_size');
+            const bias = outer.boolean('projector_bias', true);
+            const norm = outer.boolean('projector_use_layernorm', true) ? layerNorm(merged) : 0;
+            return norm + towers_linear(merged, inner, bias) + towers_linear(inner, T, bias);
+        }),
+    },
+    lighton_ocr: { source: from('lighton_ocr'), towers: vision(pixtralJoint) },
+    llama4: { source: from('llama4'), towers: vision((D, { T }) => D * T) },
+    llava: { source: from('llava'), towers: vision(llavaJoint) },
+    llava_next: { source: from('llava_next'), towers: both(vision(llavaJoint), newline) },
+    llava_next_video: { source: from('llava_next_video'), towers: both(vision(llavaJoint), newline) },
+    llava_onevision: { source: from('llava_onevision'), towers: both(vision(llavaJoint), newline) },
+    minicpmv4_6: { source: from('minicpmv4_6'), towers: vision(fourJoint('norm of all')) },
+    minicpmv4_7: { source: from('minicpmv4_7'), towers: vision(fourJoint('norm of all')) },
+    minimax_m3_vl: {
+        source: from('minimax_m3_vl'),
+        towers: vision((D, { outer, T }, part) => {
+            const inner = outer.integer('projector_hidden_size');
+            const merged = outer.integerOr('merged_hidden_size', T * part.integer('spatial_merge_size') ** 2, 1);
+            return towers_linear(D, inner) + towers_linear(inner, T) + towers_linear(merged, inner) + towers_linear(inner, T);
+        }),
+    },
+    ministral3: { source: from('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralJoint) },
+    mistral3: { source: from('mistral3'), towers: vision(pixtralJoint) },
+    mllama: { source: from('mllama'), towers: vision((D, { T }) => towers_linear(D, T)) },
+    muse_glimmer: {
+        source: from('muse_glimmer'),
+        towers: vision((_D, { outer, T }) => {
+            const inner = outer.integer('projector_hidden_size');
+            return outer.integer('out_hidden_size') * inner + inner * inner + inner * T;
+        }),
+    },
+    nemotron_h_omni: {
+        source: from('nemotron_h_omni'),
+        textKeys: ['text_config', 'llm_config'],
+        towers: vision((D, { outer, T }) => {
+            const merged = outer.integerOr('vision_hidden_size', D, 1) / outer.numberOr('downsample_ratio', 0.5) ** 2;
+            const inner = outer.integer('projector_hidden_size');
+            return merged + merged * inner + inner * T;
+        }),
+    },
+    ovis2: {
+        source: from('ovis2'),
+        towers: vision((words, { outer }) => words * outer.integer('hidden_size')),
+    },
+    paddleocr_vl: { source: from('paddleocr_vl'), flat: true, towers: vision(fourJoint('norm of one')) },
+    paligemma: {
+        source: from('paligemma'),
+        towers: vision((D, { outer }) => towers_linear(D, outer.integer('projection_dim'))),
+    },
+    perception_lm: { source: from('perception_lm'), towers: vision(twoMatrices) },
+    phi4_multimodal: { source: from('phi4_multimodal'), textType: 'phi4_multimodal', flat: true, towers: phi4 },
+    pp_chart2table: { source: from('got_ocr2'), tied: true, towers: vision(gotJoint) },
+    qianfan_ocr: { source: from('qianfan_ocr'), towers: vision(internJoint) },
+    qwen2_5_omni_thinker: { source: from('qwen2_5_omni'), tied: false, towers: qwenOmniThinker },
+    qwen2_5_vl: { source: from('qwen2_5_vl'), flat: true, towers: vision() },
+    qwen2_audio: { source: from('qwen2_audio'), towers: audio((D, { T }) => towers_linear(D, T)) },
+    qwen2_vl: { source: from('qwen2_vl'), flat: true, towers: vision() },
+    qwen3_5: { source: from('qwen3_5'), towers: vision() },
+    qwen3_5_moe: { source: from('qwen3_5_moe'), towers: vision() },
+    qwen3_asr: {
+        source: from('qwen3_asr'),
+        tied: true,
+        towers: audio((D, _view, part) => towers_linear(D, D) + towers_linear(D, part.integer('output_dim'))),
+    },
+    qwen3_omni_moe_thinker: { source: from('qwen3_omni_moe'), towers: qwenOmniThinker },
+    qwen3_vl: { source: from('qwen3_vl'), towers: vision() },
+    qwen3_vl_moe: { source: from('qwen3_vl_moe'), towers: vision() },
+    qwen4_exp: { source: from('qwen4_exp'), towers: vision() },
+    shieldgemma2: { source: from('gemma3'), towers: vision(gemma3Joint) },
+    smolvlm: { source: from('smolvlm'), towers: vision(shuffledJoint) },
+    step3p7: {
+        source: from('step3p7'),
+        towers: vision((D, { outer, T }) => towers_linear(D, T, outer.boolean('projector_bias'))),
+    },
+    video_llama_3: { source: from('video_llama_3'), towers: vision(twoMatrices) },
+    video_llava: {
+        source: from('video_llava'),
+        // Two encoders of one shape: one for images, one for video.
+        towers: both(vision(llavaJoint), (view) => vision()(view).map((one) => ({ ...one, name: 'video' }))),
+    },
+    vipllava: {
+        source: from('vipllava'),
+        towers: vision((D, { outer, T }) => {
+            const read = D * (outer.list('vision_feature_layers')?.length ?? 5);
+            return layerNorm(read) + towers_linear(read, T) + towers_linear(T, T);
+        }),
+    },
+    voxtral: {
+        source: from('voxtral'),
+        fills: true,
+        towers: audio((_D, { T }, part) => part.integer('intermediate_size') * T + T * T),
+    },
+    voxtral_realtime: {
+        source: from('voxtral_realtime'),
+        fills: true,
+        towers: audio((D, { outer, T }) => D * outer.integerOr('downsample_factor', 4, 1) * T + T * T),
+    },
+};
+const findWhole = (modelType) => Object.hasOwn(wholes, modelType) ? wholes[modelType] : undefined;
 
 ;// CONCATENATED MODULE: ./build/read/families/defaults.js
 /**
@@ -63026,284 +66293,20 @@ const classDefaults = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/towers.js
-const tower = (parameters) => [{ name: 'vision', parameters, exact: true }];
-/** A ViT layer with biases: two LayerNorms, four projections, two matrices of the feed-forward (Dosovitskiy et al. 2021). */
-const vitLayer = (D, F) => 4 * D + 4 * (D * D + D) + 2 * D * F + F + D;
-const towers_linear = (rows, columns) => rows * columns + columns;
-/** SigLIP as Gemma 3 has it: positions are learned, no class token, no head; a norm and a matrix lead to the text. */
-const siglip = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1152,
-        num_hidden_layers: 27,
-        intermediate_size: 4304,
-        patch_size: 14,
-        image_size: 896,
-        num_channels: 3,
-    });
-    const D = vision.integer('hidden_size');
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
-    const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
-    return tower(towers_linear(vision.integer('num_channels') * patch * patch, D) +
-        positions * D +
-        layers +
-        2 * D +
-        D * shape.hiddenSize +
-        D);
-};
-/** CLIP as LLaVA 1.5 has it: a class token, norms before and after, and two matrices to the text. */
-const clip = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        intermediate_size: 4096,
-        patch_size: 14,
-        image_size: 336,
-        num_channels: 3,
-    });
-    const D = vision.integer('hidden_size');
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
-    const layers = vision.integer('num_hidden_layers') * vitLayer(D, vision.integer('intermediate_size'));
-    const projector = towers_linear(D, shape.hiddenSize) + towers_linear(shape.hiddenSize, shape.hiddenSize);
-    return tower(D + vision.integer('num_channels') * patch * patch * D + positions * D + layers + 4 * D + projector);
-};
-/** Qwen2-VL: patches over two frames, LayerNorms, four patches merged by two matrices. */
-const qwen2Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        depth: 32,
-        embed_dim: 1280,
-        mlp_ratio: 4,
-        patch_size: 14,
-        temporal_patch_size: 2,
-        spatial_merge_size: 2,
-        in_channels: 3,
-    });
-    const D = vision.integer('embed_dim');
-    const merged = D * vision.integer('spatial_merge_size') ** 2;
-    const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
-    return tower(patch +
-        vision.integer('depth') * vitLayer(D, D * vision.integer('mlp_ratio')) +
-        2 * D +
-        towers_linear(merged, merged) +
-        towers_linear(merged, shape.hiddenSize));
-};
-/** Qwen2.5-VL: RMSNorms and a gated feed-forward with biases. */
-const qwen25Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        depth: 32,
-        hidden_size: 3584,
-        intermediate_size: 3420,
-        patch_size: 14,
-        temporal_patch_size: 2,
-        spatial_merge_size: 2,
-    });
-    const D = vision.integer('hidden_size');
-    const F = vision.integer('intermediate_size');
-    const merged = D * vision.integer('spatial_merge_size') ** 2;
-    const layer = 2 * D + 4 * (D * D + D) + 3 * D * F + 2 * F + D;
-    const patch = 3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2 * D;
-    return tower(patch + vision.integer('depth') * layer + D + towers_linear(merged, merged) + towers_linear(merged, shape.hiddenSize));
-};
-/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). The class defaults hold where the config has no tower. */
-const qwen3Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        depth: 27,
-        hidden_size: 1152,
-        intermediate_size: 4304,
-        patch_size: 16,
-        temporal_patch_size: 2,
-        spatial_merge_size: 2,
-        num_position_embeddings: 2304,
-    });
-    const D = vision.integer('hidden_size');
-    const merged = D * vision.integer('spatial_merge_size') ** 2;
-    const out = outer.states('vision_config') ? vision.integerOr('out_hidden_size', shape.hiddenSize, 1) : 3584;
-    const patch = towers_linear(3 * vision.integer('temporal_patch_size') * vision.integer('patch_size') ** 2, D);
-    const merger = (norm) => 2 * norm + towers_linear(merged, merged) + towers_linear(merged, out);
-    const stacked = vision.list('deepstack_visual_indexes')?.length ?? 0;
-    return tower(patch +
-        vision.integer('num_position_embeddings') * D +
-        vision.integer('depth') * vitLayer(D, vision.integer('intermediate_size')) +
-        merger(D) +
-        stacked * merger(merged));
-};
-/** Llama 4: a class token, pixel shuffle with two matrices, one matrix to the text. The class defaults hold where the config has no tower. */
-const llama4Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        hidden_size: 768,
-        num_hidden_layers: 34,
-        intermediate_size: 5632,
-        patch_size: 14,
-        image_size: 448,
-        num_channels: 3,
-        projector_input_dim: 4096,
-        projector_output_dim: 4096,
-        vision_output_dim: 7680,
-    });
-    const D = vision.integer('hidden_size');
-    const F = vision.integer('intermediate_size');
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
-    const adapter = F * vision.integer('projector_input_dim') +
-        vision.integer('projector_input_dim') * vision.integer('projector_output_dim');
-    const layers = vision.integer('num_hidden_layers') * vitLayer(D, F);
-    return tower(vision.integer('num_channels') * patch * patch * D +
-        D +
-        positions * D +
-        4 * D +
-        layers +
-        adapter +
-        vision.integer('vision_output_dim') * shape.hiddenSize);
-};
-/** GLM-4.1V and 4.5V: no biases in the layers, a gated feed-forward as wide as the text, a convolution that halves the grid. */
-const glm4Vision = (outer, shape) => {
-    const vision = outer.nested('vision_config', {
-        depth: 24,
-        hidden_size: 1536,
-        intermediate_size: 13696,
-        patch_size: 14,
-        temporal_patch_size: 2,
-        spatial_merge_size: 2,
-        image_size: 336,
-    });
-    const D = vision.integer('hidden_size');
-    const out = vision.integerOr('out_hidden_size', shape.hiddenSize, 1);
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2;
-    const layer = 2 * D + 4 * D * D + 3 * D * out;
-    const merger = out * out + 2 * out + 3 * out * vision.integer('intermediate_size');
-    const downsample = towers_linear(vision.integer('spatial_merge_size') ** 2 * D, out);
-    return tower(towers_linear(3 * vision.integer('temporal_patch_size') * patch * patch, D) +
-        positions * D +
-        2 * D +
-        vision.integer('depth') * layer +
-        merger +
-        downsample);
-};
-/** Pixtral as Mistral 3 has it: Llama's layers, four patches merged, two matrices to the text. */
-const pixtral = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1024,
-        num_hidden_layers: 24,
-        intermediate_size: 4096,
-        patch_size: 16,
-        num_channels: 3,
-    });
-    const D = vision.integer('hidden_size');
-    const merge = outer.integerOr('spatial_merge_size', 2, 1);
-    const bias = outer.boolean('multimodal_projector_bias');
-    const layer = 2 * D + 4 * D * D + 3 * D * vision.integer('intermediate_size');
-    const projector = D + merge ** 2 * D * D + D * shape.hiddenSize + shape.hiddenSize ** 2 + (bias ? 2 * shape.hiddenSize : 0);
-    return tower(vision.integer('num_channels') * vision.integer('patch_size') ** 2 * D +
-        D +
-        vision.integer('num_hidden_layers') * layer +
-        projector);
-};
-/** MoonViT as Kimi K2.5 has it: learned positions, a norm, four patches merged by two matrices. */
-const moonvit = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        vt_hidden_size: 1152,
-        vt_num_hidden_layers: 27,
-        vt_intermediate_size: 4304,
-        patch_size: 14,
-        init_pos_emb_height: 64,
-        init_pos_emb_width: 64,
-    });
-    const D = vision.integer(['vt_hidden_size', 'hidden_size']);
-    const merged = 4 * D;
-    const layers = vision.integer(['vt_num_hidden_layers', 'num_hidden_layers']) *
-        vitLayer(D, vision.integer(['vt_intermediate_size', 'intermediate_size']));
-    const positions = vision.integer('init_pos_emb_height') * vision.integer('init_pos_emb_width');
-    return tower(towers_linear(3 * vision.integer('patch_size') ** 2, D) +
-        positions * D +
-        layers +
-        2 * D +
-        2 * D +
-        towers_linear(merged, merged) +
-        towers_linear(merged, shape.hiddenSize));
-};
-/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns, and one matrix to the text. */
-const gemma4Vision = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1152,
-        num_hidden_layers: 27,
-        intermediate_size: 4304,
-        patch_size: 16,
-        position_embedding_size: 10240,
-        head_dim: 72,
-    });
-    const D = vision.integer('hidden_size');
-    const layers = vision.integer('num_hidden_layers');
-    const layer = 4 * D * D + 2 * vision.integer('head_dim') + 4 * D + 3 * D * vision.integer('intermediate_size');
-    const patch = 3 * vision.integer('patch_size') ** 2 * D;
-    // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
-    const buffers = (vision.states('standardize') && vision.boolean('standardize') ? 2 * D : 0) +
-        (vision.states('use_clipped_linears') && vision.boolean('use_clipped_linears') ? layers * 7 * 4 : 0);
-    const whole = patch + 2 * vision.integer('position_embedding_size') * D + layers * layer + D * shape.hiddenSize + buffers;
-    return tower(whole);
-};
-/** Llama 3.2 Vision: 32 layers and 8 gated ones, positions and tiles learned for each of 8 aspect ratios, one matrix to the text. */
-const mllamaVision = (outer, shape) => {
-    if (!outer.states('vision_config'))
-        return [];
-    const vision = outer.nested('vision_config', {
-        hidden_size: 1280,
-        num_hidden_layers: 32,
-        num_global_layers: 8,
-        intermediate_size: 5120,
-        patch_size: 14,
-        image_size: 560,
-        max_num_tiles: 4,
-        vision_output_dim: 7680,
-        num_channels: 3,
-    });
-    const D = vision.integer('hidden_size');
-    const F = vision.integer('intermediate_size');
-    const patch = vision.integer('patch_size');
-    const positions = Math.floor(vision.integer('image_size') / patch) ** 2 + 1;
-    const tiles = vision.integer('max_num_tiles');
-    const ratios = (vision.list('supported_aspect_ratios')?.length ?? 8) + 1;
-    const layer = 4 * D + 4 * D * D + 2 * D * F + F + D;
-    const gated = vision.integer('num_global_layers');
-    const tileTable = ratios * tiles * D + 1;
-    const positionTables = 1 + positions * D + ratios * tiles * positions * D;
-    const layers = (vision.integer('num_hidden_layers') + gated) * layer + 2 * gated;
-    return tower(vision.integer('num_channels') * patch * patch * D +
-        D +
-        positionTables +
-        2 * tileTable +
-        4 * D +
-        layers +
-        towers_linear(vision.integer('vision_output_dim'), shape.hiddenSize));
-};
-
 ;// CONCATENATED MODULE: ./build/read/families/dense.js
 
-
-const from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const llama = { source: from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
+const dense_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const llama = { source: dense_from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
 const dense_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false };
 const fp32HeadNorm = { ...dense_headNorm, upcast: 'weight' };
 const fp32WidthNorm = { ...widthNorm, upcast: 'weight' };
 const qwen3 = {
-    source: from('qwen3'),
+    source: dense_from('qwen3'),
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: dense_headNorm }),
 };
 const qwen2 = {
-    source: from('qwen2'),
+    source: dense_from('qwen2'),
     attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: spanOf(mixer, fields) }),
 };
 /** Qwen's plan: experts in each n-th layer, except where a list says dense. */
@@ -63314,37 +66317,37 @@ const qwenFeeds = (shape, fields) => {
 };
 const qwenMoe = {
     ...qwen3,
-    source: from('qwen3_moe'),
+    source: dense_from('qwen3_moe'),
     feeds: qwenFeeds,
     feedForward: (shape, fields, feed) => feed === 'dense'
         ? build_dense(shape.hiddenSize, shape.width)
         : build_experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
 };
 const gemma = {
-    source: from('gemma'),
+    source: dense_from('gemma'),
     norm: { style: 'rms', upcast: 'weight' },
     activation: 'gelu_tanh',
     tied: true,
 };
 const gemma2 = {
     ...gemma,
-    source: from('gemma2'),
+    source: dense_from('gemma2'),
     norms: 'sandwich',
     mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
 };
 const gemma3 = {
     ...gemma2,
-    source: from('gemma3'),
+    source: dense_from('gemma3'),
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
     mixers: (shape, fields) => fields.states('layer_types')
         ? slidingPlan(shape, fields)
         : everyNth(shape, fields.states('sliding_window_pattern') ? fields.integer('sliding_window_pattern') : 6),
 };
-const layerNorm = { style: 'layer', bias: true };
+const dense_layerNorm = { style: 'layer', bias: true };
 /** GPT-2's block: LayerNorm, learned positions, biases everywhere, no gate. */
 const gpt2 = {
-    source: from('gpt2'),
-    norm: layerNorm,
+    source: dense_from('gpt2'),
+    norm: dense_layerNorm,
     attention: (shape) => grouped(shape, { bias: fullBias, rotary: false, fused: true }),
     gated: false,
     activation: 'gelu_tanh',
@@ -63360,8 +66363,8 @@ const gpt2 = {
     ],
 };
 const gptNeox = {
-    source: from('gpt_neox'),
-    norm: layerNorm,
+    source: dense_from('gpt_neox'),
+    norm: dense_layerNorm,
     norms: (fields) => !fields.states('use_parallel_residual') || fields.boolean('use_parallel_residual') ? 'double' : 'pre',
     attention: (shape, fields) => {
         const bias = !fields.states('attention_bias') || fields.boolean('attention_bias');
@@ -63373,8 +66376,8 @@ const gptNeox = {
 };
 const falconNew = (fields) => fields.states('new_decoder_architecture') && fields.boolean('new_decoder_architecture');
 const falcon = {
-    source: from('falcon'),
-    norm: layerNorm,
+    source: dense_from('falcon'),
+    norm: dense_layerNorm,
     norms: (fields) => {
         if (falconNew(fields))
             return fields.integerOr('num_ln_in_parallel_attn', 2) === 1 ? 'single' : 'double';
@@ -63393,8 +66396,8 @@ const falcon = {
     tied: true,
 };
 const phi = {
-    source: from('phi'),
-    norm: layerNorm,
+    source: dense_from('phi'),
+    norm: dense_layerNorm,
     norms: 'single',
     attention: (shape, fields) => {
         const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
@@ -63411,12 +66414,12 @@ const phi = {
 /** GPT-J and CodeGen: one norm for both blocks, biases in the feed-forward and the output only. */
 const gptj = {
     ...phi,
-    source: from('gptj'),
+    source: dense_from('gptj'),
     attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }),
     width: (fields, D) => fields.integerOr('n_inner', 4 * D),
 };
 const olmo2 = {
-    source: from('olmo2'),
+    source: dense_from('olmo2'),
     norm: { style: 'rms', upcast: 'weight' },
     norms: 'post',
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32WidthNorm }),
@@ -63428,7 +66431,7 @@ const sparseOf = (changes = () => ({})) => ({
 /** GLM-4: biases on query, key and value. */
 const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias });
 const glm4Moe = {
-    source: from('glm4_moe'),
+    source: dense_from('glm4_moe'),
     attention: (shape, fields) => ({
         ...glmAttention(shape, fields),
         ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: dense_headNorm } : {}),
@@ -63460,7 +66463,7 @@ const denseFamilies = {
     gpt_bigcode: {
         ...gpt2,
         feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
-        source: from('gpt_bigcode'),
+        source: dense_from('gpt_bigcode'),
         attention: (shape, fields) => grouped({ ...shape, keyValueHeads: !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads }, { bias: fullBias, rotary: false, fused: true }),
     },
     opt: {
@@ -63470,7 +66473,7 @@ const denseFamilies = {
             activation: 'relu',
             bias: bothSides(fields.boolean('enable_bias', true)),
         }),
-        source: from('opt'),
+        source: dense_from('opt'),
         attention: (shape, fields) => grouped(shape, { bias: fields.boolean('enable_bias', true) ? fullBias : noBias, rotary: false }),
         activation: 'relu',
         finalNorm: (fields) => fields.boolean('do_layer_norm_before', true) && !fields.boolean('_remove_final_layer_norm'),
@@ -63486,12 +66489,12 @@ const denseFamilies = {
     bloom: {
         ...gpt2,
         feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
-        source: from('bloom'),
+        source: dense_from('bloom'),
         width: (_, D) => 4 * D,
-        embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
+        embedding: (shape) => [normOf({ source: '', norm: dense_layerNorm }, 'norm.embedding', shape.hiddenSize)],
     },
     mpt: {
-        source: from('mpt'),
+        source: dense_from('mpt'),
         norm: { style: 'layer', bias: false },
         attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false, fused: true }),
         gated: false,
@@ -63501,7 +66504,7 @@ const denseFamilies = {
     },
     gpt_neox: gptNeox,
     gptj,
-    codegen: { ...gptj, source: from('codegen') },
+    codegen: { ...gptj, source: dense_from('codegen') },
     falcon,
     phi,
     'phi-msft': {
@@ -63511,8 +66514,8 @@ const denseFamilies = {
         width: (fields, D) => fields.integerOr(['n_inner', 'intermediate_size'], 4 * D),
     },
     starcoder2: {
-        source: from('starcoder2'),
-        norm: layerNorm,
+        source: dense_from('starcoder2'),
+        norm: dense_layerNorm,
         attention: (shape, fields, mixer) => {
             const bias = !fields.states('use_bias') || fields.boolean('use_bias');
             return grouped(shape, { bias: bias ? fullBias : noBias, span: spanOf(mixer, fields) });
@@ -63523,8 +66526,8 @@ const denseFamilies = {
         tied: true,
     },
     stablelm: {
-        source: from('stablelm'),
-        norm: layerNorm,
+        source: dense_from('stablelm'),
+        norm: dense_layerNorm,
         norms: (fields) => fields.states('use_parallel_residual') && fields.boolean('use_parallel_residual') ? 'single' : 'pre',
         attention: (shape, fields) => {
             const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
@@ -63537,26 +66540,14 @@ const denseFamilies = {
         },
     },
     llama,
-    mistral: { ...llama, source: from('mistral') },
-    ministral: { ...llama, source: from('ministral') },
-    ministral3: { ...llama, source: from('ministral3'), towers: pixtral },
-    mistral3: { ...llama, source: from('mistral3'), textKey: 'text_config', defaultsOf: 'mistral', towers: pixtral },
-    llava: { ...llama, source: from('llava'), textKey: 'text_config', defaultsOf: 'llama', towers: clip },
-    qwen2_vl: { ...qwen2, source: from('qwen2_vl'), defaultsOf: 'qwen2', towers: qwen2Vision },
-    qwen2_5_vl: { ...qwen2, source: from('qwen2_5_vl'), defaultsOf: 'qwen2', towers: qwen25Vision },
-    qwen3_vl: { ...qwen3, source: from('qwen3_vl'), textKey: 'text_config', defaultsOf: 'qwen3', towers: qwen3Vision },
-    qwen3_vl_moe: {
-        ...qwenMoe,
-        source: from('qwen3_vl_moe'),
-        textKey: 'text_config',
-        defaultsOf: 'qwen3_moe',
-        towers: qwen3Vision,
-    },
-    smollm3: { ...llama, source: from('smollm3'), tied: true },
-    granite: { ...llama, source: from('granite') },
+    mistral: { ...llama, source: dense_from('mistral') },
+    ministral: { ...llama, source: dense_from('ministral') },
+    ministral3: { ...llama, source: dense_from('ministral3') },
+    smollm3: { ...llama, source: dense_from('smollm3'), tied: true },
+    granite: { ...llama, source: dense_from('granite') },
     helium: {
         ...llama,
-        source: from('helium'),
+        source: dense_from('helium'),
         attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
     },
     baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
@@ -63564,7 +66555,7 @@ const denseFamilies = {
     minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
     mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
     aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
-    orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorm, defaultsOf: 'llama' },
+    orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: dense_layerNorm, defaultsOf: 'llama' },
     internlm: {
         ...llama,
         source: 'internlm/internlm-7b modeling_internlm.py',
@@ -63597,7 +66588,7 @@ const denseFamilies = {
     qwen2,
     qwen2_moe: {
         ...qwen2,
-        source: from('qwen2_moe'),
+        source: dense_from('qwen2_moe'),
         attention: (shape, fields, mixer) => grouped(shape, {
             bias: !fields.states('qkv_bias') || fields.boolean('qkv_bias') ? inputBias : noBias,
             span: spanOf(mixer, fields),
@@ -63612,26 +66603,25 @@ const denseFamilies = {
     },
     qwen3,
     qwen3_moe: qwenMoe,
-    mixtral: { ...llama, source: from('mixtral'), ...sparseOf() },
+    mixtral: { ...llama, source: dense_from('mixtral'), ...sparseOf() },
     gemma,
     gemma2,
     gemma3_text: gemma3,
-    gemma3: { ...gemma3, textKey: 'text_config', towers: siglip },
-    vaultgemma: { ...gemma2, source: from('vaultgemma'), norms: 'pre' },
+    vaultgemma: { ...gemma2, source: dense_from('vaultgemma'), norms: 'pre' },
     phi3: {
         ...llama,
-        source: from('phi3'),
+        source: dense_from('phi3'),
         attention: (shape, fields, mixer) => grouped(shape, { fused: true, span: spanOf(mixer, fields) }),
         feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     phimoe: {
-        source: from('phimoe'),
-        norm: layerNorm,
+        source: dense_from('phimoe'),
+        norm: dense_layerNorm,
         ...sparseOf(),
         outputBias: (fields) => fields.boolean('lm_head_bias'),
     },
     gpt_oss: {
-        source: from('gpt_oss'),
+        source: dense_from('gpt_oss'),
         attention: (shape, fields, mixer) => grouped(shape, {
             bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
             sinks: true,
@@ -63643,7 +66633,7 @@ const denseFamilies = {
         ...sparseOf(() => ({ activation: 'swiglu_oai', bias: { router: true, up: true, down: true } })),
     },
     apertus: {
-        source: from('apertus'),
+        source: dense_from('apertus'),
         gated: false,
         attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: dense_headNorm }),
         // xIELU learns two slopes for each layer.
@@ -63651,21 +66641,21 @@ const denseFamilies = {
     },
     bitnet: {
         ...llama,
-        source: from('bitnet'),
+        source: dense_from('bitnet'),
         layerExtras: (shape) => [
             { kind: 'vector', path: 'norm.sub', elements: shape.hiddenSize + shape.width, component: 'norm' },
         ],
     },
-    cwm: { ...llama, source: from('cwm') },
+    cwm: { ...llama, source: dense_from('cwm') },
     diffllama: {
         ...llama,
-        source: from('diffllama'),
+        source: dense_from('diffllama'),
         layerExtras: (shape) => [
             { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
         ],
     },
     ernie4_5: {
-        source: from('ernie4_5'),
+        source: dense_from('ernie4_5'),
         attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
         feedForwardBias: (fields) => fields.boolean('use_bias'),
         tied: true,
@@ -63673,23 +66663,23 @@ const denseFamilies = {
     'gpt-sw3': { ...gpt2, defaultsOf: 'gpt2' },
     gpt_neo: {
         ...gpt2,
-        source: from('gpt_neo'),
+        source: dense_from('gpt_neo'),
         attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: true }, rotary: false }),
         width: (fields, D) => fields.integerOr('intermediate_size', 4 * D, 1),
     },
     granite_swa: {
         ...llama,
-        source: from('granite_swa'),
+        source: dense_from('granite_swa'),
         attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
     },
     hyperclovax: {
         ...llama,
-        source: from('hyperclovax'),
+        source: dense_from('hyperclovax'),
         norms: (fields) => (fields.states('use_post_norm') && !fields.boolean('use_post_norm') ? 'pre' : 'sandwich'),
     },
     jais2: {
-        source: from('jais2'),
-        norm: layerNorm,
+        source: dense_from('jais2'),
+        norm: dense_layerNorm,
         gated: false,
         activation: 'relu2',
         attention: (shape, fields, mixer) => ({
@@ -63699,40 +66689,40 @@ const denseFamilies = {
         feedForwardBias: (fields) => fields.boolean('mlp_bias', true),
     },
     nanochat: {
-        source: from('nanochat'),
+        source: dense_from('nanochat'),
         norm: { style: 'rms', weight: false, bias: false },
         gated: false,
         activation: 'relu2',
     },
     persimmon: {
-        source: from('persimmon'),
-        norm: layerNorm,
+        source: dense_from('persimmon'),
+        norm: dense_layerNorm,
         gated: false,
         activation: 'relu2',
         feedForwardBias: true,
         attention: persimmonAttention,
     },
-    mellum: { ...qwenMoe, source: from('mellum') },
+    mellum: { ...qwenMoe, source: dense_from('mellum') },
     solar_open: {
         ...glm4Moe,
-        source: from('solar_open'),
+        source: dense_from('solar_open'),
         attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
         feeds: always('experts'),
     },
-    olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false } },
+    olmo: { ...llama, source: dense_from('olmo'), norm: { style: 'layer', weight: false, bias: false } },
     olmo2,
     olmo3: {
         ...olmo2,
-        source: from('olmo3'),
+        source: dense_from('olmo3'),
         mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 4)),
     },
     olmoe: {
-        source: from('olmoe'),
+        source: dense_from('olmoe'),
         attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: widthNorm }),
         ...sparseOf(),
     },
     cohere: {
-        source: from('cohere'),
+        source: dense_from('cohere'),
         norm: { style: 'layer', bias: false },
         norms: 'single',
         attention: (shape, fields, mixer) => ({
@@ -63744,7 +66734,7 @@ const denseFamilies = {
         tied: true,
     },
     cohere2: {
-        source: from('cohere2'),
+        source: dense_from('cohere2'),
         norm: { style: 'layer', bias: false },
         norms: 'single',
         tied: true,
@@ -63752,19 +66742,12 @@ const denseFamilies = {
             ? slidingPlan(shape, fields)
             : everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1)),
     },
-    glm: { source: from('glm'), attention: glmAttention },
-    glm4: { source: from('glm4'), norms: 'sandwich', attention: glmAttention },
+    glm: { source: dense_from('glm'), attention: glmAttention },
+    glm4: { source: dense_from('glm4'), norms: 'sandwich', attention: glmAttention },
     glm4_moe: glm4Moe,
-    glm4v_moe: {
-        ...glm4Moe,
-        source: from('glm4v_moe'),
-        textKey: 'text_config',
-        defaultsOf: 'glm4_moe',
-        towers: glm4Vision,
-    },
     seed_oss: {
         ...llama,
-        source: from('seed_oss'),
+        source: dense_from('seed_oss'),
         attention: (shape, fields) => grouped(shape, {
             bias: {
                 ...(fields.boolean('attention_bias', true) ? inputBias : noBias),
@@ -63772,17 +66755,17 @@ const denseFamilies = {
             },
         }),
     },
-    arcee: { ...llama, source: from('arcee'), gated: false, activation: 'relu2' },
-    nemotron: { ...llama, source: from('nemotron'), norm: layerNorm, gated: false, activation: 'relu2' },
+    arcee: { ...llama, source: dense_from('arcee'), gated: false, activation: 'relu2' },
+    nemotron: { ...llama, source: dense_from('nemotron'), norm: dense_layerNorm, gated: false, activation: 'relu2' },
     exaone4: {
-        source: from('exaone4'),
+        source: dense_from('exaone4'),
         norms: 'post',
         attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: dense_headNorm }),
     },
-    granitemoe: { ...llama, source: from('granitemoe'), ...sparseOf() },
+    granitemoe: { ...llama, source: dense_from('granitemoe'), ...sparseOf() },
     granitemoeshared: {
         ...llama,
-        source: from('granitemoeshared'),
+        source: dense_from('granitemoeshared'),
         ...sparseOf((fields) => {
             const width = fields.integerOr('shared_intermediate_size', 0);
             return width === 0 ? {} : { shared: { width, gate: false } };
@@ -63823,12 +66806,12 @@ const denseFamilies = {
         },
     },
     minimax_m2: {
-        source: from('minimax_m2'),
+        source: dense_from('minimax_m2'),
         attention: (shape, fields) => grouped(shape, fields.boolean('use_qk_norm', true) ? { queryKeyNorm: widthNorm } : {}),
         ...sparseOf(() => ({ correctionBias: true })),
     },
     dbrx: {
-        source: from('dbrx'),
+        source: dense_from('dbrx'),
         norm: { style: 'layer', bias: false },
         attention: (shape, fields) => grouped({ ...shape, keyValueHeads: fields.nested('attn_config').integerOr('kv_n_heads', 1, 1) }, { fused: true }),
         feeds: always('experts'),
@@ -64267,7 +67250,7 @@ const mbart = {
     ],
 };
 /** Whisper (Radford et al. 2022, arXiv:2212.04356): two convolutions over the spectrum, fixed positions, keys without bias. */
-const whisper = {
+const encoders_whisper = {
     ...mbart,
     source: encoders_from('whisper'),
     assumes: [
@@ -64317,11 +67300,10 @@ const encoderFamilies = {
     },
     bart,
     mbart,
-    whisper,
+    whisper: encoders_whisper,
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/experts.js
-
 
 /** Families whose feed-forward is a mixture of experts behind grouped attention. */
 const experts_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
@@ -64508,7 +67490,7 @@ const doge = {
 };
 // --- Inkling ------------------------------------------------------------------------------------------------------------
 /** A short convolution over `channels`: `kernel` weights for each. */
-const convolution = (path, channels, kernel, component) => ({
+const experts_convolution = (path, channels, kernel, component) => ({
     kind: 'vector',
     path,
     elements: channels * kernel,
@@ -64564,8 +67546,8 @@ const inkling = {
                     component: 'attention',
                     flopsPerToken: 2 * own.heads * profiles * extent,
                 },
-                convolution('attention.key_convolution', keys, kernel, 'attention'),
-                convolution('attention.value_convolution', keys, kernel, 'attention'),
+                experts_convolution('attention.key_convolution', keys, kernel, 'attention'),
+                experts_convolution('attention.value_convolution', keys, kernel, 'attention'),
             ],
         });
     },
@@ -64589,8 +67571,8 @@ const inkling = {
     layerExtras: (shape, fields) => {
         const kernel = fields.integer(['conv_kernel_size', 'sconv_kernel_size']);
         return [
-            convolution('attention.output_convolution', shape.hiddenSize, kernel, 'attention'),
-            convolution('feed_forward.output_convolution', shape.hiddenSize, kernel, 'feed_forward'),
+            experts_convolution('attention.output_convolution', shape.hiddenSize, kernel, 'attention'),
+            experts_convolution('feed_forward.output_convolution', shape.hiddenSize, kernel, 'feed_forward'),
         ];
     },
 };
@@ -64782,7 +67764,6 @@ const expertFamilies = {
         feedForward: withShared('n_shared_experts', moeWidth, true),
     },
     llama4_text: llama4,
-    llama4: { ...llama4, textKey: 'text_config', defaultsOf: 'llama4_text', towers: llama4Vision },
     mimo_v2_flash: mimoV2,
     minimax_m3_vl_text: minimaxM3,
     jetmoe: {
@@ -64803,7 +67784,6 @@ const expertFamilies = {
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/latent.js
-
 
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
@@ -65100,13 +68080,6 @@ const latentFamilies = {
         defaultsOf: 'deepseek_v3',
         source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
     },
-    kimi_k25: {
-        ...deepseekV3,
-        defaultsOf: 'deepseek_v3',
-        textKey: 'text_config',
-        towers: moonvit,
-        source: 'moonshotai/Kimi-K2.5: DeepSeek-V3 with other sizes',
-    },
     glm_moe_dsa: {
         ...deepseekV32,
         source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
@@ -65357,7 +68330,6 @@ function matrixLstm(D, { heads: H, keys, values, chunk, bias, }) {
 ;// CONCATENATED MODULE: ./build/read/families/recurrent.js
 
 
-
 const recurrent_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 /** A number where the config states one, else what follows from its other keys (`auto`, null, absent). */
 function stated(fields, key, derived) {
@@ -65410,8 +68382,6 @@ const qwen35 = {
     source: recurrent_from('qwen3_5'),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
     prediction: nextTokens('dense'),
-    textKey: 'text_config',
-    towers: (outer, shape) => (outer.states('vision_config') ? qwen3Vision(outer, shape) : []),
 };
 const mambaFamily = {
     source: recurrent_from('mamba'),
@@ -65432,19 +68402,9 @@ const mambaFamily = {
 };
 const recurrentFamilies = {
     qwen3_next: qwen3Next,
-    // The published models have the tower, described or not; the text model of the same name has none.
-    qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text', towers: qwen3Vision },
     qwen3_5_text: qwen35,
     qwen3_5_moe_text: {
         ...qwen35,
-        source: recurrent_from('qwen3_5_moe'),
-        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-        prediction: nextTokens('experts'),
-    },
-    qwen3_5_moe: {
-        ...qwen35,
-        defaultsOf: 'qwen3_5_moe_text',
-        towers: qwen3Vision,
         source: recurrent_from('qwen3_5_moe'),
         feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
         prediction: nextTokens('experts'),
@@ -66093,7 +69053,6 @@ const hybridFamilies = {
 
 ;// CONCATENATED MODULE: ./build/read/families/legacy.js
 
-
 /** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
 const legacy_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 const legacy_layerNorm = { style: 'layer', bias: true };
@@ -66122,20 +69081,6 @@ const cpmant = {
             build_table('embedding.segment', segments, shape.hiddenSize),
             { kind: 'vector', path: 'attention.position_bias', elements: buckets * shape.heads, component: 'attention' },
         ];
-    },
-};
-/** Fuyu: Persimmon's layers behind one matrix for the patches of an image. */
-const fuyu = {
-    source: legacy_from('fuyu'),
-    textKey: 'text_config',
-    norm: legacy_layerNorm,
-    gated: false,
-    activation: 'relu2',
-    feedForwardBias: true,
-    attention: persimmonAttention,
-    towers: (outer, shape) => {
-        const patch = outer.integerOr('num_channels', 3) * outer.integerOr('patch_size', 30) ** 2;
-        return [{ name: 'vision', parameters: (patch + 1) * shape.hiddenSize, exact: true }];
     },
 };
 /** ModernBERT's decoder (Ettin): no norm before the first attention, and a dense layer with a norm before the output. */
@@ -66233,133 +69178,10 @@ const legacyFamilies = {
         attention: (shape, _, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
     },
     cpmant,
-    fuyu,
     'modernbert-decoder': modernBert,
 };
 
-;// CONCATENATED MODULE: ./build/read/families/phi4.js
-
-/** A matrix with a bias, or a convolution of one position. */
-const phi4_linear = (rows, columns) => rows * columns + columns;
-/** SigLIP with its pooling head, and two matrices to the text. Letters: D width, F feed-forward, P patch, H width of the text. */
-function vision(outer, H) {
-    const config = outer.nested('vision_config', {
-        hidden_size: 1152,
-        intermediate_size: 4304,
-        num_hidden_layers: 27,
-        num_channels: 3,
-        image_size: 448,
-        patch_size: 14,
-    });
-    const D = config.integer('hidden_size');
-    const F = config.integer('intermediate_size');
-    const P = config.integer('patch_size');
-    const attention = 4 * phi4_linear(D, D);
-    const feedForward = phi4_linear(D, F) + phi4_linear(F, D);
-    const embeddings = phi4_linear(config.integer('num_channels') * P * P, D) + Math.floor(config.integer('image_size') / P) ** 2 * D;
-    const layers = config.integer('num_hidden_layers', 0) * (4 * D + attention + feedForward);
-    // One learned query, its attention, a norm and a feed-forward.
-    const head = D + attention + 2 * D + feedForward;
-    const projector = phi4_linear(D, H) + phi4_linear(H, H) + 2 * D;
-    return { name: 'vision', parameters: embeddings + layers + 2 * D + head + projector, exact: true };
-}
-/** A Conformer (Gulati et al. 2020, arXiv:2005.08100) behind strided convolutions, and two pairs of matrices to the text. */
-function audio(outer, H) {
-    const config = outer.nested('audio_config', {
-        hidden_size: 1024,
-        intermediate_size: 1536,
-        num_blocks: 24,
-        num_attention_heads: 16,
-        ext_pw_out_channel: 1024,
-        depthwise_separable_out_channel: 1024,
-        depthwise_multiplier: 1,
-        kernel_size: 3,
-        input_size: 80,
-        time_reduction: 8,
-        bias_max_distance: 1000,
-        nemo_conv_channels: 1024,
-        downsample_rate: 1,
-    });
-    const D = config.integer('hidden_size');
-    const F = config.integer('intermediate_size');
-    const C = config.integer('nemo_conv_channels');
-    const E = config.integer('ext_pw_out_channel');
-    const inner = D * config.integer('depthwise_multiplier');
-    const halvings = Math.floor(Math.log2(config.integer('time_reduction')));
-    const bands = Array.from({ length: halvings }).reduce((left) => Math.floor((left - 1) / 2 + 1), config.integer('input_size'));
-    const subsampling = 10 * C + (halvings - 1) * (10 * C + phi4_linear(C, C)) + phi4_linear(C * bands, D);
-    const buckets = config.integer('bias_max_distance') * (config.boolean('bias_symmetric') ? 1 : 2);
-    const feedForward = 2 * D + phi4_linear(D, 2 * F) + phi4_linear(F, D);
-    const convolution = 2 * D +
-        phi4_linear(D, 2 * E) +
-        2 * E +
-        inner * config.integer('kernel_size') +
-        inner +
-        phi4_linear(inner, config.integer('depthwise_separable_out_channel')) +
-        phi4_linear(D, E);
-    const layer = 2 * feedForward + 4 * phi4_linear(D, D) + convolution + 4 * D;
-    const projector = 2 * (phi4_linear(D * config.integer('downsample_rate'), H) + phi4_linear(H, H));
-    return {
-        name: 'audio',
-        parameters: subsampling +
-            buckets * config.integer('num_attention_heads') +
-            config.integer('num_blocks', 0) * layer +
-            projector,
-        exact: true,
-    };
-}
-/** Phi-3's block with both towers, which stand there even where the config does not describe them. */
-const phi4Multimodal = {
-    source: 'transformers 5.18.0, models/phi4_multimodal/modeling_phi4_multimodal.py',
-    attention: (shape, fields, mixer) => grouped(shape, { fused: true, span: spanOf(mixer, fields) }),
-    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
-    towers: (outer, { hiddenSize }) => [vision(outer, hiddenSize), audio(outer, hiddenSize)],
-};
-const phi4Families = { phi4_multimodal: phi4Multimodal };
-
-;// CONCATENATED MODULE: ./build/read/families/audio.js
-/**
- * Gemma 4's audio tower: two strided convolutions, Conformer layers (Gulati et al. 2020, arXiv:2005.08100), one matrix to the
- * tower's own output and one to the text. Letters: D width, k kernel, H width of the text.
- *
- * Source: transformers 5.18.0, models/gemma4/modeling_gemma4.py.
- */
-function gemma4Audio(outer, { hiddenSize: H }) {
-    const described = (outer.raw('audio_config')?.value ?? null) !== null;
-    // The published models with per-layer inputs (E2B, E4B) have this tower; some copies of their configs lost its description.
-    const lost = outer.states('vision_config') && outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) > 0;
-    if (!described && !lost)
-        return [];
-    if (!described)
-        outer.assume('audio_config', "the class's own", 'published models with per-layer inputs have an audio tower');
-    const audio = outer.nested('audio_config', {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 8,
-        subsampling_conv_channels: [128, 32],
-        conv_kernel_size: 5,
-        output_proj_dims: 1536,
-        use_clipped_linears: true,
-    });
-    const D = audio.integer('hidden_size');
-    const k = audio.integer('conv_kernel_size');
-    const out = audio.integer('output_proj_dims');
-    const [first = 128, second = 32] = (audio.list('subsampling_conv_channels') ?? []).filter((channels) => typeof channels === 'number' && Number.isInteger(channels) && channels > 0);
-    const subsampling = 9 * first + first + 9 * first * second + second + Math.floor(first / 4) * second * D;
-    const feedForward = 8 * D * D + 2 * D;
-    // Query, key, value, output; keys of relative positions; one scale for each channel of a head.
-    const attention = 5 * D * D + Math.floor(D / audio.integer('num_attention_heads'));
-    const convolution = 3 * D * D + k * D + 2 * D;
-    // Four bounds for each clipped matrix are stored with the weights: four of the feed-forwards, four of attention, two more.
-    const bounds = audio.boolean('use_clipped_linears') ? 10 * 4 : 0;
-    const layer = 2 * feedForward + attention + convolution + 3 * D + bounds;
-    const parameters = subsampling + audio.integer('num_hidden_layers', 0) * layer + out * D + out + out * H;
-    return [{ name: 'audio', parameters, exact: true }];
-}
-
 ;// CONCATENATED MODULE: ./build/read/families/plans.js
-
-
 
 
 /** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
@@ -66520,14 +69342,12 @@ const carried = (mixer, letter) => {
     const word = mixer.split(' ').find((one) => one.startsWith(letter) && /^[0-9]+$/.test(one.slice(1)));
     return word === undefined ? undefined : Number(word.slice(1));
 };
-const gemma4 = {
+const plans_gemma4 = {
     source: plans_from('gemma4'),
     norm: { style: 'rms' },
     norms: 'sandwich',
     activation: 'gelu_tanh',
     tied: true,
-    textKey: 'text_config',
-    towers: (outer, shape) => [...gemma4Vision(outer, shape), ...gemma4Audio(outer, shape)],
     // The last layer is always full.
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
@@ -66561,7 +69381,7 @@ const gemma4 = {
         const plain = build_dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
         if (feed !== 'experts')
             return [plain];
-        const norm = (path, place) => normOf(gemma4, path, D, place);
+        const norm = (path, place) => normOf(plans_gemma4, path, D, place);
         const block = build_experts(shape, fields, {
             width: fields.integer(['moe_intermediate_size', 'expert_intermediate_size']),
             activation: 'gelu_tanh',
@@ -66613,8 +69433,8 @@ const stackLayers = (fields) => fields.optionalInteger('num_layers_per_stack', 1
 // --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
 const mllama = {
     source: plans_from('mllama'),
-    textKey: 'text_config',
-    towers: mllamaVision,
+    // The whole's class has no such key, so nothing is tied.
+    tiedKeys: [],
     // The token table has eight rows for image tokens that the output lacks.
     embedding: (shape) => [build_table('embedding.image', 8, shape.hiddenSize)],
     mixers: (shape, fields) => {
@@ -66633,10 +69453,9 @@ const mllama = {
 const plannedFamilies = {
     'nemotron-nas': nemotronNas,
     gemma3n_text: gemma3n,
-    gemma4,
-    gemma4_text: gemma4,
+    gemma4_text: plans_gemma4,
     hrm_text: hrmText,
-    mllama,
+    mllama_text_model: mllama,
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/step.js
@@ -66661,7 +69480,6 @@ const step_headNorm = { over: 'head', style: 'rms', weight: true, bias: false, u
 /** Step-3.5 and 3.7: a gate on each head, more heads in sliding layers, experts beside an always-on one. */
 const step = {
     source,
-    textKey: 'text_config',
     mixers: kinds,
     feeds,
     attention: (shape, fields, mixer) => {
@@ -66698,37 +69516,150 @@ const step = {
         return width === 0 ? block : { ...block, shared: { width, gate: false, bias } };
     },
 };
-/** A ViT without class token whose layers have two scales, two strided convolutions, one matrix to the text. */
-function step_vision(outer, { hiddenSize }) {
-    const config = outer.nested('vision_config', {
-        width: 1536,
-        layers: 47,
-        num_channels: 3,
-        image_size: 728,
-        patch_size: 14,
-        mlp_ratio: 8960 / 1536,
-    });
-    const D = config.integer(['width', 'hidden_size']);
-    const F = Math.trunc(D * config.numberOr('mlp_ratio', 8960 / 1536));
-    const P = config.integer('patch_size');
-    const layer = 4 * D + 4 * (D * D + D) + 2 * D * F + F + D + 2 * D;
-    const halve = (channels) => 9 * channels * 2 * channels + 2 * channels;
-    const parameters = config.integer('num_channels') * P * P * D +
-        Math.floor(config.integer('image_size') / P) ** 2 * D +
-        2 * D +
-        config.integer(['layers', 'num_hidden_layers'], 0) * layer +
-        halve(D) +
-        halve(2 * D) +
-        4 * D * hiddenSize +
-        (outer.boolean('projector_bias') ? hiddenSize : 0);
-    return [{ name: 'vision', parameters, exact: true }];
+const stepFamilies = { step3p5: step };
+
+;// CONCATENATED MODULE: ./build/read/families/texts.js
+
+/** Language models that exist only inside a model made of parts (`multimodal.ts`). */
+const texts_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const texts_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+/** A number, or the first of a list of numbers (one for text, one for images). */
+function first(fields, key) {
+    const [head] = fields.list(key) ?? [];
+    return typeof head === 'number' ? head : fields.list(key) ? undefined : fields.optionalInteger(key);
 }
-const stepFamilies = {
-    step3p5: step,
-    step3p7: { ...step, defaultsOf: 'step3p5', textKeyOnly: true, towers: step_vision },
+/** ERNIE 4.5 VL: the plan by types, or by where experts start. */
+const ernieFeeds = (shape, fields) => {
+    const types = fields.list('mlp_layer_types');
+    if (types)
+        return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
+    const start = first(fields, 'moe_layer_start_index') ?? 1;
+    const end = first(fields, 'moe_layer_end_index') ?? shape.layers;
+    return Array.from({ length: shape.layers }, (_, index) => (index >= start && index <= end ? 'experts' : 'dense'));
+};
+/** Two sets of experts, for text and for images, with a router each: a token of text uses the first. */
+const ernieExperts = (shape, fields) => {
+    const widths = (fields.list('moe_intermediate_size') ?? [1536, 512]).map(Number);
+    const [text = 1536, images = 512] = widths;
+    const count = first(fields, 'moe_num_experts') ?? 64;
+    const active = first(fields, 'moe_k') ?? 6;
+    const shared = first(fields, 'moe_num_shared_experts') ?? 0;
+    const bias = fields.boolean('use_bias');
+    const set = (width, used) => ({
+        kind: 'experts',
+        inputWidth: shape.hiddenSize,
+        experts: count,
+        active: used,
+        width,
+        gated: true,
+        activation: 'silu',
+        bias: { router: false, up: bias, down: bias },
+        correctionBias: true,
+        ...(used === 0 || shared === 0 ? {} : { shared: { width: shared * text, gate: false } }),
+    });
+    return [set(text, active), set(images, 0)];
+};
+const deepseekOcr = {
+    source: texts_from('deepseek_ocr2'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias }),
+    feeds: (shape, fields) => (fields.list('mlp_layer_types') ?? Array.from({ length: shape.layers }, (_, i) => (i === 0 ? 'dense' : 'sparse'))).map((type) => (type === 'sparse' ? 'experts' : 'dense')),
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, shape.width);
+        const width = fields.integer('moe_intermediate_size');
+        const shared = fields.integerOr('n_shared_experts', 0);
+        return build_experts(shape, fields, {
+            width,
+            ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
+        });
+    },
+};
+const ernie = {
+    source: texts_from('ernie4_5_vl_moe'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+    feeds: ernieFeeds,
+    feedForward: (shape, fields, feed) => feed === 'dense'
+        ? build_dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) })
+        : ernieExperts(shape, fields),
+    tied: true,
+};
+const textFamilies = {
+    chameleon: {
+        source: texts_from('chameleon'),
+        attention: (shape, fields, mixer) => ({
+            ...llamaAttention(shape, fields, mixer),
+            queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true, perHead: true },
+        }),
+        feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    },
+    cosmos3_edge_text: {
+        source: texts_from('cosmos3_edge'),
+        tiedKeys: [],
+        attention: llamaAttention,
+        gated: false,
+        activation: 'relu2',
+        feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    },
+    deepseek_ocr2_text: deepseekOcr,
+    ernie4_5_vl_moe_text: ernie,
+    glm4v_text: {
+        source: texts_from('glm4v'),
+        norms: 'sandwich',
+        attention: (shape, fields) => grouped(shape, {
+            bias: fields.states('attention_bias') && !fields.boolean('attention_bias') ? noBias : inputBias,
+        }),
+        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
+    },
+    glm_ocr_text: {
+        source: texts_from('glm_ocr'),
+        norms: 'sandwich',
+        attention: (shape) => grouped(shape),
+        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
+    },
+    hunyuan_vl_text: {
+        source: texts_from('hunyuan_vl'),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: texts_headNorm }),
+        tied: true,
+    },
+    muse_glimmer_text: {
+        source: texts_from('muse_glimmer'),
+        norms: 'sandwich',
+        mixers: slidingPlan,
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), outputGate: 'element' }),
+    },
+    paddleocr_vl_text: {
+        source: texts_from('paddleocr_vl'),
+        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+        feedForwardBias: (fields) => fields.boolean('use_bias'),
+        tied: true,
+    },
+    voxtral_realtime_text: {
+        source: texts_from('voxtral_realtime'),
+        attention: (shape, fields, mixer) => grouped(shape, { span: spanOf(mixer, fields) }),
+        // How far the text lags behind the sound scales each layer, through a pair of matrices of rank 32.
+        layerExtras: ({ hiddenSize: D }) => [
+            { kind: 'linear', path: 'delay.down', rows: D, columns: 32, bias: false, component: 'other' },
+            { kind: 'linear', path: 'delay.up', rows: 32, columns: D, bias: false, component: 'other' },
+        ],
+        tied: true,
+    },
+};
+/** Text models that are another family under a name of their own. */
+const sameAs = {
+    emu3_text_model: 'llama',
+    granite4_vision_text: 'granite',
+    glm4v_moe_text: 'glm4_moe',
+    phi4_multimodal: 'phi3',
+    qwen2_5_omni_text: 'qwen2',
+    qwen2_5_vl_text: 'qwen2',
+    qwen2_vl_text: 'qwen2',
+    qwen3_omni_moe_text: 'qwen3_moe',
+    qwen3_vl_moe_text: 'qwen3_moe',
+    qwen3_vl_text: 'qwen3',
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/registry.js
+
 
 
 
@@ -66749,28 +69680,36 @@ const rows = {
     ...latentFamilies,
     ...recurrentFamilies,
     ...hybridFamilies,
-    ...phi4Families,
     ...stepFamilies,
     ...encoderFamilies,
+    ...textFamilies,
     ...plannedFamilies,
 };
-const familyNames = Object.keys(rows).sort();
-const findFamily = (modelType) => Object.hasOwn(rows, modelType) ? rows[modelType] : undefined;
+const familyNames = [
+    ...new Set([...Object.keys(rows), ...Object.keys(sameAs), ...Object.keys(wholes)]),
+].sort();
+const findFamily = (modelType) => Object.hasOwn(rows, modelType)
+    ? rows[modelType]
+    : Object.hasOwn(sameAs, modelType)
+        ? rows[sameAs[modelType] ?? '']
+        : undefined;
 /** What a family's own code takes for absent keys. */
 function defaultsFor(modelType, family) {
     const wanted = family?.defaultsOf ?? modelType;
-    const found = fields_own(classDefaults, wanted);
-    return found ?? {};
+    return registry_pick(classDefaults, wanted) ?? registry_pick(partDefaults, wanted) ?? {};
 }
+const registry_pick = (table, key) => Object.hasOwn(table, key) ? table[key] : undefined;
 
 ;// CONCATENATED MODULE: ./build/read/formats/huggingface.js
+
+
 
 
 
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
 /** Keys under which multimodal configs describe what is not the text model. */
-const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config'];
+const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config', 'visual', 'speech_config'];
 /** A config.json of Hugging Face Transformers: it names its `model_type`, or has the keys of one. */
 const huggingface = {
     id: 'huggingface',
@@ -66792,7 +69731,7 @@ const dimensionKeys = [
 /** A file that names a family of ours may leave every size to its class. */
 const namesFamily = (value) => {
     const type = fields_own(value, 'model_type');
-    return typeof type === 'string' && findFamily(type) !== undefined;
+    return typeof type === 'string' && (findFamily(type) !== undefined || findWhole(type) !== undefined);
 };
 const looksLikeText = (value) => isDictionary(value) &&
     (namesFamily(value) ||
@@ -66800,48 +69739,32 @@ const looksLikeText = (value) => isDictionary(value) &&
             typeof (fields_own(value, 'model_type') ?? fields_own(value, 'vocab_size') ?? fields_own(value, 'architectures')) !== 'undefined'));
 const namesModel = (value, key) => isDictionary(fields_own(value, key)) && typeof fields_own(value, 'model_type') === 'string';
 /** Models that read a whole text at once, or two texts, and have no row: a decoder's block is not theirs, so they are refused. */
-const encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
+const huggingface_encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
 function huggingface_read(source) {
     const value = source.value;
     const outerType = stringOf(fields_own(value, 'model_type')) ?? '';
-    if (findFamily(outerType) === undefined && encoders.test(outerType))
+    if (findFamily(outerType) === undefined && huggingface_encoders.test(outerType))
         throw new Unreadable(`${outerType} is no decoder-only language model, and this tool has no row for it.`, source.lines.get('model_type'), 'model_type');
-    const outerFamily = findFamily(outerType);
-    const key = textKey(value, outerFamily);
-    const beside = key === undefined && outerFamily?.textKeyOnly === true;
-    const text = beside ? {} : key === undefined ? value : fields_own(value, key);
-    const innerType = key === undefined ? outerType : (stringOf(fields_own(text, 'model_type')) ?? outerType);
-    const family = outerFamily ?? findFamily(innerType);
-    const modelType = outerFamily ? outerType : innerType;
-    const outer = new Fields(value, source);
-    const defaults = {
-        ...defaultsFor(modelType, family),
-        ...(family === undefined
-            ? {}
-            : defaultsFor(innerType, findFamily(innerType)
-                ? {
-                    ...family,
-                    ...(findFamily(innerType)?.defaultsOf
-                        ? { defaultsOf: findFamily(innerType)?.defaultsOf }
-                        : {}),
-                }
-                : family)),
+    const found = textModel(value, source, outerType);
+    const { outer, fields, family, text, type } = found;
+    const modelType = outerType || type || 'unknown';
+    const built = {
+        ...(family ?? unknownFamily(text)),
+        ...(found.whole?.tied === undefined ? {} : { tied: found.whole.tied }),
     };
-    const fields = key === undefined ? new Fields(text, source, '', defaults) : new Fields(text, source, `${key}.`, defaults);
-    if (beside)
-        fields.warn(`The code of ${outerType} reads its text model from ${outerFamily.textKey}, which is absent: the class's own sizes hold, whatever the keys beside it say.`);
-    const architecture = build(family ?? unknownFamily(value), fields, outer, modelType || 'unknown');
+    const architecture = build(built, fields, outer, modelType);
     if (family === undefined) {
-        fields.assume('model_type', modelType === '' ? 'not stated' : modelType, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
+        fields.assume('model_type', type === '' ? 'not stated' : type, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
     }
-    const uncounted = towerKeys.filter((name) => isDictionary(fields_own(value, name)) && family?.towers === undefined);
-    if (uncounted.length > 0) {
-        fields.assume(uncounted.join(', '), 'not counted', 'this tool does not know the tower of this family: counts are of the text model alone');
+    if (found.foreign === true && family !== undefined) {
+        outer.assume('model_type', modelType, `this tool has no row for the family: its text model is ${type}, what stands around it is counted only where its type is known`);
     }
+    const towers = found.whole ? countTowers(found, built) : foreignTowers(value, outer);
     const quantization = readQuantization(value, text);
     const whole = {
         ...architecture,
-        exact: architecture.exact && family !== undefined && uncounted.length === 0,
+        towers,
+        exact: architecture.exact && family !== undefined && found.foreign !== true,
         ...(quantization === undefined ? {} : { quantization }),
     };
     return {
@@ -66850,19 +69773,90 @@ function huggingface_read(source) {
         architecture: whole,
         run: statedRun(),
         fields: statedFields(source),
-        assumptions: [...fields.assumptions, ...outer.assumptions],
-        problems: [...source.problems, ...fields.problems, ...outer.problems],
+        assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
+        problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
     };
+}
+function textModel(value, source, outerType) {
+    const whole = findWhole(outerType);
+    if (whole === undefined || (whole.alone === true && !hasPart(value, textKeys)))
+        return plainModel(value, source, outerType);
+    const outer = new Fields(value, source, '', wholeDefaults[outerType]?.own);
+    const inside = whole.inside;
+    if (inside !== undefined) {
+        const dictionary = fields_own(value, inside.key);
+        const nested = outer.nested(inside.key, wholeDefaults[inside.type]?.own);
+        const inner = isDictionary(dictionary) ? dictionary : {};
+        const found = partOf(inner, nested, inside.type, findWhole(inside.type) ?? whole);
+        return { ...found, speaks: whole };
+    }
+    return partOf(value, outer, outerType, whole);
+}
+/** The text model of a whole: in a part of its own, flat beside the towers, or left to the class. */
+function partOf(value, outer, wholeType, whole) {
+    const keys = whole.textKeys ?? ['text_config'];
+    const key = keys.find((name) => isDictionary(fields_own(value, name)));
+    const builtIn = wholeDefaults[wholeType]?.parts['text_config'] ?? {};
+    const builtType = whole.textType ?? stringOf(fields_own(builtIn, 'model_type')) ?? wholeType;
+    const flat = key === undefined && isText(value) && whole.flat === true;
+    const text = key === undefined ? (flat ? value : {}) : fields_own(value, key);
+    if (key === undefined && !flat && typeof fields_own(value, 'num_hidden_layers') === 'number')
+        outer.warn(`${wholeType} reads its text model from ${keys[0]} alone: the sizes beside it are not read.`, 'num_hidden_layers');
+    const named = text === value ? undefined : stringOf(fields_own(text, 'model_type'));
+    const family = findFamily(named ?? builtType);
+    // Old files name the whole's type, or none, where the class has one of its own.
+    const foreign = named !== undefined && family === undefined && named !== wholeType && !builtType.startsWith(named);
+    const type = foreign ? named : named !== undefined && family !== undefined ? named : builtType;
+    const known = foreign ? undefined : (family ?? findFamily(builtType));
+    // A whole whose text model has no part of its own keeps its sizes among its own keys.
+    const itsOwn = Object.keys(builtIn).length === 0 ? wholeDefaults[wholeType]?.own : {};
+    const defaults = { ...itsOwn, ...defaultsFor(type, known) };
+    const absent = key === undefined && text !== value;
+    const fields = text === value
+        ? outer.withDefaults(defaults)
+        : outer.nested(key ?? keys[0] ?? 'text_config', absent || whole.fills === true ? { ...defaults, ...builtIn } : defaults);
+    return { outer, whole, wholeType, fields, text, type, family: known };
+}
+/** A model that is no whole of ours: a language model alone, or one inside a whole that nobody wrote down. */
+function plainModel(value, source, outerType) {
+    const outer = new Fields(value, source);
+    const outerFamily = findFamily(outerType);
+    const key = isText(value) || outerFamily !== undefined ? undefined : textKeys.find((name) => isDictionary(fields_own(value, name)));
+    const inner = key === undefined ? value : fields_own(value, key);
+    const deeper = key === undefined ? undefined : textKeys.find((name) => isDictionary(fields_own(inner, name)));
+    const text = deeper === undefined || isText(inner) ? inner : fields_own(inner, deeper);
+    const type = text === value ? outerType : (stringOf(fields_own(text, 'model_type')) ?? outerType);
+    const family = outerFamily ?? findFamily(type);
+    const defaults = defaultsFor(type, family);
+    const fields = key === undefined
+        ? outer.withDefaults(defaults)
+        : text === inner
+            ? outer.nested(key, defaults)
+            : outer.nested(key).nested(deeper ?? '', defaults);
+    return { outer, wholeType: outerType, fields, text, type, family, foreign: key !== undefined };
+}
+const isText = (value) => dimensionKeys.some((key) => typeof fields_own(value, key) === 'number');
+const hasPart = (value, keys) => keys.some((key) => isDictionary(fields_own(value, key)));
+function countTowers({ outer, whole, wholeType, speaks, fields }, family) {
+    if (whole === undefined)
+        return [];
+    const shape = readShape(family, fields);
+    const view = { outer, type: wholeType, shape, T: shape.hiddenSize };
+    return [...whole.towers(view), ...(speaks?.towers(view) ?? [])];
+}
+/** Encoders of a whole that nobody wrote down: what each holds, where its type says it; what joins it to the text is unknown. */
+function foreignTowers(value, outer) {
+    const stated = towerKeys.filter((name) => isDictionary(fields_own(value, name)));
+    return stated.map((name) => {
+        const parameters = encoderElements(outer, name);
+        outer.assume(name, parameters === 0 ? 'not counted' : 'approximate', parameters === 0
+            ? 'this tool does not know the tower of this family: counts are of the text model alone'
+            : 'the encoder is counted by its type; what joins it to the text is not');
+        return { name: name.replace('_config', ''), parameters, exact: false };
+    });
 }
 /** A config.json says nothing of the run: its dtype is the checkpoint's. */
 const statedRun = () => ({});
-function textKey(value, family) {
-    if (family?.textKey !== undefined && isDictionary(fields_own(value, family.textKey)))
-        return family.textKey;
-    if (dimensionKeys.some((key) => typeof fields_own(value, key) === 'number'))
-        return undefined;
-    return textKeys.find((key) => isDictionary(fields_own(value, key)));
-}
 const stringOf = (value) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
 /** Llama's block, with what the keys give away: experts, biases, query-key norms. */
 function unknownFamily(value) {
@@ -75163,7 +78157,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9609);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3472);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

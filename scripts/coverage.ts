@@ -5,7 +5,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expand } from '../src/cost/operations.ts';
 import { countParameters } from '../src/cost/parameters.ts';
 import { readConfig } from '../src/read/config.ts';
+import { findWhole } from '../src/read/families/multimodal.ts';
 import { findFamily } from '../src/read/families/registry.ts';
+import { multimodalSection } from './coverage-multimodal.ts';
 
 type Row = { readonly model_type: string; readonly variant: string; readonly config: object; readonly total: number };
 
@@ -36,7 +38,7 @@ export function coverage(): readonly {
     const own = rows.filter(({ model_type }) => model_type === type).map((row) => [row.variant, verdict(row)] as const);
     const off = own.filter(([, said]) => said !== 'exact').map(([variant, said]) => `${variant} ${said}`);
     const state =
-      findFamily(type) === undefined
+      findFamily(type) === undefined && findWhole(type) === undefined
         ? 'not yet'
         : off.length === 0
           ? 'exact'
@@ -72,6 +74,7 @@ export function coveragePage(): string {
     '|---|---|---|',
     ...reasons,
     '',
+    ...multimodalSection(),
   ].join('\n');
 }
 

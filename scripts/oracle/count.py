@@ -31,7 +31,7 @@ masking_utils.find_packed_sequence_indices = lambda *_, **__: None
 HERE = Path(__file__).resolve().parents[2] / "test" / "oracle"
 
 # Router correction biases, layer scales, and DeepSeek-V4's table of experts by token: buffers here, tensors in checkpoints.
-STORED = ("e_score_correction_bias", "expert_bias", "balancing_biases", "layer_scalar", "tid2eid")
+STORED = ("e_score_correction_bias", "expert_bias", "balancing_biases", "layer_scalar", "tid2eid", "encoder_embedding.global_mean", "encoder_embedding.global_invstd")
 
 
 def unread(config, name, parameter):

@@ -43,7 +43,7 @@ export class Fields {
    * @param prefix dotted path of the object within the file, with a closing dot
    * @param defaults what the model's own code takes where a key is absent
    */
-  constructor(from: Dictionary, source: Source, prefix = '', defaults: Dictionary = {}) {
+  constructor(from: Dictionary, source: Source, prefix = '', defaults: Dictionary | undefined = {}) {
     this.from = from;
     this.source = source;
     this.prefix = prefix;
@@ -51,9 +51,16 @@ export class Fields {
   }
 
   /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
-  nested(key: string, defaults: Dictionary = {}): Fields {
+  nested(key: string, defaults: Dictionary | undefined = {}): Fields {
     const value = own(this.from, key);
     const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults);
+    Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
+    return fields;
+  }
+
+  /** The same object with the defaults of a class. Its notes are this one's. */
+  withDefaults(defaults: Dictionary): Fields {
+    const fields = new Fields(this.from, this.source, this.prefix, defaults);
     Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
     return fields;
   }

@@ -14,7 +14,6 @@ const notYet = [
   'gemma4_unified',
   'gemma4_unified_text',
   'got_ocr2',
-  'mllama',
   'qwen3_5',
   'qwen3_5_moe',
   'recurrent_gemma',

@@ -11,7 +11,6 @@ import type {
   Part,
   Span,
   TablePart,
-  Tower,
 } from '../../model/architecture.ts';
 import { type Fields, Unreadable } from '../fields.ts';
 
@@ -79,11 +78,6 @@ export type Family = {
   ) => { readonly depth: number; readonly parts: readonly Part[] };
   /** Checkpoints store the embeddings once more with each multi-token-prediction layer. */
   readonly copiesEmbeddings?: boolean;
-  readonly towers?: (outer: Fields, shape: Shape) => readonly Tower[];
-  /** The key of the text model within the config. */
-  readonly textKey?: string;
-  /** The model's own code reads its text model from there alone; keys beside it say nothing. */
-  readonly textKeyOnly?: boolean;
   /** `model_type` of the class whose defaults hold, where it is another's. */
   readonly defaultsOf?: string;
   /** How many layers, where a pattern says it. */
@@ -166,7 +160,6 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     fields,
     (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts,
   );
-  const towers = family.towers?.(outer, shape) ?? [];
   for (const { field, value, reason } of family.assumes ?? []) fields.assume(field, value, reason);
   const streams = family.streams?.(fields);
   const final: readonly Part[] = [
@@ -190,14 +183,14 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     ],
     prediction: prediction?.parts ?? [],
     predictionDepth: prediction?.depth ?? 0,
-    towers,
+    towers: [],
   };
 }
 
 const hasFinalNorm = ({ finalNorm = true }: Family, fields: Fields): boolean =>
   typeof finalNorm === 'function' ? finalNorm(fields) : finalNorm;
 
-function readShape(family: Family, fields: Fields): Shape {
+export function readShape(family: Family, fields: Fields): Shape {
   const hiddenSize = fields.integer(names.hidden);
   const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
   if (layers > mostLayers) throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
@@ -212,11 +205,19 @@ function readShape(family: Family, fields: Fields): Shape {
 /** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
 function readTied(family: Family, fields: Fields, outer: Fields): boolean {
   if (family.tiedKeys?.length === 0) return family.tied ?? false;
+  if (outerDecides(fields, outer)) return outer.boolean('tie_word_embeddings');
   for (const view of [fields, outer])
     for (const key of family.tiedKeys ?? ['tie_word_embeddings']) if (view.states(key)) return view.boolean(key);
   if (family.tied === undefined) return fields.boolean('tie_word_embeddings');
   fields.assume('tie_word_embeddings', family.tied, "the default of the model's own code");
   return family.tied;
+}
+
+/** Where the text model's key and the whole's differ: transformers 5 goes by the whole's, earlier ones by the text's. */
+function outerDecides(fields: Fields, outer: Fields): boolean {
+  const key = 'tie_word_embeddings';
+  if (!fields.states(key) || !outer.states(key)) return false;
+  return Number(outer.string('transformers_version')?.split('.')[0]) >= 5;
 }
 
 /** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */

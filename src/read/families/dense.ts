@@ -19,7 +19,6 @@ import {
   spanOf,
   table,
 } from './build.ts';
-import { clip, glm4Vision, pixtral, qwen2Vision, qwen3Vision, qwen25Vision, siglip } from './towers.ts';
 
 const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 
@@ -314,19 +313,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   llama,
   mistral: { ...llama, source: from('mistral') },
   ministral: { ...llama, source: from('ministral') },
-  ministral3: { ...llama, source: from('ministral3'), towers: pixtral },
-  mistral3: { ...llama, source: from('mistral3'), textKey: 'text_config', defaultsOf: 'mistral', towers: pixtral },
-  llava: { ...llama, source: from('llava'), textKey: 'text_config', defaultsOf: 'llama', towers: clip },
-  qwen2_vl: { ...qwen2, source: from('qwen2_vl'), defaultsOf: 'qwen2', towers: qwen2Vision },
-  qwen2_5_vl: { ...qwen2, source: from('qwen2_5_vl'), defaultsOf: 'qwen2', towers: qwen25Vision },
-  qwen3_vl: { ...qwen3, source: from('qwen3_vl'), textKey: 'text_config', defaultsOf: 'qwen3', towers: qwen3Vision },
-  qwen3_vl_moe: {
-    ...qwenMoe,
-    source: from('qwen3_vl_moe'),
-    textKey: 'text_config',
-    defaultsOf: 'qwen3_moe',
-    towers: qwen3Vision,
-  },
+  ministral3: { ...llama, source: from('ministral3') },
   smollm3: { ...llama, source: from('smollm3'), tied: true },
   granite: { ...llama, source: from('granite') },
   helium: {
@@ -396,7 +383,6 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   gemma,
   gemma2,
   gemma3_text: gemma3,
-  gemma3: { ...gemma3, textKey: 'text_config', towers: siglip },
   vaultgemma: { ...gemma2, source: from('vaultgemma'), norms: 'pre' },
   phi3: {
     ...llama,
@@ -539,13 +525,6 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   glm: { source: from('glm'), attention: glmAttention },
   glm4: { source: from('glm4'), norms: 'sandwich', attention: glmAttention },
   glm4_moe: glm4Moe,
-  glm4v_moe: {
-    ...glm4Moe,
-    source: from('glm4v_moe'),
-    textKey: 'text_config',
-    defaultsOf: 'glm4_moe',
-    towers: glm4Vision,
-  },
   seed_oss: {
     ...llama,
     source: from('seed_oss'),

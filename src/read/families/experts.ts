@@ -16,7 +16,6 @@ import {
   slidingPlan,
   spanOf,
 } from './build.ts';
-import { llama4Vision } from './towers.ts';
 
 /** Families whose feed-forward is a mixture of experts behind grouped attention. */
 
@@ -528,7 +527,6 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     feedForward: withShared('n_shared_experts', moeWidth, true),
   },
   llama4_text: llama4,
-  llama4: { ...llama4, textKey: 'text_config', defaultsOf: 'llama4_text', towers: llama4Vision },
   mimo_v2_flash: mimoV2,
   minimax_m3_vl_text: minimaxM3,
   jetmoe: {

@@ -1,7 +1,6 @@
 import type { CompressedAttention, LatentAttention, Part } from '../../model/architecture.ts';
 import { type Fields, Unreadable } from '../fields.ts';
 import { bothSides, dense, denseFirst, experts, type Family, names, normOf, type Shape } from './build.ts';
-import { moonvit } from './towers.ts';
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
 export function latentAttention(shape: Shape, fields: Fields, changes: Partial<LatentAttention> = {}): LatentAttention {
@@ -328,13 +327,6 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
     ...deepseekV3,
     defaultsOf: 'deepseek_v3',
     source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
-  },
-  kimi_k25: {
-    ...deepseekV3,
-    defaultsOf: 'deepseek_v3',
-    textKey: 'text_config',
-    towers: moonvit,
-    source: 'moonshotai/Kimi-K2.5: DeepSeek-V3 with other sizes',
   },
   glm_moe_dsa: {
     ...deepseekV32,

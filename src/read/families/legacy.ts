@@ -1,7 +1,6 @@
 import type { Part } from '../../model/architecture.ts';
 import type { Fields } from '../fields.ts';
-import { bothSides, dense, type Family, fullBias, grouped, noBias, type Shape, table } from './build.ts';
-import { persimmonAttention } from './dense.ts';
+import { bothSides, dense, type Family, fullBias, grouped, noBias, table } from './build.ts';
 
 /** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
 
@@ -36,21 +35,6 @@ const cpmant: Family = {
       table('embedding.segment', segments, shape.hiddenSize),
       { kind: 'vector', path: 'attention.position_bias', elements: buckets * shape.heads, component: 'attention' },
     ];
-  },
-};
-
-/** Fuyu: Persimmon's layers behind one matrix for the patches of an image. */
-const fuyu: Family = {
-  source: from('fuyu'),
-  textKey: 'text_config',
-  norm: layerNorm,
-  gated: false,
-  activation: 'relu2',
-  feedForwardBias: true,
-  attention: persimmonAttention,
-  towers: (outer: Fields, shape: Shape) => {
-    const patch = outer.integerOr('num_channels', 3) * outer.integerOr('patch_size', 30) ** 2;
-    return [{ name: 'vision', parameters: (patch + 1) * shape.hiddenSize, exact: true }];
   },
 };
 
@@ -160,6 +144,5 @@ export const legacyFamilies: Readonly<Record<string, Family>> = {
       grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
   },
   cpmant,
-  fuyu,
   'modernbert-decoder': modernBert,
 };

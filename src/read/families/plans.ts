@@ -1,6 +1,5 @@
 import type { Part } from '../../model/architecture.ts';
 import { type Fields, isDictionary, own, Unreadable } from '../fields.ts';
-import { gemma4Audio } from './audio.ts';
 import {
   dense,
   experts,
@@ -14,7 +13,6 @@ import {
   spanOf,
   table,
 } from './build.ts';
-import { gemma4Vision, mllamaVision } from './towers.ts';
 
 /** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
 
@@ -213,8 +211,6 @@ const gemma4: Family = {
   norms: 'sandwich',
   activation: 'gelu_tanh',
   tied: true,
-  textKey: 'text_config',
-  towers: (outer, shape) => [...gemma4Vision(outer, shape), ...gemma4Audio(outer, shape)],
   // The last layer is always full.
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
@@ -314,8 +310,8 @@ const stackLayers = (fields: Fields): number =>
 
 const mllama: Family = {
   source: from('mllama'),
-  textKey: 'text_config',
-  towers: mllamaVision,
+  // The whole's class has no such key, so nothing is tied.
+  tiedKeys: [],
   // The token table has eight rows for image tokens that the output lacks.
   embedding: (shape) => [table('embedding.image', 8, shape.hiddenSize)],
   mixers: (shape, fields) => {
@@ -337,8 +333,7 @@ const mllama: Family = {
 export const plannedFamilies: Readonly<Record<string, Family>> = {
   'nemotron-nas': nemotronNas,
   gemma3n_text: gemma3n,
-  gemma4,
   gemma4_text: gemma4,
   hrm_text: hrmText,
-  mllama,
+  mllama_text_model: mllama,
 };

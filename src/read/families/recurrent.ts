@@ -2,7 +2,6 @@ import type { Part } from '../../model/architecture.ts';
 import type { Fields } from '../fields.ts';
 import { dense, depths, experts, type Family, grouped, llamaAttention, predictor, type Shape } from './build.ts';
 import { gatedDelta, lightning, mamba1, mamba2 } from './mixers.ts';
-import { qwen3Vision } from './towers.ts';
 
 const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 
@@ -69,8 +68,6 @@ const qwen35: Family = {
   source: from('qwen3_5'),
   feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
   prediction: nextTokens('dense'),
-  textKey: 'text_config',
-  towers: (outer, shape) => (outer.states('vision_config') ? qwen3Vision(outer, shape) : []),
 };
 
 const mambaFamily: Family = {
@@ -93,19 +90,9 @@ const mambaFamily: Family = {
 
 export const recurrentFamilies: Readonly<Record<string, Family>> = {
   qwen3_next: qwen3Next,
-  // The published models have the tower, described or not; the text model of the same name has none.
-  qwen3_5: { ...qwen35, defaultsOf: 'qwen3_5_text', towers: qwen3Vision },
   qwen3_5_text: qwen35,
   qwen3_5_moe_text: {
     ...qwen35,
-    source: from('qwen3_5_moe'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-    prediction: nextTokens('experts'),
-  },
-  qwen3_5_moe: {
-    ...qwen35,
-    defaultsOf: 'qwen3_5_moe_text',
-    towers: qwen3Vision,
     source: from('qwen3_5_moe'),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
     prediction: nextTokens('experts'),

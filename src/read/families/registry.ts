@@ -1,4 +1,4 @@
-import { type Dictionary, own } from '../fields.ts';
+import type { Dictionary } from '../fields.ts';
 import type { Family } from './build.ts';
 import { classDefaults } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
@@ -7,10 +7,12 @@ import { expertFamilies } from './experts.ts';
 import { hybridFamilies } from './hybrid.ts';
 import { latentFamilies } from './latent.ts';
 import { legacyFamilies } from './legacy.ts';
-import { phi4Families } from './phi4.ts';
+import { wholes } from './multimodal.ts';
+import { partDefaults } from './parts.ts';
 import { plannedFamilies } from './plans.ts';
 import { recurrentFamilies } from './recurrent.ts';
 import { stepFamilies } from './step.ts';
+import { sameAs, textFamilies } from './texts.ts';
 
 /** Every family with a row of its own, by `model_type`. */
 const rows: Readonly<Record<string, Family>> = {
@@ -20,20 +22,28 @@ const rows: Readonly<Record<string, Family>> = {
   ...latentFamilies,
   ...recurrentFamilies,
   ...hybridFamilies,
-  ...phi4Families,
   ...stepFamilies,
   ...encoderFamilies,
+  ...textFamilies,
   ...plannedFamilies,
 };
 
-export const familyNames: readonly string[] = Object.keys(rows).sort();
+export const familyNames: readonly string[] = [
+  ...new Set([...Object.keys(rows), ...Object.keys(sameAs), ...Object.keys(wholes)]),
+].sort();
 
 export const findFamily = (modelType: string): Family | undefined =>
-  Object.hasOwn(rows, modelType) ? rows[modelType] : undefined;
+  Object.hasOwn(rows, modelType)
+    ? rows[modelType]
+    : Object.hasOwn(sameAs, modelType)
+      ? rows[sameAs[modelType] ?? '']
+      : undefined;
 
 /** What a family's own code takes for absent keys. */
 export function defaultsFor(modelType: string, family: Family | undefined): Dictionary {
   const wanted = family?.defaultsOf ?? modelType;
-  const found = own(classDefaults, wanted);
-  return (found as Dictionary | undefined) ?? {};
+  return pick(classDefaults, wanted) ?? pick(partDefaults, wanted) ?? {};
 }
+
+const pick = (table: Readonly<Record<string, Dictionary>>, key: string): Dictionary | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;

@@ -1,4 +1,3 @@
-import type { Tower } from '../../model/architecture.ts';
 import type { Fields } from '../fields.ts';
 import { dense, experts, type Family, grouped, inputBias, type Shape, spanOf } from './build.ts';
 
@@ -27,7 +26,6 @@ const headNorm = { over: 'head', style: 'rms', weight: true, bias: false, upcast
 /** Step-3.5 and 3.7: a gate on each head, more heads in sliding layers, experts beside an always-on one. */
 const step: Family = {
   source,
-  textKey: 'text_config',
   mixers: kinds,
   feeds,
   attention: (shape, fields, mixer) => {
@@ -67,34 +65,4 @@ const step: Family = {
   },
 };
 
-/** A ViT without class token whose layers have two scales, two strided convolutions, one matrix to the text. */
-function vision(outer: Fields, { hiddenSize }: Shape): readonly Tower[] {
-  const config = outer.nested('vision_config', {
-    width: 1536,
-    layers: 47,
-    num_channels: 3,
-    image_size: 728,
-    patch_size: 14,
-    mlp_ratio: 8960 / 1536,
-  });
-  const D = config.integer(['width', 'hidden_size']);
-  const F = Math.trunc(D * config.numberOr('mlp_ratio', 8960 / 1536));
-  const P = config.integer('patch_size');
-  const layer = 4 * D + 4 * (D * D + D) + 2 * D * F + F + D + 2 * D;
-  const halve = (channels: number) => 9 * channels * 2 * channels + 2 * channels;
-  const parameters =
-    config.integer('num_channels') * P * P * D +
-    Math.floor(config.integer('image_size') / P) ** 2 * D +
-    2 * D +
-    config.integer(['layers', 'num_hidden_layers'], 0) * layer +
-    halve(D) +
-    halve(2 * D) +
-    4 * D * hiddenSize +
-    (outer.boolean('projector_bias') ? hiddenSize : 0);
-  return [{ name: 'vision', parameters, exact: true }];
-}
-
-export const stepFamilies: Readonly<Record<string, Family>> = {
-  step3p5: step,
-  step3p7: { ...step, defaultsOf: 'step3p5', textKeyOnly: true, towers: vision },
-};
+export const stepFamilies: Readonly<Record<string, Family>> = { step3p5: step };

@@ -1,7 +1,9 @@
-import type { Architecture, Quantization } from '../../model/architecture.ts';
+import type { Architecture, Quantization, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
 import type { RunFields } from '../../model/training.ts';
-import { build, type Family } from '../families/build.ts';
+import { build, type Family, readShape } from '../families/build.ts';
+import { encoderElements, findWhole, type Whole } from '../families/multimodal.ts';
+import { wholeDefaults } from '../families/parts.ts';
 import { defaultsFor, findFamily } from '../families/registry.ts';
 import { type Dictionary, Fields, isDictionary, own, statedFields, Unreadable } from '../fields.ts';
 import type { Source } from '../syntax.ts';
@@ -10,7 +12,7 @@ import type { Source } from '../syntax.ts';
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'] as const;
 
 /** Keys under which multimodal configs describe what is not the text model. */
-const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config'] as const;
+const towerKeys = ['vision_config', 'audio_config', 'vision_tower_config', 'visual', 'speech_config'] as const;
 
 /** A config.json of Hugging Face Transformers: it names its `model_type`, or has the keys of one. */
 export const huggingface = {
@@ -36,7 +38,7 @@ const dimensionKeys = [
 /** A file that names a family of ours may leave every size to its class. */
 const namesFamily = (value: Dictionary): boolean => {
   const type = own(value, 'model_type');
-  return typeof type === 'string' && findFamily(type) !== undefined;
+  return typeof type === 'string' && (findFamily(type) !== undefined || findWhole(type) !== undefined);
 };
 
 const looksLikeText = (value: unknown): boolean =>
@@ -61,56 +63,34 @@ function read(source: Source): Reading {
       source.lines.get('model_type'),
       'model_type',
     );
-  const outerFamily = findFamily(outerType);
-  const key = textKey(value, outerFamily);
-  const beside = key === undefined && outerFamily?.textKeyOnly === true;
-  const text = beside ? {} : key === undefined ? value : (own(value, key) as Dictionary);
-  const innerType = key === undefined ? outerType : (stringOf(own(text, 'model_type')) ?? outerType);
-  const family = outerFamily ?? findFamily(innerType);
-  const modelType = outerFamily ? outerType : innerType;
-  const outer = new Fields(value, source);
-  const defaults = {
-    ...defaultsFor(modelType, family),
-    ...(family === undefined
-      ? {}
-      : defaultsFor(
-          innerType,
-          findFamily(innerType)
-            ? {
-                ...family,
-                ...(findFamily(innerType)?.defaultsOf
-                  ? { defaultsOf: findFamily(innerType)?.defaultsOf as string }
-                  : {}),
-              }
-            : family,
-        )),
+  const found = textModel(value, source, outerType);
+  const { outer, fields, family, text, type } = found;
+  const modelType = outerType || type || 'unknown';
+  const built = {
+    ...(family ?? unknownFamily(text)),
+    ...(found.whole?.tied === undefined ? {} : { tied: found.whole.tied }),
   };
-  const fields =
-    key === undefined ? new Fields(text, source, '', defaults) : new Fields(text, source, `${key}.`, defaults);
-  if (beside)
-    fields.warn(
-      `The code of ${outerType} reads its text model from ${outerFamily.textKey}, which is absent: the class's own sizes hold, whatever the keys beside it say.`,
-    );
-  const architecture = build(family ?? unknownFamily(value), fields, outer, modelType || 'unknown');
+  const architecture = build(built, fields, outer, modelType);
   if (family === undefined) {
     fields.assume(
       'model_type',
-      modelType === '' ? 'not stated' : modelType,
+      type === '' ? 'not stated' : type,
       'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate',
     );
   }
-  const uncounted = towerKeys.filter((name) => isDictionary(own(value, name)) && family?.towers === undefined);
-  if (uncounted.length > 0) {
-    fields.assume(
-      uncounted.join(', '),
-      'not counted',
-      'this tool does not know the tower of this family: counts are of the text model alone',
+  if (found.foreign === true && family !== undefined) {
+    outer.assume(
+      'model_type',
+      modelType,
+      `this tool has no row for the family: its text model is ${type}, what stands around it is counted only where its type is known`,
     );
   }
+  const towers = found.whole ? countTowers(found, built) : foreignTowers(value, outer);
   const quantization = readQuantization(value, text);
   const whole: Architecture = {
     ...architecture,
-    exact: architecture.exact && family !== undefined && uncounted.length === 0,
+    towers,
+    exact: architecture.exact && family !== undefined && found.foreign !== true,
     ...(quantization === undefined ? {} : { quantization }),
   };
   return {
@@ -119,19 +99,125 @@ function read(source: Source): Reading {
     architecture: whole,
     run: statedRun(),
     fields: statedFields(source),
-    assumptions: [...fields.assumptions, ...outer.assumptions],
-    problems: [...source.problems, ...fields.problems, ...outer.problems],
+    assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
+    problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
   };
+}
+
+/** Where the language model stands in the file, and what is around it. */
+type TextModel = {
+  readonly outer: Fields;
+  readonly whole?: Whole;
+  /** The whole that has the towers: inside another where a model speaks too. */
+  readonly wholeType: string;
+  /** The whole around it, with what it adds. */
+  readonly speaks?: Whole;
+  readonly fields: Fields;
+  readonly text: Dictionary;
+  readonly type: string;
+  readonly family: Family | undefined;
+  /** The text model is inside a whole that nobody wrote down. */
+  readonly foreign?: boolean;
+};
+
+function textModel(value: Dictionary, source: Source, outerType: string): TextModel {
+  const whole = findWhole(outerType);
+  if (whole === undefined || (whole.alone === true && !hasPart(value, textKeys)))
+    return plainModel(value, source, outerType);
+  const outer = new Fields(value, source, '', wholeDefaults[outerType]?.own);
+  const inside = whole.inside;
+  if (inside !== undefined) {
+    const dictionary = own(value, inside.key);
+    const nested = outer.nested(inside.key, wholeDefaults[inside.type]?.own);
+    const inner = isDictionary(dictionary) ? dictionary : {};
+    const found = partOf(inner, nested, inside.type, findWhole(inside.type) ?? whole);
+    return { ...found, speaks: whole };
+  }
+  return partOf(value, outer, outerType, whole);
+}
+
+/** The text model of a whole: in a part of its own, flat beside the towers, or left to the class. */
+function partOf(value: Dictionary, outer: Fields, wholeType: string, whole: Whole): TextModel {
+  const keys = whole.textKeys ?? ['text_config'];
+  const key = keys.find((name) => isDictionary(own(value, name)));
+  const builtIn = wholeDefaults[wholeType]?.parts['text_config'] ?? {};
+  const builtType = whole.textType ?? stringOf(own(builtIn, 'model_type')) ?? wholeType;
+  const flat = key === undefined && isText(value) && whole.flat === true;
+  const text = key === undefined ? (flat ? value : {}) : (own(value, key) as Dictionary);
+  if (key === undefined && !flat && typeof own(value, 'num_hidden_layers') === 'number')
+    outer.warn(
+      `${wholeType} reads its text model from ${keys[0]} alone: the sizes beside it are not read.`,
+      'num_hidden_layers',
+    );
+  const named = text === value ? undefined : stringOf(own(text, 'model_type'));
+  const family = findFamily(named ?? builtType);
+  // Old files name the whole's type, or none, where the class has one of its own.
+  const foreign = named !== undefined && family === undefined && named !== wholeType && !builtType.startsWith(named);
+  const type = foreign ? named : named !== undefined && family !== undefined ? named : builtType;
+  const known = foreign ? undefined : (family ?? findFamily(builtType));
+  // A whole whose text model has no part of its own keeps its sizes among its own keys.
+  const itsOwn = Object.keys(builtIn).length === 0 ? wholeDefaults[wholeType]?.own : {};
+  const defaults = { ...itsOwn, ...defaultsFor(type, known) };
+  const absent = key === undefined && text !== value;
+  const fields =
+    text === value
+      ? outer.withDefaults(defaults)
+      : outer.nested(
+          key ?? keys[0] ?? 'text_config',
+          absent || whole.fills === true ? { ...defaults, ...builtIn } : defaults,
+        );
+  return { outer, whole, wholeType, fields, text, type, family: known };
+}
+
+/** A model that is no whole of ours: a language model alone, or one inside a whole that nobody wrote down. */
+function plainModel(value: Dictionary, source: Source, outerType: string): TextModel {
+  const outer = new Fields(value, source);
+  const outerFamily = findFamily(outerType);
+  const key =
+    isText(value) || outerFamily !== undefined ? undefined : textKeys.find((name) => isDictionary(own(value, name)));
+  const inner = key === undefined ? value : (own(value, key) as Dictionary);
+  const deeper = key === undefined ? undefined : textKeys.find((name) => isDictionary(own(inner, name)));
+  const text = deeper === undefined || isText(inner) ? inner : (own(inner, deeper) as Dictionary);
+  const type = text === value ? outerType : (stringOf(own(text, 'model_type')) ?? outerType);
+  const family = outerFamily ?? findFamily(type);
+  const defaults = defaultsFor(type, family);
+  const fields =
+    key === undefined
+      ? outer.withDefaults(defaults)
+      : text === inner
+        ? outer.nested(key, defaults)
+        : outer.nested(key).nested(deeper ?? '', defaults);
+  return { outer, wholeType: outerType, fields, text, type, family, foreign: key !== undefined };
+}
+
+const isText = (value: Dictionary) => dimensionKeys.some((key) => typeof own(value, key) === 'number');
+const hasPart = (value: Dictionary, keys: readonly string[]) => keys.some((key) => isDictionary(own(value, key)));
+
+function countTowers({ outer, whole, wholeType, speaks, fields }: TextModel, family: Family): readonly Tower[] {
+  if (whole === undefined) return [];
+  const shape = readShape(family, fields);
+  const view = { outer, type: wholeType, shape, T: shape.hiddenSize };
+  return [...whole.towers(view), ...(speaks?.towers(view) ?? [])];
+}
+
+/** Encoders of a whole that nobody wrote down: what each holds, where its type says it; what joins it to the text is unknown. */
+function foreignTowers(value: Dictionary, outer: Fields): readonly Tower[] {
+  const stated = towerKeys.filter((name) => isDictionary(own(value, name)));
+  return stated.map((name) => {
+    const parameters = encoderElements(outer, name);
+    outer.assume(
+      name,
+      parameters === 0 ? 'not counted' : 'approximate',
+      parameters === 0
+        ? 'this tool does not know the tower of this family: counts are of the text model alone'
+        : 'the encoder is counted by its type; what joins it to the text is not',
+    );
+    return { name: name.replace('_config', ''), parameters, exact: false };
+  });
 }
 
 /** A config.json says nothing of the run: its dtype is the checkpoint's. */
 const statedRun = (): RunFields => ({});
-
-function textKey(value: Dictionary, family: Family | undefined): string | undefined {
-  if (family?.textKey !== undefined && isDictionary(own(value, family.textKey))) return family.textKey;
-  if (dimensionKeys.some((key) => typeof own(value, key) === 'number')) return undefined;
-  return textKeys.find((key) => isDictionary(own(value, key)));
-}
 
 const stringOf = (value: unknown) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
 
