@@ -28931,9 +28931,9 @@ function kernelsOf(id, generation) {
 /**
  * Constants of whole training steps; all are ratios unless named.
  *
- * Those of dense 16-bit runs were fitted together on 481 published runs of ten sources (A100, H100, B200, GB200; Megatron 2021 to
- * 2025, FSDP 2023 to 2025). Those of experts on the 76 runs of test/oracle/runs.json. scripts/cross-validate.ts fits each again
- * without one source at a time (docs/mfu.md).
+ * Fitted on the runs of test/oracle/runs.json, those of experts on its runs with experts; `traffic`, `eagerGated`, `fsdpCollective`,
+ * `fsdpEdge`, `power` and `jitter` on 481 published runs of ten sources before. scripts/cross-validate.ts fits each again without one
+ * source at a time (docs/mfu.md). Rows marked as checks were never fitted to.
  */
 const stepFacts = {
     /** traffic of memory-bound kernels over what perfect fusion would move */
@@ -28966,37 +28966,40 @@ const stepFacts = {
     /** seconds of each step that belong to no layer */
     fixed: 0.005,
     /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
-    grouped: 1.05,
-    /** traffic of sending rows to experts and back over reading and writing each once */
-    permute: 2.37,
+    grouped: 1,
+    /** traffic of sending rows to experts and back over reading and writing each once: fitted, with `expertLaunch` */
+    permute: 2.1,
     /** seconds of host work, forward: for a layer with tensor or context parallelism */
     hostTensor: 0.0004,
     hostContext: 0.0008,
-    /** for a layer of experts, and for each local one; and what CUDA graphs leave of the former */
-    expertHostEach: 0.00018,
-    expertHost: 0.0032,
+    /**
+     * for a layer of experts, and for each local one; and what CUDA graphs leave of the former. Experts take 3.4 ms longer there and
+     * back in Megatron-LM's CI (18 small models on H100 against dense ones); grouped products take two launches for each expert
+     */
+    expertHostEach: 0.000025,
+    expertHost: 0.0012,
     expertHostGraphs: 0.4,
     /** seconds of a layer's routing kernels and synchronisation on the GPU, each way */
-    expertLaunch: 0.00067,
+    expertLaunch: 0.0004,
 };
 /**
  * How frameworks run a layer. `traffic`: bytes moved over perfect fusion; `kernels` of a layer's forward pass; `host`: seconds in
- * which the CPU of a Hopper node launches them; `optimizer`: its traffic over one fused pass; `loss`: bytes for each logit.
+ * which the CPU of a Hopper node launches one operation; `optimizer`: its traffic over one fused pass; `loss`: bytes for each logit.
  *
  * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
- * are nothing else: 2.9 ms for the forward and backward pass of a layer on an H100 node.
+ * are nothing else: about 3 ms for the forward and backward pass of a layer of ten operations on an H100 node.
  *
  * `liger`: Hugging Face's layers with fused norms, rotary position and gates. What fuses the loss there fuses these too
  * (linkedin/Liger-Kernel, `apply_liger_kernel_to_llama`; foundation-model-stack/fms-acceleration, fast kernels).
  */
 const profiles = {
-    megatron: { traffic: 1, kernels: 24, host: 1.2e-3, optimizer: 1, loss: 20, gradientBytes: 4, casts: 'fused' },
-    legacy: { traffic: 1.25, kernels: 34, host: 0.24e-3, optimizer: 1.3, loss: 30, gradientBytes: 4, casts: 'fused' },
-    eager: { traffic: 1.7, kernels: 40, host: 0.28e-3, optimizer: 2.5, loss: 34, gradientBytes: 2, casts: 'separate' },
+    megatron: { traffic: 1, kernels: 24, host: 0.12e-3, optimizer: 1, loss: 20, gradientBytes: 4, casts: 'fused' },
+    legacy: { traffic: 1.25, kernels: 34, host: 0.024e-3, optimizer: 1.3, loss: 30, gradientBytes: 4, casts: 'fused' },
+    eager: { traffic: 1.7, kernels: 40, host: 0.028e-3, optimizer: 2.5, loss: 34, gradientBytes: 2, casts: 'separate' },
     compiled: {
         traffic: 0.9,
         kernels: 16,
-        host: 0.064e-3,
+        host: 0.0064e-3,
         optimizer: 1.2,
         loss: 18,
         gradientBytes: 2,
@@ -29005,7 +29008,7 @@ const profiles = {
     transformers: {
         traffic: 2.2,
         kernels: 55,
-        host: 0.5e-3,
+        host: 0.05e-3,
         optimizer: 2,
         loss: 40,
         gradientBytes: 2,
@@ -29014,7 +29017,7 @@ const profiles = {
     liger: {
         traffic: 1.25,
         kernels: 30,
-        host: 0.5e-3,
+        host: 0.05e-3,
         optimizer: 2,
         loss: 40,
         gradientBytes: 2,
@@ -29236,7 +29239,8 @@ function layerTime(list, run, context) {
     const eager = context.profileName === 'eager' || context.profileName === 'transformers';
     const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
     let host = 0;
-    const graphs = usesGraphs(run);
+    const waits = list.some((operation) => operation.kind === 'dispatch');
+    const graphs = usesGraphs(run, chip, waits);
     for (const operation of list) {
         switch (operation.kind) {
             case 'attention': {
@@ -29321,13 +29325,40 @@ function layerTime(list, run, context) {
     const gaps = profile.kernels * kernels.gap * 0.5;
     forward.memory_bound += gaps;
     backward.memory_bound += 2 * gaps;
-    // The host launches kernels while the GPU works; where it is slower, the GPU waits.
     const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
-    const launches = kernels.host * ((graphs ? 0 : profile.host + parallel) + host);
-    forward.host += Math.max(0, launches - layer_sum(forward));
-    backward.host += Math.max(0, hostBackward * launches - layer_sum(backward));
+    const launches = kernels.host * ((graphs ? 0 : profile.host * launched(list, context) + parallel) + host);
+    // Experts make the host wait for the router's counts in each layer.
+    forward.host += hostSeconds(layer_sum(forward), launches, waits);
+    backward.host += hostSeconds(layer_sum(backward), hostBackward * launches, waits);
     return { forward, backward };
 }
+/**
+ * Further operations of latent attention. In Megatron-LM's CI (d98e8a6, gpt3_mcore_te_tp2_pp2_mla against its neighbours, H100) a
+ * layer takes the host two to three times as long as one with grouped attention.
+ */
+const latentLaunches = 10;
+/** Operations that the host runs one by one: fused products once, experts and what belongs to them apart. */
+function launched(list, context) {
+    let count = products(list, context).filter(({ first }) => first.sharding !== 'expert').length;
+    for (const operation of list) {
+        if (operation.kind === 'attention' ||
+            operation.kind === 'norm' ||
+            operation.kind === 'add' ||
+            operation.kind === 'rope')
+            count += 1;
+        // Latent attention splits, expands and joins its heads on their own.
+        if (operation.kind === 'attention' && !operation.cacheSharded)
+            count += latentLaunches;
+        if (operation.kind === 'scan' || (operation.kind === 'activation' && operation.input.region !== 'routed'))
+            count += 1;
+    }
+    return count;
+}
+/**
+ * Time in which the GPU waits for the host. It launches kernels while the GPU works; where it is slower, the GPU waits. Where it has
+ * to wait for the GPU within each layer it can never run far ahead, and part of its time is seen: their root mean square.
+ */
+const hostSeconds = (gpu, host, waits) => (waits ? Math.hypot(gpu, host) : Math.max(gpu, host)) - gpu;
 /** Compiled layers fuse adapters; Hugging Face's fast kernels do so on quantised base weights only (fms-acceleration, fused_lora). */
 const fusesAdapters = (lora, { profileName }) => profileName === 'liger' ? lora.baseBits < 16 : profileName !== 'transformers' && profileName !== 'eager';
 /** Casts of a product's operands to 8 bits, forward and backward; what query, key and value or gate and up read is cast once. */
@@ -29423,10 +29454,11 @@ function olderFacts(kernel, chip) {
     return undefined;
 }
 /**
- * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do; in 16 bits to launch
- * kernel by kernel, Megatron-LM's default.
+ * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do: of dense layers everywhere, of
+ * layers with experts where CPUs are slow for their GPUs (Grace Blackwell; NVIDIA-NeMo/Megatron-Bridge 067f987, performance summary
+ * and recipes). In 16 bits it launches kernel by kernel, Megatron-LM's default.
  */
-const usesGraphs = (run) => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run));
+const usesGraphs = (run, chip, experts) => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run) && (!experts || chip.fast.domain > 8));
 /**
  * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
  * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
@@ -29635,7 +29667,8 @@ function stepParts(operations, run, context) {
                     (far && context.network !== null
                         ? context.network * context.step.transferShare
                         : context.kernels.collectives.gather[2])) *
-            context.step.pipelineExposed;
+            // Only virtual stages leave room for a transfer beside other work (Megatron-LM overlaps them in the interleaved schedule alone).
+            (v > 1 ? context.step.pipelineExposed : 1);
         const bubble = bubbleShare(run) * (average + hop);
         step.exposed_pipeline += m * hop;
         step.bubble += bubble;

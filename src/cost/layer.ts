@@ -145,7 +145,8 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
   const eager = context.profileName === 'eager' || context.profileName === 'transformers';
   const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
   let host = 0;
-  const graphs = usesGraphs(run);
+  const waits = list.some((operation) => operation.kind === 'dispatch');
+  const graphs = usesGraphs(run, chip, waits);
   for (const operation of list) {
     switch (operation.kind) {
       case 'attention': {
@@ -240,13 +241,45 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
   const gaps = profile.kernels * kernels.gap * 0.5;
   forward.memory_bound += gaps;
   backward.memory_bound += 2 * gaps;
-  // The host launches kernels while the GPU works; where it is slower, the GPU waits.
   const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
-  const launches = kernels.host * ((graphs ? 0 : profile.host + parallel) + host);
-  forward.host += Math.max(0, launches - sum(forward));
-  backward.host += Math.max(0, hostBackward * launches - sum(backward));
+  const launches = kernels.host * ((graphs ? 0 : profile.host * launched(list, context) + parallel) + host);
+  // Experts make the host wait for the router's counts in each layer.
+  forward.host += hostSeconds(sum(forward), launches, waits);
+  backward.host += hostSeconds(sum(backward), hostBackward * launches, waits);
   return { forward, backward };
 }
+
+/**
+ * Further operations of latent attention. In Megatron-LM's CI (d98e8a6, gpt3_mcore_te_tp2_pp2_mla against its neighbours, H100) a
+ * layer takes the host two to three times as long as one with grouped attention.
+ */
+const latentLaunches = 10;
+
+/** Operations that the host runs one by one: fused products once, experts and what belongs to them apart. */
+function launched(list: readonly Operation[], context: Context): number {
+  let count = products(list, context).filter(({ first }) => first.sharding !== 'expert').length;
+  for (const operation of list) {
+    if (
+      operation.kind === 'attention' ||
+      operation.kind === 'norm' ||
+      operation.kind === 'add' ||
+      operation.kind === 'rope'
+    )
+      count += 1;
+    // Latent attention splits, expands and joins its heads on their own.
+    if (operation.kind === 'attention' && !operation.cacheSharded) count += latentLaunches;
+    if (operation.kind === 'scan' || (operation.kind === 'activation' && operation.input.region !== 'routed'))
+      count += 1;
+  }
+  return count;
+}
+
+/**
+ * Time in which the GPU waits for the host. It launches kernels while the GPU works; where it is slower, the GPU waits. Where it has
+ * to wait for the GPU within each layer it can never run far ahead, and part of its time is seen: their root mean square.
+ */
+const hostSeconds = (gpu: number, host: number, waits: boolean): number =>
+  (waits ? Math.hypot(gpu, host) : Math.max(gpu, host)) - gpu;
 
 /** Compiled layers fuse adapters; Hugging Face's fast kernels do so on quantised base weights only (fms-acceleration, fused_lora). */
 const fusesAdapters = (lora: Lora, { profileName }: Context): boolean =>
@@ -358,10 +391,12 @@ function olderFacts(
 }
 
 /**
- * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do; in 16 bits to launch
- * kernel by kernel, Megatron-LM's default.
+ * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do: of dense layers everywhere, of
+ * layers with experts where CPUs are slow for their GPUs (Grace Blackwell; NVIDIA-NeMo/Megatron-Bridge 067f987, performance summary
+ * and recipes). In 16 bits it launches kernel by kernel, Megatron-LM's default.
  */
-const usesGraphs = (run: TrainingRun): boolean => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run));
+const usesGraphs = (run: TrainingRun, chip: Accelerator, experts: boolean): boolean =>
+  run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run) && (!experts || chip.fast.domain > 8));
 
 /**
  * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's

@@ -109,7 +109,8 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
           (far && context.network !== null
             ? context.network * context.step.transferShare
             : context.kernels.collectives.gather[2])) *
-      context.step.pipelineExposed;
+      // Only virtual stages leave room for a transfer beside other work (Megatron-LM overlaps them in the interleaved schedule alone).
+      (v > 1 ? context.step.pipelineExposed : 1);
     const bubble = bubbleShare(run) * (average + hop);
     step.exposed_pipeline += m * hop;
     step.bubble += bubble;
