@@ -1,13 +1,15 @@
-// Writes the JSON Schemas of what we define ourselves: the JSON report and the run description.
+// Writes the JSON Schemas of what we define ourselves: the JSON report, the run description and the policy file.
 //   node scripts/node24.mjs scripts/schema.ts
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { policySchema } from '../src/policy/schema.ts';
 import { runSchema } from '../src/read/run.ts';
 import { jsonSchema } from '../src/report/json.ts';
 
 /** File name and text of each schema. */
 export const schemas: Readonly<Record<string, string>> = {
   'report.schema.json': write(z.toJSONSchema(jsonSchema), 'The JSON report of Model Cost Gate, version 1'),
+  'policy.schema.json': write(z.toJSONSchema(policySchema, { io: 'input' }), 'A policy file of Model Cost Gate'),
   'run.schema.json': write(z.toJSONSchema(runSchema, { io: 'input' }), 'A run description of Model Cost Gate'),
 };
 

@@ -1,8 +1,9 @@
 import { estimate } from './cost/engine.ts';
 import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
-import type { Comparison, Review, Side } from './gate/review.ts';
+import type { Comparison, Finding, Review, Side } from './gate/review.ts';
 import { settleRun } from './model/settle.ts';
+import type { OtherRules } from './proposal.ts';
 import { readConfig } from './read/config.ts';
 import type { Settings } from './settings.ts';
 import type { Changes, ConfigPair, ConfigSide } from './world.ts';
@@ -10,29 +11,87 @@ import type { Changes, ConfigPair, ConfigSide } from './world.ts';
 /** The action's version: numbers may move with it (CHANGELOG). */
 export const version = '0.1.0';
 
-/** The story of one run: read both sides of each config, estimate what could be read, compare, judge. */
+/**
+ * The story of one run: read both sides of each config, estimate what could be read, compare, judge.
+ *
+ * @param others rules that hold elsewhere: what this change makes of them, what the base branch has by now
+ */
 export function review(
   changes: Changes,
   settings: Settings,
   today: string,
   progress: (message: string) => void = () => {},
+  others: readonly OtherRules[] = [],
 ): Review {
+  const comparisons = comparisonsOf(changes, settings, progress);
+  const broken = others.flatMap((rules) => brokenRules(rules, settings));
+  const verdict = judge(comparisons, settings.budgetsFor, today, broken);
+  const proposal = others.find(({ kind }) => kind === 'proposed');
+  return {
+    comparisons,
+    verdict,
+    ...(changes.base === undefined ? {} : { base: changes.base }),
+    ...(changes.head === undefined ? {} : { head: changes.head }),
+    settings: settings.shown,
+    ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
+    notes: [...changes.notes, ...others.flatMap((rules) => noteOn(rules, changes, verdict, today))],
+    version,
+  };
+}
+
+function comparisonsOf(
+  changes: Changes,
+  settings: Settings,
+  progress: (message: string) => void = () => {},
+): readonly Comparison[] {
   const comparisons: Comparison[] = [];
   for (const [index, pair] of changes.pairs.entries()) {
     if (changes.pairs.length > 20 && index % 20 === 0) progress(`${index} of ${changes.pairs.length} configs`);
     const comparison = comparePair(pair, settings);
     if (comparison !== undefined) comparisons.push(comparison);
   }
-  return {
-    comparisons,
-    verdict: judge(comparisons, settings.budgetsFor, today),
-    ...(changes.base === undefined ? {} : { base: changes.base }),
-    ...(changes.head === undefined ? {} : { head: changes.head }),
-    settings: settings.shown,
-    notes: changes.notes,
-    version,
-  };
+  return comparisons;
 }
+
+/** A change that breaks the rules fails: after it, every change would. */
+function brokenRules(rules: OtherRules, { failOn }: Settings): readonly Finding[] {
+  if (rules.kind !== 'proposed' || rules.settings !== undefined) return [];
+  return [
+    {
+      code: 'policy-broken',
+      path: rules.name,
+      severity: failOn === 'never' ? 'warn' : 'fail',
+      ...(rules.line !== undefined && rules.problem?.startsWith(`${rules.name}:`) ? { line: rules.line } : {}),
+      message: `This change leaves rules that cannot be followed: ${rules.problem}`,
+    },
+  ];
+}
+
+/** What the same configs would get under other rules, in a sentence, and the findings that differ. */
+function noteOn(rules: OtherRules, changes: Changes, verdict: Review['verdict'], today: string): readonly string[] {
+  const { settings } = rules;
+  if (settings === undefined) return [rules.sentence];
+  const pairs = changes.pairs.filter(
+    ({ path, previousPath }) =>
+      settings.matches(path) || (previousPath !== undefined && settings.matches(previousPath)),
+  );
+  const comparisons = comparisonsOf({ ...changes, pairs }, settings);
+  if (comparisons.length === 0) return [rules.sentence];
+  const other = judge(comparisons, settings.budgetsFor, today);
+  const known = new Set(verdict.findings.map(({ path, message }) => `${path}\n${message}`));
+  const differing = other.findings.filter(({ path, message }) => !known.has(`${path}\n${message}`));
+  const outcome =
+    other.outcome === verdict.outcome
+      ? `Under it the verdict would be ${other.outcome} too.`
+      : `Under it the verdict would be ${other.outcome}, not ${verdict.outcome}.`;
+  return [
+    `${rules.sentence} ${outcome}`,
+    ...differing.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+  ];
+}
+
+/** Findings that are named of those that other rules would add. */
+const mostDiffering = 5;
 
 /** undefined where neither side is a model config and the user did not name the file. */
 function comparePair(pair: ConfigPair, settings: Settings): Comparison | undefined {

@@ -48,13 +48,17 @@ export function parseBytes(text: string): Bytes | undefined {
   return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
 }
 
-const countPrefixes: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12, p: 1e15 };
+/** Powers of ten. */
+const countPrefixes: Readonly<Record<string, number>> = { '': 0, k: 3, m: 6, b: 9, g: 9, t: 12, p: 15 };
 
 /** `1T`, `300B`, `2.5e12`: a count (of tokens, parameters), or undefined where the text is none. */
 export function parseCount(text: string): number | undefined {
   const [, amount, prefix] =
     /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
-  const factor = countPrefixes[(prefix ?? '').toLowerCase()];
-  const count = amount === undefined || factor === undefined ? Number.NaN : Number(amount) * factor;
+  const power = countPrefixes[(prefix ?? '').toLowerCase()];
+  if (amount === undefined || power === undefined) return undefined;
+  const [digits = '', exponent = '0'] = amount.toLowerCase().split('e');
+  // Written as one literal, 8.2B is 8,200,000,000; as a product it is a rounding below.
+  const count = Number(`${digits}e${Number(exponent) + power}`);
   return Number.isFinite(count) ? count : undefined;
 }

@@ -295,6 +295,84 @@ describe('diff', () => {
   });
 });
 
+describe('a policy', () => {
+  const name = '.github/model-cost.yml';
+  const policy = (memory: string) => `version: 1\ndefaults: { budgets: { memory: ${memory} } }\n`;
+  const withPolicy = (text: string) => {
+    const made = repository({ 'config.json': config() });
+    made.git('checkout', '-q', 'main');
+    mkdirSync(join(made.where, '.github'));
+    writeFileSync(join(made.where, name), text);
+    made.git('add', '.');
+    made.git('commit', '-qm', 'policy');
+    made.git('checkout', '-q', '-B', 'feature');
+    writeFileSync(join(made.where, 'config.json'), config({ intermediate_size: 11264 }));
+    return made;
+  };
+
+  it('is read from the merge base, and its change shown', () => {
+    const { where, git } = withPolicy(policy('10GiB'));
+    writeFileSync(join(where, name), policy('900GiB'));
+    for (const words of [
+      ['diff', '--base', 'main'],
+      ['diff', '--base', 'main', '--head', 'feature'],
+    ]) {
+      const { code, out, err } = run(words, where);
+      expect({ code, err }).toEqual({ code: 1, err: '' });
+      expect(out).toContain('note: This change changes .github/model-cost.yml.');
+      expect(out).toContain('Under it the verdict would be pass, not fail.');
+      git('commit', '-qam', 'head', '--allow-empty');
+    }
+    expect(run(['diff', '--base', 'main', '--memory-budget', '70GiB'], where).code).toBe(0);
+  });
+
+  it('makes a report a check, from the folder or by name', () => {
+    const { where } = withPolicy(policy('10GiB'));
+    expect(run(['report', 'config.json'], where)).toMatchObject({ code: 1, err: '' });
+    writeFileSync(join(where, 'loose.yml'), policy('900GiB'));
+    const loose = run(['report', 'config.json', '--policy', 'loose.yml'], where);
+    expect(loose.code).toBe(0);
+    expect(loose.out).toContain('verdict: pass');
+  });
+
+  it('that is not at the base yet can be tried', () => {
+    const { where } = withPolicy(policy('900GiB'));
+    writeFileSync(join(where, 'new.yml'), policy('10GiB'));
+    const { code, out } = run(['diff', '--base', 'main', '--policy', 'new.yml'], where);
+    expect(code).toBe(1);
+    expect(out).toContain('The policy new.yml does not exist at');
+  });
+
+  it.each([
+    [policy('lots'), 'defaults.budgets.memory is "lots"'],
+    ['version: 1\ndefualts: {}\n', ':2: unknown key "defualts". Did you mean "defaults"?'],
+  ])('that is broken is one sentence and exit code 2: %j', (text, sentence) => {
+    const { where } = withPolicy(text);
+    for (const words of [
+      ['diff', '--base', 'main'],
+      ['report', 'config.json'],
+      ['diff', 'config.json', 'config.json'],
+    ]) {
+      const { code, out, err } = run(words, where);
+      expect({ code, out }).toEqual({ code: 2, out: '' });
+      expect(err).toContain(sentence);
+      expect(err.trim().split('\n')).toHaveLength(1);
+    }
+  });
+
+  it('that does not exist is told', () => {
+    const { where } = withPolicy(policy('10GiB'));
+    for (const words of [
+      ['report', 'config.json'],
+      ['diff', '--base', 'main'],
+    ])
+      expect(run([...words, '--policy', 'missing.yml'], where)).toMatchObject({
+        code: 2,
+        err: 'model-cost: missing.yml: there is no such file.\n',
+      });
+  });
+});
+
 describe('mfu', () => {
   it('divides training FLOPs by the peak', () => {
     const { code, out } = run([

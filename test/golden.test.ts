@@ -12,6 +12,7 @@ describe.each(readdirSync(folder))('the story %s', (story) => {
 
   it('gives the comment that a person has read', () => {
     const [base, head, run] = [text('base.json'), text('head.json'), text('run.yml')];
+    const [policy, newPolicy] = [text('policy.yml'), text('new-policy.yml')];
     const { review, settings } = reviewOf(
       {
         path: `configs/${story}.json`,
@@ -19,7 +20,11 @@ describe.each(readdirSync(folder))('the story %s', (story) => {
         ...(head === undefined ? {} : { head }),
       },
       {},
-      run,
+      {
+        ...(run === undefined ? {} : { run }),
+        ...(policy === undefined ? {} : { policy }),
+        ...(newPolicy === undefined ? {} : { newPolicy }),
+      },
     );
     const words = `${comment(review, { key: 'default', budgetsFor: settings.budgetsFor })}\n`;
     if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(file('comment.md'), words);

@@ -18,12 +18,14 @@ const floors: Readonly<Record<string, number>> = {
   read: 4,
   gate: 5,
   report: 6,
-  'settings.ts': 6,
-  'run.ts': 7,
-  github: 8,
-  local: 8,
-  'main.ts': 9,
-  'cli.ts': 9,
+  policy: 6,
+  'settings.ts': 7,
+  'proposal.ts': 8,
+  'run.ts': 9,
+  github: 10,
+  local: 10,
+  'main.ts': 11,
+  'cli.ts': 11,
 };
 
 const room = (path: string): string => path.split('/')[0] ?? '';

@@ -1,35 +1,42 @@
-import { compare } from '../src/gate/compare.ts';
-import { judge } from '../src/gate/judge.ts';
 import type { Review } from '../src/gate/review.ts';
-import { readSide } from '../src/run.ts';
-import { type Inputs, type Settings, settingsFrom } from '../src/settings.ts';
+import { proposed } from '../src/proposal.ts';
+import { review } from '../src/run.ts';
+import { type Documents, type Inputs, policyPath, type Settings, settingsFrom } from '../src/settings.ts';
+
+/** The day of every story. */
+export const today = '2026-11-24';
+
+const bytes = (text: string) => Buffer.from(text);
+const file = (name: string, text: string) => ({ name, bytes: bytes(text) });
 
 /** A review of one config out of two texts, as the action makes it; either side may be absent. */
 export function reviewOf(
   texts: { readonly base?: string; readonly head?: string; readonly path?: string; readonly named?: boolean },
   inputs: Inputs = {},
-  run?: string,
+  rules: { readonly run?: string; readonly policy?: string; readonly newPolicy?: string } = {},
 ): { readonly review: Review; readonly settings: Settings } {
-  const settings = settingsFrom(inputs, run === undefined ? undefined : { name: 'run.yml', bytes: Buffer.from(run) });
-  const path = texts.path ?? 'config.json';
-  const side = (text: string) => readSide({ kind: 'bytes', bytes: Buffer.from(text) }, path, settings);
-  const comparison = compare({
-    path,
-    named: texts.named ?? false,
-    ...(texts.base === undefined ? {} : { base: side(texts.base) }),
-    ...(texts.head === undefined ? {} : { head: side(texts.head) }),
-  });
-  const commit = (letter: string, label: string) => ({ sha: letter.repeat(40), label });
-  return {
-    settings,
-    review: {
-      comparisons: [comparison],
-      verdict: judge([comparison], settings.budgetsFor, '2026-11-24'),
-      base: commit('a', 'merge base with main'),
-      head: commit('b', 'feature'),
-      settings: settings.shown,
-      notes: [],
-      version: 'test',
-    },
+  const run = rules.run === undefined ? {} : { run: file('run.yml', rules.run) };
+  const held: Documents = {
+    ...run,
+    ...(rules.policy === undefined ? {} : { policy: file(policyPath, rules.policy) }),
   };
+  const given = settingsFrom(inputs, held);
+  const settings = texts.named === undefined ? given : { ...given, named: () => texts.named === true };
+  const now: Documents = rules.newPolicy === undefined ? held : { ...run, policy: file(policyPath, rules.newPolicy) };
+  const others = [proposed(inputs, held, now, 'after merge')].filter((one) => one !== undefined);
+  const side = (text: string) => ({ kind: 'bytes', bytes: bytes(text) }) as const;
+  const commit = (letter: string, label: string) => ({ sha: letter.repeat(40), label });
+  const changes = {
+    pairs: [
+      {
+        path: texts.path ?? 'config.json',
+        ...(texts.base === undefined ? {} : { base: side(texts.base) }),
+        ...(texts.head === undefined ? {} : { head: side(texts.head) }),
+      },
+    ],
+    base: commit('a', 'merge base with main'),
+    head: commit('b', 'feature'),
+    notes: [],
+  };
+  return { settings, review: { ...review(changes, settings, today, undefined, others), version: 'test' } };
 }

@@ -42,9 +42,28 @@ export type Comparison = {
 
 export type Severity = 'fail' | 'warn' | 'notice';
 
+/** Every reason for a finding. */
+export type FindingCode = (typeof waivable)[number] | 'unreadable' | 'policy-broken';
+
+/** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
+export const waivable = [
+  'memory-over-budget',
+  'memory-worse',
+  'memory-improved',
+  'memory-already-over',
+  'memory-unknown',
+  'over-limit',
+  'limit-worse',
+  'limit-improved',
+  'limit-already-over',
+  'limit-unknown',
+  'grows-too-much',
+  'shrinks-too-much',
+  'increase',
+] as const;
+
 export type Finding = {
-  /** `memory-over-budget`, `memory-already-over`, `increase`, `unreadable`, `waived`, ... */
-  readonly code: string;
+  readonly code: FindingCode;
   readonly path: string;
   readonly metric?: string;
   readonly severity: Severity;
@@ -53,6 +72,8 @@ export type Finding = {
   readonly limit?: number;
   readonly line?: number;
   readonly message: string;
+  /** A waiver that covers it; one that ended leaves the severity as it is. */
+  readonly waiver?: { readonly until: string; readonly reason: string; readonly holds: boolean };
 };
 
 export type Verdict = {
@@ -70,8 +91,14 @@ export type Review = {
   readonly head?: Commit;
   /** Effective settings and where each came from, as shown. */
   readonly settings: readonly { readonly name: string; readonly value: string; readonly origin: string }[];
+  /** What this change does to the rules that it is judged by, which takes effect after it. */
+  readonly proposal?: { readonly name: string; readonly change: 'added' | 'changed' | 'removed' };
   /** Sentences about the run as a whole: what was not looked at, a policy that takes effect after merge. */
   readonly notes: readonly string[];
   /** The action's version: numbers may move with it. */
   readonly version: string;
 };
+
+/** Nothing was compared, and nothing else is worth a word. */
+export const isEmpty = ({ comparisons, verdict, proposal }: Review): boolean =>
+  comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;

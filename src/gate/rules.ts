@@ -1,85 +1,246 @@
-import { findMetric, type MetricId } from './metrics.ts';
-import type { Comparison, Finding, Severity } from './review.ts';
+import type { Estimate } from '../cost/estimate.ts';
+import { findMetric, type Metric, type MetricId } from './metrics.ts';
+import type { Comparison, Finding, FindingCode, Severity } from './review.ts';
 
-/** A limit of the memory budget: absolute, or a share of the accelerator's usable memory. */
-export type MemoryLimit =
-  | { readonly kind: 'bytes'; readonly bytes: number }
-  | { readonly kind: 'share'; readonly share: number };
+/** Which way a limit binds: what a metric may be, or how far one change may move it. */
+export type Bound = 'max' | 'min' | 'max_increase' | 'max_decrease';
 
-/** A limit of another metric: what it may be, or how much of itself it may grow by (shrink by, where less is worse). */
+/** One limit of one metric. */
 export type Limit = {
   readonly metric: MetricId;
-  readonly kind: 'absolute' | 'increase';
-  readonly value: number;
-  readonly severity: Severity;
+  readonly bound: Bound;
+  readonly amount: Amount;
+  readonly severity: 'fail' | 'warn';
+  readonly origin: 'input' | 'policy' | 'default';
 };
 
-export type Waiver = { readonly until: string; readonly reason: string };
+/**
+ * In the metric's own unit, or as a share: of the accelerator's usable memory where it limits what memory may be, of the value
+ * before the change where it limits a move.
+ */
+export type Amount =
+  | { readonly kind: 'absolute'; readonly value: number }
+  | { readonly kind: 'share'; readonly share: number };
+
+/** Lets findings pass as warnings through a day, for a reason that is shown. */
+export type Waiver = {
+  /** metrics and finding codes that it covers */
+  readonly covers: readonly string[];
+  /** ISO date, the last day on which it holds (UTC) */
+  readonly until: string;
+  readonly reason: string;
+};
 
 /** What one config is held against. */
 export type Budgets = {
-  readonly memory: MemoryLimit;
-  readonly failOn: 'over-budget' | 'increase' | 'never';
   readonly limits: readonly Limit[];
-  /** A waiver that holds today turns failures into warnings. */
-  readonly waiver?: Waiver;
+  readonly failOn: 'over-budget' | 'increase' | 'never';
+  readonly waivers: readonly Waiver[];
 };
 
 /** One reason to say something of a comparison. */
 export type Rule = (comparison: Comparison, budgets: Budgets) => readonly Finding[];
 
-/** A memory share this small is noise of floating point, not growth. */
+/** A move this small is noise of floating point. */
 const noise = 1e-6;
+/** What rounding adds to a product: a limit that is met exactly is kept. */
+const rounding = 1e-12;
 
 /**
- * Memory per GPU against its budget, told apart: over because of this change or worse than before (fail), over and not
- * worse (warn), unknown (warn).
+ * What the metric may be at most (or at least), in its own unit; undefined where that is unknown.
+ *
+ * @param before the metric's value before the change, for limits of a move
  */
-export const memoryRule: Rule = (comparison, budgets) => {
-  const head = comparison.head?.estimate;
-  if (head === undefined) return [];
-  const { path } = comparison;
-  const limit = memoryLimit(comparison, budgets);
-  const after = head.memory.device;
-  if (limit === undefined) {
-    const message = `The memory of ${head.run.run.accelerator} is unknown: set memory-budget to an amount like 80GB.`;
-    return [{ code: 'memory-unknown', path, metric: 'memory', severity: 'warn', after, message }];
+export function boundOf(
+  { bound, amount }: Limit,
+  estimate: Estimate | undefined,
+  before: number | undefined,
+): number | undefined {
+  const capacity = estimate?.memory.capacity ?? undefined;
+  switch (bound) {
+    case 'max':
+    case 'min':
+      if (amount.kind === 'absolute') return amount.value;
+      return capacity === undefined ? undefined : capacity * amount.share;
+    case 'max_increase':
+    case 'max_decrease': {
+      if (before === undefined) return undefined;
+      const step = amount.kind === 'absolute' ? amount.value : before * amount.share;
+      return bound === 'max_increase' ? before + step : before - step;
+    }
   }
-  if (after <= limit) return [];
-  const before = comparison.base?.estimate?.memory.device;
-  const finding = (code: string, severity: Severity, message: string): readonly Finding[] => [
-    {
-      code,
-      path,
-      metric: 'memory',
-      severity,
-      ...(before === undefined ? {} : { before }),
-      after,
-      limit,
-      ...lineOf(comparison),
-      message,
-    },
-  ];
-  if (before === undefined)
-    return finding('memory-over-budget', 'fail', 'This new config needs more memory per GPU than the budget allows.');
-  const baseLimit = memoryLimit({ ...comparison, head: comparison.base } as Comparison, budgets) ?? limit;
-  if (before <= baseLimit)
-    return finding('memory-over-budget', 'fail', 'This change takes memory per GPU over the budget.');
-  if (after > before * (1 + noise))
-    return finding('memory-worse', 'fail', 'Memory per GPU was over the budget before, and this change adds to it.');
-  if (after < before * (1 - noise))
-    return finding('memory-improved', 'warn', 'Memory per GPU is still over the budget, but less than before.');
-  return finding(
-    'memory-already-over',
-    'warn',
-    'Memory per GPU was over the budget before this change, which does not move it.',
-  );
+}
+
+const upwards = (bound: Bound) => bound === 'max' || bound === 'max_increase';
+const beyond = (bound: Bound, value: number, limit: number) => (upwards(bound) ? value > limit : value < limit);
+
+/**
+ * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
+ * say.
+ */
+const limitRule: Rule = (comparison, { limits }) => {
+  if (comparison.head?.estimate === undefined) return [];
+  const said = new Set<string>();
+  return [...limits]
+    .sort((a, b) => Number(a.severity === 'warn') - Number(b.severity === 'warn'))
+    .flatMap((limit) => {
+      const about = `${limit.metric} ${limit.bound}`;
+      const finding = said.has(about) ? undefined : check(limit, comparison);
+      const once = finding?.code === 'limit-unknown' ? `${limit.metric} unknown` : about;
+      if (finding === undefined || said.has(once)) return [];
+      said.add(about).add(once);
+      return [finding];
+    });
 };
 
-export function memoryLimit(comparison: Comparison, budgets: Budgets): number | undefined {
-  if (budgets.memory.kind === 'bytes') return budgets.memory.bytes;
-  const capacity = comparison.head?.estimate?.memory.capacity ?? undefined;
-  return capacity === undefined ? undefined : capacity * budgets.memory.share;
+function check(limit: Limit, comparison: Comparison): Finding | undefined {
+  const metric = findMetric(limit.metric);
+  if (metric === undefined) return undefined;
+  return limit.bound === 'max' || limit.bound === 'min'
+    ? checkValue(limit, metric, comparison)
+    : checkMove(limit, metric, comparison);
+}
+
+/**
+ * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
+ * limit's severity); beyond it and not moved, or less than before (a warning).
+ */
+function checkValue(limit: Limit, metric: Metric, comparison: Comparison): Finding | undefined {
+  const { bound } = limit;
+  const [old, now] = [comparison.base?.estimate, comparison.head?.estimate];
+  const after = now && metric.take(now);
+  const most = boundOf(limit, now, undefined);
+  const before = old && metric.take(old);
+  const mostBefore = boundOf(limit, old, undefined) ?? most;
+  if (after === undefined || most === undefined)
+    return unknown(limit, metric, comparison, before !== undefined && boundOf(limit, old, undefined) !== undefined);
+  if (!beyond(bound, after, most)) return undefined;
+  const say = (standing: Standing): Finding => {
+    const { code, message } = wordsOf(limit, metric, standing);
+    const severity: Severity = standing === 'improved' || standing === 'unmoved' ? 'warn' : limit.severity;
+    return finding(limit, comparison, code, severity, message, { before, after, limit: most });
+  };
+  if (comparison.base === undefined) return say('new');
+  if (before === undefined || mostBefore === undefined || !beyond(bound, before, mostBefore)) return say('crossed');
+  const further = upwards(bound) ? after > before * (1 + noise) : after < before * (1 - noise);
+  const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
+  return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
+}
+
+/** How a value beyond its limit came to be there. */
+type Standing = 'new' | 'crossed' | 'worse' | 'improved' | 'unmoved';
+
+function wordsOf(limit: Limit, metric: Metric, standing: Standing): { code: FindingCode; message: string } {
+  if (limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail') return memoryWords[standing];
+  const side = limit.bound === 'max' ? 'over' : 'under';
+  switch (standing) {
+    case 'new':
+      return { code: 'over-limit', message: `${metric.label}: ${side} the limit.` };
+    case 'crossed':
+      return { code: 'over-limit', message: `${metric.label}: this change goes ${side} the limit.` };
+    case 'worse':
+      return {
+        code: 'limit-worse',
+        message: `${metric.label}: ${side} the limit before, and this change goes further.`,
+      };
+    case 'improved':
+      return { code: 'limit-improved', message: `${metric.label}: still ${side} the limit, but nearer than before.` };
+    case 'unmoved':
+      return {
+        code: 'limit-already-over',
+        message: `${metric.label}: ${side} the limit before this change, which does not move it.`,
+      };
+  }
+}
+
+const memoryWords: Readonly<Record<Standing, { readonly code: FindingCode; readonly message: string }>> = {
+  new: {
+    code: 'memory-over-budget',
+    message: 'This config needs more memory per GPU than the budget allows.',
+  },
+  crossed: { code: 'memory-over-budget', message: 'This change takes memory per GPU over the budget.' },
+  worse: {
+    code: 'memory-worse',
+    message: 'Memory per GPU was over the budget before, and this change adds to it.',
+  },
+  improved: { code: 'memory-improved', message: 'Memory per GPU is still over the budget, but less than before.' },
+  unmoved: {
+    code: 'memory-already-over',
+    message: 'Memory per GPU was over the budget before this change, which does not move it.',
+  },
+};
+
+/** How far one change moves a metric against how far it may. A config without a base moves nothing. */
+function checkMove(limit: Limit, metric: Metric, comparison: Comparison): Finding | undefined {
+  const { base, head } = comparison;
+  if (base === undefined) return undefined;
+  const before = base.estimate && metric.take(base.estimate);
+  const after = head?.estimate && metric.take(head.estimate);
+  const most = boundOf(limit, head?.estimate, before);
+  if (after === undefined || before === undefined || most === undefined)
+    return unknown(limit, metric, comparison, before !== undefined);
+  const up = limit.bound === 'max_increase';
+  const slack = rounding * Math.abs(most);
+  if (up ? after <= most + slack : after >= most - slack) return undefined;
+  const message = `${metric.label}: ${up ? 'grows by more than one change may add' : 'falls by more than one change may take away'}.`;
+  const code = up ? 'grows-too-much' : 'shrinks-too-much';
+  return finding(limit, comparison, code, limit.severity, message, { before, after, limit: most });
+}
+
+/**
+ * A limit that cannot be held against anything: never a silent pass. It has the limit's severity where this change brought it
+ * about, since a value could be hidden to get past its limit; what was unknown before warns, and so does the built-in budget,
+ * which nobody asked for.
+ */
+function unknown(limit: Limit, metric: Metric, comparison: Comparison, wasKnown: boolean): Finding {
+  const { base, head } = comparison;
+  const before = base?.estimate && metric.take(base.estimate);
+  const after = head?.estimate && metric.take(head.estimate);
+  const caused = base === undefined || wasKnown;
+  const severity = caused && limit.origin !== 'default' ? limit.severity : 'warn';
+  const memory = limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail';
+  const message = memory
+    ? `The memory of ${head?.estimate?.run.run.accelerator ?? 'the accelerator'} is unknown: set the budget to an amount like 80GB.`
+    : after === undefined
+      ? `${metric.label}: unknown, so its limit cannot be checked. ${reasonOf(metric, head?.estimate)}`.trim()
+      : `${metric.label}: unknown before this change, so how far it moves cannot be checked.`;
+  return finding(limit, comparison, memory ? 'memory-unknown' : 'limit-unknown', severity, message, { before, after });
+}
+
+/** Why an estimate lacks a metric, where the engine says. */
+function reasonOf(metric: Metric, estimate: Estimate | undefined): string {
+  if (estimate === undefined) return '';
+  if (estimate.throughput.mfu === null) return sentenceOf(estimate.throughput.limit);
+  return metric.unit === 'dollars' ? 'Nobody states a price: set price_per_gpu_hour.' : '';
+}
+
+const sentenceOf = (words: string) =>
+  words === '' ? '' : `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'}`;
+
+function finding(
+  limit: Limit,
+  comparison: Comparison,
+  code: FindingCode,
+  severity: Severity,
+  message: string,
+  values: {
+    readonly before: number | undefined;
+    readonly after: number | undefined;
+    readonly limit?: number;
+  },
+): Finding {
+  const { before, after } = values;
+  return {
+    code,
+    path: comparison.path,
+    metric: limit.metric,
+    severity,
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+    ...(values.limit === undefined ? {} : { limit: values.limit }),
+    ...lineOf(comparison),
+    message,
+  };
 }
 
 const lineOf = (comparison: Comparison) => {
@@ -87,12 +248,12 @@ const lineOf = (comparison: Comparison) => {
   return line === undefined ? {} : { line };
 };
 
-/** `fail-on: increase`: no metric of the table may get worse. */
-const increaseRule: Rule = (comparison, budgets) => {
-  if (budgets.failOn !== 'increase') return [];
+/** `fail-on: increase`: no metric of the table may get worse, and none may become unknown. */
+const increaseRule: Rule = (comparison, { failOn }) => {
+  if (failOn !== 'increase' || comparison.head?.estimate === undefined) return [];
   return comparison.changes.flatMap(({ metric: id, before, after }): readonly Finding[] => {
     const metric = findMetric(id);
-    if (!metric?.shown || before === undefined || after === undefined || !worse(metric.worse, before, after)) return [];
+    if (!metric?.shown || before === undefined || (after !== undefined && !worse(metric, before, after))) return [];
     return [
       {
         code: 'increase',
@@ -100,57 +261,19 @@ const increaseRule: Rule = (comparison, budgets) => {
         metric: id,
         severity: 'fail',
         before,
-        after,
+        ...(after === undefined ? {} : { after }),
         ...lineOf(comparison),
-        message: `${metric.label} got worse, and fail-on is increase.`,
+        message:
+          after === undefined
+            ? `${metric.label} is unknown after this change, and fail-on is increase.`
+            : `${metric.label} got worse, and fail-on is increase.`,
       },
     ];
   });
 };
 
-const worse = (direction: 'up' | 'down', before: number, after: number) =>
-  direction === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-
-/** The policy's own limits. */
-const limitRule: Rule = (comparison, budgets) =>
-  budgets.limits.flatMap((limit): readonly Finding[] => {
-    const metric = findMetric(limit.metric);
-    const change = comparison.changes.find((one) => one.metric === limit.metric);
-    const after = change?.after;
-    if (metric === undefined || after === undefined) return [];
-    const before = change?.before;
-    if (limit.kind === 'increase' && before === undefined) return [];
-    const bound =
-      limit.kind === 'absolute'
-        ? limit.value
-        : (before ?? 0) * (metric.worse === 'up' ? 1 + limit.value : 1 - limit.value);
-    if (!worse(metric.worse, bound, after)) return [];
-    const unmoved =
-      limit.kind === 'absolute' &&
-      before !== undefined &&
-      worse(metric.worse, bound, before) &&
-      !worse(metric.worse, before, after);
-    const code = unmoved ? 'limit-already-over' : limit.kind === 'absolute' ? 'over-limit' : 'grows-too-much';
-    const severity = unmoved ? 'warn' : limit.severity;
-    const message = unmoved
-      ? `${metric.label} was beyond its limit before this change.`
-      : limit.kind === 'absolute'
-        ? `${metric.label} is beyond its limit.`
-        : `${metric.label} moves by more than the policy allows in one change.`;
-    return [
-      {
-        code,
-        path: comparison.path,
-        metric: limit.metric,
-        severity,
-        ...(before === undefined ? {} : { before }),
-        after,
-        limit: bound,
-        ...lineOf(comparison),
-        message,
-      },
-    ];
-  });
+const worse = (metric: Metric, before: number, after: number) =>
+  metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
 
 /** A config that cannot be read fails the gate where the user named it, and warns where it was only recognised. */
 const unreadableRule: Rule = (comparison) => {
@@ -169,4 +292,4 @@ const unreadableRule: Rule = (comparison) => {
 };
 
 /** Every rule, in the order in which findings are shown. */
-export const rules: readonly Rule[] = [memoryRule, limitRule, increaseRule, unreadableRule];
+export const rules: readonly Rule[] = [limitRule, increaseRule, unreadableRule];

@@ -1,18 +1,18 @@
 import { getInput, setFailed, setOutput, warning } from '@actions/core';
 import { ZodError } from 'zod';
 import { override } from '../gate/judge.ts';
-import type { Review } from '../gate/review.ts';
+import { isEmpty, type Review } from '../gate/review.ts';
 import { comment, type Options, resolvedComment } from '../report/comment.ts';
 import { review } from '../run.ts';
-import { inputDefaults, type Settings, settingsFrom, WrongSettings } from '../settings.ts';
+import { type Inputs, inputDefaults, type Settings, settingsFrom, WrongSettings } from '../settings.ts';
 import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
 import { allConfigs, baseline, type Pull, pullChanges, rangeChanges, readPull, withLiveBase } from './changes.ts';
 import { labelledBy, type Posted, post } from './comment.ts';
-import { readContents } from './contents.ts';
 import { type Environment, type Event, readEvent, readRepository } from './event.ts';
 import { harmless, log } from './log.ts';
 import { publish } from './publish.ts';
+import { inlineRun, type Places, rulesOf } from './rules.ts';
 
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
 export async function main(environment: Environment = process.env): Promise<void> {
@@ -44,19 +44,21 @@ async function run(environment: Environment): Promise<void> {
   const repository = readRepository(environment);
   const event = readEvent(environment);
   if (event.kind === 'nothing') return nothingToDo();
+  // Wrong inputs are told before anything is fetched; what stands in files comes with the base.
+  settingsFrom(inputs, inlineRun(inputs));
   const pull =
     event.kind === 'pull'
       ? await withLiveBase(api, repository, await readPull(api, repository, event.number))
       : undefined;
-  // Wrong settings are told before anything is fetched; the run description comes with the base.
-  if (!namesFile(inputs['run'] ?? '')) settingsFrom(inputs, inlineRun(inputs['run'] ?? ''));
-  const base = pull === undefined ? undefined : await baseline(api, repository, baselineOf(inputs), pull);
-  const settings = settingsFrom(
-    inputs,
-    await runDescription(api, repository, inputs['run'] ?? '', base ?? commitOf(event)),
-  );
+  const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
+  const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase));
+  const settings = settingsFrom(inputs, held);
+  const base =
+    pull === undefined || settings.baseline === 'merge-base'
+      ? mergeBase
+      : await baseline(api, repository, settings.baseline, pull);
   const changes = await changesOf(api, repository, event, pull, base, settings);
-  const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log);
+  const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, others);
   const found = await withOverride(api, repository, reviewed, pull, settings);
   await write(api, repository, found, pull, settings, environment);
 }
@@ -68,25 +70,29 @@ function nothingToDo(): void {
   log('The branch was deleted: there is no model config to look at.');
 }
 
-const baselineOf = (inputs: Readonly<Record<string, string>>) => inputs['baseline'] || 'merge-base';
-const commitOf = (event: Event) => (event.kind === 'report' ? event.sha : event.kind === 'range' ? event.base : '');
+/** Without a history in common, the tip of the base branch is as far from the head's reach, for who asks for another baseline. */
+async function mergeBaseOf(api: Api, repository: Repository, inputs: Inputs, pull: Pull): Promise<string> {
+  try {
+    return await baseline(api, repository, 'merge-base', pull);
+  } catch (error) {
+    const wanted = inputs['baseline'] || 'merge-base';
+    if (error instanceof GitHubProblem && wanted !== 'merge-base') return pull.base;
+    throw error;
+  }
+}
 
-/** The input `run` is either the description itself or the path of one. */
-const namesFile = (text: string) => text.trim() !== '' && !text.includes('\n') && !text.includes(':');
-const inlineRun = (text: string) =>
-  text.trim() === '' ? undefined : { name: 'the input run', bytes: Buffer.from(text, 'utf8') };
-
-/** A run description in a file is read from the base, so that a pull request cannot change what it is judged by. */
-async function runDescription(api: Api, repository: Repository, text: string, commit: string) {
-  if (!namesFile(text)) return inlineRun(text);
-  const path = text.trim();
-  const [side] = await readContents(api, repository, [{ commit, path }]);
-  if (side === undefined)
-    throw new GitHubProblem(
-      `The run description ${path} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`,
-    );
-  if (side.kind === 'refused') throw new GitHubProblem(side.reason);
-  return { name: path, bytes: side.bytes };
+/** The commits whose rules matter: those that hold are never the head's, where there is a base. */
+function placesOf(event: Event, pull: Pull | undefined, mergeBase: string | undefined): Places {
+  if (pull !== undefined && mergeBase !== undefined)
+    return {
+      held: mergeBase,
+      head: pull.head,
+      when: 'after merge',
+      ...(pull.base === mergeBase ? {} : { tip: { commit: pull.base, branch: pull.baseLabel } }),
+    };
+  if (event.kind === 'range') return { held: event.base, head: event.head, when: 'for what comes after this' };
+  if (event.kind === 'report') return { held: event.sha };
+  throw new GitHubProblem('There is nothing to look at.');
 }
 
 async function changesOf(
@@ -112,9 +118,10 @@ async function withOverride(
   settings: Settings,
 ): Promise<Review> {
   const label = settings.overrideLabel;
-  if (label === undefined || pull === undefined || found.verdict.outcome !== 'fail' || !pull.labels.includes(label))
-    return found;
-  return { ...found, verdict: override(found.verdict, label, await labelledBy(api, repository, pull.number, label)) };
+  // GitHub tells labels apart without regard to case.
+  const set = pull?.labels.find((name) => name.toLowerCase() === label?.toLowerCase());
+  if (set === undefined || pull === undefined || found.verdict.outcome !== 'fail') return found;
+  return { ...found, verdict: override(found.verdict, set, await labelledBy(api, repository, pull.number, set)) };
 }
 
 async function write(
@@ -126,7 +133,7 @@ async function write(
   environment: Environment,
 ): Promise<void> {
   const options: Options = { key: settings.commentKey, budgetsFor: settings.budgetsFor };
-  const nothing = found.comparisons.length === 0;
+  const nothing = isEmpty(found);
   let body = '';
   const words = (earlier?: string) => {
     body = nothing ? resolvedComment(found, settings.commentKey, earlier) : comment(found, options, earlier);
@@ -169,9 +176,9 @@ async function maybePost(
 ): Promise<Posted> {
   const skipped: Posted = { status: 'skipped', url: '' };
   if (pull === undefined || settings.dryRun || settings.comment === 'never') return skipped;
-  const changed = found.comparisons.some(({ status }) => status !== 'unchanged');
+  const changed = found.proposal !== undefined || found.comparisons.some(({ status }) => status !== 'unchanged');
   const create =
-    found.comparisons.length > 0 &&
+    !isEmpty(found) &&
     (settings.comment === 'always' ||
       (settings.comment === 'changes' && changed) ||
       (settings.comment === 'failures' && found.verdict.outcome === 'fail'));

@@ -113,7 +113,7 @@ function parsed(argv: readonly string[]): ReturnType<typeof parseAll> {
 
 const about: Readonly<Record<Valued | 'model_config', string>> = {
   run: '--run FILE              the training run (YAML or JSON)',
-  policy: '--policy FILE           the policy file; not read yet in this version',
+  policy: '--policy FILE           the policy file (default: .github/model-cost.yml, where there is one)',
   accelerator: '--accelerator ID        target hardware (see: list accelerators)',
   gpus: '--gpus N',
   'memory-budget': '--memory-budget LIMIT   80GB, 72GiB, or a share of usable memory: 90%',

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Changes, ConfigPair, ConfigSide } from '../world.ts';
 import { largest, readTracked, symbolicLink, tooLarge } from './files.ts';
 
@@ -14,7 +16,7 @@ function git(folder: string, words: readonly string[], input?: string): Buffer {
     return execFileSync('git', ['-C', folder, '-c', 'core.fsmonitor=false', ...words], {
       maxBuffer: batch + 4 * largest,
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, GIT_OPTIONAL_LOCKS: '0' },
+      env: { ...process.env, GIT_OPTIONAL_LOCKS: '0', GIT_LITERAL_PATHSPECS: '1' },
       ...(input === undefined ? {} : { input }),
     });
   } catch (error) {
@@ -51,35 +53,62 @@ function mergeBaseOf(folder: string, base: string, head: string, names: string):
 type Half = { readonly mode: string; readonly object: string; readonly path: Buffer };
 type Pair = { readonly path: string; readonly previousPath?: string; readonly base?: Half; readonly head?: Half };
 
+/** Two states of a repository to compare: the merge base, and a commit or the working tree. */
+export type Range = {
+  /** The repository's root folder. */
+  readonly top: string;
+  readonly base: { readonly commit: string; readonly label: string };
+  /** Without a commit: the working tree. */
+  readonly head: { readonly commit?: string; readonly label: string };
+};
+
 /**
- * The files that differ between two revisions of the repository, or a revision and the working tree, with their text on both
- * sides. The base is the merge base of the two, as on a pull request.
+ * The merge base of two revisions, or of a revision and the working tree, as on a pull request.
  *
  * @throws GitProblem with one sentence
  */
-export function gitChanges(
-  folder: string,
-  base: string,
-  head: string | undefined,
-  matches: (path: string) => boolean,
-): Changes {
+export function gitRange(folder: string, base: string, head: string | undefined): Range {
   const top = git(folder, ['rev-parse', '--show-toplevel']).toString().replace(/\n$/, '');
   const baseTip = commitOf(top, base);
   const headCommit = commitOf(top, head ?? 'HEAD');
   const mergeBase = mergeBaseOf(top, baseTip, headCommit, `${base} and ${head ?? 'HEAD'}`);
-  const words = ['diff', '--raw', '-z', '-M', '--no-abbrev', '--no-ext-diff', '--no-textconv', mergeBase];
-  const wanted = pairsOf(git(top, [...words, ...(head === undefined ? [] : [headCommit]), '--'])).filter(
+  return {
+    top,
+    base: { commit: mergeBase, label: base },
+    head: head === undefined ? { label: 'working tree' } : { commit: headCommit, label: head },
+  };
+}
+
+/** One file of a commit, or of the working tree where no commit is named; undefined where it does not exist. */
+export function readAt(top: string, commit: string | undefined, path: string): ConfigSide | undefined {
+  if (commit === undefined)
+    return existsSync(join(top, path)) ? readTracked(top, Buffer.from(path, 'utf8')) : undefined;
+  const [row] = split(git(top, ['ls-tree', '-z', '--full-tree', commit, '--', path]));
+  const [, mode = '', , object = ''] = /^(\d+) (\w+) (\w+)\t/.exec(row?.toString() ?? '') ?? [];
+  if (object === '') return undefined;
+  const half = { mode, object, path: Buffer.from(path, 'utf8') };
+  return sideOf(half, top, readBlobs(top, [half]));
+}
+
+/**
+ * The files that differ between the two states, with their text on both sides.
+ *
+ * @throws GitProblem with one sentence
+ */
+export function gitChanges({ top, base, head }: Range, matches: (path: string) => boolean): Changes {
+  const words = ['diff', '--raw', '-z', '-M', '--no-abbrev', '--no-ext-diff', '--no-textconv', base.commit];
+  const wanted = pairsOf(git(top, [...words, ...(head.commit === undefined ? [] : [head.commit]), '--'])).filter(
     ({ path, previousPath }) => matches(path) || (previousPath !== undefined && matches(previousPath)),
   );
-  if (head === undefined) addUntracked(wanted, top, matches);
+  if (head.commit === undefined) addUntracked(wanted, top, matches);
   const blobs = readBlobs(
     top,
     wanted.flatMap((pair) => [pair.base, pair.head].flatMap((half) => (half === undefined ? [] : [half]))),
   );
   return {
     pairs: wanted.map((pair) => filled(pair, (half) => sideOf(half, top, blobs))),
-    base: { sha: mergeBase, label: base },
-    head: head === undefined ? { sha: 'working tree', label: 'working tree' } : { sha: headCommit, label: head },
+    base: { sha: base.commit, label: base.label },
+    head: { sha: head.commit ?? 'working tree', label: head.label },
     notes: [],
   };
 }

@@ -1,20 +1,23 @@
+import { relative } from 'node:path';
 import { compare } from '../gate/compare.ts';
 import { judge } from '../gate/judge.ts';
-import type { Review } from '../gate/review.ts';
+import { isEmpty, type Review } from '../gate/review.ts';
+import type { OtherRules } from '../proposal.ts';
 import { comment } from '../report/comment.ts';
 import { jsonReport } from '../report/json.ts';
 import { summary } from '../report/summary.ts';
 import { textDiff, textFindings, textReport } from '../report/terminal.ts';
 import { readSide as readConfigSide, review, version } from '../run.ts';
-import { type Settings, settingsFrom, WrongSettings } from '../settings.ts';
+import { type Documents, type Settings, settingsFrom, WrongSettings } from '../settings.ts';
 import { parseCount } from '../units.ts';
 import type { Changes } from '../world.ts';
 import { help, Usage, type Words, wordsOf } from './arguments.ts';
 import { readSide } from './files.ts';
-import { GitProblem, gitChanges } from './git.ts';
+import { GitProblem, gitChanges, gitRange } from './git.ts';
 import { list } from './list.ts';
 import { mfu } from './mfu.ts';
 import { complain, complainOf, failed, json, passed, print, progress, quietPipes, unusable } from './print.ts';
+import { rulesHere, rulesOf } from './rules.ts';
 
 /** The command line: the same story as the action, over files and a git repository. Results to standard output, errors to standard error. */
 export function main(argv: readonly string[]): number {
@@ -41,7 +44,7 @@ function follow(words: Words): number {
     case 'report':
       return report(words, settingsOf(words));
     case 'diff':
-      return diff(words, settingsOf(words));
+      return diff(words);
     case 'mfu':
       return mfu(words, settingsOf(words));
   }
@@ -65,22 +68,19 @@ function tokensOf(words: Words): number | undefined {
   return tokens;
 }
 
-/** Options to settings: the file named by --run is the run description, single options win over it. */
-function settingsOf(words: Words): Settings {
-  if (words.option('policy') !== undefined)
-    throw new Usage('--policy is not read yet in this version; use --run and --memory-budget.');
-  const runName = words.option('run');
-  const runSide = runName === undefined ? undefined : readSide(runName);
-  if (runSide?.kind === 'refused') throw new Usage(runSide.reason);
-  const inputs: Record<string, string> = {};
-  for (const name of ['accelerator', 'gpus', 'memory-budget', 'fail-on'] as const) {
-    const value = words.option(name);
-    if (value !== undefined) inputs[name] = value;
-  }
-  const settings = settingsFrom(
-    inputs,
-    runName === undefined || runSide === undefined ? undefined : { name: runName, bytes: runSide.bytes },
+const inputsOf = (words: Words): Record<string, string> =>
+  Object.fromEntries(
+    (['policy', 'accelerator', 'gpus', 'memory-budget', 'fail-on'] as const).flatMap((name) => {
+      const value = words.option(name);
+      return value === undefined ? [] : [[name, value]];
+    }),
   );
+
+const namedIn = (words: Words) => ({ run: words.option('run'), policy: words.option('policy') });
+
+/** Options to settings: the files that --run and --policy name, single options winning over both. */
+function settingsOf(words: Words, documents: Documents = rulesHere(namedIn(words))): Settings {
+  const settings = settingsFrom(inputsOf(words), documents);
   const fields = {
     sequenceLength: wholeNumber(words, 'sequence-length'),
     microBatchSize: wholeNumber(words, 'micro-batch-size'),
@@ -88,13 +88,20 @@ function settingsOf(words: Words): Settings {
   };
   return {
     ...settings,
-    sourcesFor: (path, stated) => [{ origin: 'input', fields }, ...settings.sourcesFor(path, stated)],
+    sourcesFor: (path, stated) => [{ origin: 'input', fields }, ...settings.sourcesFor(fromRoot(path), stated)],
+    budgetsFor: (path) => settings.budgetsFor(fromRoot(path)),
   };
 }
 
+/** A path as the policy's globs see it: from the folder that the policy was found from. */
+const fromRoot = (path: string): string => {
+  const inside = relative('.', path);
+  return inside.startsWith('..') ? path : inside.replaceAll('\\', '/');
+};
+
 const today = () => new Date().toISOString().slice(0, 10);
 
-/** All metrics of each config. It is a check only where a budget was named: a report with assumed hardware does not fail. */
+/** All metrics of each config. It is a check only where somebody set a limit: a report with assumed hardware does not fail. */
 function report(words: Words, settings: Settings): number {
   if (words.files.length === 0) throw new Usage('report needs a config: model-cost report CONFIG...');
   const comparisons = words.files.map((path, index) => {
@@ -106,12 +113,12 @@ function report(words: Words, settings: Settings): number {
     if (head?.estimate === undefined) complainOf(path, head?.reading.problems[0]?.message ?? 'could not be read.');
   const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
   if (readable.length === 0) return unusable;
+  const judged = comparisons.some(({ path }) =>
+    settings.budgetsFor(path).limits.some(({ origin }) => origin !== 'default'),
+  );
   const found: Review = {
     comparisons,
-    verdict:
-      words.option('memory-budget') === undefined
-        ? { outcome: 'pass', findings: [] }
-        : judge(comparisons, settings.budgetsFor, today()),
+    verdict: judged ? judge(comparisons, settings.budgetsFor, today()) : { outcome: 'pass', findings: [] },
     settings: [],
     notes: [],
     version,
@@ -125,37 +132,43 @@ function report(words: Words, settings: Settings): number {
       case 'text':
         return [
           ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
-          ...(words.option('memory-budget') === undefined ? [] : [textFindings(found)]),
+          ...(judged ? [textFindings(found)] : []),
         ].join('\n');
     }
   });
 }
 
-function diff(words: Words, settings: Settings): number {
+function diff(words: Words): number {
   const base = words.option('base');
   const [old, now, ...rest] = words.files;
   if (base !== undefined) {
     if (old !== undefined) throw new Usage('diff takes either two files or --base, not both.');
-    return compared(words, gitChanges('.', base, words.option('head'), settings.matches), settings);
+    const range = gitRange('.', base, words.option('head'));
+    const { held, others, notes } = rulesOf(inputsOf(words), namedIn(words), range);
+    const settings = settingsOf(words, held);
+    const changes = gitChanges(range, settings.matches);
+    return compared(words, { ...changes, notes: [...notes, ...changes.notes] }, settings, others);
   }
   if (words.option('head') !== undefined) throw new Usage('--head needs --base REV.');
   if (old === undefined || now === undefined || rest.length > 0)
     throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
+  const settings = settingsOf(words);
   const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: readSide(old), head: readSide(now) };
   // The user named them, so what cannot be read fails.
-  return compared(words, { pairs: [pair], notes: [] }, { ...settings, named: () => true });
+  return compared(words, { pairs: [pair], notes: [] }, { ...settings, named: () => true }, []);
 }
 
-function compared(words: Words, changes: Changes, settings: Settings): number {
-  const found = review(changes, settings, today(), progress);
+function compared(words: Words, changes: Changes, settings: Settings, others: readonly OtherRules[]): number {
+  const found = review(changes, settings, today(), progress, others);
   progress('');
   const unread = found.comparisons.flatMap(({ path, previousPath, base, head }) => [
     ...(base !== undefined && base.estimate === undefined ? [{ path: previousPath ?? path, side: base }] : []),
     ...(head !== undefined && head.estimate === undefined ? [{ path, side: head }] : []),
   ]);
   for (const { path, side } of unread) complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
-  const nothing = found.comparisons.length === 0;
-  if (!nothing && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate)) return unusable;
+  const nothing = isEmpty(found);
+  if (found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate))
+    return unusable;
   return finish(words, found, () => {
     switch (words.format) {
       case 'json':

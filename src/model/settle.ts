@@ -3,7 +3,12 @@ import type { Assumption, Problem } from './reading.ts';
 import type { Origin, Parallelism, RunFields, SettledRun, TrainingRun } from './training.ts';
 
 /** What one source states of a run. */
-export type RunSource = { readonly origin: Origin; readonly fields: RunFields };
+export type RunSource = {
+  readonly origin: Origin;
+  readonly fields: RunFields;
+  /** The fields describe one machine and hold together or not at all. */
+  readonly machine?: true;
+};
 
 export type Settling =
   | {

@@ -3,7 +3,7 @@ import { acceleratorIds } from '../facts/accelerators.ts';
 import type { Problem } from '../model/reading.ts';
 import type { RunFields } from '../model/training.ts';
 import { parseCount } from '../units.ts';
-import { didYouMean, nearest } from './nearest.ts';
+import { explain } from './explain.ts';
 import { parse, syntaxOf } from './syntax.ts';
 
 const count = z.int().min(1).max(1e9);
@@ -115,44 +115,7 @@ export function runOf(
 ): RunReading {
   const checked = runSchema.safeParse(value);
   if (checked.success) return fieldsOf(checked.data, name);
-  const problems = checked.error.issues.slice(0, 10).map((issue): Problem => {
-    const key = issue.path.join('.');
-    const at = line(issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''].join('.') : key);
-    return {
-      severity: 'error',
-      message: `${name}${at === undefined ? '' : `:${at}`}: ${sentence(issue, key, value)}`,
-      key,
-      ...(at === undefined ? {} : { line: at }),
-    };
-  });
-  return { kind: 'wrong', problems };
-}
-
-function sentence(issue: z.core.$ZodIssue, key: string, value: unknown): string {
-  if (issue.code === 'unrecognized_keys') {
-    const [first = ''] = issue.keys;
-    const known = Object.keys(
-      issue.path[0] === 'parallelism'
-        ? runSchema.shape.parallelism.unwrap().shape
-        : issue.path[0] === 'lora'
-          ? runSchema.shape.lora.unwrap().shape
-          : runSchema.shape,
-    );
-    return `unknown key "${shorten(first)}"${key === '' ? '' : ` in ${key}`}.${didYouMean(first, known) || ` Known keys: ${known.slice(0, 12).join(', ')} ...`}`;
-  }
-  const given = issue.path.reduce<unknown>(
-    (from, step) => (typeof from === 'object' && from !== null ? Reflect.get(from, step) : undefined),
-    value,
-  );
-  if (issue.code === 'invalid_value') {
-    const allowed = issue.values.map(String);
-    const near = typeof given === 'string' ? nearest(given, allowed) : undefined;
-    const list =
-      allowed.length > 12 ? 'run `model-cost list accelerators` for the known ones' : `one of ${allowed.join(', ')}`;
-    return `${key} is ${shorten(JSON.stringify(given))}, but must be ${list}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
-  }
-  if (key === '') return 'the run description must be a mapping of fields to values.';
-  return `${key} is ${shorten(JSON.stringify(given) ?? 'missing')}: ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}.`;
+  return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
 }
 
 const shorten = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);

@@ -2,6 +2,7 @@ import { findMetric } from '../gate/metrics.ts';
 import type { Finding, Review } from '../gate/review.ts';
 import { quantity } from './format.ts';
 import { plain } from './markdown.ts';
+import { waiverText } from './overview.ts';
 
 export type Annotation = {
   readonly severity: Finding['severity'];
@@ -32,7 +33,7 @@ export function annotations(review: Review): readonly Annotation[] {
       path: finding.path,
       line: finding.line ?? 1,
       title: 'Model cost',
-      message: plain(`${finding.message}${numbers}`),
+      message: plain(`${finding.message}${numbers} ${waiverText(finding)}`),
     };
   });
 }

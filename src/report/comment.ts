@@ -1,9 +1,10 @@
 import type { Comparison, Review } from '../gate/review.ts';
-import { type Budgets, memoryLimit } from '../gate/rules.ts';
+import type { Budgets } from '../gate/rules.ts';
 import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
 import { type Memory, memoryLine, remember } from './earlier.ts';
+import { limitsTable, statedRun } from './limits.ts';
 import { code, details, sentence, table, tag } from './markdown.ts';
-import { findingLine, overview, ranked } from './overview.ts';
+import { findingLine, overview, ranked, waiverText } from './overview.ts';
 
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 export const longestComment = 60_000;
@@ -60,23 +61,19 @@ const mostRows = 60;
 
 export function sections(review: Review, options: Options, rows = mostRows): readonly Section[] {
   const comparisons = ranked(review);
-  const limits = new Map(
-    comparisons.flatMap((comparison) => {
-      const limit = memoryLimit(comparison, options.budgetsFor(comparison.path));
-      return limit === undefined ? [] : [[comparison.path, limit] as const];
-    }),
-  );
   const cut =
     comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
   return [
     { importance: 10, name: 'heading', body: `## ${heading(review)}` },
     { importance: 9, name: 'findings', body: findings(review) },
-    { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), limits) + cut },
+    { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
+    { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
     ...comparisons
       .slice(0, 30)
-      .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
+      .flatMap((comparison, index) =>
+        configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index),
+      ),
     { importance: 3, name: 'settings', body: settings(review) },
-    { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
     { importance: 9, name: 'footer', body: footer(review) },
   ].filter(({ body }) => body !== '');
 }
@@ -84,28 +81,35 @@ export function sections(review: Review, options: Options, rows = mostRows): rea
 function heading(review: Review): string {
   const { outcome, findings, override } = review.verdict;
   const fails = findings.filter(({ severity }) => severity === 'fail').length;
-  const changed = review.comparisons.filter(({ status }) => status !== 'unchanged').length;
-  const configs = `${changed} ${changed === 1 ? 'config' : 'configs'} changed`;
-  const over = findings.some(({ severity, metric }) => severity === 'fail' && metric === 'memory');
+  const configs = subject(review);
+  const over = findings.some(({ severity, code }) => severity === 'fail' && code.startsWith('memory-'));
   if (outcome === 'fail')
     return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
   if (override !== undefined)
     return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
-  return outcome === 'warn'
-    ? `⚠️ Model cost: passed with warnings (${configs})`
+  if (outcome === 'warn') return `⚠️ Model cost: passed with warnings (${configs})`;
+  return review.comparisons.length === 0
+    ? '✅ Model cost: no model config changed, its rules do'
     : `✅ Model cost: within budget (${configs})`;
+}
+
+/** How much was looked at: what changed, or, without a base, everything. */
+function subject({ comparisons, base }: Review): string {
+  const whole = base === undefined && comparisons.every((comparison) => comparison.base === undefined);
+  const count = comparisons.filter(({ status }) => whole || status !== 'unchanged').length;
+  return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}`;
 }
 
 function findings(review: Review): string {
   const list = review.verdict.findings.slice(0, 20).map((finding) => {
     const [mark = '', ...numbers] = findingLine(finding).split(' ');
-    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers.filter((word) => word !== '')].join(' ')}`;
+    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}`;
   });
   const rest = review.verdict.findings.length - list.length;
   return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
 
-function configSections(comparison: Comparison, several: boolean, index: number): readonly Section[] {
+function configSections(comparison: Comparison, budgets: Budgets, several: boolean, index: number): readonly Section[] {
   const of = several ? ` · ${tag(comparison.path, 80)}` : '';
   const place = index / 100;
   const side = comparison.head ?? comparison.base;
@@ -118,9 +122,11 @@ function configSections(comparison: Comparison, several: boolean, index: number)
   // What cannot be read has no numbers of its own; its finding says why.
   if (comparison.status === 'unreadable') return [];
   return [
+    folded(6.5, 'Limits', limitsTable(comparison, budgets)),
     folded(6, 'Where the difference comes from', origins(comparison)),
     folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
     folded(4, 'Step time', throughputLine(side)),
+    folded(4, 'Training run', statedRun(side)),
     folded(4, 'Assumptions', assumptions(side)),
   ];
 }

@@ -128,9 +128,15 @@ export const jsonSchema = z.object({
         limit: amount.optional(),
         line: z.number().optional(),
         message: z.string(),
+        waiver: z.object({ until: z.string(), reason: z.string(), holds: z.boolean() }).optional(),
       }),
     ),
+    override: z
+      .object({ label: z.string(), by: z.string().optional() })
+      .optional()
+      .describe('who let a failure pass, and by which label'),
   }),
+  notes: z.array(z.string()).optional().describe('sentences about the run as a whole'),
 });
 
 export type JsonReport = z.infer<typeof jsonSchema>;
@@ -149,7 +155,8 @@ export function jsonReport(review: Review): JsonReport {
       comparison.head === undefined ? [] : [sideReport(comparison.path, comparison.head)],
     ),
     comparisons: review.comparisons.map(comparisonReport),
-    verdict: { outcome: review.verdict.outcome, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
+    verdict: { ...review.verdict, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
+    ...(review.notes.length === 0 ? {} : { notes: [...review.notes] }),
   };
 }
 

@@ -1,11 +1,18 @@
-import type { Review } from '../gate/review.ts';
+import type { FindingCode, Review } from '../gate/review.ts';
 import { inGibibytes } from './format.ts';
 import { jsonReport, jsonText } from './json.ts';
+
+const overBudget: ReadonlySet<FindingCode> = new Set([
+  'memory-over-budget',
+  'memory-worse',
+  'memory-improved',
+  'memory-already-over',
+]);
 
 /** The action's outputs that follow from a review. */
 export function outputs(review: Review): Readonly<Record<string, string>> {
   const memory = review.comparisons.flatMap(({ head }) => (head?.estimate ? [head.estimate.memory.device] : []));
-  const over = review.verdict.findings.some(({ metric, code }) => metric === 'memory' && code !== 'memory-unknown');
+  const over = review.verdict.findings.some(({ code }) => overBudget.has(code));
   return {
     verdict: review.verdict.outcome,
     'over-budget': String(over),

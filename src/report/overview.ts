@@ -1,6 +1,7 @@
 import { findMetric, metrics } from '../gate/metrics.ts';
 import type { Change, Comparison, Finding, Review } from '../gate/review.ts';
-import { difference, exact, gib, quantity } from './format.ts';
+import { type Budgets, boundOf } from '../gate/rules.ts';
+import { difference, exact, quantity } from './format.ts';
 import { code, table } from './markdown.ts';
 
 /** What stands in front of a config's name. */
@@ -33,7 +34,7 @@ const markOf = (review: Review, comparison: Comparison) =>
 export function overview(
   review: Review,
   comparisons: readonly Comparison[],
-  limits: ReadonlyMap<string, number>,
+  budgetsFor: (path: string) => Budgets,
 ): string {
   const someActive = comparisons.some((comparison) => differsInActive(comparison));
   const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
@@ -44,19 +45,22 @@ export function overview(
     ),
   ];
   const rows = comparisons.map((comparison) => {
-    const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison)}`;
+    const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
     if (comparison.status === 'unreadable') return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
-    return [name, ...shown.map(({ id }) => cell(comparison, id, limits.get(comparison.path)))];
+    const budgets = budgetsFor(comparison.path);
+    return [name, ...shown.map(({ id }) => cell(comparison, id) + limitLines(comparison, budgets, id))];
   });
+  if (rows.length === 0) return '';
   return table(
     [heading, ...rows],
     shown.map((_, index) => index + 1),
   );
 }
 
-function state(comparison: Comparison): string {
+function state(comparison: Comparison, { base }: Review): string {
   const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
-  if (comparison.status === 'added') return `<br>new${renamed}`;
+  // Without a base, everything is only there.
+  if (comparison.status === 'added') return `${base === undefined ? '' : '<br>new'}${renamed}`;
   if (comparison.status === 'removed') return '<br>removed';
   return renamed;
 }
@@ -69,12 +73,11 @@ function differsInActive(comparison: Comparison): boolean {
   );
 }
 
-function cell(comparison: Comparison, id: string, limit: number | undefined): string {
+function cell(comparison: Comparison, id: string): string {
   const change = comparison.changes.find(({ metric }) => metric === id);
   const metric = findMetric(id);
   if (change === undefined || metric === undefined) return '–';
   const main = movement(change);
-  if (id === 'memory') return limit === undefined ? main : `${main}<br>of\u00a0${unbroken(gib(limit))}`;
   const approximate =
     id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
       ? '<br>approximate'
@@ -84,6 +87,23 @@ function cell(comparison: Comparison, id: string, limit: number | undefined): st
     return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
   }
   return main + approximate;
+}
+
+/** What a shown metric may be, under its value. */
+function limitLines(comparison: Comparison, budgets: Budgets, id: string): string {
+  const estimate = comparison.head?.estimate;
+  if (estimate === undefined) return '';
+  return budgets.limits
+    .filter(
+      ({ metric, bound, severity }) => metric === id && severity === 'fail' && (bound === 'max' || bound === 'min'),
+    )
+    .map((limit) => {
+      const most = boundOf(limit, estimate, undefined);
+      const unit = findMetric(id)?.unit;
+      if (most === undefined || unit === undefined) return '';
+      return `<br>${limit.bound === 'max' ? 'of' : 'at least'}\u00a0${unbroken(quantity(most, unit))}`;
+    })
+    .join('');
 }
 
 /** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
@@ -112,4 +132,12 @@ export function findingLine(finding: Finding): string {
       ? ''
       : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
   return `${mark} ${numbers}`.trimEnd();
+}
+
+/** What a waiver makes of a finding, in words; nothing where none covers it. Its reason is foreign: escape on output. */
+export function waiverText({ waiver }: Finding): string {
+  if (waiver === undefined) return '';
+  const { until, reason, holds } = waiver;
+  const end = /[.!?]$/.test(reason) ? '' : '.';
+  return holds ? `Waived until ${until}: ${reason}${end}` : `Its waiver ended on ${until}: ${reason}${end}`;
 }

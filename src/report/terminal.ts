@@ -14,6 +14,7 @@ import {
   quantity,
 } from './format.ts';
 import { plain } from './markdown.ts';
+import { waiverText } from './overview.ts';
 
 const rule = '─'.repeat(78);
 const line = (label: string, value: string, note = '') =>
@@ -258,17 +259,22 @@ function problems(side: Side): string[] {
 
 /** A comparison for a terminal. */
 export const textDiff = (review: Review): string =>
-  [...review.comparisons.flatMap(comparisonLines), textFindings(review)].join('\n');
+  [
+    ...review.comparisons.flatMap(comparisonLines),
+    ...review.notes.map((note) => `note: ${plain(note, 500)}`),
+    textFindings(review),
+  ].join('\n');
 
 /** The verdict, and what it rests on. */
 export function textFindings({ verdict }: Review): string {
-  const findings = verdict.findings.map(({ severity, path, message, before, after, limit, metric }) => {
+  const findings = verdict.findings.map((finding) => {
+    const { severity, path, message, before, after, limit, metric } = finding;
     const unit = metrics.find(({ id }) => id === metric)?.unit;
     const amount = (value: number | undefined) =>
       value === undefined || unit === undefined ? '' : quantity(value, unit);
     const move = [amount(before), amount(after)].filter((one) => one !== '').join(' -> ');
     const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
-    return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}`;
+    return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${plain(waiverText(finding))}`}`;
   });
   return [...findings, `verdict: ${verdict.outcome}`, ''].join('\n');
 }

@@ -52,39 +52,27 @@ describe('memory against its budget', () => {
 });
 
 describe('waivers, limits and overrides', () => {
-  const { review } = reviewOf({ base: within, head: over });
-  const budgets = (changes: Partial<Budgets>): Budgets => ({
-    memory: { kind: 'share', share: 1 },
-    failOn: 'over-budget',
-    limits: [],
-    ...changes,
-  });
+  const { review, settings } = reviewOf({ base: within, head: over });
+  const budgets = (changes: Partial<Budgets>): Budgets => ({ ...settings.budgetsFor('config.json'), ...changes });
 
   it('a waiver holds until its end, and says so after it', () => {
-    const waiver = { until: '2026-12-31', reason: 'the new nodes come in January' };
-    const during = judge(review.comparisons, () => budgets({ waiver }), '2026-12-31');
+    const waivers = [{ covers: ['memory'], until: '2026-12-31', reason: 'the new nodes come in January' }];
+    const during = judge(review.comparisons, () => budgets({ waivers }), '2026-12-31');
     expect(during.outcome).toBe('warn');
-    expect(during.findings[0]?.message).toContain('Waived until 2026-12-31: the new nodes come in January');
-    const after = judge(review.comparisons, () => budgets({ waiver }), '2027-01-01');
+    expect(during.findings[0]).toMatchObject({ severity: 'warn', waiver: { until: '2026-12-31', holds: true } });
+    const after = judge(review.comparisons, () => budgets({ waivers }), '2027-01-01');
     expect(after.outcome).toBe('fail');
-    expect(after.findings[0]?.message).toContain('Its waiver ended');
+    expect(after.findings[0]).toMatchObject({ severity: 'fail', waiver: { until: '2026-12-31', holds: false } });
   });
 
-  it('limits are absolute or by growth, with a severity of their own', () => {
-    const limit = (changes: object) =>
-      judge(
-        review.comparisons,
-        () =>
-          budgets({
-            memory: { kind: 'bytes', bytes: 1e15 },
-            limits: [{ metric: 'parameters', kind: 'absolute', value: 1e10, severity: 'warn', ...changes }],
-          }),
-        '2026-11-24',
-      );
-    expect(limit({}).outcome).toBe('warn');
-    expect(limit({ value: 1e12 }).outcome).toBe('pass');
-    expect(limit({ kind: 'increase', value: 0.5, severity: 'fail' }).findings[0]?.code).toBe('grows-too-much');
-    expect(limit({ kind: 'increase', value: 2 }).outcome).toBe('pass');
+  it.each([
+    [['memory'], 'warn'],
+    [['memory-over-budget'], 'warn'],
+    [['parameters', 'limit-unknown'], 'fail'],
+    [[], 'fail'],
+  ])('a waiver of %j on a memory failure leaves %s', (covers, outcome) => {
+    const waivers = [{ covers, until: '2026-12-31', reason: 'why' }];
+    expect(judge(review.comparisons, () => budgets({ waivers }), '2026-12-01').outcome).toBe(outcome);
   });
 
   it('an override turns a failure, and only a failure, into a warning', () => {

@@ -118,7 +118,7 @@ describe('a whole report of a hostile pull request', () => {
         const twice = { ...ofRef, comparisons: [...ofRef.comparisons, ...ofRef.comparisons] };
         // What the first comment complained of is gone in the second.
         const better = { ...ofRef, verdict: { ...ofRef.verdict, findings: [] } };
-        const complaint = { severity: 'fail', code: 'over', path, message: value } as const;
+        const complaint = { severity: 'fail', code: 'over-limit', path, message: value } as const;
         const worse = comment({ ...ofRef, verdict: { ...ofRef.verdict, findings: [complaint] } }, options);
         const resolved = comment(better, options, worse);
         expect(resolved).toContain('✅ Resolved in `bbbbbbbbbbbb`');

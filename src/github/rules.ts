@@ -1,0 +1,110 @@
+import { moved, type OtherRules, proposed } from '../proposal.ts';
+import { type Documents, filesNamedBy, type Inputs, policyPath } from '../settings.ts';
+import type { ConfigSide } from '../world.ts';
+import type { Api, Repository } from './api.ts';
+import { readContents } from './contents.ts';
+
+/** Whose rules matter: what holds, what the head would bring and from when on, and what the base branch has by now. */
+export type Places = {
+  readonly held: string;
+  readonly head?: string;
+  readonly when?: string;
+  readonly tip?: { readonly commit: string; readonly branch: string };
+};
+
+/** The rules that hold, and those that a reader should know of. A change cannot touch what it is judged by. */
+export async function rulesOf(
+  api: Api,
+  repository: Repository,
+  inputs: Inputs,
+  { held, head, when, tip }: Places,
+): Promise<{ readonly held: Documents; readonly others: readonly OtherRules[] }> {
+  const commits = [held, ...(head === undefined ? [] : [head]), ...(tip === undefined ? [] : [tip.commit])];
+  const [first = {}, ...rest] = await readRules(api, repository, inputs, commits);
+  const [now, later] = head === undefined ? [undefined, rest[0]] : rest;
+  // The policy that an input names is missing everywhere, or this change brings it.
+  const arrives = first.policy === undefined && now?.policy !== undefined;
+  const holds = arrives
+    ? { ...first, missing: (first.missing ?? []).filter((one) => one !== lacks(inputs, held)) }
+    : first;
+  const others = [
+    now === undefined ? undefined : proposed(inputs, holds, now, when ?? 'later'),
+    // What this change does anyway is said once.
+    later === undefined || tip === undefined ? undefined : moved(inputs, holds, later, tip.branch),
+  ].filter((one) => one !== undefined);
+  return { held: holds, others };
+}
+
+/** The input `run` is either the description itself or the path of one. */
+const namesFile = (text: string) => text !== '' && !text.includes('\n') && !text.includes(':');
+const runOf = (inputs: Inputs) => inputs['run']?.trim() ?? '';
+const policyOf = (inputs: Inputs) => inputs['policy']?.trim() || policyPath;
+
+/** What the inputs say without any file. */
+export function inlineRun(inputs: Inputs): Documents {
+  const text = runOf(inputs);
+  return text === '' || namesFile(text) ? {} : { run: { name: 'the input run', bytes: Buffer.from(text, 'utf8') } };
+}
+
+const lacks = (inputs: Inputs, commit: string): string =>
+  `The policy ${policyOf(inputs)} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`;
+
+async function readRules(
+  api: Api,
+  repository: Repository,
+  inputs: Inputs,
+  commits: readonly string[],
+): Promise<readonly Documents[]> {
+  const [policy, run] = [policyOf(inputs), namesFile(runOf(inputs)) ? runOf(inputs) : undefined];
+  const paths = [policy, ...(run === undefined ? [] : [run])];
+  const sides = await readContents(
+    api,
+    repository,
+    commits.flatMap((commit) => paths.map((path) => ({ commit, path }))),
+  );
+  const first = commits.map((commit, index): Documents => {
+    const [one, other] = sides.slice(index * paths.length);
+    const found = named(policy, one);
+    const described = run === undefined ? inlineRun(inputs) : { run: named(run, other) };
+    return {
+      ...(found === undefined ? {} : { policy: found }),
+      ...(described.run === undefined ? {} : { run: described.run }),
+      missing: [
+        ...(inputs['policy']?.trim() && one === undefined ? [lacks(inputs, commit)] : []),
+        ...(run !== undefined && other === undefined
+          ? [`The run description ${run} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`]
+          : []),
+        ...[one, run === undefined ? undefined : other].flatMap((side) =>
+          side?.kind === 'refused' ? [side.reason] : [],
+        ),
+      ],
+    };
+  });
+  return withFiles(api, repository, commits, first);
+}
+
+/** The files that the policies name, all in one more request; none where they name none. */
+async function withFiles(
+  api: Api,
+  repository: Repository,
+  commits: readonly string[],
+  documents: readonly Documents[],
+): Promise<readonly Documents[]> {
+  const wanted = documents.flatMap(({ policy }, index) =>
+    (policy === undefined ? [] : filesNamedBy(policy)).map((path) => ({ index, path, commit: commits[index] ?? '' })),
+  );
+  if (wanted.length === 0) return documents;
+  const sides = await readContents(api, repository, wanted);
+  return documents.map((one, index) => ({
+    ...one,
+    files: new Map(
+      wanted.flatMap(({ index: of, path }, place): [string, Uint8Array][] => {
+        const side = sides[place];
+        return of === index && side?.kind === 'bytes' ? [[path, side.bytes]] : [];
+      }),
+    ),
+  }));
+}
+
+const named = (name: string, side: ConfigSide | undefined) =>
+  side?.kind === 'bytes' ? { name, bytes: side.bytes } : undefined;

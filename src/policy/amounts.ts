@@ -1,0 +1,116 @@
+import type { Unit } from '../gate/metrics.ts';
+import type { Amount } from '../gate/rules.ts';
+import { parseBytes, parseCount } from '../units.ts';
+
+/** How the amounts of one unit are written in a policy. */
+type Notation = {
+  readonly pattern: RegExp;
+  /** Completes "must be ...". */
+  readonly example: string;
+  readonly parse: (text: string) => number | undefined;
+};
+
+const count = String.raw`\d[\d_]*(\.\d+)?(e\+?\d{1,3})?\s*`;
+const percentage = /^(\d{1,6}(?:\.\d+)?)\s*%$/;
+const share = (text: string): number | undefined => {
+  const found = percentage.exec(text)?.[1];
+  return found === undefined ? undefined : Number(found) / 100;
+};
+
+/** What a metric of each unit may be. */
+const notations: Readonly<Record<Unit, Notation>> = {
+  bytes: {
+    pattern: /^\d+(\.\d+)?\s*[KMGTkmgt]i?[Bb]$/,
+    example: 'an amount like 80GB or 72GiB',
+    parse: parseBytes,
+  },
+  parameters: {
+    pattern: new RegExp(`^${count}[kKmMbBtT]?$`),
+    example: 'a count like 8.2B or 350M',
+    parse: parseCount,
+  },
+  flops: {
+    pattern: new RegExp(`^${count}[kKmMgGtTpP]?(FLOPs?)?$`),
+    example: 'an amount like 48 GFLOPs',
+    parse: (text) => parseCount(text.replace(/FLOPs?$/, '')),
+  },
+  ratio: {
+    pattern: /^\d{1,3}(\.\d+)?\s*%$/,
+    example: 'a share like 38%',
+    parse: share,
+  },
+  tokens_per_second: {
+    pattern: new RegExp(`^${count}[kKmM]?$`),
+    example: 'a number of tokens like 9500 or 9.5k',
+    parse: parseCount,
+  },
+  seconds: {
+    pattern: /^\d+(\.\d+)?\s*(ms|s|min|h)$/,
+    example: 'a time like 12s or 1.5min',
+    parse: duration,
+  },
+  dollars: {
+    pattern: new RegExp(`^\\$?\\s*${count}[kKmM]?$`),
+    example: 'an amount of US dollars like $300k',
+    parse: (text) => parseCount(text.replace(/^\$\s*/, '')),
+  },
+};
+
+function duration(text: string): number | undefined {
+  const [, amount = '', unit = ''] = /^([\d.]+)\s*(ms|s|min|h)$/.exec(text) ?? [];
+  const seconds = { ms: 1e-3, s: 1, min: 60, h: 3600 }[unit];
+  return seconds === undefined ? undefined : Number(amount) * seconds;
+}
+
+/** Whether a plain number says what it is in a unit: 80 is no memory, since nobody knows of what. */
+const plainNumbers: Readonly<Record<Unit, boolean>> = {
+  bytes: false,
+  parameters: true,
+  flops: true,
+  ratio: false,
+  tokens_per_second: true,
+  seconds: false,
+  dollars: true,
+};
+
+export type Use = 'value' | 'move';
+
+/** The words that a policy may write for a metric of a unit, for its schema. */
+export function notationOf(
+  unit: Unit,
+  use: Use,
+): { readonly patterns: readonly RegExp[]; readonly numbers: boolean; readonly example: string } {
+  const { pattern, example } = notations[unit];
+  if (use === 'move' && unit === 'ratio')
+    return { patterns: [points], numbers: false, example: 'points like 2 points' };
+  if (use === 'move')
+    return { patterns: [pattern, percentage], numbers: plainNumbers[unit], example: `a share like 5%, or ${example}` };
+  return unit === 'bytes'
+    ? {
+        patterns: [pattern, percentage],
+        numbers: false,
+        example: `${example}, or a share of the accelerator's usable memory like 90%`,
+      }
+    : { patterns: [pattern], numbers: plainNumbers[unit], example };
+}
+
+/** A share of a share misleads, so what is a share itself moves by points. */
+const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
+
+/** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
+export function parseAmount(written: string | number, unit: Unit, use: Use): Amount | undefined {
+  if (typeof written === 'number')
+    return plainNumbers[unit] && written >= 0 && Number.isFinite(written) ? absolute(written) : undefined;
+  const text = written.trim();
+  if (use === 'move' && unit === 'ratio') {
+    const found = points.exec(text)?.[1];
+    return found === undefined ? undefined : absolute(Number(found) / 100);
+  }
+  const relative = use === 'move' || unit === 'bytes' ? share(text) : undefined;
+  if (relative !== undefined) return { kind: 'share', share: relative };
+  const { pattern, parse } = notations[unit];
+  const value = pattern.test(text) ? parse(text) : undefined;
+  return value === undefined ? undefined : absolute(value);
+}
+
+const absolute = (value: number): Amount => ({ kind: 'absolute', value });

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { verdict } from '../scripts/policy-page.ts';
+import { metrics } from '../src/gate/metrics.ts';
+import { waivable } from '../src/gate/review.ts';
+import { draftPolicy } from '../src/policy/read.ts';
+import { policySchema } from '../src/policy/schema.ts';
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+const page = read('docs/policy.md');
+const block = (name: string) => page.split(`<!-- ${name}:begin -->`)[1]?.split(`<!-- ${name}:end -->`)[0]?.trim() ?? '';
+/** Numbers move with the engine, and a waiver ends some day. */
+const withoutNumbers = (text: string) =>
+  text
+    .replaceAll(/\s*\([^)]*limit[^)]*\)/g, '')
+    .replaceAll(/\b(WARN|FAIL) +|\s*(Waived until|Its waiver ended on) [\d-]+/g, '');
+
+describe('docs/policy.md', () => {
+  it('shows the example as it is committed', () => {
+    expect(block('example')).toBe(`\`\`\`yaml\n${read('examples/policy/model-cost.yml')}\`\`\``);
+  });
+
+  it('shows what its command prints, whatever the numbers are by now', () => {
+    expect(withoutNumbers(block('verdict'))).toBe(withoutNumbers(`\`\`\`\n${verdict()}\n\`\`\``));
+  });
+
+  it.each([...page.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => text))(
+    'has a policy that is read: %s',
+    (text) => {
+      const stated: unknown = parse(text);
+      const keys = Object.keys(stated as object);
+      const policy = keys.includes('budgets')
+        ? { version: 1, defaults: stated }
+        : { version: 1, ...(stated as object) };
+      expect(draftPolicy({ name: 'p.json', bytes: Buffer.from(JSON.stringify(policy)) })).toMatchObject({
+        kind: 'draft',
+      });
+    },
+  );
+
+  it('names every key, metric and code', () => {
+    const { defaults, hardware, configs, waivers } = policySchema.shape;
+    const words = [
+      ...Object.keys(policySchema.shape).filter((key) => key !== '$schema'),
+      ...Object.keys(defaults.unwrap().shape),
+      ...Object.keys(hardware.unwrap().valueType.shape),
+      ...Object.keys(configs.unwrap().element.shape),
+      ...Object.keys(waivers.unwrap().element.shape),
+      ...metrics.map(({ id }) => id),
+      ...waivable,
+      'max_increase',
+      'max_decrease',
+      'warn',
+    ];
+    expect(words.filter((word) => !page.includes(`\`${word}`))).toEqual([]);
+  });
+});
