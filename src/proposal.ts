@@ -20,7 +20,7 @@ export function proposed(inputs: Inputs, held: Documents, now: Documents, when: 
   const differing = differs(held, now);
   if (differing === undefined) return undefined;
   const { name, change } = differing;
-  const verb = { added: 'adds', changed: 'changes', removed: 'removes' }[change];
+  const verb = { added: 'adds', changed: 'edits', removed: 'removes' }[change];
   return {
     kind: 'proposed',
     ...differing,

@@ -319,7 +319,7 @@ describe('a policy', () => {
     ]) {
       const { code, out, err } = run(words, where);
       expect({ code, err }).toEqual({ code: 1, err: '' });
-      expect(out).toContain('note: This change changes .github/model-cost.yml.');
+      expect(out).toContain('note: This change edits .github/model-cost.yml.');
       expect(out).toContain('Under it the verdict would be pass, not fail.');
       git('commit', '-qam', 'head', '--allow-empty');
     }

@@ -29,7 +29,7 @@ describe('the policy file', () => {
     expect(ran.code).toBe(1);
     expect(ran.outputs).toMatchObject({ verdict: 'fail', 'over-budget': 'true', 'base-sha': sha('a') });
     expect(body()).toContain('limit 10.00 GiB');
-    expect(body()).toContain('This change changes .github/model-cost.yml. That takes effect after merge');
+    expect(body()).toContain('This change edits `.github/model-cost.yml`. That takes effect after merge');
     expect(body()).toContain('Under it the verdict would be pass, not fail.');
     expect(body()).toContain('| `memory-budget` | `10.00 GiB` | `policy` |');
   });
@@ -48,7 +48,7 @@ describe('the policy file', () => {
     await start(state);
     const ran = await runAction(server);
     expect(ran.outputs['verdict']).toBe('pass');
-    expect(body()).toContain('.github/model-cost.yml has changed on main since this branch left it');
+    expect(body()).toContain('`.github/model-cost.yml` has changed on main since this branch left it');
     expect(body()).toContain('Under it the verdict would be fail, not pass.');
   });
 
@@ -63,11 +63,11 @@ describe('the policy file', () => {
     await start(pullRequest({ [path]: small }, { [path]: small, [name]: strict }));
     const added = await runAction(server);
     expect(added.outputs).toMatchObject({ verdict: 'pass', changed: '0', 'comment-status': 'created' });
-    expect(body()).toContain('This change adds .github/model-cost.yml.');
+    expect(body()).toContain('This change adds `.github/model-cost.yml`.');
     await server.stop();
     await start(pullRequest({ [path]: small, [name]: strict }, { [path]: small }));
     await runAction(server);
-    expect(body()).toContain('This change removes .github/model-cost.yml.');
+    expect(body()).toContain('This change removes `.github/model-cost.yml`.');
   });
 
   it('that the pull request breaks fails it, at the line', async () => {
@@ -134,7 +134,7 @@ describe('the policy file', () => {
     expect(ran.outputs['changed']).toBe('2');
     expect(ran.log).toContain('file=configs/b.json');
     expect(ran.log).not.toContain('drafts');
-    expect(body()).toContain('This change changes configs/runs/long.yml.');
+    expect(body()).toContain('This change edits configs/runs/long.yml.');
     const report = JSON.parse(ran.outputs['report'] ?? '');
     expect(report.reports.find((one: { path: string }) => one.path === path)).toMatchObject({
       run: { accelerator: 'h200-sxm-141gb', gpus: 64, sequence_length: 2048, tokens: 2e12, price_per_gpu_hour: 3.5 },
@@ -201,7 +201,7 @@ describe('waivers and labels', () => {
     await start(state);
     const ran = await runAction(server);
     expect(ran.code).toBe(0);
-    expect(body()).toContain('failed, let pass by the label cost\\-approved (grace)');
+    expect(body()).toContain('failed, let pass by the label `cost-approved`, set by `grace`');
     expect(JSON.parse(ran.outputs['report'] ?? '').verdict.override).toEqual({ label: 'cost-approved', by: 'grace' });
   });
 
