@@ -41950,7 +41950,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 3472:
+/***/ 5839:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -46325,67 +46325,200 @@ function findMetric(id) {
 
 ;// CONCATENATED MODULE: ./build/gate/rules.js
 
-/** A memory share this small is noise of floating point, not growth. */
+/** A move this small is noise of floating point. */
 const noise = 1e-6;
+/** What rounding adds to a product: a limit that is met exactly is kept. */
+const rounding = 1e-12;
 /**
- * Memory per GPU against its budget, told apart: over because of this change or worse than before (fail), over and not
- * worse (warn), unknown (warn).
+ * What the metric may be at most (or at least), in its own unit; undefined where that is unknown.
+ *
+ * @param before the metric's value before the change, for limits of a move
  */
-const memoryRule = (comparison, budgets) => {
-    const head = comparison.head?.estimate;
-    if (head === undefined)
-        return [];
-    const { path } = comparison;
-    const limit = memoryLimit(comparison, budgets);
-    const after = head.memory.device;
-    if (limit === undefined) {
-        const message = `The memory of ${head.run.run.accelerator} is unknown: set memory-budget to an amount like 80GB.`;
-        return [{ code: 'memory-unknown', path, metric: 'memory', severity: 'warn', after, message }];
+function boundOf({ bound, amount }, estimate, before) {
+    const capacity = estimate?.memory.capacity ?? undefined;
+    switch (bound) {
+        case 'max':
+        case 'min':
+            if (amount.kind === 'absolute')
+                return amount.value;
+            return capacity === undefined ? undefined : capacity * amount.share;
+        case 'max_increase':
+        case 'max_decrease': {
+            if (before === undefined)
+                return undefined;
+            const step = amount.kind === 'absolute' ? amount.value : before * amount.share;
+            return bound === 'max_increase' ? before + step : before - step;
+        }
     }
-    if (after <= limit)
+}
+const upwards = (bound) => bound === 'max' || bound === 'max_increase';
+const beyond = (bound, value, limit) => (upwards(bound) ? value > limit : value < limit);
+/**
+ * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
+ * say.
+ */
+const limitRule = (comparison, { limits }) => {
+    if (comparison.head?.estimate === undefined)
         return [];
-    const before = comparison.base?.estimate?.memory.device;
-    const finding = (code, severity, message) => [
-        {
-            code,
-            path,
-            metric: 'memory',
-            severity,
-            ...(before === undefined ? {} : { before }),
-            after,
-            limit,
-            ...lineOf(comparison),
-            message,
-        },
-    ];
-    if (before === undefined)
-        return finding('memory-over-budget', 'fail', 'This new config needs more memory per GPU than the budget allows.');
-    const baseLimit = memoryLimit({ ...comparison, head: comparison.base }, budgets) ?? limit;
-    if (before <= baseLimit)
-        return finding('memory-over-budget', 'fail', 'This change takes memory per GPU over the budget.');
-    if (after > before * (1 + noise))
-        return finding('memory-worse', 'fail', 'Memory per GPU was over the budget before, and this change adds to it.');
-    if (after < before * (1 - noise))
-        return finding('memory-improved', 'warn', 'Memory per GPU is still over the budget, but less than before.');
-    return finding('memory-already-over', 'warn', 'Memory per GPU was over the budget before this change, which does not move it.');
+    const said = new Set();
+    return [...limits]
+        .sort((a, b) => Number(a.severity === 'warn') - Number(b.severity === 'warn'))
+        .flatMap((limit) => {
+        const about = `${limit.metric} ${limit.bound}`;
+        const finding = said.has(about) ? undefined : check(limit, comparison);
+        const once = finding?.code === 'limit-unknown' ? `${limit.metric} unknown` : about;
+        if (finding === undefined || said.has(once))
+            return [];
+        said.add(about).add(once);
+        return [finding];
+    });
 };
-function memoryLimit(comparison, budgets) {
-    if (budgets.memory.kind === 'bytes')
-        return budgets.memory.bytes;
-    const capacity = comparison.head?.estimate?.memory.capacity ?? undefined;
-    return capacity === undefined ? undefined : capacity * budgets.memory.share;
+function check(limit, comparison) {
+    const metric = findMetric(limit.metric);
+    if (metric === undefined)
+        return undefined;
+    return limit.bound === 'max' || limit.bound === 'min'
+        ? checkValue(limit, metric, comparison)
+        : checkMove(limit, metric, comparison);
+}
+/**
+ * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
+ * limit's severity); beyond it and not moved, or less than before (a warning).
+ */
+function checkValue(limit, metric, comparison) {
+    const { bound } = limit;
+    const [old, now] = [comparison.base?.estimate, comparison.head?.estimate];
+    const after = now && metric.take(now);
+    const most = boundOf(limit, now, undefined);
+    const before = old && metric.take(old);
+    const mostBefore = boundOf(limit, old, undefined) ?? most;
+    if (after === undefined || most === undefined)
+        return unknown(limit, metric, comparison, before !== undefined && boundOf(limit, old, undefined) !== undefined);
+    if (!beyond(bound, after, most))
+        return undefined;
+    const say = (standing) => {
+        const { code, message } = wordsOf(limit, metric, standing);
+        const severity = standing === 'improved' || standing === 'unmoved' ? 'warn' : limit.severity;
+        return finding(limit, comparison, code, severity, message, { before, after, limit: most });
+    };
+    if (comparison.base === undefined)
+        return say('new');
+    if (before === undefined || mostBefore === undefined || !beyond(bound, before, mostBefore))
+        return say('crossed');
+    const further = upwards(bound) ? after > before * (1 + noise) : after < before * (1 - noise);
+    const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
+    return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
+}
+function wordsOf(limit, metric, standing) {
+    if (limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail')
+        return memoryWords[standing];
+    const side = limit.bound === 'max' ? 'over' : 'under';
+    switch (standing) {
+        case 'new':
+            return { code: 'over-limit', message: `${metric.label}: ${side} the limit.` };
+        case 'crossed':
+            return { code: 'over-limit', message: `${metric.label}: this change goes ${side} the limit.` };
+        case 'worse':
+            return {
+                code: 'limit-worse',
+                message: `${metric.label}: ${side} the limit before, and this change goes further.`,
+            };
+        case 'improved':
+            return { code: 'limit-improved', message: `${metric.label}: still ${side} the limit, but nearer than before.` };
+        case 'unmoved':
+            return {
+                code: 'limit-already-over',
+                message: `${metric.label}: ${side} the limit before this change, which does not move it.`,
+            };
+    }
+}
+const memoryWords = {
+    new: {
+        code: 'memory-over-budget',
+        message: 'This config needs more memory per GPU than the budget allows.',
+    },
+    crossed: { code: 'memory-over-budget', message: 'This change takes memory per GPU over the budget.' },
+    worse: {
+        code: 'memory-worse',
+        message: 'Memory per GPU was over the budget before, and this change adds to it.',
+    },
+    improved: { code: 'memory-improved', message: 'Memory per GPU is still over the budget, but less than before.' },
+    unmoved: {
+        code: 'memory-already-over',
+        message: 'Memory per GPU was over the budget before this change, which does not move it.',
+    },
+};
+/** How far one change moves a metric against how far it may. A config without a base moves nothing. */
+function checkMove(limit, metric, comparison) {
+    const { base, head } = comparison;
+    if (base === undefined)
+        return undefined;
+    const before = base.estimate && metric.take(base.estimate);
+    const after = head?.estimate && metric.take(head.estimate);
+    const most = boundOf(limit, head?.estimate, before);
+    if (after === undefined || before === undefined || most === undefined)
+        return unknown(limit, metric, comparison, before !== undefined);
+    const up = limit.bound === 'max_increase';
+    const slack = rounding * Math.abs(most);
+    if (up ? after <= most + slack : after >= most - slack)
+        return undefined;
+    const message = `${metric.label}: ${up ? 'grows by more than one change may add' : 'falls by more than one change may take away'}.`;
+    const code = up ? 'grows-too-much' : 'shrinks-too-much';
+    return finding(limit, comparison, code, limit.severity, message, { before, after, limit: most });
+}
+/**
+ * A limit that cannot be held against anything: never a silent pass. It has the limit's severity where this change brought it
+ * about, since a value could be hidden to get past its limit; what was unknown before warns, and so does the built-in budget,
+ * which nobody asked for.
+ */
+function unknown(limit, metric, comparison, wasKnown) {
+    const { base, head } = comparison;
+    const before = base?.estimate && metric.take(base.estimate);
+    const after = head?.estimate && metric.take(head.estimate);
+    const caused = base === undefined || wasKnown;
+    const severity = caused && limit.origin !== 'default' ? limit.severity : 'warn';
+    const memory = limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail';
+    const message = memory
+        ? `The memory of ${head?.estimate?.run.run.accelerator ?? 'the accelerator'} is unknown: set the budget to an amount like 80GB.`
+        : after === undefined
+            ? `${metric.label}: unknown, so its limit cannot be checked. ${reasonOf(metric, head?.estimate)}`.trim()
+            : `${metric.label}: unknown before this change, so how far it moves cannot be checked.`;
+    return finding(limit, comparison, memory ? 'memory-unknown' : 'limit-unknown', severity, message, { before, after });
+}
+/** Why an estimate lacks a metric, where the engine says. */
+function reasonOf(metric, estimate) {
+    if (estimate === undefined)
+        return '';
+    if (estimate.throughput.mfu === null)
+        return sentenceOf(estimate.throughput.limit);
+    return metric.unit === 'dollars' ? 'Nobody states a price: set price_per_gpu_hour.' : '';
+}
+const sentenceOf = (words) => words === '' ? '' : `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'}`;
+function finding(limit, comparison, code, severity, message, values) {
+    const { before, after } = values;
+    return {
+        code,
+        path: comparison.path,
+        metric: limit.metric,
+        severity,
+        ...(before === undefined ? {} : { before }),
+        ...(after === undefined ? {} : { after }),
+        ...(values.limit === undefined ? {} : { limit: values.limit }),
+        ...lineOf(comparison),
+        message,
+    };
 }
 const lineOf = (comparison) => {
     const line = comparison.fields.find((field) => field.line !== undefined)?.line;
     return line === undefined ? {} : { line };
 };
-/** `fail-on: increase`: no metric of the table may get worse. */
-const increaseRule = (comparison, budgets) => {
-    if (budgets.failOn !== 'increase')
+/** `fail-on: increase`: no metric of the table may get worse, and none may become unknown. */
+const increaseRule = (comparison, { failOn }) => {
+    if (failOn !== 'increase' || comparison.head?.estimate === undefined)
         return [];
     return comparison.changes.flatMap(({ metric: id, before, after }) => {
         const metric = findMetric(id);
-        if (!metric?.shown || before === undefined || after === undefined || !worse(metric.worse, before, after))
+        if (!metric?.shown || before === undefined || (after !== undefined && !worse(metric, before, after)))
             return [];
         return [
             {
@@ -46394,54 +46527,16 @@ const increaseRule = (comparison, budgets) => {
                 metric: id,
                 severity: 'fail',
                 before,
-                after,
+                ...(after === undefined ? {} : { after }),
                 ...lineOf(comparison),
-                message: `${metric.label} got worse, and fail-on is increase.`,
+                message: after === undefined
+                    ? `${metric.label} is unknown after this change, and fail-on is increase.`
+                    : `${metric.label} got worse, and fail-on is increase.`,
             },
         ];
     });
 };
-const worse = (direction, before, after) => direction === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-/** The policy's own limits. */
-const limitRule = (comparison, budgets) => budgets.limits.flatMap((limit) => {
-    const metric = findMetric(limit.metric);
-    const change = comparison.changes.find((one) => one.metric === limit.metric);
-    const after = change?.after;
-    if (metric === undefined || after === undefined)
-        return [];
-    const before = change?.before;
-    if (limit.kind === 'increase' && before === undefined)
-        return [];
-    const bound = limit.kind === 'absolute'
-        ? limit.value
-        : (before ?? 0) * (metric.worse === 'up' ? 1 + limit.value : 1 - limit.value);
-    if (!worse(metric.worse, bound, after))
-        return [];
-    const unmoved = limit.kind === 'absolute' &&
-        before !== undefined &&
-        worse(metric.worse, bound, before) &&
-        !worse(metric.worse, before, after);
-    const code = unmoved ? 'limit-already-over' : limit.kind === 'absolute' ? 'over-limit' : 'grows-too-much';
-    const severity = unmoved ? 'warn' : limit.severity;
-    const message = unmoved
-        ? `${metric.label} was beyond its limit before this change.`
-        : limit.kind === 'absolute'
-            ? `${metric.label} is beyond its limit.`
-            : `${metric.label} moves by more than the policy allows in one change.`;
-    return [
-        {
-            code,
-            path: comparison.path,
-            metric: limit.metric,
-            severity,
-            ...(before === undefined ? {} : { before }),
-            after,
-            limit: bound,
-            ...lineOf(comparison),
-            message,
-        },
-    ];
-});
+const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
 /** A config that cannot be read fails the gate where the user named it, and warns where it was only recognised. */
 const unreadableRule = (comparison) => {
     if (comparison.status !== 'unreadable')
@@ -46459,7 +46554,7 @@ const unreadableRule = (comparison) => {
     ];
 };
 /** Every rule, in the order in which findings are shown. */
-const rules = [memoryRule, limitRule, increaseRule, unreadableRule];
+const rules = [limitRule, increaseRule, unreadableRule];
 
 ;// CONCATENATED MODULE: ./build/gate/judge.js
 
@@ -46468,32 +46563,36 @@ const rank = { fail: 0, warn: 1, notice: 2 };
  * Comparisons against their budgets. `fail-on: never` and a waiver that holds leave no failure; both stay visible as warnings.
  *
  * @param today ISO date, for waivers
+ * @param others findings of the run as a whole, which no budget softens
  */
-function judge(comparisons, budgetsFor, today) {
+function judge(comparisons, budgetsFor, today, others = []) {
     const findings = comparisons
         .flatMap((comparison) => {
         const budgets = budgetsFor(comparison.path);
         return rules.flatMap((rule) => rule(comparison, budgets)).map((finding) => soften(finding, budgets, today));
     })
+        .concat(others)
         .sort((a, b) => rank[a.severity] - rank[b.severity]);
     return { outcome: outcomeOf(findings), findings };
 }
 function soften(finding, budgets, today) {
-    if (finding.severity !== 'fail')
+    const waived = waive(finding, budgets.waivers, today);
+    return waived.severity === 'fail' && budgets.failOn === 'never' ? { ...waived, severity: 'warn' } : waived;
+}
+/** The waiver that lasts longest of those that cover a finding; one that ended is named, and waives nothing. */
+function waive(finding, waivers, today) {
+    const [waiver] = waivers
+        .filter(({ covers }) => covers.includes(finding.code) || covers.includes(finding.metric ?? ''))
+        .sort((a, b) => b.until.localeCompare(a.until));
+    if (waiver === undefined)
         return finding;
-    const { waiver } = budgets;
-    if (waiver !== undefined && finding.code !== 'unreadable') {
-        if (today <= waiver.until)
-            return {
-                ...finding,
-                severity: 'warn',
-                message: `${finding.message} Waived until ${waiver.until}: ${waiver.reason}`,
-            };
-        return { ...finding, message: `${finding.message} Its waiver ended on ${waiver.until}.` };
-    }
-    if (budgets.failOn === 'never')
-        return { ...finding, severity: 'warn' };
-    return finding;
+    const { until, reason } = waiver;
+    const holds = today <= until;
+    return {
+        ...finding,
+        waiver: { until, reason, holds },
+        severity: holds && finding.severity === 'fail' ? 'warn' : finding.severity,
+    };
 }
 const outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fail')
     ? 'fail'
@@ -46506,6 +46605,26 @@ function override(verdict, label, by) {
         return verdict;
     return { ...verdict, outcome: 'warn', override: { label, ...(by === undefined ? {} : { by }) } };
 }
+
+;// CONCATENATED MODULE: ./build/gate/review.js
+/** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
+const waivable = [
+    'memory-over-budget',
+    'memory-worse',
+    'memory-improved',
+    'memory-already-over',
+    'memory-unknown',
+    'over-limit',
+    'limit-worse',
+    'limit-improved',
+    'limit-already-over',
+    'limit-unknown',
+    'grows-too-much',
+    'shrinks-too-much',
+    'increase',
+];
+/** Nothing was compared, and nothing else is worth a word. */
+const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
 
 ;// CONCATENATED MODULE: ./build/report/format.js
 const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
@@ -54626,7 +54745,7 @@ const ZodUnknown = /*@__PURE__*/ $constructor("ZodUnknown", (inst, def) => {
     ZodType.init(inst, def);
     inst._zod.processJSONSchema = (ctx, json, params) => unknownProcessor(inst, ctx, json, params);
 });
-function unknown() {
+function schemas_unknown() {
     return _unknown(ZodUnknown);
 }
 const ZodNever = /*@__PURE__*/ $constructor("ZodNever", (inst, def) => {
@@ -54712,10 +54831,10 @@ const ZodObject = /*@__PURE__*/ $constructor("ZodObject", (inst, def) => {
         return this.clone(mergeDefs(this._zod.def, { catchall: catchall }));
     },
     passthrough() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: unknown() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_unknown() }));
     },
     loose() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: unknown() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_unknown() }));
     },
     strict() {
         return this.clone(mergeDefs(this._zod.def, { catchall: never() }));
@@ -54770,7 +54889,7 @@ function looseObject(shape, params) {
     return new ZodObject({
         type: "object",
         shape,
-        catchall: unknown(),
+        catchall: schemas_unknown(),
         ...util.normalizeParams(params),
     });
 }
@@ -55300,8 +55419,8 @@ const ZodFunction = /*@__PURE__*/ (/* unused pure expression or super */ null &&
 function _function(params) {
     return new ZodFunction({
         type: "function",
-        input: Array.isArray(params?.input) ? tuple(params?.input) : (params?.input ?? array(unknown())),
-        output: params?.output ?? unknown(),
+        input: Array.isArray(params?.input) ? tuple(params?.input) : (params?.input ?? array(schemas_unknown())),
+        output: params?.output ?? schemas_unknown(),
     });
 }
 
@@ -55311,7 +55430,7 @@ const ZodCustom = /*@__PURE__*/ $constructor("ZodCustom", (inst, def) => {
     inst._zod.processJSONSchema = (ctx, json, params) => customProcessor(inst, ctx, json, params);
 });
 // custom checks
-function check(fn) {
+function schemas_check(fn) {
     const ch = new core.$ZodCheck({
         check: "custom",
         // ...util.normalizeParams(params),
@@ -55437,240 +55556,6 @@ function remember(review, earlier) {
 }
 const keyOf = ({ path, metric, code }) => ({ path: plain(path, 200), about: plain(metric ?? code, 60) });
 
-;// CONCATENATED MODULE: ./build/report/overview.js
-
-
-
-/** What stands in front of a config's name. */
-const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
-const overview_rank = (review, comparison) => {
-    const severities = review.verdict.findings
-        .filter(({ path }) => path === comparison.path)
-        .map(({ severity }) => severity);
-    if (severities.includes('fail'))
-        return 0;
-    if (severities.includes('warn'))
-        return 1;
-    return comparison.status === 'unchanged' ? 3 : 2;
-};
-/** Worst first: failures, warnings, changes by how much memory they add, then what is unchanged. */
-function ranked(review) {
-    const growth = (comparison) => {
-        const memory = comparison.changes.find(({ metric }) => metric === 'memory');
-        return (memory?.after ?? 0) - (memory?.before ?? 0);
-    };
-    return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
-}
-const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][overview_rank(review, comparison)] ?? marks.pass;
-/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
-function overview(review, comparisons, limits) {
-    const someActive = comparisons.some((comparison) => differsInActive(comparison));
-    const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
-    const heading = [
-        'Config',
-        ...shown.map(({ label, id }) => id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label),
-    ];
-    const rows = comparisons.map((comparison) => {
-        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison)}`;
-        if (comparison.status === 'unreadable')
-            return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
-        return [name, ...shown.map(({ id }) => cell(comparison, id, limits.get(comparison.path)))];
-    });
-    return table([heading, ...rows], shown.map((_, index) => index + 1));
-}
-function state(comparison) {
-    const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
-    if (comparison.status === 'added')
-        return `<br>new${renamed}`;
-    if (comparison.status === 'removed')
-        return '<br>removed';
-    return renamed;
-}
-function differsInActive(comparison) {
-    const of = (id) => comparison.changes.find(({ metric }) => metric === id);
-    return (of('parameters')?.after !== of('active_parameters')?.after ||
-        of('parameters')?.before !== of('active_parameters')?.before);
-}
-function cell(comparison, id, limit) {
-    const change = comparison.changes.find(({ metric }) => metric === id);
-    const metric = findMetric(id);
-    if (change === undefined || metric === undefined)
-        return '–';
-    const main = movement(change);
-    if (id === 'memory')
-        return limit === undefined ? main : `${main}<br>of\u00a0${unbroken(gib(limit))}`;
-    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
-        ? '<br>approximate'
-        : '';
-    if (id === 'parameters' && differsInActive(comparison)) {
-        const active = comparison.changes.find((one) => one.metric === 'active_parameters');
-        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
-    }
-    return main + approximate;
-}
-/** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
-/** A number stays with its unit when a cell wraps. */
-const unbroken = (quantityText) => quantityText.replaceAll(' ', '\u00a0');
-function movement(change) {
-    const unit = findMetric(change.metric)?.unit ?? 'ratio';
-    const { before, after } = change;
-    if (before === undefined && after === undefined)
-        return 'unknown';
-    if (after === undefined)
-        return `${unbroken(quantity(before ?? 0, unit))} → gone`;
-    if (before === undefined)
-        return unbroken(quantity(after, unit));
-    const moved = difference(before, after, unit);
-    if (moved === undefined)
-        return unbroken(quantity(after, unit));
-    const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
-    return old === now
-        ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
-        : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
-}
-function findingLine(finding) {
-    const mark = marks[finding.severity];
-    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
-    const numbers = unit === undefined || finding.after === undefined
-        ? ''
-        : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
-    return `${mark} ${numbers}`.trimEnd();
-}
-
-;// CONCATENATED MODULE: ./build/report/comment.js
-
-
-
-
-
-/** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
-const longestComment = 60_000;
-/** The first line of our comment: with the author, what tells it from everybody else's. */
-const marker = (key) => `<!-- model-cost-gate key=${key.replace(/[^\w.-]/g, '_').slice(0, 60)} -->`;
-/**
- * The comment on a pull request: verdict, table, and, folded, where the difference comes from.
- *
- * @param earlier our comment as it stands there: what it complained of and is gone is shown as resolved
- */
-function comment(review, options, earlier) {
-    const memory = remember(review, earlier);
-    const all = sections(review, options);
-    const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
-    const table = all.findIndex(({ name }) => name === 'table');
-    const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
-    return fitted(marker(options.key) + memoryLine(memory), whole, longestComment);
-}
-/** What takes the place of an earlier comment when no model config is changed any more. */
-function resolvedComment(review, key, earlier) {
-    const memory = remember(review, earlier);
-    const sentences = [
-        '## Model cost: no model config changed',
-        `This pull request changed model configs before; ${head(review)} does not.`,
-        resolved(memory),
-        footer(review),
-    ];
-    return [marker(key) + memoryLine(memory), ...sentences].filter((body) => body !== '').join('\n\n');
-}
-const resolved = ({ resolved: gone }) => gone
-    .map(({ path, message, at }) => `- ✅ Resolved${at === undefined ? '' : ` in ${comment_short(at)}`}: ${code(path, 120)}: ${sentence(message)}`)
-    .join('\n');
-/** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
-const comment_mostRows = 60;
-function sections(review, options, rows = comment_mostRows) {
-    const comparisons = ranked(review);
-    const limits = new Map(comparisons.flatMap((comparison) => {
-        const limit = memoryLimit(comparison, options.budgetsFor(comparison.path));
-        return limit === undefined ? [] : [[comparison.path, limit]];
-    }));
-    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
-    return [
-        { importance: 10, name: 'heading', body: `## ${heading(review)}` },
-        { importance: 9, name: 'findings', body: findings(review) },
-        { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), limits) + cut },
-        ...comparisons
-            .slice(0, 30)
-            .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
-        { importance: 3, name: 'settings', body: settings(review) },
-        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
-        { importance: 9, name: 'footer', body: footer(review) },
-    ].filter(({ body }) => body !== '');
-}
-function heading(review) {
-    const { outcome, findings, override } = review.verdict;
-    const fails = findings.filter(({ severity }) => severity === 'fail').length;
-    const changed = review.comparisons.filter(({ status }) => status !== 'unchanged').length;
-    const configs = `${changed} ${changed === 1 ? 'config' : 'configs'} changed`;
-    const over = findings.some(({ severity, metric }) => severity === 'fail' && metric === 'memory');
-    if (outcome === 'fail')
-        return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
-    if (override !== undefined)
-        return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
-    return outcome === 'warn'
-        ? `⚠️ Model cost: passed with warnings (${configs})`
-        : `✅ Model cost: within budget (${configs})`;
-}
-function findings(review) {
-    const list = review.verdict.findings.slice(0, 20).map((finding) => {
-        const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers.filter((word) => word !== '')].join(' ')}`;
-    });
-    const rest = review.verdict.findings.length - list.length;
-    return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
-}
-function configSections(comparison, several, index) {
-    const of = several ? ` · ${tag(comparison.path, 80)}` : '';
-    const place = index / 100;
-    const side = comparison.head ?? comparison.base;
-    const folded = (importance, title, body) => ({
-        importance: importance - place,
-        name: `${title}${of}`,
-        body: body === '' ? '' : details(`${title}${of}`, body),
-    });
-    if (side === undefined)
-        return [];
-    // What cannot be read has no numbers of its own; its finding says why.
-    if (comparison.status === 'unreadable')
-        return [];
-    return [
-        folded(6, 'Where the difference comes from', origins(comparison)),
-        folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
-        folded(4, 'Step time', throughputLine(side)),
-        folded(4, 'Assumptions', assumptions(side)),
-    ];
-}
-function settings(review) {
-    if (review.settings.length === 0)
-        return '';
-    return details('Settings', table([
-        ['Setting', 'Value', 'From'],
-        ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
-    ]));
-}
-const comment_short = (sha) => code(sha.slice(0, 12), 12);
-const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
-function footer(review) {
-    const commits = review.base === undefined || review.head === undefined
-        ? ''
-        : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
-    return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
-}
-/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
-function fitted(first, all, longest) {
-    const dropped = new Set();
-    const note = () => dropped.size === 0
-        ? []
-        : [
-            `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
-        ];
-    const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
-    for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
-        if (write().length <= longest)
-            break;
-        dropped.add(section);
-    }
-    return write();
-}
-
 ;// CONCATENATED MODULE: ./build/units.js
 const bytes = (n) => n;
 const flops = (n) => n;
@@ -55701,570 +55586,18 @@ function parseBytes(text) {
     const factor = memoryUnits[(word || 'b').toLowerCase()];
     return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
 }
-const countPrefixes = { '': 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12, p: 1e15 };
+/** Powers of ten. */
+const countPrefixes = { '': 0, k: 3, m: 6, b: 9, g: 9, t: 12, p: 15 };
 /** `1T`, `300B`, `2.5e12`: a count (of tokens, parameters), or undefined where the text is none. */
 function parseCount(text) {
     const [, amount, prefix] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
-    const factor = countPrefixes[(prefix ?? '').toLowerCase()];
-    const count = amount === undefined || factor === undefined ? Number.NaN : Number(amount) * factor;
+    const power = countPrefixes[(prefix ?? '').toLowerCase()];
+    if (amount === undefined || power === undefined)
+        return undefined;
+    const [digits = '', exponent = '0'] = amount.toLowerCase().split('e');
+    // Written as one literal, 8.2B is 8,200,000,000; as a product it is a rounding below.
+    const count = Number(`${digits}e${Number(exponent) + power}`);
     return Number.isFinite(count) ? count : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/cost/forward.js
-/**
- * Keys that the average query of a sequence of S tokens may see. A query sees itself half, so that S tokens see S / 2.
- *
- * - full: S / 2
- * - window w: w - w^2 / 2S, since the first w queries see fewer; S / 2 where w >= S
- * - chunks of c: c / 2 within a whole chunk, and the last one may be shorter
- * - k selected of those before: as a window of k
- * - compressed by r, k selected: as a window of k over S / r keys; a local window besides
- *
- * Without a causal mask: S, or the span's own bound.
- */
-function meanContext(span, causal, S) {
-    const bounded = (w, keys) => {
-        if (w >= keys)
-            return causal ? keys / 2 : keys;
-        return causal ? w - (w * w) / (2 * keys) : w;
-    };
-    switch (span.kind) {
-        case 'full':
-            return bounded(S, S);
-        case 'window':
-            return bounded(span.tokens, S);
-        case 'chunk': {
-            const c = Math.min(span.tokens, S);
-            const rest = S % c;
-            const visible = ((S - rest) * c + rest * rest) / S;
-            return causal ? visible / 2 : visible;
-        }
-        case 'selected': {
-            const local = span.window === undefined ? 0 : bounded(span.window, S);
-            const keys = S / (span.ratio ?? 1);
-            return bounded(span.tokens ?? keys, keys) + local;
-        }
-    }
-}
-/** Keys that exist for a query, masks and windows ignored: S, or those of a compressed context with S beside it. */
-function allKeys(span, S) {
-    if (span.kind !== 'selected' || span.ratio === undefined)
-        return S;
-    return S / span.ratio + (span.window === undefined ? 0 : S);
-}
-/** Keys that the average query meets in one of the two conventions. */
-const keysMet = (core, S, convention) => convention === 'full' ? allKeys(core.span, S) : meanContext(core.span, core.causal, S);
-/**
- * Forward FLOPs of one operation for one token: 2 for each multiply-add.
- *
- * - linear: 2 rows columns, for each copy that the token uses
- * - attention: 2 H (d_qk + d_v) for each key that a query meets
- * - scan: `blocks/recurrence.ts`; whole chunks where the convention ignores masks
- * - vector: as the family states
- * - norms, rotary position, softmax, activations, lookups, sums: 0, as is usual
- */
-function forwardFlops(operation, S, convention = 'causal') {
-    switch (operation.kind) {
-        case 'linear':
-            return 2 * operation.rows * operation.columns * operation.used;
-        case 'attention':
-            return 2 * operation.heads * (operation.queryKeyDim + operation.valueDim) * keysMet(operation, S, convention);
-        case 'scan':
-            return convention === 'full' ? operation.fullFlopsPerToken : operation.flopsPerToken;
-        case 'vector':
-            return operation.flopsPerToken;
-        case 'norm':
-        case 'activation':
-        case 'rope':
-        case 'add':
-        case 'route':
-        case 'dispatch':
-        case 'combine':
-        case 'table':
-        case 'loss':
-            return 0;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/cost/holdings.js
-/** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
-function held(operation) {
-    if (operation.heldElsewhere)
-        return 0;
-    switch (operation.kind) {
-        case 'linear':
-            return operation.tied
-                ? biasOf(operation, operation.copies)
-                : operation.copies * operation.rows * operation.columns + biasOf(operation, operation.copies);
-        case 'table':
-            return operation.rows * operation.columns;
-        case 'vector':
-            return operation.elements;
-        case 'norm':
-        case 'attention':
-        case 'route':
-        case 'scan':
-            return operation.parameters;
-        case 'activation':
-        case 'rope':
-        case 'add':
-        case 'dispatch':
-        case 'combine':
-        case 'loss':
-            return 0;
-    }
-}
-/** Those of them that one token uses: of the experts, the chosen ones. */
-function activated(operation) {
-    if (operation.kind !== 'linear' || operation.copies === operation.used)
-        return held(operation);
-    return (held(operation) / operation.copies) * operation.used;
-}
-const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
-/** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
-function* mainNetwork(operations) {
-    for (const operation of operations.embedding)
-        yield { operation, times: 1 };
-    for (const [kind, layer] of operations.layers.entries()) {
-        const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
-        for (const operation of layer.operations)
-            yield { operation, times };
-    }
-    for (const operation of operations.head)
-        yield { operation, times: 1 };
-}
-
-;// CONCATENATED MODULE: ./build/cost/lora.js
-
-
-/** Module names of PEFT's `target_modules`, and the operation that each one is, by the end of its path. */
-const modules = {
-    q_proj: ['attention.query', 'attention.query_up'],
-    q_a_proj: ['attention.query_down'],
-    q_b_proj: ['attention.query_up'],
-    k_proj: ['attention.key'],
-    v_proj: ['attention.value'],
-    kv_a_proj_with_mqa: ['attention.key_value_down'],
-    kv_b_proj: ['attention.key_value_up'],
-    o_proj: ['attention.output'],
-    out_proj: ['attention.output'],
-    dense: ['attention.output'],
-    qkv_proj: ['attention.query', 'attention.key', 'attention.value'],
-    query_key_value: ['attention.query', 'attention.key', 'attention.value'],
-    c_attn: ['attention.query', 'attention.key', 'attention.value'],
-    Wqkv: ['attention.query', 'attention.key', 'attention.value'],
-    c_proj: ['attention.output', 'feed_forward.down'],
-    gate_proj: ['feed_forward.gate', 'shared_experts.gate'],
-    up_proj: ['feed_forward.up', 'shared_experts.up'],
-    down_proj: ['feed_forward.down', 'shared_experts.down'],
-    gate_up_proj: ['feed_forward.gate', 'feed_forward.up'],
-    c_fc: ['feed_forward.up'],
-    fc_in: ['feed_forward.up'],
-    fc_out: ['feed_forward.down'],
-    fc1: ['feed_forward.up'],
-    fc2: ['feed_forward.down'],
-    dense_h_to_4h: ['feed_forward.up'],
-    dense_4h_to_h: ['feed_forward.down'],
-    w1: ['experts.gate', 'feed_forward.gate'],
-    w2: ['experts.down', 'feed_forward.down'],
-    w3: ['experts.up', 'feed_forward.up'],
-    gate: ['router'],
-    router: ['router'],
-    lm_head: ['output'],
-};
-/** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
-const joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
-/** The targets that name this matrix. */
-function targetsOf(operation, lora) {
-    if (lora.targets.includes('all-linear'))
-        return operation.component === 'output' ? [] : ['all-linear'];
-    // DeepSeek's `q_proj` exists only where queries are not compressed.
-    const compressed = operation.input.name.endsWith('query_down_norm_out');
-    return lora.targets.filter((target) => !(target === 'q_proj' && compressed) &&
-        (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)));
-}
-/** True where the adapter's targets name this matrix. */
-const isTarget = (operation, lora) => targetsOf(operation, lora).length > 0;
-/** With adapters, every weight of the base model is frozen. */
-const isFrozen = (_operation, lora) => lora !== undefined;
-/**
- * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
- * columns x rank. Of matrices that are stored as one, the first has A.
- */
-function adapterOf(operation, lora) {
-    if (operation.kind !== 'linear')
-        return { down: 0, up: 0 };
-    const targets = targetsOf(operation, lora);
-    if (targets.length === 0)
-        return { down: 0, up: 0 };
-    const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
-    const shared = one && targets.some((target) => joined.has(target) || target === 'all-linear') && !leads(operation);
-    return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
-}
-/** True for the first of the matrices that are stored as one: the query, and the gate of a feed-forward network. */
-const leads = ({ path }) => /(attention\.query|(?<!attention)\.gate)$/.test(path);
-/** Elements of the adapter of one matrix, for each copy of it. */
-function adapterElements(operation, lora) {
-    const { down, up } = adapterOf(operation, lora);
-    return down + up;
-}
-/** Forward FLOPs of the two factors of an adapter, for a token. */
-function adapterFlops(operation, lora) {
-    const { down, up } = adapterOf(operation, lora);
-    const used = operation.kind === 'linear' ? operation.used : 0;
-    return { down: 2 * used * down, up: 2 * used * up };
-}
-/** Trained parameters of all adapters. */
-function adapterParameters(operations, lora) {
-    let total = 0;
-    for (const { operation, times } of mainNetwork(operations)) {
-        if (operation.kind === 'linear')
-            total += times * operation.copies * adapterElements(operation, lora);
-    }
-    return parameters(total);
-}
-
-;// CONCATENATED MODULE: ./build/cost/training.js
-
-
-/**
- * Lists that training runs, in the order in which a token meets them: the main network, then multi-token prediction with the
- * output projection that each depth computes once more.
- */
-function* trainedLists(operations, run) {
-    yield { list: operations.embedding, times: 1 };
-    for (const kind of operations.order)
-        yield { list: operations.layers[kind]?.operations ?? [], times: 1 };
-    yield { list: operations.head, times: 1 };
-    if (run.mtp === false)
-        return;
-    yield { list: operations.prediction, times: 1 };
-    yield { list: operations.head.filter(isProjection), times: operations.predictionDepth };
-}
-const isProjection = (operation) => operation.kind === 'linear' && operation.component === 'output';
-/**
- * Training FLOPs for one token: forward, and the gradients of every product's two factors, which is twice the forward pass.
- *
- * With adapters (LoRA, arXiv:2106.09685) less is computed: a frozen matrix needs no gradient of its weights, and nothing
- * needs a gradient where no trained weight lies before it. So the first layer's query projection, say, computes no backward
- * pass at all in its frozen part. (Checkpointing with `enable_input_require_grads` would compute it; we do not count that.)
- */
-function trainingFlops(operations, run, convention) {
-    const { sequenceLength, lora } = run;
-    let total = 0;
-    let below = false;
-    const known = new Map();
-    for (const { list, times } of trainedLists(operations, run)) {
-        if (lora === undefined) {
-            for (const operation of list)
-                total += 3 * times * forwardFlops(operation, sequenceLength, convention);
-            continue;
-        }
-        const states = known.get(list) ?? new Map();
-        const adapted = states.get(below) ?? adaptedFlops(list, { sequenceLength, lora, convention }, below);
-        known.set(list, states.set(below, adapted));
-        total += times * adapted.flops;
-        below = adapted.above;
-    }
-    return total;
-}
-/** Forward and backward FLOPs of one list with frozen weights and adapters; `below` says that its input needs a gradient. */
-function adaptedFlops(list, pass, below) {
-    const { sequenceLength: S, lora, convention } = pass;
-    /** Tensors by name, and whether they need a gradient. */
-    const needs = new Map([['x', below]]);
-    let above = below;
-    let flops = 0;
-    // A tensor that no operation made is a view of something before it.
-    const needed = ({ name }) => needs.get(name) ?? above;
-    for (const operation of list) {
-        const forward = forwardFlops(operation, S, convention);
-        flops += forward;
-        switch (operation.kind) {
-            case 'linear': {
-                const input = needed(operation.input);
-                const adapter = adapterFlops(operation, lora);
-                if (input)
-                    flops += forward;
-                flops += 3 * (adapter.down + adapter.up) - (input ? 0 : adapter.down);
-                const output = input || adapter.up > 0;
-                needs.set(operation.output.name, output);
-                above ||= output;
-                break;
-            }
-            case 'attention': {
-                const query = needed(operation.query);
-                const key = needed(operation.key);
-                const value = needed(operation.value);
-                const each = 2 * operation.heads * keysMet(operation, S, convention);
-                const scores = each * operation.queryKeyDim;
-                // Query and key each need one product of their own, and both need the gradient of the scores.
-                flops += scores * (Number(query) + Number(key));
-                flops += each * operation.valueDim * (Number(query || key) + Number(value));
-                needs.set(operation.output.name, query || key || value);
-                break;
-            }
-            case 'scan':
-                if (needed(operation.input))
-                    flops += 2 * forward;
-                needs.set(operation.output.name, needed(operation.input));
-                break;
-            case 'vector':
-                if (above)
-                    flops += forward;
-                break;
-            case 'activation':
-                needs.set(operation.output.name, needed(operation.input) || (operation.gate ? needed(operation.gate) : false));
-                break;
-            case 'norm':
-            case 'dispatch':
-            case 'combine':
-                needs.set(operation.output.name, needed(operation.input));
-                break;
-            case 'add':
-                needs.set(operation.output.name, above);
-                break;
-            case 'rope':
-            case 'route':
-            case 'table':
-            case 'loss':
-                break;
-        }
-    }
-    return { flops, above };
-}
-/**
- * What recompute executes once more in the backward pass, for a token. Hardware FLOPs (HFU) count it; model FLOPs (MFU) do
- * not (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
- *
- * - full: whole layers: all, the first `recomputeLayers` of each pipeline stage (`block`), or each n-th (`every`)
- * - selective, Megatron: the modules that the run names, by default the attention core (Korthikanti et al. 2022)
- * - selective, elsewhere: torchtitan's choice, which keeps attention and every second matrix product
- *
- * PyTorch's own checkpoint may stop early and leave out a layer's last product; that saving is not counted.
- */
-function recomputedFlops(operations, run, convention) {
-    if (run.recompute === 'none')
-        return 0;
-    const again = (list) => chosen(list, run).reduce((sum, operation) => {
-        const adapter = run.lora === undefined ? { down: 0, up: 0 } : adapterFlops(operation, run.lora);
-        return sum + forwardFlops(operation, run.sequenceLength, convention) + adapter.down + adapter.up;
-    }, 0);
-    const costs = operations.layers.map((layer) => again(layer.operations));
-    const layers = operations.order.reduce((sum, kind, index) => sum + (isRecomputed(index, operations.order.length, run) ? (costs[kind] ?? 0) : 0), 0);
-    return layers + (run.mtp === false ? 0 : again(operations.prediction));
-}
-/** Whether full recompute takes the layer at this index (0-based). */
-function isRecomputed(index, layers, run) {
-    const n = Math.max(1, run.recomputeLayers ?? 1);
-    if (run.recompute !== 'full')
-        return true;
-    if (run.recomputeMethod === 'every')
-        return (index + 1) % n === 0;
-    if (run.recomputeMethod !== 'block' || run.recomputeLayers === undefined)
-        return true;
-    const stages = run.parallelism.pipeline * run.parallelism.virtualPipeline;
-    const perStage = Math.ceil(layers / stages);
-    return index % perStage < run.recomputeLayers;
-}
-function chosen(list, run) {
-    if (run.recompute === 'full')
-        return list;
-    if (run.framework === 'megatron') {
-        const wanted = (run.recomputeModules ?? ['core_attn']).flatMap((name) => megatronModules[name] ?? []);
-        return list.filter(({ path }) => wanted.some((part) => path.includes(part)));
-    }
-    let seen = 0;
-    return list.filter((operation) => {
-        if (operation.kind !== 'linear')
-            return operation.kind === 'scan';
-        if (operation.sharding === 'expert' || operation.path.endsWith('router'))
-            return true;
-        seen += 1;
-        return seen % 2 === 0;
-    });
-}
-/** `--recompute-modules` of Megatron-Core (transformer_config.py), as parts of a path. Norms and activations cost no products. */
-const megatronModules = {
-    core_attn: ['attention.core', 'attention.indexer_core'],
-    mla_up_proj: ['attention.query_up', 'attention.key_value_up'],
-    mlp: ['.feed_forward.'],
-    moe: ['.experts.', '.shared_experts.', '.router'],
-    shared_experts: ['.shared_experts.'],
-};
-
-;// CONCATENATED MODULE: ./build/cost/conventions.js
-
-
-
-
-/**
- * Training FLOPs for a token as the field counts them: docs/flops.md says what each has and lacks. N is active parameters,
- * S the sequence length.
- *
- * - causal: this tool's own. Every product, attention over the keys that a query may see, 3 times the forward pass.
- * - full: the same with attention over all S keys, masks and windows ignored.
- * - palm: 6N + 12 L H Q S (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
- * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
- * - megatron: what Megatron-LM prints.
- * - torchtitan: what torchtitan prints.
- *
- * The last four know no adapters, and count as if every weight were trained.
- */
-function conventions(operations, run) {
-    const main = [...mainNetwork(operations)];
-    const S = run.sequenceLength;
-    const N = sum(main, activated);
-    return {
-        causal: flops(trainingFlops(operations, run, 'causal')),
-        full: flops(trainingFlops(operations, run, 'full')),
-        palm: flops(6 * N + quadratic(main, S)),
-        '6n': flops(6 * N),
-        megatron: flops(megatron(operations, run)),
-        torchtitan: flops(torchtitan(operations, run)),
-    };
-}
-const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
-/** 12 L H Q S, with (d_qk + d_v) / 2 for Q where they differ. An indexer's scores are no attention. */
-const quadratic = (main, S) => 6 * S * sum(main, (one) => (isAttention(one) ? one.heads * (one.queryKeyDim + one.valueDim) : 0));
-const isAttention = (operation) => operation.kind === 'attention' && operation.valueDim > 0;
-/**
- * torchtitan `get_moe_model_nparams_and_flops` (torchtitan/models/utils.py, commit b5bcd76): 6 for each parameter that a token
- * uses, and 6 H (d_qk + d_v) S for each attention layer, the mask ignored. The token table is left out unless the output shares
- * it. Multi-token prediction counts with its parameters only. A router's load-balancing bias is a buffer, no parameter.
- */
-function torchtitan(operations, run) {
-    const main = [...mainNetwork(operations)];
-    const prediction = run.mtp === false ? [] : operations.prediction.map((operation) => ({ operation, times: 1 }));
-    const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
-    const counted = (operation) => {
-        if (operation.kind === 'route')
-            return 0;
-        if (operation.kind === 'table')
-            return tied ? activated(operation) : 0;
-        return operation.path.endsWith('embedding_and_output_copies') ? 0 : activated(operation);
-    };
-    return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
-}
-/**
- * Megatron-LM `num_floating_point_operations` (megatron/training/training.py, commit d98e8a6): attention S / 2 whatever the
- * window, chunk or selection; no router, no gate on shared experts, no indexer; the norms of latent attention and of
- * multi-token prediction as if they were matrices. Where the model has Mamba-2 layers it takes its hybrid path, in which the
- * inner width of Mamba is twice the hidden size whatever the config says, convolutions, the attention's output gate and
- * multi-token prediction's joining matrix cost nothing.
- */
-function megatron(operations, run) {
-    const S = run.sequenceLength;
-    const output = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
-    const D = output?.kind === 'linear' ? output.rows : 0;
-    const hybrid = operations.layers.some(({ operations: list }) => list.some((one) => one.kind === 'scan' && one.style === 'mamba2'));
-    const forward = (operation) => {
-        switch (operation.kind) {
-            case 'attention':
-                return isAttention(operation) ? operation.heads * (operation.queryKeyDim + operation.valueDim) * S : 0;
-            case 'linear': {
-                if (/(^|\.)(router|shared_experts\.scale|attention\.indexer_\w+)$/.test(operation.path))
-                    return 0;
-                if (hybrid && /(attention\.gate|prediction\.join)$/.test(operation.path))
-                    return 0;
-                return forwardFlops(operation, S);
-            }
-            case 'norm':
-                return /attention\.\w+_down_norm$/.test(operation.path) ? 2 * operation.width : 0;
-            case 'scan':
-                return operation.style === 'mamba2' ? mamba(operation, D) : operation.flopsPerToken;
-            default:
-                return forwardFlops(operation, S);
-        }
-    };
-    let total = hybrid || run.mtp === false ? 0 : 2 * 3 * D * operations.predictionDepth;
-    for (const { list, times } of trainedLists(operations, run))
-        total += times * list.reduce((amount, operation) => amount + forward(operation), 0);
-    return 3 * total;
-}
-/**
- * 7 d N for the scan with d = 2D, and what its projections (D to 2d + ..., d to D) gain by that: 6 D (2D - d), where d is the
- * config's own width and N the states of one channel.
- */
-function mamba({ stateElements, output }, D) {
-    const { elements: d } = output;
-    const N = stateElements / d;
-    return 7 * 2 * D * N + 6 * D * (2 * D - d);
-}
-
-;// CONCATENATED MODULE: ./build/cost/ledger.js
-/**
- * @param make the unit's maker
- * @param entries names and amounts, in the order in which they are shown; zero amounts are left out
- */
-function ledger(make, entries) {
-    const lines = {};
-    let total = 0;
-    for (const [name, amount] of entries) {
-        if (amount === 0)
-            continue;
-        lines[name] = make((lines[name] ?? 0) + amount);
-        total += amount;
-    }
-    return { total: make(total), lines };
-}
-
-;// CONCATENATED MODULE: ./build/cost/flops.js
-
-
-
-
-
-
-/**
- * FLOPs for one token of a sequence of `run.sequenceLength` tokens, by component and by part, in the conventions of the
- * field. Training trains the multi-token-prediction layers too, unless the run says not to.
- */
-function countFlops(operations, run) {
-    const { sequenceLength: S } = run;
-    const main = [...mainNetwork(operations)];
-    const counted = conventions(operations, run);
-    const training = counted.causal;
-    const by = (name) => ledger(flops, main.map(({ operation, times }) => [name(operation), times * forwardFlops(operation, S)]));
-    return {
-        sequenceLength: S,
-        forward: by(({ component }) => component),
-        training,
-        hardware: flops(training + recomputedFlops(operations, run, 'causal')),
-        conventions: counted,
-        parts: by(({ path }) => path),
-        layers: operations.layers.map((layer, kind) => layerFlops(operations, layer, kind, S)),
-        growth: growth(main, S),
-        budget: flops(training * run.tokens),
-    };
-}
-const attentionParts = ['attention', 'state_space'];
-const feedForwardParts = ['feed_forward', 'experts', 'shared_experts'];
-function layerFlops(operations, layer, kind, S) {
-    const of = (wanted) => flops(layer.operations.reduce((sum, operation) => sum + (wanted(operation.component) ? forwardFlops(operation, S) : 0), 0));
-    return {
-        name: layer.name,
-        count: operations.order.filter((index) => index === kind).length,
-        attention: of((component) => attentionParts.includes(component)),
-        feedForward: of((component) => feedForwardParts.includes(component)),
-        router: of((component) => component === 'router'),
-        other: of((component) => ![...attentionParts, ...feedForwardParts, 'router'].includes(component)),
-    };
-}
-/** The forward pass at a quarter, half, one, two, four and sixteen times the sequence length. */
-function growth(main, S) {
-    return [0.25, 0.5, 1, 2, 4, 16].map((factor) => {
-        const sequenceLength = Math.max(1, Math.round(S * factor));
-        let attention = 0;
-        let total = 0;
-        for (const { operation, times } of main) {
-            const amount = times * forwardFlops(operation, sequenceLength);
-            total += amount;
-            if (operation.kind === 'attention')
-                attention += amount;
-        }
-        return { sequenceLength, attention: flops(attention), total: flops(total) };
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/facts/accelerators.js
@@ -57095,6 +56428,2712 @@ const acceleratorIds = Object.keys(accelerators_table);
 /** The row of an id as `list accelerators` prints it, or undefined. */
 function accelerators_findAccelerator(id) {
     return Object.hasOwn(accelerators_table, id) ? accelerators[id] : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/read/nearest.js
+/** The known word that is nearest to a mistyped one (Levenshtein distance at most a third of its length), or undefined. */
+function nearest(word, known) {
+    const wanted = word.toLowerCase().slice(0, 100);
+    let best;
+    let least = Math.max(2, Math.floor(wanted.length / 3)) + 1;
+    for (const candidate of known) {
+        const distance = levenshtein(wanted, candidate.toLowerCase());
+        if (distance < least)
+            [best, least] = [candidate, distance];
+    }
+    return best;
+}
+function levenshtein(a, b) {
+    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+    for (let i = 1; i <= a.length; i++) {
+        const next = [i];
+        for (let j = 1; j <= b.length; j++) {
+            const change = (row[j - 1] ?? 0) + Number(a[i - 1] !== b[j - 1]);
+            next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+        }
+        row = next;
+    }
+    return row[b.length] ?? 0;
+}
+/** ` Did you mean "x"?`, or nothing. */
+const didYouMean = (word, known) => {
+    const found = nearest(word, known);
+    return found === undefined ? '' : ` Did you mean "${found}"?`;
+};
+
+;// CONCATENATED MODULE: ./build/read/explain.js
+
+
+const mostProblems = 10;
+/**
+ * What is wrong with a value that a schema of ours refused, a sentence for each mistake: file, line, key, what is allowed, and
+ * the nearest known word. The words of the value are foreign: escape on output.
+ */
+function explain(schema, value, error, { name, line }) {
+    return error.issues
+        .flatMap((issue) => unfolded(issue, value))
+        .slice(0, mostProblems)
+        .map((issue) => {
+        const key = issue.path.map(String).join('.');
+        const at = line(issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''].join('.') : key);
+        return {
+            severity: 'error',
+            message: `${name}${at === undefined ? '' : `:${at}`}: ${explain_sentence(schema, value, issue, key)}`,
+            key,
+            ...(at === undefined ? {} : { line: at }),
+        };
+    });
+}
+/**
+ * A choice that failed, as the failure of the form that the user meant: the one whose shape fits. Where none fits, the choice's
+ * own sentence says which there are.
+ */
+function unfolded(issue, value) {
+    if (issue.code !== 'invalid_union')
+        return [issue];
+    const word = typeof at(value, issue.path) === 'string';
+    const fitting = issue.errors.find((branch) => branch.some((one) => one.path.length > 0 || one.code === 'unrecognized_keys')) ??
+        issue.errors.find((branch) => word && branch.some((one) => one.code === 'invalid_value'));
+    return fitting === undefined
+        ? [issue]
+        : fitting.flatMap((one) => unfolded({ ...one, path: [...issue.path, ...one.path] }, value));
+}
+function explain_sentence(schema, value, issue, key) {
+    if (issue.code === 'unrecognized_keys') {
+        const [first = ''] = issue.keys;
+        const known = keysAt(schema, issue.path);
+        return `unknown key "${shorten(first)}"${key === '' ? '' : ` in ${key}`}.${didYouMean(first, known) || ` Known keys: ${known.slice(0, 12).join(', ')}${known.length > 12 ? ' ...' : '.'}`}`;
+    }
+    const given = at(value, issue.path);
+    if (given === undefined && key !== '')
+        return `${key} is missing${allowed(issue, key)}.`;
+    if (issue.code === 'invalid_value') {
+        const near = typeof given === 'string' ? nearest(given, issue.values.map(String)) : undefined;
+        return `${key} is ${shown(given)}, but must be ${choices(issue, key)}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
+    }
+    if (key === '')
+        return 'the file must be a mapping of fields to values.';
+    return /^must be /.test(issue.message)
+        ? `${key} is ${shown(given)}, but ${issue.message}.`
+        : `${key} is ${shown(given)}: ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}.`;
+}
+const allowed = (issue, key) => issue.code === 'invalid_value'
+    ? `; it must be ${choices(issue, key)}`
+    : /^must be /.test(issue.message)
+        ? `; it ${issue.message}`
+        : '';
+const choices = ({ values }, key) => {
+    if (/(^|\.)accelerator$/.test(key))
+        return 'an id of `model-cost list accelerators`';
+    return values.length === 1 ? String(values[0]) : `one of ${values.map(String).join(', ')}`;
+};
+const at = (value, path) => path.reduce((from, step) => typeof from === 'object' && from !== null && Object.hasOwn(from, step) ? Reflect.get(from, step) : undefined, value);
+/** The keys that a schema knows at a path. */
+function keysAt(schema, path) {
+    if (schema instanceof ZodOptional || schema instanceof ZodDefault)
+        return keysAt(schema.unwrap(), path);
+    if (schema instanceof ZodPipe)
+        return keysAt(schema.in, path);
+    if (schema instanceof ZodUnion)
+        return schema.options.flatMap((option) => keysAt(option, path));
+    const [step, ...rest] = path;
+    if (schema instanceof ZodObject) {
+        if (step === undefined)
+            return Object.keys(schema.shape);
+        const next = Object.hasOwn(schema.shape, step)
+            ? schema.shape[String(step)]
+            : undefined;
+        return next === undefined ? [] : keysAt(next, rest);
+    }
+    if (step === undefined)
+        return [];
+    if (schema instanceof ZodRecord)
+        return keysAt(schema.valueType, rest);
+    if (schema instanceof ZodArray)
+        return keysAt(schema.element, rest);
+    return [];
+}
+const shown = (value) => shorten(JSON.stringify(value) ?? 'missing');
+const shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
+
+// EXTERNAL MODULE: ./node_modules/json5/lib/index.js
+var lib = __nccwpck_require__(4841);
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/error.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+function getLineColFromPtr(string, ptr) {
+    let lines = string.slice(0, ptr).split(/\r?\n/);
+    return [lines.length, lines.pop().length + 1];
+}
+function makeCodeBlock(string, line, column) {
+    let lines = string.split(/\r?\n/);
+    let codeblock = '';
+    let numberLen = (Math.log10(line + 1) | 0) + 1;
+    for (let i = line - 1; i <= line + 1; i++) {
+        let l = lines[i - 1];
+        if (!l)
+            continue;
+        codeblock += i.toString().padEnd(numberLen, ' ');
+        codeblock += ':  ';
+        codeblock += l;
+        codeblock += '\n';
+        if (i === line) {
+            codeblock += ' '.repeat(numberLen + column + 2);
+            codeblock += '^\n';
+        }
+    }
+    return codeblock;
+}
+class TomlError extends Error {
+    line;
+    column;
+    codeblock;
+    constructor(message, options) {
+        const [line, column] = getLineColFromPtr(options.toml, options.ptr);
+        const codeblock = makeCodeBlock(options.toml, line, column);
+        super(`Invalid TOML document: ${message}\n\n${codeblock}`, options);
+        this.line = line;
+        this.column = column;
+        this.codeblock = codeblock;
+    }
+    /** @internal */
+    static x(message, ctx, ptr) {
+        throw new TomlError(message, { toml: ctx.s, ptr: ptr ?? ctx.p });
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/primitive.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+/** @internal */
+function parseString(ctx) {
+    let startPtr = ctx.p;
+    let c = ctx.s.charCodeAt(ctx.p++);
+    let first = c;
+    let isLiteral = c === 0x27; /* ' */
+    let isMultiline = c === ctx.s.charCodeAt(ctx.p) && c === ctx.s.charCodeAt(ctx.p + 1);
+    if (isMultiline) {
+        // Trim initial newline
+        if ((c = ctx.s.charCodeAt(ctx.p += 2)) === 0xa /* \n */)
+            ctx.p++;
+        else if (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */)
+            ctx.p += 2;
+    }
+    // For the record: it is not worth it to use a fast-path for literal strings using `indexOf`.
+    // Doing a char-by-char iteration ends up dispatching less instructions, for the same wall-clock runtime.
+    let parsed = '';
+    let sliceStart = ctx.p;
+    // states:
+    //   0 - decoding
+    //   1 - decoding escape
+    //   2 - whitespace escape (no newline encountered yet, must fail on non-whitespace)
+    //   3 - whitespace escape (newline encountered, allowed to transition back to normal decode)
+    let state = 0;
+    for (; ctx.p < ctx.s.length; ctx.p++) {
+        c = ctx.s.charCodeAt(ctx.p);
+        // Deal with newlines first, since that simplifies control character checking and handling across all states
+        if (isMultiline && (c === 0xa /* \n */ || (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */))) {
+            state = state && 3;
+        }
+        // Control characters are banned in TOML, so we throw an error if we encounter them
+        else if ((c < 0x20 && c !== 0x9 /* \t */) || c === 0x7f) {
+            TomlError.x('control characters are not allowed in strings', ctx);
+        }
+        // The string might terminate while we're parsing through a newline escape.
+        // It must have encountered a newline; otherwise, it'll simply fail in another branch.
+        else if ((!state || state === 3) && c === first && (!isMultiline || (ctx.s.charCodeAt(ctx.p + 1) === first && ctx.s.charCodeAt(ctx.p + 2) === first))) {
+            if (isMultiline) {
+                // If the string ends with 4-5 quotes, then the first 1-2 are part of the string
+                if (ctx.s.charCodeAt(ctx.p + 3) === first)
+                    ctx.p++;
+                if (ctx.s.charCodeAt(ctx.p + 3) === first)
+                    ctx.p++;
+            }
+            // If we're in a newline escape still, then there's nothing to add.
+            if (!state) {
+                // Avoid a useless concat operation if the string can be used as-is.
+                let s = ctx.s.slice(sliceStart, ctx.p);
+                parsed = parsed ? parsed + s : s;
+            }
+            ctx.p += isMultiline ? 3 : 1;
+            return parsed;
+        }
+        // Baseline state; keep moving forward unless an escape sequence starts
+        else if (!state) {
+            if (!isLiteral && c === 0x5c /* \ */) {
+                parsed += ctx.s.slice(sliceStart, (sliceStart = ctx.p));
+                state = 1;
+            }
+        }
+        else if (state === 1) {
+            if (c === 0x78 /* x */ || c === 0x75 /* u */ || c === 0x55 /* U */) { // Unicode escape
+                let errPtr = ctx.p++ - 1;
+                let value = 0;
+                let len = c === 0x78 /* x */ ? 2 : c === 0x75 /* u */ ? 4 : 8;
+                for (let j = 0; j < len; j++, ctx.p++) {
+                    let hex = ctx.s.charCodeAt(ctx.p);
+                    let digit = 
+                    /* 0-9 */ hex >= 0x30 && hex <= 0x39 ? hex - 0x30 :
+                        /* A-F */ hex >= 0x41 && hex <= 0x46 ? hex - 0x41 + 10 :
+                            /* a-f */ hex >= 0x61 && hex <= 0x66 ? hex - 0x61 + 10 : -1;
+                    if (digit < 0)
+                        TomlError.x('invalid non-hex character in unicode escape', ctx);
+                    value = (value << 4) | digit;
+                }
+                // Because JS does bitwise on signed 32bit integers, all 0xfzzzzzzz values are actually seen as negative
+                if (value < 0 || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) {
+                    TomlError.x('invalid unicode escape', ctx, errPtr);
+                }
+                parsed += String.fromCodePoint(value);
+                sliceStart = ctx.p--;
+                state = 0;
+            }
+            // Newline escape sequence. We only need to care about spaces and tabs; newlines are dealt with earlier
+            else if (isMultiline && (c === 0x20 || c === 0x9 /* \t */)) {
+                state = 2;
+            }
+            // Basic escape sequence
+            else {
+                if (c === 0x62 /* b */)
+                    parsed += '\b';
+                else if (c === 0x74 /* t */)
+                    parsed += '\t';
+                else if (c === 0x6e /* n */)
+                    parsed += '\n';
+                else if (c === 0x66 /* f */)
+                    parsed += '\f';
+                else if (c === 0x72 /* r */)
+                    parsed += '\r';
+                else if (c === 0x65 /* e */)
+                    parsed += '\x1b';
+                else if (c === 0x22 /* " */)
+                    parsed += '"';
+                else if (c === 0x5c /* \ */)
+                    parsed += '\\';
+                else
+                    TomlError.x('unrecognised escape sequence', ctx);
+                sliceStart = ctx.p + 1;
+                state = 0;
+            }
+        }
+        // Newline escape continuation: keep moving forward until the first non-whitespace char
+        else if (c !== 0x20 && c !== 0x9 /* \t */) {
+            if (state === 2)
+                TomlError.x('invalid escape: only line-ending whitespace may be escaped', ctx, sliceStart);
+            // State cannot be zero, or we'd have branched earlier already.
+            // If it's a backslash, immediately transition to the escape state so it can be processed.
+            state = !isLiteral && c === 0x5c /* \ */ ? 1 : 0;
+            sliceStart = ctx.p;
+        }
+    }
+    TomlError.x('unfinished string', ctx, startPtr);
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/date.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+let DATE_TIME_RE = /^(\d{4}-\d{2}-\d{2})?[Tt ]?(?:(\d{2}):\d{2}(?::\d{2}(?:\.\d+)?)?)?(Z|z|[-+]\d{2}:\d{2})?$/i;
+class TomlDate extends Date {
+    #hasDate = false;
+    #hasTime = false;
+    #offset = null;
+    constructor(date, fasttype, unsafeDelim) {
+        let hasDate = true;
+        let hasTime = true;
+        let offset = 'Z';
+        let c;
+        if (typeof date === 'string') {
+            if (fasttype)
+                prep: {
+                    // Date-time
+                    if (fasttype < 3) {
+                        if (+date.slice(11, 13) > 23) {
+                            date = '';
+                            break prep;
+                        }
+                        // Local
+                        if (fasttype === 2) {
+                            offset = null;
+                            date += 'Z';
+                        }
+                        // Offset; keep track of offset if not Z
+                        else if ((c = date.charCodeAt(date.length - 1)) !== 0x5a /* Z */ && c !== 0x7a /* z */) {
+                            offset = date.slice(date.length - 6);
+                        }
+                        if (unsafeDelim)
+                            date = date.slice(0, 10) + 'T' + date.slice(11);
+                    }
+                    // Time
+                    else if (fasttype === 4) {
+                        date = +date.slice(0, 2) > 23 ? '' : `0000-01-01T${date}Z`;
+                    }
+                    hasDate = fasttype !== 4;
+                    hasTime = fasttype !== 3;
+                }
+            else {
+                let match = date.match(DATE_TIME_RE);
+                if (match) {
+                    if (!match[1]) {
+                        hasDate = false;
+                        date = `0000-01-01T${date}`;
+                    }
+                    hasTime = !!match[2];
+                    // Make sure to use T instead of a space. Breaks in case of extreme values otherwise.
+                    hasTime && date[10] === ' ' && (date = date.replace(' ', 'T'));
+                    // Do not allow rollover hours.
+                    if (match[2] && +match[2] > 23) {
+                        date = '';
+                    }
+                    else {
+                        offset = match[3] || null;
+                        if (!offset && hasTime)
+                            date += 'Z';
+                    }
+                }
+                else {
+                    date = '';
+                }
+            }
+        }
+        super(date);
+        if (!isNaN(this.getTime())) {
+            this.#hasDate = hasDate;
+            this.#hasTime = hasTime;
+            this.#offset = offset;
+        }
+    }
+    isDateTime() {
+        return this.#hasDate && this.#hasTime;
+    }
+    isLocal() {
+        return !this.#hasDate || !this.#hasTime || !this.#offset;
+    }
+    isDate() {
+        return this.#hasDate && !this.#hasTime;
+    }
+    isTime() {
+        return this.#hasTime && !this.#hasDate;
+    }
+    isValid() {
+        return this.#hasDate || this.#hasTime;
+    }
+    toISOString() {
+        let iso = super.toISOString();
+        // Local Date
+        if (this.isDate())
+            return iso.slice(0, 10);
+        // Local Time
+        if (this.isTime())
+            return iso.slice(11, 23);
+        // Local DateTime
+        if (this.#offset === null)
+            return iso.slice(0, -1);
+        // Offset DateTime
+        if (this.#offset === 'Z' || this.#offset === 'z')
+            return iso;
+        // This part is quite annoying: JS strips the original timezone from the ISO string representation
+        // Instead of using a "modified" date and "Z", we restore the representation "as authored"
+        let offset = (+(this.#offset.slice(1, 3)) * 60) + +(this.#offset.slice(4, 6));
+        offset = this.#offset[0] === '-' ? offset : -offset;
+        let offsetDate = new Date(this.getTime() - (offset * 60e3));
+        return offsetDate.toISOString().slice(0, -1) + this.#offset;
+    }
+    static wrapAsOffsetDateTime(jsDate, offset = 'Z') {
+        let date = new TomlDate(jsDate);
+        date.#offset = offset;
+        return date;
+    }
+    static wrapAsLocalDateTime(jsDate) {
+        let date = new TomlDate(jsDate);
+        date.#offset = null;
+        return date;
+    }
+    static wrapAsLocalDate(jsDate) {
+        let date = new TomlDate(jsDate);
+        date.#hasTime = false;
+        date.#offset = null;
+        return date;
+    }
+    static wrapAsLocalTime(jsDate) {
+        let date = new TomlDate(jsDate);
+        date.#hasDate = false;
+        date.#offset = null;
+        return date;
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/extract.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+
+
+
+function isDigit(char, base = 10) {
+    return base === 16
+        ? (char > 0x2f && char < 0x3a) || (char > 0x40 && char < 0x47) || (char > 0x60 && char < 0x67)
+        : (char > 0x2f && char < 0x30 + base);
+}
+function isEndOfValue(char, delim) {
+    // Whitespace -- we're permissive on `\r` for performance; it'll be dealt with later anyway
+    return char === 0x20 || char === 0x9 /* \t */ || char === 0xa /* \n */ || char === 0xd /* \r */ ||
+        // Structure end or next value delimiter
+        (delim && (char === delim || char === 0x2c /* , */)) ||
+        // Comment
+        char === 0x23; /* # */
+}
+/** @internal */
+function extractValue(ctx, end) {
+    let errPtr = ctx.p;
+    let c = ctx.s.charCodeAt(ctx.p);
+    // Structs
+    if (c === 0x5b /* [ */ || c === 0x7b /* { */) {
+        ctx.d-- || TomlError.x('document contains excessively nested structures. aborting.', ctx);
+        let value = c === 0x5b /* [ */
+            ? parseArray(ctx)
+            : parseInlineTable(ctx);
+        ctx.d++;
+        return value;
+    }
+    // Strings
+    if (c === 0x22 /* " */ || c === 0x27 /* ' */) {
+        return parseString(ctx);
+    }
+    // Booleans
+    // We can fast-path because the first character is enough to know the only possible value
+    if (c === 0x74 /* t */) { // Only possible valid value is `true`
+        if (ctx.s.charCodeAt(++ctx.p) !== 0x72 || ctx.s.charCodeAt(++ctx.p) !== 0x75 || ctx.s.charCodeAt(++ctx.p) !== 0x65)
+            TomlError.x('invalid value', ctx, errPtr);
+        return ctx.p++, true;
+    }
+    if (c === 0x66 /* f */) { // Only possible valid value is `false`
+        if (ctx.s.charCodeAt(++ctx.p) !== 0x61 || ctx.s.charCodeAt(++ctx.p) !== 0x6c || ctx.s.charCodeAt(++ctx.p) !== 0x73 || ctx.s.charCodeAt(++ctx.p) !== 0x65)
+            TomlError.x('invalid value', ctx, errPtr);
+        return ctx.p++, false;
+    }
+    if (c === 0x2b /* + */ || c === 0x2d /* - */) {
+        return parseNumber(ctx, ctx.p, ctx.s.charCodeAt(++ctx.p), 0x2c - c, end);
+    }
+    // Rough heuristic, but `parseDate` falls back to number parsing if it's a false positive.
+    // e.g.: `a = 1\n-------------- = 1` would match this heuristic, but gracefully fallback to numbers.
+    if (ctx.s.charCodeAt(ctx.p + 4) === 0x2d /* - */ && ctx.s.charCodeAt(ctx.p + 7) === 0x2d /* - */) {
+        return parseDate(ctx, c, end);
+    }
+    // Same logic as above; `parseTime` falls back to number parsing if it's a false positive.
+    if (ctx.s.charCodeAt(ctx.p + 2) === 0x3a /* : */) {
+        return parseTime(ctx, c, end);
+    }
+    return parseNumber(ctx, ctx.p, c, 0, end);
+}
+// State:
+// 0: init
+// 1: integer
+// 2: fractional dot
+// 3: fractional
+// 4: exponent letter
+// 5: exponent
+// 6: exponent sign
+// 7: exponent with sign
+// >9: underscore; see below
+//     -> 12: was integer
+//     -> 14: was fractional
+//     -> 16: was exponent
+// states 2-5, 14, 16 are ONLY permitted iif base === 10
+function parseNumber(ctx, startPtr, startChr, sign, endChr) {
+    let c = startChr;
+    let state = 0;
+    let hasUnderscores = false;
+    // (+/-)inf
+    if (c === 0x69 /* i */) {
+        if (ctx.s.charCodeAt(++ctx.p) !== 0x6e || ctx.s.charCodeAt(++ctx.p) !== 0x66)
+            TomlError.x('invalid value', ctx, startPtr);
+        return ctx.p++, (sign || 1) / 0;
+    }
+    // (+/-)nan
+    if (c === 0x6e /* n */) {
+        if (ctx.s.charCodeAt(++ctx.p) !== 0x61 || ctx.s.charCodeAt(++ctx.p) !== 0x6e)
+            TomlError.x('invalid value', ctx, startPtr);
+        return ctx.p++, NaN;
+    }
+    // Leading zero
+    // Only allowed cases: `0<EOV>`, `0.(...)`, `0e(...)`, `0x(...)`, `0b(...)`, `0o(...)`
+    // FWIW, `0e(...)` is a stupid case, but it's not banned per-se so we have to parse it
+    if (c === 0x30 /* 0 */) {
+        if (++ctx.p >= ctx.s.length || isEndOfValue(c = ctx.s.charCodeAt(ctx.p), endChr))
+            return ctx.bi === true ? 0n : 0; // note: conveniently deals with `-0`
+        if (!sign) {
+            if (c === 0x78 /* x */)
+                return parseIntegerBaseN(ctx, startPtr, 16, endChr);
+            else if (c === 0x62 /* b */)
+                return parseIntegerBaseN(ctx, startPtr, 2, endChr);
+            else if (c === 0x6f /* o */)
+                return parseIntegerBaseN(ctx, startPtr, 8, endChr);
+        }
+        if (c === 0x2e /* . */)
+            state = 2;
+        else if (c === 0x65 /* e */ || c === 0x45 /* E */)
+            state = 4;
+        else
+            TomlError.x('illegal leading zero', ctx, startPtr);
+    }
+    // If the 1st char is not a digit by now, then it's not a valid TOML value at all
+    else if (!isDigit(c))
+        TomlError.x('invalid value', ctx, startPtr);
+    while (++ctx.p < ctx.s.length && (c = ctx.s.charCodeAt(ctx.p), !isEndOfValue(c, endChr))) {
+        if (!state)
+            state = 1; // Detects single-digit numbers we can use a fast parse path for
+        // The way the states are numbered is not random: underscores are always permitted in odd-numbered states and
+        // never permitted in even-numbered ones.
+        if (c === 0x5f /* _ */) {
+            if (!(state & 1))
+                TomlError.x('illegal underscore', ctx);
+            state += 11; // 11 is a marker that makes the state even and greater than 9; see the numbering + rationale above
+            hasUnderscores = true;
+        }
+        // Transition to fractional part.
+        else if (state === 1 && c === 0x2e /* . */)
+            state = 2;
+        // Transition to exponent part.
+        else if ((state === 1 || state === 3) && (c === 0x65 /* e */ || c === 0x45 /* E */))
+            state = 4;
+        // + and - are permitted in state 4 only (handled before entering the function for state 0)
+        else if (state === 4 && (c === 0x2b /* + */ || c === 0x2d /* - */)) {
+            state = 6;
+        }
+        // All special cases have been handled; only digits are allowed here
+        else if (!isDigit(c))
+            TomlError.x(`illegal character in numeric literal`, ctx);
+        // Clear state flags
+        else if (state > 9)
+            state -= 11;
+        else if (!(state & 1))
+            state++;
+    }
+    // Single-char number; we can fast-path these very easily.
+    if (!state) {
+        let val = (startChr - 0x30 /* 0 */) * (sign || 1);
+        return ctx.bi === true ? BigInt(val) : val;
+    }
+    // Even-numbered states absolutely require a digit next; not even end of value is permitted
+    if (!(state & 1))
+        TomlError.x('unfinished numeric value', ctx, startPtr);
+    let str = ctx.s.slice(startPtr, ctx.p);
+    if (hasUnderscores)
+        str = str.replaceAll('_', ''); // perf: replaceAll 1.25x faster than replace with a regex
+    return state > 1
+        ? parseFloat(str)
+        : parseInteger(ctx, str, 10, startPtr);
+}
+function parseIntegerBaseN(ctx, startPtr, base, endChr) {
+    let c, underscore = 1;
+    while (++ctx.p < ctx.s.length && (c = ctx.s.charCodeAt(ctx.p), !isEndOfValue(c, endChr))) {
+        if (c === 0x5f /* _ */) {
+            if (underscore & 1)
+                TomlError.x('illegal underscore', ctx);
+            underscore = 3;
+        }
+        // We only need to check if the number is a valid digit, nothing else is permitted
+        else if (!isDigit(c, base))
+            TomlError.x(`illegal character in numeric literal`, ctx);
+        // Clear underscore flag
+        else if (underscore & 1)
+            underscore--;
+    }
+    // Trailing underscore is not allowed
+    if (underscore & 1)
+        TomlError.x('unfinished numeric value', ctx);
+    let str = ctx.s.slice(startPtr + 2, ctx.p);
+    if (underscore)
+        str = str.replaceAll('_', ''); // perf: replaceAll 1.25x faster than replace with a regex
+    return parseInteger(ctx, str, base, startPtr);
+}
+function parseInteger(ctx, str, base, startPtr) {
+    if (ctx.bi !== true)
+        int: {
+            let val = parseInt(str, base);
+            if (!Number.isSafeInteger(val)) {
+                if (ctx.bi)
+                    break int;
+                TomlError.x('integer value cannot be represented losslessly', ctx, startPtr);
+            }
+            return val;
+        }
+    return base === 10 ? BigInt(str) : BigInt((base === 2 ? '0b' : base === 8 ? '0o' : '0x') + str);
+}
+function parseDate(ctx, c, endChr) {
+    let startPtr = ctx.p++, unsafeSeparator;
+    if (!isDigit(c) ||
+        !isDigit(ctx.s.charCodeAt(ctx.p++)) ||
+        !isDigit(ctx.s.charCodeAt(ctx.p++)) ||
+        !isDigit(ctx.s.charCodeAt(ctx.p++))) {
+        return parseNumber(ctx, ctx.p = startPtr, c, 0, endChr);
+    }
+    ctx.p += 5;
+    if (!isDigit(ctx.s.charCodeAt(ctx.p++)))
+        TomlError.x('invalid date-time: date part is malformed', ctx, startPtr);
+    if (ctx.p >= ctx.s.length || (((c = ctx.s.charCodeAt(ctx.p)) !== 0x20 || (unsafeSeparator = true, !isDigit(ctx.s.charCodeAt(ctx.p + 1)))) && c !== 0x54 /* T */ && c !== 0x74 /* t */)) {
+        let t = ctx.s.slice(startPtr, ctx.p);
+        return readDate(ctx, t, 3, false, startPtr);
+    }
+    if (ctx.s.charCodeAt(ctx.p += 3) !== 0x3a /* : */)
+        TomlError.x('invalid date-time: time part is malformed', ctx, startPtr);
+    if (ctx.s.charCodeAt(ctx.p += 3) === 0x3a /* : */)
+        ctx.p += 3;
+    if (ctx.s.charCodeAt(ctx.p) === 0x2e /* . */)
+        while (isDigit(ctx.s.charCodeAt(++ctx.p)))
+            ;
+    if (c = ctx.s.charCodeAt(ctx.p)) {
+        if (c === 0x5a /* Z */ || c === 0x7a /* z */) {
+            let t = ctx.s.slice(startPtr, ++ctx.p);
+            return readDate(ctx, t, 1, unsafeSeparator, startPtr, '[+00:00]');
+        }
+        if (c === 0x2b /* + */ || c === 0x2d /* - */) {
+            // Temporal's ZonedDateTime is weird asf when it comes to dealing with traditional offsets...
+            // It's 1.2x faster to allocate a new string to pass to ZDT than use Instant.toZonedDateTimeISO
+            let t = ctx.s.slice(startPtr, ctx.p += 6);
+            return readDate(ctx, t, 1, unsafeSeparator, startPtr, !ctx.ld && ('[' + ctx.s.slice(ctx.p - 6, ctx.p) + ']'));
+        }
+    }
+    let t = ctx.s.slice(startPtr, ctx.p);
+    return readDate(ctx, t, 2, unsafeSeparator, startPtr);
+}
+function parseTime(ctx, c, endChr) {
+    let start = ctx.p;
+    if (!isDigit(c) || !isDigit(ctx.s.charCodeAt(++ctx.p))) {
+        return parseNumber(ctx, --ctx.p, c, 0, endChr);
+    }
+    if (ctx.s.charCodeAt(ctx.p += 4) === 0x3a /* : */)
+        ctx.p += 3;
+    if (ctx.s.charCodeAt(ctx.p) === 0x2e /* . */)
+        while (isDigit(ctx.s.charCodeAt(++ctx.p)))
+            ;
+    let t = ctx.s.slice(start, ctx.p);
+    return readDate(ctx, t, 4, false, start);
+}
+function readDate(ctx, str, type, unsafeDelim, errPtr, temporalSuffix) {
+    if (ctx.ld) {
+        let date = new TomlDate(str, type, unsafeDelim);
+        if (!date.isValid())
+            TomlError.x('invalid date', ctx, errPtr);
+        return date;
+    }
+    try {
+        if (temporalSuffix)
+            str += temporalSuffix;
+        switch (type) {
+            case 1: return Temporal.ZonedDateTime.from(str);
+            case 2: return Temporal.PlainDateTime.from(str);
+            case 3: return Temporal.PlainDate.from(str);
+            case 4: return Temporal.PlainTime.from(str);
+        }
+    }
+    catch (e) {
+        TomlError.x(e instanceof Error ? e.message : '' + e, ctx, errPtr);
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/util.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+/** @internal */
+function skipComment(ctx) {
+    for (; ctx.p < ctx.s.length; ctx.p++) {
+        let c = ctx.s.charCodeAt(ctx.p);
+        if (c === 0xa /* \n */)
+            break;
+        if (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */) {
+            ctx.p++;
+            break;
+        }
+        if ((c < 0x20 && c !== 0x9 /* \t */) || c === 0x7f) {
+            TomlError.x('control characters are not allowed in comments', ctx);
+        }
+    }
+}
+/** @internal */
+function skipVoid(ctx, banNewLines, banComments) {
+    let c;
+    while (ctx.p < ctx.s.length) {
+        while (ctx.p < ctx.s.length && ((c = ctx.s.charCodeAt(ctx.p)) === 0x20 ||
+            c === 0x9 /* \t */ ||
+            (!banNewLines &&
+                (c === 0xa /* \n */ || (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */)))))
+            ctx.p++;
+        if (banComments || c !== 0x23 /* # */)
+            break;
+        skipComment(ctx);
+    }
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/struct.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+
+
+
+/** @internal */
+function parseKey(ctx, end = 0x3d /* = */) {
+    // States:
+    // 0: before first char
+    // 1: parsing bare key
+    // 2: after key component
+    let startPtr;
+    let state = 0;
+    let parsed = [];
+    let sliceStart;
+    let c = ctx.s.charCodeAt(startPtr = ctx.p);
+    do {
+        // End of key
+        if (c === end) {
+            if (!state)
+                TomlError.x('unexpected end of key', ctx);
+            if (state === 1)
+                parsed.push(ctx.s.slice(sliceStart, ctx.p));
+            return ctx.p++, parsed;
+        }
+        // Dotted key separator
+        else if (c === 0x2e /* . */) {
+            if (!state)
+                TomlError.x('illegal empty bare key', ctx);
+            if (state === 1)
+                parsed.push(ctx.s.slice(sliceStart, ctx.p));
+            state = 0;
+        }
+        // Quoted key
+        else if (!state && (c === 0x22 /* " */ || c === 0x27 /* ' */)) {
+            if (c === ctx.s.charCodeAt(ctx.p + 1) && c === ctx.s.charCodeAt(ctx.p + 2))
+                TomlError.x('illegal quoted key: multiline strings are not allowed', ctx);
+            parsed.push(parseString(ctx));
+            state = 2;
+            ctx.p--;
+        }
+        // Whitespace; no-op in state 0 and 2, end of bare key in state 1
+        else if (c === 0x20 || c === 0x9 /* \t */) {
+            if (state === 1) {
+                parsed.push(ctx.s.slice(sliceStart, ctx.p));
+                state = 2;
+            }
+        }
+        // If state is post-key, no character is allowed; otherwise ensure it's a bare-key component
+        else if (state === 2 || (c < 0x30 && c !== 0x2d /* - */) || (c > 0x39 && c < 0x41) || (c > 0x5a && c < 0x61 && c !== 0x5f /* _ */) || c > 0x7a) {
+            TomlError.x('illegal character in key', ctx);
+        }
+        // Illegal character
+        else if (!state) {
+            state = 1;
+            sliceStart = ctx.p;
+        }
+    } while (c = ctx.s.charCodeAt(++ctx.p));
+    TomlError.x('incomplete key-value: cannot find end of key', ctx, startPtr);
+}
+/** @internal */
+function parseInlineTable(ctx) {
+    let startPtr = ctx.p++;
+    let res = Object.create(null);
+    let seen = new Set();
+    let c;
+    while (ctx.p < ctx.s.length) {
+        skipVoid(ctx);
+        if ((c = ctx.s.charCodeAt(ctx.p)) === 0x7d /* } */) {
+            ctx.p++;
+            return res;
+        }
+        let k;
+        let t = res;
+        let hasOwn = false;
+        let errPtr = ctx.p;
+        let key = parseKey(ctx);
+        for (let i = 0; i < key.length; i++) {
+            if (i)
+                t = hasOwn ? t[k] : (t[k] = Object.create(null));
+            k = key[i];
+            if ((hasOwn = Object.hasOwn(t, k)) && (typeof t[k] !== 'object' || seen.has(t[k]))) {
+                TomlError.x('trying to redefine an already defined value', ctx, errPtr);
+            }
+            let unsafe = k === '__proto__';
+            if (ctx.uk && (unsafe || k === 'constructor')) {
+                t = ctx.uk !== 1 && TomlError.x('document contains an unsafe property', ctx, errPtr);
+                break;
+            }
+            if (!hasOwn && unsafe) {
+                Object.defineProperty(t, k, { enumerable: true, configurable: true, writable: true });
+            }
+        }
+        if (hasOwn) {
+            TomlError.x('trying to redefine an already defined value', ctx, errPtr);
+        }
+        skipVoid(ctx, true, true);
+        let value = extractValue(ctx, 0x7d /* } */);
+        if (t && typeof (t[k] = value) === 'object')
+            seen.add(value);
+        skipVoid(ctx);
+        if ((c = ctx.s.charCodeAt(ctx.p++)) === 0x7d /* } */) {
+            return res;
+        }
+        if (c !== 0x2c /* , */)
+            TomlError.x('expected comma or end of structure', ctx, ctx.p - 1);
+    }
+    TomlError.x('unfinished table', ctx, startPtr);
+}
+/** @internal */
+function parseArray(ctx) {
+    let startPtr = ctx.p++;
+    let res = [];
+    let c;
+    while (ctx.p < ctx.s.length) {
+        skipVoid(ctx);
+        if ((c = ctx.s.charCodeAt(ctx.p)) === 0x5d /* ] */) {
+            ctx.p++;
+            return res;
+        }
+        res.push(extractValue(ctx, 0x5d /* ] */));
+        skipVoid(ctx);
+        if ((c = ctx.s.charCodeAt(ctx.p++)) === 0x5d /* ] */) {
+            return res;
+        }
+        if (c !== 0x2c /* , */)
+            TomlError.x('expected comma or end of structure', ctx, ctx.p - 1);
+    }
+    TomlError.x('unfinished array', ctx, startPtr);
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/parse.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+
+
+
+function peekTable(ctx, key, table, meta, type) {
+    let t = table;
+    let m = meta;
+    let k;
+    let hasOwn = false;
+    let state;
+    for (let i = 0; i < key.length; i++) {
+        if (i) {
+            t = hasOwn ? t[k] : (t[k] = Object.create(null));
+            m = (state = m[k]).c;
+            if (type === 0 /* Type.DOTTED */ && (state.t === 1 /* Type.EXPLICIT */ || state.t === 2 /* Type.ARRAY */)) {
+                return null;
+            }
+            if (state.t === 2 /* Type.ARRAY */) {
+                let l = t.length - 1;
+                t = t[l];
+                m = m[l].c;
+            }
+        }
+        k = key[i];
+        if ((hasOwn = Object.hasOwn(t, k)) && m[k]?.t === 0 /* Type.DOTTED */ && m[k]?.d) {
+            return null;
+        }
+        if (!hasOwn) {
+            let unsafe = k === '__proto__';
+            if (ctx.uk && (unsafe || k === 'constructor'))
+                return false;
+            if (unsafe) {
+                Object.defineProperty(t, k, { enumerable: true, configurable: true, writable: true });
+                Object.defineProperty(m, k, { enumerable: true, configurable: true, writable: true });
+            }
+            m[k] = {
+                t: i < key.length - 1 && type === 2 /* Type.ARRAY */
+                    ? 3 /* Type.ARRAY_DOTTED */ : type,
+                d: false,
+                i: 0,
+                c: Object.create(null),
+            };
+        }
+    }
+    state = m[k];
+    if (state.t !== type && !(type === 1 /* Type.EXPLICIT */ && state.t === 3 /* Type.ARRAY_DOTTED */)) {
+        // Bad key type!
+        return null;
+    }
+    if (type === 2 /* Type.ARRAY */) {
+        if (!state.d) {
+            state.d = true;
+            t[k] = [];
+        }
+        t[k].push(t = Object.create(null));
+        state.c[state.i++] = (state = { t: 1 /* Type.EXPLICIT */, d: false, i: 0, c: Object.create(null) });
+    }
+    if (state.d) {
+        // Redefining a table!
+        return null;
+    }
+    state.d = true;
+    if (type === 1 /* Type.EXPLICIT */) {
+        t = hasOwn ? t[k] : (t[k] = Object.create(null));
+    }
+    else if (type === 0 /* Type.DOTTED */ && hasOwn) {
+        return null;
+    }
+    return [k, t, state.c];
+}
+function validateTablePeek(ctx, peek, ptr) {
+    if (peek === null || ctx.uk === 2)
+        TomlError.x(peek === null
+            ? 'trying to redefine an already defined table or value'
+            : 'document contains an unsafe property', ctx, ptr);
+}
+function dist_parse_parse(toml, options = {}) {
+    let ctx = {
+        s: toml,
+        p: 0,
+        d: options.maxDepth ?? 1000,
+        bi: options.integersAsBigInt ?? false,
+        ld: options.useLegacyDate ?? true,
+        uk: options.unsafeKeyBehaviour === 'throw' ? 2 : options.unsafeKeyBehaviour === 'drop' ? 1 : 0,
+    };
+    let res = Object.create(null);
+    let meta = Object.create(null);
+    let tmp;
+    let skipping = false;
+    let tbl = res;
+    let m = meta;
+    // BOM is allowed, skip.
+    // JS is UTF-16, so we have to check for the UTF-16 BOM instead of the UTF-8 BOM sequence!
+    if (toml.charCodeAt(0) === 0xfeff)
+        ctx.p++;
+    skipVoid(ctx);
+    while (ctx.p < toml.length) {
+        if (toml.charCodeAt(ctx.p) === 0x5b /* [ */) {
+            let isTableArray = toml.charCodeAt(++ctx.p) === 0x5b; /* [ */
+            tmp = ctx.p += +isTableArray;
+            skipping = false;
+            let k = parseKey(ctx, 0x5d /* ] */);
+            if (isTableArray) {
+                if (toml.charCodeAt(ctx.p) !== 0x5d /* ] */) {
+                    TomlError.x('expected end of table array declaration', ctx);
+                }
+                ctx.p++;
+            }
+            let p = peekTable(ctx, k, res, meta, isTableArray ? 2 /* Type.ARRAY */ : 1 /* Type.EXPLICIT */);
+            if (!p) {
+                validateTablePeek(ctx, p, tmp);
+                skipping = true;
+            }
+            else {
+                m = p[2];
+                tbl = p[1];
+            }
+        }
+        else {
+            tmp = ctx.p;
+            let k = parseKey(ctx);
+            let p = peekTable(ctx, k, tbl, m, 0 /* Type.DOTTED */);
+            if (!p && !skipping)
+                validateTablePeek(ctx, p, tmp);
+            skipVoid(ctx, true, true);
+            let v = extractValue(ctx, void 0);
+            if (p && !skipping)
+                p[1][p[0]] = v;
+        }
+        skipVoid(ctx, true);
+        if (ctx.p < toml.length && (tmp = toml.charCodeAt(ctx.p)) !== 0xa /* \n */ && (tmp !== 0xd /* \r */ || toml.charCodeAt(ctx.p + 1) !== 0xa /* \n */)) {
+            TomlError.x('each key-value declaration must be followed by an end-of-line', ctx);
+        }
+        skipVoid(ctx);
+    }
+    return res;
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/stringify.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+let BARE_KEY = /^[a-z0-9-_]+$/i;
+let HAS_WELLFORMED = !!(''.isWellFormed);
+function extendedTypeOf(obj) {
+    let type = typeof obj;
+    if (type === 'object') {
+        if (Array.isArray(obj))
+            return 'array';
+        if (typeof obj.getUTCDate === 'function' && obj instanceof Date)
+            return 'date';
+        if (globalThis.Temporal) {
+            if (obj.until) {
+                if (obj instanceof Temporal.ZonedDateTime)
+                    return 'temporal/tz+uc';
+                if (obj instanceof Temporal.PlainDateTime || obj instanceof Temporal.PlainDate)
+                    return 'temporal/uc';
+                if (obj instanceof Temporal.PlainTime || obj instanceof Temporal.Instant)
+                    return 'temporal';
+                if (obj instanceof Temporal.PlainYearMonth)
+                    return 'temporal/x';
+            }
+            else if ((obj.toPlainDate && obj instanceof Temporal.PlainMonthDay) ||
+                (obj.negated && obj instanceof Temporal.Duration)) {
+                return 'temporal/x';
+            }
+        }
+    }
+    return type;
+}
+function isArrayOfTables(obj) {
+    for (let i = 0; i < obj.length; i++) {
+        if (extendedTypeOf(obj[i]) !== 'object')
+            return false;
+    }
+    return obj.length != 0;
+}
+function formatWellFormedStringUnchecked(s) {
+    return JSON.stringify(s).replaceAll('\x7f', '\\u007f');
+}
+function formatString(s) {
+    return formatWellFormedStringUnchecked(HAS_WELLFORMED ? s.toWellFormed() : s);
+}
+function formatKey(s) {
+    if (BARE_KEY.test(s))
+        return s;
+    if (HAS_WELLFORMED && !s.isWellFormed())
+        throw new RangeError('key contains illegal lone surrogates');
+    return formatWellFormedStringUnchecked(s);
+}
+function stringifyValue(val, type, depth, numberAsFloat, strictTemporal) {
+    if (depth === 0) {
+        throw new Error('Could not stringify the object: maximum object depth exceeded');
+    }
+    switch (type) {
+        // @ts-expect-error -- intentional fallthrough case
+        case 'number':
+            if (isNaN(val))
+                return 'nan';
+            if (val === Infinity)
+                return 'inf';
+            if (val === -Infinity)
+                return '-inf';
+            if (Number.isInteger(val) && (numberAsFloat || !Number.isSafeInteger(val)))
+                return val.toFixed(1);
+        case 'bigint':
+        case 'boolean':
+        case 'temporal':
+            return val.toString();
+        case 'string':
+            return formatString(val);
+        case 'date':
+            if (isNaN(val.getTime()))
+                throw new TypeError('cannot serialize invalid date');
+            return val.toISOString();
+        case 'object':
+            return stringifyInlineTable(val, depth, numberAsFloat, strictTemporal);
+        case 'array':
+            return stringifyArray(val, depth, numberAsFloat, strictTemporal);
+        // @ts-expect-error -- intentional fallthrough case
+        case 'temporal/tz+uc':
+            if (strictTemporal) {
+                let tz = val.timeZoneId;
+                let tzc = tz.charCodeAt(0);
+                if (
+                // Classic offset
+                tzc !== 0x2b /* + */ && tzc !== 0x2d /* - */ &&
+                    (
+                    // Fast pre-check pass; see below for the actually accepted values
+                    (tzc !== 0x55 /* U */ && tzc !== 0x47 /* G */ && tzc !== 0x5a /* Z */ && tzc !== 0x45 /* E */) ||
+                        (
+                        // UTC and its aliases; Temporal implementations don't all canonicalise unfortunately
+                        tz !== 'UTC' && tz !== 'UCT' && tz !== 'Universal' && tz !== 'Zulu' &&
+                            // GMT is a TZ but it's for all intents and purposes equivalent to UTC. Safe to downgrade.
+                            !tz.startsWith('GMT') && tz !== 'Greenwich' &&
+                            // Etc/* are all safe to downgrade to offset (either UTC, GMT, or offset)
+                            !tz.startsWith('Etc/')))) {
+                    throw new TypeError('Temporal objects with an IANA timezone are not allowed in Temporal strict mode');
+                }
+            }
+        case 'temporal/uc':
+            if (strictTemporal && val.calendarId !== 'iso8601')
+                throw new TypeError('Temporal objects with a non-default calendar are not allowed in Temporal strict mode');
+            return val.toString({
+                calendarName: 'never',
+                timeZoneName: 'never',
+            });
+        case 'temporal/x':
+            throw new TypeError('Unsupported ' + val[Symbol.toStringTag]);
+    }
+}
+function stringifyInlineTable(obj, depth, numberAsFloat, strictTemporal) {
+    let keys = Object.keys(obj);
+    if (keys.length === 0)
+        return '{}';
+    let res = '{ ';
+    for (let i = 0; i < keys.length; i++) {
+        let k = keys[i];
+        if (i)
+            res += ', ';
+        res += formatKey(k) + ' = ' + stringifyValue(obj[k], extendedTypeOf(obj[k]), depth - 1, numberAsFloat, strictTemporal);
+    }
+    return res + ' }';
+}
+function stringifyArray(array, depth, numberAsFloat, strictTemporal) {
+    if (array.length === 0)
+        return '[]';
+    let res = '[ ';
+    for (let i = 0; i < array.length; i++) {
+        if (i)
+            res += ', ';
+        if (array[i] === null || array[i] === void 0) {
+            throw new TypeError('arrays cannot contain null or undefined values');
+        }
+        res += stringifyValue(array[i], extendedTypeOf(array[i]), depth - 1, numberAsFloat, strictTemporal);
+    }
+    return res + ' ]';
+}
+function stringifyArrayTable(array, key, depth, numberAsFloat, strictTemporal) {
+    if (depth === 0) {
+        throw new Error('Could not stringify the object: maximum object depth exceeded');
+    }
+    let res = '';
+    for (let i = 0; i < array.length; i++) {
+        res += `${res && '\n'}[[${key}]]\n`;
+        res += stringifyTable(0, array[i], key, depth, numberAsFloat, strictTemporal);
+    }
+    return res;
+}
+function stringifyTable(tableKey, obj, prefix, depth, numberAsFloat, strictTemporal) {
+    if (depth === 0) {
+        throw new Error('Could not stringify the object: maximum object depth exceeded');
+    }
+    let preamble = '';
+    let tables = '';
+    let keys = Object.keys(obj);
+    for (let i = 0; i < keys.length; i++) {
+        let k = keys[i];
+        if (obj[k] !== null && obj[k] !== void 0) {
+            let type = extendedTypeOf(obj[k]);
+            if (type === 'symbol' || type === 'function') {
+                throw new TypeError(`cannot serialize values of type '${type}'`);
+            }
+            let key = formatKey(k);
+            if (type === 'array' && isArrayOfTables(obj[k])) {
+                tables += (tables && '\n') + stringifyArrayTable(obj[k], prefix ? `${prefix}.${key}` : key, depth - 1, numberAsFloat, strictTemporal);
+            }
+            else if (type === 'object') {
+                let tblKey = prefix ? `${prefix}.${key}` : key;
+                tables += (tables && '\n') + stringifyTable(tblKey, obj[k], tblKey, depth - 1, numberAsFloat, strictTemporal);
+            }
+            else {
+                preamble += key;
+                preamble += ' = ';
+                preamble += stringifyValue(obj[k], type, depth, numberAsFloat, strictTemporal);
+                preamble += '\n';
+            }
+        }
+    }
+    if (tableKey && (preamble || !tables)) // Create table only if necessary
+        preamble = preamble ? `[${tableKey}]\n${preamble}` : `[${tableKey}]`;
+    return preamble && tables
+        ? `${preamble}\n${tables}`
+        : preamble || tables;
+}
+function stringify(obj, { maxDepth = 1000, numbersAsFloat = false, strictTemporal = false } = {}) {
+    if (extendedTypeOf(obj) !== 'object') {
+        throw new TypeError('stringify can only be called with an object');
+    }
+    let str = stringifyTable(0, obj, '', maxDepth, numbersAsFloat, strictTemporal);
+    if (str[str.length - 1] !== '\n')
+        return str + '\n';
+    return str;
+}
+
+;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/index.js
+/*!
+ * Copyright (c) Squirrel Chat et al., All rights reserved.
+ * SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions are met:
+ *
+ * 1. Redistributions of source code must retain the above copyright notice, this
+ *    list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright notice,
+ *    this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ * 3. Neither the name of the copyright holder nor the names of its contributors
+ *    may be used to endorse or promote products derived from this software without
+ *    specific prior written permission.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+ * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+ * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+ * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
+ * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
+ * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
+ * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
+ * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
+ * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
+ * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+
+
+
+
+
+/** @deprecated use `import * as ... from 'smol-toml'` instead */
+/* harmony default export */ const dist = ({ parse: dist_parse_parse, stringify: stringify, TomlDate: TomlDate, TomlError: TomlError });
+
+// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
+var yaml_dist = __nccwpck_require__(8815);
+;// CONCATENATED MODULE: ./build/read/syntax.js
+
+
+
+/** What a config file may be at most: far above any real one, far below what would hurt. */
+const limits = {
+    bytes: 1_048_576,
+    depth: 64,
+    nodes: 200_000,
+    aliases: 1_000,
+};
+const broken = (message, line) => ({
+    kind: 'broken',
+    problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
+});
+/** The syntax that a file's name promises. */
+function syntaxOf(path) {
+    if (/\.jsonc?$/i.test(path))
+        return 'json';
+    if (/\.ya?ml$/i.test(path))
+        return 'yaml';
+    if (/\.toml$/i.test(path))
+        return 'toml';
+    return undefined;
+}
+/**
+ * Bytes to an untyped value. Never executes, always bounded: size before decoding, depth and number of nodes after parsing.
+ * An error is one sentence, with the line where the parser knows it.
+ */
+function syntax_parse(bytes, syntax) {
+    if (bytes.length > limits.bytes) {
+        return broken(`The file has ${bytes.length} bytes; configs are read up to ${limits.bytes}.`);
+    }
+    const text = syntax_decode(bytes);
+    if (text === undefined)
+        return broken('The file is neither UTF-8 nor UTF-16 text.');
+    if (text.trim() === '')
+        return broken('The file is empty.');
+    const parsed = syntax === 'json' ? parseJson(text) : syntax === 'yaml' ? parseYaml(text) : parseTomlText(text);
+    if (parsed.kind === 'broken')
+        return parsed;
+    const excess = exceeds(parsed.value);
+    return excess === undefined ? parsed : broken(excess);
+}
+function syntax_decode(bytes) {
+    const [first, second] = bytes;
+    const encoding = first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
+    try {
+        return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    }
+    catch {
+        return undefined;
+    }
+}
+/** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
+function exceeds(root) {
+    const stack = [[root, 0]];
+    let nodes = 0;
+    for (let next = stack.pop(); next; next = stack.pop()) {
+        const [value, depth] = next;
+        nodes += 1;
+        if (nodes > limits.nodes)
+            return `The file has more than ${limits.nodes} values.`;
+        if (depth > limits.depth)
+            return `The file nests deeper than ${limits.depth} levels.`;
+        if (typeof value === 'object' && value !== null)
+            for (const child of Object.values(value))
+                stack.push([child, depth + 1]);
+    }
+    return undefined;
+}
+// --- JSON -------------------------------------------------------------------------------------------------------------
+function parseJson(text) {
+    const { lines, duplicates } = jsonKeys(text);
+    const problems = duplicates.map(({ key, line }) => ({
+        severity: 'warning',
+        message: `The key ${key} stands twice; the last one holds.`,
+        line,
+        key,
+    }));
+    try {
+        return { kind: 'parsed', value: JSON.parse(text), lines, problems };
+    }
+    catch (strict) {
+        try {
+            // The parser prints a warning of its own about these two.
+            const value = lib.parse(text.replace(/[\u2028\u2029]/g, ' '));
+            problems.push({
+                severity: 'notice',
+                message: 'The file is no strict JSON (comments, trailing commas or the like); it was read as JSON5.',
+            });
+            return { kind: 'parsed', value, lines, problems };
+        }
+        catch (lenient) {
+            return broken(`The file is no valid JSON: ${syntax_sentence(strict)}`, syntax_lineOf(lenient));
+        }
+    }
+}
+const syntax_sentence = (error) => `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
+const syntax_lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
+    ? error.lineNumber
+    : undefined;
+/** Where each key of a JSON text stands, in one pass; tolerant, since the parser judges. */
+function jsonKeys(text) {
+    const lines = new Map();
+    const duplicates = [];
+    const stack = [];
+    let line = 1;
+    let key;
+    for (let i = 0; i < text.length; i++) {
+        const letter = text[i];
+        if (letter === '\n')
+            line += 1;
+        else if (letter === '"') {
+            const start = i + 1;
+            for (i = start; i < text.length && text[i] !== '"' && text[i] !== '\n'; i++)
+                if (text[i] === '\\')
+                    i += 1;
+            const after = /^\s*:/.test(text.slice(i + 1, i + 20));
+            const frame = stack.at(-1);
+            if (after && frame && !frame.array && stack.length <= limits.depth) {
+                key = frame.prefix + text.slice(start, i);
+                if (lines.has(key))
+                    duplicates.push({ key, line });
+                lines.set(key, line);
+            }
+        }
+        else if (letter === '{' || letter === '[') {
+            const frame = stack.at(-1);
+            const prefix = frame === undefined ? '' : frame.array ? `${frame.prefix}${frame.index}.` : `${key ?? ''}.`;
+            stack.push({ prefix, array: letter === '[', index: 0 });
+        }
+        else if (letter === '}' || letter === ']')
+            stack.pop();
+        else if (letter === ',') {
+            const frame = stack.at(-1);
+            if (frame)
+                frame.index += 1;
+        }
+    }
+    return { lines, duplicates: duplicates.slice(0, 10) };
+}
+// --- YAML -------------------------------------------------------------------------------------------------------------
+function parseYaml(text) {
+    const counter = new yaml_dist/* LineCounter */.HN();
+    // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
+    const document = (0,yaml_dist/* parseDocument */.Tp)(text, {
+        lineCounter: counter,
+        uniqueKeys: false,
+        merge: true,
+        prettyErrors: false,
+        logLevel: 'silent',
+    });
+    const [error] = document.errors;
+    if (error)
+        return broken(`The file is no valid YAML: ${syntax_sentence(error)}`, counter.linePos(error.pos[0]).line);
+    const lines = new Map();
+    const problems = [];
+    let nodes = 0;
+    const walk = (node, path, depth) => {
+        nodes += 1;
+        if (depth > limits.depth || nodes > limits.nodes || !(0,yaml_dist/* isNode */.Ll)(node) || (0,yaml_dist/* isAlias */.Vj)(node))
+            return;
+        if ((0,yaml_dist/* isMap */.jh)(node)) {
+            const seen = new Set();
+            for (const pair of node.items) {
+                if (!(0,yaml_dist/* isPair */.tO)(pair) || !(0,yaml_dist/* isScalar */.jn)(pair.key))
+                    continue;
+                const name = String(pair.key.value);
+                const key = path + name;
+                const line = counter.linePos(pair.key.range?.[0] ?? 0).line;
+                if (seen.has(name) && name !== '<<' && problems.length < 10) {
+                    problems.push({
+                        severity: 'warning',
+                        message: `The key ${key} stands twice; the last one holds.`,
+                        line,
+                        key,
+                    });
+                }
+                seen.add(name);
+                lines.set(key, line);
+                walk(pair.value, `${key}.`, depth + 1);
+            }
+        }
+        else if ((0,yaml_dist/* isSeq */.oP)(node)) {
+            for (const [index, item] of node.items.entries())
+                walk(item, `${path}${index}.`, depth + 1);
+        }
+    };
+    walk(document.contents, '', 0);
+    try {
+        return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
+    }
+    catch (error) {
+        return broken(`The file is no usable YAML: ${syntax_sentence(error)}`);
+    }
+}
+// --- TOML -------------------------------------------------------------------------------------------------------------
+function parseTomlText(text) {
+    try {
+        const value = dist_parse_parse(text, { maxDepth: limits.depth });
+        return { kind: 'parsed', value, lines: tomlKeys(text), problems: [] };
+    }
+    catch (error) {
+        const line = typeof error === 'object' && error !== null && 'line' in error && typeof error.line === 'number'
+            ? error.line
+            : undefined;
+        return broken(`The file is no valid TOML: ${syntax_sentence(error)}`, line);
+    }
+}
+function tomlKeys(text) {
+    const lines = new Map();
+    let table = '';
+    for (const [index, row] of text.split('\n').entries()) {
+        const header = /^\s*\[\[?([\w."-]{1,200})\]\]?/.exec(row)?.[1];
+        if (header !== undefined)
+            table = `${header.replaceAll('"', '')}.`;
+        const key = /^\s*([\w."-]{1,200})\s*=/.exec(row)?.[1];
+        if (key !== undefined)
+            lines.set(table + key.replaceAll('"', ''), index + 1);
+    }
+    return lines;
+}
+
+;// CONCATENATED MODULE: ./build/read/run.js
+
+
+
+
+
+const count = schemas_int().min(1).max(1e9);
+const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
+/** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
+const word = schemas_string().max(100);
+const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
+    .transform((names) => (Array.isArray(names) ? names : Object.values(names)));
+/** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
+const runSchema = strictObject({
+    accelerator: schemas_enum(acceleratorIds)
+        .optional()
+        .describe('an id of `model-cost list accelerators`'),
+    gpus: count.optional(),
+    sequence_length: count.optional().describe('tokens'),
+    micro_batch_size: count.optional().describe('sequences for each model replica and forward pass'),
+    global_batch_size: count.optional().describe('sequences for each optimizer step'),
+    precision: schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'])
+        .optional()
+        .describe('dtype of the matrix products'),
+    optimizer: schemas_enum(['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon']).optional(),
+    framework: schemas_enum(['megatron', 'fsdp', 'deepspeed', 'transformers']).optional(),
+    sharding: schemas_enum(['none', 'optimizer', 'gradients', 'full']).optional().describe('ZeRO 0, 1, 2, 3'),
+    recompute: schemas_enum(['none', 'selective', 'full']).optional(),
+    flash_attention: schemas_boolean().optional(),
+    fused_cross_entropy: schemas_boolean().optional(),
+    compile: schemas_boolean().optional().describe('torch.compile'),
+    parallelism: strictObject({
+        tensor: count.optional(),
+        pipeline: count.optional(),
+        virtual_pipeline: count.optional(),
+        context: count.optional(),
+        expert: count.optional(),
+        expert_tensor: count.optional(),
+        sequence_parallel: schemas_boolean().optional(),
+    })
+        .optional(),
+    weights_dtype: dtype.optional(),
+    gradients_dtype: dtype.optional(),
+    optimizer_dtype: dtype.optional(),
+    master_weights: schemas_boolean().optional(),
+    gpus_per_node: count.optional(),
+    inter_node_gbps_per_gpu: schemas_number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
+    price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('US dollars'),
+    power_cap_watts: schemas_number().positive().max(1e5).optional(),
+    expert_tensor: count.optional(),
+    expert_imbalance: schemas_number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
+    capacity_factor: schemas_number().positive().max(1000).optional(),
+    lora: strictObject({
+        rank: count,
+        targets: list.default(['q_proj', 'v_proj']),
+        base_bits: union([literal(16), literal(8), literal(4)]).default(16),
+    })
+        .optional(),
+    tokens: union([count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
+        .optional()
+        .describe('tokens of the whole training, `1T` understood'),
+    recompute_modules: list.optional(),
+    recompute_method: schemas_enum(['uniform', 'block', 'every']).optional(),
+    recompute_layers: count.optional(),
+    pipeline_schedule: schemas_enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),
+    layers_per_stage: array(schemas_int().min(0).max(10_000)).max(10_000).optional(),
+    context_parallel_style: schemas_enum(['ring', 'all_to_all']).optional(),
+    offload: schemas_enum(['none', 'optimizer', 'parameters', 'activations']).optional(),
+    loss_chunks: count.optional(),
+    cuda_graphs: schemas_boolean().optional(),
+    reshard_after_forward: schemas_boolean().optional(),
+    shard_group: count.optional(),
+    expandable_segments: schemas_boolean().optional(),
+    attention_kernel: schemas_enum(['unfused', 'flash1', 'flash2', 'flash3', 'cudnn']).optional(),
+    overlap_tensor_parallel: schemas_boolean().optional(),
+    dropout: schemas_boolean().optional(),
+    mtp: schemas_boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
+    calibration: schemas_number()
+        .positive()
+        .max(100)
+        .optional()
+        .describe('measured over projected tokens per second of a real run'),
+});
+/** A run description file to the fields it states. Unknown keys are errors that name the nearest known key. */
+function readRun(bytes, name) {
+    const parsed = syntax_parse(bytes, syntaxOf(name) ?? 'yaml');
+    if (parsed.kind === 'broken')
+        return { kind: 'wrong', problems: [{ ...parsed.problem, message: `${name}: ${parsed.problem.message}` }] };
+    return runOf(parsed.value, name, (key) => parsed.lines.get(key));
+}
+/** The same for a value that was parsed elsewhere (the policy's `run:`). */
+function runOf(value, name, line = () => undefined) {
+    const checked = runSchema.safeParse(value);
+    if (checked.success)
+        return fieldsOf(checked.data, name);
+    return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
+}
+const run_shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
+function fieldsOf(run, name) {
+    const { tokens, parallelism, expert_tensor, lora, ...rest } = run;
+    const budget = typeof tokens === 'string' ? parseCount(tokens) : tokens;
+    if (tokens !== undefined && (budget === undefined || budget <= 0)) {
+        return {
+            kind: 'wrong',
+            problems: [
+                {
+                    severity: 'error',
+                    message: `${name}: tokens is "${run_shorten(String(tokens))}", but must be a count like 300B or 1T.`,
+                    key: 'tokens',
+                },
+            ],
+        };
+    }
+    const flat = camel(rest);
+    const degrees = {
+        ...camel(parallelism ?? {}),
+        ...(expert_tensor === undefined ? {} : { expertTensor: expert_tensor }),
+    };
+    return {
+        kind: 'read',
+        fields: {
+            ...flat,
+            ...(budget === undefined ? {} : { tokens: budget }),
+            ...(Object.keys(degrees).length === 0 ? {} : { parallelism: degrees }),
+            ...(lora === undefined ? {} : { lora: { rank: lora.rank, targets: lora.targets, baseBits: lora.base_bits } }),
+        },
+    };
+}
+const camel = (fields) => Object.fromEntries(Object.entries(fields).map(([key, value]) => [
+    key.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase()),
+    value,
+]));
+/** The run as users write it, for the JSON report. */
+function runAsWritten(run) {
+    return Object.fromEntries(Object.entries(run).map(([key, value]) => [
+        key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+        typeof value === 'object' && value !== null && !Array.isArray(value) ? runAsWritten(value) : value,
+    ]));
+}
+
+;// CONCATENATED MODULE: ./build/report/limits.js
+
+
+
+
+
+/** What the config is held against, with how much of it is used. Nothing where only the built-in budget holds: the table has it. */
+function limitsTable(comparison, { limits }) {
+    const estimate = comparison.head?.estimate;
+    if (estimate === undefined || limits.every(({ origin }) => origin === 'default'))
+        return '';
+    const rows = limits.flatMap((limit) => {
+        const metric = findMetric(limit.metric);
+        if (metric === undefined)
+            return [];
+        const before = comparison.base?.estimate && metric.take(comparison.base.estimate);
+        const after = metric.take(estimate);
+        const bound = boundOf(limit, estimate, before);
+        return [
+            [
+                metric.label,
+                limitText(limit, metric.unit),
+                after === undefined ? 'unknown' : quantity(after, metric.unit) + used(limit, after, bound),
+                bound === undefined ? (comparison.base === undefined ? '–' : 'unknown') : quantity(bound, metric.unit),
+                limit.severity === 'fail' ? 'fails' : 'warns',
+                code(limit.origin, 20),
+            ],
+        ];
+    });
+    return table([['Metric', 'Limit', 'Now', 'Allowed', 'Beyond it', 'From'], ...rows], [2, 3]);
+}
+/** How much of what it may be is taken up. */
+const used = ({ bound }, after, most) => bound === 'max' && most !== undefined && most > 0 ? ` (${percent(after / most, 0)})` : '';
+function limitText({ bound, amount }, unit) {
+    const share = (of) => amount.kind === 'share' ? `${limits_short(amount.share)} of ${of}` : quantity(amount.value, unit);
+    const step = amount.kind === 'share' ? limits_short(amount.share) : moveText(amount.value, unit);
+    switch (bound) {
+        case 'max':
+            return `at most ${share('usable memory')}`;
+        case 'min':
+            return `at least ${share('usable memory')}`;
+        case 'max_increase':
+            return `up by at most ${step}`;
+        case 'max_decrease':
+            return `down by at most ${step}`;
+    }
+}
+/** As somebody wrote it: 90 %, 2.5 %. */
+const limits_short = (ratio) => `${Number((100 * ratio).toFixed(2))} %`;
+const moveText = (value, unit) => unit === 'ratio' ? `${limits_short(value).replace(' %', '')} points` : quantity(value, unit);
+/** The run as somebody stated it, with who did; only where a policy did. */
+function statedRun({ estimate }) {
+    if (estimate === undefined)
+        return '';
+    const { run, origins } = estimate.run;
+    const stated = Object.entries(origins).filter(([, origin]) => origin !== 'default');
+    if (!stated.some(([, origin]) => origin === 'policy'))
+        return '';
+    const { parallelism, ...flat } = runAsWritten(run);
+    const values = {
+        ...flat,
+        ...Object.fromEntries(Object.entries(parallelism ?? {}).map(([key, value]) => [`parallelism.${key}`, value])),
+    };
+    return table([
+        ['Field', 'Value', 'From'],
+        ...stated.map(([name, origin]) => [code(name, 60), code(written(values[name]), 80), code(origin, 20)]),
+    ]);
+}
+const written = (value) => typeof value === 'number'
+    ? String(Number(value.toPrecision(6)))
+    : typeof value === 'object'
+        ? JSON.stringify(value)
+        : String(value);
+
+;// CONCATENATED MODULE: ./build/report/overview.js
+
+
+
+
+/** What stands in front of a config's name. */
+const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
+const overview_rank = (review, comparison) => {
+    const severities = review.verdict.findings
+        .filter(({ path }) => path === comparison.path)
+        .map(({ severity }) => severity);
+    if (severities.includes('fail'))
+        return 0;
+    if (severities.includes('warn'))
+        return 1;
+    return comparison.status === 'unchanged' ? 3 : 2;
+};
+/** Worst first: failures, warnings, changes by how much memory they add, then what is unchanged. */
+function ranked(review) {
+    const growth = (comparison) => {
+        const memory = comparison.changes.find(({ metric }) => metric === 'memory');
+        return (memory?.after ?? 0) - (memory?.before ?? 0);
+    };
+    return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
+}
+const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][overview_rank(review, comparison)] ?? marks.pass;
+/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
+function overview(review, comparisons, budgetsFor) {
+    const someActive = comparisons.some((comparison) => differsInActive(comparison));
+    const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
+    const heading = [
+        'Config',
+        ...shown.map(({ label, id }) => id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label),
+    ];
+    const rows = comparisons.map((comparison) => {
+        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+        if (comparison.status === 'unreadable')
+            return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
+        const budgets = budgetsFor(comparison.path);
+        return [name, ...shown.map(({ id }) => cell(comparison, id) + limitLines(comparison, budgets, id))];
+    });
+    if (rows.length === 0)
+        return '';
+    return table([heading, ...rows], shown.map((_, index) => index + 1));
+}
+function state(comparison, { base }) {
+    const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
+    // Without a base, everything is only there.
+    if (comparison.status === 'added')
+        return `${base === undefined ? '' : '<br>new'}${renamed}`;
+    if (comparison.status === 'removed')
+        return '<br>removed';
+    return renamed;
+}
+function differsInActive(comparison) {
+    const of = (id) => comparison.changes.find(({ metric }) => metric === id);
+    return (of('parameters')?.after !== of('active_parameters')?.after ||
+        of('parameters')?.before !== of('active_parameters')?.before);
+}
+function cell(comparison, id) {
+    const change = comparison.changes.find(({ metric }) => metric === id);
+    const metric = findMetric(id);
+    if (change === undefined || metric === undefined)
+        return '–';
+    const main = movement(change);
+    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
+        ? '<br>approximate'
+        : '';
+    if (id === 'parameters' && differsInActive(comparison)) {
+        const active = comparison.changes.find((one) => one.metric === 'active_parameters');
+        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
+    }
+    return main + approximate;
+}
+/** What a shown metric may be, under its value. */
+function limitLines(comparison, budgets, id) {
+    const estimate = comparison.head?.estimate;
+    if (estimate === undefined)
+        return '';
+    return budgets.limits
+        .filter(({ metric, bound, severity }) => metric === id && severity === 'fail' && (bound === 'max' || bound === 'min'))
+        .map((limit) => {
+        const most = boundOf(limit, estimate, undefined);
+        const unit = findMetric(id)?.unit;
+        if (most === undefined || unit === undefined)
+            return '';
+        return `<br>${limit.bound === 'max' ? 'of' : 'at least'}\u00a0${unbroken(quantity(most, unit))}`;
+    })
+        .join('');
+}
+/** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
+/** A number stays with its unit when a cell wraps. */
+const unbroken = (quantityText) => quantityText.replaceAll(' ', '\u00a0');
+function movement(change) {
+    const unit = findMetric(change.metric)?.unit ?? 'ratio';
+    const { before, after } = change;
+    if (before === undefined && after === undefined)
+        return 'unknown';
+    if (after === undefined)
+        return `${unbroken(quantity(before ?? 0, unit))} → gone`;
+    if (before === undefined)
+        return unbroken(quantity(after, unit));
+    const moved = difference(before, after, unit);
+    if (moved === undefined)
+        return unbroken(quantity(after, unit));
+    const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
+    return old === now
+        ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
+        : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
+}
+function findingLine(finding) {
+    const mark = marks[finding.severity];
+    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
+    const numbers = unit === undefined || finding.after === undefined
+        ? ''
+        : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
+    return `${mark} ${numbers}`.trimEnd();
+}
+/** What a waiver makes of a finding, in words; nothing where none covers it. Its reason is foreign: escape on output. */
+function waiverText({ waiver }) {
+    if (waiver === undefined)
+        return '';
+    const { until, reason, holds } = waiver;
+    const end = /[.!?]$/.test(reason) ? '' : '.';
+    return holds ? `Waived until ${until}: ${reason}${end}` : `Its waiver ended on ${until}: ${reason}${end}`;
+}
+
+;// CONCATENATED MODULE: ./build/report/comment.js
+
+
+
+
+
+/** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
+const longestComment = 60_000;
+/** The first line of our comment: with the author, what tells it from everybody else's. */
+const marker = (key) => `<!-- model-cost-gate key=${key.replace(/[^\w.-]/g, '_').slice(0, 60)} -->`;
+/**
+ * The comment on a pull request: verdict, table, and, folded, where the difference comes from.
+ *
+ * @param earlier our comment as it stands there: what it complained of and is gone is shown as resolved
+ */
+function comment(review, options, earlier) {
+    const memory = remember(review, earlier);
+    const all = sections(review, options);
+    const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
+    const table = all.findIndex(({ name }) => name === 'table');
+    const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
+    return fitted(marker(options.key) + memoryLine(memory), whole, longestComment);
+}
+/** What takes the place of an earlier comment when no model config is changed any more. */
+function resolvedComment(review, key, earlier) {
+    const memory = remember(review, earlier);
+    const sentences = [
+        '## Model cost: no model config changed',
+        `This pull request changed model configs before; ${head(review)} does not.`,
+        resolved(memory),
+        footer(review),
+    ];
+    return [marker(key) + memoryLine(memory), ...sentences].filter((body) => body !== '').join('\n\n');
+}
+const resolved = ({ resolved: gone }) => gone
+    .map(({ path, message, at }) => `- ✅ Resolved${at === undefined ? '' : ` in ${comment_short(at)}`}: ${code(path, 120)}: ${sentence(message)}`)
+    .join('\n');
+/** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
+const comment_mostRows = 60;
+function sections(review, options, rows = comment_mostRows) {
+    const comparisons = ranked(review);
+    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
+    return [
+        { importance: 10, name: 'heading', body: `## ${heading(review)}` },
+        { importance: 9, name: 'findings', body: findings(review) },
+        { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
+        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
+        ...comparisons
+            .slice(0, 30)
+            .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index)),
+        { importance: 3, name: 'settings', body: settings(review) },
+        { importance: 9, name: 'footer', body: footer(review) },
+    ].filter(({ body }) => body !== '');
+}
+function heading(review) {
+    const { outcome, findings, override } = review.verdict;
+    const fails = findings.filter(({ severity }) => severity === 'fail').length;
+    const configs = subject(review);
+    const over = findings.some(({ severity, code }) => severity === 'fail' && code.startsWith('memory-'));
+    if (outcome === 'fail')
+        return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
+    if (override !== undefined)
+        return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
+    if (outcome === 'warn')
+        return `⚠️ Model cost: passed with warnings (${configs})`;
+    return review.comparisons.length === 0
+        ? '✅ Model cost: no model config changed, its rules do'
+        : `✅ Model cost: within budget (${configs})`;
+}
+/** How much was looked at: what changed, or, without a base, everything. */
+function subject({ comparisons, base }) {
+    const whole = base === undefined && comparisons.every((comparison) => comparison.base === undefined);
+    const count = comparisons.filter(({ status }) => whole || status !== 'unchanged').length;
+    return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}`;
+}
+function findings(review) {
+    const list = review.verdict.findings.slice(0, 20).map((finding) => {
+        const [mark = '', ...numbers] = findingLine(finding).split(' ');
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}`;
+    });
+    const rest = review.verdict.findings.length - list.length;
+    return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
+}
+function configSections(comparison, budgets, several, index) {
+    const of = several ? ` · ${tag(comparison.path, 80)}` : '';
+    const place = index / 100;
+    const side = comparison.head ?? comparison.base;
+    const folded = (importance, title, body) => ({
+        importance: importance - place,
+        name: `${title}${of}`,
+        body: body === '' ? '' : details(`${title}${of}`, body),
+    });
+    if (side === undefined)
+        return [];
+    // What cannot be read has no numbers of its own; its finding says why.
+    if (comparison.status === 'unreadable')
+        return [];
+    return [
+        folded(6.5, 'Limits', limitsTable(comparison, budgets)),
+        folded(6, 'Where the difference comes from', origins(comparison)),
+        folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
+        folded(4, 'Step time', throughputLine(side)),
+        folded(4, 'Training run', statedRun(side)),
+        folded(4, 'Assumptions', assumptions(side)),
+    ];
+}
+function settings(review) {
+    if (review.settings.length === 0)
+        return '';
+    return details('Settings', table([
+        ['Setting', 'Value', 'From'],
+        ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
+    ]));
+}
+const comment_short = (sha) => code(sha.slice(0, 12), 12);
+const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
+function footer(review) {
+    const commits = review.base === undefined || review.head === undefined
+        ? ''
+        : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
+    return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
+}
+/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
+function fitted(first, all, longest) {
+    const dropped = new Set();
+    const note = () => dropped.size === 0
+        ? []
+        : [
+            `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
+        ];
+    const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
+    for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
+        if (write().length <= longest)
+            break;
+        dropped.add(section);
+    }
+    return write();
+}
+
+;// CONCATENATED MODULE: ./build/cost/forward.js
+/**
+ * Keys that the average query of a sequence of S tokens may see. A query sees itself half, so that S tokens see S / 2.
+ *
+ * - full: S / 2
+ * - window w: w - w^2 / 2S, since the first w queries see fewer; S / 2 where w >= S
+ * - chunks of c: c / 2 within a whole chunk, and the last one may be shorter
+ * - k selected of those before: as a window of k
+ * - compressed by r, k selected: as a window of k over S / r keys; a local window besides
+ *
+ * Without a causal mask: S, or the span's own bound.
+ */
+function meanContext(span, causal, S) {
+    const bounded = (w, keys) => {
+        if (w >= keys)
+            return causal ? keys / 2 : keys;
+        return causal ? w - (w * w) / (2 * keys) : w;
+    };
+    switch (span.kind) {
+        case 'full':
+            return bounded(S, S);
+        case 'window':
+            return bounded(span.tokens, S);
+        case 'chunk': {
+            const c = Math.min(span.tokens, S);
+            const rest = S % c;
+            const visible = ((S - rest) * c + rest * rest) / S;
+            return causal ? visible / 2 : visible;
+        }
+        case 'selected': {
+            const local = span.window === undefined ? 0 : bounded(span.window, S);
+            const keys = S / (span.ratio ?? 1);
+            return bounded(span.tokens ?? keys, keys) + local;
+        }
+    }
+}
+/** Keys that exist for a query, masks and windows ignored: S, or those of a compressed context with S beside it. */
+function allKeys(span, S) {
+    if (span.kind !== 'selected' || span.ratio === undefined)
+        return S;
+    return S / span.ratio + (span.window === undefined ? 0 : S);
+}
+/** Keys that the average query meets in one of the two conventions. */
+const keysMet = (core, S, convention) => convention === 'full' ? allKeys(core.span, S) : meanContext(core.span, core.causal, S);
+/**
+ * Forward FLOPs of one operation for one token: 2 for each multiply-add.
+ *
+ * - linear: 2 rows columns, for each copy that the token uses
+ * - attention: 2 H (d_qk + d_v) for each key that a query meets
+ * - scan: `blocks/recurrence.ts`; whole chunks where the convention ignores masks
+ * - vector: as the family states
+ * - norms, rotary position, softmax, activations, lookups, sums: 0, as is usual
+ */
+function forwardFlops(operation, S, convention = 'causal') {
+    switch (operation.kind) {
+        case 'linear':
+            return 2 * operation.rows * operation.columns * operation.used;
+        case 'attention':
+            return 2 * operation.heads * (operation.queryKeyDim + operation.valueDim) * keysMet(operation, S, convention);
+        case 'scan':
+            return convention === 'full' ? operation.fullFlopsPerToken : operation.flopsPerToken;
+        case 'vector':
+            return operation.flopsPerToken;
+        case 'norm':
+        case 'activation':
+        case 'rope':
+        case 'add':
+        case 'route':
+        case 'dispatch':
+        case 'combine':
+        case 'table':
+        case 'loss':
+            return 0;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/cost/holdings.js
+/** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
+function held(operation) {
+    if (operation.heldElsewhere)
+        return 0;
+    switch (operation.kind) {
+        case 'linear':
+            return operation.tied
+                ? biasOf(operation, operation.copies)
+                : operation.copies * operation.rows * operation.columns + biasOf(operation, operation.copies);
+        case 'table':
+            return operation.rows * operation.columns;
+        case 'vector':
+            return operation.elements;
+        case 'norm':
+        case 'attention':
+        case 'route':
+        case 'scan':
+            return operation.parameters;
+        case 'activation':
+        case 'rope':
+        case 'add':
+        case 'dispatch':
+        case 'combine':
+        case 'loss':
+            return 0;
+    }
+}
+/** Those of them that one token uses: of the experts, the chosen ones. */
+function activated(operation) {
+    if (operation.kind !== 'linear' || operation.copies === operation.used)
+        return held(operation);
+    return (held(operation) / operation.copies) * operation.used;
+}
+const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
+/** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
+function* mainNetwork(operations) {
+    for (const operation of operations.embedding)
+        yield { operation, times: 1 };
+    for (const [kind, layer] of operations.layers.entries()) {
+        const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
+        for (const operation of layer.operations)
+            yield { operation, times };
+    }
+    for (const operation of operations.head)
+        yield { operation, times: 1 };
+}
+
+;// CONCATENATED MODULE: ./build/cost/lora.js
+
+
+/** Module names of PEFT's `target_modules`, and the operation that each one is, by the end of its path. */
+const modules = {
+    q_proj: ['attention.query', 'attention.query_up'],
+    q_a_proj: ['attention.query_down'],
+    q_b_proj: ['attention.query_up'],
+    k_proj: ['attention.key'],
+    v_proj: ['attention.value'],
+    kv_a_proj_with_mqa: ['attention.key_value_down'],
+    kv_b_proj: ['attention.key_value_up'],
+    o_proj: ['attention.output'],
+    out_proj: ['attention.output'],
+    dense: ['attention.output'],
+    qkv_proj: ['attention.query', 'attention.key', 'attention.value'],
+    query_key_value: ['attention.query', 'attention.key', 'attention.value'],
+    c_attn: ['attention.query', 'attention.key', 'attention.value'],
+    Wqkv: ['attention.query', 'attention.key', 'attention.value'],
+    c_proj: ['attention.output', 'feed_forward.down'],
+    gate_proj: ['feed_forward.gate', 'shared_experts.gate'],
+    up_proj: ['feed_forward.up', 'shared_experts.up'],
+    down_proj: ['feed_forward.down', 'shared_experts.down'],
+    gate_up_proj: ['feed_forward.gate', 'feed_forward.up'],
+    c_fc: ['feed_forward.up'],
+    fc_in: ['feed_forward.up'],
+    fc_out: ['feed_forward.down'],
+    fc1: ['feed_forward.up'],
+    fc2: ['feed_forward.down'],
+    dense_h_to_4h: ['feed_forward.up'],
+    dense_4h_to_h: ['feed_forward.down'],
+    w1: ['experts.gate', 'feed_forward.gate'],
+    w2: ['experts.down', 'feed_forward.down'],
+    w3: ['experts.up', 'feed_forward.up'],
+    gate: ['router'],
+    router: ['router'],
+    lm_head: ['output'],
+};
+/** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
+const joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
+/** The targets that name this matrix. */
+function targetsOf(operation, lora) {
+    if (lora.targets.includes('all-linear'))
+        return operation.component === 'output' ? [] : ['all-linear'];
+    // DeepSeek's `q_proj` exists only where queries are not compressed.
+    const compressed = operation.input.name.endsWith('query_down_norm_out');
+    return lora.targets.filter((target) => !(target === 'q_proj' && compressed) &&
+        (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)));
+}
+/** True where the adapter's targets name this matrix. */
+const isTarget = (operation, lora) => targetsOf(operation, lora).length > 0;
+/** With adapters, every weight of the base model is frozen. */
+const isFrozen = (_operation, lora) => lora !== undefined;
+/**
+ * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
+ * columns x rank. Of matrices that are stored as one, the first has A.
+ */
+function adapterOf(operation, lora) {
+    if (operation.kind !== 'linear')
+        return { down: 0, up: 0 };
+    const targets = targetsOf(operation, lora);
+    if (targets.length === 0)
+        return { down: 0, up: 0 };
+    const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
+    const shared = one && targets.some((target) => joined.has(target) || target === 'all-linear') && !leads(operation);
+    return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
+}
+/** True for the first of the matrices that are stored as one: the query, and the gate of a feed-forward network. */
+const leads = ({ path }) => /(attention\.query|(?<!attention)\.gate)$/.test(path);
+/** Elements of the adapter of one matrix, for each copy of it. */
+function adapterElements(operation, lora) {
+    const { down, up } = adapterOf(operation, lora);
+    return down + up;
+}
+/** Forward FLOPs of the two factors of an adapter, for a token. */
+function adapterFlops(operation, lora) {
+    const { down, up } = adapterOf(operation, lora);
+    const used = operation.kind === 'linear' ? operation.used : 0;
+    return { down: 2 * used * down, up: 2 * used * up };
+}
+/** Trained parameters of all adapters. */
+function adapterParameters(operations, lora) {
+    let total = 0;
+    for (const { operation, times } of mainNetwork(operations)) {
+        if (operation.kind === 'linear')
+            total += times * operation.copies * adapterElements(operation, lora);
+    }
+    return parameters(total);
+}
+
+;// CONCATENATED MODULE: ./build/cost/training.js
+
+
+/**
+ * Lists that training runs, in the order in which a token meets them: the main network, then multi-token prediction with the
+ * output projection that each depth computes once more.
+ */
+function* trainedLists(operations, run) {
+    yield { list: operations.embedding, times: 1 };
+    for (const kind of operations.order)
+        yield { list: operations.layers[kind]?.operations ?? [], times: 1 };
+    yield { list: operations.head, times: 1 };
+    if (run.mtp === false)
+        return;
+    yield { list: operations.prediction, times: 1 };
+    yield { list: operations.head.filter(isProjection), times: operations.predictionDepth };
+}
+const isProjection = (operation) => operation.kind === 'linear' && operation.component === 'output';
+/**
+ * Training FLOPs for one token: forward, and the gradients of every product's two factors, which is twice the forward pass.
+ *
+ * With adapters (LoRA, arXiv:2106.09685) less is computed: a frozen matrix needs no gradient of its weights, and nothing
+ * needs a gradient where no trained weight lies before it. So the first layer's query projection, say, computes no backward
+ * pass at all in its frozen part. (Checkpointing with `enable_input_require_grads` would compute it; we do not count that.)
+ */
+function trainingFlops(operations, run, convention) {
+    const { sequenceLength, lora } = run;
+    let total = 0;
+    let below = false;
+    const known = new Map();
+    for (const { list, times } of trainedLists(operations, run)) {
+        if (lora === undefined) {
+            for (const operation of list)
+                total += 3 * times * forwardFlops(operation, sequenceLength, convention);
+            continue;
+        }
+        const states = known.get(list) ?? new Map();
+        const adapted = states.get(below) ?? adaptedFlops(list, { sequenceLength, lora, convention }, below);
+        known.set(list, states.set(below, adapted));
+        total += times * adapted.flops;
+        below = adapted.above;
+    }
+    return total;
+}
+/** Forward and backward FLOPs of one list with frozen weights and adapters; `below` says that its input needs a gradient. */
+function adaptedFlops(list, pass, below) {
+    const { sequenceLength: S, lora, convention } = pass;
+    /** Tensors by name, and whether they need a gradient. */
+    const needs = new Map([['x', below]]);
+    let above = below;
+    let flops = 0;
+    // A tensor that no operation made is a view of something before it.
+    const needed = ({ name }) => needs.get(name) ?? above;
+    for (const operation of list) {
+        const forward = forwardFlops(operation, S, convention);
+        flops += forward;
+        switch (operation.kind) {
+            case 'linear': {
+                const input = needed(operation.input);
+                const adapter = adapterFlops(operation, lora);
+                if (input)
+                    flops += forward;
+                flops += 3 * (adapter.down + adapter.up) - (input ? 0 : adapter.down);
+                const output = input || adapter.up > 0;
+                needs.set(operation.output.name, output);
+                above ||= output;
+                break;
+            }
+            case 'attention': {
+                const query = needed(operation.query);
+                const key = needed(operation.key);
+                const value = needed(operation.value);
+                const each = 2 * operation.heads * keysMet(operation, S, convention);
+                const scores = each * operation.queryKeyDim;
+                // Query and key each need one product of their own, and both need the gradient of the scores.
+                flops += scores * (Number(query) + Number(key));
+                flops += each * operation.valueDim * (Number(query || key) + Number(value));
+                needs.set(operation.output.name, query || key || value);
+                break;
+            }
+            case 'scan':
+                if (needed(operation.input))
+                    flops += 2 * forward;
+                needs.set(operation.output.name, needed(operation.input));
+                break;
+            case 'vector':
+                if (above)
+                    flops += forward;
+                break;
+            case 'activation':
+                needs.set(operation.output.name, needed(operation.input) || (operation.gate ? needed(operation.gate) : false));
+                break;
+            case 'norm':
+            case 'dispatch':
+            case 'combine':
+                needs.set(operation.output.name, needed(operation.input));
+                break;
+            case 'add':
+                needs.set(operation.output.name, above);
+                break;
+            case 'rope':
+            case 'route':
+            case 'table':
+            case 'loss':
+                break;
+        }
+    }
+    return { flops, above };
+}
+/**
+ * What recompute executes once more in the backward pass, for a token. Hardware FLOPs (HFU) count it; model FLOPs (MFU) do
+ * not (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
+ *
+ * - full: whole layers: all, the first `recomputeLayers` of each pipeline stage (`block`), or each n-th (`every`)
+ * - selective, Megatron: the modules that the run names, by default the attention core (Korthikanti et al. 2022)
+ * - selective, elsewhere: torchtitan's choice, which keeps attention and every second matrix product
+ *
+ * PyTorch's own checkpoint may stop early and leave out a layer's last product; that saving is not counted.
+ */
+function recomputedFlops(operations, run, convention) {
+    if (run.recompute === 'none')
+        return 0;
+    const again = (list) => chosen(list, run).reduce((sum, operation) => {
+        const adapter = run.lora === undefined ? { down: 0, up: 0 } : adapterFlops(operation, run.lora);
+        return sum + forwardFlops(operation, run.sequenceLength, convention) + adapter.down + adapter.up;
+    }, 0);
+    const costs = operations.layers.map((layer) => again(layer.operations));
+    const layers = operations.order.reduce((sum, kind, index) => sum + (isRecomputed(index, operations.order.length, run) ? (costs[kind] ?? 0) : 0), 0);
+    return layers + (run.mtp === false ? 0 : again(operations.prediction));
+}
+/** Whether full recompute takes the layer at this index (0-based). */
+function isRecomputed(index, layers, run) {
+    const n = Math.max(1, run.recomputeLayers ?? 1);
+    if (run.recompute !== 'full')
+        return true;
+    if (run.recomputeMethod === 'every')
+        return (index + 1) % n === 0;
+    if (run.recomputeMethod !== 'block' || run.recomputeLayers === undefined)
+        return true;
+    const stages = run.parallelism.pipeline * run.parallelism.virtualPipeline;
+    const perStage = Math.ceil(layers / stages);
+    return index % perStage < run.recomputeLayers;
+}
+function chosen(list, run) {
+    if (run.recompute === 'full')
+        return list;
+    if (run.framework === 'megatron') {
+        const wanted = (run.recomputeModules ?? ['core_attn']).flatMap((name) => megatronModules[name] ?? []);
+        return list.filter(({ path }) => wanted.some((part) => path.includes(part)));
+    }
+    let seen = 0;
+    return list.filter((operation) => {
+        if (operation.kind !== 'linear')
+            return operation.kind === 'scan';
+        if (operation.sharding === 'expert' || operation.path.endsWith('router'))
+            return true;
+        seen += 1;
+        return seen % 2 === 0;
+    });
+}
+/** `--recompute-modules` of Megatron-Core (transformer_config.py), as parts of a path. Norms and activations cost no products. */
+const megatronModules = {
+    core_attn: ['attention.core', 'attention.indexer_core'],
+    mla_up_proj: ['attention.query_up', 'attention.key_value_up'],
+    mlp: ['.feed_forward.'],
+    moe: ['.experts.', '.shared_experts.', '.router'],
+    shared_experts: ['.shared_experts.'],
+};
+
+;// CONCATENATED MODULE: ./build/cost/conventions.js
+
+
+
+
+/**
+ * Training FLOPs for a token as the field counts them: docs/flops.md says what each has and lacks. N is active parameters,
+ * S the sequence length.
+ *
+ * - causal: this tool's own. Every product, attention over the keys that a query may see, 3 times the forward pass.
+ * - full: the same with attention over all S keys, masks and windows ignored.
+ * - palm: 6N + 12 L H Q S (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
+ * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
+ * - megatron: what Megatron-LM prints.
+ * - torchtitan: what torchtitan prints.
+ *
+ * The last four know no adapters, and count as if every weight were trained.
+ */
+function conventions(operations, run) {
+    const main = [...mainNetwork(operations)];
+    const S = run.sequenceLength;
+    const N = sum(main, activated);
+    return {
+        causal: flops(trainingFlops(operations, run, 'causal')),
+        full: flops(trainingFlops(operations, run, 'full')),
+        palm: flops(6 * N + quadratic(main, S)),
+        '6n': flops(6 * N),
+        megatron: flops(megatron(operations, run)),
+        torchtitan: flops(torchtitan(operations, run)),
+    };
+}
+const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
+/** 12 L H Q S, with (d_qk + d_v) / 2 for Q where they differ. An indexer's scores are no attention. */
+const quadratic = (main, S) => 6 * S * sum(main, (one) => (isAttention(one) ? one.heads * (one.queryKeyDim + one.valueDim) : 0));
+const isAttention = (operation) => operation.kind === 'attention' && operation.valueDim > 0;
+/**
+ * torchtitan `get_moe_model_nparams_and_flops` (torchtitan/models/utils.py, commit b5bcd76): 6 for each parameter that a token
+ * uses, and 6 H (d_qk + d_v) S for each attention layer, the mask ignored. The token table is left out unless the output shares
+ * it. Multi-token prediction counts with its parameters only. A router's load-balancing bias is a buffer, no parameter.
+ */
+function torchtitan(operations, run) {
+    const main = [...mainNetwork(operations)];
+    const prediction = run.mtp === false ? [] : operations.prediction.map((operation) => ({ operation, times: 1 }));
+    const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
+    const counted = (operation) => {
+        if (operation.kind === 'route')
+            return 0;
+        if (operation.kind === 'table')
+            return tied ? activated(operation) : 0;
+        return operation.path.endsWith('embedding_and_output_copies') ? 0 : activated(operation);
+    };
+    return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
+}
+/**
+ * Megatron-LM `num_floating_point_operations` (megatron/training/training.py, commit d98e8a6): attention S / 2 whatever the
+ * window, chunk or selection; no router, no gate on shared experts, no indexer; the norms of latent attention and of
+ * multi-token prediction as if they were matrices. Where the model has Mamba-2 layers it takes its hybrid path, in which the
+ * inner width of Mamba is twice the hidden size whatever the config says, convolutions, the attention's output gate and
+ * multi-token prediction's joining matrix cost nothing.
+ */
+function megatron(operations, run) {
+    const S = run.sequenceLength;
+    const output = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
+    const D = output?.kind === 'linear' ? output.rows : 0;
+    const hybrid = operations.layers.some(({ operations: list }) => list.some((one) => one.kind === 'scan' && one.style === 'mamba2'));
+    const forward = (operation) => {
+        switch (operation.kind) {
+            case 'attention':
+                return isAttention(operation) ? operation.heads * (operation.queryKeyDim + operation.valueDim) * S : 0;
+            case 'linear': {
+                if (/(^|\.)(router|shared_experts\.scale|attention\.indexer_\w+)$/.test(operation.path))
+                    return 0;
+                if (hybrid && /(attention\.gate|prediction\.join)$/.test(operation.path))
+                    return 0;
+                return forwardFlops(operation, S);
+            }
+            case 'norm':
+                return /attention\.\w+_down_norm$/.test(operation.path) ? 2 * operation.width : 0;
+            case 'scan':
+                return operation.style === 'mamba2' ? mamba(operation, D) : operation.flopsPerToken;
+            default:
+                return forwardFlops(operation, S);
+        }
+    };
+    let total = hybrid || run.mtp === false ? 0 : 2 * 3 * D * operations.predictionDepth;
+    for (const { list, times } of trainedLists(operations, run))
+        total += times * list.reduce((amount, operation) => amount + forward(operation), 0);
+    return 3 * total;
+}
+/**
+ * 7 d N for the scan with d = 2D, and what its projections (D to 2d + ..., d to D) gain by that: 6 D (2D - d), where d is the
+ * config's own width and N the states of one channel.
+ */
+function mamba({ stateElements, output }, D) {
+    const { elements: d } = output;
+    const N = stateElements / d;
+    return 7 * 2 * D * N + 6 * D * (2 * D - d);
+}
+
+;// CONCATENATED MODULE: ./build/cost/ledger.js
+/**
+ * @param make the unit's maker
+ * @param entries names and amounts, in the order in which they are shown; zero amounts are left out
+ */
+function ledger(make, entries) {
+    const lines = {};
+    let total = 0;
+    for (const [name, amount] of entries) {
+        if (amount === 0)
+            continue;
+        lines[name] = make((lines[name] ?? 0) + amount);
+        total += amount;
+    }
+    return { total: make(total), lines };
+}
+
+;// CONCATENATED MODULE: ./build/cost/flops.js
+
+
+
+
+
+
+/**
+ * FLOPs for one token of a sequence of `run.sequenceLength` tokens, by component and by part, in the conventions of the
+ * field. Training trains the multi-token-prediction layers too, unless the run says not to.
+ */
+function countFlops(operations, run) {
+    const { sequenceLength: S } = run;
+    const main = [...mainNetwork(operations)];
+    const counted = conventions(operations, run);
+    const training = counted.causal;
+    const by = (name) => ledger(flops, main.map(({ operation, times }) => [name(operation), times * forwardFlops(operation, S)]));
+    return {
+        sequenceLength: S,
+        forward: by(({ component }) => component),
+        training,
+        hardware: flops(training + recomputedFlops(operations, run, 'causal')),
+        conventions: counted,
+        parts: by(({ path }) => path),
+        layers: operations.layers.map((layer, kind) => layerFlops(operations, layer, kind, S)),
+        growth: growth(main, S),
+        budget: flops(training * run.tokens),
+    };
+}
+const attentionParts = ['attention', 'state_space'];
+const feedForwardParts = ['feed_forward', 'experts', 'shared_experts'];
+function layerFlops(operations, layer, kind, S) {
+    const of = (wanted) => flops(layer.operations.reduce((sum, operation) => sum + (wanted(operation.component) ? forwardFlops(operation, S) : 0), 0));
+    return {
+        name: layer.name,
+        count: operations.order.filter((index) => index === kind).length,
+        attention: of((component) => attentionParts.includes(component)),
+        feedForward: of((component) => feedForwardParts.includes(component)),
+        router: of((component) => component === 'router'),
+        other: of((component) => ![...attentionParts, ...feedForwardParts, 'router'].includes(component)),
+    };
+}
+/** The forward pass at a quarter, half, one, two, four and sixteen times the sequence length. */
+function growth(main, S) {
+    return [0.25, 0.5, 1, 2, 4, 16].map((factor) => {
+        const sequenceLength = Math.max(1, Math.round(S * factor));
+        let attention = 0;
+        let total = 0;
+        for (const { operation, times } of main) {
+            const amount = times * forwardFlops(operation, sequenceLength);
+            total += amount;
+            if (operation.kind === 'attention')
+                attention += amount;
+        }
+        return { sequenceLength, attention: flops(attention), total: flops(total) };
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/cost/inference.js
@@ -60013,7 +62052,7 @@ function compare(pair) {
         status: statusOf(base, head),
         changes: changesOf(base, head),
         parts: [...partsOf('parameters', base, head), ...partsOf('flops', base, head)],
-        fields: fieldsOf(base, head),
+        fields: compare_fieldsOf(base, head),
     };
 }
 function statusOf(base, head) {
@@ -60023,7 +62062,7 @@ function statusOf(base, head) {
         return 'unreadable';
     if (base === undefined)
         return 'added';
-    const same = changesOf(base, head).every(({ before, after }) => before === after) && fieldsOf(base, head).length === 0;
+    const same = changesOf(base, head).every(({ before, after }) => before === after) && compare_fieldsOf(base, head).length === 0;
     return same ? 'unchanged' : 'changed';
 }
 function changesOf(base, head) {
@@ -60049,7 +62088,7 @@ function partsOf(quantity, base, head) {
         .filter((row) => row.before !== row.after)
         .sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before));
 }
-function fieldsOf(base, head) {
+function compare_fieldsOf(base, head) {
     if (base?.reading.kind !== 'read' || head?.reading.kind !== 'read')
         return [];
     const before = new Map(base.reading.fields.map((field) => [field.path, field]));
@@ -60091,7 +62130,7 @@ const defaults = {
 const defaultGpus = 8;
 const defaultSequence = 4096;
 /** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
-const written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 /**
  * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
  * listed as an assumption.
@@ -60111,7 +62150,7 @@ function settleRun(sources, architecture) {
                 if (value === undefined || Object.hasOwn(into, name))
                     continue;
                 into[name] = value;
-                origins[prefix + written(name)] = origin;
+                origins[prefix + settle_written(name)] = origin;
             }
         };
         take(merged, flat, '');
@@ -60125,7 +62164,7 @@ function settleRun(sources, architecture) {
     };
     const fallback = (name) => {
         const { value, reason } = defaults[name];
-        return assume(written(name), value, reason);
+        return assume(settle_written(name), value, reason);
     };
     const parallelism = settleParallelism(parallel, origins);
     const { tensor, pipeline, context, expert, expertTensor } = parallelism;
@@ -60204,7 +62243,7 @@ function settleParallelism(stated, origins) {
         sequenceParallel: stated.sequenceParallel ?? tensor > 1,
     };
     for (const name of Object.keys(settled))
-        origins[`parallelism.${written(name)}`] ??= 'default';
+        origins[`parallelism.${settle_written(name)}`] ??= 'default';
     return settled;
 }
 /** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
@@ -69804,7 +71843,7 @@ function huggingface_read(source) {
         kind: 'read',
         format: huggingface.id,
         architecture: whole,
-        run: statedRun(),
+        run: huggingface_statedRun(),
         fields: statedFields(source),
         assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
         problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
@@ -69889,7 +71928,7 @@ function foreignTowers(value, outer) {
     });
 }
 /** A config.json says nothing of the run: its dtype is the checkpoint's. */
-const statedRun = () => ({});
+const huggingface_statedRun = () => ({});
 const stringOf = (value) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
 /** Llama's block, with what the keys give away: experts, biases, query-key norms. */
 function unknownFamily(value) {
@@ -69965,1549 +72004,6 @@ function keptPaths(modules) {
     ];
 }
 
-// EXTERNAL MODULE: ./node_modules/json5/lib/index.js
-var lib = __nccwpck_require__(4841);
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/error.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-function getLineColFromPtr(string, ptr) {
-    let lines = string.slice(0, ptr).split(/\r?\n/);
-    return [lines.length, lines.pop().length + 1];
-}
-function makeCodeBlock(string, line, column) {
-    let lines = string.split(/\r?\n/);
-    let codeblock = '';
-    let numberLen = (Math.log10(line + 1) | 0) + 1;
-    for (let i = line - 1; i <= line + 1; i++) {
-        let l = lines[i - 1];
-        if (!l)
-            continue;
-        codeblock += i.toString().padEnd(numberLen, ' ');
-        codeblock += ':  ';
-        codeblock += l;
-        codeblock += '\n';
-        if (i === line) {
-            codeblock += ' '.repeat(numberLen + column + 2);
-            codeblock += '^\n';
-        }
-    }
-    return codeblock;
-}
-class TomlError extends Error {
-    line;
-    column;
-    codeblock;
-    constructor(message, options) {
-        const [line, column] = getLineColFromPtr(options.toml, options.ptr);
-        const codeblock = makeCodeBlock(options.toml, line, column);
-        super(`Invalid TOML document: ${message}\n\n${codeblock}`, options);
-        this.line = line;
-        this.column = column;
-        this.codeblock = codeblock;
-    }
-    /** @internal */
-    static x(message, ctx, ptr) {
-        throw new TomlError(message, { toml: ctx.s, ptr: ptr ?? ctx.p });
-    }
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/primitive.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-/** @internal */
-function parseString(ctx) {
-    let startPtr = ctx.p;
-    let c = ctx.s.charCodeAt(ctx.p++);
-    let first = c;
-    let isLiteral = c === 0x27; /* ' */
-    let isMultiline = c === ctx.s.charCodeAt(ctx.p) && c === ctx.s.charCodeAt(ctx.p + 1);
-    if (isMultiline) {
-        // Trim initial newline
-        if ((c = ctx.s.charCodeAt(ctx.p += 2)) === 0xa /* \n */)
-            ctx.p++;
-        else if (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */)
-            ctx.p += 2;
-    }
-    // For the record: it is not worth it to use a fast-path for literal strings using `indexOf`.
-    // Doing a char-by-char iteration ends up dispatching less instructions, for the same wall-clock runtime.
-    let parsed = '';
-    let sliceStart = ctx.p;
-    // states:
-    //   0 - decoding
-    //   1 - decoding escape
-    //   2 - whitespace escape (no newline encountered yet, must fail on non-whitespace)
-    //   3 - whitespace escape (newline encountered, allowed to transition back to normal decode)
-    let state = 0;
-    for (; ctx.p < ctx.s.length; ctx.p++) {
-        c = ctx.s.charCodeAt(ctx.p);
-        // Deal with newlines first, since that simplifies control character checking and handling across all states
-        if (isMultiline && (c === 0xa /* \n */ || (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */))) {
-            state = state && 3;
-        }
-        // Control characters are banned in TOML, so we throw an error if we encounter them
-        else if ((c < 0x20 && c !== 0x9 /* \t */) || c === 0x7f) {
-            TomlError.x('control characters are not allowed in strings', ctx);
-        }
-        // The string might terminate while we're parsing through a newline escape.
-        // It must have encountered a newline; otherwise, it'll simply fail in another branch.
-        else if ((!state || state === 3) && c === first && (!isMultiline || (ctx.s.charCodeAt(ctx.p + 1) === first && ctx.s.charCodeAt(ctx.p + 2) === first))) {
-            if (isMultiline) {
-                // If the string ends with 4-5 quotes, then the first 1-2 are part of the string
-                if (ctx.s.charCodeAt(ctx.p + 3) === first)
-                    ctx.p++;
-                if (ctx.s.charCodeAt(ctx.p + 3) === first)
-                    ctx.p++;
-            }
-            // If we're in a newline escape still, then there's nothing to add.
-            if (!state) {
-                // Avoid a useless concat operation if the string can be used as-is.
-                let s = ctx.s.slice(sliceStart, ctx.p);
-                parsed = parsed ? parsed + s : s;
-            }
-            ctx.p += isMultiline ? 3 : 1;
-            return parsed;
-        }
-        // Baseline state; keep moving forward unless an escape sequence starts
-        else if (!state) {
-            if (!isLiteral && c === 0x5c /* \ */) {
-                parsed += ctx.s.slice(sliceStart, (sliceStart = ctx.p));
-                state = 1;
-            }
-        }
-        else if (state === 1) {
-            if (c === 0x78 /* x */ || c === 0x75 /* u */ || c === 0x55 /* U */) { // Unicode escape
-                let errPtr = ctx.p++ - 1;
-                let value = 0;
-                let len = c === 0x78 /* x */ ? 2 : c === 0x75 /* u */ ? 4 : 8;
-                for (let j = 0; j < len; j++, ctx.p++) {
-                    let hex = ctx.s.charCodeAt(ctx.p);
-                    let digit = 
-                    /* 0-9 */ hex >= 0x30 && hex <= 0x39 ? hex - 0x30 :
-                        /* A-F */ hex >= 0x41 && hex <= 0x46 ? hex - 0x41 + 10 :
-                            /* a-f */ hex >= 0x61 && hex <= 0x66 ? hex - 0x61 + 10 : -1;
-                    if (digit < 0)
-                        TomlError.x('invalid non-hex character in unicode escape', ctx);
-                    value = (value << 4) | digit;
-                }
-                // Because JS does bitwise on signed 32bit integers, all 0xfzzzzzzz values are actually seen as negative
-                if (value < 0 || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) {
-                    TomlError.x('invalid unicode escape', ctx, errPtr);
-                }
-                parsed += String.fromCodePoint(value);
-                sliceStart = ctx.p--;
-                state = 0;
-            }
-            // Newline escape sequence. We only need to care about spaces and tabs; newlines are dealt with earlier
-            else if (isMultiline && (c === 0x20 || c === 0x9 /* \t */)) {
-                state = 2;
-            }
-            // Basic escape sequence
-            else {
-                if (c === 0x62 /* b */)
-                    parsed += '\b';
-                else if (c === 0x74 /* t */)
-                    parsed += '\t';
-                else if (c === 0x6e /* n */)
-                    parsed += '\n';
-                else if (c === 0x66 /* f */)
-                    parsed += '\f';
-                else if (c === 0x72 /* r */)
-                    parsed += '\r';
-                else if (c === 0x65 /* e */)
-                    parsed += '\x1b';
-                else if (c === 0x22 /* " */)
-                    parsed += '"';
-                else if (c === 0x5c /* \ */)
-                    parsed += '\\';
-                else
-                    TomlError.x('unrecognised escape sequence', ctx);
-                sliceStart = ctx.p + 1;
-                state = 0;
-            }
-        }
-        // Newline escape continuation: keep moving forward until the first non-whitespace char
-        else if (c !== 0x20 && c !== 0x9 /* \t */) {
-            if (state === 2)
-                TomlError.x('invalid escape: only line-ending whitespace may be escaped', ctx, sliceStart);
-            // State cannot be zero, or we'd have branched earlier already.
-            // If it's a backslash, immediately transition to the escape state so it can be processed.
-            state = !isLiteral && c === 0x5c /* \ */ ? 1 : 0;
-            sliceStart = ctx.p;
-        }
-    }
-    TomlError.x('unfinished string', ctx, startPtr);
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/date.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-let DATE_TIME_RE = /^(\d{4}-\d{2}-\d{2})?[Tt ]?(?:(\d{2}):\d{2}(?::\d{2}(?:\.\d+)?)?)?(Z|z|[-+]\d{2}:\d{2})?$/i;
-class TomlDate extends Date {
-    #hasDate = false;
-    #hasTime = false;
-    #offset = null;
-    constructor(date, fasttype, unsafeDelim) {
-        let hasDate = true;
-        let hasTime = true;
-        let offset = 'Z';
-        let c;
-        if (typeof date === 'string') {
-            if (fasttype)
-                prep: {
-                    // Date-time
-                    if (fasttype < 3) {
-                        if (+date.slice(11, 13) > 23) {
-                            date = '';
-                            break prep;
-                        }
-                        // Local
-                        if (fasttype === 2) {
-                            offset = null;
-                            date += 'Z';
-                        }
-                        // Offset; keep track of offset if not Z
-                        else if ((c = date.charCodeAt(date.length - 1)) !== 0x5a /* Z */ && c !== 0x7a /* z */) {
-                            offset = date.slice(date.length - 6);
-                        }
-                        if (unsafeDelim)
-                            date = date.slice(0, 10) + 'T' + date.slice(11);
-                    }
-                    // Time
-                    else if (fasttype === 4) {
-                        date = +date.slice(0, 2) > 23 ? '' : `0000-01-01T${date}Z`;
-                    }
-                    hasDate = fasttype !== 4;
-                    hasTime = fasttype !== 3;
-                }
-            else {
-                let match = date.match(DATE_TIME_RE);
-                if (match) {
-                    if (!match[1]) {
-                        hasDate = false;
-                        date = `0000-01-01T${date}`;
-                    }
-                    hasTime = !!match[2];
-                    // Make sure to use T instead of a space. Breaks in case of extreme values otherwise.
-                    hasTime && date[10] === ' ' && (date = date.replace(' ', 'T'));
-                    // Do not allow rollover hours.
-                    if (match[2] && +match[2] > 23) {
-                        date = '';
-                    }
-                    else {
-                        offset = match[3] || null;
-                        if (!offset && hasTime)
-                            date += 'Z';
-                    }
-                }
-                else {
-                    date = '';
-                }
-            }
-        }
-        super(date);
-        if (!isNaN(this.getTime())) {
-            this.#hasDate = hasDate;
-            this.#hasTime = hasTime;
-            this.#offset = offset;
-        }
-    }
-    isDateTime() {
-        return this.#hasDate && this.#hasTime;
-    }
-    isLocal() {
-        return !this.#hasDate || !this.#hasTime || !this.#offset;
-    }
-    isDate() {
-        return this.#hasDate && !this.#hasTime;
-    }
-    isTime() {
-        return this.#hasTime && !this.#hasDate;
-    }
-    isValid() {
-        return this.#hasDate || this.#hasTime;
-    }
-    toISOString() {
-        let iso = super.toISOString();
-        // Local Date
-        if (this.isDate())
-            return iso.slice(0, 10);
-        // Local Time
-        if (this.isTime())
-            return iso.slice(11, 23);
-        // Local DateTime
-        if (this.#offset === null)
-            return iso.slice(0, -1);
-        // Offset DateTime
-        if (this.#offset === 'Z' || this.#offset === 'z')
-            return iso;
-        // This part is quite annoying: JS strips the original timezone from the ISO string representation
-        // Instead of using a "modified" date and "Z", we restore the representation "as authored"
-        let offset = (+(this.#offset.slice(1, 3)) * 60) + +(this.#offset.slice(4, 6));
-        offset = this.#offset[0] === '-' ? offset : -offset;
-        let offsetDate = new Date(this.getTime() - (offset * 60e3));
-        return offsetDate.toISOString().slice(0, -1) + this.#offset;
-    }
-    static wrapAsOffsetDateTime(jsDate, offset = 'Z') {
-        let date = new TomlDate(jsDate);
-        date.#offset = offset;
-        return date;
-    }
-    static wrapAsLocalDateTime(jsDate) {
-        let date = new TomlDate(jsDate);
-        date.#offset = null;
-        return date;
-    }
-    static wrapAsLocalDate(jsDate) {
-        let date = new TomlDate(jsDate);
-        date.#hasTime = false;
-        date.#offset = null;
-        return date;
-    }
-    static wrapAsLocalTime(jsDate) {
-        let date = new TomlDate(jsDate);
-        date.#hasDate = false;
-        date.#offset = null;
-        return date;
-    }
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/extract.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-
-
-
-function isDigit(char, base = 10) {
-    return base === 16
-        ? (char > 0x2f && char < 0x3a) || (char > 0x40 && char < 0x47) || (char > 0x60 && char < 0x67)
-        : (char > 0x2f && char < 0x30 + base);
-}
-function isEndOfValue(char, delim) {
-    // Whitespace -- we're permissive on `\r` for performance; it'll be dealt with later anyway
-    return char === 0x20 || char === 0x9 /* \t */ || char === 0xa /* \n */ || char === 0xd /* \r */ ||
-        // Structure end or next value delimiter
-        (delim && (char === delim || char === 0x2c /* , */)) ||
-        // Comment
-        char === 0x23; /* # */
-}
-/** @internal */
-function extractValue(ctx, end) {
-    let errPtr = ctx.p;
-    let c = ctx.s.charCodeAt(ctx.p);
-    // Structs
-    if (c === 0x5b /* [ */ || c === 0x7b /* { */) {
-        ctx.d-- || TomlError.x('document contains excessively nested structures. aborting.', ctx);
-        let value = c === 0x5b /* [ */
-            ? parseArray(ctx)
-            : parseInlineTable(ctx);
-        ctx.d++;
-        return value;
-    }
-    // Strings
-    if (c === 0x22 /* " */ || c === 0x27 /* ' */) {
-        return parseString(ctx);
-    }
-    // Booleans
-    // We can fast-path because the first character is enough to know the only possible value
-    if (c === 0x74 /* t */) { // Only possible valid value is `true`
-        if (ctx.s.charCodeAt(++ctx.p) !== 0x72 || ctx.s.charCodeAt(++ctx.p) !== 0x75 || ctx.s.charCodeAt(++ctx.p) !== 0x65)
-            TomlError.x('invalid value', ctx, errPtr);
-        return ctx.p++, true;
-    }
-    if (c === 0x66 /* f */) { // Only possible valid value is `false`
-        if (ctx.s.charCodeAt(++ctx.p) !== 0x61 || ctx.s.charCodeAt(++ctx.p) !== 0x6c || ctx.s.charCodeAt(++ctx.p) !== 0x73 || ctx.s.charCodeAt(++ctx.p) !== 0x65)
-            TomlError.x('invalid value', ctx, errPtr);
-        return ctx.p++, false;
-    }
-    if (c === 0x2b /* + */ || c === 0x2d /* - */) {
-        return parseNumber(ctx, ctx.p, ctx.s.charCodeAt(++ctx.p), 0x2c - c, end);
-    }
-    // Rough heuristic, but `parseDate` falls back to number parsing if it's a false positive.
-    // e.g.: `a = 1\n-------------- = 1` would match this heuristic, but gracefully fallback to numbers.
-    if (ctx.s.charCodeAt(ctx.p + 4) === 0x2d /* - */ && ctx.s.charCodeAt(ctx.p + 7) === 0x2d /* - */) {
-        return parseDate(ctx, c, end);
-    }
-    // Same logic as above; `parseTime` falls back to number parsing if it's a false positive.
-    if (ctx.s.charCodeAt(ctx.p + 2) === 0x3a /* : */) {
-        return parseTime(ctx, c, end);
-    }
-    return parseNumber(ctx, ctx.p, c, 0, end);
-}
-// State:
-// 0: init
-// 1: integer
-// 2: fractional dot
-// 3: fractional
-// 4: exponent letter
-// 5: exponent
-// 6: exponent sign
-// 7: exponent with sign
-// >9: underscore; see below
-//     -> 12: was integer
-//     -> 14: was fractional
-//     -> 16: was exponent
-// states 2-5, 14, 16 are ONLY permitted iif base === 10
-function parseNumber(ctx, startPtr, startChr, sign, endChr) {
-    let c = startChr;
-    let state = 0;
-    let hasUnderscores = false;
-    // (+/-)inf
-    if (c === 0x69 /* i */) {
-        if (ctx.s.charCodeAt(++ctx.p) !== 0x6e || ctx.s.charCodeAt(++ctx.p) !== 0x66)
-            TomlError.x('invalid value', ctx, startPtr);
-        return ctx.p++, (sign || 1) / 0;
-    }
-    // (+/-)nan
-    if (c === 0x6e /* n */) {
-        if (ctx.s.charCodeAt(++ctx.p) !== 0x61 || ctx.s.charCodeAt(++ctx.p) !== 0x6e)
-            TomlError.x('invalid value', ctx, startPtr);
-        return ctx.p++, NaN;
-    }
-    // Leading zero
-    // Only allowed cases: `0<EOV>`, `0.(...)`, `0e(...)`, `0x(...)`, `0b(...)`, `0o(...)`
-    // FWIW, `0e(...)` is a stupid case, but it's not banned per-se so we have to parse it
-    if (c === 0x30 /* 0 */) {
-        if (++ctx.p >= ctx.s.length || isEndOfValue(c = ctx.s.charCodeAt(ctx.p), endChr))
-            return ctx.bi === true ? 0n : 0; // note: conveniently deals with `-0`
-        if (!sign) {
-            if (c === 0x78 /* x */)
-                return parseIntegerBaseN(ctx, startPtr, 16, endChr);
-            else if (c === 0x62 /* b */)
-                return parseIntegerBaseN(ctx, startPtr, 2, endChr);
-            else if (c === 0x6f /* o */)
-                return parseIntegerBaseN(ctx, startPtr, 8, endChr);
-        }
-        if (c === 0x2e /* . */)
-            state = 2;
-        else if (c === 0x65 /* e */ || c === 0x45 /* E */)
-            state = 4;
-        else
-            TomlError.x('illegal leading zero', ctx, startPtr);
-    }
-    // If the 1st char is not a digit by now, then it's not a valid TOML value at all
-    else if (!isDigit(c))
-        TomlError.x('invalid value', ctx, startPtr);
-    while (++ctx.p < ctx.s.length && (c = ctx.s.charCodeAt(ctx.p), !isEndOfValue(c, endChr))) {
-        if (!state)
-            state = 1; // Detects single-digit numbers we can use a fast parse path for
-        // The way the states are numbered is not random: underscores are always permitted in odd-numbered states and
-        // never permitted in even-numbered ones.
-        if (c === 0x5f /* _ */) {
-            if (!(state & 1))
-                TomlError.x('illegal underscore', ctx);
-            state += 11; // 11 is a marker that makes the state even and greater than 9; see the numbering + rationale above
-            hasUnderscores = true;
-        }
-        // Transition to fractional part.
-        else if (state === 1 && c === 0x2e /* . */)
-            state = 2;
-        // Transition to exponent part.
-        else if ((state === 1 || state === 3) && (c === 0x65 /* e */ || c === 0x45 /* E */))
-            state = 4;
-        // + and - are permitted in state 4 only (handled before entering the function for state 0)
-        else if (state === 4 && (c === 0x2b /* + */ || c === 0x2d /* - */)) {
-            state = 6;
-        }
-        // All special cases have been handled; only digits are allowed here
-        else if (!isDigit(c))
-            TomlError.x(`illegal character in numeric literal`, ctx);
-        // Clear state flags
-        else if (state > 9)
-            state -= 11;
-        else if (!(state & 1))
-            state++;
-    }
-    // Single-char number; we can fast-path these very easily.
-    if (!state) {
-        let val = (startChr - 0x30 /* 0 */) * (sign || 1);
-        return ctx.bi === true ? BigInt(val) : val;
-    }
-    // Even-numbered states absolutely require a digit next; not even end of value is permitted
-    if (!(state & 1))
-        TomlError.x('unfinished numeric value', ctx, startPtr);
-    let str = ctx.s.slice(startPtr, ctx.p);
-    if (hasUnderscores)
-        str = str.replaceAll('_', ''); // perf: replaceAll 1.25x faster than replace with a regex
-    return state > 1
-        ? parseFloat(str)
-        : parseInteger(ctx, str, 10, startPtr);
-}
-function parseIntegerBaseN(ctx, startPtr, base, endChr) {
-    let c, underscore = 1;
-    while (++ctx.p < ctx.s.length && (c = ctx.s.charCodeAt(ctx.p), !isEndOfValue(c, endChr))) {
-        if (c === 0x5f /* _ */) {
-            if (underscore & 1)
-                TomlError.x('illegal underscore', ctx);
-            underscore = 3;
-        }
-        // We only need to check if the number is a valid digit, nothing else is permitted
-        else if (!isDigit(c, base))
-            TomlError.x(`illegal character in numeric literal`, ctx);
-        // Clear underscore flag
-        else if (underscore & 1)
-            underscore--;
-    }
-    // Trailing underscore is not allowed
-    if (underscore & 1)
-        TomlError.x('unfinished numeric value', ctx);
-    let str = ctx.s.slice(startPtr + 2, ctx.p);
-    if (underscore)
-        str = str.replaceAll('_', ''); // perf: replaceAll 1.25x faster than replace with a regex
-    return parseInteger(ctx, str, base, startPtr);
-}
-function parseInteger(ctx, str, base, startPtr) {
-    if (ctx.bi !== true)
-        int: {
-            let val = parseInt(str, base);
-            if (!Number.isSafeInteger(val)) {
-                if (ctx.bi)
-                    break int;
-                TomlError.x('integer value cannot be represented losslessly', ctx, startPtr);
-            }
-            return val;
-        }
-    return base === 10 ? BigInt(str) : BigInt((base === 2 ? '0b' : base === 8 ? '0o' : '0x') + str);
-}
-function parseDate(ctx, c, endChr) {
-    let startPtr = ctx.p++, unsafeSeparator;
-    if (!isDigit(c) ||
-        !isDigit(ctx.s.charCodeAt(ctx.p++)) ||
-        !isDigit(ctx.s.charCodeAt(ctx.p++)) ||
-        !isDigit(ctx.s.charCodeAt(ctx.p++))) {
-        return parseNumber(ctx, ctx.p = startPtr, c, 0, endChr);
-    }
-    ctx.p += 5;
-    if (!isDigit(ctx.s.charCodeAt(ctx.p++)))
-        TomlError.x('invalid date-time: date part is malformed', ctx, startPtr);
-    if (ctx.p >= ctx.s.length || (((c = ctx.s.charCodeAt(ctx.p)) !== 0x20 || (unsafeSeparator = true, !isDigit(ctx.s.charCodeAt(ctx.p + 1)))) && c !== 0x54 /* T */ && c !== 0x74 /* t */)) {
-        let t = ctx.s.slice(startPtr, ctx.p);
-        return readDate(ctx, t, 3, false, startPtr);
-    }
-    if (ctx.s.charCodeAt(ctx.p += 3) !== 0x3a /* : */)
-        TomlError.x('invalid date-time: time part is malformed', ctx, startPtr);
-    if (ctx.s.charCodeAt(ctx.p += 3) === 0x3a /* : */)
-        ctx.p += 3;
-    if (ctx.s.charCodeAt(ctx.p) === 0x2e /* . */)
-        while (isDigit(ctx.s.charCodeAt(++ctx.p)))
-            ;
-    if (c = ctx.s.charCodeAt(ctx.p)) {
-        if (c === 0x5a /* Z */ || c === 0x7a /* z */) {
-            let t = ctx.s.slice(startPtr, ++ctx.p);
-            return readDate(ctx, t, 1, unsafeSeparator, startPtr, '[+00:00]');
-        }
-        if (c === 0x2b /* + */ || c === 0x2d /* - */) {
-            // Temporal's ZonedDateTime is weird asf when it comes to dealing with traditional offsets...
-            // It's 1.2x faster to allocate a new string to pass to ZDT than use Instant.toZonedDateTimeISO
-            let t = ctx.s.slice(startPtr, ctx.p += 6);
-            return readDate(ctx, t, 1, unsafeSeparator, startPtr, !ctx.ld && ('[' + ctx.s.slice(ctx.p - 6, ctx.p) + ']'));
-        }
-    }
-    let t = ctx.s.slice(startPtr, ctx.p);
-    return readDate(ctx, t, 2, unsafeSeparator, startPtr);
-}
-function parseTime(ctx, c, endChr) {
-    let start = ctx.p;
-    if (!isDigit(c) || !isDigit(ctx.s.charCodeAt(++ctx.p))) {
-        return parseNumber(ctx, --ctx.p, c, 0, endChr);
-    }
-    if (ctx.s.charCodeAt(ctx.p += 4) === 0x3a /* : */)
-        ctx.p += 3;
-    if (ctx.s.charCodeAt(ctx.p) === 0x2e /* . */)
-        while (isDigit(ctx.s.charCodeAt(++ctx.p)))
-            ;
-    let t = ctx.s.slice(start, ctx.p);
-    return readDate(ctx, t, 4, false, start);
-}
-function readDate(ctx, str, type, unsafeDelim, errPtr, temporalSuffix) {
-    if (ctx.ld) {
-        let date = new TomlDate(str, type, unsafeDelim);
-        if (!date.isValid())
-            TomlError.x('invalid date', ctx, errPtr);
-        return date;
-    }
-    try {
-        if (temporalSuffix)
-            str += temporalSuffix;
-        switch (type) {
-            case 1: return Temporal.ZonedDateTime.from(str);
-            case 2: return Temporal.PlainDateTime.from(str);
-            case 3: return Temporal.PlainDate.from(str);
-            case 4: return Temporal.PlainTime.from(str);
-        }
-    }
-    catch (e) {
-        TomlError.x(e instanceof Error ? e.message : '' + e, ctx, errPtr);
-    }
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/util.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-/** @internal */
-function skipComment(ctx) {
-    for (; ctx.p < ctx.s.length; ctx.p++) {
-        let c = ctx.s.charCodeAt(ctx.p);
-        if (c === 0xa /* \n */)
-            break;
-        if (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */) {
-            ctx.p++;
-            break;
-        }
-        if ((c < 0x20 && c !== 0x9 /* \t */) || c === 0x7f) {
-            TomlError.x('control characters are not allowed in comments', ctx);
-        }
-    }
-}
-/** @internal */
-function skipVoid(ctx, banNewLines, banComments) {
-    let c;
-    while (ctx.p < ctx.s.length) {
-        while (ctx.p < ctx.s.length && ((c = ctx.s.charCodeAt(ctx.p)) === 0x20 ||
-            c === 0x9 /* \t */ ||
-            (!banNewLines &&
-                (c === 0xa /* \n */ || (c === 0xd /* \r */ && ctx.s.charCodeAt(ctx.p + 1) === 0xa /* \n */)))))
-            ctx.p++;
-        if (banComments || c !== 0x23 /* # */)
-            break;
-        skipComment(ctx);
-    }
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/struct.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-
-
-
-/** @internal */
-function parseKey(ctx, end = 0x3d /* = */) {
-    // States:
-    // 0: before first char
-    // 1: parsing bare key
-    // 2: after key component
-    let startPtr;
-    let state = 0;
-    let parsed = [];
-    let sliceStart;
-    let c = ctx.s.charCodeAt(startPtr = ctx.p);
-    do {
-        // End of key
-        if (c === end) {
-            if (!state)
-                TomlError.x('unexpected end of key', ctx);
-            if (state === 1)
-                parsed.push(ctx.s.slice(sliceStart, ctx.p));
-            return ctx.p++, parsed;
-        }
-        // Dotted key separator
-        else if (c === 0x2e /* . */) {
-            if (!state)
-                TomlError.x('illegal empty bare key', ctx);
-            if (state === 1)
-                parsed.push(ctx.s.slice(sliceStart, ctx.p));
-            state = 0;
-        }
-        // Quoted key
-        else if (!state && (c === 0x22 /* " */ || c === 0x27 /* ' */)) {
-            if (c === ctx.s.charCodeAt(ctx.p + 1) && c === ctx.s.charCodeAt(ctx.p + 2))
-                TomlError.x('illegal quoted key: multiline strings are not allowed', ctx);
-            parsed.push(parseString(ctx));
-            state = 2;
-            ctx.p--;
-        }
-        // Whitespace; no-op in state 0 and 2, end of bare key in state 1
-        else if (c === 0x20 || c === 0x9 /* \t */) {
-            if (state === 1) {
-                parsed.push(ctx.s.slice(sliceStart, ctx.p));
-                state = 2;
-            }
-        }
-        // If state is post-key, no character is allowed; otherwise ensure it's a bare-key component
-        else if (state === 2 || (c < 0x30 && c !== 0x2d /* - */) || (c > 0x39 && c < 0x41) || (c > 0x5a && c < 0x61 && c !== 0x5f /* _ */) || c > 0x7a) {
-            TomlError.x('illegal character in key', ctx);
-        }
-        // Illegal character
-        else if (!state) {
-            state = 1;
-            sliceStart = ctx.p;
-        }
-    } while (c = ctx.s.charCodeAt(++ctx.p));
-    TomlError.x('incomplete key-value: cannot find end of key', ctx, startPtr);
-}
-/** @internal */
-function parseInlineTable(ctx) {
-    let startPtr = ctx.p++;
-    let res = Object.create(null);
-    let seen = new Set();
-    let c;
-    while (ctx.p < ctx.s.length) {
-        skipVoid(ctx);
-        if ((c = ctx.s.charCodeAt(ctx.p)) === 0x7d /* } */) {
-            ctx.p++;
-            return res;
-        }
-        let k;
-        let t = res;
-        let hasOwn = false;
-        let errPtr = ctx.p;
-        let key = parseKey(ctx);
-        for (let i = 0; i < key.length; i++) {
-            if (i)
-                t = hasOwn ? t[k] : (t[k] = Object.create(null));
-            k = key[i];
-            if ((hasOwn = Object.hasOwn(t, k)) && (typeof t[k] !== 'object' || seen.has(t[k]))) {
-                TomlError.x('trying to redefine an already defined value', ctx, errPtr);
-            }
-            let unsafe = k === '__proto__';
-            if (ctx.uk && (unsafe || k === 'constructor')) {
-                t = ctx.uk !== 1 && TomlError.x('document contains an unsafe property', ctx, errPtr);
-                break;
-            }
-            if (!hasOwn && unsafe) {
-                Object.defineProperty(t, k, { enumerable: true, configurable: true, writable: true });
-            }
-        }
-        if (hasOwn) {
-            TomlError.x('trying to redefine an already defined value', ctx, errPtr);
-        }
-        skipVoid(ctx, true, true);
-        let value = extractValue(ctx, 0x7d /* } */);
-        if (t && typeof (t[k] = value) === 'object')
-            seen.add(value);
-        skipVoid(ctx);
-        if ((c = ctx.s.charCodeAt(ctx.p++)) === 0x7d /* } */) {
-            return res;
-        }
-        if (c !== 0x2c /* , */)
-            TomlError.x('expected comma or end of structure', ctx, ctx.p - 1);
-    }
-    TomlError.x('unfinished table', ctx, startPtr);
-}
-/** @internal */
-function parseArray(ctx) {
-    let startPtr = ctx.p++;
-    let res = [];
-    let c;
-    while (ctx.p < ctx.s.length) {
-        skipVoid(ctx);
-        if ((c = ctx.s.charCodeAt(ctx.p)) === 0x5d /* ] */) {
-            ctx.p++;
-            return res;
-        }
-        res.push(extractValue(ctx, 0x5d /* ] */));
-        skipVoid(ctx);
-        if ((c = ctx.s.charCodeAt(ctx.p++)) === 0x5d /* ] */) {
-            return res;
-        }
-        if (c !== 0x2c /* , */)
-            TomlError.x('expected comma or end of structure', ctx, ctx.p - 1);
-    }
-    TomlError.x('unfinished array', ctx, startPtr);
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/parse.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-
-
-
-function peekTable(ctx, key, table, meta, type) {
-    let t = table;
-    let m = meta;
-    let k;
-    let hasOwn = false;
-    let state;
-    for (let i = 0; i < key.length; i++) {
-        if (i) {
-            t = hasOwn ? t[k] : (t[k] = Object.create(null));
-            m = (state = m[k]).c;
-            if (type === 0 /* Type.DOTTED */ && (state.t === 1 /* Type.EXPLICIT */ || state.t === 2 /* Type.ARRAY */)) {
-                return null;
-            }
-            if (state.t === 2 /* Type.ARRAY */) {
-                let l = t.length - 1;
-                t = t[l];
-                m = m[l].c;
-            }
-        }
-        k = key[i];
-        if ((hasOwn = Object.hasOwn(t, k)) && m[k]?.t === 0 /* Type.DOTTED */ && m[k]?.d) {
-            return null;
-        }
-        if (!hasOwn) {
-            let unsafe = k === '__proto__';
-            if (ctx.uk && (unsafe || k === 'constructor'))
-                return false;
-            if (unsafe) {
-                Object.defineProperty(t, k, { enumerable: true, configurable: true, writable: true });
-                Object.defineProperty(m, k, { enumerable: true, configurable: true, writable: true });
-            }
-            m[k] = {
-                t: i < key.length - 1 && type === 2 /* Type.ARRAY */
-                    ? 3 /* Type.ARRAY_DOTTED */ : type,
-                d: false,
-                i: 0,
-                c: Object.create(null),
-            };
-        }
-    }
-    state = m[k];
-    if (state.t !== type && !(type === 1 /* Type.EXPLICIT */ && state.t === 3 /* Type.ARRAY_DOTTED */)) {
-        // Bad key type!
-        return null;
-    }
-    if (type === 2 /* Type.ARRAY */) {
-        if (!state.d) {
-            state.d = true;
-            t[k] = [];
-        }
-        t[k].push(t = Object.create(null));
-        state.c[state.i++] = (state = { t: 1 /* Type.EXPLICIT */, d: false, i: 0, c: Object.create(null) });
-    }
-    if (state.d) {
-        // Redefining a table!
-        return null;
-    }
-    state.d = true;
-    if (type === 1 /* Type.EXPLICIT */) {
-        t = hasOwn ? t[k] : (t[k] = Object.create(null));
-    }
-    else if (type === 0 /* Type.DOTTED */ && hasOwn) {
-        return null;
-    }
-    return [k, t, state.c];
-}
-function validateTablePeek(ctx, peek, ptr) {
-    if (peek === null || ctx.uk === 2)
-        TomlError.x(peek === null
-            ? 'trying to redefine an already defined table or value'
-            : 'document contains an unsafe property', ctx, ptr);
-}
-function dist_parse_parse(toml, options = {}) {
-    let ctx = {
-        s: toml,
-        p: 0,
-        d: options.maxDepth ?? 1000,
-        bi: options.integersAsBigInt ?? false,
-        ld: options.useLegacyDate ?? true,
-        uk: options.unsafeKeyBehaviour === 'throw' ? 2 : options.unsafeKeyBehaviour === 'drop' ? 1 : 0,
-    };
-    let res = Object.create(null);
-    let meta = Object.create(null);
-    let tmp;
-    let skipping = false;
-    let tbl = res;
-    let m = meta;
-    // BOM is allowed, skip.
-    // JS is UTF-16, so we have to check for the UTF-16 BOM instead of the UTF-8 BOM sequence!
-    if (toml.charCodeAt(0) === 0xfeff)
-        ctx.p++;
-    skipVoid(ctx);
-    while (ctx.p < toml.length) {
-        if (toml.charCodeAt(ctx.p) === 0x5b /* [ */) {
-            let isTableArray = toml.charCodeAt(++ctx.p) === 0x5b; /* [ */
-            tmp = ctx.p += +isTableArray;
-            skipping = false;
-            let k = parseKey(ctx, 0x5d /* ] */);
-            if (isTableArray) {
-                if (toml.charCodeAt(ctx.p) !== 0x5d /* ] */) {
-                    TomlError.x('expected end of table array declaration', ctx);
-                }
-                ctx.p++;
-            }
-            let p = peekTable(ctx, k, res, meta, isTableArray ? 2 /* Type.ARRAY */ : 1 /* Type.EXPLICIT */);
-            if (!p) {
-                validateTablePeek(ctx, p, tmp);
-                skipping = true;
-            }
-            else {
-                m = p[2];
-                tbl = p[1];
-            }
-        }
-        else {
-            tmp = ctx.p;
-            let k = parseKey(ctx);
-            let p = peekTable(ctx, k, tbl, m, 0 /* Type.DOTTED */);
-            if (!p && !skipping)
-                validateTablePeek(ctx, p, tmp);
-            skipVoid(ctx, true, true);
-            let v = extractValue(ctx, void 0);
-            if (p && !skipping)
-                p[1][p[0]] = v;
-        }
-        skipVoid(ctx, true);
-        if (ctx.p < toml.length && (tmp = toml.charCodeAt(ctx.p)) !== 0xa /* \n */ && (tmp !== 0xd /* \r */ || toml.charCodeAt(ctx.p + 1) !== 0xa /* \n */)) {
-            TomlError.x('each key-value declaration must be followed by an end-of-line', ctx);
-        }
-        skipVoid(ctx);
-    }
-    return res;
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/stringify.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-let BARE_KEY = /^[a-z0-9-_]+$/i;
-let HAS_WELLFORMED = !!(''.isWellFormed);
-function extendedTypeOf(obj) {
-    let type = typeof obj;
-    if (type === 'object') {
-        if (Array.isArray(obj))
-            return 'array';
-        if (typeof obj.getUTCDate === 'function' && obj instanceof Date)
-            return 'date';
-        if (globalThis.Temporal) {
-            if (obj.until) {
-                if (obj instanceof Temporal.ZonedDateTime)
-                    return 'temporal/tz+uc';
-                if (obj instanceof Temporal.PlainDateTime || obj instanceof Temporal.PlainDate)
-                    return 'temporal/uc';
-                if (obj instanceof Temporal.PlainTime || obj instanceof Temporal.Instant)
-                    return 'temporal';
-                if (obj instanceof Temporal.PlainYearMonth)
-                    return 'temporal/x';
-            }
-            else if ((obj.toPlainDate && obj instanceof Temporal.PlainMonthDay) ||
-                (obj.negated && obj instanceof Temporal.Duration)) {
-                return 'temporal/x';
-            }
-        }
-    }
-    return type;
-}
-function isArrayOfTables(obj) {
-    for (let i = 0; i < obj.length; i++) {
-        if (extendedTypeOf(obj[i]) !== 'object')
-            return false;
-    }
-    return obj.length != 0;
-}
-function formatWellFormedStringUnchecked(s) {
-    return JSON.stringify(s).replaceAll('\x7f', '\\u007f');
-}
-function formatString(s) {
-    return formatWellFormedStringUnchecked(HAS_WELLFORMED ? s.toWellFormed() : s);
-}
-function formatKey(s) {
-    if (BARE_KEY.test(s))
-        return s;
-    if (HAS_WELLFORMED && !s.isWellFormed())
-        throw new RangeError('key contains illegal lone surrogates');
-    return formatWellFormedStringUnchecked(s);
-}
-function stringifyValue(val, type, depth, numberAsFloat, strictTemporal) {
-    if (depth === 0) {
-        throw new Error('Could not stringify the object: maximum object depth exceeded');
-    }
-    switch (type) {
-        // @ts-expect-error -- intentional fallthrough case
-        case 'number':
-            if (isNaN(val))
-                return 'nan';
-            if (val === Infinity)
-                return 'inf';
-            if (val === -Infinity)
-                return '-inf';
-            if (Number.isInteger(val) && (numberAsFloat || !Number.isSafeInteger(val)))
-                return val.toFixed(1);
-        case 'bigint':
-        case 'boolean':
-        case 'temporal':
-            return val.toString();
-        case 'string':
-            return formatString(val);
-        case 'date':
-            if (isNaN(val.getTime()))
-                throw new TypeError('cannot serialize invalid date');
-            return val.toISOString();
-        case 'object':
-            return stringifyInlineTable(val, depth, numberAsFloat, strictTemporal);
-        case 'array':
-            return stringifyArray(val, depth, numberAsFloat, strictTemporal);
-        // @ts-expect-error -- intentional fallthrough case
-        case 'temporal/tz+uc':
-            if (strictTemporal) {
-                let tz = val.timeZoneId;
-                let tzc = tz.charCodeAt(0);
-                if (
-                // Classic offset
-                tzc !== 0x2b /* + */ && tzc !== 0x2d /* - */ &&
-                    (
-                    // Fast pre-check pass; see below for the actually accepted values
-                    (tzc !== 0x55 /* U */ && tzc !== 0x47 /* G */ && tzc !== 0x5a /* Z */ && tzc !== 0x45 /* E */) ||
-                        (
-                        // UTC and its aliases; Temporal implementations don't all canonicalise unfortunately
-                        tz !== 'UTC' && tz !== 'UCT' && tz !== 'Universal' && tz !== 'Zulu' &&
-                            // GMT is a TZ but it's for all intents and purposes equivalent to UTC. Safe to downgrade.
-                            !tz.startsWith('GMT') && tz !== 'Greenwich' &&
-                            // Etc/* are all safe to downgrade to offset (either UTC, GMT, or offset)
-                            !tz.startsWith('Etc/')))) {
-                    throw new TypeError('Temporal objects with an IANA timezone are not allowed in Temporal strict mode');
-                }
-            }
-        case 'temporal/uc':
-            if (strictTemporal && val.calendarId !== 'iso8601')
-                throw new TypeError('Temporal objects with a non-default calendar are not allowed in Temporal strict mode');
-            return val.toString({
-                calendarName: 'never',
-                timeZoneName: 'never',
-            });
-        case 'temporal/x':
-            throw new TypeError('Unsupported ' + val[Symbol.toStringTag]);
-    }
-}
-function stringifyInlineTable(obj, depth, numberAsFloat, strictTemporal) {
-    let keys = Object.keys(obj);
-    if (keys.length === 0)
-        return '{}';
-    let res = '{ ';
-    for (let i = 0; i < keys.length; i++) {
-        let k = keys[i];
-        if (i)
-            res += ', ';
-        res += formatKey(k) + ' = ' + stringifyValue(obj[k], extendedTypeOf(obj[k]), depth - 1, numberAsFloat, strictTemporal);
-    }
-    return res + ' }';
-}
-function stringifyArray(array, depth, numberAsFloat, strictTemporal) {
-    if (array.length === 0)
-        return '[]';
-    let res = '[ ';
-    for (let i = 0; i < array.length; i++) {
-        if (i)
-            res += ', ';
-        if (array[i] === null || array[i] === void 0) {
-            throw new TypeError('arrays cannot contain null or undefined values');
-        }
-        res += stringifyValue(array[i], extendedTypeOf(array[i]), depth - 1, numberAsFloat, strictTemporal);
-    }
-    return res + ' ]';
-}
-function stringifyArrayTable(array, key, depth, numberAsFloat, strictTemporal) {
-    if (depth === 0) {
-        throw new Error('Could not stringify the object: maximum object depth exceeded');
-    }
-    let res = '';
-    for (let i = 0; i < array.length; i++) {
-        res += `${res && '\n'}[[${key}]]\n`;
-        res += stringifyTable(0, array[i], key, depth, numberAsFloat, strictTemporal);
-    }
-    return res;
-}
-function stringifyTable(tableKey, obj, prefix, depth, numberAsFloat, strictTemporal) {
-    if (depth === 0) {
-        throw new Error('Could not stringify the object: maximum object depth exceeded');
-    }
-    let preamble = '';
-    let tables = '';
-    let keys = Object.keys(obj);
-    for (let i = 0; i < keys.length; i++) {
-        let k = keys[i];
-        if (obj[k] !== null && obj[k] !== void 0) {
-            let type = extendedTypeOf(obj[k]);
-            if (type === 'symbol' || type === 'function') {
-                throw new TypeError(`cannot serialize values of type '${type}'`);
-            }
-            let key = formatKey(k);
-            if (type === 'array' && isArrayOfTables(obj[k])) {
-                tables += (tables && '\n') + stringifyArrayTable(obj[k], prefix ? `${prefix}.${key}` : key, depth - 1, numberAsFloat, strictTemporal);
-            }
-            else if (type === 'object') {
-                let tblKey = prefix ? `${prefix}.${key}` : key;
-                tables += (tables && '\n') + stringifyTable(tblKey, obj[k], tblKey, depth - 1, numberAsFloat, strictTemporal);
-            }
-            else {
-                preamble += key;
-                preamble += ' = ';
-                preamble += stringifyValue(obj[k], type, depth, numberAsFloat, strictTemporal);
-                preamble += '\n';
-            }
-        }
-    }
-    if (tableKey && (preamble || !tables)) // Create table only if necessary
-        preamble = preamble ? `[${tableKey}]\n${preamble}` : `[${tableKey}]`;
-    return preamble && tables
-        ? `${preamble}\n${tables}`
-        : preamble || tables;
-}
-function stringify(obj, { maxDepth = 1000, numbersAsFloat = false, strictTemporal = false } = {}) {
-    if (extendedTypeOf(obj) !== 'object') {
-        throw new TypeError('stringify can only be called with an object');
-    }
-    let str = stringifyTable(0, obj, '', maxDepth, numbersAsFloat, strictTemporal);
-    if (str[str.length - 1] !== '\n')
-        return str + '\n';
-    return str;
-}
-
-;// CONCATENATED MODULE: ./node_modules/smol-toml/dist/index.js
-/*!
- * Copyright (c) Squirrel Chat et al., All rights reserved.
- * SPDX-License-Identifier: BSD-3-Clause
- *
- * Redistribution and use in source and binary forms, with or without
- * modification, are permitted provided that the following conditions are met:
- *
- * 1. Redistributions of source code must retain the above copyright notice, this
- *    list of conditions and the following disclaimer.
- * 2. Redistributions in binary form must reproduce the above copyright notice,
- *    this list of conditions and the following disclaimer in the
- *    documentation and/or other materials provided with the distribution.
- * 3. Neither the name of the copyright holder nor the names of its contributors
- *    may be used to endorse or promote products derived from this software without
- *    specific prior written permission.
- *
- * THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
- * ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
- * WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
- * DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT HOLDER OR CONTRIBUTORS BE LIABLE
- * FOR ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL
- * DAMAGES (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR
- * SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER
- * CAUSED AND ON ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY,
- * OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE
- * OF THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
- */
-
-
-
-
-
-/** @deprecated use `import * as ... from 'smol-toml'` instead */
-/* harmony default export */ const dist = ({ parse: dist_parse_parse, stringify: stringify, TomlDate: TomlDate, TomlError: TomlError });
-
-// EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
-var yaml_dist = __nccwpck_require__(8815);
-;// CONCATENATED MODULE: ./build/read/syntax.js
-
-
-
-/** What a config file may be at most: far above any real one, far below what would hurt. */
-const limits = {
-    bytes: 1_048_576,
-    depth: 64,
-    nodes: 200_000,
-    aliases: 1_000,
-};
-const broken = (message, line) => ({
-    kind: 'broken',
-    problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
-});
-/** The syntax that a file's name promises. */
-function syntaxOf(path) {
-    if (/\.jsonc?$/i.test(path))
-        return 'json';
-    if (/\.ya?ml$/i.test(path))
-        return 'yaml';
-    if (/\.toml$/i.test(path))
-        return 'toml';
-    return undefined;
-}
-/**
- * Bytes to an untyped value. Never executes, always bounded: size before decoding, depth and number of nodes after parsing.
- * An error is one sentence, with the line where the parser knows it.
- */
-function syntax_parse(bytes, syntax) {
-    if (bytes.length > limits.bytes) {
-        return broken(`The file has ${bytes.length} bytes; configs are read up to ${limits.bytes}.`);
-    }
-    const text = syntax_decode(bytes);
-    if (text === undefined)
-        return broken('The file is neither UTF-8 nor UTF-16 text.');
-    if (text.trim() === '')
-        return broken('The file is empty.');
-    const parsed = syntax === 'json' ? parseJson(text) : syntax === 'yaml' ? parseYaml(text) : parseTomlText(text);
-    if (parsed.kind === 'broken')
-        return parsed;
-    const excess = exceeds(parsed.value);
-    return excess === undefined ? parsed : broken(excess);
-}
-function syntax_decode(bytes) {
-    const [first, second] = bytes;
-    const encoding = first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
-    try {
-        return new TextDecoder(encoding, { fatal: true }).decode(bytes);
-    }
-    catch {
-        return undefined;
-    }
-}
-/** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
-function exceeds(root) {
-    const stack = [[root, 0]];
-    let nodes = 0;
-    for (let next = stack.pop(); next; next = stack.pop()) {
-        const [value, depth] = next;
-        nodes += 1;
-        if (nodes > limits.nodes)
-            return `The file has more than ${limits.nodes} values.`;
-        if (depth > limits.depth)
-            return `The file nests deeper than ${limits.depth} levels.`;
-        if (typeof value === 'object' && value !== null)
-            for (const child of Object.values(value))
-                stack.push([child, depth + 1]);
-    }
-    return undefined;
-}
-// --- JSON -------------------------------------------------------------------------------------------------------------
-function parseJson(text) {
-    const { lines, duplicates } = jsonKeys(text);
-    const problems = duplicates.map(({ key, line }) => ({
-        severity: 'warning',
-        message: `The key ${key} stands twice; the last one holds.`,
-        line,
-        key,
-    }));
-    try {
-        return { kind: 'parsed', value: JSON.parse(text), lines, problems };
-    }
-    catch (strict) {
-        try {
-            // The parser prints a warning of its own about these two.
-            const value = lib.parse(text.replace(/[\u2028\u2029]/g, ' '));
-            problems.push({
-                severity: 'notice',
-                message: 'The file is no strict JSON (comments, trailing commas or the like); it was read as JSON5.',
-            });
-            return { kind: 'parsed', value, lines, problems };
-        }
-        catch (lenient) {
-            return broken(`The file is no valid JSON: ${syntax_sentence(strict)}`, syntax_lineOf(lenient));
-        }
-    }
-}
-const syntax_sentence = (error) => `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
-const syntax_lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
-    ? error.lineNumber
-    : undefined;
-/** Where each key of a JSON text stands, in one pass; tolerant, since the parser judges. */
-function jsonKeys(text) {
-    const lines = new Map();
-    const duplicates = [];
-    const stack = [];
-    let line = 1;
-    let key;
-    for (let i = 0; i < text.length; i++) {
-        const letter = text[i];
-        if (letter === '\n')
-            line += 1;
-        else if (letter === '"') {
-            const start = i + 1;
-            for (i = start; i < text.length && text[i] !== '"' && text[i] !== '\n'; i++)
-                if (text[i] === '\\')
-                    i += 1;
-            const after = /^\s*:/.test(text.slice(i + 1, i + 20));
-            const frame = stack.at(-1);
-            if (after && frame && !frame.array && stack.length <= limits.depth) {
-                key = frame.prefix + text.slice(start, i);
-                if (lines.has(key))
-                    duplicates.push({ key, line });
-                lines.set(key, line);
-            }
-        }
-        else if (letter === '{' || letter === '[') {
-            const frame = stack.at(-1);
-            const prefix = frame === undefined ? '' : frame.array ? `${frame.prefix}${frame.index}.` : `${key ?? ''}.`;
-            stack.push({ prefix, array: letter === '[', index: 0 });
-        }
-        else if (letter === '}' || letter === ']')
-            stack.pop();
-        else if (letter === ',') {
-            const frame = stack.at(-1);
-            if (frame)
-                frame.index += 1;
-        }
-    }
-    return { lines, duplicates: duplicates.slice(0, 10) };
-}
-// --- YAML -------------------------------------------------------------------------------------------------------------
-function parseYaml(text) {
-    const counter = new yaml_dist/* LineCounter */.HN();
-    // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
-    const document = (0,yaml_dist/* parseDocument */.Tp)(text, {
-        lineCounter: counter,
-        uniqueKeys: false,
-        merge: true,
-        prettyErrors: false,
-        logLevel: 'silent',
-    });
-    const [error] = document.errors;
-    if (error)
-        return broken(`The file is no valid YAML: ${syntax_sentence(error)}`, counter.linePos(error.pos[0]).line);
-    const lines = new Map();
-    const problems = [];
-    let nodes = 0;
-    const walk = (node, path, depth) => {
-        nodes += 1;
-        if (depth > limits.depth || nodes > limits.nodes || !(0,yaml_dist/* isNode */.Ll)(node) || (0,yaml_dist/* isAlias */.Vj)(node))
-            return;
-        if ((0,yaml_dist/* isMap */.jh)(node)) {
-            const seen = new Set();
-            for (const pair of node.items) {
-                if (!(0,yaml_dist/* isPair */.tO)(pair) || !(0,yaml_dist/* isScalar */.jn)(pair.key))
-                    continue;
-                const name = String(pair.key.value);
-                const key = path + name;
-                const line = counter.linePos(pair.key.range?.[0] ?? 0).line;
-                if (seen.has(name) && name !== '<<' && problems.length < 10) {
-                    problems.push({
-                        severity: 'warning',
-                        message: `The key ${key} stands twice; the last one holds.`,
-                        line,
-                        key,
-                    });
-                }
-                seen.add(name);
-                lines.set(key, line);
-                walk(pair.value, `${key}.`, depth + 1);
-            }
-        }
-        else if ((0,yaml_dist/* isSeq */.oP)(node)) {
-            for (const [index, item] of node.items.entries())
-                walk(item, `${path}${index}.`, depth + 1);
-        }
-    };
-    walk(document.contents, '', 0);
-    try {
-        return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
-    }
-    catch (error) {
-        return broken(`The file is no usable YAML: ${syntax_sentence(error)}`);
-    }
-}
-// --- TOML -------------------------------------------------------------------------------------------------------------
-function parseTomlText(text) {
-    try {
-        const value = dist_parse_parse(text, { maxDepth: limits.depth });
-        return { kind: 'parsed', value, lines: tomlKeys(text), problems: [] };
-    }
-    catch (error) {
-        const line = typeof error === 'object' && error !== null && 'line' in error && typeof error.line === 'number'
-            ? error.line
-            : undefined;
-        return broken(`The file is no valid TOML: ${syntax_sentence(error)}`, line);
-    }
-}
-function tomlKeys(text) {
-    const lines = new Map();
-    let table = '';
-    for (const [index, row] of text.split('\n').entries()) {
-        const header = /^\s*\[\[?([\w."-]{1,200})\]\]?/.exec(row)?.[1];
-        if (header !== undefined)
-            table = `${header.replaceAll('"', '')}.`;
-        const key = /^\s*([\w."-]{1,200})\s*=/.exec(row)?.[1];
-        if (key !== undefined)
-            lines.set(table + key.replaceAll('"', ''), index + 1);
-    }
-    return lines;
-}
-
 ;// CONCATENATED MODULE: ./build/read/config.js
 
 
@@ -71552,8 +72048,28 @@ function readConfig(bytes, path) {
 
 /** The action's version: numbers may move with it (CHANGELOG). */
 const run_version = '0.1.0';
-/** The story of one run: read both sides of each config, estimate what could be read, compare, judge. */
-function review(changes, settings, today, progress = () => { }) {
+/**
+ * The story of one run: read both sides of each config, estimate what could be read, compare, judge.
+ *
+ * @param others rules that hold elsewhere: what this change makes of them, what the base branch has by now
+ */
+function review(changes, settings, today, progress = () => { }, others = []) {
+    const comparisons = comparisonsOf(changes, settings, progress);
+    const broken = others.flatMap((rules) => brokenRules(rules, settings));
+    const verdict = judge(comparisons, settings.budgetsFor, today, broken);
+    const proposal = others.find(({ kind }) => kind === 'proposed');
+    return {
+        comparisons,
+        verdict,
+        ...(changes.base === undefined ? {} : { base: changes.base }),
+        ...(changes.head === undefined ? {} : { head: changes.head }),
+        settings: settings.shown,
+        ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
+        notes: [...changes.notes, ...others.flatMap((rules) => noteOn(rules, changes, verdict, today))],
+        version: run_version,
+    };
+}
+function comparisonsOf(changes, settings, progress = () => { }) {
     const comparisons = [];
     for (const [index, pair] of changes.pairs.entries()) {
         if (changes.pairs.length > 20 && index % 20 === 0)
@@ -71562,16 +72078,44 @@ function review(changes, settings, today, progress = () => { }) {
         if (comparison !== undefined)
             comparisons.push(comparison);
     }
-    return {
-        comparisons,
-        verdict: judge(comparisons, settings.budgetsFor, today),
-        ...(changes.base === undefined ? {} : { base: changes.base }),
-        ...(changes.head === undefined ? {} : { head: changes.head }),
-        settings: settings.shown,
-        notes: changes.notes,
-        version: run_version,
-    };
+    return comparisons;
 }
+/** A change that breaks the rules fails: after it, every change would. */
+function brokenRules(rules, { failOn }) {
+    if (rules.kind !== 'proposed' || rules.settings !== undefined)
+        return [];
+    return [
+        {
+            code: 'policy-broken',
+            path: rules.name,
+            severity: failOn === 'never' ? 'warn' : 'fail',
+            ...(rules.line !== undefined && rules.problem?.startsWith(`${rules.name}:`) ? { line: rules.line } : {}),
+            message: `This change leaves rules that cannot be followed: ${rules.problem}`,
+        },
+    ];
+}
+/** What the same configs would get under other rules, in a sentence, and the findings that differ. */
+function noteOn(rules, changes, verdict, today) {
+    const { settings } = rules;
+    if (settings === undefined)
+        return [rules.sentence];
+    const pairs = changes.pairs.filter(({ path, previousPath }) => settings.matches(path) || (previousPath !== undefined && settings.matches(previousPath)));
+    const comparisons = comparisonsOf({ ...changes, pairs }, settings);
+    if (comparisons.length === 0)
+        return [rules.sentence];
+    const other = judge(comparisons, settings.budgetsFor, today);
+    const known = new Set(verdict.findings.map(({ path, message }) => `${path}\n${message}`));
+    const differing = other.findings.filter(({ path, message }) => !known.has(`${path}\n${message}`));
+    const outcome = other.outcome === verdict.outcome
+        ? `Under it the verdict would be ${other.outcome} too.`
+        : `Under it the verdict would be ${other.outcome}, not ${verdict.outcome}.`;
+    return [
+        `${rules.sentence} ${outcome}`,
+        ...differing.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+    ];
+}
+/** Findings that are named of those that other rules would add. */
+const mostDiffering = 5;
 /** undefined where neither side is a model config and the user did not name the file. */
 function comparePair(pair, settings) {
     const base = pair.base && readSide(pair.base, pair.previousPath ?? pair.path, settings);
@@ -71612,211 +72156,466 @@ function readSide(side, path, settings) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/policy/calibrate.js
+
+
+
+/** A measurement this far from the projection was of something else: another model, unit or number of GPUs. */
+const farthest = 5;
+/** Measured over projected tokens per second of the run that a machine was measured with. */
+function calibrate({ name, fields, measured }) {
+    if (measured === undefined)
+        return undefined;
+    const wrong = (sentence) => ({
+        kind: 'wrong',
+        sentence: `The calibration of ${name} cannot be used: ${sentence}`,
+    });
+    const { config, run, tokensPerSecond } = measured;
+    const reading = readConfig(config.bytes, config.name);
+    if (reading.kind === 'unread')
+        return wrong(`${config.name}: ${reading.problems[0]?.message ?? 'could not be read.'}`);
+    const { calibration: _, ...machine } = fields;
+    const settling = settleRun([
+        { origin: 'policy', fields: run },
+        { origin: 'policy', fields: machine },
+        { origin: 'config', fields: reading.run },
+    ], reading.architecture);
+    if (settling.kind === 'unsettled')
+        return wrong(settling.problems[0]?.message ?? 'its run contradicts itself.');
+    const { throughput } = estimate(reading.architecture, settling.settled);
+    if (throughput.tokensPerSecondPerGpu === null)
+        return wrong(`${throughput.limit}.`);
+    const { gpus } = settling.settled.run;
+    const projected = throughput.tokensPerSecondPerGpu * gpus;
+    const ratio = tokensPerSecond / projected;
+    if (ratio > farthest || ratio < 1 / farthest) {
+        return wrong(`it states ${Math.round(tokensPerSecond)} tokens per second on ${gpus} GPUs, where ${Math.round(projected)} are projected; check the model, the run and that the figure is of all GPUs together.`);
+    }
+    return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
+}
+
 // EXTERNAL MODULE: ./node_modules/picomatch/index.js
 var picomatch = __nccwpck_require__(4006);
-;// CONCATENATED MODULE: ./build/read/nearest.js
-/** The known word that is nearest to a mistyped one (Levenshtein distance at most a third of its length), or undefined. */
-function nearest(word, known) {
-    const wanted = word.toLowerCase().slice(0, 100);
-    let best;
-    let least = Math.max(2, Math.floor(wanted.length / 3)) + 1;
-    for (const candidate of known) {
-        const distance = levenshtein(wanted, candidate.toLowerCase());
-        if (distance < least)
-            [best, least] = [candidate, distance];
-    }
-    return best;
-}
-function levenshtein(a, b) {
-    let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-    for (let i = 1; i <= a.length; i++) {
-        const next = [i];
-        for (let j = 1; j <= b.length; j++) {
-            const change = (row[j - 1] ?? 0) + Number(a[i - 1] !== b[j - 1]);
-            next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-        }
-        row = next;
-    }
-    return row[b.length] ?? 0;
-}
-/** ` Did you mean "x"?`, or nothing. */
-const didYouMean = (word, known) => {
-    const found = nearest(word, known);
-    return found === undefined ? '' : ` Did you mean "${found}"?`;
+;// CONCATENATED MODULE: ./build/policy/globs.js
+
+/** Bounded patterns: no pattern of a user can take exponential time over a path. */
+const matcher = (patterns) => {
+    const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true }));
+    return (path) => all.some((matches) => matches(path));
 };
+function globs(patterns) {
+    const positive = patterns.filter((pattern) => !pattern.startsWith('!'));
+    const among = matcher(positive);
+    const excludes = matcher(patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1)));
+    return { positive: positive.length > 0, excludes, names: (path) => among(path) && !excludes(path) };
+}
 
-;// CONCATENATED MODULE: ./build/read/run.js
+;// CONCATENATED MODULE: ./build/policy/amounts.js
+
+const amounts_count = String.raw `\d[\d_]*(\.\d+)?(e\+?\d{1,3})?\s*`;
+const percentage = /^(\d{1,6}(?:\.\d+)?)\s*%$/;
+const share = (text) => {
+    const found = percentage.exec(text)?.[1];
+    return found === undefined ? undefined : Number(found) / 100;
+};
+/** What a metric of each unit may be. */
+const notations = {
+    bytes: {
+        pattern: /^\d+(\.\d+)?\s*[KMGTkmgt]i?[Bb]$/,
+        example: 'an amount like 80GB or 72GiB',
+        parse: parseBytes,
+    },
+    parameters: {
+        pattern: new RegExp(`^${amounts_count}[kKmMbBtT]?$`),
+        example: 'a count like 8.2B or 350M',
+        parse: parseCount,
+    },
+    flops: {
+        pattern: new RegExp(`^${amounts_count}[kKmMgGtTpP]?(FLOPs?)?$`),
+        example: 'an amount like 48 GFLOPs',
+        parse: (text) => parseCount(text.replace(/FLOPs?$/, '')),
+    },
+    ratio: {
+        pattern: /^\d{1,3}(\.\d+)?\s*%$/,
+        example: 'a share like 38%',
+        parse: share,
+    },
+    tokens_per_second: {
+        pattern: new RegExp(`^${amounts_count}[kKmM]?$`),
+        example: 'a number of tokens like 9500 or 9.5k',
+        parse: parseCount,
+    },
+    seconds: {
+        pattern: /^\d+(\.\d+)?\s*(ms|s|min|h)$/,
+        example: 'a time like 12s or 1.5min',
+        parse: amounts_duration,
+    },
+    dollars: {
+        pattern: new RegExp(`^\\$?\\s*${amounts_count}[kKmM]?$`),
+        example: 'an amount of US dollars like $300k',
+        parse: (text) => parseCount(text.replace(/^\$\s*/, '')),
+    },
+};
+function amounts_duration(text) {
+    const [, amount = '', unit = ''] = /^([\d.]+)\s*(ms|s|min|h)$/.exec(text) ?? [];
+    const seconds = { ms: 1e-3, s: 1, min: 60, h: 3600 }[unit];
+    return seconds === undefined ? undefined : Number(amount) * seconds;
+}
+/** Whether a plain number says what it is in a unit: 80 is no memory, since nobody knows of what. */
+const plainNumbers = {
+    bytes: false,
+    parameters: true,
+    flops: true,
+    ratio: false,
+    tokens_per_second: true,
+    seconds: false,
+    dollars: true,
+};
+/** The words that a policy may write for a metric of a unit, for its schema. */
+function notationOf(unit, use) {
+    const { pattern, example } = notations[unit];
+    if (use === 'move' && unit === 'ratio')
+        return { patterns: [points], numbers: false, example: 'points like 2 points' };
+    if (use === 'move')
+        return { patterns: [pattern, percentage], numbers: plainNumbers[unit], example: `a share like 5%, or ${example}` };
+    return unit === 'bytes'
+        ? {
+            patterns: [pattern, percentage],
+            numbers: false,
+            example: `${example}, or a share of the accelerator's usable memory like 90%`,
+        }
+        : { patterns: [pattern], numbers: plainNumbers[unit], example };
+}
+/** A share of a share misleads, so what is a share itself moves by points. */
+const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
+/** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
+function parseAmount(written, unit, use) {
+    if (typeof written === 'number')
+        return plainNumbers[unit] && written >= 0 && Number.isFinite(written) ? absolute(written) : undefined;
+    const text = written.trim();
+    if (use === 'move' && unit === 'ratio') {
+        const found = points.exec(text)?.[1];
+        return found === undefined ? undefined : absolute(Number(found) / 100);
+    }
+    const relative = use === 'move' || unit === 'bytes' ? share(text) : undefined;
+    if (relative !== undefined)
+        return { kind: 'share', share: relative };
+    const { pattern, parse } = notations[unit];
+    const value = pattern.test(text) ? parse(text) : undefined;
+    return value === undefined ? undefined : absolute(value);
+}
+const absolute = (value) => ({ kind: 'absolute', value });
+
+;// CONCATENATED MODULE: ./build/policy/schema.js
 
 
 
 
 
-const count = schemas_int().min(1).max(1e9);
-const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
-/** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
-const word = schemas_string().max(100);
-const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
-    .transform((names) => (Array.isArray(names) ? names : Object.values(names)));
-/** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
-const runSchema = strictObject({
-    accelerator: schemas_enum(acceleratorIds)
-        .optional()
-        .describe('an id of `model-cost list accelerators`'),
-    gpus: count.optional(),
-    sequence_length: count.optional().describe('tokens'),
-    micro_batch_size: count.optional().describe('sequences for each model replica and forward pass'),
-    global_batch_size: count.optional().describe('sequences for each optimizer step'),
-    precision: schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'])
-        .optional()
-        .describe('dtype of the matrix products'),
-    optimizer: schemas_enum(['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon']).optional(),
-    framework: schemas_enum(['megatron', 'fsdp', 'deepspeed', 'transformers']).optional(),
-    sharding: schemas_enum(['none', 'optimizer', 'gradients', 'full']).optional().describe('ZeRO 0, 1, 2, 3'),
-    recompute: schemas_enum(['none', 'selective', 'full']).optional(),
-    flash_attention: schemas_boolean().optional(),
-    fused_cross_entropy: schemas_boolean().optional(),
-    compile: schemas_boolean().optional().describe('torch.compile'),
-    parallelism: strictObject({
-        tensor: count.optional(),
-        pipeline: count.optional(),
-        virtual_pipeline: count.optional(),
-        context: count.optional(),
-        expert: count.optional(),
-        expert_tensor: count.optional(),
-        sequence_parallel: schemas_boolean().optional(),
-    })
-        .optional(),
-    weights_dtype: dtype.optional(),
-    gradients_dtype: dtype.optional(),
-    optimizer_dtype: dtype.optional(),
-    master_weights: schemas_boolean().optional(),
-    gpus_per_node: count.optional(),
-    inter_node_gbps_per_gpu: schemas_number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
-    price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('US dollars'),
-    power_cap_watts: schemas_number().positive().max(1e5).optional(),
-    expert_tensor: count.optional(),
-    expert_imbalance: schemas_number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
-    capacity_factor: schemas_number().positive().max(1000).optional(),
-    lora: strictObject({
-        rank: count,
-        targets: list.default(['q_proj', 'v_proj']),
-        base_bits: union([literal(16), literal(8), literal(4)]).default(16),
-    })
-        .optional(),
-    tokens: union([count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
-        .optional()
-        .describe('tokens of the whole training, `1T` understood'),
-    recompute_modules: list.optional(),
-    recompute_method: schemas_enum(['uniform', 'block', 'every']).optional(),
-    recompute_layers: count.optional(),
-    pipeline_schedule: schemas_enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),
-    layers_per_stage: array(schemas_int().min(0).max(10_000)).max(10_000).optional(),
-    context_parallel_style: schemas_enum(['ring', 'all_to_all']).optional(),
-    offload: schemas_enum(['none', 'optimizer', 'parameters', 'activations']).optional(),
-    loss_chunks: count.optional(),
-    cuda_graphs: schemas_boolean().optional(),
-    reshard_after_forward: schemas_boolean().optional(),
-    shard_group: count.optional(),
-    expandable_segments: schemas_boolean().optional(),
-    attention_kernel: schemas_enum(['unfused', 'flash1', 'flash2', 'flash3', 'cudnn']).optional(),
-    overlap_tensor_parallel: schemas_boolean().optional(),
-    dropout: schemas_boolean().optional(),
-    mtp: schemas_boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
-    calibration: schemas_number()
-        .positive()
-        .max(100)
-        .optional()
-        .describe('measured over projected tokens per second of a real run'),
+
+/**
+ * The policy file `.github/model-cost.yml`, as users write it. Its JSON Schema is published for editors
+ * (`schema/policy.schema.json`), so every key carries its description.
+ */
+const glob = schemas_string().min(1).max(500).meta({
+    id: 'glob',
+    description: 'a glob of paths from the root of the repository: `*` within a folder, `**` across folders, `!` excludes',
 });
-/** A run description file to the fields it states. Unknown keys are errors that name the nearest known key. */
-function readRun(bytes, name) {
+const schema_globs = union([glob, array(glob).min(1).max(200)], { error: 'must be a glob or a list of globs' })
+    .describe('one glob or a list of them; a leading `!` excludes');
+const schema_path = schemas_string()
+    .max(500)
+    .regex(/^(?!\/)(?!(.*\/)?\.\.(\/|$))[^\n]*[^\n/]$/, 'must be the path of a file in this repository')
+    .describe('path of a file in this repository, read from the same commit as the policy');
+const run = union([schema_path, runSchema.meta({ id: 'run' })], { error: 'must be a run description or the path of one' })
+    .describe('how the models are trained: a run description, or the path of one');
+/** An amount of a metric in the notation of its unit, as a text or, where that is clear, as a number. */
+function amount(metric, use) {
+    const { patterns, numbers, example } = notationOf(metric.unit, use);
+    const error = `must be ${example}`;
+    const text = schemas_string()
+        .max(40)
+        .regex(new RegExp(patterns.map(({ source }) => source).join('|')), error);
+    return numbers ? union([schemas_number().nonnegative(error), text], { error }) : text;
+}
+function bounds(metric) {
+    return {
+        max: amount(metric, 'value').optional().describe('the most it may be'),
+        min: amount(metric, 'value').optional().describe('the least it may be'),
+        max_increase: amount(metric, 'move').optional().describe('the most that one change may add'),
+        max_decrease: amount(metric, 'move').optional().describe('the most that one change may take away'),
+    };
+}
+/** Limits of one metric. A bare amount is short for `max`, or for `min` where less is worse. */
+function budget(metric) {
+    const { example } = notationOf(metric.unit, 'value');
+    return union([
+        amount(metric, 'value'),
+        strictObject({
+            ...bounds(metric),
+            warn: strictObject(bounds(metric)).optional().describe('limits that only warn'),
+        }),
+    ], { error: `must be ${example}, or a mapping of max, min, max_increase, max_decrease and warn` })
+        .optional()
+        .describe(`${metric.label}: limits that fail the check. A bare amount is short for ${metric.worse === 'up' ? 'max' : 'min'}.`);
+}
+const budgets = strictObject(Object.fromEntries(metrics.map((metric) => [metric.id, budget(metric)])))
+    .meta({ id: 'budgets', description: 'limits by metric' });
+const failOn = schemas_enum(['over-budget', 'increase', 'never'])
+    .describe('what fails the check: a limit that is broken, any metric that gets worse, or nothing');
+const { gpus, gpus_per_node, inter_node_gbps_per_gpu, price_per_gpu_hour, power_cap_watts } = runSchema.shape;
+const hardware = strictObject({
+    accelerator: schemas_enum(acceleratorIds).describe('an id of `model-cost list accelerators`'),
+    gpus: gpus.describe('how many GPUs a run has'),
+    gpus_per_node: gpus_per_node.describe('GPUs that share a node'),
+    inter_node_gbps_per_gpu,
+    price_per_gpu_hour: price_per_gpu_hour.describe('US dollars for one GPU and hour'),
+    power_cap_watts: power_cap_watts.describe('watts that a GPU is capped at'),
+    calibration: union([
+        schemas_number().positive().max(100).describe('measured over projected tokens per second'),
+        strictObject({
+            config: schema_path.describe('the model that ran: the path of its config'),
+            run: run.optional().describe('how it ran: a run description, or the path of one'),
+            tokens_per_second: union([
+                schemas_number().positive(),
+                schemas_string()
+                    .max(30)
+                    .regex(/^\d[\d_]*(\.\d+)?\s*[kKmM]?$/),
+            ], {
+                error: 'must be a number of tokens like 512000 or 512k',
+            })
+                .describe('as measured, of all GPUs together'),
+        })
+            .describe('a measured run, against which the projections are scaled'),
+    ], { error: 'must be a ratio, or a mapping of config, run and tokens_per_second' })
+        .optional()
+        .describe('a real run on this hardware, by which projections are scaled'),
+})
+    .describe('a kind of machine that runs are trained on');
+const hardwareName = schemas_string().min(1).max(100).describe('a name under `hardware`');
+const covered = [...metrics.map(({ id }) => id), ...waivable];
+const day = schemas_string()
+    .regex(/^\d{4}-\d{2}-\d{2}$/, 'must be a day like 2026-12-31')
+    .refine(isDay, 'must be a day of the calendar');
+function isDay(text) {
+    const [year = 0, month = 0, date = 0] = text.split('-').map(Number);
+    const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+    const days = [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1];
+    return days !== undefined && date >= 1 && date <= days;
+}
+const waiver = strictObject({
+    match: schema_globs.describe('configs that it covers'),
+    covers: union([schemas_enum(covered), array(schemas_enum(covered)).min(1).max(50)], {
+        error: 'must be a metric or the code of a finding, or a list of them',
+    })
+        .describe('metrics, or codes of findings, that it lets pass as warnings'),
+    until: day.describe('the last day on which it holds (UTC), as 2026-12-31'),
+    reason: schemas_string().min(1).max(300).describe('why; shown beside the finding'),
+})
+    .describe('lets findings pass as warnings until a day');
+const policySchema = strictObject({
+    $schema: schemas_string().max(500).optional().describe('for editors'),
+    version: literal(1).describe('of this format'),
+    defaults: strictObject({
+        hardware: hardwareName.optional().describe('a name under `hardware`; left out, the only one there'),
+        run: run.optional().describe('how models are trained where neither an entry nor the config says so'),
+        budgets: budgets.optional(),
+        fail_on: failOn.optional(),
+        comment: schemas_enum(['changes', 'always', 'failures', 'never']).optional().describe('when a comment is created'),
+        override_label: schemas_string()
+            .min(1)
+            .max(100)
+            .optional()
+            .describe('a label that turns a failure into a warning, read from the pull request as it is now'),
+        baseline: schemas_enum(['merge-base', 'base-tip']).optional().describe('what the head is compared with'),
+    })
+        .optional()
+        .describe('what holds for every config; the inputs of a workflow win over it'),
+    hardware: record(schemas_string().min(1).max(100), hardware).optional().describe('machines by name'),
+    configs: array(strictObject({
+        match: schema_globs,
+        hardware: hardwareName.optional(),
+        run: run.optional(),
+        budgets: budgets.optional(),
+        fail_on: failOn.optional(),
+    })
+        .describe('what holds for the configs of these globs, beside the defaults'))
+        .max(1000)
+        .optional()
+        .describe('entries for configs; where several match, later ones win, key by key. A config that an entry names must be readable'),
+    waivers: array(waiver).max(1000).optional(),
+    ignore: union([glob, array(glob).max(1000)], { error: 'must be a glob or a list of globs' })
+        .optional()
+        .describe('configs that are never looked at'),
+});
+
+;// CONCATENATED MODULE: ./build/policy/read.js
+
+
+
+
+
+
+
+
+/**
+ * Reads a policy file. What is wrong is a sentence for each mistake, with file, line and key: a policy that is not understood
+ * to the last word is not followed at all.
+ */
+function draftPolicy({ name, bytes }) {
     const parsed = syntax_parse(bytes, syntaxOf(name) ?? 'yaml');
     if (parsed.kind === 'broken')
-        return { kind: 'wrong', problems: [{ ...parsed.problem, message: `${name}: ${parsed.problem.message}` }] };
-    return runOf(parsed.value, name, (key) => parsed.lines.get(key));
-}
-/** The same for a value that was parsed elsewhere (the policy's `run:`). */
-function runOf(value, name, line = () => undefined) {
-    const checked = runSchema.safeParse(value);
-    if (checked.success)
-        return run_fieldsOf(checked.data, name);
-    const problems = checked.error.issues.slice(0, 10).map((issue) => {
-        const key = issue.path.join('.');
-        const at = line(issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''].join('.') : key);
-        return {
-            severity: 'error',
-            message: `${name}${at === undefined ? '' : `:${at}`}: ${run_sentence(issue, key, value)}`,
-            key,
-            ...(at === undefined ? {} : { line: at }),
-        };
-    });
-    return { kind: 'wrong', problems };
-}
-function run_sentence(issue, key, value) {
-    if (issue.code === 'unrecognized_keys') {
-        const [first = ''] = issue.keys;
-        const known = Object.keys(issue.path[0] === 'parallelism'
-            ? runSchema.shape.parallelism.unwrap().shape
-            : issue.path[0] === 'lora'
-                ? runSchema.shape.lora.unwrap().shape
-                : runSchema.shape);
-        return `unknown key "${shorten(first)}"${key === '' ? '' : ` in ${key}`}.${didYouMean(first, known) || ` Known keys: ${known.slice(0, 12).join(', ')} ...`}`;
-    }
-    const given = issue.path.reduce((from, step) => (typeof from === 'object' && from !== null ? Reflect.get(from, step) : undefined), value);
-    if (issue.code === 'invalid_value') {
-        const allowed = issue.values.map(String);
-        const near = typeof given === 'string' ? nearest(given, allowed) : undefined;
-        const list = allowed.length > 12 ? 'run `model-cost list accelerators` for the known ones' : `one of ${allowed.join(', ')}`;
-        return `${key} is ${shorten(JSON.stringify(given))}, but must be ${list}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
-    }
-    if (key === '')
-        return 'the run description must be a mapping of fields to values.';
-    return `${key} is ${shorten(JSON.stringify(given) ?? 'missing')}: ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}.`;
-}
-const shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
-function run_fieldsOf(run, name) {
-    const { tokens, parallelism, expert_tensor, lora, ...rest } = run;
-    const budget = typeof tokens === 'string' ? parseCount(tokens) : tokens;
-    if (tokens !== undefined && (budget === undefined || budget <= 0)) {
-        return {
-            kind: 'wrong',
-            problems: [
-                {
-                    severity: 'error',
-                    message: `${name}: tokens is "${shorten(String(tokens))}", but must be a count like 300B or 1T.`,
-                    key: 'tokens',
-                },
-            ],
-        };
-    }
-    const flat = camel(rest);
-    const degrees = {
-        ...camel(parallelism ?? {}),
-        ...(expert_tensor === undefined ? {} : { expertTensor: expert_tensor }),
-    };
+        return { kind: 'wrong', problems: [placed(parsed.problem, name)] };
+    const twice = parsed.problems.filter(({ severity }) => severity === 'warning');
+    if (twice.length > 0)
+        return { kind: 'wrong', problems: twice.map((problem) => placed(problem, name)) };
+    const place = { name, line: (key) => parsed.lines.get(key) };
+    const checked = policySchema.safeParse(parsed.value);
+    if (!checked.success)
+        return { kind: 'wrong', problems: explain(policySchema, parsed.value, checked.error, place) };
+    const wrong = unknownHardware(checked.data, place);
+    if (wrong.length > 0)
+        return { kind: 'wrong', problems: wrong };
     return {
-        kind: 'read',
-        fields: {
-            ...flat,
-            ...(budget === undefined ? {} : { tokens: budget }),
-            ...(Object.keys(degrees).length === 0 ? {} : { parallelism: degrees }),
-            ...(lora === undefined ? {} : { lora: { rank: lora.rank, targets: lora.targets, baseBits: lora.base_bits } }),
-        },
+        kind: 'draft',
+        files: filesOf(checked.data),
+        finish: (files) => finish(checked.data, place, files),
     };
 }
-const camel = (fields) => Object.fromEntries(Object.entries(fields).map(([key, value]) => [
-    key.replace(/_([a-z0-9])/g, (_, letter) => letter.toUpperCase()),
-    value,
-]));
-/** The run as users write it, for the JSON report. */
-function runAsWritten(run) {
-    return Object.fromEntries(Object.entries(run).map(([key, value]) => [
-        key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-        typeof value === 'object' && value !== null && !Array.isArray(value) ? runAsWritten(value) : value,
-    ]));
+const placed = (problem, name) => ({
+    ...problem,
+    severity: 'error',
+    message: `${name}${problem.line === undefined ? '' : `:${problem.line}`}: ${problem.message}`,
+});
+function unknownHardware({ hardware = {}, defaults, configs = [] }, place) {
+    const known = Object.keys(hardware);
+    const named = [
+        ['defaults.hardware', defaults?.hardware],
+        ...configs.map((entry, index) => [`configs.${index}.hardware`, entry.hardware]),
+    ];
+    return named.flatMap(([key, wanted]) => {
+        if (wanted === undefined || known.includes(wanted))
+            return [];
+        const line = place.line(key);
+        return [
+            placed({
+                severity: 'error',
+                message: `${key} is "${wanted.slice(0, 60)}", which is no name under hardware.${didYouMean(wanted, known)}`,
+                key,
+                ...(line === undefined ? {} : { line }),
+            }, place.name),
+        ];
+    });
 }
+function runFilesOf({ defaults, hardware = {}, configs = [] }) {
+    const measured = Object.values(hardware).map(({ calibration }) => typeof calibration === 'object' ? calibration.run : undefined);
+    return [defaults?.run, ...configs.map(({ run }) => run), ...measured].filter((run) => typeof run === 'string');
+}
+function filesOf(description) {
+    const measured = Object.values(description.hardware ?? {}).flatMap(({ calibration }) => typeof calibration === 'object' ? [calibration.config] : []);
+    return [...new Set([...runFilesOf(description), ...measured])];
+}
+function finish(description, place, files) {
+    const shop = { place, files, problems: [] };
+    const { defaults = {}, configs = [], waivers = [], ignore = [] } = description;
+    const machines = new Map(Object.entries(description.hardware ?? {}).map(([name, machine]) => [name, hardwareOf(name, machine, shop)]));
+    const [only] = machines.size === 1 ? machines.keys() : [];
+    const scope = (stated, key, name) => {
+        const hardware = name === undefined ? undefined : machines.get(name);
+        return {
+            ...(hardware === undefined ? {} : { hardware }),
+            run: runAt(stated.run, `${key}.run`, shop),
+            limits: limitsOf(stated.budgets),
+            ...(stated.fail_on === undefined ? {} : { failOn: stated.fail_on }),
+        };
+    };
+    const policy = {
+        name: place.name,
+        defaults: {
+            ...scope(defaults, 'defaults', defaults.hardware ?? only),
+            ...(defaults.comment === undefined ? {} : { comment: defaults.comment }),
+            ...(defaults.override_label === undefined ? {} : { overrideLabel: defaults.override_label }),
+            ...(defaults.baseline === undefined ? {} : { baseline: defaults.baseline }),
+        },
+        entries: configs.map((entry, index) => ({
+            ...scope(entry, `configs.${index}`, entry.hardware),
+            match: listed(entry.match),
+        })),
+        waivers: waivers.map(({ match, covers, until, reason }) => ({
+            match: listed(match),
+            covers: listed(covers),
+            until,
+            reason,
+        })),
+        ignore: listed(ignore),
+        runFiles: runFilesOf(description),
+    };
+    return shop.problems.length > 0 ? { kind: 'wrong', problems: shop.problems } : { kind: 'read', policy };
+}
+const listed = (one) => Array.isArray(one) ? one : [one];
+/** A run description in the policy, or in the file that it names. */
+function runAt(stated, key, shop) {
+    if (stated === undefined)
+        return {};
+    const bytes = typeof stated === 'string' ? fileAt(stated, key, shop) : undefined;
+    if (typeof stated === 'string' && bytes === undefined)
+        return {};
+    const reading = typeof stated === 'string'
+        ? readRun(bytes ?? new Uint8Array(), stated)
+        : runOf(stated, `${shop.place.name}: ${key}`);
+    if (reading.kind === 'read')
+        return reading.fields;
+    shop.problems.push(...reading.problems);
+    return {};
+}
+function fileAt(path, key, { place, files, problems }) {
+    const bytes = files.get(path);
+    if (bytes !== undefined)
+        return bytes;
+    const line = place.line(key);
+    const message = `${key} names ${path}, which is no file beside the policy that could be read.`;
+    problems.push(placed({ severity: 'error', message, key, ...(line === undefined ? {} : { line }) }, place.name));
+    return undefined;
+}
+function hardwareOf(name, description, shop) {
+    const { calibration, ...fields } = description;
+    const key = `hardware.${name}`;
+    const stated = runOf({ ...fields, ...(typeof calibration === 'number' ? { calibration } : {}) }, `${shop.place.name}: ${key}`);
+    if (stated.kind === 'wrong')
+        shop.problems.push(...stated.problems);
+    const machine = { name, fields: stated.kind === 'read' ? stated.fields : {} };
+    if (typeof calibration !== 'object')
+        return machine;
+    const config = fileAt(calibration.config, `${key}.calibration.config`, shop);
+    const run = runAt(calibration.run, `${key}.calibration.run`, shop);
+    const tokensPerSecond = typeof calibration.tokens_per_second === 'number'
+        ? calibration.tokens_per_second
+        : (parseCount(calibration.tokens_per_second) ?? 0);
+    if (config === undefined)
+        return machine;
+    return { ...machine, measured: { config: { name: calibration.config, bytes: config }, run, tokensPerSecond } };
+}
+function limitsOf(budgets) {
+    return metrics.flatMap((metric) => {
+        const stated = budgets?.[metric.id];
+        if (stated === undefined)
+            return [];
+        const { warn = {}, ...fail } = typeof stated === 'object' ? stated : { [metric.worse === 'up' ? 'max' : 'min']: stated };
+        const limits = (bounds, severity) => boundNames.flatMap((bound) => {
+            const written = bounds[bound];
+            const use = bound === 'max' || bound === 'min' ? 'value' : 'move';
+            const amount = written === undefined ? undefined : parseAmount(written, metric.unit, use);
+            return amount === undefined ? [] : [{ metric: metric.id, bound, amount, severity, origin: 'policy' }];
+        });
+        return [...limits(fail, 'fail'), ...limits(warn, 'warn')];
+    });
+}
+const boundNames = ['max', 'min', 'max_increase', 'max_decrease'];
 
 ;// CONCATENATED MODULE: ./build/settings.js
+
+
+
 
 
 
@@ -71826,14 +72625,18 @@ function runAsWritten(run) {
 /** Settings that cannot be followed. Each sentence says what is allowed. */
 class WrongSettings extends Error {
     sentences;
-    constructor(sentences) {
+    /** Where the first mistake stands, if in a file. */
+    line;
+    constructor(sentences, line) {
         super(sentences.join(' '));
         this.sentences = sentences;
+        this.line = line;
     }
 }
+const policyPath = '.github/model-cost.yml';
 /** Every input with its default, for `action.yml`, the README and the check of names. */
 const inputDefaults = {
-    policy: '.github/model-cost.yml',
+    policy: policyPath,
     configs: 'every changed file that a format recognises by content',
     run: '',
     accelerator: 'h100-sxm-80gb',
@@ -71846,6 +72649,11 @@ const inputDefaults = {
     'override-label': '',
     'dry-run': 'false',
 };
+/** Other files that a policy names, to be read beside it; none where it cannot be read. */
+function filesNamedBy(policy) {
+    const draft = draftPolicy(policy);
+    return draft.kind === 'draft' ? draft.files : [];
+}
 const one = (name, value, choices, wrong) => {
     const found = choices.find((choice) => choice === value);
     if (found === undefined)
@@ -71853,69 +72661,110 @@ const one = (name, value, choices, wrong) => {
     return found;
 };
 /**
- * Raw inputs to settings. An input wins over the default; the run description fills the run and is in turn overridden by the
- * inputs `accelerator` and `gpus`.
+ * Raw inputs and the files they name to settings. An input wins over the policy, the policy over the default. The run of a
+ * config is put together from the inputs `accelerator` and `gpus`, the input `run`, the policy's entries for it, what the
+ * config itself states, and the policy's defaults, in this order.
  *
- * @param runFile the text of the run description, where `run` names one
  * @throws WrongSettings with one sentence for each mistake
  */
-function settingsFrom(inputs, runFile) {
-    const wrong = [];
+function settingsFrom(inputs, documents = {}) {
+    const wrong = [...(documents.missing ?? [])];
+    if (wrong.length > 0)
+        throw new WrongSettings(wrong);
+    const policy = documents.policy === undefined ? undefined : policyOf(documents.policy, documents.files ?? new Map());
     const shown = [];
-    const given = (name) => {
-        const value = inputs[name]?.trim() ?? '';
-        const stated = value !== '';
-        if (inputDefaults[name] !== '' || stated)
-            shown.push({ name, value: stated ? value : (inputDefaults[name] ?? ''), origin: stated ? 'input' : 'default' });
-        return stated ? value : undefined;
+    const given = (name, policyValue) => {
+        const input = inputs[name]?.trim() ?? '';
+        const value = input !== '' ? input : policyValue;
+        const origin = input !== '' ? 'input' : value !== undefined ? 'policy' : 'default';
+        if (inputDefaults[name] !== '' || value !== undefined)
+            shown.push({ name, value: value ?? inputDefaults[name] ?? '', origin });
+        return value;
     };
-    const patterns = (given('configs') ?? '')
-        .split('\n')
-        .map((pattern) => pattern.trim())
-        .filter((pattern) => pattern !== '');
-    const accelerator = given('accelerator');
+    const input = (name) => inputs[name]?.trim() || undefined;
+    if (policy !== undefined)
+        shown.push({ name: 'policy', value: policy.name, origin: input('policy') === undefined ? 'default' : 'input' });
+    const machine = policy?.defaults.hardware;
+    const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
+    const ignored = globs(policy?.ignore ?? []);
+    if (policy !== undefined && policy.ignore.length > 0)
+        shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
+    const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
+    const accelerator = given('accelerator', machine?.fields.accelerator) && input('accelerator');
     if (accelerator !== undefined && !acceleratorIds.some((id) => id === accelerator)) {
         wrong.push(`The input accelerator is "${accelerator.slice(0, 60)}", which is not in the table.${didYouMean(accelerator, acceleratorIds) || ' See `model-cost list accelerators`.'}`);
     }
-    const gpusText = given('gpus');
+    given('gpus', machine?.fields.gpus?.toString());
+    const gpusText = input('gpus');
     const gpus = gpusText === undefined ? undefined : Number(gpusText);
     if (gpus !== undefined && !(Number.isInteger(gpus) && gpus >= 1 && gpus <= 1e7))
         wrong.push(`The input gpus is "${gpusText?.slice(0, 60)}", but must be a whole number from 1 on.`);
-    const memory = settings_memoryLimit(given('memory-budget') ?? '100%', wrong);
-    const failOn = one('fail-on', given('fail-on') ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
-    const baseline = given('baseline') ?? 'merge-base';
+    const calibrations = calibrationsOf(policy, wrong);
+    if (machine !== undefined)
+        shown.push({ name: 'hardware', value: machineText(machine, calibrations.get(machine.name)), origin: 'policy' });
+    given('memory-budget', memoryText(policy?.defaults.limits));
+    const memoryInput = input('memory-budget');
+    const memory = memoryInput === undefined ? undefined : memoryLimit(memoryInput, wrong);
+    const failOnInput = input('fail-on');
+    const failOnShown = given('fail-on', policy?.defaults.failOn);
+    const failOn = one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
+    const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
     if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
         wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
-    const comment = one('comment', given('comment') ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
+    const comment = one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
     const commentKey = given('comment-key') ?? 'default';
     if (!/^[\w.-]{1,60}$/.test(commentKey))
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
+    const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
     const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
-    const overrideLabel = given('override-label');
-    const described = runFile === undefined ? undefined : readRun(runFile.bytes, runFile.name);
+    const described = documents.run === undefined ? undefined : readRun(documents.run.bytes, documents.run.name);
     if (described?.kind === 'wrong')
         wrong.push(...described.problems.map(({ message }) => message));
     if (wrong.length > 0)
         throw new WrongSettings(wrong);
-    const input = {
-        ...(accelerator === undefined ? {} : { accelerator }),
-        ...(gpus === undefined ? {} : { gpus }),
-    };
-    const run = described?.kind === 'read' ? described.fields : {};
-    const positive = patterns.filter((pattern) => !pattern.startsWith('!'));
-    const negative = patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1));
-    const among = matcher(positive);
-    const excluded = matcher(negative);
-    const named = (path) => positive.length > 0 && among(path) && !excluded(path);
+    const strongest = [
+        {
+            origin: 'input',
+            fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
+        },
+        { origin: 'run', fields: described?.kind === 'read' ? described.fields : {} },
+    ];
+    const matching = (path) => entries.filter(({ globs }) => globs.names(path));
+    // What describes runs and budgets is no model config, whatever a pattern says.
+    const own = new Set([...(policy?.runFiles ?? []), documents.run?.name, documents.policy?.name]);
+    const looked = (path) => !ignored.names(path) && !own.has(path);
+    const named = (path) => looked(path) && (patterns.names(path) || matching(path).length > 0);
+    const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
     return {
-        matches: (path) => (positive.length > 0 ? named(path) : couldBeConfig(path) && !excluded(path)),
+        matches: (path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0),
         named,
-        sourcesFor: (_path, stated) => [
-            { origin: 'input', fields: input },
-            { origin: 'run', fields: run },
-            { origin: 'config', fields: stated },
-        ],
-        budgetsFor: () => ({ memory, failOn, limits: [] }),
+        sourcesFor: (path, stated) => {
+            const later = matching(path).reverse();
+            const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
+            const sources = [
+                ...strongest,
+                ...later.map(({ run }) => ({ origin: 'policy', fields: run })),
+                ...machineSource(own, calibrations),
+                { origin: 'config', fields: stated },
+                { origin: 'policy', fields: policy?.defaults.run ?? {} },
+                ...(own === undefined ? machineSource(machine, calibrations) : []),
+            ];
+            return ofOneMachine(sources);
+        },
+        budgetsFor: (path) => {
+            const scopes = matching(path);
+            return {
+                limits: merged([
+                    builtIn,
+                    ...(policy?.defaults.limits ?? []),
+                    ...scopes.flatMap(({ limits }) => limits),
+                    ...(memory === undefined ? [] : [memory]),
+                ]),
+                failOn: failOnInput !== undefined ? failOn : (scopes.findLast(({ failOn: stated }) => stated)?.failOn ?? failOn),
+                waivers: waivers.filter(({ globs }) => globs.names(path)),
+            };
+        },
+        failOn,
         baseline,
         comment,
         commentKey,
@@ -71924,23 +72773,85 @@ function settingsFrom(inputs, runFile) {
         shown,
     };
 }
-/** Bounded patterns: no pattern of a user can take exponential time over a path. */
-function matcher(patterns) {
-    if (patterns.length === 0)
-        return () => false;
-    const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true }));
-    return (path) => all.some((matches) => matches(path));
+function policyOf(file, files) {
+    const draft = draftPolicy(file);
+    const reading = draft.kind === 'draft' ? draft.finish(files) : draft;
+    if (reading.kind === 'read')
+        return reading.policy;
+    throw new WrongSettings(reading.problems.map(({ message }) => message), reading.problems[0]?.line);
+}
+/** A pattern of the user's decides alone; without one, what could be a config and what the policy names. */
+const matchesPatterns = (path, patterns, byPolicy) => patterns.positive ? patterns.names(path) : (couldBeConfig(path) || byPolicy) && !patterns.excludes(path);
+// --- Limits -----------------------------------------------------------------------------------------------------------
+/** What holds where nobody says otherwise: the memory that the accelerator has. */
+const builtIn = {
+    metric: 'memory',
+    bound: 'max',
+    amount: { kind: 'share', share: 1 },
+    severity: 'fail',
+    origin: 'default',
+};
+/** One limit for each metric, bound and severity: the last that is stated. */
+const merged = (limits) => [
+    ...new Map(limits.map((limit) => [`${limit.metric} ${limit.bound} ${limit.severity}`, limit])).values(),
+];
+function memoryText(limits = []) {
+    const amount = limits.find(({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail')?.amount;
+    if (amount === undefined)
+        return undefined;
+    return amount.kind === 'share' ? `${Number((100 * amount.share).toFixed(2))}%` : gib(amount.value);
 }
 /** `80GB`, `72GiB`, `90%` of the accelerator's usable memory. */
-function settings_memoryLimit(text, wrong) {
+function memoryLimit(text, wrong) {
     const share = /^(\d{1,4}(?:\.\d+)?)\s*%$/.exec(text)?.[1];
+    const bytes = /[a-z]/i.test(text) ? parseBytes(text) : undefined;
     if (share !== undefined && Number(share) > 0)
-        return { kind: 'share', share: Number(share) / 100 };
-    const bytes = parseBytes(text);
+        return { ...builtIn, amount: { kind: 'share', share: Number(share) / 100 }, origin: 'input' };
     if (bytes !== undefined && bytes > 0)
-        return { kind: 'bytes', bytes };
-    wrong.push(`The memory budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%.`);
-    return { kind: 'share', share: 1 };
+        return { ...builtIn, amount: { kind: 'absolute', value: bytes }, origin: 'input' };
+    wrong.push(`The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%.`);
+    return builtIn;
+}
+/** What the measured runs of the machines that some config uses say of the projections. */
+function calibrationsOf(policy, wrong) {
+    const found = new Map();
+    for (const { hardware } of policy === undefined ? [] : [policy.defaults, ...policy.entries]) {
+        if (hardware === undefined || found.has(hardware.name))
+            continue;
+        const calibration = calibrate(hardware);
+        if (calibration?.kind === 'ratio')
+            found.set(hardware.name, calibration);
+        if (calibration?.kind === 'wrong')
+            wrong.push(calibration.sentence);
+    }
+    return found;
+}
+function machineSource(machine, calibrations) {
+    if (machine === undefined)
+        return [];
+    const calibration = calibrations.get(machine.name)?.ratio;
+    const fields = { ...machine.fields, ...(calibration === undefined ? {} : { calibration }) };
+    return [{ origin: 'policy', fields, machine: true }];
+}
+/** A machine's price, network and calibration are of its accelerator: where a stronger source names another, none of it holds. */
+function ofOneMachine(sources) {
+    const accelerator = sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
+    return sources.filter(({ machine, fields }) => machine !== true || fields.accelerator === accelerator);
+}
+function machineText(machine, calibration) {
+    const { pricePerGpuHour: price, powerCapWatts: cap } = machine.fields;
+    const stated = machine.fields.calibration;
+    return [
+        machine.name,
+        ...(price === undefined ? [] : [`${dollars(price)} per GPU and hour`]),
+        ...(cap === undefined ? [] : [`capped at ${cap} W`]),
+        ...(stated === undefined ? [] : [`calibrated by ${stated}`]),
+        ...(calibration === undefined
+            ? []
+            : [
+                `calibrated by ${calibration.ratio.toFixed(2)} (${exact(calibration.measured)} tokens/s measured, ${exact(calibration.projected)} projected)`,
+            ]),
+    ].join('; ');
 }
 
 ;// CONCATENATED MODULE: ./node_modules/@actions/github/lib/context.js
@@ -76995,7 +77906,7 @@ function connect(token) {
                 return outcome.response;
             }
             waited += pause;
-            log(`${capital(sentenceOf(outcome.problem))} Trying again in ${pause} s.`);
+            log(`${capital(api_sentenceOf(outcome.problem))} Trying again in ${pause} s.`);
             await new Promise((done) => setTimeout(done, 1_000 * pause));
         }
     });
@@ -77083,7 +77994,7 @@ function refusal(status, message, permissions) {
         return 'GitHub finds no such thing with this token; it may lack contents: read or pull-requests: read.';
     return `GitHub answered ${status}: ${message}`;
 }
-function sentenceOf(problem) {
+function api_sentenceOf(problem) {
     switch (problem?.kind) {
         case 'limit':
             return problem.after === undefined
@@ -77101,7 +78012,7 @@ function sentenceOf(problem) {
 }
 const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 /** What went wrong, in one sentence; with the permission that GitHub says is missing. */
-const reasonOf = (error) => sentenceOf(problemOf(error));
+const api_reasonOf = (error) => api_sentenceOf(problemOf(error));
 /** True where nobody knows whether a request was done. */
 const unclear = (error) => problemOf(error).kind === 'failure';
 
@@ -77151,7 +78062,7 @@ async function readBatches(api, repository, wanted, allowance, [size = 1, ...sma
         }
         catch (error) {
             if (error instanceof GitHubProblem || smaller.every((fewer) => batch.length <= fewer))
-                throw new GitHubProblem(`${batch[0]?.path}${batch.length === 1 ? '' : ` and ${batch.length - 1} more files`} could not be read: ${reasonOf(error)}`);
+                throw new GitHubProblem(`${batch[0]?.path}${batch.length === 1 ? '' : ` and ${batch.length - 1} more files`} could not be read: ${api_reasonOf(error)}`);
             sides.push(...(await readBatches(api, repository, batch, allowance, smaller)));
         }
     }
@@ -77577,7 +78488,7 @@ async function post(api, repository, pull, key, write, create) {
         return await send(api, repository, pull.number, key, write);
     }
     catch (error) {
-        return { status: 'failed', url: '', reason: reasonOf(error) };
+        return { status: 'failed', url: '', reason: api_reasonOf(error) };
     }
 }
 const isEqual = (a, b) => a.replaceAll('\r\n', '\n').trim() === b.replaceAll('\r\n', '\n').trim();
@@ -77718,6 +78629,7 @@ const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(impo
 
 
 
+
 /** GitHub shows ten annotations of a kind for each step; one of each is left for what the action says of the run itself. */
 const annotations_most = 9;
 /** The findings at the config's line, worst first, as plain text. */
@@ -77737,7 +78649,7 @@ function annotations(review) {
             path: finding.path,
             line: finding.line ?? 1,
             title: 'Model cost',
-            message: plain(`${finding.message}${numbers}`),
+            message: plain(`${finding.message}${numbers} ${waiverText(finding)}`),
         };
     });
 }
@@ -77745,8 +78657,8 @@ function annotations(review) {
 ;// CONCATENATED MODULE: ./build/report/json.js
 
 
-const amount = schemas_number();
-const json_ledger = record(schemas_string(), amount);
+const json_amount = schemas_number();
+const json_ledger = record(schemas_string(), json_amount);
 const problem = object({
     severity: schemas_string(),
     message: schemas_string(),
@@ -77760,73 +78672,73 @@ const reportSchema = object({
     family: schemas_string().nullable(),
     exact: schemas_boolean().nullable(),
     parameters: object({
-        total: amount,
-        active: amount,
-        active_without_embedding: amount,
-        active_without_embeddings: amount,
-        mtp: amount,
-        towers: amount,
-        trainable: amount,
-        checkpoint_bytes: amount,
+        total: json_amount,
+        active: json_amount,
+        active_without_embedding: json_amount,
+        active_without_embeddings: json_amount,
+        mtp: json_amount,
+        towers: json_amount,
+        trainable: json_amount,
+        checkpoint_bytes: json_amount,
         components: json_ledger,
-        layers: array(object({ name: schemas_string(), count: amount, parameters: amount })),
+        layers: array(object({ name: schemas_string(), count: json_amount, parameters: json_amount })),
     })
         .nullable(),
     flops: object({
         convention: literal('causal'),
-        sequence_length: amount,
-        forward_per_token: amount,
-        forward_pass: amount,
-        training_per_token: amount,
-        hardware_per_token: amount,
-        training_total: amount,
-        tokens: amount,
+        sequence_length: json_amount,
+        forward_per_token: json_amount,
+        forward_pass: json_amount,
+        training_per_token: json_amount,
+        hardware_per_token: json_amount,
+        training_total: json_amount,
+        tokens: json_amount,
         components: json_ledger,
         conventions: json_ledger,
     })
         .nullable(),
     memory: object({
-        allocated_bytes: amount,
-        reserved_bytes: amount,
-        device_bytes: amount,
-        capacity_bytes: amount.nullable(),
+        allocated_bytes: json_amount,
+        reserved_bytes: json_amount,
+        device_bytes: json_amount,
+        capacity_bytes: json_amount.nullable(),
         components: json_ledger,
         parts: json_ledger,
         moment: schemas_string(),
-        stage: amount,
-        band: amount,
+        stage: json_amount,
+        band: json_amount,
         basis: schemas_string(),
-        savings: array(object({ change: schemas_string(), saves_bytes: amount })),
+        savings: array(object({ change: schemas_string(), saves_bytes: json_amount })),
     })
         .nullable(),
     throughput: object({
-        mfu: amount.nullable(),
-        hfu: amount.nullable(),
-        mfu_range: tuple([amount, amount]).nullable(),
-        tokens_per_second_per_gpu: amount.nullable(),
-        step_seconds: amount.nullable(),
+        mfu: json_amount.nullable(),
+        hfu: json_amount.nullable(),
+        mfu_range: tuple([json_amount, json_amount]).nullable(),
+        tokens_per_second_per_gpu: json_amount.nullable(),
+        step_seconds: json_amount.nullable(),
         parts_seconds: json_ledger,
         basis: schemas_string(),
         limit: schemas_string(),
         training: object({
-            seconds: amount,
-            gpu_hours: amount,
-            energy_kwh: amount.nullable(),
-            cost_usd: amount.nullable(),
-            price_per_gpu_hour: amount.nullable(),
+            seconds: json_amount,
+            gpu_hours: json_amount,
+            energy_kwh: json_amount.nullable(),
+            cost_usd: json_amount.nullable(),
+            price_per_gpu_hour: json_amount.nullable(),
             price_date: schemas_string().nullable(),
         })
             .nullable(),
     })
         .nullable(),
     inference: object({
-        cache_bytes_per_token: amount,
-        cache_bytes_per_sequence: amount,
-        weight_bytes: amount,
-        largest_batch: amount.nullable(),
+        cache_bytes_per_token: json_amount,
+        cache_bytes_per_sequence: json_amount,
+        weight_bytes: json_amount,
+        largest_batch: json_amount.nullable(),
     })
         .nullable(),
-    run: record(schemas_string(), unknown()),
+    run: record(schemas_string(), schemas_unknown()),
     origins: record(schemas_string(), schemas_string()),
     assumptions: array(object({ field: schemas_string(), value: schemas_string(), reason: schemas_string() })),
     problems: array(problem),
@@ -77842,7 +78754,7 @@ const jsonSchema = object({
         status: schemas_enum(['added', 'removed', 'changed', 'unchanged', 'unreadable']),
         base: sideSchema.nullable(),
         head: sideSchema.nullable(),
-        changes: array(object({ metric: schemas_string(), before: amount.optional(), after: amount.optional(), ratio: amount.optional() })),
+        changes: array(object({ metric: schemas_string(), before: json_amount.optional(), after: json_amount.optional(), ratio: json_amount.optional() })),
     })),
     verdict: object({
         outcome: schemas_enum(['pass', 'warn', 'fail']),
@@ -77851,13 +78763,18 @@ const jsonSchema = object({
             path: schemas_string(),
             metric: schemas_string().optional(),
             severity: schemas_enum(['fail', 'warn', 'notice']),
-            before: amount.optional(),
-            after: amount.optional(),
-            limit: amount.optional(),
+            before: json_amount.optional(),
+            after: json_amount.optional(),
+            limit: json_amount.optional(),
             line: schemas_number().optional(),
             message: schemas_string(),
+            waiver: object({ until: schemas_string(), reason: schemas_string(), holds: schemas_boolean() }).optional(),
         })),
+        override: object({ label: schemas_string(), by: schemas_string().optional() })
+            .optional()
+            .describe('who let a failure pass, and by which label'),
     }),
+    notes: array(schemas_string()).optional().describe('sentences about the run as a whole'),
 });
 /** As text. What could mislead a terminal or an eye is written as an escape, which JSON reads as the same. */
 const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}\p{Cs}]/gu, (letters) => letters.replace(/[\s\S]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`));
@@ -77866,7 +78783,8 @@ function jsonReport(review) {
         version: 1,
         reports: review.comparisons.flatMap((comparison) => comparison.head === undefined ? [] : [sideReport(comparison.path, comparison.head)]),
         comparisons: review.comparisons.map(comparisonReport),
-        verdict: { outcome: review.verdict.outcome, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
+        verdict: { ...review.verdict, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
+        ...(review.notes.length === 0 ? {} : { notes: [...review.notes] }),
     };
 }
 function comparisonReport(comparison) {
@@ -77976,10 +78894,16 @@ function unknowns({ throughput, memory }) {
 ;// CONCATENATED MODULE: ./build/report/outputs.js
 
 
+const overBudget = new Set([
+    'memory-over-budget',
+    'memory-worse',
+    'memory-improved',
+    'memory-already-over',
+]);
 /** The action's outputs that follow from a review. */
 function outputs(review) {
     const memory = review.comparisons.flatMap(({ head }) => (head?.estimate ? [head.estimate.memory.device] : []));
-    const over = review.verdict.findings.some(({ metric, code }) => metric === 'memory' && code !== 'memory-unknown');
+    const over = review.verdict.findings.some(({ code }) => overBudget.has(code));
     return {
         verdict: review.verdict.outcome,
         'over-budget': String(over),
@@ -78038,7 +78962,137 @@ function publish(review, options, environment, comment) {
         log(`${rest} more findings have no annotation, since GitHub shows ten; the job summary has them.`);
 }
 
+;// CONCATENATED MODULE: ./build/proposal.js
+
+/** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
+function proposed(inputs, held, now, when) {
+    const differing = differs(held, now);
+    if (differing === undefined)
+        return undefined;
+    const { name, change } = differing;
+    const verb = { added: 'adds', changed: 'edits', removed: 'removes' }[change];
+    return {
+        kind: 'proposed',
+        ...differing,
+        sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
+        ...tried(inputs, now),
+    };
+}
+/** What the base branch has made of the rules since the merge base. */
+function moved(inputs, held, tip, branch) {
+    const differing = differs(held, tip);
+    if (differing === undefined)
+        return undefined;
+    return {
+        kind: 'moved',
+        ...differing,
+        sentence: `${differing.name} has changed on ${branch} since this branch left it; update the branch to be judged by what holds there now.`,
+        ...tried(inputs, tip),
+    };
+}
+function tried(inputs, documents) {
+    try {
+        return { settings: settingsFrom(inputs, documents) };
+    }
+    catch (error) {
+        if (!(error instanceof WrongSettings))
+            throw error;
+        const { line } = error;
+        return { settings: undefined, problem: error.message, ...(line === undefined ? {} : { line }) };
+    }
+}
+/** The first file that differs between two versions of the rules. */
+function differs(before, after) {
+    const [old, now] = [proposal_filesOf(before), proposal_filesOf(after)];
+    for (const name of new Set([...old.keys(), ...now.keys()])) {
+        const [was, is] = [old.get(name), now.get(name)];
+        if (was === undefined && is !== undefined)
+            return { name, change: 'added' };
+        if (was !== undefined && is === undefined)
+            return { name, change: 'removed' };
+        if (was !== undefined && is !== undefined && !same(was, is))
+            return { name, change: 'changed' };
+    }
+    return undefined;
+}
+/** The policy first, since its name says most. */
+const proposal_filesOf = ({ policy, run, files }) => new Map([
+    ...[policy, run].flatMap((file) => (file === undefined ? [] : [[file.name, file.bytes]])),
+    ...(files ?? []),
+]);
+const same = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index]);
+
+;// CONCATENATED MODULE: ./build/github/rules.js
+
+
+
+/** The rules that hold, and those that a reader should know of. A change cannot touch what it is judged by. */
+async function rulesOf(api, repository, inputs, { held, head, when, tip }) {
+    const commits = [held, ...(head === undefined ? [] : [head]), ...(tip === undefined ? [] : [tip.commit])];
+    const [first = {}, ...rest] = await readRules(api, repository, inputs, commits);
+    const [now, later] = head === undefined ? [undefined, rest[0]] : rest;
+    // The policy that an input names is missing everywhere, or this change brings it.
+    const arrives = first.policy === undefined && now?.policy !== undefined;
+    const holds = arrives
+        ? { ...first, missing: (first.missing ?? []).filter((one) => one !== lacks(inputs, held)) }
+        : first;
+    const others = [
+        now === undefined ? undefined : proposed(inputs, holds, now, when ?? 'later'),
+        // What this change does anyway is said once.
+        later === undefined || tip === undefined ? undefined : moved(inputs, holds, later, tip.branch),
+    ].filter((one) => one !== undefined);
+    return { held: holds, others };
+}
+/** The input `run` is either the description itself or the path of one. */
+const namesFile = (text) => text !== '' && !text.includes('\n') && !text.includes(':');
+const rules_runOf = (inputs) => inputs['run']?.trim() ?? '';
+const rules_policyOf = (inputs) => inputs['policy']?.trim() || policyPath;
+/** What the inputs say without any file. */
+function inlineRun(inputs) {
+    const text = rules_runOf(inputs);
+    return text === '' || namesFile(text) ? {} : { run: { name: 'the input run', bytes: Buffer.from(text, 'utf8') } };
+}
+const lacks = (inputs, commit) => `The policy ${rules_policyOf(inputs)} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`;
+async function readRules(api, repository, inputs, commits) {
+    const [policy, run] = [rules_policyOf(inputs), namesFile(rules_runOf(inputs)) ? rules_runOf(inputs) : undefined];
+    const paths = [policy, ...(run === undefined ? [] : [run])];
+    const sides = await readContents(api, repository, commits.flatMap((commit) => paths.map((path) => ({ commit, path }))));
+    const first = commits.map((commit, index) => {
+        const [one, other] = sides.slice(index * paths.length);
+        const found = named(policy, one);
+        const described = run === undefined ? inlineRun(inputs) : { run: named(run, other) };
+        return {
+            ...(found === undefined ? {} : { policy: found }),
+            ...(described.run === undefined ? {} : { run: described.run }),
+            missing: [
+                ...(inputs['policy']?.trim() && one === undefined ? [lacks(inputs, commit)] : []),
+                ...(run !== undefined && other === undefined
+                    ? [`The run description ${run} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`]
+                    : []),
+                ...[one, run === undefined ? undefined : other].flatMap((side) => side?.kind === 'refused' ? [side.reason] : []),
+            ],
+        };
+    });
+    return withFiles(api, repository, commits, first);
+}
+/** The files that the policies name, all in one more request; none where they name none. */
+async function withFiles(api, repository, commits, documents) {
+    const wanted = documents.flatMap(({ policy }, index) => (policy === undefined ? [] : filesNamedBy(policy)).map((path) => ({ index, path, commit: commits[index] ?? '' })));
+    if (wanted.length === 0)
+        return documents;
+    const sides = await readContents(api, repository, wanted);
+    return documents.map((one, index) => ({
+        ...one,
+        files: new Map(wanted.flatMap(({ index: of, path }, place) => {
+            const side = sides[place];
+            return of === index && side?.kind === 'bytes' ? [[path, side.bytes]] : [];
+        })),
+    }));
+}
+const named = (name, side) => side?.kind === 'bytes' ? { name, bytes: side.bytes } : undefined;
+
 ;// CONCATENATED MODULE: ./build/github/main.js
+
 
 
 
@@ -78055,7 +79109,7 @@ function publish(review, options, environment, comment) {
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
 async function main(environment = process.env) {
     try {
-        await run(environment);
+        await main_run(environment);
     }
     catch (error) {
         if (error instanceof WrongSettings)
@@ -78064,7 +79118,7 @@ async function main(environment = process.env) {
             fail(error.message);
         else
             fail(isForeign(error)
-                ? `Model Cost Gate could not read from GitHub: ${reasonOf(error)}`
+                ? `Model Cost Gate could not read from GitHub: ${api_reasonOf(error)}`
                 : `Model Cost Gate failed: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`);
     }
 }
@@ -78072,7 +79126,7 @@ async function main(environment = process.env) {
 const isForeign = (error) => error instanceof ZodError ||
     (typeof error === 'object' && error !== null && ('status' in error || 'errors' in error));
 const fail = (sentence) => setFailed(log_harmless(sentence));
-async function run(environment) {
+async function main_run(environment) {
     const inputs = Object.fromEntries(Object.keys(inputDefaults).map((name) => [name, getInput(name)]));
     const token = getInput('github-token') || environment['GITHUB_TOKEN'] || '';
     if (token === '')
@@ -78082,16 +79136,19 @@ async function run(environment) {
     const event = readEvent(environment);
     if (event.kind === 'nothing')
         return nothingToDo();
+    // Wrong inputs are told before anything is fetched; what stands in files comes with the base.
+    settingsFrom(inputs, inlineRun(inputs));
     const pull = event.kind === 'pull'
         ? await withLiveBase(api, repository, await readPull(api, repository, event.number))
         : undefined;
-    // Wrong settings are told before anything is fetched; the run description comes with the base.
-    if (!namesFile(inputs['run'] ?? ''))
-        settingsFrom(inputs, inlineRun(inputs['run'] ?? ''));
-    const base = pull === undefined ? undefined : await baseline(api, repository, baselineOf(inputs), pull);
-    const settings = settingsFrom(inputs, await runDescription(api, repository, inputs['run'] ?? '', base ?? commitOf(event)));
+    const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
+    const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase));
+    const settings = settingsFrom(inputs, held);
+    const base = pull === undefined || settings.baseline === 'merge-base'
+        ? mergeBase
+        : await baseline(api, repository, settings.baseline, pull);
     const changes = await main_changesOf(api, repository, event, pull, base, settings);
-    const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log);
+    const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, others);
     const found = await withOverride(api, repository, reviewed, pull, settings);
     await main_write(api, repository, found, pull, settings, environment);
 }
@@ -78101,22 +79158,32 @@ function nothingToDo() {
     setOutput('comment-status', 'skipped');
     log('The branch was deleted: there is no model config to look at.');
 }
-const baselineOf = (inputs) => inputs['baseline'] || 'merge-base';
-const commitOf = (event) => (event.kind === 'report' ? event.sha : event.kind === 'range' ? event.base : '');
-/** The input `run` is either the description itself or the path of one. */
-const namesFile = (text) => text.trim() !== '' && !text.includes('\n') && !text.includes(':');
-const inlineRun = (text) => text.trim() === '' ? undefined : { name: 'the input run', bytes: Buffer.from(text, 'utf8') };
-/** A run description in a file is read from the base, so that a pull request cannot change what it is judged by. */
-async function runDescription(api, repository, text, commit) {
-    if (!namesFile(text))
-        return inlineRun(text);
-    const path = text.trim();
-    const [side] = await readContents(api, repository, [{ commit, path }]);
-    if (side === undefined)
-        throw new GitHubProblem(`The run description ${path} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`);
-    if (side.kind === 'refused')
-        throw new GitHubProblem(side.reason);
-    return { name: path, bytes: side.bytes };
+/** Without a history in common, the tip of the base branch is as far from the head's reach, for who asks for another baseline. */
+async function mergeBaseOf(api, repository, inputs, pull) {
+    try {
+        return await baseline(api, repository, 'merge-base', pull);
+    }
+    catch (error) {
+        const wanted = inputs['baseline'] || 'merge-base';
+        if (error instanceof GitHubProblem && wanted !== 'merge-base')
+            return pull.base;
+        throw error;
+    }
+}
+/** The commits whose rules matter: those that hold are never the head's, where there is a base. */
+function placesOf(event, pull, mergeBase) {
+    if (pull !== undefined && mergeBase !== undefined)
+        return {
+            held: mergeBase,
+            head: pull.head,
+            when: 'after merge',
+            ...(pull.base === mergeBase ? {} : { tip: { commit: pull.base, branch: pull.baseLabel } }),
+        };
+    if (event.kind === 'range')
+        return { held: event.base, head: event.head, when: 'for what comes after this' };
+    if (event.kind === 'report')
+        return { held: event.sha };
+    throw new GitHubProblem('There is nothing to look at.');
 }
 async function main_changesOf(api, repository, event, pull, base, settings) {
     if (pull !== undefined && base !== undefined)
@@ -78130,13 +79197,15 @@ async function main_changesOf(api, repository, event, pull, base, settings) {
 /** A label turns a failure into a warning: read from the pull request as it is now, with who set it. */
 async function withOverride(api, repository, found, pull, settings) {
     const label = settings.overrideLabel;
-    if (label === undefined || pull === undefined || found.verdict.outcome !== 'fail' || !pull.labels.includes(label))
+    // GitHub tells labels apart without regard to case.
+    const set = pull?.labels.find((name) => name.toLowerCase() === label?.toLowerCase());
+    if (set === undefined || pull === undefined || found.verdict.outcome !== 'fail')
         return found;
-    return { ...found, verdict: override(found.verdict, label, await labelledBy(api, repository, pull.number, label)) };
+    return { ...found, verdict: override(found.verdict, set, await labelledBy(api, repository, pull.number, set)) };
 }
 async function main_write(api, repository, found, pull, settings, environment) {
     const options = { key: settings.commentKey, budgetsFor: settings.budgetsFor };
-    const nothing = found.comparisons.length === 0;
+    const nothing = isEmpty(found);
     let body = '';
     const words = (earlier) => {
         body = nothing ? resolvedComment(found, settings.commentKey, earlier) : comment(found, options, earlier);
@@ -78175,8 +79244,8 @@ async function maybePost(api, repository, found, pull, settings, words) {
     const skipped = { status: 'skipped', url: '' };
     if (pull === undefined || settings.dryRun || settings.comment === 'never')
         return skipped;
-    const changed = found.comparisons.some(({ status }) => status !== 'unchanged');
-    const create = found.comparisons.length > 0 &&
+    const changed = found.proposal !== undefined || found.comparisons.some(({ status }) => status !== 'unchanged');
+    const create = !isEmpty(found) &&
         (settings.comment === 'always' ||
             (settings.comment === 'changes' && changed) ||
             (settings.comment === 'failures' && found.verdict.outcome === 'fail'));
@@ -78190,7 +79259,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3472);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5839);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -12584,6 +12584,8 @@ exports.visitAsync = visitAsync;
 /************************************************************************/
 var __webpack_exports__ = {};
 
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
 ;// CONCATENATED MODULE: ./build/gate/metrics.js
 const known = (value) => value ?? undefined;
 const metrics = [
@@ -12727,67 +12729,200 @@ function fieldsOf(base, head) {
 
 ;// CONCATENATED MODULE: ./build/gate/rules.js
 
-/** A memory share this small is noise of floating point, not growth. */
+/** A move this small is noise of floating point. */
 const noise = 1e-6;
+/** What rounding adds to a product: a limit that is met exactly is kept. */
+const rounding = 1e-12;
 /**
- * Memory per GPU against its budget, told apart: over because of this change or worse than before (fail), over and not
- * worse (warn), unknown (warn).
+ * What the metric may be at most (or at least), in its own unit; undefined where that is unknown.
+ *
+ * @param before the metric's value before the change, for limits of a move
  */
-const memoryRule = (comparison, budgets) => {
-    const head = comparison.head?.estimate;
-    if (head === undefined)
-        return [];
-    const { path } = comparison;
-    const limit = memoryLimit(comparison, budgets);
-    const after = head.memory.device;
-    if (limit === undefined) {
-        const message = `The memory of ${head.run.run.accelerator} is unknown: set memory-budget to an amount like 80GB.`;
-        return [{ code: 'memory-unknown', path, metric: 'memory', severity: 'warn', after, message }];
+function boundOf({ bound, amount }, estimate, before) {
+    const capacity = estimate?.memory.capacity ?? undefined;
+    switch (bound) {
+        case 'max':
+        case 'min':
+            if (amount.kind === 'absolute')
+                return amount.value;
+            return capacity === undefined ? undefined : capacity * amount.share;
+        case 'max_increase':
+        case 'max_decrease': {
+            if (before === undefined)
+                return undefined;
+            const step = amount.kind === 'absolute' ? amount.value : before * amount.share;
+            return bound === 'max_increase' ? before + step : before - step;
+        }
     }
-    if (after <= limit)
+}
+const upwards = (bound) => bound === 'max' || bound === 'max_increase';
+const beyond = (bound, value, limit) => (upwards(bound) ? value > limit : value < limit);
+/**
+ * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
+ * say.
+ */
+const limitRule = (comparison, { limits }) => {
+    if (comparison.head?.estimate === undefined)
         return [];
-    const before = comparison.base?.estimate?.memory.device;
-    const finding = (code, severity, message) => [
-        {
-            code,
-            path,
-            metric: 'memory',
-            severity,
-            ...(before === undefined ? {} : { before }),
-            after,
-            limit,
-            ...lineOf(comparison),
-            message,
-        },
-    ];
-    if (before === undefined)
-        return finding('memory-over-budget', 'fail', 'This new config needs more memory per GPU than the budget allows.');
-    const baseLimit = memoryLimit({ ...comparison, head: comparison.base }, budgets) ?? limit;
-    if (before <= baseLimit)
-        return finding('memory-over-budget', 'fail', 'This change takes memory per GPU over the budget.');
-    if (after > before * (1 + noise))
-        return finding('memory-worse', 'fail', 'Memory per GPU was over the budget before, and this change adds to it.');
-    if (after < before * (1 - noise))
-        return finding('memory-improved', 'warn', 'Memory per GPU is still over the budget, but less than before.');
-    return finding('memory-already-over', 'warn', 'Memory per GPU was over the budget before this change, which does not move it.');
+    const said = new Set();
+    return [...limits]
+        .sort((a, b) => Number(a.severity === 'warn') - Number(b.severity === 'warn'))
+        .flatMap((limit) => {
+        const about = `${limit.metric} ${limit.bound}`;
+        const finding = said.has(about) ? undefined : check(limit, comparison);
+        const once = finding?.code === 'limit-unknown' ? `${limit.metric} unknown` : about;
+        if (finding === undefined || said.has(once))
+            return [];
+        said.add(about).add(once);
+        return [finding];
+    });
 };
-function memoryLimit(comparison, budgets) {
-    if (budgets.memory.kind === 'bytes')
-        return budgets.memory.bytes;
-    const capacity = comparison.head?.estimate?.memory.capacity ?? undefined;
-    return capacity === undefined ? undefined : capacity * budgets.memory.share;
+function check(limit, comparison) {
+    const metric = findMetric(limit.metric);
+    if (metric === undefined)
+        return undefined;
+    return limit.bound === 'max' || limit.bound === 'min'
+        ? checkValue(limit, metric, comparison)
+        : checkMove(limit, metric, comparison);
+}
+/**
+ * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
+ * limit's severity); beyond it and not moved, or less than before (a warning).
+ */
+function checkValue(limit, metric, comparison) {
+    const { bound } = limit;
+    const [old, now] = [comparison.base?.estimate, comparison.head?.estimate];
+    const after = now && metric.take(now);
+    const most = boundOf(limit, now, undefined);
+    const before = old && metric.take(old);
+    const mostBefore = boundOf(limit, old, undefined) ?? most;
+    if (after === undefined || most === undefined)
+        return unknown(limit, metric, comparison, before !== undefined && boundOf(limit, old, undefined) !== undefined);
+    if (!beyond(bound, after, most))
+        return undefined;
+    const say = (standing) => {
+        const { code, message } = wordsOf(limit, metric, standing);
+        const severity = standing === 'improved' || standing === 'unmoved' ? 'warn' : limit.severity;
+        return finding(limit, comparison, code, severity, message, { before, after, limit: most });
+    };
+    if (comparison.base === undefined)
+        return say('new');
+    if (before === undefined || mostBefore === undefined || !beyond(bound, before, mostBefore))
+        return say('crossed');
+    const further = upwards(bound) ? after > before * (1 + noise) : after < before * (1 - noise);
+    const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
+    return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
+}
+function wordsOf(limit, metric, standing) {
+    if (limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail')
+        return memoryWords[standing];
+    const side = limit.bound === 'max' ? 'over' : 'under';
+    switch (standing) {
+        case 'new':
+            return { code: 'over-limit', message: `${metric.label}: ${side} the limit.` };
+        case 'crossed':
+            return { code: 'over-limit', message: `${metric.label}: this change goes ${side} the limit.` };
+        case 'worse':
+            return {
+                code: 'limit-worse',
+                message: `${metric.label}: ${side} the limit before, and this change goes further.`,
+            };
+        case 'improved':
+            return { code: 'limit-improved', message: `${metric.label}: still ${side} the limit, but nearer than before.` };
+        case 'unmoved':
+            return {
+                code: 'limit-already-over',
+                message: `${metric.label}: ${side} the limit before this change, which does not move it.`,
+            };
+    }
+}
+const memoryWords = {
+    new: {
+        code: 'memory-over-budget',
+        message: 'This config needs more memory per GPU than the budget allows.',
+    },
+    crossed: { code: 'memory-over-budget', message: 'This change takes memory per GPU over the budget.' },
+    worse: {
+        code: 'memory-worse',
+        message: 'Memory per GPU was over the budget before, and this change adds to it.',
+    },
+    improved: { code: 'memory-improved', message: 'Memory per GPU is still over the budget, but less than before.' },
+    unmoved: {
+        code: 'memory-already-over',
+        message: 'Memory per GPU was over the budget before this change, which does not move it.',
+    },
+};
+/** How far one change moves a metric against how far it may. A config without a base moves nothing. */
+function checkMove(limit, metric, comparison) {
+    const { base, head } = comparison;
+    if (base === undefined)
+        return undefined;
+    const before = base.estimate && metric.take(base.estimate);
+    const after = head?.estimate && metric.take(head.estimate);
+    const most = boundOf(limit, head?.estimate, before);
+    if (after === undefined || before === undefined || most === undefined)
+        return unknown(limit, metric, comparison, before !== undefined);
+    const up = limit.bound === 'max_increase';
+    const slack = rounding * Math.abs(most);
+    if (up ? after <= most + slack : after >= most - slack)
+        return undefined;
+    const message = `${metric.label}: ${up ? 'grows by more than one change may add' : 'falls by more than one change may take away'}.`;
+    const code = up ? 'grows-too-much' : 'shrinks-too-much';
+    return finding(limit, comparison, code, limit.severity, message, { before, after, limit: most });
+}
+/**
+ * A limit that cannot be held against anything: never a silent pass. It has the limit's severity where this change brought it
+ * about, since a value could be hidden to get past its limit; what was unknown before warns, and so does the built-in budget,
+ * which nobody asked for.
+ */
+function unknown(limit, metric, comparison, wasKnown) {
+    const { base, head } = comparison;
+    const before = base?.estimate && metric.take(base.estimate);
+    const after = head?.estimate && metric.take(head.estimate);
+    const caused = base === undefined || wasKnown;
+    const severity = caused && limit.origin !== 'default' ? limit.severity : 'warn';
+    const memory = limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail';
+    const message = memory
+        ? `The memory of ${head?.estimate?.run.run.accelerator ?? 'the accelerator'} is unknown: set the budget to an amount like 80GB.`
+        : after === undefined
+            ? `${metric.label}: unknown, so its limit cannot be checked. ${reasonOf(metric, head?.estimate)}`.trim()
+            : `${metric.label}: unknown before this change, so how far it moves cannot be checked.`;
+    return finding(limit, comparison, memory ? 'memory-unknown' : 'limit-unknown', severity, message, { before, after });
+}
+/** Why an estimate lacks a metric, where the engine says. */
+function reasonOf(metric, estimate) {
+    if (estimate === undefined)
+        return '';
+    if (estimate.throughput.mfu === null)
+        return sentenceOf(estimate.throughput.limit);
+    return metric.unit === 'dollars' ? 'Nobody states a price: set price_per_gpu_hour.' : '';
+}
+const sentenceOf = (words) => words === '' ? '' : `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'}`;
+function finding(limit, comparison, code, severity, message, values) {
+    const { before, after } = values;
+    return {
+        code,
+        path: comparison.path,
+        metric: limit.metric,
+        severity,
+        ...(before === undefined ? {} : { before }),
+        ...(after === undefined ? {} : { after }),
+        ...(values.limit === undefined ? {} : { limit: values.limit }),
+        ...lineOf(comparison),
+        message,
+    };
 }
 const lineOf = (comparison) => {
     const line = comparison.fields.find((field) => field.line !== undefined)?.line;
     return line === undefined ? {} : { line };
 };
-/** `fail-on: increase`: no metric of the table may get worse. */
-const increaseRule = (comparison, budgets) => {
-    if (budgets.failOn !== 'increase')
+/** `fail-on: increase`: no metric of the table may get worse, and none may become unknown. */
+const increaseRule = (comparison, { failOn }) => {
+    if (failOn !== 'increase' || comparison.head?.estimate === undefined)
         return [];
     return comparison.changes.flatMap(({ metric: id, before, after }) => {
         const metric = findMetric(id);
-        if (!metric?.shown || before === undefined || after === undefined || !worse(metric.worse, before, after))
+        if (!metric?.shown || before === undefined || (after !== undefined && !worse(metric, before, after)))
             return [];
         return [
             {
@@ -12796,54 +12931,16 @@ const increaseRule = (comparison, budgets) => {
                 metric: id,
                 severity: 'fail',
                 before,
-                after,
+                ...(after === undefined ? {} : { after }),
                 ...lineOf(comparison),
-                message: `${metric.label} got worse, and fail-on is increase.`,
+                message: after === undefined
+                    ? `${metric.label} is unknown after this change, and fail-on is increase.`
+                    : `${metric.label} got worse, and fail-on is increase.`,
             },
         ];
     });
 };
-const worse = (direction, before, after) => direction === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-/** The policy's own limits. */
-const limitRule = (comparison, budgets) => budgets.limits.flatMap((limit) => {
-    const metric = findMetric(limit.metric);
-    const change = comparison.changes.find((one) => one.metric === limit.metric);
-    const after = change?.after;
-    if (metric === undefined || after === undefined)
-        return [];
-    const before = change?.before;
-    if (limit.kind === 'increase' && before === undefined)
-        return [];
-    const bound = limit.kind === 'absolute'
-        ? limit.value
-        : (before ?? 0) * (metric.worse === 'up' ? 1 + limit.value : 1 - limit.value);
-    if (!worse(metric.worse, bound, after))
-        return [];
-    const unmoved = limit.kind === 'absolute' &&
-        before !== undefined &&
-        worse(metric.worse, bound, before) &&
-        !worse(metric.worse, before, after);
-    const code = unmoved ? 'limit-already-over' : limit.kind === 'absolute' ? 'over-limit' : 'grows-too-much';
-    const severity = unmoved ? 'warn' : limit.severity;
-    const message = unmoved
-        ? `${metric.label} was beyond its limit before this change.`
-        : limit.kind === 'absolute'
-            ? `${metric.label} is beyond its limit.`
-            : `${metric.label} moves by more than the policy allows in one change.`;
-    return [
-        {
-            code,
-            path: comparison.path,
-            metric: limit.metric,
-            severity,
-            ...(before === undefined ? {} : { before }),
-            after,
-            limit: bound,
-            ...lineOf(comparison),
-            message,
-        },
-    ];
-});
+const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
 /** A config that cannot be read fails the gate where the user named it, and warns where it was only recognised. */
 const unreadableRule = (comparison) => {
     if (comparison.status !== 'unreadable')
@@ -12861,7 +12958,7 @@ const unreadableRule = (comparison) => {
     ];
 };
 /** Every rule, in the order in which findings are shown. */
-const rules = [memoryRule, limitRule, increaseRule, unreadableRule];
+const rules = [limitRule, increaseRule, unreadableRule];
 
 ;// CONCATENATED MODULE: ./build/gate/judge.js
 
@@ -12870,32 +12967,36 @@ const rank = { fail: 0, warn: 1, notice: 2 };
  * Comparisons against their budgets. `fail-on: never` and a waiver that holds leave no failure; both stay visible as warnings.
  *
  * @param today ISO date, for waivers
+ * @param others findings of the run as a whole, which no budget softens
  */
-function judge(comparisons, budgetsFor, today) {
+function judge(comparisons, budgetsFor, today, others = []) {
     const findings = comparisons
         .flatMap((comparison) => {
         const budgets = budgetsFor(comparison.path);
         return rules.flatMap((rule) => rule(comparison, budgets)).map((finding) => soften(finding, budgets, today));
     })
+        .concat(others)
         .sort((a, b) => rank[a.severity] - rank[b.severity]);
     return { outcome: outcomeOf(findings), findings };
 }
 function soften(finding, budgets, today) {
-    if (finding.severity !== 'fail')
+    const waived = waive(finding, budgets.waivers, today);
+    return waived.severity === 'fail' && budgets.failOn === 'never' ? { ...waived, severity: 'warn' } : waived;
+}
+/** The waiver that lasts longest of those that cover a finding; one that ended is named, and waives nothing. */
+function waive(finding, waivers, today) {
+    const [waiver] = waivers
+        .filter(({ covers }) => covers.includes(finding.code) || covers.includes(finding.metric ?? ''))
+        .sort((a, b) => b.until.localeCompare(a.until));
+    if (waiver === undefined)
         return finding;
-    const { waiver } = budgets;
-    if (waiver !== undefined && finding.code !== 'unreadable') {
-        if (today <= waiver.until)
-            return {
-                ...finding,
-                severity: 'warn',
-                message: `${finding.message} Waived until ${waiver.until}: ${waiver.reason}`,
-            };
-        return { ...finding, message: `${finding.message} Its waiver ended on ${waiver.until}.` };
-    }
-    if (budgets.failOn === 'never')
-        return { ...finding, severity: 'warn' };
-    return finding;
+    const { until, reason } = waiver;
+    const holds = today <= until;
+    return {
+        ...finding,
+        waiver: { until, reason, holds },
+        severity: holds && finding.severity === 'fail' ? 'warn' : finding.severity,
+    };
 }
 const outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fail')
     ? 'fail'
@@ -12908,6 +13009,26 @@ function override(verdict, label, by) {
         return verdict;
     return { ...verdict, outcome: 'warn', override: { label, ...(by === undefined ? {} : { by }) } };
 }
+
+;// CONCATENATED MODULE: ./build/gate/review.js
+/** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
+const waivable = [
+    'memory-over-budget',
+    'memory-worse',
+    'memory-improved',
+    'memory-already-over',
+    'memory-unknown',
+    'over-limit',
+    'limit-worse',
+    'limit-improved',
+    'limit-already-over',
+    'limit-unknown',
+    'grows-too-much',
+    'shrinks-too-much',
+    'increase',
+];
+/** Nothing was compared, and nothing else is worth a word. */
+const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
 
 ;// CONCATENATED MODULE: ./build/report/format.js
 const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
@@ -22374,7 +22495,7 @@ const ZodUnknown = /*@__PURE__*/ $constructor("ZodUnknown", (inst, def) => {
     ZodType.init(inst, def);
     inst._zod.processJSONSchema = (ctx, json, params) => unknownProcessor(inst, ctx, json, params);
 });
-function unknown() {
+function schemas_unknown() {
     return _unknown(ZodUnknown);
 }
 const ZodNever = /*@__PURE__*/ $constructor("ZodNever", (inst, def) => {
@@ -22460,10 +22581,10 @@ const ZodObject = /*@__PURE__*/ $constructor("ZodObject", (inst, def) => {
         return this.clone(mergeDefs(this._zod.def, { catchall: catchall }));
     },
     passthrough() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: unknown() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_unknown() }));
     },
     loose() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: unknown() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_unknown() }));
     },
     strict() {
         return this.clone(mergeDefs(this._zod.def, { catchall: never() }));
@@ -22518,7 +22639,7 @@ function looseObject(shape, params) {
     return new ZodObject({
         type: "object",
         shape,
-        catchall: unknown(),
+        catchall: schemas_unknown(),
         ...util.normalizeParams(params),
     });
 }
@@ -23048,8 +23169,8 @@ const ZodFunction = /*@__PURE__*/ (/* unused pure expression or super */ null &&
 function _function(params) {
     return new ZodFunction({
         type: "function",
-        input: Array.isArray(params?.input) ? tuple(params?.input) : (params?.input ?? array(unknown())),
-        output: params?.output ?? unknown(),
+        input: Array.isArray(params?.input) ? tuple(params?.input) : (params?.input ?? array(schemas_unknown())),
+        output: params?.output ?? schemas_unknown(),
     });
 }
 
@@ -23059,7 +23180,7 @@ const ZodCustom = /*@__PURE__*/ $constructor("ZodCustom", (inst, def) => {
     inst._zod.processJSONSchema = (ctx, json, params) => customProcessor(inst, ctx, json, params);
 });
 // custom checks
-function check(fn) {
+function schemas_check(fn) {
     const ch = new core.$ZodCheck({
         check: "custom",
         // ...util.normalizeParams(params),
@@ -23185,240 +23306,6 @@ function earlier_remember(review, earlier) {
 }
 const keyOf = ({ path, metric, code }) => ({ path: plain(path, 200), about: plain(metric ?? code, 60) });
 
-;// CONCATENATED MODULE: ./build/report/overview.js
-
-
-
-/** What stands in front of a config's name. */
-const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
-const overview_rank = (review, comparison) => {
-    const severities = review.verdict.findings
-        .filter(({ path }) => path === comparison.path)
-        .map(({ severity }) => severity);
-    if (severities.includes('fail'))
-        return 0;
-    if (severities.includes('warn'))
-        return 1;
-    return comparison.status === 'unchanged' ? 3 : 2;
-};
-/** Worst first: failures, warnings, changes by how much memory they add, then what is unchanged. */
-function ranked(review) {
-    const growth = (comparison) => {
-        const memory = comparison.changes.find(({ metric }) => metric === 'memory');
-        return (memory?.after ?? 0) - (memory?.before ?? 0);
-    };
-    return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
-}
-const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][overview_rank(review, comparison)] ?? marks.pass;
-/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
-function overview(review, comparisons, limits) {
-    const someActive = comparisons.some((comparison) => differsInActive(comparison));
-    const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
-    const heading = [
-        'Config',
-        ...shown.map(({ label, id }) => id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label),
-    ];
-    const rows = comparisons.map((comparison) => {
-        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison)}`;
-        if (comparison.status === 'unreadable')
-            return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
-        return [name, ...shown.map(({ id }) => cell(comparison, id, limits.get(comparison.path)))];
-    });
-    return table([heading, ...rows], shown.map((_, index) => index + 1));
-}
-function state(comparison) {
-    const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
-    if (comparison.status === 'added')
-        return `<br>new${renamed}`;
-    if (comparison.status === 'removed')
-        return '<br>removed';
-    return renamed;
-}
-function differsInActive(comparison) {
-    const of = (id) => comparison.changes.find(({ metric }) => metric === id);
-    return (of('parameters')?.after !== of('active_parameters')?.after ||
-        of('parameters')?.before !== of('active_parameters')?.before);
-}
-function cell(comparison, id, limit) {
-    const change = comparison.changes.find(({ metric }) => metric === id);
-    const metric = findMetric(id);
-    if (change === undefined || metric === undefined)
-        return '–';
-    const main = movement(change);
-    if (id === 'memory')
-        return limit === undefined ? main : `${main}<br>of\u00a0${unbroken(gib(limit))}`;
-    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
-        ? '<br>approximate'
-        : '';
-    if (id === 'parameters' && differsInActive(comparison)) {
-        const active = comparison.changes.find((one) => one.metric === 'active_parameters');
-        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
-    }
-    return main + approximate;
-}
-/** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
-/** A number stays with its unit when a cell wraps. */
-const unbroken = (quantityText) => quantityText.replaceAll(' ', '\u00a0');
-function movement(change) {
-    const unit = findMetric(change.metric)?.unit ?? 'ratio';
-    const { before, after } = change;
-    if (before === undefined && after === undefined)
-        return 'unknown';
-    if (after === undefined)
-        return `${unbroken(quantity(before ?? 0, unit))} → gone`;
-    if (before === undefined)
-        return unbroken(quantity(after, unit));
-    const moved = difference(before, after, unit);
-    if (moved === undefined)
-        return unbroken(quantity(after, unit));
-    const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
-    return old === now
-        ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
-        : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
-}
-function findingLine(finding) {
-    const mark = marks[finding.severity];
-    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
-    const numbers = unit === undefined || finding.after === undefined
-        ? ''
-        : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
-    return `${mark} ${numbers}`.trimEnd();
-}
-
-;// CONCATENATED MODULE: ./build/report/comment.js
-
-
-
-
-
-/** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
-const longestComment = 60_000;
-/** The first line of our comment: with the author, what tells it from everybody else's. */
-const marker = (key) => `<!-- model-cost-gate key=${key.replace(/[^\w.-]/g, '_').slice(0, 60)} -->`;
-/**
- * The comment on a pull request: verdict, table, and, folded, where the difference comes from.
- *
- * @param earlier our comment as it stands there: what it complained of and is gone is shown as resolved
- */
-function comment(review, options, earlier) {
-    const memory = earlier_remember(review, earlier);
-    const all = sections(review, options);
-    const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
-    const table = all.findIndex(({ name }) => name === 'table');
-    const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
-    return fitted(marker(options.key) + earlier_memoryLine(memory), whole, longestComment);
-}
-/** What takes the place of an earlier comment when no model config is changed any more. */
-function resolvedComment(review, key, earlier) {
-    const memory = remember(review, earlier);
-    const sentences = [
-        '## Model cost: no model config changed',
-        `This pull request changed model configs before; ${head(review)} does not.`,
-        resolved(memory),
-        footer(review),
-    ];
-    return [marker(key) + memoryLine(memory), ...sentences].filter((body) => body !== '').join('\n\n');
-}
-const resolved = ({ resolved: gone }) => gone
-    .map(({ path, message, at }) => `- ✅ Resolved${at === undefined ? '' : ` in ${comment_short(at)}`}: ${code(path, 120)}: ${sentence(message)}`)
-    .join('\n');
-/** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
-const comment_mostRows = 60;
-function sections(review, options, rows = comment_mostRows) {
-    const comparisons = ranked(review);
-    const limits = new Map(comparisons.flatMap((comparison) => {
-        const limit = memoryLimit(comparison, options.budgetsFor(comparison.path));
-        return limit === undefined ? [] : [[comparison.path, limit]];
-    }));
-    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
-    return [
-        { importance: 10, name: 'heading', body: `## ${heading(review)}` },
-        { importance: 9, name: 'findings', body: findings(review) },
-        { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), limits) + cut },
-        ...comparisons
-            .slice(0, 30)
-            .flatMap((comparison, index) => configSections(comparison, comparisons.length > 1, index)),
-        { importance: 3, name: 'settings', body: settings(review) },
-        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
-        { importance: 9, name: 'footer', body: footer(review) },
-    ].filter(({ body }) => body !== '');
-}
-function heading(review) {
-    const { outcome, findings, override } = review.verdict;
-    const fails = findings.filter(({ severity }) => severity === 'fail').length;
-    const changed = review.comparisons.filter(({ status }) => status !== 'unchanged').length;
-    const configs = `${changed} ${changed === 1 ? 'config' : 'configs'} changed`;
-    const over = findings.some(({ severity, metric }) => severity === 'fail' && metric === 'memory');
-    if (outcome === 'fail')
-        return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
-    if (override !== undefined)
-        return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
-    return outcome === 'warn'
-        ? `⚠️ Model cost: passed with warnings (${configs})`
-        : `✅ Model cost: within budget (${configs})`;
-}
-function findings(review) {
-    const list = review.verdict.findings.slice(0, 20).map((finding) => {
-        const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers.filter((word) => word !== '')].join(' ')}`;
-    });
-    const rest = review.verdict.findings.length - list.length;
-    return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
-}
-function configSections(comparison, several, index) {
-    const of = several ? ` · ${tag(comparison.path, 80)}` : '';
-    const place = index / 100;
-    const side = comparison.head ?? comparison.base;
-    const folded = (importance, title, body) => ({
-        importance: importance - place,
-        name: `${title}${of}`,
-        body: body === '' ? '' : details(`${title}${of}`, body),
-    });
-    if (side === undefined)
-        return [];
-    // What cannot be read has no numbers of its own; its finding says why.
-    if (comparison.status === 'unreadable')
-        return [];
-    return [
-        folded(6, 'Where the difference comes from', origins(comparison)),
-        folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
-        folded(4, 'Step time', throughputLine(side)),
-        folded(4, 'Assumptions', assumptions(side)),
-    ];
-}
-function settings(review) {
-    if (review.settings.length === 0)
-        return '';
-    return details('Settings', table([
-        ['Setting', 'Value', 'From'],
-        ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
-    ]));
-}
-const comment_short = (sha) => code(sha.slice(0, 12), 12);
-const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
-function footer(review) {
-    const commits = review.base === undefined || review.head === undefined
-        ? ''
-        : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
-    return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
-}
-/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
-function fitted(first, all, longest) {
-    const dropped = new Set();
-    const note = () => dropped.size === 0
-        ? []
-        : [
-            `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
-        ];
-    const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
-    for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
-        if (write().length <= longest)
-            break;
-        dropped.add(section);
-    }
-    return write();
-}
-
 ;// CONCATENATED MODULE: ./build/units.js
 const bytes = (n) => n;
 const flops = (n) => n;
@@ -23449,12 +23336,17 @@ function parseBytes(text) {
     const factor = memoryUnits[(word || 'b').toLowerCase()];
     return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
 }
-const countPrefixes = { '': 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12, p: 1e15 };
+/** Powers of ten. */
+const countPrefixes = { '': 0, k: 3, m: 6, b: 9, g: 9, t: 12, p: 15 };
 /** `1T`, `300B`, `2.5e12`: a count (of tokens, parameters), or undefined where the text is none. */
 function parseCount(text) {
     const [, amount, prefix] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
-    const factor = countPrefixes[(prefix ?? '').toLowerCase()];
-    const count = amount === undefined || factor === undefined ? Number.NaN : Number(amount) * factor;
+    const power = countPrefixes[(prefix ?? '').toLowerCase()];
+    if (amount === undefined || power === undefined)
+        return undefined;
+    const [digits = '', exponent = '0'] = amount.toLowerCase().split('e');
+    // Written as one literal, 8.2B is 8,200,000,000; as a product it is a rounding below.
+    const count = Number(`${digits}e${Number(exponent) + power}`);
     return Number.isFinite(count) ? count : undefined;
 }
 
@@ -24318,6 +24210,101 @@ const didYouMean = (word, known) => {
     const found = nearest(word, known);
     return found === undefined ? '' : ` Did you mean "${found}"?`;
 };
+
+;// CONCATENATED MODULE: ./build/read/explain.js
+
+
+const mostProblems = 10;
+/**
+ * What is wrong with a value that a schema of ours refused, a sentence for each mistake: file, line, key, what is allowed, and
+ * the nearest known word. The words of the value are foreign: escape on output.
+ */
+function explain(schema, value, error, { name, line }) {
+    return error.issues
+        .flatMap((issue) => unfolded(issue, value))
+        .slice(0, mostProblems)
+        .map((issue) => {
+        const key = issue.path.map(String).join('.');
+        const at = line(issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''].join('.') : key);
+        return {
+            severity: 'error',
+            message: `${name}${at === undefined ? '' : `:${at}`}: ${explain_sentence(schema, value, issue, key)}`,
+            key,
+            ...(at === undefined ? {} : { line: at }),
+        };
+    });
+}
+/**
+ * A choice that failed, as the failure of the form that the user meant: the one whose shape fits. Where none fits, the choice's
+ * own sentence says which there are.
+ */
+function unfolded(issue, value) {
+    if (issue.code !== 'invalid_union')
+        return [issue];
+    const word = typeof at(value, issue.path) === 'string';
+    const fitting = issue.errors.find((branch) => branch.some((one) => one.path.length > 0 || one.code === 'unrecognized_keys')) ??
+        issue.errors.find((branch) => word && branch.some((one) => one.code === 'invalid_value'));
+    return fitting === undefined
+        ? [issue]
+        : fitting.flatMap((one) => unfolded({ ...one, path: [...issue.path, ...one.path] }, value));
+}
+function explain_sentence(schema, value, issue, key) {
+    if (issue.code === 'unrecognized_keys') {
+        const [first = ''] = issue.keys;
+        const known = keysAt(schema, issue.path);
+        return `unknown key "${shorten(first)}"${key === '' ? '' : ` in ${key}`}.${didYouMean(first, known) || ` Known keys: ${known.slice(0, 12).join(', ')}${known.length > 12 ? ' ...' : '.'}`}`;
+    }
+    const given = at(value, issue.path);
+    if (given === undefined && key !== '')
+        return `${key} is missing${allowed(issue, key)}.`;
+    if (issue.code === 'invalid_value') {
+        const near = typeof given === 'string' ? nearest(given, issue.values.map(String)) : undefined;
+        return `${key} is ${shown(given)}, but must be ${choices(issue, key)}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
+    }
+    if (key === '')
+        return 'the file must be a mapping of fields to values.';
+    return /^must be /.test(issue.message)
+        ? `${key} is ${shown(given)}, but ${issue.message}.`
+        : `${key} is ${shown(given)}: ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}.`;
+}
+const allowed = (issue, key) => issue.code === 'invalid_value'
+    ? `; it must be ${choices(issue, key)}`
+    : /^must be /.test(issue.message)
+        ? `; it ${issue.message}`
+        : '';
+const choices = ({ values }, key) => {
+    if (/(^|\.)accelerator$/.test(key))
+        return 'an id of `model-cost list accelerators`';
+    return values.length === 1 ? String(values[0]) : `one of ${values.map(String).join(', ')}`;
+};
+const at = (value, path) => path.reduce((from, step) => typeof from === 'object' && from !== null && Object.hasOwn(from, step) ? Reflect.get(from, step) : undefined, value);
+/** The keys that a schema knows at a path. */
+function keysAt(schema, path) {
+    if (schema instanceof ZodOptional || schema instanceof ZodDefault)
+        return keysAt(schema.unwrap(), path);
+    if (schema instanceof ZodPipe)
+        return keysAt(schema.in, path);
+    if (schema instanceof ZodUnion)
+        return schema.options.flatMap((option) => keysAt(option, path));
+    const [step, ...rest] = path;
+    if (schema instanceof ZodObject) {
+        if (step === undefined)
+            return Object.keys(schema.shape);
+        const next = Object.hasOwn(schema.shape, step)
+            ? schema.shape[String(step)]
+            : undefined;
+        return next === undefined ? [] : keysAt(next, rest);
+    }
+    if (step === undefined)
+        return [];
+    if (schema instanceof ZodRecord)
+        return keysAt(schema.valueType, rest);
+    if (schema instanceof ZodArray)
+        return keysAt(schema.element, rest);
+    return [];
+}
+const shown = (value) => shorten(JSON.stringify(value) ?? 'missing');
+const shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 
 // EXTERNAL MODULE: ./node_modules/json5/lib/index.js
 var lib = __nccwpck_require__(4841);
@@ -25957,40 +25944,9 @@ function runOf(value, name, line = () => undefined) {
     const checked = runSchema.safeParse(value);
     if (checked.success)
         return run_fieldsOf(checked.data, name);
-    const problems = checked.error.issues.slice(0, 10).map((issue) => {
-        const key = issue.path.join('.');
-        const at = line(issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''].join('.') : key);
-        return {
-            severity: 'error',
-            message: `${name}${at === undefined ? '' : `:${at}`}: ${run_sentence(issue, key, value)}`,
-            key,
-            ...(at === undefined ? {} : { line: at }),
-        };
-    });
-    return { kind: 'wrong', problems };
+    return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
 }
-function run_sentence(issue, key, value) {
-    if (issue.code === 'unrecognized_keys') {
-        const [first = ''] = issue.keys;
-        const known = Object.keys(issue.path[0] === 'parallelism'
-            ? runSchema.shape.parallelism.unwrap().shape
-            : issue.path[0] === 'lora'
-                ? runSchema.shape.lora.unwrap().shape
-                : runSchema.shape);
-        return `unknown key "${shorten(first)}"${key === '' ? '' : ` in ${key}`}.${didYouMean(first, known) || ` Known keys: ${known.slice(0, 12).join(', ')} ...`}`;
-    }
-    const given = issue.path.reduce((from, step) => (typeof from === 'object' && from !== null ? Reflect.get(from, step) : undefined), value);
-    if (issue.code === 'invalid_value') {
-        const allowed = issue.values.map(String);
-        const near = typeof given === 'string' ? nearest(given, allowed) : undefined;
-        const list = allowed.length > 12 ? 'run `model-cost list accelerators` for the known ones' : `one of ${allowed.join(', ')}`;
-        return `${key} is ${shorten(JSON.stringify(given))}, but must be ${list}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
-    }
-    if (key === '')
-        return 'the run description must be a mapping of fields to values.';
-    return `${key} is ${shorten(JSON.stringify(given) ?? 'missing')}: ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}.`;
-}
-const shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
+const run_shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 function run_fieldsOf(run, name) {
     const { tokens, parallelism, expert_tensor, lora, ...rest } = run;
     const budget = typeof tokens === 'string' ? parseCount(tokens) : tokens;
@@ -26000,7 +25956,7 @@ function run_fieldsOf(run, name) {
             problems: [
                 {
                     severity: 'error',
-                    message: `${name}: tokens is "${shorten(String(tokens))}", but must be a count like 300B or 1T.`,
+                    message: `${name}: tokens is "${run_shorten(String(tokens))}", but must be a count like 300B or 1T.`,
                     key: 'tokens',
                 },
             ],
@@ -26031,6 +25987,346 @@ function runAsWritten(run) {
         key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
         typeof value === 'object' && value !== null && !Array.isArray(value) ? runAsWritten(value) : value,
     ]));
+}
+
+;// CONCATENATED MODULE: ./build/report/limits.js
+
+
+
+
+
+/** What the config is held against, with how much of it is used. Nothing where only the built-in budget holds: the table has it. */
+function limitsTable(comparison, { limits }) {
+    const estimate = comparison.head?.estimate;
+    if (estimate === undefined || limits.every(({ origin }) => origin === 'default'))
+        return '';
+    const rows = limits.flatMap((limit) => {
+        const metric = findMetric(limit.metric);
+        if (metric === undefined)
+            return [];
+        const before = comparison.base?.estimate && metric.take(comparison.base.estimate);
+        const after = metric.take(estimate);
+        const bound = boundOf(limit, estimate, before);
+        return [
+            [
+                metric.label,
+                limitText(limit, metric.unit),
+                after === undefined ? 'unknown' : quantity(after, metric.unit) + used(limit, after, bound),
+                bound === undefined ? (comparison.base === undefined ? '–' : 'unknown') : quantity(bound, metric.unit),
+                limit.severity === 'fail' ? 'fails' : 'warns',
+                code(limit.origin, 20),
+            ],
+        ];
+    });
+    return table([['Metric', 'Limit', 'Now', 'Allowed', 'Beyond it', 'From'], ...rows], [2, 3]);
+}
+/** How much of what it may be is taken up. */
+const used = ({ bound }, after, most) => bound === 'max' && most !== undefined && most > 0 ? ` (${percent(after / most, 0)})` : '';
+function limitText({ bound, amount }, unit) {
+    const share = (of) => amount.kind === 'share' ? `${limits_short(amount.share)} of ${of}` : quantity(amount.value, unit);
+    const step = amount.kind === 'share' ? limits_short(amount.share) : moveText(amount.value, unit);
+    switch (bound) {
+        case 'max':
+            return `at most ${share('usable memory')}`;
+        case 'min':
+            return `at least ${share('usable memory')}`;
+        case 'max_increase':
+            return `up by at most ${step}`;
+        case 'max_decrease':
+            return `down by at most ${step}`;
+    }
+}
+/** As somebody wrote it: 90 %, 2.5 %. */
+const limits_short = (ratio) => `${Number((100 * ratio).toFixed(2))} %`;
+const moveText = (value, unit) => unit === 'ratio' ? `${limits_short(value).replace(' %', '')} points` : quantity(value, unit);
+/** The run as somebody stated it, with who did; only where a policy did. */
+function statedRun({ estimate }) {
+    if (estimate === undefined)
+        return '';
+    const { run, origins } = estimate.run;
+    const stated = Object.entries(origins).filter(([, origin]) => origin !== 'default');
+    if (!stated.some(([, origin]) => origin === 'policy'))
+        return '';
+    const { parallelism, ...flat } = runAsWritten(run);
+    const values = {
+        ...flat,
+        ...Object.fromEntries(Object.entries(parallelism ?? {}).map(([key, value]) => [`parallelism.${key}`, value])),
+    };
+    return table([
+        ['Field', 'Value', 'From'],
+        ...stated.map(([name, origin]) => [code(name, 60), code(written(values[name]), 80), code(origin, 20)]),
+    ]);
+}
+const written = (value) => typeof value === 'number'
+    ? String(Number(value.toPrecision(6)))
+    : typeof value === 'object'
+        ? JSON.stringify(value)
+        : String(value);
+
+;// CONCATENATED MODULE: ./build/report/overview.js
+
+
+
+
+/** What stands in front of a config's name. */
+const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
+const overview_rank = (review, comparison) => {
+    const severities = review.verdict.findings
+        .filter(({ path }) => path === comparison.path)
+        .map(({ severity }) => severity);
+    if (severities.includes('fail'))
+        return 0;
+    if (severities.includes('warn'))
+        return 1;
+    return comparison.status === 'unchanged' ? 3 : 2;
+};
+/** Worst first: failures, warnings, changes by how much memory they add, then what is unchanged. */
+function ranked(review) {
+    const growth = (comparison) => {
+        const memory = comparison.changes.find(({ metric }) => metric === 'memory');
+        return (memory?.after ?? 0) - (memory?.before ?? 0);
+    };
+    return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
+}
+const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][overview_rank(review, comparison)] ?? marks.pass;
+/** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
+function overview(review, comparisons, budgetsFor) {
+    const someActive = comparisons.some((comparison) => differsInActive(comparison));
+    const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
+    const heading = [
+        'Config',
+        ...shown.map(({ label, id }) => id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label),
+    ];
+    const rows = comparisons.map((comparison) => {
+        const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
+        if (comparison.status === 'unreadable')
+            return [name, 'could not be read', ...shown.slice(1).map(() => '–')];
+        const budgets = budgetsFor(comparison.path);
+        return [name, ...shown.map(({ id }) => cell(comparison, id) + limitLines(comparison, budgets, id))];
+    });
+    if (rows.length === 0)
+        return '';
+    return table([heading, ...rows], shown.map((_, index) => index + 1));
+}
+function state(comparison, { base }) {
+    const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
+    // Without a base, everything is only there.
+    if (comparison.status === 'added')
+        return `${base === undefined ? '' : '<br>new'}${renamed}`;
+    if (comparison.status === 'removed')
+        return '<br>removed';
+    return renamed;
+}
+function differsInActive(comparison) {
+    const of = (id) => comparison.changes.find(({ metric }) => metric === id);
+    return (of('parameters')?.after !== of('active_parameters')?.after ||
+        of('parameters')?.before !== of('active_parameters')?.before);
+}
+function cell(comparison, id) {
+    const change = comparison.changes.find(({ metric }) => metric === id);
+    const metric = findMetric(id);
+    if (change === undefined || metric === undefined)
+        return '–';
+    const main = movement(change);
+    const approximate = id === 'parameters' && (comparison.head ?? comparison.base)?.estimate?.parameters.exact === false
+        ? '<br>approximate'
+        : '';
+    if (id === 'parameters' && differsInActive(comparison)) {
+        const active = comparison.changes.find((one) => one.metric === 'active_parameters');
+        return active === undefined ? main : `${main}<br>(${movement(active)})${approximate}`;
+    }
+    return main + approximate;
+}
+/** What a shown metric may be, under its value. */
+function limitLines(comparison, budgets, id) {
+    const estimate = comparison.head?.estimate;
+    if (estimate === undefined)
+        return '';
+    return budgets.limits
+        .filter(({ metric, bound, severity }) => metric === id && severity === 'fail' && (bound === 'max' || bound === 'min'))
+        .map((limit) => {
+        const most = boundOf(limit, estimate, undefined);
+        const unit = findMetric(id)?.unit;
+        if (most === undefined || unit === undefined)
+            return '';
+        return `<br>${limit.bound === 'max' ? 'of' : 'at least'}\u00a0${unbroken(quantity(most, unit))}`;
+    })
+        .join('');
+}
+/** `12.0 GiB → 13.5 GiB<br>+12.5 %`; one value where nothing moved or one side is absent. */
+/** A number stays with its unit when a cell wraps. */
+const unbroken = (quantityText) => quantityText.replaceAll(' ', '\u00a0');
+function movement(change) {
+    const unit = findMetric(change.metric)?.unit ?? 'ratio';
+    const { before, after } = change;
+    if (before === undefined && after === undefined)
+        return 'unknown';
+    if (after === undefined)
+        return `${unbroken(quantity(before ?? 0, unit))} → gone`;
+    if (before === undefined)
+        return unbroken(quantity(after, unit));
+    const moved = difference(before, after, unit);
+    if (moved === undefined)
+        return unbroken(quantity(after, unit));
+    const [old, now] = [unbroken(quantity(before, unit)), unbroken(quantity(after, unit))];
+    return old === now
+        ? `${exact(before)} → ${exact(after)}<br>**${unbroken(moved)}**`
+        : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
+}
+function findingLine(finding) {
+    const mark = marks[finding.severity];
+    const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
+    const numbers = unit === undefined || finding.after === undefined
+        ? ''
+        : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
+    return `${mark} ${numbers}`.trimEnd();
+}
+/** What a waiver makes of a finding, in words; nothing where none covers it. Its reason is foreign: escape on output. */
+function waiverText({ waiver }) {
+    if (waiver === undefined)
+        return '';
+    const { until, reason, holds } = waiver;
+    const end = /[.!?]$/.test(reason) ? '' : '.';
+    return holds ? `Waived until ${until}: ${reason}${end}` : `Its waiver ended on ${until}: ${reason}${end}`;
+}
+
+;// CONCATENATED MODULE: ./build/report/comment.js
+
+
+
+
+
+/** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
+const longestComment = 60_000;
+/** The first line of our comment: with the author, what tells it from everybody else's. */
+const marker = (key) => `<!-- model-cost-gate key=${key.replace(/[^\w.-]/g, '_').slice(0, 60)} -->`;
+/**
+ * The comment on a pull request: verdict, table, and, folded, where the difference comes from.
+ *
+ * @param earlier our comment as it stands there: what it complained of and is gone is shown as resolved
+ */
+function comment(review, options, earlier) {
+    const memory = earlier_remember(review, earlier);
+    const all = sections(review, options);
+    const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
+    const table = all.findIndex(({ name }) => name === 'table');
+    const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
+    return fitted(marker(options.key) + earlier_memoryLine(memory), whole, longestComment);
+}
+/** What takes the place of an earlier comment when no model config is changed any more. */
+function resolvedComment(review, key, earlier) {
+    const memory = remember(review, earlier);
+    const sentences = [
+        '## Model cost: no model config changed',
+        `This pull request changed model configs before; ${head(review)} does not.`,
+        resolved(memory),
+        footer(review),
+    ];
+    return [marker(key) + memoryLine(memory), ...sentences].filter((body) => body !== '').join('\n\n');
+}
+const resolved = ({ resolved: gone }) => gone
+    .map(({ path, message, at }) => `- ✅ Resolved${at === undefined ? '' : ` in ${comment_short(at)}`}: ${code(path, 120)}: ${sentence(message)}`)
+    .join('\n');
+/** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
+const comment_mostRows = 60;
+function sections(review, options, rows = comment_mostRows) {
+    const comparisons = ranked(review);
+    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
+    return [
+        { importance: 10, name: 'heading', body: `## ${heading(review)}` },
+        { importance: 9, name: 'findings', body: findings(review) },
+        { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
+        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
+        ...comparisons
+            .slice(0, 30)
+            .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index)),
+        { importance: 3, name: 'settings', body: settings(review) },
+        { importance: 9, name: 'footer', body: footer(review) },
+    ].filter(({ body }) => body !== '');
+}
+function heading(review) {
+    const { outcome, findings, override } = review.verdict;
+    const fails = findings.filter(({ severity }) => severity === 'fail').length;
+    const configs = subject(review);
+    const over = findings.some(({ severity, code }) => severity === 'fail' && code.startsWith('memory-'));
+    if (outcome === 'fail')
+        return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
+    if (override !== undefined)
+        return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
+    if (outcome === 'warn')
+        return `⚠️ Model cost: passed with warnings (${configs})`;
+    return review.comparisons.length === 0
+        ? '✅ Model cost: no model config changed, its rules do'
+        : `✅ Model cost: within budget (${configs})`;
+}
+/** How much was looked at: what changed, or, without a base, everything. */
+function subject({ comparisons, base }) {
+    const whole = base === undefined && comparisons.every((comparison) => comparison.base === undefined);
+    const count = comparisons.filter(({ status }) => whole || status !== 'unchanged').length;
+    return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}`;
+}
+function findings(review) {
+    const list = review.verdict.findings.slice(0, 20).map((finding) => {
+        const [mark = '', ...numbers] = findingLine(finding).split(' ');
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}`;
+    });
+    const rest = review.verdict.findings.length - list.length;
+    return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
+}
+function configSections(comparison, budgets, several, index) {
+    const of = several ? ` · ${tag(comparison.path, 80)}` : '';
+    const place = index / 100;
+    const side = comparison.head ?? comparison.base;
+    const folded = (importance, title, body) => ({
+        importance: importance - place,
+        name: `${title}${of}`,
+        body: body === '' ? '' : details(`${title}${of}`, body),
+    });
+    if (side === undefined)
+        return [];
+    // What cannot be read has no numbers of its own; its finding says why.
+    if (comparison.status === 'unreadable')
+        return [];
+    return [
+        folded(6.5, 'Limits', limitsTable(comparison, budgets)),
+        folded(6, 'Where the difference comes from', origins(comparison)),
+        folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
+        folded(4, 'Step time', throughputLine(side)),
+        folded(4, 'Training run', statedRun(side)),
+        folded(4, 'Assumptions', assumptions(side)),
+    ];
+}
+function settings(review) {
+    if (review.settings.length === 0)
+        return '';
+    return details('Settings', table([
+        ['Setting', 'Value', 'From'],
+        ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
+    ]));
+}
+const comment_short = (sha) => code(sha.slice(0, 12), 12);
+const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
+function footer(review) {
+    const commits = review.base === undefined || review.head === undefined
+        ? ''
+        : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
+    return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
+}
+/** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
+function fitted(first, all, longest) {
+    const dropped = new Set();
+    const note = () => dropped.size === 0
+        ? []
+        : [
+            `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
+        ];
+    const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
+    for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
+        if (write().length <= longest)
+            break;
+        dropped.add(section);
+    }
+    return write();
 }
 
 ;// CONCATENATED MODULE: ./build/report/json.js
@@ -26117,7 +26413,7 @@ const reportSchema = object({
         largest_batch: amount.nullable(),
     })
         .nullable(),
-    run: record(schemas_string(), unknown()),
+    run: record(schemas_string(), schemas_unknown()),
     origins: record(schemas_string(), schemas_string()),
     assumptions: array(object({ field: schemas_string(), value: schemas_string(), reason: schemas_string() })),
     problems: array(problem),
@@ -26147,8 +26443,13 @@ const jsonSchema = object({
             limit: amount.optional(),
             line: schemas_number().optional(),
             message: schemas_string(),
+            waiver: object({ until: schemas_string(), reason: schemas_string(), holds: schemas_boolean() }).optional(),
         })),
+        override: object({ label: schemas_string(), by: schemas_string().optional() })
+            .optional()
+            .describe('who let a failure pass, and by which label'),
     }),
+    notes: array(schemas_string()).optional().describe('sentences about the run as a whole'),
 });
 /** As text. What could mislead a terminal or an eye is written as an escape, which JSON reads as the same. */
 const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u2028\u2029\p{Cf}\p{Cs}]/gu, (letters) => letters.replace(/[\s\S]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`));
@@ -26157,7 +26458,8 @@ function jsonReport(review) {
         version: 1,
         reports: review.comparisons.flatMap((comparison) => comparison.head === undefined ? [] : [sideReport(comparison.path, comparison.head)]),
         comparisons: review.comparisons.map(comparisonReport),
-        verdict: { outcome: review.verdict.outcome, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
+        verdict: { ...review.verdict, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
+        ...(review.notes.length === 0 ? {} : { notes: [...review.notes] }),
     };
 }
 function comparisonReport(comparison) {
@@ -26274,6 +26576,7 @@ const summary_mostRows = 2_000;
 const summary = (review, options) => fitted('', sections(review, options, summary_mostRows), longestSummary).trimStart();
 
 ;// CONCATENATED MODULE: ./build/report/terminal.js
+
 
 
 
@@ -26462,15 +26765,20 @@ function problems(side) {
     ];
 }
 /** A comparison for a terminal. */
-const textDiff = (review) => [...review.comparisons.flatMap(comparisonLines), textFindings(review)].join('\n');
+const textDiff = (review) => [
+    ...review.comparisons.flatMap(comparisonLines),
+    ...review.notes.map((note) => `note: ${plain(note, 500)}`),
+    textFindings(review),
+].join('\n');
 /** The verdict, and what it rests on. */
 function textFindings({ verdict }) {
-    const findings = verdict.findings.map(({ severity, path, message, before, after, limit, metric }) => {
+    const findings = verdict.findings.map((finding) => {
+        const { severity, path, message, before, after, limit, metric } = finding;
         const unit = metrics.find(({ id }) => id === metric)?.unit;
         const amount = (value) => value === undefined || unit === undefined ? '' : quantity(value, unit);
         const move = [amount(before), amount(after)].filter((one) => one !== '').join(' -> ');
         const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
-        return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}`;
+        return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${plain(waiverText(finding))}`}`;
     });
     return [...findings, `verdict: ${verdict.outcome}`, ''].join('\n');
 }
@@ -29980,7 +30288,7 @@ const defaults = {
 const defaultGpus = 8;
 const defaultSequence = 4096;
 /** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
-const written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 /**
  * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
  * listed as an assumption.
@@ -30000,7 +30308,7 @@ function settleRun(sources, architecture) {
                 if (value === undefined || Object.hasOwn(into, name))
                     continue;
                 into[name] = value;
-                origins[prefix + written(name)] = origin;
+                origins[prefix + settle_written(name)] = origin;
             }
         };
         take(merged, flat, '');
@@ -30014,7 +30322,7 @@ function settleRun(sources, architecture) {
     };
     const fallback = (name) => {
         const { value, reason } = defaults[name];
-        return assume(written(name), value, reason);
+        return assume(settle_written(name), value, reason);
     };
     const parallelism = settleParallelism(parallel, origins);
     const { tensor, pipeline, context, expert, expertTensor } = parallelism;
@@ -30093,7 +30401,7 @@ function settleParallelism(stated, origins) {
         sequenceParallel: stated.sequenceParallel ?? tensor > 1,
     };
     for (const name of Object.keys(settled))
-        origins[`parallelism.${written(name)}`] ??= 'default';
+        origins[`parallelism.${settle_written(name)}`] ??= 'default';
     return settled;
 }
 /** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
@@ -39693,7 +40001,7 @@ function huggingface_read(source) {
         kind: 'read',
         format: huggingface.id,
         architecture: whole,
-        run: statedRun(),
+        run: huggingface_statedRun(),
         fields: statedFields(source),
         assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
         problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
@@ -39778,7 +40086,7 @@ function foreignTowers(value, outer) {
     });
 }
 /** A config.json says nothing of the run: its dtype is the checkpoint's. */
-const statedRun = () => ({});
+const huggingface_statedRun = () => ({});
 const stringOf = (value) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
 /** Llama's block, with what the keys give away: experts, biases, query-key norms. */
 function unknownFamily(value) {
@@ -39898,8 +40206,28 @@ function readConfig(bytes, path) {
 
 /** The action's version: numbers may move with it (CHANGELOG). */
 const run_version = '0.1.0';
-/** The story of one run: read both sides of each config, estimate what could be read, compare, judge. */
-function review(changes, settings, today, progress = () => { }) {
+/**
+ * The story of one run: read both sides of each config, estimate what could be read, compare, judge.
+ *
+ * @param others rules that hold elsewhere: what this change makes of them, what the base branch has by now
+ */
+function review(changes, settings, today, progress = () => { }, others = []) {
+    const comparisons = comparisonsOf(changes, settings, progress);
+    const broken = others.flatMap((rules) => brokenRules(rules, settings));
+    const verdict = judge(comparisons, settings.budgetsFor, today, broken);
+    const proposal = others.find(({ kind }) => kind === 'proposed');
+    return {
+        comparisons,
+        verdict,
+        ...(changes.base === undefined ? {} : { base: changes.base }),
+        ...(changes.head === undefined ? {} : { head: changes.head }),
+        settings: settings.shown,
+        ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
+        notes: [...changes.notes, ...others.flatMap((rules) => noteOn(rules, changes, verdict, today))],
+        version: run_version,
+    };
+}
+function comparisonsOf(changes, settings, progress = () => { }) {
     const comparisons = [];
     for (const [index, pair] of changes.pairs.entries()) {
         if (changes.pairs.length > 20 && index % 20 === 0)
@@ -39908,16 +40236,44 @@ function review(changes, settings, today, progress = () => { }) {
         if (comparison !== undefined)
             comparisons.push(comparison);
     }
-    return {
-        comparisons,
-        verdict: judge(comparisons, settings.budgetsFor, today),
-        ...(changes.base === undefined ? {} : { base: changes.base }),
-        ...(changes.head === undefined ? {} : { head: changes.head }),
-        settings: settings.shown,
-        notes: changes.notes,
-        version: run_version,
-    };
+    return comparisons;
 }
+/** A change that breaks the rules fails: after it, every change would. */
+function brokenRules(rules, { failOn }) {
+    if (rules.kind !== 'proposed' || rules.settings !== undefined)
+        return [];
+    return [
+        {
+            code: 'policy-broken',
+            path: rules.name,
+            severity: failOn === 'never' ? 'warn' : 'fail',
+            ...(rules.line !== undefined && rules.problem?.startsWith(`${rules.name}:`) ? { line: rules.line } : {}),
+            message: `This change leaves rules that cannot be followed: ${rules.problem}`,
+        },
+    ];
+}
+/** What the same configs would get under other rules, in a sentence, and the findings that differ. */
+function noteOn(rules, changes, verdict, today) {
+    const { settings } = rules;
+    if (settings === undefined)
+        return [rules.sentence];
+    const pairs = changes.pairs.filter(({ path, previousPath }) => settings.matches(path) || (previousPath !== undefined && settings.matches(previousPath)));
+    const comparisons = comparisonsOf({ ...changes, pairs }, settings);
+    if (comparisons.length === 0)
+        return [rules.sentence];
+    const other = judge(comparisons, settings.budgetsFor, today);
+    const known = new Set(verdict.findings.map(({ path, message }) => `${path}\n${message}`));
+    const differing = other.findings.filter(({ path, message }) => !known.has(`${path}\n${message}`));
+    const outcome = other.outcome === verdict.outcome
+        ? `Under it the verdict would be ${other.outcome} too.`
+        : `Under it the verdict would be ${other.outcome}, not ${verdict.outcome}.`;
+    return [
+        `${rules.sentence} ${outcome}`,
+        ...differing.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+    ];
+}
+/** Findings that are named of those that other rules would add. */
+const mostDiffering = 5;
 /** undefined where neither side is a model config and the user did not name the file. */
 function comparePair(pair, settings) {
     const base = pair.base && readSide(pair.base, pair.previousPath ?? pair.path, settings);
@@ -39958,9 +40314,466 @@ function readSide(side, path, settings) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/policy/calibrate.js
+
+
+
+/** A measurement this far from the projection was of something else: another model, unit or number of GPUs. */
+const farthest = 5;
+/** Measured over projected tokens per second of the run that a machine was measured with. */
+function calibrate({ name, fields, measured }) {
+    if (measured === undefined)
+        return undefined;
+    const wrong = (sentence) => ({
+        kind: 'wrong',
+        sentence: `The calibration of ${name} cannot be used: ${sentence}`,
+    });
+    const { config, run, tokensPerSecond } = measured;
+    const reading = readConfig(config.bytes, config.name);
+    if (reading.kind === 'unread')
+        return wrong(`${config.name}: ${reading.problems[0]?.message ?? 'could not be read.'}`);
+    const { calibration: _, ...machine } = fields;
+    const settling = settleRun([
+        { origin: 'policy', fields: run },
+        { origin: 'policy', fields: machine },
+        { origin: 'config', fields: reading.run },
+    ], reading.architecture);
+    if (settling.kind === 'unsettled')
+        return wrong(settling.problems[0]?.message ?? 'its run contradicts itself.');
+    const { throughput } = estimate(reading.architecture, settling.settled);
+    if (throughput.tokensPerSecondPerGpu === null)
+        return wrong(`${throughput.limit}.`);
+    const { gpus } = settling.settled.run;
+    const projected = throughput.tokensPerSecondPerGpu * gpus;
+    const ratio = tokensPerSecond / projected;
+    if (ratio > farthest || ratio < 1 / farthest) {
+        return wrong(`it states ${Math.round(tokensPerSecond)} tokens per second on ${gpus} GPUs, where ${Math.round(projected)} are projected; check the model, the run and that the figure is of all GPUs together.`);
+    }
+    return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
+}
+
 // EXTERNAL MODULE: ./node_modules/picomatch/index.js
 var picomatch = __nccwpck_require__(4006);
+;// CONCATENATED MODULE: ./build/policy/globs.js
+
+/** Bounded patterns: no pattern of a user can take exponential time over a path. */
+const matcher = (patterns) => {
+    const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true }));
+    return (path) => all.some((matches) => matches(path));
+};
+function globs(patterns) {
+    const positive = patterns.filter((pattern) => !pattern.startsWith('!'));
+    const among = matcher(positive);
+    const excludes = matcher(patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1)));
+    return { positive: positive.length > 0, excludes, names: (path) => among(path) && !excludes(path) };
+}
+
+;// CONCATENATED MODULE: ./build/policy/amounts.js
+
+const amounts_count = String.raw `\d[\d_]*(\.\d+)?(e\+?\d{1,3})?\s*`;
+const percentage = /^(\d{1,6}(?:\.\d+)?)\s*%$/;
+const share = (text) => {
+    const found = percentage.exec(text)?.[1];
+    return found === undefined ? undefined : Number(found) / 100;
+};
+/** What a metric of each unit may be. */
+const notations = {
+    bytes: {
+        pattern: /^\d+(\.\d+)?\s*[KMGTkmgt]i?[Bb]$/,
+        example: 'an amount like 80GB or 72GiB',
+        parse: parseBytes,
+    },
+    parameters: {
+        pattern: new RegExp(`^${amounts_count}[kKmMbBtT]?$`),
+        example: 'a count like 8.2B or 350M',
+        parse: parseCount,
+    },
+    flops: {
+        pattern: new RegExp(`^${amounts_count}[kKmMgGtTpP]?(FLOPs?)?$`),
+        example: 'an amount like 48 GFLOPs',
+        parse: (text) => parseCount(text.replace(/FLOPs?$/, '')),
+    },
+    ratio: {
+        pattern: /^\d{1,3}(\.\d+)?\s*%$/,
+        example: 'a share like 38%',
+        parse: share,
+    },
+    tokens_per_second: {
+        pattern: new RegExp(`^${amounts_count}[kKmM]?$`),
+        example: 'a number of tokens like 9500 or 9.5k',
+        parse: parseCount,
+    },
+    seconds: {
+        pattern: /^\d+(\.\d+)?\s*(ms|s|min|h)$/,
+        example: 'a time like 12s or 1.5min',
+        parse: amounts_duration,
+    },
+    dollars: {
+        pattern: new RegExp(`^\\$?\\s*${amounts_count}[kKmM]?$`),
+        example: 'an amount of US dollars like $300k',
+        parse: (text) => parseCount(text.replace(/^\$\s*/, '')),
+    },
+};
+function amounts_duration(text) {
+    const [, amount = '', unit = ''] = /^([\d.]+)\s*(ms|s|min|h)$/.exec(text) ?? [];
+    const seconds = { ms: 1e-3, s: 1, min: 60, h: 3600 }[unit];
+    return seconds === undefined ? undefined : Number(amount) * seconds;
+}
+/** Whether a plain number says what it is in a unit: 80 is no memory, since nobody knows of what. */
+const plainNumbers = {
+    bytes: false,
+    parameters: true,
+    flops: true,
+    ratio: false,
+    tokens_per_second: true,
+    seconds: false,
+    dollars: true,
+};
+/** The words that a policy may write for a metric of a unit, for its schema. */
+function notationOf(unit, use) {
+    const { pattern, example } = notations[unit];
+    if (use === 'move' && unit === 'ratio')
+        return { patterns: [points], numbers: false, example: 'points like 2 points' };
+    if (use === 'move')
+        return { patterns: [pattern, percentage], numbers: plainNumbers[unit], example: `a share like 5%, or ${example}` };
+    return unit === 'bytes'
+        ? {
+            patterns: [pattern, percentage],
+            numbers: false,
+            example: `${example}, or a share of the accelerator's usable memory like 90%`,
+        }
+        : { patterns: [pattern], numbers: plainNumbers[unit], example };
+}
+/** A share of a share misleads, so what is a share itself moves by points. */
+const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
+/** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
+function parseAmount(written, unit, use) {
+    if (typeof written === 'number')
+        return plainNumbers[unit] && written >= 0 && Number.isFinite(written) ? absolute(written) : undefined;
+    const text = written.trim();
+    if (use === 'move' && unit === 'ratio') {
+        const found = points.exec(text)?.[1];
+        return found === undefined ? undefined : absolute(Number(found) / 100);
+    }
+    const relative = use === 'move' || unit === 'bytes' ? share(text) : undefined;
+    if (relative !== undefined)
+        return { kind: 'share', share: relative };
+    const { pattern, parse } = notations[unit];
+    const value = pattern.test(text) ? parse(text) : undefined;
+    return value === undefined ? undefined : absolute(value);
+}
+const absolute = (value) => ({ kind: 'absolute', value });
+
+;// CONCATENATED MODULE: ./build/policy/schema.js
+
+
+
+
+
+
+/**
+ * The policy file `.github/model-cost.yml`, as users write it. Its JSON Schema is published for editors
+ * (`schema/policy.schema.json`), so every key carries its description.
+ */
+const glob = schemas_string().min(1).max(500).meta({
+    id: 'glob',
+    description: 'a glob of paths from the root of the repository: `*` within a folder, `**` across folders, `!` excludes',
+});
+const schema_globs = union([glob, array(glob).min(1).max(200)], { error: 'must be a glob or a list of globs' })
+    .describe('one glob or a list of them; a leading `!` excludes');
+const path = schemas_string()
+    .max(500)
+    .regex(/^(?!\/)(?!(.*\/)?\.\.(\/|$))[^\n]*[^\n/]$/, 'must be the path of a file in this repository')
+    .describe('path of a file in this repository, read from the same commit as the policy');
+const run = union([path, runSchema.meta({ id: 'run' })], { error: 'must be a run description or the path of one' })
+    .describe('how the models are trained: a run description, or the path of one');
+/** An amount of a metric in the notation of its unit, as a text or, where that is clear, as a number. */
+function schema_amount(metric, use) {
+    const { patterns, numbers, example } = notationOf(metric.unit, use);
+    const error = `must be ${example}`;
+    const text = schemas_string()
+        .max(40)
+        .regex(new RegExp(patterns.map(({ source }) => source).join('|')), error);
+    return numbers ? union([schemas_number().nonnegative(error), text], { error }) : text;
+}
+function bounds(metric) {
+    return {
+        max: schema_amount(metric, 'value').optional().describe('the most it may be'),
+        min: schema_amount(metric, 'value').optional().describe('the least it may be'),
+        max_increase: schema_amount(metric, 'move').optional().describe('the most that one change may add'),
+        max_decrease: schema_amount(metric, 'move').optional().describe('the most that one change may take away'),
+    };
+}
+/** Limits of one metric. A bare amount is short for `max`, or for `min` where less is worse. */
+function budget(metric) {
+    const { example } = notationOf(metric.unit, 'value');
+    return union([
+        schema_amount(metric, 'value'),
+        strictObject({
+            ...bounds(metric),
+            warn: strictObject(bounds(metric)).optional().describe('limits that only warn'),
+        }),
+    ], { error: `must be ${example}, or a mapping of max, min, max_increase, max_decrease and warn` })
+        .optional()
+        .describe(`${metric.label}: limits that fail the check. A bare amount is short for ${metric.worse === 'up' ? 'max' : 'min'}.`);
+}
+const budgets = strictObject(Object.fromEntries(metrics.map((metric) => [metric.id, budget(metric)])))
+    .meta({ id: 'budgets', description: 'limits by metric' });
+const failOn = schemas_enum(['over-budget', 'increase', 'never'])
+    .describe('what fails the check: a limit that is broken, any metric that gets worse, or nothing');
+const { gpus, gpus_per_node, inter_node_gbps_per_gpu, price_per_gpu_hour, power_cap_watts } = runSchema.shape;
+const hardware = strictObject({
+    accelerator: schemas_enum(acceleratorIds).describe('an id of `model-cost list accelerators`'),
+    gpus: gpus.describe('how many GPUs a run has'),
+    gpus_per_node: gpus_per_node.describe('GPUs that share a node'),
+    inter_node_gbps_per_gpu,
+    price_per_gpu_hour: price_per_gpu_hour.describe('US dollars for one GPU and hour'),
+    power_cap_watts: power_cap_watts.describe('watts that a GPU is capped at'),
+    calibration: union([
+        schemas_number().positive().max(100).describe('measured over projected tokens per second'),
+        strictObject({
+            config: path.describe('the model that ran: the path of its config'),
+            run: run.optional().describe('how it ran: a run description, or the path of one'),
+            tokens_per_second: union([
+                schemas_number().positive(),
+                schemas_string()
+                    .max(30)
+                    .regex(/^\d[\d_]*(\.\d+)?\s*[kKmM]?$/),
+            ], {
+                error: 'must be a number of tokens like 512000 or 512k',
+            })
+                .describe('as measured, of all GPUs together'),
+        })
+            .describe('a measured run, against which the projections are scaled'),
+    ], { error: 'must be a ratio, or a mapping of config, run and tokens_per_second' })
+        .optional()
+        .describe('a real run on this hardware, by which projections are scaled'),
+})
+    .describe('a kind of machine that runs are trained on');
+const hardwareName = schemas_string().min(1).max(100).describe('a name under `hardware`');
+const covered = [...metrics.map(({ id }) => id), ...waivable];
+const day = schemas_string()
+    .regex(/^\d{4}-\d{2}-\d{2}$/, 'must be a day like 2026-12-31')
+    .refine(isDay, 'must be a day of the calendar');
+function isDay(text) {
+    const [year = 0, month = 0, date = 0] = text.split('-').map(Number);
+    const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+    const days = [31, leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month - 1];
+    return days !== undefined && date >= 1 && date <= days;
+}
+const waiver = strictObject({
+    match: schema_globs.describe('configs that it covers'),
+    covers: union([schemas_enum(covered), array(schemas_enum(covered)).min(1).max(50)], {
+        error: 'must be a metric or the code of a finding, or a list of them',
+    })
+        .describe('metrics, or codes of findings, that it lets pass as warnings'),
+    until: day.describe('the last day on which it holds (UTC), as 2026-12-31'),
+    reason: schemas_string().min(1).max(300).describe('why; shown beside the finding'),
+})
+    .describe('lets findings pass as warnings until a day');
+const policySchema = strictObject({
+    $schema: schemas_string().max(500).optional().describe('for editors'),
+    version: literal(1).describe('of this format'),
+    defaults: strictObject({
+        hardware: hardwareName.optional().describe('a name under `hardware`; left out, the only one there'),
+        run: run.optional().describe('how models are trained where neither an entry nor the config says so'),
+        budgets: budgets.optional(),
+        fail_on: failOn.optional(),
+        comment: schemas_enum(['changes', 'always', 'failures', 'never']).optional().describe('when a comment is created'),
+        override_label: schemas_string()
+            .min(1)
+            .max(100)
+            .optional()
+            .describe('a label that turns a failure into a warning, read from the pull request as it is now'),
+        baseline: schemas_enum(['merge-base', 'base-tip']).optional().describe('what the head is compared with'),
+    })
+        .optional()
+        .describe('what holds for every config; the inputs of a workflow win over it'),
+    hardware: record(schemas_string().min(1).max(100), hardware).optional().describe('machines by name'),
+    configs: array(strictObject({
+        match: schema_globs,
+        hardware: hardwareName.optional(),
+        run: run.optional(),
+        budgets: budgets.optional(),
+        fail_on: failOn.optional(),
+    })
+        .describe('what holds for the configs of these globs, beside the defaults'))
+        .max(1000)
+        .optional()
+        .describe('entries for configs; where several match, later ones win, key by key. A config that an entry names must be readable'),
+    waivers: array(waiver).max(1000).optional(),
+    ignore: union([glob, array(glob).max(1000)], { error: 'must be a glob or a list of globs' })
+        .optional()
+        .describe('configs that are never looked at'),
+});
+
+;// CONCATENATED MODULE: ./build/policy/read.js
+
+
+
+
+
+
+
+
+/**
+ * Reads a policy file. What is wrong is a sentence for each mistake, with file, line and key: a policy that is not understood
+ * to the last word is not followed at all.
+ */
+function draftPolicy({ name, bytes }) {
+    const parsed = syntax_parse(bytes, syntaxOf(name) ?? 'yaml');
+    if (parsed.kind === 'broken')
+        return { kind: 'wrong', problems: [placed(parsed.problem, name)] };
+    const twice = parsed.problems.filter(({ severity }) => severity === 'warning');
+    if (twice.length > 0)
+        return { kind: 'wrong', problems: twice.map((problem) => placed(problem, name)) };
+    const place = { name, line: (key) => parsed.lines.get(key) };
+    const checked = policySchema.safeParse(parsed.value);
+    if (!checked.success)
+        return { kind: 'wrong', problems: explain(policySchema, parsed.value, checked.error, place) };
+    const wrong = unknownHardware(checked.data, place);
+    if (wrong.length > 0)
+        return { kind: 'wrong', problems: wrong };
+    return {
+        kind: 'draft',
+        files: filesOf(checked.data),
+        finish: (files) => finish(checked.data, place, files),
+    };
+}
+const placed = (problem, name) => ({
+    ...problem,
+    severity: 'error',
+    message: `${name}${problem.line === undefined ? '' : `:${problem.line}`}: ${problem.message}`,
+});
+function unknownHardware({ hardware = {}, defaults, configs = [] }, place) {
+    const known = Object.keys(hardware);
+    const named = [
+        ['defaults.hardware', defaults?.hardware],
+        ...configs.map((entry, index) => [`configs.${index}.hardware`, entry.hardware]),
+    ];
+    return named.flatMap(([key, wanted]) => {
+        if (wanted === undefined || known.includes(wanted))
+            return [];
+        const line = place.line(key);
+        return [
+            placed({
+                severity: 'error',
+                message: `${key} is "${wanted.slice(0, 60)}", which is no name under hardware.${didYouMean(wanted, known)}`,
+                key,
+                ...(line === undefined ? {} : { line }),
+            }, place.name),
+        ];
+    });
+}
+function runFilesOf({ defaults, hardware = {}, configs = [] }) {
+    const measured = Object.values(hardware).map(({ calibration }) => typeof calibration === 'object' ? calibration.run : undefined);
+    return [defaults?.run, ...configs.map(({ run }) => run), ...measured].filter((run) => typeof run === 'string');
+}
+function filesOf(description) {
+    const measured = Object.values(description.hardware ?? {}).flatMap(({ calibration }) => typeof calibration === 'object' ? [calibration.config] : []);
+    return [...new Set([...runFilesOf(description), ...measured])];
+}
+function finish(description, place, files) {
+    const shop = { place, files, problems: [] };
+    const { defaults = {}, configs = [], waivers = [], ignore = [] } = description;
+    const machines = new Map(Object.entries(description.hardware ?? {}).map(([name, machine]) => [name, hardwareOf(name, machine, shop)]));
+    const [only] = machines.size === 1 ? machines.keys() : [];
+    const scope = (stated, key, name) => {
+        const hardware = name === undefined ? undefined : machines.get(name);
+        return {
+            ...(hardware === undefined ? {} : { hardware }),
+            run: runAt(stated.run, `${key}.run`, shop),
+            limits: limitsOf(stated.budgets),
+            ...(stated.fail_on === undefined ? {} : { failOn: stated.fail_on }),
+        };
+    };
+    const policy = {
+        name: place.name,
+        defaults: {
+            ...scope(defaults, 'defaults', defaults.hardware ?? only),
+            ...(defaults.comment === undefined ? {} : { comment: defaults.comment }),
+            ...(defaults.override_label === undefined ? {} : { overrideLabel: defaults.override_label }),
+            ...(defaults.baseline === undefined ? {} : { baseline: defaults.baseline }),
+        },
+        entries: configs.map((entry, index) => ({
+            ...scope(entry, `configs.${index}`, entry.hardware),
+            match: listed(entry.match),
+        })),
+        waivers: waivers.map(({ match, covers, until, reason }) => ({
+            match: listed(match),
+            covers: listed(covers),
+            until,
+            reason,
+        })),
+        ignore: listed(ignore),
+        runFiles: runFilesOf(description),
+    };
+    return shop.problems.length > 0 ? { kind: 'wrong', problems: shop.problems } : { kind: 'read', policy };
+}
+const listed = (one) => Array.isArray(one) ? one : [one];
+/** A run description in the policy, or in the file that it names. */
+function runAt(stated, key, shop) {
+    if (stated === undefined)
+        return {};
+    const bytes = typeof stated === 'string' ? fileAt(stated, key, shop) : undefined;
+    if (typeof stated === 'string' && bytes === undefined)
+        return {};
+    const reading = typeof stated === 'string'
+        ? readRun(bytes ?? new Uint8Array(), stated)
+        : runOf(stated, `${shop.place.name}: ${key}`);
+    if (reading.kind === 'read')
+        return reading.fields;
+    shop.problems.push(...reading.problems);
+    return {};
+}
+function fileAt(path, key, { place, files, problems }) {
+    const bytes = files.get(path);
+    if (bytes !== undefined)
+        return bytes;
+    const line = place.line(key);
+    const message = `${key} names ${path}, which is no file beside the policy that could be read.`;
+    problems.push(placed({ severity: 'error', message, key, ...(line === undefined ? {} : { line }) }, place.name));
+    return undefined;
+}
+function hardwareOf(name, description, shop) {
+    const { calibration, ...fields } = description;
+    const key = `hardware.${name}`;
+    const stated = runOf({ ...fields, ...(typeof calibration === 'number' ? { calibration } : {}) }, `${shop.place.name}: ${key}`);
+    if (stated.kind === 'wrong')
+        shop.problems.push(...stated.problems);
+    const machine = { name, fields: stated.kind === 'read' ? stated.fields : {} };
+    if (typeof calibration !== 'object')
+        return machine;
+    const config = fileAt(calibration.config, `${key}.calibration.config`, shop);
+    const run = runAt(calibration.run, `${key}.calibration.run`, shop);
+    const tokensPerSecond = typeof calibration.tokens_per_second === 'number'
+        ? calibration.tokens_per_second
+        : (parseCount(calibration.tokens_per_second) ?? 0);
+    if (config === undefined)
+        return machine;
+    return { ...machine, measured: { config: { name: calibration.config, bytes: config }, run, tokensPerSecond } };
+}
+function limitsOf(budgets) {
+    return metrics.flatMap((metric) => {
+        const stated = budgets?.[metric.id];
+        if (stated === undefined)
+            return [];
+        const { warn = {}, ...fail } = typeof stated === 'object' ? stated : { [metric.worse === 'up' ? 'max' : 'min']: stated };
+        const limits = (bounds, severity) => boundNames.flatMap((bound) => {
+            const written = bounds[bound];
+            const use = bound === 'max' || bound === 'min' ? 'value' : 'move';
+            const amount = written === undefined ? undefined : parseAmount(written, metric.unit, use);
+            return amount === undefined ? [] : [{ metric: metric.id, bound, amount, severity, origin: 'policy' }];
+        });
+        return [...limits(fail, 'fail'), ...limits(warn, 'warn')];
+    });
+}
+const boundNames = ['max', 'min', 'max_increase', 'max_decrease'];
+
 ;// CONCATENATED MODULE: ./build/settings.js
+
+
+
 
 
 
@@ -39970,14 +40783,18 @@ var picomatch = __nccwpck_require__(4006);
 /** Settings that cannot be followed. Each sentence says what is allowed. */
 class WrongSettings extends Error {
     sentences;
-    constructor(sentences) {
+    /** Where the first mistake stands, if in a file. */
+    line;
+    constructor(sentences, line) {
         super(sentences.join(' '));
         this.sentences = sentences;
+        this.line = line;
     }
 }
+const policyPath = '.github/model-cost.yml';
 /** Every input with its default, for `action.yml`, the README and the check of names. */
 const inputDefaults = {
-    policy: '.github/model-cost.yml',
+    policy: policyPath,
     configs: 'every changed file that a format recognises by content',
     run: '',
     accelerator: 'h100-sxm-80gb',
@@ -39990,6 +40807,11 @@ const inputDefaults = {
     'override-label': '',
     'dry-run': 'false',
 };
+/** Other files that a policy names, to be read beside it; none where it cannot be read. */
+function filesNamedBy(policy) {
+    const draft = draftPolicy(policy);
+    return draft.kind === 'draft' ? draft.files : [];
+}
 const one = (name, value, choices, wrong) => {
     const found = choices.find((choice) => choice === value);
     if (found === undefined)
@@ -39997,69 +40819,110 @@ const one = (name, value, choices, wrong) => {
     return found;
 };
 /**
- * Raw inputs to settings. An input wins over the default; the run description fills the run and is in turn overridden by the
- * inputs `accelerator` and `gpus`.
+ * Raw inputs and the files they name to settings. An input wins over the policy, the policy over the default. The run of a
+ * config is put together from the inputs `accelerator` and `gpus`, the input `run`, the policy's entries for it, what the
+ * config itself states, and the policy's defaults, in this order.
  *
- * @param runFile the text of the run description, where `run` names one
  * @throws WrongSettings with one sentence for each mistake
  */
-function settingsFrom(inputs, runFile) {
-    const wrong = [];
+function settingsFrom(inputs, documents = {}) {
+    const wrong = [...(documents.missing ?? [])];
+    if (wrong.length > 0)
+        throw new WrongSettings(wrong);
+    const policy = documents.policy === undefined ? undefined : policyOf(documents.policy, documents.files ?? new Map());
     const shown = [];
-    const given = (name) => {
-        const value = inputs[name]?.trim() ?? '';
-        const stated = value !== '';
-        if (inputDefaults[name] !== '' || stated)
-            shown.push({ name, value: stated ? value : (inputDefaults[name] ?? ''), origin: stated ? 'input' : 'default' });
-        return stated ? value : undefined;
+    const given = (name, policyValue) => {
+        const input = inputs[name]?.trim() ?? '';
+        const value = input !== '' ? input : policyValue;
+        const origin = input !== '' ? 'input' : value !== undefined ? 'policy' : 'default';
+        if (inputDefaults[name] !== '' || value !== undefined)
+            shown.push({ name, value: value ?? inputDefaults[name] ?? '', origin });
+        return value;
     };
-    const patterns = (given('configs') ?? '')
-        .split('\n')
-        .map((pattern) => pattern.trim())
-        .filter((pattern) => pattern !== '');
-    const accelerator = given('accelerator');
+    const input = (name) => inputs[name]?.trim() || undefined;
+    if (policy !== undefined)
+        shown.push({ name: 'policy', value: policy.name, origin: input('policy') === undefined ? 'default' : 'input' });
+    const machine = policy?.defaults.hardware;
+    const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
+    const ignored = globs(policy?.ignore ?? []);
+    if (policy !== undefined && policy.ignore.length > 0)
+        shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
+    const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
+    const accelerator = given('accelerator', machine?.fields.accelerator) && input('accelerator');
     if (accelerator !== undefined && !acceleratorIds.some((id) => id === accelerator)) {
         wrong.push(`The input accelerator is "${accelerator.slice(0, 60)}", which is not in the table.${didYouMean(accelerator, acceleratorIds) || ' See `model-cost list accelerators`.'}`);
     }
-    const gpusText = given('gpus');
+    given('gpus', machine?.fields.gpus?.toString());
+    const gpusText = input('gpus');
     const gpus = gpusText === undefined ? undefined : Number(gpusText);
     if (gpus !== undefined && !(Number.isInteger(gpus) && gpus >= 1 && gpus <= 1e7))
         wrong.push(`The input gpus is "${gpusText?.slice(0, 60)}", but must be a whole number from 1 on.`);
-    const memory = settings_memoryLimit(given('memory-budget') ?? '100%', wrong);
-    const failOn = one('fail-on', given('fail-on') ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
-    const baseline = given('baseline') ?? 'merge-base';
+    const calibrations = calibrationsOf(policy, wrong);
+    if (machine !== undefined)
+        shown.push({ name: 'hardware', value: machineText(machine, calibrations.get(machine.name)), origin: 'policy' });
+    given('memory-budget', memoryText(policy?.defaults.limits));
+    const memoryInput = input('memory-budget');
+    const memory = memoryInput === undefined ? undefined : memoryLimit(memoryInput, wrong);
+    const failOnInput = input('fail-on');
+    const failOnShown = given('fail-on', policy?.defaults.failOn);
+    const failOn = one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
+    const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
     if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
         wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
-    const comment = one('comment', given('comment') ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
+    const comment = one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
     const commentKey = given('comment-key') ?? 'default';
     if (!/^[\w.-]{1,60}$/.test(commentKey))
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
+    const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
     const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
-    const overrideLabel = given('override-label');
-    const described = runFile === undefined ? undefined : readRun(runFile.bytes, runFile.name);
+    const described = documents.run === undefined ? undefined : readRun(documents.run.bytes, documents.run.name);
     if (described?.kind === 'wrong')
         wrong.push(...described.problems.map(({ message }) => message));
     if (wrong.length > 0)
         throw new WrongSettings(wrong);
-    const input = {
-        ...(accelerator === undefined ? {} : { accelerator }),
-        ...(gpus === undefined ? {} : { gpus }),
-    };
-    const run = described?.kind === 'read' ? described.fields : {};
-    const positive = patterns.filter((pattern) => !pattern.startsWith('!'));
-    const negative = patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1));
-    const among = matcher(positive);
-    const excluded = matcher(negative);
-    const named = (path) => positive.length > 0 && among(path) && !excluded(path);
+    const strongest = [
+        {
+            origin: 'input',
+            fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
+        },
+        { origin: 'run', fields: described?.kind === 'read' ? described.fields : {} },
+    ];
+    const matching = (path) => entries.filter(({ globs }) => globs.names(path));
+    // What describes runs and budgets is no model config, whatever a pattern says.
+    const own = new Set([...(policy?.runFiles ?? []), documents.run?.name, documents.policy?.name]);
+    const looked = (path) => !ignored.names(path) && !own.has(path);
+    const named = (path) => looked(path) && (patterns.names(path) || matching(path).length > 0);
+    const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
     return {
-        matches: (path) => (positive.length > 0 ? named(path) : couldBeConfig(path) && !excluded(path)),
+        matches: (path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0),
         named,
-        sourcesFor: (_path, stated) => [
-            { origin: 'input', fields: input },
-            { origin: 'run', fields: run },
-            { origin: 'config', fields: stated },
-        ],
-        budgetsFor: () => ({ memory, failOn, limits: [] }),
+        sourcesFor: (path, stated) => {
+            const later = matching(path).reverse();
+            const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
+            const sources = [
+                ...strongest,
+                ...later.map(({ run }) => ({ origin: 'policy', fields: run })),
+                ...machineSource(own, calibrations),
+                { origin: 'config', fields: stated },
+                { origin: 'policy', fields: policy?.defaults.run ?? {} },
+                ...(own === undefined ? machineSource(machine, calibrations) : []),
+            ];
+            return ofOneMachine(sources);
+        },
+        budgetsFor: (path) => {
+            const scopes = matching(path);
+            return {
+                limits: merged([
+                    builtIn,
+                    ...(policy?.defaults.limits ?? []),
+                    ...scopes.flatMap(({ limits }) => limits),
+                    ...(memory === undefined ? [] : [memory]),
+                ]),
+                failOn: failOnInput !== undefined ? failOn : (scopes.findLast(({ failOn: stated }) => stated)?.failOn ?? failOn),
+                waivers: waivers.filter(({ globs }) => globs.names(path)),
+            };
+        },
+        failOn,
         baseline,
         comment,
         commentKey,
@@ -40068,23 +40931,85 @@ function settingsFrom(inputs, runFile) {
         shown,
     };
 }
-/** Bounded patterns: no pattern of a user can take exponential time over a path. */
-function matcher(patterns) {
-    if (patterns.length === 0)
-        return () => false;
-    const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true }));
-    return (path) => all.some((matches) => matches(path));
+function policyOf(file, files) {
+    const draft = draftPolicy(file);
+    const reading = draft.kind === 'draft' ? draft.finish(files) : draft;
+    if (reading.kind === 'read')
+        return reading.policy;
+    throw new WrongSettings(reading.problems.map(({ message }) => message), reading.problems[0]?.line);
+}
+/** A pattern of the user's decides alone; without one, what could be a config and what the policy names. */
+const matchesPatterns = (path, patterns, byPolicy) => patterns.positive ? patterns.names(path) : (couldBeConfig(path) || byPolicy) && !patterns.excludes(path);
+// --- Limits -----------------------------------------------------------------------------------------------------------
+/** What holds where nobody says otherwise: the memory that the accelerator has. */
+const builtIn = {
+    metric: 'memory',
+    bound: 'max',
+    amount: { kind: 'share', share: 1 },
+    severity: 'fail',
+    origin: 'default',
+};
+/** One limit for each metric, bound and severity: the last that is stated. */
+const merged = (limits) => [
+    ...new Map(limits.map((limit) => [`${limit.metric} ${limit.bound} ${limit.severity}`, limit])).values(),
+];
+function memoryText(limits = []) {
+    const amount = limits.find(({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail')?.amount;
+    if (amount === undefined)
+        return undefined;
+    return amount.kind === 'share' ? `${Number((100 * amount.share).toFixed(2))}%` : gib(amount.value);
 }
 /** `80GB`, `72GiB`, `90%` of the accelerator's usable memory. */
-function settings_memoryLimit(text, wrong) {
+function memoryLimit(text, wrong) {
     const share = /^(\d{1,4}(?:\.\d+)?)\s*%$/.exec(text)?.[1];
+    const bytes = /[a-z]/i.test(text) ? parseBytes(text) : undefined;
     if (share !== undefined && Number(share) > 0)
-        return { kind: 'share', share: Number(share) / 100 };
-    const bytes = parseBytes(text);
+        return { ...builtIn, amount: { kind: 'share', share: Number(share) / 100 }, origin: 'input' };
     if (bytes !== undefined && bytes > 0)
-        return { kind: 'bytes', bytes };
-    wrong.push(`The memory budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%.`);
-    return { kind: 'share', share: 1 };
+        return { ...builtIn, amount: { kind: 'absolute', value: bytes }, origin: 'input' };
+    wrong.push(`The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%.`);
+    return builtIn;
+}
+/** What the measured runs of the machines that some config uses say of the projections. */
+function calibrationsOf(policy, wrong) {
+    const found = new Map();
+    for (const { hardware } of policy === undefined ? [] : [policy.defaults, ...policy.entries]) {
+        if (hardware === undefined || found.has(hardware.name))
+            continue;
+        const calibration = calibrate(hardware);
+        if (calibration?.kind === 'ratio')
+            found.set(hardware.name, calibration);
+        if (calibration?.kind === 'wrong')
+            wrong.push(calibration.sentence);
+    }
+    return found;
+}
+function machineSource(machine, calibrations) {
+    if (machine === undefined)
+        return [];
+    const calibration = calibrations.get(machine.name)?.ratio;
+    const fields = { ...machine.fields, ...(calibration === undefined ? {} : { calibration }) };
+    return [{ origin: 'policy', fields, machine: true }];
+}
+/** A machine's price, network and calibration are of its accelerator: where a stronger source names another, none of it holds. */
+function ofOneMachine(sources) {
+    const accelerator = sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
+    return sources.filter(({ machine, fields }) => machine !== true || fields.accelerator === accelerator);
+}
+function machineText(machine, calibration) {
+    const { pricePerGpuHour: price, powerCapWatts: cap } = machine.fields;
+    const stated = machine.fields.calibration;
+    return [
+        machine.name,
+        ...(price === undefined ? [] : [`${dollars(price)} per GPU and hour`]),
+        ...(cap === undefined ? [] : [`capped at ${cap} W`]),
+        ...(stated === undefined ? [] : [`calibrated by ${stated}`]),
+        ...(calibration === undefined
+            ? []
+            : [
+                `calibrated by ${calibration.ratio.toFixed(2)} (${exact(calibration.measured)} tokens/s measured, ${exact(calibration.projected)} projected)`,
+            ]),
+    ].join('; ');
 }
 
 ;// CONCATENATED MODULE: external "node:util"
@@ -40136,7 +41061,7 @@ const taken = {
 };
 const commands = ['report', 'diff', 'mfu', 'list'];
 /** @throws Usage with one sentence */
-function wordsOf(argv) {
+function arguments_wordsOf(argv) {
     refuseUnknown(argv);
     const { values, positionals } = parsed(argv);
     const format = values.format ?? 'text';
@@ -40181,7 +41106,7 @@ function parsed(argv) {
 }
 const about = {
     run: '--run FILE              the training run (YAML or JSON)',
-    policy: '--policy FILE           the policy file; not read yet in this version',
+    policy: '--policy FILE           the policy file (default: .github/model-cost.yml, where there is one)',
     accelerator: '--accelerator ID        target hardware (see: list accelerators)',
     gpus: '--gpus N',
     'memory-budget': '--memory-budget LIMIT   80GB, 72GiB, or a share of usable memory: 90%',
@@ -40289,7 +41214,7 @@ function guarded(path, act) {
         return act();
     }
     catch (error) {
-        return { kind: 'refused', reason: `${path}: ${reasonOf(error)}` };
+        return { kind: 'refused', reason: `${path}: ${files_reasonOf(error)}` };
     }
 }
 const reasons = {
@@ -40299,7 +41224,7 @@ const reasons = {
     EISDIR: 'that is a folder.',
     ENOSPC: 'the disk is full.',
 };
-function reasonOf(error) {
+function files_reasonOf(error) {
     const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
     return reasons[code] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
 }
@@ -40310,7 +41235,7 @@ function writeText(path, text) {
         return undefined;
     }
     catch (error) {
-        const reason = reasonOf(error);
+        const reason = files_reasonOf(error);
         return `${path} could not be written: ${reason === reasons['ENOENT'] ? 'there is no such folder.' : reason === reasons['EACCES'] ? 'no permission.' : reason}`;
     }
 }
@@ -40318,6 +41243,8 @@ function writeText(path, text) {
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:child_process");
 ;// CONCATENATED MODULE: ./build/local/git.js
+
+
 
 
 /** A git command that failed, in a sentence for the user. */
@@ -40331,7 +41258,7 @@ function git(folder, words, input) {
         return (0,external_node_child_process_namespaceObject.execFileSync)('git', ['-C', folder, '-c', 'core.fsmonitor=false', ...words], {
             maxBuffer: batch + 4 * files_largest,
             stdio: ['pipe', 'pipe', 'pipe'],
-            env: { ...process.env, GIT_OPTIONAL_LOCKS: '0' },
+            env: { ...process.env, GIT_OPTIONAL_LOCKS: '0', GIT_LITERAL_PATHSPECS: '1' },
             ...(input === undefined ? {} : { input }),
         });
     }
@@ -40366,25 +41293,47 @@ function mergeBaseOf(folder, base, head, names) {
     }
 }
 /**
- * The files that differ between two revisions of the repository, or a revision and the working tree, with their text on both
- * sides. The base is the merge base of the two, as on a pull request.
+ * The merge base of two revisions, or of a revision and the working tree, as on a pull request.
  *
  * @throws GitProblem with one sentence
  */
-function gitChanges(folder, base, head, matches) {
+function gitRange(folder, base, head) {
     const top = git(folder, ['rev-parse', '--show-toplevel']).toString().replace(/\n$/, '');
     const baseTip = commitOf(top, base);
     const headCommit = commitOf(top, head ?? 'HEAD');
     const mergeBase = mergeBaseOf(top, baseTip, headCommit, `${base} and ${head ?? 'HEAD'}`);
-    const words = ['diff', '--raw', '-z', '-M', '--no-abbrev', '--no-ext-diff', '--no-textconv', mergeBase];
-    const wanted = pairsOf(git(top, [...words, ...(head === undefined ? [] : [headCommit]), '--'])).filter(({ path, previousPath }) => matches(path) || (previousPath !== undefined && matches(previousPath)));
-    if (head === undefined)
+    return {
+        top,
+        base: { commit: mergeBase, label: base },
+        head: head === undefined ? { label: 'working tree' } : { commit: headCommit, label: head },
+    };
+}
+/** One file of a commit, or of the working tree where no commit is named; undefined where it does not exist. */
+function readAt(top, commit, path) {
+    if (commit === undefined)
+        return (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(top, path)) ? readTracked(top, Buffer.from(path, 'utf8')) : undefined;
+    const [row] = split(git(top, ['ls-tree', '-z', '--full-tree', commit, '--', path]));
+    const [, mode = '', , object = ''] = /^(\d+) (\w+) (\w+)\t/.exec(row?.toString() ?? '') ?? [];
+    if (object === '')
+        return undefined;
+    const half = { mode, object, path: Buffer.from(path, 'utf8') };
+    return sideOf(half, top, readBlobs(top, [half]));
+}
+/**
+ * The files that differ between the two states, with their text on both sides.
+ *
+ * @throws GitProblem with one sentence
+ */
+function gitChanges({ top, base, head }, matches) {
+    const words = ['diff', '--raw', '-z', '-M', '--no-abbrev', '--no-ext-diff', '--no-textconv', base.commit];
+    const wanted = pairsOf(git(top, [...words, ...(head.commit === undefined ? [] : [head.commit]), '--'])).filter(({ path, previousPath }) => matches(path) || (previousPath !== undefined && matches(previousPath)));
+    if (head.commit === undefined)
         addUntracked(wanted, top, matches);
     const blobs = readBlobs(top, wanted.flatMap((pair) => [pair.base, pair.head].flatMap((half) => (half === undefined ? [] : [half]))));
     return {
         pairs: wanted.map((pair) => filled(pair, (half) => sideOf(half, top, blobs))),
-        base: { sha: mergeBase, label: base },
-        head: head === undefined ? { sha: 'working tree', label: 'working tree' } : { sha: headCommit, label: head },
+        base: { sha: base.commit, label: base.label },
+        head: { sha: head.commit ?? 'working tree', label: head.label },
         notes: [],
     };
 }
@@ -40651,7 +41600,126 @@ function mfu(words, settings) {
     return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
 }
 
+;// CONCATENATED MODULE: ./build/proposal.js
+
+/** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
+function proposed(inputs, held, now, when) {
+    const differing = differs(held, now);
+    if (differing === undefined)
+        return undefined;
+    const { name, change } = differing;
+    const verb = { added: 'adds', changed: 'edits', removed: 'removes' }[change];
+    return {
+        kind: 'proposed',
+        ...differing,
+        sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
+        ...tried(inputs, now),
+    };
+}
+/** What the base branch has made of the rules since the merge base. */
+function moved(inputs, held, tip, branch) {
+    const differing = differs(held, tip);
+    if (differing === undefined)
+        return undefined;
+    return {
+        kind: 'moved',
+        ...differing,
+        sentence: `${differing.name} has changed on ${branch} since this branch left it; update the branch to be judged by what holds there now.`,
+        ...tried(inputs, tip),
+    };
+}
+function tried(inputs, documents) {
+    try {
+        return { settings: settingsFrom(inputs, documents) };
+    }
+    catch (error) {
+        if (!(error instanceof WrongSettings))
+            throw error;
+        const { line } = error;
+        return { settings: undefined, problem: error.message, ...(line === undefined ? {} : { line }) };
+    }
+}
+/** The first file that differs between two versions of the rules. */
+function differs(before, after) {
+    const [old, now] = [proposal_filesOf(before), proposal_filesOf(after)];
+    for (const name of new Set([...old.keys(), ...now.keys()])) {
+        const [was, is] = [old.get(name), now.get(name)];
+        if (was === undefined && is !== undefined)
+            return { name, change: 'added' };
+        if (was !== undefined && is === undefined)
+            return { name, change: 'removed' };
+        if (was !== undefined && is !== undefined && !same(was, is))
+            return { name, change: 'changed' };
+    }
+    return undefined;
+}
+/** The policy first, since its name says most. */
+const proposal_filesOf = ({ policy, run, files }) => new Map([
+    ...[policy, run].flatMap((file) => (file === undefined ? [] : [[file.name, file.bytes]])),
+    ...(files ?? []),
+]);
+const same = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index]);
+
+;// CONCATENATED MODULE: ./build/local/rules.js
+
+
+
+
+
+
+const fromDisk = (path) => ((0,external_node_fs_namespaceObject.existsSync)(path) ? files_readSide(path) : undefined);
+/** The rules for files that the user names: the policy of this folder, where it has one. */
+function rulesHere({ run, policy }) {
+    const found = policyFrom(fromDisk, policy ?? policyPath);
+    if (policy !== undefined && found.policy === undefined)
+        throw new Usage(`${policy}: there is no such file.`);
+    return { ...found, ...described(run) };
+}
+/**
+ * The rules for a comparison of revisions: the policy as the merge base has it, so that a change is not judged by what it brings
+ * itself. A policy that only exists on the disk is taken on trial, and the reader is told.
+ */
+function rulesOf(inputs, { run, policy }, range) {
+    const name = policy ?? policyPath;
+    const at = (commit) => policyFrom((path) => readAt(range.top, commit, path), name);
+    const held = at(range.base.commit);
+    if (policy !== undefined && held.policy === undefined)
+        return {
+            held: rulesHere({ run, policy }),
+            others: [],
+            notes: [
+                `The policy ${policy} does not exist at ${range.base.commit.slice(0, 12)}; the file as it is now was tried.`,
+            ],
+        };
+    const other = proposed(inputs, held, at(range.head.commit), 'once it is the base');
+    return { held: { ...held, ...described(run) }, others: other === undefined ? [] : [other], notes: [] };
+}
+function described(name) {
+    if (name === undefined)
+        return {};
+    const side = files_readSide(name);
+    if (side.kind === 'refused')
+        throw new Usage(side.reason);
+    return { run: { name, bytes: side.bytes } };
+}
+function policyFrom(read, name) {
+    const side = read(name);
+    if (side === undefined)
+        return {};
+    if (side.kind === 'refused')
+        return { missing: [`${name}: ${side.reason}`] };
+    const policy = { name, bytes: side.bytes };
+    const files = new Map(filesNamedBy(policy).flatMap((path) => {
+        const found = read(path);
+        return found?.kind === 'bytes' ? [[path, found.bytes]] : [];
+    }));
+    return { policy, files };
+}
+
 ;// CONCATENATED MODULE: ./build/local/main.js
+
+
+
 
 
 
@@ -40671,7 +41739,7 @@ function mfu(words, settings) {
 function main(argv) {
     quietPipes();
     try {
-        return follow(wordsOf(argv));
+        return follow(arguments_wordsOf(argv));
     }
     catch (error) {
         progress('');
@@ -40693,7 +41761,7 @@ function follow(words) {
         case 'report':
             return report(words, settingsOf(words));
         case 'diff':
-            return diff(words, settingsOf(words));
+            return diff(words);
         case 'mfu':
             return mfu(words, settingsOf(words));
     }
@@ -40716,21 +41784,14 @@ function main_tokensOf(words) {
         throw new Usage(`--tokens is "${text}", but must be a count like 300B or 1T.`);
     return tokens;
 }
-/** Options to settings: the file named by --run is the run description, single options win over it. */
-function settingsOf(words) {
-    if (words.option('policy') !== undefined)
-        throw new Usage('--policy is not read yet in this version; use --run and --memory-budget.');
-    const runName = words.option('run');
-    const runSide = runName === undefined ? undefined : files_readSide(runName);
-    if (runSide?.kind === 'refused')
-        throw new Usage(runSide.reason);
-    const inputs = {};
-    for (const name of ['accelerator', 'gpus', 'memory-budget', 'fail-on']) {
-        const value = words.option(name);
-        if (value !== undefined)
-            inputs[name] = value;
-    }
-    const settings = settingsFrom(inputs, runName === undefined || runSide === undefined ? undefined : { name: runName, bytes: runSide.bytes });
+const inputsOf = (words) => Object.fromEntries(['policy', 'accelerator', 'gpus', 'memory-budget', 'fail-on'].flatMap((name) => {
+    const value = words.option(name);
+    return value === undefined ? [] : [[name, value]];
+}));
+const namedIn = (words) => ({ run: words.option('run'), policy: words.option('policy') });
+/** Options to settings: the files that --run and --policy name, single options winning over both. */
+function settingsOf(words, documents = rulesHere(namedIn(words))) {
+    const settings = settingsFrom(inputsOf(words), documents);
     const fields = {
         sequenceLength: wholeNumber(words, 'sequence-length'),
         microBatchSize: wholeNumber(words, 'micro-batch-size'),
@@ -40738,11 +41799,17 @@ function settingsOf(words) {
     };
     return {
         ...settings,
-        sourcesFor: (path, stated) => [{ origin: 'input', fields }, ...settings.sourcesFor(path, stated)],
+        sourcesFor: (path, stated) => [{ origin: 'input', fields }, ...settings.sourcesFor(fromRoot(path), stated)],
+        budgetsFor: (path) => settings.budgetsFor(fromRoot(path)),
     };
 }
+/** A path as the policy's globs see it: from the folder that the policy was found from. */
+const fromRoot = (path) => {
+    const inside = (0,external_node_path_namespaceObject.relative)('.', path);
+    return inside.startsWith('..') ? path : inside.replaceAll('\\', '/');
+};
 const today = () => new Date().toISOString().slice(0, 10);
-/** All metrics of each config. It is a check only where a budget was named: a report with assumed hardware does not fail. */
+/** All metrics of each config. It is a check only where somebody set a limit: a report with assumed hardware does not fail. */
 function report(words, settings) {
     if (words.files.length === 0)
         throw new Usage('report needs a config: model-cost report CONFIG...');
@@ -40758,16 +41825,15 @@ function report(words, settings) {
     const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
     if (readable.length === 0)
         return unusable;
+    const judged = comparisons.some(({ path }) => settings.budgetsFor(path).limits.some(({ origin }) => origin !== 'default'));
     const found = {
         comparisons,
-        verdict: words.option('memory-budget') === undefined
-            ? { outcome: 'pass', findings: [] }
-            : judge(comparisons, settings.budgetsFor, today()),
+        verdict: judged ? judge(comparisons, settings.budgetsFor, today()) : { outcome: 'pass', findings: [] },
         settings: [],
         notes: [],
         version: run_version,
     };
-    return finish(words, found, () => {
+    return main_finish(words, found, () => {
         switch (words.format) {
             case 'json':
                 return print_json(jsonReport(found));
@@ -40776,29 +41842,34 @@ function report(words, settings) {
             case 'text':
                 return [
                     ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
-                    ...(words.option('memory-budget') === undefined ? [] : [textFindings(found)]),
+                    ...(judged ? [textFindings(found)] : []),
                 ].join('\n');
         }
     });
 }
-function diff(words, settings) {
+function diff(words) {
     const base = words.option('base');
     const [old, now, ...rest] = words.files;
     if (base !== undefined) {
         if (old !== undefined)
             throw new Usage('diff takes either two files or --base, not both.');
-        return compared(words, gitChanges('.', base, words.option('head'), settings.matches), settings);
+        const range = gitRange('.', base, words.option('head'));
+        const { held, others, notes } = rulesOf(inputsOf(words), namedIn(words), range);
+        const settings = settingsOf(words, held);
+        const changes = gitChanges(range, settings.matches);
+        return compared(words, { ...changes, notes: [...notes, ...changes.notes] }, settings, others);
     }
     if (words.option('head') !== undefined)
         throw new Usage('--head needs --base REV.');
     if (old === undefined || now === undefined || rest.length > 0)
         throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
+    const settings = settingsOf(words);
     const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: files_readSide(old), head: files_readSide(now) };
     // The user named them, so what cannot be read fails.
-    return compared(words, { pairs: [pair], notes: [] }, { ...settings, named: () => true });
+    return compared(words, { pairs: [pair], notes: [] }, { ...settings, named: () => true }, []);
 }
-function compared(words, changes, settings) {
-    const found = review(changes, settings, today(), progress);
+function compared(words, changes, settings, others) {
+    const found = review(changes, settings, today(), progress, others);
     progress('');
     const unread = found.comparisons.flatMap(({ path, previousPath, base, head }) => [
         ...(base !== undefined && base.estimate === undefined ? [{ path: previousPath ?? path, side: base }] : []),
@@ -40806,10 +41877,10 @@ function compared(words, changes, settings) {
     ]);
     for (const { path, side } of unread)
         complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
-    const nothing = found.comparisons.length === 0;
-    if (!nothing && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate))
+    const nothing = isEmpty(found);
+    if (found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate))
         return unusable;
-    return finish(words, found, () => {
+    return main_finish(words, found, () => {
         switch (words.format) {
             case 'json':
                 return print_json(jsonReport(found));
@@ -40822,7 +41893,7 @@ function compared(words, changes, settings) {
         }
     });
 }
-function finish(words, found, text) {
+function main_finish(words, found, text) {
     const code = print(text(), words.option('output'));
     return code === passed && found.verdict.outcome === 'fail' ? failed : code;
 }

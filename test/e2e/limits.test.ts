@@ -51,7 +51,7 @@ describe('rate limits', () => {
   });
 
   it('is spared: a pull request of a few configs takes few requests', async () => {
-    const server = await start({ ...pull(), rate: { remaining: 8, seconds: 3_000 } });
+    const server = await start({ ...pull(), rate: { remaining: 9, seconds: 3_000 } });
     expect((await runAction(server)).outputs['comment-status']).toBe('created');
   });
 });
