@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { flopsPage } from '../../scripts/flops-page.ts';
 import type { FlopConvention } from '../../src/cost/estimate.ts';
 import { countFlops } from '../../src/cost/flops.ts';
 import { forwardFlops, meanContext } from '../../src/cost/forward.ts';
@@ -71,6 +72,10 @@ describe('published TFLOP/s over published tokens/s', () => {
     const error = conventions[row.convention] / 1e9 / stated.median - 1;
     expect(Math.abs(error - (differs?.ours_over_published ?? 0))).toBeLessThan(tolerance);
   });
+});
+
+it('docs/flops.md says what the engine counts: scripts/flops-page.ts writes it', () => {
+  expect(readFileSync(new URL('../../docs/flops.md', import.meta.url), 'utf8')).toBe(flopsPage);
 });
 
 describe('closed forms', () => {
