@@ -116,22 +116,15 @@ MODELS = {
     "axk1": dict(num_hidden_layers=2),
     "hy_v3": dict(num_hidden_layers=2),
     "nanochat": dict(num_hidden_layers=2),
-    "jetmoe": dict(num_hidden_layers=2),
     "vaultgemma": dict(num_hidden_layers=2),
     "cwm": dict(num_hidden_layers=2),
     "bitnet": dict(num_hidden_layers=2),
-    "diffllama": dict(num_hidden_layers=2),
-    "dbrx": dict(n_layers=2),
     "laguna": dict(num_hidden_layers=2),
     "granitemoeshared": dict(num_hidden_layers=2),
-    "lfm2_moe": dict(num_hidden_layers=2),
     "ernie4_5": dict(num_hidden_layers=2),
     "aria_text": dict(num_hidden_layers=2),
     "cohere2_moe": dict(num_hidden_layers=2),
     "doge": dict(num_hidden_layers=2),
-    "zaya": dict(num_hidden_layers=2),
-    "glm5_next": dict(num_hidden_layers=2),
-    "minimax_m3": dict(num_hidden_layers=2),
 }
 
 
