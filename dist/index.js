@@ -60382,10 +60382,13 @@ function* router(part, input) {
         input: logits,
     };
 }
+/** Of the chosen experts those that compute, where routing is balanced: LongCat-Flash's k E / (E + Z) (arXiv:2509.01322, 2.1). */
+const realChoices = ({ experts: E, active: k, zeroExperts: Z = 0 }) => Z === 0 ? k : Math.max(1, Math.round((k * E) / (E + Z)));
 /** The k experts that a token is sent to: each token is k rows. */
 function* feed_forward_chosen(part, input) {
-    const { inputWidth: D, experts: E, active: k, width: F, gated } = part;
+    const { inputWidth: D, experts: E, width: F, gated } = part;
     const component = 'experts';
+    const k = realChoices(part);
     const copies = { copies: E, used: k, sharding: 'expert', component };
     const exchange = { component, width: D, experts: E, active: k };
     const sent = tensor('permuted', k * D, 'routed');
@@ -62483,6 +62486,8 @@ function build(family, fields, outer, modelType) {
     });
     const tied = readTied(family, fields, outer);
     const positions = fields.optionalInteger(names.positions, 1);
+    if (family.prediction === undefined)
+        noteUncounted(fields);
     const prediction = family.prediction?.(shape, fields, (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
     for (const { field, value, reason } of family.assumes ?? [])
         fields.assume(field, value, reason);
@@ -62512,6 +62517,14 @@ function build(family, fields, outer, modelType) {
     };
 }
 const hasFinalNorm = ({ finalNorm = true }, fields) => typeof finalNorm === 'function' ? finalNorm(fields) : finalNorm;
+/** Keys that say a checkpoint has layers for predicting further tokens. */
+const predictionKeys = ['num_nextn_predict_layers', 'num_mtp_layers', 'num_mtp_modules'];
+/** A family whose multi-token prediction nobody wrote down says so where the config has some. */
+function noteUncounted(fields) {
+    const key = predictionKeys.find((name) => fields.states(name) && fields.numberOr(name, 0) > 0);
+    if (key !== undefined)
+        fields.assume(key, 'not counted', 'this tool does not know how the family predicts further tokens');
+}
 function readShape(family, fields) {
     const hiddenSize = fields.integer(names.hidden);
     const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
@@ -62700,6 +62713,42 @@ function predictor(family, hiddenSize, layers) {
 }
 /** More depths than any model predicts are a mistake or an attack. */
 const depths = (fields, key) => fields.states(key) ? Math.min(fields.integerOr(key, 0), 16) : 0;
+/**
+ * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
+ * a norm, for each depth that `num_nextn_predict_layers` states.
+ *
+ * @param mixer what the layer attends with
+ * @param copies elements of tables that checkpoints store once more with each depth
+ */
+function nextToken(feed, mixer = 'full', copies = () => 0) {
+    return function (shape, fields, layer) {
+        const stated = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
+        const depth = Math.min(stated, 16);
+        const { hiddenSize: D } = shape;
+        const elements = copies(shape);
+        const copied = elements === 0 ? [] : [{ kind: 'vector', path: 'embedding_copy', elements, component: 'prediction' }];
+        const one = [
+            normOf(this, 'norm.embedding', D),
+            normOf(this, 'norm.hidden', D),
+            { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
+            ...layer(mixer, feed),
+            normOf(this, 'norm.final', D),
+            ...copied,
+        ];
+        return { depth, parts: Array.from({ length: depth }, () => one).flat() };
+    };
+}
+/** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
+function patternOr(key, fallback) {
+    return (shape, fields) => {
+        const word = fields.raw(key)?.value;
+        if (typeof word !== 'string')
+            return everyNth(shape, fields.integerOr(key, fallback, 1));
+        if (!/^[LG]+$/.test(word))
+            throw fields.wrong(key, 'must be a number, or letters L and G', word);
+        return Array.from({ length: shape.layers }, (_, index) => (word[index % word.length] === 'L' ? 'sliding' : 'full'));
+    };
+}
 const always = (kind) => (shape) => Array.from({ length: shape.layers }, () => kind);
 
 ;// CONCATENATED MODULE: ./build/read/families/parts.js
@@ -66750,6 +66799,8 @@ const classDefaults = {
         num_kv_shared_layers: 0,
         attention_k_eq_v: false,
         use_double_wide_mlp: false,
+        head_dim: 256,
+        sliding_window: 1024,
     },
     git: {
         hidden_size: 768,
@@ -69420,9 +69471,9 @@ const llama4 = {
             : {}),
     }),
     feeds: (shape, fields) => {
-        const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
+        const step = fields.integerOr('interleave_moe_layer_step', 1);
         const listed = fields.list('moe_layers');
-        return Array.from({ length: shape.layers }, (_, index) => (listed ? listed.includes(index) : (index + 1) % step === 0) ? 'experts' : 'dense');
+        return Array.from({ length: shape.layers }, (_, index) => (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense');
     },
     feedForward: (shape, fields, feed) => {
         if (feed === 'dense')
@@ -69744,8 +69795,11 @@ const expertFamilies = {
             span: spanOf(mixer, fields),
             rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
         }),
-        mixers: listedOr((shape, fields) => everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1))),
-        feeds: denseUntil((fields) => fields.integerOr('first_k_dense_replace', 1)),
+        mixers: listedOr(patternOr('sliding_window_pattern', 4)),
+        feeds: (shape, fields) => flagged(fields, 'is_moe_layer', 'experts', 'dense') ??
+            denseUntil((of) => of.integerOr(['first_k_dense_replace', 'first_last_k_dense_replace'], 1))(shape, fields),
+        // One dense layer predicts the token after next (K-EXAONE technical report, arXiv:2601.01739).
+        prediction: nextToken('dense'),
         feedForward: withShared('num_shared_experts', moeWidth, true),
     },
     flex_olmo: {
@@ -69773,11 +69827,12 @@ const expertFamilies = {
         source: experts_from('hy_v3'),
         attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: experts_headNorm }),
         feeds: denseUntil((fields) => fields.integerOr('first_k_dense_replace', 1)),
+        prediction: nextToken('experts'),
         feedForward: (shape, fields, feed) => {
             const bias = fields.boolean('mlp_bias');
             if (feed === 'dense')
                 return build_dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
-            const width = moeWidth(fields);
+            const width = fields.integer(['moe_intermediate_size', 'expert_hidden_dim']);
             const shared = fields.integerOr('num_shared_experts', 0);
             return build_experts(shape, fields, {
                 width,
@@ -69974,9 +70029,16 @@ const longcat = {
     },
     attention: (shape, fields) => latentAttention(shape, fields),
     width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
-    feedForward: (shape, fields) => {
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
+    prediction: nextToken('half', 'full', (shape) => shape.vocabularySize * shape.hiddenSize),
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'half')
+            return [build_dense(shape.hiddenSize, shape.width)];
         const { hiddenSize: D } = shape;
         const zeroExperts = fields.integerOr('zero_expert_num', 0);
+        if (zeroExperts > 0)
+            fields.assume('zero_expert_num', zeroExperts, 'of the chosen experts, this share computes nothing: balanced routing');
         const norm = (path) => normOf(longcat, path, D);
         return [
             build_experts(shape, fields, {
@@ -70843,7 +70905,7 @@ const recurrentGemma = {
         }
         const bias = fields.boolean('attention_bias');
         const tokens = fields.optionalInteger(['attention_window_size', 'sliding_window'], 1);
-        return grouped({ ...shape, headDim: Math.floor(D / heads) }, {
+        return grouped(shape, {
             bias: { query: bias, key: bias, value: bias, output: true },
             span: tokens === undefined ? { kind: 'full' } : { kind: 'window', tokens },
         });
@@ -71474,6 +71536,11 @@ const plans_gemma4 = {
     ],
     embedding: perLayerInputs,
 };
+/** Gemma 4 12B: no inputs for single layers, and no tower: patches and sound frames are projected as they are. */
+const plans_gemma4Unified = {
+    ...plans_gemma4,
+    source: plans_from('gemma4_unified'),
+};
 // --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
 /** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
 const hrmText = {
@@ -71526,6 +71593,7 @@ const plannedFamilies = {
     'nemotron-nas': nemotronNas,
     gemma3n_text: gemma3n,
     gemma4_text: plans_gemma4,
+    gemma4_unified_text: plans_gemma4Unified,
     hrm_text: hrmText,
     mllama_text_model: mllama,
 };

@@ -155,7 +155,9 @@ def shaped(kind, wanted):
     if text is default:
         return AutoConfig.for_model(kind, **copy.deepcopy(known)), known, known
     sizes = {"model_type": text.model_type, **known}
-    return AutoConfig.for_model(kind, text_config=copy.deepcopy(sizes)), {"text_config": sizes}, sizes
+    # Releases differ in whose key decides, so both say the same.
+    both = {k: v for k, v in known.items() if k == "tie_word_embeddings"}
+    return AutoConfig.for_model(kind, text_config=copy.deepcopy(sizes), **both), {**both, "text_config": sizes}, sizes
 
 
 def reason_of(error):

@@ -8,6 +8,8 @@ type Row = {
   readonly model: string;
   readonly total: number;
   readonly active?: number;
+  /** Multi-token prediction, apart from the total. */
+  readonly mtp?: number;
   readonly config: object;
   readonly source: string;
 };
@@ -24,11 +26,12 @@ const count = (bytes: Uint8Array) => {
 };
 
 describe('published models, to the last parameter', () => {
-  it.each(rows)('$model', ({ config, total, active }) => {
+  it.each(rows)('$model', ({ config, total, active, mtp }) => {
     const counted = count(Buffer.from(JSON.stringify(config)));
     expect(counted.exact).toBe(true);
     expect(counted.total).toBe(total);
     if (active !== undefined) expect(counted.active).toBe(active);
+    if (mtp !== undefined) expect(counted.mtp).toBe(mtp);
     expect(Object.values(counted.components.lines).reduce((sum, amount) => sum + amount, 0)).toBe(total);
     expect(Object.values(counted.parts.lines).reduce((sum, amount) => sum + amount, 0)).toBe(total);
   });

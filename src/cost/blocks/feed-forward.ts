@@ -81,10 +81,15 @@ function* router(part: Experts, input: Tensor): Generator<Operation, void> {
   };
 }
 
+/** Of the chosen experts those that compute, where routing is balanced: LongCat-Flash's k E / (E + Z) (arXiv:2509.01322, 2.1). */
+const realChoices = ({ experts: E, active: k, zeroExperts: Z = 0 }: Experts): number =>
+  Z === 0 ? k : Math.max(1, Math.round((k * E) / (E + Z)));
+
 /** The k experts that a token is sent to: each token is k rows. */
 function* chosen(part: Experts, input: Tensor): Block {
-  const { inputWidth: D, experts: E, active: k, width: F, gated } = part;
+  const { inputWidth: D, experts: E, width: F, gated } = part;
   const component = 'experts';
+  const k = realChoices(part);
   const copies = { copies: E, used: k, sharding: 'expert', component } as const;
   const exchange = { component, width: D, experts: E, active: k } as const;
   const sent = tensor('permuted', k * D, 'routed');

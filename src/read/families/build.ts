@@ -155,6 +155,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
   });
   const tied = readTied(family, fields, outer);
   const positions = fields.optionalInteger(names.positions, 1);
+  if (family.prediction === undefined) noteUncounted(fields);
   const prediction = family.prediction?.(
     shape,
     fields,
@@ -189,6 +190,16 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
 
 const hasFinalNorm = ({ finalNorm = true }: Family, fields: Fields): boolean =>
   typeof finalNorm === 'function' ? finalNorm(fields) : finalNorm;
+
+/** Keys that say a checkpoint has layers for predicting further tokens. */
+const predictionKeys = ['num_nextn_predict_layers', 'num_mtp_layers', 'num_mtp_modules'] as const;
+
+/** A family whose multi-token prediction nobody wrote down says so where the config has some. */
+function noteUncounted(fields: Fields): void {
+  const key = predictionKeys.find((name) => fields.states(name) && fields.numberOr(name, 0) > 0);
+  if (key !== undefined)
+    fields.assume(key, 'not counted', 'this tool does not know how the family predicts further tokens');
+}
 
 export function readShape(family: Family, fields: Fields): Shape {
   const hiddenSize = fields.integer(names.hidden);
@@ -395,6 +406,47 @@ export function predictor(family: Family, hiddenSize: number, layers: readonly P
 /** More depths than any model predicts are a mistake or an attack. */
 export const depths = (fields: Fields, key: string): number =>
   fields.states(key) ? Math.min(fields.integerOr(key, 0), 16) : 0;
+
+/**
+ * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
+ * a norm, for each depth that `num_nextn_predict_layers` states.
+ *
+ * @param mixer what the layer attends with
+ * @param copies elements of tables that checkpoints store once more with each depth
+ */
+export function nextToken(
+  feed: string,
+  mixer = 'full',
+  copies: (shape: Shape) => number = () => 0,
+): NonNullable<Family['prediction']> {
+  return function (this: Family, shape, fields, layer) {
+    const stated = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
+    const depth = Math.min(stated, 16);
+    const { hiddenSize: D } = shape;
+    const elements = copies(shape);
+    const copied: readonly Part[] =
+      elements === 0 ? [] : [{ kind: 'vector', path: 'embedding_copy', elements, component: 'prediction' }];
+    const one: readonly Part[] = [
+      normOf(this, 'norm.embedding', D),
+      normOf(this, 'norm.hidden', D),
+      { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
+      ...layer(mixer, feed),
+      normOf(this, 'norm.final', D),
+      ...copied,
+    ];
+    return { depth, parts: Array.from({ length: depth }, () => one).flat() };
+  };
+}
+
+/** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
+export function patternOr(key: string, fallback: number) {
+  return (shape: Shape, fields: Fields): readonly string[] => {
+    const word = fields.raw(key)?.value;
+    if (typeof word !== 'string') return everyNth(shape, fields.integerOr(key, fallback, 1));
+    if (!/^[LG]+$/.test(word)) throw fields.wrong(key, 'must be a number, or letters L and G', word);
+    return Array.from({ length: shape.layers }, (_, index) => (word[index % word.length] === 'L' ? 'sliding' : 'full'));
+  };
+}
 
 export const always =
   (kind: string) =>

@@ -794,6 +794,8 @@ export const classDefaults: Readonly<Record<string, Dictionary>> = {
     num_kv_shared_layers: 0,
     attention_k_eq_v: false,
     use_double_wide_mlp: false,
+    head_dim: 256,
+    sliding_window: 1024,
   },
   git: {
     hidden_size: 768,

@@ -11,7 +11,9 @@ import {
   grouped,
   llamaAttention,
   names,
+  nextToken,
   noBias,
+  patternOr,
   type Shape,
   slidingPlan,
   spanOf,
@@ -79,10 +81,10 @@ const llama4: Family = {
       : {}),
   }),
   feeds: (shape, fields) => {
-    const step = fields.integerOr('interleave_moe_layer_step', 1, 1);
+    const step = fields.integerOr('interleave_moe_layer_step', 1);
     const listed = fields.list('moe_layers');
     return Array.from({ length: shape.layers }, (_, index) =>
-      (listed ? listed.includes(index) : (index + 1) % step === 0) ? 'experts' : 'dense',
+      (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense',
     );
   },
   feedForward: (shape, fields, feed) => {
@@ -429,8 +431,12 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
         span: spanOf(mixer, fields),
         rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
       }),
-    mixers: listedOr((shape, fields) => everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1))),
-    feeds: denseUntil((fields) => fields.integerOr('first_k_dense_replace', 1)),
+    mixers: listedOr(patternOr('sliding_window_pattern', 4)),
+    feeds: (shape, fields) =>
+      flagged(fields, 'is_moe_layer', 'experts', 'dense') ??
+      denseUntil((of) => of.integerOr(['first_k_dense_replace', 'first_last_k_dense_replace'], 1))(shape, fields),
+    // One dense layer predicts the token after next (K-EXAONE technical report, arXiv:2601.01739).
+    prediction: nextToken('dense'),
     feedForward: withShared('num_shared_experts', moeWidth, true),
   },
   flex_olmo: {
@@ -460,10 +466,11 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     source: from('hy_v3'),
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
     feeds: denseUntil((fields) => fields.integerOr('first_k_dense_replace', 1)),
+    prediction: nextToken('experts'),
     feedForward: (shape, fields, feed) => {
       const bias = fields.boolean('mlp_bias');
       if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
-      const width = moeWidth(fields);
+      const width = fields.integer(['moe_intermediate_size', 'expert_hidden_dim']);
       const shared = fields.integerOr('num_shared_experts', 0);
       return experts(shape, fields, {
         width,

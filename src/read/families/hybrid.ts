@@ -353,13 +353,10 @@ const recurrentGemma: Family = {
     }
     const bias = fields.boolean('attention_bias');
     const tokens = fields.optionalInteger(['attention_window_size', 'sliding_window'], 1);
-    return grouped(
-      { ...shape, headDim: Math.floor(D / heads) },
-      {
-        bias: { query: bias, key: bias, value: bias, output: true },
-        span: tokens === undefined ? { kind: 'full' } : { kind: 'window', tokens },
-      },
-    );
+    return grouped(shape, {
+      bias: { query: bias, key: bias, value: bias, output: true },
+      span: tokens === undefined ? { kind: 'full' } : { kind: 'window', tokens },
+    });
   },
   // The stated width is that of gate and up together.
   width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),

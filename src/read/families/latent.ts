@@ -1,6 +1,6 @@
 import type { CompressedAttention, LatentAttention, Part } from '../../model/architecture.ts';
 import { type Fields, Unreadable } from '../fields.ts';
-import { bothSides, dense, denseFirst, experts, type Family, names, normOf, type Shape } from './build.ts';
+import { bothSides, dense, denseFirst, experts, type Family, names, nextToken, normOf, type Shape } from './build.ts';
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
 export function latentAttention(shape: Shape, fields: Fields, changes: Partial<LatentAttention> = {}): LatentAttention {
@@ -132,9 +132,19 @@ const longcat: Family = {
   },
   attention: (shape, fields) => latentAttention(shape, fields),
   width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
-  feedForward: (shape, fields): readonly Part[] => {
+  feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
+  prediction: nextToken('half', 'full', (shape) => shape.vocabularySize * shape.hiddenSize),
+  feedForward: (shape, fields, feed): readonly Part[] => {
+    if (feed === 'half') return [dense(shape.hiddenSize, shape.width)];
     const { hiddenSize: D } = shape;
     const zeroExperts = fields.integerOr('zero_expert_num', 0);
+    if (zeroExperts > 0)
+      fields.assume(
+        'zero_expert_num',
+        zeroExperts,
+        'of the chosen experts, this share computes nothing: balanced routing',
+      );
     const norm = (path: string) => normOf(longcat, path, D);
     return [
       experts(shape, fields, {

@@ -272,6 +272,12 @@ const gemma4: Family = {
   embedding: perLayerInputs,
 };
 
+/** Gemma 4 12B: no inputs for single layers, and no tower: patches and sound frames are projected as they are. */
+const gemma4Unified: Family = {
+  ...gemma4,
+  source: from('gemma4_unified'),
+};
+
 // --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
 
 /** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
@@ -334,6 +340,7 @@ export const plannedFamilies: Readonly<Record<string, Family>> = {
   'nemotron-nas': nemotronNas,
   gemma3n_text: gemma3n,
   gemma4_text: gemma4,
+  gemma4_unified_text: gemma4Unified,
   hrm_text: hrmText,
   mllama_text_model: mllama,
 };
