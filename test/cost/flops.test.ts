@@ -30,14 +30,67 @@ const flopsOf = (config: object, run: RunFields) => {
 describe("PyTorch's FlopCounterMode on the official models, 4,096 tokens, full attention", () => {
   // torch 2.13.0, transformers 5.18.0, meta device. The counter adds the rotary tables' small products, which we leave out.
   it.each([
-    ['llama-3.1-8b', 70_274_255_421_440],
-    ['llama-3.1-70b', 613_338_510_262_272],
-    ['mistral-7b', 67_044_440_014_848],
-    ['qwen3-8b', 71_893_458_092_032],
-  ])('%s', (name, counted) => {
+    ['llama-3.1-8b', committed('llama-3.1-8b'), 70_274_255_421_440],
+    ['llama-3.1-70b', committed('llama-3.1-70b'), 613_338_510_262_272],
+    ['mistral-7b', committed('mistral-7b'), 67_044_440_014_848],
+    ['qwen3-8b', committed('qwen3-8b'), 71_893_458_092_032],
+    ['gemma-2-9b', committed('gemma-2-9b'), 87_247_966_699_520],
+    ['gpt2', { model_type: 'gpt2' }, 1_630_449_696_768],
+    [
+      'pythia-6.9b',
+      {
+        model_type: 'gpt_neox',
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        intermediate_size: 16_384,
+        vocab_size: 50_432,
+      },
+      63_264_868_401_152,
+    ],
+    [
+      'opt-6.7b',
+      {
+        model_type: 'opt',
+        hidden_size: 4096,
+        num_hidden_layers: 32,
+        num_attention_heads: 32,
+        ffn_dim: 16_384,
+        word_embed_proj_dim: 4096,
+        vocab_size: 50_272,
+      },
+      63_259_499_560_960,
+    ],
+    [
+      'command-r',
+      {
+        model_type: 'cohere',
+        hidden_size: 8192,
+        num_hidden_layers: 40,
+        num_attention_heads: 64,
+        num_key_value_heads: 64,
+        intermediate_size: 22_528,
+        vocab_size: 256_000,
+      },
+      308_550_451_068_928,
+    ],
+    [
+      'starcoder2-15b',
+      {
+        model_type: 'starcoder2',
+        hidden_size: 6144,
+        num_hidden_layers: 40,
+        num_attention_heads: 48,
+        num_key_value_heads: 4,
+        intermediate_size: 24_576,
+        vocab_size: 49_152,
+      },
+      144_723_218_530_304,
+    ],
+  ] as const)('%s', (_, config, counted) => {
     const S = 4096;
     let total = 0;
-    for (const { operation, times } of mainNetwork(expand(architectureOf(committed(name)))))
+    for (const { operation, times } of mainNetwork(expand(architectureOf(config))))
       total += times * forwardFlops(operation, S, 'full');
     expect(Math.abs((total * S) / counted - 1)).toBeLessThan(1e-7);
   });
