@@ -46,11 +46,16 @@ function table(title: string, of: typeof rows) {
 }
 
 for (const kind of kinds) {
-  if (values.kind === undefined || values.kind === kind)
-    table(
-      kind,
-      rows.filter((row) => row.kind === kind),
-    );
+  if (values.kind !== undefined && values.kind !== kind) continue;
+  const own = rows.filter((row) => row.kind === kind);
+  table(
+    kind,
+    own.filter(({ one }) => one.check !== true),
+  );
+  table(
+    `${kind}, held apart`,
+    own.filter(({ one }) => one.check === true),
+  );
 }
 table('all', rows);
 const worst = [...rows].sort((a, b) => error(b) - error(a)).slice(0, Number(values.worst));

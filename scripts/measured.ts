@@ -20,6 +20,8 @@ export type Case = {
   readonly run: Readonly<Record<string, unknown>>;
   readonly tokensPerSecondPerGpu: number;
   readonly source: string;
+  /** in no fit: the model is only held against it */
+  readonly check?: boolean;
 };
 
 /** Kinds of run with a band of their own. */

@@ -8,13 +8,20 @@ import { error, type Kind, kinds, loadCases, type Projected, percent, project, q
 
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
 const docs = join(import.meta.dirname, '..', 'docs');
-type Row = Projected & { readonly group: string; readonly id: string; readonly model: string; readonly chip: string };
+type Row = Projected & {
+  readonly group: string;
+  readonly id: string;
+  readonly model: string;
+  readonly chip: string;
+  readonly check: boolean;
+};
 const rows: readonly Row[] = loadCases().map((one) => ({
   ...project(one),
   group: one.group,
   id: one.id,
   model: one.model,
   chip: String(one.run['accelerator']),
+  check: one.check === true,
 }));
 
 const table = (head: readonly string[], body: readonly (readonly string[])[]) =>
@@ -44,8 +51,8 @@ const figures = (own: readonly Row[]) => {
 const head = ['', 'runs', 'signed median', 'median', 'mean', '90th percentile', 'inside the band'];
 const groupsOf = (own: readonly Row[]) => [...new Set(own.map(({ group }) => group))].sort();
 
-const bySource = (kind: Kind) => {
-  const own = rows.filter((row) => row.kind === kind);
+const bySource = (kind: Kind, check: boolean) => {
+  const own = rows.filter((row) => row.kind === kind && row.check === check);
   const groups = groupsOf(own);
   const medians = groups.map((group) => quantile(own.filter((row) => row.group === group).map(error), 0.5));
   const body = groups.map((group) => [group, ...figures(own.filter((row) => row.group === group))]);
@@ -132,9 +139,15 @@ function plot(): string {
 const blocks: Readonly<Record<string, string>> = {
   kinds: table(
     ['kind of run', ...head.slice(1)],
-    kinds.map((kind) => [kind, ...figures(rows.filter((row) => row.kind === kind))]),
+    kinds.flatMap((kind) =>
+      [false, true].flatMap((check) => {
+        const own = rows.filter((row) => row.kind === kind && row.check === check);
+        return own.length === 0 ? [] : [[check ? `${kind}, held apart` : kind, ...figures(own)]];
+      }),
+    ),
   ),
-  ...Object.fromEntries(kinds.map((kind) => [kind, bySource(kind)])),
+  ...Object.fromEntries(kinds.map((kind) => [kind, bySource(kind, false)])),
+  ...Object.fromEntries(kinds.map((kind) => [`${kind}: checks`, bySource(kind, true)])),
   chips: byChip(),
   misses: misses(),
 };

@@ -96,7 +96,7 @@ const mostDiffering = 5;
 /** undefined where neither side is a model config and the user did not name the file. */
 function comparePair(pair: ConfigPair, settings: Settings): Comparison | undefined {
   const base = pair.base && readSide(pair.base, pair.previousPath ?? pair.path, settings);
-  const head = pair.head && readSide(pair.head, pair.path, settings);
+  const head = pair.head && readSide(pair.head, pair.path, settings, base?.estimate?.run.run.calibration);
   const named = settings.named(pair.path);
   const recognised = [base, head].some((side) => side?.reading.format !== undefined);
   if (!recognised && !named) return undefined;
@@ -109,8 +109,17 @@ function comparePair(pair: ConfigPair, settings: Settings): Comparison | undefin
   });
 }
 
-/** One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on. */
-export function readSide(side: ConfigSide, path: string, settings: Pick<Settings, 'sourcesFor'>): Side {
+/**
+ * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
+ *
+ * @param calibration of the side that it is a change of
+ */
+export function readSide(
+  side: ConfigSide,
+  path: string,
+  settings: Pick<Settings, 'sourcesFor'>,
+  calibration?: number,
+): Side {
   if (side.kind === 'refused')
     return { reading: { kind: 'unread', problems: [{ severity: 'error', message: side.reason }] } };
   const reading = readConfig(side.bytes, path);
@@ -121,7 +130,7 @@ export function readSide(side: ConfigSide, path: string, settings: Pick<Settings
       reading: { kind: 'unread', format: reading.format, problems: [...settling.problems, ...reading.problems] },
     };
   }
-  const found = estimate(reading.architecture, settling.settled);
+  const found = estimate(reading.architecture, settling.settled, calibration);
   return {
     reading,
     estimate: {

@@ -7,23 +7,30 @@ import { adapterParameters } from './lora.ts';
 import { estimateMemory } from './memory.ts';
 import { expand } from './operations.ts';
 import { countParameters } from './parameters.ts';
-import { projectTime } from './time.ts';
+import { calibrate, projectTime } from './time.ts';
 
-/** The cost of one architecture under one run: its operations, and the four quantities read off them. */
-export function estimate(architecture: Architecture, settled: SettledRun): Estimate {
+/**
+ * The cost of one architecture under one run: its operations, and the four quantities read off them.
+ *
+ * @param calibration of the model that the run's tokens per second were measured with, where this is a change of it
+ */
+export function estimate(architecture: Architecture, settled: SettledRun, calibration?: number): Estimate {
   const { run } = settled;
   const operations = expand(architecture);
   const counted = countParameters(architecture, operations);
   const parameters = run.lora ? { ...counted, trainable: adapterParameters(operations, run.lora) } : counted;
   const flops = countFlops(operations, run);
+  const projected = projectTime(operations, flops, run);
+  const ratio = run.calibration ?? calibration ?? calibrate(run, projected);
+  const calibrated = ratio === undefined ? run : { ...run, calibration: ratio };
   return {
     operations,
     parameters,
     flops,
     memory: estimateMemory(operations, run),
-    throughput: projectTime(operations, flops, run),
+    throughput: ratio === run.calibration ? projected : projectTime(operations, flops, calibrated),
     inference: estimateInference(operations, run, parameters.checkpoint),
-    run: settled,
+    run: { ...settled, run: calibrated },
     assumptions: [],
     problems: [],
   };

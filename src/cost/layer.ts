@@ -18,7 +18,11 @@ import { collectiveSeconds, gemmSeconds } from './kernels.ts';
 import { isFrozen, isTarget } from './lora.ts';
 
 /** The constants of the model: the committed ones, or others where a script tries them (`scripts/cross-validate.ts`). */
-export type TimeFacts = { readonly step: StepFacts; readonly kernelsOf: typeof kernelsOf };
+export type TimeFacts = {
+  readonly step: StepFacts;
+  readonly kernelsOf: typeof kernelsOf;
+  readonly find?: (id: string) => Accelerator | undefined;
+};
 
 type Profile = (typeof profiles)[keyof typeof profiles];
 
@@ -109,7 +113,12 @@ export const add = (into: Parts, from: Parts, times = 1): void => {
 /** Launches of a backward pass over those of the forward pass. */
 const hostBackward = 1.4;
 
-export type LayerTime = { readonly forward: Parts; readonly backward: Parts };
+export type LayerTime = {
+  readonly forward: Parts;
+  readonly backward: Parts;
+  /** seconds that the host launches the forward pass for */
+  readonly launches: number;
+};
 
 /** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
 function products(
@@ -196,8 +205,8 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
       case 'dispatch': {
         const rows = t * operation.active * run.expertImbalance;
         const bytes = 2 * operation.width * 8 * rows;
-        forward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
-        backward.memory_bound += (bytes / BW) * context.step.permute + context.step.expertLaunch;
+        forward.memory_bound += (bytes / BW) * context.step.permute;
+        backward.memory_bound += (bytes / BW) * context.step.permute;
         const exchange = 2 * exchangeSeconds(operation, run, context);
         forward.exposed_expert += context.step.expertExposed * exchange;
         backward.exposed_expert += context.step.expertExposed * exchange;
@@ -246,7 +255,7 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
   // Experts make the host wait for the router's counts in each layer.
   forward.host += hostSeconds(sum(forward), launches, waits);
   backward.host += hostSeconds(sum(backward), hostBackward * launches, waits);
-  return { forward, backward };
+  return { forward, backward, launches };
 }
 
 /**

@@ -32,10 +32,10 @@ export function projectTime(
   run: TrainingRun,
   facts: TimeFacts = { step: stepFacts, kernelsOf },
 ): ThroughputEstimate {
-  const chip = findAccelerator(run.accelerator);
+  const chip = (facts.find ?? findAccelerator)(run.accelerator);
   if (chip === undefined) return unknown(`the accelerator ${run.accelerator} is not in the table`);
   const { peak: dtype } = precisions[run.precision];
-  const peak = chip.densePeak[dtype] ?? (dtype === 'fp4' ? chip.densePeak.fp8 : undefined);
+  const peak = peakOf(chip, run);
   if (peak === undefined) return unknown(`${chip.name} has no ${dtype} matrix units`);
   const context = contextOf(run, chip, peak, facts);
   const parts = stepParts(operations, run, context);
@@ -60,16 +60,30 @@ export function projectTime(
   };
 }
 
+/** Measured over projected throughput of a run that says what it reached; undefined where it does not, or nothing is projected. */
+export function calibrate(run: TrainingRun, { tokensPerSecondPerGpu: perGpu }: ThroughputEstimate): number | undefined {
+  if (run.measuredTokensPerSecond === undefined || perGpu === null) return undefined;
+  return run.measuredTokensPerSecond / (perGpu * run.gpus);
+}
+
 /** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
 export function measuredMfu(
   flops: FlopCount,
   run: TrainingRun,
   tokensPerSecond: number,
 ): { readonly mfu: number | null; readonly hfu: number | null; readonly peak: number | null } {
-  const peak = findAccelerator(run.accelerator)?.densePeak[precisions[run.precision].peak] ?? null;
+  const chip = findAccelerator(run.accelerator);
+  const peak = (chip && peakOf(chip, run)) ?? null;
   if (peak === null) return { mfu: null, hfu: null, peak };
   const all = peak * run.gpus;
   return { mfu: (flops.training * tokensPerSecond) / all, hfu: (flops.hardware * tokensPerSecond) / all, peak: all };
+}
+
+/** The peak that a run is held against. Chips older than tf32 compute fp32 in fp32; those without 4 bits keep such weights, and compute in 8. */
+function peakOf({ densePeak }: Accelerator, { precision }: TrainingRun): number | undefined {
+  const { peak } = precisions[precision];
+  if (peak === 'tf32') return densePeak.tf32 ?? densePeak.fp32;
+  return densePeak[peak] ?? (peak === 'fp4' ? densePeak.fp8 : undefined);
 }
 
 function stepParts(operations: Operations, run: TrainingRun, context: Context): Parts {
@@ -121,7 +135,6 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
     accumulate(operations, run, context, m, step);
   }
   optimizerTime(operations, run, context, step);
-  step.host += context.step.fixed;
   const nodes = Math.max(1, run.gpus / 8);
   step.jitter += nodes > 1 ? sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
   return step;
@@ -156,11 +169,12 @@ function stoppedBefore(list: readonly Operation[], run: TrainingRun, context: Co
 
 /** What recompute runs again, in its own part of the breakdown. */
 function recomputed(time: LayerTime, list: readonly Operation[], run: TrainingRun, context: Context): LayerTime {
-  const { forward, backward } = time;
+  const { forward, backward, launches } = time;
   const again = none();
   if (run.recompute === 'full') {
     const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
-    again.recompute = (sum(forward) - stoppedBefore(list, run, context)) * every;
+    const saved = stoppedBefore(list, run, context);
+    again.recompute = (saved === 0 ? sum(forward) : Math.max(sum(forward) - forward.host - saved, launches)) * every;
   } else if (run.recompute === 'selective') {
     const modules = run.recomputeModules ?? ['core_attn'];
     if (run.framework !== 'megatron') again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
@@ -175,7 +189,7 @@ function recomputed(time: LayerTime, list: readonly Operation[], run: TrainingRu
     }
   }
   add(backward, again);
-  return { forward, backward };
+  return { ...time, backward };
 }
 
 function headTime(operations: Operations, run: TrainingRun, context: Context): Parts {

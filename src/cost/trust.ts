@@ -62,8 +62,15 @@ export function trust(
   const sparse = operations.layers.some(({ operations: list }) =>
     list.some((operation) => operation.kind === 'dispatch'),
   );
-  const kind = sparse ? 'sparse' : isLow(run) ? 'low' : 'dense';
-  const { tensor } = run.parallelism;
+  const kind =
+    run.framework === 'transformers' || run.lora !== undefined
+      ? 'fineTuning'
+      : sparse
+        ? 'sparse'
+        : isLow(run)
+          ? 'low'
+          : 'dense';
+  const { tensor, context: ring } = run.parallelism;
   const open = [
     tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
     run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
@@ -76,13 +83,13 @@ export function trust(
     band += bands.derived;
     basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
   }
-  if (run.framework === 'transformers') {
-    band += bands.fineTuning;
-    basis.push('eager fine-tuning');
+  if (ring > 1 && run.framework !== 'megatron' && run.sequenceLength >= bands.ring.tokens) {
+    band += bands.ring.width;
+    basis.push('ring attention over long sequences');
   }
   if (open.length > 0) basis.push(`not stated: ${open.join(', ')}`);
   if (run.calibration !== undefined) {
-    band = Math.min(band, bands.calibrated);
+    band = Math.min(band, bands[kind].calibrated);
     basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
   }
   return { band, basis: basis.join('; ') };

@@ -54,7 +54,11 @@ export function mfu(words: Words, settings: Settings): number {
     `  ${flopsText(estimate.flops.training)} for a token of training x ${exact(speed)} tokens/s`,
     `  over ${run.gpus} x ${plain(run.accelerator, 40)}, ${flopsText(peak)}/s dense ${run.precision}, sequences of ${exact(run.sequenceLength)} tokens`,
     `  by convention: ${conventions.map(([name, amount]) => `${name} ${percent(amount)}`).join(', ')}`,
-    ...(estimate.throughput.mfu === null ? [] : [`  projected: ${percent(estimate.throughput.mfu)}`]),
+    ...(estimate.throughput.mfu === null
+      ? []
+      : [
+          `  projected: ${percent(estimate.throughput.mfu)}; \`calibration: ${((share / estimate.throughput.mfu) * (run.calibration ?? 1)).toPrecision(3)}\` in the run description scales projections to what was measured`,
+        ]),
     ...(hfu > 1
       ? ['  More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']
       : []),

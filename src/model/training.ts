@@ -67,6 +67,8 @@ export type TrainingRun = {
   readonly mtp?: boolean;
   /** measured over projected throughput of a real run on this hardware, by which projections are scaled */
   readonly calibration?: number;
+  /** tokens per second of all GPUs together that this very run reached: it gives the calibration, for changes of it too */
+  readonly measuredTokensPerSecond?: number;
 };
 
 export type Precision = 'fp32' | 'fp16' | 'bf16' | 'fp8' | 'mxfp8' | 'fp4';

@@ -86,11 +86,16 @@ export const runSchema = z.strictObject({
   dropout: z.boolean().optional(),
   mtp: z.boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
   calibration: z
-    .number()
-    .positive()
-    .max(100)
+    .union([
+      z.number().positive().max(100),
+      z.strictObject({
+        tokens_per_second: z.number().positive().max(1e12).describe('of all GPUs together, in this very run'),
+      }),
+    ])
     .optional()
-    .describe('measured over projected tokens per second of a real run'),
+    .describe(
+      'measured over projected tokens per second of a real run, or the tokens per second that this run reached',
+    ),
 });
 
 export type RunDescription = z.infer<typeof runSchema>;
@@ -121,7 +126,7 @@ export function runOf(
 const shorten = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 
 function fieldsOf(run: RunDescription, name: string): RunReading {
-  const { tokens, parallelism, expert_tensor, lora, ...rest } = run;
+  const { tokens, parallelism, expert_tensor, lora, calibration, ...rest } = run;
   const budget = typeof tokens === 'string' ? parseCount(tokens) : tokens;
   if (tokens !== undefined && (budget === undefined || budget <= 0)) {
     return {
@@ -145,6 +150,8 @@ function fieldsOf(run: RunDescription, name: string): RunReading {
     fields: {
       ...flat,
       ...(budget === undefined ? {} : { tokens: budget }),
+      ...(typeof calibration === 'number' ? { calibration } : {}),
+      ...(typeof calibration === 'object' ? { measuredTokensPerSecond: calibration.tokens_per_second } : {}),
       ...(Object.keys(degrees).length === 0 ? {} : { parallelism: degrees }),
       ...(lora === undefined ? {} : { lora: { rank: lora.rank, targets: lora.targets, baseBits: lora.base_bits } }),
     },

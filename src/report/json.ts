@@ -4,6 +4,7 @@ import type { Comparison, Review, Side } from '../gate/review.ts';
 import { runAsWritten } from '../read/run.ts';
 
 const amount = z.number();
+const range = z.tuple([amount, amount]).nullable();
 const ledger = z.record(z.string(), amount);
 const problem = z.object({
   severity: z.string(),
@@ -65,18 +66,24 @@ const reportSchema = z.object({
     .object({
       mfu: amount.nullable(),
       hfu: amount.nullable(),
-      mfu_range: z.tuple([amount, amount]).nullable(),
+      mfu_range: range,
       tokens_per_second_per_gpu: amount.nullable(),
+      tokens_per_second_per_gpu_range: range,
       step_seconds: amount.nullable(),
+      step_seconds_range: range,
       parts_seconds: ledger,
       basis: z.string(),
       limit: z.string(),
       training: z
         .object({
           seconds: amount,
+          seconds_range: range,
           gpu_hours: amount,
+          gpu_hours_range: range,
           energy_kwh: amount.nullable(),
+          energy_kwh_range: range,
           cost_usd: amount.nullable(),
+          cost_usd_range: range,
           price_per_gpu_hour: amount.nullable(),
           price_date: z.string().nullable(),
         })
@@ -230,7 +237,9 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
       hfu: throughput.hfu,
       mfu_range: throughput.range === null ? null : [throughput.range[0], throughput.range[1]],
       tokens_per_second_per_gpu: throughput.tokensPerSecondPerGpu,
+      tokens_per_second_per_gpu_range: within(throughput.tokensPerSecondPerGpu, throughput.band),
       step_seconds: throughput.stepTime,
+      step_seconds_range: within(throughput.stepTime, throughput.band),
       parts_seconds: { ...throughput.parts },
       basis: throughput.basis,
       limit: throughput.limit,
@@ -239,9 +248,13 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
           ? null
           : {
               seconds: throughput.training.time,
+              seconds_range: within(throughput.training.time, throughput.band),
               gpu_hours: throughput.training.gpuHours,
+              gpu_hours_range: within(throughput.training.gpuHours, throughput.band),
               energy_kwh: throughput.training.energyKilowattHours,
+              energy_kwh_range: within(throughput.training.energyKilowattHours, throughput.band),
               cost_usd: throughput.training.costUsd,
+              cost_usd_range: within(throughput.training.costUsd, throughput.band),
               price_per_gpu_hour: throughput.training.pricePerGpuHour,
               price_date: throughput.training.priceDate,
             },
@@ -258,6 +271,10 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
     problems: [...readProblems, ...unknowns(estimate), ...estimate.problems.map((one) => ({ ...one }))],
   };
 }
+
+/** The ends of a band whose half width is a log ratio. */
+const within = (value: number | null, band: number): [number, number] | null =>
+  value === null ? null : [value * Math.exp(-band), value * Math.exp(band)];
 
 /** The reason for each null. */
 function unknowns({ throughput, memory }: Estimate): OneReport['problems'] {

@@ -187,11 +187,16 @@ function timeLines({ throughput, run }: Estimate): string[] {
   const { mfu, hfu, range, stepTime, tokensPerSecondPerGpu, training } = throughput;
   if (mfu === null || hfu === null || range === null || stepTime === null || tokensPerSecondPerGpu === null)
     return ['Throughput', `  ${throughput.limit}`, ''];
+  const times = Math.exp(throughput.band);
   return [
     'Throughput (projected)',
     line('MFU', percent(mfu), `${percent(range[0])} to ${percent(range[1])}; ${throughput.basis}`),
     line('HFU', percent(hfu)),
-    line('tokens per second and GPU', exact(Math.round(tokensPerSecondPerGpu))),
+    line(
+      'tokens per second and GPU',
+      exact(Math.round(tokensPerSecondPerGpu)),
+      `the band of all times and costs: /${times.toFixed(2)} to x${times.toFixed(2)}`,
+    ),
     line('tokens per second', exact(Math.round(tokensPerSecondPerGpu * run.run.gpus))),
     line('step time', duration(stepTime), `${exact(run.run.globalBatchSize)} sequences`),
     ...Object.entries(throughput.parts)
@@ -215,7 +220,7 @@ function timeLines({ throughput, run }: Estimate): string[] {
                 line(
                   'cost',
                   dollars(training.costUsd),
-                  `at ${dollars(training.pricePerGpuHour ?? 0)} per GPU hour, indicative, ${training.priceDate}`,
+                  `at ${dollars(training.pricePerGpuHour ?? 0)} per GPU hour, ${training.priceDate === null ? 'as stated' : `indicative, ${training.priceDate}`}`,
                 ),
               ]),
         ]),
