@@ -25,7 +25,16 @@ const document = (uri: string, text: string) => {
     },
   };
 };
-const workflows = readdirSync(new URL('../.github/workflows/', import.meta.url));
+const ours = readdirSync(new URL('../.github/workflows/', import.meta.url)).map((name) => `.github/workflows/${name}`);
+const examples = readdirSync(new URL('../examples/workflows/', import.meta.url)).map(
+  (name) => `examples/workflows/${name}`,
+);
+const uses = (text: string) => [...text.matchAll(/^\s*(?:- )?uses: (.+)$/gm)].map(([, action = '']) => action);
+/** Only what may be written is named, and nothing is written by default. */
+const permissions = (workflow: { permissions?: unknown; jobs: Record<string, { permissions?: unknown }> }) =>
+  [workflow.permissions, ...Object.values(workflow.jobs).map((job) => job.permissions)].filter(
+    (one) => one !== undefined,
+  );
 
 describe('action.yml', () => {
   it('is valid in the eyes of GitHub’s own language service', async () => {
@@ -50,18 +59,43 @@ describe('action.yml', () => {
   });
 });
 
-describe.each(workflows)('.github/workflows/%s', (name) => {
-  const text = read(`.github/workflows/${name}`);
+describe.each([...ours, ...examples])('%s', (path) => {
+  const text = read(path);
+  const workflow = parse(text);
 
   it('is valid', async () => {
+    const name = path.split('/').at(-1);
     const found = await validate(document(`file:///.github/workflows/${name}`, text) as never);
     expect(found.filter(({ message }) => !String(message).startsWith('Unable to resolve action'))).toEqual([]);
   });
 
-  it('pins every action to a full SHA and asks for as little as it can', () => {
-    const uses = [...text.matchAll(/uses: (\S+)/g)].map(([, action]) => action ?? '');
-    expect(uses.filter((action) => action !== './' && !/@[0-9a-f]{40}$/.test(action))).toEqual([]);
-    expect(parse(text).permissions).toBeDefined();
-    expect(text).not.toMatch(/write-all|pull_request_target/);
+  it('pins every action to a full commit, with its version beside it', () => {
+    const pinned = /^[\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/;
+    const placeholder = 'OWNER/model-cost-gate@COMMIT # vX.Y.Z';
+    expect(uses(text).filter((action) => action !== './' && action !== placeholder && !pinned.test(action))).toEqual(
+      [],
+    );
   });
+
+  it('asks for as little as it can, and keeps foreign words out of scripts', () => {
+    expect(workflow.permissions).toBeDefined();
+    expect(permissions(workflow).every((one) => typeof one === 'object')).toBe(true);
+    expect(text).not.toMatch(/write-all|secrets\.|cancel-in-progress/);
+    const scripts = Object.values<{ steps: { run?: string }[] }>(workflow.jobs).flatMap(({ steps }) =>
+      steps.flatMap(({ run }) => run ?? []),
+    );
+    expect(scripts.filter((script) => script.includes('${{'))).toEqual([]);
+  });
+
+  it('does not check out or execute what a pull request brings, where its token may write', () => {
+    const { on } = workflow;
+    const privileged = ['pull_request_target', 'workflow_run'].filter((event) => Object.hasOwn(on, event));
+    if (privileged.length === 0) return;
+    expect(uses(text)).toEqual(['OWNER/model-cost-gate@COMMIT # vX.Y.Z']);
+    expect(text).not.toMatch(/^\s*(- )?run:/m);
+  });
+});
+
+it('our own workflows run nothing with a token that a pull request could reach', () => {
+  for (const path of ours) expect(read(path)).not.toMatch(/pull_request_target|workflow_run/);
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { verdict } from '../scripts/policy-page.ts';
@@ -54,5 +54,20 @@ describe('docs/policy.md', () => {
       'warn',
     ];
     expect(words.filter((word) => !page.includes(`\`${word}`))).toEqual([]);
+  });
+});
+
+describe('docs/forks.md', () => {
+  const forks = read('docs/forks.md');
+
+  it('shows workflows as they are committed', () => {
+    const shown = [...forks.matchAll(/<!-- ([\w-]+\.yml) -->\n+```yaml\n([\s\S]*?)```/g)];
+    expect(shown.length).toBeGreaterThanOrEqual(5);
+    for (const [, name, text] of shown) expect(text).toBe(read(`examples/workflows/${name}`));
+  });
+
+  it('names only files that there are', () => {
+    for (const [, path = ''] of forks.matchAll(/\]\(\.\.\/([^)#]+)\)/g))
+      expect(existsSync(new URL(`../${path}`, import.meta.url))).toBe(true);
   });
 });

@@ -377,7 +377,13 @@ export class GitHubServer {
       if (comment) comment.minimized = true;
       return { minimizedComment: { __typename: 'IssueComment', isMinimized: true } };
     };
-    const repository = () => (state.mayRead ? { object, ref, pullRequest: () => ({ comments, timelineItems }) } : null);
+    const pullRequests = ({ headRefName }: { headRefName: string }) => {
+      const { number, head, headRef, headRepository } = state.pull;
+      const open = state.pull.state === 'open' && headRef === headRefName;
+      return { nodes: open ? [{ number, headRefOid: head, headRepository: { nameWithOwner: headRepository } }] : [] };
+    };
+    const pullRequest = () => ({ comments, timelineItems });
+    const repository = () => (state.mayRead ? { object, ref, pullRequest, pullRequests } : null);
     const rootValue = { repository, minimizeComment };
     return graphql({ schema: schemaOf(), source: query, rootValue, variableValues: variables });
   }

@@ -68,6 +68,34 @@ export async function withLiveBase(api: Api, repository: Repository, pull: Pull)
   return { ...pull, base: ref?.target?.oid ?? pull.base };
 }
 
+/**
+ * The open pull request of another workflow's run, by the repository, branch and commit it ran on, none of which the run can
+ * choose; undefined where it is closed or has moved on.
+ */
+export async function pullOfRun(
+  api: Api,
+  repository: Repository,
+  run: { readonly repository: string; readonly branch: string; readonly head: string },
+): Promise<number | undefined> {
+  const data: unknown = await api.graphql(
+    'query ($owner: String!, $name: String!, $branch: String!) { repository(owner: $owner, name: $name) { pullRequests(headRefName: $branch, states: OPEN, first: 100) { nodes { number headRefOid headRepository { nameWithOwner } } } } }',
+    { owner: repository.owner, name: repository.repo, branch: run.branch },
+  );
+  const node = z.object({
+    number: z.number(),
+    headRefOid: z.string(),
+    headRepository: z.object({ nameWithOwner: z.string() }).nullable(),
+  });
+  const nodes = z.array(node.nullable());
+  const { pullRequests } = z
+    .object({ repository: z.object({ pullRequests: z.object({ nodes }) }) })
+    .parse(data).repository;
+  const found = pullRequests.nodes.find(
+    (one) => one?.headRefOid === run.head && one.headRepository?.nameWithOwner === run.repository,
+  );
+  return found?.number;
+}
+
 type Compared = { readonly base: string; readonly mergeBase: string; readonly files: readonly ChangedFile[] };
 
 /** @throws GitHubProblem where the two commits have no history in common, or one does not exist */

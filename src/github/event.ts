@@ -8,12 +8,22 @@ export type Event =
   | { readonly kind: 'pull'; readonly number: number }
   | ({ readonly kind: 'range' } & Range)
   | { readonly kind: 'report'; readonly sha: string; readonly label: string }
-  /** A branch was deleted: there is no commit to look at. */
+  /** Another workflow's run on a pull request, whose number is to be found: GitHub leaves it out for forks. */
+  | { readonly kind: 'run'; readonly repository: string; readonly branch: string; readonly head: string }
+  /** A branch was deleted, a run was of no pull request: there is nothing to look at. */
   | { readonly kind: 'nothing' };
 
 const sha = z.string().regex(/^[0-9a-f]{40,64}$/);
 const pull = z.object({ pull_request: z.object({ number: z.int().positive() }) });
 const group = z.object({ merge_group: z.object({ base_sha: sha, head_sha: sha, head_ref: z.string() }) });
+const run = z.object({
+  workflow_run: z.object({
+    event: z.string(),
+    head_sha: sha,
+    head_branch: z.string().nullable(),
+    head_repository: z.object({ full_name: z.string() }).nullable(),
+  }),
+});
 const push = z.object({ before: sha, after: sha, ref: z.string() });
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -41,12 +51,18 @@ export function readEvent(environment: Environment): Event {
       if (/^0+$/.test(before)) return { kind: 'report', sha: after, label: short(ref) };
       return { kind: 'range', base: before, head: after, label: short(ref), direct: true };
     }
+    case 'workflow_run': {
+      const { workflow_run } = payload(environment, run);
+      const { event, head_sha: head, head_branch, head_repository } = workflow_run;
+      if (event !== 'pull_request' || head_branch === null || head_repository === null) return { kind: 'nothing' };
+      return { kind: 'run', repository: head_repository.full_name, branch: head_branch, head };
+    }
     case 'workflow_dispatch':
     case 'schedule':
       return { kind: 'report', sha: commit, label };
     default:
       throw new GitHubProblem(
-        `The event ${name || '(none)'} is not one that this action works on; use pull_request, pull_request_target, merge_group, push, workflow_dispatch or schedule.`,
+        `The event ${name || '(none)'} is not one that this action works on; use pull_request, pull_request_target, merge_group, workflow_run, push, workflow_dispatch or schedule.`,
       );
   }
 }

@@ -2,12 +2,22 @@ import { getInput, setFailed, setOutput, warning } from '@actions/core';
 import { ZodError } from 'zod';
 import { override } from '../gate/judge.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
+import type { OtherRules } from '../proposal.ts';
 import { comment, type Options, resolvedComment } from '../report/comment.ts';
 import { review } from '../run.ts';
-import { type Inputs, inputDefaults, type Settings, settingsFrom, WrongSettings } from '../settings.ts';
+import { type Documents, type Inputs, inputDefaults, type Settings, settingsFrom, WrongSettings } from '../settings.ts';
 import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
-import { allConfigs, baseline, type Pull, pullChanges, rangeChanges, readPull, withLiveBase } from './changes.ts';
+import {
+  allConfigs,
+  baseline,
+  type Pull,
+  pullChanges,
+  pullOfRun,
+  rangeChanges,
+  readPull,
+  withLiveBase,
+} from './changes.ts';
 import { labelledBy, type Posted, post } from './comment.ts';
 import { type Environment, type Event, readEvent, readRepository } from './event.ts';
 import { harmless, log } from './log.ts';
@@ -43,31 +53,53 @@ async function run(environment: Environment): Promise<void> {
   const api = connect(token);
   const repository = readRepository(environment);
   const event = readEvent(environment);
-  if (event.kind === 'nothing') return nothingToDo();
+  if (event.kind === 'nothing') return nothingToDo('There is no commit or pull request to look at.');
   // Wrong inputs are told before anything is fetched; what stands in files comes with the base.
   settingsFrom(inputs, inlineRun(inputs));
+  const number = event.kind === 'run' ? await pullOfRun(api, repository, event) : numberOf(event);
+  if (event.kind === 'run' && number === undefined)
+    return nothingToDo('The pull request of that run is closed, or has newer commits, whose run will be looked at.');
   const pull =
-    event.kind === 'pull'
-      ? await withLiveBase(api, repository, await readPull(api, repository, event.number))
-      : undefined;
+    number === undefined ? undefined : await withLiveBase(api, repository, await readPull(api, repository, number));
   const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
   const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase));
-  const settings = settingsFrom(inputs, held);
+  const { settings, broken } = planOf(inputs, held, others);
   const base =
     pull === undefined || settings.baseline === 'merge-base'
       ? mergeBase
       : await baseline(api, repository, settings.baseline, pull);
   const changes = await changesOf(api, repository, event, pull, base, settings);
   const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, others);
+  if (broken !== undefined && reviewed.comparisons.length > 0) throw broken;
   const found = await withOverride(api, repository, reviewed, pull, settings);
   await write(api, repository, found, pull, settings, environment);
 }
 
-function nothingToDo(): void {
+/**
+ * The settings to follow. Rules of the base that cannot be followed fail everything but their repair: a change that leaves
+ * rules that can be, and touches no model config.
+ */
+function planOf(
+  inputs: Inputs,
+  held: Documents,
+  others: readonly OtherRules[],
+): { readonly settings: Settings; readonly broken?: WrongSettings } {
+  try {
+    return { settings: settingsFrom(inputs, held) };
+  } catch (error) {
+    const repaired = others.some(({ kind, settings }) => kind === 'proposed' && settings !== undefined);
+    if (!(error instanceof WrongSettings) || !repaired) throw error;
+    return { settings: settingsFrom(inputs, inlineRun(inputs)), broken: error };
+  }
+}
+
+const numberOf = (event: Event) => (event.kind === 'pull' ? event.number : undefined);
+
+function nothingToDo(why: string): void {
   setOutput('verdict', 'skipped');
   setOutput('changed', '0');
   setOutput('comment-status', 'skipped');
-  log('The branch was deleted: there is no model config to look at.');
+  log(why);
 }
 
 /** Without a history in common, the tip of the base branch is as far from the head's reach, for who asks for another baseline. */

@@ -119,7 +119,7 @@ function report(words: Words, settings: Settings): number {
   const found: Review = {
     comparisons,
     verdict: judged ? judge(comparisons, settings.budgetsFor, today()) : { outcome: 'pass', findings: [] },
-    settings: [],
+    settings: judged ? settings.shown : [],
     notes: [],
     version,
   };

@@ -271,7 +271,7 @@ export const textDiff = (review: Review): string =>
   ].join('\n');
 
 /** The verdict, and what it rests on. */
-export function textFindings({ verdict }: Review): string {
+export function textFindings({ verdict, settings }: Review): string {
   const findings = verdict.findings.map((finding) => {
     const { severity, path, message, before, after, limit, metric } = finding;
     const unit = metrics.find(({ id }) => id === metric)?.unit;
@@ -281,7 +281,9 @@ export function textFindings({ verdict }: Review): string {
     const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
     return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${plain(waiverText(finding))}`}`;
   });
-  return [...findings, `verdict: ${verdict.outcome}`, ''].join('\n');
+  const policy = settings.find(({ name }) => name === 'policy')?.value;
+  const by = policy === undefined ? '' : ` (by ${plain(policy, 120)})`;
+  return [...findings, `verdict: ${verdict.outcome}${by}`, ''].join('\n');
 }
 
 function comparisonLines(comparison: Comparison): string[] {

@@ -59,6 +59,15 @@ describe('the policy file', () => {
     expect(body()).toContain('| `memory-budget` | `79GiB` | `input` |');
   });
 
+  it('says when a config is moved out of what held it', async () => {
+    const policy = 'version: 1\nconfigs: [{ match: "configs/*", budgets: { memory: 10GiB } }]\n';
+    const state = pullRequest({ [path]: small, [name]: policy }, { 'drafts/model.json': wider, [name]: policy });
+    state.pull.renames = { 'drafts/model.json': path };
+    await start(state);
+    expect((await runAction(server)).outputs['verdict']).toBe('pass');
+    expect(body()).toContain('configs/model.json is now drafts/model.json, for which other limits hold');
+  });
+
   it('that comes or goes with the pull request is shown, though no config changed', async () => {
     await start(pullRequest({ [path]: small }, { [path]: small, [name]: strict }));
     const added = await runAction(server);
@@ -95,6 +104,16 @@ describe('the policy file', () => {
     ).toHaveLength(1);
     expect(ran.log).toContain(sentence);
     expect(server.state.comments).toEqual([]);
+  });
+
+  it('broken at the base can be repaired by a change that touches no model config', async () => {
+    await start(pullRequest({ [path]: small, [name]: 'version: 3\n' }, { [path]: small, [name]: strict }));
+    const ran = await runAction(server);
+    expect(ran.code).toBe(0);
+    expect(body()).toContain('This change edits `.github/model-cost.yml`.');
+    await server.stop();
+    await start(pullRequest({ [path]: small, [name]: 'version: 3\n' }, { [path]: small, [name]: 'version: 4\n' }));
+    expect((await runAction(server)).code).toBe(1);
   });
 
   it('under another name is found there, and missed nowhere', async () => {
