@@ -34,7 +34,11 @@ export function review(
     ...(changes.head === undefined ? {} : { head: changes.head }),
     settings: settings.shown,
     ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
-    notes: [...changes.notes, ...others.flatMap((rules) => noteOn(rules, changes, verdict, today))],
+    notes: [
+      ...changes.notes,
+      ...others.flatMap((rules) => noteOn(rules, changes, verdict, today)),
+      ...comparisons.flatMap((comparison) => noteOnMove(comparison, settings)),
+    ],
     version,
   };
 }
@@ -88,6 +92,15 @@ function noteOn(rules: OtherRules, changes: Changes, verdict: Review['verdict'],
     `${rules.sentence} ${outcome}`,
     ...differing.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
   ];
+}
+
+/** A config that leaves the globs that held it is judged as what it is now; that it was held otherwise is told. */
+function noteOnMove({ path, previousPath }: Comparison, { budgetsFor }: Settings): readonly string[] {
+  if (previousPath === undefined) return [];
+  const limits = (name: string) => JSON.stringify(budgetsFor(name).limits);
+  return limits(path) === limits(previousPath)
+    ? []
+    : [`${previousPath} is now ${path}, for which other limits hold than for its old name.`];
 }
 
 /** Findings that are named of those that other rules would add. */
