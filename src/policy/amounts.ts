@@ -36,7 +36,7 @@ const notations: Readonly<Record<Unit, Notation>> = {
   },
   ratio: {
     pattern: /^\d{1,3}(\.\d+)?\s*%$/,
-    example: 'a share like 38%',
+    example: 'a share like 38% or 0.38',
     parse: share,
   },
   tokens_per_second: {
@@ -62,15 +62,15 @@ function duration(text: string): number | undefined {
   return seconds === undefined ? undefined : Number(amount) * seconds;
 }
 
-/** Whether a plain number says what it is in a unit: 80 is no memory, since nobody knows of what. */
-const plainNumbers: Readonly<Record<Unit, boolean>> = {
-  bytes: false,
-  parameters: true,
-  flops: true,
-  ratio: false,
-  tokens_per_second: true,
-  seconds: false,
-  dollars: true,
+/** The largest plain number that says what it is in a unit: 80 is no memory, since nobody knows of what, and 38 is no share. */
+const plainNumbers: Readonly<Record<Unit, number>> = {
+  bytes: 0,
+  parameters: Number.MAX_SAFE_INTEGER,
+  flops: Number.MAX_VALUE,
+  ratio: 1,
+  tokens_per_second: Number.MAX_SAFE_INTEGER,
+  seconds: 0,
+  dollars: Number.MAX_SAFE_INTEGER,
 };
 
 export type Use = 'value' | 'move';
@@ -79,19 +79,18 @@ export type Use = 'value' | 'move';
 export function notationOf(
   unit: Unit,
   use: Use,
-): { readonly patterns: readonly RegExp[]; readonly numbers: boolean; readonly example: string } {
+): { readonly patterns: readonly RegExp[]; readonly largest: number; readonly example: string } {
   const { pattern, example } = notations[unit];
-  if (use === 'move' && unit === 'ratio')
-    return { patterns: [points], numbers: false, example: 'points like 2 points' };
+  if (use === 'move' && unit === 'ratio') return { patterns: [points], largest: 0, example: 'points like 2 points' };
   if (use === 'move')
-    return { patterns: [pattern, percentage], numbers: plainNumbers[unit], example: `a share like 5%, or ${example}` };
+    return { patterns: [pattern, percentage], largest: plainNumbers[unit], example: `a share like 5%, or ${example}` };
   return unit === 'bytes'
     ? {
         patterns: [pattern, percentage],
-        numbers: false,
+        largest: 0,
         example: `${example}, or a share of the accelerator's usable memory like 90%`,
       }
-    : { patterns: [pattern], numbers: plainNumbers[unit], example };
+    : { patterns: [pattern], largest: plainNumbers[unit], example };
 }
 
 /** A share of a share misleads, so what is a share itself moves by points. */
@@ -100,7 +99,7 @@ const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
 /** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
 export function parseAmount(written: string | number, unit: Unit, use: Use): Amount | undefined {
   if (typeof written === 'number')
-    return plainNumbers[unit] && written >= 0 && Number.isFinite(written) ? absolute(written) : undefined;
+    return written >= 0 && written <= notationOf(unit, use).largest ? absolute(written) : undefined;
   const text = written.trim();
   if (use === 'move' && unit === 'ratio') {
     const found = points.exec(text)?.[1];

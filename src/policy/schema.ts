@@ -32,13 +32,13 @@ const run = z
 
 /** An amount of a metric in the notation of its unit, as a text or, where that is clear, as a number. */
 function amount(metric: Metric, use: Use) {
-  const { patterns, numbers, example } = notationOf(metric.unit, use);
+  const { patterns, largest, example } = notationOf(metric.unit, use);
   const error = `must be ${example}`;
   const text = z
     .string()
     .max(40)
     .regex(new RegExp(patterns.map(({ source }) => source).join('|')), error);
-  return numbers ? z.union([z.number().nonnegative(error), text], { error }) : text;
+  return largest > 0 ? z.union([z.number().nonnegative(error).max(largest, error), text], { error }) : text;
 }
 
 function bounds(metric: Metric) {

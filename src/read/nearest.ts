@@ -1,4 +1,7 @@
-/** The known word that is nearest to a mistyped one (Levenshtein distance at most a third of its length), or undefined. */
+/**
+ * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else one that it is
+ * a part of or that is a part of it; or undefined.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const wanted = word.toLowerCase().slice(0, 100);
   let best: string | undefined;
@@ -7,7 +10,19 @@ export function nearest(word: string, known: readonly string[]): string | undefi
     const distance = levenshtein(wanted, candidate.toLowerCase());
     if (distance < least) [best, least] = [candidate, distance];
   }
-  return best;
+  return best ?? related(wanted, known);
+}
+
+/** Shorter words are parts of too many. */
+const shortest = 3;
+
+function related(wanted: string, known: readonly string[]): string | undefined {
+  const parts = known.filter((candidate) => {
+    const other = candidate.toLowerCase();
+    const [short, long] = wanted.length < other.length ? [wanted, other] : [other, wanted];
+    return short.length >= shortest && long.includes(short);
+  });
+  return parts.sort((a, b) => Math.abs(a.length - wanted.length) - Math.abs(b.length - wanted.length))[0];
 }
 
 function levenshtein(a: string, b: string): number {

@@ -36,6 +36,7 @@ describe('budgets', () => {
     ['{ active_parameters: { max_increase: 200M } }', ['fail active_parameters max_increase 200000000']],
     ['{ training_flops_per_token: 48 GFLOPs }', ['fail training_flops_per_token max 48000000000']],
     ['{ mfu: 38% }', ['fail mfu min 0.38']],
+    ['{ mfu: 0.38 }', ['fail mfu min 0.38']],
     ['{ mfu: { max_decrease: 2 points } }', ['fail mfu max_decrease 0.02']],
     ['{ tokens_per_second_per_gpu: 9.5k }', ['fail tokens_per_second_per_gpu min 9500']],
     ['{ step_time: 1.5min }', ['fail step_time max 90']],
@@ -54,7 +55,14 @@ describe('budgets', () => {
     ['{ mfu: 38 }', 'must be a share like 38%'],
     ['{ parameters: -1 }', 'must be a count like 8.2B'],
     ['{ memroy: 80GB }', 'unknown key "memroy" in defaults.budgets. Did you mean "memory"?'],
-    ['{ memory: { maximum: 80GB } }', 'unknown key "maximum" in defaults.budgets.memory. Known keys: max, min'],
+    ['{ memory: { maximum: 80GB } }', 'unknown key "maximum" in defaults.budgets.memory. Did you mean "max"?'],
+    ['{ cost: $1 }', 'unknown key "cost" in defaults.budgets. Did you mean "training_cost"?'],
+    ['{ memory_per_gpu: 80GB }', 'unknown key "memory_per_gpu" in defaults.budgets. Did you mean "memory"?'],
+    [
+      '{ flops_per_token: 1 }',
+      'unknown key "flops_per_token" in defaults.budgets. Did you mean "training_flops_per_token"?',
+    ],
+    ['{ xyz: 1 }', 'unknown key "xyz" in defaults.budgets. Known keys: memory, parameters'],
     ['{ memory: { warn: { mx: 80GB } } }', 'unknown key "mx" in defaults.budgets.memory.warn. Did you mean "max"?'],
     ['{ memory: [80GB] }', 'or a mapping of max, min, max_increase, max_decrease and warn'],
   ])('%s is refused', (written, sentence) => expect(limits(written).join(' ')).toContain(sentence));
