@@ -56431,7 +56431,10 @@ function accelerators_findAccelerator(id) {
 }
 
 ;// CONCATENATED MODULE: ./build/read/nearest.js
-/** The known word that is nearest to a mistyped one (Levenshtein distance at most a third of its length), or undefined. */
+/**
+ * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else one that it is
+ * a part of or that is a part of it; or undefined.
+ */
 function nearest(word, known) {
     const wanted = word.toLowerCase().slice(0, 100);
     let best;
@@ -56441,7 +56444,17 @@ function nearest(word, known) {
         if (distance < least)
             [best, least] = [candidate, distance];
     }
-    return best;
+    return best ?? related(wanted, known);
+}
+/** Shorter words are parts of too many. */
+const shortest = 3;
+function related(wanted, known) {
+    const parts = known.filter((candidate) => {
+        const other = candidate.toLowerCase();
+        const [short, long] = wanted.length < other.length ? [wanted, other] : [other, wanted];
+        return short.length >= shortest && long.includes(short);
+    });
+    return parts.sort((a, b) => Math.abs(a.length - wanted.length) - Math.abs(b.length - wanted.length))[0];
 }
 function levenshtein(a, b) {
     let row = Array.from({ length: b.length + 1 }, (_, index) => index);
@@ -72177,7 +72190,11 @@ function review(changes, settings, today, progress = () => { }, others = []) {
         ...(changes.head === undefined ? {} : { head: changes.head }),
         settings: settings.shown,
         ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
-        notes: [...changes.notes, ...others.flatMap((rules) => noteOn(rules, changes, verdict, today))],
+        notes: [
+            ...changes.notes,
+            ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today)),
+            ...comparisons.flatMap((comparison) => noteOnMove(comparison, settings)),
+        ],
         version: run_version,
     };
 }
@@ -72207,27 +72224,53 @@ function brokenRules(rules, { failOn }) {
     ];
 }
 /** What the same configs would get under other rules, in a sentence, and the findings that differ. */
-function noteOn(rules, changes, verdict, today) {
-    const { settings } = rules;
+function noteOn(rules, changes, verdict, held, today) {
+    const { settings, configs } = rules;
     if (settings === undefined)
         return [rules.sentence];
-    const pairs = changes.pairs.filter(({ path, previousPath }) => settings.matches(path) || (previousPath !== undefined && settings.matches(previousPath)));
-    const comparisons = comparisonsOf({ ...changes, pairs }, settings);
-    if (comparisons.length === 0)
+    const judged = (which, by) => {
+        const pairs = which.pairs.filter(({ path, previousPath }) => by.matches(path) || (previousPath !== undefined && by.matches(previousPath)));
+        const comparisons = comparisonsOf({ ...which, pairs }, by);
+        return { count: comparisons.length, verdict: judge(comparisons, by.budgetsFor, today) };
+    };
+    const here = judged(changes, settings);
+    if (here.count > 0)
+        return [`${rules.sentence} Under it ${outcomeText(here.verdict, verdict)}`, ...differing(here.verdict, verdict)];
+    const all = configs && judged(configs, settings);
+    if (configs === undefined || all === undefined || all.count === 0)
         return [rules.sentence];
-    const other = judge(comparisons, settings.budgetsFor, today);
-    const known = new Set(verdict.findings.map(({ path, message }) => `${path}\n${message}`));
-    const differing = other.findings.filter(({ path, message }) => !known.has(`${path}\n${message}`));
-    const outcome = other.outcome === verdict.outcome
-        ? `Under it the verdict would be ${other.outcome} too.`
-        : `Under it the verdict would be ${other.outcome}, not ${verdict.outcome}.`;
+    const now = judged(configs, held).verdict;
+    const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
     return [
-        `${rules.sentence} ${outcome}`,
-        ...differing.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+        `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
+        ...differing(all.verdict, now),
+    ];
+}
+const outcomeText = (other, now) => other.outcome === now.outcome
+    ? `the verdict would be ${other.outcome} too.`
+    : `the verdict would be ${other.outcome}, not ${now.outcome}.`;
+/** Findings that other rules would add or change, in sentences. */
+function differing(other, now) {
+    const key = ({ path, severity, message }) => `${path}\n${severity}\n${message}`;
+    const known = new Set(now.findings.map(key));
+    const added = other.findings.filter((finding) => !known.has(key(finding)));
+    const rest = added.length - mostDiffering;
+    return [
+        ...added.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+        ...(rest > 0 ? [`and ${rest} more`] : []),
     ];
 }
 /** Findings that are named of those that other rules would add. */
 const mostDiffering = 5;
+/** A config that leaves the globs that held it is judged as what it is now; that it was held otherwise is told. */
+function noteOnMove({ path, previousPath }, { budgetsFor }) {
+    if (previousPath === undefined)
+        return [];
+    const limits = (name) => JSON.stringify(budgetsFor(name).limits);
+    return limits(path) === limits(previousPath)
+        ? []
+        : [`${previousPath} is now ${path}, for which other limits hold than for its old name.`];
+}
 /** undefined where neither side is a model config and the user did not name the file. */
 function comparePair(pair, settings) {
     const base = pair.base && readSide(pair.base, pair.previousPath ?? pair.path, settings);
@@ -72353,7 +72396,7 @@ const notations = {
     },
     ratio: {
         pattern: /^\d{1,3}(\.\d+)?\s*%$/,
-        example: 'a share like 38%',
+        example: 'a share like 38% or 0.38',
         parse: share,
     },
     tokens_per_second: {
@@ -72377,37 +72420,37 @@ function amounts_duration(text) {
     const seconds = { ms: 1e-3, s: 1, min: 60, h: 3600 }[unit];
     return seconds === undefined ? undefined : Number(amount) * seconds;
 }
-/** Whether a plain number says what it is in a unit: 80 is no memory, since nobody knows of what. */
+/** The largest plain number that says what it is in a unit: 80 is no memory, since nobody knows of what, and 38 is no share. */
 const plainNumbers = {
-    bytes: false,
-    parameters: true,
-    flops: true,
-    ratio: false,
-    tokens_per_second: true,
-    seconds: false,
-    dollars: true,
+    bytes: 0,
+    parameters: Number.MAX_SAFE_INTEGER,
+    flops: Number.MAX_VALUE,
+    ratio: 1,
+    tokens_per_second: Number.MAX_SAFE_INTEGER,
+    seconds: 0,
+    dollars: Number.MAX_SAFE_INTEGER,
 };
 /** The words that a policy may write for a metric of a unit, for its schema. */
 function notationOf(unit, use) {
     const { pattern, example } = notations[unit];
     if (use === 'move' && unit === 'ratio')
-        return { patterns: [points], numbers: false, example: 'points like 2 points' };
+        return { patterns: [points], largest: 0, example: 'points like 2 points' };
     if (use === 'move')
-        return { patterns: [pattern, percentage], numbers: plainNumbers[unit], example: `a share like 5%, or ${example}` };
+        return { patterns: [pattern, percentage], largest: plainNumbers[unit], example: `a share like 5%, or ${example}` };
     return unit === 'bytes'
         ? {
             patterns: [pattern, percentage],
-            numbers: false,
+            largest: 0,
             example: `${example}, or a share of the accelerator's usable memory like 90%`,
         }
-        : { patterns: [pattern], numbers: plainNumbers[unit], example };
+        : { patterns: [pattern], largest: plainNumbers[unit], example };
 }
 /** A share of a share misleads, so what is a share itself moves by points. */
 const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
 /** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
 function parseAmount(written, unit, use) {
     if (typeof written === 'number')
-        return plainNumbers[unit] && written >= 0 && Number.isFinite(written) ? absolute(written) : undefined;
+        return written >= 0 && written <= notationOf(unit, use).largest ? absolute(written) : undefined;
     const text = written.trim();
     if (use === 'move' && unit === 'ratio') {
         const found = points.exec(text)?.[1];
@@ -72447,12 +72490,12 @@ const run = union([schema_path, runSchema.meta({ id: 'run' })], { error: 'must b
     .describe('how the models are trained: a run description, or the path of one');
 /** An amount of a metric in the notation of its unit, as a text or, where that is clear, as a number. */
 function amount(metric, use) {
-    const { patterns, numbers, example } = notationOf(metric.unit, use);
+    const { patterns, largest, example } = notationOf(metric.unit, use);
     const error = `must be ${example}`;
     const text = schemas_string()
         .max(40)
         .regex(new RegExp(patterns.map(({ source }) => source).join('|')), error);
-    return numbers ? union([schemas_number().nonnegative(error), text], { error }) : text;
+    return largest > 0 ? union([schemas_number().nonnegative(error).max(largest, error), text], { error }) : text;
 }
 function bounds(metric) {
     return {
@@ -72799,7 +72842,11 @@ function settingsFrom(inputs, documents = {}) {
     };
     const input = (name) => inputs[name]?.trim() || undefined;
     if (policy !== undefined)
-        shown.push({ name: 'policy', value: policy.name, origin: input('policy') === undefined ? 'default' : 'input' });
+        shown.push({
+            name: 'policy',
+            value: policy.name + (documents.commit === undefined ? '' : ` at ${documents.commit.slice(0, 12)}`),
+            origin: input('policy') === undefined ? 'default' : 'input',
+        });
     const machine = policy?.defaults.hardware;
     const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
     const ignored = globs(policy?.ignore ?? []);
@@ -78375,6 +78422,23 @@ async function withLiveBase(api, repository, pull) {
     const { ref } = object({ repository: object({ ref: target }) }).parse(data).repository;
     return { ...pull, base: ref?.target?.oid ?? pull.base };
 }
+/**
+ * The open pull request of another workflow's run, by the repository, branch and commit it ran on, none of which the run can
+ * choose; undefined where it is closed or has moved on.
+ */
+async function pullOfRun(api, repository, run) {
+    const data = await api.graphql('query ($owner: String!, $name: String!, $branch: String!) { repository(owner: $owner, name: $name) { pullRequests(headRefName: $branch, states: OPEN, first: 100) { nodes { number headRefOid headRepository { nameWithOwner } } } } }', { owner: repository.owner, name: repository.repo, branch: run.branch });
+    const node = object({
+        number: schemas_number(),
+        headRefOid: schemas_string(),
+        headRepository: object({ nameWithOwner: schemas_string() }).nullable(),
+    });
+    const nodes = array(node.nullable());
+    const { pullRequests } = object({ repository: object({ pullRequests: object({ nodes }) }) })
+        .parse(data).repository;
+    const found = pullRequests.nodes.find((one) => one?.headRefOid === run.head && one.headRepository?.nameWithOwner === run.repository);
+    return found?.number;
+}
 /** @throws GitHubProblem where the two commits have no history in common, or one does not exist */
 async function compareCommits(api, repository, base, head) {
     const schema = object({
@@ -78689,6 +78753,14 @@ const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import
 const sha = schemas_string().regex(/^[0-9a-f]{40,64}$/);
 const pull = object({ pull_request: object({ number: schemas_int().positive() }) });
 const event_group = object({ merge_group: object({ base_sha: sha, head_sha: sha, head_ref: schemas_string() }) });
+const event_run = object({
+    workflow_run: object({
+        event: schemas_string(),
+        head_sha: sha,
+        head_branch: schemas_string().nullable(),
+        head_repository: object({ full_name: schemas_string() }).nullable(),
+    }),
+});
 const push = object({ before: sha, after: sha, ref: schemas_string() });
 /** @throws GitHubProblem where the event is none that the action knows, or does not hold what it must */
 function readEvent(environment) {
@@ -78715,11 +78787,18 @@ function readEvent(environment) {
                 return { kind: 'report', sha: after, label: event_short(ref) };
             return { kind: 'range', base: before, head: after, label: event_short(ref), direct: true };
         }
+        case 'workflow_run': {
+            const { workflow_run } = payload(environment, event_run);
+            const { event, head_sha: head, head_branch, head_repository } = workflow_run;
+            if (event !== 'pull_request' || head_branch === null || head_repository === null)
+                return { kind: 'nothing' };
+            return { kind: 'run', repository: head_repository.full_name, branch: head_branch, head };
+        }
         case 'workflow_dispatch':
         case 'schedule':
             return { kind: 'report', sha: commit, label };
         default:
-            throw new GitHubProblem(`The event ${name || '(none)'} is not one that this action works on; use pull_request, pull_request_target, merge_group, push, workflow_dispatch or schedule.`);
+            throw new GitHubProblem(`The event ${name || '(none)'} is not one that this action works on; use pull_request, pull_request_target, merge_group, workflow_run, push, workflow_dispatch or schedule.`);
     }
 }
 const event_short = (ref) => ref.replace(/^refs\/(heads|tags)\//, '');
@@ -79193,7 +79272,7 @@ async function readRules(api, repository, inputs, commits) {
         const found = named(policy, one);
         const described = run === undefined ? inlineRun(inputs) : { run: named(run, other) };
         return {
-            ...(found === undefined ? {} : { policy: found }),
+            ...(found === undefined ? {} : { policy: found, commit }),
             ...(described.run === undefined ? {} : { run: described.run }),
             missing: [
                 ...(inputs['policy']?.trim() && one === undefined ? [lacks(inputs, commit)] : []),
@@ -79266,28 +79345,48 @@ async function main_run(environment) {
     const repository = readRepository(environment);
     const event = readEvent(environment);
     if (event.kind === 'nothing')
-        return nothingToDo();
+        return nothingToDo('There is no commit or pull request to look at.');
     // Wrong inputs are told before anything is fetched; what stands in files comes with the base.
     settingsFrom(inputs, inlineRun(inputs));
-    const pull = event.kind === 'pull'
-        ? await withLiveBase(api, repository, await readPull(api, repository, event.number))
-        : undefined;
+    const number = event.kind === 'run' ? await pullOfRun(api, repository, event) : numberOf(event);
+    if (event.kind === 'run' && number === undefined)
+        return nothingToDo('The pull request of that run is closed, or has newer commits, whose run will be looked at.');
+    const pull = number === undefined ? undefined : await withLiveBase(api, repository, await readPull(api, repository, number));
     const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
     const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase));
-    const settings = settingsFrom(inputs, held);
+    const { settings, broken } = planOf(inputs, held, others);
     const base = pull === undefined || settings.baseline === 'merge-base'
         ? mergeBase
         : await baseline(api, repository, settings.baseline, pull);
     const changes = await main_changesOf(api, repository, event, pull, base, settings);
-    const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, others);
+    const outlook = await withConfigs(api, repository, pull, changes, others);
+    const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook);
+    if (broken !== undefined && reviewed.comparisons.length > 0)
+        throw broken;
     const found = await withOverride(api, repository, reviewed, pull, settings);
     await main_write(api, repository, found, pull, settings, environment);
 }
-function nothingToDo() {
+/**
+ * The settings to follow. Rules of the base that cannot be followed fail everything but their repair: a change that leaves
+ * rules that can be, and touches no model config.
+ */
+function planOf(inputs, held, others) {
+    try {
+        return { settings: settingsFrom(inputs, held) };
+    }
+    catch (error) {
+        const repaired = others.some(({ kind, settings }) => kind === 'proposed' && settings !== undefined);
+        if (!(error instanceof WrongSettings) || !repaired)
+            throw error;
+        return { settings: settingsFrom(inputs, inlineRun(inputs)), broken: error };
+    }
+}
+const numberOf = (event) => (event.kind === 'pull' ? event.number : undefined);
+function nothingToDo(why) {
     setOutput('verdict', 'skipped');
     setOutput('changed', '0');
     setOutput('comment-status', 'skipped');
-    log('The branch was deleted: there is no model config to look at.');
+    log(why);
 }
 /** Without a history in common, the tip of the base branch is as far from the head's reach, for who asks for another baseline. */
 async function mergeBaseOf(api, repository, inputs, pull) {
@@ -79324,6 +79423,14 @@ async function main_changesOf(api, repository, event, pull, base, settings) {
     if (event.kind === 'report')
         return allConfigs(api, repository, event.sha, event.label, settings);
     throw new GitHubProblem('There is nothing to look at.');
+}
+/** A change of the rules that touches no config is shown by what it means for those that there are. */
+async function withConfigs(api, repository, pull, changes, others) {
+    const proposal = others.find(({ kind }) => kind === 'proposed');
+    if (pull === undefined || proposal?.settings === undefined || changes.pairs.length > 0)
+        return others;
+    const configs = await allConfigs(api, repository, pull.head, pull.headLabel, proposal.settings);
+    return others.map((one) => (one === proposal ? { ...one, configs } : one));
 }
 /** A label turns a failure into a warning: read from the pull request as it is now, with who set it. */
 async function withOverride(api, repository, found, pull, settings) {

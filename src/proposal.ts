@@ -1,4 +1,5 @@
 import { type Documents, type Inputs, type Settings, settingsFrom, WrongSettings } from './settings.ts';
+import type { Changes } from './world.ts';
 
 /**
  * Rules that a run is not judged by, and that its readers should know of: those that the change itself would bring, and those
@@ -13,6 +14,8 @@ export type OtherRules = {
   readonly settings: Settings | undefined;
   readonly problem?: string;
   readonly line?: number;
+  /** Every config of the head, where the change itself touches none: what the rules would say of them. */
+  readonly configs?: Changes;
 };
 
 /** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */

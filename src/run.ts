@@ -1,7 +1,7 @@
 import { estimate } from './cost/engine.ts';
 import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
-import type { Comparison, Finding, Review, Side } from './gate/review.ts';
+import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
 import { settleRun } from './model/settle.ts';
 import type { OtherRules } from './proposal.ts';
 import { readConfig } from './read/config.ts';
@@ -36,7 +36,7 @@ export function review(
     ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
     notes: [
       ...changes.notes,
-      ...others.flatMap((rules) => noteOn(rules, changes, verdict, today)),
+      ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today)),
       ...comparisons.flatMap((comparison) => noteOnMove(comparison, settings)),
     ],
     version,
@@ -72,27 +72,54 @@ function brokenRules(rules: OtherRules, { failOn }: Settings): readonly Finding[
 }
 
 /** What the same configs would get under other rules, in a sentence, and the findings that differ. */
-function noteOn(rules: OtherRules, changes: Changes, verdict: Review['verdict'], today: string): readonly string[] {
-  const { settings } = rules;
+function noteOn(
+  rules: OtherRules,
+  changes: Changes,
+  verdict: Verdict,
+  held: Settings,
+  today: string,
+): readonly string[] {
+  const { settings, configs } = rules;
   if (settings === undefined) return [rules.sentence];
-  const pairs = changes.pairs.filter(
-    ({ path, previousPath }) =>
-      settings.matches(path) || (previousPath !== undefined && settings.matches(previousPath)),
-  );
-  const comparisons = comparisonsOf({ ...changes, pairs }, settings);
-  if (comparisons.length === 0) return [rules.sentence];
-  const other = judge(comparisons, settings.budgetsFor, today);
-  const known = new Set(verdict.findings.map(({ path, message }) => `${path}\n${message}`));
-  const differing = other.findings.filter(({ path, message }) => !known.has(`${path}\n${message}`));
-  const outcome =
-    other.outcome === verdict.outcome
-      ? `Under it the verdict would be ${other.outcome} too.`
-      : `Under it the verdict would be ${other.outcome}, not ${verdict.outcome}.`;
+  const judged = (which: Changes, by: Settings) => {
+    const pairs = which.pairs.filter(
+      ({ path, previousPath }) => by.matches(path) || (previousPath !== undefined && by.matches(previousPath)),
+    );
+    const comparisons = comparisonsOf({ ...which, pairs }, by);
+    return { count: comparisons.length, verdict: judge(comparisons, by.budgetsFor, today) };
+  };
+  const here = judged(changes, settings);
+  if (here.count > 0)
+    return [`${rules.sentence} Under it ${outcomeText(here.verdict, verdict)}`, ...differing(here.verdict, verdict)];
+  const all = configs && judged(configs, settings);
+  if (configs === undefined || all === undefined || all.count === 0) return [rules.sentence];
+  const now = judged(configs, held).verdict;
+  const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
   return [
-    `${rules.sentence} ${outcome}`,
-    ...differing.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+    `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
+    ...differing(all.verdict, now),
   ];
 }
+
+const outcomeText = (other: Verdict, now: Verdict) =>
+  other.outcome === now.outcome
+    ? `the verdict would be ${other.outcome} too.`
+    : `the verdict would be ${other.outcome}, not ${now.outcome}.`;
+
+/** Findings that other rules would add or change, in sentences. */
+function differing(other: Verdict, now: Verdict): readonly string[] {
+  const key = ({ path, severity, message }: Finding) => `${path}\n${severity}\n${message}`;
+  const known = new Set(now.findings.map(key));
+  const added = other.findings.filter((finding) => !known.has(key(finding)));
+  const rest = added.length - mostDiffering;
+  return [
+    ...added.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+    ...(rest > 0 ? [`and ${rest} more`] : []),
+  ];
+}
+
+/** Findings that are named of those that other rules would add. */
+const mostDiffering = 5;
 
 /** A config that leaves the globs that held it is judged as what it is now; that it was held otherwise is told. */
 function noteOnMove({ path, previousPath }: Comparison, { budgetsFor }: Settings): readonly string[] {
@@ -102,9 +129,6 @@ function noteOnMove({ path, previousPath }: Comparison, { budgetsFor }: Settings
     ? []
     : [`${previousPath} is now ${path}, for which other limits hold than for its old name.`];
 }
-
-/** Findings that are named of those that other rules would add. */
-const mostDiffering = 5;
 
 /** undefined where neither side is a model config and the user did not name the file. */
 function comparePair(pair: ConfigPair, settings: Settings): Comparison | undefined {

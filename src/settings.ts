@@ -49,6 +49,8 @@ export type Documents = {
   /** The run description that the input `run` names or holds. */
   readonly run?: NamedFile;
   readonly policy?: NamedFile;
+  /** The commit that the policy was read from, where it was one. */
+  readonly commit?: string;
   /** What the policy names, by path. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
   /** Files that should be there and are not, or cannot be read, each in a sentence. */
@@ -115,7 +117,11 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
   };
   const input = (name: string) => inputs[name]?.trim() || undefined;
   if (policy !== undefined)
-    shown.push({ name: 'policy', value: policy.name, origin: input('policy') === undefined ? 'default' : 'input' });
+    shown.push({
+      name: 'policy',
+      value: policy.name + (documents.commit === undefined ? '' : ` at ${documents.commit.slice(0, 12)}`),
+      origin: input('policy') === undefined ? 'default' : 'input',
+    });
   const machine = policy?.defaults.hardware;
   const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
   const ignored = globs(policy?.ignore ?? []);

@@ -24181,7 +24181,10 @@ function findAccelerator(id) {
 }
 
 ;// CONCATENATED MODULE: ./build/read/nearest.js
-/** The known word that is nearest to a mistyped one (Levenshtein distance at most a third of its length), or undefined. */
+/**
+ * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else one that it is
+ * a part of or that is a part of it; or undefined.
+ */
 function nearest(word, known) {
     const wanted = word.toLowerCase().slice(0, 100);
     let best;
@@ -24191,7 +24194,17 @@ function nearest(word, known) {
         if (distance < least)
             [best, least] = [candidate, distance];
     }
-    return best;
+    return best ?? related(wanted, known);
+}
+/** Shorter words are parts of too many. */
+const shortest = 3;
+function related(wanted, known) {
+    const parts = known.filter((candidate) => {
+        const other = candidate.toLowerCase();
+        const [short, long] = wanted.length < other.length ? [wanted, other] : [other, wanted];
+        return short.length >= shortest && long.includes(short);
+    });
+    return parts.sort((a, b) => Math.abs(a.length - wanted.length) - Math.abs(b.length - wanted.length))[0];
 }
 function levenshtein(a, b) {
     let row = Array.from({ length: b.length + 1 }, (_, index) => index);
@@ -26792,7 +26805,7 @@ const textDiff = (review) => [
     textFindings(review),
 ].join('\n');
 /** The verdict, and what it rests on. */
-function textFindings({ verdict }) {
+function textFindings({ verdict, settings }) {
     const findings = verdict.findings.map((finding) => {
         const { severity, path, message, before, after, limit, metric } = finding;
         const unit = metrics.find(({ id }) => id === metric)?.unit;
@@ -26801,7 +26814,9 @@ function textFindings({ verdict }) {
         const bound = limit === undefined ? '' : `, limit ${amount(limit)}`;
         return `${severity.toUpperCase().padEnd(6)} ${plain(path, 120)}: ${plain(message)}${move === '' ? '' : `  (${move}${bound})`}${finding.waiver === undefined ? '' : `  ${plain(waiverText(finding))}`}`;
     });
-    return [...findings, `verdict: ${verdict.outcome}`, ''].join('\n');
+    const policy = settings.find(({ name }) => name === 'policy')?.value;
+    const by = policy === undefined ? '' : ` (by ${plain(policy, 120)})`;
+    return [...findings, `verdict: ${verdict.outcome}${by}`, ''].join('\n');
 }
 function comparisonLines(comparison) {
     const renamed = comparison.previousPath === undefined ? '' : ` (was ${plain(comparison.previousPath, 120)})`;
@@ -40351,7 +40366,11 @@ function review(changes, settings, today, progress = () => { }, others = []) {
         ...(changes.head === undefined ? {} : { head: changes.head }),
         settings: settings.shown,
         ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
-        notes: [...changes.notes, ...others.flatMap((rules) => noteOn(rules, changes, verdict, today))],
+        notes: [
+            ...changes.notes,
+            ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today)),
+            ...comparisons.flatMap((comparison) => noteOnMove(comparison, settings)),
+        ],
         version: run_version,
     };
 }
@@ -40381,27 +40400,53 @@ function brokenRules(rules, { failOn }) {
     ];
 }
 /** What the same configs would get under other rules, in a sentence, and the findings that differ. */
-function noteOn(rules, changes, verdict, today) {
-    const { settings } = rules;
+function noteOn(rules, changes, verdict, held, today) {
+    const { settings, configs } = rules;
     if (settings === undefined)
         return [rules.sentence];
-    const pairs = changes.pairs.filter(({ path, previousPath }) => settings.matches(path) || (previousPath !== undefined && settings.matches(previousPath)));
-    const comparisons = comparisonsOf({ ...changes, pairs }, settings);
-    if (comparisons.length === 0)
+    const judged = (which, by) => {
+        const pairs = which.pairs.filter(({ path, previousPath }) => by.matches(path) || (previousPath !== undefined && by.matches(previousPath)));
+        const comparisons = comparisonsOf({ ...which, pairs }, by);
+        return { count: comparisons.length, verdict: judge(comparisons, by.budgetsFor, today) };
+    };
+    const here = judged(changes, settings);
+    if (here.count > 0)
+        return [`${rules.sentence} Under it ${outcomeText(here.verdict, verdict)}`, ...differing(here.verdict, verdict)];
+    const all = configs && judged(configs, settings);
+    if (configs === undefined || all === undefined || all.count === 0)
         return [rules.sentence];
-    const other = judge(comparisons, settings.budgetsFor, today);
-    const known = new Set(verdict.findings.map(({ path, message }) => `${path}\n${message}`));
-    const differing = other.findings.filter(({ path, message }) => !known.has(`${path}\n${message}`));
-    const outcome = other.outcome === verdict.outcome
-        ? `Under it the verdict would be ${other.outcome} too.`
-        : `Under it the verdict would be ${other.outcome}, not ${verdict.outcome}.`;
+    const now = judged(configs, held).verdict;
+    const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
     return [
-        `${rules.sentence} ${outcome}`,
-        ...differing.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+        `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
+        ...differing(all.verdict, now),
+    ];
+}
+const outcomeText = (other, now) => other.outcome === now.outcome
+    ? `the verdict would be ${other.outcome} too.`
+    : `the verdict would be ${other.outcome}, not ${now.outcome}.`;
+/** Findings that other rules would add or change, in sentences. */
+function differing(other, now) {
+    const key = ({ path, severity, message }) => `${path}\n${severity}\n${message}`;
+    const known = new Set(now.findings.map(key));
+    const added = other.findings.filter((finding) => !known.has(key(finding)));
+    const rest = added.length - mostDiffering;
+    return [
+        ...added.slice(0, mostDiffering).map(({ path, severity, message }) => `${severity}, ${path}: ${message}`),
+        ...(rest > 0 ? [`and ${rest} more`] : []),
     ];
 }
 /** Findings that are named of those that other rules would add. */
 const mostDiffering = 5;
+/** A config that leaves the globs that held it is judged as what it is now; that it was held otherwise is told. */
+function noteOnMove({ path, previousPath }, { budgetsFor }) {
+    if (previousPath === undefined)
+        return [];
+    const limits = (name) => JSON.stringify(budgetsFor(name).limits);
+    return limits(path) === limits(previousPath)
+        ? []
+        : [`${previousPath} is now ${path}, for which other limits hold than for its old name.`];
+}
 /** undefined where neither side is a model config and the user did not name the file. */
 function comparePair(pair, settings) {
     const base = pair.base && readSide(pair.base, pair.previousPath ?? pair.path, settings);
@@ -40527,7 +40572,7 @@ const notations = {
     },
     ratio: {
         pattern: /^\d{1,3}(\.\d+)?\s*%$/,
-        example: 'a share like 38%',
+        example: 'a share like 38% or 0.38',
         parse: share,
     },
     tokens_per_second: {
@@ -40551,37 +40596,37 @@ function amounts_duration(text) {
     const seconds = { ms: 1e-3, s: 1, min: 60, h: 3600 }[unit];
     return seconds === undefined ? undefined : Number(amount) * seconds;
 }
-/** Whether a plain number says what it is in a unit: 80 is no memory, since nobody knows of what. */
+/** The largest plain number that says what it is in a unit: 80 is no memory, since nobody knows of what, and 38 is no share. */
 const plainNumbers = {
-    bytes: false,
-    parameters: true,
-    flops: true,
-    ratio: false,
-    tokens_per_second: true,
-    seconds: false,
-    dollars: true,
+    bytes: 0,
+    parameters: Number.MAX_SAFE_INTEGER,
+    flops: Number.MAX_VALUE,
+    ratio: 1,
+    tokens_per_second: Number.MAX_SAFE_INTEGER,
+    seconds: 0,
+    dollars: Number.MAX_SAFE_INTEGER,
 };
 /** The words that a policy may write for a metric of a unit, for its schema. */
 function notationOf(unit, use) {
     const { pattern, example } = notations[unit];
     if (use === 'move' && unit === 'ratio')
-        return { patterns: [points], numbers: false, example: 'points like 2 points' };
+        return { patterns: [points], largest: 0, example: 'points like 2 points' };
     if (use === 'move')
-        return { patterns: [pattern, percentage], numbers: plainNumbers[unit], example: `a share like 5%, or ${example}` };
+        return { patterns: [pattern, percentage], largest: plainNumbers[unit], example: `a share like 5%, or ${example}` };
     return unit === 'bytes'
         ? {
             patterns: [pattern, percentage],
-            numbers: false,
+            largest: 0,
             example: `${example}, or a share of the accelerator's usable memory like 90%`,
         }
-        : { patterns: [pattern], numbers: plainNumbers[unit], example };
+        : { patterns: [pattern], largest: plainNumbers[unit], example };
 }
 /** A share of a share misleads, so what is a share itself moves by points. */
 const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
 /** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
 function parseAmount(written, unit, use) {
     if (typeof written === 'number')
-        return plainNumbers[unit] && written >= 0 && Number.isFinite(written) ? absolute(written) : undefined;
+        return written >= 0 && written <= notationOf(unit, use).largest ? absolute(written) : undefined;
     const text = written.trim();
     if (use === 'move' && unit === 'ratio') {
         const found = points.exec(text)?.[1];
@@ -40621,12 +40666,12 @@ const run = union([path, runSchema.meta({ id: 'run' })], { error: 'must be a run
     .describe('how the models are trained: a run description, or the path of one');
 /** An amount of a metric in the notation of its unit, as a text or, where that is clear, as a number. */
 function schema_amount(metric, use) {
-    const { patterns, numbers, example } = notationOf(metric.unit, use);
+    const { patterns, largest, example } = notationOf(metric.unit, use);
     const error = `must be ${example}`;
     const text = schemas_string()
         .max(40)
         .regex(new RegExp(patterns.map(({ source }) => source).join('|')), error);
-    return numbers ? union([schemas_number().nonnegative(error), text], { error }) : text;
+    return largest > 0 ? union([schemas_number().nonnegative(error).max(largest, error), text], { error }) : text;
 }
 function bounds(metric) {
     return {
@@ -40973,7 +41018,11 @@ function settingsFrom(inputs, documents = {}) {
     };
     const input = (name) => inputs[name]?.trim() || undefined;
     if (policy !== undefined)
-        shown.push({ name: 'policy', value: policy.name, origin: input('policy') === undefined ? 'default' : 'input' });
+        shown.push({
+            name: 'policy',
+            value: policy.name + (documents.commit === undefined ? '' : ` at ${documents.commit.slice(0, 12)}`),
+            origin: input('policy') === undefined ? 'default' : 'input',
+        });
     const machine = policy?.defaults.hardware;
     const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
     const ignored = globs(policy?.ignore ?? []);
@@ -41828,7 +41877,11 @@ function rulesOf(inputs, { run, policy }, range) {
             ],
         };
     const other = proposed(inputs, held, at(range.head.commit), 'once it is the base');
-    return { held: { ...held, ...described(run) }, others: other === undefined ? [] : [other], notes: [] };
+    return {
+        held: { ...held, ...described(run), commit: range.base.commit },
+        others: other === undefined ? [] : [other],
+        notes: [],
+    };
 }
 function described(name) {
     if (name === undefined)
@@ -41965,7 +42018,7 @@ function report(words, settings) {
     const found = {
         comparisons,
         verdict: judged ? judge(comparisons, settings.budgetsFor, today()) : { outcome: 'pass', findings: [] },
-        settings: [],
+        settings: judged ? settings.shown : [],
         notes: [],
         version: run_version,
     };

@@ -69,7 +69,8 @@ async function run(environment: Environment): Promise<void> {
       ? mergeBase
       : await baseline(api, repository, settings.baseline, pull);
   const changes = await changesOf(api, repository, event, pull, base, settings);
-  const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, others);
+  const outlook = await withConfigs(api, repository, pull, changes, others);
+  const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook);
   if (broken !== undefined && reviewed.comparisons.length > 0) throw broken;
   const found = await withOverride(api, repository, reviewed, pull, settings);
   await write(api, repository, found, pull, settings, environment);
@@ -139,6 +140,20 @@ async function changesOf(
   if (event.kind === 'range') return rangeChanges(api, repository, event, settings);
   if (event.kind === 'report') return allConfigs(api, repository, event.sha, event.label, settings);
   throw new GitHubProblem('There is nothing to look at.');
+}
+
+/** A change of the rules that touches no config is shown by what it means for those that there are. */
+async function withConfigs(
+  api: Api,
+  repository: Repository,
+  pull: Pull | undefined,
+  changes: Changes,
+  others: readonly OtherRules[],
+): Promise<readonly OtherRules[]> {
+  const proposal = others.find(({ kind }) => kind === 'proposed');
+  if (pull === undefined || proposal?.settings === undefined || changes.pairs.length > 0) return others;
+  const configs = await allConfigs(api, repository, pull.head, pull.headLabel, proposal.settings);
+  return others.map((one) => (one === proposal ? { ...one, configs } : one));
 }
 
 /** A label turns a failure into a warning: read from the pull request as it is now, with who set it. */

@@ -67,7 +67,7 @@ async function readRules(
     const found = named(policy, one);
     const described = run === undefined ? inlineRun(inputs) : { run: named(run, other) };
     return {
-      ...(found === undefined ? {} : { policy: found }),
+      ...(found === undefined ? {} : { policy: found, commit }),
       ...(described.run === undefined ? {} : { run: described.run }),
       missing: [
         ...(inputs['policy']?.trim() && one === undefined ? [lacks(inputs, commit)] : []),

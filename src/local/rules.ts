@@ -41,7 +41,11 @@ export function rulesOf(
       ],
     };
   const other = proposed(inputs, held, at(range.head.commit), 'once it is the base');
-  return { held: { ...held, ...described(run) }, others: other === undefined ? [] : [other], notes: [] };
+  return {
+    held: { ...held, ...described(run), commit: range.base.commit },
+    others: other === undefined ? [] : [other],
+    notes: [],
+  };
 }
 
 function described(name: string | undefined): Pick<Documents, 'run'> {

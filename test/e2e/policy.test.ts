@@ -32,6 +32,7 @@ describe('the policy file', () => {
     expect(body()).toContain('This change edits `.github/model-cost.yml`. That takes effect after merge');
     expect(body()).toContain('Under it the verdict would be pass, not fail.');
     expect(body()).toContain('| `memory-budget` | `10.00 GiB` | `policy` |');
+    expect(body()).toContain('| `policy` | `.github/model-cost.yml at aaaaaaaaaaaa` | `default` |');
   });
 
   it('a stricter one in the pull request waits for the merge, too, and is shown', async () => {
@@ -73,6 +74,8 @@ describe('the policy file', () => {
     const added = await runAction(server);
     expect(added.outputs).toMatchObject({ verdict: 'pass', changed: '0', 'comment-status': 'created' });
     expect(body()).toContain('This change adds `.github/model-cost.yml`.');
+    expect(body()).toContain('Held against the one model config of the head, the verdict would be fail, not pass.');
+    expect(body()).toContain('fail, configs/model.json: This config needs more memory per GPU than the budget allows.');
     await server.stop();
     await start(pullRequest({ [path]: small, [name]: strict }, { [path]: small }));
     await runAction(server);
