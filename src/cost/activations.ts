@@ -1,4 +1,5 @@
-import type { Operation, Tensor } from '../model/operation.ts';
+import { frameworks } from '../facts/frameworks.ts';
+import type { Linear, Operation, Tensor } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
 import { isTarget } from './lora.ts';
 
@@ -37,126 +38,239 @@ export function tensorBytes(tensor: Tensor, bytesEach: number, tokens: Tokens, t
 /** A tensor kept for the backward pass: its name within the layer tells shared storage, so each is counted once. */
 export type Saved = { readonly name: string; readonly bytes: number; readonly by: Operation };
 
+/** How a framework runs an operation, as far as it decides what is kept. */
+export type Keeping = {
+  /** `fused`: one kernel for a norm or an activation (Transformer Engine, torch.compile). `eager`: PyTorch op by op. */
+  readonly style: 'fused' | 'eager';
+  /** RMSNorm in elementary operations (Transformers) rather than one kernel (`torch.nn.RMSNorm`). */
+  readonly normsWrittenOut: boolean;
+  /** 16-bit products over fp32 weights: the residual stream is fp32 and every product casts its own input. */
+  readonly autocast: boolean;
+  /** Inputs of matrix products are kept in 8 or 4 bits. */
+  readonly quantized: boolean;
+  /** What sequence parallelism gathers for a product is kept gathered (DTensor), not gathered again (Megatron). */
+  readonly gathered: boolean;
+};
+
+export function keepingOf(run: TrainingRun): Keeping {
+  const facts = frameworks[run.framework];
+  const style = run.compile ? 'fused' : facts.saves;
+  const low = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
+  return {
+    style,
+    normsWrittenOut: style === 'eager' && facts.normsWrittenOut,
+    autocast: style === 'eager' && isAutocast(run),
+    quantized: low && facts.quantizesInputs,
+    gathered: facts.keepsGathered && run.parallelism.sequenceParallel,
+  };
+}
+
+/** Whether torch.autocast runs 16-bit products over fp32 weights: Trainer's `bf16: true` on a model loaded in fp32. */
+export const isAutocast = (run: TrainingRun): boolean =>
+  run.framework === 'transformers' &&
+  run.precision !== 'fp32' &&
+  run.lora === undefined &&
+  (run.weightsDtype ?? 'fp32') === 'fp32' &&
+  !(run.sharding === 'full' && run.gpus > 1);
+
 /**
- * What one layer keeps of a micro-batch, operation by operation.
+ * What one layer keeps of a micro-batch, operation by operation, without any recompute but that of named modules.
  *
- * `fused` (Megatron-Core with Transformer Engine): norms keep their input, matrices theirs, gated activations both halves,
- * flash attention q, k, v, its output and one fp32 log-sum-exp for each head. `eager` (Hugging Face Transformers, checked
- * against autograd, `scripts/oracle/saved_tensors.py`): RMSNorm keeps an fp32 copy and the normalised tensor besides, SiLU
- * its output.
+ * `fused`: norms keep their input, matrices theirs, gated activations both halves, flash attention q, k, v, its output and
+ * one fp32 log-sum-exp for each head. `eager` keeps more; it is checked against autograd (`scripts/oracle/`).
  */
-export function savedTensors(
-  operations: readonly Operation[],
-  run: TrainingRun,
-  style: 'fused' | 'eager',
-): readonly Saved[] {
+export function savedTensors(operations: readonly Operation[], run: TrainingRun): readonly Saved[] {
+  const keeping = keepingOf(run);
   const tokens = tokensOf(run);
   const { tensor: tp } = run.parallelism;
   const kept = new Map<string, Saved>();
-  const dropped = new Set(
-    run.recompute === 'selective' && style === 'fused' ? (run.recomputeModules ?? ['core_attn']) : [],
-  );
-  const lowPrecision = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
+  const dropped = droppedBy(run, operations);
+  const normal = new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : [])));
   for (const operation of operations) {
-    const keep = (tensor: Tensor, bytesEach = e, name = tensor.name) => {
-      if (!kept.has(name)) kept.set(name, { name, bytes: tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
+    const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
+    const keep: Keep = (tensor, bytesEach = e, name = tensor.name) => {
+      const whole = read && tensor.region === 'residual' ? tp : 1;
+      if (!dropped.has(name) && !kept.has(name))
+        kept.set(name, { name, bytes: whole * tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
     };
-    switch (operation.kind) {
-      case 'norm':
-        keepNorm(operation, style, keep);
-        break;
-      case 'linear': {
-        // Transformer Engine keeps the fp8 copy of a matrix's input in place of the 16-bit one.
-        const quantized = style === 'fused' && lowPrecision && operation.component !== 'router';
-        if (operation.component === 'output') break;
-        if (style === 'fused' && dropped.has('layernorm') && operation.input.name.startsWith('norm')) break;
-        if (style === 'fused' && dropped.has('moe_act') && operation.input.name === 'expert_act') break;
-        if (
-          style === 'fused' &&
-          dropped.has('mlp') &&
-          operation.component === 'feed_forward' &&
-          operation.path.endsWith('down')
-        )
-          break;
-        if (style === 'eager' && frozenInput(operation, run)) break;
-        keep(operation.input, quantized ? 1 : e);
-        break;
-      }
-      case 'activation':
-        if (style === 'fused' && dropped.has('mlp') && operation.component === 'feed_forward') break;
-        // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
-        if (style === 'fused' || operation.function !== 'relu') keep(operation.input);
-        if (operation.gate) keep(operation.gate);
-        // GPT-2's GELU is written out in steps; three more of them keep a tensor.
-        if (style === 'eager' && operation.function === 'gelu_new')
-          keep(operation.input, 3 * e, `${operation.path}_steps`);
-        if (style === 'eager' && operation.gated) keep(operation.output, e, `${operation.output.name}_gate`);
-        break;
-      case 'attention':
-        if (operation.valueDim === 0) break;
-        keep(operation.query);
-        keep(operation.key);
-        keep(operation.value);
-        if (run.flashAttention || (run.recompute === 'selective' && style === 'fused')) {
-          keep(operation.output);
-          keep({ name: `${operation.path}_lse`, elements: operation.heads, region: 'tensor' }, 4);
-        } else {
-          const scores = (operation.heads * run.sequenceLength) / run.parallelism.context;
-          const masks = run.dropout === true ? 2 * e + 1 : e;
-          keep({ name: `${operation.path}_scores`, elements: scores, region: 'tensor' }, masks);
-          keep(operation.output);
-        }
-        break;
-      case 'route':
-        keep(
-          { name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' },
-          style === 'fused' ? 9 : 4,
-        );
-        break;
-      case 'dispatch':
-        // Probabilities, and the maps of rows there and back.
-        keep(
-          { name: `${operation.path}_maps`, elements: operation.active, region: 'routed' },
-          style === 'fused' ? 12 : 40,
-        );
-        if (style === 'eager')
-          keep({ name: `${operation.path}_weighted`, elements: operation.active * operation.width, region: 'routed' });
-        break;
-      case 'scan':
-        keep(operation.input);
-        keep(operation.output);
-        break;
-      case 'add':
-        if (run.dropout === true) keep(operation.output, 1, `${operation.output.name}_mask`);
-        break;
-      case 'table':
-        keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
-        break;
-      case 'combine':
-      case 'rope':
-      case 'vector':
-      case 'loss':
-        break;
-    }
+    if (keeping.style === 'fused') keepFused(operation, run, keeping, keep);
+    else keepEager(operation, run, keeping, normal, keep);
   }
   return [...kept.values()];
 }
 
 type Keep = (tensor: Tensor, bytesEach?: number, name?: string) => void;
 
-function keepNorm(operation: Extract<Operation, { kind: 'norm' }>, style: 'fused' | 'eager', keep: Keep) {
-  if (style === 'fused' || operation.style === 'layer') {
-    keep(operation.input);
-    return;
+export const total = (saved: readonly Saved[]): number => saved.reduce((sum, { bytes }) => sum + bytes, 0);
+
+// --- one kernel for each operation --------------------------------------------------------------------------------------
+
+function keepFused(operation: Operation, run: TrainingRun, keeping: Keeping, keep: Keep) {
+  switch (operation.kind) {
+    case 'norm':
+    case 'scan':
+      keep(operation.input);
+      if (operation.kind === 'scan') keep(operation.output);
+      return;
+    case 'linear':
+      if (operation.component === 'output' || !needsInput(operation, run)) return;
+      keep(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : e);
+      return;
+    case 'activation':
+      keep(operation.input);
+      if (operation.gate) keep(operation.gate);
+      return;
+    case 'attention':
+      return keepAttention(operation, run, keep);
+    case 'route':
+      // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
+      keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 9);
+      return;
+    case 'dispatch':
+      // A probability for each row, and where it came from and goes to.
+      keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 12);
+      return;
+    case 'add':
+      return keepMask(operation, run, keep);
+    case 'table':
+      keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+      return;
+    case 'combine':
+    case 'rope':
+    case 'vector':
+    case 'loss':
+      return;
   }
-  const statistics = operation.input.elements / operation.width;
-  keep(operation.input, 4, `${operation.path}_fp32`);
-  keep(operation.input, operation.upcast === 'weight' ? 4 : e, `${operation.path}_normalised`);
-  keep({ ...operation.input, elements: statistics }, 4, `${operation.path}_deviation`);
 }
 
-/** A frozen matrix needs its input only where an adapter reads it too. */
-const frozenInput = (operation: Extract<Operation, { kind: 'linear' }>, run: TrainingRun): boolean =>
-  run.lora !== undefined && !isTarget(operation, run.lora);
+/** Bytes of a quantised input that the weight gradient reads: its column-wise copy, with the scales of its blocks. */
+function quantizedBytes(run: TrainingRun): number {
+  if (run.precision === 'mxfp8') return 1 + 1 / 32;
+  return run.precision === 'fp4' ? 0.5 + 1 / 16 : 1;
+}
 
-export const total = (saved: readonly Saved[]): number => saved.reduce((sum, { bytes }) => sum + bytes, 0);
+// --- PyTorch, operation by operation ------------------------------------------------------------------------------------
+
+function keepEager(operation: Operation, run: TrainingRun, keeping: Keeping, normal: ReadonlySet<string>, keep: Keep) {
+  switch (operation.kind) {
+    case 'norm':
+      return keepNorm(operation, run, keeping, keep);
+    case 'linear':
+      return keepInput(operation, run, keeping, normal, keep);
+    case 'activation':
+      // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
+      if (operation.function !== 'relu') keep(operation.input);
+      if (operation.gate) keep(operation.gate);
+      // GPT-2's GELU is written out in steps; three more of them keep a tensor.
+      if (operation.function === 'gelu_new') keep(operation.input, 3 * e, `${operation.path}_steps`);
+      // The activated half is a factor of the product.
+      if (operation.gated) keep(operation.output, e, `${operation.output.name}_gate`);
+      return;
+    case 'attention':
+      return keepAttention(operation, run, keep);
+    case 'route':
+      keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 4);
+      return;
+    case 'dispatch':
+      keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 40);
+      keep({ name: `${operation.path}_weighted`, elements: operation.active * operation.width, region: 'routed' });
+      return;
+    case 'scan':
+      keep(operation.input);
+      keep(operation.output);
+      return;
+    case 'add':
+      return keepMask(operation, run, keep);
+    case 'table':
+      keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+      return;
+    case 'combine':
+    case 'rope':
+    case 'vector':
+    case 'loss':
+      return;
+  }
+}
+
+/**
+ * RMSNorm as Transformers writes it: x in fp32, its mean square, and x over its root in the model's dtype, which the weight's
+ * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) keeps its input and fp32 statistics.
+ */
+function keepNorm(operation: Extract<Operation, { kind: 'norm' }>, run: TrainingRun, keeping: Keeping, keep: Keep) {
+  const { input, width, path, style } = operation;
+  const rows = { ...input, elements: input.elements / width };
+  if (style === 'layer' || !keeping.normsWrittenOut) {
+    keep(input, keeping.autocast ? 4 : e);
+    keep(rows, style === 'layer' ? 8 : 4, `${path}_statistics`);
+    return;
+  }
+  keep(input, 4, keeping.autocast ? input.name : `${path}_fp32`);
+  if (run.lora === undefined) {
+    const wide = operation.upcast === 'weight' || keeping.autocast;
+    keep(input, wide ? 4 : e, `${path}_normalised`);
+  }
+  keep(rows, 4, `${path}_deviation`);
+}
+
+/** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
+function keepInput(operation: Linear, run: TrainingRun, keeping: Keeping, normal: ReadonlySet<string>, keep: Keep) {
+  const { input, path } = operation;
+  if (operation.component === 'output' || !needsInput(operation, run)) return;
+  if (run.lora !== undefined) keep(input, 4, `${path}_adapter_input`);
+  else if (keeping.autocast && normal.has(input.name) && !operation.storedFused) keep(input, e, `${path}_input`);
+  else keep(input);
+}
+
+/** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */
+const needsInput = (operation: Linear, run: TrainingRun): boolean =>
+  run.lora === undefined || isTarget(operation, run.lora);
+
+// --- both ---------------------------------------------------------------------------------------------------------------
+
+function keepAttention(operation: Extract<Operation, { kind: 'attention' }>, run: TrainingRun, keep: Keep) {
+  const { query, key, value, output, heads, path } = operation;
+  if (operation.valueDim === 0) return;
+  keep(query);
+  keep(key);
+  keep(value);
+  keep(output);
+  if (run.flashAttention) {
+    keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+    return;
+  }
+  // Scores of every pair: the softmax's output, and what dropout makes of it with its mask.
+  const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context } as const;
+  keep({ ...scores, region: 'tensor' }, run.dropout === true ? 2 * e + 1 : e);
+}
+
+function keepMask(operation: Extract<Operation, { kind: 'add' }>, run: TrainingRun, keep: Keep) {
+  if (run.dropout === true) keep(operation.output, 1, `${operation.output.name}_mask`);
+}
+
+/**
+ * Names of the tensors that selective recompute of modules drops, in Megatron's words (`recompute_modules` in
+ * megatron/core/transformer/transformer_config.py): a module keeps what it reads, and what is inside of it is made again.
+ */
+function droppedBy(run: TrainingRun, operations: readonly Operation[]): ReadonlySet<string> {
+  const names = new Set<string>();
+  if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules') return names;
+  const modules = new Set(run.recomputeModules ?? ['core_attn']);
+  const drop = (module: string, within: (operation: Operation) => boolean) => {
+    if (!modules.has(module)) return;
+    for (const one of operations) {
+      if (!within(one)) continue;
+      if ('output' in one) names.add(one.output.name);
+      for (const end of ['maps', 'probabilities', 'scores', 'lse']) names.add(`${one.path}_${end}`);
+      if (one.kind === 'attention') names.delete(one.output.name);
+    }
+  };
+  drop('core_attn', (one) => one.kind === 'attention');
+  drop('layernorm', (one) => one.kind === 'norm' && !one.path.includes('attention.'));
+  drop('moe_act', (one) => one.kind === 'activation' && one.component === 'experts');
+  drop('mla_up_proj', (one) => /attention\.(query|key_value)_(up|down_norm)$/.test(one.path));
+  if (modules.has('mla_up_proj') && operations.some(({ path }) => path.endsWith('key_value_up'))) names.add('key');
+  drop('mlp', (one) => one.component === 'feed_forward');
+  drop('shared_experts', (one) => one.component === 'shared_experts');
+  drop('moe', (one) => one.component === 'experts' || one.component === 'shared_experts' || one.component === 'router');
+  return names;
+}

@@ -133,7 +133,9 @@ function* addPending(flow: Flow): Step {
   const additions = flow.additions + 1;
   const residual = tensor(`residual_${additions}`, flow.residual.elements, 'residual');
   yield { kind: 'add', path: 'residual', component: 'other', output: residual };
-  return { ...flow, pending: undefined, additions, residual };
+  // A block without a norm in front of it reads the residual itself.
+  const stream = flow.stream === flow.residual ? residual : flow.stream;
+  return { ...flow, pending: undefined, additions, residual, stream };
 }
 
 /** A norm in front of a block reads the residual; one behind it reads what the block gives back. */

@@ -7,6 +7,8 @@ export type Stage = {
   readonly index: number;
   /** How many layers of each kind. */
   readonly layers: readonly { readonly kind: number; readonly count: number }[];
+  /** The kind of each layer, in the order in which a token meets them. */
+  readonly order: readonly number[];
   readonly embedding: boolean;
   readonly head: boolean;
   /** Micro-batches (of the whole stage) whose activations are alive at the peak. */
@@ -28,14 +30,25 @@ export function stages(operations: Operations, run: TrainingRun): readonly Stage
     const layers = operations.layers
       .map((_, kind) => ({ kind, count: own.filter((one) => one === kind).length }))
       .filter((entry) => entry.count > 0);
-    return { index, layers, embedding: index === 0, head: index === P - 1, inFlight: inFlight(run, index) };
+    return {
+      index,
+      layers,
+      order: own,
+      embedding: index === 0,
+      head: index === P - 1,
+      inFlight: inFlight(run, index),
+    };
   });
 }
 
-export function microBatches(run: TrainingRun): number {
+/** Model replicas: GPUs that see different sequences. */
+export function replicas(run: TrainingRun): number {
   const { tensor, pipeline, context } = run.parallelism;
-  const replicas = run.gpus / (tensor * pipeline * context);
-  return Math.max(1, Math.round(run.globalBatchSize / (replicas * run.microBatchSize)));
+  return run.gpus / (tensor * pipeline * context);
+}
+
+export function microBatches(run: TrainingRun): number {
+  return Math.max(1, Math.round(run.globalBatchSize / (replicas(run) * run.microBatchSize)));
 }
 
 /**

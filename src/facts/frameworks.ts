@@ -1,80 +1,140 @@
 /**
  * What training frameworks keep in memory, as rows. Bytes are for one element; sources stand beside the values.
- * Checked 2026-08-22 against measured runs (docs/memory.md).
+ * Checked 2026-11-24 against measured runs and PyTorch's own allocations (docs/memory.md).
  */
 export type FrameworkFacts = {
-  /** Which tensors a layer's operations keep for the backward pass (`cost/activations.ts`). */
+  /** How a layer's operations run, which says what they keep for the backward pass (`cost/activations.ts`). */
   readonly saves: 'fused' | 'eager';
+  /** RMSNorm in elementary operations rather than one kernel. */
+  readonly normsWrittenOut: boolean;
+  /** In 8 and 4 bits, the inputs of matrix products are kept in that precision; else in 16 bits. */
+  readonly quantizesInputs: boolean;
+  /** What sequence parallelism gathers for a product stays gathered to the backward pass. */
+  readonly keepsGathered: boolean;
+  /** What `recompute: selective` means: named modules (Megatron), or all but every second matrix product (torchtitan). */
+  readonly selective: 'modules' | 'operations';
   /** Bytes of a main gradient, and of a weight outside the optimizer. */
   readonly weightBytes: number;
   readonly gradientBytes: number;
   /** fp32 master weights beside 16-bit ones. */
   readonly masterWeights: boolean;
-  /** Bytes that are alive for one logit when the loss peaks, with a whole loss and with a fused one. */
-  readonly lossBytes: number;
-  readonly fusedLossBytes: number;
+  /** Gradients live in a buffer of their own all the time, or only from the backward pass to the optimizer step. */
+  readonly gradientsStay: boolean;
+  /** Bytes that are alive for one logit when the loss peaks: computed whole, compiled, and fused with its gradient. */
+  readonly lossBytes: { readonly whole: number; readonly compiled: number; readonly fused: number | 'chunked' };
   /** One 16-bit weight gradient is kept for each distinct shape of matrix (Transformer Engine's fused accumulation). */
   readonly dummyGradients: boolean;
-  /** Bytes for each local parameter that the optimizer step holds besides its states. */
-  readonly optimizerTemporary: number;
+  /** Lists of temporaries, each as large as the trained parameters, that the optimizer step holds besides its states. */
+  readonly optimizerTemporaries: number;
   /** reserved / allocated */
   readonly fragmentation: number;
   readonly source: string;
 };
 
+// PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
+// at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
+// keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
+// A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
+const torchLoss = { whole: 12, compiled: 4, fused: 'chunked' } as const;
+
 export const frameworks = {
   megatron: {
     saves: 'fused',
+    normsWrittenOut: false,
+    quantizesInputs: true,
+    keepsGathered: false,
+    selective: 'modules',
     weightBytes: 2,
     gradientBytes: 4,
     masterWeights: true,
-    lossBytes: 6,
-    fusedLossBytes: 4,
+    gradientsStay: true,
+    lossBytes: { whole: 6, compiled: 6, fused: 4 },
     dummyGradients: true,
-    optimizerTemporary: 0,
+    optimizerTemporaries: 0,
     fragmentation: 1.05,
     source:
       'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
   },
   fsdp: {
     saves: 'eager',
+    normsWrittenOut: false,
+    quantizesInputs: false,
+    keepsGathered: true,
+    selective: 'operations',
     weightBytes: 4,
     gradientBytes: 4,
     masterWeights: false,
-    lossBytes: 14,
-    fusedLossBytes: 4,
+    gradientsStay: false,
+    lossBytes: torchLoss,
     dummyGradients: false,
-    optimizerTemporary: 0,
+    optimizerTemporaries: 0,
     fragmentation: 1.05,
-    source: 'PyTorch FSDP2 as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters',
+    source:
+      'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
   },
   deepspeed: {
     saves: 'eager',
+    normsWrittenOut: true,
+    quantizesInputs: false,
+    keepsGathered: true,
+    selective: 'operations',
     weightBytes: 2,
     gradientBytes: 2,
     masterWeights: true,
-    lossBytes: 14,
-    fusedLossBytes: 4,
+    gradientsStay: false,
+    lossBytes: torchLoss,
     dummyGradients: false,
-    optimizerTemporary: 0,
+    optimizerTemporaries: 0,
     fragmentation: 1.08,
     source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
   },
   transformers: {
     saves: 'eager',
+    normsWrittenOut: true,
+    quantizesInputs: false,
+    keepsGathered: true,
+    selective: 'operations',
     weightBytes: 4,
     gradientBytes: 4,
     masterWeights: false,
-    lossBytes: 8,
-    fusedLossBytes: 2,
+    gradientsStay: false,
+    lossBytes: torchLoss,
     dummyGradients: false,
-    // One list of temporaries as large as the parameters: PyTorch's foreach AdamW. Full fine-tuning of Mistral-7B in bf16
-    // peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
-    optimizerTemporary: 1,
+    // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
+    // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
+    optimizerTemporaries: 1,
     fragmentation: 1.08,
-    source: 'Hugging Face Trainer; loss and optimizer peaks from fms-acceleration 876e2ed, a100_80gb.csv',
+    source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
   },
 } as const satisfies Readonly<Record<string, FrameworkFacts>>;
+
+/**
+ * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
+ * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
+ * where the chip has no products of untransposed fp8 (before Blackwell). TransformerEngine d0067d0,
+ * transformer_engine/pytorch/module/base.py, `get_weight_workspace`, and pytorch/tensor/*.
+ */
+export function quantizedCopies(precision: string, generation: string | undefined): number {
+  switch (precision) {
+    case 'fp8':
+      return generation === 'blackwell' ? 1 : 2;
+    case 'mxfp8':
+      return 2 * (1 + 1 / 32);
+    case 'fp4':
+      return 2 * (0.5 + 1 / 16);
+    default:
+      return 0;
+  }
+}
+
+/** DeepSpeed's buckets in elements, by their defaults (deepspeed/runtime/zero/config.py). */
+export const buckets = {
+  reduce: 5e8,
+  allGather: 5e8,
+  /** parameters that ZeRO 3 keeps gathered where they are needed again soon */
+  maxLive: 1e9,
+  prefetch: 5e7,
+} as const;
 
 /** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
 export const overhead = {

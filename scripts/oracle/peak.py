@@ -1,0 +1,173 @@
+"""Peaks of one training step of official Transformers models, as PyTorch allocates: forward, backward and optimizer.
+
+    python scripts/oracle/peak.py > test/oracle/peaks.json
+    python scripts/oracle/peak.py -v llama 3        the third case of llama, with what is alive at each peak
+
+Needs torch 2.13.0, transformers 5.18.0, peft 0.21.0 (and accelerate 1.15.0, which peft imports). The second step is taken,
+when optimizer states exist. Kernels' own workspace is not in it. The optimizer is AdamW over lists of tensors (`foreach`).
+"""
+
+import contextlib
+import json
+import sys
+import warnings
+
+warnings.filterwarnings("ignore")
+
+import torch
+import transformers.masking_utils as masking
+from torch._subclasses.fake_tensor import FakeTensorMode
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils import logging
+
+from tracker import Tracker
+
+logging.set_verbosity_error()
+# With real tensors Transformers looks whether the mask is plainly causal, and then makes none. Fake ones cannot be looked into.
+masking.is_tracing = lambda *_: False
+masking.find_packed_sequence_indices = lambda _: None
+
+WIDE = dict(hidden_size=4096, num_attention_heads=32, num_key_value_heads=8, intermediate_size=14336, vocab_size=32000, num_hidden_layers=4)
+SMALL = dict(hidden_size=1024, num_attention_heads=16, num_key_value_heads=4, intermediate_size=2816, vocab_size=2048, num_hidden_layers=3)
+BF16 = dict(weights_dtype="bf16")
+ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
+
+
+def run(sequence=2048, batch=1, micro=1, **rest):
+    return dict(sequence_length=sequence, micro_batch_size=batch, global_batch_size=batch * micro, precision="bf16", **rest)
+
+
+def adapters(targets=ATTENTION, rank=16):
+    return dict(lora=dict(rank=rank, targets=targets))
+
+
+CASES = [
+    ("llama", WIDE, run(**BF16)),
+    ("llama", WIDE, run(8192, **BF16)),
+    ("llama", WIDE, run(8192, **BF16, recompute="full")),
+    ("llama", WIDE, run(4096, 4, **BF16, recompute="full")),
+    ("llama", WIDE, run(4096, micro=2, **BF16)),
+    ("llama", WIDE, run(4096)),
+    ("llama", WIDE, run(8192, 2)),
+    ("llama", WIDE, run(8192, 2, recompute="full")),
+    ("llama", WIDE, run(4096, precision_fp32=True)),
+    ("llama", WIDE, run(4096, **adapters())),
+    ("llama", WIDE, run(8192, **adapters(), recompute="full")),
+    ("llama", WIDE, run(8192, **adapters(), recompute="full", chunk=True)),
+    ("llama", WIDE, run(4096, **adapters(["all-linear"]))),
+    ("llama", WIDE, run(4096, **adapters(["q_proj", "v_proj"], 64))),
+    ("llama", WIDE, run(1024, 2, **BF16, flash_attention=False)),
+]
+CASES = [(kind, shape, {k: v for k, v in one.items() if k not in ("precision_fp32", "chunk")} | ({"precision": "fp32"} if one.get("precision_fp32") else {})) for kind, shape, one in CASES if not one.get("chunk")]
+for kind, shape in {
+    "mistral": dict(WIDE, sliding_window=None),
+    "qwen2": SMALL,
+    "qwen3": dict(SMALL, head_dim=128),
+    "gemma": dict(SMALL, head_dim=64),
+    "gemma2": dict(SMALL, head_dim=64),
+    "gemma3_text": dict(SMALL, head_dim=64),
+    "phi": dict(SMALL, num_key_value_heads=16),
+    "phi3": dict(SMALL, pad_token_id=0),
+    "olmo": SMALL,
+    "olmo2": SMALL,
+    "granite": SMALL,
+    "cohere": SMALL,
+    "stablelm": SMALL,
+    "starcoder2": SMALL,
+    "gpt_neox": dict(SMALL, num_key_value_heads=16),
+    "falcon": dict(hidden_size=1024, num_attention_heads=16, num_hidden_layers=3, vocab_size=2048, new_decoder_architecture=False, multi_query=True),
+    "gpt2": dict(n_embd=1024, n_head=16, n_layer=3, vocab_size=2048, n_positions=2048, attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0),
+    "gpt_bigcode": dict(n_embd=1024, n_head=16, n_layer=3, vocab_size=2048, n_positions=2048, attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0),
+    "opt": dict(hidden_size=1024, num_attention_heads=16, ffn_dim=4096, vocab_size=2048, word_embed_proj_dim=1024, num_hidden_layers=3, dropout=0.0),
+    "smollm3": dict(SMALL, pad_token_id=0),
+    "glm4": dict(SMALL, head_dim=64, pad_token_id=0),
+    "nemotron": SMALL,
+}.items():
+    CASES += [(kind, shape, run(2048, 4, **BF16)), (kind, shape, run(2048, 4, **BF16, recompute="full"))]
+
+
+def build(kind, shape, one):
+    config = AutoConfig.for_model(kind, **shape)
+    layers = getattr(config, "num_hidden_layers", None)
+    if getattr(config, "layer_types", None):
+        config.layer_types = ["full_attention"] * layers
+    config.use_cache = False
+    dtype = torch.bfloat16 if one.get("weights_dtype") == "bf16" or "lora" in one else torch.float32
+    attention = "sdpa" if one.get("flash_attention", True) else "eager"
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, attn_implementation=attention, dtype=dtype)
+        model.train()
+        if "lora" in one:
+            import peft
+
+            targets = one["lora"]["targets"]
+            wanted = "all-linear" if targets == ["all-linear"] else targets
+            model = peft.get_peft_model(model, peft.LoraConfig(r=one["lora"]["rank"], target_modules=wanted, task_type="CAUSAL_LM"))
+    if one.get("recompute") == "full":
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if "lora" in one:
+            model.enable_input_require_grads()
+    return model
+
+
+def materialise(model):
+    """Fake tensors on the CPU in place of those on the meta device; tied ones stay tied."""
+    made = {}
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is None or tensor.device.type != "meta":
+                    continue
+                if id(tensor) not in made:
+                    fake = torch.empty(tensor.shape, dtype=tensor.dtype)
+                    made[id(tensor)] = torch.nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else fake
+                tensors[name] = made[id(tensor)]
+    return model
+
+
+def step(kind, shape, one):
+    model = build(kind, shape, one)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model = materialise(model)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=1e-4, foreach=True)
+        tracker = Tracker()
+        for tensor in [*model.parameters(), *model.buffers()]:
+            tracker.track(tensor)
+        batch, length = one["micro_batch_size"], one["sequence_length"]
+        autocast = one["precision"] == "bf16" and one.get("weights_dtype") != "bf16" and "lora" not in one
+        with tracker:
+            for number in ("first", "second"):
+                for _ in range(one["global_batch_size"] // batch):
+                    tracker.phase = f"{number} forward"
+                    ids = torch.zeros((batch, length), dtype=torch.long)
+                    with torch.autocast("cpu", torch.bfloat16) if autocast else contextlib.nullcontext():
+                        loss = model(input_ids=ids, labels=ids).loss
+                    tracker.phase = f"{number} backward"
+                    loss.backward()
+                    del loss
+                tracker.phase = f"{number} optimizer"
+                torch.nn.utils.clip_grad_norm_(trained, 1.0, foreach=True)
+                optimizer.step()
+                optimizer.zero_grad()
+        return tracker
+
+
+if __name__ == "__main__":
+    arguments = [a for a in sys.argv[1:] if not a.startswith("-")]
+    wanted = [case for case in CASES if not arguments or case[0] == arguments[0]]
+    if len(arguments) > 1:
+        wanted = [wanted[int(arguments[1])]]
+    rows = []
+    for kind, shape, one in wanted:
+        try:
+            tracker = step(kind, shape, one)
+        except Exception as error:
+            print(kind, one, "failed:", repr(error)[:300], file=sys.stderr)
+            continue
+        peaks = {phase: tracker.peaks[f"second {phase}"] for phase in ("forward", "backward", "optimizer")}
+        rows.append(dict(config={"model_type": kind, **shape}, run={"framework": "transformers", "gpus": 1, "sharding": "none", **one}, peaks=peaks))
+        print(kind, one, {name: round(size / 2**20, 1) for name, size in peaks.items()}, file=sys.stderr)
+        if "-v" in sys.argv:
+            print(tracker.describe("second forward"), tracker.describe("second backward"), tracker.describe("second optimizer"), sep="\n", file=sys.stderr)
+    print("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]")

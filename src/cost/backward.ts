@@ -1,0 +1,130 @@
+import type { Linear, Operation, Tensor } from '../model/operation.ts';
+import type { TrainingRun } from '../model/training.ts';
+import { keepingOf, savedTensors, tensorBytes, tokensOf } from './activations.ts';
+import { residualWidth, streamBytes } from './kept.ts';
+import { isTarget } from './lora.ts';
+
+const e = 2;
+
+/** Bytes for a gradient of a weight: while it is made, and from then on. */
+export type Fresh = { readonly making: number; readonly after: number };
+
+/**
+ * The most bytes that are alive while the backward pass goes through one layer: what it keeps and has not yet used, the
+ * gradients of its tensors that wait for the operation before, and those of its weights, as far as they are counted here.
+ */
+export function backwardPeak(
+  list: readonly Operation[],
+  run: TrainingRun,
+  weightGradient: (operation: Operation) => Fresh,
+): number {
+  const recomputed: TrainingRun = { ...run, recompute: 'none' };
+  const saved = savedTensors(list, recomputed);
+  const tokens = tokensOf(run);
+  const { tensor: tp } = run.parallelism;
+  const size = (tensor: Tensor) => tensorBytes(tensor, e, tokens, tp);
+  const stream = streamBytes(run) * residualWidth(list) * tokens.tensor;
+  const waiting = new Map<string, number>();
+  let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
+  let peak = live;
+  for (const operation of list.toReversed()) {
+    let made = workspace(operation, run);
+    const fresh: [string, number][] = [];
+    for (const input of gradientsOf(operation)) {
+      const bytes = size(input);
+      made += bytes;
+      // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
+      if (!waiting.has(input.name) && !isStream(input.name)) fresh.push([input.name, bytes]);
+    }
+    const weight = weightGradient(operation);
+    peak = Math.max(peak, live + made + weight.making);
+    for (const [name, bytes] of fresh) {
+      waiting.set(name, bytes);
+      live += bytes;
+    }
+    live += weight.after;
+    if ('output' in operation) {
+      live -= waiting.get(operation.output.name) ?? 0;
+      waiting.delete(operation.output.name);
+    }
+    for (const { by, bytes } of saved) if (by === operation) live -= bytes;
+  }
+  return peak;
+}
+
+const isStream = (name: string): boolean => name === 'x' || name.startsWith('residual');
+
+/** The tensors that an operation computes a gradient of. */
+function gradientsOf(operation: Operation): readonly Tensor[] {
+  switch (operation.kind) {
+    case 'attention':
+      return operation.valueDim === 0 ? [] : [operation.query, operation.key, operation.value];
+    case 'activation':
+      return operation.gate ? [operation.input, operation.gate] : [operation.input];
+    case 'rope':
+      return [operation.query, operation.key];
+    case 'linear':
+    case 'norm':
+    case 'route':
+    case 'dispatch':
+    case 'combine':
+    case 'scan':
+      return [operation.input];
+    case 'add':
+    case 'table':
+    case 'vector':
+    case 'loss':
+      return [];
+  }
+}
+
+/** What an operation's backward pass needs besides its gradients, in bytes. */
+function workspace(operation: Operation, run: TrainingRun): number {
+  const tokens = tokensOf(run);
+  const { tensor: tp } = run.parallelism;
+  switch (operation.kind) {
+    case 'attention': {
+      if (operation.valueDim === 0) return 0;
+      if (!run.flashAttention) return 2 * e * ((operation.heads * run.sequenceLength * tokens.tensor) / tp);
+      // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
+      return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
+    }
+    case 'norm':
+      // The fp32 steps of a norm that is written out: the gradient of x, of its square and of their product.
+      return keepingOf(run).normsWrittenOut && operation.style === 'rms'
+        ? tensorBytes(operation.input, 3 * 4, tokens, tp)
+        : 0;
+    case 'linear':
+      return adapterWorkspace(operation, run) + unpacked(operation, run);
+    case 'dispatch':
+    case 'combine': {
+      // Rows that arrive from other ranks stand beside those that were sent.
+      const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
+      return run.parallelism.expert > 1 ? tensorBytes(rows, e, tokens, tp) : 0;
+    }
+    default:
+      return 0;
+  }
+}
+
+/** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
+function ring(operation: Extract<Operation, { kind: 'attention' }>, run: TrainingRun): number {
+  if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all') return 0;
+  const tokens = tokensOf(run);
+  const { tensor } = run.parallelism;
+  return 2 * (tensorBytes(operation.key, e, tokens, tensor) + tensorBytes(operation.value, e, tokens, tensor));
+}
+
+/** fp32 adapters: the gradient of what they gave, and of what they read, in fp32. */
+function adapterWorkspace(operation: Linear, run: TrainingRun): number {
+  if (run.lora === undefined || !isTarget(operation, run.lora)) return 0;
+  const tokens = tokensOf(run);
+  const { tensor } = run.parallelism;
+  return tensorBytes(operation.input, 4, tokens, tensor) + tensorBytes(operation.output, 4, tokens, tensor);
+}
+
+/** A base weight in 8 or 4 bits is unpacked to 16 for its product. */
+function unpacked(operation: Linear, run: TrainingRun): number {
+  const bits = run.lora?.baseBits ?? 16;
+  return bits < 16 && operation.copies === 1 ? (e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
+}
