@@ -26,15 +26,17 @@ ${rows.join('\n')}
 
 **simumax-b200** are Megatron-Core runs on B200 whose every setting is published: trust these within two percent. Their formulas (weight-gradient buffers, the view that holds values in latent attention) were found on this same source by the study that this tool was built from, so they are no independent check.
 
-**ibm-fms-acceleration** is Hugging Face fine-tuning on A100: full, LoRA and QLoRA, on one to four GPUs. Half of the rows are within five percent; the tail is long. Rows of full fine-tuning on 2 and 4 GPUs that state the peak of 1 GPU to the last digit are part of it, and so is LoRA of gpt_bigcode, which we underestimate by more than half and cannot explain. That adapters over shards keep their residual stream in fp32 was found on these rows.
+**ibm-fms-acceleration** is Hugging Face fine-tuning on A100: full, LoRA and QLoRA, on one to four GPUs. Half of the rows are within five percent; the tail is long. Rows of full fine-tuning on 2 and 4 GPUs that state the peak of 1 GPU to the last digit are part of it, and so is LoRA of gpt_bigcode, which we underestimate by more than half: it grows as if gradient checkpointing were off. That adapters over shards keep their residual stream in fp32 was found on these rows.
 
 **nvidia-megatron-bridge-skills** is one model, Moonlight, in six settings. We overestimate it by a third. Its optimizer's dtypes are not published; fp32 gradients and states for all of its experts alone would exceed what was measured.
 
 Not compared: FSDP, DeepSpeed, pipeline schedules other than 1F1B, context parallelism beyond one run, 8-bit and 4-bit precisions, *reserved* and *device*. Those are arithmetic from what each framework keeps, and their bands say so.
 
-## What a layer keeps
+## What PyTorch allocates
 
-The rules for PyTorch's eager mode are held against autograd: \`scripts/oracle/saved_tensors.py\` runs official Transformers models under saved-tensor hooks, and \`test/cost/memory.test.ts\` compares. Llama, Mistral, Qwen2, Qwen3, Gemma 1 to 3, Granite, GPT-2, OPT, gpt_bigcode, StarCoder2 and Mixtral agree within a tenth of a percent. Phi-3 (-9.5 %), OLMo 2 (-3.5 %) and GPT-NeoX (-19 %) do not yet; the test names the reason of each.
+No GPU is needed to know what PyTorch allocates: \`scripts/oracle/peak.py\` runs whole training steps (forward, backward, clipping, AdamW) of official Transformers models with tensors that have a shape and no memory, and counts every storage. \`test/oracle/peaks.json\` holds the peaks of 54 steps of 20 families: bf16, fp32, autocast, adapters, gradient checkpointing, accumulation, two kinds of attention. This tool is within 2.3 % of each, and of most within 0.1 %. What kernels allocate inside of themselves is not seen that way.
+
+\`scripts/oracle/saved_tensors.py\` does the same for what one layer keeps, with real tensors: all 16 families agree within half a percent.
 `;
 
 if (process.argv[1] === import.meta.filename) writeFileSync(new URL('../docs/memory.md', import.meta.url), memoryPage);

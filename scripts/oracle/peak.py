@@ -34,7 +34,7 @@ ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
 
 def run(sequence=2048, batch=1, micro=1, **rest):
-    return dict(sequence_length=sequence, micro_batch_size=batch, global_batch_size=batch * micro, precision="bf16", **rest)
+    return dict(sequence_length=sequence, micro_batch_size=batch, global_batch_size=batch * micro, **{"precision": "bf16", **rest})
 
 
 def adapters(targets=ATTENTION, rank=16):
@@ -50,15 +50,13 @@ CASES = [
     ("llama", WIDE, run(4096)),
     ("llama", WIDE, run(8192, 2)),
     ("llama", WIDE, run(8192, 2, recompute="full")),
-    ("llama", WIDE, run(4096, precision_fp32=True)),
+    ("llama", WIDE, run(4096, precision="fp32")),
     ("llama", WIDE, run(4096, **adapters())),
     ("llama", WIDE, run(8192, **adapters(), recompute="full")),
-    ("llama", WIDE, run(8192, **adapters(), recompute="full", chunk=True)),
     ("llama", WIDE, run(4096, **adapters(["all-linear"]))),
     ("llama", WIDE, run(4096, **adapters(["q_proj", "v_proj"], 64))),
     ("llama", WIDE, run(1024, 2, **BF16, flash_attention=False)),
 ]
-CASES = [(kind, shape, {k: v for k, v in one.items() if k not in ("precision_fp32", "chunk")} | ({"precision": "fp32"} if one.get("precision_fp32") else {})) for kind, shape, one in CASES if not one.get("chunk")]
 for kind, shape in {
     "mistral": dict(WIDE, sliding_window=None),
     "qwen2": SMALL,
@@ -75,10 +73,9 @@ for kind, shape in {
     "stablelm": SMALL,
     "starcoder2": SMALL,
     "gpt_neox": dict(SMALL, num_key_value_heads=16),
-    "falcon": dict(hidden_size=1024, num_attention_heads=16, num_hidden_layers=3, vocab_size=2048, new_decoder_architecture=False, multi_query=True),
     "gpt2": dict(n_embd=1024, n_head=16, n_layer=3, vocab_size=2048, n_positions=2048, attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0),
     "gpt_bigcode": dict(n_embd=1024, n_head=16, n_layer=3, vocab_size=2048, n_positions=2048, attn_pdrop=0.0, resid_pdrop=0.0, embd_pdrop=0.0),
-    "opt": dict(hidden_size=1024, num_attention_heads=16, ffn_dim=4096, vocab_size=2048, word_embed_proj_dim=1024, num_hidden_layers=3, dropout=0.0),
+
     "smollm3": dict(SMALL, pad_token_id=0),
     "glm4": dict(SMALL, head_dim=64, pad_token_id=0),
     "nemotron": SMALL,

@@ -1,10 +1,13 @@
 import { frameworks } from '../facts/frameworks.ts';
 import type { Linear, Operation, Tensor } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
-import { isTarget } from './lora.ts';
+import { adapterBytes, isTarget } from './lora.ts';
 
 /** Bytes of a 16-bit activation. */
 const e = 2;
+
+/** Bytes of an activation in the run's precision. */
+export const elementBytes = (run: TrainingRun): number => (run.precision === 'fp32' ? 4 : e);
 
 /** How many tokens' worth of each region one GPU holds of a micro-batch. */
 export type Tokens = {
@@ -85,16 +88,16 @@ export function savedTensors(operations: readonly Operation[], run: TrainingRun)
   const { tensor: tp } = run.parallelism;
   const kept = new Map<string, Saved>();
   const dropped = droppedBy(run, operations);
-  const normal = new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : [])));
+  const written = writtenOut(operations);
   for (const operation of operations) {
     const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
-    const keep: Keep = (tensor, bytesEach = e, name = tensor.name) => {
+    const keep: Keep = (tensor, bytesEach = elementBytes(run), name = tensor.name) => {
       const whole = read && tensor.region === 'residual' ? tp : 1;
       if (!dropped.has(name) && !kept.has(name))
         kept.set(name, { name, bytes: whole * tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
     };
     if (keeping.style === 'fused') keepFused(operation, run, keeping, keep);
-    else keepEager(operation, run, keeping, normal, keep);
+    else keepEager(operation, run, keeping, written, keep);
   }
   return [...kept.values()];
 }
@@ -114,7 +117,7 @@ function keepFused(operation: Operation, run: TrainingRun, keeping: Keeping, kee
       return;
     case 'linear':
       if (operation.component === 'output' || !needsInput(operation, run)) return;
-      keep(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : e);
+      keep(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
       return;
     case 'activation':
       keep(operation.input);
@@ -151,12 +154,12 @@ function quantizedBytes(run: TrainingRun): number {
 
 // --- PyTorch, operation by operation ------------------------------------------------------------------------------------
 
-function keepEager(operation: Operation, run: TrainingRun, keeping: Keeping, normal: ReadonlySet<string>, keep: Keep) {
+function keepEager(operation: Operation, run: TrainingRun, keeping: Keeping, written: Written, keep: Keep) {
   switch (operation.kind) {
     case 'norm':
       return keepNorm(operation, run, keeping, keep);
     case 'linear':
-      return keepInput(operation, run, keeping, normal, keep);
+      return keepInput(operation, run, keeping, written, keep);
     case 'activation':
       // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
       if (operation.function !== 'relu') keep(operation.input);
@@ -167,7 +170,7 @@ function keepEager(operation: Operation, run: TrainingRun, keeping: Keeping, nor
       if (operation.gated) keep(operation.output, e, `${operation.output.name}_gate`);
       return;
     case 'attention':
-      return keepAttention(operation, run, keep);
+      return keepWrittenAttention(operation, run, written, keep);
     case 'route':
       keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 4);
       return;
@@ -192,33 +195,90 @@ function keepEager(operation: Operation, run: TrainingRun, keeping: Keeping, nor
   }
 }
 
+/** What the eager rules need to know of the whole layer. */
+type Written = {
+  /** outputs of norms, which autocast leaves in fp32 */
+  readonly normal: ReadonlySet<string>;
+  /** elements of a query, key and value that are one product, of which the value stays a view */
+  readonly fused: number;
+  /** queries and keys are new tensors, laid out by head, and so is what attention gives */
+  readonly joined: boolean;
+};
+
+function writtenOut(operations: readonly Operation[]): Written {
+  const fused = operations.filter(
+    (one): one is Linear => one.kind === 'linear' && one.fusedWith === 'query_key_value' && one.storedFused === true,
+  );
+  return {
+    normal: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
+    fused: operations.some(({ kind }) => kind === 'rope') ? fused.reduce((sum, one) => sum + one.columns, 0) : 0,
+    joined: operations.some((one) => one.kind === 'rope' && one.joined === true),
+  };
+}
+
 /**
  * RMSNorm as Transformers writes it: x in fp32, its mean square, and x over its root in the model's dtype, which the weight's
- * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) keeps its input and fp32 statistics.
+ * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) keeps its input and statistics; a LayerNorm that is
+ * written out in fp32 (Cohere) keeps x less its mean twice, and their quotient.
  */
 function keepNorm(operation: Extract<Operation, { kind: 'norm' }>, run: TrainingRun, keeping: Keeping, keep: Keep) {
-  const { input, width, path, style } = operation;
+  const { input, width, path, style, upcast } = operation;
   const rows = { ...input, elements: input.elements / width };
-  if (style === 'layer' || !keeping.normsWrittenOut) {
-    keep(input, keeping.autocast ? 4 : e);
-    keep(rows, style === 'layer' ? 8 : 4, `${path}_statistics`);
+  const wide = keeping.autocast || run.precision === 'fp32';
+  const kernel = style === 'layer' ? upcast === undefined : !keeping.normsWrittenOut;
+  if (kernel) {
+    keep(input, wide ? 4 : e);
+    keep(rows, 4, `${path}_statistics`);
     return;
   }
-  keep(input, 4, keeping.autocast ? input.name : `${path}_fp32`);
-  if (run.lora === undefined) {
-    const wide = operation.upcast === 'weight' || keeping.autocast;
-    keep(input, wide ? 4 : e, `${path}_normalised`);
-  }
   keep(rows, 4, `${path}_deviation`);
+  if (style === 'layer' && upcast === 'weight') {
+    keep(input, 3 * 4, `${path}_centred`);
+    return;
+  }
+  keep(input, 4, wide ? input.name : `${path}_fp32`);
+  if (run.lora !== undefined || style === 'layer') return;
+  keep(input, upcast === 'weight' || wide ? 4 : e, `${path}_normalised`);
 }
 
 /** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
-function keepInput(operation: Linear, run: TrainingRun, keeping: Keeping, normal: ReadonlySet<string>, keep: Keep) {
-  const { input, path } = operation;
+function keepInput(operation: Linear, run: TrainingRun, keeping: Keeping, written: Written, keep: Keep) {
+  const { input, path, storedFused, fusedWith } = operation;
   if (operation.component === 'output' || !needsInput(operation, run)) return;
-  if (run.lora !== undefined) keep(input, 4, `${path}_adapter_input`);
-  else if (keeping.autocast && normal.has(input.name) && !operation.storedFused) keep(input, e, `${path}_input`);
+  if (run.lora !== undefined && adapterBytes(run) === 4) keep(input, 4, `${path}_adapter_input`);
+  else if (keeping.autocast && written.normal.has(input.name))
+    keep(input, e, storedFused === true ? `${fusedWith}_input` : `${path}_input`);
   else keep(input);
+}
+
+/**
+ * Attention of Transformers: `flash_attention: true` is PyTorch's scaled_dot_product_attention or flash-attn, false is
+ * `attn_implementation: eager`, which repeats keys and values for each query head and keeps the scores of every pair: the
+ * softmax in fp32 and its 16-bit copy, and with dropout its mask and what is left.
+ */
+function keepWrittenAttention(
+  operation: Extract<Operation, { kind: 'attention' }>,
+  run: TrainingRun,
+  written: Written,
+  keep: Keep,
+) {
+  const { query, key, value, output, heads, keyValueHeads, path } = operation;
+  if (operation.valueDim === 0) return;
+  const e = elementBytes(run);
+  keep(query);
+  keep(output);
+  if (run.flashAttention) {
+    keep(key);
+    keep(written.fused > 0 ? { ...value, elements: written.fused } : value);
+    if (written.joined) keep(output, e, `${output.name}_copy`);
+    keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+    return;
+  }
+  const groups = heads / keyValueHeads;
+  keep({ ...key, elements: groups * key.elements });
+  keep({ ...value, elements: groups * value.elements });
+  const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context } as const;
+  keep({ ...scores, region: 'tensor' }, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
 }
 
 /** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */

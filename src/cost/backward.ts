@@ -1,8 +1,8 @@
 import type { Linear, Operation, Tensor } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
-import { keepingOf, savedTensors, tensorBytes, tokensOf } from './activations.ts';
+import { elementBytes, keepingOf, savedTensors, tensorBytes, tokensOf } from './activations.ts';
 import { residualWidth, streamBytes } from './kept.ts';
-import { isTarget } from './lora.ts';
+import { adapterBytes, isTarget } from './lora.ts';
 
 const e = 2;
 
@@ -22,7 +22,7 @@ export function backwardPeak(
   const saved = savedTensors(list, recomputed);
   const tokens = tokensOf(run);
   const { tensor: tp } = run.parallelism;
-  const size = (tensor: Tensor) => tensorBytes(tensor, e, tokens, tp);
+  const size = (tensor: Tensor) => tensorBytes(tensor, elementBytes(run), tokens, tp);
   const stream = streamBytes(run) * residualWidth(list) * tokens.tensor;
   const waiting = new Map<string, number>();
   let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
@@ -85,15 +85,21 @@ function workspace(operation: Operation, run: TrainingRun): number {
   switch (operation.kind) {
     case 'attention': {
       if (operation.valueDim === 0) return 0;
-      if (!run.flashAttention) return 2 * e * ((operation.heads * run.sequenceLength * tokens.tensor) / tp);
+      if (!run.flashAttention)
+        return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
       // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
       return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
     }
     case 'norm':
-      // The fp32 steps of a norm that is written out: the gradient of x, of its square and of their product.
-      return keepingOf(run).normsWrittenOut && operation.style === 'rms'
-        ? tensorBytes(operation.input, 3 * 4, tokens, tp)
+      // Four fp32 steps of a norm that is written out stand at once: the gradient of x over its root, of the root, of the
+      // square and of x.
+      return keepingOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
+        ? tensorBytes(operation.input, 4 * 4, tokens, tp)
         : 0;
+    case 'activation':
+      return keepingOf(run).style === 'fused'
+        ? 0
+        : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
     case 'linear':
       return adapterWorkspace(operation, run) + unpacked(operation, run);
     case 'dispatch':
@@ -107,6 +113,12 @@ function workspace(operation: Operation, run: TrainingRun): number {
   }
 }
 
+/** Gradients of an activation's steps that stand at once, besides that of its input, where it is written out. */
+function stepsOf(operation: Extract<Operation, { kind: 'activation' }>): number {
+  if (operation.function === 'relu2') return 2;
+  return operation.function === 'gelu_new' ? 1 : 0;
+}
+
 /** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
 function ring(operation: Extract<Operation, { kind: 'attention' }>, run: TrainingRun): number {
   if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all') return 0;
@@ -115,12 +127,13 @@ function ring(operation: Extract<Operation, { kind: 'attention' }>, run: Trainin
   return 2 * (tensorBytes(operation.key, e, tokens, tensor) + tensorBytes(operation.value, e, tokens, tensor));
 }
 
-/** fp32 adapters: the gradient of what they gave, and of what they read, in fp32. */
+/** The gradients of what an adapter gave and of what it read, in the adapter's dtype. */
 function adapterWorkspace(operation: Linear, run: TrainingRun): number {
   if (run.lora === undefined || !isTarget(operation, run.lora)) return 0;
   const tokens = tokensOf(run);
   const { tensor } = run.parallelism;
-  return tensorBytes(operation.input, 4, tokens, tensor) + tensorBytes(operation.output, 4, tokens, tensor);
+  const bytes = adapterBytes(run);
+  return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
 }
 
 /** A base weight in 8 or 4 bits is unpacked to 16 for its product. */

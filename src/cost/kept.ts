@@ -1,7 +1,7 @@
 import { frameworks } from '../facts/frameworks.ts';
-import type { Linear, Operation, Operations } from '../model/operation.ts';
+import type { Linear, Operation } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
-import { keepingOf, type Saved, savedTensors, tensorBytes, tokensOf, total } from './activations.ts';
+import { elementBytes, keepingOf, type Saved, savedTensors, tensorBytes, tokensOf, total } from './activations.ts';
 import type { Stage } from './stages.ts';
 
 /** What one layer of a micro-batch keeps from its forward pass to its backward pass, in bytes. */
@@ -13,8 +13,6 @@ export type Kept = {
   /** bytes of `kept` that `whole` does not hold too: what recompute keeps besides */
   readonly besides: number;
 };
-
-const e = 2;
 
 /** @param layers of the stage, over which `block` and `every` choose */
 export function keptByLayer(list: readonly Operation[], run: TrainingRun, layers: number): Kept {
@@ -68,23 +66,13 @@ export function inputBytes(list: readonly Operation[], run: TrainingRun): number
  * GPU by 2 (fms-acceleration 876e2ed, a100_80gb.csv).
  */
 export function streamBytes(run: TrainingRun): number {
-  if (run.precision === 'fp32') return 4;
   const sharded = run.framework === 'transformers' && run.lora !== undefined && run.sharding === 'full' && run.gpus > 1;
-  return sharded || keepingOf(run).autocast ? 4 : e;
+  return sharded || keepingOf(run).autocast ? 4 : elementBytes(run);
 }
 
 /** D, as the layer's additions to the residual have it. */
 export const residualWidth = (list: readonly Operation[]): number =>
   list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
-
-/** D of the whole model: of the first layer that has one. */
-export function widthOf(operations: Operations): number {
-  for (const layer of operations.layers) {
-    const width = residualWidth(layer.operations);
-    if (width > 0) return width;
-  }
-  return 0;
-}
 
 /**
  * torchtitan's selective recompute: the layer's input, the attention kernel's output, every second matrix product, and what
@@ -92,6 +80,7 @@ export function widthOf(operations: Operations): number {
  */
 function perOperation(list: readonly Operation[], run: TrainingRun): number {
   const tokens = tokensOf(run);
+  const e = elementBytes(run);
   const { tensor } = run.parallelism;
   const products = list.filter((operation): operation is Linear => operation.kind === 'linear');
   // The router's product is always made again.

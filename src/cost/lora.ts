@@ -1,5 +1,5 @@
 import type { Linear, Operation, Operations } from '../model/operation.ts';
-import type { Lora } from '../model/training.ts';
+import type { Lora, TrainingRun } from '../model/training.ts';
 import { type Parameters, parameters } from '../units.ts';
 import { mainNetwork } from './holdings.ts';
 
@@ -56,6 +56,12 @@ function targetsOf(operation: Linear, lora: Lora): readonly string[] {
 
 /** True where the adapter's targets name this matrix. */
 export const isTarget = (operation: Linear, lora: Lora): boolean => targetsOf(operation, lora).length > 0;
+
+/**
+ * Bytes of an adapter's element: PEFT makes adapters fp32 over a 16-bit base (`autocast_adapter_dtype`); shards of flat
+ * parameters need one dtype, so there they are 16-bit as the base.
+ */
+export const adapterBytes = (run: TrainingRun): number => (run.sharding === 'full' && run.gpus > 1 ? 2 : 4);
 
 /** With adapters, every weight of the base model is frozen. */
 export const isFrozen = (_operation: Operation, lora: Lora | undefined): boolean => lora !== undefined;

@@ -42,7 +42,7 @@ type Scene = {
  */
 export function* momentsOf(operations: Operations, run: TrainingRun, stage: Stage): Generator<Moment> {
   const scene = sceneOf(operations, run, stage);
-  yield atLoss(scene);
+  yield* atLoss(scene);
   yield* inBackward(scene);
   yield atEmbedding(scene);
   yield atOptimizer(scene);
@@ -75,19 +75,21 @@ function sceneOf(operations: Operations, run: TrainingRun, stage: Stage): Scene 
   };
 }
 
-function atLoss(scene: Scene): Moment {
+/** The loss, forward and backward; on a stage without it, the end of the forward pass. */
+function* atLoss(scene: Scene): Generator<Moment> {
   const { operations, run, stage, states, activations, gathered, always, gradientsThere } = scene;
-  return {
-    at: stage.head ? 'loss' : 'forward',
-    shares: [
-      ...always,
-      ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
-      ['activations', 'activations', activations],
-      ['temporary', 'gathered_parameters', gathered.atLoss],
-      ['temporary', 'autocast_weights', castWeights(scene, 'loss')],
-      ['temporary', 'loss', stage.head ? lossBytes(operations, run) : 0],
-    ],
-  };
+  const { forward, backward } = stage.head ? lossBytes(operations, run) : { forward: 0, backward: 0 };
+  const shares = (bytes: number, casts: number): readonly Share[] => [
+    ...always,
+    ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
+    ['activations', 'activations', activations],
+    ['temporary', 'gathered_parameters', gathered.atLoss],
+    ['temporary', 'autocast_weights', casts],
+    ['temporary', 'loss', bytes],
+  ];
+  const at = stage.head ? 'loss' : 'forward';
+  yield { at, shares: shares(forward, castWeights(scene, 'forward')) };
+  yield { at, shares: shares(backward, castWeights(scene, 'loss')) };
 }
 
 /** Layer by layer from the last: activations go, gradients come. */
@@ -177,13 +179,19 @@ function atOptimizer({ run, states, always }: Scene): Moment {
   };
 }
 
-/** Under autocast, 16-bit copies of weights: of all before the loss, then of those whose backward pass still reads them. */
-function castWeights({ operations, run, stage }: Scene, moment: 'loss' | number): number {
+/**
+ * Under autocast, 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
+ * reads them (with recompute, those of the layer at work).
+ */
+function castWeights({ operations, run, stage }: Scene, moment: 'forward' | 'loss' | number): number {
   if (!isAutocast(run)) return 0;
   const of = (list: readonly Operation[]) =>
     list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * localElements(one, run, stage) : 0), 0);
   const byKind = operations.layers.map(({ operations: list }) => of(list));
   const sum = (order: readonly number[]) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
-  if (moment === 'loss') return sum(stage.order) + (stage.head ? of(operations.head) : 0);
-  return run.recompute === 'full' ? sum(stage.order.slice(moment, moment + 1)) : sum(stage.order.slice(0, moment + 1));
+  const head = stage.head ? of(operations.head) : 0;
+  const recomputed = run.recompute === 'full';
+  if (moment === 'forward') return sum(stage.order) + head;
+  if (moment === 'loss') return head + (recomputed ? 0 : sum(stage.order));
+  return sum(stage.order.slice(recomputed ? moment : 0, moment + 1));
 }

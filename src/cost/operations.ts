@@ -76,15 +76,15 @@ function* part(one: Part, flow: Flow): Step {
     case 'norm':
       return yield* blockNorm(one, flow);
     case 'attention':
-      return yield* block(attention(one, stream), flow);
+      return yield* block((stream) => attention(one, stream), flow);
     case 'latent':
-      return yield* block(latent(one, stream), flow);
+      return yield* block((stream) => latent(one, stream), flow);
     case 'compressed':
-      return yield* block(compressed(one, stream), flow);
+      return yield* block((stream) => compressed(one, stream), flow);
     case 'dense':
-      return yield* block(dense(one, stream), flow);
+      return yield* block((stream) => dense(one, stream), flow);
     case 'experts':
-      return yield* block(experts(one, stream, width), flow);
+      return yield* block((stream) => experts(one, stream, width), flow);
     case 'state_space':
       return { ...flow, inner: yield* recurrence(one, flow.inner ?? stream) };
     case 'shared':
@@ -114,16 +114,26 @@ function* part(one: Part, flow: Flow): Step {
         output: tensor('logits', one.columns, 'tensor'),
         tied: one.tied,
       });
-      yield { kind: 'loss', path: 'loss', component: 'output', vocabulary: one.columns, input: logits };
+      yield {
+        kind: 'loss',
+        path: 'loss',
+        component: 'output',
+        vocabulary: one.columns,
+        input: logits,
+        ...(one.softcapped === true ? { softcapped: true } : {}),
+      };
       return flow;
     }
   }
 }
 
 /** A block's result waits to be added, since a norm may stand between. Parallel branches end in one sum. */
-function* block(operations: Block, flow: Flow): Step {
-  const pending = yield* operations;
-  if (!flow.parallel) return { ...(yield* addPending(flow)), pending };
+function* block(make: (stream: Tensor) => Block, flow: Flow): Step {
+  if (!flow.parallel) {
+    const added = yield* addPending(flow);
+    return { ...added, pending: yield* make(added.stream) };
+  }
+  const pending = yield* make(flow.stream);
   if (flow.pending) yield { kind: 'add', path: 'residual', component: 'other', output: flow.pending };
   return { ...flow, pending };
 }

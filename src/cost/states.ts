@@ -4,7 +4,7 @@ import { optimizers } from '../facts/optimizers.ts';
 import { bytesOf } from '../facts/precisions.ts';
 import type { Operation, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
-import { adapterElements } from './lora.ts';
+import { adapterBytes, adapterElements } from './lora.ts';
 import { localElements, replicas, type Stage, stageOperations } from './stages.ts';
 
 /** Bytes that belong to some operations on one GPU, divided as the sharding says. */
@@ -95,8 +95,7 @@ function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
   const facts = frameworks[run.framework];
   const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
   if (run.lora !== undefined) {
-    // PEFT trains fp32 adapters over a 16-bit base unless the run says that weights are 16-bit.
-    const adapter = run.weightsDtype === undefined || run.weightsDtype === 'fp32' ? 4 : 2;
+    const adapter = adapterBytes(run);
     const optimizer = optimizers[run.optimizer].matrix(adapter);
     return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
   }

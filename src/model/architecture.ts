@@ -99,7 +99,10 @@ export type Norm = {
   readonly bias: boolean;
   /** How many norms of this width run for each token with one set of weights (heads of a query norm). Default 1. */
   readonly repeat?: number;
-  /** What the model's own code computes in fp32: the input (default), or the product with the weight too. */
+  /**
+   * What the model's own code computes in fp32: the input, or the product with the weight too. A LayerNorm without it is one
+   * kernel in the model's dtype.
+   */
   readonly upcast?: 'input' | 'weight';
   /** `output`: normalises what a block gives back, before the residual is added. Default `input`. */
   readonly place?: 'input' | 'output';
@@ -147,6 +150,8 @@ export type GroupedAttention = {
   readonly span: Span;
   readonly causal: boolean;
   readonly rotary: boolean;
+  /** The model's own code joins rotated and other elements of a head into a new tensor. */
+  readonly rotaryJoined?: boolean;
   /** One learned logit for each head. */
   readonly sinks?: boolean;
   /** Gate on the attention's output: one value for each element or for each head. */
@@ -365,6 +370,8 @@ export type Output = {
   /** The matrix is the token table's: computed here, held there. */
   readonly tied: boolean;
   readonly bias: boolean;
+  /** Logits go through a tanh (Gemma 2). */
+  readonly softcapped?: boolean;
 };
 
 /** How tensor parallelism divides a matrix: by its outputs, by its inputs, not at all, or by experts. */

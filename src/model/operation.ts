@@ -109,7 +109,13 @@ export type Activate = Common & {
 };
 
 /** Rotary position on queries and keys. */
-export type Rotate = Common & { readonly kind: 'rope'; readonly query: Tensor; readonly key: Tensor };
+export type Rotate = Common & {
+  readonly kind: 'rope';
+  readonly query: Tensor;
+  readonly key: Tensor;
+  /** Rotated and other elements are joined into a new tensor. */
+  readonly joined?: boolean;
+};
 
 /** A residual connection. */
 export type Add = Common & { readonly kind: 'add'; readonly output: Tensor };
@@ -160,7 +166,13 @@ export type Lookup = Common & {
 export type Hold = Common & { readonly kind: 'vector'; readonly elements: number; readonly flopsPerToken: number };
 
 /** Cross-entropy over the vocabulary. */
-export type Loss = Common & { readonly kind: 'loss'; readonly vocabulary: number; readonly input: Tensor };
+export type Loss = Common & {
+  readonly kind: 'loss';
+  readonly vocabulary: number;
+  readonly input: Tensor;
+  /** Logits go through a tanh first. */
+  readonly softcapped?: boolean;
+};
 
 /** A model written out. Layers of one kind share one list; `order` says which kind stands where. */
 export type Operations = {

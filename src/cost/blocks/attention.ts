@@ -55,7 +55,10 @@ export function* attention(part: GroupedAttention, stream: Tensor): Block {
       key = yield* headNorm(part.queryKeyNorm, key, K, d);
     }
   }
-  if (part.rotary) yield { kind: 'rope', path: `${path}.rope`, component, query, key };
+  if (part.rotary) {
+    const joined = part.rotaryJoined === true ? { joined: true } : {};
+    yield { kind: 'rope', path: `${path}.rope`, component, query, key, ...joined };
+  }
   const core = tensor(named('core'), H * dv, 'tensor');
   yield {
     kind: 'attention',

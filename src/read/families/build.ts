@@ -69,6 +69,8 @@ export type Family = {
   readonly normGate?: (fields: Fields, block: 'attention' | 'feed_forward', feed: string) => number | undefined;
   /** Mixers whose layers use the weights of an earlier layer. */
   readonly repeats?: (mixer: string) => boolean;
+  /** Logits go through a tanh where the config does not say. */
+  readonly softcapped?: boolean;
   /** Extra parts at the end of each layer. */
   readonly layerExtras?: (shape: Shape, fields: Fields, mixer: string, feed: string) => readonly Part[];
   readonly prediction?: (
@@ -86,6 +88,12 @@ export type Family = {
   readonly width?: (fields: Fields, hiddenSize: number) => number;
   readonly exact?: boolean;
 };
+
+/** Whether logits go through a tanh: as the config says, else as the family does. */
+const softcaps = (family: Family, fields: Fields): boolean =>
+  fields.states('final_logit_softcapping')
+    ? fields.optionalNumber('final_logit_softcapping') !== undefined
+    : (family.softcapped ?? false);
 
 export type NormPlan = 'pre' | 'post' | 'sandwich' | 'single' | 'double' | 'own';
 
@@ -180,7 +188,14 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     head: family.head?.(shape, fields, tied) ?? [
       ...final,
       ...(family.beforeOutput?.(shape, fields) ?? []),
-      { kind: 'output', rows: narrow, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
+      {
+        kind: 'output',
+        rows: narrow,
+        columns: V,
+        tied,
+        bias: family.outputBias?.(fields) ?? false,
+        ...(softcaps(family, fields) ? { softcapped: true } : {}),
+      },
     ],
     prediction: prediction?.parts ?? [],
     predictionDepth: prediction?.depth ?? 0,

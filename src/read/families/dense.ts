@@ -68,11 +68,13 @@ const gemma2: Family = {
   ...gemma,
   source: from('gemma2'),
   norms: 'sandwich',
+  softcapped: true,
   mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
 };
 const gemma3: Family = {
   ...gemma2,
   source: from('gemma3'),
+  softcapped: false,
   attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
   mixers: (shape, fields) =>
     fields.states('layer_types')
@@ -109,7 +111,14 @@ const gptNeox: Family = {
     !fields.states('use_parallel_residual') || fields.boolean('use_parallel_residual') ? 'double' : 'pre',
   attention: (shape, fields) => {
     const bias = !fields.states('attention_bias') || fields.boolean('attention_bias');
-    return grouped({ ...shape, keyValueHeads: shape.heads }, { bias: bias ? fullBias : noBias, fused: true });
+    return grouped(
+      { ...shape, keyValueHeads: shape.heads },
+      {
+        bias: bias ? fullBias : noBias,
+        fused: true,
+        rotaryJoined: true,
+      },
+    );
   },
   gated: false,
   activation: 'gelu',
@@ -150,11 +159,12 @@ const phi: Family = {
     const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
     return grouped(shape, {
       bias: fullBias,
+      rotaryJoined: true,
       ...(norm ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } as const } : {}),
     });
   },
   gated: false,
-  activation: 'gelu_tanh',
+  activation: 'gelu_new',
   feedForwardBias: true,
   outputBias: () => true,
 };
@@ -163,7 +173,7 @@ const phi: Family = {
 const gptj: Family = {
   ...phi,
   source: from('gptj'),
-  attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }),
+  attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotaryJoined: true }),
   width: (fields, D) => fields.integerOr('n_inner', 4 * D),
 };
 
@@ -181,7 +191,7 @@ const sparseOf = (changes: (fields: Fields, shape: Shape) => Parameters<typeof e
 
 /** GLM-4: biases on query, key and value. */
 const glmAttention = (shape: Shape, fields: Fields) =>
-  grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias });
+  grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias, rotaryJoined: true });
 
 const glm4Moe: Family = {
   source: from('glm4_moe'),
@@ -303,6 +313,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
       const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
       return grouped(shape, {
         bias: fields.states('use_qkv_bias') && fields.boolean('use_qkv_bias') ? inputBias : noBias,
+        rotaryJoined: true,
         ...(norm
           ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } as const }
           : {}),
@@ -387,7 +398,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   phi3: {
     ...llama,
     source: from('phi3'),
-    attention: (shape, fields, mixer) => grouped(shape, { fused: true, span: spanOf(mixer, fields) }),
+    attention: (shape, fields, mixer) =>
+      grouped(shape, { fused: true, rotaryJoined: true, span: spanOf(mixer, fields) }),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
   },
   phimoe: {
@@ -488,7 +500,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
     feeds: always('experts'),
   },
-  olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false } },
+  olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
   olmo2,
   olmo3: {
     ...olmo2,
@@ -502,7 +514,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   cohere: {
     source: from('cohere'),
-    norm: { style: 'layer', bias: false },
+    norm: { style: 'layer', bias: false, upcast: 'weight' },
     norms: 'single',
     attention: (shape, fields, mixer) => ({
       ...llamaAttention(shape, fields, mixer),
@@ -514,7 +526,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   cohere2: {
     source: from('cohere2'),
-    norm: { style: 'layer', bias: false },
+    norm: { style: 'layer', bias: false, upcast: 'weight' },
     norms: 'single',
     tied: true,
     mixers: (shape, fields) =>
@@ -537,7 +549,14 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
       }),
   },
   arcee: { ...llama, source: from('arcee'), gated: false, activation: 'relu2' },
-  nemotron: { ...llama, source: from('nemotron'), norm: layerNorm, gated: false, activation: 'relu2' },
+  nemotron: {
+    ...llama,
+    source: from('nemotron'),
+    norm: layerNorm,
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), rotaryJoined: true }),
+    gated: false,
+    activation: 'relu2',
+  },
   exaone4: {
     source: from('exaone4'),
     norms: 'post',
