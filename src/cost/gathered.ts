@@ -59,13 +59,12 @@ function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Gat
   const trained = run.lora === undefined ? 1 : 0;
   const before = (index: number) => r * trained * (index === last ? head : layer(index + 1));
   if (run.reshardAfterForward === false) {
-    const held = g * sum(layers);
+    const upTo = (index: number) => g * (table + sum(layers.slice(0, index)));
     return {
-      ...none,
-      always: g * head,
-      atLoss: held,
-      inLayer: (index) => g * sum(layers.slice(0, index + 1)) + before(index),
-      atReduction: (index) => g * sum(layers.slice(0, index)) + (g + r) * trained * layer(index),
+      always: 0,
+      atLoss: upTo(layers.length) + g * head,
+      inLayer: (index) => upTo(index + 1) + before(index),
+      atReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
     };
   }
   return {

@@ -96,7 +96,7 @@ function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
   const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
   if (run.lora !== undefined) {
     const adapter = adapterBytes(run);
-    const optimizer = optimizers[run.optimizer].matrix(adapter);
+    const optimizer = optimizers[run.optimizer].states(adapter);
     return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
   }
   const fp32 = run.precision === 'fp32';
@@ -120,7 +120,7 @@ function stateBytes(operation: Operation, run: TrainingRun, bytes: number): numb
   const facts = optimizers[run.optimizer];
   if (operation.kind !== 'linear' || operation.component === 'output') return facts.other(bytes);
   const { rows, columns } = operation;
-  return facts.matrix(bytes) + (facts.edges * (rows + columns)) / (rows * columns);
+  return facts.states(bytes) + (facts.edges * (rows + columns)) / (rows * columns);
 }
 
 /** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */

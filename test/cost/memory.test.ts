@@ -63,7 +63,10 @@ type PeakRow = {
   readonly run: object;
   readonly peaks: { readonly forward: number; readonly backward: number; readonly optimizer: number };
 };
-const peaks: readonly PeakRow[] = JSON.parse(readFileSync(new URL('../oracle/peaks.json', import.meta.url), 'utf8'));
+const rowsOf = (name: string): readonly PeakRow[] =>
+  JSON.parse(readFileSync(new URL(`../oracle/${name}.json`, import.meta.url), 'utf8'));
+const peaks = rowsOf('peaks');
+const sharded = rowsOf('fsdp');
 
 /** The largest moment of each kind, in bytes. */
 function largestMoments(config: object, run: object) {
@@ -92,6 +95,15 @@ describe('what PyTorch allocates in one training step of the official models (sc
       expect(Math.abs(ours.optimizer / optimizer - 1)).toBeLessThan(0.013);
     },
   );
+});
+
+describe('what PyTorch allocates in one step under FSDP2 (scripts/oracle/fsdp.py)', () => {
+  it.each(sharded.map((row) => [JSON.stringify(row.run), row] as const))('%s', (_run, row) => {
+    const { forward, backward, optimizer } = row.peaks;
+    const ours = largestMoments(row.config, row.run);
+    expect(Math.abs(Math.max(ours.loss, ours.backward) / Math.max(forward, backward) - 1)).toBeLessThan(0.006);
+    expect(Math.abs(ours.optimizer / optimizer - 1)).toBeLessThan(0.001);
+  });
 });
 
 describe('measured peaks (test/oracle/memory.json)', () => {
