@@ -4,7 +4,8 @@
 
 Needs torch 2.13.0 and transformers 5.18.0. Two models that differ by one layer are run under saved-tensor hooks; the difference
 is one layer. Storages are counted once, parameters not at all. Attention is PyTorch's scaled_dot_product_attention, whose flash
-kernel keeps queries, keys, values, its output and the log-sum-exp, never the scores.
+kernel keeps queries, keys, values, its output and the log-sum-exp, never the scores. Latent attention is not in the list: on the CPU PyTorch has no flash kernel for
+values of another width than queries.
 """
 
 import json
@@ -33,6 +34,17 @@ FAMILIES = {
     "gpt_neox": dict(SHAPE, num_key_value_heads=16),
     "opt": dict(hidden_size=1024, num_attention_heads=16, ffn_dim=4096, vocab_size=4096, word_embed_proj_dim=1024, dropout=0.0),
     "starcoder2": dict(SHAPE),
+    "phi": dict(SHAPE, num_key_value_heads=16),
+    "olmo": dict(SHAPE),
+    "cohere": dict(SHAPE),
+    "stablelm": dict(SHAPE),
+    "nemotron": dict(SHAPE),
+    "glm4": dict(SHAPE, head_dim=64, pad_token_id=0),
+    "smollm3": dict(SHAPE, pad_token_id=0),
+    "exaone4": dict(SHAPE),
+    "qwen3_moe": dict(SHAPE, head_dim=64, num_experts=8, num_experts_per_tok=2, moe_intermediate_size=512),
+    "olmoe": dict(SHAPE, num_experts=8, num_experts_per_tok=2),
+    "granitemoe": dict(SHAPE, num_local_experts=8, num_experts_per_tok=2),
     "mixtral": dict(SHAPE, num_local_experts=8, num_experts_per_tok=2, head_dim=64),
 }
 

@@ -1,14 +1,41 @@
 import type { TrainingRun } from '../model/training.ts';
 
-/** The error that the comparison with measured runs supports for this kind of run (docs/memory.md). */
-export function memoryBand(run: TrainingRun): { readonly band: number; readonly basis: string } {
-  if (run.framework === 'megatron') {
-    const exotic = run.precision !== 'bf16' || run.parallelism.virtualPipeline > 1;
-    return exotic
-      ? { band: 0.08, basis: 'Megatron-Core: arithmetic, compared with few measured runs of this kind' }
-      : { band: 0.03, basis: 'Megatron-Core in bf16: compared with measured peaks on B200 and H100' };
+type Band = { readonly band: number; readonly basis: string };
+
+/** The error that the comparisons support for this kind of run (docs/memory.md). */
+export function memoryBand(run: TrainingRun): Band {
+  switch (run.framework) {
+    case 'megatron':
+      return megatron(run);
+    case 'fsdp':
+      return {
+        band: 0.06,
+        basis: "FSDP2: compared with PyTorch's own allocations and a model of its allocator, not with a measured run",
+      };
+    case 'deepspeed':
+      return { band: 0.15, basis: 'DeepSpeed: arithmetic from what it keeps, compared with no measured run' };
+    case 'transformers':
+      return transformers(run);
   }
-  if (run.framework === 'transformers')
-    return { band: 0.15, basis: 'Hugging Face Trainer: compared with measured fine-tuning on A100' };
-  return { band: 0.1, basis: 'compared with few measured runs of this framework' };
+}
+
+function megatron(run: TrainingRun): Band {
+  const { virtualPipeline } = run.parallelism;
+  if (run.precision !== 'bf16') {
+    return { band: 0.1, basis: 'Megatron-Core below 16 bits: arithmetic, compared with no measured run' };
+  }
+  return virtualPipeline > 1 || run.recompute === 'selective'
+    ? { band: 0.06, basis: 'Megatron-Core: compared with few measured runs of this kind' }
+    : { band: 0.03, basis: 'Megatron-Core in bf16: compared with measured peaks on B200 and H100' };
+}
+
+function transformers(run: TrainingRun): Band {
+  if (run.gpus > 1)
+    return { band: 0.15, basis: 'Hugging Face Trainer on several GPUs: compared with fine-tuning on A100' };
+  return run.lora === undefined
+    ? {
+        band: 0.05,
+        basis: "Hugging Face Trainer: compared with PyTorch's own allocations and with fine-tuning on A100",
+      }
+    : { band: 0.08, basis: 'adapters: compared with fine-tuning on A100' };
 }

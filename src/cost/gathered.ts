@@ -15,9 +15,20 @@ export type Gathered = {
   /** when layer i's gradients are reduced, its activations gone */
   readonly atReduction: (index: number) => number;
   readonly always: number;
+  /** the flat buffer into which what comes before layer i is gathered, on a stream of its own */
+  readonly ahead: (index: number) => number;
+  /** the most that such buffers hold at any moment */
+  readonly buffers: number;
 };
 
-const none: Gathered = { atLoss: 0, inLayer: () => 0, atReduction: () => 0, always: 0 };
+const none: Gathered = {
+  atLoss: 0,
+  inLayer: () => 0,
+  atReduction: () => 0,
+  always: 0,
+  ahead: () => 0,
+  buffers: 0,
+};
 
 export function gatheredOf(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
   if (replicas(run) * run.parallelism.context <= 1) return none;
@@ -58,20 +69,25 @@ function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Gat
   }
   const trained = run.lora === undefined ? 1 : 0;
   const before = (index: number) => r * trained * (index === last ? head : layer(index + 1));
+  const groups = [table, ...layers, head];
+  const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
   if (run.reshardAfterForward === false) {
     const upTo = (index: number) => g * (table + sum(layers.slice(0, index)));
     return {
-      always: 0,
+      ...none,
+      buffers,
       atLoss: upTo(layers.length) + g * head,
       inLayer: (index) => upTo(index + 1) + before(index),
       atReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
     };
   }
   return {
-    always: 0,
+    ...none,
+    buffers,
+    ahead: (index) => g * (index === 0 ? table : layer(index - 1)),
     atLoss: g * head,
-    inLayer: (index) => g * (layer(index) + (index === 0 ? table : layer(index - 1))) + before(index),
-    atReduction: (index) => g * (index === 0 ? table : layer(index - 1)) + (g + r) * trained * layer(index),
+    inLayer: (index) => g * layer(index) + before(index),
+    atReduction: (index) => (g + r) * trained * layer(index),
   };
 }
 
@@ -108,7 +124,7 @@ function deepspeed(operations: Operations, run: TrainingRun, stage: Stage): Gath
     (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
     (stage.head ? elementsOf(operations.head, run, stage) : 0);
   const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
-  return { always: reduce, atLoss: live, inLayer: () => live, atReduction: () => live };
+  return { ...none, always: reduce, atLoss: live, inLayer: () => live, atReduction: () => live };
 }
 
 /** Bytes of a gathered element: mixed precision gathers 16 bits. */

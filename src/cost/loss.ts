@@ -2,6 +2,7 @@ import { frameworks } from '../facts/frameworks.ts';
 import type { Linear, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
 import { elementBytes, isAutocast, savedTensors, tokensOf, total } from './activations.ts';
+import { keptByLayer } from './kept.ts';
 
 const e = 2;
 
@@ -12,9 +13,7 @@ const nothing: LossBytes = { forward: 0, backward: 0 };
 
 /** Of the last stage, besides what its layers keep. */
 export function lossBytes(operations: Operations, run: TrainingRun): LossBytes {
-  const head = operations.head.find(
-    (operation): operation is Linear => operation.kind === 'linear' && operation.component === 'output',
-  );
+  const head = outputOf(operations);
   if (head === undefined) return nothing;
   return frameworks[run.framework].saves === 'fused' ? megatron(head, run) : torch(head, operations, run);
 }
@@ -73,6 +72,27 @@ function torch(head: Linear, operations: Operations, run: TrainingRun): LossByte
     backward: kept + chunked + Math.max(capped + bytes * logits, product),
   };
 }
+
+/**
+ * What multi-token prediction keeps on the last stage until its backward pass: its layers, and for each of its losses the
+ * softmax of its logits, which are the output's once more.
+ */
+export function keptByPrediction(operations: Operations, run: TrainingRun): number {
+  const head = outputOf(operations);
+  if (operations.prediction.length === 0 || head === undefined) return 0;
+  const softmax = (run.fusedCrossEntropy ? e : 4) * logitsOf(head, run) * operations.predictionDepth;
+  return keptByLayer(operations.prediction, run, 1).kept + softmax;
+}
+
+/** Bytes of a hole that 16-bit logits leave behind when their loss is computed on an fp32 copy. */
+export function lossHole(operations: Operations, run: TrainingRun): number {
+  const head = outputOf(operations);
+  const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
+  return head !== undefined && whole ? elementBytes(run) * logitsOf(head, run) : 0;
+}
+
+const outputOf = (operations: Operations): Linear | undefined =>
+  operations.head.find((one): one is Linear => one.kind === 'linear' && one.component === 'output');
 
 /** The next power of two. */
 const powerOfTwo = (value: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, value)));

@@ -6,18 +6,19 @@ import { memoryBand } from './band.ts';
 import type { MemoryComponent, MemoryEstimate } from './estimate.ts';
 import { ledger } from './ledger.ts';
 import { type Moment, momentsOf, type Share, totalOf } from './moments.ts';
-import { fragmentation, outside } from './overhead.ts';
+import { outside } from './overhead.ts';
+import { reservedBytes } from './reserved.ts';
 import { type Stage, stages } from './stages.ts';
 
 /** The peak of the fullest GPU: the largest moment of a step over all pipeline stages. */
-export function estimateMemory(operations: Operations, run: TrainingRun): MemoryEstimate {
-  const { moment, stage } = fullest(operations, run);
-  const allocated = totalOf(moment);
-  const device = deviceOf(allocated, run);
+export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
+  const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+  const { moment, stage, reserved } = fullest(operations, run);
+  const device = reserved + outside(run);
   const accelerator = findAccelerator(run.accelerator);
   return {
-    allocated: bytes(allocated),
-    reserved: bytes(allocated * fragmentation(run)),
+    allocated: bytes(totalOf(moment)),
+    reserved: bytes(reserved),
     device: bytes(device),
     capacity: accelerator?.usable ?? null,
     components: components(moment.shares),
@@ -32,15 +33,16 @@ export function estimateMemory(operations: Operations, run: TrainingRun): Memory
   };
 }
 
-const deviceOf = (allocated: number, run: TrainingRun): number => allocated * fragmentation(run) + outside(run);
+type Peak = { readonly moment: Moment; readonly stage: Stage; readonly reserved: number };
 
-function fullest(operations: Operations, run: TrainingRun): { readonly moment: Moment; readonly stage: Stage } {
-  const peaks = stages(operations, run).map((stage) => ({ stage, moment: peakOf(momentsOf(operations, run, stage)) }));
-  return peaks.reduce((worst, peak) => (totalOf(peak.moment) > totalOf(worst.moment) ? peak : worst));
+function fullest(operations: Operations, run: TrainingRun): Peak {
+  const peaks = stages(operations, run).map((stage): Peak => {
+    const moments = [...momentsOf(operations, run, stage)];
+    const moment = moments.reduce((worst, one) => (totalOf(one) > totalOf(worst) ? one : worst));
+    return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
+  });
+  return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }
-
-const peakOf = (moments: Iterable<Moment>): Moment =>
-  [...moments].reduce((worst, moment) => (totalOf(moment) > totalOf(worst) ? moment : worst));
 
 function components(shares: readonly Share[]): MemoryEstimate['components'] {
   const of = (wanted: MemoryComponent) =>
@@ -58,8 +60,8 @@ function components(shares: readonly Share[]): MemoryEstimate['components'] {
 function savings(operations: Operations, run: TrainingRun, device: number): MemoryEstimate['savings'] {
   return alternatives(run)
     .map(({ change, changed }) => {
-      const { moment } = fullest(operations, changed);
-      return { change, saves: bytes(device - deviceOf(totalOf(moment), changed)) };
+      const { reserved } = fullest(operations, changed);
+      return { change, saves: bytes(device - reserved - outside(changed)) };
     })
     .filter(({ saves }) => saves > 0.01 * device)
     .sort((a, b) => b.saves - a.saves);

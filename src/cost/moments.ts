@@ -8,9 +8,9 @@ import { backwardPeak, type Fresh } from './backward.ts';
 import type { MemoryComponent, MemoryEstimate } from './estimate.ts';
 import { type Gathered, gatheredOf } from './gathered.ts';
 import { type Kept, keptByLayer, keptByStage, unitOf } from './kept.ts';
-import { lossBytes } from './loss.ts';
+import { keptByPrediction, lossBytes } from './loss.ts';
 import { dummyGradients } from './overhead.ts';
-import { localElements, microBatches, type Stage } from './stages.ts';
+import { localElements, microBatches, replicas, type Stage } from './stages.ts';
 import { type States, statesOf, statesOfStage } from './states.ts';
 
 /** Some bytes at one moment: the component that they count to, and what they are. */
@@ -62,7 +62,7 @@ function sceneOf(operations: Operations, run: TrainingRun, stage: Stage): Scene 
     stage,
     states,
     kept,
-    activations: keptByStage(kept, run, stage),
+    activations: keptByStage(kept, run, stage) + (stage.head ? keptByPrediction(operations, run) : 0),
     gathered,
     always: [
       ['weights', 'weights', states.weights],
@@ -112,6 +112,7 @@ function* inBackward(scene: Scene): Generator<Moment> {
       ['gradients', 'gradients', gradients],
       ['activations', 'activations', now],
       ['temporary', 'gathered_parameters', whole],
+      ['temporary', 'gather_buffer', gathered.ahead(index)],
       ['temporary', 'autocast_weights', castWeights(scene, index)],
       ['temporary', 'layer_backward', more],
     ];
@@ -135,7 +136,8 @@ function layerOf(scene: Scene, kind: number) {
   return { more: Math.max(0, besides + peak + others - own), gradients, fresh };
 }
 
-const isSharded = (run: TrainingRun): boolean => run.sharding === 'full' || run.sharding === 'gradients';
+const isSharded = (run: TrainingRun): boolean =>
+  (run.sharding === 'full' || run.sharding === 'gradients') && replicas(run) * run.parallelism.context > 1;
 
 /**
  * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
@@ -160,7 +162,7 @@ function atEmbedding({ operations, run, stage, states, always }: Scene): Moment 
     shares: [
       ...always,
       ['gradients', 'gradients', states.gradients],
-      ['temporary', 'layer_backward', isSharded(run) && run.gpus > 1 ? (2 + 4) * elements : 0],
+      ['temporary', 'layer_backward', isSharded(run) ? (2 + 4) * elements : 0],
     ],
   };
 }

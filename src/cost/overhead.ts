@@ -24,10 +24,6 @@ export function outside(run: TrainingRun): number {
   );
 }
 
-/** What the allocator holds of memory that is allocated no more: reserved over allocated. */
-export const fragmentation = (run: TrainingRun): number =>
-  run.expandableSegments === true ? 1.03 : frameworks[run.framework].fragmentation;
-
 /**
  * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
  * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.

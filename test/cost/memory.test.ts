@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compare, loadMemory, median } from '../../scripts/memory.ts';
 import { memoryPage } from '../../scripts/memory-page.ts';
 import { savedTensors, total } from '../../src/cost/activations.ts';
 import { estimate } from '../../src/cost/engine.ts';
+import { keptByLayer } from '../../src/cost/kept.ts';
 import { momentsOf, totalOf } from '../../src/cost/moments.ts';
 import { expand } from '../../src/cost/operations.ts';
 import { stages } from '../../src/cost/stages.ts';
@@ -161,6 +163,71 @@ describe('properties', () => {
     expect(memory({ recompute: 'full' }).device).toBeLessThan(memory({ recompute: 'none' }).device);
     expect(memory({ sequenceLength: 1024 }).device).toBeLessThan(memory({ sequenceLength: 4096 }).device);
     expect(memory({}, { num_hidden_layers: 33 }).device).toBeGreaterThan(memory({}).device);
+  });
+
+  const frameworks = fc.constantFrom('megatron', 'fsdp', 'deepspeed', 'transformers');
+  const shardings = fc.constantFrom('none', 'optimizer', 'gradients', 'full');
+  const recomputes = fc.constantFrom('none', 'selective', 'full');
+  const shapes = fc.record({
+    framework: frameworks,
+    sharding: shardings,
+    recompute: recomputes,
+    compile: fc.boolean(),
+    sequenceLength: fc.constantFrom(512, 2048, 8192),
+    microBatchSize: fc.constantFrom(1, 2, 4),
+  });
+  const allocated = (fields: RunFields, changes: object = {}) =>
+    memory({ ...fields, globalBatchSize: undefined }, changes).allocated * (1 + 1e-9);
+
+  it('more GPUs to shard over never take more, longer sequences, larger micro-batches and more layers never less', () => {
+    fc.assert(
+      fc.property(shapes, fc.constantFrom(2, 4, 16), (fields, gpus) => {
+        const now = allocated({ ...fields, gpus });
+        expect(memory({ ...fields, gpus: 2 * gpus }).allocated).toBeLessThanOrEqual(now);
+        expect(allocated({ ...fields, gpus, sequenceLength: 2 * fields.sequenceLength })).toBeGreaterThanOrEqual(now);
+        expect(allocated({ ...fields, gpus, microBatchSize: 2 * fields.microBatchSize })).toBeGreaterThanOrEqual(now);
+        expect(allocated({ ...fields, gpus }, { num_hidden_layers: 40 })).toBeGreaterThanOrEqual(now);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('recompute never raises what is kept', () => {
+    fc.assert(
+      fc.property(shapes, (fields) => {
+        const kept = (recompute: 'none' | 'selective' | 'full') => {
+          const { run } = settled(config, { ...fields, gpus: 8, recompute });
+          return keptByLayer(expand(read(config)).layers[0]?.operations ?? [], run, 32).kept;
+        };
+        expect(kept('selective')).toBeLessThanOrEqual(kept('none'));
+        expect(kept('full')).toBeLessThanOrEqual(kept('selective'));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('a saving is what the changed run takes less', () => {
+    const before = memory({ framework: 'fsdp', sharding: 'full', gpus: 8 });
+    const after = memory({ framework: 'fsdp', sharding: 'full', gpus: 8, recompute: 'full' });
+    const saving = before.savings.find(({ change }) => change === 'recompute: full');
+    expect(saving?.saves).toBeCloseTo(before.device - after.device, -1);
+  });
+
+  it('FSDP holds the streams of its collectives besides what is allocated at the peak', () => {
+    const { allocated: peak, reserved } = memory({ framework: 'fsdp', sharding: 'full', gpus: 8, recompute: 'full' });
+    expect(reserved / peak).toBeGreaterThan(1.05);
+  });
+
+  it('multi-token prediction keeps a layer and a loss more, unless it is not trained', () => {
+    const predicting = {
+      model_type: 'deepseek_v3',
+      num_hidden_layers: 4,
+      num_nextn_predict_layers: 1,
+      n_routed_experts: 8,
+      num_experts_per_tok: 2,
+    };
+    const of = (fields: RunFields) => estimate(read(predicting), settled(predicting, { gpus: 8, ...fields })).memory;
+    expect(of({}).components.activations).toBeGreaterThan(1.2 * of({ mtp: false }).components.activations);
   });
 
   it('device is over reserved is over allocated', () => {
