@@ -27016,6 +27016,11 @@ function targetsOf(operation, lora) {
 }
 /** True where the adapter's targets name this matrix. */
 const isTarget = (operation, lora) => targetsOf(operation, lora).length > 0;
+/**
+ * Bytes of an adapter's element: PEFT makes adapters fp32 over a 16-bit base (`autocast_adapter_dtype`); shards of flat
+ * parameters need one dtype, so there they are 16-bit as the base.
+ */
+const adapterBytes = (run) => (run.sharding === 'full' && run.gpus > 1 ? 2 : 4);
 /** With adapters, every weight of the base model is frozen. */
 const isFrozen = (_operation, lora) => lora !== undefined;
 /**
@@ -27446,58 +27451,149 @@ function estimateInference(operations, run, weights) {
     return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };
 }
 
+;// CONCATENATED MODULE: ./build/cost/band.js
+/** The error that the comparisons support for this kind of run (docs/memory.md). */
+function memoryBand(run) {
+    switch (run.framework) {
+        case 'megatron':
+            return band_megatron(run);
+        case 'fsdp':
+            return {
+                band: 0.06,
+                basis: "FSDP2: compared with PyTorch's own allocations and a model of its allocator, not with a measured run",
+            };
+        case 'deepspeed':
+            return { band: 0.15, basis: 'DeepSpeed: arithmetic from what it keeps, compared with no measured run' };
+        case 'transformers':
+            return transformers(run);
+    }
+}
+function band_megatron(run) {
+    const { virtualPipeline } = run.parallelism;
+    if (run.precision !== 'bf16') {
+        return { band: 0.1, basis: 'Megatron-Core below 16 bits: arithmetic, compared with no measured run' };
+    }
+    return virtualPipeline > 1 || run.recompute === 'selective'
+        ? { band: 0.06, basis: 'Megatron-Core: compared with few measured runs of this kind' }
+        : { band: 0.03, basis: 'Megatron-Core in bf16: compared with measured peaks on B200 and H100' };
+}
+function transformers(run) {
+    if (run.gpus > 1)
+        return { band: 0.15, basis: 'Hugging Face Trainer on several GPUs: compared with fine-tuning on A100' };
+    return run.lora === undefined
+        ? {
+            band: 0.05,
+            basis: "Hugging Face Trainer: compared with PyTorch's own allocations and with fine-tuning on A100",
+        }
+        : { band: 0.08, basis: 'adapters: compared with fine-tuning on A100' };
+}
+
 ;// CONCATENATED MODULE: ./build/facts/frameworks.js
+// PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
+// at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
+// keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
+// A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
+const torchLoss = { whole: 12, compiled: 4, fused: 'chunked' };
 const frameworks = {
     megatron: {
         saves: 'fused',
+        normsWrittenOut: false,
+        quantizesInputs: true,
+        keepsGathered: false,
+        selective: 'modules',
         weightBytes: 2,
         gradientBytes: 4,
         masterWeights: true,
-        lossBytes: 6,
-        fusedLossBytes: 4,
+        gradientsStay: true,
+        lossBytes: { whole: 6, compiled: 6, fused: 4 },
         dummyGradients: true,
-        optimizerTemporary: 0,
+        optimizerTemporaries: 0,
         fragmentation: 1.05,
         source: 'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
     },
     fsdp: {
         saves: 'eager',
+        normsWrittenOut: false,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
         weightBytes: 4,
         gradientBytes: 4,
         masterWeights: false,
-        lossBytes: 14,
-        fusedLossBytes: 4,
+        gradientsStay: false,
+        lossBytes: torchLoss,
         dummyGradients: false,
-        optimizerTemporary: 0,
+        optimizerTemporaries: 0,
         fragmentation: 1.05,
-        source: 'PyTorch FSDP2 as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters',
+        source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
     },
     deepspeed: {
         saves: 'eager',
+        normsWrittenOut: true,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
         weightBytes: 2,
         gradientBytes: 2,
         masterWeights: true,
-        lossBytes: 14,
-        fusedLossBytes: 4,
+        gradientsStay: false,
+        lossBytes: torchLoss,
         dummyGradients: false,
-        optimizerTemporary: 0,
+        // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
+        optimizerTemporaries: 1,
         fragmentation: 1.08,
         source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
     },
     transformers: {
         saves: 'eager',
+        normsWrittenOut: true,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
         weightBytes: 4,
         gradientBytes: 4,
         masterWeights: false,
-        lossBytes: 8,
-        fusedLossBytes: 2,
+        gradientsStay: false,
+        lossBytes: torchLoss,
         dummyGradients: false,
-        // One list of temporaries as large as the parameters: PyTorch's foreach AdamW. Full fine-tuning of Mistral-7B in bf16
-        // peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
-        optimizerTemporary: 1,
+        // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
+        // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
+        optimizerTemporaries: 1,
         fragmentation: 1.08,
-        source: 'Hugging Face Trainer; loss and optimizer peaks from fms-acceleration 876e2ed, a100_80gb.csv',
+        source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
     },
+};
+/**
+ * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
+ * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
+ * where the chip has no products of untransposed fp8 (before Blackwell). TransformerEngine d0067d0,
+ * transformer_engine/pytorch/module/base.py, `get_weight_workspace`, and pytorch/tensor/*.
+ */
+function quantizedCopies(precision, generation) {
+    switch (precision) {
+        case 'fp8':
+            return generation === 'blackwell' ? 1 : 2;
+        case 'mxfp8':
+            return 2 * (1 + 1 / 32);
+        case 'fp4':
+            return 2 * (0.5 + 1 / 16);
+        default:
+            return 0;
+    }
+}
+/**
+ * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
+ * expandable segments (torchtitan's launcher sets them), and holes without. From PyTorch's allocator played over the
+ * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
+ */
+const streamedFragmentation = { expandable: 1.02, fixed: 1.12 };
+/** DeepSpeed's buckets in elements, by their defaults (deepspeed/runtime/zero/config.py). */
+const buckets = {
+    reduce: 5e8,
+    allGather: 5e8,
+    /** parameters that ZeRO 3 keeps gathered where they are needed again soon */
+    maxLive: 1e9,
+    prefetch: 5e7,
 };
 /** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
 const overhead = {
@@ -27510,17 +27606,36 @@ const overhead = {
 };
 
 ;// CONCATENATED MODULE: ./build/facts/optimizers.js
-/** Bytes of optimizer state for each parameter, master weights not included; `bytes` is the state's own dtype. */
+const two = (bytes) => 2 * bytes;
+const one = (bytes) => bytes;
+const optimizers_plain = { edges: 0, workspace: 0 };
 const optimizers = {
-    adamw: { states: (bytes) => 2 * bytes, source: 'Loshchilov and Hutter 2019, arXiv:1711.05101: two moments' },
-    adam: { states: (bytes) => 2 * bytes, source: 'Kingma and Ba 2015, arXiv:1412.6980: two moments' },
-    // Two 8-bit moments and one fp32 scale for each block of 2048.
-    adamw_8bit: { states: () => 2 * (1 + 4 / 2048), source: 'Dettmers et al. 2022, arXiv:2110.02861, block of 2048' },
-    // A row and a column of statistics for each matrix: next to nothing.
-    adafactor: { states: () => 0.004, source: 'Shazeer and Stern 2018, arXiv:1804.04235, factored second moment' },
-    lion: { states: (bytes) => bytes, source: 'Chen et al. 2023, arXiv:2302.06675: one momentum' },
-    sgd: { states: (bytes) => bytes, source: 'momentum' },
-    muon: { states: (bytes) => bytes, source: 'Jordan et al. 2024: one momentum for hidden matrices' },
+    adamw: { states: two, other: two, ...optimizers_plain, source: 'Loshchilov and Hutter 2019, arXiv:1711.05101: two moments' },
+    adam: { states: two, other: two, ...optimizers_plain, source: 'Kingma and Ba 2015, arXiv:1412.6980: two moments' },
+    adamw_8bit: {
+        // Two 8-bit moments and an fp32 scale for each block of 256; embeddings and small tensors keep 32 bits.
+        states: () => 2 * (1 + 4 / 256),
+        other: () => 8,
+        ...optimizers_plain,
+        source: 'Dettmers et al. 2022, arXiv:2110.02861; bitsandbytes optim/optimizer.py, blocks of 256',
+    },
+    adafactor: {
+        states: () => 0,
+        other: () => 4,
+        edges: 4,
+        workspace: 0,
+        source: 'Shazeer and Stern 2018, arXiv:1804.04235: a row and a column of statistics for each matrix',
+    },
+    lion: { states: one, other: one, ...optimizers_plain, source: 'Chen et al. 2023, arXiv:2302.06675: one momentum' },
+    sgd: { states: one, other: one, ...optimizers_plain, source: 'momentum' },
+    muon: {
+        states: one,
+        other: two,
+        edges: 0,
+        // X, its Gram matrix and their product, of the Newton-Schulz iteration.
+        workspace: 3,
+        source: 'Jordan et al. 2024: one momentum for hidden matrices, Adam for all else',
+    },
 };
 
 ;// CONCATENATED MODULE: ./build/facts/precisions.js
@@ -27544,166 +27659,74 @@ const precisions = {
     fp4: { peak: 'fp4', operand: 0.5 + 1 / 16 },
 };
 
-;// CONCATENATED MODULE: ./build/cost/activations.js
-
-/** Bytes of a 16-bit activation. */
-const activations_e = 2;
-function tokensOf(run) {
-    const { tensor, context, sequenceParallel } = run.parallelism;
-    const entering = (run.microBatchSize * run.sequenceLength) / context;
-    const residual = sequenceParallel ? entering / tensor : entering;
-    return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
-}
-/** Bytes of a tensor on one GPU. */
-function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
-    switch (tensor.region) {
-        case 'residual':
-            return bytesEach * tensor.elements * tokens.residual;
-        case 'tensor':
-            return (bytesEach * tensor.elements * tokens.tensor) / tensorParallel;
-        case 'routed':
-            return bytesEach * tensor.elements * tokens.routed;
-    }
-}
-/**
- * What one layer keeps of a micro-batch, operation by operation.
- *
- * `fused` (Megatron-Core with Transformer Engine): norms keep their input, matrices theirs, gated activations both halves,
- * flash attention q, k, v, its output and one fp32 log-sum-exp for each head. `eager` (Hugging Face Transformers, checked
- * against autograd, `scripts/oracle/saved_tensors.py`): RMSNorm keeps an fp32 copy and the normalised tensor besides, SiLU
- * its output.
- */
-function savedTensors(operations, run, style) {
-    const tokens = tokensOf(run);
-    const { tensor: tp } = run.parallelism;
-    const kept = new Map();
-    const dropped = new Set(run.recompute === 'selective' && style === 'fused' ? (run.recomputeModules ?? ['core_attn']) : []);
-    const lowPrecision = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
-    for (const operation of operations) {
-        const keep = (tensor, bytesEach = activations_e, name = tensor.name) => {
-            if (!kept.has(name))
-                kept.set(name, { name, bytes: tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
-        };
-        switch (operation.kind) {
-            case 'norm':
-                keepNorm(operation, style, keep);
-                break;
-            case 'linear': {
-                // Transformer Engine keeps the fp8 copy of a matrix's input in place of the 16-bit one.
-                const quantized = style === 'fused' && lowPrecision && operation.component !== 'router';
-                if (operation.component === 'output')
-                    break;
-                if (style === 'fused' && dropped.has('layernorm') && operation.input.name.startsWith('norm'))
-                    break;
-                if (style === 'fused' && dropped.has('moe_act') && operation.input.name === 'expert_act')
-                    break;
-                if (style === 'fused' &&
-                    dropped.has('mlp') &&
-                    operation.component === 'feed_forward' &&
-                    operation.path.endsWith('down'))
-                    break;
-                if (style === 'eager' && frozenInput(operation, run))
-                    break;
-                keep(operation.input, quantized ? 1 : activations_e);
-                break;
-            }
-            case 'activation':
-                if (style === 'fused' && dropped.has('mlp') && operation.component === 'feed_forward')
-                    break;
-                // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
-                if (style === 'fused' || operation.function !== 'relu')
-                    keep(operation.input);
-                if (operation.gate)
-                    keep(operation.gate);
-                // GPT-2's GELU is written out in steps; three more of them keep a tensor.
-                if (style === 'eager' && operation.function === 'gelu_new')
-                    keep(operation.input, 3 * activations_e, `${operation.path}_steps`);
-                if (style === 'eager' && operation.gated)
-                    keep(operation.output, activations_e, `${operation.output.name}_gate`);
-                break;
-            case 'attention':
-                if (operation.valueDim === 0)
-                    break;
-                keep(operation.query);
-                keep(operation.key);
-                keep(operation.value);
-                if (run.flashAttention || (run.recompute === 'selective' && style === 'fused')) {
-                    keep(operation.output);
-                    keep({ name: `${operation.path}_lse`, elements: operation.heads, region: 'tensor' }, 4);
-                }
-                else {
-                    const scores = (operation.heads * run.sequenceLength) / run.parallelism.context;
-                    const masks = run.dropout === true ? 2 * activations_e + 1 : activations_e;
-                    keep({ name: `${operation.path}_scores`, elements: scores, region: 'tensor' }, masks);
-                    keep(operation.output);
-                }
-                break;
-            case 'route':
-                keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, style === 'fused' ? 9 : 4);
-                break;
-            case 'dispatch':
-                // Probabilities, and the maps of rows there and back.
-                keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, style === 'fused' ? 12 : 40);
-                if (style === 'eager')
-                    keep({ name: `${operation.path}_weighted`, elements: operation.active * operation.width, region: 'routed' });
-                break;
-            case 'scan':
-                keep(operation.input);
-                keep(operation.output);
-                break;
-            case 'add':
-                if (run.dropout === true)
-                    keep(operation.output, 1, `${operation.output.name}_mask`);
-                break;
-            case 'table':
-                keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
-                break;
-            case 'combine':
-            case 'rope':
-            case 'vector':
-            case 'loss':
-                break;
-        }
-    }
-    return [...kept.values()];
-}
-function keepNorm(operation, style, keep) {
-    if (style === 'fused' || operation.style === 'layer') {
-        keep(operation.input);
-        return;
-    }
-    const statistics = operation.input.elements / operation.width;
-    keep(operation.input, 4, `${operation.path}_fp32`);
-    keep(operation.input, operation.upcast === 'weight' ? 4 : activations_e, `${operation.path}_normalised`);
-    keep({ ...operation.input, elements: statistics }, 4, `${operation.path}_deviation`);
-}
-/** A frozen matrix needs its input only where an adapter reads it too. */
-const frozenInput = (operation, run) => run.lora !== undefined && !isTarget(operation, run.lora);
-const total = (saved) => saved.reduce((sum, { bytes }) => sum + bytes, 0);
-
 ;// CONCATENATED MODULE: ./build/cost/stages.js
 
-/** Layers divided over stages: as stated, else evenly, the remainder on the first stages. */
+/**
+ * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
+ * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
+ */
 function stages(operations, run) {
     const { pipeline: P } = run.parallelism;
-    const L = operations.order.length;
-    const counts = run.layersPerStage?.length === P
-        ? run.layersPerStage
-        : Array.from({ length: P }, (_, stage) => Math.floor(L / P) + Number(stage < L % P));
-    let first = 0;
-    return counts.map((count, index) => {
-        const own = operations.order.slice(first, first + count);
-        first += count;
-        const layers = operations.layers
-            .map((_, kind) => ({ kind, count: own.filter((one) => one === kind).length }))
-            .filter((entry) => entry.count > 0);
-        return { index, layers, embedding: index === 0, head: index === P - 1, inFlight: inFlight(run, index) };
+    const chunks = chunksOf(operations.order, run);
+    return Array.from({ length: P }, (_, index) => {
+        const own = chunks.filter((_chunk, chunk) => chunk % P === index).flat();
+        return {
+            index,
+            layers: countKinds(own),
+            order: own,
+            embedding: index === 0,
+            head: index === P - 1,
+            inFlight: inFlight(run, index),
+        };
     });
 }
-function microBatches(run) {
+/** Consecutive layers that run together, P of them for each virtual stage. */
+function chunksOf(order, run) {
+    const { pipeline: P, virtualPipeline: v } = run.parallelism;
+    const stated = run.layersPerStage?.length === P ? run.layersPerStage : undefined;
+    const count = stated === undefined && order.length % (P * v) === 0 ? P * v : P;
+    const sizes = stated ??
+        Array.from({ length: count }, (_, chunk) => Math.floor(order.length / count) + Number(chunk < order.length % count));
+    let first = 0;
+    return sizes.map((size) => {
+        first += size;
+        return order.slice(first - size, first);
+    });
+}
+function countKinds(order) {
+    const counts = new Map();
+    for (const kind of order)
+        counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    return [...counts].sort(([a], [b]) => a - b).map(([kind, count]) => ({ kind, count }));
+}
+/**
+ * What one rank holds: its stage, with DualPipe also the stage at the other end of the pipeline, which its other direction
+ * runs (DeepSeek-V3, arXiv:2412.19437, table 2: twice the parameters, P + 1 activations of one stage).
+ */
+function heldByRanks(operations, run) {
+    const own = stages(operations, run);
+    if (run.pipelineSchedule !== 'dualpipe' || own.length === 1)
+        return own;
+    return own.map((stage, index) => {
+        const other = own.at(-1 - index) ?? stage;
+        const order = [...stage.order, ...other.order];
+        return {
+            ...stage,
+            order,
+            layers: countKinds(order),
+            embedding: stage.embedding || other.embedding,
+            head: stage.head || other.head,
+            inFlight: stage.inFlight / 2,
+        };
+    });
+}
+/** Model replicas: GPUs that see different sequences. */
+function replicas(run) {
     const { tensor, pipeline, context } = run.parallelism;
-    const replicas = run.gpus / (tensor * pipeline * context);
-    return Math.max(1, Math.round(run.globalBatchSize / (replicas * run.microBatchSize)));
+    return run.gpus / (tensor * pipeline * context);
+}
+function microBatches(run) {
+    return Math.max(1, Math.round(run.globalBatchSize / (replicas(run) * run.microBatchSize)));
 }
 /**
  * Micro-batches alive on stage i of P at the peak, m in all: GPipe m; 1F1B min(P - i, m) (Narayanan et al. 2021,
@@ -27762,6 +27785,1087 @@ function localElements(operation, run, stage) {
     return held(operation);
 }
 
+;// CONCATENATED MODULE: ./build/cost/activations.js
+
+
+
+/** Bytes of a 16-bit activation. */
+const activations_e = 2;
+/** Bytes of an activation in the run's precision. */
+const elementBytes = (run) => (run.precision === 'fp32' ? 4 : activations_e);
+function tokensOf(run) {
+    const { tensor, context, sequenceParallel } = run.parallelism;
+    const entering = (run.microBatchSize * run.sequenceLength) / context;
+    const residual = sequenceParallel ? entering / tensor : entering;
+    return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
+}
+/** Bytes of a tensor on one GPU. */
+function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
+    switch (tensor.region) {
+        case 'residual':
+            return bytesEach * tensor.elements * tokens.residual;
+        case 'tensor':
+            return (bytesEach * tensor.elements * tokens.tensor) / tensorParallel;
+        case 'routed':
+            return bytesEach * tensor.elements * tokens.routed;
+    }
+}
+function keepingOf(run) {
+    const facts = frameworks[run.framework];
+    const style = run.compile ? 'fused' : facts.saves;
+    const low = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
+    return {
+        style,
+        normsWrittenOut: style === 'eager' && facts.normsWrittenOut,
+        autocast: style === 'eager' && isAutocast(run),
+        quantized: low && facts.quantizesInputs,
+        gathered: facts.keepsGathered && run.parallelism.sequenceParallel,
+    };
+}
+/**
+ * Whether torch.autocast runs 16-bit products over fp32 weights: Trainer's `bf16: true` on a model loaded in fp32, and
+ * torchtitan without shards. Shards have their own mixed precision.
+ */
+function isAutocast(run) {
+    if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined)
+        return false;
+    const sharded = run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
+    return (run.weightsDtype ?? 'fp32') === 'fp32' && !sharded;
+}
+/**
+ * What one layer keeps of a micro-batch, operation by operation, without any recompute but that of named modules.
+ *
+ * `fused`: norms keep their input, matrices theirs, gated activations both halves, flash attention q, k, v, its output and
+ * one fp32 log-sum-exp for each head. `eager` keeps more; it is checked against autograd (`scripts/oracle/`).
+ */
+function savedTensors(operations, run) {
+    const keeping = keepingOf(run);
+    const tokens = tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    const kept = new Map();
+    const dropped = droppedBy(run, operations);
+    const written = writtenOut(operations);
+    for (const operation of operations) {
+        const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
+        const keep = (tensor, bytesEach = elementBytes(run), name = tensor.name) => {
+            const whole = read && tensor.region === 'residual' ? tp : 1;
+            if (!dropped.has(name) && !kept.has(name))
+                kept.set(name, { name, bytes: whole * tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
+        };
+        if (keeping.style === 'fused')
+            keepFused(operation, run, keeping, keep);
+        else
+            keepEager(operation, run, keeping, written, keep);
+    }
+    return [...kept.values()];
+}
+const total = (saved) => saved.reduce((sum, { bytes }) => sum + bytes, 0);
+// --- one kernel for each operation --------------------------------------------------------------------------------------
+function keepFused(operation, run, keeping, keep) {
+    switch (operation.kind) {
+        case 'norm':
+        case 'scan':
+            keep(operation.input);
+            if (operation.kind === 'scan')
+                keep(operation.output);
+            return;
+        case 'linear':
+            if (operation.component === 'output' || !needsInput(operation, run))
+                return;
+            keep(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
+            return;
+        case 'activation':
+            keep(operation.input);
+            if (operation.gate)
+                keep(operation.gate);
+            return;
+        case 'attention':
+            return keepAttention(operation, run, keep);
+        case 'route':
+            // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
+            keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 9);
+            return;
+        case 'dispatch':
+            // A probability for each row, and where it came from and goes to.
+            keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 12);
+            return;
+        case 'add':
+            return keepMask(operation, run, keep);
+        case 'table':
+            keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+            return;
+        case 'combine':
+        case 'rope':
+        case 'vector':
+        case 'loss':
+            return;
+    }
+}
+/** Bytes of a quantised input that the weight gradient reads: its column-wise copy, with the scales of its blocks. */
+function quantizedBytes(run) {
+    if (run.precision === 'mxfp8')
+        return 1 + 1 / 32;
+    return run.precision === 'fp4' ? 0.5 + 1 / 16 : 1;
+}
+// --- PyTorch, operation by operation ------------------------------------------------------------------------------------
+function keepEager(operation, run, keeping, written, keep) {
+    switch (operation.kind) {
+        case 'norm':
+            return keepNorm(operation, run, keeping, keep);
+        case 'linear':
+            return keepInput(operation, run, keeping, written, keep);
+        case 'activation':
+            // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
+            if (operation.function !== 'relu')
+                keep(operation.input);
+            if (operation.gate)
+                keep(operation.gate);
+            // GPT-2's GELU is written out in steps; three more of them keep a tensor.
+            if (operation.function === 'gelu_new')
+                keep(operation.input, 3 * activations_e, `${operation.path}_steps`);
+            // The activated half is a factor of the product.
+            if (operation.gated)
+                keep(operation.output, activations_e, `${operation.output.name}_gate`);
+            return;
+        case 'attention':
+            return keepWrittenAttention(operation, run, written, keep);
+        case 'route':
+            keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 4);
+            return;
+        case 'dispatch':
+            keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 40);
+            keep({ name: `${operation.path}_weighted`, elements: operation.active * operation.width, region: 'routed' });
+            return;
+        case 'scan':
+            keep(operation.input);
+            keep(operation.output);
+            return;
+        case 'add':
+            return keepMask(operation, run, keep);
+        case 'table':
+            keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+            return;
+        case 'combine':
+        case 'rope':
+        case 'vector':
+        case 'loss':
+            return;
+    }
+}
+function writtenOut(operations) {
+    const fused = operations.filter((one) => one.kind === 'linear' && one.fusedWith === 'query_key_value' && one.storedFused === true);
+    return {
+        normal: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
+        fused: operations.some(({ kind }) => kind === 'rope') ? fused.reduce((sum, one) => sum + one.columns, 0) : 0,
+        joined: operations.some((one) => one.kind === 'rope' && one.joined === true),
+    };
+}
+/**
+ * RMSNorm as Transformers writes it: x in fp32, its mean square, and x over its root in the model's dtype, which the weight's
+ * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) keeps its input and statistics; a LayerNorm that is
+ * written out in fp32 (Cohere) keeps x less its mean twice, and their quotient.
+ */
+function keepNorm(operation, run, keeping, keep) {
+    const { input, width, path, style, upcast } = operation;
+    const rows = { ...input, elements: input.elements / width };
+    const wide = keeping.autocast || run.precision === 'fp32';
+    const kernel = style === 'layer' ? upcast === undefined : !keeping.normsWrittenOut;
+    if (kernel) {
+        keep(input, wide ? 4 : activations_e);
+        keep(rows, 4, `${path}_statistics`);
+        return;
+    }
+    keep(rows, 4, `${path}_deviation`);
+    if (style === 'layer' && upcast === 'weight') {
+        keep(input, 3 * 4, `${path}_centred`);
+        return;
+    }
+    keep(input, 4, wide ? input.name : `${path}_fp32`);
+    if (run.lora !== undefined || style === 'layer')
+        return;
+    keep(input, upcast === 'weight' || wide ? 4 : activations_e, `${path}_normalised`);
+}
+/** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
+function keepInput(operation, run, keeping, written, keep) {
+    const { input, path, storedFused, fusedWith } = operation;
+    if (operation.component === 'output' || !needsInput(operation, run))
+        return;
+    if (run.lora !== undefined && adapterBytes(run) === 4)
+        keep(input, 4, `${path}_adapter_input`);
+    else if (keeping.autocast && written.normal.has(input.name))
+        keep(input, activations_e, storedFused === true ? `${fusedWith}_input` : `${path}_input`);
+    else
+        keep(input);
+}
+/**
+ * Attention of Transformers: `flash_attention: true` is PyTorch's scaled_dot_product_attention or flash-attn, false is
+ * `attn_implementation: eager`, which repeats keys and values for each query head and keeps the scores of every pair: the
+ * softmax in fp32 and its 16-bit copy, and with dropout its mask and what is left.
+ */
+function keepWrittenAttention(operation, run, written, keep) {
+    const { query, key, value, output, heads, keyValueHeads, path } = operation;
+    if (operation.valueDim === 0)
+        return;
+    const e = elementBytes(run);
+    keep(query);
+    keep(output);
+    if (run.flashAttention) {
+        keep(key);
+        keep(written.fused > 0 ? { ...value, elements: written.fused } : value);
+        if (written.joined)
+            keep(output, e, `${output.name}_copy`);
+        keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+        return;
+    }
+    const groups = heads / keyValueHeads;
+    keep({ ...key, elements: groups * key.elements });
+    keep({ ...value, elements: groups * value.elements });
+    const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context };
+    keep({ ...scores, region: 'tensor' }, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
+}
+/** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */
+const needsInput = (operation, run) => run.lora === undefined || isTarget(operation, run.lora);
+// --- both ---------------------------------------------------------------------------------------------------------------
+function keepAttention(operation, run, keep) {
+    const { query, key, value, output, heads, path } = operation;
+    if (operation.valueDim === 0)
+        return;
+    keep(query);
+    keep(key);
+    keep(value);
+    keep(output);
+    if (run.flashAttention) {
+        keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+        return;
+    }
+    // Scores of every pair: the softmax's output, and what dropout makes of it with its mask.
+    const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context };
+    keep({ ...scores, region: 'tensor' }, run.dropout === true ? 2 * activations_e + 1 : activations_e);
+}
+function keepMask(operation, run, keep) {
+    if (run.dropout === true)
+        keep(operation.output, 1, `${operation.output.name}_mask`);
+}
+/**
+ * Names of the tensors that selective recompute of modules drops, in Megatron's words (`recompute_modules` in
+ * megatron/core/transformer/transformer_config.py): a module keeps what it reads, and what is inside of it is made again.
+ */
+function droppedBy(run, operations) {
+    const names = new Set();
+    if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules')
+        return names;
+    const modules = new Set(run.recomputeModules ?? ['core_attn']);
+    const drop = (module, within) => {
+        if (!modules.has(module))
+            return;
+        for (const one of operations) {
+            if (!within(one))
+                continue;
+            if ('output' in one)
+                names.add(one.output.name);
+            for (const end of ['maps', 'probabilities', 'scores', 'lse'])
+                names.add(`${one.path}_${end}`);
+            if (one.kind === 'attention')
+                names.delete(one.output.name);
+        }
+    };
+    drop('core_attn', (one) => one.kind === 'attention');
+    drop('layernorm', (one) => one.kind === 'norm' && !one.path.includes('attention.'));
+    drop('moe_act', (one) => one.kind === 'activation' && one.component === 'experts');
+    drop('mla_up_proj', (one) => /attention\.(query|key_value)_(up|down_norm)$/.test(one.path));
+    if (modules.has('mla_up_proj') && operations.some(({ path }) => path.endsWith('key_value_up')))
+        names.add('key');
+    drop('mlp', (one) => one.component === 'feed_forward');
+    drop('shared_experts', (one) => one.component === 'shared_experts');
+    drop('moe', (one) => one.component === 'experts' || one.component === 'shared_experts' || one.component === 'router');
+    return names;
+}
+
+;// CONCATENATED MODULE: ./build/cost/kept.js
+
+
+/**
+ * @param layers of the stage, over which `block` and `every` choose
+ */
+function keptByLayer(list, run, layers) {
+    const all = keptOnDevice(list, run, layers);
+    // Offloaded, a layer's activations come back for its own backward pass alone.
+    return run.offload === 'activations' ? { ...all, kept: 0 } : all;
+}
+function keptOnDevice(list, run, layers) {
+    const saved = savedTensors(list, run);
+    const whole = total(saved);
+    switch (run.recompute) {
+        case 'none':
+            return { kept: whole, whole, besides: 0 };
+        case 'selective': {
+            if (frameworks[run.framework].selective === 'modules') {
+                const all = total(savedTensors(list, { ...run, recompute: 'none' }));
+                return { kept: whole, whole: all, besides: 0 };
+            }
+            const kept = Math.min(whole, perOperation(list, run));
+            return { kept, whole, besides: 0 };
+        }
+        case 'full': {
+            const input = inputBytes(list, run);
+            const unit = unitOf(run);
+            const spared = unrecomputed(run, layers);
+            const kept = ((1 - spared) * input) / unit + spared * whole;
+            return { kept, whole: whole * unit, besides: holdsInput(saved) ? 0 : input };
+        }
+    }
+}
+/** Layers that full recompute makes again at once: `uniform` in groups of n. */
+const unitOf = (run) => run.recompute === 'full' && (run.recomputeMethod ?? 'uniform') === 'uniform'
+    ? Math.max(1, run.recomputeLayers ?? 1)
+    : 1;
+/** Share of the layers that full recompute leaves alone: `block` recomputes k of them, `every` each n-th. */
+function unrecomputed(run, layers) {
+    if (layers === 0)
+        return 0;
+    if (run.recomputeMethod === 'block')
+        return Math.max(0, layers - (run.recomputeLayers ?? layers)) / layers;
+    if (run.recomputeMethod === 'every')
+        return 1 - 1 / Math.max(1, run.recomputeLayers ?? 1);
+    return 0;
+}
+const holdsInput = (saved) => saved.some(({ name }) => name === 'x');
+/** The residual stream where a layer reads it. */
+function inputBytes(list, run) {
+    return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
+}
+/**
+ * Bytes of an element of the residual stream. Under autocast it is fp32. Adapters under sharded data parallelism run with
+ * autocast over fp32 inputs too: fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one
+ * GPU by 2 (fms-acceleration 876e2ed, a100_80gb.csv).
+ */
+function streamBytes(run) {
+    const sharded = run.framework === 'transformers' && run.lora !== undefined && run.sharding === 'full' && run.gpus > 1;
+    return sharded || keepingOf(run).autocast ? 4 : elementBytes(run);
+}
+/** D, as the layer's additions to the residual have it. */
+const residualWidth = (list) => list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
+/**
+ * torchtitan's selective recompute: the layer's input, the attention kernel's output, every second matrix product, and what
+ * came through an exchange of experts (torchtitan b5bcd76, distributed/activation_checkpoint.py).
+ */
+function perOperation(list, run) {
+    const tokens = tokensOf(run);
+    const e = elementBytes(run);
+    const { tensor } = run.parallelism;
+    const products = list.filter((operation) => operation.kind === 'linear');
+    // The router's product is always made again.
+    const counted = products.filter(({ component }) => component !== 'router');
+    const kept = new Map([['x', inputBytes(list, run)]]);
+    const keep = (name, bytes) => kept.set(name, bytes);
+    for (const [index, { output, copies }] of counted.entries())
+        if (index % 2 === 0 || copies > 1)
+            keep(output.name, tensorBytes(output, e, tokens, tensor));
+    for (const operation of list) {
+        if (operation.kind === 'attention') {
+            keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
+            keep(`${operation.path}_lse`, (4 * operation.heads * tokens.tensor) / tensor);
+        }
+        if (operation.kind === 'dispatch' && run.parallelism.expert > 1)
+            keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
+    }
+    return [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+/** Activations that a stage keeps for all micro-batches in flight, its embedding's indices included. */
+function keptByStage(kept, run, stage) {
+    const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (kept.get(kind)?.kept ?? 0), 0);
+    const indices = stage.embedding ? 8 * tokensOf(run).tensor : 0;
+    return stage.inFlight * (layers + indices);
+}
+
+;// CONCATENATED MODULE: ./build/cost/backward.js
+
+
+
+const backward_e = 2;
+/**
+ * The most bytes that are alive while the backward pass goes through one layer: what it keeps and has not yet used, the
+ * gradients of its tensors that wait for the operation before, and those of its weights, as far as they are counted here.
+ */
+function backwardPeak(list, run, weightGradient) {
+    const recomputed = { ...run, recompute: 'none' };
+    const saved = savedTensors(list, recomputed);
+    const tokens = tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    const size = (tensor) => tensorBytes(tensor, elementBytes(run), tokens, tp);
+    const stream = streamBytes(run) * residualWidth(list) * tokens.tensor;
+    const waiting = new Map();
+    let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
+    let peak = live;
+    for (const operation of list.toReversed()) {
+        let made = workspace(operation, run);
+        const fresh = [];
+        for (const input of gradientsOf(operation)) {
+            const bytes = size(input);
+            made += bytes;
+            // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
+            if (!waiting.has(input.name) && !isStream(input.name))
+                fresh.push([input.name, bytes]);
+        }
+        const weight = weightGradient(operation);
+        peak = Math.max(peak, live + made + weight.making);
+        for (const [name, bytes] of fresh) {
+            waiting.set(name, bytes);
+            live += bytes;
+        }
+        live += weight.after;
+        if ('output' in operation) {
+            live -= waiting.get(operation.output.name) ?? 0;
+            waiting.delete(operation.output.name);
+        }
+        for (const { by, bytes } of saved)
+            if (by === operation)
+                live -= bytes;
+    }
+    return peak;
+}
+const isStream = (name) => name === 'x' || name.startsWith('residual');
+/** The tensors that an operation computes a gradient of. */
+function gradientsOf(operation) {
+    switch (operation.kind) {
+        case 'attention':
+            return operation.valueDim === 0 ? [] : [operation.query, operation.key, operation.value];
+        case 'activation':
+            return operation.gate ? [operation.input, operation.gate] : [operation.input];
+        case 'rope':
+            return [operation.query, operation.key];
+        case 'linear':
+        case 'norm':
+        case 'route':
+        case 'dispatch':
+        case 'combine':
+        case 'scan':
+            return [operation.input];
+        case 'add':
+        case 'table':
+        case 'vector':
+        case 'loss':
+            return [];
+    }
+}
+/** What an operation's backward pass needs besides its gradients, in bytes. */
+function workspace(operation, run) {
+    const tokens = tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    switch (operation.kind) {
+        case 'attention': {
+            if (operation.valueDim === 0)
+                return 0;
+            if (!run.flashAttention)
+                return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
+            // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
+            return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
+        }
+        case 'norm':
+            // Four fp32 steps of a norm that is written out stand at once: the gradient of x over its root, of the root, of the
+            // square and of x.
+            return keepingOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
+                ? tensorBytes(operation.input, 4 * 4, tokens, tp)
+                : 0;
+        case 'activation':
+            return keepingOf(run).style === 'fused'
+                ? 0
+                : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
+        case 'linear':
+            return adapterWorkspace(operation, run) + unpacked(operation, run);
+        case 'dispatch':
+        case 'combine': {
+            // Rows that arrive from other ranks stand beside those that were sent.
+            const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
+            return run.parallelism.expert > 1 ? tensorBytes(rows, backward_e, tokens, tp) : 0;
+        }
+        default:
+            return 0;
+    }
+}
+/** Gradients of an activation's steps that stand at once, besides that of its input, where it is written out. */
+function stepsOf(operation) {
+    if (operation.function === 'relu2')
+        return 2;
+    return operation.function === 'gelu_new' ? 1 : 0;
+}
+/** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
+function ring(operation, run) {
+    if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all')
+        return 0;
+    const tokens = tokensOf(run);
+    const { tensor } = run.parallelism;
+    return 2 * (tensorBytes(operation.key, backward_e, tokens, tensor) + tensorBytes(operation.value, backward_e, tokens, tensor));
+}
+/** The gradients of what an adapter gave and of what it read, in the adapter's dtype. */
+function adapterWorkspace(operation, run) {
+    if (run.lora === undefined || !isTarget(operation, run.lora))
+        return 0;
+    const tokens = tokensOf(run);
+    const { tensor } = run.parallelism;
+    const bytes = adapterBytes(run);
+    return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
+}
+/** A base weight in 8 or 4 bits is unpacked to 16 for its product. */
+function unpacked(operation, run) {
+    const bits = run.lora?.baseBits ?? 16;
+    return bits < 16 && operation.copies === 1 ? (backward_e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
+}
+
+;// CONCATENATED MODULE: ./build/cost/gathered.js
+
+
+
+const none = {
+    atLoss: 0,
+    inLayer: () => 0,
+    atReduction: () => 0,
+    always: 0,
+    ahead: () => 0,
+    buffers: 0,
+};
+function gatheredOf(operations, run, stage) {
+    if (replicas(run) * run.parallelism.context <= 1)
+        return none;
+    if (run.framework === 'deepspeed')
+        return deepspeed(operations, run, stage);
+    if (run.sharding !== 'full')
+        return none;
+    return run.framework === 'fsdp' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
+}
+/** Elements of a list of operations on one GPU when gathered. */
+const elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
+const layersOf = (operations, run, stage) => {
+    const byKind = operations.layers.map(({ operations: list }) => elementsOf(list, run, stage));
+    return stage.order.map((kind) => byKind[kind] ?? 0);
+};
+const gathered_sum = (values) => values.reduce((total, value) => total + value, 0);
+/**
+ * FSDP2 (torch 2.13.0, distributed/fsdp/_fully_shard) as torchtitan applies it: one group for the table, one for each layer,
+ * one for norm and output, which is not freed after the forward pass. In the backward pass of a layer stand its own weights,
+ * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
+ * against PyTorch's own allocations (scripts/oracle/fsdp.py).
+ */
+function fullyShard(operations, run, stage) {
+    const g = gatheredBytes(run);
+    const r = 4;
+    const layers = layersOf(operations, run, stage);
+    const table = stage.embedding ? elementsOf(operations.embedding, run, stage) : 0;
+    const head = stage.head ? Math.max(elementsOf(operations.head, run, stage), tiedElements(operations, run)) : 0;
+    const last = layers.length - 1;
+    const layer = (index) => layers[index] ?? 0;
+    if (run.parallelism.pipeline > 1) {
+        // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
+        const all = (g + r) * (gathered_sum(layers) + table + head);
+        return { ...none, always: all };
+    }
+    const trained = run.lora === undefined ? 1 : 0;
+    const before = (index) => r * trained * (index === last ? head : layer(index + 1));
+    const groups = [table, ...layers, head];
+    const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
+    if (run.reshardAfterForward === false) {
+        const upTo = (index) => g * (table + gathered_sum(layers.slice(0, index)));
+        return {
+            ...none,
+            buffers,
+            atLoss: upTo(layers.length) + g * head,
+            inLayer: (index) => upTo(index + 1) + before(index),
+            atReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
+        };
+    }
+    return {
+        ...none,
+        buffers,
+        ahead: (index) => g * (index === 0 ? table : layer(index - 1)),
+        atLoss: g * head,
+        inLayer: (index) => g * layer(index) + before(index),
+        atReduction: (index) => (g + r) * trained * layer(index),
+    };
+}
+/** Elements of a table that the output shares: it is gathered for both. */
+function tiedElements(operations, run) {
+    const output = operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
+    return output?.kind === 'linear' && output.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
+}
+/**
+ * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
+ * gradient is whole until it is reduced.
+ */
+function flat(operations, run, stage) {
+    const layers = layersOf(operations, run, stage);
+    const root = (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
+        (stage.head ? elementsOf(operations.head, run, stage) : 0);
+    const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : 2;
+    const held = 2 * each * Math.max(0, ...layers) + 2 * root;
+    return { ...none, atLoss: held, inLayer: () => held, atReduction: () => held };
+}
+/**
+ * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
+ * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
+ */
+function deepspeed(operations, run, stage) {
+    if (run.sharding === 'none' || run.lora !== undefined)
+        return none;
+    const reduce = 2 * buckets.reduce;
+    if (run.sharding !== 'full')
+        return { ...none, always: run.sharding === 'gradients' ? reduce : 0 };
+    const whole = gathered_sum(layersOf(operations, run, stage)) +
+        (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
+        (stage.head ? elementsOf(operations.head, run, stage) : 0);
+    const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
+    return { ...none, always: reduce, atLoss: live, inLayer: () => live, atReduction: () => live };
+}
+/** Bytes of a gathered element: mixed precision gathers 16 bits. */
+const gatheredBytes = (run) => run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : run.precision === 'fp32' ? 4 : 2;
+
+;// CONCATENATED MODULE: ./build/cost/loss.js
+
+
+
+const loss_e = 2;
+const loss_nothing = { forward: 0, backward: 0 };
+/** Of the last stage, besides what its layers keep. */
+function lossBytes(operations, run) {
+    const head = outputOf(operations);
+    if (head === undefined)
+        return loss_nothing;
+    return frameworks[run.framework].saves === 'fused' ? loss_megatron(head, run) : torch(head, operations, run);
+}
+/** Logits of a micro-batch that stand at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
+function logitsOf({ columns: V }, run) {
+    return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
+}
+/** Megatron-Core: logits with their loss, then the output's backward pass. */
+function loss_megatron(head, run) {
+    const { lossBytes: each, dummyGradients } = frameworks[run.framework];
+    const { rows: D, columns: V } = head;
+    const { tensor, sequenceParallel } = run.parallelism;
+    const tokens = tokensOf(run);
+    const logits = logitsOf(head, run);
+    const input = loss_e * D * tokens.residual;
+    const gathered = sequenceParallel ? loss_e * D * tokens.tensor : 0;
+    const fused = typeof each.fused === 'number' ? each.fused : each.whole;
+    const dummy = dummyGradients ? (loss_e * D * V) / tensor : 0;
+    return {
+        forward: (run.fusedCrossEntropy ? fused : each.whole) * logits + 2 * input + gathered,
+        backward: loss_e * logits + dummy + 2 * loss_e * D * tokens.tensor + input,
+    };
+}
+/** PyTorch: the final norm and the output's input, then the loss forward and backward, then the output's backward pass. */
+function torch(head, operations, run) {
+    const { lossBytes: each } = frameworks[run.framework];
+    const { rows: D, columns: V } = head;
+    const { tensor } = run.parallelism;
+    const tokens = tokensOf(run);
+    const own = elementBytes(run);
+    const logits = logitsOf(head, run);
+    const hidden = own * D * tokens.tensor;
+    const trained = run.lora === undefined;
+    // The norm, and the input that the output's weight gradient reads.
+    const kept = total(savedTensors(operations.head, { ...run, recompute: 'none' })) + (trained ? hidden : 0);
+    // A product under autocast makes a 16-bit gradient and casts it to fp32.
+    const gradient = trained ? ((isAutocast(run) ? 6 : own) * D * V) / tensor : 0;
+    if (run.fusedCrossEntropy && each.fused === 'chunked') {
+        const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / powerOfTwo(V / D)));
+        // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place.
+        const chunk = kept + hidden + gradient + (loss_e * rows * V) / tensor;
+        return { forward: chunk, backward: chunk };
+    }
+    // A tanh of the logits is kept to its own backward pass.
+    const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
+    const chunked = run.lossChunks === undefined ? 0 : hidden;
+    // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above.
+    const bytes = tensor > 1 && run.framework === 'fsdp' ? 16 : run.compile ? each.compiled : each.whole;
+    const product = own * logits + hidden + gradient;
+    return {
+        // Logits, their fp32 copy and its log-softmax.
+        forward: kept + capped + chunked + Math.min(bytes, (own < 4 ? own : 0) + 8) * logits,
+        backward: kept + chunked + Math.max(capped + bytes * logits, product),
+    };
+}
+/**
+ * What multi-token prediction keeps on the last stage until its backward pass: its layers, and for each of its losses the
+ * softmax of its logits, which are the output's once more.
+ */
+function keptByPrediction(operations, run) {
+    const head = outputOf(operations);
+    if (operations.prediction.length === 0 || head === undefined)
+        return 0;
+    const softmax = (run.fusedCrossEntropy ? loss_e : 4) * logitsOf(head, run) * operations.predictionDepth;
+    return keptByLayer(operations.prediction, run, 1).kept + softmax;
+}
+/** Bytes of a hole that 16-bit logits leave behind when their loss is computed on an fp32 copy. */
+function lossHole(operations, run) {
+    const head = outputOf(operations);
+    const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
+    return head !== undefined && whole ? elementBytes(run) * logitsOf(head, run) : 0;
+}
+const outputOf = (operations) => operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
+/** The next power of two. */
+const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
+
+;// CONCATENATED MODULE: ./build/cost/overhead.js
+
+
+
+
+const overhead_e = 2;
+/** Outside PyTorch's allocator: CUDA context, libraries and communicators. Bytes. */
+function outside(run) {
+    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
+    const { tensor, pipeline, context, expert } = run.parallelism;
+    const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
+    const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
+    const first = groups.length === 0 ? 0 : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
+    // Further communicators were not measured; each is taken to need half of the first.
+    const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
+    const modern = generation === 'hopper' || generation === 'blackwell';
+    return (gibibytes((contextGibibytes[generation] ?? contextGibibytes.default) + first + further) +
+        mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older));
+}
+/**
+ * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
+ * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.
+ */
+function dummyGradients(operations, run, stage) {
+    if (!frameworks[run.framework].dummyGradients || run.lora !== undefined)
+        return 0;
+    const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
+    if (stage.head)
+        lists.push(operations.prediction);
+    const sizes = new Map();
+    for (const { rows, columns } of lists.flatMap((list) => products(list, run)))
+        sizes.set(`${rows} ${columns}`, overhead_e * rows * columns);
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+/** The matrix products of a layer on one GPU; those that are one product (query, key and value) stand side by side. */
+function products(list, run) {
+    const found = new Map();
+    for (const operation of list) {
+        if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
+            continue;
+        const { tensor } = run.parallelism;
+        const rows = operation.sharding === 'row' ? operation.rows / tensor : operation.rows;
+        const columns = operation.sharding === 'column' ? operation.columns / tensor : operation.columns;
+        const name = `${operation.component} ${operation.fusedWith ?? operation.path}`;
+        found.set(name, { rows, columns: (found.get(name)?.columns ?? 0) + columns });
+    }
+    return [...found.values()];
+}
+
+;// CONCATENATED MODULE: ./build/cost/states.js
+
+
+
+
+
+
+const states_nothing = { weights: 0, copies: 0, gradients: 0, optimizer: 0, stepped: 0, largest: 0 };
+const statesOfStage = (operations, run, stage) => sumOfStates(stageOperations(operations, stage), run, stage);
+const statesOf = (list, run, stage) => sumOfStates(list.map((operation) => ({ operation, times: 1 })), run, stage);
+function sumOfStates(list, run, stage) {
+    let sum = states_nothing;
+    for (const { operation, times } of list) {
+        const one = operationStates(operation, run, stage);
+        sum = {
+            weights: sum.weights + times * one.weights,
+            copies: sum.copies + times * one.copies,
+            gradients: sum.gradients + times * one.gradients,
+            optimizer: sum.optimizer + times * one.optimizer,
+            stepped: sum.stepped + times * one.stepped,
+            largest: Math.max(sum.largest, one.largest),
+        };
+    }
+    return sum;
+}
+/** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
+function operationStates(operation, run, stage) {
+    const elements = localElements(operation, run, stage);
+    const shards = shardsOf(operation, run);
+    const divided = (level) => (levels[run.sharding] >= levels[level] ? shards : 1);
+    const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
+    const adapters = run.lora === undefined ? 0 : localAdapters(operation, run);
+    const trained = run.lora === undefined ? elements : adapters;
+    const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
+    return {
+        weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / divided('full'),
+        copies: (elements * copiesOf(operation, run)) / divided('full'),
+        gradients: offloaded && run.sharding !== 'none' ? 0 : (trained * gradient) / divided('gradients'),
+        optimizer: offloaded ? 0 : (trained * optimizer) / divided('optimizer'),
+        stepped: offloaded ? 0 : trained / divided('optimizer'),
+        largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
+    };
+}
+/** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
+const levels = { none: 0, optimizer: 1, gradients: 2, full: 3 };
+/** GPUs that share one copy: all of data and context parallelism, for experts those that hold the same ones. */
+function shardsOf(operation, run) {
+    const { pipeline, context, expert, expertTensor } = run.parallelism;
+    const whole = replicas(run) * context;
+    const group = Math.min(run.shardGroup ?? whole, whole);
+    if (operation.kind !== 'linear' || operation.sharding !== 'expert')
+        return group;
+    const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
+    return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / whole));
+}
+function bytesPerParameter(operation, run) {
+    const facts = frameworks[run.framework];
+    const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
+    if (run.lora !== undefined) {
+        const adapter = adapterBytes(run);
+        const optimizer = optimizers[run.optimizer].states(adapter);
+        return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
+    }
+    const fp32 = run.precision === 'fp32';
+    const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
+    const gradient = run.gradientsDtype
+        ? bytesOf[run.gradientsDtype]
+        : // Gradients of PyTorch's optimizers have the dtype of their weights.
+            facts.gradientsStay
+                ? facts.gradientBytes
+                : weight < 2
+                    ? 2
+                    : weight;
+    const master = (run.masterWeights ?? (facts.masterWeights && !fp32 && weight < 4)) ? 4 : 0;
+    // PyTorch makes states in the dtype of the weights that are stepped over.
+    const bytes = run.optimizerDtype || master > 0 ? state : Math.min(4, weight);
+    return { weight, gradient, optimizer: master + stateBytes(operation, run, bytes), adapter: 0 };
+}
+/** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
+function stateBytes(operation, run, bytes) {
+    const facts = optimizers[run.optimizer];
+    if (operation.kind !== 'linear' || operation.component === 'output')
+        return facts.other(bytes);
+    const { rows, columns } = operation;
+    return facts.states(bytes) + (facts.edges * (rows + columns)) / (rows * columns);
+}
+/** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
+function frozenBytes(operation, bits) {
+    if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
+        return 2;
+    return bits === 4 ? bytesOf.nf4 : bits === 8 ? 1 : 2;
+}
+/** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */
+function copiesOf(operation, run) {
+    if (!frameworks[run.framework].quantizesInputs || run.lora !== undefined)
+        return 0;
+    if (operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output')
+        return 0;
+    const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
+    const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
+    return Math.max(0, copies - stored);
+}
+/** Elements of adapters on one GPU: those of a matrix divided by columns or rows are half divided. */
+function localAdapters(operation, run) {
+    if (run.lora === undefined)
+        return 0;
+    const elements = adapterElements(operation, run.lora) * (operation.kind === 'linear' ? operation.copies : 1);
+    return elements / run.parallelism.tensor;
+}
+
+;// CONCATENATED MODULE: ./build/cost/moments.js
+
+
+
+
+
+
+
+
+
+
+
+const totalOf = ({ shares }) => shares.reduce((sum, [, , bytes]) => sum + bytes, 0);
+/**
+ * The moments of a step at which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
+ * recompute: while it is run again), the reduction of its gradients, the table's gradient, and the optimizer step.
+ */
+function* momentsOf(operations, run, stage) {
+    const scene = sceneOf(operations, run, stage);
+    yield* atLoss(scene);
+    yield* inBackward(scene);
+    yield atEmbedding(scene);
+    yield atOptimizer(scene);
+}
+function sceneOf(operations, run, stage) {
+    const facts = frameworks[run.framework];
+    const states = statesOfStage(operations, run, stage);
+    const layers = stage.order.length;
+    const kept = new Map(stage.layers.map(({ kind }) => [kind, keptByLayer(operations.layers[kind]?.operations ?? [], run, layers)]));
+    const gathered = gatheredOf(operations, run, stage);
+    return {
+        operations,
+        run,
+        stage,
+        states,
+        kept,
+        activations: keptByStage(kept, run, stage) + (stage.head ? keptByPrediction(operations, run) : 0),
+        gathered,
+        always: [
+            ['weights', 'weights', states.weights],
+            ['weights', 'quantized_weights', states.copies],
+            ['optimizer_states', 'optimizer_states', states.optimizer],
+            ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
+            ['temporary', 'gathered_parameters', gathered.always],
+            ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
+        ],
+        gradientsThere: facts.gradientsStay || microBatches(run) > 1,
+    };
+}
+/** Plain data parallelism reduces gradients in buckets that are no view of them (`gradient_as_bucket_view: false`). */
+const copiesInBuckets = (run) => !frameworks[run.framework].masterWeights && run.sharding === 'none' && replicas(run) > 1;
+/** The loss, forward and backward; on a stage without it, the end of the forward pass. */
+function* atLoss(scene) {
+    const { operations, run, stage, states, activations, gathered, always, gradientsThere } = scene;
+    const { forward, backward } = stage.head ? lossBytes(operations, run) : { forward: 0, backward: 0 };
+    const shares = (bytes, casts) => [
+        ...always,
+        ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
+        ['activations', 'activations', activations],
+        ['temporary', 'gathered_parameters', gathered.atLoss],
+        ['temporary', 'autocast_weights', casts],
+        ['temporary', 'loss', bytes],
+    ];
+    const at = stage.head ? 'loss' : 'forward';
+    yield { at, shares: shares(forward, castWeights(scene, 'forward')) };
+    yield { at, shares: shares(backward, castWeights(scene, 'loss')) };
+}
+/** Layer by layer from the last: activations go, gradients come. */
+function* inBackward(scene) {
+    const { operations, run, stage, kept, gathered, always } = scene;
+    const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerOf(scene, kind)]));
+    let activations = scene.activations;
+    let gradients = scene.gradientsThere
+        ? scene.states.gradients
+        : stage.head
+            ? statesOf(operations.head, run, stage).gradients
+            : 0;
+    for (let index = stage.order.length - 1; index >= 0; index--) {
+        const kind = stage.order[index] ?? 0;
+        const layer = byKind.get(kind);
+        const own = kept.get(kind);
+        if (layer === undefined || own === undefined)
+            continue;
+        const shares = (more, now, whole) => [
+            ...always,
+            ['gradients', 'gradients', gradients],
+            ['activations', 'activations', now],
+            ['temporary', 'gathered_parameters', whole],
+            ['temporary', 'gather_buffer', gathered.ahead(index)],
+            ['temporary', 'autocast_weights', castWeights(scene, index)],
+            ['temporary', 'layer_backward', more],
+        ];
+        yield { at: 'backward', shares: shares(layer.more, activations, gathered.inLayer(index)) };
+        activations = Math.max(0, activations - own.kept);
+        yield { at: 'backward', shares: shares(layer.fresh, activations, gathered.atReduction(index)) };
+        if (!scene.gradientsThere)
+            gradients += layer.gradients;
+    }
+}
+/** One kind of layer: what its backward pass adds to what it keeps, and the gradients that it leaves. */
+function layerOf(scene, kind) {
+    const { operations, run, stage, kept } = scene;
+    const list = operations.layers[kind]?.operations ?? [];
+    const { kept: own, whole, besides } = kept.get(kind) ?? { kept: 0, whole: 0, besides: 0 };
+    const peak = backwardPeak(list, run, (operation) => freshGradient(operation, scene));
+    const others = whole - whole / unitOf(run);
+    const { gradients } = statesOf(list, run, stage);
+    const sharded = run.framework !== 'fsdp' && isSharded(run);
+    const fresh = sharded ? list.reduce((sum, operation) => sum + freshGradient(operation, scene).after, 0) : 0;
+    return { more: Math.max(0, besides + peak + others - own), gradients, fresh };
+}
+const isSharded = (run) => (run.sharding === 'full' || run.sharding === 'gradients') && replicas(run) * run.parallelism.context > 1;
+/**
+ * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
+ * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
+ */
+function freshGradient(operation, { run, stage, gradientsThere }) {
+    if (frameworks[run.framework].gradientsStay || run.lora !== undefined)
+        return { making: 0, after: 0 };
+    const elements = localElements(operation, run, stage);
+    const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
+    if (isSharded(run))
+        return { making: bytes, after: bytes };
+    const cast = isAutocast(run) ? 4 * elements : 0;
+    const stays = cast > 0 ? cast : bytes;
+    return { making: bytes + cast, after: gradientsThere ? 0 : stays };
+}
+/** The table's gradient is dense: whole, and once more where it is reduced into shards. */
+function atEmbedding({ operations, run, stage, states, always }) {
+    const table = stage.embedding && run.lora === undefined && !frameworks[run.framework].gradientsStay;
+    const elements = table ? operations.embedding.reduce((sum, one) => sum + localElements(one, run, stage), 0) : 0;
+    return {
+        at: 'backward',
+        shares: [
+            ...always,
+            ['gradients', 'gradients', states.gradients],
+            ['temporary', 'layer_backward', isSharded(run) ? (2 + 4) * elements : 0],
+        ],
+    };
+}
+function atOptimizer({ run, states, always }) {
+    const { optimizerTemporaries } = frameworks[run.framework];
+    const { workspace } = optimizers[run.optimizer];
+    const list = states.stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
+    return {
+        at: 'optimizer',
+        shares: [
+            ...always,
+            ['gradients', 'gradients', states.gradients],
+            ['temporary', 'optimizer_step', optimizerTemporaries * list + workspace * 2 * states.largest],
+        ],
+    };
+}
+/**
+ * Under autocast, 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
+ * reads them (with recompute, those of the layer at work).
+ */
+function castWeights({ operations, run, stage }, moment) {
+    if (!isAutocast(run))
+        return 0;
+    const of = (list) => list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * localElements(one, run, stage) : 0), 0);
+    const byKind = operations.layers.map(({ operations: list }) => of(list));
+    const sum = (order) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
+    const head = stage.head ? of(operations.head) : 0;
+    const recomputed = run.recompute === 'full';
+    if (moment === 'forward')
+        return sum(stage.order) + head;
+    if (moment === 'loss')
+        return head + (recomputed ? 0 : sum(stage.order));
+    return sum(stage.order.slice(recomputed ? moment : 0, moment + 1));
+}
+
+;// CONCATENATED MODULE: ./build/cost/reserved.js
+
+
+
+
+
+
+/**
+ * What PyTorch's allocator holds of a GPU when a step has peaked, in bytes. A freed block serves its own stream alone. FSDP2
+ * gathers and reduces on streams of their own, so the largest buffers and the gradients' shards are held even while the peak
+ * of the compute stream needs neither; and the hole that 16-bit logits leave is too small for their fp32 copies. Elsewhere
+ * reserved over allocated is a measured ratio.
+ */
+function reservedBytes(moments, operations, run, stage) {
+    const allocated = Math.max(...moments.map(totalOf));
+    const sharded = run.framework === 'fsdp' && run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
+    if (!sharded)
+        return allocated * ratio(run);
+    const compute = Math.max(...moments.map((moment) => totalOf(moment) - onOtherStreams(moment)));
+    const { buffers } = gatheredOf(operations, run, stage);
+    const { gradients } = statesOfStage(operations, run, stage);
+    const expandable = run.expandableSegments !== false;
+    const held = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
+    return Math.max(allocated, held + buffers + gradients + (stage.head ? lossHole(operations, run) : 0));
+}
+const ratio = (run) => run.expandableSegments === true ? 1.03 : frameworks[run.framework].fragmentation;
+const onOtherStreams = ({ shares }) => shares.reduce((sum, [component, part, bytes]) => {
+    const elsewhere = component === 'gradients' || part === 'gather_buffer';
+    return sum + (elsewhere ? bytes : 0);
+}, 0);
+
 ;// CONCATENATED MODULE: ./build/cost/memory.js
 
 
@@ -27771,341 +28875,73 @@ function localElements(operation, run, stage) {
 
 
 
-
-const memory_e = 2;
-/** The peak of the fullest GPU over all stages and moments of a step. */
-function estimateMemory(operations, run) {
-    const peak = fullest(operations, run);
-    const savings = alternatives(run)
-        .map(({ change, changed }) => ({ change, saves: bytes(peak.device - fullest(operations, changed).device) }))
-        .filter(({ saves }) => saves > 0.01 * peak.device)
-        .sort((a, b) => b.saves - a.saves);
-    return { ...peak, savings };
+/** The peak of the fullest GPU: the largest moment of a step over all pipeline stages. */
+function estimateMemory(model, run) {
+    const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+    const { moment, stage, reserved } = fullest(operations, run);
+    const device = reserved + outside(run);
+    const accelerator = findAccelerator(run.accelerator);
+    return {
+        allocated: bytes(totalOf(moment)),
+        reserved: bytes(reserved),
+        device: bytes(device),
+        capacity: accelerator?.usable ?? null,
+        components: components(moment.shares),
+        parts: ledger_ledger(bytes, moment.shares.map(([, part, amount]) => [part, amount])),
+        moment: moment.at,
+        stage: stage.index,
+        ...memoryBand(run),
+        savings: savings(operations, run, device),
+    };
 }
 function fullest(operations, run) {
-    const peaks = stages(operations, run).map((stage) => stagePeak(operations, run, stage));
-    return peaks.reduce((worst, peak) => (peak.device > worst.device ? peak : worst));
+    const peaks = heldByRanks(operations, run).map((stage) => {
+        const moments = [...momentsOf(operations, run, stage)];
+        const moment = moments.reduce((worst, one) => (totalOf(one) > totalOf(worst) ? one : worst));
+        return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
+    });
+    return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }
-function stagePeak(operations, run, stage) {
-    const facts = frameworks[run.framework];
-    const states = staticBytes(operations, run, stage, facts);
-    const kept = keptActivations(operations, run, stage, facts);
-    const gathered = gatheredParameters(operations, run, stage, facts);
-    const dummy = facts.dummyGradients && run.lora === undefined ? dummyGradients(operations, run, stage) : 0;
-    const moments = transients(operations, run, stage, facts, kept, states);
-    const [moment, transient] = Object.entries(moments).reduce((worst, entry) => entry[1].extra + entry[1].activations > worst[1].extra + worst[1].activations ? entry : worst);
-    const parts = ledger_ledger(bytes, [
-        ['weights', states.weights],
-        ['gradients', states.gradients],
-        ['optimizer_states', states.optimizer],
-        ['activations', transient.activations],
-        ['gathered_parameters', gathered],
-        ['weight_gradient_buffers', dummy],
-        [transient.name, transient.extra],
-    ]);
-    const components = {
-        weights: bytes(states.weights),
-        gradients: bytes(states.gradients),
-        optimizer_states: bytes(states.optimizer),
-        activations: bytes(transient.activations),
-        temporary: bytes(gathered + dummy + transient.extra),
-    };
-    const allocated = parts.total;
-    const reserved = bytes(allocated * (run.expandableSegments === true ? 1.03 : facts.fragmentation));
-    const accelerator = findAccelerator(run.accelerator);
-    const { band, basis } = trust(run);
+function components(shares) {
+    const of = (wanted) => bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
     return {
-        allocated,
-        reserved,
-        device: bytes(reserved + outside(run, accelerator?.generation ?? 'default')),
-        capacity: accelerator?.usable ?? null,
-        components,
-        parts,
-        moment,
-        stage: stage.index,
-        band,
-        basis,
+        weights: of('weights'),
+        gradients: of('gradients'),
+        optimizer_states: of('optimizer_states'),
+        activations: of('activations'),
+        temporary: of('temporary'),
     };
 }
-/** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
-function staticBytes(operations, run, stage, facts) {
-    const { tensor, pipeline, context, expert, expertTensor } = run.parallelism;
-    const dataParallel = run.gpus / (tensor * pipeline * context);
-    const group = run.shardGroup ?? dataParallel * context;
-    const expertGroup = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
-    const recipe = bytesPerParameter(run, facts);
-    let weights = 0;
-    let gradients = 0;
-    let optimizer = 0;
-    let local = 0;
-    for (const { operation, times } of stageOperations(operations, stage)) {
-        const elements = times * localElements(operation, run, stage);
-        const shards = operation.kind === 'linear' && operation.sharding === 'expert' ? expertGroup : group;
-        const divide = (from) => (divides(run, from) ? shards : 1);
-        const adapters = run.lora === undefined
-            ? 0
-            : (times * adapterElements(operation, run.lora) * (operation.kind === 'linear' ? operation.copies : 1)) /
-                tensor;
-        const trained = run.lora === undefined ? elements : adapters;
-        weights +=
-            (elements * baseBytes(operation, run, recipe.weight)) / divide('full') +
-                (adapters * recipe.adapter) / divide('full');
-        gradients += (trained * (run.lora ? recipe.adapter : recipe.gradient)) / divide('gradients');
-        optimizer +=
-            run.offload === 'optimizer'
-                ? 0
-                : (trained * (run.lora ? 2 * recipe.adapter : recipe.optimizer)) / divide('optimizer');
-        local += trained / divide('full');
-    }
-    return { weights, gradients, optimizer, local };
-}
-/** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
-function divides(run, what) {
-    const level = { none: 0, optimizer: 1, gradients: 2, full: 3 };
-    return level[run.sharding] >= level[what];
-}
-function bytesPerParameter(run, facts) {
-    const fp32 = run.precision === 'fp32';
-    const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
-    const gradient = run.gradientsDtype ? bytesOf[run.gradientsDtype] : facts.gradientBytes;
-    const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
-    const master = (run.masterWeights ?? (facts.masterWeights && !fp32)) ? 4 : 0;
-    // fp8 products read cached 8-bit copies of 16-bit weights: two on chips that need the transpose (Transformer Engine).
-    const cached = run.precision === 'fp8' && run.framework === 'megatron' ? 0 : 0;
-    return {
-        weight: weight + cached,
-        gradient,
-        optimizer: master + optimizers[run.optimizer].states(state),
-        adapter: run.weightsDtype === 'bf16' ? 2 : 4,
-    };
-}
-/** A frozen base may be stored in 8 or 4 bits, except for tables, the output and norms. */
-function baseBytes(operation, run, weight) {
-    if (run.lora === undefined)
-        return weight;
-    if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
-        return memory_e;
-    return run.lora.baseBits === 4 ? bytesOf.nf4 : run.lora.baseBits === 8 ? 1 : memory_e;
-}
-/** FSDP and ZeRO 3 hold, besides their shards, the layer at work and the next one whole, and the root group. */
-function gatheredParameters(operations, run, stage, facts) {
-    if (run.sharding !== 'full')
-        return 0;
-    const layerElements = stage.layers.map(({ kind }) => sumOf(operations.layers[kind]?.operations ?? [], run, stage));
-    const largest = Math.max(0, ...layerElements);
-    const root = (stage.embedding ? sumOf(operations.embedding, run, stage) : 0) +
-        (stage.head ? sumOf(operations.head, run, stage) : 0);
-    const { tensor, pipeline, context } = run.parallelism;
-    if (run.gpus / (tensor * pipeline * context) <= 1)
-        return 0;
-    const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : memory_e;
-    if (facts.saves === 'eager' && run.framework === 'fsdp')
-        return 4 * each * largest + memory_e * root + 4 * largest + memory_e * largest;
-    return 2 * each * largest + memory_e * root;
-}
-const sumOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
-/** Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank. */
-function dummyGradients(operations, run, stage) {
-    const shapes = new Map();
-    const { tensor } = run.parallelism;
-    const byGroup = new Map();
-    for (const { operation } of stageOperations(operations, stage)) {
-        if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
-            continue;
-        const columns = operation.sharding === 'column' ? operation.columns / tensor : operation.columns;
-        const rows = operation.sharding === 'row' ? operation.rows / tensor : operation.rows;
-        if (operation.fusedWith === undefined)
-            shapes.set(`${rows} ${columns}`, memory_e * rows * columns);
-        else {
-            const key = `${operation.component} ${operation.fusedWith} ${operation.path}`;
-            byGroup.set(key, { rows, columns });
-        }
-    }
-    const fused = new Map();
-    for (const [key, { rows, columns }] of byGroup) {
-        const [component = '', group = ''] = key.split(' ');
-        const name = `${component} ${group}`;
-        fused.set(name, { rows, columns: (fused.get(name)?.columns ?? 0) + columns });
-    }
-    for (const { rows, columns } of fused.values())
-        shapes.set(`${rows} ${columns}`, memory_e * rows * columns);
-    return [...shapes.values()].reduce((sum, size) => sum + size, 0);
-}
-/** Activations that the layers of a stage keep for all micro-batches in flight. */
-function keptActivations(operations, run, stage, facts) {
-    const tokens = tokensOf(run);
-    const style = facts.saves;
-    const D = residualWidth(operations);
-    const input = residualBytes(run) * D * tokens.residual;
-    let layers = 0;
-    let largestLayer = 0;
-    let largestSaved = 0;
-    const full = run.recompute === 'full';
-    const count = stage.layers.reduce((sum, entry) => sum + entry.count, 0);
-    for (const { kind, count: n } of stage.layers) {
-        const all = total(savedTensors(operations.layers[kind]?.operations ?? [], run, style));
-        const kept = full
-            ? input
-            : run.recompute === 'selective' && style === 'eager'
-                ? perOperation(operations.layers[kind]?.operations ?? [], run)
-                : all;
-        largestLayer = Math.max(largestLayer, all);
-        largestSaved = Math.max(largestSaved, kept);
-        layers += n * kept + (full ? n * (all - input) * unrecomputed(run, count) : 0);
-    }
-    const uniform = full && (run.recomputeMethod ?? 'uniform') === 'uniform' ? Math.max(1, run.recomputeLayers ?? 1) : 1;
-    const embedding = stage.embedding ? 8 * tokens.tensor : 0;
-    return { bytes: stage.inFlight * (layers / uniform + embedding), largestLayer: largestLayer * uniform, largestSaved };
-}
-/**
- * Bytes of an element of the residual stream that recompute keeps. Adapters under sharded data parallelism run with autocast
- * over fp32 inputs, so the stream is fp32: fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and
- * token, on one GPU by 2 (fms-acceleration 876e2ed, a100_80gb.csv).
- */
-const residualBytes = (run) => run.framework === 'transformers' && run.lora !== undefined && run.sharding === 'full' && run.gpus > 1 ? 4 : memory_e;
-/** Share of the layers that full recompute leaves alone: `block` recomputes k of them, `every` each n-th. */
-function unrecomputed(run, layers) {
-    if (run.recomputeMethod === 'block')
-        return Math.max(0, layers - (run.recomputeLayers ?? layers)) / layers;
-    if (run.recomputeMethod === 'every')
-        return 1 - 1 / Math.max(1, run.recomputeLayers ?? 1);
-    return 0;
-}
-/** torchtitan's selective recompute: the layer's input, the attention kernel's output, and every second matrix product. */
-function perOperation(list, run) {
-    const tokens = tokensOf(run);
-    const { tensor } = run.parallelism;
-    const matrices = list.filter((operation) => operation.kind === 'linear');
-    let sum = memory_e * (matrices[0]?.input.elements ?? 0) * tokens.residual;
-    for (const [index, { output }] of matrices.entries())
-        if (index % 2 === 0)
-            sum += tensorBytes(output, memory_e, tokens, tensor);
-    for (const operation of list) {
-        if (operation.kind === 'attention')
-            sum += tensorBytes(operation.output, memory_e, tokens, tensor) + (4 * operation.heads * tokens.tensor) / tensor;
-    }
-    return sum;
-}
-function transients(operations, run, stage, facts, kept, states) {
-    const tokens = tokensOf(run);
-    const { tensor } = run.parallelism;
-    const D = residualWidth(operations);
-    const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
-    const widest = Math.max(0, ...lists.map((list) => gradientOfWidest(list, run)));
-    const again = run.recompute === 'full'
-        ? kept.largestLayer
-        : run.recompute === 'selective' && facts.saves === 'eager'
-            ? Math.max(0, kept.largestLayer - kept.largestSaved)
-            : 0;
-    const backward = {
-        name: 'layer_backward',
-        activations: kept.bytes,
-        extra: again + widest + (run.recompute === 'full' ? 2 * memory_e * D * tokens.residual : 0),
-    };
-    const loss = { name: 'loss', activations: kept.bytes, extra: stage.head ? lossBytes(operations, run, facts) : 0 };
-    const step = run.lora === undefined && run.sharding !== 'optimizer'
-        ? facts.optimizerTemporary * states.local * (run.weightsDtype ? bytesOf[run.weightsDtype] : 4)
-        : 0;
-    const optimizer = { name: 'optimizer_step', activations: 0, extra: step };
-    void tensor;
-    return { backward, loss, optimizer };
-}
-/** Gradients alive in the backward pass of the widest block: of its input and of what its first matrices gave. */
-function gradientOfWidest(list, run) {
-    const tokens = tokensOf(run);
-    const { tensor } = run.parallelism;
-    let widest = 0;
-    for (const operation of list) {
-        if (operation.kind !== 'activation')
-            continue;
-        const halves = operation.gated ? 2 : 1;
-        const inner = halves * tensorBytes(operation.input, memory_e, tokens, tensor);
-        const routed = operation.input.region === 'routed';
-        const sent = list.find((other) => other.kind === 'dispatch');
-        const outer = routed && sent?.kind === 'dispatch'
-            ? 2 * tensorBytes(sent.output, memory_e, tokens, tensor)
-            : memory_e * residualOf(list) * tokens.tensor;
-        widest = Math.max(widest, inner + outer);
-    }
-    return widest;
-}
-const residualOf = (list) => list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
-function residualWidth(operations) {
-    for (const layer of operations.layers) {
-        const width = residualOf(layer.operations);
-        if (width > 0)
-            return width;
-    }
-    return 0;
-}
-/** Logits, their loss and their gradient, or the head's backward pass, whichever is larger. */
-function lossBytes(operations, run, facts) {
-    const head = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
-    if (head === undefined)
-        return 0;
-    const tokens = tokensOf(run);
-    const { tensor } = run.parallelism;
-    const { rows: D, columns: V } = head;
-    const chunks = Math.max(1, run.lossChunks ?? 1);
-    const logits = (tokens.tensor * V) / tensor / chunks;
-    const each = run.fusedCrossEntropy ? facts.fusedLossBytes : run.compile ? 6 : facts.lossBytes;
-    const gathered = run.parallelism.sequenceParallel ? memory_e * D * tokens.tensor : 0;
-    const loss = each * logits + 2 * memory_e * D * tokens.residual + gathered;
-    if (facts.saves === 'eager')
-        return each * logits + (4 + memory_e) * D * tokens.residual;
-    const dummy = facts.dummyGradients ? (memory_e * D * V) / tensor : 0;
-    const backward = memory_e * logits + dummy + 2 * memory_e * D * tokens.tensor + memory_e * D * tokens.residual;
-    return Math.max(loss, backward);
-}
-// --- what stands outside the allocator ----------------------------------------------------------------------------------
-/** CUDA context, libraries and communicators. */
-function outside(run, generation) {
-    const { tensor, pipeline, context, expert } = run.parallelism;
-    const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
-    const dataParallel = run.gpus / (tensor * pipeline * context);
-    const groups = [tensor, pipeline, context, expert, dataParallel].filter((size) => size > 1);
-    const first = groups.length === 0 ? 0 : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
-    // Further communicators were not measured; each is taken to need half of the first.
-    const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
-    const modern = generation === 'hopper' || generation === 'blackwell';
-    return (gibibytes((contextGibibytes[generation] ?? contextGibibytes.default ?? 0) + first + further) +
-        mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older));
-}
-/** The error that the comparison with measured runs supports (docs/memory.md). */
-function trust(run) {
-    if (run.framework === 'megatron') {
-        const exotic = run.precision !== 'bf16' || run.parallelism.virtualPipeline > 1;
-        return exotic
-            ? { band: 0.08, basis: 'Megatron-Core: arithmetic, compared with few measured runs of this kind' }
-            : { band: 0.03, basis: 'Megatron-Core in bf16: compared with measured peaks on B200 and H100' };
-    }
-    if (run.framework === 'transformers')
-        return { band: 0.15, basis: 'Hugging Face Trainer: compared with measured fine-tuning on A100' };
-    return { band: 0.1, basis: 'compared with few measured runs of this framework' };
+/** Changes of the run that lower its peak by more than a hundredth, the largest first. */
+function savings(operations, run, device) {
+    return alternatives(run)
+        .map(({ change, changed }) => {
+        const { reserved } = fullest(operations, changed);
+        return { change, saves: bytes(device - reserved - outside(changed)) };
+    })
+        .filter(({ saves }) => saves > 0.01 * device)
+        .sort((a, b) => b.saves - a.saves);
 }
 /** Changes of a run that usually lower its peak. */
 function alternatives(run) {
-    const list = [];
-    if (run.recompute !== 'full')
-        list.push({ change: 'recompute: full', changed: { ...run, recompute: 'full' } });
-    if (!run.fusedCrossEntropy)
-        list.push({ change: 'fused_cross_entropy: true', changed: { ...run, fusedCrossEntropy: true } });
-    if (run.microBatchSize > 1)
-        list.push({ change: 'micro_batch_size: 1', changed: { ...run, microBatchSize: 1 } });
-    if (run.sharding === 'none')
-        list.push({ change: 'sharding: optimizer', changed: { ...run, sharding: 'optimizer' } });
-    if (run.sharding !== 'full')
-        list.push({ change: 'sharding: full', changed: { ...run, sharding: 'full' } });
     const { parallelism } = run;
-    if (parallelism.tensor > 1 && !parallelism.sequenceParallel) {
-        list.push({
+    const list = [
+        run.recompute !== 'full' && { change: 'recompute: full', changed: { ...run, recompute: 'full' } },
+        !run.fusedCrossEntropy && {
+            change: 'fused_cross_entropy: true',
+            changed: { ...run, fusedCrossEntropy: true },
+        },
+        run.microBatchSize > 1 && { change: 'micro_batch_size: 1', changed: { ...run, microBatchSize: 1 } },
+        run.sharding === 'none' && { change: 'sharding: optimizer', changed: { ...run, sharding: 'optimizer' } },
+        run.sharding !== 'full' && { change: 'sharding: full', changed: { ...run, sharding: 'full' } },
+        parallelism.tensor > 1 &&
+            !parallelism.sequenceParallel && {
             change: 'parallelism.sequence_parallel: true',
             changed: { ...run, parallelism: { ...parallelism, sequenceParallel: true } },
-        });
-    }
-    if (!run.flashAttention)
-        list.push({ change: 'flash_attention: true', changed: { ...run, flashAttention: true } });
-    return list;
+        },
+        !run.flashAttention && { change: 'flash_attention: true', changed: { ...run, flashAttention: true } },
+    ];
+    return list.filter((one) => one !== false);
 }
 
 ;// CONCATENATED MODULE: ./build/cost/blocks/pieces.js
@@ -28238,8 +29074,10 @@ function* attention(part, stream) {
             key = yield* headNorm(part.queryKeyNorm, key, K, d);
         }
     }
-    if (part.rotary)
-        yield { kind: 'rope', path: `${path}.rope`, component, query, key };
+    if (part.rotary) {
+        const joined = part.rotaryJoined === true ? { joined: true } : {};
+        yield { kind: 'rope', path: `${path}.rope`, component, query, key, ...joined };
+    }
     const core = tensor(named('core'), H * dv, 'tensor');
     yield {
         kind: 'attention',
@@ -28853,15 +29691,15 @@ function* part(one, flow) {
         case 'norm':
             return yield* blockNorm(one, flow);
         case 'attention':
-            return yield* block(attention(one, stream), flow);
+            return yield* block((stream) => attention(one, stream), flow);
         case 'latent':
-            return yield* block(latent(one, stream), flow);
+            return yield* block((stream) => latent(one, stream), flow);
         case 'compressed':
-            return yield* block(compressed(one, stream), flow);
+            return yield* block((stream) => compressed(one, stream), flow);
         case 'dense':
-            return yield* block(dense(one, stream), flow);
+            return yield* block((stream) => dense(one, stream), flow);
         case 'experts':
-            return yield* block(experts(one, stream, width), flow);
+            return yield* block((stream) => experts(one, stream, width), flow);
         case 'state_space':
             return { ...flow, inner: yield* recurrence(one, flow.inner ?? stream) };
         case 'shared':
@@ -28891,16 +29729,25 @@ function* part(one, flow) {
                 output: tensor('logits', one.columns, 'tensor'),
                 tied: one.tied,
             });
-            yield { kind: 'loss', path: 'loss', component: 'output', vocabulary: one.columns, input: logits };
+            yield {
+                kind: 'loss',
+                path: 'loss',
+                component: 'output',
+                vocabulary: one.columns,
+                input: logits,
+                ...(one.softcapped === true ? { softcapped: true } : {}),
+            };
             return flow;
         }
     }
 }
 /** A block's result waits to be added, since a norm may stand between. Parallel branches end in one sum. */
-function* block(operations, flow) {
-    const pending = yield* operations;
-    if (!flow.parallel)
-        return { ...(yield* addPending(flow)), pending };
+function* block(make, flow) {
+    if (!flow.parallel) {
+        const added = yield* addPending(flow);
+        return { ...added, pending: yield* make(added.stream) };
+    }
+    const pending = yield* make(flow.stream);
     if (flow.pending)
         yield { kind: 'add', path: 'residual', component: 'other', output: flow.pending };
     return { ...flow, pending };
@@ -28911,7 +29758,9 @@ function* addPending(flow) {
     const additions = flow.additions + 1;
     const residual = tensor(`residual_${additions}`, flow.residual.elements, 'residual');
     yield { kind: 'add', path: 'residual', component: 'other', output: residual };
-    return { ...flow, pending: undefined, additions, residual };
+    // A block without a norm in front of it reads the residual itself.
+    const stream = flow.stream === flow.residual ? residual : flow.stream;
+    return { ...flow, pending: undefined, additions, residual, stream };
 }
 /** A norm in front of a block reads the residual; one behind it reads what the block gives back. */
 function* blockNorm(norm, flow) {
@@ -29403,7 +30252,7 @@ const reducedBytes = { megatron: 4, fsdp: 4, deepspeed: 2, transformers: 2 };
  * is read, the product of B written and added; backward the gradient is read for B and for A, and the input's gradient added. PEFT's
  * own layer (`separate`) also runs dropout on the input and scales the product, each on its own and both ways.
  */
-const adapterBytes = {
+const kernels_adapterBytes = {
     fused: { inputForward: 2, outputForward: 8, inputBackward: 8, outputBackward: 4 },
     separate: { inputForward: 7, outputForward: 12, inputBackward: 15, outputBackward: 8 },
 };
@@ -29559,7 +30408,7 @@ const partNames = [
     'host',
     'jitter',
 ];
-const none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
+const layer_none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
 const layer_sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
 const add = (into, from, times = 1) => {
     for (const part of partNames)
@@ -29568,7 +30417,7 @@ const add = (into, from, times = 1) => {
 /** Launches of a backward pass over those of the forward pass. */
 const hostBackward = 1.4;
 /** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
-function products(list, context) {
+function layer_products(list, context) {
     const groups = new Map();
     for (const operation of list) {
         if (operation.kind !== 'linear')
@@ -29586,9 +30435,9 @@ function products(list, context) {
 function layerTime(list, run, context) {
     const { profile, bandwidth: BW, T, t, chip, kernels } = context;
     const { tensor: tp, context: cp } = run.parallelism;
-    const forward = none();
-    const backward = none();
-    for (const { first, columns } of products(list, context)) {
+    const forward = layer_none();
+    const backward = layer_none();
+    for (const { first, columns } of layer_products(list, context)) {
         const [f, b] = productSeconds(first, columns, run, context);
         forward.matrix_products += f;
         backward.matrix_products += b;
@@ -29662,7 +30511,7 @@ function layerTime(list, run, context) {
                 if (run.lora !== undefined && isTarget(operation, run.lora)) {
                     const rows = (operation.sharding === 'row' ? operation.rows / tp : operation.rows) * operation.used;
                     const columns = (operation.sharding === 'column' ? operation.columns / tp : operation.columns) * operation.used;
-                    const bytes = adapterBytes[fusesAdapters(run.lora, context) ? 'fused' : 'separate'];
+                    const bytes = kernels_adapterBytes[fusesAdapters(run.lora, context) ? 'fused' : 'separate'];
                     forward.memory_bound += ((bytes.inputForward * rows + bytes.outputForward * columns) * T) / BW;
                     backward.memory_bound += ((bytes.inputBackward * rows + bytes.outputBackward * columns) * T) / BW;
                 }
@@ -29698,7 +30547,7 @@ function layerTime(list, run, context) {
 const latentLaunches = 10;
 /** Operations that the host runs one by one: fused products once, experts and what belongs to them apart. */
 function launched(list, context) {
-    let count = products(list, context).filter(({ first }) => first.sharding !== 'expert').length;
+    let count = layer_products(list, context).filter(({ first }) => first.sharding !== 'expert').length;
     for (const operation of list) {
         if (operation.kind === 'attention' ||
             operation.kind === 'norm' ||
@@ -29909,7 +30758,7 @@ function limitOf(parts, step) {
  * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
  * leaves open, and what it rests on (docs/mfu.md).
  */
-function trust_trust(operations, run, context) {
+function trust(operations, run, context) {
     const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
     const kind = run.framework === 'transformers' || run.lora !== undefined
         ? 'fineTuning'
@@ -29974,7 +30823,7 @@ function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsO
     const tokens = run.globalBatchSize * run.sequenceLength;
     const perGpu = tokens / step / run.gpus;
     const mfu = (flops.training * perGpu) / peak;
-    const { band, basis } = trust_trust(operations, run, context);
+    const { band, basis } = trust(operations, run, context);
     return {
         mfu,
         hfu: (flops.hardware * perGpu) / peak,
@@ -30017,7 +30866,7 @@ function stepParts(operations, run, context) {
     const head = headTime(operations, run, context);
     const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
     const perStage = stages(operations, run).map((stage) => {
-        const parts = none();
+        const parts = layer_none();
         for (const { kind, count } of stage.layers) {
             const time = kinds[kind];
             if (time === undefined)
@@ -30030,7 +30879,7 @@ function stepParts(operations, run, context) {
         return parts;
     });
     const slowest = perStage.reduce((worst, parts) => (layer_sum(parts) > layer_sum(worst) ? parts : worst));
-    const step = none();
+    const step = layer_none();
     add(step, slowest, m);
     if (P > 1) {
         const average = perStage.reduce((total, parts) => total + layer_sum(parts), 0) / P;
@@ -30093,7 +30942,7 @@ function stoppedBefore(list, run, context) {
 /** What recompute runs again, in its own part of the breakdown. */
 function recomputed(time, list, run, context) {
     const { forward, backward, launches } = time;
-    const again = none();
+    const again = layer_none();
     if (run.recompute === 'full') {
         const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
         const saved = stoppedBefore(list, run, context);
@@ -30118,7 +30967,7 @@ function recomputed(time, list, run, context) {
     return { ...time, backward };
 }
 function headTime(operations, run, context) {
-    const parts = none();
+    const parts = layer_none();
     const head = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
     const depth = 1 + (run.mtp === false ? 0 : operations.predictionDepth);
     if (head !== undefined) {
@@ -30303,7 +31152,7 @@ function time_unknown(reason) {
         range: null,
         tokensPerSecondPerGpu: null,
         stepTime: null,
-        parts: none(),
+        parts: layer_none(),
         band: 0,
         basis: reason,
         limit: `Not projected: ${reason}.`,
@@ -30439,6 +31288,19 @@ function settleRun(sources, architecture) {
     const longest = architecture.maxPositions ?? defaultSequence;
     const sequenceLength = stated.sequenceLength ??
         assume('sequence_length', Math.min(longest, defaultSequence), longest <= defaultSequence ? 'the longest that the config states' : 'a usual pre-training length');
+    const settleSharding = () => {
+        const framework = stated.framework ?? fallback('framework');
+        if (stated.sharding !== undefined)
+            return { framework, sharding: stated.sharding };
+        if (framework === 'fsdp')
+            return {
+                framework,
+                sharding: assume('sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+            };
+        if (framework === 'transformers')
+            return { framework, sharding: assume('sharding', 'none', 'Trainer shards nothing by itself') };
+        return { framework, sharding: fallback('sharding') };
+    };
     const run = {
         ...definedOnly(stated),
         accelerator: stated.accelerator ?? fallback('accelerator'),
@@ -30448,8 +31310,7 @@ function settleRun(sources, architecture) {
         globalBatchSize,
         precision: stated.precision ?? fallback('precision'),
         optimizer: stated.optimizer ?? fallback('optimizer'),
-        framework: stated.framework ?? fallback('framework'),
-        sharding: stated.sharding ?? fallback('sharding'),
+        ...settleSharding(),
         recompute: stated.recompute ?? fallback('recompute'),
         flashAttention: stated.flashAttention ?? fallback('flashAttention'),
         fusedCrossEntropy: stated.fusedCrossEntropy ?? fallback('fusedCrossEntropy'),
@@ -30666,6 +31527,10 @@ function statedFields(source) {
 
 ;// CONCATENATED MODULE: ./build/read/families/build.js
 
+/** Whether logits go through a tanh: as the config says, else as the family does. */
+const softcaps = (family, fields) => fields.states('final_logit_softcapping')
+    ? fields.optionalNumber('final_logit_softcapping') !== undefined
+    : (family.softcapped ?? false);
 /** Names under which configs state a dimension. */
 const names = {
     hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
@@ -30714,14 +31579,14 @@ function build(family, fields, outer, modelType) {
         if (known !== undefined)
             return known;
         kinds.set(`${mixer} ${feed}`, layers.length);
-        layers.push(layerOf(family, shape, fields, name, mixer, feed));
+        layers.push(build_layerOf(family, shape, fields, name, mixer, feed));
         return layers.length - 1;
     });
     const tied = readTied(family, fields, outer);
     const positions = fields.optionalInteger(names.positions, 1);
     if (family.prediction === undefined)
         noteUncounted(fields);
-    const prediction = family.prediction?.(shape, fields, (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
+    const prediction = family.prediction?.(shape, fields, (mixer, feed) => build_layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
     for (const { field, value, reason } of family.assumes ?? [])
         fields.assume(field, value, reason);
     const streams = family.streams?.(fields);
@@ -30742,7 +31607,14 @@ function build(family, fields, outer, modelType) {
         head: family.head?.(shape, fields, tied) ?? [
             ...final,
             ...(family.beforeOutput?.(shape, fields) ?? []),
-            { kind: 'output', rows: narrow, columns: V, tied, bias: family.outputBias?.(fields) ?? false },
+            {
+                kind: 'output',
+                rows: narrow,
+                columns: V,
+                tied,
+                bias: family.outputBias?.(fields) ?? false,
+                ...(softcaps(family, fields) ? { softcapped: true } : {}),
+            },
         ],
         prediction: prediction?.parts ?? [],
         predictionDepth: prediction?.depth ?? 0,
@@ -30798,7 +31670,7 @@ function planned(plan, layers, fields) {
         throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
     return plan.slice(0, layers);
 }
-function layerOf(family, shape, fields, name, mixer, feed) {
+function build_layerOf(family, shape, fields, name, mixer, feed) {
     const { hiddenSize: D } = shape;
     const plan = typeof family.norms === 'function' ? family.norms(fields, mixer) : (family.norms ?? 'pre');
     const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
@@ -36689,11 +37561,13 @@ const gemma2 = {
     ...gemma,
     source: dense_from('gemma2'),
     norms: 'sandwich',
+    softcapped: true,
     mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
 };
 const gemma3 = {
     ...gemma2,
     source: dense_from('gemma3'),
+    softcapped: false,
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
     mixers: (shape, fields) => fields.states('layer_types')
         ? slidingPlan(shape, fields)
@@ -36724,7 +37598,11 @@ const gptNeox = {
     norms: (fields) => !fields.states('use_parallel_residual') || fields.boolean('use_parallel_residual') ? 'double' : 'pre',
     attention: (shape, fields) => {
         const bias = !fields.states('attention_bias') || fields.boolean('attention_bias');
-        return grouped({ ...shape, keyValueHeads: shape.heads }, { bias: bias ? fullBias : noBias, fused: true });
+        return grouped({ ...shape, keyValueHeads: shape.heads }, {
+            bias: bias ? fullBias : noBias,
+            fused: true,
+            rotaryJoined: true,
+        });
     },
     gated: false,
     activation: 'gelu',
@@ -36759,11 +37637,12 @@ const phi = {
         const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
         return grouped(shape, {
             bias: fullBias,
+            rotaryJoined: true,
             ...(norm ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } } : {}),
         });
     },
     gated: false,
-    activation: 'gelu_tanh',
+    activation: 'gelu_new',
     feedForwardBias: true,
     outputBias: () => true,
 };
@@ -36771,7 +37650,7 @@ const phi = {
 const gptj = {
     ...phi,
     source: dense_from('gptj'),
-    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }),
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotaryJoined: true }),
     width: (fields, D) => fields.integerOr('n_inner', 4 * D),
 };
 const olmo2 = {
@@ -36785,7 +37664,7 @@ const sparseOf = (changes = () => ({})) => ({
     feedForward: (shape, fields) => build_experts(shape, fields, changes(fields, shape)),
 });
 /** GLM-4: biases on query, key and value. */
-const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias });
+const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias, rotaryJoined: true });
 const glm4Moe = {
     source: dense_from('glm4_moe'),
     attention: (shape, fields) => ({
@@ -36889,6 +37768,7 @@ const denseFamilies = {
             const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
             return grouped(shape, {
                 bias: fields.states('use_qkv_bias') && fields.boolean('use_qkv_bias') ? inputBias : noBias,
+                rotaryJoined: true,
                 ...(norm
                     ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } }
                     : {}),
@@ -36967,7 +37847,7 @@ const denseFamilies = {
     phi3: {
         ...llama,
         source: dense_from('phi3'),
-        attention: (shape, fields, mixer) => grouped(shape, { fused: true, span: spanOf(mixer, fields) }),
+        attention: (shape, fields, mixer) => grouped(shape, { fused: true, rotaryJoined: true, span: spanOf(mixer, fields) }),
         feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     phimoe: {
@@ -37065,7 +37945,7 @@ const denseFamilies = {
         attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
         feeds: always('experts'),
     },
-    olmo: { ...llama, source: dense_from('olmo'), norm: { style: 'layer', weight: false, bias: false } },
+    olmo: { ...llama, source: dense_from('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
     olmo2,
     olmo3: {
         ...olmo2,
@@ -37079,7 +37959,7 @@ const denseFamilies = {
     },
     cohere: {
         source: dense_from('cohere'),
-        norm: { style: 'layer', bias: false },
+        norm: { style: 'layer', bias: false, upcast: 'weight' },
         norms: 'single',
         attention: (shape, fields, mixer) => ({
             ...llamaAttention(shape, fields, mixer),
@@ -37091,7 +37971,7 @@ const denseFamilies = {
     },
     cohere2: {
         source: dense_from('cohere2'),
-        norm: { style: 'layer', bias: false },
+        norm: { style: 'layer', bias: false, upcast: 'weight' },
         norms: 'single',
         tied: true,
         mixers: (shape, fields) => fields.states('layer_types')
@@ -37112,7 +37992,14 @@ const denseFamilies = {
         }),
     },
     arcee: { ...llama, source: dense_from('arcee'), gated: false, activation: 'relu2' },
-    nemotron: { ...llama, source: dense_from('nemotron'), norm: dense_layerNorm, gated: false, activation: 'relu2' },
+    nemotron: {
+        ...llama,
+        source: dense_from('nemotron'),
+        norm: dense_layerNorm,
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), rotaryJoined: true }),
+        gated: false,
+        activation: 'relu2',
+    },
     exaone4: {
         source: dense_from('exaone4'),
         norms: 'post',
@@ -40989,7 +41876,7 @@ function filesNamedBy(policy) {
     const draft = draftPolicy(policy);
     return draft.kind === 'draft' ? draft.files : [];
 }
-const one = (name, value, choices, wrong) => {
+const settings_one = (name, value, choices, wrong) => {
     const found = choices.find((choice) => choice === value);
     if (found === undefined)
         wrong.push(`The input ${name} is "${value.slice(0, 60)}", but must be one of ${choices.join(', ')}.${didYouMean(value, choices)}`);
@@ -41046,16 +41933,16 @@ function settingsFrom(inputs, documents = {}) {
     const memory = memoryInput === undefined ? undefined : memoryLimit(memoryInput, wrong);
     const failOnInput = input('fail-on');
     const failOnShown = given('fail-on', policy?.defaults.failOn);
-    const failOn = one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
+    const failOn = settings_one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
     const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
     if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
         wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
-    const comment = one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
+    const comment = settings_one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
     const commentKey = given('comment-key') ?? 'default';
     if (!/^[\w.-]{1,60}$/.test(commentKey))
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
     const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
-    const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
+    const dryRun = settings_one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
     const described = documents.run === undefined ? undefined : readRun(documents.run.bytes, documents.run.name);
     if (described?.kind === 'wrong')
         wrong.push(...described.problems.map(({ message }) => message));

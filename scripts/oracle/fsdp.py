@@ -25,6 +25,9 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
 
+import torch.distributed.fsdp._fully_shard._fsdp_collectives as collectives
+
+from allocator import reserved
 from tracker import Tracker
 
 aten = torch.ops.aten
@@ -38,7 +41,9 @@ def run(sequence, batch=1, gpus=8, micro=1, **rest):
 
 
 CASES = [(shape, run(*arguments, recompute=recompute)) for shape, *arguments in [(BIG, 4096), (BIG, 2048, 4), (WIDE, 8192), (HUGE, 2048, 1, 64), (HUGE, 8192, 1, 256)] for recompute in ("none", "selective", "full")]
+WHOLE = dict(WIDE, num_hidden_layers=32)
 CASES += [(BIG, run(4096, 2, micro=2, recompute="full")), (BIG, run(4096, 1, recompute="full", reshard_after_forward=False)), (WIDE, run(4096, 2, recompute="selective", reshard_after_forward=False))]
+CASES += [(WHOLE, run(2048, recompute="none")), (WHOLE, run(8192, recompute="selective")), (WHOLE, run(8192, recompute="full"))]
 
 
 class OneKernel(torch.autograd.Function):
@@ -137,13 +142,38 @@ def wrap(model, one, mesh):
     fully_shard(model, mesh=mesh, mp_policy=policy)
 
 
+TRACKER = None
+
+
+def on_streams():
+    """FSDP2 gathers and reduces on streams of their own, which the CPU does not have: told to the tracker here."""
+    gather, reduce = collectives.DefaultAllGather.allocate, collectives.DefaultReduceScatter.allocate
+    calls = []
+
+    def gathered(*arguments, **rest):
+        TRACKER.stream = "gather"
+        result = gather(*arguments, **rest)
+        TRACKER.stream = "compute"
+        return result
+
+    def reduced(*arguments, **rest):
+        calls.append(1)  # the input is made on the compute stream, then the output on the other
+        TRACKER.stream = "compute" if len(calls) % 2 else "reduce"
+        result = reduce(*arguments, **rest)
+        TRACKER.stream = "compute"
+        return result
+
+    collectives.DefaultAllGather.allocate, collectives.DefaultReduceScatter.allocate = gathered, reduced
+
+
 def step(shape, one, mesh):
+    global TRACKER
     batch, length = one["micro_batch_size"], one["sequence_length"]
     with FakeTensorMode(allow_non_fake_inputs=True):
         model = Model(shape, length)
         wrap(model, one, mesh)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-        tracker = Tracker()
+        tracker = TRACKER = Tracker()
         for parameter in model.parameters():
             tracker.track(parameter.to_local())
         with tracker:
@@ -167,6 +197,7 @@ def step(shape, one, mesh):
 if __name__ == "__main__":
     chosen = [int(a) for a in sys.argv[1:] if a.isdigit()]
     rows, world = [], None
+    on_streams()
     for index, (shape, one) in enumerate(CASES):
         if chosen and index not in chosen:
             continue
@@ -176,9 +207,14 @@ if __name__ == "__main__":
             world = one["gpus"]
             dist.init_process_group("fake", rank=0, world_size=world, store=FakeStore())
             mesh = init_device_mesh("cpu", (world,))
+        if shape is WHOLE:
+            step(shape, one, mesh)  # once before: the first time, PyTorch looks at whole tensors to learn how they are sharded
         tracker = step(shape, one, mesh)
         peaks = {phase: tracker.peaks[f"second {phase}"] for phase in ("forward", "backward", "optimizer")}
-        rows.append(dict(config={"model_type": "llama", **shape}, run={"framework": "fsdp", "sharding": "full", "precision": "bf16", **one}, peaks=peaks))
+        row = dict(config={"model_type": "llama", **shape}, run={"framework": "fsdp", "sharding": "full", "precision": "bf16", **one}, peaks=peaks)
+        if shape is WHOLE:
+            row["reserved"] = {"expandable": reserved(tracker.events, True), "fixed": reserved(tracker.events, False)}
+        rows.append(row)
         print(index, one, {name: round(size / 2**20, 1) for name, size in peaks.items()}, file=sys.stderr)
         if "-v" in sys.argv:
             print(tracker.describe("second forward"), tracker.describe("second backward"), tracker.describe("second optimizer"), sep="\n", file=sys.stderr)

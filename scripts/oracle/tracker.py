@@ -15,6 +15,7 @@ class Tracker(TorchDispatchMode):
     def __init__(self):
         super().__init__()
         self.live, self.freed, self.total, self.phase, self.peaks, self.at = {}, {}, 0, "start", {}, {}
+        self.stream, self.events, self.names = "compute", [], {}
 
     def track(self, tensor, operation="model"):
         storage = tensor.untyped_storage()
@@ -24,10 +25,17 @@ class Tracker(TorchDispatchMode):
         size = storage.nbytes()
         self.live[key] = (size, operation, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
         self.total += size
+        self.happen(key, size, self.stream)
         self.freed[key] = weakref.ref(storage, lambda _: self.forget(key))
 
     def forget(self, key):
         self.total -= self.live.pop(key)[0]
+        self.events.append((self.names[key][0],))
+
+    def happen(self, key, size, stream):
+        """For the allocator: a storage that is made again has another name."""
+        self.names[key] = (len(self.events), stream)
+        self.events.append((len(self.events), size, stream))
 
     def note(self):
         if self.total > self.peaks.get(self.phase, 0):
@@ -51,6 +59,8 @@ class Tracker(TorchDispatchMode):
             old, *rest = self.live[key]
             self.live[key] = (size, *rest)
             self.total += size - old
+            self.events.append((self.names[key][0],))
+            self.happen(key, size, self.names[key][1])
         self.note()
         return result
 

@@ -2,6 +2,7 @@ import { frameworks } from '../facts/frameworks.ts';
 import type { Linear, Operation, Tensor } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
 import { adapterBytes, isTarget } from './lora.ts';
+import { replicas } from './stages.ts';
 
 /** Bytes of a 16-bit activation. */
 const e = 2;
@@ -68,13 +69,15 @@ export function keepingOf(run: TrainingRun): Keeping {
   };
 }
 
-/** Whether torch.autocast runs 16-bit products over fp32 weights: Trainer's `bf16: true` on a model loaded in fp32. */
-export const isAutocast = (run: TrainingRun): boolean =>
-  run.framework === 'transformers' &&
-  run.precision !== 'fp32' &&
-  run.lora === undefined &&
-  (run.weightsDtype ?? 'fp32') === 'fp32' &&
-  !(run.sharding === 'full' && run.gpus > 1);
+/**
+ * Whether torch.autocast runs 16-bit products over fp32 weights: Trainer's `bf16: true` on a model loaded in fp32, and
+ * torchtitan without shards. Shards have their own mixed precision.
+ */
+export function isAutocast(run: TrainingRun): boolean {
+  if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined) return false;
+  const sharded = run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
+  return (run.weightsDtype ?? 'fp32') === 'fp32' && !sharded;
+}
 
 /**
  * What one layer keeps of a micro-batch, operation by operation, without any recompute but that of named modules.

@@ -14,8 +14,16 @@ export type Kept = {
   readonly besides: number;
 };
 
-/** @param layers of the stage, over which `block` and `every` choose */
+/**
+ * @param layers of the stage, over which `block` and `every` choose
+ */
 export function keptByLayer(list: readonly Operation[], run: TrainingRun, layers: number): Kept {
+  const all = keptOnDevice(list, run, layers);
+  // Offloaded, a layer's activations come back for its own backward pass alone.
+  return run.offload === 'activations' ? { ...all, kept: 0 } : all;
+}
+
+function keptOnDevice(list: readonly Operation[], run: TrainingRun, layers: number): Kept {
   const saved = savedTensors(list, run);
   const whole = total(saved);
   switch (run.recompute) {
@@ -57,7 +65,7 @@ const holdsInput = (saved: readonly Saved[]): boolean => saved.some(({ name }) =
 
 /** The residual stream where a layer reads it. */
 export function inputBytes(list: readonly Operation[], run: TrainingRun): number {
-  return run.offload === 'activations' ? 0 : streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
+  return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
 }
 
 /**

@@ -8,7 +8,7 @@ import { ledger } from './ledger.ts';
 import { type Moment, momentsOf, type Share, totalOf } from './moments.ts';
 import { outside } from './overhead.ts';
 import { reservedBytes } from './reserved.ts';
-import { type Stage, stages } from './stages.ts';
+import { heldByRanks, type Stage } from './stages.ts';
 
 /** The peak of the fullest GPU: the largest moment of a step over all pipeline stages. */
 export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
@@ -36,7 +36,7 @@ export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstim
 type Peak = { readonly moment: Moment; readonly stage: Stage; readonly reserved: number };
 
 function fullest(operations: Operations, run: TrainingRun): Peak {
-  const peaks = stages(operations, run).map((stage): Peak => {
+  const peaks = heldByRanks(operations, run).map((stage): Peak => {
     const moments = [...momentsOf(operations, run, stage)];
     const moment = moments.reduce((worst, one) => (totalOf(one) > totalOf(worst) ? one : worst));
     return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };

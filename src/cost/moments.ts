@@ -70,10 +70,15 @@ function sceneOf(operations: Operations, run: TrainingRun, stage: Stage): Scene 
       ['optimizer_states', 'optimizer_states', states.optimizer],
       ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
       ['temporary', 'gathered_parameters', gathered.always],
+      ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
     ],
     gradientsThere: facts.gradientsStay || microBatches(run) > 1,
   };
 }
+
+/** Plain data parallelism reduces gradients in buckets that are no view of them (`gradient_as_bucket_view: false`). */
+const copiesInBuckets = (run: TrainingRun): boolean =>
+  !frameworks[run.framework].masterWeights && run.sharding === 'none' && replicas(run) > 1;
 
 /** The loss, forward and backward; on a stage without it, the end of the forward pass. */
 function* atLoss(scene: Scene): Generator<Moment> {

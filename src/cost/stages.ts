@@ -15,28 +15,67 @@ export type Stage = {
   readonly inFlight: number;
 };
 
-/** Layers divided over stages: as stated, else evenly, the remainder on the first stages. */
+/**
+ * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
+ * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
+ */
 export function stages(operations: Operations, run: TrainingRun): readonly Stage[] {
   const { pipeline: P } = run.parallelism;
-  const L = operations.order.length;
-  const counts =
-    run.layersPerStage?.length === P
-      ? run.layersPerStage
-      : Array.from({ length: P }, (_, stage) => Math.floor(L / P) + Number(stage < L % P));
-  let first = 0;
-  return counts.map((count, index) => {
-    const own = operations.order.slice(first, first + count);
-    first += count;
-    const layers = operations.layers
-      .map((_, kind) => ({ kind, count: own.filter((one) => one === kind).length }))
-      .filter((entry) => entry.count > 0);
+  const chunks = chunksOf(operations.order, run);
+  return Array.from({ length: P }, (_, index) => {
+    const own = chunks.filter((_chunk, chunk) => chunk % P === index).flat();
     return {
       index,
-      layers,
+      layers: countKinds(own),
       order: own,
       embedding: index === 0,
       head: index === P - 1,
       inFlight: inFlight(run, index),
+    };
+  });
+}
+
+/** Consecutive layers that run together, P of them for each virtual stage. */
+function chunksOf(order: readonly number[], run: TrainingRun): readonly (readonly number[])[] {
+  const { pipeline: P, virtualPipeline: v } = run.parallelism;
+  const stated = run.layersPerStage?.length === P ? run.layersPerStage : undefined;
+  const count = stated === undefined && order.length % (P * v) === 0 ? P * v : P;
+  const sizes =
+    stated ??
+    Array.from(
+      { length: count },
+      (_, chunk) => Math.floor(order.length / count) + Number(chunk < order.length % count),
+    );
+  let first = 0;
+  return sizes.map((size) => {
+    first += size;
+    return order.slice(first - size, first);
+  });
+}
+
+function countKinds(order: readonly number[]): Stage['layers'] {
+  const counts = new Map<number, number>();
+  for (const kind of order) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].sort(([a], [b]) => a - b).map(([kind, count]) => ({ kind, count }));
+}
+
+/**
+ * What one rank holds: its stage, with DualPipe also the stage at the other end of the pipeline, which its other direction
+ * runs (DeepSeek-V3, arXiv:2412.19437, table 2: twice the parameters, P + 1 activations of one stage).
+ */
+export function heldByRanks(operations: Operations, run: TrainingRun): readonly Stage[] {
+  const own = stages(operations, run);
+  if (run.pipelineSchedule !== 'dualpipe' || own.length === 1) return own;
+  return own.map((stage, index) => {
+    const other = own.at(-1 - index) ?? stage;
+    const order = [...stage.order, ...other.order];
+    return {
+      ...stage,
+      order,
+      layers: countKinds(order),
+      embedding: stage.embedding || other.embedding,
+      head: stage.head || other.head,
+      inFlight: stage.inFlight / 2,
     };
   });
 }

@@ -84,7 +84,8 @@ export const frameworks = {
     gradientsStay: false,
     lossBytes: torchLoss,
     dummyGradients: false,
-    optimizerTemporaries: 0,
+    // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
+    optimizerTemporaries: 1,
     fragmentation: 1.08,
     source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
   },
@@ -130,9 +131,9 @@ export function quantizedCopies(precision: string, generation: string | undefine
 /**
  * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
  * expandable segments (torchtitan's launcher sets them), and holes without. From PyTorch's allocator played over the
- * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.01 and 1.05 to 1.15.
+ * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
  */
-export const streamedFragmentation = { expandable: 1.01, fixed: 1.08 } as const;
+export const streamedFragmentation = { expandable: 1.02, fixed: 1.12 } as const;
 
 /** DeepSpeed's buckets in elements, by their defaults (deepspeed/runtime/zero/config.py). */
 export const buckets = {

@@ -155,6 +155,18 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
       Math.min(longest, defaultSequence),
       longest <= defaultSequence ? 'the longest that the config states' : 'a usual pre-training length',
     );
+  const settleSharding = (): Pick<TrainingRun, 'framework' | 'sharding'> => {
+    const framework = stated.framework ?? fallback('framework');
+    if (stated.sharding !== undefined) return { framework, sharding: stated.sharding };
+    if (framework === 'fsdp')
+      return {
+        framework,
+        sharding: assume('sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+      };
+    if (framework === 'transformers')
+      return { framework, sharding: assume('sharding', 'none', 'Trainer shards nothing by itself') };
+    return { framework, sharding: fallback('sharding') };
+  };
   const run: TrainingRun = {
     ...definedOnly(stated),
     accelerator: stated.accelerator ?? fallback('accelerator'),
@@ -164,8 +176,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     globalBatchSize,
     precision: stated.precision ?? fallback('precision'),
     optimizer: stated.optimizer ?? fallback('optimizer'),
-    framework: stated.framework ?? fallback('framework'),
-    sharding: stated.sharding ?? fallback('sharding'),
+    ...settleSharding(),
     recompute: stated.recompute ?? fallback('recompute'),
     flashAttention: stated.flashAttention ?? fallback('flashAttention'),
     fusedCrossEntropy: stated.fusedCrossEntropy ?? fallback('fusedCrossEntropy'),

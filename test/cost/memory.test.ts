@@ -64,6 +64,7 @@ type PeakRow = {
   readonly config: { readonly model_type: string };
   readonly run: object;
   readonly peaks: { readonly forward: number; readonly backward: number; readonly optimizer: number };
+  readonly reserved?: { readonly expandable: number; readonly fixed: number };
 };
 const rowsOf = (name: string): readonly PeakRow[] =>
   JSON.parse(readFileSync(new URL(`../oracle/${name}.json`, import.meta.url), 'utf8'));
@@ -106,6 +107,21 @@ describe('what PyTorch allocates in one step under FSDP2 (scripts/oracle/fsdp.py
     expect(Math.abs(Math.max(ours.loss, ours.backward) / Math.max(forward, backward) - 1)).toBeLessThan(0.006);
     expect(Math.abs(ours.optimizer / optimizer - 1)).toBeLessThan(0.001);
   });
+
+  it.each(sharded.filter((row) => row.reserved !== undefined).map((row) => [JSON.stringify(row.run), row] as const))(
+    'the allocator holds as much: %s',
+    (_run, { config, run, reserved }) => {
+      for (const [expandable, held] of [
+        [true, reserved?.expandable ?? 0],
+        [false, reserved?.fixed ?? 0],
+      ] as const) {
+        const stated = runOf({ ...run, expandable_segments: expandable }, 'run.yml');
+        if (stated.kind === 'wrong') throw new Error(stated.problems[0]?.message);
+        const { memory } = estimate(read(config), settled(config, stated.fields));
+        expect(Math.abs(memory.reserved / held - 1)).toBeLessThan(0.03);
+      }
+    },
+  );
 });
 
 describe('measured peaks (test/oracle/memory.json)', () => {
@@ -121,6 +137,18 @@ describe('measured peaks (test/oracle/memory.json)', () => {
 
   it('docs/memory.md says what the rows give', () => {
     expect(readFileSync(new URL('../../docs/memory.md', import.meta.url), 'utf8')).toBe(memoryPage);
+  });
+
+  it('full fine-tuning under FSDP whose shards accelerate made fp32: within 3.5 %, once the run says so', () => {
+    const doubled = of('ibm-fms-acceleration').filter(
+      ({ one, error }) =>
+        one.run['lora'] === undefined && Number(one.run['gpus']) > 1 && error > 0.15 && !/Santa/.test(one.model),
+    );
+    expect(doubled).toHaveLength(12);
+    for (const { one } of doubled) {
+      const { gradients_dtype: _g, optimizer_dtype: _o, ...run } = one.run;
+      expect(compare({ ...one, run: { ...run, weights_dtype: 'fp32' } }).error).toBeLessThan(0.035);
+    }
   });
 
   it('Hugging Face fine-tuning on A100: median within 6 %', () => {
@@ -216,6 +244,18 @@ describe('properties', () => {
   it('FSDP holds the streams of its collectives besides what is allocated at the peak', () => {
     const { allocated: peak, reserved } = memory({ framework: 'fsdp', sharding: 'full', gpus: 8, recompute: 'full' });
     expect(reserved / peak).toBeGreaterThan(1.05);
+  });
+
+  it('data-parallel gradients are held twice: their buckets are no view of them', () => {
+    const of = (gpus: number) =>
+      memory({ framework: 'transformers', sharding: 'none', gpus, sequenceLength: 512, recompute: 'full' });
+    expect(of(2).allocated - of(1).allocated).toBeCloseTo(of(1).components.weights, -6);
+  });
+
+  it('DualPipe holds both ends of the pipeline on each rank', () => {
+    const parallelism = { pipeline: 4 };
+    const of = (pipelineSchedule: '1f1b' | 'dualpipe') => memory({ parallelism, pipelineSchedule }).components.weights;
+    expect(of('dualpipe') / of('1f1b')).toBeGreaterThan(1.7);
   });
 
   it('multi-token prediction keeps a layer and a loss more, unless it is not trained', () => {
