@@ -22,8 +22,9 @@ import {
   sum,
   type TimeFacts,
 } from './layer.ts';
+import { largestLoss, limitOf, remedyFor } from './limit.ts';
 import { microBatches, stages } from './stages.ts';
-import { limitOf, trust } from './trust.ts';
+import { trust } from './trust.ts';
 
 /** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
 export function projectTime(
@@ -46,6 +47,8 @@ export function projectTime(
   const perGpu = tokens / step / run.gpus;
   const mfu = (flops.training * perGpu) / peak;
   const { band, basis } = trust(operations, run, context);
+  const remedy = remedyFor(largestLoss(parts, step), run, chip);
+  const gain = remedy === undefined ? 0 : gainOf(operations, run, remedy.run, chip, facts, step * calibration);
   return {
     mfu,
     hfu: (flops.hardware * perGpu) / peak,
@@ -55,9 +58,24 @@ export function projectTime(
     parts: Object.fromEntries(partNames.map((part) => [part, seconds(parts[part])])) as Record<TimePart, Seconds>,
     band,
     basis,
-    limit: limitOf(parts, step),
+    limit: limitOf(parts, step, remedy, gain),
     training: training(run, chip, perGpu),
   };
+}
+
+/** Of tokens per second, as a ratio, by a changed run over one whose step takes `before` seconds. */
+function gainOf(
+  operations: Operations,
+  run: TrainingRun,
+  changed: TrainingRun,
+  chip: Accelerator,
+  facts: TimeFacts,
+  before: number,
+): number {
+  const peak = peakOf(chip, changed);
+  if (peak === undefined) return 0;
+  const after = sum(stepParts(operations, changed, contextOf(changed, chip, peak, facts)));
+  return (before / after) * (changed.globalBatchSize / run.globalBatchSize) - 1;
 }
 
 /** Measured over projected throughput of a run that says what it reached; undefined where it does not, or nothing is projected. */

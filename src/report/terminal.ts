@@ -195,7 +195,7 @@ function timeLines({ throughput, run }: Estimate): string[] {
     line(
       'tokens per second and GPU',
       exact(Math.round(tokensPerSecondPerGpu)),
-      `the band of all times and costs: /${times.toFixed(2)} to x${times.toFixed(2)}`,
+      `give or take a factor of ${times.toFixed(2)}, as all times and costs below`,
     ),
     line('tokens per second', exact(Math.round(tokensPerSecondPerGpu * run.run.gpus))),
     line('step time', duration(stepTime), `${exact(run.run.globalBatchSize)} sequences`),

@@ -221,6 +221,22 @@ describe('words, costs and gaps', () => {
     expect(derived.band).toBeGreaterThan(time({}).band + 0.1);
   });
 
+  it('says what one line of the run would bring, as the projection of that line has it', () => {
+    const fields: RunFields = { gpus: 64, parallelism: { pipeline: 8 }, globalBatchSize: 16 };
+    const before = time(fields);
+    const [, words = '', gain = ''] = /"(.+?)" would give (\d+) % more/.exec(before.limit) ?? [];
+    expect(words).toBe('parallelism.virtual_pipeline: 2');
+    const after = time({ ...fields, parallelism: { pipeline: 8, virtualPipeline: 2 } });
+    const ratio = (after.tokensPerSecondPerGpu ?? 0) / (before.tokensPerSecondPerGpu ?? 1);
+    expect(Math.round(100 * (ratio - 1))).toBe(Number(gain));
+    const eager = time({ framework: 'fsdp', sharding: 'full', accelerator: 'a100-sxm-80gb', sequenceLength: 2048 });
+    expect(eager.limit).toContain('"compile: true" would give');
+    expect(time({ framework: 'fsdp', sharding: 'full', sequenceLength: 16_384 }).limit).toContain(
+      '"attention_kernel: cudnn"',
+    );
+    expect(time({ calibration: 0.5, ...fields }).limit).toBe(before.limit);
+  });
+
   it('names the largest loss', () => {
     expect(time({ gpus: 64, parallelism: { pipeline: 8 }, globalBatchSize: 16 }).limit).toContain('bubble');
     expect(time({ recompute: 'full' }).limit).toContain('recomputed');
