@@ -1,6 +1,14 @@
 import { type Accelerator, acceleratorsChecked, findAccelerator } from '../facts/accelerators.ts';
 import { frameworks } from '../facts/frameworks.ts';
-import { accumulationBytes, kernelsOf, offloaded, reducedBytes, shardCopyBytes, stepFacts } from '../facts/kernels.ts';
+import {
+  accumulationBytes,
+  channels,
+  kernelsOf,
+  offloaded,
+  reducedBytes,
+  shardCopyBytes,
+  stepFacts,
+} from '../facts/kernels.ts';
 import { optimizers } from '../facts/optimizers.ts';
 import { bytesOf, precisions } from '../facts/precisions.ts';
 import type { Linear, Operation, Operations } from '../model/operation.ts';
@@ -257,6 +265,24 @@ function localParameters(
   return { dense, experts };
 }
 
+/** Collectives: how long they take, and how long what they move would take at the fast domain's rate. */
+type Traffic = { readonly seconds: number; readonly moved: number };
+
+const together = (...all: readonly Traffic[]): Traffic => ({
+  seconds: all.reduce((total, one) => total + one.seconds, 0),
+  moved: all.reduce((total, one) => total + one.moved, 0),
+});
+
+/**
+ * What is seen of collectives beside seconds of work: they slow it down by the multiprocessors that their channels hold while they
+ * last, and by the memory bandwidth that they take for what they move.
+ */
+function exposedBeside(work: number, { seconds: lasts, moved }: Traffic, { chip, step }: Context): number {
+  const held = chip.generation === 'tpu' ? 0 : channels / Math.max(100, chip.multiprocessors ?? 100);
+  const beside = work + held * Math.min(work, lasts) + step.contention * Math.min(work, moved);
+  return Math.max(beside, step.fsdpCollective * lasts) - work;
+}
+
 /** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
 function shardedTraffic(
   operations: Operations,
@@ -274,15 +300,15 @@ function shardedTraffic(
   if (shards <= 1) return;
   const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
   const trained = run.lora === undefined ? 1 : 0.02;
+  const [, , rate] = kernels.collectives.gather;
   const collect = (elements: number, ranks: number, near: number) => {
-    const gather = collectiveSeconds(chip, kernels, 'gather', 2 * elements, ranks, near, context.network);
-    let scatter =
-      trained * collectiveSeconds(chip, kernels, 'scatter', reduced * elements, ranks, near, context.network);
-    if (shards < all)
-      scatter +=
-        trained *
-        collectiveSeconds(chip, kernels, 'reduce', (reduced * elements) / shards, all / shards, 1, context.network);
-    return { gather, scatter };
+    const over = (kind: 'gather' | 'scatter' | 'reduce', bytes: number, n: number, inside: number): Traffic =>
+      n <= 1
+        ? { seconds: 0, moved: 0 }
+        : { seconds: collectiveSeconds(chip, kernels, kind, bytes, n, inside, context.network), moved: bytes / rate };
+    const scatter = over('scatter', trained * reduced * elements, ranks, near);
+    const replicas = over('reduce', (trained * reduced * elements) / shards, all / shards, 1);
+    return { gather: over('gather', 2 * elements, ranks, near), scatter: together(scatter, replicas) };
   };
   let edge = 0;
   // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
@@ -304,21 +330,19 @@ function shardedTraffic(
     const second =
       experts > 0
         ? collect(experts / (expert * expertTensor), copies, Math.max(1, Math.floor(chip.fast.domain / expert)))
-        : { gather: 0, scatter: 0 };
-    const gather = first.gather + second.gather;
-    const scatter = first.scatter + second.scatter;
-    const exposedBeside = (work: number, traffic: number) =>
-      Math.max(
-        work * (1 + context.step.contention * Math.min(1, traffic / Math.max(work, 1e-9))),
-        context.step.fsdpCollective * traffic,
-      ) - work;
+        : undefined;
+    const gather = second === undefined ? first.gather : together(first.gather, second.gather);
+    const scatter = second === undefined ? first.scatter : together(first.scatter, second.scatter);
     const f = sum(time.forward);
     const b = sum(time.backward);
-    step.exposed_data += rounds * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
+    step.exposed_data +=
+      rounds *
+      count *
+      (exposedBeside(f, gather, context) + exposedBeside(b, micro ? together(gather, scatter) : scatter, context));
     const copied = (micro ? 2 : 1) * shardCopyBytes.gather + trained * shardCopyBytes.scatter;
     const here = dense / tensor + experts / (expert * expertTensor);
     step.memory_bound += (rounds * count * copied * here) / context.bandwidth;
-    edge = Math.max(edge, gather + scatter);
+    edge = Math.max(edge, gather.seconds + scatter.seconds);
   }
   const head =
     operations.head.reduce(
@@ -327,7 +351,7 @@ function shardedTraffic(
       0,
     ) / tensor;
   const ends = collect(head, shards, local);
-  step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
+  step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather.seconds + ends.scatter.seconds));
 }
 
 /** Bytes of a gradient element on the wire. */

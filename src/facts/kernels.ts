@@ -345,8 +345,8 @@ export const stepFacts: StepFacts = {
   eagerGated: 1.76,
   /** attention kernels in a step over their benchmark */
   attention: 1.05,
-  /** slow-down of products while a collective runs beside them */
-  contention: 0.3,
+  /** slow-down of products while a collective runs beside them at the fast domain's rate, besides the multiprocessors it holds */
+  contention: 0.17,
   /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
   fsdpCollective: 1.138,
   fsdpEdge: 0.866,
@@ -464,6 +464,9 @@ export const shardCopyBytes = { gather: 4, scatter: 6 } as const;
  * for 10 billion; ZeRO-Offload, arXiv:2101.06840, table 3), and bytes/s of each GPU's way there (PCIe 4.0 x16, as copied).
  */
 export const offloaded = { secondsForParameter: 0.257e-9, transfer: 20e9 } as const;
+
+/** Multiprocessors that a collective holds while it runs: NCCL's channels over NVLink (NVIDIA NCCL documentation, NCCL_MAX_CTAS). */
+export const channels = 16;
 
 /**
  * Bytes that PyTorch moves to add one more micro-batch's gradient to what stands there: two reads and a write in 16 bits. Megatron
