@@ -26751,7 +26751,7 @@ function timeLines({ throughput, run }) {
         'Throughput (projected)',
         line('MFU', percent(mfu), `${percent(range[0])} to ${percent(range[1])}; ${throughput.basis}`),
         line('HFU', percent(hfu)),
-        line('tokens per second and GPU', exact(Math.round(tokensPerSecondPerGpu)), `the band of all times and costs: /${times.toFixed(2)} to x${times.toFixed(2)}`),
+        line('tokens per second and GPU', exact(Math.round(tokensPerSecondPerGpu)), `give or take a factor of ${times.toFixed(2)}, as all times and costs below`),
         line('tokens per second', exact(Math.round(tokensPerSecondPerGpu * run.run.gpus))),
         line('step time', duration(stepTime), `${exact(run.run.globalBatchSize)} sequences`),
         ...Object.entries(throughput.parts)
@@ -30089,8 +30089,8 @@ const byChip = {
         gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
         gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
         sustained: 1.31,
-        // 1400 W against 1200 W of a GB200.
-        sustainedLow: 1.1,
+        // 1400 W against 1200 W of a GB200; fitted.
+        sustainedLow: 1.04,
         host: 1.4,
     },
     gaudi2: kernels_derived(0.969, 262e9),
@@ -30153,8 +30153,8 @@ const stepFacts = {
     eagerGated: 1.76,
     /** attention kernels in a step over their benchmark */
     attention: 1.05,
-    /** slow-down of products while a collective runs beside them */
-    contention: 0.3,
+    /** slow-down of products while a collective runs beside them at the fast domain's rate, besides the multiprocessors it holds */
+    contention: 0.17,
     /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
     fsdpCollective: 1.138,
     fsdpEdge: 0.866,
@@ -30266,6 +30266,8 @@ const shardCopyBytes = { gather: 4, scatter: 6 };
  * for 10 billion; ZeRO-Offload, arXiv:2101.06840, table 3), and bytes/s of each GPU's way there (PCIe 4.0 x16, as copied).
  */
 const offloaded = { secondsForParameter: 0.257e-9, transfer: 20e9 };
+/** Multiprocessors that a collective holds while it runs: NCCL's channels over NVLink (NVIDIA NCCL documentation, NCCL_MAX_CTAS). */
+const channels = 16;
 /**
  * Bytes that PyTorch moves to add one more micro-batch's gradient to what stands there: two reads and a write in 16 bits. Megatron
  * adds in the product that makes it.
@@ -30709,8 +30711,7 @@ function exchangeSeconds(operation, run, context) {
     return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
 }
 
-;// CONCATENATED MODULE: ./build/cost/trust.js
-
+;// CONCATENATED MODULE: ./build/cost/limit.js
 
 const advice = {
     matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
@@ -30744,16 +30745,84 @@ const losses = {
     host: 'waiting for the host',
     jitter: 'differences between nodes',
 };
-/** Of what is not matrix products, the largest loss, and what would reduce it. One sentence. */
-function limitOf(parts, step) {
-    const share = (part) => Math.round((100 * parts[part]) / step);
+/** Of what is not matrix products, the largest part; matrix products where no other takes 5 % of the step. */
+function largestLoss(parts, step) {
     const [largest = 'memory_bound'] = partNames
         .filter((part) => part !== 'matrix_products')
         .sort((a, b) => parts[b] - parts[a]);
-    if (parts[largest] < 0.05 * step)
-        return `Matrix products take ${share('matrix_products')} % of the step and nothing else more than 5 %: ${advice.matrix_products}.`;
-    return `Besides matrix products (${share('matrix_products')} % of the step), most goes to ${losses[largest]} (${share(largest)} %): ${advice[largest]}.`;
+    return parts[largest] < 0.05 * step ? 'matrix_products' : largest;
 }
+/** What one line of the run description could do about a loss; undefined where no single line would. */
+function remedyFor(part, run, chip) {
+    const change = (words, changed) => ({ words, run: { ...run, ...changed } });
+    const { parallelism } = run;
+    const batch = 2 * run.globalBatchSize;
+    const larger = change(`global_batch_size: ${batch}`, { globalBatchSize: batch });
+    switch (part) {
+        case 'matrix_products':
+            return chip.densePeak.fp8 !== undefined && !isLow(run)
+                ? change('precision: fp8', { precision: 'fp8' })
+                : undefined;
+        case 'attention':
+            if (!run.flashAttention)
+                return change('flash_attention: true', { flashAttention: true });
+            return chip.generation === 'hopper' && run.framework !== 'megatron' && run.attentionKernel !== 'cudnn'
+                ? change('attention_kernel: cudnn', { attentionKernel: 'cudnn' })
+                : undefined;
+        case 'memory_bound':
+            if (run.framework === 'transformers' && !run.fusedCrossEntropy)
+                return change('fused_cross_entropy: true', { fusedCrossEntropy: true });
+            return run.framework === 'megatron' || run.framework === 'transformers' || run.compile
+                ? undefined
+                : change('compile: true', { compile: true });
+        case 'loss':
+            return run.fusedCrossEntropy ? undefined : change('fused_cross_entropy: true', { fusedCrossEntropy: true });
+        case 'recompute':
+            return change('recompute: none', { recompute: 'none' });
+        case 'exposed_tensor':
+            return run.overlapTensorParallel === true
+                ? undefined
+                : change('overlap_tensor_parallel: true', { overlapTensorParallel: true });
+        case 'bubble':
+            return parallelism.virtualPipeline === 1 && run.pipelineSchedule === undefined
+                ? change('parallelism.virtual_pipeline: 2', { parallelism: { ...parallelism, virtualPipeline: 2 } })
+                : larger;
+        case 'host':
+            return run.cudaGraphs === true || run.framework !== 'megatron'
+                ? undefined
+                : change('cuda_graphs: true', { cudaGraphs: true });
+        case 'optimizer':
+            return run.sharding === 'none' && run.gpus > 1
+                ? change('sharding: optimizer', { sharding: 'optimizer' })
+                : larger;
+        case 'exposed_data':
+            return run.sharding === 'full' ? undefined : larger;
+        case 'exposed_context':
+        case 'exposed_expert':
+        case 'exposed_pipeline':
+        case 'jitter':
+            return undefined;
+    }
+}
+/**
+ * One sentence: the largest loss, and what would reduce it.
+ *
+ * @param gain of tokens per second that a remedy would bring, as a ratio
+ */
+function limitOf(parts, step, remedy, gain = 0) {
+    const part = largestLoss(parts, step);
+    const share = (one) => Math.round((100 * parts[one]) / step);
+    const worth = remedy === undefined || gain < 0.01
+        ? ''
+        : `; "${remedy.words}" would give ${Math.round(100 * gain)} % more tokens per second`;
+    if (part === 'matrix_products')
+        return `Matrix products take ${share(part)} % of the step and nothing else more than 5 %: ${advice[part]}${worth}.`;
+    return `Besides matrix products (${share('matrix_products')} % of the step), most goes to ${losses[part]} (${share(part)} %): ${advice[part]}${worth}.`;
+}
+
+;// CONCATENATED MODULE: ./build/cost/trust.js
+
+
 /**
  * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
  * leaves open, and what it rests on (docs/mfu.md).
@@ -30805,6 +30874,7 @@ function trust(operations, run, context) {
 
 
 
+
 /** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
 function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
     const chip = (facts.find ?? findAccelerator)(run.accelerator);
@@ -30824,6 +30894,8 @@ function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsO
     const perGpu = tokens / step / run.gpus;
     const mfu = (flops.training * perGpu) / peak;
     const { band, basis } = trust(operations, run, context);
+    const remedy = remedyFor(largestLoss(parts, step), run, chip);
+    const gain = remedy === undefined ? 0 : gainOf(operations, run, remedy.run, chip, facts, step * calibration);
     return {
         mfu,
         hfu: (flops.hardware * perGpu) / peak,
@@ -30833,9 +30905,17 @@ function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsO
         parts: Object.fromEntries(partNames.map((part) => [part, seconds(parts[part])])),
         band,
         basis,
-        limit: limitOf(parts, step),
+        limit: limitOf(parts, step, remedy, gain),
         training: training(run, chip, perGpu),
     };
+}
+/** Of tokens per second, as a ratio, by a changed run over one whose step takes `before` seconds. */
+function gainOf(operations, run, changed, chip, facts, before) {
+    const peak = peakOf(chip, changed);
+    if (peak === undefined)
+        return 0;
+    const after = layer_sum(stepParts(operations, changed, contextOf(changed, chip, peak, facts)));
+    return (before / after) * (changed.globalBatchSize / run.globalBatchSize) - 1;
 }
 /** Measured over projected throughput of a run that says what it reached; undefined where it does not, or nothing is projected. */
 function calibrate(run, { tokensPerSecondPerGpu: perGpu }) {
@@ -31006,6 +31086,19 @@ function localParameters(operations, run) {
     }
     return { dense, experts };
 }
+const together = (...all) => ({
+    seconds: all.reduce((total, one) => total + one.seconds, 0),
+    moved: all.reduce((total, one) => total + one.moved, 0),
+});
+/**
+ * What is seen of collectives beside seconds of work: they slow it down by the multiprocessors that their channels hold while they
+ * last, and by the memory bandwidth that they take for what they move.
+ */
+function exposedBeside(work, { seconds: lasts, moved }, { chip, step }) {
+    const held = chip.generation === 'tpu' ? 0 : channels / Math.max(100, chip.multiprocessors ?? 100);
+    const beside = work + held * Math.min(work, lasts) + step.contention * Math.min(work, moved);
+    return Math.max(beside, step.fsdpCollective * lasts) - work;
+}
 /** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
 function shardedTraffic(operations, run, context, kinds, step, m) {
     const { tensor, pipeline, context: cp, expert, expertTensor } = run.parallelism;
@@ -31017,14 +31110,14 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
         return;
     const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
     const trained = run.lora === undefined ? 1 : 0.02;
+    const [, , rate] = kernels.collectives.gather;
     const collect = (elements, ranks, near) => {
-        const gather = collectiveSeconds(chip, kernels, 'gather', 2 * elements, ranks, near, context.network);
-        let scatter = trained * collectiveSeconds(chip, kernels, 'scatter', reduced * elements, ranks, near, context.network);
-        if (shards < all)
-            scatter +=
-                trained *
-                    collectiveSeconds(chip, kernels, 'reduce', (reduced * elements) / shards, all / shards, 1, context.network);
-        return { gather, scatter };
+        const over = (kind, bytes, n, inside) => n <= 1
+            ? { seconds: 0, moved: 0 }
+            : { seconds: collectiveSeconds(chip, kernels, kind, bytes, n, inside, context.network), moved: bytes / rate };
+        const scatter = over('scatter', trained * reduced * elements, ranks, near);
+        const replicas = over('reduce', (trained * reduced * elements) / shards, all / shards, 1);
+        return { gather: over('gather', 2 * elements, ranks, near), scatter: together(scatter, replicas) };
     };
     let edge = 0;
     // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
@@ -31048,21 +31141,23 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
         const first = collect(dense / tensor, shards, local);
         const second = experts > 0
             ? collect(experts / (expert * expertTensor), copies, Math.max(1, Math.floor(chip.fast.domain / expert)))
-            : { gather: 0, scatter: 0 };
-        const gather = first.gather + second.gather;
-        const scatter = first.scatter + second.scatter;
-        const exposedBeside = (work, traffic) => Math.max(work * (1 + context.step.contention * Math.min(1, traffic / Math.max(work, 1e-9))), context.step.fsdpCollective * traffic) - work;
+            : undefined;
+        const gather = second === undefined ? first.gather : together(first.gather, second.gather);
+        const scatter = second === undefined ? first.scatter : together(first.scatter, second.scatter);
         const f = layer_sum(time.forward);
         const b = layer_sum(time.backward);
-        step.exposed_data += rounds * count * (exposedBeside(f, gather) + exposedBeside(b, (micro ? gather : 0) + scatter));
+        step.exposed_data +=
+            rounds *
+                count *
+                (exposedBeside(f, gather, context) + exposedBeside(b, micro ? together(gather, scatter) : scatter, context));
         const copied = (micro ? 2 : 1) * shardCopyBytes.gather + trained * shardCopyBytes.scatter;
         const here = dense / tensor + experts / (expert * expertTensor);
         step.memory_bound += (rounds * count * copied * here) / context.bandwidth;
-        edge = Math.max(edge, gather + scatter);
+        edge = Math.max(edge, gather.seconds + scatter.seconds);
     }
     const head = operations.head.reduce((total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)), 0) / tensor;
     const ends = collect(head, shards, local);
-    step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather + ends.scatter));
+    step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather.seconds + ends.scatter.seconds));
 }
 /** Bytes of a gradient element on the wire. */
 const reducedWidth = (run) => run.gradientsDtype === undefined ? reducedBytes[run.framework] : run.gradientsDtype === 'fp32' ? 4 : 2;
@@ -42567,16 +42662,21 @@ const print_json = (value) => `${jsonText(value, 2)}\n`;
 
 
 
+
 const lists = {
     accelerators: () => {
-        const rows = acceleratorIds.map((id) => ({ id, ...findAccelerator(id) }));
+        const rows = acceleratorIds.map((id) => {
+            const chip = accelerators[id];
+            return { id, ...chip, kernels: kernelsOf(id, chip.generation).confidence };
+        });
         return {
-            heading: ['Id', 'Name', 'Usable memory', 'Dense bf16 peak'],
-            rows: rows.map(({ id, name, usable, densePeak }) => [
+            heading: ['Id', 'Name', 'Usable memory', 'Dense bf16 peak', 'Kernel rates'],
+            rows: rows.map(({ id, name, usable, densePeak, kernels }) => [
                 id,
-                name ?? '',
-                usable === undefined ? '' : gib(usable),
-                densePeak?.bf16 === undefined ? '' : `${flopsText(densePeak.bf16)}/s`,
+                name,
+                gib(usable),
+                densePeak.bf16 === undefined ? '' : `${flopsText(densePeak.bf16)}/s`,
+                kernels,
             ]),
             plain: rows,
         };

@@ -1,4 +1,5 @@
-import { acceleratorIds, findAccelerator } from '../facts/accelerators.ts';
+import { acceleratorIds, accelerators } from '../facts/accelerators.ts';
+import { kernelsOf } from '../facts/kernels.ts';
 import { formats } from '../read/config.ts';
 import { familyNames } from '../read/families/registry.ts';
 import { flopsText, gib } from '../report/format.ts';
@@ -14,14 +15,18 @@ type List = {
 
 const lists: Readonly<Record<string, () => List>> = {
   accelerators: () => {
-    const rows = acceleratorIds.map((id) => ({ id, ...findAccelerator(id) }));
+    const rows = acceleratorIds.map((id) => {
+      const chip = accelerators[id];
+      return { id, ...chip, kernels: kernelsOf(id, chip.generation).confidence };
+    });
     return {
-      heading: ['Id', 'Name', 'Usable memory', 'Dense bf16 peak'],
-      rows: rows.map(({ id, name, usable, densePeak }) => [
+      heading: ['Id', 'Name', 'Usable memory', 'Dense bf16 peak', 'Kernel rates'],
+      rows: rows.map(({ id, name, usable, densePeak, kernels }) => [
         id,
-        name ?? '',
-        usable === undefined ? '' : gib(usable),
-        densePeak?.bf16 === undefined ? '' : `${flopsText(densePeak.bf16)}/s`,
+        name,
+        gib(usable),
+        densePeak.bf16 === undefined ? '' : `${flopsText(densePeak.bf16)}/s`,
+        kernels,
       ]),
       plain: rows,
     };
