@@ -73315,10 +73315,9 @@ function calibrate_calibrate({ name, fields, measured }) {
     const reading = readConfig(config.bytes, config.name);
     if (reading.kind === 'unread')
         return wrong(`${config.name}: ${reading.problems[0]?.message ?? 'could not be read.'}`);
-    const { calibration: _, ...machine } = fields;
     const settling = settleRun([
-        { origin: 'policy', fields: run },
-        { origin: 'policy', fields: machine },
+        { origin: 'policy', fields: uncalibrated(run) },
+        { origin: 'policy', fields: uncalibrated(fields) },
         { origin: 'config', fields: reading.run },
     ], reading.architecture);
     if (settling.kind === 'unsettled')
@@ -73334,6 +73333,8 @@ function calibrate_calibrate({ name, fields, measured }) {
     }
     return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
 }
+/** The measurement is held against the bare projection, whatever its run description scales it by. */
+const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }) => fields;
 
 // EXTERNAL MODULE: ./node_modules/picomatch/index.js
 var picomatch = __nccwpck_require__(4006);

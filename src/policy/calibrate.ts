@@ -1,5 +1,6 @@
 import { estimate } from '../cost/engine.ts';
 import { settleRun } from '../model/settle.ts';
+import type { RunFields } from '../model/training.ts';
 import { readConfig } from '../read/config.ts';
 import type { Hardware } from './read.ts';
 
@@ -22,11 +23,10 @@ export function calibrate({ name, fields, measured }: Hardware): Calibration | u
   const reading = readConfig(config.bytes, config.name);
   if (reading.kind === 'unread')
     return wrong(`${config.name}: ${reading.problems[0]?.message ?? 'could not be read.'}`);
-  const { calibration: _, ...machine } = fields;
   const settling = settleRun(
     [
-      { origin: 'policy', fields: run },
-      { origin: 'policy', fields: machine },
+      { origin: 'policy', fields: uncalibrated(run) },
+      { origin: 'policy', fields: uncalibrated(fields) },
       { origin: 'config', fields: reading.run },
     ],
     reading.architecture,
@@ -44,3 +44,6 @@ export function calibrate({ name, fields, measured }: Hardware): Calibration | u
   }
   return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
 }
+
+/** The measurement is held against the bare projection, whatever its run description scales it by. */
+const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }: RunFields): RunFields => fields;

@@ -167,7 +167,7 @@ describe('the policy file', () => {
   describe('scales projections by a measured run', () => {
     const hardware = (calibration: string) =>
       `version: 1\nhardware:\n  pod: { accelerator: a100-sxm-80gb, gpus: 8, ${calibration} }\n`;
-    const run = async (policy: string) => {
+    const measured = async (policy: string) => {
       await start(pullRequest({ [path]: small, [name]: policy }, { [path]: wider, [name]: policy }));
       return runAction(server);
     };
@@ -175,15 +175,24 @@ describe('the policy file', () => {
       JSON.parse(ran.outputs['report'] ?? '').reports[0].throughput.tokens_per_second_per_gpu;
 
     it('of another length, and says by how much', async () => {
-      const plain = speedOf(await run(hardware('')));
+      const plain = speedOf(await measured(hardware('')));
       await server.stop();
       const calibration = '{ config: configs/model.json, tokens_per_second: 20k, run: { sequence_length: 2048 } }';
-      expect(speedOf(await run(hardware(`calibration: ${calibration}`)))).toBeLessThan(plain);
+      expect(speedOf(await measured(hardware(`calibration: ${calibration}`)))).toBeLessThan(plain);
       expect(body()).toMatch(/calibrated by 0\.\d\d \(20,000 tokens\/s measured/);
     });
 
+    it('against the bare projection, whatever its own run says', async () => {
+      const run = (changes: string) => `run: { sequence_length: 2048${changes} }`;
+      const of = (changes: string) =>
+        hardware(`calibration: { config: configs/model.json, tokens_per_second: 20k, ${run(changes)} }`);
+      const plain = speedOf(await measured(of('')));
+      await server.stop();
+      expect(speedOf(await measured(of(', calibration: 0.5')))).toBe(plain);
+    });
+
     it('and refuses one that was of something else', async () => {
-      const ran = await run(hardware('calibration: { config: configs/model.json, tokens_per_second: 9 }'));
+      const ran = await measured(hardware('calibration: { config: configs/model.json, tokens_per_second: 9 }'));
       expect(ran.code).toBe(1);
       expect(ran.log).toContain('The calibration of pod cannot be used: it states 9 tokens per second on 8 GPUs');
     });
