@@ -3,7 +3,8 @@
     python scripts/oracle/fsdp.py > test/oracle/fsdp.json
     python scripts/oracle/fsdp.py -v 3              the fourth case, with what is alive at each peak
 
-Needs torch 2.13.0. A Llama-like model is wrapped the way torchtitan does it: one group for the table, one for each layer, one for norm and output that is not freed
+Needs torch 2.13.0. A Llama-like model is wrapped the way torchtitan does it, with and without its tensor parallelism (sequence-parallel norms, vocabulary-parallel
+loss): one group for the table, one for each layer, one for norm and output that is not freed
 after the forward pass; bf16 parameters, fp32 reduction, fused AdamW. The other ranks are a fake process group. RMSNorm stands in for CUDA's own kernel, which keeps
 its input and one number for each row.
 """
@@ -18,10 +19,12 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.parallel import ColwiseParallel, PrepareModuleInput, RowwiseParallel, SequenceParallel, parallelize_module
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
 
@@ -36,13 +39,14 @@ WIDE = dict(BIG, vocab_size=128256, num_hidden_layers=4)
 HUGE = dict(hidden_size=8192, num_attention_heads=64, num_key_value_heads=8, intermediate_size=28672, vocab_size=128256, num_hidden_layers=3, tie_word_embeddings=False)
 
 
-def run(sequence, batch=1, gpus=8, micro=1, **rest):
-    return dict(sequence_length=sequence, micro_batch_size=batch, global_batch_size=batch * micro * gpus, gpus=gpus, **rest)
+def run(sequence, batch=1, gpus=8, micro=1, tensor=1, **rest):
+    return dict(sequence_length=sequence, micro_batch_size=batch, global_batch_size=batch * micro * gpus // tensor, gpus=gpus, parallelism=dict(tensor=tensor), **rest)
 
 
 CASES = [(shape, run(*arguments, recompute=recompute)) for shape, *arguments in [(BIG, 4096), (BIG, 2048, 4), (WIDE, 8192), (HUGE, 2048, 1, 64), (HUGE, 8192, 1, 256)] for recompute in ("none", "selective", "full")]
 WHOLE = dict(WIDE, num_hidden_layers=32)
 CASES += [(BIG, run(4096, 2, micro=2, recompute="full")), (BIG, run(4096, 1, recompute="full", reshard_after_forward=False)), (WIDE, run(4096, 2, recompute="selective", reshard_after_forward=False))]
+CASES += [(HUGE, run(sequence, batch, 64, tensor=8, recompute=recompute)) for sequence, batch in ((8192, 2), (2048, 1)) for recompute in ("none", "selective", "full")]
 CASES += [(WHOLE, run(2048, recompute="none")), (WHOLE, run(8192, recompute="selective")), (WHOLE, run(8192, recompute="full"))]
 
 
@@ -64,7 +68,30 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.empty(width))
 
     def forward(self, x):
-        return OneKernel.apply(x, self.weight)
+        if not isinstance(x, DTensor):
+            return OneKernel.apply(x, self.weight)
+        own = OneKernel.apply(x.to_local(), self.weight.to_local())  # each rank its own rows
+        return DTensor.from_local(own, x.device_mesh, x.placements, run_check=False)
+
+
+class VocabularyLoss(torch.autograd.Function):
+    """What torchtitan's vocabulary-parallel cross-entropy allocates (components/loss.py), without its collectives."""
+
+    @staticmethod
+    def forward(context, logits, labels):
+        context.dtype = logits.dtype
+        logits = logits.float()
+        shifted = logits - torch.amax(logits, -1, keepdim=True)
+        log_probabilities = shifted - torch.log(torch.sum(torch.exp(shifted), -1, keepdim=True))
+        context.save_for_backward(log_probabilities, labels)
+        return torch.gather(log_probabilities, -1, labels.unsqueeze(-1)).sum()
+
+    @staticmethod
+    def backward(context, gradient):
+        log_probabilities, labels = context.saved_tensors
+        one_hot = torch.zeros_like(log_probabilities)
+        gradient = torch.where(labels.unsqueeze(-1) >= 0, gradient, 0)
+        return ((one_hot + torch.exp(log_probabilities)) * gradient).to(context.dtype), None
 
 
 def rotate(x, cos, sin):
@@ -82,18 +109,19 @@ class Attention(nn.Module):
         q, k, v = (m(x).view(*x.shape[:2], -1, self.d) for m in (self.q, self.k, self.v))
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         out = F.scaled_dot_product_attention(*(t.transpose(1, 2) for t in (q, k, v)), is_causal=True, enable_gqa=True)
-        return self.o(out.transpose(1, 2).contiguous().view(*x.shape))
+        return self.o(out.transpose(1, 2).contiguous().view(*x.shape[:2], -1))
 
 
 class Layer(nn.Module):
     def __init__(self, D, H, K, M):
         super().__init__()
         self.attention, self.first, self.second = Attention(D, H, K), Norm(D), Norm(D)
+        self.gather = nn.Identity()
         self.gate, self.up, self.down = (nn.Linear(a, b, bias=False) for a, b in ((D, M), (D, M), (M, D)))
 
     def forward(self, x, cos, sin):
         h = x + self.attention(self.first(x), cos, sin)
-        y = self.second(h)
+        y = self.gather(self.second(h))
         return h + self.down(F.silu(self.gate(y)) * self.up(y))
 
 
@@ -115,7 +143,7 @@ class Model(nn.Module):
 
 def every_second_product():
     products = {False: 0, True: 0}
-    kept = {aten._scaled_dot_product_flash_attention_for_cpu.default, aten._scaled_dot_product_flash_attention.default}
+    kept = {torch.ops._c10d_functional.reduce_scatter_tensor.default, aten._scaled_dot_product_flash_attention_for_cpu.default, aten._scaled_dot_product_flash_attention.default}
 
     def policy(context, function, *args, **kwargs):
         if function == aten.mm.default:
@@ -126,7 +154,31 @@ def every_second_product():
     return create_selective_checkpoint_contexts(policy)
 
 
+def tensor_parallel(model, mesh):
+    """The table is divided by columns, not by rows as torchtitan's: as large, and fake tensors cannot mask rows."""
+    whole = dict(desired_input_layouts=(Replicate(), None, None))
+    plan = {
+        "table": ColwiseParallel(input_layouts=Replicate(), output_layouts=Shard(1)),
+        "norm": SequenceParallel(),
+        "output": ColwiseParallel(input_layouts=Shard(1), output_layouts=Shard(-1), use_local_output=True),
+    }
+    for index in range(len(model.layers)):
+        layer = {
+            "first": SequenceParallel(),
+            "attention": PrepareModuleInput(input_layouts=(Shard(1), None, None), **whole),
+            "second": SequenceParallel(),
+            "gather": PrepareModuleInput(input_layouts=(Shard(1),), desired_input_layouts=(Replicate(),)),
+            **{name: ColwiseParallel() for name in ("attention.q", "attention.k", "attention.v", "gate", "up")},
+            **{name: RowwiseParallel(output_layouts=Shard(1)) for name in ("attention.o", "down")},
+        }
+        plan |= {f"layers.{index}.{name}": style for name, style in layer.items()}
+    parallelize_module(model, mesh, plan)
+
+
 def wrap(model, one, mesh):
+    if one["parallelism"]["tensor"] > 1:
+        tensor_parallel(model, mesh["tensor"])
+    mesh = mesh["data"]
     for index, layer in enumerate(model.layers):
         if one["recompute"] == "full":
             model.layers[index] = checkpoint_wrapper(layer, preserve_rng_state=False)
@@ -178,11 +230,14 @@ def step(shape, one, mesh):
             tracker.track(parameter.to_local())
         with tracker:
             for number in ("first", "second"):
-                for _ in range(one["global_batch_size"] // batch // one["gpus"]):
+                for _ in range(one["global_batch_size"] * one["parallelism"]["tensor"] // batch // one["gpus"]):
                     tracker.phase = f"{number} forward"
                     ids = torch.zeros((batch, length), dtype=torch.long)
                     logits = model(ids)
-                    loss = F.cross_entropy(logits.flatten(0, 1).float(), ids.flatten(0, 1), reduction="sum")
+                    if one["parallelism"]["tensor"] > 1:
+                        loss = VocabularyLoss.apply(logits.flatten(0, 1), ids.flatten(0, 1))
+                    else:
+                        loss = F.cross_entropy(logits.flatten(0, 1).float(), ids.flatten(0, 1), reduction="sum")
                     del logits
                     tracker.phase = f"{number} backward"
                     loss.backward()
@@ -194,6 +249,14 @@ def step(shape, one, mesh):
         return tracker
 
 
+def concatenated(meshes, join=DeviceMesh._concatenate):
+    """A mesh looks for its own rank, which fake tensors cannot."""
+    with unset_fake_temporarily():
+        return join(meshes)
+
+
+DeviceMesh._concatenate = staticmethod(concatenated)
+
 if __name__ == "__main__":
     chosen = [int(a) for a in sys.argv[1:] if a.isdigit()]
     rows, world = [], None
@@ -201,12 +264,13 @@ if __name__ == "__main__":
     for index, (shape, one) in enumerate(CASES):
         if chosen and index not in chosen:
             continue
-        if world != one["gpus"]:
+        tensor = one["parallelism"]["tensor"]
+        if world != (one["gpus"], tensor):
             if world is not None:
                 dist.destroy_process_group()
-            world = one["gpus"]
-            dist.init_process_group("fake", rank=0, world_size=world, store=FakeStore())
-            mesh = init_device_mesh("cpu", (world,))
+            world = (one["gpus"], tensor)
+            dist.init_process_group("fake", rank=0, world_size=one["gpus"], store=FakeStore())
+            mesh = init_device_mesh("cpu", (one["gpus"] // tensor, tensor), mesh_dim_names=("data", "tensor"))
         if shape is WHOLE:
             step(shape, one, mesh)  # once before: the first time, PyTorch looks at whole tensors to learn how they are sharded
         tracker = step(shape, one, mesh)

@@ -22,8 +22,12 @@ export function backwardPeak(
   const saved = savedTensors(list, recomputed);
   const tokens = tokensOf(run);
   const { tensor: tp } = run.parallelism;
-  const size = (tensor: Tensor) => tensorBytes(tensor, elementBytes(run), tokens, tp);
-  const stream = streamBytes(run) * residualWidth(list) * tokens.tensor;
+  const gathered = keepingOf(run).gathered;
+  // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
+  const size = (tensor: Tensor, by: Operation) =>
+    (gathered && isColumn(by) && tensor.region === 'residual' ? tp : 1) *
+    tensorBytes(tensor, elementBytes(run), tokens, tp);
+  const stream = streamBytes(run) * residualWidth(list) * (gathered ? tokens.residual : tokens.tensor);
   const waiting = new Map<string, number>();
   let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
   let peak = live;
@@ -31,7 +35,7 @@ export function backwardPeak(
     let made = workspace(operation, run);
     const fresh: [string, number][] = [];
     for (const input of gradientsOf(operation)) {
-      const bytes = size(input);
+      const bytes = size(input, operation);
       made += bytes;
       // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
       if (!waiting.has(input.name) && !isStream(input.name)) fresh.push([input.name, bytes]);
@@ -51,6 +55,8 @@ export function backwardPeak(
   }
   return peak;
 }
+
+const isColumn = (operation: Operation): boolean => operation.kind === 'linear' && operation.sharding === 'column';
 
 const isStream = (name: string): boolean => name === 'x' || name.startsWith('residual');
 
@@ -101,7 +107,7 @@ function workspace(operation: Operation, run: TrainingRun): number {
         ? 0
         : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
     case 'linear':
-      return adapterWorkspace(operation, run) + unpacked(operation, run);
+      return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
     case 'dispatch':
     case 'combine': {
       // Rows that arrive from other ranks stand beside those that were sent.
@@ -117,6 +123,12 @@ function workspace(operation: Operation, run: TrainingRun): number {
 function stepsOf(operation: Extract<Operation, { kind: 'activation' }>): number {
   if (operation.function === 'relu2') return 2;
   return operation.function === 'gelu_new' ? 1 : 0;
+}
+
+/** The gradient that a row-wise matrix gets is gathered over the ranks that share its rows. */
+function regathered(operation: Linear, run: TrainingRun): number {
+  if (!keepingOf(run).gathered || operation.sharding !== 'row') return 0;
+  return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
 }
 
 /** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */

@@ -95,8 +95,12 @@ function perOperation(list: readonly Operation[], run: TrainingRun): number {
   const counted = products.filter(({ component }) => component !== 'router');
   const kept = new Map([['x', inputBytes(list, run)]]);
   const keep = (name: string, bytes: number) => kept.set(name, bytes);
-  for (const [index, { output, copies }] of counted.entries())
-    if (index % 2 === 0 || copies > 1) keep(output.name, tensorBytes(output, e, tokens, tensor));
+  for (const [index, { output, copies, sharding }] of counted.entries()) {
+    // A row-wise matrix gives whole partial sums, which are kept before and after they are reduced.
+    const row = sharding === 'row' && run.parallelism.sequenceParallel ? tensor : 1;
+    if (index % 2 === 0 || copies > 1) keep(output.name, row * tensorBytes(output, e, tokens, tensor));
+    if (row > 1) keep(`${output.name}_reduced`, tensorBytes(output, e, tokens, tensor));
+  }
   for (const operation of list) {
     if (operation.kind === 'attention') {
       keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));

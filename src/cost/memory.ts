@@ -38,7 +38,8 @@ type Peak = { readonly moment: Moment; readonly stage: Stage; readonly reserved:
 function fullest(operations: Operations, run: TrainingRun): Peak {
   const peaks = heldByRanks(operations, run).map((stage): Peak => {
     const moments = [...momentsOf(operations, run, stage)];
-    const moment = moments.reduce((worst, one) => (totalOf(one) > totalOf(worst) ? one : worst));
+    const totals = moments.map(totalOf);
+    const moment = moments[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', shares: [] };
     return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
   });
   return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));

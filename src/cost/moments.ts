@@ -112,6 +112,13 @@ function* inBackward(scene: Scene): Generator<Moment> {
     const layer = byKind.get(kind);
     const own = kept.get(kind);
     if (layer === undefined || own === undefined) continue;
+    // Within a run of like layers activations and gradients change evenly, so its ends are the extremes.
+    const within = [-2, -1, 1, 2].every((offset) => stage.order[index + offset] === kind);
+    if (within) {
+      activations = Math.max(0, activations - own.kept);
+      if (!scene.gradientsThere) gradients += layer.gradients;
+      continue;
+    }
     const shares = (more: number, now: number, whole: number): readonly Share[] => [
       ...always,
       ['gradients', 'gradients', gradients],
@@ -181,9 +188,23 @@ function atOptimizer({ run, states, always }: Scene): Moment {
     shares: [
       ...always,
       ['gradients', 'gradients', states.gradients],
-      ['temporary', 'optimizer_step', optimizerTemporaries * list + workspace * 2 * states.largest],
+      [
+        'temporary',
+        'optimizer_step',
+        optimizerTemporaries * list + castGradients(run, states) + workspace * 2 * states.largest,
+      ],
     ],
   };
+}
+
+/**
+ * Megatron's optimizer casts 16-bit main gradients to fp32, unless it is precision-aware: then its moments are 16-bit too
+ * (Megatron-LM d98e8a6, core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
+ */
+function castGradients(run: TrainingRun, { stepped }: States): number {
+  const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
+  const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
+  return run.framework === 'megatron' && narrow && !aware ? 4 * stepped : 0;
 }
 
 /**

@@ -64,12 +64,16 @@ function operationStates(operation: Operation, run: TrainingRun, stage: Stage): 
   return {
     weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / divided('full'),
     copies: (elements * copiesOf(operation, run)) / divided('full'),
-    gradients: offloaded && run.sharding !== 'none' ? 0 : (trained * gradient) / divided('gradients'),
+    gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / divided('gradients'),
     optimizer: offloaded ? 0 : (trained * optimizer) / divided('optimizer'),
     stepped: offloaded ? 0 : trained / divided('optimizer'),
     largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
   };
 }
+
+/** With an optimizer on the CPU, FSDP and ZeRO 2 and 3 send gradients there as they are reduced; others keep them. */
+const gradientsLeave = (run: TrainingRun): boolean =>
+  run.framework === 'fsdp' || (run.framework === 'deepspeed' && levels[run.sharding] >= levels.gradients);
 
 /** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
 const levels = { none: 0, optimizer: 1, gradients: 2, full: 3 } as const;
