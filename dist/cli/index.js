@@ -27587,13 +27587,14 @@ function quantizedCopies(precision, generation) {
  * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
  */
 const streamedFragmentation = { expandable: 1.02, fixed: 1.12 };
-/** DeepSpeed's buckets in elements, by their defaults (deepspeed/runtime/zero/config.py). */
+/** DeepSpeed's sizes in elements, by their defaults (DeepSpeed 1b88ac3, deepspeed/runtime/zero/config.py). */
 const buckets = {
     reduce: 5e8,
-    allGather: 5e8,
-    /** parameters that ZeRO 3 keeps gathered where they are needed again soon */
+    /** parameters that ZeRO 3 keeps gathered where they are needed again soon, and those that it fetches ahead */
     maxLive: 1e9,
     prefetch: 5e7,
+    /** parameters that ZeRO 3 steps over at once */
+    subgroup: 1e9,
 };
 /** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
 const overhead = {
@@ -28158,9 +28159,14 @@ function perOperation(list, run) {
     const counted = products.filter(({ component }) => component !== 'router');
     const kept = new Map([['x', inputBytes(list, run)]]);
     const keep = (name, bytes) => kept.set(name, bytes);
-    for (const [index, { output, copies }] of counted.entries())
+    for (const [index, { output, copies, sharding }] of counted.entries()) {
+        // A row-wise matrix gives whole partial sums, which are kept before and after they are reduced.
+        const row = sharding === 'row' && run.parallelism.sequenceParallel ? tensor : 1;
         if (index % 2 === 0 || copies > 1)
-            keep(output.name, tensorBytes(output, e, tokens, tensor));
+            keep(output.name, row * tensorBytes(output, e, tokens, tensor));
+        if (row > 1)
+            keep(`${output.name}_reduced`, tensorBytes(output, e, tokens, tensor));
+    }
     for (const operation of list) {
         if (operation.kind === 'attention') {
             keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
@@ -28192,8 +28198,11 @@ function backwardPeak(list, run, weightGradient) {
     const saved = savedTensors(list, recomputed);
     const tokens = tokensOf(run);
     const { tensor: tp } = run.parallelism;
-    const size = (tensor) => tensorBytes(tensor, elementBytes(run), tokens, tp);
-    const stream = streamBytes(run) * residualWidth(list) * tokens.tensor;
+    const gathered = keepingOf(run).gathered;
+    // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
+    const size = (tensor, by) => (gathered && isColumn(by) && tensor.region === 'residual' ? tp : 1) *
+        tensorBytes(tensor, elementBytes(run), tokens, tp);
+    const stream = streamBytes(run) * residualWidth(list) * (gathered ? tokens.residual : tokens.tensor);
     const waiting = new Map();
     let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
     let peak = live;
@@ -28201,7 +28210,7 @@ function backwardPeak(list, run, weightGradient) {
         let made = workspace(operation, run);
         const fresh = [];
         for (const input of gradientsOf(operation)) {
-            const bytes = size(input);
+            const bytes = size(input, operation);
             made += bytes;
             // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
             if (!waiting.has(input.name) && !isStream(input.name))
@@ -28224,6 +28233,7 @@ function backwardPeak(list, run, weightGradient) {
     }
     return peak;
 }
+const isColumn = (operation) => operation.kind === 'linear' && operation.sharding === 'column';
 const isStream = (name) => name === 'x' || name.startsWith('residual');
 /** The tensors that an operation computes a gradient of. */
 function gradientsOf(operation) {
@@ -28272,7 +28282,7 @@ function workspace(operation, run) {
                 ? 0
                 : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
         case 'linear':
-            return adapterWorkspace(operation, run) + unpacked(operation, run);
+            return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
         case 'dispatch':
         case 'combine': {
             // Rows that arrive from other ranks stand beside those that were sent.
@@ -28288,6 +28298,12 @@ function stepsOf(operation) {
     if (operation.function === 'relu2')
         return 2;
     return operation.function === 'gelu_new' ? 1 : 0;
+}
+/** The gradient that a row-wise matrix gets is gathered over the ranks that share its rows. */
+function regathered(operation, run) {
+    if (!keepingOf(run).gathered || operation.sharding !== 'row')
+        return 0;
+    return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
 }
 /** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
 function ring(operation, run) {
@@ -28494,11 +28510,15 @@ function keptByPrediction(operations, run) {
     const softmax = (run.fusedCrossEntropy ? loss_e : 4) * logitsOf(head, run) * operations.predictionDepth;
     return keptByLayer(operations.prediction, run, 1).kept + softmax;
 }
-/** Bytes of a hole that 16-bit logits leave behind when their loss is computed on an fp32 copy. */
+/**
+ * Bytes of the holes that 16-bit logits leave behind when their loss is computed on an fp32 copy; the vocabulary-parallel loss
+ * leaves a second one (scripts/oracle/allocator.py).
+ */
 function lossHole(operations, run) {
     const head = outputOf(operations);
     const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
-    return head !== undefined && whole ? elementBytes(run) * logitsOf(head, run) : 0;
+    const holes = run.parallelism.tensor > 1 ? 2 : 1;
+    return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
 }
 const outputOf = (operations) => operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
 /** The next power of two. */
@@ -28590,12 +28610,14 @@ function operationStates(operation, run, stage) {
     return {
         weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / divided('full'),
         copies: (elements * copiesOf(operation, run)) / divided('full'),
-        gradients: offloaded && run.sharding !== 'none' ? 0 : (trained * gradient) / divided('gradients'),
+        gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / divided('gradients'),
         optimizer: offloaded ? 0 : (trained * optimizer) / divided('optimizer'),
         stepped: offloaded ? 0 : trained / divided('optimizer'),
         largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
     };
 }
+/** With an optimizer on the CPU, FSDP and ZeRO 2 and 3 send gradients there as they are reduced; others keep them. */
+const gradientsLeave = (run) => run.framework === 'fsdp' || (run.framework === 'deepspeed' && levels[run.sharding] >= levels.gradients);
 /** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
 const levels = { none: 0, optimizer: 1, gradients: 2, full: 3 };
 /** GPUs that share one copy: all of data and context parallelism, for experts those that hold the same ones. */
@@ -28746,6 +28768,14 @@ function* inBackward(scene) {
         const own = kept.get(kind);
         if (layer === undefined || own === undefined)
             continue;
+        // Within a run of like layers activations and gradients change evenly, so its ends are the extremes.
+        const within = [-2, -1, 1, 2].every((offset) => stage.order[index + offset] === kind);
+        if (within) {
+            activations = Math.max(0, activations - own.kept);
+            if (!scene.gradientsThere)
+                gradients += layer.gradients;
+            continue;
+        }
         const shares = (more, now, whole) => [
             ...always,
             ['gradients', 'gradients', gradients],
@@ -28806,15 +28836,34 @@ function atEmbedding({ operations, run, stage, states, always }) {
 function atOptimizer({ run, states, always }) {
     const { optimizerTemporaries } = frameworks[run.framework];
     const { workspace } = optimizers[run.optimizer];
-    const list = states.stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
+    const list = temporaryList(run, states);
     return {
         at: 'optimizer',
         shares: [
             ...always,
             ['gradients', 'gradients', states.gradients],
-            ['temporary', 'optimizer_step', optimizerTemporaries * list + workspace * 2 * states.largest],
+            [
+                'temporary',
+                'optimizer_step',
+                optimizerTemporaries * list + castGradients(run, states) + workspace * 2 * states.largest,
+            ],
         ],
     };
+}
+/** A list of temporaries of the step: of the weights' dtype, in fp32 where the step has its own; ZeRO 3 goes by groups. */
+function temporaryList(run, { stepped }) {
+    if (frameworks[run.framework].masterWeights)
+        return 4 * (run.sharding === 'full' ? Math.min(stepped, buckets.subgroup) : stepped);
+    return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
+}
+/**
+ * Megatron's optimizer casts 16-bit main gradients to fp32, unless it is precision-aware: then its moments are 16-bit too
+ * (Megatron-LM d98e8a6, core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
+ */
+function castGradients(run, { stepped }) {
+    const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
+    const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
+    return run.framework === 'megatron' && narrow && !aware ? 4 * stepped : 0;
 }
 /**
  * Under autocast, 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
@@ -28897,7 +28946,8 @@ function estimateMemory(model, run) {
 function fullest(operations, run) {
     const peaks = heldByRanks(operations, run).map((stage) => {
         const moments = [...momentsOf(operations, run, stage)];
-        const moment = moments.reduce((worst, one) => (totalOf(one) > totalOf(worst) ? one : worst));
+        const totals = moments.map(totalOf);
+        const moment = moments[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', shares: [] };
         return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
     });
     return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));

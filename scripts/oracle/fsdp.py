@@ -45,9 +45,11 @@ def run(sequence, batch=1, gpus=8, micro=1, tensor=1, **rest):
 
 CASES = [(shape, run(*arguments, recompute=recompute)) for shape, *arguments in [(BIG, 4096), (BIG, 2048, 4), (WIDE, 8192), (HUGE, 2048, 1, 64), (HUGE, 8192, 1, 256)] for recompute in ("none", "selective", "full")]
 WHOLE = dict(WIDE, num_hidden_layers=32)
+DEEP = dict(HUGE, num_hidden_layers=20)
 CASES += [(BIG, run(4096, 2, micro=2, recompute="full")), (BIG, run(4096, 1, recompute="full", reshard_after_forward=False)), (WIDE, run(4096, 2, recompute="selective", reshard_after_forward=False))]
 CASES += [(HUGE, run(sequence, batch, 64, tensor=8, recompute=recompute)) for sequence, batch in ((8192, 2), (2048, 1)) for recompute in ("none", "selective", "full")]
 CASES += [(WHOLE, run(2048, recompute="none")), (WHOLE, run(8192, recompute="selective")), (WHOLE, run(8192, recompute="full"))]
+CASES += [(DEEP, run(8192, 4, 64, tensor=8, recompute="full")), (DEEP, run(8192, 2, 64, tensor=8, recompute="selective"))]
 
 
 class OneKernel(torch.autograd.Function):
@@ -271,12 +273,12 @@ if __name__ == "__main__":
             world = (one["gpus"], tensor)
             dist.init_process_group("fake", rank=0, world_size=one["gpus"], store=FakeStore())
             mesh = init_device_mesh("cpu", (one["gpus"] // tensor, tensor), mesh_dim_names=("data", "tensor"))
-        if shape is WHOLE:
+        if shape in (WHOLE, DEEP):
             step(shape, one, mesh)  # once before: the first time, PyTorch looks at whole tensors to learn how they are sharded
         tracker = step(shape, one, mesh)
         peaks = {phase: tracker.peaks[f"second {phase}"] for phase in ("forward", "backward", "optimizer")}
         row = dict(config={"model_type": "llama", **shape}, run={"framework": "fsdp", "sharding": "full", "precision": "bf16", **one}, peaks=peaks)
-        if shape is WHOLE:
+        if shape in (WHOLE, DEEP):
             row["reserved"] = {"expandable": reserved(tracker.events, True), "fixed": reserved(tracker.events, False)}
         rows.append(row)
         print(index, one, {name: round(size / 2**20, 1) for name, size in peaks.items()}, file=sys.stderr)

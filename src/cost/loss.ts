@@ -84,11 +84,15 @@ export function keptByPrediction(operations: Operations, run: TrainingRun): numb
   return keptByLayer(operations.prediction, run, 1).kept + softmax;
 }
 
-/** Bytes of a hole that 16-bit logits leave behind when their loss is computed on an fp32 copy. */
+/**
+ * Bytes of the holes that 16-bit logits leave behind when their loss is computed on an fp32 copy; the vocabulary-parallel loss
+ * leaves a second one (scripts/oracle/allocator.py).
+ */
 export function lossHole(operations: Operations, run: TrainingRun): number {
   const head = outputOf(operations);
   const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
-  return head !== undefined && whole ? elementBytes(run) * logitsOf(head, run) : 0;
+  const holes = run.parallelism.tensor > 1 ? 2 : 1;
+  return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
 }
 
 const outputOf = (operations: Operations): Linear | undefined =>

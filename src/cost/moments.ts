@@ -1,4 +1,4 @@
-import { frameworks } from '../facts/frameworks.ts';
+import { buckets, frameworks } from '../facts/frameworks.ts';
 import { optimizers } from '../facts/optimizers.ts';
 import { bytesOf } from '../facts/precisions.ts';
 import type { Operation, Operations } from '../model/operation.ts';
@@ -182,7 +182,7 @@ function atEmbedding({ operations, run, stage, states, always }: Scene): Moment 
 function atOptimizer({ run, states, always }: Scene): Moment {
   const { optimizerTemporaries } = frameworks[run.framework];
   const { workspace } = optimizers[run.optimizer];
-  const list = states.stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
+  const list = temporaryList(run, states);
   return {
     at: 'optimizer',
     shares: [
@@ -195,6 +195,13 @@ function atOptimizer({ run, states, always }: Scene): Moment {
       ],
     ],
   };
+}
+
+/** A list of temporaries of the step: of the weights' dtype, in fp32 where the step has its own; ZeRO 3 goes by groups. */
+function temporaryList(run: TrainingRun, { stepped }: States): number {
+  if (frameworks[run.framework].masterWeights)
+    return 4 * (run.sharding === 'full' ? Math.min(stepped, buckets.subgroup) : stepped);
+  return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
 }
 
 /**

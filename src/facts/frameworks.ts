@@ -135,13 +135,14 @@ export function quantizedCopies(precision: string, generation: string | undefine
  */
 export const streamedFragmentation = { expandable: 1.02, fixed: 1.12 } as const;
 
-/** DeepSpeed's buckets in elements, by their defaults (deepspeed/runtime/zero/config.py). */
+/** DeepSpeed's sizes in elements, by their defaults (DeepSpeed 1b88ac3, deepspeed/runtime/zero/config.py). */
 export const buckets = {
   reduce: 5e8,
-  allGather: 5e8,
-  /** parameters that ZeRO 3 keeps gathered where they are needed again soon */
+  /** parameters that ZeRO 3 keeps gathered where they are needed again soon, and those that it fetches ahead */
   maxLive: 1e9,
   prefetch: 5e7,
+  /** parameters that ZeRO 3 steps over at once */
+  subgroup: 1e9,
 } as const;
 
 /** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */

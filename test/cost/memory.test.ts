@@ -111,14 +111,14 @@ describe('what PyTorch allocates in one step under FSDP2 (scripts/oracle/fsdp.py
   it.each(sharded.filter((row) => row.reserved !== undefined).map((row) => [JSON.stringify(row.run), row] as const))(
     'the allocator holds as much: %s',
     (_run, { config, run, reserved }) => {
-      for (const [expandable, held] of [
-        [true, reserved?.expandable ?? 0],
-        [false, reserved?.fixed ?? 0],
+      for (const [expandable, held, within] of [
+        [true, reserved?.expandable ?? 0, 0.01],
+        [false, reserved?.fixed ?? 0, 0.08],
       ] as const) {
         const stated = runOf({ ...run, expandable_segments: expandable }, 'run.yml');
         if (stated.kind === 'wrong') throw new Error(stated.problems[0]?.message);
         const { memory } = estimate(read(config), settled(config, stated.fields));
-        expect(Math.abs(memory.reserved / held - 1)).toBeLessThan(0.03);
+        expect(Math.abs(memory.reserved / held - 1)).toBeLessThan(within);
       }
     },
   );
