@@ -32,8 +32,6 @@ for (const [name, story] of Object.entries(stories)) {
     { encoding: 'utf8' },
   );
   for (const [look, { width, height }] of Object.entries(looks)) {
-    // One story is drawn in every look, the others as most people see them.
-    if (look !== 'light' && name !== 'over-budget') continue;
     const css = readFileSync(join(styles, `github-markdown-${look === 'dark' ? 'dark' : 'light'}.css`), 'utf8');
     const background = look === 'dark' ? '#0d1117' : '#ffffff';
     const page = join(folder, `${name}-${look}.html`);

@@ -23,8 +23,8 @@ const comment = spawnSync(
   ],
   { encoding: 'utf8' },
 )
-  .stdout.split('\n')
-  .slice(2)
+  .stdout.replace(/^(<!--[^\n]*\n|\n)+/, '')
+  .split('\n')
   .map((line) => `> ${line}`.trimEnd())
   .join('\n');
 

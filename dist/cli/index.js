@@ -13587,7 +13587,7 @@ const tag = (foreign, longest = 300) => `<code>${plain(foreign, longest).replace
 /** A word that no reader of markdown and none of GitHub's filters makes anything of. */
 const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
 /** Unless it is read as an address, an issue or a commit. */
-const reference = /^(?:www\.|gh-\d|(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}$)/i;
+const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
 const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
 /** A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. */
 function sentence(foreign, longest = 500) {
@@ -25648,7 +25648,13 @@ const limits = {
     depth: 64,
     nodes: 200_000,
     aliases: 1_000,
+    /** Characters of a dotted path; what lies deeper has no line of its own. */
+    path: 400,
+    /** Signs of structure in YAML and TOML, whose parsers take a hundred times the time and memory of JSON's. */
+    marks: 100_000,
 };
+/** A path and a key under it; undefined where it is too long to be kept for each of thousands of keys. */
+const joined = (prefix, key) => prefix === undefined || prefix.length + key.length > limits.path ? undefined : prefix + key;
 const broken = (message, line) => ({
     kind: 'broken',
     problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
@@ -25676,11 +25682,20 @@ function syntax_parse(bytes, syntax) {
         return broken('The file is neither UTF-8 nor UTF-16 text.');
     if (text.trim() === '')
         return broken('The file is empty.');
+    const marks = syntax === 'json' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
+    if (marks > limits.marks)
+        return broken(`The file has more than ${limits.marks} lines and values.`);
     const parsed = syntax === 'json' ? parseJson(text) : syntax === 'yaml' ? parseYaml(text) : parseTomlText(text);
     if (parsed.kind === 'broken')
         return parsed;
     const excess = exceeds(parsed.value);
     return excess === undefined ? parsed : broken(excess);
+}
+function count(text, mark) {
+    let found = 0;
+    while (mark.test(text))
+        found += 1;
+    return found;
 }
 function syntax_decode(bytes) {
     const [first, second] = bytes;
@@ -25692,6 +25707,7 @@ function syntax_decode(bytes) {
         return undefined;
     }
 }
+const tooDeep = `The file nests deeper than ${limits.depth} levels.`;
 /** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
 function exceeds(root) {
     const stack = [[root, 0]];
@@ -25702,7 +25718,7 @@ function exceeds(root) {
         if (nodes > limits.nodes)
             return `The file has more than ${limits.nodes} values.`;
         if (depth > limits.depth)
-            return `The file nests deeper than ${limits.depth} levels.`;
+            return tooDeep;
         if (typeof value === 'object' && value !== null)
             for (const child of Object.values(value))
                 stack.push([child, depth + 1]);
@@ -25711,7 +25727,10 @@ function exceeds(root) {
 }
 // --- JSON -------------------------------------------------------------------------------------------------------------
 function parseJson(text) {
-    const { lines, duplicates } = jsonKeys(text);
+    const { lines, duplicates, deepest } = jsonKeys(text);
+    // Brackets in comments count too, so this is not the limit itself, only what would cost the parser too much.
+    if (deepest > 4 * limits.depth)
+        return broken(tooDeep);
     const problems = duplicates.map(({ key, line }) => ({
         severity: 'warning',
         message: `The key ${key} stands twice; the last one holds.`,
@@ -25736,7 +25755,9 @@ function parseJson(text) {
         }
     }
 }
-const syntax_sentence = (error) => `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
+const syntax_sentence = (error) => error instanceof Error && error.message.startsWith('Maximum call stack')
+    ? 'it nests too deeply.'
+    : `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
 const syntax_lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
     ? error.lineNumber
     : undefined;
@@ -25746,6 +25767,7 @@ function jsonKeys(text) {
     const duplicates = [];
     const stack = [];
     let line = 1;
+    let deepest = 0;
     let key;
     for (let i = 0; i < text.length; i++) {
         const letter = text[i];
@@ -25759,16 +25781,21 @@ function jsonKeys(text) {
             const after = /^\s*:/.test(text.slice(i + 1, i + 20));
             const frame = stack.at(-1);
             if (after && frame && !frame.array && stack.length <= limits.depth) {
-                key = frame.prefix + text.slice(start, i);
-                if (lines.has(key))
+                key = joined(frame.prefix, text.slice(start, i));
+                if (key === undefined)
+                    continue;
+                if (lines.has(key) && duplicates.length < mostDuplicates)
                     duplicates.push({ key, line });
                 lines.set(key, line);
             }
         }
         else if (letter === '{' || letter === '[') {
             const frame = stack.at(-1);
-            const prefix = frame === undefined ? '' : frame.array ? `${frame.prefix}${frame.index}.` : `${key ?? ''}.`;
-            stack.push({ prefix, array: letter === '[', index: 0 });
+            const step = frame?.array ? joined(frame.prefix, String(frame.index)) : key;
+            stack.push({ prefix: frame === undefined ? '' : joined(step, '.'), array: letter === '[', index: 0 });
+            deepest = Math.max(deepest, stack.length);
+            if (deepest > 4 * limits.depth)
+                break;
         }
         else if (letter === '}' || letter === ']')
             stack.pop();
@@ -25778,62 +25805,108 @@ function jsonKeys(text) {
                 frame.index += 1;
         }
     }
-    return { lines, duplicates: duplicates.slice(0, 10) };
+    return { lines, duplicates, deepest };
 }
+const mostDuplicates = 10;
 // --- YAML -------------------------------------------------------------------------------------------------------------
 function parseYaml(text) {
     const counter = new yaml_dist/* LineCounter */.HN();
-    // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
     const document = (0,yaml_dist/* parseDocument */.Tp)(text, {
         lineCounter: counter,
+        // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
         uniqueKeys: false,
         merge: true,
         prettyErrors: false,
-        logLevel: 'silent',
+        // Where it is silent, it takes the first of several documents without a word.
+        logLevel: 'error',
     });
     const [error] = document.errors;
     if (error)
         return broken(`The file is no valid YAML: ${syntax_sentence(error)}`, counter.linePos(error.pos[0]).line);
-    const lines = new Map();
-    const problems = [];
-    let nodes = 0;
-    const walk = (node, path, depth) => {
-        nodes += 1;
-        if (depth > limits.depth || nodes > limits.nodes || !(0,yaml_dist/* isNode */.Ll)(node) || (0,yaml_dist/* isAlias */.Vj)(node))
-            return;
-        if ((0,yaml_dist/* isMap */.jh)(node)) {
-            const seen = new Set();
-            for (const pair of node.items) {
-                if (!(0,yaml_dist/* isPair */.tO)(pair) || !(0,yaml_dist/* isScalar */.jn)(pair.key))
-                    continue;
-                const name = String(pair.key.value);
-                const key = path + name;
-                const line = counter.linePos(pair.key.range?.[0] ?? 0).line;
-                if (seen.has(name) && name !== '<<' && problems.length < 10) {
-                    problems.push({
-                        severity: 'warning',
-                        message: `The key ${key} stands twice; the last one holds.`,
-                        line,
-                        key,
-                    });
-                }
-                seen.add(name);
-                lines.set(key, line);
-                walk(pair.value, `${key}.`, depth + 1);
-            }
-        }
-        else if ((0,yaml_dist/* isSeq */.oP)(node)) {
-            for (const [index, item] of node.items.entries())
-                walk(item, `${path}${index}.`, depth + 1);
-        }
-    };
-    walk(document.contents, '', 0);
+    const { lines, problems, excess } = yamlKeys(document.contents, (offset) => counter.linePos(offset).line);
+    if (excess !== undefined)
+        return broken(excess);
     try {
         return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
     }
     catch (error) {
         return broken(`The file is no usable YAML: ${syntax_sentence(error)}`);
     }
+}
+/**
+ * Where each key of a YAML document stands, which stand twice, and what there is too much of: aliases are looked up one by one,
+ * and a merge (`<<`) copies what it merges, so both are counted before they are followed.
+ */
+function yamlKeys(contents, lineAt) {
+    const lines = new Map();
+    const problems = [];
+    /** Keys of a mapping by its anchor, with those it merges. */
+    const sizes = new Map();
+    let [nodes, aliases, merged] = [0, 0, 0];
+    let excess;
+    const sizeOf = (source) => {
+        if ((0,yaml_dist/* isAlias */.Vj)(source))
+            return sizes.get(source.source) ?? 0;
+        if ((0,yaml_dist/* isSeq */.oP)(source))
+            return source.items.reduce((sum, item) => sum + sizeOf(item), 0);
+        return 0;
+    };
+    const keyOf = (key, path) => {
+        if (!(0,yaml_dist/* isScalar */.jn)(key)) {
+            excess ??= `The key on line ${lineAt(key.range?.[0] ?? 0)} is no text.`;
+            return undefined;
+        }
+        return joined(path, typeof key.value === 'symbol' ? '<<' : String(key.value));
+    };
+    const walk = (node, path, depth) => {
+        nodes += 1;
+        if (depth > limits.depth)
+            excess ??= tooDeep;
+        if (nodes > limits.nodes)
+            excess ??= `The file has more than ${limits.nodes} values.`;
+        if (excess !== undefined || !(0,yaml_dist/* isNode */.Ll)(node))
+            return;
+        if ((0,yaml_dist/* isAlias */.Vj)(node) || node.anchor !== undefined)
+            aliases += 1;
+        if (aliases > limits.aliases)
+            excess = `The file has more than ${limits.aliases} anchors and aliases.`;
+        if ((0,yaml_dist/* isMap */.jh)(node)) {
+            const seen = new Set();
+            let size = node.items.length;
+            for (const pair of node.items) {
+                if (!(0,yaml_dist/* isPair */.tO)(pair) || !(0,yaml_dist/* isNode */.Ll)(pair.key))
+                    continue;
+                const key = keyOf(pair.key, path);
+                const line = lineAt(pair.key.range?.[0] ?? 0);
+                const merges = (0,yaml_dist/* isScalar */.jn)(pair.key) && (typeof pair.key.value === 'symbol' || pair.key.value === '<<');
+                if (merges)
+                    size += sizeOf(pair.value);
+                if (key !== undefined) {
+                    if (seen.has(key) && !merges && problems.length < mostDuplicates)
+                        problems.push({
+                            severity: 'warning',
+                            message: `The key ${key} stands twice; the last one holds.`,
+                            line,
+                            key,
+                        });
+                    seen.add(key);
+                    lines.set(key, line);
+                }
+                walk(pair.value, key === undefined ? undefined : joined(key, '.'), depth + 1);
+            }
+            merged += size - node.items.length;
+            if (merged > limits.nodes / 4)
+                excess ??= `The file merges more than ${limits.nodes / 4} keys.`;
+            if (node.anchor !== undefined)
+                sizes.set(node.anchor, size);
+        }
+        else if ((0,yaml_dist/* isSeq */.oP)(node)) {
+            for (const [index, item] of node.items.entries())
+                walk(item, joined(path, `${index}.`), depth + 1);
+        }
+    };
+    walk(contents, '', 0);
+    return { lines, problems, excess };
 }
 // --- TOML -------------------------------------------------------------------------------------------------------------
 function parseTomlText(text) {
@@ -25868,7 +25941,7 @@ function tomlKeys(text) {
 
 
 
-const count = schemas_int().min(1).max(1e9);
+const run_count = schemas_int().min(1).max(1e9);
 const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
 const word = schemas_string().max(100);
@@ -25879,10 +25952,10 @@ const runSchema = strictObject({
     accelerator: schemas_enum(acceleratorIds)
         .optional()
         .describe('an id of `model-cost list accelerators`'),
-    gpus: count.optional(),
-    sequence_length: count.optional().describe('tokens'),
-    micro_batch_size: count.optional().describe('sequences for each model replica and forward pass'),
-    global_batch_size: count.optional().describe('sequences for each optimizer step'),
+    gpus: run_count.optional(),
+    sequence_length: run_count.optional().describe('tokens'),
+    micro_batch_size: run_count.optional().describe('sequences for each model replica and forward pass'),
+    global_batch_size: run_count.optional().describe('sequences for each optimizer step'),
     precision: schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'])
         .optional()
         .describe('dtype of the matrix products'),
@@ -25894,12 +25967,12 @@ const runSchema = strictObject({
     fused_cross_entropy: schemas_boolean().optional(),
     compile: schemas_boolean().optional().describe('torch.compile'),
     parallelism: strictObject({
-        tensor: count.optional(),
-        pipeline: count.optional(),
-        virtual_pipeline: count.optional(),
-        context: count.optional(),
-        expert: count.optional(),
-        expert_tensor: count.optional(),
+        tensor: run_count.optional(),
+        pipeline: run_count.optional(),
+        virtual_pipeline: run_count.optional(),
+        context: run_count.optional(),
+        expert: run_count.optional(),
+        expert_tensor: run_count.optional(),
         sequence_parallel: schemas_boolean().optional(),
     })
         .optional(),
@@ -25907,33 +25980,33 @@ const runSchema = strictObject({
     gradients_dtype: dtype.optional(),
     optimizer_dtype: dtype.optional(),
     master_weights: schemas_boolean().optional(),
-    gpus_per_node: count.optional(),
+    gpus_per_node: run_count.optional(),
     inter_node_gbps_per_gpu: schemas_number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
     price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('US dollars'),
     power_cap_watts: schemas_number().positive().max(1e5).optional(),
-    expert_tensor: count.optional(),
+    expert_tensor: run_count.optional(),
     expert_imbalance: schemas_number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
     capacity_factor: schemas_number().positive().max(1000).optional(),
     lora: strictObject({
-        rank: count,
+        rank: run_count,
         targets: list.default(['q_proj', 'v_proj']),
         base_bits: union([literal(16), literal(8), literal(4)]).default(16),
     })
         .optional(),
-    tokens: union([count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
+    tokens: union([run_count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
         .optional()
         .describe('tokens of the whole training, `1T` understood'),
     recompute_modules: list.optional(),
     recompute_method: schemas_enum(['uniform', 'block', 'every']).optional(),
-    recompute_layers: count.optional(),
+    recompute_layers: run_count.optional(),
     pipeline_schedule: schemas_enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),
     layers_per_stage: array(schemas_int().min(0).max(10_000)).max(10_000).optional(),
     context_parallel_style: schemas_enum(['ring', 'all_to_all']).optional(),
     offload: schemas_enum(['none', 'optimizer', 'parameters', 'activations']).optional(),
-    loss_chunks: count.optional(),
+    loss_chunks: run_count.optional(),
     cuda_graphs: schemas_boolean().optional(),
     reshard_after_forward: schemas_boolean().optional(),
-    shard_group: count.optional(),
+    shard_group: run_count.optional(),
     expandable_segments: schemas_boolean().optional(),
     attention_kernel: schemas_enum(['unfused', 'flash1', 'flash2', 'flash3', 'cudnn']).optional(),
     overlap_tensor_parallel: schemas_boolean().optional(),
@@ -26113,7 +26186,7 @@ function overview(review, comparisons, budgetsFor) {
     const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
     const heading = [
         'Config',
-        ...shown.map(({ label, id }) => id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label),
+        ...shown.map(({ label, id }) => (id === 'parameters' && someActive ? 'Parameters (active)' : label)),
     ];
     const rows = comparisons.map((comparison) => {
         const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
@@ -26122,7 +26195,8 @@ function overview(review, comparisons, budgetsFor) {
         const budgets = budgetsFor(comparison.path);
         return [name, ...shown.map(({ id }) => cell(comparison, id) + limitLines(comparison, budgets, id))];
     });
-    if (rows.length === 0)
+    // What could not be read is told above, and has no numbers.
+    if (comparisons.every(({ status }) => status === 'unreadable'))
         return '';
     return table([heading, ...rows], shown.map((_, index) => index + 1));
 }
@@ -26167,7 +26241,7 @@ function limitLines(comparison, budgets, id) {
         const unit = findMetric(id)?.unit;
         if (most === undefined || unit === undefined)
             return '';
-        return `<br>${limit.bound === 'max' ? 'of' : 'at least'}\u00a0${unbroken(quantity(most, unit))}`;
+        return `<br>${limit.bound === 'max' ? 'at\u00a0most' : 'at\u00a0least'}\u00a0${unbroken(quantity(most, unit))}`;
     })
         .join('');
 }
@@ -26196,7 +26270,7 @@ function findingLine(finding) {
     const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
     const numbers = unit === undefined || finding.after === undefined
         ? ''
-        : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
+        : ` ${finding.before === undefined ? '' : `${unbroken(quantity(finding.before, unit))} → `}${unbroken(quantity(finding.after, unit))}${finding.limit === undefined ? '' : `, limit ${unbroken(quantity(finding.limit, unit))}`}.`;
     return `${mark} ${numbers}`.trimEnd();
 }
 /** What a waiver makes of a finding, in words; nothing where none covers it. Its reason is foreign: escape on output. */
@@ -26209,6 +26283,7 @@ function waiverText({ waiver }) {
 }
 
 ;// CONCATENATED MODULE: ./build/report/comment.js
+
 
 
 
@@ -26266,9 +26341,12 @@ function heading(review) {
     const { outcome, findings, override } = review.verdict;
     const fails = findings.filter(({ severity }) => severity === 'fail').length;
     const configs = subject(review);
-    const over = findings.some(({ severity, code }) => severity === 'fail' && code.startsWith('memory-'));
+    const changed = review.comparisons.filter(({ status }) => status !== 'unchanged').length;
+    const over = new Set(findings.filter(({ severity, code }) => severity === 'fail' && code.startsWith('memory-')).map(({ path }) => path)).size;
+    if (outcome === 'fail' && over > 0 && changed > 1)
+        return `❌ Model cost: ${over} of ${changed} changed configs over the memory budget`;
     if (outcome === 'fail')
-        return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
+        return `❌ Model cost: ${over > 0 ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
     if (override !== undefined)
         return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
     if (outcome === 'warn')
@@ -26286,10 +26364,21 @@ function subject({ comparisons, base }) {
 function findings(review) {
     const list = review.verdict.findings.slice(0, 20).map((finding) => {
         const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}`;
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
     });
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
+}
+/** What would bring memory within its limit, or nearest to it, by itself. */
+function remedy({ path, metric, after, limit }, review) {
+    if (metric !== 'memory' || after === undefined || limit === undefined)
+        return '';
+    const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
+    const best = savings.find(({ saves }) => after - saves <= limit) ?? savings[0];
+    if (best === undefined)
+        return '';
+    const left = after - best.saves;
+    return ` \`${best.change}\` would bring it to about ${gib(left).replace(' ', '\u00a0')}${left <= limit ? ', within the budget' : ''}.`;
 }
 function configSections(comparison, budgets, several, index) {
     const of = several ? ` · ${tag(comparison.path, 80)}` : '';
@@ -26336,7 +26425,7 @@ function fitted(first, all, longest) {
     const note = () => dropped.size === 0
         ? []
         : [
-            `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
+            `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report.`,
         ];
     const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
     for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
@@ -27004,7 +27093,7 @@ const modules = {
     lm_head: ['output'],
 };
 /** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
-const joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
+const lora_joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
 /** The targets that name this matrix. */
 function targetsOf(operation, lora) {
     if (lora.targets.includes('all-linear'))
@@ -27034,7 +27123,7 @@ function adapterOf(operation, lora) {
     if (targets.length === 0)
         return { down: 0, up: 0 };
     const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
-    const shared = one && targets.some((target) => joined.has(target) || target === 'all-linear') && !leads(operation);
+    const shared = one && targets.some((target) => lora_joined.has(target) || target === 'all-linear') && !leads(operation);
     return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
 }
 /** True for the first of the matrices that are stored as one: the query, and the gate of a feed-forward network. */
@@ -31496,6 +31585,7 @@ function definedOnly(fields) {
 const contradiction = (message) => ({ severity: 'error', message });
 
 ;// CONCATENATED MODULE: ./build/read/fields.js
+
 const isDictionary = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 const fields_own = (from, key) => (Object.hasOwn(from, key) ? from[key] : undefined);
 /** A config that cannot be read further: its sentence is for the user. */
@@ -31513,6 +31603,9 @@ class Unreadable extends Error {
 }
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
 const largest = 2 ** 40;
+/** Of what these keys count, each is written out, so that a number without bound would take time and memory without bound. */
+const repeated = /(?:layers?|cycles|blocks|inputs|stages|depths?)$/i;
+const mostRepeated = 10_000;
 /**
  * Asks one object of a config for named fields. A field that is absent gets the family's default, which is noted as an
  * assumption; one that is wrong is a sentence that names key and line. Absent and null are told apart.
@@ -31538,6 +31631,8 @@ class Fields {
     /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
     nested(key, defaults = {}) {
         const value = fields_own(this.from, key);
+        if (value !== undefined && value !== null && !isDictionary(value))
+            throw this.wrong(key, 'must be a mapping of keys to values', value);
         const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults);
         Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
         return fields;
@@ -31594,9 +31689,10 @@ class Fields {
         if (found === undefined || found.value === null)
             return undefined;
         const { key, value } = found;
-        if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= largest)
+        const most = repeated.test(key) ? mostRepeated : largest;
+        if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
             return value;
-        throw this.wrong(key, `must be a whole number from ${least} to ${largest}`, value);
+        throw this.wrong(key, `must be a whole number from ${least} to ${most}`, value);
     }
     integer(names, least = 1) {
         const value = this.optionalInteger(names, least);
@@ -31616,9 +31712,9 @@ class Fields {
         const found = this.raw(names);
         if (found === undefined || found.value === null)
             return undefined;
-        if (typeof found.value === 'number' && Number.isFinite(found.value))
+        if (typeof found.value === 'number' && Math.abs(found.value) <= largest)
             return found.value;
-        throw this.wrong(found.key, 'must be a number', found.value);
+        throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
     }
     boolean(names, fallback = false) {
         const found = this.raw(names);
@@ -31643,16 +31739,18 @@ class Fields {
         return new Unreadable(`The config lacks ${this.prefix}${first}${also}; add it to have this model counted.`, undefined, this.prefix + first);
     }
     wrong(key, rule, value) {
-        const shown = JSON.stringify(value)?.slice(0, 60) ?? 'nothing';
+        const shown = fields_written(value).slice(0, 60);
         return new Unreadable(`${this.prefix}${key} ${rule}, but is ${shown}.`, this.line(key), this.prefix + key);
     }
 }
+/** As a config has it; JSON has no word for what is not finite. */
+const fields_written = (value) => typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
 const mostStated = 2_000;
 /** All scalars of a config with path and line, for the diff of fields. Bounded: the first 2,000. */
 function statedFields(source) {
     const stated = [];
     const visit = (value, path) => {
-        if (stated.length >= mostStated)
+        if (stated.length >= mostStated || path.length > limits.path)
             return;
         if (typeof value === 'object' && value !== null) {
             for (const [key, child] of Object.entries(value))
@@ -31662,7 +31760,7 @@ function statedFields(source) {
         const line = source.lines.get(path);
         stated.push({
             path: path.slice(0, 200),
-            value: JSON.stringify(value)?.slice(0, 200) ?? 'null',
+            value: fields_written(value).slice(0, 200),
             ...(line === undefined ? {} : { line }),
         });
     };
@@ -39117,7 +39215,7 @@ const expertFamilies = {
         attention: (shape, fields, mixer) => {
             const heads = Number(mixer.split(' ')[1]);
             if (!Number.isInteger(heads) || heads < 1)
-                throw fields.wrong('num_attention_heads_per_layer', 'must list whole numbers', mixer);
+                throw fields.wrong('num_attention_heads_per_layer', 'must list whole numbers', fields.list('num_attention_heads_per_layer'));
             const gating = fields.raw('gating')?.value ?? true;
             return {
                 ...llamaAttention({ ...shape, heads }, fields, mixer),
@@ -41364,13 +41462,34 @@ function readConfig(bytes, path) {
         };
     }
     try {
-        return format.read(parsed);
+        return possible(format.read(parsed));
     }
     catch (error) {
         if (error instanceof Unreadable)
             return { kind: 'unread', format: format.id, problems: [error.problem] };
         throw error;
     }
+}
+/** A size below nothing, or one that is no number: each field may be in bounds, and what follows from two of them is not. */
+function possible(reading) {
+    if (reading.kind === 'unread')
+        return reading;
+    const stack = [[reading.architecture, 'architecture']];
+    for (let next = stack.pop(); next; next = stack.pop()) {
+        const [value, path] = next;
+        if (typeof value === 'number' && !(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+            const message = `The config's numbers lead to ${value} as ${path}, which no model has.`;
+            return {
+                kind: 'unread',
+                format: reading.format,
+                problems: [{ severity: 'error', message }, ...reading.problems],
+            };
+        }
+        if (typeof value === 'object' && value !== null)
+            for (const [key, child] of Object.entries(value))
+                stack.push([child, `${path}.${key}`]);
+    }
+    return reading;
 }
 
 ;// CONCATENATED MODULE: ./build/run.js
@@ -41568,7 +41687,8 @@ var picomatch = __nccwpck_require__(4006);
 
 /** Bounded patterns: no pattern of a user can take exponential time over a path. */
 const matcher = (patterns) => {
-    const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true }));
+    // git takes line breaks in names: `s` lets a wildcard stand for them too, or such a file would not be looked at.
+    const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true, flags: 's' }));
     return (path) => all.some((matches) => matches(path));
 };
 function globs(patterns) {

@@ -2,7 +2,8 @@ import picomatch from 'picomatch';
 
 /** Bounded patterns: no pattern of a user can take exponential time over a path. */
 const matcher = (patterns: readonly string[]): ((path: string) => boolean) => {
-  const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true }));
+  // git takes line breaks in names: `s` lets a wildcard stand for them too, or such a file would not be looked at.
+  const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true, flags: 's' }));
   return (path) => all.some((matches) => matches(path));
 };
 

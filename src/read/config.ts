@@ -37,9 +37,29 @@ export function readConfig(bytes: Uint8Array, path: string): Reading {
     };
   }
   try {
-    return format.read(parsed);
+    return possible(format.read(parsed));
   } catch (error) {
     if (error instanceof Unreadable) return { kind: 'unread', format: format.id, problems: [error.problem] };
     throw error;
   }
+}
+
+/** A size below nothing, or one that is no number: each field may be in bounds, and what follows from two of them is not. */
+function possible(reading: Reading): Reading {
+  if (reading.kind === 'unread') return reading;
+  const stack: (readonly [value: unknown, path: string])[] = [[reading.architecture, 'architecture']];
+  for (let next = stack.pop(); next; next = stack.pop()) {
+    const [value, path] = next;
+    if (typeof value === 'number' && !(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+      const message = `The config's numbers lead to ${value} as ${path}, which no model has.`;
+      return {
+        kind: 'unread',
+        format: reading.format,
+        problems: [{ severity: 'error', message }, ...reading.problems],
+      };
+    }
+    if (typeof value === 'object' && value !== null)
+      for (const [key, child] of Object.entries(value)) stack.push([child, `${path}.${key}`]);
+  }
+  return reading;
 }

@@ -1,5 +1,5 @@
 import type { Assumption, Problem, StatedField } from '../model/reading.ts';
-import type { Source } from './syntax.ts';
+import { limits, type Source } from './syntax.ts';
 
 /** An object that a config holds; read by own properties only, so `__proto__` is a key like any other. */
 export type Dictionary = Readonly<Record<string, unknown>>;
@@ -25,6 +25,10 @@ export class Unreadable extends Error {
 
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
 const largest = 2 ** 40;
+
+/** Of what these keys count, each is written out, so that a number without bound would take time and memory without bound. */
+const repeated = /(?:layers?|cycles|blocks|inputs|stages|depths?)$/i;
+const mostRepeated = 10_000;
 
 /**
  * Asks one object of a config for named fields. A field that is absent gets the family's default, which is noted as an
@@ -53,6 +57,8 @@ export class Fields {
   /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
   nested(key: string, defaults: Dictionary | undefined = {}): Fields {
     const value = own(this.from, key);
+    if (value !== undefined && value !== null && !isDictionary(value))
+      throw this.wrong(key, 'must be a mapping of keys to values', value);
     const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults);
     Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
     return fields;
@@ -115,8 +121,9 @@ export class Fields {
     const found = this.raw(names);
     if (found === undefined || found.value === null) return undefined;
     const { key, value } = found;
-    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= largest) return value;
-    throw this.wrong(key, `must be a whole number from ${least} to ${largest}`, value);
+    const most = repeated.test(key) ? mostRepeated : largest;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+    throw this.wrong(key, `must be a whole number from ${least} to ${most}`, value);
   }
 
   integer(names: string | readonly string[], least = 1): number {
@@ -138,8 +145,8 @@ export class Fields {
   optionalNumber(names: string | readonly string[]): number | undefined {
     const found = this.raw(names);
     if (found === undefined || found.value === null) return undefined;
-    if (typeof found.value === 'number' && Number.isFinite(found.value)) return found.value;
-    throw this.wrong(found.key, 'must be a number', found.value);
+    if (typeof found.value === 'number' && Math.abs(found.value) <= largest) return found.value;
+    throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
   }
 
   boolean(names: string | readonly string[], fallback = false): boolean {
@@ -171,10 +178,14 @@ export class Fields {
   }
 
   wrong(key: string, rule: string, value: unknown): Unreadable {
-    const shown = JSON.stringify(value)?.slice(0, 60) ?? 'nothing';
+    const shown = written(value).slice(0, 60);
     return new Unreadable(`${this.prefix}${key} ${rule}, but is ${shown}.`, this.line(key), this.prefix + key);
   }
 }
+
+/** As a config has it; JSON has no word for what is not finite. */
+const written = (value: unknown): string =>
+  typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
 
 const mostStated = 2_000;
 
@@ -182,7 +193,7 @@ const mostStated = 2_000;
 export function statedFields(source: Source): readonly StatedField[] {
   const stated: StatedField[] = [];
   const visit = (value: unknown, path: string): void => {
-    if (stated.length >= mostStated) return;
+    if (stated.length >= mostStated || path.length > limits.path) return;
     if (typeof value === 'object' && value !== null) {
       for (const [key, child] of Object.entries(value)) visit(child, path === '' ? key : `${path}.${key}`);
       return;
@@ -190,7 +201,7 @@ export function statedFields(source: Source): readonly StatedField[] {
     const line = source.lines.get(path);
     stated.push({
       path: path.slice(0, 200),
-      value: JSON.stringify(value)?.slice(0, 200) ?? 'null',
+      value: written(value).slice(0, 200),
       ...(line === undefined ? {} : { line }),
     });
   };

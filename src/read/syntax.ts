@@ -20,7 +20,15 @@ export const limits = {
   depth: 64,
   nodes: 200_000,
   aliases: 1_000,
+  /** Characters of a dotted path; what lies deeper has no line of its own. */
+  path: 400,
+  /** Signs of structure in YAML and TOML, whose parsers take a hundred times the time and memory of JSON's. */
+  marks: 100_000,
 } as const;
+
+/** A path and a key under it; undefined where it is too long to be kept for each of thousands of keys. */
+const joined = (prefix: string | undefined, key: string): string | undefined =>
+  prefix === undefined || prefix.length + key.length > limits.path ? undefined : prefix + key;
 
 const broken = (message: string, line?: number): Parsed => ({
   kind: 'broken',
@@ -46,10 +54,18 @@ export function parse(bytes: Uint8Array, syntax: Syntax): Parsed {
   const text = decode(bytes);
   if (text === undefined) return broken('The file is neither UTF-8 nor UTF-16 text.');
   if (text.trim() === '') return broken('The file is empty.');
+  const marks = syntax === 'json' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
+  if (marks > limits.marks) return broken(`The file has more than ${limits.marks} lines and values.`);
   const parsed = syntax === 'json' ? parseJson(text) : syntax === 'yaml' ? parseYaml(text) : parseTomlText(text);
   if (parsed.kind === 'broken') return parsed;
   const excess = exceeds(parsed.value);
   return excess === undefined ? parsed : broken(excess);
+}
+
+function count(text: string, mark: RegExp): number {
+  let found = 0;
+  while (mark.test(text)) found += 1;
+  return found;
 }
 
 function decode(bytes: Uint8Array): string | undefined {
@@ -63,6 +79,8 @@ function decode(bytes: Uint8Array): string | undefined {
   }
 }
 
+const tooDeep = `The file nests deeper than ${limits.depth} levels.`;
+
 /** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
 function exceeds(root: unknown): string | undefined {
   const stack: [unknown, number][] = [[root, 0]];
@@ -71,7 +89,7 @@ function exceeds(root: unknown): string | undefined {
     const [value, depth] = next;
     nodes += 1;
     if (nodes > limits.nodes) return `The file has more than ${limits.nodes} values.`;
-    if (depth > limits.depth) return `The file nests deeper than ${limits.depth} levels.`;
+    if (depth > limits.depth) return tooDeep;
     if (typeof value === 'object' && value !== null)
       for (const child of Object.values(value)) stack.push([child, depth + 1]);
   }
@@ -81,7 +99,9 @@ function exceeds(root: unknown): string | undefined {
 // --- JSON -------------------------------------------------------------------------------------------------------------
 
 function parseJson(text: string): Parsed {
-  const { lines, duplicates } = jsonKeys(text);
+  const { lines, duplicates, deepest } = jsonKeys(text);
+  // Brackets in comments count too, so this is not the limit itself, only what would cost the parser too much.
+  if (deepest > 4 * limits.depth) return broken(tooDeep);
   const problems: Problem[] = duplicates.map(({ key, line }) => ({
     severity: 'warning',
     message: `The key ${key} stands twice; the last one holds.`,
@@ -106,18 +126,25 @@ function parseJson(text: string): Parsed {
 }
 
 const sentence = (error: unknown) =>
-  `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
+  error instanceof Error && error.message.startsWith('Maximum call stack')
+    ? 'it nests too deeply.'
+    : `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
 const lineOf = (error: unknown): number | undefined =>
   typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
     ? error.lineNumber
     : undefined;
 
 /** Where each key of a JSON text stands, in one pass; tolerant, since the parser judges. */
-function jsonKeys(text: string): { lines: Map<string, number>; duplicates: { key: string; line: number }[] } {
+function jsonKeys(text: string): {
+  readonly lines: Map<string, number>;
+  readonly duplicates: readonly { readonly key: string; readonly line: number }[];
+  readonly deepest: number;
+} {
   const lines = new Map<string, number>();
   const duplicates: { key: string; line: number }[] = [];
-  const stack: { readonly prefix: string; readonly array: boolean; index: number }[] = [];
+  const stack: { readonly prefix: string | undefined; readonly array: boolean; index: number }[] = [];
   let line = 1;
+  let deepest = 0;
   let key: string | undefined;
   for (let i = 0; i < text.length; i++) {
     const letter = text[i];
@@ -128,72 +155,117 @@ function jsonKeys(text: string): { lines: Map<string, number>; duplicates: { key
       const after = /^\s*:/.test(text.slice(i + 1, i + 20));
       const frame = stack.at(-1);
       if (after && frame && !frame.array && stack.length <= limits.depth) {
-        key = frame.prefix + text.slice(start, i);
-        if (lines.has(key)) duplicates.push({ key, line });
+        key = joined(frame.prefix, text.slice(start, i));
+        if (key === undefined) continue;
+        if (lines.has(key) && duplicates.length < mostDuplicates) duplicates.push({ key, line });
         lines.set(key, line);
       }
     } else if (letter === '{' || letter === '[') {
       const frame = stack.at(-1);
-      const prefix = frame === undefined ? '' : frame.array ? `${frame.prefix}${frame.index}.` : `${key ?? ''}.`;
-      stack.push({ prefix, array: letter === '[', index: 0 });
+      const step = frame?.array ? joined(frame.prefix, String(frame.index)) : key;
+      stack.push({ prefix: frame === undefined ? '' : joined(step, '.'), array: letter === '[', index: 0 });
+      deepest = Math.max(deepest, stack.length);
+      if (deepest > 4 * limits.depth) break;
     } else if (letter === '}' || letter === ']') stack.pop();
     else if (letter === ',') {
       const frame = stack.at(-1);
       if (frame) frame.index += 1;
     }
   }
-  return { lines, duplicates: duplicates.slice(0, 10) };
+  return { lines, duplicates, deepest };
 }
+
+const mostDuplicates = 10;
 
 // --- YAML -------------------------------------------------------------------------------------------------------------
 
 function parseYaml(text: string): Parsed {
   const counter = new LineCounter();
-  // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
   const document = parseDocument(text, {
     lineCounter: counter,
+    // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
     uniqueKeys: false,
     merge: true,
     prettyErrors: false,
-    logLevel: 'silent',
+    // Where it is silent, it takes the first of several documents without a word.
+    logLevel: 'error',
   });
   const [error] = document.errors;
   if (error) return broken(`The file is no valid YAML: ${sentence(error)}`, counter.linePos(error.pos[0]).line);
-  const lines = new Map<string, number>();
-  const problems: Problem[] = [];
-  let nodes = 0;
-  const walk = (node: unknown, path: string, depth: number): void => {
-    nodes += 1;
-    if (depth > limits.depth || nodes > limits.nodes || !isNode(node) || isAlias(node)) return;
-    if (isMap(node)) {
-      const seen = new Set<string>();
-      for (const pair of node.items) {
-        if (!isPair(pair) || !isScalar(pair.key)) continue;
-        const name = String(pair.key.value);
-        const key = path + name;
-        const line = counter.linePos((pair.key as Node).range?.[0] ?? 0).line;
-        if (seen.has(name) && name !== '<<' && problems.length < 10) {
-          problems.push({
-            severity: 'warning',
-            message: `The key ${key} stands twice; the last one holds.`,
-            line,
-            key,
-          });
-        }
-        seen.add(name);
-        lines.set(key, line);
-        walk(pair.value, `${key}.`, depth + 1);
-      }
-    } else if (isSeq(node)) {
-      for (const [index, item] of node.items.entries()) walk(item, `${path}${index}.`, depth + 1);
-    }
-  };
-  walk(document.contents, '', 0);
+  const { lines, problems, excess } = yamlKeys(document.contents, (offset) => counter.linePos(offset).line);
+  if (excess !== undefined) return broken(excess);
   try {
     return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
   } catch (error) {
     return broken(`The file is no usable YAML: ${sentence(error)}`);
   }
+}
+
+/**
+ * Where each key of a YAML document stands, which stand twice, and what there is too much of: aliases are looked up one by one,
+ * and a merge (`<<`) copies what it merges, so both are counted before they are followed.
+ */
+function yamlKeys(
+  contents: unknown,
+  lineAt: (offset: number) => number,
+): { readonly lines: Map<string, number>; readonly problems: readonly Problem[]; readonly excess: string | undefined } {
+  const lines = new Map<string, number>();
+  const problems: Problem[] = [];
+  /** Keys of a mapping by its anchor, with those it merges. */
+  const sizes = new Map<string, number>();
+  let [nodes, aliases, merged] = [0, 0, 0];
+  let excess: string | undefined;
+
+  const sizeOf = (source: unknown): number => {
+    if (isAlias(source)) return sizes.get(source.source) ?? 0;
+    if (isSeq(source)) return source.items.reduce((sum: number, item) => sum + sizeOf(item), 0);
+    return 0;
+  };
+  const keyOf = (key: Node, path: string | undefined): string | undefined => {
+    if (!isScalar(key)) {
+      excess ??= `The key on line ${lineAt(key.range?.[0] ?? 0)} is no text.`;
+      return undefined;
+    }
+    return joined(path, typeof key.value === 'symbol' ? '<<' : String(key.value));
+  };
+  const walk = (node: unknown, path: string | undefined, depth: number): void => {
+    nodes += 1;
+    if (depth > limits.depth) excess ??= tooDeep;
+    if (nodes > limits.nodes) excess ??= `The file has more than ${limits.nodes} values.`;
+    if (excess !== undefined || !isNode(node)) return;
+    if (isAlias(node) || node.anchor !== undefined) aliases += 1;
+    if (aliases > limits.aliases) excess = `The file has more than ${limits.aliases} anchors and aliases.`;
+    if (isMap(node)) {
+      const seen = new Set<string>();
+      let size = node.items.length;
+      for (const pair of node.items) {
+        if (!isPair(pair) || !isNode(pair.key)) continue;
+        const key = keyOf(pair.key, path);
+        const line = lineAt(pair.key.range?.[0] ?? 0);
+        const merges = isScalar(pair.key) && (typeof pair.key.value === 'symbol' || pair.key.value === '<<');
+        if (merges) size += sizeOf(pair.value);
+        if (key !== undefined) {
+          if (seen.has(key) && !merges && problems.length < mostDuplicates)
+            problems.push({
+              severity: 'warning',
+              message: `The key ${key} stands twice; the last one holds.`,
+              line,
+              key,
+            });
+          seen.add(key);
+          lines.set(key, line);
+        }
+        walk(pair.value, key === undefined ? undefined : joined(key, '.'), depth + 1);
+      }
+      merged += size - node.items.length;
+      if (merged > limits.nodes / 4) excess ??= `The file merges more than ${limits.nodes / 4} keys.`;
+      if (node.anchor !== undefined) sizes.set(node.anchor, size);
+    } else if (isSeq(node)) {
+      for (const [index, item] of node.items.entries()) walk(item, joined(path, `${index}.`), depth + 1);
+    }
+  };
+  walk(contents, '', 0);
+  return { lines, problems, excess };
 }
 
 // --- TOML -------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
-import type { Comparison, Review } from '../gate/review.ts';
+import type { Comparison, Finding, Review } from '../gate/review.ts';
 import type { Budgets } from '../gate/rules.ts';
 import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
 import { type Memory, memoryLine, remember } from './earlier.ts';
+import { gib } from './format.ts';
 import { limitsTable, statedRun } from './limits.ts';
 import { code, details, sentence, table, tag } from './markdown.ts';
 import { findingLine, overview, ranked, waiverText } from './overview.ts';
@@ -82,9 +83,14 @@ function heading(review: Review): string {
   const { outcome, findings, override } = review.verdict;
   const fails = findings.filter(({ severity }) => severity === 'fail').length;
   const configs = subject(review);
-  const over = findings.some(({ severity, code }) => severity === 'fail' && code.startsWith('memory-'));
+  const changed = review.comparisons.filter(({ status }) => status !== 'unchanged').length;
+  const over = new Set(
+    findings.filter(({ severity, code }) => severity === 'fail' && code.startsWith('memory-')).map(({ path }) => path),
+  ).size;
+  if (outcome === 'fail' && over > 0 && changed > 1)
+    return `❌ Model cost: ${over} of ${changed} changed configs over the memory budget`;
   if (outcome === 'fail')
-    return `❌ Model cost: ${over ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
+    return `❌ Model cost: ${over > 0 ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
   if (override !== undefined)
     return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
   if (outcome === 'warn') return `⚠️ Model cost: passed with warnings (${configs})`;
@@ -103,10 +109,20 @@ function subject({ comparisons, base }: Review): string {
 function findings(review: Review): string {
   const list = review.verdict.findings.slice(0, 20).map((finding) => {
     const [mark = '', ...numbers] = findingLine(finding).split(' ');
-    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}`;
+    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
   });
   const rest = review.verdict.findings.length - list.length;
   return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
+}
+
+/** What would bring memory within its limit, or nearest to it, by itself. */
+function remedy({ path, metric, after, limit }: Finding, review: Review): string {
+  if (metric !== 'memory' || after === undefined || limit === undefined) return '';
+  const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
+  const best = savings.find(({ saves }) => after - saves <= limit) ?? savings[0];
+  if (best === undefined) return '';
+  const left = after - best.saves;
+  return ` \`${best.change}\` would bring it to about ${gib(left).replace(' ', '\u00a0')}${left <= limit ? ', within the budget' : ''}.`;
 }
 
 function configSections(comparison: Comparison, budgets: Budgets, several: boolean, index: number): readonly Section[] {
@@ -160,7 +176,7 @@ export function fitted(first: string, all: readonly Section[], longest: number):
     dropped.size === 0
       ? []
       : [
-          `_${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report._`,
+          `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report.`,
         ];
   const write = () =>
     [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');

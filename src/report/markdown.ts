@@ -44,7 +44,7 @@ export const tag = (foreign: string, longest = 300): string =>
 /** A word that no reader of markdown and none of GitHub's filters makes anything of. */
 const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
 /** Unless it is read as an address, an issue or a commit. */
-const reference = /^(?:www\.|gh-\d|(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}$)/i;
+const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
 const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
 
 /** A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. */

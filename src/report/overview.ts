@@ -40,9 +40,7 @@ export function overview(
   const shown = metrics.filter((metric) => metric.shown && metric.id !== 'active_parameters');
   const heading = [
     'Config',
-    ...shown.map(({ label, id }) =>
-      id === 'memory' ? 'Memory per GPU / budget' : id === 'parameters' && someActive ? 'Parameters (active)' : label,
-    ),
+    ...shown.map(({ label, id }) => (id === 'parameters' && someActive ? 'Parameters (active)' : label)),
   ];
   const rows = comparisons.map((comparison) => {
     const name = `${markOf(review, comparison)} ${code(comparison.path, 120)}${state(comparison, review)}`;
@@ -50,7 +48,8 @@ export function overview(
     const budgets = budgetsFor(comparison.path);
     return [name, ...shown.map(({ id }) => cell(comparison, id) + limitLines(comparison, budgets, id))];
   });
-  if (rows.length === 0) return '';
+  // What could not be read is told above, and has no numbers.
+  if (comparisons.every(({ status }) => status === 'unreadable')) return '';
   return table(
     [heading, ...rows],
     shown.map((_, index) => index + 1),
@@ -101,7 +100,7 @@ function limitLines(comparison: Comparison, budgets: Budgets, id: string): strin
       const most = boundOf(limit, estimate, undefined);
       const unit = findMetric(id)?.unit;
       if (most === undefined || unit === undefined) return '';
-      return `<br>${limit.bound === 'max' ? 'of' : 'at least'}\u00a0${unbroken(quantity(most, unit))}`;
+      return `<br>${limit.bound === 'max' ? 'at\u00a0most' : 'at\u00a0least'}\u00a0${unbroken(quantity(most, unit))}`;
     })
     .join('');
 }
@@ -130,7 +129,7 @@ export function findingLine(finding: Finding): string {
   const numbers =
     unit === undefined || finding.after === undefined
       ? ''
-      : ` ${finding.before === undefined ? '' : `${quantity(finding.before, unit)} → `}${quantity(finding.after, unit)}${finding.limit === undefined ? '' : `, limit ${quantity(finding.limit, unit)}`}.`;
+      : ` ${finding.before === undefined ? '' : `${unbroken(quantity(finding.before, unit))} → `}${unbroken(quantity(finding.after, unit))}${finding.limit === undefined ? '' : `, limit ${unbroken(quantity(finding.limit, unit))}`}.`;
   return `${mark} ${numbers}`.trimEnd();
 }
 

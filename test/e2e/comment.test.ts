@@ -217,7 +217,7 @@ describe('how long it is', () => {
     const body = server.state.comments[0]?.body ?? '';
     expect(ran.outputs['comment-status']).toBe('created');
     expect(body.length).toBeLessThanOrEqual(longestComment);
-    expect(body).toContain('over the memory budget (120 configs changed)');
+    expect(body).toContain('120 of 120 changed configs over the memory budget');
     expect(body).toContain('60 more configs; the job summary has them');
     expect(body).toMatch(/sections were left out to fit GitHub's limit/);
     expect(body.match(/<details>/g)?.length).toBe(body.match(/<\/details>/g)?.length);

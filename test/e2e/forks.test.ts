@@ -64,6 +64,6 @@ describe('pull_request_target', () => {
     const server = await start(made);
     const ran = await runAction(server, {}, { name: 'pull_request_target', payload: { pull_request: { number: 7 } } });
     expect(ran.code).toBe(1);
-    expect(server.state.comments[0]?.body).toContain('limit 60.00 GiB');
+    expect(server.state.comments[0]?.body).toContain('limit 60.00\u00a0GiB');
   });
 });

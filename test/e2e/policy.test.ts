@@ -28,7 +28,7 @@ describe('the policy file', () => {
     const ran = await runAction(server);
     expect(ran.code).toBe(1);
     expect(ran.outputs).toMatchObject({ verdict: 'fail', 'over-budget': 'true', 'base-sha': sha('a') });
-    expect(body()).toContain('limit 10.00 GiB');
+    expect(body()).toContain('limit 10.00\u00a0GiB');
     expect(body()).toContain('This change edits `.github/model-cost.yml`. That takes effect after merge');
     expect(body()).toContain('Under it the verdict would be pass, not fail.');
     expect(body()).toContain('| `memory-budget` | `10.00 GiB` | `policy` |');

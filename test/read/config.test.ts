@@ -21,7 +21,7 @@ describe('a config that cannot be read is one sentence', () => {
     [config({ hidden_size: 'wide' }), 'hidden_size must be a whole number from 1'],
     [config({ hidden_size: -4 }), 'but is -4'],
     [config({ hidden_size: 1e300 }), 'hidden_size must be a whole number'],
-    [config({ num_hidden_layers: 1_000_000 }), 'states 1000000 layers; up to 10000'],
+    [config({ num_hidden_layers: 1_000_000 }), 'num_hidden_layers must be a whole number from 0 to 10000'],
     [config({ num_attention_heads: 0 }), 'num_attention_heads must be a whole number from 1'],
     [`{"a": ${'['.repeat(5_000)}${']'.repeat(5_000)}, "model_type": "llama"}`, 'nests deeper'],
   ])('%s', (text, sentence) => {

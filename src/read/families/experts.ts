@@ -493,7 +493,11 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     attention: (shape, fields, mixer) => {
       const heads = Number(mixer.split(' ')[1]);
       if (!Number.isInteger(heads) || heads < 1)
-        throw fields.wrong('num_attention_heads_per_layer', 'must list whole numbers', mixer);
+        throw fields.wrong(
+          'num_attention_heads_per_layer',
+          'must list whole numbers',
+          fields.list('num_attention_heads_per_layer'),
+        );
       const gating = fields.raw('gating')?.value ?? true;
       return {
         ...llamaAttention({ ...shape, heads }, fields, mixer),
