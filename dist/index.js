@@ -41950,7 +41950,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 1656:
+/***/ 4762:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -60981,7 +60981,7 @@ function* attention(part, stream) {
         heads: H,
         keyValueHeads: K,
         queryKeyDim: d,
-        valueDim: dv,
+        valueDim: part.weighedDim ?? dv,
         span: part.span,
         causal: part.causal,
         parameters: part.sinks ? H : 0,
@@ -61268,7 +61268,7 @@ const scores = (heads, headDim, span, query, key) => ({
     cacheSharded: false,
 });
 /** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, a weight for each of them. */
-function* indexer({ heads, headDim, norms = 'key', weighted = true }, input, compressed) {
+function* indexer({ heads, headDim, norms = 'key', weighted = true, ratio }, input, compressed) {
     const style = norms === 'key' ? 'layer' : 'rms';
     const normal = (name, raw) => normalize(`attention.${name}_norm`, raw, headDim, {
         kind: 'norm',
@@ -61283,7 +61283,8 @@ function* indexer({ heads, headDim, norms = 'key', weighted = true }, input, com
     const key = yield* normal('indexer_key', yield* replicated('indexer_key', input, headDim));
     if (weighted)
         yield* replicated('indexer_weights', input, heads);
-    yield scores(heads, headDim, { kind: 'full' }, query, key);
+    const span = ratio === undefined ? { kind: 'full' } : { kind: 'selected', ratio };
+    yield scores(heads, headDim, span, query, key);
 }
 /** Matrices, vectors and norms inside the block that no noun covers. */
 function* extras(parts, stream) {
@@ -61685,32 +61686,38 @@ function* shared(block, flow) {
     }
     return inside;
 }
-/** n streams of D: one matrix reads them all and says how they are summed, and how the result is written back. */
-function* streams({ path, streams: n, back }, flow) {
+/** n streams of D: matrices read them all and say how they are summed, and how the result is written back. */
+function* streams({ path, streams: n, back, rank }, flow) {
     const { width: D } = flow;
     const added = yield* addPending(flow);
     const residual = { ...added.residual, elements: n * D };
-    const columns = n + (back === 'joined' ? 0 : n) + (back === 'mixed' ? n * n : 0);
-    const scales = { joined: 1, added: 2, mixed: 3 }[back];
-    const weights = tensor(path, columns, 'residual');
-    const common = { path, component: 'other' };
-    yield* linear({
+    const joined = tensor(`${path}_sum`, D, 'residual');
+    const common = { component: 'other', sharding: 'replicated' };
+    if (rank === undefined) {
+        // Hyper-connections: n weights to read, n to write, n x n to mix; a bias for each and a scale for each kind.
+        const columns = n + (back === 'joined' ? 0 : n) + (back === 'mixed' ? n * n : 0);
+        const output = tensor(path, columns, 'residual');
+        yield* linear({ ...common, path, rows: n * D, columns, bias: true, input: residual, output });
+        const elements = { joined: 1, added: 2, mixed: 3 }[back];
+        const flopsPerToken = back === 'mixed' ? 2 * n * n * D : 0;
+        yield { kind: 'vector', component: 'other', path: `${path}_scale`, elements, flopsPerToken };
+        return { ...added, residual, joined, stream: joined };
+    }
+    const norm = { kind: 'norm', path, width: n * D, style: 'rms', weight: true, bias: false };
+    const input = yield* normalize(`${path}_norm`, residual, n * D, norm);
+    const of = (name, from, columns) => linear({
         ...common,
-        rows: n * D,
+        path: `${path}_${name}`,
+        rows: from.elements,
         columns,
-        bias: true,
-        input: residual,
-        output: weights,
-        sharding: 'replicated',
+        bias: false,
+        input: from,
+        output: tensor(`${path}_${name}`, columns, 'residual'),
     });
-    yield {
-        ...common,
-        kind: 'vector',
-        path: `${path}_scale`,
-        elements: scales,
-        flopsPerToken: back === 'mixed' ? 2 * n * n * D : 0,
-    };
-    return { ...added, residual, joined: tensor(`${path}_sum`, D, 'residual') };
+    yield* of('up', yield* of('down', input, rank), n * D);
+    if (back !== 'joined')
+        yield* of('inject', input, n);
+    return { ...added, residual, joined, stream: joined };
 }
 /** A matrix of a mixer that is written part by part: reads the stream until something stands between. */
 function* single({ reads, ...one }, flow) {
@@ -63658,7 +63665,7 @@ function build(family, fields, outer, modelType) {
         fields.assume(field, value, reason);
     const streams = family.streams?.(fields);
     const final = [
-        ...(streams ? [{ kind: 'streams', path: 'streams.final', streams: streams.count, back: 'joined' }] : []),
+        ...(streams ? [streamsOf('final', { ...streams, back: 'joined' })] : []),
         ...(hasFinalNorm(family, fields) ? [normOf(family, 'norm.final', D)] : []),
     ];
     const narrow = family.tableWidth?.(fields, D) ?? D;
@@ -63749,13 +63756,11 @@ function build_layerOf(family, shape, fields, name, mixer, feed) {
     });
     const streams = family.streams?.(fields);
     const around = (block, path) => {
+        const collect = streams && block.length > 0 ? [streamsOf(path, streams)] : [];
         if (block.length === 0 || plan === 'own')
-            return block;
+            return [...collect, ...block];
         const gateRank = family.normGate?.(fields, path, feed);
         const gate = gateRank === undefined ? {} : { gateRank };
-        const collect = streams
-            ? [{ kind: 'streams', path: `streams.${path}`, streams: streams.count, back: streams.back }]
-            : [];
         const before = plan === 'post' ? [] : [{ ...norm(`norm.${path}`), ...gate }];
         const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
         return [...collect, ...before, ...block, ...after];
@@ -63765,9 +63770,17 @@ function build_layerOf(family, shape, fields, name, mixer, feed) {
         const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
         return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
     }
-    const whole = [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
+    const before = family.layerStart?.(shape, fields, mixer) ?? [];
+    const whole = [...before, ...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
     return { name, parts: family.repeats?.(mixer) ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
 }
+const streamsOf = (path, { count, back, rank }) => ({
+    kind: 'streams',
+    path: `streams.${path}`,
+    streams: count,
+    back,
+    ...(rank === undefined ? {} : { rank }),
+});
 const isPart = (value) => 'kind' in value;
 const parts = (value) => (isPart(value) ? [value] : value);
 // --- pieces that rows are made of ---------------------------------------------------------------------------------------
@@ -63851,7 +63864,7 @@ function build_experts(shape, fields, changes = {}) {
         inputWidth: shape.hiddenSize,
         experts: count,
         active,
-        width: fields.integer(names.expertWidth),
+        width: changes.width ?? fields.integer(names.expertWidth),
         gated: true,
         activation: 'silu',
         bias: { router: false, up: false, down: false },
@@ -63888,23 +63901,21 @@ const depths = (fields, key) => fields.states(key) ? Math.min(fields.integerOr(k
 /**
  * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
  * a norm, for each depth that `num_nextn_predict_layers` states.
- *
- * @param mixer what the layer attends with
- * @param copies elements of tables that checkpoints store once more with each depth
  */
-function nextToken(feed, mixer = 'full', copies = () => 0) {
+function nextToken(feed, changes = {}) {
     return function (shape, fields, layer) {
         const stated = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
         const depth = Math.min(stated, 16);
         const { hiddenSize: D } = shape;
-        const elements = copies(shape);
+        const elements = changes.copies?.(shape) ?? 0;
         const copied = elements === 0 ? [] : [{ kind: 'vector', path: 'embedding_copy', elements, component: 'prediction' }];
+        const bias = changes.joinBias?.(fields) ?? false;
         const one = [
             normOf(this, 'norm.embedding', D),
             normOf(this, 'norm.hidden', D),
-            { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
-            ...layer(mixer, feed),
-            normOf(this, 'norm.final', D),
+            { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
+            ...layer('full', feed),
+            ...(changes.sharedNorm ? [] : [normOf(this, 'norm.final', D)]),
             ...copied,
         ];
         return { depth, parts: Array.from({ length: depth }, () => one).flat() };
@@ -66646,6 +66657,67 @@ const phi4Audio = (part) => {
     const parameters = ears + towers_linear(channels * bands, D) + relative + part.integer('num_blocks', 0) * one + statistics;
     return { parameters, width: D };
 };
+/** Prime factors, the largest first. */
+function primes(number) {
+    const found = [];
+    let rest = number;
+    for (let prime = 2; prime * prime <= rest; prime += prime === 2 ? 1 : 2)
+        for (; rest % prime === 0; rest /= prime)
+            found.unshift(prime);
+    return rest > 1 ? [rest, ...found] : found;
+}
+/** Of the scales those whose patches grow most evenly from a pixel to the whole: the nearest for each layer, or the best set. */
+function evenly(scales, elements, layers) {
+    const cost = (wanted, { time, side }) => Math.abs((wanted * Math.log(elements)) / layers - Math.log(time * side * side));
+    const wanted = Array.from({ length: layers + 1 }, (_, index) => index);
+    const nearest = (layer) => scales.reduce((best, one) => (cost(layer, one) < cost(layer, best) ? one : best), scales[0]);
+    const chosen = layers >= scales.length ? wanted.map(nearest) : cheapest(scales, wanted, cost);
+    return [scales[0], ...chosen.slice(1, -1), scales.at(-1)].flatMap((one) => one ?? []);
+}
+/** As many scales as layers want one, in order, for the smallest sum of costs. */
+function cheapest(scales, wanted, cost) {
+    const none = { cost: Number.POSITIVE_INFINITY, scales: [] };
+    // One for each number of scales that may be chosen from.
+    let best = [...scales, undefined].map(() => ({ cost: 0, scales: [] }));
+    for (const layer of wanted) {
+        const next = [none];
+        scales.forEach((scale, index) => {
+            const before = best[index] ?? none;
+            const taken = { cost: before.cost + cost(layer, scale), scales: [...before.scales, scale] };
+            const left = next[index] ?? none;
+            next.push(taken.cost < left.cost ? taken : left);
+        });
+        best = next;
+    }
+    return best.at(-1)?.scales ?? [];
+}
+/** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the joint. */
+const inklingVision = (part) => {
+    const patch = part.integer('patch_size');
+    const channels = part.integerOr('num_channels', 3, 1);
+    const scales = [{ time: 1, side: 1, channels }];
+    let side = 1;
+    for (const prime of primes(patch)) {
+        side *= prime;
+        scales.push({ time: 1, side, channels: Math.ceil((side * side * channels) / 64) * 64 });
+    }
+    let time = 1;
+    for (const prime of primes(part.integer('temporal_patch_size'))) {
+        time *= prime;
+        scales.push({ time, side, channels: side * side * channels * time * 64 });
+    }
+    const layers = part.integer(['n_layers', 'num_hidden_layers']);
+    if (layers > 1000)
+        throw part.wrong('n_layers', 'must be at most 1000', layers);
+    const steps = evenly(scales, patch * patch * time * channels, layers);
+    const folds = steps.slice(1).map((end, index) => {
+        const start = steps[index] ?? end;
+        const read = start.channels * Math.floor(end.time / start.time) * Math.floor(end.side / start.side) ** 2;
+        return { read, written: end.channels };
+    });
+    const parameters = folds.slice(0, -1).reduce((sum, { read, written }) => sum + (read + 1) * written, 0);
+    return { parameters, width: folds.at(-1)?.read ?? 0 };
+};
 /** Every encoder, by the `model_type` of its part. */
 const encoders = {
     blip_2_vision_model: blip2,
@@ -66668,6 +66740,7 @@ const encoders = {
     granite_speech_encoder: graniteSpeech,
     granite_speech_plus_encoder: graniteSpeech,
     hunyuan_vl_vision: hunyuanVision,
+    inkling_vision: inklingVision,
     idefics2_vision: siglipLike(patches),
     idefics3_vision: siglipLike(patches),
     instructblip_vision_model: blip2,
@@ -67056,6 +67129,15 @@ const wholes = {
     hyperclovax_vision_v2: { source: from('hyperclovax_vision_v2'), towers: vision((D, { T }) => towers_linear(D, T)) },
     idefics2: { source: from('idefics2'), towers: vision(perceiverJoint) },
     idefics3: { source: from('idefics3'), towers: vision(shuffledJoint) },
+    inkling_mm_model: {
+        source: from('inkling'),
+        towers: both(vision((D, { T }) => D * T + T), 
+        // A table for each band of the spectrum, summed, and a norm.
+        extra('audio', ({ outer, type, T }) => {
+            const { part } = side(outer, type, 'audio_config');
+            return (part.integer('n_mel_bins') * part.integer('mel_vocab_size') + 1) * T;
+        })),
+    },
     instructblip: { source: from('instructblip'), towers: vision(qformerJoint(true)) },
     instructblipvideo: { source: from('instructblipvideo'), towers: vision(qformerJoint(true)) },
     internvl: { source: from('internvl'), towers: vision(internJoint) },
@@ -69195,6 +69277,18 @@ const classDefaults = {
         num_experts_per_tok: 10,
         attention_bias: false,
         max_position_embeddings: 32768,
+        linear_conv_kernel_dim: 4,
+        linear_key_head_dim: 128,
+        linear_value_head_dim: 128,
+        linear_num_key_heads: 16,
+        linear_num_value_heads: 32,
+        hc_count: 4,
+        hc_lowrank: 320,
+        ple_conv_kernel_size: 4,
+        ngram_size: 3,
+        heads_per_ngram: 8,
+        ngram_vocab_size_base: 20000000,
+        make_ngram_vocab_size_divisible_by: 128,
     },
     recurrent_gemma: {
         hidden_size: 2560,
@@ -69920,7 +70014,8 @@ const denseFamilies = {
     phimoe: {
         source: dense_from('phimoe'),
         norm: dense_layerNorm,
-        ...sparseOf(),
+        // The router takes two in turn, whatever the config says (SparseMixer, arXiv:2310.00811).
+        ...sparseOf(() => ({ active: 2 })),
         outputBias: (fields) => fields.boolean('lm_head_bias'),
     },
     gpt_oss: {
@@ -69953,6 +70048,7 @@ const denseFamilies = {
     diffllama: {
         ...llama,
         source: dense_from('diffllama'),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), weighedDim: 2 * shape.headDim }),
         layerExtras: (shape) => [
             { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
         ],
@@ -70044,6 +70140,12 @@ const denseFamilies = {
         mixers: (shape, fields) => fields.states('layer_types')
             ? slidingPlan(shape, fields)
             : everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1)),
+    },
+    cohere_compass_text: {
+        source: dense_from('cohere_compass'),
+        norm: { style: 'layer', bias: false },
+        norms: 'single',
+        tied: true,
     },
     glm: { source: dense_from('glm'), attention: glmAttention },
     glm4: { source: dense_from('glm4'), norms: 'sandwich', attention: glmAttention },
@@ -70746,11 +70848,12 @@ const minimaxM3 = {
         const activation = 'swiglu_oai';
         if (feed === 'dense')
             return build_dense(shape.hiddenSize, shape.width, { activation, fused: true });
+        const shared = fields.integerOr('shared_intermediate_size', 0);
         return build_experts(shape, fields, {
             width: fields.integer('intermediate_size'),
             activation,
             correctionBias: true,
-            shared: { width: fields.integer('shared_intermediate_size'), gate: false },
+            ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
         });
     },
 };
@@ -70810,6 +70913,7 @@ const experts_convolution = (path, channels, kernel, component) => ({
 /** Attention whose positions are profiles of distance that each token mixes; short convolutions on keys, values and blocks. */
 const inkling = {
     source: experts_from('inkling'),
+    defaultsOf: 'inkling_text',
     tiedKeys: [],
     embedding: (shape) => [
         { kind: 'norm', path: 'norm.embedding', width: shape.hiddenSize, style: 'rms', weight: true, bias: false },
@@ -70865,7 +70969,10 @@ const inkling = {
     feeds: denseUntil((fields) => fields.integerOr('dense_mlp_idx', 0)),
     feedForward: (shape, fields, feed) => {
         if (feed === 'dense')
-            return [build_dense(shape.hiddenSize, shape.width)];
+            return [
+                build_dense(shape.hiddenSize, shape.width),
+                { kind: 'vector', path: 'feed_forward.scale', elements: 1, component: 'feed_forward' },
+            ];
         const width = moeWidth(fields);
         const count = fields.integer('n_shared_experts');
         return [
@@ -70954,6 +71061,8 @@ const expertFamilies = {
         attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
         outputBias: (fields) => fields.boolean('use_bias'),
         tied: true,
+        // A dense layer (the class counts its layers from 0) and the model's own last norm: PaddlePaddle/ERNIE, MTPLayer.
+        prediction: nextToken('dense', { sharedNorm: true, joinBias: (fields) => fields.boolean('use_bias') }),
         feeds: (shape, fields) => {
             const start = fields.integerOr('moe_layer_start_index', 1);
             const stated = fields.numberOr('moe_layer_end_index', -1);
@@ -71218,7 +71327,7 @@ const longcat = {
     width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
     feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
     // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
-    prediction: nextToken('half', 'full', (shape) => shape.vocabularySize * shape.hiddenSize),
+    prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
     feedForward: (shape, fields, feed) => {
         if (feed === 'half')
             return [build_dense(shape.hiddenSize, shape.width)];
@@ -72235,7 +72344,7 @@ const zamba = {
         });
         if (mixer === 'mamba')
             return mamba;
-        const headDim = fields.integerOr('attention_head_dim', Math.floor((2 * D) / shape.heads), 1);
+        const headDim = fields.integerOr(['attention_head_dim', 'head_dim'], Math.floor((2 * D) / shape.heads), 1);
         const block = sharedBlock(shape, mixer === 'hybrid', { width: shape.width, headDim, bias: false });
         return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
     },
@@ -72785,6 +72894,124 @@ const plannedFamilies = {
     mllama_text_model: mllama,
 };
 
+;// CONCATENATED MODULE: ./build/read/families/qwen4.js
+
+
+
+/** Qwen4: gated delta nets and sparse attention over several residual streams, with tables of hashed n-grams at some layers. */
+/** More, or larger, tables would take long to size: each is as large as the next prime. */
+const mostTables = 512;
+const largestBase = 2 ** 28;
+function isPrime(value) {
+    if (value < 4)
+        return value > 1;
+    if (value % 2 === 0)
+        return false;
+    for (let divisor = 3; divisor * divisor <= value; divisor += 2)
+        if (value % divisor === 0)
+            return false;
+    return true;
+}
+/** The first `count` primes from `start` on. */
+function primesFrom(start, count) {
+    const found = [];
+    for (let value = start; found.length < count; value += 1)
+        if (isPrime(value))
+            found.push(value);
+    return found;
+}
+/** Layers, counted from 1, that read n-grams. */
+function ngramLayers(fields) {
+    const listed = (fields.list('ple_layer_ids') ?? []).filter((id) => typeof id === 'number');
+    return [...new Set(listed)].sort((a, b) => a - b);
+}
+/** One table for each hash of each n-gram, sized by primes, the next layer's going on where this one's end. */
+function ngrams(shape, fields, index) {
+    const heads = (fields.integer('ngram_size', 2) - 1) * fields.integer('heads_per_ngram');
+    const base = fields.integer('ngram_vocab_size_base');
+    if (heads * (index + 1) > mostTables || base > largestBase)
+        throw new Unreadable(`More than ${mostTables} n-gram tables, or larger ones than ${largestBase} rows, are not counted.`);
+    const rows = primesFrom(base, heads * (index + 1))
+        .slice(heads * index)
+        .reduce((sum, size) => sum + size, 0);
+    const unit = fields.integer('make_ngram_vocab_size_divisible_by');
+    const { hiddenSize: D } = shape;
+    const width = fields.integerOr('ple_embed_dim', D, 1);
+    const all = fields.integer('hc_count') * D;
+    const kernel = fields.integer('ple_conv_kernel_size');
+    const linear = (path, columns) => ({
+        kind: 'linear',
+        path,
+        rows: width,
+        columns,
+        bias: false,
+        component: 'other',
+    });
+    return [
+        build_table('ngram.table', Math.ceil(rows / unit) * unit, Math.floor(width / heads), heads),
+        linear('ngram.key', all),
+        linear('ngram.value', D),
+        { kind: 'vector', path: 'norm.ngram', elements: 3 * all, component: 'norm' },
+        {
+            kind: 'vector',
+            path: 'ngram.convolution',
+            elements: all * kernel,
+            component: 'other',
+            flopsPerToken: 2 * all * kernel,
+        },
+    ];
+}
+const qwen4 = {
+    source: 'transformers 5.18.0, models/qwen4_exp/modeling_qwen4_exp.py',
+    defaultsOf: 'qwen4_exp_text',
+    norms: 'own',
+    finalNorm: false,
+    streams: (fields) => ({ count: fields.integer('hc_count', 2), back: 'added', rank: fields.integer('hc_lowrank') }),
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        const interval = fields.integerOr('full_attention_interval', 4, 1);
+        const tables = ngramLayers(fields);
+        return Array.from({ length: shape.layers }, (_, index) => {
+            const linear = types ? types[index] === 'linear_attention' : (index + 1) % interval !== 0;
+            const place = tables.indexOf(index + 1);
+            return `${linear ? 'linear' : 'sparse'}${place < 0 ? '' : ` ngram ${place}`}`;
+        });
+    },
+    layerStart: (shape, fields, mixer) => {
+        const [, place] = mixer.split(' ngram ');
+        return place === undefined ? [] : ngrams(shape, fields, Number(place));
+    },
+    attention: (shape, fields, mixer) => {
+        if (mixer.startsWith('linear'))
+            return gatedDelta(shape.hiddenSize, {
+                keyHeads: fields.integer('linear_num_key_heads'),
+                valueHeads: fields.integer('linear_num_value_heads'),
+                keyDim: fields.integer('linear_key_head_dim'),
+                valueDim: fields.integer('linear_value_head_dim'),
+                kernel: fields.integer('linear_conv_kernel_dim'),
+            });
+        return grouped(shape, {
+            bias: fields.boolean('attention_bias') ? fullBias : noBias,
+            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false, upcast: 'weight' },
+            outputGate: 'element',
+            span: { kind: 'selected', tokens: fields.integer('indexer_budget') },
+            indexer: {
+                heads: fields.integer('indexer_n_heads'),
+                headDim: fields.integer('indexer_head_dim'),
+                norms: 'query and key',
+                weighted: false,
+                ratio: fields.integer('indexer_compress_ratio'),
+            },
+        });
+    },
+    feeds: always('experts'),
+    feedForward: (shape, fields) => build_experts(shape, fields, {
+        width: fields.integer('moe_intermediate_size'),
+        shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
+    }),
+};
+const qwen4Families = { qwen4_exp_text: qwen4 };
+
 ;// CONCATENATED MODULE: ./build/read/families/step.js
 
 const source = 'transformers 5.18.0, models/step3p7/modeling_step3p7.py';
@@ -72976,6 +73203,7 @@ const sameAs = {
     emu3_text_model: 'llama',
     granite4_vision_text: 'granite',
     glm4v_moe_text: 'glm4_moe',
+    inkling_model: 'inkling_text',
     phi4_multimodal: 'phi3',
     qwen2_5_omni_text: 'qwen2',
     qwen2_5_vl_text: 'qwen2',
@@ -72999,6 +73227,7 @@ const sameAs = {
 
 
 
+
 /** Every family with a row of its own, by `model_type`. */
 const rows = {
     ...denseFamilies,
@@ -73007,6 +73236,7 @@ const rows = {
     ...latentFamilies,
     ...recurrentFamilies,
     ...hybridFamilies,
+    ...qwen4Families,
     ...stepFamilies,
     ...encoderFamilies,
     ...textFamilies,
@@ -80650,7 +80880,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1656);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4762);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -58,6 +58,11 @@ SHAPES = {
 }  # fmt: skip
 LISTS = ("layer_types", "mlp_layer_types", "layers_block_type", "indexer_types")
 
+QWEN4 = dict(
+    indexer_n_heads=4, indexer_kv_heads=1, indexer_head_dim=64, indexer_budget=64, indexer_compress_ratio=4, ple_layer_ids=[1, 3], ple_embed_dim=96,
+    heads_per_ngram=3, ngram_vocab_size_base=1000, hc_lowrank=24, hc_count=3, eos_token_id=1, num_experts=12, num_experts_per_tok=3, head_dim=64,
+)  # fmt: skip
+
 # What single families need besides, so that the common shapes are theirs.
 BESIDES = {
     "dots1": dict(num_key_value_heads=4, n_routed_experts=8, n_shared_experts=2, n_group=2, topk_group=1, num_experts_per_tok=2, first_k_dense_replace=1, moe_intermediate_size=96),
@@ -68,6 +73,10 @@ BESIDES = {
     "hunyuan_v1_moe": dict(head_dim=64, num_experts=4, moe_topk=2),
     "lfm2_moe": dict(layer_types=["conv", "full_attention"] * 4),
     "ministral": dict(head_dim=64),
+    "qwen4_exp_text": QWEN4,
+    "qwen4_exp": QWEN4,
+    "dbrx": dict(attn_config=dict(kv_n_heads=2, clip_qkv=8, rope_theta=10000.0), ffn_config=dict(ffn_hidden_size=700, moe_num_experts=6, moe_top_k=2), d_model=256, n_heads=4, n_layers=3, tie_word_embeddings=False),
+    "cohere_compass_text": dict(rope_parameters=dict(full_attention=dict(rope_type="default", rope_theta=10000.0, mrope_section=[8, 12, 12]))),
 }  # fmt: skip
 
 # No decoder-only language models, though the classes can be asked to predict the next token.
@@ -118,7 +127,7 @@ def misfit(model):
             model(input_ids=torch.zeros((1, 8), dtype=torch.long), use_cache=False)
     except Exception as error:
         text = str(error)
-        if re.search(r"mat1 and mat2|reduction dim|shape '|must match|size of tensor|Expected size|divisible|normalized_shape", text):
+        if re.search(r"mat1 and mat2|reduction dim|broadcast|shape '|must match|size of tensor|Expected size|divisible|normalized_shape", text):
             return text.splitlines()[0][:160]
     finally:
         signal.alarm(0)
@@ -171,7 +180,8 @@ def fitted(kind, wanted):
     heads = {"head_dim": wanted["hidden_size"] // wanted["num_attention_heads"]}
     grouped = {"num_key_value_heads": wanted["num_attention_heads"]}
     reasons = []
-    for change in ({}, heads, grouped, {**heads, **grouped}):
+    rotary = {"head_dim": wanted.get("qk_rope_head_dim")}
+    for change in ({}, heads, grouped, {**heads, **grouped}, {**rotary, **grouped}):
         try:
             config, stated, sizes = shaped(kind, {**wanted, **change})
             text = text_of(config)

@@ -3,7 +3,7 @@
     python scripts/oracle/multimodal.py > test/oracle/multimodal.json
     python scripts/oracle/multimodal.py --defaults     the class defaults of all parts, as JSON
 
-Needs torch 2.13.0 and transformers 5.18.0 (and timm 1.0.29 for the few towers that are timm's). Each class is built on the meta
+Needs torch 2.13.0 and transformers 5.18.0 (timm 1.0.29 for the few towers that are timm's, scipy for Inkling's). Each class is built on the meta
 device, so no weight is made: with its default config, with the same written out, and with two other shapes of text and towers.
 Parameters are counted once (tied matrices), with what checkpoints store as buffers (router corrections, statistics of norms).
 `text` is the language model's share, its output projection included. What cannot be built is named with the reason.
@@ -54,6 +54,7 @@ ASKED = {
     "fun_asr_nano": dict(small=dict(adaptor_config=dict(hidden_size=512, intermediate_size=128)), wide=dict(adaptor_config=dict(hidden_size=768, intermediate_size=192))),
     "gemma3n": dict(small=dict(text_config=dict(num_kv_shared_layers=0, intermediate_size=1408, activation_sparsity_pattern=[0.0] * 6, layer_types=["sliding_attention"] * 4 + ["full_attention"] * 2)), wide=dict(text_config=dict(num_kv_shared_layers=3, intermediate_size=2048, activation_sparsity_pattern=[0.0] * 8, layer_types=(["sliding_attention"] * 3 + ["full_attention"]) * 2))),
     "glm5_next": dict(small=dict(text_config=dict(num_key_value_heads=8)), wide=dict(text_config=dict(num_key_value_heads=12))),
+    "inkling_mm_model": dict(small=dict(vision_config=dict(n_layers=4, patch_size=28), audio_config=dict(n_mel_bins=64)), wide=dict(vision_config=dict(n_layers=9, temporal_patch_size=4))),
     "ovis2": dict(small=dict(hidden_size=512, vocab_size=1024), wide=dict(hidden_size=768, vocab_size=2000)),
     "nemotron_h_omni": dict(small=dict(vision_config=dict(video_temporal_patch_size=2), text_config=dict(layers_block_type=["linear_attention", "moe", "full_attention", "mlp", "moe", "linear_attention"])), wide=dict(vision_config=dict(video_temporal_patch_size=2), text_config=dict(layers_block_type=["linear_attention", "mlp"] * 3 + ["full_attention", "moe"]))),
 }

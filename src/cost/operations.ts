@@ -178,32 +178,38 @@ function* shared(block: SharedBlock, flow: Flow): Step {
   return inside;
 }
 
-/** n streams of D: one matrix reads them all and says how they are summed, and how the result is written back. */
-function* streams({ path, streams: n, back }: ResidualStreams, flow: Flow): Step {
+/** n streams of D: matrices read them all and say how they are summed, and how the result is written back. */
+function* streams({ path, streams: n, back, rank }: ResidualStreams, flow: Flow): Step {
   const { width: D } = flow;
   const added = yield* addPending(flow);
   const residual = { ...added.residual, elements: n * D };
-  const columns = n + (back === 'joined' ? 0 : n) + (back === 'mixed' ? n * n : 0);
-  const scales = { joined: 1, added: 2, mixed: 3 }[back];
-  const weights = tensor(path, columns, 'residual');
-  const common = { path, component: 'other' } as const;
-  yield* linear({
-    ...common,
-    rows: n * D,
-    columns,
-    bias: true,
-    input: residual,
-    output: weights,
-    sharding: 'replicated',
-  });
-  yield {
-    ...common,
-    kind: 'vector',
-    path: `${path}_scale`,
-    elements: scales,
-    flopsPerToken: back === 'mixed' ? 2 * n * n * D : 0,
-  };
-  return { ...added, residual, joined: tensor(`${path}_sum`, D, 'residual') };
+  const joined = tensor(`${path}_sum`, D, 'residual');
+  const common = { component: 'other', sharding: 'replicated' } as const;
+  if (rank === undefined) {
+    // Hyper-connections: n weights to read, n to write, n x n to mix; a bias for each and a scale for each kind.
+    const columns = n + (back === 'joined' ? 0 : n) + (back === 'mixed' ? n * n : 0);
+    const output = tensor(path, columns, 'residual');
+    yield* linear({ ...common, path, rows: n * D, columns, bias: true, input: residual, output });
+    const elements = { joined: 1, added: 2, mixed: 3 }[back];
+    const flopsPerToken = back === 'mixed' ? 2 * n * n * D : 0;
+    yield { kind: 'vector', component: 'other', path: `${path}_scale`, elements, flopsPerToken };
+    return { ...added, residual, joined, stream: joined };
+  }
+  const norm = { kind: 'norm', path, width: n * D, style: 'rms', weight: true, bias: false } as const;
+  const input = yield* normalize(`${path}_norm`, residual, n * D, norm);
+  const of = (name: string, from: Tensor, columns: number) =>
+    linear({
+      ...common,
+      path: `${path}_${name}`,
+      rows: from.elements,
+      columns,
+      bias: false,
+      input: from,
+      output: tensor(`${path}_${name}`, columns, 'residual'),
+    });
+  yield* of('up', yield* of('down', input, rank), n * D);
+  if (back !== 'joined') yield* of('inject', input, n);
+  return { ...added, residual, joined, stream: joined };
 }
 
 /** A matrix of a mixer that is written part by part: reads the stream until something stands between. */

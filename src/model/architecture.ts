@@ -134,6 +134,8 @@ export type GroupedAttention = {
   readonly headDim: number;
   /** of values, where it differs */
   readonly valueHeadDim?: number;
+  /** What one head's scores weigh, where it is more than its own values (both halves' in differential attention). */
+  readonly weighedDim?: number;
   readonly bias: { readonly query: boolean; readonly key: boolean; readonly value: boolean; readonly output: boolean };
   /** Norms on queries and keys: over each head, or over the whole projected width. */
   readonly queryKeyNorm?: {
@@ -226,6 +228,8 @@ export type Indexer = {
   readonly norms?: 'key' | 'query and key';
   /** A learned weight for each head's score. Default true. */
   readonly weighted?: boolean;
+  /** Tokens whose keys are averaged before they are scored. Default 1. */
+  readonly ratio?: number;
 };
 
 export type DenseFeedForward = {
@@ -360,6 +364,8 @@ export type ResidualStreams = {
   readonly path: string;
   readonly streams: number;
   readonly back: 'added' | 'mixed' | 'joined';
+  /** Weights for each element, through a pair of matrices of this rank, of streams that are normalised first (Qwen4). */
+  readonly rank?: number;
 };
 
 /** The output projection, with the loss. */

@@ -49,7 +49,16 @@ const exact = [
     'glm_ocr',
   ],
   ...['glmasr', 'glmga', 'got_ocr2', 'granite4_vision', 'granite_speech', 'granite_speech_plus', 'hunyuan_vl'],
-  ...['hyperclovax_vision_v2', 'idefics2', 'idefics3', 'instructblip', 'instructblipvideo', 'internvl', 'janus'],
+  ...[
+    'hyperclovax_vision_v2',
+    'idefics2',
+    'idefics3',
+    'inkling_mm_model',
+    'instructblip',
+    'instructblipvideo',
+    'internvl',
+    'janus',
+  ],
   ...['kimi_k25', 'lfm2_vl', 'lighton_ocr', 'llama4', 'llava', 'llava_next', 'llava_next_video', 'llava_onevision'],
   ...['minicpmv4_6', 'minicpmv4_7', 'mistral3', 'mllama', 'muse_glimmer', 'nemotron_h_omni', 'ovis2', 'paddleocr_vl'],
   ...['paligemma', 'phi4_multimodal', 'pp_chart2table', 'qianfan_ocr', 'qwen2_5_omni_thinker', 'qwen2_5_vl'],
@@ -87,6 +96,11 @@ describe('what a file leaves open', () => {
     expect(clip.exact && siglip.exact).toBe(true);
     expect(clip.towers).not.toBe(siglip.towers);
     expect(clip.total - clip.towers).toBe(siglip.total - siglip.towers);
+  });
+
+  it("Inkling's text is the same under the name that its files give it", () => {
+    const inkling = (model_type: string) => count({ model_type: 'inkling_mm_model', text_config: { model_type } });
+    expect(inkling('inkling_model').total).toBe(inkling('inkling_text').total);
   });
 
   it('an encoder that nobody wrote down is said to be guessed', () => {

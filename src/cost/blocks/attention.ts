@@ -67,7 +67,7 @@ export function* attention(part: GroupedAttention, stream: Tensor): Block {
     heads: H,
     keyValueHeads: K,
     queryKeyDim: d,
-    valueDim: dv,
+    valueDim: part.weighedDim ?? dv,
     span: part.span,
     causal: part.causal,
     parameters: part.sinks ? H : 0,
@@ -377,7 +377,7 @@ const scores = (heads: number, headDim: number, span: Span, query: Tensor, key: 
 
 /** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, a weight for each of them. */
 function* indexer(
-  { heads, headDim, norms = 'key', weighted = true }: Indexer,
+  { heads, headDim, norms = 'key', weighted = true, ratio }: Indexer,
   input: Tensor,
   compressed: Tensor,
 ): Generator<Operation, void> {
@@ -395,7 +395,8 @@ function* indexer(
   const query = norms === 'key' ? plain : yield* normal('indexer_query', plain);
   const key = yield* normal('indexer_key', yield* replicated('indexer_key', input, headDim));
   if (weighted) yield* replicated('indexer_weights', input, heads);
-  yield scores(heads, headDim, { kind: 'full' }, query, key);
+  const span: Span = ratio === undefined ? { kind: 'full' } : { kind: 'selected', ratio };
+  yield scores(heads, headDim, span, query, key);
 }
 
 /** Matrices, vectors and norms inside the block that no noun covers. */

@@ -9,6 +9,7 @@ import type {
   Layer,
   Norm,
   Part,
+  ResidualStreams,
   Span,
   TablePart,
 } from '../../model/architecture.ts';
@@ -64,13 +65,19 @@ export type Family = {
   /** What the figures take for granted of this kind of model, as key, value and reason. */
   readonly assumes?: readonly { readonly field: string; readonly value: string; readonly reason: string }[];
   /** Several residual streams in place of one, and how blocks write back to them. */
-  readonly streams?: (fields: Fields) => { readonly count: number; readonly back: 'added' | 'mixed' };
+  readonly streams?: (fields: Fields) => {
+    readonly count: number;
+    readonly back: 'added' | 'mixed';
+    readonly rank?: number;
+  };
   /** What a norm in front of a block has besides. */
   readonly normGate?: (fields: Fields, block: 'attention' | 'feed_forward', feed: string) => number | undefined;
   /** Mixers whose layers use the weights of an earlier layer. */
   readonly repeats?: (mixer: string) => boolean;
   /** Logits go through a tanh where the config does not say. */
   readonly softcapped?: boolean;
+  /** Extra parts at the start of each layer. */
+  readonly layerStart?: (shape: Shape, fields: Fields, mixer: string) => readonly Part[];
   /** Extra parts at the end of each layer. */
   readonly layerExtras?: (shape: Shape, fields: Fields, mixer: string, feed: string) => readonly Part[];
   readonly prediction?: (
@@ -172,7 +179,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
   for (const { field, value, reason } of family.assumes ?? []) fields.assume(field, value, reason);
   const streams = family.streams?.(fields);
   const final: readonly Part[] = [
-    ...(streams ? [{ kind: 'streams', path: 'streams.final', streams: streams.count, back: 'joined' } as const] : []),
+    ...(streams ? [streamsOf('final', { ...streams, back: 'joined' })] : []),
     ...(hasFinalNorm(family, fields) ? [normOf(family, 'norm.final', D)] : []),
   ];
   const narrow = family.tableWidth?.(fields, D) ?? D;
@@ -264,12 +271,10 @@ function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mix
   });
   const streams = family.streams?.(fields);
   const around = (block: readonly Part[], path: 'attention' | 'feed_forward'): readonly Part[] => {
-    if (block.length === 0 || plan === 'own') return block;
+    const collect: readonly Part[] = streams && block.length > 0 ? [streamsOf(path, streams)] : [];
+    if (block.length === 0 || plan === 'own') return [...collect, ...block];
     const gateRank = family.normGate?.(fields, path, feed);
     const gate = gateRank === undefined ? {} : { gateRank };
-    const collect: readonly Part[] = streams
-      ? [{ kind: 'streams', path: `streams.${path}`, streams: streams.count, back: streams.back }]
-      : [];
     const before = plan === 'post' ? [] : [{ ...norm(`norm.${path}`), ...gate }];
     const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
     return [...collect, ...before, ...block, ...after];
@@ -279,9 +284,21 @@ function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mix
     const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
     return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
   }
-  const whole = [...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
+  const before = family.layerStart?.(shape, fields, mixer) ?? [];
+  const whole = [...before, ...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
   return { name, parts: family.repeats?.(mixer) ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
 }
+
+const streamsOf = (
+  path: string,
+  { count, back, rank }: { readonly count: number; readonly back: ResidualStreams['back']; readonly rank?: number },
+): ResidualStreams => ({
+  kind: 'streams',
+  path: `streams.${path}`,
+  streams: count,
+  back,
+  ...(rank === undefined ? {} : { rank }),
+});
 
 const isPart = (value: Part | readonly Part[]): value is Part => 'kind' in value;
 const parts = (value: Part | readonly Part[]): readonly Part[] => (isPart(value) ? [value] : value);
@@ -383,7 +400,7 @@ export function experts(shape: Shape, fields: Fields, changes: Partial<Experts> 
     inputWidth: shape.hiddenSize,
     experts: count,
     active,
-    width: fields.integer(names.expertWidth),
+    width: changes.width ?? fields.integer(names.expertWidth),
     gated: true,
     activation: 'silu',
     bias: { router: false, up: false, down: false },
@@ -425,28 +442,31 @@ export const depths = (fields: Fields, key: string): number =>
 /**
  * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
  * a norm, for each depth that `num_nextn_predict_layers` states.
- *
- * @param mixer what the layer attends with
- * @param copies elements of tables that checkpoints store once more with each depth
  */
 export function nextToken(
   feed: string,
-  mixer = 'full',
-  copies: (shape: Shape) => number = () => 0,
+  changes: {
+    /** Elements of tables that checkpoints store once more with each depth. */
+    readonly copies?: (shape: Shape) => number;
+    /** The depth ends with the model's own last norm. */
+    readonly sharedNorm?: boolean;
+    readonly joinBias?: (fields: Fields) => boolean;
+  } = {},
 ): NonNullable<Family['prediction']> {
   return function (this: Family, shape, fields, layer) {
     const stated = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
     const depth = Math.min(stated, 16);
     const { hiddenSize: D } = shape;
-    const elements = copies(shape);
+    const elements = changes.copies?.(shape) ?? 0;
     const copied: readonly Part[] =
       elements === 0 ? [] : [{ kind: 'vector', path: 'embedding_copy', elements, component: 'prediction' }];
+    const bias = changes.joinBias?.(fields) ?? false;
     const one: readonly Part[] = [
       normOf(this, 'norm.embedding', D),
       normOf(this, 'norm.hidden', D),
-      { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
-      ...layer(mixer, feed),
-      normOf(this, 'norm.final', D),
+      { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
+      ...layer('full', feed),
+      ...(changes.sharedNorm ? [] : [normOf(this, 'norm.final', D)]),
       ...copied,
     ];
     return { depth, parts: Array.from({ length: depth }, () => one).flat() };

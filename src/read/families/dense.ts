@@ -405,7 +405,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   phimoe: {
     source: from('phimoe'),
     norm: layerNorm,
-    ...sparseOf(),
+    // The router takes two in turn, whatever the config says (SparseMixer, arXiv:2310.00811).
+    ...sparseOf(() => ({ active: 2 })),
     outputBias: (fields) => fields.boolean('lm_head_bias'),
   },
   gpt_oss: {
@@ -440,6 +441,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   diffllama: {
     ...llama,
     source: from('diffllama'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), weighedDim: 2 * shape.headDim }),
     layerExtras: (shape) => [
       { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
     ],
@@ -533,6 +535,12 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
       fields.states('layer_types')
         ? slidingPlan(shape, fields)
         : everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1)),
+  },
+  cohere_compass_text: {
+    source: from('cohere_compass'),
+    norm: { style: 'layer', bias: false },
+    norms: 'single',
+    tied: true,
   },
   glm: { source: from('glm'), attention: glmAttention },
   glm4: { source: from('glm4'), norms: 'sandwich', attention: glmAttention },

@@ -182,11 +182,12 @@ const minimaxM3: Family = {
   feedForward: (shape, fields, feed) => {
     const activation = 'swiglu_oai';
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { activation, fused: true });
+    const shared = fields.integerOr('shared_intermediate_size', 0);
     return experts(shape, fields, {
       width: fields.integer('intermediate_size'),
       activation,
       correctionBias: true,
-      shared: { width: fields.integer('shared_intermediate_size'), gate: false },
+      ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
     });
   },
 };
@@ -251,6 +252,7 @@ const convolution = (path: string, channels: number, kernel: number, component: 
 /** Attention whose positions are profiles of distance that each token mixes; short convolutions on keys, values and blocks. */
 const inkling: Family = {
   source: from('inkling'),
+  defaultsOf: 'inkling_text',
   tiedKeys: [],
   embedding: (shape) => [
     { kind: 'norm', path: 'norm.embedding', width: shape.hiddenSize, style: 'rms', weight: true, bias: false },
@@ -307,7 +309,11 @@ const inkling: Family = {
   width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
   feeds: denseUntil((fields) => fields.integerOr('dense_mlp_idx', 0)),
   feedForward: (shape, fields, feed): readonly Part[] => {
-    if (feed === 'dense') return [dense(shape.hiddenSize, shape.width)];
+    if (feed === 'dense')
+      return [
+        dense(shape.hiddenSize, shape.width),
+        { kind: 'vector', path: 'feed_forward.scale', elements: 1, component: 'feed_forward' },
+      ];
     const width = moeWidth(fields);
     const count = fields.integer('n_shared_experts');
     return [
@@ -401,6 +407,8 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
     outputBias: (fields) => fields.boolean('use_bias'),
     tied: true,
+    // A dense layer (the class counts its layers from 0) and the model's own last norm: PaddlePaddle/ERNIE, MTPLayer.
+    prediction: nextToken('dense', { sharedNorm: true, joinBias: (fields) => fields.boolean('use_bias') }),
     feeds: (shape, fields) => {
       const start = fields.integerOr('moe_layer_start_index', 1);
       const stated = fields.numberOr('moe_layer_end_index', -1);

@@ -518,7 +518,7 @@ const zamba: Family = {
       bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias', true) },
     });
     if (mixer === 'mamba') return mamba;
-    const headDim = fields.integerOr('attention_head_dim', Math.floor((2 * D) / shape.heads), 1);
+    const headDim = fields.integerOr(['attention_head_dim', 'head_dim'], Math.floor((2 * D) / shape.heads), 1);
     const block = sharedBlock(shape, mixer === 'hybrid', { width: shape.width, headDim, bias: false });
     return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
   },

@@ -134,7 +134,7 @@ const longcat: Family = {
   width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
   feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
   // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
-  prediction: nextToken('half', 'full', (shape) => shape.vocabularySize * shape.hiddenSize),
+  prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
   feedForward: (shape, fields, feed): readonly Part[] => {
     if (feed === 'half') return [dense(shape.hiddenSize, shape.width)];
     const { hiddenSize: D } = shape;

@@ -447,6 +447,17 @@ export const wholes: Readonly<Record<string, Whole>> = {
   hyperclovax_vision_v2: { source: from('hyperclovax_vision_v2'), towers: vision((D, { T }) => linear(D, T)) },
   idefics2: { source: from('idefics2'), towers: vision(perceiverJoint) },
   idefics3: { source: from('idefics3'), towers: vision(shuffledJoint) },
+  inkling_mm_model: {
+    source: from('inkling'),
+    towers: both(
+      vision((D, { T }) => D * T + T),
+      // A table for each band of the spectrum, summed, and a norm.
+      extra('audio', ({ outer, type, T }) => {
+        const { part } = side(outer, type, 'audio_config');
+        return (part.integer('n_mel_bins') * part.integer('mel_vocab_size') + 1) * T;
+      }),
+    ),
+  },
   instructblip: { source: from('instructblip'), towers: vision(qformerJoint(true)) },
   instructblipvideo: { source: from('instructblipvideo'), towers: vision(qformerJoint(true)) },
   internvl: { source: from('internvl'), towers: vision(internJoint) },

@@ -10,6 +10,7 @@ import { legacyFamilies } from './legacy.ts';
 import { wholes } from './multimodal.ts';
 import { partDefaults } from './parts.ts';
 import { plannedFamilies } from './plans.ts';
+import { qwen4Families } from './qwen4.ts';
 import { recurrentFamilies } from './recurrent.ts';
 import { stepFamilies } from './step.ts';
 import { sameAs, textFamilies } from './texts.ts';
@@ -22,6 +23,7 @@ const rows: Readonly<Record<string, Family>> = {
   ...latentFamilies,
   ...recurrentFamilies,
   ...hybridFamilies,
+  ...qwen4Families,
   ...stepFamilies,
   ...encoderFamilies,
   ...textFamilies,

@@ -156,6 +156,7 @@ export const sameAs: Readonly<Record<string, string>> = {
   emu3_text_model: 'llama',
   granite4_vision_text: 'granite',
   glm4v_moe_text: 'glm4_moe',
+  inkling_model: 'inkling_text',
   phi4_multimodal: 'phi3',
   qwen2_5_omni_text: 'qwen2',
   qwen2_5_vl_text: 'qwen2',
