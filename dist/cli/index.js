@@ -43037,8 +43037,13 @@ function complain(...sentences) {
         process.stderr.write(`model-cost: ${plain(sentence, 500)}\n`);
     return unusable;
 }
-/** What is wrong with a config: messages that begin with its path already do not say it twice. */
-const complainOf = (path, message) => complain(message.startsWith(path) ? message : `${path}: ${message}`);
+/** What is wrong with a config, and on which line; messages that begin with its path already do not say it twice. */
+function complainOf(path, problem) {
+    const { message, line } = problem ?? { message: 'could not be read.' };
+    if (message.startsWith(path))
+        return complain(message);
+    return complain(`${path}${line === undefined ? '' : `:${line}`}: ${message}`);
+}
 /** A result, to standard output or the file of --output. */
 function print(text, file) {
     if (file === undefined) {
@@ -43131,7 +43136,7 @@ function mfu(words, settings) {
     const side = readSide(files_readSide(path), path, settings);
     const { estimate } = side;
     if (estimate === undefined)
-        return complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
+        return complainOf(path, side.reading.problems[0]);
     const { run } = estimate.run;
     const { mfu: share, hfu, peak } = measuredMfu(estimate.flops, run, speed);
     if (share === null || hfu === null || peak === null)
@@ -43398,7 +43403,7 @@ function report(words, settings) {
     progress('');
     for (const { path, head } of comparisons)
         if (head?.estimate === undefined)
-            complainOf(path, head?.reading.problems[0]?.message ?? 'could not be read.');
+            complainOf(path, head?.reading.problems[0]);
     const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
     if (readable.length === 0)
         return unusable;
@@ -43453,7 +43458,7 @@ function compared(words, changes, settings, others) {
         ...(head !== undefined && head.estimate === undefined ? [{ path, side: head }] : []),
     ]);
     for (const { path, side } of unread)
-        complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
+        complainOf(path, side.reading.problems[0]);
     const nothing = isEmpty(found);
     if (found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate))
         return unusable;

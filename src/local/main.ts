@@ -110,7 +110,7 @@ function report(words: Words, settings: Settings): number {
   });
   progress('');
   for (const { path, head } of comparisons)
-    if (head?.estimate === undefined) complainOf(path, head?.reading.problems[0]?.message ?? 'could not be read.');
+    if (head?.estimate === undefined) complainOf(path, head?.reading.problems[0]);
   const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
   if (readable.length === 0) return unusable;
   const judged = comparisons.some(({ path }) =>
@@ -165,7 +165,7 @@ function compared(words: Words, changes: Changes, settings: Settings, others: re
     ...(base !== undefined && base.estimate === undefined ? [{ path: previousPath ?? path, side: base }] : []),
     ...(head !== undefined && head.estimate === undefined ? [{ path, side: head }] : []),
   ]);
-  for (const { path, side } of unread) complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
+  for (const { path, side } of unread) complainOf(path, side.reading.problems[0]);
   const nothing = isEmpty(found);
   if (found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate))
     return unusable;

@@ -19,7 +19,7 @@ export function mfu(words: Words, settings: Settings): number {
     throw new Usage('mfu needs --tokens-per-second N, the tokens per second of all GPUs together.');
   const side = readConfigSide(readSide(path), path, settings);
   const { estimate } = side;
-  if (estimate === undefined) return complainOf(path, side.reading.problems[0]?.message ?? 'could not be read.');
+  if (estimate === undefined) return complainOf(path, side.reading.problems[0]);
   const { run } = estimate.run;
   const { mfu: share, hfu, peak } = measuredMfu(estimate.flops, run, speed);
   if (share === null || hfu === null || peak === null)

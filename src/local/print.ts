@@ -1,3 +1,4 @@
+import type { Problem } from '../model/reading.ts';
 import { jsonText } from '../report/json.ts';
 import { plain } from '../report/markdown.ts';
 import { writeText } from './files.ts';
@@ -20,9 +21,12 @@ export function complain(...sentences: readonly string[]): number {
   return unusable;
 }
 
-/** What is wrong with a config: messages that begin with its path already do not say it twice. */
-export const complainOf = (path: string, message: string): number =>
-  complain(message.startsWith(path) ? message : `${path}: ${message}`);
+/** What is wrong with a config, and on which line; messages that begin with its path already do not say it twice. */
+export function complainOf(path: string, problem: Pick<Problem, 'message' | 'line'> | undefined): number {
+  const { message, line } = problem ?? { message: 'could not be read.' };
+  if (message.startsWith(path)) return complain(message);
+  return complain(`${path}${line === undefined ? '' : `:${line}`}: ${message}`);
+}
 
 /** A result, to standard output or the file of --output. */
 export function print(text: string, file: string | undefined): number {
