@@ -91,6 +91,8 @@ export type Family = {
   readonly defaultsOf?: string;
   /** How many layers, where a pattern says it. */
   readonly layers?: (fields: Fields) => number | undefined;
+  /** Key/value heads are listed, one number for each layer. */
+  readonly listsHeads?: boolean;
   /** The feed-forward's width where no key says it. */
   readonly width?: (fields: Fields, hiddenSize: number) => number;
   readonly exact?: boolean;
@@ -119,9 +121,16 @@ export type Shape = {
 /** Names under which configs state a dimension. */
 export const names = {
   hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
-  layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'],
+  layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers', 'num_transformer_layers'],
   heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'attention_heads'],
-  keyValueHeads: ['num_key_value_heads', 'num_kv_heads', 'n_head_kv', 'multi_query_group_num', 'kv_n_heads'],
+  keyValueHeads: [
+    'num_key_value_heads',
+    'num_kv_heads',
+    'n_head_kv',
+    'multi_query_group_num',
+    'kv_n_heads',
+    'n_kv_heads',
+  ],
   headDim: ['head_dim', 'kv_channels', 'attention_head_dim', 'dim_head'],
   width: [
     'intermediate_size',
@@ -228,7 +237,8 @@ export function readShape(family: Family, fields: Fields): Shape {
   const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
   if (layers > mostLayers) throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
   const heads = fields.optionalInteger(names.heads, 1) ?? 1;
-  const keyValueHeads = fields.optionalInteger(names.keyValueHeads, 1) ?? heads;
+  // Where each layer has heads of its own, their key is a list that the family reads.
+  const keyValueHeads = (family.listsHeads ? undefined : fields.optionalInteger(names.keyValueHeads, 1)) ?? heads;
   const stated = fields.optionalInteger(names.headDim, 1);
   const headDim = stated ?? Math.floor(hiddenSize / heads);
   const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;

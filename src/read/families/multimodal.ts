@@ -387,6 +387,28 @@ const talker = ({ outer }: View): readonly Tower[] => {
 
 const qwenOmniThinker = both(audio(), vision());
 
+/** CLIP ViT-L/14 for images of 336 pixels, which Phi-3 names instead of describing: as `clip_vision_model` counts it. */
+const namedClip = { name: 'clip-vit-large-patch14-336', parameters: 303_507_456, width: 1024 };
+
+/** Phi-3 vision: a named encoder, two separators, two matrices from four patches to the text. */
+const phi3Vision = (view: View): readonly Tower[] => {
+  const { outer, T } = view;
+  const processor = outer.nested('img_processor');
+  const known = (processor.string('model_name') ?? namedClip.name).endsWith(namedClip.name);
+  if (!known) outer.assume('img_processor.model_name', 'not counted', 'this tool does not know the encoder');
+  const merged = 4 * processor.integerOr('image_dim_out', namedClip.width, 1);
+  return [
+    { name: 'vision', parameters: known ? namedClip.parameters : 0, exact: known },
+    { name: 'vision_projector', parameters: 2 * merged + linear(merged, T) + linear(T, T), exact: known },
+  ];
+};
+
+/** MiniCPM-V: learned queries that read the patches by one attention as wide as the text. */
+const resamplerJoint: Joint = (D, { outer, T }) => {
+  const queries = outer.integerOr('query_num', 64, 1);
+  return queries * T + D * T + 4 * linear(T, T) + 3 * layerNorm(T) + T * T;
+};
+
 /** Every model made of parts, by `model_type`. */
 export const wholes: Readonly<Record<string, Whole>> = {
   aria: { source: from('aria'), towers: vision(ariaJoint) },
@@ -471,6 +493,28 @@ export const wholes: Readonly<Record<string, Whole>> = {
     source: from('qwen3_omni_moe'),
     inside: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
     towers: talker,
+  },
+  internvl_chat: {
+    source: 'OpenGVLab/InternVL2-8B modeling_internvl_chat.py',
+    textKeys: ['llm_config'],
+    towers: vision(internJoint),
+  },
+  kimi_vl: {
+    source: 'moonshotai/Kimi-VL-A3B-Instruct modeling_kimi_vl.py',
+    textType: 'deepseek_v3',
+    towers: vision(fourJoint('norm of one')),
+  },
+  minicpmv: {
+    source: 'openbmb/MiniCPM-V-2_6 modeling_minicpmv.py',
+    textType: 'qwen2',
+    flat: true,
+    towers: vision(resamplerJoint),
+  },
+  phi3_v: {
+    source: 'microsoft/Phi-3-vision-128k-instruct modeling_phi3_v.py',
+    textType: 'phi3',
+    flat: true,
+    towers: phi3Vision,
   },
   kimi_k25: { source: from('kimi_k25'), towers: vision(kimiJoint) },
   lfm2_vl: {

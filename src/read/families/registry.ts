@@ -12,6 +12,7 @@ import { partDefaults } from './parts.ts';
 import { plannedFamilies } from './plans.ts';
 import { qwen4Families } from './qwen4.ts';
 import { recurrentFamilies } from './recurrent.ts';
+import { remoteFamilies } from './remote.ts';
 import { stepFamilies } from './step.ts';
 import { sameAs, textFamilies } from './texts.ts';
 
@@ -27,6 +28,7 @@ const rows: Readonly<Record<string, Family>> = {
   ...stepFamilies,
   ...encoderFamilies,
   ...textFamilies,
+  ...remoteFamilies,
   ...plannedFamilies,
 };
 
@@ -44,7 +46,9 @@ export const findFamily = (modelType: string): Family | undefined =>
 /** What a family's own code takes for absent keys. */
 export function defaultsFor(modelType: string, family: Family | undefined): Dictionary {
   const wanted = family?.defaultsOf ?? modelType;
-  return pick(classDefaults, wanted) ?? pick(partDefaults, wanted) ?? {};
+  const found = pick(classDefaults, wanted) ?? pick(partDefaults, wanted);
+  const other = Object.hasOwn(sameAs, wanted) ? sameAs[wanted] : undefined;
+  return found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
 }
 
 const pick = (table: Readonly<Record<string, Dictionary>>, key: string): Dictionary | undefined =>

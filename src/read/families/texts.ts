@@ -151,7 +151,7 @@ export const textFamilies: Readonly<Record<string, Family>> = {
   },
 };
 
-/** Text models that are another family under a name of their own. */
+/** Types that are another family under a name of their own: text models of wholes, and code that comes with the checkpoint. */
 export const sameAs: Readonly<Record<string, string>> = {
   emu3_text_model: 'llama',
   granite4_vision_text: 'granite',
@@ -164,4 +164,15 @@ export const sameAs: Readonly<Record<string, string>> = {
   qwen3_omni_moe_text: 'qwen3_moe',
   qwen3_vl_moe_text: 'qwen3_moe',
   qwen3_vl_text: 'qwen3',
+  Yi: 'llama',
+  aquila2: 'llama',
+  deepseek_ref: 'deepseek_v4',
+  minimax_m1: 'minimax',
+  minimax_text_01: 'minimax',
+  'mixformer-sequential': 'phi-msft',
+  mimo_v2: 'mimo_v2_flash',
+  skywork: 'llama',
+  solar: 'llama',
+  stablelm_epoch: 'stablelm',
+  step3p5_flash: 'step3p5',
 };

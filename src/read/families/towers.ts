@@ -126,8 +126,8 @@ const pixtral: Encoder = (part) => {
 const internvl: Encoder = (part) => {
   const { D, L } = dimensions(part);
   const layerNorms = (part.string('norm_type') ?? 'layer_norm') === 'layer_norm';
-  const attentionBias = part.boolean('attention_bias') ? 4 * D : D;
-  const more = 2 * D + (part.boolean('use_qk_norm') ? 2 * D : 0);
+  const attentionBias = part.boolean(['attention_bias', 'qkv_bias']) ? 4 * D : D;
+  const more = 2 * D + (part.boolean(['use_qk_norm', 'qk_normalization']) ? 2 * D : 0);
   const one = layer({ D, F: width(part), attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
   const positions = part.boolean('use_absolute_position_embeddings', true) ? patches(part) + 1 : 0;
   const ends =
@@ -628,6 +628,7 @@ export const encoders: Readonly<Record<string, Encoder>> = {
   idefics3_vision: siglipLike(patches),
   instructblip_vision_model: blip2,
   instructblipvideo_vision_model: blip2,
+  intern_vit_6b: internvl,
   internvl_vision: internvl,
   janus_vision_model: janusVision,
   kimi_k25_vision: moonvit,
@@ -660,6 +661,7 @@ export const encoders: Readonly<Record<string, Encoder>> = {
   qwen4_exp_vision: qwen3Vision,
   radio,
   sam_vision_model: sam,
+  siglip: siglipLike(patches),
   siglip2_vision_model: siglipWithHead((part) => part.integer('num_patches')),
   siglip_vision_model: siglipWithHead(patches),
   smolvlm_vision: siglipLike(patches),

@@ -33,6 +33,7 @@ const dimensionKeys = [
   'n_layer',
   'n_layers',
   'num_layers',
+  'model_dim',
 ] as const;
 
 /** A file that names a family of ours may leave every size to its class. */
