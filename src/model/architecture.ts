@@ -32,6 +32,8 @@ export type Architecture = {
   readonly towers: readonly Tower[];
   /** How the checkpoint stores its weights, where it is quantised. */
   readonly quantization?: Quantization;
+  /** Bytes of one element that is not quantised, as the config states its type. Default 2. */
+  readonly elementBytes?: number;
 };
 
 export type Layer = {
@@ -44,17 +46,31 @@ export type Layer = {
 
 export type Tower = { readonly name: string; readonly parameters: number; readonly exact: boolean };
 
-/** `bits` for each weight with `scaleBits` spread over them, except in the components that stay unquantised. */
+/** How the checkpoint stores its matrices. What no scheme covers keeps the checkpoint's own type. */
 export type Quantization = {
   readonly method: string;
-  /** Bytes for each quantised weight, scales included. */
-  readonly bytesPerWeight: number;
-  /** Block of weights that shares one scale, as [rows, columns]; absent where one scale serves a whole matrix. */
+  readonly schemes: readonly Scheme[];
+  /**
+   * By path of an operation (without `layers.`): the scheme (index into `schemes`) in each layer, first to last, then in the
+   * layers of multi-token prediction; -1 where the matrix is kept. Outside the layers: one number.
+   */
+  readonly stored: Readonly<Record<string, readonly number[]>>;
+};
+
+/** How one matrix of [outputs, inputs] is stored. */
+export type Scheme = {
+  /** Of one weight. */
+  readonly bits: number;
+  /** What shares a scale: the matrix, an output, `group` inputs of one output, or a `block` of [outputs, inputs]. */
+  readonly shares: 'matrix' | 'output' | 'group' | 'block';
+  readonly group?: number;
   readonly block?: readonly [number, number];
-  /** Bytes of one scale. */
-  readonly scaleBytes?: number;
-  /** Paths of operations that keep 16-bit weights, as the config lists them (globs over `Operation.path`). */
-  readonly keeps: readonly string[];
+  /** Bytes of one scale, and bits of the zero point beside it. */
+  readonly scaleBytes: number;
+  readonly zeroBits?: number;
+  /** Further bytes for each input (an order of the inputs) and for each matrix (a scale of scales, a shape, a table). */
+  readonly inputBytes?: number;
+  readonly matrixBytes?: number;
 };
 
 /** What a breakdown is grouped by. */

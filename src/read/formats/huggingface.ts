@@ -1,4 +1,4 @@
-import type { Architecture, Quantization, Tower } from '../../model/architecture.ts';
+import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
 import type { RunFields } from '../../model/training.ts';
 import { build, type Family, readShape } from '../families/build.ts';
@@ -7,6 +7,7 @@ import { wholeDefaults } from '../families/parts.ts';
 import { defaultsFor, findFamily } from '../families/registry.ts';
 import { type Dictionary, Fields, isDictionary, own, statedFields, Unreadable } from '../fields.ts';
 import type { Source } from '../syntax.ts';
+import { bytesOfElement, readQuantization } from './quantization.ts';
 
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'] as const;
@@ -87,12 +88,14 @@ function read(source: Source): Reading {
     );
   }
   const towers = found.whole ? countTowers(found, built) : foreignTowers(value, outer);
-  const quantization = readQuantization(value, text);
+  const quantization = readQuantization(value, text, architecture.order.length, outer);
+  const elementBytes = bytesOfElement(text, value);
   const whole: Architecture = {
     ...architecture,
     towers,
     exact: architecture.exact && family !== undefined && found.foreign !== true,
     ...(quantization === undefined ? {} : { quantization }),
+    ...(elementBytes === undefined ? {} : { elementBytes }),
   };
   return {
     kind: 'read',
@@ -238,70 +241,4 @@ function unknownFamily(value: Dictionary): Family {
         : 'llama',
   );
   return { ...(like ?? { source: '' }), exact: false };
-}
-
-/** Bytes of one weight, and the block that shares a scale, for each quantiser; sources in the rows. */
-const quantizers: Readonly<
-  Record<string, { readonly bytes: number; readonly block?: readonly [number, number]; readonly scaleBytes?: number }>
-> = {
-  // One fp32 scale for each 128 x 128 block: DeepSeek-V3's checkpoint layout.
-  fp8: { bytes: 1, block: [128, 128], scaleBytes: 4 },
-  fbgemm_fp8: { bytes: 1 },
-  // One 8-bit scale for 32 weights of 4 bits: OCP microscaling (MX) v1.0.
-  mxfp4: { bytes: 0.5 + 1 / 32 },
-  // One fp8 scale for 16 weights of 4 bits: NVIDIA ModelOpt.
-  nvfp4: { bytes: 0.5 + 1 / 16 },
-  // 4-bit weights, one fp16 scale and one 4-bit zero point for 128.
-  gptq: { bytes: 0.5 + 2.5 / 128 },
-  awq: { bytes: 0.5 + 2.5 / 128 },
-  // NF4 with double quantisation (Dettmers et al. 2023, arXiv:2305.14314, 3): 0.127 bits of scales for each weight.
-  bitsandbytes_4bit: { bytes: 0.5 + 0.127 / 8 },
-  bitsandbytes_8bit: { bytes: 1 },
-};
-
-function readQuantization(outer: Dictionary, text: Dictionary): Quantization | undefined {
-  const config = [own(outer, 'quantization_config'), own(text, 'quantization_config')].find(isDictionary);
-  if (config === undefined) return undefined;
-  const method = stringOf(own(config, 'quant_method')) ?? 'unknown';
-  const algorithm = (stringOf(own(config, 'quant_algo')) ?? '').toLowerCase();
-  const name =
-    method === 'bitsandbytes'
-      ? own(config, 'load_in_8bit') === true
-        ? 'bitsandbytes_8bit'
-        : 'bitsandbytes_4bit'
-      : algorithm.includes('nvfp4')
-        ? 'nvfp4'
-        : algorithm.includes('fp8')
-          ? 'fbgemm_fp8'
-          : method;
-  const row = Object.hasOwn(quantizers, name) ? quantizers[name] : undefined;
-  if (row === undefined) return undefined;
-  const stated = own(config, 'weight_block_size');
-  const block =
-    Array.isArray(stated) && stated.length === 2 && stated.every((side) => Number.isInteger(side) && side > 0)
-      ? ([Number(stated[0]), Number(stated[1])] as const)
-      : stated === null
-        ? undefined
-        : row.block;
-  const kept =
-    [own(config, 'modules_to_not_convert'), own(config, 'ignored_layers'), own(config, 'ignore')].find(Array.isArray) ??
-    [];
-  return {
-    method: name,
-    bytesPerWeight: row.bytes,
-    ...(block === undefined ? {} : { block }),
-    ...(row.scaleBytes === undefined ? {} : { scaleBytes: row.scaleBytes }),
-    keeps: keptPaths(kept),
-  };
-}
-
-/** Which of our operations the listed modules are. */
-function keptPaths(modules: readonly unknown[]): readonly string[] {
-  const text = modules.filter((module): module is string => typeof module === 'string').slice(0, 10_000);
-  const any = (pattern: RegExp) => text.some((module) => pattern.test(module));
-  return [
-    ...(any(/self_attn(\.|$)|attention/) && !any(/self_attn\.[a-z_]+_norm/) ? ['attention.'] : []),
-    ...(any(/shared_expert/) ? ['shared_experts.'] : []),
-    ...(any(/indexer/) ? ['indexer'] : []),
-  ];
 }

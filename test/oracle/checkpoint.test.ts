@@ -1,0 +1,217 @@
+import { describe, expect, it } from 'vitest';
+import { expand } from '../../src/cost/operations.ts';
+import { countParameters } from '../../src/cost/parameters.ts';
+import { readConfig } from '../../src/read/config.ts';
+
+const count = (config: object) => {
+  const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
+  if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+  return {
+    ...countParameters(reading.architecture, expand(reading.architecture)),
+    assumptions: reading.assumptions,
+  };
+};
+
+const deepseekV3 = {
+  model_type: 'deepseek_v3',
+  hidden_size: 7168,
+  intermediate_size: 18432,
+  moe_intermediate_size: 2048,
+  num_hidden_layers: 61,
+  num_attention_heads: 128,
+  num_key_value_heads: 128,
+  vocab_size: 129280,
+  first_k_dense_replace: 3,
+  n_routed_experts: 256,
+  n_shared_experts: 1,
+  num_experts_per_tok: 8,
+  q_lora_rank: 1536,
+  kv_lora_rank: 512,
+  qk_nope_head_dim: 128,
+  qk_rope_head_dim: 64,
+  v_head_dim: 128,
+  num_nextn_predict_layers: 1,
+  tie_word_embeddings: false,
+};
+
+const gptOss = {
+  model_type: 'gpt_oss',
+  hidden_size: 2880,
+  intermediate_size: 2880,
+  num_hidden_layers: 24,
+  num_attention_heads: 64,
+  num_key_value_heads: 8,
+  head_dim: 64,
+  num_local_experts: 32,
+  num_experts_per_tok: 4,
+  vocab_size: 201088,
+  tie_word_embeddings: false,
+};
+
+/** One layer, so that sums can be followed by hand: 4 heads of 64, two of keys and values. */
+const [D, F, V] = [256, 512, 1000];
+const tiny = {
+  model_type: 'llama',
+  hidden_size: D,
+  intermediate_size: F,
+  num_hidden_layers: 1,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  vocab_size: V,
+  tie_word_embeddings: false,
+};
+const attention = 2 * D * D + 2 * D * 128;
+const feedForward = 3 * D * F;
+const outputs = 2 * D + 2 * 128 + 2 * F + D;
+const inputs = 6 * D + F;
+/** Tables, norms, the output matrix: 16 bits whatever the quantiser. */
+const plain = 2 * (2 * V * D + 3 * D);
+const ofTiny = (quantization_config: object, changes: object = {}) =>
+  count({ ...tiny, ...changes, quantization_config }).checkpoint;
+
+describe('checkpoints as published, to the byte', () => {
+  it('DeepSeek-V3: fp8 in blocks of 128 x 128, multi-token prediction included', () => {
+    const { checkpoint, total } = count({
+      ...deepseekV3,
+      quantization_config: {
+        quant_method: 'fp8',
+        activation_scheme: 'dynamic',
+        fmt: 'e4m3',
+        weight_block_size: [128, 128],
+      },
+    });
+    expect(total).toBe(671_026_419_200);
+    expect(checkpoint).toBe(688_574_839_360);
+  });
+
+  it('gpt-oss-20b: experts in MXFP4', () => {
+    const modules_to_not_convert = [
+      'model.layers.*.self_attn',
+      'model.layers.*.mlp.router',
+      'model.embed_tokens',
+      'lm_head',
+    ];
+    const { checkpoint, total } = count({
+      ...gptOss,
+      quantization_config: { quant_method: 'mxfp4', modules_to_not_convert },
+    });
+    expect(total).toBe(20_914_757_184);
+    expect(checkpoint).toBe(13_761_264_768);
+  });
+});
+
+describe('one layer, followed by hand', () => {
+  it('16 and 32 bits, by the stated type', () => {
+    const { total } = count(tiny);
+    expect(count({ ...tiny, torch_dtype: 'bfloat16' }).checkpoint).toBe(2 * total);
+    expect(count({ ...tiny, dtype: 'float32' }).checkpoint).toBe(4 * total);
+    expect(count(tiny).checkpoint).toBe(2 * total);
+  });
+
+  it.each([
+    ['GPTQ', { quant_method: 'gptq', bits: 4, group_size: 128 }, 0.5 + 2.5 / 128, 4 * inputs],
+    ['AWQ', { quant_method: 'awq', bits: 4, group_size: 128 }, 0.5 + 2.5 / 128, 0],
+    ['NF4', { quant_method: 'bitsandbytes', load_in_4bit: true }, 0.5 + 4 / 64, 7 * 64],
+    [
+      'NF4, quantised twice',
+      { quant_method: 'bitsandbytes', bnb_4bit_use_double_quant: true },
+      0.5 + 1 / 64 + 4 / 16384,
+      7 * 1088,
+    ],
+    ['LLM.int8', { quant_method: 'bitsandbytes', load_in_8bit: true }, 1, 4 * outputs + 7],
+    ['fp8 by output', { quant_method: 'fbgemm_fp8' }, 1, 4 * outputs + 7 * 4],
+    [
+      'fp8 by matrix, both scales',
+      { quant_method: 'fp8', weight_block_size: null, activation_scheme: 'static' },
+      1,
+      7 * 4,
+    ],
+    ['NVFP4', { quant_method: 'modelopt', quant_algo: 'NVFP4' }, 0.5 + 1 / 16, 7 * 8],
+    [
+      'MXFP4 of all',
+      {
+        quant_method: 'compressed-tensors',
+        format: 'mxfp4-pack-quantized',
+        config_groups: { a: { targets: ['Linear'], weights: { num_bits: 4, type: 'float', group_size: 32 } } },
+      },
+      0.5 + 1 / 32,
+      0,
+    ],
+    [
+      'packed int4',
+      {
+        quant_method: 'compressed-tensors',
+        format: 'pack-quantized',
+        config_groups: {
+          a: { targets: ['Linear'], weights: { num_bits: 4, type: 'int', strategy: 'group', group_size: 32 } },
+        },
+      },
+      0.5 + 2 / 32,
+      7 * 16,
+    ],
+    [
+      'fp8, dynamic, by channel',
+      {
+        quant_method: 'compressed-tensors',
+        format: 'float-quantized',
+        config_groups: { a: { targets: ['Linear'], weights: { num_bits: 8, type: 'float', strategy: 'channel' } } },
+      },
+      1,
+      2 * outputs,
+    ],
+  ])('%s', (_name, config, bytesPerWeight, beside) => {
+    expect(ofTiny(config)).toBe(Math.ceil(plain + (attention + feedForward) * bytesPerWeight + beside));
+    expect(count({ ...tiny, quantization_config: config }).total).toBe(count(tiny).total);
+  });
+
+  const ignoring = (ignore: readonly string[]) =>
+    ofTiny({
+      quant_method: 'compressed-tensors',
+      format: 'float-quantized',
+      ignore,
+      config_groups: { a: { targets: ['Linear'], weights: { num_bits: 8, type: 'float', strategy: 'tensor' } } },
+    });
+  const without = (kept: number, matrices: number) =>
+    plain + 2 * kept + (attention + feedForward - kept) + 4 * (7 - matrices);
+
+  it.each([
+    ['by name', ['model.layers.0.self_attn.q_proj'], D * D, 1],
+    ['by a part of the name', ['self_attn', 'lm_head'], attention, 4],
+    ['by a wildcard', ['model.layers.0.mlp*'], feedForward, 3],
+    ['by an expression', ['re:.*self_attn.*', 're:.*lm_head'], attention, 4],
+    ['by alternatives', ['re:.*mlp\\.(gate|up)_proj$'], 2 * D * F, 2],
+    ['another layer', ['model.layers.1.self_attn.q_proj'], 0, 0],
+    ['no part, only letters', ['model.layers.0.self_attn.q', 'gate'], 0, 0],
+  ])('modules kept %s', (_name, ignore, kept, matrices) => {
+    expect(ignoring(ignore)).toBe(without(kept, matrices));
+  });
+
+  it('layers with algorithms of their own', () => {
+    const quantized_layers = {
+      'model.layers.0.mlp.up_proj': { quant_algo: 'NVFP4', group_size: 16 },
+      'model.layers.0.self_attn.o_proj': { quant_algo: 'FP8' },
+    };
+    const kept = attention + feedForward - D * F - D * D;
+    expect(ofTiny({ quant_method: 'modelopt', quant_algo: 'MIXED_PRECISION', quantized_layers })).toBe(
+      plain + 2 * kept + D * F * (0.5 + 1 / 16) + 8 + D * D + 8,
+    );
+  });
+
+  it('an unknown quantiser is said to be unknown', () => {
+    const counted = count({ ...tiny, quantization_config: { quant_method: 'my_quant' } });
+    expect(counted.checkpoint).toBe(2 * counted.total);
+    expect(counted.assumptions.map(({ field }) => field)).toContain('quantization_config');
+  });
+
+  it("a stranger's expressions are never run, and never hang", () => {
+    const started = performance.now();
+    const evil = [`re:${'(a+)+'.repeat(40)}$`, `re:(${'x|'.repeat(60)}y)(${'x|'.repeat(60)}y)`, `${'*a'.repeat(140)}`];
+    const many = (count: number) => ignoring(Array.from({ length: count }, (_, index) => evil[index % 3] ?? ''));
+    expect(many(2_000)).toBe(without(0, 0));
+    const deep = { ...tiny, num_hidden_layers: 10_000 };
+    const ignore = Array.from({ length: 2_000 }, () => '*a*b*c*');
+    const counted = count({ ...deep, quantization_config: { quant_method: 'fp8', modules_to_not_convert: ignore } });
+    expect(counted.assumptions.map(({ field }) => field)).toContain('quantization_config');
+    expect(performance.now() - started).toBeLessThan(3_000);
+  });
+});
