@@ -122,7 +122,8 @@ export class Fields {
     if (found === undefined || found.value === null) return undefined;
     const { key, value } = found;
     const most = repeated.test(key) ? mostRepeated : largest;
-    if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+    const number = this.numeric(key, value);
+    if (number !== undefined && Number.isInteger(number) && number >= least && number <= most) return number;
     throw this.wrong(key, `must be a whole number from ${least} to ${most}`, value);
   }
 
@@ -145,7 +146,8 @@ export class Fields {
   optionalNumber(names: string | readonly string[]): number | undefined {
     const found = this.raw(names);
     if (found === undefined || found.value === null) return undefined;
-    if (typeof found.value === 'number' && Math.abs(found.value) <= largest) return found.value;
+    const number = this.numeric(found.key, found.value);
+    if (number !== undefined && Math.abs(number) <= largest) return number;
     throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
   }
 
@@ -153,7 +155,23 @@ export class Fields {
     const found = this.raw(names);
     if (found === undefined || found.value === null) return fallback;
     if (typeof found.value === 'boolean') return found.value;
+    if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
+      this.warnOnce(`${this.prefix}${found.key} is written as text and read as ${found.value}.`, found.key);
+      return /^true$/i.test(found.value);
+    }
     throw this.wrong(found.key, 'must be true or false', found.value);
+  }
+
+  /** A finite number, also where it is written as text, which is said. */
+  private numeric(key: string, value: unknown): number | undefined {
+    if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
+    if (typeof value !== 'string' || !/^\d{1,15}(\.\d{1,15})?$/.test(value)) return undefined;
+    this.warnOnce(`${this.prefix}${key} is written as text and read as ${value}.`, key);
+    return Number(value);
+  }
+
+  private warnOnce(message: string, key: string): void {
+    if (!this.problems.some((problem) => problem.message === message)) this.warn(message, key);
   }
 
   string(names: string | readonly string[]): string | undefined {

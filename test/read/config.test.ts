@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { expand } from '../../src/cost/operations.ts';
+import { countParameters } from '../../src/cost/parameters.ts';
 import { couldBeConfig, readConfig } from '../../src/read/config.ts';
 import { readRun } from '../../src/read/run.ts';
 import { config, small } from '../states.ts';
@@ -84,6 +86,49 @@ describe('what configs carry in practice', () => {
       reading.kind === 'read' &&
         reading.assumptions.some(({ field, reason }) => field === 'model_type' && reason.includes('approximate')),
     ).toBe(true);
+  });
+
+  const warnings = (changes: object) => {
+    const reading = read(JSON.stringify({ ...small, ...changes }));
+    return reading.problems.map(({ message: said, severity }) => `${severity}: ${said}`);
+  };
+  const counted = (value: object) => {
+    const reading = read(JSON.stringify(value));
+    if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+    return { ...countParameters(reading.architecture, expand(reading.architecture)), assumptions: reading.assumptions };
+  };
+
+  it('numbers and truths written as text are read, and said', () => {
+    const text = { hidden_size: String(small.hidden_size), tie_word_embeddings: 'False' };
+    expect(counted({ ...small, ...text }).total).toBe(counted({ ...small, tie_word_embeddings: false }).total);
+    expect(warnings(text).join()).toContain('warning: hidden_size is written as text');
+    expect(warnings(text)).toHaveLength(2);
+    expect(counted({ ...small, hidden_size: small.hidden_size + 0.0 }).total).toBe(counted(small).total);
+  });
+
+  it('both spellings of a key are one', () => {
+    const { num_hidden_layers: n_layers, hidden_size: d_model, num_attention_heads: n_heads, ...rest } = small;
+    expect(counted({ ...rest, n_layers, d_model, n_heads }).total).toBe(counted(small).total);
+  });
+
+  it('sizes that do not divide are one sentence', () => {
+    const odd = { hidden_size: 1000, num_attention_heads: 12, num_key_value_heads: 4 };
+    expect(warnings(odd)).toEqual([
+      'warning: hidden_size 1000 is no multiple of the 12 attention heads and no head_dim is stated: each head is taken as 83 wide.',
+    ]);
+    expect(warnings({ ...odd, head_dim: 64 })).toEqual([]);
+    expect(warnings({ num_attention_heads: 12, head_dim: 64, num_key_value_heads: 5 })[0]).toContain('does not run');
+  });
+
+  it('a class stands for the type that is missing, and for an unknown one with a reserve', () => {
+    const { model_type: _type, ...rest } = small;
+    const architectures = ['Qwen2ForCausalLM'];
+    const qwen2 = counted({ ...rest, model_type: 'qwen2' });
+    expect(counted({ ...rest, architectures })).toMatchObject({ total: qwen2.total, exact: true });
+    const own = counted({ ...rest, architectures, model_type: 'my_qwen' });
+    expect(own).toMatchObject({ total: qwen2.total, exact: false });
+    expect(own.assumptions.map(({ field }) => field)).toContain('model_type');
+    expect(counted({ ...rest, architectures: ['MineForCausalLM'] }).exact).toBe(false);
   });
 
   it('absent and null differ', () => {

@@ -241,8 +241,28 @@ export function readShape(family: Family, fields: Fields): Shape {
   const keyValueHeads = (family.listsHeads ? undefined : fields.optionalInteger(names.keyValueHeads, 1)) ?? heads;
   const stated = fields.optionalInteger(names.headDim, 1);
   const headDim = stated ?? Math.floor(hiddenSize / heads);
+  warnOfShape(fields, { hiddenSize, heads, keyValueHeads, headDim, stated: stated !== undefined });
   const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
   return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
+}
+
+/** Sizes that do not divide: counted as the code rounds them, and said. */
+function warnOfShape(
+  fields: Fields,
+  shape: Pick<Shape, 'hiddenSize' | 'heads' | 'keyValueHeads' | 'headDim'> & { readonly stated: boolean },
+): void {
+  const { hiddenSize, heads, keyValueHeads, headDim, stated } = shape;
+  const latent = (fields.raw('kv_lora_rank')?.value ?? null) !== null;
+  if (!stated && !latent && hiddenSize % heads !== 0)
+    fields.warn(
+      `hidden_size ${hiddenSize} is no multiple of the ${heads} attention heads and no head_dim is stated: each head is taken as ${headDim} wide.`,
+      'hidden_size',
+    );
+  if (!latent && keyValueHeads > 0 && heads % keyValueHeads !== 0)
+    fields.warn(
+      `${heads} attention heads are no multiple of ${keyValueHeads} key/value heads: such a model does not run.`,
+      'num_key_value_heads',
+    );
 }
 
 /** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */

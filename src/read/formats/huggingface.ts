@@ -1,10 +1,10 @@
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
 import type { RunFields } from '../../model/training.ts';
-import { build, type Family, readShape } from '../families/build.ts';
+import { build, type Family, names, readShape } from '../families/build.ts';
 import { encoderElements, findWhole, type Whole } from '../families/multimodal.ts';
 import { wholeDefaults } from '../families/parts.ts';
-import { defaultsFor, findFamily } from '../families/registry.ts';
+import { defaultsFor, familyNames, findFamily } from '../families/registry.ts';
 import { type Dictionary, Fields, isDictionary, own, statedFields, Unreadable } from '../fields.ts';
 import type { Source } from '../syntax.ts';
 import { bytesOfElement, readQuantization } from './quantization.ts';
@@ -65,7 +65,8 @@ function read(source: Source): Reading {
       source.lines.get('model_type'),
       'model_type',
     );
-  const found = textModel(value, source, outerType);
+  const ofClass = isKnown(outerType) || hasPart(value, textKeys) ? undefined : typeOfClass(value);
+  const found = textModel(value, source, ofClass ?? outerType);
   const { outer, fields, family, text, type } = found;
   const modelType = outerType || type || 'unknown';
   const built = {
@@ -73,6 +74,12 @@ function read(source: Source): Reading {
     ...(found.whole?.tied === undefined ? {} : { tied: found.whole.tied }),
   };
   const architecture = build(built, fields, outer, modelType);
+  if (ofClass !== undefined)
+    fields.assume(
+      'model_type',
+      ofClass,
+      `from the class that \`architectures\` names${outerType === '' ? '' : `, since ${outerType} has no row`}`,
+    );
   if (family === undefined) {
     fields.assume(
       'model_type',
@@ -93,7 +100,12 @@ function read(source: Source): Reading {
   const whole: Architecture = {
     ...architecture,
     towers,
-    exact: architecture.exact && family !== undefined && found.foreign !== true,
+    // A type of its own may have code of its own, whatever class it names.
+    exact:
+      architecture.exact &&
+      family !== undefined &&
+      found.foreign !== true &&
+      (ofClass === undefined || outerType === ''),
     ...(quantization === undefined ? {} : { quantization }),
     ...(elementBytes === undefined ? {} : { elementBytes }),
   };
@@ -106,6 +118,20 @@ function read(source: Source): Reading {
     assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
     problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
   };
+}
+
+const isKnown = (type: string): boolean => findFamily(type) !== undefined || findWhole(type) !== undefined;
+
+/** The letters and figures of a name: `DeepseekV3` and `deepseek_v3` are one. */
+const letters = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+
+/** The type whose class the config names in `architectures`, where it is one of ours. */
+function typeOfClass(value: Dictionary): string | undefined {
+  const [first] = Array.isArray(own(value, 'architectures')) ? (own(value, 'architectures') as readonly unknown[]) : [];
+  const name = stringOf(first);
+  if (name === undefined) return undefined;
+  const stem = letters(name.replace(/(ForCausalLM|ForConditionalGeneration|LMHeadModel|DoubleHeadsModel|Model)$/, ''));
+  return familyNames.find((type) => letters(type) === stem);
 }
 
 /** Where the language model stands in the file, and what is around it. */
@@ -227,9 +253,7 @@ const stringOf = (value: unknown) => (typeof value === 'string' ? value.slice(0,
 
 /** Llama's block, with what the keys give away: experts, biases, query-key norms. */
 function unknownFamily(value: Dictionary): Family {
-  const sparse = ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'].some(
-    (key) => typeof own(value, key) === 'number',
-  );
+  const sparse = names.experts.some((key) => typeof own(value, key) === 'number');
   const latent = typeof own(value, 'kv_lora_rank') === 'number';
   const like = findFamily(
     latent
