@@ -1,7 +1,6 @@
 """Counts what the official modelling code builds, for every model of transformers that joins towers to a decoder-only language model.
 
     python scripts/oracle/multimodal.py > test/oracle/multimodal.json
-    python scripts/oracle/multimodal.py --defaults     the class defaults of all parts, as JSON
 
 Needs torch 2.13.0 and transformers 5.18.0 (timm 1.0.29 for the few towers that are timm's, scipy for Inkling's). Each class is built on the meta
 device, so no weight is made: with its default config, with the same written out, and with two other shapes of text and towers.
@@ -51,6 +50,7 @@ ASKED = {
     "cohere_compass": dict(small=dict(text_config=dict(num_attention_heads=4)), wide=dict(text_config=dict(num_attention_heads=6, num_key_value_heads=2))),
     "cosmos3_edge": dict(small=dict(text_config=dict(rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [8, 12, 12]})), wide=dict(text_config=dict(head_dim=64, rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [8, 12, 12]}))),
     "ernie4_5_vl_moe": dict(small=dict(text_config=dict(num_attention_heads=4, moe_intermediate_size=[256, 128])), wide=dict(text_config=dict(num_attention_heads=6, num_key_value_heads=2))),
+    "fast_vlm": {name: dict(vision_config=dict(architecture="fastvit_mci3", num_classes=2, model_args={"inference_mode": True}, hidden_size=3072)) for name in ("small", "wide")},
     "fun_asr_nano": dict(small=dict(adaptor_config=dict(hidden_size=512, intermediate_size=128)), wide=dict(adaptor_config=dict(hidden_size=768, intermediate_size=192))),
     "gemma3n": dict(small=dict(text_config=dict(num_kv_shared_layers=0, intermediate_size=1408, activation_sparsity_pattern=[0.0] * 6, layer_types=["sliding_attention"] * 4 + ["full_attention"] * 2)), wide=dict(text_config=dict(num_kv_shared_layers=3, intermediate_size=2048, activation_sparsity_pattern=[0.0] * 8, layer_types=(["sliding_attention"] * 3 + ["full_attention"]) * 2))),
     "glm5_next": dict(small=dict(text_config=dict(num_key_value_heads=8)), wide=dict(text_config=dict(num_key_value_heads=12))),
@@ -158,6 +158,16 @@ def merged(under, over):
     return {**under, **{key: merged(under[key], value) if key in under else value for key, value in over.items()}} if both else over
 
 
+def tie(full, changed, tied):
+    """Says it of the whole and of its text model alike; where the whole has no such key, nothing is tied."""
+    said = "tie_word_embeddings" in full
+    for key, part in changed.items():
+        if isinstance(part, dict) and isinstance(full.get(key), dict) and is_text(key):
+            tie(full[key], part, tied and said)
+    if said:
+        changed["tie_word_embeddings"] = tied
+
+
 def rows(kind):
     needed = NEEDED.get(kind, {})
     default = AutoConfig.for_model(kind, **needed)
@@ -178,11 +188,7 @@ def rows(kind):
         flat = nested is None and "thinker_config" not in full
         changed = merged(merged(needed, shaped(full, name, TEXT[name] if flat else None)), ASKED.get(kind, {}).get(name, {}))
         # Whether the output is tied is said wherever a file can say it.
-        for key, part in changed.items():
-            if is_text(key) and isinstance(part, dict) and "tie_word_embeddings" in full[key]:
-                part["tie_word_embeddings"] = name == "wide" and "tie_word_embeddings" in full
-        if "tie_word_embeddings" in full:
-            changed["tie_word_embeddings"] = name == "wide"
+        tie(full, changed, name == "wide")
         yield row(name, {"model_type": kind, **changed}, AutoConfig.for_model(kind, **json.loads(json.dumps(changed))))
 
 

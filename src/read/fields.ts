@@ -71,6 +71,11 @@ export class Fields {
     return fields;
   }
 
+  /** A key of the file itself, wherever this view stands in it. */
+  ofFile(key: string): unknown {
+    return isDictionary(this.source.value) ? own(this.source.value, key) : undefined;
+  }
+
   line(key: string): number | undefined {
     return this.source.lines.get(this.prefix + key);
   }

@@ -23,64 +23,37 @@ const count = (config: object) => {
   };
 };
 
-/** What people put into pull requests, exact in text and towers in every variant. */
-const exact = [
-  ...[
-    'aria',
-    'gemma4',
-    'minimax_m3_vl',
-    'aya_vision',
-    'blip-2',
-    'chameleon',
-    'cohere2_vision',
-    'cosmos3_edge',
-    'cosmos3_omni',
-    'deepseek_vl',
-  ],
-  ...[
-    'deepseek_vl_hybrid',
-    'ernie4_5_vl_moe',
-    'exaone4_5',
-    'fuyu',
-    'gemma3',
-    'glm46v',
-    'glm4v',
-    'glm4v_moe',
-    'glm_ocr',
-  ],
-  ...['glmasr', 'glmga', 'got_ocr2', 'granite4_vision', 'granite_speech', 'granite_speech_plus', 'hunyuan_vl'],
-  ...[
-    'hyperclovax_vision_v2',
-    'idefics2',
-    'idefics3',
-    'inkling_mm_model',
-    'instructblip',
-    'instructblipvideo',
-    'internvl',
-    'janus',
-  ],
-  ...['kimi_k25', 'lfm2_vl', 'lighton_ocr', 'llama4', 'llava', 'llava_next', 'llava_next_video', 'llava_onevision'],
-  ...['minicpmv4_6', 'minicpmv4_7', 'mistral3', 'mllama', 'muse_glimmer', 'nemotron_h_omni', 'ovis2', 'paddleocr_vl'],
-  ...['paligemma', 'phi4_multimodal', 'pp_chart2table', 'qianfan_ocr', 'qwen2_5_omni_thinker', 'qwen2_5_vl'],
-  ...['qwen2_audio', 'qwen2_vl', 'qwen3_5', 'qwen3_5_moe', 'qwen3_asr', 'qwen3_omni_moe_thinker', 'qwen3_vl'],
-  ...['qwen3_vl_moe', 'shieldgemma2', 'smolvlm', 'step3p7', 'video_llama_3', 'video_llava', 'vipllava', 'voxtral'],
-  ...['voxtral_realtime'],
+/** Types of which some variant is not exact in text and towers yet; a type that becomes exact leaves this list. */
+const notYet = [
+  ...['deepseek_ocr2', 'diffusion_gemma', 'emu3', 'evolla', 'fun_asr_nano', 'git', 'glm5_next', 'idefics'],
+  ...['inkling_mm_model', 'kosmos-2.5', 'kyutai_speech_to_text', 'qwen4_exp', 'vibevoice_asr'],
 ];
 
+const exact = rows.filter(({ model_type }) => !notYet.includes(model_type));
+
 describe('models made of parts, as the official code builds them', () => {
-  it.each(
-    rows
-      .filter(({ model_type }) => exact.includes(model_type))
-      .map((row) => [row.model_type, row.variant, row] as const),
-  )('%s, %s', (_type, _variant, { config, total, text }) => {
-    const counted = count(config);
-    expect(counted.total).toBe(total);
-    expect(counted.total - counted.towers).toBe(text);
-    expect(counted.exact).toBe(true);
+  it.each(exact.map((row) => [row.model_type, row.variant, row] as const))(
+    '%s, %s',
+    (_type, _variant, { config, total, text }) => {
+      const counted = count(config);
+      expect(counted.total).toBe(total);
+      expect(counted.total - counted.towers).toBe(text);
+      expect(counted.exact).toBe(true);
+    },
+  );
+
+  it('most of them', () => {
+    expect(new Set(exact.map(({ model_type }) => model_type)).size).toBeGreaterThanOrEqual(80);
   });
 
-  it('every such type stands in the rows', () => {
-    expect(exact.filter((type) => rows.filter(({ model_type }) => model_type === type).length < 4)).toEqual([]);
+  it('a count that is not exact is never said to be', () => {
+    const wrong = rows.filter(({ config, total }) => {
+      const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
+      if (reading.kind === 'unread') return false;
+      const counted = countParameters(reading.architecture, expand(reading.architecture));
+      return counted.exact && counted.total !== total;
+    });
+    expect(wrong.map(({ model_type, variant }) => `${model_type} ${variant}`)).toEqual([]);
   });
 });
 

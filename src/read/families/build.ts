@@ -120,8 +120,8 @@ export type Shape = {
 
 /** Names under which configs state a dimension. */
 export const names = {
-  hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
-  layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers', 'num_transformer_layers'],
+  hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim', 'embed_dim'],
+  layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers', 'num_transformer_layers', 'layers'],
   heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'attention_heads'],
   keyValueHeads: [
     'num_key_value_heads',
@@ -280,7 +280,7 @@ function readTied(family: Family, fields: Fields, outer: Fields): boolean {
 function outerDecides(fields: Fields, outer: Fields): boolean {
   const key = 'tie_word_embeddings';
   if (!fields.states(key) || !outer.states(key)) return false;
-  return Number(outer.string('transformers_version')?.split('.')[0]) >= 5;
+  return Number(String(outer.ofFile('transformers_version')).split('.')[0]) >= 5;
 }
 
 /** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */

@@ -2,6 +2,7 @@ import type { Tower } from '../../model/architecture.ts';
 import { type Dictionary, type Fields, isDictionary, own } from '../fields.ts';
 import type { Shape } from './build.ts';
 import { partDefaults, wholeDefaults } from './parts.ts';
+import { qwen3Speech, qwen25Speech } from './speech.ts';
 import { convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
 
 /**
@@ -36,6 +37,8 @@ export type View = {
   /** The text model. */
   readonly shape: Shape;
   readonly T: number;
+  /** What stands around it, where the whole is inside another. */
+  readonly around: Fields;
 };
 
 const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
@@ -379,12 +382,6 @@ const phi4: Whole['towers'] = both(
   audio((D, { T }) => 2 * (linear(D, T) + linear(T, T))),
 );
 
-/** The part that speaks is not counted yet: it is a language model and a vocoder of its own. */
-const talker = ({ outer }: View): readonly Tower[] => {
-  outer.assume('talker_config', 'not counted', 'the part that speaks is left out: counts are of the thinker');
-  return [{ name: 'talker', parameters: 0, exact: false }];
-};
-
 const qwenOmniThinker = both(audio(), vision());
 
 /** CLIP ViT-L/14 for images of 336 pixels, which Phi-3 names instead of describing: as `clip_vision_model` counts it. */
@@ -487,12 +484,12 @@ export const wholes: Readonly<Record<string, Whole>> = {
   qwen2_5_omni: {
     source: from('qwen2_5_omni'),
     inside: { key: 'thinker_config', type: 'qwen2_5_omni_thinker' },
-    towers: talker,
+    towers: ({ around }) => qwen25Speech(around),
   },
   qwen3_omni_moe: {
     source: from('qwen3_omni_moe'),
     inside: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
-    towers: talker,
+    towers: ({ around }) => qwen3Speech(around),
   },
   internvl_chat: {
     source: 'OpenGVLab/InternVL2-8B modeling_internvl_chat.py',
@@ -517,6 +514,10 @@ export const wholes: Readonly<Record<string, Whole>> = {
     towers: phi3Vision,
   },
   kimi_k25: { source: from('kimi_k25'), towers: vision(kimiJoint) },
+  'kosmos-2': {
+    source: from('kosmos2'),
+    towers: vision((D, { outer, T }) => outer.integer('latent_query_num') * T + linear(D, T) + 4 * linear(T, T)),
+  },
   lfm2_vl: {
     source: from('lfm2_vl'),
     towers: vision((D, { outer, T }) => {

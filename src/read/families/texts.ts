@@ -127,6 +127,19 @@ export const textFamilies: Readonly<Record<string, Family>> = {
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
     tied: true,
   },
+  kosmos_2_text_model: {
+    source: from('kosmos2'),
+    norm: { style: 'layer' },
+    gated: false,
+    activation: 'gelu',
+    feedForwardBias: true,
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
+    // One norm more inside each block: over what attention gives, and over the feed-forward's width.
+    layerExtras: ({ hiddenSize: D, width: F }) => [
+      { kind: 'vector', path: 'norm.inner', elements: 2 * D + 2 * F, component: 'norm' },
+    ],
+    tied: true,
+  },
   muse_glimmer_text: {
     source: from('muse_glimmer'),
     norms: 'sandwich',
@@ -166,11 +179,13 @@ export const sameAs: Readonly<Record<string, string>> = {
   qwen3_vl_text: 'qwen3',
   Yi: 'llama',
   aquila2: 'llama',
+  cohere_compass_text: 'cohere',
   deepseek_ref: 'deepseek_v4',
   minimax_m1: 'minimax',
   minimax_text_01: 'minimax',
   'mixformer-sequential': 'phi-msft',
   mimo_v2: 'mimo_v2_flash',
+  mistral4: 'deepseek_v2',
   skywork: 'llama',
   solar: 'llama',
   stablelm_epoch: 'stablelm',

@@ -380,14 +380,40 @@ const hunyuanVision: Encoder = (part) => {
 /** Models of timm 1.0.29, by architecture: what one holds without its classifier, and the width of its features. */
 const timmModels: Readonly<Record<string, { readonly parameters: number; readonly width: number }>> = {
   mobilenetv5_300m_enc: { parameters: 294_126_912, width: 2048 },
+  // As built for inference: branches of training folded into one convolution.
+  fastvit_mci3: { parameters: 122_749_920, width: 3072 },
 };
+
+/** The Perception Encoder (Bolya et al. 2025, arXiv:2504.13181) by size: CLIP's layers, with scales where it was tuned for language. */
+const perceptionSizes: Readonly<Record<string, { D: number; L: number; F: number; image: number; tuned: boolean }>> = {
+  vit_pe_core_large_patch14_336: { D: 1024, L: 24, F: 4096, image: 336, tuned: false },
+  vit_pe_core_gigantic_patch14_448: { D: 1536, L: 50, F: 8960, image: 448, tuned: false },
+  vit_pe_lang_large_patch14_448: { D: 1024, L: 23, F: 4096, image: 448, tuned: true },
+  vit_pe_lang_gigantic_patch14_448: { D: 1536, L: 47, F: 8960, image: 448, tuned: true },
+};
+
+/** One of them without its pooling, as `model_args` changes it. */
+function perception(architecture: string, part: Fields): Encoded | undefined {
+  const size = Object.hasOwn(perceptionSizes, architecture) ? perceptionSizes[architecture] : undefined;
+  const changes = part.nested('model_args');
+  if (size === undefined || (!size.tuned && changes.string('global_pool') !== '')) return undefined;
+  const D = changes.integerOr('embed_dim', size.D, 1);
+  const L = changes.integerOr('depth', size.L);
+  const side = Math.floor((changes.list('img_size') ? pair(changes, 'img_size')[0] : size.image) / 14);
+  const token = size.D === 1024 ? 1 : 0;
+  const scales = changes.states('init_values') || size.tuned ? 2 * D : 0;
+  const behind = changes.boolean('use_post_transformer_norm', !size.tuned) ? layerNorm(D) : 0;
+  const layers = L * layer({ D, F: size.F, more: scales });
+  return { parameters: token * D + 588 * D + (side * side + token) * D + layerNorm(D) + layers + behind, width: D };
+}
 
 /** A model of timm, whose sizes are in the name of its architecture. */
 const timm: Encoder = (part) => {
   const architecture = part.string('architecture') ?? '';
   const known = Object.hasOwn(timmModels, architecture) ? timmModels[architecture] : undefined;
   const unknown = `the architecture ${architecture.slice(0, 60)} of timm`;
-  return known ?? { parameters: 0, width: part.integerOr('hidden_size', 0), unknown };
+  if (known) return { ...known, width: part.integerOr('hidden_size', known.width, 1) };
+  return perception(architecture, part) ?? { parameters: 0, width: 0, unknown };
 };
 
 // --- audio ------------------------------------------------------------------------------------------------------------------
@@ -632,6 +658,7 @@ export const encoders: Readonly<Record<string, Encoder>> = {
   internvl_vision: internvl,
   janus_vision_model: janusVision,
   kimi_k25_vision: moonvit,
+  kosmos_2_vision_model: clip,
   llama4_vision_model: llama4Vision,
   minicpmv4_6_vision: minicpmVision,
   minicpmv4_7_vision: minicpmVision,

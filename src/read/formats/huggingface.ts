@@ -142,6 +142,7 @@ type TextModel = {
   readonly wholeType: string;
   /** The whole around it, with what it adds. */
   readonly speaks?: Whole;
+  readonly around?: Fields;
   readonly fields: Fields;
   readonly text: Dictionary;
   readonly type: string;
@@ -161,7 +162,7 @@ function textModel(value: Dictionary, source: Source, outerType: string): TextMo
     const nested = outer.nested(inside.key, wholeDefaults[inside.type]?.own);
     const inner = isDictionary(dictionary) ? dictionary : {};
     const found = partOf(inner, nested, inside.type, findWhole(inside.type) ?? whole);
-    return { ...found, speaks: whole };
+    return { ...found, speaks: whole, around: outer };
   }
   return partOf(value, outer, outerType, whole);
 }
@@ -223,10 +224,13 @@ function plainModel(value: Dictionary, source: Source, outerType: string): TextM
 const isText = (value: Dictionary) => dimensionKeys.some((key) => typeof own(value, key) === 'number');
 const hasPart = (value: Dictionary, keys: readonly string[]) => keys.some((key) => isDictionary(own(value, key)));
 
-function countTowers({ outer, whole, wholeType, speaks, fields }: TextModel, family: Family): readonly Tower[] {
+function countTowers(
+  { outer, around = outer, whole, wholeType, speaks, fields }: TextModel,
+  family: Family,
+): readonly Tower[] {
   if (whole === undefined) return [];
   const shape = readShape(family, fields);
-  const view = { outer, type: wholeType, shape, T: shape.hiddenSize };
+  const view = { outer, type: wholeType, shape, T: shape.hiddenSize, around };
   return [...whole.towers(view), ...(speaks?.towers(view) ?? [])];
 }
 
