@@ -1,6 +1,7 @@
 import type { Tower } from '../../model/architecture.ts';
 import { type Dictionary, type Fields, isDictionary, own } from '../fields.ts';
 import type { Shape } from './build.ts';
+import { emu3Tokenizer } from './drawing.ts';
 import { partDefaults, wholeDefaults } from './parts.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
 import { convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
@@ -431,6 +432,12 @@ export const wholes: Readonly<Record<string, Whole>> = {
   cosmos3_omni: { source: from('cosmos3_omni'), towers: vision() },
   deepseek_vl: { source: from('deepseek_vl'), towers: vision(twoMatrices) },
   deepseek_vl_hybrid: { source: from('deepseek_vl_hybrid'), towers: deepseekHybrid },
+  emu3: {
+    source: from('emu3'),
+    towers: ({ outer, type }) => [
+      { name: 'vision', parameters: emu3Tokenizer(side(outer, type, 'vq_config').part), exact: true },
+    ],
+  },
   ernie4_5_vl_moe: { source: from('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
   exaone4_5: { source: from('exaone4_5'), towers: vision() },
   fast_vlm: { source: from('fast_vlm'), towers: vision(llavaJoint) },

@@ -159,6 +159,7 @@ export const partDefaults: Readonly<Record<string, Dictionary>> = {
     num_attention_heads: 1,
     num_res_blocks: 2,
     out_channels: 3,
+    temporal_downsample_factor: 4,
   },
   ernie4_5_vl_moe_text: {
     hidden_size: 2560,
