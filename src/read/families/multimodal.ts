@@ -237,6 +237,10 @@ const residual = (inputs: number, outputs: number) =>
   convolution(outputs, outputs, 3) +
   (inputs === outputs ? 0 : linear(inputs, outputs));
 
+/** Residual blocks in a row, of which the first changes the width. */
+const stage = (before: number, width: number, count: number) =>
+  count === 0 ? 0 : residual(before, width) + (count - 1) * residual(width, width);
+
 const attentionBlock = (channels: number) => 2 * channels + 4 * linear(channels, channels);
 
 /** A VQ-GAN's encoder, and its decoder where the model draws: the image tokenizer of Chameleon and Janus. */
@@ -252,20 +256,18 @@ function vqgan(part: Fields, decodes: boolean, attends: boolean): number {
   const middle = 2 * residual(last, last) + attentionBlock(last);
   const down = widths.reduce((sum, width, level) => {
     const before = level === 0 ? base : (widths[level - 1] ?? base);
-    const stage = Array.from({ length: blocks }, (_, index) => residual(index === 0 ? before : width, width));
     const attention = attends && level === widths.length - 1 ? blocks * attentionBlock(width) : 0;
     const halved = level === widths.length - 1 ? 0 : convolution(width, width, 3);
-    return sum + stage.reduce((total, one) => total + one, 0) + attention + halved;
+    return sum + stage(before, width, blocks) + attention + halved;
   }, 0);
   const doubled = part.boolean('double_latent') ? 2 * latent : latent;
   const encoder = convolution(colours, base, 3) + down + middle + 2 * last + convolution(last, doubled, 3);
   const up = [...widths.keys()].reverse().reduce((sum, level) => {
     const width = widths[level] ?? base;
     const before = level === widths.length - 1 ? last : (widths[level + 1] ?? last);
-    const stage = Array.from({ length: blocks + 1 }, (_, index) => residual(index === 0 ? before : width, width));
     const attention = level === widths.length - 1 ? (blocks + 1) * attentionBlock(width) : 0;
     const grown = level === 0 ? 0 : convolution(width, width, 3);
-    return sum + stage.reduce((total, one) => total + one, 0) + attention + grown;
+    return sum + stage(before, width, blocks + 1) + attention + grown;
   }, 0);
   const first = widths[0] ?? base;
   const decoder =

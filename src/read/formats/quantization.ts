@@ -90,7 +90,7 @@ function groupScheme(group: Dictionary, format: string): Scheme | undefined {
 type Names = { readonly exact: ReadonlySet<string>; readonly patterns: readonly (readonly string[])[] };
 
 /** At most so many ways of one pattern's alternatives. */
-const mostWays = 64;
+const mostWays = 16;
 
 /** `(a|b)` written out; a pattern with more ways than that is left out. */
 function ways(pattern: string): readonly string[] {
@@ -104,7 +104,9 @@ function ways(pattern: string): readonly string[] {
         .slice(start + 1, end)
         .replace(/^\?:/, '')
         .split('|');
-      return choices.slice(0, mostWays).map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
+      return choices.length > mostWays
+        ? []
+        : choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
     });
     if (open.length > mostWays) return [];
   }
@@ -244,7 +246,7 @@ function rootsOf(...names: readonly Names[]): readonly string[] {
 const mostLayers = 500;
 
 /** At most so many comparisons of a name with a pattern. */
-const mostComparisons = 2e7;
+const mostComparisons = 2e6;
 
 const experts = (path: string) => path.startsWith('experts.') && !path.startsWith('experts.latent');
 
