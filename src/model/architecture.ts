@@ -52,7 +52,7 @@ export type Quantization = {
   readonly schemes: readonly Scheme[];
   /**
    * By path of an operation (without `layers.`): the scheme (index into `schemes`) in each layer, first to last, then in the
-   * layers of multi-token prediction; -1 where the matrix is kept. Outside the layers: one number.
+   * layers of multi-token prediction; the number of schemes where the matrix is kept. Outside the layers: one number.
    */
   readonly stored: Readonly<Record<string, readonly number[]>>;
 };

@@ -354,9 +354,12 @@ export function readQuantization(
     listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'),
   );
   const only = method === 'mxfp4' ? experts : () => true;
+  const kept = found.schemes.length;
   const schemeFor = (names: readonly string[]): number => {
-    if (names.some((name) => lists(ignored, name))) return -1;
-    return found.rules.find(({ every, targets }) => every || names.some((name) => lists(targets, name)))?.scheme ?? -1;
+    if (names.some((name) => lists(ignored, name))) return kept;
+    return (
+      found.rules.find(({ every, targets }) => every || names.some((name) => lists(targets, name)))?.scheme ?? kept
+    );
   };
   const spoken = rootsOf(ignored, ...found.rules.map(({ targets }) => targets));
   const asked = Math.min(layers, mostLayers);
