@@ -29980,32 +29980,54 @@ function* single({ reads, ...one }, flow) {
 ;// CONCATENATED MODULE: ./build/cost/checkpoint.js
 
 
-const unquantizedBytes = 2;
-/** Kept in 16 bits by every quantiser unless it says otherwise: tables, norms, routers, the output matrix. */
-const quantizes = (operation) => operation.kind === 'linear' && operation.component !== 'output' && operation.component !== 'router';
+/** Biases that correct a router's load are stored in 32 bits beside 16-bit weights (DeepSeek-V3's checkpoint). */
+const correctionBytes = 4;
 /**
- * Bytes of the checkpoint: 16-bit weights, or as its `quantization_config` stores them, scales included. A scale serves one
- * block of [rows, columns], both rounded up (DeepSeek-V3's fp8 layout).
+ * Bytes of the checkpoint: each element as the config states its type, each quantised matrix as its scheme stores it, scales
+ * included; with towers, and with the layers of multi-token prediction, which published checkpoints hold.
  */
 function checkpointBytes(architecture, operations) {
-    const { quantization } = architecture;
-    const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0);
-    let total = towers * unquantizedBytes;
-    for (const { operation, times } of mainNetwork(operations)) {
-        total += times * (quantization ? stored(operation, quantization) : held(operation) * unquantizedBytes);
-    }
-    return bytes(total);
+    const { quantization, elementBytes = 2 } = architecture;
+    const plain = (operation) => held(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
+    const store = (operation, layer) => {
+        const scheme = quantization?.schemes[schemeOf(quantization.stored, operation.path, layer)];
+        if (scheme === undefined || operation.kind !== 'linear' || operation.tied || operation.heldElsewhere === true)
+            return plain(operation);
+        return matrixBytes(operation, scheme, elementBytes);
+    };
+    const all = (list, layer) => list.reduce((sum, one) => sum + store(one, layer), 0);
+    const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
+    const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
+    const outside = all(operations.embedding, 0) + all(operations.head, 0);
+    return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
 }
-function stored(operation, quantization) {
-    const kept = quantization.keeps.some((pattern) => operation.path.includes(pattern));
-    if (operation.kind !== 'linear' || kept || operation.tied || operation.heldElsewhere || !quantizes(operation)) {
-        return held(operation) * unquantizedBytes;
+function schemeOf(stored, path, layer) {
+    const listed = stored[path.replace(/^(layers|prediction)\./, '')];
+    return listed === undefined ? -1 : (listed[Math.min(layer, listed.length - 1)] ?? -1);
+}
+/** Bytes of a matrix of `columns` outputs and `rows` inputs. */
+function matrixBytes(operation, scheme, elementBytes) {
+    const { rows: inputs, columns: outputs, copies, bias } = operation;
+    const scales = scaleCount(inputs, outputs, scheme);
+    const matrix = (inputs * outputs * scheme.bits) / 8 +
+        scales * (scheme.scaleBytes + (scheme.zeroBits ?? 0) / 8) +
+        inputs * (scheme.inputBytes ?? 0) +
+        (scheme.matrixBytes ?? 0);
+    return copies * (matrix + (bias ? outputs * elementBytes : 0));
+}
+function scaleCount(inputs, outputs, { shares, group = inputs, block }) {
+    switch (shares) {
+        case 'matrix':
+            return 1;
+        case 'output':
+            return outputs;
+        case 'group':
+            return Math.ceil(inputs / group) * outputs;
+        case 'block': {
+            const [high, wide] = block ?? [outputs, inputs];
+            return Math.ceil(outputs / high) * Math.ceil(inputs / wide);
+        }
     }
-    const { rows, columns, copies, bias } = operation;
-    const [blockRows, blockColumns] = quantization.block ?? [0, 0];
-    const scales = quantization.block === undefined ? 0 : Math.ceil(columns / blockRows) * Math.ceil(rows / blockColumns);
-    const matrix = rows * columns * quantization.bytesPerWeight + scales * (quantization.scaleBytes ?? 0);
-    return copies * (matrix + (bias ? columns * unquantizedBytes : 0));
 }
 
 ;// CONCATENATED MODULE: ./build/cost/parameters.js
@@ -31650,6 +31672,10 @@ class Fields {
         Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
         return fields;
     }
+    /** A key of the file itself, wherever this view stands in it. */
+    ofFile(key) {
+        return isDictionary(this.source.value) ? fields_own(this.source.value, key) : undefined;
+    }
     line(key) {
         return this.source.lines.get(this.prefix + key);
     }
@@ -31697,8 +31723,9 @@ class Fields {
             return undefined;
         const { key, value } = found;
         const most = repeated.test(key) ? mostRepeated : largest;
-        if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
-            return value;
+        const number = this.numeric(key, value);
+        if (number !== undefined && Number.isInteger(number) && number >= least && number <= most)
+            return number;
         throw this.wrong(key, `must be a whole number from ${least} to ${most}`, value);
     }
     integer(names, least = 1) {
@@ -31719,8 +31746,9 @@ class Fields {
         const found = this.raw(names);
         if (found === undefined || found.value === null)
             return undefined;
-        if (typeof found.value === 'number' && Math.abs(found.value) <= largest)
-            return found.value;
+        const number = this.numeric(found.key, found.value);
+        if (number !== undefined && Math.abs(number) <= largest)
+            return number;
         throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
     }
     boolean(names, fallback = false) {
@@ -31729,7 +31757,24 @@ class Fields {
             return fallback;
         if (typeof found.value === 'boolean')
             return found.value;
+        if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
+            this.warnOnce(`${this.prefix}${found.key} is written as text and read as ${found.value}.`, found.key);
+            return /^true$/i.test(found.value);
+        }
         throw this.wrong(found.key, 'must be true or false', found.value);
+    }
+    /** A finite number, also where it is written as text, which is said. */
+    numeric(key, value) {
+        if (typeof value === 'number')
+            return Number.isFinite(value) ? value : undefined;
+        if (typeof value !== 'string' || !/^\d{1,15}(\.\d{1,15})?$/.test(value))
+            return undefined;
+        this.warnOnce(`${this.prefix}${key} is written as text and read as ${value}.`, key);
+        return Number(value);
+    }
+    warnOnce(message, key) {
+        if (!this.problems.some((problem) => problem.message === message))
+            this.warn(message, key);
     }
     string(names) {
         const value = this.raw(names)?.value;
@@ -31783,10 +31828,17 @@ const softcaps = (family, fields) => fields.states('final_logit_softcapping')
     : (family.softcapped ?? false);
 /** Names under which configs state a dimension. */
 const names = {
-    hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim'],
-    layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers'],
+    hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim', 'embed_dim'],
+    layers: ['num_hidden_layers', 'n_layer', 'n_layers', 'num_layers', 'num_transformer_layers', 'layers'],
     heads: ['num_attention_heads', 'n_head', 'n_heads', 'num_heads', 'attention_heads'],
-    keyValueHeads: ['num_key_value_heads', 'num_kv_heads', 'n_head_kv', 'multi_query_group_num', 'kv_n_heads'],
+    keyValueHeads: [
+        'num_key_value_heads',
+        'num_kv_heads',
+        'n_head_kv',
+        'multi_query_group_num',
+        'kv_n_heads',
+        'n_kv_heads',
+    ],
     headDim: ['head_dim', 'kv_channels', 'attention_head_dim', 'dim_head'],
     width: [
         'intermediate_size',
@@ -31886,11 +31938,22 @@ function readShape(family, fields) {
     if (layers > mostLayers)
         throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
     const heads = fields.optionalInteger(names.heads, 1) ?? 1;
-    const keyValueHeads = fields.optionalInteger(names.keyValueHeads, 1) ?? heads;
+    // Where each layer has heads of its own, their key is a list that the family reads.
+    const keyValueHeads = (family.listsHeads ? undefined : fields.optionalInteger(names.keyValueHeads, 1)) ?? heads;
     const stated = fields.optionalInteger(names.headDim, 1);
     const headDim = stated ?? Math.floor(hiddenSize / heads);
+    warnOfShape(fields, { hiddenSize, heads, keyValueHeads, headDim, stated: stated !== undefined });
     const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
     return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
+}
+/** Sizes that do not divide: counted as the code rounds them, and said. */
+function warnOfShape(fields, shape) {
+    const { hiddenSize, heads, keyValueHeads, headDim, stated } = shape;
+    const latent = (fields.raw('kv_lora_rank')?.value ?? null) !== null;
+    if (!stated && !latent && hiddenSize % heads !== 0)
+        fields.warn(`hidden_size ${hiddenSize} is no multiple of the ${heads} attention heads and no head_dim is stated: each head is taken as ${headDim} wide.`, 'hidden_size');
+    if (!latent && keyValueHeads > 0 && heads % keyValueHeads !== 0)
+        fields.warn(`${heads} attention heads are no multiple of ${keyValueHeads} key/value heads: such a model does not run.`, 'num_key_value_heads');
 }
 /** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
 function readTied(family, fields, outer) {
@@ -31912,7 +31975,7 @@ function outerDecides(fields, outer) {
     const key = 'tie_word_embeddings';
     if (!fields.states(key) || !outer.states(key))
         return false;
-    return Number(outer.string('transformers_version')?.split('.')[0]) >= 5;
+    return Number(String(outer.ofFile('transformers_version')).split('.')[0]) >= 5;
 }
 /** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */
 function planned(plan, layers, fields) {
@@ -32110,6 +32173,647 @@ function patternOr(key, fallback) {
 }
 const always = (kind) => (shape) => Array.from({ length: shape.layers }, () => kind);
 
+;// CONCATENATED MODULE: ./build/read/families/towers.js
+// --- pieces -----------------------------------------------------------------------------------------------------------------
+/** A matrix, with its bias unless told otherwise. */
+const towers_linear = (rows, columns, bias = true) => rows * columns + (bias ? columns : 0);
+/** A LayerNorm: weight and bias. */
+const layerNorm = (width) => 2 * width;
+/** A convolution over a square of `size` (or `size` ticks of time, with `dimensions` 1), with its bias unless told otherwise. */
+const convolution = (inputs, outputs, size, bias = true, dimensions = 2) => towers_linear(inputs * size ** dimensions, outputs, bias);
+/** Two numbers, written as one or as a list. */
+function pair(part, key) {
+    const [first, second] = part.list(key) ?? [];
+    if (typeof first === 'number' && typeof second === 'number')
+        return [first, second];
+    const both = part.integer(key);
+    return [both, both];
+}
+const patches = (part) => {
+    const [height, width] = pair(part, 'image_size');
+    const [down, across] = pair(part, 'patch_size');
+    return Math.floor(height / down) * Math.floor(width / across);
+};
+const pixels = (part) => {
+    const [down, across] = pair(part, 'patch_size');
+    return part.integerOr(['num_channels', 'in_channels', 'in_chans'], 3, 1) * down * across;
+};
+/** A ViT layer (Dosovitskiy et al. 2021): two norms, four projections, two matrices (three where gated). */
+function towers_layer({ D, F, attentionBias = 4 * D, attention = 4 * D * D, norm = 'layer', gated, bias, more = 0, }) {
+    const norms = norm === 'layer' ? 4 * D : 2 * D;
+    const feedForward = (gated ? 3 : 2) * D * F + (bias === false ? 0 : (gated ? 2 : 1) * F + D);
+    return norms + attention + attentionBias + feedForward + more;
+}
+const vit = (D, F, L) => L * towers_layer({ D, F });
+const dimensions = (part) => ({
+    D: part.integer(['hidden_size', 'd_model', 'embed_dim']),
+    L: part.integer(['num_hidden_layers', 'depth', 'encoder_layers'], 0),
+});
+const width = (part) => part.integer(['intermediate_size', 'mlp_dim']);
+// --- vision -----------------------------------------------------------------------------------------------------------------
+/** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, a norm behind. */
+const siglipLike = (positions) => (part) => {
+    const { D, L } = dimensions(part);
+    const embedding = towers_linear(pixels(part), D) + positions(part) * D;
+    return { parameters: embedding + vit(D, width(part), L) + layerNorm(D), width: D };
+};
+/** SigLIP with its head, unless the config goes without: one learned query attends to all patches. */
+const siglipWithHead = (positions) => (part) => {
+    const { parameters, width: D } = siglipLike(positions)(part);
+    const F = width(part);
+    const head = D + 4 * towers_linear(D, D) + layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
+    return { parameters: parameters + (part.boolean('vision_use_head', true) ? head : 0), width: D };
+};
+/** CLIP (Radford et al. 2021): a class token, norms before and behind. */
+const clip = (part) => {
+    const { D, L } = dimensions(part);
+    const positions = patches(part) + 1;
+    return { parameters: D + pixels(part) * D + positions * D + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
+};
+/** BLIP-2's ViT-g: a class token, a norm behind. */
+const blip2 = (part) => {
+    const { D, L } = dimensions(part);
+    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+    const layers = L * towers_layer({ D, F: width(part), attentionBias });
+    return { parameters: D + towers_linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D), width: D };
+};
+/** Pixtral (Mistral 2024): Llama's layers without biases, rotary positions, a norm before. */
+const pixtral = (part) => {
+    const { D, L } = dimensions(part);
+    const one = towers_layer({ D, F: width(part), attentionBias: 0, norm: 'rms', gated: true, bias: false });
+    return { parameters: pixels(part) * D + D + L * one, width: D };
+};
+/** InternViT: a class token, layer scales, biases on query, key and value where `attention_bias` says so. */
+const internvl = (part) => {
+    const { D, L } = dimensions(part);
+    const layerNorms = (part.string('norm_type') ?? 'layer_norm') === 'layer_norm';
+    const attentionBias = part.boolean(['attention_bias', 'qkv_bias']) ? 4 * D : D;
+    const more = 2 * D + (part.boolean(['use_qk_norm', 'qk_normalization']) ? 2 * D : 0);
+    const one = towers_layer({ D, F: width(part), attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
+    const positions = part.boolean('use_absolute_position_embeddings', true) ? patches(part) + 1 : 0;
+    const ends = D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling', true) ? 0 : layerNorm(D));
+    return { parameters: ends + towers_linear(pixels(part), D) + positions * D + L * one, width: D };
+};
+/** Qwen2-VL: patches over two frames, LayerNorms, and a merger of four patches by two matrices to the text's width. */
+const qwen2Vision = (part) => {
+    const D = part.integer('embed_dim');
+    const out = part.integer('hidden_size');
+    const merged = D * part.integer('spatial_merge_size') ** 2;
+    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+    const layers = vit(D, D * part.integer('mlp_ratio'), part.integer('depth', 0));
+    return { parameters: patch + layers + layerNorm(D) + towers_linear(merged, merged) + towers_linear(merged, out), width: out };
+};
+/** Qwen2.5-VL: RMSNorms, a gated feed-forward with biases, the same merger. */
+const qwen25Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const heads = part.integer('num_heads');
+    const keyValue = Math.floor(D / heads) * part.integerOr('num_key_value_heads', heads, 1);
+    const out = part.integer('out_hidden_size');
+    const merged = D * part.integer('spatial_merge_size') ** 2;
+    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+    const attention = { attention: 2 * D * D + 2 * D * keyValue, attentionBias: 2 * D + 2 * keyValue };
+    const one = towers_layer({ D, F: width(part), norm: 'rms', gated: true, ...attention });
+    return { parameters: patch + L * one + D + towers_linear(merged, merged) + towers_linear(merged, out), width: out };
+};
+/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
+const qwen3Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const merged = D * part.integer('spatial_merge_size') ** 2;
+    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
+    const merger = (norm) => layerNorm(norm) + towers_linear(merged, merged) + towers_linear(merged, out);
+    const stacked = part.list('deepstack_visual_indexes')?.length ?? 0;
+    const positions = part.integer('num_position_embeddings') * D;
+    return { parameters: patch + positions + vit(D, width(part), L) + merger(D) + stacked * merger(merged), width: out };
+};
+/** GLM-4.1V and 4.5V: a gated feed-forward as wide as the text, a convolution that halves the grid, a gated merger. */
+const glm4Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const F = width(part);
+    const attentionBias = part.boolean('attention_bias') ? 3 * D : 0;
+    const one = towers_layer({ D, F: out, attentionBias, norm: 'rms', gated: true, bias: false });
+    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
+    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
+    return { parameters: patch + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F), width: out };
+};
+const glmMerger = (D, F) => D * D + layerNorm(D) + 3 * D * F;
+/** GLM-OCR: query and key norms, biases in the feed-forward, no learned positions. */
+const glmOcrVision = (merger) => (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const attentionBias = part.boolean('attention_bias', true) ? 4 * D : 0;
+    const bias = part.boolean('attention_bias', true);
+    const more = 2 * Math.floor(D / part.integer('num_heads'));
+    const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
+    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
+    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
+    return { parameters: patch + L * one + D + downsample + glmMerger(out, merger(part, out)), width: out };
+};
+/** ERNIE 4.5 VL: a patch matrix without bias, a norm behind. */
+const ernieVision = (part) => {
+    const { D, L } = dimensions(part);
+    return { parameters: pixels(part) * D + vit(D, width(part), L) + layerNorm(D), width: D };
+};
+/** Llama 4: a class token, pixel shuffle with two matrices. */
+const llama4Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const F = width(part);
+    const inner = part.integer('projector_input_dim');
+    const out = part.integer('projector_output_dim');
+    // The pixels that are shuffled into one are as wide as the feed-forward by the class's own arithmetic.
+    const adapter = F * inner + inner * out;
+    const ends = D + (patches(part) + 1) * D + 2 * layerNorm(D);
+    return { parameters: pixels(part) * D + ends + vit(D, F, L) + adapter, width: part.integer('vision_output_dim') };
+};
+/** Llama 3.2 Vision: layers and gated layers, positions and tiles learned for each aspect ratio. */
+const mllamaVision = (part) => {
+    const { D, L } = dimensions(part);
+    const positions = patches(part) + 1;
+    const tiles = part.integer('max_num_tiles');
+    const ratios = (part.list('supported_aspect_ratios')?.length ?? 8) + 1;
+    const gated = part.integer('num_global_layers', 0);
+    const one = towers_layer({ D, F: width(part), attentionBias: 0 });
+    const tileTable = ratios * tiles * D + 1;
+    const positionTables = 1 + positions * D + ratios * tiles * positions * D;
+    const ends = D + 2 * layerNorm(D) + positionTables + 2 * tileTable;
+    return {
+        parameters: pixels(part) * D + ends + (L + gated) * one + 2 * gated,
+        width: part.integer('vision_output_dim'),
+    };
+};
+/** MiniMax-M3: CLIP's layers over two frames, a norm before. */
+const minimaxVision = (part) => {
+    const { D, L } = dimensions(part);
+    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+    return { parameters: patch + layerNorm(D) + vit(D, width(part), L), width: D };
+};
+/** MoonViT (Kimi-VL, arXiv:2504.07491): learned positions that are interpolated, a norm behind. */
+const moonvit = (part) => {
+    const D = part.integer(['vt_hidden_size', 'hidden_size']);
+    const L = part.integer(['vt_num_hidden_layers', 'num_hidden_layers'], 0);
+    const F = part.integer(['vt_intermediate_size', 'intermediate_size']);
+    const positions = part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
+    return { parameters: towers_linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D), width: D };
+};
+/** VideoLLaMA 3: SigLIP with rotary positions. */
+const videoLlama3Vision = siglipLike(() => 0);
+/** Janus: SigLIP with the feed-forward given as a ratio. */
+const janusVision = (part) => {
+    const { D, L } = dimensions(part);
+    const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
+    const attentionBias = part.boolean('attention_bias', true) ? 4 * D : D;
+    const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
+    const layers = L * towers_layer({ D, F, attentionBias, more });
+    return { parameters: towers_linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D), width: D };
+};
+/** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
+const ovis2Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const attentionBias = part.boolean('qkv_bias') ? 4 * D : 0;
+    const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias: part.boolean('mlp_bias') });
+    const words = part.integer('vocab_size');
+    const named = words - part.integer('num_visual_indicator_tokens', 0);
+    const stride = part.integer('hidden_stride') ** 2;
+    const head = towers_linear(D * stride, named, false) + layerNorm(named);
+    return { parameters: towers_linear(pixels(part), D) + patches(part) * D + D + L * one + D + head, width: words };
+};
+/** SAM's encoder (Kirillov et al. 2023): relative positions in windows and in a few global layers, and a neck of convolutions. */
+const sam = (part) => {
+    const { D, L } = dimensions(part);
+    const F = part.optionalInteger('mlp_dim', 1) ?? Math.trunc(D * part.numberOr('mlp_ratio', 4));
+    const d = Math.floor(D / part.integer('num_attention_heads'));
+    const side = Math.floor(part.integer('image_size') / part.integer('patch_size'));
+    const window = part.integer('window_size', 0);
+    const listed = (part.list('global_attn_indexes') ?? [2, 5, 8, 11]).filter((index) => typeof index === 'number' && index < L);
+    const global = window === 0 ? L : listed.length;
+    const relative = (tokens) => 2 * (2 * tokens - 1) * d;
+    const tables = part.boolean('use_rel_pos', true) ? global * relative(side) + (L - global) * relative(window) : 0;
+    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+    const out = part.integer('output_channels');
+    const positions = part.boolean('use_abs_pos', true) ? side * side * D : 0;
+    const layers = L * towers_layer({ D, F, attentionBias }) + tables;
+    return { parameters: towers_linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
+};
+const samNeck = (D, out) => D * out + layerNorm(out) + convolution(out, out, 3, false) + layerNorm(out);
+/** Step-3.5's encoder: layer scales, learned positions, two convolutions that halve the grid. */
+const stepVision = (part) => {
+    const D = part.integer(['width', 'hidden_size']);
+    const L = part.integer(['layers', 'num_hidden_layers'], 0);
+    const positions = patches(part) * D;
+    const F = Math.trunc(D * part.numberOr('mlp_ratio', 8960 / 1536));
+    const layers = L * towers_layer({ D, F, more: 2 * D });
+    const down = convolution(D, 2 * D, 3) + convolution(2 * D, 4 * D, 3);
+    return { parameters: pixels(part) * D + positions + layerNorm(D) + layers + down, width: 4 * D };
+};
+/** MiniCPM-V 4.6: SigLIP with one merging layer between: attention in windows, then two matrices from four patches to one. */
+const minicpmVision = (part) => {
+    const counted = siglipLike(patches)(part);
+    const D = counted.width;
+    const [down, across] = pair(part, 'window_kernel_size');
+    const merged = D * down * across;
+    const F = width(part) * down * across;
+    const merger = 4 * towers_linear(D, D) + layerNorm(D) + layerNorm(merged) + towers_linear(merged, F) + towers_linear(F, D);
+    return { parameters: counted.parameters + merger, width: D };
+};
+/** Muse: positions learned on a grid, norms before and behind. */
+const museVision = (part) => {
+    const { D, L } = dimensions(part);
+    const patch = pixels(part) * part.integer('patch_temporal') * D;
+    const positions = part.integer('pos_emb_height') * part.integer('pos_emb_width') * D;
+    return { parameters: patch + positions + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
+};
+/** C-RADIO: registers, one patch matrix for images and one for video, layer scales. */
+const towers_radio = (part) => {
+    const { D, L } = dimensions(part);
+    const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
+    const side = Math.floor(part.integer('max_img_size') / part.integer('patch_size'));
+    const tokens = part.integer('num_cls_tokens', 0) + part.integer('num_registers', 0);
+    const frames = part.optionalInteger('video_temporal_patch_size', 1);
+    const patch = pixels(part) * D * (1 + (frames ?? 0));
+    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+    const layers = L * towers_layer({ D, F, attentionBias, more: 2 * D });
+    return { parameters: patch + side * side * D + tokens * D + layers, width: D };
+};
+/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns. */
+const gemma4Vision = (part) => {
+    const { D, L } = dimensions(part);
+    const d = part.integer('head_dim');
+    const heads = part.integer('num_attention_heads') * d;
+    const keyValue = part.integerOr('num_key_value_heads', part.integer('num_attention_heads'), 1) * d;
+    const attentionBias = part.boolean('attention_bias') ? heads + 2 * keyValue + D : 0;
+    const attention = 2 * D * heads + 2 * D * keyValue;
+    const one = towers_layer({
+        D,
+        F: width(part),
+        attention,
+        attentionBias,
+        norm: 'rms',
+        gated: true,
+        bias: false,
+        more: 2 * D + 2 * d,
+    });
+    // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
+    const buffers = (part.boolean('standardize') ? 2 * D : 0) + (part.boolean('use_clipped_linears') ? L * 7 * 4 : 0);
+    const positions = 2 * part.integer('position_embedding_size') * D;
+    return { parameters: pixels(part) * D + positions + L * one + buffers, width: D };
+};
+/** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
+const hunyuanVision = (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const side = Math.floor(part.integer('max_image_size') / part.integer('patch_size'));
+    const merge = part.integer('spatial_merge_size');
+    const merger = convolution(D, 2 * D, merge) + towers_linear(2 * D, 4 * D) + towers_linear(4 * D, out) + 4 * D + 3 * out + D + out;
+    const embedding = towers_linear(pixels(part), D) + (side * side + 1) * D;
+    return { parameters: embedding + vit(D, width(part), L) + merger, width: out };
+};
+/** Models of timm 1.0.29, by architecture: what one holds without its classifier, and the width of its features. */
+const timmModels = {
+    mobilenetv5_300m_enc: { parameters: 294_126_912, width: 2048 },
+    // As built for inference: branches of training folded into one convolution.
+    fastvit_mci3: { parameters: 122_749_920, width: 3072 },
+};
+/** The Perception Encoder (Bolya et al. 2025, arXiv:2504.13181) by size: CLIP's layers, with scales where it was tuned for language. */
+const perceptionSizes = {
+    vit_pe_core_large_patch14_336: { D: 1024, L: 24, F: 4096, image: 336, tuned: false },
+    vit_pe_core_gigantic_patch14_448: { D: 1536, L: 50, F: 8960, image: 448, tuned: false },
+    vit_pe_lang_large_patch14_448: { D: 1024, L: 23, F: 4096, image: 448, tuned: true },
+    vit_pe_lang_gigantic_patch14_448: { D: 1536, L: 47, F: 8960, image: 448, tuned: true },
+};
+/** One of them without its pooling, as `model_args` changes it. */
+function perception(architecture, part) {
+    const size = Object.hasOwn(perceptionSizes, architecture) ? perceptionSizes[architecture] : undefined;
+    const changes = part.nested('model_args');
+    if (size === undefined || (!size.tuned && changes.string('global_pool') !== ''))
+        return undefined;
+    const D = changes.integerOr('embed_dim', size.D, 1);
+    const L = changes.integerOr('depth', size.L);
+    const side = Math.floor((changes.list('img_size') ? pair(changes, 'img_size')[0] : size.image) / 14);
+    const token = size.D === 1024 ? 1 : 0;
+    const scales = changes.states('init_values') || size.tuned ? 2 * D : 0;
+    const behind = changes.boolean('use_post_transformer_norm', !size.tuned) ? layerNorm(D) : 0;
+    const layers = L * towers_layer({ D, F: size.F, more: scales });
+    return { parameters: token * D + 588 * D + (side * side + token) * D + layerNorm(D) + layers + behind, width: D };
+}
+/** A model of timm, whose sizes are in the name of its architecture. */
+const timm = (part) => {
+    const architecture = part.string('architecture') ?? '';
+    const known = Object.hasOwn(timmModels, architecture) ? timmModels[architecture] : undefined;
+    const unknown = `the architecture ${architecture.slice(0, 60)} of timm`;
+    if (known)
+        return { ...known, width: part.integerOr('hidden_size', known.width, 1) };
+    return perception(architecture, part) ?? { parameters: 0, width: 0, unknown };
+};
+// --- audio ------------------------------------------------------------------------------------------------------------------
+/** Whisper's encoder (Radford et al. 2022): two convolutions over time, layers whose keys have no bias, a norm behind. */
+const whisper = (positions) => (part) => {
+    const { D, L } = dimensions(part);
+    const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
+    const learned = positions ? part.integer('max_source_positions') * D : 0;
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    return { parameters: ears + learned + L * towers_layer({ D, F, attentionBias: 3 * D }) + layerNorm(D), width: D };
+};
+/** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */
+const omniAudio = (part) => {
+    const { parameters, width: D } = whisper(false)(part);
+    const out = part.integer('output_dim');
+    return { parameters: parameters + 2 * out + towers_linear(D, out), width: out };
+};
+/** Qwen3-Omni: three convolutions over time and frequency, layers with biases everywhere. */
+const omni3Audio = (projects) => (part) => {
+    const { D, L } = dimensions(part);
+    const channels = part.integer('downsample_hidden_size');
+    const out = part.integer('output_dim');
+    // Three convolutions of stride 2 halve the bins, rounded up each time.
+    const bins = [0, 0, 0].reduce((left) => Math.floor((left + 1) / 2), part.integer('num_mel_bins'));
+    const ears = convolution(1, channels, 3) + 2 * convolution(channels, channels, 3) + channels * bins * D;
+    const projector = projects ? towers_linear(D, D) + towers_linear(D, out) : 0;
+    const layers = vit(D, part.integer('encoder_ffn_dim'), L);
+    return { parameters: ears + layers + layerNorm(D) + projector, width: projects ? out : D };
+};
+/** GLM-ASR: Whisper with rotary positions. */
+const glmAsr = (part) => {
+    const { D, L } = dimensions(part);
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    return { parameters: ears + L * towers_layer({ D, F: width(part), attentionBias: 3 * D }) + layerNorm(D), width: D };
+};
+/** Voxtral Realtime: causal convolutions, RMSNorms, a gated feed-forward with a bias on its output, heads of their own width. */
+const voxtralRealtime = (part) => {
+    const { D, L } = dimensions(part);
+    const F = width(part);
+    const heads = part.integer('num_attention_heads') * part.integer('head_dim');
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    const one = towers_layer({ D, F, attention: 4 * D * heads, attentionBias: 2 * heads + D, norm: 'rms', gated: true, bias: false }) + D;
+    return { parameters: ears + L * one + D, width: D };
+};
+/** Granite Speech's Conformer (Gulati et al. 2020), with the head that predicts characters half-way. */
+const graniteSpeech = (part) => {
+    const D = part.integer('hidden_dim');
+    const L = part.integer('num_layers', 0);
+    const d = part.states('dim_head') ? part.integer('dim_head') : Math.floor(D / part.integer('num_heads'));
+    const heads = part.integer('num_heads') * d;
+    const out = part.integer('output_dim');
+    const inner = D * part.integer('conv_expansion_factor');
+    const F = D * part.integer('feedforward_mult');
+    const feedForward = layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
+    const relative = (2 * part.integer('max_pos_emb') + 1) * d;
+    const attention = layerNorm(D) + D * heads + D * 2 * heads + towers_linear(heads, D) + relative;
+    // A batch norm stores its mean and variance with its weight and bias.
+    const batchNorm = 4 * inner;
+    const convolutions = layerNorm(D) + towers_linear(D, 2 * inner) + inner * part.integer('conv_kernel_size') + batchNorm + towers_linear(inner, D);
+    const one = 2 * feedForward + attention + convolutions + layerNorm(D);
+    return { parameters: towers_linear(part.integer('input_dim'), D) + L * one + towers_linear(D, out) + towers_linear(out, D), width: D };
+};
+/** The Universal Speech Model's Conformer as Gemma 3n has it. */
+const gemma3nAudio = (part) => {
+    const D = part.integer('hidden_size');
+    const L = part.integer('conf_num_hidden_layers', 0);
+    const d = Math.floor(D / part.integer('conf_num_attention_heads'));
+    const feedForward = 2 * D + 2 * D * 4 * D;
+    const attention = 2 * D + d + 5 * D * D;
+    const convolutions = 2 * D + 2 * D * D + D * part.integer('conf_conv_kernel_size') + D * D;
+    const channels = pair(part, 'sscp_conv_channel_size');
+    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
+    // Two convolutions of stride 2 halve the bins.
+    const flat = channels[1] * Math.floor(part.integer('input_feat_size') / 4);
+    return { parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D), width: D };
+};
+/** Gemma 4's Conformer: the same with clipped matrices, whose bounds are stored, and an output matrix. */
+const gemma4Audio = (part) => {
+    const D = part.integer('hidden_size');
+    const L = part.integer('num_hidden_layers', 0);
+    const d = Math.floor(D / part.integer('num_attention_heads'));
+    const out = part.integer('output_proj_dims');
+    const feedForward = 2 * D + 2 * D * 4 * D;
+    const attention = 2 * D + d + 5 * D * D;
+    const convolutions = 2 * D + 2 * D * D + D * part.integer('conv_kernel_size') + D * D;
+    // Four bounds for each of ten matrices.
+    const bounds = part.boolean('use_clipped_linears', true) ? 40 : 0;
+    const channels = pair(part, 'subsampling_conv_channels');
+    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
+    const flat = channels[1] * 32;
+    return {
+        parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D + bounds) + towers_linear(D, out),
+        width: out,
+    };
+};
+/** Phi-4's Conformer (Gulati et al. 2020, arXiv:2005.08100) behind strided convolutions. */
+const phi4Audio = (part) => {
+    const D = part.integer('hidden_size');
+    const F = width(part);
+    const channels = part.integer('nemo_conv_channels');
+    const outer = part.integer('ext_pw_out_channel');
+    const separable = part.integer('depthwise_separable_out_channel');
+    const inner = D * part.integer('depthwise_multiplier');
+    const halvings = Math.floor(Math.log2(part.integer('time_reduction')));
+    const halve = (bands) => Math.floor((bands - 1) / 2 + 1);
+    const bands = Array.from({ length: halvings }).reduce(halve, part.integer('input_size'));
+    const ears = convolution(1, channels, 3) + (halvings - 1) * (convolution(1, channels, 3) + towers_linear(channels, channels));
+    const distances = part.integer('bias_max_distance') * (part.boolean('bias_symmetric') ? 1 : 2);
+    const feedForward = layerNorm(D) + towers_linear(D, 2 * F) + towers_linear(F, D);
+    const convolutions = layerNorm(D) +
+        towers_linear(D, 2 * outer) +
+        2 * outer +
+        towers_linear(part.integer('kernel_size'), inner) +
+        towers_linear(inner, separable);
+    const one = 2 * feedForward + 4 * towers_linear(D, D) + convolutions + towers_linear(D, outer) + 2 * layerNorm(D);
+    const relative = distances * part.integer('num_attention_heads');
+    // The means and deviations of the bins are stored with the weights.
+    const statistics = 2 * part.integer('input_size');
+    const parameters = ears + towers_linear(channels * bands, D) + relative + part.integer('num_blocks', 0) * one + statistics;
+    return { parameters, width: D };
+};
+/** Prime factors, the largest first. */
+function primes(number) {
+    const found = [];
+    let rest = number;
+    for (let prime = 2; prime * prime <= rest; prime += prime === 2 ? 1 : 2)
+        for (; rest % prime === 0; rest /= prime)
+            found.unshift(prime);
+    return rest > 1 ? [rest, ...found] : found;
+}
+/** Of the scales those whose patches grow most evenly from a pixel to the whole: the nearest for each layer, or the best set. */
+function evenly(scales, elements, layers) {
+    const cost = (wanted, { time, side }) => Math.abs((wanted * Math.log(elements)) / layers - Math.log(time * side * side));
+    const wanted = Array.from({ length: layers + 1 }, (_, index) => index);
+    const nearest = (layer) => scales.reduce((best, one) => (cost(layer, one) < cost(layer, best) ? one : best), scales[0]);
+    const chosen = layers >= scales.length ? wanted.map(nearest) : cheapest(scales, wanted, cost);
+    return [scales[0], ...chosen.slice(1, -1), scales.at(-1)].flatMap((one) => one ?? []);
+}
+/** As many scales as layers want one, in order, for the smallest sum of costs. */
+function cheapest(scales, wanted, cost) {
+    const none = { cost: Number.POSITIVE_INFINITY, scales: [] };
+    // One for each number of scales that may be chosen from.
+    let best = [...scales, undefined].map(() => ({ cost: 0, scales: [] }));
+    for (const layer of wanted) {
+        const next = [none];
+        scales.forEach((scale, index) => {
+            const before = best[index] ?? none;
+            const taken = { cost: before.cost + cost(layer, scale), scales: [...before.scales, scale] };
+            const left = next[index] ?? none;
+            next.push(taken.cost < left.cost ? taken : left);
+        });
+        best = next;
+    }
+    return best.at(-1)?.scales ?? [];
+}
+/** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the joint. */
+const inklingVision = (part) => {
+    const patch = part.integer('patch_size');
+    const channels = part.integerOr('num_channels', 3, 1);
+    const scales = [{ time: 1, side: 1, channels }];
+    let side = 1;
+    for (const prime of primes(patch)) {
+        side *= prime;
+        scales.push({ time: 1, side, channels: Math.ceil((side * side * channels) / 64) * 64 });
+    }
+    let time = 1;
+    for (const prime of primes(part.integer('temporal_patch_size'))) {
+        time *= prime;
+        scales.push({ time, side, channels: side * side * channels * time * 64 });
+    }
+    const layers = part.integer(['n_layers', 'num_hidden_layers']);
+    if (layers > 1000)
+        throw part.wrong('n_layers', 'must be at most 1000', layers);
+    const steps = evenly(scales, patch * patch * time * channels, layers);
+    const folds = steps.slice(1).map((end, index) => {
+        const start = steps[index] ?? end;
+        const read = start.channels * Math.floor(end.time / start.time) * Math.floor(end.side / start.side) ** 2;
+        return { read, written: end.channels };
+    });
+    const parameters = folds.slice(0, -1).reduce((sum, { read, written }) => sum + (read + 1) * written, 0);
+    return { parameters, width: folds.at(-1)?.read ?? 0 };
+};
+/** Every encoder, by the `model_type` of its part. */
+const encoders = {
+    blip_2_vision_model: blip2,
+    clip_vision_model: clip,
+    cohere_compass_vision: qwen3Vision,
+    cosmos3_edge_vision: siglipLike((part) => part.integer('num_patches')),
+    ernie4_5_vl_moe_vision: ernieVision,
+    exaone4_5_vision: qwen25Vision,
+    gemma3n_audio: gemma3nAudio,
+    gemma3n_vision: timm,
+    gemma4_audio: gemma4Audio,
+    gemma4_vision: gemma4Vision,
+    git_vision_model: clip,
+    glm4v_moe_vision: glm4Vision,
+    glm4v_vision: glm4Vision,
+    glm5_next_vision: glmOcrVision((part) => part.integer('projection_intermediate_size')),
+    glm_ocr_vision: glmOcrVision((part, out) => out * part.integer('in_channels')),
+    glmasr_encoder: glmAsr,
+    'got_ocr2.vision_config': sam,
+    granite_speech_encoder: graniteSpeech,
+    granite_speech_plus_encoder: graniteSpeech,
+    hunyuan_vl_vision: hunyuanVision,
+    inkling_vision: inklingVision,
+    idefics2_vision: siglipLike(patches),
+    idefics3_vision: siglipLike(patches),
+    instructblip_vision_model: blip2,
+    instructblipvideo_vision_model: blip2,
+    intern_vit_6b: internvl,
+    internvl_vision: internvl,
+    janus_vision_model: janusVision,
+    kimi_k25_vision: moonvit,
+    kosmos_2_vision_model: clip,
+    llama4_vision_model: llama4Vision,
+    minicpmv4_6_vision: minicpmVision,
+    minicpmv4_7_vision: minicpmVision,
+    minimax_m3_vl_vision: minimaxVision,
+    mllama_vision_model: mllamaVision,
+    moonvit,
+    muse_glimmer_vision: museVision,
+    'ovis2.vision_config': ovis2Vision,
+    paddleocr_vl_vision: siglipLike(patches),
+    phi4_multimodal_audio: phi4Audio,
+    phi4_multimodal_vision: siglipWithHead(patches),
+    pixtral,
+    'pp_chart2table.vision_config': sam,
+    qianfan_ocr_vision: internvl,
+    qwen2_5_omni_audio_encoder: omniAudio,
+    qwen2_5_omni_vision_encoder: qwen25Vision,
+    qwen2_5_vl_vision: qwen25Vision,
+    qwen2_audio_encoder: whisper(true),
+    qwen2_vl_vision: qwen2Vision,
+    qwen3_5_moe_vision: qwen3Vision,
+    qwen3_5_vision: qwen3Vision,
+    qwen3_asr_encoder: omni3Audio(false),
+    qwen3_omni_moe_audio_encoder: omni3Audio(true),
+    qwen3_omni_moe_vision_encoder: qwen3Vision,
+    qwen3_vl_moe_vision: qwen3Vision,
+    qwen3_vl_vision: qwen3Vision,
+    qwen4_exp_vision: qwen3Vision,
+    radio: towers_radio,
+    sam_vision_model: sam,
+    siglip: siglipLike(patches),
+    siglip2_vision_model: siglipWithHead((part) => part.integer('num_patches')),
+    siglip_vision_model: siglipWithHead(patches),
+    smolvlm_vision: siglipLike(patches),
+    step3p5_vision: stepVision,
+    timm_wrapper: timm,
+    video_llama_3_vision: videoLlama3Vision,
+    voxtral_encoder: whisper(true),
+    voxtral_realtime_encoder: voxtralRealtime,
+};
+
+;// CONCATENATED MODULE: ./build/read/families/drawing.js
+
+/**
+ * Emu 3's image tokenizer: a VQ-GAN (Esser et al. 2021, arXiv:2012.09841) over frames, whose decoder's norms read the code
+ * (MoVQ, arXiv:2209.09002). Source: transformers 5.18.0, models/emu3/modeling_emu3.py.
+ */
+function emu3Tokenizer(part) {
+    const base = part.integer('base_channels');
+    const widths = (part.list('channel_multiplier') ?? [1, 2, 2, 4]).map((multiple) => base * Number(multiple));
+    const attended = new Set(part.list('attn_resolutions') ?? [3]);
+    const blocks = part.integer('num_res_blocks', 0);
+    const latent = part.integer('latent_channels');
+    const embed = part.integer('embed_dim');
+    const last = widths.at(-1) ?? base;
+    const first = widths[0] ?? base;
+    const halvings = Math.floor(Math.log2(part.integer('temporal_downsample_factor')));
+    const attention = 4 * towers_linear(part.integer('hidden_size'), part.integer('hidden_size'));
+    /** A norm has two elements for each channel; one that reads the code, two small matrices more. */
+    const plain = 2;
+    const reading = 2 + 2 * (embed + 1);
+    const residual = (inputs, outputs, norm) => norm * (inputs + outputs) +
+        convolution(inputs, outputs, 3) +
+        convolution(outputs, outputs, 3) +
+        (inputs === outputs ? 0 : towers_linear(inputs, outputs));
+    const level = (index, before, count, norm) => {
+        const width = widths[index] ?? base;
+        const attends = attended.has(index) ? count * (attention + norm * width) : 0;
+        const rest = Math.max(0, count - 1) * residual(width, width, norm);
+        return (count > 0 ? residual(before, width, norm) : 0) + rest + attends;
+    };
+    const middle = (norm) => 2 * residual(last, last, norm) + attention + norm * last;
+    const scaled = (from) => from.reduce((sum, width) => sum + convolution(width, width, 3), 0);
+    // Frames: batch norms store their statistics beside weight and bias.
+    const frames = blocks * 2 * (4 * latent + towers_linear(latent * 27, latent));
+    const down = widths.reduce((sum, _, index) => sum + level(index, widths[index - 1] ?? base, blocks, plain), 0);
+    const out = part.boolean('double_latent') ? 2 * latent : latent;
+    const encoder = convolution(part.integer('in_channels'), base, 3) +
+        down +
+        scaled(widths.slice(0, -1)) +
+        middle(plain) +
+        plain * last +
+        convolution(last, out, 3) +
+        frames +
+        halvings * towers_linear(latent * 36, latent);
+    const up = widths.reduce((sum, _, index) => sum + level(index, widths[index + 1] ?? last, blocks + 1, reading), 0);
+    const decoder = frames +
+        halvings * towers_linear(latent * 27, latent) +
+        convolution(latent, last, 3) +
+        middle(reading) +
+        up +
+        scaled(widths.slice(1)) +
+        reading * first +
+        convolution(first, part.integer('out_channels'), 3);
+    const codes = part.integer('codebook_size') * embed + towers_linear(latent * 3, embed) + towers_linear(embed * 3, latent);
+    return encoder + decoder + codes;
+}
+
 ;// CONCATENATED MODULE: ./build/read/families/parts.js
 /**
  * Models made of parts: what the classes of their towers and text models take where a config leaves a key out, and what a whole
@@ -32270,6 +32974,7 @@ const partDefaults = {
         num_attention_heads: 1,
         num_res_blocks: 2,
         out_channels: 3,
+        temporal_downsample_factor: 4,
     },
     ernie4_5_vl_moe_text: {
         hidden_size: 2560,
@@ -32912,6 +33617,27 @@ const partDefaults = {
         num_key_value_heads: 8,
         tie_word_embeddings: false,
         vocab_size: 128256,
+    },
+    mistral4: {
+        attention_bias: false,
+        first_k_dense_replace: 0,
+        hidden_size: 4096,
+        intermediate_size: 12288,
+        kv_lora_rank: 256,
+        max_position_embeddings: 1048576,
+        moe_intermediate_size: 2048,
+        n_routed_experts: 128,
+        n_shared_experts: 1,
+        num_attention_heads: 32,
+        num_experts_per_tok: 4,
+        num_hidden_layers: 36,
+        num_key_value_heads: 32,
+        q_lora_rank: 1024,
+        qk_nope_head_dim: 64,
+        qk_rope_head_dim: 64,
+        tie_word_embeddings: false,
+        v_head_dim: 128,
+        vocab_size: 131072,
     },
     mllama_vision_model: {
         attention_heads: 16,
@@ -34408,562 +35134,184 @@ const wholeDefaults = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/towers.js
-// --- pieces -----------------------------------------------------------------------------------------------------------------
-/** A matrix, with its bias unless told otherwise. */
-const towers_linear = (rows, columns, bias = true) => rows * columns + (bias ? columns : 0);
-/** A LayerNorm: weight and bias. */
-const layerNorm = (width) => 2 * width;
-/** A convolution over a square of `size` (or `size` ticks of time, with `dimensions` 1), with its bias unless told otherwise. */
-const convolution = (inputs, outputs, size, bias = true, dimensions = 2) => towers_linear(inputs * size ** dimensions, outputs, bias);
-/** Two numbers, written as one or as a list. */
-function pair(part, key) {
-    const [first, second] = part.list(key) ?? [];
-    if (typeof first === 'number' && typeof second === 'number')
-        return [first, second];
-    const both = part.integer(key);
-    return [both, both];
+;// CONCATENATED MODULE: ./build/read/families/speech.js
+
+/**
+ * The parts with which a model speaks: a small language model that writes codes of sound (talker), and what makes sound of them
+ * (vocoder). Letters: D width, L layers, F feed-forward width. Source: transformers 5.18.0, qwen2_5_omni and qwen3_omni_moe.
+ */
+const conv1d = (inputs, outputs, kernel, bias = true) => convolution(inputs, outputs, kernel, bias, 1);
+const numbers = (part, key, fallback) => {
+    const listed = (part.list(key) ?? []).filter((value) => typeof value === 'number' && value > 0);
+    return listed.length > 0 ? listed : fallback;
+};
+/** Grouped attention's matrices: query, key, value and output. */
+function speech_attention(part, D, bias) {
+    const heads = part.integer('num_attention_heads');
+    const headDim = part.integerOr('head_dim', Math.floor(D / heads), 1);
+    const [query, key] = [heads * headDim, part.integerOr('num_key_value_heads', heads, 1) * headDim];
+    return { parameters: towers_linear(D, query, bias) + 2 * towers_linear(D, key, bias) + query * D, headDim };
 }
-const patches = (part) => {
-    const [height, width] = pair(part, 'image_size');
-    const [down, across] = pair(part, 'patch_size');
-    return Math.floor(height / down) * Math.floor(width / across);
-};
-const pixels = (part) => {
-    const [down, across] = pair(part, 'patch_size');
-    return part.integerOr(['num_channels', 'in_channels', 'in_chans'], 3, 1) * down * across;
-};
-/** A ViT layer (Dosovitskiy et al. 2021): two norms, four projections, two matrices (three where gated). */
-function towers_layer({ D, F, attentionBias = 4 * D, attention = 4 * D * D, norm = 'layer', gated, bias, more = 0, }) {
-    const norms = norm === 'layer' ? 4 * D : 2 * D;
-    const feedForward = (gated ? 3 : 2) * D * F + (bias === false ? 0 : (gated ? 2 : 1) * F + D);
-    return norms + attention + attentionBias + feedForward + more;
-}
-const vit = (D, F, L) => L * towers_layer({ D, F });
-const dimensions = (part) => ({
-    D: part.integer(['hidden_size', 'd_model', 'embed_dim']),
-    L: part.integer(['num_hidden_layers', 'depth', 'encoder_layers'], 0),
-});
-const width = (part) => part.integer(['intermediate_size', 'mlp_dim']);
-// --- vision -----------------------------------------------------------------------------------------------------------------
-/** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, a norm behind. */
-const siglipLike = (positions) => (part) => {
-    const { D, L } = dimensions(part);
-    const embedding = towers_linear(pixels(part), D) + positions(part) * D;
-    return { parameters: embedding + vit(D, width(part), L) + layerNorm(D), width: D };
-};
-/** SigLIP with its head, unless the config goes without: one learned query attends to all patches. */
-const siglipWithHead = (positions) => (part) => {
-    const { parameters, width: D } = siglipLike(positions)(part);
-    const F = width(part);
-    const head = D + 4 * towers_linear(D, D) + layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
-    return { parameters: parameters + (part.boolean('vision_use_head', true) ? head : 0), width: D };
-};
-/** CLIP (Radford et al. 2021): a class token, norms before and behind. */
-const clip = (part) => {
-    const { D, L } = dimensions(part);
-    const positions = patches(part) + 1;
-    return { parameters: D + pixels(part) * D + positions * D + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
-};
-/** BLIP-2's ViT-g: a class token, a norm behind. */
-const blip2 = (part) => {
-    const { D, L } = dimensions(part);
-    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
-    const layers = L * towers_layer({ D, F: width(part), attentionBias });
-    return { parameters: D + towers_linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D), width: D };
-};
-/** Pixtral (Mistral 2024): Llama's layers without biases, rotary positions, a norm before. */
-const pixtral = (part) => {
-    const { D, L } = dimensions(part);
-    const one = towers_layer({ D, F: width(part), attentionBias: 0, norm: 'rms', gated: true, bias: false });
-    return { parameters: pixels(part) * D + D + L * one, width: D };
-};
-/** InternViT: a class token, layer scales, biases on query, key and value where `attention_bias` says so. */
-const internvl = (part) => {
-    const { D, L } = dimensions(part);
-    const layerNorms = (part.string('norm_type') ?? 'layer_norm') === 'layer_norm';
-    const attentionBias = part.boolean('attention_bias') ? 4 * D : D;
-    const more = 2 * D + (part.boolean('use_qk_norm') ? 2 * D : 0);
-    const one = towers_layer({ D, F: width(part), attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
-    const positions = part.boolean('use_absolute_position_embeddings', true) ? patches(part) + 1 : 0;
-    const ends = D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling', true) ? 0 : layerNorm(D));
-    return { parameters: ends + towers_linear(pixels(part), D) + positions * D + L * one, width: D };
-};
-/** Qwen2-VL: patches over two frames, LayerNorms, and a merger of four patches by two matrices to the text's width. */
-const qwen2Vision = (part) => {
-    const D = part.integer('embed_dim');
-    const out = part.integer('hidden_size');
-    const merged = D * part.integer('spatial_merge_size') ** 2;
-    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
-    const layers = vit(D, D * part.integer('mlp_ratio'), part.integer('depth', 0));
-    return { parameters: patch + layers + layerNorm(D) + towers_linear(merged, merged) + towers_linear(merged, out), width: out };
-};
-/** Qwen2.5-VL: RMSNorms, a gated feed-forward with biases, the same merger. */
-const qwen25Vision = (part) => {
-    const { D, L } = dimensions(part);
-    const heads = part.integer('num_heads');
-    const keyValue = Math.floor(D / heads) * part.integerOr('num_key_value_heads', heads, 1);
-    const out = part.integer('out_hidden_size');
-    const merged = D * part.integer('spatial_merge_size') ** 2;
-    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
-    const attention = { attention: 2 * D * D + 2 * D * keyValue, attentionBias: 2 * D + 2 * keyValue };
-    const one = towers_layer({ D, F: width(part), norm: 'rms', gated: true, ...attention });
-    return { parameters: patch + L * one + D + towers_linear(merged, merged) + towers_linear(merged, out), width: out };
-};
-/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
-const qwen3Vision = (part) => {
-    const { D, L } = dimensions(part);
-    const out = part.integer('out_hidden_size');
-    const merged = D * part.integer('spatial_merge_size') ** 2;
-    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
-    const merger = (norm) => layerNorm(norm) + towers_linear(merged, merged) + towers_linear(merged, out);
-    const stacked = part.list('deepstack_visual_indexes')?.length ?? 0;
-    const positions = part.integer('num_position_embeddings') * D;
-    return { parameters: patch + positions + vit(D, width(part), L) + merger(D) + stacked * merger(merged), width: out };
-};
-/** GLM-4.1V and 4.5V: a gated feed-forward as wide as the text, a convolution that halves the grid, a gated merger. */
-const glm4Vision = (part) => {
-    const { D, L } = dimensions(part);
-    const out = part.integer('out_hidden_size');
-    const F = width(part);
-    const attentionBias = part.boolean('attention_bias') ? 3 * D : 0;
-    const one = towers_layer({ D, F: out, attentionBias, norm: 'rms', gated: true, bias: false });
-    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
-    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
-    return { parameters: patch + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F), width: out };
-};
-const glmMerger = (D, F) => D * D + layerNorm(D) + 3 * D * F;
-/** GLM-OCR: query and key norms, biases in the feed-forward, no learned positions. */
-const glmOcrVision = (merger) => (part) => {
-    const { D, L } = dimensions(part);
-    const out = part.integer('out_hidden_size');
-    const attentionBias = part.boolean('attention_bias', true) ? 4 * D : 0;
-    const bias = part.boolean('attention_bias', true);
-    const more = 2 * Math.floor(D / part.integer('num_heads'));
-    const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
-    const patch = towers_linear(pixels(part) * part.integer('temporal_patch_size'), D);
-    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
-    return { parameters: patch + L * one + D + downsample + glmMerger(out, merger(part, out)), width: out };
-};
-/** ERNIE 4.5 VL: a patch matrix without bias, a norm behind. */
-const ernieVision = (part) => {
-    const { D, L } = dimensions(part);
-    return { parameters: pixels(part) * D + vit(D, width(part), L) + layerNorm(D), width: D };
-};
-/** Llama 4: a class token, pixel shuffle with two matrices. */
-const llama4Vision = (part) => {
-    const { D, L } = dimensions(part);
-    const F = width(part);
-    const inner = part.integer('projector_input_dim');
-    const out = part.integer('projector_output_dim');
-    // The pixels that are shuffled into one are as wide as the feed-forward by the class's own arithmetic.
-    const adapter = F * inner + inner * out;
-    const ends = D + (patches(part) + 1) * D + 2 * layerNorm(D);
-    return { parameters: pixels(part) * D + ends + vit(D, F, L) + adapter, width: part.integer('vision_output_dim') };
-};
-/** Llama 3.2 Vision: layers and gated layers, positions and tiles learned for each aspect ratio. */
-const mllamaVision = (part) => {
-    const { D, L } = dimensions(part);
-    const positions = patches(part) + 1;
-    const tiles = part.integer('max_num_tiles');
-    const ratios = (part.list('supported_aspect_ratios')?.length ?? 8) + 1;
-    const gated = part.integer('num_global_layers', 0);
-    const one = towers_layer({ D, F: width(part), attentionBias: 0 });
-    const tileTable = ratios * tiles * D + 1;
-    const positionTables = 1 + positions * D + ratios * tiles * positions * D;
-    const ends = D + 2 * layerNorm(D) + positionTables + 2 * tileTable;
-    return {
-        parameters: pixels(part) * D + ends + (L + gated) * one + 2 * gated,
-        width: part.integer('vision_output_dim'),
-    };
-};
-/** MiniMax-M3: CLIP's layers over two frames, a norm before. */
-const minimaxVision = (part) => {
-    const { D, L } = dimensions(part);
-    const patch = pixels(part) * part.integer('temporal_patch_size') * D;
-    return { parameters: patch + layerNorm(D) + vit(D, width(part), L), width: D };
-};
-/** MoonViT (Kimi-VL, arXiv:2504.07491): learned positions that are interpolated, a norm behind. */
-const moonvit = (part) => {
-    const D = part.integer(['vt_hidden_size', 'hidden_size']);
-    const L = part.integer(['vt_num_hidden_layers', 'num_hidden_layers'], 0);
-    const F = part.integer(['vt_intermediate_size', 'intermediate_size']);
-    const positions = part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
-    return { parameters: towers_linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D), width: D };
-};
-/** VideoLLaMA 3: SigLIP with rotary positions. */
-const videoLlama3Vision = siglipLike(() => 0);
-/** Janus: SigLIP with the feed-forward given as a ratio. */
-const janusVision = (part) => {
-    const { D, L } = dimensions(part);
-    const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
-    const attentionBias = part.boolean('attention_bias', true) ? 4 * D : D;
-    const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
-    const layers = L * towers_layer({ D, F, attentionBias, more });
-    return { parameters: towers_linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D), width: D };
-};
-/** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
-const ovis2Vision = (part) => {
-    const { D, L } = dimensions(part);
-    const attentionBias = part.boolean('qkv_bias') ? 4 * D : 0;
-    const one = towers_layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias: part.boolean('mlp_bias') });
-    const words = part.integer('vocab_size');
-    const named = words - part.integer('num_visual_indicator_tokens', 0);
-    const stride = part.integer('hidden_stride') ** 2;
-    const head = towers_linear(D * stride, named, false) + layerNorm(named);
-    return { parameters: towers_linear(pixels(part), D) + patches(part) * D + D + L * one + D + head, width: words };
-};
-/** SAM's encoder (Kirillov et al. 2023): relative positions in windows and in a few global layers, and a neck of convolutions. */
-const sam = (part) => {
-    const { D, L } = dimensions(part);
-    const F = part.optionalInteger('mlp_dim', 1) ?? Math.trunc(D * part.numberOr('mlp_ratio', 4));
-    const d = Math.floor(D / part.integer('num_attention_heads'));
-    const side = Math.floor(part.integer('image_size') / part.integer('patch_size'));
-    const window = part.integer('window_size', 0);
-    const listed = (part.list('global_attn_indexes') ?? [2, 5, 8, 11]).filter((index) => typeof index === 'number' && index < L);
-    const global = window === 0 ? L : listed.length;
-    const relative = (tokens) => 2 * (2 * tokens - 1) * d;
-    const tables = part.boolean('use_rel_pos', true) ? global * relative(side) + (L - global) * relative(window) : 0;
-    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
-    const out = part.integer('output_channels');
-    const positions = part.boolean('use_abs_pos', true) ? side * side * D : 0;
-    const layers = L * towers_layer({ D, F, attentionBias }) + tables;
-    return { parameters: towers_linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
-};
-const samNeck = (D, out) => D * out + layerNorm(out) + convolution(out, out, 3, false) + layerNorm(out);
-/** Step-3.5's encoder: layer scales, learned positions, two convolutions that halve the grid. */
-const stepVision = (part) => {
-    const D = part.integer(['width', 'hidden_size']);
-    const L = part.integer(['layers', 'num_hidden_layers'], 0);
-    const positions = patches(part) * D;
-    const F = Math.trunc(D * part.numberOr('mlp_ratio', 8960 / 1536));
-    const layers = L * towers_layer({ D, F, more: 2 * D });
-    const down = convolution(D, 2 * D, 3) + convolution(2 * D, 4 * D, 3);
-    return { parameters: pixels(part) * D + positions + layerNorm(D) + layers + down, width: 4 * D };
-};
-/** MiniCPM-V 4.6: SigLIP with one merging layer between: attention in windows, then two matrices from four patches to one. */
-const minicpmVision = (part) => {
-    const counted = siglipLike(patches)(part);
-    const D = counted.width;
-    const [down, across] = pair(part, 'window_kernel_size');
-    const merged = D * down * across;
-    const F = width(part) * down * across;
-    const merger = 4 * towers_linear(D, D) + layerNorm(D) + layerNorm(merged) + towers_linear(merged, F) + towers_linear(F, D);
-    return { parameters: counted.parameters + merger, width: D };
-};
-/** Muse: positions learned on a grid, norms before and behind. */
-const museVision = (part) => {
-    const { D, L } = dimensions(part);
-    const patch = pixels(part) * part.integer('patch_temporal') * D;
-    const positions = part.integer('pos_emb_height') * part.integer('pos_emb_width') * D;
-    return { parameters: patch + positions + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
-};
-/** C-RADIO: registers, one patch matrix for images and one for video, layer scales. */
-const towers_radio = (part) => {
-    const { D, L } = dimensions(part);
-    const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
-    const side = Math.floor(part.integer('max_img_size') / part.integer('patch_size'));
-    const tokens = part.integer('num_cls_tokens', 0) + part.integer('num_registers', 0);
-    const frames = part.optionalInteger('video_temporal_patch_size', 1);
-    const patch = pixels(part) * D * (1 + (frames ?? 0));
-    const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
-    const layers = L * towers_layer({ D, F, attentionBias, more: 2 * D });
-    return { parameters: patch + side * side * D + tokens * D + layers, width: D };
-};
-/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns. */
-const gemma4Vision = (part) => {
-    const { D, L } = dimensions(part);
-    const d = part.integer('head_dim');
-    const heads = part.integer('num_attention_heads') * d;
-    const keyValue = part.integerOr('num_key_value_heads', part.integer('num_attention_heads'), 1) * d;
-    const attentionBias = part.boolean('attention_bias') ? heads + 2 * keyValue + D : 0;
-    const attention = 2 * D * heads + 2 * D * keyValue;
-    const one = towers_layer({
-        D,
-        F: width(part),
-        attention,
-        attentionBias,
-        norm: 'rms',
-        gated: true,
-        bias: false,
-        more: 2 * D + 2 * d,
+/** Qwen2.5-Omni: Qwen 2's layers over codes, a Diffusion Transformer (arXiv:2212.09748) and BigVGAN (arXiv:2206.04658). */
+function qwen25Speech(outer) {
+    const talker = outer.nested('talker_config', {
+        embedding_size: 3584,
+        head_dim: 128,
+        hidden_size: 3584,
+        intermediate_size: 18944,
+        num_attention_heads: 28,
+        num_hidden_layers: 28,
+        num_key_value_heads: 4,
+        vocab_size: 8448,
     });
-    // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
-    const buffers = (part.boolean('standardize') ? 2 * D : 0) + (part.boolean('use_clipped_linears') ? L * 7 * 4 : 0);
-    const positions = 2 * part.integer('position_embedding_size') * D;
-    return { parameters: pixels(part) * D + positions + L * one + buffers, width: D };
-};
-/** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
-const hunyuanVision = (part) => {
-    const { D, L } = dimensions(part);
-    const out = part.integer('out_hidden_size');
-    const side = Math.floor(part.integer('max_image_size') / part.integer('patch_size'));
-    const merge = part.integer('spatial_merge_size');
-    const merger = convolution(D, 2 * D, merge) + towers_linear(2 * D, 4 * D) + towers_linear(4 * D, out) + 4 * D + 3 * out + D + out;
-    const embedding = towers_linear(pixels(part), D) + (side * side + 1) * D;
-    return { parameters: embedding + vit(D, width(part), L) + merger, width: out };
-};
-/** Models of timm 1.0.29, by architecture: what one holds without its classifier, and the width of its features. */
-const timmModels = {
-    mobilenetv5_300m_enc: { parameters: 294_126_912, width: 2048 },
-};
-/** A model of timm, whose sizes are in the name of its architecture. */
-const timm = (part) => {
-    const architecture = part.string('architecture') ?? '';
-    const known = Object.hasOwn(timmModels, architecture) ? timmModels[architecture] : undefined;
-    const unknown = `the architecture ${architecture.slice(0, 60)} of timm`;
-    return known ?? { parameters: 0, width: part.integerOr('hidden_size', 0), unknown };
-};
-// --- audio ------------------------------------------------------------------------------------------------------------------
-/** Whisper's encoder (Radford et al. 2022): two convolutions over time, layers whose keys have no bias, a norm behind. */
-const whisper = (positions) => (part) => {
-    const { D, L } = dimensions(part);
-    const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
-    const learned = positions ? part.integer('max_source_positions') * D : 0;
-    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
-    return { parameters: ears + learned + L * towers_layer({ D, F, attentionBias: 3 * D }) + layerNorm(D), width: D };
-};
-/** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */
-const omniAudio = (part) => {
-    const { parameters, width: D } = whisper(false)(part);
-    const out = part.integer('output_dim');
-    return { parameters: parameters + 2 * out + towers_linear(D, out), width: out };
-};
-/** Qwen3-Omni: three convolutions over time and frequency, layers with biases everywhere. */
-const omni3Audio = (projects) => (part) => {
-    const { D, L } = dimensions(part);
-    const channels = part.integer('downsample_hidden_size');
-    const out = part.integer('output_dim');
-    // Three convolutions of stride 2 halve the bins, rounded up each time.
-    const bins = [0, 0, 0].reduce((left) => Math.floor((left + 1) / 2), part.integer('num_mel_bins'));
-    const ears = convolution(1, channels, 3) + 2 * convolution(channels, channels, 3) + channels * bins * D;
-    const projector = projects ? towers_linear(D, D) + towers_linear(D, out) : 0;
-    const layers = vit(D, part.integer('encoder_ffn_dim'), L);
-    return { parameters: ears + layers + layerNorm(D) + projector, width: projects ? out : D };
-};
-/** GLM-ASR: Whisper with rotary positions. */
-const glmAsr = (part) => {
-    const { D, L } = dimensions(part);
-    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
-    return { parameters: ears + L * towers_layer({ D, F: width(part), attentionBias: 3 * D }) + layerNorm(D), width: D };
-};
-/** Voxtral Realtime: causal convolutions, RMSNorms, a gated feed-forward with a bias on its output, heads of their own width. */
-const voxtralRealtime = (part) => {
-    const { D, L } = dimensions(part);
-    const F = width(part);
+    const D = talker.integer('hidden_size');
+    const E = talker.integer('embedding_size');
+    const codes = talker.integer('vocab_size');
+    const layer = speech_attention(talker, D, true).parameters + 3 * D * talker.integer('intermediate_size') + 2 * D;
+    const speaks = codes * E + talker.integer('num_hidden_layers', 0) * layer + D + codes * D + towers_linear(E, D);
+    const sound = outer.nested('token2wav_config');
+    return [
+        { name: 'talker', parameters: speaks, exact: true },
+        { name: 'vocoder', parameters: diffusion(sound) + bigVgan(sound), exact: true },
+    ];
+}
+function diffusion(sound) {
+    const part = sound.nested('dit_config', {
+        emb_dim: 512,
+        enc_attention_channels: 64,
+        enc_dim: 128,
+        enc_emb_dim: 192,
+        enc_res2net_scale: 2,
+        enc_se_channels: 64,
+        ff_mult: 2,
+        head_dim: 64,
+        hidden_size: 1024,
+        mel_dim: 80,
+        num_attention_heads: 16,
+        num_embeds: 8193,
+        num_hidden_layers: 22,
+    });
+    const D = part.integer('hidden_size');
+    const mel = part.integer('mel_dim');
     const heads = part.integer('num_attention_heads') * part.integer('head_dim');
-    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
-    const one = towers_layer({ D, F, attention: 4 * D * heads, attentionBias: 2 * heads + D, norm: 'rms', gated: true, bias: false }) + D;
-    return { parameters: ears + L * one + D, width: D };
-};
-/** Granite Speech's Conformer (Gulati et al. 2020), with the head that predicts characters half-way. */
-const graniteSpeech = (part) => {
-    const D = part.integer('hidden_dim');
-    const L = part.integer('num_layers', 0);
-    const d = part.states('dim_head') ? part.integer('dim_head') : Math.floor(D / part.integer('num_heads'));
-    const heads = part.integer('num_heads') * d;
-    const out = part.integer('output_dim');
-    const inner = D * part.integer('conv_expansion_factor');
-    const F = D * part.integer('feedforward_mult');
-    const feedForward = layerNorm(D) + towers_linear(D, F) + towers_linear(F, D);
-    const relative = (2 * part.integer('max_pos_emb') + 1) * d;
-    const attention = layerNorm(D) + D * heads + D * 2 * heads + towers_linear(heads, D) + relative;
-    // A batch norm stores its mean and variance with its weight and bias.
-    const batchNorm = 4 * inner;
-    const convolutions = layerNorm(D) + towers_linear(D, 2 * inner) + inner * part.integer('conv_kernel_size') + batchNorm + towers_linear(inner, D);
-    const one = 2 * feedForward + attention + convolutions + layerNorm(D);
-    return { parameters: towers_linear(part.integer('input_dim'), D) + L * one + towers_linear(D, out) + towers_linear(out, D), width: D };
-};
-/** The Universal Speech Model's Conformer as Gemma 3n has it. */
-const gemma3nAudio = (part) => {
-    const D = part.integer('hidden_size');
-    const L = part.integer('conf_num_hidden_layers', 0);
-    const d = Math.floor(D / part.integer('conf_num_attention_heads'));
-    const feedForward = 2 * D + 2 * D * 4 * D;
-    const attention = 2 * D + d + 5 * D * D;
-    const convolutions = 2 * D + 2 * D * D + D * part.integer('conf_conv_kernel_size') + D * D;
-    const channels = pair(part, 'sscp_conv_channel_size');
-    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
-    // Two convolutions of stride 2 halve the bins.
-    const flat = channels[1] * Math.floor(part.integer('input_feat_size') / 4);
-    return { parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D), width: D };
-};
-/** Gemma 4's Conformer: the same with clipped matrices, whose bounds are stored, and an output matrix. */
-const gemma4Audio = (part) => {
-    const D = part.integer('hidden_size');
-    const L = part.integer('num_hidden_layers', 0);
-    const d = Math.floor(D / part.integer('num_attention_heads'));
-    const out = part.integer('output_proj_dims');
-    const feedForward = 2 * D + 2 * D * 4 * D;
-    const attention = 2 * D + d + 5 * D * D;
-    const convolutions = 2 * D + 2 * D * D + D * part.integer('conv_kernel_size') + D * D;
-    // Four bounds for each of ten matrices.
-    const bounds = part.boolean('use_clipped_linears', true) ? 40 : 0;
-    const channels = pair(part, 'subsampling_conv_channels');
-    const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
-    const flat = channels[1] * 32;
-    return {
-        parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D + bounds) + towers_linear(D, out),
-        width: out,
-    };
-};
-/** Phi-4's Conformer (Gulati et al. 2020, arXiv:2005.08100) behind strided convolutions. */
-const phi4Audio = (part) => {
-    const D = part.integer('hidden_size');
-    const F = width(part);
-    const channels = part.integer('nemo_conv_channels');
-    const outer = part.integer('ext_pw_out_channel');
-    const separable = part.integer('depthwise_separable_out_channel');
-    const inner = D * part.integer('depthwise_multiplier');
-    const halvings = Math.floor(Math.log2(part.integer('time_reduction')));
-    const halve = (bands) => Math.floor((bands - 1) / 2 + 1);
-    const bands = Array.from({ length: halvings }).reduce(halve, part.integer('input_size'));
-    const ears = convolution(1, channels, 3) + (halvings - 1) * (convolution(1, channels, 3) + towers_linear(channels, channels));
-    const distances = part.integer('bias_max_distance') * (part.boolean('bias_symmetric') ? 1 : 2);
-    const feedForward = layerNorm(D) + towers_linear(D, 2 * F) + towers_linear(F, D);
-    const convolutions = layerNorm(D) +
-        towers_linear(D, 2 * outer) +
-        2 * outer +
-        towers_linear(part.integer('kernel_size'), inner) +
-        towers_linear(inner, separable);
-    const one = 2 * feedForward + 4 * towers_linear(D, D) + convolutions + towers_linear(D, outer) + 2 * layerNorm(D);
-    const relative = distances * part.integer('num_attention_heads');
-    // The means and deviations of the bins are stored with the weights.
-    const statistics = 2 * part.integer('input_size');
-    const parameters = ears + towers_linear(channels * bands, D) + relative + part.integer('num_blocks', 0) * one + statistics;
-    return { parameters, width: D };
-};
-/** Prime factors, the largest first. */
-function primes(number) {
-    const found = [];
-    let rest = number;
-    for (let prime = 2; prime * prime <= rest; prime += prime === 2 ? 1 : 2)
-        for (; rest % prime === 0; rest /= prime)
-            found.unshift(prime);
-    return rest > 1 ? [rest, ...found] : found;
+    const F = D * part.integer('ff_mult');
+    const embedded = mel + part.integer('enc_dim') + part.integer('enc_emb_dim') + part.integer('emb_dim');
+    const block = towers_linear(D, 6 * D) + 3 * towers_linear(D, heads) + towers_linear(heads, D) + towers_linear(D, F) + towers_linear(F, D);
+    const ends = towers_linear(256, D) + towers_linear(D, D) + towers_linear(embedded, D) + towers_linear(D, 2 * D) + towers_linear(D, mel);
+    const words = (part.integer('num_embeds') + 1) * part.integer('emb_dim');
+    return words + ends + part.integer('num_hidden_layers', 0) * block + speaker(part, mel);
 }
-/** Of the scales those whose patches grow most evenly from a pixel to the whole: the nearest for each layer, or the best set. */
-function evenly(scales, elements, layers) {
-    const cost = (wanted, { time, side }) => Math.abs((wanted * Math.log(elements)) / layers - Math.log(time * side * side));
-    const wanted = Array.from({ length: layers + 1 }, (_, index) => index);
-    const nearest = (layer) => scales.reduce((best, one) => (cost(layer, one) < cost(layer, best) ? one : best), scales[0]);
-    const chosen = layers >= scales.length ? wanted.map(nearest) : cheapest(scales, wanted, cost);
-    return [scales[0], ...chosen.slice(1, -1), scales.at(-1)].flatMap((one) => one ?? []);
+/** Who speaks: ECAPA-TDNN (Desplanques et al. 2020, arXiv:2005.07143). */
+function speaker(part, mel) {
+    const channels = numbers(part, 'enc_channels', [256, 256, 256, 256, 768]);
+    const kernels = numbers(part, 'enc_kernel_sizes', [5, 3, 3, 3, 1]);
+    const scale = part.integer('enc_res2net_scale');
+    const squeezed = part.integer('enc_se_channels');
+    const attended = part.integer('enc_attention_channels');
+    const [first = 1] = channels;
+    const last = channels.at(-1) ?? 1;
+    const inner = channels.slice(1, -1).reduce((sum, width, index) => {
+        const before = channels[index] ?? width;
+        const third = Math.floor(width / scale);
+        const res2net = (scale - 1) * conv1d(third, third, kernels[index + 1] ?? 3);
+        return (sum +
+            conv1d(before, width, 1) +
+            res2net +
+            conv1d(width, width, 1) +
+            conv1d(width, squeezed, 1) +
+            conv1d(squeezed, width, 1));
+    }, 0);
+    const pooled = conv1d(3 * last, attended, 1) + conv1d(attended, last, 1) + conv1d(2 * last, part.integer('enc_dim'), 1);
+    return conv1d(mel, first, kernels[0] ?? 5) + inner + conv1d(last, last, kernels.at(-1) ?? 1) + pooled;
 }
-/** As many scales as layers want one, in order, for the smallest sum of costs. */
-function cheapest(scales, wanted, cost) {
-    const none = { cost: Number.POSITIVE_INFINITY, scales: [] };
-    // One for each number of scales that may be chosen from.
-    let best = [...scales, undefined].map(() => ({ cost: 0, scales: [] }));
-    for (const layer of wanted) {
-        const next = [none];
-        scales.forEach((scale, index) => {
-            const before = best[index] ?? none;
-            const taken = { cost: before.cost + cost(layer, scale), scales: [...before.scales, scale] };
-            const left = next[index] ?? none;
-            next.push(taken.cost < left.cost ? taken : left);
-        });
-        best = next;
-    }
-    return best.at(-1)?.scales ?? [];
-}
-/** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the joint. */
-const inklingVision = (part) => {
-    const patch = part.integer('patch_size');
-    const channels = part.integerOr('num_channels', 3, 1);
-    const scales = [{ time: 1, side: 1, channels }];
-    let side = 1;
-    for (const prime of primes(patch)) {
-        side *= prime;
-        scales.push({ time: 1, side, channels: Math.ceil((side * side * channels) / 64) * 64 });
-    }
-    let time = 1;
-    for (const prime of primes(part.integer('temporal_patch_size'))) {
-        time *= prime;
-        scales.push({ time, side, channels: side * side * channels * time * 64 });
-    }
-    const layers = part.integer(['n_layers', 'num_hidden_layers']);
-    if (layers > 1000)
-        throw part.wrong('n_layers', 'must be at most 1000', layers);
-    const steps = evenly(scales, patch * patch * time * channels, layers);
-    const folds = steps.slice(1).map((end, index) => {
-        const start = steps[index] ?? end;
-        const read = start.channels * Math.floor(end.time / start.time) * Math.floor(end.side / start.side) ** 2;
-        return { read, written: end.channels };
+function bigVgan(sound) {
+    const part = sound.nested('bigvgan_config', { mel_dim: 80, upsample_initial_channel: 1536 });
+    const start = part.integer('upsample_initial_channel');
+    const ups = numbers(part, 'upsample_kernel_sizes', [11, 7, 4, 4, 4, 4]);
+    const kernels = numbers(part, 'resblock_kernel_sizes', [3, 7, 11]);
+    // Three dilations, two convolutions each, a learned snake in front of every one.
+    const levels = ups.map((kernel, level) => {
+        const width = Math.floor(start / 2 ** (level + 1));
+        const blocks = kernels.reduce((sum, size) => sum + 6 * conv1d(width, width, size) + 6 * 2 * width, 0);
+        return conv1d(2 * width, width, kernel) + blocks;
     });
-    const parameters = folds.slice(0, -1).reduce((sum, { read, written }) => sum + (read + 1) * written, 0);
-    return { parameters, width: folds.at(-1)?.read ?? 0 };
-};
-/** Every encoder, by the `model_type` of its part. */
-const encoders = {
-    blip_2_vision_model: blip2,
-    clip_vision_model: clip,
-    cohere_compass_vision: qwen3Vision,
-    cosmos3_edge_vision: siglipLike((part) => part.integer('num_patches')),
-    ernie4_5_vl_moe_vision: ernieVision,
-    exaone4_5_vision: qwen25Vision,
-    gemma3n_audio: gemma3nAudio,
-    gemma3n_vision: timm,
-    gemma4_audio: gemma4Audio,
-    gemma4_vision: gemma4Vision,
-    git_vision_model: clip,
-    glm4v_moe_vision: glm4Vision,
-    glm4v_vision: glm4Vision,
-    glm5_next_vision: glmOcrVision((part) => part.integer('projection_intermediate_size')),
-    glm_ocr_vision: glmOcrVision((part, out) => out * part.integer('in_channels')),
-    glmasr_encoder: glmAsr,
-    'got_ocr2.vision_config': sam,
-    granite_speech_encoder: graniteSpeech,
-    granite_speech_plus_encoder: graniteSpeech,
-    hunyuan_vl_vision: hunyuanVision,
-    inkling_vision: inklingVision,
-    idefics2_vision: siglipLike(patches),
-    idefics3_vision: siglipLike(patches),
-    instructblip_vision_model: blip2,
-    instructblipvideo_vision_model: blip2,
-    internvl_vision: internvl,
-    janus_vision_model: janusVision,
-    kimi_k25_vision: moonvit,
-    llama4_vision_model: llama4Vision,
-    minicpmv4_6_vision: minicpmVision,
-    minicpmv4_7_vision: minicpmVision,
-    minimax_m3_vl_vision: minimaxVision,
-    mllama_vision_model: mllamaVision,
-    moonvit,
-    muse_glimmer_vision: museVision,
-    'ovis2.vision_config': ovis2Vision,
-    paddleocr_vl_vision: siglipLike(patches),
-    phi4_multimodal_audio: phi4Audio,
-    phi4_multimodal_vision: siglipWithHead(patches),
-    pixtral,
-    'pp_chart2table.vision_config': sam,
-    qianfan_ocr_vision: internvl,
-    qwen2_5_omni_audio_encoder: omniAudio,
-    qwen2_5_omni_vision_encoder: qwen25Vision,
-    qwen2_5_vl_vision: qwen25Vision,
-    qwen2_audio_encoder: whisper(true),
-    qwen2_vl_vision: qwen2Vision,
-    qwen3_5_moe_vision: qwen3Vision,
-    qwen3_5_vision: qwen3Vision,
-    qwen3_asr_encoder: omni3Audio(false),
-    qwen3_omni_moe_audio_encoder: omni3Audio(true),
-    qwen3_omni_moe_vision_encoder: qwen3Vision,
-    qwen3_vl_moe_vision: qwen3Vision,
-    qwen3_vl_vision: qwen3Vision,
-    qwen4_exp_vision: qwen3Vision,
-    radio: towers_radio,
-    sam_vision_model: sam,
-    siglip2_vision_model: siglipWithHead((part) => part.integer('num_patches')),
-    siglip_vision_model: siglipWithHead(patches),
-    smolvlm_vision: siglipLike(patches),
-    step3p5_vision: stepVision,
-    timm_wrapper: timm,
-    video_llama_3_vision: videoLlama3Vision,
-    voxtral_encoder: whisper(true),
-    voxtral_realtime_encoder: voxtralRealtime,
-};
+    const last = Math.floor(start / 2 ** ups.length);
+    return conv1d(part.integer('mel_dim'), start, 7) + levels.reduce((sum, one) => sum + one, 0) + 2 * last + last * 7;
+}
+/** Qwen3-Omni: a mixture of experts over codes, a predictor of the other codes of each moment, and convolutions to sound. */
+function qwen3Speech(outer) {
+    const talker = outer.nested('talker_config', { num_code_groups: 32, thinker_hidden_size: 2048 });
+    const part = talker.nested('text_config', {
+        hidden_size: 1024,
+        intermediate_size: 2048,
+        moe_intermediate_size: 384,
+        num_attention_heads: 16,
+        num_experts: 128,
+        num_hidden_layers: 20,
+        num_key_value_heads: 2,
+        vocab_size: 3072,
+    });
+    const D = part.integer('hidden_size');
+    const experts = part.integer(['num_experts', 'num_local_experts']);
+    const own = speech_attention(part, D, false);
+    const shared = part.integerOr('shared_expert_intermediate_size', 0);
+    const feed = experts * (D + 3 * D * part.integer('moe_intermediate_size')) + 3 * D * shared + (shared > 0 ? D : 0);
+    const layer = own.parameters + 2 * own.headDim + feed + 2 * D;
+    const inner = part.integer('intermediate_size');
+    const project = towers_linear(talker.integer('thinker_hidden_size'), inner) + towers_linear(inner, D);
+    const speaks = part.integer('num_hidden_layers', 0) * layer + D + 2 * part.integer('vocab_size') * D + 2 * project;
+    return [
+        { name: 'talker', parameters: speaks + speech_predictor(talker), exact: true },
+        { name: 'vocoder', parameters: code2wav(outer), exact: true },
+    ];
+}
+function speech_predictor(talker) {
+    const part = talker.nested('code_predictor_config', {
+        head_dim: 128,
+        hidden_size: 1024,
+        intermediate_size: 3072,
+        num_attention_heads: 16,
+        num_hidden_layers: 5,
+        num_key_value_heads: 8,
+        vocab_size: 2048,
+    });
+    const D = part.integer('hidden_size');
+    const own = speech_attention(part, D, false);
+    const layer = own.parameters + 2 * own.headDim + 3 * D * part.integer('intermediate_size') + 2 * D;
+    const groups = part.integerOr('num_code_groups', talker.integer('num_code_groups'), 1) - 1;
+    return part.integer('num_hidden_layers', 0) * layer + D + 2 * groups * part.integer('vocab_size') * D;
+}
+function code2wav(outer) {
+    const part = outer.nested('code2wav_config', {
+        codebook_size: 2048,
+        decoder_dim: 1536,
+        hidden_size: 1024,
+        intermediate_size: 3072,
+        num_attention_heads: 16,
+        num_hidden_layers: 8,
+        num_key_value_heads: 16,
+        num_quantizers: 16,
+    });
+    const D = part.integer('hidden_size');
+    // Two norms and two scales in each layer.
+    const layer = speech_attention(part, D, false).parameters + 3 * D * part.integer('intermediate_size') + 4 * D;
+    const grow = numbers(part, 'upsampling_ratios', [2, 2]).reduce((sum, ratio) => sum + conv1d(D, D, ratio) + D + towers_linear(7, D) + layerNorm(D) + towers_linear(D, 4 * D) + towers_linear(4 * D, D), 0);
+    const start = part.integer('decoder_dim');
+    const rates = numbers(part, 'upsample_rates', [8, 5, 4, 3]);
+    const levels = rates.reduce((sum, rate, level) => {
+        const [before, width] = [Math.floor(start / 2 ** level), Math.floor(start / 2 ** (level + 1))];
+        const units = 3 * (4 * width + conv1d(width, width, 7) + conv1d(width, width, 1));
+        return sum + 2 * before + conv1d(before, width, 2 * rate) + units;
+    }, 0);
+    const last = Math.floor(start / 2 ** rates.length);
+    const codes = part.integer('codebook_size') * part.integer('num_quantizers') * D;
+    const layers = part.integer('num_hidden_layers', 0) * layer + D;
+    return codes + layers + grow + conv1d(D, start, 7) + levels + 2 * last + conv1d(last, 1, 7);
+}
 
 ;// CONCATENATED MODULE: ./build/read/families/multimodal.js
+
+
 
 
 
@@ -35114,6 +35462,8 @@ const residual = (inputs, outputs) => 2 * inputs +
     2 * outputs +
     convolution(outputs, outputs, 3) +
     (inputs === outputs ? 0 : towers_linear(inputs, outputs));
+/** Residual blocks in a row, of which the first changes the width. */
+const stage = (before, width, count) => count === 0 ? 0 : residual(before, width) + (count - 1) * residual(width, width);
 const attentionBlock = (channels) => 2 * channels + 4 * towers_linear(channels, channels);
 /** A VQ-GAN's encoder, and its decoder where the model draws: the image tokenizer of Chameleon and Janus. */
 function vqgan(part, decodes, attends) {
@@ -35128,20 +35478,18 @@ function vqgan(part, decodes, attends) {
     const middle = 2 * residual(last, last) + attentionBlock(last);
     const down = widths.reduce((sum, width, level) => {
         const before = level === 0 ? base : (widths[level - 1] ?? base);
-        const stage = Array.from({ length: blocks }, (_, index) => residual(index === 0 ? before : width, width));
         const attention = attends && level === widths.length - 1 ? blocks * attentionBlock(width) : 0;
         const halved = level === widths.length - 1 ? 0 : convolution(width, width, 3);
-        return sum + stage.reduce((total, one) => total + one, 0) + attention + halved;
+        return sum + stage(before, width, blocks) + attention + halved;
     }, 0);
     const doubled = part.boolean('double_latent') ? 2 * latent : latent;
     const encoder = convolution(colours, base, 3) + down + middle + 2 * last + convolution(last, doubled, 3);
     const up = [...widths.keys()].reverse().reduce((sum, level) => {
         const width = widths[level] ?? base;
         const before = level === widths.length - 1 ? last : (widths[level + 1] ?? last);
-        const stage = Array.from({ length: blocks + 1 }, (_, index) => residual(index === 0 ? before : width, width));
         const attention = level === widths.length - 1 ? (blocks + 1) * attentionBlock(width) : 0;
         const grown = level === 0 ? 0 : convolution(width, width, 3);
-        return sum + stage.reduce((total, one) => total + one, 0) + attention + grown;
+        return sum + stage(before, width, blocks + 1) + attention + grown;
     }, 0);
     const first = widths[0] ?? base;
     const decoder = convolution(latent, last, 3) +
@@ -35241,12 +35589,27 @@ const multimodal_graniteSpeech = (view) => {
 };
 /** Phi-4: an image encoder with two separators and two matrices, a sound encoder with two pairs of matrices. */
 const phi4 = both(vision((D, { T }) => 2 * D + towers_linear(D, T) + towers_linear(T, T)), audio((D, { T }) => 2 * (towers_linear(D, T) + towers_linear(T, T))));
-/** The part that speaks is not counted yet: it is a language model and a vocoder of its own. */
-const talker = ({ outer }) => {
-    outer.assume('talker_config', 'not counted', 'the part that speaks is left out: counts are of the thinker');
-    return [{ name: 'talker', parameters: 0, exact: false }];
-};
 const qwenOmniThinker = both(audio(), vision());
+/** CLIP ViT-L/14 for images of 336 pixels, which Phi-3 names instead of describing: as `clip_vision_model` counts it. */
+const namedClip = { name: 'clip-vit-large-patch14-336', parameters: 303_507_456, width: 1024 };
+/** Phi-3 vision: a named encoder, two separators, two matrices from four patches to the text. */
+const phi3Vision = (view) => {
+    const { outer, T } = view;
+    const processor = outer.nested('img_processor');
+    const known = (processor.string('model_name') ?? namedClip.name).endsWith(namedClip.name);
+    if (!known)
+        outer.assume('img_processor.model_name', 'not counted', 'this tool does not know the encoder');
+    const merged = 4 * processor.integerOr('image_dim_out', namedClip.width, 1);
+    return [
+        { name: 'vision', parameters: known ? namedClip.parameters : 0, exact: known },
+        { name: 'vision_projector', parameters: 2 * merged + towers_linear(merged, T) + towers_linear(T, T), exact: known },
+    ];
+};
+/** MiniCPM-V: learned queries that read the patches by one attention as wide as the text. */
+const resamplerJoint = (D, { outer, T }) => {
+    const queries = outer.integerOr('query_num', 64, 1);
+    return queries * T + D * T + 4 * towers_linear(T, T) + 3 * layerNorm(T) + T * T;
+};
 /** Every model made of parts, by `model_type`. */
 const wholes = {
     aria: { source: from('aria'), towers: vision(ariaJoint) },
@@ -35272,6 +35635,12 @@ const wholes = {
     cosmos3_omni: { source: from('cosmos3_omni'), towers: vision() },
     deepseek_vl: { source: from('deepseek_vl'), towers: vision(twoMatrices) },
     deepseek_vl_hybrid: { source: from('deepseek_vl_hybrid'), towers: deepseekHybrid },
+    emu3: {
+        source: from('emu3'),
+        towers: ({ outer, type }) => [
+            { name: 'vision', parameters: emu3Tokenizer(side(outer, type, 'vq_config').part), exact: true },
+        ],
+    },
     ernie4_5_vl_moe: { source: from('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
     exaone4_5: { source: from('exaone4_5'), towers: vision() },
     fast_vlm: { source: from('fast_vlm'), towers: vision(llavaJoint) },
@@ -35321,14 +35690,40 @@ const wholes = {
     qwen2_5_omni: {
         source: from('qwen2_5_omni'),
         inside: { key: 'thinker_config', type: 'qwen2_5_omni_thinker' },
-        towers: talker,
+        towers: ({ around }) => qwen25Speech(around),
     },
     qwen3_omni_moe: {
         source: from('qwen3_omni_moe'),
         inside: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
-        towers: talker,
+        towers: ({ around }) => qwen3Speech(around),
+    },
+    internvl_chat: {
+        source: 'OpenGVLab/InternVL2-8B modeling_internvl_chat.py',
+        textKeys: ['llm_config'],
+        towers: vision(internJoint),
+    },
+    kimi_vl: {
+        source: 'moonshotai/Kimi-VL-A3B-Instruct modeling_kimi_vl.py',
+        textType: 'deepseek_v3',
+        towers: vision(fourJoint('norm of one')),
+    },
+    minicpmv: {
+        source: 'openbmb/MiniCPM-V-2_6 modeling_minicpmv.py',
+        textType: 'qwen2',
+        flat: true,
+        towers: vision(resamplerJoint),
+    },
+    phi3_v: {
+        source: 'microsoft/Phi-3-vision-128k-instruct modeling_phi3_v.py',
+        textType: 'phi3',
+        flat: true,
+        towers: phi3Vision,
     },
     kimi_k25: { source: from('kimi_k25'), towers: vision(kimiJoint) },
+    'kosmos-2': {
+        source: from('kosmos2'),
+        towers: vision((D, { outer, T }) => outer.integer('latent_query_num') * T + towers_linear(D, T) + 4 * towers_linear(T, T)),
+    },
     lfm2_vl: {
         source: from('lfm2_vl'),
         towers: vision((D, { outer, T }) => {
@@ -41188,6 +41583,183 @@ const qwen4 = {
 };
 const qwen4Families = { qwen4_exp_text: qwen4 };
 
+;// CONCATENATED MODULE: ./build/read/families/remote.js
+
+/** Families whose code comes with the checkpoint and is in no release of transformers. */
+const remote_layerNorm = { style: 'layer', bias: true };
+const remote_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+/** A list of whole numbers, one for each layer. */
+function perLayer(fields, key, layers) {
+    const listed = fields.list(key);
+    if (listed === undefined)
+        throw fields.missing(key);
+    const numbers = listed.filter((value) => typeof value === 'number' && value > 0);
+    if (numbers.length < layers)
+        throw fields.wrong(key, `must list a number for each of ${layers} layers`, listed.length);
+    return numbers;
+}
+/** Ling 2.0: a norm on each head's query and key, experts with a correction bias, the first layers dense. */
+const ling2 = {
+    source: 'inclusionAI/Ling-mini-2.0 modeling_bailing_moe_v2.py',
+    attention: (shape, fields) => grouped(shape, {
+        bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
+        fused: true,
+        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: remote_headNorm } : {}),
+    }),
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
+        const width = fields.integer('moe_intermediate_size');
+        const count = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
+        const shared = count * fields.integerOr('moe_shared_expert_intermediate_size', width, 1);
+        return build_experts(shape, fields, {
+            width,
+            correctionBias: fields.boolean('moe_router_enable_expert_bias'),
+            ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+        });
+    },
+    tied: false,
+};
+/** Phi-3 small: a feed-forward whose up matrix holds both factors, biases everywhere, block-sparse attention. */
+const phi3Small = {
+    source: 'microsoft/Phi-3-small-8k-instruct modeling_phi3_small.py',
+    norm: remote_layerNorm,
+    attention: (shape) => grouped(shape, { bias: fullBias, fused: true }),
+    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { activation: 'gelu', bias: bothSides(true), fused: true }),
+    tied: true,
+};
+/** Grok-1: norms in front of and behind both blocks, eight experts with a gate. */
+const grok = {
+    source: 'hpcai-tech/grok-1 modeling_grok1.py',
+    norms: 'sandwich',
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    feedForward: (shape, fields) => build_experts(shape, fields, { activation: 'gelu' }),
+    tied: true,
+};
+/** Snowflake Arctic: a dense feed-forward as wide as the stream beside 128 experts. */
+const arctic = {
+    source: 'Snowflake/snowflake-arctic-base modeling_arctic.py',
+    attention: (shape) => grouped(shape),
+    feeds: (shape, fields) => {
+        const every = Math.max(1, fields.integerOr('moe_layer_frequency', 2));
+        return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
+    },
+    feedForward: (shape, fields, feed) => {
+        const { hiddenSize: D } = shape;
+        if (feed === 'dense')
+            return [build_dense(D, shape.width)];
+        const beside = fields.boolean('parallel_attn_mlp_res') || fields.boolean('use_residual');
+        const block = build_experts(shape, fields, { width: shape.width });
+        return beside ? [build_dense(D, D), normOf(arctic, 'norm.experts', D), block] : [block];
+    },
+    tied: false,
+};
+/** OpenELM: heads and feed-forward grow from layer to layer. */
+const openElm = {
+    source: 'apple/OpenELM modeling_openelm.py',
+    listsHeads: true,
+    mixers: (shape, fields) => {
+        const keyValue = perLayer(fields, 'num_kv_heads', shape.layers);
+        return perLayer(fields, 'num_query_heads', shape.layers).map((heads, index) => `heads ${heads} ${keyValue[index]}`);
+    },
+    feeds: (shape, fields) => {
+        const divisor = fields.integerOr('ffn_dim_divisor', 256, 1);
+        return perLayer(fields, 'ffn_multipliers', shape.layers).map((multiple) => `width ${divisible(multiple * shape.hiddenSize, divisor)}`);
+    },
+    attention: (shape, fields, mixer) => {
+        const [heads = 1, keyValueHeads = 1] = mixer.slice('heads '.length).split(' ').map(Number);
+        const norm = fields.boolean('normalize_qk_projections') ? { queryKeyNorm: remote_headNorm } : {};
+        return grouped({ ...shape, heads, keyValueHeads }, { fused: true, ...norm });
+    },
+    feedForward: (shape, fields, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length)), {
+        gated: fields.boolean('ffn_with_glu', true),
+        fused: true,
+    }),
+    tiedKeys: ['share_input_output_layers'],
+    tied: true,
+};
+/** The nearest multiple of `divisor`, but not more than a tenth below (MobileNet's `make_divisible`). */
+function divisible(value, divisor) {
+    const rounded = Math.max(divisor, Math.floor((value + divisor / 2) / divisor) * divisor);
+    return rounded < 0.9 * value ? rounded + divisor : rounded;
+}
+/** JAIS and BTLM: GPT-2 with a gated feed-forward and ALiBi instead of learned positions. */
+const jais = {
+    source: 'inceptionai/jais-13b modeling_jais.py',
+    norm: remote_layerNorm,
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
+    feedForward: (shape, fields) => {
+        const gated = fields.string('activation_function') === 'swiglu';
+        return build_dense(shape.hiddenSize, shape.width, { gated, activation: gated ? 'silu' : 'gelu', bias: bothSides(true) });
+    },
+    embedding: (shape, fields) => fields.string('position_embedding_type') === 'alibi'
+        ? []
+        : [
+            {
+                kind: 'table',
+                path: 'embedding.position',
+                rows: fields.integer(['n_positions', 'n_ctx', 'max_position_embeddings']),
+                columns: shape.hiddenSize,
+                used: 1,
+            },
+        ],
+    tied: true,
+};
+/** DeciLM: Llama whose layers have key/value heads of their own count. */
+const deci = {
+    source: 'Deci/DeciLM-7B modeling_decilm.py',
+    mixers: (shape, fields) => perLayer(fields, 'num_key_value_heads_per_layer', shape.layers).map((heads) => `group ${heads}`),
+    attention: (shape, _fields, mixer) => grouped({ ...shape, keyValueHeads: Number(mixer.slice('group '.length)) }),
+};
+/** InternLM 3: Llama with a bias on query, key and value by one key, on all else by another. */
+const internlm3 = {
+    source: 'internlm/internlm3-8b-instruct modeling_internlm3.py',
+    attention: (shape, fields) => grouped(shape, {
+        bias: { ...(fields.boolean('qkv_bias') ? inputBias : noBias), output: fields.boolean('bias') },
+    }),
+    feedForwardBias: (fields) => fields.boolean('bias'),
+    tied: false,
+};
+/** Falcon as first published: a key for the groups of keys and values says that there are two norms. */
+const refinedWeb = {
+    source: 'tiiuae/falcon-40b modelling_RW.py (first revision)',
+    norm: remote_layerNorm,
+    norms: (fields) => (fields.states('n_head_kv') ? 'double' : fields.boolean('parallel_attn', true) ? 'single' : 'pre'),
+    attention: (shape, fields) => {
+        const one = fields.boolean('multi_query', true) ? 1 : shape.heads;
+        const keyValueHeads = fields.integerOr('n_head_kv', one, 1);
+        return grouped({ ...shape, keyValueHeads }, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true });
+    },
+    gated: false,
+    activation: 'gelu',
+    feedForwardBias: (fields) => fields.boolean('bias'),
+    width: (_, D) => 4 * D,
+    tied: true,
+};
+/** TeleChat: biases on the attention's output and the feed-forward's last matrix, keys and values in one. */
+const telechat = {
+    source: 'Tele-AI/TeleChat2-7B modeling_telechat2.py',
+    attention: (shape, fields) => grouped(shape, { bias: { ...(fields.boolean('attention_bias') ? inputBias : noBias), output: true } }),
+    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { bias: { up: false, down: true } }),
+    tied: false,
+};
+const remoteFamilies = {
+    bailing_moe_v2: ling2,
+    phi3small: phi3Small,
+    'grok-1': grok,
+    arctic,
+    openelm: openElm,
+    jais,
+    btlm: { ...jais, source: 'cerebras/btlm-3b-8k-base modeling_btlm.py' },
+    deci,
+    internlm3,
+    RefinedWeb: refinedWeb,
+    RefinedWebModel: refinedWeb,
+    telechat,
+    telechat2: telechat,
+};
+
 ;// CONCATENATED MODULE: ./build/read/families/step.js
 
 const source = 'transformers 5.18.0, models/step3p7/modeling_step3p7.py';
@@ -41351,6 +41923,19 @@ const textFamilies = {
         attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: texts_headNorm }),
         tied: true,
     },
+    kosmos_2_text_model: {
+        source: texts_from('kosmos2'),
+        norm: { style: 'layer' },
+        gated: false,
+        activation: 'gelu',
+        feedForwardBias: true,
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
+        // One norm more inside each block: over what attention gives, and over the feed-forward's width.
+        layerExtras: ({ hiddenSize: D, width: F }) => [
+            { kind: 'vector', path: 'norm.inner', elements: 2 * D + 2 * F, component: 'norm' },
+        ],
+        tied: true,
+    },
     muse_glimmer_text: {
         source: texts_from('muse_glimmer'),
         norms: 'sandwich',
@@ -41374,7 +41959,7 @@ const textFamilies = {
         tied: true,
     },
 };
-/** Text models that are another family under a name of their own. */
+/** Types that are another family under a name of their own: text models of wholes, and code that comes with the checkpoint. */
 const sameAs = {
     emu3_text_model: 'llama',
     granite4_vision_text: 'granite',
@@ -41387,9 +41972,23 @@ const sameAs = {
     qwen3_omni_moe_text: 'qwen3_moe',
     qwen3_vl_moe_text: 'qwen3_moe',
     qwen3_vl_text: 'qwen3',
+    Yi: 'llama',
+    aquila2: 'llama',
+    cohere_compass_text: 'cohere',
+    deepseek_ref: 'deepseek_v4',
+    minimax_m1: 'minimax',
+    minimax_text_01: 'minimax',
+    'mixformer-sequential': 'phi-msft',
+    mimo_v2: 'mimo_v2_flash',
+    mistral4: 'deepseek_v2',
+    skywork: 'llama',
+    solar: 'llama',
+    stablelm_epoch: 'stablelm',
+    step3p5_flash: 'step3p5',
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/registry.js
+
 
 
 
@@ -41416,6 +42015,7 @@ const rows = {
     ...stepFamilies,
     ...encoderFamilies,
     ...textFamilies,
+    ...remoteFamilies,
     ...plannedFamilies,
 };
 const familyNames = [
@@ -41429,11 +42029,370 @@ const findFamily = (modelType) => Object.hasOwn(rows, modelType)
 /** What a family's own code takes for absent keys. */
 function defaultsFor(modelType, family) {
     const wanted = family?.defaultsOf ?? modelType;
-    return registry_pick(classDefaults, wanted) ?? registry_pick(partDefaults, wanted) ?? {};
+    const found = registry_pick(classDefaults, wanted) ?? registry_pick(partDefaults, wanted);
+    const other = Object.hasOwn(sameAs, wanted) ? sameAs[wanted] : undefined;
+    return found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
 }
 const registry_pick = (table, key) => Object.hasOwn(table, key) ? table[key] : undefined;
 
+;// CONCATENATED MODULE: ./build/read/formats/quantization.js
+
+/** How a Hugging Face checkpoint stores its weights: `dtype`, and `quantization_config` with the modules it leaves alone. */
+/** Bytes of one element by `dtype` (`torch_dtype` before transformers 5). */
+function bytesOfElement(text, outer) {
+    for (const from of [outer, text])
+        for (const key of ['dtype', 'torch_dtype']) {
+            const stated = fields_own(from, key);
+            if (typeof stated === 'string')
+                return /float32|fp32/.test(stated) ? 4 : 2;
+        }
+    return undefined;
+}
+// --- schemes ------------------------------------------------------------------------------------------------------------------
+/** One fp32 scale for each 128 x 128 block: DeepSeek-V3's checkpoint layout. */
+const blockFp8 = (block) => ({ bits: 8, shares: 'block', block, scaleBytes: 4 });
+/** One scale for the whole matrix, and one for what it reads where that is not found at run time. */
+const matrixFp8 = (fixed, scaleBytes) => ({
+    bits: 8,
+    shares: 'matrix',
+    scaleBytes,
+    matrixBytes: fixed ? scaleBytes : 0,
+});
+/** One 8-bit scale for 32 weights of 4 bits: OCP Microscaling (MX) v1.0. */
+const mxfp4 = { bits: 4, shares: 'group', group: 32, scaleBytes: 1 };
+/** One fp8 scale for 16 weights of 4 bits, one fp32 scale of them and one of the input: NVIDIA ModelOpt. */
+const nvfp4 = { bits: 4, shares: 'group', group: 16, scaleBytes: 1, matrixBytes: 8 };
+/** Weights and zero points packed into 32-bit words, fp16 scales, an index of the inputs: AutoGPTQ. AWQ has no index. */
+const gptq = (bits, group, index) => ({
+    bits,
+    ...(group === undefined ? { shares: 'output' } : { shares: 'group', group }),
+    scaleBytes: 2,
+    zeroBits: bits,
+    ...(index ? { inputBytes: 4 } : {}),
+});
+/**
+ * bitsandbytes (Dettmers et al. 2023, arXiv:2305.14314, 3): blocks of 64 in NF4 with an 8-bit scale each, 256 of those with an
+ * fp32 one, and the two tables; or fp32 scales where not quantised twice. In 8 bits: one fp32 scale for each output.
+ */
+const nf4 = (twice) => twice
+    ? { bits: 4 + 8 / 64 + 32 / (64 * 256), shares: 'matrix', scaleBytes: 0, matrixBytes: 16 * 4 + 256 * 4 }
+    : { bits: 4 + 32 / 64, shares: 'matrix', scaleBytes: 0, matrixBytes: 16 * 4 };
+const int8 = { bits: 8, shares: 'output', scaleBytes: 4, matrixBytes: 1 };
+const whole = (value) => typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 2 ** 20 ? value : undefined;
+function blockOf(value) {
+    if (!Array.isArray(value) || value.length !== 2)
+        return undefined;
+    const [high, wide] = [whole(value[0]), whole(value[1])];
+    return high === undefined || wide === undefined ? undefined : [high, wide];
+}
+/** A group of compressed-tensors or ModelOpt: bits, kind and what shares a scale. */
+function groupScheme(group, format) {
+    const weights = fields_own(group, 'weights');
+    if (!isDictionary(weights))
+        return undefined;
+    const bits = whole(fields_own(weights, 'num_bits')) ?? 8;
+    const size = whole(fields_own(weights, 'group_size'));
+    const block = blockOf(fields_own(weights, 'block_structure'));
+    const inputs = fields_own(group, 'input_activations');
+    const fixed = isDictionary(inputs) && fields_own(inputs, 'dynamic') === false;
+    const itsFormat = typeof fields_own(group, 'format') === 'string' ? String(fields_own(group, 'format')) : format;
+    if (itsFormat.includes('mxfp4'))
+        return mxfp4;
+    const floats = fields_own(weights, 'type') === 'float';
+    if (bits === 4 && floats)
+        return size === 32 ? mxfp4 : { ...nvfp4, matrixBytes: fixed ? 8 : 4 };
+    if (bits === 8 && block)
+        return blockFp8(block);
+    const strategy = fields_own(weights, 'strategy') ?? (size === undefined ? 'tensor' : 'group');
+    // Packed integers store the shape of the matrix beside it, as two 64-bit numbers.
+    const shape = itsFormat.includes('pack') ? { matrixBytes: 16 } : {};
+    const zero = fields_own(weights, 'symmetric') === false ? { zeroBits: bits } : {};
+    if (strategy === 'group' && size !== undefined)
+        return { bits, shares: 'group', group: size, scaleBytes: 2, ...shape, ...zero };
+    if (strategy === 'channel')
+        return { bits, shares: 'output', scaleBytes: 2, ...shape, ...zero };
+    return floats ? matrixFp8(fixed, 4) : { bits, shares: 'matrix', scaleBytes: 2, ...shape, ...zero };
+}
+/** At most so many ways of one pattern's alternatives. */
+const mostWays = 16;
+/** `(a|b)` written out; a pattern with more ways than that is left out. */
+function ways(pattern) {
+    let open = [pattern];
+    for (let round = 0; round < 4; round += 1) {
+        open = open.flatMap((text) => {
+            const start = text.indexOf('(');
+            const end = text.indexOf(')', start);
+            if (start < 0 || end < 0)
+                return [text];
+            const choices = text
+                .slice(start + 1, end)
+                .replace(/^\?:/, '')
+                .split('|');
+            return choices.length > mostWays
+                ? []
+                : choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
+        });
+        if (open.length > mostWays)
+            return [];
+    }
+    return open;
+}
+/** A regular expression of compressed-tensors as pieces between wildcards: anchored in front, open behind unless it says `$`. */
+function pieces(regular) {
+    const text = regular.replace(/^\^/, '').replaceAll('.*', '*').replaceAll('.+', '*').replaceAll('\\.', '.');
+    const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
+    return closed.replaceAll(/\*+/g, '*').split('*');
+}
+function namesOf(listed) {
+    const exact = new Set();
+    const patterns = [];
+    for (const entry of listed.slice(0, 100_000)) {
+        if (typeof entry !== 'string' || entry.length > 300)
+            continue;
+        if (entry.startsWith('re:'))
+            patterns.push(...ways(entry.slice(3)).map(pieces));
+        else if (entry.includes('*'))
+            patterns.push(entry.replaceAll(/\*+/g, '*').split('*'));
+        else
+            exact.add(entry);
+    }
+    return { exact, patterns: patterns.slice(0, 2_000) };
+}
+/** Literal pieces in order, the first at the start and the last at the end. */
+function fits(name, parts) {
+    const [first = '', ...rest] = parts;
+    if (rest.length === 0)
+        return name === first;
+    if (!name.startsWith(first))
+        return false;
+    const last = rest.at(-1) ?? '';
+    let at = first.length;
+    for (const piece of rest.slice(0, -1)) {
+        const found = name.indexOf(piece, at);
+        if (found < 0)
+            return false;
+        at = found + piece.length;
+    }
+    return name.length - last.length >= at && name.endsWith(last);
+}
+/** A name is listed as it is, by any of its parts in a row (`lm_head`, `self_attn`), or by a pattern. */
+function lists({ exact, patterns }, name) {
+    const parts = name.split('.');
+    for (let start = 0; start < parts.length; start += 1)
+        for (let end = start + 1; end <= parts.length; end += 1)
+            if (exact.has(parts.slice(start, end).join('.')))
+                return true;
+    return patterns.some((pattern) => fits(name, pattern));
+}
+/** The modules that hold an operation's matrix, under the names that the families' code gives them. */
+const quantization_modules = {
+    'attention.query': ['self_attn.q_proj', 'attn.q_proj', 'self_attn.qkv_proj', 'attention.wq', 'mixer.q_proj'],
+    'attention.key': ['self_attn.k_proj', 'attn.k_proj', 'self_attn.qkv_proj', 'attention.wk', 'mixer.k_proj'],
+    'attention.value': ['self_attn.v_proj', 'attn.v_proj', 'self_attn.qkv_proj', 'attention.wv', 'mixer.v_proj'],
+    'attention.gate': ['self_attn.q_proj', 'self_attn.g_proj', 'self_attn.gate_proj'],
+    'attention.output': ['self_attn.o_proj', 'attn.o_proj', 'attention.wo', 'mixer.o_proj'],
+    'attention.query_down': ['self_attn.q_a_proj', 'attn.wq_a'],
+    'attention.query_up': ['self_attn.q_b_proj', 'attn.wq_b'],
+    'attention.key_value_down': ['self_attn.kv_a_proj_with_mqa', 'attn.wkv'],
+    'attention.key_value_up': ['self_attn.kv_b_proj'],
+    'attention.indexer_query': ['self_attn.indexer.wq_b', 'self_attn.indexer'],
+    'attention.indexer_key': ['self_attn.indexer.wk', 'self_attn.indexer'],
+    'attention.indexer_weights': ['self_attn.indexer.weights_proj', 'self_attn.indexers_proj'],
+    'feed_forward.gate': ['mlp.gate_proj', 'mlp.gate_up_proj', 'feed_forward.gate_proj', 'mixer.gate_proj'],
+    'feed_forward.up': ['mlp.up_proj', 'mlp.gate_up_proj', 'feed_forward.up_proj', 'mixer.up_proj'],
+    'feed_forward.down': ['mlp.ditsFormatproj', 'feed_forward.ditsFormatproj', 'mixer.ditsFormatproj'],
+    'experts.gate': [
+        'mlp.experts.0.gate_proj',
+        'block_sparse_moe.experts.0.w1',
+        'feed_forward.experts.gate_up_proj',
+        'ffn.experts.0.w1',
+    ],
+    'experts.up': [
+        'mlp.experts.0.up_proj',
+        'block_sparse_moe.experts.0.w3',
+        'feed_forward.experts.gate_up_proj',
+        'mixer.experts.0.up_proj',
+        'ffn.experts.0.w3',
+    ],
+    'experts.down': [
+        'mlp.experts.0.ditsFormatproj',
+        'block_sparse_moe.experts.0.w2',
+        'feed_forward.experts.ditsFormatproj',
+        'mixer.experts.0.ditsFormatproj',
+        'ffn.experts.0.w2',
+    ],
+    'shared_experts.gate': [
+        'mlp.shared_experts.gate_proj',
+        'mlp.shared_expert.gate_proj',
+        'feed_forward.shared_expert.gate_proj',
+        'ffn.shared_experts.w1',
+    ],
+    'shared_experts.up': [
+        'mlp.shared_experts.up_proj',
+        'mlp.shared_expert.up_proj',
+        'feed_forward.shared_expert.up_proj',
+        'mixer.shared_experts.up_proj',
+        'ffn.shared_experts.w3',
+    ],
+    'shared_experts.down': [
+        'mlp.shared_experts.ditsFormatproj',
+        'mlp.shared_expert.ditsFormatproj',
+        'feed_forward.shared_expert.ditsFormatproj',
+        'mixer.shared_experts.ditsFormatproj',
+        'ffn.shared_experts.w2',
+    ],
+    'experts.latent_down': ['mixer.fc1_latent_proj'],
+    'experts.latent_up': ['mixer.fc2_latent_proj'],
+    'state_space.in': ['mixer.in_proj', 'linear_attn.in_proj_qkvz', 'mamba.in_proj'],
+    'state_space.query_key_value': ['linear_attn.in_proj_qkv'],
+    'state_space.gate': ['linear_attn.in_proj_z'],
+    'state_space.out': ['mixer.out_proj', 'linear_attn.out_proj', 'mamba.out_proj'],
+};
+/** Where layers stand in a checkpoint: before the number. */
+const roots = [
+    'model.layers',
+    'model.language_model.layers',
+    'language_model.model.layers',
+    'backbone.layers',
+    'layers',
+    'transformer.h',
+];
+/** The roots that the lists speak of; where they speak of none, any will do. */
+function rootsOf(...names) {
+    const said = roots.filter((root) => names.some(({ exact, patterns }) => {
+        const has = (text) => text.startsWith(root);
+        return [...exact].some(has) || patterns.some(([first = '']) => has(first));
+    }));
+    return said.length > 0 ? said : [roots[0]];
+}
+/** Layers that are asked about one by one; those after them are stored as the last of these. */
+const quantization_mostLayers = 500;
+/** At most so many comparisons of a name with a pattern. */
+const mostComparisons = 2e6;
+const quantization_experts = (path) => path.startsWith('experts.') && !path.startsWith('experts.latent');
+// --- the config ---------------------------------------------------------------------------------------------------------------
+const quantization_text = (from, key) => {
+    const value = fields_own(from, key);
+    return typeof value === 'string' ? value.slice(0, 100) : '';
+};
+const listOf = (from, ...keys) => keys.map((key) => fields_own(from, key)).find((value) => Array.isArray(value)) ?? [];
+/** The schemes of a config, and which modules each is for: named ones first, then all linear ones. */
+function rulesOf(config) {
+    const all = { scheme: 0, targets: namesOf([]), every: true };
+    const one = (scheme) => ({ schemes: [scheme], rules: [all] });
+    const method = quantization_text(config, 'quant_method');
+    const layers = fields_own(config, 'quantized_layers');
+    if (isDictionary(layers) && Object.keys(layers).length > 0)
+        return mixedRules(layers);
+    const groups = fields_own(config, 'config_groups');
+    if (isDictionary(groups)) {
+        const found = Object.values(groups).flatMap((group) => {
+            const scheme = isDictionary(group) ? groupScheme(group, quantization_text(config, 'format')) : undefined;
+            return isDictionary(group) && scheme ? [{ scheme, targets: listOf(group, 'targets') }] : [];
+        });
+        const rules = found.map(({ targets }, index) => {
+            const named = targets.filter((target) => target !== 'Linear');
+            return { scheme: index, targets: namesOf(named), every: named.length === 0 };
+        });
+        return {
+            schemes: found.map(({ scheme }) => scheme),
+            rules: rules.sort((a, b) => Number(a.every) - Number(b.every)),
+        };
+    }
+    const algorithm = quantization_text(config, 'quant_algo').toUpperCase();
+    const bits = whole(fields_own(config, 'bits')) ?? 4;
+    const size = whole(fields_own(config, 'group_size'));
+    switch (method) {
+        case 'fp8': {
+            const block = blockOf(fields_own(config, 'weight_block_size'));
+            const fixed = quantization_text(config, 'activation_scheme') === 'static';
+            if (fields_own(config, 'weight_block_size') === null)
+                return one(matrixFp8(fixed, 2));
+            return one(block || !fixed ? blockFp8(block ?? [128, 128]) : matrixFp8(fixed, 2));
+        }
+        case 'fbgemm_fp8':
+            return one({ bits: 8, shares: 'output', scaleBytes: 4, matrixBytes: 4 });
+        case 'mxfp4':
+            return one(mxfp4);
+        case 'gptq':
+            return one(gptq(bits, size, true));
+        case 'awq':
+            return one(gptq(bits, size ?? whole(fields_own(config, 'q_group_size')) ?? 128, false));
+        case 'bitsandbytes':
+            return one(fields_own(config, 'load_in_8bit') === true ? int8 : nf4(fields_own(config, 'bnb_4bit_use_double_quant') === true));
+        default:
+            if (algorithm.includes('NVFP4'))
+                return one(nvfp4);
+            if (algorithm.includes('FP8'))
+                return one(matrixFp8(true, 4));
+            return undefined;
+    }
+}
+/** ModelOpt's list of layers, each with its own algorithm. */
+function mixedRules(layers) {
+    const named = (algorithm) => Object.entries(layers)
+        .filter(([, value]) => isDictionary(value) && quantization_text(value, 'quant_algo').toUpperCase().includes(algorithm))
+        .map(([name]) => name);
+    return {
+        schemes: [nvfp4, matrixFp8(true, 4)],
+        rules: [
+            { scheme: 0, targets: namesOf(named('NVFP4')), every: false },
+            { scheme: 1, targets: namesOf(named('FP8')), every: false },
+        ],
+    };
+}
+/**
+ * How the checkpoint stores its matrices, layer by layer. A quantiser that this tool does not know is said to be unknown, and the
+ * weights are taken as not quantised.
+ */
+function readQuantization(outer, inner, layers, fields) {
+    const config = [fields_own(outer, 'quantization_config'), fields_own(inner, 'quantization_config')].find(isDictionary);
+    if (config === undefined)
+        return undefined;
+    const method = quantization_text(config, 'quant_method') || quantization_text(config, 'quant_algo') || 'unknown';
+    const found = rulesOf(config);
+    if (found === undefined) {
+        fields.assume('quantization_config', method, 'this tool does not know how it stores weights: its bytes are those of 16 bits');
+        return undefined;
+    }
+    const ignored = namesOf(listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'));
+    const only = method === 'mxfp4' ? quantization_experts : () => true;
+    const kept = found.schemes.length;
+    const schemeFor = (names) => {
+        if (names.some((name) => lists(ignored, name)))
+            return kept;
+        return (found.rules.find(({ every, targets }) => every || names.some((name) => lists(targets, name)))?.scheme ?? kept);
+    };
+    const spoken = rootsOf(ignored, ...found.rules.map(({ targets }) => targets));
+    const asked = Math.min(layers, quantization_mostLayers);
+    const names = asked * spoken.length * Object.values(quantization_modules).flat().length;
+    const patterns = [ignored, ...found.rules.map(({ targets }) => targets)].reduce((sum, one) => sum + one.patterns.length, 0);
+    if (names * patterns > mostComparisons) {
+        fields.assume('quantization_config', method, `${patterns} patterns are too many to hold against the modules: its bytes are those of 16 bits`);
+        return undefined;
+    }
+    const perLayer = Object.entries(quantization_modules)
+        .filter(([path]) => only(path))
+        .map(([path, suffixes]) => {
+        const of = (index) => spoken.flatMap((root) => suffixes.map((suffix) => `${root}.${index}.${suffix}`));
+        // The layers of multi-token prediction are numbered on, or stand in a list of their own.
+        const ahead = [...of(layers), ...suffixes.flatMap((suffix) => [`mtp.layers.0.${suffix}`, `mtp.0.${suffix}`])];
+        const all = Array.from({ length: asked }, (_, index) => schemeFor(of(index)));
+        return [path, [...all, schemeFor(ahead)]];
+    });
+    const quantizesOutput = found.rules.some(({ targets }) => lists(targets, 'lm_head'));
+    return {
+        method,
+        schemes: found.schemes,
+        stored: {
+            ...Object.fromEntries(perLayer),
+            ...(quantizesOutput ? { output: [schemeFor(['lm_head'])] } : {}),
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/huggingface.js
+
 
 
 
@@ -41460,6 +42419,7 @@ const dimensionKeys = [
     'n_layer',
     'n_layers',
     'num_layers',
+    'model_dim',
 ];
 /** A file that names a family of ours may leave every size to its class. */
 const namesFamily = (value) => {
@@ -41478,7 +42438,8 @@ function huggingface_read(source) {
     const outerType = stringOf(fields_own(value, 'model_type')) ?? '';
     if (findFamily(outerType) === undefined && huggingface_encoders.test(outerType))
         throw new Unreadable(`${outerType} is no decoder-only language model, and this tool has no row for it.`, source.lines.get('model_type'), 'model_type');
-    const found = textModel(value, source, outerType);
+    const ofClass = isKnown(outerType) || hasPart(value, textKeys) ? undefined : typeOfClass(value);
+    const found = textModel(value, source, ofClass ?? outerType);
     const { outer, fields, family, text, type } = found;
     const modelType = outerType || type || 'unknown';
     const built = {
@@ -41486,6 +42447,8 @@ function huggingface_read(source) {
         ...(found.whole?.tied === undefined ? {} : { tied: found.whole.tied }),
     };
     const architecture = build(built, fields, outer, modelType);
+    if (ofClass !== undefined)
+        fields.assume('model_type', ofClass, `from the class that \`architectures\` names${outerType === '' ? '' : `, since ${outerType} has no row`}`);
     if (family === undefined) {
         fields.assume('model_type', type === '' ? 'not stated' : type, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
     }
@@ -41493,12 +42456,18 @@ function huggingface_read(source) {
         outer.assume('model_type', modelType, `this tool has no row for the family: its text model is ${type}, what stands around it is counted only where its type is known`);
     }
     const towers = found.whole ? countTowers(found, built) : foreignTowers(value, outer);
-    const quantization = readQuantization(value, text);
+    const quantization = readQuantization(value, text, architecture.order.length, outer);
+    const elementBytes = bytesOfElement(text, value);
     const whole = {
         ...architecture,
         towers,
-        exact: architecture.exact && family !== undefined && found.foreign !== true,
+        // A type of its own may have code of its own, whatever class it names.
+        exact: architecture.exact &&
+            family !== undefined &&
+            found.foreign !== true &&
+            (ofClass === undefined || outerType === ''),
         ...(quantization === undefined ? {} : { quantization }),
+        ...(elementBytes === undefined ? {} : { elementBytes }),
     };
     return {
         kind: 'read',
@@ -41509,6 +42478,18 @@ function huggingface_read(source) {
         assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
         problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
     };
+}
+const isKnown = (type) => findFamily(type) !== undefined || findWhole(type) !== undefined;
+/** The letters and figures of a name: `DeepseekV3` and `deepseek_v3` are one. */
+const letters = (name) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+/** The type whose class the config names in `architectures`, where it is one of ours. */
+function typeOfClass(value) {
+    const [first] = Array.isArray(fields_own(value, 'architectures')) ? fields_own(value, 'architectures') : [];
+    const name = stringOf(first);
+    if (name === undefined)
+        return undefined;
+    const stem = letters(name.replace(/(ForCausalLM|ForConditionalGeneration|LMHeadModel|DoubleHeadsModel|Model)$/, ''));
+    return familyNames.find((type) => letters(type) === stem);
 }
 function textModel(value, source, outerType) {
     const whole = findWhole(outerType);
@@ -41521,7 +42502,7 @@ function textModel(value, source, outerType) {
         const nested = outer.nested(inside.key, wholeDefaults[inside.type]?.own);
         const inner = isDictionary(dictionary) ? dictionary : {};
         const found = partOf(inner, nested, inside.type, findWhole(inside.type) ?? whole);
-        return { ...found, speaks: whole };
+        return { ...found, speaks: whole, around: outer };
     }
     return partOf(value, outer, outerType, whole);
 }
@@ -41570,11 +42551,11 @@ function plainModel(value, source, outerType) {
 }
 const isText = (value) => dimensionKeys.some((key) => typeof fields_own(value, key) === 'number');
 const hasPart = (value, keys) => keys.some((key) => isDictionary(fields_own(value, key)));
-function countTowers({ outer, whole, wholeType, speaks, fields }, family) {
+function countTowers({ outer, around = outer, whole, wholeType, speaks, fields }, family) {
     if (whole === undefined)
         return [];
     const shape = readShape(family, fields);
-    const view = { outer, type: wholeType, shape, T: shape.hiddenSize };
+    const view = { outer, type: wholeType, shape, T: shape.hiddenSize, around };
     return [...whole.towers(view), ...(speaks?.towers(view) ?? [])];
 }
 /** Encoders of a whole that nobody wrote down: what each holds, where its type says it; what joins it to the text is unknown. */
@@ -41593,7 +42574,7 @@ const huggingface_statedRun = () => ({});
 const stringOf = (value) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
 /** Llama's block, with what the keys give away: experts, biases, query-key norms. */
 function unknownFamily(value) {
-    const sparse = ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'].some((key) => typeof fields_own(value, key) === 'number');
+    const sparse = names.experts.some((key) => typeof fields_own(value, key) === 'number');
     const latent = typeof fields_own(value, 'kv_lora_rank') === 'number';
     const like = findFamily(latent
         ? 'deepseek_v3'
@@ -41603,66 +42584,6 @@ function unknownFamily(value) {
                 : 'deepseek'
             : 'llama');
     return { ...(like ?? { source: '' }), exact: false };
-}
-/** Bytes of one weight, and the block that shares a scale, for each quantiser; sources in the rows. */
-const quantizers = {
-    // One fp32 scale for each 128 x 128 block: DeepSeek-V3's checkpoint layout.
-    fp8: { bytes: 1, block: [128, 128], scaleBytes: 4 },
-    fbgemm_fp8: { bytes: 1 },
-    // One 8-bit scale for 32 weights of 4 bits: OCP microscaling (MX) v1.0.
-    mxfp4: { bytes: 0.5 + 1 / 32 },
-    // One fp8 scale for 16 weights of 4 bits: NVIDIA ModelOpt.
-    nvfp4: { bytes: 0.5 + 1 / 16 },
-    // 4-bit weights, one fp16 scale and one 4-bit zero point for 128.
-    gptq: { bytes: 0.5 + 2.5 / 128 },
-    awq: { bytes: 0.5 + 2.5 / 128 },
-    // NF4 with double quantisation (Dettmers et al. 2023, arXiv:2305.14314, 3): 0.127 bits of scales for each weight.
-    bitsandbytes_4bit: { bytes: 0.5 + 0.127 / 8 },
-    bitsandbytes_8bit: { bytes: 1 },
-};
-function readQuantization(outer, text) {
-    const config = [fields_own(outer, 'quantization_config'), fields_own(text, 'quantization_config')].find(isDictionary);
-    if (config === undefined)
-        return undefined;
-    const method = stringOf(fields_own(config, 'quant_method')) ?? 'unknown';
-    const algorithm = (stringOf(fields_own(config, 'quant_algo')) ?? '').toLowerCase();
-    const name = method === 'bitsandbytes'
-        ? fields_own(config, 'load_in_8bit') === true
-            ? 'bitsandbytes_8bit'
-            : 'bitsandbytes_4bit'
-        : algorithm.includes('nvfp4')
-            ? 'nvfp4'
-            : algorithm.includes('fp8')
-                ? 'fbgemm_fp8'
-                : method;
-    const row = Object.hasOwn(quantizers, name) ? quantizers[name] : undefined;
-    if (row === undefined)
-        return undefined;
-    const stated = fields_own(config, 'weight_block_size');
-    const block = Array.isArray(stated) && stated.length === 2 && stated.every((side) => Number.isInteger(side) && side > 0)
-        ? [Number(stated[0]), Number(stated[1])]
-        : stated === null
-            ? undefined
-            : row.block;
-    const kept = [fields_own(config, 'modules_to_not_convert'), fields_own(config, 'ignored_layers'), fields_own(config, 'ignore')].find(Array.isArray) ??
-        [];
-    return {
-        method: name,
-        bytesPerWeight: row.bytes,
-        ...(block === undefined ? {} : { block }),
-        ...(row.scaleBytes === undefined ? {} : { scaleBytes: row.scaleBytes }),
-        keeps: keptPaths(kept),
-    };
-}
-/** Which of our operations the listed modules are. */
-function keptPaths(modules) {
-    const text = modules.filter((module) => typeof module === 'string').slice(0, 10_000);
-    const any = (pattern) => text.some((module) => pattern.test(module));
-    return [
-        ...(any(/self_attn(\.|$)|attention/) && !any(/self_attn\.[a-z_]+_norm/) ? ['attention.'] : []),
-        ...(any(/shared_expert/) ? ['shared_experts.'] : []),
-        ...(any(/indexer/) ? ['indexer'] : []),
-    ];
 }
 
 ;// CONCATENATED MODULE: ./build/read/config.js
@@ -43069,7 +43990,7 @@ const print_json = (value) => `${jsonText(value, 2)}\n`;
 
 
 
-const lists = {
+const list_lists = {
     accelerators: () => {
         const rows = acceleratorIds.map((id) => {
             const chip = accelerators[id];
@@ -43096,7 +44017,7 @@ const lists = {
 /** `list accelerators|families|formats`: one row a line, the first word of which is what options and files use. */
 function list_list({ files, format, option }) {
     const [what = '', ...rest] = files;
-    const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
+    const found = Object.hasOwn(list_lists, what) && rest.length === 0 ? list_lists[what]?.() : undefined;
     if (found === undefined)
         throw new Usage('list what? model-cost list accelerators|families|formats');
     switch (format) {
@@ -43257,7 +44178,7 @@ function rulesHere({ run, policy }) {
  * The rules for a comparison of revisions: the policy as the merge base has it, so that a change is not judged by what it brings
  * itself. A policy that only exists on the disk is taken on trial, and the reader is told.
  */
-function rulesOf(inputs, { run, policy }, range) {
+function rules_rulesOf(inputs, { run, policy }, range) {
     const name = policy ?? policyPath;
     const at = (commit) => policyFrom((path) => readAt(range.top, commit, path), name);
     const held = at(range.base.commit);
@@ -43436,7 +44357,7 @@ function diff(words) {
         if (old !== undefined)
             throw new Usage('diff takes either two files or --base, not both.');
         const range = gitRange('.', base, words.option('head'));
-        const { held, others, notes } = rulesOf(inputsOf(words), namedIn(words), range);
+        const { held, others, notes } = rules_rulesOf(inputsOf(words), namedIn(words), range);
         const settings = settingsOf(words, held);
         const changes = gitChanges(range, settings.matches);
         return compared(words, { ...changes, notes: [...notes, ...changes.notes] }, settings, others);
