@@ -60504,7 +60504,7 @@ function stateBytes(operation, run, bytes) {
     if (operation.kind !== 'linear' || operation.component === 'output')
         return facts.other(bytes);
     const { rows, columns } = operation;
-    return facts.states(bytes) + (facts.edges * (rows + columns)) / (rows * columns);
+    return facts.states(bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
 }
 /** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
 function frozenBytes(operation, bits) {
@@ -63766,6 +63766,8 @@ function readShape(family, fields) {
     const keyValueHeads = (family.listsHeads ? undefined : fields.optionalInteger(names.keyValueHeads, 1)) ?? heads;
     const stated = fields.optionalInteger(names.headDim, 1);
     const headDim = stated ?? Math.floor(hiddenSize / heads);
+    if (headDim < 1 && heads > 0)
+        throw new Unreadable(`${heads} attention heads are more than a hidden size of ${hiddenSize} gives a width to.`);
     warnOfShape(fields, { hiddenSize, heads, keyValueHeads, headDim, stated: stated !== undefined });
     const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
     return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
@@ -74607,6 +74609,12 @@ function readSide(side, path, settings, calibration) {
         };
     }
     const found = estimate(reading.architecture, settling.settled, calibration);
+    // A quantity that is no number would be within any budget.
+    if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
+        const message = 'The cost of this config comes out as no number; its sizes do not go together.';
+        const problems = [{ severity: 'error', message }, ...reading.problems];
+        return { reading: { kind: 'unread', format: reading.format, problems } };
+    }
     return {
         reading,
         estimate: {

@@ -284,9 +284,9 @@ function fault(dice: Dice, name: string, bytes: Uint8Array, original: Seed): str
   const words = comment(review, { key: 'default', budgetsFor: chosen.budgetsFor });
   if (words.length > 65_536) return `a comment of ${words.length} characters`;
   // What the config says stands in code or in quotes; nothing of ours may be no number.
-  const ours = words.replace(/<!--.*?-->|(`+)[^`](?:[\s\S]*?[^`])?\1(?!`)/g, '');
-  const source = Buffer.from(bytes).toString('utf8').replaceAll('\0', '');
-  const quoted = `${original.text}${source}${/1e999|9{300}|\.inf/.test(source) ? 'Infinity' : ''}${source.includes('.nan') ? 'NaN' : ''}`;
+  const ours = words.replace(/<!--.*?-->|(`+)[^`](?:[\s\S]*?[^`])?\1(?!`)| but is -?(?:NaN|Infinity)\./g, '');
+  const source = original.text + Buffer.from(bytes).toString('utf8').replaceAll('\0', '');
+  const quoted = /\d{300}|e\+?\d{3}|\.inf/i.test(source) ? `${source} Infinity` : source;
   for (const leak of ['NaN', 'Infinity', 'undefined', '[object'])
     if (ours.includes(leak) && !quoted.includes(leak))
       return `in the words: ${ours.split('\n').find((line) => line.includes(leak))}`;

@@ -168,6 +168,12 @@ export function readSide(
     };
   }
   const found = estimate(reading.architecture, settling.settled, calibration);
+  // A quantity that is no number would be within any budget.
+  if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
+    const message = 'The cost of this config comes out as no number; its sizes do not go together.';
+    const problems = [{ severity: 'error' as const, message }, ...reading.problems];
+    return { reading: { kind: 'unread', format: reading.format, problems } };
+  }
   return {
     reading,
     estimate: {

@@ -12,9 +12,9 @@ const written = fc
     {
       model_type: fc.constantFrom('llama', 'mixtral', 'qwen3_moe', 'gpt2', 'deepseek_v3', 'mamba', 'unheard_of'),
       hidden_size: fc.constantFrom(0, 64, 96, 4096, 8192, 2 ** 40, -1, 0.5, 'wide', null),
-      intermediate_size: fc.integer({ min: 1, max: 65_536 }),
+      intermediate_size: fc.integer({ min: 0, max: 65_536 }),
       num_hidden_layers: fc.integer({ min: 0, max: 200 }),
-      num_attention_heads: fc.constantFrom(1, 7, 32, 64, 0),
+      num_attention_heads: fc.constantFrom(1, 7, 32, 64, 512, 0),
       num_key_value_heads: fc.constantFrom(1, 8, 32, null),
       num_local_experts: fc.constantFrom(1, 8, 256),
       vocab_size: fc.integer({ min: 1, max: 300_000 }),

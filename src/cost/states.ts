@@ -124,7 +124,7 @@ function stateBytes(operation: Operation, run: TrainingRun, bytes: number): numb
   const facts = optimizers[run.optimizer];
   if (operation.kind !== 'linear' || operation.component === 'output') return facts.other(bytes);
   const { rows, columns } = operation;
-  return facts.states(bytes) + (facts.edges * (rows + columns)) / (rows * columns);
+  return facts.states(bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
 }
 
 /** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */

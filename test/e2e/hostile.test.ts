@@ -93,6 +93,8 @@ describe('contents of a config', () => {
     ['an activation', { hidden_act: order }],
     ['architectures', { architectures: [order] }],
     ['numbers beyond all bounds', { num_hidden_layers: 1e308, vocab_size: -1, intermediate_size: 0.1 }],
+    ['more heads than width', { hidden_size: 8, num_attention_heads: 512 }],
+    ['a feed-forward of no width', { intermediate_size: 0 }],
     ['sizes that overflow together', { hidden_size: 2 ** 40, intermediate_size: 2 ** 40, vocab_size: 2 ** 40 }],
   ])('%s that carries orders and markup is data', async (_, changes) => {
     const server = await start(pullRequest({ [path]: config() }, { [path]: config(changes) }));

@@ -241,6 +241,8 @@ export function readShape(family: Family, fields: Fields): Shape {
   const keyValueHeads = (family.listsHeads ? undefined : fields.optionalInteger(names.keyValueHeads, 1)) ?? heads;
   const stated = fields.optionalInteger(names.headDim, 1);
   const headDim = stated ?? Math.floor(hiddenSize / heads);
+  if (headDim < 1 && heads > 0)
+    throw new Unreadable(`${heads} attention heads are more than a hidden size of ${hiddenSize} gives a width to.`);
   warnOfShape(fields, { hiddenSize, heads, keyValueHeads, headDim, stated: stated !== undefined });
   const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
   return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
