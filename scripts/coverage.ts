@@ -31,6 +31,15 @@ const whyNotYet: Readonly<Record<string, string>> = {
   blt: 'an entropy model cuts bytes into patches, so how often the main transformer runs for a byte depends on the text',
 };
 
+/** How many of a file's rows of each type are exact, as a table. */
+function tally(name: string): readonly string[] {
+  const all: readonly Row[] = read(name);
+  return [...new Set(all.map(({ model_type }) => model_type))].map((type) => {
+    const own = all.filter(({ model_type }) => model_type === type);
+    return `| \`${type}\` | ${own.filter((row) => verdict(row) === 'exact').length} of ${own.length} |`;
+  });
+}
+
 export type State = 'exact' | 'exact where the config states its sizes' | 'not yet';
 
 /** Each type's state, with what we make of each of its variants. */
@@ -93,6 +102,20 @@ export function coveragePage(): string {
     ),
     '',
     ...multimodalSection(),
+    '## Encoders, and models with an encoder and a decoder',
+    '',
+    'Each class of each type in transformers 5.18.0, with its default config and one of odd sizes (`scripts/oracle/encoders.py`): how many are exact. Their attention is not causal where they read, and FLOPs, memory and time take encoder and decoder to read as many tokens each; no measured run stands behind these.',
+    '',
+    '| model_type | exact |',
+    '|---|---|',
+    ...tally('encoders.json'),
+    '',
+    '## Linear attention of flash-linear-attention 0.5.2',
+    '',
+    '| model_type | exact (`scripts/oracle/linear.py`) |',
+    '|---|---|',
+    ...tally('linear.json'),
+    '',
   ].join('\n');
 }
 

@@ -13,7 +13,10 @@ const modules: Readonly<Record<string, readonly string[]>> = {
   kv_a_proj_with_mqa: ['attention.key_value_down'],
   kv_b_proj: ['attention.key_value_up'],
   o_proj: ['attention.output'],
-  out_proj: ['attention.output'],
+  out_proj: ['attention.output', 'state_space.out'],
+  in_proj: ['state_space.in'],
+  x_proj: ['state_space.selection'],
+  dt_proj: ['state_space.time_step'],
   dense: ['attention.output'],
   qkv_proj: ['attention.query', 'attention.key', 'attention.value'],
   query_key_value: ['attention.query', 'attention.key', 'attention.value'],
@@ -31,6 +34,18 @@ const modules: Readonly<Record<string, readonly string[]>> = {
   fc2: ['feed_forward.down'],
   dense_h_to_4h: ['feed_forward.up'],
   dense_4h_to_h: ['feed_forward.down'],
+  // BERT and T5.
+  query: ['attention.query'],
+  key: ['attention.key'],
+  value: ['attention.value'],
+  q: ['attention.query'],
+  k: ['attention.key'],
+  v: ['attention.value'],
+  o: ['attention.output'],
+  wi: ['feed_forward.up'],
+  wi_0: ['feed_forward.gate'],
+  wi_1: ['feed_forward.up'],
+  wo: ['feed_forward.down'],
   w1: ['experts.gate', 'feed_forward.gate'],
   w2: ['experts.down', 'feed_forward.down'],
   w3: ['experts.up', 'feed_forward.up'],
@@ -47,10 +62,14 @@ function targetsOf(operation: Linear, lora: Lora): readonly string[] {
   if (lora.targets.includes('all-linear')) return operation.component === 'output' ? [] : ['all-linear'];
   // DeepSeek's `q_proj` exists only where queries are not compressed.
   const compressed = operation.input.name.endsWith('query_down_norm_out');
+  // A decoder's second attention has the names of its first.
+  const here = operation.path.replace('cross_attention.', 'attention.');
   return lora.targets.filter(
     (target) =>
       !(target === 'q_proj' && compressed) &&
-      (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)),
+      ((Object.hasOwn(modules, target) ? modules[target] : undefined) ?? []).some(
+        (path) => here === path || here.endsWith(`.${path}`),
+      ),
   );
 }
 

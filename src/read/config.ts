@@ -1,6 +1,7 @@
 import type { Reading } from '../model/reading.ts';
 import { Unreadable } from './fields.ts';
 import { huggingface } from './formats/huggingface.ts';
+import { mamba } from './formats/mamba.ts';
 import { parse, type Source, syntaxOf } from './syntax.ts';
 
 /** A kind of config file: recognised by its content, most special first. */
@@ -11,7 +12,7 @@ export type Format = {
   readonly read: (source: Source) => Reading;
 };
 
-export const formats: readonly Format[] = [huggingface];
+export const formats: readonly Format[] = [mamba, huggingface];
 
 /** Files that end like a config and never are one. */
 const never =

@@ -156,9 +156,11 @@ export class Fields {
     throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
   }
 
+  /** With a fallback for absent; null is false, as Python takes it. */
   boolean(names: string | readonly string[], fallback = false): boolean {
     const found = this.raw(names);
-    if (found === undefined || found.value === null) return fallback;
+    if (found === undefined) return fallback;
+    if (found.value === null) return found.stated ? false : fallback;
     if (typeof found.value === 'boolean') return found.value;
     if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
       this.warnOnce(`${this.prefix}${found.key} is written as text and read as ${found.value}.`, found.key);

@@ -37,6 +37,19 @@ describe('published models, to the last parameter', () => {
   });
 });
 
+describe('as their own code builds them', () => {
+  const built = (name: string): readonly { model_type: string; variant: string; config: object; total: number }[] =>
+    JSON.parse(readFileSync(new URL(`./${name}.json`, import.meta.url), 'utf8'));
+
+  it.each(built('encoders'))('$model_type: $variant (transformers 5.18.0)', ({ config, total }) => {
+    expect(count(Buffer.from(JSON.stringify(config)))).toMatchObject({ exact: true, total });
+  });
+
+  it.each(built('linear'))('$model_type: $variant (flash-linear-attention 0.5.2)', ({ config, total }) => {
+    expect(count(Buffer.from(JSON.stringify(config)))).toMatchObject({ exact: true, total });
+  });
+});
+
 const shared = new URL('../../../shared/data/configs/', import.meta.url);
 const present = existsSync(new URL('truth.json', shared));
 if (!present) console.log('skipped: the real config files stand beside the project only where it is developed');

@@ -93,6 +93,8 @@ export type Family = {
   readonly layers?: (fields: Fields) => number | undefined;
   /** Key/value heads are listed, one number for each layer. */
   readonly listsHeads?: boolean;
+  /** Rows of the token table where they are not as stated. */
+  readonly vocabulary?: (fields: Fields) => number;
   /** The feed-forward's width where no key says it. */
   readonly width?: (fields: Fields, hiddenSize: number) => number;
   readonly exact?: boolean;
@@ -154,7 +156,16 @@ export const names = {
     'top_k_experts',
   ],
   expertWidth: ['moe_intermediate_size', 'expert_ffn_hidden_size', 'expert_intermediate_size', 'intermediate_size'],
-  positions: ['max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len', 'max_sequence_length', 'seq_length'],
+  positions: [
+    'max_position_embeddings',
+    'n_positions',
+    'n_ctx',
+    'max_seq_len',
+    'max_sequence_length',
+    'seq_length',
+    'context_length',
+    'model_max_length',
+  ],
 } as const;
 
 /** More layers than any model has, few enough to write out. */
@@ -245,7 +256,8 @@ export function readShape(family: Family, fields: Fields): Shape {
     throw new Unreadable(`${heads} attention heads are more than a hidden size of ${hiddenSize} gives a width to.`);
   warnOfShape(fields, { hiddenSize, heads, keyValueHeads, headDim, stated: stated !== undefined });
   const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
-  return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
+  const vocabularySize = family.vocabulary?.(fields) ?? fields.integer(names.vocabulary);
+  return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize };
 }
 
 /** Sizes that do not divide: counted as the code rounds them, and said. */

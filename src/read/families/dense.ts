@@ -19,6 +19,7 @@ import {
   spanOf,
   table,
 } from './build.ts';
+import { deepseekPrediction } from './latent.ts';
 
 const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 
@@ -194,7 +195,9 @@ const glmAttention = (shape: Shape, fields: Fields) =>
   grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias, rotaryJoined: true });
 
 const glm4Moe: Family = {
-  source: from('glm4_moe'),
+  source: `${from('glm4_moe')}; multi-token prediction and its copies: zai-org/GLM-4.5-Air`,
+  prediction: deepseekPrediction,
+  copiesEmbeddings: true,
   attention: (shape, fields) => ({
     ...glmAttention(shape, fields),
     ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),

@@ -124,10 +124,13 @@ const encoderHead =
     }
   };
 
+/** Said beside every figure, since the bands of memory and time come from decoders. */
+const unmeasured = 'no measured run of such a model stands behind its memory and time';
+
 const wholeText = {
   field: 'attention',
   value: 'not causal',
-  reason: 'an encoder reads the whole text: every token attends to all others, and nothing is cached for generation',
+  reason: `an encoder reads the whole text: every token attends to all others, and nothing is cached; ${unmeasured}`,
 } as const;
 
 /** BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions and segments, a norm behind each block. */
@@ -333,7 +336,7 @@ const modernNorm = (path: string, shape: Shape, fields: Fields): Norm => ({
 const twoTexts = {
   field: 'sequence_length',
   value: 'of both',
-  reason: 'encoder and decoder are taken to read as many tokens each; a token of the figures is one of either',
+  reason: `encoder and decoder are taken to read as many tokens each, and a token of the figures is one of both; ${unmeasured}`,
 } as const;
 
 const decoderOf = (path: string, shape: Shape, changes: Partial<GroupedAttention>): readonly Part[] => [
@@ -456,6 +459,12 @@ const mbart: Family = {
   ],
 };
 
+/** A table of fixed positions for each stack, stored with the weights. */
+const fixedPositions = (shape: Shape, fields: Fields): readonly Part[] =>
+  ['encoder', 'decoder'].map((stack) =>
+    table(`embedding.${stack}_position`, fields.integer('max_position_embeddings'), shape.hiddenSize),
+  );
+
 /** Whisper (Radford et al. 2022, arXiv:2212.04356): two convolutions over the spectrum, fixed positions, keys without bias. */
 const whisper: Family = {
   ...mbart,
@@ -464,7 +473,7 @@ const whisper: Family = {
     {
       field: 'sequence_length',
       value: 'of both',
-      reason: 'the encoder is taken to read as many positions of sound as the decoder reads tokens',
+      reason: `the encoder is taken to read as many positions of sound as the decoder reads tokens; ${unmeasured}`,
     },
   ],
   embedding: (shape, fields): readonly Part[] => {
@@ -494,6 +503,20 @@ export const encoderFamilies: Readonly<Record<string, Family>> = {
   'xlm-roberta': { ...roberta, source: from('xlm_roberta') },
   camembert: { ...roberta, source: from('camembert') },
   distilbert,
+  mpnet: {
+    ...roberta,
+    source: from('mpnet'),
+    embedding: (shape, fields) => [
+      table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
+      layerNorm('norm.embedding', shape.hiddenSize),
+      {
+        kind: 'vector',
+        path: 'attention.position_biases',
+        elements: fields.integerOr('relative_attention_num_buckets', 32, 1) * shape.heads,
+        component: 'attention',
+      },
+    ],
+  },
   electra,
   albert,
   modernbert,
@@ -507,5 +530,9 @@ export const encoderFamilies: Readonly<Record<string, Family>> = {
   },
   bart,
   mbart,
+  pegasus: { ...mbart, source: from('pegasus'), embedding: fixedPositions },
+  // Its positions are computed.
+  m2m_100: { ...mbart, source: from('m2m_100'), embedding: () => [] },
+  marian: { ...bart, source: from('marian'), embedding: fixedPositions },
   whisper,
 };

@@ -1,4 +1,4 @@
-import type { Part } from '../../model/architecture.ts';
+import type { LinearPart, Part } from '../../model/architecture.ts';
 import type { Fields } from '../fields.ts';
 import {
   bothSides,
@@ -9,6 +9,7 @@ import {
   type Family,
   grouped,
   llamaAttention,
+  nextToken,
   noBias,
   normOf,
   predictor,
@@ -19,12 +20,16 @@ import { latentAttention } from './latent.ts';
 import {
   gatedDelta,
   kimiDelta,
+  lightning,
   type Mamba2,
   mamba1,
   mamba2,
   matrixLstm,
   recurrentGriffin,
   rwkv4,
+  rwkv5,
+  rwkv6,
+  rwkv7,
   shortConvolution,
 } from './mixers.ts';
 import { stated } from './recurrent.ts';
@@ -48,6 +53,8 @@ function namedMamba(shape: Shape, fields: Fields, changes: Partial<Mamba2> & { i
     ...rest,
   });
 }
+
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
 
 /** transformers renamed the kinds of layer: `mamba` and `linear_attention` are one, `attention` and `full_attention` too. */
 const isLinear = (type: unknown): boolean => type === 'linear_attention' || type === 'mamba';
@@ -233,9 +240,21 @@ const kimiLinear: Family = {
   tiedKeys: [],
   mixers: kimiPlan,
   attention: (shape, fields, mixer) => {
-    if (mixer === 'full') return latentAttention(shape, fields);
     const nested = fields.nested('linear_attn_config');
+    if (mixer === 'full') {
+      const latent = latentAttention(shape, fields);
+      const gate: LinearPart = {
+        kind: 'linear',
+        path: 'attention.gate',
+        rows: shape.hiddenSize,
+        columns: latent.heads * latent.valueDim,
+        bias: false,
+        component: 'attention',
+      };
+      return fields.boolean('mla_use_output_gate') ? { ...latent, extra: [gate] } : latent;
+    }
     return kimiDelta(shape.hiddenSize, {
+      fullRankGate: nested.boolean('use_full_rank_gate'),
       heads: nested.integerOr('num_heads', fields.integerOr('linear_num_heads', 32, 1), 1),
       headDim: nested.integerOr('head_dim', fields.integerOr('linear_head_dim', 128, 1), 1),
       kernel: nested.integerOr('short_conv_kernel_size', fields.integerOr('linear_conv_kernel_dim', 4, 1), 1),
@@ -244,19 +263,88 @@ const kimiLinear: Family = {
   feeds: denseFirst,
   feedForward: (shape, fields, feed) => {
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+    const { hiddenSize: D } = shape;
     const width = fields.integer('moe_intermediate_size');
     const shared = width * fields.integerOr(['n_shared_experts', 'num_shared_experts'], 1);
-    return experts(shape, fields, {
+    const latent = fields.optionalInteger('routed_expert_hidden_size', 1);
+    const block = experts(shape, fields, {
+      inputWidth: latent ?? D,
+      routerWidth: D,
       width,
       correctionBias: true,
+      ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
+    });
+    if (latent === undefined) return block;
+    const project = (path: string, rows: number, columns: number): LinearPart => ({
+      kind: 'linear',
+      path: `experts.${path}`,
+      rows,
+      columns,
+      bias: false,
+      component: 'experts',
+    });
+    const norm: readonly Part[] = fields.boolean('latent_moe_use_norm')
+      ? [{ kind: 'vector', path: 'experts.latent_norm', elements: latent, component: 'norm' }]
+      : [];
+    return [project('latent_down', D, latent), ...norm, block, project('latent_up', latent, D)];
+  },
+  // Kimi K3 attends to what the blocks before gave: a norm and a query in front of both halves of a layer, and once at the end.
+  layerExtras: (shape, fields) => attentionResidual(fields, 4 * shape.hiddenSize),
+  beforeOutput: (shape, fields) => attentionResidual(fields, 2 * shape.hiddenSize),
+};
+
+const attentionResidual = (fields: Fields, elements: number): readonly Part[] =>
+  fields.optionalInteger('attn_res_block_size', 1) === undefined
+    ? []
+    : [{ kind: 'vector', path: 'residual.attention', elements, component: 'other' }];
+
+/** Ling and Ring, linear: lightning attention, and full or latent attention at the end of each group and in a last, shorter one. */
+const bailingLinear: Family = {
+  source: 'inclusionAI/Ring-mini-linear-2.0 modeling_bailing_moe_linear_v2.py',
+  tied: false,
+  mixers: (shape, fields) => {
+    const group = fields.integerOr('layer_group_size', 1, 1);
+    const whole = Math.floor(shape.layers / group) * group;
+    return Array.from({ length: shape.layers }, (_, index) =>
+      (index + 1) % group === 0 || index >= whole ? 'full' : 'linear',
+    );
+  },
+  attention: (shape, fields, mixer) => {
+    const output = fields.boolean('use_bias');
+    const bias = output || fields.boolean('use_qkv_bias');
+    const queryKeyNorm = fields.boolean('use_qk_norm', true);
+    if (mixer === 'linear')
+      return lightning(shape.hiddenSize, {
+        heads: shape.heads,
+        headDim: shape.headDim,
+        // The block of its kernel; no key states it.
+        chunk: 256,
+        queryKeyNorm,
+        bias: { in: bias, out: output },
+      });
+    if (fields.optionalInteger('kv_lora_rank', 1) !== undefined) return latentAttention(shape, fields);
+    return grouped(shape, {
+      bias: { query: bias, key: bias, value: bias, output },
+      fused: true,
+      ...(queryKeyNorm ? { queryKeyNorm: headNorm } : {}),
+    });
+  },
+  feeds: denseFirst,
+  feedForward: (shape, fields, feed) => {
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+    const width = fields.integer('moe_intermediate_size');
+    const each = fields.integerOr('moe_shared_expert_intermediate_size', width);
+    const shared = each * fields.integerOr('num_shared_experts', 0);
+    return experts(shape, fields, {
+      width,
+      correctionBias: fields.boolean('moe_router_enable_expert_bias'),
       ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
     });
   },
+  prediction: nextToken('experts'),
 };
 
 // --- LFM2: short convolutions ------------------------------------------------------------------------------------------------
-
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
 
 const lfm2: Family = {
   source: from('lfm2'),
@@ -395,6 +483,48 @@ export const channelMixing = (D: number, width: number, mixes: number, receptanc
   dense(D, width, { gated: false, activation: 'relu2' }),
 ];
 
+/** RWKV-5 and 6 as their authors publish them for transformers: a feed-forward of three and a half widths. */
+const rwkvWorld: Family = {
+  ...rwkv,
+  tied: false,
+  width: (fields, D) => fields.integerOr('intermediate_size', 32 * Math.floor(Math.trunc(3.5 * D) / 32), 1),
+};
+
+const receptanceOf = (shape: Shape, fields: Fields) => {
+  const width = fields.integerOr('attention_hidden_size', shape.hiddenSize, 1);
+  return { width, headDim: fields.integerOr(['head_size', 'head_dim'], 64, 1) };
+};
+
+const rwkvSeven: Family = {
+  source: 'fla-org/flash-linear-attention, fla/layers/rwkv7.py and fla/models/rwkv7/modeling_rwkv7.py',
+  norm: layerNorm,
+  tied: false,
+  embedding: rwkv.embedding ?? (() => []),
+  // The first layer has no value of an earlier one to mix in.
+  mixers: (shape) =>
+    Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first recurrent' : 'recurrent')),
+  attention: (shape, fields, mixer) => {
+    const { hiddenSize: D } = shape;
+    const listed = fields.list('value_dim')?.[0];
+    const values = typeof listed === 'number' ? listed : D;
+    return rwkv7(
+      D,
+      { width: D, headDim: fields.integerOr(['head_dim', 'head_size'], 64, 1), values },
+      {
+        decay: fields.integerOr('decay_low_rank_dim', 64, 1),
+        rate: fields.integerOr('a_low_rank_dim', 64, 1),
+        gate: fields.integerOr('gate_low_rank_dim', 128, 1),
+        ...(mixer === 'recurrent' ? { value: fields.integerOr('v_low_rank_dim', 16, 1) } : {}),
+      },
+    );
+  },
+  width: (fields, D) => {
+    const stated = fields.optionalInteger('intermediate_size', 1);
+    return stated ?? 32 * Math.ceil((D * fields.numberOr('hidden_ratio', 4)) / 32);
+  },
+  feedForward: (shape): readonly Part[] => channelMixing(shape.hiddenSize, shape.width, 1, false),
+};
+
 const roundUp = (value: number, multiple: number) => multiple * Math.ceil(Math.trunc(value) / multiple);
 
 const xlstm: Family = {
@@ -431,6 +561,8 @@ const sharedWords = (types: readonly unknown[], blocks: number): readonly string
 };
 
 type Shared = {
+  /** Width of what attention reads: twice the stream's. */
+  readonly inputWidth: number;
   readonly width: number;
   readonly headDim: number;
   readonly bias: boolean;
@@ -444,7 +576,7 @@ type Shared = {
  */
 function sharedBlock(shape: Shape, holds: boolean, block: Shared): readonly Part[] {
   const { hiddenSize: D, heads: H } = shape;
-  const { width: F, adapters } = block;
+  const { width: F, inputWidth: wide, adapters } = block;
   const pair = (path: string, rows: number, columns: number): readonly Part[] =>
     adapters === undefined
       ? []
@@ -468,11 +600,11 @@ function sharedBlock(shape: Shape, holds: boolean, block: Shared): readonly Part
           },
         ].map((part) => ({ ...part, component: path.startsWith('feed') ? 'feed_forward' : 'attention' }) as Part);
   const own: readonly Part[] = adapters?.attention
-    ? ['query', 'key', 'value'].flatMap((name) => pair(`attention.${name}`, 2 * D, 2 * D))
+    ? ['query', 'key', 'value'].flatMap((name) => pair(`attention.${name}`, wide, wide))
     : [];
   const norm = (path: string, width: number) => normOf({ source: '' }, path, width);
   return [
-    { kind: 'shared', holds, parts: [norm('norm.attention', 2 * D)] },
+    { kind: 'shared', holds, parts: [norm('norm.attention', wide)] },
     ...own,
     {
       kind: 'shared',
@@ -480,7 +612,7 @@ function sharedBlock(shape: Shape, holds: boolean, block: Shared): readonly Part
       parts: [
         grouped(
           { ...shape, headDim: block.headDim, heads: H },
-          { inputWidth: 2 * D, outputWidth: D, rotary: adapters !== undefined },
+          { inputWidth: wide, outputWidth: D, rotary: adapters !== undefined },
         ),
         norm('norm.feed_forward', D),
       ],
@@ -494,6 +626,13 @@ function sharedBlock(shape: Shape, holds: boolean, block: Shared): readonly Part
     { kind: 'linear', path: 'shared_block.out', rows: D, columns: D, bias: false, component: 'other' },
   ];
 }
+
+const sharedSizes = (shape: Shape, fields: Fields) => ({
+  width: shape.width,
+  inputWidth: fields.optionalInteger('attention_hidden_size') || 2 * shape.hiddenSize,
+  headDim:
+    fields.optionalInteger(['attention_head_dim', 'head_dim']) || Math.floor((2 * shape.hiddenSize) / shape.heads),
+});
 
 const zamba: Family = {
   source: from('zamba'),
@@ -518,8 +657,7 @@ const zamba: Family = {
       bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias', true) },
     });
     if (mixer === 'mamba') return mamba;
-    const headDim = fields.integerOr(['attention_head_dim', 'head_dim'], Math.floor((2 * D) / shape.heads), 1);
-    const block = sharedBlock(shape, mixer === 'hybrid', { width: shape.width, headDim, bias: false });
+    const block = sharedBlock(shape, mixer === 'hybrid', { ...sharedSizes(shape, fields), bias: false });
     return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
   },
 };
@@ -558,8 +696,7 @@ const zamba2: Family = {
     });
     if (mixer === 'mamba') return mamba;
     const block = sharedBlock(shape, mixer === 'hybrid', {
-      width: shape.width,
-      headDim: Math.floor((2 * D) / shape.heads),
+      ...sharedSizes(shape, fields),
       bias,
       adapters: {
         rank: fields.integerOr('adapter_rank', 128, 1),
@@ -653,11 +790,34 @@ export const hybridFamilies: Readonly<Record<string, Family>> = {
   granitemoehybrid: graniteHybrid,
   nemotron_h: nemotronH,
   kimi_linear: kimiLinear,
+  bailing_moe_linear: bailingLinear,
+  // Ling 2.0: the same without linear layers.
+  bailing_moe_v2: {
+    ...bailingLinear,
+    source: 'inclusionAI/Ling-mini-2.0 modeling_bailing_moe_v2.py',
+    mixers: (shape) => Array.from({ length: shape.layers }, () => 'full'),
+  },
+  bailing_hybrid: bailingLinear,
   lfm2,
   lfm2_moe: lfm2Moe,
   olmo_hybrid: olmoHybrid,
   recurrent_gemma: recurrentGemma,
   rwkv,
+  rwkv5: {
+    ...rwkvWorld,
+    source: 'RWKV/rwkv-5-world modeling_rwkv5.py',
+    attention: (shape, fields) => rwkv5(shape.hiddenSize, receptanceOf(shape, fields)),
+  },
+  rwkv6: {
+    ...rwkvWorld,
+    source: 'RWKV/rwkv-6-world modeling_rwkv6.py',
+    attention: (shape, fields) => {
+      const wide = shape.hiddenSize === 4096;
+      const rank = { mix: wide ? 64 : 32, decay: wide ? 128 : 64 };
+      return rwkv6(shape.hiddenSize, receptanceOf(shape, fields), rank);
+    },
+  },
+  rwkv7: rwkvSeven,
   xlstm,
   zamba,
   zamba2,

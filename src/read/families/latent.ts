@@ -1,6 +1,18 @@
 import type { CompressedAttention, LatentAttention, Part } from '../../model/architecture.ts';
 import { type Fields, Unreadable } from '../fields.ts';
-import { bothSides, dense, denseFirst, experts, type Family, names, nextToken, normOf, type Shape } from './build.ts';
+import {
+  bothSides,
+  dense,
+  denseFirst,
+  depths,
+  experts,
+  type Family,
+  names,
+  nextToken,
+  normOf,
+  predictor,
+  type Shape,
+} from './build.ts';
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
 export function latentAttention(shape: Shape, fields: Fields, changes: Partial<LatentAttention> = {}): LatentAttention {
@@ -33,35 +45,27 @@ const deepseekFeed = (correctionBias: boolean) => (shape: Shape, fields: Fields,
   });
 };
 
-/** DeepSeek-V3's multi-token prediction: two norms, a matrix that joins them, and one more layer, for each depth. */
-function deepseekPrediction(
+/** DeepSeek-V3's multi-token prediction, one more layer for each depth. */
+export function deepseekPrediction(
   this: Family,
   shape: Shape,
   fields: Fields,
   layer: (mixer: string, feed: string) => readonly Part[],
 ) {
-  const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
-  const { hiddenSize: D } = shape;
+  const depth = depths(fields, 'num_nextn_predict_layers');
   const feed = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
-  const one: readonly Part[] = [
-    normOf(this, 'norm.embedding', D),
-    normOf(this, 'norm.hidden', D),
-    { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
-    ...layer('full', feed),
-    normOf(this, 'norm.final', D),
-    // The checkpoint stores the token table and the output once more for each depth; training shares them.
-    ...(this.copiesEmbeddings === true
-      ? [
-          {
-            kind: 'vector',
-            path: 'embedding_and_output_copies',
-            elements: 2 * D * shape.vocabularySize,
-            component: 'prediction',
-          } as const,
-        ]
-      : []),
+  // The checkpoint stores the token table and the output once more for each depth; training shares them.
+  const copies: Part = {
+    kind: 'vector',
+    path: 'embedding_and_output_copies',
+    elements: 2 * shape.hiddenSize * shape.vocabularySize,
+    component: 'prediction',
+  };
+  const one = [
+    ...predictor(this, shape.hiddenSize, layer('full', feed)),
+    ...(this.copiesEmbeddings === true ? [copies] : []),
   ];
-  return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
+  return { depth, parts: Array.from({ length: depth }, () => one).flat() };
 }
 
 const indexer = (fields: Fields) => {

@@ -120,6 +120,9 @@ export type GatedDelta = {
   readonly kernel: number;
 };
 
+/** Tokens of a chunk in flash-linear-attention's delta rules. */
+const deltaChunk = 64;
+
 /** Gated delta net (Yang et al. 2024, arXiv:2412.06464): an output gate, a decay and a strength for each value head. */
 export function gatedDelta(D: number, mixer: GatedDelta): readonly Part[] {
   const { keyHeads, valueHeads: H, keyDim: n, valueDim: p, kernel } = mixer;
@@ -136,7 +139,8 @@ export function gatedDelta(D: number, mixer: GatedDelta): readonly Part[] {
       groups: keyHeads,
       convolution: { channels, kernel },
       parameters: channels * kernel + 2 * H,
-      inputElements: channels + H * p,
+      // The convolution's input and output, the gate, and a chunk's scores (flash-linear-attention `chunk_gated_delta_rule`).
+      inputElements: 2 * channels + H * p + deltaChunk * H,
       outputElements: H * p,
     }),
     scanNorm(p, { repeat: H }),
@@ -144,17 +148,27 @@ export function gatedDelta(D: number, mixer: GatedDelta): readonly Part[] {
   ];
 }
 
+export type KimiDelta = {
+  readonly heads: number;
+  readonly headDim: number;
+  readonly kernel: number;
+  /** The gate is one matrix and not a low-rank pair (Kimi K3). */
+  readonly fullRankGate: boolean;
+};
+
 /** Kimi delta attention (Kimi Linear, arXiv:2510.26692, 3): a decay for each channel of a key, low-rank decay and gate. */
-export function kimiDelta(D: number, mixer: { heads: number; headDim: number; kernel: number }): readonly Part[] {
+export function kimiDelta(D: number, mixer: KimiDelta): readonly Part[] {
   const { heads: H, headDim: p, kernel } = mixer;
   const d = H * p;
+  const gate = mixer.fullRankGate
+    ? [projection('gate', D, d)]
+    : [projection('gate_down', D, p), matrix('gate_up', p, d)];
   return [
     projection('query_key_value', D, 3 * d),
     projection('beta', D, H),
     projection('decay_down', D, p),
     matrix('decay_up', p, d),
-    projection('gate_down', D, p),
-    matrix('gate_up', p, d),
+    ...gate,
     scan({
       style: 'kda',
       heads: H,
@@ -163,7 +177,8 @@ export function kimiDelta(D: number, mixer: { heads: number; headDim: number; ke
       convolution: { channels: 3 * d, kernel },
       // Kernels, A of each head, the bias of each channel's decay.
       parameters: 3 * d * kernel + H + d,
-      inputElements: 5 * d,
+      // As above, and the decay of each channel, in fp32.
+      inputElements: 9 * d + deltaChunk * H,
       outputElements: d,
     }),
     scanNorm(p, { repeat: H }),
@@ -171,12 +186,27 @@ export function kimiDelta(D: number, mixer: { heads: number; headDim: number; ke
   ];
 }
 
+export type Lightning = {
+  readonly heads: number;
+  readonly headDim: number;
+  readonly chunk: number;
+  /** A norm over each head's query and key. */
+  readonly queryKeyNorm?: boolean;
+  readonly bias?: { readonly in: boolean; readonly out: boolean };
+};
+
 /** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
-export function lightning(D: number, H: number, p: number, chunk: number): readonly Part[] {
+export function lightning(
+  D: number,
+  { heads: H, headDim: p, chunk, queryKeyNorm = false, bias = { in: false, out: false } }: Lightning,
+): readonly Part[] {
   const d = H * p;
   return [
-    projection('query_key_value', D, 3 * d),
+    projection('query_key_value', D, 3 * d, bias.in),
     projection('gate', D, d),
+    ...(queryKeyNorm
+      ? [{ kind: 'vector', path: 'state_space.query_key_norm', elements: 2 * p, component: 'norm' } as const]
+      : []),
     scan({
       style: 'lightning',
       heads: H,
@@ -184,11 +214,12 @@ export function lightning(D: number, H: number, p: number, chunk: number): reado
       valueDim: p,
       chunk,
       parameters: 0,
-      inputElements: 3 * d,
+      // Query, key and value before and behind their activation, and the gate.
+      inputElements: 7 * d,
       outputElements: d,
     }),
     scanNorm(d),
-    matrix('out', d, D),
+    matrix('out', d, D, bias.out),
   ];
 }
 
@@ -255,6 +286,87 @@ export function rwkv4(D: number, d: number): readonly Part[] {
       outputElements: d,
     }),
     matrix('out', d, D),
+  ];
+}
+
+export type ReceptanceMixer = {
+  /** Width of what is received: heads times their width. */
+  readonly width: number;
+  readonly headDim: number;
+};
+
+/** What RWKV-5 and 6 share: a matrix state for each head, a gate, a norm for each head with weights of its own. */
+function receptance(D: number, { width: d, headDim: p }: ReceptanceMixer, parameters: number): readonly Part[] {
+  return [
+    projection('receptance', D, d),
+    projection('key', D, d),
+    projection('value', D, d),
+    projection('gate', D, d),
+    scan({
+      style: 'rwkv5',
+      heads: Math.floor(d / p),
+      keyDim: p,
+      valueDim: p,
+      convolution: { channels: D, kernel: 2 },
+      parameters,
+      inputElements: 4 * d,
+      outputElements: d,
+    }),
+    // One norm for each head, with weights over the whole stream.
+    scanNorm(D, { style: 'layer', bias: true }),
+    matrix('out', d, D),
+  ];
+}
+
+/** RWKV-5 (Peng et al. 2024, arXiv:2404.05892, 4): a decay and a bonus for each channel, four mixes of the token before. */
+export const rwkv5 = (D: number, mixer: ReceptanceMixer): readonly Part[] =>
+  receptance(D, mixer, 4 * D + 2 * mixer.width);
+
+/** RWKV-6 (Peng et al. 2024, arXiv:2404.05892, 4): mixes and decay follow the token through low-rank pairs. */
+export function rwkv6(D: number, mixer: ReceptanceMixer, rank: { mix: number; decay: number }): readonly Part[] {
+  const [first, ...rest] = receptance(D, mixer, 6 * D + 2 * mixer.width);
+  return [
+    projection('mix_down', D, 5 * rank.mix),
+    { ...matrix('mix_up', rank.mix, D), copies: 5, used: 5 },
+    projection('decay_down', D, rank.decay),
+    matrix('decay_up', rank.decay, mixer.width),
+    ...(first === undefined ? [] : [first]),
+    ...rest,
+  ];
+}
+
+/** RWKV-7 (Peng et al. 2025, arXiv:2503.14456, 4): a delta rule whose decay, rate, gate and value mix are low-rank. */
+export function rwkv7(
+  D: number,
+  mixer: ReceptanceMixer & { values: number },
+  rank: { decay: number; rate: number; gate: number; value?: number },
+): readonly Part[] {
+  const { width: d, headDim: p, values: v } = mixer;
+  const pair = (path: string, inner: number, columns: number, bias: boolean): readonly Part[] => [
+    projection(`${path}_down`, D, inner),
+    matrix(`${path}_up`, inner, columns, bias),
+  ];
+  return [
+    ...pair('decay', rank.decay, d, true),
+    ...pair('rate', rank.rate, d, true),
+    ...pair('gate', rank.gate, v, false),
+    ...(rank.value === undefined ? [] : pair('value_mix', rank.value, v, true)),
+    projection('receptance', D, d),
+    projection('key', D, d),
+    projection('value', D, v),
+    scan({
+      style: 'rwkv7',
+      heads: Math.floor(d / p),
+      keyDim: p,
+      valueDim: Math.floor((v * p) / d),
+      convolution: { channels: D, kernel: 2 },
+      // Six mixes of the token before; a scale, a rate and a bonus of each channel's key.
+      parameters: 6 * D + 3 * d,
+      inputElements: 4 * d + 2 * v,
+      outputElements: v,
+    }),
+    scanNorm(v, { style: 'layer', bias: true }),
+    matrix('out', v, D),
   ];
 }
 

@@ -88,6 +88,28 @@ const mambaFamily: Family = {
   },
 };
 
+const minimax: Family = {
+  source: from('minimax'),
+  mixers: (shape, fields) => {
+    const listed = fields.list(['layer_types', 'attn_type_list']);
+    if (listed) return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
+    return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
+  },
+  attention: (shape, fields, mixer) =>
+    mixer === 'linear'
+      ? lightning(shape.hiddenSize, {
+          heads: shape.heads,
+          headDim: shape.headDim,
+          chunk: fields.integerOr('block_size', 256, 1),
+        })
+      : grouped(shape),
+  feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  feedForward: (shape, fields) => {
+    const width = fields.integerOr('shared_intermediate_size', 0);
+    return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: true } });
+  },
+};
+
 export const recurrentFamilies: Readonly<Record<string, Family>> = {
   qwen3_next: qwen3Next,
   qwen3_5_text: qwen35,
@@ -138,23 +160,19 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
     feeds: (shape, fields) => {
       const period = fields.integerOr('expert_layer_period', 2, 1);
       const offset = fields.integerOr('expert_layer_offset', 1);
-      return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'experts' : 'dense'));
+      return Array.from({ length: shape.layers }, (_, index) =>
+        // One expert is a dense layer without a router.
+        index % period === offset && fields.integer('num_experts') > 1 ? 'experts' : 'dense',
+      );
     },
     feedForward: (shape, fields, feed) =>
       feed === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
   },
-  minimax: {
-    source: from('minimax'),
-    mixers: (shape, fields) => {
-      const listed = fields.list(['layer_types', 'attn_type_list']);
-      if (listed) return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
-      return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
-    },
-    attention: (shape, fields, mixer) =>
-      mixer === 'linear'
-        ? lightning(shape.hiddenSize, shape.heads, shape.headDim, fields.integerOr('block_size', 256, 1))
-        : grouped(shape),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-    feedForward: (shape, fields) => experts(shape, fields),
+  minimax,
+  minimax_m1: { ...minimax, source: 'MiniMaxAI/MiniMax-M1-80k modeling_minimax_m1.py', defaultsOf: 'minimax' },
+  minimax_text_01: {
+    ...minimax,
+    source: 'MiniMaxAI/MiniMax-Text-01 modeling_minimax_text_01.py',
+    defaultsOf: 'minimax',
   },
 };

@@ -7,6 +7,7 @@ import { expertFamilies } from './experts.ts';
 import { hybridFamilies } from './hybrid.ts';
 import { latentFamilies } from './latent.ts';
 import { legacyFamilies } from './legacy.ts';
+import { linearFamilies } from './linear.ts';
 import { wholes } from './multimodal.ts';
 import { partDefaults } from './parts.ts';
 import { plannedFamilies } from './plans.ts';
@@ -29,6 +30,7 @@ const rows: Readonly<Record<string, Family>> = {
   ...encoderFamilies,
   ...textFamilies,
   ...remoteFamilies,
+  ...linearFamilies,
   ...plannedFamilies,
 };
 

@@ -519,7 +519,8 @@ const gemma4Audio: Encoder = (part) => {
   const channels = pair(part, 'subsampling_conv_channels');
   const ears =
     convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
-  const flat = channels[1] * 32;
+  // A quarter of the bands of sound is left, which the class takes to be as many as the first channels.
+  const flat = channels[1] * Math.floor(channels[0] / 4);
   return {
     parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D + bounds) + linear(D, out),
     width: out,
