@@ -41950,7 +41950,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 1796:
+/***/ 3159:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -58823,7 +58823,10 @@ const modules = {
     kv_a_proj_with_mqa: ['attention.key_value_down'],
     kv_b_proj: ['attention.key_value_up'],
     o_proj: ['attention.output'],
-    out_proj: ['attention.output'],
+    out_proj: ['attention.output', 'state_space.out'],
+    in_proj: ['state_space.in'],
+    x_proj: ['state_space.selection'],
+    dt_proj: ['state_space.time_step'],
     dense: ['attention.output'],
     qkv_proj: ['attention.query', 'attention.key', 'attention.value'],
     query_key_value: ['attention.query', 'attention.key', 'attention.value'],
@@ -58841,6 +58844,18 @@ const modules = {
     fc2: ['feed_forward.down'],
     dense_h_to_4h: ['feed_forward.up'],
     dense_4h_to_h: ['feed_forward.down'],
+    // BERT and T5.
+    query: ['attention.query'],
+    key: ['attention.key'],
+    value: ['attention.value'],
+    q: ['attention.query'],
+    k: ['attention.key'],
+    v: ['attention.value'],
+    o: ['attention.output'],
+    wi: ['feed_forward.up'],
+    wi_0: ['feed_forward.gate'],
+    wi_1: ['feed_forward.up'],
+    wo: ['feed_forward.down'],
     w1: ['experts.gate', 'feed_forward.gate'],
     w2: ['experts.down', 'feed_forward.down'],
     w3: ['experts.up', 'feed_forward.up'],
@@ -58856,8 +58871,10 @@ function targetsOf(operation, lora) {
         return operation.component === 'output' ? [] : ['all-linear'];
     // DeepSeek's `q_proj` exists only where queries are not compressed.
     const compressed = operation.input.name.endsWith('query_down_norm_out');
+    // A decoder's second attention has the names of its first.
+    const here = operation.path.replace('cross_attention.', 'attention.');
     return lora.targets.filter((target) => !(target === 'q_proj' && compressed) &&
-        (modules[target] ?? []).some((path) => operation.path === path || operation.path.endsWith(`.${path}`)));
+        ((Object.hasOwn(modules, target) ? modules[target] : undefined) ?? []).some((path) => here === path || here.endsWith(`.${path}`)));
 }
 /** True where the adapter's targets name this matrix. */
 const isTarget = (operation, lora) => targetsOf(operation, lora).length > 0;
@@ -63575,10 +63592,13 @@ class Fields {
             return number;
         throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
     }
+    /** With a fallback for absent; null is false, as Python takes it. */
     boolean(names, fallback = false) {
         const found = this.raw(names);
-        if (found === undefined || found.value === null)
+        if (found === undefined)
             return fallback;
+        if (found.value === null)
+            return found.stated ? false : fallback;
         if (typeof found.value === 'boolean')
             return found.value;
         if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
@@ -63686,7 +63706,16 @@ const names = {
         'top_k_experts',
     ],
     expertWidth: ['moe_intermediate_size', 'expert_ffn_hidden_size', 'expert_intermediate_size', 'intermediate_size'],
-    positions: ['max_position_embeddings', 'n_positions', 'n_ctx', 'max_seq_len', 'max_sequence_length', 'seq_length'],
+    positions: [
+        'max_position_embeddings',
+        'n_positions',
+        'n_ctx',
+        'max_seq_len',
+        'max_sequence_length',
+        'seq_length',
+        'context_length',
+        'model_max_length',
+    ],
 };
 /** More layers than any model has, few enough to write out. */
 const mostLayers = 10_000;
@@ -63770,7 +63799,8 @@ function readShape(family, fields) {
         throw new Unreadable(`${heads} attention heads are more than a hidden size of ${hiddenSize} gives a width to.`);
     warnOfShape(fields, { hiddenSize, heads, keyValueHeads, headDim, stated: stated !== undefined });
     const width = family.width?.(fields, hiddenSize) ?? fields.optionalInteger(names.width, 0) ?? 4 * hiddenSize;
-    return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize: fields.integer(names.vocabulary) };
+    const vocabularySize = family.vocabulary?.(fields) ?? fields.integer(names.vocabulary);
+    return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize };
 }
 /** Sizes that do not divide: counted as the code rounds them, and said. */
 function warnOfShape(fields, shape) {
@@ -64418,7 +64448,8 @@ const gemma4Audio = (part) => {
     const bounds = part.boolean('use_clipped_linears', true) ? 40 : 0;
     const channels = pair(part, 'subsampling_conv_channels');
     const ears = convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
-    const flat = channels[1] * 32;
+    // A quarter of the bands of sound is left, which the class takes to be as many as the first channels.
+    const flat = channels[1] * Math.floor(channels[0] / 4);
     return {
         parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D + bounds) + towers_linear(D, out),
         width: out,
@@ -69075,12 +69106,16 @@ const classDefaults = {
         chunk_size: 256,
     },
     marian: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
+        d_model: 1024,
         vocab_size: 58101,
         tie_word_embeddings: true,
         max_position_embeddings: 1024,
+        encoder_layers: 12,
+        decoder_layers: 12,
+        encoder_attention_heads: 16,
+        decoder_attention_heads: 16,
+        encoder_ffn_dim: 4096,
+        decoder_ffn_dim: 4096,
     },
     mbart: {
         d_model: 1024,
@@ -69422,12 +69457,16 @@ const classDefaults = {
         max_position_embeddings: 2048,
     },
     pegasus: {
-        hidden_size: 1024,
-        num_hidden_layers: 12,
-        num_attention_heads: 16,
+        d_model: 1024,
         vocab_size: 50265,
         tie_word_embeddings: true,
         max_position_embeddings: 1024,
+        encoder_layers: 12,
+        decoder_layers: 12,
+        encoder_attention_heads: 16,
+        decoder_attention_heads: 16,
+        encoder_ffn_dim: 4096,
+        decoder_ffn_dim: 4096,
     },
     persimmon: {
         hidden_size: 4096,
@@ -70077,9 +70116,370 @@ const classDefaults = {
         relative_attention_num_buckets: 32,
         feed_forward_proj: 'gated-gelu',
     },
+    mpnet: {
+        hidden_size: 768,
+        num_hidden_layers: 12,
+        num_attention_heads: 12,
+        intermediate_size: 3072,
+        vocab_size: 30527,
+        tie_word_embeddings: true,
+        max_position_embeddings: 512,
+        relative_attention_num_buckets: 32,
+    },
+    m2m_100: {
+        d_model: 1024,
+        vocab_size: 128112,
+        tie_word_embeddings: true,
+        max_position_embeddings: 1024,
+        encoder_layers: 12,
+        decoder_layers: 12,
+        encoder_attention_heads: 16,
+        decoder_attention_heads: 16,
+        encoder_ffn_dim: 4096,
+        decoder_ffn_dim: 4096,
+    },
+    gla: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_heads: 4,
+        vocab_size: 32000,
+        max_position_embeddings: 2048,
+    },
+    retnet: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_heads: 8,
+        vocab_size: 32000,
+        max_position_embeddings: 2048,
+    },
+    delta_net: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        num_heads: 16,
+        vocab_size: 32000,
+        max_position_embeddings: 2048,
+    },
+    gated_deltanet: {
+        hidden_size: 2048,
+        num_hidden_layers: 21,
+        num_heads: 6,
+        vocab_size: 32000,
+        max_position_embeddings: 2048,
+    },
+    rwkv7: {
+        hidden_size: 2048,
+        num_hidden_layers: 24,
+        vocab_size: 32000,
+        max_position_embeddings: 2048,
+    },
+};
+
+;// CONCATENATED MODULE: ./build/read/families/latent.js
+
+
+/** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
+function latentAttention(shape, fields, changes = {}) {
+    const queryRank = fields.optionalInteger('q_lora_rank', 1);
+    const bias = fields.boolean('attention_bias');
+    return {
+        kind: 'latent',
+        inputWidth: shape.hiddenSize,
+        heads: shape.heads,
+        ...(queryRank === undefined ? {} : { queryRank }),
+        keyValueRank: fields.integer('kv_lora_rank'),
+        nopeDim: fields.integer('qk_nope_head_dim', 0),
+        ropeDim: fields.integer('qk_rope_head_dim', 0),
+        valueDim: fields.integerOr('v_head_dim', Math.floor(shape.hiddenSize / shape.heads), 1),
+        bias: { down: bias, output: bias },
+        span: { kind: 'full' },
+        ...changes,
+    };
+}
+/** DeepSeek's experts: shared ones are `n_shared_experts` times as wide as a routed one. */
+const deepseekFeed = (correctionBias) => (shape, fields, feed) => {
+    if (feed === 'dense')
+        return build_dense(shape.hiddenSize, shape.width);
+    const width = fields.integer('moe_intermediate_size');
+    const shared = fields.integerOr('n_shared_experts', 0);
+    return build_experts(shape, fields, {
+        width,
+        correctionBias,
+        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
+    });
+};
+/** DeepSeek-V3's multi-token prediction, one more layer for each depth. */
+function deepseekPrediction(shape, fields, layer) {
+    const depth = depths(fields, 'num_nextn_predict_layers');
+    const feed = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
+    // The checkpoint stores the token table and the output once more for each depth; training shares them.
+    const copies = {
+        kind: 'vector',
+        path: 'embedding_and_output_copies',
+        elements: 2 * shape.hiddenSize * shape.vocabularySize,
+        component: 'prediction',
+    };
+    const one = [
+        ...predictor(this, shape.hiddenSize, layer('full', feed)),
+        ...(this.copiesEmbeddings === true ? [copies] : []),
+    ];
+    return { depth, parts: Array.from({ length: depth }, () => one).flat() };
+}
+const latent_indexer = (fields) => {
+    const heads = fields.optionalInteger('index_n_heads', 1);
+    const headDim = fields.optionalInteger('index_head_dim', 1);
+    return heads === undefined || headDim === undefined ? undefined : { heads, headDim };
+};
+const sparseAttention = (shape, fields, mixer) => {
+    const tokens = fields.optionalInteger('index_topk', 1);
+    const index = mixer === 'shared' ? undefined : latent_indexer(fields);
+    return latentAttention(shape, fields, {
+        ...(tokens === undefined ? {} : { span: { kind: 'selected', tokens } }),
+        ...(index === undefined ? {} : { indexer: index }),
+    });
+};
+/** The class leaves the count of chosen experts open: a config without it cannot run. The published models choose six. */
+function chosenExperts(fields) {
+    const stated = fields.optionalInteger(names.activeExperts, 1);
+    if (stated === undefined)
+        fields.assume('num_experts_per_tok', 6, 'the class has no default; published models have 6');
+    return stated ?? 6;
+}
+const deepseekV2 = {
+    source: 'transformers 5.18.0, models/deepseek_v2/modeling_deepseek_v2.py',
+    attention: (shape, fields) => latentAttention(shape, fields),
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) => {
+        const bias = fields.boolean('mlp_bias');
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
+        const width = fields.integer('moe_intermediate_size');
+        const shared = fields.integerOr('n_shared_experts', 0);
+        return build_experts(shape, fields, {
+            width,
+            active: chosenExperts(fields),
+            ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+        });
+    },
+};
+const deepseekV3 = {
+    ...deepseekV2,
+    source: 'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
+    feedForward: deepseekFeed(true),
+    prediction: deepseekPrediction,
+    copiesEmbeddings: true,
+};
+const deepseekV32 = {
+    ...deepseekV3,
+    source: 'transformers 5.18.0, models/deepseek_v32/modeling_deepseek_v32.py',
+    attention: sparseAttention,
+};
+// --- LongCat-Flash ------------------------------------------------------------------------------------------------------
+/** Two latent attentions and two dense feed-forwards, and experts beside the second half (arXiv:2509.01322, 2). */
+const longcat = {
+    source: 'transformers 5.18.0, models/longcat_flash/modeling_longcat_flash.py',
+    // `num_layers` counts pairs. A file that has `num_hidden_layers` alone counts both halves.
+    layers: (fields) => {
+        const pairs = fields.states('num_layers') ? fields.optionalInteger('num_layers') : undefined;
+        const halves = pairs === undefined ? fields.optionalInteger('num_hidden_layers') : undefined;
+        return pairs ?? (halves === undefined ? 28 : Math.floor(halves / 2));
+    },
+    attention: (shape, fields) => latentAttention(shape, fields),
+    width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
+    prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'half')
+            return [build_dense(shape.hiddenSize, shape.width)];
+        const { hiddenSize: D } = shape;
+        const zeroExperts = fields.integerOr('zero_expert_num', 0);
+        if (zeroExperts > 0)
+            fields.assume('zero_expert_num', zeroExperts, 'of the chosen experts, this share computes nothing: balanced routing');
+        const norm = (path) => normOf(longcat, path, D);
+        return [
+            build_experts(shape, fields, {
+                width: fields.integer(['expert_ffn_hidden_size', 'moe_intermediate_size']),
+                active: fields.integer(['moe_topk', 'num_experts_per_tok']),
+                correctionBias: true,
+                bias: { router: fields.boolean('router_bias'), up: false, down: false },
+                ...(zeroExperts === 0 ? {} : { zeroExperts }),
+            }),
+            build_dense(D, shape.width),
+            norm('norm.attention'),
+            latentAttention(shape, fields),
+            norm('norm.feed_forward'),
+            build_dense(D, shape.width),
+        ];
+    },
+};
+// --- DeepSeek-V4 --------------------------------------------------------------------------------------------------------
+const compressionOf = {
+    compressed_sparse_attention: 4,
+    heavily_compressed_attention: 128,
+};
+/** The kind of each layer's attention: by name, or by the older list of ratios; else two heavy ones, then in turn. */
+const v4Plan = (shape, fields) => {
+    const types = fields.list('layer_types');
+    if (types)
+        return types.map(String);
+    const ratios = fields.list('compress_ratios');
+    if (ratios)
+        return ratios.map((ratio) => {
+            if (ratio === 0)
+                return 'sliding_attention';
+            const name = Object.keys(compressionOf).find((type) => compressionOf[type] === ratio);
+            if (name === undefined)
+                throw fields.wrong('compress_ratios', 'must list 0, 4 and 128', ratio);
+            return name;
+        });
+    return Array.from({ length: shape.layers }, (_, index) => index > 1 && index % 2 === 1 ? 'compressed_sparse_attention' : 'heavily_compressed_attention');
+};
+function v4Attention(shape, fields, mixer) {
+    const rates = fields.nested('compress_rates', compressionOf);
+    const sparse = mixer === 'compressed_sparse_attention';
+    if (!sparse && mixer !== 'heavily_compressed_attention' && mixer !== 'sliding_attention')
+        throw new Unreadable(`layer_types has ${mixer}, which is no attention of DeepSeek-V4.`, fields.line('layer_types'));
+    const old = sparse ? 'compress_rate_csa' : 'compress_rate_hca';
+    return {
+        kind: 'compressed',
+        inputWidth: shape.hiddenSize,
+        heads: shape.heads,
+        headDim: shape.headDim,
+        queryRank: fields.integer('q_lora_rank'),
+        outputGroups: fields.integer('o_groups'),
+        outputRank: fields.integer('o_lora_rank'),
+        window: fields.integer('sliding_window'),
+        ...(mixer === 'sliding_attention'
+            ? {}
+            : {
+                compression: {
+                    ratio: fields.states(old) ? fields.integer(old) : rates.integer(mixer),
+                    overlaps: sparse,
+                    ...(sparse
+                        ? {
+                            chosen: {
+                                entries: fields.integer('index_topk'),
+                                heads: fields.integer('index_n_heads'),
+                                headDim: fields.integer('index_head_dim'),
+                            },
+                        }
+                        : {}),
+                },
+            }),
+    };
+}
+const deepseekV4 = {
+    source: 'transformers 5.18.0, models/deepseek_v4/modeling_deepseek_v4.py; multi-token prediction: deepseek-ai/DeepSeek-V4-Flash, inference/model.py',
+    streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'mixed' }),
+    mixers: v4Plan,
+    attention: v4Attention,
+    feeds: (shape, fields) => {
+        const types = fields.list('mlp_layer_types');
+        const hashed = fields.integerOr('num_hash_layers', 3);
+        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts');
+    },
+    feedForward: (shape, fields, feed) => {
+        const width = fields.integer(['moe_intermediate_size', 'intermediate_size']);
+        const hashed = feed === 'hashed experts';
+        const block = build_experts(shape, fields, {
+            width,
+            // DeepSeek-V4's only shared expert is as wide as a routed one.
+            correctionBias: !hashed,
+            shared: { width, gate: false, bias: bothSides(fields.boolean('mlp_bias')) },
+        });
+        // A fixed table says for each token which experts it is sent to; checkpoints store it.
+        const elements = shape.vocabularySize * block.active;
+        return hashed ? [block, { kind: 'vector', path: 'router.table', elements, component: 'router' }] : [block];
+    },
+    prediction(shape, fields, layer) {
+        const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
+        const { hiddenSize: D } = shape;
+        const one = [
+            normOf(this, 'norm.embedding', D),
+            normOf(this, 'norm.hidden', D),
+            { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
+            ...layer('sliding_attention', 'experts'),
+            { kind: 'streams', path: 'streams.final', streams: fields.integer('hc_mult'), back: 'joined' },
+            normOf(this, 'norm.final', D),
+        ];
+        return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
+    },
+};
+/** The first layer dense where `mlp_layer_types` does not say. */
+const firstDense = (shape, fields) => fields.list('mlp_layer_types')
+    ? denseFirst(shape, fields)
+    : denseFirst(shape, fields).map((feed, index) => fields.states('first_k_dense_replace') ? feed : index === 0 ? 'dense' : 'experts');
+const axk2 = {
+    ...deepseekV32,
+    source: 'transformers 5.18.0, models/axk2/modeling_axk2.py',
+    prediction: () => ({ depth: 0, parts: [] }),
+    copiesEmbeddings: false,
+    attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
+    feeds: firstDense,
+    normGate: (fields, block, feed) => block === 'attention' || feed === 'experts' ? fields.integerOr('gated_norm_rank', 16, 1) : undefined,
+};
+const hyV4 = {
+    ...deepseekV32,
+    source: 'transformers 5.18.0, models/hy_v4/modeling_hy_v4.py',
+    prediction: () => ({ depth: 0, parts: [] }),
+    copiesEmbeddings: false,
+    streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'added' }),
+    mixers: (shape, fields) => {
+        const types = fields.list('indexer_types');
+        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'full' : index === 0 || (index - 1) % 4 === 0) ? 'full' : 'shared');
+    },
+    attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'input', sinks: true }),
+    feeds: firstDense,
+};
+/** MiniCPM3 and Youtu: latent attention in front of a plain feed-forward. */
+const latentDense = {
+    source: 'transformers 5.18.0, models/minicpm3/modeling_minicpm3.py',
+    attention: (shape, fields) => latentAttention(shape, fields, {}),
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    tied: true,
+};
+const latentFamilies = {
+    axk1: {
+        ...deepseekV3,
+        source: 'transformers 5.18.0, models/axk1/modeling_axk1.py',
+        copiesEmbeddings: false,
+        // One more norm behind the experts.
+        feedForward: (shape, fields, feed) => {
+            const block = deepseekFeed(true)(shape, fields, feed);
+            return feed === 'dense'
+                ? [block]
+                : [block, normOf(deepseekV3, 'norm.experts_output', shape.hiddenSize, 'output')];
+        },
+    },
+    axk2,
+    longcat_flash: longcat,
+    deepseek_v4: deepseekV4,
+    hy_v4: hyV4,
+    minicpm3: latentDense,
+    youtu: { ...latentDense, source: 'transformers 5.18.0, models/youtu/modeling_youtu.py' },
+    deepseek_v2: deepseekV2,
+    deepseek_v3: deepseekV3,
+    deepseek_v32: deepseekV32,
+    glm4_moe_lite: {
+        ...deepseekV3,
+        source: 'transformers 5.18.0, models/glm4_moe_lite/modeling_glm4_moe_lite.py',
+        copiesEmbeddings: false,
+    },
+    kimi_k2: {
+        ...deepseekV3,
+        defaultsOf: 'deepseek_v3',
+        source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
+    },
+    glm_moe_dsa: {
+        ...deepseekV32,
+        source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
+        copiesEmbeddings: false,
+        mixers: (shape, fields) => (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) => type === 'full' ? 'full' : 'shared'),
+    },
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/dense.js
+
 
 const dense_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 const llama = { source: dense_from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
@@ -70224,7 +70624,9 @@ const sparseOf = (changes = () => ({})) => ({
 /** GLM-4: biases on query, key and value. */
 const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias, rotaryJoined: true });
 const glm4Moe = {
-    source: dense_from('glm4_moe'),
+    source: `${dense_from('glm4_moe')}; multi-token prediction and its copies: zai-org/GLM-4.5-Air`,
+    prediction: deepseekPrediction,
+    copiesEmbeddings: true,
     attention: (shape, fields) => ({
         ...glmAttention(shape, fields),
         ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: dense_headNorm } : {}),
@@ -70739,10 +71141,12 @@ const encoderHead = ({ pooler, classifier }) => (shape, fields, tied) => {
             return [...pool, ...classify(2)];
     }
 };
+/** Said beside every figure, since the bands of memory and time come from decoders. */
+const unmeasured = 'no measured run of such a model stands behind its memory and time';
 const wholeText = {
     field: 'attention',
     value: 'not causal',
-    reason: 'an encoder reads the whole text: every token attends to all others, and nothing is cached for generation',
+    reason: `an encoder reads the whole text: every token attends to all others, and nothing is cached; ${unmeasured}`,
 };
 /** BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions and segments, a norm behind each block. */
 const bert = {
@@ -70942,7 +71346,7 @@ const modernNorm = (path, shape, fields) => ({
 const twoTexts = {
     field: 'sequence_length',
     value: 'of both',
-    reason: 'encoder and decoder are taken to read as many tokens each; a token of the figures is one of either',
+    reason: `encoder and decoder are taken to read as many tokens each, and a token of the figures is one of both; ${unmeasured}`,
 };
 const decoderOf = (path, shape, changes) => [
     bidirectional(shape, { causal: true, cached: true, ...changes }),
@@ -71058,6 +71462,8 @@ const mbart = {
         { kind: 'output', rows: shape.hiddenSize, columns: shape.vocabularySize, tied, bias: false },
     ],
 };
+/** A table of fixed positions for each stack, stored with the weights. */
+const fixedPositions = (shape, fields) => ['encoder', 'decoder'].map((stack) => build_table(`embedding.${stack}_position`, fields.integer('max_position_embeddings'), shape.hiddenSize));
 /** Whisper (Radford et al. 2022, arXiv:2212.04356): two convolutions over the spectrum, fixed positions, keys without bias. */
 const encoders_whisper = {
     ...mbart,
@@ -71066,7 +71472,7 @@ const encoders_whisper = {
         {
             field: 'sequence_length',
             value: 'of both',
-            reason: 'the encoder is taken to read as many positions of sound as the decoder reads tokens',
+            reason: `the encoder is taken to read as many positions of sound as the decoder reads tokens; ${unmeasured}`,
         },
     ],
     embedding: (shape, fields) => {
@@ -71096,6 +71502,20 @@ const encoderFamilies = {
     'xlm-roberta': { ...roberta, source: encoders_from('xlm_roberta') },
     camembert: { ...roberta, source: encoders_from('camembert') },
     distilbert,
+    mpnet: {
+        ...roberta,
+        source: encoders_from('mpnet'),
+        embedding: (shape, fields) => [
+            build_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
+            encoders_layerNorm('norm.embedding', shape.hiddenSize),
+            {
+                kind: 'vector',
+                path: 'attention.position_biases',
+                elements: fields.integerOr('relative_attention_num_buckets', 32, 1) * shape.heads,
+                component: 'attention',
+            },
+        ],
+    },
     electra,
     albert,
     modernbert,
@@ -71109,6 +71529,10 @@ const encoderFamilies = {
     },
     bart,
     mbart,
+    pegasus: { ...mbart, source: encoders_from('pegasus'), embedding: fixedPositions },
+    // Its positions are computed.
+    m2m_100: { ...mbart, source: encoders_from('m2m_100'), embedding: () => [] },
+    marian: { ...bart, source: encoders_from('marian'), embedding: fixedPositions },
     whisper: encoders_whisper,
 };
 
@@ -71603,318 +72027,6 @@ const expertFamilies = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/latent.js
-
-
-/** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
-function latentAttention(shape, fields, changes = {}) {
-    const queryRank = fields.optionalInteger('q_lora_rank', 1);
-    const bias = fields.boolean('attention_bias');
-    return {
-        kind: 'latent',
-        inputWidth: shape.hiddenSize,
-        heads: shape.heads,
-        ...(queryRank === undefined ? {} : { queryRank }),
-        keyValueRank: fields.integer('kv_lora_rank'),
-        nopeDim: fields.integer('qk_nope_head_dim', 0),
-        ropeDim: fields.integer('qk_rope_head_dim', 0),
-        valueDim: fields.integerOr('v_head_dim', Math.floor(shape.hiddenSize / shape.heads), 1),
-        bias: { down: bias, output: bias },
-        span: { kind: 'full' },
-        ...changes,
-    };
-}
-/** DeepSeek's experts: shared ones are `n_shared_experts` times as wide as a routed one. */
-const deepseekFeed = (correctionBias) => (shape, fields, feed) => {
-    if (feed === 'dense')
-        return build_dense(shape.hiddenSize, shape.width);
-    const width = fields.integer('moe_intermediate_size');
-    const shared = fields.integerOr('n_shared_experts', 0);
-    return build_experts(shape, fields, {
-        width,
-        correctionBias,
-        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
-    });
-};
-/** DeepSeek-V3's multi-token prediction: two norms, a matrix that joins them, and one more layer, for each depth. */
-function deepseekPrediction(shape, fields, layer) {
-    const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
-    const { hiddenSize: D } = shape;
-    const feed = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
-    const one = [
-        normOf(this, 'norm.embedding', D),
-        normOf(this, 'norm.hidden', D),
-        { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
-        ...layer('full', feed),
-        normOf(this, 'norm.final', D),
-        // The checkpoint stores the token table and the output once more for each depth; training shares them.
-        ...(this.copiesEmbeddings === true
-            ? [
-                {
-                    kind: 'vector',
-                    path: 'embedding_and_output_copies',
-                    elements: 2 * D * shape.vocabularySize,
-                    component: 'prediction',
-                },
-            ]
-            : []),
-    ];
-    return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
-}
-const latent_indexer = (fields) => {
-    const heads = fields.optionalInteger('index_n_heads', 1);
-    const headDim = fields.optionalInteger('index_head_dim', 1);
-    return heads === undefined || headDim === undefined ? undefined : { heads, headDim };
-};
-const sparseAttention = (shape, fields, mixer) => {
-    const tokens = fields.optionalInteger('index_topk', 1);
-    const index = mixer === 'shared' ? undefined : latent_indexer(fields);
-    return latentAttention(shape, fields, {
-        ...(tokens === undefined ? {} : { span: { kind: 'selected', tokens } }),
-        ...(index === undefined ? {} : { indexer: index }),
-    });
-};
-/** The class leaves the count of chosen experts open: a config without it cannot run. The published models choose six. */
-function chosenExperts(fields) {
-    const stated = fields.optionalInteger(names.activeExperts, 1);
-    if (stated === undefined)
-        fields.assume('num_experts_per_tok', 6, 'the class has no default; published models have 6');
-    return stated ?? 6;
-}
-const deepseekV2 = {
-    source: 'transformers 5.18.0, models/deepseek_v2/modeling_deepseek_v2.py',
-    attention: (shape, fields) => latentAttention(shape, fields),
-    feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
-        const bias = fields.boolean('mlp_bias');
-        if (feed === 'dense')
-            return build_dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
-        const width = fields.integer('moe_intermediate_size');
-        const shared = fields.integerOr('n_shared_experts', 0);
-        return build_experts(shape, fields, {
-            width,
-            active: chosenExperts(fields),
-            ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
-        });
-    },
-};
-const deepseekV3 = {
-    ...deepseekV2,
-    source: 'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
-    feedForward: deepseekFeed(true),
-    prediction: deepseekPrediction,
-    copiesEmbeddings: true,
-};
-const deepseekV32 = {
-    ...deepseekV3,
-    source: 'transformers 5.18.0, models/deepseek_v32/modeling_deepseek_v32.py',
-    attention: sparseAttention,
-};
-// --- LongCat-Flash ------------------------------------------------------------------------------------------------------
-/** Two latent attentions and two dense feed-forwards, and experts beside the second half (arXiv:2509.01322, 2). */
-const longcat = {
-    source: 'transformers 5.18.0, models/longcat_flash/modeling_longcat_flash.py',
-    // `num_layers` counts pairs. A file that has `num_hidden_layers` alone counts both halves.
-    layers: (fields) => {
-        const pairs = fields.states('num_layers') ? fields.optionalInteger('num_layers') : undefined;
-        const halves = pairs === undefined ? fields.optionalInteger('num_hidden_layers') : undefined;
-        return pairs ?? (halves === undefined ? 28 : Math.floor(halves / 2));
-    },
-    attention: (shape, fields) => latentAttention(shape, fields),
-    width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-    // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
-    prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'half')
-            return [build_dense(shape.hiddenSize, shape.width)];
-        const { hiddenSize: D } = shape;
-        const zeroExperts = fields.integerOr('zero_expert_num', 0);
-        if (zeroExperts > 0)
-            fields.assume('zero_expert_num', zeroExperts, 'of the chosen experts, this share computes nothing: balanced routing');
-        const norm = (path) => normOf(longcat, path, D);
-        return [
-            build_experts(shape, fields, {
-                width: fields.integer(['expert_ffn_hidden_size', 'moe_intermediate_size']),
-                active: fields.integer(['moe_topk', 'num_experts_per_tok']),
-                correctionBias: true,
-                bias: { router: fields.boolean('router_bias'), up: false, down: false },
-                ...(zeroExperts === 0 ? {} : { zeroExperts }),
-            }),
-            build_dense(D, shape.width),
-            norm('norm.attention'),
-            latentAttention(shape, fields),
-            norm('norm.feed_forward'),
-            build_dense(D, shape.width),
-        ];
-    },
-};
-// --- DeepSeek-V4 --------------------------------------------------------------------------------------------------------
-const compressionOf = {
-    compressed_sparse_attention: 4,
-    heavily_compressed_attention: 128,
-};
-/** The kind of each layer's attention: by name, or by the older list of ratios; else two heavy ones, then in turn. */
-const v4Plan = (shape, fields) => {
-    const types = fields.list('layer_types');
-    if (types)
-        return types.map(String);
-    const ratios = fields.list('compress_ratios');
-    if (ratios)
-        return ratios.map((ratio) => {
-            if (ratio === 0)
-                return 'sliding_attention';
-            const name = Object.keys(compressionOf).find((type) => compressionOf[type] === ratio);
-            if (name === undefined)
-                throw fields.wrong('compress_ratios', 'must list 0, 4 and 128', ratio);
-            return name;
-        });
-    return Array.from({ length: shape.layers }, (_, index) => index > 1 && index % 2 === 1 ? 'compressed_sparse_attention' : 'heavily_compressed_attention');
-};
-function v4Attention(shape, fields, mixer) {
-    const rates = fields.nested('compress_rates', compressionOf);
-    const sparse = mixer === 'compressed_sparse_attention';
-    if (!sparse && mixer !== 'heavily_compressed_attention' && mixer !== 'sliding_attention')
-        throw new Unreadable(`layer_types has ${mixer}, which is no attention of DeepSeek-V4.`, fields.line('layer_types'));
-    const old = sparse ? 'compress_rate_csa' : 'compress_rate_hca';
-    return {
-        kind: 'compressed',
-        inputWidth: shape.hiddenSize,
-        heads: shape.heads,
-        headDim: shape.headDim,
-        queryRank: fields.integer('q_lora_rank'),
-        outputGroups: fields.integer('o_groups'),
-        outputRank: fields.integer('o_lora_rank'),
-        window: fields.integer('sliding_window'),
-        ...(mixer === 'sliding_attention'
-            ? {}
-            : {
-                compression: {
-                    ratio: fields.states(old) ? fields.integer(old) : rates.integer(mixer),
-                    overlaps: sparse,
-                    ...(sparse
-                        ? {
-                            chosen: {
-                                entries: fields.integer('index_topk'),
-                                heads: fields.integer('index_n_heads'),
-                                headDim: fields.integer('index_head_dim'),
-                            },
-                        }
-                        : {}),
-                },
-            }),
-    };
-}
-const deepseekV4 = {
-    source: 'transformers 5.18.0, models/deepseek_v4/modeling_deepseek_v4.py; multi-token prediction: deepseek-ai/DeepSeek-V4-Flash, inference/model.py',
-    streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'mixed' }),
-    mixers: v4Plan,
-    attention: v4Attention,
-    feeds: (shape, fields) => {
-        const types = fields.list('mlp_layer_types');
-        const hashed = fields.integerOr('num_hash_layers', 3);
-        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts');
-    },
-    feedForward: (shape, fields, feed) => {
-        const width = fields.integer(['moe_intermediate_size', 'intermediate_size']);
-        const hashed = feed === 'hashed experts';
-        const block = build_experts(shape, fields, {
-            width,
-            // DeepSeek-V4's only shared expert is as wide as a routed one.
-            correctionBias: !hashed,
-            shared: { width, gate: false, bias: bothSides(fields.boolean('mlp_bias')) },
-        });
-        // A fixed table says for each token which experts it is sent to; checkpoints store it.
-        const elements = shape.vocabularySize * block.active;
-        return hashed ? [block, { kind: 'vector', path: 'router.table', elements, component: 'router' }] : [block];
-    },
-    prediction(shape, fields, layer) {
-        const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
-        const { hiddenSize: D } = shape;
-        const one = [
-            normOf(this, 'norm.embedding', D),
-            normOf(this, 'norm.hidden', D),
-            { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
-            ...layer('sliding_attention', 'experts'),
-            { kind: 'streams', path: 'streams.final', streams: fields.integer('hc_mult'), back: 'joined' },
-            normOf(this, 'norm.final', D),
-        ];
-        return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
-    },
-};
-/** The first layer dense where `mlp_layer_types` does not say. */
-const firstDense = (shape, fields) => fields.list('mlp_layer_types')
-    ? denseFirst(shape, fields)
-    : denseFirst(shape, fields).map((feed, index) => fields.states('first_k_dense_replace') ? feed : index === 0 ? 'dense' : 'experts');
-const axk2 = {
-    ...deepseekV32,
-    source: 'transformers 5.18.0, models/axk2/modeling_axk2.py',
-    prediction: () => ({ depth: 0, parts: [] }),
-    copiesEmbeddings: false,
-    attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
-    feeds: firstDense,
-    normGate: (fields, block, feed) => block === 'attention' || feed === 'experts' ? fields.integerOr('gated_norm_rank', 16, 1) : undefined,
-};
-const hyV4 = {
-    ...deepseekV32,
-    source: 'transformers 5.18.0, models/hy_v4/modeling_hy_v4.py',
-    prediction: () => ({ depth: 0, parts: [] }),
-    copiesEmbeddings: false,
-    streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'added' }),
-    mixers: (shape, fields) => {
-        const types = fields.list('indexer_types');
-        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'full' : index === 0 || (index - 1) % 4 === 0) ? 'full' : 'shared');
-    },
-    attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'input', sinks: true }),
-    feeds: firstDense,
-};
-/** MiniCPM3 and Youtu: latent attention in front of a plain feed-forward. */
-const latentDense = {
-    source: 'transformers 5.18.0, models/minicpm3/modeling_minicpm3.py',
-    attention: (shape, fields) => latentAttention(shape, fields, {}),
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
-    tied: true,
-};
-const latentFamilies = {
-    axk1: {
-        ...deepseekV3,
-        source: 'transformers 5.18.0, models/axk1/modeling_axk1.py',
-        copiesEmbeddings: false,
-        // One more norm behind the experts.
-        feedForward: (shape, fields, feed) => {
-            const block = deepseekFeed(true)(shape, fields, feed);
-            return feed === 'dense'
-                ? [block]
-                : [block, normOf(deepseekV3, 'norm.experts_output', shape.hiddenSize, 'output')];
-        },
-    },
-    axk2,
-    longcat_flash: longcat,
-    deepseek_v4: deepseekV4,
-    hy_v4: hyV4,
-    minicpm3: latentDense,
-    youtu: { ...latentDense, source: 'transformers 5.18.0, models/youtu/modeling_youtu.py' },
-    deepseek_v2: deepseekV2,
-    deepseek_v3: deepseekV3,
-    deepseek_v32: deepseekV32,
-    glm4_moe_lite: {
-        ...deepseekV3,
-        source: 'transformers 5.18.0, models/glm4_moe_lite/modeling_glm4_moe_lite.py',
-        copiesEmbeddings: false,
-    },
-    kimi_k2: {
-        ...deepseekV3,
-        defaultsOf: 'deepseek_v3',
-        source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
-    },
-    glm_moe_dsa: {
-        ...deepseekV32,
-        source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
-        copiesEmbeddings: false,
-        mixers: (shape, fields) => (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) => type === 'full' ? 'full' : 'shared'),
-    },
-};
-
 ;// CONCATENATED MODULE: ./build/read/families/mixers.js
 /**
  * Mixers with a recurrent state, written out as their projections and their scan. Letters: D width of the stream, H heads,
@@ -71998,6 +72110,8 @@ function mamba2(D, mixer) {
         mixers_matrix('out', d, D, bias.out),
     ];
 }
+/** Tokens of a chunk in flash-linear-attention's delta rules. */
+const deltaChunk = 64;
 /** Gated delta net (Yang et al. 2024, arXiv:2412.06464): an output gate, a decay and a strength for each value head. */
 function gatedDelta(D, mixer) {
     const { keyHeads, valueHeads: H, keyDim: n, valueDim: p, kernel } = mixer;
@@ -72014,7 +72128,8 @@ function gatedDelta(D, mixer) {
             groups: keyHeads,
             convolution: { channels, kernel },
             parameters: channels * kernel + 2 * H,
-            inputElements: channels + H * p,
+            // The convolution's input and output, the gate, and a chunk's scores (flash-linear-attention `chunk_gated_delta_rule`).
+            inputElements: 2 * channels + H * p + deltaChunk * H,
             outputElements: H * p,
         }),
         scanNorm(p, { repeat: H }),
@@ -72025,13 +72140,15 @@ function gatedDelta(D, mixer) {
 function kimiDelta(D, mixer) {
     const { heads: H, headDim: p, kernel } = mixer;
     const d = H * p;
+    const gate = mixer.fullRankGate
+        ? [projection('gate', D, d)]
+        : [projection('gate_down', D, p), mixers_matrix('gate_up', p, d)];
     return [
         projection('query_key_value', D, 3 * d),
         projection('beta', D, H),
         projection('decay_down', D, p),
         mixers_matrix('decay_up', p, d),
-        projection('gate_down', D, p),
-        mixers_matrix('gate_up', p, d),
+        ...gate,
         scan({
             style: 'kda',
             heads: H,
@@ -72040,7 +72157,8 @@ function kimiDelta(D, mixer) {
             convolution: { channels: 3 * d, kernel },
             // Kernels, A of each head, the bias of each channel's decay.
             parameters: 3 * d * kernel + H + d,
-            inputElements: 5 * d,
+            // As above, and the decay of each channel, in fp32.
+            inputElements: 9 * d + deltaChunk * H,
             outputElements: d,
         }),
         scanNorm(p, { repeat: H }),
@@ -72048,11 +72166,14 @@ function kimiDelta(D, mixer) {
     ];
 }
 /** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
-function lightning(D, H, p, chunk) {
+function lightning(D, { heads: H, headDim: p, chunk, queryKeyNorm = false, bias = { in: false, out: false } }) {
     const d = H * p;
     return [
-        projection('query_key_value', D, 3 * d),
+        projection('query_key_value', D, 3 * d, bias.in),
         projection('gate', D, d),
+        ...(queryKeyNorm
+            ? [{ kind: 'vector', path: 'state_space.query_key_norm', elements: 2 * p, component: 'norm' }]
+            : []),
         scan({
             style: 'lightning',
             heads: H,
@@ -72060,11 +72181,12 @@ function lightning(D, H, p, chunk) {
             valueDim: p,
             chunk,
             parameters: 0,
-            inputElements: 3 * d,
+            // Query, key and value before and behind their activation, and the gate.
+            inputElements: 7 * d,
             outputElements: d,
         }),
         scanNorm(d),
-        mixers_matrix('out', d, D),
+        mixers_matrix('out', d, D, bias.out),
     ];
 }
 /** A gated short convolution (LFM2, arXiv:2511.23404, 2): two gates around a kernel of a few tokens. */
@@ -72128,6 +72250,72 @@ function rwkv4(D, d) {
             outputElements: d,
         }),
         mixers_matrix('out', d, D),
+    ];
+}
+/** What RWKV-5 and 6 share: a matrix state for each head, a gate, a norm for each head with weights of its own. */
+function receptance(D, { width: d, headDim: p }, parameters) {
+    return [
+        projection('receptance', D, d),
+        projection('key', D, d),
+        projection('value', D, d),
+        projection('gate', D, d),
+        scan({
+            style: 'rwkv5',
+            heads: Math.floor(d / p),
+            keyDim: p,
+            valueDim: p,
+            convolution: { channels: D, kernel: 2 },
+            parameters,
+            inputElements: 4 * d,
+            outputElements: d,
+        }),
+        // One norm for each head, with weights over the whole stream.
+        scanNorm(D, { style: 'layer', bias: true }),
+        mixers_matrix('out', d, D),
+    ];
+}
+/** RWKV-5 (Peng et al. 2024, arXiv:2404.05892, 4): a decay and a bonus for each channel, four mixes of the token before. */
+const rwkv5 = (D, mixer) => receptance(D, mixer, 4 * D + 2 * mixer.width);
+/** RWKV-6 (Peng et al. 2024, arXiv:2404.05892, 4): mixes and decay follow the token through low-rank pairs. */
+function rwkv6(D, mixer, rank) {
+    const [first, ...rest] = receptance(D, mixer, 6 * D + 2 * mixer.width);
+    return [
+        projection('mix_down', D, 5 * rank.mix),
+        { ...mixers_matrix('mix_up', rank.mix, D), copies: 5, used: 5 },
+        projection('decay_down', D, rank.decay),
+        mixers_matrix('decay_up', rank.decay, mixer.width),
+        ...(first === undefined ? [] : [first]),
+        ...rest,
+    ];
+}
+/** RWKV-7 (Peng et al. 2025, arXiv:2503.14456, 4): a delta rule whose decay, rate, gate and value mix are low-rank. */
+function rwkv7(D, mixer, rank) {
+    const { width: d, headDim: p, values: v } = mixer;
+    const pair = (path, inner, columns, bias) => [
+        projection(`${path}_down`, D, inner),
+        mixers_matrix(`${path}_up`, inner, columns, bias),
+    ];
+    return [
+        ...pair('decay', rank.decay, d, true),
+        ...pair('rate', rank.rate, d, true),
+        ...pair('gate', rank.gate, v, false),
+        ...(rank.value === undefined ? [] : pair('value_mix', rank.value, v, true)),
+        projection('receptance', D, d),
+        projection('key', D, d),
+        projection('value', D, v),
+        scan({
+            style: 'rwkv7',
+            heads: Math.floor(d / p),
+            keyDim: p,
+            valueDim: Math.floor((v * p) / d),
+            convolution: { channels: D, kernel: 2 },
+            // Six mixes of the token before; a scale, a rate and a bonus of each channel's key.
+            parameters: 6 * D + 3 * d,
+            inputElements: 4 * d + 2 * v,
+            outputElements: v,
+        }),
+        scanNorm(v, { style: 'layer', bias: true }),
+        mixers_matrix('out', v, D),
     ];
 }
 /** mLSTM (Beck et al. 2024, arXiv:2405.04517; xLSTM-7B, arXiv:2503.13427): a matrix memory for each head, two scalar gates. */
@@ -72227,6 +72415,27 @@ const mambaFamily = {
         });
     },
 };
+const minimax = {
+    source: recurrent_from('minimax'),
+    mixers: (shape, fields) => {
+        const listed = fields.list(['layer_types', 'attn_type_list']);
+        if (listed)
+            return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
+        return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
+    },
+    attention: (shape, fields, mixer) => mixer === 'linear'
+        ? lightning(shape.hiddenSize, {
+            heads: shape.heads,
+            headDim: shape.headDim,
+            chunk: fields.integerOr('block_size', 256, 1),
+        })
+        : grouped(shape),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    feedForward: (shape, fields) => {
+        const width = fields.integerOr('shared_intermediate_size', 0);
+        return build_experts(shape, fields, width === 0 ? {} : { shared: { width, gate: true } });
+    },
+};
 const recurrentFamilies = {
     qwen3_next: qwen3Next,
     qwen3_5_text: qwen35,
@@ -72278,23 +72487,18 @@ const recurrentFamilies = {
         feeds: (shape, fields) => {
             const period = fields.integerOr('expert_layer_period', 2, 1);
             const offset = fields.integerOr('expert_layer_offset', 1);
-            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'experts' : 'dense'));
+            return Array.from({ length: shape.layers }, (_, index) => 
+            // One expert is a dense layer without a router.
+            index % period === offset && fields.integer('num_experts') > 1 ? 'experts' : 'dense');
         },
         feedForward: (shape, fields, feed) => feed === 'dense' ? build_dense(shape.hiddenSize, shape.width) : build_experts(shape, fields),
     },
-    minimax: {
-        source: recurrent_from('minimax'),
-        mixers: (shape, fields) => {
-            const listed = fields.list(['layer_types', 'attn_type_list']);
-            if (listed)
-                return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
-            return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
-        },
-        attention: (shape, fields, mixer) => mixer === 'linear'
-            ? lightning(shape.hiddenSize, shape.heads, shape.headDim, fields.integerOr('block_size', 256, 1))
-            : grouped(shape),
-        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
-        feedForward: (shape, fields) => build_experts(shape, fields),
+    minimax,
+    minimax_m1: { ...minimax, source: 'MiniMaxAI/MiniMax-M1-80k modeling_minimax_m1.py', defaultsOf: 'minimax' },
+    minimax_text_01: {
+        ...minimax,
+        source: 'MiniMaxAI/MiniMax-Text-01 modeling_minimax_text_01.py',
+        defaultsOf: 'minimax',
     },
 };
 
@@ -72322,6 +72526,7 @@ function namedMamba(shape, fields, changes = {}) {
         ...rest,
     });
 }
+const hybrid_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 /** transformers renamed the kinds of layer: `mamba` and `linear_attention` are one, `attention` and `full_attention` too. */
 const isLinear = (type) => type === 'linear_attention' || type === 'mamba';
 const listedIndices = (fields, key) => new Set(fields.list(key) ?? []);
@@ -72487,10 +72692,21 @@ const kimiLinear = {
     tiedKeys: [],
     mixers: kimiPlan,
     attention: (shape, fields, mixer) => {
-        if (mixer === 'full')
-            return latentAttention(shape, fields);
         const nested = fields.nested('linear_attn_config');
+        if (mixer === 'full') {
+            const latent = latentAttention(shape, fields);
+            const gate = {
+                kind: 'linear',
+                path: 'attention.gate',
+                rows: shape.hiddenSize,
+                columns: latent.heads * latent.valueDim,
+                bias: false,
+                component: 'attention',
+            };
+            return fields.boolean('mla_use_output_gate') ? { ...latent, extra: [gate] } : latent;
+        }
         return kimiDelta(shape.hiddenSize, {
+            fullRankGate: nested.boolean('use_full_rank_gate'),
             heads: nested.integerOr('num_heads', fields.integerOr('linear_num_heads', 32, 1), 1),
             headDim: nested.integerOr('head_dim', fields.integerOr('linear_head_dim', 128, 1), 1),
             kernel: nested.integerOr('short_conv_kernel_size', fields.integerOr('linear_conv_kernel_dim', 4, 1), 1),
@@ -72500,17 +72716,85 @@ const kimiLinear = {
     feedForward: (shape, fields, feed) => {
         if (feed === 'dense')
             return build_dense(shape.hiddenSize, shape.width);
+        const { hiddenSize: D } = shape;
         const width = fields.integer('moe_intermediate_size');
         const shared = width * fields.integerOr(['n_shared_experts', 'num_shared_experts'], 1);
-        return build_experts(shape, fields, {
+        const latent = fields.optionalInteger('routed_expert_hidden_size', 1);
+        const block = build_experts(shape, fields, {
+            inputWidth: latent ?? D,
+            routerWidth: D,
             width,
             correctionBias: true,
+            ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
+        });
+        if (latent === undefined)
+            return block;
+        const project = (path, rows, columns) => ({
+            kind: 'linear',
+            path: `experts.${path}`,
+            rows,
+            columns,
+            bias: false,
+            component: 'experts',
+        });
+        const norm = fields.boolean('latent_moe_use_norm')
+            ? [{ kind: 'vector', path: 'experts.latent_norm', elements: latent, component: 'norm' }]
+            : [];
+        return [project('latent_down', D, latent), ...norm, block, project('latent_up', latent, D)];
+    },
+    // Kimi K3 attends to what the blocks before gave: a norm and a query in front of both halves of a layer, and once at the end.
+    layerExtras: (shape, fields) => attentionResidual(fields, 4 * shape.hiddenSize),
+    beforeOutput: (shape, fields) => attentionResidual(fields, 2 * shape.hiddenSize),
+};
+const attentionResidual = (fields, elements) => fields.optionalInteger('attn_res_block_size', 1) === undefined
+    ? []
+    : [{ kind: 'vector', path: 'residual.attention', elements, component: 'other' }];
+/** Ling and Ring, linear: lightning attention, and full or latent attention at the end of each group and in a last, shorter one. */
+const bailingLinear = {
+    source: 'inclusionAI/Ring-mini-linear-2.0 modeling_bailing_moe_linear_v2.py',
+    tied: false,
+    mixers: (shape, fields) => {
+        const group = fields.integerOr('layer_group_size', 1, 1);
+        const whole = Math.floor(shape.layers / group) * group;
+        return Array.from({ length: shape.layers }, (_, index) => (index + 1) % group === 0 || index >= whole ? 'full' : 'linear');
+    },
+    attention: (shape, fields, mixer) => {
+        const output = fields.boolean('use_bias');
+        const bias = output || fields.boolean('use_qkv_bias');
+        const queryKeyNorm = fields.boolean('use_qk_norm', true);
+        if (mixer === 'linear')
+            return lightning(shape.hiddenSize, {
+                heads: shape.heads,
+                headDim: shape.headDim,
+                // The block of its kernel; no key states it.
+                chunk: 256,
+                queryKeyNorm,
+                bias: { in: bias, out: output },
+            });
+        if (fields.optionalInteger('kv_lora_rank', 1) !== undefined)
+            return latentAttention(shape, fields);
+        return grouped(shape, {
+            bias: { query: bias, key: bias, value: bias, output },
+            fused: true,
+            ...(queryKeyNorm ? { queryKeyNorm: hybrid_headNorm } : {}),
+        });
+    },
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) => {
+        if (feed === 'dense')
+            return build_dense(shape.hiddenSize, shape.width);
+        const width = fields.integer('moe_intermediate_size');
+        const each = fields.integerOr('moe_shared_expert_intermediate_size', width);
+        const shared = each * fields.integerOr('num_shared_experts', 0);
+        return build_experts(shape, fields, {
+            width,
+            correctionBias: fields.boolean('moe_router_enable_expert_bias'),
             ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
         });
     },
+    prediction: nextToken('experts'),
 };
 // --- LFM2: short convolutions ------------------------------------------------------------------------------------------------
-const hybrid_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 const lfm2 = {
     source: hybrid_from('lfm2'),
     tiedKeys: ['tie_embedding', 'tie_word_embeddings'],
@@ -72636,6 +72920,40 @@ const channelMixing = (D, width, mixes, receptance = true) => [
     { kind: 'vector', path: 'feed_forward.mix', elements: mixes * D, component: 'feed_forward' },
     build_dense(D, width, { gated: false, activation: 'relu2' }),
 ];
+/** RWKV-5 and 6 as their authors publish them for transformers: a feed-forward of three and a half widths. */
+const rwkvWorld = {
+    ...rwkv,
+    tied: false,
+    width: (fields, D) => fields.integerOr('intermediate_size', 32 * Math.floor(Math.trunc(3.5 * D) / 32), 1),
+};
+const receptanceOf = (shape, fields) => {
+    const width = fields.integerOr('attention_hidden_size', shape.hiddenSize, 1);
+    return { width, headDim: fields.integerOr(['head_size', 'head_dim'], 64, 1) };
+};
+const rwkvSeven = {
+    source: 'fla-org/flash-linear-attention, fla/layers/rwkv7.py and fla/models/rwkv7/modeling_rwkv7.py',
+    norm: hybrid_layerNorm,
+    tied: false,
+    embedding: rwkv.embedding ?? (() => []),
+    // The first layer has no value of an earlier one to mix in.
+    mixers: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first recurrent' : 'recurrent')),
+    attention: (shape, fields, mixer) => {
+        const { hiddenSize: D } = shape;
+        const listed = fields.list('value_dim')?.[0];
+        const values = typeof listed === 'number' ? listed : D;
+        return rwkv7(D, { width: D, headDim: fields.integerOr(['head_dim', 'head_size'], 64, 1), values }, {
+            decay: fields.integerOr('decay_low_rank_dim', 64, 1),
+            rate: fields.integerOr('a_low_rank_dim', 64, 1),
+            gate: fields.integerOr('gate_low_rank_dim', 128, 1),
+            ...(mixer === 'recurrent' ? { value: fields.integerOr('v_low_rank_dim', 16, 1) } : {}),
+        });
+    },
+    width: (fields, D) => {
+        const stated = fields.optionalInteger('intermediate_size', 1);
+        return stated ?? 32 * Math.ceil((D * fields.numberOr('hidden_ratio', 4)) / 32);
+    },
+    feedForward: (shape) => channelMixing(shape.hiddenSize, shape.width, 1, false),
+};
 const roundUp = (value, multiple) => multiple * Math.ceil(Math.trunc(value) / multiple);
 const xlstm = {
     source: hybrid_from('xlstm'),
@@ -72673,7 +72991,7 @@ const sharedWords = (types, blocks) => {
  */
 function sharedBlock(shape, holds, block) {
     const { hiddenSize: D, heads: H } = shape;
-    const { width: F, adapters } = block;
+    const { width: F, inputWidth: wide, adapters } = block;
     const pair = (path, rows, columns) => adapters === undefined
         ? []
         : [
@@ -72696,17 +73014,17 @@ function sharedBlock(shape, holds, block) {
             },
         ].map((part) => ({ ...part, component: path.startsWith('feed') ? 'feed_forward' : 'attention' }));
     const own = adapters?.attention
-        ? ['query', 'key', 'value'].flatMap((name) => pair(`attention.${name}`, 2 * D, 2 * D))
+        ? ['query', 'key', 'value'].flatMap((name) => pair(`attention.${name}`, wide, wide))
         : [];
     const norm = (path, width) => normOf({ source: '' }, path, width);
     return [
-        { kind: 'shared', holds, parts: [norm('norm.attention', 2 * D)] },
+        { kind: 'shared', holds, parts: [norm('norm.attention', wide)] },
         ...own,
         {
             kind: 'shared',
             holds,
             parts: [
-                grouped({ ...shape, headDim: block.headDim, heads: H }, { inputWidth: 2 * D, outputWidth: D, rotary: adapters !== undefined }),
+                grouped({ ...shape, headDim: block.headDim, heads: H }, { inputWidth: wide, outputWidth: D, rotary: adapters !== undefined }),
                 norm('norm.feed_forward', D),
             ],
         },
@@ -72719,6 +73037,11 @@ function sharedBlock(shape, holds, block) {
         { kind: 'linear', path: 'shared_block.out', rows: D, columns: D, bias: false, component: 'other' },
     ];
 }
+const sharedSizes = (shape, fields) => ({
+    width: shape.width,
+    inputWidth: fields.optionalInteger('attention_hidden_size') || 2 * shape.hiddenSize,
+    headDim: fields.optionalInteger(['attention_head_dim', 'head_dim']) || Math.floor((2 * shape.hiddenSize) / shape.heads),
+});
 const zamba = {
     source: hybrid_from('zamba'),
     tied: true,
@@ -72741,8 +73064,7 @@ const zamba = {
         });
         if (mixer === 'mamba')
             return mamba;
-        const headDim = fields.integerOr(['attention_head_dim', 'head_dim'], Math.floor((2 * D) / shape.heads), 1);
-        const block = sharedBlock(shape, mixer === 'hybrid', { width: shape.width, headDim, bias: false });
+        const block = sharedBlock(shape, mixer === 'hybrid', { ...sharedSizes(shape, fields), bias: false });
         return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
     },
 };
@@ -72775,8 +73097,7 @@ const zamba2 = {
         if (mixer === 'mamba')
             return mamba;
         const block = sharedBlock(shape, mixer === 'hybrid', {
-            width: shape.width,
-            headDim: Math.floor((2 * D) / shape.heads),
+            ...sharedSizes(shape, fields),
             bias,
             adapters: {
                 rank: fields.integerOr('adapter_rank', 128, 1),
@@ -72867,11 +73188,28 @@ const hybridFamilies = {
     granitemoehybrid: graniteHybrid,
     nemotron_h: nemotronH,
     kimi_linear: kimiLinear,
+    bailing_moe_linear: bailingLinear,
+    bailing_hybrid: bailingLinear,
     lfm2,
     lfm2_moe: lfm2Moe,
     olmo_hybrid: olmoHybrid,
     recurrent_gemma: recurrentGemma,
     rwkv,
+    rwkv5: {
+        ...rwkvWorld,
+        source: 'RWKV/rwkv-5-world modeling_rwkv5.py',
+        attention: (shape, fields) => rwkv5(shape.hiddenSize, receptanceOf(shape, fields)),
+    },
+    rwkv6: {
+        ...rwkvWorld,
+        source: 'RWKV/rwkv-6-world modeling_rwkv6.py',
+        attention: (shape, fields) => {
+            const wide = shape.hiddenSize === 4096;
+            const rank = { mix: wide ? 64 : 32, decay: wide ? 128 : 64 };
+            return rwkv6(shape.hiddenSize, receptanceOf(shape, fields), rank);
+        },
+    },
+    rwkv7: rwkvSeven,
     xlstm,
     zamba,
     zamba2,
@@ -73006,6 +73344,138 @@ const legacyFamilies = {
     },
     cpmant,
     'modernbert-decoder': modernBert,
+};
+
+;// CONCATENATED MODULE: ./build/read/families/linear.js
+
+
+/**
+ * Linear attention as flash-linear-attention trains it: one file of layers, one block around each, and full attention in the
+ * layers that `attn` lists. Letters as in `mixers.ts`.
+ *
+ * Source: fla-org/flash-linear-attention 0.5.2, fla/layers, fla/models, fla/modules/mlp.py.
+ */
+/** Tokens of a chunk in the library's kernels. */
+const chunk = 64;
+function mixer(D, fields, one) {
+    const channels = one.queries + one.keys + one.values;
+    const kernel = fields.integerOr('conv_size', 4, 1);
+    const convolved = one.convolution !== undefined && fields.boolean('use_short_conv', one.convolution);
+    return [
+        projection('query_key_value', D, channels),
+        ...(one.gate ? [projection('gate', D, one.out)] : []),
+        ...one.more,
+        scan({
+            style: one.style,
+            heads: one.heads,
+            keyDim: Math.floor(one.queries / one.heads),
+            valueDim: one.headValues,
+            ...(one.style === 'lightning' ? { chunk } : {}),
+            ...(convolved ? { convolution: { channels, kernel } } : {}),
+            parameters: (convolved ? channels * kernel : 0) + (one.parameters ?? 0),
+            inputElements: (convolved ? 2 : 1) * channels + (one.gate ? one.out : 0) + chunk * one.heads,
+            outputElements: one.out,
+        }),
+        scanNorm(one.headValues, { repeat: Math.floor(one.out / one.headValues), weight: one.norm ?? true }),
+        mixers_matrix('out', one.out, D),
+    ];
+}
+/** Gated linear attention (Yang et al. 2023, arXiv:2312.06635) and retention (Sun et al. 2023, arXiv:2307.08621). */
+function expanded(shape, fields, ratio, decay) {
+    const { hiddenSize: D } = shape;
+    const heads = fields.integer('num_heads');
+    const groups = Math.max(1, Math.floor(heads / fields.integerOr('num_kv_heads', heads, 1)));
+    const queries = Math.trunc(D * fields.numberOr('expand_k', ratio.keys));
+    const out = Math.trunc(D * fields.numberOr('expand_v', ratio.values));
+    const keys = Math.floor(queries / groups);
+    return mixer(D, fields, {
+        style: 'lightning',
+        heads,
+        queries,
+        keys,
+        values: Math.floor(out / groups),
+        out,
+        headValues: Math.floor(out / heads),
+        gate: fields.boolean('use_output_gate', true),
+        // Retention takes the key and leaves it unread.
+        convolution: decay ? false : undefined,
+        more: decay ? [projection('decay_down', D, 16), mixers_matrix('decay_up', 16, keys, true)] : [],
+        norm: fields.boolean('elementwise_affine', true),
+    });
+}
+/** The delta rule without a decay (Yang et al. 2024, arXiv:2406.06484). */
+function delta(shape, fields) {
+    const { hiddenSize: D } = shape;
+    const heads = fields.integer('num_heads');
+    const keys = Math.trunc(D * fields.numberOr('expand_k', 1));
+    const out = Math.trunc(D * fields.numberOr('expand_v', 1));
+    return mixer(D, fields, {
+        style: 'gated_delta',
+        heads,
+        queries: keys,
+        keys,
+        values: out,
+        out,
+        headValues: Math.floor(out / heads),
+        gate: fields.boolean('use_gate'),
+        convolution: true,
+        more: fields.boolean('use_beta', true) ? [projection('beta', D, heads)] : [],
+    });
+}
+function linear_gatedDelta(shape, fields) {
+    const heads = fields.integer('num_heads');
+    const valueHeads = fields.integerOr('num_v_heads', heads, 1);
+    const headDim = fields.integerOr('head_dim', 256, 1);
+    const headValues = Math.trunc(headDim * fields.numberOr('expand_v', 2));
+    return mixer(shape.hiddenSize, fields, {
+        style: 'gated_delta',
+        heads: valueHeads,
+        // The state has a query and a key for each value head, which heads of keys share.
+        queries: heads * headDim,
+        keys: heads * headDim,
+        values: valueHeads * headValues,
+        out: valueHeads * headValues,
+        headValues,
+        gate: fields.boolean('use_gate', true),
+        convolution: true,
+        more: [projection('beta_alpha', shape.hiddenSize, 2 * valueHeads)],
+        parameters: 2 * valueHeads,
+    });
+}
+/** Full attention, as wide as the stream, in the layers that `attn.layers` lists. */
+function full(shape, fields) {
+    const config = fields.nested('attn');
+    const heads = config.integer('num_heads');
+    const tokens = config.optionalInteger('window_size', 1);
+    return [
+        grouped({
+            ...shape,
+            heads,
+            keyValueHeads: config.integerOr('num_kv_heads', heads, 1),
+            headDim: Math.floor(shape.hiddenSize / heads),
+        }, {
+            bias: config.boolean('qkv_bias') ? inputBias : noBias,
+            ...(tokens === undefined ? {} : { span: { kind: 'window', tokens } }),
+        }),
+    ];
+}
+const family = (ratio, linear) => ({
+    source: 'fla-org/flash-linear-attention 0.5.2, fla/layers and fla/models',
+    tied: false,
+    mixers: (shape, fields) => {
+        const listed = new Set(fields.nested('attn').list('layers') ?? []);
+        return Array.from({ length: shape.layers }, (_, index) => (listed.has(index) ? 'full' : 'linear'));
+    },
+    attention: (shape, fields, kind) => (kind === 'full' ? full(shape, fields) : linear(shape, fields)),
+    // Two thirds of the ratio, rounded up to a multiple of 256.
+    width: (fields, D) => fields.optionalInteger('intermediate_size', 1) ??
+        256 * Math.ceil(Math.trunc((D * fields.numberOr('hidden_ratio', ratio) * 2) / 3) / 256),
+});
+const linearFamilies = {
+    gla: family(4, (shape, fields) => expanded(shape, fields, { keys: 0.5, values: 1 }, true)),
+    retnet: family(2, (shape, fields) => expanded(shape, fields, { keys: 1, values: 2 }, false)),
+    delta_net: family(4, delta),
+    gated_deltanet: family(4, linear_gatedDelta),
 };
 
 ;// CONCATENATED MODULE: ./build/read/families/plans.js
@@ -73829,6 +74299,7 @@ const sameAs = {
 
 
 
+
 /** Every family with a row of its own, by `model_type`. */
 const rows = {
     ...denseFamilies,
@@ -73842,6 +74313,7 @@ const rows = {
     ...encoderFamilies,
     ...textFamilies,
     ...remoteFamilies,
+    ...linearFamilies,
     ...plannedFamilies,
 };
 const familyNames = [
@@ -74412,11 +74884,141 @@ function unknownFamily(value) {
     return { ...(like ?? { source: '' }), exact: false };
 }
 
+;// CONCATENATED MODULE: ./build/read/families/mamba-ssm.js
+
+
+/**
+ * Mamba's own library: its config names no `model_type`, and says what the mixers are in `ssm_cfg` and `attn_cfg`.
+ *
+ * Source: state-spaces/mamba, mamba_ssm/models/config_mamba.py, models/mixer_seq_simple.py, modules/mamba_simple.py,
+ * modules/mamba2.py, modules/mha.py.
+ */
+const library = {
+    source: 'state-spaces/mamba, mamba_ssm/models/mixer_seq_simple.py',
+    tied: true,
+    tiedKeys: ['tie_embeddings'],
+    // The table has rows up to a multiple.
+    vocabulary: (fields) => {
+        const multiple = fields.integerOr('pad_vocab_size_multiple', 8, 1);
+        return multiple * Math.ceil(fields.integer('vocab_size') / multiple);
+    },
+    mixers: (shape, fields) => {
+        const attention = new Set(fields.list('attn_layer_idx') ?? []);
+        return Array.from({ length: shape.layers }, (_, index) => (attention.has(index) ? 'attention' : 'mamba'));
+    },
+    attention: (shape, fields, mixer) => (mixer === 'attention' ? mamba_ssm_attention(shape, fields) : mamba_ssm_mamba(shape, fields)),
+    width: (fields) => fields.integerOr('d_intermediate', 0),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => (shape.width === 0 ? 'none' : 'dense')),
+    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
+};
+function mamba_ssm_mamba({ hiddenSize: D }, fields) {
+    const config = fields.nested('ssm_cfg');
+    const layer = config.string('layer') ?? 'Mamba1';
+    const projection = config.boolean('bias');
+    const convolution = config.boolean('conv_bias', true);
+    const inner = Math.floor(config.numberOr('expand', 2) * D);
+    const kernel = config.integerOr('d_conv', 4, 1);
+    if (layer === 'Mamba1') {
+        const rank = config.raw('dt_rank')?.value;
+        return mamba1(D, {
+            inner,
+            states: config.integerOr('d_state', 16, 1),
+            kernel,
+            rank: typeof rank === 'number' ? config.integer('dt_rank') : Math.ceil(D / 16),
+            bias: { projection, convolution },
+        });
+    }
+    if (layer !== 'Mamba2')
+        throw config.wrong('layer', 'must be Mamba1 or Mamba2 for this tool', layer);
+    const headDim = config.integerOr('headdim', 64, 1);
+    return mamba2(D, {
+        heads: Math.floor(config.integerOr('d_ssm', inner, 1) / headDim),
+        headDim,
+        groups: config.integerOr('ngroups', 1, 1),
+        states: config.integerOr('d_state', 128, 1),
+        kernel,
+        chunk: config.integerOr('chunk_size', 256, 1),
+        norm: config.boolean('rmsnorm', true),
+        bias: { in: projection, out: projection, convolution },
+    });
+}
+/** Attention, with a short convolution over query, key and value where `d_conv` says so. */
+function mamba_ssm_attention(shape, fields) {
+    const config = fields.nested('attn_cfg');
+    const heads = config.integer('num_heads');
+    const keyValueHeads = config.integerOr('num_heads_kv', heads, 1);
+    const headDim = config.integerOr('head_dim', Math.floor(shape.hiddenSize / heads), 1);
+    const kernel = config.integerOr('d_conv', 0);
+    const channels = (heads + 2 * keyValueHeads) * headDim;
+    return [
+        grouped({ ...shape, heads, keyValueHeads, headDim }, {
+            fused: true,
+            rotary: config.integerOr('rotary_emb_dim', 0) > 0,
+            bias: {
+                ...(config.boolean('qkv_proj_bias', true) ? inputBias : noBias),
+                output: config.boolean('out_proj_bias', true),
+            },
+            extra: kernel === 0
+                ? []
+                : [
+                    {
+                        kind: 'vector',
+                        path: 'attention.convolution',
+                        elements: channels * kernel + channels,
+                        component: 'attention',
+                        flopsPerToken: 2 * channels * kernel,
+                    },
+                ],
+        }),
+    ];
+}
+/** The library's model, with the norm that the config wants. */
+const mambaLibrary = (fields) => fields.boolean('rms_norm', true) ? library : { ...library, norm: { style: 'layer', bias: true } };
+
+;// CONCATENATED MODULE: ./build/read/formats/mamba.js
+
+
+
+/** What the library's own config class takes where a key is absent (mamba_ssm/models/config_mamba.py). */
+const mamba_defaults = {
+    d_model: 2560,
+    d_intermediate: 0,
+    n_layer: 64,
+    vocab_size: 50277,
+    rms_norm: true,
+    pad_vocab_size_multiple: 8,
+    tie_embeddings: true,
+};
+/** A config.json of the Mamba authors' library: no `model_type`, the mixer in `ssm_cfg`. */
+const mamba_mamba = {
+    id: 'mamba',
+    title: "config.json of Mamba's own library",
+    recognises: (value) => isDictionary(value) &&
+        isDictionary(fields_own(value, 'ssm_cfg')) &&
+        typeof fields_own(value, 'd_model') === 'number' &&
+        fields_own(value, 'model_type') === undefined,
+    read: mamba_read,
+};
+function mamba_read(source) {
+    const fields = new Fields(source.value, source, '', mamba_defaults);
+    const architecture = build(mambaLibrary(fields), fields, fields, 'mamba_ssm');
+    return {
+        kind: 'read',
+        format: mamba_mamba.id,
+        architecture,
+        run: {},
+        fields: statedFields(source),
+        assumptions: fields.assumptions,
+        problems: [...source.problems, ...fields.problems],
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/read/config.js
 
 
 
-const formats = [huggingface];
+
+const formats = [mamba_mamba, huggingface];
 /** Files that end like a config and never are one. */
 const config_never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
 /** True for a path whose name lets it be a model config: cheap, so that only such files are fetched. */
@@ -81809,7 +82411,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1796);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3159);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

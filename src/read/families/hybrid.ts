@@ -791,12 +791,6 @@ export const hybridFamilies: Readonly<Record<string, Family>> = {
   nemotron_h: nemotronH,
   kimi_linear: kimiLinear,
   bailing_moe_linear: bailingLinear,
-  // Ling 2.0: the same without linear layers.
-  bailing_moe_v2: {
-    ...bailingLinear,
-    source: 'inclusionAI/Ling-mini-2.0 modeling_bailing_moe_v2.py',
-    mixers: (shape) => Array.from({ length: shape.layers }, () => 'full'),
-  },
   bailing_hybrid: bailingLinear,
   lfm2,
   lfm2_moe: lfm2Moe,
