@@ -57901,7 +57901,7 @@ const limits = {
     /** Characters of a dotted path; what lies deeper has no line of its own. */
     path: 400,
     /** Signs of structure in YAML and TOML, whose parsers take a hundred times the time and memory of JSON's. */
-    marks: 100_000,
+    marks: 50_000,
 };
 /** A path and a key under it; undefined where it is too long to be kept for each of thousands of keys. */
 const joined = (prefix, key) => prefix === undefined || prefix.length + key.length > limits.path ? undefined : prefix + key;
