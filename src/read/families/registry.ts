@@ -17,22 +17,26 @@ import { remoteFamilies } from './remote.ts';
 import { stepFamilies } from './step.ts';
 import { sameAs, textFamilies } from './texts.ts';
 
-/** Every family with a row of its own, by `model_type`. */
-const rows: Readonly<Record<string, Family>> = {
-  ...denseFamilies,
-  ...expertFamilies,
-  ...legacyFamilies,
-  ...latentFamilies,
-  ...recurrentFamilies,
-  ...hybridFamilies,
-  ...qwen4Families,
-  ...stepFamilies,
-  ...encoderFamilies,
-  ...textFamilies,
-  ...remoteFamilies,
-  ...linearFamilies,
-  ...plannedFamilies,
-};
+/** Every family with a row of its own, by `model_type`, in one table each. */
+export const familyTables: readonly Readonly<Record<string, Family>>[] = [
+  denseFamilies,
+  expertFamilies,
+  legacyFamilies,
+  latentFamilies,
+  recurrentFamilies,
+  hybridFamilies,
+  qwen4Families,
+  stepFamilies,
+  encoderFamilies,
+  textFamilies,
+  remoteFamilies,
+  linearFamilies,
+  plannedFamilies,
+];
+
+const rows: Readonly<Record<string, Family>> = Object.fromEntries(
+  familyTables.flatMap((table) => Object.entries(table)),
+);
 
 export const familyNames: readonly string[] = [
   ...new Set([...Object.keys(rows), ...Object.keys(sameAs), ...Object.keys(wholes)]),
