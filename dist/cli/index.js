@@ -42476,22 +42476,23 @@ const sameAs = {
 
 
 
-/** Every family with a row of its own, by `model_type`. */
-const rows = {
-    ...denseFamilies,
-    ...expertFamilies,
-    ...legacyFamilies,
-    ...latentFamilies,
-    ...recurrentFamilies,
-    ...hybridFamilies,
-    ...qwen4Families,
-    ...stepFamilies,
-    ...encoderFamilies,
-    ...textFamilies,
-    ...remoteFamilies,
-    ...linearFamilies,
-    ...plannedFamilies,
-};
+/** Every family with a row of its own, by `model_type`, in one table each. */
+const familyTables = [
+    denseFamilies,
+    expertFamilies,
+    legacyFamilies,
+    latentFamilies,
+    recurrentFamilies,
+    hybridFamilies,
+    qwen4Families,
+    stepFamilies,
+    encoderFamilies,
+    textFamilies,
+    remoteFamilies,
+    linearFamilies,
+    plannedFamilies,
+];
+const rows = Object.fromEntries(familyTables.flatMap((table) => Object.entries(table)));
 const familyNames = [
     ...new Set([...Object.keys(rows), ...Object.keys(sameAs), ...Object.keys(wholes)]),
 ].sort();
