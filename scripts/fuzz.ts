@@ -286,7 +286,7 @@ function fault(dice: Dice, name: string, bytes: Uint8Array, original: Seed): str
   // What the config says stands in code or in quotes; nothing of ours may be no number.
   const ours = words.replace(/<!--.*?-->|(`+)[^`](?:[\s\S]*?[^`])?\1(?!`)| but is -?(?:NaN|Infinity)\./g, '');
   const source = original.text + Buffer.from(bytes).toString('utf8').replaceAll('\0', '');
-  const quoted = /\d{300}|e\+?\d{3}|\.inf/i.test(source) ? `${source} Infinity` : source;
+  const quoted = /\d{300}|e\+?\d{3}|\.inf|\.nan/i.test(source) ? `${source} Infinity NaN` : source;
   for (const leak of ['NaN', 'Infinity', 'undefined', '[object'])
     if (ours.includes(leak) && !quoted.includes(leak))
       return `in the words: ${ours.split('\n').find((line) => line.includes(leak))}`;
