@@ -59314,8 +59314,29 @@ function estimateInference(operations, run, weights) {
 }
 
 ;// CONCATENATED MODULE: ./build/cost/band.js
-/** The error that the comparisons support for this kind of run (docs/memory.md). */
-function memoryBand(run) {
+
+/** The error that the comparisons support for this kind of model and run (docs/memory.md). */
+function memoryBand(operations, run) {
+    const unlike = unmeasured(operations);
+    if (unlike === undefined)
+        return frameworkBand(run);
+    return {
+        band: Math.max(0.15, frameworkBand(run).band),
+        basis: `${unlike}: arithmetic, compared with no measured run`,
+    };
+}
+/** Models like which none was measured. */
+function unmeasured(operations) {
+    for (const { operation } of mainNetwork(operations)) {
+        if (operation.kind === 'scan')
+            return 'layers with a recurrent state';
+        if (seesBothWays(operation))
+            return 'attention that sees both ways';
+    }
+    return undefined;
+}
+const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
+function frameworkBand(run) {
     switch (run.framework) {
         case 'megatron':
             return band_megatron(run);
@@ -60801,7 +60822,7 @@ function estimateMemory(model, run) {
         parts: ledger(bytes, moment.shares.map(([, part, amount]) => [part, amount])),
         moment: moment.at,
         stage: stage.index,
-        ...memoryBand(run),
+        ...memoryBand(operations, run),
         savings: savings(operations, run, device),
     };
 }
@@ -62764,6 +62785,7 @@ function limitOf(parts, step, remedy, gain = 0) {
 ;// CONCATENATED MODULE: ./build/cost/trust.js
 
 
+
 /**
  * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
  * leaves open, and what it rests on (docs/mfu.md).
@@ -62793,6 +62815,10 @@ function trust(operations, run, context) {
     if (ring > 1 && run.framework !== 'megatron' && run.sequenceLength >= bands.ring.tokens) {
         band += bands.ring.width;
         basis.push('ring attention over long sequences');
+    }
+    if (operations.layers.some(({ operations: list }) => list.some(seesBothWays))) {
+        band += bands.derived;
+        basis.push('no measured run has attention that sees both ways');
     }
     if (open.length > 0)
         basis.push(`not stated: ${open.join(', ')}`);
@@ -71142,11 +71168,11 @@ const encoderHead = ({ pooler, classifier }) => (shape, fields, tied) => {
     }
 };
 /** Said beside every figure, since the bands of memory and time come from decoders. */
-const unmeasured = 'no measured run of such a model stands behind its memory and time';
+const encoders_unmeasured = 'no measured run of such a model stands behind its memory and time';
 const wholeText = {
     field: 'attention',
     value: 'not causal',
-    reason: `an encoder reads the whole text: every token attends to all others, and nothing is cached; ${unmeasured}`,
+    reason: `an encoder reads the whole text: every token attends to all others, and nothing is cached; ${encoders_unmeasured}`,
 };
 /** BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions and segments, a norm behind each block. */
 const bert = {
@@ -71346,7 +71372,7 @@ const modernNorm = (path, shape, fields) => ({
 const twoTexts = {
     field: 'sequence_length',
     value: 'of both',
-    reason: `encoder and decoder are taken to read as many tokens each, and a token of the figures is one of both; ${unmeasured}`,
+    reason: `encoder and decoder are taken to read as many tokens each, and a token of the figures is one of both; ${encoders_unmeasured}`,
 };
 const decoderOf = (path, shape, changes) => [
     bidirectional(shape, { causal: true, cached: true, ...changes }),
@@ -71472,7 +71498,7 @@ const encoders_whisper = {
         {
             field: 'sequence_length',
             value: 'of both',
-            reason: `the encoder is taken to read as many positions of sound as the decoder reads tokens; ${unmeasured}`,
+            reason: `the encoder is taken to read as many positions of sound as the decoder reads tokens; ${encoders_unmeasured}`,
         },
     ],
     embedding: (shape, fields) => {

@@ -1,9 +1,31 @@
+import type { Operation, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
+import { mainNetwork } from './holdings.ts';
 
 type Band = { readonly band: number; readonly basis: string };
 
-/** The error that the comparisons support for this kind of run (docs/memory.md). */
-export function memoryBand(run: TrainingRun): Band {
+/** The error that the comparisons support for this kind of model and run (docs/memory.md). */
+export function memoryBand(operations: Operations, run: TrainingRun): Band {
+  const unlike = unmeasured(operations);
+  if (unlike === undefined) return frameworkBand(run);
+  return {
+    band: Math.max(0.15, frameworkBand(run).band),
+    basis: `${unlike}: arithmetic, compared with no measured run`,
+  };
+}
+
+/** Models like which none was measured. */
+function unmeasured(operations: Operations): string | undefined {
+  for (const { operation } of mainNetwork(operations)) {
+    if (operation.kind === 'scan') return 'layers with a recurrent state';
+    if (seesBothWays(operation)) return 'attention that sees both ways';
+  }
+  return undefined;
+}
+
+export const seesBothWays = (operation: Operation): boolean => operation.kind === 'attention' && !operation.causal;
+
+function frameworkBand(run: TrainingRun): Band {
   switch (run.framework) {
     case 'megatron':
       return megatron(run);

@@ -28,7 +28,7 @@ export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstim
     ),
     moment: moment.at,
     stage: stage.index,
-    ...memoryBand(run),
+    ...memoryBand(operations, run),
     savings: savings(operations, run, device),
   };
 }

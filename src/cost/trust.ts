@@ -1,6 +1,7 @@
 import { bands } from '../facts/kernels.ts';
 import type { Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/training.ts';
+import { seesBothWays } from './band.ts';
 import { type Context, isLow } from './layer.ts';
 
 /**
@@ -39,6 +40,10 @@ export function trust(
   if (ring > 1 && run.framework !== 'megatron' && run.sequenceLength >= bands.ring.tokens) {
     band += bands.ring.width;
     basis.push('ring attention over long sequences');
+  }
+  if (operations.layers.some(({ operations: list }) => list.some(seesBothWays))) {
+    band += bands.derived;
+    basis.push('no measured run has attention that sees both ways');
   }
   if (open.length > 0) basis.push(`not stated: ${open.join(', ')}`);
   if (run.calibration !== undefined) {

@@ -270,6 +270,19 @@ describe('properties', () => {
     expect(of({}).components.activations).toBeGreaterThan(1.2 * of({ mtp: false }).components.activations);
   });
 
+  it('a model like which none was measured has a wide band, and says why', () => {
+    const of = (model_type: string) => estimate(read({ model_type }), settled({ model_type }, { gpus: 8 }));
+    for (const [type, reason] of [
+      ['bert', 'sees both ways'],
+      ['mamba2', 'recurrent state'],
+    ] as const) {
+      const { memory: wide } = of(type);
+      expect(wide.band).toBeGreaterThan(of('llama').memory.band);
+      expect(wide.basis).toContain(reason);
+    }
+    expect(of('bert').throughput.basis).toContain('sees both ways');
+  });
+
   it('device is over reserved is over allocated', () => {
     const { allocated, reserved, device, capacity } = memory({});
     expect(allocated).toBeLessThan(reserved);
