@@ -62235,6 +62235,24 @@ const channels = 16;
  * adds in the product that makes it.
  */
 const accumulationBytes = 6;
+/** Judged from how the frameworks work and from whole steps; no benchmark of its own stands behind any of these. */
+const estimated = {
+    /** share of a layer's products that recomputing the experts or the dense feed-forward repeats */
+    recomputed: { experts: 0.7, dense: 0.6 },
+    /** share of a layer's memory-bound time that recomputing norms, activations or latent projections repeats */
+    recomputedMemory: 0.35,
+    /** share of a stage's time beside which gradients can be reduced, and share of them that adapters are */
+    besideReduction: 0.8,
+    adapterTraffic: 0.02,
+    /** share of the peak at which state updates run */
+    scan: 0.2,
+    /** gaps between kernels that the launches before do not hide */
+    gaps: 0.5,
+    /** seconds to start an attention kernel, forward and backward (two kernels) */
+    attentionStart: { forward: 4e-6, backward: 8e-6 },
+    /** share of the shorter of two exchanges that the longer does not hide */
+    exchangeBeside: 0.3,
+};
 /**
  * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
  * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md). `calibrated`: the same where one measured run of the setup
@@ -62466,7 +62484,7 @@ function layerTime(list, run, context) {
             }
             case 'scan': {
                 const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
-                const work = (operation.flopsPerToken * T) / tp / (0.2 * context.peak16);
+                const work = (operation.flopsPerToken * T) / tp / (estimated.scan * context.peak16);
                 forward.memory_bound += (3 * bytes * traffic) / BW + work;
                 backward.memory_bound += (6 * bytes * traffic) / BW + 2 * work;
                 break;
@@ -62494,7 +62512,7 @@ function layerTime(list, run, context) {
         }
     }
     tensorParallel(list, run, context, forward, backward);
-    const gaps = profile.kernels * kernels.gap * 0.5;
+    const gaps = profile.kernels * kernels.gap * estimated.gaps;
     forward.memory_bound += gaps;
     backward.memory_bound += 2 * gaps;
     const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
@@ -62603,7 +62621,8 @@ function attentionSeconds(core, run, context) {
     const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
     const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
     const scale = power * context.step.attention;
-    return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
+    const { attentionStart: start } = estimated;
+    return [scale * (work / rate + start.forward), scale * ((2.5 * work) / (rate * facts.backward) + start.backward)];
 }
 /**
  * PyTorch's own scaled_dot_product_attention is FlashAttention-2 up to Hopper, at half of cuDNN's rate there (pytorch/pytorch issue
@@ -62670,7 +62689,7 @@ function exchangeSeconds(operation, run, context) {
     const [latency, , bandwidth] = kernels.collectives.exchange;
     const fast = (row * inside) / bandwidth;
     const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
-    return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
+    return 2 * latency + Math.max(fast, slow) + estimated.exchangeBeside * Math.min(fast, slow);
 }
 
 ;// CONCATENATED MODULE: ./build/cost/limit.js
@@ -63003,11 +63022,13 @@ function recomputed(time, list, run, context) {
             if (modules.includes('core_attn'))
                 again.recompute += forward.attention;
             if (modules.includes('mlp') || modules.includes('moe')) {
-                const share = list.some((operation) => operation.kind === 'dispatch') ? 0.7 : 0.6;
+                const share = list.some((operation) => operation.kind === 'dispatch')
+                    ? estimated.recomputed.experts
+                    : estimated.recomputed.dense;
                 again.recompute += share * forward.matrix_products;
             }
             if (modules.some((module) => module === 'layernorm' || module === 'moe_act' || module === 'mla_up_proj'))
-                again.recompute += 0.35 * forward.memory_bound;
+                again.recompute += estimated.recomputedMemory * forward.memory_bound;
         }
     }
     add(backward, again);
@@ -63076,7 +63097,7 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
     if (shards <= 1)
         return;
     const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
-    const trained = run.lora === undefined ? 1 : 0.02;
+    const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
     const [, , rate] = kernels.collectives.gather;
     const collect = (elements, ranks, near) => {
         const over = (kind, bytes, n, inside) => n <= 1
@@ -63151,12 +63172,13 @@ function dataParallelTraffic(operations, run, context, stage, step) {
         });
     const over = (kind, bytes) => groups.reduce((total, group) => total +
         collectiveSeconds(chip, kernels, kind, bytes * group.elements, group.ranks, group.local, context.network), 0);
-    const trained = run.lora === undefined ? 1 : 0.02;
+    const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
     const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
     const gather = sharded ? trained * over('gather', 2) : 0;
     const hidden = run.framework === 'megatron' ? reduce + gather : reduce;
     step.exposed_data +=
-        Math.max(context.step.dataExposed * hidden, hidden - 0.8 * stage) + (run.framework === 'megatron' ? 0 : gather);
+        Math.max(context.step.dataExposed * hidden, hidden - estimated.besideReduction * stage) +
+            (run.framework === 'megatron' ? 0 : gather);
 }
 /** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */
 function accumulate(operations, run, context, m, step) {
@@ -63417,7 +63439,9 @@ function settleRun(sources, architecture) {
     }
     const longest = architecture.maxPositions ?? defaultSequence;
     const sequenceLength = stated.sequenceLength ??
-        assume('sequence_length', Math.min(longest, defaultSequence), longest <= defaultSequence ? 'the longest that the config states' : 'a usual pre-training length');
+        assume('sequence_length', Math.min(longest, defaultSequence), architecture.maxPositions !== undefined && longest <= defaultSequence
+            ? 'the longest that the config states'
+            : 'a usual pre-training length');
     const settleSharding = () => {
         const framework = stated.framework ?? fallback('framework');
         if (stated.sharding !== undefined)

@@ -3,6 +3,7 @@ import {
   type AttentionFacts,
   adapterBytes,
   castBytes,
+  estimated,
   type KernelFacts,
   type kernelsOf,
   olderAttention,
@@ -218,7 +219,7 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
       }
       case 'scan': {
         const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
-        const work = (operation.flopsPerToken * T) / tp / (0.2 * context.peak16);
+        const work = (operation.flopsPerToken * T) / tp / (estimated.scan * context.peak16);
         forward.memory_bound += (3 * bytes * traffic) / BW + work;
         backward.memory_bound += (6 * bytes * traffic) / BW + 2 * work;
         break;
@@ -247,7 +248,7 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
     }
   }
   tensorParallel(list, run, context, forward, backward);
-  const gaps = profile.kernels * kernels.gap * 0.5;
+  const gaps = profile.kernels * kernels.gap * estimated.gaps;
   forward.memory_bound += gaps;
   backward.memory_bound += 2 * gaps;
   const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
@@ -374,7 +375,8 @@ function attentionSeconds(core: AttentionCore, run: TrainingRun, context: Contex
   const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
   const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
   const scale = power * context.step.attention;
-  return [scale * (work / rate + 4e-6), scale * ((2.5 * work) / (rate * facts.backward) + 8e-6)];
+  const { attentionStart: start } = estimated;
+  return [scale * (work / rate + start.forward), scale * ((2.5 * work) / (rate * facts.backward) + start.backward)];
 }
 
 /**
@@ -457,5 +459,5 @@ function exchangeSeconds(
   const [latency, , bandwidth] = kernels.collectives.exchange;
   const fast = (row * inside) / bandwidth;
   const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
-  return 2 * latency + Math.max(fast, slow) + 0.3 * Math.min(fast, slow);
+  return 2 * latency + Math.max(fast, slow) + estimated.exchangeBeside * Math.min(fast, slow);
 }

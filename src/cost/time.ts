@@ -3,6 +3,7 @@ import { frameworks } from '../facts/frameworks.ts';
 import {
   accumulationBytes,
   channels,
+  estimated,
   kernelsOf,
   offloaded,
   reducedBytes,
@@ -207,11 +208,13 @@ function recomputed(time: LayerTime, list: readonly Operation[], run: TrainingRu
     else {
       if (modules.includes('core_attn')) again.recompute += forward.attention;
       if (modules.includes('mlp') || modules.includes('moe')) {
-        const share = list.some((operation) => operation.kind === 'dispatch') ? 0.7 : 0.6;
+        const share = list.some((operation) => operation.kind === 'dispatch')
+          ? estimated.recomputed.experts
+          : estimated.recomputed.dense;
         again.recompute += share * forward.matrix_products;
       }
       if (modules.some((module) => module === 'layernorm' || module === 'moe_act' || module === 'mla_up_proj'))
-        again.recompute += 0.35 * forward.memory_bound;
+        again.recompute += estimated.recomputedMemory * forward.memory_bound;
     }
   }
   add(backward, again);
@@ -299,7 +302,7 @@ function shardedTraffic(
   const shards = run.shardGroup ?? all;
   if (shards <= 1) return;
   const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
-  const trained = run.lora === undefined ? 1 : 0.02;
+  const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
   const [, , rate] = kernels.collectives.gather;
   const collect = (elements: number, ranks: number, near: number) => {
     const over = (kind: 'gather' | 'scatter' | 'reduce', bytes: number, n: number, inside: number): Traffic =>
@@ -391,12 +394,13 @@ function dataParallelTraffic(
         collectiveSeconds(chip, kernels, kind, bytes * group.elements, group.ranks, group.local, context.network),
       0,
     );
-  const trained = run.lora === undefined ? 1 : 0.02;
+  const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
   const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
   const gather = sharded ? trained * over('gather', 2) : 0;
   const hidden = run.framework === 'megatron' ? reduce + gather : reduce;
   step.exposed_data +=
-    Math.max(context.step.dataExposed * hidden, hidden - 0.8 * stage) + (run.framework === 'megatron' ? 0 : gather);
+    Math.max(context.step.dataExposed * hidden, hidden - estimated.besideReduction * stage) +
+    (run.framework === 'megatron' ? 0 : gather);
 }
 
 /** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */

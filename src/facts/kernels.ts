@@ -474,6 +474,25 @@ export const channels = 16;
  */
 export const accumulationBytes = 6;
 
+/** Judged from how the frameworks work and from whole steps; no benchmark of its own stands behind any of these. */
+export const estimated = {
+  /** share of a layer's products that recomputing the experts or the dense feed-forward repeats */
+  recomputed: { experts: 0.7, dense: 0.6 },
+  /** share of a layer's memory-bound time that recomputing norms, activations or latent projections repeats */
+  recomputedMemory: 0.35,
+  /** share of a stage's time beside which gradients can be reduced, and share of them that adapters are */
+  besideReduction: 0.8,
+  adapterTraffic: 0.02,
+  /** share of the peak at which state updates run */
+  scan: 0.2,
+  /** gaps between kernels that the launches before do not hide */
+  gaps: 0.5,
+  /** seconds to start an attention kernel, forward and backward (two kernels) */
+  attentionStart: { forward: 4e-6, backward: 8e-6 },
+  /** share of the shorter of two exchanges that the longer does not hide */
+  exchangeBeside: 0.3,
+} as const;
+
 /**
  * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
  * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md). `calibrated`: the same where one measured run of the setup

@@ -153,7 +153,9 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     assume(
       'sequence_length',
       Math.min(longest, defaultSequence),
-      longest <= defaultSequence ? 'the longest that the config states' : 'a usual pre-training length',
+      architecture.maxPositions !== undefined && longest <= defaultSequence
+        ? 'the longest that the config states'
+        : 'a usual pre-training length',
     );
   const settleSharding = (): Pick<TrainingRun, 'framework' | 'sharding'> => {
     const framework = stated.framework ?? fallback('framework');
