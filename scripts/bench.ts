@@ -2,9 +2,9 @@
 //
 //   node scripts/node24.mjs scripts/bench.ts [--seconds 3]
 import { parseArgs } from 'node:util';
-import { countFlops } from '../src/cost/flops.ts';
-import { estimateMemory } from '../src/cost/memory.ts';
-import { projectTime } from '../src/cost/time.ts';
+import { countFlops } from '../src/cost/count/flops.ts';
+import { estimateMemory } from '../src/cost/memory/peak.ts';
+import { projectTime } from '../src/cost/time/step.ts';
 import { loadCases, prepare } from './measured.ts';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '3' } } });

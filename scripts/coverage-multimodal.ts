@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { expand } from '../src/cost/operations.ts';
-import { countParameters } from '../src/cost/parameters.ts';
+import { countParameters } from '../src/cost/count/parameters.ts';
+import { expand } from '../src/cost/expand/model.ts';
 import { readConfig } from '../src/read/config.ts';
 
 type Row = {

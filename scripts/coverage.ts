@@ -2,11 +2,11 @@
 //   node scripts/node24.mjs scripts/coverage.ts          writes it
 //   node scripts/node24.mjs scripts/coverage.ts --print  prints it
 import { readFileSync, writeFileSync } from 'node:fs';
-import { expand } from '../src/cost/operations.ts';
-import { countParameters } from '../src/cost/parameters.ts';
+import { countParameters } from '../src/cost/count/parameters.ts';
+import { expand } from '../src/cost/expand/model.ts';
+import { findWhole } from '../src/families/multimodal.ts';
+import { findFamily } from '../src/families/registry.ts';
 import { readConfig } from '../src/read/config.ts';
-import { findWhole } from '../src/read/families/multimodal.ts';
-import { findFamily } from '../src/read/families/registry.ts';
 import { multimodalSection } from './coverage-multimodal.ts';
 
 type Row = { readonly model_type: string; readonly variant: string; readonly config: object; readonly total: number };

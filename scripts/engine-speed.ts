@@ -2,7 +2,7 @@
 //   node scripts/node24.mjs scripts/engine-speed.ts
 import { readdirSync, readFileSync } from 'node:fs';
 import { readSide } from '../src/run.ts';
-import { settingsFrom } from '../src/settings.ts';
+import { settingsFrom } from '../src/settings/settings.ts';
 
 const settings = settingsFrom({});
 const configs = readdirSync('configs')

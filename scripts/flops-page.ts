@@ -1,12 +1,12 @@
 // Writes docs/flops.md: the conventions, and how much they differ.
 //   node scripts/node24.mjs scripts/flops-page.ts
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { FlopConvention, FlopCount } from '../src/cost/estimate.ts';
-import { countFlops } from '../src/cost/flops.ts';
-import { expand } from '../src/cost/operations.ts';
-import { settleRun } from '../src/model/settle.ts';
-import type { RunFields } from '../src/model/training.ts';
+import { countFlops } from '../src/cost/count/flops.ts';
+import { expand } from '../src/cost/expand/model.ts';
+import type { FlopConvention, FlopCount } from '../src/model/estimate.ts';
+import type { RunFields } from '../src/model/run.ts';
 import { readConfig } from '../src/read/config.ts';
+import { settleRun } from '../src/setup/settle.ts';
 
 const giga = 1e9;
 
@@ -138,7 +138,7 @@ ${rows.join('\n')}
 - **Recompute.** Full: the layers once more, all of them, the first of each pipeline stage (\`block\`) or each n-th (\`every\`). Selective in Megatron: the modules named in \`recompute_modules\`. Elsewhere: torchtitan's rule, which keeps attention and every second matrix product. PyTorch's own checkpoint may stop before a layer's last product; that saving is not counted.
 - **LoRA.** A frozen matrix needs no gradient of its weights, so it costs 4 and not 6 for each parameter; attention still costs its whole backward pass; adapters add their own products. Nothing needs a gradient where no trained weight lies before it, so the first layer costs less. Publishers who multiply everything by 2/3 count too little.
 - **Experts.** The k chosen and the shared ones, the router over all E, the gate on shared experts. Not the work of padding, imbalance or dropped tokens.
-- **Recurrent layers.** Projections, convolution and state update: a chunk of the dual form in Mamba-2, lightning attention and mLSTM, the recurrence elsewhere. \`src/cost/blocks/recurrence.ts\` has each with its source.
+- **Recurrent layers.** Projections, convolution and state update: a chunk of the dual form in Mamba-2, lightning attention and mLSTM, the recurrence elsewhere. \`src/cost/expand/recurrence.ts\` has each with its source.
 
 ## Active parameters
 

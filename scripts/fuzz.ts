@@ -12,7 +12,7 @@ import type { Comparison, Side } from '../src/gate/review.ts';
 import { comment } from '../src/report/comment.ts';
 import { jsonReport, jsonSchema } from '../src/report/json.ts';
 import { readSide } from '../src/run.ts';
-import { settingsFrom } from '../src/settings.ts';
+import { settingsFrom } from '../src/settings/settings.ts';
 
 const mostSeconds = 1;
 const mostMebibytes = 300;

@@ -1,16 +1,16 @@
 // Published runs as cases, and what this tool projects for them. For the scripts that evaluate the time model.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { FlopCount } from '../src/cost/estimate.ts';
-import { countFlops } from '../src/cost/flops.ts';
-import type { TimeFacts } from '../src/cost/layer.ts';
-import { expand } from '../src/cost/operations.ts';
-import { projectTime } from '../src/cost/time.ts';
+import { countFlops } from '../src/cost/count/flops.ts';
+import { expand } from '../src/cost/expand/model.ts';
+import type { TimeFacts } from '../src/cost/time/layer.ts';
+import { projectTime } from '../src/cost/time/step.ts';
+import type { FlopCount } from '../src/model/estimate.ts';
 import type { Operations } from '../src/model/operation.ts';
-import { settleRun } from '../src/model/settle.ts';
-import type { TrainingRun } from '../src/model/training.ts';
+import type { TrainingRun } from '../src/model/run.ts';
 import { readConfig } from '../src/read/config.ts';
-import { runOf } from '../src/read/run.ts';
+import { runOf } from '../src/setup/description.ts';
+import { settleRun } from '../src/setup/settle.ts';
 
 export type Case = {
   readonly id: string;

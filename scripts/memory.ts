@@ -1,12 +1,12 @@
 // Published peaks of memory as cases, and what this tool estimates for them. For the scripts that evaluate the memory model.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MemoryEstimate } from '../src/cost/estimate.ts';
-import { estimateMemory } from '../src/cost/memory.ts';
-import { expand } from '../src/cost/operations.ts';
-import { settleRun } from '../src/model/settle.ts';
+import { expand } from '../src/cost/expand/model.ts';
+import { estimateMemory } from '../src/cost/memory/peak.ts';
+import type { MemoryEstimate } from '../src/model/estimate.ts';
 import { readConfig } from '../src/read/config.ts';
-import { runOf } from '../src/read/run.ts';
+import { runOf } from '../src/setup/description.ts';
+import { settleRun } from '../src/setup/settle.ts';
 
 type Config = Readonly<Record<string, unknown>>;
 

@@ -2,9 +2,9 @@
 //   node scripts/node24.mjs scripts/schema.ts
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
-import { policySchema } from '../src/policy/schema.ts';
-import { runSchema } from '../src/read/run.ts';
 import { jsonSchema } from '../src/report/json.ts';
+import { policySchema } from '../src/settings/policy-schema.ts';
+import { runSchema } from '../src/setup/description.ts';
 
 /** File name and text of each schema. */
 export const schemas: Readonly<Record<string, string>> = {

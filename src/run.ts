@@ -2,10 +2,10 @@ import { estimate } from './cost/engine.ts';
 import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
-import { settleRun } from './model/settle.ts';
-import type { OtherRules } from './proposal.ts';
 import { readConfig } from './read/config.ts';
-import type { Settings } from './settings.ts';
+import type { OtherRules } from './settings/proposal.ts';
+import type { Settings } from './settings/settings.ts';
+import { settleRun } from './setup/settle.ts';
 import type { Changes, ConfigPair, ConfigSide } from './world.ts';
 
 /** The action's version: numbers may move with it (CHANGELOG). */

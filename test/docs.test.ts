@@ -4,8 +4,8 @@ import { parse } from 'yaml';
 import { verdict } from '../scripts/policy-page.ts';
 import { metrics } from '../src/gate/metrics.ts';
 import { waivable } from '../src/gate/review.ts';
-import { draftPolicy } from '../src/policy/read.ts';
-import { policySchema } from '../src/policy/schema.ts';
+import { draftPolicy } from '../src/settings/policy.ts';
+import { policySchema } from '../src/settings/policy-schema.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const page = read('docs/policy.md');

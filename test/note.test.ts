@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { countFlops } from '../src/cost/flops.ts';
-import { expand } from '../src/cost/operations.ts';
-import { countParameters } from '../src/cost/parameters.ts';
-import { measuredMfu } from '../src/cost/time.ts';
+import { countFlops } from '../src/cost/count/flops.ts';
+import { countParameters } from '../src/cost/count/parameters.ts';
+import { expand } from '../src/cost/expand/model.ts';
+import { measuredMfu } from '../src/cost/time/step.ts';
 import type { Architecture } from '../src/model/architecture.ts';
-import { settleRun } from '../src/model/settle.ts';
 import { readConfig } from '../src/read/config.ts';
+import { settleRun } from '../src/setup/settle.ts';
 
 const page = readFileSync(new URL('../docs/note.md', import.meta.url), 'utf8');
 

@@ -1,7 +1,7 @@
 import type { Review } from '../src/gate/review.ts';
-import { proposed } from '../src/proposal.ts';
 import { review } from '../src/run.ts';
-import { type Documents, type Inputs, policyPath, type Settings, settingsFrom } from '../src/settings.ts';
+import { proposed } from '../src/settings/proposal.ts';
+import { type Documents, type Inputs, policyPath, type Settings, settingsFrom } from '../src/settings/settings.ts';
 
 /** The day of every story. */
 export const today = '2026-11-24';

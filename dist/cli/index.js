@@ -24180,7 +24180,7 @@ function findAccelerator(id) {
     return Object.hasOwn(accelerators_table, id) ? accelerators[id] : undefined;
 }
 
-;// CONCATENATED MODULE: ./build/read/nearest.js
+;// CONCATENATED MODULE: ./build/text/nearest.js
 /**
  * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else one that it is
  * a part of or that is a part of it; or undefined.
@@ -24224,7 +24224,7 @@ const didYouMean = (word, known) => {
     return found === undefined ? '' : ` Did you mean "${found}"?`;
 };
 
-;// CONCATENATED MODULE: ./build/read/explain.js
+;// CONCATENATED MODULE: ./build/text/explain.js
 
 
 const mostProblems = 10;
@@ -25638,7 +25638,7 @@ function stringify(obj, { maxDepth = 1000, numbersAsFloat = false, strictTempora
 
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var yaml_dist = __nccwpck_require__(8815);
-;// CONCATENATED MODULE: ./build/read/syntax.js
+;// CONCATENATED MODULE: ./build/text/syntax.js
 
 
 
@@ -25935,13 +25935,13 @@ function tomlKeys(text) {
     return lines;
 }
 
-;// CONCATENATED MODULE: ./build/read/run.js
+;// CONCATENATED MODULE: ./build/setup/description.js
 
 
 
 
 
-const run_count = schemas_int().min(1).max(1e9);
+const description_count = schemas_int().min(1).max(1e9);
 const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
 const word = schemas_string().max(100);
@@ -25952,10 +25952,10 @@ const runSchema = strictObject({
     accelerator: schemas_enum(acceleratorIds)
         .optional()
         .describe('an id of `model-cost list accelerators`'),
-    gpus: run_count.optional(),
-    sequence_length: run_count.optional().describe('tokens'),
-    micro_batch_size: run_count.optional().describe('sequences for each model replica and forward pass'),
-    global_batch_size: run_count.optional().describe('sequences for each optimizer step'),
+    gpus: description_count.optional(),
+    sequence_length: description_count.optional().describe('tokens'),
+    micro_batch_size: description_count.optional().describe('sequences for each model replica and forward pass'),
+    global_batch_size: description_count.optional().describe('sequences for each optimizer step'),
     precision: schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'])
         .optional()
         .describe('dtype of the matrix products'),
@@ -25967,12 +25967,12 @@ const runSchema = strictObject({
     fused_cross_entropy: schemas_boolean().optional(),
     compile: schemas_boolean().optional().describe('torch.compile'),
     parallelism: strictObject({
-        tensor: run_count.optional(),
-        pipeline: run_count.optional(),
-        virtual_pipeline: run_count.optional(),
-        context: run_count.optional(),
-        expert: run_count.optional(),
-        expert_tensor: run_count.optional(),
+        tensor: description_count.optional(),
+        pipeline: description_count.optional(),
+        virtual_pipeline: description_count.optional(),
+        context: description_count.optional(),
+        expert: description_count.optional(),
+        expert_tensor: description_count.optional(),
         sequence_parallel: schemas_boolean().optional(),
     })
         .optional(),
@@ -25980,33 +25980,33 @@ const runSchema = strictObject({
     gradients_dtype: dtype.optional(),
     optimizer_dtype: dtype.optional(),
     master_weights: schemas_boolean().optional(),
-    gpus_per_node: run_count.optional(),
+    gpus_per_node: description_count.optional(),
     inter_node_gbps_per_gpu: schemas_number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
     price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('US dollars'),
     power_cap_watts: schemas_number().positive().max(1e5).optional(),
-    expert_tensor: run_count.optional(),
+    expert_tensor: description_count.optional(),
     expert_imbalance: schemas_number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
     capacity_factor: schemas_number().positive().max(1000).optional(),
     lora: strictObject({
-        rank: run_count,
+        rank: description_count,
         targets: list.default(['q_proj', 'v_proj']),
         base_bits: union([literal(16), literal(8), literal(4)]).default(16),
     })
         .optional(),
-    tokens: union([run_count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
+    tokens: union([description_count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
         .optional()
         .describe('tokens of the whole training, `1T` understood'),
     recompute_modules: list.optional(),
     recompute_method: schemas_enum(['uniform', 'block', 'every']).optional(),
-    recompute_layers: run_count.optional(),
+    recompute_layers: description_count.optional(),
     pipeline_schedule: schemas_enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),
     layers_per_stage: array(schemas_int().min(0).max(10_000)).max(10_000).optional(),
     context_parallel_style: schemas_enum(['ring', 'all_to_all']).optional(),
     offload: schemas_enum(['none', 'optimizer', 'parameters', 'activations']).optional(),
-    loss_chunks: run_count.optional(),
+    loss_chunks: description_count.optional(),
     cuda_graphs: schemas_boolean().optional(),
     reshard_after_forward: schemas_boolean().optional(),
-    shard_group: run_count.optional(),
+    shard_group: description_count.optional(),
     expandable_segments: schemas_boolean().optional(),
     attention_kernel: schemas_enum(['unfused', 'flash1', 'flash2', 'flash3', 'cudnn']).optional(),
     overlap_tensor_parallel: schemas_boolean().optional(),
@@ -26032,11 +26032,11 @@ function readRun(bytes, name) {
 function runOf(value, name, line = () => undefined) {
     const checked = runSchema.safeParse(value);
     if (checked.success)
-        return run_fieldsOf(checked.data, name);
+        return description_fieldsOf(checked.data, name);
     return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
 }
-const run_shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
-function run_fieldsOf(run, name) {
+const description_shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
+function description_fieldsOf(run, name) {
     const { tokens, parallelism, expert_tensor, lora, calibration, ...rest } = run;
     const budget = typeof tokens === 'string' ? parseCount(tokens) : tokens;
     if (tokens !== undefined && (budget === undefined || budget <= 0)) {
@@ -26045,7 +26045,7 @@ function run_fieldsOf(run, name) {
             problems: [
                 {
                     severity: 'error',
-                    message: `${name}: tokens is "${run_shorten(String(tokens))}", but must be a count like 300B or 1T.`,
+                    message: `${name}: tokens is "${description_shorten(String(tokens))}", but must be a count like 300B or 1T.`,
                     key: 'tokens',
                 },
             ],
@@ -26930,7 +26930,24 @@ function comparisonLines(comparison) {
     ];
 }
 
-;// CONCATENATED MODULE: ./build/cost/forward.js
+;// CONCATENATED MODULE: ./build/model/ledger.js
+/**
+ * @param make the unit's maker
+ * @param entries names and amounts, in the order in which they are shown; zero amounts are left out
+ */
+function ledger_ledger(make, entries) {
+    const lines = {};
+    let total = 0;
+    for (const [name, amount] of entries) {
+        if (amount === 0)
+            continue;
+        lines[name] = make((lines[name] ?? 0) + amount);
+        total += amount;
+    }
+    return { total: make(total), lines };
+}
+
+;// CONCATENATED MODULE: ./build/cost/count/forward.js
 /**
  * Keys that the average query of a sequence of S tokens may see. A query sees itself half, so that S tokens see S / 2.
  *
@@ -27006,7 +27023,7 @@ function forwardFlops(operation, S, convention = 'causal') {
     }
 }
 
-;// CONCATENATED MODULE: ./build/cost/holdings.js
+;// CONCATENATED MODULE: ./build/cost/count/weights.js
 /** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
 function held(operation) {
     if (operation.heldElsewhere)
@@ -27054,7 +27071,7 @@ function* mainNetwork(operations) {
         yield { operation, times: 1 };
 }
 
-;// CONCATENATED MODULE: ./build/cost/lora.js
+;// CONCATENATED MODULE: ./build/cost/count/lora.js
 
 
 /** Module names of PEFT's `target_modules`, and the operation that each one is, by the end of its path. */
@@ -27166,7 +27183,7 @@ function adapterParameters(operations, lora) {
     return parameters(total);
 }
 
-;// CONCATENATED MODULE: ./build/cost/training.js
+;// CONCATENATED MODULE: ./build/cost/count/training.js
 
 
 /**
@@ -27335,7 +27352,7 @@ const megatronModules = {
     shared_experts: ['.shared_experts.'],
 };
 
-;// CONCATENATED MODULE: ./build/cost/conventions.js
+;// CONCATENATED MODULE: ./build/cost/count/conventions.js
 
 
 
@@ -27434,24 +27451,7 @@ function mamba({ stateElements, output }, D) {
     return 7 * 2 * D * N + 6 * D * (2 * D - d);
 }
 
-;// CONCATENATED MODULE: ./build/cost/ledger.js
-/**
- * @param make the unit's maker
- * @param entries names and amounts, in the order in which they are shown; zero amounts are left out
- */
-function ledger_ledger(make, entries) {
-    const lines = {};
-    let total = 0;
-    for (const [name, amount] of entries) {
-        if (amount === 0)
-            continue;
-        lines[name] = make((lines[name] ?? 0) + amount);
-        total += amount;
-    }
-    return { total: make(total), lines };
-}
-
-;// CONCATENATED MODULE: ./build/cost/flops.js
+;// CONCATENATED MODULE: ./build/cost/count/flops.js
 
 
 
@@ -27509,7 +27509,7 @@ function growth(main, S) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/cost/inference.js
+;// CONCATENATED MODULE: ./build/cost/count/inference.js
 
 
 const e = 2;
@@ -27557,1571 +27557,105 @@ function estimateInference(operations, run, weights) {
     return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };
 }
 
-;// CONCATENATED MODULE: ./build/cost/band.js
+;// CONCATENATED MODULE: ./build/cost/count/checkpoint.js
 
-/** The error that the comparisons support for this kind of model and run (docs/memory.md). */
-function memoryBand(operations, run) {
-    const unlike = unmeasured(operations);
-    if (unlike === undefined)
-        return frameworkBand(run);
-    return {
-        band: Math.max(0.15, frameworkBand(run).band),
-        basis: `${unlike}: arithmetic, compared with no measured run`,
+
+/** Biases that correct a router's load are stored in 32 bits beside 16-bit weights (DeepSeek-V3's checkpoint). */
+const correctionBytes = 4;
+/**
+ * Bytes of the checkpoint: each element as the config states its type, each quantised matrix as its scheme stores it, scales
+ * included; with towers, and with the layers of multi-token prediction, which published checkpoints hold.
+ */
+function checkpointBytes(architecture, operations) {
+    const { quantization, elementBytes = 2 } = architecture;
+    const plain = (operation) => held(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
+    const store = (operation, layer) => {
+        const scheme = quantization?.schemes[schemeOf(quantization.stored, operation.path, layer)];
+        if (scheme === undefined || operation.kind !== 'linear' || operation.tied || operation.heldElsewhere === true)
+            return plain(operation);
+        return matrixBytes(operation, scheme, elementBytes);
     };
+    const all = (list, layer) => list.reduce((sum, one) => sum + store(one, layer), 0);
+    const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
+    const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
+    const outside = all(operations.embedding, 0) + all(operations.head, 0);
+    return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
 }
-/** Models like which none was measured. */
-function unmeasured(operations) {
-    for (const { operation } of mainNetwork(operations)) {
-        if (operation.kind === 'scan')
-            return 'layers with a recurrent state';
-        if (seesBothWays(operation))
-            return 'attention that sees both ways';
-    }
-    return undefined;
+function schemeOf(stored, path, layer) {
+    const listed = stored[path.replace(/^(layers|prediction)\./, '')];
+    return listed === undefined ? -1 : (listed[Math.min(layer, listed.length - 1)] ?? -1);
 }
-const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
-function frameworkBand(run) {
-    switch (run.framework) {
-        case 'megatron':
-            return band_megatron(run);
-        case 'fsdp':
-            return {
-                band: 0.06,
-                basis: "FSDP2: compared with PyTorch's own allocations and a model of its allocator, not with a measured run",
-            };
-        case 'deepspeed':
-            return { band: 0.15, basis: 'DeepSpeed: arithmetic from what it keeps, compared with no measured run' };
-        case 'transformers':
-            return transformers(run);
-    }
+/** Bytes of a matrix of `columns` outputs and `rows` inputs. */
+function matrixBytes(operation, scheme, elementBytes) {
+    const { rows: inputs, columns: outputs, copies, bias } = operation;
+    const scales = scaleCount(inputs, outputs, scheme);
+    const matrix = (inputs * outputs * scheme.bits) / 8 +
+        scales * (scheme.scaleBytes + (scheme.zeroBits ?? 0) / 8) +
+        inputs * (scheme.inputBytes ?? 0) +
+        (scheme.matrixBytes ?? 0);
+    return copies * (matrix + (bias ? outputs * elementBytes : 0));
 }
-function band_megatron(run) {
-    const { virtualPipeline } = run.parallelism;
-    if (run.precision !== 'bf16') {
-        return { band: 0.1, basis: 'Megatron-Core below 16 bits: arithmetic, compared with no measured run' };
-    }
-    return virtualPipeline > 1 || run.recompute === 'selective'
-        ? { band: 0.06, basis: 'Megatron-Core: compared with few measured runs of this kind' }
-        : { band: 0.03, basis: 'Megatron-Core in bf16: compared with measured peaks on B200 and H100' };
-}
-function transformers(run) {
-    if (run.gpus > 1)
-        return { band: 0.15, basis: 'Hugging Face Trainer on several GPUs: compared with fine-tuning on A100' };
-    return run.lora === undefined
-        ? {
-            band: 0.05,
-            basis: "Hugging Face Trainer: compared with PyTorch's own allocations and with fine-tuning on A100",
-        }
-        : { band: 0.08, basis: 'adapters: compared with fine-tuning on A100' };
-}
-
-;// CONCATENATED MODULE: ./build/facts/frameworks.js
-// PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
-// at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
-// keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
-// A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
-const torchLoss = { whole: 12, compiled: 4, fused: 'chunked' };
-const frameworks = {
-    megatron: {
-        saves: 'fused',
-        normsWrittenOut: false,
-        quantizesInputs: true,
-        keepsGathered: false,
-        selective: 'modules',
-        weightBytes: 2,
-        gradientBytes: 4,
-        masterWeights: true,
-        gradientsStay: true,
-        lossBytes: { whole: 6, compiled: 6, fused: 4 },
-        dummyGradients: true,
-        optimizerTemporaries: 0,
-        fragmentation: 1.05,
-        source: 'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
-    },
-    fsdp: {
-        saves: 'eager',
-        normsWrittenOut: false,
-        quantizesInputs: false,
-        keepsGathered: true,
-        selective: 'operations',
-        weightBytes: 4,
-        gradientBytes: 4,
-        masterWeights: false,
-        gradientsStay: false,
-        lossBytes: torchLoss,
-        dummyGradients: false,
-        optimizerTemporaries: 0,
-        fragmentation: 1.05,
-        source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
-    },
-    deepspeed: {
-        saves: 'eager',
-        normsWrittenOut: true,
-        quantizesInputs: false,
-        keepsGathered: true,
-        selective: 'operations',
-        weightBytes: 2,
-        gradientBytes: 2,
-        masterWeights: true,
-        gradientsStay: false,
-        lossBytes: torchLoss,
-        dummyGradients: false,
-        // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
-        optimizerTemporaries: 1,
-        fragmentation: 1.08,
-        source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
-    },
-    transformers: {
-        saves: 'eager',
-        normsWrittenOut: true,
-        quantizesInputs: false,
-        keepsGathered: true,
-        selective: 'operations',
-        weightBytes: 4,
-        gradientBytes: 4,
-        masterWeights: false,
-        gradientsStay: false,
-        lossBytes: torchLoss,
-        dummyGradients: false,
-        // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
-        // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
-        optimizerTemporaries: 1,
-        fragmentation: 1.08,
-        source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
-    },
-};
-/**
- * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
- * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
- * where the chip has no products of untransposed fp8 (before Blackwell). TransformerEngine d0067d0,
- * transformer_engine/pytorch/module/base.py, `get_weight_workspace`, and pytorch/tensor/*.
- */
-function quantizedCopies(precision, generation) {
-    switch (precision) {
-        case 'fp8':
-            return generation === 'blackwell' ? 1 : 2;
-        case 'mxfp8':
-            return 2 * (1 + 1 / 32);
-        case 'fp4':
-            return 2 * (0.5 + 1 / 16);
-        default:
-            return 0;
-    }
-}
-/**
- * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
- * expandable segments (torchtitan's launcher sets them), and holes without. From PyTorch's allocator played over the
- * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
- */
-const streamedFragmentation = { expandable: 1.02, fixed: 1.12 };
-/** DeepSpeed's sizes in elements, by their defaults (DeepSpeed 1b88ac3, deepspeed/runtime/zero/config.py). */
-const buckets = {
-    reduce: 5e8,
-    /** parameters that ZeRO 3 keeps gathered where they are needed again soon, and those that it fetches ahead */
-    maxLive: 1e9,
-    prefetch: 5e7,
-    /** parameters that ZeRO 3 steps over at once */
-    subgroup: 1e9,
-};
-/** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
-const overhead = {
-    /** by generation; `default` for those not measured */
-    contextGibibytes: { ampere: 0.45, hopper: 0.6, blackwell: 0.6, default: 0.5 },
-    /** ai-dynamo/aiconfigurator 095f58a, systems/*.yaml, misc.nccl_mem: 0.34 for 2 ranks, 0.39 for 4 to 8 */
-    communicatorGibibytes: { pair: 0.34, group: 0.39 },
-    /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */
-    workspaceMebibytes: { modern: 32, older: 8.1 },
-};
-
-;// CONCATENATED MODULE: ./build/facts/optimizers.js
-const two = (bytes) => 2 * bytes;
-const one = (bytes) => bytes;
-const optimizers_plain = { edges: 0, workspace: 0 };
-const optimizers = {
-    adamw: { states: two, other: two, ...optimizers_plain, source: 'Loshchilov and Hutter 2019, arXiv:1711.05101: two moments' },
-    adam: { states: two, other: two, ...optimizers_plain, source: 'Kingma and Ba 2015, arXiv:1412.6980: two moments' },
-    adamw_8bit: {
-        // Two 8-bit moments and an fp32 scale for each block of 256; embeddings and small tensors keep 32 bits.
-        states: () => 2 * (1 + 4 / 256),
-        other: () => 8,
-        ...optimizers_plain,
-        source: 'Dettmers et al. 2022, arXiv:2110.02861; bitsandbytes optim/optimizer.py, blocks of 256',
-    },
-    adafactor: {
-        states: () => 0,
-        other: () => 4,
-        edges: 4,
-        workspace: 0,
-        source: 'Shazeer and Stern 2018, arXiv:1804.04235: a row and a column of statistics for each matrix',
-    },
-    lion: { states: one, other: one, ...optimizers_plain, source: 'Chen et al. 2023, arXiv:2302.06675: one momentum' },
-    sgd: { states: one, other: one, ...optimizers_plain, source: 'momentum' },
-    muon: {
-        states: one,
-        other: two,
-        edges: 0,
-        // X, its Gram matrix and their product, of the Newton-Schulz iteration.
-        workspace: 3,
-        source: 'Jordan et al. 2024: one momentum for hidden matrices, Adam for all else',
-    },
-};
-
-;// CONCATENATED MODULE: ./build/facts/precisions.js
-/** Bytes of one element. `nf4`: 4 bits and double-quantised scales (Dettmers et al. 2023, arXiv:2305.14314, section 3). */
-const bytesOf = {
-    fp32: 4,
-    fp16: 2,
-    bf16: 2,
-    fp8: 1,
-    int8: 1,
-    fp4: 0.5 + 1 / 16,
-    nf4: 0.5 + 0.127 / 8,
-};
-/** The peak that a matrix product of each precision is held against, and the bytes of its operands. */
-const precisions = {
-    fp32: { peak: 'tf32', operand: 4 },
-    fp16: { peak: 'fp16', operand: 2 },
-    bf16: { peak: 'bf16', operand: 2 },
-    fp8: { peak: 'fp8', operand: 1 },
-    mxfp8: { peak: 'fp8', operand: 1 + 1 / 32 },
-    fp4: { peak: 'fp4', operand: 0.5 + 1 / 16 },
-};
-
-;// CONCATENATED MODULE: ./build/cost/stages.js
-
-/**
- * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
- * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
- */
-function stages(operations, run) {
-    const { pipeline: P } = run.parallelism;
-    const chunks = chunksOf(operations.order, run);
-    return Array.from({ length: P }, (_, index) => {
-        const own = chunks.filter((_chunk, chunk) => chunk % P === index).flat();
-        return {
-            index,
-            layers: countKinds(own),
-            order: own,
-            embedding: index === 0,
-            head: index === P - 1,
-            inFlight: inFlight(run, index),
-        };
-    });
-}
-/** Consecutive layers that run together, P of them for each virtual stage. */
-function chunksOf(order, run) {
-    const { pipeline: P, virtualPipeline: v } = run.parallelism;
-    const stated = run.layersPerStage?.length === P ? run.layersPerStage : undefined;
-    const count = stated === undefined && order.length % (P * v) === 0 ? P * v : P;
-    const sizes = stated ??
-        Array.from({ length: count }, (_, chunk) => Math.floor(order.length / count) + Number(chunk < order.length % count));
-    let first = 0;
-    return sizes.map((size) => {
-        first += size;
-        return order.slice(first - size, first);
-    });
-}
-function countKinds(order) {
-    const counts = new Map();
-    for (const kind of order)
-        counts.set(kind, (counts.get(kind) ?? 0) + 1);
-    return [...counts].sort(([a], [b]) => a - b).map(([kind, count]) => ({ kind, count }));
-}
-/**
- * What one rank holds: its stage, with DualPipe also the stage at the other end of the pipeline, which its other direction
- * runs (DeepSeek-V3, arXiv:2412.19437, table 2: twice the parameters, P + 1 activations of one stage).
- */
-function heldByRanks(operations, run) {
-    const own = stages(operations, run);
-    if (run.pipelineSchedule !== 'dualpipe' || own.length === 1)
-        return own;
-    return own.map((stage, index) => {
-        const other = own.at(-1 - index) ?? stage;
-        const order = [...stage.order, ...other.order];
-        return {
-            ...stage,
-            order,
-            layers: countKinds(order),
-            embedding: stage.embedding || other.embedding,
-            head: stage.head || other.head,
-            inFlight: stage.inFlight / 2,
-        };
-    });
-}
-/** Model replicas: GPUs that see different sequences. */
-function replicas(run) {
-    const { tensor, pipeline, context } = run.parallelism;
-    return run.gpus / (tensor * pipeline * context);
-}
-function microBatches(run) {
-    return Math.max(1, Math.round(run.globalBatchSize / (replicas(run) * run.microBatchSize)));
-}
-/**
- * Micro-batches alive on stage i of P at the peak, m in all: GPipe m; 1F1B min(P - i, m) (Narayanan et al. 2021,
- * arXiv:2104.04473, 2.2); interleaved with v chunks (2(P - i - 1) + (v - 1)P + 1) / v; zero bubble as 1F1B (H1, Qi et al.
- * 2024, arXiv:2401.10241); DualPipe P + 1 (DeepSeek-V3, arXiv:2412.19437, table 2).
- */
-function inFlight(run, i) {
-    const { pipeline: P, virtualPipeline: v } = run.parallelism;
-    const m = microBatches(run);
-    if (P === 1)
-        return 1;
-    const schedule = run.pipelineSchedule ?? (v > 1 ? 'interleaved' : '1f1b');
-    switch (schedule) {
-        case 'gpipe':
-            return m;
-        case '1f1b':
-        case 'zero_bubble':
-            return Math.min(P - i, m);
-        case 'interleaved':
-            return Math.min((2 * (P - i - 1) + (v - 1) * P + 1) / v, m);
-        case 'dualpipe':
-            return Math.min(P + 1, m);
-    }
-}
-/** The operations of a stage with how often each stands there. */
-function* stageOperations(operations, stage) {
-    if (stage.embedding)
-        for (const operation of operations.embedding)
-            yield { operation, times: 1 };
-    for (const { kind, count } of stage.layers) {
-        for (const operation of operations.layers[kind]?.operations ?? [])
-            yield { operation, times: count };
-    }
-    if (stage.head) {
-        for (const operation of operations.head)
-            yield { operation, times: 1 };
-        for (const operation of operations.prediction)
-            yield { operation, times: 1 };
-    }
-}
-/**
- * Elements of an operation on one GPU: experts are divided by expert parallelism, matrices by tensor parallelism, the rest is
- * on every GPU. A tied output on its own stage is a copy of the table.
- */
-function localElements(operation, run, stage) {
-    const { tensor, expert, expertTensor } = run.parallelism;
-    if (operation.kind === 'linear') {
-        if (operation.sharding === 'expert')
-            return held(operation) / (expert * expertTensor);
-        const copied = operation.tied && operation.component === 'output' && !stage.embedding;
-        const elements = copied ? operation.rows * operation.columns : held(operation);
-        return operation.sharding === 'replicated' ? elements : elements / tensor;
-    }
-    if (operation.kind === 'table')
-        return held(operation) / tensor;
-    return held(operation);
-}
-
-;// CONCATENATED MODULE: ./build/cost/activations.js
-
-
-
-/** Bytes of a 16-bit activation. */
-const activations_e = 2;
-/** Bytes of an activation in the run's precision. */
-const elementBytes = (run) => (run.precision === 'fp32' ? 4 : activations_e);
-function tokensOf(run) {
-    const { tensor, context, sequenceParallel } = run.parallelism;
-    const entering = (run.microBatchSize * run.sequenceLength) / context;
-    const residual = sequenceParallel ? entering / tensor : entering;
-    return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
-}
-/** Bytes of a tensor on one GPU. */
-function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
-    switch (tensor.region) {
-        case 'residual':
-            return bytesEach * tensor.elements * tokens.residual;
-        case 'tensor':
-            return (bytesEach * tensor.elements * tokens.tensor) / tensorParallel;
-        case 'routed':
-            return bytesEach * tensor.elements * tokens.routed;
-    }
-}
-function keepingOf(run) {
-    const facts = frameworks[run.framework];
-    const style = run.compile ? 'fused' : facts.saves;
-    const low = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
-    return {
-        style,
-        normsWrittenOut: style === 'eager' && facts.normsWrittenOut,
-        autocast: style === 'eager' && isAutocast(run),
-        quantized: low && facts.quantizesInputs,
-        gathered: facts.keepsGathered && run.parallelism.sequenceParallel,
-    };
-}
-/**
- * Whether torch.autocast runs 16-bit products over fp32 weights: Trainer's `bf16: true` on a model loaded in fp32, and
- * torchtitan without shards. Shards have their own mixed precision.
- */
-function isAutocast(run) {
-    if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined)
-        return false;
-    const sharded = run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
-    return (run.weightsDtype ?? 'fp32') === 'fp32' && !sharded;
-}
-/**
- * What one layer keeps of a micro-batch, operation by operation, without any recompute but that of named modules.
- *
- * `fused`: norms keep their input, matrices theirs, gated activations both halves, flash attention q, k, v, its output and
- * one fp32 log-sum-exp for each head. `eager` keeps more; it is checked against autograd (`scripts/oracle/`).
- */
-function savedTensors(operations, run) {
-    const keeping = keepingOf(run);
-    const tokens = tokensOf(run);
-    const { tensor: tp } = run.parallelism;
-    const kept = new Map();
-    const dropped = droppedBy(run, operations);
-    const written = writtenOut(operations);
-    for (const operation of operations) {
-        const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
-        const keep = (tensor, bytesEach = elementBytes(run), name = tensor.name) => {
-            const whole = read && tensor.region === 'residual' ? tp : 1;
-            if (!dropped.has(name) && !kept.has(name))
-                kept.set(name, { name, bytes: whole * tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
-        };
-        if (keeping.style === 'fused')
-            keepFused(operation, run, keeping, keep);
-        else
-            keepEager(operation, run, keeping, written, keep);
-    }
-    return [...kept.values()];
-}
-const total = (saved) => saved.reduce((sum, { bytes }) => sum + bytes, 0);
-// --- one kernel for each operation --------------------------------------------------------------------------------------
-function keepFused(operation, run, keeping, keep) {
-    switch (operation.kind) {
-        case 'norm':
-        case 'scan':
-            keep(operation.input);
-            if (operation.kind === 'scan')
-                keep(operation.output);
-            return;
-        case 'linear':
-            if (operation.component === 'output' || !needsInput(operation, run))
-                return;
-            keep(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
-            return;
-        case 'activation':
-            keep(operation.input);
-            if (operation.gate)
-                keep(operation.gate);
-            return;
-        case 'attention':
-            return keepAttention(operation, run, keep);
-        case 'route':
-            // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
-            keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 9);
-            return;
-        case 'dispatch':
-            // A probability for each row, and where it came from and goes to.
-            keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 12);
-            return;
-        case 'add':
-            return keepMask(operation, run, keep);
-        case 'table':
-            keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
-            return;
-        case 'combine':
-        case 'rope':
-        case 'vector':
-        case 'loss':
-            return;
-    }
-}
-/** Bytes of a quantised input that the weight gradient reads: its column-wise copy, with the scales of its blocks. */
-function quantizedBytes(run) {
-    if (run.precision === 'mxfp8')
-        return 1 + 1 / 32;
-    return run.precision === 'fp4' ? 0.5 + 1 / 16 : 1;
-}
-// --- PyTorch, operation by operation ------------------------------------------------------------------------------------
-function keepEager(operation, run, keeping, written, keep) {
-    switch (operation.kind) {
-        case 'norm':
-            return keepNorm(operation, run, keeping, keep);
-        case 'linear':
-            return keepInput(operation, run, keeping, written, keep);
-        case 'activation':
-            // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
-            if (operation.function !== 'relu')
-                keep(operation.input);
-            if (operation.gate)
-                keep(operation.gate);
-            // GPT-2's GELU is written out in steps; three more of them keep a tensor.
-            if (operation.function === 'gelu_new')
-                keep(operation.input, 3 * activations_e, `${operation.path}_steps`);
-            // The activated half is a factor of the product.
-            if (operation.gated)
-                keep(operation.output, activations_e, `${operation.output.name}_gate`);
-            return;
-        case 'attention':
-            return keepWrittenAttention(operation, run, written, keep);
-        case 'route':
-            keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 4);
-            return;
-        case 'dispatch':
-            keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 40);
-            keep({ name: `${operation.path}_weighted`, elements: operation.active * operation.width, region: 'routed' });
-            return;
-        case 'scan':
-            keep(operation.input);
-            keep(operation.output);
-            return;
-        case 'add':
-            return keepMask(operation, run, keep);
-        case 'table':
-            keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
-            return;
-        case 'combine':
-        case 'rope':
-        case 'vector':
-        case 'loss':
-            return;
-    }
-}
-function writtenOut(operations) {
-    const fused = operations.filter((one) => one.kind === 'linear' && one.fusedWith === 'query_key_value' && one.storedFused === true);
-    return {
-        normal: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
-        fused: operations.some(({ kind }) => kind === 'rope') ? fused.reduce((sum, one) => sum + one.columns, 0) : 0,
-        joined: operations.some((one) => one.kind === 'rope' && one.joined === true),
-    };
-}
-/**
- * RMSNorm as Transformers writes it: x in fp32, its mean square, and x over its root in the model's dtype, which the weight's
- * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) keeps its input and statistics; a LayerNorm that is
- * written out in fp32 (Cohere) keeps x less its mean twice, and their quotient.
- */
-function keepNorm(operation, run, keeping, keep) {
-    const { input, width, path, style, upcast } = operation;
-    const rows = { ...input, elements: input.elements / width };
-    const wide = keeping.autocast || run.precision === 'fp32';
-    const kernel = style === 'layer' ? upcast === undefined : !keeping.normsWrittenOut;
-    if (kernel) {
-        keep(input, wide ? 4 : activations_e);
-        keep(rows, 4, `${path}_statistics`);
-        return;
-    }
-    keep(rows, 4, `${path}_deviation`);
-    if (style === 'layer' && upcast === 'weight') {
-        keep(input, 3 * 4, `${path}_centred`);
-        return;
-    }
-    keep(input, 4, wide ? input.name : `${path}_fp32`);
-    if (run.lora !== undefined || style === 'layer')
-        return;
-    keep(input, upcast === 'weight' || wide ? 4 : activations_e, `${path}_normalised`);
-}
-/** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
-function keepInput(operation, run, keeping, written, keep) {
-    const { input, path, storedFused, fusedWith } = operation;
-    if (operation.component === 'output' || !needsInput(operation, run))
-        return;
-    if (run.lora !== undefined && adapterBytes(run) === 4)
-        keep(input, 4, `${path}_adapter_input`);
-    else if (keeping.autocast && written.normal.has(input.name))
-        keep(input, activations_e, storedFused === true ? `${fusedWith}_input` : `${path}_input`);
-    else
-        keep(input);
-}
-/**
- * Attention of Transformers: `flash_attention: true` is PyTorch's scaled_dot_product_attention or flash-attn, false is
- * `attn_implementation: eager`, which repeats keys and values for each query head and keeps the scores of every pair: the
- * softmax in fp32 and its 16-bit copy, and with dropout its mask and what is left.
- */
-function keepWrittenAttention(operation, run, written, keep) {
-    const { query, key, value, output, heads, keyValueHeads, path } = operation;
-    if (operation.valueDim === 0)
-        return;
-    const e = elementBytes(run);
-    keep(query);
-    keep(output);
-    if (run.flashAttention) {
-        keep(key);
-        keep(written.fused > 0 ? { ...value, elements: written.fused } : value);
-        if (written.joined)
-            keep(output, e, `${output.name}_copy`);
-        keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
-        return;
-    }
-    const groups = heads / keyValueHeads;
-    keep({ ...key, elements: groups * key.elements });
-    keep({ ...value, elements: groups * value.elements });
-    const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context };
-    keep({ ...scores, region: 'tensor' }, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
-}
-/** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */
-const needsInput = (operation, run) => run.lora === undefined || isTarget(operation, run.lora);
-// --- both ---------------------------------------------------------------------------------------------------------------
-function keepAttention(operation, run, keep) {
-    const { query, key, value, output, heads, path } = operation;
-    if (operation.valueDim === 0)
-        return;
-    keep(query);
-    keep(key);
-    keep(value);
-    keep(output);
-    if (run.flashAttention) {
-        keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
-        return;
-    }
-    // Scores of every pair: the softmax's output, and what dropout makes of it with its mask.
-    const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context };
-    keep({ ...scores, region: 'tensor' }, run.dropout === true ? 2 * activations_e + 1 : activations_e);
-}
-function keepMask(operation, run, keep) {
-    if (run.dropout === true)
-        keep(operation.output, 1, `${operation.output.name}_mask`);
-}
-/**
- * Names of the tensors that selective recompute of modules drops, in Megatron's words (`recompute_modules` in
- * megatron/core/transformer/transformer_config.py): a module keeps what it reads, and what is inside of it is made again.
- */
-function droppedBy(run, operations) {
-    const names = new Set();
-    if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules')
-        return names;
-    const modules = new Set(run.recomputeModules ?? ['core_attn']);
-    const drop = (module, within) => {
-        if (!modules.has(module))
-            return;
-        for (const one of operations) {
-            if (!within(one))
-                continue;
-            if ('output' in one)
-                names.add(one.output.name);
-            for (const end of ['maps', 'probabilities', 'scores', 'lse'])
-                names.add(`${one.path}_${end}`);
-            if (one.kind === 'attention')
-                names.delete(one.output.name);
-        }
-    };
-    drop('core_attn', (one) => one.kind === 'attention');
-    drop('layernorm', (one) => one.kind === 'norm' && !one.path.includes('attention.'));
-    drop('moe_act', (one) => one.kind === 'activation' && one.component === 'experts');
-    drop('mla_up_proj', (one) => /attention\.(query|key_value)_(up|down_norm)$/.test(one.path));
-    if (modules.has('mla_up_proj') && operations.some(({ path }) => path.endsWith('key_value_up')))
-        names.add('key');
-    drop('mlp', (one) => one.component === 'feed_forward');
-    drop('shared_experts', (one) => one.component === 'shared_experts');
-    drop('moe', (one) => one.component === 'experts' || one.component === 'shared_experts' || one.component === 'router');
-    return names;
-}
-
-;// CONCATENATED MODULE: ./build/cost/kept.js
-
-
-/**
- * @param layers of the stage, over which `block` and `every` choose
- */
-function keptByLayer(list, run, layers) {
-    const all = keptOnDevice(list, run, layers);
-    // Offloaded, a layer's activations come back for its own backward pass alone.
-    return run.offload === 'activations' ? { ...all, kept: 0 } : all;
-}
-function keptOnDevice(list, run, layers) {
-    const saved = savedTensors(list, run);
-    const whole = total(saved);
-    switch (run.recompute) {
-        case 'none':
-            return { kept: whole, whole, besides: 0 };
-        case 'selective': {
-            if (frameworks[run.framework].selective === 'modules') {
-                const all = total(savedTensors(list, { ...run, recompute: 'none' }));
-                return { kept: whole, whole: all, besides: 0 };
-            }
-            const kept = Math.min(whole, perOperation(list, run));
-            return { kept, whole, besides: 0 };
-        }
-        case 'full': {
-            const input = inputBytes(list, run);
-            const unit = unitOf(run);
-            const spared = unrecomputed(run, layers);
-            const kept = ((1 - spared) * input) / unit + spared * whole;
-            return { kept, whole: whole * unit, besides: holdsInput(saved) ? 0 : input };
+function scaleCount(inputs, outputs, { shares, group = inputs, block }) {
+    switch (shares) {
+        case 'matrix':
+            return 1;
+        case 'output':
+            return outputs;
+        case 'group':
+            return Math.ceil(inputs / group) * outputs;
+        case 'block': {
+            const [high, wide] = block ?? [outputs, inputs];
+            return Math.ceil(outputs / high) * Math.ceil(inputs / wide);
         }
     }
 }
-/** Layers that full recompute makes again at once: `uniform` in groups of n. */
-const unitOf = (run) => run.recompute === 'full' && (run.recomputeMethod ?? 'uniform') === 'uniform'
-    ? Math.max(1, run.recomputeLayers ?? 1)
-    : 1;
-/** Share of the layers that full recompute leaves alone: `block` recomputes k of them, `every` each n-th. */
-function unrecomputed(run, layers) {
-    if (layers === 0)
-        return 0;
-    if (run.recomputeMethod === 'block')
-        return Math.max(0, layers - (run.recomputeLayers ?? layers)) / layers;
-    if (run.recomputeMethod === 'every')
-        return 1 - 1 / Math.max(1, run.recomputeLayers ?? 1);
-    return 0;
-}
-const holdsInput = (saved) => saved.some(({ name }) => name === 'x');
-/** The residual stream where a layer reads it. */
-function inputBytes(list, run) {
-    return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
-}
+
+;// CONCATENATED MODULE: ./build/cost/count/parameters.js
+
+
+
+
 /**
- * Bytes of an element of the residual stream. Under autocast it is fp32. Adapters under sharded data parallelism run with
- * autocast over fp32 inputs too: fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one
- * GPU by 2 (fms-acceleration 876e2ed, a100_80gb.csv).
+ * Parameters of a model, to the last one. Biases that correct a router's load are counted, as published checkpoints store
+ * them; multi-token-prediction layers are counted apart.
  */
-function streamBytes(run) {
-    const sharded = run.framework === 'transformers' && run.lora !== undefined && run.sharding === 'full' && run.gpus > 1;
-    return sharded || keepingOf(run).autocast ? 4 : elementBytes(run);
-}
-/** D, as the layer's additions to the residual have it. */
-const residualWidth = (list) => list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
-/**
- * torchtitan's selective recompute: the layer's input, the attention kernel's output, every second matrix product, and what
- * came through an exchange of experts (torchtitan b5bcd76, distributed/activation_checkpoint.py).
- */
-function perOperation(list, run) {
-    const tokens = tokensOf(run);
-    const e = elementBytes(run);
-    const { tensor } = run.parallelism;
-    const products = list.filter((operation) => operation.kind === 'linear');
-    // The router's product is always made again.
-    const counted = products.filter(({ component }) => component !== 'router');
-    const kept = new Map([['x', inputBytes(list, run)]]);
-    const keep = (name, bytes) => kept.set(name, bytes);
-    for (const [index, { output, copies, sharding }] of counted.entries()) {
-        // A row-wise matrix gives whole partial sums, which are kept before and after they are reduced.
-        const row = sharding === 'row' && run.parallelism.sequenceParallel ? tensor : 1;
-        if (index % 2 === 0 || copies > 1)
-            keep(output.name, row * tensorBytes(output, e, tokens, tensor));
-        if (row > 1)
-            keep(`${output.name}_reduced`, tensorBytes(output, e, tokens, tensor));
-    }
-    for (const operation of list) {
-        if (operation.kind === 'attention') {
-            keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
-            keep(`${operation.path}_lse`, (4 * operation.heads * tokens.tensor) / tensor);
-        }
-        if (operation.kind === 'dispatch' && run.parallelism.expert > 1)
-            keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
-    }
-    return [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
-}
-/** Activations that a stage keeps for all micro-batches in flight, its embedding's indices included. */
-function keptByStage(kept, run, stage) {
-    const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (kept.get(kind)?.kept ?? 0), 0);
-    const indices = stage.embedding ? 8 * tokensOf(run).tensor : 0;
-    return stage.inFlight * (layers + indices);
-}
-
-;// CONCATENATED MODULE: ./build/cost/backward.js
-
-
-
-const backward_e = 2;
-/**
- * The most bytes that are alive while the backward pass goes through one layer: what it keeps and has not yet used, the
- * gradients of its tensors that wait for the operation before, and those of its weights, as far as they are counted here.
- */
-function backwardPeak(list, run, weightGradient) {
-    const recomputed = { ...run, recompute: 'none' };
-    const saved = savedTensors(list, recomputed);
-    const tokens = tokensOf(run);
-    const { tensor: tp } = run.parallelism;
-    const gathered = keepingOf(run).gathered;
-    // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
-    const size = (tensor, by) => (gathered && isColumn(by) && tensor.region === 'residual' ? tp : 1) *
-        tensorBytes(tensor, elementBytes(run), tokens, tp);
-    const stream = streamBytes(run) * residualWidth(list) * (gathered ? tokens.residual : tokens.tensor);
-    const waiting = new Map();
-    let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
-    let peak = live;
-    for (const operation of list.toReversed()) {
-        let made = workspace(operation, run);
-        const fresh = [];
-        for (const input of gradientsOf(operation)) {
-            const bytes = size(input, operation);
-            made += bytes;
-            // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
-            if (!waiting.has(input.name) && !isStream(input.name))
-                fresh.push([input.name, bytes]);
-        }
-        const weight = weightGradient(operation);
-        peak = Math.max(peak, live + made + weight.making);
-        for (const [name, bytes] of fresh) {
-            waiting.set(name, bytes);
-            live += bytes;
-        }
-        live += weight.after;
-        if ('output' in operation) {
-            live -= waiting.get(operation.output.name) ?? 0;
-            waiting.delete(operation.output.name);
-        }
-        for (const { by, bytes } of saved)
-            if (by === operation)
-                live -= bytes;
-    }
-    return peak;
-}
-const isColumn = (operation) => operation.kind === 'linear' && operation.sharding === 'column';
-const isStream = (name) => name === 'x' || name.startsWith('residual');
-/** The tensors that an operation computes a gradient of. */
-function gradientsOf(operation) {
-    switch (operation.kind) {
-        case 'attention':
-            return operation.valueDim === 0 ? [] : [operation.query, operation.key, operation.value];
-        case 'activation':
-            return operation.gate ? [operation.input, operation.gate] : [operation.input];
-        case 'rope':
-            return [operation.query, operation.key];
-        case 'linear':
-        case 'norm':
-        case 'route':
-        case 'dispatch':
-        case 'combine':
-        case 'scan':
-            return [operation.input];
-        case 'add':
-        case 'table':
-        case 'vector':
-        case 'loss':
-            return [];
-    }
-}
-/** What an operation's backward pass needs besides its gradients, in bytes. */
-function workspace(operation, run) {
-    const tokens = tokensOf(run);
-    const { tensor: tp } = run.parallelism;
-    switch (operation.kind) {
-        case 'attention': {
-            if (operation.valueDim === 0)
-                return 0;
-            if (!run.flashAttention)
-                return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
-            // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
-            return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
-        }
-        case 'norm':
-            // Four fp32 steps of a norm that is written out stand at once: the gradient of x over its root, of the root, of the
-            // square and of x.
-            return keepingOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
-                ? tensorBytes(operation.input, 4 * 4, tokens, tp)
-                : 0;
-        case 'activation':
-            return keepingOf(run).style === 'fused'
-                ? 0
-                : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
-        case 'linear':
-            return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
-        case 'dispatch':
-        case 'combine': {
-            // Rows that arrive from other ranks stand beside those that were sent.
-            const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
-            return run.parallelism.expert > 1 ? tensorBytes(rows, backward_e, tokens, tp) : 0;
-        }
-        default:
-            return 0;
-    }
-}
-/** Gradients of an activation's steps that stand at once, besides that of its input, where it is written out. */
-function stepsOf(operation) {
-    if (operation.function === 'relu2')
-        return 2;
-    return operation.function === 'gelu_new' ? 1 : 0;
-}
-/** The gradient that a row-wise matrix gets is gathered over the ranks that share its rows. */
-function regathered(operation, run) {
-    if (!keepingOf(run).gathered || operation.sharding !== 'row')
-        return 0;
-    return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
-}
-/** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
-function ring(operation, run) {
-    if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all')
-        return 0;
-    const tokens = tokensOf(run);
-    const { tensor } = run.parallelism;
-    return 2 * (tensorBytes(operation.key, backward_e, tokens, tensor) + tensorBytes(operation.value, backward_e, tokens, tensor));
-}
-/** The gradients of what an adapter gave and of what it read, in the adapter's dtype. */
-function adapterWorkspace(operation, run) {
-    if (run.lora === undefined || !isTarget(operation, run.lora))
-        return 0;
-    const tokens = tokensOf(run);
-    const { tensor } = run.parallelism;
-    const bytes = adapterBytes(run);
-    return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
-}
-/** A base weight in 8 or 4 bits is unpacked to 16 for its product. */
-function unpacked(operation, run) {
-    const bits = run.lora?.baseBits ?? 16;
-    return bits < 16 && operation.copies === 1 ? (backward_e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
-}
-
-;// CONCATENATED MODULE: ./build/cost/gathered.js
-
-
-
-const none = {
-    atLoss: 0,
-    inLayer: () => 0,
-    atReduction: () => 0,
-    always: 0,
-    ahead: () => 0,
-    buffers: 0,
-};
-function gatheredOf(operations, run, stage) {
-    if (replicas(run) * run.parallelism.context <= 1)
-        return none;
-    if (run.framework === 'deepspeed')
-        return deepspeed(operations, run, stage);
-    if (run.sharding !== 'full')
-        return none;
-    return run.framework === 'fsdp' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
-}
-/** Elements of a list of operations on one GPU when gathered. */
-const elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
-const layersOf = (operations, run, stage) => {
-    const byKind = operations.layers.map(({ operations: list }) => elementsOf(list, run, stage));
-    return stage.order.map((kind) => byKind[kind] ?? 0);
-};
-const gathered_sum = (values) => values.reduce((total, value) => total + value, 0);
-/**
- * FSDP2 (torch 2.13.0, distributed/fsdp/_fully_shard) as torchtitan applies it: one group for the table, one for each layer,
- * one for norm and output, which is not freed after the forward pass. In the backward pass of a layer stand its own weights,
- * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
- * against PyTorch's own allocations (scripts/oracle/fsdp.py).
- */
-function fullyShard(operations, run, stage) {
-    const g = gatheredBytes(run);
-    const r = 4;
-    const layers = layersOf(operations, run, stage);
-    const table = stage.embedding ? elementsOf(operations.embedding, run, stage) : 0;
-    const head = stage.head ? Math.max(elementsOf(operations.head, run, stage), tiedElements(operations, run)) : 0;
-    const last = layers.length - 1;
-    const layer = (index) => layers[index] ?? 0;
-    if (run.parallelism.pipeline > 1) {
-        // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
-        const all = (g + r) * (gathered_sum(layers) + table + head);
-        return { ...none, always: all };
-    }
-    const trained = run.lora === undefined ? 1 : 0;
-    const before = (index) => r * trained * (index === last ? head : layer(index + 1));
-    const groups = [table, ...layers, head];
-    const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
-    if (run.reshardAfterForward === false) {
-        const upTo = (index) => g * (table + gathered_sum(layers.slice(0, index)));
-        return {
-            ...none,
-            buffers,
-            atLoss: upTo(layers.length) + g * head,
-            inLayer: (index) => upTo(index + 1) + before(index),
-            atReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
-        };
-    }
+function countParameters(architecture, operations) {
+    const main = [...mainNetwork(operations)];
+    const sum = (take) => main.reduce((total, { operation, times }) => total + times * take(operation), 0);
+    const towers = operations.towers.reduce((total, tower) => total + tower.parameters, 0);
+    const ofComponent = (wanted) => sum((operation) => (operation.component === wanted ? held(operation) : 0));
+    const active = sum(activated);
+    const embedding = ofComponent('embedding');
+    const output = ofComponent('output');
+    const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
+    const total = sum(held) + towers;
     return {
-        ...none,
-        buffers,
-        ahead: (index) => g * (index === 0 ? table : layer(index - 1)),
-        atLoss: g * head,
-        inLayer: (index) => g * layer(index) + before(index),
-        atReduction: (index) => (g + r) * trained * layer(index),
+        total: parameters(total),
+        active: parameters(active),
+        activeWithoutEmbedding: parameters(tied ? active : active - embedding),
+        activeWithoutEmbeddings: parameters(active - embedding - output),
+        mtp: parameters(operations.prediction.reduce((count, operation) => count + held(operation), 0)),
+        towers: parameters(towers),
+        trainable: parameters(total),
+        components: ledger_ledger(parameters, [
+            ...main.map(({ operation, times }) => [operation.component, times * held(operation)]),
+            ['towers', towers],
+        ]),
+        parts: ledger_ledger(parameters, [
+            ...main.map(({ operation, times }) => [operation.path, times * held(operation)]),
+            ...operations.towers.map((tower) => [`towers.${tower.name}`, tower.parameters]),
+        ]),
+        layers: operations.layers.map((layer, kind) => ({
+            name: layer.name,
+            count: operations.order.filter((index) => index === kind).length,
+            parameters: parameters(layer.operations.reduce((count, operation) => count + held(operation), 0)),
+        })),
+        checkpoint: checkpointBytes(architecture, operations),
+        exact: architecture.exact && architecture.towers.every((tower) => tower.exact),
     };
 }
-/** Elements of a table that the output shares: it is gathered for both. */
-function tiedElements(operations, run) {
-    const output = operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
-    return output?.kind === 'linear' && output.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
-}
-/**
- * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
- * gradient is whole until it is reduced.
- */
-function flat(operations, run, stage) {
-    const layers = layersOf(operations, run, stage);
-    const root = (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
-        (stage.head ? elementsOf(operations.head, run, stage) : 0);
-    const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : 2;
-    const held = 2 * each * Math.max(0, ...layers) + 2 * root;
-    return { ...none, atLoss: held, inLayer: () => held, atReduction: () => held };
-}
-/**
- * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
- * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
- */
-function deepspeed(operations, run, stage) {
-    if (run.sharding === 'none' || run.lora !== undefined)
-        return none;
-    const reduce = 2 * buckets.reduce;
-    if (run.sharding !== 'full')
-        return { ...none, always: run.sharding === 'gradients' ? reduce : 0 };
-    const whole = gathered_sum(layersOf(operations, run, stage)) +
-        (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
-        (stage.head ? elementsOf(operations.head, run, stage) : 0);
-    const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
-    return { ...none, always: reduce, atLoss: live, inLayer: () => live, atReduction: () => live };
-}
-/** Bytes of a gathered element: mixed precision gathers 16 bits. */
-const gatheredBytes = (run) => run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : run.precision === 'fp32' ? 4 : 2;
 
-;// CONCATENATED MODULE: ./build/cost/loss.js
-
-
-
-const loss_e = 2;
-const loss_nothing = { forward: 0, backward: 0 };
-/** Of the last stage, besides what its layers keep. */
-function lossBytes(operations, run) {
-    const head = outputOf(operations);
-    if (head === undefined)
-        return loss_nothing;
-    return frameworks[run.framework].saves === 'fused' ? loss_megatron(head, run) : torch(head, operations, run);
-}
-/** Logits of a micro-batch that stand at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
-function logitsOf({ columns: V }, run) {
-    return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
-}
-/** Megatron-Core: logits with their loss, then the output's backward pass. */
-function loss_megatron(head, run) {
-    const { lossBytes: each, dummyGradients } = frameworks[run.framework];
-    const { rows: D, columns: V } = head;
-    const { tensor, sequenceParallel } = run.parallelism;
-    const tokens = tokensOf(run);
-    const logits = logitsOf(head, run);
-    const input = loss_e * D * tokens.residual;
-    const gathered = sequenceParallel ? loss_e * D * tokens.tensor : 0;
-    const fused = typeof each.fused === 'number' ? each.fused : each.whole;
-    const dummy = dummyGradients ? (loss_e * D * V) / tensor : 0;
-    return {
-        forward: (run.fusedCrossEntropy ? fused : each.whole) * logits + 2 * input + gathered,
-        backward: loss_e * logits + dummy + 2 * loss_e * D * tokens.tensor + input,
-    };
-}
-/** PyTorch: the final norm and the output's input, then the loss forward and backward, then the output's backward pass. */
-function torch(head, operations, run) {
-    const { lossBytes: each } = frameworks[run.framework];
-    const { rows: D, columns: V } = head;
-    const { tensor } = run.parallelism;
-    const tokens = tokensOf(run);
-    const own = elementBytes(run);
-    const logits = logitsOf(head, run);
-    const hidden = own * D * tokens.tensor;
-    const trained = run.lora === undefined;
-    // The norm, and the input that the output's weight gradient reads.
-    const kept = total(savedTensors(operations.head, { ...run, recompute: 'none' })) + (trained ? hidden : 0);
-    // A product under autocast makes a 16-bit gradient and casts it to fp32.
-    const gradient = trained ? ((isAutocast(run) ? 6 : own) * D * V) / tensor : 0;
-    if (run.fusedCrossEntropy && each.fused === 'chunked') {
-        const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / powerOfTwo(V / D)));
-        // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place.
-        const chunk = kept + hidden + gradient + (loss_e * rows * V) / tensor;
-        return { forward: chunk, backward: chunk };
-    }
-    // A tanh of the logits is kept to its own backward pass.
-    const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
-    const chunked = run.lossChunks === undefined ? 0 : hidden;
-    // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above.
-    const bytes = tensor > 1 && run.framework === 'fsdp' ? 16 : run.compile ? each.compiled : each.whole;
-    const product = own * logits + hidden + gradient;
-    return {
-        // Logits, their fp32 copy and its log-softmax.
-        forward: kept + capped + chunked + Math.min(bytes, (own < 4 ? own : 0) + 8) * logits,
-        backward: kept + chunked + Math.max(capped + bytes * logits, product),
-    };
-}
-/**
- * What multi-token prediction keeps on the last stage until its backward pass: its layers, and for each of its losses the
- * softmax of its logits, which are the output's once more.
- */
-function keptByPrediction(operations, run) {
-    const head = outputOf(operations);
-    if (operations.prediction.length === 0 || head === undefined)
-        return 0;
-    const softmax = (run.fusedCrossEntropy ? loss_e : 4) * logitsOf(head, run) * operations.predictionDepth;
-    return keptByLayer(operations.prediction, run, 1).kept + softmax;
-}
-/**
- * Bytes of the holes that 16-bit logits leave behind when their loss is computed on an fp32 copy; the vocabulary-parallel loss
- * leaves a second one (scripts/oracle/allocator.py).
- */
-function lossHole(operations, run) {
-    const head = outputOf(operations);
-    const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
-    const holes = run.parallelism.tensor > 1 ? 2 : 1;
-    return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
-}
-const outputOf = (operations) => operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
-/** The next power of two. */
-const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
-
-;// CONCATENATED MODULE: ./build/cost/overhead.js
-
-
-
-
-const overhead_e = 2;
-/** Outside PyTorch's allocator: CUDA context, libraries and communicators. Bytes. */
-function outside(run) {
-    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
-    const { tensor, pipeline, context, expert } = run.parallelism;
-    const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
-    const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
-    const first = groups.length === 0 ? 0 : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
-    // Further communicators were not measured; each is taken to need half of the first.
-    const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
-    const modern = generation === 'hopper' || generation === 'blackwell';
-    return (gibibytes((contextGibibytes[generation] ?? contextGibibytes.default) + first + further) +
-        mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older));
-}
-/**
- * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
- * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.
- */
-function dummyGradients(operations, run, stage) {
-    if (!frameworks[run.framework].dummyGradients || run.lora !== undefined)
-        return 0;
-    const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
-    if (stage.head)
-        lists.push(operations.prediction);
-    const sizes = new Map();
-    for (const { rows, columns } of lists.flatMap((list) => products(list, run)))
-        sizes.set(`${rows} ${columns}`, overhead_e * rows * columns);
-    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
-}
-/** The matrix products of a layer on one GPU; those that are one product (query, key and value) stand side by side. */
-function products(list, run) {
-    const found = new Map();
-    for (const operation of list) {
-        if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
-            continue;
-        const { tensor } = run.parallelism;
-        const rows = operation.sharding === 'row' ? operation.rows / tensor : operation.rows;
-        const columns = operation.sharding === 'column' ? operation.columns / tensor : operation.columns;
-        const name = `${operation.component} ${operation.fusedWith ?? operation.path}`;
-        found.set(name, { rows, columns: (found.get(name)?.columns ?? 0) + columns });
-    }
-    return [...found.values()];
-}
-
-;// CONCATENATED MODULE: ./build/cost/states.js
-
-
-
-
-
-
-const states_nothing = { weights: 0, copies: 0, gradients: 0, optimizer: 0, stepped: 0, largest: 0 };
-const statesOfStage = (operations, run, stage) => sumOfStates(stageOperations(operations, stage), run, stage);
-const statesOf = (list, run, stage) => sumOfStates(list.map((operation) => ({ operation, times: 1 })), run, stage);
-function sumOfStates(list, run, stage) {
-    let sum = states_nothing;
-    for (const { operation, times } of list) {
-        const one = operationStates(operation, run, stage);
-        sum = {
-            weights: sum.weights + times * one.weights,
-            copies: sum.copies + times * one.copies,
-            gradients: sum.gradients + times * one.gradients,
-            optimizer: sum.optimizer + times * one.optimizer,
-            stepped: sum.stepped + times * one.stepped,
-            largest: Math.max(sum.largest, one.largest),
-        };
-    }
-    return sum;
-}
-/** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
-function operationStates(operation, run, stage) {
-    const elements = localElements(operation, run, stage);
-    const shards = shardsOf(operation, run);
-    const divided = (level) => (levels[run.sharding] >= levels[level] ? shards : 1);
-    const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
-    const adapters = run.lora === undefined ? 0 : localAdapters(operation, run);
-    const trained = run.lora === undefined ? elements : adapters;
-    const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
-    return {
-        weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / divided('full'),
-        copies: (elements * copiesOf(operation, run)) / divided('full'),
-        gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / divided('gradients'),
-        optimizer: offloaded ? 0 : (trained * optimizer) / divided('optimizer'),
-        stepped: offloaded ? 0 : trained / divided('optimizer'),
-        largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
-    };
-}
-/** With an optimizer on the CPU, FSDP and ZeRO 2 and 3 send gradients there as they are reduced; others keep them. */
-const gradientsLeave = (run) => run.framework === 'fsdp' || (run.framework === 'deepspeed' && levels[run.sharding] >= levels.gradients);
-/** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
-const levels = { none: 0, optimizer: 1, gradients: 2, full: 3 };
-/** GPUs that share one copy: all of data and context parallelism, for experts those that hold the same ones. */
-function shardsOf(operation, run) {
-    const { pipeline, context, expert, expertTensor } = run.parallelism;
-    const whole = replicas(run) * context;
-    const group = Math.min(run.shardGroup ?? whole, whole);
-    if (operation.kind !== 'linear' || operation.sharding !== 'expert')
-        return group;
-    const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
-    return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / whole));
-}
-function bytesPerParameter(operation, run) {
-    const facts = frameworks[run.framework];
-    const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
-    if (run.lora !== undefined) {
-        const adapter = adapterBytes(run);
-        const optimizer = optimizers[run.optimizer].states(adapter);
-        return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
-    }
-    const fp32 = run.precision === 'fp32';
-    const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
-    const gradient = run.gradientsDtype
-        ? bytesOf[run.gradientsDtype]
-        : // Gradients of PyTorch's optimizers have the dtype of their weights.
-            facts.gradientsStay
-                ? facts.gradientBytes
-                : weight < 2
-                    ? 2
-                    : weight;
-    const master = (run.masterWeights ?? (facts.masterWeights && !fp32 && weight < 4)) ? 4 : 0;
-    // PyTorch makes states in the dtype of the weights that are stepped over.
-    const bytes = run.optimizerDtype || master > 0 ? state : Math.min(4, weight);
-    return { weight, gradient, optimizer: master + stateBytes(operation, run, bytes), adapter: 0 };
-}
-/** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
-function stateBytes(operation, run, bytes) {
-    const facts = optimizers[run.optimizer];
-    if (operation.kind !== 'linear' || operation.component === 'output')
-        return facts.other(bytes);
-    const { rows, columns } = operation;
-    return facts.states(bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
-}
-/** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
-function frozenBytes(operation, bits) {
-    if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
-        return 2;
-    return bits === 4 ? bytesOf.nf4 : bits === 8 ? 1 : 2;
-}
-/** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */
-function copiesOf(operation, run) {
-    if (!frameworks[run.framework].quantizesInputs || run.lora !== undefined)
-        return 0;
-    if (operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output')
-        return 0;
-    const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
-    const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
-    return Math.max(0, copies - stored);
-}
-/** Elements of adapters on one GPU: those of a matrix divided by columns or rows are half divided. */
-function localAdapters(operation, run) {
-    if (run.lora === undefined)
-        return 0;
-    const elements = adapterElements(operation, run.lora) * (operation.kind === 'linear' ? operation.copies : 1);
-    return elements / run.parallelism.tensor;
-}
-
-;// CONCATENATED MODULE: ./build/cost/moments.js
-
-
-
-
-
-
-
-
-
-
-
-const totalOf = ({ shares }) => shares.reduce((sum, [, , bytes]) => sum + bytes, 0);
-/**
- * The moments of a step at which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
- * recompute: while it is run again), the reduction of its gradients, the table's gradient, and the optimizer step.
- */
-function* momentsOf(operations, run, stage) {
-    const scene = sceneOf(operations, run, stage);
-    yield* atLoss(scene);
-    yield* inBackward(scene);
-    yield atEmbedding(scene);
-    yield atOptimizer(scene);
-}
-function sceneOf(operations, run, stage) {
-    const facts = frameworks[run.framework];
-    const states = statesOfStage(operations, run, stage);
-    const layers = stage.order.length;
-    const kept = new Map(stage.layers.map(({ kind }) => [kind, keptByLayer(operations.layers[kind]?.operations ?? [], run, layers)]));
-    const gathered = gatheredOf(operations, run, stage);
-    return {
-        operations,
-        run,
-        stage,
-        states,
-        kept,
-        activations: keptByStage(kept, run, stage) + (stage.head ? keptByPrediction(operations, run) : 0),
-        gathered,
-        always: [
-            ['weights', 'weights', states.weights],
-            ['weights', 'quantized_weights', states.copies],
-            ['optimizer_states', 'optimizer_states', states.optimizer],
-            ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
-            ['temporary', 'gathered_parameters', gathered.always],
-            ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
-        ],
-        gradientsThere: facts.gradientsStay || microBatches(run) > 1,
-    };
-}
-/** Plain data parallelism reduces gradients in buckets that are no view of them (`gradient_as_bucket_view: false`). */
-const copiesInBuckets = (run) => !frameworks[run.framework].masterWeights && run.sharding === 'none' && replicas(run) > 1;
-/** The loss, forward and backward; on a stage without it, the end of the forward pass. */
-function* atLoss(scene) {
-    const { operations, run, stage, states, activations, gathered, always, gradientsThere } = scene;
-    const { forward, backward } = stage.head ? lossBytes(operations, run) : { forward: 0, backward: 0 };
-    const shares = (bytes, casts) => [
-        ...always,
-        ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
-        ['activations', 'activations', activations],
-        ['temporary', 'gathered_parameters', gathered.atLoss],
-        ['temporary', 'autocast_weights', casts],
-        ['temporary', 'loss', bytes],
-    ];
-    const at = stage.head ? 'loss' : 'forward';
-    yield { at, shares: shares(forward, castWeights(scene, 'forward')) };
-    yield { at, shares: shares(backward, castWeights(scene, 'loss')) };
-}
-/** Layer by layer from the last: activations go, gradients come. */
-function* inBackward(scene) {
-    const { operations, run, stage, kept, gathered, always } = scene;
-    const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerOf(scene, kind)]));
-    let activations = scene.activations;
-    let gradients = scene.gradientsThere
-        ? scene.states.gradients
-        : stage.head
-            ? statesOf(operations.head, run, stage).gradients
-            : 0;
-    for (let index = stage.order.length - 1; index >= 0; index--) {
-        const kind = stage.order[index] ?? 0;
-        const layer = byKind.get(kind);
-        const own = kept.get(kind);
-        if (layer === undefined || own === undefined)
-            continue;
-        // Within a run of like layers activations and gradients change evenly, so its ends are the extremes.
-        const within = [-2, -1, 1, 2].every((offset) => stage.order[index + offset] === kind);
-        if (within) {
-            activations = Math.max(0, activations - own.kept);
-            if (!scene.gradientsThere)
-                gradients += layer.gradients;
-            continue;
-        }
-        const shares = (more, now, whole) => [
-            ...always,
-            ['gradients', 'gradients', gradients],
-            ['activations', 'activations', now],
-            ['temporary', 'gathered_parameters', whole],
-            ['temporary', 'gather_buffer', gathered.ahead(index)],
-            ['temporary', 'autocast_weights', castWeights(scene, index)],
-            ['temporary', 'layer_backward', more],
-        ];
-        yield { at: 'backward', shares: shares(layer.more, activations, gathered.inLayer(index)) };
-        activations = Math.max(0, activations - own.kept);
-        yield { at: 'backward', shares: shares(layer.fresh, activations, gathered.atReduction(index)) };
-        if (!scene.gradientsThere)
-            gradients += layer.gradients;
-    }
-}
-/** One kind of layer: what its backward pass adds to what it keeps, and the gradients that it leaves. */
-function layerOf(scene, kind) {
-    const { operations, run, stage, kept } = scene;
-    const list = operations.layers[kind]?.operations ?? [];
-    const { kept: own, whole, besides } = kept.get(kind) ?? { kept: 0, whole: 0, besides: 0 };
-    const peak = backwardPeak(list, run, (operation) => freshGradient(operation, scene));
-    const others = whole - whole / unitOf(run);
-    const { gradients } = statesOf(list, run, stage);
-    const sharded = run.framework !== 'fsdp' && isSharded(run);
-    const fresh = sharded ? list.reduce((sum, operation) => sum + freshGradient(operation, scene).after, 0) : 0;
-    return { more: Math.max(0, besides + peak + others - own), gradients, fresh };
-}
-const isSharded = (run) => (run.sharding === 'full' || run.sharding === 'gradients') && replicas(run) * run.parallelism.context > 1;
-/**
- * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
- * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
- */
-function freshGradient(operation, { run, stage, gradientsThere }) {
-    if (frameworks[run.framework].gradientsStay || run.lora !== undefined)
-        return { making: 0, after: 0 };
-    const elements = localElements(operation, run, stage);
-    const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
-    if (isSharded(run))
-        return { making: bytes, after: bytes };
-    const cast = isAutocast(run) ? 4 * elements : 0;
-    const stays = cast > 0 ? cast : bytes;
-    return { making: bytes + cast, after: gradientsThere ? 0 : stays };
-}
-/** The table's gradient is dense: whole, and once more where it is reduced into shards. */
-function atEmbedding({ operations, run, stage, states, always }) {
-    const table = stage.embedding && run.lora === undefined && !frameworks[run.framework].gradientsStay;
-    const elements = table ? operations.embedding.reduce((sum, one) => sum + localElements(one, run, stage), 0) : 0;
-    return {
-        at: 'backward',
-        shares: [
-            ...always,
-            ['gradients', 'gradients', states.gradients],
-            ['temporary', 'layer_backward', isSharded(run) ? (2 + 4) * elements : 0],
-        ],
-    };
-}
-function atOptimizer({ run, states, always }) {
-    const { optimizerTemporaries } = frameworks[run.framework];
-    const { workspace } = optimizers[run.optimizer];
-    const list = temporaryList(run, states);
-    return {
-        at: 'optimizer',
-        shares: [
-            ...always,
-            ['gradients', 'gradients', states.gradients],
-            [
-                'temporary',
-                'optimizer_step',
-                optimizerTemporaries * list + castGradients(run, states) + workspace * 2 * states.largest,
-            ],
-        ],
-    };
-}
-/** A list of temporaries of the step: of the weights' dtype, in fp32 where the step has its own; ZeRO 3 goes by groups. */
-function temporaryList(run, { stepped }) {
-    if (frameworks[run.framework].masterWeights)
-        return 4 * (run.sharding === 'full' ? Math.min(stepped, buckets.subgroup) : stepped);
-    return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
-}
-/**
- * Megatron's optimizer casts 16-bit main gradients to fp32, unless it is precision-aware: then its moments are 16-bit too
- * (Megatron-LM d98e8a6, core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
- */
-function castGradients(run, { stepped }) {
-    const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
-    const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
-    return run.framework === 'megatron' && narrow && !aware ? 4 * stepped : 0;
-}
-/**
- * Under autocast, 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
- * reads them (with recompute, those of the layer at work).
- */
-function castWeights({ operations, run, stage }, moment) {
-    if (!isAutocast(run))
-        return 0;
-    const of = (list) => list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * localElements(one, run, stage) : 0), 0);
-    const byKind = operations.layers.map(({ operations: list }) => of(list));
-    const sum = (order) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
-    const head = stage.head ? of(operations.head) : 0;
-    const recomputed = run.recompute === 'full';
-    if (moment === 'forward')
-        return sum(stage.order) + head;
-    if (moment === 'loss')
-        return head + (recomputed ? 0 : sum(stage.order));
-    return sum(stage.order.slice(recomputed ? moment : 0, moment + 1));
-}
-
-;// CONCATENATED MODULE: ./build/cost/reserved.js
-
-
-
-
-
-
-/**
- * What PyTorch's allocator holds of a GPU when a step has peaked, in bytes. A freed block serves its own stream alone. FSDP2
- * gathers and reduces on streams of their own, so the largest buffers and the gradients' shards are held even while the peak
- * of the compute stream needs neither; and the hole that 16-bit logits leave is too small for their fp32 copies. Elsewhere
- * reserved over allocated is a measured ratio.
- */
-function reservedBytes(moments, operations, run, stage) {
-    const allocated = Math.max(...moments.map(totalOf));
-    const sharded = run.framework === 'fsdp' && run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
-    if (!sharded)
-        return allocated * ratio(run);
-    const compute = Math.max(...moments.map((moment) => totalOf(moment) - onOtherStreams(moment)));
-    const { buffers } = gatheredOf(operations, run, stage);
-    const { gradients } = statesOfStage(operations, run, stage);
-    const expandable = run.expandableSegments !== false;
-    const held = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
-    return Math.max(allocated, held + buffers + gradients + (stage.head ? lossHole(operations, run) : 0));
-}
-const ratio = (run) => run.expandableSegments === true ? 1.03 : frameworks[run.framework].fragmentation;
-const onOtherStreams = ({ shares }) => shares.reduce((sum, [component, part, bytes]) => {
-    const elsewhere = component === 'gradients' || part === 'gather_buffer';
-    return sum + (elsewhere ? bytes : 0);
-}, 0);
-
-;// CONCATENATED MODULE: ./build/cost/memory.js
-
-
-
-
-
-
-
-
-/** The peak of the fullest GPU: the largest moment of a step over all pipeline stages. */
-function estimateMemory(model, run) {
-    const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
-    const { moment, stage, reserved } = fullest(operations, run);
-    const device = reserved + outside(run);
-    const accelerator = findAccelerator(run.accelerator);
-    return {
-        allocated: bytes(totalOf(moment)),
-        reserved: bytes(reserved),
-        device: bytes(device),
-        capacity: accelerator?.usable ?? null,
-        components: components(moment.shares),
-        parts: ledger_ledger(bytes, moment.shares.map(([, part, amount]) => [part, amount])),
-        moment: moment.at,
-        stage: stage.index,
-        ...memoryBand(operations, run),
-        savings: savings(operations, run, device),
-    };
-}
-function fullest(operations, run) {
-    const peaks = heldByRanks(operations, run).map((stage) => {
-        const moments = [...momentsOf(operations, run, stage)];
-        const totals = moments.map(totalOf);
-        const moment = moments[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', shares: [] };
-        return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
-    });
-    return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
-}
-function components(shares) {
-    const of = (wanted) => bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
-    return {
-        weights: of('weights'),
-        gradients: of('gradients'),
-        optimizer_states: of('optimizer_states'),
-        activations: of('activations'),
-        temporary: of('temporary'),
-    };
-}
-/** Changes of the run that lower its peak by more than a hundredth, the largest first. */
-function savings(operations, run, device) {
-    return alternatives(run)
-        .map(({ change, changed }) => {
-        const { reserved } = fullest(operations, changed);
-        return { change, saves: bytes(device - reserved - outside(changed)) };
-    })
-        .filter(({ saves }) => saves > 0.01 * device)
-        .sort((a, b) => b.saves - a.saves);
-}
-/** Changes of a run that usually lower its peak. */
-function alternatives(run) {
-    const { parallelism } = run;
-    const list = [
-        run.recompute !== 'full' && { change: 'recompute: full', changed: { ...run, recompute: 'full' } },
-        !run.fusedCrossEntropy && {
-            change: 'fused_cross_entropy: true',
-            changed: { ...run, fusedCrossEntropy: true },
-        },
-        run.microBatchSize > 1 && { change: 'micro_batch_size: 1', changed: { ...run, microBatchSize: 1 } },
-        run.sharding === 'none' && { change: 'sharding: optimizer', changed: { ...run, sharding: 'optimizer' } },
-        run.sharding !== 'full' && { change: 'sharding: full', changed: { ...run, sharding: 'full' } },
-        parallelism.tensor > 1 &&
-            !parallelism.sequenceParallel && {
-            change: 'parallelism.sequence_parallel: true',
-            changed: { ...run, parallelism: { ...parallelism, sequenceParallel: true } },
-        },
-        !run.flashAttention && { change: 'flash_attention: true', changed: { ...run, flashAttention: true } },
-    ];
-    return list.filter((one) => one !== false);
-}
-
-;// CONCATENATED MODULE: ./build/cost/blocks/pieces.js
+;// CONCATENATED MODULE: ./build/cost/expand/pieces.js
 const tensor = (name, elements, region) => ({
     name,
     elements,
@@ -29201,7 +27735,7 @@ function* activate(path, component, part, { up, gate, output }) {
     return output;
 }
 
-;// CONCATENATED MODULE: ./build/cost/blocks/attention.js
+;// CONCATENATED MODULE: ./build/cost/expand/attention.js
 
 const component = 'attention';
 /**
@@ -29589,7 +28123,7 @@ function* extras(parts, stream) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/cost/blocks/feed-forward.js
+;// CONCATENATED MODULE: ./build/cost/expand/feed-forward.js
 
 /** One feed-forward network of every token. */
 const dense = (part, stream) => feedForward(part.component ?? 'feed_forward', read(stream, part.inputWidth), part);
@@ -29726,7 +28260,7 @@ function* alwaysOn(part, input, routed) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/cost/blocks/recurrence.js
+;// CONCATENATED MODULE: ./build/cost/expand/recurrence.js
 
 /**
  * What the mixers with a state compute and keep. Letters: H heads, n width of a key (states of a channel), p width of a value,
@@ -29822,7 +28356,7 @@ function stateElements({ style, heads: H, keyDim: n, valueDim: p }) {
 /** Elements that the convolution keeps of the tokens before. */
 const convolutionState = ({ convolution }) => convolution === undefined ? 0 : convolution.channels * (convolution.kernel - 1);
 
-;// CONCATENATED MODULE: ./build/cost/operations.js
+;// CONCATENATED MODULE: ./build/cost/expand/model.js
 
 
 
@@ -30015,102 +28549,1568 @@ function* single({ reads, ...one }, flow) {
     return { ...flow, inner: result, pending: onResidual ? result : flow.pending };
 }
 
-;// CONCATENATED MODULE: ./build/cost/checkpoint.js
+;// CONCATENATED MODULE: ./build/cost/placement.js
 
-
-/** Biases that correct a router's load are stored in 32 bits beside 16-bit weights (DeepSeek-V3's checkpoint). */
-const correctionBytes = 4;
 /**
- * Bytes of the checkpoint: each element as the config states its type, each quantised matrix as its scheme stores it, scales
- * included; with towers, and with the layers of multi-token prediction, which published checkpoints hold.
+ * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
+ * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
  */
-function checkpointBytes(architecture, operations) {
-    const { quantization, elementBytes = 2 } = architecture;
-    const plain = (operation) => held(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
-    const store = (operation, layer) => {
-        const scheme = quantization?.schemes[schemeOf(quantization.stored, operation.path, layer)];
-        if (scheme === undefined || operation.kind !== 'linear' || operation.tied || operation.heldElsewhere === true)
-            return plain(operation);
-        return matrixBytes(operation, scheme, elementBytes);
+function stages(operations, run) {
+    const { pipeline: P } = run.parallelism;
+    const chunks = chunksOf(operations.order, run);
+    return Array.from({ length: P }, (_, index) => {
+        const own = chunks.filter((_chunk, chunk) => chunk % P === index).flat();
+        return {
+            index,
+            layers: countKinds(own),
+            order: own,
+            embedding: index === 0,
+            head: index === P - 1,
+            inFlight: inFlight(run, index),
+        };
+    });
+}
+/** Consecutive layers that run together, P of them for each virtual stage. */
+function chunksOf(order, run) {
+    const { pipeline: P, virtualPipeline: v } = run.parallelism;
+    const stated = run.layersPerStage?.length === P ? run.layersPerStage : undefined;
+    const count = stated === undefined && order.length % (P * v) === 0 ? P * v : P;
+    const sizes = stated ??
+        Array.from({ length: count }, (_, chunk) => Math.floor(order.length / count) + Number(chunk < order.length % count));
+    let first = 0;
+    return sizes.map((size) => {
+        first += size;
+        return order.slice(first - size, first);
+    });
+}
+function countKinds(order) {
+    const counts = new Map();
+    for (const kind of order)
+        counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    return [...counts].sort(([a], [b]) => a - b).map(([kind, count]) => ({ kind, count }));
+}
+/**
+ * What one rank holds: its stage, with DualPipe also the stage at the other end of the pipeline, which its other direction
+ * runs (DeepSeek-V3, arXiv:2412.19437, table 2: twice the parameters, P + 1 activations of one stage).
+ */
+function heldByRanks(operations, run) {
+    const own = stages(operations, run);
+    if (run.pipelineSchedule !== 'dualpipe' || own.length === 1)
+        return own;
+    return own.map((stage, index) => {
+        const other = own.at(-1 - index) ?? stage;
+        const order = [...stage.order, ...other.order];
+        return {
+            ...stage,
+            order,
+            layers: countKinds(order),
+            embedding: stage.embedding || other.embedding,
+            head: stage.head || other.head,
+            inFlight: stage.inFlight / 2,
+        };
+    });
+}
+/** Model replicas: GPUs that see different sequences. */
+function replicas(run) {
+    const { tensor, pipeline, context } = run.parallelism;
+    return run.gpus / (tensor * pipeline * context);
+}
+function microBatches(run) {
+    return Math.max(1, Math.round(run.globalBatchSize / (replicas(run) * run.microBatchSize)));
+}
+/**
+ * Micro-batches alive on stage i of P at the peak, m in all: GPipe m; 1F1B min(P - i, m) (Narayanan et al. 2021,
+ * arXiv:2104.04473, 2.2); interleaved with v chunks (2(P - i - 1) + (v - 1)P + 1) / v; zero bubble as 1F1B (H1, Qi et al.
+ * 2024, arXiv:2401.10241); DualPipe P + 1 (DeepSeek-V3, arXiv:2412.19437, table 2).
+ */
+function inFlight(run, i) {
+    const { pipeline: P, virtualPipeline: v } = run.parallelism;
+    const m = microBatches(run);
+    if (P === 1)
+        return 1;
+    const schedule = run.pipelineSchedule ?? (v > 1 ? 'interleaved' : '1f1b');
+    switch (schedule) {
+        case 'gpipe':
+            return m;
+        case '1f1b':
+        case 'zero_bubble':
+            return Math.min(P - i, m);
+        case 'interleaved':
+            return Math.min((2 * (P - i - 1) + (v - 1) * P + 1) / v, m);
+        case 'dualpipe':
+            return Math.min(P + 1, m);
+    }
+}
+/** The operations of a stage with how often each stands there. */
+function* stageOperations(operations, stage) {
+    if (stage.embedding)
+        for (const operation of operations.embedding)
+            yield { operation, times: 1 };
+    for (const { kind, count } of stage.layers) {
+        for (const operation of operations.layers[kind]?.operations ?? [])
+            yield { operation, times: count };
+    }
+    if (stage.head) {
+        for (const operation of operations.head)
+            yield { operation, times: 1 };
+        for (const operation of operations.prediction)
+            yield { operation, times: 1 };
+    }
+}
+/**
+ * Elements of an operation on one GPU: experts are divided by expert parallelism, matrices by tensor parallelism, the rest is
+ * on every GPU. A tied output on its own stage is a copy of the table.
+ */
+function localElements(operation, run, stage) {
+    const { tensor, expert, expertTensor } = run.parallelism;
+    if (operation.kind === 'linear') {
+        if (operation.sharding === 'expert')
+            return held(operation) / (expert * expertTensor);
+        const copied = operation.tied && operation.component === 'output' && !stage.embedding;
+        const elements = copied ? operation.rows * operation.columns : held(operation);
+        return operation.sharding === 'replicated' ? elements : elements / tensor;
+    }
+    if (operation.kind === 'table')
+        return held(operation) / tensor;
+    return held(operation);
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/band.js
+
+/** The error that the comparisons support for this kind of model and run (docs/memory.md). */
+function memoryBand(operations, run) {
+    const unlike = unmeasured(operations);
+    if (unlike === undefined)
+        return frameworkBand(run);
+    return {
+        band: Math.max(0.15, frameworkBand(run).band),
+        basis: `${unlike}: arithmetic, compared with no measured run`,
     };
-    const all = (list, layer) => list.reduce((sum, one) => sum + store(one, layer), 0);
-    const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
-    const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
-    const outside = all(operations.embedding, 0) + all(operations.head, 0);
-    return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
 }
-function schemeOf(stored, path, layer) {
-    const listed = stored[path.replace(/^(layers|prediction)\./, '')];
-    return listed === undefined ? -1 : (listed[Math.min(layer, listed.length - 1)] ?? -1);
+/** Models like which none was measured. */
+function unmeasured(operations) {
+    for (const { operation } of mainNetwork(operations)) {
+        if (operation.kind === 'scan')
+            return 'layers with a recurrent state';
+        if (seesBothWays(operation))
+            return 'attention that sees both ways';
+    }
+    return undefined;
 }
-/** Bytes of a matrix of `columns` outputs and `rows` inputs. */
-function matrixBytes(operation, scheme, elementBytes) {
-    const { rows: inputs, columns: outputs, copies, bias } = operation;
-    const scales = scaleCount(inputs, outputs, scheme);
-    const matrix = (inputs * outputs * scheme.bits) / 8 +
-        scales * (scheme.scaleBytes + (scheme.zeroBits ?? 0) / 8) +
-        inputs * (scheme.inputBytes ?? 0) +
-        (scheme.matrixBytes ?? 0);
-    return copies * (matrix + (bias ? outputs * elementBytes : 0));
+const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
+function frameworkBand(run) {
+    switch (run.framework) {
+        case 'megatron':
+            return band_megatron(run);
+        case 'fsdp':
+            return {
+                band: 0.06,
+                basis: "FSDP2: compared with PyTorch's own allocations and a model of its allocator, not with a measured run",
+            };
+        case 'deepspeed':
+            return { band: 0.15, basis: 'DeepSpeed: arithmetic from what it keeps, compared with no measured run' };
+        case 'transformers':
+            return transformers(run);
+    }
 }
-function scaleCount(inputs, outputs, { shares, group = inputs, block }) {
-    switch (shares) {
-        case 'matrix':
-            return 1;
-        case 'output':
-            return outputs;
-        case 'group':
-            return Math.ceil(inputs / group) * outputs;
-        case 'block': {
-            const [high, wide] = block ?? [outputs, inputs];
-            return Math.ceil(outputs / high) * Math.ceil(inputs / wide);
+function band_megatron(run) {
+    const { virtualPipeline } = run.parallelism;
+    if (run.precision !== 'bf16') {
+        return { band: 0.1, basis: 'Megatron-Core below 16 bits: arithmetic, compared with no measured run' };
+    }
+    return virtualPipeline > 1 || run.recompute === 'selective'
+        ? { band: 0.06, basis: 'Megatron-Core: compared with few measured runs of this kind' }
+        : { band: 0.03, basis: 'Megatron-Core in bf16: compared with measured peaks on B200 and H100' };
+}
+function transformers(run) {
+    if (run.gpus > 1)
+        return { band: 0.15, basis: 'Hugging Face Trainer on several GPUs: compared with fine-tuning on A100' };
+    return run.lora === undefined
+        ? {
+            band: 0.05,
+            basis: "Hugging Face Trainer: compared with PyTorch's own allocations and with fine-tuning on A100",
+        }
+        : { band: 0.08, basis: 'adapters: compared with fine-tuning on A100' };
+}
+
+;// CONCATENATED MODULE: ./build/facts/frameworks.js
+// PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
+// at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
+// keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
+// A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
+const torchLoss = { whole: 12, compiled: 4, fused: 'chunked' };
+const frameworks = {
+    megatron: {
+        saves: 'fused',
+        normsWrittenOut: false,
+        quantizesInputs: true,
+        keepsGathered: false,
+        selective: 'modules',
+        weightBytes: 2,
+        gradientBytes: 4,
+        masterWeights: true,
+        gradientsStay: true,
+        lossBytes: { whole: 6, compiled: 6, fused: 4 },
+        dummyGradients: true,
+        optimizerTemporaries: 0,
+        fragmentation: 1.05,
+        source: 'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
+    },
+    fsdp: {
+        saves: 'eager',
+        normsWrittenOut: false,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
+        weightBytes: 4,
+        gradientBytes: 4,
+        masterWeights: false,
+        gradientsStay: false,
+        lossBytes: torchLoss,
+        dummyGradients: false,
+        optimizerTemporaries: 0,
+        fragmentation: 1.05,
+        source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
+    },
+    deepspeed: {
+        saves: 'eager',
+        normsWrittenOut: true,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
+        weightBytes: 2,
+        gradientBytes: 2,
+        masterWeights: true,
+        gradientsStay: false,
+        lossBytes: torchLoss,
+        dummyGradients: false,
+        // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
+        optimizerTemporaries: 1,
+        fragmentation: 1.08,
+        source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
+    },
+    transformers: {
+        saves: 'eager',
+        normsWrittenOut: true,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
+        weightBytes: 4,
+        gradientBytes: 4,
+        masterWeights: false,
+        gradientsStay: false,
+        lossBytes: torchLoss,
+        dummyGradients: false,
+        // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
+        // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
+        optimizerTemporaries: 1,
+        fragmentation: 1.08,
+        source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
+    },
+};
+/**
+ * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
+ * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
+ * where the chip has no products of untransposed fp8 (before Blackwell). TransformerEngine d0067d0,
+ * transformer_engine/pytorch/module/base.py, `get_weight_workspace`, and pytorch/tensor/*.
+ */
+function quantizedCopies(precision, generation) {
+    switch (precision) {
+        case 'fp8':
+            return generation === 'blackwell' ? 1 : 2;
+        case 'mxfp8':
+            return 2 * (1 + 1 / 32);
+        case 'fp4':
+            return 2 * (0.5 + 1 / 16);
+        default:
+            return 0;
+    }
+}
+/**
+ * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
+ * expandable segments (torchtitan's launcher sets them), and holes without. From PyTorch's allocator played over the
+ * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
+ */
+const streamedFragmentation = { expandable: 1.02, fixed: 1.12 };
+/** DeepSpeed's sizes in elements, by their defaults (DeepSpeed 1b88ac3, deepspeed/runtime/zero/config.py). */
+const buckets = {
+    reduce: 5e8,
+    /** parameters that ZeRO 3 keeps gathered where they are needed again soon, and those that it fetches ahead */
+    maxLive: 1e9,
+    prefetch: 5e7,
+    /** parameters that ZeRO 3 steps over at once */
+    subgroup: 1e9,
+};
+/** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
+const overhead = {
+    /** by generation; `default` for those not measured */
+    contextGibibytes: { ampere: 0.45, hopper: 0.6, blackwell: 0.6, default: 0.5 },
+    /** ai-dynamo/aiconfigurator 095f58a, systems/*.yaml, misc.nccl_mem: 0.34 for 2 ranks, 0.39 for 4 to 8 */
+    communicatorGibibytes: { pair: 0.34, group: 0.39 },
+    /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */
+    workspaceMebibytes: { modern: 32, older: 8.1 },
+};
+
+;// CONCATENATED MODULE: ./build/cost/memory/overhead.js
+
+
+
+
+const overhead_e = 2;
+/** Outside PyTorch's allocator: CUDA context, libraries and communicators. Bytes. */
+function outside(run) {
+    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
+    const { tensor, pipeline, context, expert } = run.parallelism;
+    const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
+    const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
+    const first = groups.length === 0 ? 0 : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
+    // Further communicators were not measured; each is taken to need half of the first.
+    const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
+    const modern = generation === 'hopper' || generation === 'blackwell';
+    return (gibibytes((contextGibibytes[generation] ?? contextGibibytes.default) + first + further) +
+        mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older));
+}
+/**
+ * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
+ * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.
+ */
+function dummyGradients(operations, run, stage) {
+    if (!frameworks[run.framework].dummyGradients || run.lora !== undefined)
+        return 0;
+    const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
+    if (stage.head)
+        lists.push(operations.prediction);
+    const sizes = new Map();
+    for (const { rows, columns } of lists.flatMap((list) => products(list, run)))
+        sizes.set(`${rows} ${columns}`, overhead_e * rows * columns);
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+/** The matrix products of a layer on one GPU; those that are one product (query, key and value) stand side by side. */
+function products(list, run) {
+    const found = new Map();
+    for (const operation of list) {
+        if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
+            continue;
+        const { tensor } = run.parallelism;
+        const rows = operation.sharding === 'row' ? operation.rows / tensor : operation.rows;
+        const columns = operation.sharding === 'column' ? operation.columns / tensor : operation.columns;
+        const name = `${operation.component} ${operation.fusedWith ?? operation.path}`;
+        found.set(name, { rows, columns: (found.get(name)?.columns ?? 0) + columns });
+    }
+    return [...found.values()];
+}
+
+;// CONCATENATED MODULE: ./build/facts/optimizers.js
+const two = (bytes) => 2 * bytes;
+const one = (bytes) => bytes;
+const optimizers_plain = { edges: 0, workspace: 0 };
+const optimizers = {
+    adamw: { states: two, other: two, ...optimizers_plain, source: 'Loshchilov and Hutter 2019, arXiv:1711.05101: two moments' },
+    adam: { states: two, other: two, ...optimizers_plain, source: 'Kingma and Ba 2015, arXiv:1412.6980: two moments' },
+    adamw_8bit: {
+        // Two 8-bit moments and an fp32 scale for each block of 256; embeddings and small tensors keep 32 bits.
+        states: () => 2 * (1 + 4 / 256),
+        other: () => 8,
+        ...optimizers_plain,
+        source: 'Dettmers et al. 2022, arXiv:2110.02861; bitsandbytes optim/optimizer.py, blocks of 256',
+    },
+    adafactor: {
+        states: () => 0,
+        other: () => 4,
+        edges: 4,
+        workspace: 0,
+        source: 'Shazeer and Stern 2018, arXiv:1804.04235: a row and a column of statistics for each matrix',
+    },
+    lion: { states: one, other: one, ...optimizers_plain, source: 'Chen et al. 2023, arXiv:2302.06675: one momentum' },
+    sgd: { states: one, other: one, ...optimizers_plain, source: 'momentum' },
+    muon: {
+        states: one,
+        other: two,
+        edges: 0,
+        // X, its Gram matrix and their product, of the Newton-Schulz iteration.
+        workspace: 3,
+        source: 'Jordan et al. 2024: one momentum for hidden matrices, Adam for all else',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/facts/precisions.js
+/** Bytes of one element. `nf4`: 4 bits and double-quantised scales (Dettmers et al. 2023, arXiv:2305.14314, section 3). */
+const bytesOf = {
+    fp32: 4,
+    fp16: 2,
+    bf16: 2,
+    fp8: 1,
+    int8: 1,
+    fp4: 0.5 + 1 / 16,
+    nf4: 0.5 + 0.127 / 8,
+};
+/** The peak that a matrix product of each precision is held against, and the bytes of its operands. */
+const precisions = {
+    fp32: { peak: 'tf32', operand: 4 },
+    fp16: { peak: 'fp16', operand: 2 },
+    bf16: { peak: 'bf16', operand: 2 },
+    fp8: { peak: 'fp8', operand: 1 },
+    mxfp8: { peak: 'fp8', operand: 1 + 1 / 32 },
+    fp4: { peak: 'fp4', operand: 0.5 + 1 / 16 },
+};
+
+;// CONCATENATED MODULE: ./build/cost/memory/activations.js
+
+
+
+/** Bytes of a 16-bit activation. */
+const activations_e = 2;
+/** Bytes of an activation in the run's precision. */
+const elementBytes = (run) => (run.precision === 'fp32' ? 4 : activations_e);
+function tokensOf(run) {
+    const { tensor, context, sequenceParallel } = run.parallelism;
+    const entering = (run.microBatchSize * run.sequenceLength) / context;
+    const residual = sequenceParallel ? entering / tensor : entering;
+    return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
+}
+/** Bytes of a tensor on one GPU. */
+function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
+    switch (tensor.region) {
+        case 'residual':
+            return bytesEach * tensor.elements * tokens.residual;
+        case 'tensor':
+            return (bytesEach * tensor.elements * tokens.tensor) / tensorParallel;
+        case 'routed':
+            return bytesEach * tensor.elements * tokens.routed;
+    }
+}
+function keepingOf(run) {
+    const facts = frameworks[run.framework];
+    const style = run.compile ? 'fused' : facts.saves;
+    const low = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
+    return {
+        style,
+        normsWrittenOut: style === 'eager' && facts.normsWrittenOut,
+        autocast: style === 'eager' && isAutocast(run),
+        quantized: low && facts.quantizesInputs,
+        gathered: facts.keepsGathered && run.parallelism.sequenceParallel,
+    };
+}
+/**
+ * Whether torch.autocast runs 16-bit products over fp32 weights: Trainer's `bf16: true` on a model loaded in fp32, and
+ * torchtitan without shards. Shards have their own mixed precision.
+ */
+function isAutocast(run) {
+    if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined)
+        return false;
+    const sharded = run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
+    return (run.weightsDtype ?? 'fp32') === 'fp32' && !sharded;
+}
+/**
+ * What one layer keeps of a micro-batch, operation by operation, without any recompute but that of named modules.
+ *
+ * `fused`: norms keep their input, matrices theirs, gated activations both halves, flash attention q, k, v, its output and
+ * one fp32 log-sum-exp for each head. `eager` keeps more; it is checked against autograd (`scripts/oracle/`).
+ */
+function savedTensors(operations, run) {
+    const keeping = keepingOf(run);
+    const tokens = tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    const kept = new Map();
+    const dropped = droppedBy(run, operations);
+    const written = writtenOut(operations);
+    for (const operation of operations) {
+        const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
+        const keep = (tensor, bytesEach = elementBytes(run), name = tensor.name) => {
+            const whole = read && tensor.region === 'residual' ? tp : 1;
+            if (!dropped.has(name) && !kept.has(name))
+                kept.set(name, { name, bytes: whole * tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
+        };
+        if (keeping.style === 'fused')
+            keepFused(operation, run, keeping, keep);
+        else
+            keepEager(operation, run, keeping, written, keep);
+    }
+    return [...kept.values()];
+}
+const total = (saved) => saved.reduce((sum, { bytes }) => sum + bytes, 0);
+// --- one kernel for each operation --------------------------------------------------------------------------------------
+function keepFused(operation, run, keeping, keep) {
+    switch (operation.kind) {
+        case 'norm':
+        case 'scan':
+            keep(operation.input);
+            if (operation.kind === 'scan')
+                keep(operation.output);
+            return;
+        case 'linear':
+            if (operation.component === 'output' || !needsInput(operation, run))
+                return;
+            keep(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
+            return;
+        case 'activation':
+            keep(operation.input);
+            if (operation.gate)
+                keep(operation.gate);
+            return;
+        case 'attention':
+            return keepAttention(operation, run, keep);
+        case 'route':
+            // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
+            keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 9);
+            return;
+        case 'dispatch':
+            // A probability for each row, and where it came from and goes to.
+            keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 12);
+            return;
+        case 'add':
+            return keepMask(operation, run, keep);
+        case 'table':
+            keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+            return;
+        case 'combine':
+        case 'rope':
+        case 'vector':
+        case 'loss':
+            return;
+    }
+}
+/** Bytes of a quantised input that the weight gradient reads: its column-wise copy, with the scales of its blocks. */
+function quantizedBytes(run) {
+    if (run.precision === 'mxfp8')
+        return 1 + 1 / 32;
+    return run.precision === 'fp4' ? 0.5 + 1 / 16 : 1;
+}
+// --- PyTorch, operation by operation ------------------------------------------------------------------------------------
+function keepEager(operation, run, keeping, written, keep) {
+    switch (operation.kind) {
+        case 'norm':
+            return keepNorm(operation, run, keeping, keep);
+        case 'linear':
+            return keepInput(operation, run, keeping, written, keep);
+        case 'activation':
+            // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
+            if (operation.function !== 'relu')
+                keep(operation.input);
+            if (operation.gate)
+                keep(operation.gate);
+            // GPT-2's GELU is written out in steps; three more of them keep a tensor.
+            if (operation.function === 'gelu_new')
+                keep(operation.input, 3 * activations_e, `${operation.path}_steps`);
+            // The activated half is a factor of the product.
+            if (operation.gated)
+                keep(operation.output, activations_e, `${operation.output.name}_gate`);
+            return;
+        case 'attention':
+            return keepWrittenAttention(operation, run, written, keep);
+        case 'route':
+            keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 4);
+            return;
+        case 'dispatch':
+            keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 40);
+            keep({ name: `${operation.path}_weighted`, elements: operation.active * operation.width, region: 'routed' });
+            return;
+        case 'scan':
+            keep(operation.input);
+            keep(operation.output);
+            return;
+        case 'add':
+            return keepMask(operation, run, keep);
+        case 'table':
+            keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+            return;
+        case 'combine':
+        case 'rope':
+        case 'vector':
+        case 'loss':
+            return;
+    }
+}
+function writtenOut(operations) {
+    const fused = operations.filter((one) => one.kind === 'linear' && one.fusedWith === 'query_key_value' && one.storedFused === true);
+    return {
+        normal: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
+        fused: operations.some(({ kind }) => kind === 'rope') ? fused.reduce((sum, one) => sum + one.columns, 0) : 0,
+        joined: operations.some((one) => one.kind === 'rope' && one.joined === true),
+    };
+}
+/**
+ * RMSNorm as Transformers writes it: x in fp32, its mean square, and x over its root in the model's dtype, which the weight's
+ * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) keeps its input and statistics; a LayerNorm that is
+ * written out in fp32 (Cohere) keeps x less its mean twice, and their quotient.
+ */
+function keepNorm(operation, run, keeping, keep) {
+    const { input, width, path, style, upcast } = operation;
+    const rows = { ...input, elements: input.elements / width };
+    const wide = keeping.autocast || run.precision === 'fp32';
+    const kernel = style === 'layer' ? upcast === undefined : !keeping.normsWrittenOut;
+    if (kernel) {
+        keep(input, wide ? 4 : activations_e);
+        keep(rows, 4, `${path}_statistics`);
+        return;
+    }
+    keep(rows, 4, `${path}_deviation`);
+    if (style === 'layer' && upcast === 'weight') {
+        keep(input, 3 * 4, `${path}_centred`);
+        return;
+    }
+    keep(input, 4, wide ? input.name : `${path}_fp32`);
+    if (run.lora !== undefined || style === 'layer')
+        return;
+    keep(input, upcast === 'weight' || wide ? 4 : activations_e, `${path}_normalised`);
+}
+/** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
+function keepInput(operation, run, keeping, written, keep) {
+    const { input, path, storedFused, fusedWith } = operation;
+    if (operation.component === 'output' || !needsInput(operation, run))
+        return;
+    if (run.lora !== undefined && adapterBytes(run) === 4)
+        keep(input, 4, `${path}_adapter_input`);
+    else if (keeping.autocast && written.normal.has(input.name))
+        keep(input, activations_e, storedFused === true ? `${fusedWith}_input` : `${path}_input`);
+    else
+        keep(input);
+}
+/**
+ * Attention of Transformers: `flash_attention: true` is PyTorch's scaled_dot_product_attention or flash-attn, false is
+ * `attn_implementation: eager`, which repeats keys and values for each query head and keeps the scores of every pair: the
+ * softmax in fp32 and its 16-bit copy, and with dropout its mask and what is left.
+ */
+function keepWrittenAttention(operation, run, written, keep) {
+    const { query, key, value, output, heads, keyValueHeads, path } = operation;
+    if (operation.valueDim === 0)
+        return;
+    const e = elementBytes(run);
+    keep(query);
+    keep(output);
+    if (run.flashAttention) {
+        keep(key);
+        keep(written.fused > 0 ? { ...value, elements: written.fused } : value);
+        if (written.joined)
+            keep(output, e, `${output.name}_copy`);
+        keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+        return;
+    }
+    const groups = heads / keyValueHeads;
+    keep({ ...key, elements: groups * key.elements });
+    keep({ ...value, elements: groups * value.elements });
+    const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context };
+    keep({ ...scores, region: 'tensor' }, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
+}
+/** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */
+const needsInput = (operation, run) => run.lora === undefined || isTarget(operation, run.lora);
+// --- both ---------------------------------------------------------------------------------------------------------------
+function keepAttention(operation, run, keep) {
+    const { query, key, value, output, heads, path } = operation;
+    if (operation.valueDim === 0)
+        return;
+    keep(query);
+    keep(key);
+    keep(value);
+    keep(output);
+    if (run.flashAttention) {
+        keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+        return;
+    }
+    // Scores of every pair: the softmax's output, and what dropout makes of it with its mask.
+    const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context };
+    keep({ ...scores, region: 'tensor' }, run.dropout === true ? 2 * activations_e + 1 : activations_e);
+}
+function keepMask(operation, run, keep) {
+    if (run.dropout === true)
+        keep(operation.output, 1, `${operation.output.name}_mask`);
+}
+/**
+ * Names of the tensors that selective recompute of modules drops, in Megatron's words (`recompute_modules` in
+ * megatron/core/transformer/transformer_config.py): a module keeps what it reads, and what is inside of it is made again.
+ */
+function droppedBy(run, operations) {
+    const names = new Set();
+    if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules')
+        return names;
+    const modules = new Set(run.recomputeModules ?? ['core_attn']);
+    const drop = (module, within) => {
+        if (!modules.has(module))
+            return;
+        for (const one of operations) {
+            if (!within(one))
+                continue;
+            if ('output' in one)
+                names.add(one.output.name);
+            for (const end of ['maps', 'probabilities', 'scores', 'lse'])
+                names.add(`${one.path}_${end}`);
+            if (one.kind === 'attention')
+                names.delete(one.output.name);
+        }
+    };
+    drop('core_attn', (one) => one.kind === 'attention');
+    drop('layernorm', (one) => one.kind === 'norm' && !one.path.includes('attention.'));
+    drop('moe_act', (one) => one.kind === 'activation' && one.component === 'experts');
+    drop('mla_up_proj', (one) => /attention\.(query|key_value)_(up|down_norm)$/.test(one.path));
+    if (modules.has('mla_up_proj') && operations.some(({ path }) => path.endsWith('key_value_up')))
+        names.add('key');
+    drop('mlp', (one) => one.component === 'feed_forward');
+    drop('shared_experts', (one) => one.component === 'shared_experts');
+    drop('moe', (one) => one.component === 'experts' || one.component === 'shared_experts' || one.component === 'router');
+    return names;
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/recompute.js
+
+
+/**
+ * @param layers of the stage, over which `block` and `every` choose
+ */
+function keptByLayer(list, run, layers) {
+    const all = keptOnDevice(list, run, layers);
+    // Offloaded, a layer's activations come back for its own backward pass alone.
+    return run.offload === 'activations' ? { ...all, kept: 0 } : all;
+}
+function keptOnDevice(list, run, layers) {
+    const saved = savedTensors(list, run);
+    const whole = total(saved);
+    switch (run.recompute) {
+        case 'none':
+            return { kept: whole, whole, besides: 0 };
+        case 'selective': {
+            if (frameworks[run.framework].selective === 'modules') {
+                const all = total(savedTensors(list, { ...run, recompute: 'none' }));
+                return { kept: whole, whole: all, besides: 0 };
+            }
+            const kept = Math.min(whole, perOperation(list, run));
+            return { kept, whole, besides: 0 };
+        }
+        case 'full': {
+            const input = inputBytes(list, run);
+            const unit = unitOf(run);
+            const spared = unrecomputed(run, layers);
+            const kept = ((1 - spared) * input) / unit + spared * whole;
+            return { kept, whole: whole * unit, besides: holdsInput(saved) ? 0 : input };
         }
     }
 }
+/** Layers that full recompute makes again at once: `uniform` in groups of n. */
+const unitOf = (run) => run.recompute === 'full' && (run.recomputeMethod ?? 'uniform') === 'uniform'
+    ? Math.max(1, run.recomputeLayers ?? 1)
+    : 1;
+/** Share of the layers that full recompute leaves alone: `block` recomputes k of them, `every` each n-th. */
+function unrecomputed(run, layers) {
+    if (layers === 0)
+        return 0;
+    if (run.recomputeMethod === 'block')
+        return Math.max(0, layers - (run.recomputeLayers ?? layers)) / layers;
+    if (run.recomputeMethod === 'every')
+        return 1 - 1 / Math.max(1, run.recomputeLayers ?? 1);
+    return 0;
+}
+const holdsInput = (saved) => saved.some(({ name }) => name === 'x');
+/** The residual stream where a layer reads it. */
+function inputBytes(list, run) {
+    return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
+}
+/**
+ * Bytes of an element of the residual stream. Under autocast it is fp32. Adapters under sharded data parallelism run with
+ * autocast over fp32 inputs too: fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one
+ * GPU by 2 (fms-acceleration 876e2ed, a100_80gb.csv).
+ */
+function streamBytes(run) {
+    const sharded = run.framework === 'transformers' && run.lora !== undefined && run.sharding === 'full' && run.gpus > 1;
+    return sharded || keepingOf(run).autocast ? 4 : elementBytes(run);
+}
+/** D, as the layer's additions to the residual have it. */
+const residualWidth = (list) => list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
+/**
+ * torchtitan's selective recompute: the layer's input, the attention kernel's output, every second matrix product, and what
+ * came through an exchange of experts (torchtitan b5bcd76, distributed/activation_checkpoint.py).
+ */
+function perOperation(list, run) {
+    const tokens = tokensOf(run);
+    const e = elementBytes(run);
+    const { tensor } = run.parallelism;
+    const products = list.filter((operation) => operation.kind === 'linear');
+    // The router's product is always made again.
+    const counted = products.filter(({ component }) => component !== 'router');
+    const kept = new Map([['x', inputBytes(list, run)]]);
+    const keep = (name, bytes) => kept.set(name, bytes);
+    for (const [index, { output, copies, sharding }] of counted.entries()) {
+        // A row-wise matrix gives whole partial sums, which are kept before and after they are reduced.
+        const row = sharding === 'row' && run.parallelism.sequenceParallel ? tensor : 1;
+        if (index % 2 === 0 || copies > 1)
+            keep(output.name, row * tensorBytes(output, e, tokens, tensor));
+        if (row > 1)
+            keep(`${output.name}_reduced`, tensorBytes(output, e, tokens, tensor));
+    }
+    for (const operation of list) {
+        if (operation.kind === 'attention') {
+            keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
+            keep(`${operation.path}_lse`, (4 * operation.heads * tokens.tensor) / tensor);
+        }
+        if (operation.kind === 'dispatch' && run.parallelism.expert > 1)
+            keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
+    }
+    return [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+/** Activations that a stage keeps for all micro-batches in flight, its embedding's indices included. */
+function keptByStage(kept, run, stage) {
+    const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (kept.get(kind)?.kept ?? 0), 0);
+    const indices = stage.embedding ? 8 * tokensOf(run).tensor : 0;
+    return stage.inFlight * (layers + indices);
+}
 
-;// CONCATENATED MODULE: ./build/cost/parameters.js
+;// CONCATENATED MODULE: ./build/cost/memory/backward.js
+
+
+
+const backward_e = 2;
+/**
+ * The most bytes that are alive while the backward pass goes through one layer: what it keeps and has not yet used, the
+ * gradients of its tensors that wait for the operation before, and those of its weights, as far as they are counted here.
+ */
+function backwardPeak(list, run, weightGradient) {
+    const recomputed = { ...run, recompute: 'none' };
+    const saved = savedTensors(list, recomputed);
+    const tokens = tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    const gathered = keepingOf(run).gathered;
+    // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
+    const size = (tensor, by) => (gathered && isColumn(by) && tensor.region === 'residual' ? tp : 1) *
+        tensorBytes(tensor, elementBytes(run), tokens, tp);
+    const stream = streamBytes(run) * residualWidth(list) * (gathered ? tokens.residual : tokens.tensor);
+    const waiting = new Map();
+    let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
+    let peak = live;
+    for (const operation of list.toReversed()) {
+        let made = workspace(operation, run);
+        const fresh = [];
+        for (const input of gradientsOf(operation)) {
+            const bytes = size(input, operation);
+            made += bytes;
+            // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
+            if (!waiting.has(input.name) && !isStream(input.name))
+                fresh.push([input.name, bytes]);
+        }
+        const weight = weightGradient(operation);
+        peak = Math.max(peak, live + made + weight.making);
+        for (const [name, bytes] of fresh) {
+            waiting.set(name, bytes);
+            live += bytes;
+        }
+        live += weight.after;
+        if ('output' in operation) {
+            live -= waiting.get(operation.output.name) ?? 0;
+            waiting.delete(operation.output.name);
+        }
+        for (const { by, bytes } of saved)
+            if (by === operation)
+                live -= bytes;
+    }
+    return peak;
+}
+const isColumn = (operation) => operation.kind === 'linear' && operation.sharding === 'column';
+const isStream = (name) => name === 'x' || name.startsWith('residual');
+/** The tensors that an operation computes a gradient of. */
+function gradientsOf(operation) {
+    switch (operation.kind) {
+        case 'attention':
+            return operation.valueDim === 0 ? [] : [operation.query, operation.key, operation.value];
+        case 'activation':
+            return operation.gate ? [operation.input, operation.gate] : [operation.input];
+        case 'rope':
+            return [operation.query, operation.key];
+        case 'linear':
+        case 'norm':
+        case 'route':
+        case 'dispatch':
+        case 'combine':
+        case 'scan':
+            return [operation.input];
+        case 'add':
+        case 'table':
+        case 'vector':
+        case 'loss':
+            return [];
+    }
+}
+/** What an operation's backward pass needs besides its gradients, in bytes. */
+function workspace(operation, run) {
+    const tokens = tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    switch (operation.kind) {
+        case 'attention': {
+            if (operation.valueDim === 0)
+                return 0;
+            if (!run.flashAttention)
+                return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
+            // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
+            return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
+        }
+        case 'norm':
+            // Four fp32 steps of a norm that is written out stand at once: the gradient of x over its root, of the root, of the
+            // square and of x.
+            return keepingOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
+                ? tensorBytes(operation.input, 4 * 4, tokens, tp)
+                : 0;
+        case 'activation':
+            return keepingOf(run).style === 'fused'
+                ? 0
+                : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
+        case 'linear':
+            return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
+        case 'dispatch':
+        case 'combine': {
+            // Rows that arrive from other ranks stand beside those that were sent.
+            const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
+            return run.parallelism.expert > 1 ? tensorBytes(rows, backward_e, tokens, tp) : 0;
+        }
+        default:
+            return 0;
+    }
+}
+/** Gradients of an activation's steps that stand at once, besides that of its input, where it is written out. */
+function stepsOf(operation) {
+    if (operation.function === 'relu2')
+        return 2;
+    return operation.function === 'gelu_new' ? 1 : 0;
+}
+/** The gradient that a row-wise matrix gets is gathered over the ranks that share its rows. */
+function regathered(operation, run) {
+    if (!keepingOf(run).gathered || operation.sharding !== 'row')
+        return 0;
+    return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
+}
+/** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
+function ring(operation, run) {
+    if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all')
+        return 0;
+    const tokens = tokensOf(run);
+    const { tensor } = run.parallelism;
+    return 2 * (tensorBytes(operation.key, backward_e, tokens, tensor) + tensorBytes(operation.value, backward_e, tokens, tensor));
+}
+/** The gradients of what an adapter gave and of what it read, in the adapter's dtype. */
+function adapterWorkspace(operation, run) {
+    if (run.lora === undefined || !isTarget(operation, run.lora))
+        return 0;
+    const tokens = tokensOf(run);
+    const { tensor } = run.parallelism;
+    const bytes = adapterBytes(run);
+    return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
+}
+/** A base weight in 8 or 4 bits is unpacked to 16 for its product. */
+function unpacked(operation, run) {
+    const bits = run.lora?.baseBits ?? 16;
+    return bits < 16 && operation.copies === 1 ? (backward_e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/loss.js
+
+
+
+const loss_e = 2;
+const loss_nothing = { forward: 0, backward: 0 };
+/** Of the last stage, besides what its layers keep. */
+function lossBytes(operations, run) {
+    const head = outputOf(operations);
+    if (head === undefined)
+        return loss_nothing;
+    return frameworks[run.framework].saves === 'fused' ? loss_megatron(head, run) : torch(head, operations, run);
+}
+/** Logits of a micro-batch that stand at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
+function logitsOf({ columns: V }, run) {
+    return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
+}
+/** Megatron-Core: logits with their loss, then the output's backward pass. */
+function loss_megatron(head, run) {
+    const { lossBytes: each, dummyGradients } = frameworks[run.framework];
+    const { rows: D, columns: V } = head;
+    const { tensor, sequenceParallel } = run.parallelism;
+    const tokens = tokensOf(run);
+    const logits = logitsOf(head, run);
+    const input = loss_e * D * tokens.residual;
+    const gathered = sequenceParallel ? loss_e * D * tokens.tensor : 0;
+    const fused = typeof each.fused === 'number' ? each.fused : each.whole;
+    const dummy = dummyGradients ? (loss_e * D * V) / tensor : 0;
+    return {
+        forward: (run.fusedCrossEntropy ? fused : each.whole) * logits + 2 * input + gathered,
+        backward: loss_e * logits + dummy + 2 * loss_e * D * tokens.tensor + input,
+    };
+}
+/** PyTorch: the final norm and the output's input, then the loss forward and backward, then the output's backward pass. */
+function torch(head, operations, run) {
+    const { lossBytes: each } = frameworks[run.framework];
+    const { rows: D, columns: V } = head;
+    const { tensor } = run.parallelism;
+    const tokens = tokensOf(run);
+    const own = elementBytes(run);
+    const logits = logitsOf(head, run);
+    const hidden = own * D * tokens.tensor;
+    const trained = run.lora === undefined;
+    // The norm, and the input that the output's weight gradient reads.
+    const kept = total(savedTensors(operations.head, { ...run, recompute: 'none' })) + (trained ? hidden : 0);
+    // A product under autocast makes a 16-bit gradient and casts it to fp32.
+    const gradient = trained ? ((isAutocast(run) ? 6 : own) * D * V) / tensor : 0;
+    if (run.fusedCrossEntropy && each.fused === 'chunked') {
+        const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / powerOfTwo(V / D)));
+        // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place.
+        const chunk = kept + hidden + gradient + (loss_e * rows * V) / tensor;
+        return { forward: chunk, backward: chunk };
+    }
+    // A tanh of the logits is kept to its own backward pass.
+    const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
+    const chunked = run.lossChunks === undefined ? 0 : hidden;
+    // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above.
+    const bytes = tensor > 1 && run.framework === 'fsdp' ? 16 : run.compile ? each.compiled : each.whole;
+    const product = own * logits + hidden + gradient;
+    return {
+        // Logits, their fp32 copy and its log-softmax.
+        forward: kept + capped + chunked + Math.min(bytes, (own < 4 ? own : 0) + 8) * logits,
+        backward: kept + chunked + Math.max(capped + bytes * logits, product),
+    };
+}
+/**
+ * What multi-token prediction keeps on the last stage until its backward pass: its layers, and for each of its losses the
+ * softmax of its logits, which are the output's once more.
+ */
+function keptByPrediction(operations, run) {
+    const head = outputOf(operations);
+    if (operations.prediction.length === 0 || head === undefined)
+        return 0;
+    const softmax = (run.fusedCrossEntropy ? loss_e : 4) * logitsOf(head, run) * operations.predictionDepth;
+    return keptByLayer(operations.prediction, run, 1).kept + softmax;
+}
+/**
+ * Bytes of the holes that 16-bit logits leave behind when their loss is computed on an fp32 copy; the vocabulary-parallel loss
+ * leaves a second one (scripts/oracle/allocator.py).
+ */
+function lossHole(operations, run) {
+    const head = outputOf(operations);
+    const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
+    const holes = run.parallelism.tensor > 1 ? 2 : 1;
+    return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
+}
+const outputOf = (operations) => operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
+/** The next power of two. */
+const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
+
+;// CONCATENATED MODULE: ./build/cost/memory/states.js
+
+
+
+
+
+
+const states_nothing = { weights: 0, copies: 0, gradients: 0, optimizer: 0, stepped: 0, largest: 0 };
+const statesOfStage = (operations, run, stage) => sumOfStates(stageOperations(operations, stage), run, stage);
+const statesOf = (list, run, stage) => sumOfStates(list.map((operation) => ({ operation, times: 1 })), run, stage);
+function sumOfStates(list, run, stage) {
+    let sum = states_nothing;
+    for (const { operation, times } of list) {
+        const one = operationStates(operation, run, stage);
+        sum = {
+            weights: sum.weights + times * one.weights,
+            copies: sum.copies + times * one.copies,
+            gradients: sum.gradients + times * one.gradients,
+            optimizer: sum.optimizer + times * one.optimizer,
+            stepped: sum.stepped + times * one.stepped,
+            largest: Math.max(sum.largest, one.largest),
+        };
+    }
+    return sum;
+}
+/** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
+function operationStates(operation, run, stage) {
+    const elements = localElements(operation, run, stage);
+    const shards = shardsOf(operation, run);
+    const divided = (level) => (levels[run.sharding] >= levels[level] ? shards : 1);
+    const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
+    const adapters = run.lora === undefined ? 0 : localAdapters(operation, run);
+    const trained = run.lora === undefined ? elements : adapters;
+    const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
+    return {
+        weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / divided('full'),
+        copies: (elements * copiesOf(operation, run)) / divided('full'),
+        gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / divided('gradients'),
+        optimizer: offloaded ? 0 : (trained * optimizer) / divided('optimizer'),
+        stepped: offloaded ? 0 : trained / divided('optimizer'),
+        largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
+    };
+}
+/** With an optimizer on the CPU, FSDP and ZeRO 2 and 3 send gradients there as they are reduced; others keep them. */
+const gradientsLeave = (run) => run.framework === 'fsdp' || (run.framework === 'deepspeed' && levels[run.sharding] >= levels.gradients);
+/** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
+const levels = { none: 0, optimizer: 1, gradients: 2, full: 3 };
+/** GPUs that share one copy: all of data and context parallelism, for experts those that hold the same ones. */
+function shardsOf(operation, run) {
+    const { pipeline, context, expert, expertTensor } = run.parallelism;
+    const whole = replicas(run) * context;
+    const group = Math.min(run.shardGroup ?? whole, whole);
+    if (operation.kind !== 'linear' || operation.sharding !== 'expert')
+        return group;
+    const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
+    return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / whole));
+}
+function bytesPerParameter(operation, run) {
+    const facts = frameworks[run.framework];
+    const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
+    if (run.lora !== undefined) {
+        const adapter = adapterBytes(run);
+        const optimizer = optimizers[run.optimizer].states(adapter);
+        return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
+    }
+    const fp32 = run.precision === 'fp32';
+    const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
+    const gradient = run.gradientsDtype
+        ? bytesOf[run.gradientsDtype]
+        : // Gradients of PyTorch's optimizers have the dtype of their weights.
+            facts.gradientsStay
+                ? facts.gradientBytes
+                : weight < 2
+                    ? 2
+                    : weight;
+    const master = (run.masterWeights ?? (facts.masterWeights && !fp32 && weight < 4)) ? 4 : 0;
+    // PyTorch makes states in the dtype of the weights that are stepped over.
+    const bytes = run.optimizerDtype || master > 0 ? state : Math.min(4, weight);
+    return { weight, gradient, optimizer: master + stateBytes(operation, run, bytes), adapter: 0 };
+}
+/** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
+function stateBytes(operation, run, bytes) {
+    const facts = optimizers[run.optimizer];
+    if (operation.kind !== 'linear' || operation.component === 'output')
+        return facts.other(bytes);
+    const { rows, columns } = operation;
+    return facts.states(bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
+}
+/** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
+function frozenBytes(operation, bits) {
+    if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
+        return 2;
+    return bits === 4 ? bytesOf.nf4 : bits === 8 ? 1 : 2;
+}
+/** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */
+function copiesOf(operation, run) {
+    if (!frameworks[run.framework].quantizesInputs || run.lora !== undefined)
+        return 0;
+    if (operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output')
+        return 0;
+    const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
+    const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
+    return Math.max(0, copies - stored);
+}
+/** Elements of adapters on one GPU: those of a matrix divided by columns or rows are half divided. */
+function localAdapters(operation, run) {
+    if (run.lora === undefined)
+        return 0;
+    const elements = adapterElements(operation, run.lora) * (operation.kind === 'linear' ? operation.copies : 1);
+    return elements / run.parallelism.tensor;
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/unsharded.js
+
+
+
+const none = {
+    atLoss: 0,
+    inLayer: () => 0,
+    atReduction: () => 0,
+    always: 0,
+    ahead: () => 0,
+    buffers: 0,
+};
+function gatheredOf(operations, run, stage) {
+    if (replicas(run) * run.parallelism.context <= 1)
+        return none;
+    if (run.framework === 'deepspeed')
+        return deepspeed(operations, run, stage);
+    if (run.sharding !== 'full')
+        return none;
+    return run.framework === 'fsdp' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
+}
+/** Elements of a list of operations on one GPU when gathered. */
+const elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
+const layersOf = (operations, run, stage) => {
+    const byKind = operations.layers.map(({ operations: list }) => elementsOf(list, run, stage));
+    return stage.order.map((kind) => byKind[kind] ?? 0);
+};
+const unsharded_sum = (values) => values.reduce((total, value) => total + value, 0);
+/**
+ * FSDP2 (torch 2.13.0, distributed/fsdp/_fully_shard) as torchtitan applies it: one group for the table, one for each layer,
+ * one for norm and output, which is not freed after the forward pass. In the backward pass of a layer stand its own weights,
+ * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
+ * against PyTorch's own allocations (scripts/oracle/fsdp.py).
+ */
+function fullyShard(operations, run, stage) {
+    const g = gatheredBytes(run);
+    const r = 4;
+    const layers = layersOf(operations, run, stage);
+    const table = stage.embedding ? elementsOf(operations.embedding, run, stage) : 0;
+    const head = stage.head ? Math.max(elementsOf(operations.head, run, stage), tiedElements(operations, run)) : 0;
+    const last = layers.length - 1;
+    const layer = (index) => layers[index] ?? 0;
+    if (run.parallelism.pipeline > 1) {
+        // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
+        const all = (g + r) * (unsharded_sum(layers) + table + head);
+        return { ...none, always: all };
+    }
+    const trained = run.lora === undefined ? 1 : 0;
+    const before = (index) => r * trained * (index === last ? head : layer(index + 1));
+    const groups = [table, ...layers, head];
+    const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
+    if (run.reshardAfterForward === false) {
+        const upTo = (index) => g * (table + unsharded_sum(layers.slice(0, index)));
+        return {
+            ...none,
+            buffers,
+            atLoss: upTo(layers.length) + g * head,
+            inLayer: (index) => upTo(index + 1) + before(index),
+            atReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
+        };
+    }
+    return {
+        ...none,
+        buffers,
+        ahead: (index) => g * (index === 0 ? table : layer(index - 1)),
+        atLoss: g * head,
+        inLayer: (index) => g * layer(index) + before(index),
+        atReduction: (index) => (g + r) * trained * layer(index),
+    };
+}
+/** Elements of a table that the output shares: it is gathered for both. */
+function tiedElements(operations, run) {
+    const output = operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
+    return output?.kind === 'linear' && output.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
+}
+/**
+ * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
+ * gradient is whole until it is reduced.
+ */
+function flat(operations, run, stage) {
+    const layers = layersOf(operations, run, stage);
+    const root = (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
+        (stage.head ? elementsOf(operations.head, run, stage) : 0);
+    const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : 2;
+    const held = 2 * each * Math.max(0, ...layers) + 2 * root;
+    return { ...none, atLoss: held, inLayer: () => held, atReduction: () => held };
+}
+/**
+ * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
+ * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
+ */
+function deepspeed(operations, run, stage) {
+    if (run.sharding === 'none' || run.lora !== undefined)
+        return none;
+    const reduce = 2 * buckets.reduce;
+    if (run.sharding !== 'full')
+        return { ...none, always: run.sharding === 'gradients' ? reduce : 0 };
+    const whole = unsharded_sum(layersOf(operations, run, stage)) +
+        (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
+        (stage.head ? elementsOf(operations.head, run, stage) : 0);
+    const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
+    return { ...none, always: reduce, atLoss: live, inLayer: () => live, atReduction: () => live };
+}
+/** Bytes of a gathered element: mixed precision gathers 16 bits. */
+const gatheredBytes = (run) => run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : run.precision === 'fp32' ? 4 : 2;
+
+;// CONCATENATED MODULE: ./build/cost/memory/phases.js
+
+
+
+
+
+
+
+
+
+
+
+const totalOf = ({ shares }) => shares.reduce((sum, [, , bytes]) => sum + bytes, 0);
+/**
+ * The moments of a step at which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
+ * recompute: while it is run again), the reduction of its gradients, the table's gradient, and the optimizer step.
+ */
+function* momentsOf(operations, run, stage) {
+    const scene = sceneOf(operations, run, stage);
+    yield* atLoss(scene);
+    yield* inBackward(scene);
+    yield atEmbedding(scene);
+    yield atOptimizer(scene);
+}
+function sceneOf(operations, run, stage) {
+    const facts = frameworks[run.framework];
+    const states = statesOfStage(operations, run, stage);
+    const layers = stage.order.length;
+    const kept = new Map(stage.layers.map(({ kind }) => [kind, keptByLayer(operations.layers[kind]?.operations ?? [], run, layers)]));
+    const gathered = gatheredOf(operations, run, stage);
+    return {
+        operations,
+        run,
+        stage,
+        states,
+        kept,
+        activations: keptByStage(kept, run, stage) + (stage.head ? keptByPrediction(operations, run) : 0),
+        gathered,
+        always: [
+            ['weights', 'weights', states.weights],
+            ['weights', 'quantized_weights', states.copies],
+            ['optimizer_states', 'optimizer_states', states.optimizer],
+            ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
+            ['temporary', 'gathered_parameters', gathered.always],
+            ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
+        ],
+        gradientsThere: facts.gradientsStay || microBatches(run) > 1,
+    };
+}
+/** Plain data parallelism reduces gradients in buckets that are no view of them (`gradient_as_bucket_view: false`). */
+const copiesInBuckets = (run) => !frameworks[run.framework].masterWeights && run.sharding === 'none' && replicas(run) > 1;
+/** The loss, forward and backward; on a stage without it, the end of the forward pass. */
+function* atLoss(scene) {
+    const { operations, run, stage, states, activations, gathered, always, gradientsThere } = scene;
+    const { forward, backward } = stage.head ? lossBytes(operations, run) : { forward: 0, backward: 0 };
+    const shares = (bytes, casts) => [
+        ...always,
+        ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
+        ['activations', 'activations', activations],
+        ['temporary', 'gathered_parameters', gathered.atLoss],
+        ['temporary', 'autocast_weights', casts],
+        ['temporary', 'loss', bytes],
+    ];
+    const at = stage.head ? 'loss' : 'forward';
+    yield { at, shares: shares(forward, castWeights(scene, 'forward')) };
+    yield { at, shares: shares(backward, castWeights(scene, 'loss')) };
+}
+/** Layer by layer from the last: activations go, gradients come. */
+function* inBackward(scene) {
+    const { operations, run, stage, kept, gathered, always } = scene;
+    const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerOf(scene, kind)]));
+    let activations = scene.activations;
+    let gradients = scene.gradientsThere
+        ? scene.states.gradients
+        : stage.head
+            ? statesOf(operations.head, run, stage).gradients
+            : 0;
+    for (let index = stage.order.length - 1; index >= 0; index--) {
+        const kind = stage.order[index] ?? 0;
+        const layer = byKind.get(kind);
+        const own = kept.get(kind);
+        if (layer === undefined || own === undefined)
+            continue;
+        // Within a run of like layers activations and gradients change evenly, so its ends are the extremes.
+        const within = [-2, -1, 1, 2].every((offset) => stage.order[index + offset] === kind);
+        if (within) {
+            activations = Math.max(0, activations - own.kept);
+            if (!scene.gradientsThere)
+                gradients += layer.gradients;
+            continue;
+        }
+        const shares = (more, now, whole) => [
+            ...always,
+            ['gradients', 'gradients', gradients],
+            ['activations', 'activations', now],
+            ['temporary', 'gathered_parameters', whole],
+            ['temporary', 'gather_buffer', gathered.ahead(index)],
+            ['temporary', 'autocast_weights', castWeights(scene, index)],
+            ['temporary', 'layer_backward', more],
+        ];
+        yield { at: 'backward', shares: shares(layer.more, activations, gathered.inLayer(index)) };
+        activations = Math.max(0, activations - own.kept);
+        yield { at: 'backward', shares: shares(layer.fresh, activations, gathered.atReduction(index)) };
+        if (!scene.gradientsThere)
+            gradients += layer.gradients;
+    }
+}
+/** One kind of layer: what its backward pass adds to what it keeps, and the gradients that it leaves. */
+function layerOf(scene, kind) {
+    const { operations, run, stage, kept } = scene;
+    const list = operations.layers[kind]?.operations ?? [];
+    const { kept: own, whole, besides } = kept.get(kind) ?? { kept: 0, whole: 0, besides: 0 };
+    const peak = backwardPeak(list, run, (operation) => freshGradient(operation, scene));
+    const others = whole - whole / unitOf(run);
+    const { gradients } = statesOf(list, run, stage);
+    const sharded = run.framework !== 'fsdp' && isSharded(run);
+    const fresh = sharded ? list.reduce((sum, operation) => sum + freshGradient(operation, scene).after, 0) : 0;
+    return { more: Math.max(0, besides + peak + others - own), gradients, fresh };
+}
+const isSharded = (run) => (run.sharding === 'full' || run.sharding === 'gradients') && replicas(run) * run.parallelism.context > 1;
+/**
+ * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
+ * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
+ */
+function freshGradient(operation, { run, stage, gradientsThere }) {
+    if (frameworks[run.framework].gradientsStay || run.lora !== undefined)
+        return { making: 0, after: 0 };
+    const elements = localElements(operation, run, stage);
+    const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
+    if (isSharded(run))
+        return { making: bytes, after: bytes };
+    const cast = isAutocast(run) ? 4 * elements : 0;
+    const stays = cast > 0 ? cast : bytes;
+    return { making: bytes + cast, after: gradientsThere ? 0 : stays };
+}
+/** The table's gradient is dense: whole, and once more where it is reduced into shards. */
+function atEmbedding({ operations, run, stage, states, always }) {
+    const table = stage.embedding && run.lora === undefined && !frameworks[run.framework].gradientsStay;
+    const elements = table ? operations.embedding.reduce((sum, one) => sum + localElements(one, run, stage), 0) : 0;
+    return {
+        at: 'backward',
+        shares: [
+            ...always,
+            ['gradients', 'gradients', states.gradients],
+            ['temporary', 'layer_backward', isSharded(run) ? (2 + 4) * elements : 0],
+        ],
+    };
+}
+function atOptimizer({ run, states, always }) {
+    const { optimizerTemporaries } = frameworks[run.framework];
+    const { workspace } = optimizers[run.optimizer];
+    const list = temporaryList(run, states);
+    return {
+        at: 'optimizer',
+        shares: [
+            ...always,
+            ['gradients', 'gradients', states.gradients],
+            [
+                'temporary',
+                'optimizer_step',
+                optimizerTemporaries * list + castGradients(run, states) + workspace * 2 * states.largest,
+            ],
+        ],
+    };
+}
+/** A list of temporaries of the step: of the weights' dtype, in fp32 where the step has its own; ZeRO 3 goes by groups. */
+function temporaryList(run, { stepped }) {
+    if (frameworks[run.framework].masterWeights)
+        return 4 * (run.sharding === 'full' ? Math.min(stepped, buckets.subgroup) : stepped);
+    return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
+}
+/**
+ * Megatron's optimizer casts 16-bit main gradients to fp32, unless it is precision-aware: then its moments are 16-bit too
+ * (Megatron-LM d98e8a6, core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
+ */
+function castGradients(run, { stepped }) {
+    const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
+    const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
+    return run.framework === 'megatron' && narrow && !aware ? 4 * stepped : 0;
+}
+/**
+ * Under autocast, 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
+ * reads them (with recompute, those of the layer at work).
+ */
+function castWeights({ operations, run, stage }, moment) {
+    if (!isAutocast(run))
+        return 0;
+    const of = (list) => list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * localElements(one, run, stage) : 0), 0);
+    const byKind = operations.layers.map(({ operations: list }) => of(list));
+    const sum = (order) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
+    const head = stage.head ? of(operations.head) : 0;
+    const recomputed = run.recompute === 'full';
+    if (moment === 'forward')
+        return sum(stage.order) + head;
+    if (moment === 'loss')
+        return head + (recomputed ? 0 : sum(stage.order));
+    return sum(stage.order.slice(recomputed ? moment : 0, moment + 1));
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
+
+
 
 
 
 
 /**
- * Parameters of a model, to the last one. Biases that correct a router's load are counted, as published checkpoints store
- * them; multi-token-prediction layers are counted apart.
+ * What PyTorch's allocator holds of a GPU when a step has peaked, in bytes. A freed block serves its own stream alone. FSDP2
+ * gathers and reduces on streams of their own, so the largest buffers and the gradients' shards are held even while the peak
+ * of the compute stream needs neither; and the hole that 16-bit logits leave is too small for their fp32 copies. Elsewhere
+ * reserved over allocated is a measured ratio.
  */
-function countParameters(architecture, operations) {
-    const main = [...mainNetwork(operations)];
-    const sum = (take) => main.reduce((total, { operation, times }) => total + times * take(operation), 0);
-    const towers = operations.towers.reduce((total, tower) => total + tower.parameters, 0);
-    const ofComponent = (wanted) => sum((operation) => (operation.component === wanted ? held(operation) : 0));
-    const active = sum(activated);
-    const embedding = ofComponent('embedding');
-    const output = ofComponent('output');
-    const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
-    const total = sum(held) + towers;
+function reservedBytes(moments, operations, run, stage) {
+    const allocated = Math.max(...moments.map(totalOf));
+    const sharded = run.framework === 'fsdp' && run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
+    if (!sharded)
+        return allocated * ratio(run);
+    const compute = Math.max(...moments.map((moment) => totalOf(moment) - onOtherStreams(moment)));
+    const { buffers } = gatheredOf(operations, run, stage);
+    const { gradients } = statesOfStage(operations, run, stage);
+    const expandable = run.expandableSegments !== false;
+    const held = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
+    return Math.max(allocated, held + buffers + gradients + (stage.head ? lossHole(operations, run) : 0));
+}
+const ratio = (run) => run.expandableSegments === true ? 1.03 : frameworks[run.framework].fragmentation;
+const onOtherStreams = ({ shares }) => shares.reduce((sum, [component, part, bytes]) => {
+    const elsewhere = component === 'gradients' || part === 'gather_buffer';
+    return sum + (elsewhere ? bytes : 0);
+}, 0);
+
+;// CONCATENATED MODULE: ./build/cost/memory/peak.js
+
+
+
+
+
+
+
+
+/** The peak of the fullest GPU: the largest moment of a step over all pipeline stages. */
+function estimateMemory(model, run) {
+    const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+    const { moment, stage, reserved } = fullest(operations, run);
+    const device = reserved + outside(run);
+    const accelerator = findAccelerator(run.accelerator);
     return {
-        total: parameters(total),
-        active: parameters(active),
-        activeWithoutEmbedding: parameters(tied ? active : active - embedding),
-        activeWithoutEmbeddings: parameters(active - embedding - output),
-        mtp: parameters(operations.prediction.reduce((count, operation) => count + held(operation), 0)),
-        towers: parameters(towers),
-        trainable: parameters(total),
-        components: ledger_ledger(parameters, [
-            ...main.map(({ operation, times }) => [operation.component, times * held(operation)]),
-            ['towers', towers],
-        ]),
-        parts: ledger_ledger(parameters, [
-            ...main.map(({ operation, times }) => [operation.path, times * held(operation)]),
-            ...operations.towers.map((tower) => [`towers.${tower.name}`, tower.parameters]),
-        ]),
-        layers: operations.layers.map((layer, kind) => ({
-            name: layer.name,
-            count: operations.order.filter((index) => index === kind).length,
-            parameters: parameters(layer.operations.reduce((count, operation) => count + held(operation), 0)),
-        })),
-        checkpoint: checkpointBytes(architecture, operations),
-        exact: architecture.exact && architecture.towers.every((tower) => tower.exact),
+        allocated: bytes(totalOf(moment)),
+        reserved: bytes(reserved),
+        device: bytes(device),
+        capacity: accelerator?.usable ?? null,
+        components: components(moment.shares),
+        parts: ledger_ledger(bytes, moment.shares.map(([, part, amount]) => [part, amount])),
+        moment: moment.at,
+        stage: stage.index,
+        ...memoryBand(operations, run),
+        savings: savings(operations, run, device),
     };
+}
+function fullest(operations, run) {
+    const peaks = heldByRanks(operations, run).map((stage) => {
+        const moments = [...momentsOf(operations, run, stage)];
+        const totals = moments.map(totalOf);
+        const moment = moments[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', shares: [] };
+        return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
+    });
+    return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
+}
+function components(shares) {
+    const of = (wanted) => bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
+    return {
+        weights: of('weights'),
+        gradients: of('gradients'),
+        optimizer_states: of('optimizer_states'),
+        activations: of('activations'),
+        temporary: of('temporary'),
+    };
+}
+/** Changes of the run that lower its peak by more than a hundredth, the largest first. */
+function savings(operations, run, device) {
+    return alternatives(run)
+        .map(({ change, changed }) => {
+        const { reserved } = fullest(operations, changed);
+        return { change, saves: bytes(device - reserved - outside(changed)) };
+    })
+        .filter(({ saves }) => saves > 0.01 * device)
+        .sort((a, b) => b.saves - a.saves);
+}
+/** Changes of a run that usually lower its peak. */
+function alternatives(run) {
+    const { parallelism } = run;
+    const list = [
+        run.recompute !== 'full' && { change: 'recompute: full', changed: { ...run, recompute: 'full' } },
+        !run.fusedCrossEntropy && {
+            change: 'fused_cross_entropy: true',
+            changed: { ...run, fusedCrossEntropy: true },
+        },
+        run.microBatchSize > 1 && { change: 'micro_batch_size: 1', changed: { ...run, microBatchSize: 1 } },
+        run.sharding === 'none' && { change: 'sharding: optimizer', changed: { ...run, sharding: 'optimizer' } },
+        run.sharding !== 'full' && { change: 'sharding: full', changed: { ...run, sharding: 'full' } },
+        parallelism.tensor > 1 &&
+            !parallelism.sequenceParallel && {
+            change: 'parallelism.sequence_parallel: true',
+            changed: { ...run, parallelism: { ...parallelism, sequenceParallel: true } },
+        },
+        !run.flashAttention && { change: 'flash_attention: true', changed: { ...run, flashAttention: true } },
+    ];
+    return list.filter((one) => one !== false);
 }
 
 ;// CONCATENATED MODULE: ./build/facts/kernels.js
@@ -30514,7 +30514,7 @@ const bands = {
     ring: { tokens: 65_536, width: 0.2 },
 };
 
-;// CONCATENATED MODULE: ./build/cost/kernels.js
+;// CONCATENATED MODULE: ./build/cost/time/gemm.js
 /** Output tiles of a matrix-product kernel, in elements. */
 const tiles = [
     [128, 256],
@@ -30572,7 +30572,7 @@ function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fas
 const networkShare = 0.85;
 const networkLatency = 6e-6;
 
-;// CONCATENATED MODULE: ./build/cost/layer.js
+;// CONCATENATED MODULE: ./build/cost/time/layer.js
 
 
 
@@ -30936,7 +30936,54 @@ function exchangeSeconds(operation, run, context) {
     return 2 * latency + Math.max(fast, slow) + estimated.exchangeBeside * Math.min(fast, slow);
 }
 
-;// CONCATENATED MODULE: ./build/cost/limit.js
+;// CONCATENATED MODULE: ./build/cost/time/band.js
+
+
+
+/**
+ * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
+ * leaves open, and what it rests on (docs/mfu.md).
+ */
+function trust(operations, run, context) {
+    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
+    const kind = run.framework === 'transformers' || run.lora !== undefined
+        ? 'fineTuning'
+        : sparse
+            ? 'sparse'
+            : isLow(run)
+                ? 'low'
+                : 'dense';
+    const { tensor, context: ring } = run.parallelism;
+    const open = [
+        tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
+        run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
+        run.framework === 'fsdp' && run.flashAttention && run.attentionKernel === undefined ? 'the attention kernel' : '',
+        sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
+    ].filter((one) => one !== '');
+    let band = bands[kind].width + bands.open * open.length;
+    const basis = [bands[kind].name];
+    if (context.kernels.confidence === 'derived') {
+        band += bands.derived;
+        basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
+    }
+    if (ring > 1 && run.framework !== 'megatron' && run.sequenceLength >= bands.ring.tokens) {
+        band += bands.ring.width;
+        basis.push('ring attention over long sequences');
+    }
+    if (operations.layers.some(({ operations: list }) => list.some(seesBothWays))) {
+        band += bands.derived;
+        basis.push('no measured run has attention that sees both ways');
+    }
+    if (open.length > 0)
+        basis.push(`not stated: ${open.join(', ')}`);
+    if (run.calibration !== undefined) {
+        band = Math.min(band, bands[kind].calibrated);
+        basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
+    }
+    return { band, basis: basis.join('; ') };
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/bottleneck.js
 
 const advice = {
     matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
@@ -31045,54 +31092,7 @@ function limitOf(parts, step, remedy, gain = 0) {
     return `Besides matrix products (${share('matrix_products')} % of the step), most goes to ${losses[part]} (${share(part)} %): ${advice[part]}${worth}.`;
 }
 
-;// CONCATENATED MODULE: ./build/cost/trust.js
-
-
-
-/**
- * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
- * leaves open, and what it rests on (docs/mfu.md).
- */
-function trust(operations, run, context) {
-    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
-    const kind = run.framework === 'transformers' || run.lora !== undefined
-        ? 'fineTuning'
-        : sparse
-            ? 'sparse'
-            : isLow(run)
-                ? 'low'
-                : 'dense';
-    const { tensor, context: ring } = run.parallelism;
-    const open = [
-        tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
-        run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
-        run.framework === 'fsdp' && run.flashAttention && run.attentionKernel === undefined ? 'the attention kernel' : '',
-        sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
-    ].filter((one) => one !== '');
-    let band = bands[kind].width + bands.open * open.length;
-    const basis = [bands[kind].name];
-    if (context.kernels.confidence === 'derived') {
-        band += bands.derived;
-        basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
-    }
-    if (ring > 1 && run.framework !== 'megatron' && run.sequenceLength >= bands.ring.tokens) {
-        band += bands.ring.width;
-        basis.push('ring attention over long sequences');
-    }
-    if (operations.layers.some(({ operations: list }) => list.some(seesBothWays))) {
-        band += bands.derived;
-        basis.push('no measured run has attention that sees both ways');
-    }
-    if (open.length > 0)
-        basis.push(`not stated: ${open.join(', ')}`);
-    if (run.calibration !== undefined) {
-        band = Math.min(band, bands[kind].calibrated);
-        basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
-    }
-    return { band, basis: basis.join('; ') };
-}
-
-;// CONCATENATED MODULE: ./build/cost/time.js
+;// CONCATENATED MODULE: ./build/cost/time/step.js
 
 
 
@@ -31109,11 +31109,11 @@ function trust(operations, run, context) {
 function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
     const chip = (facts.find ?? findAccelerator)(run.accelerator);
     if (chip === undefined)
-        return time_unknown(`the accelerator ${run.accelerator} is not in the table`);
+        return step_unknown(`the accelerator ${run.accelerator} is not in the table`);
     const { peak: dtype } = precisions[run.precision];
     const peak = peakOf(chip, run);
     if (peak === undefined)
-        return time_unknown(`${chip.name} has no ${dtype} matrix units`);
+        return step_unknown(`${chip.name} has no ${dtype} matrix units`);
     const context = contextOf(run, chip, peak, facts);
     const parts = stepParts(operations, run, context);
     const calibration = run.calibration ?? 1;
@@ -31473,7 +31473,7 @@ function training(run, chip, perGpu) {
         priceDate: price === null || run.pricePerGpuHour !== undefined ? null : acceleratorsChecked,
     };
 }
-function time_unknown(reason) {
+function step_unknown(reason) {
     return {
         mfu: null,
         hfu: null,
@@ -31523,164 +31523,7 @@ function estimate(architecture, settled, calibration) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/model/settle.js
-const trillion = 1_000_000_000_000;
-/** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
-const defaults = {
-    accelerator: { value: 'h100-sxm-80gb', reason: 'the usual training GPU' },
-    microBatchSize: { value: 1, reason: 'one sequence for each replica and forward pass' },
-    precision: { value: 'bf16', reason: 'the usual dtype of matrix products' },
-    optimizer: { value: 'adamw', reason: 'the usual optimizer' },
-    framework: { value: 'megatron', reason: 'the framework whose memory is best known' },
-    sharding: { value: 'optimizer', reason: 'optimizer states divided over data parallelism (ZeRO 1)' },
-    recompute: { value: 'none', reason: 'no activation is computed twice' },
-    flashAttention: { value: true, reason: 'attention scores are never written to memory' },
-    fusedCrossEntropy: { value: false, reason: 'the loss reads whole logits' },
-    compile: { value: false, reason: 'no torch.compile' },
-    expertImbalance: { value: 1, reason: 'experts equally loaded' },
-    tokens: { value: trillion, reason: 'a token budget to compare by' },
-};
-const defaultGpus = 8;
-const defaultSequence = 4096;
-/** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
-const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-/**
- * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
- * listed as an assumption.
- *
- * @param sources strongest first
- */
-function settleRun(sources, architecture) {
-    const origins = {};
-    const assumptions = [];
-    const problems = [];
-    const merged = {};
-    const parallel = {};
-    for (const { origin, fields } of sources) {
-        const { parallelism, ...flat } = fields;
-        const take = (into, from, prefix) => {
-            for (const [name, value] of Object.entries(from)) {
-                if (value === undefined || Object.hasOwn(into, name))
-                    continue;
-                into[name] = value;
-                origins[prefix + settle_written(name)] = origin;
-            }
-        };
-        take(merged, flat, '');
-        take(parallel, parallelism ?? {}, 'parallelism.');
-    }
-    const stated = merged;
-    const assume = (field, value, reason) => {
-        origins[field] = 'default';
-        assumptions.push({ field, value: String(value), reason });
-        return value;
-    };
-    const fallback = (name) => {
-        const { value, reason } = defaults[name];
-        return assume(settle_written(name), value, reason);
-    };
-    const parallelism = settleParallelism(parallel, origins);
-    const { tensor, pipeline, context, expert, expertTensor } = parallelism;
-    const replica = tensor * pipeline * context;
-    const smallest = Math.max(replica, pipeline * expert * expertTensor);
-    const gpus = stated.gpus ??
-        assume('gpus', Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
-    if (gpus % replica !== 0) {
-        problems.push(contradiction(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`));
-    }
-    const expertGroup = pipeline * expert * expertTensor;
-    if (gpus % expertGroup !== 0) {
-        problems.push(contradiction(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`));
-    }
-    const layers = architecture.order.length;
-    if (pipeline > Math.max(1, layers)) {
-        problems.push(contradiction(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`));
-    }
-    if (problems.length > 0)
-        return { kind: 'unsettled', problems };
-    const microBatchSize = stated.microBatchSize ?? fallback('microBatchSize');
-    const dataParallel = gpus / replica;
-    const smallestBatch = dataParallel * microBatchSize;
-    const microBatches = pipeline === 1 ? 1 : 4 * pipeline;
-    const globalBatchSize = stated.globalBatchSize ??
-        assume('global_batch_size', smallestBatch * microBatches, pipeline === 1
-            ? 'one micro-batch for each replica'
-            : `four micro-batches for each of ${pipeline} pipeline stages`);
-    if (globalBatchSize % smallestBatch !== 0) {
-        problems.push({
-            severity: 'warning',
-            message: `global_batch_size ${globalBatchSize} is no multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
-            key: 'global_batch_size',
-        });
-    }
-    const longest = architecture.maxPositions ?? defaultSequence;
-    const sequenceLength = stated.sequenceLength ??
-        assume('sequence_length', Math.min(longest, defaultSequence), architecture.maxPositions !== undefined && longest <= defaultSequence
-            ? 'the longest that the config states'
-            : 'a usual pre-training length');
-    const settleSharding = () => {
-        const framework = stated.framework ?? fallback('framework');
-        if (stated.sharding !== undefined)
-            return { framework, sharding: stated.sharding };
-        if (framework === 'fsdp')
-            return {
-                framework,
-                sharding: assume('sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
-            };
-        if (framework === 'transformers')
-            return { framework, sharding: assume('sharding', 'none', 'Trainer shards nothing by itself') };
-        return { framework, sharding: fallback('sharding') };
-    };
-    const run = {
-        ...definedOnly(stated),
-        accelerator: stated.accelerator ?? fallback('accelerator'),
-        gpus,
-        sequenceLength,
-        microBatchSize,
-        globalBatchSize,
-        precision: stated.precision ?? fallback('precision'),
-        optimizer: stated.optimizer ?? fallback('optimizer'),
-        ...settleSharding(),
-        recompute: stated.recompute ?? fallback('recompute'),
-        flashAttention: stated.flashAttention ?? fallback('flashAttention'),
-        fusedCrossEntropy: stated.fusedCrossEntropy ?? fallback('fusedCrossEntropy'),
-        compile: stated.compile ?? fallback('compile'),
-        expertImbalance: stated.expertImbalance ?? fallback('expertImbalance'),
-        tokens: stated.tokens ?? fallback('tokens'),
-        parallelism,
-    };
-    if (architecture.prediction.length > 0 && run.mtp === undefined) {
-        assumptions.push({
-            field: 'mtp',
-            value: 'true',
-            reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
-        });
-    }
-    return { kind: 'settled', settled: { run, origins }, assumptions, problems };
-}
-function settleParallelism(stated, origins) {
-    const tensor = stated.tensor ?? 1;
-    const settled = {
-        tensor,
-        pipeline: stated.pipeline ?? 1,
-        virtualPipeline: stated.virtualPipeline ?? 1,
-        context: stated.context ?? 1,
-        expert: stated.expert ?? 1,
-        expertTensor: stated.expertTensor ?? 1,
-        sequenceParallel: stated.sequenceParallel ?? tensor > 1,
-    };
-    for (const name of Object.keys(settled))
-        origins[`parallelism.${settle_written(name)}`] ??= 'default';
-    return settled;
-}
-/** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
-function definedOnly(fields) {
-    const { parallelism: _, ...flat } = fields;
-    return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
-}
-const contradiction = (message) => ({ severity: 'error', message });
-
-;// CONCATENATED MODULE: ./build/read/fields.js
+;// CONCATENATED MODULE: ./build/text/fields.js
 
 const isDictionary = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 const fields_own = (from, key) => (Object.hasOwn(from, key) ? from[key] : undefined);
@@ -31890,7 +31733,7 @@ function statedFields(source) {
     return stated;
 }
 
-;// CONCATENATED MODULE: ./build/read/families/build.js
+;// CONCATENATED MODULE: ./build/families/build.js
 
 /** Whether logits go through a tanh: as the config says, else as the family does. */
 const softcaps = (family, fields) => fields.states('final_logit_softcapping')
@@ -32255,7 +32098,7 @@ function patternOr(key, fallback) {
 }
 const always = (kind) => (shape) => Array.from({ length: shape.layers }, () => kind);
 
-;// CONCATENATED MODULE: ./build/read/families/towers.js
+;// CONCATENATED MODULE: ./build/families/towers.js
 // --- pieces -----------------------------------------------------------------------------------------------------------------
 /** A matrix, with its bias unless told otherwise. */
 const towers_linear = (rows, columns, bias = true) => rows * columns + (bias ? columns : 0);
@@ -32840,7 +32683,7 @@ const encoders = {
     voxtral_realtime_encoder: voxtralRealtime,
 };
 
-;// CONCATENATED MODULE: ./build/read/families/drawing.js
+;// CONCATENATED MODULE: ./build/families/image-tokenizers.js
 
 /**
  * Emu 3's image tokenizer: a VQ-GAN (Esser et al. 2021, arXiv:2012.09841) over frames, whose decoder's norms read the code
@@ -32897,7 +32740,7 @@ function emu3Tokenizer(part) {
     return encoder + decoder + codes;
 }
 
-;// CONCATENATED MODULE: ./build/read/families/parts.js
+;// CONCATENATED MODULE: ./build/families/parts.js
 /**
  * Models made of parts: what the classes of their towers and text models take where a config leaves a key out, and what a whole
  * model builds where it leaves out a part. Source: the configuration classes of Hugging Face transformers 5.18.0, built with no
@@ -35217,7 +35060,7 @@ const wholeDefaults = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/speech.js
+;// CONCATENATED MODULE: ./build/families/speech.js
 
 /**
  * The parts with which a model speaks: a small language model that writes codes of sound (talker), and what makes sound of them
@@ -35392,7 +35235,7 @@ function code2wav(outer) {
     return codes + layers + grow + conv1d(D, start, 7) + levels + 2 * last + conv1d(last, 1, 7);
 }
 
-;// CONCATENATED MODULE: ./build/read/families/multimodal.js
+;// CONCATENATED MODULE: ./build/families/multimodal.js
 
 
 
@@ -35912,7 +35755,7 @@ const wholes = {
 };
 const findWhole = (modelType) => Object.hasOwn(wholes, modelType) ? wholes[modelType] : undefined;
 
-;// CONCATENATED MODULE: ./build/read/families/defaults.js
+;// CONCATENATED MODULE: ./build/families/defaults.js
 /**
  * What the model's own code takes where a config leaves a key out, by `model_type`. A key that is missing here has no default,
  * or one that follows from other keys (key/value heads from heads, head width from hidden size).
@@ -38400,7 +38243,7 @@ const classDefaults = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/latent.js
+;// CONCATENATED MODULE: ./build/families/latent.js
 
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
@@ -38704,7 +38547,7 @@ const latentFamilies = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/dense.js
+;// CONCATENATED MODULE: ./build/families/dense.js
 
 
 const dense_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
@@ -39271,7 +39114,7 @@ const denseFamilies = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/encoders.js
+;// CONCATENATED MODULE: ./build/families/encoders.js
 
 /**
  * Models that read a whole text at once (BERT and its kin), and models with an encoder and a decoder (T5, BART, Whisper).
@@ -39762,7 +39605,7 @@ const encoderFamilies = {
     whisper: encoders_whisper,
 };
 
-;// CONCATENATED MODULE: ./build/read/families/experts.js
+;// CONCATENATED MODULE: ./build/families/experts.js
 
 /** Families whose feed-forward is a mixture of experts behind grouped attention. */
 const experts_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
@@ -40253,7 +40096,7 @@ const expertFamilies = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/mixers.js
+;// CONCATENATED MODULE: ./build/families/mixers.js
 /**
  * Mixers with a recurrent state, written out as their projections and their scan. Letters: D width of the stream, H heads,
  * n width of a key (states of a channel), p width of a value, g groups that share keys and queries, d = H p.
@@ -40568,7 +40411,7 @@ function matrixLstm(D, { heads: H, keys, values, chunk, bias, }) {
     ];
 }
 
-;// CONCATENATED MODULE: ./build/read/families/recurrent.js
+;// CONCATENATED MODULE: ./build/families/recurrent.js
 
 
 const recurrent_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
@@ -40728,7 +40571,7 @@ const recurrentFamilies = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/read/families/hybrid.js
+;// CONCATENATED MODULE: ./build/families/hybrid.js
 
 
 
@@ -41442,137 +41285,290 @@ const hybridFamilies = {
     zaya,
 };
 
-;// CONCATENATED MODULE: ./build/read/families/legacy.js
+;// CONCATENATED MODULE: ./build/families/layer-plans.js
 
-/** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
-const legacy_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const legacy_layerNorm = { style: 'layer', bias: true };
-/** Attention with biases and without rotary positions, and a feed-forward of two matrices with biases. */
-const early = {
-    norm: legacy_layerNorm,
-    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
-    gated: false,
-    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu', bias: bothSides(true) }),
-    tied: true,
+
+/** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
+const layer_plans_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+/** `block_configs`: heads that share one key and the feed-forward's multiple, or no such block at all. */
+function blocks(fields) {
+    const listed = fields.list('block_configs');
+    if (listed === undefined)
+        throw fields.missing('block_configs');
+    return listed.map((entry, index) => {
+        const attention = isDictionary(entry) ? fields_own(entry, 'attention') : undefined;
+        const forward = isDictionary(entry) ? fields_own(entry, 'ffn') : undefined;
+        if (!isDictionary(attention) || !isDictionary(forward))
+            throw new Unreadable(`block_configs.${index} must have attention and ffn.`);
+        const group = fields_own(attention, 'n_heads_in_group');
+        const multiple = fields_own(forward, 'ffn_mult');
+        return {
+            group: fields_own(attention, 'no_op') === true || fields_own(attention, 'replace_with_linear') === true || typeof group !== 'number'
+                ? undefined
+                : group,
+            multiple: fields_own(forward, 'no_op') === true || typeof multiple !== 'number' ? undefined : multiple,
+        };
+    });
+}
+/** Two thirds of twice the multiple, rounded up to 256 (the model's own code). */
+const nasWidth = (multiple, D) => Math.ceil(Math.trunc((2 * multiple * D) / 3) / 256) * 256;
+const nemotronNas = {
+    source: 'nvidia/Llama-3_3-Nemotron-Super-49B-v1 modeling_decilm.py',
+    defaultsOf: 'llama',
+    mixers: (_, fields) => blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
+    feeds: (shape, fields) => blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`),
+    attention: (shape, _, mixer) => {
+        const group = Number(mixer.slice('group '.length));
+        return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
+    },
+    feedForward: (shape, _, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length))),
 };
-/** CPM-Ant counts its prompts as tokens of their own, and learns one bias for each bucket of distance and head. */
-const cpmant = {
-    source: legacy_from('cpmant'),
-    norm: { style: 'rms' },
-    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false }),
-    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { activation: 'gelu' }),
-    // The token table has rows for prompts, so the output, which has none, is a matrix of its own in spite of the key.
-    tiedKeys: [],
-    embedding: (shape, fields) => {
-        const prompts = fields.integer('prompt_types') * fields.integer('prompt_length');
-        const segments = fields.integer('segment_types');
-        const buckets = segments ** 2 + fields.integer('position_bias_num_buckets');
-        return [
-            build_table('embedding.prompt', prompts, shape.hiddenSize, 0),
-            build_table('embedding.segment', segments, shape.hiddenSize),
-            { kind: 'vector', path: 'attention.position_bias', elements: buckets * shape.heads, component: 'attention' },
-        ];
-    },
-};
-/** ModernBERT's decoder (Ettin): no norm before the first attention, and a dense layer with a norm before the output. */
-const legacy_modernNorm = (fields, path, width) => ({
-    kind: 'norm',
-    path,
-    width,
-    style: 'layer',
-    weight: true,
-    bias: fields.boolean('norm_bias'),
-});
-const modernBert = {
-    source: legacy_from('modernbert_decoder'),
-    norm: legacy_layerNorm,
-    normBias: (fields) => fields.boolean('norm_bias'),
-    norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
-    mixers: (shape, fields) => {
-        const types = fields.list('layer_types');
-        const every = fields.integerOr('global_attn_every_n_layers', 3, 1);
-        return Array.from({ length: shape.layers }, (_, index) => {
-            const full = types ? types[index] === 'full_attention' : index % every === 0;
-            const name = full ? 'full' : 'sliding';
-            return index === 0 ? `${name} first` : name;
-        });
-    },
-    attention: (shape, fields, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, {
-        bias: fields.boolean('attention_bias') ? fullBias : noBias,
-        // The key states both sides of a bidirectional window.
-        span: mixer.startsWith('full')
-            ? { kind: 'full' }
-            : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
-    }),
-    feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first' : 'dense')),
-    feedForward: (shape, fields, feed) => {
-        const block = build_dense(shape.hiddenSize, shape.width, {
-            activation: 'gelu',
-            fused: true,
-            bias: bothSides(fields.boolean('mlp_bias')),
-        });
-        return feed === 'first' ? [legacy_modernNorm(fields, 'norm.feed_forward', shape.hiddenSize), block] : [block];
-    },
-    embedding: (shape, fields) => [legacy_modernNorm(fields, 'norm.embedding', shape.hiddenSize)],
-    finalNorm: false,
-    beforeOutput: ({ hiddenSize: D }, fields) => [
-        legacy_modernNorm(fields, 'norm.final', D),
+// --- Gemma 3n and Gemma 4 -----------------------------------------------------------------------------------------------
+/** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
+const shares = (shape, fields, index) => index >= shape.layers - fields.integerOr('num_kv_shared_layers', 0);
+/** A table with a row for each token that holds an input for every layer, and what makes inputs of the embedding itself. */
+function perLayerInputs(shape, fields) {
+    const width = fields.integerOr('hidden_size_per_layer_input', 0);
+    if (width === 0)
+        return [];
+    const all = shape.layers * width;
+    return [
+        build_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
         {
             kind: 'linear',
-            path: 'output.dense',
-            rows: D,
-            columns: D,
-            bias: fields.boolean('classifier_bias'),
-            component: 'output',
+            path: 'embedding.per_layer_projection',
+            rows: shape.hiddenSize,
+            columns: all,
+            bias: false,
+            component: 'embedding',
         },
-        legacy_modernNorm(fields, 'norm.output', D),
-    ],
-    outputBias: (fields) => fields.boolean('decoder_bias', true),
-    tied: true,
+        { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
+    ];
+}
+/** A gate and a projection for the layer's own input, with a norm. */
+function perLayerBlock(shape, fields) {
+    const { hiddenSize: D } = shape;
+    const width = fields.integerOr('hidden_size_per_layer_input', 0);
+    if (width === 0)
+        return [];
+    return [
+        { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
+        { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
+        { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
+    ];
+}
+const valueNorm = { over: 'head', style: 'rms', weight: true, bias: false, value: true };
+const sharedOrNot = (type, shape, fields, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`;
+/** A width for each layer, or one for all. */
+const layer_plans_widthOf = (fields, index) => {
+    const listed = fields.list('intermediate_size');
+    const width = listed ? listed[index] : fields.integer('intermediate_size');
+    if (typeof width !== 'number' || !Number.isInteger(width) || width < 1)
+        throw fields.wrong('intermediate_size', 'must be a whole number, or one for each layer', width);
+    return width;
 };
-const legacyFamilies = {
-    'openai-gpt': {
-        ...early,
-        source: legacy_from('openai'),
-        norms: 'post',
-        finalNorm: false,
-        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
-        feedForward: ({ hiddenSize: D }) => build_dense(D, 4 * D, { gated: false, activation: 'gelu_new', bias: bothSides(true) }),
-        embedding: (shape, fields) => [
-            build_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings']), shape.hiddenSize),
-        ],
+const layer_plans_linear = (path, rows, columns, tied = false) => ({
+    kind: 'linear',
+    path,
+    rows,
+    columns,
+    bias: false,
+    component: 'other',
+    ...(tied ? { tied } : {}),
+});
+/** Gemma 3n: n residual streams of which a layer computes one and predicts the others (AltUp, arXiv:2301.13310). */
+const gemma3n = {
+    source: layer_plans_from('gemma3n'),
+    norm: { style: 'rms' },
+    norms: 'sandwich',
+    activation: 'gelu_tanh',
+    tied: true,
+    width: (fields) => layer_plans_widthOf(fields, 0),
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        return Array.from({ length: shape.layers }, (_, index) => sharedOrNot(types ? String(types[index]) : (index + 1) % 5 === 0 ? 'full_attention' : 'sliding_attention', shape, fields, index));
     },
-    ctrl: {
-        ...early,
-        source: legacy_from('ctrl'),
-        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
-        outputBias: () => true,
+    attention: (shape, fields, mixer) => {
+        const rank = fields.integer('laurel_rank');
+        const { hiddenSize: D } = shape;
+        return {
+            ...llamaAttention(shape, fields, mixer),
+            queryKeyNorm: valueNorm,
+            ...(mixer.endsWith('shared') ? { sharedKeyValue: true } : {}),
+            // A low-rank pair beside the attention (LAuReL, arXiv:2411.07501).
+            extra: [
+                { kind: 'linear', path: 'laurel.down', rows: D, columns: rank, bias: false, component: 'other' },
+                { kind: 'linear', path: 'laurel.up', rows: rank, columns: D, bias: false, component: 'other' },
+                { kind: 'norm', path: 'norm.laurel', width: D, style: 'rms', weight: true, bias: false },
+            ],
+        };
     },
-    biogpt: {
-        ...early,
-        source: legacy_from('biogpt'),
-        // Two rows for padding stand in front of the first position, as in OPT.
-        embedding: (shape, fields) => [
-            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
-        ],
+    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => `width ${layer_plans_widthOf(fields, index)}`),
+    feedForward: (shape, _, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
+    layerExtras: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        const n = fields.integer('altup_num_inputs', 1);
+        return [
+            // Once to predict the streams, once to correct them by what the layer made.
+            layer_plans_linear('streams.router', D, n),
+            layer_plans_linear('streams.router', D, n, true),
+            layer_plans_linear('streams.predict', n, n * n),
+            layer_plans_linear('streams.correct', n, n),
+            { kind: 'vector', path: 'streams.scale', elements: D, component: 'other', flopsPerToken: 2 * n * n * D },
+            { kind: 'vector', path: 'norm.streams', elements: D, component: 'norm' },
+            ...perLayerBlock(shape, fields),
+        ];
     },
-    xglm: { ...early, source: legacy_from('xglm') },
-    gpt_neox_japanese: {
-        source: legacy_from('gpt_neox_japanese'),
-        norm: legacy_layerNorm,
-        tied: true,
-        width: (fields, D) => D * fields.integerOr('intermediate_multiple_size', 4, 1),
-        gated: false,
-        activation: 'gelu',
-        // Of the biases, only that of the last layer's attention output is left.
-        mixers: (shape) => Array.from({ length: shape.layers }, (_, index) => (index + 1 === shape.layers ? 'last' : 'full')),
-        attention: (shape, _, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
+    embedding: (shape, fields) => [
+        ...perLayerInputs(shape, fields),
+        ...otherStreams('embedding.streams', shape, fields),
+    ],
+    beforeOutput: (shape, fields) => otherStreams('output_streams', shape, fields),
+};
+/** A matrix for each stream but the first. */
+const otherStreams = (path, { hiddenSize: D }, fields) => {
+    const count = fields.integer('altup_num_inputs', 1) - 1;
+    return Array.from({ length: count }, () => layer_plans_linear(path, D, D));
+};
+/** What `per_layer_config` says otherwise of single layers, by index. */
+function ownSizes(fields, index) {
+    const all = fields.nested('per_layer_config');
+    const key = [String(index), String(index).padStart(2, '0'), String(index).padStart(3, '0')].find((name) => all.states(name));
+    if (key === undefined)
+        return '';
+    const one = all.nested(key);
+    const headDim = one.optionalInteger('head_dim', 1);
+    const keyValueHeads = one.optionalInteger('num_key_value_heads', 1);
+    return `${headDim === undefined ? '' : ` d${headDim}`}${keyValueHeads === undefined ? '' : ` k${keyValueHeads}`}`;
+}
+/** A number that a layer's plan carries: ` d512`, ` k2`. */
+const carried = (mixer, letter) => {
+    const word = mixer.split(' ').find((one) => one.startsWith(letter) && /^[0-9]+$/.test(one.slice(1)));
+    return word === undefined ? undefined : Number(word.slice(1));
+};
+const layer_plans_gemma4 = {
+    source: layer_plans_from('gemma4'),
+    norm: { style: 'rms' },
+    norms: 'sandwich',
+    activation: 'gelu_tanh',
+    tied: true,
+    // The last layer is always full.
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        return Array.from({ length: shape.layers }, (_, index) => {
+            const full = types ? types[index] === 'full_attention' : (index + 1) % 6 === 0;
+            const type = full || index + 1 === shape.layers ? 'full_attention' : 'sliding_attention';
+            return `${sharedOrNot(type, shape, fields, index)}${ownSizes(fields, index)}`;
+        });
     },
-    cpmant,
-    'modernbert-decoder': modernBert,
+    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => fields.boolean('enable_moe_block')
+        ? 'experts'
+        : fields.boolean('use_double_wide_mlp') && shares(shape, fields, index)
+            ? 'double'
+            : 'dense'),
+    attention: (shape, fields, mixer) => {
+        const global = mixer.startsWith('full') && !fields.states('per_layer_config');
+        const equal = mixer.startsWith('full') && fields.boolean('attention_k_eq_v');
+        const headDim = carried(mixer, 'd') ?? (global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim);
+        const keyValueHeads = carried(mixer, 'k') ??
+            (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
+        return grouped({ ...shape, headDim, keyValueHeads }, {
+            bias: fields.boolean('attention_bias') ? fullBias : noBias,
+            span: spanOf(mixer, fields),
+            queryKeyNorm: valueNorm,
+            ...(equal ? { valueIsKey: true } : {}),
+            ...(mixer.includes('shared') ? { sharedKeyValue: true } : {}),
+        });
+    },
+    feedForward: (shape, fields, feed) => {
+        const { hiddenSize: D } = shape;
+        const plain = build_dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
+        if (feed !== 'experts')
+            return [plain];
+        const norm = (path, place) => normOf(layer_plans_gemma4, path, D, place);
+        const block = build_experts(shape, fields, {
+            width: fields.integer(['moe_intermediate_size', 'expert_intermediate_size']),
+            activation: 'gelu_tanh',
+        });
+        return [
+            plain,
+            norm('norm.feed_forward_dense_output', 'output'),
+            norm('norm.experts', 'input'),
+            block,
+            { kind: 'vector', path: 'router.scales', elements: D + block.experts, component: 'router' },
+            norm('norm.experts_output', 'output'),
+        ];
+    },
+    // Every layer ends with one learned scale.
+    layerExtras: (shape, fields) => [
+        ...perLayerBlock(shape, fields),
+        { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' },
+    ],
+    embedding: perLayerInputs,
+};
+/** Gemma 4 12B: no inputs for single layers, and no tower: patches and sound frames are projected as they are. */
+const layer_plans_gemma4Unified = {
+    ...layer_plans_gemma4,
+    source: layer_plans_from('gemma4_unified'),
+};
+// --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
+/** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
+const hrmText = {
+    source: layer_plans_from('hrm_text'),
+    norm: { style: 'rms', weight: false, bias: false },
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    layers: (fields) => stackLayers(fields) * fields.integer('H_cycles') * (fields.integer('L_cycles') + 1),
+    mixers: (_, fields) => {
+        fields.assume('L_bp_cycles', 'every cycle', 'the backward pass is counted for all cycles; the model may skip some');
+        const stack = stackLayers(fields);
+        const cycles = Array.from({ length: fields.integer('H_cycles') }, (_none, high) => [
+            ...Array.from({ length: fields.integer('L_cycles') }, (_never, low) => high + low === 0 ? 'fast' : 'fast again'),
+            high === 0 ? 'slow' : 'slow again',
+        ]).flat();
+        return cycles.flatMap((name) => Array.from({ length: stack }, () => name));
+    },
+    repeats: (mixer) => mixer.endsWith('again'),
+    attention: (shape, fields, mixer) => ({
+        ...llamaAttention({ ...shape, keyValueHeads: shape.heads }, fields, mixer),
+        outputGate: 'element',
+    }),
+    embedding: ({ hiddenSize: D }) => [
+        { kind: 'vector', path: 'embedding.fast_start', elements: D, component: 'embedding' },
+    ],
+    finalNorm: false,
+};
+/** Files saved by the class itself count every run of a layer in `num_hidden_layers`. */
+const stackLayers = (fields) => fields.optionalInteger('num_layers_per_stack', 1) ?? fields.integer('num_hidden_layers');
+// --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
+const mllama = {
+    source: layer_plans_from('mllama'),
+    // The whole's class has no such key, so nothing is tied.
+    tiedKeys: [],
+    // The token table has eight rows for image tokens that the output lacks.
+    embedding: (shape) => [build_table('embedding.image', 8, shape.hiddenSize)],
+    mixers: (shape, fields) => {
+        const cross = new Set(fields.list('cross_attention_layers') ?? [3, 8, 13, 18, 23, 28, 33, 38]);
+        return Array.from({ length: shape.layers }, (_, index) => (cross.has(index) ? 'cross' : 'full'));
+    },
+    attention: (shape, _, mixer) => mixer === 'cross'
+        ? grouped(shape, {
+            rotary: false,
+            causal: false,
+            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false },
+        })
+        : grouped(shape),
+    layerExtras: (_shape, _fields, mixer) => mixer === 'cross' ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }] : [],
+};
+const plannedFamilies = {
+    'nemotron-nas': nemotronNas,
+    gemma3n_text: gemma3n,
+    gemma4_text: layer_plans_gemma4,
+    gemma4_unified_text: layer_plans_gemma4Unified,
+    hrm_text: hrmText,
+    mllama_text_model: mllama,
 };
 
-;// CONCATENATED MODULE: ./build/read/families/linear.js
+;// CONCATENATED MODULE: ./build/families/linear.js
 
 
 /**
@@ -41704,290 +41700,137 @@ const linearFamilies = {
     gated_deltanet: family(4, linear_gatedDelta),
 };
 
-;// CONCATENATED MODULE: ./build/read/families/plans.js
+;// CONCATENATED MODULE: ./build/families/pre-llama.js
 
-
-/** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
-const plans_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-/** `block_configs`: heads that share one key and the feed-forward's multiple, or no such block at all. */
-function blocks(fields) {
-    const listed = fields.list('block_configs');
-    if (listed === undefined)
-        throw fields.missing('block_configs');
-    return listed.map((entry, index) => {
-        const attention = isDictionary(entry) ? fields_own(entry, 'attention') : undefined;
-        const forward = isDictionary(entry) ? fields_own(entry, 'ffn') : undefined;
-        if (!isDictionary(attention) || !isDictionary(forward))
-            throw new Unreadable(`block_configs.${index} must have attention and ffn.`);
-        const group = fields_own(attention, 'n_heads_in_group');
-        const multiple = fields_own(forward, 'ffn_mult');
-        return {
-            group: fields_own(attention, 'no_op') === true || fields_own(attention, 'replace_with_linear') === true || typeof group !== 'number'
-                ? undefined
-                : group,
-            multiple: fields_own(forward, 'no_op') === true || typeof multiple !== 'number' ? undefined : multiple,
-        };
-    });
-}
-/** Two thirds of twice the multiple, rounded up to 256 (the model's own code). */
-const nasWidth = (multiple, D) => Math.ceil(Math.trunc((2 * multiple * D) / 3) / 256) * 256;
-const nemotronNas = {
-    source: 'nvidia/Llama-3_3-Nemotron-Super-49B-v1 modeling_decilm.py',
-    defaultsOf: 'llama',
-    mixers: (_, fields) => blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
-    feeds: (shape, fields) => blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`),
-    attention: (shape, _, mixer) => {
-        const group = Number(mixer.slice('group '.length));
-        return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
-    },
-    feedForward: (shape, _, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length))),
+/** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
+const pre_llama_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const pre_llama_layerNorm = { style: 'layer', bias: true };
+/** Attention with biases and without rotary positions, and a feed-forward of two matrices with biases. */
+const early = {
+    norm: pre_llama_layerNorm,
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
+    gated: false,
+    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu', bias: bothSides(true) }),
+    tied: true,
 };
-// --- Gemma 3n and Gemma 4 -----------------------------------------------------------------------------------------------
-/** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
-const shares = (shape, fields, index) => index >= shape.layers - fields.integerOr('num_kv_shared_layers', 0);
-/** A table with a row for each token that holds an input for every layer, and what makes inputs of the embedding itself. */
-function perLayerInputs(shape, fields) {
-    const width = fields.integerOr('hidden_size_per_layer_input', 0);
-    if (width === 0)
-        return [];
-    const all = shape.layers * width;
-    return [
-        build_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
+/** CPM-Ant counts its prompts as tokens of their own, and learns one bias for each bucket of distance and head. */
+const cpmant = {
+    source: pre_llama_from('cpmant'),
+    norm: { style: 'rms' },
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false }),
+    feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { activation: 'gelu' }),
+    // The token table has rows for prompts, so the output, which has none, is a matrix of its own in spite of the key.
+    tiedKeys: [],
+    embedding: (shape, fields) => {
+        const prompts = fields.integer('prompt_types') * fields.integer('prompt_length');
+        const segments = fields.integer('segment_types');
+        const buckets = segments ** 2 + fields.integer('position_bias_num_buckets');
+        return [
+            build_table('embedding.prompt', prompts, shape.hiddenSize, 0),
+            build_table('embedding.segment', segments, shape.hiddenSize),
+            { kind: 'vector', path: 'attention.position_bias', elements: buckets * shape.heads, component: 'attention' },
+        ];
+    },
+};
+/** ModernBERT's decoder (Ettin): no norm before the first attention, and a dense layer with a norm before the output. */
+const pre_llama_modernNorm = (fields, path, width) => ({
+    kind: 'norm',
+    path,
+    width,
+    style: 'layer',
+    weight: true,
+    bias: fields.boolean('norm_bias'),
+});
+const modernBert = {
+    source: pre_llama_from('modernbert_decoder'),
+    norm: pre_llama_layerNorm,
+    normBias: (fields) => fields.boolean('norm_bias'),
+    norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
+    mixers: (shape, fields) => {
+        const types = fields.list('layer_types');
+        const every = fields.integerOr('global_attn_every_n_layers', 3, 1);
+        return Array.from({ length: shape.layers }, (_, index) => {
+            const full = types ? types[index] === 'full_attention' : index % every === 0;
+            const name = full ? 'full' : 'sliding';
+            return index === 0 ? `${name} first` : name;
+        });
+    },
+    attention: (shape, fields, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, {
+        bias: fields.boolean('attention_bias') ? fullBias : noBias,
+        // The key states both sides of a bidirectional window.
+        span: mixer.startsWith('full')
+            ? { kind: 'full' }
+            : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
+    }),
+    feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first' : 'dense')),
+    feedForward: (shape, fields, feed) => {
+        const block = build_dense(shape.hiddenSize, shape.width, {
+            activation: 'gelu',
+            fused: true,
+            bias: bothSides(fields.boolean('mlp_bias')),
+        });
+        return feed === 'first' ? [pre_llama_modernNorm(fields, 'norm.feed_forward', shape.hiddenSize), block] : [block];
+    },
+    embedding: (shape, fields) => [pre_llama_modernNorm(fields, 'norm.embedding', shape.hiddenSize)],
+    finalNorm: false,
+    beforeOutput: ({ hiddenSize: D }, fields) => [
+        pre_llama_modernNorm(fields, 'norm.final', D),
         {
             kind: 'linear',
-            path: 'embedding.per_layer_projection',
-            rows: shape.hiddenSize,
-            columns: all,
-            bias: false,
-            component: 'embedding',
+            path: 'output.dense',
+            rows: D,
+            columns: D,
+            bias: fields.boolean('classifier_bias'),
+            component: 'output',
         },
-        { kind: 'vector', path: 'norm.per_layer_embedding', elements: width, component: 'norm' },
-    ];
-}
-/** A gate and a projection for the layer's own input, with a norm. */
-function perLayerBlock(shape, fields) {
-    const { hiddenSize: D } = shape;
-    const width = fields.integerOr('hidden_size_per_layer_input', 0);
-    if (width === 0)
-        return [];
-    return [
-        { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
-        { kind: 'linear', path: 'per_layer.projection', rows: width, columns: D, bias: false, component: 'other' },
-        { kind: 'vector', path: 'norm.per_layer', elements: D, component: 'norm' },
-    ];
-}
-const valueNorm = { over: 'head', style: 'rms', weight: true, bias: false, value: true };
-const sharedOrNot = (type, shape, fields, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`;
-/** A width for each layer, or one for all. */
-const plans_widthOf = (fields, index) => {
-    const listed = fields.list('intermediate_size');
-    const width = listed ? listed[index] : fields.integer('intermediate_size');
-    if (typeof width !== 'number' || !Number.isInteger(width) || width < 1)
-        throw fields.wrong('intermediate_size', 'must be a whole number, or one for each layer', width);
-    return width;
-};
-const plans_linear = (path, rows, columns, tied = false) => ({
-    kind: 'linear',
-    path,
-    rows,
-    columns,
-    bias: false,
-    component: 'other',
-    ...(tied ? { tied } : {}),
-});
-/** Gemma 3n: n residual streams of which a layer computes one and predicts the others (AltUp, arXiv:2301.13310). */
-const gemma3n = {
-    source: plans_from('gemma3n'),
-    norm: { style: 'rms' },
-    norms: 'sandwich',
-    activation: 'gelu_tanh',
+        pre_llama_modernNorm(fields, 'norm.output', D),
+    ],
+    outputBias: (fields) => fields.boolean('decoder_bias', true),
     tied: true,
-    width: (fields) => plans_widthOf(fields, 0),
-    mixers: (shape, fields) => {
-        const types = fields.list('layer_types');
-        return Array.from({ length: shape.layers }, (_, index) => sharedOrNot(types ? String(types[index]) : (index + 1) % 5 === 0 ? 'full_attention' : 'sliding_attention', shape, fields, index));
-    },
-    attention: (shape, fields, mixer) => {
-        const rank = fields.integer('laurel_rank');
-        const { hiddenSize: D } = shape;
-        return {
-            ...llamaAttention(shape, fields, mixer),
-            queryKeyNorm: valueNorm,
-            ...(mixer.endsWith('shared') ? { sharedKeyValue: true } : {}),
-            // A low-rank pair beside the attention (LAuReL, arXiv:2411.07501).
-            extra: [
-                { kind: 'linear', path: 'laurel.down', rows: D, columns: rank, bias: false, component: 'other' },
-                { kind: 'linear', path: 'laurel.up', rows: rank, columns: D, bias: false, component: 'other' },
-                { kind: 'norm', path: 'norm.laurel', width: D, style: 'rms', weight: true, bias: false },
-            ],
-        };
-    },
-    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => `width ${plans_widthOf(fields, index)}`),
-    feedForward: (shape, _, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
-    layerExtras: (shape, fields) => {
-        const { hiddenSize: D } = shape;
-        const n = fields.integer('altup_num_inputs', 1);
-        return [
-            // Once to predict the streams, once to correct them by what the layer made.
-            plans_linear('streams.router', D, n),
-            plans_linear('streams.router', D, n, true),
-            plans_linear('streams.predict', n, n * n),
-            plans_linear('streams.correct', n, n),
-            { kind: 'vector', path: 'streams.scale', elements: D, component: 'other', flopsPerToken: 2 * n * n * D },
-            { kind: 'vector', path: 'norm.streams', elements: D, component: 'norm' },
-            ...perLayerBlock(shape, fields),
-        ];
-    },
-    embedding: (shape, fields) => [
-        ...perLayerInputs(shape, fields),
-        ...otherStreams('embedding.streams', shape, fields),
-    ],
-    beforeOutput: (shape, fields) => otherStreams('output_streams', shape, fields),
 };
-/** A matrix for each stream but the first. */
-const otherStreams = (path, { hiddenSize: D }, fields) => {
-    const count = fields.integer('altup_num_inputs', 1) - 1;
-    return Array.from({ length: count }, () => plans_linear(path, D, D));
-};
-/** What `per_layer_config` says otherwise of single layers, by index. */
-function ownSizes(fields, index) {
-    const all = fields.nested('per_layer_config');
-    const key = [String(index), String(index).padStart(2, '0'), String(index).padStart(3, '0')].find((name) => all.states(name));
-    if (key === undefined)
-        return '';
-    const one = all.nested(key);
-    const headDim = one.optionalInteger('head_dim', 1);
-    const keyValueHeads = one.optionalInteger('num_key_value_heads', 1);
-    return `${headDim === undefined ? '' : ` d${headDim}`}${keyValueHeads === undefined ? '' : ` k${keyValueHeads}`}`;
-}
-/** A number that a layer's plan carries: ` d512`, ` k2`. */
-const carried = (mixer, letter) => {
-    const word = mixer.split(' ').find((one) => one.startsWith(letter) && /^[0-9]+$/.test(one.slice(1)));
-    return word === undefined ? undefined : Number(word.slice(1));
-};
-const plans_gemma4 = {
-    source: plans_from('gemma4'),
-    norm: { style: 'rms' },
-    norms: 'sandwich',
-    activation: 'gelu_tanh',
-    tied: true,
-    // The last layer is always full.
-    mixers: (shape, fields) => {
-        const types = fields.list('layer_types');
-        return Array.from({ length: shape.layers }, (_, index) => {
-            const full = types ? types[index] === 'full_attention' : (index + 1) % 6 === 0;
-            const type = full || index + 1 === shape.layers ? 'full_attention' : 'sliding_attention';
-            return `${sharedOrNot(type, shape, fields, index)}${ownSizes(fields, index)}`;
-        });
+const legacyFamilies = {
+    'openai-gpt': {
+        ...early,
+        source: pre_llama_from('openai'),
+        norms: 'post',
+        finalNorm: false,
+        attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
+        feedForward: ({ hiddenSize: D }) => build_dense(D, 4 * D, { gated: false, activation: 'gelu_new', bias: bothSides(true) }),
+        embedding: (shape, fields) => [
+            build_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings']), shape.hiddenSize),
+        ],
     },
-    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => fields.boolean('enable_moe_block')
-        ? 'experts'
-        : fields.boolean('use_double_wide_mlp') && shares(shape, fields, index)
-            ? 'double'
-            : 'dense'),
-    attention: (shape, fields, mixer) => {
-        const global = mixer.startsWith('full') && !fields.states('per_layer_config');
-        const equal = mixer.startsWith('full') && fields.boolean('attention_k_eq_v');
-        const headDim = carried(mixer, 'd') ?? (global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim);
-        const keyValueHeads = carried(mixer, 'k') ??
-            (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
-        return grouped({ ...shape, headDim, keyValueHeads }, {
-            bias: fields.boolean('attention_bias') ? fullBias : noBias,
-            span: spanOf(mixer, fields),
-            queryKeyNorm: valueNorm,
-            ...(equal ? { valueIsKey: true } : {}),
-            ...(mixer.includes('shared') ? { sharedKeyValue: true } : {}),
-        });
+    ctrl: {
+        ...early,
+        source: pre_llama_from('ctrl'),
+        feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
+        outputBias: () => true,
     },
-    feedForward: (shape, fields, feed) => {
-        const { hiddenSize: D } = shape;
-        const plain = build_dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
-        if (feed !== 'experts')
-            return [plain];
-        const norm = (path, place) => normOf(plans_gemma4, path, D, place);
-        const block = build_experts(shape, fields, {
-            width: fields.integer(['moe_intermediate_size', 'expert_intermediate_size']),
-            activation: 'gelu_tanh',
-        });
-        return [
-            plain,
-            norm('norm.feed_forward_dense_output', 'output'),
-            norm('norm.experts', 'input'),
-            block,
-            { kind: 'vector', path: 'router.scales', elements: D + block.experts, component: 'router' },
-            norm('norm.experts_output', 'output'),
-        ];
+    biogpt: {
+        ...early,
+        source: pre_llama_from('biogpt'),
+        // Two rows for padding stand in front of the first position, as in OPT.
+        embedding: (shape, fields) => [
+            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
+        ],
     },
-    // Every layer ends with one learned scale.
-    layerExtras: (shape, fields) => [
-        ...perLayerBlock(shape, fields),
-        { kind: 'vector', path: 'layer_scale', elements: 1, component: 'other' },
-    ],
-    embedding: perLayerInputs,
-};
-/** Gemma 4 12B: no inputs for single layers, and no tower: patches and sound frames are projected as they are. */
-const plans_gemma4Unified = {
-    ...plans_gemma4,
-    source: plans_from('gemma4_unified'),
-};
-// --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
-/** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
-const hrmText = {
-    source: plans_from('hrm_text'),
-    norm: { style: 'rms', weight: false, bias: false },
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
-    layers: (fields) => stackLayers(fields) * fields.integer('H_cycles') * (fields.integer('L_cycles') + 1),
-    mixers: (_, fields) => {
-        fields.assume('L_bp_cycles', 'every cycle', 'the backward pass is counted for all cycles; the model may skip some');
-        const stack = stackLayers(fields);
-        const cycles = Array.from({ length: fields.integer('H_cycles') }, (_none, high) => [
-            ...Array.from({ length: fields.integer('L_cycles') }, (_never, low) => high + low === 0 ? 'fast' : 'fast again'),
-            high === 0 ? 'slow' : 'slow again',
-        ]).flat();
-        return cycles.flatMap((name) => Array.from({ length: stack }, () => name));
+    xglm: { ...early, source: pre_llama_from('xglm') },
+    gpt_neox_japanese: {
+        source: pre_llama_from('gpt_neox_japanese'),
+        norm: pre_llama_layerNorm,
+        tied: true,
+        width: (fields, D) => D * fields.integerOr('intermediate_multiple_size', 4, 1),
+        gated: false,
+        activation: 'gelu',
+        // Of the biases, only that of the last layer's attention output is left.
+        mixers: (shape) => Array.from({ length: shape.layers }, (_, index) => (index + 1 === shape.layers ? 'last' : 'full')),
+        attention: (shape, _, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
     },
-    repeats: (mixer) => mixer.endsWith('again'),
-    attention: (shape, fields, mixer) => ({
-        ...llamaAttention({ ...shape, keyValueHeads: shape.heads }, fields, mixer),
-        outputGate: 'element',
-    }),
-    embedding: ({ hiddenSize: D }) => [
-        { kind: 'vector', path: 'embedding.fast_start', elements: D, component: 'embedding' },
-    ],
-    finalNorm: false,
-};
-/** Files saved by the class itself count every run of a layer in `num_hidden_layers`. */
-const stackLayers = (fields) => fields.optionalInteger('num_layers_per_stack', 1) ?? fields.integer('num_hidden_layers');
-// --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
-const mllama = {
-    source: plans_from('mllama'),
-    // The whole's class has no such key, so nothing is tied.
-    tiedKeys: [],
-    // The token table has eight rows for image tokens that the output lacks.
-    embedding: (shape) => [build_table('embedding.image', 8, shape.hiddenSize)],
-    mixers: (shape, fields) => {
-        const cross = new Set(fields.list('cross_attention_layers') ?? [3, 8, 13, 18, 23, 28, 33, 38]);
-        return Array.from({ length: shape.layers }, (_, index) => (cross.has(index) ? 'cross' : 'full'));
-    },
-    attention: (shape, _, mixer) => mixer === 'cross'
-        ? grouped(shape, {
-            rotary: false,
-            causal: false,
-            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false },
-        })
-        : grouped(shape),
-    layerExtras: (_shape, _fields, mixer) => mixer === 'cross' ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }] : [],
-};
-const plannedFamilies = {
-    'nemotron-nas': nemotronNas,
-    gemma3n_text: gemma3n,
-    gemma4_text: plans_gemma4,
-    gemma4_unified_text: plans_gemma4Unified,
-    hrm_text: hrmText,
-    mllama_text_model: mllama,
+    cpmant,
+    'modernbert-decoder': modernBert,
 };
 
-;// CONCATENATED MODULE: ./build/read/families/qwen4.js
+;// CONCATENATED MODULE: ./build/families/qwen4.js
 
 
 
@@ -42105,11 +41948,11 @@ const qwen4 = {
 };
 const qwen4Families = { qwen4_exp_text: qwen4 };
 
-;// CONCATENATED MODULE: ./build/read/families/remote.js
+;// CONCATENATED MODULE: ./build/families/remote-code.js
 
 /** Families whose code comes with the checkpoint and is in no release of transformers. */
-const remote_layerNorm = { style: 'layer', bias: true };
-const remote_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+const remote_code_layerNorm = { style: 'layer', bias: true };
+const remote_code_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 /** A list of whole numbers, one for each layer. */
 function perLayer(fields, key, layers) {
     const listed = fields.list(key);
@@ -42126,7 +41969,7 @@ const ling2 = {
     attention: (shape, fields) => grouped(shape, {
         bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
         fused: true,
-        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: remote_headNorm } : {}),
+        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: remote_code_headNorm } : {}),
     }),
     feeds: denseFirst,
     feedForward: (shape, fields, feed) => {
@@ -42146,7 +41989,7 @@ const ling2 = {
 /** Phi-3 small: a feed-forward whose up matrix holds both factors, biases everywhere, block-sparse attention. */
 const phi3Small = {
     source: 'microsoft/Phi-3-small-8k-instruct modeling_phi3_small.py',
-    norm: remote_layerNorm,
+    norm: remote_code_layerNorm,
     attention: (shape) => grouped(shape, { bias: fullBias, fused: true }),
     feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { activation: 'gelu', bias: bothSides(true), fused: true }),
     tied: true,
@@ -42191,7 +42034,7 @@ const openElm = {
     },
     attention: (shape, fields, mixer) => {
         const [heads = 1, keyValueHeads = 1] = mixer.slice('heads '.length).split(' ').map(Number);
-        const norm = fields.boolean('normalize_qk_projections') ? { queryKeyNorm: remote_headNorm } : {};
+        const norm = fields.boolean('normalize_qk_projections') ? { queryKeyNorm: remote_code_headNorm } : {};
         return grouped({ ...shape, heads, keyValueHeads }, { fused: true, ...norm });
     },
     feedForward: (shape, fields, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length)), {
@@ -42209,7 +42052,7 @@ function divisible(value, divisor) {
 /** JAIS and BTLM: GPT-2 with a gated feed-forward and ALiBi instead of learned positions. */
 const jais = {
     source: 'inceptionai/jais-13b modeling_jais.py',
-    norm: remote_layerNorm,
+    norm: remote_code_layerNorm,
     attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
     feedForward: (shape, fields) => {
         const gated = fields.string('activation_function') === 'swiglu';
@@ -42246,7 +42089,7 @@ const internlm3 = {
 /** Falcon as first published: a key for the groups of keys and values says that there are two norms. */
 const refinedWeb = {
     source: 'tiiuae/falcon-40b modelling_RW.py (first revision)',
-    norm: remote_layerNorm,
+    norm: remote_code_layerNorm,
     norms: (fields) => (fields.states('n_head_kv') ? 'double' : fields.boolean('parallel_attn', true) ? 'single' : 'pre'),
     attention: (shape, fields) => {
         const one = fields.boolean('multi_query', true) ? 1 : shape.heads;
@@ -42282,7 +42125,7 @@ const remoteFamilies = {
     telechat2: telechat,
 };
 
-;// CONCATENATED MODULE: ./build/read/families/step.js
+;// CONCATENATED MODULE: ./build/families/stepfun.js
 
 const source = 'transformers 5.18.0, models/step3p7/modeling_step3p7.py';
 /** Layers that multi-token prediction adds stand at the end of the lists. */
@@ -42300,7 +42143,7 @@ const feeds = (shape, fields) => {
     const sparse = listed === undefined ? undefined : new Set(listed.map((index) => Number(index)));
     return Array.from({ length: shape.layers }, (_, index) => (sparse === undefined ? index >= 3 : sparse.has(index)) ? 'experts' : 'dense');
 };
-const step_headNorm = { over: 'head', style: 'rms', weight: true, bias: false, upcast: 'weight' };
+const stepfun_headNorm = { over: 'head', style: 'rms', weight: true, bias: false, upcast: 'weight' };
 /** Step-3.5 and 3.7: a gate on each head, more heads in sliding layers, experts beside an always-on one. */
 const step = {
     source,
@@ -42318,7 +42161,7 @@ const step = {
         return grouped({ ...shape, heads, keyValueHeads }, {
             bias: { ...(bias ? inputBias : { query: false, key: false, value: false }), output: bias },
             span: spanOf(mixer, fields),
-            queryKeyNorm: step_headNorm,
+            queryKeyNorm: stepfun_headNorm,
             extra: [
                 {
                     kind: 'linear',
@@ -42342,11 +42185,11 @@ const step = {
 };
 const stepFamilies = { step3p5: step };
 
-;// CONCATENATED MODULE: ./build/read/families/texts.js
+;// CONCATENATED MODULE: ./build/families/text-models.js
 
 /** Language models that exist only inside a model made of parts (`multimodal.ts`). */
-const texts_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const texts_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+const text_models_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const text_models_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 /** A number, or the first of a list of numbers (one for text, one for images). */
 function first(fields, key) {
     const [head] = fields.list(key) ?? [];
@@ -42384,7 +42227,7 @@ const ernieExperts = (shape, fields) => {
     return [set(text, active), set(images, 0)];
 };
 const deepseekOcr = {
-    source: texts_from('deepseek_ocr2'),
+    source: text_models_from('deepseek_ocr2'),
     attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias }),
     feeds: (shape, fields) => (fields.list('mlp_layer_types') ?? Array.from({ length: shape.layers }, (_, i) => (i === 0 ? 'dense' : 'sparse'))).map((type) => (type === 'sparse' ? 'experts' : 'dense')),
     feedForward: (shape, fields, feed) => {
@@ -42399,7 +42242,7 @@ const deepseekOcr = {
     },
 };
 const ernie = {
-    source: texts_from('ernie4_5_vl_moe'),
+    source: text_models_from('ernie4_5_vl_moe'),
     attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
     feeds: ernieFeeds,
     feedForward: (shape, fields, feed) => feed === 'dense'
@@ -42409,7 +42252,7 @@ const ernie = {
 };
 const textFamilies = {
     chameleon: {
-        source: texts_from('chameleon'),
+        source: text_models_from('chameleon'),
         attention: (shape, fields, mixer) => ({
             ...llamaAttention(shape, fields, mixer),
             queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true, perHead: true },
@@ -42417,7 +42260,7 @@ const textFamilies = {
         feedForwardBias: (fields) => fields.boolean('mlp_bias'),
     },
     cosmos3_edge_text: {
-        source: texts_from('cosmos3_edge'),
+        source: text_models_from('cosmos3_edge'),
         tiedKeys: [],
         attention: llamaAttention,
         gated: false,
@@ -42427,7 +42270,7 @@ const textFamilies = {
     deepseek_ocr2_text: deepseekOcr,
     ernie4_5_vl_moe_text: ernie,
     glm4v_text: {
-        source: texts_from('glm4v'),
+        source: text_models_from('glm4v'),
         norms: 'sandwich',
         attention: (shape, fields) => grouped(shape, {
             bias: fields.states('attention_bias') && !fields.boolean('attention_bias') ? noBias : inputBias,
@@ -42435,18 +42278,18 @@ const textFamilies = {
         feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     glm_ocr_text: {
-        source: texts_from('glm_ocr'),
+        source: text_models_from('glm_ocr'),
         norms: 'sandwich',
         attention: (shape) => grouped(shape),
         feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     hunyuan_vl_text: {
-        source: texts_from('hunyuan_vl'),
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: texts_headNorm }),
+        source: text_models_from('hunyuan_vl'),
+        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: text_models_headNorm }),
         tied: true,
     },
     kosmos_2_text_model: {
-        source: texts_from('kosmos2'),
+        source: text_models_from('kosmos2'),
         norm: { style: 'layer' },
         gated: false,
         activation: 'gelu',
@@ -42459,19 +42302,19 @@ const textFamilies = {
         tied: true,
     },
     muse_glimmer_text: {
-        source: texts_from('muse_glimmer'),
+        source: text_models_from('muse_glimmer'),
         norms: 'sandwich',
         mixers: slidingPlan,
         attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), outputGate: 'element' }),
     },
     paddleocr_vl_text: {
-        source: texts_from('paddleocr_vl'),
+        source: text_models_from('paddleocr_vl'),
         attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
         feedForwardBias: (fields) => fields.boolean('use_bias'),
         tied: true,
     },
     voxtral_realtime_text: {
-        source: texts_from('voxtral_realtime'),
+        source: text_models_from('voxtral_realtime'),
         attention: (shape, fields, mixer) => grouped(shape, { span: spanOf(mixer, fields) }),
         // How far the text lags behind the sound scales each layer, through a pair of matrices of rank 32.
         layerExtras: ({ hiddenSize: D }) => [
@@ -42509,7 +42352,7 @@ const sameAs = {
     step3p5_flash: 'step3p5',
 };
 
-;// CONCATENATED MODULE: ./build/read/families/registry.js
+;// CONCATENATED MODULE: ./build/families/registry.js
 
 
 
@@ -43111,7 +42954,7 @@ function unknownFamily(value) {
     return { ...(like ?? { source: '' }), exact: false };
 }
 
-;// CONCATENATED MODULE: ./build/read/families/mamba-ssm.js
+;// CONCATENATED MODULE: ./build/families/mamba-ssm.js
 
 
 /**
@@ -43207,7 +43050,7 @@ const mambaLibrary = (fields) => fields.boolean('rms_norm', true) ? library : { 
 
 
 /** What the library's own config class takes where a key is absent (mamba_ssm/models/config_mamba.py). */
-const mamba_defaults = {
+const defaults = {
     d_model: 2560,
     d_intermediate: 0,
     n_layer: 64,
@@ -43227,7 +43070,7 @@ const mamba_mamba = {
     read: mamba_read,
 };
 function mamba_read(source) {
-    const fields = new Fields(source.value, source, '', mamba_defaults);
+    const fields = new Fields(source.value, source, '', defaults);
     const architecture = build(mambaLibrary(fields), fields, fields, 'mamba_ssm');
     return {
         kind: 'read',
@@ -43297,6 +43140,163 @@ function possible(reading) {
     }
     return reading;
 }
+
+;// CONCATENATED MODULE: ./build/setup/settle.js
+const trillion = 1_000_000_000_000;
+/** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
+const settle_defaults = {
+    accelerator: { value: 'h100-sxm-80gb', reason: 'the usual training GPU' },
+    microBatchSize: { value: 1, reason: 'one sequence for each replica and forward pass' },
+    precision: { value: 'bf16', reason: 'the usual dtype of matrix products' },
+    optimizer: { value: 'adamw', reason: 'the usual optimizer' },
+    framework: { value: 'megatron', reason: 'the framework whose memory is best known' },
+    sharding: { value: 'optimizer', reason: 'optimizer states divided over data parallelism (ZeRO 1)' },
+    recompute: { value: 'none', reason: 'no activation is computed twice' },
+    flashAttention: { value: true, reason: 'attention scores are never written to memory' },
+    fusedCrossEntropy: { value: false, reason: 'the loss reads whole logits' },
+    compile: { value: false, reason: 'no torch.compile' },
+    expertImbalance: { value: 1, reason: 'experts equally loaded' },
+    tokens: { value: trillion, reason: 'a token budget to compare by' },
+};
+const defaultGpus = 8;
+const defaultSequence = 4096;
+/** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
+const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/**
+ * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
+ * listed as an assumption.
+ *
+ * @param sources strongest first
+ */
+function settleRun(sources, architecture) {
+    const origins = {};
+    const assumptions = [];
+    const problems = [];
+    const merged = {};
+    const parallel = {};
+    for (const { origin, fields } of sources) {
+        const { parallelism, ...flat } = fields;
+        const take = (into, from, prefix) => {
+            for (const [name, value] of Object.entries(from)) {
+                if (value === undefined || Object.hasOwn(into, name))
+                    continue;
+                into[name] = value;
+                origins[prefix + settle_written(name)] = origin;
+            }
+        };
+        take(merged, flat, '');
+        take(parallel, parallelism ?? {}, 'parallelism.');
+    }
+    const stated = merged;
+    const assume = (field, value, reason) => {
+        origins[field] = 'default';
+        assumptions.push({ field, value: String(value), reason });
+        return value;
+    };
+    const fallback = (name) => {
+        const { value, reason } = settle_defaults[name];
+        return assume(settle_written(name), value, reason);
+    };
+    const parallelism = settleParallelism(parallel, origins);
+    const { tensor, pipeline, context, expert, expertTensor } = parallelism;
+    const replica = tensor * pipeline * context;
+    const smallest = Math.max(replica, pipeline * expert * expertTensor);
+    const gpus = stated.gpus ??
+        assume('gpus', Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
+    if (gpus % replica !== 0) {
+        problems.push(contradiction(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`));
+    }
+    const expertGroup = pipeline * expert * expertTensor;
+    if (gpus % expertGroup !== 0) {
+        problems.push(contradiction(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`));
+    }
+    const layers = architecture.order.length;
+    if (pipeline > Math.max(1, layers)) {
+        problems.push(contradiction(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`));
+    }
+    if (problems.length > 0)
+        return { kind: 'unsettled', problems };
+    const microBatchSize = stated.microBatchSize ?? fallback('microBatchSize');
+    const dataParallel = gpus / replica;
+    const smallestBatch = dataParallel * microBatchSize;
+    const microBatches = pipeline === 1 ? 1 : 4 * pipeline;
+    const globalBatchSize = stated.globalBatchSize ??
+        assume('global_batch_size', smallestBatch * microBatches, pipeline === 1
+            ? 'one micro-batch for each replica'
+            : `four micro-batches for each of ${pipeline} pipeline stages`);
+    if (globalBatchSize % smallestBatch !== 0) {
+        problems.push({
+            severity: 'warning',
+            message: `global_batch_size ${globalBatchSize} is no multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
+            key: 'global_batch_size',
+        });
+    }
+    const longest = architecture.maxPositions ?? defaultSequence;
+    const sequenceLength = stated.sequenceLength ??
+        assume('sequence_length', Math.min(longest, defaultSequence), architecture.maxPositions !== undefined && longest <= defaultSequence
+            ? 'the longest that the config states'
+            : 'a usual pre-training length');
+    const settleSharding = () => {
+        const framework = stated.framework ?? fallback('framework');
+        if (stated.sharding !== undefined)
+            return { framework, sharding: stated.sharding };
+        if (framework === 'fsdp')
+            return {
+                framework,
+                sharding: assume('sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+            };
+        if (framework === 'transformers')
+            return { framework, sharding: assume('sharding', 'none', 'Trainer shards nothing by itself') };
+        return { framework, sharding: fallback('sharding') };
+    };
+    const run = {
+        ...definedOnly(stated),
+        accelerator: stated.accelerator ?? fallback('accelerator'),
+        gpus,
+        sequenceLength,
+        microBatchSize,
+        globalBatchSize,
+        precision: stated.precision ?? fallback('precision'),
+        optimizer: stated.optimizer ?? fallback('optimizer'),
+        ...settleSharding(),
+        recompute: stated.recompute ?? fallback('recompute'),
+        flashAttention: stated.flashAttention ?? fallback('flashAttention'),
+        fusedCrossEntropy: stated.fusedCrossEntropy ?? fallback('fusedCrossEntropy'),
+        compile: stated.compile ?? fallback('compile'),
+        expertImbalance: stated.expertImbalance ?? fallback('expertImbalance'),
+        tokens: stated.tokens ?? fallback('tokens'),
+        parallelism,
+    };
+    if (architecture.prediction.length > 0 && run.mtp === undefined) {
+        assumptions.push({
+            field: 'mtp',
+            value: 'true',
+            reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
+        });
+    }
+    return { kind: 'settled', settled: { run, origins }, assumptions, problems };
+}
+function settleParallelism(stated, origins) {
+    const tensor = stated.tensor ?? 1;
+    const settled = {
+        tensor,
+        pipeline: stated.pipeline ?? 1,
+        virtualPipeline: stated.virtualPipeline ?? 1,
+        context: stated.context ?? 1,
+        expert: stated.expert ?? 1,
+        expertTensor: stated.expertTensor ?? 1,
+        sequenceParallel: stated.sequenceParallel ?? tensor > 1,
+    };
+    for (const name of Object.keys(settled))
+        origins[`parallelism.${settle_written(name)}`] ??= 'default';
+    return settled;
+}
+/** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
+function definedOnly(fields) {
+    const { parallelism: _, ...flat } = fields;
+    return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
+}
+const contradiction = (message) => ({ severity: 'error', message });
 
 ;// CONCATENATED MODULE: ./build/run.js
 
@@ -43454,7 +43454,7 @@ function readSide(side, path, settings, calibration) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/policy/calibrate.js
+;// CONCATENATED MODULE: ./build/settings/calibrate.js
 
 
 
@@ -43495,7 +43495,7 @@ const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }
 
 // EXTERNAL MODULE: ./node_modules/picomatch/index.js
 var picomatch = __nccwpck_require__(4006);
-;// CONCATENATED MODULE: ./build/policy/globs.js
+;// CONCATENATED MODULE: ./build/settings/globs.js
 
 /** Bounded patterns: no pattern of a user can take exponential time over a path. */
 const matcher = (patterns) => {
@@ -43510,7 +43510,7 @@ function globs(patterns) {
     return { positive: positive.length > 0, excludes, names: (path) => among(path) && !excludes(path) };
 }
 
-;// CONCATENATED MODULE: ./build/policy/amounts.js
+;// CONCATENATED MODULE: ./build/settings/amounts.js
 
 const amounts_count = String.raw `\d[\d_]*(\.\d+)?(e\+?\d{1,3})?\s*`;
 const percentage = /^(\d{1,6}(?:\.\d+)?)\s*%$/;
@@ -43606,7 +43606,7 @@ function parseAmount(written, unit, use) {
 }
 const absolute = (value) => ({ kind: 'absolute', value });
 
-;// CONCATENATED MODULE: ./build/policy/schema.js
+;// CONCATENATED MODULE: ./build/settings/policy-schema.js
 
 
 
@@ -43621,7 +43621,7 @@ const glob = schemas_string().min(1).max(500).meta({
     id: 'glob',
     description: 'a glob of paths from the root of the repository: `*` within a folder, `**` across folders, `!` excludes',
 });
-const schema_globs = union([glob, array(glob).min(1).max(200)], { error: 'must be a glob or a list of globs' })
+const policy_schema_globs = union([glob, array(glob).min(1).max(200)], { error: 'must be a glob or a list of globs' })
     .describe('one glob or a list of them; a leading `!` excludes');
 const path = schemas_string()
     .max(500)
@@ -43630,7 +43630,7 @@ const path = schemas_string()
 const run = union([path, runSchema.meta({ id: 'run' })], { error: 'must be a run description or the path of one' })
     .describe('how the models are trained: a run description, or the path of one');
 /** An amount of a metric in the notation of its unit, as a text or, where that is clear, as a number. */
-function schema_amount(metric, use) {
+function policy_schema_amount(metric, use) {
     const { patterns, largest, example } = notationOf(metric.unit, use);
     const error = `must be ${example}`;
     const text = schemas_string()
@@ -43640,17 +43640,17 @@ function schema_amount(metric, use) {
 }
 function bounds(metric) {
     return {
-        max: schema_amount(metric, 'value').optional().describe('the most it may be'),
-        min: schema_amount(metric, 'value').optional().describe('the least it may be'),
-        max_increase: schema_amount(metric, 'move').optional().describe('the most that one change may add'),
-        max_decrease: schema_amount(metric, 'move').optional().describe('the most that one change may take away'),
+        max: policy_schema_amount(metric, 'value').optional().describe('the most it may be'),
+        min: policy_schema_amount(metric, 'value').optional().describe('the least it may be'),
+        max_increase: policy_schema_amount(metric, 'move').optional().describe('the most that one change may add'),
+        max_decrease: policy_schema_amount(metric, 'move').optional().describe('the most that one change may take away'),
     };
 }
 /** Limits of one metric. A bare amount is short for `max`, or for `min` where less is worse. */
 function budget(metric) {
     const { example } = notationOf(metric.unit, 'value');
     return union([
-        schema_amount(metric, 'value'),
+        policy_schema_amount(metric, 'value'),
         strictObject({
             ...bounds(metric),
             warn: strictObject(bounds(metric)).optional().describe('limits that only warn'),
@@ -43704,7 +43704,7 @@ function isDay(text) {
     return days !== undefined && date >= 1 && date <= days;
 }
 const waiver = strictObject({
-    match: schema_globs.describe('configs that it covers'),
+    match: policy_schema_globs.describe('configs that it covers'),
     covers: union([schemas_enum(covered), array(schemas_enum(covered)).min(1).max(50)], {
         error: 'must be a metric or the code of a finding, or a list of them',
     })
@@ -43733,7 +43733,7 @@ const policySchema = strictObject({
         .describe('what holds for every config; the inputs of a workflow win over it'),
     hardware: record(schemas_string().min(1).max(100), hardware).optional().describe('machines by name'),
     configs: array(strictObject({
-        match: schema_globs,
+        match: policy_schema_globs,
         hardware: hardwareName.optional(),
         run: run.optional(),
         budgets: budgets.optional(),
@@ -43749,7 +43749,7 @@ const policySchema = strictObject({
         .describe('configs that are never looked at'),
 });
 
-;// CONCATENATED MODULE: ./build/policy/read.js
+;// CONCATENATED MODULE: ./build/settings/policy.js
 
 
 
@@ -43912,7 +43912,7 @@ function limitsOf(budgets) {
 }
 const boundNames = ['max', 'min', 'max_increase', 'max_decrease'];
 
-;// CONCATENATED MODULE: ./build/settings.js
+;// CONCATENATED MODULE: ./build/settings/settings.js
 
 
 
@@ -44760,7 +44760,7 @@ function mfu(words, settings) {
     return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
 }
 
-;// CONCATENATED MODULE: ./build/proposal.js
+;// CONCATENATED MODULE: ./build/settings/proposal.js
 
 /** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
 function proposed(inputs, held, now, when) {

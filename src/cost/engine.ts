@@ -1,13 +1,13 @@
 import type { Architecture } from '../model/architecture.ts';
-import type { SettledRun } from '../model/training.ts';
-import type { Estimate } from './estimate.ts';
-import { countFlops } from './flops.ts';
-import { estimateInference } from './inference.ts';
-import { adapterParameters } from './lora.ts';
-import { estimateMemory } from './memory.ts';
-import { expand } from './operations.ts';
-import { countParameters } from './parameters.ts';
-import { calibrate, projectTime } from './time.ts';
+import type { Estimate } from '../model/estimate.ts';
+import type { SettledRun } from '../model/run.ts';
+import { countFlops } from './count/flops.ts';
+import { estimateInference } from './count/inference.ts';
+import { adapterParameters } from './count/lora.ts';
+import { countParameters } from './count/parameters.ts';
+import { expand } from './expand/model.ts';
+import { estimateMemory } from './memory/peak.ts';
+import { calibrate, projectTime } from './time/step.ts';
 
 /**
  * The cost of one architecture under one run: its operations, and the four quantities read off them.

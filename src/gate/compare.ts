@@ -1,4 +1,4 @@
-import type { Ledger } from '../cost/ledger.ts';
+import type { Ledger } from '../model/ledger.ts';
 import { metrics } from './metrics.ts';
 import type { Change, Comparison, Side, Status } from './review.ts';
 

@@ -1,4 +1,4 @@
-import type { Estimate } from '../cost/estimate.ts';
+import type { Estimate } from '../model/estimate.ts';
 
 /** How a quantity is written (`report/format.ts`). */
 export type Unit = 'bytes' | 'parameters' | 'flops' | 'ratio' | 'tokens_per_second' | 'seconds' | 'dollars';

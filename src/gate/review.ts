@@ -1,4 +1,4 @@
-import type { Estimate } from '../cost/estimate.ts';
+import type { Estimate } from '../model/estimate.ts';
 import type { Reading } from '../model/reading.ts';
 import type { Commit } from '../world.ts';
 

@@ -1,4 +1,4 @@
-import type { Estimate } from '../cost/estimate.ts';
+import type { Estimate } from '../model/estimate.ts';
 import { findMetric, type Metric, type MetricId } from './metrics.ts';
 import type { Comparison, Finding, FindingCode, Severity } from './review.ts';
 

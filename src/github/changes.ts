@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import type { Changes, ConfigPair, ConfigSide } from '../world.ts';
 import { type Api, GitHubProblem, type Repository } from './api.ts';
 import { readContents, type Wanted } from './contents.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { limits } from '../read/syntax.ts';
+import { limits } from '../text/syntax.ts';
 import type { ConfigSide } from '../world.ts';
 import { type Api, GitHubProblem, type Repository, reasonOf } from './api.ts';
 

@@ -2,10 +2,17 @@ import { getInput, setFailed, setOutput, warning } from '@actions/core';
 import { ZodError } from 'zod';
 import { override } from '../gate/judge.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
-import type { OtherRules } from '../proposal.ts';
 import { comment, type Options, resolvedComment } from '../report/comment.ts';
 import { review } from '../run.ts';
-import { type Documents, type Inputs, inputDefaults, type Settings, settingsFrom, WrongSettings } from '../settings.ts';
+import type { OtherRules } from '../settings/proposal.ts';
+import {
+  type Documents,
+  type Inputs,
+  inputDefaults,
+  type Settings,
+  settingsFrom,
+  WrongSettings,
+} from '../settings/settings.ts';
 import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
 import {

@@ -1,5 +1,5 @@
-import { moved, type OtherRules, proposed } from '../proposal.ts';
-import { type Documents, filesNamedBy, type Inputs, policyPath } from '../settings.ts';
+import { moved, type OtherRules, proposed } from '../settings/proposal.ts';
+import { type Documents, filesNamedBy, type Inputs, policyPath } from '../settings/settings.ts';
 import type { ConfigSide } from '../world.ts';
 import type { Api, Repository } from './api.ts';
 import { readContents } from './contents.ts';

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { didYouMean } from '../read/nearest.ts';
+import { didYouMean } from '../text/nearest.ts';
 
 /** Wrong usage: the sentence is for the user, the exit code is 2. */
 export class Usage extends Error {}

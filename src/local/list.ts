@@ -1,7 +1,7 @@
 import { acceleratorIds, accelerators } from '../facts/accelerators.ts';
 import { kernelsOf } from '../facts/kernels.ts';
+import { familyNames } from '../families/registry.ts';
 import { formats } from '../read/config.ts';
-import { familyNames } from '../read/families/registry.ts';
 import { flopsText, gib } from '../report/format.ts';
 import { table } from '../report/markdown.ts';
 import { Usage, type Words } from './arguments.ts';

@@ -1,8 +1,8 @@
-import { measuredMfu } from '../cost/time.ts';
+import { measuredMfu } from '../cost/time/step.ts';
 import { exact, flopsText, percent } from '../report/format.ts';
 import { plain } from '../report/markdown.ts';
 import { readSide as readConfigSide } from '../run.ts';
-import type { Settings } from '../settings.ts';
+import type { Settings } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
 import { Usage, type Words } from './arguments.ts';
 import { readSide } from './files.ts';

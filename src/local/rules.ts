@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { type OtherRules, proposed } from '../proposal.ts';
-import { type Documents, filesNamedBy, type Inputs, policyPath } from '../settings.ts';
+import { type OtherRules, proposed } from '../settings/proposal.ts';
+import { type Documents, filesNamedBy, type Inputs, policyPath } from '../settings/settings.ts';
 import type { ConfigSide } from '../world.ts';
 import { Usage } from './arguments.ts';
 import { readSide } from './files.ts';

@@ -1,5 +1,5 @@
 import type { Architecture } from './architecture.ts';
-import type { RunFields } from './training.ts';
+import type { RunFields } from './run.ts';
 
 /** Something that nobody stated, and that was taken to be so. */
 export type Assumption = {

@@ -1,8 +1,8 @@
 import type { Reading } from '../model/reading.ts';
-import { Unreadable } from './fields.ts';
+import { Unreadable } from '../text/fields.ts';
+import { parse, type Source, syntaxOf } from '../text/syntax.ts';
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
-import { parse, type Source, syntaxOf } from './syntax.ts';
 
 /** A kind of config file: recognised by its content, most special first. */
 export type Format = {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Estimate } from '../cost/estimate.ts';
 import type { Comparison, Review, Side } from '../gate/review.ts';
-import { runAsWritten } from '../read/run.ts';
+import type { Estimate } from '../model/estimate.ts';
+import { runAsWritten } from '../setup/description.ts';
 
 const amount = z.number();
 const range = z.tuple([amount, amount]).nullable();

@@ -1,7 +1,7 @@
 import { findMetric, type Unit } from '../gate/metrics.ts';
 import type { Comparison, Side } from '../gate/review.ts';
 import { type Budgets, boundOf, type Limit } from '../gate/rules.ts';
-import { runAsWritten } from '../read/run.ts';
+import { runAsWritten } from '../setup/description.ts';
 import { percent, quantity } from './format.ts';
 import { code, table } from './markdown.ts';
 

@@ -1,6 +1,6 @@
-import type { Estimate, FlopConvention } from '../cost/estimate.ts';
 import { metrics } from '../gate/metrics.ts';
 import type { Comparison, Review, Side } from '../gate/review.ts';
+import type { Estimate, FlopConvention } from '../model/estimate.ts';
 import {
   amountOfBytes,
   billions,

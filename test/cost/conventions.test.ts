@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { conventions } from '../../src/cost/conventions.ts';
-import type { FlopCount } from '../../src/cost/estimate.ts';
-import { countFlops } from '../../src/cost/flops.ts';
-import { meanContext } from '../../src/cost/forward.ts';
-import { adapterParameters } from '../../src/cost/lora.ts';
-import { expand } from '../../src/cost/operations.ts';
+import { conventions } from '../../src/cost/count/conventions.ts';
+import { countFlops } from '../../src/cost/count/flops.ts';
+import { meanContext } from '../../src/cost/count/forward.ts';
+import { adapterParameters } from '../../src/cost/count/lora.ts';
+import { expand } from '../../src/cost/expand/model.ts';
 import type { Span } from '../../src/model/architecture.ts';
-import { settleRun } from '../../src/model/settle.ts';
-import type { RunFields } from '../../src/model/training.ts';
+import type { FlopCount } from '../../src/model/estimate.ts';
+import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
+import { settleRun } from '../../src/setup/settle.ts';
 
 const committed = (name: string): object =>
   JSON.parse(readFileSync(new URL(`../../configs/${name}.json`, import.meta.url), 'utf8'));

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { flopsPage } from '../../scripts/flops-page.ts';
-import type { FlopConvention } from '../../src/cost/estimate.ts';
-import { countFlops } from '../../src/cost/flops.ts';
-import { forwardFlops, meanContext } from '../../src/cost/forward.ts';
-import { mainNetwork } from '../../src/cost/holdings.ts';
-import { expand } from '../../src/cost/operations.ts';
+import { countFlops } from '../../src/cost/count/flops.ts';
+import { forwardFlops, meanContext } from '../../src/cost/count/forward.ts';
+import { mainNetwork } from '../../src/cost/count/weights.ts';
+import { expand } from '../../src/cost/expand/model.ts';
 import type { Architecture } from '../../src/model/architecture.ts';
-import { settleRun } from '../../src/model/settle.ts';
-import type { RunFields } from '../../src/model/training.ts';
+import type { FlopConvention } from '../../src/model/estimate.ts';
+import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
+import { settleRun } from '../../src/setup/settle.ts';
 
 const architectureOf = (config: object): Architecture => {
   const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');

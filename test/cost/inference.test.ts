@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { estimate } from '../../src/cost/engine.ts';
-import { settleRun } from '../../src/model/settle.ts';
-import type { RunFields } from '../../src/model/training.ts';
+import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
+import { settleRun } from '../../src/setup/settle.ts';
 
 function inference(config: object, fields: RunFields = {}) {
   const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');

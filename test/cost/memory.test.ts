@@ -3,16 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compare, loadMemory, median } from '../../scripts/memory.ts';
 import { memoryPage } from '../../scripts/memory-page.ts';
-import { savedTensors, total } from '../../src/cost/activations.ts';
 import { estimate } from '../../src/cost/engine.ts';
-import { keptByLayer } from '../../src/cost/kept.ts';
-import { momentsOf, totalOf } from '../../src/cost/moments.ts';
-import { expand } from '../../src/cost/operations.ts';
-import { stages } from '../../src/cost/stages.ts';
-import { settleRun } from '../../src/model/settle.ts';
-import type { RunFields } from '../../src/model/training.ts';
+import { expand } from '../../src/cost/expand/model.ts';
+import { savedTensors, total } from '../../src/cost/memory/activations.ts';
+import { momentsOf, totalOf } from '../../src/cost/memory/phases.ts';
+import { keptByLayer } from '../../src/cost/memory/recompute.ts';
+import { stages } from '../../src/cost/placement.ts';
+import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
-import { runOf } from '../../src/read/run.ts';
+import { runOf } from '../../src/setup/description.ts';
+import { settleRun } from '../../src/setup/settle.ts';
 
 const read = (config: object) => {
   const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { countFlops } from '../../src/cost/flops.ts';
-import { forwardFlops } from '../../src/cost/forward.ts';
-import { mainNetwork } from '../../src/cost/holdings.ts';
-import { estimateInference } from '../../src/cost/inference.ts';
-import { adapterParameters } from '../../src/cost/lora.ts';
-import { expand } from '../../src/cost/operations.ts';
-import { countParameters } from '../../src/cost/parameters.ts';
+import { countFlops } from '../../src/cost/count/flops.ts';
+import { forwardFlops } from '../../src/cost/count/forward.ts';
+import { estimateInference } from '../../src/cost/count/inference.ts';
+import { adapterParameters } from '../../src/cost/count/lora.ts';
+import { countParameters } from '../../src/cost/count/parameters.ts';
+import { mainNetwork } from '../../src/cost/count/weights.ts';
+import { expand } from '../../src/cost/expand/model.ts';
 import type { Architecture } from '../../src/model/architecture.ts';
-import { settleRun } from '../../src/model/settle.ts';
 import { readConfig } from '../../src/read/config.ts';
+import { settleRun } from '../../src/setup/settle.ts';
 import { bytes } from '../../src/units.ts';
 
 const architectureOf = (config: object): Architecture => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { expand } from '../../src/cost/operations.ts';
-import { countParameters } from '../../src/cost/parameters.ts';
+import { countParameters } from '../../src/cost/count/parameters.ts';
+import { expand } from '../../src/cost/expand/model.ts';
 import { readConfig } from '../../src/read/config.ts';
 
 const count = (config: object) => {

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { forwardFlops } from '../../src/cost/forward.ts';
-import { mainNetwork } from '../../src/cost/holdings.ts';
-import { expand } from '../../src/cost/operations.ts';
-import { recomputedFlops, trainingFlops } from '../../src/cost/training.ts';
+import { forwardFlops } from '../../src/cost/count/forward.ts';
+import { recomputedFlops, trainingFlops } from '../../src/cost/count/training.ts';
+import { mainNetwork } from '../../src/cost/count/weights.ts';
+import { expand } from '../../src/cost/expand/model.ts';
 import type { Operation, Operations } from '../../src/model/operation.ts';
-import { settleRun } from '../../src/model/settle.ts';
-import type { RunFields, TrainingRun } from '../../src/model/training.ts';
+import type { RunFields, TrainingRun } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
+import { settleRun } from '../../src/setup/settle.ts';
 
 /**
  * What PyTorch's FlopCounterMode counts in official Transformers code (scripts/oracle/flops.py), against ours in the full

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { expand } from '../../src/cost/operations.ts';
-import { countParameters } from '../../src/cost/parameters.ts';
+import { countParameters } from '../../src/cost/count/parameters.ts';
+import { expand } from '../../src/cost/expand/model.ts';
 import { couldBeConfig, readConfig } from '../../src/read/config.ts';
-import { readRun } from '../../src/read/run.ts';
+import { readRun } from '../../src/setup/description.ts';
 import { config, small } from '../states.ts';
 
 const read = (text: string | Uint8Array, path = 'config.json') =>

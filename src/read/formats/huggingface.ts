@@ -1,12 +1,12 @@
+import { build, type Family, names, readShape } from '../../families/build.ts';
+import { encoderElements, findWhole, type Whole } from '../../families/multimodal.ts';
+import { wholeDefaults } from '../../families/parts.ts';
+import { defaultsFor, familyNames, findFamily } from '../../families/registry.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
-import type { RunFields } from '../../model/training.ts';
-import { build, type Family, names, readShape } from '../families/build.ts';
-import { encoderElements, findWhole, type Whole } from '../families/multimodal.ts';
-import { wholeDefaults } from '../families/parts.ts';
-import { defaultsFor, familyNames, findFamily } from '../families/registry.ts';
-import { type Dictionary, Fields, isDictionary, own, statedFields, Unreadable } from '../fields.ts';
-import type { Source } from '../syntax.ts';
+import type { RunFields } from '../../model/run.ts';
+import { type Dictionary, Fields, isDictionary, own, statedFields, Unreadable } from '../../text/fields.ts';
+import type { Source } from '../../text/syntax.ts';
 import { bytesOfElement, readQuantization } from './quantization.ts';
 
 /** Keys under which multimodal configs keep their text model. */

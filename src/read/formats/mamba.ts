@@ -1,8 +1,8 @@
+import { build } from '../../families/build.ts';
+import { mambaLibrary } from '../../families/mamba-ssm.ts';
 import type { Reading } from '../../model/reading.ts';
-import { build } from '../families/build.ts';
-import { mambaLibrary } from '../families/mamba-ssm.ts';
-import { type Dictionary, Fields, isDictionary, own, statedFields } from '../fields.ts';
-import type { Source } from '../syntax.ts';
+import { type Dictionary, Fields, isDictionary, own, statedFields } from '../../text/fields.ts';
+import type { Source } from '../../text/syntax.ts';
 
 /** What the library's own config class takes where a key is absent (mamba_ssm/models/config_mamba.py). */
 const defaults: Dictionary = {

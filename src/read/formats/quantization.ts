@@ -1,5 +1,5 @@
 import type { Quantization, Scheme } from '../../model/architecture.ts';
-import { type Dictionary, type Fields, isDictionary, own } from '../fields.ts';
+import { type Dictionary, type Fields, isDictionary, own } from '../../text/fields.ts';
 
 /** How a Hugging Face checkpoint stores its weights: `dtype`, and `quantization_config` with the modules it leaves alone. */
 

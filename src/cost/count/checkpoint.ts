@@ -1,0 +1,63 @@
+import type { Architecture, Scheme } from '../../model/architecture.ts';
+import type { Linear, Operation, Operations } from '../../model/operation.ts';
+import { type Bytes, bytes } from '../../units.ts';
+import { held } from './weights.ts';
+
+/** Biases that correct a router's load are stored in 32 bits beside 16-bit weights (DeepSeek-V3's checkpoint). */
+const correctionBytes = 4;
+
+/**
+ * Bytes of the checkpoint: each element as the config states its type, each quantised matrix as its scheme stores it, scales
+ * included; with towers, and with the layers of multi-token prediction, which published checkpoints hold.
+ */
+export function checkpointBytes(architecture: Architecture, operations: Operations): Bytes {
+  const { quantization, elementBytes = 2 } = architecture;
+  const plain = (operation: Operation) =>
+    held(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
+  const store = (operation: Operation, layer: number): number => {
+    const scheme = quantization?.schemes[schemeOf(quantization.stored, operation.path, layer)];
+    if (scheme === undefined || operation.kind !== 'linear' || operation.tied || operation.heldElsewhere === true)
+      return plain(operation);
+    return matrixBytes(operation, scheme, elementBytes);
+  };
+  const all = (list: readonly Operation[], layer: number) => list.reduce((sum, one) => sum + store(one, layer), 0);
+  const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
+  const layers = operations.order.reduce(
+    (sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer),
+    0,
+  );
+  const outside = all(operations.embedding, 0) + all(operations.head, 0);
+  return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
+}
+
+function schemeOf(stored: Readonly<Record<string, readonly number[]>>, path: string, layer: number): number {
+  const listed = stored[path.replace(/^(layers|prediction)\./, '')];
+  return listed === undefined ? -1 : (listed[Math.min(layer, listed.length - 1)] ?? -1);
+}
+
+/** Bytes of a matrix of `columns` outputs and `rows` inputs. */
+function matrixBytes(operation: Linear, scheme: Scheme, elementBytes: number): number {
+  const { rows: inputs, columns: outputs, copies, bias } = operation;
+  const scales = scaleCount(inputs, outputs, scheme);
+  const matrix =
+    (inputs * outputs * scheme.bits) / 8 +
+    scales * (scheme.scaleBytes + (scheme.zeroBits ?? 0) / 8) +
+    inputs * (scheme.inputBytes ?? 0) +
+    (scheme.matrixBytes ?? 0);
+  return copies * (matrix + (bias ? outputs * elementBytes : 0));
+}
+
+function scaleCount(inputs: number, outputs: number, { shares, group = inputs, block }: Scheme): number {
+  switch (shares) {
+    case 'matrix':
+      return 1;
+    case 'output':
+      return outputs;
+    case 'group':
+      return Math.ceil(inputs / group) * outputs;
+    case 'block': {
+      const [high, wide] = block ?? [outputs, inputs];
+      return Math.ceil(outputs / high) * Math.ceil(inputs / wide);
+    }
+  }
+}

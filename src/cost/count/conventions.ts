@@ -1,0 +1,108 @@
+import type { FlopConvention } from '../../model/estimate.ts';
+import type { Operation, Operations } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { type Flops, flops } from '../../units.ts';
+import { forwardFlops } from './forward.ts';
+import { type Trained, trainedLists, trainingFlops } from './training.ts';
+import { activated, mainNetwork } from './weights.ts';
+
+/**
+ * Training FLOPs for a token as the field counts them: docs/flops.md says what each has and lacks. N is active parameters,
+ * S the sequence length.
+ *
+ * - causal: this tool's own. Every product, attention over the keys that a query may see, 3 times the forward pass.
+ * - full: the same with attention over all S keys, masks and windows ignored.
+ * - palm: 6N + 12 L H Q S (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
+ * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
+ * - megatron: what Megatron-LM prints.
+ * - torchtitan: what torchtitan prints.
+ *
+ * The last four know no adapters, and count as if every weight were trained.
+ */
+export function conventions(operations: Operations, run: TrainingRun): Readonly<Record<FlopConvention, Flops>> {
+  const main = [...mainNetwork(operations)];
+  const S = run.sequenceLength;
+  const N = sum(main, activated);
+  return {
+    causal: flops(trainingFlops(operations, run, 'causal')),
+    full: flops(trainingFlops(operations, run, 'full')),
+    palm: flops(6 * N + quadratic(main, S)),
+    '6n': flops(6 * N),
+    megatron: flops(megatron(operations, run)),
+    torchtitan: flops(torchtitan(operations, run)),
+  };
+}
+
+const sum = (list: readonly Trained[], take: (operation: Operation) => number): number =>
+  list.reduce((total, { operation, times }) => total + times * take(operation), 0);
+
+/** 12 L H Q S, with (d_qk + d_v) / 2 for Q where they differ. An indexer's scores are no attention. */
+const quadratic = (main: readonly Trained[], S: number): number =>
+  6 * S * sum(main, (one) => (isAttention(one) ? one.heads * (one.queryKeyDim + one.valueDim) : 0));
+
+const isAttention = (operation: Operation): operation is Extract<Operation, { kind: 'attention' }> =>
+  operation.kind === 'attention' && operation.valueDim > 0;
+
+/**
+ * torchtitan `get_moe_model_nparams_and_flops` (torchtitan/models/utils.py, commit b5bcd76): 6 for each parameter that a token
+ * uses, and 6 H (d_qk + d_v) S for each attention layer, the mask ignored. The token table is left out unless the output shares
+ * it. Multi-token prediction counts with its parameters only. A router's load-balancing bias is a buffer, no parameter.
+ */
+function torchtitan(operations: Operations, run: TrainingRun): number {
+  const main = [...mainNetwork(operations)];
+  const prediction = run.mtp === false ? [] : operations.prediction.map((operation) => ({ operation, times: 1 }));
+  const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
+  const counted = (operation: Operation) => {
+    if (operation.kind === 'route') return 0;
+    if (operation.kind === 'table') return tied ? activated(operation) : 0;
+    return operation.path.endsWith('embedding_and_output_copies') ? 0 : activated(operation);
+  };
+  return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
+}
+
+/**
+ * Megatron-LM `num_floating_point_operations` (megatron/training/training.py, commit d98e8a6): attention S / 2 whatever the
+ * window, chunk or selection; no router, no gate on shared experts, no indexer; the norms of latent attention and of
+ * multi-token prediction as if they were matrices. Where the model has Mamba-2 layers it takes its hybrid path, in which the
+ * inner width of Mamba is twice the hidden size whatever the config says, convolutions, the attention's output gate and
+ * multi-token prediction's joining matrix cost nothing.
+ */
+function megatron(operations: Operations, run: TrainingRun): number {
+  const S = run.sequenceLength;
+  const output = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
+  const D = output?.kind === 'linear' ? output.rows : 0;
+  const hybrid = operations.layers.some(({ operations: list }) =>
+    list.some((one) => one.kind === 'scan' && one.style === 'mamba2'),
+  );
+  const forward = (operation: Operation): number => {
+    switch (operation.kind) {
+      case 'attention':
+        return isAttention(operation) ? operation.heads * (operation.queryKeyDim + operation.valueDim) * S : 0;
+      case 'linear': {
+        if (/(^|\.)(router|shared_experts\.scale|attention\.indexer_\w+)$/.test(operation.path)) return 0;
+        if (hybrid && /(attention\.gate|prediction\.join)$/.test(operation.path)) return 0;
+        return forwardFlops(operation, S);
+      }
+      case 'norm':
+        return /attention\.\w+_down_norm$/.test(operation.path) ? 2 * operation.width : 0;
+      case 'scan':
+        return operation.style === 'mamba2' ? mamba(operation, D) : operation.flopsPerToken;
+      default:
+        return forwardFlops(operation, S);
+    }
+  };
+  let total = hybrid || run.mtp === false ? 0 : 2 * 3 * D * operations.predictionDepth;
+  for (const { list, times } of trainedLists(operations, run))
+    total += times * list.reduce((amount, operation) => amount + forward(operation), 0);
+  return 3 * total;
+}
+
+/**
+ * 7 d N for the scan with d = 2D, and what its projections (D to 2d + ..., d to D) gain by that: 6 D (2D - d), where d is the
+ * config's own width and N the states of one channel.
+ */
+function mamba({ stateElements, output }: Extract<Operation, { kind: 'scan' }>, D: number): number {
+  const { elements: d } = output;
+  const N = stateElements / d;
+  return 7 * 2 * D * N + 6 * D * (2 * D - d);
+}

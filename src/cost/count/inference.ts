@@ -1,0 +1,53 @@
+import { findAccelerator } from '../../facts/accelerators.ts';
+import type { Span } from '../../model/architecture.ts';
+import type { InferenceEstimate } from '../../model/estimate.ts';
+import type { Operations } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { type Bytes, bytes } from '../../units.ts';
+
+const e = 2;
+/** Share of a GPU's memory that serving engines fill (vLLM's default `gpu_memory_utilization`). */
+const utilization = 0.9;
+
+/** Tokens of a sequence whose keys and values stay cached; entries of a compressed context count as tokens. */
+function cached(span: Span, S: number): number {
+  switch (span.kind) {
+    case 'full':
+      return S;
+    case 'window':
+    case 'chunk':
+      return Math.min(S, span.tokens);
+    case 'selected':
+      return span.ratio === undefined ? S : S / span.ratio + Math.min(S, span.window ?? 0);
+  }
+}
+
+/** What serving the model keeps: key-value cache or recurrent state of a sequence, and the checkpoint's weights. */
+export function estimateInference(operations: Operations, run: TrainingRun, weights: Bytes): InferenceEstimate {
+  const S = run.sequenceLength;
+  const { tensor } = run.parallelism;
+  let perToken = 0;
+  let perSequence = 0;
+  let perSequenceLocal = 0;
+  for (const kind of operations.order) {
+    for (const operation of operations.layers[kind]?.operations ?? []) {
+      if (operation.kind === 'attention') {
+        const each = e * operation.cacheElements;
+        const share = operation.cacheSharded ? Math.min(tensor, operation.keyValueHeads) : 1;
+        perToken += each;
+        perSequence += each * cached(operation.span, S);
+        perSequenceLocal += (each * cached(operation.span, S)) / share;
+      } else if (operation.kind === 'scan') {
+        // The recurrent state is kept in fp32, the convolution's tail in 16 bits.
+        const state = 4 * operation.stateElements + e * operation.convolutionState;
+        perSequence += state;
+        perSequenceLocal += state / tensor;
+      }
+    }
+  }
+  const usable = findAccelerator(run.accelerator)?.usable;
+  const room = usable === undefined ? undefined : utilization * usable - weights / tensor;
+  const largestBatch =
+    room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));
+  return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };
+}

@@ -1,0 +1,179 @@
+import type { Operation, Operations } from '../../model/operation.ts';
+import type { Lora, TrainingRun } from '../../model/run.ts';
+import { type AttentionConvention, forwardFlops, keysMet } from './forward.ts';
+import { adapterFlops } from './lora.ts';
+
+type Pass = { readonly sequenceLength: number; readonly lora: Lora; readonly convention: AttentionConvention };
+
+/** One operation list of a model in training, and how often its work is done for a token. */
+export type Trained = { readonly operation: Operation; readonly times: number };
+
+/**
+ * Lists that training runs, in the order in which a token meets them: the main network, then multi-token prediction with the
+ * output projection that each depth computes once more.
+ */
+export function* trainedLists(
+  operations: Operations,
+  run: TrainingRun,
+): Generator<{ readonly list: readonly Operation[]; readonly times: number }> {
+  yield { list: operations.embedding, times: 1 };
+  for (const kind of operations.order) yield { list: operations.layers[kind]?.operations ?? [], times: 1 };
+  yield { list: operations.head, times: 1 };
+  if (run.mtp === false) return;
+  yield { list: operations.prediction, times: 1 };
+  yield { list: operations.head.filter(isProjection), times: operations.predictionDepth };
+}
+
+const isProjection = (operation: Operation): boolean => operation.kind === 'linear' && operation.component === 'output';
+
+/**
+ * Training FLOPs for one token: forward, and the gradients of every product's two factors, which is twice the forward pass.
+ *
+ * With adapters (LoRA, arXiv:2106.09685) less is computed: a frozen matrix needs no gradient of its weights, and nothing
+ * needs a gradient where no trained weight lies before it. So the first layer's query projection, say, computes no backward
+ * pass at all in its frozen part. (Checkpointing with `enable_input_require_grads` would compute it; we do not count that.)
+ */
+export function trainingFlops(operations: Operations, run: TrainingRun, convention: AttentionConvention): number {
+  const { sequenceLength, lora } = run;
+  let total = 0;
+  let below = false;
+  const known = new Map<readonly Operation[], Map<boolean, Adapted>>();
+  for (const { list, times } of trainedLists(operations, run)) {
+    if (lora === undefined) {
+      for (const operation of list) total += 3 * times * forwardFlops(operation, sequenceLength, convention);
+      continue;
+    }
+    const states = known.get(list) ?? new Map<boolean, Adapted>();
+    const adapted: Adapted = states.get(below) ?? adaptedFlops(list, { sequenceLength, lora, convention }, below);
+    known.set(list, states.set(below, adapted));
+    total += times * adapted.flops;
+    below = adapted.above;
+  }
+  return total;
+}
+
+/** `above`: what comes out depends on a trained weight, so that all that follows needs gradients of its inputs. */
+type Adapted = { readonly flops: number; readonly above: boolean };
+
+/** Forward and backward FLOPs of one list with frozen weights and adapters; `below` says that its input needs a gradient. */
+function adaptedFlops(list: readonly Operation[], pass: Pass, below: boolean): Adapted {
+  const { sequenceLength: S, lora, convention } = pass;
+  /** Tensors by name, and whether they need a gradient. */
+  const needs = new Map<string, boolean>([['x', below]]);
+  let above = below;
+  let flops = 0;
+  // A tensor that no operation made is a view of something before it.
+  const needed = ({ name }: { readonly name: string }) => needs.get(name) ?? above;
+  for (const operation of list) {
+    const forward = forwardFlops(operation, S, convention);
+    flops += forward;
+    switch (operation.kind) {
+      case 'linear': {
+        const input = needed(operation.input);
+        const adapter = adapterFlops(operation, lora);
+        if (input) flops += forward;
+        flops += 3 * (adapter.down + adapter.up) - (input ? 0 : adapter.down);
+        const output = input || adapter.up > 0;
+        needs.set(operation.output.name, output);
+        above ||= output;
+        break;
+      }
+      case 'attention': {
+        const query = needed(operation.query);
+        const key = needed(operation.key);
+        const value = needed(operation.value);
+        const each = 2 * operation.heads * keysMet(operation, S, convention);
+        const scores = each * operation.queryKeyDim;
+        // Query and key each need one product of their own, and both need the gradient of the scores.
+        flops += scores * (Number(query) + Number(key));
+        flops += each * operation.valueDim * (Number(query || key) + Number(value));
+        needs.set(operation.output.name, query || key || value);
+        break;
+      }
+      case 'scan':
+        if (needed(operation.input)) flops += 2 * forward;
+        needs.set(operation.output.name, needed(operation.input));
+        break;
+      case 'vector':
+        if (above) flops += forward;
+        break;
+      case 'activation':
+        needs.set(operation.output.name, needed(operation.input) || (operation.gate ? needed(operation.gate) : false));
+        break;
+      case 'norm':
+      case 'dispatch':
+      case 'combine':
+        needs.set(operation.output.name, needed(operation.input));
+        break;
+      case 'add':
+        needs.set(operation.output.name, above);
+        break;
+      case 'rope':
+      case 'route':
+      case 'table':
+      case 'loss':
+        break;
+    }
+  }
+  return { flops, above };
+}
+
+/**
+ * What recompute executes once more in the backward pass, for a token. Hardware FLOPs (HFU) count it; model FLOPs (MFU) do
+ * not (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
+ *
+ * - full: whole layers: all, the first `recomputeLayers` of each pipeline stage (`block`), or each n-th (`every`)
+ * - selective, Megatron: the modules that the run names, by default the attention core (Korthikanti et al. 2022)
+ * - selective, elsewhere: torchtitan's choice, which keeps attention and every second matrix product
+ *
+ * PyTorch's own checkpoint may stop early and leave out a layer's last product; that saving is not counted.
+ */
+export function recomputedFlops(operations: Operations, run: TrainingRun, convention: AttentionConvention): number {
+  if (run.recompute === 'none') return 0;
+  const again = (list: readonly Operation[]) =>
+    chosen(list, run).reduce((sum, operation) => {
+      const adapter = run.lora === undefined ? { down: 0, up: 0 } : adapterFlops(operation, run.lora);
+      return sum + forwardFlops(operation, run.sequenceLength, convention) + adapter.down + adapter.up;
+    }, 0);
+  const costs = operations.layers.map((layer) => again(layer.operations));
+  const layers = operations.order.reduce(
+    (sum, kind, index) => sum + (isRecomputed(index, operations.order.length, run) ? (costs[kind] ?? 0) : 0),
+    0,
+  );
+  return layers + (run.mtp === false ? 0 : again(operations.prediction));
+}
+
+/** Whether full recompute takes the layer at this index (0-based). */
+function isRecomputed(index: number, layers: number, run: TrainingRun): boolean {
+  const n = Math.max(1, run.recomputeLayers ?? 1);
+  if (run.recompute !== 'full') return true;
+  if (run.recomputeMethod === 'every') return (index + 1) % n === 0;
+  if (run.recomputeMethod !== 'block' || run.recomputeLayers === undefined) return true;
+  const stages = run.parallelism.pipeline * run.parallelism.virtualPipeline;
+  const perStage = Math.ceil(layers / stages);
+  return index % perStage < run.recomputeLayers;
+}
+
+function chosen(list: readonly Operation[], run: TrainingRun): readonly Operation[] {
+  if (run.recompute === 'full') return list;
+  if (run.framework === 'megatron') {
+    const wanted = (run.recomputeModules ?? ['core_attn']).flatMap((name) => megatronModules[name] ?? []);
+    return list.filter(({ path }) => wanted.some((part) => path.includes(part)));
+  }
+  let seen = 0;
+  return list.filter((operation) => {
+    if (operation.kind !== 'linear') return operation.kind === 'scan';
+    if (operation.sharding === 'expert' || operation.path.endsWith('router')) return true;
+    seen += 1;
+    return seen % 2 === 0;
+  });
+}
+
+/** `--recompute-modules` of Megatron-Core (transformer_config.py), as parts of a path. Norms and activations cost no products. */
+const megatronModules: Readonly<Record<string, readonly string[]>> = {
+  core_attn: ['attention.core', 'attention.indexer_core'],
+  mla_up_proj: ['attention.query_up', 'attention.key_value_up'],
+  mlp: ['.feed_forward.'],
+  moe: ['.experts.', '.shared_experts.', '.router'],
+  shared_experts: ['.shared_experts.'],
+};

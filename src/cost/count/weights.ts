@@ -1,0 +1,47 @@
+import type { Operation, Operations } from '../../model/operation.ts';
+
+/** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
+export function held(operation: Operation): number {
+  if (operation.heldElsewhere) return 0;
+  switch (operation.kind) {
+    case 'linear':
+      return operation.tied
+        ? biasOf(operation, operation.copies)
+        : operation.copies * operation.rows * operation.columns + biasOf(operation, operation.copies);
+    case 'table':
+      return operation.rows * operation.columns;
+    case 'vector':
+      return operation.elements;
+    case 'norm':
+    case 'attention':
+    case 'route':
+    case 'scan':
+      return operation.parameters;
+    case 'activation':
+    case 'rope':
+    case 'add':
+    case 'dispatch':
+    case 'combine':
+    case 'loss':
+      return 0;
+  }
+}
+
+/** Those of them that one token uses: of the experts, the chosen ones. */
+export function activated(operation: Operation): number {
+  if (operation.kind !== 'linear' || operation.copies === operation.used) return held(operation);
+  return (held(operation) / operation.copies) * operation.used;
+}
+
+const biasOf = (operation: { bias: boolean; columns: number }, copies: number) =>
+  operation.bias ? copies * operation.columns : 0;
+
+/** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
+export function* mainNetwork(operations: Operations): Generator<{ operation: Operation; times: number }> {
+  for (const operation of operations.embedding) yield { operation, times: 1 };
+  for (const [kind, layer] of operations.layers.entries()) {
+    const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
+    for (const operation of layer.operations) yield { operation, times };
+  }
+  for (const operation of operations.head) yield { operation, times: 1 };
+}

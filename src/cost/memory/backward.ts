@@ -1,0 +1,155 @@
+import type { Linear, Operation, Tensor } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { adapterBytes, isTarget } from '../count/lora.ts';
+import { elementBytes, keepingOf, savedTensors, tensorBytes, tokensOf } from './activations.ts';
+import { residualWidth, streamBytes } from './recompute.ts';
+
+const e = 2;
+
+/** Bytes for a gradient of a weight: while it is made, and from then on. */
+export type Fresh = { readonly making: number; readonly after: number };
+
+/**
+ * The most bytes that are alive while the backward pass goes through one layer: what it keeps and has not yet used, the
+ * gradients of its tensors that wait for the operation before, and those of its weights, as far as they are counted here.
+ */
+export function backwardPeak(
+  list: readonly Operation[],
+  run: TrainingRun,
+  weightGradient: (operation: Operation) => Fresh,
+): number {
+  const recomputed: TrainingRun = { ...run, recompute: 'none' };
+  const saved = savedTensors(list, recomputed);
+  const tokens = tokensOf(run);
+  const { tensor: tp } = run.parallelism;
+  const gathered = keepingOf(run).gathered;
+  // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
+  const size = (tensor: Tensor, by: Operation) =>
+    (gathered && isColumn(by) && tensor.region === 'residual' ? tp : 1) *
+    tensorBytes(tensor, elementBytes(run), tokens, tp);
+  const stream = streamBytes(run) * residualWidth(list) * (gathered ? tokens.residual : tokens.tensor);
+  const waiting = new Map<string, number>();
+  let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
+  let peak = live;
+  for (const operation of list.toReversed()) {
+    let made = workspace(operation, run);
+    const fresh: [string, number][] = [];
+    for (const input of gradientsOf(operation)) {
+      const bytes = size(input, operation);
+      made += bytes;
+      // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
+      if (!waiting.has(input.name) && !isStream(input.name)) fresh.push([input.name, bytes]);
+    }
+    const weight = weightGradient(operation);
+    peak = Math.max(peak, live + made + weight.making);
+    for (const [name, bytes] of fresh) {
+      waiting.set(name, bytes);
+      live += bytes;
+    }
+    live += weight.after;
+    if ('output' in operation) {
+      live -= waiting.get(operation.output.name) ?? 0;
+      waiting.delete(operation.output.name);
+    }
+    for (const { by, bytes } of saved) if (by === operation) live -= bytes;
+  }
+  return peak;
+}
+
+const isColumn = (operation: Operation): boolean => operation.kind === 'linear' && operation.sharding === 'column';
+
+const isStream = (name: string): boolean => name === 'x' || name.startsWith('residual');
+
+/** The tensors that an operation computes a gradient of. */
+function gradientsOf(operation: Operation): readonly Tensor[] {
+  switch (operation.kind) {
+    case 'attention':
+      return operation.valueDim === 0 ? [] : [operation.query, operation.key, operation.value];
+    case 'activation':
+      return operation.gate ? [operation.input, operation.gate] : [operation.input];
+    case 'rope':
+      return [operation.query, operation.key];
+    case 'linear':
+    case 'norm':
+    case 'route':
+    case 'dispatch':
+    case 'combine':
+    case 'scan':
+      return [operation.input];
+    case 'add':
+    case 'table':
+    case 'vector':
+    case 'loss':
+      return [];
+  }
+}
+
+/** What an operation's backward pass needs besides its gradients, in bytes. */
+function workspace(operation: Operation, run: TrainingRun): number {
+  const tokens = tokensOf(run);
+  const { tensor: tp } = run.parallelism;
+  switch (operation.kind) {
+    case 'attention': {
+      if (operation.valueDim === 0) return 0;
+      if (!run.flashAttention)
+        return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
+      // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
+      return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
+    }
+    case 'norm':
+      // Four fp32 steps of a norm that is written out stand at once: the gradient of x over its root, of the root, of the
+      // square and of x.
+      return keepingOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
+        ? tensorBytes(operation.input, 4 * 4, tokens, tp)
+        : 0;
+    case 'activation':
+      return keepingOf(run).style === 'fused'
+        ? 0
+        : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
+    case 'linear':
+      return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
+    case 'dispatch':
+    case 'combine': {
+      // Rows that arrive from other ranks stand beside those that were sent.
+      const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
+      return run.parallelism.expert > 1 ? tensorBytes(rows, e, tokens, tp) : 0;
+    }
+    default:
+      return 0;
+  }
+}
+
+/** Gradients of an activation's steps that stand at once, besides that of its input, where it is written out. */
+function stepsOf(operation: Extract<Operation, { kind: 'activation' }>): number {
+  if (operation.function === 'relu2') return 2;
+  return operation.function === 'gelu_new' ? 1 : 0;
+}
+
+/** The gradient that a row-wise matrix gets is gathered over the ranks that share its rows. */
+function regathered(operation: Linear, run: TrainingRun): number {
+  if (!keepingOf(run).gathered || operation.sharding !== 'row') return 0;
+  return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
+}
+
+/** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
+function ring(operation: Extract<Operation, { kind: 'attention' }>, run: TrainingRun): number {
+  if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all') return 0;
+  const tokens = tokensOf(run);
+  const { tensor } = run.parallelism;
+  return 2 * (tensorBytes(operation.key, e, tokens, tensor) + tensorBytes(operation.value, e, tokens, tensor));
+}
+
+/** The gradients of what an adapter gave and of what it read, in the adapter's dtype. */
+function adapterWorkspace(operation: Linear, run: TrainingRun): number {
+  if (run.lora === undefined || !isTarget(operation, run.lora)) return 0;
+  const tokens = tokensOf(run);
+  const { tensor } = run.parallelism;
+  const bytes = adapterBytes(run);
+  return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
+}
+
+/** A base weight in 8 or 4 bits is unpacked to 16 for its product. */
+function unpacked(operation: Linear, run: TrainingRun): number {
+  const bits = run.lora?.baseBits ?? 16;
+  return bits < 16 && operation.copies === 1 ? (e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
+}

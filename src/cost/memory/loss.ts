@@ -1,0 +1,102 @@
+import { frameworks } from '../../facts/frameworks.ts';
+import type { Linear, Operations } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { elementBytes, isAutocast, savedTensors, tokensOf, total } from './activations.ts';
+import { keptByLayer } from './recompute.ts';
+
+const e = 2;
+
+/** The most bytes of the output's product and the loss in the forward pass, and from there to the first layer's backward. */
+export type LossBytes = { readonly forward: number; readonly backward: number };
+
+const nothing: LossBytes = { forward: 0, backward: 0 };
+
+/** Of the last stage, besides what its layers keep. */
+export function lossBytes(operations: Operations, run: TrainingRun): LossBytes {
+  const head = outputOf(operations);
+  if (head === undefined) return nothing;
+  return frameworks[run.framework].saves === 'fused' ? megatron(head, run) : torch(head, operations, run);
+}
+
+/** Logits of a micro-batch that stand at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
+function logitsOf({ columns: V }: Linear, run: TrainingRun): number {
+  return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
+}
+
+/** Megatron-Core: logits with their loss, then the output's backward pass. */
+function megatron(head: Linear, run: TrainingRun): LossBytes {
+  const { lossBytes: each, dummyGradients } = frameworks[run.framework];
+  const { rows: D, columns: V } = head;
+  const { tensor, sequenceParallel } = run.parallelism;
+  const tokens = tokensOf(run);
+  const logits = logitsOf(head, run);
+  const input = e * D * tokens.residual;
+  const gathered = sequenceParallel ? e * D * tokens.tensor : 0;
+  const fused = typeof each.fused === 'number' ? each.fused : each.whole;
+  const dummy = dummyGradients ? (e * D * V) / tensor : 0;
+  return {
+    forward: (run.fusedCrossEntropy ? fused : each.whole) * logits + 2 * input + gathered,
+    backward: e * logits + dummy + 2 * e * D * tokens.tensor + input,
+  };
+}
+
+/** PyTorch: the final norm and the output's input, then the loss forward and backward, then the output's backward pass. */
+function torch(head: Linear, operations: Operations, run: TrainingRun): LossBytes {
+  const { lossBytes: each } = frameworks[run.framework];
+  const { rows: D, columns: V } = head;
+  const { tensor } = run.parallelism;
+  const tokens = tokensOf(run);
+  const own = elementBytes(run);
+  const logits = logitsOf(head, run);
+  const hidden = own * D * tokens.tensor;
+  const trained = run.lora === undefined;
+  // The norm, and the input that the output's weight gradient reads.
+  const kept = total(savedTensors(operations.head, { ...run, recompute: 'none' })) + (trained ? hidden : 0);
+  // A product under autocast makes a 16-bit gradient and casts it to fp32.
+  const gradient = trained ? ((isAutocast(run) ? 6 : own) * D * V) / tensor : 0;
+  if (run.fusedCrossEntropy && each.fused === 'chunked') {
+    const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / powerOfTwo(V / D)));
+    // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place.
+    const chunk = kept + hidden + gradient + (e * rows * V) / tensor;
+    return { forward: chunk, backward: chunk };
+  }
+  // A tanh of the logits is kept to its own backward pass.
+  const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
+  const chunked = run.lossChunks === undefined ? 0 : hidden;
+  // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above.
+  const bytes = tensor > 1 && run.framework === 'fsdp' ? 16 : run.compile ? each.compiled : each.whole;
+  const product = own * logits + hidden + gradient;
+  return {
+    // Logits, their fp32 copy and its log-softmax.
+    forward: kept + capped + chunked + Math.min(bytes, (own < 4 ? own : 0) + 8) * logits,
+    backward: kept + chunked + Math.max(capped + bytes * logits, product),
+  };
+}
+
+/**
+ * What multi-token prediction keeps on the last stage until its backward pass: its layers, and for each of its losses the
+ * softmax of its logits, which are the output's once more.
+ */
+export function keptByPrediction(operations: Operations, run: TrainingRun): number {
+  const head = outputOf(operations);
+  if (operations.prediction.length === 0 || head === undefined) return 0;
+  const softmax = (run.fusedCrossEntropy ? e : 4) * logitsOf(head, run) * operations.predictionDepth;
+  return keptByLayer(operations.prediction, run, 1).kept + softmax;
+}
+
+/**
+ * Bytes of the holes that 16-bit logits leave behind when their loss is computed on an fp32 copy; the vocabulary-parallel loss
+ * leaves a second one (scripts/oracle/allocator.py).
+ */
+export function lossHole(operations: Operations, run: TrainingRun): number {
+  const head = outputOf(operations);
+  const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
+  const holes = run.parallelism.tensor > 1 ? 2 : 1;
+  return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
+}
+
+const outputOf = (operations: Operations): Linear | undefined =>
+  operations.head.find((one): one is Linear => one.kind === 'linear' && one.component === 'output');
+
+/** The next power of two. */
+const powerOfTwo = (value: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, value)));

@@ -1,0 +1,93 @@
+import { findAccelerator } from '../../facts/accelerators.ts';
+import type { MemoryComponent, MemoryEstimate } from '../../model/estimate.ts';
+import { ledger } from '../../model/ledger.ts';
+import type { Operations } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { bytes } from '../../units.ts';
+import { heldByRanks, type Stage } from '../placement.ts';
+import { memoryBand } from './band.ts';
+import { outside } from './overhead.ts';
+import { type Moment, momentsOf, type Share, totalOf } from './phases.ts';
+import { reservedBytes } from './reserved.ts';
+
+/** The peak of the fullest GPU: the largest moment of a step over all pipeline stages. */
+export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
+  const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+  const { moment, stage, reserved } = fullest(operations, run);
+  const device = reserved + outside(run);
+  const accelerator = findAccelerator(run.accelerator);
+  return {
+    allocated: bytes(totalOf(moment)),
+    reserved: bytes(reserved),
+    device: bytes(device),
+    capacity: accelerator?.usable ?? null,
+    components: components(moment.shares),
+    parts: ledger(
+      bytes,
+      moment.shares.map(([, part, amount]) => [part, amount]),
+    ),
+    moment: moment.at,
+    stage: stage.index,
+    ...memoryBand(operations, run),
+    savings: savings(operations, run, device),
+  };
+}
+
+type Peak = { readonly moment: Moment; readonly stage: Stage; readonly reserved: number };
+
+function fullest(operations: Operations, run: TrainingRun): Peak {
+  const peaks = heldByRanks(operations, run).map((stage): Peak => {
+    const moments = [...momentsOf(operations, run, stage)];
+    const totals = moments.map(totalOf);
+    const moment = moments[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', shares: [] };
+    return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
+  });
+  return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
+}
+
+function components(shares: readonly Share[]): MemoryEstimate['components'] {
+  const of = (wanted: MemoryComponent) =>
+    bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
+  return {
+    weights: of('weights'),
+    gradients: of('gradients'),
+    optimizer_states: of('optimizer_states'),
+    activations: of('activations'),
+    temporary: of('temporary'),
+  };
+}
+
+/** Changes of the run that lower its peak by more than a hundredth, the largest first. */
+function savings(operations: Operations, run: TrainingRun, device: number): MemoryEstimate['savings'] {
+  return alternatives(run)
+    .map(({ change, changed }) => {
+      const { reserved } = fullest(operations, changed);
+      return { change, saves: bytes(device - reserved - outside(changed)) };
+    })
+    .filter(({ saves }) => saves > 0.01 * device)
+    .sort((a, b) => b.saves - a.saves);
+}
+
+type Alternative = { readonly change: string; readonly changed: TrainingRun };
+
+/** Changes of a run that usually lower its peak. */
+function alternatives(run: TrainingRun): readonly Alternative[] {
+  const { parallelism } = run;
+  const list: (Alternative | false)[] = [
+    run.recompute !== 'full' && { change: 'recompute: full', changed: { ...run, recompute: 'full' } },
+    !run.fusedCrossEntropy && {
+      change: 'fused_cross_entropy: true',
+      changed: { ...run, fusedCrossEntropy: true },
+    },
+    run.microBatchSize > 1 && { change: 'micro_batch_size: 1', changed: { ...run, microBatchSize: 1 } },
+    run.sharding === 'none' && { change: 'sharding: optimizer', changed: { ...run, sharding: 'optimizer' } },
+    run.sharding !== 'full' && { change: 'sharding: full', changed: { ...run, sharding: 'full' } },
+    parallelism.tensor > 1 &&
+      !parallelism.sequenceParallel && {
+        change: 'parallelism.sequence_parallel: true',
+        changed: { ...run, parallelism: { ...parallelism, sequenceParallel: true } },
+      },
+    !run.flashAttention && { change: 'flash_attention: true', changed: { ...run, flashAttention: true } },
+  ];
+  return list.filter((one): one is Alternative => one !== false);
+}

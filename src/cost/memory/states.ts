@@ -1,0 +1,150 @@
+import { findAccelerator } from '../../facts/accelerators.ts';
+import { frameworks, quantizedCopies } from '../../facts/frameworks.ts';
+import { optimizers } from '../../facts/optimizers.ts';
+import { bytesOf } from '../../facts/precisions.ts';
+import type { Operation, Operations } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { adapterBytes, adapterElements } from '../count/lora.ts';
+import { localElements, replicas, type Stage, stageOperations } from '../placement.ts';
+
+/** Bytes that belong to some operations on one GPU, divided as the sharding says. */
+export type States = {
+  readonly weights: number;
+  /** copies of weights in the precision of the products, cached between micro-batches */
+  readonly copies: number;
+  readonly gradients: number;
+  readonly optimizer: number;
+  /** elements that this GPU's optimizer steps over */
+  readonly stepped: number;
+  /** elements of the largest matrix among them, whole */
+  readonly largest: number;
+};
+
+const nothing: States = { weights: 0, copies: 0, gradients: 0, optimizer: 0, stepped: 0, largest: 0 };
+
+export const statesOfStage = (operations: Operations, run: TrainingRun, stage: Stage): States =>
+  sumOfStates(stageOperations(operations, stage), run, stage);
+
+export const statesOf = (list: readonly Operation[], run: TrainingRun, stage: Stage): States =>
+  sumOfStates(
+    list.map((operation) => ({ operation, times: 1 })),
+    run,
+    stage,
+  );
+
+function sumOfStates(
+  list: Iterable<{ readonly operation: Operation; readonly times: number }>,
+  run: TrainingRun,
+  stage: Stage,
+): States {
+  let sum = nothing;
+  for (const { operation, times } of list) {
+    const one = operationStates(operation, run, stage);
+    sum = {
+      weights: sum.weights + times * one.weights,
+      copies: sum.copies + times * one.copies,
+      gradients: sum.gradients + times * one.gradients,
+      optimizer: sum.optimizer + times * one.optimizer,
+      stepped: sum.stepped + times * one.stepped,
+      largest: Math.max(sum.largest, one.largest),
+    };
+  }
+  return sum;
+}
+
+/** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
+function operationStates(operation: Operation, run: TrainingRun, stage: Stage): States {
+  const elements = localElements(operation, run, stage);
+  const shards = shardsOf(operation, run);
+  const divided = (level: keyof typeof levels) => (levels[run.sharding] >= levels[level] ? shards : 1);
+  const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
+  const adapters = run.lora === undefined ? 0 : localAdapters(operation, run);
+  const trained = run.lora === undefined ? elements : adapters;
+  const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
+  return {
+    weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / divided('full'),
+    copies: (elements * copiesOf(operation, run)) / divided('full'),
+    gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / divided('gradients'),
+    optimizer: offloaded ? 0 : (trained * optimizer) / divided('optimizer'),
+    stepped: offloaded ? 0 : trained / divided('optimizer'),
+    largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
+  };
+}
+
+/** With an optimizer on the CPU, FSDP and ZeRO 2 and 3 send gradients there as they are reduced; others keep them. */
+const gradientsLeave = (run: TrainingRun): boolean =>
+  run.framework === 'fsdp' || (run.framework === 'deepspeed' && levels[run.sharding] >= levels.gradients);
+
+/** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
+const levels = { none: 0, optimizer: 1, gradients: 2, full: 3 } as const;
+
+/** GPUs that share one copy: all of data and context parallelism, for experts those that hold the same ones. */
+export function shardsOf(operation: Operation, run: TrainingRun): number {
+  const { pipeline, context, expert, expertTensor } = run.parallelism;
+  const whole = replicas(run) * context;
+  const group = Math.min(run.shardGroup ?? whole, whole);
+  if (operation.kind !== 'linear' || operation.sharding !== 'expert') return group;
+  const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
+  return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / whole));
+}
+
+type Each = {
+  readonly weight: number;
+  readonly gradient: number;
+  readonly optimizer: number;
+  readonly adapter: number;
+};
+
+function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
+  const facts = frameworks[run.framework];
+  const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
+  if (run.lora !== undefined) {
+    const adapter = adapterBytes(run);
+    const optimizer = optimizers[run.optimizer].states(adapter);
+    return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
+  }
+  const fp32 = run.precision === 'fp32';
+  const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
+  const gradient = run.gradientsDtype
+    ? bytesOf[run.gradientsDtype]
+    : // Gradients of PyTorch's optimizers have the dtype of their weights.
+      facts.gradientsStay
+      ? facts.gradientBytes
+      : weight < 2
+        ? 2
+        : weight;
+  const master = (run.masterWeights ?? (facts.masterWeights && !fp32 && weight < 4)) ? 4 : 0;
+  // PyTorch makes states in the dtype of the weights that are stepped over.
+  const bytes = run.optimizerDtype || master > 0 ? state : Math.min(4, weight);
+  return { weight, gradient, optimizer: master + stateBytes(operation, run, bytes), adapter: 0 };
+}
+
+/** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
+function stateBytes(operation: Operation, run: TrainingRun, bytes: number): number {
+  const facts = optimizers[run.optimizer];
+  if (operation.kind !== 'linear' || operation.component === 'output') return facts.other(bytes);
+  const { rows, columns } = operation;
+  return facts.states(bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
+}
+
+/** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
+function frozenBytes(operation: Operation, bits: number): number {
+  if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router') return 2;
+  return bits === 4 ? bytesOf.nf4 : bits === 8 ? 1 : 2;
+}
+
+/** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */
+function copiesOf(operation: Operation, run: TrainingRun): number {
+  if (!frameworks[run.framework].quantizesInputs || run.lora !== undefined) return 0;
+  if (operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output') return 0;
+  const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
+  const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
+  return Math.max(0, copies - stored);
+}
+
+/** Elements of adapters on one GPU: those of a matrix divided by columns or rows are half divided. */
+function localAdapters(operation: Operation, run: TrainingRun): number {
+  if (run.lora === undefined) return 0;
+  const elements = adapterElements(operation, run.lora) * (operation.kind === 'linear' ? operation.copies : 1);
+  return elements / run.parallelism.tensor;
+}

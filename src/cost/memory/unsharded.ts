@@ -1,0 +1,132 @@
+import { buckets } from '../../facts/frameworks.ts';
+import { bytesOf } from '../../facts/precisions.ts';
+import type { Operation, Operations } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { localElements, replicas, type Stage } from '../placement.ts';
+
+/**
+ * Weights that are whole for a moment although they are sharded, and what gradients pass through on their way into shards.
+ * Bytes, by the moment of the step.
+ */
+export type Gathered = {
+  readonly atLoss: number;
+  /** while layer i of the stage's order is in its backward pass */
+  readonly inLayer: (index: number) => number;
+  /** when layer i's gradients are reduced, its activations gone */
+  readonly atReduction: (index: number) => number;
+  readonly always: number;
+  /** the flat buffer into which what comes before layer i is gathered, on a stream of its own */
+  readonly ahead: (index: number) => number;
+  /** the most that such buffers hold at any moment */
+  readonly buffers: number;
+};
+
+const none: Gathered = {
+  atLoss: 0,
+  inLayer: () => 0,
+  atReduction: () => 0,
+  always: 0,
+  ahead: () => 0,
+  buffers: 0,
+};
+
+export function gatheredOf(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
+  if (replicas(run) * run.parallelism.context <= 1) return none;
+  if (run.framework === 'deepspeed') return deepspeed(operations, run, stage);
+  if (run.sharding !== 'full') return none;
+  return run.framework === 'fsdp' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
+}
+
+/** Elements of a list of operations on one GPU when gathered. */
+const elementsOf = (list: readonly Operation[], run: TrainingRun, stage: Stage): number =>
+  list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
+
+const layersOf = (operations: Operations, run: TrainingRun, stage: Stage): readonly number[] => {
+  const byKind = operations.layers.map(({ operations: list }) => elementsOf(list, run, stage));
+  return stage.order.map((kind) => byKind[kind] ?? 0);
+};
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/**
+ * FSDP2 (torch 2.13.0, distributed/fsdp/_fully_shard) as torchtitan applies it: one group for the table, one for each layer,
+ * one for norm and output, which is not freed after the forward pass. In the backward pass of a layer stand its own weights,
+ * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
+ * against PyTorch's own allocations (scripts/oracle/fsdp.py).
+ */
+function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
+  const g = gatheredBytes(run);
+  const r = 4;
+  const layers = layersOf(operations, run, stage);
+  const table = stage.embedding ? elementsOf(operations.embedding, run, stage) : 0;
+  const head = stage.head ? Math.max(elementsOf(operations.head, run, stage), tiedElements(operations, run)) : 0;
+  const last = layers.length - 1;
+  const layer = (index: number) => layers[index] ?? 0;
+  if (run.parallelism.pipeline > 1) {
+    // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
+    const all = (g + r) * (sum(layers) + table + head);
+    return { ...none, always: all };
+  }
+  const trained = run.lora === undefined ? 1 : 0;
+  const before = (index: number) => r * trained * (index === last ? head : layer(index + 1));
+  const groups = [table, ...layers, head];
+  const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
+  if (run.reshardAfterForward === false) {
+    const upTo = (index: number) => g * (table + sum(layers.slice(0, index)));
+    return {
+      ...none,
+      buffers,
+      atLoss: upTo(layers.length) + g * head,
+      inLayer: (index) => upTo(index + 1) + before(index),
+      atReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
+    };
+  }
+  return {
+    ...none,
+    buffers,
+    ahead: (index) => g * (index === 0 ? table : layer(index - 1)),
+    atLoss: g * head,
+    inLayer: (index) => g * layer(index) + before(index),
+    atReduction: (index) => (g + r) * trained * layer(index),
+  };
+}
+
+/** Elements of a table that the output shares: it is gathered for both. */
+function tiedElements(operations: Operations, run: TrainingRun): number {
+  const output = operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
+  return output?.kind === 'linear' && output.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
+}
+
+/**
+ * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
+ * gradient is whole until it is reduced.
+ */
+function flat(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
+  const layers = layersOf(operations, run, stage);
+  const root =
+    (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
+    (stage.head ? elementsOf(operations.head, run, stage) : 0);
+  const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : 2;
+  const held = 2 * each * Math.max(0, ...layers) + 2 * root;
+  return { ...none, atLoss: held, inLayer: () => held, atReduction: () => held };
+}
+
+/**
+ * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
+ * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
+ */
+function deepspeed(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
+  if (run.sharding === 'none' || run.lora !== undefined) return none;
+  const reduce = 2 * buckets.reduce;
+  if (run.sharding !== 'full') return { ...none, always: run.sharding === 'gradients' ? reduce : 0 };
+  const whole =
+    sum(layersOf(operations, run, stage)) +
+    (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
+    (stage.head ? elementsOf(operations.head, run, stage) : 0);
+  const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
+  return { ...none, always: reduce, atLoss: live, inLayer: () => live, atReduction: () => live };
+}
+
+/** Bytes of a gathered element: mixed precision gathers 16 bits. */
+const gatheredBytes = (run: TrainingRun): number =>
+  run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : run.precision === 'fp32' ? 4 : 2;

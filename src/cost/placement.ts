@@ -1,0 +1,145 @@
+import type { Operation, Operations } from '../model/operation.ts';
+import type { TrainingRun } from '../model/run.ts';
+import { held } from './count/weights.ts';
+
+/** What one pipeline stage (one rank of it, all its virtual stages together) holds. */
+export type Stage = {
+  readonly index: number;
+  /** How many layers of each kind. */
+  readonly layers: readonly { readonly kind: number; readonly count: number }[];
+  /** The kind of each layer, in the order in which a token meets them. */
+  readonly order: readonly number[];
+  readonly embedding: boolean;
+  readonly head: boolean;
+  /** Micro-batches (of the whole stage) whose activations are alive at the peak. */
+  readonly inFlight: number;
+};
+
+/**
+ * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
+ * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
+ */
+export function stages(operations: Operations, run: TrainingRun): readonly Stage[] {
+  const { pipeline: P } = run.parallelism;
+  const chunks = chunksOf(operations.order, run);
+  return Array.from({ length: P }, (_, index) => {
+    const own = chunks.filter((_chunk, chunk) => chunk % P === index).flat();
+    return {
+      index,
+      layers: countKinds(own),
+      order: own,
+      embedding: index === 0,
+      head: index === P - 1,
+      inFlight: inFlight(run, index),
+    };
+  });
+}
+
+/** Consecutive layers that run together, P of them for each virtual stage. */
+function chunksOf(order: readonly number[], run: TrainingRun): readonly (readonly number[])[] {
+  const { pipeline: P, virtualPipeline: v } = run.parallelism;
+  const stated = run.layersPerStage?.length === P ? run.layersPerStage : undefined;
+  const count = stated === undefined && order.length % (P * v) === 0 ? P * v : P;
+  const sizes =
+    stated ??
+    Array.from(
+      { length: count },
+      (_, chunk) => Math.floor(order.length / count) + Number(chunk < order.length % count),
+    );
+  let first = 0;
+  return sizes.map((size) => {
+    first += size;
+    return order.slice(first - size, first);
+  });
+}
+
+function countKinds(order: readonly number[]): Stage['layers'] {
+  const counts = new Map<number, number>();
+  for (const kind of order) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].sort(([a], [b]) => a - b).map(([kind, count]) => ({ kind, count }));
+}
+
+/**
+ * What one rank holds: its stage, with DualPipe also the stage at the other end of the pipeline, which its other direction
+ * runs (DeepSeek-V3, arXiv:2412.19437, table 2: twice the parameters, P + 1 activations of one stage).
+ */
+export function heldByRanks(operations: Operations, run: TrainingRun): readonly Stage[] {
+  const own = stages(operations, run);
+  if (run.pipelineSchedule !== 'dualpipe' || own.length === 1) return own;
+  return own.map((stage, index) => {
+    const other = own.at(-1 - index) ?? stage;
+    const order = [...stage.order, ...other.order];
+    return {
+      ...stage,
+      order,
+      layers: countKinds(order),
+      embedding: stage.embedding || other.embedding,
+      head: stage.head || other.head,
+      inFlight: stage.inFlight / 2,
+    };
+  });
+}
+
+/** Model replicas: GPUs that see different sequences. */
+export function replicas(run: TrainingRun): number {
+  const { tensor, pipeline, context } = run.parallelism;
+  return run.gpus / (tensor * pipeline * context);
+}
+
+export function microBatches(run: TrainingRun): number {
+  return Math.max(1, Math.round(run.globalBatchSize / (replicas(run) * run.microBatchSize)));
+}
+
+/**
+ * Micro-batches alive on stage i of P at the peak, m in all: GPipe m; 1F1B min(P - i, m) (Narayanan et al. 2021,
+ * arXiv:2104.04473, 2.2); interleaved with v chunks (2(P - i - 1) + (v - 1)P + 1) / v; zero bubble as 1F1B (H1, Qi et al.
+ * 2024, arXiv:2401.10241); DualPipe P + 1 (DeepSeek-V3, arXiv:2412.19437, table 2).
+ */
+function inFlight(run: TrainingRun, i: number): number {
+  const { pipeline: P, virtualPipeline: v } = run.parallelism;
+  const m = microBatches(run);
+  if (P === 1) return 1;
+  const schedule = run.pipelineSchedule ?? (v > 1 ? 'interleaved' : '1f1b');
+  switch (schedule) {
+    case 'gpipe':
+      return m;
+    case '1f1b':
+    case 'zero_bubble':
+      return Math.min(P - i, m);
+    case 'interleaved':
+      return Math.min((2 * (P - i - 1) + (v - 1) * P + 1) / v, m);
+    case 'dualpipe':
+      return Math.min(P + 1, m);
+  }
+}
+
+/** The operations of a stage with how often each stands there. */
+export function* stageOperations(
+  operations: Operations,
+  stage: Stage,
+): Generator<{ readonly operation: Operation; readonly times: number }> {
+  if (stage.embedding) for (const operation of operations.embedding) yield { operation, times: 1 };
+  for (const { kind, count } of stage.layers) {
+    for (const operation of operations.layers[kind]?.operations ?? []) yield { operation, times: count };
+  }
+  if (stage.head) {
+    for (const operation of operations.head) yield { operation, times: 1 };
+    for (const operation of operations.prediction) yield { operation, times: 1 };
+  }
+}
+
+/**
+ * Elements of an operation on one GPU: experts are divided by expert parallelism, matrices by tensor parallelism, the rest is
+ * on every GPU. A tied output on its own stage is a copy of the table.
+ */
+export function localElements(operation: Operation, run: TrainingRun, stage: Stage): number {
+  const { tensor, expert, expertTensor } = run.parallelism;
+  if (operation.kind === 'linear') {
+    if (operation.sharding === 'expert') return held(operation) / (expert * expertTensor);
+    const copied = operation.tied && operation.component === 'output' && !stage.embedding;
+    const elements = copied ? operation.rows * operation.columns : held(operation);
+    return operation.sharding === 'replicated' ? elements : elements / tensor;
+  }
+  if (operation.kind === 'table') return held(operation) / tensor;
+  return held(operation);
+}

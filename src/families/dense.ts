@@ -1,0 +1,648 @@
+import type { Part } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import {
+  always,
+  bothSides,
+  dense,
+  denseFirst,
+  everyNth,
+  experts,
+  type Family,
+  fullBias,
+  grouped,
+  inputBias,
+  llamaAttention,
+  noBias,
+  normOf,
+  type Shape,
+  slidingPlan,
+  spanOf,
+  table,
+} from './build.ts';
+import { deepseekPrediction } from './latent.ts';
+
+const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+const llama: Family = { source: from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
+
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
+const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false } as const;
+const fp32HeadNorm = { ...headNorm, upcast: 'weight' } as const;
+const fp32WidthNorm = { ...widthNorm, upcast: 'weight' } as const;
+
+const qwen3: Family = {
+  source: from('qwen3'),
+  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+};
+
+const qwen2: Family = {
+  source: from('qwen2'),
+  attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: spanOf(mixer, fields) }),
+};
+
+/** Qwen's plan: experts in each n-th layer, except where a list says dense. */
+const qwenFeeds = (shape: Shape, fields: Fields): readonly string[] => {
+  const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
+  const only = new Set(fields.list('mlp_only_layers') ?? []);
+  return Array.from({ length: shape.layers }, (_, index) =>
+    !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense',
+  );
+};
+
+const qwenMoe: Family = {
+  ...qwen3,
+  source: from('qwen3_moe'),
+  feeds: qwenFeeds,
+  feedForward: (shape, fields, feed) =>
+    feed === 'dense'
+      ? dense(shape.hiddenSize, shape.width)
+      : experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
+};
+
+const gemma: Family = {
+  source: from('gemma'),
+  norm: { style: 'rms', upcast: 'weight' },
+  activation: 'gelu_tanh',
+  tied: true,
+};
+const gemma2: Family = {
+  ...gemma,
+  source: from('gemma2'),
+  norms: 'sandwich',
+  softcapped: true,
+  mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
+};
+const gemma3: Family = {
+  ...gemma2,
+  source: from('gemma3'),
+  softcapped: false,
+  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
+  mixers: (shape, fields) =>
+    fields.states('layer_types')
+      ? slidingPlan(shape, fields)
+      : everyNth(shape, fields.states('sliding_window_pattern') ? fields.integer('sliding_window_pattern') : 6),
+};
+
+const layerNorm = { style: 'layer', bias: true } as const;
+
+/** GPT-2's block: LayerNorm, learned positions, biases everywhere, no gate. */
+const gpt2: Family = {
+  source: from('gpt2'),
+  norm: layerNorm,
+  attention: (shape) => grouped(shape, { bias: fullBias, rotary: false, fused: true }),
+  gated: false,
+  activation: 'gelu_tanh',
+  feedForwardBias: true,
+  feedForward: (shape, fields) =>
+    dense(shape.hiddenSize, shape.width, {
+      gated: false,
+      activation: (fields.string('activation_function') ?? 'gelu_new') === 'gelu_new' ? 'gelu_new' : 'gelu_tanh',
+      bias: bothSides(true),
+    }),
+  tied: true,
+  embedding: (shape, fields) => [
+    table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings', 'n_ctx']), shape.hiddenSize),
+  ],
+};
+
+const gptNeox: Family = {
+  source: from('gpt_neox'),
+  norm: layerNorm,
+  norms: (fields) =>
+    !fields.states('use_parallel_residual') || fields.boolean('use_parallel_residual') ? 'double' : 'pre',
+  attention: (shape, fields) => {
+    const bias = !fields.states('attention_bias') || fields.boolean('attention_bias');
+    return grouped(
+      { ...shape, keyValueHeads: shape.heads },
+      {
+        bias: bias ? fullBias : noBias,
+        fused: true,
+        rotaryJoined: true,
+      },
+    );
+  },
+  gated: false,
+  activation: 'gelu',
+  feedForwardBias: true,
+};
+
+const falconNew = (fields: Fields) =>
+  fields.states('new_decoder_architecture') && fields.boolean('new_decoder_architecture');
+
+const falcon: Family = {
+  source: from('falcon'),
+  norm: layerNorm,
+  norms: (fields) => {
+    if (falconNew(fields)) return fields.integerOr('num_ln_in_parallel_attn', 2) === 1 ? 'single' : 'double';
+    return fields.states('parallel_attn') && !fields.boolean('parallel_attn') ? 'pre' : 'single';
+  },
+  attention: (shape, fields) => {
+    const queries = !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads;
+    const keyValueHeads = falconNew(fields) ? fields.integerOr(['num_kv_heads', 'n_head_kv'], shape.heads, 1) : queries;
+    const bias = fields.states('bias') && fields.boolean('bias');
+    return grouped(
+      { ...shape, keyValueHeads, headDim: Math.floor(shape.hiddenSize / shape.heads) },
+      { bias: bias ? fullBias : noBias, fused: true },
+    );
+  },
+  gated: false,
+  activation: 'gelu',
+  feedForwardBias: (fields) => fields.states('bias') && fields.boolean('bias'),
+  width: (fields, D) => fields.integerOr('ffn_hidden_size', 4 * D),
+  tied: true,
+};
+
+const phi: Family = {
+  source: from('phi'),
+  norm: layerNorm,
+  norms: 'single',
+  attention: (shape, fields) => {
+    const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
+    return grouped(shape, {
+      bias: fullBias,
+      rotaryJoined: true,
+      ...(norm ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } as const } : {}),
+    });
+  },
+  gated: false,
+  activation: 'gelu_new',
+  feedForwardBias: true,
+  outputBias: () => true,
+};
+
+/** GPT-J and CodeGen: one norm for both blocks, biases in the feed-forward and the output only. */
+const gptj: Family = {
+  ...phi,
+  source: from('gptj'),
+  attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotaryJoined: true }),
+  width: (fields, D) => fields.integerOr('n_inner', 4 * D),
+};
+
+const olmo2: Family = {
+  source: from('olmo2'),
+  norm: { style: 'rms', upcast: 'weight' },
+  norms: 'post',
+  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32WidthNorm }),
+};
+
+const sparseOf = (changes: (fields: Fields, shape: Shape) => Parameters<typeof experts>[2] = () => ({})) => ({
+  feeds: always('experts'),
+  feedForward: (shape: Shape, fields: Fields) => experts(shape, fields, changes(fields, shape)),
+});
+
+/** GLM-4: biases on query, key and value. */
+const glmAttention = (shape: Shape, fields: Fields) =>
+  grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias, rotaryJoined: true });
+
+const glm4Moe: Family = {
+  source: `${from('glm4_moe')}; multi-token prediction and its copies: zai-org/GLM-4.5-Air`,
+  prediction: deepseekPrediction,
+  copiesEmbeddings: true,
+  attention: (shape, fields) => ({
+    ...glmAttention(shape, fields),
+    ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
+  }),
+  feeds: denseFirst,
+  feedForward: (shape, fields, feed) => {
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+    const width = fields.integer('moe_intermediate_size');
+    return experts(shape, fields, {
+      width,
+      correctionBias: true,
+      shared: { width: width * fields.integer('n_shared_experts'), gate: false },
+    });
+  },
+};
+
+/** A matrix between two widths, where they differ. */
+const between = (path: string, rows: number, columns: number): readonly Part[] =>
+  rows === columns ? [] : [{ kind: 'linear', path, rows, columns, bias: false, component: 'embedding' }];
+
+/** Persimmon: one matrix for queries, keys and values, LayerNorms on queries and keys. */
+export const persimmonAttention = (shape: Shape, fields: Fields) =>
+  grouped(
+    { ...shape, keyValueHeads: shape.heads },
+    {
+      bias: fullBias,
+      fused: true,
+      ...(fields.boolean('qk_layernorm', true)
+        ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } as const }
+        : {}),
+    },
+  );
+
+export const denseFamilies: Readonly<Record<string, Family>> = {
+  gpt2,
+  gpt_bigcode: {
+    ...gpt2,
+    feedForward: (shape) =>
+      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
+    source: from('gpt_bigcode'),
+    attention: (shape, fields) =>
+      grouped(
+        { ...shape, keyValueHeads: !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads },
+        { bias: fullBias, rotary: false, fused: true },
+      ),
+  },
+  opt: {
+    ...gpt2,
+    feedForward: (shape, fields) =>
+      dense(shape.hiddenSize, shape.width, {
+        gated: false,
+        activation: 'relu',
+        bias: bothSides(fields.boolean('enable_bias', true)),
+      }),
+    source: from('opt'),
+    attention: (shape, fields) =>
+      grouped(shape, { bias: fields.boolean('enable_bias', true) ? fullBias : noBias, rotary: false }),
+    activation: 'relu',
+    finalNorm: (fields) => fields.boolean('do_layer_norm_before', true) && !fields.boolean('_remove_final_layer_norm'),
+    // OPT-350m's tokens are narrower than its residual stream: matrices lead in and out.
+    tableWidth: (fields, D) => fields.integerOr('word_embed_proj_dim', D, 1),
+    // The table has two rows for padding in front of the first position.
+    embedding: ({ hiddenSize: D }, fields) => [
+      ...between('embedding.projection', fields.integerOr('word_embed_proj_dim', D, 1), D),
+      table('embedding.position', fields.integer('max_position_embeddings') + 2, D),
+    ],
+    beforeOutput: ({ hiddenSize: D }, fields) =>
+      between('output.projection', D, fields.integerOr('word_embed_proj_dim', D, 1)),
+  },
+  bloom: {
+    ...gpt2,
+    feedForward: (shape) =>
+      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
+    source: from('bloom'),
+    width: (_, D) => 4 * D,
+    embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
+  },
+  mpt: {
+    source: from('mpt'),
+    norm: { style: 'layer', bias: false },
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false, fused: true }),
+    gated: false,
+    activation: 'gelu',
+    width: (fields, D) => D * fields.integerOr('expansion_ratio', 4),
+    tied: true,
+  },
+  gpt_neox: gptNeox,
+  gptj,
+  codegen: { ...gptj, source: from('codegen') },
+  falcon,
+  phi,
+  'phi-msft': {
+    ...phi,
+    source: 'microsoft/phi-2 modeling_phi.py',
+    defaultsOf: 'phi',
+    width: (fields, D) => fields.integerOr(['n_inner', 'intermediate_size'], 4 * D),
+  },
+  starcoder2: {
+    source: from('starcoder2'),
+    norm: layerNorm,
+    attention: (shape, fields, mixer) => {
+      const bias = !fields.states('use_bias') || fields.boolean('use_bias');
+      return grouped(shape, { bias: bias ? fullBias : noBias, span: spanOf(mixer, fields) });
+    },
+    gated: false,
+    activation: 'gelu_tanh',
+    feedForwardBias: (fields) => !fields.states('use_bias') || fields.boolean('use_bias'),
+    tied: true,
+  },
+  stablelm: {
+    source: from('stablelm'),
+    norm: layerNorm,
+    norms: (fields) =>
+      fields.states('use_parallel_residual') && fields.boolean('use_parallel_residual') ? 'single' : 'pre',
+    attention: (shape, fields) => {
+      const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
+      return grouped(shape, {
+        bias: fields.states('use_qkv_bias') && fields.boolean('use_qkv_bias') ? inputBias : noBias,
+        rotaryJoined: true,
+        ...(norm
+          ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } as const }
+          : {}),
+      });
+    },
+  },
+
+  llama,
+  mistral: { ...llama, source: from('mistral') },
+  ministral: { ...llama, source: from('ministral') },
+  ministral3: { ...llama, source: from('ministral3') },
+  smollm3: { ...llama, source: from('smollm3'), tied: true },
+  granite: { ...llama, source: from('granite') },
+  helium: {
+    ...llama,
+    source: from('helium'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+  },
+  baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
+  xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
+  minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
+  mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
+  aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
+  orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorm, defaultsOf: 'llama' },
+  internlm: {
+    ...llama,
+    source: 'internlm/internlm-7b modeling_internlm.py',
+    defaultsOf: 'llama',
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias', true) ? fullBias : noBias }),
+  },
+  internlm2: {
+    ...llama,
+    source: 'internlm/internlm2-7b modeling_internlm2.py',
+    defaultsOf: 'llama',
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true }),
+  },
+  exaone: { ...llama, source: 'LGAI-EXAONE/EXAONE-3.5 modeling_exaone.py', defaultsOf: 'llama' },
+  qwen: {
+    source: 'Qwen/Qwen-7B modeling_qwen.py',
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: inputBias, fused: true }),
+    // The stated width is that of gate and up together.
+    width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
+    tied: false,
+  },
+  chatglm: {
+    source: 'THUDM/glm-4-9b modeling_chatglm.py',
+    attention: (shape, fields) => {
+      const grouping = fields.boolean('multi_query_attention');
+      const bias = fields.boolean('add_qkv_bias') || fields.boolean('add_bias_linear');
+      return grouped(
+        { ...shape, keyValueHeads: grouping ? shape.keyValueHeads : shape.heads },
+        { bias: bias ? inputBias : noBias, fused: true },
+      );
+    },
+    tied: false,
+  },
+  qwen2,
+  qwen2_moe: {
+    ...qwen2,
+    source: from('qwen2_moe'),
+    attention: (shape, fields, mixer) =>
+      grouped(shape, {
+        bias: !fields.states('qkv_bias') || fields.boolean('qkv_bias') ? inputBias : noBias,
+        span: spanOf(mixer, fields),
+      }),
+    feeds: qwenFeeds,
+    feedForward: (shape, fields, feed) =>
+      feed === 'dense'
+        ? dense(shape.hiddenSize, shape.width)
+        : experts(shape, fields, {
+            width: fields.integer('moe_intermediate_size'),
+            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
+          }),
+  },
+  qwen3,
+  qwen3_moe: qwenMoe,
+  mixtral: { ...llama, source: from('mixtral'), ...sparseOf() },
+  gemma,
+  gemma2,
+  gemma3_text: gemma3,
+  vaultgemma: { ...gemma2, source: from('vaultgemma'), norms: 'pre' },
+  phi3: {
+    ...llama,
+    source: from('phi3'),
+    attention: (shape, fields, mixer) =>
+      grouped(shape, { fused: true, rotaryJoined: true, span: spanOf(mixer, fields) }),
+    feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+  },
+  phimoe: {
+    source: from('phimoe'),
+    norm: layerNorm,
+    // The router takes two in turn, whatever the config says (SparseMixer, arXiv:2310.00811).
+    ...sparseOf(() => ({ active: 2 })),
+    outputBias: (fields) => fields.boolean('lm_head_bias'),
+  },
+  gpt_oss: {
+    source: from('gpt_oss'),
+    attention: (shape, fields, mixer) =>
+      grouped(shape, {
+        bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
+        sinks: true,
+        span: spanOf(mixer, fields),
+      }),
+    mixers: (shape, fields) =>
+      fields.states('layer_types')
+        ? slidingPlan(shape, fields)
+        : Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'sliding' : 'full')),
+    ...sparseOf(() => ({ activation: 'swiglu_oai', bias: { router: true, up: true, down: true } })),
+  },
+  apertus: {
+    source: from('apertus'),
+    gated: false,
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    // xIELU learns two slopes for each layer.
+    layerExtras: () => [{ kind: 'vector', path: 'feed_forward.slopes', elements: 2, component: 'feed_forward' }],
+  },
+  bitnet: {
+    ...llama,
+    source: from('bitnet'),
+    layerExtras: (shape) => [
+      { kind: 'vector', path: 'norm.sub', elements: shape.hiddenSize + shape.width, component: 'norm' },
+    ],
+  },
+  cwm: { ...llama, source: from('cwm') },
+  diffllama: {
+    ...llama,
+    source: from('diffllama'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), weighedDim: 2 * shape.headDim }),
+    layerExtras: (shape) => [
+      { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
+    ],
+  },
+  ernie4_5: {
+    source: from('ernie4_5'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+    feedForwardBias: (fields) => fields.boolean('use_bias'),
+    tied: true,
+  },
+  'gpt-sw3': { ...gpt2, defaultsOf: 'gpt2' },
+  gpt_neo: {
+    ...gpt2,
+    source: from('gpt_neo'),
+    attention: (shape) =>
+      grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: true }, rotary: false }),
+    width: (fields, D) => fields.integerOr('intermediate_size', 4 * D, 1),
+  },
+  granite_swa: {
+    ...llama,
+    source: from('granite_swa'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
+  },
+  hyperclovax: {
+    ...llama,
+    source: from('hyperclovax'),
+    norms: (fields) => (fields.states('use_post_norm') && !fields.boolean('use_post_norm') ? 'pre' : 'sandwich'),
+  },
+  jais2: {
+    source: from('jais2'),
+    norm: layerNorm,
+    gated: false,
+    activation: 'relu2',
+    attention: (shape, fields, mixer) => ({
+      ...llamaAttention(shape, fields, mixer),
+      bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
+    }),
+    feedForwardBias: (fields) => fields.boolean('mlp_bias', true),
+  },
+  nanochat: {
+    source: from('nanochat'),
+    norm: { style: 'rms', weight: false, bias: false },
+    gated: false,
+    activation: 'relu2',
+  },
+  persimmon: {
+    source: from('persimmon'),
+    norm: layerNorm,
+    gated: false,
+    activation: 'relu2',
+    feedForwardBias: true,
+    attention: persimmonAttention,
+  },
+  mellum: { ...qwenMoe, source: from('mellum') },
+  solar_open: {
+    ...glm4Moe,
+    source: from('solar_open'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+    feeds: always('experts'),
+  },
+  olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
+  olmo2,
+  olmo3: {
+    ...olmo2,
+    source: from('olmo3'),
+    mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 4)),
+  },
+  olmoe: {
+    source: from('olmoe'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: widthNorm }),
+    ...sparseOf(),
+  },
+  cohere: {
+    source: from('cohere'),
+    norm: { style: 'layer', bias: false, upcast: 'weight' },
+    norms: 'single',
+    attention: (shape, fields, mixer) => ({
+      ...llamaAttention(shape, fields, mixer),
+      ...(fields.boolean('use_qk_norm')
+        ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } as const }
+        : {}),
+    }),
+    tied: true,
+  },
+  cohere2: {
+    source: from('cohere2'),
+    norm: { style: 'layer', bias: false, upcast: 'weight' },
+    norms: 'single',
+    tied: true,
+    mixers: (shape, fields) =>
+      fields.states('layer_types')
+        ? slidingPlan(shape, fields)
+        : everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1)),
+  },
+  cohere_compass_text: {
+    source: from('cohere_compass'),
+    norm: { style: 'layer', bias: false },
+    norms: 'single',
+    tied: true,
+  },
+  glm: { source: from('glm'), attention: glmAttention },
+  glm4: { source: from('glm4'), norms: 'sandwich', attention: glmAttention },
+  glm4_moe: glm4Moe,
+  seed_oss: {
+    ...llama,
+    source: from('seed_oss'),
+    attention: (shape, fields) =>
+      grouped(shape, {
+        bias: {
+          ...(fields.boolean('attention_bias', true) ? inputBias : noBias),
+          output: fields.boolean('attention_out_bias'),
+        },
+      }),
+  },
+  arcee: { ...llama, source: from('arcee'), gated: false, activation: 'relu2' },
+  nemotron: {
+    ...llama,
+    source: from('nemotron'),
+    norm: layerNorm,
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), rotaryJoined: true }),
+    gated: false,
+    activation: 'relu2',
+  },
+  exaone4: {
+    source: from('exaone4'),
+    norms: 'post',
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+  },
+  granitemoe: { ...llama, source: from('granitemoe'), ...sparseOf() },
+  granitemoeshared: {
+    ...llama,
+    source: from('granitemoeshared'),
+    ...sparseOf((fields) => {
+      const width = fields.integerOr('shared_intermediate_size', 0);
+      return width === 0 ? {} : { shared: { width, gate: false } };
+    }),
+  },
+  bailing_moe: {
+    source: 'inclusionAI/Ling-lite modeling_bailing_moe.py',
+    attention: (shape, fields) =>
+      grouped(shape, {
+        bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
+        fused: true,
+      }),
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) => {
+      if (feed === 'dense')
+        return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
+      const width = fields.integer('moe_intermediate_size');
+      const shared = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
+      return experts(shape, fields, {
+        width,
+        ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
+      });
+    },
+    tied: false,
+  },
+  deepseek: {
+    source: 'deepseek-ai/deepseek-moe-16b modeling_deepseek.py',
+    defaultsOf: 'llama',
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) => {
+      if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+      const width = fields.integer('moe_intermediate_size');
+      const shared = fields.integerOr('n_shared_experts', 0);
+      return experts(shape, fields, {
+        width,
+        ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
+      });
+    },
+  },
+  minimax_m2: {
+    source: from('minimax_m2'),
+    attention: (shape, fields) =>
+      grouped(shape, fields.boolean('use_qk_norm', true) ? { queryKeyNorm: widthNorm } : {}),
+    ...sparseOf(() => ({ correctionBias: true })),
+  },
+  dbrx: {
+    source: from('dbrx'),
+    norm: { style: 'layer', bias: false },
+    attention: (shape, fields) =>
+      grouped({ ...shape, keyValueHeads: fields.nested('attn_config').integerOr('kv_n_heads', 1, 1) }, { fused: true }),
+    feeds: always('experts'),
+    feedForward: (shape, fields): readonly Part[] => {
+      const feed = fields.nested('ffn_config', { ffn_hidden_size: 3584, moe_num_experts: 4, moe_top_k: 1 });
+      return [
+        {
+          kind: 'experts',
+          inputWidth: shape.hiddenSize,
+          experts: feed.integer('moe_num_experts'),
+          active: feed.integer('moe_top_k'),
+          width: feed.integer('ffn_hidden_size'),
+          gated: true,
+          activation: 'silu',
+          bias: { router: false, up: false, down: false },
+        },
+      ];
+    },
+    tied: false,
+  },
+};

@@ -1,0 +1,569 @@
+import type { Part } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import {
+  bothSides,
+  dense,
+  denseFirst,
+  everyNth,
+  experts,
+  type Family,
+  fullBias,
+  grouped,
+  llamaAttention,
+  names,
+  nextToken,
+  noBias,
+  patternOr,
+  type Shape,
+  slidingPlan,
+  spanOf,
+} from './build.ts';
+
+/** Families whose feed-forward is a mixture of experts behind grouped attention. */
+
+const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
+const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false } as const;
+
+/** Experts with `count` always-on ones, each as wide as a routed one. */
+const withShared =
+  (count: string, width: (fields: Fields) => number, correctionBias = false) =>
+  (shape: Shape, fields: Fields, feed: string) => {
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+    const one = width(fields);
+    const shared = fields.integerOr(count, 0);
+    return experts(shape, fields, {
+      width: one,
+      correctionBias,
+      ...(shared === 0 ? {} : { shared: { width: shared * one, gate: false } }),
+    });
+  };
+
+const moeWidth = (fields: Fields) => fields.integer('moe_intermediate_size');
+
+/** `layer_types` where the file has it, else the family's own plan. */
+const listedOr =
+  (plan: (shape: Shape, fields: Fields) => readonly string[]) =>
+  (shape: Shape, fields: Fields): readonly string[] =>
+    fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
+
+/** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
+const denseUntil =
+  (count: (fields: Fields) => number) =>
+  (shape: Shape, fields: Fields): readonly string[] =>
+    fields.list('mlp_layer_types')
+      ? denseFirst(shape, fields)
+      : Array.from({ length: shape.layers }, (_, index) => (index < count(fields) ? 'dense' : 'experts'));
+
+const allExperts = (shape: Shape): readonly string[] => Array.from({ length: shape.layers }, () => 'experts');
+
+// --- Llama 4 ------------------------------------------------------------------------------------------------------------
+
+/** Rotary layers attend within chunks, each fourth layer everywhere and without positions. */
+const llama4Plan = (shape: Shape, fields: Fields): readonly string[] => {
+  const rotary = fields.list('no_rope_layers');
+  const every = fields.integerOr('no_rope_layer_interval', 4, 1);
+  return Array.from({ length: shape.layers }, (_, index) =>
+    (rotary !== undefined && rotary.length > 0 ? rotary[index] === 1 : (index + 1) % every !== 0) ? 'chunked' : 'full',
+  );
+};
+
+const llama4: Family = {
+  source: from('llama4'),
+  mixers: listedOr(llama4Plan),
+  // Queries and keys are normalised without weights, on layers with rotary positions.
+  attention: (shape, fields, mixer) => ({
+    ...llamaAttention(shape, fields, mixer),
+    rotary: mixer === 'chunked',
+    ...(mixer === 'chunked' && fields.boolean('use_qk_norm', true)
+      ? { queryKeyNorm: { over: 'head', style: 'rms', weight: false, bias: false } as const }
+      : {}),
+  }),
+  feeds: (shape, fields) => {
+    const step = fields.integerOr('interleave_moe_layer_step', 1);
+    const listed = fields.list('moe_layers');
+    return Array.from({ length: shape.layers }, (_, index) =>
+      (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense',
+    );
+  },
+  feedForward: (shape, fields, feed) => {
+    if (feed === 'dense') return dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
+    const width = fields.integer('intermediate_size');
+    return experts(shape, fields, { width, shared: { width, gate: false } });
+  },
+};
+
+// --- MiMo-V2-Flash ------------------------------------------------------------------------------------------------------
+
+/** A list of numbers or words for each layer, as older files have it. */
+const flagged = (fields: Fields, key: string, yes: string, no: string): readonly string[] | undefined =>
+  fields.list(key)?.map((value) => (value === 1 || value === true ? yes : no));
+
+const mimoV2: Family = {
+  source: from('mimo_v2_flash'),
+  mixers: (shape, fields) =>
+    fields.list('layer_types')
+      ? slidingPlan(shape, fields)
+      : (flagged(fields, 'hybrid_layer_pattern', 'sliding', 'full') ??
+        Array.from({ length: shape.layers }, (_, index) =>
+          index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding',
+        )),
+  // Layers with a window have twice as many key/value heads, and sinks.
+  attention: (shape, fields, mixer) => {
+    const slides = mixer === 'sliding';
+    const headDim = slides ? fields.integerOr('swa_head_dim', shape.headDim, 1) : shape.headDim;
+    const valueHeadDim = fields.integerOr('v_head_dim', headDim, 1);
+    const bias = fields.boolean('attention_bias');
+    return grouped(
+      {
+        ...shape,
+        headDim,
+        heads: slides ? fields.integerOr('swa_num_attention_heads', shape.heads, 1) : shape.heads,
+        keyValueHeads: slides
+          ? fields.integerOr('swa_num_key_value_heads', 2 * shape.keyValueHeads, 1)
+          : shape.keyValueHeads,
+      },
+      {
+        valueHeadDim: slides ? fields.integerOr('swa_v_head_dim', valueHeadDim, 1) : valueHeadDim,
+        bias: { query: bias, key: bias, value: bias, output: false },
+        span: spanOf(mixer, fields),
+        sinks: slides
+          ? fields.boolean('add_swa_attention_sink_bias', true)
+          : fields.boolean('add_full_attention_sink_bias'),
+      },
+    );
+  },
+  feeds: (shape, fields) =>
+    fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : denseUntil(() => 1)(shape, fields),
+  feedForward: withShared('n_shared_experts', moeWidth, true),
+};
+
+// --- MiniMax-M3 ---------------------------------------------------------------------------------------------------------
+
+/** Keys of an older file's `sparse_attention_config`, and what they are called now. */
+const sparse = (fields: Fields, key: string, old: string, fallback: number): number => {
+  const before = fields.nested('sparse_attention_config');
+  return before.states(old) ? before.integer(old, 0) : fields.integerOr(key, fallback);
+};
+
+/** Blocks of keys that a small indexer chooses for each query. */
+const minimaxM3: Family = {
+  source: from('minimax_m3_vl'),
+  norm: { style: 'rms', upcast: 'weight' },
+  activation: 'swiglu_oai',
+  width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
+  mixers: (shape, fields) => {
+    const listed = fields.list('layer_types');
+    if (listed) return listed.map((type) => (type === 'minimax_m3_sparse' ? 'sparse' : 'full'));
+    const frequency = fields.nested('sparse_attention_config').list('sparse_attention_freq');
+    return frequency
+      ? frequency.map((value) => (value === 0 || value === false ? 'full' : 'sparse'))
+      : Array.from({ length: shape.layers }, () => 'full');
+  },
+  attention: (shape, fields, mixer) => {
+    const norm = { ...headNorm, upcast: 'weight' } as const;
+    if (mixer === 'full') return grouped(shape, { queryKeyNorm: norm });
+    const block = sparse(fields, 'index_block_size', 'sparse_block_size', 128);
+    const blocks = sparse(fields, 'index_topk_blocks', 'sparse_topk_blocks', 16);
+    return grouped(shape, {
+      queryKeyNorm: norm,
+      span: { kind: 'selected', tokens: block * blocks },
+      indexer: {
+        heads: sparse(fields, 'index_n_heads', 'sparse_num_index_heads', 4),
+        headDim: sparse(fields, 'index_head_dim', 'sparse_index_dim', 128),
+        norms: 'query and key',
+        weighted: false,
+      },
+    });
+  },
+  feeds: (shape, fields) =>
+    fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : allExperts(shape),
+  feedForward: (shape, fields, feed) => {
+    const activation = 'swiglu_oai';
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { activation, fused: true });
+    const shared = fields.integerOr('shared_intermediate_size', 0);
+    return experts(shape, fields, {
+      width: fields.integer('intermediate_size'),
+      activation,
+      correctionBias: true,
+      ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+    });
+  },
+};
+
+// --- Doge ---------------------------------------------------------------------------------------------------------------
+
+/** Attention that keeps a window's worth of keys, chosen by their values; residuals with learned scales (arXiv:2412.11834). */
+const doge: Family = {
+  source: from('doge'),
+  attention: (shape, fields) => {
+    const bias = fields.boolean('attention_bias');
+    return grouped(shape, {
+      bias: bias ? fullBias : noBias,
+      queryKeyNorm: headNorm,
+      span: { kind: 'selected', tokens: fields.integerOr('keep_window_size', 2048, 1) },
+      extra: [
+        {
+          kind: 'linear',
+          path: 'attention.time_step',
+          rows: shape.keyValueHeads * shape.headDim,
+          columns: shape.keyValueHeads,
+          bias,
+          component: 'attention',
+        },
+        { kind: 'vector', path: 'attention.decay', elements: shape.keyValueHeads, component: 'attention' },
+      ],
+    });
+  },
+  // Besides the feed-forward, single rows of two tables, found by two halves of a key (cross-domain experts).
+  feedForward: (shape, fields): readonly Part[] => {
+    const { hiddenSize: D } = shape;
+    const plain = dense(D, shape.width, { bias: bothSides(fields.boolean('mlp_bias')) });
+    if (!fields.boolean('is_moe')) return [plain];
+    const copies = fields.integer('num_experts');
+    const used = fields.integer('num_experts_per_tok');
+    const one = { kind: 'linear', bias: false } as const;
+    const keys = 2 * Math.floor(Math.sqrt(copies));
+    return [
+      { ...one, path: 'router', rows: D, columns: keys, component: 'router', sharding: 'replicated' },
+      { ...one, path: 'experts.down', rows: D, columns: 1, component: 'experts', copies, used, sharding: 'expert' },
+      { ...one, path: 'experts.up', rows: 1, columns: D, component: 'experts', copies, used, sharding: 'expert' },
+      plain,
+    ];
+  },
+  layerExtras: ({ hiddenSize: D }) => [
+    { kind: 'vector', path: 'residual_scales', elements: 2 * D, component: 'other' },
+  ],
+};
+
+// --- Inkling ------------------------------------------------------------------------------------------------------------
+
+/** A short convolution over `channels`: `kernel` weights for each. */
+const convolution = (path: string, channels: number, kernel: number, component: 'attention' | 'feed_forward') =>
+  ({
+    kind: 'vector',
+    path,
+    elements: channels * kernel,
+    component,
+    flopsPerToken: 2 * channels * kernel,
+  }) as const;
+
+/** Attention whose positions are profiles of distance that each token mixes; short convolutions on keys, values and blocks. */
+const inkling: Family = {
+  source: from('inkling'),
+  defaultsOf: 'inkling_text',
+  tiedKeys: [],
+  embedding: (shape) => [
+    { kind: 'norm', path: 'norm.embedding', width: shape.hiddenSize, style: 'rms', weight: true, bias: false },
+  ],
+  mixers: (shape, fields) => {
+    const types = fields.list('layer_types');
+    const local = fields.list('local_layer_ids');
+    return Array.from({ length: shape.layers }, (_, index) =>
+      (types ? types[index] === 'hybrid_sliding' : local ? local.includes(index) : (index + 1) % 6 !== 0)
+        ? 'sliding'
+        : 'full',
+    );
+  },
+  attention: (shape, fields, mixer) => {
+    const slides = mixer === 'sliding';
+    const window = fields.integer(['sliding_window_size', 'sliding_window']);
+    const own: Shape = slides
+      ? {
+          ...shape,
+          heads: fields.integer('swa_num_attention_heads'),
+          keyValueHeads: fields.integer('swa_num_key_value_heads'),
+          headDim: fields.integer('swa_head_dim'),
+        }
+      : shape;
+    const kernel = fields.integer(['conv_kernel_size', 'sconv_kernel_size']);
+    const profiles = fields.integer('d_rel');
+    const extent = slides ? window : fields.integer('rel_extent');
+    const keys = own.keyValueHeads * own.headDim;
+    return grouped(own, {
+      rotary: false,
+      queryKeyNorm: headNorm,
+      span: slides ? { kind: 'window', tokens: window } : { kind: 'full' },
+      extra: [
+        {
+          kind: 'linear',
+          path: 'attention.relative',
+          rows: shape.hiddenSize,
+          columns: own.heads * profiles,
+          bias: false,
+          component: 'attention',
+        },
+        {
+          kind: 'vector',
+          path: 'attention.distance_profiles',
+          elements: profiles * extent,
+          component: 'attention',
+          flopsPerToken: 2 * own.heads * profiles * extent,
+        },
+        convolution('attention.key_convolution', keys, kernel, 'attention'),
+        convolution('attention.value_convolution', keys, kernel, 'attention'),
+      ],
+    });
+  },
+  width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
+  feeds: denseUntil((fields) => fields.integerOr('dense_mlp_idx', 0)),
+  feedForward: (shape, fields, feed): readonly Part[] => {
+    if (feed === 'dense')
+      return [
+        dense(shape.hiddenSize, shape.width),
+        { kind: 'vector', path: 'feed_forward.scale', elements: 1, component: 'feed_forward' },
+      ];
+    const width = moeWidth(fields);
+    const count = fields.integer('n_shared_experts');
+    return [
+      // The router scores the shared experts too.
+      experts(shape, fields, {
+        width,
+        correctionBias: true,
+        shared: { width: count * width, gate: true, count },
+      }),
+      { kind: 'vector', path: 'router.scale', elements: 1, component: 'router' },
+    ];
+  },
+  layerExtras: (shape, fields) => {
+    const kernel = fields.integer(['conv_kernel_size', 'sconv_kernel_size']);
+    return [
+      convolution('attention.output_convolution', shape.hiddenSize, kernel, 'attention'),
+      convolution('feed_forward.output_convolution', shape.hiddenSize, kernel, 'feed_forward'),
+    ];
+  },
+};
+
+// --- Hunyuan ------------------------------------------------------------------------------------------------------------
+
+/** A number, or the first of a list with one for each layer. */
+const firstOf = (fields: Fields, key: string): number => {
+  const first = fields.list(key)?.[0];
+  return typeof first === 'number' ? first : fields.integer(key);
+};
+
+const hunyuan: Family = {
+  source: from('hunyuan_v1_dense'),
+  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+};
+
+export const expertFamilies: Readonly<Record<string, Family>> = {
+  afmoe: {
+    source: from('afmoe'),
+    norms: 'sandwich',
+    mixers: listedOr((shape, fields) => everyNth(shape, fields.integerOr('global_attn_every_n_layers', 4, 1))),
+    // Layers without a window have no positions.
+    attention: (shape, fields, mixer) => ({
+      ...llamaAttention(shape, fields, mixer),
+      queryKeyNorm: headNorm,
+      outputGate: 'element',
+      gateBias: false,
+      rotary: mixer === 'sliding',
+    }),
+    feeds: denseUntil((fields) => fields.integerOr('num_dense_layers', 1)),
+    feedForward: withShared('num_shared_experts', moeWidth, true),
+  },
+  aria_text: {
+    source: from('aria'),
+    feeds: allExperts,
+    feedForward: (shape, fields) => {
+      const width = fields.integer('intermediate_size');
+      return experts(shape, fields, {
+        width,
+        shared: {
+          width: width * fields.integerOr('moe_num_shared_experts', 2),
+          gate: false,
+          bias: bothSides(fields.boolean('mlp_bias')),
+        },
+      });
+    },
+  },
+  cohere2_moe: {
+    source: from('cohere2_moe'),
+    norm: { style: 'layer', bias: false },
+    norms: 'single',
+    tied: true,
+    attention: (shape, fields, mixer) => ({
+      ...llamaAttention(shape, fields, mixer),
+      rotary: mixer === 'sliding',
+    }),
+    mixers: listedOr((shape, fields) => {
+      const first = Math.min(shape.layers, fields.integerOr('first_k_dense_replace', 0));
+      const prefix = fields.integerOr('prefix_dense_sliding_window_pattern', 1, 1);
+      return [
+        ...everyNth({ ...shape, layers: first }, prefix),
+        ...everyNth({ ...shape, layers: shape.layers - first }, fields.integerOr('sliding_window_pattern', 4, 1)),
+      ];
+    }),
+    feeds: denseFirst,
+    feedForward: (shape, fields, feed) =>
+      feed === 'dense'
+        ? dense(shape.hiddenSize, fields.integerOr('prefix_dense_intermediate_size', shape.width, 1))
+        : withShared('num_shared_experts', (of) => of.integer('intermediate_size'))(shape, fields, feed),
+  },
+  ernie4_5_moe: {
+    source: from('ernie4_5_moe'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+    outputBias: (fields) => fields.boolean('use_bias'),
+    tied: true,
+    // A dense layer (the class counts its layers from 0) and the model's own last norm: PaddlePaddle/ERNIE, MTPLayer.
+    prediction: nextToken('dense', { sharedNorm: true, joinBias: (fields) => fields.boolean('use_bias') }),
+    feeds: (shape, fields) => {
+      const start = fields.integerOr('moe_layer_start_index', 1);
+      const stated = fields.numberOr('moe_layer_end_index', -1);
+      const end = stated === -1 ? shape.layers - 1 : stated;
+      const interval = fields.integerOr('moe_layer_interval', 1, 1);
+      return Array.from({ length: shape.layers }, (_, index) =>
+        (index + 1) % interval === 0 && index >= start && index <= end ? 'experts' : 'dense',
+      );
+    },
+    feedForward: (shape, fields, feed) => {
+      const bias = fields.boolean('use_bias');
+      if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
+      const width = fields.integer('moe_intermediate_size');
+      const shared = fields.integerOr('moe_num_shared_experts', 0);
+      return experts(shape, fields, {
+        width,
+        correctionBias: true,
+        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+      });
+    },
+  },
+  exaone_moe: {
+    source: from('exaone_moe'),
+    // Full layers have no positions where the model slides at all.
+    attention: (shape, fields, mixer) =>
+      grouped(shape, {
+        queryKeyNorm: headNorm,
+        span: spanOf(mixer, fields),
+        rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
+      }),
+    mixers: listedOr(patternOr('sliding_window_pattern', 4)),
+    feeds: (shape, fields) =>
+      flagged(fields, 'is_moe_layer', 'experts', 'dense') ??
+      denseUntil((of) => of.integerOr(['first_k_dense_replace', 'first_last_k_dense_replace'], 1))(shape, fields),
+    // One dense layer predicts the token after next (K-EXAONE technical report, arXiv:2601.01739).
+    prediction: nextToken('dense'),
+    feedForward: withShared('num_shared_experts', moeWidth, true),
+  },
+  flex_olmo: {
+    source: from('flex_olmo'),
+    norm: { style: 'rms', upcast: 'weight' },
+    norms: 'post',
+    attention: (shape, fields, mixer) => ({
+      ...llamaAttention(shape, fields, mixer),
+      queryKeyNorm: { ...widthNorm, upcast: 'weight' },
+    }),
+    feeds: allExperts,
+    feedForward: (shape, fields) => experts(shape, fields),
+  },
+  granitemoe_swa: {
+    source: from('granitemoe_swa'),
+    mixers: listedOr((shape) =>
+      Array.from({ length: shape.layers }, (_, index) => (index % 4 === 0 ? 'full' : 'sliding')),
+    ),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
+    feeds: allExperts,
+    feedForward: (shape, fields) => {
+      const width = fields.integerOr('shared_intermediate_size', 0);
+      return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: false } });
+    },
+  },
+  hy_v3: {
+    source: from('hy_v3'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    feeds: denseUntil((fields) => fields.integerOr('first_k_dense_replace', 1)),
+    prediction: nextToken('experts'),
+    feedForward: (shape, fields, feed) => {
+      const bias = fields.boolean('mlp_bias');
+      if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
+      const width = fields.integer(['moe_intermediate_size', 'expert_hidden_dim']);
+      const shared = fields.integerOr('num_shared_experts', 0);
+      return experts(shape, fields, {
+        width,
+        correctionBias: true,
+        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+      });
+    },
+  },
+  laguna: {
+    source: from('laguna'),
+    // Each layer has its own count of query heads.
+    mixers: (shape, fields) => {
+      const types = fields.list('layer_types') ? slidingPlan(shape, fields) : [];
+      const heads = fields.list('num_attention_heads_per_layer');
+      return Array.from(
+        { length: shape.layers },
+        (_, index) => `${types[index] ?? 'full'} ${Number(heads?.[index] ?? shape.heads)}`,
+      );
+    },
+    attention: (shape, fields, mixer) => {
+      const heads = Number(mixer.split(' ')[1]);
+      if (!Number.isInteger(heads) || heads < 1)
+        throw fields.wrong(
+          'num_attention_heads_per_layer',
+          'must list whole numbers',
+          fields.list('num_attention_heads_per_layer'),
+        );
+      const gating = fields.raw('gating')?.value ?? true;
+      return {
+        ...llamaAttention({ ...shape, heads }, fields, mixer),
+        queryKeyNorm: headNorm,
+        outputGate: gating === true || gating === 'per-head' ? 'head' : 'element',
+        gateBias: false,
+      };
+    },
+    feeds: denseUntil(() => 1),
+    feedForward: (shape, fields, feed) =>
+      feed === 'dense'
+        ? dense(shape.hiddenSize, shape.width)
+        : experts(shape, fields, {
+            width: moeWidth(fields),
+            correctionBias: true,
+            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: false },
+          }),
+  },
+  doge,
+  inkling_text: inkling,
+  hunyuan_v1_dense: hunyuan,
+  hunyuan_v1_moe: {
+    ...hunyuan,
+    source: from('hunyuan_v1_moe'),
+    feeds: allExperts,
+    // One shared expert beside the routed ones, as wide as one of them.
+    feedForward: (shape, fields) =>
+      experts(shape, fields, {
+        active: firstOf(fields, fields.states('moe_topk') ? 'moe_topk' : 'num_experts_per_tok'),
+        width: shape.width,
+        shared: { width: shape.width, gate: false },
+      }),
+  },
+  dots1: {
+    source: from('dots1'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    feeds: denseFirst,
+    feedForward: withShared('n_shared_experts', moeWidth, true),
+  },
+  llama4_text: llama4,
+  mimo_v2_flash: mimoV2,
+  minimax_m3_vl_text: minimaxM3,
+  jetmoe: {
+    source: from('jetmoe'),
+    tied: true,
+    // Each expert has its own queries and output; keys and values are all experts' (mixture of attention heads).
+    attention: (shape, fields) => {
+      const active = fields.integer(names.activeExperts);
+      return grouped(
+        { ...shape, heads: shape.keyValueHeads * active },
+        { experts: { count: fields.integer(names.experts), active }, fused: true },
+      );
+    },
+    feeds: allExperts,
+    feedForward: (shape, fields): readonly Part[] => [
+      experts(shape, fields),
+      { kind: 'vector', path: 'experts.bias', elements: shape.hiddenSize, component: 'experts' },
+      { kind: 'vector', path: 'attention.bias', elements: shape.hiddenSize, component: 'attention' },
+    ],
+  },
+};

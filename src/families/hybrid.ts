@@ -1,0 +1,819 @@
+import type { LinearPart, Part } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import {
+  bothSides,
+  dense,
+  denseFirst,
+  depths,
+  experts,
+  type Family,
+  grouped,
+  llamaAttention,
+  nextToken,
+  noBias,
+  normOf,
+  predictor,
+  type Shape,
+  spanOf,
+} from './build.ts';
+import { latentAttention } from './latent.ts';
+import {
+  gatedDelta,
+  kimiDelta,
+  lightning,
+  type Mamba2,
+  mamba1,
+  mamba2,
+  matrixLstm,
+  recurrentGriffin,
+  rwkv4,
+  rwkv5,
+  rwkv6,
+  rwkv7,
+  shortConvolution,
+} from './mixers.ts';
+import { stated } from './recurrent.ts';
+
+const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+/** Mamba-2 by the keys that IBM's and TII's hybrids share. */
+function namedMamba(shape: Shape, fields: Fields, changes: Partial<Mamba2> & { inner?: number } = {}): readonly Part[] {
+  const { inner = Math.floor(fields.numberOr('mamba_expand', 2) * shape.hiddenSize), ...rest } = changes;
+  const heads = fields.integerOr('mamba_n_heads', 128, 1);
+  const bias = fields.boolean('mamba_proj_bias');
+  if (inner % heads !== 0) throw fields.wrong('mamba_n_heads', `must divide the mixer's width of ${inner}`, heads);
+  return mamba2(shape.hiddenSize, {
+    heads,
+    headDim: inner / heads,
+    groups: fields.integerOr('mamba_n_groups', 1, 1),
+    states: fields.integerOr('mamba_d_state', 256, 1),
+    kernel: fields.integerOr('mamba_d_conv', 4, 1),
+    chunk: fields.integerOr('mamba_chunk_size', 256, 1),
+    bias: { in: bias, out: bias, convolution: fields.boolean('mamba_conv_bias', true) },
+    ...rest,
+  });
+}
+
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
+
+/** transformers renamed the kinds of layer: `mamba` and `linear_attention` are one, `attention` and `full_attention` too. */
+const isLinear = (type: unknown): boolean => type === 'linear_attention' || type === 'mamba';
+
+const listedIndices = (fields: Fields, key: string): ReadonlySet<unknown> => new Set(fields.list(key) ?? []);
+
+const bamba: Family = {
+  source: from('bamba'),
+  mixers: (shape, fields) => {
+    const attention = listedIndices(fields, 'attn_layer_indices');
+    return Array.from({ length: shape.layers }, (_, index) => (attention.has(index) ? 'full' : 'mamba'));
+  },
+  attention: (shape, fields, mixer) =>
+    mixer === 'mamba' ? namedMamba(shape, fields) : llamaAttention(shape, fields, mixer),
+  feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+};
+
+/** Every layer has both mixers side by side on one norm. */
+const falconH1: Family = {
+  source: from('falcon_h1'),
+  mixers: (shape) => Array.from({ length: shape.layers }, () => 'hybrid'),
+  attention: (shape, fields) => {
+    const stated = fields.optionalInteger('mamba_d_ssm', 1);
+    const bias = fields.boolean('mamba_proj_bias');
+    return [
+      ...namedMamba(shape, fields, {
+        ...(stated === undefined ? {} : { inner: stated }),
+        norm: fields.boolean('mamba_rms_norm'),
+        bias: {
+          in: bias,
+          out: fields.boolean('projectors_bias'),
+          convolution: fields.boolean('mamba_conv_bias', true),
+        },
+      }),
+      llamaAttention(shape, fields, 'full'),
+    ];
+  },
+  feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+};
+
+/** Granite 4: experts beside an always-on feed-forward, which is alone where there are no experts. */
+const graniteHybrid: Family = {
+  source: from('granitemoehybrid'),
+  mixers: (shape, fields) => {
+    const types = fields.list(['layer_types', 'layers_block_type']);
+    return (
+      types?.map((type) => (isLinear(type) ? 'mamba' : 'full')) ?? Array.from({ length: shape.layers }, () => 'mamba')
+    );
+  },
+  attention: (shape, fields, mixer) =>
+    mixer === 'mamba'
+      ? namedMamba(shape, fields)
+      : { ...llamaAttention(shape, fields, mixer), rotary: fields.string('position_embedding_type') === 'rope' },
+  feeds: (shape, fields) =>
+    Array.from({ length: shape.layers }, () => (fields.integerOr('num_local_experts', 8) === 0 ? 'dense' : 'experts')),
+  feedForward: (shape, fields, feed) => {
+    const width = fields.integerOr('shared_intermediate_size', 1024);
+    if (feed === 'dense') return dense(shape.hiddenSize, width, { fused: true });
+    return experts(shape, fields, {
+      width: fields.integer('intermediate_size'),
+      ...(width === 0 ? {} : { shared: { width, gate: false } }),
+    });
+  },
+};
+
+// --- Nemotron-H: one block to a layer -------------------------------------------------------------------------------------
+
+const blockWords: Readonly<Record<string, string>> = {
+  M: 'mamba',
+  '*': 'attention',
+  '-': 'mlp',
+  E: 'moe',
+  mamba: 'mamba',
+  linear_attention: 'mamba',
+  attention: 'attention',
+  full_attention: 'attention',
+  mlp: 'mlp',
+  moe: 'moe',
+};
+
+function blockPlan(fields: Fields, listKeys: readonly string[], patternKey: string): readonly string[] | undefined {
+  const pattern = fields.states(patternKey) ? fields.string(patternKey) : undefined;
+  const listed = fields.list(listKeys) ?? (pattern === undefined ? undefined : [...pattern]);
+  return listed?.map((word) => {
+    const known = Object.hasOwn(blockWords, String(word)) ? blockWords[String(word)] : undefined;
+    if (known === undefined)
+      throw fields.wrong(
+        pattern === undefined ? (listKeys[0] ?? '') : patternKey,
+        'names a layer that is none of mamba, attention, mlp and moe',
+        word,
+      );
+    return known;
+  });
+}
+
+const nemotronPlan = (fields: Fields): readonly string[] =>
+  blockPlan(fields, ['layers_block_type', 'layer_types'], 'hybrid_override_pattern') ?? [
+    'mamba',
+    'moe',
+    'attention',
+    'mlp',
+  ];
+
+const mixerOf = (word: string) => (word === 'mamba' || word === 'attention' ? word : 'none');
+const feedOf = (word: string) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
+
+const nemotronH: Family = {
+  source: from('nemotron_h'),
+  tiedKeys: [],
+  // The list says how many layers there are, whatever `num_hidden_layers` says.
+  layers: (fields) => nemotronPlan(fields).length,
+  gated: false,
+  activation: 'relu2',
+  mixers: (_, fields) => nemotronPlan(fields).map((word) => (word === 'mamba' || word === 'attention' ? word : 'none')),
+  feeds: (_, fields) =>
+    nemotronPlan(fields).map((word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none')),
+  attention: (shape, fields, mixer) => {
+    if (mixer !== 'mamba') return grouped(shape, { rotary: false, bias: noBias });
+    const bias = fields.boolean('use_bias');
+    return mamba2(shape.hiddenSize, {
+      heads: fields.integer('mamba_num_heads'),
+      headDim: fields.integer('mamba_head_dim'),
+      groups: fields.integerOr(['mamba_n_groups', 'n_groups'], 8, 1),
+      states: fields.integerOr('ssm_state_size', 128, 1),
+      kernel: fields.integerOr(['mamba_d_conv', 'conv_kernel'], 4, 1),
+      chunk: fields.integerOr(['mamba_chunk_size', 'chunk_size'], 128, 1),
+      bias: { in: bias, out: bias, convolution: fields.boolean(['mamba_conv_bias', 'use_conv_bias'], true) },
+    });
+  },
+  feedForward: (shape, fields, feed): readonly Part[] => {
+    const { hiddenSize: D } = shape;
+    const bias = fields.boolean('mlp_bias');
+    if (feed === 'dense') return [dense(D, shape.width, { gated: false, activation: 'relu2', bias: bothSides(bias) })];
+    const latent = fields.optionalInteger('moe_latent_size', 1);
+    // A width of 0 is no width: the always-on expert is then as wide as a dense layer.
+    const shared = fields.optionalInteger('moe_shared_expert_intermediate_size') || shape.width;
+    const block = experts(shape, fields, {
+      inputWidth: latent ?? D,
+      routerWidth: D,
+      width: fields.integer('moe_intermediate_size'),
+      gated: false,
+      activation: 'relu2',
+      correctionBias: true,
+      shared: { width: shared, gate: false, inputWidth: D, bias: bothSides(bias) },
+    });
+    if (latent === undefined) return [block];
+    const project = (path: string, rows: number, columns: number): Part => ({
+      kind: 'linear',
+      path: `experts.${path}`,
+      rows,
+      columns,
+      bias,
+      component: 'experts',
+    });
+    return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
+  },
+  prediction: (shape, fields, layer) => {
+    const depth = depths(fields, 'num_nextn_predict_layers');
+    const plan = blockPlan(fields, ['mtp_layers_block_type'], 'mtp_hybrid_override_pattern') ?? ['attention', 'moe'];
+    const layers = plan.flatMap((word) => layer(mixerOf(word), feedOf(word)));
+    const one = predictor({ source: '' }, shape.hiddenSize, layers);
+    return { depth, parts: Array.from({ length: depth }, () => one).flat() };
+  },
+};
+
+// --- Kimi Linear ------------------------------------------------------------------------------------------------------------
+
+/** `linear_attn_config` names layers from 1 on. */
+function kimiPlan(shape: Shape, fields: Fields): readonly string[] {
+  const types = fields.list('layer_types');
+  if (types) return types.map((type) => (type === 'full_attention' ? 'full' : 'delta'));
+  const nested = fields.nested('linear_attn_config');
+  const full = nested.list('full_attn_layers');
+  if (full && nested.list('kda_layers')) {
+    const set = new Set(full);
+    return Array.from({ length: shape.layers }, (_, index) => (set.has(index + 1) ? 'full' : 'delta'));
+  }
+  return Array.from({ length: shape.layers }, (_, index) => (index > 0 && index % 4 === 0 ? 'full' : 'delta'));
+}
+
+const kimiLinear: Family = {
+  source: from('kimi_linear'),
+  tiedKeys: [],
+  mixers: kimiPlan,
+  attention: (shape, fields, mixer) => {
+    const nested = fields.nested('linear_attn_config');
+    if (mixer === 'full') {
+      const latent = latentAttention(shape, fields);
+      const gate: LinearPart = {
+        kind: 'linear',
+        path: 'attention.gate',
+        rows: shape.hiddenSize,
+        columns: latent.heads * latent.valueDim,
+        bias: false,
+        component: 'attention',
+      };
+      return fields.boolean('mla_use_output_gate') ? { ...latent, extra: [gate] } : latent;
+    }
+    return kimiDelta(shape.hiddenSize, {
+      fullRankGate: nested.boolean('use_full_rank_gate'),
+      heads: nested.integerOr('num_heads', fields.integerOr('linear_num_heads', 32, 1), 1),
+      headDim: nested.integerOr('head_dim', fields.integerOr('linear_head_dim', 128, 1), 1),
+      kernel: nested.integerOr('short_conv_kernel_size', fields.integerOr('linear_conv_kernel_dim', 4, 1), 1),
+    });
+  },
+  feeds: denseFirst,
+  feedForward: (shape, fields, feed) => {
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+    const { hiddenSize: D } = shape;
+    const width = fields.integer('moe_intermediate_size');
+    const shared = width * fields.integerOr(['n_shared_experts', 'num_shared_experts'], 1);
+    const latent = fields.optionalInteger('routed_expert_hidden_size', 1);
+    const block = experts(shape, fields, {
+      inputWidth: latent ?? D,
+      routerWidth: D,
+      width,
+      correctionBias: true,
+      ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
+    });
+    if (latent === undefined) return block;
+    const project = (path: string, rows: number, columns: number): LinearPart => ({
+      kind: 'linear',
+      path: `experts.${path}`,
+      rows,
+      columns,
+      bias: false,
+      component: 'experts',
+    });
+    const norm: readonly Part[] = fields.boolean('latent_moe_use_norm')
+      ? [{ kind: 'vector', path: 'experts.latent_norm', elements: latent, component: 'norm' }]
+      : [];
+    return [project('latent_down', D, latent), ...norm, block, project('latent_up', latent, D)];
+  },
+  // Kimi K3 attends to what the blocks before gave: a norm and a query in front of both halves of a layer, and once at the end.
+  layerExtras: (shape, fields) => attentionResidual(fields, 4 * shape.hiddenSize),
+  beforeOutput: (shape, fields) => attentionResidual(fields, 2 * shape.hiddenSize),
+};
+
+const attentionResidual = (fields: Fields, elements: number): readonly Part[] =>
+  fields.optionalInteger('attn_res_block_size', 1) === undefined
+    ? []
+    : [{ kind: 'vector', path: 'residual.attention', elements, component: 'other' }];
+
+/** Ling and Ring, linear: lightning attention, and full or latent attention at the end of each group and in a last, shorter one. */
+const bailingLinear: Family = {
+  source: 'inclusionAI/Ring-mini-linear-2.0 modeling_bailing_moe_linear_v2.py',
+  tied: false,
+  mixers: (shape, fields) => {
+    const group = fields.integerOr('layer_group_size', 1, 1);
+    const whole = Math.floor(shape.layers / group) * group;
+    return Array.from({ length: shape.layers }, (_, index) =>
+      (index + 1) % group === 0 || index >= whole ? 'full' : 'linear',
+    );
+  },
+  attention: (shape, fields, mixer) => {
+    const output = fields.boolean('use_bias');
+    const bias = output || fields.boolean('use_qkv_bias');
+    const queryKeyNorm = fields.boolean('use_qk_norm', true);
+    if (mixer === 'linear')
+      return lightning(shape.hiddenSize, {
+        heads: shape.heads,
+        headDim: shape.headDim,
+        // The block of its kernel; no key states it.
+        chunk: 256,
+        queryKeyNorm,
+        bias: { in: bias, out: output },
+      });
+    if (fields.optionalInteger('kv_lora_rank', 1) !== undefined) return latentAttention(shape, fields);
+    return grouped(shape, {
+      bias: { query: bias, key: bias, value: bias, output },
+      fused: true,
+      ...(queryKeyNorm ? { queryKeyNorm: headNorm } : {}),
+    });
+  },
+  feeds: denseFirst,
+  feedForward: (shape, fields, feed) => {
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+    const width = fields.integer('moe_intermediate_size');
+    const each = fields.integerOr('moe_shared_expert_intermediate_size', width);
+    const shared = each * fields.integerOr('num_shared_experts', 0);
+    return experts(shape, fields, {
+      width,
+      correctionBias: fields.boolean('moe_router_enable_expert_bias'),
+      ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+    });
+  },
+  prediction: nextToken('experts'),
+};
+
+// --- LFM2: short convolutions ------------------------------------------------------------------------------------------------
+
+const lfm2: Family = {
+  source: from('lfm2'),
+  tiedKeys: ['tie_embedding', 'tie_word_embeddings'],
+  mixers: (shape, fields) => {
+    const types = fields.list('layer_types');
+    if (types) return types.map((type) => (type === 'full_attention' ? 'full' : 'conv'));
+    const full = fields.list('full_attn_idxs');
+    return Array.from({ length: shape.layers }, (_, index) =>
+      full === undefined || full.includes(index) ? 'full' : 'conv',
+    );
+  },
+  attention: (shape, fields, mixer) =>
+    mixer === 'conv'
+      ? shortConvolution(shape.hiddenSize, fields.integer('conv_L_cache'), fields.boolean('conv_bias'))
+      : grouped(shape, { queryKeyNorm: headNorm }),
+  // Two thirds of the stated width, times a factor, rounded up to a multiple.
+  width: (fields) => {
+    const width = fields.integer(['block_ff_dim', 'intermediate_size']);
+    if (!fields.boolean('block_auto_adjust_ff_dim', true)) return width;
+    const factor = fields.optionalNumber('block_ffn_dim_multiplier');
+    const narrowed = Math.trunc((2 * width) / 3);
+    if (factor === undefined) return narrowed;
+    const multiple = fields.integerOr('block_multiple_of', 256, 1);
+    return multiple * Math.ceil(Math.trunc(factor * narrowed) / multiple);
+  },
+};
+
+const lfm2Moe: Family = {
+  ...lfm2,
+  source: from('lfm2_moe'),
+  width: (fields) => fields.integer('intermediate_size'),
+  feeds: (shape, fields) => {
+    const first = fields.integerOr('num_dense_layers', 2);
+    return Array.from({ length: shape.layers }, (_, index) => (index < first ? 'dense' : 'experts'));
+  },
+  feedForward: (shape, fields, feed) =>
+    feed === 'dense'
+      ? dense(shape.hiddenSize, shape.width)
+      : experts(shape, fields, {
+          width: fields.integer('moe_intermediate_size'),
+          correctionBias: fields.boolean('use_expert_bias', true),
+        }),
+};
+
+// --- OLMo Hybrid, RecurrentGemma, RWKV, xLSTM -------------------------------------------------------------------------------
+
+/** Linear layers have norms in front, as in Llama; attention layers behind, as in OLMo 2. */
+const olmoHybrid: Family = {
+  source: from('olmo_hybrid'),
+  norms: (_, mixer) => (mixer === 'linear' ? 'pre' : 'post'),
+  mixers: (shape, fields) => {
+    const types = fields.list('layer_types');
+    if (types) return types.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
+    const last = shape.layers - 1;
+    return Array.from({ length: shape.layers }, (_, index) =>
+      index % 4 === 3 || (last < 3 && index === last) ? 'full' : 'linear',
+    );
+  },
+  attention: (shape, fields, mixer) => {
+    if (mixer !== 'linear')
+      return {
+        ...llamaAttention(shape, fields, mixer),
+        queryKeyNorm: { over: 'width', style: 'rms', weight: true, bias: false, upcast: 'weight' },
+      };
+    const keyHeads = fields.integerOr('linear_num_key_heads', shape.heads, 1);
+    const keyDim = fields.integerOr('linear_key_head_dim', Math.trunc((0.75 * shape.hiddenSize) / keyHeads), 1);
+    return gatedDelta(shape.hiddenSize, {
+      keyHeads,
+      valueHeads: fields.integerOr('linear_num_value_heads', shape.heads, 1),
+      keyDim,
+      valueDim: fields.integerOr('linear_value_head_dim', 2 * keyDim, 1),
+      kernel: fields.integerOr('linear_conv_kernel_dim', 4, 1),
+    });
+  },
+};
+
+/** Griffin: two recurrent layers to one of local attention, unless the config lists them. */
+const recurrentGemma: Family = {
+  source: from('recurrent_gemma'),
+  norm: { style: 'rms', upcast: 'weight' },
+  tied: true,
+  mixers: (shape, fields) => {
+    const types = fields.list('block_types') ?? ['recurrent', 'recurrent', 'attention'];
+    return Array.from({ length: shape.layers }, (_, index) =>
+      types[index % types.length] === 'attention' ? 'sliding' : 'recurrent',
+    );
+  },
+  attention: (shape, fields, mixer) => {
+    const { hiddenSize: D, heads } = shape;
+    if (mixer === 'recurrent') {
+      const width = fields.integerOr('lru_width', D, 1);
+      return recurrentGriffin(D, width, heads, fields.integerOr('conv1d_width', 4, 1));
+    }
+    const bias = fields.boolean('attention_bias');
+    const tokens = fields.optionalInteger(['attention_window_size', 'sliding_window'], 1);
+    return grouped(shape, {
+      bias: { query: bias, key: bias, value: bias, output: true },
+      span: tokens === undefined ? { kind: 'full' } : { kind: 'window', tokens },
+    });
+  },
+  // The stated width is that of gate and up together.
+  width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
+  activation: 'gelu_tanh',
+  feedForwardBias: true,
+};
+
+const layerNorm = { style: 'layer', bias: true } as const;
+
+const rwkv: Family = {
+  source: from('rwkv'),
+  norm: layerNorm,
+  embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
+  mixers: (shape) => Array.from({ length: shape.layers }, () => 'recurrent'),
+  attention: (shape, fields) => rwkv4(shape.hiddenSize, fields.integerOr('attention_hidden_size', shape.hiddenSize, 1)),
+  // Channel mixing: squared ReLU, and a receptance that gates what comes out.
+  feedForward: (shape): readonly Part[] => channelMixing(shape.hiddenSize, shape.width, 2),
+};
+
+/** RWKV's feed-forward, with `mixes` vectors that mix in the token before. */
+export const channelMixing = (D: number, width: number, mixes: number, receptance = true): readonly Part[] => [
+  ...(receptance
+    ? [
+        {
+          kind: 'linear',
+          path: 'feed_forward.receptance',
+          rows: D,
+          columns: D,
+          bias: false,
+          component: 'feed_forward',
+          reads: 'stream',
+        } as const,
+      ]
+    : []),
+  { kind: 'vector', path: 'feed_forward.mix', elements: mixes * D, component: 'feed_forward' },
+  dense(D, width, { gated: false, activation: 'relu2' }),
+];
+
+/** RWKV-5 and 6 as their authors publish them for transformers: a feed-forward of three and a half widths. */
+const rwkvWorld: Family = {
+  ...rwkv,
+  tied: false,
+  width: (fields, D) => fields.integerOr('intermediate_size', 32 * Math.floor(Math.trunc(3.5 * D) / 32), 1),
+};
+
+const receptanceOf = (shape: Shape, fields: Fields) => {
+  const width = fields.integerOr('attention_hidden_size', shape.hiddenSize, 1);
+  return { width, headDim: fields.integerOr(['head_size', 'head_dim'], 64, 1) };
+};
+
+const rwkvSeven: Family = {
+  source: 'fla-org/flash-linear-attention, fla/layers/rwkv7.py and fla/models/rwkv7/modeling_rwkv7.py',
+  norm: layerNorm,
+  tied: false,
+  embedding: rwkv.embedding ?? (() => []),
+  // The first layer has no value of an earlier one to mix in.
+  mixers: (shape) =>
+    Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first recurrent' : 'recurrent')),
+  attention: (shape, fields, mixer) => {
+    const { hiddenSize: D } = shape;
+    const listed = fields.list('value_dim')?.[0];
+    const values = typeof listed === 'number' ? listed : D;
+    return rwkv7(
+      D,
+      { width: D, headDim: fields.integerOr(['head_dim', 'head_size'], 64, 1), values },
+      {
+        decay: fields.integerOr('decay_low_rank_dim', 64, 1),
+        rate: fields.integerOr('a_low_rank_dim', 64, 1),
+        gate: fields.integerOr('gate_low_rank_dim', 128, 1),
+        ...(mixer === 'recurrent' ? { value: fields.integerOr('v_low_rank_dim', 16, 1) } : {}),
+      },
+    );
+  },
+  width: (fields, D) => {
+    const stated = fields.optionalInteger('intermediate_size', 1);
+    return stated ?? 32 * Math.ceil((D * fields.numberOr('hidden_ratio', 4)) / 32);
+  },
+  feedForward: (shape): readonly Part[] => channelMixing(shape.hiddenSize, shape.width, 1, false),
+};
+
+const roundUp = (value: number, multiple: number) => multiple * Math.ceil(Math.trunc(value) / multiple);
+
+const xlstm: Family = {
+  source: from('xlstm'),
+  tiedKeys: [],
+  layers: (fields) => fields.optionalInteger('num_blocks', 1),
+  normBias: (fields) => fields.boolean('use_bias'),
+  mixers: (shape) => Array.from({ length: shape.layers }, () => 'recurrent'),
+  attention: (shape, fields) => {
+    const { hiddenSize: D } = shape;
+    return matrixLstm(D, {
+      heads: fields.integerOr('num_heads', 8, 1),
+      keys: Math.trunc(D * fields.numberOr('qk_dim_factor', 0.5)),
+      values: Math.trunc(D * fields.numberOr('v_dim_factor', 1)),
+      chunk: fields.integerOr('chunk_size', 64, 1),
+      bias: fields.boolean('use_bias'),
+    });
+  },
+  width: (fields, D) =>
+    roundUp(D * fields.numberOr('ffn_proj_factor', 2.667), fields.integerOr('ffn_round_up_to_multiple_of', 64, 1)),
+  feedForwardBias: (fields) => fields.boolean('use_bias'),
+};
+
+// --- Zamba: transformer blocks that layers share ------------------------------------------------------------------------------
+
+/** The word of a layer with a shared block: which block, and whether this is the layer that holds it. */
+const sharedWords = (types: readonly unknown[], blocks: number): readonly string[] => {
+  let met = 0;
+  return types.map((type) => {
+    if (type !== 'hybrid') return 'mamba';
+    met += 1;
+    return met <= blocks ? 'hybrid' : 'hybrid again';
+  });
+};
+
+type Shared = {
+  /** Width of what attention reads: twice the stream's. */
+  readonly inputWidth: number;
+  readonly width: number;
+  readonly headDim: number;
+  readonly bias: boolean;
+  /** Rank of the low-rank pairs that each layer adds to the shared matrices, where it does. */
+  readonly adapters?: { readonly rank: number; readonly attention: boolean };
+};
+
+/**
+ * Attention on the stream beside the embeddings, then a feed-forward, then a matrix of the layer's own (Zamba, Glorioso et al.
+ * 2024, arXiv:2405.16712, 2; with adapters: Zamba2, arXiv:2411.15242, 2.2). Its result is added to the input of the mamba.
+ */
+function sharedBlock(shape: Shape, holds: boolean, block: Shared): readonly Part[] {
+  const { hiddenSize: D, heads: H } = shape;
+  const { width: F, inputWidth: wide, adapters } = block;
+  const pair = (path: string, rows: number, columns: number): readonly Part[] =>
+    adapters === undefined
+      ? []
+      : [
+          {
+            kind: 'linear',
+            path: `${path}_adapter_down`,
+            rows,
+            columns: adapters.rank,
+            bias: false,
+            component: 'attention',
+            reads: 'stream',
+          },
+          {
+            kind: 'linear',
+            path: `${path}_adapter_up`,
+            rows: adapters.rank,
+            columns,
+            bias: false,
+            component: 'attention',
+          },
+        ].map((part) => ({ ...part, component: path.startsWith('feed') ? 'feed_forward' : 'attention' }) as Part);
+  const own: readonly Part[] = adapters?.attention
+    ? ['query', 'key', 'value'].flatMap((name) => pair(`attention.${name}`, wide, wide))
+    : [];
+  const norm = (path: string, width: number) => normOf({ source: '' }, path, width);
+  return [
+    { kind: 'shared', holds, parts: [norm('norm.attention', wide)] },
+    ...own,
+    {
+      kind: 'shared',
+      holds,
+      parts: [
+        grouped(
+          { ...shape, headDim: block.headDim, heads: H },
+          { inputWidth: wide, outputWidth: D, rotary: adapters !== undefined },
+        ),
+        norm('norm.feed_forward', D),
+      ],
+    },
+    ...pair('feed_forward.gate_up', D, 2 * F),
+    {
+      kind: 'shared',
+      holds,
+      parts: [dense(D, F, { activation: 'gelu', bias: bothSides(block.bias), fused: adapters !== undefined })],
+    },
+    { kind: 'linear', path: 'shared_block.out', rows: D, columns: D, bias: false, component: 'other' },
+  ];
+}
+
+const sharedSizes = (shape: Shape, fields: Fields) => ({
+  width: shape.width,
+  inputWidth: fields.optionalInteger('attention_hidden_size') || 2 * shape.hiddenSize,
+  headDim:
+    fields.optionalInteger(['attention_head_dim', 'head_dim']) || Math.floor((2 * shape.hiddenSize) / shape.heads),
+});
+
+const zamba: Family = {
+  source: from('zamba'),
+  tied: true,
+  norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
+  mixers: (shape, fields) => {
+    const period = fields.integerOr('attn_layer_period', 6, 1);
+    const offset = fields.integerOr('attn_layer_offset', 4);
+    const plan = Array.from({ length: Math.max(0, shape.layers - 3) }, (_, index) =>
+      index % period === offset ? 'hybrid' : 'mamba',
+    );
+    return sharedWords(fields.list('layers_block_type') ?? ['mamba', 'mamba', 'hybrid', ...plan], 1);
+  },
+  feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+  attention: (shape, fields, mixer) => {
+    const { hiddenSize: D } = shape;
+    const mamba = mamba1(D, {
+      inner: fields.integerOr('mamba_expand', 2, 1) * D,
+      states: fields.integerOr('mamba_d_state', 16, 1),
+      kernel: fields.integerOr('mamba_d_conv', 4, 1),
+      rank: stated(fields, 'mamba_dt_rank', Math.ceil(D / 16)),
+      bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias', true) },
+    });
+    if (mixer === 'mamba') return mamba;
+    const block = sharedBlock(shape, mixer === 'hybrid', { ...sharedSizes(shape, fields), bias: false });
+    return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
+  },
+};
+
+const zamba2Plan = [1, 6, 6, 6, 6, 6, 6, 6, 5, 4].flatMap((run, index) =>
+  index === 0 ? ['mamba'] : [...Array.from({ length: run - 1 }, () => 'mamba'), 'hybrid'],
+);
+
+const zamba2: Family = {
+  source: from('zamba2'),
+  tied: true,
+  norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
+  // The list says how many layers there are; the class has one for 54.
+  layers: (fields) => fields.list('layers_block_type')?.length ?? 54,
+  width: (fields, D) => fields.optionalInteger('intermediate_size') || 4 * D,
+  mixers: (_, fields) =>
+    sharedWords(
+      fields.list('layers_block_type') ?? [...zamba2Plan, 'mamba', 'mamba'],
+      fields.integerOr('num_mem_blocks', 1, 1),
+    ),
+  feeds: (_, fields) => Array.from({ length: fields.list('layers_block_type')?.length ?? 54 }, () => 'none'),
+  attention: (shape, fields, mixer) => {
+    const { hiddenSize: D } = shape;
+    const heads = fields.integerOr('n_mamba_heads', 8, 1);
+    const bias = fields.boolean('add_bias_linear');
+    const inner = Math.floor(fields.numberOr('mamba_expand', 2) * D);
+    if (inner % heads !== 0) throw fields.wrong('n_mamba_heads', `must divide the mixer's width of ${inner}`, heads);
+    const mamba = mamba2(D, {
+      heads,
+      headDim: inner / heads,
+      groups: fields.integerOr('mamba_ngroups', 1, 1),
+      states: fields.integerOr('mamba_d_state', 64, 1),
+      kernel: fields.integerOr('mamba_d_conv', 4, 1),
+      chunk: fields.integerOr('chunk_size', 256, 1),
+      bias: { in: bias, out: bias, convolution: true },
+    });
+    if (mixer === 'mamba') return mamba;
+    const block = sharedBlock(shape, mixer === 'hybrid', {
+      ...sharedSizes(shape, fields),
+      bias,
+      adapters: {
+        rank: fields.integerOr('adapter_rank', 128, 1),
+        attention: fields.boolean('use_shared_attention_adapter'),
+      },
+    });
+    return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
+  },
+};
+
+// --- ZAYA1: compressed convolutional attention ---------------------------------------------------------------------------------
+
+const zaya: Family = {
+  source: from('zaya'),
+  tied: true,
+  embedding: (shape) => [
+    { kind: 'vector', path: 'embedding.scale', elements: 2 * shape.hiddenSize, component: 'embedding' },
+  ],
+  mixers: (shape, fields) => {
+    const types = fields.list('layer_types') ?? Array.from({ length: shape.layers }, () => 'hybrid');
+    return types.map((type) => (type === 'hybrid_sliding' ? 'sliding' : 'full'));
+  },
+  attention: (shape, fields, mixer) => {
+    const { heads: H, keyValueHeads: K, headDim: d } = shape;
+    const bias = fields.boolean('attention_bias');
+    const channels = (H + K) * d;
+    return grouped(shape, {
+      bias: { query: bias, key: bias, value: bias, output: bias },
+      span: spanOf(mixer, fields),
+      extra: [
+        {
+          kind: 'vector',
+          path: 'attention.convolution',
+          elements: channels * fields.integerOr('cca_time0', 2, 1) + channels,
+          component: 'attention',
+          flopsPerToken: 2 * channels * fields.integerOr('cca_time0', 2, 1),
+        },
+        {
+          kind: 'linear',
+          path: 'attention.head_convolution',
+          rows: d * fields.integerOr('cca_time1', 2, 1),
+          columns: d,
+          bias: true,
+          component: 'attention',
+          copies: H + K,
+          used: H + K,
+        },
+        { kind: 'vector', path: 'attention.temperature', elements: K, component: 'attention' },
+      ],
+    });
+  },
+  // The first router has no state of a router before it.
+  feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first experts' : 'experts')),
+  feedForward: (shape, fields, feed): readonly Part[] => {
+    const { hiddenSize: D } = shape;
+    const R = fields.integerOr('router_hidden_size', 256, 1);
+    const layer = (path: string, rows: number): Part => ({
+      kind: 'linear',
+      path: `router.${path}`,
+      rows,
+      columns: R,
+      bias: true,
+      component: 'router',
+      sharding: 'replicated',
+      reads: 'stream',
+    });
+    return [
+      layer('down', D),
+      { kind: 'vector', path: 'router.scale', elements: feed === 'experts' ? R : 0, component: 'router' },
+      { kind: 'vector', path: 'router.norm', elements: R, component: 'norm' },
+      layer('first', R),
+      layer('second', R),
+      experts(shape, fields, {
+        routerWidth: R,
+        width: fields.integer('moe_intermediate_size'),
+        correctionBias: true,
+        // One more choice: no expert at all.
+        zeroExperts: 1,
+      }),
+    ];
+  },
+  layerExtras: (shape) => [
+    { kind: 'vector', path: 'residual.scales', elements: 8 * shape.hiddenSize, component: 'other' },
+  ],
+  outputBias: (fields) => fields.boolean('lm_head_bias'),
+};
+
+export const hybridFamilies: Readonly<Record<string, Family>> = {
+  bamba,
+  falcon_h1: falconH1,
+  granitemoehybrid: graniteHybrid,
+  nemotron_h: nemotronH,
+  kimi_linear: kimiLinear,
+  bailing_moe_linear: bailingLinear,
+  bailing_hybrid: bailingLinear,
+  lfm2,
+  lfm2_moe: lfm2Moe,
+  olmo_hybrid: olmoHybrid,
+  recurrent_gemma: recurrentGemma,
+  rwkv,
+  rwkv5: {
+    ...rwkvWorld,
+    source: 'RWKV/rwkv-5-world modeling_rwkv5.py',
+    attention: (shape, fields) => rwkv5(shape.hiddenSize, receptanceOf(shape, fields)),
+  },
+  rwkv6: {
+    ...rwkvWorld,
+    source: 'RWKV/rwkv-6-world modeling_rwkv6.py',
+    attention: (shape, fields) => {
+      const wide = shape.hiddenSize === 4096;
+      const rank = { mix: wide ? 64 : 32, decay: wide ? 128 : 64 };
+      return rwkv6(shape.hiddenSize, receptanceOf(shape, fields), rank);
+    },
+  },
+  rwkv7: rwkvSeven,
+  xlstm,
+  zamba,
+  zamba2,
+  zaya,
+};

@@ -1,0 +1,354 @@
+import type { CompressedAttention, LatentAttention, Part } from '../model/architecture.ts';
+import { type Fields, Unreadable } from '../text/fields.ts';
+import {
+  bothSides,
+  dense,
+  denseFirst,
+  depths,
+  experts,
+  type Family,
+  names,
+  nextToken,
+  normOf,
+  predictor,
+  type Shape,
+} from './build.ts';
+
+/** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
+export function latentAttention(shape: Shape, fields: Fields, changes: Partial<LatentAttention> = {}): LatentAttention {
+  const queryRank = fields.optionalInteger('q_lora_rank', 1);
+  const bias = fields.boolean('attention_bias');
+  return {
+    kind: 'latent',
+    inputWidth: shape.hiddenSize,
+    heads: shape.heads,
+    ...(queryRank === undefined ? {} : { queryRank }),
+    keyValueRank: fields.integer('kv_lora_rank'),
+    nopeDim: fields.integer('qk_nope_head_dim', 0),
+    ropeDim: fields.integer('qk_rope_head_dim', 0),
+    valueDim: fields.integerOr('v_head_dim', Math.floor(shape.hiddenSize / shape.heads), 1),
+    bias: { down: bias, output: bias },
+    span: { kind: 'full' },
+    ...changes,
+  };
+}
+
+/** DeepSeek's experts: shared ones are `n_shared_experts` times as wide as a routed one. */
+const deepseekFeed = (correctionBias: boolean) => (shape: Shape, fields: Fields, feed: string) => {
+  if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+  const width = fields.integer('moe_intermediate_size');
+  const shared = fields.integerOr('n_shared_experts', 0);
+  return experts(shape, fields, {
+    width,
+    correctionBias,
+    ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
+  });
+};
+
+/** DeepSeek-V3's multi-token prediction, one more layer for each depth. */
+export function deepseekPrediction(
+  this: Family,
+  shape: Shape,
+  fields: Fields,
+  layer: (mixer: string, feed: string) => readonly Part[],
+) {
+  const depth = depths(fields, 'num_nextn_predict_layers');
+  const feed = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
+  // The checkpoint stores the token table and the output once more for each depth; training shares them.
+  const copies: Part = {
+    kind: 'vector',
+    path: 'embedding_and_output_copies',
+    elements: 2 * shape.hiddenSize * shape.vocabularySize,
+    component: 'prediction',
+  };
+  const one = [
+    ...predictor(this, shape.hiddenSize, layer('full', feed)),
+    ...(this.copiesEmbeddings === true ? [copies] : []),
+  ];
+  return { depth, parts: Array.from({ length: depth }, () => one).flat() };
+}
+
+const indexer = (fields: Fields) => {
+  const heads = fields.optionalInteger('index_n_heads', 1);
+  const headDim = fields.optionalInteger('index_head_dim', 1);
+  return heads === undefined || headDim === undefined ? undefined : { heads, headDim };
+};
+
+const sparseAttention = (shape: Shape, fields: Fields, mixer: string) => {
+  const tokens = fields.optionalInteger('index_topk', 1);
+  const index = mixer === 'shared' ? undefined : indexer(fields);
+  return latentAttention(shape, fields, {
+    ...(tokens === undefined ? {} : { span: { kind: 'selected', tokens } as const }),
+    ...(index === undefined ? {} : { indexer: index }),
+  });
+};
+
+/** The class leaves the count of chosen experts open: a config without it cannot run. The published models choose six. */
+function chosenExperts(fields: Fields): number {
+  const stated = fields.optionalInteger(names.activeExperts, 1);
+  if (stated === undefined)
+    fields.assume('num_experts_per_tok', 6, 'the class has no default; published models have 6');
+  return stated ?? 6;
+}
+
+const deepseekV2: Family = {
+  source: 'transformers 5.18.0, models/deepseek_v2/modeling_deepseek_v2.py',
+  attention: (shape, fields) => latentAttention(shape, fields),
+  feeds: denseFirst,
+  feedForward: (shape, fields, feed) => {
+    const bias = fields.boolean('mlp_bias');
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
+    const width = fields.integer('moe_intermediate_size');
+    const shared = fields.integerOr('n_shared_experts', 0);
+    return experts(shape, fields, {
+      width,
+      active: chosenExperts(fields),
+      ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+    });
+  },
+};
+
+const deepseekV3: Family = {
+  ...deepseekV2,
+  source:
+    'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
+  feedForward: deepseekFeed(true),
+  prediction: deepseekPrediction,
+  copiesEmbeddings: true,
+};
+
+const deepseekV32: Family = {
+  ...deepseekV3,
+  source: 'transformers 5.18.0, models/deepseek_v32/modeling_deepseek_v32.py',
+  attention: sparseAttention,
+};
+
+// --- LongCat-Flash ------------------------------------------------------------------------------------------------------
+
+/** Two latent attentions and two dense feed-forwards, and experts beside the second half (arXiv:2509.01322, 2). */
+const longcat: Family = {
+  source: 'transformers 5.18.0, models/longcat_flash/modeling_longcat_flash.py',
+  // `num_layers` counts pairs. A file that has `num_hidden_layers` alone counts both halves.
+  layers: (fields) => {
+    const pairs = fields.states('num_layers') ? fields.optionalInteger('num_layers') : undefined;
+    const halves = pairs === undefined ? fields.optionalInteger('num_hidden_layers') : undefined;
+    return pairs ?? (halves === undefined ? 28 : Math.floor(halves / 2));
+  },
+  attention: (shape, fields) => latentAttention(shape, fields),
+  width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
+  feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
+  prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
+  feedForward: (shape, fields, feed): readonly Part[] => {
+    if (feed === 'half') return [dense(shape.hiddenSize, shape.width)];
+    const { hiddenSize: D } = shape;
+    const zeroExperts = fields.integerOr('zero_expert_num', 0);
+    if (zeroExperts > 0)
+      fields.assume(
+        'zero_expert_num',
+        zeroExperts,
+        'of the chosen experts, this share computes nothing: balanced routing',
+      );
+    const norm = (path: string) => normOf(longcat, path, D);
+    return [
+      experts(shape, fields, {
+        width: fields.integer(['expert_ffn_hidden_size', 'moe_intermediate_size']),
+        active: fields.integer(['moe_topk', 'num_experts_per_tok']),
+        correctionBias: true,
+        bias: { router: fields.boolean('router_bias'), up: false, down: false },
+        ...(zeroExperts === 0 ? {} : { zeroExperts }),
+      }),
+      dense(D, shape.width),
+      norm('norm.attention'),
+      latentAttention(shape, fields),
+      norm('norm.feed_forward'),
+      dense(D, shape.width),
+    ];
+  },
+};
+
+// --- DeepSeek-V4 --------------------------------------------------------------------------------------------------------
+
+const compressionOf: Readonly<Record<string, number>> = {
+  compressed_sparse_attention: 4,
+  heavily_compressed_attention: 128,
+};
+
+/** The kind of each layer's attention: by name, or by the older list of ratios; else two heavy ones, then in turn. */
+const v4Plan = (shape: Shape, fields: Fields): readonly string[] => {
+  const types = fields.list('layer_types');
+  if (types) return types.map(String);
+  const ratios = fields.list('compress_ratios');
+  if (ratios)
+    return ratios.map((ratio) => {
+      if (ratio === 0) return 'sliding_attention';
+      const name = Object.keys(compressionOf).find((type) => compressionOf[type] === ratio);
+      if (name === undefined) throw fields.wrong('compress_ratios', 'must list 0, 4 and 128', ratio);
+      return name;
+    });
+  return Array.from({ length: shape.layers }, (_, index) =>
+    index > 1 && index % 2 === 1 ? 'compressed_sparse_attention' : 'heavily_compressed_attention',
+  );
+};
+
+function v4Attention(shape: Shape, fields: Fields, mixer: string): CompressedAttention {
+  const rates = fields.nested('compress_rates', compressionOf);
+  const sparse = mixer === 'compressed_sparse_attention';
+  if (!sparse && mixer !== 'heavily_compressed_attention' && mixer !== 'sliding_attention')
+    throw new Unreadable(`layer_types has ${mixer}, which is no attention of DeepSeek-V4.`, fields.line('layer_types'));
+  const old = sparse ? 'compress_rate_csa' : 'compress_rate_hca';
+  return {
+    kind: 'compressed',
+    inputWidth: shape.hiddenSize,
+    heads: shape.heads,
+    headDim: shape.headDim,
+    queryRank: fields.integer('q_lora_rank'),
+    outputGroups: fields.integer('o_groups'),
+    outputRank: fields.integer('o_lora_rank'),
+    window: fields.integer('sliding_window'),
+    ...(mixer === 'sliding_attention'
+      ? {}
+      : {
+          compression: {
+            ratio: fields.states(old) ? fields.integer(old) : rates.integer(mixer),
+            overlaps: sparse,
+            ...(sparse
+              ? {
+                  chosen: {
+                    entries: fields.integer('index_topk'),
+                    heads: fields.integer('index_n_heads'),
+                    headDim: fields.integer('index_head_dim'),
+                  },
+                }
+              : {}),
+          },
+        }),
+  };
+}
+
+const deepseekV4: Family = {
+  source:
+    'transformers 5.18.0, models/deepseek_v4/modeling_deepseek_v4.py; multi-token prediction: deepseek-ai/DeepSeek-V4-Flash, inference/model.py',
+  streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'mixed' }),
+  mixers: v4Plan,
+  attention: v4Attention,
+  feeds: (shape, fields) => {
+    const types = fields.list('mlp_layer_types');
+    const hashed = fields.integerOr('num_hash_layers', 3);
+    return Array.from({ length: shape.layers }, (_, index) =>
+      (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts',
+    );
+  },
+  feedForward: (shape, fields, feed): readonly Part[] => {
+    const width = fields.integer(['moe_intermediate_size', 'intermediate_size']);
+    const hashed = feed === 'hashed experts';
+    const block = experts(shape, fields, {
+      width,
+      // DeepSeek-V4's only shared expert is as wide as a routed one.
+      correctionBias: !hashed,
+      shared: { width, gate: false, bias: bothSides(fields.boolean('mlp_bias')) },
+    });
+    // A fixed table says for each token which experts it is sent to; checkpoints store it.
+    const elements = shape.vocabularySize * block.active;
+    return hashed ? [block, { kind: 'vector', path: 'router.table', elements, component: 'router' }] : [block];
+  },
+  prediction(shape, fields, layer) {
+    const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
+    const { hiddenSize: D } = shape;
+    const one: readonly Part[] = [
+      normOf(this, 'norm.embedding', D),
+      normOf(this, 'norm.hidden', D),
+      { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
+      ...layer('sliding_attention', 'experts'),
+      { kind: 'streams', path: 'streams.final', streams: fields.integer('hc_mult'), back: 'joined' },
+      normOf(this, 'norm.final', D),
+    ];
+    return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
+  },
+};
+
+/** The first layer dense where `mlp_layer_types` does not say. */
+const firstDense = (shape: Shape, fields: Fields): readonly string[] =>
+  fields.list('mlp_layer_types')
+    ? denseFirst(shape, fields)
+    : denseFirst(shape, fields).map((feed, index) =>
+        fields.states('first_k_dense_replace') ? feed : index === 0 ? 'dense' : 'experts',
+      );
+
+const axk2: Family = {
+  ...deepseekV32,
+  source: 'transformers 5.18.0, models/axk2/modeling_axk2.py',
+  prediction: () => ({ depth: 0, parts: [] }),
+  copiesEmbeddings: false,
+  attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
+  feeds: firstDense,
+  normGate: (fields, block, feed) =>
+    block === 'attention' || feed === 'experts' ? fields.integerOr('gated_norm_rank', 16, 1) : undefined,
+};
+
+const hyV4: Family = {
+  ...deepseekV32,
+  source: 'transformers 5.18.0, models/hy_v4/modeling_hy_v4.py',
+  prediction: () => ({ depth: 0, parts: [] }),
+  copiesEmbeddings: false,
+  streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'added' }),
+  mixers: (shape, fields) => {
+    const types = fields.list('indexer_types');
+    return Array.from({ length: shape.layers }, (_, index) =>
+      (types ? types[index] === 'full' : index === 0 || (index - 1) % 4 === 0) ? 'full' : 'shared',
+    );
+  },
+  attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'input', sinks: true }),
+  feeds: firstDense,
+};
+
+/** MiniCPM3 and Youtu: latent attention in front of a plain feed-forward. */
+const latentDense: Family = {
+  source: 'transformers 5.18.0, models/minicpm3/modeling_minicpm3.py',
+  attention: (shape, fields) => latentAttention(shape, fields, {}),
+  feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+  tied: true,
+};
+
+export const latentFamilies: Readonly<Record<string, Family>> = {
+  axk1: {
+    ...deepseekV3,
+    source: 'transformers 5.18.0, models/axk1/modeling_axk1.py',
+    copiesEmbeddings: false,
+    // One more norm behind the experts.
+    feedForward: (shape, fields, feed): readonly Part[] => {
+      const block = deepseekFeed(true)(shape, fields, feed);
+      return feed === 'dense'
+        ? [block]
+        : [block, normOf(deepseekV3, 'norm.experts_output', shape.hiddenSize, 'output')];
+    },
+  },
+  axk2,
+  longcat_flash: longcat,
+  deepseek_v4: deepseekV4,
+  hy_v4: hyV4,
+  minicpm3: latentDense,
+  youtu: { ...latentDense, source: 'transformers 5.18.0, models/youtu/modeling_youtu.py' },
+  deepseek_v2: deepseekV2,
+  deepseek_v3: deepseekV3,
+  deepseek_v32: deepseekV32,
+  glm4_moe_lite: {
+    ...deepseekV3,
+    source: 'transformers 5.18.0, models/glm4_moe_lite/modeling_glm4_moe_lite.py',
+    copiesEmbeddings: false,
+  },
+  kimi_k2: {
+    ...deepseekV3,
+    defaultsOf: 'deepseek_v3',
+    source: 'moonshotai/Kimi-K2-Instruct: DeepSeek-V3 with other sizes',
+  },
+  glm_moe_dsa: {
+    ...deepseekV32,
+    source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
+    copiesEmbeddings: false,
+    mixers: (shape, fields) =>
+      (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) =>
+        type === 'full' ? 'full' : 'shared',
+      ),
+  },
+};

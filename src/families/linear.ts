@@ -1,0 +1,163 @@
+import type { Part, StateSpace } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import { type Family, grouped, inputBias, noBias, type Shape } from './build.ts';
+import { matrix, projection, scan, scanNorm } from './mixers.ts';
+
+/**
+ * Linear attention as flash-linear-attention trains it: one file of layers, one block around each, and full attention in the
+ * layers that `attn` lists. Letters as in `mixers.ts`.
+ *
+ * Source: fla-org/flash-linear-attention 0.5.2, fla/layers, fla/models, fla/modules/mlp.py.
+ */
+
+/** Tokens of a chunk in the library's kernels. */
+const chunk = 64;
+
+type Linear = {
+  readonly style: StateSpace['style'];
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly values: number;
+  /** Width of what the output gate and the way out read. */
+  readonly out: number;
+  readonly headValues: number;
+  readonly gate: boolean;
+  /** Whether it convolves where the config does not say; undefined where it never does. */
+  readonly convolution: boolean | undefined;
+  /** What else reads the stream: decays, strengths. */
+  readonly more: readonly Part[];
+  readonly parameters?: number;
+  readonly norm?: boolean;
+};
+
+function mixer(D: number, fields: Fields, one: Linear): readonly Part[] {
+  const channels = one.queries + one.keys + one.values;
+  const kernel = fields.integerOr('conv_size', 4, 1);
+  const convolved = one.convolution !== undefined && fields.boolean('use_short_conv', one.convolution);
+  return [
+    projection('query_key_value', D, channels),
+    ...(one.gate ? [projection('gate', D, one.out)] : []),
+    ...one.more,
+    scan({
+      style: one.style,
+      heads: one.heads,
+      keyDim: Math.floor(one.queries / one.heads),
+      valueDim: one.headValues,
+      ...(one.style === 'lightning' ? { chunk } : {}),
+      ...(convolved ? { convolution: { channels, kernel } } : {}),
+      parameters: (convolved ? channels * kernel : 0) + (one.parameters ?? 0),
+      inputElements: (convolved ? 2 : 1) * channels + (one.gate ? one.out : 0) + chunk * one.heads,
+      outputElements: one.out,
+    }),
+    scanNorm(one.headValues, { repeat: Math.floor(one.out / one.headValues), weight: one.norm ?? true }),
+    matrix('out', one.out, D),
+  ];
+}
+
+/** Gated linear attention (Yang et al. 2023, arXiv:2312.06635) and retention (Sun et al. 2023, arXiv:2307.08621). */
+function expanded(shape: Shape, fields: Fields, ratio: { keys: number; values: number }, decay: boolean) {
+  const { hiddenSize: D } = shape;
+  const heads = fields.integer('num_heads');
+  const groups = Math.max(1, Math.floor(heads / fields.integerOr('num_kv_heads', heads, 1)));
+  const queries = Math.trunc(D * fields.numberOr('expand_k', ratio.keys));
+  const out = Math.trunc(D * fields.numberOr('expand_v', ratio.values));
+  const keys = Math.floor(queries / groups);
+  return mixer(D, fields, {
+    style: 'lightning',
+    heads,
+    queries,
+    keys,
+    values: Math.floor(out / groups),
+    out,
+    headValues: Math.floor(out / heads),
+    gate: fields.boolean('use_output_gate', true),
+    // Retention takes the key and leaves it unread.
+    convolution: decay ? false : undefined,
+    more: decay ? [projection('decay_down', D, 16), matrix('decay_up', 16, keys, true)] : [],
+    norm: fields.boolean('elementwise_affine', true),
+  });
+}
+
+/** The delta rule without a decay (Yang et al. 2024, arXiv:2406.06484). */
+function delta(shape: Shape, fields: Fields): readonly Part[] {
+  const { hiddenSize: D } = shape;
+  const heads = fields.integer('num_heads');
+  const keys = Math.trunc(D * fields.numberOr('expand_k', 1));
+  const out = Math.trunc(D * fields.numberOr('expand_v', 1));
+  return mixer(D, fields, {
+    style: 'gated_delta',
+    heads,
+    queries: keys,
+    keys,
+    values: out,
+    out,
+    headValues: Math.floor(out / heads),
+    gate: fields.boolean('use_gate'),
+    convolution: true,
+    more: fields.boolean('use_beta', true) ? [projection('beta', D, heads)] : [],
+  });
+}
+
+function gatedDelta(shape: Shape, fields: Fields): readonly Part[] {
+  const heads = fields.integer('num_heads');
+  const valueHeads = fields.integerOr('num_v_heads', heads, 1);
+  const headDim = fields.integerOr('head_dim', 256, 1);
+  const headValues = Math.trunc(headDim * fields.numberOr('expand_v', 2));
+  return mixer(shape.hiddenSize, fields, {
+    style: 'gated_delta',
+    heads: valueHeads,
+    // The state has a query and a key for each value head, which heads of keys share.
+    queries: heads * headDim,
+    keys: heads * headDim,
+    values: valueHeads * headValues,
+    out: valueHeads * headValues,
+    headValues,
+    gate: fields.boolean('use_gate', true),
+    convolution: true,
+    more: [projection('beta_alpha', shape.hiddenSize, 2 * valueHeads)],
+    parameters: 2 * valueHeads,
+  });
+}
+
+/** Full attention, as wide as the stream, in the layers that `attn.layers` lists. */
+function full(shape: Shape, fields: Fields): readonly Part[] {
+  const config = fields.nested('attn');
+  const heads = config.integer('num_heads');
+  const tokens = config.optionalInteger('window_size', 1);
+  return [
+    grouped(
+      {
+        ...shape,
+        heads,
+        keyValueHeads: config.integerOr('num_kv_heads', heads, 1),
+        headDim: Math.floor(shape.hiddenSize / heads),
+      },
+      {
+        bias: config.boolean('qkv_bias') ? inputBias : noBias,
+        ...(tokens === undefined ? {} : { span: { kind: 'window', tokens } as const }),
+      },
+    ),
+  ];
+}
+
+const family = (ratio: number, linear: (shape: Shape, fields: Fields) => readonly Part[]): Family => ({
+  source: 'fla-org/flash-linear-attention 0.5.2, fla/layers and fla/models',
+  tied: false,
+  mixers: (shape, fields) => {
+    const listed = new Set(fields.nested('attn').list('layers') ?? []);
+    return Array.from({ length: shape.layers }, (_, index) => (listed.has(index) ? 'full' : 'linear'));
+  },
+  attention: (shape, fields, kind) => (kind === 'full' ? full(shape, fields) : linear(shape, fields)),
+  // Two thirds of the ratio, rounded up to a multiple of 256.
+  width: (fields, D) =>
+    fields.optionalInteger('intermediate_size', 1) ??
+    256 * Math.ceil(Math.trunc((D * fields.numberOr('hidden_ratio', ratio) * 2) / 3) / 256),
+});
+
+export const linearFamilies: Readonly<Record<string, Family>> = {
+  gla: family(4, (shape, fields) => expanded(shape, fields, { keys: 0.5, values: 1 }, true)),
+  retnet: family(2, (shape, fields) => expanded(shape, fields, { keys: 1, values: 2 }, false)),
+  delta_net: family(4, delta),
+  gated_deltanet: family(4, gatedDelta),
+};

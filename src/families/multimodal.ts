@@ -1,0 +1,635 @@
+import type { Tower } from '../model/architecture.ts';
+import { type Dictionary, type Fields, isDictionary, own } from '../text/fields.ts';
+import type { Shape } from './build.ts';
+import { emu3Tokenizer } from './image-tokenizers.ts';
+import { partDefaults, wholeDefaults } from './parts.ts';
+import { qwen3Speech, qwen25Speech } from './speech.ts';
+import { convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
+
+/**
+ * Models made of a language model of some family, of encoders, and of what joins them. The language model is read as its own
+ * family is; here stands what is added to it. Letters: T width of the text, D width of an encoder's features.
+ */
+export type Whole = {
+  /** The modelling code that the row was read from. */
+  readonly source: string;
+  /** Where the text model's config stands; the first that is there. Default `text_config`. */
+  readonly textKeys?: readonly string[];
+  /** The text model's `model_type` where it names none of its own. Default: as the class has it. */
+  readonly textType?: string;
+  readonly towers: (view: View) => readonly Tower[];
+  /** The class fills what the text model's part leaves out with its own sizes, not with those of the part's type. */
+  readonly fills?: boolean;
+  /** The class reads the text model's keys also where they stand flat, beside the towers. */
+  readonly flat?: boolean;
+  /** A model of this type may be the language model alone, without any part. */
+  readonly alone?: boolean;
+  /** Tied where no key says it. Default: as the text model's class. */
+  readonly tied?: boolean;
+  /** The rest of the model is inside this part, a whole of its own. */
+  readonly inside?: { readonly key: string; readonly type: string };
+};
+
+/** The whole as its towers see it. */
+export type View = {
+  /** Its own keys. */
+  readonly outer: Fields;
+  readonly type: string;
+  /** The text model. */
+  readonly shape: Shape;
+  readonly T: number;
+  /** What stands around it, where the whole is inside another. */
+  readonly around: Fields;
+};
+
+const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+// --- parts --------------------------------------------------------------------------------------------------------------------
+
+/** One part of a model: its type, its config, and whether the file has it. */
+export type Side = { readonly type: string; readonly part: Fields; readonly stated: boolean; readonly none: boolean };
+
+/** A part with the defaults of its class, or, where the file leaves it out, with what the whole builds. */
+export function side(outer: Fields, whole: string, key: string): Side {
+  const given = outer.raw(key)?.value;
+  const built: Dictionary = (Object.hasOwn(wholeDefaults, whole) ? wholeDefaults[whole]?.parts[key] : undefined) ?? {};
+  const builtType = typeof built['model_type'] === 'string' ? built['model_type'] : '';
+  const stated = isDictionary(given);
+  const named = stated ? own(given, 'model_type') : undefined;
+  const type = typeof named === 'string' && Object.hasOwn(encoders, named) ? named : builtType;
+  const defaults = Object.hasOwn(partDefaults, type) ? partDefaults[type] : {};
+  const foreign = typeof named === 'string' && type !== named && !builtType.startsWith(named) && named !== whole;
+  if (foreign) outer.assume(`${key}.model_type`, named, `counted as ${type}, since this tool does not know it`);
+  const part = outer.nested(key, stated ? (defaults ?? {}) : { ...defaults, ...built });
+  return { type: foreign ? `${type}?` : type, part, stated, none: given === null };
+}
+
+/** An encoder's count; one that this tool does not know is said to be uncounted. */
+function encode(view: View, key: string, { type, part }: Side): Encoded & { readonly exact: boolean } {
+  const known = type.replace('?', '');
+  const encoder = Object.hasOwn(encoders, known) ? encoders[known] : undefined;
+  const counted = encoder?.(part) ?? { parameters: 0, width: 0, unknown: key };
+  if (counted.unknown !== undefined)
+    view.outer.assume(key, 'not counted', `this tool does not know ${counted.unknown}: the total leaves it out`);
+  return { ...counted, exact: counted.unknown === undefined && !type.endsWith('?') };
+}
+
+/** What an encoder of a known type holds, wherever it stands; 0 where this tool does not know it. */
+export function encoderElements(outer: Fields, key: string): number {
+  const given = outer.raw(key)?.value;
+  const type = isDictionary(given) ? own(given, 'model_type') : undefined;
+  const encoder = typeof type === 'string' && Object.hasOwn(encoders, type) ? encoders[type] : undefined;
+  return encoder?.(side(outer, '', key).part).parameters ?? 0;
+}
+
+type Joint = (D: number, view: View, part: Fields) => number;
+
+/** One encoder and what joins it to the text. A part that is null in the file, where the class allows it, is not there. */
+const tower =
+  (name: string, key: string, joint: Joint = () => 0, optional = false) =>
+  (view: View): readonly Tower[] => {
+    const found = side(view.outer, view.type, key);
+    if (optional && !found.stated) return [];
+    const { parameters, width, exact } = encode(view, key, found);
+    const joined = width === 0 ? 0 : joint(width, view, found.part);
+    return [
+      { name, parameters, exact },
+      ...(joined === 0 ? [] : [{ name: `${name}_projector`, parameters: joined, exact }]),
+    ];
+  };
+
+const vision = (joint?: Joint, optional = false) => tower('vision', 'vision_config', joint, optional);
+const audio = (joint?: Joint, optional = false) => tower('audio', 'audio_config', joint, optional);
+
+const both =
+  (...each: readonly ((view: View) => readonly Tower[])[]) =>
+  (view: View): readonly Tower[] =>
+    each.flatMap((count) => count(view));
+
+/** Elements that belong to no encoder. */
+const extra =
+  (name: string, count: (view: View) => number) =>
+  (view: View): readonly Tower[] => [{ name, parameters: count(view), exact: true }];
+
+// --- joints -------------------------------------------------------------------------------------------------------------------
+
+/** How many layers of the encoder are read: a list reads several, side by side. */
+const featureLayers = (outer: Fields, key = 'vision_feature_layer') => outer.list(key)?.length ?? 1;
+
+/** Two matrices to the text, with biases unless the config goes without (LLaVA 1.5). */
+const llavaJoint: Joint = (D, { outer, T }) => {
+  const bias = outer.boolean('multimodal_projector_bias', true);
+  return linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
+};
+
+const twoMatrices: Joint = (D, { T }) => linear(D, T) + linear(T, T);
+
+/** Several patches merged into one by a norm and two matrices. */
+const mergedJoint =
+  (patches: (view: View, part: Fields) => number): Joint =>
+  (D, view, part) => {
+    const merged = D * patches(view, part);
+    return layerNorm(merged) + linear(merged, view.T) + linear(view.T, view.T);
+  };
+
+/** Pixtral's: a norm, patches merged by one matrix, two more to the text. */
+const pixtralJoint: Joint = (D, { outer, T }) => {
+  const merge = outer.integerOr('spatial_merge_size', 2, 1);
+  const bias = outer.boolean('multimodal_projector_bias');
+  return D + merge ** 2 * D * D + linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
+};
+
+/** A norm over one patch, then four of them by two matrices. */
+const fourJoint =
+  (middle: 'norm of one' | 'norm of all'): Joint =>
+  (D, { T }) =>
+    layerNorm(middle === 'norm of one' ? D : 4 * D) + linear(4 * D, 4 * D) + linear(4 * D, T);
+
+/** Kimi's: a norm over one patch, whose width has a key of its own. */
+const kimiJoint: Joint = (D, { outer, T }) =>
+  layerNorm(outer.integerOr(['projection_hidden_size', 'mm_hidden_size'], D, 1)) +
+  linear(4 * D, 4 * D) +
+  linear(4 * D, T);
+
+/** Cohere's: patches merged, a gated pair of matrices. */
+const cohereJoint =
+  (norm: boolean): Joint =>
+  (D, { outer, T }) => {
+    const merged = D * outer.integerOr('downsample_factor', 2, 1) ** 2;
+    const inner = outer.integerOr('alignment_intermediate_size', T, 1);
+    return (norm ? layerNorm(merged) : 0) + linear(merged, inner) + linear(Math.floor(inner / 2), T);
+  };
+
+/** A Q-Former (Li et al. 2023, arXiv:2301.12597): queries attend to each other, and in some layers to the image. */
+function qformer(part: Fields, read: number, readsText = false): number {
+  const D = part.integer('hidden_size');
+  const L = part.integer('num_hidden_layers', 0);
+  const F = part.integer('intermediate_size');
+  const attention = (from: number) => 2 * linear(D, D) + 2 * linear(from, D) + layerNorm(D);
+  const feedForward = linear(D, F) + linear(F, D) + layerNorm(D);
+  const crossed = Math.ceil(L / part.integerOr('cross_attention_frequency', 2, 1));
+  const words = (part.integerOr('vocab_size', 0) + part.integerOr('max_position_embeddings', 0)) * D;
+  const text = readsText || part.boolean('use_qformer_text_input') ? words + L * feedForward : 0;
+  return layerNorm(D) + L * (attention(D) + feedForward) + crossed * attention(read) + text;
+}
+
+/** BLIP-2: learned queries, a Q-Former, one matrix to the text. */
+const qformerJoint =
+  (readsText: boolean): Joint =>
+  (D, { outer, type, T }) => {
+    const { part } = side(outer, type, 'qformer_config');
+    const Q = part.integer('hidden_size');
+    return outer.integer('num_query_tokens') * Q + qformer(part, D, readsText) + linear(Q, T);
+  };
+
+/** Idefics 2: a gated feed-forward to the text's width, then a few latents that read all patches (a perceiver). */
+const perceiverJoint: Joint = (D, { outer, type, T, shape }) => {
+  const { part } = side(outer, type, 'perceiver_config');
+  const P = T;
+  const d = part.integer('resampler_head_dim');
+  const heads = part.integer('resampler_n_heads') * d;
+  const keyValue = part.integer('num_key_value_heads') * d;
+  const one = 3 * P + 2 * P * heads + 2 * P * keyValue + 3 * P * 4 * P;
+  const resampler = part.integer('resampler_n_latents') * P + part.integer('resampler_depth', 0) * one + P;
+  return 2 * D * shape.width + shape.width * T + resampler;
+};
+
+/** Aria: queries that read the patches by attention, and two matrices. */
+const ariaJoint: Joint = (D, { outer, T }) => {
+  const listed = Object.values((outer.raw('projector_patch_to_query_dict')?.value as object | undefined) ?? {});
+  const queries = listed.length === 0 ? 256 : Math.max(...listed.map(Number));
+  const cross = 3 * D * D + 4 * linear(D, D) + linear(D, D) + 2 * layerNorm(D);
+  return queries * D + cross + layerNorm(D) + D * T + T * T;
+};
+
+/** ERNIE 4.5 VL: four patches, then two frames, each by a small feed-forward with a norm, and one matrix to the text. */
+const ernieJoint: Joint = (D, { T }, part) => {
+  const spatial = D * part.integer('spatial_merge_size') ** 2;
+  const temporal = spatial * part.integer('temporal_merge_size');
+  const mix = (inputs: number) => linear(inputs, spatial) + linear(spatial, spatial) + layerNorm(spatial);
+  return mix(spatial) + mix(temporal) + linear(spatial, T) + T;
+};
+
+/** SAM's features halved twice by convolutions. */
+const samJoint = (out: number) => convolution(out, 2 * out, 3, false) + convolution(2 * out, 4 * out, 3, false);
+
+/** DeepSeek-VL's second, finer encoder with its neck, its convolutions and a learned weight. */
+const deepseekHybrid = (view: View): readonly Tower[] => {
+  const low = encode(view, 'vision_config', side(view.outer, view.type, 'vision_config'));
+  const fine = side(view.outer, view.type, 'high_res_vision_config');
+  const high = encode(view, 'high_res_vision_config', fine);
+  const out = high.width;
+  const half = Math.floor(view.T / 2);
+  const neck = samNeck(fine.part.integer('hidden_size'), out) + samJoint(out) + 1;
+  const aligner = linear(low.width, half) + linear(4 * out, half) + linear(view.T, view.T);
+  return [
+    { name: 'vision', parameters: low.parameters, exact: low.exact },
+    { name: 'vision_fine', parameters: high.parameters + neck, exact: high.exact },
+    { name: 'vision_projector', parameters: aligner, exact: true },
+  ];
+};
+
+/** A residual block of a VQ-GAN (Esser et al. 2021): two norms, two convolutions, one more where the width changes. */
+const residual = (inputs: number, outputs: number) =>
+  2 * inputs +
+  convolution(inputs, outputs, 3) +
+  2 * outputs +
+  convolution(outputs, outputs, 3) +
+  (inputs === outputs ? 0 : linear(inputs, outputs));
+
+/** Residual blocks in a row, of which the first changes the width. */
+const stage = (before: number, width: number, count: number) =>
+  count === 0 ? 0 : residual(before, width) + (count - 1) * residual(width, width);
+
+const attentionBlock = (channels: number) => 2 * channels + 4 * linear(channels, channels);
+
+/** A VQ-GAN's encoder, and its decoder where the model draws: the image tokenizer of Chameleon and Janus. */
+function vqgan(part: Fields, decodes: boolean, attends: boolean): number {
+  const base = part.integer('base_channels');
+  const multiples = (part.list('channel_multiplier') ?? [1, 1, 2, 2, 4]).map(Number);
+  const blocks = part.integer('num_res_blocks', 0);
+  const latent = part.integer('latent_channels');
+  const embed = part.integer('embed_dim');
+  const colours = part.integer('in_channels');
+  const widths = multiples.map((multiple) => base * multiple);
+  const last = widths.at(-1) ?? base;
+  const middle = 2 * residual(last, last) + attentionBlock(last);
+  const down = widths.reduce((sum, width, level) => {
+    const before = level === 0 ? base : (widths[level - 1] ?? base);
+    const attention = attends && level === widths.length - 1 ? blocks * attentionBlock(width) : 0;
+    const halved = level === widths.length - 1 ? 0 : convolution(width, width, 3);
+    return sum + stage(before, width, blocks) + attention + halved;
+  }, 0);
+  const doubled = part.boolean('double_latent') ? 2 * latent : latent;
+  const encoder = convolution(colours, base, 3) + down + middle + 2 * last + convolution(last, doubled, 3);
+  const up = [...widths.keys()].reverse().reduce((sum, level) => {
+    const width = widths[level] ?? base;
+    const before = level === widths.length - 1 ? last : (widths[level + 1] ?? last);
+    const attention = level === widths.length - 1 ? (blocks + 1) * attentionBlock(width) : 0;
+    const grown = level === 0 ? 0 : convolution(width, width, 3);
+    return sum + stage(before, width, blocks + 1) + attention + grown;
+  }, 0);
+  const first = widths[0] ?? base;
+  const decoder =
+    convolution(latent, last, 3) +
+    middle +
+    up +
+    2 * first +
+    convolution(first, part.integerOr('out_channels', 3, 1), 3);
+  const codes = part.integer('num_embeddings') * embed + linear(latent, embed) + linear(embed, latent);
+  return encoder + codes + (decodes ? decoder : 0);
+}
+
+/** Janus: an encoder that reads images, and a VQ-GAN with its own embedding, aligner and head that draws them. */
+const janus = (view: View): readonly Tower[] => {
+  const seen = side(view.outer, view.type, 'vision_config');
+  const { parameters, width: D, exact } = encode(view, 'vision_config', seen);
+  const project = (inputs: number, out: number, depth: number) => linear(inputs, out) + (depth - 1) * linear(out, out);
+  const { part } = side(view.outer, view.type, 'vq_config');
+  const out = part.integer('projection_dim');
+  const codes = part.integer('num_embeddings');
+  const embed = part.integer('embed_dim');
+  const draws =
+    vqgan(part, true, true) +
+    codes * embed +
+    project(embed, out, part.integer('num_hidden_layers')) +
+    linear(part.integer('image_token_embed_dim'), out) +
+    linear(out, codes);
+  const reads = project(D, seen.part.integer('projection_dim'), seen.part.integer('depth'));
+  return [
+    { name: 'vision', parameters, exact },
+    { name: 'vision_projector', parameters: reads, exact },
+    { name: 'vision_generation', parameters: draws, exact: true },
+  ];
+};
+
+/** GOT-OCR 2: SAM's features halved by two convolutions, and one matrix. */
+const gotJoint: Joint = (D, { T }) => convolution(D, 2 * D, 3, false) + convolution(2 * D, T, 3, false) + linear(T, T);
+
+/** Pixels shuffled into fewer, and one matrix without bias. */
+const shuffledJoint: Joint = (D, { outer, T }) => D * outer.integerOr('scale_factor', 2, 1) ** 2 * T;
+
+const internJoint = mergedJoint(({ outer }) => 1 / outer.numberOr('downsample_ratio', 0.5) ** 2);
+
+/** One learned token that ends a line of patches. */
+const newline = extra('image_newline', ({ T }) => T);
+
+/** Gemma's: one matrix; Gemma 3 has a norm before. */
+const gemma3Joint: Joint = (D, { T }) => D + D * T;
+
+/** Gemma 3n: hard tokens of each kind with two norms, and one matrix. */
+const gemma3nJoint: Joint = (D, { T }, part) => part.integer('vocab_size') * D + 2 * D + D * T;
+
+/** Gemma 4: one matrix from each encoder that the config has. */
+const gemma4 = (view: View): readonly Tower[] => {
+  const toText: Joint = (D, { T }) => D * T;
+  const { outer } = view;
+  const counted = both(vision(toText, true), audio(toText, true))(view);
+  // The published models with per-layer inputs (E2B, E4B) hear; some copies of their configs lost the description.
+  const lost = outer.states('audio_config') && !isDictionary(outer.raw('audio_config')?.value) && counted.length > 0;
+  if (!lost || outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0) return counted;
+  outer.assume('audio_config', "the class's own", 'published models with per-layer inputs have an audio tower');
+  return [...counted, ...audio(toText)(view)];
+};
+
+/** Gemma 4 without encoders: patches and sound go through one matrix each. */
+const gemma4Unified = (view: View): readonly Tower[] => {
+  const { outer, T, type } = view;
+  const seen = side(outer, type, 'vision_config');
+  const heard = side(outer, type, 'audio_config');
+  const D = seen.stated ? seen.part.integer('mm_embed_dim') : 0;
+  const pixels = seen.stated
+    ? 3 * (seen.part.integer('patch_size') * seen.part.integer('pooling_kernel_size')) ** 2
+    : 0;
+  const positions = seen.stated ? 2 * seen.part.integer('mm_posemb_size') * D : 0;
+  const sees = layerNorm(pixels) + linear(pixels, D) + 2 * layerNorm(D) + positions + D * T;
+  return [
+    ...(seen.stated ? [{ name: 'vision', parameters: sees, exact: true }] : []),
+    ...(heard.stated ? [{ name: 'audio', parameters: heard.part.integer('audio_embed_dim') * T, exact: true }] : []),
+  ];
+};
+
+/** Granite Vision 4: eight windowed Q-Formers, one for each layer that is read and each place. */
+const graniteVisionJoint: Joint = (D, { outer, type, T }) => {
+  const { part } = side(outer, type, 'qformer_config');
+  const [numerator = 4, denominator = 8] = (outer.string('downsample_rate') ?? '4/8').split('/').map(Number);
+  const layers = (outer.list('deepstack_layer_map')?.length ?? 0) + (outer.list('spatial_target_layers')?.length ?? 4);
+  const one =
+    (numerator ** 2 + denominator ** 2) * D +
+    qformer(part, part.integerOr('encoder_hidden_size', D, 1)) +
+    layerNorm(D) +
+    linear(D, T);
+  return T + layers * one;
+};
+
+/** Granite Speech: a few queries for each window of sound, a Q-Former, one matrix. */
+const graniteSpeech = (view: View): readonly Tower[] => {
+  const { outer, type, T } = view;
+  const heard = encode(view, 'encoder_config', side(outer, type, 'encoder_config'));
+  const { part } = side(outer, type, 'projector_config');
+  const Q = part.integer('hidden_size');
+  const queries = Math.floor(outer.integer('window_size') / outer.integer('downsample_rate'));
+  return [
+    { name: 'audio', parameters: heard.parameters, exact: heard.exact },
+    {
+      name: 'audio_projector',
+      parameters: queries * Q + qformer(part, part.integerOr('encoder_hidden_size', Q, 1)) + linear(Q, T),
+      exact: heard.exact,
+    },
+  ];
+};
+
+/** Phi-4: an image encoder with two separators and two matrices, a sound encoder with two pairs of matrices. */
+const phi4: Whole['towers'] = both(
+  vision((D, { T }) => 2 * D + linear(D, T) + linear(T, T)),
+  audio((D, { T }) => 2 * (linear(D, T) + linear(T, T))),
+);
+
+const qwenOmniThinker = both(audio(), vision());
+
+/** CLIP ViT-L/14 for images of 336 pixels, which Phi-3 names instead of describing: as `clip_vision_model` counts it. */
+const namedClip = { name: 'clip-vit-large-patch14-336', parameters: 303_507_456, width: 1024 };
+
+/** Phi-3 vision: a named encoder, two separators, two matrices from four patches to the text. */
+const phi3Vision = (view: View): readonly Tower[] => {
+  const { outer, T } = view;
+  const processor = outer.nested('img_processor');
+  const known = (processor.string('model_name') ?? namedClip.name).endsWith(namedClip.name);
+  if (!known) outer.assume('img_processor.model_name', 'not counted', 'this tool does not know the encoder');
+  const merged = 4 * processor.integerOr('image_dim_out', namedClip.width, 1);
+  return [
+    { name: 'vision', parameters: known ? namedClip.parameters : 0, exact: known },
+    { name: 'vision_projector', parameters: 2 * merged + linear(merged, T) + linear(T, T), exact: known },
+  ];
+};
+
+/** MiniCPM-V: learned queries that read the patches by one attention as wide as the text. */
+const resamplerJoint: Joint = (D, { outer, T }) => {
+  const queries = outer.integerOr('query_num', 64, 1);
+  return queries * T + D * T + 4 * linear(T, T) + 3 * layerNorm(T) + T * T;
+};
+
+/** Every model made of parts, by `model_type`. */
+export const wholes: Readonly<Record<string, Whole>> = {
+  aria: { source: from('aria'), towers: vision(ariaJoint) },
+  aya_vision: { source: from('aya_vision'), towers: vision(cohereJoint(true)) },
+  'blip-2': { source: from('blip_2'), towers: vision(qformerJoint(false)) },
+  chameleon: {
+    source: from('chameleon'),
+    textType: 'chameleon',
+    flat: true,
+    towers: (view) => [
+      { name: 'vision', parameters: vqgan(side(view.outer, view.type, 'vq_config').part, false, false), exact: true },
+    ],
+  },
+  cohere2_vision: { source: from('cohere2_vision'), towers: vision(cohereJoint(false)) },
+  cohere_compass: { source: from('cohere_compass'), towers: vision() },
+  cosmos3_edge: {
+    source: from('cosmos3_edge'),
+    towers: vision((D, { outer, T }, part) => {
+      const inner = outer.integer('projector_hidden_size');
+      return layerNorm(D) + linear(D * part.integer('spatial_merge_size') ** 2, inner) + linear(inner, T);
+    }),
+  },
+  cosmos3_omni: { source: from('cosmos3_omni'), towers: vision() },
+  deepseek_vl: { source: from('deepseek_vl'), towers: vision(twoMatrices) },
+  deepseek_vl_hybrid: { source: from('deepseek_vl_hybrid'), towers: deepseekHybrid },
+  emu3: {
+    source: from('emu3'),
+    towers: ({ outer, type }) => [
+      { name: 'vision', parameters: emu3Tokenizer(side(outer, type, 'vq_config').part), exact: true },
+    ],
+  },
+  ernie4_5_vl_moe: { source: from('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
+  exaone4_5: { source: from('exaone4_5'), towers: vision() },
+  fast_vlm: { source: from('fast_vlm'), towers: vision(llavaJoint) },
+  fuyu: {
+    source: from('fuyu'),
+    textType: 'persimmon',
+    flat: true,
+    towers: extra('vision', ({ outer, T }) =>
+      linear(outer.integer('num_channels') * outer.integer('patch_size') ** 2, outer.integerOr('hidden_size', T, 1)),
+    ),
+  },
+  gemma3: { source: from('gemma3'), towers: vision(gemma3Joint) },
+  gemma3n: { source: from('gemma3n'), towers: both(vision(gemma3nJoint), audio(gemma3nJoint)) },
+  gemma4: {
+    source: from('gemma4'),
+    towers: gemma4,
+  },
+  gemma4_unified: { source: from('gemma4_unified'), towers: gemma4Unified },
+  glm46v: { source: from('glm46v'), towers: vision() },
+  glm4v: { source: from('glm4v'), towers: vision() },
+  glm4v_moe: { source: from('glm4v_moe'), towers: vision() },
+  glm_ocr: { source: from('glm_ocr'), towers: vision() },
+  glmga: { source: from('glm46v'), towers: vision() },
+  glmasr: {
+    source: from('glmasr'),
+    towers: audio((_D, { T }, part) => linear(part.integer('intermediate_size'), 2 * T) + linear(2 * T, T)),
+  },
+  got_ocr2: { source: from('got_ocr2'), tied: true, towers: vision(gotJoint) },
+  granite4_vision: { source: from('granite4_vision'), towers: vision(graniteVisionJoint) },
+  granite_speech: { source: from('granite_speech'), towers: graniteSpeech },
+  granite_speech_plus: { source: from('granite_speech_plus'), towers: graniteSpeech },
+  hunyuan_vl: { source: from('hunyuan_vl'), flat: true, towers: vision() },
+  hyperclovax_vision_v2: { source: from('hyperclovax_vision_v2'), towers: vision((D, { T }) => linear(D, T)) },
+  idefics2: { source: from('idefics2'), towers: vision(perceiverJoint) },
+  idefics3: { source: from('idefics3'), towers: vision(shuffledJoint) },
+  inkling_mm_model: {
+    source: from('inkling'),
+    towers: both(
+      vision((D, { T }) => D * T + T),
+      // A table for each band of the spectrum, summed, and a norm.
+      extra('audio', ({ outer, type, T }) => {
+        const { part } = side(outer, type, 'audio_config');
+        return (part.integer('n_mel_bins') * part.integer('mel_vocab_size') + 1) * T;
+      }),
+    ),
+  },
+  instructblip: { source: from('instructblip'), towers: vision(qformerJoint(true)) },
+  instructblipvideo: { source: from('instructblipvideo'), towers: vision(qformerJoint(true)) },
+  internvl: { source: from('internvl'), towers: vision(internJoint) },
+  janus: { source: from('janus'), towers: janus },
+  qwen2_5_omni: {
+    source: from('qwen2_5_omni'),
+    inside: { key: 'thinker_config', type: 'qwen2_5_omni_thinker' },
+    towers: ({ around }) => qwen25Speech(around),
+  },
+  qwen3_omni_moe: {
+    source: from('qwen3_omni_moe'),
+    inside: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
+    towers: ({ around }) => qwen3Speech(around),
+  },
+  internvl_chat: {
+    source: 'OpenGVLab/InternVL2-8B modeling_internvl_chat.py',
+    textKeys: ['llm_config'],
+    towers: vision(internJoint),
+  },
+  kimi_vl: {
+    source: 'moonshotai/Kimi-VL-A3B-Instruct modeling_kimi_vl.py',
+    textType: 'deepseek_v3',
+    towers: vision(fourJoint('norm of one')),
+  },
+  minicpmv: {
+    source: 'openbmb/MiniCPM-V-2_6 modeling_minicpmv.py',
+    textType: 'qwen2',
+    flat: true,
+    towers: vision(resamplerJoint),
+  },
+  phi3_v: {
+    source: 'microsoft/Phi-3-vision-128k-instruct modeling_phi3_v.py',
+    textType: 'phi3',
+    flat: true,
+    towers: phi3Vision,
+  },
+  kimi_k25: { source: from('kimi_k25'), towers: vision(kimiJoint) },
+  'kosmos-2': {
+    source: from('kosmos2'),
+    towers: vision((D, { outer, T }) => outer.integer('latent_query_num') * T + linear(D, T) + 4 * linear(T, T)),
+  },
+  lfm2_vl: {
+    source: from('lfm2_vl'),
+    towers: vision((D, { outer, T }) => {
+      const merged = D * outer.integer('downsample_factor') ** 2;
+      const inner = outer.integer('projector_hidden_size');
+      const bias = outer.boolean('projector_bias', true);
+      const norm = outer.boolean('projector_use_layernorm', true) ? layerNorm(merged) : 0;
+      return norm + linear(merged, inner, bias) + linear(inner, T, bias);
+    }),
+  },
+  lighton_ocr: { source: from('lighton_ocr'), towers: vision(pixtralJoint) },
+  llama4: { source: from('llama4'), towers: vision((D, { T }) => D * T) },
+  llava: { source: from('llava'), towers: vision(llavaJoint) },
+  llava_next: { source: from('llava_next'), towers: both(vision(llavaJoint), newline) },
+  llava_next_video: { source: from('llava_next_video'), towers: both(vision(llavaJoint), newline) },
+  llava_onevision: { source: from('llava_onevision'), towers: both(vision(llavaJoint), newline) },
+  minicpmv4_6: { source: from('minicpmv4_6'), towers: vision(fourJoint('norm of all')) },
+  minicpmv4_7: { source: from('minicpmv4_7'), towers: vision(fourJoint('norm of all')) },
+  minimax_m3_vl: {
+    source: from('minimax_m3_vl'),
+    towers: vision((D, { outer, T }, part) => {
+      const inner = outer.integer('projector_hidden_size');
+      const merged = outer.integerOr('merged_hidden_size', T * part.integer('spatial_merge_size') ** 2, 1);
+      return linear(D, inner) + linear(inner, T) + linear(merged, inner) + linear(inner, T);
+    }),
+  },
+  ministral3: { source: from('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralJoint) },
+  mistral3: { source: from('mistral3'), towers: vision(pixtralJoint) },
+  mllama: { source: from('mllama'), towers: vision((D, { T }) => linear(D, T)) },
+  muse_glimmer: {
+    source: from('muse_glimmer'),
+    towers: vision((_D, { outer, T }) => {
+      const inner = outer.integer('projector_hidden_size');
+      return outer.integer('out_hidden_size') * inner + inner * inner + inner * T;
+    }),
+  },
+  nemotron_h_omni: {
+    source: from('nemotron_h_omni'),
+    textKeys: ['text_config', 'llm_config'],
+    towers: vision((D, { outer, T }) => {
+      const merged = outer.integerOr('vision_hidden_size', D, 1) / outer.numberOr('downsample_ratio', 0.5) ** 2;
+      const inner = outer.integer('projector_hidden_size');
+      return merged + merged * inner + inner * T;
+    }),
+  },
+  ovis2: {
+    source: from('ovis2'),
+    towers: vision((words, { outer }) => words * outer.integer('hidden_size')),
+  },
+  paddleocr_vl: { source: from('paddleocr_vl'), flat: true, towers: vision(fourJoint('norm of one')) },
+  paligemma: {
+    source: from('paligemma'),
+    towers: vision((D, { outer }) => linear(D, outer.integer('projection_dim'))),
+  },
+  perception_lm: { source: from('perception_lm'), towers: vision(twoMatrices) },
+  phi4_multimodal: { source: from('phi4_multimodal'), textType: 'phi4_multimodal', flat: true, towers: phi4 },
+  pp_chart2table: { source: from('got_ocr2'), tied: true, towers: vision(gotJoint) },
+  qianfan_ocr: { source: from('qianfan_ocr'), towers: vision(internJoint) },
+  qwen2_5_omni_thinker: { source: from('qwen2_5_omni'), tied: false, towers: qwenOmniThinker },
+  qwen2_5_vl: { source: from('qwen2_5_vl'), flat: true, towers: vision() },
+  qwen2_audio: { source: from('qwen2_audio'), towers: audio((D, { T }) => linear(D, T)) },
+  qwen2_vl: { source: from('qwen2_vl'), flat: true, towers: vision() },
+  qwen3_5: { source: from('qwen3_5'), towers: vision() },
+  qwen3_5_moe: { source: from('qwen3_5_moe'), towers: vision() },
+  qwen3_asr: {
+    source: from('qwen3_asr'),
+    tied: true,
+    towers: audio((D, _view, part) => linear(D, D) + linear(D, part.integer('output_dim'))),
+  },
+  qwen3_omni_moe_thinker: { source: from('qwen3_omni_moe'), towers: qwenOmniThinker },
+  qwen3_vl: { source: from('qwen3_vl'), towers: vision() },
+  qwen3_vl_moe: { source: from('qwen3_vl_moe'), towers: vision() },
+  qwen4_exp: { source: from('qwen4_exp'), towers: vision() },
+  shieldgemma2: { source: from('gemma3'), towers: vision(gemma3Joint) },
+  smolvlm: { source: from('smolvlm'), towers: vision(shuffledJoint) },
+  step3p7: {
+    source: from('step3p7'),
+    towers: vision((D, { outer, T }) => linear(D, T, outer.boolean('projector_bias'))),
+  },
+  video_llama_3: { source: from('video_llama_3'), towers: vision(twoMatrices) },
+  video_llava: {
+    source: from('video_llava'),
+    // Two encoders of one shape: one for images, one for video.
+    towers: both(vision(llavaJoint), (view) => vision()(view).map((one) => ({ ...one, name: 'video' }))),
+  },
+  vipllava: {
+    source: from('vipllava'),
+    towers: vision((D, { outer, T }) => {
+      const read = D * (outer.list('vision_feature_layers')?.length ?? 5);
+      return layerNorm(read) + linear(read, T) + linear(T, T);
+    }),
+  },
+  voxtral: {
+    source: from('voxtral'),
+    fills: true,
+    towers: audio((_D, { T }, part) => part.integer('intermediate_size') * T + T * T),
+  },
+  voxtral_realtime: {
+    source: from('voxtral_realtime'),
+    fills: true,
+    towers: audio((D, { outer, T }) => D * outer.integerOr('downsample_factor', 4, 1) * T + T * T),
+  },
+};
+
+export const findWhole = (modelType: string): Whole | undefined =>
+  Object.hasOwn(wholes, modelType) ? wholes[modelType] : undefined;

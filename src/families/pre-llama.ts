@@ -1,0 +1,148 @@
+import type { Part } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import { bothSides, dense, type Family, fullBias, grouped, noBias, table } from './build.ts';
+
+/** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
+
+const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+const layerNorm = { style: 'layer', bias: true } as const;
+
+/** Attention with biases and without rotary positions, and a feed-forward of two matrices with biases. */
+const early: Pick<Family, 'norm' | 'attention' | 'gated' | 'feedForward' | 'tied'> = {
+  norm: layerNorm,
+  attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
+  gated: false,
+  feedForward: (shape) =>
+    dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu', bias: bothSides(true) }),
+  tied: true,
+};
+
+/** CPM-Ant counts its prompts as tokens of their own, and learns one bias for each bucket of distance and head. */
+const cpmant: Family = {
+  source: from('cpmant'),
+  norm: { style: 'rms' },
+  attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false }),
+  feedForward: (shape) => dense(shape.hiddenSize, shape.width, { activation: 'gelu' }),
+  // The token table has rows for prompts, so the output, which has none, is a matrix of its own in spite of the key.
+  tiedKeys: [],
+  embedding: (shape, fields) => {
+    const prompts = fields.integer('prompt_types') * fields.integer('prompt_length');
+    const segments = fields.integer('segment_types');
+    const buckets = segments ** 2 + fields.integer('position_bias_num_buckets');
+    return [
+      table('embedding.prompt', prompts, shape.hiddenSize, 0),
+      table('embedding.segment', segments, shape.hiddenSize),
+      { kind: 'vector', path: 'attention.position_bias', elements: buckets * shape.heads, component: 'attention' },
+    ];
+  },
+};
+
+/** ModernBERT's decoder (Ettin): no norm before the first attention, and a dense layer with a norm before the output. */
+const modernNorm = (fields: Fields, path: string, width: number): Part => ({
+  kind: 'norm',
+  path,
+  width,
+  style: 'layer',
+  weight: true,
+  bias: fields.boolean('norm_bias'),
+});
+
+const modernBert: Family = {
+  source: from('modernbert_decoder'),
+  norm: layerNorm,
+  normBias: (fields) => fields.boolean('norm_bias'),
+  norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
+  mixers: (shape, fields) => {
+    const types = fields.list('layer_types');
+    const every = fields.integerOr('global_attn_every_n_layers', 3, 1);
+    return Array.from({ length: shape.layers }, (_, index) => {
+      const full = types ? types[index] === 'full_attention' : index % every === 0;
+      const name = full ? 'full' : 'sliding';
+      return index === 0 ? `${name} first` : name;
+    });
+  },
+  attention: (shape, fields, mixer) =>
+    grouped(
+      { ...shape, keyValueHeads: shape.heads },
+      {
+        bias: fields.boolean('attention_bias') ? fullBias : noBias,
+        // The key states both sides of a bidirectional window.
+        span: mixer.startsWith('full')
+          ? { kind: 'full' }
+          : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
+      },
+    ),
+  feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first' : 'dense')),
+  feedForward: (shape, fields, feed): readonly Part[] => {
+    const block = dense(shape.hiddenSize, shape.width, {
+      activation: 'gelu',
+      fused: true,
+      bias: bothSides(fields.boolean('mlp_bias')),
+    });
+    return feed === 'first' ? [modernNorm(fields, 'norm.feed_forward', shape.hiddenSize), block] : [block];
+  },
+  embedding: (shape, fields) => [modernNorm(fields, 'norm.embedding', shape.hiddenSize)],
+  finalNorm: false,
+  beforeOutput: ({ hiddenSize: D }, fields) => [
+    modernNorm(fields, 'norm.final', D),
+    {
+      kind: 'linear',
+      path: 'output.dense',
+      rows: D,
+      columns: D,
+      bias: fields.boolean('classifier_bias'),
+      component: 'output',
+    },
+    modernNorm(fields, 'norm.output', D),
+  ],
+  outputBias: (fields) => fields.boolean('decoder_bias', true),
+  tied: true,
+};
+
+export const legacyFamilies: Readonly<Record<string, Family>> = {
+  'openai-gpt': {
+    ...early,
+    source: from('openai'),
+    norms: 'post',
+    finalNorm: false,
+    attention: (shape) =>
+      grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
+    feedForward: ({ hiddenSize: D }) =>
+      dense(D, 4 * D, { gated: false, activation: 'gelu_new', bias: bothSides(true) }),
+    embedding: (shape, fields) => [
+      table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings']), shape.hiddenSize),
+    ],
+  },
+  ctrl: {
+    ...early,
+    source: from('ctrl'),
+    feedForward: (shape) =>
+      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
+    outputBias: () => true,
+  },
+  biogpt: {
+    ...early,
+    source: from('biogpt'),
+    // Two rows for padding stand in front of the first position, as in OPT.
+    embedding: (shape, fields) => [
+      table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
+    ],
+  },
+  xglm: { ...early, source: from('xglm') },
+  gpt_neox_japanese: {
+    source: from('gpt_neox_japanese'),
+    norm: layerNorm,
+    tied: true,
+    width: (fields, D) => D * fields.integerOr('intermediate_multiple_size', 4, 1),
+    gated: false,
+    activation: 'gelu',
+    // Of the biases, only that of the last layer's attention output is left.
+    mixers: (shape) =>
+      Array.from({ length: shape.layers }, (_, index) => (index + 1 === shape.layers ? 'last' : 'full')),
+    attention: (shape, _, mixer) =>
+      grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
+  },
+  cpmant,
+  'modernbert-decoder': modernBert,
+};

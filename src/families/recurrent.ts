@@ -1,0 +1,178 @@
+import type { Part } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import { dense, depths, experts, type Family, grouped, llamaAttention, predictor, type Shape } from './build.ts';
+import { gatedDelta, lightning, mamba1, mamba2 } from './mixers.ts';
+
+const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+/** A number where the config states one, else what follows from its other keys (`auto`, null, absent). */
+export function stated(fields: Fields, key: string, derived: number): number {
+  const value = fields.states(key) ? fields.raw(key)?.value : undefined;
+  return typeof value === 'number' ? fields.integer(key, 1) : derived;
+}
+
+/** Gated delta net by Qwen3-Next's keys. */
+const linearAttention = (shape: Shape, fields: Fields): readonly Part[] =>
+  gatedDelta(shape.hiddenSize, {
+    keyHeads: fields.integer('linear_num_key_heads'),
+    valueHeads: fields.integer('linear_num_value_heads'),
+    keyDim: fields.integer('linear_key_head_dim'),
+    valueDim: fields.integer('linear_value_head_dim'),
+    kernel: fields.integer('linear_conv_kernel_dim'),
+  });
+
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
+
+/** Three layers of linear attention to one of full attention, unless the config lists them. */
+const linearPlan = (shape: Shape, fields: Fields): readonly string[] => {
+  const listed = fields.list('layer_types');
+  if (listed) return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
+  const interval = Math.max(1, fields.integerOr('full_attention_interval', 4));
+  return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
+};
+
+const qwen3Next: Family = {
+  source: from('qwen3_next'),
+  mixers: linearPlan,
+  attention: (shape, fields, mixer) =>
+    mixer === 'linear'
+      ? linearAttention(shape, fields)
+      : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm, outputGate: 'element' as const },
+  feeds: (shape, fields) => {
+    const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
+    const only = new Set(fields.list('mlp_only_layers') ?? []);
+    return Array.from({ length: shape.layers }, (_, index) =>
+      !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense',
+    );
+  },
+  feedForward: (shape, fields, feed) =>
+    feed === 'dense'
+      ? dense(shape.hiddenSize, shape.width)
+      : experts(shape, fields, {
+          width: fields.integer('moe_intermediate_size'),
+          shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
+        }),
+};
+
+/** Multi-token prediction: one layer of full attention for each depth, behind one matrix and in front of one norm. */
+const nextTokens =
+  (feed: string): NonNullable<Family['prediction']> =>
+  (shape, fields, layer) => {
+    const depth = depths(fields, 'mtp_num_hidden_layers');
+    const layers = Array.from({ length: depth }, () => layer('full', feed)).flat();
+    return { depth, parts: depth === 0 ? [] : predictor({ source: '' }, shape.hiddenSize, layers) };
+  };
+
+const qwen35: Family = {
+  ...qwen3Next,
+  source: from('qwen3_5'),
+  feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
+  prediction: nextTokens('dense'),
+};
+
+const mambaFamily: Family = {
+  source: from('mamba'),
+  tied: true,
+  mixers: (shape) => Array.from({ length: shape.layers }, () => 'mamba'),
+  feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+  attention: ({ hiddenSize: D }, fields) => {
+    // A stated width wins over `expand`; 0 is no width.
+    const d = fields.optionalInteger('intermediate_size') || Math.floor(fields.numberOr('expand', 2) * D);
+    return mamba1(D, {
+      inner: d,
+      states: fields.integerOr('state_size', 16, 1),
+      kernel: fields.integerOr('conv_kernel', 4, 1),
+      rank: stated(fields, 'time_step_rank', Math.ceil(D / 16)),
+      bias: { projection: fields.boolean('use_bias'), convolution: fields.boolean('use_conv_bias', true) },
+    });
+  },
+};
+
+const minimax: Family = {
+  source: from('minimax'),
+  mixers: (shape, fields) => {
+    const listed = fields.list(['layer_types', 'attn_type_list']);
+    if (listed) return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
+    return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
+  },
+  attention: (shape, fields, mixer) =>
+    mixer === 'linear'
+      ? lightning(shape.hiddenSize, {
+          heads: shape.heads,
+          headDim: shape.headDim,
+          chunk: fields.integerOr('block_size', 256, 1),
+        })
+      : grouped(shape),
+  feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  feedForward: (shape, fields) => {
+    const width = fields.integerOr('shared_intermediate_size', 0);
+    return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: true } });
+  },
+};
+
+export const recurrentFamilies: Readonly<Record<string, Family>> = {
+  qwen3_next: qwen3Next,
+  qwen3_5_text: qwen35,
+  qwen3_5_moe_text: {
+    ...qwen35,
+    source: from('qwen3_5_moe'),
+    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    prediction: nextTokens('experts'),
+  },
+  mamba: mambaFamily,
+  falcon_mamba: { ...mambaFamily, source: from('falcon_mamba') },
+  mamba2: {
+    ...mambaFamily,
+    source: from('mamba2'),
+    tied: false,
+    attention: ({ hiddenSize: D }, fields) => {
+      const bias = fields.boolean('use_bias');
+      return mamba2(D, {
+        heads: fields.integerOr('num_heads', 128, 1),
+        headDim: fields.integerOr('head_dim', 64, 1),
+        groups: fields.integerOr('n_groups', 8, 1),
+        states: fields.integerOr('state_size', 128, 1),
+        kernel: fields.integerOr('conv_kernel', 4, 1),
+        chunk: fields.integerOr('chunk_size', 256, 1),
+        bias: { in: bias, out: bias, convolution: fields.boolean('use_conv_bias', true) },
+      });
+    },
+  },
+  jamba: {
+    source: from('jamba'),
+    mixers: (shape, fields) => {
+      const period = fields.integerOr('attn_layer_period', 8, 1);
+      const offset = fields.integerOr('attn_layer_offset', 4);
+      return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
+    },
+    attention: (shape, fields, mixer) => {
+      if (mixer === 'attention') return grouped(shape, { rotary: false });
+      const { hiddenSize: D } = shape;
+      return mamba1(D, {
+        inner: fields.integerOr('mamba_expand', 2, 1) * D,
+        states: fields.integerOr('mamba_d_state', 16, 1),
+        kernel: fields.integerOr('mamba_d_conv', 4, 1),
+        rank: stated(fields, 'mamba_dt_rank', Math.ceil(D / 16)),
+        bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias', true) },
+        norms: true,
+      });
+    },
+    feeds: (shape, fields) => {
+      const period = fields.integerOr('expert_layer_period', 2, 1);
+      const offset = fields.integerOr('expert_layer_offset', 1);
+      return Array.from({ length: shape.layers }, (_, index) =>
+        // One expert is a dense layer without a router.
+        index % period === offset && fields.integer('num_experts') > 1 ? 'experts' : 'dense',
+      );
+    },
+    feedForward: (shape, fields, feed) =>
+      feed === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
+  },
+  minimax,
+  minimax_m1: { ...minimax, source: 'MiniMaxAI/MiniMax-M1-80k modeling_minimax_m1.py', defaultsOf: 'minimax' },
+  minimax_text_01: {
+    ...minimax,
+    source: 'MiniMaxAI/MiniMax-Text-01 modeling_minimax_text_01.py',
+    defaultsOf: 'minimax',
+  },
+};

@@ -1,0 +1,211 @@
+import type { Part } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import {
+  bothSides,
+  dense,
+  denseFirst,
+  experts,
+  type Family,
+  fullBias,
+  grouped,
+  inputBias,
+  noBias,
+  normOf,
+} from './build.ts';
+
+/** Families whose code comes with the checkpoint and is in no release of transformers. */
+
+const layerNorm = { style: 'layer', bias: true } as const;
+
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
+
+/** A list of whole numbers, one for each layer. */
+function perLayer(fields: Fields, key: string, layers: number): readonly number[] {
+  const listed = fields.list(key);
+  if (listed === undefined) throw fields.missing(key);
+  const numbers = listed.filter((value): value is number => typeof value === 'number' && value > 0);
+  if (numbers.length < layers)
+    throw fields.wrong(key, `must list a number for each of ${layers} layers`, listed.length);
+  return numbers;
+}
+
+/** Ling 2.0: a norm on each head's query and key, experts with a correction bias, the first layers dense. */
+const ling2: Family = {
+  source: 'inclusionAI/Ling-mini-2.0 modeling_bailing_moe_v2.py',
+  attention: (shape, fields) =>
+    grouped(shape, {
+      bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
+      fused: true,
+      ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
+    }),
+  feeds: denseFirst,
+  feedForward: (shape, fields, feed) => {
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
+    const width = fields.integer('moe_intermediate_size');
+    const count = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
+    const shared = count * fields.integerOr('moe_shared_expert_intermediate_size', width, 1);
+    return experts(shape, fields, {
+      width,
+      correctionBias: fields.boolean('moe_router_enable_expert_bias'),
+      ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+    });
+  },
+  tied: false,
+};
+
+/** Phi-3 small: a feed-forward whose up matrix holds both factors, biases everywhere, block-sparse attention. */
+const phi3Small: Family = {
+  source: 'microsoft/Phi-3-small-8k-instruct modeling_phi3_small.py',
+  norm: layerNorm,
+  attention: (shape) => grouped(shape, { bias: fullBias, fused: true }),
+  feedForward: (shape) =>
+    dense(shape.hiddenSize, shape.width, { activation: 'gelu', bias: bothSides(true), fused: true }),
+  tied: true,
+};
+
+/** Grok-1: norms in front of and behind both blocks, eight experts with a gate. */
+const grok: Family = {
+  source: 'hpcai-tech/grok-1 modeling_grok1.py',
+  norms: 'sandwich',
+  feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  feedForward: (shape, fields) => experts(shape, fields, { activation: 'gelu' }),
+  tied: true,
+};
+
+/** Snowflake Arctic: a dense feed-forward as wide as the stream beside 128 experts. */
+const arctic: Family = {
+  source: 'Snowflake/snowflake-arctic-base modeling_arctic.py',
+  attention: (shape) => grouped(shape),
+  feeds: (shape, fields) => {
+    const every = Math.max(1, fields.integerOr('moe_layer_frequency', 2));
+    return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
+  },
+  feedForward: (shape, fields, feed): readonly Part[] => {
+    const { hiddenSize: D } = shape;
+    if (feed === 'dense') return [dense(D, shape.width)];
+    const beside = fields.boolean('parallel_attn_mlp_res') || fields.boolean('use_residual');
+    const block = experts(shape, fields, { width: shape.width });
+    return beside ? [dense(D, D), normOf(arctic, 'norm.experts', D), block] : [block];
+  },
+  tied: false,
+};
+
+/** OpenELM: heads and feed-forward grow from layer to layer. */
+const openElm: Family = {
+  source: 'apple/OpenELM modeling_openelm.py',
+  listsHeads: true,
+  mixers: (shape, fields) => {
+    const keyValue = perLayer(fields, 'num_kv_heads', shape.layers);
+    return perLayer(fields, 'num_query_heads', shape.layers).map((heads, index) => `heads ${heads} ${keyValue[index]}`);
+  },
+  feeds: (shape, fields) => {
+    const divisor = fields.integerOr('ffn_dim_divisor', 256, 1);
+    return perLayer(fields, 'ffn_multipliers', shape.layers).map(
+      (multiple) => `width ${divisible(multiple * shape.hiddenSize, divisor)}`,
+    );
+  },
+  attention: (shape, fields, mixer) => {
+    const [heads = 1, keyValueHeads = 1] = mixer.slice('heads '.length).split(' ').map(Number);
+    const norm = fields.boolean('normalize_qk_projections') ? { queryKeyNorm: headNorm } : {};
+    return grouped({ ...shape, heads, keyValueHeads }, { fused: true, ...norm });
+  },
+  feedForward: (shape, fields, feed) =>
+    dense(shape.hiddenSize, Number(feed.slice('width '.length)), {
+      gated: fields.boolean('ffn_with_glu', true),
+      fused: true,
+    }),
+  tiedKeys: ['share_input_output_layers'],
+  tied: true,
+};
+
+/** The nearest multiple of `divisor`, but not more than a tenth below (MobileNet's `make_divisible`). */
+function divisible(value: number, divisor: number): number {
+  const rounded = Math.max(divisor, Math.floor((value + divisor / 2) / divisor) * divisor);
+  return rounded < 0.9 * value ? rounded + divisor : rounded;
+}
+
+/** JAIS and BTLM: GPT-2 with a gated feed-forward and ALiBi instead of learned positions. */
+const jais: Family = {
+  source: 'inceptionai/jais-13b modeling_jais.py',
+  norm: layerNorm,
+  attention: (shape) =>
+    grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
+  feedForward: (shape, fields) => {
+    const gated = fields.string('activation_function') === 'swiglu';
+    return dense(shape.hiddenSize, shape.width, { gated, activation: gated ? 'silu' : 'gelu', bias: bothSides(true) });
+  },
+  embedding: (shape, fields): readonly Part[] =>
+    fields.string('position_embedding_type') === 'alibi'
+      ? []
+      : [
+          {
+            kind: 'table',
+            path: 'embedding.position',
+            rows: fields.integer(['n_positions', 'n_ctx', 'max_position_embeddings']),
+            columns: shape.hiddenSize,
+            used: 1,
+          },
+        ],
+  tied: true,
+};
+
+/** DeciLM: Llama whose layers have key/value heads of their own count. */
+const deci: Family = {
+  source: 'Deci/DeciLM-7B modeling_decilm.py',
+  mixers: (shape, fields) =>
+    perLayer(fields, 'num_key_value_heads_per_layer', shape.layers).map((heads) => `group ${heads}`),
+  attention: (shape, _fields, mixer) => grouped({ ...shape, keyValueHeads: Number(mixer.slice('group '.length)) }),
+};
+
+/** InternLM 3: Llama with a bias on query, key and value by one key, on all else by another. */
+const internlm3: Family = {
+  source: 'internlm/internlm3-8b-instruct modeling_internlm3.py',
+  attention: (shape, fields) =>
+    grouped(shape, {
+      bias: { ...(fields.boolean('qkv_bias') ? inputBias : noBias), output: fields.boolean('bias') },
+    }),
+  feedForwardBias: (fields) => fields.boolean('bias'),
+  tied: false,
+};
+
+/** Falcon as first published: a key for the groups of keys and values says that there are two norms. */
+const refinedWeb: Family = {
+  source: 'tiiuae/falcon-40b modelling_RW.py (first revision)',
+  norm: layerNorm,
+  norms: (fields) => (fields.states('n_head_kv') ? 'double' : fields.boolean('parallel_attn', true) ? 'single' : 'pre'),
+  attention: (shape, fields) => {
+    const one = fields.boolean('multi_query', true) ? 1 : shape.heads;
+    const keyValueHeads = fields.integerOr('n_head_kv', one, 1);
+    return grouped({ ...shape, keyValueHeads }, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true });
+  },
+  gated: false,
+  activation: 'gelu',
+  feedForwardBias: (fields) => fields.boolean('bias'),
+  width: (_, D) => 4 * D,
+  tied: true,
+};
+
+/** TeleChat: biases on the attention's output and the feed-forward's last matrix, keys and values in one. */
+const telechat: Family = {
+  source: 'Tele-AI/TeleChat2-7B modeling_telechat2.py',
+  attention: (shape, fields) =>
+    grouped(shape, { bias: { ...(fields.boolean('attention_bias') ? inputBias : noBias), output: true } }),
+  feedForward: (shape) => dense(shape.hiddenSize, shape.width, { bias: { up: false, down: true } }),
+  tied: false,
+};
+
+export const remoteFamilies: Readonly<Record<string, Family>> = {
+  bailing_moe_v2: ling2,
+  phi3small: phi3Small,
+  'grok-1': grok,
+  arctic,
+  openelm: openElm,
+  jais,
+  btlm: { ...jais, source: 'cerebras/btlm-3b-8k-base modeling_btlm.py' },
+  deci,
+  internlm3,
+  RefinedWeb: refinedWeb,
+  RefinedWebModel: refinedWeb,
+  telechat,
+  telechat2: telechat,
+};

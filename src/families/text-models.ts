@@ -1,0 +1,193 @@
+import type { Part } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import {
+  bothSides,
+  dense,
+  experts,
+  type Family,
+  fullBias,
+  grouped,
+  inputBias,
+  llamaAttention,
+  noBias,
+  type Shape,
+  slidingPlan,
+  spanOf,
+} from './build.ts';
+
+/** Language models that exist only inside a model made of parts (`multimodal.ts`). */
+
+const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
+
+/** A number, or the first of a list of numbers (one for text, one for images). */
+function first(fields: Fields, key: string): number | undefined {
+  const [head] = fields.list(key) ?? [];
+  return typeof head === 'number' ? head : fields.list(key) ? undefined : fields.optionalInteger(key);
+}
+
+/** ERNIE 4.5 VL: the plan by types, or by where experts start. */
+const ernieFeeds = (shape: Shape, fields: Fields): readonly string[] => {
+  const types = fields.list('mlp_layer_types');
+  if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
+  const start = first(fields, 'moe_layer_start_index') ?? 1;
+  const end = first(fields, 'moe_layer_end_index') ?? shape.layers;
+  return Array.from({ length: shape.layers }, (_, index) => (index >= start && index <= end ? 'experts' : 'dense'));
+};
+
+/** Two sets of experts, for text and for images, with a router each: a token of text uses the first. */
+const ernieExperts = (shape: Shape, fields: Fields): readonly Part[] => {
+  const widths = (fields.list('moe_intermediate_size') ?? [1536, 512]).map(Number);
+  const [text = 1536, images = 512] = widths;
+  const count = first(fields, 'moe_num_experts') ?? 64;
+  const active = first(fields, 'moe_k') ?? 6;
+  const shared = first(fields, 'moe_num_shared_experts') ?? 0;
+  const bias = fields.boolean('use_bias');
+  const set = (width: number, used: number): Part => ({
+    kind: 'experts',
+    inputWidth: shape.hiddenSize,
+    experts: count,
+    active: used,
+    width,
+    gated: true,
+    activation: 'silu',
+    bias: { router: false, up: bias, down: bias },
+    correctionBias: true,
+    ...(used === 0 || shared === 0 ? {} : { shared: { width: shared * text, gate: false } }),
+  });
+  return [set(text, active), set(images, 0)];
+};
+
+const deepseekOcr: Family = {
+  source: from('deepseek_ocr2'),
+  attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias }),
+  feeds: (shape, fields) =>
+    (
+      fields.list('mlp_layer_types') ?? Array.from({ length: shape.layers }, (_, i) => (i === 0 ? 'dense' : 'sparse'))
+    ).map((type) => (type === 'sparse' ? 'experts' : 'dense')),
+  feedForward: (shape, fields, feed) => {
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+    const width = fields.integer('moe_intermediate_size');
+    const shared = fields.integerOr('n_shared_experts', 0);
+    return experts(shape, fields, {
+      width,
+      ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
+    });
+  },
+};
+
+const ernie: Family = {
+  source: from('ernie4_5_vl_moe'),
+  attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+  feeds: ernieFeeds,
+  feedForward: (shape, fields, feed) =>
+    feed === 'dense'
+      ? dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) })
+      : ernieExperts(shape, fields),
+  tied: true,
+};
+
+export const textFamilies: Readonly<Record<string, Family>> = {
+  chameleon: {
+    source: from('chameleon'),
+    attention: (shape, fields, mixer) => ({
+      ...llamaAttention(shape, fields, mixer),
+      queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true, perHead: true },
+    }),
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+  },
+  cosmos3_edge_text: {
+    source: from('cosmos3_edge'),
+    tiedKeys: [],
+    attention: llamaAttention,
+    gated: false,
+    activation: 'relu2',
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+  },
+  deepseek_ocr2_text: deepseekOcr,
+  ernie4_5_vl_moe_text: ernie,
+  glm4v_text: {
+    source: from('glm4v'),
+    norms: 'sandwich',
+    attention: (shape, fields) =>
+      grouped(shape, {
+        bias: fields.states('attention_bias') && !fields.boolean('attention_bias') ? noBias : inputBias,
+      }),
+    feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+  },
+  glm_ocr_text: {
+    source: from('glm_ocr'),
+    norms: 'sandwich',
+    attention: (shape) => grouped(shape),
+    feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+  },
+  hunyuan_vl_text: {
+    source: from('hunyuan_vl'),
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    tied: true,
+  },
+  kosmos_2_text_model: {
+    source: from('kosmos2'),
+    norm: { style: 'layer' },
+    gated: false,
+    activation: 'gelu',
+    feedForwardBias: true,
+    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
+    // One norm more inside each block: over what attention gives, and over the feed-forward's width.
+    layerExtras: ({ hiddenSize: D, width: F }) => [
+      { kind: 'vector', path: 'norm.inner', elements: 2 * D + 2 * F, component: 'norm' },
+    ],
+    tied: true,
+  },
+  muse_glimmer_text: {
+    source: from('muse_glimmer'),
+    norms: 'sandwich',
+    mixers: slidingPlan,
+    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), outputGate: 'element' }),
+  },
+  paddleocr_vl_text: {
+    source: from('paddleocr_vl'),
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+    feedForwardBias: (fields) => fields.boolean('use_bias'),
+    tied: true,
+  },
+  voxtral_realtime_text: {
+    source: from('voxtral_realtime'),
+    attention: (shape, fields, mixer) => grouped(shape, { span: spanOf(mixer, fields) }),
+    // How far the text lags behind the sound scales each layer, through a pair of matrices of rank 32.
+    layerExtras: ({ hiddenSize: D }) => [
+      { kind: 'linear', path: 'delay.down', rows: D, columns: 32, bias: false, component: 'other' },
+      { kind: 'linear', path: 'delay.up', rows: 32, columns: D, bias: false, component: 'other' },
+    ],
+    tied: true,
+  },
+};
+
+/** Types that are another family under a name of their own: text models of wholes, and code that comes with the checkpoint. */
+export const sameAs: Readonly<Record<string, string>> = {
+  emu3_text_model: 'llama',
+  granite4_vision_text: 'granite',
+  glm4v_moe_text: 'glm4_moe',
+  inkling_model: 'inkling_text',
+  phi4_multimodal: 'phi3',
+  qwen2_5_omni_text: 'qwen2',
+  qwen2_5_vl_text: 'qwen2',
+  qwen2_vl_text: 'qwen2',
+  qwen3_omni_moe_text: 'qwen3_moe',
+  qwen3_vl_moe_text: 'qwen3_moe',
+  qwen3_vl_text: 'qwen3',
+  Yi: 'llama',
+  aquila2: 'llama',
+  cohere_compass_text: 'cohere',
+  deepseek_ref: 'deepseek_v4',
+  minimax_m1: 'minimax',
+  minimax_text_01: 'minimax',
+  'mixformer-sequential': 'phi-msft',
+  mimo_v2: 'mimo_v2_flash',
+  mistral4: 'deepseek_v2',
+  skywork: 'llama',
+  solar: 'llama',
+  stablelm_epoch: 'stablelm',
+  step3p5_flash: 'step3p5',
+};

@@ -1,0 +1,701 @@
+import type { Fields } from '../text/fields.ts';
+
+/**
+ * Vision and audio encoders, each counted from its own part of the config, by the part's `model_type`. Letters: D width, L layers,
+ * F feed-forward width. Source: the modelling code of transformers 5.18.0, `models/<family>/modeling_<family>.py`, and what it
+ * builds (`test/oracle/multimodal.json`).
+ */
+export type Encoder = (part: Fields) => Encoded;
+
+/** What an encoder holds, and the width of its features; `unknown` names what this tool cannot count of it. */
+export type Encoded = { readonly parameters: number; readonly width: number; readonly unknown?: string };
+
+// --- pieces -----------------------------------------------------------------------------------------------------------------
+
+/** A matrix, with its bias unless told otherwise. */
+export const linear = (rows: number, columns: number, bias = true) => rows * columns + (bias ? columns : 0);
+
+/** A LayerNorm: weight and bias. */
+export const layerNorm = (width: number) => 2 * width;
+
+/** A convolution over a square of `size` (or `size` ticks of time, with `dimensions` 1), with its bias unless told otherwise. */
+export const convolution = (inputs: number, outputs: number, size: number, bias = true, dimensions = 2) =>
+  linear(inputs * size ** dimensions, outputs, bias);
+
+/** Two numbers, written as one or as a list. */
+function pair(part: Fields, key: string): readonly [number, number] {
+  const [first, second] = part.list(key) ?? [];
+  if (typeof first === 'number' && typeof second === 'number') return [first, second];
+  const both = part.integer(key);
+  return [both, both];
+}
+
+const patches = (part: Fields): number => {
+  const [height, width] = pair(part, 'image_size');
+  const [down, across] = pair(part, 'patch_size');
+  return Math.floor(height / down) * Math.floor(width / across);
+};
+
+const pixels = (part: Fields): number => {
+  const [down, across] = pair(part, 'patch_size');
+  return part.integerOr(['num_channels', 'in_channels', 'in_chans'], 3, 1) * down * across;
+};
+
+type VisionLayer = {
+  readonly D: number;
+  readonly F: number;
+  /** Biases of the attention's projections: how many elements. Default one for each output of the four. */
+  readonly attentionBias?: number;
+  readonly attention?: number;
+  readonly norm?: 'layer' | 'rms';
+  readonly gated?: boolean;
+  readonly bias?: boolean;
+  /** Further elements of one layer: query and key norms, layer scales. */
+  readonly more?: number;
+};
+
+/** A ViT layer (Dosovitskiy et al. 2021): two norms, four projections, two matrices (three where gated). */
+function layer({
+  D,
+  F,
+  attentionBias = 4 * D,
+  attention = 4 * D * D,
+  norm = 'layer',
+  gated,
+  bias,
+  more = 0,
+}: VisionLayer) {
+  const norms = norm === 'layer' ? 4 * D : 2 * D;
+  const feedForward = (gated ? 3 : 2) * D * F + (bias === false ? 0 : (gated ? 2 : 1) * F + D);
+  return norms + attention + attentionBias + feedForward + more;
+}
+
+const vit = (D: number, F: number, L: number) => L * layer({ D, F });
+
+const dimensions = (part: Fields) => ({
+  D: part.integer(['hidden_size', 'd_model', 'embed_dim']),
+  L: part.integer(['num_hidden_layers', 'depth', 'encoder_layers'], 0),
+});
+
+const width = (part: Fields) => part.integer(['intermediate_size', 'mlp_dim']);
+
+// --- vision -----------------------------------------------------------------------------------------------------------------
+
+/** SigLIP (Zhai et al. 2023): a patch matrix with bias, learned positions, a norm behind. */
+const siglipLike =
+  (positions: (part: Fields) => number): Encoder =>
+  (part) => {
+    const { D, L } = dimensions(part);
+    const embedding = linear(pixels(part), D) + positions(part) * D;
+    return { parameters: embedding + vit(D, width(part), L) + layerNorm(D), width: D };
+  };
+
+/** SigLIP with its head, unless the config goes without: one learned query attends to all patches. */
+const siglipWithHead =
+  (positions: (part: Fields) => number): Encoder =>
+  (part) => {
+    const { parameters, width: D } = siglipLike(positions)(part);
+    const F = width(part);
+    const head = D + 4 * linear(D, D) + layerNorm(D) + linear(D, F) + linear(F, D);
+    return { parameters: parameters + (part.boolean('vision_use_head', true) ? head : 0), width: D };
+  };
+
+/** CLIP (Radford et al. 2021): a class token, norms before and behind. */
+const clip: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const positions = patches(part) + 1;
+  return { parameters: D + pixels(part) * D + positions * D + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
+};
+
+/** BLIP-2's ViT-g: a class token, a norm behind. */
+const blip2: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+  const layers = L * layer({ D, F: width(part), attentionBias });
+  return { parameters: D + linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D), width: D };
+};
+
+/** Pixtral (Mistral 2024): Llama's layers without biases, rotary positions, a norm before. */
+const pixtral: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const one = layer({ D, F: width(part), attentionBias: 0, norm: 'rms', gated: true, bias: false });
+  return { parameters: pixels(part) * D + D + L * one, width: D };
+};
+
+/** InternViT: a class token, layer scales, biases on query, key and value where `attention_bias` says so. */
+const internvl: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const layerNorms = (part.string('norm_type') ?? 'layer_norm') === 'layer_norm';
+  const attentionBias = part.boolean(['attention_bias', 'qkv_bias']) ? 4 * D : D;
+  const more = 2 * D + (part.boolean(['use_qk_norm', 'qk_normalization']) ? 2 * D : 0);
+  const one = layer({ D, F: width(part), attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
+  const positions = part.boolean('use_absolute_position_embeddings', true) ? patches(part) + 1 : 0;
+  const ends =
+    D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling', true) ? 0 : layerNorm(D));
+  return { parameters: ends + linear(pixels(part), D) + positions * D + L * one, width: D };
+};
+
+/** Qwen2-VL: patches over two frames, LayerNorms, and a merger of four patches by two matrices to the text's width. */
+const qwen2Vision: Encoder = (part) => {
+  const D = part.integer('embed_dim');
+  const out = part.integer('hidden_size');
+  const merged = D * part.integer('spatial_merge_size') ** 2;
+  const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+  const layers = vit(D, D * part.integer('mlp_ratio'), part.integer('depth', 0));
+  return { parameters: patch + layers + layerNorm(D) + linear(merged, merged) + linear(merged, out), width: out };
+};
+
+/** Qwen2.5-VL: RMSNorms, a gated feed-forward with biases, the same merger. */
+const qwen25Vision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const heads = part.integer('num_heads');
+  const keyValue = Math.floor(D / heads) * part.integerOr('num_key_value_heads', heads, 1);
+  const out = part.integer('out_hidden_size');
+  const merged = D * part.integer('spatial_merge_size') ** 2;
+  const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+  const attention = { attention: 2 * D * D + 2 * D * keyValue, attentionBias: 2 * D + 2 * keyValue };
+  const one = layer({ D, F: width(part), norm: 'rms', gated: true, ...attention });
+  return { parameters: patch + L * one + D + linear(merged, merged) + linear(merged, out), width: out };
+};
+
+/** Qwen3-VL and Qwen3.5: learned positions, a merger, and one more for each layer that feeds the text directly (deepstack). */
+const qwen3Vision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const out = part.integer('out_hidden_size');
+  const merged = D * part.integer('spatial_merge_size') ** 2;
+  const patch = linear(pixels(part) * part.integer('temporal_patch_size'), D);
+  const merger = (norm: number) => layerNorm(norm) + linear(merged, merged) + linear(merged, out);
+  const stacked = part.list('deepstack_visual_indexes')?.length ?? 0;
+  const positions = part.integer('num_position_embeddings') * D;
+  return { parameters: patch + positions + vit(D, width(part), L) + merger(D) + stacked * merger(merged), width: out };
+};
+
+/** GLM-4.1V and 4.5V: a gated feed-forward as wide as the text, a convolution that halves the grid, a gated merger. */
+const glm4Vision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const out = part.integer('out_hidden_size');
+  const F = width(part);
+  const attentionBias = part.boolean('attention_bias') ? 3 * D : 0;
+  const one = layer({ D, F: out, attentionBias, norm: 'rms', gated: true, bias: false });
+  const patch = linear(pixels(part) * part.integer('temporal_patch_size'), D);
+  const downsample = convolution(D, out, part.integer('spatial_merge_size'));
+  return { parameters: patch + patches(part) * D + L * one + 2 * D + downsample + glmMerger(out, F), width: out };
+};
+
+const glmMerger = (D: number, F: number) => D * D + layerNorm(D) + 3 * D * F;
+
+/** GLM-OCR: query and key norms, biases in the feed-forward, no learned positions. */
+const glmOcrVision =
+  (merger: (part: Fields, out: number) => number): Encoder =>
+  (part) => {
+    const { D, L } = dimensions(part);
+    const out = part.integer('out_hidden_size');
+    const attentionBias = part.boolean('attention_bias', true) ? 4 * D : 0;
+    const bias = part.boolean('attention_bias', true);
+    const more = 2 * Math.floor(D / part.integer('num_heads'));
+    const one = layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
+    const patch = linear(pixels(part) * part.integer('temporal_patch_size'), D);
+    const downsample = convolution(D, out, part.integer('spatial_merge_size'));
+    return { parameters: patch + L * one + D + downsample + glmMerger(out, merger(part, out)), width: out };
+  };
+
+/** ERNIE 4.5 VL: a patch matrix without bias, a norm behind. */
+const ernieVision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  return { parameters: pixels(part) * D + vit(D, width(part), L) + layerNorm(D), width: D };
+};
+
+/** Llama 4: a class token, pixel shuffle with two matrices. */
+const llama4Vision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const F = width(part);
+  const inner = part.integer('projector_input_dim');
+  const out = part.integer('projector_output_dim');
+  // The pixels that are shuffled into one are as wide as the feed-forward by the class's own arithmetic.
+  const adapter = F * inner + inner * out;
+  const ends = D + (patches(part) + 1) * D + 2 * layerNorm(D);
+  return { parameters: pixels(part) * D + ends + vit(D, F, L) + adapter, width: part.integer('vision_output_dim') };
+};
+
+/** Llama 3.2 Vision: layers and gated layers, positions and tiles learned for each aspect ratio. */
+const mllamaVision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const positions = patches(part) + 1;
+  const tiles = part.integer('max_num_tiles');
+  const ratios = (part.list('supported_aspect_ratios')?.length ?? 8) + 1;
+  const gated = part.integer('num_global_layers', 0);
+  const one = layer({ D, F: width(part), attentionBias: 0 });
+  const tileTable = ratios * tiles * D + 1;
+  const positionTables = 1 + positions * D + ratios * tiles * positions * D;
+  const ends = D + 2 * layerNorm(D) + positionTables + 2 * tileTable;
+  return {
+    parameters: pixels(part) * D + ends + (L + gated) * one + 2 * gated,
+    width: part.integer('vision_output_dim'),
+  };
+};
+
+/** MiniMax-M3: CLIP's layers over two frames, a norm before. */
+const minimaxVision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const patch = pixels(part) * part.integer('temporal_patch_size') * D;
+  return { parameters: patch + layerNorm(D) + vit(D, width(part), L), width: D };
+};
+
+/** MoonViT (Kimi-VL, arXiv:2504.07491): learned positions that are interpolated, a norm behind. */
+export const moonvit: Encoder = (part) => {
+  const D = part.integer(['vt_hidden_size', 'hidden_size']);
+  const L = part.integer(['vt_num_hidden_layers', 'num_hidden_layers'], 0);
+  const F = part.integer(['vt_intermediate_size', 'intermediate_size']);
+  const positions =
+    part.integer(['init_pos_emb_height', 'pos_emb_height']) * part.integer(['init_pos_emb_width', 'pos_emb_width']);
+  return { parameters: linear(pixels(part), D) + positions * D + vit(D, F, L) + layerNorm(D), width: D };
+};
+
+/** VideoLLaMA 3: SigLIP with rotary positions. */
+const videoLlama3Vision = siglipLike(() => 0);
+
+/** Janus: SigLIP with the feed-forward given as a ratio. */
+const janusVision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
+  const attentionBias = part.boolean('attention_bias', true) ? 4 * D : D;
+  const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
+  const layers = L * layer({ D, F, attentionBias, more });
+  return { parameters: linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D), width: D };
+};
+
+/** AIMv2 as Ovis 2 has it: RMSNorms, a gated feed-forward, and a head that turns each patch into a mix of visual words. */
+const ovis2Vision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const attentionBias = part.boolean('qkv_bias') ? 4 * D : 0;
+  const one = layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias: part.boolean('mlp_bias') });
+  const words = part.integer('vocab_size');
+  const named = words - part.integer('num_visual_indicator_tokens', 0);
+  const stride = part.integer('hidden_stride') ** 2;
+  const head = linear(D * stride, named, false) + layerNorm(named);
+  return { parameters: linear(pixels(part), D) + patches(part) * D + D + L * one + D + head, width: words };
+};
+
+/** SAM's encoder (Kirillov et al. 2023): relative positions in windows and in a few global layers, and a neck of convolutions. */
+const sam: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const F = part.optionalInteger('mlp_dim', 1) ?? Math.trunc(D * part.numberOr('mlp_ratio', 4));
+  const d = Math.floor(D / part.integer('num_attention_heads'));
+  const side = Math.floor(part.integer('image_size') / part.integer('patch_size'));
+  const window = part.integer('window_size', 0);
+  const listed = (part.list('global_attn_indexes') ?? [2, 5, 8, 11]).filter(
+    (index) => typeof index === 'number' && index < L,
+  );
+  const global = window === 0 ? L : listed.length;
+  const relative = (tokens: number) => 2 * (2 * tokens - 1) * d;
+  const tables = part.boolean('use_rel_pos', true) ? global * relative(side) + (L - global) * relative(window) : 0;
+  const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+  const out = part.integer('output_channels');
+  const positions = part.boolean('use_abs_pos', true) ? side * side * D : 0;
+  const layers = L * layer({ D, F, attentionBias }) + tables;
+  return { parameters: linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
+};
+
+export const samNeck = (D: number, out: number) =>
+  D * out + layerNorm(out) + convolution(out, out, 3, false) + layerNorm(out);
+
+/** Step-3.5's encoder: layer scales, learned positions, two convolutions that halve the grid. */
+const stepVision: Encoder = (part) => {
+  const D = part.integer(['width', 'hidden_size']);
+  const L = part.integer(['layers', 'num_hidden_layers'], 0);
+  const positions = patches(part) * D;
+  const F = Math.trunc(D * part.numberOr('mlp_ratio', 8960 / 1536));
+  const layers = L * layer({ D, F, more: 2 * D });
+  const down = convolution(D, 2 * D, 3) + convolution(2 * D, 4 * D, 3);
+  return { parameters: pixels(part) * D + positions + layerNorm(D) + layers + down, width: 4 * D };
+};
+
+/** MiniCPM-V 4.6: SigLIP with one merging layer between: attention in windows, then two matrices from four patches to one. */
+const minicpmVision: Encoder = (part) => {
+  const counted = siglipLike(patches)(part);
+  const D = counted.width;
+  const [down, across] = pair(part, 'window_kernel_size');
+  const merged = D * down * across;
+  const F = width(part) * down * across;
+  const merger = 4 * linear(D, D) + layerNorm(D) + layerNorm(merged) + linear(merged, F) + linear(F, D);
+  return { parameters: counted.parameters + merger, width: D };
+};
+
+/** Muse: positions learned on a grid, norms before and behind. */
+const museVision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const patch = pixels(part) * part.integer('patch_temporal') * D;
+  const positions = part.integer('pos_emb_height') * part.integer('pos_emb_width') * D;
+  return { parameters: patch + positions + vit(D, width(part), L) + 2 * layerNorm(D), width: D };
+};
+
+/** C-RADIO: registers, one patch matrix for images and one for video, layer scales. */
+const radio: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
+  const side = Math.floor(part.integer('max_img_size') / part.integer('patch_size'));
+  const tokens = part.integer('num_cls_tokens', 0) + part.integer('num_registers', 0);
+  const frames = part.optionalInteger('video_temporal_patch_size', 1);
+  const patch = pixels(part) * D * (1 + (frames ?? 0));
+  const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+  const layers = L * layer({ D, F, attentionBias, more: 2 * D });
+  return { parameters: patch + side * side * D + tokens * D + layers, width: D };
+};
+
+/** Gemma 4: Llama-like layers with query and key norms, positions for rows and columns. */
+const gemma4Vision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const d = part.integer('head_dim');
+  const heads = part.integer('num_attention_heads') * d;
+  const keyValue = part.integerOr('num_key_value_heads', part.integer('num_attention_heads'), 1) * d;
+  const attentionBias = part.boolean('attention_bias') ? heads + 2 * keyValue + D : 0;
+  const attention = 2 * D * heads + 2 * D * keyValue;
+  const one = layer({
+    D,
+    F: width(part),
+    attention,
+    attentionBias,
+    norm: 'rms',
+    gated: true,
+    bias: false,
+    more: 2 * D + 2 * d,
+  });
+  // Means and deviations that standardise the output, and four bounds for each clipped matrix, are stored with the weights.
+  const buffers = (part.boolean('standardize') ? 2 * D : 0) + (part.boolean('use_clipped_linears') ? L * 7 * 4 : 0);
+  const positions = 2 * part.integer('position_embedding_size') * D;
+  return { parameters: pixels(part) * D + positions + L * one + buffers, width: D };
+};
+
+/** HunyuanOCR: positions for every patch of the longest image and one more, and a merger of two convolutions. */
+const hunyuanVision: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const out = part.integer('out_hidden_size');
+  const side = Math.floor(part.integer('max_image_size') / part.integer('patch_size'));
+  const merge = part.integer('spatial_merge_size');
+  const merger = convolution(D, 2 * D, merge) + linear(2 * D, 4 * D) + linear(4 * D, out) + 4 * D + 3 * out + D + out;
+  const embedding = linear(pixels(part), D) + (side * side + 1) * D;
+  return { parameters: embedding + vit(D, width(part), L) + merger, width: out };
+};
+
+/** Models of timm 1.0.29, by architecture: what one holds without its classifier, and the width of its features. */
+const timmModels: Readonly<Record<string, { readonly parameters: number; readonly width: number }>> = {
+  mobilenetv5_300m_enc: { parameters: 294_126_912, width: 2048 },
+  // As built for inference: branches of training folded into one convolution.
+  fastvit_mci3: { parameters: 122_749_920, width: 3072 },
+};
+
+/** The Perception Encoder (Bolya et al. 2025, arXiv:2504.13181) by size: CLIP's layers, with scales where it was tuned for language. */
+const perceptionSizes: Readonly<Record<string, { D: number; L: number; F: number; image: number; tuned: boolean }>> = {
+  vit_pe_core_large_patch14_336: { D: 1024, L: 24, F: 4096, image: 336, tuned: false },
+  vit_pe_core_gigantic_patch14_448: { D: 1536, L: 50, F: 8960, image: 448, tuned: false },
+  vit_pe_lang_large_patch14_448: { D: 1024, L: 23, F: 4096, image: 448, tuned: true },
+  vit_pe_lang_gigantic_patch14_448: { D: 1536, L: 47, F: 8960, image: 448, tuned: true },
+};
+
+/** One of them without its pooling, as `model_args` changes it. */
+function perception(architecture: string, part: Fields): Encoded | undefined {
+  const size = Object.hasOwn(perceptionSizes, architecture) ? perceptionSizes[architecture] : undefined;
+  const changes = part.nested('model_args');
+  if (size === undefined || (!size.tuned && changes.string('global_pool') !== '')) return undefined;
+  const D = changes.integerOr('embed_dim', size.D, 1);
+  const L = changes.integerOr('depth', size.L);
+  const side = Math.floor((changes.list('img_size') ? pair(changes, 'img_size')[0] : size.image) / 14);
+  const token = size.D === 1024 ? 1 : 0;
+  const scales = changes.states('init_values') || size.tuned ? 2 * D : 0;
+  const behind = changes.boolean('use_post_transformer_norm', !size.tuned) ? layerNorm(D) : 0;
+  const layers = L * layer({ D, F: size.F, more: scales });
+  return { parameters: token * D + 588 * D + (side * side + token) * D + layerNorm(D) + layers + behind, width: D };
+}
+
+/** A model of timm, whose sizes are in the name of its architecture. */
+const timm: Encoder = (part) => {
+  const architecture = part.string('architecture') ?? '';
+  const known = Object.hasOwn(timmModels, architecture) ? timmModels[architecture] : undefined;
+  const unknown = `the architecture ${architecture.slice(0, 60)} of timm`;
+  if (known) return { ...known, width: part.integerOr('hidden_size', known.width, 1) };
+  return perception(architecture, part) ?? { parameters: 0, width: 0, unknown };
+};
+
+// --- audio ------------------------------------------------------------------------------------------------------------------
+
+/** Whisper's encoder (Radford et al. 2022): two convolutions over time, layers whose keys have no bias, a norm behind. */
+const whisper =
+  (positions: boolean): Encoder =>
+  (part) => {
+    const { D, L } = dimensions(part);
+    const F = part.integer(['encoder_ffn_dim', 'intermediate_size']);
+    const learned = positions ? part.integer('max_source_positions') * D : 0;
+    const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+    return { parameters: ears + learned + L * layer({ D, F, attentionBias: 3 * D }) + layerNorm(D), width: D };
+  };
+
+/** Qwen2.5-Omni: Whisper without stored positions, two learned tokens and a matrix to the text. */
+const omniAudio: Encoder = (part) => {
+  const { parameters, width: D } = whisper(false)(part);
+  const out = part.integer('output_dim');
+  return { parameters: parameters + 2 * out + linear(D, out), width: out };
+};
+
+/** Qwen3-Omni: three convolutions over time and frequency, layers with biases everywhere. */
+const omni3Audio =
+  (projects: boolean): Encoder =>
+  (part) => {
+    const { D, L } = dimensions(part);
+    const channels = part.integer('downsample_hidden_size');
+    const out = part.integer('output_dim');
+    // Three convolutions of stride 2 halve the bins, rounded up each time.
+    const bins = [0, 0, 0].reduce((left) => Math.floor((left + 1) / 2), part.integer('num_mel_bins'));
+    const ears = convolution(1, channels, 3) + 2 * convolution(channels, channels, 3) + channels * bins * D;
+    const projector = projects ? linear(D, D) + linear(D, out) : 0;
+    const layers = vit(D, part.integer('encoder_ffn_dim'), L);
+    return { parameters: ears + layers + layerNorm(D) + projector, width: projects ? out : D };
+  };
+
+/** GLM-ASR: Whisper with rotary positions. */
+const glmAsr: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+  return { parameters: ears + L * layer({ D, F: width(part), attentionBias: 3 * D }) + layerNorm(D), width: D };
+};
+
+/** Voxtral Realtime: causal convolutions, RMSNorms, a gated feed-forward with a bias on its output, heads of their own width. */
+const voxtralRealtime: Encoder = (part) => {
+  const { D, L } = dimensions(part);
+  const F = width(part);
+  const heads = part.integer('num_attention_heads') * part.integer('head_dim');
+  const ears = convolution(part.integer('num_mel_bins'), D, 3, true, 1) + convolution(D, D, 3, true, 1);
+  const one =
+    layer({ D, F, attention: 4 * D * heads, attentionBias: 2 * heads + D, norm: 'rms', gated: true, bias: false }) + D;
+  return { parameters: ears + L * one + D, width: D };
+};
+
+/** Granite Speech's Conformer (Gulati et al. 2020), with the head that predicts characters half-way. */
+const graniteSpeech: Encoder = (part) => {
+  const D = part.integer('hidden_dim');
+  const L = part.integer('num_layers', 0);
+  const d = part.states('dim_head') ? part.integer('dim_head') : Math.floor(D / part.integer('num_heads'));
+  const heads = part.integer('num_heads') * d;
+  const out = part.integer('output_dim');
+  const inner = D * part.integer('conv_expansion_factor');
+  const F = D * part.integer('feedforward_mult');
+  const feedForward = layerNorm(D) + linear(D, F) + linear(F, D);
+  const relative = (2 * part.integer('max_pos_emb') + 1) * d;
+  const attention = layerNorm(D) + D * heads + D * 2 * heads + linear(heads, D) + relative;
+  // A batch norm stores its mean and variance with its weight and bias.
+  const batchNorm = 4 * inner;
+  const convolutions =
+    layerNorm(D) + linear(D, 2 * inner) + inner * part.integer('conv_kernel_size') + batchNorm + linear(inner, D);
+  const one = 2 * feedForward + attention + convolutions + layerNorm(D);
+  return { parameters: linear(part.integer('input_dim'), D) + L * one + linear(D, out) + linear(out, D), width: D };
+};
+
+/** The Universal Speech Model's Conformer as Gemma 3n has it. */
+const gemma3nAudio: Encoder = (part) => {
+  const D = part.integer('hidden_size');
+  const L = part.integer('conf_num_hidden_layers', 0);
+  const d = Math.floor(D / part.integer('conf_num_attention_heads'));
+  const feedForward = 2 * D + 2 * D * 4 * D;
+  const attention = 2 * D + d + 5 * D * D;
+  const convolutions = 2 * D + 2 * D * D + D * part.integer('conf_conv_kernel_size') + D * D;
+  const channels = pair(part, 'sscp_conv_channel_size');
+  const ears =
+    convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
+  // Two convolutions of stride 2 halve the bins.
+  const flat = channels[1] * Math.floor(part.integer('input_feat_size') / 4);
+  return { parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D), width: D };
+};
+
+/** Gemma 4's Conformer: the same with clipped matrices, whose bounds are stored, and an output matrix. */
+const gemma4Audio: Encoder = (part) => {
+  const D = part.integer('hidden_size');
+  const L = part.integer('num_hidden_layers', 0);
+  const d = Math.floor(D / part.integer('num_attention_heads'));
+  const out = part.integer('output_proj_dims');
+  const feedForward = 2 * D + 2 * D * 4 * D;
+  const attention = 2 * D + d + 5 * D * D;
+  const convolutions = 2 * D + 2 * D * D + D * part.integer('conv_kernel_size') + D * D;
+  // Four bounds for each of ten matrices.
+  const bounds = part.boolean('use_clipped_linears', true) ? 40 : 0;
+  const channels = pair(part, 'subsampling_conv_channels');
+  const ears =
+    convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
+  // A quarter of the bands of sound is left, which the class takes to be as many as the first channels.
+  const flat = channels[1] * Math.floor(channels[0] / 4);
+  return {
+    parameters: ears + flat * D + L * (2 * feedForward + attention + convolutions + D + bounds) + linear(D, out),
+    width: out,
+  };
+};
+
+/** Phi-4's Conformer (Gulati et al. 2020, arXiv:2005.08100) behind strided convolutions. */
+const phi4Audio: Encoder = (part) => {
+  const D = part.integer('hidden_size');
+  const F = width(part);
+  const channels = part.integer('nemo_conv_channels');
+  const outer = part.integer('ext_pw_out_channel');
+  const separable = part.integer('depthwise_separable_out_channel');
+  const inner = D * part.integer('depthwise_multiplier');
+  const halvings = Math.floor(Math.log2(part.integer('time_reduction')));
+  const halve = (bands: number) => Math.floor((bands - 1) / 2 + 1);
+  const bands = Array.from({ length: halvings }).reduce<number>(halve, part.integer('input_size'));
+  const ears =
+    convolution(1, channels, 3) + (halvings - 1) * (convolution(1, channels, 3) + linear(channels, channels));
+  const distances = part.integer('bias_max_distance') * (part.boolean('bias_symmetric') ? 1 : 2);
+  const feedForward = layerNorm(D) + linear(D, 2 * F) + linear(F, D);
+  const convolutions =
+    layerNorm(D) +
+    linear(D, 2 * outer) +
+    2 * outer +
+    linear(part.integer('kernel_size'), inner) +
+    linear(inner, separable);
+  const one = 2 * feedForward + 4 * linear(D, D) + convolutions + linear(D, outer) + 2 * layerNorm(D);
+  const relative = distances * part.integer('num_attention_heads');
+  // The means and deviations of the bins are stored with the weights.
+  const statistics = 2 * part.integer('input_size');
+  const parameters = ears + linear(channels * bands, D) + relative + part.integer('num_blocks', 0) * one + statistics;
+  return { parameters, width: D };
+};
+
+/** Prime factors, the largest first. */
+function primes(number: number): readonly number[] {
+  const found: number[] = [];
+  let rest = number;
+  for (let prime = 2; prime * prime <= rest; prime += prime === 2 ? 1 : 2)
+    for (; rest % prime === 0; rest /= prime) found.unshift(prime);
+  return rest > 1 ? [rest, ...found] : found;
+}
+
+type Scale = { readonly time: number; readonly side: number; readonly channels: number };
+
+/** Of the scales those whose patches grow most evenly from a pixel to the whole: the nearest for each layer, or the best set. */
+function evenly(scales: readonly Scale[], elements: number, layers: number): readonly Scale[] {
+  const cost = (wanted: number, { time, side }: Scale): number =>
+    Math.abs((wanted * Math.log(elements)) / layers - Math.log(time * side * side));
+  const wanted = Array.from({ length: layers + 1 }, (_, index) => index);
+  const nearest = (layer: number) =>
+    scales.reduce((best, one) => (cost(layer, one) < cost(layer, best) ? one : best), scales[0] as Scale);
+  const chosen = layers >= scales.length ? wanted.map(nearest) : cheapest(scales, wanted, cost);
+  return [scales[0], ...chosen.slice(1, -1), scales.at(-1)].flatMap((one) => one ?? []);
+}
+
+/** As many scales as layers want one, in order, for the smallest sum of costs. */
+function cheapest(
+  scales: readonly Scale[],
+  wanted: readonly number[],
+  cost: (layer: number, scale: Scale) => number,
+): readonly Scale[] {
+  type Choice = { readonly cost: number; readonly scales: readonly Scale[] };
+  const none: Choice = { cost: Number.POSITIVE_INFINITY, scales: [] };
+  // One for each number of scales that may be chosen from.
+  let best: readonly Choice[] = [...scales, undefined].map(() => ({ cost: 0, scales: [] }));
+  for (const layer of wanted) {
+    const next = [none];
+    scales.forEach((scale, index) => {
+      const before = best[index] ?? none;
+      const taken = { cost: before.cost + cost(layer, scale), scales: [...before.scales, scale] };
+      const left = next[index] ?? none;
+      next.push(taken.cost < left.cost ? taken : left);
+    });
+    best = next;
+  }
+  return best.at(-1)?.scales ?? [];
+}
+
+/** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the joint. */
+const inklingVision: Encoder = (part) => {
+  const patch = part.integer('patch_size');
+  const channels = part.integerOr('num_channels', 3, 1);
+  const scales: Scale[] = [{ time: 1, side: 1, channels }];
+  let side = 1;
+  for (const prime of primes(patch)) {
+    side *= prime;
+    scales.push({ time: 1, side, channels: Math.ceil((side * side * channels) / 64) * 64 });
+  }
+  let time = 1;
+  for (const prime of primes(part.integer('temporal_patch_size'))) {
+    time *= prime;
+    scales.push({ time, side, channels: side * side * channels * time * 64 });
+  }
+  const layers = part.integer(['n_layers', 'num_hidden_layers']);
+  if (layers > 1000) throw part.wrong('n_layers', 'must be at most 1000', layers);
+  const steps = evenly(scales, patch * patch * time * channels, layers);
+  const folds = steps.slice(1).map((end, index) => {
+    const start = steps[index] ?? end;
+    const read = start.channels * Math.floor(end.time / start.time) * Math.floor(end.side / start.side) ** 2;
+    return { read, written: end.channels };
+  });
+  const parameters = folds.slice(0, -1).reduce((sum, { read, written }) => sum + (read + 1) * written, 0);
+  return { parameters, width: folds.at(-1)?.read ?? 0 };
+};
+
+/** Every encoder, by the `model_type` of its part. */
+export const encoders: Readonly<Record<string, Encoder>> = {
+  blip_2_vision_model: blip2,
+  clip_vision_model: clip,
+  cohere_compass_vision: qwen3Vision,
+  cosmos3_edge_vision: siglipLike((part) => part.integer('num_patches')),
+  ernie4_5_vl_moe_vision: ernieVision,
+  exaone4_5_vision: qwen25Vision,
+  gemma3n_audio: gemma3nAudio,
+  gemma3n_vision: timm,
+  gemma4_audio: gemma4Audio,
+  gemma4_vision: gemma4Vision,
+  git_vision_model: clip,
+  glm4v_moe_vision: glm4Vision,
+  glm4v_vision: glm4Vision,
+  glm5_next_vision: glmOcrVision((part) => part.integer('projection_intermediate_size')),
+  glm_ocr_vision: glmOcrVision((part, out) => out * part.integer('in_channels')),
+  glmasr_encoder: glmAsr,
+  'got_ocr2.vision_config': sam,
+  granite_speech_encoder: graniteSpeech,
+  granite_speech_plus_encoder: graniteSpeech,
+  hunyuan_vl_vision: hunyuanVision,
+  inkling_vision: inklingVision,
+  idefics2_vision: siglipLike(patches),
+  idefics3_vision: siglipLike(patches),
+  instructblip_vision_model: blip2,
+  instructblipvideo_vision_model: blip2,
+  intern_vit_6b: internvl,
+  internvl_vision: internvl,
+  janus_vision_model: janusVision,
+  kimi_k25_vision: moonvit,
+  kosmos_2_vision_model: clip,
+  llama4_vision_model: llama4Vision,
+  minicpmv4_6_vision: minicpmVision,
+  minicpmv4_7_vision: minicpmVision,
+  minimax_m3_vl_vision: minimaxVision,
+  mllama_vision_model: mllamaVision,
+  moonvit,
+  muse_glimmer_vision: museVision,
+  'ovis2.vision_config': ovis2Vision,
+  paddleocr_vl_vision: siglipLike(patches),
+  phi4_multimodal_audio: phi4Audio,
+  phi4_multimodal_vision: siglipWithHead(patches),
+  pixtral,
+  'pp_chart2table.vision_config': sam,
+  qianfan_ocr_vision: internvl,
+  qwen2_5_omni_audio_encoder: omniAudio,
+  qwen2_5_omni_vision_encoder: qwen25Vision,
+  qwen2_5_vl_vision: qwen25Vision,
+  qwen2_audio_encoder: whisper(true),
+  qwen2_vl_vision: qwen2Vision,
+  qwen3_5_moe_vision: qwen3Vision,
+  qwen3_5_vision: qwen3Vision,
+  qwen3_asr_encoder: omni3Audio(false),
+  qwen3_omni_moe_audio_encoder: omni3Audio(true),
+  qwen3_omni_moe_vision_encoder: qwen3Vision,
+  qwen3_vl_moe_vision: qwen3Vision,
+  qwen3_vl_vision: qwen3Vision,
+  qwen4_exp_vision: qwen3Vision,
+  radio,
+  sam_vision_model: sam,
+  siglip: siglipLike(patches),
+  siglip2_vision_model: siglipWithHead((part) => part.integer('num_patches')),
+  siglip_vision_model: siglipWithHead(patches),
+  smolvlm_vision: siglipLike(patches),
+  step3p5_vision: stepVision,
+  timm_wrapper: timm,
+  video_llama_3_vision: videoLlama3Vision,
+  voxtral_encoder: whisper(true),
+  voxtral_realtime_encoder: voxtralRealtime,
+};

@@ -1,0 +1,77 @@
+import type { Changes } from '../world.ts';
+import { type Documents, type Inputs, type Settings, settingsFrom, WrongSettings } from './settings.ts';
+
+/**
+ * Rules that a run is not judged by, and that its readers should know of: those that the change itself would bring, and those
+ * that the base branch has by now. `settings` is undefined where they cannot be followed.
+ */
+export type OtherRules = {
+  readonly kind: 'proposed' | 'moved';
+  /** The file that differs. */
+  readonly name: string;
+  readonly change: 'added' | 'changed' | 'removed';
+  readonly sentence: string;
+  readonly settings: Settings | undefined;
+  readonly problem?: string;
+  readonly line?: number;
+  /** Every config of the head, where the change itself touches none: what the rules would say of them. */
+  readonly configs?: Changes;
+};
+
+/** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
+export function proposed(inputs: Inputs, held: Documents, now: Documents, when: string): OtherRules | undefined {
+  const differing = differs(held, now);
+  if (differing === undefined) return undefined;
+  const { name, change } = differing;
+  const verb = { added: 'adds', changed: 'edits', removed: 'removes' }[change];
+  return {
+    kind: 'proposed',
+    ...differing,
+    sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
+    ...tried(inputs, now),
+  };
+}
+
+/** What the base branch has made of the rules since the merge base. */
+export function moved(inputs: Inputs, held: Documents, tip: Documents, branch: string): OtherRules | undefined {
+  const differing = differs(held, tip);
+  if (differing === undefined) return undefined;
+  return {
+    kind: 'moved',
+    ...differing,
+    sentence: `${differing.name} has changed on ${branch} since this branch left it; update the branch to be judged by what holds there now.`,
+    ...tried(inputs, tip),
+  };
+}
+
+function tried(inputs: Inputs, documents: Documents): Pick<OtherRules, 'settings' | 'problem' | 'line'> {
+  try {
+    return { settings: settingsFrom(inputs, documents) };
+  } catch (error) {
+    if (!(error instanceof WrongSettings)) throw error;
+    const { line } = error;
+    return { settings: undefined, problem: error.message, ...(line === undefined ? {} : { line }) };
+  }
+}
+
+/** The first file that differs between two versions of the rules. */
+function differs(before: Documents, after: Documents): Pick<OtherRules, 'name' | 'change'> | undefined {
+  const [old, now] = [filesOf(before), filesOf(after)];
+  for (const name of new Set([...old.keys(), ...now.keys()])) {
+    const [was, is] = [old.get(name), now.get(name)];
+    if (was === undefined && is !== undefined) return { name, change: 'added' };
+    if (was !== undefined && is === undefined) return { name, change: 'removed' };
+    if (was !== undefined && is !== undefined && !same(was, is)) return { name, change: 'changed' };
+  }
+  return undefined;
+}
+
+/** The policy first, since its name says most. */
+const filesOf = ({ policy, run, files }: Documents): ReadonlyMap<string, Uint8Array> =>
+  new Map([
+    ...[policy, run].flatMap((file): [string, Uint8Array][] => (file === undefined ? [] : [[file.name, file.bytes]])),
+    ...(files ?? []),
+  ]);
+
+const same = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, index) => byte === b[index]);

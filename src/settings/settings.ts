@@ -1,0 +1,322 @@
+import { acceleratorIds } from '../facts/accelerators.ts';
+import type { Budgets, Limit } from '../gate/rules.ts';
+import type { RunFields } from '../model/run.ts';
+import { couldBeConfig } from '../read/config.ts';
+import { dollars, exact, gib } from '../report/format.ts';
+import { readRun } from '../setup/description.ts';
+import type { RunSource } from '../setup/settle.ts';
+import { didYouMean } from '../text/nearest.ts';
+import { parseBytes } from '../units.ts';
+import { calibrate } from './calibrate.ts';
+import { type Globs, globs } from './globs.ts';
+import { draftPolicy, type Hardware, type NamedFile, type Policy, type PolicyReading } from './policy.ts';
+
+/** What the user wants of a run of the gate, with where each value came from. */
+export type Settings = {
+  readonly matches: (path: string) => boolean;
+  /** True where a pattern or the policy names the path, so that being unreadable fails the gate. */
+  readonly named: (path: string) => boolean;
+  /** Sources of the run for a config, strongest first; the config's own fields come behind the run description. */
+  readonly sourcesFor: (path: string, stated: RunFields) => readonly RunSource[];
+  readonly budgetsFor: (path: string) => Budgets;
+  readonly failOn: Budgets['failOn'];
+  readonly baseline: string;
+  readonly comment: CommentMode;
+  readonly commentKey: string;
+  readonly overrideLabel: string | undefined;
+  readonly dryRun: boolean;
+  readonly shown: readonly { readonly name: string; readonly value: string; readonly origin: string }[];
+};
+
+export type CommentMode = 'changes' | 'always' | 'failures' | 'never';
+
+/** Settings that cannot be followed. Each sentence says what is allowed. */
+export class WrongSettings extends Error {
+  readonly sentences: readonly string[];
+  /** Where the first mistake stands, if in a file. */
+  readonly line: number | undefined;
+  constructor(sentences: readonly string[], line?: number) {
+    super(sentences.join(' '));
+    this.sentences = sentences;
+    this.line = line;
+  }
+}
+
+export type Inputs = Readonly<Record<string, string>>;
+
+/** The files that settings are made of, as one commit has them. */
+export type Documents = {
+  /** The run description that the input `run` names or holds. */
+  readonly run?: NamedFile;
+  readonly policy?: NamedFile;
+  /** The commit that the policy was read from, where it was one. */
+  readonly commit?: string;
+  /** What the policy names, by path. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
+  /** Files that should be there and are not, or cannot be read, each in a sentence. */
+  readonly missing?: readonly string[];
+};
+
+export const policyPath = '.github/model-cost.yml';
+
+/** Every input with its default, for `action.yml`, the README and the check of names. */
+export const inputDefaults: Readonly<Record<string, string>> = {
+  policy: policyPath,
+  configs: 'every changed file that a format recognises by content',
+  run: '',
+  accelerator: 'h100-sxm-80gb',
+  gpus: '8',
+  'memory-budget': '100%',
+  'fail-on': 'over-budget',
+  baseline: 'merge-base',
+  comment: 'changes',
+  'comment-key': 'default',
+  'override-label': '',
+  'dry-run': 'false',
+};
+
+/** Other files that a policy names, to be read beside it; none where it cannot be read. */
+export function filesNamedBy(policy: NamedFile): readonly string[] {
+  const draft = draftPolicy(policy);
+  return draft.kind === 'draft' ? draft.files : [];
+}
+
+const one = <Choice extends string>(
+  name: string,
+  value: string,
+  choices: readonly Choice[],
+  wrong: string[],
+): Choice | undefined => {
+  const found = choices.find((choice) => choice === value);
+  if (found === undefined)
+    wrong.push(
+      `The input ${name} is "${value.slice(0, 60)}", but must be one of ${choices.join(', ')}.${didYouMean(value, choices)}`,
+    );
+  return found;
+};
+
+/**
+ * Raw inputs and the files they name to settings. An input wins over the policy, the policy over the default. The run of a
+ * config is put together from the inputs `accelerator` and `gpus`, the input `run`, the policy's entries for it, what the
+ * config itself states, and the policy's defaults, in this order.
+ *
+ * @throws WrongSettings with one sentence for each mistake
+ */
+export function settingsFrom(inputs: Inputs, documents: Documents = {}): Settings {
+  const wrong: string[] = [...(documents.missing ?? [])];
+  if (wrong.length > 0) throw new WrongSettings(wrong);
+  const policy = documents.policy === undefined ? undefined : policyOf(documents.policy, documents.files ?? new Map());
+  const shown: { name: string; value: string; origin: string }[] = [];
+  const given = (name: string, policyValue?: string) => {
+    const input = inputs[name]?.trim() ?? '';
+    const value = input !== '' ? input : policyValue;
+    const origin = input !== '' ? 'input' : value !== undefined ? 'policy' : 'default';
+    if (inputDefaults[name] !== '' || value !== undefined)
+      shown.push({ name, value: value ?? inputDefaults[name] ?? '', origin });
+    return value;
+  };
+  const input = (name: string) => inputs[name]?.trim() || undefined;
+  if (policy !== undefined)
+    shown.push({
+      name: 'policy',
+      value: policy.name + (documents.commit === undefined ? '' : ` at ${documents.commit.slice(0, 12)}`),
+      origin: input('policy') === undefined ? 'default' : 'input',
+    });
+  const machine = policy?.defaults.hardware;
+  const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
+  const ignored = globs(policy?.ignore ?? []);
+  if (policy !== undefined && policy.ignore.length > 0)
+    shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
+  const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
+  const accelerator = given('accelerator', machine?.fields.accelerator) && input('accelerator');
+  if (accelerator !== undefined && !acceleratorIds.some((id) => id === accelerator)) {
+    wrong.push(
+      `The input accelerator is "${accelerator.slice(0, 60)}", which is not in the table.${didYouMean(accelerator, acceleratorIds) || ' See `model-cost list accelerators`.'}`,
+    );
+  }
+  given('gpus', machine?.fields.gpus?.toString());
+  const gpusText = input('gpus');
+  const gpus = gpusText === undefined ? undefined : Number(gpusText);
+  if (gpus !== undefined && !(Number.isInteger(gpus) && gpus >= 1 && gpus <= 1e7))
+    wrong.push(`The input gpus is "${gpusText?.slice(0, 60)}", but must be a whole number from 1 on.`);
+  const calibrations = calibrationsOf(policy, wrong);
+  if (machine !== undefined)
+    shown.push({ name: 'hardware', value: machineText(machine, calibrations.get(machine.name)), origin: 'policy' });
+  given('memory-budget', memoryText(policy?.defaults.limits));
+  const memoryInput = input('memory-budget');
+  const memory = memoryInput === undefined ? undefined : memoryLimit(memoryInput, wrong);
+  const failOnInput = input('fail-on');
+  const failOnShown = given('fail-on', policy?.defaults.failOn);
+  const failOn =
+    one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
+  const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
+  if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
+    wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
+  const comment =
+    one(
+      'comment',
+      given('comment', policy?.defaults.comment) ?? 'changes',
+      ['changes', 'always', 'failures', 'never'],
+      wrong,
+    ) ?? 'changes';
+  const commentKey = given('comment-key') ?? 'default';
+  if (!/^[\w.-]{1,60}$/.test(commentKey))
+    wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
+  const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
+  const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
+  const described = documents.run === undefined ? undefined : readRun(documents.run.bytes, documents.run.name);
+  if (described?.kind === 'wrong') wrong.push(...described.problems.map(({ message }) => message));
+  if (wrong.length > 0) throw new WrongSettings(wrong);
+
+  const strongest: readonly RunSource[] = [
+    {
+      origin: 'input',
+      fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
+    },
+    { origin: 'run', fields: described?.kind === 'read' ? described.fields : {} },
+  ];
+  const matching = (path: string) => entries.filter(({ globs }) => globs.names(path));
+  // What describes runs and budgets is no model config, whatever a pattern says.
+  const own = new Set([...(policy?.runFiles ?? []), documents.run?.name, documents.policy?.name]);
+  const looked = (path: string) => !ignored.names(path) && !own.has(path);
+  const named = (path: string) => looked(path) && (patterns.names(path) || matching(path).length > 0);
+  const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
+  return {
+    matches: (path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0),
+    named,
+    sourcesFor: (path, stated) => {
+      const later = matching(path).reverse();
+      const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
+      const sources: RunSource[] = [
+        ...strongest,
+        ...later.map(({ run }): RunSource => ({ origin: 'policy', fields: run })),
+        ...machineSource(own, calibrations),
+        { origin: 'config', fields: stated },
+        { origin: 'policy', fields: policy?.defaults.run ?? {} },
+        ...(own === undefined ? machineSource(machine, calibrations) : []),
+      ];
+      return ofOneMachine(sources);
+    },
+    budgetsFor: (path) => {
+      const scopes = matching(path);
+      return {
+        limits: merged([
+          builtIn,
+          ...(policy?.defaults.limits ?? []),
+          ...scopes.flatMap(({ limits }) => limits),
+          ...(memory === undefined ? [] : [memory]),
+        ]),
+        failOn:
+          failOnInput !== undefined ? failOn : (scopes.findLast(({ failOn: stated }) => stated)?.failOn ?? failOn),
+        waivers: waivers.filter(({ globs }) => globs.names(path)),
+      };
+    },
+    failOn,
+    baseline,
+    comment,
+    commentKey,
+    overrideLabel,
+    dryRun,
+    shown,
+  };
+}
+
+function policyOf(file: NamedFile, files: ReadonlyMap<string, Uint8Array>): Policy {
+  const draft = draftPolicy(file);
+  const reading: PolicyReading = draft.kind === 'draft' ? draft.finish(files) : draft;
+  if (reading.kind === 'read') return reading.policy;
+  throw new WrongSettings(
+    reading.problems.map(({ message }) => message),
+    reading.problems[0]?.line,
+  );
+}
+
+/** A pattern of the user's decides alone; without one, what could be a config and what the policy names. */
+const matchesPatterns = (path: string, patterns: Globs, byPolicy: boolean): boolean =>
+  patterns.positive ? patterns.names(path) : (couldBeConfig(path) || byPolicy) && !patterns.excludes(path);
+
+// --- Limits -----------------------------------------------------------------------------------------------------------
+
+/** What holds where nobody says otherwise: the memory that the accelerator has. */
+const builtIn: Limit = {
+  metric: 'memory',
+  bound: 'max',
+  amount: { kind: 'share', share: 1 },
+  severity: 'fail',
+  origin: 'default',
+};
+
+/** One limit for each metric, bound and severity: the last that is stated. */
+const merged = (limits: readonly Limit[]): readonly Limit[] => [
+  ...new Map(limits.map((limit) => [`${limit.metric} ${limit.bound} ${limit.severity}`, limit])).values(),
+];
+
+function memoryText(limits: readonly Limit[] = []): string | undefined {
+  const amount = limits.find(
+    ({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail',
+  )?.amount;
+  if (amount === undefined) return undefined;
+  return amount.kind === 'share' ? `${Number((100 * amount.share).toFixed(2))}%` : gib(amount.value);
+}
+
+/** `80GB`, `72GiB`, `90%` of the accelerator's usable memory. */
+function memoryLimit(text: string, wrong: string[]): Limit {
+  const share = /^(\d{1,4}(?:\.\d+)?)\s*%$/.exec(text)?.[1];
+  const bytes = /[a-z]/i.test(text) ? parseBytes(text) : undefined;
+  if (share !== undefined && Number(share) > 0)
+    return { ...builtIn, amount: { kind: 'share', share: Number(share) / 100 }, origin: 'input' };
+  if (bytes !== undefined && bytes > 0)
+    return { ...builtIn, amount: { kind: 'absolute', value: bytes }, origin: 'input' };
+  wrong.push(
+    `The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%.`,
+  );
+  return builtIn;
+}
+
+// --- Machines ---------------------------------------------------------------------------------------------------------
+
+type Calibrations = ReadonlyMap<
+  string,
+  { readonly ratio: number; readonly measured: number; readonly projected: number }
+>;
+
+/** What the measured runs of the machines that some config uses say of the projections. */
+function calibrationsOf(policy: Policy | undefined, wrong: string[]): Calibrations {
+  const found = new Map<string, { ratio: number; measured: number; projected: number }>();
+  for (const { hardware } of policy === undefined ? [] : [policy.defaults, ...policy.entries]) {
+    if (hardware === undefined || found.has(hardware.name)) continue;
+    const calibration = calibrate(hardware);
+    if (calibration?.kind === 'ratio') found.set(hardware.name, calibration);
+    if (calibration?.kind === 'wrong') wrong.push(calibration.sentence);
+  }
+  return found;
+}
+
+function machineSource(machine: Hardware | undefined, calibrations: Calibrations): readonly RunSource[] {
+  if (machine === undefined) return [];
+  const calibration = calibrations.get(machine.name)?.ratio;
+  const fields = { ...machine.fields, ...(calibration === undefined ? {} : { calibration }) };
+  return [{ origin: 'policy', fields, machine: true }];
+}
+
+/** A machine's price, network and calibration are of its accelerator: where a stronger source names another, none of it holds. */
+function ofOneMachine(sources: readonly RunSource[]): readonly RunSource[] {
+  const accelerator = sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
+  return sources.filter(({ machine, fields }) => machine !== true || fields.accelerator === accelerator);
+}
+
+function machineText(machine: Hardware, calibration: ReturnType<Calibrations['get']>): string {
+  const { pricePerGpuHour: price, powerCapWatts: cap } = machine.fields;
+  const stated = machine.fields.calibration;
+  return [
+    machine.name,
+    ...(price === undefined ? [] : [`${dollars(price)} per GPU and hour`]),
+    ...(cap === undefined ? [] : [`capped at ${cap} W`]),
+    ...(stated === undefined ? [] : [`calibrated by ${stated}`]),
+    ...(calibration === undefined
+      ? []
+      : [
+          `calibrated by ${calibration.ratio.toFixed(2)} (${exact(calibration.measured)} tokens/s measured, ${exact(calibration.projected)} projected)`,
+        ]),
+  ].join('; ');
+}

@@ -1,0 +1,177 @@
+import { z } from 'zod';
+import { acceleratorIds } from '../facts/accelerators.ts';
+import type { Problem } from '../model/reading.ts';
+import type { RunFields } from '../model/run.ts';
+import { explain } from '../text/explain.ts';
+import { parse, syntaxOf } from '../text/syntax.ts';
+import { parseCount } from '../units.ts';
+
+const count = z.int().min(1).max(1e9);
+const dtype = z.enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
+
+/** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
+const word = z.string().max(100);
+const list = z
+  .union([z.array(word).max(100), z.record(z.string().regex(/^\d{1,3}$/), word)])
+  .transform((names): string[] => (Array.isArray(names) ? names : Object.values(names)));
+
+/** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
+export const runSchema = z.strictObject({
+  accelerator: z
+    .enum(acceleratorIds as [string, ...string[]])
+    .optional()
+    .describe('an id of `model-cost list accelerators`'),
+  gpus: count.optional(),
+  sequence_length: count.optional().describe('tokens'),
+  micro_batch_size: count.optional().describe('sequences for each model replica and forward pass'),
+  global_batch_size: count.optional().describe('sequences for each optimizer step'),
+  precision: z
+    .enum(['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'])
+    .optional()
+    .describe('dtype of the matrix products'),
+  optimizer: z.enum(['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon']).optional(),
+  framework: z.enum(['megatron', 'fsdp', 'deepspeed', 'transformers']).optional(),
+  sharding: z.enum(['none', 'optimizer', 'gradients', 'full']).optional().describe('ZeRO 0, 1, 2, 3'),
+  recompute: z.enum(['none', 'selective', 'full']).optional(),
+  flash_attention: z.boolean().optional(),
+  fused_cross_entropy: z.boolean().optional(),
+  compile: z.boolean().optional().describe('torch.compile'),
+  parallelism: z
+    .strictObject({
+      tensor: count.optional(),
+      pipeline: count.optional(),
+      virtual_pipeline: count.optional(),
+      context: count.optional(),
+      expert: count.optional(),
+      expert_tensor: count.optional(),
+      sequence_parallel: z.boolean().optional(),
+    })
+    .optional(),
+  weights_dtype: dtype.optional(),
+  gradients_dtype: dtype.optional(),
+  optimizer_dtype: dtype.optional(),
+  master_weights: z.boolean().optional(),
+  gpus_per_node: count.optional(),
+  inter_node_gbps_per_gpu: z.number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
+  price_per_gpu_hour: z.number().nonnegative().max(1e4).optional().describe('US dollars'),
+  power_cap_watts: z.number().positive().max(1e5).optional(),
+  expert_tensor: count.optional(),
+  expert_imbalance: z.number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
+  capacity_factor: z.number().positive().max(1000).optional(),
+  lora: z
+    .strictObject({
+      rank: count,
+      targets: list.default(['q_proj', 'v_proj']),
+      base_bits: z.union([z.literal(16), z.literal(8), z.literal(4)]).default(16),
+    })
+    .optional(),
+  tokens: z
+    .union([count.or(z.number().positive().max(1e18)), z.string().max(30)])
+    .optional()
+    .describe('tokens of the whole training, `1T` understood'),
+  recompute_modules: list.optional(),
+  recompute_method: z.enum(['uniform', 'block', 'every']).optional(),
+  recompute_layers: count.optional(),
+  pipeline_schedule: z.enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),
+  layers_per_stage: z.array(z.int().min(0).max(10_000)).max(10_000).optional(),
+  context_parallel_style: z.enum(['ring', 'all_to_all']).optional(),
+  offload: z.enum(['none', 'optimizer', 'parameters', 'activations']).optional(),
+  loss_chunks: count.optional(),
+  cuda_graphs: z.boolean().optional(),
+  reshard_after_forward: z.boolean().optional(),
+  shard_group: count.optional(),
+  expandable_segments: z.boolean().optional(),
+  attention_kernel: z.enum(['unfused', 'flash1', 'flash2', 'flash3', 'cudnn']).optional(),
+  overlap_tensor_parallel: z.boolean().optional(),
+  dropout: z.boolean().optional(),
+  mtp: z.boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
+  calibration: z
+    .union([
+      z.number().positive().max(100),
+      z.strictObject({
+        tokens_per_second: z.number().positive().max(1e12).describe('of all GPUs together, in this very run'),
+      }),
+    ])
+    .optional()
+    .describe(
+      'measured over projected tokens per second of a real run, or the tokens per second that this run reached',
+    ),
+});
+
+export type RunDescription = z.infer<typeof runSchema>;
+
+export type RunReading =
+  | { readonly kind: 'read'; readonly fields: RunFields }
+  | { readonly kind: 'wrong'; readonly problems: readonly Problem[] };
+
+/** A run description file to the fields it states. Unknown keys are errors that name the nearest known key. */
+export function readRun(bytes: Uint8Array, name: string): RunReading {
+  const parsed = parse(bytes, syntaxOf(name) ?? 'yaml');
+  if (parsed.kind === 'broken')
+    return { kind: 'wrong', problems: [{ ...parsed.problem, message: `${name}: ${parsed.problem.message}` }] };
+  return runOf(parsed.value, name, (key) => parsed.lines.get(key));
+}
+
+/** The same for a value that was parsed elsewhere (the policy's `run:`). */
+export function runOf(
+  value: unknown,
+  name: string,
+  line: (key: string) => number | undefined = () => undefined,
+): RunReading {
+  const checked = runSchema.safeParse(value);
+  if (checked.success) return fieldsOf(checked.data, name);
+  return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
+}
+
+const shorten = (text: string) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
+
+function fieldsOf(run: RunDescription, name: string): RunReading {
+  const { tokens, parallelism, expert_tensor, lora, calibration, ...rest } = run;
+  const budget = typeof tokens === 'string' ? parseCount(tokens) : tokens;
+  if (tokens !== undefined && (budget === undefined || budget <= 0)) {
+    return {
+      kind: 'wrong',
+      problems: [
+        {
+          severity: 'error',
+          message: `${name}: tokens is "${shorten(String(tokens))}", but must be a count like 300B or 1T.`,
+          key: 'tokens',
+        },
+      ],
+    };
+  }
+  const flat = camel(rest) as RunFields;
+  const degrees = {
+    ...camel(parallelism ?? {}),
+    ...(expert_tensor === undefined ? {} : { expertTensor: expert_tensor }),
+  } as NonNullable<RunFields['parallelism']>;
+  return {
+    kind: 'read',
+    fields: {
+      ...flat,
+      ...(budget === undefined ? {} : { tokens: budget }),
+      ...(typeof calibration === 'number' ? { calibration } : {}),
+      ...(typeof calibration === 'object' ? { measuredTokensPerSecond: calibration.tokens_per_second } : {}),
+      ...(Object.keys(degrees).length === 0 ? {} : { parallelism: degrees }),
+      ...(lora === undefined ? {} : { lora: { rank: lora.rank, targets: lora.targets, baseBits: lora.base_bits } }),
+    },
+  };
+}
+
+const camel = (fields: object): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [
+      key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  );
+
+/** The run as users write it, for the JSON report. */
+export function runAsWritten(run: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(run).map(([key, value]) => [
+      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      typeof value === 'object' && value !== null && !Array.isArray(value) ? runAsWritten(value) : value,
+    ]),
+  );
+}
