@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { countParameters } from '../../src/cost/count/parameters.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { readConfig } from '../../src/read/config.ts';
+import { modules } from '../../src/read/formats/quantization.ts';
+import official from './modules.json' with { type: 'json' };
 
 const count = (config: object) => {
   const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
@@ -100,6 +102,14 @@ describe('checkpoints as published, to the byte', () => {
   });
 });
 
+describe('names of modules', () => {
+  const known = new Set(official.flatMap(({ names }) => names));
+
+  it.each(Object.entries(modules))('%s: each of its names is in a list of modules as published', (_path, suffixes) => {
+    expect(suffixes.filter((suffix) => !known.has(suffix))).toEqual([]);
+  });
+});
+
 describe('one layer, followed by hand', () => {
   it('16 and 32 bits, by the stated type', () => {
     const { total } = count(tiny);
@@ -177,6 +187,7 @@ describe('one layer, followed by hand', () => {
   it.each([
     ['by name', ['model.layers.0.self_attn.q_proj'], D * D, 1],
     ['by a part of the name', ['self_attn', 'lm_head'], attention, 4],
+    ['one matrix of the feed-forward', ['mlp.down_proj'], D * F, 1],
     ['by a wildcard', ['model.layers.0.mlp*'], feedForward, 3],
     ['by an expression', ['re:.*self_attn.*', 're:.*lm_head'], attention, 4],
     ['by alternatives', ['re:.*mlp\\.(gate|up)_proj$'], 2 * D * F, 2],

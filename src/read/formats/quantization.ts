@@ -157,7 +157,7 @@ function lists({ exact, patterns }: Names, name: string): boolean {
 }
 
 /** The modules that hold an operation's matrix, under the names that the families' code gives them. */
-const modules: Readonly<Record<string, readonly string[]>> = {
+export const modules: Readonly<Record<string, readonly string[]>> = {
   'attention.query': ['self_attn.q_proj', 'attn.q_proj', 'self_attn.qkv_proj', 'attention.wq', 'mixer.q_proj'],
   'attention.key': ['self_attn.k_proj', 'attn.k_proj', 'self_attn.qkv_proj', 'attention.wk', 'mixer.k_proj'],
   'attention.value': ['self_attn.v_proj', 'attn.v_proj', 'self_attn.qkv_proj', 'attention.wv', 'mixer.v_proj'],
@@ -170,9 +170,9 @@ const modules: Readonly<Record<string, readonly string[]>> = {
   'attention.indexer_query': ['self_attn.indexer.wq_b', 'self_attn.indexer'],
   'attention.indexer_key': ['self_attn.indexer.wk', 'self_attn.indexer'],
   'attention.indexer_weights': ['self_attn.indexer.weights_proj', 'self_attn.indexers_proj'],
-  'feed_forward.gate': ['mlp.gate_proj', 'mlp.gate_up_proj', 'feed_forward.gate_proj', 'mixer.gate_proj'],
+  'feed_forward.gate': ['mlp.gate_proj', 'mlp.gate_up_proj', 'feed_forward.gate_proj'],
   'feed_forward.up': ['mlp.up_proj', 'mlp.gate_up_proj', 'feed_forward.up_proj', 'mixer.up_proj'],
-  'feed_forward.down': ['mlp.ditsFormatproj', 'feed_forward.ditsFormatproj', 'mixer.ditsFormatproj'],
+  'feed_forward.down': ['mlp.down_proj', 'feed_forward.down_proj', 'mixer.down_proj'],
   'experts.gate': [
     'mlp.experts.0.gate_proj',
     'block_sparse_moe.experts.0.w1',
@@ -187,10 +187,10 @@ const modules: Readonly<Record<string, readonly string[]>> = {
     'ffn.experts.0.w3',
   ],
   'experts.down': [
-    'mlp.experts.0.ditsFormatproj',
+    'mlp.experts.0.down_proj',
     'block_sparse_moe.experts.0.w2',
-    'feed_forward.experts.ditsFormatproj',
-    'mixer.experts.0.ditsFormatproj',
+    'feed_forward.experts.down_proj',
+    'mixer.experts.0.down_proj',
     'ffn.experts.0.w2',
   ],
   'shared_experts.gate': [
@@ -207,10 +207,10 @@ const modules: Readonly<Record<string, readonly string[]>> = {
     'ffn.shared_experts.w3',
   ],
   'shared_experts.down': [
-    'mlp.shared_experts.ditsFormatproj',
-    'mlp.shared_expert.ditsFormatproj',
-    'feed_forward.shared_expert.ditsFormatproj',
-    'mixer.shared_experts.ditsFormatproj',
+    'mlp.shared_experts.down_proj',
+    'mlp.shared_expert.down_proj',
+    'feed_forward.shared_expert.down_proj',
+    'mixer.shared_experts.down_proj',
     'ffn.shared_experts.w2',
   ],
   'experts.latent_down': ['mixer.fc1_latent_proj'],
