@@ -42403,7 +42403,128 @@ function defaultsFor(modelType, family) {
 }
 const registry_pick = (table, key) => Object.hasOwn(table, key) ? table[key] : undefined;
 
+;// CONCATENATED MODULE: ./build/read/formats/module-names.js
+/** At most so many ways of one pattern's alternatives. */
+const mostWays = 16;
+/** No module's name comes near this; a longer entry names none. */
+const longestName = 300;
+/** `(a|b)` written out; undefined where that gives more ways than are followed. */
+function ways(pattern) {
+    let open = [pattern];
+    for (let round = 0; round < 4; round += 1) {
+        if (open.some((text) => choicesOf(text).length > mostWays))
+            return undefined;
+        open = open.flatMap(choicesOf);
+        if (open.length > mostWays)
+            return undefined;
+    }
+    return open;
+}
+function choicesOf(text) {
+    const start = text.indexOf('(');
+    const end = text.indexOf(')', start);
+    if (start < 0 || end < 0)
+        return [text];
+    const choices = text
+        .slice(start + 1, end)
+        .replace(/^\?:/, '')
+        .split('|');
+    return choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
+}
+/** A regular expression of compressed-tensors as pieces between wildcards: anchored in front, open behind unless it says `$`. */
+function pieces(regular) {
+    const text = regular.replace(/^\^/, '').replaceAll('.*', '*').replaceAll('.+', '*').replaceAll('\\.', '.');
+    const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
+    return closed.replaceAll(/\*+/g, '*').split('*');
+}
+function namesOf(listed) {
+    const exact = new Set();
+    const patterns = new Map();
+    let unread = 0;
+    for (const entry of listed) {
+        if (typeof entry !== 'string')
+            continue;
+        const expression = entry.startsWith('re:');
+        const written = entry.length > longestName ? undefined : expression ? ways(entry.slice(3)) : [entry];
+        if (written === undefined)
+            unread += Number(expression);
+        else if (expression)
+            for (const way of written)
+                patterns.set(`re:${way}`, pieces(way));
+        else if (entry.includes('*'))
+            patterns.set(entry, entry.replaceAll(/\*+/g, '*').split('*'));
+        else
+            exact.add(entry);
+    }
+    const all = [...patterns.values()];
+    return { exact, patterns: all, effort: all.reduce((sum, parts) => sum + Math.max(1, parts.length - 1), 0), unread };
+}
+/** Some name or pattern begins with this root. */
+function speaksOf({ exact, patterns }, root) {
+    for (const name of exact)
+        if (name.startsWith(root))
+            return true;
+    return patterns.some(([first = '']) => first.startsWith(root));
+}
+/** Literal pieces in order, the first at the start and the last at the end. */
+function fits(name, parts) {
+    const [first = '', ...rest] = parts;
+    if (rest.length === 0)
+        return name === first;
+    if (!name.startsWith(first))
+        return false;
+    const last = rest.at(-1) ?? '';
+    let at = first.length;
+    for (const piece of rest.slice(0, -1)) {
+        const found = name.indexOf(piece, at);
+        if (found < 0)
+            return false;
+        at = found + piece.length;
+    }
+    return name.length - last.length >= at && name.endsWith(last);
+}
+/**
+ * Which of several lists is the first to name a module, given by its parts: as it is, by any of its parts in a row (`lm_head`,
+ * `self_attn`), or by a pattern. However many lists there are, a name is walked through once.
+ */
+function indexOf(lists) {
+    const none = lists.length;
+    const root = { next: new Map(), list: none };
+    for (const [list, { exact }] of lists.entries())
+        for (const name of exact)
+            insert(root, name.split('.'), list);
+    const patterns = lists.flatMap((names, list) => names.patterns.map((parts) => ({ parts, list })));
+    return (name) => {
+        const found = Math.min(none, ...name.map((_, start) => walk(root, name, start)));
+        const whole = patterns.length === 0 ? '' : name.join('.');
+        // Patterns stand in the order of their lists: those after what was found cannot be first.
+        const matching = patterns.find(({ parts, list }) => list >= found || fits(whole, parts))?.list ?? none;
+        const first = Math.min(found, matching);
+        return first === none ? undefined : first;
+    };
+}
+function insert(root, parts, list) {
+    let node = root;
+    for (const part of parts) {
+        const next = node.next.get(part) ?? { next: new Map(), list: Number.POSITIVE_INFINITY };
+        node.next.set(part, next);
+        node = next;
+    }
+    node.list = Math.min(node.list, list);
+}
+/** The first list that has a name beginning at this part. */
+function walk(root, name, start) {
+    let first = Number.POSITIVE_INFINITY;
+    let node = root.next.get(name[start] ?? '');
+    for (let at = start + 1; node !== undefined; at += 1) {
+        first = Math.min(first, node.list);
+        node = at < name.length ? node.next.get(name[at] ?? '') : undefined;
+    }
+    return first;
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/quantization.js
+
 
 /** How a Hugging Face checkpoint stores its weights: `dtype`, and `quantization_config` with the modules it leaves alone. */
 /** Bytes of one element by `dtype` (`torch_dtype` before transformers 5). */
@@ -42481,77 +42602,7 @@ function groupScheme(group, format) {
         return { bits, shares: 'output', scaleBytes: 2, ...shape, ...zero };
     return floats ? matrixFp8(fixed, 4) : { bits, shares: 'matrix', scaleBytes: 2, ...shape, ...zero };
 }
-/** At most so many ways of one pattern's alternatives. */
-const mostWays = 16;
-/** `(a|b)` written out; a pattern with more ways than that is left out. */
-function ways(pattern) {
-    let open = [pattern];
-    for (let round = 0; round < 4; round += 1) {
-        open = open.flatMap((text) => {
-            const start = text.indexOf('(');
-            const end = text.indexOf(')', start);
-            if (start < 0 || end < 0)
-                return [text];
-            const choices = text
-                .slice(start + 1, end)
-                .replace(/^\?:/, '')
-                .split('|');
-            return choices.length > mostWays
-                ? []
-                : choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
-        });
-        if (open.length > mostWays)
-            return [];
-    }
-    return open;
-}
-/** A regular expression of compressed-tensors as pieces between wildcards: anchored in front, open behind unless it says `$`. */
-function pieces(regular) {
-    const text = regular.replace(/^\^/, '').replaceAll('.*', '*').replaceAll('.+', '*').replaceAll('\\.', '.');
-    const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
-    return closed.replaceAll(/\*+/g, '*').split('*');
-}
-function namesOf(listed) {
-    const exact = new Set();
-    const patterns = [];
-    for (const entry of listed.slice(0, 100_000)) {
-        if (typeof entry !== 'string' || entry.length > 300)
-            continue;
-        if (entry.startsWith('re:'))
-            patterns.push(...ways(entry.slice(3)).map(pieces));
-        else if (entry.includes('*'))
-            patterns.push(entry.replaceAll(/\*+/g, '*').split('*'));
-        else
-            exact.add(entry);
-    }
-    return { exact, patterns: patterns.slice(0, 2_000) };
-}
-/** Literal pieces in order, the first at the start and the last at the end. */
-function fits(name, parts) {
-    const [first = '', ...rest] = parts;
-    if (rest.length === 0)
-        return name === first;
-    if (!name.startsWith(first))
-        return false;
-    const last = rest.at(-1) ?? '';
-    let at = first.length;
-    for (const piece of rest.slice(0, -1)) {
-        const found = name.indexOf(piece, at);
-        if (found < 0)
-            return false;
-        at = found + piece.length;
-    }
-    return name.length - last.length >= at && name.endsWith(last);
-}
-/** A name is listed as it is, by any of its parts in a row (`lm_head`, `self_attn`), or by a pattern. */
-function lists({ exact, patterns }, name) {
-    const parts = name.split('.');
-    for (let start = 0; start < parts.length; start += 1)
-        for (let end = start + 1; end <= parts.length; end += 1)
-            if (exact.has(parts.slice(start, end).join('.')))
-                return true;
-    return patterns.some((pattern) => fits(name, pattern));
-}
+// --- names of modules ---------------------------------------------------------------------------------------------------------
 /** The modules that hold an operation's matrix, under the names that the families' code gives them. */
 const quantization_modules = {
     'attention.query': ['self_attn.q_proj', 'attn.q_proj', 'self_attn.qkv_proj', 'attention.wq', 'mixer.q_proj'],
@@ -42566,9 +42617,9 @@ const quantization_modules = {
     'attention.indexer_query': ['self_attn.indexer.wq_b', 'self_attn.indexer'],
     'attention.indexer_key': ['self_attn.indexer.wk', 'self_attn.indexer'],
     'attention.indexer_weights': ['self_attn.indexer.weights_proj', 'self_attn.indexers_proj'],
-    'feed_forward.gate': ['mlp.gate_proj', 'mlp.gate_up_proj', 'feed_forward.gate_proj', 'mixer.gate_proj'],
+    'feed_forward.gate': ['mlp.gate_proj', 'mlp.gate_up_proj', 'feed_forward.gate_proj'],
     'feed_forward.up': ['mlp.up_proj', 'mlp.gate_up_proj', 'feed_forward.up_proj', 'mixer.up_proj'],
-    'feed_forward.down': ['mlp.ditsFormatproj', 'feed_forward.ditsFormatproj', 'mixer.ditsFormatproj'],
+    'feed_forward.down': ['mlp.down_proj', 'feed_forward.down_proj', 'mixer.down_proj'],
     'experts.gate': [
         'mlp.experts.0.gate_proj',
         'block_sparse_moe.experts.0.w1',
@@ -42583,10 +42634,10 @@ const quantization_modules = {
         'ffn.experts.0.w3',
     ],
     'experts.down': [
-        'mlp.experts.0.ditsFormatproj',
+        'mlp.experts.0.down_proj',
         'block_sparse_moe.experts.0.w2',
-        'feed_forward.experts.ditsFormatproj',
-        'mixer.experts.0.ditsFormatproj',
+        'feed_forward.experts.down_proj',
+        'mixer.experts.0.down_proj',
         'ffn.experts.0.w2',
     ],
     'shared_experts.gate': [
@@ -42603,10 +42654,10 @@ const quantization_modules = {
         'ffn.shared_experts.w3',
     ],
     'shared_experts.down': [
-        'mlp.shared_experts.ditsFormatproj',
-        'mlp.shared_expert.ditsFormatproj',
-        'feed_forward.shared_expert.ditsFormatproj',
-        'mixer.shared_experts.ditsFormatproj',
+        'mlp.shared_experts.down_proj',
+        'mlp.shared_expert.down_proj',
+        'feed_forward.shared_expert.down_proj',
+        'mixer.shared_experts.down_proj',
         'ffn.shared_experts.w2',
     ],
     'experts.latent_down': ['mixer.fc1_latent_proj'],
@@ -42626,17 +42677,16 @@ const roots = [
     'transformer.h',
 ];
 /** The roots that the lists speak of; where they speak of none, any will do. */
-function rootsOf(...names) {
-    const said = roots.filter((root) => names.some(({ exact, patterns }) => {
-        const has = (text) => text.startsWith(root);
-        return [...exact].some(has) || patterns.some(([first = '']) => has(first));
-    }));
+function rootsOf(names) {
+    const said = roots.filter((root) => names.some((listed) => speaksOf(listed, root)));
     return said.length > 0 ? said : [roots[0]];
 }
 /** Layers that are asked about one by one; those after them are stored as the last of these. */
 const quantization_mostLayers = 500;
-/** At most so many comparisons of a name with a pattern. */
-const mostComparisons = 2e6;
+/** At most so many comparisons of a name with a piece of a pattern. */
+const mostComparisons = 4e6;
+/** More groups than any published checkpoint has. */
+const mostGroups = 32;
 const quantization_experts = (path) => path.startsWith('experts.') && !path.startsWith('experts.latent');
 // --- the config ---------------------------------------------------------------------------------------------------------------
 const quantization_text = (from, key) => {
@@ -42718,45 +42768,56 @@ function readQuantization(outer, inner, layers, fields) {
     if (config === undefined)
         return undefined;
     const method = quantization_text(config, 'quant_method') || quantization_text(config, 'quant_algo') || 'unknown';
-    const found = rulesOf(config);
-    if (found === undefined) {
-        fields.assume('quantization_config', method, 'this tool does not know how it stores weights: its bytes are those of 16 bits');
+    const refused = (why) => {
+        fields.assume('quantization_config', method, `${why}: its bytes are those of 16 bits`);
         return undefined;
-    }
-    const ignored = namesOf(listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'));
-    const only = method === 'mxfp4' ? quantization_experts : () => true;
-    const kept = found.schemes.length;
-    const schemeFor = (names) => {
-        if (names.some((name) => lists(ignored, name)))
-            return kept;
-        return (found.rules.find(({ every, targets }) => every || names.some((name) => lists(targets, name)))?.scheme ?? kept);
     };
-    const spoken = rootsOf(ignored, ...found.rules.map(({ targets }) => targets));
-    const asked = Math.min(layers, quantization_mostLayers);
-    const names = asked * spoken.length * Object.values(quantization_modules).flat().length;
-    const patterns = [ignored, ...found.rules.map(({ targets }) => targets)].reduce((sum, one) => sum + one.patterns.length, 0);
-    if (names * patterns > mostComparisons) {
-        fields.assume('quantization_config', method, `${patterns} patterns are too many to hold against the modules: its bytes are those of 16 bits`);
-        return undefined;
-    }
+    const groups = fields_own(config, 'config_groups');
+    const count = isDictionary(groups) ? Object.keys(groups).length : 0;
+    if (count > mostGroups)
+        return refused(`${count} groups are more than the ${mostGroups} that are read`);
+    const found = rulesOf(config);
+    if (found === undefined)
+        return refused('this tool does not know how it stores weights');
+    const ignored = namesOf(listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'));
+    const lists = [ignored, ...found.rules.map(({ targets }) => targets)];
+    const sum = (of) => lists.reduce((total, one) => total + of(one), 0);
+    const asked = { layers, first: Math.min(layers, quantization_mostLayers), roots: rootsOf(lists) };
+    // What one layer costs is known before the first name is written out.
+    const names = asked.first * asked.roots.length * Object.values(quantization_modules).flat().length;
+    if (names * sum(({ effort }) => effort) > mostComparisons)
+        return refused(`${sum(({ patterns }) => patterns.length)} patterns are too many to hold against the modules`);
+    const left = sum(({ unread }) => unread);
+    if (left > 0)
+        fields.assume('quantization_config', method, `${left} of its expressions have too many alternatives to be followed`);
+    return { method, schemes: found.schemes, stored: storedBy(found, ignored, method, asked) };
+}
+/** By path of an operation: the scheme in each layer that is asked about, then in those of multi-token prediction. */
+function storedBy({ schemes, rules }, ignored, method, { layers, first, roots: spoken }) {
+    const kept = schemes.length;
+    const keeps = indexOf([ignored]);
+    const targets = indexOf(rules.map((rule) => rule.targets));
+    const every = rules.findIndex((rule) => rule.every);
+    const schemeFor = (names) => {
+        if (names.some((name) => keeps(name) !== undefined))
+            return kept;
+        const hits = names.flatMap((name) => targets(name) ?? []).concat(every < 0 ? [] : [every]);
+        return rules[Math.min(...hits)]?.scheme ?? kept;
+    };
+    const heads = spoken.map((root) => root.split('.'));
+    const only = method === 'mxfp4' ? quantization_experts : () => true;
     const perLayer = Object.entries(quantization_modules)
         .filter(([path]) => only(path))
         .map(([path, suffixes]) => {
-        const of = (index) => spoken.flatMap((root) => suffixes.map((suffix) => `${root}.${index}.${suffix}`));
+        const tails = suffixes.map((suffix) => suffix.split('.'));
+        const under = (head) => tails.map((tail) => [...head, ...tail]);
+        const of = (layer) => heads.flatMap((head) => under([...head, String(layer)]));
         // The layers of multi-token prediction are numbered on, or stand in a list of their own.
-        const ahead = [...of(layers), ...suffixes.flatMap((suffix) => [`mtp.layers.0.${suffix}`, `mtp.0.${suffix}`])];
-        const all = Array.from({ length: asked }, (_, index) => schemeFor(of(index)));
-        return [path, [...all, schemeFor(ahead)]];
+        const ahead = [...of(layers), ...under(['mtp', 'layers', '0']), ...under(['mtp', '0'])];
+        return [path, [...Array.from({ length: first }, (_, layer) => schemeFor(of(layer))), schemeFor(ahead)]];
     });
-    const quantizesOutput = found.rules.some(({ targets }) => lists(targets, 'lm_head'));
-    return {
-        method,
-        schemes: found.schemes,
-        stored: {
-            ...Object.fromEntries(perLayer),
-            ...(quantizesOutput ? { output: [schemeFor(['lm_head'])] } : {}),
-        },
-    };
+    const output = targets(['lm_head']) === undefined ? {} : { output: [schemeFor([['lm_head']])] };
+    return { ...Object.fromEntries(perLayer), ...output };
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/huggingface.js
@@ -44651,7 +44712,7 @@ const print_json = (value) => `${jsonText(value, 2)}\n`;
 
 
 
-const list_lists = {
+const lists = {
     accelerators: () => {
         const rows = acceleratorIds.map((id) => {
             const chip = accelerators[id];
@@ -44678,7 +44739,7 @@ const list_lists = {
 /** `list accelerators|families|formats`: one row a line, the first word of which is what options and files use. */
 function list_list({ files, format, option }) {
     const [what = '', ...rest] = files;
-    const found = Object.hasOwn(list_lists, what) && rest.length === 0 ? list_lists[what]?.() : undefined;
+    const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
     if (found === undefined)
         throw new Usage('list what? model-cost list accelerators|families|formats');
     switch (format) {

@@ -1,5 +1,6 @@
 import type { Quantization, Scheme } from '../../model/architecture.ts';
 import { type Dictionary, type Fields, isDictionary, own } from '../../text/fields.ts';
+import { indexOf, type Names, namesOf, speaksOf } from './module-names.ts';
 
 /** How a Hugging Face checkpoint stores its weights: `dtype`, and `quantization_config` with the modules it leaves alone. */
 
@@ -86,76 +87,6 @@ function groupScheme(group: Dictionary, format: string): Scheme | undefined {
 
 // --- names of modules ---------------------------------------------------------------------------------------------------------
 
-/** What a list of modules says of a name, without running a pattern of a stranger's: names, and `*` between literal pieces. */
-type Names = { readonly exact: ReadonlySet<string>; readonly patterns: readonly (readonly string[])[] };
-
-/** At most so many ways of one pattern's alternatives. */
-const mostWays = 16;
-
-/** `(a|b)` written out; a pattern with more ways than that is left out. */
-function ways(pattern: string): readonly string[] {
-  let open = [pattern];
-  for (let round = 0; round < 4; round += 1) {
-    open = open.flatMap((text) => {
-      const start = text.indexOf('(');
-      const end = text.indexOf(')', start);
-      if (start < 0 || end < 0) return [text];
-      const choices = text
-        .slice(start + 1, end)
-        .replace(/^\?:/, '')
-        .split('|');
-      return choices.length > mostWays
-        ? []
-        : choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
-    });
-    if (open.length > mostWays) return [];
-  }
-  return open;
-}
-
-/** A regular expression of compressed-tensors as pieces between wildcards: anchored in front, open behind unless it says `$`. */
-function pieces(regular: string): readonly string[] {
-  const text = regular.replace(/^\^/, '').replaceAll('.*', '*').replaceAll('.+', '*').replaceAll('\\.', '.');
-  const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
-  return closed.replaceAll(/\*+/g, '*').split('*');
-}
-
-function namesOf(listed: readonly unknown[]): Names {
-  const exact = new Set<string>();
-  const patterns: (readonly string[])[] = [];
-  for (const entry of listed.slice(0, 100_000)) {
-    if (typeof entry !== 'string' || entry.length > 300) continue;
-    if (entry.startsWith('re:')) patterns.push(...ways(entry.slice(3)).map(pieces));
-    else if (entry.includes('*')) patterns.push(entry.replaceAll(/\*+/g, '*').split('*'));
-    else exact.add(entry);
-  }
-  return { exact, patterns: patterns.slice(0, 2_000) };
-}
-
-/** Literal pieces in order, the first at the start and the last at the end. */
-function fits(name: string, parts: readonly string[]): boolean {
-  const [first = '', ...rest] = parts;
-  if (rest.length === 0) return name === first;
-  if (!name.startsWith(first)) return false;
-  const last = rest.at(-1) ?? '';
-  let at = first.length;
-  for (const piece of rest.slice(0, -1)) {
-    const found = name.indexOf(piece, at);
-    if (found < 0) return false;
-    at = found + piece.length;
-  }
-  return name.length - last.length >= at && name.endsWith(last);
-}
-
-/** A name is listed as it is, by any of its parts in a row (`lm_head`, `self_attn`), or by a pattern. */
-function lists({ exact, patterns }: Names, name: string): boolean {
-  const parts = name.split('.');
-  for (let start = 0; start < parts.length; start += 1)
-    for (let end = start + 1; end <= parts.length; end += 1)
-      if (exact.has(parts.slice(start, end).join('.'))) return true;
-  return patterns.some((pattern) => fits(name, pattern));
-}
-
 /** The modules that hold an operation's matrix, under the names that the families' code gives them. */
 export const modules: Readonly<Record<string, readonly string[]>> = {
   'attention.query': ['self_attn.q_proj', 'attn.q_proj', 'self_attn.qkv_proj', 'attention.wq', 'mixer.q_proj'],
@@ -232,21 +163,19 @@ const roots = [
 ] as const;
 
 /** The roots that the lists speak of; where they speak of none, any will do. */
-function rootsOf(...names: readonly Names[]): readonly string[] {
-  const said = roots.filter((root) =>
-    names.some(({ exact, patterns }) => {
-      const has = (text: string) => text.startsWith(root);
-      return [...exact].some(has) || patterns.some(([first = '']) => has(first));
-    }),
-  );
+function rootsOf(names: readonly Names[]): readonly string[] {
+  const said = roots.filter((root) => names.some((listed) => speaksOf(listed, root)));
   return said.length > 0 ? said : [roots[0]];
 }
 
 /** Layers that are asked about one by one; those after them are stored as the last of these. */
 const mostLayers = 500;
 
-/** At most so many comparisons of a name with a pattern. */
-const mostComparisons = 2e6;
+/** At most so many comparisons of a name with a piece of a pattern. */
+const mostComparisons = 4e6;
+
+/** More groups than any published checkpoint has. */
+const mostGroups = 32;
 
 const experts = (path: string) => path.startsWith('experts.') && !path.startsWith('experts.latent');
 
@@ -261,11 +190,10 @@ const listOf = (from: Dictionary, ...keys: readonly string[]): readonly unknown[
   keys.map((key) => own(from, key)).find((value): value is readonly unknown[] => Array.isArray(value)) ?? [];
 
 type Rule = { readonly scheme: number; readonly targets: Names; readonly every: boolean };
+type Rules = { readonly schemes: readonly Scheme[]; readonly rules: readonly Rule[] };
 
 /** The schemes of a config, and which modules each is for: named ones first, then all linear ones. */
-function rulesOf(
-  config: Dictionary,
-): { readonly schemes: readonly Scheme[]; readonly rules: readonly Rule[] } | undefined {
+function rulesOf(config: Dictionary): Rules | undefined {
   const all: Rule = { scheme: 0, targets: namesOf([]), every: true };
   const one = (scheme: Scheme) => ({ schemes: [scheme], rules: [all] });
   const method = text(config, 'quant_method');
@@ -314,7 +242,7 @@ function rulesOf(
 }
 
 /** ModelOpt's list of layers, each with its own algorithm. */
-function mixedRules(layers: Dictionary): { readonly schemes: readonly Scheme[]; readonly rules: readonly Rule[] } {
+function mixedRules(layers: Dictionary): Rules {
   const named = (algorithm: string) =>
     Object.entries(layers)
       .filter(([, value]) => isDictionary(value) && text(value, 'quant_algo').toUpperCase().includes(algorithm))
@@ -341,57 +269,66 @@ export function readQuantization(
   const config = [own(outer, 'quantization_config'), own(inner, 'quantization_config')].find(isDictionary);
   if (config === undefined) return undefined;
   const method = text(config, 'quant_method') || text(config, 'quant_algo') || 'unknown';
-  const found = rulesOf(config);
-  if (found === undefined) {
-    fields.assume(
-      'quantization_config',
-      method,
-      'this tool does not know how it stores weights: its bytes are those of 16 bits',
-    );
+  const refused = (why: string) => {
+    fields.assume('quantization_config', method, `${why}: its bytes are those of 16 bits`);
     return undefined;
-  }
+  };
+  const groups = own(config, 'config_groups');
+  const count = isDictionary(groups) ? Object.keys(groups).length : 0;
+  if (count > mostGroups) return refused(`${count} groups are more than the ${mostGroups} that are read`);
+  const found = rulesOf(config);
+  if (found === undefined) return refused('this tool does not know how it stores weights');
   const ignored = namesOf(
     listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'),
   );
-  const only = method === 'mxfp4' ? experts : () => true;
-  const kept = found.schemes.length;
-  const schemeFor = (names: readonly string[]): number => {
-    if (names.some((name) => lists(ignored, name))) return kept;
-    return (
-      found.rules.find(({ every, targets }) => every || names.some((name) => lists(targets, name)))?.scheme ?? kept
-    );
-  };
-  const spoken = rootsOf(ignored, ...found.rules.map(({ targets }) => targets));
-  const asked = Math.min(layers, mostLayers);
-  const names = asked * spoken.length * Object.values(modules).flat().length;
-  const patterns = [ignored, ...found.rules.map(({ targets }) => targets)].reduce(
-    (sum, one) => sum + one.patterns.length,
-    0,
-  );
-  if (names * patterns > mostComparisons) {
+  const lists = [ignored, ...found.rules.map(({ targets }) => targets)];
+  const sum = (of: (names: Names) => number) => lists.reduce((total, one) => total + of(one), 0);
+  const asked: Asked = { layers, first: Math.min(layers, mostLayers), roots: rootsOf(lists) };
+  // What one layer costs is known before the first name is written out.
+  const names = asked.first * asked.roots.length * Object.values(modules).flat().length;
+  if (names * sum(({ effort }) => effort) > mostComparisons)
+    return refused(`${sum(({ patterns }) => patterns.length)} patterns are too many to hold against the modules`);
+  const left = sum(({ unread }) => unread);
+  if (left > 0)
     fields.assume(
       'quantization_config',
       method,
-      `${patterns} patterns are too many to hold against the modules: its bytes are those of 16 bits`,
+      `${left} of its expressions have too many alternatives to be followed`,
     );
-    return undefined;
-  }
+  return { method, schemes: found.schemes, stored: storedBy(found, ignored, method, asked) };
+}
+
+/** Which names are asked about: of all `layers`, the `first`, under each of the roots. */
+type Asked = { readonly layers: number; readonly first: number; readonly roots: readonly string[] };
+
+/** By path of an operation: the scheme in each layer that is asked about, then in those of multi-token prediction. */
+function storedBy(
+  { schemes, rules }: Rules,
+  ignored: Names,
+  method: string,
+  { layers, first, roots: spoken }: Asked,
+): Quantization['stored'] {
+  const kept = schemes.length;
+  const keeps = indexOf([ignored]);
+  const targets = indexOf(rules.map((rule) => rule.targets));
+  const every = rules.findIndex((rule) => rule.every);
+  const schemeFor = (names: readonly (readonly string[])[]): number => {
+    if (names.some((name) => keeps(name) !== undefined)) return kept;
+    const hits = names.flatMap((name) => targets(name) ?? []).concat(every < 0 ? [] : [every]);
+    return rules[Math.min(...hits)]?.scheme ?? kept;
+  };
+  const heads = spoken.map((root) => root.split('.'));
+  const only = method === 'mxfp4' ? experts : () => true;
   const perLayer = Object.entries(modules)
     .filter(([path]) => only(path))
     .map(([path, suffixes]) => {
-      const of = (index: number) => spoken.flatMap((root) => suffixes.map((suffix) => `${root}.${index}.${suffix}`));
+      const tails = suffixes.map((suffix) => suffix.split('.'));
+      const under = (head: readonly string[]) => tails.map((tail) => [...head, ...tail]);
+      const of = (layer: number) => heads.flatMap((head) => under([...head, String(layer)]));
       // The layers of multi-token prediction are numbered on, or stand in a list of their own.
-      const ahead = [...of(layers), ...suffixes.flatMap((suffix) => [`mtp.layers.0.${suffix}`, `mtp.0.${suffix}`])];
-      const all = Array.from({ length: asked }, (_, index) => schemeFor(of(index)));
-      return [path, [...all, schemeFor(ahead)]] as const;
+      const ahead = [...of(layers), ...under(['mtp', 'layers', '0']), ...under(['mtp', '0'])];
+      return [path, [...Array.from({ length: first }, (_, layer) => schemeFor(of(layer))), schemeFor(ahead)]] as const;
     });
-  const quantizesOutput = found.rules.some(({ targets }) => lists(targets, 'lm_head'));
-  return {
-    method,
-    schemes: found.schemes,
-    stored: {
-      ...Object.fromEntries(perLayer),
-      ...(quantizesOutput ? { output: [schemeFor(['lm_head'])] } : {}),
-    },
-  };
+  const output = targets(['lm_head']) === undefined ? {} : { output: [schemeFor([['lm_head']])] };
+  return { ...Object.fromEntries(perLayer), ...output };
 }

@@ -1,0 +1,125 @@
+/** What a list of modules says of a name, without running a stranger's pattern: names, and `*` between literal pieces. */
+export type Names = {
+  readonly exact: ReadonlySet<string>;
+  readonly patterns: readonly (readonly string[])[];
+  /** What holding one name against all patterns takes, in pieces. */
+  readonly effort: number;
+  /** Expressions with too many alternatives to be written out. */
+  readonly unread: number;
+};
+
+/** At most so many ways of one pattern's alternatives. */
+const mostWays = 16;
+
+/** No module's name comes near this; a longer entry names none. */
+const longestName = 300;
+
+/** `(a|b)` written out; undefined where that gives more ways than are followed. */
+function ways(pattern: string): readonly string[] | undefined {
+  let open = [pattern];
+  for (let round = 0; round < 4; round += 1) {
+    if (open.some((text) => choicesOf(text).length > mostWays)) return undefined;
+    open = open.flatMap(choicesOf);
+    if (open.length > mostWays) return undefined;
+  }
+  return open;
+}
+
+function choicesOf(text: string): readonly string[] {
+  const start = text.indexOf('(');
+  const end = text.indexOf(')', start);
+  if (start < 0 || end < 0) return [text];
+  const choices = text
+    .slice(start + 1, end)
+    .replace(/^\?:/, '')
+    .split('|');
+  return choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
+}
+
+/** A regular expression of compressed-tensors as pieces between wildcards: anchored in front, open behind unless it says `$`. */
+function pieces(regular: string): readonly string[] {
+  const text = regular.replace(/^\^/, '').replaceAll('.*', '*').replaceAll('.+', '*').replaceAll('\\.', '.');
+  const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
+  return closed.replaceAll(/\*+/g, '*').split('*');
+}
+
+export function namesOf(listed: readonly unknown[]): Names {
+  const exact = new Set<string>();
+  const patterns = new Map<string, readonly string[]>();
+  let unread = 0;
+  for (const entry of listed) {
+    if (typeof entry !== 'string') continue;
+    const expression = entry.startsWith('re:');
+    const written = entry.length > longestName ? undefined : expression ? ways(entry.slice(3)) : [entry];
+    if (written === undefined) unread += Number(expression);
+    else if (expression) for (const way of written) patterns.set(`re:${way}`, pieces(way));
+    else if (entry.includes('*')) patterns.set(entry, entry.replaceAll(/\*+/g, '*').split('*'));
+    else exact.add(entry);
+  }
+  const all = [...patterns.values()];
+  return { exact, patterns: all, effort: all.reduce((sum, parts) => sum + Math.max(1, parts.length - 1), 0), unread };
+}
+
+/** Some name or pattern begins with this root. */
+export function speaksOf({ exact, patterns }: Names, root: string): boolean {
+  for (const name of exact) if (name.startsWith(root)) return true;
+  return patterns.some(([first = '']) => first.startsWith(root));
+}
+
+/** Literal pieces in order, the first at the start and the last at the end. */
+function fits(name: string, parts: readonly string[]): boolean {
+  const [first = '', ...rest] = parts;
+  if (rest.length === 0) return name === first;
+  if (!name.startsWith(first)) return false;
+  const last = rest.at(-1) ?? '';
+  let at = first.length;
+  for (const piece of rest.slice(0, -1)) {
+    const found = name.indexOf(piece, at);
+    if (found < 0) return false;
+    at = found + piece.length;
+  }
+  return name.length - last.length >= at && name.endsWith(last);
+}
+
+/** Names by their parts; `list` is the first of the lists that has the name which ends here. */
+type Node = { readonly next: Map<string, Node>; list: number };
+
+/**
+ * Which of several lists is the first to name a module, given by its parts: as it is, by any of its parts in a row (`lm_head`,
+ * `self_attn`), or by a pattern. However many lists there are, a name is walked through once.
+ */
+export function indexOf(lists: readonly Names[]): (name: readonly string[]) => number | undefined {
+  const none = lists.length;
+  const root: Node = { next: new Map(), list: none };
+  for (const [list, { exact }] of lists.entries()) for (const name of exact) insert(root, name.split('.'), list);
+  const patterns = lists.flatMap((names, list) => names.patterns.map((parts) => ({ parts, list })));
+  return (name) => {
+    const found = Math.min(none, ...name.map((_, start) => walk(root, name, start)));
+    const whole = patterns.length === 0 ? '' : name.join('.');
+    // Patterns stand in the order of their lists: those after what was found cannot be first.
+    const matching = patterns.find(({ parts, list }) => list >= found || fits(whole, parts))?.list ?? none;
+    const first = Math.min(found, matching);
+    return first === none ? undefined : first;
+  };
+}
+
+function insert(root: Node, parts: readonly string[], list: number): void {
+  let node = root;
+  for (const part of parts) {
+    const next = node.next.get(part) ?? { next: new Map(), list: Number.POSITIVE_INFINITY };
+    node.next.set(part, next);
+    node = next;
+  }
+  node.list = Math.min(node.list, list);
+}
+
+/** The first list that has a name beginning at this part. */
+function walk(root: Node, name: readonly string[], start: number): number {
+  let first = Number.POSITIVE_INFINITY;
+  let node = root.next.get(name[start] ?? '');
+  for (let at = start + 1; node !== undefined; at += 1) {
+    first = Math.min(first, node.list);
+    node = at < name.length ? node.next.get(name[at] ?? '') : undefined;
+  }
+  return first;
+}

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { readSide } from '../../src/run.ts';
+import { settingsFrom } from '../../src/settings/settings.ts';
+
+/** Small files that would take seconds to hours if what they multiply were computed: each ends in a count or in a sentence. */
+const fixture = (name: string) => readFileSync(new URL(`../fixtures/exhausting/${name}.json`, import.meta.url));
+
+const settings = settingsFrom({});
+const sideOf = (bytes: Uint8Array) => readSide({ kind: 'bytes', bytes }, 'config.json', settings);
+
+/** Far more than any takes on a busy machine, and far less than they took. */
+const patience = 20_000;
+
+describe('names of modules times lists of them', () => {
+  const counted = (name: string) => {
+    const { reading, estimate } = sideOf(fixture(name));
+    const said = reading.kind === 'read' ? reading.assumptions : [];
+    return {
+      bytes: estimate?.parameters.checkpoint,
+      said: said.filter(({ field }) => field === 'quantization_config').map(({ reason }) => reason),
+    };
+  };
+
+  it('six roots of five hundred layers are asked about', { timeout: patience }, () => {
+    expect(counted('quantization-six-roots')).toEqual({ bytes: 16_329_525_248, said: [] });
+  });
+
+  it('ten groups with a name each are, too', { timeout: patience }, () => {
+    expect(counted('quantization-groups-10')).toEqual({ bytes: 61_872_181_248, said: [] });
+  });
+
+  it('forty groups are refused in a sentence', { timeout: patience }, () => {
+    expect(counted('quantization-groups-40')).toEqual({
+      bytes: 61_872_181_248,
+      said: ['40 groups are more than the 32 that are read: its bytes are those of 16 bits'],
+    });
+  });
+
+  const kept = (modules_to_not_convert: readonly string[]) => {
+    const config = { ...JSON.parse(fixture('quantization-six-roots').toString()) };
+    const text = JSON.stringify({ ...config, quantization_config: { quant_method: 'gptq', modules_to_not_convert } });
+    const { reading } = sideOf(Buffer.from(text));
+    return reading.kind === 'read' ? reading.assumptions.map(({ reason }) => reason).join('\n') : '';
+  };
+
+  it('patterns are counted by their pieces before any is tried', { timeout: patience }, () => {
+    expect(kept(Array.from({ length: 9 }, (_, index) => `${index}${'*a'.repeat(140)}`))).toContain(
+      '9 patterns are too many to hold against the modules',
+    );
+  });
+
+  it('alternatives that are not followed are told', () => {
+    expect(kept([`re:(${'a|'.repeat(60)}b)`])).toContain('1 of its expressions have too many alternatives');
+  });
+});
