@@ -46357,7 +46357,7 @@ const beyond = (bound, value, limit) => (upwards(bound) ? value > limit : value 
  * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
  * say.
  */
-const limitRule = (comparison, { limits }) => {
+const limitRule = (comparison, { limits }, before) => {
     if (comparison.head?.estimate === undefined)
         return [];
     const said = new Set();
@@ -46365,7 +46365,7 @@ const limitRule = (comparison, { limits }) => {
         .sort((a, b) => Number(a.severity === 'warn') - Number(b.severity === 'warn'))
         .flatMap((limit) => {
         const about = `${limit.metric} ${limit.bound}`;
-        const finding = said.has(about) ? undefined : check(limit, comparison);
+        const finding = said.has(about) ? undefined : check(limit, comparison, before.limits);
         const once = finding?.code === 'limit-unknown' ? `${limit.metric} unknown` : about;
         if (finding === undefined || said.has(once))
             return [];
@@ -46373,25 +46373,26 @@ const limitRule = (comparison, { limits }) => {
         return [finding];
     });
 };
-function check(limit, comparison) {
+function check(limit, comparison, before) {
     const metric = findMetric(limit.metric);
     if (metric === undefined)
         return undefined;
     return limit.bound === 'max' || limit.bound === 'min'
-        ? checkValue(limit, metric, comparison)
+        ? checkValue(limit, metric, comparison, before)
         : checkMove(limit, metric, comparison);
 }
 /**
  * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
  * limit's severity); beyond it and not moved, or less than before (a warning).
+ *
+ * @param limitsBefore what the old value is held against: a move from loose limits to strict ones goes over them
  */
-function checkValue(limit, metric, comparison) {
+function checkValue(limit, metric, comparison, limitsBefore) {
     const { bound } = limit;
     const [old, now] = [comparison.base?.estimate, comparison.head?.estimate];
     const after = now && metric.take(now);
     const most = boundOf(limit, now, undefined);
     const before = old && metric.take(old);
-    const mostBefore = boundOf(limit, old, undefined) ?? most;
     if (after === undefined || most === undefined)
         return unknown(limit, metric, comparison, before !== undefined && boundOf(limit, old, undefined) !== undefined);
     if (!beyond(bound, after, most))
@@ -46403,11 +46404,21 @@ function checkValue(limit, metric, comparison) {
     };
     if (comparison.base === undefined)
         return say('new');
-    if (before === undefined || mostBefore === undefined || !beyond(bound, before, mostBefore))
+    if (before === undefined || !wasBeyond(limit, before, limitsBefore, comparison))
         return say('crossed');
     const further = upwards(bound) ? after > before * (1 + noise) : after < before * (1 - noise);
     const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
     return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
+}
+/** The old value broke a limit of the same kind, at least as stern, where the config stood then. */
+function wasBeyond(limit, before, limitsBefore, comparison) {
+    const { metric, bound, severity } = limit;
+    return limitsBefore
+        .filter((one) => one.metric === metric && one.bound === bound && [severity, 'fail'].includes(one.severity))
+        .some((one) => {
+        const most = boundOf(one, comparison.base?.estimate, undefined) ?? boundOf(one, comparison.head?.estimate, undefined);
+        return most !== undefined && beyond(bound, before, most);
+    });
 }
 function wordsOf(limit, metric, standing) {
     if (limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail')
@@ -46569,7 +46580,10 @@ function judge(comparisons, budgetsFor, today, others = []) {
     const findings = comparisons
         .flatMap((comparison) => {
         const budgets = budgetsFor(comparison.path);
-        return rules.flatMap((rule) => rule(comparison, budgets)).map((finding) => soften(finding, budgets, today));
+        const before = budgetsFor(comparison.previousPath ?? comparison.path);
+        return rules
+            .flatMap((rule) => rule(comparison, budgets, before))
+            .map((finding) => soften(finding, budgets, today));
     })
         .concat(others)
         .sort((a, b) => rank[a.severity] - rank[b.severity]);
@@ -46705,6 +46719,9 @@ function difference(before, after, unit) {
     if (before === after)
         return undefined;
     if (unit === 'ratio') {
+        // A share that reads the same has not moved for the reader.
+        if (percent(before) === percent(after))
+            return undefined;
         const points = 100 * (after - before);
         return Math.abs(points) < 0.05 ? undefined : `${sign(points, decimal(points, 1))} points`;
     }
@@ -58572,9 +58589,11 @@ const resolved = ({ resolved: gone }) => gone
     .join('\n');
 /** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
 const comment_mostRows = 60;
-function sections(review, options, rows = comment_mostRows) {
+/** Where the comment says that the rest stands; the job summary itself points to the report's file. */
+const inSummary = 'the job summary';
+function sections(review, options, rows = comment_mostRows, elsewhere = inSummary) {
     const comparisons = ranked(review);
-    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
+    const cut = comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; ${elsewhere} has them.` : '';
     return [
         { importance: 10, name: 'heading', body: `## ${heading(review)}` },
         { importance: 9, name: 'findings', body: findings(review) },
@@ -58601,9 +58620,9 @@ function heading(review) {
         return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
     if (outcome === 'warn')
         return `⚠️ Model cost: passed with warnings (${configs})`;
-    return review.comparisons.length === 0
-        ? '✅ Model cost: no model config changed, its rules do'
-        : `✅ Model cost: within budget (${configs})`;
+    if (review.comparisons.length > 0)
+        return `✅ Model cost: within budget (${configs})`;
+    return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
 }
 /** How much was looked at: what changed, or, without a base, everything. */
 function subject({ comparisons, base }) {
@@ -58670,12 +58689,12 @@ function footer(review) {
     return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
 }
 /** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
-function fitted(first, all, longest) {
+function fitted(first, all, longest, elsewhere = inSummary) {
     const dropped = new Set();
     const note = () => dropped.size === 0
         ? []
         : [
-            `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report.`,
+            `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; ${elsewhere} has the whole report.`,
         ];
     const write = () => [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');
     for (const section of [...all].sort((a, b) => a.importance - b.importance)) {
@@ -63284,9 +63303,11 @@ function estimate(architecture, settled, calibration) {
 /** Two sides of one config; a side that is absent did not exist. */
 function compare(pair) {
     const { base, head } = pair;
+    const status = statusOf(base, head);
     return {
         ...pair,
-        status: statusOf(base, head),
+        // A move to where other limits hold is a change of what the config is held against.
+        status: status === 'unchanged' && pair.otherLimits === true ? 'changed' : status,
         changes: changesOf(base, head),
         parts: [...partsOf('parameters', base, head), ...partsOf('flops', base, head)],
         fields: compare_fieldsOf(base, head),
@@ -75211,7 +75232,7 @@ function review(changes, settings, today, progress = () => { }, others = []) {
         notes: [
             ...changes.notes,
             ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today)),
-            ...comparisons.flatMap((comparison) => noteOnMove(comparison, settings)),
+            ...comparisons.flatMap(noteOnMove),
         ],
         version: run_version,
     };
@@ -75281,13 +75302,10 @@ function differing(other, now) {
 /** Findings that are named of those that other rules would add. */
 const mostDiffering = 5;
 /** A config that leaves the globs that held it is judged as what it is now; that it was held otherwise is told. */
-function noteOnMove({ path, previousPath }, { budgetsFor }) {
-    if (previousPath === undefined)
-        return [];
+const noteOnMove = ({ path, previousPath, otherLimits }) => otherLimits === true ? [`${previousPath} is now ${path}, for which other limits hold than for its old name.`] : [];
+function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     const limits = (name) => JSON.stringify(budgetsFor(name).limits);
-    return limits(path) === limits(previousPath)
-        ? []
-        : [`${previousPath} is now ${path}, for which other limits hold than for its old name.`];
+    return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
 /** undefined where neither side is a model config and the user did not name the file. */
 function comparePair(pair, settings) {
@@ -75301,6 +75319,7 @@ function comparePair(pair, settings) {
         path: pair.path,
         named,
         ...(pair.previousPath === undefined ? {} : { previousPath: pair.previousPath }),
+        ...(hasOtherLimits(pair, settings) ? { otherLimits: true } : {}),
         ...(base === undefined ? {} : { base }),
         ...(head === undefined ? {} : { head }),
     });
@@ -82157,8 +82176,10 @@ function outputs(review) {
 const longestSummary = 260_000;
 /** As many configs as are looked at. */
 const summary_mostRows = 2_000;
+/** What holds the rest where even the summary is too short. */
+const elsewhere = 'the file of the output `report-path`';
 /** The job summary: the same report as the comment, with room for all of it. */
-const summary_summary = (review, options) => fitted('', sections(review, options, summary_mostRows), longestSummary).trimStart();
+const summary_summary = (review, options) => fitted('', sections(review, options, summary_mostRows, elsewhere), longestSummary, elsewhere).trimStart();
 
 ;// CONCATENATED MODULE: ./build/github/publish.js
 

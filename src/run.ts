@@ -37,7 +37,7 @@ export function review(
     notes: [
       ...changes.notes,
       ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today)),
-      ...comparisons.flatMap((comparison) => noteOnMove(comparison, settings)),
+      ...comparisons.flatMap(noteOnMove),
     ],
     version,
   };
@@ -122,12 +122,12 @@ function differing(other: Verdict, now: Verdict): readonly string[] {
 const mostDiffering = 5;
 
 /** A config that leaves the globs that held it is judged as what it is now; that it was held otherwise is told. */
-function noteOnMove({ path, previousPath }: Comparison, { budgetsFor }: Settings): readonly string[] {
-  if (previousPath === undefined) return [];
+const noteOnMove = ({ path, previousPath, otherLimits }: Comparison): readonly string[] =>
+  otherLimits === true ? [`${previousPath} is now ${path}, for which other limits hold than for its old name.`] : [];
+
+function hasOtherLimits({ path, previousPath }: ConfigPair, { budgetsFor }: Settings): boolean {
   const limits = (name: string) => JSON.stringify(budgetsFor(name).limits);
-  return limits(path) === limits(previousPath)
-    ? []
-    : [`${previousPath} is now ${path}, for which other limits hold than for its old name.`];
+  return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
 
 /** undefined where neither side is a model config and the user did not name the file. */
@@ -141,6 +141,7 @@ function comparePair(pair: ConfigPair, settings: Settings): Comparison | undefin
     path: pair.path,
     named,
     ...(pair.previousPath === undefined ? {} : { previousPath: pair.previousPath }),
+    ...(hasOtherLimits(pair, settings) ? { otherLimits: true } : {}),
     ...(base === undefined ? {} : { base }),
     ...(head === undefined ? {} : { head }),
   });

@@ -6,14 +6,17 @@ import type { Change, Comparison, Side, Status } from './review.ts';
 export function compare(pair: {
   readonly path: string;
   readonly previousPath?: string;
+  readonly otherLimits?: boolean;
   readonly named: boolean;
   readonly base?: Side;
   readonly head?: Side;
 }): Comparison {
   const { base, head } = pair;
+  const status = statusOf(base, head);
   return {
     ...pair,
-    status: statusOf(base, head),
+    // A move to where other limits hold is a change of what the config is held against.
+    status: status === 'unchanged' && pair.otherLimits === true ? 'changed' : status,
     changes: changesOf(base, head),
     parts: [...partsOf('parameters', base, head), ...partsOf('flops', base, head)],
     fields: fieldsOf(base, head),

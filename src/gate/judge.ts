@@ -19,7 +19,10 @@ export function judge(
   const findings = comparisons
     .flatMap((comparison) => {
       const budgets = budgetsFor(comparison.path);
-      return rules.flatMap((rule) => rule(comparison, budgets)).map((finding) => soften(finding, budgets, today));
+      const before = budgetsFor(comparison.previousPath ?? comparison.path);
+      return rules
+        .flatMap((rule) => rule(comparison, budgets, before))
+        .map((finding) => soften(finding, budgets, today));
     })
     .concat(others)
     .sort((a, b) => rank[a.severity] - rank[b.severity]);

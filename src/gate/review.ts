@@ -18,6 +18,8 @@ export type Change = {
 export type Comparison = {
   readonly path: string;
   readonly previousPath?: string;
+  /** It was renamed, and for its old name other limits hold. */
+  readonly otherLimits?: boolean;
   readonly status: Status;
   /** The user names this config (by pattern or policy), so being unreadable fails the gate. */
   readonly named: boolean;

@@ -38,8 +38,12 @@ export type Budgets = {
   readonly waivers: readonly Waiver[];
 };
 
-/** One reason to say something of a comparison. */
-export type Rule = (comparison: Comparison, budgets: Budgets) => readonly Finding[];
+/**
+ * One reason to say something of a comparison.
+ *
+ * @param before what held for the config before this change: of its old name, where it was renamed
+ */
+export type Rule = (comparison: Comparison, budgets: Budgets, before: Budgets) => readonly Finding[];
 
 /** A move this small is noise of floating point. */
 const noise = 1e-6;
@@ -78,14 +82,14 @@ const beyond = (bound: Bound, value: number, limit: number) => (upwards(bound) ?
  * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
  * say.
  */
-const limitRule: Rule = (comparison, { limits }) => {
+const limitRule: Rule = (comparison, { limits }, before) => {
   if (comparison.head?.estimate === undefined) return [];
   const said = new Set<string>();
   return [...limits]
     .sort((a, b) => Number(a.severity === 'warn') - Number(b.severity === 'warn'))
     .flatMap((limit) => {
       const about = `${limit.metric} ${limit.bound}`;
-      const finding = said.has(about) ? undefined : check(limit, comparison);
+      const finding = said.has(about) ? undefined : check(limit, comparison, before.limits);
       const once = finding?.code === 'limit-unknown' ? `${limit.metric} unknown` : about;
       if (finding === undefined || said.has(once)) return [];
       said.add(about).add(once);
@@ -93,25 +97,31 @@ const limitRule: Rule = (comparison, { limits }) => {
     });
 };
 
-function check(limit: Limit, comparison: Comparison): Finding | undefined {
+function check(limit: Limit, comparison: Comparison, before: readonly Limit[]): Finding | undefined {
   const metric = findMetric(limit.metric);
   if (metric === undefined) return undefined;
   return limit.bound === 'max' || limit.bound === 'min'
-    ? checkValue(limit, metric, comparison)
+    ? checkValue(limit, metric, comparison, before)
     : checkMove(limit, metric, comparison);
 }
 
 /**
  * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
  * limit's severity); beyond it and not moved, or less than before (a warning).
+ *
+ * @param limitsBefore what the old value is held against: a move from loose limits to strict ones goes over them
  */
-function checkValue(limit: Limit, metric: Metric, comparison: Comparison): Finding | undefined {
+function checkValue(
+  limit: Limit,
+  metric: Metric,
+  comparison: Comparison,
+  limitsBefore: readonly Limit[],
+): Finding | undefined {
   const { bound } = limit;
   const [old, now] = [comparison.base?.estimate, comparison.head?.estimate];
   const after = now && metric.take(now);
   const most = boundOf(limit, now, undefined);
   const before = old && metric.take(old);
-  const mostBefore = boundOf(limit, old, undefined) ?? most;
   if (after === undefined || most === undefined)
     return unknown(limit, metric, comparison, before !== undefined && boundOf(limit, old, undefined) !== undefined);
   if (!beyond(bound, after, most)) return undefined;
@@ -121,10 +131,22 @@ function checkValue(limit: Limit, metric: Metric, comparison: Comparison): Findi
     return finding(limit, comparison, code, severity, message, { before, after, limit: most });
   };
   if (comparison.base === undefined) return say('new');
-  if (before === undefined || mostBefore === undefined || !beyond(bound, before, mostBefore)) return say('crossed');
+  if (before === undefined || !wasBeyond(limit, before, limitsBefore, comparison)) return say('crossed');
   const further = upwards(bound) ? after > before * (1 + noise) : after < before * (1 - noise);
   const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
   return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
+}
+
+/** The old value broke a limit of the same kind, at least as stern, where the config stood then. */
+function wasBeyond(limit: Limit, before: number, limitsBefore: readonly Limit[], comparison: Comparison): boolean {
+  const { metric, bound, severity } = limit;
+  return limitsBefore
+    .filter((one) => one.metric === metric && one.bound === bound && [severity, 'fail'].includes(one.severity))
+    .some((one) => {
+      const most =
+        boundOf(one, comparison.base?.estimate, undefined) ?? boundOf(one, comparison.head?.estimate, undefined);
+      return most !== undefined && beyond(bound, before, most);
+    });
 }
 
 /** How a value beyond its limit came to be there. */

@@ -60,10 +60,13 @@ export type Section = {
 /** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
 const mostRows = 60;
 
-export function sections(review: Review, options: Options, rows = mostRows): readonly Section[] {
+/** Where the comment says that the rest stands; the job summary itself points to the report's file. */
+const inSummary = 'the job summary';
+
+export function sections(review: Review, options: Options, rows = mostRows, elsewhere = inSummary): readonly Section[] {
   const comparisons = ranked(review);
   const cut =
-    comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; the job summary has them.` : '';
+    comparisons.length > rows ? `\n\n… and ${comparisons.length - rows} more configs; ${elsewhere} has them.` : '';
   return [
     { importance: 10, name: 'heading', body: `## ${heading(review)}` },
     { importance: 9, name: 'findings', body: findings(review) },
@@ -94,9 +97,8 @@ function heading(review: Review): string {
   if (override !== undefined)
     return `⚠️ Model cost: failed, let pass by the label ${code(override.label, 60)}${override.by === undefined ? '' : `, set by ${code(override.by, 60)}`}`;
   if (outcome === 'warn') return `⚠️ Model cost: passed with warnings (${configs})`;
-  return review.comparisons.length === 0
-    ? '✅ Model cost: no model config changed, its rules do'
-    : `✅ Model cost: within budget (${configs})`;
+  if (review.comparisons.length > 0) return `✅ Model cost: within budget (${configs})`;
+  return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
 }
 
 /** How much was looked at: what changed, or, without a base, everything. */
@@ -170,13 +172,13 @@ function footer(review: Review): string {
 }
 
 /** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
-export function fitted(first: string, all: readonly Section[], longest: number): string {
+export function fitted(first: string, all: readonly Section[], longest: number, elsewhere = inSummary): string {
   const dropped = new Set<Section>();
   const note = () =>
     dropped.size === 0
       ? []
       : [
-          `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; the job summary has the whole report.`,
+          `${dropped.size} ${dropped.size === 1 ? 'section was' : 'sections were'} left out to fit GitHub's limit; ${elsewhere} has the whole report.`,
         ];
   const write = () =>
     [first, ...all.filter((section) => !dropped.has(section)).map(({ body }) => body), ...note()].join('\n\n');

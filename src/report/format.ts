@@ -85,6 +85,8 @@ const sign = (value: number, text: string) => (value > 0 ? `+${text}` : text);
 export function difference(before: number, after: number, unit: Unit): string | undefined {
   if (before === after) return undefined;
   if (unit === 'ratio') {
+    // A share that reads the same has not moved for the reader.
+    if (percent(before) === percent(after)) return undefined;
     const points = 100 * (after - before);
     return Math.abs(points) < 0.05 ? undefined : `${sign(points, decimal(points, 1))} points`;
   }

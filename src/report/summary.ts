@@ -7,6 +7,9 @@ const longestSummary = 260_000;
 /** As many configs as are looked at. */
 const mostRows = 2_000;
 
+/** What holds the rest where even the summary is too short. */
+const elsewhere = 'the file of the output `report-path`';
+
 /** The job summary: the same report as the comment, with room for all of it. */
 export const summary = (review: Review, options: Options): string =>
-  fitted('', sections(review, options, mostRows), longestSummary).trimStart();
+  fitted('', sections(review, options, mostRows, elsewhere), longestSummary, elsewhere).trimStart();

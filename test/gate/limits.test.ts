@@ -153,6 +153,29 @@ it('the sterner of two limits speaks, and the milder only where it has nothing t
   expect(judged(comparison, { amount: absolute(after * 1.1) }, warn)).toEqual(['warn limit-worse']);
 });
 
+it('a config that moves is held against the limits of its old name as it was, of its new name as it is', () => {
+  const moved = { ...still, previousPath: 'loose/config.json', path: 'strict/config.json', otherLimits: true };
+  const { after } = valuesOf(still, 'parameters');
+  const of = (value: number, severity: 'fail' | 'warn' = 'fail'): Limit => ({
+    metric: 'parameters',
+    bound: 'max',
+    amount: absolute(value),
+    severity,
+    origin: 'policy',
+  });
+  const codes = (strict: readonly Limit[], loose: readonly Limit[]) =>
+    judge(
+      [moved],
+      (path) => ({ limits: path.startsWith('strict') ? strict : loose, failOn: 'over-budget', waivers: [] }),
+      today,
+    ).findings.map(({ code, severity }) => `${severity} ${code}`);
+  expect(codes([of(after / 2)], [of(after * 2)])).toEqual(['fail over-limit']);
+  expect(codes([of(after / 2)], [])).toEqual(['fail over-limit']);
+  expect(codes([of(after / 2)], [of(after / 2, 'warn')])).toEqual(['fail over-limit']);
+  expect(codes([of(after / 2)], [of(after / 3)])).toEqual(['warn limit-already-over']);
+  expect(codes([of(after * 2)], [of(after / 2)])).toEqual([]);
+});
+
 it('fail_on: increase fails what gets worse, and what becomes unknown', () => {
   const budgets = () => ({ limits: [], failOn: 'increase' as const, waivers: [] });
   const codes = (one: Comparison) => judge([one], budgets, today).findings.map(({ metric }) => metric);
