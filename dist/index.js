@@ -81446,6 +81446,7 @@ async function readPull(api, repository, number) {
     return {
         number,
         head: head.sha,
+        newest: true,
         headLabel: head.ref,
         base: base.sha,
         baseLabel: base.ref,
@@ -81455,6 +81456,8 @@ async function readPull(api, repository, number) {
         fromFork: head.repo?.full_name !== base.repo?.full_name,
     };
 }
+/** The pull request at the commit whose check the run is: a verdict on another commit would hang on this one. */
+const pullAt = (pull, head) => ({ ...pull, head, newest: pull.head === head });
 /**
  * The pull request with the tip that its base branch has now. What GitHub keeps with a pull request is the tip of some time
  * ago, whose merge base would show what others changed since.
@@ -81510,26 +81513,41 @@ async function compareCommits(api, repository, base, head) {
 /** The commit that the pull request is compared with: the merge base, unless the user wants the tip or a commit. */
 async function baseline(api, repository, wanted, pull) {
     if (wanted === 'base-tip')
-        return pull.base;
-    const { base, mergeBase } = await compareCommits(api, repository, wanted === 'merge-base' ? pull.base : wanted, pull.head);
-    return wanted === 'merge-base' ? mergeBase : base;
+        return { commit: pull.base };
+    const from = wanted === 'merge-base' ? pull.base : wanted;
+    const { base, mergeBase, files } = await compareCommits(api, repository, from, pull.head);
+    if (wanted !== 'merge-base')
+        return { commit: base };
+    return files.length < mostCompared ? { commit: mergeBase, files } : { commit: mergeBase };
 }
 /** The changed model configs of a pull request. */
 async function pullChanges(api, repository, pull, base, settings) {
-    const listed = settings.baseline === 'merge-base' && pull.changedFiles <= mostListed;
-    const { files, notes } = listed
-        ? { files: await listFiles(api, repository, pull), notes: [] }
-        : await fromTrees(api, repository, base, pull.head);
+    const { commit } = base;
+    const { files, notes } = settings.baseline === 'merge-base'
+        ? await sinceMergeBase(api, repository, pull, base)
+        : await fromTrees(api, repository, commit, pull.head);
     const label = settings.baseline === 'merge-base'
         ? `merge base with ${pull.baseLabel}`
         : settings.baseline === 'base-tip'
             ? pull.baseLabel
             : 'baseline';
     return {
-        ...(await pairsOf(api, repository, files, base, pull.head, settings, notes)),
-        base: { sha: base, label },
+        ...(await pairsOf(api, repository, files, commit, pull.head, settings, notes)),
+        base: { sha: commit, label },
         head: { sha: pull.head, label: pull.headLabel },
     };
+}
+/** GitHub's list of a pull request's files is that of its newest commit, so it counts only where that is the judged one. */
+async function sinceMergeBase(api, repository, pull, { commit, files }) {
+    if (files !== undefined)
+        return { files, notes: [] };
+    if (pull.newest && pull.changedFiles <= mostListed) {
+        const listed = await listFiles(api, repository, pull);
+        const now = await readPull(api, repository, pull.number);
+        if (now.head === pull.head)
+            return { files: listed, notes: [] };
+    }
+    return fromTrees(api, repository, commit, pull.head);
 }
 async function listFiles(api, repository, pull) {
     const files = [];
@@ -81796,7 +81814,7 @@ const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import
 
 
 const sha = schemas_string().regex(/^[0-9a-f]{40,64}$/);
-const pull = object({ pull_request: object({ number: schemas_int().positive() }) });
+const pull = object({ pull_request: object({ number: schemas_int().positive(), head: object({ sha }) }) });
 const event_group = object({ merge_group: object({ base_sha: sha, head_sha: sha, head_ref: schemas_string() }) });
 const event_run = object({
     workflow_run: object({
@@ -81816,7 +81834,7 @@ function readEvent(environment) {
         case 'pull_request':
         case 'pull_request_target': {
             const { pull_request } = payload(environment, pull);
-            return { kind: 'pull', number: pull_request.number };
+            return { kind: 'pull', number: pull_request.number, head: pull_request.head.sha };
         }
         case 'merge_group': {
             const { merge_group } = payload(environment, event_group);
@@ -82398,9 +82416,11 @@ async function main_run(environment) {
     const number = event.kind === 'run' ? await pullOfRun(api, repository, event) : numberOf(event);
     if (event.kind === 'run' && number === undefined)
         return nothingToDo('The pull request of that run is closed, or has newer commits, whose run will be looked at.');
-    const pull = number === undefined ? undefined : await withLiveBase(api, repository, await readPull(api, repository, number));
+    const pull = number === undefined || !('head' in event)
+        ? undefined
+        : pullAt(await withLiveBase(api, repository, await readPull(api, repository, number)), event.head);
     const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
-    const { held, others } = await rules_rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase));
+    const { held, others } = await rules_rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase?.commit));
     const { settings, broken } = planOf(inputs, held, others);
     const base = pull === undefined || settings.baseline === 'merge-base'
         ? mergeBase
@@ -82443,7 +82463,7 @@ async function mergeBaseOf(api, repository, inputs, pull) {
     catch (error) {
         const wanted = inputs['baseline'] || 'merge-base';
         if (error instanceof GitHubProblem && wanted !== 'merge-base')
-            return pull.base;
+            return { commit: pull.base };
         throw error;
     }
 }

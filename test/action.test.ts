@@ -30,6 +30,12 @@ const examples = readdirSync(new URL('../examples/workflows/', import.meta.url))
   (name) => `examples/workflows/${name}`,
 );
 const uses = (text: string) => [...text.matchAll(/^\s*(?:- )?uses: (.+)$/gm)].map(([, action = '']) => action);
+/** Without these a verdict outlives what it was given for: another base branch, another label. */
+const gateTypes = ['opened', 'synchronize', 'reopened', 'edited', 'labeled', 'unlabeled'];
+const expectGateTypes = (on: Readonly<Record<string, { readonly types?: unknown } | null>>) => {
+  for (const event of ['pull_request', 'pull_request_target'].filter((name) => Object.hasOwn(on, name)))
+    expect(on[event]?.types).toEqual(expect.arrayContaining(gateTypes));
+};
 /** Only what may be written is named, and nothing is written by default. */
 const permissions = (workflow: { permissions?: unknown; jobs: Record<string, { permissions?: unknown }> }) =>
   [workflow.permissions, ...Object.values(workflow.jobs).map((job) => job.permissions)].filter(
@@ -87,6 +93,11 @@ describe.each([...ours, ...examples])('%s', (path) => {
     expect(scripts.filter((script) => script.includes('${{'))).toEqual([]);
   });
 
+  it('looks again when the base branch or a label changes, where it judges pull requests', () => {
+    if (!/uses: (OWNER\/model-cost-gate|\.\/)/.test(text)) return;
+    expectGateTypes(workflow.on);
+  });
+
   it('does not check out or execute what a pull request brings, where its token may write', () => {
     const { on } = workflow;
     const privileged = ['pull_request_target', 'workflow_run'].filter((event) => Object.hasOwn(on, event));
@@ -94,6 +105,15 @@ describe.each([...ours, ...examples])('%s', (path) => {
     expect(uses(text)).toEqual(['OWNER/model-cost-gate@COMMIT # vX.Y.Z']);
     expect(text).not.toMatch(/^\s*(- )?run:/m);
   });
+});
+
+it('workflows in the documents listen to as much as the examples', () => {
+  const shown = ['README.md', 'docs/forks.md', 'docs/policy.md'].flatMap((path) =>
+    [...read(path).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => parse(text)),
+  );
+  const gates = shown.filter(({ jobs }) => jobs !== undefined);
+  expect(gates.length).toBeGreaterThanOrEqual(8);
+  for (const { on } of gates) expectGateTypes(typeof on === 'string' ? { [on]: null } : on);
 });
 
 it('our own workflows run nothing with a token that a pull request could reach', () => {

@@ -22,7 +22,7 @@ export async function runAction(
   inputs: Readonly<Record<string, string>> = {},
   event: { readonly name: string; readonly payload: unknown } = {
     name: 'pull_request',
-    payload: { pull_request: { number: server.state.pull.number } },
+    payload: { pull_request: { number: server.state.pull.number, head: { sha: server.state.pull.head } } },
   },
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Ran> {

@@ -14,10 +14,12 @@ const mostCompared = 300;
 /** Files that one run reads on each side. */
 const mostRead = 1_000;
 
-/** A pull request as it is now: a re-run's event may be long out of date. */
+/** A pull request as it is now, since a re-run's event may be long out of date; but for the commit that is judged. */
 export type Pull = {
   readonly number: number;
   readonly head: string;
+  /** False where commits were pushed since, so that GitHub's lists are of another commit than `head`. */
+  readonly newest: boolean;
   readonly headLabel: string;
   /** The tip of the base branch; of a pull request that is closed, what it was then. */
   readonly base: string;
@@ -43,6 +45,7 @@ export async function readPull(api: Api, repository: Repository, number: number)
   return {
     number,
     head: head.sha,
+    newest: true,
     headLabel: head.ref,
     base: base.sha,
     baseLabel: base.ref,
@@ -52,6 +55,9 @@ export async function readPull(api: Api, repository: Repository, number: number)
     fromFork: head.repo?.full_name !== base.repo?.full_name,
   };
 }
+
+/** The pull request at the commit whose check the run is: a verdict on another commit would hang on this one. */
+export const pullAt = (pull: Pull, head: string): Pull => ({ ...pull, head, newest: pull.head === head });
 
 /**
  * The pull request with the tip that its base branch has now. What GitHub keeps with a pull request is the tip of some time
@@ -122,16 +128,16 @@ async function compareCommits(api: Api, repository: Repository, base: string, he
   }
 }
 
+/** What a head is compared with, and what changed since, where GitHub has listed all of it. */
+export type Baseline = { readonly commit: string; readonly files?: readonly ChangedFile[] };
+
 /** The commit that the pull request is compared with: the merge base, unless the user wants the tip or a commit. */
-export async function baseline(api: Api, repository: Repository, wanted: string, pull: Pull): Promise<string> {
-  if (wanted === 'base-tip') return pull.base;
-  const { base, mergeBase } = await compareCommits(
-    api,
-    repository,
-    wanted === 'merge-base' ? pull.base : wanted,
-    pull.head,
-  );
-  return wanted === 'merge-base' ? mergeBase : base;
+export async function baseline(api: Api, repository: Repository, wanted: string, pull: Pull): Promise<Baseline> {
+  if (wanted === 'base-tip') return { commit: pull.base };
+  const from = wanted === 'merge-base' ? pull.base : wanted;
+  const { base, mergeBase, files } = await compareCommits(api, repository, from, pull.head);
+  if (wanted !== 'merge-base') return { commit: base };
+  return files.length < mostCompared ? { commit: mergeBase, files } : { commit: mergeBase };
 }
 
 /** The changed model configs of a pull request. */
@@ -139,13 +145,14 @@ export async function pullChanges(
   api: Api,
   repository: Repository,
   pull: Pull,
-  base: string,
+  base: Baseline,
   settings: Settings,
 ): Promise<Changes> {
-  const listed = settings.baseline === 'merge-base' && pull.changedFiles <= mostListed;
-  const { files, notes } = listed
-    ? { files: await listFiles(api, repository, pull), notes: [] }
-    : await fromTrees(api, repository, base, pull.head);
+  const { commit } = base;
+  const { files, notes } =
+    settings.baseline === 'merge-base'
+      ? await sinceMergeBase(api, repository, pull, base)
+      : await fromTrees(api, repository, commit, pull.head);
   const label =
     settings.baseline === 'merge-base'
       ? `merge base with ${pull.baseLabel}`
@@ -153,10 +160,21 @@ export async function pullChanges(
         ? pull.baseLabel
         : 'baseline';
   return {
-    ...(await pairsOf(api, repository, files, base, pull.head, settings, notes)),
-    base: { sha: base, label },
+    ...(await pairsOf(api, repository, files, commit, pull.head, settings, notes)),
+    base: { sha: commit, label },
     head: { sha: pull.head, label: pull.headLabel },
   };
+}
+
+/** GitHub's list of a pull request's files is that of its newest commit, so it counts only where that is the judged one. */
+async function sinceMergeBase(api: Api, repository: Repository, pull: Pull, { commit, files }: Baseline) {
+  if (files !== undefined) return { files, notes: [] };
+  if (pull.newest && pull.changedFiles <= mostListed) {
+    const listed = await listFiles(api, repository, pull);
+    const now = await readPull(api, repository, pull.number);
+    if (now.head === pull.head) return { files: listed, notes: [] };
+  }
+  return fromTrees(api, repository, commit, pull.head);
 }
 
 async function listFiles(api: Api, repository: Repository, pull: Pull): Promise<readonly ChangedFile[]> {

@@ -5,7 +5,8 @@ import type { Range } from './changes.ts';
 
 /** What started the run, as far as it decides what to look at. */
 export type Event =
-  | { readonly kind: 'pull'; readonly number: number }
+  /** The commit is the event's, since the check that this run is hangs on that one, whatever was pushed since. */
+  | { readonly kind: 'pull'; readonly number: number; readonly head: string }
   | ({ readonly kind: 'range' } & Range)
   | { readonly kind: 'report'; readonly sha: string; readonly label: string }
   /** Another workflow's run on a pull request, whose number is to be found: GitHub leaves it out for forks. */
@@ -14,7 +15,7 @@ export type Event =
   | { readonly kind: 'nothing' };
 
 const sha = z.string().regex(/^[0-9a-f]{40,64}$/);
-const pull = z.object({ pull_request: z.object({ number: z.int().positive() }) });
+const pull = z.object({ pull_request: z.object({ number: z.int().positive(), head: z.object({ sha }) }) });
 const group = z.object({ merge_group: z.object({ base_sha: sha, head_sha: sha, head_ref: z.string() }) });
 const run = z.object({
   workflow_run: z.object({
@@ -37,7 +38,7 @@ export function readEvent(environment: Environment): Event {
     case 'pull_request':
     case 'pull_request_target': {
       const { pull_request } = payload(environment, pull);
-      return { kind: 'pull', number: pull_request.number };
+      return { kind: 'pull', number: pull_request.number, head: pull_request.head.sha };
     }
     case 'merge_group': {
       const { merge_group } = payload(environment, group);

@@ -17,8 +17,10 @@ import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
 import {
   allConfigs,
+  type Baseline,
   baseline,
   type Pull,
+  pullAt,
   pullChanges,
   pullOfRun,
   rangeChanges,
@@ -67,9 +69,11 @@ async function run(environment: Environment): Promise<void> {
   if (event.kind === 'run' && number === undefined)
     return nothingToDo('The pull request of that run is closed, or has newer commits, whose run will be looked at.');
   const pull =
-    number === undefined ? undefined : await withLiveBase(api, repository, await readPull(api, repository, number));
+    number === undefined || !('head' in event)
+      ? undefined
+      : pullAt(await withLiveBase(api, repository, await readPull(api, repository, number)), event.head);
   const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
-  const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase));
+  const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase?.commit));
   const { settings, broken } = planOf(inputs, held, others);
   const base =
     pull === undefined || settings.baseline === 'merge-base'
@@ -111,12 +115,12 @@ function nothingToDo(why: string): void {
 }
 
 /** Without a history in common, the tip of the base branch is as far from the head's reach, for who asks for another baseline. */
-async function mergeBaseOf(api: Api, repository: Repository, inputs: Inputs, pull: Pull): Promise<string> {
+async function mergeBaseOf(api: Api, repository: Repository, inputs: Inputs, pull: Pull): Promise<Baseline> {
   try {
     return await baseline(api, repository, 'merge-base', pull);
   } catch (error) {
     const wanted = inputs['baseline'] || 'merge-base';
-    if (error instanceof GitHubProblem && wanted !== 'merge-base') return pull.base;
+    if (error instanceof GitHubProblem && wanted !== 'merge-base') return { commit: pull.base };
     throw error;
   }
 }
@@ -140,7 +144,7 @@ async function changesOf(
   repository: Repository,
   event: Event,
   pull: Pull | undefined,
-  base: string | undefined,
+  base: Baseline | undefined,
   settings: Settings,
 ): Promise<Changes> {
   if (pull !== undefined && base !== undefined) return pullChanges(api, repository, pull, base, settings);

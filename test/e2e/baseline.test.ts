@@ -96,11 +96,11 @@ describe('a re-run', () => {
   const replayed = {
     name: 'pull_request',
     payload: {
-      pull_request: { number: 7, head: { sha: sha('f') }, base: { sha: sha('f') }, draft: true, labels: [] },
+      pull_request: { number: 7, head: { sha: sha('b') }, base: { sha: sha('f') }, draft: true, labels: [] },
     },
   };
 
-  it('reads head, base and labels live, whatever the replayed event says', async () => {
+  it('reads base and labels live, whatever the replayed event says', async () => {
     const state = pullRequest({ [path]: config() }, { [path]: deeper });
     const server = await start(state);
     expect((await runAction(server, { 'override-label': 'cost-approved' }, replayed)).code).toBe(1);
@@ -114,12 +114,72 @@ describe('a re-run', () => {
     expect(server.state.comments[0]?.body).toContain('set by `grace`');
     server.state.pull.labels = [];
     expect((await runAction(server, { 'override-label': 'cost-approved' }, replayed)).code).toBe(1);
-    // A forced push since.
-    server.state.commits[sha('d')] = wider;
-    server.state.parents[sha('d')] = [sha('a')];
-    server.state.pull.head = sha('d');
-    const pushed = await runAction(server, {}, replayed);
-    expect(pushed.outputs).toMatchObject({ 'head-sha': sha('d'), verdict: 'pass', 'comment-status': 'updated' });
+  });
+});
+
+describe('the commit that is judged', () => {
+  const first = { name: 'pull_request', payload: { pull_request: { number: 7, head: { sha: sha('b') } } } };
+  const filler = (count: number): Tree =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`data/${index}.txt`, 'x']));
+  /** Commit b is over the budget; d, pushed before b's run began, is not. */
+  const pushedOver = (rest: Tree = {}) => {
+    const state = pullRequest({ [path]: config() }, { [path]: deeper, ...rest });
+    state.commits[sha('d')] = { ...wider, ...rest };
+    state.parents[sha('d')] = [sha('a')];
+    state.pull.head = sha('d');
+    return state;
+  };
+
+  it.each([
+    ['few files', 0],
+    ['more files than a comparison lists', 320],
+  ])('is the one that the check hangs on, whatever was pushed since: %s', async (_, count) => {
+    const server = await start(pushedOver(filler(count)));
+    const ran = await runAction(server, {}, first);
+    expect(ran.code).toBe(1);
+    expect(ran.outputs).toMatchObject({ verdict: 'fail', 'head-sha': sha('b'), 'comment-status': 'skipped' });
+    expect(ran.log).toContain('the pull request has a newer commit, whose run will comment');
+    expect(server.writes).toEqual([]);
+  });
+
+  it('stays so where the push comes while the files are listed', async () => {
+    const state = pushedOver(filler(320));
+    state.pull.head = sha('b');
+    // The newer commit has the config as the base has it, so its list does not name it.
+    state.commits[sha('d')] = { ...filler(320), [path]: config() };
+    state.failures.push({
+      match: 'pulls/7/files',
+      how: 'after',
+      meanwhile: (now) => {
+        now.pull.head = sha('d');
+      },
+    });
+    const ran = await runAction(await start(state), {}, first);
+    expect(ran.outputs).toMatchObject({ verdict: 'fail', 'head-sha': sha('b') });
+  });
+
+  it('is that of the run in the second of two steps, too', async () => {
+    const state = pushedOver();
+    state.pull.head = sha('b');
+    // The push comes after the pull request was found by its commit.
+    state.failures.push({
+      match: 'GET /repos/octo/models/pulls/7',
+      meanwhile: (now) => {
+        now.pull.head = sha('d');
+      },
+    });
+    const payload = {
+      workflow_run: {
+        event: 'pull_request',
+        head_sha: sha('b'),
+        head_branch: 'wider',
+        head_repository: { full_name: 'octo/models' },
+      },
+    };
+    const server = await start(state);
+    const ran = await runAction(server, {}, { name: 'workflow_run', payload });
+    expect(ran.outputs).toMatchObject({ verdict: 'fail', 'head-sha': sha('b'), 'comment-status': 'skipped' });
+    expect(server.writes).toEqual([]);
   });
 });
 

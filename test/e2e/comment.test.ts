@@ -110,7 +110,9 @@ describe('when it is written', () => {
       await runAction(server);
       const before = server.state.comments[0]?.body;
       server.state.pull.head = sha('d');
-      server.state.commits[sha('d')] = deeper;
+      // More files than a comparison lists, so that the pull request's own list is asked for.
+      const many = Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`data/${index}.txt`, 'x']));
+      server.state.commits[sha('d')] = { ...deeper, ...many };
       server.state.parents[sha('d')] = [sha('a')];
       server.state.failures.push(failure);
       const ran = await runAction(server);

@@ -62,7 +62,11 @@ describe('pull_request_target', () => {
     };
     made.commits[sha('b')] = { ...made.commits[sha('b')], [name]: 'version: 1\ndefaults: { fail_on: never }\n' };
     const server = await start(made);
-    const ran = await runAction(server, {}, { name: 'pull_request_target', payload: { pull_request: { number: 7 } } });
+    const ran = await runAction(
+      server,
+      {},
+      { name: 'pull_request_target', payload: { pull_request: { number: 7, head: { sha: sha('b') } } } },
+    );
     expect(ran.code).toBe(1);
     expect(server.state.comments[0]?.body).toContain('limit 60.00\u00a0GiB');
   });

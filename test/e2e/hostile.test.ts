@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { type Ran, runAction } from '../action.ts';
 import { blocks, markup } from '../report/hostile.ts';
-import { config, pullRequest } from '../states.ts';
+import { config, pullRequest, sha } from '../states.ts';
 import { path, stage } from './stage.ts';
 
 const start = stage();
-const event = { name: 'pull_request', payload: { pull_request: { number: 7 } } };
+const event = { name: 'pull_request', payload: { pull_request: { number: 7, head: { sha: sha('b') } } } };
 /** A run that takes more memory than this ends. */
 const small = { NODE_OPTIONS: '--max-old-space-size=300' };
 

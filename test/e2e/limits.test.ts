@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { runAction } from '../action.ts';
 import type { Failure } from '../github-server.ts';
-import { config, pullRequest } from '../states.ts';
+import { config, pullRequest, sha } from '../states.ts';
 import { path, stage } from './stage.ts';
 
 const start = stage();
@@ -22,7 +22,7 @@ describe('rate limits', () => {
       'API rate limit exceeded',
     ],
     ['a secondary one', '/compare/', 403, { 'retry-after': '1' }, 'You have exceeded a secondary rate limit.'],
-    ['one of status 429', 'pulls/7/files', 429, { 'retry-after': '1' }, 'Too many requests'],
+    ['one of status 429', '/compare/', 429, { 'retry-after': '1' }, 'Too many requests'],
     ['one of GraphQL', 'file(path', 403, { 'retry-after': '1' }, 'You have exceeded a secondary rate limit.'],
     [
       'one of a comment',
@@ -60,7 +60,7 @@ describe('failures on the way', () => {
   it.each([
     ['502 of REST', { match: '/compare/', status: 502, body: '<html>Bad Gateway</html>' }],
     ['503 of GraphQL', { match: 'file(path', status: 503 }],
-    ['a line that is cut', { match: 'pulls/7/files', how: 'drop' as const }],
+    ['a line that is cut', { match: 'GET /repos/octo/models/pulls/7', how: 'drop' as const }],
     ['an answer that breaks off', { match: '/compare/', status: 200, body: '{"base_commit": {"sha": "' }],
     ['a comment that cannot be updated at first', { match: 'comments(first', status: 500 }],
   ])('%s is tried again', async (_, failure) => {
@@ -167,7 +167,7 @@ describe('where GitHub is', () => {
     const address = proxy.address();
     const http_proxy = `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
     const there = { GITHUB_API_URL: 'http://github.test', http_proxy };
-    const event = { name: 'pull_request', payload: { pull_request: { number: 7 } } };
+    const event = { name: 'pull_request', payload: { pull_request: { number: 7, head: { sha: sha('b') } } } };
     const ran = await runAction(server, {}, event, there);
     expect(ran.outputs['comment-status']).toBe('created');
     expect(passed).toBeGreaterThan(0);
