@@ -27046,6 +27046,170 @@ function forwardFlops(operation, S, convention = 'causal') {
     }
 }
 
+;// CONCATENATED MODULE: ./build/facts/frameworks.js
+// PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
+// at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
+// keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
+// A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
+const torchLoss = { whole: 12, compiled: 4, fused: 'chunked' };
+const frameworks = {
+    megatron: {
+        saves: 'fused',
+        normsWrittenOut: false,
+        quantizesInputs: true,
+        keepsGathered: false,
+        selective: 'modules',
+        weightBytes: 2,
+        gradientBytes: 4,
+        masterWeights: true,
+        gradientsStay: true,
+        lossBytes: { whole: 6, compiled: 6, fused: 4 },
+        dummyGradients: true,
+        optimizerTemporaries: 0,
+        fragmentation: 1.05,
+        source: 'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
+    },
+    fsdp: {
+        saves: 'eager',
+        normsWrittenOut: false,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
+        weightBytes: 4,
+        gradientBytes: 4,
+        masterWeights: false,
+        gradientsStay: false,
+        lossBytes: torchLoss,
+        dummyGradients: false,
+        optimizerTemporaries: 0,
+        fragmentation: 1.05,
+        source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
+    },
+    deepspeed: {
+        saves: 'eager',
+        normsWrittenOut: true,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
+        weightBytes: 2,
+        gradientBytes: 2,
+        masterWeights: true,
+        gradientsStay: false,
+        lossBytes: torchLoss,
+        dummyGradients: false,
+        // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
+        optimizerTemporaries: 1,
+        fragmentation: 1.08,
+        source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
+    },
+    transformers: {
+        saves: 'eager',
+        normsWrittenOut: true,
+        quantizesInputs: false,
+        keepsGathered: true,
+        selective: 'operations',
+        weightBytes: 4,
+        gradientBytes: 4,
+        masterWeights: false,
+        gradientsStay: false,
+        lossBytes: torchLoss,
+        dummyGradients: false,
+        // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
+        // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
+        optimizerTemporaries: 1,
+        fragmentation: 1.08,
+        source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
+    },
+};
+/**
+ * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
+ * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
+ * where the chip has no products of untransposed fp8 (before Blackwell). TransformerEngine d0067d0,
+ * transformer_engine/pytorch/module/base.py, `get_weight_workspace`, and pytorch/tensor/*.
+ */
+function quantizedCopies(precision, generation) {
+    switch (precision) {
+        case 'fp8':
+            return generation === 'blackwell' ? 1 : 2;
+        case 'mxfp8':
+            return 2 * (1 + 1 / 32);
+        case 'fp4':
+            return 2 * (0.5 + 1 / 16);
+        default:
+            return 0;
+    }
+}
+/**
+ * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
+ * expandable segments (torchtitan's launcher sets them), and holes without. From PyTorch's allocator played over the
+ * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
+ */
+const streamedFragmentation = { expandable: 1.02, fixed: 1.12 };
+/** DeepSpeed's sizes in elements, by their defaults (DeepSpeed 1b88ac3, deepspeed/runtime/zero/config.py). */
+const buckets = {
+    reduce: 5e8,
+    /** parameters that ZeRO 3 keeps gathered where they are needed again soon, and those that it fetches ahead */
+    maxLive: 1e9,
+    prefetch: 5e7,
+    /** parameters that ZeRO 3 steps over at once */
+    subgroup: 1e9,
+};
+/** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
+const overhead = {
+    /** by generation; `default` for those not measured */
+    contextGibibytes: { ampere: 0.45, hopper: 0.6, blackwell: 0.6, default: 0.5 },
+    /** ai-dynamo/aiconfigurator 095f58a, systems/*.yaml, misc.nccl_mem: 0.34 for 2 ranks, 0.39 for 4 to 8 */
+    communicatorGibibytes: { pair: 0.34, group: 0.39 },
+    /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */
+    workspaceMebibytes: { modern: 32, older: 8.1 },
+};
+// PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
+const pytorch = {
+    profile: { decidedBy: 'compile', on: 'compiled', off: 'eager' },
+    attentionOnHopper: 'flash2',
+    cudaGraphs: false,
+    overlapsTensorParallel: false,
+    sendsShares: false,
+    recomputeStopsEarly: false,
+    gathersBesideForward: false,
+    reducedBytes: 2,
+    hostTimeOfExperts: false,
+    eagerFineTuning: false,
+    attentionKernelVaries: false,
+    ringOfPyTorch: true,
+};
+const frameworkExecution = {
+    megatron: {
+        profile: { decidedBy: 'flashAttention', on: 'megatron', off: 'legacy' },
+        attentionOnHopper: 'cudnn',
+        cudaGraphs: true,
+        overlapsTensorParallel: true,
+        sendsShares: true,
+        recomputeStopsEarly: false,
+        gathersBesideForward: true,
+        reducedBytes: 4,
+        hostTimeOfExperts: true,
+        eagerFineTuning: false,
+        attentionKernelVaries: false,
+        ringOfPyTorch: false,
+        source: 'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
+    },
+    fsdp: {
+        ...pytorch,
+        recomputeStopsEarly: true,
+        reducedBytes: 4,
+        attentionKernelVaries: true,
+        source: 'torchtitan b5bcd76 and Composer: `mixed_precision_reduce = "float32"`, `mixed_precision: DEFAULT`; torch.utils.checkpoint stops early since torch 2.1',
+    },
+    deepspeed: { ...pytorch, source: 'DeepSpeed 1b88ac3: gradients are reduced in 16 bits' },
+    transformers: {
+        ...pytorch,
+        profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers' },
+        eagerFineTuning: true,
+        source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits',
+    },
+};
+
 ;// CONCATENATED MODULE: ./build/cost/count/weights.js
 /** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
 function held(operation) {
@@ -27209,6 +27373,7 @@ function adapterParameters(operations, lora) {
 ;// CONCATENATED MODULE: ./build/cost/count/training.js
 
 
+
 /**
  * Lists that training runs, in the order in which a token meets them: the main network, then multi-token prediction with the
  * output projection that each depth computes once more.
@@ -27352,7 +27517,7 @@ function isRecomputed(index, layers, run) {
 function chosen(list, run) {
     if (run.recompute === 'full')
         return list;
-    if (run.framework === 'megatron') {
+    if (frameworks[run.framework].selective === 'modules') {
         const wanted = (run.recomputeModules ?? ['core_attn']).flatMap((name) => megatronModules[name] ?? []);
         return list.filter(({ path }) => wanted.some((part) => path.includes(part)));
     }
@@ -28755,124 +28920,6 @@ function transformers(run) {
         }
         : { band: 0.08, basis: 'adapters: compared with fine-tuning on A100' };
 }
-
-;// CONCATENATED MODULE: ./build/facts/frameworks.js
-// PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
-// at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
-// keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
-// A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
-const torchLoss = { whole: 12, compiled: 4, fused: 'chunked' };
-const frameworks = {
-    megatron: {
-        saves: 'fused',
-        normsWrittenOut: false,
-        quantizesInputs: true,
-        keepsGathered: false,
-        selective: 'modules',
-        weightBytes: 2,
-        gradientBytes: 4,
-        masterWeights: true,
-        gradientsStay: true,
-        lossBytes: { whole: 6, compiled: 6, fused: 4 },
-        dummyGradients: true,
-        optimizerTemporaries: 0,
-        fragmentation: 1.05,
-        source: 'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
-    },
-    fsdp: {
-        saves: 'eager',
-        normsWrittenOut: false,
-        quantizesInputs: false,
-        keepsGathered: true,
-        selective: 'operations',
-        weightBytes: 4,
-        gradientBytes: 4,
-        masterWeights: false,
-        gradientsStay: false,
-        lossBytes: torchLoss,
-        dummyGradients: false,
-        optimizerTemporaries: 0,
-        fragmentation: 1.05,
-        source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
-    },
-    deepspeed: {
-        saves: 'eager',
-        normsWrittenOut: true,
-        quantizesInputs: false,
-        keepsGathered: true,
-        selective: 'operations',
-        weightBytes: 2,
-        gradientBytes: 2,
-        masterWeights: true,
-        gradientsStay: false,
-        lossBytes: torchLoss,
-        dummyGradients: false,
-        // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
-        optimizerTemporaries: 1,
-        fragmentation: 1.08,
-        source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
-    },
-    transformers: {
-        saves: 'eager',
-        normsWrittenOut: true,
-        quantizesInputs: false,
-        keepsGathered: true,
-        selective: 'operations',
-        weightBytes: 4,
-        gradientBytes: 4,
-        masterWeights: false,
-        gradientsStay: false,
-        lossBytes: torchLoss,
-        dummyGradients: false,
-        // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
-        // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
-        optimizerTemporaries: 1,
-        fragmentation: 1.08,
-        source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
-    },
-};
-/**
- * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
- * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
- * where the chip has no products of untransposed fp8 (before Blackwell). TransformerEngine d0067d0,
- * transformer_engine/pytorch/module/base.py, `get_weight_workspace`, and pytorch/tensor/*.
- */
-function quantizedCopies(precision, generation) {
-    switch (precision) {
-        case 'fp8':
-            return generation === 'blackwell' ? 1 : 2;
-        case 'mxfp8':
-            return 2 * (1 + 1 / 32);
-        case 'fp4':
-            return 2 * (0.5 + 1 / 16);
-        default:
-            return 0;
-    }
-}
-/**
- * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
- * expandable segments (torchtitan's launcher sets them), and holes without. From PyTorch's allocator played over the
- * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
- */
-const streamedFragmentation = { expandable: 1.02, fixed: 1.12 };
-/** DeepSpeed's sizes in elements, by their defaults (DeepSpeed 1b88ac3, deepspeed/runtime/zero/config.py). */
-const buckets = {
-    reduce: 5e8,
-    /** parameters that ZeRO 3 keeps gathered where they are needed again soon, and those that it fetches ahead */
-    maxLive: 1e9,
-    prefetch: 5e7,
-    /** parameters that ZeRO 3 steps over at once */
-    subgroup: 1e9,
-};
-/** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
-const overhead = {
-    /** by generation; `default` for those not measured */
-    contextGibibytes: { ampere: 0.45, hopper: 0.6, blackwell: 0.6, default: 0.5 },
-    /** ai-dynamo/aiconfigurator 095f58a, systems/*.yaml, misc.nccl_mem: 0.34 for 2 ranks, 0.39 for 4 to 8 */
-    communicatorGibibytes: { pair: 0.34, group: 0.39 },
-    /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */
-    workspaceMebibytes: { modern: 32, older: 8.1 },
-};
 
 ;// CONCATENATED MODULE: ./build/cost/memory/overhead.js
 
@@ -30471,12 +30518,6 @@ const castBytes = {
     separate: { inputForward: 5, inputBackward: 3, gradient: 7, weightForward: 3, weightBackward: 3 },
 };
 /**
- * Bytes of a gradient element that data parallelism reduces. Megatron-LM accumulates and reduces in fp32 under bf16; torchtitan
- * and Composer's FSDP reduce in fp32 (`mixed_precision_reduce = "float32"`, `mixed_precision: DEFAULT`); DeepSpeed and Hugging
- * Face's FSDP in 16 bits.
- */
-const reducedBytes = { megatron: 4, fsdp: 4, deepspeed: 2, transformers: 2 };
-/**
  * Bytes that an adapter moves for an element of its matrix's input and output (Hu et al. 2021, arXiv:2106.09685). Forward the input
  * is read, the product of B written and added; backward the gradient is read for B and for A, and the input's gradient added. PEFT's
  * own layer (`separate`) also runs dropout on the input and scales the product, each on its own and both ways.
@@ -30602,6 +30643,7 @@ const networkLatency = 6e-6;
 
 
 
+
 function contextOf(run, chip, peak, facts) {
     const id = acceleratorIds.find((one) => one === run.accelerator);
     const kernels = facts.kernelsOf(id, chip.generation);
@@ -30634,12 +30676,9 @@ const isLow = (run) => !['bf16', 'fp16', 'fp32'].includes(run.precision);
 function profileOf(run, chip) {
     if (chip.generation === 'tpu')
         return 'xla';
-    if (run.framework === 'transformers')
-        return run.fusedCrossEntropy ? 'liger' : 'transformers';
-    if (run.framework === 'megatron')
-        return run.flashAttention ? 'megatron' : 'legacy';
+    const { decidedBy, on, off } = frameworkExecution[run.framework].profile;
     // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
-    return run.compile || isLow(run) ? 'compiled' : 'eager';
+    return run[decidedBy] || (decidedBy === 'compile' && isLow(run)) ? on : off;
 }
 const partNames = [
     'matrix_products',
@@ -30745,7 +30784,8 @@ function layerTime(list, run, context) {
                 backward.exposed_expert += context.step.expertExposed * exchange;
                 // Experts take as many rows as the router sends them: graphs of fixed shapes leave them out.
                 host +=
-                    (run.framework === 'megatron' ? context.step.expertHost : 0) * (graphs ? context.step.expertHostGraphs : 1) +
+                    (frameworkExecution[run.framework].hostTimeOfExperts ? context.step.expertHost : 0) *
+                        (graphs ? context.step.expertHostGraphs : 1) +
                         (context.step.expertHostEach * operation.experts) / run.parallelism.expert;
                 break;
             }
@@ -30891,16 +30931,13 @@ function attentionSeconds(core, run, context) {
     const { attentionStart: start } = estimated;
     return [scale * (work / rate + start.forward), scale * ((2.5 * work) / (rate * facts.backward) + start.backward)];
 }
-/**
- * PyTorch's own scaled_dot_product_attention is FlashAttention-2 up to Hopper, at half of cuDNN's rate there (pytorch/pytorch issue
- * 142132), and cuDNN's on Blackwell; Megatron takes the chip's best, cuDNN's.
- */
+/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
 function attentionKernel(run, chip) {
     if (!run.flashAttention)
         return 'unfused';
     if (run.attentionKernel !== undefined)
         return run.attentionKernel;
-    return chip.generation === 'hopper' && run.framework !== 'megatron' ? 'flash2' : 'cudnn';
+    return chip.generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
 }
 /** The facts of a kernel that is not the chip's best. */
 function olderFacts(kernel, chip) {
@@ -30916,12 +30953,13 @@ function olderFacts(kernel, chip) {
  * layers with experts where CPUs are slow for their GPUs (Grace Blackwell; NVIDIA-NeMo/Megatron-Bridge 067f987, performance summary
  * and recipes). In 16 bits it launches kernel by kernel, Megatron-LM's default.
  */
-const usesGraphs = (run, chip, experts) => run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run) && (!experts || chip.fast.domain > 8));
+const usesGraphs = (run, chip, experts) => run.cudaGraphs ?? (frameworkExecution[run.framework].cudaGraphs && isLow(run) && (!experts || chip.fast.domain > 8));
 /**
  * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
  * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
  */
-const overlapsTensorParallel = (run) => run.overlapTensorParallel ?? (run.framework === 'megatron' && isLow(run) && run.parallelism.sequenceParallel);
+const overlapsTensorParallel = (run) => run.overlapTensorParallel ??
+    (frameworkExecution[run.framework].overlapsTensorParallel && isLow(run) && run.parallelism.sequenceParallel);
 function tensorParallel(list, run, context, forward, backward) {
     const { tensor: tp, sequenceParallel } = run.parallelism;
     if (tp <= 1)
@@ -30963,13 +31001,15 @@ function exchangeSeconds(operation, run, context) {
 
 
 
+
 /**
  * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
  * leaves open, and what it rests on (docs/mfu.md).
  */
 function trust(operations, run, context) {
+    const execution = frameworkExecution[run.framework];
     const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
-    const kind = run.framework === 'transformers' || run.lora !== undefined
+    const kind = execution.eagerFineTuning || run.lora !== undefined
         ? 'fineTuning'
         : sparse
             ? 'sparse'
@@ -30980,7 +31020,9 @@ function trust(operations, run, context) {
     const open = [
         tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
         run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
-        run.framework === 'fsdp' && run.flashAttention && run.attentionKernel === undefined ? 'the attention kernel' : '',
+        execution.attentionKernelVaries && run.flashAttention && run.attentionKernel === undefined
+            ? 'the attention kernel'
+            : '',
         sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
     ].filter((one) => one !== '');
     let band = bands[kind].width + bands.open * open.length;
@@ -30989,7 +31031,7 @@ function trust(operations, run, context) {
         band += bands.derived;
         basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
     }
-    if (ring > 1 && run.framework !== 'megatron' && run.sequenceLength >= bands.ring.tokens) {
+    if (ring > 1 && execution.ringOfPyTorch && run.sequenceLength >= bands.ring.tokens) {
         band += bands.ring.width;
         basis.push('ring attention over long sequences');
     }
@@ -31007,6 +31049,7 @@ function trust(operations, run, context) {
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/bottleneck.js
+
 
 const advice = {
     matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
@@ -31051,6 +31094,7 @@ function largestLoss(parts, step) {
 function remedyFor(part, run, chip) {
     const change = (words, changed) => ({ words, run: { ...run, ...changed } });
     const { parallelism } = run;
+    const { attentionOnHopper, profile, cudaGraphs } = frameworkExecution[run.framework];
     const batch = 2 * run.globalBatchSize;
     const larger = change(`global_batch_size: ${batch}`, { globalBatchSize: batch });
     switch (part) {
@@ -31061,15 +31105,15 @@ function remedyFor(part, run, chip) {
         case 'attention':
             if (!run.flashAttention)
                 return change('flash_attention: true', { flashAttention: true });
-            return chip.generation === 'hopper' && run.framework !== 'megatron' && run.attentionKernel !== 'cudnn'
+            return chip.generation === 'hopper' && attentionOnHopper !== 'cudnn' && run.attentionKernel !== 'cudnn'
                 ? change('attention_kernel: cudnn', { attentionKernel: 'cudnn' })
                 : undefined;
         case 'memory_bound':
-            if (run.framework === 'transformers' && !run.fusedCrossEntropy)
+            if (run[profile.decidedBy])
+                return undefined;
+            if (profile.decidedBy === 'fusedCrossEntropy')
                 return change('fused_cross_entropy: true', { fusedCrossEntropy: true });
-            return run.framework === 'megatron' || run.framework === 'transformers' || run.compile
-                ? undefined
-                : change('compile: true', { compile: true });
+            return profile.decidedBy === 'compile' ? change('compile: true', { compile: true }) : undefined;
         case 'loss':
             return run.fusedCrossEntropy ? undefined : change('fused_cross_entropy: true', { fusedCrossEntropy: true });
         case 'recompute':
@@ -31083,9 +31127,7 @@ function remedyFor(part, run, chip) {
                 ? change('parallelism.virtual_pipeline: 2', { parallelism: { ...parallelism, virtualPipeline: 2 } })
                 : larger;
         case 'host':
-            return run.cudaGraphs === true || run.framework !== 'megatron'
-                ? undefined
-                : change('cuda_graphs: true', { cudaGraphs: true });
+            return run.cudaGraphs === true || !cudaGraphs ? undefined : change('cuda_graphs: true', { cudaGraphs: true });
         case 'optimizer':
             return run.sharding === 'none' && run.gpus > 1
                 ? change('sharding: optimizer', { sharding: 'optimizer' })
@@ -31218,7 +31260,7 @@ function stepParts(operations, run, context) {
         const average = perStage.reduce((total, parts) => total + layer_sum(parts), 0) / P;
         const D = widthOf(operations);
         // Each tensor-parallel rank sends its share; Megatron-LM also where the residual stream is whole (Narayanan et al. 2021, 4.1).
-        const sent = run.framework === 'megatron' ? context.T / run.parallelism.tensor : context.t;
+        const sent = frameworkExecution[run.framework].sendsShares ? context.T / run.parallelism.tensor : context.t;
         const bytes = 2 * D * sent;
         const far = run.gpus > context.chip.fast.domain;
         const hop = 2 *
@@ -31265,7 +31307,7 @@ function bubbleShare(run) {
  * (torch.utils.checkpoint, early stop, since 2.1; torchtitan and Composer use it, Megatron-LM and Hugging Face run the whole layer).
  */
 function stoppedBefore(list, run, context) {
-    if (run.framework !== 'fsdp')
+    if (!frameworkExecution[run.framework].recomputeStopsEarly)
         return 0;
     const last = list.findLast((operation) => operation.kind === 'linear');
     if (last?.kind !== 'linear' || last.sharding !== 'row')
@@ -31283,7 +31325,7 @@ function recomputed(time, list, run, context) {
     }
     else if (run.recompute === 'selective') {
         const modules = run.recomputeModules ?? ['core_attn'];
-        if (run.framework !== 'megatron')
+        if (frameworks[run.framework].selective === 'operations')
             again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
         else {
             if (modules.includes('core_attn'))
@@ -31415,7 +31457,11 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
     step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather.seconds + ends.scatter.seconds));
 }
 /** Bytes of a gradient element on the wire. */
-const reducedWidth = (run) => run.gradientsDtype === undefined ? reducedBytes[run.framework] : run.gradientsDtype === 'fp32' ? 4 : 2;
+const reducedWidth = (run) => run.gradientsDtype === undefined
+    ? frameworkExecution[run.framework].reducedBytes
+    : run.gradientsDtype === 'fp32'
+        ? 4
+        : 2;
 /**
  * Gradients reduced once for each step, largely beside the last micro-batch's backward pass. Megatron gathers what its sharded
  * optimizer has updated beside the next forward pass; DeepSpeed and others do so at the end of the step, with nothing beside.
@@ -31442,10 +31488,11 @@ function dataParallelTraffic(operations, run, context, stage, step) {
     const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
     const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
     const gather = sharded ? trained * over('gather', 2) : 0;
-    const hidden = run.framework === 'megatron' ? reduce + gather : reduce;
+    const { gathersBesideForward } = frameworkExecution[run.framework];
+    const hidden = gathersBesideForward ? reduce + gather : reduce;
     step.exposed_data +=
         Math.max(context.step.dataExposed * hidden, hidden - estimated.besideReduction * stage) +
-            (run.framework === 'megatron' ? 0 : gather);
+            (gathersBesideForward ? 0 : gather);
 }
 /** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */
 function accumulate(operations, run, context, m, step) {

@@ -157,3 +157,88 @@ export const overhead = {
   /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */
   workspaceMebibytes: { modern: 32, older: 8.1 },
 } as const;
+
+/** How a framework runs a training step, as far as its time shows it (`cost/time`). */
+export type FrameworkExecution = {
+  /** The execution profile of a layer (`facts/kernels.ts`), and the field of the run that says which of two it is. */
+  readonly profile: {
+    readonly decidedBy: 'flashAttention' | 'fusedCrossEntropy' | 'compile';
+    readonly on: ProfileName;
+    readonly off: ProfileName;
+  };
+  /** Attention kernel on Hopper where the run names none: on other chips all take the chip's best. */
+  readonly attentionOnHopper: 'flash2' | 'cudnn';
+  /** It replays CUDA graphs where asked to, and is taken to do so in 8 and 4 bits where the run does not say. */
+  readonly cudaGraphs: boolean;
+  /** Tensor-parallel collectives are taken to overlap with products in 8 and 4 bits where the run does not say. */
+  readonly overlapsTensorParallel: boolean;
+  /** Each tensor-parallel rank sends its share to the next pipeline stage, also where the residual stream is not divided. */
+  readonly sendsShares: boolean;
+  /** Full recompute stops before a layer's last product, which nothing after it needs. */
+  readonly recomputeStopsEarly: boolean;
+  /** Updated parameters are gathered beside the next forward pass, not at the end of the step. */
+  readonly gathersBesideForward: boolean;
+  /** Bytes of a gradient element that data parallelism reduces, where the run does not say. */
+  readonly reducedBytes: number;
+  /** A layer of experts costs the host a fixed time besides its launches; measured for Megatron-LM only. */
+  readonly hostTimeOfExperts: boolean;
+  /** Its runs are eager fine-tuning, whose error band is wider. */
+  readonly eagerFineTuning: boolean;
+  /** Runs of this framework use different attention kernels, so one that names none has a wider error band. */
+  readonly attentionKernelVaries: boolean;
+  /** Context parallelism is PyTorch's ring attention, which is slower than projected over long sequences. */
+  readonly ringOfPyTorch: boolean;
+  readonly source: string;
+};
+
+type ProfileName = 'megatron' | 'legacy' | 'eager' | 'compiled' | 'transformers' | 'liger' | 'xla';
+
+// PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
+const pytorch = {
+  profile: { decidedBy: 'compile', on: 'compiled', off: 'eager' },
+  attentionOnHopper: 'flash2',
+  cudaGraphs: false,
+  overlapsTensorParallel: false,
+  sendsShares: false,
+  recomputeStopsEarly: false,
+  gathersBesideForward: false,
+  reducedBytes: 2,
+  hostTimeOfExperts: false,
+  eagerFineTuning: false,
+  attentionKernelVaries: false,
+  ringOfPyTorch: true,
+} as const satisfies Omit<FrameworkExecution, 'source'>;
+
+export const frameworkExecution = {
+  megatron: {
+    profile: { decidedBy: 'flashAttention', on: 'megatron', off: 'legacy' },
+    attentionOnHopper: 'cudnn',
+    cudaGraphs: true,
+    overlapsTensorParallel: true,
+    sendsShares: true,
+    recomputeStopsEarly: false,
+    gathersBesideForward: true,
+    reducedBytes: 4,
+    hostTimeOfExperts: true,
+    eagerFineTuning: false,
+    attentionKernelVaries: false,
+    ringOfPyTorch: false,
+    source:
+      'Megatron-LM d98e8a6: fp32 gradients under bf16; scatter and gather between stages (Narayanan et al. 2021, arXiv:2104.04473, 4.1); recipes of Megatron-Bridge 067f987 in 8 and 4 bits',
+  },
+  fsdp: {
+    ...pytorch,
+    recomputeStopsEarly: true,
+    reducedBytes: 4,
+    attentionKernelVaries: true,
+    source:
+      'torchtitan b5bcd76 and Composer: `mixed_precision_reduce = "float32"`, `mixed_precision: DEFAULT`; torch.utils.checkpoint stops early since torch 2.1',
+  },
+  deepspeed: { ...pytorch, source: 'DeepSpeed 1b88ac3: gradients are reduced in 16 bits' },
+  transformers: {
+    ...pytorch,
+    profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers' },
+    eagerFineTuning: true,
+    source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits',
+  },
+} as const satisfies Readonly<Record<keyof typeof frameworks, FrameworkExecution>>;

@@ -437,13 +437,6 @@ export const castBytes = {
 } as const;
 
 /**
- * Bytes of a gradient element that data parallelism reduces. Megatron-LM accumulates and reduces in fp32 under bf16; torchtitan
- * and Composer's FSDP reduce in fp32 (`mixed_precision_reduce = "float32"`, `mixed_precision: DEFAULT`); DeepSpeed and Hugging
- * Face's FSDP in 16 bits.
- */
-export const reducedBytes = { megatron: 4, fsdp: 4, deepspeed: 2, transformers: 2 } as const;
-
-/**
  * Bytes that an adapter moves for an element of its matrix's input and output (Hu et al. 2021, arXiv:2106.09685). Forward the input
  * is read, the product of B written and added; backward the gradient is read for B and for A, and the input's gradient added. PEFT's
  * own layer (`separate`) also runs dropout on the input and scales the product, each on its own and both ways.

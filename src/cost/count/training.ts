@@ -1,3 +1,4 @@
+import { frameworks } from '../../facts/frameworks.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
 import { type AttentionConvention, forwardFlops, keysMet } from './forward.ts';
@@ -156,7 +157,7 @@ function isRecomputed(index: number, layers: number, run: TrainingRun): boolean 
 
 function chosen(list: readonly Operation[], run: TrainingRun): readonly Operation[] {
   if (run.recompute === 'full') return list;
-  if (run.framework === 'megatron') {
+  if (frameworks[run.framework].selective === 'modules') {
     const wanted = (run.recomputeModules ?? ['core_attn']).flatMap((name) => megatronModules[name] ?? []);
     return list.filter(({ path }) => wanted.some((part) => path.includes(part)));
   }

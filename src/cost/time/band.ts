@@ -1,3 +1,4 @@
+import { frameworkExecution } from '../../facts/frameworks.ts';
 import { bands } from '../../facts/kernels.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
@@ -13,11 +14,12 @@ export function trust(
   run: TrainingRun,
   context: Context,
 ): { readonly band: number; readonly basis: string } {
+  const execution = frameworkExecution[run.framework];
   const sparse = operations.layers.some(({ operations: list }) =>
     list.some((operation) => operation.kind === 'dispatch'),
   );
   const kind =
-    run.framework === 'transformers' || run.lora !== undefined
+    execution.eagerFineTuning || run.lora !== undefined
       ? 'fineTuning'
       : sparse
         ? 'sparse'
@@ -28,7 +30,9 @@ export function trust(
   const open = [
     tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
     run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
-    run.framework === 'fsdp' && run.flashAttention && run.attentionKernel === undefined ? 'the attention kernel' : '',
+    execution.attentionKernelVaries && run.flashAttention && run.attentionKernel === undefined
+      ? 'the attention kernel'
+      : '',
     sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
   ].filter((one) => one !== '');
   let band: number = bands[kind].width + bands.open * open.length;
@@ -37,7 +41,7 @@ export function trust(
     band += bands.derived;
     basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
   }
-  if (ring > 1 && run.framework !== 'megatron' && run.sequenceLength >= bands.ring.tokens) {
+  if (ring > 1 && execution.ringOfPyTorch && run.sequenceLength >= bands.ring.tokens) {
     band += bands.ring.width;
     basis.push('ring attention over long sequences');
   }

@@ -1,4 +1,5 @@
 import type { Accelerator } from '../../facts/accelerators.ts';
+import { frameworkExecution } from '../../facts/frameworks.ts';
 import type { TimePart } from '../../model/estimate.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { isLow, type Parts, partNames } from './layer.ts';
@@ -53,6 +54,7 @@ export type Remedy = { readonly words: string; readonly run: TrainingRun };
 export function remedyFor(part: TimePart, run: TrainingRun, chip: Accelerator): Remedy | undefined {
   const change = (words: string, changed: Partial<TrainingRun>): Remedy => ({ words, run: { ...run, ...changed } });
   const { parallelism } = run;
+  const { attentionOnHopper, profile, cudaGraphs } = frameworkExecution[run.framework];
   const batch = 2 * run.globalBatchSize;
   const larger = change(`global_batch_size: ${batch}`, { globalBatchSize: batch });
   switch (part) {
@@ -62,15 +64,14 @@ export function remedyFor(part: TimePart, run: TrainingRun, chip: Accelerator): 
         : undefined;
     case 'attention':
       if (!run.flashAttention) return change('flash_attention: true', { flashAttention: true });
-      return chip.generation === 'hopper' && run.framework !== 'megatron' && run.attentionKernel !== 'cudnn'
+      return chip.generation === 'hopper' && attentionOnHopper !== 'cudnn' && run.attentionKernel !== 'cudnn'
         ? change('attention_kernel: cudnn', { attentionKernel: 'cudnn' })
         : undefined;
     case 'memory_bound':
-      if (run.framework === 'transformers' && !run.fusedCrossEntropy)
+      if (run[profile.decidedBy]) return undefined;
+      if (profile.decidedBy === 'fusedCrossEntropy')
         return change('fused_cross_entropy: true', { fusedCrossEntropy: true });
-      return run.framework === 'megatron' || run.framework === 'transformers' || run.compile
-        ? undefined
-        : change('compile: true', { compile: true });
+      return profile.decidedBy === 'compile' ? change('compile: true', { compile: true }) : undefined;
     case 'loss':
       return run.fusedCrossEntropy ? undefined : change('fused_cross_entropy: true', { fusedCrossEntropy: true });
     case 'recompute':
@@ -84,9 +85,7 @@ export function remedyFor(part: TimePart, run: TrainingRun, chip: Accelerator): 
         ? change('parallelism.virtual_pipeline: 2', { parallelism: { ...parallelism, virtualPipeline: 2 } })
         : larger;
     case 'host':
-      return run.cudaGraphs === true || run.framework !== 'megatron'
-        ? undefined
-        : change('cuda_graphs: true', { cudaGraphs: true });
+      return run.cudaGraphs === true || !cudaGraphs ? undefined : change('cuda_graphs: true', { cudaGraphs: true });
     case 'optimizer':
       return run.sharding === 'none' && run.gpus > 1
         ? change('sharding: optimizer', { sharding: 'optimizer' })

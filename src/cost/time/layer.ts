@@ -1,4 +1,5 @@
 import { type Accelerator, type AcceleratorId, acceleratorIds } from '../../facts/accelerators.ts';
+import { frameworkExecution } from '../../facts/frameworks.ts';
 import {
   type AttentionFacts,
   adapterBytes,
@@ -81,10 +82,9 @@ export const isLow = (run: TrainingRun): boolean => !['bf16', 'fp16', 'fp32'].in
 
 function profileOf(run: TrainingRun, chip: Accelerator): keyof typeof profiles {
   if (chip.generation === 'tpu') return 'xla';
-  if (run.framework === 'transformers') return run.fusedCrossEntropy ? 'liger' : 'transformers';
-  if (run.framework === 'megatron') return run.flashAttention ? 'megatron' : 'legacy';
+  const { decidedBy, on, off } = frameworkExecution[run.framework].profile;
   // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
-  return run.compile || isLow(run) ? 'compiled' : 'eager';
+  return run[decidedBy] || (decidedBy === 'compile' && isLow(run)) ? on : off;
 }
 
 export const partNames: readonly TimePart[] = [
@@ -213,7 +213,8 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
         backward.exposed_expert += context.step.expertExposed * exchange;
         // Experts take as many rows as the router sends them: graphs of fixed shapes leave them out.
         host +=
-          (run.framework === 'megatron' ? context.step.expertHost : 0) * (graphs ? context.step.expertHostGraphs : 1) +
+          (frameworkExecution[run.framework].hostTimeOfExperts ? context.step.expertHost : 0) *
+            (graphs ? context.step.expertHostGraphs : 1) +
           (context.step.expertHostEach * operation.experts) / run.parallelism.expert;
         break;
       }
@@ -379,14 +380,11 @@ function attentionSeconds(core: AttentionCore, run: TrainingRun, context: Contex
   return [scale * (work / rate + start.forward), scale * ((2.5 * work) / (rate * facts.backward) + start.backward)];
 }
 
-/**
- * PyTorch's own scaled_dot_product_attention is FlashAttention-2 up to Hopper, at half of cuDNN's rate there (pytorch/pytorch issue
- * 142132), and cuDNN's on Blackwell; Megatron takes the chip's best, cuDNN's.
- */
+/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
 function attentionKernel(run: TrainingRun, chip: Accelerator): NonNullable<TrainingRun['attentionKernel']> {
   if (!run.flashAttention) return 'unfused';
   if (run.attentionKernel !== undefined) return run.attentionKernel;
-  return chip.generation === 'hopper' && run.framework !== 'megatron' ? 'flash2' : 'cudnn';
+  return chip.generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
 }
 
 /** The facts of a kernel that is not the chip's best. */
@@ -407,14 +405,15 @@ function olderFacts(
  * and recipes). In 16 bits it launches kernel by kernel, Megatron-LM's default.
  */
 const usesGraphs = (run: TrainingRun, chip: Accelerator, experts: boolean): boolean =>
-  run.cudaGraphs ?? (run.framework === 'megatron' && isLow(run) && (!experts || chip.fast.domain > 8));
+  run.cudaGraphs ?? (frameworkExecution[run.framework].cudaGraphs && isLow(run) && (!experts || chip.fast.domain > 8));
 
 /**
  * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
  * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
  */
 const overlapsTensorParallel = (run: TrainingRun): boolean =>
-  run.overlapTensorParallel ?? (run.framework === 'megatron' && isLow(run) && run.parallelism.sequenceParallel);
+  run.overlapTensorParallel ??
+  (frameworkExecution[run.framework].overlapsTensorParallel && isLow(run) && run.parallelism.sequenceParallel);
 
 function tensorParallel(
   list: readonly Operation[],

@@ -1,12 +1,11 @@
 import { type Accelerator, acceleratorsChecked, findAccelerator } from '../../facts/accelerators.ts';
-import { frameworks } from '../../facts/frameworks.ts';
+import { frameworkExecution, frameworks } from '../../facts/frameworks.ts';
 import {
   accumulationBytes,
   channels,
   estimated,
   kernelsOf,
   offloaded,
-  reducedBytes,
   shardCopyBytes,
   stepFacts,
 } from '../../facts/kernels.ts';
@@ -139,7 +138,7 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
     const average = perStage.reduce((total, parts) => total + sum(parts), 0) / P;
     const D = widthOf(operations);
     // Each tensor-parallel rank sends its share; Megatron-LM also where the residual stream is whole (Narayanan et al. 2021, 4.1).
-    const sent = run.framework === 'megatron' ? context.T / run.parallelism.tensor : context.t;
+    const sent = frameworkExecution[run.framework].sendsShares ? context.T / run.parallelism.tensor : context.t;
     const bytes = 2 * D * sent;
     const far = run.gpus > context.chip.fast.domain;
     const hop =
@@ -188,7 +187,7 @@ function bubbleShare(run: TrainingRun): number {
  * (torch.utils.checkpoint, early stop, since 2.1; torchtitan and Composer use it, Megatron-LM and Hugging Face run the whole layer).
  */
 function stoppedBefore(list: readonly Operation[], run: TrainingRun, context: Context): number {
-  if (run.framework !== 'fsdp') return 0;
+  if (!frameworkExecution[run.framework].recomputeStopsEarly) return 0;
   const last = list.findLast((operation) => operation.kind === 'linear');
   if (last?.kind !== 'linear' || last.sharding !== 'row') return 0;
   return productSeconds(last, last.columns, run, context)[0];
@@ -204,7 +203,8 @@ function recomputed(time: LayerTime, list: readonly Operation[], run: TrainingRu
     again.recompute = (saved === 0 ? sum(forward) : Math.max(sum(forward) - forward.host - saved, launches)) * every;
   } else if (run.recompute === 'selective') {
     const modules = run.recomputeModules ?? ['core_attn'];
-    if (run.framework !== 'megatron') again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
+    if (frameworks[run.framework].selective === 'operations')
+      again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
     else {
       if (modules.includes('core_attn')) again.recompute += forward.attention;
       if (modules.includes('mlp') || modules.includes('moe')) {
@@ -359,7 +359,11 @@ function shardedTraffic(
 
 /** Bytes of a gradient element on the wire. */
 const reducedWidth = (run: TrainingRun): number =>
-  run.gradientsDtype === undefined ? reducedBytes[run.framework] : run.gradientsDtype === 'fp32' ? 4 : 2;
+  run.gradientsDtype === undefined
+    ? frameworkExecution[run.framework].reducedBytes
+    : run.gradientsDtype === 'fp32'
+      ? 4
+      : 2;
 
 /**
  * Gradients reduced once for each step, largely beside the last micro-batch's backward pass. Megatron gathers what its sharded
@@ -397,10 +401,11 @@ function dataParallelTraffic(
   const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
   const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
   const gather = sharded ? trained * over('gather', 2) : 0;
-  const hidden = run.framework === 'megatron' ? reduce + gather : reduce;
+  const { gathersBesideForward } = frameworkExecution[run.framework];
+  const hidden = gathersBesideForward ? reduce + gather : reduce;
   step.exposed_data +=
     Math.max(context.step.dataExposed * hidden, hidden - estimated.besideReduction * stage) +
-    (run.framework === 'megatron' ? 0 : gather);
+    (gathersBesideForward ? 0 : gather);
 }
 
 /** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */
