@@ -1,8 +1,8 @@
 import type { Tower } from '../model/architecture.ts';
 import { type Dictionary, type Fields, isDictionary, own } from '../text/fields.ts';
 import type { Shape } from './build.ts';
+import { classDefaults, wholeDefaults } from './defaults.ts';
 import { emu3Tokenizer } from './image-tokenizers.ts';
-import { partDefaults, wholeDefaults } from './parts.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
 import { convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
 
@@ -57,7 +57,7 @@ export function side(outer: Fields, whole: string, key: string): Side {
   const stated = isDictionary(given);
   const named = stated ? own(given, 'model_type') : undefined;
   const type = typeof named === 'string' && Object.hasOwn(encoders, named) ? named : builtType;
-  const defaults = Object.hasOwn(partDefaults, type) ? partDefaults[type] : {};
+  const defaults = Object.hasOwn(classDefaults, type) ? classDefaults[type] : {};
   const foreign = typeof named === 'string' && type !== named && !builtType.startsWith(named) && named !== whole;
   if (foreign) outer.assume(`${key}.model_type`, named, `counted as ${type}, since this tool does not know it`);
   const part = outer.nested(key, stated ? (defaults ?? {}) : { ...defaults, ...built });

@@ -9,7 +9,6 @@ import { latentFamilies } from './latent.ts';
 import { plannedFamilies } from './layer-plans.ts';
 import { linearFamilies } from './linear.ts';
 import { wholes } from './multimodal.ts';
-import { partDefaults } from './parts.ts';
 import { legacyFamilies } from './pre-llama.ts';
 import { qwen4Families } from './qwen4.ts';
 import { recurrentFamilies } from './recurrent.ts';
@@ -52,7 +51,7 @@ export const findFamily = (modelType: string): Family | undefined =>
 /** What a family's own code takes for absent keys. */
 export function defaultsFor(modelType: string, family: Family | undefined): Dictionary {
   const wanted = family?.defaultsOf ?? modelType;
-  const found = pick(classDefaults, wanted) ?? pick(partDefaults, wanted);
+  const found = pick(classDefaults, wanted);
   const other = Object.hasOwn(sameAs, wanted) ? sameAs[wanted] : undefined;
   return found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
 }

@@ -1,6 +1,6 @@
 import { build, type Family, names, readShape } from '../../families/build.ts';
+import { wholeDefaults } from '../../families/defaults.ts';
 import { encoderElements, findWhole, type Whole } from '../../families/multimodal.ts';
-import { wholeDefaults } from '../../families/parts.ts';
 import { defaultsFor, familyNames, findFamily } from '../../families/registry.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';

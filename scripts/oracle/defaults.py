@@ -1,0 +1,183 @@
+"""Writes what the configuration classes of transformers take where a config leaves a key out, into src/facts/transformers.json.
+
+    python scripts/oracle/defaults.py               # every row anew
+    python scripts/oracle/defaults.py gemma5_text   # a row for this type too, or a fresh one
+    python scripts/oracle/defaults.py --check       # fails where the file and the classes differ
+
+Needs transformers 5.18.0. The file says which rows and keys there are, since that follows from what src/ reads; their values are
+those of the classes, built with no arguments. A new row gets the keys that some line of src/ reads and that the class has a
+plain default for: take out those that follow from other keys. OVERRIDES are values that no class states.
+"""
+
+import dataclasses
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import transformers
+from transformers import PreTrainedConfig, models
+from transformers.utils import logging
+
+logging.set_verbosity_error()
+VERSION = "5.18.0"
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "src" / "facts" / "transformers.json"
+ABSENT = object()
+
+# Values that no class of transformers states under this name or so, by (type, key), and where they come from.
+OPT = "the class calls it ffn_dim"
+FLA = "flash-linear-attention 0.5.2, fla/models, the configuration class of the type"
+DENSE_FIRST = "the class's mlp_layer_types, which starts with one dense layer"
+OVERRIDES = {
+    ("opt", "intermediate_size"): (3072, OPT),
+    ("xglm", "intermediate_size"): (4096, OPT),
+    ("cpmant", "head_dim"): (128, "the class calls it dim_head"),
+    ("glm4_moe_lite", "first_k_dense_replace"): (1, DENSE_FIRST),
+    ("kimi_linear", "first_k_dense_replace"): (1, DENSE_FIRST),
+    ("ernie4_5_moe", "moe_layer_end_index"): (-1, "the class's signature; built, -1 has become the last layer of its own depth"),
+    ("hrm_text", "num_hidden_layers"): (16, "the class's signature; built, it counts each layer once for each cycle"),
+    ("gemma3n_text", "intermediate_size"): (16384, "the class's signature; built, it is a list for its own depth"),
+    ("got_ocr2", "num_key_value_heads"): (32, "the class of its text model alone; the whole builds it with 16"),
+    ("nemotron_h_omni.audio_config", "model_type"): ("parakeet_encoder", "the class takes any; its own code falls back on this one"),
+    **{(name, key): (value, FLA) for name, row in {
+        "delta_net": dict(hidden_size=2048, num_hidden_layers=24, num_heads=16, vocab_size=32000, max_position_embeddings=2048),
+        "gated_deltanet": dict(hidden_size=2048, num_hidden_layers=21, num_heads=6, vocab_size=32000, max_position_embeddings=2048),
+        "gla": dict(hidden_size=2048, num_hidden_layers=24, num_heads=4, vocab_size=32000, max_position_embeddings=2048),
+        "retnet": dict(hidden_size=2048, num_hidden_layers=24, num_heads=8, vocab_size=32000, max_position_embeddings=2048),
+        "rwkv7": dict(hidden_size=2048, num_hidden_layers=24, vocab_size=32000, max_position_embeddings=2048),
+    }.items() for key, value in row.items()},
+}  # fmt: skip
+
+
+def classes():
+    """The configuration classes by `model_type`; a part's class that has none goes by whole and key, as `ovis2.vision_config`."""
+    found = {}
+    for path in sorted(Path(models.__path__[0]).glob("*/configuration_*.py")):
+        module = importlib.import_module(f"transformers.models.{path.parent.name}.{path.stem}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, PreTrainedConfig) and value.__module__ == module.__name__:
+                found.setdefault(value.model_type, value)
+    parts = {f"{name}.{part}": kind for name, whole in found.items() for part, kind in whole.sub_configs.items() if not getattr(kind, "model_type", "AutoConfig")}
+    return found | parts
+
+
+def plain(value):
+    """A value as a file has it: lists for tuples, dictionaries for configs."""
+    if isinstance(value, PreTrainedConfig):
+        return value.to_dict()
+    return value if value is ABSENT else json.loads(json.dumps(value, default=str))
+
+
+def built(kind):
+    """An instance made without arguments; None where the class cannot do without some."""
+    try:
+        return kind()
+    except Exception:
+        return None
+
+
+def value_of(config, key):
+    """As the instance has it; ABSENT where it has no such key."""
+    try:
+        return plain(getattr(config, key, ABSENT))
+    except Exception:  # sizes that differ from layer to layer, and setters without getters
+        return ABSENT
+
+
+def stated(kind, key):
+    """The default in the class's signature."""
+    name = kind.attribute_map.get(key, key)
+    for field in dataclasses.fields(kind):
+        if field.name == name and field.default is not dataclasses.MISSING:
+            return plain(field.default)
+        if field.name == name and field.default_factory is not dataclasses.MISSING:
+            return plain(field.default_factory())
+    return ABSENT
+
+
+def part_of(config, part):
+    inner = getattr(config, part, None)
+    return inner if isinstance(inner, PreTrainedConfig) else None
+
+
+def default(kind, key):
+    """As the class is built, else as its signature has it; a whole without a key of its own stands for its text model."""
+    if kind is None:
+        return ABSENT
+    config = built(kind)
+    found = [value for value in (value_of(config, key), stated(kind, key), value_of(part_of(config, "text_config"), key)) if value is not ABSENT]
+    return next((value for value in found if value is not None), None if found else ABSENT)
+
+
+def part_default(kind, config, name, part, key):
+    """Of a part as the whole builds it, or of its class where the whole leaves it out."""
+    if key != "model_type":
+        return value_of(part_of(config, part), key)
+    inner = part_of(config, part)
+    name_of = getattr(type(inner) if inner is not None else kind.sub_configs[part], "model_type", ABSENT)
+    return name_of or f"{name}.{part}"
+
+
+def pick(name, key, value, problems):
+    if (name, key) in OVERRIDES:
+        return OVERRIDES[name, key][0]
+    if value is ABSENT:
+        problems.append(f"{name}: the class states no {key}, and no override does")
+        return None
+    return value
+
+
+def whole_row(name, row, kind, problems):
+    config = None if kind is None else built(kind)
+    own = {key: pick(name, key, value_of(config, key), problems) for key in row["own"]}
+    parts = {part: {key: pick(f"{name}.{part}", key, part_default(kind, config, name, part, key), problems) for key in keys} for part, keys in row["parts"].items()}
+    return {"own": own, "parts": parts}
+
+
+def generated(old):
+    kinds, problems = classes(), []
+    rows = {name: {key: pick(name, key, default(kinds.get(name), key), problems) for key in row} for name, row in old["classes"].items()}
+    wholes = {name: whole_row(name, row, kinds.get(name), problems) for name, row in old["wholes"].items()}
+    return {"classes": rows, "wholes": wholes}, problems
+
+
+def keys_read():
+    text = "\n".join(path.read_text() for folder in ("families", "read") for path in (ROOT / "src" / folder).rglob("*.ts"))
+    return set(re.findall(r"'(\w+)'", text))
+
+
+def fresh(name):
+    """A row for a type that has none: every key with a plain default that some line of src/ reads."""
+    kind = classes()[name]
+    keys = keys_read()
+    return {field.name: None for field in dataclasses.fields(kind) if field.name in keys and isinstance(stated(kind, field.name), (bool, int, float, list))}
+
+
+def written(table):
+    def section(rows):
+        return ",\n".join(f"{json.dumps(name)}:{json.dumps(rows[name], separators=(',', ':'))}" for name in sorted(rows))
+
+    return "{\n" + ",\n".join(f'"{name}":{{\n{section(rows)}\n}}' for name, rows in table.items()) + "\n}\n"
+
+
+if __name__ == "__main__":
+    if transformers.__version__ != VERSION:
+        sys.exit(f"transformers {VERSION} is needed, this is {transformers.__version__}")
+    text = FILE.read_text()
+    old = json.loads(text)
+    for name in sys.argv[1:]:
+        if name != "--check":
+            old["classes"][name] = fresh(name)
+    table, problems = generated(old)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if "--check" in sys.argv:
+        changed = [f"{name}.{key}: {row[key]!r} in the file, {value!r} in the class" for section in ("classes",) for name, row in old[section].items() for key, value in table[section][name].items() if row[key] != value]
+        changed += [f"{name}: {row} in the file, {table['wholes'][name]} in the class" for name, row in old["wholes"].items() if row != table["wholes"][name]]
+        print("\n".join(changed))
+        sys.exit(1 if changed or problems or written(table) != text else 0)
+    if problems:
+        sys.exit(1)
+    FILE.write_text(written(table))
