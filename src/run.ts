@@ -3,6 +3,7 @@ import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
 import { readConfig } from './read/config.ts';
+import { longestPath } from './settings/globs.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Settings } from './settings/settings.ts';
 import { settleRun } from './setup/settle.ts';
@@ -147,6 +148,10 @@ function comparePair(pair: ConfigPair, settings: Settings): Comparison | undefin
   });
 }
 
+const unread = (message: string): Side => ({
+  reading: { kind: 'unread', problems: [{ severity: 'error', message }] },
+});
+
 /**
  * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
  *
@@ -158,8 +163,11 @@ export function readSide(
   settings: Pick<Settings, 'sourcesFor'>,
   calibration?: number,
 ): Side {
-  if (side.kind === 'refused')
-    return { reading: { kind: 'unread', problems: [{ severity: 'error', message: side.reason }] } };
+  if (side.kind === 'refused') return unread(side.reason);
+  if (path.length > longestPath)
+    return unread(
+      `Its name has ${path.length} characters; configs with names of more than ${longestPath} are not read.`,
+    );
   const reading = readConfig(side.bytes, path);
   if (reading.kind === 'unread') return { reading };
   const settling = settleRun(settings.sourcesFor(path, reading.run), reading.architecture);

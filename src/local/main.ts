@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { relative, sep } from 'node:path';
 import { compare } from '../gate/compare.ts';
 import { judge } from '../gate/judge.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
@@ -96,7 +96,7 @@ function settingsOf(words: Words, documents: Documents = rulesHere(namedIn(words
 /** A path as the policy's globs see it: from the folder that the policy was found from. */
 const fromRoot = (path: string): string => {
   const inside = relative('.', path);
-  return inside.startsWith('..') ? path : inside.replaceAll('\\', '/');
+  return inside.startsWith('..') ? path : inside.replaceAll(sep, '/');
 };
 
 const today = () => new Date().toISOString().slice(0, 10);

@@ -1,23 +1,49 @@
-import picomatch from 'picomatch';
-
-/** Bounded patterns: no pattern of a user can take exponential time over a path. */
-const matcher = (patterns: readonly string[]): ((path: string) => boolean) => {
-  // git takes line breaks in names: `s` lets a wildcard stand for them too, or such a file would not be looked at.
-  const all = patterns.map((pattern) => picomatch(pattern.slice(0, 500), { dot: true, noextglob: true, flags: 's' }));
-  return (path) => all.some((matches) => matches(path));
-};
+import { compile, type Glob } from './glob.ts';
 
 /** Paths that some pattern names and none with a leading `!` takes away. */
 export type Globs = {
   readonly names: (path: string) => boolean;
   readonly excludes: (path: string) => boolean;
+  /** As `names`, of a list that takes away: a path too long to be matched is only covered where that needs no matching. */
+  readonly covers: (path: string) => boolean;
   /** Some pattern names something. */
   readonly positive: boolean;
 };
 
+/** Configs with longer names are not read, and their names not matched: what a pattern may name is then named by it. */
+export const longestPath = 1_024;
+
+type Doubt = 'may' | 'must';
+
+const some = (all: readonly Glob[], path: string, doubt: Doubt): boolean =>
+  all.some(({ matches, prefix, folder }) => {
+    if (path.length <= longestPath) return matches(path);
+    const begins = doubt === 'may' ? prefix : folder;
+    return begins !== undefined && path.startsWith(begins);
+  });
+
 export function globs(patterns: readonly string[]): Globs {
-  const positive = patterns.filter((pattern) => !pattern.startsWith('!'));
-  const among = matcher(positive);
-  const excludes = matcher(patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1)));
-  return { positive: positive.length > 0, excludes, names: (path) => among(path) && !excludes(path) };
+  const positive = patterns.filter((pattern) => !pattern.startsWith('!')).map(compile);
+  const negative = patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => compile(pattern.slice(1)));
+  const excludes = (path: string) => some(negative, path, 'must');
+  return {
+    positive: positive.length > 0,
+    excludes,
+    names: (path) => some(positive, path, 'may') && !excludes(path),
+    covers: (path) => some(positive, path, 'must') && !some(negative, path, 'may'),
+  };
+}
+
+/** Paths whose answers are kept: more than one run looks at. */
+const mostKept = 8_192;
+
+/** The same answers, each found once. */
+export function remembered<Answer>(of: (path: string) => Answer): (path: string) => Answer {
+  const known = new Map<string, { readonly answer: Answer }>();
+  return (path) => {
+    const found = known.get(path) ?? { answer: of(path) };
+    if (known.size >= mostKept) known.clear();
+    known.set(path, found);
+    return found.answer;
+  };
 }

@@ -8,7 +8,7 @@ import type { RunSource } from '../setup/settle.ts';
 import { didYouMean } from '../text/nearest.ts';
 import { parseBytes } from '../units.ts';
 import { calibrate } from './calibrate.ts';
-import { type Globs, globs } from './globs.ts';
+import { type Globs, globs, remembered } from './globs.ts';
 import { draftPolicy, type Hardware, type NamedFile, type Policy, type PolicyReading } from './policy.ts';
 
 /** What the user wants of a run of the gate, with where each value came from. */
@@ -175,17 +175,17 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
     },
     { origin: 'run', fields: described?.kind === 'read' ? described.fields : {} },
   ];
-  const matching = (path: string) => entries.filter(({ globs }) => globs.names(path));
+  const matching = remembered((path) => entries.filter(({ globs }) => globs.names(path)));
   // What describes runs and budgets is no model config, whatever a pattern says.
   const own = new Set([...(policy?.runFiles ?? []), documents.run?.name, documents.policy?.name]);
-  const looked = (path: string) => !ignored.names(path) && !own.has(path);
-  const named = (path: string) => looked(path) && (patterns.names(path) || matching(path).length > 0);
+  const looked = remembered((path) => !ignored.covers(path) && !own.has(path));
+  const named = remembered((path) => looked(path) && (patterns.names(path) || matching(path).length > 0));
   const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
   return {
-    matches: (path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0),
+    matches: remembered((path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0)),
     named,
     sourcesFor: (path, stated) => {
-      const later = matching(path).reverse();
+      const later = matching(path).toReversed();
       const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
       const sources: RunSource[] = [
         ...strongest,

@@ -161,3 +161,22 @@ describe('names that others choose', () => {
     expect(server.state.comments[0]?.body).toContain('let pass by the label `ok @root <b>`, set by `mallory[bot]`');
   });
 });
+
+describe('names of thousands of characters', () => {
+  const long = Array.from({ length: 30 }, (_, index) => `${index}/${'llama8'.repeat(600)}.json`);
+
+  it('are held against globs in no time, and fail where one may mean them', async () => {
+    const head = Object.fromEntries(long.map((name) => [name, config({ num_hidden_layers: 64 })]));
+    const server = await start(pullRequest({}, head));
+    const ran = await runAction(server, { configs: '**/*llama*8b*.json' });
+    expect(ran.code).toBe(1);
+    expect(ran.outputs['verdict']).toBe('fail');
+    expect(ran.log).toContain('configs with names of more than 1024 are not read');
+    expect(ran.milliseconds).toBeLessThan(20_000);
+  });
+
+  it('pass where no glob does', async () => {
+    const server = await start(pullRequest({}, { [long[0] ?? '']: config() }));
+    expect((await runAction(server, { configs: 'models/*.json' })).outputs['verdict']).toBe('skipped');
+  });
+});
