@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 5867:
+/***/ 9289:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -56458,6 +56458,10 @@ const frameworkExecution = {
     },
 };
 
+;// CONCATENATED MODULE: ./build/model/operation.js
+/** The block that an operation is part of, in multi-token prediction too. */
+const blockOf = ({ block, component }) => block ?? component;
+
 ;// CONCATENATED MODULE: ./build/cost/count/weights.js
 /** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
 function held(operation) {
@@ -56509,55 +56513,62 @@ function* mainNetwork(operations) {
 ;// CONCATENATED MODULE: ./build/cost/count/lora.js
 
 
-/** Module names of PEFT's `target_modules`, and the operation that each one is, by the end of its path. */
+
+const of = (block) => (...roles) => roles.map((role) => ({ block, role }));
+const attention = of('attention');
+const mlp = of('feed_forward');
+const shared = of('shared_experts');
+const experts = of('experts');
+const mixer = of('state_space');
+/** Module names of PEFT's `target_modules`, and the matrices that each one is. */
 const modules = {
-    q_proj: ['attention.query', 'attention.query_up'],
-    q_a_proj: ['attention.query_down'],
-    q_b_proj: ['attention.query_up'],
-    k_proj: ['attention.key'],
-    v_proj: ['attention.value'],
-    kv_a_proj_with_mqa: ['attention.key_value_down'],
-    kv_b_proj: ['attention.key_value_up'],
-    o_proj: ['attention.output'],
-    out_proj: ['attention.output', 'state_space.out'],
-    in_proj: ['state_space.in'],
-    x_proj: ['state_space.selection'],
-    dt_proj: ['state_space.time_step'],
-    dense: ['attention.output'],
-    qkv_proj: ['attention.query', 'attention.key', 'attention.value'],
-    query_key_value: ['attention.query', 'attention.key', 'attention.value'],
-    c_attn: ['attention.query', 'attention.key', 'attention.value'],
-    Wqkv: ['attention.query', 'attention.key', 'attention.value'],
-    c_proj: ['attention.output', 'feed_forward.down'],
-    gate_proj: ['feed_forward.gate', 'shared_experts.gate'],
-    up_proj: ['feed_forward.up', 'shared_experts.up'],
-    down_proj: ['feed_forward.down', 'shared_experts.down'],
-    gate_up_proj: ['feed_forward.gate', 'feed_forward.up'],
-    c_fc: ['feed_forward.up'],
-    fc_in: ['feed_forward.up'],
-    fc_out: ['feed_forward.down'],
-    fc1: ['feed_forward.up'],
-    fc2: ['feed_forward.down'],
-    dense_h_to_4h: ['feed_forward.up'],
-    dense_4h_to_h: ['feed_forward.down'],
+    q_proj: attention('query'),
+    q_a_proj: attention('query_down'),
+    q_b_proj: attention('query_up'),
+    k_proj: attention('key'),
+    v_proj: attention('value'),
+    kv_a_proj_with_mqa: attention('key_value_down'),
+    kv_b_proj: attention('key_value_up'),
+    o_proj: attention('attention_output'),
+    out_proj: [...attention('attention_output'), ...mixer('mixer_out')],
+    in_proj: mixer('mixer_in'),
+    x_proj: mixer('selection'),
+    dt_proj: mixer('time_step'),
+    dense: attention('attention_output'),
+    qkv_proj: attention('query', 'key', 'value'),
+    query_key_value: attention('query', 'key', 'value'),
+    c_attn: attention('query', 'key', 'value'),
+    Wqkv: attention('query', 'key', 'value'),
+    c_proj: [...attention('attention_output'), ...mlp('down')],
+    gate_proj: [...mlp('gate'), ...shared('gate')],
+    up_proj: [...mlp('up'), ...shared('up')],
+    down_proj: [...mlp('down'), ...shared('down')],
+    gate_up_proj: mlp('gate', 'up'),
+    c_fc: mlp('up'),
+    fc_in: mlp('up'),
+    fc_out: mlp('down'),
+    fc1: mlp('up'),
+    fc2: mlp('down'),
+    dense_h_to_4h: mlp('up'),
+    dense_4h_to_h: mlp('down'),
     // BERT and T5.
-    query: ['attention.query'],
-    key: ['attention.key'],
-    value: ['attention.value'],
-    q: ['attention.query'],
-    k: ['attention.key'],
-    v: ['attention.value'],
-    o: ['attention.output'],
-    wi: ['feed_forward.up'],
-    wi_0: ['feed_forward.gate'],
-    wi_1: ['feed_forward.up'],
-    wo: ['feed_forward.down'],
-    w1: ['experts.gate', 'feed_forward.gate'],
-    w2: ['experts.down', 'feed_forward.down'],
-    w3: ['experts.up', 'feed_forward.up'],
-    gate: ['router'],
-    router: ['router'],
-    lm_head: ['output'],
+    query: attention('query'),
+    key: attention('key'),
+    value: attention('value'),
+    q: attention('query'),
+    k: attention('key'),
+    v: attention('value'),
+    o: attention('attention_output'),
+    wi: mlp('up'),
+    wi_0: mlp('gate'),
+    wi_1: mlp('up'),
+    wo: mlp('down'),
+    w1: [...experts('gate'), ...mlp('gate')],
+    w2: [...experts('down'), ...mlp('down')],
+    w3: [...experts('up'), ...mlp('up')],
+    gate: of('router')('router'),
+    router: of('router')('router'),
+    lm_head: of('output')('unembedding'),
 };
 /** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
 const lora_joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
@@ -56565,12 +56576,7 @@ const lora_joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'g
 function targetsOf(operation, lora) {
     if (lora.targets.includes('all-linear'))
         return operation.component === 'output' ? [] : ['all-linear'];
-    // DeepSeek's `q_proj` exists only where queries are not compressed.
-    const compressed = operation.input.name.endsWith('query_down_norm_out');
-    // A decoder's second attention has the names of its first.
-    const here = operation.path.replace('cross_attention.', 'attention.');
-    return lora.targets.filter((target) => !(target === 'q_proj' && compressed) &&
-        ((Object.hasOwn(modules, target) ? modules[target] : undefined) ?? []).some((path) => here === path || here.endsWith(`.${path}`)));
+    return lora.targets.filter((target) => (Object.hasOwn(modules, target) ? (modules[target] ?? []) : []).some(({ block, role }) => role === operation.role && block === blockOf(operation)));
 }
 /** True where the adapter's targets name this matrix. */
 const isTarget = (operation, lora) => targetsOf(operation, lora).length > 0;
@@ -56592,11 +56598,11 @@ function adapterOf(operation, lora) {
     if (targets.length === 0)
         return { down: 0, up: 0 };
     const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
-    const shared = one && targets.some((target) => lora_joined.has(target) || target === 'all-linear') && !leads(operation);
+    const shared = one && targets.some((target) => lora_joined.has(target) || target === 'all-linear') && !leadsProduct(operation);
     return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
 }
-/** True for the first of the matrices that are stored as one: the query, and the gate of a feed-forward network. */
-const leads = ({ path }) => /(attention\.query|(?<!attention)\.gate)$/.test(path);
+/** The first of the matrices that are one product: the query, or the gate of a feed-forward network. */
+const leadsProduct = ({ role }) => role === 'query' || role === 'query_up' || role === 'gate';
 /** Elements of the adapter of one matrix, for each copy of it. */
 function adapterElements(operation, lora) {
     const { down, up } = adapterOf(operation, lora);
@@ -56619,6 +56625,7 @@ function adapterParameters(operations, lora) {
 }
 
 ;// CONCATENATED MODULE: ./build/cost/count/training.js
+
 
 
 
@@ -56666,12 +56673,12 @@ function trainingFlops(operations, run, convention) {
 /** Forward and backward FLOPs of one list with frozen weights and adapters; `below` says that its input needs a gradient. */
 function adaptedFlops(list, pass, below) {
     const { sequenceLength: S, lora, convention } = pass;
-    /** Tensors by name, and whether they need a gradient. */
-    const needs = new Map([['x', below]]);
+    /** Tensors that an operation made, by name, and whether they need a gradient. */
+    const needs = new Map();
     let above = below;
     let flops = 0;
     // A tensor that no operation made is a view of something before it.
-    const needed = ({ name }) => needs.get(name) ?? above;
+    const needed = ({ name, stream }) => (stream === 'input' ? below : (needs.get(name) ?? above));
     for (const operation of list) {
         const forward = forwardFlops(operation, S, convention);
         flops += forward;
@@ -56766,27 +56773,50 @@ function chosen(list, run) {
     if (run.recompute === 'full')
         return list;
     if (frameworks[run.framework].selective === 'modules') {
-        const wanted = (run.recomputeModules ?? ['core_attn']).flatMap((name) => megatronModules[name] ?? []);
-        return list.filter(({ path }) => wanted.some((part) => path.includes(part)));
+        const modules = recomputedModules(run);
+        return list.filter((operation) => modules.some((name) => holdsProducts(name, operation, list)));
     }
     let seen = 0;
     return list.filter((operation) => {
         if (operation.kind !== 'linear')
             return operation.kind === 'scan';
-        if (operation.sharding === 'expert' || operation.path.endsWith('router'))
+        if (operation.sharding === 'expert' || operation.role === 'router')
             return true;
         seen += 1;
         return seen % 2 === 0;
     });
 }
-/** `--recompute-modules` of Megatron-Core (transformer_config.py), as parts of a path. Norms and activations cost no products. */
-const megatronModules = {
-    core_attn: ['attention.core', 'attention.indexer_core'],
-    mla_up_proj: ['attention.query_up', 'attention.key_value_up'],
-    mlp: ['.feed_forward.'],
-    moe: ['.experts.', '.shared_experts.', '.router'],
-    shared_experts: ['.shared_experts.'],
-};
+/** Modules that selective recompute makes again: those that the run names, else Megatron's default. */
+const recomputedModules = (run) => run.recomputeModules ?? ['core_attn'];
+/**
+ * Whether an operation with products belongs to one of Megatron-Core's `--recompute-modules` (Megatron-LM d98e8a6,
+ * core/transformer/transformer_config.py). Modules of norms and activations have no products.
+ */
+function holdsProducts(module, operation, list) {
+    const block = blockOf(operation);
+    switch (module) {
+        case 'core_attn':
+            return operation.kind === 'attention';
+        case 'mla_up_proj':
+            return expandsLatent(operation, list);
+        case 'mlp':
+            return block === 'feed_forward';
+        case 'moe':
+            return block === 'experts' || block === 'shared_experts' || block === 'router' || operation.role === 'router';
+        case 'shared_experts':
+            return block === 'shared_experts';
+        default:
+            return false;
+    }
+}
+/** Megatron's `mla_up_proj`: matrices that make a layer's queries, keys and values where attention is latent or queries compressed. */
+function expandsLatent({ kind, role }, list) {
+    if (kind !== 'linear')
+        return false;
+    if (role === 'query')
+        return list.some((one) => one.kind === 'attention' && one.variant === 'latent');
+    return role === 'query_up' || role === 'key_value_up';
+}
 
 ;// CONCATENATED MODULE: ./build/cost/count/conventions.js
 
@@ -56822,7 +56852,7 @@ function conventions(operations, run) {
 const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
 /** 12 L H Q S, with (d_qk + d_v) / 2 for Q where they differ. An indexer's scores are no attention. */
 const quadratic = (main, S) => 6 * S * sum(main, (one) => (isAttention(one) ? one.heads * (one.queryKeyDim + one.valueDim) : 0));
-const isAttention = (operation) => operation.kind === 'attention' && operation.valueDim > 0;
+const isAttention = (operation) => operation.kind === 'attention' && operation.variant !== 'indexer';
 /**
  * torchtitan `get_moe_model_nparams_and_flops` (torchtitan/models/utils.py, commit b5bcd76): 6 for each parameter that a token
  * uses, and 6 H (d_qk + d_v) S for each attention layer, the mask ignored. The token table is left out unless the output shares
@@ -56837,7 +56867,7 @@ function torchtitan(operations, run) {
             return 0;
         if (operation.kind === 'table')
             return tied ? activated(operation) : 0;
-        return operation.path.endsWith('embedding_and_output_copies') ? 0 : activated(operation);
+        return operation.role === 'embedding_and_output_copies' ? 0 : activated(operation);
     };
     return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
 }
@@ -56858,14 +56888,13 @@ function megatron(operations, run) {
             case 'attention':
                 return isAttention(operation) ? operation.heads * (operation.queryKeyDim + operation.valueDim) * S : 0;
             case 'linear': {
-                if (/(^|\.)(router|shared_experts\.scale|attention\.indexer_\w+)$/.test(operation.path))
+                const { role } = operation;
+                if (role === 'router' || role === 'shared_expert_scale' || role === 'indexer')
                     return 0;
-                if (hybrid && /(attention\.gate|prediction\.join)$/.test(operation.path))
-                    return 0;
-                return forwardFlops(operation, S);
+                return hybrid && (role === 'output_gate' || role === 'join') ? 0 : forwardFlops(operation, S);
             }
             case 'norm':
-                return /attention\.\w+_down_norm$/.test(operation.path) ? 2 * operation.width : 0;
+                return operation.role === 'query_down' || operation.role === 'key_value_down' ? 2 * operation.width : 0;
             case 'scan':
                 return operation.style === 'mamba2' ? mamba(operation, D) : operation.flopsPerToken;
             default:
@@ -56974,7 +57003,7 @@ function estimateInference(operations, run, weights) {
         for (const operation of operations.layers[kind]?.operations ?? []) {
             if (operation.kind === 'attention') {
                 const each = e * operation.cacheElements;
-                const share = operation.cacheSharded ? Math.min(tensor, operation.keyValueHeads) : 1;
+                const share = operation.variant === 'grouped' ? Math.min(tensor, operation.keyValueHeads) : 1;
                 perToken += each;
                 perSequence += each * inference_cached(operation.span, S);
                 perSequenceLocal += (each * inference_cached(operation.span, S)) / share;
@@ -57091,7 +57120,14 @@ function countParameters(architecture, operations) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/model/given.js
+/** Those of the fields that have a value, for an object in which a missing value is a missing key. */
+function given(fields) {
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
 ;// CONCATENATED MODULE: ./build/cost/expand/pieces.js
+
 const tensor = (name, elements, region) => ({
     name,
     elements,
@@ -57099,7 +57135,7 @@ const tensor = (name, elements, region) => ({
 });
 /** y = x W (+ b): one copy, divided by its columns and held here, unless said otherwise. */
 function* linear(part) {
-    const { copies = 1, used = copies, sharding = 'column', tied = false, fusedWith, storedFused, ...rest } = part;
+    const { copies = 1, used = copies, sharding = 'column', tied = false, role, fusedWith, storedFused, ...rest } = part;
     yield {
         kind: 'linear',
         ...rest,
@@ -57107,8 +57143,7 @@ function* linear(part) {
         used,
         sharding,
         tied,
-        ...(fusedWith === undefined ? {} : { fusedWith }),
-        ...(storedFused === undefined ? {} : { storedFused }),
+        ...given({ role, fusedWith, storedFused }),
     };
     return part.output;
 }
@@ -57117,19 +57152,16 @@ function* project(part) {
     const output = tensor(`${part.path}_out`, part.columns, 'residual');
     return yield* linear({ ...part, output, sharding: 'row' });
 }
-/**
- * @param input what is normalised
- * @param norm the part that says how; without one, an RMSNorm with weights over `width` elements
- * @param stored the tensor whose storage the input is a view of
- */
-function* normalize(path, input, width, norm, stored = input) {
+/** @param norm how it normalises; without it, an RMSNorm with weights over `width` elements */
+function* normalize(path, input, width, norm, place = {}) {
+    const { stored = input, block, role } = place;
     const output = tensor(`${path}_out`, input.elements, input.region);
     yield {
         kind: 'norm',
         path,
         component: 'norm',
+        ...given({ block, role, upcast: norm?.upcast }),
         style: norm?.style ?? 'rms',
-        ...(norm?.upcast === undefined ? {} : { upcast: norm.upcast }),
         width,
         parameters: width * (norm ? Number(norm.weight) + Number(norm.bias) : 1),
         input: stored,
@@ -57171,124 +57203,11 @@ function* activate(path, component, part, { up, gate, output }) {
     return output;
 }
 
-;// CONCATENATED MODULE: ./build/cost/expand/attention.js
+;// CONCATENATED MODULE: ./build/cost/expand/attention-parts.js
 
+
+/** What a breakdown counts matrices and vectors of every kind of attention as. */
 const component = 'attention';
-/**
- * softmax(Q K^T) V with H query and K key/value heads (Vaswani et al. 2017; grouped: Ainslie et al. 2023).
- *
- * d is the width of a query's and a key's head, dv that of a value's.
- */
-function* attention(part, stream) {
-    const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, inputWidth, bias } = part;
-    const input = read(stream, inputWidth);
-    const path = part.path ?? 'attention';
-    const named = (name) => (part.path === undefined ? name : `${part.path}_${name}`);
-    const of = (name, columns, hasBias) => linear({
-        path: `${path}.${name}`,
-        rows: inputWidth,
-        columns,
-        bias: hasBias,
-        component,
-        input,
-        output: tensor(named(name), columns, 'tensor'),
-        fusedWith: named('query_key_value'),
-        storedFused: part.fused,
-    });
-    const { gateBias = bias.query } = part;
-    let query = part.experts ? yield* chosenQueries(part, part.experts, input) : yield* of('query', H * d, bias.query);
-    if (part.outputGate === 'element')
-        yield* of('gate', H * dv, gateBias);
-    if (part.outputGate === 'head')
-        yield* of('gate', H, gateBias);
-    let key = tensor(named('key'), K * d, 'tensor');
-    let value = tensor(named('value'), K * dv, 'tensor');
-    if (!part.sharedKeyValue) {
-        yield* of('key', K * d, bias.key);
-        if (part.valueIsKey)
-            value = key;
-        else
-            yield* of('value', K * dv, bias.value);
-    }
-    yield* extras(part.extra, stream);
-    if (part.indexer)
-        yield* indexer(part.indexer, input, input);
-    if (part.queryKeyNorm) {
-        query = yield* headNorm(part.queryKeyNorm, query, H, d);
-        if (!part.sharedKeyValue) {
-            if (part.queryKeyNorm.value)
-                value = yield* headNorm(part.queryKeyNorm, value, K, dv, false);
-            key = yield* headNorm(part.queryKeyNorm, key, K, d);
-        }
-    }
-    if (part.rotary) {
-        const joined = part.rotaryJoined === true ? { joined: true } : {};
-        yield { kind: 'rope', path: `${path}.rope`, component, query, key, ...joined };
-    }
-    const core = tensor(named('core'), H * dv, 'tensor');
-    yield {
-        kind: 'attention',
-        path: `${path}.core`,
-        component,
-        heads: H,
-        keyValueHeads: K,
-        queryKeyDim: d,
-        valueDim: part.weighedDim ?? dv,
-        span: part.span,
-        causal: part.causal,
-        parameters: part.sinks ? H : 0,
-        query,
-        key,
-        value,
-        output: core,
-        cacheElements: part.sharedKeyValue || part.cached === false ? 0 : K * (d + dv),
-        cacheSharded: true,
-    };
-    const columns = part.outputWidth ?? inputWidth;
-    const to = `${path}.output`;
-    if (!part.experts)
-        return yield* project({ path: to, rows: H * dv, columns, bias: bias.output, component, input: core });
-    const { count, active } = part.experts;
-    const output = tensor(`${to}_out`, columns, 'residual');
-    const choice = { copies: count, used: active, sharding: 'expert' };
-    return yield* linear({
-        path: to,
-        rows: (H * dv) / active,
-        columns,
-        bias: false,
-        component,
-        input: core,
-        output,
-        ...choice,
-    });
-}
-/** Queries of the experts that a router chooses for each token (mixture of attention heads, arXiv:2210.05144). */
-function* chosenQueries({ heads: H, headDim: d, inputWidth }, { count, active }, input) {
-    const logits = yield* linear({
-        path: 'router.attention',
-        rows: inputWidth,
-        columns: count,
-        bias: false,
-        component: 'router',
-        input,
-        output: tensor('attention_router_logits', count, 'residual'),
-        sharding: 'replicated',
-    });
-    const choice = { component: 'router', experts: count, active, parameters: 0, input: logits };
-    yield { kind: 'route', path: 'router.attention_choice', ...choice };
-    return yield* linear({
-        path: 'attention.query',
-        rows: inputWidth,
-        columns: (H * d) / active,
-        bias: false,
-        component,
-        input,
-        output: tensor('query', H * d, 'tensor'),
-        copies: count,
-        used: active,
-        sharding: 'expert',
-    });
-}
 /** A norm over each head of a query or key (one set of weights, or one for each head), or over all of them at once. */
 function* headNorm(norm, input, heads, headDim, learned = true) {
     const width = norm.over === 'head' ? headDim : heads * headDim;
@@ -57298,8 +57217,9 @@ function* headNorm(norm, input, heads, headDim, learned = true) {
         kind: 'norm',
         path: `attention.${input.name}_norm`,
         component: 'norm',
+        block: component,
         style: norm.style,
-        ...(norm.upcast === undefined ? {} : { upcast: norm.upcast }),
+        ...given({ upcast: norm.upcast }),
         width,
         parameters: learned ? sets * width * (Number(norm.weight) + Number(norm.bias)) : 0,
         input,
@@ -57307,87 +57227,11 @@ function* headNorm(norm, input, heads, headDim, learned = true) {
     };
     return output;
 }
-/** Queries, keys and values through low-rank pairs (DeepSeek-V2, arXiv:2405.04434, 2.1.2), as trained: decompressed. */
-function* latent(part, stream) {
-    const { heads: H, inputWidth, queryRank, keyValueRank, nopeDim, ropeDim, valueDim } = part;
-    const d = nopeDim + ropeDim;
-    const input = read(stream, inputWidth);
-    const query = tensor('query', H * d, 'tensor');
-    const compressed = queryRank === undefined ? input : yield* queryDown(queryRank, part.bias.down, input);
-    const gate = {
-        bias: false,
-        component,
-        columns: H * valueDim,
-        output: tensor('gate', H * valueDim, 'tensor'),
-    };
-    // With the gate, queries are made of the compressed query and of its norm.
-    const sources = part.outputGate === 'query' ? 2 : 1;
-    const fusedWith = sources === 2 ? 'query_gate' : undefined;
-    const up = { rows: sources * compressed.elements, input: compressed, fusedWith, storedFused: sources === 2 };
-    yield* linear({ ...up, path: 'attention.query_up', columns: H * d, bias: false, component, output: query });
-    if (part.outputGate === 'query')
-        yield* linear({ ...up, ...gate, path: 'attention.gate' });
-    if (part.outputGate === 'input')
-        yield* linear({ ...gate, path: 'attention.gate', rows: inputWidth, input });
-    const down = yield* linear({
-        path: 'attention.key_value_down',
-        rows: inputWidth,
-        columns: keyValueRank + ropeDim,
-        bias: part.bias.down,
-        component,
-        input,
-        output: tensor('key_value_down', keyValueRank + ropeDim, 'residual'),
-        sharding: 'replicated',
-    });
-    const narrowed = { ...down, elements: keyValueRank };
-    const normal = yield* normalize('attention.key_value_down_norm', narrowed, keyValueRank, undefined, down);
-    // Keys without position and values are one product; the value is a view of it, so its storage is the whole of it.
-    const value = yield* linear({
-        path: 'attention.key_value_up',
-        rows: keyValueRank,
-        columns: H * (nopeDim + valueDim),
-        bias: false,
-        component,
-        input: normal,
-        output: tensor('key_value', H * (nopeDim + valueDim), 'tensor'),
-    });
-    const key = tensor('key', H * d, 'tensor');
-    yield { kind: 'rope', path: 'attention.rope', component, query, key };
-    if (part.indexer)
-        yield* indexer(part.indexer, input, compressed);
-    yield* extras(part.extra, stream);
-    const core = tensor('core', H * valueDim, 'tensor');
-    yield {
-        kind: 'attention',
-        path: 'attention.core',
-        component,
-        heads: H,
-        keyValueHeads: H,
-        queryKeyDim: d,
-        valueDim,
-        span: part.span,
-        causal: true,
-        parameters: part.sinks ? H : 0,
-        query,
-        key,
-        value,
-        output: core,
-        cacheElements: keyValueRank + ropeDim,
-        cacheSharded: false,
-    };
-    const bias = part.bias.output;
-    return yield* project({
-        path: 'attention.output',
-        rows: H * valueDim,
-        columns: inputWidth,
-        bias,
-        component,
-        input: core,
-    });
-}
-function* queryDown(rank, bias, input) {
+/** A query compressed to `rank` elements, which every tensor-parallel rank computes, and its norm. */
+function* compressedQuery(rank, bias, input) {
     const down = yield* linear({
         path: 'attention.query_down',
+        role: 'query_down',
         rows: input.elements,
         columns: rank,
         bias,
@@ -57396,86 +57240,12 @@ function* queryDown(rank, bias, input) {
         output: tensor('query_down', rank, 'residual'),
         sharding: 'replicated',
     });
-    return yield* normalize('attention.query_down_norm', down, rank);
+    return yield* normalize('attention.query_down_norm', down, rank, undefined, { block: component, role: 'query_down' });
 }
-/**
- * Attention over a window and over compressed entries (DeepSeek-V4): entry i is a weighted mean of keys of m tokens, with
- * weights learned for each element; a query meets all entries before it, or those that an indexer chooses.
- *
- * d head width, m tokens of an entry.
- */
-function* compressed(part, stream) {
-    const { heads: H, headDim: d, inputWidth, compression, outputGroups: G, outputRank: r } = part;
-    const input = read(stream, inputWidth);
-    const narrow = yield* queryDown(part.queryRank, false, input);
-    const plain = tensor('query', H * d, 'tensor');
-    yield* linear({
-        path: 'attention.query_up',
-        rows: part.queryRank,
-        columns: H * d,
-        bias: false,
-        component,
-        input: narrow,
-        output: plain,
-    });
-    const query = yield* headNorm({ over: 'head', style: 'rms', weight: false, bias: false }, plain, H, d);
-    const raw = yield* replicated('key', input, d);
-    const key = yield* normalize('attention.key_norm', raw, d);
-    yield { kind: 'rope', path: 'attention.rope', component, query, key };
-    const { ratio, chosen } = compression ?? {};
-    if (compression)
-        yield* compressor('', compression.ratio, compression.overlaps, d, input);
-    if (compression && chosen)
-        yield* entryIndexer(compression.ratio, chosen, input, narrow);
-    const core = tensor('core', H * d, 'tensor');
-    const span = ratio === undefined
-        ? { kind: 'window', tokens: part.window }
-        : {
-            kind: 'selected',
-            window: part.window,
-            ratio,
-            ...(chosen === undefined ? {} : { tokens: chosen.entries }),
-        };
-    yield {
-        kind: 'attention',
-        path: 'attention.core',
-        component,
-        heads: H,
-        keyValueHeads: 1,
-        queryKeyDim: d,
-        valueDim: d,
-        span,
-        causal: true,
-        parameters: H,
-        query,
-        key,
-        value: key,
-        output: core,
-        cacheElements: d,
-        cacheSharded: false,
-    };
-    const grouped = yield* linear({
-        path: 'attention.output_down',
-        rows: (H * d) / G,
-        columns: r,
-        copies: G,
-        used: G,
-        bias: false,
-        component,
-        input: core,
-        output: tensor('output_down', G * r, 'tensor'),
-    });
-    return yield* project({
-        path: 'attention.output',
-        rows: G * r,
-        columns: inputWidth,
-        bias: false,
-        component,
-        input: grouped,
-    });
-}
-const replicated = (name, input, columns) => linear({
+/** A matrix without bias that every tensor-parallel rank holds and computes whole. */
+const replicated = (name, input, columns, role) => linear({
     path: `attention.${name}`,
+    role,
     rows: input.elements,
     columns,
     bias: false,
@@ -57484,61 +57254,7 @@ const replicated = (name, input, columns) => linear({
     output: tensor(name, columns, 'residual'),
     sharding: 'replicated',
 });
-/** Keys of m tokens become one: the softmax of a gate, with a learned bias for each place, weighs them. */
-function* compressor(prefix, m, overlaps, d, input) {
-    const width = overlaps ? 2 * d : d;
-    const name = `${prefix}compressed`;
-    const key = yield* replicated(`${name}_key`, input, width);
-    yield* replicated(`${name}_gate`, input, width);
-    const elements = m * width;
-    yield { kind: 'vector', path: `attention.${name}_position`, elements, component, flopsPerToken: 0 };
-    return yield* normalize(`attention.${name}_norm`, { ...key, elements: d }, d, undefined, key);
-}
-/** The indexer of compressed entries: its own compressor, at its own width. */
-function* entryIndexer(ratio, { heads, headDim }, input, narrow) {
-    const key = yield* compressor('indexer_', ratio, true, headDim, input);
-    const query = yield* replicated('indexer_query', narrow, heads * headDim);
-    yield* replicated('indexer_weights', input, heads);
-    yield scores(heads, headDim, { kind: 'selected', ratio }, query, key);
-}
-const scores = (heads, headDim, span, query, key) => ({
-    kind: 'attention',
-    path: 'attention.indexer_core',
-    component,
-    heads,
-    keyValueHeads: 1,
-    queryKeyDim: headDim,
-    valueDim: 0,
-    span,
-    causal: true,
-    parameters: 0,
-    query,
-    key,
-    value: key,
-    output: tensor('indexer_scores', 0, 'residual'),
-    cacheElements: headDim,
-    cacheSharded: false,
-});
-/** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, a weight for each of them. */
-function* indexer({ heads, headDim, norms = 'key', weighted = true, ratio }, input, compressed) {
-    const style = norms === 'key' ? 'layer' : 'rms';
-    const normal = (name, raw) => normalize(`attention.${name}_norm`, raw, headDim, {
-        kind: 'norm',
-        path: name,
-        width: headDim,
-        style,
-        weight: true,
-        bias: style === 'layer',
-    });
-    const plain = yield* replicated('indexer_query', compressed, heads * headDim);
-    const query = norms === 'key' ? plain : yield* normal('indexer_query', plain);
-    const key = yield* normal('indexer_key', yield* replicated('indexer_key', input, headDim));
-    if (weighted)
-        yield* replicated('indexer_weights', input, heads);
-    const span = ratio === undefined ? { kind: 'full' } : { kind: 'selected', ratio };
-    yield scores(heads, headDim, span, query, key);
-}
-/** Matrices, vectors and norms inside the block that no noun covers. */
+/** Matrices, vectors and norms inside an attention block that no noun of the architecture covers. */
 function* extras(parts, stream) {
     for (const part of parts ?? []) {
         switch (part.kind) {
@@ -57559,6 +57275,305 @@ function* extras(parts, stream) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/cost/expand/indexer.js
+
+
+/** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, a weight for each of them. */
+function* indexer({ heads, headDim, norms = 'key', weighted = true, ratio }, input, compressed) {
+    const style = norms === 'key' ? 'layer' : 'rms';
+    const norm = { kind: 'norm', path: '', width: headDim, style, weight: true, bias: style === 'layer' };
+    const normal = (name, raw) => normalize(`attention.${name}_norm`, raw, headDim, norm, { block: component });
+    const plain = yield* replicated('indexer_query', compressed, heads * headDim, 'indexer');
+    const query = norms === 'key' ? plain : yield* normal('indexer_query', plain);
+    const key = yield* normal('indexer_key', yield* replicated('indexer_key', input, headDim, 'indexer'));
+    if (weighted)
+        yield* replicated('indexer_weights', input, heads, 'indexer');
+    const span = ratio === undefined ? { kind: 'full' } : { kind: 'selected', ratio };
+    yield indexerScores(heads, headDim, span, query, key);
+}
+/** Scores of every key that a query may see, which choose those that the layer's attention meets. */
+const indexerScores = (heads, headDim, span, query, key) => ({
+    kind: 'attention',
+    variant: 'indexer',
+    path: 'attention.indexer_core',
+    component: component,
+    heads,
+    keyValueHeads: 1,
+    queryKeyDim: headDim,
+    valueDim: 0,
+    span,
+    causal: true,
+    parameters: 0,
+    query,
+    key,
+    value: key,
+    output: tensor('indexer_scores', 0, 'residual'),
+    cacheElements: headDim,
+});
+
+;// CONCATENATED MODULE: ./build/cost/expand/attention.js
+
+
+
+
+/**
+ * softmax(Q K^T) V with H query and K key/value heads (Vaswani et al. 2017; grouped: Ainslie et al. 2023). A layer may have two:
+ * the second, a decoder's cross-attention, states its own path.
+ *
+ * d is the width of a query's and a key's head, dv that of a value's.
+ */
+function* attention_attention(part, stream) {
+    const input = read(stream, part.inputWidth);
+    const projected = yield* projections(part, input);
+    yield* extras(part.extra, stream);
+    if (part.indexer)
+        yield* indexer(part.indexer, input, input);
+    const heads = yield* normalized(part, projected);
+    if (part.rotary) {
+        const { query, key } = heads;
+        yield { kind: 'rope', path: pathOf(part, 'rope'), component: component, query, key, ...given({ joined: part.rotaryJoined }) };
+    }
+    const core = yield* groupedCore(part, heads);
+    return yield* part.experts ? expertOutput(part, part.experts, core) : output(part, core);
+}
+const pathOf = ({ path = component }, name) => `${path}.${name}`;
+const nameOf = ({ path }, name) => (path === undefined ? name : `${path}_${name}`);
+/** Query, output gate, key and value: one product of the layer's input, unless a router chooses the queries' experts. */
+function* projections(part, input) {
+    const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, bias, gateBias = bias.query } = part;
+    const of = (role, name, columns, hasBias) => linear({
+        path: pathOf(part, name),
+        role,
+        rows: part.inputWidth,
+        columns,
+        bias: hasBias,
+        component: component,
+        input,
+        output: tensor(nameOf(part, name), columns, 'tensor'),
+        fusedWith: nameOf(part, 'query_key_value'),
+        storedFused: part.fused,
+    });
+    const query = part.experts
+        ? yield* chosenQueries(part, part.experts, input)
+        : yield* of('query', 'query', H * d, bias.query);
+    if (part.outputGate === 'element')
+        yield* of('output_gate', 'gate', H * dv, gateBias);
+    if (part.outputGate === 'head')
+        yield* of('output_gate', 'gate', H, gateBias);
+    const key = tensor(nameOf(part, 'key'), K * d, 'tensor');
+    const value = tensor(nameOf(part, 'value'), K * dv, 'tensor');
+    if (part.sharedKeyValue)
+        return { query, key, value };
+    yield* of('key', 'key', K * d, bias.key);
+    if (part.valueIsKey)
+        return { query, key, value: key };
+    yield* of('value', 'value', K * dv, bias.value);
+    return { query, key, value };
+}
+/** Queries of the experts that a router chooses for each token (mixture of attention heads, arXiv:2210.05144). */
+function* chosenQueries({ heads: H, headDim: d, inputWidth }, { count, active }, input) {
+    const logits = yield* linear({
+        path: 'router.attention',
+        rows: inputWidth,
+        columns: count,
+        bias: false,
+        component: 'router',
+        input,
+        output: tensor('attention_router_logits', count, 'residual'),
+        sharding: 'replicated',
+    });
+    const choice = { component: 'router', experts: count, active, parameters: 0, input: logits };
+    yield { kind: 'route', path: 'router.attention_choice', ...choice };
+    return yield* linear({
+        path: 'attention.query',
+        role: 'query',
+        rows: inputWidth,
+        columns: (H * d) / active,
+        bias: false,
+        component: component,
+        input,
+        output: tensor('query', H * d, 'tensor'),
+        copies: count,
+        used: active,
+        sharding: 'expert',
+    });
+}
+/** Norms on queries and keys, and on values where the model has one there. */
+function* normalized(part, projected) {
+    const { queryKeyNorm: norm, heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d } = part;
+    if (!norm)
+        return projected;
+    const query = yield* headNorm(norm, projected.query, H, d);
+    if (part.sharedKeyValue)
+        return { ...projected, query };
+    const value = norm.value ? yield* headNorm(norm, projected.value, K, dv, false) : projected.value;
+    const key = yield* headNorm(norm, projected.key, K, d);
+    return { query, key, value };
+}
+function* groupedCore(part, { query, key, value }) {
+    const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d } = part;
+    const output = tensor(nameOf(part, 'core'), H * dv, 'tensor');
+    yield {
+        kind: 'attention',
+        variant: 'grouped',
+        path: pathOf(part, 'core'),
+        component: component,
+        heads: H,
+        keyValueHeads: K,
+        queryKeyDim: d,
+        valueDim: part.weighedDim ?? dv,
+        span: part.span,
+        causal: part.causal,
+        parameters: part.sinks ? H : 0,
+        query,
+        key,
+        value,
+        output,
+        cacheElements: part.sharedKeyValue || part.cached === false ? 0 : K * (d + dv),
+    };
+    return output;
+}
+const output = (part, core) => project({
+    path: pathOf(part, 'output'),
+    role: 'attention_output',
+    rows: core.elements,
+    columns: part.outputWidth ?? part.inputWidth,
+    bias: part.bias.output,
+    component: component,
+    input: core,
+});
+/** Each chosen expert has an output matrix of its own for its heads. */
+function expertOutput(part, { count, active }, core) {
+    const path = pathOf(part, 'output');
+    const columns = part.outputWidth ?? part.inputWidth;
+    return linear({
+        path,
+        role: 'attention_output',
+        rows: core.elements / active,
+        columns,
+        bias: false,
+        component: component,
+        input: core,
+        output: tensor(`${path}_out`, columns, 'residual'),
+        copies: count,
+        used: active,
+        sharding: 'expert',
+    });
+}
+
+;// CONCATENATED MODULE: ./build/cost/expand/compressed.js
+
+
+
+/**
+ * Attention over a window and over compressed entries (DeepSeek-V4): entry i is a weighted mean of keys of m tokens, with
+ * weights learned for each element; a query meets all entries before it, or those that an indexer chooses. One key serves all heads
+ * and is their value too.
+ *
+ * d head width, m tokens of an entry.
+ */
+function* compressed(part, stream) {
+    const { headDim: d, inputWidth, compression } = part;
+    const input = read(stream, inputWidth);
+    const narrow = yield* compressedQuery(part.queryRank, false, input);
+    const query = yield* queries(part, narrow);
+    const raw = yield* replicated('key', input, d, 'key');
+    const key = yield* normalize('attention.key_norm', raw, d, undefined, { block: component });
+    yield { kind: 'rope', path: 'attention.rope', component: component, query, key };
+    if (compression) {
+        yield* entries(compression.ratio, compression.overlaps, d, input);
+        if (compression.chosen)
+            yield* entryIndexer(compression.ratio, compression.chosen, input, narrow);
+    }
+    const core = yield* compressedCore(part, query, key);
+    return yield* compressed_output(part, core);
+}
+function* queries({ heads: H, headDim: d, queryRank }, narrow) {
+    const plain = yield* linear({
+        path: 'attention.query_up',
+        role: 'query_up',
+        rows: queryRank,
+        columns: H * d,
+        bias: false,
+        component: component,
+        input: narrow,
+        output: tensor('query', H * d, 'tensor'),
+    });
+    return yield* headNorm({ over: 'head', style: 'rms', weight: false, bias: false }, plain, H, d);
+}
+/** The window alone, or with the entries that a query meets: all of them, or those that the indexer chooses. */
+function spanOf({ window, compression }) {
+    if (compression === undefined)
+        return { kind: 'window', tokens: window };
+    const { ratio, chosen } = compression;
+    return { kind: 'selected', window, ratio, ...(chosen === undefined ? {} : { tokens: chosen.entries }) };
+}
+function* compressedCore(part, query, key) {
+    const { heads: H, headDim: d } = part;
+    const output = tensor('core', H * d, 'tensor');
+    yield {
+        kind: 'attention',
+        variant: 'compressed',
+        path: 'attention.core',
+        component: component,
+        heads: H,
+        keyValueHeads: 1,
+        queryKeyDim: d,
+        valueDim: d,
+        span: spanOf(part),
+        causal: true,
+        parameters: H,
+        query,
+        key,
+        value: key,
+        output,
+        cacheElements: d,
+    };
+    return output;
+}
+/** The output through one matrix for each group of heads, then through one that joins the groups. */
+function* compressed_output(part, core) {
+    const { outputGroups: G, outputRank: r, inputWidth } = part;
+    const grouped = yield* linear({
+        path: 'attention.output_down',
+        rows: core.elements / G,
+        columns: r,
+        copies: G,
+        used: G,
+        bias: false,
+        component: component,
+        input: core,
+        output: tensor('output_down', G * r, 'tensor'),
+    });
+    return yield* project({
+        path: 'attention.output',
+        role: 'attention_output',
+        rows: G * r,
+        columns: inputWidth,
+        bias: false,
+        component: component,
+        input: grouped,
+    });
+}
+/** Keys of m tokens become one entry: the softmax of a gate, with a learned bias for each place, weighs them. */
+function* entries(m, overlaps, d, input, prefix = '', role) {
+    const width = overlaps ? 2 * d : d;
+    const name = `${prefix}compressed`;
+    const key = yield* replicated(`${name}_key`, input, width, role);
+    yield* replicated(`${name}_gate`, input, width, role);
+    const elements = m * width;
+    yield { kind: 'vector', path: `attention.${name}_position`, elements, component: component, flopsPerToken: 0 };
+    const narrow = { ...key, elements: d };
+    return yield* normalize(`attention.${name}_norm`, narrow, d, undefined, { block: component, stored: key });
+}
+/** The indexer that scores entries: it compresses keys of its own, at its own width. */
+function* entryIndexer(ratio, { heads, headDim }, input, narrow) {
+    const key = yield* entries(ratio, true, headDim, input, 'indexer_', 'indexer');
+    const query = yield* replicated('indexer_query', narrow, heads * headDim, 'indexer');
+    yield* replicated('indexer_weights', input, heads, 'indexer');
+    yield indexerScores(heads, headDim, { kind: 'selected', ratio }, query, key);
+}
+
 ;// CONCATENATED MODULE: ./build/cost/expand/feed-forward.js
 
 /** One feed-forward network of every token. */
@@ -57570,6 +57585,7 @@ function* feedForward(component, input, part) {
     const fusedWith = gated ? `${name}gate_up` : undefined;
     const of = (which) => linear({
         path: `${component}.${which}`,
+        role: which,
         rows: D,
         columns: F,
         bias: part.bias.up,
@@ -57585,6 +57601,7 @@ function* feedForward(component, input, part) {
     const act = yield* activate(`${component}.activation`, component, part, { up, gate, output });
     return yield* project({
         path: `${component}.down`,
+        role: 'down',
         rows: F,
         columns: D,
         bias: part.bias.down,
@@ -57597,7 +57614,7 @@ function* feedForward(component, input, part) {
  *
  * @param width of the residual stream, which the router reads unless the part says otherwise
  */
-function* experts(part, stream, width) {
+function* feed_forward_experts(part, stream, width) {
     const { inputWidth: D, routerWidth = width } = part;
     const routed = read(stream, routerWidth);
     const input = D === routerWidth ? routed : D === stream.elements ? stream : tensor('latent', D, 'residual');
@@ -57611,6 +57628,7 @@ function* router(part, input) {
     const choices = part.experts + (part.zeroExperts ?? 0);
     const logits = yield* linear({
         path: 'router',
+        role: 'router',
         rows: input.elements,
         columns: choices,
         bias: part.bias.router,
@@ -57644,6 +57662,7 @@ function* feed_forward_chosen(part, input) {
     const of = (which) => linear({
         ...copies,
         path: `experts.${which}`,
+        role: which,
         rows: D,
         columns: F,
         bias: part.bias.up,
@@ -57662,6 +57681,7 @@ function* feed_forward_chosen(part, input) {
     const out = yield* linear({
         ...copies,
         path: 'experts.down',
+        role: 'down',
         rows: F,
         columns: D,
         bias: part.bias.down,
@@ -57686,6 +57706,7 @@ function* alwaysOn(part, input, routed) {
         return;
     yield* linear({
         path: `${component}.scale`,
+        role: 'shared_expert_scale',
         rows: routed.elements,
         columns: shared.count ?? 1,
         bias: false,
@@ -57694,6 +57715,132 @@ function* alwaysOn(part, input, routed) {
         output: tensor('shared_scale', shared.count ?? 1, 'residual'),
         sharding: 'replicated',
     });
+}
+
+;// CONCATENATED MODULE: ./build/cost/expand/latent.js
+
+
+
+/**
+ * Multi-head latent attention as it is trained, decompressed: queries, keys and values come out of low-rank pairs (DeepSeek-V2,
+ * arXiv:2405.04434, 2.1.2).
+ */
+function* latent(part, stream) {
+    const { heads: H, inputWidth, queryRank, valueDim } = part;
+    const input = read(stream, inputWidth);
+    const narrow = queryRank === undefined ? input : yield* compressedQuery(queryRank, part.bias.down, input);
+    const query = yield* latent_queries(part, input, narrow);
+    const value = yield* keysAndValues(part, input);
+    const key = tensor('key', H * headDim(part), 'tensor');
+    yield { kind: 'rope', path: 'attention.rope', component: component, query, key };
+    if (part.indexer)
+        yield* indexer(part.indexer, input, narrow);
+    yield* extras(part.extra, stream);
+    const core = yield* latentCore(part, query, key, value);
+    return yield* project({
+        path: 'attention.output',
+        role: 'attention_output',
+        rows: H * valueDim,
+        columns: inputWidth,
+        bias: part.bias.output,
+        component: component,
+        input: core,
+    });
+}
+/** A head is a part without rotary position beside a part with it. */
+const headDim = ({ nopeDim, ropeDim }) => nopeDim + ropeDim;
+/**
+ * Queries, and a gate on the output where there is one: made of the layer's input, or with the queries in one product that reads the
+ * compressed query and its norm.
+ */
+function* latent_queries(part, input, narrow) {
+    const { heads: H, inputWidth, outputGate } = part;
+    const shares = outputGate === 'query';
+    const source = {
+        rows: (shares ? 2 : 1) * narrow.elements,
+        input: narrow,
+        fusedWith: shares ? 'query_gate' : undefined,
+        storedFused: shares,
+    };
+    const gate = {
+        path: 'attention.gate',
+        role: 'output_gate',
+        bias: false,
+        component: component,
+        columns: H * part.valueDim,
+        output: tensor('gate', H * part.valueDim, 'tensor'),
+    };
+    const query = yield* linear({
+        ...source,
+        path: 'attention.query_up',
+        role: part.queryRank === undefined ? 'query' : 'query_up',
+        columns: H * headDim(part),
+        bias: false,
+        component: component,
+        output: tensor('query', H * headDim(part), 'tensor'),
+    });
+    if (shares)
+        yield* linear({ ...source, ...gate });
+    if (outputGate === 'input')
+        yield* linear({ ...gate, rows: inputWidth, input });
+    return query;
+}
+/**
+ * The value. Keys without position and values are one product of the compressed vector, and the value is a view of it, so that its
+ * storage is the whole of it; the part of the key with position comes out of the compression itself.
+ */
+function* keysAndValues(part, input) {
+    const { heads: H, inputWidth, keyValueRank, nopeDim, ropeDim, valueDim } = part;
+    const down = yield* linear({
+        path: 'attention.key_value_down',
+        role: 'key_value_down',
+        rows: inputWidth,
+        columns: keyValueRank + ropeDim,
+        bias: part.bias.down,
+        component: component,
+        input,
+        output: tensor('key_value_down', keyValueRank + ropeDim, 'residual'),
+        sharding: 'replicated',
+    });
+    const narrow = { ...down, elements: keyValueRank };
+    const normal = yield* normalize('attention.key_value_down_norm', narrow, keyValueRank, undefined, {
+        block: component,
+        role: 'key_value_down',
+        stored: down,
+    });
+    return yield* linear({
+        path: 'attention.key_value_up',
+        role: 'key_value_up',
+        rows: keyValueRank,
+        columns: H * (nopeDim + valueDim),
+        bias: false,
+        component: component,
+        input: normal,
+        output: tensor('key_value', H * (nopeDim + valueDim), 'tensor'),
+    });
+}
+function* latentCore(part, query, key, value) {
+    const { heads: H, valueDim } = part;
+    const output = tensor('core', H * valueDim, 'tensor');
+    yield {
+        kind: 'attention',
+        variant: 'latent',
+        path: 'attention.core',
+        component: component,
+        heads: H,
+        keyValueHeads: H,
+        queryKeyDim: headDim(part),
+        valueDim,
+        span: part.span,
+        causal: true,
+        parameters: part.sinks ? H : 0,
+        query,
+        key,
+        value,
+        output,
+        cacheElements: part.keyValueRank + part.ropeDim,
+    };
+    return output;
 }
 
 ;// CONCATENATED MODULE: ./build/cost/expand/recurrence.js
@@ -57797,11 +57944,15 @@ const convolutionState = ({ convolution }) => convolution === undefined ? 0 : co
 
 
 
+
+
+
+
 /**
  * A model written out as the operations that a token meets: THE file to read. Whatever is held, computed, kept or moved is
  * said here once, so it cannot be in the parameters and forgotten in the FLOPs or the memory.
  *
- * A part of a layer becomes operations in `part`, and `blocks/` writes the larger ones: attention, feed-forward, recurrence. Each is
+ * A part of a layer becomes operations in `part`, and the files beside this one write the larger ones: attention, feed-forward, recurrence. Each is
  * a generator: it yields operations in order, and returns the tensor that comes out.
  *
  * Letters: D width of the residual stream, H heads, K key/value heads, d head width, F feed-forward width, E experts,
@@ -57821,13 +57972,14 @@ function expand(architecture) {
             ...one,
             path: `prediction.${one.path}`,
             component: 'prediction',
+            block: blockOf(one),
         })),
         predictionDepth: architecture.predictionDepth,
         towers: architecture.towers,
     };
 }
 function* write(parts, D, parallel = false) {
-    const x = tensor('x', D, 'residual');
+    const x = { ...tensor('x', D, 'residual'), stream: 'input' };
     let flow = { width: D, parallel, residual: x, stream: x, additions: 0 };
     for (const one of parts)
         flow = yield* part(one, flow);
@@ -57839,7 +57991,7 @@ function* part(one, flow) {
         case 'norm':
             return yield* blockNorm(one, flow);
         case 'attention':
-            return yield* block((stream) => attention(one, stream), flow);
+            return yield* block((stream) => attention_attention(one, stream), flow);
         case 'latent':
             return yield* block((stream) => latent(one, stream), flow);
         case 'compressed':
@@ -57847,11 +57999,11 @@ function* part(one, flow) {
         case 'dense':
             return yield* block((stream) => dense(one, stream), flow);
         case 'experts':
-            return yield* block((stream) => experts(one, stream, width), flow);
+            return yield* block((stream) => feed_forward_experts(one, stream, width), flow);
         case 'state_space':
             return { ...flow, inner: yield* recurrence(one, flow.inner ?? stream) };
         case 'shared':
-            return yield* shared(one, flow);
+            return yield* model_shared(one, flow);
         case 'linear':
             return yield* single(one, flow);
         case 'vector':
@@ -57873,6 +58025,7 @@ function* part(one, flow) {
                 columns: one.columns,
                 bias: one.bias,
                 component: 'output',
+                role: 'unembedding',
                 input: stream,
                 output: tensor('logits', one.columns, 'tensor'),
                 tied: one.tied,
@@ -57883,7 +58036,7 @@ function* part(one, flow) {
                 component: 'output',
                 vocabulary: one.columns,
                 input: logits,
-                ...(one.softcapped === true ? { softcapped: true } : {}),
+                ...given({ softcapped: one.softcapped }),
             };
             return flow;
         }
@@ -57904,7 +58057,8 @@ function* addPending(flow) {
     if (!flow.pending)
         return flow;
     const additions = flow.additions + 1;
-    const residual = tensor(`residual_${additions}`, flow.residual.elements, 'residual');
+    const name = `residual_${additions}`;
+    const residual = { ...tensor(name, flow.residual.elements, 'residual'), stream: 'sum' };
     yield { kind: 'add', path: 'residual', component: 'other', output: residual };
     // A block without a norm in front of it reads the residual itself.
     const stream = flow.stream === flow.residual ? residual : flow.stream;
@@ -57927,7 +58081,7 @@ function* blockNorm(norm, flow) {
     return { ...added, inner: undefined, joined: undefined, stream: yield* normalize(path, input, width, norm) };
 }
 /** A block whose weights an earlier layer may hold: it computes all the same. */
-function* shared(block, flow) {
+function* model_shared(block, flow) {
     let inside = flow;
     for (const one of block.parts) {
         const operations = part(one, inside);
@@ -58276,6 +58430,8 @@ const precisions = {
 
 
 
+
+
 /** Bytes of a 16-bit activation. */
 const activations_e = 2;
 /** Bytes of an activation in the run's precision. */
@@ -58329,22 +58485,34 @@ function savedTensors(operations, run) {
     const keeping = keepingOf(run);
     const tokens = tokensOf(run);
     const { tensor: tp } = run.parallelism;
-    const kept = new Map();
+    const saved = new Map();
     const dropped = droppedBy(run, operations);
     const written = writtenOut(operations);
     for (const operation of operations) {
         const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
-        const keep = (tensor, bytesEach = elementBytes(run), name = tensor.name) => {
+        const bytesOf = (tensor, bytesEach = elementBytes(run)) => {
             const whole = read && tensor.region === 'residual' ? tp : 1;
-            if (!dropped.has(name) && !kept.has(name))
-                kept.set(name, { name, bytes: whole * tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
+            return whole * tensorBytes(tensor, bytesEach, tokens, tp);
+        };
+        const keep = {
+            tensor: (tensor, bytesEach) => {
+                if (dropped.outputs.has(tensor.name) || saved.has(tensor.name))
+                    return;
+                saved.set(tensor.name, { bytes: bytesOf(tensor, bytesEach), by: operation, tensor });
+            },
+            own: (what, tensor, bytesEach, owner = operation.path) => {
+                const name = `${what} of ${owner}`;
+                if (dropped.operations.has(operation) || saved.has(name))
+                    return;
+                saved.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation });
+            },
         };
         if (keeping.style === 'fused')
             keepFused(operation, run, keeping, keep);
         else
             keepEager(operation, run, keeping, written, keep);
     }
-    return [...kept.values()];
+    return [...saved.values()];
 }
 const total = (saved) => saved.reduce((sum, { bytes }) => sum + bytes, 0);
 // --- one kernel for each operation --------------------------------------------------------------------------------------
@@ -58352,34 +58520,34 @@ function keepFused(operation, run, keeping, keep) {
     switch (operation.kind) {
         case 'norm':
         case 'scan':
-            keep(operation.input);
+            keep.tensor(operation.input);
             if (operation.kind === 'scan')
-                keep(operation.output);
+                keep.tensor(operation.output);
             return;
         case 'linear':
             if (operation.component === 'output' || !needsInput(operation, run))
                 return;
-            keep(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
+            keep.tensor(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
             return;
         case 'activation':
-            keep(operation.input);
+            keep.tensor(operation.input);
             if (operation.gate)
-                keep(operation.gate);
+                keep.tensor(operation.gate);
             return;
         case 'attention':
             return keepAttention(operation, run, keep);
         case 'route':
             // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
-            keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 9);
+            keep.own('probabilities', { elements: operation.experts, region: 'residual' }, 9);
             return;
         case 'dispatch':
             // A probability for each row, and where it came from and goes to.
-            keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 12);
+            keep.own('maps', { elements: operation.active, region: 'routed' }, 12);
             return;
         case 'add':
             return keepMask(operation, run, keep);
         case 'table':
-            keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+            keep.own('indices', { elements: operation.used, region: 'tensor' }, 8);
             return;
         case 'combine':
         case 'rope':
@@ -58404,33 +58572,33 @@ function keepEager(operation, run, keeping, written, keep) {
         case 'activation':
             // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
             if (operation.function !== 'relu')
-                keep(operation.input);
+                keep.tensor(operation.input);
             if (operation.gate)
-                keep(operation.gate);
+                keep.tensor(operation.gate);
             // GPT-2's GELU is written out in steps; three more of them keep a tensor.
             if (operation.function === 'gelu_new')
-                keep(operation.input, 3 * activations_e, `${operation.path}_steps`);
+                keep.own('steps', operation.input, 3 * activations_e);
             // The activated half is a factor of the product.
             if (operation.gated)
-                keep(operation.output, activations_e, `${operation.output.name}_gate`);
+                keep.own('activated half', operation.output, activations_e, operation.output.name);
             return;
         case 'attention':
             return keepWrittenAttention(operation, run, written, keep);
         case 'route':
-            keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 4);
+            keep.own('probabilities', { elements: operation.experts, region: 'residual' }, 4);
             return;
         case 'dispatch':
-            keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 40);
-            keep({ name: `${operation.path}_weighted`, elements: operation.active * operation.width, region: 'routed' });
+            keep.own('maps', { elements: operation.active, region: 'routed' }, 40);
+            keep.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
             return;
         case 'scan':
-            keep(operation.input);
-            keep(operation.output);
+            keep.tensor(operation.input);
+            keep.tensor(operation.output);
             return;
         case 'add':
             return keepMask(operation, run, keep);
         case 'table':
-            keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+            keep.own('indices', { elements: operation.used, region: 'tensor' }, 8);
             return;
         case 'combine':
         case 'rope':
@@ -58440,7 +58608,9 @@ function keepEager(operation, run, keeping, written, keep) {
     }
 }
 function writtenOut(operations) {
-    const fused = operations.filter((one) => one.kind === 'linear' && one.fusedWith === 'query_key_value' && one.storedFused === true);
+    const linears = operations.filter((one) => one.kind === 'linear' && one.storedFused === true);
+    const product = linears.find(({ role }) => role === 'key')?.fusedWith;
+    const fused = product === undefined ? [] : linears.filter(({ fusedWith }) => fusedWith === product);
     return {
         normal: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
         fused: operations.some(({ kind }) => kind === 'rope') ? fused.reduce((sum, one) => sum + one.columns, 0) : 0,
@@ -58453,24 +58623,27 @@ function writtenOut(operations) {
  * written out in fp32 (Cohere) keeps x less its mean twice, and their quotient.
  */
 function keepNorm(operation, run, keeping, keep) {
-    const { input, width, path, style, upcast } = operation;
+    const { input, width, style, upcast } = operation;
     const rows = { ...input, elements: input.elements / width };
     const wide = keeping.autocast || run.precision === 'fp32';
     const kernel = style === 'layer' ? upcast === undefined : !keeping.normsWrittenOut;
     if (kernel) {
-        keep(input, wide ? 4 : activations_e);
-        keep(rows, 4, `${path}_statistics`);
+        keep.tensor(input, wide ? 4 : activations_e);
+        keep.own('statistics', rows, 4);
         return;
     }
-    keep(rows, 4, `${path}_deviation`);
+    keep.own('deviation', rows, 4);
     if (style === 'layer' && upcast === 'weight') {
-        keep(input, 3 * 4, `${path}_centred`);
+        keep.own('centred', input, 3 * 4);
         return;
     }
-    keep(input, 4, wide ? input.name : `${path}_fp32`);
+    if (wide)
+        keep.tensor(input, 4);
+    else
+        keep.own('fp32 copy', input, 4);
     if (run.lora !== undefined || style === 'layer')
         return;
-    keep(input, upcast === 'weight' || wide ? 4 : activations_e, `${path}_normalised`);
+    keep.own('normalised', input, upcast === 'weight' || wide ? 4 : activations_e);
 }
 /** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
 function keepInput(operation, run, keeping, written, keep) {
@@ -58478,11 +58651,11 @@ function keepInput(operation, run, keeping, written, keep) {
     if (operation.component === 'output' || !needsInput(operation, run))
         return;
     if (run.lora !== undefined && adapterBytes(run) === 4)
-        keep(input, 4, `${path}_adapter_input`);
+        keep.own('adapter input', input, 4);
     else if (keeping.autocast && written.normal.has(input.name))
-        keep(input, activations_e, storedFused === true ? `${fusedWith}_input` : `${path}_input`);
+        keep.own('16-bit input', input, activations_e, storedFused === true ? fusedWith : path);
     else
-        keep(input);
+        keep.tensor(input);
 }
 /**
  * Attention of Transformers: `flash_attention: true` is PyTorch's scaled_dot_product_attention or flash-attn, false is
@@ -58490,83 +58663,84 @@ function keepInput(operation, run, keeping, written, keep) {
  * softmax in fp32 and its 16-bit copy, and with dropout its mask and what is left.
  */
 function keepWrittenAttention(operation, run, written, keep) {
-    const { query, key, value, output, heads, keyValueHeads, path } = operation;
-    if (operation.valueDim === 0)
+    const { query, key, value, output, heads, keyValueHeads } = operation;
+    if (operation.variant === 'indexer')
         return;
     const e = elementBytes(run);
-    keep(query);
-    keep(output);
+    keep.tensor(query);
+    keep.tensor(output);
     if (run.flashAttention) {
-        keep(key);
-        keep(written.fused > 0 ? { ...value, elements: written.fused } : value);
+        keep.tensor(key);
+        keep.tensor(written.fused > 0 ? { ...value, elements: written.fused } : value);
         if (written.joined)
-            keep(output, e, `${output.name}_copy`);
-        keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+            keep.own('copy', output, e, output.name);
+        keep.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
         return;
     }
     const groups = heads / keyValueHeads;
-    keep({ ...key, elements: groups * key.elements });
-    keep({ ...value, elements: groups * value.elements });
-    const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context };
-    keep({ ...scores, region: 'tensor' }, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
+    keep.tensor({ ...key, elements: groups * key.elements });
+    keep.tensor({ ...value, elements: groups * value.elements });
+    const scores = { elements: (heads * run.sequenceLength) / run.parallelism.context, region: 'tensor' };
+    keep.own('scores', scores, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
 }
 /** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */
 const needsInput = (operation, run) => run.lora === undefined || isTarget(operation, run.lora);
 // --- both ---------------------------------------------------------------------------------------------------------------
 function keepAttention(operation, run, keep) {
-    const { query, key, value, output, heads, path } = operation;
-    if (operation.valueDim === 0)
+    const { query, key, value, output, heads } = operation;
+    if (operation.variant === 'indexer')
         return;
-    keep(query);
-    keep(key);
-    keep(value);
-    keep(output);
+    keep.tensor(query);
+    keep.tensor(key);
+    keep.tensor(value);
+    keep.tensor(output);
     if (run.flashAttention) {
-        keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+        keep.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
         return;
     }
     // Scores of every pair: the softmax's output, and what dropout makes of it with its mask.
-    const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context };
-    keep({ ...scores, region: 'tensor' }, run.dropout === true ? 2 * activations_e + 1 : activations_e);
+    const scores = { elements: (heads * run.sequenceLength) / run.parallelism.context, region: 'tensor' };
+    keep.own('scores', scores, run.dropout === true ? 2 * activations_e + 1 : activations_e);
 }
 function keepMask(operation, run, keep) {
     if (run.dropout === true)
-        keep(operation.output, 1, `${operation.output.name}_mask`);
+        keep.own('mask', operation.output, 1, operation.output.name);
 }
-/**
- * Names of the tensors that selective recompute of modules drops, in Megatron's words (`recompute_modules` in
- * megatron/core/transformer/transformer_config.py): a module keeps what it reads, and what is inside of it is made again.
- */
+/** A module saves what it reads, and what is inside of it is made again; the attention core's output is saved all the same. */
 function droppedBy(run, operations) {
-    const names = new Set();
     if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules')
-        return names;
-    const modules = new Set(run.recomputeModules ?? ['core_attn']);
-    const drop = (module, within) => {
-        if (!modules.has(module))
-            return;
-        for (const one of operations) {
-            if (!within(one))
-                continue;
-            if ('output' in one)
-                names.add(one.output.name);
-            for (const end of ['maps', 'probabilities', 'scores', 'lse'])
-                names.add(`${one.path}_${end}`);
-            if (one.kind === 'attention')
-                names.delete(one.output.name);
-        }
-    };
-    drop('core_attn', (one) => one.kind === 'attention');
-    drop('layernorm', (one) => one.kind === 'norm' && !one.path.includes('attention.'));
-    drop('moe_act', (one) => one.kind === 'activation' && one.component === 'experts');
-    drop('mla_up_proj', (one) => /attention\.(query|key_value)_(up|down_norm)$/.test(one.path));
-    if (modules.has('mla_up_proj') && operations.some(({ path }) => path.endsWith('key_value_up')))
-        names.add('key');
-    drop('mlp', (one) => one.component === 'feed_forward');
-    drop('shared_experts', (one) => one.component === 'shared_experts');
-    drop('moe', (one) => one.component === 'experts' || one.component === 'shared_experts' || one.component === 'router');
-    return names;
+        return { outputs: new Set(), operations: new Set() };
+    const modules = recomputedModules(run);
+    const inside = operations.filter((one) => modules.some((module) => isInside(module, one, operations)));
+    const outputs = inside.flatMap((one) => ('output' in one && one.kind !== 'attention' ? [one.output.name] : []));
+    return { operations: new Set(inside), outputs: new Set([...outputs, ...expandedKeys(modules, operations)]) };
 }
+/** Whether an operation is inside of a module of Megatron's `recompute_modules` (megatron/core/transformer/transformer_config.py). */
+function isInside(module, one, list) {
+    const { kind, component, role } = one;
+    switch (module) {
+        case 'core_attn':
+            return kind === 'attention';
+        case 'layernorm':
+            return kind === 'norm' && blockOf(one) !== 'attention';
+        case 'moe_act':
+            return kind === 'activation' && component === 'experts';
+        case 'mla_up_proj':
+            return expandsLatent(one, list) || (kind === 'norm' && (role === 'query_down' || role === 'key_value_down'));
+        case 'mlp':
+            return component === 'feed_forward';
+        case 'shared_experts':
+            return component === 'shared_experts';
+        case 'moe':
+            return component === 'experts' || component === 'shared_experts' || component === 'router';
+        default:
+            return false;
+    }
+}
+/** Keys of latent attention, joined of their expanded part and their rotary one, are made again with the expansion. */
+const expandedKeys = (modules, operations) => modules.includes('mla_up_proj')
+    ? operations.flatMap((one) => (one.kind === 'attention' && one.variant === 'latent' ? [one.key.name] : []))
+    : [];
 
 ;// CONCATENATED MODULE: ./build/cost/memory/recompute.js
 
@@ -58616,7 +58790,7 @@ function unrecomputed(run, layers) {
         return 1 - 1 / Math.max(1, run.recomputeLayers ?? 1);
     return 0;
 }
-const holdsInput = (saved) => saved.some(({ name }) => name === 'x');
+const holdsInput = (saved) => saved.some(({ tensor }) => tensor?.stream === 'input');
 /** The residual stream where a layer reads it. */
 function inputBytes(list, run) {
     return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
@@ -58643,7 +58817,7 @@ function perOperation(list, run) {
     const products = list.filter((operation) => operation.kind === 'linear');
     // The router's product is always made again.
     const counted = products.filter(({ component }) => component !== 'router');
-    const kept = new Map([['x', inputBytes(list, run)]]);
+    const kept = new Map([['input', inputBytes(list, run)]]);
     const keep = (name, bytes) => kept.set(name, bytes);
     for (const [index, { output, copies, sharding }] of counted.entries()) {
         // A row-wise matrix gives whole partial sums, which are kept before and after they are reduced.
@@ -58699,7 +58873,7 @@ function backwardPeak(list, run, weightGradient) {
             const bytes = size(input, operation);
             made += bytes;
             // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
-            if (!waiting.has(input.name) && !isStream(input.name))
+            if (!waiting.has(input.name) && input.stream === undefined)
                 fresh.push([input.name, bytes]);
         }
         const weight = weightGradient(operation);
@@ -58720,12 +58894,11 @@ function backwardPeak(list, run, weightGradient) {
     return peak;
 }
 const isColumn = (operation) => operation.kind === 'linear' && operation.sharding === 'column';
-const isStream = (name) => name === 'x' || name.startsWith('residual');
 /** The tensors that an operation computes a gradient of. */
 function gradientsOf(operation) {
     switch (operation.kind) {
         case 'attention':
-            return operation.valueDim === 0 ? [] : [operation.query, operation.key, operation.value];
+            return operation.variant === 'indexer' ? [] : [operation.query, operation.key, operation.value];
         case 'activation':
             return operation.gate ? [operation.input, operation.gate] : [operation.input];
         case 'rope':
@@ -58750,7 +58923,7 @@ function workspace(operation, run) {
     const { tensor: tp } = run.parallelism;
     switch (operation.kind) {
         case 'attention': {
-            if (operation.valueDim === 0)
+            if (operation.variant === 'indexer')
                 return 0;
             if (!run.flashAttention)
                 return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
@@ -60092,7 +60265,7 @@ function launched(list, context) {
             operation.kind === 'rope')
             count += 1;
         // Latent attention splits, expands and joins its heads on their own.
-        if (operation.kind === 'attention' && !operation.cacheSharded)
+        if (operation.kind === 'attention' && operation.variant !== 'grouped')
             count += latentLaunches;
         if (operation.kind === 'scan' || (operation.kind === 'activation' && operation.input.region !== 'routed'))
             count += 1;
@@ -60110,8 +60283,7 @@ const fusesAdapters = (lora, { profileName }) => profileName === 'liger' ? lora.
 function castSeconds(operation, run, context) {
     const { tensor: tp } = run.parallelism;
     const bytes = castBytes[context.profile.casts];
-    const again = operation.fusedWith !== undefined &&
-        (operation.fusedWith.includes('key') ? !operation.path.endsWith('query') : operation.path.endsWith('up'));
+    const again = operation.fusedWith !== undefined && !leadsProduct(operation);
     const rows = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
     const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
     const inputs = again ? 0 : rows * context.T;
@@ -61375,8 +61547,8 @@ function grouped(shape, changes = {}) {
     };
 }
 /** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
-const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
-function spanOf(mixer, fields) {
+const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: build_spanOf(mixer, fields) });
+function build_spanOf(mixer, fields) {
     const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
     // Some configs write no window as 0.
     if (tokens === undefined || tokens === 0 || !/sliding|local|chunked/.test(mixer))
@@ -61443,7 +61615,15 @@ function predictor(family, hiddenSize, layers) {
     return [
         normOf(family, 'norm.embedding', hiddenSize),
         normOf(family, 'norm.hidden', hiddenSize),
-        { kind: 'linear', path: 'join', rows: 2 * hiddenSize, columns: hiddenSize, bias: false, component: 'prediction' },
+        {
+            kind: 'linear',
+            path: 'join',
+            role: 'join',
+            rows: 2 * hiddenSize,
+            columns: hiddenSize,
+            bias: false,
+            component: 'prediction',
+        },
         ...layers,
         normOf(family, 'norm.final', hiddenSize),
     ];
@@ -61465,7 +61645,7 @@ function nextToken(feed, changes = {}) {
         const one = [
             normOf(this, 'norm.embedding', D),
             normOf(this, 'norm.hidden', D),
-            { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
+            { kind: 'linear', path: 'join', role: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
             ...layer('full', feed),
             ...(changes.sharedNorm ? [] : [normOf(this, 'norm.final', D)]),
             ...copied,
@@ -62877,6 +63057,7 @@ function deepseekPrediction(shape, fields, layer) {
     const copies = {
         kind: 'vector',
         path: 'embedding_and_output_copies',
+        role: 'embedding_and_output_copies',
         elements: 2 * shape.hiddenSize * shape.vocabularySize,
         component: 'prediction',
     };
@@ -63059,7 +63240,7 @@ const deepseekV4 = {
         const one = [
             normOf(this, 'norm.embedding', D),
             normOf(this, 'norm.hidden', D),
-            { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
+            { kind: 'linear', path: 'join', role: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
             ...layer('sliding_attention', 'experts'),
             { kind: 'streams', path: 'streams.final', streams: fields.integer('hc_mult'), back: 'joined' },
             normOf(this, 'norm.final', D),
@@ -63155,7 +63336,7 @@ const qwen3 = {
 };
 const qwen2 = {
     source: dense_from('qwen2'),
-    attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: spanOf(mixer, fields) }),
+    attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: build_spanOf(mixer, fields) }),
 };
 /** Qwen's plan: experts in each n-th layer, except where a list says dense. */
 const qwenFeeds = (shape, fields) => {
@@ -63375,7 +63556,7 @@ const denseFamilies = {
         norm: dense_layerNorm,
         attention: (shape, fields, mixer) => {
             const bias = !fields.states('use_bias') || fields.boolean('use_bias');
-            return grouped(shape, { bias: bias ? fullBias : noBias, span: spanOf(mixer, fields) });
+            return grouped(shape, { bias: bias ? fullBias : noBias, span: build_spanOf(mixer, fields) });
         },
         gated: false,
         activation: 'gelu_tanh',
@@ -63449,7 +63630,7 @@ const denseFamilies = {
         source: dense_from('qwen2_moe'),
         attention: (shape, fields, mixer) => grouped(shape, {
             bias: !fields.states('qkv_bias') || fields.boolean('qkv_bias') ? inputBias : noBias,
-            span: spanOf(mixer, fields),
+            span: build_spanOf(mixer, fields),
         }),
         feeds: qwenFeeds,
         feedForward: (shape, fields, feed) => feed === 'dense'
@@ -63469,7 +63650,7 @@ const denseFamilies = {
     phi3: {
         ...llama,
         source: dense_from('phi3'),
-        attention: (shape, fields, mixer) => grouped(shape, { fused: true, rotaryJoined: true, span: spanOf(mixer, fields) }),
+        attention: (shape, fields, mixer) => grouped(shape, { fused: true, rotaryJoined: true, span: build_spanOf(mixer, fields) }),
         feedForward: (shape) => build_dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     phimoe: {
@@ -63484,7 +63665,7 @@ const denseFamilies = {
         attention: (shape, fields, mixer) => grouped(shape, {
             bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
             sinks: true,
-            span: spanOf(mixer, fields),
+            span: build_spanOf(mixer, fields),
         }),
         mixers: (shape, fields) => fields.states('layer_types')
             ? slidingPlan(shape, fields)
@@ -64279,7 +64460,7 @@ const mimoV2 = {
         }, {
             valueHeadDim: slides ? fields.integerOr('swa_v_head_dim', valueHeadDim, 1) : valueHeadDim,
             bias: { query: bias, key: bias, value: bias, output: false },
-            span: spanOf(mixer, fields),
+            span: build_spanOf(mixer, fields),
             sinks: slides
                 ? fields.boolean('add_swa_attention_sink_bias', true)
                 : fields.boolean('add_full_attention_sink_bias'),
@@ -64374,9 +64555,29 @@ const doge = {
         const one = { kind: 'linear', bias: false };
         const keys = 2 * Math.floor(Math.sqrt(copies));
         return [
-            { ...one, path: 'router', rows: D, columns: keys, component: 'router', sharding: 'replicated' },
-            { ...one, path: 'experts.down', rows: D, columns: 1, component: 'experts', copies, used, sharding: 'expert' },
-            { ...one, path: 'experts.up', rows: 1, columns: D, component: 'experts', copies, used, sharding: 'expert' },
+            { ...one, path: 'router', role: 'router', rows: D, columns: keys, component: 'router', sharding: 'replicated' },
+            {
+                ...one,
+                path: 'experts.down',
+                role: 'down',
+                rows: D,
+                columns: 1,
+                component: 'experts',
+                copies,
+                used,
+                sharding: 'expert',
+            },
+            {
+                ...one,
+                path: 'experts.up',
+                role: 'up',
+                rows: 1,
+                columns: D,
+                component: 'experts',
+                copies,
+                used,
+                sharding: 'expert',
+            },
             plain,
         ];
     },
@@ -64571,7 +64772,7 @@ const expertFamilies = {
         // Full layers have no positions where the model slides at all.
         attention: (shape, fields, mixer) => grouped(shape, {
             queryKeyNorm: experts_headNorm,
-            span: spanOf(mixer, fields),
+            span: build_spanOf(mixer, fields),
             rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
         }),
         mixers: listedOr(patternOr('sliding_window_pattern', 4)),
@@ -64690,14 +64891,23 @@ const expertFamilies = {
 };
 
 ;// CONCATENATED MODULE: ./build/families/mixers.js
+
 /**
  * Mixers with a recurrent state, written out as their projections and their scan. Letters: D width of the stream, H heads,
  * n width of a key (states of a channel), p width of a value, g groups that share keys and queries, d = H p.
  */
+/** What a mixer's matrices are, by the names that Mamba has for them. */
+const roles = {
+    in: 'mixer_in',
+    selection: 'selection',
+    time_step: 'time_step',
+    out: 'mixer_out',
+};
 /** A matrix that the scan or the way out reads. */
 const mixers_matrix = (path, rows, columns, bias = false) => ({
     kind: 'linear',
     path: `state_space.${path}`,
+    ...given({ role: roles[path] }),
     rows,
     columns,
     bias,
@@ -65360,6 +65570,7 @@ const kimiLinear = {
             const gate = {
                 kind: 'linear',
                 path: 'attention.gate',
+                role: 'output_gate',
                 rows: shape.hiddenSize,
                 columns: latent.heads * latent.valueDim,
                 bias: false,
@@ -65786,7 +65997,7 @@ const zaya = {
         const channels = (H + K) * d;
         return grouped(shape, {
             bias: { query: bias, key: bias, value: bias, output: bias },
-            span: spanOf(mixer, fields),
+            span: build_spanOf(mixer, fields),
             extra: [
                 {
                     kind: 'vector',
@@ -65960,15 +66171,15 @@ const layer_plans_widthOf = (fields, index) => {
         throw fields.wrong('intermediate_size', 'must be a whole number, or one for each layer', width);
     return width;
 };
-const layer_plans_linear = (path, rows, columns, tied = false) => ({
+const layer_plans_linear = (path, rows, columns) => ({
     kind: 'linear',
     path,
     rows,
     columns,
     bias: false,
     component: 'other',
-    ...(tied ? { tied } : {}),
 });
+const layer_plans_router = { ...layer_plans_linear('streams.router', 0, 0), role: 'router' };
 /** Gemma 3n: n residual streams of which a layer computes one and predicts the others (AltUp, arXiv:2301.13310). */
 const gemma3n = {
     source: layer_plans_from('gemma3n'),
@@ -66003,8 +66214,8 @@ const gemma3n = {
         const n = fields.integer('altup_num_inputs', 1);
         return [
             // Once to predict the streams, once to correct them by what the layer made.
-            layer_plans_linear('streams.router', D, n),
-            layer_plans_linear('streams.router', D, n, true),
+            { ...layer_plans_router, rows: D, columns: n },
+            { ...layer_plans_router, rows: D, columns: n, tied: true },
             layer_plans_linear('streams.predict', n, n * n),
             layer_plans_linear('streams.correct', n, n),
             { kind: 'vector', path: 'streams.scale', elements: D, component: 'other', flopsPerToken: 2 * n * n * D },
@@ -66067,7 +66278,7 @@ const layer_plans_gemma4 = {
             (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
         return grouped({ ...shape, headDim, keyValueHeads }, {
             bias: fields.boolean('attention_bias') ? fullBias : noBias,
-            span: spanOf(mixer, fields),
+            span: build_spanOf(mixer, fields),
             queryKeyNorm: valueNorm,
             ...(equal ? { valueIsKey: true } : {}),
             ...(mixer.includes('shared') ? { sharedKeyValue: true } : {}),
@@ -66172,7 +66383,7 @@ const plannedFamilies = {
  */
 /** Tokens of a chunk in the library's kernels. */
 const chunk = 64;
-function mixer(D, fields, one) {
+function linear_mixer(D, fields, one) {
     const channels = one.queries + one.keys + one.values;
     const kernel = fields.integerOr('conv_size', 4, 1);
     const convolved = one.convolution !== undefined && fields.boolean('use_short_conv', one.convolution);
@@ -66203,7 +66414,7 @@ function expanded(shape, fields, ratio, decay) {
     const queries = Math.trunc(D * fields.numberOr('expand_k', ratio.keys));
     const out = Math.trunc(D * fields.numberOr('expand_v', ratio.values));
     const keys = Math.floor(queries / groups);
-    return mixer(D, fields, {
+    return linear_mixer(D, fields, {
         style: 'lightning',
         heads,
         queries,
@@ -66224,7 +66435,7 @@ function delta(shape, fields) {
     const heads = fields.integer('num_heads');
     const keys = Math.trunc(D * fields.numberOr('expand_k', 1));
     const out = Math.trunc(D * fields.numberOr('expand_v', 1));
-    return mixer(D, fields, {
+    return linear_mixer(D, fields, {
         style: 'gated_delta',
         heads,
         queries: keys,
@@ -66242,7 +66453,7 @@ function linear_gatedDelta(shape, fields) {
     const valueHeads = fields.integerOr('num_v_heads', heads, 1);
     const headDim = fields.integerOr('head_dim', 256, 1);
     const headValues = Math.trunc(headDim * fields.numberOr('expand_v', 2));
-    return mixer(shape.hiddenSize, fields, {
+    return linear_mixer(shape.hiddenSize, fields, {
         style: 'gated_delta',
         heads: valueHeads,
         // The state has a query and a key for each value head, which heads of keys share.
@@ -66753,12 +66964,13 @@ const step = {
         const gating = fields.raw('gating')?.value ?? true;
         return grouped({ ...shape, heads, keyValueHeads }, {
             bias: { ...(bias ? inputBias : { query: false, key: false, value: false }), output: bias },
-            span: spanOf(mixer, fields),
+            span: build_spanOf(mixer, fields),
             queryKeyNorm: stepfun_headNorm,
             extra: [
                 {
                     kind: 'linear',
                     path: 'attention.gate',
+                    role: 'output_gate',
                     rows: shape.hiddenSize,
                     columns: gating === true || gating === 'per-head' ? heads : heads * shape.headDim,
                     bias: false,
@@ -66908,7 +67120,7 @@ const textFamilies = {
     },
     voxtral_realtime_text: {
         source: text_models_from('voxtral_realtime'),
-        attention: (shape, fields, mixer) => grouped(shape, { span: spanOf(mixer, fields) }),
+        attention: (shape, fields, mixer) => grouped(shape, { span: build_spanOf(mixer, fields) }),
         // How far the text lags behind the sound scales each layer, through a pair of matrices of rank 32.
         layerExtras: ({ hiddenSize: D }) => [
             { kind: 'linear', path: 'delay.down', rows: D, columns: 32, bias: false, component: 'other' },
@@ -67160,7 +67372,7 @@ const nf4 = (twice) => twice
     : { bits: 4 + 32 / 64, shares: 'matrix', scaleBytes: 0, matrixBytes: 16 * 4 };
 const int8 = { bits: 8, shares: 'output', scaleBytes: 4, matrixBytes: 1 };
 const whole = (value) => typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 2 ** 20 ? value : undefined;
-function blockOf(value) {
+function quantization_blockOf(value) {
     if (!Array.isArray(value) || value.length !== 2)
         return undefined;
     const [high, wide] = [whole(value[0]), whole(value[1])];
@@ -67173,7 +67385,7 @@ function groupScheme(group, format) {
         return undefined;
     const bits = whole(fields_own(weights, 'num_bits')) ?? 8;
     const size = whole(fields_own(weights, 'group_size'));
-    const block = blockOf(fields_own(weights, 'block_structure'));
+    const block = quantization_blockOf(fields_own(weights, 'block_structure'));
     const inputs = fields_own(group, 'input_activations');
     const fixed = isDictionary(inputs) && fields_own(inputs, 'dynamic') === false;
     const itsFormat = typeof fields_own(group, 'format') === 'string' ? String(fields_own(group, 'format')) : format;
@@ -67314,7 +67526,7 @@ function rulesOf(config) {
     const size = whole(fields_own(config, 'group_size'));
     switch (method) {
         case 'fp8': {
-            const block = blockOf(fields_own(config, 'weight_block_size'));
+            const block = quantization_blockOf(fields_own(config, 'weight_block_size'));
             const fixed = quantization_text(config, 'activation_scheme') === 'static';
             if (fields_own(config, 'weight_block_size') === null)
                 return one(matrixFp8(fixed, 2));
@@ -75487,7 +75699,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5867);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9289);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

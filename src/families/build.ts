@@ -473,7 +473,15 @@ export function predictor(family: Family, hiddenSize: number, layers: readonly P
   return [
     normOf(family, 'norm.embedding', hiddenSize),
     normOf(family, 'norm.hidden', hiddenSize),
-    { kind: 'linear', path: 'join', rows: 2 * hiddenSize, columns: hiddenSize, bias: false, component: 'prediction' },
+    {
+      kind: 'linear',
+      path: 'join',
+      role: 'join',
+      rows: 2 * hiddenSize,
+      columns: hiddenSize,
+      bias: false,
+      component: 'prediction',
+    },
     ...layers,
     normOf(family, 'norm.final', hiddenSize),
   ];
@@ -508,7 +516,7 @@ export function nextToken(
     const one: readonly Part[] = [
       normOf(this, 'norm.embedding', D),
       normOf(this, 'norm.hidden', D),
-      { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
+      { kind: 'linear', path: 'join', role: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
       ...layer('full', feed),
       ...(changes.sharedNorm ? [] : [normOf(this, 'norm.final', D)]),
       ...copied,

@@ -226,9 +226,29 @@ const doge: Family = {
     const one = { kind: 'linear', bias: false } as const;
     const keys = 2 * Math.floor(Math.sqrt(copies));
     return [
-      { ...one, path: 'router', rows: D, columns: keys, component: 'router', sharding: 'replicated' },
-      { ...one, path: 'experts.down', rows: D, columns: 1, component: 'experts', copies, used, sharding: 'expert' },
-      { ...one, path: 'experts.up', rows: 1, columns: D, component: 'experts', copies, used, sharding: 'expert' },
+      { ...one, path: 'router', role: 'router', rows: D, columns: keys, component: 'router', sharding: 'replicated' },
+      {
+        ...one,
+        path: 'experts.down',
+        role: 'down',
+        rows: D,
+        columns: 1,
+        component: 'experts',
+        copies,
+        used,
+        sharding: 'expert',
+      },
+      {
+        ...one,
+        path: 'experts.up',
+        role: 'up',
+        rows: 1,
+        columns: D,
+        component: 'experts',
+        copies,
+        used,
+        sharding: 'expert',
+      },
       plain,
     ];
   },

@@ -246,6 +246,7 @@ const kimiLinear: Family = {
       const gate: LinearPart = {
         kind: 'linear',
         path: 'attention.gate',
+        role: 'output_gate',
         rows: shape.hiddenSize,
         columns: latent.heads * latent.valueDim,
         bias: false,

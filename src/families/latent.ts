@@ -58,6 +58,7 @@ export function deepseekPrediction(
   const copies: Part = {
     kind: 'vector',
     path: 'embedding_and_output_copies',
+    role: 'embedding_and_output_copies',
     elements: 2 * shape.hiddenSize * shape.vocabularySize,
     component: 'prediction',
   };
@@ -258,7 +259,7 @@ const deepseekV4: Family = {
     const one: readonly Part[] = [
       normOf(this, 'norm.embedding', D),
       normOf(this, 'norm.hidden', D),
-      { kind: 'linear', path: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
+      { kind: 'linear', path: 'join', role: 'join', rows: 2 * D, columns: D, bias: false, component: 'prediction' },
       ...layer('sliding_attention', 'experts'),
       { kind: 'streams', path: 'streams.final', streams: fields.integer('hc_mult'), back: 'joined' },
       normOf(this, 'norm.final', D),

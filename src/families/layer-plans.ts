@@ -1,4 +1,4 @@
-import type { Part } from '../model/architecture.ts';
+import type { LinearPart, Part } from '../model/architecture.ts';
 import { type Fields, isDictionary, own, Unreadable } from '../text/fields.ts';
 import {
   dense,
@@ -112,15 +112,16 @@ const widthOf = (fields: Fields, index: number): number => {
   return width;
 };
 
-const linear = (path: string, rows: number, columns: number, tied = false): Part => ({
+const linear = (path: string, rows: number, columns: number): LinearPart => ({
   kind: 'linear',
   path,
   rows,
   columns,
   bias: false,
   component: 'other',
-  ...(tied ? { tied } : {}),
 });
+
+const router = { ...linear('streams.router', 0, 0), role: 'router' } as const;
 
 /** Gemma 3n: n residual streams of which a layer computes one and predicts the others (AltUp, arXiv:2301.13310). */
 const gemma3n: Family = {
@@ -164,8 +165,8 @@ const gemma3n: Family = {
     const n = fields.integer('altup_num_inputs', 1);
     return [
       // Once to predict the streams, once to correct them by what the layer made.
-      linear('streams.router', D, n),
-      linear('streams.router', D, n, true),
+      { ...router, rows: D, columns: n },
+      { ...router, rows: D, columns: n, tied: true },
       linear('streams.predict', n, n * n),
       linear('streams.correct', n, n),
       { kind: 'vector', path: 'streams.scale', elements: D, component: 'other', flopsPerToken: 2 * n * n * D },

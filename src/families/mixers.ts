@@ -1,14 +1,24 @@
-import type { LinearPart, Norm, Part, StateSpace } from '../model/architecture.ts';
+import type { LinearPart, Norm, Part, Role, StateSpace } from '../model/architecture.ts';
+import { given } from '../model/given.ts';
 
 /**
  * Mixers with a recurrent state, written out as their projections and their scan. Letters: D width of the stream, H heads,
  * n width of a key (states of a channel), p width of a value, g groups that share keys and queries, d = H p.
  */
 
+/** What a mixer's matrices are, by the names that Mamba has for them. */
+const roles: Readonly<Record<string, Role>> = {
+  in: 'mixer_in',
+  selection: 'selection',
+  time_step: 'time_step',
+  out: 'mixer_out',
+};
+
 /** A matrix that the scan or the way out reads. */
 export const matrix = (path: string, rows: number, columns: number, bias = false): LinearPart => ({
   kind: 'linear',
   path: `state_space.${path}`,
+  ...given({ role: roles[path] }),
   rows,
   columns,
   bias,

@@ -47,6 +47,7 @@ const step: Family = {
           {
             kind: 'linear',
             path: 'attention.gate',
+            role: 'output_gate',
             rows: shape.hiddenSize,
             columns: gating === true || gating === 'per-head' ? heads : heads * shape.headDim,
             bias: false,

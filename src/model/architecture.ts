@@ -88,6 +88,39 @@ export type Component =
   | 'towers'
   | 'other';
 
+/**
+ * What a matrix, a vector or a norm is to its block. Figures that treat one tensor differently from others ask for its role, so that
+ * a path is a label and nothing more.
+ */
+export type Role =
+  // Attention, with its low-rank pairs where queries, or keys and values, are compressed.
+  | 'query'
+  | 'query_down'
+  | 'query_up'
+  | 'key'
+  | 'value'
+  | 'key_value_down'
+  | 'key_value_up'
+  | 'output_gate'
+  | 'attention_output'
+  | 'indexer'
+  // A feed-forward network, dense or of one expert.
+  | 'gate'
+  | 'up'
+  | 'down'
+  // Mixture of experts.
+  | 'router'
+  | 'shared_expert_scale'
+  // A mixer with a recurrent state (Mamba's names).
+  | 'mixer_in'
+  | 'selection'
+  | 'time_step'
+  | 'mixer_out'
+  // Multi-token prediction: the matrix that joins hidden state and embedding, and stored copies of embedding and output.
+  | 'join'
+  | 'embedding_and_output_copies'
+  | 'unembedding';
+
 export type Activation = 'silu' | 'gelu' | 'gelu_tanh' | 'gelu_new' | 'relu' | 'relu2' | 'swiglu_oai' | 'none';
 
 export type Part =
@@ -339,6 +372,7 @@ export type LinearPart = {
   readonly columns: number;
   readonly bias: boolean;
   readonly component: Component;
+  readonly role?: Role;
   /** Copies that exist, and how many of them one token uses. Default 1 and 1. */
   readonly copies?: number;
   readonly used?: number;
@@ -356,6 +390,7 @@ export type VectorPart = {
   readonly path: string;
   readonly elements: number;
   readonly component: Component;
+  readonly role?: Role;
   /** Forward FLOPs for each token that they cost, where the field counts it. */
   readonly flopsPerToken?: number;
 };

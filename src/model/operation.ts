@@ -1,4 +1,4 @@
-import type { Activation, Component, Sharding, Span } from './architecture.ts';
+import type { Activation, Component, Role, Sharding, Span } from './architecture.ts';
 
 /**
  * One thing that a model does to a token. Every quantity is read off the list of operations: what they hold (parameters),
@@ -31,12 +31,18 @@ export type Tensor = {
    * always divided by it. `routed`: for each row sent to an expert, `elements` for one token over all its experts.
    */
   readonly region: 'residual' | 'tensor' | 'routed';
+  /** It is the residual stream itself: as the layer reads it, or after an addition. */
+  readonly stream?: 'input' | 'sum';
 };
 
 type Common = {
-  /** Where it stands in the model: `layers.attention.query`, `layers.experts.up`, `output`. The diff of parts reads it. */
+  /** Where it stands in the model: `layers.attention.query`, `layers.experts.up`, `output`. A label for people: figures ask `role`. */
   readonly path: string;
+  /** What a breakdown counts it as. */
   readonly component: Component;
+  /** The block that it is part of, where a breakdown counts it as something else (a norm, multi-token prediction). */
+  readonly block?: Component;
+  readonly role?: Role;
   /** Another layer holds all that this one learns (a block that layers share). */
   readonly heldElsewhere?: boolean;
 };
@@ -64,6 +70,12 @@ export type Linear = Common & {
 /** softmax(Q K^T) V. FLOPs for a token 2 heads (queryKeyDim + valueDim) times the keys it sees. */
 export type AttentionCore = Common & {
   readonly kind: 'attention';
+  /**
+   * `grouped`: each key/value head serves a group of query heads (one: multi-query, as many: multi-head). `latent`: keys and values
+   * are expanded from one compressed vector. `compressed`: one key for all heads, over entries of several tokens. `indexer`: scores
+   * alone, which choose the keys that the other attention of the layer meets; it has no values.
+   */
+  readonly variant: 'grouped' | 'latent' | 'compressed' | 'indexer';
   readonly heads: number;
   readonly keyValueHeads: number;
   readonly queryKeyDim: number;
@@ -81,8 +93,6 @@ export type AttentionCore = Common & {
    * 0 where the layer reads another layer's cache.
    */
   readonly cacheElements: number;
-  /** False where tensor parallelism cannot divide the cache (latent attention). */
-  readonly cacheSharded: boolean;
 };
 
 export type Normalize = Common & {
@@ -173,6 +183,9 @@ export type Loss = Common & {
   /** Logits go through a tanh first. */
   readonly softcapped?: boolean;
 };
+
+/** The block that an operation is part of, in multi-token prediction too. */
+export const blockOf = ({ block, component }: Operation): Component => block ?? component;
 
 /** A model written out. Layers of one kind share one list; `order` says which kind stands where. */
 export type Operations = {

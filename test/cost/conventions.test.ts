@@ -346,5 +346,7 @@ describe('adapters', () => {
     expect(trained(committed('phi-3-mini'), ['qkv_proj', 'gate_up_proj'], 16)).toBe(phi);
     // DeepSeek-V3 compresses its queries, so that it has no `q_proj`.
     expect(trained(deepseek, ['q_proj'], 8)).toBe(0);
+    // The output matrix alone: the `output` of an attention block is another.
+    expect(trained(committed('llama-7b'), ['lm_head'], 8)).toBe(8 * (4096 + 32_000));
   });
 });

@@ -41,7 +41,7 @@ const quadratic = (main: readonly Trained[], S: number): number =>
   6 * S * sum(main, (one) => (isAttention(one) ? one.heads * (one.queryKeyDim + one.valueDim) : 0));
 
 const isAttention = (operation: Operation): operation is Extract<Operation, { kind: 'attention' }> =>
-  operation.kind === 'attention' && operation.valueDim > 0;
+  operation.kind === 'attention' && operation.variant !== 'indexer';
 
 /**
  * torchtitan `get_moe_model_nparams_and_flops` (torchtitan/models/utils.py, commit b5bcd76): 6 for each parameter that a token
@@ -55,7 +55,7 @@ function torchtitan(operations: Operations, run: TrainingRun): number {
   const counted = (operation: Operation) => {
     if (operation.kind === 'route') return 0;
     if (operation.kind === 'table') return tied ? activated(operation) : 0;
-    return operation.path.endsWith('embedding_and_output_copies') ? 0 : activated(operation);
+    return operation.role === 'embedding_and_output_copies' ? 0 : activated(operation);
   };
   return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
 }
@@ -79,12 +79,12 @@ function megatron(operations: Operations, run: TrainingRun): number {
       case 'attention':
         return isAttention(operation) ? operation.heads * (operation.queryKeyDim + operation.valueDim) * S : 0;
       case 'linear': {
-        if (/(^|\.)(router|shared_experts\.scale|attention\.indexer_\w+)$/.test(operation.path)) return 0;
-        if (hybrid && /(attention\.gate|prediction\.join)$/.test(operation.path)) return 0;
-        return forwardFlops(operation, S);
+        const { role } = operation;
+        if (role === 'router' || role === 'shared_expert_scale' || role === 'indexer') return 0;
+        return hybrid && (role === 'output_gate' || role === 'join') ? 0 : forwardFlops(operation, S);
       }
       case 'norm':
-        return /attention\.\w+_down_norm$/.test(operation.path) ? 2 * operation.width : 0;
+        return operation.role === 'query_down' || operation.role === 'key_value_down' ? 2 * operation.width : 0;
       case 'scan':
         return operation.style === 'mamba2' ? mamba(operation, D) : operation.flopsPerToken;
       default:

@@ -33,7 +33,7 @@ export function estimateInference(operations: Operations, run: TrainingRun, weig
     for (const operation of operations.layers[kind]?.operations ?? []) {
       if (operation.kind === 'attention') {
         const each = e * operation.cacheElements;
-        const share = operation.cacheSharded ? Math.min(tensor, operation.keyValueHeads) : 1;
+        const share = operation.variant === 'grouped' ? Math.min(tensor, operation.keyValueHeads) : 1;
         perToken += each;
         perSequence += each * cached(operation.span, S);
         perSequenceLocal += (each * cached(operation.span, S)) / share;

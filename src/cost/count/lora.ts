@@ -1,57 +1,71 @@
-import type { Linear, Operation, Operations } from '../../model/operation.ts';
+import type { Component, Role } from '../../model/architecture.ts';
+import { blockOf, type Linear, type Operation, type Operations } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
 import { type Parameters, parameters } from '../../units.ts';
 import { mainNetwork } from './weights.ts';
 
-/** Module names of PEFT's `target_modules`, and the operation that each one is, by the end of its path. */
-const modules: Readonly<Record<string, readonly string[]>> = {
-  q_proj: ['attention.query', 'attention.query_up'],
-  q_a_proj: ['attention.query_down'],
-  q_b_proj: ['attention.query_up'],
-  k_proj: ['attention.key'],
-  v_proj: ['attention.value'],
-  kv_a_proj_with_mqa: ['attention.key_value_down'],
-  kv_b_proj: ['attention.key_value_up'],
-  o_proj: ['attention.output'],
-  out_proj: ['attention.output', 'state_space.out'],
-  in_proj: ['state_space.in'],
-  x_proj: ['state_space.selection'],
-  dt_proj: ['state_space.time_step'],
-  dense: ['attention.output'],
-  qkv_proj: ['attention.query', 'attention.key', 'attention.value'],
-  query_key_value: ['attention.query', 'attention.key', 'attention.value'],
-  c_attn: ['attention.query', 'attention.key', 'attention.value'],
-  Wqkv: ['attention.query', 'attention.key', 'attention.value'],
-  c_proj: ['attention.output', 'feed_forward.down'],
-  gate_proj: ['feed_forward.gate', 'shared_experts.gate'],
-  up_proj: ['feed_forward.up', 'shared_experts.up'],
-  down_proj: ['feed_forward.down', 'shared_experts.down'],
-  gate_up_proj: ['feed_forward.gate', 'feed_forward.up'],
-  c_fc: ['feed_forward.up'],
-  fc_in: ['feed_forward.up'],
-  fc_out: ['feed_forward.down'],
-  fc1: ['feed_forward.up'],
-  fc2: ['feed_forward.down'],
-  dense_h_to_4h: ['feed_forward.up'],
-  dense_4h_to_h: ['feed_forward.down'],
+/** One matrix of a layer: the block it stands in, and what it is there. */
+type Module = { readonly block: Component; readonly role: Role };
+
+const of =
+  (block: Component) =>
+  (...roles: readonly Role[]): readonly Module[] =>
+    roles.map((role) => ({ block, role }));
+const attention = of('attention');
+const mlp = of('feed_forward');
+const shared = of('shared_experts');
+const experts = of('experts');
+const mixer = of('state_space');
+
+/** Module names of PEFT's `target_modules`, and the matrices that each one is. */
+const modules: Readonly<Record<string, readonly Module[]>> = {
+  q_proj: attention('query'),
+  q_a_proj: attention('query_down'),
+  q_b_proj: attention('query_up'),
+  k_proj: attention('key'),
+  v_proj: attention('value'),
+  kv_a_proj_with_mqa: attention('key_value_down'),
+  kv_b_proj: attention('key_value_up'),
+  o_proj: attention('attention_output'),
+  out_proj: [...attention('attention_output'), ...mixer('mixer_out')],
+  in_proj: mixer('mixer_in'),
+  x_proj: mixer('selection'),
+  dt_proj: mixer('time_step'),
+  dense: attention('attention_output'),
+  qkv_proj: attention('query', 'key', 'value'),
+  query_key_value: attention('query', 'key', 'value'),
+  c_attn: attention('query', 'key', 'value'),
+  Wqkv: attention('query', 'key', 'value'),
+  c_proj: [...attention('attention_output'), ...mlp('down')],
+  gate_proj: [...mlp('gate'), ...shared('gate')],
+  up_proj: [...mlp('up'), ...shared('up')],
+  down_proj: [...mlp('down'), ...shared('down')],
+  gate_up_proj: mlp('gate', 'up'),
+  c_fc: mlp('up'),
+  fc_in: mlp('up'),
+  fc_out: mlp('down'),
+  fc1: mlp('up'),
+  fc2: mlp('down'),
+  dense_h_to_4h: mlp('up'),
+  dense_4h_to_h: mlp('down'),
   // BERT and T5.
-  query: ['attention.query'],
-  key: ['attention.key'],
-  value: ['attention.value'],
-  q: ['attention.query'],
-  k: ['attention.key'],
-  v: ['attention.value'],
-  o: ['attention.output'],
-  wi: ['feed_forward.up'],
-  wi_0: ['feed_forward.gate'],
-  wi_1: ['feed_forward.up'],
-  wo: ['feed_forward.down'],
-  w1: ['experts.gate', 'feed_forward.gate'],
-  w2: ['experts.down', 'feed_forward.down'],
-  w3: ['experts.up', 'feed_forward.up'],
-  gate: ['router'],
-  router: ['router'],
-  lm_head: ['output'],
+  query: attention('query'),
+  key: attention('key'),
+  value: attention('value'),
+  q: attention('query'),
+  k: attention('key'),
+  v: attention('value'),
+  o: attention('attention_output'),
+  wi: mlp('up'),
+  wi_0: mlp('gate'),
+  wi_1: mlp('up'),
+  wo: mlp('down'),
+  w1: [...experts('gate'), ...mlp('gate')],
+  w2: [...experts('down'), ...mlp('down')],
+  w3: [...experts('up'), ...mlp('up')],
+  gate: of('router')('router'),
+  router: of('router')('router'),
+  lm_head: of('output')('unembedding'),
 };
 
 /** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
@@ -60,16 +74,10 @@ const joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_u
 /** The targets that name this matrix. */
 function targetsOf(operation: Linear, lora: Lora): readonly string[] {
   if (lora.targets.includes('all-linear')) return operation.component === 'output' ? [] : ['all-linear'];
-  // DeepSeek's `q_proj` exists only where queries are not compressed.
-  const compressed = operation.input.name.endsWith('query_down_norm_out');
-  // A decoder's second attention has the names of its first.
-  const here = operation.path.replace('cross_attention.', 'attention.');
-  return lora.targets.filter(
-    (target) =>
-      !(target === 'q_proj' && compressed) &&
-      ((Object.hasOwn(modules, target) ? modules[target] : undefined) ?? []).some(
-        (path) => here === path || here.endsWith(`.${path}`),
-      ),
+  return lora.targets.filter((target) =>
+    (Object.hasOwn(modules, target) ? (modules[target] ?? []) : []).some(
+      ({ block, role }) => role === operation.role && block === blockOf(operation),
+    ),
   );
 }
 
@@ -94,12 +102,14 @@ function adapterOf(operation: Operation, lora: Lora): { readonly down: number; r
   const targets = targetsOf(operation, lora);
   if (targets.length === 0) return { down: 0, up: 0 };
   const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
-  const shared = one && targets.some((target) => joined.has(target) || target === 'all-linear') && !leads(operation);
+  const shared =
+    one && targets.some((target) => joined.has(target) || target === 'all-linear') && !leadsProduct(operation);
   return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
 }
 
-/** True for the first of the matrices that are stored as one: the query, and the gate of a feed-forward network. */
-const leads = ({ path }: Linear): boolean => /(attention\.query|(?<!attention)\.gate)$/.test(path);
+/** The first of the matrices that are one product: the query, or the gate of a feed-forward network. */
+export const leadsProduct = ({ role }: Operation): boolean =>
+  role === 'query' || role === 'query_up' || role === 'gate';
 
 /** Elements of the adapter of one matrix, for each copy of it. */
 export function adapterElements(operation: Operation, lora: Lora): number {

@@ -1,5 +1,5 @@
 import { frameworks } from '../../facts/frameworks.ts';
-import type { Operation, Operations } from '../../model/operation.ts';
+import { blockOf, type Operation, type Operations, type Tensor } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
 import { type AttentionConvention, forwardFlops, keysMet } from './forward.ts';
 import { adapterFlops } from './lora.ts';
@@ -59,12 +59,12 @@ type Adapted = { readonly flops: number; readonly above: boolean };
 /** Forward and backward FLOPs of one list with frozen weights and adapters; `below` says that its input needs a gradient. */
 function adaptedFlops(list: readonly Operation[], pass: Pass, below: boolean): Adapted {
   const { sequenceLength: S, lora, convention } = pass;
-  /** Tensors by name, and whether they need a gradient. */
-  const needs = new Map<string, boolean>([['x', below]]);
+  /** Tensors that an operation made, by name, and whether they need a gradient. */
+  const needs = new Map<string, boolean>();
   let above = below;
   let flops = 0;
   // A tensor that no operation made is a view of something before it.
-  const needed = ({ name }: { readonly name: string }) => needs.get(name) ?? above;
+  const needed = ({ name, stream }: Tensor) => (stream === 'input' ? below : (needs.get(name) ?? above));
   for (const operation of list) {
     const forward = forwardFlops(operation, S, convention);
     flops += forward;
@@ -158,23 +158,46 @@ function isRecomputed(index: number, layers: number, run: TrainingRun): boolean 
 function chosen(list: readonly Operation[], run: TrainingRun): readonly Operation[] {
   if (run.recompute === 'full') return list;
   if (frameworks[run.framework].selective === 'modules') {
-    const wanted = (run.recomputeModules ?? ['core_attn']).flatMap((name) => megatronModules[name] ?? []);
-    return list.filter(({ path }) => wanted.some((part) => path.includes(part)));
+    const modules = recomputedModules(run);
+    return list.filter((operation) => modules.some((name) => holdsProducts(name, operation, list)));
   }
   let seen = 0;
   return list.filter((operation) => {
     if (operation.kind !== 'linear') return operation.kind === 'scan';
-    if (operation.sharding === 'expert' || operation.path.endsWith('router')) return true;
+    if (operation.sharding === 'expert' || operation.role === 'router') return true;
     seen += 1;
     return seen % 2 === 0;
   });
 }
 
-/** `--recompute-modules` of Megatron-Core (transformer_config.py), as parts of a path. Norms and activations cost no products. */
-const megatronModules: Readonly<Record<string, readonly string[]>> = {
-  core_attn: ['attention.core', 'attention.indexer_core'],
-  mla_up_proj: ['attention.query_up', 'attention.key_value_up'],
-  mlp: ['.feed_forward.'],
-  moe: ['.experts.', '.shared_experts.', '.router'],
-  shared_experts: ['.shared_experts.'],
-};
+/** Modules that selective recompute makes again: those that the run names, else Megatron's default. */
+export const recomputedModules = (run: TrainingRun): readonly string[] => run.recomputeModules ?? ['core_attn'];
+
+/**
+ * Whether an operation with products belongs to one of Megatron-Core's `--recompute-modules` (Megatron-LM d98e8a6,
+ * core/transformer/transformer_config.py). Modules of norms and activations have no products.
+ */
+function holdsProducts(module: string, operation: Operation, list: readonly Operation[]): boolean {
+  const block = blockOf(operation);
+  switch (module) {
+    case 'core_attn':
+      return operation.kind === 'attention';
+    case 'mla_up_proj':
+      return expandsLatent(operation, list);
+    case 'mlp':
+      return block === 'feed_forward';
+    case 'moe':
+      return block === 'experts' || block === 'shared_experts' || block === 'router' || operation.role === 'router';
+    case 'shared_experts':
+      return block === 'shared_experts';
+    default:
+      return false;
+  }
+}
+
+/** Megatron's `mla_up_proj`: matrices that make a layer's queries, keys and values where attention is latent or queries compressed. */
+export function expandsLatent({ kind, role }: Operation, list: readonly Operation[]): boolean {
+  if (kind !== 'linear') return false;
+  if (role === 'query') return list.some((one) => one.kind === 'attention' && one.variant === 'latent');
+  return role === 'query_up' || role === 'key_value_up';
+}

@@ -1,106 +1,69 @@
-import type {
-  CompressedAttention,
-  GroupedAttention,
-  Indexer,
-  LatentAttention,
-  LinearPart,
-  Norm,
-  Span,
-  VectorPart,
-} from '../../model/architecture.ts';
-import type { Operation, Tensor } from '../../model/operation.ts';
-import { type Block, linear, normalize, project, read, tensor } from './pieces.ts';
-
-const component = 'attention' as const;
+import type { GroupedAttention } from '../../model/architecture.ts';
+import { given } from '../../model/given.ts';
+import type { Linear, Operation, Tensor } from '../../model/operation.ts';
+import { component, extras, headNorm } from './attention-parts.ts';
+import { indexer } from './indexer.ts';
+import { type Block, linear, project, read, tensor } from './pieces.ts';
 
 /**
- * softmax(Q K^T) V with H query and K key/value heads (Vaswani et al. 2017; grouped: Ainslie et al. 2023).
+ * softmax(Q K^T) V with H query and K key/value heads (Vaswani et al. 2017; grouped: Ainslie et al. 2023). A layer may have two:
+ * the second, a decoder's cross-attention, states its own path.
  *
  * d is the width of a query's and a key's head, dv that of a value's.
  */
 export function* attention(part: GroupedAttention, stream: Tensor): Block {
-  const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, inputWidth, bias } = part;
-  const input = read(stream, inputWidth);
-  const path = part.path ?? 'attention';
-  const named = (name: string) => (part.path === undefined ? name : `${part.path}_${name}`);
-  const of = (name: string, columns: number, hasBias: boolean) =>
+  const input = read(stream, part.inputWidth);
+  const projected = yield* projections(part, input);
+  yield* extras(part.extra, stream);
+  if (part.indexer) yield* indexer(part.indexer, input, input);
+  const heads = yield* normalized(part, projected);
+  if (part.rotary) {
+    const { query, key } = heads;
+    yield { kind: 'rope', path: pathOf(part, 'rope'), component, query, key, ...given({ joined: part.rotaryJoined }) };
+  }
+  const core = yield* groupedCore(part, heads);
+  return yield* part.experts ? expertOutput(part, part.experts, core) : output(part, core);
+}
+
+type Heads = { readonly query: Tensor; readonly key: Tensor; readonly value: Tensor };
+
+const pathOf = ({ path = component }: GroupedAttention, name: string): string => `${path}.${name}`;
+const nameOf = ({ path }: GroupedAttention, name: string): string => (path === undefined ? name : `${path}_${name}`);
+
+/** Query, output gate, key and value: one product of the layer's input, unless a router chooses the queries' experts. */
+function* projections(part: GroupedAttention, input: Tensor): Generator<Operation, Heads> {
+  const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, bias, gateBias = bias.query } = part;
+  const of = (role: NonNullable<Linear['role']>, name: string, columns: number, hasBias: boolean) =>
     linear({
-      path: `${path}.${name}`,
-      rows: inputWidth,
+      path: pathOf(part, name),
+      role,
+      rows: part.inputWidth,
       columns,
       bias: hasBias,
       component,
       input,
-      output: tensor(named(name), columns, 'tensor'),
-      fusedWith: named('query_key_value'),
+      output: tensor(nameOf(part, name), columns, 'tensor'),
+      fusedWith: nameOf(part, 'query_key_value'),
       storedFused: part.fused,
     });
-  const { gateBias = bias.query } = part;
-  let query = part.experts ? yield* chosenQueries(part, part.experts, input) : yield* of('query', H * d, bias.query);
-  if (part.outputGate === 'element') yield* of('gate', H * dv, gateBias);
-  if (part.outputGate === 'head') yield* of('gate', H, gateBias);
-  let key = tensor(named('key'), K * d, 'tensor');
-  let value = tensor(named('value'), K * dv, 'tensor');
-  if (!part.sharedKeyValue) {
-    yield* of('key', K * d, bias.key);
-    if (part.valueIsKey) value = key;
-    else yield* of('value', K * dv, bias.value);
-  }
-  yield* extras(part.extra, stream);
-  if (part.indexer) yield* indexer(part.indexer, input, input);
-  if (part.queryKeyNorm) {
-    query = yield* headNorm(part.queryKeyNorm, query, H, d);
-    if (!part.sharedKeyValue) {
-      if (part.queryKeyNorm.value) value = yield* headNorm(part.queryKeyNorm, value, K, dv, false);
-      key = yield* headNorm(part.queryKeyNorm, key, K, d);
-    }
-  }
-  if (part.rotary) {
-    const joined = part.rotaryJoined === true ? { joined: true } : {};
-    yield { kind: 'rope', path: `${path}.rope`, component, query, key, ...joined };
-  }
-  const core = tensor(named('core'), H * dv, 'tensor');
-  yield {
-    kind: 'attention',
-    path: `${path}.core`,
-    component,
-    heads: H,
-    keyValueHeads: K,
-    queryKeyDim: d,
-    valueDim: part.weighedDim ?? dv,
-    span: part.span,
-    causal: part.causal,
-    parameters: part.sinks ? H : 0,
-    query,
-    key,
-    value,
-    output: core,
-    cacheElements: part.sharedKeyValue || part.cached === false ? 0 : K * (d + dv),
-    cacheSharded: true,
-  };
-  const columns = part.outputWidth ?? inputWidth;
-  const to = `${path}.output`;
-  if (!part.experts)
-    return yield* project({ path: to, rows: H * dv, columns, bias: bias.output, component, input: core });
-  const { count, active } = part.experts;
-  const output = tensor(`${to}_out`, columns, 'residual');
-  const choice = { copies: count, used: active, sharding: 'expert' } as const;
-  return yield* linear({
-    path: to,
-    rows: (H * dv) / active,
-    columns,
-    bias: false,
-    component,
-    input: core,
-    output,
-    ...choice,
-  });
+  const query = part.experts
+    ? yield* chosenQueries(part, part.experts, input)
+    : yield* of('query', 'query', H * d, bias.query);
+  if (part.outputGate === 'element') yield* of('output_gate', 'gate', H * dv, gateBias);
+  if (part.outputGate === 'head') yield* of('output_gate', 'gate', H, gateBias);
+  const key = tensor(nameOf(part, 'key'), K * d, 'tensor');
+  const value = tensor(nameOf(part, 'value'), K * dv, 'tensor');
+  if (part.sharedKeyValue) return { query, key, value };
+  yield* of('key', 'key', K * d, bias.key);
+  if (part.valueIsKey) return { query, key, value: key };
+  yield* of('value', 'value', K * dv, bias.value);
+  return { query, key, value };
 }
 
 /** Queries of the experts that a router chooses for each token (mixture of attention heads, arXiv:2210.05144). */
 function* chosenQueries(
   { heads: H, headDim: d, inputWidth }: GroupedAttention,
-  { count, active }: { readonly count: number; readonly active: number },
+  { count, active }: NonNullable<GroupedAttention['experts']>,
   input: Tensor,
 ): Block {
   const logits = yield* linear({
@@ -117,6 +80,7 @@ function* chosenQueries(
   yield { kind: 'route', path: 'router.attention_choice', ...choice };
   return yield* linear({
     path: 'attention.query',
+    role: 'query',
     rows: inputWidth,
     columns: (H * d) / active,
     bias: false,
@@ -129,296 +93,71 @@ function* chosenQueries(
   });
 }
 
-/** A norm over each head of a query or key (one set of weights, or one for each head), or over all of them at once. */
-function* headNorm(
-  norm: NonNullable<GroupedAttention['queryKeyNorm']>,
-  input: Tensor,
-  heads: number,
-  headDim: number,
-  learned = true,
-): Block {
-  const width = norm.over === 'head' ? headDim : heads * headDim;
-  const sets = norm.over === 'head' && norm.perHead ? heads : 1;
-  const output = tensor(`${input.name}_norm`, input.elements, 'tensor');
-  yield {
-    kind: 'norm',
-    path: `attention.${input.name}_norm`,
-    component: 'norm',
-    style: norm.style,
-    ...(norm.upcast === undefined ? {} : { upcast: norm.upcast }),
-    width,
-    parameters: learned ? sets * width * (Number(norm.weight) + Number(norm.bias)) : 0,
-    input,
-    output,
-  };
-  return output;
+/** Norms on queries and keys, and on values where the model has one there. */
+function* normalized(part: GroupedAttention, projected: Heads): Generator<Operation, Heads> {
+  const { queryKeyNorm: norm, heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d } = part;
+  if (!norm) return projected;
+  const query = yield* headNorm(norm, projected.query, H, d);
+  if (part.sharedKeyValue) return { ...projected, query };
+  const value = norm.value ? yield* headNorm(norm, projected.value, K, dv, false) : projected.value;
+  const key = yield* headNorm(norm, projected.key, K, d);
+  return { query, key, value };
 }
 
-/** Queries, keys and values through low-rank pairs (DeepSeek-V2, arXiv:2405.04434, 2.1.2), as trained: decompressed. */
-export function* latent(part: LatentAttention, stream: Tensor): Block {
-  const { heads: H, inputWidth, queryRank, keyValueRank, nopeDim, ropeDim, valueDim } = part;
-  const d = nopeDim + ropeDim;
-  const input = read(stream, inputWidth);
-  const query = tensor('query', H * d, 'tensor');
-  const compressed = queryRank === undefined ? input : yield* queryDown(queryRank, part.bias.down, input);
-  const gate = {
-    bias: false,
-    component,
-    columns: H * valueDim,
-    output: tensor('gate', H * valueDim, 'tensor'),
-  } as const;
-  // With the gate, queries are made of the compressed query and of its norm.
-  const sources = part.outputGate === 'query' ? 2 : 1;
-  const fusedWith = sources === 2 ? 'query_gate' : undefined;
-  const up = { rows: sources * compressed.elements, input: compressed, fusedWith, storedFused: sources === 2 };
-  yield* linear({ ...up, path: 'attention.query_up', columns: H * d, bias: false, component, output: query });
-  if (part.outputGate === 'query') yield* linear({ ...up, ...gate, path: 'attention.gate' });
-  if (part.outputGate === 'input') yield* linear({ ...gate, path: 'attention.gate', rows: inputWidth, input });
-  const down = yield* linear({
-    path: 'attention.key_value_down',
-    rows: inputWidth,
-    columns: keyValueRank + ropeDim,
-    bias: part.bias.down,
-    component,
-    input,
-    output: tensor('key_value_down', keyValueRank + ropeDim, 'residual'),
-    sharding: 'replicated',
-  });
-  const narrowed = { ...down, elements: keyValueRank };
-  const normal = yield* normalize('attention.key_value_down_norm', narrowed, keyValueRank, undefined, down);
-  // Keys without position and values are one product; the value is a view of it, so its storage is the whole of it.
-  const value = yield* linear({
-    path: 'attention.key_value_up',
-    rows: keyValueRank,
-    columns: H * (nopeDim + valueDim),
-    bias: false,
-    component,
-    input: normal,
-    output: tensor('key_value', H * (nopeDim + valueDim), 'tensor'),
-  });
-  const key = tensor('key', H * d, 'tensor');
-  yield { kind: 'rope', path: 'attention.rope', component, query, key };
-  if (part.indexer) yield* indexer(part.indexer, input, compressed);
-  yield* extras(part.extra, stream);
-  const core = tensor('core', H * valueDim, 'tensor');
+function* groupedCore(part: GroupedAttention, { query, key, value }: Heads): Block {
+  const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d } = part;
+  const output = tensor(nameOf(part, 'core'), H * dv, 'tensor');
   yield {
     kind: 'attention',
-    path: 'attention.core',
+    variant: 'grouped',
+    path: pathOf(part, 'core'),
     component,
     heads: H,
-    keyValueHeads: H,
+    keyValueHeads: K,
     queryKeyDim: d,
-    valueDim,
+    valueDim: part.weighedDim ?? dv,
     span: part.span,
-    causal: true,
+    causal: part.causal,
     parameters: part.sinks ? H : 0,
     query,
     key,
     value,
-    output: core,
-    cacheElements: keyValueRank + ropeDim,
-    cacheSharded: false,
+    output,
+    cacheElements: part.sharedKeyValue || part.cached === false ? 0 : K * (d + dv),
   };
-  const bias = part.bias.output;
-  return yield* project({
-    path: 'attention.output',
-    rows: H * valueDim,
-    columns: inputWidth,
-    bias,
+  return output;
+}
+
+const output = (part: GroupedAttention, core: Tensor): Block =>
+  project({
+    path: pathOf(part, 'output'),
+    role: 'attention_output',
+    rows: core.elements,
+    columns: part.outputWidth ?? part.inputWidth,
+    bias: part.bias.output,
     component,
     input: core,
   });
-}
 
-function* queryDown(rank: number, bias: boolean, input: Tensor): Block {
-  const down = yield* linear({
-    path: 'attention.query_down',
-    rows: input.elements,
-    columns: rank,
-    bias,
-    component,
-    input,
-    output: tensor('query_down', rank, 'residual'),
-    sharding: 'replicated',
-  });
-  return yield* normalize('attention.query_down_norm', down, rank);
-}
-
-/**
- * Attention over a window and over compressed entries (DeepSeek-V4): entry i is a weighted mean of keys of m tokens, with
- * weights learned for each element; a query meets all entries before it, or those that an indexer chooses.
- *
- * d head width, m tokens of an entry.
- */
-export function* compressed(part: CompressedAttention, stream: Tensor): Block {
-  const { heads: H, headDim: d, inputWidth, compression, outputGroups: G, outputRank: r } = part;
-  const input = read(stream, inputWidth);
-  const narrow = yield* queryDown(part.queryRank, false, input);
-  const plain = tensor('query', H * d, 'tensor');
-  yield* linear({
-    path: 'attention.query_up',
-    rows: part.queryRank,
-    columns: H * d,
-    bias: false,
-    component,
-    input: narrow,
-    output: plain,
-  });
-  const query = yield* headNorm({ over: 'head', style: 'rms', weight: false, bias: false }, plain, H, d);
-  const raw = yield* replicated('key', input, d);
-  const key = yield* normalize('attention.key_norm', raw, d);
-  yield { kind: 'rope', path: 'attention.rope', component, query, key };
-  const { ratio, chosen } = compression ?? {};
-  if (compression) yield* compressor('', compression.ratio, compression.overlaps, d, input);
-  if (compression && chosen) yield* entryIndexer(compression.ratio, chosen, input, narrow);
-  const core = tensor('core', H * d, 'tensor');
-  const span =
-    ratio === undefined
-      ? ({ kind: 'window', tokens: part.window } as const)
-      : ({
-          kind: 'selected',
-          window: part.window,
-          ratio,
-          ...(chosen === undefined ? {} : { tokens: chosen.entries }),
-        } as const);
-  yield {
-    kind: 'attention',
-    path: 'attention.core',
-    component,
-    heads: H,
-    keyValueHeads: 1,
-    queryKeyDim: d,
-    valueDim: d,
-    span,
-    causal: true,
-    parameters: H,
-    query,
-    key,
-    value: key,
-    output: core,
-    cacheElements: d,
-    cacheSharded: false,
-  };
-  const grouped = yield* linear({
-    path: 'attention.output_down',
-    rows: (H * d) / G,
-    columns: r,
-    copies: G,
-    used: G,
-    bias: false,
-    component,
-    input: core,
-    output: tensor('output_down', G * r, 'tensor'),
-  });
-  return yield* project({
-    path: 'attention.output',
-    rows: G * r,
-    columns: inputWidth,
-    bias: false,
-    component,
-    input: grouped,
-  });
-}
-
-const replicated = (name: string, input: Tensor, columns: number) =>
-  linear({
-    path: `attention.${name}`,
-    rows: input.elements,
+/** Each chosen expert has an output matrix of its own for its heads. */
+function expertOutput(
+  part: GroupedAttention,
+  { count, active }: NonNullable<GroupedAttention['experts']>,
+  core: Tensor,
+): Block {
+  const path = pathOf(part, 'output');
+  const columns = part.outputWidth ?? part.inputWidth;
+  return linear({
+    path,
+    role: 'attention_output',
+    rows: core.elements / active,
     columns,
     bias: false,
     component,
-    input,
-    output: tensor(name, columns, 'residual'),
-    sharding: 'replicated',
+    input: core,
+    output: tensor(`${path}_out`, columns, 'residual'),
+    copies: count,
+    used: active,
+    sharding: 'expert',
   });
-
-/** Keys of m tokens become one: the softmax of a gate, with a learned bias for each place, weighs them. */
-function* compressor(prefix: string, m: number, overlaps: boolean, d: number, input: Tensor): Block {
-  const width = overlaps ? 2 * d : d;
-  const name = `${prefix}compressed`;
-  const key = yield* replicated(`${name}_key`, input, width);
-  yield* replicated(`${name}_gate`, input, width);
-  const elements = m * width;
-  yield { kind: 'vector', path: `attention.${name}_position`, elements, component, flopsPerToken: 0 };
-  return yield* normalize(`attention.${name}_norm`, { ...key, elements: d }, d, undefined, key);
-}
-
-/** The indexer of compressed entries: its own compressor, at its own width. */
-function* entryIndexer(
-  ratio: number,
-  { heads, headDim }: { readonly heads: number; readonly headDim: number },
-  input: Tensor,
-  narrow: Tensor,
-): Generator<Operation, void> {
-  const key = yield* compressor('indexer_', ratio, true, headDim, input);
-  const query = yield* replicated('indexer_query', narrow, heads * headDim);
-  yield* replicated('indexer_weights', input, heads);
-  yield scores(heads, headDim, { kind: 'selected', ratio }, query, key);
-}
-
-const scores = (heads: number, headDim: number, span: Span, query: Tensor, key: Tensor): Operation => ({
-  kind: 'attention',
-  path: 'attention.indexer_core',
-  component,
-  heads,
-  keyValueHeads: 1,
-  queryKeyDim: headDim,
-  valueDim: 0,
-  span,
-  causal: true,
-  parameters: 0,
-  query,
-  key,
-  value: key,
-  output: tensor('indexer_scores', 0, 'residual'),
-  cacheElements: headDim,
-  cacheSharded: false,
-});
-
-/** The lightning indexer (DeepSeek-V3.2): one cheap key, a few query heads, a weight for each of them. */
-function* indexer(
-  { heads, headDim, norms = 'key', weighted = true, ratio }: Indexer,
-  input: Tensor,
-  compressed: Tensor,
-): Generator<Operation, void> {
-  const style = norms === 'key' ? 'layer' : 'rms';
-  const normal = (name: string, raw: Tensor) =>
-    normalize(`attention.${name}_norm`, raw, headDim, {
-      kind: 'norm',
-      path: name,
-      width: headDim,
-      style,
-      weight: true,
-      bias: style === 'layer',
-    });
-  const plain = yield* replicated('indexer_query', compressed, heads * headDim);
-  const query = norms === 'key' ? plain : yield* normal('indexer_query', plain);
-  const key = yield* normal('indexer_key', yield* replicated('indexer_key', input, headDim));
-  if (weighted) yield* replicated('indexer_weights', input, heads);
-  const span: Span = ratio === undefined ? { kind: 'full' } : { kind: 'selected', ratio };
-  yield scores(heads, headDim, span, query, key);
-}
-
-/** Matrices, vectors and norms inside the block that no noun covers. */
-function* extras(
-  parts: readonly (LinearPart | VectorPart | Norm)[] | undefined,
-  stream: Tensor,
-): Generator<Operation, void> {
-  for (const part of parts ?? []) {
-    switch (part.kind) {
-      case 'vector':
-        yield { ...part, flopsPerToken: part.flopsPerToken ?? 0 };
-        break;
-      case 'norm': {
-        const input = tensor(part.path, part.width * (part.repeat ?? 1), 'residual');
-        yield* normalize(part.path, input, part.width, part);
-        break;
-      }
-      case 'linear': {
-        const input = part.rows === stream.elements ? stream : tensor(`${part.path}_in`, part.rows, 'residual');
-        yield* linear({ ...part, input, output: tensor(part.path, part.columns, 'residual') });
-        break;
-      }
-    }
-  }
 }

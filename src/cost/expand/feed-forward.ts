@@ -18,6 +18,7 @@ function* feedForward(
   const of = (which: 'gate' | 'up') =>
     linear({
       path: `${component}.${which}`,
+      role: which,
       rows: D,
       columns: F,
       bias: part.bias.up,
@@ -33,6 +34,7 @@ function* feedForward(
   const act = yield* activate(`${component}.activation`, component, part, { up, gate, output });
   return yield* project({
     path: `${component}.down`,
+    role: 'down',
     rows: F,
     columns: D,
     bias: part.bias.down,
@@ -61,6 +63,7 @@ function* router(part: Experts, input: Tensor): Generator<Operation, void> {
   const choices = part.experts + (part.zeroExperts ?? 0);
   const logits = yield* linear({
     path: 'router',
+    role: 'router',
     rows: input.elements,
     columns: choices,
     bias: part.bias.router,
@@ -98,6 +101,7 @@ function* chosen(part: Experts, input: Tensor): Block {
     linear({
       ...copies,
       path: `experts.${which}`,
+      role: which,
       rows: D,
       columns: F,
       bias: part.bias.up,
@@ -116,6 +120,7 @@ function* chosen(part: Experts, input: Tensor): Block {
   const out = yield* linear({
     ...copies,
     path: 'experts.down',
+    role: 'down',
     rows: F,
     columns: D,
     bias: part.bias.down,
@@ -139,6 +144,7 @@ function* alwaysOn(part: Experts, input: Tensor, routed: Tensor): Generator<Oper
   if (!shared.gate) return;
   yield* linear({
     path: `${component}.scale`,
+    role: 'shared_expert_scale',
     rows: routed.elements,
     columns: shared.count ?? 1,
     bias: false,

@@ -7,9 +7,12 @@ import type {
   ResidualStreams,
   SharedBlock,
 } from '../../model/architecture.ts';
-import type { Operation, Operations, Tensor } from '../../model/operation.ts';
-import { attention, compressed, latent } from './attention.ts';
+import { given } from '../../model/given.ts';
+import { blockOf, type Operation, type Operations, type Tensor } from '../../model/operation.ts';
+import { attention } from './attention.ts';
+import { compressed } from './compressed.ts';
 import { dense, experts } from './feed-forward.ts';
+import { latent } from './latent.ts';
 import { type Block, linear, normalize, read, tensor } from './pieces.ts';
 import { recurrence } from './recurrence.ts';
 
@@ -17,7 +20,7 @@ import { recurrence } from './recurrence.ts';
  * A model written out as the operations that a token meets: THE file to read. Whatever is held, computed, kept or moved is
  * said here once, so it cannot be in the parameters and forgotten in the FLOPs or the memory.
  *
- * A part of a layer becomes operations in `part`, and `blocks/` writes the larger ones: attention, feed-forward, recurrence. Each is
+ * A part of a layer becomes operations in `part`, and the files beside this one write the larger ones: attention, feed-forward, recurrence. Each is
  * a generator: it yields operations in order, and returns the tensor that comes out.
  *
  * Letters: D width of the residual stream, H heads, K key/value heads, d head width, F feed-forward width, E experts,
@@ -37,6 +40,7 @@ export function expand(architecture: Architecture): Operations {
       ...one,
       path: `prediction.${one.path}`,
       component: 'prediction',
+      block: blockOf(one),
     })),
     predictionDepth: architecture.predictionDepth,
     towers: architecture.towers,
@@ -64,7 +68,7 @@ type Flow = {
 type Step = Generator<Operation, Flow>;
 
 function* write(parts: readonly Part[], D: number, parallel = false): Generator<Operation> {
-  const x = tensor('x', D, 'residual');
+  const x = { ...tensor('x', D, 'residual'), stream: 'input' } as const;
   let flow: Flow = { width: D, parallel, residual: x, stream: x, additions: 0 };
   for (const one of parts) flow = yield* part(one, flow);
   yield* addPending(flow);
@@ -110,6 +114,7 @@ function* part(one: Part, flow: Flow): Step {
         columns: one.columns,
         bias: one.bias,
         component: 'output',
+        role: 'unembedding',
         input: stream,
         output: tensor('logits', one.columns, 'tensor'),
         tied: one.tied,
@@ -120,7 +125,7 @@ function* part(one: Part, flow: Flow): Step {
         component: 'output',
         vocabulary: one.columns,
         input: logits,
-        ...(one.softcapped === true ? { softcapped: true } : {}),
+        ...given({ softcapped: one.softcapped }),
       };
       return flow;
     }
@@ -141,7 +146,8 @@ function* block(make: (stream: Tensor) => Block, flow: Flow): Step {
 function* addPending(flow: Flow): Step {
   if (!flow.pending) return flow;
   const additions = flow.additions + 1;
-  const residual = tensor(`residual_${additions}`, flow.residual.elements, 'residual');
+  const name = `residual_${additions}`;
+  const residual = { ...tensor(name, flow.residual.elements, 'residual'), stream: 'sum' } as const;
   yield { kind: 'add', path: 'residual', component: 'other', output: residual };
   // A block without a norm in front of it reads the residual itself.
   const stream = flow.stream === flow.residual ? residual : flow.stream;

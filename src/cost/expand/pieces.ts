@@ -1,4 +1,5 @@
-import type { Component, Norm } from '../../model/architecture.ts';
+import type { Component, Norm, Role } from '../../model/architecture.ts';
+import { given } from '../../model/given.ts';
 import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 
 /** Operations in the order in which a token meets them, and at the end the tensor that they make. */
@@ -10,13 +11,13 @@ export const tensor = (name: string, elements: number, region: Tensor['region'])
   region,
 });
 
-type Optional = 'copies' | 'used' | 'sharding' | 'fusedWith' | 'storedFused' | 'tied';
+type Optional = 'role' | 'copies' | 'used' | 'sharding' | 'fusedWith' | 'storedFused' | 'tied';
 
 /** y = x W (+ b): one copy, divided by its columns and held here, unless said otherwise. */
 export function* linear(
   part: Omit<Linear, 'kind' | Optional> & { readonly [Key in Optional]?: Linear[Key] | undefined },
 ): Block {
-  const { copies = 1, used = copies, sharding = 'column', tied = false, fusedWith, storedFused, ...rest } = part;
+  const { copies = 1, used = copies, sharding = 'column', tied = false, role, fusedWith, storedFused, ...rest } = part;
   yield {
     kind: 'linear',
     ...rest,
@@ -24,31 +25,32 @@ export function* linear(
     used,
     sharding,
     tied,
-    ...(fusedWith === undefined ? {} : { fusedWith }),
-    ...(storedFused === undefined ? {} : { storedFused }),
+    ...given({ role, fusedWith, storedFused }),
   };
   return part.output;
 }
 
 /** The last matrix of a block, back onto the residual stream. */
-export function* project(part: Pick<Linear, 'path' | 'rows' | 'columns' | 'bias' | 'component' | 'input'>): Block {
+export function* project(
+  part: Pick<Linear, 'path' | 'rows' | 'columns' | 'bias' | 'component' | 'input'> & { readonly role: Role },
+): Block {
   const output = tensor(`${part.path}_out`, part.columns, 'residual');
   return yield* linear({ ...part, output, sharding: 'row' });
 }
 
-/**
- * @param input what is normalised
- * @param norm the part that says how; without one, an RMSNorm with weights over `width` elements
- * @param stored the tensor whose storage the input is a view of
- */
-export function* normalize(path: string, input: Tensor, width: number, norm?: Norm, stored: Tensor = input): Block {
+/** What a norm is to its block, and the tensor whose storage its input is a view of, where that is not the input. */
+type NormPlace = { readonly block?: Component; readonly role?: Role; readonly stored?: Tensor };
+
+/** @param norm how it normalises; without it, an RMSNorm with weights over `width` elements */
+export function* normalize(path: string, input: Tensor, width: number, norm?: Norm, place: NormPlace = {}): Block {
+  const { stored = input, block, role } = place;
   const output = tensor(`${path}_out`, input.elements, input.region);
   yield {
     kind: 'norm',
     path,
     component: 'norm',
+    ...given({ block, role, upcast: norm?.upcast }),
     style: norm?.style ?? 'rms',
-    ...(norm?.upcast === undefined ? {} : { upcast: norm.upcast }),
     width,
     parameters: width * (norm ? Number(norm.weight) + Number(norm.bias) : 1),
     input: stored,

@@ -1,7 +1,8 @@
 import { frameworks } from '../../facts/frameworks.ts';
-import type { Linear, Operation, Tensor } from '../../model/operation.ts';
+import { blockOf, type Linear, type Operation, type Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
+import { expandsLatent, recomputedModules } from '../count/training.ts';
 import { replicas } from '../placement.ts';
 
 /** Bytes of a 16-bit activation. */
@@ -28,7 +29,7 @@ export function tokensOf(run: TrainingRun): Tokens {
 }
 
 /** Bytes of a tensor on one GPU. */
-export function tensorBytes(tensor: Tensor, bytesEach: number, tokens: Tokens, tensorParallel: number): number {
+export function tensorBytes(tensor: Sized, bytesEach: number, tokens: Tokens, tensorParallel: number): number {
   switch (tensor.region) {
     case 'residual':
       return bytesEach * tensor.elements * tokens.residual;
@@ -39,8 +40,16 @@ export function tensorBytes(tensor: Tensor, bytesEach: number, tokens: Tokens, t
   }
 }
 
-/** A tensor kept for the backward pass: its name within the layer tells shared storage, so each is counted once. */
-export type Saved = { readonly name: string; readonly bytes: number; readonly by: Operation };
+/**
+ * What is saved for the backward pass: a tensor of the layer, whose name tells shared storage, so that each is counted once; or
+ * something of an operation's own (statistics, maps, a copy in another dtype).
+ */
+export type Saved = {
+  readonly bytes: number;
+  readonly by: Operation;
+  /** The tensor of the layer that it is. */
+  readonly tensor?: Tensor;
+};
 
 /** How a framework runs an operation, as far as it decides what is kept. */
 export type Keeping = {
@@ -89,23 +98,39 @@ export function savedTensors(operations: readonly Operation[], run: TrainingRun)
   const keeping = keepingOf(run);
   const tokens = tokensOf(run);
   const { tensor: tp } = run.parallelism;
-  const kept = new Map<string, Saved>();
+  const saved = new Map<string, Saved>();
   const dropped = droppedBy(run, operations);
   const written = writtenOut(operations);
   for (const operation of operations) {
     const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
-    const keep: Keep = (tensor, bytesEach = elementBytes(run), name = tensor.name) => {
+    const bytesOf = (tensor: Sized, bytesEach = elementBytes(run)) => {
       const whole = read && tensor.region === 'residual' ? tp : 1;
-      if (!dropped.has(name) && !kept.has(name))
-        kept.set(name, { name, bytes: whole * tensorBytes(tensor, bytesEach, tokens, tp), by: operation });
+      return whole * tensorBytes(tensor, bytesEach, tokens, tp);
+    };
+    const keep: Keep = {
+      tensor: (tensor, bytesEach) => {
+        if (dropped.outputs.has(tensor.name) || saved.has(tensor.name)) return;
+        saved.set(tensor.name, { bytes: bytesOf(tensor, bytesEach), by: operation, tensor });
+      },
+      own: (what, tensor, bytesEach, owner = operation.path) => {
+        const name = `${what} of ${owner}`;
+        if (dropped.operations.has(operation) || saved.has(name)) return;
+        saved.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation });
+      },
     };
     if (keeping.style === 'fused') keepFused(operation, run, keeping, keep);
     else keepEager(operation, run, keeping, written, keep);
   }
-  return [...kept.values()];
+  return [...saved.values()];
 }
 
-type Keep = (tensor: Tensor, bytesEach?: number, name?: string) => void;
+/** Saves a tensor of the layer, or something of the operation's own: one for each owner (by default the operation). */
+type Keep = {
+  readonly tensor: (tensor: Tensor, bytesEach?: number) => void;
+  readonly own: (what: string, tensor: Sized, bytesEach?: number, owner?: string) => void;
+};
+
+type Sized = Pick<Tensor, 'elements' | 'region'>;
 
 export const total = (saved: readonly Saved[]): number => saved.reduce((sum, { bytes }) => sum + bytes, 0);
 
@@ -115,31 +140,34 @@ function keepFused(operation: Operation, run: TrainingRun, keeping: Keeping, kee
   switch (operation.kind) {
     case 'norm':
     case 'scan':
-      keep(operation.input);
-      if (operation.kind === 'scan') keep(operation.output);
+      keep.tensor(operation.input);
+      if (operation.kind === 'scan') keep.tensor(operation.output);
       return;
     case 'linear':
       if (operation.component === 'output' || !needsInput(operation, run)) return;
-      keep(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
+      keep.tensor(
+        operation.input,
+        keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined,
+      );
       return;
     case 'activation':
-      keep(operation.input);
-      if (operation.gate) keep(operation.gate);
+      keep.tensor(operation.input);
+      if (operation.gate) keep.tensor(operation.gate);
       return;
     case 'attention':
       return keepAttention(operation, run, keep);
     case 'route':
       // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
-      keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 9);
+      keep.own('probabilities', { elements: operation.experts, region: 'residual' }, 9);
       return;
     case 'dispatch':
       // A probability for each row, and where it came from and goes to.
-      keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 12);
+      keep.own('maps', { elements: operation.active, region: 'routed' }, 12);
       return;
     case 'add':
       return keepMask(operation, run, keep);
     case 'table':
-      keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+      keep.own('indices', { elements: operation.used, region: 'tensor' }, 8);
       return;
     case 'combine':
     case 'rope':
@@ -165,30 +193,30 @@ function keepEager(operation: Operation, run: TrainingRun, keeping: Keeping, wri
       return keepInput(operation, run, keeping, written, keep);
     case 'activation':
       // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
-      if (operation.function !== 'relu') keep(operation.input);
-      if (operation.gate) keep(operation.gate);
+      if (operation.function !== 'relu') keep.tensor(operation.input);
+      if (operation.gate) keep.tensor(operation.gate);
       // GPT-2's GELU is written out in steps; three more of them keep a tensor.
-      if (operation.function === 'gelu_new') keep(operation.input, 3 * e, `${operation.path}_steps`);
+      if (operation.function === 'gelu_new') keep.own('steps', operation.input, 3 * e);
       // The activated half is a factor of the product.
-      if (operation.gated) keep(operation.output, e, `${operation.output.name}_gate`);
+      if (operation.gated) keep.own('activated half', operation.output, e, operation.output.name);
       return;
     case 'attention':
       return keepWrittenAttention(operation, run, written, keep);
     case 'route':
-      keep({ name: `${operation.path}_probabilities`, elements: operation.experts, region: 'residual' }, 4);
+      keep.own('probabilities', { elements: operation.experts, region: 'residual' }, 4);
       return;
     case 'dispatch':
-      keep({ name: `${operation.path}_maps`, elements: operation.active, region: 'routed' }, 40);
-      keep({ name: `${operation.path}_weighted`, elements: operation.active * operation.width, region: 'routed' });
+      keep.own('maps', { elements: operation.active, region: 'routed' }, 40);
+      keep.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
       return;
     case 'scan':
-      keep(operation.input);
-      keep(operation.output);
+      keep.tensor(operation.input);
+      keep.tensor(operation.output);
       return;
     case 'add':
       return keepMask(operation, run, keep);
     case 'table':
-      keep({ name: operation.path, elements: operation.used, region: 'tensor' }, 8);
+      keep.own('indices', { elements: operation.used, region: 'tensor' }, 8);
       return;
     case 'combine':
     case 'rope':
@@ -209,9 +237,9 @@ type Written = {
 };
 
 function writtenOut(operations: readonly Operation[]): Written {
-  const fused = operations.filter(
-    (one): one is Linear => one.kind === 'linear' && one.fusedWith === 'query_key_value' && one.storedFused === true,
-  );
+  const linears = operations.filter((one): one is Linear => one.kind === 'linear' && one.storedFused === true);
+  const product = linears.find(({ role }) => role === 'key')?.fusedWith;
+  const fused = product === undefined ? [] : linears.filter(({ fusedWith }) => fusedWith === product);
   return {
     normal: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
     fused: operations.some(({ kind }) => kind === 'rope') ? fused.reduce((sum, one) => sum + one.columns, 0) : 0,
@@ -225,33 +253,34 @@ function writtenOut(operations: readonly Operation[]): Written {
  * written out in fp32 (Cohere) keeps x less its mean twice, and their quotient.
  */
 function keepNorm(operation: Extract<Operation, { kind: 'norm' }>, run: TrainingRun, keeping: Keeping, keep: Keep) {
-  const { input, width, path, style, upcast } = operation;
+  const { input, width, style, upcast } = operation;
   const rows = { ...input, elements: input.elements / width };
   const wide = keeping.autocast || run.precision === 'fp32';
   const kernel = style === 'layer' ? upcast === undefined : !keeping.normsWrittenOut;
   if (kernel) {
-    keep(input, wide ? 4 : e);
-    keep(rows, 4, `${path}_statistics`);
+    keep.tensor(input, wide ? 4 : e);
+    keep.own('statistics', rows, 4);
     return;
   }
-  keep(rows, 4, `${path}_deviation`);
+  keep.own('deviation', rows, 4);
   if (style === 'layer' && upcast === 'weight') {
-    keep(input, 3 * 4, `${path}_centred`);
+    keep.own('centred', input, 3 * 4);
     return;
   }
-  keep(input, 4, wide ? input.name : `${path}_fp32`);
+  if (wide) keep.tensor(input, 4);
+  else keep.own('fp32 copy', input, 4);
   if (run.lora !== undefined || style === 'layer') return;
-  keep(input, upcast === 'weight' || wide ? 4 : e, `${path}_normalised`);
+  keep.own('normalised', input, upcast === 'weight' || wide ? 4 : e);
 }
 
 /** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
 function keepInput(operation: Linear, run: TrainingRun, keeping: Keeping, written: Written, keep: Keep) {
   const { input, path, storedFused, fusedWith } = operation;
   if (operation.component === 'output' || !needsInput(operation, run)) return;
-  if (run.lora !== undefined && adapterBytes(run) === 4) keep(input, 4, `${path}_adapter_input`);
+  if (run.lora !== undefined && adapterBytes(run) === 4) keep.own('adapter input', input, 4);
   else if (keeping.autocast && written.normal.has(input.name))
-    keep(input, e, storedFused === true ? `${fusedWith}_input` : `${path}_input`);
-  else keep(input);
+    keep.own('16-bit input', input, e, storedFused === true ? fusedWith : path);
+  else keep.tensor(input);
 }
 
 /**
@@ -265,23 +294,23 @@ function keepWrittenAttention(
   written: Written,
   keep: Keep,
 ) {
-  const { query, key, value, output, heads, keyValueHeads, path } = operation;
-  if (operation.valueDim === 0) return;
+  const { query, key, value, output, heads, keyValueHeads } = operation;
+  if (operation.variant === 'indexer') return;
   const e = elementBytes(run);
-  keep(query);
-  keep(output);
+  keep.tensor(query);
+  keep.tensor(output);
   if (run.flashAttention) {
-    keep(key);
-    keep(written.fused > 0 ? { ...value, elements: written.fused } : value);
-    if (written.joined) keep(output, e, `${output.name}_copy`);
-    keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+    keep.tensor(key);
+    keep.tensor(written.fused > 0 ? { ...value, elements: written.fused } : value);
+    if (written.joined) keep.own('copy', output, e, output.name);
+    keep.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
     return;
   }
   const groups = heads / keyValueHeads;
-  keep({ ...key, elements: groups * key.elements });
-  keep({ ...value, elements: groups * value.elements });
-  const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context } as const;
-  keep({ ...scores, region: 'tensor' }, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
+  keep.tensor({ ...key, elements: groups * key.elements });
+  keep.tensor({ ...value, elements: groups * value.elements });
+  const scores = { elements: (heads * run.sequenceLength) / run.parallelism.context, region: 'tensor' } as const;
+  keep.own('scores', scores, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
 }
 
 /** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */
@@ -291,49 +320,68 @@ const needsInput = (operation: Linear, run: TrainingRun): boolean =>
 // --- both ---------------------------------------------------------------------------------------------------------------
 
 function keepAttention(operation: Extract<Operation, { kind: 'attention' }>, run: TrainingRun, keep: Keep) {
-  const { query, key, value, output, heads, path } = operation;
-  if (operation.valueDim === 0) return;
-  keep(query);
-  keep(key);
-  keep(value);
-  keep(output);
+  const { query, key, value, output, heads } = operation;
+  if (operation.variant === 'indexer') return;
+  keep.tensor(query);
+  keep.tensor(key);
+  keep.tensor(value);
+  keep.tensor(output);
   if (run.flashAttention) {
-    keep({ name: `${path}_lse`, elements: heads, region: 'tensor' }, 4);
+    keep.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
     return;
   }
   // Scores of every pair: the softmax's output, and what dropout makes of it with its mask.
-  const scores = { name: `${path}_scores`, elements: (heads * run.sequenceLength) / run.parallelism.context } as const;
-  keep({ ...scores, region: 'tensor' }, run.dropout === true ? 2 * e + 1 : e);
+  const scores = { elements: (heads * run.sequenceLength) / run.parallelism.context, region: 'tensor' } as const;
+  keep.own('scores', scores, run.dropout === true ? 2 * e + 1 : e);
 }
 
 function keepMask(operation: Extract<Operation, { kind: 'add' }>, run: TrainingRun, keep: Keep) {
-  if (run.dropout === true) keep(operation.output, 1, `${operation.output.name}_mask`);
+  if (run.dropout === true) keep.own('mask', operation.output, 1, operation.output.name);
 }
 
-/**
- * Names of the tensors that selective recompute of modules drops, in Megatron's words (`recompute_modules` in
- * megatron/core/transformer/transformer_config.py): a module keeps what it reads, and what is inside of it is made again.
- */
-function droppedBy(run: TrainingRun, operations: readonly Operation[]): ReadonlySet<string> {
-  const names = new Set<string>();
-  if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules') return names;
-  const modules = new Set(run.recomputeModules ?? ['core_attn']);
-  const drop = (module: string, within: (operation: Operation) => boolean) => {
-    if (!modules.has(module)) return;
-    for (const one of operations) {
-      if (!within(one)) continue;
-      if ('output' in one) names.add(one.output.name);
-      for (const end of ['maps', 'probabilities', 'scores', 'lse']) names.add(`${one.path}_${end}`);
-      if (one.kind === 'attention') names.delete(one.output.name);
-    }
-  };
-  drop('core_attn', (one) => one.kind === 'attention');
-  drop('layernorm', (one) => one.kind === 'norm' && !one.path.includes('attention.'));
-  drop('moe_act', (one) => one.kind === 'activation' && one.component === 'experts');
-  drop('mla_up_proj', (one) => /attention\.(query|key_value)_(up|down_norm)$/.test(one.path));
-  if (modules.has('mla_up_proj') && operations.some(({ path }) => path.endsWith('key_value_up'))) names.add('key');
-  drop('mlp', (one) => one.component === 'feed_forward');
-  drop('shared_experts', (one) => one.component === 'shared_experts');
-  drop('moe', (one) => one.component === 'experts' || one.component === 'shared_experts' || one.component === 'router');
-  return names;
+/** What selective recompute of modules makes again instead of saving it. */
+type Dropped = {
+  /** names of tensors */
+  readonly outputs: ReadonlySet<string>;
+  /** operations that save nothing of their own */
+  readonly operations: ReadonlySet<Operation>;
+};
+
+/** A module saves what it reads, and what is inside of it is made again; the attention core's output is saved all the same. */
+function droppedBy(run: TrainingRun, operations: readonly Operation[]): Dropped {
+  if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules')
+    return { outputs: new Set(), operations: new Set() };
+  const modules = recomputedModules(run);
+  const inside = operations.filter((one) => modules.some((module) => isInside(module, one, operations)));
+  const outputs = inside.flatMap((one) => ('output' in one && one.kind !== 'attention' ? [one.output.name] : []));
+  return { operations: new Set(inside), outputs: new Set([...outputs, ...expandedKeys(modules, operations)]) };
 }
+
+/** Whether an operation is inside of a module of Megatron's `recompute_modules` (megatron/core/transformer/transformer_config.py). */
+function isInside(module: string, one: Operation, list: readonly Operation[]): boolean {
+  const { kind, component, role } = one;
+  switch (module) {
+    case 'core_attn':
+      return kind === 'attention';
+    case 'layernorm':
+      return kind === 'norm' && blockOf(one) !== 'attention';
+    case 'moe_act':
+      return kind === 'activation' && component === 'experts';
+    case 'mla_up_proj':
+      return expandsLatent(one, list) || (kind === 'norm' && (role === 'query_down' || role === 'key_value_down'));
+    case 'mlp':
+      return component === 'feed_forward';
+    case 'shared_experts':
+      return component === 'shared_experts';
+    case 'moe':
+      return component === 'experts' || component === 'shared_experts' || component === 'router';
+    default:
+      return false;
+  }
+}
+
+/** Keys of latent attention, joined of their expanded part and their rotary one, are made again with the expansion. */
+const expandedKeys = (modules: readonly string[], operations: readonly Operation[]): readonly string[] =>
+  modules.includes('mla_up_proj')
+    ? operations.flatMap((one) => (one.kind === 'attention' && one.variant === 'latent' ? [one.key.name] : []))
+    : [];

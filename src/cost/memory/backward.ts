@@ -38,7 +38,7 @@ export function backwardPeak(
       const bytes = size(input, operation);
       made += bytes;
       // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
-      if (!waiting.has(input.name) && !isStream(input.name)) fresh.push([input.name, bytes]);
+      if (!waiting.has(input.name) && input.stream === undefined) fresh.push([input.name, bytes]);
     }
     const weight = weightGradient(operation);
     peak = Math.max(peak, live + made + weight.making);
@@ -58,13 +58,11 @@ export function backwardPeak(
 
 const isColumn = (operation: Operation): boolean => operation.kind === 'linear' && operation.sharding === 'column';
 
-const isStream = (name: string): boolean => name === 'x' || name.startsWith('residual');
-
 /** The tensors that an operation computes a gradient of. */
 function gradientsOf(operation: Operation): readonly Tensor[] {
   switch (operation.kind) {
     case 'attention':
-      return operation.valueDim === 0 ? [] : [operation.query, operation.key, operation.value];
+      return operation.variant === 'indexer' ? [] : [operation.query, operation.key, operation.value];
     case 'activation':
       return operation.gate ? [operation.input, operation.gate] : [operation.input];
     case 'rope':
@@ -90,7 +88,7 @@ function workspace(operation: Operation, run: TrainingRun): number {
   const { tensor: tp } = run.parallelism;
   switch (operation.kind) {
     case 'attention': {
-      if (operation.valueDim === 0) return 0;
+      if (operation.variant === 'indexer') return 0;
       if (!run.flashAttention)
         return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
       // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).

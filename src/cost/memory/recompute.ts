@@ -61,7 +61,7 @@ function unrecomputed(run: TrainingRun, layers: number): number {
   return 0;
 }
 
-const holdsInput = (saved: readonly Saved[]): boolean => saved.some(({ name }) => name === 'x');
+const holdsInput = (saved: readonly Saved[]): boolean => saved.some(({ tensor }) => tensor?.stream === 'input');
 
 /** The residual stream where a layer reads it. */
 export function inputBytes(list: readonly Operation[], run: TrainingRun): number {
@@ -93,7 +93,7 @@ function perOperation(list: readonly Operation[], run: TrainingRun): number {
   const products = list.filter((operation): operation is Linear => operation.kind === 'linear');
   // The router's product is always made again.
   const counted = products.filter(({ component }) => component !== 'router');
-  const kept = new Map([['x', inputBytes(list, run)]]);
+  const kept = new Map([['input', inputBytes(list, run)]]);
   const keep = (name: string, bytes: number) => kept.set(name, bytes);
   for (const [index, { output, copies, sharding }] of counted.entries()) {
     // A row-wise matrix gives whole partial sums, which are kept before and after they are reduced.

@@ -16,7 +16,7 @@ import type { TimePart } from '../../model/estimate.ts';
 import type { AttentionCore, Linear, Operation } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
 import { meanContext } from '../count/forward.ts';
-import { isFrozen, isTarget } from '../count/lora.ts';
+import { isFrozen, isTarget, leadsProduct } from '../count/lora.ts';
 import { collectiveSeconds, gemmSeconds } from './gemm.ts';
 
 /** The constants of the model: the committed ones, or others where a script tries them (`scripts/cross-validate.ts`). */
@@ -278,7 +278,7 @@ function launched(list: readonly Operation[], context: Context): number {
     )
       count += 1;
     // Latent attention splits, expands and joins its heads on their own.
-    if (operation.kind === 'attention' && !operation.cacheSharded) count += latentLaunches;
+    if (operation.kind === 'attention' && operation.variant !== 'grouped') count += latentLaunches;
     if (operation.kind === 'scan' || (operation.kind === 'activation' && operation.input.region !== 'routed'))
       count += 1;
   }
@@ -300,9 +300,7 @@ const fusesAdapters = (lora: Lora, { profileName }: Context): boolean =>
 function castSeconds(operation: Linear, run: TrainingRun, context: Context): readonly [number, number] {
   const { tensor: tp } = run.parallelism;
   const bytes = castBytes[context.profile.casts];
-  const again =
-    operation.fusedWith !== undefined &&
-    (operation.fusedWith.includes('key') ? !operation.path.endsWith('query') : operation.path.endsWith('up'));
+  const again = operation.fusedWith !== undefined && !leadsProduct(operation);
   const rows = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
   const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
   const inputs = again ? 0 : rows * context.T;
