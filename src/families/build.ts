@@ -171,6 +171,9 @@ export const names = {
 /** More layers than any model has, few enough to write out. */
 const mostLayers = 10_000;
 
+/** More kinds of layer than any model has: each is written out, and held for every quantity. */
+const mostKinds = 256;
+
 /** An Architecture out of a family's traits and the fields of its text model. */
 export function build(family: Family, fields: Fields, outer: Fields, modelType: string): Architecture {
   const shape = readShape(family, fields);
@@ -184,6 +187,10 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     const name = [...new Set([mixer, feed])].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
     const known = kinds.get(`${mixer} ${feed}`);
     if (known !== undefined) return known;
+    if (layers.length === mostKinds)
+      throw new Unreadable(
+        `More than ${mostKinds} of the config's ${L} layers differ from each other, which no model has.`,
+      );
     kinds.set(`${mixer} ${feed}`, layers.length);
     layers.push(layerOf(family, shape, fields, name, mixer, feed));
     return layers.length - 1;

@@ -54,3 +54,58 @@ describe('names of modules times lists of them', () => {
     expect(kept([`re:(${'a|'.repeat(60)}b)`])).toContain('1 of its expressions have too many alternatives');
   });
 });
+
+describe('layers that all differ', () => {
+  const sentence = (config: object) => {
+    const { reading } = sideOf(Buffer.from(JSON.stringify(config)));
+    return reading.kind === 'unread' ? reading.problems[0]?.message : 'read';
+  };
+  const count = (most: number) => Array.from({ length: most }, (_, index) => index + 1);
+  const gemma = (layers: number) => ({
+    model_type: 'gemma3n_text',
+    num_hidden_layers: layers,
+    hidden_size: 256,
+    num_kv_shared_layers: 0,
+    intermediate_size: count(layers),
+    activation_sparsity_pattern: count(layers).map(() => 0),
+    layer_types: count(layers).map(() => 'full_attention'),
+  });
+  const blocks = (layers: number) => ({
+    model_type: 'nemotron-nas',
+    num_hidden_layers: layers,
+    hidden_size: 4096,
+    num_attention_heads: 32,
+    vocab_size: 32_000,
+    block_configs: count(layers).map((index) => ({
+      attention: { n_heads_in_group: 8 },
+      ffn: { ffn_mult: index / 64 },
+    })),
+  });
+  const openelm = {
+    model_type: 'openelm',
+    num_transformer_layers: 4_000,
+    model_dim: 2048,
+    vocab_size: 32_000,
+    head_dim: 64,
+    num_query_heads: count(4_000),
+    num_kv_heads: count(4_000),
+    ffn_multipliers: count(4_000).map((index) => index / 64),
+  };
+
+  it.each([
+    ['4,000 widths of Gemma 3n', gemma(4_000), 4_000],
+    ['4,000 layers of OpenELM', openelm, 4_000],
+    ['10,000 blocks of Nemotron-NAS', blocks(10_000), 10_000],
+  ])('%s are refused in a sentence', { timeout: patience }, (_, config, layers) => {
+    expect(sentence(config)).toBe(
+      `More than 256 of the config's ${layers} layers differ from each other, which no model has.`,
+    );
+  });
+
+  it.each([
+    ['Gemma 3n', gemma(200)],
+    ['Nemotron-NAS', blocks(200)],
+  ])('200 of %s are read', { timeout: patience }, (_, config) => {
+    expect(sentence(config)).toBe('read');
+  });
+});
