@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 9289:
+/***/ 7338:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43746,6 +43746,57 @@ const ZodRealError = /*@__PURE__*/ $constructor("ZodError", errors_initializer, 
 // /** @deprecated Use `z.core.$ZodErrorMapCtx` instead. */
 // export type ErrorMapCtx = core.$ZodErrorMapCtx;
 
+;// CONCATENATED MODULE: external "node:vm"
+const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
+;// CONCATENATED MODULE: ./build/deadline.js
+
+/** What one config may take, and all of a run together, in milliseconds. */
+const most = { each: 5_000, all: 300_000 };
+const job = Symbol.for('model-cost-gate.job');
+const holder = globalThis;
+/** V8 ends what a script calls, wherever it is: in a loop, in a regular expression, past any `catch`. */
+const script = new external_node_vm_namespaceObject.Script(`globalThis[Symbol.for('${job.description}')]()`);
+/**
+ * Runs work whose length a stranger's text decides, and stops it where it takes too long, alone or with all before it.
+ * It is not for work within such work.
+ */
+function deadline({ each, all } = most) {
+    let left = all;
+    const tooMuch = late(`was not evaluated: all configs of a run together may take ${all / 1_000} s`);
+    const tooLong = late(`takes longer than ${each / 1_000} s to evaluate`);
+    return (work) => {
+        if (left <= 0)
+            return tooMuch;
+        const started = performance.now();
+        try {
+            return left < each ? (done(work, left) ?? tooMuch) : (done(work, each) ?? tooLong);
+        }
+        finally {
+            left -= performance.now() - started;
+        }
+    };
+}
+/** undefined where the work was stopped. */
+function done(work, milliseconds) {
+    let result;
+    holder[job] = () => {
+        result = { kind: 'done', result: work() };
+    };
+    try {
+        script.runInThisContext({ timeout: Math.ceil(milliseconds) });
+    }
+    catch (error) {
+        if (!isTimeout(error))
+            throw error;
+    }
+    finally {
+        delete holder[job];
+    }
+    return result;
+}
+const late = (reason) => ({ kind: 'late', reason });
+const isTimeout = (error) => error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
+
 ;// CONCATENATED MODULE: ./build/gate/metrics.js
 const known = (value) => value ?? undefined;
 const metrics = [
@@ -44044,17 +44095,18 @@ const increaseRule = (comparison, { failOn }) => {
     });
 };
 const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-/** A config that cannot be read fails the gate where the user named it, and warns where it was only recognised. */
+/** A config that cannot be read fails the gate where the user named it or it ran out of time, and warns where it was only recognised. */
 const unreadableRule = (comparison) => {
     if (comparison.status !== 'unreadable')
         return [];
     const side = comparison.head ?? comparison.base;
+    const late = side?.reading.kind === 'unread' && side.reading.late === true;
     const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
     return [
         {
             code: 'unreadable',
             path: comparison.path,
-            severity: comparison.named && comparison.head !== undefined ? 'fail' : 'warn',
+            severity: (comparison.named || late) && comparison.head !== undefined ? 'fail' : 'warn',
             ...(problem?.line === undefined ? {} : { line: problem.line }),
             message: problem?.message ?? 'The config could not be read.',
         },
@@ -53020,7 +53072,7 @@ function preprocess(fn, schema) {
 ;// CONCATENATED MODULE: ./build/report/earlier.js
 
 
-const most = 10;
+const earlier_most = 10;
 const said = object({
     path: schemas_string().max(400),
     about: schemas_string().max(60),
@@ -53029,7 +53081,7 @@ const said = object({
         .regex(/^[0-9a-f]{7,64}$/)
         .exactOptional(),
 });
-const memory = object({ open: array(said).max(most), resolved: array(said).max(most) });
+const memory = object({ open: array(said).max(earlier_most), resolved: array(said).max(earlier_most) });
 const nothing = { open: [], resolved: [] };
 /** The second line of our comment; empty where there is nothing to remember. */
 function memoryLine(remembered) {
@@ -53053,7 +53105,7 @@ function remember(review, earlier) {
     const { findings } = review.verdict;
     const open = findings
         .filter(({ severity }) => severity !== 'notice')
-        .slice(0, most)
+        .slice(0, earlier_most)
         .map((finding) => ({ ...keyOf(finding), message: plain(finding.message, 200) }));
     // What cannot be read is not resolved, and what is still told is not either.
     const standing = ({ path, about }) => findings.some((finding) => {
@@ -53065,7 +53117,7 @@ function remember(review, earlier) {
     const gone = before.open
         .filter((one) => !standing(one))
         .map((one) => ({ ...one, ...(at === undefined ? {} : { at }) }));
-    return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-most) };
+    return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-earlier_most) };
 }
 const keyOf = ({ path, metric, code }) => ({ path: plain(path, 200), about: plain(metric ?? code, 60) });
 
@@ -61348,6 +61400,8 @@ const names = {
 };
 /** More layers than any model has, few enough to write out. */
 const mostLayers = 10_000;
+/** More kinds of layer than any model has: each is written out, and held for every quantity. */
+const mostKinds = 256;
 /** An Architecture out of a family's traits and the fields of its text model. */
 function build(family, fields, outer, modelType) {
     const shape = readShape(family, fields);
@@ -61362,6 +61416,8 @@ function build(family, fields, outer, modelType) {
         const known = kinds.get(`${mixer} ${feed}`);
         if (known !== undefined)
             return known;
+        if (layers.length === mostKinds)
+            throw new Unreadable(`More than ${mostKinds} of the config's ${L} layers differ from each other, which no model has.`);
         kinds.set(`${mixer} ${feed}`, layers.length);
         layers.push(build_layerOf(family, shape, fields, name, mixer, feed));
         return layers.length - 1;
@@ -68350,7 +68406,12 @@ function definedOnly(fields) {
 }
 const contradiction = (message) => ({ severity: 'error', message });
 
+;// CONCATENATED MODULE: ./build/world.js
+/** No clock: all work is done. */
+const untimed = (work) => ({ kind: 'done', result: work() });
+
 ;// CONCATENATED MODULE: ./build/run.js
+
 
 
 
@@ -68363,9 +68424,10 @@ const run_version = '0.1.0';
  * The story of one run: read both sides of each config, estimate what could be read, compare, judge.
  *
  * @param others rules that hold elsewhere: what this change makes of them, what the base branch has by now
+ * @param inTime by which each config, and all together, must be done
  */
-function review(changes, settings, today, progress = () => { }, others = []) {
-    const comparisons = comparisonsOf(changes, settings, progress);
+function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
+    const comparisons = comparisonsOf(changes, settings, inTime, progress);
     const broken = others.flatMap((rules) => brokenRules(rules, settings));
     const verdict = judge(comparisons, settings.budgetsFor, today, broken);
     const proposal = others.find(({ kind }) => kind === 'proposed');
@@ -68378,18 +68440,18 @@ function review(changes, settings, today, progress = () => { }, others = []) {
         ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
         notes: [
             ...changes.notes,
-            ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today)),
+            ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
             ...comparisons.flatMap(noteOnMove),
         ],
         version: run_version,
     };
 }
-function comparisonsOf(changes, settings, progress = () => { }) {
+function comparisonsOf(changes, settings, inTime, progress = () => { }) {
     const comparisons = [];
     for (const [index, pair] of changes.pairs.entries()) {
         if (changes.pairs.length > 20 && index % 20 === 0)
             progress(`${index} of ${changes.pairs.length} configs`);
-        const comparison = comparePair(pair, settings);
+        const comparison = comparePair(pair, settings, inTime);
         if (comparison !== undefined)
             comparisons.push(comparison);
     }
@@ -68410,28 +68472,33 @@ function brokenRules(rules, { failOn }) {
     ];
 }
 /** What the same configs would get under other rules, in a sentence, and the findings that differ. */
-function noteOn(rules, changes, verdict, held, today) {
+function noteOn(rules, changes, verdict, held, today, inTime) {
     const { settings, configs } = rules;
     if (settings === undefined)
         return [rules.sentence];
     const judged = (which, by) => {
-        const pairs = which.pairs.filter(({ path, previousPath }) => by.matches(path) || (previousPath !== undefined && by.matches(previousPath)));
-        const comparisons = comparisonsOf({ ...which, pairs }, by);
+        const pairs = inTime(() => which.pairs.filter((pair) => matchesEither(pair, by)));
+        if (pairs.kind === 'late')
+            return undefined;
+        const comparisons = comparisonsOf({ ...which, pairs: pairs.result }, by, inTime);
         return { count: comparisons.length, verdict: judge(comparisons, by.budgetsFor, today) };
     };
     const here = judged(changes, settings);
+    if (here === undefined)
+        return [`${rules.sentence} What its globs mean for these configs takes too long to find.`];
     if (here.count > 0)
         return [`${rules.sentence} Under it ${outcomeText(here.verdict, verdict)}`, ...differing(here.verdict, verdict)];
     const all = configs && judged(configs, settings);
     if (configs === undefined || all === undefined || all.count === 0)
         return [rules.sentence];
-    const now = judged(configs, held).verdict;
+    const now = judged(configs, held)?.verdict ?? verdict;
     const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
     return [
         `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
         ...differing(all.verdict, now),
     ];
 }
+const matchesEither = ({ path, previousPath }, { matches }) => matches(path) || (previousPath !== undefined && matches(previousPath));
 const outcomeText = (other, now) => other.outcome === now.outcome
     ? `the verdict would be ${other.outcome} too.`
     : `the verdict would be ${other.outcome}, not ${now.outcome}.`;
@@ -68455,11 +68522,15 @@ function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
 /** undefined where neither side is a model config and the user did not name the file. */
-function comparePair(pair, settings) {
-    const base = pair.base && readSide(pair.base, pair.previousPath ?? pair.path, settings);
-    const head = pair.head && readSide(pair.head, pair.path, settings, base?.estimate?.run.run.calibration);
+function comparePair(pair, settings, inTime) {
+    const read = (side, path, calibration) => {
+        const timed = inTime(() => readSide(side, path, settings, calibration));
+        return timed.kind === 'done' ? timed.result : run_late(`The config ${timed.reason}.`);
+    };
+    const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
+    const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
     const named = settings.named(pair.path);
-    const recognised = [base, head].some((side) => side?.reading.format !== undefined);
+    const recognised = [base, head].some(isConfig);
     if (!recognised && !named)
         return undefined;
     return compare({
@@ -68471,6 +68542,11 @@ function comparePair(pair, settings) {
         ...(head === undefined ? {} : { head }),
     });
 }
+/** Some format recognises it, or it took so long that it must be one. */
+const isConfig = (side) => side?.reading.format !== undefined || (side?.reading.kind === 'unread' && side.reading.late === true);
+const run_late = (message) => ({
+    reading: { kind: 'unread', late: true, problems: [{ severity: 'error', message }] },
+});
 const unread = (message) => ({
     reading: { kind: 'unread', problems: [{ severity: 'error', message }] },
 });
@@ -75374,8 +75450,9 @@ function publish(review, options, environment, comment) {
 
 ;// CONCATENATED MODULE: ./build/settings/proposal.js
 
+
 /** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
-function proposed(inputs, held, now, when) {
+function proposed(inputs, held, now, when, inTime = untimed) {
     const differing = differs(held, now);
     if (differing === undefined)
         return undefined;
@@ -75385,7 +75462,7 @@ function proposed(inputs, held, now, when) {
         kind: 'proposed',
         ...differing,
         sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
-        ...tried(inputs, now),
+        ...tried(inputs, now, inTime),
     };
 }
 /** What the base branch has made of the rules since the merge base. */
@@ -75400,9 +75477,13 @@ function moved(inputs, held, tip, branch) {
         ...tried(inputs, tip),
     };
 }
-function tried(inputs, documents) {
+/** Rules that a change brings are a stranger's text. */
+function tried(inputs, documents, inTime = untimed) {
     try {
-        return { settings: settingsFrom(inputs, documents) };
+        const timed = inTime(() => settingsFrom(inputs, documents));
+        if (timed.kind === 'done')
+            return { settings: timed.result };
+        return { settings: undefined, problem: `${documents.policy?.name ?? 'What they say'} ${timed.reason}.` };
     }
     catch (error) {
         if (!(error instanceof WrongSettings))
@@ -75437,7 +75518,7 @@ const same = (a, b) => a.length === b.length && a.every((byte, index) => byte ==
 
 
 /** The rules that hold, and those that a reader should know of. A change cannot touch what it is judged by. */
-async function rules_rulesOf(api, repository, inputs, { held, head, when, tip }) {
+async function rules_rulesOf(api, repository, inputs, { held, head, when, tip }, inTime) {
     const commits = [held, ...(head === undefined ? [] : [head]), ...(tip === undefined ? [] : [tip.commit])];
     const [first = {}, ...rest] = await readRules(api, repository, inputs, commits);
     const [now, later] = head === undefined ? [undefined, rest[0]] : rest;
@@ -75447,7 +75528,7 @@ async function rules_rulesOf(api, repository, inputs, { held, head, when, tip })
         ? { ...first, missing: (first.missing ?? []).filter((one) => one !== lacks(inputs, held)) }
         : first;
     const others = [
-        now === undefined ? undefined : proposed(inputs, holds, now, when ?? 'later'),
+        now === undefined ? undefined : proposed(inputs, holds, now, when ?? 'later', inTime),
         // What this change does anyway is said once.
         later === undefined || tip === undefined ? undefined : moved(inputs, holds, later, tip.branch),
     ].filter((one) => one !== undefined);
@@ -75516,6 +75597,7 @@ const named = (name, side) => side?.kind === 'bytes' ? { name, bytes: side.bytes
 
 
 
+
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
 async function main(environment = process.env) {
     try {
@@ -75555,14 +75637,15 @@ async function main_run(environment) {
         ? undefined
         : pullAt(await withLiveBase(api, repository, await readPull(api, repository, number)), event.head);
     const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
-    const { held, others } = await rules_rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase?.commit));
+    const inTime = deadline();
+    const { held, others } = await rules_rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase?.commit), inTime);
     const { settings, broken } = planOf(inputs, held, others);
     const base = pull === undefined || settings.baseline === 'merge-base'
         ? mergeBase
         : await baseline(api, repository, settings.baseline, pull);
     const changes = await main_changesOf(api, repository, event, pull, base, settings);
     const outlook = await withConfigs(api, repository, pull, changes, others);
-    const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook);
+    const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook, inTime);
     if (broken !== undefined && reviewed.comparisons.length > 0)
         throw broken;
     const found = await withOverride(api, repository, reviewed, pull, settings);
@@ -75699,7 +75782,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9289);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7338);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -7,7 +7,7 @@ import { longestPath } from './settings/globs.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Settings } from './settings/settings.ts';
 import { settleRun } from './setup/settle.ts';
-import type { Changes, ConfigPair, ConfigSide } from './world.ts';
+import { type Changes, type ConfigPair, type ConfigSide, type InTime, untimed } from './world.ts';
 
 /** The action's version: numbers may move with it (CHANGELOG). */
 export const version = '0.1.0';
@@ -16,6 +16,7 @@ export const version = '0.1.0';
  * The story of one run: read both sides of each config, estimate what could be read, compare, judge.
  *
  * @param others rules that hold elsewhere: what this change makes of them, what the base branch has by now
+ * @param inTime by which each config, and all together, must be done
  */
 export function review(
   changes: Changes,
@@ -23,8 +24,9 @@ export function review(
   today: string,
   progress: (message: string) => void = () => {},
   others: readonly OtherRules[] = [],
+  inTime: InTime = untimed,
 ): Review {
-  const comparisons = comparisonsOf(changes, settings, progress);
+  const comparisons = comparisonsOf(changes, settings, inTime, progress);
   const broken = others.flatMap((rules) => brokenRules(rules, settings));
   const verdict = judge(comparisons, settings.budgetsFor, today, broken);
   const proposal = others.find(({ kind }) => kind === 'proposed');
@@ -37,7 +39,7 @@ export function review(
     ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
     notes: [
       ...changes.notes,
-      ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today)),
+      ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
       ...comparisons.flatMap(noteOnMove),
     ],
     version,
@@ -47,12 +49,13 @@ export function review(
 function comparisonsOf(
   changes: Changes,
   settings: Settings,
+  inTime: InTime,
   progress: (message: string) => void = () => {},
 ): readonly Comparison[] {
   const comparisons: Comparison[] = [];
   for (const [index, pair] of changes.pairs.entries()) {
     if (changes.pairs.length > 20 && index % 20 === 0) progress(`${index} of ${changes.pairs.length} configs`);
-    const comparison = comparePair(pair, settings);
+    const comparison = comparePair(pair, settings, inTime);
     if (comparison !== undefined) comparisons.push(comparison);
   }
   return comparisons;
@@ -79,28 +82,32 @@ function noteOn(
   verdict: Verdict,
   held: Settings,
   today: string,
+  inTime: InTime,
 ): readonly string[] {
   const { settings, configs } = rules;
   if (settings === undefined) return [rules.sentence];
   const judged = (which: Changes, by: Settings) => {
-    const pairs = which.pairs.filter(
-      ({ path, previousPath }) => by.matches(path) || (previousPath !== undefined && by.matches(previousPath)),
-    );
-    const comparisons = comparisonsOf({ ...which, pairs }, by);
+    const pairs = inTime(() => which.pairs.filter((pair) => matchesEither(pair, by)));
+    if (pairs.kind === 'late') return undefined;
+    const comparisons = comparisonsOf({ ...which, pairs: pairs.result }, by, inTime);
     return { count: comparisons.length, verdict: judge(comparisons, by.budgetsFor, today) };
   };
   const here = judged(changes, settings);
+  if (here === undefined) return [`${rules.sentence} What its globs mean for these configs takes too long to find.`];
   if (here.count > 0)
     return [`${rules.sentence} Under it ${outcomeText(here.verdict, verdict)}`, ...differing(here.verdict, verdict)];
   const all = configs && judged(configs, settings);
   if (configs === undefined || all === undefined || all.count === 0) return [rules.sentence];
-  const now = judged(configs, held).verdict;
+  const now = judged(configs, held)?.verdict ?? verdict;
   const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
   return [
     `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
     ...differing(all.verdict, now),
   ];
 }
+
+const matchesEither = ({ path, previousPath }: ConfigPair, { matches }: Settings): boolean =>
+  matches(path) || (previousPath !== undefined && matches(previousPath));
 
 const outcomeText = (other: Verdict, now: Verdict) =>
   other.outcome === now.outcome
@@ -132,11 +139,15 @@ function hasOtherLimits({ path, previousPath }: ConfigPair, { budgetsFor }: Sett
 }
 
 /** undefined where neither side is a model config and the user did not name the file. */
-function comparePair(pair: ConfigPair, settings: Settings): Comparison | undefined {
-  const base = pair.base && readSide(pair.base, pair.previousPath ?? pair.path, settings);
-  const head = pair.head && readSide(pair.head, pair.path, settings, base?.estimate?.run.run.calibration);
+function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comparison | undefined {
+  const read = (side: ConfigSide, path: string, calibration?: number): Side => {
+    const timed = inTime(() => readSide(side, path, settings, calibration));
+    return timed.kind === 'done' ? timed.result : late(`The config ${timed.reason}.`);
+  };
+  const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
+  const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
   const named = settings.named(pair.path);
-  const recognised = [base, head].some((side) => side?.reading.format !== undefined);
+  const recognised = [base, head].some(isConfig);
   if (!recognised && !named) return undefined;
   return compare({
     path: pair.path,
@@ -147,6 +158,14 @@ function comparePair(pair: ConfigPair, settings: Settings): Comparison | undefin
     ...(head === undefined ? {} : { head }),
   });
 }
+
+/** Some format recognises it, or it took so long that it must be one. */
+const isConfig = (side: Side | undefined): boolean =>
+  side?.reading.format !== undefined || (side?.reading.kind === 'unread' && side.reading.late === true);
+
+const late = (message: string): Side => ({
+  reading: { kind: 'unread', late: true, problems: [{ severity: 'error', message }] },
+});
 
 const unread = (message: string): Side => ({
   reading: { kind: 'unread', problems: [{ severity: 'error', message }] },

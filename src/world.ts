@@ -25,3 +25,14 @@ export type ConfigSide =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   /** Not a text that can be read: a symlink, a submodule, an LFS pointer, too large. In a sentence. */
   | { readonly kind: 'refused'; readonly reason: string };
+
+/**
+ * Work whose length a stranger's text decides, done or stopped: how long it may take is the door's to say, which has a clock.
+ * `reason` is what follows a name: "takes longer than 5 s to evaluate".
+ */
+export type InTime = <Result>(
+  work: () => Result,
+) => { readonly kind: 'done'; readonly result: Result } | { readonly kind: 'late'; readonly reason: string };
+
+/** No clock: all work is done. */
+export const untimed: InTime = (work) => ({ kind: 'done', result: work() });

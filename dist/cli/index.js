@@ -10082,6 +10082,57 @@ var __webpack_exports__ = {};
 
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:path");
+;// CONCATENATED MODULE: external "node:vm"
+const external_node_vm_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:vm");
+;// CONCATENATED MODULE: ./build/deadline.js
+
+/** What one config may take, and all of a run together, in milliseconds. */
+const most = { each: 5_000, all: 300_000 };
+const job = Symbol.for('model-cost-gate.job');
+const holder = globalThis;
+/** V8 ends what a script calls, wherever it is: in a loop, in a regular expression, past any `catch`. */
+const script = new external_node_vm_namespaceObject.Script(`globalThis[Symbol.for('${job.description}')]()`);
+/**
+ * Runs work whose length a stranger's text decides, and stops it where it takes too long, alone or with all before it.
+ * It is not for work within such work.
+ */
+function deadline({ each, all } = most) {
+    let left = all;
+    const tooMuch = late(`was not evaluated: all configs of a run together may take ${all / 1_000} s`);
+    const tooLong = late(`takes longer than ${each / 1_000} s to evaluate`);
+    return (work) => {
+        if (left <= 0)
+            return tooMuch;
+        const started = performance.now();
+        try {
+            return left < each ? (done(work, left) ?? tooMuch) : (done(work, each) ?? tooLong);
+        }
+        finally {
+            left -= performance.now() - started;
+        }
+    };
+}
+/** undefined where the work was stopped. */
+function done(work, milliseconds) {
+    let result;
+    holder[job] = () => {
+        result = { kind: 'done', result: work() };
+    };
+    try {
+        script.runInThisContext({ timeout: Math.ceil(milliseconds) });
+    }
+    catch (error) {
+        if (!isTimeout(error))
+            throw error;
+    }
+    finally {
+        delete holder[job];
+    }
+    return result;
+}
+const late = (reason) => ({ kind: 'late', reason });
+const isTimeout = (error) => error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
+
 ;// CONCATENATED MODULE: ./build/gate/metrics.js
 const known = (value) => value ?? undefined;
 const metrics = [
@@ -10450,17 +10501,18 @@ const increaseRule = (comparison, { failOn }) => {
     });
 };
 const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-/** A config that cannot be read fails the gate where the user named it, and warns where it was only recognised. */
+/** A config that cannot be read fails the gate where the user named it or it ran out of time, and warns where it was only recognised. */
 const unreadableRule = (comparison) => {
     if (comparison.status !== 'unreadable')
         return [];
     const side = comparison.head ?? comparison.base;
+    const late = side?.reading.kind === 'unread' && side.reading.late === true;
     const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
     return [
         {
             code: 'unreadable',
             path: comparison.path,
-            severity: comparison.named && comparison.head !== undefined ? 'fail' : 'warn',
+            severity: (comparison.named || late) && comparison.head !== undefined ? 'fail' : 'warn',
             ...(problem?.line === undefined ? {} : { line: problem.line }),
             message: problem?.message ?? 'The config could not be read.',
         },
@@ -20772,7 +20824,7 @@ function preprocess(fn, schema) {
 ;// CONCATENATED MODULE: ./build/report/earlier.js
 
 
-const most = 10;
+const earlier_most = 10;
 const said = object({
     path: schemas_string().max(400),
     about: schemas_string().max(60),
@@ -20781,7 +20833,7 @@ const said = object({
         .regex(/^[0-9a-f]{7,64}$/)
         .exactOptional(),
 });
-const memory = object({ open: array(said).max(most), resolved: array(said).max(most) });
+const memory = object({ open: array(said).max(earlier_most), resolved: array(said).max(earlier_most) });
 const nothing = { open: [], resolved: [] };
 /** The second line of our comment; empty where there is nothing to remember. */
 function earlier_memoryLine(remembered) {
@@ -20805,7 +20857,7 @@ function earlier_remember(review, earlier) {
     const { findings } = review.verdict;
     const open = findings
         .filter(({ severity }) => severity !== 'notice')
-        .slice(0, most)
+        .slice(0, earlier_most)
         .map((finding) => ({ ...keyOf(finding), message: plain(finding.message, 200) }));
     // What cannot be read is not resolved, and what is still told is not either.
     const standing = ({ path, about }) => findings.some((finding) => {
@@ -20817,7 +20869,7 @@ function earlier_remember(review, earlier) {
     const gone = before.open
         .filter((one) => !standing(one))
         .map((one) => ({ ...one, ...(at === undefined ? {} : { at }) }));
-    return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-most) };
+    return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-earlier_most) };
 }
 const keyOf = ({ path, metric, code }) => ({ path: plain(path, 200), about: plain(metric ?? code, 60) });
 
@@ -29526,6 +29578,8 @@ const names = {
 };
 /** More layers than any model has, few enough to write out. */
 const mostLayers = 10_000;
+/** More kinds of layer than any model has: each is written out, and held for every quantity. */
+const mostKinds = 256;
 /** An Architecture out of a family's traits and the fields of its text model. */
 function build(family, fields, outer, modelType) {
     const shape = readShape(family, fields);
@@ -29540,6 +29594,8 @@ function build(family, fields, outer, modelType) {
         const known = kinds.get(`${mixer} ${feed}`);
         if (known !== undefined)
             return known;
+        if (layers.length === mostKinds)
+            throw new Unreadable(`More than ${mostKinds} of the config's ${L} layers differ from each other, which no model has.`);
         kinds.set(`${mixer} ${feed}`, layers.length);
         layers.push(build_layerOf(family, shape, fields, name, mixer, feed));
         return layers.length - 1;
@@ -36528,7 +36584,12 @@ function definedOnly(fields) {
 }
 const contradiction = (message) => ({ severity: 'error', message });
 
+;// CONCATENATED MODULE: ./build/world.js
+/** No clock: all work is done. */
+const untimed = (work) => ({ kind: 'done', result: work() });
+
 ;// CONCATENATED MODULE: ./build/run.js
+
 
 
 
@@ -36541,9 +36602,10 @@ const run_version = '0.1.0';
  * The story of one run: read both sides of each config, estimate what could be read, compare, judge.
  *
  * @param others rules that hold elsewhere: what this change makes of them, what the base branch has by now
+ * @param inTime by which each config, and all together, must be done
  */
-function review(changes, settings, today, progress = () => { }, others = []) {
-    const comparisons = comparisonsOf(changes, settings, progress);
+function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
+    const comparisons = comparisonsOf(changes, settings, inTime, progress);
     const broken = others.flatMap((rules) => brokenRules(rules, settings));
     const verdict = judge(comparisons, settings.budgetsFor, today, broken);
     const proposal = others.find(({ kind }) => kind === 'proposed');
@@ -36556,18 +36618,18 @@ function review(changes, settings, today, progress = () => { }, others = []) {
         ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
         notes: [
             ...changes.notes,
-            ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today)),
+            ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
             ...comparisons.flatMap(noteOnMove),
         ],
         version: run_version,
     };
 }
-function comparisonsOf(changes, settings, progress = () => { }) {
+function comparisonsOf(changes, settings, inTime, progress = () => { }) {
     const comparisons = [];
     for (const [index, pair] of changes.pairs.entries()) {
         if (changes.pairs.length > 20 && index % 20 === 0)
             progress(`${index} of ${changes.pairs.length} configs`);
-        const comparison = comparePair(pair, settings);
+        const comparison = comparePair(pair, settings, inTime);
         if (comparison !== undefined)
             comparisons.push(comparison);
     }
@@ -36588,28 +36650,33 @@ function brokenRules(rules, { failOn }) {
     ];
 }
 /** What the same configs would get under other rules, in a sentence, and the findings that differ. */
-function noteOn(rules, changes, verdict, held, today) {
+function noteOn(rules, changes, verdict, held, today, inTime) {
     const { settings, configs } = rules;
     if (settings === undefined)
         return [rules.sentence];
     const judged = (which, by) => {
-        const pairs = which.pairs.filter(({ path, previousPath }) => by.matches(path) || (previousPath !== undefined && by.matches(previousPath)));
-        const comparisons = comparisonsOf({ ...which, pairs }, by);
+        const pairs = inTime(() => which.pairs.filter((pair) => matchesEither(pair, by)));
+        if (pairs.kind === 'late')
+            return undefined;
+        const comparisons = comparisonsOf({ ...which, pairs: pairs.result }, by, inTime);
         return { count: comparisons.length, verdict: judge(comparisons, by.budgetsFor, today) };
     };
     const here = judged(changes, settings);
+    if (here === undefined)
+        return [`${rules.sentence} What its globs mean for these configs takes too long to find.`];
     if (here.count > 0)
         return [`${rules.sentence} Under it ${outcomeText(here.verdict, verdict)}`, ...differing(here.verdict, verdict)];
     const all = configs && judged(configs, settings);
     if (configs === undefined || all === undefined || all.count === 0)
         return [rules.sentence];
-    const now = judged(configs, held).verdict;
+    const now = judged(configs, held)?.verdict ?? verdict;
     const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
     return [
         `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
         ...differing(all.verdict, now),
     ];
 }
+const matchesEither = ({ path, previousPath }, { matches }) => matches(path) || (previousPath !== undefined && matches(previousPath));
 const outcomeText = (other, now) => other.outcome === now.outcome
     ? `the verdict would be ${other.outcome} too.`
     : `the verdict would be ${other.outcome}, not ${now.outcome}.`;
@@ -36633,11 +36700,15 @@ function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
 /** undefined where neither side is a model config and the user did not name the file. */
-function comparePair(pair, settings) {
-    const base = pair.base && readSide(pair.base, pair.previousPath ?? pair.path, settings);
-    const head = pair.head && readSide(pair.head, pair.path, settings, base?.estimate?.run.run.calibration);
+function comparePair(pair, settings, inTime) {
+    const read = (side, path, calibration) => {
+        const timed = inTime(() => readSide(side, path, settings, calibration));
+        return timed.kind === 'done' ? timed.result : run_late(`The config ${timed.reason}.`);
+    };
+    const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
+    const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
     const named = settings.named(pair.path);
-    const recognised = [base, head].some((side) => side?.reading.format !== undefined);
+    const recognised = [base, head].some(isConfig);
     if (!recognised && !named)
         return undefined;
     return compare({
@@ -36649,6 +36720,11 @@ function comparePair(pair, settings) {
         ...(head === undefined ? {} : { head }),
     });
 }
+/** Some format recognises it, or it took so long that it must be one. */
+const isConfig = (side) => side?.reading.format !== undefined || (side?.reading.kind === 'unread' && side.reading.late === true);
+const run_late = (message) => ({
+    reading: { kind: 'unread', late: true, problems: [{ severity: 'error', message }] },
+});
 const unread = (message) => ({
     reading: { kind: 'unread', problems: [{ severity: 'error', message }] },
 });
@@ -37979,8 +38055,9 @@ function mfu(words, settings) {
 
 ;// CONCATENATED MODULE: ./build/settings/proposal.js
 
+
 /** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
-function proposed(inputs, held, now, when) {
+function proposed(inputs, held, now, when, inTime = untimed) {
     const differing = differs(held, now);
     if (differing === undefined)
         return undefined;
@@ -37990,7 +38067,7 @@ function proposed(inputs, held, now, when) {
         kind: 'proposed',
         ...differing,
         sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
-        ...tried(inputs, now),
+        ...tried(inputs, now, inTime),
     };
 }
 /** What the base branch has made of the rules since the merge base. */
@@ -38005,9 +38082,13 @@ function moved(inputs, held, tip, branch) {
         ...tried(inputs, tip),
     };
 }
-function tried(inputs, documents) {
+/** Rules that a change brings are a stranger's text. */
+function tried(inputs, documents, inTime = untimed) {
     try {
-        return { settings: settingsFrom(inputs, documents) };
+        const timed = inTime(() => settingsFrom(inputs, documents));
+        if (timed.kind === 'done')
+            return { settings: timed.result };
+        return { settings: undefined, problem: `${documents.policy?.name ?? 'What they say'} ${timed.reason}.` };
     }
     catch (error) {
         if (!(error instanceof WrongSettings))
@@ -38098,6 +38179,7 @@ function policyFrom(read, name) {
 }
 
 ;// CONCATENATED MODULE: ./build/local/main.js
+
 
 
 
@@ -38250,7 +38332,7 @@ function diff(words) {
     return compared(words, { pairs: [pair], notes: [] }, { ...settings, named: () => true }, []);
 }
 function compared(words, changes, settings, others) {
-    const found = review(changes, settings, today(), progress, others);
+    const found = review(changes, settings, today(), progress, others, deadline());
     progress('');
     const unread = found.comparisons.flatMap(({ path, previousPath, base, head }) => [
         ...(base !== undefined && base.estimate === undefined ? [{ path: previousPath ?? path, side: base }] : []),

@@ -297,16 +297,17 @@ const increaseRule: Rule = (comparison, { failOn }) => {
 const worse = (metric: Metric, before: number, after: number) =>
   metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
 
-/** A config that cannot be read fails the gate where the user named it, and warns where it was only recognised. */
+/** A config that cannot be read fails the gate where the user named it or it ran out of time, and warns where it was only recognised. */
 const unreadableRule: Rule = (comparison) => {
   if (comparison.status !== 'unreadable') return [];
   const side = comparison.head ?? comparison.base;
+  const late = side?.reading.kind === 'unread' && side.reading.late === true;
   const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
   return [
     {
       code: 'unreadable',
       path: comparison.path,
-      severity: comparison.named && comparison.head !== undefined ? 'fail' : 'warn',
+      severity: (comparison.named || late) && comparison.head !== undefined ? 'fail' : 'warn',
       ...(problem?.line === undefined ? {} : { line: problem.line }),
       message: problem?.message ?? 'The config could not be read.',
     },

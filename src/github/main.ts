@@ -1,5 +1,6 @@
 import { getInput, setFailed, setOutput, warning } from '@actions/core';
 import { ZodError } from 'zod';
+import { deadline } from '../deadline.ts';
 import { override } from '../gate/judge.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
 import { comment, type Options, resolvedComment } from '../report/comment.ts';
@@ -73,7 +74,8 @@ async function run(environment: Environment): Promise<void> {
       ? undefined
       : pullAt(await withLiveBase(api, repository, await readPull(api, repository, number)), event.head);
   const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
-  const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase?.commit));
+  const inTime = deadline();
+  const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase?.commit), inTime);
   const { settings, broken } = planOf(inputs, held, others);
   const base =
     pull === undefined || settings.baseline === 'merge-base'
@@ -81,7 +83,7 @@ async function run(environment: Environment): Promise<void> {
       : await baseline(api, repository, settings.baseline, pull);
   const changes = await changesOf(api, repository, event, pull, base, settings);
   const outlook = await withConfigs(api, repository, pull, changes, others);
-  const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook);
+  const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook, inTime);
   if (broken !== undefined && reviewed.comparisons.length > 0) throw broken;
   const found = await withOverride(api, repository, reviewed, pull, settings);
   await write(api, repository, found, pull, settings, environment);

@@ -1,6 +1,6 @@
 import { moved, type OtherRules, proposed } from '../settings/proposal.ts';
 import { type Documents, filesNamedBy, type Inputs, policyPath } from '../settings/settings.ts';
-import type { ConfigSide } from '../world.ts';
+import type { ConfigSide, InTime } from '../world.ts';
 import type { Api, Repository } from './api.ts';
 import { readContents } from './contents.ts';
 
@@ -18,6 +18,7 @@ export async function rulesOf(
   repository: Repository,
   inputs: Inputs,
   { held, head, when, tip }: Places,
+  inTime: InTime,
 ): Promise<{ readonly held: Documents; readonly others: readonly OtherRules[] }> {
   const commits = [held, ...(head === undefined ? [] : [head]), ...(tip === undefined ? [] : [tip.commit])];
   const [first = {}, ...rest] = await readRules(api, repository, inputs, commits);
@@ -28,7 +29,7 @@ export async function rulesOf(
     ? { ...first, missing: (first.missing ?? []).filter((one) => one !== lacks(inputs, held)) }
     : first;
   const others = [
-    now === undefined ? undefined : proposed(inputs, holds, now, when ?? 'later'),
+    now === undefined ? undefined : proposed(inputs, holds, now, when ?? 'later', inTime),
     // What this change does anyway is said once.
     later === undefined || tip === undefined ? undefined : moved(inputs, holds, later, tip.branch),
   ].filter((one) => one !== undefined);

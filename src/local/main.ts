@@ -1,4 +1,5 @@
 import { relative, sep } from 'node:path';
+import { deadline } from '../deadline.ts';
 import { compare } from '../gate/compare.ts';
 import { judge } from '../gate/judge.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
@@ -159,7 +160,7 @@ function diff(words: Words): number {
 }
 
 function compared(words: Words, changes: Changes, settings: Settings, others: readonly OtherRules[]): number {
-  const found = review(changes, settings, today(), progress, others);
+  const found = review(changes, settings, today(), progress, others, deadline());
   progress('');
   const unread = found.comparisons.flatMap(({ path, previousPath, base, head }) => [
     ...(base !== undefined && base.estimate === undefined ? [{ path: previousPath ?? path, side: base }] : []),

@@ -38,5 +38,7 @@ export type Reading =
       readonly kind: 'unread';
       /** undefined where no format recognised the text */
       readonly format?: string;
+      /** It took too long to be told from what is no config: it is taken for one. */
+      readonly late?: true;
       readonly problems: readonly Problem[];
     };

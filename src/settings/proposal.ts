@@ -1,4 +1,4 @@
-import type { Changes } from '../world.ts';
+import { type Changes, type InTime, untimed } from '../world.ts';
 import { type Documents, type Inputs, type Settings, settingsFrom, WrongSettings } from './settings.ts';
 
 /**
@@ -19,7 +19,13 @@ export type OtherRules = {
 };
 
 /** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
-export function proposed(inputs: Inputs, held: Documents, now: Documents, when: string): OtherRules | undefined {
+export function proposed(
+  inputs: Inputs,
+  held: Documents,
+  now: Documents,
+  when: string,
+  inTime: InTime = untimed,
+): OtherRules | undefined {
   const differing = differs(held, now);
   if (differing === undefined) return undefined;
   const { name, change } = differing;
@@ -28,7 +34,7 @@ export function proposed(inputs: Inputs, held: Documents, now: Documents, when: 
     kind: 'proposed',
     ...differing,
     sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
-    ...tried(inputs, now),
+    ...tried(inputs, now, inTime),
   };
 }
 
@@ -44,9 +50,16 @@ export function moved(inputs: Inputs, held: Documents, tip: Documents, branch: s
   };
 }
 
-function tried(inputs: Inputs, documents: Documents): Pick<OtherRules, 'settings' | 'problem' | 'line'> {
+/** Rules that a change brings are a stranger's text. */
+function tried(
+  inputs: Inputs,
+  documents: Documents,
+  inTime: InTime = untimed,
+): Pick<OtherRules, 'settings' | 'problem' | 'line'> {
   try {
-    return { settings: settingsFrom(inputs, documents) };
+    const timed = inTime(() => settingsFrom(inputs, documents));
+    if (timed.kind === 'done') return { settings: timed.result };
+    return { settings: undefined, problem: `${documents.policy?.name ?? 'What they say'} ${timed.reason}.` };
   } catch (error) {
     if (!(error instanceof WrongSettings)) throw error;
     const { line } = error;
