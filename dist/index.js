@@ -56351,7 +56351,7 @@ function forwardFlops(operation, S, convention = 'causal') {
 // at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
 // keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
 // A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
-const torchLoss = { whole: 12, compiled: 4, fused: 'chunked' };
+const torchLoss = { whole: 12, compiled: 4, fused: 'chunked', vocabularyParallel: null };
 const frameworks = {
     megatron: {
         saves: 'fused',
@@ -56363,9 +56363,14 @@ const frameworks = {
         gradientBytes: 4,
         masterWeights: true,
         gradientsStay: true,
-        lossBytes: { whole: 6, compiled: 6, fused: 4 },
+        lossBytes: { whole: 6, compiled: 6, fused: 4, vocabularyParallel: null },
         dummyGradients: true,
         optimizerTemporaries: 0,
+        gathers: 'flat',
+        offloadsGradients: 'never',
+        // Unless it is precision-aware (core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
+        castsNarrowGradients: true,
+        autocastsShardedAdapters: false,
         fragmentation: 1.05,
         source: 'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
     },
@@ -56379,9 +56384,14 @@ const frameworks = {
         gradientBytes: 4,
         masterWeights: false,
         gradientsStay: false,
-        lossBytes: torchLoss,
+        // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above, 4 bytes each.
+        lossBytes: { ...torchLoss, vocabularyParallel: 16 },
         dummyGradients: false,
         optimizerTemporaries: 0,
+        gathers: 'fully_shard',
+        offloadsGradients: 'always',
+        castsNarrowGradients: false,
+        autocastsShardedAdapters: false,
         fragmentation: 1.05,
         source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
     },
@@ -56399,6 +56409,10 @@ const frameworks = {
         dummyGradients: false,
         // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
         optimizerTemporaries: 1,
+        gathers: 'zero',
+        offloadsGradients: 'sharded',
+        castsNarrowGradients: false,
+        autocastsShardedAdapters: false,
         fragmentation: 1.08,
         source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
     },
@@ -56417,6 +56431,12 @@ const frameworks = {
         // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
         // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
         optimizerTemporaries: 1,
+        gathers: 'flat',
+        offloadsGradients: 'never',
+        castsNarrowGradients: false,
+        // Fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one GPU by 2
+        // (fms-acceleration 876e2ed, a100_80gb.csv).
+        autocastsShardedAdapters: true,
         fragmentation: 1.08,
         source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
     },
@@ -56549,6 +56569,8 @@ function activated(operation) {
     return (held(operation) / operation.copies) * operation.used;
 }
 const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
+/** The matrix that gives the logits; undefined in a model without one (an encoder). */
+const outputProjection = ({ head }) => head.find((one) => one.kind === 'linear' && one.component === 'output');
 /** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
 function* mainNetwork(operations) {
     for (const operation of operations.embedding)
@@ -56932,8 +56954,7 @@ function torchtitan(operations, run) {
  */
 function megatron(operations, run) {
     const S = run.sequenceLength;
-    const output = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
-    const D = output?.kind === 'linear' ? output.rows : 0;
+    const D = outputProjection(operations)?.rows ?? 0;
     const hybrid = operations.layers.some(({ operations: list }) => list.some((one) => one.kind === 'scan' && one.style === 'mamba2'));
     const forward = (operation) => {
         switch (operation.kind) {
@@ -58252,11 +58273,43 @@ function heldByRanks(operations, run) {
         };
     });
 }
-/** Model replicas: GPUs that see different sequences. */
+/** Model replicas: groups of GPUs that see different sequences. */
 function replicas(run) {
     const { tensor, pipeline, context } = run.parallelism;
     return run.gpus / (tensor * pipeline * context);
 }
+/** GPUs that would hold the same weights: replicas, and the ranks of context parallelism within each. */
+const dataParallel = (run) => replicas(run) * run.parallelism.context;
+/** ZeRO stages 0 to 3: each divides what the one before does, and more (Rajbhandari et al. 2020, arXiv:1910.02054). */
+const divided = {
+    none: [],
+    optimizer: ['optimizer'],
+    gradients: ['optimizer', 'gradients'],
+    full: ['optimizer', 'gradients', 'weights'],
+};
+/** Whether the run's sharding divides a state, over however many GPUs. */
+const divides = (run, state) => divided[run.sharding].includes(state);
+/** Whether a state is in fact divided: the sharding says so and there is more than one GPU to divide it over. */
+const isSharded = (run, state) => divides(run, state) && dataParallel(run) > 1;
+/** GPUs over which a state of an operation is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
+function shards(operation, run, state) {
+    if (!divides(run, state))
+        return 1;
+    const { pipeline, expert, expertTensor } = run.parallelism;
+    const all = dataParallel(run);
+    const group = Math.min(run.shardGroup ?? all, all);
+    if (operation.kind !== 'linear' || operation.sharding !== 'expert')
+        return group;
+    const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
+    return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / all));
+}
+function tokensOf(run) {
+    const { tensor, context, sequenceParallel } = run.parallelism;
+    const entering = (run.microBatchSize * run.sequenceLength) / context;
+    const residual = sequenceParallel ? entering / tensor : entering;
+    return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
+}
+/** Micro-batches of one optimizer step. */
 function microBatches(run) {
     return Math.max(1, Math.round(run.globalBatchSize / (replicas(run) * run.microBatchSize)));
 }
@@ -58488,12 +58541,6 @@ const precisions = {
 const activations_e = 2;
 /** Bytes of an activation in the run's precision. */
 const elementBytes = (run) => (run.precision === 'fp32' ? 4 : activations_e);
-function tokensOf(run) {
-    const { tensor, context, sequenceParallel } = run.parallelism;
-    const entering = (run.microBatchSize * run.sequenceLength) / context;
-    const residual = sequenceParallel ? entering / tensor : entering;
-    return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
-}
 /** Bytes of a tensor on one GPU. */
 function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
     switch (tensor.region) {
@@ -58524,8 +58571,7 @@ function keepingOf(run) {
 function isAutocast(run) {
     if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined)
         return false;
-    const sharded = run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
-    return (run.weightsDtype ?? 'fp32') === 'fp32' && !sharded;
+    return (run.weightsDtype ?? 'fp32') === 'fp32' && !isSharded(run, 'weights');
 }
 /**
  * What one layer keeps of a micro-batch, operation by operation, without any recompute but that of named modules.
@@ -58797,6 +58843,7 @@ const expandedKeys = (modules, operations) => modules.includes('mla_up_proj')
 ;// CONCATENATED MODULE: ./build/cost/memory/recompute.js
 
 
+
 /**
  * @param layers of the stage, over which `block` and `every` choose
  */
@@ -58847,14 +58894,11 @@ const holdsInput = (saved) => saved.some(({ tensor }) => tensor?.stream === 'inp
 function inputBytes(list, run) {
     return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
 }
-/**
- * Bytes of an element of the residual stream. Under autocast it is fp32. Adapters under sharded data parallelism run with
- * autocast over fp32 inputs too: fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one
- * GPU by 2 (fms-acceleration 876e2ed, a100_80gb.csv).
- */
+/** Bytes of an element of the residual stream: fp32 under autocast, and where a framework autocasts sharded adapters. */
 function streamBytes(run) {
-    const sharded = run.framework === 'transformers' && run.lora !== undefined && run.sharding === 'full' && run.gpus > 1;
-    return sharded || keepingOf(run).autocast ? 4 : elementBytes(run);
+    const adapters = run.lora !== undefined && divides(run, 'weights') && run.gpus > 1;
+    const widened = adapters && frameworks[run.framework].autocastsShardedAdapters;
+    return widened || keepingOf(run).autocast ? 4 : elementBytes(run);
 }
 /** D, as the layer's additions to the residual have it. */
 const residualWidth = (list) => list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
@@ -58897,6 +58941,7 @@ function keptByStage(kept, run, stage) {
 }
 
 ;// CONCATENATED MODULE: ./build/cost/memory/backward.js
+
 
 
 
@@ -59043,11 +59088,13 @@ function unpacked(operation, run) {
 
 
 
+
+
 const loss_e = 2;
 const loss_nothing = { forward: 0, backward: 0 };
 /** Of the last stage, besides what its layers keep. */
 function lossBytes(operations, run) {
-    const head = outputOf(operations);
+    const head = outputProjection(operations);
     if (head === undefined)
         return loss_nothing;
     return frameworks[run.framework].saves === 'fused' ? loss_megatron(head, run) : torch(head, operations, run);
@@ -59095,8 +59142,8 @@ function torch(head, operations, run) {
     // A tanh of the logits is kept to its own backward pass.
     const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
     const chunked = run.lossChunks === undefined ? 0 : hidden;
-    // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above.
-    const bytes = tensor > 1 && run.framework === 'fsdp' ? 16 : run.compile ? each.compiled : each.whole;
+    const whole = run.compile ? each.compiled : each.whole;
+    const bytes = tensor > 1 ? (each.vocabularyParallel ?? whole) : whole;
     const product = own * logits + hidden + gradient;
     return {
         // Logits, their fp32 copy and its log-softmax.
@@ -59109,7 +59156,7 @@ function torch(head, operations, run) {
  * softmax of its logits, which are the output's once more.
  */
 function keptByPrediction(operations, run) {
-    const head = outputOf(operations);
+    const head = outputProjection(operations);
     if (operations.prediction.length === 0 || head === undefined)
         return 0;
     const softmax = (run.fusedCrossEntropy ? loss_e : 4) * logitsOf(head, run) * operations.predictionDepth;
@@ -59120,12 +59167,11 @@ function keptByPrediction(operations, run) {
  * leaves a second one (scripts/oracle/allocator.py).
  */
 function lossHole(operations, run) {
-    const head = outputOf(operations);
+    const head = outputProjection(operations);
     const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
     const holes = run.parallelism.tensor > 1 ? 2 : 1;
     return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
 }
-const outputOf = (operations) => operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
 /** The next power of two. */
 const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
 
@@ -59157,34 +59203,24 @@ function sumOfStates(list, run, stage) {
 /** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
 function operationStates(operation, run, stage) {
     const elements = localElements(operation, run, stage);
-    const shards = shardsOf(operation, run);
-    const divided = (level) => (levels[run.sharding] >= levels[level] ? shards : 1);
+    const over = (state) => shards(operation, run, state);
     const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
     const adapters = run.lora === undefined ? 0 : localAdapters(operation, run);
     const trained = run.lora === undefined ? elements : adapters;
     const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
     return {
-        weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / divided('full'),
-        copies: (elements * copiesOf(operation, run)) / divided('full'),
-        gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / divided('gradients'),
-        optimizer: offloaded ? 0 : (trained * optimizer) / divided('optimizer'),
-        stepped: offloaded ? 0 : trained / divided('optimizer'),
+        weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / over('weights'),
+        copies: (elements * copiesOf(operation, run)) / over('weights'),
+        gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over('gradients'),
+        optimizer: offloaded ? 0 : (trained * optimizer) / over('optimizer'),
+        stepped: offloaded ? 0 : trained / over('optimizer'),
         largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
     };
 }
-/** With an optimizer on the CPU, FSDP and ZeRO 2 and 3 send gradients there as they are reduced; others keep them. */
-const gradientsLeave = (run) => run.framework === 'fsdp' || (run.framework === 'deepspeed' && levels[run.sharding] >= levels.gradients);
-/** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
-const levels = { none: 0, optimizer: 1, gradients: 2, full: 3 };
-/** GPUs that share one copy: all of data and context parallelism, for experts those that hold the same ones. */
-function shardsOf(operation, run) {
-    const { pipeline, context, expert, expertTensor } = run.parallelism;
-    const whole = replicas(run) * context;
-    const group = Math.min(run.shardGroup ?? whole, whole);
-    if (operation.kind !== 'linear' || operation.sharding !== 'expert')
-        return group;
-    const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
-    return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / whole));
+/** With an optimizer on the CPU, some frameworks send gradients there as they are reduced; others keep them. */
+function gradientsLeave(run) {
+    const { offloadsGradients: when } = frameworks[run.framework];
+    return when === 'always' || (when === 'sharded' && divides(run, 'gradients'));
 }
 function bytesPerParameter(operation, run) {
     const facts = frameworks[run.framework];
@@ -59245,6 +59281,7 @@ function localAdapters(operation, run) {
 
 
 
+
 const none = {
     atLoss: 0,
     inLayer: () => 0,
@@ -59254,13 +59291,14 @@ const none = {
     buffers: 0,
 };
 function gatheredOf(operations, run, stage) {
-    if (replicas(run) * run.parallelism.context <= 1)
+    if (dataParallel(run) <= 1)
         return none;
-    if (run.framework === 'deepspeed')
+    const { gathers } = frameworks[run.framework];
+    if (gathers === 'zero')
         return deepspeed(operations, run, stage);
-    if (run.sharding !== 'full')
+    if (!divides(run, 'weights'))
         return none;
-    return run.framework === 'fsdp' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
+    return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
 }
 /** Elements of a list of operations on one GPU when gathered. */
 const elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
@@ -59313,8 +59351,8 @@ function fullyShard(operations, run, stage) {
 }
 /** Elements of a table that the output shares: it is gathered for both. */
 function tiedElements(operations, run) {
-    const output = operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
-    return output?.kind === 'linear' && output.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
+    const output = outputProjection(operations);
+    return output?.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
 }
 /**
  * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
@@ -59333,11 +59371,11 @@ function flat(operations, run, stage) {
  * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
  */
 function deepspeed(operations, run, stage) {
-    if (run.sharding === 'none' || run.lora !== undefined)
+    if (!divides(run, 'gradients') || run.lora !== undefined)
         return none;
     const reduce = 2 * buckets.reduce;
-    if (run.sharding !== 'full')
-        return { ...none, always: run.sharding === 'gradients' ? reduce : 0 };
+    if (!divides(run, 'weights'))
+        return { ...none, always: reduce };
     const whole = unsharded_sum(layersOf(operations, run, stage)) +
         (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
         (stage.head ? elementsOf(operations.head, run, stage) : 0);
@@ -59397,7 +59435,7 @@ function sceneOf(operations, run, stage) {
     };
 }
 /** Plain data parallelism reduces gradients in buckets that are no view of them (`gradient_as_bucket_view: false`). */
-const copiesInBuckets = (run) => !frameworks[run.framework].masterWeights && run.sharding === 'none' && replicas(run) > 1;
+const copiesInBuckets = (run) => !frameworks[run.framework].masterWeights && !divides(run, 'optimizer') && replicas(run) > 1;
 /** The loss, forward and backward; on a stage without it, the end of the forward pass. */
 function* atLoss(scene) {
     const { operations, run, stage, states, activations, gathered, always, gradientsThere } = scene;
@@ -59462,11 +59500,10 @@ function layerOf(scene, kind) {
     const peak = backwardPeak(list, run, (operation) => freshGradient(operation, scene));
     const others = whole - whole / unitOf(run);
     const { gradients } = statesOf(list, run, stage);
-    const sharded = run.framework !== 'fsdp' && isSharded(run);
+    const sharded = frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
     const fresh = sharded ? list.reduce((sum, operation) => sum + freshGradient(operation, scene).after, 0) : 0;
     return { more: Math.max(0, besides + peak + others - own), gradients, fresh };
 }
-const isSharded = (run) => (run.sharding === 'full' || run.sharding === 'gradients') && replicas(run) * run.parallelism.context > 1;
 /**
  * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
  * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
@@ -59476,7 +59513,7 @@ function freshGradient(operation, { run, stage, gradientsThere }) {
         return { making: 0, after: 0 };
     const elements = localElements(operation, run, stage);
     const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
-    if (isSharded(run))
+    if (isSharded(run, 'gradients'))
         return { making: bytes, after: bytes };
     const cast = isAutocast(run) ? 4 * elements : 0;
     const stays = cast > 0 ? cast : bytes;
@@ -59491,7 +59528,7 @@ function atEmbedding({ operations, run, stage, states, always }) {
         shares: [
             ...always,
             ['gradients', 'gradients', states.gradients],
-            ['temporary', 'layer_backward', isSharded(run) ? (2 + 4) * elements : 0],
+            ['temporary', 'layer_backward', isSharded(run, 'gradients') ? (2 + 4) * elements : 0],
         ],
     };
 }
@@ -59515,7 +59552,7 @@ function atOptimizer({ run, states, always }) {
 /** A list of temporaries of the step: of the weights' dtype, in fp32 where the step has its own; ZeRO 3 goes by groups. */
 function temporaryList(run, { stepped }) {
     if (frameworks[run.framework].masterWeights)
-        return 4 * (run.sharding === 'full' ? Math.min(stepped, buckets.subgroup) : stepped);
+        return 4 * (divides(run, 'weights') ? Math.min(stepped, buckets.subgroup) : stepped);
     return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
 }
 /**
@@ -59525,7 +59562,7 @@ function temporaryList(run, { stepped }) {
 function castGradients(run, { stepped }) {
     const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
     const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
-    return run.framework === 'megatron' && narrow && !aware ? 4 * stepped : 0;
+    return frameworks[run.framework].castsNarrowGradients && narrow && !aware ? 4 * stepped : 0;
 }
 /**
  * Under autocast, 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
@@ -59561,8 +59598,8 @@ function castWeights({ operations, run, stage }, moment) {
  */
 function reservedBytes(moments, operations, run, stage) {
     const allocated = Math.max(...moments.map(totalOf));
-    const sharded = run.framework === 'fsdp' && run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
-    if (!sharded)
+    const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
+    if (!streams)
         return allocated * ratio(run);
     const compute = Math.max(...moments.map((moment) => totalOf(moment) - onOtherStreams(moment)));
     const { buffers } = gatheredOf(operations, run, stage);
@@ -61041,7 +61078,7 @@ function step_unknown(reason) {
 /**
  * The cost of one architecture under one run: its operations, and the four quantities read off them.
  *
- * @param calibration of the model that the run's tokens per second were measured with, where this is a change of it
+ * @param calibration measured over projected throughput of the run that this one is a change of, where that was measured
  */
 function estimate(architecture, settled, calibration) {
     const { run } = settled;
@@ -61060,8 +61097,6 @@ function estimate(architecture, settled, calibration) {
         throughput: ratio === run.calibration ? projected : projectTime(operations, flops, calibrated),
         inference: estimateInference(operations, run, parameters.checkpoint),
         run: { ...settled, run: calibrated },
-        assumptions: [],
-        problems: [],
     };
 }
 
@@ -68580,8 +68615,8 @@ function readSide(side, path, settings, calibration) {
         reading,
         estimate: {
             ...found,
-            assumptions: [...reading.assumptions, ...settling.assumptions, ...found.assumptions],
-            problems: [...settling.problems, ...found.problems],
+            assumptions: [...reading.assumptions, ...settling.assumptions],
+            problems: settling.problems,
         },
     };
 }

@@ -206,8 +206,8 @@ export function readSide(
     reading,
     estimate: {
       ...found,
-      assumptions: [...reading.assumptions, ...settling.assumptions, ...found.assumptions],
-      problems: [...settling.problems, ...found.problems],
+      assumptions: [...reading.assumptions, ...settling.assumptions],
+      problems: settling.problems,
     },
   };
 }

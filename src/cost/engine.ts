@@ -1,5 +1,5 @@
 import type { Architecture } from '../model/architecture.ts';
-import type { Estimate } from '../model/estimate.ts';
+import type { Cost } from '../model/estimate.ts';
 import type { SettledRun } from '../model/run.ts';
 import { countFlops } from './count/flops.ts';
 import { estimateInference } from './count/inference.ts';
@@ -12,9 +12,9 @@ import { calibrate, projectTime } from './time/step.ts';
 /**
  * The cost of one architecture under one run: its operations, and the four quantities read off them.
  *
- * @param calibration of the model that the run's tokens per second were measured with, where this is a change of it
+ * @param calibration measured over projected throughput of the run that this one is a change of, where that was measured
  */
-export function estimate(architecture: Architecture, settled: SettledRun, calibration?: number): Estimate {
+export function estimate(architecture: Architecture, settled: SettledRun, calibration?: number): Cost {
   const { run } = settled;
   const operations = expand(architecture);
   const counted = countParameters(architecture, operations);
@@ -31,7 +31,5 @@ export function estimate(architecture: Architecture, settled: SettledRun, calibr
     throughput: ratio === run.calibration ? projected : projectTime(operations, flops, calibrated),
     inference: estimateInference(operations, run, parameters.checkpoint),
     run: { ...settled, run: calibrated },
-    assumptions: [],
-    problems: [],
   };
 }

@@ -80,12 +80,61 @@ export function heldByRanks(operations: Operations, run: TrainingRun): readonly 
   });
 }
 
-/** Model replicas: GPUs that see different sequences. */
+/** Model replicas: groups of GPUs that see different sequences. */
 export function replicas(run: TrainingRun): number {
   const { tensor, pipeline, context } = run.parallelism;
   return run.gpus / (tensor * pipeline * context);
 }
 
+/** GPUs that would hold the same weights: replicas, and the ranks of context parallelism within each. */
+export const dataParallel = (run: TrainingRun): number => replicas(run) * run.parallelism.context;
+
+/** What data parallelism can divide instead of holding it on each GPU. */
+export type State = 'optimizer' | 'gradients' | 'weights';
+
+/** ZeRO stages 0 to 3: each divides what the one before does, and more (Rajbhandari et al. 2020, arXiv:1910.02054). */
+const divided: Readonly<Record<TrainingRun['sharding'], readonly State[]>> = {
+  none: [],
+  optimizer: ['optimizer'],
+  gradients: ['optimizer', 'gradients'],
+  full: ['optimizer', 'gradients', 'weights'],
+};
+
+/** Whether the run's sharding divides a state, over however many GPUs. */
+export const divides = (run: TrainingRun, state: State): boolean => divided[run.sharding].includes(state);
+
+/** Whether a state is in fact divided: the sharding says so and there is more than one GPU to divide it over. */
+export const isSharded = (run: TrainingRun, state: State): boolean => divides(run, state) && dataParallel(run) > 1;
+
+/** GPUs over which a state of an operation is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
+export function shards(operation: Operation, run: TrainingRun, state: State): number {
+  if (!divides(run, state)) return 1;
+  const { pipeline, expert, expertTensor } = run.parallelism;
+  const all = dataParallel(run);
+  const group = Math.min(run.shardGroup ?? all, all);
+  if (operation.kind !== 'linear' || operation.sharding !== 'expert') return group;
+  const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
+  return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / all));
+}
+
+/** Tokens of one micro-batch that a GPU holds, by the region that a tensor lives in (`Tensor.region`). */
+export type Tokens = {
+  /** that enter a tensor-parallel region */
+  readonly tensor: number;
+  /** of the residual stream: divided by sequence parallelism */
+  readonly residual: number;
+  /** whose rows are sent to the experts of this GPU, for each of a token's k choices */
+  readonly routed: number;
+};
+
+export function tokensOf(run: TrainingRun): Tokens {
+  const { tensor, context, sequenceParallel } = run.parallelism;
+  const entering = (run.microBatchSize * run.sequenceLength) / context;
+  const residual = sequenceParallel ? entering / tensor : entering;
+  return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
+}
+
+/** Micro-batches of one optimizer step. */
 export function microBatches(run: TrainingRun): number {
   return Math.max(1, Math.round(run.globalBatchSize / (replicas(run) * run.microBatchSize)));
 }

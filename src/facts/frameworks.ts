@@ -20,12 +20,31 @@ export type FrameworkFacts = {
   readonly masterWeights: boolean;
   /** Gradients live in a buffer of their own all the time, or only from the backward pass to the optimizer step. */
   readonly gradientsStay: boolean;
-  /** Bytes that are alive for one logit when the loss peaks: computed whole, compiled, and fused with its gradient. */
-  readonly lossBytes: { readonly whole: number; readonly compiled: number; readonly fused: number | 'chunked' };
+  /**
+   * Bytes that are alive for one logit when the loss peaks: computed whole, compiled, fused with its gradient, and over a vocabulary
+   * that tensor parallelism divides, where that is another loss.
+   */
+  readonly lossBytes: {
+    readonly whole: number;
+    readonly compiled: number;
+    readonly fused: number | 'chunked';
+    readonly vocabularyParallel: number | null;
+  };
   /** One 16-bit weight gradient is kept for each distinct shape of matrix (Transformer Engine's fused accumulation). */
   readonly dummyGradients: boolean;
   /** Lists of temporaries, each as large as the trained parameters, that the optimizer step holds besides its states. */
   readonly optimizerTemporaries: number;
+  /**
+   * How weights that full sharding divides come together: layer by layer on streams of their own (FSDP2), layer by layer in flat
+   * tensors (FSDP1), or within a limit of parameters that may be live (ZeRO 3).
+   */
+  readonly gathers: 'fully_shard' | 'flat' | 'zero';
+  /** With the optimizer in CPU memory, whether gradients go there as they are reduced: always, where they are divided, or never. */
+  readonly offloadsGradients: 'always' | 'sharded' | 'never';
+  /** The optimizer casts 16-bit gradients to fp32 for its step. */
+  readonly castsNarrowGradients: boolean;
+  /** Adapters over sharded weights run under autocast with fp32 inputs. */
+  readonly autocastsShardedAdapters: boolean;
   /** reserved / allocated */
   readonly fragmentation: number;
   readonly source: string;
@@ -35,7 +54,7 @@ export type FrameworkFacts = {
 // at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
 // keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
 // A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
-const torchLoss = { whole: 12, compiled: 4, fused: 'chunked' } as const;
+const torchLoss = { whole: 12, compiled: 4, fused: 'chunked', vocabularyParallel: null } as const;
 
 export const frameworks = {
   megatron: {
@@ -48,9 +67,14 @@ export const frameworks = {
     gradientBytes: 4,
     masterWeights: true,
     gradientsStay: true,
-    lossBytes: { whole: 6, compiled: 6, fused: 4 },
+    lossBytes: { whole: 6, compiled: 6, fused: 4, vocabularyParallel: null },
     dummyGradients: true,
     optimizerTemporaries: 0,
+    gathers: 'flat',
+    offloadsGradients: 'never',
+    // Unless it is precision-aware (core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
+    castsNarrowGradients: true,
+    autocastsShardedAdapters: false,
     fragmentation: 1.05,
     source:
       'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
@@ -65,9 +89,14 @@ export const frameworks = {
     gradientBytes: 4,
     masterWeights: false,
     gradientsStay: false,
-    lossBytes: torchLoss,
+    // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above, 4 bytes each.
+    lossBytes: { ...torchLoss, vocabularyParallel: 16 },
     dummyGradients: false,
     optimizerTemporaries: 0,
+    gathers: 'fully_shard',
+    offloadsGradients: 'always',
+    castsNarrowGradients: false,
+    autocastsShardedAdapters: false,
     fragmentation: 1.05,
     source:
       'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
@@ -86,6 +115,10 @@ export const frameworks = {
     dummyGradients: false,
     // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
     optimizerTemporaries: 1,
+    gathers: 'zero',
+    offloadsGradients: 'sharded',
+    castsNarrowGradients: false,
+    autocastsShardedAdapters: false,
     fragmentation: 1.08,
     source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
   },
@@ -104,6 +137,12 @@ export const frameworks = {
     // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
     // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
     optimizerTemporaries: 1,
+    gathers: 'flat',
+    offloadsGradients: 'never',
+    castsNarrowGradients: false,
+    // Fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one GPU by 2
+    // (fms-acceleration 876e2ed, a100_80gb.csv).
+    autocastsShardedAdapters: true,
     fragmentation: 1.08,
     source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
   },

@@ -4,8 +4,8 @@ import type { Operations } from './operation.ts';
 import type { Assumption, Problem } from './reading.ts';
 import type { SettledRun } from './run.ts';
 
-/** All that the engine says of one config under one run. */
-export type Estimate = {
+/** The cost of one architecture under one run, as the engine reads it off the operations. */
+export type Cost = {
   readonly operations: Operations;
   readonly parameters: ParameterCount;
   readonly flops: FlopCount;
@@ -13,6 +13,10 @@ export type Estimate = {
   readonly throughput: ThroughputEstimate;
   readonly inference: InferenceEstimate;
   readonly run: SettledRun;
+};
+
+/** The cost of a config, with what was assumed to know it and what is wrong in its run. */
+export type Estimate = Cost & {
   readonly assumptions: readonly Assumption[];
   readonly problems: readonly Problem[];
 };

@@ -4,7 +4,7 @@ import type { TrainingRun } from '../../model/run.ts';
 import { type Flops, flops } from '../../units.ts';
 import { forwardFlops } from './forward.ts';
 import { type Trained, trainedLists, trainingFlops } from './training.ts';
-import { activated, mainNetwork } from './weights.ts';
+import { activated, mainNetwork, outputProjection } from './weights.ts';
 
 /**
  * Training FLOPs for a token as the field counts them: docs/flops.md says what each has and lacks. N is active parameters,
@@ -69,8 +69,7 @@ function torchtitan(operations: Operations, run: TrainingRun): number {
  */
 function megatron(operations: Operations, run: TrainingRun): number {
   const S = run.sequenceLength;
-  const output = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
-  const D = output?.kind === 'linear' ? output.rows : 0;
+  const D = outputProjection(operations)?.rows ?? 0;
   const hybrid = operations.layers.some(({ operations: list }) =>
     list.some((one) => one.kind === 'scan' && one.style === 'mamba2'),
   );

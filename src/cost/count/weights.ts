@@ -1,4 +1,4 @@
-import type { Operation, Operations } from '../../model/operation.ts';
+import type { Linear, Operation, Operations } from '../../model/operation.ts';
 
 /** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
 export function held(operation: Operation): number {
@@ -35,6 +35,10 @@ export function activated(operation: Operation): number {
 
 const biasOf = (operation: { bias: boolean; columns: number }, copies: number) =>
   operation.bias ? copies * operation.columns : 0;
+
+/** The matrix that gives the logits; undefined in a model without one (an encoder). */
+export const outputProjection = ({ head }: Operations): Linear | undefined =>
+  head.find((one): one is Linear => one.kind === 'linear' && one.component === 'output');
 
 /** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
 export function* mainNetwork(operations: Operations): Generator<{ operation: Operation; times: number }> {

@@ -3,30 +3,13 @@ import { blockOf, type Linear, type Operation, type Tensor } from '../../model/o
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
 import { expandsLatent, recomputedModules } from '../count/training.ts';
-import { replicas } from '../placement.ts';
+import { isSharded, type Tokens, tokensOf } from '../placement.ts';
 
 /** Bytes of a 16-bit activation. */
 const e = 2;
 
 /** Bytes of an activation in the run's precision. */
 export const elementBytes = (run: TrainingRun): number => (run.precision === 'fp32' ? 4 : e);
-
-/** How many tokens' worth of each region one GPU holds of a micro-batch. */
-export type Tokens = {
-  /** that enter a tensor-parallel region */
-  readonly tensor: number;
-  /** of the residual stream: divided by sequence parallelism */
-  readonly residual: number;
-  /** whose rows are sent to the experts of this GPU, for each of a token's k choices */
-  readonly routed: number;
-};
-
-export function tokensOf(run: TrainingRun): Tokens {
-  const { tensor, context, sequenceParallel } = run.parallelism;
-  const entering = (run.microBatchSize * run.sequenceLength) / context;
-  const residual = sequenceParallel ? entering / tensor : entering;
-  return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
-}
 
 /** Bytes of a tensor on one GPU. */
 export function tensorBytes(tensor: Sized, bytesEach: number, tokens: Tokens, tensorParallel: number): number {
@@ -84,8 +67,7 @@ export function keepingOf(run: TrainingRun): Keeping {
  */
 export function isAutocast(run: TrainingRun): boolean {
   if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined) return false;
-  const sharded = run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
-  return (run.weightsDtype ?? 'fp32') === 'fp32' && !sharded;
+  return (run.weightsDtype ?? 'fp32') === 'fp32' && !isSharded(run, 'weights');
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
-import { elementBytes, keepingOf, savedTensors, tensorBytes, tokensOf } from './activations.ts';
+import { tokensOf } from '../placement.ts';
+import { elementBytes, keepingOf, savedTensors, tensorBytes } from './activations.ts';
 import { residualWidth, streamBytes } from './recompute.ts';
 
 const e = 2;

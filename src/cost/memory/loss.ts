@@ -1,7 +1,9 @@
 import { frameworks } from '../../facts/frameworks.ts';
 import type { Linear, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { elementBytes, isAutocast, savedTensors, tokensOf, total } from './activations.ts';
+import { outputProjection } from '../count/weights.ts';
+import { tokensOf } from '../placement.ts';
+import { elementBytes, isAutocast, savedTensors, total } from './activations.ts';
 import { keptByLayer } from './recompute.ts';
 
 const e = 2;
@@ -13,7 +15,7 @@ const nothing: LossBytes = { forward: 0, backward: 0 };
 
 /** Of the last stage, besides what its layers keep. */
 export function lossBytes(operations: Operations, run: TrainingRun): LossBytes {
-  const head = outputOf(operations);
+  const head = outputProjection(operations);
   if (head === undefined) return nothing;
   return frameworks[run.framework].saves === 'fused' ? megatron(head, run) : torch(head, operations, run);
 }
@@ -63,8 +65,8 @@ function torch(head: Linear, operations: Operations, run: TrainingRun): LossByte
   // A tanh of the logits is kept to its own backward pass.
   const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
   const chunked = run.lossChunks === undefined ? 0 : hidden;
-  // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above.
-  const bytes = tensor > 1 && run.framework === 'fsdp' ? 16 : run.compile ? each.compiled : each.whole;
+  const whole = run.compile ? each.compiled : each.whole;
+  const bytes = tensor > 1 ? (each.vocabularyParallel ?? whole) : whole;
   const product = own * logits + hidden + gradient;
   return {
     // Logits, their fp32 copy and its log-softmax.
@@ -78,7 +80,7 @@ function torch(head: Linear, operations: Operations, run: TrainingRun): LossByte
  * softmax of its logits, which are the output's once more.
  */
 export function keptByPrediction(operations: Operations, run: TrainingRun): number {
-  const head = outputOf(operations);
+  const head = outputProjection(operations);
   if (operations.prediction.length === 0 || head === undefined) return 0;
   const softmax = (run.fusedCrossEntropy ? e : 4) * logitsOf(head, run) * operations.predictionDepth;
   return keptByLayer(operations.prediction, run, 1).kept + softmax;
@@ -89,14 +91,11 @@ export function keptByPrediction(operations: Operations, run: TrainingRun): numb
  * leaves a second one (scripts/oracle/allocator.py).
  */
 export function lossHole(operations: Operations, run: TrainingRun): number {
-  const head = outputOf(operations);
+  const head = outputProjection(operations);
   const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
   const holes = run.parallelism.tensor > 1 ? 2 : 1;
   return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
 }
-
-const outputOf = (operations: Operations): Linear | undefined =>
-  operations.head.find((one): one is Linear => one.kind === 'linear' && one.component === 'output');
 
 /** The next power of two. */
 const powerOfTwo = (value: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, value)));

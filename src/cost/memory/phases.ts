@@ -4,7 +4,7 @@ import { bytesOf } from '../../facts/precisions.ts';
 import type { MemoryComponent, MemoryEstimate } from '../../model/estimate.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { localElements, microBatches, replicas, type Stage } from '../placement.ts';
+import { divides, isSharded, localElements, microBatches, replicas, type Stage } from '../placement.ts';
 import { isAutocast } from './activations.ts';
 import { backwardPeak, type Fresh } from './backward.ts';
 import { keptByPrediction, lossBytes } from './loss.ts';
@@ -78,7 +78,7 @@ function sceneOf(operations: Operations, run: TrainingRun, stage: Stage): Scene 
 
 /** Plain data parallelism reduces gradients in buckets that are no view of them (`gradient_as_bucket_view: false`). */
 const copiesInBuckets = (run: TrainingRun): boolean =>
-  !frameworks[run.framework].masterWeights && run.sharding === 'none' && replicas(run) > 1;
+  !frameworks[run.framework].masterWeights && !divides(run, 'optimizer') && replicas(run) > 1;
 
 /** The loss, forward and backward; on a stage without it, the end of the forward pass. */
 function* atLoss(scene: Scene): Generator<Moment> {
@@ -143,13 +143,10 @@ function layerOf(scene: Scene, kind: number) {
   const peak = backwardPeak(list, run, (operation) => freshGradient(operation, scene));
   const others = whole - whole / unitOf(run);
   const { gradients } = statesOf(list, run, stage);
-  const sharded = run.framework !== 'fsdp' && isSharded(run);
+  const sharded = frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
   const fresh = sharded ? list.reduce((sum, operation) => sum + freshGradient(operation, scene).after, 0) : 0;
   return { more: Math.max(0, besides + peak + others - own), gradients, fresh };
 }
-
-const isSharded = (run: TrainingRun): boolean =>
-  (run.sharding === 'full' || run.sharding === 'gradients') && replicas(run) * run.parallelism.context > 1;
 
 /**
  * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
@@ -159,7 +156,7 @@ function freshGradient(operation: Operation, { run, stage, gradientsThere }: Sce
   if (frameworks[run.framework].gradientsStay || run.lora !== undefined) return { making: 0, after: 0 };
   const elements = localElements(operation, run, stage);
   const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
-  if (isSharded(run)) return { making: bytes, after: bytes };
+  if (isSharded(run, 'gradients')) return { making: bytes, after: bytes };
   const cast = isAutocast(run) ? 4 * elements : 0;
   const stays = cast > 0 ? cast : bytes;
   return { making: bytes + cast, after: gradientsThere ? 0 : stays };
@@ -174,7 +171,7 @@ function atEmbedding({ operations, run, stage, states, always }: Scene): Moment 
     shares: [
       ...always,
       ['gradients', 'gradients', states.gradients],
-      ['temporary', 'layer_backward', isSharded(run) ? (2 + 4) * elements : 0],
+      ['temporary', 'layer_backward', isSharded(run, 'gradients') ? (2 + 4) * elements : 0],
     ],
   };
 }
@@ -200,7 +197,7 @@ function atOptimizer({ run, states, always }: Scene): Moment {
 /** A list of temporaries of the step: of the weights' dtype, in fp32 where the step has its own; ZeRO 3 goes by groups. */
 function temporaryList(run: TrainingRun, { stepped }: States): number {
   if (frameworks[run.framework].masterWeights)
-    return 4 * (run.sharding === 'full' ? Math.min(stepped, buckets.subgroup) : stepped);
+    return 4 * (divides(run, 'weights') ? Math.min(stepped, buckets.subgroup) : stepped);
   return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
 }
 
@@ -211,7 +208,7 @@ function temporaryList(run: TrainingRun, { stepped }: States): number {
 function castGradients(run: TrainingRun, { stepped }: States): number {
   const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
   const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
-  return run.framework === 'megatron' && narrow && !aware ? 4 * stepped : 0;
+  return frameworks[run.framework].castsNarrowGradients && narrow && !aware ? 4 * stepped : 0;
 }
 
 /**

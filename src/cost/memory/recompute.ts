@@ -1,8 +1,8 @@
 import { frameworks } from '../../facts/frameworks.ts';
 import type { Linear, Operation } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import type { Stage } from '../placement.ts';
-import { elementBytes, keepingOf, type Saved, savedTensors, tensorBytes, tokensOf, total } from './activations.ts';
+import { divides, type Stage, tokensOf } from '../placement.ts';
+import { elementBytes, keepingOf, type Saved, savedTensors, tensorBytes, total } from './activations.ts';
 
 /** What one layer of a micro-batch keeps from its forward pass to its backward pass, in bytes. */
 export type Kept = {
@@ -68,14 +68,11 @@ export function inputBytes(list: readonly Operation[], run: TrainingRun): number
   return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
 }
 
-/**
- * Bytes of an element of the residual stream. Under autocast it is fp32. Adapters under sharded data parallelism run with
- * autocast over fp32 inputs too: fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one
- * GPU by 2 (fms-acceleration 876e2ed, a100_80gb.csv).
- */
+/** Bytes of an element of the residual stream: fp32 under autocast, and where a framework autocasts sharded adapters. */
 export function streamBytes(run: TrainingRun): number {
-  const sharded = run.framework === 'transformers' && run.lora !== undefined && run.sharding === 'full' && run.gpus > 1;
-  return sharded || keepingOf(run).autocast ? 4 : elementBytes(run);
+  const adapters = run.lora !== undefined && divides(run, 'weights') && run.gpus > 1;
+  const widened = adapters && frameworks[run.framework].autocastsShardedAdapters;
+  return widened || keepingOf(run).autocast ? 4 : elementBytes(run);
 }
 
 /** D, as the layer's additions to the residual have it. */

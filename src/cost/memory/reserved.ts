@@ -1,7 +1,7 @@
 import { frameworks, streamedFragmentation } from '../../facts/frameworks.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { replicas, type Stage } from '../placement.ts';
+import { isSharded, type Stage } from '../placement.ts';
 import { lossHole } from './loss.ts';
 import { type Moment, totalOf } from './phases.ts';
 import { statesOfStage } from './states.ts';
@@ -20,8 +20,8 @@ export function reservedBytes(
   stage: Stage,
 ): number {
   const allocated = Math.max(...moments.map(totalOf));
-  const sharded = run.framework === 'fsdp' && run.sharding === 'full' && replicas(run) * run.parallelism.context > 1;
-  if (!sharded) return allocated * ratio(run);
+  const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
+  if (!streams) return allocated * ratio(run);
   const compute = Math.max(...moments.map((moment) => totalOf(moment) - onOtherStreams(moment)));
   const { buffers } = gatheredOf(operations, run, stage);
   const { gradients } = statesOfStage(operations, run, stage);

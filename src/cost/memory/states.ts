@@ -5,7 +5,7 @@ import { bytesOf } from '../../facts/precisions.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, adapterElements } from '../count/lora.ts';
-import { localElements, replicas, type Stage, stageOperations } from '../placement.ts';
+import { divides, localElements, type Stage, type State, shards, stageOperations } from '../placement.ts';
 
 /** Bytes that belong to some operations on one GPU, divided as the sharding says. */
 export type States = {
@@ -55,37 +55,25 @@ function sumOfStates(
 /** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
 function operationStates(operation: Operation, run: TrainingRun, stage: Stage): States {
   const elements = localElements(operation, run, stage);
-  const shards = shardsOf(operation, run);
-  const divided = (level: keyof typeof levels) => (levels[run.sharding] >= levels[level] ? shards : 1);
+  const over = (state: State) => shards(operation, run, state);
   const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
   const adapters = run.lora === undefined ? 0 : localAdapters(operation, run);
   const trained = run.lora === undefined ? elements : adapters;
   const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
   return {
-    weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / divided('full'),
-    copies: (elements * copiesOf(operation, run)) / divided('full'),
-    gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / divided('gradients'),
-    optimizer: offloaded ? 0 : (trained * optimizer) / divided('optimizer'),
-    stepped: offloaded ? 0 : trained / divided('optimizer'),
+    weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / over('weights'),
+    copies: (elements * copiesOf(operation, run)) / over('weights'),
+    gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over('gradients'),
+    optimizer: offloaded ? 0 : (trained * optimizer) / over('optimizer'),
+    stepped: offloaded ? 0 : trained / over('optimizer'),
     largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
   };
 }
 
-/** With an optimizer on the CPU, FSDP and ZeRO 2 and 3 send gradients there as they are reduced; others keep them. */
-const gradientsLeave = (run: TrainingRun): boolean =>
-  run.framework === 'fsdp' || (run.framework === 'deepspeed' && levels[run.sharding] >= levels.gradients);
-
-/** ZeRO stages: optimizer states, then gradients, then weights (Rajbhandari et al. 2020, arXiv:1910.02054). */
-const levels = { none: 0, optimizer: 1, gradients: 2, full: 3 } as const;
-
-/** GPUs that share one copy: all of data and context parallelism, for experts those that hold the same ones. */
-export function shardsOf(operation: Operation, run: TrainingRun): number {
-  const { pipeline, context, expert, expertTensor } = run.parallelism;
-  const whole = replicas(run) * context;
-  const group = Math.min(run.shardGroup ?? whole, whole);
-  if (operation.kind !== 'linear' || operation.sharding !== 'expert') return group;
-  const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
-  return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / whole));
+/** With an optimizer on the CPU, some frameworks send gradients there as they are reduced; others keep them. */
+function gradientsLeave(run: TrainingRun): boolean {
+  const { offloadsGradients: when } = frameworks[run.framework];
+  return when === 'always' || (when === 'sharded' && divides(run, 'gradients'));
 }
 
 type Each = {

@@ -1,8 +1,9 @@
-import { buckets } from '../../facts/frameworks.ts';
+import { buckets, frameworks } from '../../facts/frameworks.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { localElements, replicas, type Stage } from '../placement.ts';
+import { outputProjection } from '../count/weights.ts';
+import { dataParallel, divides, localElements, type Stage } from '../placement.ts';
 
 /**
  * Weights that are whole for a moment although they are sharded, and what gradients pass through on their way into shards.
@@ -31,10 +32,11 @@ const none: Gathered = {
 };
 
 export function gatheredOf(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
-  if (replicas(run) * run.parallelism.context <= 1) return none;
-  if (run.framework === 'deepspeed') return deepspeed(operations, run, stage);
-  if (run.sharding !== 'full') return none;
-  return run.framework === 'fsdp' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
+  if (dataParallel(run) <= 1) return none;
+  const { gathers } = frameworks[run.framework];
+  if (gathers === 'zero') return deepspeed(operations, run, stage);
+  if (!divides(run, 'weights')) return none;
+  return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
 }
 
 /** Elements of a list of operations on one GPU when gathered. */
@@ -93,8 +95,8 @@ function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Gat
 
 /** Elements of a table that the output shares: it is gathered for both. */
 function tiedElements(operations: Operations, run: TrainingRun): number {
-  const output = operations.head.find((one) => one.kind === 'linear' && one.component === 'output');
-  return output?.kind === 'linear' && output.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
+  const output = outputProjection(operations);
+  return output?.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
 }
 
 /**
@@ -116,9 +118,9 @@ function flat(operations: Operations, run: TrainingRun, stage: Stage): Gathered 
  * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
  */
 function deepspeed(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
-  if (run.sharding === 'none' || run.lora !== undefined) return none;
+  if (!divides(run, 'gradients') || run.lora !== undefined) return none;
   const reduce = 2 * buckets.reduce;
-  if (run.sharding !== 'full') return { ...none, always: run.sharding === 'gradients' ? reduce : 0 };
+  if (!divides(run, 'weights')) return { ...none, always: reduce };
   const whole =
     sum(layersOf(operations, run, stage)) +
     (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
