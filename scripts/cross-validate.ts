@@ -9,7 +9,8 @@
 // fit.
 import { parseArgs } from 'node:util';
 import type { AcceleratorId, Generation } from '../src/facts/accelerators.ts';
-import { kernelsOf, type StepFacts, stepFacts } from '../src/facts/kernels.ts';
+import { type KernelFacts, kernelsOf } from '../src/facts/kernels.ts';
+import { type StepFacts, stepFacts } from '../src/facts/steps.ts';
 import { type Case, error, kinds, loadCases, percent, project, quantile } from './measured.ts';
 
 const { values } = parseArgs({
@@ -25,9 +26,11 @@ const ofStep = (name: keyof StepFacts, low: number, high: number): Constant => (
   low,
   high,
 });
+const sustainedBy = ({ sustained, low }: KernelFacts, name: string): number =>
+  name.startsWith('low') && low !== null ? low.sustained : sustained;
 const sustained = (id: AcceleratorId, generation: Generation, name: string): Constant => ({
   name,
-  start: kernelsOf(id, generation)[name.startsWith('low') ? 'sustainedLow' : 'sustained'],
+  start: sustainedBy(kernelsOf(id, generation), name),
   low: 0.9,
   high: 2,
 });
@@ -92,7 +95,7 @@ function factsWith(tried: Values) {
     return {
       ...known,
       sustained: tried.get(`sustained ${name}`) ?? known.sustained,
-      sustainedLow: tried.get(`low ${name}`) ?? known.sustainedLow,
+      low: known.low && { ...known.low, sustained: tried.get(`low ${name}`) ?? known.low.sustained },
     };
   };
   return { step, kernelsOf: kernels };

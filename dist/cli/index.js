@@ -20917,20 +20917,233 @@ function parseCount(text) {
     return Number.isFinite(count) ? count : undefined;
 }
 
+;// CONCATENATED MODULE: ./build/facts/basis.js
+/**
+ * What stands behind a constant: the vendor's datasheet; a definition (of a number format, an algorithm, or a program's own code);
+ * a measurement of the very thing; a benchmark of kernels that it was fitted on; whole training steps that it was fitted on; or
+ * nobody's measurement, only judgement.
+ */
+const bases = (/* unused pure expression or super */ null && (['datasheet', 'definition', 'measured', 'benchmark', 'fitted', 'judged']));
+const saying = (basis) => (source) => (value, unit) => ({ value, unit, basis, source });
+const datasheet = saying('datasheet');
+const definition = saying('definition');
+const measured = saying('measured');
+const benchmark = saying('benchmark');
+const fitted = saying('fitted');
+/** @param why it was judged so, for what else is there to say */
+const judged = (why, date = '2026-11-25') => saying('judged')({ title: why, date });
+const written = new WeakMap();
+/** The numbers of a table, which remember the facts that they are. */
+function numbers(rows) {
+    const table = Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, numberOf(row)]));
+    written.set(table, rows);
+    return table;
+}
+const isFact = (row) => typeof row === 'object' && row !== null && 'basis' in row;
+function numberOf(row) {
+    if (typeof row !== 'object' || row === null)
+        return row;
+    return isFact(row) ? row.value : numbers(row);
+}
+/** A table whose columns say what its numbers are, so that its rows stay numbers. */
+function withFacts(table, rows) {
+    written.set(table, rows);
+    return table;
+}
+/** Every fact that a table of numbers was written down as, by its path; undefined where it was written down as bare numbers. */
+function factsOf(table) {
+    const rows = written.get(table);
+    return rows === undefined ? undefined : [...walk(rows, '')];
+}
+function* walk(row, path) {
+    if (typeof row !== 'object' || row === null)
+        return;
+    if (isFact(row))
+        yield [path, row];
+    else
+        for (const [name, child] of Object.entries(row))
+            yield* walk(child, path === '' ? name : `${path}.${name}`);
+}
+
+;// CONCATENATED MODULE: ./build/facts/sources.js
+/** What several tables rest on. An address without a page says which file of it to open. */
+const sources = {
+    runs: {
+        title: 'published runs of test/oracle/runs.json, fitted by scripts/cross-validate.ts (docs/mfu.md)',
+        date: '2026-11-25',
+    },
+    earlierRuns: {
+        title: '481 published 16-bit runs of ten sources, fitted before the present table of runs; kept since',
+        date: '2026-11-24',
+    },
+    aiconfigurator: {
+        title: 'ai-dynamo/aiconfigurator at 095f58a, measured kernel tables of each chip',
+        url: 'https://github.com/ai-dynamo/aiconfigurator/tree/095f58a',
+        date: '2026-11-24',
+    },
+    mlEngineering: {
+        title: 'stas00/ml-engineering at 744d01e, accelerator tables and maximum achievable FLOP/s',
+        url: 'https://github.com/stas00/ml-engineering/blob/744d01e/compute/accelerator/README.md',
+        date: '2026-08-22',
+    },
+    flashAttention2: {
+        title: 'FlashAttention-2, the plots of its forward and backward pass on A100 and H100',
+        url: 'https://arxiv.org/abs/2307.08691',
+        date: '2026-11-25',
+    },
+    flashAttention3: {
+        title: 'FlashAttention-3, the plots of its forward and backward pass on H100',
+        url: 'https://arxiv.org/abs/2407.08608',
+        date: '2026-11-25',
+    },
+    megatronCi: {
+        title: "Megatron-LM at d98e8a6, golden values of its CI's small models (hidden size 512, 8 GPUs), whose steps are host time",
+        url: 'https://github.com/NVIDIA/Megatron-LM/tree/d98e8a6/tests/functional_tests',
+        date: '2026-11-25',
+    },
+    megatron: {
+        title: 'Megatron-LM at d98e8a6, its own code',
+        url: 'https://github.com/NVIDIA/Megatron-LM/tree/d98e8a6',
+        date: '2026-11-25',
+    },
+    narayanan: {
+        title: 'Narayanan et al. 2021, sections 2.2 (schedules) and 4.1 (scatter and gather between stages)',
+        url: 'https://arxiv.org/abs/2104.04473',
+        date: '2026-11-25',
+    },
+    zeroBubble: {
+        title: 'Qi et al. 2024, zero bubble pipeline parallelism, ZB-H1',
+        url: 'https://arxiv.org/abs/2401.10241',
+        date: '2026-11-25',
+    },
+    deepseekV3: {
+        title: 'DeepSeek-V3 technical report, table 2 (DualPipe) and section 3.1 (H800 cluster)',
+        url: 'https://arxiv.org/abs/2412.19437',
+        date: '2026-11-25',
+    },
+    korthikanti: {
+        title: 'Korthikanti et al. 2022, section 3, counted tensor by tensor',
+        url: 'https://arxiv.org/abs/2205.05198',
+        date: '2026-11-25',
+    },
+    deepEp: {
+        title: 'deepseek-ai/DeepEP, README: 43 to 58 of 50 GB/s on H800, expert parallelism 16 to 64',
+        url: 'https://github.com/deepseek-ai/DeepEP',
+        date: '2026-11-25',
+    },
+    lora: {
+        title: 'Hu et al. 2021, LoRA, counted for each element of an adapted matrix',
+        url: 'https://arxiv.org/abs/2106.09685',
+        date: '2026-11-25',
+    },
+    torchao: {
+        title: 'pytorch/ao, torchao/float8/float8_linear.py, counted cast by cast',
+        url: 'https://github.com/pytorch/ao',
+        date: '2026-11-25',
+    },
+    transformerEngine: {
+        title: 'NVIDIA TransformerEngine at d0067d0, counted cast by cast',
+        url: 'https://github.com/NVIDIA/TransformerEngine/tree/d0067d0',
+        date: '2026-11-25',
+    },
+    pytorch: {
+        title: 'PyTorch 2.13.0, its own code',
+        url: 'https://github.com/pytorch/pytorch/tree/v2.13.0',
+        date: '2026-11-25',
+    },
+    zeroOffload: {
+        title: 'ZeRO-Offload, table 3: CPU-Adam takes 2.57 s for 10 billion parameters',
+        url: 'https://arxiv.org/abs/2101.06840',
+        date: '2026-11-25',
+    },
+    nccl: {
+        title: 'NVIDIA NCCL documentation, NCCL_MAX_CTAS',
+        url: 'https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html',
+        date: '2026-11-25',
+    },
+    vllm: {
+        title: 'vLLM, the default of gpu_memory_utilization',
+        url: 'https://github.com/vllm-project/vllm',
+        date: '2026-11-25',
+    },
+    counted: {
+        title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
+        date: '2026-11-25',
+    },
+};
+
 ;// CONCATENATED MODULE: ./build/facts/accelerators.js
+
+
 
 /** The day on which the table was last held against its sources; prices are of that time. */
 const acceleratorsChecked = '2026-08-22';
 const acceleratorSources = {
-    datasheet: "the vendor's product datasheet",
-    'ml-engineering': 'stas00/ml-engineering at 744d01e, accelerator tables',
-    modal: 'Modal, GPU memory as NVML reports it (2026)',
-    aiconfigurator: 'ai-dynamo/aiconfigurator at 095f58a, systems/*.yaml',
-    'torchao-4002': 'pytorch/ao pull request 4002, device query of a B200',
-    'rocm-4750': 'ROCm issue 4750, device query of an MI300X',
-    'google-tpu': 'Google Cloud TPU documentation',
-    'aws-neuron': 'AWS Neuron documentation',
+    'ml-engineering': sources.mlEngineering,
+    aiconfigurator: sources.aiconfigurator,
+    'deepseek-v3': sources.deepseekV3,
+    nvml: {
+        title: 'memory as NVML reports it, GPU by GPU',
+        url: 'https://thundergolfer.com/blog/nvidia-gpu-memory-capacity',
+        date: acceleratorsChecked,
+    },
+    'torchao-4002': {
+        title: 'pytorch/ao pull request 4002, device query of a B200',
+        url: 'https://github.com/pytorch/ao/pull/4002',
+        date: acceleratorsChecked,
+    },
+    'rocm-4750': {
+        title: 'ROCm issue 4750, device query of an MI300X',
+        url: 'https://github.com/ROCm/ROCm/issues/4750',
+        date: acceleratorsChecked,
+    },
 };
+/** What each column is. */
+const columns = {
+    'densePeak.fp32': { unit: 'FLOP/s', of: (row) => row.densePeak.fp32 },
+    'densePeak.tf32': { unit: 'FLOP/s', of: (row) => row.densePeak.tf32 },
+    'densePeak.fp16': { unit: 'FLOP/s', of: (row) => row.densePeak.fp16 },
+    'densePeak.bf16': { unit: 'FLOP/s', of: (row) => row.densePeak.bf16 },
+    'densePeak.fp8': { unit: 'FLOP/s', of: (row) => row.densePeak.fp8 },
+    'densePeak.fp4': { unit: 'FLOP/s', of: (row) => row.densePeak.fp4 },
+    memory: { unit: 'byte', of: (row) => row.memory },
+    usable: { unit: 'byte', of: (row) => row.usable },
+    bandwidth: { unit: 'byte/s', of: (row) => row.bandwidth },
+    multiprocessors: { unit: 'count', of: (row) => row.multiprocessors },
+    'fast.domain': { unit: 'count', of: (row) => row.fast.domain },
+    'fast.perDirection': { unit: 'byte/s', of: (row) => row.fast.perDirection },
+    network: { unit: 'byte/s', of: (row) => row.network },
+    power: { unit: 'W', of: (row) => row.power },
+    price: { unit: 'USD/h', of: (row) => row.price },
+};
+const columnNames = Object.keys(columns);
+const deviceQueries = ['nvml', 'torchao-4002', 'rocm-4750'];
+/** What a column of a row rests on. */
+function basisOf(row, column) {
+    if (column === 'price')
+        return judged('indicative, on demand; providers differ by a factor of 2 to 4', acceleratorsChecked);
+    if (column === 'network')
+        return judged('typical of the systems that clouds and vendors build', acceleratorsChecked);
+    if (row.uncertain.includes(column))
+        return judged('no source settles it, or sources differ', acceleratorsChecked);
+    if (column === 'usable') {
+        const query = deviceQueries.find((one) => row.sources.includes(one));
+        return query === undefined
+            ? judged('the memory less what drivers keep of it on chips like this', acceleratorsChecked)
+            : measured(acceleratorSources[query]);
+    }
+    return row.datasheet === null
+        ? judged('as reported; no datasheet of the vendor was found', acceleratorsChecked)
+        : datasheet({ title: `${row.name}, the vendor's datasheet`, url: row.datasheet, date: acceleratorsChecked });
+}
+/** The numbers of a row as facts, column by column. */
+function factsOfRow(row) {
+    return Object.fromEntries(columnNames.flatMap((column) => {
+        const { unit, of } = columns[column];
+        const value = of(row);
+        return value === undefined || value === null ? [] : [[column, basisOf(row, column)(value, unit)]];
+    }));
+}
 const accelerators_table = {
     'v100-sxm-16gb': {
         name: 'V100 SXM2 16GB',
@@ -20944,8 +21157,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(25),
         power: watts(300),
         price: 0.5,
-        sources: ['datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
+        datasheet: 'https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf',
+        sources: [],
+        uncertain: ['usable', 'price'],
     },
     'v100-sxm-32gb': {
         name: 'V100 SXM2/SXM3 32GB',
@@ -20959,8 +21173,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(50),
         power: watts(300),
         price: 0.6,
-        sources: ['datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
+        datasheet: 'https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf',
+        sources: [],
+        uncertain: ['usable', 'price'],
     },
     t4: {
         name: 'T4',
@@ -20974,7 +21189,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(6.25),
         power: watts(70),
         price: 0.35,
-        sources: ['datasheet'],
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/tesla-t4/t4-tensor-core-datasheet-951643.pdf',
+        sources: ['nvml'],
         uncertain: ['price'],
     },
     a10: {
@@ -20989,7 +21205,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(12.5),
         power: watts(150),
         price: 0.6,
-        sources: ['datasheet'],
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a10/pdf/a10-datasheet.pdf',
+        sources: ['nvml'],
         uncertain: ['price'],
     },
     a10g: {
@@ -21004,8 +21221,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(12.5),
         power: watts(300),
         price: 1,
-        sources: ['datasheet'],
-        uncertain: ['computeUnits', 'price'],
+        datasheet: 'https://aws.amazon.com/ec2/instance-types/g5/',
+        sources: ['nvml'],
+        uncertain: ['multiprocessors', 'price'],
     },
     a30: {
         name: 'A30',
@@ -21019,8 +21237,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(25),
         power: watts(165),
         price: 0.6,
-        sources: ['aiconfigurator', 'datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/data-center/products/a30-gpu/pdf/a30-datasheet.pdf',
+        sources: ['aiconfigurator'],
+        uncertain: ['usable', 'price'],
     },
     a40: {
         name: 'A40',
@@ -21034,7 +21253,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(25),
         power: watts(300),
         price: 0.45,
-        sources: ['datasheet'],
+        datasheet: 'https://images.nvidia.com/content/Solutions/data-center/a40/nvidia-a40-datasheet.pdf',
+        sources: [],
         uncertain: ['price'],
     },
     'rtx-3090': {
@@ -21049,7 +21269,8 @@ const accelerators_table = {
         network: null,
         power: watts(350),
         price: 0.25,
-        sources: ['datasheet'],
+        datasheet: 'https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf',
+        sources: [],
         uncertain: ['price'],
     },
     'rtx-4090': {
@@ -21064,7 +21285,8 @@ const accelerators_table = {
         network: null,
         power: watts(450),
         price: 0.4,
-        sources: ['datasheet'],
+        datasheet: 'https://images.nvidia.com/aem-dam/Solutions/geforce/ada/nvidia-ada-gpu-architecture.pdf',
+        sources: [],
         uncertain: ['price'],
     },
     'rtx-5090': {
@@ -21086,8 +21308,9 @@ const accelerators_table = {
         network: null,
         power: watts(575),
         price: 0.7,
-        sources: ['datasheet'],
-        uncertain: ['fp8', 'driverReportedMiB', 'price'],
+        datasheet: 'https://images.nvidia.com/aem-dam/Solutions/geforce/blackwell/nvidia-rtx-blackwell-gpu-architecture.pdf',
+        sources: [],
+        uncertain: ['densePeak.fp8', 'usable', 'price'],
     },
     'rtx-6000-ada': {
         name: 'RTX 6000 Ada',
@@ -21101,8 +21324,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(25),
         power: watts(300),
         price: 0.8,
-        sources: ['datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/design-visualization/rtx-6000/proviz-rtx-6000-ada-datasheet.pdf',
+        sources: [],
+        uncertain: ['usable', 'price'],
     },
     'rtx-pro-6000': {
         name: 'RTX PRO 6000 Blackwell (Server/Workstation)',
@@ -21123,8 +21347,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(50),
         power: watts(600),
         price: 1.8,
-        sources: ['aiconfigurator', 'datasheet'],
-        uncertain: ['driverReportedMiB', 'price'],
+        datasheet: 'https://www.nvidia.com/en-us/data-center/rtx-pro-6000-blackwell-server-edition/',
+        sources: ['aiconfigurator'],
+        uncertain: ['usable', 'price'],
     },
     l4: {
         name: 'L4',
@@ -21138,7 +21363,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(12.5),
         power: watts(72),
         price: 0.7,
-        sources: ['datasheet'],
+        datasheet: 'https://www.nvidia.com/en-us/data-center/l4/',
+        sources: ['nvml'],
         uncertain: ['price'],
     },
     l40s: {
@@ -21153,7 +21379,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(50),
         power: watts(350),
         price: 1.2,
-        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+        datasheet: 'https://resources.nvidia.com/en-us-l40s/l40s-datasheet-28413',
+        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
         uncertain: ['price'],
     },
     'a100-pcie-40gb': {
@@ -21168,7 +21395,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(25),
         power: watts(250),
         price: 1,
-        sources: ['datasheet'],
+        datasheet: 'https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf',
+        sources: ['nvml'],
         uncertain: ['price'],
     },
     'a100-sxm-40gb': {
@@ -21184,8 +21412,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(200),
         power: watts(400),
         price: 1.2,
-        sources: ['datasheet'],
-        uncertain: ['usableBytes', 'network', 'price'],
+        datasheet: 'https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf',
+        sources: ['nvml'],
+        uncertain: ['usable', 'network', 'price'],
     },
     'a100-pcie-80gb': {
         name: 'A100 PCIe 80GB',
@@ -21199,7 +21428,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(25),
         power: watts(300),
         price: 1.3,
-        sources: ['datasheet'],
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+        sources: ['nvml'],
         uncertain: ['price'],
     },
     'a100-sxm-80gb': {
@@ -21214,7 +21444,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(200),
         power: watts(400),
         price: 1.6,
-        sources: ['aiconfigurator', 'datasheet'],
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+        sources: ['aiconfigurator', 'nvml'],
         uncertain: [],
     },
     'a800-sxm-80gb': {
@@ -21229,8 +21460,10 @@ const accelerators_table = {
         network: gigabitsPerSecond(200),
         power: watts(400),
         price: 1.4,
-        sources: ['datasheet'],
-        uncertain: ['price'],
+        // The address is the A100's: the vendor has no page for this one.
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+        sources: [],
+        uncertain: ['price', 'fast.perDirection'],
     },
     'h100-pcie-80gb': {
         name: 'H100 PCIe 80GB',
@@ -21244,7 +21477,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(200),
         power: watts(350),
         price: 2.1,
-        sources: ['datasheet', 'ml-engineering'],
+        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+        sources: ['ml-engineering'],
         uncertain: ['price'],
     },
     'h100-sxm-80gb': {
@@ -21259,7 +21493,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(700),
         price: 2.95,
-        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
         uncertain: [],
     },
     'h100-nvl-94gb': {
@@ -21274,7 +21509,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(200),
         power: watts(400),
         price: 2.6,
-        sources: ['datasheet'],
+        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+        sources: [],
         uncertain: ['price'],
     },
     'h800-sxm-80gb': {
@@ -21289,8 +21525,10 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(700),
         price: 2.5,
-        sources: ['datasheet'],
-        uncertain: ['price'],
+        // The address is the H100's: the vendor has no page for this one.
+        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+        sources: ['deepseek-v3'],
+        uncertain: ['price', 'fast.perDirection'],
     },
     'h20-sxm-96gb': {
         name: 'H20 96GB',
@@ -21304,8 +21542,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(400),
         price: 1.5,
-        sources: ['datasheet'],
-        uncertain: ['l2MiB', 'price'],
+        datasheet: null,
+        sources: [],
+        uncertain: ['price'],
     },
     'h200-sxm-141gb': {
         name: 'H200 SXM 141GB',
@@ -21319,7 +21558,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(700),
         price: 3.7,
-        sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+        datasheet: 'https://www.nvidia.com/en-us/data-center/h200/',
+        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
         uncertain: [],
     },
     'gh200-96gb': {
@@ -21334,8 +21574,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(900),
         price: 2,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['price', 'tdpW (module 450-1000 W shared with Grace)'],
+        datasheet: 'https://www.nvidia.com/en-us/data-center/grace-hopper-superchip/',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'power'],
     },
     'gh200-144gb': {
         name: 'GH200 144GB',
@@ -21349,8 +21590,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(900),
         price: 2.5,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
+        datasheet: 'https://www.nvidia.com/en-us/data-center/grace-hopper-superchip/',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
     },
     'b100-sxm': {
         name: 'B100 SXM',
@@ -21371,8 +21613,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(700),
         price: null,
-        sources: ['datasheet'],
-        uncertain: ['all: never widely shipped', 'usable'],
+        datasheet: 'https://www.nvidia.com/en-us/data-center/hgx/',
+        sources: [],
+        uncertain: columnNames,
     },
     'b200-sxm': {
         name: 'B200 SXM (HGX/DGX)',
@@ -21393,6 +21636,7 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(1000),
         price: 4.5,
+        datasheet: 'https://resources.nvidia.com/en-us-dgx-systems/dgx-b200-datasheet',
         sources: ['aiconfigurator', 'ml-engineering', 'torchao-4002'],
         uncertain: ['price'],
     },
@@ -21415,8 +21659,10 @@ const accelerators_table = {
         network: gigabitsPerSecond(800),
         power: watts(1100),
         price: 5.5,
+        // 13.5 to 15 PFLOP/s in 4 bits, by the sheet.
+        datasheet: 'https://resources.nvidia.com/en-us-dgx-systems/dgx-b300-datasheet',
         sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['fp4 13.5-15 PF depending on sheet', 'int8 greatly reduced (153.5)', 'price', 'tdpW 1000-1400'],
+        uncertain: ['densePeak.fp4', 'price', 'power'],
     },
     'gb200-nvl72': {
         name: 'GB200 (per Blackwell GPU, NVL72)',
@@ -21437,8 +21683,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(1200),
         price: 5.5,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/gb200-nvl72/',
         sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['computeUnits 148-152', 'price'],
+        uncertain: ['multiprocessors', 'price'],
     },
     'gb300-nvl72': {
         name: 'GB300 (per Blackwell Ultra GPU, NVL72)',
@@ -21459,8 +21706,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(800),
         power: watts(1400),
         price: 6.5,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/gb300-nvl72/',
         sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['int8', 'computeUnits', 'price'],
+        uncertain: ['multiprocessors', 'price'],
     },
     'vr200-nvl72': {
         name: 'Rubin (VR200, per package, NVL72/NVL144)',
@@ -21481,8 +21729,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(800),
         power: watts(1800),
         price: null,
-        sources: ['datasheet'],
-        uncertain: ['everything: pre-release', 'usable'],
+        datasheet: 'https://www.nvidia.com/en-us/data-center/vera-rubin-nvl72/',
+        sources: [],
+        uncertain: columnNames,
     },
     mi210: {
         name: 'Instinct MI210',
@@ -21496,8 +21745,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(25),
         power: watts(300),
         price: 0.8,
-        sources: ['datasheet'],
-        uncertain: ['usableBytes', 'price'],
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi200/mi210.html',
+        sources: [],
+        uncertain: ['usable', 'price'],
     },
     'mi250x-gcd': {
         name: 'Instinct MI250X (one GCD of two)',
@@ -21511,8 +21761,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(100),
         power: watts(280),
         price: 0.9,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi200/mi250x.html',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
     },
     mi300x: {
         name: 'Instinct MI300X',
@@ -21526,7 +21777,8 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(750),
         price: 2.2,
-        sources: ['datasheet', 'ml-engineering', 'rocm-4750'],
+        datasheet: 'https://www.amd.com/content/dam/amd/en/documents/instinct-tech-docs/data-sheets/amd-instinct-mi300x-data-sheet.pdf',
+        sources: ['ml-engineering', 'rocm-4750'],
         uncertain: ['price'],
     },
     mi325x: {
@@ -21541,8 +21793,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(1000),
         price: 2.5,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi300/mi325x.html',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
     },
     mi350x: {
         name: 'Instinct MI350X',
@@ -21556,8 +21809,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(1000),
         price: 3,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi350/mi350x.html',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
     },
     mi355x: {
         name: 'Instinct MI355X',
@@ -21571,8 +21825,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(400),
         power: watts(1400),
         price: 3.5,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['usableBytes', 'price'],
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi350/mi355x.html',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
     },
     gaudi2: {
         name: 'Gaudi 2',
@@ -21586,8 +21841,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(37.5),
         power: watts(600),
         price: 1,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['price', 'usableBytes', 'usable'],
+        datasheet: 'https://www.intel.com/content/www/us/en/content-details/839363/intel-gaudi-2-ai-accelerators-white-paper.html',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'usable'],
     },
     gaudi3: {
         name: 'Gaudi 3 (OAM)',
@@ -21601,8 +21857,10 @@ const accelerators_table = {
         network: gigabitsPerSecond(75),
         power: watts(900),
         price: 1.6,
-        sources: ['datasheet', 'ml-engineering'],
-        uncertain: ['bf16 1835 on the white paper at 1.75 GHz; shipped 1.6 GHz = 1677', 'price', 'usable'],
+        // 1835 TFLOP/s on the white paper, at 1.75 GHz; shipped at 1.6 GHz.
+        datasheet: 'https://www.intel.com/content/www/us/en/content-details/817486/intel-gaudi-3-ai-accelerator-white-paper.html',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'usable'],
     },
     'tpu-v3': {
         name: 'TPU v3 (per chip, 2 cores)',
@@ -21616,8 +21874,9 @@ const accelerators_table = {
         network: null,
         power: watts(450),
         price: 2,
-        sources: ['google-tpu'],
-        uncertain: ['ICI', 'price', 'tdpW', 'usable'],
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v3',
+        sources: [],
+        uncertain: ['fast.perDirection', 'price', 'power', 'usable'],
     },
     'tpu-v4': {
         name: 'TPU v4',
@@ -21631,7 +21890,8 @@ const accelerators_table = {
         network: null,
         power: watts(192),
         price: 3.22,
-        sources: ['datasheet', 'google-tpu'],
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v4',
+        sources: [],
         uncertain: ['price', 'usable'],
     },
     'tpu-v5e': {
@@ -21646,7 +21906,8 @@ const accelerators_table = {
         network: null,
         power: null,
         price: 1.2,
-        sources: ['google-tpu'],
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v5e',
+        sources: [],
         uncertain: ['price', 'usable'],
     },
     'tpu-v5p': {
@@ -21661,7 +21922,8 @@ const accelerators_table = {
         network: null,
         power: null,
         price: 4.2,
-        sources: ['google-tpu'],
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v5p',
+        sources: [],
         uncertain: ['price', 'usable'],
     },
     'tpu-v6e': {
@@ -21676,7 +21938,8 @@ const accelerators_table = {
         network: null,
         power: null,
         price: 2.7,
-        sources: ['google-tpu'],
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v6e',
+        sources: [],
         uncertain: ['price', 'usable'],
     },
     'tpu-v7': {
@@ -21691,7 +21954,8 @@ const accelerators_table = {
         network: null,
         power: null,
         price: 12,
-        sources: ['google-tpu', 'ml-engineering'],
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/tpu7x',
+        sources: ['ml-engineering'],
         uncertain: ['price', 'usable'],
     },
     trainium1: {
@@ -21706,8 +21970,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(50),
         power: null,
         price: 1.34,
-        sources: ['aws-neuron'],
-        uncertain: ['price', 'tdpW', 'usable'],
+        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/general/arch/neuron-hardware/trainium.html',
+        sources: [],
+        uncertain: ['price', 'power', 'usable'],
     },
     trainium2: {
         name: 'Trainium2',
@@ -21721,8 +21986,9 @@ const accelerators_table = {
         network: gigabitsPerSecond(200),
         power: watts(500),
         price: 1.5,
-        sources: ['aws-neuron', 'ml-engineering'],
-        uncertain: ['price', 'tdpW', 'usable'],
+        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/about-neuron/arch/neuron-hardware/trainium2.html',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'power', 'usable'],
     },
     trainium3: {
         name: 'Trainium3',
@@ -21736,12 +22002,14 @@ const accelerators_table = {
         network: gigabitsPerSecond(200),
         power: null,
         price: null,
-        sources: ['aws-neuron'],
-        uncertain: ['price', 'domain', 'usable'],
+        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/about-neuron/arch/neuron-hardware/trainium3.html',
+        sources: [],
+        uncertain: ['price', 'fast.domain', 'usable'],
     },
 };
-const accelerators = accelerators_table;
 const acceleratorIds = Object.keys(accelerators_table);
+const rows = accelerators_table;
+const accelerators = withFacts(Object.fromEntries(acceleratorIds.map((id) => [id, { id, ...rows[id] }])), Object.fromEntries(acceleratorIds.map((id) => [id, factsOfRow(rows[id])])));
 /** The row of an id as `list accelerators` prints it, or undefined. */
 function findAccelerator(id) {
     return Object.hasOwn(accelerators_table, id) ? accelerators[id] : undefined;
@@ -23712,10 +23980,10 @@ function statedRun({ estimate }) {
     };
     return table([
         ['Field', 'Value', 'From'],
-        ...stated.map(([name, origin]) => [code(name, 60), code(written(values[name]), 80), code(origin, 20)]),
+        ...stated.map(([name, origin]) => [code(name, 60), code(limits_written(values[name]), 80), code(origin, 20)]),
     ]);
 }
-const written = (value) => typeof value === 'number'
+const limits_written = (value) => typeof value === 'number'
     ? String(Number(value.toPrecision(6)))
     : typeof value === 'object'
         ? JSON.stringify(value)
@@ -23871,7 +24139,7 @@ function comment(review, options, earlier) {
     const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
     const table = all.findIndex(({ name }) => name === 'table');
     const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
-    return fitted(marker(options.key) + earlier_memoryLine(memory), whole, longestComment);
+    return comment_fitted(marker(options.key) + earlier_memoryLine(memory), whole, longestComment);
 }
 /** What takes the place of an earlier comment when no model config is changed any more. */
 function resolvedComment(review, key, earlier) {
@@ -23989,7 +24257,7 @@ function footer(review) {
     return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
 }
 /** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
-function fitted(first, all, longest, elsewhere = inSummary) {
+function comment_fitted(first, all, longest, elsewhere = inSummary) {
     const dropped = new Set();
     const note = () => dropped.size === 0
         ? []
@@ -24266,7 +24534,7 @@ const summary_mostRows = 2_000;
 /** What holds the rest where even the summary is too short. */
 const elsewhere = 'the file of the output `report-path`';
 /** The job summary: the same report as the comment, with room for all of it. */
-const summary = (review, options) => fitted('', sections(review, options, summary_mostRows, elsewhere), longestSummary, elsewhere).trimStart();
+const summary = (review, options) => comment_fitted('', sections(review, options, summary_mostRows, elsewhere), longestSummary, elsewhere).trimStart();
 
 ;// CONCATENATED MODULE: ./build/report/terminal.js
 
@@ -24276,7 +24544,7 @@ const summary = (review, options) => fitted('', sections(review, options, summar
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 /** Where each formula comes from, printed with every report. */
-const sources = [
+const terminal_sources = [
     'Parameters: every matrix, table and vector of the model, as its published code builds it',
     'FLOPs: 2 for each multiply-add; training 3 times forward; causal attention (half of the keys)',
     '  PaLM 6N + 12LHQT: Chowdhery et al. 2022, arXiv:2204.02311, appendix B; 6N: Kaplan et al. 2020, arXiv:2001.08361',
@@ -24314,7 +24582,7 @@ function textReport(path, side) {
         ...inferenceLines(estimate),
         ...noteLines(side, estimate),
         'Sources',
-        ...sources.map((source) => `  ${source}`),
+        ...terminal_sources.map((source) => `  ${source}`),
         '',
     ].join('\n');
 }
@@ -24595,6 +24863,7 @@ function forwardFlops(operation, S, convention = 'causal') {
 }
 
 ;// CONCATENATED MODULE: ./build/facts/frameworks.js
+
 // PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
 // at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
 // keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
@@ -24731,6 +25000,7 @@ const overhead = {
     /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */
     workspaceMebibytes: { modern: 32, older: 8.1 },
 };
+const inCode = definition({ title: "the row's source: the framework's own code", date: '2026-11-25' });
 // PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
 const pytorch = {
     profile: { decidedBy: 'compile', on: 'compiled', off: 'eager' },
@@ -24740,13 +25010,13 @@ const pytorch = {
     sendsShares: false,
     recomputeStopsEarly: false,
     gathersBesideForward: false,
-    reducedBytes: 2,
+    reducedBytes: inCode(2, 'byte/element'),
     hostTimeOfExperts: false,
     eagerFineTuning: false,
     attentionKernelVaries: false,
     ringOfPyTorch: true,
 };
-const frameworkExecution = {
+const frameworkExecution = numbers({
     megatron: {
         profile: { decidedBy: 'flashAttention', on: 'megatron', off: 'legacy' },
         attentionOnHopper: 'cudnn',
@@ -24755,7 +25025,7 @@ const frameworkExecution = {
         sendsShares: true,
         recomputeStopsEarly: false,
         gathersBesideForward: true,
-        reducedBytes: 4,
+        reducedBytes: inCode(4, 'byte/element'),
         hostTimeOfExperts: true,
         eagerFineTuning: false,
         attentionKernelVaries: false,
@@ -24765,7 +25035,7 @@ const frameworkExecution = {
     fsdp: {
         ...pytorch,
         recomputeStopsEarly: true,
-        reducedBytes: 4,
+        reducedBytes: inCode(4, 'byte/element'),
         attentionKernelVaries: true,
         source: 'torchtitan b5bcd76 and Composer: `mixed_precision_reduce = "float32"`, `mixed_precision: DEFAULT`; torch.utils.checkpoint stops early since torch 2.1',
     },
@@ -24776,7 +25046,7 @@ const frameworkExecution = {
         eagerFineTuning: true,
         source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits',
     },
-};
+});
 
 ;// CONCATENATED MODULE: ./build/model/operation.js
 /** The block that an operation is part of, in multi-token prediction too. */
@@ -25295,12 +25565,65 @@ function growth(main, S) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/facts/precisions.js
+
+const ieee = definition({ title: 'IEEE 754 binary32 and binary16, and bfloat16', date: '2026-11-25' });
+const fp8 = definition({
+    title: 'FP8 formats for deep learning, Micikevicius et al. 2022',
+    url: 'https://arxiv.org/abs/2209.05433',
+    date: '2026-11-25',
+});
+const microscaling = definition({
+    title: 'Microscaling data formats, Rouhani et al. 2023: an 8-bit scale for each block of 32',
+    url: 'https://arxiv.org/abs/2310.10537',
+    date: '2026-11-25',
+});
+const nvfp4 = definition({
+    title: 'Pretraining large language models with NVFP4, 2025: an 8-bit scale for each block of 16',
+    url: 'https://arxiv.org/abs/2509.25149',
+    date: '2026-11-25',
+});
+const qlora = definition({
+    title: 'QLoRA, Dettmers et al. 2023, section 3: 4 bits and 0.127 bits of double-quantised scales',
+    url: 'https://arxiv.org/abs/2305.14314',
+    date: '2026-11-25',
+});
+/** Bytes of one element, its share of block scales included. */
+const bytesOf = numbers({
+    fp32: ieee(4, 'byte/element'),
+    fp16: ieee(2, 'byte/element'),
+    bf16: ieee(2, 'byte/element'),
+    fp8: fp8(1, 'byte/element'),
+    int8: definition({ title: 'eight bits', date: '2026-11-25' })(1, 'byte/element'),
+    fp4: nvfp4(0.5 + 1 / 16, 'byte/element'),
+    nf4: qlora(0.5 + 0.127 / 8, 'byte/element'),
+});
+/** The peak that a matrix product of each precision is held against, and the bytes of an element of its operands. */
+const precisions = numbers({
+    fp32: { peak: 'tf32', operand: ieee(4, 'byte/element') },
+    fp16: { peak: 'fp16', operand: ieee(2, 'byte/element') },
+    bf16: { peak: 'bf16', operand: ieee(2, 'byte/element') },
+    fp8: { peak: 'fp8', operand: fp8(1, 'byte/element') },
+    mxfp8: { peak: 'fp8', operand: microscaling(1 + 1 / 32, 'byte/element') },
+    fp4: { peak: 'fp4', operand: nvfp4(0.5 + 1 / 16, 'byte/element') },
+});
+
+;// CONCATENATED MODULE: ./build/facts/serving.js
+
+
+/** How inference engines use a GPU. */
+const serving = numbers({
+    /** share of a GPU's memory that they fill with weights and cache */
+    memoryShare: definition(sources.vllm)(0.9, 'ratio'),
+});
+
 ;// CONCATENATED MODULE: ./build/cost/count/inference.js
 
 
-const e = 2;
-/** Share of a GPU's memory that serving engines fill (vLLM's default `gpu_memory_utilization`). */
-const utilization = 0.9;
+
+
+/** Bytes of an element of the cache. */
+const e = bytesOf.bf16;
 /** Tokens of a sequence whose keys and values stay cached; entries of a compressed context count as tokens. */
 function inference_cached(span, S) {
     switch (span.kind) {
@@ -25331,14 +25654,14 @@ function estimateInference(operations, run, weights) {
             }
             else if (operation.kind === 'scan') {
                 // The recurrent state is kept in fp32, the convolution's tail in 16 bits.
-                const state = 4 * operation.stateElements + e * operation.convolutionState;
+                const state = bytesOf.fp32 * operation.stateElements + e * operation.convolutionState;
                 perSequence += state;
                 perSequenceLocal += state / tensor;
             }
         }
     }
     const usable = findAccelerator(run.accelerator)?.usable;
-    const room = usable === undefined ? undefined : utilization * usable - weights / tensor;
+    const room = usable === undefined ? undefined : serving.memoryShare * usable - weights / tensor;
     const largestBatch = room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));
     return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };
 }
@@ -26726,58 +27049,49 @@ function products(list, run) {
 }
 
 ;// CONCATENATED MODULE: ./build/facts/optimizers.js
-const two = (bytes) => 2 * bytes;
-const one = (bytes) => bytes;
-const optimizers_plain = { edges: 0, workspace: 0 };
-const optimizers = {
-    adamw: { states: two, other: two, ...optimizers_plain, source: 'Loshchilov and Hutter 2019, arXiv:1711.05101: two moments' },
-    adam: { states: two, other: two, ...optimizers_plain, source: 'Kingma and Ba 2015, arXiv:1412.6980: two moments' },
+
+const paper = (title, url) => definition({ title, url, date: '2026-11-25' });
+const arxiv = (id) => `https://arxiv.org/abs/${id}`;
+const size = (say, copies, bytes = 0) => ({
+    copies: say(copies, 'count'),
+    bytes: say(bytes, 'byte/element'),
+});
+/** The same state for every element. */
+const optimizers_plain = (say, copies) => ({
+    matrix: size(say, copies),
+    other: size(say, copies),
+    edges: say(0, 'byte'),
+    workspace: say(0, 'count'),
+});
+const bitsandbytes = paper('Dettmers et al. 2021: two 8-bit moments and an fp32 scale for each block of 256; embeddings and small tensors keep 32 bits', arxiv('2110.02861'));
+const adafactor = paper('Shazeer and Stern 2018: a row and a column of fp32 statistics for each matrix, fp32 for all else', arxiv('1804.04235'));
+const muon = paper('Jordan et al. 2024: one momentum for hidden matrices, Adam for all else; the Newton-Schulz iteration holds X, its Gram matrix and their product', 'https://kellerjordan.github.io/posts/muon/');
+const optimizers = numbers({
+    adamw: optimizers_plain(paper('Loshchilov and Hutter 2017: two moments', arxiv('1711.05101')), 2),
+    adam: optimizers_plain(paper('Kingma and Ba 2014: two moments', arxiv('1412.6980')), 2),
     adamw_8bit: {
-        // Two 8-bit moments and an fp32 scale for each block of 256; embeddings and small tensors keep 32 bits.
-        states: () => 2 * (1 + 4 / 256),
-        other: () => 8,
-        ...optimizers_plain,
-        source: 'Dettmers et al. 2022, arXiv:2110.02861; bitsandbytes optim/optimizer.py, blocks of 256',
+        matrix: size(bitsandbytes, 0, 2 * (1 + 4 / 256)),
+        other: size(bitsandbytes, 0, 8),
+        edges: bitsandbytes(0, 'byte'),
+        workspace: bitsandbytes(0, 'count'),
     },
     adafactor: {
-        states: () => 0,
-        other: () => 4,
-        edges: 4,
-        workspace: 0,
-        source: 'Shazeer and Stern 2018, arXiv:1804.04235: a row and a column of statistics for each matrix',
+        matrix: size(adafactor, 0),
+        other: size(adafactor, 0, 4),
+        edges: adafactor(4, 'byte'),
+        workspace: adafactor(0, 'count'),
     },
-    lion: { states: one, other: one, ...optimizers_plain, source: 'Chen et al. 2023, arXiv:2302.06675: one momentum' },
-    sgd: { states: one, other: one, ...optimizers_plain, source: 'momentum' },
+    lion: optimizers_plain(paper('Chen et al. 2023: one momentum', arxiv('2302.06675')), 1),
+    sgd: optimizers_plain(definition({ title: 'stochastic gradient descent with momentum', date: '2026-11-25' }), 1),
     muon: {
-        states: one,
-        other: two,
-        edges: 0,
-        // X, its Gram matrix and their product, of the Newton-Schulz iteration.
-        workspace: 3,
-        source: 'Jordan et al. 2024: one momentum for hidden matrices, Adam for all else',
+        matrix: size(muon, 1),
+        other: size(muon, 2),
+        edges: muon(0, 'byte'),
+        workspace: muon(3, 'count'),
     },
-};
-
-;// CONCATENATED MODULE: ./build/facts/precisions.js
-/** Bytes of one element. `nf4`: 4 bits and double-quantised scales (Dettmers et al. 2023, arXiv:2305.14314, section 3). */
-const bytesOf = {
-    fp32: 4,
-    fp16: 2,
-    bf16: 2,
-    fp8: 1,
-    int8: 1,
-    fp4: 0.5 + 1 / 16,
-    nf4: 0.5 + 0.127 / 8,
-};
-/** The peak that a matrix product of each precision is held against, and the bytes of its operands. */
-const precisions = {
-    fp32: { peak: 'tf32', operand: 4 },
-    fp16: { peak: 'fp16', operand: 2 },
-    bf16: { peak: 'bf16', operand: 2 },
-    fp8: { peak: 'fp8', operand: 1 },
-    mxfp8: { peak: 'fp8', operand: 1 + 1 / 32 },
-    fp4: { peak: 'fp4', operand: 0.5 + 1 / 16 },
-};
+});
+/** Bytes of the state of one element, in a dtype of so many bytes. */
+const bytesOfState = ({ copies, bytes }, dtypeBytes) => copies * dtypeBytes + bytes;
 
 ;// CONCATENATED MODULE: ./build/cost/memory/activations.js
 
@@ -27475,7 +27789,7 @@ function bytesPerParameter(operation, run) {
     const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
     if (run.lora !== undefined) {
         const adapter = adapterBytes(run);
-        const optimizer = optimizers[run.optimizer].states(adapter);
+        const optimizer = bytesOfState(optimizers[run.optimizer].matrix, adapter);
         return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
     }
     const fp32 = run.precision === 'fp32';
@@ -27497,9 +27811,9 @@ function bytesPerParameter(operation, run) {
 function stateBytes(operation, run, bytes) {
     const facts = optimizers[run.optimizer];
     if (operation.kind !== 'linear' || operation.component === 'output')
-        return facts.other(bytes);
+        return bytesOfState(facts.other, bytes);
     const { rows, columns } = operation;
-    return facts.states(bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
+    return bytesOfState(facts.matrix, bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
 }
 /** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
 function frozenBytes(operation, bits) {
@@ -27943,201 +28257,263 @@ function alternatives(run) {
 
 ;// CONCATENATED MODULE: ./build/facts/kernels.js
 
-/**
- * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
- * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
- */
-const olderAttention = {
-    flash1: {
-        ampere: { wide: 0.335, narrow: 0.397, ramp: 300, backward: 0.95 },
-        hopper: { wide: 0.19, narrow: 0.216, ramp: 200, backward: 0.95 },
-    },
-    flash2: { hopper: { wide: 0.345, narrow: 0.307, ramp: 520, backward: 0.97 } },
-    /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
-    hopperPeak: 989.4e12,
-    /** Share of the rate that heads wider than 128 (latent attention) keep in FlashAttention-2. */
-    wideHeads: 0.85,
-    /**
-     * Unfused attention: share of the peak of its batched products, and bytes for each score that move beside them, forward and
-     * backward. Softmax reads the lower triangle and writes (3, backward 5), dropout reads, writes and keeps a mask (5 each way); what
-     * the products read and write hides behind their own work (Megatron-LM's fused softmax, Korthikanti et al. 2022, section 3).
-     */
-    unfused: { share: 0.4, forward: 8, backward: 10 },
-};
-const gemm = (peakShare, prologue, launch, bandwidthShare, wave, tileExponent) => ({
-    peakShare,
-    prologue,
-    launch,
-    bandwidthShare,
-    wave,
-    tileExponent,
+
+
+const onKernels = benchmark(sources.aiconfigurator);
+const onSteps = fitted(sources.runs);
+const onOwnPlots = benchmark(sources.flashAttention2);
+const onHopperPlots = benchmark(sources.flashAttention3);
+const achievable = benchmark(sources.mlEngineering);
+const ciMedians = measured(sources.megatronCi);
+const round = judged('a round value near those of the chips whose kernels were measured', '2026-11-24');
+const kernels_streams = judged('between what copies and fused norms reach on these chips', '2026-11-24');
+const gaps = judged('the gap between two kernels on a stream, as profiles show it', '2026-11-24');
+const gemm = (say, peakShare, prologue, launch, bandwidthShare, wave, tileExponent) => ({
+    peakShare: typeof peakShare === 'number' ? say(peakShare, 'ratio') : peakShare,
+    prologue: say(prologue, 'element'),
+    launch: say(launch, 's'),
+    bandwidthShare: say(bandwidthShare, 'ratio'),
+    wave: say(wave, 'ratio'),
+    tileExponent: say(tileExponent, 'exponent'),
+});
+const kernels_attention = (say, wide, narrow, ramp, backward) => ({
+    wide: say(wide, 'ratio'),
+    narrow: say(narrow, 'ratio'),
+    ramp: say(ramp, 'token'),
+    backward: say(backward, 'ratio'),
+});
+const collective = (say, latency, perRank, bandwidth, ramp) => ({
+    latency: say(latency, 's'),
+    perRank: say(perRank, 's'),
+    bandwidth: say(bandwidth, 'byte/s'),
+    ramp: say(ramp, 'byte'),
 });
 const ampere = {
-    gemm: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
-    gemmFp8: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
-    gemmFp4: gemm(0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
-    attention: { wide: 0.697, narrow: 0.631, ramp: 480, backward: 0.857 },
+    gemm: gemm(onKernels, 0.885, 163, 4.8e-6, 0.69, 0.37, 0.118),
+    low: null,
+    attention: kernels_attention(onOwnPlots, 0.697, 0.631, 480, 0.857),
     collectives: {
-        gather: [8.4e-6, 0.84e-6, 215e9, 8.7e6],
-        scatter: [8.3e-6, 0.75e-6, 228e9, 7.6e6],
-        reduce: [8.2e-6, 1.73e-6, 235e9, 7.3e6],
-        exchange: [10.8e-6, 0.29e-6, 215e9, 5.3e6],
+        gather: collective(onKernels, 8.4e-6, 0.84e-6, 215e9, 8.7e6),
+        scatter: collective(onKernels, 8.3e-6, 0.75e-6, 228e9, 7.6e6),
+        reduce: collective(onKernels, 8.2e-6, 1.73e-6, 235e9, 7.3e6),
+        exchange: collective(onKernels, 10.8e-6, 0.29e-6, 215e9, 5.3e6),
     },
-    streaming: 0.82,
-    sustained: 1.12,
-    sustainedLow: 1.049,
-    host: 1.5,
-    gap: 2e-6,
+    streaming: kernels_streams(0.82, 'ratio'),
+    sustained: onSteps(1.12, 'ratio'),
+    host: ciMedians(1.5, 'ratio'),
+    gap: gaps(2e-6, 's'),
 };
+const hopperLow = judged('short of 16 bits by as much as maximum achievable FLOP/s are; no kernel table was fitted', '2026-11-24');
 const hopper = {
-    gemm: gemm(0.834, 143, 2.9e-6, 0.79, 0.47, 0.005),
-    gemmFp8: gemm(0.7, 100, 4e-6, 0.6, 0.5, 0.1),
-    gemmFp4: gemm(0.7, 100, 4e-6, 0.6, 0.5, 0.1),
-    attention: { wide: 0.64, narrow: 0.5, ramp: 560, backward: 0.86 },
-    collectives: {
-        gather: [4.5e-6, 0.84e-6, 340e9, 5e6],
-        scatter: [4.9e-6, 0.73e-6, 315e9, 2.2e6],
-        reduce: [4.5e-6, 1.55e-6, 398e9, 5.8e6],
-        exchange: [7.4e-6, 0.1e-6, 360e9, 6e6],
+    gemm: gemm(onKernels, 0.834, 143, 2.9e-6, 0.79, 0.47, 0.005),
+    low: {
+        fp8: gemm(hopperLow, 0.7, 100, 4e-6, 0.6, 0.5, 0.1),
+        fp4: gemm(hopperLow, 0.7, 100, 4e-6, 0.6, 0.5, 0.1),
+        sustained: onSteps(1.17, 'ratio'),
     },
-    streaming: 0.85,
-    sustained: 1.25,
-    sustainedLow: 1.17,
-    host: 1,
-    gap: 1.8e-6,
+    attention: kernels_attention(onHopperPlots, 0.64, 0.5, 560, 0.86),
+    collectives: {
+        gather: collective(onKernels, 4.5e-6, 0.84e-6, 340e9, 5e6),
+        scatter: collective(onKernels, 4.9e-6, 0.73e-6, 315e9, 2.2e6),
+        reduce: collective(onKernels, 4.5e-6, 1.55e-6, 398e9, 5.8e6),
+        exchange: collective(onKernels, 7.4e-6, 0.1e-6, 360e9, 6e6),
+    },
+    streaming: kernels_streams(0.85, 'ratio'),
+    sustained: onSteps(1.25, 'ratio'),
+    host: definition({ title: 'the CPU of a Hopper node is the unit', date: '2026-11-25' })(1, 'ratio'),
+    gap: gaps(1.8e-6, 's'),
 };
 const blackwell = {
-    gemm: gemm(0.719, 47, 2.4e-6, 0.62, 0.75, 0.012),
-    gemmFp8: gemm(0.64, 40, 4e-6, 0.5, 0.7, 0.2),
-    gemmFp4: gemm(0.524, 565, 5e-6, 0.54, 0.54, 0.25),
-    attention: { wide: 0.58, narrow: 0.4, ramp: 1100, backward: 0.8 },
-    collectives: {
-        gather: [7.4e-6, 1.33e-6, 690e9, 18e6],
-        scatter: [7.5e-6, 1.23e-6, 630e9, 11e6],
-        reduce: [7.1e-6, 2.5e-6, 709e9, 15e6],
-        exchange: [10.3e-6, 0.16e-6, 597e9, 14e6],
+    gemm: gemm(onKernels, 0.719, 47, 2.4e-6, 0.62, 0.75, 0.012),
+    low: {
+        fp8: gemm(onKernels, 0.64, 40, 4e-6, 0.5, 0.7, 0.2),
+        fp4: gemm(onKernels, 0.524, 565, 5e-6, 0.54, 0.54, 0.25),
+        sustained: onSteps(1.18, 'ratio'),
     },
-    streaming: 0.85,
+    // The forward pass was measured; the backward rate was not.
+    attention: {
+        ...kernels_attention(onKernels, 0.58, 0.4, 1100, 0.8),
+        backward: judged('no benchmark of the backward pass on Blackwell', '2026-11-24')(0.8, 'ratio'),
+    },
+    collectives: {
+        gather: collective(onKernels, 7.4e-6, 1.33e-6, 690e9, 18e6),
+        scatter: collective(onKernels, 7.5e-6, 1.23e-6, 630e9, 11e6),
+        reduce: collective(onKernels, 7.1e-6, 2.5e-6, 709e9, 15e6),
+        exchange: collective(onKernels, 10.3e-6, 0.16e-6, 597e9, 14e6),
+    },
+    streaming: kernels_streams(0.85, 'ratio'),
     // The public 16-bit runs on B200 come from one source (SimuMax), whose own products reach 45 to 50 % of the peak; GB200's reach more.
-    sustained: 1.65,
-    sustainedLow: 1.18,
-    host: 1,
-    gap: 1.8e-6,
+    sustained: onSteps(1.65, 'ratio'),
+    host: round(1, 'ratio'),
+    gap: gaps(1.8e-6, 's'),
 };
 /** One constant for all collectives, from the link's bandwidth in one direction. */
-const linked = (bandwidth, latency = 8e-6) => {
-    const one = [latency, 1e-6, 0.75 * bandwidth, 6e6];
+const linked = (bandwidth) => {
+    const one = collective(judged("three quarters of the link's bandwidth, latencies between those of Ampere and Blackwell", '2026-11-24'), 8e-6, 1e-6, 0.75 * bandwidth, 6e6);
     return { gather: one, scatter: one, reduce: one, exchange: one };
 };
-/** A chip without measured kernels: products at the share that ml-engineering measured (else 0.75). */
-const kernels_derived = (share, linkBandwidth, changes = {}) => ({
-    gemm: gemm(share, 130, 4e-6, 0.7, 0.5, 0.1),
-    gemmFp8: gemm(0.85 * share, 130, 5e-6, 0.6, 0.5, 0.1),
-    gemmFp4: gemm(0.7 * share, 400, 5e-6, 0.55, 0.5, 0.2),
-    attention: { wide: 0.45, narrow: 0.38, ramp: 500, backward: 0.85 },
-    collectives: linked(linkBandwidth),
-    streaming: 0.82,
-    sustained: 1.05,
-    sustainedLow: 1.05,
-    host: 1.2,
-    gap: 2e-6,
-    ...changes,
-});
-const tpu = (link, sustained, wide) => ({
-    gemm: gemm(0.9, 128, 1e-6, 0.85, 0, 0),
-    gemmFp8: gemm(0.85, 128, 1e-6, 0.85, 0, 0),
-    gemmFp4: gemm(0.85, 128, 1e-6, 0.85, 0, 0),
-    attention: { wide, narrow: 0.55 * wide, ramp: 600, backward: 0.85 },
-    collectives: {
-        gather: [3e-6, 0.3e-6, 0.85 * link, 1e6],
-        scatter: [3e-6, 0.3e-6, 0.85 * link, 1e6],
-        reduce: [3e-6, 0.5e-6, 0.85 * link, 1e6],
-        exchange: [5e-6, 0.1e-6, 0.425 * link, 1e6],
-    },
-    streaming: 0.85,
+/** What is taken of every chip without measured kernels. */
+const roundly = {
+    gemm: gemm(round, 0.75, 130, 4e-6, 0.7, 0.5, 0.1),
+    fp8: gemm(round, 0.85 * 0.75, 130, 5e-6, 0.6, 0.5, 0.1),
+    fp4: gemm(round, 0.7 * 0.75, 400, 5e-6, 0.55, 0.5, 0.2),
+    attention: kernels_attention(round, 0.45, 0.38, 500, 0.85),
+    streaming: kernels_streams(0.82, 'ratio'),
+    sustained: round(1.05, 'ratio'),
+    host: round(1.2, 'ratio'),
+    gap: gaps(2e-6, 's'),
+};
+/** A chip without measured kernels: all but the share of the peak is judged. */
+const kernels_derived = ({ share, link, sustained = roundly.sustained, gemm: own, low }) => ({
+    gemm: own ?? { ...roundly.gemm, peakShare: share },
+    low: low === false
+        ? null
+        : {
+            fp8: { ...roundly.fp8, peakShare: round(0.85 * share.value, 'ratio') },
+            fp4: { ...roundly.fp4, peakShare: round(0.7 * share.value, 'ratio') },
+            sustained,
+        },
+    attention: roundly.attention,
+    collectives: linked(link),
+    streaming: roundly.streaming,
     sustained,
-    sustainedLow: sustained,
-    host: 1,
-    gap: 0.5e-6,
+    host: roundly.host,
+    gap: roundly.gap,
 });
+const onRecipes = judged("an earlier fit on Google's published TPU recipes, which are not among the runs here: nothing in this repository checks it", '2026-11-24');
+const systolic = judged('a systolic array has neither tiles nor waves to lose', '2026-11-24');
+const tpus = {
+    gemm: gemm(systolic, 0.9, 128, 1e-6, 0.85, 0, 0),
+    low: gemm(systolic, 0.85, 128, 1e-6, 0.85, 0, 0),
+    latency: { collective: round(3e-6, 's'), exchange: round(5e-6, 's') },
+    perRank: { collective: round(0.3e-6, 's'), reduce: round(0.5e-6, 's'), exchange: round(0.1e-6, 's') },
+    ramp: round(1e6, 'byte'),
+    attention: { ramp: onRecipes(600, 'token'), backward: onRecipes(0.85, 'ratio') },
+    streaming: kernels_streams(0.85, 'ratio'),
+    host: round(1, 'ratio'),
+    gap: gaps(0.5e-6, 's'),
+};
+const tpu = ({ link, sustained: slower, wide, low }) => {
+    const sustained = onRecipes(slower, 'ratio');
+    const bandwidth = round(0.85 * link, 'byte/s');
+    const { latency, perRank, ramp } = tpus;
+    const one = { latency: latency.collective, perRank: perRank.collective, bandwidth, ramp };
+    return {
+        gemm: tpus.gemm,
+        low: low === undefined ? null : { fp8: tpus.low, fp4: tpus.low, sustained },
+        attention: { wide: onRecipes(wide, 'ratio'), narrow: onRecipes(0.55 * wide, 'ratio'), ...tpus.attention },
+        collectives: {
+            gather: one,
+            scatter: one,
+            reduce: { ...one, perRank: perRank.reduce },
+            exchange: {
+                ...one,
+                latency: latency.exchange,
+                perRank: perRank.exchange,
+                bandwidth: round(0.425 * link, 'byte/s'),
+            },
+        },
+        streaming: tpus.streaming,
+        sustained,
+        host: tpus.host,
+        gap: tpus.gap,
+    };
+};
 const byGeneration = {
-    volta: kernels_derived(0.75, 150e9),
-    turing: kernels_derived(0.7, 16e9),
+    volta: kernels_derived({ share: round(0.75, 'ratio'), link: 150e9, low: false }),
+    turing: kernels_derived({ share: round(0.7, 'ratio'), link: 16e9, low: false }),
     ampere,
-    ada: kernels_derived(0.608, 32e9, { gemm: gemm(0.608, 88, 2e-6, 1, 0.17, 0.069) }),
+    ada: kernels_derived({
+        share: onKernels(0.608, 'ratio'),
+        link: 32e9,
+        gemm: gemm(onKernels, 0.608, 88, 2e-6, 1, 0.17, 0.069),
+    }),
     hopper,
     blackwell,
-    'blackwell-workstation': kernels_derived(0.816, 64e9, {
-        gemm: gemm(0.816, 135, 3.1e-6, 0.95, 0.24, 0.145),
+    'blackwell-workstation': kernels_derived({
+        share: onKernels(0.816, 'ratio'),
+        link: 64e9,
+        gemm: gemm(onKernels, 0.816, 135, 3.1e-6, 0.95, 0.24, 0.145),
     }),
     rubin: blackwell,
-    cdna: kernels_derived(0.55, 448e9, { sustained: 1.1, sustainedLow: 1.1 }),
-    gaudi: kernels_derived(0.741, 262e9),
-    tpu: tpu(135e9, 1.12, 0.55),
-    neuron: kernels_derived(0.7, 300e9),
+    cdna: kernels_derived({ share: round(0.55, 'ratio'), link: 448e9, sustained: round(1.1, 'ratio') }),
+    gaudi: kernels_derived({ share: achievable(0.741, 'ratio'), link: 262e9 }),
+    tpu: tpu({ link: 135e9, sustained: 1.12, wide: 0.55 }),
+    neuron: kernels_derived({ share: round(0.7, 'ratio'), link: 300e9 }),
 };
-const halved = (facts, share) => {
-    const slow = ([latency, perRank, bandwidth, ramp]) => [
-        latency,
-        perRank,
-        share * bandwidth,
-        ramp,
-    ];
-    const { gather, scatter, reduce, exchange } = facts.collectives;
+/** The same silicon with slower links, whose collectives reach a share of those that were measured. */
+const slowed = (row, say, share) => {
+    const slow = (one) => ({
+        ...one,
+        bandwidth: say(share * one.bandwidth.value, 'byte/s'),
+    });
+    const { gather, scatter, reduce, exchange } = row.collectives;
     return {
-        ...facts,
+        ...row,
         collectives: { gather: slow(gather), scatter: slow(scatter), reduce: slow(reduce), exchange: slow(exchange) },
     };
 };
+// 252.9 TFLOP/s at 300 W where the 400 W card reaches 271.2.
+const pcieCard = { ...ampere, sustained: achievable(1.2, 'ratio'), collectives: linked(32e9) };
+const rackSustained = onSteps(1.31, 'ratio');
+const rackHost = ciMedians(1.4, 'ratio');
 const byChip = {
-    'a800-sxm-80gb': halved(ampere, 0.68),
-    // 252.9 TFLOP/s at 300 W where the 400 W card reaches 271.2 (stas00/ml-engineering 744d01e).
-    'a100-pcie-40gb': { ...ampere, sustained: 1.2, collectives: linked(32e9) },
-    'a100-pcie-80gb': { ...ampere, sustained: 1.2, collectives: linked(32e9) },
+    'a800-sxm-80gb': slowed(ampere, judged('A800 has 400 of the 600 GB/s of NVLink that the A100 has; no table of its collectives was found'), 0.68),
+    'a100-pcie-40gb': pcieCard,
+    'a100-pcie-80gb': pcieCard,
     a10: { ...ampere, collectives: linked(16e9) },
     a10g: { ...ampere, collectives: linked(16e9) },
     a40: { ...ampere, collectives: linked(32e9) },
     'rtx-3090': { ...ampere, collectives: linked(16e9) },
-    'h800-sxm-80gb': halved(hopper, 0.48),
+    'h800-sxm-80gb': slowed(hopper, judged('H800 has 400 of the 900 GB/s of NVLink that the H100 has; DeepSeek-V3 (arXiv:2412.19437) reaches 160 GB/s'), 0.48),
     'h100-pcie-80gb': { ...hopper, collectives: linked(64e9) },
-    'h200-sxm-141gb': { ...hopper, gemm: gemm(0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
+    'h200-sxm-141gb': { ...hopper, gemm: gemm(onKernels, 0.827, 127, 3e-6, 0.67, 0.29, 0.002) },
     'b300-sxm': {
         ...blackwell,
-        sustained: 1.31,
-        gemm: gemm(0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
-        gemmFp8: gemm(0.67, 20, 4e-6, 0.55, 0.55, 0.2),
-        gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
+        sustained: rackSustained,
+        gemm: gemm(onKernels, 0.728, 12, 2.2e-6, 0.64, 0.59, 0.007),
+        low: {
+            fp8: gemm(onKernels, 0.67, 20, 4e-6, 0.55, 0.55, 0.2),
+            fp4: gemm(onKernels, 0.5, 900, 5e-6, 0.35, 0.9, 0.25),
+            sustained: onSteps(1.18, 'ratio'),
+        },
     },
     'gb200-nvl72': {
         ...blackwell,
-        gemm: gemm(0.665, 12, 2.4e-6, 0.62, 0.65, 0.009),
-        gemmFp8: gemm(0.6, 20, 4e-6, 0.55, 0.67, 0.2),
-        gemmFp4: gemm(0.491, 433, 5e-6, 0.53, 0.9, 0.25),
-        sustained: 1.31,
-        sustainedLow: 1.18,
-        host: 1.4,
+        gemm: gemm(onKernels, 0.665, 12, 2.4e-6, 0.62, 0.65, 0.009),
+        low: {
+            fp8: gemm(onKernels, 0.6, 20, 4e-6, 0.55, 0.67, 0.2),
+            fp4: gemm(onKernels, 0.491, 433, 5e-6, 0.53, 0.9, 0.25),
+            sustained: onSteps(1.18, 'ratio'),
+        },
+        sustained: rackSustained,
+        host: rackHost,
     },
     'gb300-nvl72': {
         ...blackwell,
-        gemm: gemm(0.779, 42, 2.4e-6, 0.65, 0.9, 0.015),
-        gemmFp8: gemm(0.7, 20, 4e-6, 0.56, 0.75, 0.2),
-        gemmFp4: gemm(0.5, 900, 5e-6, 0.35, 0.9, 0.25),
-        sustained: 1.31,
-        // 1400 W against 1200 W of a GB200; fitted.
-        sustainedLow: 1.04,
-        host: 1.4,
+        gemm: gemm(onKernels, 0.779, 42, 2.4e-6, 0.65, 0.9, 0.015),
+        low: {
+            fp8: gemm(onKernels, 0.7, 20, 4e-6, 0.56, 0.75, 0.2),
+            fp4: gemm(onKernels, 0.5, 900, 5e-6, 0.35, 0.9, 0.25),
+            // 1400 W against 1200 W of a GB200.
+            sustained: onSteps(1.04, 'ratio'),
+        },
+        sustained: rackSustained,
+        host: rackHost,
     },
-    gaudi2: kernels_derived(0.969, 262e9),
-    mi300x: kernels_derived(0.514, 448e9),
-    mi325x: kernels_derived(0.604, 448e9),
-    mi355x: kernels_derived(0.68, 537e9),
-    'tpu-v5e': tpu(90e9, 0.94, 0.55),
-    'tpu-v5p': tpu(270e9, 0.8, 0.55),
-    'tpu-v6e': tpu(180e9, 1.72, 0.4),
-    'tpu-v7': tpu(540e9, 1.42, 0.38),
+    gaudi2: kernels_derived({ share: achievable(0.969, 'ratio'), link: 262e9 }),
+    mi300x: kernels_derived({ share: achievable(0.514, 'ratio'), link: 448e9 }),
+    mi325x: kernels_derived({ share: achievable(0.604, 'ratio'), link: 448e9 }),
+    mi355x: kernels_derived({ share: achievable(0.68, 'ratio'), link: 537e9 }),
+    'tpu-v5e': tpu({ link: 90e9, sustained: 0.94, wide: 0.55 }),
+    'tpu-v5p': tpu({ link: 270e9, sustained: 0.8, wide: 0.55 }),
+    'tpu-v6e': tpu({ link: 180e9, sustained: 1.72, wide: 0.4 }),
+    'tpu-v7': tpu({ link: 540e9, sustained: 1.42, wide: 0.38, low: true }),
 };
+const kernelsByGeneration = numbers(byGeneration);
+const kernelsByChip = numbers(byChip);
 /** Chips whose kernels were measured themselves, and those that are the same silicon with slower links. */
-const measured = [
+const measuredChips = [
     'a100-sxm-40gb',
     'a100-sxm-80gb',
     'a800-sxm-80gb',
@@ -28151,192 +28527,381 @@ const measured = [
     'l40s',
     'rtx-pro-6000',
 ];
-/** A collective reaches at most this share of a GPU's link, whatever its generation's constants were measured on. */
-const linkShare = 0.9;
+/** What holds for matrix products and collectives on every chip. */
+const kernelShape = numbers({
+    /** compute and memory time of a product add up as their sixth-power mean, near to the larger of the two */
+    rooflineSharpness: judged('sharp enough that the larger time decides, as kernel tables show', '2026-11-24')(6, 'exponent'),
+    /** multiprocessors of a chip whose number is not known */
+    unknownMultiprocessors: round(100, 'count'),
+    /** a collective reaches at most this share of a GPU's link, whatever its generation's constants were measured on */
+    linkShare: round(0.9, 'ratio'),
+    network: {
+        /** share of a network card's rate that collectives reach */
+        share: judged('what ring collectives reach of a well-tuned network', '2026-11-24')(0.85, 'ratio'),
+        /** seconds for each further node */
+        latency: judged('one hop of a ring over a network card and a switch', '2026-11-24')(6e-6, 's'),
+        /** how many times the bytes until half the rate are of those within the fast domain */
+        ramp: judged('larger messages are needed to fill a longer way', '2026-11-24')(4, 'ratio'),
+    },
+});
+/**
+ * Attention kernels that are not the best of their chip: shares of the peak named by `of`, as read off the plots of
+ * FlashAttention-2 (causal, forward). PyTorch's scaled_dot_product_attention is FlashAttention-2 on every chip.
+ */
+const olderAttention = numbers({
+    flash1: {
+        ampere: kernels_attention(onOwnPlots, 0.335, 0.397, 300, 0.95),
+        hopper: kernels_attention(onOwnPlots, 0.19, 0.216, 200, 0.95),
+    },
+    flash2: { hopper: kernels_attention(onOwnPlots, 0.345, 0.307, 520, 0.97) },
+    /** The peak that the Hopper shares were measured against: an older kernel gains nothing from a newer chip's matrix units. */
+    hopperPeak: onOwnPlots(989.4e12, 'FLOP/s'),
+    /** Heads wider than this (latent attention) keep a share of the rate in FlashAttention-2. */
+    widest: onOwnPlots(128, 'element'),
+    widestShare: judged('tiles of heads of 192 fill the shared memory worse than those of 128')(0.85, 'ratio'),
+    /**
+     * Unfused attention: share of the peak of its batched products, and bytes for each score that move beside them, forward and
+     * backward. Softmax reads the lower triangle and writes (3, backward 5), dropout reads, writes and keeps a mask (5 each way); what
+     * the products read and write hides behind their own work.
+     */
+    unfused: {
+        share: judged('batched products of many small matrices')(0.4, 'ratio'),
+        forward: definition(sources.korthikanti)(8, 'byte/element'),
+        backward: definition(sources.korthikanti)(10, 'byte/element'),
+    },
+});
+/** What fused attention kernels have in common. */
+const fusedAttention = numbers({
+    /** heads at least this wide run at the rate of wide ones; the plots have widths of 64 and 128 */
+    wideFrom: judged('three quarters of the wider of the two widths that were measured')(96, 'element'),
+    /** FLOPs of the backward pass over those of the forward pass: five products for two */
+    backwardFlops: definition(sources.flashAttention2)(2.5, 'ratio'),
+    /** seconds to start the kernels of the forward and of the backward pass (two) */
+    start: {
+        forward: judged('one kernel of these chips')(4e-6, 's'),
+        backward: judged('two kernels of these chips')(8e-6, 's'),
+    },
+});
 /** The kernel constants of a chip; its generation's, as derived, where it was not measured itself; collectives no faster than its links. */
 function kernelsOf(id, generation) {
-    const facts = byChip[id] ?? byGeneration[generation];
-    const most = linkShare * accelerators[id].fast.perDirection;
-    const cap = ([latency, perRank, bandwidth, ramp]) => [
-        latency,
-        perRank,
-        Math.min(bandwidth, most),
-        ramp,
-    ];
-    const { gather, scatter, reduce, exchange } = facts.collectives;
+    const table = kernelsByChip[id] ?? kernelsByGeneration[generation];
+    const most = kernelShape.linkShare * accelerators[id].fast.perDirection;
+    const cap = (one) => ({ ...one, bandwidth: Math.min(one.bandwidth, most) });
+    const { gather, scatter, reduce, exchange } = table.collectives;
     return {
-        ...facts,
+        ...table,
         collectives: { gather: cap(gather), scatter: cap(scatter), reduce: cap(reduce), exchange: cap(exchange) },
-        confidence: measured.includes(id) ? 'measured' : 'derived',
+        confidence: measuredChips.includes(id) ? 'measured' : 'derived',
     };
 }
+
+;// CONCATENATED MODULE: ./build/facts/steps.js
+
+
+// Constants of whole training steps, as the time model (`cost/time`) reads them. Those of kernels are in `facts/kernels.ts`.
+const onRuns = fitted(sources.runs);
+const onEarlierRuns = fitted(sources.earlierRuns);
+const inMegatronCi = measured(sources.megatronCi);
+const counted = definition(sources.counted);
 /**
- * Constants of whole training steps; all are ratios unless named.
- *
- * Fitted on the runs of test/oracle/runs.json, those of experts on its runs with experts; `traffic`, `eagerGated`, `fsdpCollective`,
- * `fsdpEdge`, `power` and `jitter` on 481 published runs of ten sources before. scripts/cross-validate.ts fits each again without one
- * source at a time (docs/mfu.md). Rows marked as checks are in no fit.
+ * What is fitted on whole steps, or measured on them. scripts/cross-validate.ts fits each again without one source at a time
+ * (docs/mfu.md).
  */
-const stepFacts = {
+const stepFacts = numbers({
     /** traffic of memory-bound kernels over what perfect fusion would move */
-    traffic: 1.216,
+    traffic: onEarlierRuns(1.216, 'ratio'),
     /**
-     * eager RMSNorm, rotary position and gates of Llama-like models over the GPT layers that `traffic` of the profiles is of: counted,
-     * not fitted (forward 36, 20 and 10 bytes an element where fused kernels move 4, 4 and 6; backward 65, 24 and 18 for 8, 4 and 10)
+     * eager RMSNorm, rotary position and gates of Llama-like models over the GPT layers that `traffic` of the profiles is of: forward
+     * 36, 20 and 10 bytes an element where fused kernels move 4, 4 and 6; backward 65, 24 and 18 for 8, 4 and 10
      */
-    eagerGated: 1.76,
+    eagerGated: definition({
+        title: 'counted kernel by kernel in the eager layers of Llama (transformers, torchtitan)',
+        date: '2026-11-25',
+    })(1.76, 'ratio'),
     /** attention kernels in a step over their benchmark */
-    attention: 1.05,
+    attention: onRuns(1.05, 'ratio'),
     /** slow-down of products while a collective runs beside them at the fast domain's rate, besides the multiprocessors it holds */
-    contention: 0.17,
+    contention: onRuns(0.17, 'ratio'),
     /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
-    fsdpCollective: 1.138,
-    fsdpEdge: 0.866,
+    fsdpCollective: onEarlierRuns(1.138, 'ratio'),
+    fsdpEdge: onEarlierRuns(0.866, 'ratio'),
     /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
-    tensorExposed: 0.88,
-    tensorOverlapped: 0.2,
-    dataExposed: 0.25,
-    contextExposed: 0.4,
-    pipelineExposed: 0.5,
+    tensorExposed: onRuns(0.88, 'ratio'),
+    tensorOverlapped: onRuns(0.2, 'ratio'),
+    dataExposed: onRuns(0.25, 'ratio'),
+    contextExposed: onRuns(0.4, 'ratio'),
+    pipelineExposed: onRuns(0.5, 'ratio'),
     /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
-    expertExposed: 0.5,
-    /** share of a network card that the experts' exchange reaches: 43 to 58 GB/s of 50 (deepseek-ai/DeepEP, README, H800, EP 16 to 64) */
-    exchangeShare: 0.95,
+    expertExposed: onRuns(0.5, 'ratio'),
+    /** share of a network card that the experts' exchange reaches */
+    exchangeShare: measured(sources.deepEp)(0.95, 'ratio'),
     /** share of a network card that transfers between pipeline stages reach */
-    transferShare: 0.8,
+    transferShare: judged('one message at a time reaches a little less than collectives do', '2026-11-24')(0.8, 'ratio'),
     /** power cap: products slow down by 1 + x (reference / cap - 1) */
-    power: 0.634,
+    power: onEarlierRuns(0.634, 'ratio'),
     /** spread of step times over nodes: expected maximum of Gaussians */
-    jitter: 0.011,
-    /** grouped products over single ones: 0.9 to 1.1 in aiconfigurator's balanced kernel tables */
-    grouped: 1,
+    jitter: onEarlierRuns(0.011, 'ratio'),
+    /** grouped products over single ones: 0.9 to 1.1 in balanced kernel tables */
+    grouped: measured(sources.aiconfigurator)(1, 'ratio'),
     /** traffic of sending rows to experts and back over reading and writing each once */
-    permute: 2.15,
+    permute: onRuns(2.15, 'ratio'),
     /** seconds of host work, forward: for a layer with tensor or context parallelism */
-    hostTensor: 0.0004,
-    hostContext: 0.0008,
+    hostTensor: inMegatronCi(0.0004, 's'),
+    hostContext: inMegatronCi(0.0008, 's'),
     /**
-     * for a layer of experts, and for each local one; and what CUDA graphs leave of the former. Experts take 3.4 to 4.5 ms longer there
-     * and back in Megatron-LM's CI (18 small models on H100 against dense ones); grouped products take two launches for each expert
+     * seconds of host work, forward: for each local expert, for a layer of experts, and the share of the latter that CUDA graphs leave.
+     * Experts take 3.4 to 4.5 ms longer there and back in Megatron-LM's CI (18 small models on H100 against dense ones)
      */
-    expertHostEach: 0.000025,
-    expertHost: 0.0018,
-    expertHostGraphs: 0.4,
+    expertHostEach: judged('two launches of a grouped product for each expert')(0.000025, 's'),
+    expertHost: inMegatronCi(0.0018, 's'),
+    expertHostGraphs: onRuns(0.4, 'ratio'),
+});
+const untested = judged('from how the framework runs a layer, and from whole steps; in no fit and in no cross-validation', '2026-11-24');
+const gradients = {
+    fp32: definition(sources.megatron)(4, 'byte/element'),
+    bf16: definition(sources.pytorch)(2, 'byte/element'),
 };
+const profile = ({ traffic, kernels, host, optimizer, loss, gradientBytes }, casts) => ({
+    /** bytes moved over perfect fusion */
+    traffic: untested(traffic, 'ratio'),
+    /** kernels of a layer's forward pass */
+    kernels: untested(kernels, 'count'),
+    /** seconds in which the CPU of a Hopper node launches one operation */
+    host,
+    /** traffic of the optimizer over one fused pass */
+    optimizer: untested(optimizer, 'ratio'),
+    /** bytes for each logit */
+    loss: untested(loss, 'byte/element'),
+    /** of a main gradient; 4 bytes are added to within the product that makes them */
+    gradientBytes,
+    /** how operands are cast to 8 bits */
+    casts,
+});
 /**
- * How frameworks run a layer. `traffic`: bytes moved over perfect fusion; `kernels` of a layer's forward pass; `host`: seconds in
- * which the CPU of a Hopper node launches one operation; `optimizer`: its traffic over one fused pass; `loss`: bytes for each logit.
+ * Execution profiles: how frameworks run a layer.
  *
- * Megatron's host time is read off the small models of its CI (functional tests at d98e8a6, 8 GPUs, hidden size 512), whose steps
- * are nothing else: about 3 ms for the forward and backward pass of a layer of ten operations on an H100 node.
- *
- * `liger`: Hugging Face's layers with fused norms, rotary position and gates. What fuses the loss there fuses these too
- * (linkedin/Liger-Kernel, `apply_liger_kernel_to_llama`; foundation-model-stack/fms-acceleration, fast kernels).
+ * `megatron`: its host time is about 3 ms for the forward and backward pass of a layer of ten operations on an H100 node.
+ * `legacy`: Megatron-LM of 2021 and 2022, without flash attention. `liger`: Hugging Face's layers with fused norms, rotary
+ * position and gates; what fuses the loss there fuses these too (linkedin/Liger-Kernel, `apply_liger_kernel_to_llama`;
+ * foundation-model-stack/fms-acceleration, fast kernels). `xla`: TPUs, compiled whole.
  */
-const profiles = {
-    megatron: { traffic: 1, kernels: 24, host: 0.12e-3, optimizer: 1, loss: 20, gradientBytes: 4, casts: 'fused' },
-    legacy: { traffic: 1.25, kernels: 34, host: 0.024e-3, optimizer: 1.3, loss: 30, gradientBytes: 4, casts: 'fused' },
-    eager: { traffic: 1.7, kernels: 40, host: 0.028e-3, optimizer: 2.5, loss: 34, gradientBytes: 2, casts: 'separate' },
-    compiled: {
+const profiles = numbers({
+    megatron: profile({
+        traffic: 1,
+        kernels: 24,
+        host: inMegatronCi(0.12e-3, 's'),
+        optimizer: 1,
+        loss: 20,
+        gradientBytes: gradients.fp32,
+    }, 'fused'),
+    legacy: profile({
+        traffic: 1.25,
+        kernels: 34,
+        host: untested(0.024e-3, 's'),
+        optimizer: 1.3,
+        loss: 30,
+        gradientBytes: gradients.fp32,
+    }, 'fused'),
+    eager: profile({
+        traffic: 1.7,
+        kernels: 40,
+        host: untested(0.028e-3, 's'),
+        optimizer: 2.5,
+        loss: 34,
+        gradientBytes: gradients.bf16,
+    }, 'separate'),
+    compiled: profile({
         traffic: 0.9,
         kernels: 16,
-        host: 0.0064e-3,
+        host: untested(0.0064e-3, 's'),
         optimizer: 1.2,
         loss: 18,
-        gradientBytes: 2,
-        casts: 'separate',
-    },
-    transformers: {
-        traffic: 2.2,
-        kernels: 55,
-        host: 0.05e-3,
-        optimizer: 2,
-        loss: 40,
-        gradientBytes: 2,
-        casts: 'separate',
-    },
-    liger: {
-        traffic: 1.25,
-        kernels: 30,
-        host: 0.05e-3,
-        optimizer: 2,
-        loss: 40,
-        gradientBytes: 2,
-        casts: 'separate',
-    },
-    xla: { traffic: 0.8, kernels: 8, host: 0, optimizer: 1.2, loss: 14, gradientBytes: 2, casts: 'fused' },
-};
+        gradientBytes: gradients.bf16,
+    }, 'separate'),
+    transformers: profile({ traffic: 2.2, kernels: 55, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 }, 'separate'),
+    liger: profile({ traffic: 1.25, kernels: 30, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 }, 'separate'),
+    xla: profile({ traffic: 0.8, kernels: 8, host: untested(0, 's'), optimizer: 1.2, loss: 14, gradientBytes: gradients.bf16 }, 'fused'),
+});
+const te = definition(sources.transformerEngine);
+const ao = definition(sources.torchao);
 /**
  * Bytes that casting to 8 bits moves for an element of a product's input, of its output's gradient, and of its weight, forward
  * and backward. Transformer Engine reads 16 bits once and writes both layouts (`fused`). torchao finds the largest value, casts,
- * and casts input and weight again in the backward pass, gradients in two layouts (`separate`; pytorch/ao, float8_linear.py).
+ * and casts input and weight again in the backward pass, gradients in two layouts (`separate`).
  */
-const castBytes = {
-    fused: { inputForward: 4, inputBackward: 0, gradient: 4, weightForward: 0, weightBackward: 0 },
-    separate: { inputForward: 5, inputBackward: 3, gradient: 7, weightForward: 3, weightBackward: 3 },
-};
+const castBytes = numbers({
+    fused: {
+        inputForward: te(4, 'byte/element'),
+        inputBackward: te(0, 'byte/element'),
+        gradient: te(4, 'byte/element'),
+        weightForward: te(0, 'byte/element'),
+        weightBackward: te(0, 'byte/element'),
+    },
+    separate: {
+        inputForward: ao(5, 'byte/element'),
+        inputBackward: ao(3, 'byte/element'),
+        gradient: ao(7, 'byte/element'),
+        weightForward: ao(3, 'byte/element'),
+        weightBackward: ao(3, 'byte/element'),
+    },
+});
+const ofAdapters = definition(sources.lora);
 /**
- * Bytes that an adapter moves for an element of its matrix's input and output (Hu et al. 2021, arXiv:2106.09685). Forward the input
- * is read, the product of B written and added; backward the gradient is read for B and for A, and the input's gradient added. PEFT's
- * own layer (`separate`) also runs dropout on the input and scales the product, each on its own and both ways.
+ * Bytes that an adapter moves for an element of its matrix's input and output. Forward the input is read, the product of B written
+ * and added; backward the gradient is read for B and for A, and the input's gradient added. PEFT's own layer (`separate`) also runs
+ * dropout on the input and scales the product, each on its own and both ways.
  */
-const kernels_adapterBytes = {
-    fused: { inputForward: 2, outputForward: 8, inputBackward: 8, outputBackward: 4 },
-    separate: { inputForward: 7, outputForward: 12, inputBackward: 15, outputBackward: 8 },
-};
+const steps_adapterBytes = numbers({
+    fused: {
+        inputForward: ofAdapters(2, 'byte/element'),
+        outputForward: ofAdapters(8, 'byte/element'),
+        inputBackward: ofAdapters(8, 'byte/element'),
+        outputBackward: ofAdapters(4, 'byte/element'),
+    },
+    separate: {
+        inputForward: ofAdapters(7, 'byte/element'),
+        outputForward: ofAdapters(12, 'byte/element'),
+        inputBackward: ofAdapters(15, 'byte/element'),
+        outputBackward: ofAdapters(8, 'byte/element'),
+    },
+});
 /**
- * Bytes that full sharding copies on the compute stream for each parameter: gathered ones out of the flat buffer, for each pass;
- * gradients into it, in fp32 (FSDP2's foreach_all_gather_copy_out and chunk_cat; FSDP1 and DeepSpeed copy as much elsewhere).
+ * Bytes that a memory-bound operation moves for each element of its tensor, where a kernel fuses all it can: a norm reads and
+ * writes, its backward pass reads two tensors more; an addition reads two and writes one. `dispatch`: rows are gathered and
+ * scattered, there and back. `ends`: the embedding's rows and the last norm, forward and backward.
  */
-const shardCopyBytes = { gather: 4, scatter: 6 };
-/**
- * An optimizer in CPU memory: seconds for each parameter of a node, whose GPUs share its CPUs (DeepSpeed's CPU-Adam takes 2.57 s
- * for 10 billion; ZeRO-Offload, arXiv:2101.06840, table 3), and bytes/s of each GPU's way there (PCIe 4.0 x16, as copied).
- */
-const offloaded = { secondsForParameter: 0.257e-9, transfer: 20e9 };
-/** Multiprocessors that a collective holds while it runs: NCCL's channels over NVLink (NVIDIA NCCL documentation, NCCL_MAX_CTAS). */
-const channels = 16;
+const steps_elementBytes = numbers({
+    norm: { forward: counted(4, 'byte/element'), backward: counted(8, 'byte/element') },
+    add: { forward: counted(6, 'byte/element'), backward: counted(4, 'byte/element') },
+    rope: { forward: counted(4, 'byte/element'), backward: counted(4, 'byte/element') },
+    dispatch: counted(16, 'byte/element'),
+    ends: counted(8, 'byte/element'),
+});
+/** Bytes of a weight gradient's element that its product moves: 16 bits written, or fp32 read, added to and written. */
+const gradientTraffic = numbers({
+    written: definition(sources.pytorch)(2, 'byte/element'),
+    addedTo: definition(sources.megatron)(8, 'byte/element'),
+});
 /**
  * Bytes that PyTorch moves to add one more micro-batch's gradient to what stands there: two reads and a write in 16 bits. Megatron
  * adds in the product that makes it.
  */
-const accumulationBytes = 6;
-/** Judged from how the frameworks work and from whole steps; no benchmark of its own stands behind any of these. */
-const estimated = {
-    /** share of a layer's products that recomputing the experts or the dense feed-forward repeats */
-    recomputed: { experts: 0.7, dense: 0.6 },
-    /** share of a layer's memory-bound time that recomputing norms, activations or latent projections repeats */
-    recomputedMemory: 0.35,
-    /** share of a stage's time beside which gradients can be reduced, and share of them that adapters are */
-    besideReduction: 0.8,
-    adapterTraffic: 0.02,
-    /** share of the peak at which state updates run */
-    scan: 0.2,
-    /** gaps between kernels that the launches before do not hide */
-    gaps: 0.5,
-    /** seconds to start an attention kernel, forward and backward (two kernels) */
-    attentionStart: { forward: 4e-6, backward: 8e-6 },
-    /** share of the shorter of two exchanges that the longer does not hide */
-    exchangeBeside: 0.3,
-};
+const accumulation = numbers({ bytes: definition(sources.pytorch)(6, 'byte/element') });
 /**
- * Half widths of the band around a projection, as log ratios: nine of ten published runs of the kind lie within
- * (scripts/evaluate-time.ts over test/oracle/runs.json; docs/mfu.md). `calibrated`: the same where one measured run of the setup
- * scales the others, as the spread within each source and chip says.
+ * Bytes that full sharding copies on the compute stream for each parameter: gathered ones out of the flat buffer, for each pass;
+ * gradients into it, in fp32 (FSDP2's foreach_all_gather_copy_out and chunk_cat; FSDP1 and DeepSpeed copy as much elsewhere).
  */
-const bands = {
-    dense: { width: 0.13, calibrated: 0.11, name: 'dense, 16 bits' },
-    low: { width: 0.15, calibrated: 0.13, name: 'dense, 8 or 4 bits' },
-    sparse: { width: 0.3, calibrated: 0.18, name: 'mixture of experts' },
-    fineTuning: { width: 0.28, calibrated: 0.2, name: 'eager fine-tuning' },
+const shardCopyBytes = numbers({
+    gather: definition(sources.pytorch)(4, 'byte/element'),
+    scatter: definition(sources.pytorch)(6, 'byte/element'),
+});
+/** An optimizer in CPU memory: its time for each parameter of a node, whose GPUs share its CPUs, and each GPU's way there. */
+const offloaded = numbers({
+    secondsForParameter: measured(sources.zeroOffload)(0.257e-9, 's/element'),
+    /** bytes of a 16-bit gradient sent and of a 16-bit weight fetched */
+    transferred: definition(sources.zeroOffload)(4, 'byte/element'),
+    transfer: judged('PCIe 4.0 x16 as pinned memory is copied')(20e9, 'byte/s'),
+});
+/** Collectives beside other work. */
+const beside = numbers({
+    /** multiprocessors that a collective holds while it runs: NCCL's channels over NVLink */
+    channels: definition(sources.nccl)(16, 'count'),
+    /** fewest multiprocessors of which channels take their share */
+    fewestMultiprocessors: judged('of the training GPUs that collectives were looked at on')(100, 'count'),
+    /** share of a stage's time beside which gradients can be reduced */
+    reduction: judged('all but the last layers of a backward pass')(0.8, 'ratio'),
+    /** share of the shorter of two exchanges that the longer does not hide */
+    exchange: judged('both use the same GPU memory')(0.3, 'ratio'),
+    /** share of the second gather of sequence parallelism's inputs, for the weight gradient, that nothing hides */
+    regather: judged('it runs beside the product of the input gradient')(0.5, 'ratio'),
+    /** share of the gathered head and embedding that the first and last layers hide nothing of */
+    ends: judged('one of the two is beside a layer')(0.5, 'ratio'),
+});
+/** Pipelines. */
+const pipelines = numbers({
+    /** seconds for a transfer between stages besides its bytes */
+    hop: judged('a send and a receive of NCCL')(1e-5, 's'),
+    /** idle time of the zero-bubble schedule: that of 1F1B over this */
+    zeroBubble: definition(sources.zeroBubble)(3, 'ratio'),
+    /** idle time of DualPipe: (P / this - 1) / this of one stage's forward and backward pass */
+    dualPipe: definition(sources.deepseekV3)(2, 'ratio'),
+});
+/** Time in which the host launches kernels. */
+const steps_launches = numbers({
+    /** launches of a backward pass over those of the forward pass */
+    backward: judged('two products for one, but fewer small kernels')(1.4, 'ratio'),
+    /**
+     * further operations of latent attention: a layer takes the host two to three times as long as one with grouped attention
+     * (gpt3_mcore_te_tp2_pp2_mla against its neighbours, H100)
+     */
+    latentAttention: inMegatronCi(10, 'count'),
+    /** gaps between kernels that the launches before do not hide */
+    gaps: judged('from how kernels follow each other in profiles')(0.5, 'ratio'),
+    /** GPUs of a fast domain above which CPUs are slow for their GPUs (Grace Blackwell), so that recipes replay graphs for experts too */
+    graphsFrom: judged('from recipes of Megatron-Bridge 067f987: 8 GPUs of an HGX board without, 72 with graphs')(8, 'count'),
+});
+/** What recomputing runs again, as a share of the layer's own time. */
+const recomputedShare = numbers({
+    /** of products, where every second one is run again (torchtitan's selective recompute) */
+    everySecond: definition({
+        title: 'torchtitan b5bcd76, per-operation selective activation checkpointing',
+        date: '2026-11-25',
+    })(0.5, 'ratio'),
+    /** of products, by experts or by the dense feed-forward network */
+    experts: judged('what products of experts are of a layer in published models')(0.7, 'ratio'),
+    dense: judged('what feed-forward products are of a layer in published models')(0.6, 'ratio'),
+    /** of memory-bound time, by norms, activations or latent projections */
+    memoryBound: judged('norms and activations are a third of what a layer moves')(0.35, 'ratio'),
+});
+/** The rest of what is judged. */
+const estimated = numbers({
+    /** share of all gradients that adapters' are */
+    adapterTraffic: judged('rank 64 on all matrices')(0.02, 'ratio'),
+    /** share of all parameters that adapters' are, for the optimizer's step */
+    adapterUpdate: judged('rank 32 on all matrices')(0.01, 'ratio'),
+    /** share of the peak at which state updates run */
+    scan: judged('chunked scans are short products between memory-bound steps')(0.2, 'ratio'),
+    /** how often a state update's inputs and outputs are moved, forward and backward */
+    scanPasses: {
+        forward: judged('inputs are projected, gated and normed around the scan')(3, 'ratio'),
+        backward: judged('twice the forward pass')(6, 'ratio'),
+    },
+    /** bytes for each logit of a fused cross-entropy that makes the logits a chunk at a time */
+    fusedLoss: judged('logits written, read and turned into their gradient in 16 bits, once more in fp32')(12, 'byte/element'),
+    /** GPUs of a node where the run does not say */
+    gpusOfNode: definition({ title: 'HGX and OAM boards carry eight', date: '2026-11-25' })(8, 'count'),
+});
+const ofRuns = measured({
+    title: 'nine of ten published runs of the kind lie within (scripts/evaluate-time.ts, docs/mfu.md)',
+    date: '2026-11-25',
+});
+const bySource = measured({
+    title: 'spread within each source and chip of the published runs of the kind (docs/mfu.md)',
+    date: '2026-11-25',
+});
+const band = (width, calibrated, name) => ({
+    width: ofRuns(width, 'log ratio'),
+    calibrated: bySource(calibrated, 'log ratio'),
+    name,
+});
+/**
+ * Half widths of the error band around a projection. `calibrated`: the same where one measured run of the setup scales the others.
+ */
+const bands = numbers({
+    dense: band(0.13, 0.11, 'dense, 16 bits'),
+    low: band(0.15, 0.13, 'dense, 8 or 4 bits'),
+    sparse: band(0.3, 0.18, 'mixture of experts'),
+    fineTuning: band(0.28, 0.2, 'eager fine-tuning'),
     /** for each fact that moves the result and that the run leaves open */
-    open: 0.03,
-    derived: 0.2,
+    open: judged('what stating one such fact moved among the published runs')(0.03, 'log ratio'),
+    /** for kernels that were derived and not measured, and for models like which none was measured */
+    derived: judged('no measured run is near')(0.2, 'log ratio'),
     /** PyTorch's ring attention from `tokens` on: torchtitan's runs are up to a third slower than projected */
-    ring: { tokens: 65_536, width: 0.2 },
-};
+    ring: { tokens: ofRuns(65_536, 'token'), width: ofRuns(0.2, 'log ratio') },
+});
 
 ;// CONCATENATED MODULE: ./build/cost/time/gemm.js
+
 /** Output tiles of a matrix-product kernel, in elements. */
 const tiles = [
     [128, 256],
@@ -28348,8 +28913,6 @@ const tiles = [
     [64, 64],
 ];
 const largestTile = 128 * 256;
-/** How sharply compute and memory time add up: their sixth-power mean, near to the larger of the two. */
-const sharpness = 6;
 /**
  * Seconds of a product [m, k] x [k, n], or of E such products of which each expert has its own m rows: tiles are dealt out in
  * waves over the multiprocessors, each with a prologue of `prologue` further steps along k.
@@ -28360,9 +28923,10 @@ const sharpness = 6;
  */
 function gemmSeconds(chip, facts, peak, shape, operand, output, slowdown) {
     const { m, n, k, experts: E = 1 } = shape;
+    const { rooflineSharpness: sharpness } = kernelShape;
     if (m <= 0 || n <= 0 || k <= 0)
         return 0;
-    const SM = chip.multiprocessors ?? 100;
+    const SM = chip.multiprocessors ?? kernelShape.unknownMultiprocessors;
     let compute = Number.POSITIVE_INFINITY;
     for (const [tileM, tileN] of tiles) {
         const waves = (E * Math.ceil(m / tileM) * Math.ceil(n / tileN)) / SM;
@@ -28381,20 +28945,19 @@ function gemmSeconds(chip, facts, peak, shape, operand, output, slowdown) {
 function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fast.domain), network = chip.network) {
     if (n <= 1 || S <= 0)
         return 0;
-    const [latency, perRank, bandwidth, ramp] = facts.collectives[kind];
+    const { latency, perRank, bandwidth, ramp } = facts.collectives[kind];
     const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
     const inside = Math.max(1, Math.min(local, chip.fast.domain));
     if (n <= inside)
         return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
-    const across = Math.min(bandwidth, inside * (network ?? bandwidth) * networkShare);
-    const hops = networkLatency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
-    return latency + (V + Math.sqrt(V * ramp * 4)) / across + perRank * (inside - 1) + hops;
+    const across = Math.min(bandwidth, inside * (network ?? bandwidth) * kernelShape.network.share);
+    const hops = kernelShape.network.latency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
+    return latency + (V + Math.sqrt(V * ramp * kernelShape.network.ramp)) / across + perRank * (inside - 1) + hops;
 }
-/** Share of a network card's rate that collectives reach, and latency for each further node (physics of ring collectives). */
-const networkShare = 0.85;
-const networkLatency = 6e-6;
 
 ;// CONCATENATED MODULE: ./build/cost/time/layer.js
+
+
 
 
 
@@ -28421,9 +28984,9 @@ function contextOf(run, chip, peak, facts) {
         peak,
         peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
         slowdown: power * kernels.sustained,
-        slowdownLow: power * kernels.sustainedLow,
+        slowdownLow: power * (kernels.low ?? kernels).sustained,
         power,
-        network: run.interNodeGbpsPerGpu === undefined ? chip.network : run.interNodeGbpsPerGpu * 125e6,
+        network: run.interNodeGbpsPerGpu === undefined ? chip.network : gigabitsPerSecond(run.interNodeGbpsPerGpu),
         bandwidth: chip.bandwidth * kernels.streaming,
         T,
         t: sequenceParallel ? T / tensor : T,
@@ -28460,8 +29023,6 @@ const add = (into, from, times = 1) => {
     for (const part of partNames)
         into[part] += times * from[part];
 };
-/** Launches of a backward pass over those of the forward pass. */
-const hostBackward = 1.4;
 /** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
 function layer_products(list, context) {
     const groups = new Map();
@@ -28511,18 +29072,18 @@ function layerTime(list, run, context) {
             }
             case 'norm': {
                 const share = operation.input.region === 'tensor' ? T / tp : t;
-                forward.memory_bound += (4 * operation.input.elements * share * traffic) / BW;
-                backward.memory_bound += (8 * operation.input.elements * share * traffic) / BW;
+                forward.memory_bound += (steps_elementBytes.norm.forward * operation.input.elements * share * traffic) / BW;
+                backward.memory_bound += (steps_elementBytes.norm.backward * operation.input.elements * share * traffic) / BW;
                 break;
             }
             case 'add':
-                forward.memory_bound += (6 * operation.output.elements * t * traffic) / BW;
-                backward.memory_bound += (4 * operation.output.elements * t * traffic) / BW;
+                forward.memory_bound += (steps_elementBytes.add.forward * operation.output.elements * t * traffic) / BW;
+                backward.memory_bound += (steps_elementBytes.add.backward * operation.output.elements * t * traffic) / BW;
                 break;
             case 'rope': {
-                const bytes = (4 * (operation.query.elements + operation.key.elements) * T) / tp;
-                forward.memory_bound += (bytes * traffic) / BW;
-                backward.memory_bound += (bytes * traffic) / BW;
+                const rotated = ((operation.query.elements + operation.key.elements) * T) / tp;
+                forward.memory_bound += (steps_elementBytes.rope.forward * rotated * traffic) / BW;
+                backward.memory_bound += (steps_elementBytes.rope.backward * rotated * traffic) / BW;
                 break;
             }
             case 'activation': {
@@ -28534,7 +29095,7 @@ function layerTime(list, run, context) {
             }
             case 'dispatch': {
                 const rows = t * operation.active * run.expertImbalance;
-                const bytes = 2 * operation.width * 8 * rows;
+                const bytes = steps_elementBytes.dispatch * operation.width * rows;
                 forward.memory_bound += (bytes / BW) * context.step.permute;
                 backward.memory_bound += (bytes / BW) * context.step.permute;
                 const exchange = 2 * exchangeSeconds(operation, run, context);
@@ -28550,15 +29111,15 @@ function layerTime(list, run, context) {
             case 'scan': {
                 const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
                 const work = (operation.flopsPerToken * T) / tp / (estimated.scan * context.peak16);
-                forward.memory_bound += (3 * bytes * traffic) / BW + work;
-                backward.memory_bound += (6 * bytes * traffic) / BW + 2 * work;
+                forward.memory_bound += (estimated.scanPasses.forward * bytes * traffic) / BW + work;
+                backward.memory_bound += (estimated.scanPasses.backward * bytes * traffic) / BW + 2 * work;
                 break;
             }
             case 'linear':
                 if (run.lora !== undefined && isTarget(operation, run.lora)) {
                     const rows = (operation.sharding === 'row' ? operation.rows / tp : operation.rows) * operation.used;
                     const columns = (operation.sharding === 'column' ? operation.columns / tp : operation.columns) * operation.used;
-                    const bytes = kernels_adapterBytes[fusesAdapters(run.lora, context) ? 'fused' : 'separate'];
+                    const bytes = steps_adapterBytes[fusesAdapters(run.lora, context) ? 'fused' : 'separate'];
                     forward.memory_bound += ((bytes.inputForward * rows + bytes.outputForward * columns) * T) / BW;
                     backward.memory_bound += ((bytes.inputBackward * rows + bytes.outputBackward * columns) * T) / BW;
                 }
@@ -28577,21 +29138,16 @@ function layerTime(list, run, context) {
         }
     }
     tensorParallel(list, run, context, forward, backward);
-    const gaps = profile.kernels * kernels.gap * estimated.gaps;
+    const gaps = profile.kernels * kernels.gap * steps_launches.gaps;
     forward.memory_bound += gaps;
     backward.memory_bound += 2 * gaps;
     const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
     const launches = kernels.host * ((graphs ? 0 : profile.host * launched(list, context) + parallel) + host);
     // Experts make the host wait for the router's counts in each layer.
     forward.host += hostSeconds(layer_sum(forward), launches, waits);
-    backward.host += hostSeconds(layer_sum(backward), hostBackward * launches, waits);
+    backward.host += hostSeconds(layer_sum(backward), steps_launches.backward * launches, waits);
     return { forward, backward, launches };
 }
-/**
- * Further operations of latent attention. In Megatron-LM's CI (d98e8a6, gpt3_mcore_te_tp2_pp2_mla against its neighbours, H100) a
- * layer takes the host two to three times as long as one with grouped attention.
- */
-const latentLaunches = 10;
 /** Operations that the host runs one by one: fused products once, experts and what belongs to them apart. */
 function launched(list, context) {
     let count = layer_products(list, context).filter(({ first }) => first.sharding !== 'expert').length;
@@ -28603,7 +29159,7 @@ function launched(list, context) {
             count += 1;
         // Latent attention splits, expands and joins its heads on their own.
         if (operation.kind === 'attention' && operation.variant !== 'grouped')
-            count += latentLaunches;
+            count += steps_launches.latentAttention;
         if (operation.kind === 'scan' || (operation.kind === 'activation' && operation.input.region !== 'routed'))
             count += 1;
     }
@@ -28635,10 +29191,10 @@ function productSeconds(operation, columns, run, context) {
     const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
     const low = operation.component !== 'router' && operation.component !== 'output' && isLow(run);
     const slowdown = low ? context.slowdownLow : context.slowdown;
-    const facts = low ? (run.precision === 'fp4' ? kernels.gemmFp4 : kernels.gemmFp8) : kernels.gemm;
+    const facts = low ? lowGemm(kernels, run) : kernels.gemm;
     const peak = low ? context.peak : run.precision === 'fp32' ? context.peak : context.peak16;
-    const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? 4 : 2;
-    const accumulated = profile.gradientBytes === 4 ? 8 : 2;
+    const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? bytesOf.fp32 : bytesOf.bf16;
+    const accumulated = profile.gradientBytes === bytesOf.fp32 ? gradientTraffic.addedTo : gradientTraffic.written;
     const frozen = isFrozen(operation, run.lora);
     if (operation.sharding === 'expert') {
         const experts = Math.max(1, operation.copies / ep);
@@ -28655,6 +29211,8 @@ function productSeconds(operation, columns, run, context) {
     const f = time(m, n, k, 2);
     return [f, time(m, k, n, 2) + (frozen ? 0 : time(n, k, m, accumulated))];
 }
+/** A chip without matrix units of few bits runs no such precision, so its 16-bit rates stand in for what nobody asks. */
+const lowGemm = ({ low, gemm }, { precision }) => low === null ? gemm : precision === 'fp4' ? low.fp4 : low.fp8;
 /** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
 function attentionSeconds(core, run, context) {
     const { chip, kernels, power } = context;
@@ -28674,19 +29232,22 @@ function attentionSeconds(core, run, context) {
             scale * (2 * work + (backward * scores) / context.bandwidth),
         ];
     }
-    const wide = core.queryKeyDim >= 96;
+    const wide = core.queryKeyDim >= fusedAttention.wideFrom;
     const older = olderFacts(kernel, chip);
     const facts = older ?? kernels.attention;
     const modern = older !== undefined && chip.generation !== 'ampere';
     const share = (wide ? facts.wide : facts.narrow) * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
     const seen = meanContext(core.span, core.causal, S);
     const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
-    const widest = core.queryKeyDim > 128 && older !== undefined ? olderAttention.wideHeads : 1;
+    const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
     const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
     const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
     const scale = power * context.step.attention;
-    const { attentionStart: start } = estimated;
-    return [scale * (work / rate + start.forward), scale * ((2.5 * work) / (rate * facts.backward) + start.backward)];
+    const { start, backwardFlops } = fusedAttention;
+    return [
+        scale * (work / rate + start.forward),
+        scale * ((backwardFlops * work) / (rate * facts.backward) + start.backward),
+    ];
 }
 /** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
 function attentionKernel(run, chip) {
@@ -28710,7 +29271,10 @@ function olderFacts(kernel, chip) {
  * layers with experts where CPUs are slow for their GPUs (Grace Blackwell; NVIDIA-NeMo/Megatron-Bridge 067f987, performance summary
  * and recipes). In 16 bits it launches kernel by kernel, Megatron-LM's default.
  */
-const usesGraphs = (run, chip, experts) => run.cudaGraphs ?? (frameworkExecution[run.framework].cudaGraphs && isLow(run) && (!experts || chip.fast.domain > 8));
+const usesGraphs = (run, chip, experts) => run.cudaGraphs ??
+    (frameworkExecution[run.framework].cudaGraphs &&
+        isLow(run) &&
+        (!experts || chip.fast.domain > steps_launches.graphsFrom));
 /**
  * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
  * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
@@ -28729,7 +29293,7 @@ function tensorParallel(list, run, context, forward, backward) {
     if (sequenceParallel) {
         const one = collective('gather') + collective('scatter');
         forward.exposed_tensor += blocks * one * exposed;
-        backward.exposed_tensor += blocks * (one + 0.5 * collective('gather')) * exposed;
+        backward.exposed_tensor += blocks * (one + beside.regather * collective('gather')) * exposed;
     }
     else {
         forward.exposed_tensor += blocks * collective('reduce') * exposed;
@@ -28748,10 +29312,10 @@ function exchangeSeconds(operation, run, context) {
     const inside = Math.min(domains === 1 ? k * (1 - 1 / ep) : k * (1 - 1 / domain), ep * (1 - (1 - 1 / ep) ** k));
     const beyond = domains <= 1 ? 0 : (domains - 1) * (1 - (1 - 1 / domains) ** k);
     const row = 2 * operation.width * t;
-    const [latency, , bandwidth] = kernels.collectives.exchange;
+    const { latency, bandwidth } = kernels.collectives.exchange;
     const fast = (row * inside) / bandwidth;
     const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
-    return 2 * latency + Math.max(fast, slow) + estimated.exchangeBeside * Math.min(fast, slow);
+    return 2 * latency + Math.max(fast, slow) + beside.exchange * Math.min(fast, slow);
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/band.js
@@ -28927,6 +29491,7 @@ function limitOf(parts, step, remedy, gain = 0) {
 
 
 
+
 /** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
 function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
     const chip = (facts.find ?? findAccelerator)(run.accelerator);
@@ -29022,11 +29587,11 @@ function stepParts(operations, run, context) {
         const far = run.gpus > context.chip.fast.domain;
         const hop = 2 *
             v *
-            (1e-5 +
+            (pipelines.hop +
                 bytes /
                     (far && context.network !== null
                         ? context.network * context.step.transferShare
-                        : context.kernels.collectives.gather[2])) *
+                        : context.kernels.collectives.gather.bandwidth)) *
             // Only virtual stages leave room for a transfer beside other work (Megatron-LM overlaps them in the interleaved schedule alone).
             (v > 1 ? context.step.pipelineExposed : 1);
         const bubble = bubbleShare(run) * (average + hop);
@@ -29040,7 +29605,7 @@ function stepParts(operations, run, context) {
         accumulate(operations, run, context, m, step);
     }
     optimizerTime(operations, run, context, step);
-    const nodes = Math.max(1, run.gpus / 8);
+    const nodes = Math.max(1, run.gpus / estimated.gpusOfNode);
     step.jitter += nodes > 1 ? layer_sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
     return step;
 }
@@ -29049,9 +29614,9 @@ function bubbleShare(run) {
     const { pipeline: P, virtualPipeline: v } = run.parallelism;
     switch (run.pipelineSchedule) {
         case 'zero_bubble':
-            return (P - 1) / 3;
+            return (P - 1) / pipelines.zeroBubble;
         case 'dualpipe':
-            return (P / 2 - 1) / 2;
+            return (P / pipelines.dualPipe - 1) / pipelines.dualPipe;
         case 'gpipe':
         case '1f1b':
             return P - 1;
@@ -29083,18 +29648,18 @@ function recomputed(time, list, run, context) {
     else if (run.recompute === 'selective') {
         const modules = run.recomputeModules ?? ['core_attn'];
         if (frameworks[run.framework].selective === 'operations')
-            again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
+            again.recompute = recomputedShare.everySecond * forward.matrix_products + forward.memory_bound;
         else {
             if (modules.includes('core_attn'))
                 again.recompute += forward.attention;
             if (modules.includes('mlp') || modules.includes('moe')) {
                 const share = list.some((operation) => operation.kind === 'dispatch')
-                    ? estimated.recomputed.experts
-                    : estimated.recomputed.dense;
+                    ? recomputedShare.experts
+                    : recomputedShare.dense;
                 again.recompute += share * forward.matrix_products;
             }
             if (modules.some((module) => module === 'layernorm' || module === 'moe_act' || module === 'mla_up_proj'))
-                again.recompute += estimated.recomputedMemory * forward.memory_bound;
+                again.recompute += recomputedShare.memoryBound * forward.memory_bound;
         }
     }
     add(backward, again);
@@ -29107,10 +29672,10 @@ function headTime(operations, run, context) {
     if (head !== undefined) {
         const [f, b] = productSeconds(head, head.columns, run, context);
         parts.matrix_products += depth * (f + b);
-        const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, 12) : context.profile.loss;
+        const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, estimated.fusedLoss) : context.profile.loss;
         parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
     }
-    parts.memory_bound += (8 * widthOf(operations) * context.T) / context.bandwidth;
+    parts.memory_bound += (steps_elementBytes.ends * widthOf(operations) * context.T) / context.bandwidth;
     if (operations.prediction.length > 0 && run.mtp !== false) {
         const { forward, backward } = layerTime(operations.prediction, run, context);
         add(parts, forward);
@@ -29149,9 +29714,9 @@ const together = (...all) => ({
  * last, and by the memory bandwidth that they take for what they move.
  */
 function exposedBeside(work, { seconds: lasts, moved }, { chip, step }) {
-    const held = chip.generation === 'tpu' ? 0 : channels / Math.max(100, chip.multiprocessors ?? 100);
-    const beside = work + held * Math.min(work, lasts) + step.contention * Math.min(work, moved);
-    return Math.max(beside, step.fsdpCollective * lasts) - work;
+    const held = chip.generation === 'tpu' ? 0 : beside.channels / Math.max(beside.fewestMultiprocessors, chip.multiprocessors ?? 0);
+    const slowed = work + held * Math.min(work, lasts) + step.contention * Math.min(work, moved);
+    return Math.max(slowed, step.fsdpCollective * lasts) - work;
 }
 /** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
 function shardedTraffic(operations, run, context, kinds, step, m) {
@@ -29164,14 +29729,14 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
         return;
     const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
     const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
-    const [, , rate] = kernels.collectives.gather;
+    const { bandwidth: rate } = kernels.collectives.gather;
     const collect = (elements, ranks, near) => {
         const over = (kind, bytes, n, inside) => n <= 1
             ? { seconds: 0, moved: 0 }
             : { seconds: collectiveSeconds(chip, kernels, kind, bytes, n, inside, context.network), moved: bytes / rate };
         const scatter = over('scatter', trained * reduced * elements, ranks, near);
         const replicas = over('reduce', (trained * reduced * elements) / shards, all / shards, 1);
-        return { gather: over('gather', 2 * elements, ranks, near), scatter: together(scatter, replicas) };
+        return { gather: over('gather', bytesOf.bf16 * elements, ranks, near), scatter: together(scatter, replicas) };
     };
     let edge = 0;
     // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
@@ -29211,14 +29776,15 @@ function shardedTraffic(operations, run, context, kinds, step, m) {
     }
     const head = operations.head.reduce((total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)), 0) / tensor;
     const ends = collect(head, shards, local);
-    step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather.seconds + ends.scatter.seconds));
+    step.exposed_data +=
+        rounds * context.step.fsdpEdge * (edge + beside.ends * (ends.gather.seconds + ends.scatter.seconds));
 }
 /** Bytes of a gradient element on the wire. */
 const reducedWidth = (run) => run.gradientsDtype === undefined
     ? frameworkExecution[run.framework].reducedBytes
     : run.gradientsDtype === 'fp32'
-        ? 4
-        : 2;
+        ? bytesOf.fp32
+        : bytesOf.bf16;
 /**
  * Gradients reduced once for each step, largely beside the last micro-batch's backward pass. Megatron gathers what its sharded
  * optimizer has updated beside the next forward pass; DeepSpeed and others do so at the end of the step, with nothing beside.
@@ -29244,19 +29810,19 @@ function dataParallelTraffic(operations, run, context, stage, step) {
         collectiveSeconds(chip, kernels, kind, bytes * group.elements, group.ranks, group.local, context.network), 0);
     const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
     const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
-    const gather = sharded ? trained * over('gather', 2) : 0;
+    const gather = sharded ? trained * over('gather', bytesOf.bf16) : 0;
     const { gathersBesideForward } = frameworkExecution[run.framework];
     const hidden = gathersBesideForward ? reduce + gather : reduce;
     step.exposed_data +=
-        Math.max(context.step.dataExposed * hidden, hidden - estimated.besideReduction * stage) +
+        Math.max(context.step.dataExposed * hidden, hidden - beside.reduction * stage) +
             (gathersBesideForward ? 0 : gather);
 }
 /** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */
 function accumulate(operations, run, context, m, step) {
-    if (context.profile.gradientBytes === 4 || run.lora !== undefined)
+    if (context.profile.gradientBytes === bytesOf.fp32 || run.lora !== undefined)
         return;
     const { dense, experts } = localParameters(operations, run);
-    step.memory_bound += ((m - 1) * accumulationBytes * (dense + experts)) / context.bandwidth;
+    step.memory_bound += ((m - 1) * accumulation.bytes * (dense + experts)) / context.bandwidth;
 }
 /**
  * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
@@ -29266,8 +29832,11 @@ function updateBytes(run) {
     const facts = frameworks[run.framework];
     const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
     const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
-    const states = optimizers[run.optimizer].states(run.optimizerDtype === undefined ? 4 : bytesOf[run.optimizerDtype]);
-    const weights = (run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights)) ? 8 + weight : 2 * weight;
+    const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
+    const states = bytesOfState(optimizers[run.optimizer].matrix, dtype);
+    const weights = (run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights))
+        ? 2 * bytesOf.fp32 + weight
+        : 2 * weight;
     return gradient + 2 * states + weights;
 }
 /** The optimizer step on this GPU's share of the states. */
@@ -29276,10 +29845,10 @@ function optimizerTime(operations, run, context, step) {
     const { dense, experts } = localParameters(operations, run);
     const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
     const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? ranks);
-    const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : 0.01);
+    const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : estimated.adapterUpdate);
     if (run.offload === 'optimizer') {
-        const node = Math.min(run.gpus, run.gpusPerNode ?? 8);
-        step.optimizer += local * (node * offloaded.secondsForParameter + 4 / offloaded.transfer);
+        const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
+        step.optimizer += local * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
     }
     else {
         const norm = frameworks[run.framework].gradientBytes;
@@ -30597,7 +31166,7 @@ function emu3Tokenizer(part) {
  * (vocoder). Letters: D width, L layers, F feed-forward width. Source: transformers 5.18.0, qwen2_5_omni and qwen3_omni_moe.
  */
 const conv1d = (inputs, outputs, kernel, bias = true) => convolution(inputs, outputs, kernel, bias, 1);
-const numbers = (part, key, fallback) => {
+const speech_numbers = (part, key, fallback) => {
     const listed = (part.list(key) ?? []).filter((value) => typeof value === 'number' && value > 0);
     return listed.length > 0 ? listed : fallback;
 };
@@ -30659,8 +31228,8 @@ function diffusion(sound) {
 }
 /** Who speaks: ECAPA-TDNN (Desplanques et al. 2020, arXiv:2005.07143). */
 function speaker(part, mel) {
-    const channels = numbers(part, 'enc_channels', [256, 256, 256, 256, 768]);
-    const kernels = numbers(part, 'enc_kernel_sizes', [5, 3, 3, 3, 1]);
+    const channels = speech_numbers(part, 'enc_channels', [256, 256, 256, 256, 768]);
+    const kernels = speech_numbers(part, 'enc_kernel_sizes', [5, 3, 3, 3, 1]);
     const scale = part.integer('enc_res2net_scale');
     const squeezed = part.integer('enc_se_channels');
     const attended = part.integer('enc_attention_channels');
@@ -30683,8 +31252,8 @@ function speaker(part, mel) {
 function bigVgan(sound) {
     const part = sound.nested('bigvgan_config', { mel_dim: 80, upsample_initial_channel: 1536 });
     const start = part.integer('upsample_initial_channel');
-    const ups = numbers(part, 'upsample_kernel_sizes', [11, 7, 4, 4, 4, 4]);
-    const kernels = numbers(part, 'resblock_kernel_sizes', [3, 7, 11]);
+    const ups = speech_numbers(part, 'upsample_kernel_sizes', [11, 7, 4, 4, 4, 4]);
+    const kernels = speech_numbers(part, 'resblock_kernel_sizes', [3, 7, 11]);
     // Three dilations, two convolutions each, a learned snake in front of every one.
     const levels = ups.map((kernel, level) => {
         const width = Math.floor(start / 2 ** (level + 1));
@@ -30751,9 +31320,9 @@ function code2wav(outer) {
     const D = part.integer('hidden_size');
     // Two norms and two scales in each layer.
     const layer = speech_attention(part, D, false).parameters + 3 * D * part.integer('intermediate_size') + 4 * D;
-    const grow = numbers(part, 'upsampling_ratios', [2, 2]).reduce((sum, ratio) => sum + conv1d(D, D, ratio) + D + towers_linear(7, D) + layerNorm(D) + towers_linear(D, 4 * D) + towers_linear(4 * D, D), 0);
+    const grow = speech_numbers(part, 'upsampling_ratios', [2, 2]).reduce((sum, ratio) => sum + conv1d(D, D, ratio) + D + towers_linear(7, D) + layerNorm(D) + towers_linear(D, 4 * D) + towers_linear(4 * D, D), 0);
     const start = part.integer('decoder_dim');
-    const rates = numbers(part, 'upsample_rates', [8, 5, 4, 3]);
+    const rates = speech_numbers(part, 'upsample_rates', [8, 5, 4, 3]);
     const levels = rates.reduce((sum, rate, level) => {
         const [before, width] = [Math.floor(start / 2 ** level), Math.floor(start / 2 ** (level + 1))];
         const units = 3 * (4 * width + conv1d(width, width, 7) + conv1d(width, width, 1));
@@ -35458,14 +36027,14 @@ const familyTables = [
     linearFamilies,
     plannedFamilies,
 ];
-const rows = Object.fromEntries(familyTables.flatMap((table) => Object.entries(table)));
+const registry_rows = Object.fromEntries(familyTables.flatMap((table) => Object.entries(table)));
 const familyNames = [
-    ...new Set([...Object.keys(rows), ...Object.keys(sameAs), ...Object.keys(wholes)]),
+    ...new Set([...Object.keys(registry_rows), ...Object.keys(sameAs), ...Object.keys(wholes)]),
 ].sort();
-const findFamily = (modelType) => Object.hasOwn(rows, modelType)
-    ? rows[modelType]
+const findFamily = (modelType) => Object.hasOwn(registry_rows, modelType)
+    ? registry_rows[modelType]
     : Object.hasOwn(sameAs, modelType)
-        ? rows[sameAs[modelType] ?? '']
+        ? registry_rows[sameAs[modelType] ?? '']
         : undefined;
 /** What a family's own code takes for absent keys. */
 function defaultsFor(modelType, family) {
@@ -35568,7 +36137,7 @@ function indexOf(lists) {
             insert(root, name.split('.'), list);
     const patterns = lists.flatMap((names, list) => names.patterns.map((parts) => ({ parts, list })));
     return (name) => {
-        const found = Math.min(none, ...name.map((_, start) => walk(root, name, start)));
+        const found = Math.min(none, ...name.map((_, start) => module_names_walk(root, name, start)));
         const whole = patterns.length === 0 ? '' : name.join('.');
         // Patterns stand in the order of their lists: those after what was found cannot be first.
         const matching = patterns.find(({ parts, list }) => list >= found || fits(whole, parts))?.list ?? none;
@@ -35586,7 +36155,7 @@ function insert(root, parts, list) {
     node.list = Math.min(node.list, list);
 }
 /** The first list that has a name beginning at this part. */
-function walk(root, name, start) {
+function module_names_walk(root, name, start) {
     let first = Number.POSITIVE_INFINITY;
     let node = root.next.get(name[start] ?? '');
     for (let at = start + 1; node !== undefined; at += 1) {
@@ -35623,7 +36192,7 @@ const matrixFp8 = (fixed, scaleBytes) => ({
 /** One 8-bit scale for 32 weights of 4 bits: OCP Microscaling (MX) v1.0. */
 const mxfp4 = { bits: 4, shares: 'group', group: 32, scaleBytes: 1 };
 /** One fp8 scale for 16 weights of 4 bits, one fp32 scale of them and one of the input: NVIDIA ModelOpt. */
-const nvfp4 = { bits: 4, shares: 'group', group: 16, scaleBytes: 1, matrixBytes: 8 };
+const quantization_nvfp4 = { bits: 4, shares: 'group', group: 16, scaleBytes: 1, matrixBytes: 8 };
 /** Weights and zero points packed into 32-bit words, fp16 scales, an index of the inputs: AutoGPTQ. AWQ has no index. */
 const gptq = (bits, group, index) => ({
     bits,
@@ -35662,7 +36231,7 @@ function groupScheme(group, format) {
         return mxfp4;
     const floats = fields_own(weights, 'type') === 'float';
     if (bits === 4 && floats)
-        return size === 32 ? mxfp4 : { ...nvfp4, matrixBytes: fixed ? 8 : 4 };
+        return size === 32 ? mxfp4 : { ...quantization_nvfp4, matrixBytes: fixed ? 8 : 4 };
     if (bits === 8 && block)
         return blockFp8(block);
     const strategy = fields_own(weights, 'strategy') ?? (size === undefined ? 'tensor' : 'group');
@@ -35813,7 +36382,7 @@ function rulesOf(config) {
             return one(fields_own(config, 'load_in_8bit') === true ? int8 : nf4(fields_own(config, 'bnb_4bit_use_double_quant') === true));
         default:
             if (algorithm.includes('NVFP4'))
-                return one(nvfp4);
+                return one(quantization_nvfp4);
             if (algorithm.includes('FP8'))
                 return one(matrixFp8(true, 4));
             return undefined;
@@ -35825,7 +36394,7 @@ function mixedRules(layers) {
         .filter(([, value]) => isDictionary(value) && quantization_text(value, 'quant_algo').toUpperCase().includes(algorithm))
         .map(([name]) => name);
     return {
-        schemes: [nvfp4, matrixFp8(true, 4)],
+        schemes: [quantization_nvfp4, matrixFp8(true, 4)],
         rules: [
             { scheme: 0, targets: namesOf(named('NVFP4')), every: false },
             { scheme: 1, targets: namesOf(named('FP8')), every: false },
@@ -37282,7 +37851,7 @@ function filesNamedBy(policy) {
     const draft = draftPolicy(policy);
     return draft.kind === 'draft' ? draft.files : [];
 }
-const settings_one = (name, value, choices, wrong) => {
+const one = (name, value, choices, wrong) => {
     const found = choices.find((choice) => choice === value);
     if (found === undefined)
         wrong.push(`The input ${name} is "${value.slice(0, 60)}", but must be one of ${choices.join(', ')}.${didYouMean(value, choices)}`);
@@ -37339,16 +37908,16 @@ function settingsFrom(inputs, documents = {}) {
     const memory = memoryInput === undefined ? undefined : memoryLimit(memoryInput, wrong);
     const failOnInput = input('fail-on');
     const failOnShown = given('fail-on', policy?.defaults.failOn);
-    const failOn = settings_one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
+    const failOn = one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
     const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
     if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
         wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
-    const comment = settings_one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
+    const comment = one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
     const commentKey = given('comment-key') ?? 'default';
     if (!/^[\w.-]{1,60}$/.test(commentKey))
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
     const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
-    const dryRun = settings_one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
+    const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
     const described = documents.run === undefined ? undefined : readRun(documents.run.bytes, documents.run.name);
     if (described?.kind === 'wrong')
         wrong.push(...described.problems.map(({ message }) => message));
@@ -37983,7 +38552,7 @@ const lists = {
     accelerators: () => {
         const rows = acceleratorIds.map((id) => {
             const chip = accelerators[id];
-            return { id, ...chip, kernels: kernelsOf(id, chip.generation).confidence };
+            return { ...chip, kernels: kernelsOf(id, chip.generation).confidence };
         });
         return {
             heading: ['Id', 'Name', 'Usable memory', 'Dense bf16 peak', 'Kernel rates'],

@@ -9,6 +9,8 @@ import {
   type Watts,
   watts,
 } from '../units.ts';
+import { datasheet, type Facts, judged, measured, type Saying, type Source, type Unit, withFacts } from './basis.ts';
+import { sources } from './sources.ts';
 
 /** Dtypes of matrix products that have a peak of their own. */
 export type PeakDtype = 'fp32' | 'tf32' | 'fp16' | 'bf16' | 'fp8' | 'fp4';
@@ -28,7 +30,20 @@ export type Generation =
   | 'tpu'
   | 'neuron';
 
-export type Accelerator = {
+/** Columns of the table that hold a number. */
+type Column =
+  | `densePeak.${PeakDtype}`
+  | 'memory'
+  | 'usable'
+  | 'bandwidth'
+  | 'multiprocessors'
+  | 'fast.domain'
+  | 'fast.perDirection'
+  | 'network'
+  | 'power'
+  | 'price';
+
+type AcceleratorRow = {
   readonly name: string;
   readonly generation: Generation;
   /** Of the matrix units, without structured sparsity; with fp32 accumulation on consumer cards. */
@@ -47,24 +62,89 @@ export type Accelerator = {
   readonly power: Watts | null;
   /** US dollars for one GPU and hour, on demand: indicative, providers differ by a factor of 2 to 4. */
   readonly price: number | null;
+  /** Address of the vendor's datasheet, white paper or product page; null where none was found. */
+  readonly datasheet: string | null;
+  /** What the row was held against besides. */
   readonly sources: readonly (keyof typeof acceleratorSources)[];
-  /** Fields that were not verified against a second source. */
-  readonly uncertain: readonly string[];
+  /** Columns that no source settles: they are judged. */
+  readonly uncertain: readonly Column[];
 };
 
 /** The day on which the table was last held against its sources; prices are of that time. */
 export const acceleratorsChecked = '2026-08-22';
 
 export const acceleratorSources = {
-  datasheet: "the vendor's product datasheet",
-  'ml-engineering': 'stas00/ml-engineering at 744d01e, accelerator tables',
-  modal: 'Modal, GPU memory as NVML reports it (2026)',
-  aiconfigurator: 'ai-dynamo/aiconfigurator at 095f58a, systems/*.yaml',
-  'torchao-4002': 'pytorch/ao pull request 4002, device query of a B200',
-  'rocm-4750': 'ROCm issue 4750, device query of an MI300X',
-  'google-tpu': 'Google Cloud TPU documentation',
-  'aws-neuron': 'AWS Neuron documentation',
-} as const;
+  'ml-engineering': sources.mlEngineering,
+  aiconfigurator: sources.aiconfigurator,
+  'deepseek-v3': sources.deepseekV3,
+  nvml: {
+    title: 'memory as NVML reports it, GPU by GPU',
+    url: 'https://thundergolfer.com/blog/nvidia-gpu-memory-capacity',
+    date: acceleratorsChecked,
+  },
+  'torchao-4002': {
+    title: 'pytorch/ao pull request 4002, device query of a B200',
+    url: 'https://github.com/pytorch/ao/pull/4002',
+    date: acceleratorsChecked,
+  },
+  'rocm-4750': {
+    title: 'ROCm issue 4750, device query of an MI300X',
+    url: 'https://github.com/ROCm/ROCm/issues/4750',
+    date: acceleratorsChecked,
+  },
+} as const satisfies Readonly<Record<string, Source>>;
+
+/** What each column is. */
+const columns: Readonly<
+  Record<Column, { readonly unit: Unit; readonly of: (row: AcceleratorRow) => number | null | undefined }>
+> = {
+  'densePeak.fp32': { unit: 'FLOP/s', of: (row) => row.densePeak.fp32 },
+  'densePeak.tf32': { unit: 'FLOP/s', of: (row) => row.densePeak.tf32 },
+  'densePeak.fp16': { unit: 'FLOP/s', of: (row) => row.densePeak.fp16 },
+  'densePeak.bf16': { unit: 'FLOP/s', of: (row) => row.densePeak.bf16 },
+  'densePeak.fp8': { unit: 'FLOP/s', of: (row) => row.densePeak.fp8 },
+  'densePeak.fp4': { unit: 'FLOP/s', of: (row) => row.densePeak.fp4 },
+  memory: { unit: 'byte', of: (row) => row.memory },
+  usable: { unit: 'byte', of: (row) => row.usable },
+  bandwidth: { unit: 'byte/s', of: (row) => row.bandwidth },
+  multiprocessors: { unit: 'count', of: (row) => row.multiprocessors },
+  'fast.domain': { unit: 'count', of: (row) => row.fast.domain },
+  'fast.perDirection': { unit: 'byte/s', of: (row) => row.fast.perDirection },
+  network: { unit: 'byte/s', of: (row) => row.network },
+  power: { unit: 'W', of: (row) => row.power },
+  price: { unit: 'USD/h', of: (row) => row.price },
+};
+const columnNames = Object.keys(columns) as readonly Column[];
+
+const deviceQueries = ['nvml', 'torchao-4002', 'rocm-4750'] as const;
+
+/** What a column of a row rests on. */
+function basisOf(row: AcceleratorRow, column: Column): Saying {
+  if (column === 'price')
+    return judged('indicative, on demand; providers differ by a factor of 2 to 4', acceleratorsChecked);
+  if (column === 'network') return judged('typical of the systems that clouds and vendors build', acceleratorsChecked);
+  if (row.uncertain.includes(column)) return judged('no source settles it, or sources differ', acceleratorsChecked);
+  if (column === 'usable') {
+    const query = deviceQueries.find((one) => row.sources.includes(one));
+    return query === undefined
+      ? judged('the memory less what drivers keep of it on chips like this', acceleratorsChecked)
+      : measured(acceleratorSources[query]);
+  }
+  return row.datasheet === null
+    ? judged('as reported; no datasheet of the vendor was found', acceleratorsChecked)
+    : datasheet({ title: `${row.name}, the vendor's datasheet`, url: row.datasheet, date: acceleratorsChecked });
+}
+
+/** The numbers of a row as facts, column by column. */
+function factsOfRow(row: AcceleratorRow): Facts {
+  return Object.fromEntries(
+    columnNames.flatMap((column) => {
+      const { unit, of } = columns[column];
+      const value = of(row);
+      return value === undefined || value === null ? [] : [[column, basisOf(row, column)(value, unit)]];
+    }),
+  );
+}
 
 const table = {
   'v100-sxm-16gb': {
@@ -79,8 +159,9 @@ const table = {
     network: gigabitsPerSecond(25),
     power: watts(300),
     price: 0.5,
-    sources: ['datasheet'],
-    uncertain: ['driverReportedMiB', 'price'],
+    datasheet: 'https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf',
+    sources: [],
+    uncertain: ['usable', 'price'],
   },
   'v100-sxm-32gb': {
     name: 'V100 SXM2/SXM3 32GB',
@@ -94,8 +175,9 @@ const table = {
     network: gigabitsPerSecond(50),
     power: watts(300),
     price: 0.6,
-    sources: ['datasheet'],
-    uncertain: ['driverReportedMiB', 'price'],
+    datasheet: 'https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf',
+    sources: [],
+    uncertain: ['usable', 'price'],
   },
   t4: {
     name: 'T4',
@@ -109,7 +191,9 @@ const table = {
     network: gigabitsPerSecond(6.25),
     power: watts(70),
     price: 0.35,
-    sources: ['datasheet'],
+    datasheet:
+      'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/tesla-t4/t4-tensor-core-datasheet-951643.pdf',
+    sources: ['nvml'],
     uncertain: ['price'],
   },
   a10: {
@@ -124,7 +208,8 @@ const table = {
     network: gigabitsPerSecond(12.5),
     power: watts(150),
     price: 0.6,
-    sources: ['datasheet'],
+    datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a10/pdf/a10-datasheet.pdf',
+    sources: ['nvml'],
     uncertain: ['price'],
   },
   a10g: {
@@ -139,8 +224,9 @@ const table = {
     network: gigabitsPerSecond(12.5),
     power: watts(300),
     price: 1,
-    sources: ['datasheet'],
-    uncertain: ['computeUnits', 'price'],
+    datasheet: 'https://aws.amazon.com/ec2/instance-types/g5/',
+    sources: ['nvml'],
+    uncertain: ['multiprocessors', 'price'],
   },
   a30: {
     name: 'A30',
@@ -154,8 +240,9 @@ const table = {
     network: gigabitsPerSecond(25),
     power: watts(165),
     price: 0.6,
-    sources: ['aiconfigurator', 'datasheet'],
-    uncertain: ['driverReportedMiB', 'price'],
+    datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/data-center/products/a30-gpu/pdf/a30-datasheet.pdf',
+    sources: ['aiconfigurator'],
+    uncertain: ['usable', 'price'],
   },
   a40: {
     name: 'A40',
@@ -169,7 +256,8 @@ const table = {
     network: gigabitsPerSecond(25),
     power: watts(300),
     price: 0.45,
-    sources: ['datasheet'],
+    datasheet: 'https://images.nvidia.com/content/Solutions/data-center/a40/nvidia-a40-datasheet.pdf',
+    sources: [],
     uncertain: ['price'],
   },
   'rtx-3090': {
@@ -184,7 +272,8 @@ const table = {
     network: null,
     power: watts(350),
     price: 0.25,
-    sources: ['datasheet'],
+    datasheet: 'https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf',
+    sources: [],
     uncertain: ['price'],
   },
   'rtx-4090': {
@@ -199,7 +288,8 @@ const table = {
     network: null,
     power: watts(450),
     price: 0.4,
-    sources: ['datasheet'],
+    datasheet: 'https://images.nvidia.com/aem-dam/Solutions/geforce/ada/nvidia-ada-gpu-architecture.pdf',
+    sources: [],
     uncertain: ['price'],
   },
   'rtx-5090': {
@@ -221,8 +311,10 @@ const table = {
     network: null,
     power: watts(575),
     price: 0.7,
-    sources: ['datasheet'],
-    uncertain: ['fp8', 'driverReportedMiB', 'price'],
+    datasheet:
+      'https://images.nvidia.com/aem-dam/Solutions/geforce/blackwell/nvidia-rtx-blackwell-gpu-architecture.pdf',
+    sources: [],
+    uncertain: ['densePeak.fp8', 'usable', 'price'],
   },
   'rtx-6000-ada': {
     name: 'RTX 6000 Ada',
@@ -236,8 +328,10 @@ const table = {
     network: gigabitsPerSecond(25),
     power: watts(300),
     price: 0.8,
-    sources: ['datasheet'],
-    uncertain: ['driverReportedMiB', 'price'],
+    datasheet:
+      'https://www.nvidia.com/content/dam/en-zz/Solutions/design-visualization/rtx-6000/proviz-rtx-6000-ada-datasheet.pdf',
+    sources: [],
+    uncertain: ['usable', 'price'],
   },
   'rtx-pro-6000': {
     name: 'RTX PRO 6000 Blackwell (Server/Workstation)',
@@ -258,8 +352,9 @@ const table = {
     network: gigabitsPerSecond(50),
     power: watts(600),
     price: 1.8,
-    sources: ['aiconfigurator', 'datasheet'],
-    uncertain: ['driverReportedMiB', 'price'],
+    datasheet: 'https://www.nvidia.com/en-us/data-center/rtx-pro-6000-blackwell-server-edition/',
+    sources: ['aiconfigurator'],
+    uncertain: ['usable', 'price'],
   },
   l4: {
     name: 'L4',
@@ -273,7 +368,8 @@ const table = {
     network: gigabitsPerSecond(12.5),
     power: watts(72),
     price: 0.7,
-    sources: ['datasheet'],
+    datasheet: 'https://www.nvidia.com/en-us/data-center/l4/',
+    sources: ['nvml'],
     uncertain: ['price'],
   },
   l40s: {
@@ -288,7 +384,8 @@ const table = {
     network: gigabitsPerSecond(50),
     power: watts(350),
     price: 1.2,
-    sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+    datasheet: 'https://resources.nvidia.com/en-us-l40s/l40s-datasheet-28413',
+    sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
     uncertain: ['price'],
   },
   'a100-pcie-40gb': {
@@ -303,7 +400,9 @@ const table = {
     network: gigabitsPerSecond(25),
     power: watts(250),
     price: 1,
-    sources: ['datasheet'],
+    datasheet:
+      'https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf',
+    sources: ['nvml'],
     uncertain: ['price'],
   },
   'a100-sxm-40gb': {
@@ -319,8 +418,10 @@ const table = {
     network: gigabitsPerSecond(200),
     power: watts(400),
     price: 1.2,
-    sources: ['datasheet'],
-    uncertain: ['usableBytes', 'network', 'price'],
+    datasheet:
+      'https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf',
+    sources: ['nvml'],
+    uncertain: ['usable', 'network', 'price'],
   },
   'a100-pcie-80gb': {
     name: 'A100 PCIe 80GB',
@@ -334,7 +435,9 @@ const table = {
     network: gigabitsPerSecond(25),
     power: watts(300),
     price: 1.3,
-    sources: ['datasheet'],
+    datasheet:
+      'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+    sources: ['nvml'],
     uncertain: ['price'],
   },
   'a100-sxm-80gb': {
@@ -349,7 +452,9 @@ const table = {
     network: gigabitsPerSecond(200),
     power: watts(400),
     price: 1.6,
-    sources: ['aiconfigurator', 'datasheet'],
+    datasheet:
+      'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+    sources: ['aiconfigurator', 'nvml'],
     uncertain: [],
   },
   'a800-sxm-80gb': {
@@ -364,8 +469,11 @@ const table = {
     network: gigabitsPerSecond(200),
     power: watts(400),
     price: 1.4,
-    sources: ['datasheet'],
-    uncertain: ['price'],
+    // The address is the A100's: the vendor has no page for this one.
+    datasheet:
+      'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+    sources: [],
+    uncertain: ['price', 'fast.perDirection'],
   },
   'h100-pcie-80gb': {
     name: 'H100 PCIe 80GB',
@@ -379,7 +487,8 @@ const table = {
     network: gigabitsPerSecond(200),
     power: watts(350),
     price: 2.1,
-    sources: ['datasheet', 'ml-engineering'],
+    datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+    sources: ['ml-engineering'],
     uncertain: ['price'],
   },
   'h100-sxm-80gb': {
@@ -394,7 +503,8 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(700),
     price: 2.95,
-    sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+    datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+    sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
     uncertain: [],
   },
   'h100-nvl-94gb': {
@@ -409,7 +519,8 @@ const table = {
     network: gigabitsPerSecond(200),
     power: watts(400),
     price: 2.6,
-    sources: ['datasheet'],
+    datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+    sources: [],
     uncertain: ['price'],
   },
   'h800-sxm-80gb': {
@@ -424,8 +535,10 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(700),
     price: 2.5,
-    sources: ['datasheet'],
-    uncertain: ['price'],
+    // The address is the H100's: the vendor has no page for this one.
+    datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+    sources: ['deepseek-v3'],
+    uncertain: ['price', 'fast.perDirection'],
   },
   'h20-sxm-96gb': {
     name: 'H20 96GB',
@@ -439,8 +552,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(400),
     price: 1.5,
-    sources: ['datasheet'],
-    uncertain: ['l2MiB', 'price'],
+    datasheet: null,
+    sources: [],
+    uncertain: ['price'],
   },
   'h200-sxm-141gb': {
     name: 'H200 SXM 141GB',
@@ -454,7 +568,8 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(700),
     price: 3.7,
-    sources: ['aiconfigurator', 'datasheet', 'ml-engineering'],
+    datasheet: 'https://www.nvidia.com/en-us/data-center/h200/',
+    sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
     uncertain: [],
   },
   'gh200-96gb': {
@@ -469,8 +584,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(900),
     price: 2,
-    sources: ['datasheet', 'ml-engineering'],
-    uncertain: ['price', 'tdpW (module 450-1000 W shared with Grace)'],
+    datasheet: 'https://www.nvidia.com/en-us/data-center/grace-hopper-superchip/',
+    sources: ['ml-engineering'],
+    uncertain: ['price', 'power'],
   },
   'gh200-144gb': {
     name: 'GH200 144GB',
@@ -484,8 +600,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(900),
     price: 2.5,
-    sources: ['datasheet', 'ml-engineering'],
-    uncertain: ['usableBytes', 'price'],
+    datasheet: 'https://www.nvidia.com/en-us/data-center/grace-hopper-superchip/',
+    sources: ['ml-engineering'],
+    uncertain: ['usable', 'price'],
   },
   'b100-sxm': {
     name: 'B100 SXM',
@@ -506,8 +623,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(700),
     price: null,
-    sources: ['datasheet'],
-    uncertain: ['all: never widely shipped', 'usable'],
+    datasheet: 'https://www.nvidia.com/en-us/data-center/hgx/',
+    sources: [],
+    uncertain: columnNames,
   },
   'b200-sxm': {
     name: 'B200 SXM (HGX/DGX)',
@@ -528,6 +646,7 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(1000),
     price: 4.5,
+    datasheet: 'https://resources.nvidia.com/en-us-dgx-systems/dgx-b200-datasheet',
     sources: ['aiconfigurator', 'ml-engineering', 'torchao-4002'],
     uncertain: ['price'],
   },
@@ -550,8 +669,10 @@ const table = {
     network: gigabitsPerSecond(800),
     power: watts(1100),
     price: 5.5,
+    // 13.5 to 15 PFLOP/s in 4 bits, by the sheet.
+    datasheet: 'https://resources.nvidia.com/en-us-dgx-systems/dgx-b300-datasheet',
     sources: ['aiconfigurator', 'ml-engineering'],
-    uncertain: ['fp4 13.5-15 PF depending on sheet', 'int8 greatly reduced (153.5)', 'price', 'tdpW 1000-1400'],
+    uncertain: ['densePeak.fp4', 'price', 'power'],
   },
   'gb200-nvl72': {
     name: 'GB200 (per Blackwell GPU, NVL72)',
@@ -572,8 +693,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(1200),
     price: 5.5,
+    datasheet: 'https://www.nvidia.com/en-us/data-center/gb200-nvl72/',
     sources: ['aiconfigurator', 'ml-engineering'],
-    uncertain: ['computeUnits 148-152', 'price'],
+    uncertain: ['multiprocessors', 'price'],
   },
   'gb300-nvl72': {
     name: 'GB300 (per Blackwell Ultra GPU, NVL72)',
@@ -594,8 +716,9 @@ const table = {
     network: gigabitsPerSecond(800),
     power: watts(1400),
     price: 6.5,
+    datasheet: 'https://www.nvidia.com/en-us/data-center/gb300-nvl72/',
     sources: ['aiconfigurator', 'ml-engineering'],
-    uncertain: ['int8', 'computeUnits', 'price'],
+    uncertain: ['multiprocessors', 'price'],
   },
   'vr200-nvl72': {
     name: 'Rubin (VR200, per package, NVL72/NVL144)',
@@ -616,8 +739,9 @@ const table = {
     network: gigabitsPerSecond(800),
     power: watts(1800),
     price: null,
-    sources: ['datasheet'],
-    uncertain: ['everything: pre-release', 'usable'],
+    datasheet: 'https://www.nvidia.com/en-us/data-center/vera-rubin-nvl72/',
+    sources: [],
+    uncertain: columnNames,
   },
   mi210: {
     name: 'Instinct MI210',
@@ -631,8 +755,9 @@ const table = {
     network: gigabitsPerSecond(25),
     power: watts(300),
     price: 0.8,
-    sources: ['datasheet'],
-    uncertain: ['usableBytes', 'price'],
+    datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi200/mi210.html',
+    sources: [],
+    uncertain: ['usable', 'price'],
   },
   'mi250x-gcd': {
     name: 'Instinct MI250X (one GCD of two)',
@@ -646,8 +771,9 @@ const table = {
     network: gigabitsPerSecond(100),
     power: watts(280),
     price: 0.9,
-    sources: ['datasheet', 'ml-engineering'],
-    uncertain: ['usableBytes', 'price'],
+    datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi200/mi250x.html',
+    sources: ['ml-engineering'],
+    uncertain: ['usable', 'price'],
   },
   mi300x: {
     name: 'Instinct MI300X',
@@ -661,7 +787,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(750),
     price: 2.2,
-    sources: ['datasheet', 'ml-engineering', 'rocm-4750'],
+    datasheet:
+      'https://www.amd.com/content/dam/amd/en/documents/instinct-tech-docs/data-sheets/amd-instinct-mi300x-data-sheet.pdf',
+    sources: ['ml-engineering', 'rocm-4750'],
     uncertain: ['price'],
   },
   mi325x: {
@@ -676,8 +804,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(1000),
     price: 2.5,
-    sources: ['datasheet', 'ml-engineering'],
-    uncertain: ['usableBytes', 'price'],
+    datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi300/mi325x.html',
+    sources: ['ml-engineering'],
+    uncertain: ['usable', 'price'],
   },
   mi350x: {
     name: 'Instinct MI350X',
@@ -691,8 +820,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(1000),
     price: 3,
-    sources: ['datasheet', 'ml-engineering'],
-    uncertain: ['usableBytes', 'price'],
+    datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi350/mi350x.html',
+    sources: ['ml-engineering'],
+    uncertain: ['usable', 'price'],
   },
   mi355x: {
     name: 'Instinct MI355X',
@@ -706,8 +836,9 @@ const table = {
     network: gigabitsPerSecond(400),
     power: watts(1400),
     price: 3.5,
-    sources: ['datasheet', 'ml-engineering'],
-    uncertain: ['usableBytes', 'price'],
+    datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi350/mi355x.html',
+    sources: ['ml-engineering'],
+    uncertain: ['usable', 'price'],
   },
   gaudi2: {
     name: 'Gaudi 2',
@@ -721,8 +852,10 @@ const table = {
     network: gigabitsPerSecond(37.5),
     power: watts(600),
     price: 1,
-    sources: ['datasheet', 'ml-engineering'],
-    uncertain: ['price', 'usableBytes', 'usable'],
+    datasheet:
+      'https://www.intel.com/content/www/us/en/content-details/839363/intel-gaudi-2-ai-accelerators-white-paper.html',
+    sources: ['ml-engineering'],
+    uncertain: ['price', 'usable'],
   },
   gaudi3: {
     name: 'Gaudi 3 (OAM)',
@@ -736,8 +869,11 @@ const table = {
     network: gigabitsPerSecond(75),
     power: watts(900),
     price: 1.6,
-    sources: ['datasheet', 'ml-engineering'],
-    uncertain: ['bf16 1835 on the white paper at 1.75 GHz; shipped 1.6 GHz = 1677', 'price', 'usable'],
+    // 1835 TFLOP/s on the white paper, at 1.75 GHz; shipped at 1.6 GHz.
+    datasheet:
+      'https://www.intel.com/content/www/us/en/content-details/817486/intel-gaudi-3-ai-accelerator-white-paper.html',
+    sources: ['ml-engineering'],
+    uncertain: ['price', 'usable'],
   },
   'tpu-v3': {
     name: 'TPU v3 (per chip, 2 cores)',
@@ -751,8 +887,9 @@ const table = {
     network: null,
     power: watts(450),
     price: 2,
-    sources: ['google-tpu'],
-    uncertain: ['ICI', 'price', 'tdpW', 'usable'],
+    datasheet: 'https://docs.cloud.google.com/tpu/docs/v3',
+    sources: [],
+    uncertain: ['fast.perDirection', 'price', 'power', 'usable'],
   },
   'tpu-v4': {
     name: 'TPU v4',
@@ -766,7 +903,8 @@ const table = {
     network: null,
     power: watts(192),
     price: 3.22,
-    sources: ['datasheet', 'google-tpu'],
+    datasheet: 'https://docs.cloud.google.com/tpu/docs/v4',
+    sources: [],
     uncertain: ['price', 'usable'],
   },
   'tpu-v5e': {
@@ -781,7 +919,8 @@ const table = {
     network: null,
     power: null,
     price: 1.2,
-    sources: ['google-tpu'],
+    datasheet: 'https://docs.cloud.google.com/tpu/docs/v5e',
+    sources: [],
     uncertain: ['price', 'usable'],
   },
   'tpu-v5p': {
@@ -796,7 +935,8 @@ const table = {
     network: null,
     power: null,
     price: 4.2,
-    sources: ['google-tpu'],
+    datasheet: 'https://docs.cloud.google.com/tpu/docs/v5p',
+    sources: [],
     uncertain: ['price', 'usable'],
   },
   'tpu-v6e': {
@@ -811,7 +951,8 @@ const table = {
     network: null,
     power: null,
     price: 2.7,
-    sources: ['google-tpu'],
+    datasheet: 'https://docs.cloud.google.com/tpu/docs/v6e',
+    sources: [],
     uncertain: ['price', 'usable'],
   },
   'tpu-v7': {
@@ -826,7 +967,8 @@ const table = {
     network: null,
     power: null,
     price: 12,
-    sources: ['google-tpu', 'ml-engineering'],
+    datasheet: 'https://docs.cloud.google.com/tpu/docs/tpu7x',
+    sources: ['ml-engineering'],
     uncertain: ['price', 'usable'],
   },
   trainium1: {
@@ -841,8 +983,9 @@ const table = {
     network: gigabitsPerSecond(50),
     power: null,
     price: 1.34,
-    sources: ['aws-neuron'],
-    uncertain: ['price', 'tdpW', 'usable'],
+    datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/general/arch/neuron-hardware/trainium.html',
+    sources: [],
+    uncertain: ['price', 'power', 'usable'],
   },
   trainium2: {
     name: 'Trainium2',
@@ -856,8 +999,10 @@ const table = {
     network: gigabitsPerSecond(200),
     power: watts(500),
     price: 1.5,
-    sources: ['aws-neuron', 'ml-engineering'],
-    uncertain: ['price', 'tdpW', 'usable'],
+    datasheet:
+      'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/about-neuron/arch/neuron-hardware/trainium2.html',
+    sources: ['ml-engineering'],
+    uncertain: ['price', 'power', 'usable'],
   },
   trainium3: {
     name: 'Trainium3',
@@ -871,15 +1016,26 @@ const table = {
     network: gigabitsPerSecond(200),
     power: null,
     price: null,
-    sources: ['aws-neuron'],
-    uncertain: ['price', 'domain', 'usable'],
+    datasheet:
+      'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/about-neuron/arch/neuron-hardware/trainium3.html',
+    sources: [],
+    uncertain: ['price', 'fast.domain', 'usable'],
   },
-} as const satisfies Readonly<Record<string, Accelerator>>;
+} as const satisfies Readonly<Record<string, AcceleratorRow>>;
 
 export type AcceleratorId = keyof typeof table;
+export type Accelerator = AcceleratorRow & { readonly id: AcceleratorId };
 
-export const accelerators: Readonly<Record<AcceleratorId, Accelerator>> = table;
 export const acceleratorIds = Object.keys(table) as readonly AcceleratorId[];
+
+const rows: Readonly<Record<AcceleratorId, AcceleratorRow>> = table;
+
+export const accelerators = withFacts(
+  Object.fromEntries(acceleratorIds.map((id) => [id, { id, ...rows[id] }])) as Readonly<
+    Record<AcceleratorId, Accelerator>
+  >,
+  Object.fromEntries(acceleratorIds.map((id) => [id, factsOfRow(rows[id])])),
+);
 
 /** The row of an id as `list accelerators` prints it, or undefined. */
 export function findAccelerator(id: string): Accelerator | undefined {

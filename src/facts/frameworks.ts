@@ -1,3 +1,6 @@
+import { definition, numbers } from './basis.ts';
+import type { ProfileName } from './steps.ts';
+
 /**
  * What training frameworks keep in memory, as rows. Bytes are for one element; sources stand beside the values.
  * Checked 2026-11-24 against measured runs and PyTorch's own allocations (docs/memory.md).
@@ -230,7 +233,7 @@ export type FrameworkExecution = {
   readonly source: string;
 };
 
-type ProfileName = 'megatron' | 'legacy' | 'eager' | 'compiled' | 'transformers' | 'liger' | 'xla';
+const inCode = definition({ title: "the row's source: the framework's own code", date: '2026-11-25' });
 
 // PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
 const pytorch = {
@@ -241,14 +244,14 @@ const pytorch = {
   sendsShares: false,
   recomputeStopsEarly: false,
   gathersBesideForward: false,
-  reducedBytes: 2,
+  reducedBytes: inCode(2, 'byte/element'),
   hostTimeOfExperts: false,
   eagerFineTuning: false,
   attentionKernelVaries: false,
   ringOfPyTorch: true,
-} as const satisfies Omit<FrameworkExecution, 'source'>;
+} as const;
 
-export const frameworkExecution = {
+export const frameworkExecution = numbers({
   megatron: {
     profile: { decidedBy: 'flashAttention', on: 'megatron', off: 'legacy' },
     attentionOnHopper: 'cudnn',
@@ -257,7 +260,7 @@ export const frameworkExecution = {
     sendsShares: true,
     recomputeStopsEarly: false,
     gathersBesideForward: true,
-    reducedBytes: 4,
+    reducedBytes: inCode(4, 'byte/element'),
     hostTimeOfExperts: true,
     eagerFineTuning: false,
     attentionKernelVaries: false,
@@ -268,7 +271,7 @@ export const frameworkExecution = {
   fsdp: {
     ...pytorch,
     recomputeStopsEarly: true,
-    reducedBytes: 4,
+    reducedBytes: inCode(4, 'byte/element'),
     attentionKernelVaries: true,
     source:
       'torchtitan b5bcd76 and Composer: `mixed_precision_reduce = "float32"`, `mixed_precision: DEFAULT`; torch.utils.checkpoint stops early since torch 2.1',
@@ -280,4 +283,4 @@ export const frameworkExecution = {
     eagerFineTuning: true,
     source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits',
   },
-} as const satisfies Readonly<Record<keyof typeof frameworks, FrameworkExecution>>;
+}) satisfies Readonly<Record<keyof typeof frameworks, FrameworkExecution>>;

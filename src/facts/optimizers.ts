@@ -1,48 +1,76 @@
+import { definition, numbers, type Saying } from './basis.ts';
+
+/** Optimizer state of one element: so many copies in the state's own dtype, and so many bytes that no dtype changes. */
+export type StateSize = { readonly copies: number; readonly bytes: number };
+
 /**
- * Optimizer state in bytes, master weights not included. `bytes` is the state's own dtype. A hidden matrix can differ from all
- * else (tables, the output, norms, biases): Muon and Adafactor treat only matrices their way.
+ * Optimizer state, master weights not included. A hidden matrix can differ from all else (tables, the output, norms, biases): Muon and
+ * Adafactor treat only matrices their way.
  */
 export type OptimizerFacts = {
   /** for each element of a hidden matrix */
-  readonly states: (bytes: number) => number;
+  readonly matrix: StateSize;
   /** for each element of all else */
-  readonly other: (bytes: number) => number;
-  /** for each row and each column of a hidden matrix */
+  readonly other: StateSize;
+  /** bytes for each row and each column of a hidden matrix */
   readonly edges: number;
   /** 16-bit copies of the largest matrix that a step works on */
   readonly workspace: number;
-  readonly source: string;
 };
 
-const two = (bytes: number) => 2 * bytes;
-const one = (bytes: number) => bytes;
-const plain = { edges: 0, workspace: 0 } as const;
+const paper = (title: string, url: string): Saying => definition({ title, url, date: '2026-11-25' });
+const arxiv = (id: string) => `https://arxiv.org/abs/${id}`;
 
-export const optimizers = {
-  adamw: { states: two, other: two, ...plain, source: 'Loshchilov and Hutter 2019, arXiv:1711.05101: two moments' },
-  adam: { states: two, other: two, ...plain, source: 'Kingma and Ba 2015, arXiv:1412.6980: two moments' },
+const size = (say: Saying, copies: number, bytes = 0) => ({
+  copies: say(copies, 'count'),
+  bytes: say(bytes, 'byte/element'),
+});
+
+/** The same state for every element. */
+const plain = (say: Saying, copies: number) => ({
+  matrix: size(say, copies),
+  other: size(say, copies),
+  edges: say(0, 'byte'),
+  workspace: say(0, 'count'),
+});
+
+const bitsandbytes = paper(
+  'Dettmers et al. 2021: two 8-bit moments and an fp32 scale for each block of 256; embeddings and small tensors keep 32 bits',
+  arxiv('2110.02861'),
+);
+const adafactor = paper(
+  'Shazeer and Stern 2018: a row and a column of fp32 statistics for each matrix, fp32 for all else',
+  arxiv('1804.04235'),
+);
+const muon = paper(
+  'Jordan et al. 2024: one momentum for hidden matrices, Adam for all else; the Newton-Schulz iteration holds X, its Gram matrix and their product',
+  'https://kellerjordan.github.io/posts/muon/',
+);
+
+export const optimizers = numbers({
+  adamw: plain(paper('Loshchilov and Hutter 2017: two moments', arxiv('1711.05101')), 2),
+  adam: plain(paper('Kingma and Ba 2014: two moments', arxiv('1412.6980')), 2),
   adamw_8bit: {
-    // Two 8-bit moments and an fp32 scale for each block of 256; embeddings and small tensors keep 32 bits.
-    states: () => 2 * (1 + 4 / 256),
-    other: () => 8,
-    ...plain,
-    source: 'Dettmers et al. 2022, arXiv:2110.02861; bitsandbytes optim/optimizer.py, blocks of 256',
+    matrix: size(bitsandbytes, 0, 2 * (1 + 4 / 256)),
+    other: size(bitsandbytes, 0, 8),
+    edges: bitsandbytes(0, 'byte'),
+    workspace: bitsandbytes(0, 'count'),
   },
   adafactor: {
-    states: () => 0,
-    other: () => 4,
-    edges: 4,
-    workspace: 0,
-    source: 'Shazeer and Stern 2018, arXiv:1804.04235: a row and a column of statistics for each matrix',
+    matrix: size(adafactor, 0),
+    other: size(adafactor, 0, 4),
+    edges: adafactor(4, 'byte'),
+    workspace: adafactor(0, 'count'),
   },
-  lion: { states: one, other: one, ...plain, source: 'Chen et al. 2023, arXiv:2302.06675: one momentum' },
-  sgd: { states: one, other: one, ...plain, source: 'momentum' },
+  lion: plain(paper('Chen et al. 2023: one momentum', arxiv('2302.06675')), 1),
+  sgd: plain(definition({ title: 'stochastic gradient descent with momentum', date: '2026-11-25' }), 1),
   muon: {
-    states: one,
-    other: two,
-    edges: 0,
-    // X, its Gram matrix and their product, of the Newton-Schulz iteration.
-    workspace: 3,
-    source: 'Jordan et al. 2024: one momentum for hidden matrices, Adam for all else',
+    matrix: size(muon, 1),
+    other: size(muon, 2),
+    edges: muon(0, 'byte'),
+    workspace: muon(3, 'count'),
   },
-} as const satisfies Readonly<Record<string, OptimizerFacts>>;
+}) satisfies Readonly<Record<string, OptimizerFacts>>;
+
+/** Bytes of the state of one element, in a dtype of so many bytes. */
+export const bytesOfState = ({ copies, bytes }: StateSize, dtypeBytes: number): number => copies * dtypeBytes + bytes;

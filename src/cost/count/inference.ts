@@ -1,13 +1,14 @@
 import { findAccelerator } from '../../facts/accelerators.ts';
+import { bytesOf } from '../../facts/precisions.ts';
+import { serving } from '../../facts/serving.ts';
 import type { Span } from '../../model/architecture.ts';
 import type { InferenceEstimate } from '../../model/estimate.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { type Bytes, bytes } from '../../units.ts';
 
-const e = 2;
-/** Share of a GPU's memory that serving engines fill (vLLM's default `gpu_memory_utilization`). */
-const utilization = 0.9;
+/** Bytes of an element of the cache. */
+const e = bytesOf.bf16;
 
 /** Tokens of a sequence whose keys and values stay cached; entries of a compressed context count as tokens. */
 function cached(span: Span, S: number): number {
@@ -39,14 +40,14 @@ export function estimateInference(operations: Operations, run: TrainingRun, weig
         perSequenceLocal += (each * cached(operation.span, S)) / share;
       } else if (operation.kind === 'scan') {
         // The recurrent state is kept in fp32, the convolution's tail in 16 bits.
-        const state = 4 * operation.stateElements + e * operation.convolutionState;
+        const state = bytesOf.fp32 * operation.stateElements + e * operation.convolutionState;
         perSequence += state;
         perSequenceLocal += state / tensor;
       }
     }
   }
   const usable = findAccelerator(run.accelerator)?.usable;
-  const room = usable === undefined ? undefined : utilization * usable - weights / tensor;
+  const room = usable === undefined ? undefined : serving.memoryShare * usable - weights / tensor;
   const largestBatch =
     room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));
   return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };

@@ -1,6 +1,6 @@
 import { findAccelerator } from '../../facts/accelerators.ts';
 import { frameworks, quantizedCopies } from '../../facts/frameworks.ts';
-import { optimizers } from '../../facts/optimizers.ts';
+import { bytesOfState, optimizers } from '../../facts/optimizers.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
@@ -88,7 +88,7 @@ function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
   const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
   if (run.lora !== undefined) {
     const adapter = adapterBytes(run);
-    const optimizer = optimizers[run.optimizer].states(adapter);
+    const optimizer = bytesOfState(optimizers[run.optimizer].matrix, adapter);
     return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
   }
   const fp32 = run.precision === 'fp32';
@@ -110,9 +110,9 @@ function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
 /** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
 function stateBytes(operation: Operation, run: TrainingRun, bytes: number): number {
   const facts = optimizers[run.optimizer];
-  if (operation.kind !== 'linear' || operation.component === 'output') return facts.other(bytes);
+  if (operation.kind !== 'linear' || operation.component === 'output') return bytesOfState(facts.other, bytes);
   const { rows, columns } = operation;
-  return facts.states(bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
+  return bytesOfState(facts.matrix, bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
 }
 
 /** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */

@@ -1,5 +1,5 @@
 import { frameworkExecution } from '../../facts/frameworks.ts';
-import { bands } from '../../facts/kernels.ts';
+import { bands } from '../../facts/steps.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { seesBothWays } from '../memory/band.ts';

@@ -1,5 +1,5 @@
 import type { Accelerator } from '../../facts/accelerators.ts';
-import type { Collective, GemmFacts, KernelFacts } from '../../facts/kernels.ts';
+import { type Collective, type GemmFacts, type KernelFacts, kernelShape } from '../../facts/kernels.ts';
 
 /** Output tiles of a matrix-product kernel, in elements. */
 const tiles: readonly (readonly [number, number])[] = [
@@ -12,8 +12,6 @@ const tiles: readonly (readonly [number, number])[] = [
   [64, 64],
 ];
 const largestTile = 128 * 256;
-/** How sharply compute and memory time add up: their sixth-power mean, near to the larger of the two. */
-const sharpness = 6;
 
 /**
  * Seconds of a product [m, k] x [k, n], or of E such products of which each expert has its own m rows: tiles are dealt out in
@@ -33,8 +31,9 @@ export function gemmSeconds(
   slowdown: number,
 ): number {
   const { m, n, k, experts: E = 1 } = shape;
+  const { rooflineSharpness: sharpness } = kernelShape;
   if (m <= 0 || n <= 0 || k <= 0) return 0;
-  const SM = chip.multiprocessors ?? 100;
+  const SM = chip.multiprocessors ?? kernelShape.unknownMultiprocessors;
   let compute = Number.POSITIVE_INFINITY;
   for (const [tileM, tileN] of tiles) {
     const waves = (E * Math.ceil(m / tileM) * Math.ceil(n / tileN)) / SM;
@@ -61,15 +60,11 @@ export function collectiveSeconds(
   network: number | null = chip.network,
 ): number {
   if (n <= 1 || S <= 0) return 0;
-  const [latency, perRank, bandwidth, ramp]: Collective = facts.collectives[kind];
+  const { latency, perRank, bandwidth, ramp }: Collective = facts.collectives[kind];
   const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
   const inside = Math.max(1, Math.min(local, chip.fast.domain));
   if (n <= inside) return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
-  const across = Math.min(bandwidth, inside * (network ?? bandwidth) * networkShare);
-  const hops = networkLatency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
-  return latency + (V + Math.sqrt(V * ramp * 4)) / across + perRank * (inside - 1) + hops;
+  const across = Math.min(bandwidth, inside * (network ?? bandwidth) * kernelShape.network.share);
+  const hops = kernelShape.network.latency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
+  return latency + (V + Math.sqrt(V * ramp * kernelShape.network.ramp)) / across + perRank * (inside - 1) + hops;
 }
-
-/** Share of a network card's rate that collectives reach, and latency for each further node (physics of ring collectives). */
-const networkShare = 0.85;
-const networkLatency = 6e-6;

@@ -2,19 +2,30 @@ import { type Accelerator, type AcceleratorId, acceleratorIds } from '../../fact
 import { frameworkExecution } from '../../facts/frameworks.ts';
 import {
   type AttentionFacts,
-  adapterBytes,
-  castBytes,
-  estimated,
+  fusedAttention,
+  type GemmFacts,
   type KernelFacts,
   type kernelsOf,
   olderAttention,
+} from '../../facts/kernels.ts';
+import { bytesOf, precisions } from '../../facts/precisions.ts';
+import {
+  adapterBytes,
+  beside,
+  castBytes,
+  type ExecutionProfile,
+  elementBytes,
+  estimated,
+  gradientTraffic,
+  launches as launchFacts,
+  type ProfileName,
   profiles,
   type StepFacts,
-} from '../../facts/kernels.ts';
-import { precisions } from '../../facts/precisions.ts';
+} from '../../facts/steps.ts';
 import type { TimePart } from '../../model/estimate.ts';
 import type { AttentionCore, Linear, Operation } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
+import { gigabitsPerSecond } from '../../units.ts';
 import { meanContext } from '../count/forward.ts';
 import { isFrozen, isTarget, leadsProduct } from '../count/lora.ts';
 import { collectiveSeconds, gemmSeconds } from './gemm.ts';
@@ -26,14 +37,12 @@ export type TimeFacts = {
   readonly find?: (id: string) => Accelerator | undefined;
 };
 
-type Profile = (typeof profiles)[keyof typeof profiles];
-
 export type Context = {
   readonly step: StepFacts;
   readonly chip: Accelerator;
   readonly kernels: KernelFacts;
-  readonly profile: Profile;
-  readonly profileName: keyof typeof profiles;
+  readonly profile: ExecutionProfile;
+  readonly profileName: ProfileName;
   /** FLOP/s of products, and of those that stay in 16 bits */
   readonly peak: number;
   readonly peak16: number;
@@ -68,9 +77,9 @@ export function contextOf(run: TrainingRun, chip: Accelerator, peak: number, fac
     peak,
     peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
     slowdown: power * kernels.sustained,
-    slowdownLow: power * kernels.sustainedLow,
+    slowdownLow: power * (kernels.low ?? kernels).sustained,
     power,
-    network: run.interNodeGbpsPerGpu === undefined ? chip.network : run.interNodeGbpsPerGpu * 125e6,
+    network: run.interNodeGbpsPerGpu === undefined ? chip.network : gigabitsPerSecond(run.interNodeGbpsPerGpu),
     bandwidth: chip.bandwidth * kernels.streaming,
     T,
     t: sequenceParallel ? T / tensor : T,
@@ -80,7 +89,7 @@ export function contextOf(run: TrainingRun, chip: Accelerator, peak: number, fac
 /** 8 or 4 bits. */
 export const isLow = (run: TrainingRun): boolean => !['bf16', 'fp16', 'fp32'].includes(run.precision);
 
-function profileOf(run: TrainingRun, chip: Accelerator): keyof typeof profiles {
+function profileOf(run: TrainingRun, chip: Accelerator): ProfileName {
   if (chip.generation === 'tpu') return 'xla';
   const { decidedBy, on, off } = frameworkExecution[run.framework].profile;
   // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
@@ -110,9 +119,6 @@ export const sum = (parts: Parts) => partNames.reduce((total, part) => total + p
 export const add = (into: Parts, from: Parts, times = 1): void => {
   for (const part of partNames) into[part] += times * from[part];
 };
-
-/** Launches of a backward pass over those of the forward pass. */
-const hostBackward = 1.4;
 
 export type LayerTime = {
   readonly forward: Parts;
@@ -181,18 +187,18 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
       }
       case 'norm': {
         const share = operation.input.region === 'tensor' ? T / tp : t;
-        forward.memory_bound += (4 * operation.input.elements * share * traffic) / BW;
-        backward.memory_bound += (8 * operation.input.elements * share * traffic) / BW;
+        forward.memory_bound += (elementBytes.norm.forward * operation.input.elements * share * traffic) / BW;
+        backward.memory_bound += (elementBytes.norm.backward * operation.input.elements * share * traffic) / BW;
         break;
       }
       case 'add':
-        forward.memory_bound += (6 * operation.output.elements * t * traffic) / BW;
-        backward.memory_bound += (4 * operation.output.elements * t * traffic) / BW;
+        forward.memory_bound += (elementBytes.add.forward * operation.output.elements * t * traffic) / BW;
+        backward.memory_bound += (elementBytes.add.backward * operation.output.elements * t * traffic) / BW;
         break;
       case 'rope': {
-        const bytes = (4 * (operation.query.elements + operation.key.elements) * T) / tp;
-        forward.memory_bound += (bytes * traffic) / BW;
-        backward.memory_bound += (bytes * traffic) / BW;
+        const rotated = ((operation.query.elements + operation.key.elements) * T) / tp;
+        forward.memory_bound += (elementBytes.rope.forward * rotated * traffic) / BW;
+        backward.memory_bound += (elementBytes.rope.backward * rotated * traffic) / BW;
         break;
       }
       case 'activation': {
@@ -205,7 +211,7 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
       }
       case 'dispatch': {
         const rows = t * operation.active * run.expertImbalance;
-        const bytes = 2 * operation.width * 8 * rows;
+        const bytes = elementBytes.dispatch * operation.width * rows;
         forward.memory_bound += (bytes / BW) * context.step.permute;
         backward.memory_bound += (bytes / BW) * context.step.permute;
         const exchange = 2 * exchangeSeconds(operation, run, context);
@@ -221,8 +227,8 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
       case 'scan': {
         const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
         const work = (operation.flopsPerToken * T) / tp / (estimated.scan * context.peak16);
-        forward.memory_bound += (3 * bytes * traffic) / BW + work;
-        backward.memory_bound += (6 * bytes * traffic) / BW + 2 * work;
+        forward.memory_bound += (estimated.scanPasses.forward * bytes * traffic) / BW + work;
+        backward.memory_bound += (estimated.scanPasses.backward * bytes * traffic) / BW + 2 * work;
         break;
       }
       case 'linear':
@@ -249,22 +255,16 @@ export function layerTime(list: readonly Operation[], run: TrainingRun, context:
     }
   }
   tensorParallel(list, run, context, forward, backward);
-  const gaps = profile.kernels * kernels.gap * estimated.gaps;
+  const gaps = profile.kernels * kernels.gap * launchFacts.gaps;
   forward.memory_bound += gaps;
   backward.memory_bound += 2 * gaps;
   const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
   const launches = kernels.host * ((graphs ? 0 : profile.host * launched(list, context) + parallel) + host);
   // Experts make the host wait for the router's counts in each layer.
   forward.host += hostSeconds(sum(forward), launches, waits);
-  backward.host += hostSeconds(sum(backward), hostBackward * launches, waits);
+  backward.host += hostSeconds(sum(backward), launchFacts.backward * launches, waits);
   return { forward, backward, launches };
 }
-
-/**
- * Further operations of latent attention. In Megatron-LM's CI (d98e8a6, gpt3_mcore_te_tp2_pp2_mla against its neighbours, H100) a
- * layer takes the host two to three times as long as one with grouped attention.
- */
-const latentLaunches = 10;
 
 /** Operations that the host runs one by one: fused products once, experts and what belongs to them apart. */
 function launched(list: readonly Operation[], context: Context): number {
@@ -278,7 +278,7 @@ function launched(list: readonly Operation[], context: Context): number {
     )
       count += 1;
     // Latent attention splits, expands and joins its heads on their own.
-    if (operation.kind === 'attention' && operation.variant !== 'grouped') count += latentLaunches;
+    if (operation.kind === 'attention' && operation.variant !== 'grouped') count += launchFacts.latentAttention;
     if (operation.kind === 'scan' || (operation.kind === 'activation' && operation.input.region !== 'routed'))
       count += 1;
   }
@@ -321,10 +321,10 @@ export function productSeconds(
   const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
   const low = operation.component !== 'router' && operation.component !== 'output' && isLow(run);
   const slowdown = low ? context.slowdownLow : context.slowdown;
-  const facts = low ? (run.precision === 'fp4' ? kernels.gemmFp4 : kernels.gemmFp8) : kernels.gemm;
+  const facts = low ? lowGemm(kernels, run) : kernels.gemm;
   const peak = low ? context.peak : run.precision === 'fp32' ? context.peak : context.peak16;
-  const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? 4 : 2;
-  const accumulated = profile.gradientBytes === 4 ? 8 : 2;
+  const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? bytesOf.fp32 : bytesOf.bf16;
+  const accumulated = profile.gradientBytes === bytesOf.fp32 ? gradientTraffic.addedTo : gradientTraffic.written;
   const frozen = isFrozen(operation, run.lora);
   if (operation.sharding === 'expert') {
     const experts = Math.max(1, operation.copies / ep);
@@ -343,6 +343,10 @@ export function productSeconds(
   const f = time(m, n, k, 2);
   return [f, time(m, k, n, 2) + (frozen ? 0 : time(n, k, m, accumulated))];
 }
+
+/** A chip without matrix units of few bits runs no such precision, so its 16-bit rates stand in for what nobody asks. */
+const lowGemm = ({ low, gemm }: KernelFacts, { precision }: TrainingRun): GemmFacts =>
+  low === null ? gemm : precision === 'fp4' ? low.fp4 : low.fp8;
 
 /** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
 function attentionSeconds(core: AttentionCore, run: TrainingRun, context: Context): readonly [number, number] {
@@ -363,19 +367,22 @@ function attentionSeconds(core: AttentionCore, run: TrainingRun, context: Contex
       scale * (2 * work + (backward * scores) / context.bandwidth),
     ];
   }
-  const wide = core.queryKeyDim >= 96;
+  const wide = core.queryKeyDim >= fusedAttention.wideFrom;
   const older = olderFacts(kernel, chip);
   const facts = older ?? kernels.attention;
   const modern = older !== undefined && chip.generation !== 'ampere';
   const share = (wide ? facts.wide : facts.narrow) * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
   const seen = meanContext(core.span, core.causal, S);
   const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
-  const widest = core.queryKeyDim > 128 && older !== undefined ? olderAttention.wideHeads : 1;
+  const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
   const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
   const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
   const scale = power * context.step.attention;
-  const { attentionStart: start } = estimated;
-  return [scale * (work / rate + start.forward), scale * ((2.5 * work) / (rate * facts.backward) + start.backward)];
+  const { start, backwardFlops } = fusedAttention;
+  return [
+    scale * (work / rate + start.forward),
+    scale * ((backwardFlops * work) / (rate * facts.backward) + start.backward),
+  ];
 }
 
 /** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
@@ -403,7 +410,10 @@ function olderFacts(
  * and recipes). In 16 bits it launches kernel by kernel, Megatron-LM's default.
  */
 const usesGraphs = (run: TrainingRun, chip: Accelerator, experts: boolean): boolean =>
-  run.cudaGraphs ?? (frameworkExecution[run.framework].cudaGraphs && isLow(run) && (!experts || chip.fast.domain > 8));
+  run.cudaGraphs ??
+  (frameworkExecution[run.framework].cudaGraphs &&
+    isLow(run) &&
+    (!experts || chip.fast.domain > launchFacts.graphsFrom));
 
 /**
  * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
@@ -431,7 +441,7 @@ function tensorParallel(
   if (sequenceParallel) {
     const one = collective('gather') + collective('scatter');
     forward.exposed_tensor += blocks * one * exposed;
-    backward.exposed_tensor += blocks * (one + 0.5 * collective('gather')) * exposed;
+    backward.exposed_tensor += blocks * (one + beside.regather * collective('gather')) * exposed;
   } else {
     forward.exposed_tensor += blocks * collective('reduce') * exposed;
     backward.exposed_tensor += blocks * collective('reduce') * exposed;
@@ -453,8 +463,8 @@ function exchangeSeconds(
   const inside = Math.min(domains === 1 ? k * (1 - 1 / ep) : k * (1 - 1 / domain), ep * (1 - (1 - 1 / ep) ** k));
   const beyond = domains <= 1 ? 0 : (domains - 1) * (1 - (1 - 1 / domains) ** k);
   const row = 2 * operation.width * t;
-  const [latency, , bandwidth] = kernels.collectives.exchange;
+  const { latency, bandwidth } = kernels.collectives.exchange;
   const fast = (row * inside) / bandwidth;
   const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
-  return 2 * latency + Math.max(fast, slow) + estimated.exchangeBeside * Math.min(fast, slow);
+  return 2 * latency + Math.max(fast, slow) + beside.exchange * Math.min(fast, slow);
 }

@@ -1,16 +1,19 @@
 import { type Accelerator, acceleratorsChecked, findAccelerator } from '../../facts/accelerators.ts';
 import { frameworkExecution, frameworks } from '../../facts/frameworks.ts';
+import { kernelsOf } from '../../facts/kernels.ts';
+import { bytesOfState, optimizers } from '../../facts/optimizers.ts';
+import { bytesOf, precisions } from '../../facts/precisions.ts';
 import {
-  accumulationBytes,
-  channels,
+  accumulation,
+  beside,
+  elementBytes,
   estimated,
-  kernelsOf,
   offloaded,
+  pipelines,
+  recomputedShare,
   shardCopyBytes,
   stepFacts,
-} from '../../facts/kernels.ts';
-import { optimizers } from '../../facts/optimizers.ts';
-import { bytesOf, precisions } from '../../facts/precisions.ts';
+} from '../../facts/steps.ts';
 import type { FlopCount, ThroughputEstimate, TimePart } from '../../model/estimate.ts';
 import type { Linear, Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
@@ -144,11 +147,11 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
     const hop =
       2 *
       v *
-      (1e-5 +
+      (pipelines.hop +
         bytes /
           (far && context.network !== null
             ? context.network * context.step.transferShare
-            : context.kernels.collectives.gather[2])) *
+            : context.kernels.collectives.gather.bandwidth)) *
       // Only virtual stages leave room for a transfer beside other work (Megatron-LM overlaps them in the interleaved schedule alone).
       (v > 1 ? context.step.pipelineExposed : 1);
     const bubble = bubbleShare(run) * (average + hop);
@@ -161,7 +164,7 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
     accumulate(operations, run, context, m, step);
   }
   optimizerTime(operations, run, context, step);
-  const nodes = Math.max(1, run.gpus / 8);
+  const nodes = Math.max(1, run.gpus / estimated.gpusOfNode);
   step.jitter += nodes > 1 ? sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
   return step;
 }
@@ -171,9 +174,9 @@ function bubbleShare(run: TrainingRun): number {
   const { pipeline: P, virtualPipeline: v } = run.parallelism;
   switch (run.pipelineSchedule) {
     case 'zero_bubble':
-      return (P - 1) / 3;
+      return (P - 1) / pipelines.zeroBubble;
     case 'dualpipe':
-      return (P / 2 - 1) / 2;
+      return (P / pipelines.dualPipe - 1) / pipelines.dualPipe;
     case 'gpipe':
     case '1f1b':
       return P - 1;
@@ -204,17 +207,17 @@ function recomputed(time: LayerTime, list: readonly Operation[], run: TrainingRu
   } else if (run.recompute === 'selective') {
     const modules = run.recomputeModules ?? ['core_attn'];
     if (frameworks[run.framework].selective === 'operations')
-      again.recompute = 0.5 * forward.matrix_products + forward.memory_bound;
+      again.recompute = recomputedShare.everySecond * forward.matrix_products + forward.memory_bound;
     else {
       if (modules.includes('core_attn')) again.recompute += forward.attention;
       if (modules.includes('mlp') || modules.includes('moe')) {
         const share = list.some((operation) => operation.kind === 'dispatch')
-          ? estimated.recomputed.experts
-          : estimated.recomputed.dense;
+          ? recomputedShare.experts
+          : recomputedShare.dense;
         again.recompute += share * forward.matrix_products;
       }
       if (modules.some((module) => module === 'layernorm' || module === 'moe_act' || module === 'mla_up_proj'))
-        again.recompute += estimated.recomputedMemory * forward.memory_bound;
+        again.recompute += recomputedShare.memoryBound * forward.memory_bound;
     }
   }
   add(backward, again);
@@ -230,10 +233,10 @@ function headTime(operations: Operations, run: TrainingRun, context: Context): P
   if (head !== undefined) {
     const [f, b] = productSeconds(head, head.columns, run, context);
     parts.matrix_products += depth * (f + b);
-    const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, 12) : context.profile.loss;
+    const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, estimated.fusedLoss) : context.profile.loss;
     parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
   }
-  parts.memory_bound += (8 * widthOf(operations) * context.T) / context.bandwidth;
+  parts.memory_bound += (elementBytes.ends * widthOf(operations) * context.T) / context.bandwidth;
   if (operations.prediction.length > 0 && run.mtp !== false) {
     const { forward, backward } = layerTime(operations.prediction, run, context);
     add(parts, forward);
@@ -281,9 +284,10 @@ const together = (...all: readonly Traffic[]): Traffic => ({
  * last, and by the memory bandwidth that they take for what they move.
  */
 function exposedBeside(work: number, { seconds: lasts, moved }: Traffic, { chip, step }: Context): number {
-  const held = chip.generation === 'tpu' ? 0 : channels / Math.max(100, chip.multiprocessors ?? 100);
-  const beside = work + held * Math.min(work, lasts) + step.contention * Math.min(work, moved);
-  return Math.max(beside, step.fsdpCollective * lasts) - work;
+  const held =
+    chip.generation === 'tpu' ? 0 : beside.channels / Math.max(beside.fewestMultiprocessors, chip.multiprocessors ?? 0);
+  const slowed = work + held * Math.min(work, lasts) + step.contention * Math.min(work, moved);
+  return Math.max(slowed, step.fsdpCollective * lasts) - work;
 }
 
 /** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
@@ -303,7 +307,7 @@ function shardedTraffic(
   if (shards <= 1) return;
   const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
   const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
-  const [, , rate] = kernels.collectives.gather;
+  const { bandwidth: rate } = kernels.collectives.gather;
   const collect = (elements: number, ranks: number, near: number) => {
     const over = (kind: 'gather' | 'scatter' | 'reduce', bytes: number, n: number, inside: number): Traffic =>
       n <= 1
@@ -311,7 +315,7 @@ function shardedTraffic(
         : { seconds: collectiveSeconds(chip, kernels, kind, bytes, n, inside, context.network), moved: bytes / rate };
     const scatter = over('scatter', trained * reduced * elements, ranks, near);
     const replicas = over('reduce', (trained * reduced * elements) / shards, all / shards, 1);
-    return { gather: over('gather', 2 * elements, ranks, near), scatter: together(scatter, replicas) };
+    return { gather: over('gather', bytesOf.bf16 * elements, ranks, near), scatter: together(scatter, replicas) };
   };
   let edge = 0;
   // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
@@ -354,7 +358,8 @@ function shardedTraffic(
       0,
     ) / tensor;
   const ends = collect(head, shards, local);
-  step.exposed_data += rounds * context.step.fsdpEdge * (edge + 0.5 * (ends.gather.seconds + ends.scatter.seconds));
+  step.exposed_data +=
+    rounds * context.step.fsdpEdge * (edge + beside.ends * (ends.gather.seconds + ends.scatter.seconds));
 }
 
 /** Bytes of a gradient element on the wire. */
@@ -362,8 +367,8 @@ const reducedWidth = (run: TrainingRun): number =>
   run.gradientsDtype === undefined
     ? frameworkExecution[run.framework].reducedBytes
     : run.gradientsDtype === 'fp32'
-      ? 4
-      : 2;
+      ? bytesOf.fp32
+      : bytesOf.bf16;
 
 /**
  * Gradients reduced once for each step, largely beside the last micro-batch's backward pass. Megatron gathers what its sharded
@@ -400,19 +405,19 @@ function dataParallelTraffic(
     );
   const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
   const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
-  const gather = sharded ? trained * over('gather', 2) : 0;
+  const gather = sharded ? trained * over('gather', bytesOf.bf16) : 0;
   const { gathersBesideForward } = frameworkExecution[run.framework];
   const hidden = gathersBesideForward ? reduce + gather : reduce;
   step.exposed_data +=
-    Math.max(context.step.dataExposed * hidden, hidden - estimated.besideReduction * stage) +
+    Math.max(context.step.dataExposed * hidden, hidden - beside.reduction * stage) +
     (gathersBesideForward ? 0 : gather);
 }
 
 /** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */
 function accumulate(operations: Operations, run: TrainingRun, context: Context, m: number, step: Parts): void {
-  if (context.profile.gradientBytes === 4 || run.lora !== undefined) return;
+  if (context.profile.gradientBytes === bytesOf.fp32 || run.lora !== undefined) return;
   const { dense, experts } = localParameters(operations, run);
-  step.memory_bound += ((m - 1) * accumulationBytes * (dense + experts)) / context.bandwidth;
+  step.memory_bound += ((m - 1) * accumulation.bytes * (dense + experts)) / context.bandwidth;
 }
 
 /**
@@ -423,9 +428,12 @@ function updateBytes(run: TrainingRun): number {
   const facts = frameworks[run.framework];
   const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
   const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
-  const states = optimizers[run.optimizer].states(run.optimizerDtype === undefined ? 4 : bytesOf[run.optimizerDtype]);
+  const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
+  const states = bytesOfState(optimizers[run.optimizer].matrix, dtype);
   const weights =
-    (run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights)) ? 8 + weight : 2 * weight;
+    (run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights))
+      ? 2 * bytesOf.fp32 + weight
+      : 2 * weight;
   return gradient + 2 * states + weights;
 }
 
@@ -435,10 +443,10 @@ function optimizerTime(operations: Operations, run: TrainingRun, context: Contex
   const { dense, experts } = localParameters(operations, run);
   const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
   const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? ranks);
-  const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : 0.01);
+  const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : estimated.adapterUpdate);
   if (run.offload === 'optimizer') {
-    const node = Math.min(run.gpus, run.gpusPerNode ?? 8);
-    step.optimizer += local * (node * offloaded.secondsForParameter + 4 / offloaded.transfer);
+    const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
+    step.optimizer += local * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
   } else {
     const norm = frameworks[run.framework].gradientBytes;
     step.optimizer += (local * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;

@@ -1,0 +1,108 @@
+import type { Source } from './basis.ts';
+
+/** What several tables rest on. An address without a page says which file of it to open. */
+export const sources = {
+  runs: {
+    title: 'published runs of test/oracle/runs.json, fitted by scripts/cross-validate.ts (docs/mfu.md)',
+    date: '2026-11-25',
+  },
+  earlierRuns: {
+    title: '481 published 16-bit runs of ten sources, fitted before the present table of runs; kept since',
+    date: '2026-11-24',
+  },
+  aiconfigurator: {
+    title: 'ai-dynamo/aiconfigurator at 095f58a, measured kernel tables of each chip',
+    url: 'https://github.com/ai-dynamo/aiconfigurator/tree/095f58a',
+    date: '2026-11-24',
+  },
+  mlEngineering: {
+    title: 'stas00/ml-engineering at 744d01e, accelerator tables and maximum achievable FLOP/s',
+    url: 'https://github.com/stas00/ml-engineering/blob/744d01e/compute/accelerator/README.md',
+    date: '2026-08-22',
+  },
+  flashAttention2: {
+    title: 'FlashAttention-2, the plots of its forward and backward pass on A100 and H100',
+    url: 'https://arxiv.org/abs/2307.08691',
+    date: '2026-11-25',
+  },
+  flashAttention3: {
+    title: 'FlashAttention-3, the plots of its forward and backward pass on H100',
+    url: 'https://arxiv.org/abs/2407.08608',
+    date: '2026-11-25',
+  },
+  megatronCi: {
+    title:
+      "Megatron-LM at d98e8a6, golden values of its CI's small models (hidden size 512, 8 GPUs), whose steps are host time",
+    url: 'https://github.com/NVIDIA/Megatron-LM/tree/d98e8a6/tests/functional_tests',
+    date: '2026-11-25',
+  },
+  megatron: {
+    title: 'Megatron-LM at d98e8a6, its own code',
+    url: 'https://github.com/NVIDIA/Megatron-LM/tree/d98e8a6',
+    date: '2026-11-25',
+  },
+  narayanan: {
+    title: 'Narayanan et al. 2021, sections 2.2 (schedules) and 4.1 (scatter and gather between stages)',
+    url: 'https://arxiv.org/abs/2104.04473',
+    date: '2026-11-25',
+  },
+  zeroBubble: {
+    title: 'Qi et al. 2024, zero bubble pipeline parallelism, ZB-H1',
+    url: 'https://arxiv.org/abs/2401.10241',
+    date: '2026-11-25',
+  },
+  deepseekV3: {
+    title: 'DeepSeek-V3 technical report, table 2 (DualPipe) and section 3.1 (H800 cluster)',
+    url: 'https://arxiv.org/abs/2412.19437',
+    date: '2026-11-25',
+  },
+  korthikanti: {
+    title: 'Korthikanti et al. 2022, section 3, counted tensor by tensor',
+    url: 'https://arxiv.org/abs/2205.05198',
+    date: '2026-11-25',
+  },
+  deepEp: {
+    title: 'deepseek-ai/DeepEP, README: 43 to 58 of 50 GB/s on H800, expert parallelism 16 to 64',
+    url: 'https://github.com/deepseek-ai/DeepEP',
+    date: '2026-11-25',
+  },
+  lora: {
+    title: 'Hu et al. 2021, LoRA, counted for each element of an adapted matrix',
+    url: 'https://arxiv.org/abs/2106.09685',
+    date: '2026-11-25',
+  },
+  torchao: {
+    title: 'pytorch/ao, torchao/float8/float8_linear.py, counted cast by cast',
+    url: 'https://github.com/pytorch/ao',
+    date: '2026-11-25',
+  },
+  transformerEngine: {
+    title: 'NVIDIA TransformerEngine at d0067d0, counted cast by cast',
+    url: 'https://github.com/NVIDIA/TransformerEngine/tree/d0067d0',
+    date: '2026-11-25',
+  },
+  pytorch: {
+    title: 'PyTorch 2.13.0, its own code',
+    url: 'https://github.com/pytorch/pytorch/tree/v2.13.0',
+    date: '2026-11-25',
+  },
+  zeroOffload: {
+    title: 'ZeRO-Offload, table 3: CPU-Adam takes 2.57 s for 10 billion parameters',
+    url: 'https://arxiv.org/abs/2101.06840',
+    date: '2026-11-25',
+  },
+  nccl: {
+    title: 'NVIDIA NCCL documentation, NCCL_MAX_CTAS',
+    url: 'https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html',
+    date: '2026-11-25',
+  },
+  vllm: {
+    title: 'vLLM, the default of gpu_memory_utilization',
+    url: 'https://github.com/vllm-project/vllm',
+    date: '2026-11-25',
+  },
+  counted: {
+    title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
+    date: '2026-11-25',
+  },
+} as const satisfies Readonly<Record<string, Source>>;
