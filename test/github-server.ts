@@ -41,13 +41,17 @@ export type State = {
     state: 'open' | 'closed';
     draft: boolean;
     renames: Record<string, string>;
+    /** When the head stands in the timeline, the date that its author gave it, and when it replaced another by force. */
+    arrived?: string;
+    committed?: string;
+    forced?: string;
   };
   comments: StoredComment[];
   /** The identity of the token, and what it may do. */
   viewer: string;
   mayRead: boolean;
   mayComment: boolean;
-  labelEvents: { label: string; actor: string }[];
+  labelEvents: { label: string; actor: string; at?: string }[];
   /** A tree of more entries is cut off. */
   mostEntries: number;
   /** Requests that are left until the limit is lifted, so many seconds from then on. */
@@ -339,6 +343,27 @@ export class GitHubServer {
     return { mode: symlink ? 0o120000 : 0o100644, type: 'blob', object };
   }
 
+  private timeline() {
+    const { head, arrived = '2026-01-01T00:00:00Z', committed = arrived, forced } = this.state.pull;
+    const commit = { __typename: 'PullRequestCommit', commit: { oid: head, committedDate: committed } };
+    const push = { __typename: 'HeadRefForcePushedEvent', createdAt: forced };
+    const labels = this.state.labelEvents.map(({ label, actor, at = '2026-01-02T00:00:00Z' }) => ({
+      at,
+      node: {
+        __typename: 'LabeledEvent',
+        createdAt: at,
+        label: { name: label },
+        actor: { __typename: 'User', login: actor },
+      },
+    }));
+    const items = [
+      { at: arrived, node: commit },
+      ...(forced === undefined ? [] : [{ at: forced, node: push }]),
+      ...labels,
+    ];
+    return items.sort((a, b) => a.at.localeCompare(b.at)).map(({ node }) => node);
+  }
+
   private async query({ query, variables }: { query: string; variables: Record<string, unknown> }): Promise<unknown> {
     const { state } = this;
     const object = ({ oid }: { oid: string }) =>
@@ -364,12 +389,10 @@ export class GitHubServer {
         pageInfo: { hasNextPage: from + first < state.comments.length, endCursor: String(from + first) },
       };
     };
-    const timelineItems = ({ last }: { last: number }) => ({
-      nodes: state.labelEvents.slice(-last).map(({ label, actor }) => ({
-        __typename: 'LabeledEvent',
-        label: { name: label },
-        actor: { __typename: 'User', login: actor },
-      })),
+    const timelineItems = ({ last, itemTypes }: { last: number; itemTypes: readonly string[] }) => ({
+      nodes: this.timeline()
+        .filter(({ __typename }) => itemTypes.includes(__typename.replace(/\B[A-Z]/g, '_$&').toUpperCase()))
+        .slice(-last),
     });
     const minimizeComment = ({ input }: { input: { subjectId: string } }) => {
       if (!state.mayComment) throw new Error('Resource not accessible by integration');

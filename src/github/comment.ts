@@ -136,39 +136,3 @@ async function send(api: Api, repository: Repository, number: number, key: strin
   }
   return { status: 'created', url: url ?? (await create()) };
 }
-
-const labelled = z.object({
-  repository: z.object({
-    pullRequest: z.object({
-      timelineItems: z.object({
-        nodes: z.array(
-          z
-            .object({
-              label: z.object({ name: z.string() }).optional(),
-              actor: z.object({ login: z.string() }).nullish(),
-            })
-            .nullable(),
-        ),
-      }),
-    }),
-  }),
-});
-
-/** Who set a label last, where GitHub tells. */
-export async function labelledBy(
-  api: Api,
-  repository: Repository,
-  number: number,
-  label: string,
-): Promise<string | undefined> {
-  const timeline = `query ($owner: String!, $name: String!, $number: Int!) {
-    repository(owner: $owner, name: $name) { pullRequest(number: $number) {
-      timelineItems(last: 100, itemTypes: [LABELED_EVENT]) { nodes { ... on LabeledEvent { label { name } actor { login } } } } } } }`;
-  try {
-    const data: unknown = await api.graphql(timeline, { owner: repository.owner, name: repository.repo, number });
-    const { nodes } = labelled.parse(data).repository.pullRequest.timelineItems;
-    return nodes.findLast((node) => node?.label?.name === label)?.actor?.login;
-  } catch {
-    return undefined;
-  }
-}

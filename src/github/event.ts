@@ -6,7 +6,13 @@ import type { Range } from './changes.ts';
 /** What started the run, as far as it decides what to look at. */
 export type Event =
   /** The commit is the event's, since the check that this run is hangs on that one, whatever was pushed since. */
-  | { readonly kind: 'pull'; readonly number: number; readonly head: string }
+  | {
+      readonly kind: 'pull';
+      readonly number: number;
+      readonly head: string;
+      /** When the commit was pushed, by GitHub's clock, where the event is of that push. */
+      readonly pushed?: string;
+    }
   | ({ readonly kind: 'range' } & Range)
   | { readonly kind: 'report'; readonly sha: string; readonly label: string }
   /** Another workflow's run on a pull request, whose number is to be found: GitHub leaves it out for forks. */
@@ -15,7 +21,14 @@ export type Event =
   | { readonly kind: 'nothing' };
 
 const sha = z.string().regex(/^[0-9a-f]{40,64}$/);
-const pull = z.object({ pull_request: z.object({ number: z.int().positive(), head: z.object({ sha }) }) });
+const pull = z.object({
+  action: z.string().optional(),
+  pull_request: z.object({
+    number: z.int().positive(),
+    head: z.object({ sha }),
+    updated_at: z.iso.datetime({ offset: true }).optional(),
+  }),
+});
 const group = z.object({ merge_group: z.object({ base_sha: sha, head_sha: sha, head_ref: z.string() }) });
 const run = z.object({
   workflow_run: z.object({
@@ -37,8 +50,14 @@ export function readEvent(environment: Environment): Event {
   switch (name) {
     case 'pull_request':
     case 'pull_request_target': {
-      const { pull_request } = payload(environment, pull);
-      return { kind: 'pull', number: pull_request.number, head: pull_request.head.sha };
+      const { action, pull_request } = payload(environment, pull);
+      const { number, head, updated_at: pushed } = pull_request;
+      return {
+        kind: 'pull',
+        number,
+        head: head.sha,
+        ...(action === 'synchronize' && pushed !== undefined ? { pushed } : {}),
+      };
     }
     case 'merge_group': {
       const { merge_group } = payload(environment, group);

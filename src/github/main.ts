@@ -28,8 +28,9 @@ import {
   readPull,
   withLiveBase,
 } from './changes.ts';
-import { labelledBy, type Posted, post } from './comment.ts';
+import { type Posted, post } from './comment.ts';
 import { type Environment, type Event, readEvent, readRepository } from './event.ts';
+import { labelSet } from './labels.ts';
 import { harmless, log } from './log.ts';
 import { publish } from './publish.ts';
 import { inlineRun, type Places, rulesOf } from './rules.ts';
@@ -85,7 +86,7 @@ async function run(environment: Environment): Promise<void> {
   const outlook = await withConfigs(api, repository, pull, changes, others);
   const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook, inTime);
   if (broken !== undefined && reviewed.comparisons.length > 0) throw broken;
-  const found = await withOverride(api, repository, reviewed, pull, settings);
+  const found = await withOverride(api, repository, reviewed, pull, event, settings);
   await write(api, repository, found, pull, settings, environment);
 }
 
@@ -169,19 +170,24 @@ async function withConfigs(
   return others.map((one) => (one === proposal ? { ...one, configs } : one));
 }
 
-/** A label turns a failure into a warning: read from the pull request as it is now, with who set it. */
+/** A label that was set on this commit turns a failure into a warning: as the pull request has it now, with who set it. */
 async function withOverride(
   api: Api,
   repository: Repository,
   found: Review,
   pull: Pull | undefined,
+  event: Event,
   settings: Settings,
 ): Promise<Review> {
   const label = settings.overrideLabel;
   // GitHub tells labels apart without regard to case.
   const set = pull?.labels.find((name) => name.toLowerCase() === label?.toLowerCase());
   if (set === undefined || pull === undefined || found.verdict.outcome !== 'fail') return found;
-  return { ...found, verdict: override(found.verdict, set, await labelledBy(api, repository, pull.number, set)) };
+  const pushed = event.kind === 'pull' ? event.pushed : undefined;
+  const given = await labelSet(api, repository, pull, set, pushed);
+  if (given.counts) return { ...found, verdict: override(found.verdict, set, given.by) };
+  log(given.why);
+  return { ...found, notes: [given.why, ...found.notes] };
 }
 
 async function write(
