@@ -285,9 +285,7 @@ export class GitHubServer {
       if (content === undefined) return notFound;
       return [200, { content: bytesOf(content).toString('base64'), encoding: 'base64' }];
     }
-    const one = /^\/issues\/comments\/(\d+)$/.exec(path)?.[1];
-    const creates = method === 'POST' && path === `/issues/${pull.number}/comments`;
-    if (creates || (method === 'PATCH' && one !== undefined)) {
+    if (method === 'POST' && path === `/issues/${pull.number}/comments`) {
       if (!state.mayComment)
         return [
           403,
@@ -300,12 +298,9 @@ export class GitHubServer {
           422,
           { message: 'Validation Failed', errors: [{ message: 'body is too long (maximum is 65536 characters)' }] },
         ];
-      if (creates)
-        state.comments.push({ id: state.comments.length + 1, author: state.viewer, body: text, minimized: false });
-      const comment = creates ? state.comments.at(-1) : state.comments.find(({ id }) => id === Number(one));
-      if (comment === undefined) return notFound;
-      comment.body = text;
-      return [creates ? 201 : 200, { id: comment.id, html_url: `https://github.example/${comment.id}` }];
+      const id = state.comments.length + 1;
+      state.comments.push({ id, author: state.viewer, body: text, minimized: false });
+      return [201, { id, html_url: `https://github.example/${id}` }];
     }
     return notFound;
   }
@@ -394,8 +389,15 @@ export class GitHubServer {
         .filter(({ __typename }) => itemTypes.includes(__typename.replace(/\B[A-Z]/g, '_$&').toUpperCase()))
         .slice(-last),
     });
+    const updateIssueComment = ({ input }: { input: { id: string; body: string } }) => {
+      if (!state.mayComment) throw forbidden();
+      if (input.body.length > longestBody) throw new Error('Body is too long (maximum is 65536 characters)');
+      const comment = state.comments.find(({ id }) => `C${id}` === input.id);
+      if (comment) comment.body = input.body;
+      return { issueComment: { id: input.id } };
+    };
     const minimizeComment = ({ input }: { input: { subjectId: string } }) => {
-      if (!state.mayComment) throw new Error('Resource not accessible by integration');
+      if (!state.mayComment) throw forbidden();
       const comment = state.comments.find(({ id }) => `C${id}` === input.subjectId);
       if (comment) comment.minimized = true;
       return { minimizedComment: { __typename: 'IssueComment', isMinimized: true } };
@@ -407,10 +409,18 @@ export class GitHubServer {
     };
     const pullRequest = () => ({ comments, timelineItems });
     const repository = () => (state.mayRead ? { object, ref, pullRequest, pullRequests } : null);
-    const rootValue = { repository, minimizeComment };
-    return graphql({ schema: schemaOf(), source: query, rootValue, variableValues: variables });
+    const rootValue = { repository, minimizeComment, updateIssueComment };
+    const answer = await graphql({ schema: schemaOf(), source: query, rootValue, variableValues: variables });
+    // GitHub's errors have a type beside the message.
+    const typed = answer.errors?.map((error) => ({ ...error.toJSON(), ...typeOf(error.originalError) }));
+    return typed === undefined ? answer : { ...answer, errors: typed };
   }
 }
+
+const typeOf = (error: Error | undefined) => (/^[A-Z_]+$/.test(error?.name ?? '') ? { type: error?.name } : {});
+
+/** What GraphQL says where a token may not do a thing. */
+const forbidden = () => Object.assign(new Error('Resource not accessible by integration'), { name: 'FORBIDDEN' });
 
 function send(response: ServerResponse, [status, answer, headers = {}]: Answer): void {
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });

@@ -1,6 +1,6 @@
 import { getOctokit } from '@actions/github';
 import { defaults } from '@actions/github/lib/utils';
-import { ZodError } from 'zod';
+import { ZodError, z } from 'zod';
 import { log } from './log.ts';
 
 /** The longest that one request may take, that one rate limit is waited for, and that a run waits in all. */
@@ -75,7 +75,8 @@ function problemWithin(data: unknown, type = ''): Problem | undefined {
   const errors = typeof data === 'object' && data !== null && 'errors' in data ? data.errors : undefined;
   if (!Array.isArray(errors)) return undefined;
   const texts: string[] = errors.map((error) => `${error?.type ?? ''} ${error?.message ?? ''}`);
-  if (texts.some((text) => /^RATE_LIMITED|secondary rate/i.test(text))) return { kind: 'limit', after: undefined };
+  // Spelled in either way since 2025.
+  if (texts.some((text) => /^RATE_LIMIT(ED)?\b|secondary rate/i.test(text))) return { kind: 'limit', after: undefined };
   const broken = texts.find((text) => /Something went wrong while executing|timed? ?out/i.test(text));
   return broken === undefined ? undefined : { kind: 'failure', status: 200, message: broken.trim() };
 }
@@ -107,8 +108,22 @@ function problemOf(error: unknown): Problem {
 function graphqlProblem(error: object, message: string): Problem {
   const within = problemWithin(error);
   if (within !== undefined) return within;
-  return { kind: 'refusal', sentence: 'errors' in error ? `GitHub refuses the query: ${message}` : message };
+  return { kind: 'refusal', sentence: refusedQuery(error) ?? message };
 }
+
+/** The first reason that GraphQL gives; undefined of what is no answer of GraphQL's. */
+function refusedQuery(error: object): string | undefined {
+  const errors = z.object({ errors: z.array(z.object({ type: z.string().nullish(), message: z.string() })) });
+  const [first] = errors.safeParse(error).data?.errors ?? [];
+  if (first === undefined) return 'errors' in error ? 'GitHub refuses the query and gives no reason.' : undefined;
+  const { type, message } = first;
+  if (type === 'FORBIDDEN' && lacksPermission.test(message))
+    return `the token may not do this (${message}); commenting needs pull-requests: write.`;
+  return `GitHub refuses the query: ${message}`;
+}
+
+/** What GitHub says where it is the token's fault, and not the conversation's or the repository's. */
+const lacksPermission = /not accessible by|must have .*(rights|access|permission)/i;
 
 function secondsUntil(headers: Readonly<Record<string, string | undefined>>): number | undefined {
   const after = Number(headers['retry-after'] ?? Number.NaN);
@@ -122,12 +137,14 @@ function secondsUntil(headers: Readonly<Record<string, string | undefined>>): nu
 
 function refusal(status: number, message: string, permissions: string | undefined): string {
   if (status === 401) return 'GitHub does not accept the token; pass github-token: ${{ github.token }}.';
-  if (status === 403 && permissions !== undefined)
+  if (status === 403 && permissions !== undefined && lacksPermission.test(message))
     return `the token may not do this; it needs the permission ${permissions}.`;
-  if (status === 403) return `the token may not do this (${message}).`;
+  // Such as a conversation that is locked, or that has as many comments as GitHub takes: in its own words.
+  const words = message.replace(/ - https?:\S+$/, '').replace(/\.?$/, '.');
+  if (status === 403) return `GitHub refuses: ${words}`;
   if (status === 404)
     return 'GitHub finds no such thing with this token; it may lack contents: read or pull-requests: read.';
-  return `GitHub answered ${status}: ${message}`;
+  return `GitHub answered ${status}: ${words}`;
 }
 
 function sentenceOf(problem: Problem | undefined): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { marker } from '../report/comment.ts';
+import { isWhole } from '../report/earlier.ts';
 import { type Api, type Repository, reasonOf, unclear } from './api.ts';
 import { readPull } from './changes.ts';
 
@@ -15,7 +16,6 @@ const page = z.object({
           z
             .object({
               id: z.string(),
-              databaseId: z.number(),
               body: z.string(),
               url: z.string(),
               viewerDidAuthor: z.boolean(),
@@ -28,16 +28,20 @@ const page = z.object({
   }),
 });
 
-type Found = { readonly id: string; readonly databaseId: number; readonly body: string; readonly url: string };
+type Found = { readonly id: string; readonly body: string; readonly url: string };
 
 /** GitHub takes 2,500 comments on a pull request. */
 const mostPages = 50;
 
 const query = `query ($owner: String!, $name: String!, $number: Int!, $after: String) {
   repository(owner: $owner, name: $name) { pullRequest(number: $number) { comments(first: 100, after: $after) {
-    pageInfo { hasNextPage endCursor } nodes { id databaseId body url viewerDidAuthor isMinimized } } } } }`;
+    pageInfo { hasNextPage endCursor } nodes { id body url viewerDidAuthor isMinimized } } } } }`;
 
-/** Our comments on a pull request, oldest first: those that begin with our marker and were written with this token's identity. */
+/**
+ * Our comments on a pull request, oldest first: those that begin with our marker and were written with this token's identity.
+ * Other workflows have that identity too, so one that is not ours from heading to footer comes after all that are, and is
+ * taken over only where there is no other.
+ */
 async function ownComments(api: Api, repository: Repository, number: number, key: string): Promise<readonly Found[]> {
   const own: Found[] = [];
   let after: string | null = null;
@@ -50,7 +54,8 @@ async function ownComments(api: Api, repository: Repository, number: number, key
     if (!pageInfo.hasNextPage) break;
     after = pageInfo.endCursor;
   }
-  return own;
+  const whole = own.filter(({ body }) => isWhole(body));
+  return whole.length > 0 ? whole : own.slice(0, 1);
 }
 
 /** What a comment is written out of: our earlier one, where there is one. */
@@ -79,7 +84,7 @@ export async function post(
     const skipped = (reason: string): Posted => ({ status: 'skipped', url: first?.url ?? '', reason });
     if (now.head !== pull.head) return skipped('the pull request has a newer commit, whose run will comment.');
     if (!now.open) return skipped('the pull request is closed, and its comment stays as it is.');
-    if (first !== undefined) return await settle(api, repository, first, duplicates, write);
+    if (first !== undefined) return await settle(api, first, duplicates, write);
     return await send(api, repository, pull.number, key, write);
   } catch (error) {
     return { status: 'failed', url: '', reason: reasonOf(error) };
@@ -89,16 +94,14 @@ export async function post(
 const isEqual = (a: string, b: string) => a.replaceAll('\r\n', '\n').trim() === b.replaceAll('\r\n', '\n').trim();
 
 /** The oldest of our comments says it, the others are folded away. */
-async function settle(
-  api: Api,
-  repository: Repository,
-  first: Found,
-  duplicates: readonly Found[],
-  write: Write,
-): Promise<Posted> {
+async function settle(api: Api, first: Found, duplicates: readonly Found[], write: Write): Promise<Posted> {
   const body = write(first.body);
   const equal = isEqual(first.body, body);
-  if (!equal) await api.rest.issues.updateComment({ ...repository, comment_id: first.databaseId, body });
+  if (!equal)
+    await api.graphql(
+      'mutation ($id: ID!, $body: String!) { updateIssueComment(input: { id: $id, body: $body }) { issueComment { id } } }',
+      { id: first.id, body },
+    );
   for (const { id } of duplicates) {
     await api.graphql(
       'mutation ($id: ID!) { minimizeComment(input: { subjectId: $id, classifier: OUTDATED }) { minimizedComment { isMinimized } } }',
@@ -127,7 +130,7 @@ async function send(api: Api, repository: Repository, number: number, key: strin
   try {
     const [first, ...duplicates] = await ownComments(api, repository, number, key);
     if (first !== undefined) {
-      if (duplicates.length > 0) await settle(api, repository, first, duplicates, () => body);
+      if (duplicates.length > 0) await settle(api, first, duplicates, () => body);
       return { status: 'created', url: first.url };
     }
   } catch (error) {

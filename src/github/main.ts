@@ -226,9 +226,10 @@ async function write(
 
 /** One sentence why, with the permission that GitHub names, and what stands all the same. */
 function notPosted(reason: string, pull: Pull | undefined): string {
-  const fork = pull?.fromFork
-    ? ' The pull request comes from another repository, whose workflows get a token that may only read.'
-    : '';
+  const fork =
+    pull?.fromFork && reason.includes('token')
+      ? ' The pull request comes from another repository, whose workflows get a token that may only read.'
+      : '';
   return `The comment could not be posted: ${reason}${fork} The verdict stands; the job summary has the report.`;
 }
 

@@ -1,7 +1,7 @@
 import type { Comparison, Finding, Review } from '../gate/review.ts';
 import type { Budgets } from '../gate/rules.ts';
 import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
-import { type Memory, memoryLine, remember } from './earlier.ts';
+import { type Memory, memoryLine, pastProblem, remember } from './earlier.ts';
 import { gib } from './format.ts';
 import { limitsTable, statedRun } from './limits.ts';
 import { code, details, sentence, table, tag } from './markdown.ts';
@@ -27,7 +27,10 @@ export function comment(review: Review, options: Options, earlier?: string): str
   const gone: Section = { importance: 8.5, name: 'resolved', body: resolved(memory) };
   const table = all.findIndex(({ name }) => name === 'table');
   const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
-  return fitted(marker(options.key) + memoryLine(memory), whole, longestComment);
+  const first = marker(options.key);
+  const remembering = fitted(first + memoryLine(memory), whole, Number.POSITIVE_INFINITY);
+  // What is remembered goes first when room runs out, and what is not remembered is not told.
+  return remembering.length <= longestComment ? remembering : fitted(first, all, longestComment);
 }
 
 /** What takes the place of an earlier comment when no model config is changed any more. */
@@ -45,8 +48,8 @@ export function resolvedComment(review: Review, key: string, earlier?: string): 
 const resolved = ({ resolved: gone }: Memory): string =>
   gone
     .map(
-      ({ path, message, at }) =>
-        `- ✅ Resolved${at === undefined ? '' : ` in ${short(at)}`}: ${code(path, 120)}: ${sentence(message)}`,
+      (one) =>
+        `- ✅ Resolved${one.at === undefined ? '' : ` in ${short(one.at)}`}: ${code(one.path, 120)}: ${pastProblem(one)}`,
     )
     .join('\n');
 

@@ -1,21 +1,57 @@
 import { z } from 'zod';
-import type { Finding, Review } from '../gate/review.ts';
+import { findMetric } from '../gate/metrics.ts';
+import type { Finding, FindingCode, Review } from '../gate/review.ts';
 import { plain } from './markdown.ts';
 
 /**
  * What our comment remembers of itself, in a line that nobody sees: the problems that are open and those that were resolved.
- * Whoever may edit the comment may edit this line, so it is read like any foreign text.
+ * Whoever writes with our identity may write this line, so it holds codes and no words, and every word is made anew.
  */
 export type Memory = { readonly open: readonly Said[]; readonly resolved: readonly Said[] };
 
 /** A problem as it was told; `at` is the commit without it. */
-export type Said = { readonly path: string; readonly about: string; readonly message: string; readonly at?: string };
+export type Said = {
+  readonly path: string;
+  readonly code: FindingCode;
+  readonly metric?: string;
+  readonly at?: string;
+};
 
-const most = 10;
+const most = 5;
+const longestPath = 100;
+
+/** What was wrong, said of what is wrong no more; `metric` stands for the metric's own name. */
+const words: Readonly<Record<FindingCode, string>> = {
+  'memory-over-budget': 'metric was over the budget.',
+  'memory-worse': 'metric was over the budget.',
+  'memory-improved': 'metric was over the budget.',
+  'memory-already-over': 'metric was over the budget.',
+  'memory-unknown': 'metric was not known.',
+  'over-limit': 'metric was beyond its limit.',
+  'limit-worse': 'metric was beyond its limit.',
+  'limit-improved': 'metric was beyond its limit.',
+  'limit-already-over': 'metric was beyond its limit.',
+  'limit-unknown': 'metric was not known.',
+  'grows-too-much': 'metric grew by more than one change may.',
+  'shrinks-too-much': 'metric shrank by more than one change may.',
+  increase: 'metric grew.',
+  unreadable: 'it could not be read.',
+  'policy-broken': 'it left rules that cannot be followed.',
+};
+
+export function pastProblem({ code, metric }: Said): string {
+  const limited = metric ?? (code.startsWith('memory-') ? 'memory' : '');
+  const sentence = words[code].replace('metric', findMetric(limited)?.label ?? 'what is limited');
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+
 const said = z.object({
-  path: z.string().max(400),
-  about: z.string().max(60),
-  message: z.string().max(300),
+  path: z.string().refine((path) => bytes(path) <= longestPath),
+  code: z.custom<FindingCode>((code) => typeof code === 'string' && Object.hasOwn(words, code)),
+  metric: z
+    .string()
+    .refine((id) => findMetric(id) !== undefined)
+    .exactOptional(),
   at: z
     .string()
     .regex(/^[0-9a-f]{7,64}$/)
@@ -30,8 +66,16 @@ export function memoryLine(remembered: Memory): string {
   return `\n<!-- model-cost-gate state=${encodeURIComponent(JSON.stringify(remembered)).replaceAll('-', '%2D')} -->`;
 }
 
-function remembered(body: string | undefined): Memory {
-  const state = /^<!-- [^\n]*-->\r?\n<!-- model-cost-gate state=([\w.!~*'()%]{1,60000}) -->/.exec(body ?? '')?.[1];
+/** Our first lines, the heading under them, and our footer: what else of our identity begins with a marker has not all of them. */
+const start =
+  /^<!-- [^\n]*-->\r?\n(?:<!-- model-cost-gate state=([\w.!~*'()%]{1,8000}) -->\r?\n)?\r?\n## (?:\S+ )?Model cost: /;
+const footer = /^<sub>(?:.* · )?model-cost-gate [\w.+-]+<\/sub>\r?$/m;
+
+/** Whether a comment that begins with our marker is one that we wrote, from its heading to its footer. */
+export const isWhole = (body: string): boolean => start.test(body) && footer.test(body);
+
+function remembered(body = ''): Memory {
+  const state = isWhole(body) ? start.exec(body)?.[1] : undefined;
   if (state === undefined) return nothing;
   try {
     return memory.parse(JSON.parse(decodeURIComponent(state)));
@@ -46,13 +90,19 @@ export function remember(review: Review, earlier: string | undefined): Memory {
   const open = findings
     .filter(({ severity }) => severity !== 'notice')
     .slice(0, most)
-    .map((finding) => ({ ...keyOf(finding), message: plain(finding.message, 200) }));
+    .map(
+      ({ path, code, metric }): Said => ({
+        path: nameOf(path),
+        code,
+        ...(metric === undefined ? {} : { metric }),
+      }),
+    );
   // What cannot be read is not resolved, and what is still told is not either.
-  const standing = ({ path, about }: Said) =>
-    findings.some((finding) => {
-      const key = keyOf(finding);
-      return key.path === path && (finding.code === 'unreadable' || key.about === about);
-    });
+  const standing = (one: Said) =>
+    findings.some(
+      (finding) =>
+        nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one)),
+    );
   const before = remembered(earlier);
   const at = review.head?.sha;
   const gone = before.open
@@ -61,4 +111,16 @@ export function remember(review: Review, earlier: string | undefined): Memory {
   return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-most) };
 }
 
-const keyOf = ({ path, metric, code }: Finding) => ({ path: plain(path, 200), about: plain(metric ?? code, 60) });
+const aboutOf = ({ metric, code }: Pick<Finding, 'metric' | 'code'>): string => metric ?? code;
+
+const bytes = (text: string): number => new TextEncoder().encode(text).length;
+
+/** As much of a path as is remembered: a cut one is told by its beginning. */
+function nameOf(path: string): string {
+  let name = '';
+  for (const letter of plain(path, longestPath)) {
+    if (bytes(name + letter) > longestPath) break;
+    name += letter;
+  }
+  return name;
+}

@@ -4,6 +4,7 @@ import { runAction } from '../action.ts';
 import { GitHubServer, type State } from '../github-server.ts';
 import { blocks, markup } from '../report/hostile.ts';
 import { config, pullRequest, sha } from '../states.ts';
+import { whole } from './stage.ts';
 
 let server: GitHubServer;
 const start = async (state: State) => {
@@ -91,7 +92,7 @@ describe('a pull request', () => {
   });
 
   it('folds away duplicates of its own', async () => {
-    const own = (id: number) => ({ id, author: 'github-actions[bot]', body: `${key}\n\nold`, minimized: false });
+    const own = (id: number) => ({ id, author: 'github-actions[bot]', body: whole('old'), minimized: false });
     await start(
       pullRequest(
         { [path]: config() },

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { longestComment } from '../../src/report/comment.ts';
 import { runAction } from '../action.ts';
-import type { StoredComment } from '../github-server.ts';
+import type { Failure, StoredComment } from '../github-server.ts';
 import { config, pullRequest, sha } from '../states.ts';
-import { marker, path, stage } from './stage.ts';
+import { marker, path, stage, whole } from './stage.ts';
 
 const start = stage();
 const wider = { [path]: config({ intermediate_size: 11264 }) };
@@ -15,6 +15,10 @@ const comment = (id: number, body: string, changes: Partial<StoredComment> = {})
   minimized: false,
   ...changes,
 });
+
+/** What a comment remembers, as it stands in its second line. */
+const stateOf = (open: readonly object[]) =>
+  encodeURIComponent(JSON.stringify({ open, resolved: [] })).replaceAll('-', '%2D');
 
 describe('which comment is ours', () => {
   it.each([
@@ -76,7 +80,7 @@ describe('when it is written', () => {
     const state = pullRequest({ [path]: config() }, wider);
     state.failures.push({
       match: 'POST /repos/octo/models/issues/7/comments',
-      meanwhile: (now) => now.comments.push(comment(1, `${marker}\n\nof another run`)),
+      meanwhile: (now) => now.comments.push(comment(1, whole('of another run'))),
     });
     const server = await start(state);
     const ran = await runAction(server);
@@ -163,8 +167,7 @@ describe('what it says of earlier problems', () => {
     const body = () => server.state.comments[0]?.body ?? '';
     push('d', wider);
     await runAction(server);
-    const resolved =
-      '- ✅ Resolved in `dddddddddddd`: `configs/model.json`: This change takes memory per GPU over the budget.';
+    const resolved = '- ✅ Resolved in `dddddddddddd`: `configs/model.json`: Memory per GPU was over the budget.';
     expect(body()).toContain('## ✅ Model cost: within budget');
     expect(body()).toContain(resolved);
     expect((await runAction(server)).outputs['comment-status']).toBe('unchanged');
@@ -183,17 +186,23 @@ describe('what it says of earlier problems', () => {
   });
 
   it('takes nothing on trust from its own hidden line', async () => {
-    const state = encodeURIComponent(
-      JSON.stringify({
-        open: [{ path: '@everyone', about: 'memory', message: '<img src=x> [x](http://e.example)' }],
-        resolved: [],
-      }),
-    );
-    const forged = (line: string) => comment(1, `${marker}\n<!-- model-cost-gate state=${line} -->\n\nold`);
+    const evil = { path: '@everyone', code: 'memory-over-budget', metric: 'memory', message: '<img src=x>' };
+    const state = stateOf([evil]);
+    const line = (of: string) => `\n<!-- model-cost-gate state=${of} -->`;
+    const forged = (of: string) => comment(1, whole('old', line(of)));
     const server = await start(pullRequest({ [path]: config() }, wider, { comments: [forged(state)] }));
     await runAction(server);
-    expect(server.state.comments[0]?.body).toContain('Resolved in `bbbbbbbbbbbb`: `@everyone`: `<img` `src=x>`');
-    for (const broken of ['%', '%7B', 'x'.repeat(70_000), encodeURIComponent('{"__proto__":{"open":1}}')]) {
+    expect(server.state.comments[0]?.body).toContain(
+      '- ✅ Resolved in `bbbbbbbbbbbb`: `@everyone`: Memory per GPU was over the budget.\n',
+    );
+    const strange = [
+      { ...evil, code: 'constructor' },
+      { ...evil, metric: 'Approved until 2030' },
+      { ...evil, path: 'x'.repeat(101) },
+      { ...evil, at: 'deadbeef because' },
+    ].map((one) => stateOf([one]));
+    const texts = ['%', '%7B', 'x'.repeat(70_000), encodeURIComponent('{"__proto__":{"open":1}}'), ...strange];
+    for (const broken of [...texts, stateOf(Array.from({ length: 6 }, () => evil))]) {
       server.state.comments = [forged(broken)];
       expect((await runAction(server)).outputs['comment-status']).toBe('updated');
       expect(server.state.comments[0]?.body).not.toContain('Resolved');
@@ -201,7 +210,102 @@ describe('what it says of earlier problems', () => {
   });
 });
 
+describe('comments of other workflows with our identity', () => {
+  const approved = { path: 'configs/llama', code: 'memory-over-budget', metric: 'memory' };
+  const state = stateOf([approved]);
+  const planted = `${marker}\n<!-- model-cost-gate state=${state} -->\n\nfrom another workflow`;
+
+  it('do not speak through ours, whatever they remember for it', async () => {
+    const server = await start(pullRequest({ [path]: config() }, wider, { comments: [comment(1, planted)] }));
+    expect((await runAction(server)).outputs['comment-status']).toBe('updated');
+    expect(server.state.comments[0]?.body).not.toContain('Resolved');
+  });
+
+  it('neither take the place of ours nor are folded away', async () => {
+    const server = await start(
+      pullRequest({ [path]: config() }, wider, {
+        comments: [comment(1, planted), comment(2, whole('old')), comment(3, planted), comment(4, whole('older'))],
+      }),
+    );
+    expect((await runAction(server)).outputs['comment-url']).toBe('https://github.example/2');
+    expect(server.state.comments.map(({ minimized }) => minimized)).toEqual([false, false, false, true]);
+    expect(server.state.comments[0]?.body).toBe(planted);
+  });
+
+  it('have identities that are no 32-bit numbers, as do ours', async () => {
+    const comments = [comment(3_512_345_678, 'hello', { author: 'ada' }), comment(3_512_345_679, whole('old'))];
+    const server = await start(pullRequest({ [path]: config() }, wider, { comments }));
+    expect((await runAction(server)).outputs['comment-status']).toBe('updated');
+    expect(server.state.comments[1]?.body).toContain('intermediate_size');
+  });
+});
+
+describe('what GitHub says where it refuses', () => {
+  const refused = async (failure: Failure, comments: readonly StoredComment[] = []) => {
+    const state = pullRequest({ [path]: config() }, deeper, { comments: [...comments], failures: [failure] });
+    const { log, outputs } = await runAction(await start(state));
+    expect(outputs).toMatchObject({ verdict: 'fail', 'comment-status': 'failed' });
+    return log.split('\n').find((line) => line.startsWith('::warning')) ?? '';
+  };
+  const permissions = { 'x-accepted-github-permissions': 'issues=write; pull_requests=write' };
+  const post = 'POST /repos/octo/models/issues/7/comments';
+
+  it.each([
+    [403, 'Unable to create comment because issue is locked.'],
+    [403, 'Commenting is disabled on issues with more than 2500 comments'],
+    [422, 'Validation Failed: body is too long'],
+  ])('is told in its words, and not as a permission that is missing: %i %s', async (status, message) => {
+    const body = JSON.stringify({ message, documentation_url: 'https://docs.example/x' });
+    const warning = await refused({ match: post, status, headers: permissions, body });
+    expect(warning).toContain(message);
+    expect(warning).not.toMatch(/permission|docs\.example/);
+  });
+
+  it('is the first reason of GraphQL, and the permission where it is that', async () => {
+    const errors = [
+      { type: 'RESOURCE_LIMITS_EXCEEDED', message: 'Resource limits for this query exceeded.' },
+      { message: 'another' },
+    ];
+    const limits = await refused({
+      match: 'comments(first',
+      status: 200,
+      body: JSON.stringify({ data: null, errors }),
+    });
+    expect(limits).toContain('GitHub refuses the query: Resource limits for this query exceeded.');
+    const state = pullRequest({ [path]: config() }, deeper, {
+      comments: [comment(1, whole('old'))],
+      mayComment: false,
+    });
+    const { log } = await runAction(await start(state));
+    expect(log).toContain('the token may not do this (Resource not accessible by integration)');
+    expect(log).toContain('commenting needs pull-requests: write');
+  });
+});
+
 describe('how long it is', () => {
+  it('what it remembers counts, and goes first', async () => {
+    const many = (from: number, layers: number) =>
+      Object.fromEntries(
+        Array.from({ length: 60 }, (_, index) => [
+          `${'模型'.repeat(60)}/${from + index}.json`,
+          config({
+            num_hidden_layers: layers,
+            ...Object.fromEntries(Array.from({ length: 60 }, (_, key) => [`键${'长'.repeat(20)}_${key}`, layers])),
+          }),
+        ]),
+      );
+    const server = await start(pullRequest({ ...many(0, 32), ...many(60, 32) }, { ...many(0, 80), ...many(60, 32) }));
+    await runAction(server);
+    server.state.commits[sha('d')] = { ...many(0, 32), ...many(60, 80) };
+    server.state.parents[sha('d')] = [sha('a')];
+    server.state.pull.head = sha('d');
+    expect((await runAction(server)).outputs['comment-status']).toBe('updated');
+    const body = server.state.comments[0]?.body ?? '';
+    expect(body.length).toBeLessThanOrEqual(longestComment);
+    expect(body).not.toContain('state=');
+    expect((await runAction(server)).outputs['comment-status']).toBe('unchanged');
+  });
+
   it('at most what GitHub takes; whole sections go, and that is said; the summary has the rest', async () => {
     const many = (width: number, layers: number) =>
       Object.fromEntries(

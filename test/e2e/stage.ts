@@ -19,3 +19,6 @@ export function stage(): (state: State) => Promise<GitHubServer> {
 
 export const path = 'configs/model.json';
 export const marker = '<!-- model-cost-gate key=default -->';
+/** A comment as we write it, from its first line to its last. */
+export const whole = (words: string, state = '') =>
+  `${marker}${state}\n\n## ✅ Model cost: within budget\n\n${words}\n\n<sub>model-cost-gate 0.1.0</sub>`;
