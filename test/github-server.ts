@@ -29,6 +29,8 @@ export type State = {
   commits: Record<string, Tree>;
   parents: Record<string, string[]>;
   branches: Record<string, string>;
+  /** Annotated tags: objects that are no commits. */
+  tags?: string[];
   pull: {
     number: number;
     /** The tip of the base branch when GitHub last looked. */
@@ -362,9 +364,11 @@ export class GitHubServer {
   private async query({ query, variables }: { query: string; variables: Record<string, unknown> }): Promise<unknown> {
     const { state } = this;
     const object = ({ oid }: { oid: string }) =>
-      this.tree(oid) === undefined
-        ? null
-        : { __typename: 'Commit', oid, file: ({ path }: { path: string }) => this.fileOf(oid, path) };
+      state.tags?.includes(oid)
+        ? { __typename: 'Tag', oid }
+        : this.tree(oid) === undefined
+          ? null
+          : { __typename: 'Commit', oid, file: ({ path }: { path: string }) => this.fileOf(oid, path) };
     const ref = ({ qualifiedName }: { qualifiedName: string }) => {
       const commit = state.branches[qualifiedName.replace('refs/heads/', '')];
       return commit === undefined ? null : { target: { __typename: 'Commit', oid: commit } };

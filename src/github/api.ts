@@ -3,12 +3,30 @@ import { defaults } from '@actions/github/lib/utils';
 import { ZodError, z } from 'zod';
 import { log } from './log.ts';
 
-/** The longest that one request may take, that one rate limit is waited for, and that a run waits in all. */
+/** The longest that one request may take, that one rate limit is waited for, and that a run loses to both in all. */
 const requestMilliseconds = 20_000;
 const longestWait = 60;
 const longestWaitInAll = 180;
 /** Seconds before each further try of a request that failed on GitHub's side. */
 const pauses = [1, 2, 5];
+
+/** The seconds that a run may lose, to pauses and to tries that came to nothing, before it gives up. */
+export class Patience {
+  private readonly longest: number;
+  private lost = 0;
+
+  constructor(longest: number) {
+    this.longest = longest;
+  }
+
+  lose(seconds: number): void {
+    this.lost += seconds;
+  }
+
+  hasRoomFor(seconds: number): boolean {
+    return this.lost + seconds <= this.longest;
+  }
+}
 
 export type Repository = { readonly owner: string; readonly repo: string };
 
@@ -24,19 +42,21 @@ export function connect(token: string) {
         send(url, { ...init, signal: AbortSignal.timeout(requestMilliseconds) }),
     },
   });
-  let waited = 0;
+  const patience = new Patience(longestWaitInAll);
   api.hook.wrap('request', async (request, options) => {
     for (let tries = 0; ; tries++) {
+      const began = performance.now();
       const outcome = await Promise.resolve(request(options)).then(
         (response) => ({ response, problem: problemWithin(response.data, response.headers['content-type']) }),
         (error: unknown) => ({ error, problem: problemOf(error) }),
       );
+      if (outcome.problem !== undefined) patience.lose((performance.now() - began) / 1_000);
       const pause = outcome.problem && pauseBefore(outcome.problem, String(options.url), options.method, tries);
-      if (pause === undefined || waited + pause > longestWaitInAll) {
+      if (pause === undefined || !patience.hasRoomFor(pause)) {
         if ('error' in outcome) throw outcome.error;
         return outcome.response;
       }
-      waited += pause;
+      patience.lose(pause);
       log(`${capital(sentenceOf(outcome.problem))} Trying again in ${pause} s.`);
       await new Promise((done) => setTimeout(done, 1_000 * pause));
     }

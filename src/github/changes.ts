@@ -65,13 +65,17 @@ export const pullAt = (pull: Pull, head: string): Pull => ({ ...pull, head, newe
  */
 export async function withLiveBase(api: Api, repository: Repository, pull: Pull): Promise<Pull> {
   if (!pull.open) return pull;
+  return { ...pull, base: (await tipOf(api, repository, pull.baseLabel)) ?? pull.base };
+}
+
+export async function tipOf(api: Api, repository: Repository, branch: string): Promise<string | undefined> {
   const data: unknown = await api.graphql(
     'query ($owner: String!, $name: String!, $ref: String!) { repository(owner: $owner, name: $name) { ref(qualifiedName: $ref) { target { oid } } } }',
-    { owner: repository.owner, name: repository.repo, ref: `refs/heads/${pull.baseLabel}` },
+    { owner: repository.owner, name: repository.repo, ref: `refs/heads/${branch}` },
   );
   const target = z.object({ target: z.object({ oid: z.string() }).nullable() }).nullable();
   const { ref } = z.object({ repository: z.object({ ref: target }) }).parse(data).repository;
-  return { ...pull, base: ref?.target?.oid ?? pull.base };
+  return ref?.target?.oid;
 }
 
 /**
@@ -104,8 +108,11 @@ export async function pullOfRun(
 
 type Compared = { readonly base: string; readonly mergeBase: string; readonly files: readonly ChangedFile[] };
 
+/** Two commits with no history in common. */
+export class Unrelated extends GitHubProblem {}
+
 /** @throws GitHubProblem where the two commits have no history in common, or one does not exist */
-async function compareCommits(api: Api, repository: Repository, base: string, head: string): Promise<Compared> {
+export async function compareCommits(api: Api, repository: Repository, base: string, head: string): Promise<Compared> {
   const schema = z.object({
     base_commit: z.object({ sha: z.string() }),
     merge_base_commit: z.object({ sha: z.string() }),
@@ -120,10 +127,12 @@ async function compareCommits(api: Api, repository: Repository, base: string, he
     const missing = typeof error === 'object' && error !== null && 'status' in error && error.status === 404;
     if (!missing) throw error;
     const [from, to] = [base.slice(0, 12), head.slice(0, 12)];
+    if (/No common ancestor/i.test(String(error)))
+      throw new Unrelated(
+        `${from} and ${to} have no history in common, so there is no merge base; set baseline to base-tip or to a commit.`,
+      );
     throw new GitHubProblem(
-      /No common ancestor/i.test(String(error))
-        ? `${from} and ${to} have no history in common, so there is no merge base; set baseline to base-tip or to a commit.`
-        : `GitHub cannot compare ${from} with ${to}: one of them is not to be found with this token, which needs contents: read.`,
+      `GitHub cannot compare ${from} with ${to}: one of them is not to be found with this token, which needs contents: read.`,
     );
   }
 }
@@ -203,11 +212,13 @@ async function fromTrees(api: Api, repository: Repository, base: string, head: s
   };
 }
 
-/** A range of commits (push, merge queue). `label` names the base where it is no merge base. */
+/** A range of commits (push, merge queue). */
 export type Range = {
   readonly base: string;
   readonly head: string;
   readonly label: string;
+  /** What the base is, in words. */
+  readonly from: string;
   /** Compared with the base itself, though it may not lie on the head's history (a forced push). */
   readonly direct: boolean;
 };
@@ -228,7 +239,7 @@ export async function rangeChanges(
   const { files, notes } = listed ? { files: compared.files, notes: [] } : await fromTrees(api, repository, base, head);
   return {
     ...(await pairsOf(api, repository, files, base, head, settings, notes)),
-    base: { sha: base, label: named ? 'baseline' : 'before' },
+    base: { sha: base, label: named ? 'baseline' : range.from },
     head: { sha: head, label: range.label },
   };
 }

@@ -109,7 +109,10 @@ async function askFor(
     const at = found?.[`c${commits.indexOf(commit)}`];
     if (at === null || at === undefined)
       throw new GitHubProblem(`the commit ${commit.slice(0, 12)} is not to be found with this token.`);
-    return at[`f${index}`];
+    const file = at[`f${index}`];
+    // Of a tag or another object there are no files to ask for, which is not the same as a file that does not exist.
+    if (file === undefined) throw new GitHubProblem(`${commit.slice(0, 12)} is no commit.`);
+    return file;
   });
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { GitHubProblem, type Repository } from './api.ts';
 import type { Range } from './changes.ts';
+import type { Push } from './pushes.ts';
 
 /** What started the run, as far as it decides what to look at. */
 export type Event =
@@ -14,6 +15,7 @@ export type Event =
       readonly pushed?: string;
     }
   | ({ readonly kind: 'range' } & Range)
+  | ({ readonly kind: 'push' } & Push)
   | { readonly kind: 'report'; readonly sha: string; readonly label: string }
   /** Another workflow's run on a pull request, whose number is to be found: GitHub leaves it out for forks. */
   | { readonly kind: 'run'; readonly repository: string; readonly branch: string; readonly head: string }
@@ -38,7 +40,12 @@ const run = z.object({
     head_repository: z.object({ full_name: z.string() }).nullable(),
   }),
 });
-const push = z.object({ before: sha, after: sha, ref: z.string() });
+const push = z.object({
+  before: sha,
+  after: sha,
+  ref: z.string(),
+  repository: z.object({ default_branch: z.string() }).optional(),
+});
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -62,14 +69,10 @@ export function readEvent(environment: Environment): Event {
     case 'merge_group': {
       const { merge_group } = payload(environment, group);
       const { base_sha: base, head_sha: head, head_ref } = merge_group;
-      return { kind: 'range', base, head, label: short(head_ref), direct: false };
+      return { kind: 'range', base, head, label: short(head_ref), from: 'before', direct: false };
     }
     case 'push': {
-      const { before, after, ref } = payload(environment, push);
-      if (/^0+$/.test(after)) return { kind: 'nothing' };
-      // A new branch has nothing before it.
-      if (/^0+$/.test(before)) return { kind: 'report', sha: after, label: short(ref) };
-      return { kind: 'range', base: before, head: after, label: short(ref), direct: true };
+      return pushOf(payload(environment, push), commit);
     }
     case 'workflow_run': {
       const { workflow_run } = payload(environment, run);
@@ -85,6 +88,21 @@ export function readEvent(environment: Environment): Event {
         `The event ${name || '(none)'} is not one that this action works on; use pull_request, pull_request_target, merge_group, workflow_run, push, workflow_dispatch or schedule.`,
       );
   }
+}
+
+function pushOf({ before, after, ref, repository }: z.infer<typeof push>, commit: string): Event {
+  const none = /^0+$/;
+  if (none.test(after)) return { kind: 'nothing' };
+  const isTag = ref.startsWith('refs/tags/');
+  const onto = repository?.default_branch;
+  return {
+    kind: 'push',
+    // An annotated tag is an object of its own, which has no files; the run stands on its commit.
+    head: isTag && sha.safeParse(commit).success ? commit : after,
+    label: short(ref),
+    ...(isTag || none.test(before) ? {} : { before }),
+    ...(onto === undefined || ref === `refs/heads/${onto}` ? {} : { onto }),
+  };
 }
 
 const short = (ref: string) => ref.replace(/^refs\/(heads|tags)\//, '');

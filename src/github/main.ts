@@ -32,7 +32,9 @@ import { type Posted, post } from './comment.ts';
 import { type Environment, type Event, readEvent, readRepository } from './event.ts';
 import { labelSet } from './labels.ts';
 import { harmless, log } from './log.ts';
+import { misnamedPolicy } from './misnamed.ts';
 import { publish } from './publish.ts';
+import { rangeOf } from './pushes.ts';
 import { inlineRun, type Places, rulesOf } from './rules.ts';
 
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
@@ -40,6 +42,7 @@ export async function main(environment: Environment = process.env): Promise<void
   try {
     await run(environment);
   } catch (error) {
+    setOutput('verdict', 'error');
     if (error instanceof WrongSettings) fail(error.sentences.join(' '));
     else if (error instanceof GitHubProblem) fail(error.message);
     else
@@ -63,7 +66,7 @@ async function run(environment: Environment): Promise<void> {
   if (token === '') throw new GitHubProblem('There is no token: pass github-token: ${{ github.token }}.');
   const api = connect(token);
   const repository = readRepository(environment);
-  const event = readEvent(environment);
+  const event = await compared(api, repository, readEvent(environment));
   if (event.kind === 'nothing') return nothingToDo('There is no commit or pull request to look at.');
   // Wrong inputs are told before anything is fetched; what stands in files comes with the base.
   settingsFrom(inputs, inlineRun(inputs));
@@ -76,18 +79,29 @@ async function run(environment: Environment): Promise<void> {
       : pullAt(await withLiveBase(api, repository, await readPull(api, repository, number)), event.head);
   const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
   const inTime = deadline();
-  const { held, others } = await rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase?.commit), inTime);
+  const places = placesOf(event, pull, mergeBase?.commit);
+  const { held, others } = await rulesOf(api, repository, inputs, places, inTime);
+  const misnamed = await misnamedPolicy(api, repository, inputs, held, places.head ?? places.held);
+  if (misnamed !== undefined) warning(harmless(misnamed));
   const { settings, broken } = planOf(inputs, held, others);
   const base =
     pull === undefined || settings.baseline === 'merge-base'
       ? mergeBase
       : await baseline(api, repository, settings.baseline, pull);
-  const changes = await changesOf(api, repository, event, pull, base, settings);
+  const found = await changesOf(api, repository, event, pull, base, settings);
+  const changes = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
   const outlook = await withConfigs(api, repository, pull, changes, others);
   const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook, inTime);
   if (broken !== undefined && reviewed.comparisons.length > 0) throw broken;
-  const found = await withOverride(api, repository, reviewed, pull, event, settings);
-  await write(api, repository, found, pull, settings, environment);
+  const judged = await withOverride(api, repository, reviewed, pull, event, settings);
+  await write(api, repository, judged, pull, settings, environment);
+}
+
+/** A push as the commits that it lies between, or as everything that is there now. */
+async function compared(api: Api, repository: Repository, event: Event): Promise<Exclude<Event, { kind: 'push' }>> {
+  if (event.kind !== 'push') return event;
+  const range = await rangeOf(api, repository, event);
+  return range === undefined ? { kind: 'report', sha: event.head, label: event.label } : { kind: 'range', ...range };
 }
 
 /**
