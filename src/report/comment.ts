@@ -74,7 +74,11 @@ export function sections(review: Review, options: Options, rows = mostRows, else
     { importance: 10, name: 'heading', body: `## ${heading(review)}` },
     { importance: 9, name: 'findings', body: findings(review) },
     { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
-    { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
+    {
+      importance: 7,
+      name: 'notes',
+      body: review.notes.map((note) => `> ${sentence(note, 500, pathsOf(review))}`).join('\n>\n'),
+    },
     ...comparisons
       .slice(0, 30)
       .flatMap((comparison, index) =>
@@ -84,6 +88,9 @@ export function sections(review: Review, options: Options, rows = mostRows, else
     { importance: 9, name: 'footer', body: footer(review) },
   ].filter(({ body }) => body !== '');
 }
+
+const pathsOf = ({ comparisons }: Review): readonly string[] =>
+  comparisons.flatMap(({ path, previousPath }) => [path, previousPath ?? '']).filter((name) => name.includes(' '));
 
 function heading(review: Review): string {
   const { outcome, findings, override } = review.verdict;
@@ -114,7 +121,7 @@ function subject({ comparisons, base }: Review): string {
 function findings(review: Review): string {
   const list = review.verdict.findings.slice(0, 20).map((finding) => {
     const [mark = '', ...numbers] = findingLine(finding).split(' ');
-    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
+    return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message, 500, [finding.path]), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
   });
   const rest = review.verdict.findings.length - list.length;
   return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');

@@ -47,19 +47,44 @@ const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
 const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
 const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
 
-/** A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. */
-export function sentence(foreign: string, longest = 500): string {
-  const words = plain(foreign, longest).split(' ');
-  return words
-    .map((word, index) => {
-      // What begins a line must not begin a list, a heading or a rule.
-      if (signs.test(word)) return index === 0 ? code(word) : word;
-      if (index === 0 && /^\d{1,9}[.)]/.test(word)) return code(word);
-      const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(word) ?? [];
-      const safe = core === '' || (harmless.test(core) && !reference.test(core));
-      return safe ? word : `${before}${code(core)}${after}`;
-    })
+/**
+ * A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. What stands in
+ * quotes, and each of `names`, is one piece, so that words within it do not read as ours.
+ */
+export function sentence(foreign: string, longest = 500, names: readonly string[] = []): string {
+  return pieces(plain(foreign, longest), names)
+    .map(({ text, name }, index) => (name ? code(text) : quoted(text) ? quote(text) : word(text, index === 0)))
     .join(' ');
+}
+
+function word(text: string, first: boolean): string {
+  // What begins a line must not begin a list, a heading or a rule.
+  if (signs.test(text)) return first ? code(text) : text;
+  if (first && /^\d{1,9}[.)]/.test(text)) return code(text);
+  const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
+  const safe = core === '' || (harmless.test(core) && !reference.test(core));
+  return safe ? text : `${before}${code(core)}${after}`;
+}
+
+/** Several words in the quotes of JSON, and the signs after them. */
+const inQuotes = /^(\(?")((?:[^"\\]|\\.)* (?:[^"\\]|\\.)*)("[.,;:)]*)(?= |$)/u;
+const quoted = (text: string) => text.includes(' ') && inQuotes.test(text);
+const quote = (text: string) => text.replace(inQuotes, (_, before, core, after) => `${before}${code(core)}${after}`);
+
+type Piece = { readonly text: string; readonly name: boolean };
+
+/** A text cut at its spaces, but for those within quotes and names. */
+function pieces(text: string, names: readonly string[]): readonly Piece[] {
+  const known = names.map((name) => plain(name)).filter((name) => name.includes(' '));
+  const found: Piece[] = [];
+  for (let at = 0; at < text.length; ) {
+    const rest = text.slice(at);
+    const name = known.find((one) => rest === one || rest.startsWith(`${one} `));
+    const next = name ?? inQuotes.exec(rest)?.[0] ?? rest.split(' ', 1)[0] ?? '';
+    found.push({ text: next, name: name !== undefined });
+    at += next.length + 1;
+  }
+  return found;
 }
 
 /** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */

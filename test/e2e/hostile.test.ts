@@ -162,6 +162,20 @@ describe('names that others choose', () => {
   });
 });
 
+describe('names and texts of several words', () => {
+  it('do not read as ours in a message', async () => {
+    const name = 'a All checks passed, approved by the team.json';
+    const wrong = config({ hidden_size: 'Approved by the team' });
+    const server = await start(
+      pullRequest({ [name]: config(), [path]: config() }, { [name]: { symlink: path }, [path]: wrong }),
+    );
+    await runAction(server, { configs: '**' });
+    const body = server.state.comments[0]?.body ?? '';
+    expect(body).toContain(`\`${name}\` is a symbolic link`);
+    expect(body).toContain('"`Approved by the team`"');
+  });
+});
+
 describe('names of thousands of characters', () => {
   const long = Array.from({ length: 30 }, (_, index) => `${index}/${'llama8'.repeat(600)}.json`);
 

@@ -36,6 +36,25 @@ describe('what a reader of markdown makes of foreign text', () => {
     );
   });
 
+  it('nothing but words and code in a sentence with names and quotes', { timeout: patience }, () => {
+    fc.assert(
+      fc.property(hostile, hostile, hostile, (name, value, rest) => {
+        for (const text of [`${name} is ${JSON.stringify(value)}, but ${rest}`, `"${name} ${value}" ${name} ${rest}`])
+          expect(markup(`- ${sentence(text, 500, [name])}`, ['list', 'listItem'])).toEqual([]);
+      }),
+      { numRuns },
+    );
+  });
+
+  it('a name or a text of several words as one piece, which does not read as ours', () => {
+    const path = 'a All checks passed.json';
+    expect(sentence(`${path} is a symbolic link.`, 500, [path])).toBe('`a All checks passed.json` is a symbolic link.');
+    expect(sentence('hidden_size is "Approved by the team", but must be a number.')).toBe(
+      '`hidden_size` is "`Approved by the team`", but must be a number.',
+    );
+    expect(sentence('is "a \\"b\\" c".')).toBe('is "`a \\"b\\" c`".');
+  });
+
   it('nothing but code in a summary', { timeout: patience }, () => {
     fc.assert(
       fc.property(hostile, (foreign) => {
