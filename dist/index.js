@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 306:
+/***/ 7587:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -44750,21 +44750,41 @@ const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
 /** Unless it is read as an address, an issue or a commit. */
 const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
 const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
-/** A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. */
-function sentence(foreign, longest = 500) {
-    const words = plain(foreign, longest).split(' ');
-    return words
-        .map((word, index) => {
-        // What begins a line must not begin a list, a heading or a rule.
-        if (signs.test(word))
-            return index === 0 ? code(word) : word;
-        if (index === 0 && /^\d{1,9}[.)]/.test(word))
-            return code(word);
-        const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(word) ?? [];
-        const safe = core === '' || (harmless.test(core) && !reference.test(core));
-        return safe ? word : `${before}${code(core)}${after}`;
-    })
+/**
+ * A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. What stands in
+ * quotes, and each of `names`, is one piece, so that words within it do not read as ours.
+ */
+function sentence(foreign, longest = 500, names = []) {
+    return pieces(plain(foreign, longest), names)
+        .map(({ text, name }, index) => (name ? code(text) : quoted(text) ? quote(text) : word(text, index === 0)))
         .join(' ');
+}
+function word(text, first) {
+    // What begins a line must not begin a list, a heading or a rule.
+    if (signs.test(text))
+        return first ? code(text) : text;
+    if (first && /^\d{1,9}[.)]/.test(text))
+        return code(text);
+    const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
+    const safe = core === '' || (harmless.test(core) && !reference.test(core));
+    return safe ? text : `${before}${code(core)}${after}`;
+}
+/** Several words in the quotes of JSON, and the signs after them. */
+const inQuotes = /^(\(?")((?:[^"\\]|\\.)* (?:[^"\\]|\\.)*)("[.,;:)]*)(?= |$)/u;
+const quoted = (text) => text.includes(' ') && inQuotes.test(text);
+const quote = (text) => text.replace(inQuotes, (_, before, core, after) => `${before}${code(core)}${after}`);
+/** A text cut at its spaces, but for those within quotes and names. */
+function pieces(text, names) {
+    const known = names.map((name) => plain(name)).filter((name) => name.includes(' '));
+    const found = [];
+    for (let at = 0; at < text.length;) {
+        const rest = text.slice(at);
+        const name = known.find((one) => rest === one || rest.startsWith(`${one} `));
+        const next = name ?? inQuotes.exec(rest)?.[0] ?? rest.split(' ', 1)[0] ?? '';
+        found.push({ text: next, name: name !== undefined });
+        at += next.length + 1;
+    }
+    return found;
 }
 /** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
 function table(rows, right = []) {
@@ -49560,7 +49580,7 @@ function _promise(Class, innerType) {
 }
 // @__NO_SIDE_EFFECTS__
 function _custom(Class, fn, _params) {
-    const norm = util.normalizeParams(_params);
+    const norm = normalizeParams(_params);
     norm.abort ?? (norm.abort = true); // default to abort:false
     const schema = new Class({
         type: "custom",
@@ -51858,13 +51878,13 @@ const ZodString = /*@__PURE__*/ $constructor("ZodString", (inst, def) => {
         return this.check(_isoDateTime(ZodISODateTime, params));
     },
     date(params) {
-        return this.check(_isoDate(ZodISODate, params));
+        return this.check(_isoDate(schemas_ZodISODate, params));
     },
     time(params) {
-        return this.check(_isoTime(ZodISOTime, params));
+        return this.check(_isoTime(schemas_ZodISOTime, params));
     },
     duration(params) {
-        return this.check(_isoDuration(ZodISODuration, params));
+        return this.check(_isoDuration(schemas_ZodISODuration, params));
     },
 });
 function schemas_string(params) {
@@ -51878,15 +51898,15 @@ const ZodISODateTime = /*@__PURE__*/ $constructor("ZodISODateTime", (inst, def) 
     $ZodISODateTime.init(inst, def);
     ZodStringFormat.init(inst, def);
 });
-const ZodISODate = /*@__PURE__*/ $constructor("ZodISODate", (inst, def) => {
+const schemas_ZodISODate = /*@__PURE__*/ $constructor("ZodISODate", (inst, def) => {
     $ZodISODate.init(inst, def);
     ZodStringFormat.init(inst, def);
 });
-const ZodISOTime = /*@__PURE__*/ $constructor("ZodISOTime", (inst, def) => {
+const schemas_ZodISOTime = /*@__PURE__*/ $constructor("ZodISOTime", (inst, def) => {
     $ZodISOTime.init(inst, def);
     ZodStringFormat.init(inst, def);
 });
-const ZodISODuration = /*@__PURE__*/ $constructor("ZodISODuration", (inst, def) => {
+const schemas_ZodISODuration = /*@__PURE__*/ $constructor("ZodISODuration", (inst, def) => {
     $ZodISODuration.init(inst, def);
     ZodStringFormat.init(inst, def);
 });
@@ -52432,7 +52452,7 @@ const ZodObject = /*@__PURE__*/ $constructor("ZodObject", (inst, def) => {
         return required(ZodNonOptional, this, args[0]);
     },
 });
-function object(shape, params) {
+function schemas_object(shape, params) {
     const def = {
         type: "object",
         shape: shape ?? {},
@@ -53004,7 +53024,7 @@ function schemas_check(fn) {
     return ch;
 }
 function custom(fn, _params) {
-    return core._custom(ZodCustom, fn ?? (() => true), _params);
+    return _custom(ZodCustom, fn ?? (() => true), _params);
 }
 function refine(fn, _params = {}) {
     return _refine(ZodCustom, fn, _params);
@@ -53072,16 +53092,43 @@ function preprocess(fn, schema) {
 ;// CONCATENATED MODULE: ./build/report/earlier.js
 
 
-const earlier_most = 10;
-const said = object({
-    path: schemas_string().max(400),
-    about: schemas_string().max(60),
-    message: schemas_string().max(300),
+
+const earlier_most = 5;
+const longestPath = 100;
+/** What was wrong, said of what is wrong no more; `metric` stands for the metric's own name. */
+const words = {
+    'memory-over-budget': 'metric was over the budget.',
+    'memory-worse': 'metric was over the budget.',
+    'memory-improved': 'metric was over the budget.',
+    'memory-already-over': 'metric was over the budget.',
+    'memory-unknown': 'metric was not known.',
+    'over-limit': 'metric was beyond its limit.',
+    'limit-worse': 'metric was beyond its limit.',
+    'limit-improved': 'metric was beyond its limit.',
+    'limit-already-over': 'metric was beyond its limit.',
+    'limit-unknown': 'metric was not known.',
+    'grows-too-much': 'metric grew by more than one change may.',
+    'shrinks-too-much': 'metric shrank by more than one change may.',
+    increase: 'metric grew.',
+    unreadable: 'it could not be read.',
+    'policy-broken': 'it left rules that cannot be followed.',
+};
+function pastProblem({ code, metric }) {
+    const limited = metric ?? (code.startsWith('memory-') ? 'memory' : '');
+    const sentence = words[code].replace('metric', findMetric(limited)?.label ?? 'what is limited');
+    return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+const said = schemas_object({
+    path: schemas_string().refine((path) => bytes(path) <= longestPath),
+    code: custom((code) => typeof code === 'string' && Object.hasOwn(words, code)),
+    metric: schemas_string()
+        .refine((id) => findMetric(id) !== undefined)
+        .exactOptional(),
     at: schemas_string()
         .regex(/^[0-9a-f]{7,64}$/)
         .exactOptional(),
 });
-const memory = object({ open: array(said).max(earlier_most), resolved: array(said).max(earlier_most) });
+const memory = schemas_object({ open: array(said).max(earlier_most), resolved: array(said).max(earlier_most) });
 const nothing = { open: [], resolved: [] };
 /** The second line of our comment; empty where there is nothing to remember. */
 function memoryLine(remembered) {
@@ -53089,8 +53136,13 @@ function memoryLine(remembered) {
         return '';
     return `\n<!-- model-cost-gate state=${encodeURIComponent(JSON.stringify(remembered)).replaceAll('-', '%2D')} -->`;
 }
-function remembered(body) {
-    const state = /^<!-- [^\n]*-->\r?\n<!-- model-cost-gate state=([\w.!~*'()%]{1,60000}) -->/.exec(body ?? '')?.[1];
+/** Our first lines, the heading under them, and our footer: what else of our identity begins with a marker has not all of them. */
+const start = /^<!-- [^\n]*-->\r?\n(?:<!-- model-cost-gate state=([\w.!~*'()%]{1,8000}) -->\r?\n)?\r?\n## (?:\S+ )?Model cost: /;
+const footer = /^<sub>(?:.* · )?model-cost-gate [\w.+-]+<\/sub>\r?$/m;
+/** Whether a comment that begins with our marker is one that we wrote, from its heading to its footer. */
+const isWhole = (body) => start.test(body) && footer.test(body);
+function remembered(body = '') {
+    const state = isWhole(body) ? start.exec(body)?.[1] : undefined;
     if (state === undefined)
         return nothing;
     try {
@@ -53106,12 +53158,13 @@ function remember(review, earlier) {
     const open = findings
         .filter(({ severity }) => severity !== 'notice')
         .slice(0, earlier_most)
-        .map((finding) => ({ ...keyOf(finding), message: plain(finding.message, 200) }));
+        .map(({ path, code, metric }) => ({
+        path: nameOf(path),
+        code,
+        ...(metric === undefined ? {} : { metric }),
+    }));
     // What cannot be read is not resolved, and what is still told is not either.
-    const standing = ({ path, about }) => findings.some((finding) => {
-        const key = keyOf(finding);
-        return key.path === path && (finding.code === 'unreadable' || key.about === about);
-    });
+    const standing = (one) => findings.some((finding) => nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one)));
     const before = remembered(earlier);
     const at = review.head?.sha;
     const gone = before.open
@@ -53119,18 +53172,29 @@ function remember(review, earlier) {
         .map((one) => ({ ...one, ...(at === undefined ? {} : { at }) }));
     return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-earlier_most) };
 }
-const keyOf = ({ path, metric, code }) => ({ path: plain(path, 200), about: plain(metric ?? code, 60) });
+const aboutOf = ({ metric, code }) => metric ?? code;
+const bytes = (text) => new TextEncoder().encode(text).length;
+/** As much of a path as is remembered: a cut one is told by its beginning. */
+function nameOf(path) {
+    let name = '';
+    for (const letter of plain(path, longestPath)) {
+        if (bytes(name + letter) > longestPath)
+            break;
+        name += letter;
+    }
+    return name;
+}
 
 ;// CONCATENATED MODULE: ./build/units.js
-const bytes = (n) => n;
+const units_bytes = (n) => n;
 const flops = (n) => n;
 const flopsPerSecond = (n) => n;
 const bytesPerSecond = (n) => n;
 const seconds = (n) => n;
 const parameters = (n) => n;
 const watts = (n) => n;
-const mebibytes = (n) => bytes(n * 2 ** 20);
-const gibibytes = (n) => bytes(n * 2 ** 30);
+const mebibytes = (n) => units_bytes(n * 2 ** 20);
+const gibibytes = (n) => units_bytes(n * 2 ** 30);
 const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
 const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
 const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
@@ -53149,7 +53213,7 @@ const memoryUnits = {
 function parseBytes(text) {
     const [, amount, word] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
     const factor = memoryUnits[(word || 'b').toLowerCase()];
-    return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
+    return amount === undefined || factor === undefined ? undefined : units_bytes(Number(amount) * factor);
 }
 /** Powers of ten. */
 const countPrefixes = { '': 0, k: 3, m: 6, b: 9, g: 9, t: 12, p: 15 };
@@ -56027,8 +56091,8 @@ function tomlKeys(text) {
 const description_count = schemas_int().min(1).max(1e9);
 const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
-const word = schemas_string().max(100);
-const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
+const description_word = schemas_string().max(100);
+const list = union([array(description_word).max(100), record(schemas_string().regex(/^\d{1,3}$/), description_word)])
     .transform((names) => (Array.isArray(names) ? names : Object.values(names)));
 /** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
 const runSchema = strictObject({
@@ -56387,7 +56451,10 @@ function comment(review, options, earlier) {
     const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
     const table = all.findIndex(({ name }) => name === 'table');
     const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
-    return comment_fitted(marker(options.key) + memoryLine(memory), whole, longestComment);
+    const first = marker(options.key);
+    const remembering = comment_fitted(first + memoryLine(memory), whole, Number.POSITIVE_INFINITY);
+    // What is remembered goes first when room runs out, and what is not remembered is not told.
+    return remembering.length <= longestComment ? remembering : comment_fitted(first, all, longestComment);
 }
 /** What takes the place of an earlier comment when no model config is changed any more. */
 function resolvedComment(review, key, earlier) {
@@ -56396,12 +56463,12 @@ function resolvedComment(review, key, earlier) {
         '## Model cost: no model config changed',
         `This pull request changed model configs before; ${head(review)} does not.`,
         resolved(memory),
-        footer(review),
+        comment_footer(review),
     ];
     return [marker(key) + memoryLine(memory), ...sentences].filter((body) => body !== '').join('\n\n');
 }
 const resolved = ({ resolved: gone }) => gone
-    .map(({ path, message, at }) => `- ✅ Resolved${at === undefined ? '' : ` in ${comment_short(at)}`}: ${code(path, 120)}: ${sentence(message)}`)
+    .map((one) => `- ✅ Resolved${one.at === undefined ? '' : ` in ${comment_short(one.at)}`}: ${code(one.path, 120)}: ${pastProblem(one)}`)
     .join('\n');
 /** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
 const comment_mostRows = 60;
@@ -56414,14 +56481,19 @@ function sections(review, options, rows = comment_mostRows, elsewhere = inSummar
         { importance: 10, name: 'heading', body: `## ${heading(review)}` },
         { importance: 9, name: 'findings', body: findings(review) },
         { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
-        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
+        {
+            importance: 7,
+            name: 'notes',
+            body: review.notes.map((note) => `> ${sentence(note, 500, pathsOf(review))}`).join('\n>\n'),
+        },
         ...comparisons
             .slice(0, 30)
             .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index)),
         { importance: 3, name: 'settings', body: settings(review) },
-        { importance: 9, name: 'footer', body: footer(review) },
+        { importance: 9, name: 'footer', body: comment_footer(review) },
     ].filter(({ body }) => body !== '');
 }
+const pathsOf = ({ comparisons }) => comparisons.flatMap(({ path, previousPath }) => [path, previousPath ?? '']).filter((name) => name.includes(' '));
 function heading(review) {
     const { outcome, findings, override } = review.verdict;
     const fails = findings.filter(({ severity }) => severity === 'fail').length;
@@ -56449,7 +56521,7 @@ function subject({ comparisons, base }) {
 function findings(review) {
     const list = review.verdict.findings.slice(0, 20).map((finding) => {
         const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message, 500, [finding.path]), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
     });
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
@@ -56498,7 +56570,7 @@ function settings(review) {
 }
 const comment_short = (sha) => code(sha.slice(0, 12), 12);
 const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
-function footer(review) {
+function comment_footer(review) {
     const commits = review.base === undefined || review.head === undefined
         ? ''
         : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
@@ -57415,7 +57487,7 @@ function estimateInference(operations, run, weights) {
     const usable = accelerators_findAccelerator(run.accelerator)?.usable;
     const room = usable === undefined ? undefined : serving.memoryShare * usable - weights / tensor;
     const largestBatch = room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));
-    return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };
+    return { cachePerToken: units_bytes(perToken), cachePerSequence: units_bytes(perSequence), weights, largestBatch };
 }
 
 ;// CONCATENATED MODULE: ./build/cost/count/checkpoint.js
@@ -57440,7 +57512,7 @@ function checkpointBytes(architecture, operations) {
     const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
     const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
     const outside = all(operations.embedding, 0) + all(operations.head, 0);
-    return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
+    return units_bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
 }
 function schemeOf(stored, path, layer) {
     const listed = stored[path.replace(/^(layers|prediction)\./, '')];
@@ -57733,7 +57805,7 @@ function* attention_attention(part, stream) {
     return yield* part.experts ? expertOutput(part, part.experts, core) : output(part, core);
 }
 const pathOf = ({ path = component }, name) => `${path}.${name}`;
-const nameOf = ({ path }, name) => (path === undefined ? name : `${path}_${name}`);
+const attention_nameOf = ({ path }, name) => (path === undefined ? name : `${path}_${name}`);
 /** Query, output gate, key and value: one product of the layer's input, unless a router chooses the queries' experts. */
 function* projections(part, input) {
     const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, bias, gateBias = bias.query } = part;
@@ -57745,8 +57817,8 @@ function* projections(part, input) {
         bias: hasBias,
         component: component,
         input,
-        output: tensor(nameOf(part, name), columns, 'tensor'),
-        fusedWith: nameOf(part, 'query_key_value'),
+        output: tensor(attention_nameOf(part, name), columns, 'tensor'),
+        fusedWith: attention_nameOf(part, 'query_key_value'),
         storedFused: part.fused,
     });
     const query = part.experts
@@ -57756,8 +57828,8 @@ function* projections(part, input) {
         yield* of('output_gate', 'gate', H * dv, gateBias);
     if (part.outputGate === 'head')
         yield* of('output_gate', 'gate', H, gateBias);
-    const key = tensor(nameOf(part, 'key'), K * d, 'tensor');
-    const value = tensor(nameOf(part, 'value'), K * dv, 'tensor');
+    const key = tensor(attention_nameOf(part, 'key'), K * d, 'tensor');
+    const value = tensor(attention_nameOf(part, 'value'), K * dv, 'tensor');
     if (part.sharedKeyValue)
         return { query, key, value };
     yield* of('key', 'key', K * d, bias.key);
@@ -57808,7 +57880,7 @@ function* normalized(part, projected) {
 }
 function* groupedCore(part, { query, key, value }) {
     const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d } = part;
-    const output = tensor(nameOf(part, 'core'), H * dv, 'tensor');
+    const output = tensor(attention_nameOf(part, 'core'), H * dv, 'tensor');
     yield {
         kind: 'attention',
         variant: 'grouped',
@@ -59944,12 +60016,12 @@ function estimateMemory(model, run) {
     const device = reserved + outside(run);
     const accelerator = accelerators_findAccelerator(run.accelerator);
     return {
-        allocated: bytes(totalOf(moment)),
-        reserved: bytes(reserved),
-        device: bytes(device),
+        allocated: units_bytes(totalOf(moment)),
+        reserved: units_bytes(reserved),
+        device: units_bytes(device),
         capacity: accelerator?.usable ?? null,
         components: components(moment.shares),
-        parts: ledger(bytes, moment.shares.map(([, part, amount]) => [part, amount])),
+        parts: ledger(units_bytes, moment.shares.map(([, part, amount]) => [part, amount])),
         moment: moment.at,
         stage: stage.index,
         ...memoryBand(operations, run),
@@ -59966,7 +60038,7 @@ function fullest(operations, run) {
     return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }
 function components(shares) {
-    const of = (wanted) => bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
+    const of = (wanted) => units_bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
     return {
         weights: of('weights'),
         gradients: of('gradients'),
@@ -59980,7 +60052,7 @@ function savings(operations, run, device) {
     return alternatives(run)
         .map(({ change, changed }) => {
         const { reserved } = fullest(operations, changed);
-        return { change, saves: bytes(device - reserved - outside(changed)) };
+        return { change, saves: units_bytes(device - reserved - outside(changed)) };
     })
         .filter(({ saves }) => saves > 0.01 * device)
         .sort((a, b) => b.saves - a.saves);
@@ -67896,7 +67968,7 @@ function choicesOf(text) {
     return choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
 }
 /** A regular expression of compressed-tensors as pieces between wildcards: anchored in front, open behind unless it says `$`. */
-function pieces(regular) {
+function module_names_pieces(regular) {
     const text = regular.replace(/^\^/, '').replaceAll('.*', '*').replaceAll('.+', '*').replaceAll('\\.', '.');
     const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
     return closed.replaceAll(/\*+/g, '*').split('*');
@@ -67914,7 +67986,7 @@ function namesOf(listed) {
             unread += Number(expression);
         else if (expression)
             for (const way of written)
-                patterns.set(`re:${way}`, pieces(way));
+                patterns.set(`re:${way}`, module_names_pieces(way));
         else if (entry.includes('*'))
             patterns.set(entry, entry.replaceAll(/\*+/g, '*').split('*'));
         else
@@ -68821,9 +68893,9 @@ function enter(state, states) {
 ;// CONCATENATED MODULE: ./build/settings/globs.js
 
 /** Configs with longer names are not read, and their names not matched: what a pattern may name is then named by it. */
-const longestPath = 1_024;
+const globs_longestPath = 1_024;
 const some = (all, path, doubt) => all.some(({ matches, prefix, folder }) => {
-    if (path.length <= longestPath)
+    if (path.length <= globs_longestPath)
         return matches(path);
     const begins = doubt === 'may' ? prefix : folder;
     return begins !== undefined && path.startsWith(begins);
@@ -69162,8 +69234,8 @@ const unread = (message) => ({
 function readSide(side, path, settings, calibration) {
     if (side.kind === 'refused')
         return unread(side.reason);
-    if (path.length > longestPath)
-        return unread(`Its name has ${path.length} characters; configs with names of more than ${longestPath} are not read.`);
+    if (path.length > globs_longestPath)
+        return unread(`Its name has ${path.length} characters; configs with names of more than ${globs_longestPath} are not read.`);
     const reading = readConfig(side.bytes, path);
     if (reading.kind === 'unread')
         return { reading };
@@ -74901,12 +74973,26 @@ function annotate({ severity, path, line, title, message }) {
 
 
 
-/** The longest that one request may take, that one rate limit is waited for, and that a run waits in all. */
+/** The longest that one request may take, that one rate limit is waited for, and that a run loses to both in all. */
 const requestMilliseconds = 20_000;
 const longestWait = 60;
 const longestWaitInAll = 180;
 /** Seconds before each further try of a request that failed on GitHub's side. */
 const pauses = [1, 2, 5];
+/** The seconds that a run may lose, to pauses and to tries that came to nothing, before it gives up. */
+class Patience {
+    longest;
+    lost = 0;
+    constructor(longest) {
+        this.longest = longest;
+    }
+    lose(seconds) {
+        this.lost += seconds;
+    }
+    hasRoomFor(seconds) {
+        return this.lost + seconds <= this.longest;
+    }
+}
 /** GitHub's API, with a time-out on each try, retries of what may be sent twice, and bounded waits for rate limits. */
 function connect(token) {
     const send = utils_defaults.request?.fetch ?? fetch;
@@ -74918,17 +75004,20 @@ function connect(token) {
             fetch: (url, init) => send(url, { ...init, signal: AbortSignal.timeout(requestMilliseconds) }),
         },
     });
-    let waited = 0;
+    const patience = new Patience(longestWaitInAll);
     api.hook.wrap('request', async (request, options) => {
         for (let tries = 0;; tries++) {
+            const began = performance.now();
             const outcome = await Promise.resolve(request(options)).then((response) => ({ response, problem: problemWithin(response.data, response.headers['content-type']) }), (error) => ({ error, problem: problemOf(error) }));
+            if (outcome.problem !== undefined)
+                patience.lose((performance.now() - began) / 1_000);
             const pause = outcome.problem && pauseBefore(outcome.problem, String(options.url), options.method, tries);
-            if (pause === undefined || waited + pause > longestWaitInAll) {
+            if (pause === undefined || !patience.hasRoomFor(pause)) {
                 if ('error' in outcome)
                     throw outcome.error;
                 return outcome.response;
             }
-            waited += pause;
+            patience.lose(pause);
             log(`${capital(api_sentenceOf(outcome.problem))} Trying again in ${pause} s.`);
             await new Promise((done) => setTimeout(done, 1_000 * pause));
         }
@@ -74957,7 +75046,8 @@ function problemWithin(data, type = '') {
     if (!Array.isArray(errors))
         return undefined;
     const texts = errors.map((error) => `${error?.type ?? ''} ${error?.message ?? ''}`);
-    if (texts.some((text) => /^RATE_LIMITED|secondary rate/i.test(text)))
+    // Spelled in either way since 2025.
+    if (texts.some((text) => /^RATE_LIMIT(ED)?\b|secondary rate/i.test(text)))
         return { kind: 'limit', after: undefined };
     const broken = texts.find((text) => /Something went wrong while executing|timed? ?out/i.test(text));
     return broken === undefined ? undefined : { kind: 'failure', status: 200, message: broken.trim() };
@@ -74994,8 +75084,21 @@ function graphqlProblem(error, message) {
     const within = problemWithin(error);
     if (within !== undefined)
         return within;
-    return { kind: 'refusal', sentence: 'errors' in error ? `GitHub refuses the query: ${message}` : message };
+    return { kind: 'refusal', sentence: refusedQuery(error) ?? message };
 }
+/** The first reason that GraphQL gives; undefined of what is no answer of GraphQL's. */
+function refusedQuery(error) {
+    const errors = schemas_object({ errors: array(schemas_object({ type: schemas_string().nullish(), message: schemas_string() })) });
+    const [first] = errors.safeParse(error).data?.errors ?? [];
+    if (first === undefined)
+        return 'errors' in error ? 'GitHub refuses the query and gives no reason.' : undefined;
+    const { type, message } = first;
+    if (type === 'FORBIDDEN' && lacksPermission.test(message))
+        return `the token may not do this (${message}); commenting needs pull-requests: write.`;
+    return `GitHub refuses the query: ${message}`;
+}
+/** What GitHub says where it is the token's fault, and not the conversation's or the repository's. */
+const lacksPermission = /not accessible by|must have .*(rights|access|permission)/i;
 function secondsUntil(headers) {
     const after = Number(headers['retry-after'] ?? Number.NaN);
     if (Number.isFinite(after))
@@ -75009,13 +75112,15 @@ function secondsUntil(headers) {
 function refusal(status, message, permissions) {
     if (status === 401)
         return 'GitHub does not accept the token; pass github-token: ${{ github.token }}.';
-    if (status === 403 && permissions !== undefined)
+    if (status === 403 && permissions !== undefined && lacksPermission.test(message))
         return `the token may not do this; it needs the permission ${permissions}.`;
+    // Such as a conversation that is locked, or that has as many comments as GitHub takes: in its own words.
+    const words = message.replace(/ - https?:\S+$/, '').replace(/\.?$/, '.');
     if (status === 403)
-        return `the token may not do this (${message}).`;
+        return `GitHub refuses: ${words}`;
     if (status === 404)
         return 'GitHub finds no such thing with this token; it may lack contents: read or pull-requests: read.';
-    return `GitHub answered ${status}: ${message}`;
+    return `GitHub answered ${status}: ${words}`;
 }
 function api_sentenceOf(problem) {
     switch (problem?.kind) {
@@ -75049,10 +75154,10 @@ const batchSizes = [100, 10];
 const mostBlobs = 100;
 const mostBytes = 64 * limits.bytes;
 const contents_symlink = 0o120000;
-const entry = object({
+const entry = schemas_object({
     mode: schemas_number(),
     type: schemas_string(),
-    object: object({
+    object: schemas_object({
         oid: schemas_string(),
         byteSize: schemas_number().optional(),
         isBinary: schemas_boolean().nullish(),
@@ -75061,7 +75166,7 @@ const entry = object({
     })
         .nullable(),
 });
-const answer = object({
+const answer = schemas_object({
     repository: record(schemas_string(), record(schemas_string(), entry.nullable()).nullable()).nullable(),
 });
 /**
@@ -75116,7 +75221,11 @@ async function askFor(api, repository, batch) {
         const at = found?.[`c${commits.indexOf(commit)}`];
         if (at === null || at === undefined)
             throw new GitHubProblem(`the commit ${commit.slice(0, 12)} is not to be found with this token.`);
-        return at[`f${index}`];
+        const file = at[`f${index}`];
+        // Of a tag or another object there are no files to ask for, which is not the same as a file that does not exist.
+        if (file === undefined)
+            throw new GitHubProblem(`${commit.slice(0, 12)} is no commit.`);
+        return file;
     });
 }
 async function sideOf(api, repository, { path }, found, allowance) {
@@ -75141,7 +75250,7 @@ async function sideOf(api, repository, { path }, found, allowance) {
     if (allowance.blobs < 0)
         return refused(`was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
     const { data } = await api.rest.git.getBlob({ ...repository, file_sha: oid });
-    return { kind: 'bytes', bytes: Buffer.from(object({ content: schemas_string() }).parse(data).content, 'base64') };
+    return { kind: 'bytes', bytes: Buffer.from(schemas_object({ content: schemas_string() }).parse(data).content, 'base64') };
 }
 function textSide(path, text) {
     if (text.startsWith('version https://git-lfs.github.com/spec/'))
@@ -75151,9 +75260,9 @@ function textSide(path, text) {
 
 ;// CONCATENATED MODULE: ./build/github/trees.js
 
-const tree = object({
+const tree = schemas_object({
     truncated: schemas_boolean(),
-    tree: array(object({ path: schemas_string(), type: schemas_string(), mode: schemas_string(), sha: schemas_string() })),
+    tree: array(schemas_object({ path: schemas_string(), type: schemas_string(), mode: schemas_string(), sha: schemas_string() })),
 });
 /** Folders that are looked into, where a repository is too large to be listed at once. */
 const mostFolders = 150;
@@ -75241,18 +75350,18 @@ function paired(before, after) {
 
 
 
-const changes_file = object({ filename: schemas_string(), status: schemas_string(), previous_filename: schemas_string().optional() });
+const changes_file = schemas_object({ filename: schemas_string(), status: schemas_string(), previous_filename: schemas_string().optional() });
 const pageSize = 100;
 /** What GitHub lists of a pull request at most, and of a comparison. */
 const mostListed = 3_000;
 const mostCompared = 300;
 /** Files that one run reads on each side. */
 const mostRead = 1_000;
-const pullSchema = object({
+const pullSchema = schemas_object({
     state: schemas_string(),
-    head: object({ sha: schemas_string(), ref: schemas_string(), repo: object({ full_name: schemas_string() }).nullish() }),
-    base: object({ sha: schemas_string(), ref: schemas_string(), repo: object({ full_name: schemas_string() }).nullish() }),
-    labels: array(object({ name: schemas_string() })),
+    head: schemas_object({ sha: schemas_string(), ref: schemas_string(), repo: schemas_object({ full_name: schemas_string() }).nullish() }),
+    base: schemas_object({ sha: schemas_string(), ref: schemas_string(), repo: schemas_object({ full_name: schemas_string() }).nullish() }),
+    labels: array(schemas_object({ name: schemas_string() })),
     changed_files: schemas_number(),
 });
 async function readPull(api, repository, number) {
@@ -75280,10 +75389,13 @@ const pullAt = (pull, head) => ({ ...pull, head, newest: pull.head === head });
 async function withLiveBase(api, repository, pull) {
     if (!pull.open)
         return pull;
-    const data = await api.graphql('query ($owner: String!, $name: String!, $ref: String!) { repository(owner: $owner, name: $name) { ref(qualifiedName: $ref) { target { oid } } } }', { owner: repository.owner, name: repository.repo, ref: `refs/heads/${pull.baseLabel}` });
-    const target = object({ target: object({ oid: schemas_string() }).nullable() }).nullable();
-    const { ref } = object({ repository: object({ ref: target }) }).parse(data).repository;
-    return { ...pull, base: ref?.target?.oid ?? pull.base };
+    return { ...pull, base: (await tipOf(api, repository, pull.baseLabel)) ?? pull.base };
+}
+async function tipOf(api, repository, branch) {
+    const data = await api.graphql('query ($owner: String!, $name: String!, $ref: String!) { repository(owner: $owner, name: $name) { ref(qualifiedName: $ref) { target { oid } } } }', { owner: repository.owner, name: repository.repo, ref: `refs/heads/${branch}` });
+    const target = schemas_object({ target: schemas_object({ oid: schemas_string() }).nullable() }).nullable();
+    const { ref } = schemas_object({ repository: schemas_object({ ref: target }) }).parse(data).repository;
+    return ref?.target?.oid;
 }
 /**
  * The open pull request of another workflow's run, by the repository, branch and commit it ran on, none of which the run can
@@ -75291,22 +75403,25 @@ async function withLiveBase(api, repository, pull) {
  */
 async function pullOfRun(api, repository, run) {
     const data = await api.graphql('query ($owner: String!, $name: String!, $branch: String!) { repository(owner: $owner, name: $name) { pullRequests(headRefName: $branch, states: OPEN, first: 100) { nodes { number headRefOid headRepository { nameWithOwner } } } } }', { owner: repository.owner, name: repository.repo, branch: run.branch });
-    const node = object({
+    const node = schemas_object({
         number: schemas_number(),
         headRefOid: schemas_string(),
-        headRepository: object({ nameWithOwner: schemas_string() }).nullable(),
+        headRepository: schemas_object({ nameWithOwner: schemas_string() }).nullable(),
     });
     const nodes = array(node.nullable());
-    const { pullRequests } = object({ repository: object({ pullRequests: object({ nodes }) }) })
+    const { pullRequests } = schemas_object({ repository: schemas_object({ pullRequests: schemas_object({ nodes }) }) })
         .parse(data).repository;
     const found = pullRequests.nodes.find((one) => one?.headRefOid === run.head && one.headRepository?.nameWithOwner === run.repository);
     return found?.number;
 }
+/** Two commits with no history in common. */
+class Unrelated extends GitHubProblem {
+}
 /** @throws GitHubProblem where the two commits have no history in common, or one does not exist */
 async function compareCommits(api, repository, base, head) {
-    const schema = object({
-        base_commit: object({ sha: schemas_string() }),
-        merge_base_commit: object({ sha: schemas_string() }),
+    const schema = schemas_object({
+        base_commit: schemas_object({ sha: schemas_string() }),
+        merge_base_commit: schemas_object({ sha: schemas_string() }),
         files: array(changes_file).optional(),
     });
     try {
@@ -75320,9 +75435,9 @@ async function compareCommits(api, repository, base, head) {
         if (!missing)
             throw error;
         const [from, to] = [base.slice(0, 12), head.slice(0, 12)];
-        throw new GitHubProblem(/No common ancestor/i.test(String(error))
-            ? `${from} and ${to} have no history in common, so there is no merge base; set baseline to base-tip or to a commit.`
-            : `GitHub cannot compare ${from} with ${to}: one of them is not to be found with this token, which needs contents: read.`);
+        if (/No common ancestor/i.test(String(error)))
+            throw new Unrelated(`${from} and ${to} have no history in common, so there is no merge base; set baseline to base-tip or to a commit.`);
+        throw new GitHubProblem(`GitHub cannot compare ${from} with ${to}: one of them is not to be found with this token, which needs contents: read.`);
     }
 }
 /** The commit that the pull request is compared with: the merge base, unless the user wants the tip or a commit. */
@@ -75399,7 +75514,7 @@ async function rangeChanges(api, repository, range, settings) {
     const { files, notes } = listed ? { files: compared.files, notes: [] } : await fromTrees(api, repository, base, head);
     return {
         ...(await pairsOf(api, repository, files, base, head, settings, notes)),
-        base: { sha: base, label: named ? 'baseline' : 'before' },
+        base: { sha: base, label: named ? 'baseline' : range.from },
         head: { sha: head, label: range.label },
     };
 }
@@ -75482,14 +75597,14 @@ async function allConfigs(api, repository, sha, label, settings) {
 
 
 
-const page = object({
-    repository: object({
-        pullRequest: object({
-            comments: object({
-                pageInfo: object({ hasNextPage: schemas_boolean(), endCursor: schemas_string().nullable() }),
-                nodes: array(object({
+
+const page = schemas_object({
+    repository: schemas_object({
+        pullRequest: schemas_object({
+            comments: schemas_object({
+                pageInfo: schemas_object({ hasNextPage: schemas_boolean(), endCursor: schemas_string().nullable() }),
+                nodes: array(schemas_object({
                     id: schemas_string(),
-                    databaseId: schemas_number(),
                     body: schemas_string(),
                     url: schemas_string(),
                     viewerDidAuthor: schemas_boolean(),
@@ -75504,8 +75619,12 @@ const page = object({
 const mostPages = 50;
 const query = `query ($owner: String!, $name: String!, $number: Int!, $after: String) {
   repository(owner: $owner, name: $name) { pullRequest(number: $number) { comments(first: 100, after: $after) {
-    pageInfo { hasNextPage endCursor } nodes { id databaseId body url viewerDidAuthor isMinimized } } } } }`;
-/** Our comments on a pull request, oldest first: those that begin with our marker and were written with this token's identity. */
+    pageInfo { hasNextPage endCursor } nodes { id body url viewerDidAuthor isMinimized } } } } }`;
+/**
+ * Our comments on a pull request, oldest first: those that begin with our marker and were written with this token's identity.
+ * Other workflows have that identity too, so one that is not ours from heading to footer comes after all that are, and is
+ * taken over only where there is no other.
+ */
 async function ownComments(api, repository, number, key) {
     const own = [];
     let after = null;
@@ -75520,7 +75639,8 @@ async function ownComments(api, repository, number, key) {
             break;
         after = pageInfo.endCursor;
     }
-    return own;
+    const whole = own.filter(({ body }) => isWhole(body));
+    return whole.length > 0 ? whole : own.slice(0, 1);
 }
 /**
  * Creates, updates or leaves our comment alone. Never writes for a head that is no longer the pull request's, and never fails
@@ -75542,7 +75662,7 @@ async function post(api, repository, pull, key, write, create) {
         if (!now.open)
             return skipped('the pull request is closed, and its comment stays as it is.');
         if (first !== undefined)
-            return await comment_settle(api, repository, first, duplicates, write);
+            return await comment_settle(api, first, duplicates, write);
         return await send(api, repository, pull.number, key, write);
     }
     catch (error) {
@@ -75551,11 +75671,11 @@ async function post(api, repository, pull, key, write, create) {
 }
 const isEqual = (a, b) => a.replaceAll('\r\n', '\n').trim() === b.replaceAll('\r\n', '\n').trim();
 /** The oldest of our comments says it, the others are folded away. */
-async function comment_settle(api, repository, first, duplicates, write) {
+async function comment_settle(api, first, duplicates, write) {
     const body = write(first.body);
     const equal = isEqual(first.body, body);
     if (!equal)
-        await api.rest.issues.updateComment({ ...repository, comment_id: first.databaseId, body });
+        await api.graphql('mutation ($id: ID!, $body: String!) { updateIssueComment(input: { id: $id, body: $body }) { issueComment { id } } }', { id: first.id, body });
     for (const { id } of duplicates) {
         await api.graphql('mutation ($id: ID!) { minimizeComment(input: { subjectId: $id, classifier: OUTDATED }) { minimizedComment { isMinimized } } }', { id });
     }
@@ -75569,7 +75689,7 @@ async function send(api, repository, number, key, write) {
     const body = write(undefined);
     const create = async () => {
         const { data } = await api.rest.issues.createComment({ ...repository, issue_number: number, body });
-        return object({ html_url: schemas_string() }).parse(data).html_url;
+        return schemas_object({ html_url: schemas_string() }).parse(data).html_url;
     };
     let url;
     try {
@@ -75583,7 +75703,7 @@ async function send(api, repository, number, key, write) {
         const [first, ...duplicates] = await ownComments(api, repository, number, key);
         if (first !== undefined) {
             if (duplicates.length > 0)
-                await comment_settle(api, repository, first, duplicates, () => body);
+                await comment_settle(api, first, duplicates, () => body);
             return { status: 'created', url: first.url };
         }
     }
@@ -75594,52 +75714,54 @@ async function send(api, repository, number, key, write) {
     }
     return { status: 'created', url: url ?? (await create()) };
 }
-const labelled = object({
-    repository: object({
-        pullRequest: object({
-            timelineItems: object({
-                nodes: array(object({
-                    label: object({ name: schemas_string() }).optional(),
-                    actor: object({ login: schemas_string() }).nullish(),
-                })
-                    .nullable()),
-            }),
-        }),
-    }),
-});
-/** Who set a label last, where GitHub tells. */
-async function labelledBy(api, repository, number, label) {
-    const timeline = `query ($owner: String!, $name: String!, $number: Int!) {
-    repository(owner: $owner, name: $name) { pullRequest(number: $number) {
-      timelineItems(last: 100, itemTypes: [LABELED_EVENT]) { nodes { ... on LabeledEvent { label { name } actor { login } } } } } } }`;
-    try {
-        const data = await api.graphql(timeline, { owner: repository.owner, name: repository.repo, number });
-        const { nodes } = labelled.parse(data).repository.pullRequest.timelineItems;
-        return nodes.findLast((node) => node?.label?.name === label)?.actor?.login;
-    }
-    catch {
-        return undefined;
-    }
-}
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:fs");
+;// CONCATENATED MODULE: ./node_modules/zod/v4/classic/iso.js
+
+
+
+function iso_datetime(params) {
+    return _isoDateTime(ZodISODateTime, params);
+}
+function iso_date(params) {
+    return core._isoDate(ZodISODate, params);
+}
+function iso_time(params) {
+    return core._isoTime(ZodISOTime, params);
+}
+function iso_duration(params) {
+    return core._isoDuration(ZodISODuration, params);
+}
+
 ;// CONCATENATED MODULE: ./build/github/event.js
 
 
 
 const sha = schemas_string().regex(/^[0-9a-f]{40,64}$/);
-const pull = object({ pull_request: object({ number: schemas_int().positive(), head: object({ sha }) }) });
-const event_group = object({ merge_group: object({ base_sha: sha, head_sha: sha, head_ref: schemas_string() }) });
-const event_run = object({
-    workflow_run: object({
+const pull = schemas_object({
+    action: schemas_string().optional(),
+    pull_request: schemas_object({
+        number: schemas_int().positive(),
+        head: schemas_object({ sha }),
+        updated_at: iso_datetime({ offset: true }).optional(),
+    }),
+});
+const event_group = schemas_object({ merge_group: schemas_object({ base_sha: sha, head_sha: sha, head_ref: schemas_string() }) });
+const event_run = schemas_object({
+    workflow_run: schemas_object({
         event: schemas_string(),
         head_sha: sha,
         head_branch: schemas_string().nullable(),
-        head_repository: object({ full_name: schemas_string() }).nullable(),
+        head_repository: schemas_object({ full_name: schemas_string() }).nullable(),
     }),
 });
-const push = object({ before: sha, after: sha, ref: schemas_string() });
+const push = schemas_object({
+    before: sha,
+    after: sha,
+    ref: schemas_string(),
+    repository: schemas_object({ default_branch: schemas_string() }).optional(),
+});
 /** @throws GitHubProblem where the event is none that the action knows, or does not hold what it must */
 function readEvent(environment) {
     const name = environment['GITHUB_EVENT_NAME'] ?? '';
@@ -75648,22 +75770,22 @@ function readEvent(environment) {
     switch (name) {
         case 'pull_request':
         case 'pull_request_target': {
-            const { pull_request } = payload(environment, pull);
-            return { kind: 'pull', number: pull_request.number, head: pull_request.head.sha };
+            const { action, pull_request } = payload(environment, pull);
+            const { number, head, updated_at: pushed } = pull_request;
+            return {
+                kind: 'pull',
+                number,
+                head: head.sha,
+                ...(action === 'synchronize' && pushed !== undefined ? { pushed } : {}),
+            };
         }
         case 'merge_group': {
             const { merge_group } = payload(environment, event_group);
             const { base_sha: base, head_sha: head, head_ref } = merge_group;
-            return { kind: 'range', base, head, label: event_short(head_ref), direct: false };
+            return { kind: 'range', base, head, label: event_short(head_ref), from: 'before', direct: false };
         }
         case 'push': {
-            const { before, after, ref } = payload(environment, push);
-            if (/^0+$/.test(after))
-                return { kind: 'nothing' };
-            // A new branch has nothing before it.
-            if (/^0+$/.test(before))
-                return { kind: 'report', sha: after, label: event_short(ref) };
-            return { kind: 'range', base: before, head: after, label: event_short(ref), direct: true };
+            return pushOf(payload(environment, push), commit);
         }
         case 'workflow_run': {
             const { workflow_run } = payload(environment, event_run);
@@ -75679,6 +75801,21 @@ function readEvent(environment) {
             throw new GitHubProblem(`The event ${name || '(none)'} is not one that this action works on; use pull_request, pull_request_target, merge_group, workflow_run, push, workflow_dispatch or schedule.`);
     }
 }
+function pushOf({ before, after, ref, repository }, commit) {
+    const none = /^0+$/;
+    if (none.test(after))
+        return { kind: 'nothing' };
+    const isTag = ref.startsWith('refs/tags/');
+    const onto = repository?.default_branch;
+    return {
+        kind: 'push',
+        // An annotated tag is an object of its own, which has no files; the run stands on its commit.
+        head: isTag && sha.safeParse(commit).success ? commit : after,
+        label: event_short(ref),
+        ...(isTag || none.test(before) ? {} : { before }),
+        ...(onto === undefined || ref === `refs/heads/${onto}` ? {} : { onto }),
+    };
+}
 const event_short = (ref) => ref.replace(/^refs\/(heads|tags)\//, '');
 function payload(environment, shape) {
     const path = environment['GITHUB_EVENT_PATH'] ?? '';
@@ -75692,6 +75829,84 @@ function payload(environment, shape) {
 function readRepository(environment) {
     const [owner = '', repo = ''] = (environment['GITHUB_REPOSITORY'] ?? '').split('/');
     return { owner, repo };
+}
+
+;// CONCATENATED MODULE: ./build/github/labels.js
+
+const item = schemas_object({
+    __typename: schemas_string(),
+    createdAt: schemas_string().optional(),
+    label: schemas_object({ name: schemas_string() }).optional(),
+    actor: schemas_object({ login: schemas_string() }).nullish(),
+    commit: schemas_object({ oid: schemas_string(), committedDate: schemas_string() }).optional(),
+});
+const labels_answer = schemas_object({
+    repository: schemas_object({ pullRequest: schemas_object({ timelineItems: schemas_object({ nodes: array(item.nullable()) }) }) }),
+});
+const labels_query = `query ($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) { pullRequest(number: $number) {
+    timelineItems(last: 100, itemTypes: [LABELED_EVENT, PULL_REQUEST_COMMIT, HEAD_REF_FORCE_PUSHED_EVENT]) { nodes {
+      __typename
+      ... on LabeledEvent { createdAt label { name } actor { login } }
+      ... on HeadRefForcePushedEvent { createdAt }
+      ... on PullRequestCommit { commit { oid committedDate } } } } } } }`;
+/**
+ * Whether a label was set on the commit that is judged, and by whom: what was approved is not what was pushed afterwards.
+ *
+ * @param pushed when the commit came, where the event tells it
+ */
+async function labelSet(api, repository, pull, label, pushed) {
+    if (!pull.newest)
+        return no(label, 'does not count for this commit, since the pull request has a newer one');
+    const items = await timeline(api, repository, pull.number);
+    const at = items?.findLastIndex((one) => one.label?.name.toLowerCase() === label.toLowerCase()) ?? -1;
+    const set = items?.[at];
+    if (items === undefined || set?.createdAt === undefined)
+        return no(label, 'does not count, since GitHub does not tell when it was set; remove it and set it again');
+    // A commit's own date is its author's to choose, so it may only speak against the label.
+    const since = items.slice(at + 1).some((one) => one.label === undefined);
+    const times = [pushed, ...items.map((one) => arrival(one, pull.head))];
+    const earlier = times.some((time) => time !== undefined && Date.parse(time) >= Date.parse(set.createdAt ?? ''));
+    if (since || earlier)
+        return no(label, 'was set before the latest commit, so it does not count; remove it and set it again');
+    return { counts: true, by: set.actor?.login };
+}
+const no = (label, words) => ({
+    counts: false,
+    why: `The label ${JSON.stringify(label)} ${words}.`,
+});
+const arrival = ({ label, commit, createdAt }, head) => label !== undefined
+    ? undefined
+    : commit === undefined
+        ? createdAt
+        : commit.oid === head
+            ? commit.committedDate
+            : undefined;
+/** undefined where GitHub does not give it. */
+async function timeline(api, repository, number) {
+    try {
+        const data = await api.graphql(labels_query, { owner: repository.owner, name: repository.repo, number });
+        const { nodes } = labels_answer.parse(data).repository.pullRequest.timelineItems;
+        return nodes.filter((node) => node !== null);
+    }
+    catch {
+        return undefined;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/github/misnamed.js
+
+
+/** The policy with the other ending of YAML, under which nobody looks for it. */
+const otherEnding = policyPath.replace(/yml$/, 'yaml');
+/** In a sentence, where a repository has its policy under a name that is not read: whoever wrote it takes it to hold. */
+async function misnamedPolicy(api, repository, inputs, held, commit) {
+    if (inputs['policy']?.trim() || held.policy !== undefined)
+        return undefined;
+    const [found] = await readContents(api, repository, [{ commit, path: otherEnding }]);
+    if (found === undefined)
+        return undefined;
+    return `${otherEnding} is not read, so no policy holds: rename it to ${policyPath}, or name it by the input policy.`;
 }
 
 ;// CONCATENATED MODULE: external "node:os"
@@ -75718,7 +75933,8 @@ function annotations(review) {
             ? ''
             : ` ${quantity(finding.after, unit)}${finding.limit === undefined ? '' : ` of ${quantity(finding.limit, unit)}`}.`;
         return {
-            severity: finding.severity,
+            // What is let pass is no error of this run.
+            severity: review.verdict.override !== undefined && finding.severity === 'fail' ? 'warn' : finding.severity,
             path: finding.path,
             line: finding.line ?? 1,
             title: 'Model cost',
@@ -75733,19 +75949,19 @@ function annotations(review) {
 const json_amount = schemas_number();
 const range = tuple([json_amount, json_amount]).nullable();
 const json_ledger = record(schemas_string(), json_amount);
-const problem = object({
+const problem = schemas_object({
     severity: schemas_string(),
     message: schemas_string(),
     line: schemas_number().optional(),
     key: schemas_string().optional(),
 });
 /** One config's report. A quantity that cannot be known is null, with the reason in `problems`. */
-const reportSchema = object({
+const reportSchema = schemas_object({
     path: schemas_string(),
     format: schemas_string().nullable(),
     family: schemas_string().nullable(),
     exact: schemas_boolean().nullable(),
-    parameters: object({
+    parameters: schemas_object({
         total: json_amount,
         active: json_amount,
         active_without_embedding: json_amount,
@@ -75755,10 +75971,10 @@ const reportSchema = object({
         trainable: json_amount,
         checkpoint_bytes: json_amount,
         components: json_ledger,
-        layers: array(object({ name: schemas_string(), count: json_amount, parameters: json_amount })),
+        layers: array(schemas_object({ name: schemas_string(), count: json_amount, parameters: json_amount })),
     })
         .nullable(),
-    flops: object({
+    flops: schemas_object({
         convention: literal('causal'),
         sequence_length: json_amount,
         forward_per_token: json_amount,
@@ -75771,7 +75987,7 @@ const reportSchema = object({
         conventions: json_ledger,
     })
         .nullable(),
-    memory: object({
+    memory: schemas_object({
         allocated_bytes: json_amount,
         reserved_bytes: json_amount,
         device_bytes: json_amount,
@@ -75782,10 +75998,10 @@ const reportSchema = object({
         stage: json_amount,
         band: json_amount,
         basis: schemas_string(),
-        savings: array(object({ change: schemas_string(), saves_bytes: json_amount })),
+        savings: array(schemas_object({ change: schemas_string(), saves_bytes: json_amount })),
     })
         .nullable(),
-    throughput: object({
+    throughput: schemas_object({
         mfu: json_amount.nullable(),
         hfu: json_amount.nullable(),
         mfu_range: range,
@@ -75796,7 +76012,7 @@ const reportSchema = object({
         parts_seconds: json_ledger,
         basis: schemas_string(),
         limit: schemas_string(),
-        training: object({
+        training: schemas_object({
             seconds: json_amount,
             seconds_range: range,
             gpu_hours: json_amount,
@@ -75811,7 +76027,7 @@ const reportSchema = object({
             .nullable(),
     })
         .nullable(),
-    inference: object({
+    inference: schemas_object({
         cache_bytes_per_token: json_amount,
         cache_bytes_per_sequence: json_amount,
         weight_bytes: json_amount,
@@ -75820,25 +76036,25 @@ const reportSchema = object({
         .nullable(),
     run: record(schemas_string(), schemas_unknown()),
     origins: record(schemas_string(), schemas_string()),
-    assumptions: array(object({ field: schemas_string(), value: schemas_string(), reason: schemas_string() })),
+    assumptions: array(schemas_object({ field: schemas_string(), value: schemas_string(), reason: schemas_string() })),
     problems: array(problem),
 });
 const sideSchema = reportSchema.partial();
 /** The JSON report, version 1. */
-const jsonSchema = object({
+const jsonSchema = schemas_object({
     version: literal(1),
     reports: array(reportSchema),
-    comparisons: array(object({
+    comparisons: array(schemas_object({
         path: schemas_string(),
         previous_path: schemas_string().optional(),
         status: schemas_enum(['added', 'removed', 'changed', 'unchanged', 'unreadable']),
         base: sideSchema.nullable(),
         head: sideSchema.nullable(),
-        changes: array(object({ metric: schemas_string(), before: json_amount.optional(), after: json_amount.optional(), ratio: json_amount.optional() })),
+        changes: array(schemas_object({ metric: schemas_string(), before: json_amount.optional(), after: json_amount.optional(), ratio: json_amount.optional() })),
     })),
-    verdict: object({
+    verdict: schemas_object({
         outcome: schemas_enum(['pass', 'warn', 'fail']),
-        findings: array(object({
+        findings: array(schemas_object({
             code: schemas_string(),
             path: schemas_string(),
             metric: schemas_string().optional(),
@@ -75848,9 +76064,9 @@ const jsonSchema = object({
             limit: json_amount.optional(),
             line: schemas_number().optional(),
             message: schemas_string(),
-            waiver: object({ until: schemas_string(), reason: schemas_string(), holds: schemas_boolean() }).optional(),
+            waiver: schemas_object({ until: schemas_string(), reason: schemas_string(), holds: schemas_boolean() }).optional(),
         })),
-        override: object({ label: schemas_string(), by: schemas_string().optional() })
+        override: schemas_object({ label: schemas_string(), by: schemas_string().optional() })
             .optional()
             .describe('who let a failure pass, and by which label'),
     }),
@@ -76052,6 +76268,38 @@ function publish(review, options, environment, comment) {
         log(`${rest} more findings have no annotation, since GitHub shows ten; the job summary has them.`);
 }
 
+;// CONCATENATED MODULE: ./build/github/pushes.js
+
+
+/**
+ * What a push is compared with: what was there before, or, for what is new and where a forced push left nothing of it, where
+ * the commit left the default branch: nobody should answer for configs that were there already.
+ *
+ * @returns undefined where there is nothing to compare with, so that everything is looked at
+ */
+async function rangeOf(api, repository, push) {
+    const { before, head, label, onto } = push;
+    if (before !== undefined && (await isThere(api, repository, before)))
+        return { base: before, head, label, from: 'before', direct: true };
+    const tip = onto === undefined ? undefined : await tipOf(api, repository, onto);
+    if (onto === undefined || tip === undefined)
+        return undefined;
+    try {
+        const { mergeBase } = await compareCommits(api, repository, tip, head);
+        return { base: mergeBase, head, label, from: `merge base with ${onto}`, direct: false };
+    }
+    catch (error) {
+        if (error instanceof Unrelated)
+            return undefined;
+        throw error;
+    }
+}
+async function isThere(api, repository, commit) {
+    const data = await api.graphql('query ($owner: String!, $name: String!, $oid: GitObjectID!) { repository(owner: $owner, name: $name) { object(oid: $oid) { __typename } } }', { owner: repository.owner, name: repository.repo, oid: commit });
+    const object = schemas_object({ __typename: schemas_string() }).nullable();
+    return schemas_object({ repository: schemas_object({ object }) }).parse(data).repository.object !== null;
+}
+
 ;// CONCATENATED MODULE: ./build/settings/proposal.js
 
 
@@ -76202,12 +76450,16 @@ const named = (name, side) => side?.kind === 'bytes' ? { name, bytes: side.bytes
 
 
 
+
+
+
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
 async function main(environment = process.env) {
     try {
         await main_run(environment);
     }
     catch (error) {
+        setOutput('verdict', 'error');
         if (error instanceof WrongSettings)
             fail(error.sentences.join(' '));
         else if (error instanceof GitHubProblem)
@@ -76229,7 +76481,7 @@ async function main_run(environment) {
         throw new GitHubProblem('There is no token: pass github-token: ${{ github.token }}.');
     const api = connect(token);
     const repository = readRepository(environment);
-    const event = readEvent(environment);
+    const event = await compared(api, repository, readEvent(environment));
     if (event.kind === 'nothing')
         return nothingToDo('There is no commit or pull request to look at.');
     // Wrong inputs are told before anything is fetched; what stands in files comes with the base.
@@ -76242,18 +76494,30 @@ async function main_run(environment) {
         : pullAt(await withLiveBase(api, repository, await readPull(api, repository, number)), event.head);
     const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
     const inTime = deadline();
-    const { held, others } = await rules_rulesOf(api, repository, inputs, placesOf(event, pull, mergeBase?.commit), inTime);
+    const places = placesOf(event, pull, mergeBase?.commit);
+    const { held, others } = await rules_rulesOf(api, repository, inputs, places, inTime);
+    const misnamed = await misnamedPolicy(api, repository, inputs, held, places.head ?? places.held);
+    if (misnamed !== undefined)
+        warning(log_harmless(misnamed));
     const { settings, broken } = planOf(inputs, held, others);
     const base = pull === undefined || settings.baseline === 'merge-base'
         ? mergeBase
         : await baseline(api, repository, settings.baseline, pull);
-    const changes = await main_changesOf(api, repository, event, pull, base, settings);
+    const found = await main_changesOf(api, repository, event, pull, base, settings);
+    const changes = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
     const outlook = await withConfigs(api, repository, pull, changes, others);
     const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook, inTime);
     if (broken !== undefined && reviewed.comparisons.length > 0)
         throw broken;
-    const found = await withOverride(api, repository, reviewed, pull, settings);
-    await main_write(api, repository, found, pull, settings, environment);
+    const judged = await withOverride(api, repository, reviewed, pull, event, settings);
+    await main_write(api, repository, judged, pull, settings, environment);
+}
+/** A push as the commits that it lies between, or as everything that is there now. */
+async function compared(api, repository, event) {
+    if (event.kind !== 'push')
+        return event;
+    const range = await rangeOf(api, repository, event);
+    return range === undefined ? { kind: 'report', sha: event.head, label: event.label } : { kind: 'range', ...range };
 }
 /**
  * The settings to follow. Rules of the base that cannot be followed fail everything but their repair: a change that leaves
@@ -76321,14 +76585,19 @@ async function withConfigs(api, repository, pull, changes, others) {
     const configs = await allConfigs(api, repository, pull.head, pull.headLabel, proposal.settings);
     return others.map((one) => (one === proposal ? { ...one, configs } : one));
 }
-/** A label turns a failure into a warning: read from the pull request as it is now, with who set it. */
-async function withOverride(api, repository, found, pull, settings) {
+/** A label that was set on this commit turns a failure into a warning: as the pull request has it now, with who set it. */
+async function withOverride(api, repository, found, pull, event, settings) {
     const label = settings.overrideLabel;
     // GitHub tells labels apart without regard to case.
     const set = pull?.labels.find((name) => name.toLowerCase() === label?.toLowerCase());
     if (set === undefined || pull === undefined || found.verdict.outcome !== 'fail')
         return found;
-    return { ...found, verdict: override(found.verdict, set, await labelledBy(api, repository, pull.number, set)) };
+    const pushed = event.kind === 'pull' ? event.pushed : undefined;
+    const given = await labelSet(api, repository, pull, set, pushed);
+    if (given.counts)
+        return { ...found, verdict: override(found.verdict, set, given.by) };
+    log(given.why);
+    return { ...found, notes: [given.why, ...found.notes] };
 }
 async function main_write(api, repository, found, pull, settings, environment) {
     const options = { key: settings.commentKey, budgetsFor: settings.budgetsFor };
@@ -76362,7 +76631,7 @@ async function main_write(api, repository, found, pull, settings, environment) {
 }
 /** One sentence why, with the permission that GitHub names, and what stands all the same. */
 function notPosted(reason, pull) {
-    const fork = pull?.fromFork
+    const fork = pull?.fromFork && reason.includes('token')
         ? ' The pull request comes from another repository, whose workflows get a token that may only read.'
         : '';
     return `The comment could not be posted: ${reason}${fork} The verdict stands; the job summary has the report.`;
@@ -76386,7 +76655,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(306);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7587);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -11156,21 +11156,41 @@ const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
 /** Unless it is read as an address, an issue or a commit. */
 const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
 const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
-/** A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. */
-function sentence(foreign, longest = 500) {
-    const words = plain(foreign, longest).split(' ');
-    return words
-        .map((word, index) => {
-        // What begins a line must not begin a list, a heading or a rule.
-        if (signs.test(word))
-            return index === 0 ? code(word) : word;
-        if (index === 0 && /^\d{1,9}[.)]/.test(word))
-            return code(word);
-        const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(word) ?? [];
-        const safe = core === '' || (harmless.test(core) && !reference.test(core));
-        return safe ? word : `${before}${code(core)}${after}`;
-    })
+/**
+ * A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. What stands in
+ * quotes, and each of `names`, is one piece, so that words within it do not read as ours.
+ */
+function sentence(foreign, longest = 500, names = []) {
+    return pieces(plain(foreign, longest), names)
+        .map(({ text, name }, index) => (name ? code(text) : quoted(text) ? quote(text) : word(text, index === 0)))
         .join(' ');
+}
+function word(text, first) {
+    // What begins a line must not begin a list, a heading or a rule.
+    if (signs.test(text))
+        return first ? code(text) : text;
+    if (first && /^\d{1,9}[.)]/.test(text))
+        return code(text);
+    const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
+    const safe = core === '' || (harmless.test(core) && !reference.test(core));
+    return safe ? text : `${before}${code(core)}${after}`;
+}
+/** Several words in the quotes of JSON, and the signs after them. */
+const inQuotes = /^(\(?")((?:[^"\\]|\\.)* (?:[^"\\]|\\.)*)("[.,;:)]*)(?= |$)/u;
+const quoted = (text) => text.includes(' ') && inQuotes.test(text);
+const quote = (text) => text.replace(inQuotes, (_, before, core, after) => `${before}${code(core)}${after}`);
+/** A text cut at its spaces, but for those within quotes and names. */
+function pieces(text, names) {
+    const known = names.map((name) => plain(name)).filter((name) => name.includes(' '));
+    const found = [];
+    for (let at = 0; at < text.length;) {
+        const rest = text.slice(at);
+        const name = known.find((one) => rest === one || rest.startsWith(`${one} `));
+        const next = name ?? inQuotes.exec(rest)?.[0] ?? rest.split(' ', 1)[0] ?? '';
+        found.push({ text: next, name: name !== undefined });
+        at += next.length + 1;
+    }
+    return found;
 }
 /** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
 function table(rows, right = []) {
@@ -16984,7 +17004,7 @@ function _promise(Class, innerType) {
 }
 // @__NO_SIDE_EFFECTS__
 function _custom(Class, fn, _params) {
-    const norm = util.normalizeParams(_params);
+    const norm = normalizeParams(_params);
     norm.abort ?? (norm.abort = true); // default to abort:false
     const schema = new Class({
         type: "custom",
@@ -20756,7 +20776,7 @@ function schemas_check(fn) {
     return ch;
 }
 function custom(fn, _params) {
-    return core._custom(ZodCustom, fn ?? (() => true), _params);
+    return _custom(ZodCustom, fn ?? (() => true), _params);
 }
 function refine(fn, _params = {}) {
     return _refine(ZodCustom, fn, _params);
@@ -20824,11 +20844,38 @@ function preprocess(fn, schema) {
 ;// CONCATENATED MODULE: ./build/report/earlier.js
 
 
-const earlier_most = 10;
+
+const earlier_most = 5;
+const longestPath = 100;
+/** What was wrong, said of what is wrong no more; `metric` stands for the metric's own name. */
+const words = {
+    'memory-over-budget': 'metric was over the budget.',
+    'memory-worse': 'metric was over the budget.',
+    'memory-improved': 'metric was over the budget.',
+    'memory-already-over': 'metric was over the budget.',
+    'memory-unknown': 'metric was not known.',
+    'over-limit': 'metric was beyond its limit.',
+    'limit-worse': 'metric was beyond its limit.',
+    'limit-improved': 'metric was beyond its limit.',
+    'limit-already-over': 'metric was beyond its limit.',
+    'limit-unknown': 'metric was not known.',
+    'grows-too-much': 'metric grew by more than one change may.',
+    'shrinks-too-much': 'metric shrank by more than one change may.',
+    increase: 'metric grew.',
+    unreadable: 'it could not be read.',
+    'policy-broken': 'it left rules that cannot be followed.',
+};
+function pastProblem({ code, metric }) {
+    const limited = metric ?? (code.startsWith('memory-') ? 'memory' : '');
+    const sentence = words[code].replace('metric', findMetric(limited)?.label ?? 'what is limited');
+    return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
 const said = object({
-    path: schemas_string().max(400),
-    about: schemas_string().max(60),
-    message: schemas_string().max(300),
+    path: schemas_string().refine((path) => bytes(path) <= longestPath),
+    code: custom((code) => typeof code === 'string' && Object.hasOwn(words, code)),
+    metric: schemas_string()
+        .refine((id) => findMetric(id) !== undefined)
+        .exactOptional(),
     at: schemas_string()
         .regex(/^[0-9a-f]{7,64}$/)
         .exactOptional(),
@@ -20841,8 +20888,13 @@ function earlier_memoryLine(remembered) {
         return '';
     return `\n<!-- model-cost-gate state=${encodeURIComponent(JSON.stringify(remembered)).replaceAll('-', '%2D')} -->`;
 }
-function remembered(body) {
-    const state = /^<!-- [^\n]*-->\r?\n<!-- model-cost-gate state=([\w.!~*'()%]{1,60000}) -->/.exec(body ?? '')?.[1];
+/** Our first lines, the heading under them, and our footer: what else of our identity begins with a marker has not all of them. */
+const start = /^<!-- [^\n]*-->\r?\n(?:<!-- model-cost-gate state=([\w.!~*'()%]{1,8000}) -->\r?\n)?\r?\n## (?:\S+ )?Model cost: /;
+const footer = /^<sub>(?:.* · )?model-cost-gate [\w.+-]+<\/sub>\r?$/m;
+/** Whether a comment that begins with our marker is one that we wrote, from its heading to its footer. */
+const isWhole = (body) => start.test(body) && footer.test(body);
+function remembered(body = '') {
+    const state = isWhole(body) ? start.exec(body)?.[1] : undefined;
     if (state === undefined)
         return nothing;
     try {
@@ -20858,12 +20910,13 @@ function earlier_remember(review, earlier) {
     const open = findings
         .filter(({ severity }) => severity !== 'notice')
         .slice(0, earlier_most)
-        .map((finding) => ({ ...keyOf(finding), message: plain(finding.message, 200) }));
+        .map(({ path, code, metric }) => ({
+        path: nameOf(path),
+        code,
+        ...(metric === undefined ? {} : { metric }),
+    }));
     // What cannot be read is not resolved, and what is still told is not either.
-    const standing = ({ path, about }) => findings.some((finding) => {
-        const key = keyOf(finding);
-        return key.path === path && (finding.code === 'unreadable' || key.about === about);
-    });
+    const standing = (one) => findings.some((finding) => nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one)));
     const before = remembered(earlier);
     const at = review.head?.sha;
     const gone = before.open
@@ -20871,18 +20924,29 @@ function earlier_remember(review, earlier) {
         .map((one) => ({ ...one, ...(at === undefined ? {} : { at }) }));
     return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-earlier_most) };
 }
-const keyOf = ({ path, metric, code }) => ({ path: plain(path, 200), about: plain(metric ?? code, 60) });
+const aboutOf = ({ metric, code }) => metric ?? code;
+const bytes = (text) => new TextEncoder().encode(text).length;
+/** As much of a path as is remembered: a cut one is told by its beginning. */
+function nameOf(path) {
+    let name = '';
+    for (const letter of plain(path, longestPath)) {
+        if (bytes(name + letter) > longestPath)
+            break;
+        name += letter;
+    }
+    return name;
+}
 
 ;// CONCATENATED MODULE: ./build/units.js
-const bytes = (n) => n;
+const units_bytes = (n) => n;
 const flops = (n) => n;
 const flopsPerSecond = (n) => n;
 const bytesPerSecond = (n) => n;
 const seconds = (n) => n;
 const parameters = (n) => n;
 const watts = (n) => n;
-const mebibytes = (n) => bytes(n * 2 ** 20);
-const gibibytes = (n) => bytes(n * 2 ** 30);
+const mebibytes = (n) => units_bytes(n * 2 ** 20);
+const gibibytes = (n) => units_bytes(n * 2 ** 30);
 const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
 const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
 const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
@@ -20901,7 +20965,7 @@ const memoryUnits = {
 function parseBytes(text) {
     const [, amount, word] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
     const factor = memoryUnits[(word || 'b').toLowerCase()];
-    return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
+    return amount === undefined || factor === undefined ? undefined : units_bytes(Number(amount) * factor);
 }
 /** Powers of ten. */
 const countPrefixes = { '': 0, k: 3, m: 6, b: 9, g: 9, t: 12, p: 15 };
@@ -23779,8 +23843,8 @@ function tomlKeys(text) {
 const description_count = schemas_int().min(1).max(1e9);
 const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
-const word = schemas_string().max(100);
-const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
+const description_word = schemas_string().max(100);
+const list = union([array(description_word).max(100), record(schemas_string().regex(/^\d{1,3}$/), description_word)])
     .transform((names) => (Array.isArray(names) ? names : Object.values(names)));
 /** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
 const runSchema = strictObject({
@@ -24139,7 +24203,10 @@ function comment(review, options, earlier) {
     const gone = { importance: 8.5, name: 'resolved', body: resolved(memory) };
     const table = all.findIndex(({ name }) => name === 'table');
     const whole = gone.body === '' ? all : [...all.slice(0, table), gone, ...all.slice(table)];
-    return comment_fitted(marker(options.key) + earlier_memoryLine(memory), whole, longestComment);
+    const first = marker(options.key);
+    const remembering = comment_fitted(first + earlier_memoryLine(memory), whole, Number.POSITIVE_INFINITY);
+    // What is remembered goes first when room runs out, and what is not remembered is not told.
+    return remembering.length <= longestComment ? remembering : comment_fitted(first, all, longestComment);
 }
 /** What takes the place of an earlier comment when no model config is changed any more. */
 function resolvedComment(review, key, earlier) {
@@ -24148,12 +24215,12 @@ function resolvedComment(review, key, earlier) {
         '## Model cost: no model config changed',
         `This pull request changed model configs before; ${head(review)} does not.`,
         resolved(memory),
-        footer(review),
+        comment_footer(review),
     ];
     return [marker(key) + memoryLine(memory), ...sentences].filter((body) => body !== '').join('\n\n');
 }
 const resolved = ({ resolved: gone }) => gone
-    .map(({ path, message, at }) => `- ✅ Resolved${at === undefined ? '' : ` in ${comment_short(at)}`}: ${code(path, 120)}: ${sentence(message)}`)
+    .map((one) => `- ✅ Resolved${one.at === undefined ? '' : ` in ${comment_short(one.at)}`}: ${code(one.path, 120)}: ${pastProblem(one)}`)
     .join('\n');
 /** The most configs in the table of a comment, so that it fits beside the findings even with the longest names. */
 const comment_mostRows = 60;
@@ -24166,14 +24233,19 @@ function sections(review, options, rows = comment_mostRows, elsewhere = inSummar
         { importance: 10, name: 'heading', body: `## ${heading(review)}` },
         { importance: 9, name: 'findings', body: findings(review) },
         { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
-        { importance: 7, name: 'notes', body: review.notes.map((note) => `> ${sentence(note)}`).join('\n>\n') },
+        {
+            importance: 7,
+            name: 'notes',
+            body: review.notes.map((note) => `> ${sentence(note, 500, pathsOf(review))}`).join('\n>\n'),
+        },
         ...comparisons
             .slice(0, 30)
             .flatMap((comparison, index) => configSections(comparison, options.budgetsFor(comparison.path), comparisons.length > 1, index)),
         { importance: 3, name: 'settings', body: settings(review) },
-        { importance: 9, name: 'footer', body: footer(review) },
+        { importance: 9, name: 'footer', body: comment_footer(review) },
     ].filter(({ body }) => body !== '');
 }
+const pathsOf = ({ comparisons }) => comparisons.flatMap(({ path, previousPath }) => [path, previousPath ?? '']).filter((name) => name.includes(' '));
 function heading(review) {
     const { outcome, findings, override } = review.verdict;
     const fails = findings.filter(({ severity }) => severity === 'fail').length;
@@ -24201,7 +24273,7 @@ function subject({ comparisons, base }) {
 function findings(review) {
     const list = review.verdict.findings.slice(0, 20).map((finding) => {
         const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message, 500, [finding.path]), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
     });
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
@@ -24250,7 +24322,7 @@ function settings(review) {
 }
 const comment_short = (sha) => code(sha.slice(0, 12), 12);
 const head = (review) => (review.head === undefined ? 'the head' : comment_short(review.head.sha));
-function footer(review) {
+function comment_footer(review) {
     const commits = review.base === undefined || review.head === undefined
         ? ''
         : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
@@ -25663,7 +25735,7 @@ function estimateInference(operations, run, weights) {
     const usable = findAccelerator(run.accelerator)?.usable;
     const room = usable === undefined ? undefined : serving.memoryShare * usable - weights / tensor;
     const largestBatch = room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));
-    return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };
+    return { cachePerToken: units_bytes(perToken), cachePerSequence: units_bytes(perSequence), weights, largestBatch };
 }
 
 ;// CONCATENATED MODULE: ./build/cost/count/checkpoint.js
@@ -25688,7 +25760,7 @@ function checkpointBytes(architecture, operations) {
     const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
     const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
     const outside = all(operations.embedding, 0) + all(operations.head, 0);
-    return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
+    return units_bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
 }
 function schemeOf(stored, path, layer) {
     const listed = stored[path.replace(/^(layers|prediction)\./, '')];
@@ -25981,7 +26053,7 @@ function* attention_attention(part, stream) {
     return yield* part.experts ? expertOutput(part, part.experts, core) : output(part, core);
 }
 const pathOf = ({ path = component }, name) => `${path}.${name}`;
-const nameOf = ({ path }, name) => (path === undefined ? name : `${path}_${name}`);
+const attention_nameOf = ({ path }, name) => (path === undefined ? name : `${path}_${name}`);
 /** Query, output gate, key and value: one product of the layer's input, unless a router chooses the queries' experts. */
 function* projections(part, input) {
     const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, bias, gateBias = bias.query } = part;
@@ -25993,8 +26065,8 @@ function* projections(part, input) {
         bias: hasBias,
         component: component,
         input,
-        output: tensor(nameOf(part, name), columns, 'tensor'),
-        fusedWith: nameOf(part, 'query_key_value'),
+        output: tensor(attention_nameOf(part, name), columns, 'tensor'),
+        fusedWith: attention_nameOf(part, 'query_key_value'),
         storedFused: part.fused,
     });
     const query = part.experts
@@ -26004,8 +26076,8 @@ function* projections(part, input) {
         yield* of('output_gate', 'gate', H * dv, gateBias);
     if (part.outputGate === 'head')
         yield* of('output_gate', 'gate', H, gateBias);
-    const key = tensor(nameOf(part, 'key'), K * d, 'tensor');
-    const value = tensor(nameOf(part, 'value'), K * dv, 'tensor');
+    const key = tensor(attention_nameOf(part, 'key'), K * d, 'tensor');
+    const value = tensor(attention_nameOf(part, 'value'), K * dv, 'tensor');
     if (part.sharedKeyValue)
         return { query, key, value };
     yield* of('key', 'key', K * d, bias.key);
@@ -26056,7 +26128,7 @@ function* normalized(part, projected) {
 }
 function* groupedCore(part, { query, key, value }) {
     const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d } = part;
-    const output = tensor(nameOf(part, 'core'), H * dv, 'tensor');
+    const output = tensor(attention_nameOf(part, 'core'), H * dv, 'tensor');
     yield {
         kind: 'attention',
         variant: 'grouped',
@@ -28192,12 +28264,12 @@ function estimateMemory(model, run) {
     const device = reserved + outside(run);
     const accelerator = findAccelerator(run.accelerator);
     return {
-        allocated: bytes(totalOf(moment)),
-        reserved: bytes(reserved),
-        device: bytes(device),
+        allocated: units_bytes(totalOf(moment)),
+        reserved: units_bytes(reserved),
+        device: units_bytes(device),
         capacity: accelerator?.usable ?? null,
         components: components(moment.shares),
-        parts: ledger_ledger(bytes, moment.shares.map(([, part, amount]) => [part, amount])),
+        parts: ledger_ledger(units_bytes, moment.shares.map(([, part, amount]) => [part, amount])),
         moment: moment.at,
         stage: stage.index,
         ...memoryBand(operations, run),
@@ -28214,7 +28286,7 @@ function fullest(operations, run) {
     return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }
 function components(shares) {
-    const of = (wanted) => bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
+    const of = (wanted) => units_bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
     return {
         weights: of('weights'),
         gradients: of('gradients'),
@@ -28228,7 +28300,7 @@ function savings(operations, run, device) {
     return alternatives(run)
         .map(({ change, changed }) => {
         const { reserved } = fullest(operations, changed);
-        return { change, saves: bytes(device - reserved - outside(changed)) };
+        return { change, saves: units_bytes(device - reserved - outside(changed)) };
     })
         .filter(({ saves }) => saves > 0.01 * device)
         .sort((a, b) => b.saves - a.saves);
@@ -36074,7 +36146,7 @@ function choicesOf(text) {
     return choices.map((choice) => text.slice(0, start) + choice + text.slice(end + 1));
 }
 /** A regular expression of compressed-tensors as pieces between wildcards: anchored in front, open behind unless it says `$`. */
-function pieces(regular) {
+function module_names_pieces(regular) {
     const text = regular.replace(/^\^/, '').replaceAll('.*', '*').replaceAll('.+', '*').replaceAll('\\.', '.');
     const closed = text.endsWith('$') ? text.slice(0, -1) : `${text}*`;
     return closed.replaceAll(/\*+/g, '*').split('*');
@@ -36092,7 +36164,7 @@ function namesOf(listed) {
             unread += Number(expression);
         else if (expression)
             for (const way of written)
-                patterns.set(`re:${way}`, pieces(way));
+                patterns.set(`re:${way}`, module_names_pieces(way));
         else if (entry.includes('*'))
             patterns.set(entry, entry.replaceAll(/\*+/g, '*').split('*'));
         else
@@ -36999,9 +37071,9 @@ function enter(state, states) {
 ;// CONCATENATED MODULE: ./build/settings/globs.js
 
 /** Configs with longer names are not read, and their names not matched: what a pattern may name is then named by it. */
-const longestPath = 1_024;
+const globs_longestPath = 1_024;
 const some = (all, path, doubt) => all.some(({ matches, prefix, folder }) => {
-    if (path.length <= longestPath)
+    if (path.length <= globs_longestPath)
         return matches(path);
     const begins = doubt === 'may' ? prefix : folder;
     return begins !== undefined && path.startsWith(begins);
@@ -37340,8 +37412,8 @@ const unread = (message) => ({
 function readSide(side, path, settings, calibration) {
     if (side.kind === 'refused')
         return unread(side.reason);
-    if (path.length > longestPath)
-        return unread(`Its name has ${path.length} characters; configs with names of more than ${longestPath} are not read.`);
+    if (path.length > globs_longestPath)
+        return unread(`Its name has ${path.length} characters; configs with names of more than ${globs_longestPath} are not read.`);
     const reading = readConfig(side.bytes, path);
     if (reading.kind === 'unread')
         return { reading };
