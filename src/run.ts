@@ -202,8 +202,9 @@ export function readSide(
     const problems = [{ severity: 'error' as const, message }, ...reading.problems];
     return { reading: { kind: 'unread', format: reading.format, problems } };
   }
+  const { architecture, ...told } = reading;
   return {
-    reading,
+    reading: { ...told, family: architecture.family },
     estimate: {
       ...found,
       assumptions: [...reading.assumptions, ...settling.assumptions],

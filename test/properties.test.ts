@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { comment } from '../src/report/comment.ts';
-import { jsonReport, jsonSchema } from '../src/report/json.ts';
+import { jsonPieces, jsonReport, jsonSchema, jsonText } from '../src/report/json.ts';
 import { numRuns, patience } from './report/hostile.ts';
 import { config } from './states.ts';
 import { reviewOf } from './stories.ts';
@@ -98,10 +98,12 @@ describe('whatever two configs say', () => {
         : typeof value === 'object' && value !== null && Object.values(value).some(wrong);
     fc.assert(
       fc.property(written, written, (base, head) => {
-        const report = jsonReport(reviewOf({ base, head, named: true }).review);
+        const { review } = reviewOf({ base, head, named: true });
+        const report = jsonReport(review);
         expect(jsonSchema.safeParse(report).error?.issues).toBeUndefined();
         expect(wrong(report.reports)).toBe(false);
         expect(JSON.stringify(report)).not.toMatch(/NaN|Infinity|undefined/);
+        expect([...jsonPieces(review)].join('')).toBe(jsonText(report));
       }),
       runs,
     );

@@ -1,5 +1,6 @@
 import type { Architecture } from '../model/architecture.ts';
 import type { Cost } from '../model/estimate.ts';
+import type { Operations } from '../model/operation.ts';
 import type { SettledRun } from '../model/run.ts';
 import { countFlops } from './count/flops.ts';
 import { estimateInference } from './count/inference.ts';
@@ -24,7 +25,7 @@ export function estimate(architecture: Architecture, settled: SettledRun, calibr
   const ratio = run.calibration ?? calibration ?? calibrate(run, projected);
   const calibrated = ratio === undefined ? run : { ...run, calibration: ratio };
   return {
-    operations,
+    ...routingOf(operations),
     parameters,
     flops,
     memory: estimateMemory(operations, run),
@@ -32,4 +33,9 @@ export function estimate(architecture: Architecture, settled: SettledRun, calibr
     inference: estimateInference(operations, run, parameters.checkpoint),
     run: { ...settled, run: calibrated },
   };
+}
+
+function routingOf({ layers }: Operations): Pick<Cost, 'routing'> {
+  const routed = layers.flatMap(({ operations }) => operations.find(({ kind }) => kind === 'route') ?? [])[0];
+  return routed?.kind === 'route' ? { routing: { active: routed.active, experts: routed.experts } } : {};
 }

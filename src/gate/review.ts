@@ -1,9 +1,9 @@
 import type { Estimate } from '../model/estimate.ts';
-import type { Reading } from '../model/reading.ts';
+import type { Told } from '../model/reading.ts';
 import type { Commit } from '../world.ts';
 
 /** One side of a comparison: what the file says, and what it costs where it could be read. */
-export type Side = { readonly reading: Reading; readonly estimate?: Estimate };
+export type Side = { readonly reading: Told; readonly estimate?: Estimate };
 
 export type Status = 'added' | 'removed' | 'changed' | 'unchanged' | 'unreadable';
 

@@ -1,12 +1,12 @@
 import type { Bytes, Flops, Parameters, Seconds } from '../units.ts';
 import type { Ledger } from './ledger.ts';
-import type { Operations } from './operation.ts';
 import type { Assumption, Problem } from './reading.ts';
 import type { SettledRun } from './run.ts';
 
 /** The cost of one architecture under one run, as the engine reads it off the operations. */
 export type Cost = {
-  readonly operations: Operations;
+  /** Experts that a token uses, of how many, where the model routes. */
+  readonly routing?: { readonly active: number; readonly experts: number };
   readonly parameters: ParameterCount;
   readonly flops: FlopCount;
   readonly memory: MemoryEstimate;

@@ -42,3 +42,8 @@ export type Reading =
       readonly late?: true;
       readonly problems: readonly Problem[];
     };
+
+/** What is kept of a reading once its cost is known: a thousand architectures would fill the memory. */
+export type Told =
+  | (Omit<Extract<Reading, { kind: 'read' }>, 'architecture'> & { readonly family: string })
+  | Extract<Reading, { kind: 'unread' }>;

@@ -158,14 +158,37 @@ type OneReport = z.infer<typeof reportSchema>;
 export function jsonReport(review: Review): JsonReport {
   return {
     version: 1,
-    reports: review.comparisons.flatMap((comparison) =>
-      comparison.head === undefined ? [] : [sideReport(comparison.path, comparison.head)],
-    ),
+    reports: review.comparisons.flatMap(headReport),
     comparisons: review.comparisons.map(comparisonReport),
-    verdict: { ...review.verdict, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
-    ...(review.notes.length === 0 ? {} : { notes: [...review.notes] }),
+    ...endOf(review),
   };
 }
+
+/** The report's text bit by bit: of a thousand configs it is larger than all that it is made of. */
+export function* jsonPieces(review: Review): Generator<string> {
+  yield '{"version":1,"reports":[';
+  yield* listed(review.comparisons, headReport);
+  yield '],"comparisons":[';
+  yield* listed(review.comparisons, (comparison) => [comparisonReport(comparison)]);
+  yield `],${jsonText(endOf(review)).slice(1)}`;
+}
+
+function* listed<Item>(items: readonly Item[], reports: (item: Item) => readonly unknown[]): Generator<string> {
+  let comma = '';
+  for (const item of items)
+    for (const report of reports(item)) {
+      yield comma + jsonText(report);
+      comma = ',';
+    }
+}
+
+const headReport = ({ path, head }: Comparison): readonly OneReport[] =>
+  head === undefined ? [] : [sideReport(path, head)];
+
+const endOf = ({ verdict, notes }: Review): Pick<JsonReport, 'verdict' | 'notes'> => ({
+  verdict: { ...verdict, findings: verdict.findings.map((finding) => ({ ...finding })) },
+  ...(notes.length === 0 ? {} : { notes: [...notes] }),
+});
 
 function comparisonReport(comparison: Comparison): JsonReport['comparisons'][number] {
   const side = (one: Side | undefined) => (one === undefined ? null : sideReport(comparison.path, one));
@@ -185,7 +208,7 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
   const common = {
     path,
     format: reading.format ?? null,
-    family: reading.kind === 'read' ? reading.architecture.family : null,
+    family: reading.kind === 'read' ? reading.family : null,
   };
   if (estimate === undefined) {
     const nothing = { exact: null, parameters: null, flops: null, memory: null, throughput: null, inference: null };

@@ -1,6 +1,5 @@
 import type { FindingCode, Review } from '../gate/review.ts';
 import { inGibibytes } from './format.ts';
-import { jsonReport, jsonText } from './json.ts';
 
 const overBudget: ReadonlySet<FindingCode> = new Set([
   'memory-over-budget',
@@ -9,7 +8,7 @@ const overBudget: ReadonlySet<FindingCode> = new Set([
   'memory-already-over',
 ]);
 
-/** The action's outputs that follow from a review. */
+/** The action's outputs that follow from a review, but for the report. */
 export function outputs(review: Review): Readonly<Record<string, string>> {
   const memory = review.comparisons.flatMap(({ head }) => (head?.estimate ? [head.estimate.memory.device] : []));
   const over = review.verdict.findings.some(({ code }) => overBudget.has(code));
@@ -20,6 +19,5 @@ export function outputs(review: Review): Readonly<Record<string, string>> {
     'max-memory-gib': memory.length === 0 ? '' : inGibibytes(memory.reduce((a, b) => Math.max(a, b), 0)),
     'base-sha': review.base?.sha ?? '',
     'head-sha': review.head?.sha ?? '',
-    report: jsonText(jsonReport(review)),
   };
 }

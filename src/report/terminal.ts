@@ -46,7 +46,7 @@ export function textReport(path: string, side: Side): string {
   const { estimate, reading } = side;
   const name = plain(path, 120);
   if (estimate === undefined) return [rule, name, rule, ...problems(side), ''].join('\n');
-  const family = reading.kind === 'read' ? plain(reading.architecture.family, 60) : '';
+  const family = reading.kind === 'read' ? plain(reading.family, 60) : '';
   return [
     rule,
     `${name}  (${family}, ${estimate.parameters.exact ? 'exact' : 'approximate'})`,
@@ -65,11 +65,8 @@ export function textReport(path: string, side: Side): string {
   ].join('\n');
 }
 
-function parameterLines({ parameters, operations }: Estimate): string[] {
+function parameterLines({ parameters, routing }: Estimate): string[] {
   const rate = parameters.active / parameters.total;
-  const routed = operations.layers.flatMap(({ operations: list }) =>
-    list.flatMap((one) => (one.kind === 'route' ? [one] : [])),
-  )[0];
   const components = Object.entries(parameters.components.lines).map(([name, amount]) =>
     line(name.replaceAll('_', ' '), exact(amount), percent(amount / parameters.total)),
   );
@@ -87,9 +84,9 @@ function parameterLines({ parameters, operations }: Estimate): string[] {
           line('  without the input table', exact(parameters.activeWithoutEmbedding)),
           line('  without both embeddings', exact(parameters.activeWithoutEmbeddings)),
         ]),
-    ...(routed === undefined
+    ...(routing === undefined
       ? []
-      : [line('active experts', `${routed.active} of ${routed.experts}`, percent(routed.active / routed.experts))]),
+      : [line('active experts', `${routing.active} of ${routing.experts}`, percent(routing.active / routing.experts))]),
     ...(parameters.mtp === 0 ? [] : [line('multi-token prediction (apart)', exact(parameters.mtp))]),
     ...(parameters.trainable === parameters.total
       ? []

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { harmless } from '../../src/github/log.ts';
 import { comment, fitted, longestComment, type Section } from '../../src/report/comment.ts';
+import { jsonPieces } from '../../src/report/json.ts';
 import { code, details, plain, sentence, table, tag } from '../../src/report/markdown.ts';
 import { outputs } from '../../src/report/outputs.ts';
 import { summary } from '../../src/report/summary.ts';
@@ -146,7 +147,7 @@ describe('a whole report of a hostile pull request', () => {
           expect(markup(written, blocks)).toEqual([]);
           expect(written.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}]/u);
         }
-        for (const written of Object.values(outputs(ofRef)))
+        for (const written of [...Object.values(outputs(ofRef)), [...jsonPieces(ofRef)].join('')])
           expect(written).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u);
       }),
       { numRuns: Math.ceil(numRuns / 20) },
