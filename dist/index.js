@@ -61731,7 +61731,7 @@ function estimate(architecture, settled, calibration) {
     const ratio = run.calibration ?? calibration ?? calibrate(run, projected);
     const calibrated = ratio === undefined ? run : { ...run, calibration: ratio };
     return {
-        operations,
+        ...routingOf(operations),
         parameters,
         flops,
         memory: estimateMemory(operations, run),
@@ -61739,6 +61739,10 @@ function estimate(architecture, settled, calibration) {
         inference: estimateInference(operations, run, parameters.checkpoint),
         run: { ...settled, run: calibrated },
     };
+}
+function routingOf({ layers }) {
+    const routed = layers.flatMap(({ operations }) => operations.find(({ kind }) => kind === 'route') ?? [])[0];
+    return routed?.kind === 'route' ? { routing: { active: routed.active, experts: routed.experts } } : {};
 }
 
 ;// CONCATENATED MODULE: ./build/gate/compare.js
@@ -69252,8 +69256,9 @@ function readSide(side, path, settings, calibration) {
         const problems = [{ severity: 'error', message }, ...reading.problems];
         return { reading: { kind: 'unread', format: reading.format, problems } };
     }
+    const { architecture, ...told } = reading;
     return {
-        reading,
+        reading: { ...told, family: architecture.family },
         estimate: {
             ...found,
             assumptions: [...reading.assumptions, ...settling.assumptions],
@@ -76077,12 +76082,32 @@ const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(
 function jsonReport(review) {
     return {
         version: 1,
-        reports: review.comparisons.flatMap((comparison) => comparison.head === undefined ? [] : [sideReport(comparison.path, comparison.head)]),
+        reports: review.comparisons.flatMap(headReport),
         comparisons: review.comparisons.map(comparisonReport),
-        verdict: { ...review.verdict, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
-        ...(review.notes.length === 0 ? {} : { notes: [...review.notes] }),
+        ...endOf(review),
     };
 }
+/** The report's text bit by bit: of a thousand configs it is larger than all that it is made of. */
+function* jsonPieces(review) {
+    yield '{"version":1,"reports":[';
+    yield* json_listed(review.comparisons, headReport);
+    yield '],"comparisons":[';
+    yield* json_listed(review.comparisons, (comparison) => [comparisonReport(comparison)]);
+    yield `],${jsonText(endOf(review)).slice(1)}`;
+}
+function* json_listed(items, reports) {
+    let comma = '';
+    for (const item of items)
+        for (const report of reports(item)) {
+            yield comma + jsonText(report);
+            comma = ',';
+        }
+}
+const headReport = ({ path, head }) => head === undefined ? [] : [sideReport(path, head)];
+const endOf = ({ verdict, notes }) => ({
+    verdict: { ...verdict, findings: verdict.findings.map((finding) => ({ ...finding })) },
+    ...(notes.length === 0 ? {} : { notes: [...notes] }),
+});
 function comparisonReport(comparison) {
     const side = (one) => (one === undefined ? null : sideReport(comparison.path, one));
     return {
@@ -76100,7 +76125,7 @@ function sideReport(path, { reading, estimate }) {
     const common = {
         path,
         format: reading.format ?? null,
-        family: reading.kind === 'read' ? reading.architecture.family : null,
+        family: reading.kind === 'read' ? reading.family : null,
     };
     if (estimate === undefined) {
         const nothing = { exact: null, parameters: null, flops: null, memory: null, throughput: null, inference: null };
@@ -76197,14 +76222,13 @@ function unknowns({ throughput, memory }) {
 
 ;// CONCATENATED MODULE: ./build/report/outputs.js
 
-
 const overBudget = new Set([
     'memory-over-budget',
     'memory-worse',
     'memory-improved',
     'memory-already-over',
 ]);
-/** The action's outputs that follow from a review. */
+/** The action's outputs that follow from a review, but for the report. */
 function outputs(review) {
     const memory = review.comparisons.flatMap(({ head }) => (head?.estimate ? [head.estimate.memory.device] : []));
     const over = review.verdict.findings.some(({ code }) => overBudget.has(code));
@@ -76215,7 +76239,6 @@ function outputs(review) {
         'max-memory-gib': memory.length === 0 ? '' : inGibibytes(memory.reduce((a, b) => Math.max(a, b), 0)),
         'base-sha': review.base?.sha ?? '',
         'head-sha': review.head?.sha ?? '',
-        report: jsonText(jsonReport(review)),
     };
 }
 
@@ -76239,18 +76262,18 @@ const summary_summary = (review, options) => comment_fitted('', sections(review,
 
 
 
+
 /** GitHub takes at most 1 MB of outputs for a job and 1 MiB of summary for a step; larger ones are left to the files. */
 const longestOutput = 400_000;
 const publish_longestSummary = 1_000_000;
 /** Outputs, job summary, annotations and the report's files: all that needs no permission. */
 function publish(review, options, environment, comment) {
     const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(environment['RUNNER_TEMP'] ?? (0,external_node_os_namespaceObject.tmpdir)(), 'model-cost-'));
-    const found = outputs(review);
     const whole = summary_summary(review, options);
     const path = (0,external_node_path_namespaceObject.join)(folder, 'report.json');
-    (0,external_node_fs_namespaceObject.writeFileSync)(path, found['report'] ?? '');
+    const report = writeReport(review, path);
     (0,external_node_fs_namespaceObject.writeFileSync)((0,external_node_path_namespaceObject.join)(folder, 'report.md'), whole);
-    for (const [name, value] of Object.entries({ ...found, 'comment-body': comment })) {
+    for (const [name, value] of Object.entries({ ...outputs(review), report, 'comment-body': comment })) {
         const fits = value.length <= longestOutput;
         if (!fits)
             log(`The output ${name} is left empty, since it is too long for GitHub; it stands in the file of report-path.`);
@@ -76266,6 +76289,18 @@ function publish(review, options, environment, comment) {
     const rest = review.verdict.findings.length - shown.length;
     if (rest > 0)
         log(`${rest} more findings have no annotation, since GitHub shows ten; the job summary has them.`);
+}
+/** The report to its file, and as one text where that is short enough to be an output; one character too long where it is not. */
+function writeReport(review, path) {
+    let text = '';
+    const file = (0,external_node_fs_namespaceObject.openSync)(path, 'w');
+    for (const piece of jsonPieces(review)) {
+        (0,external_node_fs_namespaceObject.writeSync)(file, piece);
+        if (text.length <= longestOutput)
+            text += piece;
+    }
+    (0,external_node_fs_namespaceObject.closeSync)(file);
+    return text.slice(0, longestOutput + 1);
 }
 
 ;// CONCATENATED MODULE: ./build/github/pushes.js

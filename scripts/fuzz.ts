@@ -1,4 +1,4 @@
-// Mutated real configs against the whole way from bytes to words: no crash, no hang over a second, no memory above 300 MB, and
+// Mutated real configs, and attacks with a plan (attacks.ts), against the whole way from bytes to words: no crash, no hang over a second, no memory above 300 MB, and
 // no number that is none.
 //   node scripts/node24.mjs scripts/fuzz.ts [COUNT] [SEED] [FOLDER...]
 import { readdirSync, readFileSync, statSync } from 'node:fs';
@@ -12,26 +12,14 @@ import type { Comparison, Side } from '../src/gate/review.ts';
 import { comment } from '../src/report/comment.ts';
 import { jsonReport, jsonSchema } from '../src/report/json.ts';
 import { readSide } from '../src/run.ts';
+import { globs } from '../src/settings/globs.ts';
 import { settingsFrom } from '../src/settings/settings.ts';
+import { type Attack, attack } from './attacks.ts';
+import { below, chance, type Dice, pick } from './dice.ts';
 
 const mostSeconds = 1;
 const mostMebibytes = 300;
 const root = fileURLToPath(new URL('..', import.meta.url));
-
-/** A generator of numbers that gives the same ones for the same seed (mulberry32). */
-function chance(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
-
-type Dice = ReturnType<typeof chance>;
-const below = (dice: Dice, count: number): number => Math.floor(dice() * count);
-const pick = <Item>(dice: Dice, items: readonly Item[]): Item => items[below(dice, items.length)] as Item;
 
 // --- What is mutated --------------------------------------------------------------------------------------------------
 
@@ -314,20 +302,45 @@ type Job = {
 };
 type News = { readonly index: number; readonly seconds: number; readonly fault?: string; readonly read?: boolean };
 
-/** The input with this number, the same in every run with the same seed. */
-const inputOf = (index: number, seed: number, from: readonly Seed[]) => {
+type Input = { readonly name: string; readonly bytes: Uint8Array; readonly original: Seed; readonly attack?: Attack };
+
+/** The input with this number, the same in every run with the same seed: one in three is an attack. */
+function inputOf(index: number, seed: number, from: readonly Seed[]): Input & { readonly dice: Dice } {
   const dice = chance(seed * 1_000_003 + index);
-  return { dice, ...mutant(dice, from) };
-};
+  if (index % 3 !== 0) return { dice, ...mutant(dice, from) };
+  const found = attack(dice);
+  const name = found.kind;
+  const text = (value: unknown) => JSON.stringify(value);
+  const [base, head] = found.kind === 'config' ? [text(found.base), text(found.head)] : ['', text(found)];
+  return { dice, name, bytes: Buffer.from(head), original: { name, text: base }, attack: found };
+}
+
+function faultOf({ dice, name, bytes, original, attack: found }: ReturnType<typeof inputOf>): string | undefined {
+  if (found?.kind === 'glob') {
+    globs([found.pattern]).names(found.path);
+    return undefined;
+  }
+  return fault(dice, name, bytes, original) ?? (found?.same ? moved(found) : undefined);
+}
+
+/** Keys that a class does not read must not change what is counted. */
+function moved({ base, head }: Extract<Attack, { kind: 'config' }>): string | undefined {
+  const total = (config: object) => {
+    const bytes = Buffer.from(JSON.stringify(config));
+    return readSide({ kind: 'bytes', bytes }, 'config.json', settingsFrom({})).estimate?.parameters.total;
+  };
+  const [before, after] = [total(base), total(head)];
+  return before === after ? undefined : `decoys move the count from ${before} to ${after}`;
+}
 
 function work({ first, count, seed, folders }: Job): void {
   const from = seeds(folders);
   for (let index = first; index < first + count; index++) {
-    const { dice, name, bytes, original } = inputOf(index, seed, from);
+    const input = inputOf(index, seed, from);
     const started = process.threadCpuUsage();
     let found: string | undefined;
     try {
-      found = fault(dice, name, bytes, original);
+      found = faultOf(input);
     } catch (error) {
       found = error instanceof Error ? (error.stack ?? error.message) : String(error);
     }

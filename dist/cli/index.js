@@ -24479,12 +24479,32 @@ const jsonText = (value, indent) => JSON.stringify(value, null, indent).replace(
 function jsonReport(review) {
     return {
         version: 1,
-        reports: review.comparisons.flatMap((comparison) => comparison.head === undefined ? [] : [sideReport(comparison.path, comparison.head)]),
+        reports: review.comparisons.flatMap(headReport),
         comparisons: review.comparisons.map(comparisonReport),
-        verdict: { ...review.verdict, findings: review.verdict.findings.map((finding) => ({ ...finding })) },
-        ...(review.notes.length === 0 ? {} : { notes: [...review.notes] }),
+        ...endOf(review),
     };
 }
+/** The report's text bit by bit: of a thousand configs it is larger than all that it is made of. */
+function* jsonPieces(review) {
+    yield '{"version":1,"reports":[';
+    yield* listed(review.comparisons, headReport);
+    yield '],"comparisons":[';
+    yield* listed(review.comparisons, (comparison) => [comparisonReport(comparison)]);
+    yield `],${jsonText(endOf(review)).slice(1)}`;
+}
+function* listed(items, reports) {
+    let comma = '';
+    for (const item of items)
+        for (const report of reports(item)) {
+            yield comma + jsonText(report);
+            comma = ',';
+        }
+}
+const headReport = ({ path, head }) => head === undefined ? [] : [sideReport(path, head)];
+const endOf = ({ verdict, notes }) => ({
+    verdict: { ...verdict, findings: verdict.findings.map((finding) => ({ ...finding })) },
+    ...(notes.length === 0 ? {} : { notes: [...notes] }),
+});
 function comparisonReport(comparison) {
     const side = (one) => (one === undefined ? null : sideReport(comparison.path, one));
     return {
@@ -24502,7 +24522,7 @@ function sideReport(path, { reading, estimate }) {
     const common = {
         path,
         format: reading.format ?? null,
-        family: reading.kind === 'read' ? reading.architecture.family : null,
+        family: reading.kind === 'read' ? reading.family : null,
     };
     if (estimate === undefined) {
         const nothing = { exact: null, parameters: null, flops: null, memory: null, throughput: null, inference: null };
@@ -24640,7 +24660,7 @@ function textReport(path, side) {
     const name = plain(path, 120);
     if (estimate === undefined)
         return [rule, name, rule, ...problems(side), ''].join('\n');
-    const family = reading.kind === 'read' ? plain(reading.architecture.family, 60) : '';
+    const family = reading.kind === 'read' ? plain(reading.family, 60) : '';
     return [
         rule,
         `${name}  (${family}, ${estimate.parameters.exact ? 'exact' : 'approximate'})`,
@@ -24658,9 +24678,8 @@ function textReport(path, side) {
         '',
     ].join('\n');
 }
-function parameterLines({ parameters, operations }) {
+function parameterLines({ parameters, routing }) {
     const rate = parameters.active / parameters.total;
-    const routed = operations.layers.flatMap(({ operations: list }) => list.flatMap((one) => (one.kind === 'route' ? [one] : [])))[0];
     const components = Object.entries(parameters.components.lines).map(([name, amount]) => line(name.replaceAll('_', ' '), exact(amount), percent(amount / parameters.total)));
     return [
         'Parameters',
@@ -24672,9 +24691,9 @@ function parameterLines({ parameters, operations }) {
                 line('  without the input table', exact(parameters.activeWithoutEmbedding)),
                 line('  without both embeddings', exact(parameters.activeWithoutEmbeddings)),
             ]),
-        ...(routed === undefined
+        ...(routing === undefined
             ? []
-            : [line('active experts', `${routed.active} of ${routed.experts}`, percent(routed.active / routed.experts))]),
+            : [line('active experts', `${routing.active} of ${routing.experts}`, percent(routing.active / routing.experts))]),
         ...(parameters.mtp === 0 ? [] : [line('multi-token prediction (apart)', exact(parameters.mtp))]),
         ...(parameters.trainable === parameters.total
             ? []
@@ -29979,7 +29998,7 @@ function estimate(architecture, settled, calibration) {
     const ratio = run.calibration ?? calibration ?? calibrate(run, projected);
     const calibrated = ratio === undefined ? run : { ...run, calibration: ratio };
     return {
-        operations,
+        ...routingOf(operations),
         parameters,
         flops,
         memory: estimateMemory(operations, run),
@@ -29987,6 +30006,10 @@ function estimate(architecture, settled, calibration) {
         inference: estimateInference(operations, run, parameters.checkpoint),
         run: { ...settled, run: calibrated },
     };
+}
+function routingOf({ layers }) {
+    const routed = layers.flatMap(({ operations }) => operations.find(({ kind }) => kind === 'route') ?? [])[0];
+    return routed?.kind === 'route' ? { routing: { active: routed.active, experts: routed.experts } } : {};
 }
 
 ;// CONCATENATED MODULE: ./build/text/fields.js
@@ -37430,8 +37453,9 @@ function readSide(side, path, settings, calibration) {
         const problems = [{ severity: 'error', message }, ...reading.problems];
         return { reading: { kind: 'unread', format: reading.format, problems } };
     }
+    const { architecture, ...told } = reading;
     return {
-        reading,
+        reading: { ...told, family: architecture.family },
         estimate: {
             ...found,
             assumptions: [...reading.assumptions, ...settling.assumptions],
@@ -37808,20 +37832,20 @@ function finish(description, place, files) {
         },
         entries: configs.map((entry, index) => ({
             ...scope(entry, `configs.${index}`, entry.hardware),
-            match: listed(entry.match),
+            match: policy_listed(entry.match),
         })),
         waivers: waivers.map(({ match, covers, until, reason }) => ({
-            match: listed(match),
-            covers: listed(covers),
+            match: policy_listed(match),
+            covers: policy_listed(covers),
             until,
             reason,
         })),
-        ignore: listed(ignore),
+        ignore: policy_listed(ignore),
         runFiles: runFilesOf(description),
     };
     return shop.problems.length > 0 ? { kind: 'wrong', problems: shop.problems } : { kind: 'read', policy };
 }
-const listed = (one) => Array.isArray(one) ? one : [one];
+const policy_listed = (one) => Array.isArray(one) ? one : [one];
 /** A run description in the policy, or in the file that it names. */
 function runAt(stated, key, shop) {
     if (stated === undefined)

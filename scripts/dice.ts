@@ -1,0 +1,14 @@
+/** A generator of numbers that gives the same ones for the same seed (mulberry32). */
+export function chance(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+export type Dice = ReturnType<typeof chance>;
+export const below = (dice: Dice, count: number): number => Math.floor(dice() * count);
+export const pick = <Item>(dice: Dice, items: readonly Item[]): Item => items[below(dice, items.length)] as Item;
