@@ -44873,7 +44873,7 @@ function memoryBreakdown(comparison) {
             '',
         ];
     });
-    const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step' }[memory.moment]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
+    const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
     const savings = (after ?? memory).savings
         .slice(0, 3)
         .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
@@ -58828,9 +58828,10 @@ function transformers(run) {
 
 
 
+/** Bytes of a 16-bit element. */
 const overhead_e = 2;
-/** Outside PyTorch's allocator: CUDA context, libraries and communicators. Bytes. */
-function outside(run) {
+/** Bytes that a GPU holds outside PyTorch's allocator: CUDA context, libraries, and NCCL's buffers for each communicator. */
+function deviceOverhead(run) {
     const generation = accelerators_findAccelerator(run.accelerator)?.generation ?? 'default';
     const { tensor, pipeline, context, expert } = run.parallelism;
     const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
@@ -58923,11 +58924,11 @@ const bytesOfState = ({ copies, bytes }, dtypeBytes) => copies * dtypeBytes + by
 
 
 
-/** Bytes of a 16-bit activation. */
+/** Bytes of a 16-bit element. */
 const activations_e = 2;
 /** Bytes of an activation in the run's precision. */
 const elementBytes = (run) => (run.precision === 'fp32' ? 4 : activations_e);
-/** Bytes of a tensor on one GPU. */
+/** Bytes of a tensor of a micro-batch on one GPU. */
 function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
     switch (tensor.region) {
         case 'residual':
@@ -58938,7 +58939,7 @@ function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
             return bytesEach * tensor.elements * tokens.routed;
     }
 }
-function keepingOf(run) {
+function executionOf(run) {
     const facts = frameworks[run.framework];
     const style = run.compile ? 'fused' : facts.saves;
     const low = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
@@ -58960,78 +58961,83 @@ function isAutocast(run) {
     return (run.weightsDtype ?? 'fp32') === 'fp32' && !isSharded(run, 'weights');
 }
 /**
- * What one layer keeps of a micro-batch, operation by operation, without any recompute but that of named modules.
+ * Activations that one layer saves of a micro-batch, operation by operation, without any recompute but that of named modules.
  *
- * `fused`: norms keep their input, matrices theirs, gated activations both halves, flash attention q, k, v, its output and
- * one fp32 log-sum-exp for each head. `eager` keeps more; it is checked against autograd (`scripts/oracle/`).
+ * `fused`: norms save their input, matrices theirs, gated activations both halves, flash attention query, key, value, its output and
+ * one fp32 log-sum-exp for each head (Korthikanti et al. 2022, arXiv:2205.05198, 4.1). `eager` saves more; it is held against what
+ * autograd saves of the official modelling code (`scripts/oracle/`).
  */
 function savedTensors(operations, run) {
-    const keeping = keepingOf(run);
-    const tokens = tokensOf(run);
-    const { tensor: tp } = run.parallelism;
-    const saved = new Map();
-    const dropped = droppedBy(run, operations);
-    const written = writtenOut(operations);
+    const execution = executionOf(run);
+    const recomputed = recomputedBy(run, operations);
+    const eager = eagerLayer(operations);
+    const all = new Map();
     for (const operation of operations) {
-        const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
-        const bytesOf = (tensor, bytesEach = elementBytes(run)) => {
-            const whole = read && tensor.region === 'residual' ? tp : 1;
-            return whole * tensorBytes(tensor, bytesEach, tokens, tp);
-        };
-        const keep = {
+        const bytesOf = sizeOnDevice(operation, run, execution);
+        const save = {
             tensor: (tensor, bytesEach) => {
-                if (dropped.outputs.has(tensor.name) || saved.has(tensor.name))
+                if (recomputed.outputs.has(tensor.name) || all.has(tensor.name))
                     return;
-                saved.set(tensor.name, { bytes: bytesOf(tensor, bytesEach), by: operation, tensor });
+                all.set(tensor.name, { bytes: bytesOf(tensor, bytesEach), by: operation, tensor });
             },
             own: (what, tensor, bytesEach, owner = operation.path) => {
                 const name = `${what} of ${owner}`;
-                if (dropped.operations.has(operation) || saved.has(name))
+                if (recomputed.operations.has(operation) || all.has(name))
                     return;
-                saved.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation });
+                all.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation });
             },
         };
-        if (keeping.style === 'fused')
-            keepFused(operation, run, keeping, keep);
+        if (execution.style === 'fused')
+            saveFused(operation, run, execution, save);
         else
-            keepEager(operation, run, keeping, written, keep);
+            saveEager(operation, run, execution, eager, save);
     }
-    return [...saved.values()];
+    return [...all.values()];
+}
+/** Bytes of what an operation saves, where a column-wise matrix may save what sequence parallelism gathered for it. */
+function sizeOnDevice(operation, run, { gathered }) {
+    const tokens = tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    const whole = gathered && operation.kind === 'linear' && operation.sharding === 'column';
+    return (tensor, bytesEach = elementBytes(run)) => (whole && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, bytesEach, tokens, tp);
 }
 const total = (saved) => saved.reduce((sum, { bytes }) => sum + bytes, 0);
-// --- one kernel for each operation --------------------------------------------------------------------------------------
-function keepFused(operation, run, keeping, keep) {
+// --- One kernel for each operation: Transformer Engine, torch.compile ---------------------------------------------------------
+function saveFused(operation, run, execution, save) {
     switch (operation.kind) {
         case 'norm':
+            save.tensor(operation.input);
+            return;
         case 'scan':
-            keep.tensor(operation.input);
-            if (operation.kind === 'scan')
-                keep.tensor(operation.output);
+            save.tensor(operation.input);
+            save.tensor(operation.output);
             return;
         case 'linear':
             if (operation.component === 'output' || !needsInput(operation, run))
                 return;
-            keep.tensor(operation.input, keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
+            save.tensor(operation.input, execution.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
             return;
         case 'activation':
-            keep.tensor(operation.input);
+            save.tensor(operation.input);
             if (operation.gate)
-                keep.tensor(operation.gate);
+                save.tensor(operation.gate);
             return;
         case 'attention':
-            return keepAttention(operation, run, keep);
+            saveAttention(operation, run, save);
+            return;
         case 'route':
             // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
-            keep.own('probabilities', { elements: operation.experts, region: 'residual' }, 9);
+            save.own('probabilities', { elements: operation.experts, region: 'residual' }, 9);
             return;
         case 'dispatch':
             // A probability for each row, and where it came from and goes to.
-            keep.own('maps', { elements: operation.active, region: 'routed' }, 12);
+            save.own('maps', { elements: operation.active, region: 'routed' }, 12);
             return;
         case 'add':
-            return keepMask(operation, run, keep);
+            saveDropoutMask(operation, run, save);
+            return;
         case 'table':
-            keep.own('indices', { elements: operation.used, region: 'tensor' }, 8);
+            save.own('indices', { elements: operation.used, region: 'tensor' }, 8);
             return;
         case 'combine':
         case 'rope':
@@ -59046,43 +59052,50 @@ function quantizedBytes(run) {
         return 1 + 1 / 32;
     return run.precision === 'fp4' ? 0.5 + 1 / 16 : 1;
 }
-// --- PyTorch, operation by operation ------------------------------------------------------------------------------------
-function keepEager(operation, run, keeping, written, keep) {
+/** Attention in one kernel, or in parts that save the scores of every pair: the softmax's output, and dropout's result with its mask. */
+function saveAttention(core, run, save) {
+    if (core.variant === 'indexer')
+        return;
+    save.tensor(core.query);
+    save.tensor(core.key);
+    save.tensor(core.value);
+    save.tensor(core.output);
+    if (run.flashAttention)
+        saveLogSumExp(core, save);
+    else
+        save.own('scores', scoresOf(core, run), run.dropout === true ? 2 * activations_e + 1 : activations_e);
+}
+// --- PyTorch, operation by operation ------------------------------------------------------------------------------------------
+function saveEager(operation, run, execution, layer, save) {
     switch (operation.kind) {
         case 'norm':
-            return keepNorm(operation, run, keeping, keep);
+            saveEagerNorm(operation, run, execution, save);
+            return;
         case 'linear':
-            return keepInput(operation, run, keeping, written, keep);
+            saveEagerInput(operation, run, execution, layer, save);
+            return;
         case 'activation':
-            // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
-            if (operation.function !== 'relu')
-                keep.tensor(operation.input);
-            if (operation.gate)
-                keep.tensor(operation.gate);
-            // GPT-2's GELU is written out in steps; three more of them keep a tensor.
-            if (operation.function === 'gelu_new')
-                keep.own('steps', operation.input, 3 * activations_e);
-            // The activated half is a factor of the product.
-            if (operation.gated)
-                keep.own('activated half', operation.output, activations_e, operation.output.name);
+            saveEagerActivation(operation, save);
             return;
         case 'attention':
-            return keepWrittenAttention(operation, run, written, keep);
+            saveEagerAttention(operation, run, layer, save);
+            return;
         case 'route':
-            keep.own('probabilities', { elements: operation.experts, region: 'residual' }, 4);
+            save.own('probabilities', { elements: operation.experts, region: 'residual' }, 4);
             return;
         case 'dispatch':
-            keep.own('maps', { elements: operation.active, region: 'routed' }, 40);
-            keep.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
+            save.own('maps', { elements: operation.active, region: 'routed' }, 40);
+            save.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
             return;
         case 'scan':
-            keep.tensor(operation.input);
-            keep.tensor(operation.output);
+            save.tensor(operation.input);
+            save.tensor(operation.output);
             return;
         case 'add':
-            return keepMask(operation, run, keep);
+            saveDropoutMask(operation, run, save);
+            return;
         case 'table':
-            keep.own('indices', { elements: operation.used, region: 'tensor' }, 8);
+            save.own('indices', { elements: operation.used, region: 'tensor' }, 8);
             return;
         case 'combine':
         case 'rope':
@@ -59091,107 +59104,114 @@ function keepEager(operation, run, keeping, written, keep) {
             return;
     }
 }
-function writtenOut(operations) {
-    const linears = operations.filter((one) => one.kind === 'linear' && one.storedFused === true);
-    const product = linears.find(({ role }) => role === 'key')?.fusedWith;
-    const fused = product === undefined ? [] : linears.filter(({ fusedWith }) => fusedWith === product);
+function eagerLayer(operations) {
+    const rotary = operations.filter((one) => one.kind === 'rope');
     return {
-        normal: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
-        fused: operations.some(({ kind }) => kind === 'rope') ? fused.reduce((sum, one) => sum + one.columns, 0) : 0,
-        joined: operations.some((one) => one.kind === 'rope' && one.joined === true),
+        normOutputs: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
+        fusedProduct: rotary.length > 0 ? fusedColumns(operations) : 0,
+        rotatedCopies: rotary.some((one) => one.joined === true),
     };
+}
+function fusedColumns(operations) {
+    const fused = operations.filter((one) => one.kind === 'linear' && one.storedFused === true);
+    const product = fused.find(({ role }) => role === 'key')?.fusedWith;
+    if (product === undefined)
+        return 0;
+    return fused.reduce((sum, { fusedWith, columns }) => sum + (fusedWith === product ? columns : 0), 0);
 }
 /**
  * RMSNorm as Transformers writes it: x in fp32, its mean square, and x over its root in the model's dtype, which the weight's
- * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) keeps its input and statistics; a LayerNorm that is
- * written out in fp32 (Cohere) keeps x less its mean twice, and their quotient.
+ * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) saves its input and statistics; a LayerNorm that is
+ * written out in fp32 (Cohere) saves x less its mean twice, and their quotient.
  */
-function keepNorm(operation, run, keeping, keep) {
-    const { input, width, style, upcast } = operation;
+function saveEagerNorm({ input, width, style, upcast }, run, { autocast, normsWrittenOut }, save) {
     const rows = { ...input, elements: input.elements / width };
-    const wide = keeping.autocast || run.precision === 'fp32';
-    const kernel = style === 'layer' ? upcast === undefined : !keeping.normsWrittenOut;
-    if (kernel) {
-        keep.tensor(input, wide ? 4 : activations_e);
-        keep.own('statistics', rows, 4);
+    const fp32Input = autocast || run.precision === 'fp32';
+    const oneKernel = style === 'layer' ? upcast === undefined : !normsWrittenOut;
+    if (oneKernel) {
+        save.tensor(input, fp32Input ? 4 : activations_e);
+        save.own('statistics', rows, 4);
         return;
     }
-    keep.own('deviation', rows, 4);
+    save.own('deviation', rows, 4);
     if (style === 'layer' && upcast === 'weight') {
-        keep.own('centred', input, 3 * 4);
+        save.own('centred', input, 3 * 4);
         return;
     }
-    if (wide)
-        keep.tensor(input, 4);
+    if (fp32Input)
+        save.tensor(input, 4);
     else
-        keep.own('fp32 copy', input, 4);
+        save.own('fp32 copy', input, 4);
     if (run.lora !== undefined || style === 'layer')
         return;
-    keep.own('normalised', input, upcast === 'weight' || wide ? 4 : activations_e);
+    save.own('normalised', input, upcast === 'weight' || fp32Input ? 4 : activations_e);
 }
 /** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
-function keepInput(operation, run, keeping, written, keep) {
+function saveEagerInput(operation, run, { autocast }, layer, save) {
     const { input, path, storedFused, fusedWith } = operation;
     if (operation.component === 'output' || !needsInput(operation, run))
         return;
     if (run.lora !== undefined && adapterBytes(run) === 4)
-        keep.own('adapter input', input, 4);
-    else if (keeping.autocast && written.normal.has(input.name))
-        keep.own('16-bit input', input, activations_e, storedFused === true ? fusedWith : path);
+        save.own('adapter input', input, 4);
+    else if (autocast && layer.normOutputs.has(input.name))
+        save.own('16-bit input', input, activations_e, storedFused === true ? fusedWith : path);
     else
-        keep.tensor(input);
+        save.tensor(input);
+}
+/** An activation saves its input, and where it is gated its result, which is a factor of the product. */
+function saveEagerActivation(operation, save) {
+    // ReLU's gradient needs its output alone, which the next matrix saves anyway.
+    if (operation.function !== 'relu')
+        save.tensor(operation.input);
+    if (operation.gate)
+        save.tensor(operation.gate);
+    // GPT-2's GELU is written out in steps; three more of them save a tensor.
+    if (operation.function === 'gelu_new')
+        save.own('steps', operation.input, 3 * activations_e);
+    if (operation.gated)
+        save.own('activated half', operation.output, activations_e, operation.output.name);
 }
 /**
  * Attention of Transformers: `flash_attention: true` is PyTorch's scaled_dot_product_attention or flash-attn, false is
- * `attn_implementation: eager`, which repeats keys and values for each query head and keeps the scores of every pair: the
+ * `attn_implementation: eager`, which repeats keys and values for each query head and saves the scores of every pair: the
  * softmax in fp32 and its 16-bit copy, and with dropout its mask and what is left.
  */
-function keepWrittenAttention(operation, run, written, keep) {
-    const { query, key, value, output, heads, keyValueHeads } = operation;
-    if (operation.variant === 'indexer')
+function saveEagerAttention(core, run, { fusedProduct, rotatedCopies }, save) {
+    if (core.variant === 'indexer')
         return;
-    const e = elementBytes(run);
-    keep.tensor(query);
-    keep.tensor(output);
+    const { query, key, value, output, heads, keyValueHeads } = core;
+    const bytesEach = elementBytes(run);
+    save.tensor(query);
+    save.tensor(output);
     if (run.flashAttention) {
-        keep.tensor(key);
-        keep.tensor(written.fused > 0 ? { ...value, elements: written.fused } : value);
-        if (written.joined)
-            keep.own('copy', output, e, output.name);
-        keep.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
+        save.tensor(key);
+        save.tensor(fusedProduct > 0 ? { ...value, elements: fusedProduct } : value);
+        if (rotatedCopies)
+            save.own('copy', output, bytesEach, output.name);
+        saveLogSumExp(core, save);
         return;
     }
     const groups = heads / keyValueHeads;
-    keep.tensor({ ...key, elements: groups * key.elements });
-    keep.tensor({ ...value, elements: groups * value.elements });
-    const scores = { elements: (heads * run.sequenceLength) / run.parallelism.context, region: 'tensor' };
-    keep.own('scores', scores, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
+    save.tensor({ ...key, elements: groups * key.elements });
+    save.tensor({ ...value, elements: groups * value.elements });
+    const dropout = run.dropout === true ? bytesEach + 1 : 0;
+    save.own('scores', scoresOf(core, run), 4 + (bytesEach < 4 ? bytesEach : 0) + dropout);
 }
-/** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */
+// --- Both ---------------------------------------------------------------------------------------------------------------------
+/** A trained matrix saves its input; a frozen one only where an adapter reads it too. */
 const needsInput = (operation, run) => run.lora === undefined || isTarget(operation, run.lora);
-// --- both ---------------------------------------------------------------------------------------------------------------
-function keepAttention(operation, run, keep) {
-    const { query, key, value, output, heads } = operation;
-    if (operation.variant === 'indexer')
-        return;
-    keep.tensor(query);
-    keep.tensor(key);
-    keep.tensor(value);
-    keep.tensor(output);
-    if (run.flashAttention) {
-        keep.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
-        return;
-    }
-    // Scores of every pair: the softmax's output, and what dropout makes of it with its mask.
-    const scores = { elements: (heads * run.sequenceLength) / run.parallelism.context, region: 'tensor' };
-    keep.own('scores', scores, run.dropout === true ? 2 * activations_e + 1 : activations_e);
-}
-function keepMask(operation, run, keep) {
+const saveLogSumExp = ({ heads }, save) => save.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
+/** One score for each pair of a query and a key, over all heads. */
+const scoresOf = ({ heads }, run) => ({
+    elements: (heads * run.sequenceLength) / run.parallelism.context,
+    region: 'tensor',
+});
+function saveDropoutMask({ output }, run, save) {
     if (run.dropout === true)
-        keep.own('mask', operation.output, 1, operation.output.name);
+        save.own('mask', output, 1, output.name);
 }
 /** A module saves what it reads, and what is inside of it is made again; the attention core's output is saved all the same. */
-function droppedBy(run, operations) {
+function recomputedBy(run, operations) {
     if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules')
         return { outputs: new Set(), operations: new Set() };
     const modules = recomputedModules(run);
@@ -59230,39 +59250,45 @@ const expandedKeys = (modules, operations) => modules.includes('mla_up_proj')
 
 
 
-/**
- * @param layers of the stage, over which `block` and `every` choose
- */
-function keptByLayer(list, run, layers) {
-    const all = keptOnDevice(list, run, layers);
+/** @param layers of the stage, of which recompute by `block` and `every` takes some */
+function layerActivations(list, run, layers) {
+    const all = activationsOnDevice(list, run, layers);
     // Offloaded, a layer's activations come back for its own backward pass alone.
-    return run.offload === 'activations' ? { ...all, kept: 0 } : all;
+    return run.offload === 'activations' ? { ...all, saved: 0 } : all;
 }
-function keptOnDevice(list, run, layers) {
-    const saved = savedTensors(list, run);
-    const whole = total(saved);
+function activationsOnDevice(list, run, layers) {
     switch (run.recompute) {
-        case 'none':
-            return { kept: whole, whole, besides: 0 };
-        case 'selective': {
-            if (frameworks[run.framework].selective === 'modules') {
-                const all = total(savedTensors(list, { ...run, recompute: 'none' }));
-                return { kept: whole, whole: all, besides: 0 };
-            }
-            const kept = Math.min(whole, perOperation(list, run));
-            return { kept, whole, besides: 0 };
+        case 'none': {
+            const saved = total(savedTensors(list, run));
+            return { saved, read: saved, inputOnly: 0 };
         }
-        case 'full': {
-            const input = inputBytes(list, run);
-            const unit = unitOf(run);
-            const spared = unrecomputed(run, layers);
-            const kept = ((1 - spared) * input) / unit + spared * whole;
-            return { kept, whole: whole * unit, besides: holdsInput(saved) ? 0 : input };
-        }
+        case 'selective':
+            return { ...selective(list, run), inputOnly: 0 };
+        case 'full':
+            return full(list, run, layers);
     }
 }
+function selective(list, run) {
+    const saved = total(savedTensors(list, run));
+    if (frameworks[run.framework].selective === 'modules')
+        return { saved, read: total(savedTensors(list, { ...run, recompute: 'none' })) };
+    return { saved: Math.min(saved, everySecondProduct(list, run)), read: saved };
+}
+/** Full recompute saves the input of each unit of layers, and all of the layers that it leaves alone. */
+function full(list, run, layers) {
+    const tensors = savedTensors(list, run);
+    const all = total(tensors);
+    const input = inputBytes(list, run);
+    const unit = layersOfUnit(run);
+    const spared = unrecomputed(run, layers);
+    return {
+        saved: ((1 - spared) * input) / unit + spared * all,
+        read: all * unit,
+        inputOnly: savesInput(tensors) ? 0 : input,
+    };
+}
 /** Layers that full recompute makes again at once: `uniform` in groups of n. */
-const unitOf = (run) => run.recompute === 'full' && (run.recomputeMethod ?? 'uniform') === 'uniform'
+const layersOfUnit = (run) => run.recompute === 'full' && (run.recomputeMethod ?? 'uniform') === 'uniform'
     ? Math.max(1, run.recomputeLayers ?? 1)
     : 1;
 /** Share of the layers that full recompute leaves alone: `block` recomputes k of them, `every` each n-th. */
@@ -59275,8 +59301,8 @@ function unrecomputed(run, layers) {
         return 1 - 1 / Math.max(1, run.recomputeLayers ?? 1);
     return 0;
 }
-const holdsInput = (saved) => saved.some(({ tensor }) => tensor?.stream === 'input');
-/** The residual stream where a layer reads it. */
+const savesInput = (saved) => saved.some(({ tensor }) => tensor?.stream === 'input');
+/** Bytes of the residual stream where a layer reads it. */
 function inputBytes(list, run) {
     return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
 }
@@ -59284,44 +59310,55 @@ function inputBytes(list, run) {
 function streamBytes(run) {
     const adapters = run.lora !== undefined && divides(run, 'weights') && run.gpus > 1;
     const widened = adapters && frameworks[run.framework].autocastsShardedAdapters;
-    return widened || keepingOf(run).autocast ? 4 : elementBytes(run);
+    return widened || executionOf(run).autocast ? 4 : elementBytes(run);
 }
 /** D, as the layer's additions to the residual have it. */
 const residualWidth = (list) => list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
 /**
- * torchtitan's selective recompute: the layer's input, the attention kernel's output, every second matrix product, and what
- * came through an exchange of experts (torchtitan b5bcd76, distributed/activation_checkpoint.py).
+ * Bytes that torchtitan's selective recompute saves: the layer's input, every second matrix product, the attention kernel's output,
+ * and what came through an exchange of experts (torchtitan b5bcd76, distributed/activation_checkpoint.py).
  */
-function perOperation(list, run) {
-    const tokens = tokensOf(run);
-    const e = elementBytes(run);
-    const { tensor } = run.parallelism;
-    const products = list.filter((operation) => operation.kind === 'linear');
-    // The router's product is always made again.
-    const counted = products.filter(({ component }) => component !== 'router');
-    const kept = new Map([['input', inputBytes(list, run)]]);
-    const keep = (name, bytes) => kept.set(name, bytes);
-    for (const [index, { output, copies, sharding }] of counted.entries()) {
-        // A row-wise matrix gives whole partial sums, which are kept before and after they are reduced.
-        const row = sharding === 'row' && run.parallelism.sequenceParallel ? tensor : 1;
-        if (index % 2 === 0 || copies > 1)
-            keep(output.name, row * tensorBytes(output, e, tokens, tensor));
-        if (row > 1)
-            keep(`${output.name}_reduced`, tensorBytes(output, e, tokens, tensor));
-    }
-    for (const operation of list) {
-        if (operation.kind === 'attention') {
-            keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
-            keep(`${operation.path}_lse`, (4 * operation.heads * tokens.tensor) / tensor);
-        }
-        if (operation.kind === 'dispatch' && run.parallelism.expert > 1)
-            keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
-    }
-    return [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
+function everySecondProduct(list, run) {
+    const saved = new Map([
+        ['the input of the layer', inputBytes(list, run)],
+        ...savedProducts(list, run),
+        ...list.flatMap((operation) => savedKernels(operation, run)),
+    ]);
+    return [...saved.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
-/** Activations that a stage keeps for all micro-batches in flight, its embedding's indices included. */
-function keptByStage(kept, run, stage) {
-    const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (kept.get(kind)?.kept ?? 0), 0);
+/** Every second product and all of experts; the router's are always made again. */
+function savedProducts(list, run) {
+    const tokens = tokensOf(run);
+    const { tensor, sequenceParallel } = run.parallelism;
+    const products = list.filter((one) => one.kind === 'linear' && one.component !== 'router');
+    return products.flatMap(({ output, copies, sharding }, index) => {
+        const bytes = tensorBytes(output, elementBytes(run), tokens, tensor);
+        // A row-wise matrix gives whole partial sums, which are saved before and after they are reduced.
+        const partial = sharding === 'row' && sequenceParallel ? tensor : 1;
+        return [
+            ...(index % 2 === 0 || copies > 1 ? [[output.name, partial * bytes]] : []),
+            ...(partial > 1 ? [[`${output.name}, reduced`, bytes]] : []),
+        ];
+    });
+}
+/** Outputs of attention with its log-sum-exp, and rows that came from other ranks. */
+function savedKernels(operation, run) {
+    const tokens = tokensOf(run);
+    const { tensor, expert } = run.parallelism;
+    const named = ({ name, ...sized }) => [
+        name,
+        tensorBytes(sized, elementBytes(run), tokens, tensor),
+    ];
+    if (operation.kind === 'dispatch')
+        return expert > 1 ? [named(operation.output)] : [];
+    if (operation.kind !== 'attention')
+        return [];
+    const logSumExp = (4 * operation.heads * tokens.tensor) / tensor;
+    return [named(operation.output), [`log-sum-exp of ${operation.path}`, logSumExp]];
+}
+/** Bytes that a stage saves for all micro-batches in flight, the indices that its embedding reads included. */
+function savedByStage(activations, run, stage) {
+    const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (activations.get(kind)?.saved ?? 0), 0);
     const indices = stage.embedding ? 8 * tokensOf(run).tensor : 0;
     return stage.inFlight * (layers + indices);
 }
@@ -59331,37 +59368,27 @@ function keptByStage(kept, run, stage) {
 
 
 
+/** Bytes of a 16-bit element. */
 const backward_e = 2;
 /**
- * The most bytes that are alive while the backward pass goes through one layer: what it keeps and has not yet used, the
- * gradients of its tensors that wait for the operation before, and those of its weights, as far as they are counted here.
+ * The most bytes that are alive while the backward pass goes through one layer: activations that it has not used yet, the
+ * gradients of tensors that wait for the operation before, and those of its weights, as far as the states do not count them.
  */
 function backwardPeak(list, run, weightGradient) {
-    const recomputed = { ...run, recompute: 'none' };
-    const saved = savedTensors(list, recomputed);
-    const tokens = tokensOf(run);
-    const { tensor: tp } = run.parallelism;
-    const gathered = keepingOf(run).gathered;
-    // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
-    const size = (tensor, by) => (gathered && isColumn(by) && tensor.region === 'residual' ? tp : 1) *
-        tensorBytes(tensor, elementBytes(run), tokens, tp);
-    const stream = streamBytes(run) * residualWidth(list) * (gathered ? tokens.residual : tokens.tensor);
+    const saved = savedTensors(list, { ...run, recompute: 'none' });
+    // Gradients of tensors, by name, that wait for the operation that made the tensor.
     const waiting = new Map();
-    let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
+    let live = saved.reduce((sum, { bytes }) => sum + bytes, streamGradient(list, run));
     let peak = live;
     for (const operation of list.toReversed()) {
-        let made = workspace(operation, run);
-        const fresh = [];
-        for (const input of gradientsOf(operation)) {
-            const bytes = size(input, operation);
-            made += bytes;
-            // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
-            if (!waiting.has(input.name) && input.stream === undefined)
-                fresh.push([input.name, bytes]);
-        }
+        const gradients = inputGradients(operation, run);
+        const made = gradients.reduce((sum, [, bytes]) => sum + bytes, workspace(operation, run));
         const weight = weightGradient(operation);
         peak = Math.max(peak, live + made + weight.making);
-        for (const [name, bytes] of fresh) {
+        for (const [{ name, stream }, bytes] of gradients) {
+            // What reads a tensor second adds to the gradient that waits; a gradient of the residual stream is added to the stream's.
+            if (waiting.has(name) || stream !== undefined)
+                continue;
             waiting.set(name, bytes);
             live += bytes;
         }
@@ -59375,6 +59402,22 @@ function backwardPeak(list, run, weightGradient) {
                 live -= bytes;
     }
     return peak;
+}
+/** Bytes of the residual stream's gradient, which lives through the whole layer. */
+function streamGradient(list, run) {
+    const tokens = tokensOf(run);
+    return streamBytes(run) * residualWidth(list) * (executionOf(run).gathered ? tokens.residual : tokens.tensor);
+}
+/** The gradients that an operation computes of what it reads, with their bytes. */
+function inputGradients(operation, run) {
+    const tokens = tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
+    const gathered = executionOf(run).gathered && isColumn(operation);
+    return gradientsOf(operation).map((tensor) => [
+        tensor,
+        (gathered && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, elementBytes(run), tokens, tp),
+    ]);
 }
 const isColumn = (operation) => operation.kind === 'linear' && operation.sharding === 'column';
 /** The tensors that an operation computes a gradient of. */
@@ -59400,7 +59443,7 @@ function gradientsOf(operation) {
             return [];
     }
 }
-/** What an operation's backward pass needs besides its gradients, in bytes. */
+/** What an operation's backward pass allocates besides its gradients, in bytes. */
 function workspace(operation, run) {
     const tokens = tokensOf(run);
     const { tensor: tp } = run.parallelism;
@@ -59414,20 +59457,20 @@ function workspace(operation, run) {
             return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
         }
         case 'norm':
-            // Four fp32 steps of a norm that is written out stand at once: the gradient of x over its root, of the root, of the
+            // Four fp32 steps of a norm that is written out are alive at once: the gradient of x over its root, of the root, of the
             // square and of x.
-            return keepingOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
+            return executionOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
                 ? tensorBytes(operation.input, 4 * 4, tokens, tp)
                 : 0;
         case 'activation':
-            return keepingOf(run).style === 'fused'
+            return executionOf(run).style === 'fused'
                 ? 0
                 : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
         case 'linear':
             return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
         case 'dispatch':
         case 'combine': {
-            // Rows that arrive from other ranks stand beside those that were sent.
+            // Rows that arrive from other ranks are alive beside those that were sent.
             const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
             return run.parallelism.expert > 1 ? tensorBytes(rows, backward_e, tokens, tp) : 0;
         }
@@ -59435,19 +59478,19 @@ function workspace(operation, run) {
             return 0;
     }
 }
-/** Gradients of an activation's steps that stand at once, besides that of its input, where it is written out. */
+/** Gradients of an activation's steps that are alive at once, besides that of its input, where it is written out. */
 function stepsOf(operation) {
     if (operation.function === 'relu2')
         return 2;
     return operation.function === 'gelu_new' ? 1 : 0;
 }
-/** The gradient that a row-wise matrix gets is gathered over the ranks that share its rows. */
+/** Bytes of the gradient that a row-wise matrix gets, gathered over the ranks that share its rows. */
 function regathered(operation, run) {
-    if (!keepingOf(run).gathered || operation.sharding !== 'row')
+    if (!executionOf(run).gathered || operation.sharding !== 'row')
         return 0;
     return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
 }
-/** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
+/** Bytes of two chunks of keys and values of its neighbours that ring attention holds, and of their gradients. */
 function ring(operation, run) {
     if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all')
         return 0;
@@ -59455,7 +59498,7 @@ function ring(operation, run) {
     const { tensor } = run.parallelism;
     return 2 * (tensorBytes(operation.key, backward_e, tokens, tensor) + tensorBytes(operation.value, backward_e, tokens, tensor));
 }
-/** The gradients of what an adapter gave and of what it read, in the adapter's dtype. */
+/** Bytes of the gradients of an adapter's input and output, in the adapter's dtype. */
 function adapterWorkspace(operation, run) {
     if (run.lora === undefined || !isTarget(operation, run.lora))
         return 0;
@@ -59464,7 +59507,7 @@ function adapterWorkspace(operation, run) {
     const bytes = adapterBytes(run);
     return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
 }
-/** A base weight in 8 or 4 bits is unpacked to 16 for its product. */
+/** Bytes of a base weight that is stored in 8 or 4 bits, unpacked to 16 for its product. */
 function unpacked(operation, run) {
     const bits = run.lora?.baseBits ?? 16;
     return bits < 16 && operation.copies === 1 ? (backward_e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
@@ -59476,16 +59519,17 @@ function unpacked(operation, run) {
 
 
 
+/** Bytes of a 16-bit element. */
 const loss_e = 2;
 const loss_nothing = { forward: 0, backward: 0 };
-/** Of the last stage, besides what its layers keep. */
+/** On the stage with the output, besides what its layers save. */
 function lossBytes(operations, run) {
     const head = outputProjection(operations);
     if (head === undefined)
         return loss_nothing;
     return frameworks[run.framework].saves === 'fused' ? loss_megatron(head, run) : torch(head, operations, run);
 }
-/** Logits of a micro-batch that stand at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
+/** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
 function logitsOf({ columns: V }, run) {
     return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
 }
@@ -59515,17 +59559,17 @@ function torch(head, operations, run) {
     const logits = logitsOf(head, run);
     const hidden = own * D * tokens.tensor;
     const trained = run.lora === undefined;
-    // The norm, and the input that the output's weight gradient reads.
-    const kept = total(savedTensors(operations.head, { ...run, recompute: 'none' })) + (trained ? hidden : 0);
+    // What the final norm saves, and the input that the output's weight gradient reads.
+    const saved = total(savedTensors(operations.head, { ...run, recompute: 'none' })) + (trained ? hidden : 0);
     // A product under autocast makes a 16-bit gradient and casts it to fp32.
     const gradient = trained ? ((isAutocast(run) ? 6 : own) * D * V) / tensor : 0;
     if (run.fusedCrossEntropy && each.fused === 'chunked') {
         const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / powerOfTwo(V / D)));
         // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place.
-        const chunk = kept + hidden + gradient + (loss_e * rows * V) / tensor;
+        const chunk = saved + hidden + gradient + (loss_e * rows * V) / tensor;
         return { forward: chunk, backward: chunk };
     }
-    // A tanh of the logits is kept to its own backward pass.
+    // The tanh of softcapped logits is saved for its own backward pass.
     const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
     const chunked = run.lossChunks === undefined ? 0 : hidden;
     const whole = run.compile ? each.compiled : each.whole;
@@ -59533,30 +59577,30 @@ function torch(head, operations, run) {
     const product = own * logits + hidden + gradient;
     return {
         // Logits, their fp32 copy and its log-softmax.
-        forward: kept + capped + chunked + Math.min(bytes, (own < 4 ? own : 0) + 8) * logits,
-        backward: kept + chunked + Math.max(capped + bytes * logits, product),
+        forward: saved + capped + chunked + Math.min(bytes, (own < 4 ? own : 0) + 8) * logits,
+        backward: saved + chunked + Math.max(capped + bytes * logits, product),
     };
 }
 /**
- * What multi-token prediction keeps on the last stage until its backward pass: its layers, and for each of its losses the
+ * Bytes that multi-token prediction saves on the last stage until its backward pass: its layers, and for each of its losses the
  * softmax of its logits, which are the output's once more.
  */
-function keptByPrediction(operations, run) {
+function savedByPrediction(operations, run) {
     const head = outputProjection(operations);
     if (operations.prediction.length === 0 || head === undefined)
         return 0;
     const softmax = (run.fusedCrossEntropy ? loss_e : 4) * logitsOf(head, run) * operations.predictionDepth;
-    return keptByLayer(operations.prediction, run, 1).kept + softmax;
+    return layerActivations(operations.prediction, run, 1).saved + softmax;
 }
 /**
- * Bytes of the holes that 16-bit logits leave behind when their loss is computed on an fp32 copy; the vocabulary-parallel loss
- * leaves a second one (scripts/oracle/allocator.py).
+ * Bytes of fragmentation that 16-bit logits leave behind when their loss is computed on an fp32 copy: a freed block that nothing
+ * else fits into. The vocabulary-parallel loss leaves a second one (scripts/oracle/allocator.py).
  */
-function lossHole(operations, run) {
+function logitsFragmentation(operations, run) {
     const head = outputProjection(operations);
     const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
-    const holes = run.parallelism.tensor > 1 ? 2 : 1;
-    return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
+    const blocks = run.parallelism.tensor > 1 ? 2 : 1;
+    return head !== undefined && whole ? blocks * elementBytes(run) * logitsOf(head, run) : 0;
 }
 /** The next power of two. */
 const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
@@ -59569,7 +59613,9 @@ const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
 
 
 const states_nothing = { weights: 0, copies: 0, gradients: 0, optimizer: 0, stepped: 0, largest: 0 };
+/** Model states of all that a pipeline stage holds. */
 const statesOfStage = (operations, run, stage) => sumOfStates(stageOperations(operations, stage), run, stage);
+/** Model states of one list of operations, as a stage holds it. */
 const statesOf = (list, run, stage) => sumOfStates(list.map((operation) => ({ operation, times: 1 })), run, stage);
 function sumOfStates(list, run, stage) {
     let sum = states_nothing;
@@ -59669,14 +59715,14 @@ function localAdapters(operation, run) {
 
 
 const none = {
+    throughout: 0,
     atLoss: 0,
-    inLayer: () => 0,
-    atReduction: () => 0,
-    always: 0,
-    ahead: () => 0,
+    inBackward: () => 0,
+    inReduction: () => 0,
+    prefetch: () => 0,
     buffers: 0,
 };
-function gatheredOf(operations, run, stage) {
+function unshardedOf(operations, run, stage) {
     if (dataParallel(run) <= 1)
         return none;
     const { gathers } = frameworks[run.framework];
@@ -59686,7 +59732,7 @@ function gatheredOf(operations, run, stage) {
         return none;
     return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
 }
-/** Elements of a list of operations on one GPU when gathered. */
+/** Elements of a list of operations on one GPU while unsharded. */
 const elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
 const layersOf = (operations, run, stage) => {
     const byKind = operations.layers.map(({ operations: list }) => elementsOf(list, run, stage));
@@ -59710,7 +59756,7 @@ function fullyShard(operations, run, stage) {
     if (run.parallelism.pipeline > 1) {
         // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
         const all = (g + r) * (unsharded_sum(layers) + table + head);
-        return { ...none, always: all };
+        return { ...none, throughout: all };
     }
     const trained = run.lora === undefined ? 1 : 0;
     const before = (index) => r * trained * (index === last ? head : layer(index + 1));
@@ -59722,17 +59768,17 @@ function fullyShard(operations, run, stage) {
             ...none,
             buffers,
             atLoss: upTo(layers.length) + g * head,
-            inLayer: (index) => upTo(index + 1) + before(index),
-            atReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
+            inBackward: (index) => upTo(index + 1) + before(index),
+            inReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
         };
     }
     return {
         ...none,
         buffers,
-        ahead: (index) => g * (index === 0 ? table : layer(index - 1)),
+        prefetch: (index) => g * (index === 0 ? table : layer(index - 1)),
         atLoss: g * head,
-        inLayer: (index) => g * layer(index) + before(index),
-        atReduction: (index) => (g + r) * trained * layer(index),
+        inBackward: (index) => g * layer(index) + before(index),
+        inReduction: (index) => (g + r) * trained * layer(index),
     };
 }
 /** Elements of a table that the output shares: it is gathered for both. */
@@ -59749,8 +59795,8 @@ function flat(operations, run, stage) {
     const root = (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
         (stage.head ? elementsOf(operations.head, run, stage) : 0);
     const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : 2;
-    const held = 2 * each * Math.max(0, ...layers) + 2 * root;
-    return { ...none, atLoss: held, inLayer: () => held, atReduction: () => held };
+    const gathered = 2 * each * Math.max(0, ...layers) + 2 * root;
+    return { ...none, atLoss: gathered, inBackward: () => gathered, inReduction: () => gathered };
 }
 /**
  * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
@@ -59761,14 +59807,14 @@ function deepspeed(operations, run, stage) {
         return none;
     const reduce = 2 * buckets.reduce;
     if (!divides(run, 'weights'))
-        return { ...none, always: reduce };
+        return { ...none, throughout: reduce };
     const whole = unsharded_sum(layersOf(operations, run, stage)) +
         (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
         (stage.head ? elementsOf(operations.head, run, stage) : 0);
     const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
-    return { ...none, always: reduce, atLoss: live, inLayer: () => live, atReduction: () => live };
+    return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
 }
-/** Bytes of a gathered element: mixed precision gathers 16 bits. */
+/** Bytes of an unsharded element: mixed precision gathers 16 bits. */
 const gatheredBytes = (run) => run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : run.precision === 'fp32' ? 4 : 2;
 
 ;// CONCATENATED MODULE: ./build/cost/memory/phases.js
@@ -59783,118 +59829,125 @@ const gatheredBytes = (run) => run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora
 
 
 
-const totalOf = ({ shares }) => shares.reduce((sum, [, , bytes]) => sum + bytes, 0);
+/** @returns bytes */
+const totalOf = ({ allocations }) => allocations.reduce((sum, [, , bytes]) => sum + bytes, 0);
 /**
- * The moments of a step at which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
+ * The phases of a step in which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
  * recompute: while it is run again), the reduction of its gradients, the table's gradient, and the optimizer step.
  */
-function* momentsOf(operations, run, stage) {
-    const scene = sceneOf(operations, run, stage);
-    yield* atLoss(scene);
-    yield* inBackward(scene);
-    yield atEmbedding(scene);
-    yield atOptimizer(scene);
+function* phasesOf(operations, run, stage) {
+    const step = stepOf(operations, run, stage);
+    yield* lossPhases(step);
+    yield* backwardPhases(step);
+    yield embeddingPhase(step);
+    yield optimizerPhase(step);
 }
-function sceneOf(operations, run, stage) {
-    const facts = frameworks[run.framework];
+function stepOf(operations, run, stage) {
     const states = statesOfStage(operations, run, stage);
-    const layers = stage.order.length;
-    const kept = new Map(stage.layers.map(({ kind }) => [kind, keptByLayer(operations.layers[kind]?.operations ?? [], run, layers)]));
-    const gathered = gatheredOf(operations, run, stage);
+    const depth = stage.order.length;
+    const layers = new Map(stage.layers.map(({ kind }) => [kind, layerActivations(operations.layers[kind]?.operations ?? [], run, depth)]));
+    const unsharded = unshardedOf(operations, run, stage);
     return {
         operations,
         run,
         stage,
         states,
-        kept,
-        activations: keptByStage(kept, run, stage) + (stage.head ? keptByPrediction(operations, run) : 0),
-        gathered,
-        always: [
+        layers,
+        activations: savedByStage(layers, run, stage) + (stage.head ? savedByPrediction(operations, run) : 0),
+        unsharded,
+        throughout: [
             ['weights', 'weights', states.weights],
             ['weights', 'quantized_weights', states.copies],
             ['optimizer_states', 'optimizer_states', states.optimizer],
             ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
-            ['temporary', 'gathered_parameters', gathered.always],
+            ['temporary', 'gathered_parameters', unsharded.throughout],
             ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
         ],
-        gradientsThere: facts.gradientsStay || microBatches(run) > 1,
+        gradientsThere: frameworks[run.framework].gradientsStay || microBatches(run) > 1,
     };
 }
-/** Plain data parallelism reduces gradients in buckets that are no view of them (`gradient_as_bucket_view: false`). */
+/** Plain data parallelism reduces gradients in buckets that are copies of them (`gradient_as_bucket_view: false`). */
 const copiesInBuckets = (run) => !frameworks[run.framework].masterWeights && !divides(run, 'optimizer') && replicas(run) > 1;
 /** The loss, forward and backward; on a stage without it, the end of the forward pass. */
-function* atLoss(scene) {
-    const { operations, run, stage, states, activations, gathered, always, gradientsThere } = scene;
+function* lossPhases(step) {
+    const { operations, run, stage, states, activations, unsharded, throughout, gradientsThere } = step;
     const { forward, backward } = stage.head ? lossBytes(operations, run) : { forward: 0, backward: 0 };
-    const shares = (bytes, casts) => [
-        ...always,
+    const allocations = (loss, casts) => [
+        ...throughout,
         ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
         ['activations', 'activations', activations],
-        ['temporary', 'gathered_parameters', gathered.atLoss],
+        ['temporary', 'gathered_parameters', unsharded.atLoss],
         ['temporary', 'autocast_weights', casts],
-        ['temporary', 'loss', bytes],
+        ['temporary', 'loss', loss],
     ];
     const at = stage.head ? 'loss' : 'forward';
-    yield { at, shares: shares(forward, castWeights(scene, 'forward')) };
-    yield { at, shares: shares(backward, castWeights(scene, 'loss')) };
+    yield { at, allocations: allocations(forward, autocastWeights(step, 'forward')) };
+    yield { at, allocations: allocations(backward, autocastWeights(step, 'loss')) };
 }
-/** Layer by layer from the last: activations go, gradients come. */
-function* inBackward(scene) {
-    const { operations, run, stage, kept, gathered, always } = scene;
-    const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerOf(scene, kind)]));
-    let activations = scene.activations;
-    let gradients = scene.gradientsThere
-        ? scene.states.gradients
-        : stage.head
-            ? statesOf(operations.head, run, stage).gradients
-            : 0;
+/** Layer by layer from the last: activations are freed, gradients are added. */
+function* backwardPhases(step) {
+    const { stage, layers, gradientsThere } = step;
+    const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerBackward(step, kind)]));
+    let activations = step.activations;
+    let gradients = gradientsBefore(step);
     for (let index = stage.order.length - 1; index >= 0; index--) {
         const kind = stage.order[index] ?? 0;
         const layer = byKind.get(kind);
-        const own = kept.get(kind);
+        const own = layers.get(kind);
         if (layer === undefined || own === undefined)
             continue;
-        // Within a run of like layers activations and gradients change evenly, so its ends are the extremes.
-        const within = [-2, -1, 1, 2].every((offset) => stage.order[index + offset] === kind);
-        if (within) {
-            activations = Math.max(0, activations - own.kept);
-            if (!scene.gradientsThere)
-                gradients += layer.gradients;
-            continue;
-        }
-        const shares = (more, now, whole) => [
-            ...always,
-            ['gradients', 'gradients', gradients],
-            ['activations', 'activations', now],
-            ['temporary', 'gathered_parameters', whole],
-            ['temporary', 'gather_buffer', gathered.ahead(index)],
-            ['temporary', 'autocast_weights', castWeights(scene, index)],
-            ['temporary', 'layer_backward', more],
-        ];
-        yield { at: 'backward', shares: shares(layer.more, activations, gathered.inLayer(index)) };
-        activations = Math.max(0, activations - own.kept);
-        yield { at: 'backward', shares: shares(layer.fresh, activations, gathered.atReduction(index)) };
-        if (!scene.gradientsThere)
+        const left = Math.max(0, activations - own.saved);
+        if (isEndOfLikeLayers(stage.order, index))
+            yield* layerPhases(step, layer, index, activations, left, gradients);
+        activations = left;
+        if (!gradientsThere)
             gradients += layer.gradients;
     }
 }
-/** One kind of layer: what its backward pass adds to what it keeps, and the gradients that it leaves. */
-function layerOf(scene, kind) {
-    const { operations, run, stage, kept } = scene;
+/** Bytes of gradients before the first layer's backward pass: all, or those that the loss left of the output matrix. */
+function gradientsBefore({ operations, run, stage, states, gradientsThere }) {
+    if (gradientsThere)
+        return states.gradients;
+    return stage.head ? statesOf(operations.head, run, stage).gradients : 0;
+}
+/** Within a run of like layers activations and gradients change evenly, so that its ends are the extremes. */
+const isEndOfLikeLayers = (order, index) => ![-2, -1, 1, 2].every((offset) => order[index + offset] === order[index]);
+/** The backward pass of the layer at an index of the stage's order, and the reduction of its gradients. */
+function* layerPhases(step, layer, index, before, left, gradients) {
+    const { unsharded, throughout } = step;
+    const allocations = (activations, parameters, work) => [
+        ...throughout,
+        ['gradients', 'gradients', gradients],
+        ['activations', 'activations', activations],
+        ['temporary', 'gathered_parameters', parameters],
+        ['temporary', 'gather_buffer', unsharded.prefetch(index)],
+        ['temporary', 'autocast_weights', autocastWeights(step, index)],
+        ['temporary', 'layer_backward', work],
+    ];
+    yield { at: 'backward', allocations: allocations(before, unsharded.inBackward(index), layer.work) };
+    yield { at: 'backward', allocations: allocations(left, unsharded.inReduction(index), layer.unreduced) };
+}
+function layerBackward(step, kind) {
+    const { operations, run, stage, layers } = step;
     const list = operations.layers[kind]?.operations ?? [];
-    const { kept: own, whole, besides } = kept.get(kind) ?? { kept: 0, whole: 0, besides: 0 };
-    const peak = backwardPeak(list, run, (operation) => freshGradient(operation, scene));
-    const others = whole - whole / unitOf(run);
-    const { gradients } = statesOf(list, run, stage);
-    const sharded = frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
-    const fresh = sharded ? list.reduce((sum, operation) => sum + freshGradient(operation, scene).after, 0) : 0;
-    return { more: Math.max(0, besides + peak + others - own), gradients, fresh };
+    const { saved, read, inputOnly } = layers.get(kind) ?? { saved: 0, read: 0, inputOnly: 0 };
+    const gradientOf = (operation) => weightGradient(operation, step);
+    const peak = backwardPeak(list, run, gradientOf);
+    // Layers of one unit are recomputed together, and the others wait with all that they read.
+    const others = read - read / layersOfUnit(run);
+    // FSDP2 reduces out of a buffer of its own, which the unsharded parameters count.
+    const reduces = frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
+    return {
+        work: Math.max(0, inputOnly + peak + others - saved),
+        gradients: statesOf(list, run, stage).gradients,
+        unreduced: reduces ? list.reduce((sum, operation) => sum + gradientOf(operation).after, 0) : 0,
+    };
 }
 /**
  * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
  * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
  */
-function freshGradient(operation, { run, stage, gradientsThere }) {
+function weightGradient(operation, { run, stage, gradientsThere }) {
     if (frameworks[run.framework].gradientsStay || run.lora !== undefined)
         return { making: 0, after: 0 };
     const elements = localElements(operation, run, stage);
@@ -59905,56 +59958,50 @@ function freshGradient(operation, { run, stage, gradientsThere }) {
     const stays = cast > 0 ? cast : bytes;
     return { making: bytes + cast, after: gradientsThere ? 0 : stays };
 }
-/** The table's gradient is dense: whole, and once more where it is reduced into shards. */
-function atEmbedding({ operations, run, stage, states, always }) {
+/** The gradient of the embedding table is dense: all rows in 16 bits, and once more in fp32 where it is reduced into shards. */
+function embeddingPhase({ operations, run, stage, states, throughout }) {
     const table = stage.embedding && run.lora === undefined && !frameworks[run.framework].gradientsStay;
     const elements = table ? operations.embedding.reduce((sum, one) => sum + localElements(one, run, stage), 0) : 0;
     return {
         at: 'backward',
-        shares: [
-            ...always,
+        allocations: [
+            ...throughout,
             ['gradients', 'gradients', states.gradients],
             ['temporary', 'layer_backward', isSharded(run, 'gradients') ? (2 + 4) * elements : 0],
         ],
     };
 }
-function atOptimizer({ run, states, always }) {
-    const { optimizerTemporaries } = frameworks[run.framework];
-    const { workspace } = optimizers[run.optimizer];
-    const list = temporaryList(run, states);
+function optimizerPhase({ run, states, throughout }) {
+    const lists = frameworks[run.framework].optimizerTemporaries * temporaryList(run, states);
+    const workspace = optimizers[run.optimizer].workspace * 2 * states.largest;
     return {
         at: 'optimizer',
-        shares: [
-            ...always,
+        allocations: [
+            ...throughout,
             ['gradients', 'gradients', states.gradients],
-            [
-                'temporary',
-                'optimizer_step',
-                optimizerTemporaries * list + castGradients(run, states) + workspace * 2 * states.largest,
-            ],
+            ['temporary', 'optimizer_step', lists + fp32Gradients(run, states) + workspace],
         ],
     };
 }
-/** A list of temporaries of the step: of the weights' dtype, in fp32 where the step has its own; ZeRO 3 goes by groups. */
+/** Bytes of a list of temporaries of the step: in the weights' dtype, or in fp32 where the step has master weights; ZeRO 3 goes by groups. */
 function temporaryList(run, { stepped }) {
     if (frameworks[run.framework].masterWeights)
         return 4 * (divides(run, 'weights') ? Math.min(stepped, buckets.subgroup) : stepped);
     return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
 }
-/**
- * Megatron's optimizer casts 16-bit main gradients to fp32, unless it is precision-aware: then its moments are 16-bit too
- * (Megatron-LM d98e8a6, core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
- */
-function castGradients(run, { stepped }) {
+/** Bytes of 16-bit gradients cast to fp32 for the step, unless the optimizer is precision-aware: then its moments are 16-bit too. */
+function fp32Gradients(run, { stepped }) {
     const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
     const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
     return frameworks[run.framework].castsNarrowGradients && narrow && !aware ? 4 * stepped : 0;
 }
 /**
- * Under autocast, 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
+ * Under autocast, bytes of 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
  * reads them (with recompute, those of the layer at work).
+ *
+ * @param at a phase, or the index of the layer whose backward pass runs
  */
-function castWeights({ operations, run, stage }, moment) {
+function autocastWeights({ operations, run, stage }, at) {
     if (!isAutocast(run))
         return 0;
     const of = (list) => list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * localElements(one, run, stage) : 0), 0);
@@ -59962,11 +60009,11 @@ function castWeights({ operations, run, stage }, moment) {
     const sum = (order) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
     const head = stage.head ? of(operations.head) : 0;
     const recomputed = run.recompute === 'full';
-    if (moment === 'forward')
+    if (at === 'forward')
         return sum(stage.order) + head;
-    if (moment === 'loss')
+    if (at === 'loss')
         return head + (recomputed ? 0 : sum(stage.order));
-    return sum(stage.order.slice(recomputed ? moment : 0, moment + 1));
+    return sum(stage.order.slice(recomputed ? at : 0, at + 1));
 }
 
 ;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
@@ -59977,25 +60024,26 @@ function castWeights({ operations, run, stage }, moment) {
 
 
 /**
- * What PyTorch's allocator holds of a GPU when a step has peaked, in bytes. A freed block serves its own stream alone. FSDP2
- * gathers and reduces on streams of their own, so the largest buffers and the gradients' shards are held even while the peak
- * of the compute stream needs neither; and the hole that 16-bit logits leave is too small for their fp32 copies. Elsewhere
+ * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
+ * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
+ * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
  * reserved over allocated is a measured ratio.
  */
-function reservedBytes(moments, operations, run, stage) {
-    const allocated = Math.max(...moments.map(totalOf));
+function reservedBytes(phases, operations, run, stage) {
+    const allocated = Math.max(...phases.map(totalOf));
     const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
     if (!streams)
         return allocated * ratio(run);
-    const compute = Math.max(...moments.map((moment) => totalOf(moment) - onOtherStreams(moment)));
-    const { buffers } = gatheredOf(operations, run, stage);
+    const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
+    const { buffers } = unshardedOf(operations, run, stage);
     const { gradients } = statesOfStage(operations, run, stage);
     const expandable = run.expandableSegments !== false;
-    const held = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
-    return Math.max(allocated, held + buffers + gradients + (stage.head ? lossHole(operations, run) : 0));
+    const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
+    return Math.max(allocated, reserved + buffers + gradients + (stage.head ? logitsFragmentation(operations, run) : 0));
 }
 const ratio = (run) => run.expandableSegments === true ? 1.03 : frameworks[run.framework].fragmentation;
-const onOtherStreams = ({ shares }) => shares.reduce((sum, [component, part, bytes]) => {
+/** Gradients and prefetch buffers, in bytes. */
+const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component, part, bytes]) => {
     const elsewhere = component === 'gradients' || part === 'gather_buffer';
     return sum + (elsewhere ? bytes : 0);
 }, 0);
@@ -60009,20 +60057,20 @@ const onOtherStreams = ({ shares }) => shares.reduce((sum, [component, part, byt
 
 
 
-/** The peak of the fullest GPU: the largest moment of a step over all pipeline stages. */
+/** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 function estimateMemory(model, run) {
     const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
-    const { moment, stage, reserved } = fullest(operations, run);
-    const device = reserved + outside(run);
+    const { phase, stage, reserved } = fullest(operations, run);
+    const device = reserved + deviceOverhead(run);
     const accelerator = accelerators_findAccelerator(run.accelerator);
     return {
-        allocated: units_bytes(totalOf(moment)),
+        allocated: units_bytes(totalOf(phase)),
         reserved: units_bytes(reserved),
         device: units_bytes(device),
         capacity: accelerator?.usable ?? null,
-        components: components(moment.shares),
-        parts: ledger(units_bytes, moment.shares.map(([, part, amount]) => [part, amount])),
-        moment: moment.at,
+        components: components(phase.allocations),
+        parts: ledger(units_bytes, phase.allocations.map(([, part, amount]) => [part, amount])),
+        phase: phase.at,
         stage: stage.index,
         ...memoryBand(operations, run),
         savings: savings(operations, run, device),
@@ -60030,15 +60078,15 @@ function estimateMemory(model, run) {
 }
 function fullest(operations, run) {
     const peaks = heldByRanks(operations, run).map((stage) => {
-        const moments = [...momentsOf(operations, run, stage)];
-        const totals = moments.map(totalOf);
-        const moment = moments[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', shares: [] };
-        return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
+        const phases = [...phasesOf(operations, run, stage)];
+        const totals = phases.map(totalOf);
+        const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
+        return { phase, stage, reserved: reservedBytes(phases, operations, run, stage) };
     });
     return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }
-function components(shares) {
-    const of = (wanted) => units_bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
+function components(allocations) {
+    const of = (wanted) => units_bytes(allocations.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
     return {
         weights: of('weights'),
         gradients: of('gradients'),
@@ -60052,7 +60100,7 @@ function savings(operations, run, device) {
     return alternatives(run)
         .map(({ change, changed }) => {
         const { reserved } = fullest(operations, changed);
-        return { change, saves: units_bytes(device - reserved - outside(changed)) };
+        return { change, saves: units_bytes(device - reserved - deviceOverhead(changed)) };
     })
         .filter(({ saves }) => saves > 0.01 * device)
         .sort((a, b) => b.saves - a.saves);
@@ -62099,14 +62147,14 @@ function build(family, fields, outer, modelType) {
         if (layers.length === mostKinds)
             throw new Unreadable(`More than ${mostKinds} of the config's ${L} layers differ from each other, which no model has.`);
         kinds.set(`${mixer} ${feed}`, layers.length);
-        layers.push(build_layerOf(family, shape, fields, name, mixer, feed));
+        layers.push(layerOf(family, shape, fields, name, mixer, feed));
         return layers.length - 1;
     });
     const tied = readTied(family, fields, outer);
     const positions = fields.optionalInteger(names.positions, 1);
     if (family.prediction === undefined)
         noteUncounted(fields);
-    const prediction = family.prediction?.(shape, fields, (mixer, feed) => build_layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
+    const prediction = family.prediction?.(shape, fields, (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
     for (const { field, value, reason } of family.assumes ?? [])
         fields.assume(field, value, reason);
     const streams = family.streams?.(fields);
@@ -62204,7 +62252,7 @@ function planned(plan, layers, fields) {
         throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
     return plan.slice(0, layers);
 }
-function build_layerOf(family, shape, fields, name, mixer, feed) {
+function layerOf(family, shape, fields, name, mixer, feed) {
     const { hiddenSize: D } = shape;
     const plan = typeof family.norms === 'function' ? family.norms(fields, mixer) : (family.norms ?? 'pre');
     const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
@@ -67205,7 +67253,7 @@ function linear_gatedDelta(shape, fields) {
     });
 }
 /** Full attention, as wide as the stream, in the layers that `attn.layers` lists. */
-function full(shape, fields) {
+function linear_full(shape, fields) {
     const config = fields.nested('attn');
     const heads = config.integer('num_heads');
     const tokens = config.optionalInteger('window_size', 1);
@@ -67228,7 +67276,7 @@ const family = (ratio, linear) => ({
         const listed = new Set(fields.nested('attn').list('layers') ?? []);
         return Array.from({ length: shape.layers }, (_, index) => (listed.has(index) ? 'full' : 'linear'));
     },
-    attention: (shape, fields, kind) => (kind === 'full' ? full(shape, fields) : linear(shape, fields)),
+    attention: (shape, fields, kind) => (kind === 'full' ? linear_full(shape, fields) : linear(shape, fields)),
     // Two thirds of the ratio, rounded up to a multiple of 256.
     width: (fields, D) => fields.optionalInteger('intermediate_size', 1) ??
         256 * Math.ceil(Math.trunc((D * fields.numberOr('hidden_ratio', ratio) * 2) / 3) / 256),
@@ -76166,7 +76214,7 @@ function sideReport(path, { reading, estimate }) {
             capacity_bytes: memory.capacity,
             components: { ...memory.components },
             parts: { ...memory.parts.lines },
-            moment: memory.moment,
+            moment: memory.phase,
             stage: memory.stage,
             band: memory.band,
             basis: memory.basis,

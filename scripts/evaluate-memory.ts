@@ -35,6 +35,6 @@ const shown = values.rows ? rows : [...rows].sort((a, b) => b.error - a.error).s
 for (const { one, ratio, failed, estimate, bytes } of shown) {
   const parts = Object.entries(estimate?.parts.lines ?? {}).map(([name, n]) => `${name} ${(n / 2 ** 30).toFixed(2)}`);
   console.log(
-    `${one.id} ${one.model}: ${one.measured.memory_gib.toFixed(2)} GiB measured, ${failed ?? `${(bytes / 2 ** 30).toFixed(2)} (${percent(ratio - 1)}) stage ${estimate?.stage} ${estimate?.moment}: ${parts.join(', ')}`}`,
+    `${one.id} ${one.model}: ${one.measured.memory_gib.toFixed(2)} GiB measured, ${failed ?? `${(bytes / 2 ** 30).toFixed(2)} (${percent(ratio - 1)}) stage ${estimate?.stage} ${estimate?.phase}: ${parts.join(', ')}`}`,
   );
 }

@@ -89,8 +89,8 @@ export type MemoryEstimate = {
   readonly components: Readonly<Record<MemoryComponent, Bytes>>;
   /** what the components are made of, at the peak */
   readonly parts: Ledger<Bytes>;
-  /** which moment of the step is the peak, and on which pipeline stage (0-based) */
-  readonly moment: 'forward' | 'loss' | 'backward' | 'optimizer';
+  /** the phase of the step in which it peaks, and the pipeline stage (0-based) */
+  readonly phase: 'forward' | 'loss' | 'backward' | 'optimizer';
   readonly stage: number;
   /** relative error that the comparison with measurements supports for this kind of run, e.g. 0.03 */
   readonly band: number;

@@ -249,7 +249,7 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
       capacity_bytes: memory.capacity,
       components: { ...memory.components },
       parts: { ...memory.parts.lines },
-      moment: memory.moment,
+      moment: memory.phase,
       stage: memory.stage,
       band: memory.band,
       basis: memory.basis,

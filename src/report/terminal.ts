@@ -165,7 +165,7 @@ function memoryLines({ memory, run }: Estimate): string[] {
     line(
       'peak, allocated',
       gib(memory.allocated),
-      `at the ${memory.moment}${memory.stage === 0 ? '' : `, pipeline stage ${memory.stage + 1}`}`,
+      `at the ${memory.phase}${memory.stage === 0 ? '' : `, pipeline stage ${memory.stage + 1}`}`,
     ),
     line('peak, reserved', gib(memory.reserved)),
     line('peak, device', gib(memory.device), share),

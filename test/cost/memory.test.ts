@@ -6,8 +6,8 @@ import { memoryPage } from '../../scripts/memory-page.ts';
 import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { savedTensors, total } from '../../src/cost/memory/activations.ts';
-import { momentsOf, totalOf } from '../../src/cost/memory/phases.ts';
-import { keptByLayer } from '../../src/cost/memory/recompute.ts';
+import { phasesOf, totalOf } from '../../src/cost/memory/phases.ts';
+import { layerActivations } from '../../src/cost/memory/recompute.ts';
 import { stages } from '../../src/cost/placement.ts';
 import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
@@ -71,7 +71,7 @@ const rowsOf = (name: string): readonly PeakRow[] =>
 const peaks = rowsOf('peaks');
 const sharded = rowsOf('fsdp');
 
-/** The largest moment of each kind, in bytes. */
+/** The largest phase of each kind, in bytes. */
 function largestMoments(config: object, run: object) {
   const stated = runOf(run, 'run.yml');
   if (stated.kind === 'wrong') throw new Error(stated.problems[0]?.message);
@@ -79,8 +79,8 @@ function largestMoments(config: object, run: object) {
   const operations = expand(read(config));
   const found = { loss: 0, backward: 0, optimizer: 0, forward: 0 };
   for (const stage of stages(operations, settledRun))
-    for (const moment of momentsOf(operations, settledRun, stage))
-      found[moment.at] = Math.max(found[moment.at], totalOf(moment));
+    for (const phase of phasesOf(operations, settledRun, stage))
+      found[phase.at] = Math.max(found[phase.at], totalOf(phase));
   return found;
 }
 
@@ -225,7 +225,7 @@ describe('properties', () => {
       fc.property(shapes, (fields) => {
         const kept = (recompute: 'none' | 'selective' | 'full') => {
           const { run } = settled(config, { ...fields, gpus: 8, recompute });
-          return keptByLayer(expand(read(config)).layers[0]?.operations ?? [], run, 32).kept;
+          return layerActivations(expand(read(config)).layers[0]?.operations ?? [], run, 32).saved;
         };
         expect(kept('selective')).toBeLessThanOrEqual(kept('none'));
         expect(kept('full')).toBeLessThanOrEqual(kept('selective'));

@@ -5,13 +5,15 @@ import { adapterBytes, isTarget } from '../count/lora.ts';
 import { expandsLatent, recomputedModules } from '../count/training.ts';
 import { isSharded, type Tokens, tokensOf } from '../placement.ts';
 
-/** Bytes of a 16-bit activation. */
+/** Bytes of a 16-bit element. */
 const e = 2;
 
 /** Bytes of an activation in the run's precision. */
 export const elementBytes = (run: TrainingRun): number => (run.precision === 'fp32' ? 4 : e);
 
-/** Bytes of a tensor on one GPU. */
+type Sized = Pick<Tensor, 'elements' | 'region'>;
+
+/** Bytes of a tensor of a micro-batch on one GPU. */
 export function tensorBytes(tensor: Sized, bytesEach: number, tokens: Tokens, tensorParallel: number): number {
   switch (tensor.region) {
     case 'residual':
@@ -24,31 +26,33 @@ export function tensorBytes(tensor: Sized, bytesEach: number, tokens: Tokens, te
 }
 
 /**
- * What is saved for the backward pass: a tensor of the layer, whose name tells shared storage, so that each is counted once; or
- * something of an operation's own (statistics, maps, a copy in another dtype).
+ * An activation saved for the backward pass: a tensor of the layer, whose name tells shared storage, so that each is counted once;
+ * or something of an operation's own (statistics, maps, a copy in another dtype).
  */
 export type Saved = {
+  /** on one GPU, of one micro-batch */
   readonly bytes: number;
+  /** the operation whose backward pass frees it */
   readonly by: Operation;
   /** The tensor of the layer that it is. */
   readonly tensor?: Tensor;
 };
 
-/** How a framework runs an operation, as far as it decides what is kept. */
-export type Keeping = {
+/** How a framework executes operations, as far as it decides what is saved for the backward pass. */
+export type Execution = {
   /** `fused`: one kernel for a norm or an activation (Transformer Engine, torch.compile). `eager`: PyTorch op by op. */
   readonly style: 'fused' | 'eager';
   /** RMSNorm in elementary operations (Transformers) rather than one kernel (`torch.nn.RMSNorm`). */
   readonly normsWrittenOut: boolean;
   /** 16-bit products over fp32 weights: the residual stream is fp32 and every product casts its own input. */
   readonly autocast: boolean;
-  /** Inputs of matrix products are kept in 8 or 4 bits. */
+  /** Inputs of matrix products are saved in 8 or 4 bits. */
   readonly quantized: boolean;
-  /** What sequence parallelism gathers for a product is kept gathered (DTensor), not gathered again (Megatron). */
+  /** What sequence parallelism gathers for a product is saved gathered (DTensor), not gathered again (Megatron). */
   readonly gathered: boolean;
 };
 
-export function keepingOf(run: TrainingRun): Keeping {
+export function executionOf(run: TrainingRun): Execution {
   const facts = frameworks[run.framework];
   const style = run.compile ? 'fused' : facts.saves;
   const low = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
@@ -71,85 +75,91 @@ export function isAutocast(run: TrainingRun): boolean {
 }
 
 /**
- * What one layer keeps of a micro-batch, operation by operation, without any recompute but that of named modules.
+ * Activations that one layer saves of a micro-batch, operation by operation, without any recompute but that of named modules.
  *
- * `fused`: norms keep their input, matrices theirs, gated activations both halves, flash attention q, k, v, its output and
- * one fp32 log-sum-exp for each head. `eager` keeps more; it is checked against autograd (`scripts/oracle/`).
+ * `fused`: norms save their input, matrices theirs, gated activations both halves, flash attention query, key, value, its output and
+ * one fp32 log-sum-exp for each head (Korthikanti et al. 2022, arXiv:2205.05198, 4.1). `eager` saves more; it is held against what
+ * autograd saves of the official modelling code (`scripts/oracle/`).
  */
 export function savedTensors(operations: readonly Operation[], run: TrainingRun): readonly Saved[] {
-  const keeping = keepingOf(run);
-  const tokens = tokensOf(run);
-  const { tensor: tp } = run.parallelism;
-  const saved = new Map<string, Saved>();
-  const dropped = droppedBy(run, operations);
-  const written = writtenOut(operations);
+  const execution = executionOf(run);
+  const recomputed = recomputedBy(run, operations);
+  const eager = eagerLayer(operations);
+  const all = new Map<string, Saved>();
   for (const operation of operations) {
-    const read = keeping.gathered && operation.kind === 'linear' && operation.sharding === 'column';
-    const bytesOf = (tensor: Sized, bytesEach = elementBytes(run)) => {
-      const whole = read && tensor.region === 'residual' ? tp : 1;
-      return whole * tensorBytes(tensor, bytesEach, tokens, tp);
-    };
-    const keep: Keep = {
+    const bytesOf = sizeOnDevice(operation, run, execution);
+    const save: Save = {
       tensor: (tensor, bytesEach) => {
-        if (dropped.outputs.has(tensor.name) || saved.has(tensor.name)) return;
-        saved.set(tensor.name, { bytes: bytesOf(tensor, bytesEach), by: operation, tensor });
+        if (recomputed.outputs.has(tensor.name) || all.has(tensor.name)) return;
+        all.set(tensor.name, { bytes: bytesOf(tensor, bytesEach), by: operation, tensor });
       },
       own: (what, tensor, bytesEach, owner = operation.path) => {
         const name = `${what} of ${owner}`;
-        if (dropped.operations.has(operation) || saved.has(name)) return;
-        saved.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation });
+        if (recomputed.operations.has(operation) || all.has(name)) return;
+        all.set(name, { bytes: bytesOf(tensor, bytesEach), by: operation });
       },
     };
-    if (keeping.style === 'fused') keepFused(operation, run, keeping, keep);
-    else keepEager(operation, run, keeping, written, keep);
+    if (execution.style === 'fused') saveFused(operation, run, execution, save);
+    else saveEager(operation, run, execution, eager, save);
   }
-  return [...saved.values()];
+  return [...all.values()];
 }
 
-/** Saves a tensor of the layer, or something of the operation's own: one for each owner (by default the operation). */
-type Keep = {
+/** Saves a tensor of the layer, or something of the operation's own: one for each owner, by default the operation. */
+type Save = {
   readonly tensor: (tensor: Tensor, bytesEach?: number) => void;
   readonly own: (what: string, tensor: Sized, bytesEach?: number, owner?: string) => void;
 };
 
-type Sized = Pick<Tensor, 'elements' | 'region'>;
+/** Bytes of what an operation saves, where a column-wise matrix may save what sequence parallelism gathered for it. */
+function sizeOnDevice(operation: Operation, run: TrainingRun, { gathered }: Execution) {
+  const tokens = tokensOf(run);
+  const { tensor: tp } = run.parallelism;
+  const whole = gathered && operation.kind === 'linear' && operation.sharding === 'column';
+  return (tensor: Sized, bytesEach = elementBytes(run)): number =>
+    (whole && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, bytesEach, tokens, tp);
+}
 
 export const total = (saved: readonly Saved[]): number => saved.reduce((sum, { bytes }) => sum + bytes, 0);
 
-// --- one kernel for each operation --------------------------------------------------------------------------------------
+// --- One kernel for each operation: Transformer Engine, torch.compile ---------------------------------------------------------
 
-function keepFused(operation: Operation, run: TrainingRun, keeping: Keeping, keep: Keep) {
+function saveFused(operation: Operation, run: TrainingRun, execution: Execution, save: Save): void {
   switch (operation.kind) {
     case 'norm':
+      save.tensor(operation.input);
+      return;
     case 'scan':
-      keep.tensor(operation.input);
-      if (operation.kind === 'scan') keep.tensor(operation.output);
+      save.tensor(operation.input);
+      save.tensor(operation.output);
       return;
     case 'linear':
       if (operation.component === 'output' || !needsInput(operation, run)) return;
-      keep.tensor(
+      save.tensor(
         operation.input,
-        keeping.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined,
+        execution.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined,
       );
       return;
     case 'activation':
-      keep.tensor(operation.input);
-      if (operation.gate) keep.tensor(operation.gate);
+      save.tensor(operation.input);
+      if (operation.gate) save.tensor(operation.gate);
       return;
     case 'attention':
-      return keepAttention(operation, run, keep);
+      saveAttention(operation, run, save);
+      return;
     case 'route':
       // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
-      keep.own('probabilities', { elements: operation.experts, region: 'residual' }, 9);
+      save.own('probabilities', { elements: operation.experts, region: 'residual' }, 9);
       return;
     case 'dispatch':
       // A probability for each row, and where it came from and goes to.
-      keep.own('maps', { elements: operation.active, region: 'routed' }, 12);
+      save.own('maps', { elements: operation.active, region: 'routed' }, 12);
       return;
     case 'add':
-      return keepMask(operation, run, keep);
+      saveDropoutMask(operation, run, save);
+      return;
     case 'table':
-      keep.own('indices', { elements: operation.used, region: 'tensor' }, 8);
+      save.own('indices', { elements: operation.used, region: 'tensor' }, 8);
       return;
     case 'combine':
     case 'rope':
@@ -165,40 +175,49 @@ function quantizedBytes(run: TrainingRun): number {
   return run.precision === 'fp4' ? 0.5 + 1 / 16 : 1;
 }
 
-// --- PyTorch, operation by operation ------------------------------------------------------------------------------------
+/** Attention in one kernel, or in parts that save the scores of every pair: the softmax's output, and dropout's result with its mask. */
+function saveAttention(core: Extract<Operation, { kind: 'attention' }>, run: TrainingRun, save: Save): void {
+  if (core.variant === 'indexer') return;
+  save.tensor(core.query);
+  save.tensor(core.key);
+  save.tensor(core.value);
+  save.tensor(core.output);
+  if (run.flashAttention) saveLogSumExp(core, save);
+  else save.own('scores', scoresOf(core, run), run.dropout === true ? 2 * e + 1 : e);
+}
 
-function keepEager(operation: Operation, run: TrainingRun, keeping: Keeping, written: Written, keep: Keep) {
+// --- PyTorch, operation by operation ------------------------------------------------------------------------------------------
+
+function saveEager(operation: Operation, run: TrainingRun, execution: Execution, layer: EagerLayer, save: Save): void {
   switch (operation.kind) {
     case 'norm':
-      return keepNorm(operation, run, keeping, keep);
+      saveEagerNorm(operation, run, execution, save);
+      return;
     case 'linear':
-      return keepInput(operation, run, keeping, written, keep);
+      saveEagerInput(operation, run, execution, layer, save);
+      return;
     case 'activation':
-      // ReLU's gradient needs its output alone, which the next matrix keeps anyway.
-      if (operation.function !== 'relu') keep.tensor(operation.input);
-      if (operation.gate) keep.tensor(operation.gate);
-      // GPT-2's GELU is written out in steps; three more of them keep a tensor.
-      if (operation.function === 'gelu_new') keep.own('steps', operation.input, 3 * e);
-      // The activated half is a factor of the product.
-      if (operation.gated) keep.own('activated half', operation.output, e, operation.output.name);
+      saveEagerActivation(operation, save);
       return;
     case 'attention':
-      return keepWrittenAttention(operation, run, written, keep);
+      saveEagerAttention(operation, run, layer, save);
+      return;
     case 'route':
-      keep.own('probabilities', { elements: operation.experts, region: 'residual' }, 4);
+      save.own('probabilities', { elements: operation.experts, region: 'residual' }, 4);
       return;
     case 'dispatch':
-      keep.own('maps', { elements: operation.active, region: 'routed' }, 40);
-      keep.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
+      save.own('maps', { elements: operation.active, region: 'routed' }, 40);
+      save.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
       return;
     case 'scan':
-      keep.tensor(operation.input);
-      keep.tensor(operation.output);
+      save.tensor(operation.input);
+      save.tensor(operation.output);
       return;
     case 'add':
-      return keepMask(operation, run, keep);
+      saveDropoutMask(operation, run, save);
+      return;
     case 'table':
-      keep.own('indices', { elements: operation.used, region: 'tensor' }, 8);
+      save.own('indices', { elements: operation.used, region: 'tensor' }, 8);
       return;
     case 'combine':
     case 'rope':
@@ -209,120 +228,134 @@ function keepEager(operation: Operation, run: TrainingRun, keeping: Keeping, wri
 }
 
 /** What the eager rules need to know of the whole layer. */
-type Written = {
-  /** outputs of norms, which autocast leaves in fp32 */
-  readonly normal: ReadonlySet<string>;
-  /** elements of a query, key and value that are one product, of which the value stays a view */
-  readonly fused: number;
-  /** queries and keys are new tensors, laid out by head, and so is what attention gives */
-  readonly joined: boolean;
+type EagerLayer = {
+  /** Names of the outputs of norms, which autocast leaves in fp32. */
+  readonly normOutputs: ReadonlySet<string>;
+  /** Elements of a product of query, key and value of which the value stays a view; 0 where they are products of their own. */
+  readonly fusedProduct: number;
+  /** Rotary position makes new tensors of queries and keys, laid out by head, and attention's output is laid out so too. */
+  readonly rotatedCopies: boolean;
 };
 
-function writtenOut(operations: readonly Operation[]): Written {
-  const linears = operations.filter((one): one is Linear => one.kind === 'linear' && one.storedFused === true);
-  const product = linears.find(({ role }) => role === 'key')?.fusedWith;
-  const fused = product === undefined ? [] : linears.filter(({ fusedWith }) => fusedWith === product);
+function eagerLayer(operations: readonly Operation[]): EagerLayer {
+  const rotary = operations.filter((one) => one.kind === 'rope');
   return {
-    normal: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
-    fused: operations.some(({ kind }) => kind === 'rope') ? fused.reduce((sum, one) => sum + one.columns, 0) : 0,
-    joined: operations.some((one) => one.kind === 'rope' && one.joined === true),
+    normOutputs: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
+    fusedProduct: rotary.length > 0 ? fusedColumns(operations) : 0,
+    rotatedCopies: rotary.some((one) => one.joined === true),
   };
+}
+
+function fusedColumns(operations: readonly Operation[]): number {
+  const fused = operations.filter((one): one is Linear => one.kind === 'linear' && one.storedFused === true);
+  const product = fused.find(({ role }) => role === 'key')?.fusedWith;
+  if (product === undefined) return 0;
+  return fused.reduce((sum, { fusedWith, columns }) => sum + (fusedWith === product ? columns : 0), 0);
 }
 
 /**
  * RMSNorm as Transformers writes it: x in fp32, its mean square, and x over its root in the model's dtype, which the weight's
- * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) keeps its input and statistics; a LayerNorm that is
- * written out in fp32 (Cohere) keeps x less its mean twice, and their quotient.
+ * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) saves its input and statistics; a LayerNorm that is
+ * written out in fp32 (Cohere) saves x less its mean twice, and their quotient.
  */
-function keepNorm(operation: Extract<Operation, { kind: 'norm' }>, run: TrainingRun, keeping: Keeping, keep: Keep) {
-  const { input, width, style, upcast } = operation;
+function saveEagerNorm(
+  { input, width, style, upcast }: Extract<Operation, { kind: 'norm' }>,
+  run: TrainingRun,
+  { autocast, normsWrittenOut }: Execution,
+  save: Save,
+): void {
   const rows = { ...input, elements: input.elements / width };
-  const wide = keeping.autocast || run.precision === 'fp32';
-  const kernel = style === 'layer' ? upcast === undefined : !keeping.normsWrittenOut;
-  if (kernel) {
-    keep.tensor(input, wide ? 4 : e);
-    keep.own('statistics', rows, 4);
+  const fp32Input = autocast || run.precision === 'fp32';
+  const oneKernel = style === 'layer' ? upcast === undefined : !normsWrittenOut;
+  if (oneKernel) {
+    save.tensor(input, fp32Input ? 4 : e);
+    save.own('statistics', rows, 4);
     return;
   }
-  keep.own('deviation', rows, 4);
+  save.own('deviation', rows, 4);
   if (style === 'layer' && upcast === 'weight') {
-    keep.own('centred', input, 3 * 4);
+    save.own('centred', input, 3 * 4);
     return;
   }
-  if (wide) keep.tensor(input, 4);
-  else keep.own('fp32 copy', input, 4);
+  if (fp32Input) save.tensor(input, 4);
+  else save.own('fp32 copy', input, 4);
   if (run.lora !== undefined || style === 'layer') return;
-  keep.own('normalised', input, upcast === 'weight' || wide ? 4 : e);
+  save.own('normalised', input, upcast === 'weight' || fp32Input ? 4 : e);
 }
 
 /** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
-function keepInput(operation: Linear, run: TrainingRun, keeping: Keeping, written: Written, keep: Keep) {
+function saveEagerInput(operation: Linear, run: TrainingRun, { autocast }: Execution, layer: EagerLayer, save: Save) {
   const { input, path, storedFused, fusedWith } = operation;
   if (operation.component === 'output' || !needsInput(operation, run)) return;
-  if (run.lora !== undefined && adapterBytes(run) === 4) keep.own('adapter input', input, 4);
-  else if (keeping.autocast && written.normal.has(input.name))
-    keep.own('16-bit input', input, e, storedFused === true ? fusedWith : path);
-  else keep.tensor(input);
+  if (run.lora !== undefined && adapterBytes(run) === 4) save.own('adapter input', input, 4);
+  else if (autocast && layer.normOutputs.has(input.name))
+    save.own('16-bit input', input, e, storedFused === true ? fusedWith : path);
+  else save.tensor(input);
+}
+
+/** An activation saves its input, and where it is gated its result, which is a factor of the product. */
+function saveEagerActivation(operation: Extract<Operation, { kind: 'activation' }>, save: Save): void {
+  // ReLU's gradient needs its output alone, which the next matrix saves anyway.
+  if (operation.function !== 'relu') save.tensor(operation.input);
+  if (operation.gate) save.tensor(operation.gate);
+  // GPT-2's GELU is written out in steps; three more of them save a tensor.
+  if (operation.function === 'gelu_new') save.own('steps', operation.input, 3 * e);
+  if (operation.gated) save.own('activated half', operation.output, e, operation.output.name);
 }
 
 /**
  * Attention of Transformers: `flash_attention: true` is PyTorch's scaled_dot_product_attention or flash-attn, false is
- * `attn_implementation: eager`, which repeats keys and values for each query head and keeps the scores of every pair: the
+ * `attn_implementation: eager`, which repeats keys and values for each query head and saves the scores of every pair: the
  * softmax in fp32 and its 16-bit copy, and with dropout its mask and what is left.
  */
-function keepWrittenAttention(
-  operation: Extract<Operation, { kind: 'attention' }>,
+function saveEagerAttention(
+  core: Extract<Operation, { kind: 'attention' }>,
   run: TrainingRun,
-  written: Written,
-  keep: Keep,
-) {
-  const { query, key, value, output, heads, keyValueHeads } = operation;
-  if (operation.variant === 'indexer') return;
-  const e = elementBytes(run);
-  keep.tensor(query);
-  keep.tensor(output);
+  { fusedProduct, rotatedCopies }: EagerLayer,
+  save: Save,
+): void {
+  if (core.variant === 'indexer') return;
+  const { query, key, value, output, heads, keyValueHeads } = core;
+  const bytesEach = elementBytes(run);
+  save.tensor(query);
+  save.tensor(output);
   if (run.flashAttention) {
-    keep.tensor(key);
-    keep.tensor(written.fused > 0 ? { ...value, elements: written.fused } : value);
-    if (written.joined) keep.own('copy', output, e, output.name);
-    keep.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
+    save.tensor(key);
+    save.tensor(fusedProduct > 0 ? { ...value, elements: fusedProduct } : value);
+    if (rotatedCopies) save.own('copy', output, bytesEach, output.name);
+    saveLogSumExp(core, save);
     return;
   }
   const groups = heads / keyValueHeads;
-  keep.tensor({ ...key, elements: groups * key.elements });
-  keep.tensor({ ...value, elements: groups * value.elements });
-  const scores = { elements: (heads * run.sequenceLength) / run.parallelism.context, region: 'tensor' } as const;
-  keep.own('scores', scores, 4 + (e < 4 ? e : 0) + (run.dropout === true ? e + 1 : 0));
+  save.tensor({ ...key, elements: groups * key.elements });
+  save.tensor({ ...value, elements: groups * value.elements });
+  const dropout = run.dropout === true ? bytesEach + 1 : 0;
+  save.own('scores', scoresOf(core, run), 4 + (bytesEach < 4 ? bytesEach : 0) + dropout);
 }
 
-/** A trained matrix keeps its input; a frozen one only where an adapter reads it too. */
+// --- Both ---------------------------------------------------------------------------------------------------------------------
+
+/** A trained matrix saves its input; a frozen one only where an adapter reads it too. */
 const needsInput = (operation: Linear, run: TrainingRun): boolean =>
   run.lora === undefined || isTarget(operation, run.lora);
 
-// --- both ---------------------------------------------------------------------------------------------------------------
+const saveLogSumExp = ({ heads }: Extract<Operation, { kind: 'attention' }>, save: Save): void =>
+  save.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
 
-function keepAttention(operation: Extract<Operation, { kind: 'attention' }>, run: TrainingRun, keep: Keep) {
-  const { query, key, value, output, heads } = operation;
-  if (operation.variant === 'indexer') return;
-  keep.tensor(query);
-  keep.tensor(key);
-  keep.tensor(value);
-  keep.tensor(output);
-  if (run.flashAttention) {
-    keep.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
-    return;
-  }
-  // Scores of every pair: the softmax's output, and what dropout makes of it with its mask.
-  const scores = { elements: (heads * run.sequenceLength) / run.parallelism.context, region: 'tensor' } as const;
-  keep.own('scores', scores, run.dropout === true ? 2 * e + 1 : e);
+/** One score for each pair of a query and a key, over all heads. */
+const scoresOf = ({ heads }: Extract<Operation, { kind: 'attention' }>, run: TrainingRun): Sized => ({
+  elements: (heads * run.sequenceLength) / run.parallelism.context,
+  region: 'tensor',
+});
+
+function saveDropoutMask({ output }: Extract<Operation, { kind: 'add' }>, run: TrainingRun, save: Save): void {
+  if (run.dropout === true) save.own('mask', output, 1, output.name);
 }
 
-function keepMask(operation: Extract<Operation, { kind: 'add' }>, run: TrainingRun, keep: Keep) {
-  if (run.dropout === true) keep.own('mask', operation.output, 1, operation.output.name);
-}
+// --- Selective recompute of modules (Megatron) --------------------------------------------------------------------------------
 
 /** What selective recompute of modules makes again instead of saving it. */
-type Dropped = {
+type Recomputed = {
   /** names of tensors */
   readonly outputs: ReadonlySet<string>;
   /** operations that save nothing of their own */
@@ -330,7 +363,7 @@ type Dropped = {
 };
 
 /** A module saves what it reads, and what is inside of it is made again; the attention core's output is saved all the same. */
-function droppedBy(run: TrainingRun, operations: readonly Operation[]): Dropped {
+function recomputedBy(run: TrainingRun, operations: readonly Operation[]): Recomputed {
   if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules')
     return { outputs: new Set(), operations: new Set() };
   const modules = recomputedModules(run);

@@ -2,48 +2,37 @@ import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
 import { tokensOf } from '../placement.ts';
-import { elementBytes, keepingOf, savedTensors, tensorBytes } from './activations.ts';
+import { elementBytes, executionOf, savedTensors, tensorBytes } from './activations.ts';
 import { residualWidth, streamBytes } from './recompute.ts';
 
+/** Bytes of a 16-bit element. */
 const e = 2;
 
-/** Bytes for a gradient of a weight: while it is made, and from then on. */
-export type Fresh = { readonly making: number; readonly after: number };
+/** Bytes of a weight's gradient, besides what the states count: while its product runs, and from then on. */
+export type WeightGradient = { readonly making: number; readonly after: number };
 
 /**
- * The most bytes that are alive while the backward pass goes through one layer: what it keeps and has not yet used, the
- * gradients of its tensors that wait for the operation before, and those of its weights, as far as they are counted here.
+ * The most bytes that are alive while the backward pass goes through one layer: activations that it has not used yet, the
+ * gradients of tensors that wait for the operation before, and those of its weights, as far as the states do not count them.
  */
 export function backwardPeak(
   list: readonly Operation[],
   run: TrainingRun,
-  weightGradient: (operation: Operation) => Fresh,
+  weightGradient: (operation: Operation) => WeightGradient,
 ): number {
-  const recomputed: TrainingRun = { ...run, recompute: 'none' };
-  const saved = savedTensors(list, recomputed);
-  const tokens = tokensOf(run);
-  const { tensor: tp } = run.parallelism;
-  const gathered = keepingOf(run).gathered;
-  // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
-  const size = (tensor: Tensor, by: Operation) =>
-    (gathered && isColumn(by) && tensor.region === 'residual' ? tp : 1) *
-    tensorBytes(tensor, elementBytes(run), tokens, tp);
-  const stream = streamBytes(run) * residualWidth(list) * (gathered ? tokens.residual : tokens.tensor);
+  const saved = savedTensors(list, { ...run, recompute: 'none' });
+  // Gradients of tensors, by name, that wait for the operation that made the tensor.
   const waiting = new Map<string, number>();
-  let live = saved.reduce((sum, { bytes }) => sum + bytes, stream);
+  let live = saved.reduce((sum, { bytes }) => sum + bytes, streamGradient(list, run));
   let peak = live;
   for (const operation of list.toReversed()) {
-    let made = workspace(operation, run);
-    const fresh: [string, number][] = [];
-    for (const input of gradientsOf(operation)) {
-      const bytes = size(input, operation);
-      made += bytes;
-      // A second reader's gradient is added to the first's and gone; the residual's is added to the stream's.
-      if (!waiting.has(input.name) && input.stream === undefined) fresh.push([input.name, bytes]);
-    }
+    const gradients = inputGradients(operation, run);
+    const made = gradients.reduce((sum, [, bytes]) => sum + bytes, workspace(operation, run));
     const weight = weightGradient(operation);
     peak = Math.max(peak, live + made + weight.making);
-    for (const [name, bytes] of fresh) {
+    for (const [{ name, stream }, bytes] of gradients) {
+      // What reads a tensor second adds to the gradient that waits; a gradient of the residual stream is added to the stream's.
+      if (waiting.has(name) || stream !== undefined) continue;
       waiting.set(name, bytes);
       live += bytes;
     }
@@ -55,6 +44,24 @@ export function backwardPeak(
     for (const { by, bytes } of saved) if (by === operation) live -= bytes;
   }
   return peak;
+}
+
+/** Bytes of the residual stream's gradient, which lives through the whole layer. */
+function streamGradient(list: readonly Operation[], run: TrainingRun): number {
+  const tokens = tokensOf(run);
+  return streamBytes(run) * residualWidth(list) * (executionOf(run).gathered ? tokens.residual : tokens.tensor);
+}
+
+/** The gradients that an operation computes of what it reads, with their bytes. */
+function inputGradients(operation: Operation, run: TrainingRun): readonly (readonly [Tensor, number])[] {
+  const tokens = tokensOf(run);
+  const { tensor: tp } = run.parallelism;
+  // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
+  const gathered = executionOf(run).gathered && isColumn(operation);
+  return gradientsOf(operation).map((tensor) => [
+    tensor,
+    (gathered && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, elementBytes(run), tokens, tp),
+  ]);
 }
 
 const isColumn = (operation: Operation): boolean => operation.kind === 'linear' && operation.sharding === 'column';
@@ -83,7 +90,7 @@ function gradientsOf(operation: Operation): readonly Tensor[] {
   }
 }
 
-/** What an operation's backward pass needs besides its gradients, in bytes. */
+/** What an operation's backward pass allocates besides its gradients, in bytes. */
 function workspace(operation: Operation, run: TrainingRun): number {
   const tokens = tokensOf(run);
   const { tensor: tp } = run.parallelism;
@@ -96,20 +103,20 @@ function workspace(operation: Operation, run: TrainingRun): number {
       return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
     }
     case 'norm':
-      // Four fp32 steps of a norm that is written out stand at once: the gradient of x over its root, of the root, of the
+      // Four fp32 steps of a norm that is written out are alive at once: the gradient of x over its root, of the root, of the
       // square and of x.
-      return keepingOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
+      return executionOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
         ? tensorBytes(operation.input, 4 * 4, tokens, tp)
         : 0;
     case 'activation':
-      return keepingOf(run).style === 'fused'
+      return executionOf(run).style === 'fused'
         ? 0
         : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
     case 'linear':
       return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
     case 'dispatch':
     case 'combine': {
-      // Rows that arrive from other ranks stand beside those that were sent.
+      // Rows that arrive from other ranks are alive beside those that were sent.
       const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
       return run.parallelism.expert > 1 ? tensorBytes(rows, e, tokens, tp) : 0;
     }
@@ -118,19 +125,19 @@ function workspace(operation: Operation, run: TrainingRun): number {
   }
 }
 
-/** Gradients of an activation's steps that stand at once, besides that of its input, where it is written out. */
+/** Gradients of an activation's steps that are alive at once, besides that of its input, where it is written out. */
 function stepsOf(operation: Extract<Operation, { kind: 'activation' }>): number {
   if (operation.function === 'relu2') return 2;
   return operation.function === 'gelu_new' ? 1 : 0;
 }
 
-/** The gradient that a row-wise matrix gets is gathered over the ranks that share its rows. */
+/** Bytes of the gradient that a row-wise matrix gets, gathered over the ranks that share its rows. */
 function regathered(operation: Linear, run: TrainingRun): number {
-  if (!keepingOf(run).gathered || operation.sharding !== 'row') return 0;
+  if (!executionOf(run).gathered || operation.sharding !== 'row') return 0;
   return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
 }
 
-/** Ring attention holds two chunks of keys and values of its neighbours, and their gradients. */
+/** Bytes of two chunks of keys and values of its neighbours that ring attention holds, and of their gradients. */
 function ring(operation: Extract<Operation, { kind: 'attention' }>, run: TrainingRun): number {
   if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all') return 0;
   const tokens = tokensOf(run);
@@ -138,7 +145,7 @@ function ring(operation: Extract<Operation, { kind: 'attention' }>, run: Trainin
   return 2 * (tensorBytes(operation.key, e, tokens, tensor) + tensorBytes(operation.value, e, tokens, tensor));
 }
 
-/** The gradients of what an adapter gave and of what it read, in the adapter's dtype. */
+/** Bytes of the gradients of an adapter's input and output, in the adapter's dtype. */
 function adapterWorkspace(operation: Linear, run: TrainingRun): number {
   if (run.lora === undefined || !isTarget(operation, run.lora)) return 0;
   const tokens = tokensOf(run);
@@ -147,7 +154,7 @@ function adapterWorkspace(operation: Linear, run: TrainingRun): number {
   return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
 }
 
-/** A base weight in 8 or 4 bits is unpacked to 16 for its product. */
+/** Bytes of a base weight that is stored in 8 or 4 bits, unpacked to 16 for its product. */
 function unpacked(operation: Linear, run: TrainingRun): number {
   const bits = run.lora?.baseBits ?? 16;
   return bits < 16 && operation.copies === 1 ? (e * operation.rows * operation.columns) / run.parallelism.tensor : 0;

@@ -4,23 +4,24 @@ import type { TrainingRun } from '../../model/run.ts';
 import { outputProjection } from '../count/weights.ts';
 import { tokensOf } from '../placement.ts';
 import { elementBytes, isAutocast, savedTensors, total } from './activations.ts';
-import { keptByLayer } from './recompute.ts';
+import { layerActivations } from './recompute.ts';
 
+/** Bytes of a 16-bit element. */
 const e = 2;
 
-/** The most bytes of the output's product and the loss in the forward pass, and from there to the first layer's backward. */
+/** The most bytes that output product and loss allocate in the forward pass, and from there to the backward pass of the last layer. */
 export type LossBytes = { readonly forward: number; readonly backward: number };
 
 const nothing: LossBytes = { forward: 0, backward: 0 };
 
-/** Of the last stage, besides what its layers keep. */
+/** On the stage with the output, besides what its layers save. */
 export function lossBytes(operations: Operations, run: TrainingRun): LossBytes {
   const head = outputProjection(operations);
   if (head === undefined) return nothing;
   return frameworks[run.framework].saves === 'fused' ? megatron(head, run) : torch(head, operations, run);
 }
 
-/** Logits of a micro-batch that stand at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
+/** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
 function logitsOf({ columns: V }: Linear, run: TrainingRun): number {
   return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
 }
@@ -52,17 +53,17 @@ function torch(head: Linear, operations: Operations, run: TrainingRun): LossByte
   const logits = logitsOf(head, run);
   const hidden = own * D * tokens.tensor;
   const trained = run.lora === undefined;
-  // The norm, and the input that the output's weight gradient reads.
-  const kept = total(savedTensors(operations.head, { ...run, recompute: 'none' })) + (trained ? hidden : 0);
+  // What the final norm saves, and the input that the output's weight gradient reads.
+  const saved = total(savedTensors(operations.head, { ...run, recompute: 'none' })) + (trained ? hidden : 0);
   // A product under autocast makes a 16-bit gradient and casts it to fp32.
   const gradient = trained ? ((isAutocast(run) ? 6 : own) * D * V) / tensor : 0;
   if (run.fusedCrossEntropy && each.fused === 'chunked') {
     const rows = Math.min(tokens.tensor, powerOfTwo(tokens.tensor / powerOfTwo(V / D)));
     // Liger: gradients of the hidden states and of the weight, and a chunk of logits whose gradient takes its place.
-    const chunk = kept + hidden + gradient + (e * rows * V) / tensor;
+    const chunk = saved + hidden + gradient + (e * rows * V) / tensor;
     return { forward: chunk, backward: chunk };
   }
-  // A tanh of the logits is kept to its own backward pass.
+  // The tanh of softcapped logits is saved for its own backward pass.
   const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
   const chunked = run.lossChunks === undefined ? 0 : hidden;
   const whole = run.compile ? each.compiled : each.whole;
@@ -70,31 +71,31 @@ function torch(head: Linear, operations: Operations, run: TrainingRun): LossByte
   const product = own * logits + hidden + gradient;
   return {
     // Logits, their fp32 copy and its log-softmax.
-    forward: kept + capped + chunked + Math.min(bytes, (own < 4 ? own : 0) + 8) * logits,
-    backward: kept + chunked + Math.max(capped + bytes * logits, product),
+    forward: saved + capped + chunked + Math.min(bytes, (own < 4 ? own : 0) + 8) * logits,
+    backward: saved + chunked + Math.max(capped + bytes * logits, product),
   };
 }
 
 /**
- * What multi-token prediction keeps on the last stage until its backward pass: its layers, and for each of its losses the
+ * Bytes that multi-token prediction saves on the last stage until its backward pass: its layers, and for each of its losses the
  * softmax of its logits, which are the output's once more.
  */
-export function keptByPrediction(operations: Operations, run: TrainingRun): number {
+export function savedByPrediction(operations: Operations, run: TrainingRun): number {
   const head = outputProjection(operations);
   if (operations.prediction.length === 0 || head === undefined) return 0;
   const softmax = (run.fusedCrossEntropy ? e : 4) * logitsOf(head, run) * operations.predictionDepth;
-  return keptByLayer(operations.prediction, run, 1).kept + softmax;
+  return layerActivations(operations.prediction, run, 1).saved + softmax;
 }
 
 /**
- * Bytes of the holes that 16-bit logits leave behind when their loss is computed on an fp32 copy; the vocabulary-parallel loss
- * leaves a second one (scripts/oracle/allocator.py).
+ * Bytes of fragmentation that 16-bit logits leave behind when their loss is computed on an fp32 copy: a freed block that nothing
+ * else fits into. The vocabulary-parallel loss leaves a second one (scripts/oracle/allocator.py).
  */
-export function lossHole(operations: Operations, run: TrainingRun): number {
+export function logitsFragmentation(operations: Operations, run: TrainingRun): number {
   const head = outputProjection(operations);
   const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
-  const holes = run.parallelism.tensor > 1 ? 2 : 1;
-  return head !== undefined && whole ? holes * elementBytes(run) * logitsOf(head, run) : 0;
+  const blocks = run.parallelism.tensor > 1 ? 2 : 1;
+  return head !== undefined && whole ? blocks * elementBytes(run) * logitsOf(head, run) : 0;
 }
 
 /** The next power of two. */

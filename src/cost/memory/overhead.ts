@@ -5,10 +5,11 @@ import type { TrainingRun } from '../../model/run.ts';
 import { gibibytes, mebibytes } from '../../units.ts';
 import { replicas, type Stage } from '../placement.ts';
 
+/** Bytes of a 16-bit element. */
 const e = 2;
 
-/** Outside PyTorch's allocator: CUDA context, libraries and communicators. Bytes. */
-export function outside(run: TrainingRun): number {
+/** Bytes that a GPU holds outside PyTorch's allocator: CUDA context, libraries, and NCCL's buffers for each communicator. */
+export function deviceOverhead(run: TrainingRun): number {
   const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
   const { tensor, pipeline, context, expert } = run.parallelism;
   const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;

@@ -6,48 +6,48 @@ import type { TrainingRun } from '../../model/run.ts';
 import { bytes } from '../../units.ts';
 import { heldByRanks, type Stage } from '../placement.ts';
 import { memoryBand } from './band.ts';
-import { outside } from './overhead.ts';
-import { type Moment, momentsOf, type Share, totalOf } from './phases.ts';
+import { deviceOverhead } from './overhead.ts';
+import { type Allocation, type Phase, phasesOf, totalOf } from './phases.ts';
 import { reservedBytes } from './reserved.ts';
 
-/** The peak of the fullest GPU: the largest moment of a step over all pipeline stages. */
+/** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
   const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
-  const { moment, stage, reserved } = fullest(operations, run);
-  const device = reserved + outside(run);
+  const { phase, stage, reserved } = fullest(operations, run);
+  const device = reserved + deviceOverhead(run);
   const accelerator = findAccelerator(run.accelerator);
   return {
-    allocated: bytes(totalOf(moment)),
+    allocated: bytes(totalOf(phase)),
     reserved: bytes(reserved),
     device: bytes(device),
     capacity: accelerator?.usable ?? null,
-    components: components(moment.shares),
+    components: components(phase.allocations),
     parts: ledger(
       bytes,
-      moment.shares.map(([, part, amount]) => [part, amount]),
+      phase.allocations.map(([, part, amount]) => [part, amount]),
     ),
-    moment: moment.at,
+    phase: phase.at,
     stage: stage.index,
     ...memoryBand(operations, run),
     savings: savings(operations, run, device),
   };
 }
 
-type Peak = { readonly moment: Moment; readonly stage: Stage; readonly reserved: number };
+type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: number };
 
 function fullest(operations: Operations, run: TrainingRun): Peak {
   const peaks = heldByRanks(operations, run).map((stage): Peak => {
-    const moments = [...momentsOf(operations, run, stage)];
-    const totals = moments.map(totalOf);
-    const moment = moments[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', shares: [] };
-    return { moment, stage, reserved: reservedBytes(moments, operations, run, stage) };
+    const phases = [...phasesOf(operations, run, stage)];
+    const totals = phases.map(totalOf);
+    const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
+    return { phase, stage, reserved: reservedBytes(phases, operations, run, stage) };
   });
   return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }
 
-function components(shares: readonly Share[]): MemoryEstimate['components'] {
+function components(allocations: readonly Allocation[]): MemoryEstimate['components'] {
   const of = (wanted: MemoryComponent) =>
-    bytes(shares.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
+    bytes(allocations.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
   return {
     weights: of('weights'),
     gradients: of('gradients'),
@@ -62,7 +62,7 @@ function savings(operations: Operations, run: TrainingRun, device: number): Memo
   return alternatives(run)
     .map(({ change, changed }) => {
       const { reserved } = fullest(operations, changed);
-      return { change, saves: bytes(device - reserved - outside(changed)) };
+      return { change, saves: bytes(device - reserved - deviceOverhead(changed)) };
     })
     .filter(({ saves }) => saves > 0.01 * device)
     .sort((a, b) => b.saves - a.saves);

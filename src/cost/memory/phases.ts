@@ -6,153 +6,182 @@ import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { divides, isSharded, localElements, microBatches, replicas, type Stage } from '../placement.ts';
 import { isAutocast } from './activations.ts';
-import { backwardPeak, type Fresh } from './backward.ts';
-import { keptByPrediction, lossBytes } from './loss.ts';
+import { backwardPeak, type WeightGradient } from './backward.ts';
+import { lossBytes, savedByPrediction } from './loss.ts';
 import { dummyGradients } from './overhead.ts';
-import { type Kept, keptByLayer, keptByStage, unitOf } from './recompute.ts';
+import { type LayerActivations, layerActivations, layersOfUnit, savedByStage } from './recompute.ts';
 import { type States, statesOf, statesOfStage } from './states.ts';
-import { type Gathered, gatheredOf } from './unsharded.ts';
+import { type Unsharded, unshardedOf } from './unsharded.ts';
 
-/** Some bytes at one moment: the component that they count to, and what they are. */
-export type Share = readonly [component: MemoryComponent, part: string, bytes: number];
+/** Bytes that are allocated in a phase: the component that they count to, and what they are. */
+export type Allocation = readonly [component: MemoryComponent, part: string, bytes: number];
 
-/** What is alive on a GPU at one moment of a training step. */
-export type Moment = { readonly at: MemoryEstimate['moment']; readonly shares: readonly Share[] };
+/** What PyTorch's allocator has given out on one GPU at one point of a training step. */
+export type Phase = { readonly at: MemoryEstimate['phase']; readonly allocations: readonly Allocation[] };
 
-export const totalOf = ({ shares }: Moment): number => shares.reduce((sum, [, , bytes]) => sum + bytes, 0);
+/** @returns bytes */
+export const totalOf = ({ allocations }: Phase): number => allocations.reduce((sum, [, , bytes]) => sum + bytes, 0);
 
-/** What all moments of a stage are made of. */
-type Scene = {
+/** What all phases of a stage are made of; bytes. */
+type Step = {
   readonly operations: Operations;
   readonly run: TrainingRun;
   readonly stage: Stage;
   readonly states: States;
-  readonly kept: ReadonlyMap<number, Kept>;
+  /** by kind of layer */
+  readonly layers: ReadonlyMap<number, LayerActivations>;
+  /** saved by all layers of the stage when the forward pass ends */
   readonly activations: number;
-  readonly gathered: Gathered;
-  /** alive at every moment */
-  readonly always: readonly Share[];
-  /** gradients are there from a micro-batch before, or all the time */
+  readonly unsharded: Unsharded;
+  /** allocated in every phase */
+  readonly throughout: readonly Allocation[];
+  /** Gradients of all weights are there before the backward pass: they stay allocated, or an earlier micro-batch left them. */
   readonly gradientsThere: boolean;
 };
 
 /**
- * The moments of a step at which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
+ * The phases of a step in which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
  * recompute: while it is run again), the reduction of its gradients, the table's gradient, and the optimizer step.
  */
-export function* momentsOf(operations: Operations, run: TrainingRun, stage: Stage): Generator<Moment> {
-  const scene = sceneOf(operations, run, stage);
-  yield* atLoss(scene);
-  yield* inBackward(scene);
-  yield atEmbedding(scene);
-  yield atOptimizer(scene);
+export function* phasesOf(operations: Operations, run: TrainingRun, stage: Stage): Generator<Phase> {
+  const step = stepOf(operations, run, stage);
+  yield* lossPhases(step);
+  yield* backwardPhases(step);
+  yield embeddingPhase(step);
+  yield optimizerPhase(step);
 }
 
-function sceneOf(operations: Operations, run: TrainingRun, stage: Stage): Scene {
-  const facts = frameworks[run.framework];
+function stepOf(operations: Operations, run: TrainingRun, stage: Stage): Step {
   const states = statesOfStage(operations, run, stage);
-  const layers = stage.order.length;
-  const kept = new Map(
-    stage.layers.map(({ kind }) => [kind, keptByLayer(operations.layers[kind]?.operations ?? [], run, layers)]),
+  const depth = stage.order.length;
+  const layers = new Map(
+    stage.layers.map(({ kind }) => [kind, layerActivations(operations.layers[kind]?.operations ?? [], run, depth)]),
   );
-  const gathered = gatheredOf(operations, run, stage);
+  const unsharded = unshardedOf(operations, run, stage);
   return {
     operations,
     run,
     stage,
     states,
-    kept,
-    activations: keptByStage(kept, run, stage) + (stage.head ? keptByPrediction(operations, run) : 0),
-    gathered,
-    always: [
+    layers,
+    activations: savedByStage(layers, run, stage) + (stage.head ? savedByPrediction(operations, run) : 0),
+    unsharded,
+    throughout: [
       ['weights', 'weights', states.weights],
       ['weights', 'quantized_weights', states.copies],
       ['optimizer_states', 'optimizer_states', states.optimizer],
       ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
-      ['temporary', 'gathered_parameters', gathered.always],
+      ['temporary', 'gathered_parameters', unsharded.throughout],
       ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
     ],
-    gradientsThere: facts.gradientsStay || microBatches(run) > 1,
+    gradientsThere: frameworks[run.framework].gradientsStay || microBatches(run) > 1,
   };
 }
 
-/** Plain data parallelism reduces gradients in buckets that are no view of them (`gradient_as_bucket_view: false`). */
+/** Plain data parallelism reduces gradients in buckets that are copies of them (`gradient_as_bucket_view: false`). */
 const copiesInBuckets = (run: TrainingRun): boolean =>
   !frameworks[run.framework].masterWeights && !divides(run, 'optimizer') && replicas(run) > 1;
 
 /** The loss, forward and backward; on a stage without it, the end of the forward pass. */
-function* atLoss(scene: Scene): Generator<Moment> {
-  const { operations, run, stage, states, activations, gathered, always, gradientsThere } = scene;
+function* lossPhases(step: Step): Generator<Phase> {
+  const { operations, run, stage, states, activations, unsharded, throughout, gradientsThere } = step;
   const { forward, backward } = stage.head ? lossBytes(operations, run) : { forward: 0, backward: 0 };
-  const shares = (bytes: number, casts: number): readonly Share[] => [
-    ...always,
+  const allocations = (loss: number, casts: number): readonly Allocation[] => [
+    ...throughout,
     ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
     ['activations', 'activations', activations],
-    ['temporary', 'gathered_parameters', gathered.atLoss],
+    ['temporary', 'gathered_parameters', unsharded.atLoss],
     ['temporary', 'autocast_weights', casts],
-    ['temporary', 'loss', bytes],
+    ['temporary', 'loss', loss],
   ];
   const at = stage.head ? 'loss' : 'forward';
-  yield { at, shares: shares(forward, castWeights(scene, 'forward')) };
-  yield { at, shares: shares(backward, castWeights(scene, 'loss')) };
+  yield { at, allocations: allocations(forward, autocastWeights(step, 'forward')) };
+  yield { at, allocations: allocations(backward, autocastWeights(step, 'loss')) };
 }
 
-/** Layer by layer from the last: activations go, gradients come. */
-function* inBackward(scene: Scene): Generator<Moment> {
-  const { operations, run, stage, kept, gathered, always } = scene;
-  const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerOf(scene, kind)]));
-  let activations = scene.activations;
-  let gradients = scene.gradientsThere
-    ? scene.states.gradients
-    : stage.head
-      ? statesOf(operations.head, run, stage).gradients
-      : 0;
+/** Layer by layer from the last: activations are freed, gradients are added. */
+function* backwardPhases(step: Step): Generator<Phase> {
+  const { stage, layers, gradientsThere } = step;
+  const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerBackward(step, kind)]));
+  let activations = step.activations;
+  let gradients = gradientsBefore(step);
   for (let index = stage.order.length - 1; index >= 0; index--) {
     const kind = stage.order[index] ?? 0;
     const layer = byKind.get(kind);
-    const own = kept.get(kind);
+    const own = layers.get(kind);
     if (layer === undefined || own === undefined) continue;
-    // Within a run of like layers activations and gradients change evenly, so its ends are the extremes.
-    const within = [-2, -1, 1, 2].every((offset) => stage.order[index + offset] === kind);
-    if (within) {
-      activations = Math.max(0, activations - own.kept);
-      if (!scene.gradientsThere) gradients += layer.gradients;
-      continue;
-    }
-    const shares = (more: number, now: number, whole: number): readonly Share[] => [
-      ...always,
-      ['gradients', 'gradients', gradients],
-      ['activations', 'activations', now],
-      ['temporary', 'gathered_parameters', whole],
-      ['temporary', 'gather_buffer', gathered.ahead(index)],
-      ['temporary', 'autocast_weights', castWeights(scene, index)],
-      ['temporary', 'layer_backward', more],
-    ];
-    yield { at: 'backward', shares: shares(layer.more, activations, gathered.inLayer(index)) };
-    activations = Math.max(0, activations - own.kept);
-    yield { at: 'backward', shares: shares(layer.fresh, activations, gathered.atReduction(index)) };
-    if (!scene.gradientsThere) gradients += layer.gradients;
+    const left = Math.max(0, activations - own.saved);
+    if (isEndOfLikeLayers(stage.order, index)) yield* layerPhases(step, layer, index, activations, left, gradients);
+    activations = left;
+    if (!gradientsThere) gradients += layer.gradients;
   }
 }
 
-/** One kind of layer: what its backward pass adds to what it keeps, and the gradients that it leaves. */
-function layerOf(scene: Scene, kind: number) {
-  const { operations, run, stage, kept } = scene;
+/** Bytes of gradients before the first layer's backward pass: all, or those that the loss left of the output matrix. */
+function gradientsBefore({ operations, run, stage, states, gradientsThere }: Step): number {
+  if (gradientsThere) return states.gradients;
+  return stage.head ? statesOf(operations.head, run, stage).gradients : 0;
+}
+
+/** Within a run of like layers activations and gradients change evenly, so that its ends are the extremes. */
+const isEndOfLikeLayers = (order: readonly number[], index: number): boolean =>
+  ![-2, -1, 1, 2].every((offset) => order[index + offset] === order[index]);
+
+/** The backward pass of the layer at an index of the stage's order, and the reduction of its gradients. */
+function* layerPhases(
+  step: Step,
+  layer: LayerBackward,
+  index: number,
+  before: number,
+  left: number,
+  gradients: number,
+): Generator<Phase> {
+  const { unsharded, throughout } = step;
+  const allocations = (activations: number, parameters: number, work: number): readonly Allocation[] => [
+    ...throughout,
+    ['gradients', 'gradients', gradients],
+    ['activations', 'activations', activations],
+    ['temporary', 'gathered_parameters', parameters],
+    ['temporary', 'gather_buffer', unsharded.prefetch(index)],
+    ['temporary', 'autocast_weights', autocastWeights(step, index)],
+    ['temporary', 'layer_backward', work],
+  ];
+  yield { at: 'backward', allocations: allocations(before, unsharded.inBackward(index), layer.work) };
+  yield { at: 'backward', allocations: allocations(left, unsharded.inReduction(index), layer.unreduced) };
+}
+
+/** What the backward pass of a layer adds, in bytes. */
+type LayerBackward = {
+  /** at its peak, to what the layer has saved */
+  readonly work: number;
+  /** gradients that it leaves, as the states count them */
+  readonly gradients: number;
+  /** whole gradients that wait for their reduction into shards */
+  readonly unreduced: number;
+};
+
+function layerBackward(step: Step, kind: number): LayerBackward {
+  const { operations, run, stage, layers } = step;
   const list = operations.layers[kind]?.operations ?? [];
-  const { kept: own, whole, besides } = kept.get(kind) ?? { kept: 0, whole: 0, besides: 0 };
-  const peak = backwardPeak(list, run, (operation) => freshGradient(operation, scene));
-  const others = whole - whole / unitOf(run);
-  const { gradients } = statesOf(list, run, stage);
-  const sharded = frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
-  const fresh = sharded ? list.reduce((sum, operation) => sum + freshGradient(operation, scene).after, 0) : 0;
-  return { more: Math.max(0, besides + peak + others - own), gradients, fresh };
+  const { saved, read, inputOnly } = layers.get(kind) ?? { saved: 0, read: 0, inputOnly: 0 };
+  const gradientOf = (operation: Operation) => weightGradient(operation, step);
+  const peak = backwardPeak(list, run, gradientOf);
+  // Layers of one unit are recomputed together, and the others wait with all that they read.
+  const others = read - read / layersOfUnit(run);
+  // FSDP2 reduces out of a buffer of its own, which the unsharded parameters count.
+  const reduces = frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
+  return {
+    work: Math.max(0, inputOnly + peak + others - saved),
+    gradients: statesOf(list, run, stage).gradients,
+    unreduced: reduces ? list.reduce((sum, operation) => sum + gradientOf(operation).after, 0) : 0,
+  };
 }
 
 /**
  * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
  * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
  */
-function freshGradient(operation: Operation, { run, stage, gradientsThere }: Scene): Fresh {
+function weightGradient(operation: Operation, { run, stage, gradientsThere }: Step): WeightGradient {
   if (frameworks[run.framework].gradientsStay || run.lora !== undefined) return { making: 0, after: 0 };
   const elements = localElements(operation, run, stage);
   const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
@@ -162,60 +191,54 @@ function freshGradient(operation: Operation, { run, stage, gradientsThere }: Sce
   return { making: bytes + cast, after: gradientsThere ? 0 : stays };
 }
 
-/** The table's gradient is dense: whole, and once more where it is reduced into shards. */
-function atEmbedding({ operations, run, stage, states, always }: Scene): Moment {
+/** The gradient of the embedding table is dense: all rows in 16 bits, and once more in fp32 where it is reduced into shards. */
+function embeddingPhase({ operations, run, stage, states, throughout }: Step): Phase {
   const table = stage.embedding && run.lora === undefined && !frameworks[run.framework].gradientsStay;
   const elements = table ? operations.embedding.reduce((sum, one) => sum + localElements(one, run, stage), 0) : 0;
   return {
     at: 'backward',
-    shares: [
-      ...always,
+    allocations: [
+      ...throughout,
       ['gradients', 'gradients', states.gradients],
       ['temporary', 'layer_backward', isSharded(run, 'gradients') ? (2 + 4) * elements : 0],
     ],
   };
 }
 
-function atOptimizer({ run, states, always }: Scene): Moment {
-  const { optimizerTemporaries } = frameworks[run.framework];
-  const { workspace } = optimizers[run.optimizer];
-  const list = temporaryList(run, states);
+function optimizerPhase({ run, states, throughout }: Step): Phase {
+  const lists = frameworks[run.framework].optimizerTemporaries * temporaryList(run, states);
+  const workspace = optimizers[run.optimizer].workspace * 2 * states.largest;
   return {
     at: 'optimizer',
-    shares: [
-      ...always,
+    allocations: [
+      ...throughout,
       ['gradients', 'gradients', states.gradients],
-      [
-        'temporary',
-        'optimizer_step',
-        optimizerTemporaries * list + castGradients(run, states) + workspace * 2 * states.largest,
-      ],
+      ['temporary', 'optimizer_step', lists + fp32Gradients(run, states) + workspace],
     ],
   };
 }
 
-/** A list of temporaries of the step: of the weights' dtype, in fp32 where the step has its own; ZeRO 3 goes by groups. */
+/** Bytes of a list of temporaries of the step: in the weights' dtype, or in fp32 where the step has master weights; ZeRO 3 goes by groups. */
 function temporaryList(run: TrainingRun, { stepped }: States): number {
   if (frameworks[run.framework].masterWeights)
     return 4 * (divides(run, 'weights') ? Math.min(stepped, buckets.subgroup) : stepped);
   return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
 }
 
-/**
- * Megatron's optimizer casts 16-bit main gradients to fp32, unless it is precision-aware: then its moments are 16-bit too
- * (Megatron-LM d98e8a6, core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
- */
-function castGradients(run: TrainingRun, { stepped }: States): number {
+/** Bytes of 16-bit gradients cast to fp32 for the step, unless the optimizer is precision-aware: then its moments are 16-bit too. */
+function fp32Gradients(run: TrainingRun, { stepped }: States): number {
   const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
   const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
   return frameworks[run.framework].castsNarrowGradients && narrow && !aware ? 4 * stepped : 0;
 }
 
 /**
- * Under autocast, 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
+ * Under autocast, bytes of 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
  * reads them (with recompute, those of the layer at work).
+ *
+ * @param at a phase, or the index of the layer whose backward pass runs
  */
-function castWeights({ operations, run, stage }: Scene, moment: 'forward' | 'loss' | number): number {
+function autocastWeights({ operations, run, stage }: Step, at: 'forward' | 'loss' | number): number {
   if (!isAutocast(run)) return 0;
   const of = (list: readonly Operation[]) =>
     list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * localElements(one, run, stage) : 0), 0);
@@ -223,7 +246,7 @@ function castWeights({ operations, run, stage }: Scene, moment: 'forward' | 'los
   const sum = (order: readonly number[]) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
   const head = stage.head ? of(operations.head) : 0;
   const recomputed = run.recompute === 'full';
-  if (moment === 'forward') return sum(stage.order) + head;
-  if (moment === 'loss') return head + (recomputed ? 0 : sum(stage.order));
-  return sum(stage.order.slice(recomputed ? moment : 0, moment + 1));
+  if (at === 'forward') return sum(stage.order) + head;
+  if (at === 'loss') return head + (recomputed ? 0 : sum(stage.order));
+  return sum(stage.order.slice(recomputed ? at : 0, at + 1));
 }

@@ -1,54 +1,62 @@
 import { frameworks } from '../../facts/frameworks.ts';
-import type { Linear, Operation } from '../../model/operation.ts';
+import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { divides, type Stage, tokensOf } from '../placement.ts';
-import { elementBytes, keepingOf, type Saved, savedTensors, tensorBytes, total } from './activations.ts';
+import { elementBytes, executionOf, type Saved, savedTensors, tensorBytes, total } from './activations.ts';
 
-/** What one layer of a micro-batch keeps from its forward pass to its backward pass, in bytes. */
-export type Kept = {
-  /** with the run's recompute, as an average over the layers of a stage */
-  readonly kept: number;
-  /** what its backward pass reads: all that is kept without recompute */
-  readonly whole: number;
-  /** bytes of `kept` that `whole` does not hold too: what recompute keeps besides */
-  readonly besides: number;
+/** Activations of one layer and one micro-batch on one GPU, in bytes. */
+export type LayerActivations = {
+  /** saved between forward and backward pass under the run's recompute, as an average over the layers of a stage */
+  readonly saved: number;
+  /** what the backward pass reads: all that is saved without recompute */
+  readonly read: number;
+  /** of `saved`, what the backward pass does not read too: the layer's input, where recompute alone needs it */
+  readonly inputOnly: number;
 };
 
-/**
- * @param layers of the stage, over which `block` and `every` choose
- */
-export function keptByLayer(list: readonly Operation[], run: TrainingRun, layers: number): Kept {
-  const all = keptOnDevice(list, run, layers);
+/** @param layers of the stage, of which recompute by `block` and `every` takes some */
+export function layerActivations(list: readonly Operation[], run: TrainingRun, layers: number): LayerActivations {
+  const all = activationsOnDevice(list, run, layers);
   // Offloaded, a layer's activations come back for its own backward pass alone.
-  return run.offload === 'activations' ? { ...all, kept: 0 } : all;
+  return run.offload === 'activations' ? { ...all, saved: 0 } : all;
 }
 
-function keptOnDevice(list: readonly Operation[], run: TrainingRun, layers: number): Kept {
-  const saved = savedTensors(list, run);
-  const whole = total(saved);
+function activationsOnDevice(list: readonly Operation[], run: TrainingRun, layers: number): LayerActivations {
   switch (run.recompute) {
-    case 'none':
-      return { kept: whole, whole, besides: 0 };
-    case 'selective': {
-      if (frameworks[run.framework].selective === 'modules') {
-        const all = total(savedTensors(list, { ...run, recompute: 'none' }));
-        return { kept: whole, whole: all, besides: 0 };
-      }
-      const kept = Math.min(whole, perOperation(list, run));
-      return { kept, whole, besides: 0 };
+    case 'none': {
+      const saved = total(savedTensors(list, run));
+      return { saved, read: saved, inputOnly: 0 };
     }
-    case 'full': {
-      const input = inputBytes(list, run);
-      const unit = unitOf(run);
-      const spared = unrecomputed(run, layers);
-      const kept = ((1 - spared) * input) / unit + spared * whole;
-      return { kept, whole: whole * unit, besides: holdsInput(saved) ? 0 : input };
-    }
+    case 'selective':
+      return { ...selective(list, run), inputOnly: 0 };
+    case 'full':
+      return full(list, run, layers);
   }
 }
 
+function selective(list: readonly Operation[], run: TrainingRun): { readonly saved: number; readonly read: number } {
+  const saved = total(savedTensors(list, run));
+  if (frameworks[run.framework].selective === 'modules')
+    return { saved, read: total(savedTensors(list, { ...run, recompute: 'none' })) };
+  return { saved: Math.min(saved, everySecondProduct(list, run)), read: saved };
+}
+
+/** Full recompute saves the input of each unit of layers, and all of the layers that it leaves alone. */
+function full(list: readonly Operation[], run: TrainingRun, layers: number): LayerActivations {
+  const tensors = savedTensors(list, run);
+  const all = total(tensors);
+  const input = inputBytes(list, run);
+  const unit = layersOfUnit(run);
+  const spared = unrecomputed(run, layers);
+  return {
+    saved: ((1 - spared) * input) / unit + spared * all,
+    read: all * unit,
+    inputOnly: savesInput(tensors) ? 0 : input,
+  };
+}
+
 /** Layers that full recompute makes again at once: `uniform` in groups of n. */
-export const unitOf = (run: TrainingRun): number =>
+export const layersOfUnit = (run: TrainingRun): number =>
   run.recompute === 'full' && (run.recomputeMethod ?? 'uniform') === 'uniform'
     ? Math.max(1, run.recomputeLayers ?? 1)
     : 1;
@@ -61,9 +69,9 @@ function unrecomputed(run: TrainingRun, layers: number): number {
   return 0;
 }
 
-const holdsInput = (saved: readonly Saved[]): boolean => saved.some(({ tensor }) => tensor?.stream === 'input');
+const savesInput = (saved: readonly Saved[]): boolean => saved.some(({ tensor }) => tensor?.stream === 'input');
 
-/** The residual stream where a layer reads it. */
+/** Bytes of the residual stream where a layer reads it. */
 export function inputBytes(list: readonly Operation[], run: TrainingRun): number {
   return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
 }
@@ -72,7 +80,7 @@ export function inputBytes(list: readonly Operation[], run: TrainingRun): number
 export function streamBytes(run: TrainingRun): number {
   const adapters = run.lora !== undefined && divides(run, 'weights') && run.gpus > 1;
   const widened = adapters && frameworks[run.framework].autocastsShardedAdapters;
-  return widened || keepingOf(run).autocast ? 4 : elementBytes(run);
+  return widened || executionOf(run).autocast ? 4 : elementBytes(run);
 }
 
 /** D, as the layer's additions to the residual have it. */
@@ -80,38 +88,57 @@ export const residualWidth = (list: readonly Operation[]): number =>
   list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
 
 /**
- * torchtitan's selective recompute: the layer's input, the attention kernel's output, every second matrix product, and what
- * came through an exchange of experts (torchtitan b5bcd76, distributed/activation_checkpoint.py).
+ * Bytes that torchtitan's selective recompute saves: the layer's input, every second matrix product, the attention kernel's output,
+ * and what came through an exchange of experts (torchtitan b5bcd76, distributed/activation_checkpoint.py).
  */
-function perOperation(list: readonly Operation[], run: TrainingRun): number {
-  const tokens = tokensOf(run);
-  const e = elementBytes(run);
-  const { tensor } = run.parallelism;
-  const products = list.filter((operation): operation is Linear => operation.kind === 'linear');
-  // The router's product is always made again.
-  const counted = products.filter(({ component }) => component !== 'router');
-  const kept = new Map([['input', inputBytes(list, run)]]);
-  const keep = (name: string, bytes: number) => kept.set(name, bytes);
-  for (const [index, { output, copies, sharding }] of counted.entries()) {
-    // A row-wise matrix gives whole partial sums, which are kept before and after they are reduced.
-    const row = sharding === 'row' && run.parallelism.sequenceParallel ? tensor : 1;
-    if (index % 2 === 0 || copies > 1) keep(output.name, row * tensorBytes(output, e, tokens, tensor));
-    if (row > 1) keep(`${output.name}_reduced`, tensorBytes(output, e, tokens, tensor));
-  }
-  for (const operation of list) {
-    if (operation.kind === 'attention') {
-      keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
-      keep(`${operation.path}_lse`, (4 * operation.heads * tokens.tensor) / tensor);
-    }
-    if (operation.kind === 'dispatch' && run.parallelism.expert > 1)
-      keep(operation.output.name, tensorBytes(operation.output, e, tokens, tensor));
-  }
-  return [...kept.values()].reduce((sum, bytes) => sum + bytes, 0);
+function everySecondProduct(list: readonly Operation[], run: TrainingRun): number {
+  const saved = new Map([
+    ['the input of the layer', inputBytes(list, run)],
+    ...savedProducts(list, run),
+    ...list.flatMap((operation) => savedKernels(operation, run)),
+  ]);
+  return [...saved.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** Activations that a stage keeps for all micro-batches in flight, its embedding's indices included. */
-export function keptByStage(kept: ReadonlyMap<number, Kept>, run: TrainingRun, stage: Stage): number {
-  const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (kept.get(kind)?.kept ?? 0), 0);
+type NamedBytes = readonly [tensor: string, bytes: number];
+
+/** Every second product and all of experts; the router's are always made again. */
+function savedProducts(list: readonly Operation[], run: TrainingRun): readonly NamedBytes[] {
+  const tokens = tokensOf(run);
+  const { tensor, sequenceParallel } = run.parallelism;
+  const products = list.filter((one): one is Linear => one.kind === 'linear' && one.component !== 'router');
+  return products.flatMap(({ output, copies, sharding }, index): readonly NamedBytes[] => {
+    const bytes = tensorBytes(output, elementBytes(run), tokens, tensor);
+    // A row-wise matrix gives whole partial sums, which are saved before and after they are reduced.
+    const partial = sharding === 'row' && sequenceParallel ? tensor : 1;
+    return [
+      ...(index % 2 === 0 || copies > 1 ? [[output.name, partial * bytes] as const] : []),
+      ...(partial > 1 ? [[`${output.name}, reduced`, bytes] as const] : []),
+    ];
+  });
+}
+
+/** Outputs of attention with its log-sum-exp, and rows that came from other ranks. */
+function savedKernels(operation: Operation, run: TrainingRun): readonly NamedBytes[] {
+  const tokens = tokensOf(run);
+  const { tensor, expert } = run.parallelism;
+  const named = ({ name, ...sized }: Tensor): NamedBytes => [
+    name,
+    tensorBytes(sized, elementBytes(run), tokens, tensor),
+  ];
+  if (operation.kind === 'dispatch') return expert > 1 ? [named(operation.output)] : [];
+  if (operation.kind !== 'attention') return [];
+  const logSumExp = (4 * operation.heads * tokens.tensor) / tensor;
+  return [named(operation.output), [`log-sum-exp of ${operation.path}`, logSumExp]];
+}
+
+/** Bytes that a stage saves for all micro-batches in flight, the indices that its embedding reads included. */
+export function savedByStage(
+  activations: ReadonlyMap<number, LayerActivations>,
+  run: TrainingRun,
+  stage: Stage,
+): number {
+  const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (activations.get(kind)?.saved ?? 0), 0);
   const indices = stage.embedding ? 8 * tokensOf(run).tensor : 0;
   return stage.inFlight * (layers + indices);
 }

@@ -7,7 +7,7 @@ import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, adapterElements } from '../count/lora.ts';
 import { divides, localElements, type Stage, type State, shards, stageOperations } from '../placement.ts';
 
-/** Bytes that belong to some operations on one GPU, divided as the sharding says. */
+/** Model states of some operations on one GPU, divided as the sharding says; bytes unless named otherwise. */
 export type States = {
   readonly weights: number;
   /** copies of weights in the precision of the products, cached between micro-batches */
@@ -16,15 +16,17 @@ export type States = {
   readonly optimizer: number;
   /** elements that this GPU's optimizer steps over */
   readonly stepped: number;
-  /** elements of the largest matrix among them, whole */
+  /** elements of the largest matrix among them, undivided */
   readonly largest: number;
 };
 
 const nothing: States = { weights: 0, copies: 0, gradients: 0, optimizer: 0, stepped: 0, largest: 0 };
 
+/** Model states of all that a pipeline stage holds. */
 export const statesOfStage = (operations: Operations, run: TrainingRun, stage: Stage): States =>
   sumOfStates(stageOperations(operations, stage), run, stage);
 
+/** Model states of one list of operations, as a stage holds it. */
 export const statesOf = (list: readonly Operation[], run: TrainingRun, stage: Stage): States =>
   sumOfStates(
     list.map((operation) => ({ operation, times: 1 })),
@@ -76,6 +78,7 @@ function gradientsLeave(run: TrainingRun): boolean {
   return when === 'always' || (when === 'sharded' && divides(run, 'gradients'));
 }
 
+/** Bytes for each parameter: of a base weight, and of a gradient, optimizer state and weight of what is trained. */
 type Each = {
   readonly weight: number;
   readonly gradient: number;

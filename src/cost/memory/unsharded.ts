@@ -6,32 +6,33 @@ import { outputProjection } from '../count/weights.ts';
 import { dataParallel, divides, localElements, type Stage } from '../placement.ts';
 
 /**
- * Weights that are whole for a moment although they are sharded, and what gradients pass through on their way into shards.
- * Bytes, by the moment of the step.
+ * Bytes of unsharded parameters, which are gathered for as long as a layer needs them, and of the buffers that gradients are reduced
+ * from; by phase of the step.
  */
-export type Gathered = {
+export type Unsharded = {
+  /** in every phase */
+  readonly throughout: number;
   readonly atLoss: number;
   /** while layer i of the stage's order is in its backward pass */
-  readonly inLayer: (index: number) => number;
-  /** when layer i's gradients are reduced, its activations gone */
-  readonly atReduction: (index: number) => number;
-  readonly always: number;
-  /** the flat buffer into which what comes before layer i is gathered, on a stream of its own */
-  readonly ahead: (index: number) => number;
-  /** the most that such buffers hold at any moment */
+  readonly inBackward: (index: number) => number;
+  /** while layer i's gradients are reduced, its activations freed */
+  readonly inReduction: (index: number) => number;
+  /** the flat buffer into which the layer before layer i is prefetched, on a stream of its own */
+  readonly prefetch: (index: number) => number;
+  /** the most that such buffers hold in any phase */
   readonly buffers: number;
 };
 
-const none: Gathered = {
+const none: Unsharded = {
+  throughout: 0,
   atLoss: 0,
-  inLayer: () => 0,
-  atReduction: () => 0,
-  always: 0,
-  ahead: () => 0,
+  inBackward: () => 0,
+  inReduction: () => 0,
+  prefetch: () => 0,
   buffers: 0,
 };
 
-export function gatheredOf(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
+export function unshardedOf(operations: Operations, run: TrainingRun, stage: Stage): Unsharded {
   if (dataParallel(run) <= 1) return none;
   const { gathers } = frameworks[run.framework];
   if (gathers === 'zero') return deepspeed(operations, run, stage);
@@ -39,7 +40,7 @@ export function gatheredOf(operations: Operations, run: TrainingRun, stage: Stag
   return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
 }
 
-/** Elements of a list of operations on one GPU when gathered. */
+/** Elements of a list of operations on one GPU while unsharded. */
 const elementsOf = (list: readonly Operation[], run: TrainingRun, stage: Stage): number =>
   list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
 
@@ -56,7 +57,7 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
  * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
  * against PyTorch's own allocations (scripts/oracle/fsdp.py).
  */
-function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
+function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Unsharded {
   const g = gatheredBytes(run);
   const r = 4;
   const layers = layersOf(operations, run, stage);
@@ -67,7 +68,7 @@ function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Gat
   if (run.parallelism.pipeline > 1) {
     // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
     const all = (g + r) * (sum(layers) + table + head);
-    return { ...none, always: all };
+    return { ...none, throughout: all };
   }
   const trained = run.lora === undefined ? 1 : 0;
   const before = (index: number) => r * trained * (index === last ? head : layer(index + 1));
@@ -79,17 +80,17 @@ function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Gat
       ...none,
       buffers,
       atLoss: upTo(layers.length) + g * head,
-      inLayer: (index) => upTo(index + 1) + before(index),
-      atReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
+      inBackward: (index) => upTo(index + 1) + before(index),
+      inReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
     };
   }
   return {
     ...none,
     buffers,
-    ahead: (index) => g * (index === 0 ? table : layer(index - 1)),
+    prefetch: (index) => g * (index === 0 ? table : layer(index - 1)),
     atLoss: g * head,
-    inLayer: (index) => g * layer(index) + before(index),
-    atReduction: (index) => (g + r) * trained * layer(index),
+    inBackward: (index) => g * layer(index) + before(index),
+    inReduction: (index) => (g + r) * trained * layer(index),
   };
 }
 
@@ -103,32 +104,32 @@ function tiedElements(operations: Operations, run: TrainingRun): number {
  * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
  * gradient is whole until it is reduced.
  */
-function flat(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
+function flat(operations: Operations, run: TrainingRun, stage: Stage): Unsharded {
   const layers = layersOf(operations, run, stage);
   const root =
     (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
     (stage.head ? elementsOf(operations.head, run, stage) : 0);
   const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : 2;
-  const held = 2 * each * Math.max(0, ...layers) + 2 * root;
-  return { ...none, atLoss: held, inLayer: () => held, atReduction: () => held };
+  const gathered = 2 * each * Math.max(0, ...layers) + 2 * root;
+  return { ...none, atLoss: gathered, inBackward: () => gathered, inReduction: () => gathered };
 }
 
 /**
  * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
  * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
  */
-function deepspeed(operations: Operations, run: TrainingRun, stage: Stage): Gathered {
+function deepspeed(operations: Operations, run: TrainingRun, stage: Stage): Unsharded {
   if (!divides(run, 'gradients') || run.lora !== undefined) return none;
   const reduce = 2 * buckets.reduce;
-  if (!divides(run, 'weights')) return { ...none, always: reduce };
+  if (!divides(run, 'weights')) return { ...none, throughout: reduce };
   const whole =
     sum(layersOf(operations, run, stage)) +
     (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
     (stage.head ? elementsOf(operations.head, run, stage) : 0);
   const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
-  return { ...none, always: reduce, atLoss: live, inLayer: () => live, atReduction: () => live };
+  return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
 }
 
-/** Bytes of a gathered element: mixed precision gathers 16 bits. */
+/** Bytes of an unsharded element: mixed precision gathers 16 bits. */
 const gatheredBytes = (run: TrainingRun): number =>
   run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : run.precision === 'fp32' ? 4 : 2;
