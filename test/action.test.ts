@@ -116,6 +116,17 @@ it('workflows in the documents listen to as much as the examples', () => {
   for (const { on } of gates) expectGateTypes(typeof on === 'string' ? { [on]: null } : on);
 });
 
+it('documents hand outputs to scripts through the environment only', () => {
+  const shown = ['README.md', 'SECURITY.md', 'docs/forks.md', 'docs/policy.md'].flatMap((path) =>
+    [...read(path).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => text),
+  );
+  const scripts = shown.flatMap((text) =>
+    [...text.matchAll(/^(\s*(?:- )?)run: *(.*(?:\n\1 .*)*)/gm)].map(([all]) => all),
+  );
+  expect(scripts.some((script) => script.includes('$BODY'))).toBe(true);
+  expect(scripts.filter((script) => script.includes('${{'))).toEqual([]);
+});
+
 it('our own workflows run nothing with a token that a pull request could reach', () => {
   for (const path of ours) expect(read(path)).not.toMatch(/pull_request_target|workflow_run/);
 });
