@@ -72,23 +72,27 @@ describe('failures on the way', () => {
   });
 
   it('a server that says nothing, a limit without an end and a failure that stays are borne for a while', async () => {
-    const errors = [{ type: 'RATE_LIMITED', message: 'API rate limit exceeded' }];
+    const limited = (type: string) =>
+      JSON.stringify({ data: null, errors: [{ type, message: 'the limit is reached' }] });
     const failing = async (failure: Failure) => {
       const state = pull();
       state.failures.push(failure);
       const server = await start(state);
       return { ran: await runAction(server), server };
     };
-    const [silent, graphql, broken] = await Promise.all([
+    const [silent, graphql, newer, broken] = await Promise.all([
       failing({ match: '/compare/', how: 'hang' }),
-      failing({ match: 'file(path', status: 200, body: JSON.stringify({ data: null, errors }) }),
+      failing({ match: 'file(path', status: 200, body: limited('RATE_LIMITED') }),
+      failing({ match: 'file(path', status: 200, body: limited('RATE_LIMIT') }),
       failing({ match: '/compare/', status: 500, times: 1_000 }),
     ]);
     expect(silent.ran.outputs['verdict']).toBe('pass');
     expect(silent.ran.log).toContain('GitHub did not answer');
     expect(silent.ran.milliseconds).toBeLessThan(50_000);
-    expect(graphql.ran.outputs['verdict']).toBe('pass');
-    expect(graphql.ran.log).toContain('Trying again in 10 s');
+    for (const { ran } of [graphql, newer]) {
+      expect(ran.outputs['verdict']).toBe('pass');
+      expect(ran.log).toContain('Trying again in 10 s');
+    }
     expect(broken.ran.code).toBe(1);
     expect(broken.ran.log).toContain('Model Cost Gate could not read from GitHub: GitHub answered 500: planned.');
     expect(broken.server.requests.length).toBeLessThan(10);
