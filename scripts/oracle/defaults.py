@@ -7,10 +7,16 @@
 Needs transformers 5.18.0. The file says which rows and keys there are, since that follows from what src/ reads; their values are
 those of the classes, built with no arguments. A new row gets the keys that some line of src/ reads and that the class has a
 plain default for: take out those that follow from other keys. OVERRIDES are values that no class states.
+
+`names` are the keys that a class reads at all, of those that src/ asks for: parameters, aliases (`attribute_map`), attributes that
+the class sets itself, and what the code beside it asks for by `getattr`. Any other key in a file is ignored by the model.
+Under "" stands what every class has.
 """
 
 import dataclasses
+import functools
 import importlib
+import inspect
 import json
 import re
 import sys
@@ -70,6 +76,7 @@ def plain(value):
     return value if value is ABSENT else json.loads(json.dumps(value, default=str))
 
 
+@functools.cache
 def built(kind):
     """An instance made without arguments; None where the class cannot do without some."""
     try:
@@ -136,16 +143,49 @@ def whole_row(name, row, kind, problems):
     return {"own": own, "parts": parts}
 
 
+CODE = (
+    r"""(?:get|has)attr\(\s*[\w.]*config\w*,\s*["'](\w+)["']""",
+    r"""kwargs\.(?:pop|get)\(\s*["'](\w+)["']""",
+    r"""["'](\w+)["'] (?:not )?in kwargs""",
+)
+
+
+@functools.cache
+def asked_beside(folder):
+    """Keys that configuration and modelling code ask for by name although they are no parameters."""
+    text = "\n".join(path.read_text() for pattern in ("configuration_*.py", "modeling_*.py") for path in sorted(folder.glob(pattern)))
+    return {key for pattern in CODE for key in re.findall(pattern, text)}
+
+
+def settable(kind, key):
+    """An attribute that the class itself has, and that a file's key takes the place of."""
+    found = inspect.getattr_static(kind, key, ABSENT)
+    if isinstance(found, property):
+        return found.fset is not None
+    return found is not ABSENT or key in vars(built(kind) or object.__new__(kind))
+
+
+def names_of(kind, keys):
+    fields = {field.name for field in dataclasses.fields(kind)}
+    own = fields | set(kind.attribute_map) | asked_beside(Path(inspect.getfile(kind)).parent)
+    return " ".join(sorted(key for key in keys if key in own or settable(kind, key)))
+
+
 def generated(old):
     kinds, problems = classes(), []
     rows = {name: {key: pick(name, key, default(kinds.get(name), key), problems) for key in row} for name, row in old["classes"].items()}
     wholes = {name: whole_row(name, row, kinds.get(name), problems) for name, row in old["wholes"].items()}
-    return {"classes": rows, "wholes": wholes}, problems
+    inside = {row["model_type"] for whole in wholes.values() for row in whole["parts"].values()}
+    keys = keys_read()
+    every = {key for key in keys if key == "tie_word_embeddings" or settable(PreTrainedConfig, key)}
+    names = {"": " ".join(sorted(every))} | {name: names_of(kinds[name], keys - every) for name in sorted({*rows, *wholes, *inside}) if name in kinds}
+    return {"classes": rows, "wholes": wholes, "names": names}, problems
 
 
 def keys_read():
+    """Every word that stands in quotes in the code that reads configs, and what ends as a key does that the code puts together."""
     text = "\n".join(path.read_text() for folder in ("families", "read") for path in (ROOT / "src" / folder).rglob("*.ts"))
-    return set(re.findall(r"'(\w+)'", text))
+    return set(re.findall(r"'(\w+)'", text)) | {f"{start}_{end}" for start in ("encoder", "decoder") for end in ("attention_heads", "ffn_dim")}
 
 
 def fresh(name):
@@ -175,6 +215,7 @@ if __name__ == "__main__":
         print(problem, file=sys.stderr)
     if "--check" in sys.argv:
         changed = [f"{name}.{key}: {row[key]!r} in the file, {value!r} in the class" for section in ("classes",) for name, row in old[section].items() for key, value in table[section][name].items() if row[key] != value]
+        changed += [f"{name} reads {names}" for name, names in table["names"].items() if names != old.get("names", {}).get(name)]
         changed += [f"{name}: {row} in the file, {table['wholes'][name]} in the class" for name, row in old["wholes"].items() if row != table["wholes"][name]]
         print("\n".join(changed))
         sys.exit(1 if changed or problems or written(table) != text else 0)

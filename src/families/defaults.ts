@@ -8,6 +8,16 @@ import type { Dictionary } from '../text/fields.ts';
  */
 export const classDefaults: Readonly<Record<string, Dictionary>> = transformers.classes;
 
+const split = (names: string): readonly string[] => names.split(' ');
+const ofEvery = split(transformers.names['']);
+
+/** The keys that a class of Transformers reads, of those that this tool asks for; undefined where it has no such class. */
+export function namesOf(modelType: string): ReadonlySet<string> | undefined {
+  const names: Readonly<Record<string, string>> = transformers.names;
+  const found = modelType !== '' && Object.hasOwn(names, modelType) ? names[modelType] : undefined;
+  return found === undefined ? undefined : new Set([...ofEvery, ...split(found)]);
+}
+
 /** Of each whole model: its own keys, and each part's type with the sizes that differ from the type's. */
 export const wholeDefaults: Readonly<
   Record<string, { readonly own: Dictionary; readonly parts: Readonly<Record<string, Dictionary>> }>

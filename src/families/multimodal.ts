@@ -1,7 +1,7 @@
 import type { Tower } from '../model/architecture.ts';
-import { type Dictionary, type Fields, isDictionary, own } from '../text/fields.ts';
+import { type Dictionary, type Fields, isDictionary, own, type Reader } from '../text/fields.ts';
 import type { Shape } from './build.ts';
-import { classDefaults, wholeDefaults } from './defaults.ts';
+import { classDefaults, namesOf, wholeDefaults } from './defaults.ts';
 import { emu3Tokenizer } from './image-tokenizers.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
 import { convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
@@ -60,8 +60,14 @@ export function side(outer: Fields, whole: string, key: string): Side {
   const defaults = Object.hasOwn(classDefaults, type) ? classDefaults[type] : {};
   const foreign = typeof named === 'string' && type !== named && !builtType.startsWith(named) && named !== whole;
   if (foreign) outer.assume(`${key}.model_type`, named, `counted as ${type}, since this tool does not know it`);
-  const part = outer.nested(key, stated ? (defaults ?? {}) : { ...defaults, ...built });
+  const part = outer.nested(key, stated ? (defaults ?? {}) : { ...defaults, ...built }, readerOfType(type));
   return { type: foreign ? `${type}?` : type, part, stated, none: given === null };
+}
+
+/** Which keys count in a file or a part of this type; all of them where Transformers has no such class. */
+export function readerOfType(type: string): Reader | undefined {
+  const known = namesOf(type);
+  return known && { name: type, reads: (key) => known.has(key) };
 }
 
 /** An encoder's count; one that this tool does not know is said to be uncounted. */

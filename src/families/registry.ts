@@ -1,6 +1,6 @@
-import type { Dictionary } from '../text/fields.ts';
-import type { Family } from './build.ts';
-import { classDefaults } from './defaults.ts';
+import type { Dictionary, Reader } from '../text/fields.ts';
+import { type Family, names } from './build.ts';
+import { classDefaults, namesOf } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
 import { encoderFamilies } from './encoders.ts';
 import { expertFamilies } from './experts.ts';
@@ -12,7 +12,7 @@ import { wholes } from './multimodal.ts';
 import { legacyFamilies } from './pre-llama.ts';
 import { qwen4Families } from './qwen4.ts';
 import { recurrentFamilies } from './recurrent.ts';
-import { remoteFamilies } from './remote-code.ts';
+import { namesOfRemoteCode, remoteFamilies } from './remote-code.ts';
 import { stepFamilies } from './stepfun.ts';
 import { sameAs, textFamilies } from './text-models.ts';
 
@@ -54,6 +54,45 @@ export function defaultsFor(modelType: string, family: Family | undefined): Dict
   const found = pick(classDefaults, wanted);
   const other = Object.hasOwn(sameAs, wanted) ? sameAs[wanted] : undefined;
   return found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
+}
+
+/** Names that some family or other has for a dimension. */
+const shared: ReadonlySet<string> = new Set<string>(Object.values(names).flat());
+
+/**
+ * Which keys count in a file of this type: those of its own class, and those that say how a checkpoint predicts further tokens,
+ * which classes leave out. Code that is in no release of Transformers reads what its row asks for, but of the names that families
+ * share only its own. Undefined for a type that nobody knows: there every key counts, and the count is approximate.
+ */
+export function readerFor(modelType: string, family: Family | undefined): Reader | undefined {
+  const remote = Object.hasOwn(namesOfRemoteCode, modelType) ? namesOfRemoteCode[modelType] : undefined;
+  if (remote !== undefined) return { name: modelType, reads: (key) => !shared.has(key) || remote.includes(key) };
+  const known =
+    namesOf(modelType) ??
+    namesOf(family?.defaultsOf ?? '') ??
+    namesOf(Object.hasOwn(sameAs, modelType) ? (sameAs[modelType] ?? '') : '');
+  const beside = Object.hasOwn(keysBeside, modelType) ? (keysBeside[modelType] ?? []) : [];
+  return known && { name: modelType, reads: (key) => known.has(key) || predicts.test(key) || beside.includes(key) };
+}
+
+/** Keys that say how a checkpoint predicts further tokens. */
+const predicts = /(^|_)mtp_|nextn/;
+
+/** Keys that no class has and that count all the same, and why. */
+const keysBeside: Readonly<Record<string, readonly string[]>> = {
+  // The length that the checkpoints were trained at; positions need no table, so no size follows from it.
+  bloom: ['seq_length'],
+  t5: ['n_positions'],
+  // Kimi K3 (its own code) goes by the type of Kimi Linear.
+  kimi_linear: ['attn_res_block_size', 'routed_expert_hidden_size', 'mla_use_output_gate', 'latent_moe_use_norm'],
+};
+
+/** Where a whole's text model stands flat in its file: a class with sizes of its own reads those, any other hands its keys on. */
+export function readerOfFlat(whole: string, text: Reader | undefined): Reader | undefined {
+  const known = namesOf(whole);
+  if (known === undefined || text === undefined) return text;
+  const handsOn = !known.has('hidden_size');
+  return { name: whole, reads: (key) => known.has(key) || (handsOn && text.reads(key)) };
 }
 
 const pick = (table: Readonly<Record<string, Dictionary>>, key: string): Dictionary | undefined =>

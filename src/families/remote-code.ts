@@ -209,3 +209,84 @@ export const remoteFamilies: Readonly<Record<string, Family>> = {
   telechat,
   telechat2: telechat,
 };
+
+const llamaNames = [
+  'hidden_size',
+  'num_hidden_layers',
+  'num_attention_heads',
+  'num_key_value_heads',
+  'intermediate_size',
+  'vocab_size',
+  'max_position_embeddings',
+] as const;
+const lingNames = [
+  ...llamaNames,
+  ...['head_dim', 'num_experts', 'n_routed_experts', 'num_experts_per_tok', 'moe_intermediate_size'],
+];
+const gptNames = ['n_embd', 'n_layer', 'n_head', 'n_inner', 'n_positions', 'vocab_size'] as const;
+/** GPT-2's aliases (`attribute_map`). */
+const gptAliases = ['hidden_size', 'num_hidden_layers', 'num_attention_heads', 'max_position_embeddings'] as const;
+const falconNames = ['hidden_size', 'n_layer', 'n_head', 'n_head_kv', 'vocab_size'] as const;
+const falconAliases = ['num_hidden_layers', 'num_attention_heads'] as const;
+const rwkvNames = ['hidden_size', 'num_hidden_layers', 'intermediate_size', 'vocab_size'] as const;
+const telechatNames = [
+  ...['hidden_size', 'n_layer', 'n_head', 'ffn_hidden_size', 'num_key_value_heads', 'vocab_size', 'seq_length'],
+  // Aliases (`attribute_map`), and the width as its smaller models have it.
+  ...['num_hidden_layers', 'num_attention_heads', 'intermediate_size', 'max_position_embeddings'],
+];
+const flaNames = [...llamaNames, 'num_heads', 'num_kv_heads', 'head_dim'] as const;
+
+/**
+ * Types whose code is in no release of Transformers, with what that code reads of the names that families share
+ * (`names` in `build.ts`). Other keys of theirs are those that their rows ask for.
+ */
+export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
+  RefinedWeb: [...falconNames, ...falconAliases],
+  RefinedWebModel: [...falconNames, ...falconAliases],
+  Yi: llamaNames,
+  aquila: llamaNames,
+  aquila2: llamaNames,
+  arctic: [...llamaNames, 'num_local_experts', 'num_experts_per_tok'],
+  baichuan: [...llamaNames, 'model_max_length'],
+  bailing_hybrid: lingNames,
+  bailing_moe: lingNames,
+  bailing_moe_linear: lingNames,
+  bailing_moe_v2: lingNames,
+  btlm: [...gptNames, ...gptAliases],
+  chatglm: [
+    ...['hidden_size', 'num_layers', 'num_hidden_layers', 'num_attention_heads', 'kv_channels', 'ffn_hidden_size'],
+    ...['multi_query_group_num', 'padded_vocab_size', 'vocab_size', 'seq_length'],
+  ],
+  deci: llamaNames,
+  deepseek: [...llamaNames, 'n_routed_experts', 'num_experts_per_tok', 'moe_intermediate_size'],
+  delta_net: flaNames,
+  exaone: [...llamaNames, 'num_layers', 'head_dim'],
+  gated_deltanet: flaNames,
+  gla: flaNames,
+  'grok-1': [...llamaNames, 'num_experts', 'num_experts_per_tok'],
+  internlm: llamaNames,
+  internlm2: llamaNames,
+  internlm3: [...llamaNames, 'head_dim'],
+  jais: [...gptNames, ...gptAliases],
+  mimo: [...llamaNames, 'head_dim'],
+  minicpm: llamaNames,
+  minimax_m1: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
+  minimax_text_01: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
+  'mixformer-sequential': [...gptNames, ...gptAliases, 'n_head_kv'],
+  'nemotron-nas': llamaNames,
+  openelm: ['model_dim', 'num_transformer_layers', 'num_kv_heads', 'head_dim', 'vocab_size', 'max_context_length'],
+  orion: llamaNames,
+  'phi-msft': [...gptNames, ...gptAliases, 'n_head_kv'],
+  phi3small: [...llamaNames, 'ff_intermediate_size'],
+  qwen: [...llamaNames, 'kv_channels', 'seq_length'],
+  retnet: flaNames,
+  rwkv5: rwkvNames,
+  rwkv6: rwkvNames,
+  rwkv7: flaNames,
+  skywork: llamaNames,
+  solar: llamaNames,
+  stablelm_epoch: llamaNames,
+  telechat: telechatNames,
+  telechat2: telechatNames,
+  xverse: llamaNames,
+};

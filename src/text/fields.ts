@@ -23,6 +23,13 @@ export class Unreadable extends Error {
   }
 }
 
+/** Which keys of an object its reader takes notice of: those of a model's class, say. */
+export type Reader = {
+  /** As messages name it. */
+  readonly name: string;
+  readonly reads: (key: string) => boolean;
+};
+
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
 const largest = 2 ** 40;
 
@@ -41,32 +48,41 @@ export class Fields {
   private readonly source: Source;
   private readonly prefix: string;
   private readonly defaults: Dictionary;
+  private readonly reader: Reader | undefined;
   private readonly assumed = new Set<string>();
 
   /**
    * @param prefix dotted path of the object within the file, with a closing dot
    * @param defaults what the model's own code takes where a key is absent
+   * @param reader whose keys these are; a key that it does not read counts as absent. Without one, every key is read
    */
-  constructor(from: Dictionary, source: Source, prefix = '', defaults: Dictionary | undefined = {}) {
+  constructor(
+    from: Dictionary,
+    source: Source,
+    prefix = '',
+    defaults: Dictionary | undefined = {},
+    reader: Reader | undefined = undefined,
+  ) {
     this.from = from;
     this.source = source;
     this.prefix = prefix;
     this.defaults = defaults;
+    this.reader = reader;
   }
 
   /** A view of a nested object, which is empty where it is absent. Its notes are this one's. */
-  nested(key: string, defaults: Dictionary | undefined = {}): Fields {
+  nested(key: string, defaults: Dictionary | undefined = {}, reader?: Reader): Fields {
     const value = own(this.from, key);
     if (value !== undefined && value !== null && !isDictionary(value))
       throw this.wrong(key, 'must be a mapping of keys to values', value);
-    const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults);
+    const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults, reader);
     Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
     return fields;
   }
 
-  /** The same object with the defaults of a class. Its notes are this one's. */
-  withDefaults(defaults: Dictionary): Fields {
-    const fields = new Fields(this.from, this.source, this.prefix, defaults);
+  /** The same object as a class reads it. Its notes are this one's. */
+  withDefaults(defaults: Dictionary, reader?: Reader): Fields {
+    const fields = new Fields(this.from, this.source, this.prefix, defaults, reader);
     Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
     return fields;
   }
@@ -82,18 +98,45 @@ export class Fields {
 
   /** Stated in the file, null included. */
   states(key: string): boolean {
-    return Object.hasOwn(this.from, key);
+    return Object.hasOwn(this.from, key) && this.reads(key);
+  }
+
+  private reads(key: string): boolean {
+    return this.reader?.reads(key) ?? true;
+  }
+
+  /** Says which key of the file counts for nothing, and what holds in its place, unless that is the same. */
+  private noteUnread(names: readonly string[], fallback: unknown, concerns: (value: unknown) => boolean): void {
+    if (this.reader === undefined) return;
+    const foreign = names.find((name) => !this.reads(name) && (own(this.from, name) ?? null) !== null);
+    if (foreign === undefined || !concerns(own(this.from, foreign))) return;
+    const known = names.find((name) => this.reads(name));
+    const taken = names.find((name) => Object.hasOwn(this.defaults, name));
+    const held = taken === undefined ? fallback : this.defaults[taken];
+    if (written(held) === written(own(this.from, foreign))) return;
+    const value = taken === undefined ? '' : `, so ${written(held).slice(0, 60)} is assumed`;
+    this.warnOnce(
+      `${this.prefix}${foreign} is not a key of ${this.reader.name}${
+        known === undefined
+          ? ', which does not read it.'
+          : `; its class reads ${known}, which is not stated here${value}.`
+      }`,
+      foreign,
+    );
   }
 
   /** The first of the names that the file states, else the family's default for the first that has one; noted if so. */
   raw(
     names: string | readonly string[],
+    fallback?: unknown,
+    concerns: (value: unknown) => boolean = () => true,
   ): { readonly key: string; readonly value: unknown; readonly stated: boolean } | undefined {
     const list = typeof names === 'string' ? [names] : names;
     const stated =
-      list.find((name) => own(this.from, name) !== undefined && own(this.from, name) !== null) ??
+      list.find((name) => this.states(name) && own(this.from, name) !== undefined && own(this.from, name) !== null) ??
       list.find((name) => this.states(name));
     if (stated !== undefined) return { key: stated, value: own(this.from, stated), stated: true };
+    this.noteUnread(list, fallback, concerns);
     const known = list.find((name) => Object.hasOwn(this.defaults, name));
     if (known === undefined) return undefined;
     const value = this.defaults[known];
@@ -122,8 +165,8 @@ export class Fields {
   }
 
   /** A whole number from `least` on; undefined where absent or null. */
-  optionalInteger(names: string | readonly string[], least = 0): number | undefined {
-    const found = this.raw(names);
+  optionalInteger(names: string | readonly string[], least = 0, fallback?: number): number | undefined {
+    const found = this.raw(names, fallback);
     if (found === undefined || found.value === null) return undefined;
     const { key, value } = found;
     const most = repeated.test(key) ? mostRepeated : largest;
@@ -140,16 +183,16 @@ export class Fields {
 
   /** With a fallback for absent and null, which is not noted: it follows from other fields. */
   integerOr(names: string | readonly string[], fallback: number, least = 0): number {
-    return this.optionalInteger(names, least) ?? fallback;
+    return this.optionalInteger(names, least, fallback) ?? fallback;
   }
 
   numberOr(names: string | readonly string[], fallback: number): number {
-    return this.optionalNumber(names) ?? fallback;
+    return this.optionalNumber(names, fallback) ?? fallback;
   }
 
   /** A number; undefined where absent or null. */
-  optionalNumber(names: string | readonly string[]): number | undefined {
-    const found = this.raw(names);
+  optionalNumber(names: string | readonly string[], fallback?: number): number | undefined {
+    const found = this.raw(names, fallback);
     if (found === undefined || found.value === null) return undefined;
     const number = this.numeric(found.key, found.value);
     if (number !== undefined && Math.abs(number) <= largest) return number;
@@ -158,7 +201,7 @@ export class Fields {
 
   /** With a fallback for absent; null is false, as Python takes it. */
   boolean(names: string | readonly string[], fallback = false): boolean {
-    const found = this.raw(names);
+    const found = this.raw(names, fallback);
     if (found === undefined) return fallback;
     if (found.value === null) return found.stated ? false : fallback;
     if (typeof found.value === 'boolean') return found.value;
@@ -182,12 +225,12 @@ export class Fields {
   }
 
   string(names: string | readonly string[]): string | undefined {
-    const value = this.raw(names)?.value;
+    const value = this.raw(names, undefined, (given) => typeof given === 'string')?.value;
     return typeof value === 'string' ? value : undefined;
   }
 
   list(names: string | readonly string[]): readonly unknown[] | undefined {
-    const value = this.raw(names)?.value;
+    const value = this.raw(names, [], Array.isArray)?.value;
     return Array.isArray(value) ? value : undefined;
   }
 

@@ -1,7 +1,7 @@
 import { build, type Family, names, readShape } from '../../families/build.ts';
 import { wholeDefaults } from '../../families/defaults.ts';
-import { encoderElements, findWhole, type Whole } from '../../families/multimodal.ts';
-import { defaultsFor, familyNames, findFamily } from '../../families/registry.ts';
+import { encoderElements, findWhole, readerOfType, type Whole } from '../../families/multimodal.ts';
+import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '../../families/registry.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
 import type { RunFields } from '../../model/run.ts';
@@ -155,11 +155,17 @@ function textModel(value: Dictionary, source: Source, outerType: string): TextMo
   const whole = findWhole(outerType);
   if (whole === undefined || (whole.alone === true && !hasPart(value, textKeys)))
     return plainModel(value, source, outerType);
-  const outer = new Fields(value, source, '', wholeDefaults[outerType]?.own);
+  const outer = new Fields(
+    value,
+    source,
+    '',
+    wholeDefaults[outerType]?.own,
+    whole.alone === true ? undefined : readerOfType(outerType),
+  );
   const inside = whole.inside;
   if (inside !== undefined) {
     const dictionary = own(value, inside.key);
-    const nested = outer.nested(inside.key, wholeDefaults[inside.type]?.own);
+    const nested = outer.nested(inside.key, wholeDefaults[inside.type]?.own, readerOfType(inside.type));
     const inner = isDictionary(dictionary) ? dictionary : {};
     const found = partOf(inner, nested, inside.type, findWhole(inside.type) ?? whole);
     return { ...found, speaks: whole, around: outer };
@@ -190,12 +196,14 @@ function partOf(value: Dictionary, outer: Fields, wholeType: string, whole: Whol
   const itsOwn = Object.keys(builtIn).length === 0 ? wholeDefaults[wholeType]?.own : {};
   const defaults = { ...itsOwn, ...defaultsFor(type, known) };
   const absent = key === undefined && text !== value;
+  const reader = known && readerFor(type, known);
   const fields =
     text === value
-      ? outer.withDefaults(defaults)
+      ? outer.withDefaults(defaults, readerOfFlat(wholeType, reader))
       : outer.nested(
           key ?? keys[0] ?? 'text_config',
           absent || whole.fills === true ? { ...defaults, ...builtIn } : defaults,
+          reader,
         );
   return { outer, whole, wholeType, fields, text, type, family: known };
 }
@@ -212,12 +220,13 @@ function plainModel(value: Dictionary, source: Source, outerType: string): TextM
   const type = text === value ? outerType : (stringOf(own(text, 'model_type')) ?? outerType);
   const family = outerFamily ?? findFamily(type);
   const defaults = defaultsFor(type, family);
+  const reader = family && readerFor(outerFamily === undefined ? type : outerType, family);
   const fields =
     key === undefined
-      ? outer.withDefaults(defaults)
+      ? outer.withDefaults(defaults, reader)
       : text === inner
-        ? outer.nested(key, defaults)
-        : outer.nested(key).nested(deeper ?? '', defaults);
+        ? outer.nested(key, defaults, reader)
+        : outer.nested(key).nested(deeper ?? '', defaults, reader);
   return { outer, wholeType: outerType, fields, text, type, family, foreign: key !== undefined };
 }
 
