@@ -2,7 +2,9 @@ import { estimate } from './cost/engine.ts';
 import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
-import { readConfig } from './read/config.ts';
+import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
+import type { Unread } from './model/reading.ts';
+import { claimsConfig, readConfig } from './read/config.ts';
 import { longestPath } from './settings/globs.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Settings } from './settings/settings.ts';
@@ -138,7 +140,7 @@ function hasOtherLimits({ path, previousPath }: ConfigPair, { budgetsFor }: Sett
   return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
 
-/** undefined where neither side is a model config and the user did not name the file. */
+/** undefined where the file was looked at and is no model config, and the user did not name it. */
 function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comparison | undefined {
   const read = (side: ConfigSide, path: string, calibration?: number): Side => {
     const timed = inTime(() => readSide(side, path, settings, calibration));
@@ -147,8 +149,7 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
   const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
   const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
   const named = settings.named(pair.path);
-  const recognised = [base, head].some(isConfig);
-  if (!recognised && !named) return undefined;
+  if (!named && !concerns(base, head)) return undefined;
   return compare({
     path: pair.path,
     named,
@@ -159,17 +160,17 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
   });
 }
 
-/** Some format recognises it, or it took so long that it must be one. */
-const isConfig = (side: Side | undefined): boolean =>
-  side?.reading.format !== undefined || (side?.reading.kind === 'unread' && side.reading.late === true);
+const late = (message: string): Side =>
+  unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
 
-const late = (message: string): Side => ({
-  reading: { kind: 'unread', late: true, problems: [{ severity: 'error', message }] },
-});
-
-const unread = (message: string): Side => ({
-  reading: { kind: 'unread', problems: [{ severity: 'error', message }] },
-});
+/** One of two sides is a model config, or the head could be one and cannot be read. */
+function concerns(base: Side | undefined, head: Side | undefined): boolean {
+  // What took so long must be one.
+  const isOne = ({ reading }: Side) =>
+    reading.format !== undefined || (reading.kind === 'unread' && reading.way === 'late');
+  if ([base, head].some((side) => side !== undefined && isOne(side))) return true;
+  return head?.reading.kind === 'unread' && isTold(head.reading.way);
+}
 
 /**
  * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
@@ -182,25 +183,28 @@ export function readSide(
   settings: Pick<Settings, 'sourcesFor'>,
   calibration?: number,
 ): Side {
-  if (side.kind === 'refused') return unread(side.reason);
+  const refused = (way: Unread, message: string, start?: Uint8Array) =>
+    unread({ kind: 'unread', way, problems: [{ severity: 'error', message }] }, claimsConfig(path, start));
+  if (side.kind === 'refused') return refused(side.why, side.reason, side.start);
   if (path.length > longestPath)
-    return unread(
+    return refused(
+      'long-name',
       `Its name has ${path.length} characters; configs with names of more than ${longestPath} are not read.`,
+      side.bytes,
     );
   const reading = readConfig(side.bytes, path);
-  if (reading.kind === 'unread') return { reading };
+  if (reading.kind === 'unread') return unread(reading, claimsConfig(path, side.bytes));
   const settling = settleRun(settings.sourcesFor(path, reading.run), reading.architecture);
   if (settling.kind === 'unsettled') {
-    return {
-      reading: { kind: 'unread', format: reading.format, problems: [...settling.problems, ...reading.problems] },
-    };
+    const problems = [...settling.problems, ...reading.problems];
+    return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
   }
   const found = estimate(reading.architecture, settling.settled, calibration);
   // A quantity that is no number would be within any budget.
   if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
     const message = 'The cost of this config comes out as no number; its sizes do not go together.';
     const problems = [{ severity: 'error' as const, message }, ...reading.problems];
-    return { reading: { kind: 'unread', format: reading.format, problems } };
+    return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
   }
   const { architecture, ...told } = reading;
   return {
@@ -212,3 +216,8 @@ export function readSide(
     },
   };
 }
+
+const unread = (reading: UnreadSide['reading'], byItsLooks: boolean): Side => ({
+  reading,
+  ...(isConfig(reading.way, byItsLooks) ? { claimed: true } : {}),
+});

@@ -23,8 +23,27 @@ export type ConfigPair = {
 
 export type ConfigSide =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  /** Not a text that can be read: a symlink, a submodule, an LFS pointer, too large. In a sentence. */
-  | { readonly kind: 'refused'; readonly reason: string };
+  | {
+      readonly kind: 'refused';
+      readonly why: Refusal;
+      /** In a sentence. */
+      readonly reason: string;
+      /** How the text begins, where that is known: it may say that the file is a config. */
+      readonly start?: Uint8Array;
+    };
+
+/** Why a door has no whole text of a file that is there. */
+export type Refusal =
+  | 'symlink'
+  | 'submodule'
+  | 'folder'
+  | 'lfs-pointer'
+  | 'too-large'
+  /** Listed and not found: git takes names that no request can carry. */
+  | 'lost'
+  | 'unopened'
+  /** A run reads so much and no more. */
+  | 'allowance';
 
 /**
  * Work whose length a stranger's text decides, done or stopped: how long it may take is the door's to say, which has a clock.

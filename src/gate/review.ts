@@ -3,7 +3,12 @@ import type { Told } from '../model/reading.ts';
 import type { Commit } from '../world.ts';
 
 /** One side of a comparison: what the file says, and what it costs where it could be read. */
-export type Side = { readonly reading: Told; readonly estimate?: Estimate };
+export type Side = {
+  readonly reading: Told;
+  readonly estimate?: Estimate;
+  /** It cannot be read, and a format, its name or its first bytes say that it is a model config. */
+  readonly claimed?: boolean;
+};
 
 export type Status = 'added' | 'removed' | 'changed' | 'unchanged' | 'unreadable';
 

@@ -1,6 +1,7 @@
 import type { Estimate } from '../model/estimate.ts';
 import { findMetric, type Metric, type MetricId } from './metrics.ts';
 import type { Comparison, Finding, FindingCode, Severity } from './review.ts';
+import { failsUnread, isRead } from './unread.ts';
 
 /** Which way a limit binds: what a metric may be, or how far one change may move it. */
 export type Bound = 'max' | 'min' | 'max_increase' | 'max_decrease';
@@ -297,19 +298,19 @@ const increaseRule: Rule = (comparison, { failOn }) => {
 const worse = (metric: Metric, before: number, after: number) =>
   metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
 
-/** A config that cannot be read fails the gate where the user named it or it ran out of time, and warns where it was only recognised. */
-const unreadableRule: Rule = (comparison) => {
+/** A config that cannot be read. It is never within a budget: where one holds, it fails as `failsUnread` says. */
+const unreadableRule: Rule = (comparison, { limits }) => {
   if (comparison.status !== 'unreadable') return [];
   const side = comparison.head ?? comparison.base;
-  const late = side?.reading.kind === 'unread' && side.reading.late === true;
+  const held = limits.some(({ severity }) => severity === 'fail');
   const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
   return [
     {
       code: 'unreadable',
       path: comparison.path,
-      severity: (comparison.named || late) && comparison.head !== undefined ? 'fail' : 'warn',
+      severity: failsUnread(comparison) && (held || comparison.named) ? 'fail' : 'warn',
       ...(problem?.line === undefined ? {} : { line: problem.line }),
-      message: problem?.message ?? 'The config could not be read.',
+      message: `${problem?.message ?? 'The config could not be read.'}${isRead(comparison.base) ? ' It could be read before this change.' : ''}`,
     },
   ];
 };

@@ -304,11 +304,13 @@ const sameBytes = (before: ConfigSide | undefined, after: ConfigSide | undefined
 /** A file that GitHub lists and does not give: git takes names that no request can carry. */
 const lost = (path: string): ConfigSide => ({
   kind: 'refused',
+  why: 'lost',
   reason: `${path} is listed by GitHub, but not found under that name; it may not be valid UTF-8.`,
 });
 
 const unread = (path: string): ConfigSide => ({
   kind: 'refused',
+  why: 'allowance',
   reason: `${path} was not read: more than ${mostRead} configs changed at once.`,
 });
 

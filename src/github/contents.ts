@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { startBytes } from '../read/config.ts';
 import { limits } from '../text/syntax.ts';
-import type { ConfigSide } from '../world.ts';
+import type { ConfigSide, Refusal } from '../world.ts';
 import { type Api, GitHubProblem, type Repository, reasonOf } from './api.ts';
 
 /** One file at one commit. */
@@ -123,28 +124,40 @@ async function sideOf(
   found: Entry | undefined,
   allowance: Allowance,
 ): Promise<Side> {
-  const refused = (reason: string): ConfigSide => ({ kind: 'refused', reason: `${path} ${reason}` });
+  const refused = (why: Refusal, reason: string, start?: string | null): ConfigSide => ({
+    kind: 'refused',
+    why,
+    reason: `${path} ${reason}`,
+    ...(typeof start === 'string' ? { start: Buffer.from(start.slice(0, startBytes), 'utf8') } : {}),
+  });
   if (found === undefined) return undefined;
-  if (found.type === 'commit') return refused('is a submodule.');
-  if (found.type !== 'blob' || found.object === null) return refused('is a folder.');
-  if (found.mode === symlink) return refused('is a symbolic link, which is not followed; name the file it points to.');
+  if (found.type === 'commit') return refused('submodule', 'is a submodule.');
+  if (found.type !== 'blob' || found.object === null) return refused('folder', 'is a folder.');
+  if (found.mode === symlink)
+    return refused('symlink', 'is a symbolic link, which is not followed; name the file it points to.');
   const { oid, byteSize = 0, isBinary, isTruncated, text } = found.object;
-  if (byteSize > limits.bytes) return refused(`has ${byteSize} bytes; configs are read up to ${limits.bytes}.`);
+  if (byteSize > limits.bytes)
+    return refused('too-large', `has ${byteSize} bytes; configs are read up to ${limits.bytes}.`, text);
   allowance.bytes -= byteSize;
   if (allowance.bytes < 0)
     return refused(
+      'allowance',
       `was not read: the configs have more than ${mostBytes} bytes together, which is what is read at once.`,
     );
   if (typeof text === 'string' && isTruncated !== true && isBinary !== true) return textSide(path, text);
   allowance.blobs -= 1;
   if (allowance.blobs < 0)
-    return refused(`was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
+    return refused('allowance', `was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
   const { data } = await api.rest.git.getBlob({ ...repository, file_sha: oid });
   return { kind: 'bytes', bytes: Buffer.from(z.object({ content: z.string() }).parse(data).content, 'base64') };
 }
 
 function textSide(path: string, text: string): ConfigSide {
   if (text.startsWith('version https://git-lfs.github.com/spec/'))
-    return { kind: 'refused', reason: `${path} is a Git LFS pointer; its content is not in the repository.` };
+    return {
+      kind: 'refused',
+      why: 'lfs-pointer',
+      reason: `${path} is a Git LFS pointer; its content is not in the repository.`,
+    };
   return { kind: 'bytes', bytes: Buffer.from(text, 'utf8') };
 }

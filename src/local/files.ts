@@ -4,9 +4,11 @@ import type { ConfigSide } from '../world.ts';
 /** Far above any config, so that a wrong path does not fill the memory. */
 export const largest = 16 * 2 ** 20;
 
-export const tooLarge = (path: string): ConfigSide => ({
+export const tooLarge = (path: string, start?: Uint8Array): ConfigSide => ({
   kind: 'refused',
+  why: 'too-large',
   reason: `${path} is larger than ${largest / 2 ** 20} MiB; no config is.`,
+  ...(start === undefined ? {} : { start }),
 });
 
 /** A file that the user named: its bytes, or a sentence why there are none. A pipe (`<(git show ...)`) is read too. */
@@ -21,13 +23,14 @@ export function readTracked(folder: string, path: Buffer): ConfigSide {
     const where = Buffer.concat([Buffer.from(`${folder}/`), path]);
     const found = lstatSync(where);
     if (found.isSymbolicLink()) return symbolicLink;
-    if (!found.isFile()) return { kind: 'refused', reason: `${shown} is no regular file.` };
+    if (!found.isFile()) return { kind: 'refused', why: 'unopened', reason: `${shown} is no regular file.` };
     return read(where, shown);
   });
 }
 
 export const symbolicLink: ConfigSide = {
   kind: 'refused',
+  why: 'symlink',
   reason: 'The file is a symbolic link; it is not followed.',
 };
 
@@ -35,9 +38,14 @@ function read(path: string | Buffer, shown: string): ConfigSide {
   const file = openSync(path, 'r');
   try {
     const found = fstatSync(file);
-    if (found.isDirectory()) return { kind: 'refused', reason: `${shown} is a folder; name a config file in it.` };
-    if (!found.isFile() && !found.isFIFO()) return { kind: 'refused', reason: `${shown} is no regular file.` };
-    if (found.size > largest) return tooLarge(shown);
+    if (found.isDirectory())
+      return { kind: 'refused', why: 'folder', reason: `${shown} is a folder; name a config file in it.` };
+    if (!found.isFile() && !found.isFIFO())
+      return { kind: 'refused', why: 'unopened', reason: `${shown} is no regular file.` };
+    if (found.size > largest) {
+      const start = Buffer.alloc(2 ** 16);
+      return tooLarge(shown, start.subarray(0, readSync(file, start)));
+    }
     const pieces: Buffer[] = [];
     for (let size = 0; size <= largest; ) {
       const piece = Buffer.alloc(2 ** 16);
@@ -46,7 +54,7 @@ function read(path: string | Buffer, shown: string): ConfigSide {
       pieces.push(piece.subarray(0, length));
       size += length;
     }
-    return tooLarge(shown);
+    return tooLarge(shown, pieces[0]);
   } finally {
     closeSync(file);
   }
@@ -56,7 +64,7 @@ function guarded(path: string, act: () => ConfigSide): ConfigSide {
   try {
     return act();
   } catch (error) {
-    return { kind: 'refused', reason: `${path}: ${reasonOf(error)}` };
+    return { kind: 'refused', why: 'unopened', reason: `${path}: ${reasonOf(error)}` };
   }
 }
 

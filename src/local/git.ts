@@ -178,12 +178,20 @@ function split(text: Buffer): Buffer[] {
 
 function sideOf({ mode, object, path }: Half, top: string, blobs: ReadonlyMap<string, ConfigSide>): ConfigSide {
   if (mode === '120000') return symbolicLink;
-  if (mode === '160000') return { kind: 'refused', reason: 'The path is a submodule.' };
+  if (mode === '160000') return { kind: 'refused', why: 'submodule', reason: 'The path is a submodule.' };
   const side = isUnwritten(object) ? readTracked(top, path) : blobs.get(object);
   if (side === undefined)
-    return { kind: 'refused', reason: `${path.toString('utf8')} is not in this clone; fetch it (git fetch).` };
+    return {
+      kind: 'refused',
+      why: 'unopened',
+      reason: `${path.toString('utf8')} is not in this clone; fetch it (git fetch).`,
+    };
   if (side.kind === 'bytes' && Buffer.from(side.bytes.subarray(0, 40)).toString().startsWith(largeFile))
-    return { kind: 'refused', reason: `${path.toString('utf8')} is a Git LFS pointer; run git lfs pull.` };
+    return {
+      kind: 'refused',
+      why: 'lfs-pointer',
+      reason: `${path.toString('utf8')} is a Git LFS pointer; run git lfs pull.`,
+    };
   return side;
 }
 

@@ -168,8 +168,9 @@ function compared(words: Words, changes: Changes, settings: Settings, others: re
   ]);
   for (const { path, side } of unread) complainOf(path, side.reading.problems[0]);
   const nothing = isEmpty(found);
-  if (found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate))
-    return unusable;
+  const blind = found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
+  // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
+  if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named))) return unusable;
   return finish(words, found, () => {
     switch (words.format) {
       case 'json':

@@ -1,3 +1,4 @@
+import type { Refusal } from '../world.ts';
 import type { Architecture } from './architecture.ts';
 import type { RunFields } from './run.ts';
 
@@ -21,6 +22,27 @@ export type Problem = {
 /** A field of the config as it was written, for the diff of fields: its dotted path, its value as text, its line. */
 export type StatedField = { readonly path: string; readonly value: string; readonly line?: number };
 
+/**
+ * Every way in which a file goes without an estimate. What the gate makes of each stands in one table (`gate/unread.ts`), so
+ * that a new way is not compiled before it says what tells of it.
+ */
+export type Unread =
+  | Refusal
+  /** A name longer than patterns are held against. */
+  | 'long-name'
+  /** It took longer than a config, or the configs of a run together, may take. */
+  | 'late'
+  /** Not a text of its syntax. */
+  | 'broken'
+  /** Looked at, and it has nothing of a language model. */
+  | 'no-config'
+  /** It names a model, and none of the keys that are read. */
+  | 'unknown-model'
+  /** A model of a kind that is known and not counted, like an image encoder. */
+  | 'other-model'
+  /** A format recognises it, and what it says leads to no model, run or number. */
+  | 'impossible';
+
 /** What a config file turned out to say. */
 export type Reading =
   | {
@@ -36,10 +58,9 @@ export type Reading =
     }
   | {
       readonly kind: 'unread';
+      readonly way: Unread;
       /** undefined where no format recognised the text */
       readonly format?: string;
-      /** It took too long to be told from what is no config: it is taken for one. */
-      readonly late?: true;
       readonly problems: readonly Problem[];
     };
 

@@ -1,8 +1,9 @@
 import type { Reading } from '../model/reading.ts';
-import { Unreadable } from '../text/fields.ts';
-import { parse, type Source, syntaxOf } from '../text/syntax.ts';
+import { type Dictionary, isDictionary, OtherModel, own, Unreadable } from '../text/fields.ts';
+import { parse, type Source, type Syntax, syntaxOf } from '../text/syntax.ts';
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
+import { isOtherModel } from './formats/other-models.ts';
 
 /** A kind of config file: recognised by its content, most special first. */
 export type Format = {
@@ -28,21 +29,56 @@ export const couldBeConfig = (path: string): boolean => syntaxOf(path) !== undef
 export function readConfig(bytes: Uint8Array, path: string): Reading {
   const syntax = syntaxOf(path) ?? 'json';
   const parsed = parse(bytes, syntax);
-  if (parsed.kind === 'broken') return { kind: 'unread', problems: [parsed.problem] };
+  if (parsed.kind === 'broken') return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
   const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
-  if (format === undefined) {
-    const known = formats.map(({ title }) => title).join(', ');
-    return {
-      kind: 'unread',
-      problems: [{ severity: 'error', message: `The file is none of the model configs that are read: ${known}.` }],
-    };
-  }
+  if (format === undefined) return unrecognised(parsed.value, syntax);
   try {
     return possible(format.read(parsed));
   } catch (error) {
-    if (error instanceof Unreadable) return { kind: 'unread', format: format.id, problems: [error.problem] };
-    throw error;
+    if (!(error instanceof Unreadable)) throw error;
+    const way = error instanceof OtherModel ? 'other-model' : 'impossible';
+    return { kind: 'unread', way, format: format.id, problems: [error.problem] };
   }
+}
+
+function unrecognised(value: unknown, syntax: Syntax): Reading {
+  const unread = (way: 'no-config' | 'unknown-model', message: string): Reading => ({
+    kind: 'unread',
+    way,
+    problems: [{ severity: 'error', message }],
+  });
+  if (isDictionary(value) && namesModel(value, syntax))
+    return unread(
+      'unknown-model',
+      'The file names a model, but by none of the keys that are read, so its cost is unknown; if it is no language model, list it under `ignore` in the policy.',
+    );
+  const known = formats.map(({ title }) => title).join(', ');
+  return unread('no-config', `The file is none of the model configs that are read: ${known}.`);
+}
+
+/** In YAML and TOML any kind of experiment has a `model_type`. */
+const namesModel = (value: Dictionary, syntax: Syntax): boolean =>
+  !isOtherModel(String(own(value, 'model_type'))) &&
+  (Array.isArray(own(value, 'architectures')) ||
+    typeof own(value, 'num_hidden_layers') === 'number' ||
+    (syntax === 'json' && typeof own(value, 'model_type') === 'string'));
+
+/** So much of a text is searched for what says that it is a config. */
+export const startBytes = 65_536;
+
+const modelKey =
+  /\b(?:model_type|architectures|num_hidden_layers|hidden_size|num_attention_heads|n_layers?|n_embd|d_model)\b["']?\s{0,20}[:=]/;
+
+const namedConfig = (path: string): boolean => /(^|\/)config\.json$/i.test(path);
+
+/** The name or the first bytes of a file that cannot be read say that it is a model config. */
+export function claimsConfig(path: string, start: Uint8Array = new Uint8Array()): boolean {
+  // Letters of UTF-16 stand between zeros; an escaped letter is still that letter.
+  const text = Buffer.from(start.subarray(0, startBytes))
+    .toString('latin1')
+    .replaceAll('\0', '')
+    .replace(/\\u00([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
+  return namedConfig(path) || modelKey.test(text);
 }
 
 /** A size below nothing, or one that is no number: each field may be in bounds, and what follows from two of them is not. */
@@ -55,6 +91,7 @@ function possible(reading: Reading): Reading {
       const message = `The config's numbers lead to ${value} as ${path}, which no model has.`;
       return {
         kind: 'unread',
+        way: 'impossible',
         format: reading.format,
         problems: [{ severity: 'error', message }, ...reading.problems],
       };

@@ -23,6 +23,9 @@ export class Unreadable extends Error {
   }
 }
 
+/** A config of a kind that is known, and that no number of this tool is about. */
+export class OtherModel extends Unreadable {}
+
 /** Which keys of an object its reader takes notice of: those of a model's class, say. */
 export type Reader = {
   /** As messages name it. */

@@ -135,7 +135,7 @@ describe('a pull request', () => {
     expect(server.state.comments[0]?.body).toContain('no model config changed');
   });
 
-  it('goes on where a config is broken: a warning where it was only recognised, a failure where it is named', async () => {
+  it('goes on where a config is broken: what could be read before fails, named or not', async () => {
     await start(
       pullRequest(
         { [path]: config(), 'b.json': config() },
@@ -143,8 +143,8 @@ describe('a pull request', () => {
       ),
     );
     const recognised = await runAction(server);
-    expect(recognised.code).toBe(0);
-    expect(recognised.outputs['verdict']).toBe('warn');
+    expect(recognised.code).toBe(1);
+    expect(recognised.outputs).toMatchObject({ verdict: 'fail', changed: '2' });
     expect(recognised.log).toContain('file=b.json,line=4');
     expect(recognised.log).toContain('hidden_size must be a whole number');
     const named = await runAction(server, { configs: '*.json\nconfigs/**' });

@@ -38,6 +38,79 @@ describe('a config that moves', () => {
   });
 });
 
+const deep = `${'['.repeat(70)}${']'.repeat(70)}`;
+const lfs = 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n';
+const padded = config({ padding: 'x'.repeat(1_100_000) });
+
+describe('a config that cannot be read any more', () => {
+  const hidden: Tree = {
+    'deep.json': config().replace('{', `{ "extra": ${deep},`),
+    'padded.json': padded,
+    'layers.json': config({ num_hidden_layers: 10_001 }),
+    'negative.json': config({ num_hidden_layers: -3 }),
+    'huge.json': config().replace('4096', '1e309'),
+    'short.json': config({ model_type: 'qwen3', layer_types: ['full_attention'] }),
+    'link.json': { symlink: 'big.txt' },
+    'lfs.json': lfs,
+    'utf16.json': { bytes: Buffer.from(config(), 'utf16le') },
+    'renamed.json': JSON.stringify({ model_type: 'ours', width: 8192, depth: 80, words: 128_000 }),
+  };
+  const before = Object.fromEntries(Object.keys(hidden).map((name) => [name, config()]));
+
+  it('fails, however it was hidden', async () => {
+    const server = await start(pullRequest(before, hidden));
+    const ran = await runAction(server, { 'memory-budget': '79GiB' });
+    const { verdict } = JSON.parse(ran.outputs['report'] ?? '');
+    const failed = verdict.findings.filter(({ severity }: { severity: string }) => severity === 'fail');
+    expect(failed.map(({ path }: { path: string }) => path).sort()).toEqual(Object.keys(hidden).sort());
+    expect(new Set(failed.map(({ code }: { code: string }) => code))).toEqual(new Set(['unreadable']));
+    expect(ran.code).toBe(1);
+    expect((await runAction(server, { 'fail-on': 'never' })).outputs['verdict']).toBe('warn');
+  });
+
+  it('that could not be read before either only warns', async () => {
+    const server = await start(
+      pullRequest({ 'a.json': config({ hidden_size: -1 }) }, { 'a.json': config({ hidden_size: -2 }) }),
+    );
+    expect((await runAction(server)).outputs['verdict']).toBe('warn');
+  });
+});
+
+describe('a new file that cannot be read', () => {
+  const newFiles: Tree = {
+    // Their first bytes, names or formats say that they are configs.
+    'broken.json': '{"model_type": "llama", "hidden_size": 8192,',
+    'padded.json': padded,
+    'deep.json': config().replace('{', `{ "extra": ${deep},`),
+    'utf16.json': { bytes: Buffer.from(config(), 'utf16le') },
+    'ours.json': '{"model_type": "ours", "width": 8192}',
+    'link/config.json': { symlink: '../big.txt' },
+    'lfs/config.json': lfs,
+    // These could be configs.
+    'data.json': lfs,
+    'link.json': { symlink: 'big.txt' },
+    'large.json': { bytes: Buffer.alloc(1_100_000, ' ') },
+    // These are none.
+    '1_Pooling/config.json': '{"word_embedding_dimension": 384}',
+    'vae/config.json': '{"_class_name": "AutoencoderKL", "layers_per_block": 2}',
+    'image_processor/config.json': '{"model_type": "resnet", "depths": [3, 4]}',
+  };
+
+  it('fails where it says that it is a config, and is at least named where it could be one', async () => {
+    const server = await start(pullRequest({}, newFiles));
+    const ran = await runAction(server);
+    const { verdict } = JSON.parse(ran.outputs['report'] ?? '');
+    const named = (severity: string) =>
+      verdict.findings
+        .filter((one: { severity: string }) => one.severity === severity)
+        .map(({ path }: { path: string }) => path)
+        .sort();
+    expect(named('fail')).toEqual(Object.keys(newFiles).slice(0, 7).sort());
+    expect(named('warn')).toEqual(Object.keys(newFiles).slice(7, 10).sort());
+    expect(ran.code).toBe(1);
+  });
+});
+
 describe('what a heading says', () => {
   it('of a pull request that changes no config: not that its rules change', async () => {
     const server = await start(pullRequest({ 'a.txt': 'x' }, { 'a.txt': 'y' }));

@@ -44,10 +44,41 @@ describe('memory against its budget', () => {
     expect(finding(within, over, { 'fail-on': 'never' })).toEqual({ outcome: 'warn', code: 'memory-over-budget' });
   });
 
-  it('a config that cannot be read fails where it is named, warns where it was recognised', () => {
-    const broken = config({ hidden_size: -1 });
-    expect(reviewOf({ base: within, head: broken }).review.verdict.outcome).toBe('warn');
-    expect(reviewOf({ base: within, head: broken, named: true }).review.verdict.outcome).toBe('fail');
+  const broken = config({ hidden_size: -1 });
+  const cut = within.slice(0, 100);
+  const pooling = '{ "word_embedding_dimension": 384 }';
+  const renamed = within.replaceAll('hidden', 'concealed').replace('llama', 'mine').replace('vocab_size', 'words');
+  it.each([
+    ['was read before', within, broken, 'a.json', 'fail', 'unreadable'],
+    ['was read before and is nothing now', within, pooling, 'a.json', 'fail', 'unreadable'],
+    ['was read before and has other keys now', within, renamed, 'a.json', 'fail', 'unreadable'],
+    ['could not be read before', broken, broken, 'a.json', 'warn', 'unreadable'],
+    ['was broken before, and said to be a config', cut, broken, 'a.json', 'warn', 'unreadable'],
+    ['was no config before', pooling, cut, 'a.json', 'fail', 'unreadable'],
+    ['is new, by its format', undefined, broken, 'a.json', 'fail', 'unreadable'],
+    ['is new, by its first bytes', undefined, cut, 'a.json', 'fail', 'unreadable'],
+    ['is new, by its name', undefined, '{ "a": ', 'b/config.json', 'fail', 'unreadable'],
+    ['is new, and could be one', undefined, '{ "a": ', 'a.json', 'warn', 'unreadable'],
+    ['is new, and names an unknown model', undefined, '{ "model_type": "mine" }', 'a.json', 'fail', 'unreadable'],
+    ['is new, and has nothing of a model', undefined, pooling, '1_Pooling/config.json', 'pass', undefined],
+    [
+      'is a new image encoder',
+      undefined,
+      '{ "model_type": "vit", "hidden_size": 9 }',
+      'config.json',
+      'warn',
+      'unreadable',
+    ],
+    ['is gone', broken, undefined, 'a.json', 'warn', 'unreadable'],
+  ])('a config that cannot be read and %s', (_, base, head, path, outcome, code) => {
+    const texts = { path, ...(base === undefined ? {} : { base }), ...(head === undefined ? {} : { head }) };
+    const { verdict } = reviewOf(texts).review;
+    expect({ outcome: verdict.outcome, code: verdict.findings[0]?.code }).toEqual({ outcome, code });
+    expect(reviewOf(texts, { 'fail-on': 'never' }).review.verdict.outcome).not.toBe('fail');
+  });
+
+  it('a config that cannot be read fails where it is named, whatever it was before', () => {
+    expect(reviewOf({ base: broken, head: broken, named: true }).review.verdict.outcome).toBe('fail');
   });
 });
 

@@ -5,8 +5,9 @@ import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '.
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
 import type { RunFields } from '../../model/run.ts';
-import { type Dictionary, Fields, isDictionary, own, statedFields, Unreadable } from '../../text/fields.ts';
+import { type Dictionary, Fields, isDictionary, OtherModel, own, statedFields } from '../../text/fields.ts';
 import type { Source } from '../../text/syntax.ts';
+import { isOtherModel } from './other-models.ts';
 import { bytesOfElement, readQuantization } from './quantization.ts';
 
 /** Keys under which multimodal configs keep their text model. */
@@ -52,15 +53,11 @@ const looksLikeText = (value: unknown): boolean =>
 const namesModel = (value: Dictionary, key: string): boolean =>
   isDictionary(own(value, key)) && typeof own(value, 'model_type') === 'string';
 
-/** Models that read a whole text at once, or two texts, and have no row: a decoder's block is not theirs, so they are refused. */
-const encoders =
-  /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
-
 function read(source: Source): Reading {
   const value = source.value as Dictionary;
   const outerType = stringOf(own(value, 'model_type')) ?? '';
-  if (findFamily(outerType) === undefined && encoders.test(outerType))
-    throw new Unreadable(
+  if (findFamily(outerType) === undefined && findWhole(outerType) === undefined && isOtherModel(outerType))
+    throw new OtherModel(
       `${outerType} is no decoder-only language model, and this tool has no row for it.`,
       source.lines.get('model_type'),
       'model_type',
