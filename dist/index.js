@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 7587:
+/***/ 6300:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43870,7 +43870,52 @@ function findMetric(id) {
     return metrics.find((metric) => metric.id === id);
 }
 
+;// CONCATENATED MODULE: ./build/gate/unread.js
+/**
+ * What the gate makes of each way in which a file goes without an estimate: `passed` was looked at and is no model config;
+ * the rest is told. It counts as a config where a format says so (`config`), or its name or first bytes (`looks`). What a
+ * run had no more time or room for fails whatever it was before (`always`), since both sides may have been crowded out.
+ */
+const meaning = {
+    symlink: 'looks',
+    submodule: 'looks',
+    folder: 'looks',
+    'lfs-pointer': 'looks',
+    'too-large': 'looks',
+    unopened: 'looks',
+    // Nobody gives a file such a name by accident.
+    lost: 'config',
+    'over-bytes': 'always',
+    'over-blobs': 'always',
+    late: 'always',
+    'long-name': 'looks',
+    broken: 'looks',
+    'no-config': 'passed',
+    'unknown-model': 'looks',
+    'other-model': 'told',
+    impossible: 'config',
+};
+/** A file at the head that went without an estimate in this way gets a finding. */
+const isTold = (way) => meaning[way] !== 'passed';
+/** An unread file that is a model config by all that can be known. */
+const isConfig = (way, byItsLooks) => ['config', 'always'].includes(meaning[way]) || (meaning[way] === 'looks' && byItsLooks);
+/**
+ * An unreadable head fails where the user named it, where this change made it so, and where it is new and says that it is a
+ * config: hiding a whole file must not be easier than hiding one value. What could not be read before either only warns.
+ */
+function failsUnread({ named, base, head }) {
+    if (head === undefined)
+        return false;
+    if (named || isRead(base) || crowdedOut(head))
+        return true;
+    const wasUnreadable = base?.claimed === true && !crowdedOut(base);
+    return head.claimed === true && !wasUnreadable;
+}
+const crowdedOut = ({ reading }) => reading.kind === 'unread' && meaning[reading.way] === 'always';
+const isRead = (side) => side?.estimate !== undefined;
+
 ;// CONCATENATED MODULE: ./build/gate/rules.js
+
 
 /** A move this small is noise of floating point. */
 const noise = 1e-6;
@@ -44095,25 +44140,32 @@ const increaseRule = (comparison, { failOn }) => {
     });
 };
 const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-/** A config that cannot be read fails the gate where the user named it or it ran out of time, and warns where it was only recognised. */
-const unreadableRule = (comparison) => {
+/** A config that cannot be read. It is never within a budget: where one holds, it fails as `failsUnread` says. */
+const unreadableRule = (comparison, { limits }) => {
     if (comparison.status !== 'unreadable')
         return [];
     const side = comparison.head ?? comparison.base;
-    const late = side?.reading.kind === 'unread' && side.reading.late === true;
+    const held = limits.some(({ severity }) => severity === 'fail');
     const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
     return [
         {
             code: 'unreadable',
             path: comparison.path,
-            severity: (comparison.named || late) && comparison.head !== undefined ? 'fail' : 'warn',
+            severity: failsUnread(comparison) && (held || comparison.named) ? 'fail' : 'warn',
             ...(problem?.line === undefined ? {} : { line: problem.line }),
-            message: problem?.message ?? 'The config could not be read.',
+            message: `${problem?.message ?? 'The config could not be read.'}${isRead(comparison.base) ? ' It could be read before this change.' : ''}`,
         },
     ];
 };
+/** A count that is not exact is within a budget only as far as anybody knows. */
+const approximateRule = ({ path, status, head }) => {
+    if (head?.estimate?.parameters.exact !== false || status === 'unchanged')
+        return [];
+    const message = 'The counts of this config are approximate; its assumptions say why.';
+    return [{ code: 'approximate', path, severity: 'notice', message }];
+};
 /** Every rule, in the order in which findings are shown. */
-const rules = [limitRule, increaseRule, unreadableRule];
+const rules = [limitRule, increaseRule, unreadableRule, approximateRule];
 
 ;// CONCATENATED MODULE: ./build/gate/judge.js
 
@@ -44185,8 +44237,48 @@ const waivable = [
     'shrinks-too-much',
     'increase',
 ];
+/** It says something of the change itself, so that it is commented. */
+const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
 /** Nothing was compared, and nothing else is worth a word. */
 const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
+
+;// CONCATENATED MODULE: ./build/gate/missed.js
+/** What a run could not look at, in words: each kind has some, or it is not compiled. */
+const reasons = {
+    count: (most) => `a run reads at most ${most} files`,
+    bytes: (most) => `a run reads at most ${most / 2 ** 20} MiB of configs`,
+    blobs: (most) => `a run reads at most ${most} configs that are not UTF-8 or over 512,000 bytes`,
+    folders: (most) => `GitHub does not list so large a repository at once, and a run looks into at most ${most} folders`,
+};
+const remedy = 'Name the configs by the input `configs`, list what is no config under `ignore` in the policy, or split the change.';
+/** What was not looked at is never green: it fails, unless nothing does. */
+function missedFinding({ kind, most, paths }, failOnOf) {
+    const [path] = paths;
+    if (path === undefined)
+        return [];
+    const thing = kind === 'folders' ? 'folder that may hold model configs' : 'file that could be a model config';
+    const subject = paths.length === 1 ? `This ${thing} was` : `${paths.length} ${plural(thing)}, of which this is the first, were`;
+    return [
+        {
+            code: 'not-looked-at',
+            path,
+            severity: paths.some((one) => failOnOf(one) !== 'never') ? 'fail' : 'warn',
+            message: `${subject} not looked at: ${reasons[kind](most)}. ${remedy}`,
+        },
+    ];
+}
+const plural = (thing) => thing.replace(/^(file|folder) /, '$1s ').replace('be a model config', 'be model configs');
+/** `1,100 files were not looked at`, for a heading; empty where nothing was missed. */
+function missedText(missed) {
+    const count = (folders) => missed.filter(({ kind }) => (kind === 'folders') === folders).reduce((sum, { paths }) => sum + paths.length, 0);
+    const parts = [
+        { amount: count(false), word: 'file' },
+        { amount: count(true), word: 'folder' },
+    ].filter(({ amount }) => amount > 0);
+    const total = parts.reduce((sum, { amount }) => sum + amount, 0);
+    const things = parts.map(({ amount, word }) => `${amount} ${word}${amount === 1 ? '' : 's'}`);
+    return total === 0 ? '' : `${things.join(' and ')} ${total === 1 ? 'was' : 'were'} not looked at`;
+}
 
 ;// CONCATENATED MODULE: ./build/report/format.js
 const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
@@ -53111,6 +53203,8 @@ const words = {
     'shrinks-too-much': 'metric shrank by more than one change may.',
     increase: 'metric grew.',
     unreadable: 'it could not be read.',
+    'not-looked-at': 'it was among what was not looked at.',
+    approximate: 'its counts were approximate.',
     'policy-broken': 'it left rules that cannot be followed.',
 };
 function pastProblem({ code, metric }) {
@@ -53163,8 +53257,9 @@ function remember(review, earlier) {
         code,
         ...(metric === undefined ? {} : { metric }),
     }));
-    // What cannot be read is not resolved, and what is still told is not either.
-    const standing = (one) => findings.some((finding) => nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one)));
+    // What cannot be read, or may be among what was not looked at, is not resolved, and what is still told is not either.
+    const standing = (one) => findings.some((finding) => finding.code === 'not-looked-at' ||
+        (nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one))));
     const before = remembered(earlier);
     const at = review.head?.sha;
     const gone = before.open
@@ -56436,6 +56531,7 @@ function waiverText({ waiver }) {
 
 
 
+
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 const longestComment = 60_000;
 /** The first line of our comment: with the author, what tells it from everybody else's. */
@@ -56502,6 +56598,9 @@ function heading(review) {
     const over = new Set(findings.filter(({ severity, code }) => severity === 'fail' && code.startsWith('memory-')).map(({ path }) => path)).size;
     if (outcome === 'fail' && over > 0 && changed > 1)
         return `❌ Model cost: ${over} of ${changed} changed configs over the memory budget`;
+    const missed = missedText(review.missed);
+    if (review.comparisons.length === 0 && missed !== '' && override === undefined)
+        return `${outcome === 'fail' ? '❌' : '⚠️'} Model cost: ${missed}`;
     if (outcome === 'fail')
         return `❌ Model cost: ${over > 0 ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
     if (override !== undefined)
@@ -56513,21 +56612,22 @@ function heading(review) {
     return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
 }
 /** How much was looked at: what changed, or, without a base, everything. */
-function subject({ comparisons, base }) {
+function subject({ comparisons, base, missed }) {
     const whole = base === undefined && comparisons.every((comparison) => comparison.base === undefined);
     const count = comparisons.filter(({ status }) => whole || status !== 'unchanged').length;
-    return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}`;
+    const rest = missedText(missed);
+    return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}${rest === '' ? '' : `, ${rest}`}`;
 }
 function findings(review) {
     const list = review.verdict.findings.slice(0, 20).map((finding) => {
         const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message, 500, [finding.path]), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message, 500, [finding.path]), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${comment_remedy(finding, review)}`;
     });
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
 /** What would bring memory within its limit, or nearest to it, by itself. */
-function remedy({ path, metric, after, limit }, review) {
+function comment_remedy({ path, metric, after, limit }, review) {
     if (metric !== 'memory' || after === undefined || limit === undefined)
         return '';
     const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
@@ -61879,6 +61979,9 @@ class Unreadable extends Error {
             ...(key === undefined ? {} : { key }),
         };
     }
+}
+/** A config of a kind that is known, and that no number of this tool is about. */
+class OtherModel extends Unreadable {
 }
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
 const largest = 2 ** 40;
@@ -68143,6 +68246,17 @@ function readerOfFlat(whole, text) {
 }
 const registry_pick = (table, key) => Object.hasOwn(table, key) ? table[key] : undefined;
 
+;// CONCATENATED MODULE: ./build/read/formats/other-models.js
+/**
+ * Types of Transformers that are no language models: image encoders, detectors, segmenters, depth and video models
+ * (`model_type`s of transformers/models).
+ */
+const other_models_images = /^(vit.*|deit|beit|data2vec-vision|swin.*|resnet|regnet|convnext.*|cvt|levit|poolformer|pvt.*|efficient.*net.*|mobilenet_.*|mobilevit.*|bit|focalnet|hiera|dinov\d.*|ijepa|segformer|upernet|mask2?former|oneformer|.*detr.*|deta|d_fine|yolos|table-transformer|grounding-dino|mm-grounding-dino|owlvi?t.*|owlv2|sam|sam2.*|sam_hq.*|depth_anything.*|depth_pro|dpt|glpn|zoedepth|super(point|glue)|timm_.*|timesformer|videomae|vivit|vjepa2|.*_vision_model)$/;
+/** Models that read a whole text at once, or two texts, or sounds, and have no row: a decoder's block is not theirs. */
+const other_models_encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|siglip.*|wav2vec2|hubert)$/;
+/** A model of a kind that is known, and whose cost no decoder's block could tell. */
+const isOtherModel = (type) => other_models_encoders.test(type) || other_models_images.test(type);
+
 ;// CONCATENATED MODULE: ./build/read/formats/module-names.js
 /** At most so many ways of one pattern's alternatives. */
 const mostWays = 16;
@@ -68567,6 +68681,7 @@ function storedBy({ schemes, rules }, ignored, method, { layers, first, roots: s
 
 
 
+
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
 /** Keys under which multimodal configs describe what is not the text model. */
@@ -68600,13 +68715,11 @@ const looksLikeText = (value) => isDictionary(value) &&
         (dimensionKeys.some((key) => typeof fields_own(value, key) === 'number') &&
             typeof (fields_own(value, 'model_type') ?? fields_own(value, 'vocab_size') ?? fields_own(value, 'architectures')) !== 'undefined'));
 const namesModel = (value, key) => isDictionary(fields_own(value, key)) && typeof fields_own(value, 'model_type') === 'string';
-/** Models that read a whole text at once, or two texts, and have no row: a decoder's block is not theirs, so they are refused. */
-const huggingface_encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
 function huggingface_read(source) {
     const value = source.value;
     const outerType = stringOf(fields_own(value, 'model_type')) ?? '';
-    if (findFamily(outerType) === undefined && huggingface_encoders.test(outerType))
-        throw new Unreadable(`${outerType} is no decoder-only language model, and this tool has no row for it.`, source.lines.get('model_type'), 'model_type');
+    if (findFamily(outerType) === undefined && findWhole(outerType) === undefined && isOtherModel(outerType))
+        throw new OtherModel(`${outerType} is no decoder-only language model, and this tool has no row for it.`, source.lines.get('model_type'), 'model_type');
     const ofClass = isKnown(outerType) || hasPart(value, textKeys) ? undefined : typeOfClass(value);
     const found = textModel(value, source, ofClass ?? outerType);
     const { outer, fields, family, text, type } = found;
@@ -68891,6 +69004,7 @@ function mamba_read(source) {
 
 
 
+
 const formats = [mamba_mamba, huggingface];
 /** Files that end like a config and never are one. */
 const config_never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
@@ -68904,23 +69018,49 @@ function readConfig(bytes, path) {
     const syntax = syntaxOf(path) ?? 'json';
     const parsed = syntax_parse(bytes, syntax);
     if (parsed.kind === 'broken')
-        return { kind: 'unread', problems: [parsed.problem] };
+        return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
     const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
-    if (format === undefined) {
-        const known = formats.map(({ title }) => title).join(', ');
-        return {
-            kind: 'unread',
-            problems: [{ severity: 'error', message: `The file is none of the model configs that are read: ${known}.` }],
-        };
-    }
+    if (format === undefined)
+        return unrecognised(parsed.value, syntax);
     try {
         return possible(format.read(parsed));
     }
     catch (error) {
-        if (error instanceof Unreadable)
-            return { kind: 'unread', format: format.id, problems: [error.problem] };
-        throw error;
+        if (!(error instanceof Unreadable))
+            throw error;
+        const way = error instanceof OtherModel ? 'other-model' : 'impossible';
+        return { kind: 'unread', way, format: format.id, problems: [error.problem] };
     }
+}
+function unrecognised(value, syntax) {
+    const unread = (way, message) => ({
+        kind: 'unread',
+        way,
+        problems: [{ severity: 'error', message }],
+    });
+    if (isDictionary(value) && config_namesModel(value, syntax))
+        return unread('unknown-model', 'The file names a model, but by none of the keys that are read, so its cost is unknown; if it is no language model, list it under `ignore` in the policy.');
+    const known = formats.map(({ title }) => title).join(', ');
+    return unread('no-config', `The file is none of the model configs that are read: ${known}.`);
+}
+/** In YAML and TOML any kind of experiment has a `model_type`. */
+const config_namesModel = (value, syntax) => !isOtherModel(String(fields_own(value, 'model_type'))) &&
+    (Array.isArray(fields_own(value, 'architectures')) ||
+        typeof fields_own(value, 'num_hidden_layers') === 'number' ||
+        (syntax === 'json' && typeof fields_own(value, 'model_type') === 'string'));
+/** So much of a text is searched for what says that it is a config. */
+const startBytes = 65_536;
+const modelKey = /\b(?:model_type|architectures|num_hidden_layers|hidden_size|num_attention_heads|n_layers?|n_embd|d_model)\b["']?\s{0,20}[:=]/;
+/** The name that Transformers gives to a model's config. */
+const namedConfig = (path) => /(^|\/)config\.json$/i.test(path);
+/** The name or the first bytes of a file that cannot be read say that it is a model config. */
+function claimsConfig(path, start = new Uint8Array()) {
+    // Letters of UTF-16 stand between zeros; an escaped letter is still that letter.
+    const text = Buffer.from(start.subarray(0, startBytes))
+        .toString('latin1')
+        .replaceAll('\0', '')
+        .replace(/\\u00([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
+    return namedConfig(path) || modelKey.test(text);
 }
 /** A size below nothing, or one that is no number: each field may be in bounds, and what follows from two of them is not. */
 function possible(reading) {
@@ -68933,6 +69073,7 @@ function possible(reading) {
             const message = `The config's numbers lead to ${value} as ${path}, which no model has.`;
             return {
                 kind: 'unread',
+                way: 'impossible',
                 format: reading.format,
                 problems: [{ severity: 'error', message }, ...reading.problems],
             };
@@ -69300,6 +69441,8 @@ const untimed = (work) => ({ kind: 'done', result: work() });
 
 
 
+
+
 /** The action's version: numbers may move with it (CHANGELOG). */
 const run_version = '0.1.0';
 /**
@@ -69310,11 +69453,15 @@ const run_version = '0.1.0';
  */
 function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
     const comparisons = comparisonsOf(changes, settings, inTime, progress);
-    const broken = others.flatMap((rules) => brokenRules(rules, settings));
-    const verdict = judge(comparisons, settings.budgetsFor, today, broken);
+    const ofRun = [
+        ...others.flatMap((rules) => brokenRules(rules, settings)),
+        ...changes.missed.flatMap((missed) => missedFinding(missed, (path) => settings.budgetsFor(path).failOn)),
+    ];
+    const verdict = judge(comparisons, settings.budgetsFor, today, ofRun);
     const proposal = others.find(({ kind }) => kind === 'proposed');
     return {
         comparisons,
+        missed: changes.missed,
         verdict,
         ...(changes.base === undefined ? {} : { base: changes.base }),
         ...(changes.head === undefined ? {} : { head: changes.head }),
@@ -69374,9 +69521,10 @@ function noteOn(rules, changes, verdict, held, today, inTime) {
     if (configs === undefined || all === undefined || all.count === 0)
         return [rules.sentence];
     const now = judged(configs, held)?.verdict ?? verdict;
-    const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
+    const missed = missedText(configs.missed);
+    const which = `${all.count === 1 ? 'the one model config' : `${missed === '' ? 'all ' : ''}${all.count} model configs`}`;
     return [
-        `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
+        `${rules.sentence} Held against ${which} of the head${missed === '' ? '' : ` (${missed})`}, ${outcomeText(all.verdict, now)}`,
         ...differing(all.verdict, now),
     ];
 }
@@ -69403,7 +69551,7 @@ function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     const limits = (name) => JSON.stringify(budgetsFor(name).limits);
     return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
-/** undefined where neither side is a model config and the user did not name the file. */
+/** undefined where the file was looked at and is no model config, and the user did not name it. */
 function comparePair(pair, settings, inTime) {
     const read = (side, path, calibration) => {
         const timed = inTime(() => readSide(side, path, settings, calibration));
@@ -69412,8 +69560,7 @@ function comparePair(pair, settings, inTime) {
     const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
     const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
     const named = settings.named(pair.path);
-    const recognised = [base, head].some(isConfig);
-    if (!recognised && !named)
+    if (!named && !concerns(base, head))
         return undefined;
     return compare({
         path: pair.path,
@@ -69424,39 +69571,40 @@ function comparePair(pair, settings, inTime) {
         ...(head === undefined ? {} : { head }),
     });
 }
-/** Some format recognises it, or it took so long that it must be one. */
-const isConfig = (side) => side?.reading.format !== undefined || (side?.reading.kind === 'unread' && side.reading.late === true);
-const run_late = (message) => ({
-    reading: { kind: 'unread', late: true, problems: [{ severity: 'error', message }] },
-});
-const unread = (message) => ({
-    reading: { kind: 'unread', problems: [{ severity: 'error', message }] },
-});
+const run_late = (message) => unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
+/** One of two sides is a model config, or the head could be one and cannot be read. */
+function concerns(base, head) {
+    // What took so long must be one.
+    const isOne = ({ reading }) => reading.format !== undefined || (reading.kind === 'unread' && reading.way === 'late');
+    if ([base, head].some((side) => side !== undefined && isOne(side)))
+        return true;
+    return head?.reading.kind === 'unread' && isTold(head.reading.way);
+}
 /**
  * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
  *
  * @param calibration of the side that it is a change of
  */
 function readSide(side, path, settings, calibration) {
+    const refused = (way, message, start) => unread({ kind: 'unread', way, problems: [{ severity: 'error', message }] }, claimsConfig(path, start));
     if (side.kind === 'refused')
-        return unread(side.reason);
+        return refused(side.why, side.reason, side.start);
     if (path.length > globs_longestPath)
-        return unread(`Its name has ${path.length} characters; configs with names of more than ${globs_longestPath} are not read.`);
+        return refused('long-name', `Its name has ${path.length} characters; configs with names of more than ${globs_longestPath} are not read.`, side.bytes);
     const reading = readConfig(side.bytes, path);
     if (reading.kind === 'unread')
-        return { reading };
+        return unread(reading, claimsConfig(path, side.bytes));
     const settling = settleRun(settings.sourcesFor(path, reading.run), reading.architecture);
     if (settling.kind === 'unsettled') {
-        return {
-            reading: { kind: 'unread', format: reading.format, problems: [...settling.problems, ...reading.problems] },
-        };
+        const problems = [...settling.problems, ...reading.problems];
+        return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
     }
     const found = estimate(reading.architecture, settling.settled, calibration);
     // A quantity that is no number would be within any budget.
     if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
         const message = 'The cost of this config comes out as no number; its sizes do not go together.';
         const problems = [{ severity: 'error', message }, ...reading.problems];
-        return { reading: { kind: 'unread', format: reading.format, problems } };
+        return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
     }
     const { architecture, ...told } = reading;
     return {
@@ -69468,6 +69616,10 @@ function readSide(side, path, settings, calibration) {
         },
     };
 }
+const unread = (reading, byItsLooks) => ({
+    reading,
+    ...(isConfig(reading.way, byItsLooks) ? { claimed: true } : {}),
+});
 
 ;// CONCATENATED MODULE: ./build/settings/calibrate.js
 
@@ -69910,7 +70062,37 @@ function limitsOf(budgets) {
 }
 const boundNames = ['max', 'min', 'max_increase', 'max_decrease'];
 
+;// CONCATENATED MODULE: ./build/settings/reach.js
+/** Signs that stand for more than themselves; those in the second expression may also stand for a `/`. */
+const magic = /[*?[\]]/;
+const crossing = /\*\*|[{}()!+@\\]/;
+/** Some path below a folder may match one of the patterns. What is not sure is true, so that the folder is looked into. */
+function reaches(patterns, folder) {
+    const names = folder.split('/').filter((name) => name !== '');
+    return patterns.some((pattern) => {
+        const steps = pattern.replace(/^(\.?\/)+/, '').split('/');
+        for (const [at, name] of names.entries()) {
+            const step = steps[at] ?? '';
+            if (crossing.test(step))
+                return true;
+            // The last step is of files.
+            if (at >= steps.length - 1)
+                return false;
+            if (!magic.test(step) && step !== name)
+                return false;
+        }
+        return true;
+    });
+}
+/** Every path below a folder matches `some/folder/**`, and none is taken out again. */
+const coversAll = (patterns, folder) => patterns.every((pattern) => !pattern.startsWith('!')) &&
+    patterns.some((pattern) => {
+        const fixed = /^(?:\.\/)?([^*?[\]{}()!+@\\]+\/)\*\*$/.exec(pattern)?.[1];
+        return fixed !== undefined && folder.startsWith(fixed);
+    });
+
 ;// CONCATENATED MODULE: ./build/settings/settings.js
+
 
 
 
@@ -69987,7 +70169,8 @@ function settingsFrom(inputs, documents = {}) {
             origin: input('policy') === undefined ? 'default' : 'input',
         });
     const machine = policy?.defaults.hardware;
-    const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
+    const patternList = (given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []);
+    const patterns = globs(patternList);
     const ignored = globs(policy?.ignore ?? []);
     if (policy !== undefined && policy.ignore.length > 0)
         shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
@@ -70040,6 +70223,15 @@ function settingsFrom(inputs, documents = {}) {
     return {
         matches: globs_remembered((path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0)),
         named,
+        reach: (folder) => {
+            if (coversAll(policy?.ignore ?? [], folder))
+                return 'none';
+            const wanted = patterns.positive ? patternList : entries.flatMap(({ match }) => match);
+            const positive = wanted.filter((pattern) => !pattern.startsWith('!'));
+            if (reaches(positive, folder))
+                return 'named';
+            return !patterns.positive && couldBeConfig(`${folder}config.json`) ? 'possible' : 'none';
+        },
         sourcesFor: (path, stated) => {
             const later = matching(path).toReversed();
             const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
@@ -75355,6 +75547,7 @@ const unclear = (error) => problemOf(error).kind === 'failure';
 
 
 
+
 /** Files in one GraphQL query; fewer where GitHub could not answer for that many. */
 const batchSizes = [100, 10];
 /** Files that come one by one, because GraphQL gives no text of them, and bytes in all. */
@@ -75436,32 +75629,41 @@ async function askFor(api, repository, batch) {
     });
 }
 async function sideOf(api, repository, { path }, found, allowance) {
-    const refused = (reason) => ({ kind: 'refused', reason: `${path} ${reason}` });
+    const refused = (why, reason, start) => ({
+        kind: 'refused',
+        why,
+        reason: `${path} ${reason}`,
+        ...(typeof start === 'string' ? { start: Buffer.from(start.slice(0, startBytes), 'utf8') } : {}),
+    });
     if (found === undefined)
         return undefined;
     if (found.type === 'commit')
-        return refused('is a submodule.');
+        return refused('submodule', 'is a submodule.');
     if (found.type !== 'blob' || found.object === null)
-        return refused('is a folder.');
+        return refused('folder', 'is a folder.');
     if (found.mode === contents_symlink)
-        return refused('is a symbolic link, which is not followed; name the file it points to.');
+        return refused('symlink', 'is a symbolic link, which is not followed; name the file it points to.');
     const { oid, byteSize = 0, isBinary, isTruncated, text } = found.object;
     if (byteSize > limits.bytes)
-        return refused(`has ${byteSize} bytes; configs are read up to ${limits.bytes}.`);
+        return refused('too-large', `has ${byteSize} bytes; configs are read up to ${limits.bytes}.`, text);
+    if (byteSize > allowance.bytes)
+        return refused('over-bytes', `was not read: the configs have more than ${mostBytes} bytes together, which is what is read at once.`);
     allowance.bytes -= byteSize;
-    if (allowance.bytes < 0)
-        return refused(`was not read: the configs have more than ${mostBytes} bytes together, which is what is read at once.`);
     if (typeof text === 'string' && isTruncated !== true && isBinary !== true)
         return textSide(path, text);
     allowance.blobs -= 1;
     if (allowance.blobs < 0)
-        return refused(`was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
+        return refused('over-blobs', `was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
     const { data } = await api.rest.git.getBlob({ ...repository, file_sha: oid });
     return { kind: 'bytes', bytes: Buffer.from(schemas_object({ content: schemas_string() }).parse(data).content, 'base64') };
 }
 function textSide(path, text) {
     if (text.startsWith('version https://git-lfs.github.com/spec/'))
-        return { kind: 'refused', reason: `${path} is a Git LFS pointer; its content is not in the repository.` };
+        return {
+            kind: 'refused',
+            why: 'lfs-pointer',
+            reason: `${path} is a Git LFS pointer; its content is not in the repository.`,
+        };
     return { kind: 'bytes', bytes: Buffer.from(text, 'utf8') };
 }
 
@@ -75487,43 +75689,72 @@ async function listTree(api, repository, sha, recursive = true) {
  * What differs between two commits, from their trees, since GitHub's own lists end at 300 (comparisons) and 3,000 files (pull
  * requests). Two requests; where a repository is too large for that, one for each folder that differs.
  *
- * @returns complete: false where some folders were not looked into
+ * @param base undefined where every file of the head counts
+ * @param reach whether a folder may hold configs: where not all are looked into, those that are named come first
  */
-async function treeChanges(api, repository, base, head) {
-    const [before, after] = [await listTree(api, repository, base), await listTree(api, repository, head)];
+async function treeChanges(api, repository, base, head, reach) {
+    const before = base === undefined ? empty : await listTree(api, repository, base);
+    const after = await listTree(api, repository, head);
     if (!before.truncated && !after.truncated)
-        return { files: paired(files(before.entries), files(after.entries)), complete: true };
-    return byFolder(api, repository, base, head);
+        return { files: paired(files(before.entries), files(after.entries)), missed: [] };
+    // Without a base, what was listed counts, however much was cut off.
+    const known = base === undefined ? files(after.entries) : new Map();
+    return byFolder(api, repository, { base, head, known }, reach);
 }
+const empty = { entries: [], truncated: false };
 const files = (entries, prefix = '') => new Map(entries.filter(({ type }) => type !== 'tree').map((entry) => [prefix + entry.path, entry]));
-async function byFolder(api, repository, base, head) {
-    const [before, after] = [new Map(), new Map()];
-    const folders = [
-        { prefix: '', old: base, now: head },
-    ];
-    let complete = true;
-    for (const [index, { prefix, old, now }] of folders.entries()) {
-        if (index >= mostFolders)
-            return { files: paired(before, after), complete: false };
-        const empty = { entries: [], truncated: false };
-        const [was, is] = [
-            old === undefined ? empty : await listTree(api, repository, old, false),
-            now === undefined ? empty : await listTree(api, repository, now, false),
-        ];
-        complete &&= !was.truncated && !is.truncated;
-        const inside = (entries) => new Map(entries.filter(({ type }) => type === 'tree').map(({ path, sha }) => [path, sha]));
-        const [wasInside, isInside] = [inside(was.entries), inside(is.entries)];
+const foldersOf = (entries) => new Map(entries.filter(({ type }) => type === 'tree').map(({ path, sha }) => [path, sha]));
+async function byFolder(api, repository, { base, head, known }, reach) {
+    const [before, after] = [new Map(), new Map(known)];
+    const waiting = new Waiting(reach);
+    const missed = [];
+    const list = (tree) => (tree === undefined ? empty : listTree(api, repository, tree, false));
+    let folder = { prefix: '', old: base, now: head };
+    for (let looked = 0; folder !== undefined && looked < mostFolders; looked++) {
+        const { prefix } = folder;
+        const [was, is] = [await list(folder.old), await list(folder.now)];
+        if (was.truncated || is.truncated)
+            missed.push(prefix === '' ? '.' : prefix);
+        const [wasInside, isInside] = [foldersOf(was.entries), foldersOf(is.entries)];
         for (const name of new Set([...wasInside.keys(), ...isInside.keys()])) {
-            const [one, other] = [wasInside.get(name), isInside.get(name)];
-            if (one !== other)
-                folders.push({ prefix: `${prefix}${name}/`, old: one, now: other });
+            const [old, now] = [wasInside.get(name), isInside.get(name)];
+            if (old !== now)
+                waiting.add({ prefix: `${prefix}${name}/`, old, now });
         }
         for (const [path, entry] of files(was.entries, prefix))
             before.set(path, entry);
         for (const [path, entry] of files(is.entries, prefix))
             after.set(path, entry);
+        folder = waiting.next();
     }
-    return { files: paired(before, after), complete };
+    // What is gone cannot go over a budget.
+    const left = [...(folder === undefined ? [] : [folder]), ...waiting.rest()].filter(({ now }) => now !== undefined);
+    const paths = [...missed, ...left.map(({ prefix }) => prefix)];
+    return {
+        files: paired(before, after),
+        missed: paths.length === 0 ? [] : [{ kind: 'folders', most: mostFolders, paths }],
+    };
+}
+/** Folders to look into: first those that hold what is named, then those that were there, new ones, and those that are gone. */
+class Waiting {
+    queues = Array.from({ length: 6 }, () => []);
+    reach;
+    constructor(reach) {
+        this.reach = reach;
+    }
+    add(folder) {
+        const reach = this.reach(folder.prefix);
+        if (reach === 'none')
+            return;
+        const age = folder.now === undefined ? 2 : folder.old === undefined ? 1 : 0;
+        this.queues[(reach === 'named' ? 0 : 3) + age]?.push(folder);
+    }
+    next() {
+        return this.queues.find((queue) => queue.length > 0)?.shift();
+    }
+    rest() {
+        return this.queues.flat();
+    }
 }
 /** Added, removed and modified; a file that went and one that came with the same content is a rename. */
 function paired(before, after) {
@@ -75541,7 +75772,7 @@ function paired(before, after) {
             changed.push({ filename, status: 'renamed', previous_filename });
         }
         else if (old === undefined)
-            changed.push({ filename, status: 'added' });
+            changed.push({ filename, status: 'added', symlink: mode === '120000' });
         else if (old.sha !== sha || old.mode !== mode)
             changed.push({ filename, status: 'modified' });
     }
@@ -75553,6 +75784,7 @@ function paired(before, after) {
 }
 
 ;// CONCATENATED MODULE: ./build/github/changes.js
+
 
 
 
@@ -75660,31 +75892,31 @@ async function baseline(api, repository, wanted, pull) {
 /** The changed model configs of a pull request. */
 async function pullChanges(api, repository, pull, base, settings) {
     const { commit } = base;
-    const { files, notes } = settings.baseline === 'merge-base'
-        ? await sinceMergeBase(api, repository, pull, base)
-        : await fromTrees(api, repository, commit, pull.head);
+    const found = settings.baseline === 'merge-base'
+        ? await sinceMergeBase(api, repository, pull, base, settings)
+        : await treeChanges(api, repository, commit, pull.head, settings.reach);
     const label = settings.baseline === 'merge-base'
         ? `merge base with ${pull.baseLabel}`
         : settings.baseline === 'base-tip'
             ? pull.baseLabel
             : 'baseline';
     return {
-        ...(await pairsOf(api, repository, files, commit, pull.head, settings, notes)),
+        ...(await pairsOf(api, repository, found, commit, pull.head, settings)),
         base: { sha: commit, label },
         head: { sha: pull.head, label: pull.headLabel },
     };
 }
 /** GitHub's list of a pull request's files is that of its newest commit, so it counts only where that is the judged one. */
-async function sinceMergeBase(api, repository, pull, { commit, files }) {
+async function sinceMergeBase(api, repository, pull, { commit, files }, settings) {
     if (files !== undefined)
-        return { files, notes: [] };
+        return { files, missed: [] };
     if (pull.newest && pull.changedFiles <= mostListed) {
         const listed = await listFiles(api, repository, pull);
         const now = await readPull(api, repository, pull.number);
         if (now.head === pull.head)
-            return { files: listed, notes: [] };
+            return { files: listed, missed: [] };
     }
-    return fromTrees(api, repository, commit, pull.head);
+    return treeChanges(api, repository, commit, pull.head, settings.reach);
 }
 async function listFiles(api, repository, pull) {
     const files = [];
@@ -75699,17 +75931,6 @@ async function listFiles(api, repository, pull) {
     }
     return files;
 }
-async function fromTrees(api, repository, base, head) {
-    const { files, complete } = await treeChanges(api, repository, base, head);
-    return {
-        files,
-        notes: complete
-            ? []
-            : [
-                'The change is larger than GitHub lists; configs in some folders were not looked at. Split it to have it judged.',
-            ],
-    };
-}
 /** The model configs that changed between two commits (push, merge queue). */
 async function rangeChanges(api, repository, range, settings) {
     const { head } = range;
@@ -75718,18 +75939,17 @@ async function rangeChanges(api, repository, range, settings) {
     const compared = await compareCommits(api, repository, from, head);
     const base = named || range.direct || settings.baseline === 'base-tip' ? compared.base : compared.mergeBase;
     const listed = base === compared.mergeBase && compared.files.length < mostCompared;
-    const { files, notes } = listed ? { files: compared.files, notes: [] } : await fromTrees(api, repository, base, head);
+    const found = listed
+        ? { files: compared.files, missed: [] }
+        : await treeChanges(api, repository, base, head, settings.reach);
     return {
-        ...(await pairsOf(api, repository, files, base, head, settings, notes)),
+        ...(await pairsOf(api, repository, found, base, head, settings)),
         base: { sha: base, label: named ? 'baseline' : range.from },
         head: { sha: head, label: range.label },
     };
 }
-async function pairsOf(api, repository, files, base, head, settings, notes) {
-    const all = files
-        .filter(({ filename, previous_filename: old }) => settings.matches(filename) || (old !== undefined && settings.matches(old)))
-        // What the user names is read first.
-        .sort((a, b) => Number(settings.named(b.filename)) - Number(settings.named(a.filename)));
+async function pairsOf(api, repository, { files, missed }, base, head, settings) {
+    const all = inOrder(files, settings);
     const wanted = all.slice(0, mostRead);
     const asked = [];
     const ask = (one) => asked.push(one) - 1;
@@ -75737,12 +75957,12 @@ async function pairsOf(api, repository, files, base, head, settings, notes) {
         path: filename,
         previousPath: status === 'renamed' ? previous_filename : undefined,
         // Asked for whatever the list says: it may be of another base than ours.
-        base: ask({ commit: base, path: previous_filename ?? filename }),
+        base: base === undefined ? undefined : ask({ commit: base, path: previous_filename ?? filename }),
         head: status === 'removed' ? undefined : ask({ commit: head, path: filename }),
     }));
     const sides = await readContents(api, repository, asked);
     const pairs = places.flatMap(({ path, previousPath, base: old, head: now }) => {
-        const before = sides[old];
+        const before = old === undefined ? undefined : sides[old];
         const after = now === undefined ? undefined : (sides[now] ?? lost(path));
         if (previousPath === undefined && sameBytes(before, after))
             return [];
@@ -75756,47 +75976,54 @@ async function pairsOf(api, repository, files, base, head, settings, notes) {
         ];
     });
     const rest = all.slice(mostRead);
+    const gone = rest.filter(({ status }) => status === 'removed').length;
+    const left = rest.filter(({ status }) => status !== 'removed').map(({ filename }) => filename);
     return {
-        // A config that the user names and nobody looked at must not pass.
-        pairs: [...pairs, ...rest.map(({ filename }) => ({ path: filename, head: changes_unread(filename) }))],
-        notes: [
-            ...notes,
-            ...(rest.length === 0
-                ? []
-                : [`${all.length} changed files could be model configs; ${mostRead} of them were looked at.`]),
-        ],
+        pairs: pairs.filter(({ head: side }) => beyondAllowance(side) === undefined),
+        missed: [...missed, ...missedOf('count', mostRead, left), ...beyondAllowances(pairs)],
+        notes: gone === 0 ? [] : [`${gone} removed files that could have been model configs were not read.`],
     };
+}
+/** Files that could be configs, those first that must not be missed: named, known at the base, called as configs are. */
+function inOrder(files, settings) {
+    return files
+        .filter(({ filename, previous_filename: old }) => settings.matches(filename) || (old !== undefined && settings.matches(old)))
+        .map((one) => {
+        const { filename, status } = one;
+        const [gone, named, isNew] = [status === 'removed', settings.named(filename), status === 'added'];
+        return { one, place: (gone ? 8 : 0) + (named ? 0 : 4) + (isNew ? 2 : 0) + (namedConfig(filename) ? 0 : 1) };
+    })
+        .sort((a, b) => a.place - b.place)
+        .map(({ one }) => one);
+}
+const missedOf = (kind, most, paths) => paths.length === 0 ? [] : [{ kind, most, paths }];
+/** Which allowance was used up when the turn came to this file. */
+function beyondAllowance(side) {
+    if (side?.kind !== 'refused')
+        return undefined;
+    return side.why === 'over-bytes' ? 'bytes' : side.why === 'over-blobs' ? 'blobs' : undefined;
+}
+function beyondAllowances(pairs) {
+    const of = (kind) => pairs.filter(({ head }) => beyondAllowance(head) === kind).map(({ path }) => path);
+    return [...missedOf('bytes', mostBytes, of('bytes')), ...missedOf('blobs', mostBlobs, of('blobs'))];
 }
 /** Listed and not changed: only its mode was, or the list is of another base. */
 const sameBytes = (before, after) => before?.kind === 'bytes' && after?.kind === 'bytes' && Buffer.compare(before.bytes, after.bytes) === 0;
 /** A file that GitHub lists and does not give: git takes names that no request can carry. */
 const lost = (path) => ({
     kind: 'refused',
+    why: 'lost',
     reason: `${path} is listed by GitHub, but not found under that name; it may not be valid UTF-8.`,
-});
-const changes_unread = (path) => ({
-    kind: 'refused',
-    reason: `${path} was not read: more than ${mostRead} configs changed at once.`,
 });
 /** Every matching config of one commit, for a full report. */
 async function allConfigs(api, repository, sha, label, settings) {
-    const { entries, truncated } = await listTree(api, repository, sha);
-    const paths = entries
-        .filter(({ type, mode, path }) => type === 'blob' && mode !== '120000' && settings.matches(path))
-        .map(({ path }) => path);
-    const read = paths.slice(0, mostRead);
-    const sides = await readContents(api, repository, read.map((path) => ({ commit: sha, path })));
-    const notes = [
-        ...(truncated
-            ? ['The repository is larger than GitHub lists in one answer; some configs were not looked at.']
-            : []),
-        ...(paths.length > mostRead ? [`${paths.length} files match; the first ${mostRead} were looked at.`] : []),
-    ];
-    return {
-        pairs: read.map((path, index) => ({ path, head: sides[index] ?? lost(path) })),
-        notes,
-        head: { sha, label },
-    };
+    const { files, missed } = await treeChanges(api, repository, undefined, sha, settings.reach);
+    const isLink = ({ symlink }) => symlink === true;
+    const links = files.filter((file) => isLink(file) && settings.matches(file.filename)).length;
+    const listed = { files: files.filter((file) => !isLink(file)), missed };
+    const found = await pairsOf(api, repository, listed, undefined, sha, settings);
+    const note = `${links} symbolic ${links === 1 ? 'link was' : 'links were'} not followed; what they point to in this repository is looked at itself.`;
+    return { ...found, notes: [...found.notes, ...(links === 0 ? [] : [note])], head: { sha, label } };
 }
 
 ;// CONCATENATED MODULE: ./build/github/comment.js
@@ -76877,10 +77104,9 @@ async function maybePost(api, repository, found, pull, settings, words) {
     const skipped = { status: 'skipped', url: '' };
     if (pull === undefined || settings.dryRun || settings.comment === 'never')
         return skipped;
-    const changed = found.proposal !== undefined || found.comparisons.some(({ status }) => status !== 'unchanged');
     const create = !isEmpty(found) &&
         (settings.comment === 'always' ||
-            (settings.comment === 'changes' && changed) ||
+            (settings.comment === 'changes' && tellsOfChange(found)) ||
             (settings.comment === 'failures' && found.verdict.outcome === 'fail'));
     return post(api, repository, pull, settings.commentKey, words, create);
 }
@@ -76892,7 +77118,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7587);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6300);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

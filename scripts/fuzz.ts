@@ -266,6 +266,7 @@ function fault(dice: Dice, name: string, bytes: Uint8Array, original: Seed): str
     comparisons: [comparison],
     verdict: judge([comparison], chosen.budgetsFor, '2026-11-24'),
     settings: chosen.shown,
+    missed: [],
     notes: [],
     version: 'fuzz',
   };

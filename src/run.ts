@@ -1,6 +1,7 @@
 import { estimate } from './cost/engine.ts';
 import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
+import { missedFinding, missedText } from './gate/missed.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
 import type { Unread } from './model/reading.ts';
@@ -29,11 +30,15 @@ export function review(
   inTime: InTime = untimed,
 ): Review {
   const comparisons = comparisonsOf(changes, settings, inTime, progress);
-  const broken = others.flatMap((rules) => brokenRules(rules, settings));
-  const verdict = judge(comparisons, settings.budgetsFor, today, broken);
+  const ofRun = [
+    ...others.flatMap((rules) => brokenRules(rules, settings)),
+    ...changes.missed.flatMap((missed) => missedFinding(missed, (path) => settings.budgetsFor(path).failOn)),
+  ];
+  const verdict = judge(comparisons, settings.budgetsFor, today, ofRun);
   const proposal = others.find(({ kind }) => kind === 'proposed');
   return {
     comparisons,
+    missed: changes.missed,
     verdict,
     ...(changes.base === undefined ? {} : { base: changes.base }),
     ...(changes.head === undefined ? {} : { head: changes.head }),
@@ -101,9 +106,10 @@ function noteOn(
   const all = configs && judged(configs, settings);
   if (configs === undefined || all === undefined || all.count === 0) return [rules.sentence];
   const now = judged(configs, held)?.verdict ?? verdict;
-  const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
+  const missed = missedText(configs.missed);
+  const which = `${all.count === 1 ? 'the one model config' : `${missed === '' ? 'all ' : ''}${all.count} model configs`}`;
   return [
-    `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
+    `${rules.sentence} Held against ${which} of the head${missed === '' ? '' : ` (${missed})`}, ${outcomeText(all.verdict, now)}`,
     ...differing(all.verdict, now),
   ];
 }

@@ -6,8 +6,17 @@ export type Changes = {
   readonly pairs: readonly ConfigPair[];
   readonly base?: Commit;
   readonly head?: Commit;
-  /** What could not be looked at, and why, in sentences. */
+  readonly missed: readonly Missed[];
+  /** What a reader should know besides, in sentences. */
   readonly notes: readonly string[];
+};
+
+/** Files that could be configs, or folders that may hold some, and that a run did not look at since it may do so much only. */
+export type Missed = {
+  readonly kind: 'count' | 'bytes' | 'blobs' | 'folders';
+  /** How much a run may do. */
+  readonly most: number;
+  readonly paths: readonly string[];
 };
 
 export type Commit = { readonly sha: string; readonly label: string };
@@ -42,8 +51,9 @@ export type Refusal =
   /** Listed and not found: git takes names that no request can carry. */
   | 'lost'
   | 'unopened'
-  /** A run reads so much and no more. */
-  | 'allowance';
+  /** A run reads so much and no more: of bytes, and of files that come one by one. */
+  | 'over-bytes'
+  | 'over-blobs';
 
 /**
  * Work whose length a stranger's text decides, done or stopped: how long it may take is the door's to say, which has a clock.

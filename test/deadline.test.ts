@@ -62,8 +62,14 @@ describe('a config that takes too long', () => {
   const late: InTime = () => ({ kind: 'late', reason: 'takes longer than 5 s to evaluate' });
   const side = { kind: 'bytes', bytes: Buffer.from(config()) } as const;
   const judged = (pair: object, inTime: InTime) =>
-    review({ pairs: [{ path: 'any.json', ...pair }], notes: [] }, settingsFrom({}), today, undefined, [], inTime)
-      .verdict;
+    review(
+      { pairs: [{ path: 'any.json', ...pair }], missed: [], notes: [] },
+      settingsFrom({}),
+      today,
+      undefined,
+      [],
+      inTime,
+    ).verdict;
 
   it.each([
     ['new', { head: side }],

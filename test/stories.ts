@@ -36,6 +36,7 @@ export function reviewOf(
     ],
     base: commit('a', 'merge base with main'),
     head: commit('b', 'feature'),
+    missed: [],
     notes: [],
   };
   return { settings, review: { ...review(changes, settings, today, undefined, others), version: 'test' } };

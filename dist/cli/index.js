@@ -10276,7 +10276,52 @@ function fieldsOf(base, head) {
     return rows;
 }
 
+;// CONCATENATED MODULE: ./build/gate/unread.js
+/**
+ * What the gate makes of each way in which a file goes without an estimate: `passed` was looked at and is no model config;
+ * the rest is told. It counts as a config where a format says so (`config`), or its name or first bytes (`looks`). What a
+ * run had no more time or room for fails whatever it was before (`always`), since both sides may have been crowded out.
+ */
+const meaning = {
+    symlink: 'looks',
+    submodule: 'looks',
+    folder: 'looks',
+    'lfs-pointer': 'looks',
+    'too-large': 'looks',
+    unopened: 'looks',
+    // Nobody gives a file such a name by accident.
+    lost: 'config',
+    'over-bytes': 'always',
+    'over-blobs': 'always',
+    late: 'always',
+    'long-name': 'looks',
+    broken: 'looks',
+    'no-config': 'passed',
+    'unknown-model': 'looks',
+    'other-model': 'told',
+    impossible: 'config',
+};
+/** A file at the head that went without an estimate in this way gets a finding. */
+const isTold = (way) => meaning[way] !== 'passed';
+/** An unread file that is a model config by all that can be known. */
+const isConfig = (way, byItsLooks) => ['config', 'always'].includes(meaning[way]) || (meaning[way] === 'looks' && byItsLooks);
+/**
+ * An unreadable head fails where the user named it, where this change made it so, and where it is new and says that it is a
+ * config: hiding a whole file must not be easier than hiding one value. What could not be read before either only warns.
+ */
+function failsUnread({ named, base, head }) {
+    if (head === undefined)
+        return false;
+    if (named || isRead(base) || crowdedOut(head))
+        return true;
+    const wasUnreadable = base?.claimed === true && !crowdedOut(base);
+    return head.claimed === true && !wasUnreadable;
+}
+const crowdedOut = ({ reading }) => reading.kind === 'unread' && meaning[reading.way] === 'always';
+const isRead = (side) => side?.estimate !== undefined;
+
 ;// CONCATENATED MODULE: ./build/gate/rules.js
+
 
 /** A move this small is noise of floating point. */
 const noise = 1e-6;
@@ -10501,25 +10546,32 @@ const increaseRule = (comparison, { failOn }) => {
     });
 };
 const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-/** A config that cannot be read fails the gate where the user named it or it ran out of time, and warns where it was only recognised. */
-const unreadableRule = (comparison) => {
+/** A config that cannot be read. It is never within a budget: where one holds, it fails as `failsUnread` says. */
+const unreadableRule = (comparison, { limits }) => {
     if (comparison.status !== 'unreadable')
         return [];
     const side = comparison.head ?? comparison.base;
-    const late = side?.reading.kind === 'unread' && side.reading.late === true;
+    const held = limits.some(({ severity }) => severity === 'fail');
     const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
     return [
         {
             code: 'unreadable',
             path: comparison.path,
-            severity: (comparison.named || late) && comparison.head !== undefined ? 'fail' : 'warn',
+            severity: failsUnread(comparison) && (held || comparison.named) ? 'fail' : 'warn',
             ...(problem?.line === undefined ? {} : { line: problem.line }),
-            message: problem?.message ?? 'The config could not be read.',
+            message: `${problem?.message ?? 'The config could not be read.'}${isRead(comparison.base) ? ' It could be read before this change.' : ''}`,
         },
     ];
 };
+/** A count that is not exact is within a budget only as far as anybody knows. */
+const approximateRule = ({ path, status, head }) => {
+    if (head?.estimate?.parameters.exact !== false || status === 'unchanged')
+        return [];
+    const message = 'The counts of this config are approximate; its assumptions say why.';
+    return [{ code: 'approximate', path, severity: 'notice', message }];
+};
 /** Every rule, in the order in which findings are shown. */
-const rules = [limitRule, increaseRule, unreadableRule];
+const rules = [limitRule, increaseRule, unreadableRule, approximateRule];
 
 ;// CONCATENATED MODULE: ./build/gate/judge.js
 
@@ -10591,8 +10643,48 @@ const waivable = [
     'shrinks-too-much',
     'increase',
 ];
+/** It says something of the change itself, so that it is commented. */
+const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
 /** Nothing was compared, and nothing else is worth a word. */
 const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
+
+;// CONCATENATED MODULE: ./build/gate/missed.js
+/** What a run could not look at, in words: each kind has some, or it is not compiled. */
+const reasons = {
+    count: (most) => `a run reads at most ${most} files`,
+    bytes: (most) => `a run reads at most ${most / 2 ** 20} MiB of configs`,
+    blobs: (most) => `a run reads at most ${most} configs that are not UTF-8 or over 512,000 bytes`,
+    folders: (most) => `GitHub does not list so large a repository at once, and a run looks into at most ${most} folders`,
+};
+const remedy = 'Name the configs by the input `configs`, list what is no config under `ignore` in the policy, or split the change.';
+/** What was not looked at is never green: it fails, unless nothing does. */
+function missedFinding({ kind, most, paths }, failOnOf) {
+    const [path] = paths;
+    if (path === undefined)
+        return [];
+    const thing = kind === 'folders' ? 'folder that may hold model configs' : 'file that could be a model config';
+    const subject = paths.length === 1 ? `This ${thing} was` : `${paths.length} ${plural(thing)}, of which this is the first, were`;
+    return [
+        {
+            code: 'not-looked-at',
+            path,
+            severity: paths.some((one) => failOnOf(one) !== 'never') ? 'fail' : 'warn',
+            message: `${subject} not looked at: ${reasons[kind](most)}. ${remedy}`,
+        },
+    ];
+}
+const plural = (thing) => thing.replace(/^(file|folder) /, '$1s ').replace('be a model config', 'be model configs');
+/** `1,100 files were not looked at`, for a heading; empty where nothing was missed. */
+function missedText(missed) {
+    const count = (folders) => missed.filter(({ kind }) => (kind === 'folders') === folders).reduce((sum, { paths }) => sum + paths.length, 0);
+    const parts = [
+        { amount: count(false), word: 'file' },
+        { amount: count(true), word: 'folder' },
+    ].filter(({ amount }) => amount > 0);
+    const total = parts.reduce((sum, { amount }) => sum + amount, 0);
+    const things = parts.map(({ amount, word }) => `${amount} ${word}${amount === 1 ? '' : 's'}`);
+    return total === 0 ? '' : `${things.join(' and ')} ${total === 1 ? 'was' : 'were'} not looked at`;
+}
 
 ;// CONCATENATED MODULE: ./build/report/format.js
 const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
@@ -20863,6 +20955,8 @@ const words = {
     'shrinks-too-much': 'metric shrank by more than one change may.',
     increase: 'metric grew.',
     unreadable: 'it could not be read.',
+    'not-looked-at': 'it was among what was not looked at.',
+    approximate: 'its counts were approximate.',
     'policy-broken': 'it left rules that cannot be followed.',
 };
 function pastProblem({ code, metric }) {
@@ -20915,8 +21009,9 @@ function earlier_remember(review, earlier) {
         code,
         ...(metric === undefined ? {} : { metric }),
     }));
-    // What cannot be read is not resolved, and what is still told is not either.
-    const standing = (one) => findings.some((finding) => nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one)));
+    // What cannot be read, or may be among what was not looked at, is not resolved, and what is still told is not either.
+    const standing = (one) => findings.some((finding) => finding.code === 'not-looked-at' ||
+        (nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one))));
     const before = remembered(earlier);
     const at = review.head?.sha;
     const gone = before.open
@@ -24188,6 +24283,7 @@ function waiverText({ waiver }) {
 
 
 
+
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 const longestComment = 60_000;
 /** The first line of our comment: with the author, what tells it from everybody else's. */
@@ -24254,6 +24350,9 @@ function heading(review) {
     const over = new Set(findings.filter(({ severity, code }) => severity === 'fail' && code.startsWith('memory-')).map(({ path }) => path)).size;
     if (outcome === 'fail' && over > 0 && changed > 1)
         return `❌ Model cost: ${over} of ${changed} changed configs over the memory budget`;
+    const missed = missedText(review.missed);
+    if (review.comparisons.length === 0 && missed !== '' && override === undefined)
+        return `${outcome === 'fail' ? '❌' : '⚠️'} Model cost: ${missed}`;
     if (outcome === 'fail')
         return `❌ Model cost: ${over > 0 ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
     if (override !== undefined)
@@ -24265,21 +24364,22 @@ function heading(review) {
     return `✅ Model cost: no model config changed${review.proposal === undefined ? '' : ', its rules do'}`;
 }
 /** How much was looked at: what changed, or, without a base, everything. */
-function subject({ comparisons, base }) {
+function subject({ comparisons, base, missed }) {
     const whole = base === undefined && comparisons.every((comparison) => comparison.base === undefined);
     const count = comparisons.filter(({ status }) => whole || status !== 'unchanged').length;
-    return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}`;
+    const rest = missedText(missed);
+    return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}${rest === '' ? '' : `, ${rest}`}`;
 }
 function findings(review) {
     const list = review.verdict.findings.slice(0, 20).map((finding) => {
         const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message, 500, [finding.path]), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${remedy(finding, review)}`;
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message, 500, [finding.path]), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${comment_remedy(finding, review)}`;
     });
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
 /** What would bring memory within its limit, or nearest to it, by itself. */
-function remedy({ path, metric, after, limit }, review) {
+function comment_remedy({ path, metric, after, limit }, review) {
     if (metric !== 'memory' || after === undefined || limit === undefined)
         return '';
     const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
@@ -30076,6 +30176,9 @@ class Unreadable extends Error {
             ...(key === undefined ? {} : { key }),
         };
     }
+}
+/** A config of a kind that is known, and that no number of this tool is about. */
+class OtherModel extends Unreadable {
 }
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
 const largest = 2 ** 40;
@@ -36340,6 +36443,17 @@ function readerOfFlat(whole, text) {
 }
 const registry_pick = (table, key) => Object.hasOwn(table, key) ? table[key] : undefined;
 
+;// CONCATENATED MODULE: ./build/read/formats/other-models.js
+/**
+ * Types of Transformers that are no language models: image encoders, detectors, segmenters, depth and video models
+ * (`model_type`s of transformers/models).
+ */
+const other_models_images = /^(vit.*|deit|beit|data2vec-vision|swin.*|resnet|regnet|convnext.*|cvt|levit|poolformer|pvt.*|efficient.*net.*|mobilenet_.*|mobilevit.*|bit|focalnet|hiera|dinov\d.*|ijepa|segformer|upernet|mask2?former|oneformer|.*detr.*|deta|d_fine|yolos|table-transformer|grounding-dino|mm-grounding-dino|owlvi?t.*|owlv2|sam|sam2.*|sam_hq.*|depth_anything.*|depth_pro|dpt|glpn|zoedepth|super(point|glue)|timm_.*|timesformer|videomae|vivit|vjepa2|.*_vision_model)$/;
+/** Models that read a whole text at once, or two texts, or sounds, and have no row: a decoder's block is not theirs. */
+const other_models_encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|siglip.*|wav2vec2|hubert)$/;
+/** A model of a kind that is known, and whose cost no decoder's block could tell. */
+const isOtherModel = (type) => other_models_encoders.test(type) || other_models_images.test(type);
+
 ;// CONCATENATED MODULE: ./build/read/formats/module-names.js
 /** At most so many ways of one pattern's alternatives. */
 const mostWays = 16;
@@ -36764,6 +36878,7 @@ function storedBy({ schemes, rules }, ignored, method, { layers, first, roots: s
 
 
 
+
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
 /** Keys under which multimodal configs describe what is not the text model. */
@@ -36797,13 +36912,11 @@ const looksLikeText = (value) => isDictionary(value) &&
         (dimensionKeys.some((key) => typeof fields_own(value, key) === 'number') &&
             typeof (fields_own(value, 'model_type') ?? fields_own(value, 'vocab_size') ?? fields_own(value, 'architectures')) !== 'undefined'));
 const namesModel = (value, key) => isDictionary(fields_own(value, key)) && typeof fields_own(value, 'model_type') === 'string';
-/** Models that read a whole text at once, or two texts, and have no row: a decoder's block is not theirs, so they are refused. */
-const huggingface_encoders = /^(bert|roberta|distilbert|albert|electra|deberta|deberta-v2|xlm-roberta|modernbert|t5|mt5|umt5|bart|mbart|pegasus|whisper|clip|vit|siglip.*|wav2vec2|hubert)$/;
 function huggingface_read(source) {
     const value = source.value;
     const outerType = stringOf(fields_own(value, 'model_type')) ?? '';
-    if (findFamily(outerType) === undefined && huggingface_encoders.test(outerType))
-        throw new Unreadable(`${outerType} is no decoder-only language model, and this tool has no row for it.`, source.lines.get('model_type'), 'model_type');
+    if (findFamily(outerType) === undefined && findWhole(outerType) === undefined && isOtherModel(outerType))
+        throw new OtherModel(`${outerType} is no decoder-only language model, and this tool has no row for it.`, source.lines.get('model_type'), 'model_type');
     const ofClass = isKnown(outerType) || hasPart(value, textKeys) ? undefined : typeOfClass(value);
     const found = textModel(value, source, ofClass ?? outerType);
     const { outer, fields, family, text, type } = found;
@@ -37088,6 +37201,7 @@ function mamba_read(source) {
 
 
 
+
 const formats = [mamba_mamba, huggingface];
 /** Files that end like a config and never are one. */
 const config_never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
@@ -37101,23 +37215,49 @@ function readConfig(bytes, path) {
     const syntax = syntaxOf(path) ?? 'json';
     const parsed = syntax_parse(bytes, syntax);
     if (parsed.kind === 'broken')
-        return { kind: 'unread', problems: [parsed.problem] };
+        return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
     const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
-    if (format === undefined) {
-        const known = formats.map(({ title }) => title).join(', ');
-        return {
-            kind: 'unread',
-            problems: [{ severity: 'error', message: `The file is none of the model configs that are read: ${known}.` }],
-        };
-    }
+    if (format === undefined)
+        return unrecognised(parsed.value, syntax);
     try {
         return possible(format.read(parsed));
     }
     catch (error) {
-        if (error instanceof Unreadable)
-            return { kind: 'unread', format: format.id, problems: [error.problem] };
-        throw error;
+        if (!(error instanceof Unreadable))
+            throw error;
+        const way = error instanceof OtherModel ? 'other-model' : 'impossible';
+        return { kind: 'unread', way, format: format.id, problems: [error.problem] };
     }
+}
+function unrecognised(value, syntax) {
+    const unread = (way, message) => ({
+        kind: 'unread',
+        way,
+        problems: [{ severity: 'error', message }],
+    });
+    if (isDictionary(value) && config_namesModel(value, syntax))
+        return unread('unknown-model', 'The file names a model, but by none of the keys that are read, so its cost is unknown; if it is no language model, list it under `ignore` in the policy.');
+    const known = formats.map(({ title }) => title).join(', ');
+    return unread('no-config', `The file is none of the model configs that are read: ${known}.`);
+}
+/** In YAML and TOML any kind of experiment has a `model_type`. */
+const config_namesModel = (value, syntax) => !isOtherModel(String(fields_own(value, 'model_type'))) &&
+    (Array.isArray(fields_own(value, 'architectures')) ||
+        typeof fields_own(value, 'num_hidden_layers') === 'number' ||
+        (syntax === 'json' && typeof fields_own(value, 'model_type') === 'string'));
+/** So much of a text is searched for what says that it is a config. */
+const startBytes = 65_536;
+const modelKey = /\b(?:model_type|architectures|num_hidden_layers|hidden_size|num_attention_heads|n_layers?|n_embd|d_model)\b["']?\s{0,20}[:=]/;
+/** The name that Transformers gives to a model's config. */
+const namedConfig = (path) => /(^|\/)config\.json$/i.test(path);
+/** The name or the first bytes of a file that cannot be read say that it is a model config. */
+function claimsConfig(path, start = new Uint8Array()) {
+    // Letters of UTF-16 stand between zeros; an escaped letter is still that letter.
+    const text = Buffer.from(start.subarray(0, startBytes))
+        .toString('latin1')
+        .replaceAll('\0', '')
+        .replace(/\\u00([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
+    return namedConfig(path) || modelKey.test(text);
 }
 /** A size below nothing, or one that is no number: each field may be in bounds, and what follows from two of them is not. */
 function possible(reading) {
@@ -37130,6 +37270,7 @@ function possible(reading) {
             const message = `The config's numbers lead to ${value} as ${path}, which no model has.`;
             return {
                 kind: 'unread',
+                way: 'impossible',
                 format: reading.format,
                 problems: [{ severity: 'error', message }, ...reading.problems],
             };
@@ -37497,6 +37638,8 @@ const untimed = (work) => ({ kind: 'done', result: work() });
 
 
 
+
+
 /** The action's version: numbers may move with it (CHANGELOG). */
 const run_version = '0.1.0';
 /**
@@ -37507,11 +37650,15 @@ const run_version = '0.1.0';
  */
 function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
     const comparisons = comparisonsOf(changes, settings, inTime, progress);
-    const broken = others.flatMap((rules) => brokenRules(rules, settings));
-    const verdict = judge(comparisons, settings.budgetsFor, today, broken);
+    const ofRun = [
+        ...others.flatMap((rules) => brokenRules(rules, settings)),
+        ...changes.missed.flatMap((missed) => missedFinding(missed, (path) => settings.budgetsFor(path).failOn)),
+    ];
+    const verdict = judge(comparisons, settings.budgetsFor, today, ofRun);
     const proposal = others.find(({ kind }) => kind === 'proposed');
     return {
         comparisons,
+        missed: changes.missed,
         verdict,
         ...(changes.base === undefined ? {} : { base: changes.base }),
         ...(changes.head === undefined ? {} : { head: changes.head }),
@@ -37571,9 +37718,10 @@ function noteOn(rules, changes, verdict, held, today, inTime) {
     if (configs === undefined || all === undefined || all.count === 0)
         return [rules.sentence];
     const now = judged(configs, held)?.verdict ?? verdict;
-    const which = all.count === 1 ? 'the one model config' : `all ${all.count} model configs`;
+    const missed = missedText(configs.missed);
+    const which = `${all.count === 1 ? 'the one model config' : `${missed === '' ? 'all ' : ''}${all.count} model configs`}`;
     return [
-        `${rules.sentence} Held against ${which} of the head, ${outcomeText(all.verdict, now)}`,
+        `${rules.sentence} Held against ${which} of the head${missed === '' ? '' : ` (${missed})`}, ${outcomeText(all.verdict, now)}`,
         ...differing(all.verdict, now),
     ];
 }
@@ -37600,7 +37748,7 @@ function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     const limits = (name) => JSON.stringify(budgetsFor(name).limits);
     return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
-/** undefined where neither side is a model config and the user did not name the file. */
+/** undefined where the file was looked at and is no model config, and the user did not name it. */
 function comparePair(pair, settings, inTime) {
     const read = (side, path, calibration) => {
         const timed = inTime(() => readSide(side, path, settings, calibration));
@@ -37609,8 +37757,7 @@ function comparePair(pair, settings, inTime) {
     const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
     const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
     const named = settings.named(pair.path);
-    const recognised = [base, head].some(isConfig);
-    if (!recognised && !named)
+    if (!named && !concerns(base, head))
         return undefined;
     return compare({
         path: pair.path,
@@ -37621,39 +37768,40 @@ function comparePair(pair, settings, inTime) {
         ...(head === undefined ? {} : { head }),
     });
 }
-/** Some format recognises it, or it took so long that it must be one. */
-const isConfig = (side) => side?.reading.format !== undefined || (side?.reading.kind === 'unread' && side.reading.late === true);
-const run_late = (message) => ({
-    reading: { kind: 'unread', late: true, problems: [{ severity: 'error', message }] },
-});
-const unread = (message) => ({
-    reading: { kind: 'unread', problems: [{ severity: 'error', message }] },
-});
+const run_late = (message) => unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
+/** One of two sides is a model config, or the head could be one and cannot be read. */
+function concerns(base, head) {
+    // What took so long must be one.
+    const isOne = ({ reading }) => reading.format !== undefined || (reading.kind === 'unread' && reading.way === 'late');
+    if ([base, head].some((side) => side !== undefined && isOne(side)))
+        return true;
+    return head?.reading.kind === 'unread' && isTold(head.reading.way);
+}
 /**
  * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
  *
  * @param calibration of the side that it is a change of
  */
 function readSide(side, path, settings, calibration) {
+    const refused = (way, message, start) => unread({ kind: 'unread', way, problems: [{ severity: 'error', message }] }, claimsConfig(path, start));
     if (side.kind === 'refused')
-        return unread(side.reason);
+        return refused(side.why, side.reason, side.start);
     if (path.length > globs_longestPath)
-        return unread(`Its name has ${path.length} characters; configs with names of more than ${globs_longestPath} are not read.`);
+        return refused('long-name', `Its name has ${path.length} characters; configs with names of more than ${globs_longestPath} are not read.`, side.bytes);
     const reading = readConfig(side.bytes, path);
     if (reading.kind === 'unread')
-        return { reading };
+        return unread(reading, claimsConfig(path, side.bytes));
     const settling = settleRun(settings.sourcesFor(path, reading.run), reading.architecture);
     if (settling.kind === 'unsettled') {
-        return {
-            reading: { kind: 'unread', format: reading.format, problems: [...settling.problems, ...reading.problems] },
-        };
+        const problems = [...settling.problems, ...reading.problems];
+        return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
     }
     const found = estimate(reading.architecture, settling.settled, calibration);
     // A quantity that is no number would be within any budget.
     if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
         const message = 'The cost of this config comes out as no number; its sizes do not go together.';
         const problems = [{ severity: 'error', message }, ...reading.problems];
-        return { reading: { kind: 'unread', format: reading.format, problems } };
+        return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
     }
     const { architecture, ...told } = reading;
     return {
@@ -37665,6 +37813,10 @@ function readSide(side, path, settings, calibration) {
         },
     };
 }
+const unread = (reading, byItsLooks) => ({
+    reading,
+    ...(isConfig(reading.way, byItsLooks) ? { claimed: true } : {}),
+});
 
 ;// CONCATENATED MODULE: ./build/settings/calibrate.js
 
@@ -38107,7 +38259,37 @@ function limitsOf(budgets) {
 }
 const boundNames = ['max', 'min', 'max_increase', 'max_decrease'];
 
+;// CONCATENATED MODULE: ./build/settings/reach.js
+/** Signs that stand for more than themselves; those in the second expression may also stand for a `/`. */
+const magic = /[*?[\]]/;
+const crossing = /\*\*|[{}()!+@\\]/;
+/** Some path below a folder may match one of the patterns. What is not sure is true, so that the folder is looked into. */
+function reaches(patterns, folder) {
+    const names = folder.split('/').filter((name) => name !== '');
+    return patterns.some((pattern) => {
+        const steps = pattern.replace(/^(\.?\/)+/, '').split('/');
+        for (const [at, name] of names.entries()) {
+            const step = steps[at] ?? '';
+            if (crossing.test(step))
+                return true;
+            // The last step is of files.
+            if (at >= steps.length - 1)
+                return false;
+            if (!magic.test(step) && step !== name)
+                return false;
+        }
+        return true;
+    });
+}
+/** Every path below a folder matches `some/folder/**`, and none is taken out again. */
+const coversAll = (patterns, folder) => patterns.every((pattern) => !pattern.startsWith('!')) &&
+    patterns.some((pattern) => {
+        const fixed = /^(?:\.\/)?([^*?[\]{}()!+@\\]+\/)\*\*$/.exec(pattern)?.[1];
+        return fixed !== undefined && folder.startsWith(fixed);
+    });
+
 ;// CONCATENATED MODULE: ./build/settings/settings.js
+
 
 
 
@@ -38184,7 +38366,8 @@ function settingsFrom(inputs, documents = {}) {
             origin: input('policy') === undefined ? 'default' : 'input',
         });
     const machine = policy?.defaults.hardware;
-    const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
+    const patternList = (given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []);
+    const patterns = globs(patternList);
     const ignored = globs(policy?.ignore ?? []);
     if (policy !== undefined && policy.ignore.length > 0)
         shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
@@ -38237,6 +38420,15 @@ function settingsFrom(inputs, documents = {}) {
     return {
         matches: globs_remembered((path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0)),
         named,
+        reach: (folder) => {
+            if (coversAll(policy?.ignore ?? [], folder))
+                return 'none';
+            const wanted = patterns.positive ? patternList : entries.flatMap(({ match }) => match);
+            const positive = wanted.filter((pattern) => !pattern.startsWith('!'));
+            if (reaches(positive, folder))
+                return 'named';
+            return !patterns.positive && couldBeConfig(`${folder}config.json`) ? 'possible' : 'none';
+        },
         sourcesFor: (path, stated) => {
             const later = matching(path).toReversed();
             const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
@@ -38500,9 +38692,11 @@ const external_node_fs_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import
 
 /** Far above any config, so that a wrong path does not fill the memory. */
 const files_largest = 16 * 2 ** 20;
-const tooLarge = (path) => ({
+const tooLarge = (path, start) => ({
     kind: 'refused',
+    why: 'too-large',
     reason: `${path} is larger than ${files_largest / 2 ** 20} MiB; no config is.`,
+    ...(start === undefined ? {} : { start }),
 });
 /** A file that the user named: its bytes, or a sentence why there are none. A pipe (`<(git show ...)`) is read too. */
 function files_readSide(path) {
@@ -38517,12 +38711,13 @@ function readTracked(folder, path) {
         if (found.isSymbolicLink())
             return symbolicLink;
         if (!found.isFile())
-            return { kind: 'refused', reason: `${shown} is no regular file.` };
+            return { kind: 'refused', why: 'unopened', reason: `${shown} is no regular file.` };
         return files_read(where, shown);
     });
 }
 const symbolicLink = {
     kind: 'refused',
+    why: 'symlink',
     reason: 'The file is a symbolic link; it is not followed.',
 };
 function files_read(path, shown) {
@@ -38530,11 +38725,13 @@ function files_read(path, shown) {
     try {
         const found = (0,external_node_fs_namespaceObject.fstatSync)(file);
         if (found.isDirectory())
-            return { kind: 'refused', reason: `${shown} is a folder; name a config file in it.` };
+            return { kind: 'refused', why: 'folder', reason: `${shown} is a folder; name a config file in it.` };
         if (!found.isFile() && !found.isFIFO())
-            return { kind: 'refused', reason: `${shown} is no regular file.` };
-        if (found.size > files_largest)
-            return tooLarge(shown);
+            return { kind: 'refused', why: 'unopened', reason: `${shown} is no regular file.` };
+        if (found.size > files_largest) {
+            const start = Buffer.alloc(2 ** 16);
+            return tooLarge(shown, start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(file, start)));
+        }
         const pieces = [];
         for (let size = 0; size <= files_largest;) {
             const piece = Buffer.alloc(2 ** 16);
@@ -38544,7 +38741,7 @@ function files_read(path, shown) {
             pieces.push(piece.subarray(0, length));
             size += length;
         }
-        return tooLarge(shown);
+        return tooLarge(shown, pieces[0]);
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(file);
@@ -38555,10 +38752,10 @@ function guarded(path, act) {
         return act();
     }
     catch (error) {
-        return { kind: 'refused', reason: `${path}: ${files_reasonOf(error)}` };
+        return { kind: 'refused', why: 'unopened', reason: `${path}: ${files_reasonOf(error)}` };
     }
 }
-const reasons = {
+const files_reasons = {
     ENOENT: 'there is no such file.',
     ENOTDIR: 'there is no such file.',
     EACCES: 'the file may not be read.',
@@ -38567,7 +38764,7 @@ const reasons = {
 };
 function files_reasonOf(error) {
     const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-    return reasons[code] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+    return files_reasons[code] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
 }
 /** Writes a result; a sentence where that was impossible. */
 function writeText(path, text) {
@@ -38577,7 +38774,7 @@ function writeText(path, text) {
     }
     catch (error) {
         const reason = files_reasonOf(error);
-        return `${path} could not be written: ${reason === reasons['ENOENT'] ? 'there is no such folder.' : reason === reasons['EACCES'] ? 'no permission.' : reason}`;
+        return `${path} could not be written: ${reason === files_reasons['ENOENT'] ? 'there is no such folder.' : reason === files_reasons['EACCES'] ? 'no permission.' : reason}`;
     }
 }
 
@@ -38675,6 +38872,7 @@ function gitChanges({ top, base, head }, matches) {
         pairs: wanted.map((pair) => filled(pair, (half) => sideOf(half, top, blobs))),
         base: { sha: base.commit, label: base.label },
         head: { sha: head.commit ?? 'working tree', label: head.label },
+        missed: [],
         notes: [],
     };
 }
@@ -38740,12 +38938,20 @@ function sideOf({ mode, object, path }, top, blobs) {
     if (mode === '120000')
         return symbolicLink;
     if (mode === '160000')
-        return { kind: 'refused', reason: 'The path is a submodule.' };
+        return { kind: 'refused', why: 'submodule', reason: 'The path is a submodule.' };
     const side = isUnwritten(object) ? readTracked(top, path) : blobs.get(object);
     if (side === undefined)
-        return { kind: 'refused', reason: `${path.toString('utf8')} is not in this clone; fetch it (git fetch).` };
+        return {
+            kind: 'refused',
+            why: 'unopened',
+            reason: `${path.toString('utf8')} is not in this clone; fetch it (git fetch).`,
+        };
     if (side.kind === 'bytes' && Buffer.from(side.bytes.subarray(0, 40)).toString().startsWith(largeFile))
-        return { kind: 'refused', reason: `${path.toString('utf8')} is a Git LFS pointer; run git lfs pull.` };
+        return {
+            kind: 'refused',
+            why: 'lfs-pointer',
+            reason: `${path.toString('utf8')} is a Git LFS pointer; run git lfs pull.`,
+        };
     return side;
 }
 const largeFile = 'version https://git-lfs.github.com/spec/';
@@ -39195,6 +39401,7 @@ function report(words, settings) {
         comparisons,
         verdict: judged ? judge(comparisons, settings.budgetsFor, today()) : { outcome: 'pass', findings: [] },
         settings: judged ? settings.shown : [],
+        missed: [],
         notes: [],
         version: run_version,
     };
@@ -39231,7 +39438,7 @@ function diff(words) {
     const settings = settingsOf(words);
     const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: files_readSide(old), head: files_readSide(now) };
     // The user named them, so what cannot be read fails.
-    return compared(words, { pairs: [pair], notes: [] }, { ...settings, named: () => true }, []);
+    return compared(words, { pairs: [pair], missed: [], notes: [] }, { ...settings, named: () => true }, []);
 }
 function compared(words, changes, settings, others) {
     const found = review(changes, settings, today(), progress, others, deadline());
@@ -39243,7 +39450,9 @@ function compared(words, changes, settings, others) {
     for (const { path, side } of unread)
         complainOf(path, side.reading.problems[0]);
     const nothing = isEmpty(found);
-    if (found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate))
+    const blind = found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
+    // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
+    if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named)))
         return unusable;
     return main_finish(words, found, () => {
         switch (words.format) {

@@ -1,6 +1,6 @@
 import type { Estimate } from '../model/estimate.ts';
 import type { Told } from '../model/reading.ts';
-import type { Commit } from '../world.ts';
+import type { Commit, Missed } from '../world.ts';
 
 /** One side of a comparison: what the file says, and what it costs where it could be read. */
 export type Side = {
@@ -50,7 +50,7 @@ export type Comparison = {
 export type Severity = 'fail' | 'warn' | 'notice';
 
 /** Every reason for a finding. */
-export type FindingCode = (typeof waivable)[number] | 'unreadable' | 'policy-broken';
+export type FindingCode = (typeof waivable)[number] | 'unreadable' | 'not-looked-at' | 'approximate' | 'policy-broken';
 
 /** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
 export const waivable = [
@@ -93,6 +93,7 @@ export type Verdict = {
 /** All that a run found: the one thing that words are made of. */
 export type Review = {
   readonly comparisons: readonly Comparison[];
+  readonly missed: readonly Missed[];
   readonly verdict: Verdict;
   readonly base?: Commit;
   readonly head?: Commit;
@@ -100,11 +101,15 @@ export type Review = {
   readonly settings: readonly { readonly name: string; readonly value: string; readonly origin: string }[];
   /** What this change does to the rules that it is judged by, which takes effect after it. */
   readonly proposal?: { readonly name: string; readonly change: 'added' | 'changed' | 'removed' };
-  /** Sentences about the run as a whole: what was not looked at, a policy that takes effect after merge. */
+  /** Sentences about the run as a whole, such as of a policy that takes effect after merge. */
   readonly notes: readonly string[];
   /** The action's version: numbers may move with it. */
   readonly version: string;
 };
+
+/** It says something of the change itself, so that it is commented. */
+export const tellsOfChange = ({ comparisons, missed, proposal }: Review): boolean =>
+  proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
 
 /** Nothing was compared, and nothing else is worth a word. */
 export const isEmpty = ({ comparisons, verdict, proposal }: Review): boolean =>

@@ -315,5 +315,12 @@ const unreadableRule: Rule = (comparison, { limits }) => {
   ];
 };
 
+/** A count that is not exact is within a budget only as far as anybody knows. */
+const approximateRule: Rule = ({ path, status, head }) => {
+  if (head?.estimate?.parameters.exact !== false || status === 'unchanged') return [];
+  const message = 'The counts of this config are approximate; its assumptions say why.';
+  return [{ code: 'approximate', path, severity: 'notice', message }];
+};
+
 /** Every rule, in the order in which findings are shown. */
-export const rules: readonly Rule[] = [limitRule, increaseRule, unreadableRule];
+export const rules: readonly Rule[] = [limitRule, increaseRule, unreadableRule, approximateRule];

@@ -1,5 +1,9 @@
 import type { Reading, Unread } from '../model/reading.ts';
+import type { Missed } from '../world.ts';
 import type { Comparison, Side } from './review.ts';
+
+/** Every way in which something that a change holds goes without an exact number: `test/gate/exits.test.ts` walks them. */
+export type Exit = Unread | Missed['kind'] | 'unknown' | 'approximate';
 
 export type UnreadSide = { readonly reading: Extract<Reading, { readonly kind: 'unread' }> };
 
@@ -17,7 +21,8 @@ const meaning: Readonly<Record<Unread, 'passed' | 'told' | 'looks' | 'config' | 
   unopened: 'looks',
   // Nobody gives a file such a name by accident.
   lost: 'config',
-  allowance: 'always',
+  'over-bytes': 'always',
+  'over-blobs': 'always',
   late: 'always',
   'long-name': 'looks',
   broken: 'looks',

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { namedConfig } from '../read/config.ts';
 import type { Settings } from '../settings/settings.ts';
-import type { Changes, ConfigPair, ConfigSide } from '../world.ts';
+import type { Changes, ConfigPair, ConfigSide, Missed } from '../world.ts';
 import { type Api, GitHubProblem, type Repository } from './api.ts';
-import { readContents, type Wanted } from './contents.ts';
-import { type ChangedFile, listTree, treeChanges } from './trees.ts';
+import { mostBlobs, mostBytes, readContents, type Wanted } from './contents.ts';
+import { type ChangedFile, type TreeChanges, treeChanges } from './trees.ts';
 
 const file = z.object({ filename: z.string(), status: z.string(), previous_filename: z.string().optional() });
 
@@ -158,10 +159,10 @@ export async function pullChanges(
   settings: Settings,
 ): Promise<Changes> {
   const { commit } = base;
-  const { files, notes } =
+  const found =
     settings.baseline === 'merge-base'
-      ? await sinceMergeBase(api, repository, pull, base)
-      : await fromTrees(api, repository, commit, pull.head);
+      ? await sinceMergeBase(api, repository, pull, base, settings)
+      : await treeChanges(api, repository, commit, pull.head, settings.reach);
   const label =
     settings.baseline === 'merge-base'
       ? `merge base with ${pull.baseLabel}`
@@ -169,21 +170,27 @@ export async function pullChanges(
         ? pull.baseLabel
         : 'baseline';
   return {
-    ...(await pairsOf(api, repository, files, commit, pull.head, settings, notes)),
+    ...(await pairsOf(api, repository, found, commit, pull.head, settings)),
     base: { sha: commit, label },
     head: { sha: pull.head, label: pull.headLabel },
   };
 }
 
 /** GitHub's list of a pull request's files is that of its newest commit, so it counts only where that is the judged one. */
-async function sinceMergeBase(api: Api, repository: Repository, pull: Pull, { commit, files }: Baseline) {
-  if (files !== undefined) return { files, notes: [] };
+async function sinceMergeBase(
+  api: Api,
+  repository: Repository,
+  pull: Pull,
+  { commit, files }: Baseline,
+  settings: Settings,
+): Promise<TreeChanges> {
+  if (files !== undefined) return { files, missed: [] };
   if (pull.newest && pull.changedFiles <= mostListed) {
     const listed = await listFiles(api, repository, pull);
     const now = await readPull(api, repository, pull.number);
-    if (now.head === pull.head) return { files: listed, notes: [] };
+    if (now.head === pull.head) return { files: listed, missed: [] };
   }
-  return fromTrees(api, repository, commit, pull.head);
+  return treeChanges(api, repository, commit, pull.head, settings.reach);
 }
 
 async function listFiles(api: Api, repository: Repository, pull: Pull): Promise<readonly ChangedFile[]> {
@@ -198,18 +205,6 @@ async function listFiles(api: Api, repository: Repository, pull: Pull): Promise<
     files.push(...z.array(file).parse(data));
   }
   return files;
-}
-
-async function fromTrees(api: Api, repository: Repository, base: string, head: string) {
-  const { files, complete } = await treeChanges(api, repository, base, head);
-  return {
-    files,
-    notes: complete
-      ? []
-      : [
-          'The change is larger than GitHub lists; configs in some folders were not looked at. Split it to have it judged.',
-        ],
-  };
 }
 
 /** A range of commits (push, merge queue). */
@@ -236,9 +231,11 @@ export async function rangeChanges(
   const compared = await compareCommits(api, repository, from, head);
   const base = named || range.direct || settings.baseline === 'base-tip' ? compared.base : compared.mergeBase;
   const listed = base === compared.mergeBase && compared.files.length < mostCompared;
-  const { files, notes } = listed ? { files: compared.files, notes: [] } : await fromTrees(api, repository, base, head);
+  const found = listed
+    ? { files: compared.files, missed: [] }
+    : await treeChanges(api, repository, base, head, settings.reach);
   return {
-    ...(await pairsOf(api, repository, files, base, head, settings, notes)),
+    ...(await pairsOf(api, repository, found, base, head, settings)),
     base: { sha: base, label: named ? 'baseline' : range.from },
     head: { sha: head, label: range.label },
   };
@@ -247,19 +244,12 @@ export async function rangeChanges(
 async function pairsOf(
   api: Api,
   repository: Repository,
-  files: readonly ChangedFile[],
-  base: string,
+  { files, missed }: TreeChanges,
+  base: string | undefined,
   head: string,
   settings: Settings,
-  notes: readonly string[],
-): Promise<{ readonly pairs: readonly ConfigPair[]; readonly notes: readonly string[] }> {
-  const all = files
-    .filter(
-      ({ filename, previous_filename: old }) =>
-        settings.matches(filename) || (old !== undefined && settings.matches(old)),
-    )
-    // What the user names is read first.
-    .sort((a, b) => Number(settings.named(b.filename)) - Number(settings.named(a.filename)));
+): Promise<Pick<Changes, 'pairs' | 'missed' | 'notes'>> {
+  const all = inOrder(files, settings);
   const wanted = all.slice(0, mostRead);
   const asked: Wanted[] = [];
   const ask = (one: Wanted) => asked.push(one) - 1;
@@ -267,12 +257,12 @@ async function pairsOf(
     path: filename,
     previousPath: status === 'renamed' ? previous_filename : undefined,
     // Asked for whatever the list says: it may be of another base than ours.
-    base: ask({ commit: base, path: previous_filename ?? filename }),
+    base: base === undefined ? undefined : ask({ commit: base, path: previous_filename ?? filename }),
     head: status === 'removed' ? undefined : ask({ commit: head, path: filename }),
   }));
   const sides = await readContents(api, repository, asked);
   const pairs = places.flatMap(({ path, previousPath, base: old, head: now }): readonly ConfigPair[] => {
-    const before = sides[old];
+    const before = old === undefined ? undefined : sides[old];
     const after = now === undefined ? undefined : (sides[now] ?? lost(path));
     if (previousPath === undefined && sameBytes(before, after)) return [];
     return [
@@ -285,16 +275,44 @@ async function pairsOf(
     ];
   });
   const rest = all.slice(mostRead);
+  const gone = rest.filter(({ status }) => status === 'removed').length;
+  const left = rest.filter(({ status }) => status !== 'removed').map(({ filename }) => filename);
   return {
-    // A config that the user names and nobody looked at must not pass.
-    pairs: [...pairs, ...rest.map(({ filename }) => ({ path: filename, head: unread(filename) }))],
-    notes: [
-      ...notes,
-      ...(rest.length === 0
-        ? []
-        : [`${all.length} changed files could be model configs; ${mostRead} of them were looked at.`]),
-    ],
+    pairs: pairs.filter(({ head: side }) => beyondAllowance(side) === undefined),
+    missed: [...missed, ...missedOf('count', mostRead, left), ...beyondAllowances(pairs)],
+    notes: gone === 0 ? [] : [`${gone} removed files that could have been model configs were not read.`],
   };
+}
+
+/** Files that could be configs, those first that must not be missed: named, known at the base, called as configs are. */
+function inOrder(files: readonly ChangedFile[], settings: Settings): readonly ChangedFile[] {
+  return files
+    .filter(
+      ({ filename, previous_filename: old }) =>
+        settings.matches(filename) || (old !== undefined && settings.matches(old)),
+    )
+    .map((one) => {
+      const { filename, status } = one;
+      const [gone, named, isNew] = [status === 'removed', settings.named(filename), status === 'added'];
+      return { one, place: (gone ? 8 : 0) + (named ? 0 : 4) + (isNew ? 2 : 0) + (namedConfig(filename) ? 0 : 1) };
+    })
+    .sort((a, b) => a.place - b.place)
+    .map(({ one }) => one);
+}
+
+const missedOf = (kind: Missed['kind'], most: number, paths: readonly string[]): readonly Missed[] =>
+  paths.length === 0 ? [] : [{ kind, most, paths }];
+
+/** Which allowance was used up when the turn came to this file. */
+function beyondAllowance(side: ConfigSide | undefined): 'bytes' | 'blobs' | undefined {
+  if (side?.kind !== 'refused') return undefined;
+  return side.why === 'over-bytes' ? 'bytes' : side.why === 'over-blobs' ? 'blobs' : undefined;
+}
+
+function beyondAllowances(pairs: readonly ConfigPair[]): readonly Missed[] {
+  const of = (kind: 'bytes' | 'blobs') =>
+    pairs.filter(({ head }) => beyondAllowance(head) === kind).map(({ path }) => path);
+  return [...missedOf('bytes', mostBytes, of('bytes')), ...missedOf('blobs', mostBlobs, of('blobs'))];
 }
 
 /** Listed and not changed: only its mode was, or the list is of another base. */
@@ -308,12 +326,6 @@ const lost = (path: string): ConfigSide => ({
   reason: `${path} is listed by GitHub, but not found under that name; it may not be valid UTF-8.`,
 });
 
-const unread = (path: string): ConfigSide => ({
-  kind: 'refused',
-  why: 'allowance',
-  reason: `${path} was not read: more than ${mostRead} configs changed at once.`,
-});
-
 /** Every matching config of one commit, for a full report. */
 export async function allConfigs(
   api: Api,
@@ -322,25 +334,11 @@ export async function allConfigs(
   label: string,
   settings: Settings,
 ): Promise<Changes> {
-  const { entries, truncated } = await listTree(api, repository, sha);
-  const paths = entries
-    .filter(({ type, mode, path }) => type === 'blob' && mode !== '120000' && settings.matches(path))
-    .map(({ path }) => path);
-  const read = paths.slice(0, mostRead);
-  const sides = await readContents(
-    api,
-    repository,
-    read.map((path) => ({ commit: sha, path })),
-  );
-  const notes = [
-    ...(truncated
-      ? ['The repository is larger than GitHub lists in one answer; some configs were not looked at.']
-      : []),
-    ...(paths.length > mostRead ? [`${paths.length} files match; the first ${mostRead} were looked at.`] : []),
-  ];
-  return {
-    pairs: read.map((path, index): ConfigPair => ({ path, head: sides[index] ?? lost(path) })),
-    notes,
-    head: { sha, label },
-  };
+  const { files, missed } = await treeChanges(api, repository, undefined, sha, settings.reach);
+  const isLink = ({ symlink }: ChangedFile) => symlink === true;
+  const links = files.filter((file) => isLink(file) && settings.matches(file.filename)).length;
+  const listed = { files: files.filter((file) => !isLink(file)), missed };
+  const found = await pairsOf(api, repository, listed, undefined, sha, settings);
+  const note = `${links} symbolic ${links === 1 ? 'link was' : 'links were'} not followed; what they point to in this repository is looked at itself.`;
+  return { ...found, notes: [...found.notes, ...(links === 0 ? [] : [note])], head: { sha, label } };
 }

@@ -12,8 +12,8 @@ type Side = ConfigSide | undefined;
 /** Files in one GraphQL query; fewer where GitHub could not answer for that many. */
 const batchSizes = [100, 10] as const;
 /** Files that come one by one, because GraphQL gives no text of them, and bytes in all. */
-const mostBlobs = 100;
-const mostBytes = 64 * limits.bytes;
+export const mostBlobs = 100;
+export const mostBytes = 64 * limits.bytes;
 
 const symlink = 0o120000;
 
@@ -138,16 +138,16 @@ async function sideOf(
   const { oid, byteSize = 0, isBinary, isTruncated, text } = found.object;
   if (byteSize > limits.bytes)
     return refused('too-large', `has ${byteSize} bytes; configs are read up to ${limits.bytes}.`, text);
-  allowance.bytes -= byteSize;
-  if (allowance.bytes < 0)
+  if (byteSize > allowance.bytes)
     return refused(
-      'allowance',
+      'over-bytes',
       `was not read: the configs have more than ${mostBytes} bytes together, which is what is read at once.`,
     );
+  allowance.bytes -= byteSize;
   if (typeof text === 'string' && isTruncated !== true && isBinary !== true) return textSide(path, text);
   allowance.blobs -= 1;
   if (allowance.blobs < 0)
-    return refused('allowance', `was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
+    return refused('over-blobs', `was not read: more than ${mostBlobs} configs are not UTF-8 or over 512,000 bytes.`);
   const { data } = await api.rest.git.getBlob({ ...repository, file_sha: oid });
   return { kind: 'bytes', bytes: Buffer.from(z.object({ content: z.string() }).parse(data).content, 'base64') };
 }

@@ -2,7 +2,7 @@ import { getInput, setFailed, setOutput, warning } from '@actions/core';
 import { ZodError } from 'zod';
 import { deadline } from '../deadline.ts';
 import { override } from '../gate/judge.ts';
-import { isEmpty, type Review } from '../gate/review.ts';
+import { isEmpty, type Review, tellsOfChange } from '../gate/review.ts';
 import { comment, type Options, resolvedComment } from '../report/comment.ts';
 import { review } from '../run.ts';
 import type { OtherRules } from '../settings/proposal.ts';
@@ -257,11 +257,10 @@ async function maybePost(
 ): Promise<Posted> {
   const skipped: Posted = { status: 'skipped', url: '' };
   if (pull === undefined || settings.dryRun || settings.comment === 'never') return skipped;
-  const changed = found.proposal !== undefined || found.comparisons.some(({ status }) => status !== 'unchanged');
   const create =
     !isEmpty(found) &&
     (settings.comment === 'always' ||
-      (settings.comment === 'changes' && changed) ||
+      (settings.comment === 'changes' && tellsOfChange(found)) ||
       (settings.comment === 'failures' && found.verdict.outcome === 'fail'));
   return post(api, repository, pull, settings.commentKey, words, create);
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { Reach } from '../settings/settings.ts';
+import type { Missed } from '../world.ts';
 import type { Api, Repository } from './api.ts';
 
 /** A file that differs between two commits, as GitHub's own lists have it. */
@@ -6,6 +8,7 @@ export type ChangedFile = {
   readonly filename: string;
   readonly status: string;
   readonly previous_filename?: string | undefined;
+  readonly symlink?: boolean;
 };
 
 const tree = z.object({
@@ -30,53 +33,99 @@ export async function listTree(api: Api, repository: Repository, sha: string, re
   return { entries, truncated };
 }
 
+/** What the trees of two commits say: the files that differ, and the folders that nobody looked into. */
+export type TreeChanges = { readonly files: readonly ChangedFile[]; readonly missed: readonly Missed[] };
+
 /**
  * What differs between two commits, from their trees, since GitHub's own lists end at 300 (comparisons) and 3,000 files (pull
  * requests). Two requests; where a repository is too large for that, one for each folder that differs.
  *
- * @returns complete: false where some folders were not looked into
+ * @param base undefined where every file of the head counts
+ * @param reach whether a folder may hold configs: where not all are looked into, those that are named come first
  */
 export async function treeChanges(
   api: Api,
   repository: Repository,
-  base: string,
+  base: string | undefined,
   head: string,
-): Promise<{ readonly files: readonly ChangedFile[]; readonly complete: boolean }> {
-  const [before, after] = [await listTree(api, repository, base), await listTree(api, repository, head)];
+  reach: (folder: string) => Reach,
+): Promise<TreeChanges> {
+  const before = base === undefined ? empty : await listTree(api, repository, base);
+  const after = await listTree(api, repository, head);
   if (!before.truncated && !after.truncated)
-    return { files: paired(files(before.entries), files(after.entries)), complete: true };
-  return byFolder(api, repository, base, head);
+    return { files: paired(files(before.entries), files(after.entries)), missed: [] };
+  // Without a base, what was listed counts, however much was cut off.
+  const known = base === undefined ? files(after.entries) : new Map();
+  return byFolder(api, repository, { base, head, known }, reach);
 }
+
+const empty: Listing = { entries: [], truncated: false };
 
 type Files = Map<string, Entry>;
 const files = (entries: readonly Entry[], prefix = ''): Files =>
   new Map(entries.filter(({ type }) => type !== 'tree').map((entry) => [prefix + entry.path, entry]));
+const foldersOf = (entries: readonly Entry[]) =>
+  new Map(entries.filter(({ type }) => type === 'tree').map(({ path, sha }) => [path, sha]));
 
-async function byFolder(api: Api, repository: Repository, base: string, head: string) {
-  const [before, after]: readonly [Files, Files] = [new Map(), new Map()];
-  const folders: { prefix: string; old: string | undefined; now: string | undefined }[] = [
-    { prefix: '', old: base, now: head },
-  ];
-  let complete = true;
-  for (const [index, { prefix, old, now }] of folders.entries()) {
-    if (index >= mostFolders) return { files: paired(before, after), complete: false };
-    const empty: Listing = { entries: [], truncated: false };
-    const [was, is] = [
-      old === undefined ? empty : await listTree(api, repository, old, false),
-      now === undefined ? empty : await listTree(api, repository, now, false),
-    ];
-    complete &&= !was.truncated && !is.truncated;
-    const inside = (entries: readonly Entry[]) =>
-      new Map(entries.filter(({ type }) => type === 'tree').map(({ path, sha }) => [path, sha]));
-    const [wasInside, isInside] = [inside(was.entries), inside(is.entries)];
+/** A folder that differs, by what its tree was and is. */
+type Folder = { readonly prefix: string; readonly old: string | undefined; readonly now: string | undefined };
+
+async function byFolder(
+  api: Api,
+  repository: Repository,
+  { base, head, known }: { readonly base: string | undefined; readonly head: string; readonly known: Files },
+  reach: (folder: string) => Reach,
+): Promise<TreeChanges> {
+  const [before, after]: readonly [Files, Files] = [new Map(), new Map(known)];
+  const waiting = new Waiting(reach);
+  const missed: string[] = [];
+  const list = (tree: string | undefined) => (tree === undefined ? empty : listTree(api, repository, tree, false));
+  let folder: Folder | undefined = { prefix: '', old: base, now: head };
+  for (let looked = 0; folder !== undefined && looked < mostFolders; looked++) {
+    const { prefix } = folder;
+    const [was, is] = [await list(folder.old), await list(folder.now)];
+    if (was.truncated || is.truncated) missed.push(prefix === '' ? '.' : prefix);
+    const [wasInside, isInside] = [foldersOf(was.entries), foldersOf(is.entries)];
     for (const name of new Set([...wasInside.keys(), ...isInside.keys()])) {
-      const [one, other] = [wasInside.get(name), isInside.get(name)];
-      if (one !== other) folders.push({ prefix: `${prefix}${name}/`, old: one, now: other });
+      const [old, now] = [wasInside.get(name), isInside.get(name)];
+      if (old !== now) waiting.add({ prefix: `${prefix}${name}/`, old, now });
     }
     for (const [path, entry] of files(was.entries, prefix)) before.set(path, entry);
     for (const [path, entry] of files(is.entries, prefix)) after.set(path, entry);
+    folder = waiting.next();
   }
-  return { files: paired(before, after), complete };
+  // What is gone cannot go over a budget.
+  const left = [...(folder === undefined ? [] : [folder]), ...waiting.rest()].filter(({ now }) => now !== undefined);
+  const paths = [...missed, ...left.map(({ prefix }) => prefix)];
+  return {
+    files: paired(before, after),
+    missed: paths.length === 0 ? [] : [{ kind: 'folders', most: mostFolders, paths }],
+  };
+}
+
+/** Folders to look into: first those that hold what is named, then those that were there, new ones, and those that are gone. */
+class Waiting {
+  private readonly queues: readonly Folder[][] = Array.from({ length: 6 }, () => []);
+  private readonly reach: (folder: string) => Reach;
+
+  constructor(reach: (folder: string) => Reach) {
+    this.reach = reach;
+  }
+
+  add(folder: Folder): void {
+    const reach = this.reach(folder.prefix);
+    if (reach === 'none') return;
+    const age = folder.now === undefined ? 2 : folder.old === undefined ? 1 : 0;
+    this.queues[(reach === 'named' ? 0 : 3) + age]?.push(folder);
+  }
+
+  next(): Folder | undefined {
+    return this.queues.find((queue) => queue.length > 0)?.shift();
+  }
+
+  rest(): readonly Folder[] {
+    return this.queues.flat();
+  }
 }
 
 /** Added, removed and modified; a file that went and one that came with the same content is a rename. */
@@ -91,7 +140,7 @@ function paired(before: Files, after: Files): readonly ChangedFile[] {
     if (previous_filename !== undefined) {
       renamed.add(previous_filename);
       changed.push({ filename, status: 'renamed', previous_filename });
-    } else if (old === undefined) changed.push({ filename, status: 'added' });
+    } else if (old === undefined) changed.push({ filename, status: 'added', symlink: mode === '120000' });
     else if (old.sha !== sha || old.mode !== mode) changed.push({ filename, status: 'modified' });
   }
   for (const paths of gone.values())

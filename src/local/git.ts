@@ -109,6 +109,7 @@ export function gitChanges({ top, base, head }: Range, matches: (path: string) =
     pairs: wanted.map((pair) => filled(pair, (half) => sideOf(half, top, blobs))),
     base: { sha: base.commit, label: base.label },
     head: { sha: head.commit ?? 'working tree', label: head.label },
+    missed: [],
     notes: [],
   };
 }

@@ -121,6 +121,7 @@ function report(words: Words, settings: Settings): number {
     comparisons,
     verdict: judged ? judge(comparisons, settings.budgetsFor, today()) : { outcome: 'pass', findings: [] },
     settings: judged ? settings.shown : [],
+    missed: [],
     notes: [],
     version,
   };
@@ -156,7 +157,7 @@ function diff(words: Words): number {
   const settings = settingsOf(words);
   const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: readSide(old), head: readSide(now) };
   // The user named them, so what cannot be read fails.
-  return compared(words, { pairs: [pair], notes: [] }, { ...settings, named: () => true }, []);
+  return compared(words, { pairs: [pair], missed: [], notes: [] }, { ...settings, named: () => true }, []);
 }
 
 function compared(words: Words, changes: Changes, settings: Settings, others: readonly OtherRules[]): number {

@@ -69,7 +69,8 @@ export const startBytes = 65_536;
 const modelKey =
   /\b(?:model_type|architectures|num_hidden_layers|hidden_size|num_attention_heads|n_layers?|n_embd|d_model)\b["']?\s{0,20}[:=]/;
 
-const namedConfig = (path: string): boolean => /(^|\/)config\.json$/i.test(path);
+/** The name that Transformers gives to a model's config. */
+export const namedConfig = (path: string): boolean => /(^|\/)config\.json$/i.test(path);
 
 /** The name or the first bytes of a file that cannot be read say that it is a model config. */
 export function claimsConfig(path: string, start: Uint8Array = new Uint8Array()): boolean {

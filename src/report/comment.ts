@@ -1,3 +1,4 @@
+import { missedText } from '../gate/missed.ts';
 import type { Comparison, Finding, Review } from '../gate/review.ts';
 import type { Budgets } from '../gate/rules.ts';
 import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
@@ -102,6 +103,9 @@ function heading(review: Review): string {
   ).size;
   if (outcome === 'fail' && over > 0 && changed > 1)
     return `❌ Model cost: ${over} of ${changed} changed configs over the memory budget`;
+  const missed = missedText(review.missed);
+  if (review.comparisons.length === 0 && missed !== '' && override === undefined)
+    return `${outcome === 'fail' ? '❌' : '⚠️'} Model cost: ${missed}`;
   if (outcome === 'fail')
     return `❌ Model cost: ${over > 0 ? 'over the memory budget' : `${fails} ${fails === 1 ? 'check' : 'checks'} failed`} (${configs})`;
   if (override !== undefined)
@@ -112,10 +116,11 @@ function heading(review: Review): string {
 }
 
 /** How much was looked at: what changed, or, without a base, everything. */
-function subject({ comparisons, base }: Review): string {
+function subject({ comparisons, base, missed }: Review): string {
   const whole = base === undefined && comparisons.every((comparison) => comparison.base === undefined);
   const count = comparisons.filter(({ status }) => whole || status !== 'unchanged').length;
-  return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}`;
+  const rest = missedText(missed);
+  return `${count} ${count === 1 ? 'config' : 'configs'}${whole ? '' : ' changed'}${rest === '' ? '' : `, ${rest}`}`;
 }
 
 function findings(review: Review): string {

@@ -36,6 +36,8 @@ const words: Readonly<Record<FindingCode, string>> = {
   'shrinks-too-much': 'metric shrank by more than one change may.',
   increase: 'metric grew.',
   unreadable: 'it could not be read.',
+  'not-looked-at': 'it was among what was not looked at.',
+  approximate: 'its counts were approximate.',
   'policy-broken': 'it left rules that cannot be followed.',
 };
 
@@ -97,11 +99,12 @@ export function remember(review: Review, earlier: string | undefined): Memory {
         ...(metric === undefined ? {} : { metric }),
       }),
     );
-  // What cannot be read is not resolved, and what is still told is not either.
+  // What cannot be read, or may be among what was not looked at, is not resolved, and what is still told is not either.
   const standing = (one: Said) =>
     findings.some(
       (finding) =>
-        nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one)),
+        finding.code === 'not-looked-at' ||
+        (nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one))),
     );
   const before = remembered(earlier);
   const at = review.head?.sha;

@@ -10,12 +10,15 @@ import { parseBytes } from '../units.ts';
 import { calibrate } from './calibrate.ts';
 import { type Globs, globs, remembered } from './globs.ts';
 import { draftPolicy, type Hardware, type NamedFile, type Policy, type PolicyReading } from './policy.ts';
+import { coversAll, reaches } from './reach.ts';
 
 /** What the user wants of a run of the gate, with where each value came from. */
 export type Settings = {
   readonly matches: (path: string) => boolean;
   /** True where a pattern or the policy names the path, so that being unreadable fails the gate. */
   readonly named: (path: string) => boolean;
+  /** Whether a folder may hold what a pattern or the policy names, what could be a config, or neither. */
+  readonly reach: (folder: string) => Reach;
   /** Sources of the run for a config, strongest first; the config's own fields come behind the run description. */
   readonly sourcesFor: (path: string, stated: RunFields) => readonly RunSource[];
   readonly budgetsFor: (path: string) => Budgets;
@@ -27,6 +30,8 @@ export type Settings = {
   readonly dryRun: boolean;
   readonly shown: readonly { readonly name: string; readonly value: string; readonly origin: string }[];
 };
+
+export type Reach = 'named' | 'possible' | 'none';
 
 export type CommentMode = 'changes' | 'always' | 'failures' | 'never';
 
@@ -123,7 +128,8 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
       origin: input('policy') === undefined ? 'default' : 'input',
     });
   const machine = policy?.defaults.hardware;
-  const patterns = globs((given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []));
+  const patternList = (given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []);
+  const patterns = globs(patternList);
   const ignored = globs(policy?.ignore ?? []);
   if (policy !== undefined && policy.ignore.length > 0)
     shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
@@ -184,6 +190,13 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
   return {
     matches: remembered((path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0)),
     named,
+    reach: (folder) => {
+      if (coversAll(policy?.ignore ?? [], folder)) return 'none';
+      const wanted = patterns.positive ? patternList : entries.flatMap(({ match }) => match);
+      const positive = wanted.filter((pattern) => !pattern.startsWith('!'));
+      if (reaches(positive, folder)) return 'named';
+      return !patterns.positive && couldBeConfig(`${folder}config.json`) ? 'possible' : 'none';
+    },
     sourcesFor: (path, stated) => {
       const later = matching(path).toReversed();
       const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;

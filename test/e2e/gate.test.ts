@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runAction } from '../action.ts';
 import type { Tree } from '../repository.ts';
-import { config, pullRequest } from '../states.ts';
+import { config, pullRequest, sha } from '../states.ts';
 import { stage } from './stage.ts';
 
 const start = stage();
@@ -108,6 +108,67 @@ describe('a new file that cannot be read', () => {
     expect(named('fail')).toEqual(Object.keys(newFiles).slice(0, 7).sort());
     expect(named('warn')).toEqual(Object.keys(newFiles).slice(7, 10).sort());
     expect(ran.code).toBe(1);
+  });
+});
+
+const over = config({ num_hidden_layers: 80 });
+const many = (count: number, name: (index: number) => string, content: Tree[string] = '{}'): Tree =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [name(index), content]));
+const codes = (report: string | undefined): readonly string[] =>
+  JSON.parse(report ?? '').verdict.findings.map(
+    ({ severity, code, path }: { severity: string; code: string; path: string }) => `${severity} ${code} ${path}`,
+  );
+
+describe('a config among more than a run looks at', () => {
+  const known = 'zoo/model.json';
+
+  it('is found where it was there before, and what is left is told', async () => {
+    const flood = many(1_001, (index) => `a/${index}.json`);
+    const ran = await runAction(await start(pullRequest({ [known]: config() }, { ...flood, [known]: over })));
+    expect(codes(ran.outputs['report'])).toEqual([`fail memory-over-budget ${known}`, 'fail not-looked-at a/999.json']);
+  });
+
+  it('is never green where it is new', async () => {
+    const flood = many(1_001, (index) => `a/${index}/config.json`);
+    const server = await start(pullRequest({}, { ...flood, 'zoo/new.json': over }));
+    const ran = await runAction(server);
+    expect(ran.code).toBe(1);
+    expect(server.state.comments[0]?.body).toContain('## ❌ Model cost: 2 files were not looked at');
+    expect((await runAction(server, { 'fail-on': 'never' })).outputs['verdict']).toBe('warn');
+    const named = await runAction(server, { configs: 'zoo/*' });
+    expect(codes(named.outputs['report'])).toEqual(['fail memory-over-budget zoo/new.json']);
+  });
+
+  it('is read before a flood of bytes', async () => {
+    const flood = many(70, (index) => `a/${index}.json`, { size: 1_000_000, id: sha('9') });
+    const ran = await runAction(await start(pullRequest({ [known]: config() }, { ...flood, [known]: over })));
+    expect(codes(ran.outputs['report'])).toContain(`fail memory-over-budget ${known}`);
+    expect(codes(ran.outputs['report'])).toContain('fail not-looked-at a/67.json');
+  });
+});
+
+describe('a config in a tree that GitHub cuts off', () => {
+  const hidden = 'c/deep/er/config.json';
+  const flood = many(3_200, (index) => `b${index % 160}/${index}.txt`, 'x');
+  const cutOff = () => pullRequest({}, { ...flood, [hidden]: over }, { mostEntries: 200 });
+  const dispatch = { name: 'workflow_dispatch', payload: {} };
+
+  it('is found where a pattern leads to it', async () => {
+    const server = await start(cutOff());
+    for (const event of [undefined, dispatch]) {
+      const ran = await runAction(server, { configs: 'c/**/*.json' }, event);
+      expect(codes(ran.outputs['report'])).toEqual([`fail memory-over-budget ${hidden}`]);
+    }
+  });
+
+  it('is never green where none does', async () => {
+    const server = await start(cutOff());
+    for (const event of [undefined, dispatch]) {
+      const ran = await runAction(server, {}, event);
+      expect(ran.outputs['verdict']).toBe('fail');
+      expect(ran.summary).toContain('folders were not looked at');
+    }
+    expect(server.state.comments).toHaveLength(1);
   });
 });
 

@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest';
+import type { FindingCode, Severity } from '../../src/gate/review.ts';
+import type { Exit } from '../../src/gate/unread.ts';
+import { review } from '../../src/run.ts';
+import { settingsFrom } from '../../src/settings/settings.ts';
+import { type Changes, type ConfigPair, type InTime, type Missed, type Refusal, untimed } from '../../src/world.ts';
+import { config } from '../states.ts';
+import { today } from '../stories.ts';
+
+const bytes = (text: string) => ({ kind: 'bytes', bytes: Buffer.from(text) }) as const;
+const text = (head: string, path = 'a.json'): Partial<Changes> => ({ pairs: [{ path, head: bytes(head) }] });
+const refused = (why: Refusal): Partial<Changes> => ({
+  pairs: [{ path: 'config.json', head: { kind: 'refused', why, reason: 'There is no text.' } }],
+});
+const missed = (kind: Missed['kind']): Partial<Changes> => ({ missed: [{ kind, most: 1, paths: ['a', 'b'] }] });
+const unreadable = ['fail', 'unreadable'] as const;
+const unseen = ['fail', 'not-looked-at'] as const;
+
+type Told = readonly [Severity, FindingCode];
+/** A change that leaves in each way, and the finding that tells it. A new way is not compiled without one. */
+const exits: Readonly<Record<Exit, readonly [change: Partial<Changes>, told: Told | undefined]>> = {
+  symlink: [refused('symlink'), unreadable],
+  submodule: [refused('submodule'), unreadable],
+  folder: [refused('folder'), unreadable],
+  'lfs-pointer': [refused('lfs-pointer'), unreadable],
+  'too-large': [refused('too-large'), unreadable],
+  unopened: [refused('unopened'), unreadable],
+  lost: [refused('lost'), unreadable],
+  'over-bytes': [refused('over-bytes'), unreadable],
+  'over-blobs': [refused('over-blobs'), unreadable],
+  late: [{ pairs: [{ path: 'late.json', head: bytes('{}') }] }, unreadable],
+  'long-name': [text(config(), `${'a/'.repeat(600)}config.json`), unreadable],
+  broken: [text('{"model_type": '), unreadable],
+  'unknown-model': [text('{"model_type": "ours"}'), unreadable],
+  'other-model': [text('{"model_type": "vit", "hidden_size": 768}'), ['warn', 'unreadable']],
+  impossible: [text(config({ hidden_size: -1 })), unreadable],
+  // The one silent way: it was looked at, and is no model config.
+  'no-config': [text('{"word_embedding_dimension": 384}', '1_Pooling/config.json'), undefined],
+  count: [missed('count'), unseen],
+  bytes: [missed('bytes'), unseen],
+  blobs: [missed('blobs'), unseen],
+  folders: [missed('folders'), unseen],
+  unknown: [text(config({ num_hidden_layers: 2 })), ['fail', 'limit-unknown']],
+  approximate: [text(config({ model_type: 'unheard_of' })), ['notice', 'approximate']],
+};
+
+const policy =
+  'version: 1\nhardware: { old: { accelerator: v100-sxm-32gb, gpus: 8 } }\ndefaults: { budgets: { mfu: 10% } }\n';
+
+it.each(Object.entries(exits))('%s is told', (exit, [change, told]) => {
+  const held = exit === 'unknown' ? { policy: { name: 'policy.yml', bytes: Buffer.from(policy) } } : {};
+  const clock: InTime = exit === 'late' ? () => ({ kind: 'late', reason: 'takes too long' }) : untimed;
+  const nothing: Changes = { pairs: [], missed: [], notes: [] };
+  const found = (inputs: Record<string, string>) =>
+    review({ ...nothing, ...change }, settingsFrom(inputs, held), today, undefined, [], clock).verdict;
+  const { findings } = found({});
+  expect(findings.map(({ severity, code }) => [severity, code])).toEqual(told === undefined ? [] : [told]);
+  expect(found({ 'fail-on': 'never' }).outcome).not.toBe('fail');
+});
+
+it('what was taken from under a config that could be read is told too, be it no config at all any more', () => {
+  for (const [change] of Object.values(exits)) {
+    const [pair] = change.pairs ?? [];
+    if (pair === undefined) continue;
+    const both: ConfigPair = { ...pair, previousPath: 'before.json', base: bytes(config()) };
+    const { comparisons, verdict } = review({ pairs: [both], missed: [], notes: [] }, settingsFrom({}), today);
+    if (comparisons[0]?.status === 'unreadable') expect(verdict.outcome).toBe('fail');
+    expect(comparisons).toHaveLength(1);
+  }
+});
