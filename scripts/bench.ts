@@ -27,10 +27,10 @@ function measure(name: string, once: (one: (typeof ready)[number]) => unknown) {
   );
 }
 
-measure('FLOPs', ({ operations, run }) => countFlops(operations, run));
-const counted = new Map(ready.map((one) => [one, countFlops(one.operations, one.run)]));
+measure('FLOPs', ({ operations, settled }) => countFlops(operations, settled.run));
+const counted = new Map(ready.map((one) => [one, countFlops(one.operations, one.settled.run)]));
 measure('step time', (one) => {
   const flops = counted.get(one);
-  return flops && projectTime(one.operations, flops, one.run);
+  return flops && projectTime(one.operations, flops, one.settled);
 });
-measure('memory', ({ operations, run }) => estimateMemory(operations, run));
+measure('memory', ({ operations, settled }) => estimateMemory(operations, settled.run));

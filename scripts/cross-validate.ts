@@ -8,7 +8,7 @@
 // committed value. A constant that ends at a bound is named: it is a fault of the model. Rows marked as checks are left out of every
 // fit.
 import { parseArgs } from 'node:util';
-import type { AcceleratorId, Generation } from '../src/facts/accelerators.ts';
+import { type AcceleratorId, accelerators, type Generation } from '../src/facts/accelerators.ts';
 import { type KernelFacts, kernelsOf } from '../src/facts/kernels.ts';
 import { type StepFacts, stepFacts } from '../src/facts/steps.ts';
 import { type Case, error, kinds, loadCases, percent, project, quantile } from './measured.ts';
@@ -28,19 +28,19 @@ const ofStep = (name: keyof StepFacts, low: number, high: number): Constant => (
 });
 const sustainedBy = ({ sustained, low }: KernelFacts, name: string): number =>
   name.startsWith('low') && low !== null ? low.sustained : sustained;
-const sustained = (id: AcceleratorId, generation: Generation, name: string): Constant => ({
+const sustained = (id: AcceleratorId, name: string): Constant => ({
   name,
-  start: sustainedBy(kernelsOf(id, generation), name),
+  start: sustainedBy(kernelsOf(accelerators[id]), name),
   low: 0.9,
   high: 2,
 });
 
 const constants: Readonly<Record<string, readonly Constant[]>> = {
   'dense, 16 bits': [
-    sustained('a100-sxm-80gb', 'ampere', 'sustained ampere'),
-    sustained('h100-sxm-80gb', 'hopper', 'sustained hopper'),
-    sustained('b200-sxm', 'blackwell', 'sustained b200'),
-    sustained('gb200-nvl72', 'blackwell', 'sustained gb200'),
+    sustained('a100-sxm-80gb', 'sustained ampere'),
+    sustained('h100-sxm-80gb', 'sustained hopper'),
+    sustained('b200-sxm', 'sustained b200'),
+    sustained('gb200-nvl72', 'sustained gb200'),
     ofStep('traffic', 0.8, 2),
     ofStep('attention', 0.6, 1.3),
     ofStep('contention', 0, 0.6),
@@ -52,10 +52,10 @@ const constants: Readonly<Record<string, readonly Constant[]>> = {
     ofStep('dataExposed', 0, 1),
   ],
   'dense, 8 or 4 bits': [
-    sustained('h100-sxm-80gb', 'hopper', 'low hopper'),
-    sustained('b200-sxm', 'blackwell', 'low b200'),
-    sustained('gb200-nvl72', 'blackwell', 'low gb200'),
-    sustained('gb300-nvl72', 'blackwell', 'low gb300'),
+    sustained('h100-sxm-80gb', 'low hopper'),
+    sustained('b200-sxm', 'low b200'),
+    sustained('gb200-nvl72', 'low gb200'),
+    sustained('gb300-nvl72', 'low gb300'),
     ofStep('tensorOverlapped', 0, 0.6),
     ofStep('dataExposed', 0, 1),
     ofStep('contextExposed', 0, 1),
@@ -89,9 +89,9 @@ function factsWith(tried: Values) {
     if (id === 'gb200-nvl72' || id === 'gb300-nvl72') return id.slice(0, 5);
     return generation === 'blackwell' ? 'b200' : generation;
   };
-  const kernels: typeof kernelsOf = (id, generation) => {
-    const known = kernelsOf(id, generation);
-    const name = chip(id, generation);
+  const kernels: typeof kernelsOf = (machine) => {
+    const known = kernelsOf(machine);
+    const name = chip(machine.id, machine.generation);
     return {
       ...known,
       sustained: tried.get(`sustained ${name}`) ?? known.sustained,

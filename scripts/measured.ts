@@ -3,11 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { countFlops } from '../src/cost/count/flops.ts';
 import { expand } from '../src/cost/expand/model.ts';
-import type { TimeFacts } from '../src/cost/time/layer.ts';
+import type { TimeFacts } from '../src/cost/time/context.ts';
 import { projectTime } from '../src/cost/time/step.ts';
 import type { FlopCount } from '../src/model/estimate.ts';
 import type { Operations } from '../src/model/operation.ts';
-import type { TrainingRun } from '../src/model/run.ts';
+import type { SettledRun, TrainingRun } from '../src/model/run.ts';
 import { readConfig } from '../src/read/config.ts';
 import { runOf } from '../src/setup/description.ts';
 import { settleRun } from '../src/setup/settle.ts';
@@ -66,7 +66,7 @@ function throughput({ measured, tokensPerSecondPerGpu, run }: StoredCase): numbe
   );
 }
 
-export type Prepared = { readonly operations: Operations; readonly run: TrainingRun };
+export type Prepared = { readonly operations: Operations; readonly settled: SettledRun };
 const prepared = new WeakMap<object, Prepared | string>();
 
 /** A case read as the tool reads it, or why it could not be. */
@@ -91,13 +91,13 @@ function read(one: Case): Prepared | string {
     reading.architecture,
   );
   if (settling.kind === 'unsettled') return settling.problems.map(({ message }) => message).join(' ');
-  return { operations: expand(reading.architecture), run: settling.settled.run };
+  return { operations: expand(reading.architecture), settled: settling.settled };
 }
 
 const counted = new WeakMap<Prepared, FlopCount>();
 
 function flopsOf(ready: Prepared): FlopCount {
-  const known = counted.get(ready) ?? countFlops(ready.operations, ready.run);
+  const known = counted.get(ready) ?? countFlops(ready.operations, ready.settled.run);
   counted.set(ready, known);
   return known;
 }
@@ -117,9 +117,10 @@ export type Projected = {
 export function project(one: Case, facts?: TimeFacts): Projected {
   const ready = prepare(one);
   if (typeof ready === 'string') return { ratio: Number.NaN, kind: 'dense, 16 bits', failed: ready };
-  const { operations, run } = ready;
+  const { operations, settled } = ready;
+  const { run } = settled;
   const kind = kindOf(operations, run);
-  const time = projectTime(operations, flopsOf(ready), run, facts);
+  const time = projectTime(operations, flopsOf(ready), settled, facts);
   if (time.tokensPerSecondPerGpu === null) return { ratio: Number.NaN, kind, failed: time.basis };
   return {
     ratio: time.tokensPerSecondPerGpu / one.tokensPerSecondPerGpu,

@@ -66,7 +66,7 @@ describe('every constant says what it rests on', () => {
     });
     const tableOf = (id: (typeof acceleratorIds)[number]) =>
       kernelsByChip[id] ?? kernelsByGeneration[accelerators[id].generation];
-    for (const id of asks) expect(kernelsOf(id, accelerators[id].generation).low, id).not.toBeNull();
+    for (const id of asks) expect(kernelsOf(accelerators[id]).low, id).not.toBeNull();
     const asked = new Set(asks.map((id) => tableOf(id)));
     const idle = acceleratorIds.filter((id) => tableOf(id).low !== null && !asked.has(tableOf(id)));
     expect(idle).toEqual([]);

@@ -39,7 +39,7 @@ describe('accelerators', () => {
   });
 
   it.each(rows)('%s has kernel constants in their physical range', (id, row) => {
-    const kernels = kernelsOf(id, row.generation);
+    const kernels = kernelsOf(row);
     const gemms = kernels.low === null ? [kernels.gemm] : [kernels.gemm, kernels.low.fp8, kernels.low.fp4];
     for (const { peakShare, bandwidthShare, wave } of gemms) {
       expect(peakShare).toBeGreaterThan(0.25);
@@ -55,7 +55,7 @@ describe('accelerators', () => {
   });
 
   it('kernels are measured on the chips that were measured, and derived elsewhere', () => {
-    const confidence = (id: AcceleratorId) => kernelsOf(id, accelerators[id].generation).confidence;
+    const confidence = (id: AcceleratorId) => kernelsOf(accelerators[id]).confidence;
     for (const id of ['a100-sxm-80gb', 'h100-sxm-80gb', 'h200-sxm-141gb', 'b200-sxm', 'gb300-nvl72', 'l40s'] as const)
       expect(confidence(id)).toBe('measured');
     for (const id of ['mi300x', 'tpu-v5p', 'gaudi3', 'trainium2'] as const) expect(confidence(id)).toBe('derived');

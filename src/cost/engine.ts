@@ -21,7 +21,7 @@ export function estimate(architecture: Architecture, settled: SettledRun, calibr
   const counted = countParameters(architecture, operations);
   const parameters = run.lora ? { ...counted, trainable: adapterParameters(operations, run.lora) } : counted;
   const flops = countFlops(operations, run);
-  const projected = projectTime(operations, flops, run);
+  const projected = projectTime(operations, flops, settled);
   const ratio = run.calibration ?? calibration ?? calibrate(run, projected);
   const calibrated = ratio === undefined ? run : { ...run, calibration: ratio };
   return {
@@ -29,8 +29,8 @@ export function estimate(architecture: Architecture, settled: SettledRun, calibr
     parameters,
     flops,
     memory: estimateMemory(operations, run),
-    throughput: ratio === run.calibration ? projected : projectTime(operations, flops, calibrated),
-    inference: estimateInference(operations, run, parameters.checkpoint),
+    throughput: ratio === run.calibration ? projected : projectTime(operations, flops, { ...settled, run: calibrated }),
+    inference: estimateInference(operations, settled, parameters.checkpoint),
     run: { ...settled, run: calibrated },
   };
 }

@@ -1,4 +1,4 @@
-import { type AcceleratorId, accelerators, type Generation } from './accelerators.ts';
+import type { Accelerator, AcceleratorId, Generation } from './accelerators.ts';
 import {
   benchmark,
   definition,
@@ -479,9 +479,9 @@ export const fusedAttention = numbers({
 });
 
 /** The kernel constants of a chip; its generation's, as derived, where it was not measured itself; collectives no faster than its links. */
-export function kernelsOf(id: AcceleratorId, generation: Generation): KernelFacts {
+export function kernelsOf({ id, generation, fast }: Accelerator): KernelFacts {
   const table = kernelsByChip[id] ?? kernelsByGeneration[generation];
-  const most = kernelShape.linkShare * accelerators[id].fast.perDirection;
+  const most = kernelShape.linkShare * fast.perDirection;
   const cap = (one: Collective): Collective => ({ ...one, bandwidth: Math.min(one.bandwidth, most) });
   const { gather, scatter, reduce, exchange } = table.collectives;
   return {

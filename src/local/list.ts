@@ -17,7 +17,7 @@ const lists: Readonly<Record<string, () => List>> = {
   accelerators: () => {
     const rows = acceleratorIds.map((id) => {
       const chip = accelerators[id];
-      return { ...chip, kernels: kernelsOf(id, chip.generation).confidence };
+      return { ...chip, kernels: kernelsOf(chip).confidence };
     });
     return {
       heading: ['Id', 'Name', 'Usable memory', 'Dense bf16 peak', 'Kernel rates'],

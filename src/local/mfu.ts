@@ -21,7 +21,7 @@ export function mfu(words: Words, settings: Settings): number {
   const { estimate } = side;
   if (estimate === undefined) return complainOf(path, side.reading.problems[0]);
   const { run } = estimate.run;
-  const { mfu: share, hfu, peak } = measuredMfu(estimate.flops, run, speed);
+  const { mfu: share, hfu, peak } = measuredMfu(estimate.flops, estimate.run, speed);
   if (share === null || hfu === null || peak === null)
     return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be told.`);
   const conventions = Object.entries(estimate.flops.conventions).map(

@@ -1,3 +1,5 @@
+import type { Accelerator } from '../facts/accelerators.ts';
+
 /**
  * How a model is trained: everything that memory and time need besides the architecture. Field names are those of the run
  * description (`run.yml`) in camel case; `read/run.ts` translates.
@@ -105,5 +107,12 @@ export type RunFields = { readonly [Field in keyof TrainingRun]?: TrainingRun[Fi
 /** Where a value of the run came from. */
 export type Origin = 'input' | 'run' | 'config' | 'policy' | 'default';
 
-/** A run with the origin of each of its fields (nested fields as `parallelism.tensor`). */
-export type SettledRun = { readonly run: TrainingRun; readonly origins: Readonly<Record<string, Origin>> };
+/**
+ * A run with the row of its accelerator (undefined where the table has none of that id) and the origin of each of its fields
+ * (nested fields as `parallelism.tensor`).
+ */
+export type SettledRun = {
+  readonly run: TrainingRun;
+  readonly machine: Accelerator | undefined;
+  readonly origins: Readonly<Record<string, Origin>>;
+};

@@ -1,3 +1,4 @@
+import { findAccelerator } from '../facts/accelerators.ts';
 import type { Architecture } from '../model/architecture.ts';
 import type { Assumption, Problem } from '../model/reading.ts';
 import type { Origin, Parallelism, RunFields, SettledRun, TrainingRun } from '../model/run.ts';
@@ -195,7 +196,12 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
         'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
     });
   }
-  return { kind: 'settled', settled: { run, origins }, assumptions, problems };
+  return {
+    kind: 'settled',
+    settled: { run, machine: findAccelerator(run.accelerator), origins },
+    assumptions,
+    problems,
+  };
 }
 
 function settleParallelism(stated: Partial<Parallelism>, origins: Record<string, Origin>): Parallelism {

@@ -101,7 +101,7 @@ describe('state updates', () => {
       const architecture = published(name);
       const settling = settleRun([{ origin: 'run', fields: { sequenceLength } }], architecture);
       if (settling.kind === 'unsettled') throw new Error('unsettled');
-      return estimateInference(expand(architecture), settling.settled.run, bytes(0)).cachePerSequence;
+      return estimateInference(expand(architecture), settling.settled, bytes(0)).cachePerSequence;
     };
     // 128 heads of 64 channels with 128 states in fp32, three tokens of 10,240 channels in 16 bits, 64 layers.
     const codestral = 64 * (128 * 64 * 128 * 4 + 10_240 * 3 * 2);

@@ -5,11 +5,11 @@ import { error, kinds, loadCases, type Projected, project, quantile } from '../.
 import { countFlops } from '../../src/cost/count/flops.ts';
 import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
-import { collectiveSeconds, gemmSeconds } from '../../src/cost/time/gemm.ts';
+import { collectiveSeconds } from '../../src/cost/time/collective.ts';
+import { gemmSeconds } from '../../src/cost/time/gemm.ts';
 import { calibrate, measuredMfu, projectTime } from '../../src/cost/time/step.ts';
 import { type Accelerator, acceleratorIds, accelerators } from '../../src/facts/accelerators.ts';
 import { kernelsOf } from '../../src/facts/kernels.ts';
-import { stepFacts } from '../../src/facts/steps.ts';
 import type { ThroughputEstimate } from '../../src/model/estimate.ts';
 import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
@@ -24,12 +24,18 @@ const operations = expand(architecture);
 function settle(fields: RunFields) {
   const settling = settleRun([{ origin: 'run', fields }], architecture);
   if (settling.kind === 'unsettled') throw new Error(settling.problems.map(({ message }) => message).join(' '));
-  return settling.settled.run;
+  return settling.settled;
 }
 
 function time(fields: RunFields): ThroughputEstimate {
-  const run = settle({ accelerator: 'h100-sxm-80gb', gpus: 8, sequenceLength: 4096, globalBatchSize: 64, ...fields });
-  return projectTime(operations, countFlops(operations, run), run);
+  const settled = settle({
+    accelerator: 'h100-sxm-80gb',
+    gpus: 8,
+    sequenceLength: 4096,
+    globalBatchSize: 64,
+    ...fields,
+  });
+  return projectTime(operations, countFlops(operations, settled.run), settled);
 }
 
 const step = (fields: RunFields): number => time(fields).stepTime ?? Number.NaN;
@@ -251,9 +257,9 @@ describe('words, costs and gaps', () => {
   });
 
   it('a measured run: FLOPs for a token times tokens per second over the peak', () => {
-    const run = settle({ accelerator: 'h100-sxm-80gb', gpus: 8, sequenceLength: 4096 });
-    const flops = countFlops(operations, run);
-    const { mfu, hfu, peak } = measuredMfu(flops, run, 80_000);
+    const settled = settle({ accelerator: 'h100-sxm-80gb', gpus: 8, sequenceLength: 4096 });
+    const flops = countFlops(operations, settled.run);
+    const { mfu, hfu, peak } = measuredMfu(flops, settled, 80_000);
     expect(peak).toBeCloseTo(8 * 989.4e12, -12);
     expect(mfu).toBeCloseTo((flops.training * 80_000) / (peak ?? 1), 12);
     expect(hfu).toBe(mfu);
@@ -302,13 +308,13 @@ describe('properties', () => {
     });
   const project = (
     { model, fields }: { readonly model: (typeof models)[number]; readonly fields: RunFields },
-    find?: (id: string) => Accelerator | undefined,
+    machine?: Accelerator,
   ) => {
     const settling = settleRun([{ origin: 'run', fields }], model.architecture);
     if (settling.kind === 'unsettled') throw new Error(settling.problems.map(({ message }) => message).join(' '));
-    const { run } = settling.settled;
-    const facts = { step: stepFacts, kernelsOf, ...(find === undefined ? {} : { find }) };
-    return projectTime(model.operations, countFlops(model.operations, run), run, facts);
+    const { settled } = settling;
+    const flops = countFlops(model.operations, settled.run);
+    return projectTime(model.operations, flops, machine === undefined ? settled : { ...settled, machine });
   };
   const chipOf = ({ fields }: { readonly fields: RunFields }) =>
     Object.entries(accelerators).find(([id]) => id === fields.accelerator)?.[1] as Accelerator;
@@ -344,7 +350,7 @@ describe('properties', () => {
       fc.property(runs, factor, factor, factor, (one, peak, bandwidth, link) => {
         const chip = chipOf(one);
         const before = project(one).stepTime;
-        const after = project(one, () => faster(chip, peak, bandwidth, link)).stepTime;
+        const after = project(one, faster(chip, peak, bandwidth, link)).stepTime;
         if (before === null || after === null) return;
         expect(after).toBeLessThanOrEqual(before * (1 + 1e-9));
       }),
@@ -380,9 +386,9 @@ describe('properties', () => {
 
 describe('kernels', () => {
   const chip = accelerators['h100-sxm-80gb'];
-  const facts = kernelsOf('h100-sxm-80gb', 'hopper');
+  const facts = kernelsOf(chip);
   const gemm = (m: number, n: number, k: number, experts = 1) =>
-    gemmSeconds(chip, facts.gemm, 989.4e12, { m, n, k, experts }, 2, 2, 1);
+    gemmSeconds(chip, { facts: facts.gemm, peak: 989.4e12, operand: 2, slowdown: 1 }, { m, n, k, experts }, 2);
 
   it('a large product runs at 75 to 85 % of the peak, a small one far below', () => {
     const share = (n: number) => (2 * n ** 3) / gemm(n, n, n) / 989.4e12;

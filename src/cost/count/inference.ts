@@ -1,10 +1,9 @@
-import { findAccelerator } from '../../facts/accelerators.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import { serving } from '../../facts/serving.ts';
 import type { Span } from '../../model/architecture.ts';
 import type { InferenceEstimate } from '../../model/estimate.ts';
 import type { Operations } from '../../model/operation.ts';
-import type { TrainingRun } from '../../model/run.ts';
+import type { SettledRun } from '../../model/run.ts';
 import { type Bytes, bytes } from '../../units.ts';
 
 /** Bytes of an element of the cache. */
@@ -24,7 +23,11 @@ function cached(span: Span, S: number): number {
 }
 
 /** What serving the model keeps: key-value cache or recurrent state of a sequence, and the checkpoint's weights. */
-export function estimateInference(operations: Operations, run: TrainingRun, weights: Bytes): InferenceEstimate {
+export function estimateInference(
+  operations: Operations,
+  { run, machine }: Pick<SettledRun, 'run' | 'machine'>,
+  weights: Bytes,
+): InferenceEstimate {
   const S = run.sequenceLength;
   const { tensor } = run.parallelism;
   let perToken = 0;
@@ -46,7 +49,7 @@ export function estimateInference(operations: Operations, run: TrainingRun, weig
       }
     }
   }
-  const usable = findAccelerator(run.accelerator)?.usable;
+  const usable = machine?.usable;
   const room = usable === undefined ? undefined : serving.memoryShare * usable - weights / tensor;
   const largestBatch =
     room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));

@@ -3,51 +3,26 @@ import { bands } from '../../facts/steps.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { seesBothWays } from '../memory/band.ts';
-import { type Context, isLow } from './layer.ts';
+import { type Context, isLow } from './context.ts';
+
+type Kind = 'dense' | 'low' | 'sparse' | 'fineTuning';
 
 /**
- * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
- * leaves open, and what it rests on (docs/mfu.md).
+ * Half width of the error band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
+ * leaves open, and the words that say what it rests on (docs/mfu.md).
  */
-export function trust(
+export function errorBand(
   operations: Operations,
   run: TrainingRun,
   context: Context,
 ): { readonly band: number; readonly basis: string } {
-  const execution = frameworkExecution[run.framework];
-  const sparse = operations.layers.some(({ operations: list }) =>
-    list.some((operation) => operation.kind === 'dispatch'),
-  );
-  const kind =
-    execution.eagerFineTuning || run.lora !== undefined
-      ? 'fineTuning'
-      : sparse
-        ? 'sparse'
-        : isLow(run)
-          ? 'low'
-          : 'dense';
-  const { tensor, context: ring } = run.parallelism;
-  const open = [
-    tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
-    run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
-    execution.attentionKernelVaries && run.flashAttention && run.attentionKernel === undefined
-      ? 'the attention kernel'
-      : '',
-    sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
-  ].filter((one) => one !== '');
-  let band: number = bands[kind].width + bands.open * open.length;
+  const kind = kindOf(operations, run);
+  const open = leftOpen(run, context, hasExperts(operations));
+  let band = bands[kind].width + bands.open * open.length;
   const basis: string[] = [bands[kind].name];
-  if (context.kernels.confidence === 'derived') {
-    band += bands.derived;
-    basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
-  }
-  if (ring > 1 && execution.ringOfPyTorch && run.sequenceLength >= bands.ring.tokens) {
-    band += bands.ring.width;
-    basis.push('ring attention over long sequences');
-  }
-  if (operations.layers.some(({ operations: list }) => list.some(seesBothWays))) {
-    band += bands.derived;
-    basis.push('no measured run has attention that sees both ways');
+  for (const { width, why } of further(operations, run, context)) {
+    band += width;
+    basis.push(why);
   }
   if (open.length > 0) basis.push(`not stated: ${open.join(', ')}`);
   if (run.calibration !== undefined) {
@@ -55,4 +30,43 @@ export function trust(
     basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
   }
   return { band, basis: basis.join('; ') };
+}
+
+function kindOf(operations: Operations, run: TrainingRun): Kind {
+  if (frameworkExecution[run.framework].eagerFineTuning || run.lora !== undefined) return 'fineTuning';
+  if (hasExperts(operations)) return 'sparse';
+  return isLow(run) ? 'low' : 'dense';
+}
+
+const hasExperts = (operations: Operations): boolean =>
+  operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
+
+/** Facts that move the result and that the run does not state. */
+function leftOpen(run: TrainingRun, { chip }: Context, experts: boolean): readonly string[] {
+  const { attentionKernelVaries } = frameworkExecution[run.framework];
+  const facts: readonly (readonly [open: boolean, name: string])[] = [
+    [
+      run.parallelism.tensor > 1 && run.overlapTensorParallel === undefined,
+      'whether tensor-parallel collectives overlap',
+    ],
+    [run.gpus > chip.fast.domain && run.interNodeGbpsPerGpu === undefined, 'the network'],
+    [attentionKernelVaries && run.flashAttention && run.attentionKernel === undefined, 'the attention kernel'],
+    [experts && run.cudaGraphs === undefined, 'CUDA graphs'],
+  ];
+  return facts.filter(([open]) => open).map(([, name]) => name);
+}
+
+/** What makes this run unlike those that were measured. */
+function* further(
+  operations: Operations,
+  run: TrainingRun,
+  { kernels, chip }: Context,
+): Generator<{ readonly width: number; readonly why: string }> {
+  if (kernels.confidence === 'derived')
+    yield { width: bands.derived, why: `kernel constants of ${chip.name} are derived, not measured` };
+  const rings = run.parallelism.context > 1 && frameworkExecution[run.framework].ringOfPyTorch;
+  if (rings && run.sequenceLength >= bands.ring.tokens)
+    yield { width: bands.ring.width, why: 'ring attention over long sequences' };
+  if (operations.layers.some(({ operations: list }) => list.some(seesBothWays)))
+    yield { width: bands.derived, why: 'no measured run has attention that sees both ways' };
 }

@@ -2,7 +2,8 @@ import type { Accelerator } from '../../facts/accelerators.ts';
 import { frameworkExecution } from '../../facts/frameworks.ts';
 import type { TimePart } from '../../model/estimate.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { isLow, type Parts, partNames } from './layer.ts';
+import { isLow } from './context.ts';
+import { type Parts, partNames } from './parts.ts';
 
 const advice: Readonly<Record<TimePart, string>> = {
   matrix_products:
@@ -39,12 +40,16 @@ const losses: Readonly<Record<TimePart, string>> = {
   jitter: 'differences between nodes',
 };
 
+/** Share of the step from which a part is worth naming, and gain in tokens per second from which a remedy is. */
+const notable = 0.05;
+const worthwhile = 0.01;
+
 /** Of what is not matrix products, the largest part; matrix products where no other takes 5 % of the step. */
 export function largestLoss(parts: Parts, step: number): TimePart {
   const [largest = 'memory_bound'] = partNames
     .filter((part) => part !== 'matrix_products')
     .sort((a, b) => parts[b] - parts[a]);
-  return parts[largest] < 0.05 * step ? 'matrix_products' : largest;
+  return parts[largest] < notable * step ? 'matrix_products' : largest;
 }
 
 /** A change of the run that the advice amounts to, as a user would write it. */
@@ -105,11 +110,11 @@ export function remedyFor(part: TimePart, run: TrainingRun, chip: Accelerator): 
  *
  * @param gain of tokens per second that a remedy would bring, as a ratio
  */
-export function limitOf(parts: Parts, step: number, remedy?: Remedy, gain = 0): string {
+export function bottleneckOf(parts: Parts, step: number, remedy?: Remedy, gain = 0): string {
   const part = largestLoss(parts, step);
   const share = (one: TimePart) => Math.round((100 * parts[one]) / step);
   const worth =
-    remedy === undefined || gain < 0.01
+    remedy === undefined || gain < worthwhile
       ? ''
       : `; "${remedy.words}" would give ${Math.round(100 * gain)} % more tokens per second`;
   if (part === 'matrix_products')

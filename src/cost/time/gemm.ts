@@ -1,5 +1,5 @@
 import type { Accelerator } from '../../facts/accelerators.ts';
-import { type Collective, type GemmFacts, type KernelFacts, kernelShape } from '../../facts/kernels.ts';
+import { type GemmFacts, kernelShape } from '../../facts/kernels.ts';
 
 /** Output tiles of a matrix-product kernel, in elements. */
 const tiles: readonly (readonly [number, number])[] = [
@@ -13,26 +13,39 @@ const tiles: readonly (readonly [number, number])[] = [
 ];
 const largestTile = 128 * 256;
 
+/** A product [m, k] x [k, n], or so many products of experts of which each has its own m rows. */
+export type GemmShape = { readonly m: number; readonly n: number; readonly k: number; readonly experts?: number };
+
+/** How a product is computed. */
+export type GemmRun = {
+  readonly facts: GemmFacts;
+  /** FLOP/s of the dtype */
+  readonly peak: number;
+  /** bytes of an input element */
+  readonly operand: number;
+  /** over the time of a benchmark */
+  readonly slowdown: number;
+};
+
 /**
- * Seconds of a product [m, k] x [k, n], or of E such products of which each expert has its own m rows: tiles are dealt out in
- * waves over the multiprocessors, each with a prologue of `prologue` further steps along k.
+ * Seconds of a product: tiles are dealt out in waves over the multiprocessors, each with a prologue of `prologue` further steps along
+ * k. Experts pool their tiles.
  *
- * @param operand bytes of an input element
- * @param output bytes of an output element, twice where it is added to what stands there
- * @param peak FLOP/s of the dtype
+ * @param output bytes that an output element moves: more where it is added to what stands there
  */
-export function gemmSeconds(
-  chip: Accelerator,
-  facts: GemmFacts,
-  peak: number,
-  shape: { readonly m: number; readonly n: number; readonly k: number; readonly experts?: number },
-  operand: number,
-  output: number,
-  slowdown: number,
-): number {
+export function gemmSeconds(chip: Accelerator, how: GemmRun, shape: GemmShape, output: number): number {
+  const { facts, operand, slowdown } = how;
   const { m, n, k, experts: E = 1 } = shape;
   const { rooflineSharpness: sharpness } = kernelShape;
   if (m <= 0 || n <= 0 || k <= 0) return 0;
+  const compute = computeSeconds(chip, how, shape);
+  const traffic = E * (operand * (m * k + k * n) + output * m * n);
+  const memory = traffic / (chip.bandwidth * facts.bandwidthShare);
+  return facts.launch + slowdown * (compute ** sharpness + memory ** sharpness) ** (1 / sharpness);
+}
+
+/** Seconds of the matrix units alone, with the tile that is fastest. */
+function computeSeconds(chip: Accelerator, { facts, peak }: GemmRun, { m, n, k, experts: E = 1 }: GemmShape): number {
   const SM = chip.multiprocessors ?? kernelShape.unknownMultiprocessors;
   let compute = Number.POSITIVE_INFINITY;
   for (const [tileM, tileN] of tiles) {
@@ -41,30 +54,5 @@ export function gemmSeconds(
     const share = facts.peakShare * ((tileM * tileN) / largestTile) ** facts.tileExponent;
     compute = Math.min(compute, (rounded * SM * 2 * tileM * tileN * (k + facts.prologue)) / (peak * share));
   }
-  const traffic = E * (operand * (m * k + k * n) + output * m * n);
-  const memory = traffic / (chip.bandwidth * facts.bandwidthShare);
-  return facts.launch + slowdown * (compute ** sharpness + memory ** sharpness) ** (1 / sharpness);
-}
-
-/**
- * Seconds of a collective over n ranks whose gathered size is S bytes; `local` of them share the fast domain. Within it
- * latency + (V + sqrt(V v0)) / B with V = S (n - 1) / n; beyond it the network's bandwidth of all local ranks together.
- */
-export function collectiveSeconds(
-  chip: Accelerator,
-  facts: KernelFacts,
-  kind: keyof KernelFacts['collectives'],
-  S: number,
-  n: number,
-  local: number = Math.min(n, chip.fast.domain),
-  network: number | null = chip.network,
-): number {
-  if (n <= 1 || S <= 0) return 0;
-  const { latency, perRank, bandwidth, ramp }: Collective = facts.collectives[kind];
-  const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
-  const inside = Math.max(1, Math.min(local, chip.fast.domain));
-  if (n <= inside) return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
-  const across = Math.min(bandwidth, inside * (network ?? bandwidth) * kernelShape.network.share);
-  const hops = kernelShape.network.latency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
-  return latency + (V + Math.sqrt(V * ramp * kernelShape.network.ramp)) / across + perRank * (inside - 1) + hops;
+  return compute;
 }

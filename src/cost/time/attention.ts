@@ -1,0 +1,67 @@
+import type { Accelerator } from '../../facts/accelerators.ts';
+import { frameworkExecution } from '../../facts/frameworks.ts';
+import { type AttentionFacts, fusedAttention, olderAttention } from '../../facts/kernels.ts';
+import type { AttentionCore } from '../../model/operation.ts';
+import type { TrainingRun } from '../../model/run.ts';
+import { meanContext } from '../count/forward.ts';
+import type { Context } from './context.ts';
+import type { Passes } from './parts.ts';
+
+type Kernel = NonNullable<TrainingRun['attentionKernel']>;
+
+/** Seconds of an attention core on one GPU, by the vintage of its kernel. */
+export function attentionSeconds(core: AttentionCore, run: TrainingRun, context: Context): Passes {
+  const kernel = attentionKernel(run, context.chip);
+  return kernel === 'unfused' ? unfusedSeconds(core, run, context) : fusedSeconds(core, kernel, run, context);
+}
+
+/** Batched products, and scores that are written out and read back. */
+function unfusedSeconds(core: AttentionCore, run: TrainingRun, { power, step, peak16, bandwidth }: Context): Passes {
+  const { tensor: tp, context: cp } = run.parallelism;
+  const { share, forward, backward } = olderAttention.unfused;
+  const S = run.sequenceLength;
+  const scores = (run.microBatchSize * (core.heads / tp) * S * S) / cp;
+  const work = (2 * (core.queryKeyDim + core.valueDim) * scores) / (share * peak16);
+  const scale = power * step.attention;
+  return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
+}
+
+/** One kernel at the rate e S / (S + s0) of the peak, for S keys within reach. */
+function fusedSeconds(core: AttentionCore, kernel: Kernel, run: TrainingRun, context: Context): Passes {
+  const { chip, kernels, peak16: peak } = context;
+  const { tensor: tp, context: cp } = run.parallelism;
+  const { start, backwardFlops, wideFrom } = fusedAttention;
+  const S = run.sequenceLength;
+  const older = olderFacts(kernel, chip);
+  const facts = older ?? kernels.attention;
+  const modern = older !== undefined && chip.generation !== 'ampere';
+  const best = core.queryKeyDim >= wideFrom ? facts.wide : facts.narrow;
+  const share = best * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
+  const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
+  const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
+  const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
+  const seen = meanContext(core.span, core.causal, S);
+  const width = core.queryKeyDim + core.valueDim;
+  const work = 2 * run.microBatchSize * (core.heads / tp) * width * ((S * seen) / cp);
+  const scale = context.power * context.step.attention;
+  return [
+    scale * (work / rate + start.forward),
+    scale * ((backwardFlops * work) / (rate * facts.backward) + start.backward),
+  ];
+}
+
+/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
+function attentionKernel(run: TrainingRun, chip: Accelerator): Kernel {
+  if (!run.flashAttention) return 'unfused';
+  if (run.attentionKernel !== undefined) return run.attentionKernel;
+  return chip.generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
+}
+
+/** The facts of a kernel that is not the chip's best; undefined for the best. */
+function olderFacts(kernel: Kernel, chip: Accelerator): AttentionFacts | undefined {
+  const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
+  if (kernel === 'flash1') return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
+  if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
+    return olderAttention.flash2.hopper;
+  return undefined;
+}
