@@ -80,6 +80,10 @@ export function heldByRanks(operations: Operations, run: TrainingRun): readonly 
   });
 }
 
+/** What the run trains of a model: all of it, or without the layers that predict further tokens. */
+export const trainedOperations = (model: Operations, run: TrainingRun): Operations =>
+  run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+
 /** Model replicas: groups of GPUs that see different sequences. */
 export function replicas(run: TrainingRun): number {
   const { tensor, pipeline, context } = run.parallelism;
@@ -181,7 +185,7 @@ export function* stageOperations(
  * Elements of an operation on one GPU: experts are divided by expert parallelism, matrices by tensor parallelism, the rest is
  * on every GPU. A tied output on its own stage is a copy of the table.
  */
-export function localElements(operation: Operation, run: TrainingRun, stage: Stage): number {
+export function localElements(operation: Operation, run: TrainingRun, stage: Pick<Stage, 'embedding'>): number {
   const { tensor, expert, expertTensor } = run.parallelism;
   if (operation.kind === 'linear') {
     if (operation.sharding === 'expert') return held(operation) / (expert * expertTensor);

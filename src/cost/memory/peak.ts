@@ -4,7 +4,7 @@ import { ledger } from '../../model/ledger.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { bytes } from '../../units.ts';
-import { heldByRanks, type Stage } from '../placement.ts';
+import { heldByRanks, type Stage, trainedOperations } from '../placement.ts';
 import { memoryBand } from './band.ts';
 import { deviceOverhead } from './overhead.ts';
 import { type Allocation, type Phase, phasesOf, totalOf } from './phases.ts';
@@ -12,7 +12,7 @@ import { reservedBytes } from './reserved.ts';
 
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
-  const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+  const operations = trainedOperations(model, run);
   const { phase, stage, reserved } = fullest(operations, run);
   const device = reserved + deviceOverhead(run);
   const accelerator = findAccelerator(run.accelerator);

@@ -3,12 +3,11 @@ import { bytesOf } from '../../facts/precisions.ts';
 import { accumulation, beside, estimated, shardCopyBytes } from '../../facts/steps.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { held } from '../count/weights.ts';
 import { dataParallel } from '../placement.ts';
 import { collectiveSeconds } from './collective.ts';
 import type { Context } from './context.ts';
 import type { LayerTime } from './layer.ts';
-import { type LocalElements, localElements } from './local.ts';
+import { type LocalElements, localSum } from './local.ts';
 import { type Parts, sum } from './parts.ts';
 
 /** Ranks of a group that share a fast domain, where `apart` GPUs of it belong to other groups. */
@@ -92,7 +91,7 @@ export function shardedTraffic(
     const time = kinds[kind];
     const count = operations.order.filter((one) => one === kind).length / pipeline;
     if (time === undefined || count === 0) continue;
-    const elements = layerElements(layer.operations, run);
+    const elements = elementsOf(layer.operations, run);
     const dense = shardedBy(groups, elements.dense, run, context);
     const traffic =
       elements.experts > 0 ? joined(dense, shardedBy(expertGroups, elements.experts, run, context)) : dense;
@@ -100,7 +99,7 @@ export function shardedTraffic(
     step.memory_bound += (rounds * count * copiedBytes(run) * (elements.dense + elements.experts)) / context.bandwidth;
     edge = Math.max(edge, traffic.gather.seconds + traffic.scatter.seconds);
   }
-  const ends = shardedBy(groups, headElements(operations) / tensor, run, context);
+  const ends = shardedBy(groups, elementsOf(operations.head, run).dense, run, context);
   step.exposed_data +=
     rounds * context.step.fsdpEdge * (edge + beside.ends * (ends.gather.seconds + ends.scatter.seconds));
 }
@@ -129,22 +128,12 @@ function exposedOfLayer(
 const copiedBytes = (run: TrainingRun): number =>
   (gathersTwice(run) ? 2 : 1) * shardCopyBytes.gather + trainedShare(run) * shardCopyBytes.scatter;
 
-/** Elements of a layer on one GPU, before sharding. */
-function layerElements(list: readonly Operation[], run: TrainingRun): LocalElements {
-  const { tensor, expert, expertTensor } = run.parallelism;
-  let dense = 0;
-  let experts = 0;
-  for (const operation of list) {
-    if (operation.kind === 'linear' && operation.sharding === 'expert') experts += held(operation);
-    else dense += held(operation);
-  }
-  return { dense: dense / tensor, experts: experts / (expert * expertTensor) };
-}
-
-const headElements = (operations: Operations): number =>
-  operations.head.reduce(
-    (total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)),
-    0,
+/** Of the layers and of the output, whose matrix may be the embedding's: a copy of it is gathered all the same. */
+const elementsOf = (list: readonly Operation[], run: TrainingRun): LocalElements =>
+  localSum(
+    list.map((operation) => ({ operation, times: 1 })),
+    run,
+    { embedding: false },
   );
 
 /** Bytes of a gradient element on the wire. */
@@ -159,11 +148,15 @@ function reducedWidth({ gradientsDtype, framework }: TrainingRun): number {
  *
  * @param stage seconds of the slowest stage for one micro-batch
  */
-export function replicatedSeconds(operations: Operations, run: TrainingRun, context: Context, stage: number): number {
+export function replicatedSeconds(
+  { dense, experts }: LocalElements,
+  run: TrainingRun,
+  context: Context,
+  stage: number,
+): number {
   const { tensor, expert } = run.parallelism;
   const ranks = dataParallel(run);
   if (ranks <= 1) return 0;
-  const { dense, experts } = localElements(operations, run);
   const local = Math.max(1, Math.min(ranks, Math.floor(context.chip.fast.domain / tensor)));
   const sameExperts = Math.max(1, (ranks * tensor) / expert);
   const over = (kind: Collective, bytes: number) =>
@@ -181,12 +174,11 @@ export function replicatedSeconds(operations: Operations, run: TrainingRun, cont
 
 /** Seconds of adding further micro-batches' gradients to those of the first, where the product that makes them does not do it. */
 export function accumulationSeconds(
-  operations: Operations,
+  { dense, experts }: LocalElements,
   run: TrainingRun,
   context: Context,
   microBatches: number,
 ): number {
   if (context.profile.gradientBytes === bytesOf.fp32 || run.lora !== undefined) return 0;
-  const { dense, experts } = localElements(operations, run);
   return ((microBatches - 1) * accumulation.bytes * (dense + experts)) / context.bandwidth;
 }

@@ -2,15 +2,13 @@ import { frameworks } from '../../facts/frameworks.ts';
 import { bytesOfState, optimizers } from '../../facts/optimizers.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import { estimated, offloaded } from '../../facts/steps.ts';
-import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { dataParallel } from '../placement.ts';
 import type { Context } from './context.ts';
-import { localElements } from './local.ts';
+import type { LocalElements } from './local.ts';
 
 /** Seconds of the optimizer step on this GPU's share of the states. */
-export function optimizerSeconds(operations: Operations, run: TrainingRun, context: Context): number {
-  const { dense, experts } = localElements(operations, run);
+export function optimizerSeconds({ dense, experts }: LocalElements, run: TrainingRun, context: Context): number {
   const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? dataParallel(run));
   const elements = ((dense + experts) / shards) * (run.lora === undefined ? 1 : estimated.adapterUpdate);
   if (run.offload === 'optimizer') {

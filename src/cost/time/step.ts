@@ -6,12 +6,13 @@ import type { FlopCount, ThroughputEstimate, TimePart } from '../../model/estima
 import type { Linear, Operations } from '../../model/operation.ts';
 import type { SettledRun, TrainingRun } from '../../model/run.ts';
 import { type Seconds, seconds } from '../../units.ts';
-import { microBatches, stages } from '../placement.ts';
+import { microBatches, stages, trainedOperations } from '../placement.ts';
 import { errorBand } from './band.ts';
 import { bottleneckOf, largestLoss, remedyFor } from './bottleneck.ts';
 import { type Context, contextOf, peakOf, type TimeFacts } from './context.ts';
 import { accumulationSeconds, replicatedSeconds, shardedTraffic } from './data-parallel.ts';
 import { type LayerTime, layerTime } from './layer.ts';
+import { fullestRank } from './local.ts';
 import { optimizerSeconds } from './optimizer.ts';
 import { add, none, type Parts, partNames, sum } from './parts.ts';
 import { bubbleShare, residualWidth, transferSeconds } from './pipeline.ts';
@@ -91,7 +92,8 @@ export function measuredMfu(
 }
 
 /** Seconds of a step on the fullest GPU, part by part. */
-function stepParts(operations: Operations, run: TrainingRun, context: Context): Parts {
+function stepParts(model: Operations, run: TrainingRun, context: Context): Parts {
+  const operations = trainedOperations(model, run);
   const m = microBatches(run);
   const kinds = operations.layers.map(({ operations: list }) =>
     withRecompute(layerTime(list, run, context), list, run, context),
@@ -102,13 +104,14 @@ function stepParts(operations: Operations, run: TrainingRun, context: Context): 
   add(step, slowest, m);
   pipelineTime(operations, run, context, perStage, step);
   const { pipeline } = run.parallelism;
+  const local = fullestRank(operations, run);
   if (run.sharding === 'full' || (run.sharding === 'gradients' && pipeline === 1))
     shardedTraffic(operations, run, context, kinds, step, m);
   else {
-    step.exposed_data += replicatedSeconds(operations, run, context, sum(slowest));
-    step.memory_bound += accumulationSeconds(operations, run, context, m);
+    step.exposed_data += replicatedSeconds(local, run, context, sum(slowest));
+    step.memory_bound += accumulationSeconds(local, run, context, m);
   }
-  step.optimizer += optimizerSeconds(operations, run, context);
+  step.optimizer += optimizerSeconds(local, run, context);
   step.jitter += jitterSeconds(sum(step), run, context);
   return step;
 }
@@ -161,7 +164,7 @@ function headTime(operations: Operations, run: TrainingRun, context: Context): P
   const head = operations.head.find(
     (operation): operation is Linear => operation.kind === 'linear' && operation.component === 'output',
   );
-  const depth = 1 + (run.mtp === false ? 0 : operations.predictionDepth);
+  const depth = 1 + operations.predictionDepth;
   if (head !== undefined) {
     const [f, b] = productSeconds(head, head.columns, run, context);
     parts.matrix_products += depth * (f + b);
@@ -169,7 +172,7 @@ function headTime(operations: Operations, run: TrainingRun, context: Context): P
     parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
   }
   parts.memory_bound += (elementBytes.ends * residualWidth(operations) * context.T) / context.bandwidth;
-  if (operations.prediction.length > 0 && run.mtp !== false) {
+  if (operations.prediction.length > 0) {
     const { forward, backward } = layerTime(operations.prediction, run, context);
     add(parts, forward);
     add(parts, backward);
