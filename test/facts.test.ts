@@ -38,7 +38,7 @@ describe('accelerators', () => {
     expect(row.datasheet ?? id).toMatch(/^https:|^h20-sxm-96gb$/);
   });
 
-  it.each(rows)('%s has kernel constants in their physical range', (id, row) => {
+  it.each(rows)('%s has kernel constants in their physical range', (_, row) => {
     const kernels = kernelsOf(row);
     const gemms = kernels.low === null ? [kernels.gemm] : [kernels.gemm, kernels.low.fp8, kernels.low.fp4];
     for (const { peakShare, bandwidthShare, wave } of gemms) {

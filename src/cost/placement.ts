@@ -1,5 +1,6 @@
 import type { Operation, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/run.ts';
+import { adapterElements } from './count/lora.ts';
 import { held } from './count/weights.ts';
 
 /** What one pipeline stage (one rank of it, all its virtual stages together) holds. */
@@ -195,4 +196,11 @@ export function localElements(operation: Operation, run: TrainingRun, stage: Pic
   }
   if (operation.kind === 'table') return held(operation) / tensor;
   return held(operation);
+}
+
+/** Elements that are trained on one GPU: the operation's own; with adapters those of its adapter, divided as its matrix is. */
+export function trainedElements(operation: Operation, run: TrainingRun, stage: Pick<Stage, 'embedding'>): number {
+  if (run.lora === undefined) return localElements(operation, run, stage);
+  const copies = operation.kind === 'linear' ? operation.copies : 1;
+  return (adapterElements(operation, run.lora) * copies) / run.parallelism.tensor;
 }

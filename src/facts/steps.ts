@@ -320,10 +320,6 @@ export const recomputedShare = numbers({
 
 /** The rest of what is judged. */
 export const estimated = numbers({
-  /** share of all gradients that adapters' are */
-  adapterTraffic: judged('rank 64 on all matrices')(0.02, 'ratio'),
-  /** share of all parameters that adapters' are, for the optimizer's step */
-  adapterUpdate: judged('rank 32 on all matrices')(0.01, 'ratio'),
   /** share of the peak at which state updates run */
   scan: judged('chunked scans are short products between memory-bound steps')(0.2, 'ratio'),
   /** how often a state update's inputs and outputs are moved, forward and backward */

@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { error, kinds, loadCases, type Projected, project, quantile } from '../../scripts/measured.ts';
 import { countFlops } from '../../src/cost/count/flops.ts';
+import { adapterParameters } from '../../src/cost/count/lora.ts';
+import { countParameters } from '../../src/cost/count/parameters.ts';
 import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { collectiveSeconds } from '../../src/cost/time/collective.ts';
@@ -144,6 +146,32 @@ describe('what a change of the run does to the step', () => {
     expect(adapters.parts.matrix_products / whole.parts.matrix_products).toBeGreaterThan(0.62);
     expect(adapters.parts.matrix_products / whole.parts.matrix_products).toBeLessThan(0.74);
     expect(adapters.parts.optimizer).toBeLessThan(whole.parts.optimizer / 10);
+  });
+
+  it('the optimizer updates what the fullest pipeline rank holds, and of adapters their own elements', () => {
+    const updated = (fields: RunFields) => time({ sharding: 'none', ...fields }).parts.optimizer;
+    const all = countParameters(architecture, operations).total;
+    const lora = { rank: 16, targets: ['q_proj', 'v_proj'], baseBits: 16 } as const;
+    expect(updated({ lora }) / updated({})).toBeCloseTo(adapterParameters(operations, lora) / all, 12);
+    // Half of the layers, the output's matrix and the last norm.
+    const [vocabulary, width] = [32_000 * 4096, 4096];
+    const last = (all - 2 * vocabulary - width) / 2 + vocabulary + width;
+    expect(updated({ parallelism: { pipeline: 2 } }) / updated({})).toBeCloseTo(last / all, 12);
+  });
+
+  it('gradients of adapters cost what their own elements do', () => {
+    const lora = { rank: 16, targets: ['all-linear'], baseBits: 16 } as const;
+    const exposed = (fields: RunFields) =>
+      time({ gpus: 64, sharding: 'none', microBatchSize: 1, globalBatchSize: 64, interNodeGbpsPerGpu: 1, ...fields })
+        .parts.exposed_data;
+    const share = exposed({ lora }) / exposed({});
+    expect(share).toBeGreaterThan(
+      adapterParameters(operations, lora) / countParameters(architecture, operations).total / 4,
+    );
+    expect(share).toBeLessThan(
+      (2 * adapterParameters(operations, lora)) / countParameters(architecture, operations).total,
+    );
+    expect(exposed({ lora: { ...lora, rank: 64 } })).toBeGreaterThan(3 * exposed({ lora }));
   });
 
   it('a power cap slows products, and lowers the power that is billed', () => {

@@ -4,8 +4,16 @@ import { bytesOfState, optimizers } from '../../facts/optimizers.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { adapterBytes, adapterElements } from '../count/lora.ts';
-import { divides, localElements, type Stage, type State, shards, stageOperations } from '../placement.ts';
+import { adapterBytes } from '../count/lora.ts';
+import {
+  divides,
+  localElements,
+  type Stage,
+  type State,
+  shards,
+  stageOperations,
+  trainedElements,
+} from '../placement.ts';
 
 /** Model states of some operations on one GPU, divided as the sharding says; bytes unless named otherwise. */
 export type States = {
@@ -59,8 +67,8 @@ function operationStates(operation: Operation, run: TrainingRun, stage: Stage): 
   const elements = localElements(operation, run, stage);
   const over = (state: State) => shards(operation, run, state);
   const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
-  const adapters = run.lora === undefined ? 0 : localAdapters(operation, run);
-  const trained = run.lora === undefined ? elements : adapters;
+  const trained = trainedElements(operation, run, stage);
+  const adapters = run.lora === undefined ? 0 : trained;
   const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
   return {
     weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / over('weights'),
@@ -131,11 +139,4 @@ function copiesOf(operation: Operation, run: TrainingRun): number {
   const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
   const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
   return Math.max(0, copies - stored);
-}
-
-/** Elements of adapters on one GPU: those of a matrix divided by columns or rows are half divided. */
-function localAdapters(operation: Operation, run: TrainingRun): number {
-  if (run.lora === undefined) return 0;
-  const elements = adapterElements(operation, run.lora) * (operation.kind === 'linear' ? operation.copies : 1);
-  return elements / run.parallelism.tensor;
 }

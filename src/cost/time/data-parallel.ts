@@ -1,13 +1,13 @@
 import { frameworkExecution } from '../../facts/frameworks.ts';
 import { bytesOf } from '../../facts/precisions.ts';
-import { accumulation, beside, estimated, shardCopyBytes } from '../../facts/steps.ts';
+import { accumulation, beside, shardCopyBytes } from '../../facts/steps.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { dataParallel } from '../placement.ts';
 import { collectiveSeconds } from './collective.ts';
 import type { Context } from './context.ts';
 import type { LayerTime } from './layer.ts';
-import { type LocalElements, localSum } from './local.ts';
+import { type Elements, type LocalElements, localSum } from './local.ts';
 import { type Parts, sum } from './parts.ts';
 
 /** Ranks of a group that share a fast domain, where `apart` GPUs of it belong to other groups. */
@@ -51,20 +51,23 @@ type Sharded = { readonly gather: Traffic; readonly scatter: Traffic };
 type Groups = { readonly shards: number; readonly copies: number; readonly ranks: number; readonly local: number };
 
 /** Gradients are scattered within a group, then reduced between the groups that hold the same shards. */
-function shardedBy(groups: Groups, elements: number, run: TrainingRun, context: Context): Sharded {
+function shardedBy(
+  groups: Groups,
+  kind: keyof Elements,
+  elements: LocalElements,
+  run: TrainingRun,
+  context: Context,
+): Sharded {
   const { shards, copies, ranks, local } = groups;
-  const gradients = trainedShare(run) * reducedWidth(run) * elements;
+  const gradients = reducedWidth(run) * elements.trained[kind];
   return {
-    gather: trafficOf('gather', bytesOf.bf16 * elements, ranks, local, context),
+    gather: trafficOf('gather', bytesOf.bf16 * elements.held[kind], ranks, local, context),
     scatter: together(
       trafficOf('scatter', gradients, ranks, local, context),
       trafficOf('reduce', gradients / shards, copies, 1, context),
     ),
   };
 }
-
-/** Of gradients, the share that exists where only adapters are trained. */
-const trainedShare = (run: TrainingRun): number => (run.lora === undefined ? 1 : estimated.adapterTraffic);
 
 /** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
 export function shardedTraffic(
@@ -92,14 +95,14 @@ export function shardedTraffic(
     const count = operations.order.filter((one) => one === kind).length / pipeline;
     if (time === undefined || count === 0) continue;
     const elements = elementsOf(layer.operations, run);
-    const dense = shardedBy(groups, elements.dense, run, context);
+    const dense = shardedBy(groups, 'dense', elements, run, context);
     const traffic =
-      elements.experts > 0 ? joined(dense, shardedBy(expertGroups, elements.experts, run, context)) : dense;
+      elements.held.experts > 0 ? joined(dense, shardedBy(expertGroups, 'experts', elements, run, context)) : dense;
     step.exposed_data += rounds * count * exposedOfLayer(time, traffic, run, context);
-    step.memory_bound += (rounds * count * copiedBytes(run) * (elements.dense + elements.experts)) / context.bandwidth;
+    step.memory_bound += (rounds * count * copiedBytes(elements, run)) / context.bandwidth;
     edge = Math.max(edge, traffic.gather.seconds + traffic.scatter.seconds);
   }
-  const ends = shardedBy(groups, elementsOf(operations.head, run).dense, run, context);
+  const ends = shardedBy(groups, 'dense', elementsOf(operations.head, run), run, context);
   step.exposed_data +=
     rounds * context.step.fsdpEdge * (edge + beside.ends * (ends.gather.seconds + ends.scatter.seconds));
 }
@@ -124,9 +127,11 @@ function exposedOfLayer(
   );
 }
 
-/** Bytes of each parameter that are copied in and out of flat buffers. */
-const copiedBytes = (run: TrainingRun): number =>
-  (gathersTwice(run) ? 2 : 1) * shardCopyBytes.gather + trainedShare(run) * shardCopyBytes.scatter;
+/** Bytes that are copied out of flat buffers for each gather, and into them for each reduction. */
+function copiedBytes({ held, trained }: LocalElements, run: TrainingRun): number {
+  const gathered = (gathersTwice(run) ? 2 : 1) * shardCopyBytes.gather;
+  return gathered * (held.dense + held.experts) + shardCopyBytes.scatter * (trained.dense + trained.experts);
+}
 
 /** Of the layers and of the output, whose matrix may be the embedding's: a copy of it is gathered all the same. */
 const elementsOf = (list: readonly Operation[], run: TrainingRun): LocalElements =>
@@ -149,7 +154,7 @@ function reducedWidth({ gradientsDtype, framework }: TrainingRun): number {
  * @param stage seconds of the slowest stage for one micro-batch
  */
 export function replicatedSeconds(
-  { dense, experts }: LocalElements,
+  { trained: { dense, experts } }: LocalElements,
   run: TrainingRun,
   context: Context,
   stage: number,
@@ -163,9 +168,8 @@ export function replicatedSeconds(
     trafficOf(kind, bytes * dense, ranks, local, context).seconds +
     trafficOf(kind, bytes * experts, sameExperts, within(context, expert), context).seconds;
   const sharded = run.sharding !== 'none';
-  const trained = trainedShare(run);
-  const reduce = trained * over(sharded ? 'scatter' : 'reduce', reducedWidth(run));
-  const gather = sharded ? trained * over('gather', bytesOf.bf16) : 0;
+  const reduce = over(sharded ? 'scatter' : 'reduce', reducedWidth(run));
+  const gather = sharded ? over('gather', bytesOf.bf16) : 0;
   const { gathersBesideForward } = frameworkExecution[run.framework];
   const hidden = gathersBesideForward ? reduce + gather : reduce;
   const seen = Math.max(context.step.dataExposed * hidden, hidden - beside.reduction * stage);
@@ -174,7 +178,7 @@ export function replicatedSeconds(
 
 /** Seconds of adding further micro-batches' gradients to those of the first, where the product that makes them does not do it. */
 export function accumulationSeconds(
-  { dense, experts }: LocalElements,
+  { trained: { dense, experts } }: LocalElements,
   run: TrainingRun,
   context: Context,
   microBatches: number,

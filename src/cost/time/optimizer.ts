@@ -8,9 +8,9 @@ import type { Context } from './context.ts';
 import type { LocalElements } from './local.ts';
 
 /** Seconds of the optimizer step on this GPU's share of the states. */
-export function optimizerSeconds({ dense, experts }: LocalElements, run: TrainingRun, context: Context): number {
+export function optimizerSeconds({ trained }: LocalElements, run: TrainingRun, context: Context): number {
   const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? dataParallel(run));
-  const elements = ((dense + experts) / shards) * (run.lora === undefined ? 1 : estimated.adapterUpdate);
+  const elements = (trained.dense + trained.experts) / shards;
   if (run.offload === 'optimizer') {
     const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
     return elements * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
