@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Fact, factsOf } from '../src/facts/basis.ts';
+import { bases, type Fact, factsOf } from '../src/facts/basis.ts';
 
 const folder = join(import.meta.dirname, '..', 'src', 'facts');
 
@@ -37,4 +37,20 @@ export function* numbersIn(value: unknown, path = ''): Generator<readonly [path:
   if (typeof value === 'number') yield [path, value];
   if (typeof value !== 'object' || value === null) return;
   for (const [name, child] of Object.entries(value)) yield* numbersIn(child, path === '' ? name : `${path}.${name}`);
+}
+
+/** How many constants of each file rest on what, in the order of `bases`; a constant that several rows share is counted once. */
+export async function countByBasis(): Promise<
+  readonly { readonly file: string; readonly counts: readonly number[] }[]
+> {
+  const files = new Map<string, Set<Fact>>();
+  for (const { file, facts = [] } of await tablesOfFacts()) {
+    const own = files.get(file) ?? new Set();
+    for (const [, fact] of facts) own.add(fact);
+    if (own.size > 0) files.set(file, own);
+  }
+  return [...files].map(([file, own]) => ({
+    file,
+    counts: bases.map((basis) => [...own].filter((fact) => fact.basis === basis).length),
+  }));
 }

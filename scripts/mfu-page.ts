@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bases } from '../src/facts/basis.ts';
-import { tablesOfFacts } from './facts.ts';
+import { countByBasis } from './facts.ts';
 import { error, type Kind, kinds, loadCases, type Projected, percent, project, quantile } from './measured.ts';
 
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
@@ -91,23 +91,14 @@ const misses = () => {
   );
 };
 
-/** How many constants of each table rest on what; a constant that several rows share is counted once. */
 const byBasis = async () => {
-  const files = new Map<string, Map<string, Set<object>>>();
-  for (const { file, facts = [] } of await tablesOfFacts()) {
-    for (const [, fact] of facts) {
-      const own = files.get(file) ?? new Map<string, Set<object>>();
-      files.set(file, own.set(fact.basis, (own.get(fact.basis) ?? new Set()).add(fact)));
-    }
-  }
-  const body = [...files].map(([file, own]) => [
-    `\`facts/${file}\``,
-    ...bases.map((basis) => own.get(basis)?.size ?? 0),
-  ]);
-  const sums = bases.map((_, column) => body.reduce((sum, row) => sum + Number(row[column + 1]), 0));
+  const body = await countByBasis();
+  const sums = bases.map((_, column) => body.reduce((sum, { counts }) => sum + (counts[column] ?? 0), 0));
   return table(
     ['table', ...bases],
-    [...body, ['**all**', ...sums]].map((row) => row.map(String)),
+    [...body.map(({ file, counts }) => [`\`facts/${file}\``, ...counts]), ['**all**', ...sums]].map((row) =>
+      row.map(String),
+    ),
   );
 };
 

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { numbersIn, tablesOfFacts } from '../scripts/facts.ts';
+import { countByBasis, numbersIn, tablesOfFacts } from '../scripts/facts.ts';
 import { acceleratorIds, accelerators } from '../src/facts/accelerators.ts';
 import { bases, factsOf, type Source } from '../src/facts/basis.ts';
 import { kernelsByChip, kernelsByGeneration, kernelsOf } from '../src/facts/kernels.ts';
@@ -70,5 +71,11 @@ describe('every constant says what it rests on', () => {
     const asked = new Set(asks.map((id) => tableOf(id)));
     const idle = acceleratorIds.filter((id) => tableOf(id).low !== null && !asked.has(tableOf(id)));
     expect(idle).toEqual([]);
+  });
+
+  it('docs/mfu.md says how many rest on what (scripts/mfu-page.ts writes it)', async () => {
+    const page = readFileSync(new URL('../docs/mfu.md', import.meta.url), 'utf8');
+    for (const { file, counts } of await countByBasis())
+      expect(page).toContain(`\`facts/${file}\` | ${counts.join(' | ')} |`);
   });
 });
