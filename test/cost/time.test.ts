@@ -174,6 +174,13 @@ describe('what a change of the run does to the step', () => {
     expect(exposed({ lora: { ...lora, rank: 64 } })).toBeGreaterThan(3 * exposed({ lora }));
   });
 
+  it('nodes of fewer GPUs differ more, since there are more of them', () => {
+    const jitter = (gpusPerNode: number) => time({ gpus: 64, gpusPerNode }).parts.jitter;
+    expect(time({ gpus: 64 }).parts.jitter).toBe(jitter(8));
+    expect(jitter(4)).toBeGreaterThan(jitter(8));
+    expect(jitter(64)).toBe(0);
+  });
+
   it('a power cap slows products, and lowers the power that is billed', () => {
     const capped = time({ powerCapWatts: 500 });
     expect(capped.stepTime).toBeGreaterThan(1.1 * step({}));

@@ -5,6 +5,7 @@ import type { TrainingRun } from '../../model/run.ts';
 import { isLow } from './context.ts';
 import { type Parts, partNames } from './parts.ts';
 
+/** What would reduce each part, in general. */
 const advice: Readonly<Record<TimePart, string>> = {
   matrix_products:
     'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
@@ -23,6 +24,7 @@ const advice: Readonly<Record<TimePart, string>> = {
   jitter: 'it comes with the number of nodes',
 };
 
+/** What each part is called in a sentence. */
 const losses: Readonly<Record<TimePart, string>> = {
   matrix_products: 'matrix products',
   attention: 'attention kernels',
@@ -55,54 +57,57 @@ export function largestLoss(parts: Parts, step: number): TimePart {
 /** A change of the run that the advice amounts to, as a user would write it. */
 export type Remedy = { readonly words: string; readonly run: TrainingRun };
 
-/** What one line of the run description could do about a loss; undefined where no single line would. */
+/** A line of the run description, and the fields that it states. */
+type Line = readonly [words: string, fields: Partial<TrainingRun>];
+type Proposal = (run: TrainingRun, chip: Accelerator) => Line | undefined;
+
+const fusedLoss: Line = ['fused_cross_entropy: true', { fusedCrossEntropy: true }];
+
+const largerBatch: Proposal = ({ globalBatchSize }) => [
+  `global_batch_size: ${2 * globalBatchSize}`,
+  { globalBatchSize: 2 * globalBatchSize },
+];
+
+/** Which single line of the run description would shrink each part; none for parts that no single line does. */
+const proposals: { readonly [part in TimePart]?: Proposal } = {
+  matrix_products: (run, chip) =>
+    chip.densePeak.fp8 === undefined || isLow(run) ? undefined : ['precision: fp8', { precision: 'fp8' }],
+  attention: (run, chip) => {
+    if (!run.flashAttention) return ['flash_attention: true', { flashAttention: true }];
+    const older = chip.generation === 'hopper' && frameworkExecution[run.framework].attentionOnHopper !== 'cudnn';
+    return older && run.attentionKernel !== 'cudnn'
+      ? ['attention_kernel: cudnn', { attentionKernel: 'cudnn' }]
+      : undefined;
+  },
+  memory_bound: (run) => {
+    const { decidedBy } = frameworkExecution[run.framework].profile;
+    if (run[decidedBy]) return undefined;
+    if (decidedBy === 'fusedCrossEntropy') return fusedLoss;
+    return decidedBy === 'compile' ? ['compile: true', { compile: true }] : undefined;
+  },
+  loss: (run) => (run.fusedCrossEntropy ? undefined : fusedLoss),
+  recompute: () => ['recompute: none', { recompute: 'none' }],
+  exposed_tensor: (run) =>
+    run.overlapTensorParallel === true ? undefined : ['overlap_tensor_parallel: true', { overlapTensorParallel: true }],
+  exposed_data: (run, chip) => (run.sharding === 'full' ? undefined : largerBatch(run, chip)),
+  bubble: (run, chip) =>
+    run.parallelism.virtualPipeline === 1 && run.pipelineSchedule === undefined
+      ? ['parallelism.virtual_pipeline: 2', { parallelism: { ...run.parallelism, virtualPipeline: 2 } }]
+      : largerBatch(run, chip),
+  optimizer: (run, chip) =>
+    run.sharding === 'none' && run.gpus > 1
+      ? ['sharding: optimizer', { sharding: 'optimizer' }]
+      : largerBatch(run, chip),
+  host: (run) =>
+    run.cudaGraphs === true || !frameworkExecution[run.framework].cudaGraphs
+      ? undefined
+      : ['cuda_graphs: true', { cudaGraphs: true }],
+};
+
+/** What one line of the run description could do about a part of the step; undefined where no single line would. */
 export function remedyFor(part: TimePart, run: TrainingRun, chip: Accelerator): Remedy | undefined {
-  const change = (words: string, changed: Partial<TrainingRun>): Remedy => ({ words, run: { ...run, ...changed } });
-  const { parallelism } = run;
-  const { attentionOnHopper, profile, cudaGraphs } = frameworkExecution[run.framework];
-  const batch = 2 * run.globalBatchSize;
-  const larger = change(`global_batch_size: ${batch}`, { globalBatchSize: batch });
-  switch (part) {
-    case 'matrix_products':
-      return chip.densePeak.fp8 !== undefined && !isLow(run)
-        ? change('precision: fp8', { precision: 'fp8' })
-        : undefined;
-    case 'attention':
-      if (!run.flashAttention) return change('flash_attention: true', { flashAttention: true });
-      return chip.generation === 'hopper' && attentionOnHopper !== 'cudnn' && run.attentionKernel !== 'cudnn'
-        ? change('attention_kernel: cudnn', { attentionKernel: 'cudnn' })
-        : undefined;
-    case 'memory_bound':
-      if (run[profile.decidedBy]) return undefined;
-      if (profile.decidedBy === 'fusedCrossEntropy')
-        return change('fused_cross_entropy: true', { fusedCrossEntropy: true });
-      return profile.decidedBy === 'compile' ? change('compile: true', { compile: true }) : undefined;
-    case 'loss':
-      return run.fusedCrossEntropy ? undefined : change('fused_cross_entropy: true', { fusedCrossEntropy: true });
-    case 'recompute':
-      return change('recompute: none', { recompute: 'none' });
-    case 'exposed_tensor':
-      return run.overlapTensorParallel === true
-        ? undefined
-        : change('overlap_tensor_parallel: true', { overlapTensorParallel: true });
-    case 'bubble':
-      return parallelism.virtualPipeline === 1 && run.pipelineSchedule === undefined
-        ? change('parallelism.virtual_pipeline: 2', { parallelism: { ...parallelism, virtualPipeline: 2 } })
-        : larger;
-    case 'host':
-      return run.cudaGraphs === true || !cudaGraphs ? undefined : change('cuda_graphs: true', { cudaGraphs: true });
-    case 'optimizer':
-      return run.sharding === 'none' && run.gpus > 1
-        ? change('sharding: optimizer', { sharding: 'optimizer' })
-        : larger;
-    case 'exposed_data':
-      return run.sharding === 'full' ? undefined : larger;
-    case 'exposed_context':
-    case 'exposed_expert':
-    case 'exposed_pipeline':
-    case 'jitter':
-      return undefined;
-  }
+  const line = proposals[part]?.(run, chip);
+  return line && { words: line[0], run: { ...run, ...line[1] } };
 }
 
 /**

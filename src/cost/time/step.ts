@@ -153,8 +153,8 @@ function pipelineTime(
 }
 
 /** How much longer the slowest of many nodes takes: the expected largest of as many Gaussians. */
-function jitterSeconds(seconds: number, { gpus }: TrainingRun, { step }: Context): number {
-  const nodes = gpus / estimated.gpusOfNode;
+function jitterSeconds(seconds: number, { gpus, gpusPerNode }: TrainingRun, { step }: Context): number {
+  const nodes = gpus / (gpusPerNode ?? estimated.gpusOfNode);
   return nodes > 1 ? seconds * step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
 }
 
