@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 6300:
+/***/ 9190:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -54418,7 +54418,7 @@ const acceleratorIds = Object.keys(accelerators_table);
 const rows = accelerators_table;
 const accelerators = withFacts(Object.fromEntries(acceleratorIds.map((id) => [id, { id, ...rows[id] }])), Object.fromEntries(acceleratorIds.map((id) => [id, factsOfRow(rows[id])])));
 /** The row of an id as `list accelerators` prints it, or undefined. */
-function accelerators_findAccelerator(id) {
+function findAccelerator(id) {
     return Object.hasOwn(accelerators_table, id) ? accelerators[id] : undefined;
 }
 
@@ -56786,33 +56786,106 @@ function forwardFlops(operation, S, convention = 'causal') {
     }
 }
 
+;// CONCATENATED MODULE: ./build/facts/precisions.js
+
+const ieee = definition({ title: 'IEEE 754 binary32 and binary16, and bfloat16', date: '2026-11-25' });
+const fp8 = definition({
+    title: 'FP8 formats for deep learning, Micikevicius et al. 2022',
+    url: 'https://arxiv.org/abs/2209.05433',
+    date: '2026-11-25',
+});
+const microscaling = definition({
+    title: 'Microscaling data formats, Rouhani et al. 2023: an 8-bit scale for each block of 32',
+    url: 'https://arxiv.org/abs/2310.10537',
+    date: '2026-11-25',
+});
+const nvfp4 = definition({
+    title: 'Pretraining large language models with NVFP4, 2025: an 8-bit scale for each block of 16',
+    url: 'https://arxiv.org/abs/2509.25149',
+    date: '2026-11-25',
+});
+const qlora = definition({
+    title: 'QLoRA, Dettmers et al. 2023, section 3: 4 bits and 0.127 bits of double-quantised scales',
+    url: 'https://arxiv.org/abs/2305.14314',
+    date: '2026-11-25',
+});
+/** Bytes of one element, its share of block scales included. */
+const bytesOf = numbers({
+    fp32: ieee(4, 'byte/element'),
+    fp16: ieee(2, 'byte/element'),
+    bf16: ieee(2, 'byte/element'),
+    fp8: fp8(1, 'byte/element'),
+    int8: definition({ title: 'eight bits', date: '2026-11-25' })(1, 'byte/element'),
+    fp4: nvfp4(0.5 + 1 / 16, 'byte/element'),
+    nf4: qlora(0.5 + 0.127 / 8, 'byte/element'),
+});
+/** The peak that a matrix product of each precision is held against, and the bytes of an element of its operands. */
+const precisions = numbers({
+    fp32: { peak: 'tf32', operand: ieee(4, 'byte/element') },
+    fp16: { peak: 'fp16', operand: ieee(2, 'byte/element') },
+    bf16: { peak: 'bf16', operand: ieee(2, 'byte/element') },
+    fp8: { peak: 'fp8', operand: fp8(1, 'byte/element') },
+    mxfp8: { peak: 'fp8', operand: microscaling(1 + 1 / 32, 'byte/element') },
+    fp4: { peak: 'fp4', operand: nvfp4(0.5 + 1 / 16, 'byte/element') },
+});
+
 ;// CONCATENATED MODULE: ./build/facts/frameworks.js
 
+
+
+const megatronCode = definition(sources.megatron);
+const pytorchCode = definition(sources.pytorch);
+const deepspeedCode = definition({
+    title: 'DeepSpeed 1b88ac3, its own code and defaults (deepspeed/runtime/zero)',
+    url: 'https://github.com/deepspeedai/DeepSpeed/tree/1b88ac3',
+    date: '2026-11-24',
+});
+const allocations = measured({
+    title: "PyTorch's own allocations, step by step (scripts/oracle/peak.py)",
+    date: '2026-11-24',
+});
+const replayed = measured({
+    title: "PyTorch's allocator played over the allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py)",
+    date: '2026-11-24',
+});
 // PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
 // at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
 // keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
 // A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
-const torchLoss = { whole: 12, compiled: 4, fused: 'chunked', vocabularyParallel: null };
-const frameworks = {
+const torchLoss = {
+    whole: allocations(12, 'byte/element'),
+    compiled: allocations(4, 'byte/element'),
+    fused: 'chunked',
+    vocabularyParallel: null,
+};
+const frameworks = numbers({
     megatron: {
         saves: 'fused',
         normsWrittenOut: false,
         quantizesInputs: true,
         keepsGathered: false,
         selective: 'modules',
-        weightBytes: 2,
-        gradientBytes: 4,
+        weightBytes: megatronCode(2, 'byte/element'),
+        gradientBytes: megatronCode(4, 'byte/element'),
         masterWeights: true,
         gradientsStay: true,
-        lossBytes: { whole: 6, compiled: 6, fused: 4, vocabularyParallel: null },
+        lossBytes: {
+            whole: megatronCode(6, 'byte/element'),
+            compiled: megatronCode(6, 'byte/element'),
+            fused: megatronCode(4, 'byte/element'),
+            vocabularyParallel: null,
+        },
         dummyGradients: true,
-        optimizerTemporaries: 0,
+        optimizerTemporaries: megatronCode(0, 'count'),
         gathers: 'flat',
         offloadsGradients: 'never',
         // Unless it is precision-aware (core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
         castsNarrowGradients: true,
         autocastsShardedAdapters: false,
-        fragmentation: 1.05,
+        fragmentation: measured({
+            title: 'SimuMax at 4dcaae5, reserved over allocated memory of its B200 runs: 1.028 to 1.093',
+            date: '2026-11-24',
+        })(1.05, 'ratio'),
         source: 'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
     },
     fsdp: {
@@ -56821,19 +56894,19 @@ const frameworks = {
         quantizesInputs: false,
         keepsGathered: true,
         selective: 'operations',
-        weightBytes: 4,
-        gradientBytes: 4,
+        weightBytes: pytorchCode(4, 'byte/element'),
+        gradientBytes: pytorchCode(4, 'byte/element'),
         masterWeights: false,
         gradientsStay: false,
         // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above, 4 bytes each.
-        lossBytes: { ...torchLoss, vocabularyParallel: 16 },
+        lossBytes: { ...torchLoss, vocabularyParallel: pytorchCode(16, 'byte/element') },
         dummyGradients: false,
-        optimizerTemporaries: 0,
+        optimizerTemporaries: pytorchCode(0, 'count'),
         gathers: 'fully_shard',
         offloadsGradients: 'always',
         castsNarrowGradients: false,
         autocastsShardedAdapters: false,
-        fragmentation: 1.05,
+        fragmentation: judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(1.05, 'ratio'),
         source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
     },
     deepspeed: {
@@ -56842,19 +56915,19 @@ const frameworks = {
         quantizesInputs: false,
         keepsGathered: true,
         selective: 'operations',
-        weightBytes: 2,
-        gradientBytes: 2,
+        weightBytes: deepspeedCode(2, 'byte/element'),
+        gradientBytes: deepspeedCode(2, 'byte/element'),
         masterWeights: true,
         gradientsStay: false,
         lossBytes: torchLoss,
         dummyGradients: false,
         // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
-        optimizerTemporaries: 1,
+        optimizerTemporaries: deepspeedCode(1, 'count'),
         gathers: 'zero',
         offloadsGradients: 'sharded',
         castsNarrowGradients: false,
         autocastsShardedAdapters: false,
-        fragmentation: 1.08,
+        fragmentation: judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio'),
         source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
     },
     transformers: {
@@ -56863,25 +56936,29 @@ const frameworks = {
         quantizesInputs: false,
         keepsGathered: true,
         selective: 'operations',
-        weightBytes: 4,
-        gradientBytes: 4,
+        weightBytes: pytorchCode(4, 'byte/element'),
+        gradientBytes: pytorchCode(4, 'byte/element'),
         masterWeights: false,
         gradientsStay: false,
         lossBytes: torchLoss,
         dummyGradients: false,
         // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
         // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
-        optimizerTemporaries: 1,
+        optimizerTemporaries: allocations(1, 'count'),
         gathers: 'flat',
         offloadsGradients: 'never',
         castsNarrowGradients: false,
         // Fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one GPU by 2
         // (fms-acceleration 876e2ed, a100_80gb.csv).
         autocastsShardedAdapters: true,
-        fragmentation: 1.08,
+        fragmentation: measured({
+            title: 'foundation-model-stack/fms-acceleration at 876e2ed, a100_80gb.csv: memory of its fine-tuning runs',
+            url: 'https://github.com/foundation-model-stack/fms-acceleration/tree/876e2ed',
+            date: '2026-11-24',
+        })(1.08, 'ratio'),
         source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
     },
-};
+});
 /**
  * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
  * bytes for each element. Blocks are scaled along rows, so a second copy is laid out along columns; so is a per-tensor copy
@@ -56893,37 +56970,50 @@ function quantizedCopies(precision, generation) {
         case 'fp8':
             return generation === 'blackwell' ? 1 : 2;
         case 'mxfp8':
-            return 2 * (1 + 1 / 32);
+            return 2 * precisions.mxfp8.operand;
         case 'fp4':
-            return 2 * (0.5 + 1 / 16);
+            return 2 * precisions.fp4.operand;
         default:
             return 0;
     }
 }
 /**
  * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
- * expandable segments (torchtitan's launcher sets them), and holes without. From PyTorch's allocator played over the
- * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
+ * expandable segments (torchtitan's launcher sets them; 1.015 to 1.024), and holes without (1.09 to 1.14).
  */
-const streamedFragmentation = { expandable: 1.02, fixed: 1.12 };
-/** DeepSpeed's sizes in elements, by their defaults (DeepSpeed 1b88ac3, deepspeed/runtime/zero/config.py). */
-const buckets = {
-    reduce: 5e8,
+const streamedFragmentation = numbers({
+    expandable: replayed(1.02, 'ratio'),
+    fixed: replayed(1.12, 'ratio'),
+});
+/** DeepSpeed's sizes, by their defaults. */
+const buckets = numbers({
+    reduce: deepspeedCode(5e8, 'element'),
     /** parameters that ZeRO 3 keeps gathered where they are needed again soon, and those that it fetches ahead */
-    maxLive: 1e9,
-    prefetch: 5e7,
+    maxLive: deepspeedCode(1e9, 'element'),
+    prefetch: deepspeedCode(5e7, 'element'),
     /** parameters that ZeRO 3 steps over at once */
-    subgroup: 1e9,
-};
-/** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
-const overhead = {
-    /** by generation; `default` for those not measured */
-    contextGibibytes: { ampere: 0.45, hopper: 0.6, blackwell: 0.6, default: 0.5 },
-    /** ai-dynamo/aiconfigurator 095f58a, systems/*.yaml, misc.nccl_mem: 0.34 for 2 ranks, 0.39 for 4 to 8 */
-    communicatorGibibytes: { pair: 0.34, group: 0.39 },
-    /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */
-    workspaceMebibytes: { modern: 32, older: 8.1 },
-};
+    subgroup: deepspeedCode(1e9, 'element'),
+});
+const idle = judged('what nvidia-smi shows of a process that has made its first tensor, on chips of the generation', '2026-11-24');
+const miscellaneous = measured(sources.aiconfigurator);
+const workspace = definition({
+    title: 'NVIDIA cuBLAS documentation, the default workspace: 32 MiB from Hopper on, 8.1 MiB before',
+    url: 'https://docs.nvidia.com/cuda/cublas/',
+    date: '2026-11-24',
+});
+/** What a GPU holds before the first tensor: CUDA context and libraries, and NCCL for each communicator. */
+const overhead = numbers({
+    /** by generation; `default` for all others */
+    contextGibibytes: {
+        ampere: idle(0.45, 'GiB'),
+        hopper: idle(0.6, 'GiB'),
+        blackwell: idle(0.6, 'GiB'),
+        default: idle(0.5, 'GiB'),
+    },
+    /** systems/*.yaml, misc.nccl_mem: for 2 ranks, and for 4 to 8 */
+    communicatorGibibytes: { pair: miscellaneous(0.34, 'GiB'), group: miscellaneous(0.39, 'GiB') },
+    workspaceMebibytes: { modern: workspace(32, 'MiB'), older: workspace(8.1, 'MiB') },
+});
 const inCode = definition({ title: "the row's source: the framework's own code", date: '2026-11-25' });
 // PyTorch's scaled_dot_product_attention is FlashAttention-2 on Hopper, at half of cuDNN's rate (pytorch/pytorch issue 142132).
 const pytorch = {
@@ -57489,49 +57579,6 @@ function growth(main, S) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/facts/precisions.js
-
-const ieee = definition({ title: 'IEEE 754 binary32 and binary16, and bfloat16', date: '2026-11-25' });
-const fp8 = definition({
-    title: 'FP8 formats for deep learning, Micikevicius et al. 2022',
-    url: 'https://arxiv.org/abs/2209.05433',
-    date: '2026-11-25',
-});
-const microscaling = definition({
-    title: 'Microscaling data formats, Rouhani et al. 2023: an 8-bit scale for each block of 32',
-    url: 'https://arxiv.org/abs/2310.10537',
-    date: '2026-11-25',
-});
-const nvfp4 = definition({
-    title: 'Pretraining large language models with NVFP4, 2025: an 8-bit scale for each block of 16',
-    url: 'https://arxiv.org/abs/2509.25149',
-    date: '2026-11-25',
-});
-const qlora = definition({
-    title: 'QLoRA, Dettmers et al. 2023, section 3: 4 bits and 0.127 bits of double-quantised scales',
-    url: 'https://arxiv.org/abs/2305.14314',
-    date: '2026-11-25',
-});
-/** Bytes of one element, its share of block scales included. */
-const bytesOf = numbers({
-    fp32: ieee(4, 'byte/element'),
-    fp16: ieee(2, 'byte/element'),
-    bf16: ieee(2, 'byte/element'),
-    fp8: fp8(1, 'byte/element'),
-    int8: definition({ title: 'eight bits', date: '2026-11-25' })(1, 'byte/element'),
-    fp4: nvfp4(0.5 + 1 / 16, 'byte/element'),
-    nf4: qlora(0.5 + 0.127 / 8, 'byte/element'),
-});
-/** The peak that a matrix product of each precision is held against, and the bytes of an element of its operands. */
-const precisions = numbers({
-    fp32: { peak: 'tf32', operand: ieee(4, 'byte/element') },
-    fp16: { peak: 'fp16', operand: ieee(2, 'byte/element') },
-    bf16: { peak: 'bf16', operand: ieee(2, 'byte/element') },
-    fp8: { peak: 'fp8', operand: fp8(1, 'byte/element') },
-    mxfp8: { peak: 'fp8', operand: microscaling(1 + 1 / 32, 'byte/element') },
-    fp4: { peak: 'fp4', operand: nvfp4(0.5 + 1 / 16, 'byte/element') },
-});
-
 ;// CONCATENATED MODULE: ./build/facts/serving.js
 
 
@@ -57542,7 +57589,6 @@ const serving = numbers({
 });
 
 ;// CONCATENATED MODULE: ./build/cost/count/inference.js
-
 
 
 
@@ -57561,7 +57607,7 @@ function inference_cached(span, S) {
     }
 }
 /** What serving the model keeps: key-value cache or recurrent state of a sequence, and the checkpoint's weights. */
-function estimateInference(operations, run, weights) {
+function estimateInference(operations, { run, machine }, weights) {
     const S = run.sequenceLength;
     const { tensor } = run.parallelism;
     let perToken = 0;
@@ -57584,7 +57630,7 @@ function estimateInference(operations, run, weights) {
             }
         }
     }
-    const usable = accelerators_findAccelerator(run.accelerator)?.usable;
+    const usable = machine?.usable;
     const room = usable === undefined ? undefined : serving.memoryShare * usable - weights / tensor;
     const largestBatch = room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));
     return { cachePerToken: units_bytes(perToken), cachePerSequence: units_bytes(perSequence), weights, largestBatch };
@@ -58709,6 +58755,7 @@ function* single({ reads, ...one }, flow) {
 
 ;// CONCATENATED MODULE: ./build/cost/placement.js
 
+
 /**
  * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
  * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
@@ -58768,6 +58815,8 @@ function heldByRanks(operations, run) {
         };
     });
 }
+/** What the run trains of a model: all of it, or without the layers that predict further tokens. */
+const trainedOperations = (model, run) => run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
 /** Model replicas: groups of GPUs that see different sequences. */
 function replicas(run) {
     const { tensor, pipeline, context } = run.parallelism;
@@ -58864,6 +58913,13 @@ function localElements(operation, run, stage) {
         return held(operation) / tensor;
     return held(operation);
 }
+/** Elements that are trained on one GPU: the operation's own; with adapters those of its adapter, divided as its matrix is. */
+function trainedElements(operation, run, stage) {
+    if (run.lora === undefined)
+        return localElements(operation, run, stage);
+    const copies = operation.kind === 'linear' ? operation.copies : 1;
+    return (adapterElements(operation, run.lora) * copies) / run.parallelism.tensor;
+}
 
 ;// CONCATENATED MODULE: ./build/cost/memory/band.js
 
@@ -58932,15 +58988,16 @@ function transformers(run) {
 const overhead_e = 2;
 /** Bytes that a GPU holds outside PyTorch's allocator: CUDA context, libraries, and NCCL's buffers for each communicator. */
 function deviceOverhead(run) {
-    const generation = accelerators_findAccelerator(run.accelerator)?.generation ?? 'default';
+    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
     const { tensor, pipeline, context, expert } = run.parallelism;
     const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
+    const contexts = contextGibibytes;
     const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
     const first = groups.length === 0 ? 0 : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
     // Further communicators were not measured; each is taken to need half of the first.
     const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
     const modern = generation === 'hopper' || generation === 'blackwell';
-    return (gibibytes((contextGibibytes[generation] ?? contextGibibytes.default) + first + further) +
+    return (gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) +
         mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older));
 }
 /**
@@ -59482,7 +59539,7 @@ function backwardPeak(list, run, weightGradient) {
     let peak = live;
     for (const operation of list.toReversed()) {
         const gradients = inputGradients(operation, run);
-        const made = gradients.reduce((sum, [, bytes]) => sum + bytes, workspace(operation, run));
+        const made = gradients.reduce((sum, [, bytes]) => sum + bytes, backward_workspace(operation, run));
         const weight = weightGradient(operation);
         peak = Math.max(peak, live + made + weight.making);
         for (const [{ name, stream }, bytes] of gradients) {
@@ -59544,7 +59601,7 @@ function gradientsOf(operation) {
     }
 }
 /** What an operation's backward pass allocates besides its gradients, in bytes. */
-function workspace(operation, run) {
+function backward_workspace(operation, run) {
     const tokens = tokensOf(run);
     const { tensor: tp } = run.parallelism;
     switch (operation.kind) {
@@ -59737,8 +59794,8 @@ function operationStates(operation, run, stage) {
     const elements = localElements(operation, run, stage);
     const over = (state) => shards(operation, run, state);
     const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
-    const adapters = run.lora === undefined ? 0 : localAdapters(operation, run);
-    const trained = run.lora === undefined ? elements : adapters;
+    const trained = trainedElements(operation, run, stage);
+    const adapters = run.lora === undefined ? 0 : trained;
     const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
     return {
         weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / over('weights'),
@@ -59797,16 +59854,9 @@ function copiesOf(operation, run) {
         return 0;
     if (operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output')
         return 0;
-    const copies = quantizedCopies(run.precision, accelerators_findAccelerator(run.accelerator)?.generation);
+    const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
     const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
     return Math.max(0, copies - stored);
-}
-/** Elements of adapters on one GPU: those of a matrix divided by columns or rows are half divided. */
-function localAdapters(operation, run) {
-    if (run.lora === undefined)
-        return 0;
-    const elements = adapterElements(operation, run.lora) * (operation.kind === 'linear' ? operation.copies : 1);
-    return elements / run.parallelism.tensor;
 }
 
 ;// CONCATENATED MODULE: ./build/cost/memory/unsharded.js
@@ -60159,10 +60209,10 @@ const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component,
 
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 function estimateMemory(model, run) {
-    const operations = run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+    const operations = trainedOperations(model, run);
     const { phase, stage, reserved } = fullest(operations, run);
     const device = reserved + deviceOverhead(run);
-    const accelerator = accelerators_findAccelerator(run.accelerator);
+    const accelerator = findAccelerator(run.accelerator);
     return {
         allocated: units_bytes(totalOf(phase)),
         reserved: units_bytes(reserved),
@@ -60228,7 +60278,6 @@ function alternatives(run) {
 }
 
 ;// CONCATENATED MODULE: ./build/facts/kernels.js
-
 
 
 const onKernels = benchmark(sources.aiconfigurator);
@@ -60555,9 +60604,9 @@ const fusedAttention = numbers({
     },
 });
 /** The kernel constants of a chip; its generation's, as derived, where it was not measured itself; collectives no faster than its links. */
-function kernelsOf(id, generation) {
+function kernelsOf({ id, generation, fast }) {
     const table = kernelsByChip[id] ?? kernelsByGeneration[generation];
-    const most = kernelShape.linkShare * accelerators[id].fast.perDirection;
+    const most = kernelShape.linkShare * fast.perDirection;
     const cap = (one) => ({ ...one, bandwidth: Math.min(one.bandwidth, most) });
     const { gather, scatter, reduce, exchange } = table.collectives;
     return {
@@ -60827,10 +60876,6 @@ const recomputedShare = numbers({
 });
 /** The rest of what is judged. */
 const estimated = numbers({
-    /** share of all gradients that adapters' are */
-    adapterTraffic: judged('rank 64 on all matrices')(0.02, 'ratio'),
-    /** share of all parameters that adapters' are, for the optimizer's step */
-    adapterUpdate: judged('rank 32 on all matrices')(0.01, 'ratio'),
     /** share of the peak at which state updates run */
     scan: judged('chunked scans are short products between memory-bound steps')(0.2, 'ratio'),
     /** how often a state update's inputs and outputs are moved, forward and backward */
@@ -60872,81 +60917,17 @@ const bands = numbers({
     ring: { tokens: ofRuns(65_536, 'token'), width: ofRuns(0.2, 'log ratio') },
 });
 
-;// CONCATENATED MODULE: ./build/cost/time/gemm.js
-
-/** Output tiles of a matrix-product kernel, in elements. */
-const tiles = [
-    [128, 256],
-    [256, 128],
-    [128, 128],
-    [64, 256],
-    [128, 64],
-    [64, 128],
-    [64, 64],
-];
-const largestTile = 128 * 256;
-/**
- * Seconds of a product [m, k] x [k, n], or of E such products of which each expert has its own m rows: tiles are dealt out in
- * waves over the multiprocessors, each with a prologue of `prologue` further steps along k.
- *
- * @param operand bytes of an input element
- * @param output bytes of an output element, twice where it is added to what stands there
- * @param peak FLOP/s of the dtype
- */
-function gemmSeconds(chip, facts, peak, shape, operand, output, slowdown) {
-    const { m, n, k, experts: E = 1 } = shape;
-    const { rooflineSharpness: sharpness } = kernelShape;
-    if (m <= 0 || n <= 0 || k <= 0)
-        return 0;
-    const SM = chip.multiprocessors ?? kernelShape.unknownMultiprocessors;
-    let compute = Number.POSITIVE_INFINITY;
-    for (const [tileM, tileN] of tiles) {
-        const waves = (E * Math.ceil(m / tileM) * Math.ceil(n / tileN)) / SM;
-        const rounded = Math.ceil(waves) * facts.wave + waves * (1 - facts.wave);
-        const share = facts.peakShare * ((tileM * tileN) / largestTile) ** facts.tileExponent;
-        compute = Math.min(compute, (rounded * SM * 2 * tileM * tileN * (k + facts.prologue)) / (peak * share));
-    }
-    const traffic = E * (operand * (m * k + k * n) + output * m * n);
-    const memory = traffic / (chip.bandwidth * facts.bandwidthShare);
-    return facts.launch + slowdown * (compute ** sharpness + memory ** sharpness) ** (1 / sharpness);
-}
-/**
- * Seconds of a collective over n ranks whose gathered size is S bytes; `local` of them share the fast domain. Within it
- * latency + (V + sqrt(V v0)) / B with V = S (n - 1) / n; beyond it the network's bandwidth of all local ranks together.
- */
-function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fast.domain), network = chip.network) {
-    if (n <= 1 || S <= 0)
-        return 0;
-    const { latency, perRank, bandwidth, ramp } = facts.collectives[kind];
-    const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
-    const inside = Math.max(1, Math.min(local, chip.fast.domain));
-    if (n <= inside)
-        return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
-    const across = Math.min(bandwidth, inside * (network ?? bandwidth) * kernelShape.network.share);
-    const hops = kernelShape.network.latency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
-    return latency + (V + Math.sqrt(V * ramp * kernelShape.network.ramp)) / across + perRank * (inside - 1) + hops;
-}
-
-;// CONCATENATED MODULE: ./build/cost/time/layer.js
-
-
-
-
+;// CONCATENATED MODULE: ./build/cost/time/context.js
 
 
 
 
 
 function contextOf(run, chip, peak, facts) {
-    const id = acceleratorIds.find((one) => one === run.accelerator);
-    const kernels = facts.kernelsOf(id, chip.generation);
+    const kernels = facts.kernelsOf(chip);
     const profileName = profileOf(run, chip);
-    const { tensor, context, sequenceParallel } = run.parallelism;
-    const T = (run.microBatchSize * run.sequenceLength) / context;
-    const capped = run.powerCapWatts !== undefined && chip.power !== null && run.powerCapWatts < chip.power
-        ? chip.power / run.powerCapWatts
-        : 1;
-    const power = 1 + facts.step.power * (capped - 1);
+    const tokens = tokensOf(run);
+    const power = 1 + facts.step.power * (overCap(run, chip) - 1);
     return {
         step: facts.step,
         chip,
@@ -60960,9 +60941,13 @@ function contextOf(run, chip, peak, facts) {
         power,
         network: run.interNodeGbpsPerGpu === undefined ? chip.network : gigabitsPerSecond(run.interNodeGbpsPerGpu),
         bandwidth: chip.bandwidth * kernels.streaming,
-        T,
-        t: sequenceParallel ? T / tensor : T,
+        T: tokens.tensor,
+        t: tokens.residual,
     };
+}
+/** The chip's power over the cap that the run states; 1 without a cap. */
+function overCap({ powerCapWatts: cap }, { power }) {
+    return cap !== undefined && power !== null && cap < power ? power / cap : 1;
 }
 /** 8 or 4 bits. */
 const isLow = (run) => !['bf16', 'fp16', 'fp32'].includes(run.precision);
@@ -60973,6 +60958,77 @@ function profileOf(run, chip) {
     // PyTorch reaches 8 bits through torch.compile (torchao) or Transformer Engine's modules: fused either way.
     return run[decidedBy] || (decidedBy === 'compile' && isLow(run)) ? on : off;
 }
+/**
+ * FLOP/s that a run is held against; undefined where the chip has no such matrix units. Chips older than tf32 compute fp32 in fp32;
+ * those without 4 bits keep such weights, and compute in 8.
+ */
+function context_peakOf({ densePeak }, { precision }) {
+    const { peak } = precisions[precision];
+    if (peak === 'tf32')
+        return densePeak.tf32 ?? densePeak.fp32;
+    return densePeak[peak] ?? (peak === 'fp4' ? densePeak.fp8 : undefined);
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/band.js
+
+
+
+
+/**
+ * Half width of the error band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
+ * leaves open, and the words that say what it rests on (docs/mfu.md).
+ */
+function errorBand(operations, run, context) {
+    const kind = kindOf(operations, run);
+    const open = leftOpen(run, context, hasExperts(operations));
+    let band = bands[kind].width + bands.open * open.length;
+    const basis = [bands[kind].name];
+    for (const { width, why } of further(operations, run, context)) {
+        band += width;
+        basis.push(why);
+    }
+    if (open.length > 0)
+        basis.push(`not stated: ${open.join(', ')}`);
+    if (run.calibration !== undefined) {
+        band = Math.min(band, bands[kind].calibrated);
+        basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
+    }
+    return { band, basis: basis.join('; ') };
+}
+function kindOf(operations, run) {
+    if (frameworkExecution[run.framework].eagerFineTuning || run.lora !== undefined)
+        return 'fineTuning';
+    if (hasExperts(operations))
+        return 'sparse';
+    return isLow(run) ? 'low' : 'dense';
+}
+const hasExperts = (operations) => operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
+/** Facts that move the result and that the run does not state. */
+function leftOpen(run, { chip }, experts) {
+    const { attentionKernelVaries } = frameworkExecution[run.framework];
+    const facts = [
+        [
+            run.parallelism.tensor > 1 && run.overlapTensorParallel === undefined,
+            'whether tensor-parallel collectives overlap',
+        ],
+        [run.gpus > chip.fast.domain && run.interNodeGbpsPerGpu === undefined, 'the network'],
+        [attentionKernelVaries && run.flashAttention && run.attentionKernel === undefined, 'the attention kernel'],
+        [experts && run.cudaGraphs === undefined, 'CUDA graphs'],
+    ];
+    return facts.filter(([open]) => open).map(([, name]) => name);
+}
+/** What makes this run unlike those that were measured. */
+function* further(operations, run, { kernels, chip }) {
+    if (kernels.confidence === 'derived')
+        yield { width: bands.derived, why: `kernel constants of ${chip.name} are derived, not measured` };
+    const rings = run.parallelism.context > 1 && frameworkExecution[run.framework].ringOfPyTorch;
+    if (rings && run.sequenceLength >= bands.ring.tokens)
+        yield { width: bands.ring.width, why: 'ring attention over long sequences' };
+    if (operations.layers.some(({ operations: list }) => list.some(seesBothWays)))
+        yield { width: bands.derived, why: 'no measured run has attention that sees both ways' };
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/parts.js
 const partNames = [
     'matrix_products',
     'attention',
@@ -60989,361 +61045,18 @@ const partNames = [
     'host',
     'jitter',
 ];
-const layer_none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
-const layer_sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
-const add = (into, from, times = 1) => {
+const parts_none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
+const parts_sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
+function add(into, from, times = 1) {
     for (const part of partNames)
         into[part] += times * from[part];
-};
-/** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
-function layer_products(list, context) {
-    const groups = new Map();
-    for (const operation of list) {
-        if (operation.kind !== 'linear')
-            continue;
-        const fuses = context.profileName === 'megatron' || context.profileName === 'legacy' || operation.storedFused === true;
-        const key = fuses && operation.fusedWith !== undefined ? `${operation.component} ${operation.fusedWith}` : operation.path;
-        const known = groups.get(key);
-        if (known)
-            known.columns += operation.columns;
-        else
-            groups.set(key, { first: operation, columns: operation.columns });
-    }
-    return [...groups.values()];
-}
-function layerTime(list, run, context) {
-    const { profile, bandwidth: BW, T, t, chip, kernels } = context;
-    const { tensor: tp, context: cp } = run.parallelism;
-    const forward = layer_none();
-    const backward = layer_none();
-    for (const { first, columns } of layer_products(list, context)) {
-        const [f, b] = productSeconds(first, columns, run, context);
-        forward.matrix_products += f;
-        backward.matrix_products += b;
-    }
-    const low = isLow(run);
-    const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
-    const eager = context.profileName === 'eager' || context.profileName === 'transformers';
-    const traffic = profile.traffic * context.step.traffic * (eager && llamaLike ? context.step.eagerGated : 1);
-    let host = 0;
-    const waits = list.some((operation) => operation.kind === 'dispatch');
-    const graphs = usesGraphs(run, chip, waits);
-    for (const operation of list) {
-        switch (operation.kind) {
-            case 'attention': {
-                const [f, b] = attentionSeconds(operation, run, context);
-                forward.attention += f;
-                backward.attention += b;
-                if (cp > 1) {
-                    const each = 2 * operation.keyValueHeads * (operation.queryKeyDim + operation.valueDim) * T * cp;
-                    const one = collectiveSeconds(chip, kernels, 'gather', each / tp, cp, Math.max(1, Math.floor(chip.fast.domain / tp)), context.network);
-                    forward.exposed_context += Math.max(context.step.contextExposed * one, one - f);
-                    backward.exposed_context += Math.max(2 * context.step.contextExposed * one, 2 * one - b);
-                }
-                break;
-            }
-            case 'norm': {
-                const share = operation.input.region === 'tensor' ? T / tp : t;
-                forward.memory_bound += (steps_elementBytes.norm.forward * operation.input.elements * share * traffic) / BW;
-                backward.memory_bound += (steps_elementBytes.norm.backward * operation.input.elements * share * traffic) / BW;
-                break;
-            }
-            case 'add':
-                forward.memory_bound += (steps_elementBytes.add.forward * operation.output.elements * t * traffic) / BW;
-                backward.memory_bound += (steps_elementBytes.add.backward * operation.output.elements * t * traffic) / BW;
-                break;
-            case 'rope': {
-                const rotated = ((operation.query.elements + operation.key.elements) * T) / tp;
-                forward.memory_bound += (steps_elementBytes.rope.forward * rotated * traffic) / BW;
-                backward.memory_bound += (steps_elementBytes.rope.backward * rotated * traffic) / BW;
-                break;
-            }
-            case 'activation': {
-                const halves = operation.gated ? 2 : 1;
-                const rows = operation.input.region === 'routed' ? t * run.expertImbalance * context.step.permute : (T / tp) * traffic;
-                forward.memory_bound += (2 * operation.output.elements * (halves + 1) * rows) / BW;
-                backward.memory_bound += (2 * operation.output.elements * (2 * halves + 1) * rows) / BW;
-                break;
-            }
-            case 'dispatch': {
-                const rows = t * operation.active * run.expertImbalance;
-                const bytes = steps_elementBytes.dispatch * operation.width * rows;
-                forward.memory_bound += (bytes / BW) * context.step.permute;
-                backward.memory_bound += (bytes / BW) * context.step.permute;
-                const exchange = 2 * exchangeSeconds(operation, run, context);
-                forward.exposed_expert += context.step.expertExposed * exchange;
-                backward.exposed_expert += context.step.expertExposed * exchange;
-                // Experts take as many rows as the router sends them: graphs of fixed shapes leave them out.
-                host +=
-                    (frameworkExecution[run.framework].hostTimeOfExperts ? context.step.expertHost : 0) *
-                        (graphs ? context.step.expertHostGraphs : 1) +
-                        (context.step.expertHostEach * operation.experts) / run.parallelism.expert;
-                break;
-            }
-            case 'scan': {
-                const bytes = (2 * (operation.input.elements + operation.output.elements) * T) / tp;
-                const work = (operation.flopsPerToken * T) / tp / (estimated.scan * context.peak16);
-                forward.memory_bound += (estimated.scanPasses.forward * bytes * traffic) / BW + work;
-                backward.memory_bound += (estimated.scanPasses.backward * bytes * traffic) / BW + 2 * work;
-                break;
-            }
-            case 'linear':
-                if (run.lora !== undefined && isTarget(operation, run.lora)) {
-                    const rows = (operation.sharding === 'row' ? operation.rows / tp : operation.rows) * operation.used;
-                    const columns = (operation.sharding === 'column' ? operation.columns / tp : operation.columns) * operation.used;
-                    const bytes = steps_adapterBytes[fusesAdapters(run.lora, context) ? 'fused' : 'separate'];
-                    forward.memory_bound += ((bytes.inputForward * rows + bytes.outputForward * columns) * T) / BW;
-                    backward.memory_bound += ((bytes.inputBackward * rows + bytes.outputBackward * columns) * T) / BW;
-                }
-                if (low && operation.sharding !== 'expert' && operation.component !== 'router') {
-                    const [f, b] = castSeconds(operation, run, context);
-                    forward.memory_bound += f;
-                    backward.memory_bound += b;
-                }
-                break;
-            case 'route':
-            case 'combine':
-            case 'table':
-            case 'vector':
-            case 'loss':
-                break;
-        }
-    }
-    tensorParallel(list, run, context, forward, backward);
-    const gaps = profile.kernels * kernels.gap * steps_launches.gaps;
-    forward.memory_bound += gaps;
-    backward.memory_bound += 2 * gaps;
-    const parallel = (tp > 1 ? context.step.hostTensor : 0) + (cp > 1 ? context.step.hostContext : 0);
-    const launches = kernels.host * ((graphs ? 0 : profile.host * launched(list, context) + parallel) + host);
-    // Experts make the host wait for the router's counts in each layer.
-    forward.host += hostSeconds(layer_sum(forward), launches, waits);
-    backward.host += hostSeconds(layer_sum(backward), steps_launches.backward * launches, waits);
-    return { forward, backward, launches };
-}
-/** Operations that the host runs one by one: fused products once, experts and what belongs to them apart. */
-function launched(list, context) {
-    let count = layer_products(list, context).filter(({ first }) => first.sharding !== 'expert').length;
-    for (const operation of list) {
-        if (operation.kind === 'attention' ||
-            operation.kind === 'norm' ||
-            operation.kind === 'add' ||
-            operation.kind === 'rope')
-            count += 1;
-        // Latent attention splits, expands and joins its heads on their own.
-        if (operation.kind === 'attention' && operation.variant !== 'grouped')
-            count += steps_launches.latentAttention;
-        if (operation.kind === 'scan' || (operation.kind === 'activation' && operation.input.region !== 'routed'))
-            count += 1;
-    }
-    return count;
-}
-/**
- * Time in which the GPU waits for the host. It launches kernels while the GPU works; where it is slower, the GPU waits. Where it has
- * to wait for the GPU within each layer it can never run far ahead, and part of its time is seen: their root mean square.
- */
-const hostSeconds = (gpu, host, waits) => (waits ? Math.hypot(gpu, host) : Math.max(gpu, host)) - gpu;
-/** Compiled layers fuse adapters; Hugging Face's fast kernels do so on quantised base weights only (fms-acceleration, fused_lora). */
-const fusesAdapters = (lora, { profileName }) => profileName === 'liger' ? lora.baseBits < 16 : profileName !== 'transformers' && profileName !== 'eager';
-/** Casts of a product's operands to 8 bits, forward and backward; what query, key and value or gate and up read is cast once. */
-function castSeconds(operation, run, context) {
-    const { tensor: tp } = run.parallelism;
-    const bytes = castBytes[context.profile.casts];
-    const again = operation.fusedWith !== undefined && !leadsProduct(operation);
-    const rows = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
-    const columns = operation.sharding === 'column' ? operation.columns / tp : operation.columns;
-    const inputs = again ? 0 : rows * context.T;
-    const weights = rows * columns;
-    const forward = bytes.inputForward * inputs + bytes.weightForward * weights;
-    const backward = bytes.inputBackward * inputs + bytes.gradient * columns * context.T + bytes.weightBackward * weights;
-    return [forward / context.bandwidth, backward / context.bandwidth];
-}
-/** Forward, and input gradient with weight gradient, of one product; a frozen weight has no gradient. */
-function productSeconds(operation, columns, run, context) {
-    const { chip, kernels, profile, T, t } = context;
-    const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
-    const low = operation.component !== 'router' && operation.component !== 'output' && isLow(run);
-    const slowdown = low ? context.slowdownLow : context.slowdown;
-    const facts = low ? lowGemm(kernels, run) : kernels.gemm;
-    const peak = low ? context.peak : run.precision === 'fp32' ? context.peak : context.peak16;
-    const operand = low ? precisions[run.precision].operand : run.precision === 'fp32' ? bytesOf.fp32 : bytesOf.bf16;
-    const accumulated = profile.gradientBytes === bytesOf.fp32 ? gradientTraffic.addedTo : gradientTraffic.written;
-    const frozen = isFrozen(operation, run.lora);
-    if (operation.sharding === 'expert') {
-        const experts = Math.max(1, operation.copies / ep);
-        const rows = (t * operation.used * run.expertImbalance) / experts;
-        const n = columns / expertTensor;
-        const k = operation.rows;
-        const time = (m, nn, kk, output) => context.step.grouped * gemmSeconds(chip, facts, peak, { m, n: nn, k: kk, experts }, operand, output, slowdown);
-        return [time(rows, n, k, 2), time(rows, k, n, 2) + (frozen ? 0 : time(n, k, rows, accumulated))];
-    }
-    const n = operation.sharding === 'column' ? columns / tp : columns;
-    const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
-    const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
-    const time = (mm, nn, kk, output) => gemmSeconds(chip, facts, peak, { m: mm, n: nn, k: kk }, operand, output, slowdown);
-    const f = time(m, n, k, 2);
-    return [f, time(m, k, n, 2) + (frozen ? 0 : time(n, k, m, accumulated))];
-}
-/** A chip without matrix units of few bits runs no such precision, so its 16-bit rates stand in for what nobody asks. */
-const lowGemm = ({ low, gemm }, { precision }) => low === null ? gemm : precision === 'fp4' ? low.fp4 : low.fp8;
-/** Flash attention by vintage: efficiency e S / (S + s0); the backward pass has 2.5 times the FLOPs. */
-function attentionSeconds(core, run, context) {
-    const { chip, kernels, power } = context;
-    const { tensor: tp, context: cp } = run.parallelism;
-    const S = run.sequenceLength;
-    const width = core.queryKeyDim + core.valueDim;
-    const heads = core.heads / tp;
-    const peak = context.peak16;
-    const kernel = attentionKernel(run, chip);
-    if (kernel === 'unfused') {
-        const { share, forward, backward } = olderAttention.unfused;
-        const scores = (run.microBatchSize * heads * S * S) / cp;
-        const work = (2 * width * scores) / (share * peak);
-        const scale = power * context.step.attention;
-        return [
-            scale * (work + (forward * scores) / context.bandwidth),
-            scale * (2 * work + (backward * scores) / context.bandwidth),
-        ];
-    }
-    const wide = core.queryKeyDim >= fusedAttention.wideFrom;
-    const older = olderFacts(kernel, chip);
-    const facts = older ?? kernels.attention;
-    const modern = older !== undefined && chip.generation !== 'ampere';
-    const share = (wide ? facts.wide : facts.narrow) * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
-    const seen = meanContext(core.span, core.causal, S);
-    const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
-    const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
-    const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
-    const work = 2 * run.microBatchSize * heads * width * ((S * seen) / cp);
-    const scale = power * context.step.attention;
-    const { start, backwardFlops } = fusedAttention;
-    return [
-        scale * (work / rate + start.forward),
-        scale * ((backwardFlops * work) / (rate * facts.backward) + start.backward),
-    ];
-}
-/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
-function attentionKernel(run, chip) {
-    if (!run.flashAttention)
-        return 'unfused';
-    if (run.attentionKernel !== undefined)
-        return run.attentionKernel;
-    return chip.generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
-}
-/** The facts of a kernel that is not the chip's best. */
-function olderFacts(kernel, chip) {
-    const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
-    if (kernel === 'flash1')
-        return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
-    if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
-        return olderAttention.flash2.hopper;
-    return undefined;
-}
-/**
- * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do: of dense layers everywhere, of
- * layers with experts where CPUs are slow for their GPUs (Grace Blackwell; NVIDIA-NeMo/Megatron-Bridge 067f987, performance summary
- * and recipes). In 16 bits it launches kernel by kernel, Megatron-LM's default.
- */
-const usesGraphs = (run, chip, experts) => run.cudaGraphs ??
-    (frameworkExecution[run.framework].cudaGraphs &&
-        isLow(run) &&
-        (!experts || chip.fast.domain > steps_launches.graphsFrom));
-/**
- * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
- * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
- */
-const overlapsTensorParallel = (run) => run.overlapTensorParallel ??
-    (frameworkExecution[run.framework].overlapsTensorParallel && isLow(run) && run.parallelism.sequenceParallel);
-function tensorParallel(list, run, context, forward, backward) {
-    const { tensor: tp, sequenceParallel } = run.parallelism;
-    if (tp <= 1)
-        return;
-    const blocks = list.filter((operation) => operation.kind === 'linear' && operation.sharding === 'row').length;
-    const D = list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
-    const S = 2 * D * context.T;
-    const exposed = overlapsTensorParallel(run) ? context.step.tensorOverlapped : context.step.tensorExposed;
-    const collective = (kind) => collectiveSeconds(context.chip, context.kernels, kind, S, tp, tp, context.network);
-    if (sequenceParallel) {
-        const one = collective('gather') + collective('scatter');
-        forward.exposed_tensor += blocks * one * exposed;
-        backward.exposed_tensor += blocks * (one + beside.regather * collective('gather')) * exposed;
-    }
-    else {
-        forward.exposed_tensor += blocks * collective('reduce') * exposed;
-        backward.exposed_tensor += blocks * collective('reduce') * exposed;
-    }
-}
-/** Tokens to their experts: copies within the fast domain and beyond it, sent once for each domain (DeepEP). */
-function exchangeSeconds(operation, run, context) {
-    const { expert: ep } = run.parallelism;
-    if (ep <= 1)
-        return 0;
-    const { chip, kernels, t } = context;
-    const k = operation.active;
-    const domain = Math.min(ep, chip.fast.domain);
-    const domains = ep / domain;
-    const inside = Math.min(domains === 1 ? k * (1 - 1 / ep) : k * (1 - 1 / domain), ep * (1 - (1 - 1 / ep) ** k));
-    const beyond = domains <= 1 ? 0 : (domains - 1) * (1 - (1 - 1 / domains) ** k);
-    const row = 2 * operation.width * t;
-    const { latency, bandwidth } = kernels.collectives.exchange;
-    const fast = (row * inside) / bandwidth;
-    const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
-    return 2 * latency + Math.max(fast, slow) + beside.exchange * Math.min(fast, slow);
-}
-
-;// CONCATENATED MODULE: ./build/cost/time/band.js
-
-
-
-
-/**
- * Half width of the band (as a log ratio) that nine of ten measured runs of a kind stay within, wider for each fact that the run
- * leaves open, and what it rests on (docs/mfu.md).
- */
-function trust(operations, run, context) {
-    const execution = frameworkExecution[run.framework];
-    const sparse = operations.layers.some(({ operations: list }) => list.some((operation) => operation.kind === 'dispatch'));
-    const kind = execution.eagerFineTuning || run.lora !== undefined
-        ? 'fineTuning'
-        : sparse
-            ? 'sparse'
-            : isLow(run)
-                ? 'low'
-                : 'dense';
-    const { tensor, context: ring } = run.parallelism;
-    const open = [
-        tensor > 1 && run.overlapTensorParallel === undefined ? 'whether tensor-parallel collectives overlap' : '',
-        run.gpus > context.chip.fast.domain && run.interNodeGbpsPerGpu === undefined ? 'the network' : '',
-        execution.attentionKernelVaries && run.flashAttention && run.attentionKernel === undefined
-            ? 'the attention kernel'
-            : '',
-        sparse && run.cudaGraphs === undefined ? 'CUDA graphs' : '',
-    ].filter((one) => one !== '');
-    let band = bands[kind].width + bands.open * open.length;
-    const basis = [bands[kind].name];
-    if (context.kernels.confidence === 'derived') {
-        band += bands.derived;
-        basis.push(`kernel constants of ${context.chip.name} are derived, not measured`);
-    }
-    if (ring > 1 && execution.ringOfPyTorch && run.sequenceLength >= bands.ring.tokens) {
-        band += bands.ring.width;
-        basis.push('ring attention over long sequences');
-    }
-    if (operations.layers.some(({ operations: list }) => list.some(seesBothWays))) {
-        band += bands.derived;
-        basis.push('no measured run has attention that sees both ways');
-    }
-    if (open.length > 0)
-        basis.push(`not stated: ${open.join(', ')}`);
-    if (run.calibration !== undefined) {
-        band = Math.min(band, bands[kind].calibrated);
-        basis.push(`scaled by ${run.calibration.toFixed(2)} after a measured run`);
-    }
-    return { band, basis: basis.join('; ') };
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/bottleneck.js
 
 
+
+/** What would reduce each part, in general. */
 const advice = {
     matrix_products: 'larger matrices for each GPU (a larger micro-batch, less tensor parallelism) or a lower precision would raise it',
     attention: 'a newer attention kernel, a shorter sequence or a sliding window would shorten it',
@@ -61360,6 +61073,7 @@ const advice = {
     host: 'CUDA graphs or larger micro-batches would keep the GPU from waiting for the host',
     jitter: 'it comes with the number of nodes',
 };
+/** What each part is called in a sentence. */
 const losses = {
     matrix_products: 'matrix products',
     attention: 'attention kernels',
@@ -61376,78 +61090,821 @@ const losses = {
     host: 'waiting for the host',
     jitter: 'differences between nodes',
 };
+/** Share of the step from which a part is worth naming, and gain in tokens per second from which a remedy is. */
+const notable = 0.05;
+const worthwhile = 0.01;
 /** Of what is not matrix products, the largest part; matrix products where no other takes 5 % of the step. */
 function largestLoss(parts, step) {
     const [largest = 'memory_bound'] = partNames
         .filter((part) => part !== 'matrix_products')
         .sort((a, b) => parts[b] - parts[a]);
-    return parts[largest] < 0.05 * step ? 'matrix_products' : largest;
+    return parts[largest] < notable * step ? 'matrix_products' : largest;
 }
-/** What one line of the run description could do about a loss; undefined where no single line would. */
-function remedyFor(part, run, chip) {
-    const change = (words, changed) => ({ words, run: { ...run, ...changed } });
-    const { parallelism } = run;
-    const { attentionOnHopper, profile, cudaGraphs } = frameworkExecution[run.framework];
-    const batch = 2 * run.globalBatchSize;
-    const larger = change(`global_batch_size: ${batch}`, { globalBatchSize: batch });
-    switch (part) {
-        case 'matrix_products':
-            return chip.densePeak.fp8 !== undefined && !isLow(run)
-                ? change('precision: fp8', { precision: 'fp8' })
-                : undefined;
-        case 'attention':
-            if (!run.flashAttention)
-                return change('flash_attention: true', { flashAttention: true });
-            return chip.generation === 'hopper' && attentionOnHopper !== 'cudnn' && run.attentionKernel !== 'cudnn'
-                ? change('attention_kernel: cudnn', { attentionKernel: 'cudnn' })
-                : undefined;
-        case 'memory_bound':
-            if (run[profile.decidedBy])
-                return undefined;
-            if (profile.decidedBy === 'fusedCrossEntropy')
-                return change('fused_cross_entropy: true', { fusedCrossEntropy: true });
-            return profile.decidedBy === 'compile' ? change('compile: true', { compile: true }) : undefined;
-        case 'loss':
-            return run.fusedCrossEntropy ? undefined : change('fused_cross_entropy: true', { fusedCrossEntropy: true });
-        case 'recompute':
-            return change('recompute: none', { recompute: 'none' });
-        case 'exposed_tensor':
-            return run.overlapTensorParallel === true
-                ? undefined
-                : change('overlap_tensor_parallel: true', { overlapTensorParallel: true });
-        case 'bubble':
-            return parallelism.virtualPipeline === 1 && run.pipelineSchedule === undefined
-                ? change('parallelism.virtual_pipeline: 2', { parallelism: { ...parallelism, virtualPipeline: 2 } })
-                : larger;
-        case 'host':
-            return run.cudaGraphs === true || !cudaGraphs ? undefined : change('cuda_graphs: true', { cudaGraphs: true });
-        case 'optimizer':
-            return run.sharding === 'none' && run.gpus > 1
-                ? change('sharding: optimizer', { sharding: 'optimizer' })
-                : larger;
-        case 'exposed_data':
-            return run.sharding === 'full' ? undefined : larger;
-        case 'exposed_context':
-        case 'exposed_expert':
-        case 'exposed_pipeline':
-        case 'jitter':
+const fusedLoss = ['fused_cross_entropy: true', { fusedCrossEntropy: true }];
+const largerBatch = ({ globalBatchSize }) => [
+    `global_batch_size: ${2 * globalBatchSize}`,
+    { globalBatchSize: 2 * globalBatchSize },
+];
+/** Which single line of the run description would shrink each part; none for parts that no single line does. */
+const proposals = {
+    matrix_products: (run, chip) => chip.densePeak.fp8 === undefined || isLow(run) ? undefined : ['precision: fp8', { precision: 'fp8' }],
+    attention: (run, chip) => {
+        if (!run.flashAttention)
+            return ['flash_attention: true', { flashAttention: true }];
+        const older = chip.generation === 'hopper' && frameworkExecution[run.framework].attentionOnHopper !== 'cudnn';
+        return older && run.attentionKernel !== 'cudnn'
+            ? ['attention_kernel: cudnn', { attentionKernel: 'cudnn' }]
+            : undefined;
+    },
+    memory_bound: (run) => {
+        const { decidedBy } = frameworkExecution[run.framework].profile;
+        if (run[decidedBy])
             return undefined;
-    }
+        if (decidedBy === 'fusedCrossEntropy')
+            return fusedLoss;
+        return decidedBy === 'compile' ? ['compile: true', { compile: true }] : undefined;
+    },
+    loss: (run) => (run.fusedCrossEntropy ? undefined : fusedLoss),
+    recompute: () => ['recompute: none', { recompute: 'none' }],
+    exposed_tensor: (run) => run.overlapTensorParallel === true ? undefined : ['overlap_tensor_parallel: true', { overlapTensorParallel: true }],
+    exposed_data: (run, chip) => (run.sharding === 'full' ? undefined : largerBatch(run, chip)),
+    bubble: (run, chip) => run.parallelism.virtualPipeline === 1 && run.pipelineSchedule === undefined
+        ? ['parallelism.virtual_pipeline: 2', { parallelism: { ...run.parallelism, virtualPipeline: 2 } }]
+        : largerBatch(run, chip),
+    optimizer: (run, chip) => run.sharding === 'none' && run.gpus > 1
+        ? ['sharding: optimizer', { sharding: 'optimizer' }]
+        : largerBatch(run, chip),
+    host: (run) => run.cudaGraphs === true || !frameworkExecution[run.framework].cudaGraphs
+        ? undefined
+        : ['cuda_graphs: true', { cudaGraphs: true }],
+};
+/** What one line of the run description could do about a part of the step; undefined where no single line would. */
+function remedyFor(part, run, chip) {
+    const line = proposals[part]?.(run, chip);
+    return line && { words: line[0], run: { ...run, ...line[1] } };
 }
 /**
  * One sentence: the largest loss, and what would reduce it.
  *
  * @param gain of tokens per second that a remedy would bring, as a ratio
  */
-function limitOf(parts, step, remedy, gain = 0) {
+function bottleneckOf(parts, step, remedy, gain = 0) {
     const part = largestLoss(parts, step);
     const share = (one) => Math.round((100 * parts[one]) / step);
-    const worth = remedy === undefined || gain < 0.01
+    const worth = remedy === undefined || gain < worthwhile
         ? ''
         : `; "${remedy.words}" would give ${Math.round(100 * gain)} % more tokens per second`;
     if (part === 'matrix_products')
         return `Matrix products take ${share(part)} % of the step and nothing else more than 5 %: ${advice[part]}${worth}.`;
     return `Besides matrix products (${share('matrix_products')} % of the step), most goes to ${losses[part]} (${share(part)} %): ${advice[part]}${worth}.`;
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/collective.js
+
+/**
+ * Seconds of a collective over n ranks whose gathered size is S bytes; `local` of them share the fast domain. Within it
+ * latency + (V + sqrt(V v0)) / B with V = S (n - 1) / n; beyond it the network's bandwidth of all local ranks together.
+ *
+ * @param network bytes/s of one GPU beyond the fast domain; null where the fast domain is all there is
+ */
+function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fast.domain), network = chip.network) {
+    if (n <= 1 || S <= 0)
+        return 0;
+    const { latency, perRank, bandwidth, ramp } = facts.collectives[kind];
+    const V = ((S * (n - 1)) / n) * (kind === 'reduce' ? 2 : 1);
+    const inside = Math.max(1, Math.min(local, chip.fast.domain));
+    if (n <= inside)
+        return latency + (V + Math.sqrt(V * ramp)) / bandwidth + perRank * (n - 1);
+    const across = Math.min(bandwidth, inside * (network ?? bandwidth) * kernelShape.network.share);
+    const hops = kernelShape.network.latency * (n / inside - 1) * (kind === 'reduce' ? 2 : 1);
+    return latency + (V + Math.sqrt(V * ramp * kernelShape.network.ramp)) / across + perRank * (inside - 1) + hops;
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/local.js
+
+const local_none = { dense: 0, experts: 0 };
+const plus = ({ dense, experts }, amount, isExpert) => isExpert ? { dense, experts: experts + amount } : { dense: dense + amount, experts };
+/** Elements of some operations, each as often as it stands there, on a GPU of a stage. */
+function localSum(list, run, stage) {
+    let [held, trained] = [local_none, local_none];
+    for (const { operation, times } of list) {
+        const isExpert = operation.kind === 'linear' && operation.sharding === 'expert';
+        held = plus(held, times * localElements(operation, run, stage), isExpert);
+        trained = plus(trained, times * trainedElements(operation, run, stage), isExpert);
+    }
+    return { held, trained };
+}
+/** Those of the pipeline rank that trains most: it is the last to reduce its gradients and to update its weights. */
+function fullestRank(operations, run) {
+    const trained = (one) => one.trained.dense + one.trained.experts;
+    return heldByRanks(operations, run)
+        .map((stage) => localSum(stageOperations(operations, stage), run, stage))
+        .reduce((most, one) => (trained(one) > trained(most) ? one : most));
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/data-parallel.js
+
+
+
+
+
+
+
+/** Ranks of a group that share a fast domain, where `apart` GPUs of it belong to other groups. */
+const within = (context, apart) => Math.max(1, Math.floor(context.chip.fast.domain / apart));
+const together = (...all) => ({
+    seconds: all.reduce((total, one) => total + one.seconds, 0),
+    moved: all.reduce((total, one) => total + one.moved, 0),
+});
+function trafficOf(kind, bytes, ranks, local, context) {
+    const { chip, kernels, network } = context;
+    return ranks <= 1
+        ? { seconds: 0, moved: 0 }
+        : {
+            seconds: collectiveSeconds(chip, kernels, kind, bytes, ranks, local, network),
+            moved: bytes / kernels.collectives.gather.bandwidth,
+        };
+}
+/**
+ * What is seen of collectives beside seconds of work: they slow it down by the multiprocessors that their channels hold while they
+ * last, and by the memory bandwidth that they take for what they move.
+ */
+function exposedBeside(work, { seconds: lasts, moved }, { chip, step }) {
+    const taken = chip.generation === 'tpu' ? 0 : beside.channels / Math.max(beside.fewestMultiprocessors, chip.multiprocessors ?? 0);
+    const slowed = work + taken * Math.min(work, lasts) + step.contention * Math.min(work, moved);
+    return Math.max(slowed, step.fsdpCollective * lasts) - work;
+}
+/** Gradients are scattered within a group, then reduced between the groups that hold the same shards. */
+function shardedBy(groups, kind, elements, run, context) {
+    const { shards, copies, ranks, local } = groups;
+    const gradients = reducedWidth(run) * elements.trained[kind];
+    return {
+        gather: trafficOf('gather', bytesOf.bf16 * elements.held[kind], ranks, local, context),
+        scatter: together(trafficOf('scatter', gradients, ranks, local, context), trafficOf('reduce', gradients / shards, copies, 1, context)),
+    };
+}
+/** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
+function shardedTraffic(operations, run, context, kinds, step, microBatches) {
+    const { tensor, pipeline, expert, expertTensor } = run.parallelism;
+    const all = dataParallel(run);
+    const shards = run.shardGroup ?? all;
+    if (shards <= 1)
+        return;
+    const local = Math.max(1, Math.min(shards, Math.floor(context.chip.fast.domain / tensor)));
+    const groups = { shards, copies: all / shards, ranks: shards, local };
+    // Experts are divided by expert parallelism first, and sharded over the ranks that hold the same experts.
+    const sameExperts = Math.max(1, (shards * tensor) / (expert * expertTensor));
+    const expertGroups = { ...groups, ranks: sameExperts, local: within(context, expert) };
+    // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
+    const rounds = pipeline > 1 ? 1 : microBatches;
+    let edge = 0;
+    for (const [kind, layer] of operations.layers.entries()) {
+        const time = kinds[kind];
+        const count = operations.order.filter((one) => one === kind).length / pipeline;
+        if (time === undefined || count === 0)
+            continue;
+        const elements = data_parallel_elementsOf(layer.operations, run);
+        const dense = shardedBy(groups, 'dense', elements, run, context);
+        const traffic = elements.held.experts > 0 ? data_parallel_joined(dense, shardedBy(expertGroups, 'experts', elements, run, context)) : dense;
+        step.exposed_data += rounds * count * exposedOfLayer(time, traffic, run, context);
+        step.memory_bound += (rounds * count * copiedBytes(elements, run)) / context.bandwidth;
+        edge = Math.max(edge, traffic.gather.seconds + traffic.scatter.seconds);
+    }
+    const ends = shardedBy(groups, 'dense', data_parallel_elementsOf(operations.head, run), run, context);
+    step.exposed_data +=
+        rounds * context.step.fsdpEdge * (edge + beside.ends * (ends.gather.seconds + ends.scatter.seconds));
+}
+const data_parallel_joined = (one, other) => ({
+    gather: together(one.gather, other.gather),
+    scatter: together(one.scatter, other.scatter),
+});
+/** Parameters that are dropped after the forward pass are gathered again beside the backward pass. */
+const gathersTwice = (run) => run.sharding === 'full' || run.reshardAfterForward === true;
+function exposedOfLayer({ forward, backward }, { gather, scatter }, run, context) {
+    return (exposedBeside(parts_sum(forward), gather, context) +
+        exposedBeside(parts_sum(backward), gathersTwice(run) ? together(gather, scatter) : scatter, context));
+}
+/** Bytes that are copied out of flat buffers for each gather, and into them for each reduction. */
+function copiedBytes({ held, trained }, run) {
+    const gathered = (gathersTwice(run) ? 2 : 1) * shardCopyBytes.gather;
+    return gathered * (held.dense + held.experts) + shardCopyBytes.scatter * (trained.dense + trained.experts);
+}
+/** Of the layers and of the output, whose matrix may be the embedding's: a copy of it is gathered all the same. */
+const data_parallel_elementsOf = (list, run) => localSum(list.map((operation) => ({ operation, times: 1 })), run, { embedding: false });
+/** Bytes of a gradient element on the wire. */
+function reducedWidth({ gradientsDtype, framework }) {
+    if (gradientsDtype === undefined)
+        return frameworkExecution[framework].reducedBytes;
+    return gradientsDtype === 'fp32' ? bytesOf.fp32 : bytesOf.bf16;
+}
+/**
+ * What is exposed of gradients reduced once for each step, largely beside the last micro-batch's backward pass. Megatron gathers what
+ * its sharded optimizer has updated beside the next forward pass; others do so at the end of the step, with nothing beside.
+ *
+ * @param stage seconds of the slowest stage for one micro-batch
+ */
+function replicatedSeconds({ trained: { dense, experts } }, run, context, stage) {
+    const { tensor, expert } = run.parallelism;
+    const ranks = dataParallel(run);
+    if (ranks <= 1)
+        return 0;
+    const local = Math.max(1, Math.min(ranks, Math.floor(context.chip.fast.domain / tensor)));
+    const sameExperts = Math.max(1, (ranks * tensor) / expert);
+    const over = (kind, bytes) => trafficOf(kind, bytes * dense, ranks, local, context).seconds +
+        trafficOf(kind, bytes * experts, sameExperts, within(context, expert), context).seconds;
+    const sharded = run.sharding !== 'none';
+    const reduce = over(sharded ? 'scatter' : 'reduce', reducedWidth(run));
+    const gather = sharded ? over('gather', bytesOf.bf16) : 0;
+    const { gathersBesideForward } = frameworkExecution[run.framework];
+    const hidden = gathersBesideForward ? reduce + gather : reduce;
+    const seen = Math.max(context.step.dataExposed * hidden, hidden - beside.reduction * stage);
+    return seen + (gathersBesideForward ? 0 : gather);
+}
+/** Seconds of adding further micro-batches' gradients to those of the first, where the product that makes them does not do it. */
+function accumulationSeconds({ trained: { dense, experts } }, run, context, microBatches) {
+    if (context.profile.gradientBytes === bytesOf.fp32 || run.lora !== undefined)
+        return 0;
+    return ((microBatches - 1) * accumulation.bytes * (dense + experts)) / context.bandwidth;
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/attention.js
+
+
+
+/** Seconds of an attention core on one GPU, by the vintage of its kernel. */
+function attentionSeconds(core, run, context) {
+    const kernel = attentionKernel(run, context.chip);
+    return kernel === 'unfused' ? unfusedSeconds(core, run, context) : fusedSeconds(core, kernel, run, context);
+}
+/** Batched products, and scores that are written out and read back. */
+function unfusedSeconds(core, run, { power, step, peak16, bandwidth }) {
+    const { tensor: tp, context: cp } = run.parallelism;
+    const { share, forward, backward } = olderAttention.unfused;
+    const S = run.sequenceLength;
+    const scores = (run.microBatchSize * (core.heads / tp) * S * S) / cp;
+    const work = (2 * (core.queryKeyDim + core.valueDim) * scores) / (share * peak16);
+    const scale = power * step.attention;
+    return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
+}
+/** One kernel at the rate e S / (S + s0) of the peak, for S keys within reach. */
+function fusedSeconds(core, kernel, run, context) {
+    const { chip, kernels, peak16: peak } = context;
+    const { tensor: tp, context: cp } = run.parallelism;
+    const { start, backwardFlops, wideFrom } = fusedAttention;
+    const S = run.sequenceLength;
+    const older = olderFacts(kernel, chip);
+    const facts = older ?? kernels.attention;
+    const modern = older !== undefined && chip.generation !== 'ampere';
+    const best = core.queryKeyDim >= wideFrom ? facts.wide : facts.narrow;
+    const share = best * (modern ? Math.min(1, olderAttention.hopperPeak / peak) : 1);
+    const widest = core.queryKeyDim > olderAttention.widest && older !== undefined ? olderAttention.widestShare : 1;
+    const reach = core.span.kind === 'window' || core.span.kind === 'chunk' ? Math.min(S, core.span.tokens) : S;
+    const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
+    const seen = meanContext(core.span, core.causal, S);
+    const width = core.queryKeyDim + core.valueDim;
+    const work = 2 * run.microBatchSize * (core.heads / tp) * width * ((S * seen) / cp);
+    const scale = context.power * context.step.attention;
+    return [
+        scale * (work / rate + start.forward),
+        scale * ((backwardFlops * work) / (rate * facts.backward) + start.backward),
+    ];
+}
+/** The kernel that the run names; else the chip's best (cuDNN's), except on Hopper, where frameworks differ. */
+function attentionKernel(run, chip) {
+    if (!run.flashAttention)
+        return 'unfused';
+    if (run.attentionKernel !== undefined)
+        return run.attentionKernel;
+    return chip.generation === 'hopper' ? frameworkExecution[run.framework].attentionOnHopper : 'cudnn';
+}
+/** The facts of a kernel that is not the chip's best; undefined for the best. */
+function olderFacts(kernel, chip) {
+    const old = chip.generation === 'ampere' || chip.generation === 'volta' || chip.generation === 'turing';
+    if (kernel === 'flash1')
+        return old ? olderAttention.flash1.ampere : olderAttention.flash1.hopper;
+    if (kernel === 'flash2' && (chip.generation === 'hopper' || chip.generation === 'blackwell'))
+        return olderAttention.flash2.hopper;
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/gemm.js
+
+/** Output tiles of a matrix-product kernel, in elements. */
+const tiles = [
+    [128, 256],
+    [256, 128],
+    [128, 128],
+    [64, 256],
+    [128, 64],
+    [64, 128],
+    [64, 64],
+];
+const largestTile = 128 * 256;
+/**
+ * Seconds of a product: tiles are dealt out in waves over the multiprocessors, each with a prologue of `prologue` further steps along
+ * k. Experts pool their tiles.
+ *
+ * @param output bytes that an output element moves: more where it is added to what stands there
+ */
+function gemmSeconds(chip, how, shape, output) {
+    const { facts, operand, slowdown } = how;
+    const { m, n, k, experts: E = 1 } = shape;
+    const { rooflineSharpness: sharpness } = kernelShape;
+    if (m <= 0 || n <= 0 || k <= 0)
+        return 0;
+    const compute = computeSeconds(chip, how, shape);
+    const traffic = E * (operand * (m * k + k * n) + output * m * n);
+    const memory = traffic / (chip.bandwidth * facts.bandwidthShare);
+    return facts.launch + slowdown * (compute ** sharpness + memory ** sharpness) ** (1 / sharpness);
+}
+/** Seconds of the matrix units alone, with the tile that is fastest. */
+function computeSeconds(chip, { facts, peak }, { m, n, k, experts: E = 1 }) {
+    const SM = chip.multiprocessors ?? kernelShape.unknownMultiprocessors;
+    let compute = Number.POSITIVE_INFINITY;
+    for (const [tileM, tileN] of tiles) {
+        const waves = (E * Math.ceil(m / tileM) * Math.ceil(n / tileN)) / SM;
+        const rounded = Math.ceil(waves) * facts.wave + waves * (1 - facts.wave);
+        const share = facts.peakShare * ((tileM * tileN) / largestTile) ** facts.tileExponent;
+        compute = Math.min(compute, (rounded * SM * 2 * tileM * tileN * (k + facts.prologue)) / (peak * share));
+    }
+    return compute;
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/products.js
+
+
+
+
+
+/** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
+function fusedProducts(list, context) {
+    const groups = new Map();
+    for (const operation of list) {
+        if (operation.kind !== 'linear')
+            continue;
+        const fuses = context.profileName === 'megatron' || context.profileName === 'legacy' || operation.storedFused === true;
+        const key = fuses && operation.fusedWith !== undefined ? `${operation.component} ${operation.fusedWith}` : operation.path;
+        const known = groups.get(key);
+        if (known)
+            known.columns += operation.columns;
+        else
+            groups.set(key, { first: operation, columns: operation.columns });
+    }
+    return [...groups.values()];
+}
+/** Seconds of one product: forward, and the gradients of its input and of its weight; a frozen weight has none. */
+function productSeconds(operation, columns, run, context) {
+    const { step, chip, T, t } = context;
+    const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
+    const how = howOf(operation, run, context);
+    const accumulated = context.profile.gradientBytes === bytesOf.fp32 ? gradientTraffic.addedTo : gradientTraffic.written;
+    const frozen = isFrozen(operation, run.lora);
+    if (operation.sharding === 'expert') {
+        const experts = Math.max(1, operation.copies / ep);
+        const rows = (t * operation.used * run.expertImbalance) / experts;
+        const n = columns / expertTensor;
+        const k = operation.rows;
+        const time = (m, nn, kk, output) => step.grouped * gemmSeconds(chip, how, { m, n: nn, k: kk, experts }, output);
+        return [
+            time(rows, n, k, bytesOf.bf16),
+            time(rows, k, n, bytesOf.bf16) + (frozen ? 0 : time(n, k, rows, accumulated)),
+        ];
+    }
+    const n = operation.sharding === 'column' ? columns / tp : columns;
+    const k = operation.sharding === 'row' ? operation.rows / tp : operation.rows;
+    const m = operation.sharding === 'replicated' && operation.component === 'router' ? t : T;
+    const time = (mm, nn, kk, output) => gemmSeconds(chip, how, { m: mm, n: nn, k: kk }, output);
+    return [time(m, n, k, bytesOf.bf16), time(m, k, n, bytesOf.bf16) + (frozen ? 0 : time(n, k, m, accumulated))];
+}
+/** The router and the output stay in 16 bits where the rest runs in fewer. */
+function howOf(operation, run, { kernels, peak, peak16, slowdown, slowdownLow }) {
+    if (isLow(run) && operation.component !== 'router' && operation.component !== 'output')
+        return { facts: lowGemm(kernels, run), peak, operand: precisions[run.precision].operand, slowdown: slowdownLow };
+    return run.precision === 'fp32'
+        ? { facts: kernels.gemm, peak, operand: bytesOf.fp32, slowdown }
+        : { facts: kernels.gemm, peak: peak16, operand: bytesOf.bf16, slowdown };
+}
+/** A chip without matrix units of few bits runs no such precision, so its 16-bit rates stand in for what nobody asks. */
+const lowGemm = ({ low, gemm }, { precision }) => low === null ? gemm : precision === 'fp4' ? low.fp4 : low.fp8;
+/** Rows and columns of a matrix that one tensor-parallel rank holds. */
+function localShape({ sharding, rows, columns }, tensor) {
+    return [sharding === 'row' ? rows / tensor : rows, sharding === 'column' ? columns / tensor : columns];
+}
+/** Seconds of casting a product's operands to 8 bits; what query, key and value or gate and up read is cast once. */
+function castSeconds(operation, run, context) {
+    const bytes = castBytes[context.profile.casts];
+    const again = operation.fusedWith !== undefined && !leadsProduct(operation);
+    const [rows, columns] = localShape(operation, run.parallelism.tensor);
+    const inputs = again ? 0 : rows * context.T;
+    const weights = rows * columns;
+    const forward = bytes.inputForward * inputs + bytes.weightForward * weights;
+    const backward = bytes.inputBackward * inputs + bytes.gradient * columns * context.T + bytes.weightBackward * weights;
+    return [forward / context.bandwidth, backward / context.bandwidth];
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/host.js
+
+
+
+
+/** True where the host waits for the GPU within a layer: for the router's counts. */
+const waitsForRouter = (list) => list.some((operation) => operation.kind === 'dispatch');
+/** Seconds in which the host launches a layer's forward pass. */
+function launchSeconds(list, run, context) {
+    const { kernels, profile, step } = context;
+    const { tensor: tp, context: cp } = run.parallelism;
+    const graphs = replaysGraphs(run, context.chip, waitsForRouter(list));
+    const parallel = (tp > 1 ? step.hostTensor : 0) + (cp > 1 ? step.hostContext : 0);
+    const layer = graphs ? 0 : profile.host * launched(list, context) + parallel;
+    return kernels.host * (layer + expertSeconds(list, run, context, graphs));
+}
+/** Experts take as many rows as the router sends them: graphs of fixed shapes leave them out. */
+function expertSeconds(list, run, { step }, graphs) {
+    const fixed = frameworkExecution[run.framework].hostTimeOfExperts ? step.expertHost : 0;
+    let seconds = 0;
+    for (const operation of list) {
+        if (operation.kind !== 'dispatch')
+            continue;
+        seconds +=
+            fixed * (graphs ? step.expertHostGraphs : 1) + (step.expertHostEach * operation.experts) / run.parallelism.expert;
+    }
+    return seconds;
+}
+/** Operations that the host runs one by one: fused products once, experts and what belongs to them apart. */
+function launched(list, context) {
+    let count = fusedProducts(list, context).filter(({ first }) => first.sharding !== 'expert').length;
+    for (const operation of list) {
+        switch (operation.kind) {
+            case 'attention':
+                // Latent attention splits, expands and joins its heads on their own.
+                count += operation.variant === 'grouped' ? 1 : 1 + steps_launches.latentAttention;
+                break;
+            case 'norm':
+            case 'add':
+            case 'rope':
+            case 'scan':
+                count += 1;
+                break;
+            case 'activation':
+                if (operation.input.region !== 'routed')
+                    count += 1;
+                break;
+            case 'linear':
+            case 'dispatch':
+            case 'combine':
+            case 'route':
+            case 'table':
+            case 'vector':
+            case 'loss':
+                break;
+        }
+    }
+    return count;
+}
+/**
+ * Where nobody says so, Megatron in 8 and 4 bits is taken to replay CUDA graphs, as NVIDIA's recipes do: of dense layers everywhere, of
+ * layers with experts where CPUs are slow for their GPUs (Grace Blackwell; NVIDIA-NeMo/Megatron-Bridge 067f987, performance summary
+ * and recipes). In 16 bits it launches kernel by kernel, Megatron-LM's default.
+ */
+const replaysGraphs = (run, chip, experts) => run.cudaGraphs ??
+    (frameworkExecution[run.framework].cudaGraphs && isLow(run) && (!experts || chip.fast.domain > steps_launches.graphsFrom));
+/**
+ * Seconds in which the GPU waits for the host. It launches kernels while the GPU works; where it is slower, the GPU waits. Where it has
+ * to wait for the GPU within each layer it can never run far ahead, and part of its time is seen: their root mean square.
+ */
+const hostSeconds = (gpu, host, waits) => (waits ? Math.hypot(gpu, host) : Math.max(gpu, host)) - gpu;
+
+;// CONCATENATED MODULE: ./build/cost/time/layer-collectives.js
+
+
+
+
+
+const layer_collectives_nothing = [0, 0];
+/** What is exposed of a layer's tensor-parallel collectives: one pair (or one reduction) for each block that ends in a row-divided matrix. */
+function tensorCollectives(list, run, context) {
+    const { tensor: tp, sequenceParallel } = run.parallelism;
+    if (tp <= 1)
+        return layer_collectives_nothing;
+    const blocks = list.filter((operation) => operation.kind === 'linear' && operation.sharding === 'row').length;
+    const D = list.find((operation) => operation.kind === 'add')?.output.elements ?? 0;
+    const S = bytesOf.bf16 * D * context.T;
+    const exposed = overlapsTensorParallel(run) ? context.step.tensorOverlapped : context.step.tensorExposed;
+    const collective = (kind) => collectiveSeconds(context.chip, context.kernels, kind, S, tp, tp, context.network);
+    if (!sequenceParallel) {
+        const reduction = blocks * collective('reduce') * exposed;
+        return [reduction, reduction];
+    }
+    const one = collective('gather') + collective('scatter');
+    return [blocks * one * exposed, blocks * (one + beside.regather * collective('gather')) * exposed];
+}
+/**
+ * Where nobody says so, tensor-parallel collectives are taken to overlap with products in 8 and 4 bits: Transformer Engine's
+ * own overlap, which NVIDIA's recipes turn on; in 16 bits Megatron-LM's default, no overlap.
+ */
+const overlapsTensorParallel = (run) => run.overlapTensorParallel ??
+    (frameworkExecution[run.framework].overlapsTensorParallel && isLow(run) && run.parallelism.sequenceParallel);
+/**
+ * What is exposed of the keys and values that context parallelism sends around, beside the attention that works on them; backward
+ * they and their gradients.
+ *
+ * @param work seconds of the attention core
+ */
+function contextCollectives(core, [forward, backward], run, context) {
+    const { tensor: tp, context: cp } = run.parallelism;
+    if (cp <= 1)
+        return layer_collectives_nothing;
+    const { chip, kernels, step, T } = context;
+    const S = bytesOf.bf16 * core.keyValueHeads * (core.queryKeyDim + core.valueDim) * T * cp;
+    const local = Math.max(1, Math.floor(chip.fast.domain / tp));
+    const one = collectiveSeconds(chip, kernels, 'gather', S / tp, cp, local, context.network);
+    return [
+        Math.max(step.contextExposed * one, one - forward),
+        Math.max(2 * step.contextExposed * one, 2 * one - backward),
+    ];
+}
+/** What is exposed of sending tokens to their experts and back. */
+function expertCollectives(operation, run, context) {
+    const exposed = context.step.expertExposed * (2 * exchangeSeconds(operation, run, context));
+    return [exposed, exposed];
+}
+/** Tokens to their experts: copies within the fast domain and beyond it, sent once for each domain (DeepEP). */
+function exchangeSeconds(operation, run, context) {
+    const { expert: ep } = run.parallelism;
+    if (ep <= 1)
+        return 0;
+    const { chip, kernels, t } = context;
+    const k = operation.active;
+    const domain = Math.min(ep, chip.fast.domain);
+    const domains = ep / domain;
+    const inside = Math.min(domains === 1 ? k * (1 - 1 / ep) : k * (1 - 1 / domain), ep * (1 - (1 - 1 / ep) ** k));
+    const beyond = domains <= 1 ? 0 : (domains - 1) * (1 - (1 - 1 / domains) ** k);
+    const row = bytesOf.bf16 * operation.width * t;
+    const { latency, bandwidth } = kernels.collectives.exchange;
+    const fast = (row * inside) / bandwidth;
+    const slow = (row * beyond) / ((context.network ?? bandwidth) * context.step.exchangeShare);
+    return 2 * latency + Math.max(fast, slow) + beside.exchange * Math.min(fast, slow);
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/memory-bound.js
+
+
+
+
+
+/** Bytes of a layer's memory-bound kernels over those that perfect fusion would move. */
+function memory_bound_trafficOf(list, { profile, profileName, step }) {
+    const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
+    const eager = profileName === 'eager' || profileName === 'transformers';
+    return profile.traffic * step.traffic * (eager && llamaLike ? step.eagerGated : 1);
+}
+/**
+ * Seconds of an operation's memory-bound kernels: their bytes over the memory's bandwidth.
+ *
+ * @param traffic of the layer over perfect fusion
+ */
+function memoryBound(operation, run, context, traffic) {
+    const { bandwidth, T, t } = context;
+    const { tensor: tp } = run.parallelism;
+    const moved = (bytes, elements, rows) => [
+        (bytes.forward * elements * rows * traffic) / bandwidth,
+        (bytes.backward * elements * rows * traffic) / bandwidth,
+    ];
+    switch (operation.kind) {
+        case 'norm':
+            return [moved(steps_elementBytes.norm, operation.input.elements, operation.input.region === 'tensor' ? T / tp : t)];
+        case 'add':
+            return [moved(steps_elementBytes.add, operation.output.elements, t)];
+        case 'rope':
+            return [moved(steps_elementBytes.rope, ((operation.query.elements + operation.key.elements) * T) / tp, 1)];
+        case 'activation':
+            return [activationSeconds(operation, run, context, traffic)];
+        case 'dispatch':
+            return [dispatchSeconds(operation, run, context)];
+        case 'scan':
+            return [scanSeconds(operation, run, context, traffic)];
+        case 'linear':
+            return besideProduct(operation, run, context);
+        case 'attention':
+        case 'route':
+        case 'combine':
+        case 'table':
+        case 'vector':
+        case 'loss':
+            return [];
+    }
+}
+/** Inputs read (two where the activation is gated) and the output written; backward the gradients too. */
+function activationSeconds({ gated, input, output }, run, { step, bandwidth, T, t }, traffic) {
+    const inputs = gated ? 2 : 1;
+    const rows = input.region === 'routed' ? t * run.expertImbalance * step.permute : (T / run.parallelism.tensor) * traffic;
+    const each = bytesOf.bf16 * output.elements;
+    return [(each * (inputs + 1) * rows) / bandwidth, (each * (2 * inputs + 1) * rows) / bandwidth];
+}
+/** Rows put in order of their experts, and back. */
+function dispatchSeconds({ active, width }, run, context) {
+    const rows = context.t * active * run.expertImbalance;
+    const seconds = ((steps_elementBytes.dispatch * width * rows) / context.bandwidth) * context.step.permute;
+    return [seconds, seconds];
+}
+/** A state update: what it reads and writes, and its FLOPs far below the peak; twice backward. */
+function scanSeconds(operation, run, context, traffic) {
+    const { T, bandwidth } = context;
+    const { tensor: tp } = run.parallelism;
+    const bytes = (bytesOf.bf16 * (operation.input.elements + operation.output.elements) * T) / tp;
+    const work = (operation.flopsPerToken * T) / tp / (estimated.scan * context.peak16);
+    const { forward, backward } = estimated.scanPasses;
+    return [(forward * bytes * traffic) / bandwidth + work, (backward * bytes * traffic) / bandwidth + 2 * work];
+}
+/** Beside a product: the small products of its adapter, and casts of its operands to 8 bits. */
+function besideProduct(operation, run, context) {
+    const passes = [];
+    if (run.lora !== undefined && isTarget(operation, run.lora))
+        passes.push(adapterSeconds(operation, run, run.lora, context));
+    if (isLow(run) && operation.sharding !== 'expert' && operation.component !== 'router')
+        passes.push(castSeconds(operation, run, context));
+    return passes;
+}
+function adapterSeconds(operation, run, lora, context) {
+    const { T, bandwidth } = context;
+    const [localRows, localColumns] = localShape(operation, run.parallelism.tensor);
+    const rows = localRows * operation.used;
+    const columns = localColumns * operation.used;
+    const bytes = steps_adapterBytes[fusesAdapters(lora, context) ? 'fused' : 'separate'];
+    return [
+        ((bytes.inputForward * rows + bytes.outputForward * columns) * T) / bandwidth,
+        ((bytes.inputBackward * rows + bytes.outputBackward * columns) * T) / bandwidth,
+    ];
+}
+/** Compiled layers fuse adapters; Hugging Face's fast kernels do so on quantised base weights only (fms-acceleration, fused_lora). */
+const fusesAdapters = (lora, { profileName }) => profileName === 'liger' ? lora.baseBits < 16 : profileName !== 'transformers' && profileName !== 'eager';
+
+;// CONCATENATED MODULE: ./build/cost/time/layer.js
+
+
+
+
+
+
+
+/** The time of a layer's operations, of their collectives, and of waiting for the host. */
+function layerTime(list, run, context) {
+    const forward = parts_none();
+    const backward = parts_none();
+    const spend = (part, [f, b]) => {
+        forward[part] += f;
+        backward[part] += b;
+    };
+    for (const { first, columns } of fusedProducts(list, context))
+        spend('matrix_products', productSeconds(first, columns, run, context));
+    const traffic = memory_bound_trafficOf(list, context);
+    for (const operation of list) {
+        for (const passes of memoryBound(operation, run, context, traffic))
+            spend('memory_bound', passes);
+        if (operation.kind === 'attention') {
+            const work = attentionSeconds(operation, run, context);
+            spend('attention', work);
+            spend('exposed_context', contextCollectives(operation, work, run, context));
+        }
+        if (operation.kind === 'dispatch')
+            spend('exposed_expert', expertCollectives(operation, run, context));
+    }
+    spend('exposed_tensor', tensorCollectives(list, run, context));
+    spend('memory_bound', gapSeconds(context));
+    const launches = launchSeconds(list, run, context);
+    const waits = waitsForRouter(list);
+    spend('host', [
+        hostSeconds(parts_sum(forward), launches, waits),
+        hostSeconds(parts_sum(backward), steps_launches.backward * launches, waits),
+    ]);
+    return { forward, backward, launches };
+}
+/** Between a layer's kernels, twice as many backward. */
+function gapSeconds({ profile, kernels }) {
+    const gaps = profile.kernels * kernels.gap * steps_launches.gaps;
+    return [gaps, 2 * gaps];
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/optimizer.js
+
+
+
+
+
+/** Seconds of the optimizer step on this GPU's share of the states. */
+function optimizerSeconds({ trained }, run, context) {
+    const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? dataParallel(run));
+    const elements = (trained.dense + trained.experts) / shards;
+    if (run.offload === 'optimizer') {
+        const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
+        return elements * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
+    }
+    const norm = frameworks[run.framework].gradientBytes;
+    return (elements * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
+}
+/**
+ * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
+ * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
+ */
+function updateBytes(run) {
+    const facts = frameworks[run.framework];
+    const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
+    const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
+    const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
+    const states = bytesOfState(optimizers[run.optimizer].matrix, dtype);
+    const master = run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights);
+    return gradient + 2 * states + (master ? 2 * bytesOf.fp32 + weight : 2 * weight);
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/pipeline.js
+
+
+
+/** Seconds that a micro-batch's transfers between stages are seen for, there and back. */
+function transferSeconds(operations, run, context) {
+    const { virtualPipeline: v, tensor } = run.parallelism;
+    const { chip, step, network, kernels } = context;
+    const sent = frameworkExecution[run.framework].sendsShares ? context.T / tensor : context.t;
+    const bytes = bytesOf.bf16 * pipeline_residualWidth(operations) * sent;
+    const far = run.gpus > chip.fast.domain && network !== null;
+    const rate = far ? network * step.transferShare : kernels.collectives.gather.bandwidth;
+    // Only virtual stages leave room for a transfer beside other work (Megatron-LM overlaps them in the interleaved schedule alone).
+    return 2 * v * (pipelines.hop + bytes / rate) * (v > 1 ? step.pipelineExposed : 1);
+}
+/** Elements of the residual stream for one token. */
+function pipeline_residualWidth(operations) {
+    for (const { operations: list } of operations.layers) {
+        const found = list.find((operation) => operation.kind === 'add');
+        if (found?.kind === 'add')
+            return found.output.elements;
+    }
+    return 0;
+}
+/** Idle time in units of one stage's forward and backward pass: 1F1B (P - 1) / v; zero bubble a third of it; DualPipe half. */
+function bubbleShare(run) {
+    const { pipeline: P, virtualPipeline: v } = run.parallelism;
+    switch (run.pipelineSchedule) {
+        case 'zero_bubble':
+            return (P - 1) / pipelines.zeroBubble;
+        case 'dualpipe':
+            return (P / pipelines.dualPipe - 1) / pipelines.dualPipe;
+        case 'gpipe':
+        case '1f1b':
+            return P - 1;
+        default:
+            return (P - 1) / v;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/recompute.js
+
+
+
+
+/** A layer's time with what recompute runs again before its backward pass. */
+function withRecompute(time, list, run, context) {
+    const again = recomputeSeconds(time, list, run, context);
+    return { ...time, backward: { ...time.backward, recompute: time.backward.recompute + again } };
+}
+function recomputeSeconds(time, list, run, context) {
+    switch (run.recompute) {
+        case 'none':
+            return 0;
+        case 'full':
+            return fullSeconds(time, list, run, context);
+        case 'selective':
+            return frameworks[run.framework].selective === 'operations'
+                ? recomputedShare.everySecond * time.forward.matrix_products + time.forward.memory_bound
+                : moduleSeconds(time, list, run.recomputeModules ?? ['core_attn']);
+    }
+}
+/** The whole forward pass; less its last product where the framework stops before it, but never faster than the host launches it. */
+function fullSeconds({ forward, launches }, list, run, context) {
+    const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
+    const saved = lastProduct(list, run, context);
+    return (saved === 0 ? parts_sum(forward) : Math.max(parts_sum(forward) - forward.host - saved, launches)) * every;
+}
+/** Seconds of a layer's last product, which nothing after it needs again; 0 where the framework runs it all the same. */
+function lastProduct(list, run, context) {
+    if (!frameworkExecution[run.framework].recomputeStopsEarly)
+        return 0;
+    const last = list.findLast((operation) => operation.kind === 'linear');
+    if (last?.kind !== 'linear' || last.sharding !== 'row')
+        return 0;
+    return productSeconds(last, last.columns, run, context)[0];
+}
+/** Megatron-Core's `--recompute-modules`. */
+function moduleSeconds({ forward }, list, modules) {
+    let seconds = 0;
+    if (modules.includes('core_attn'))
+        seconds += forward.attention;
+    if (modules.includes('mlp') || modules.includes('moe')) {
+        const experts = list.some((operation) => operation.kind === 'dispatch');
+        seconds += (experts ? recomputedShare.experts : recomputedShare.dense) * forward.matrix_products;
+    }
+    if (modules.some((module) => module === 'layernorm' || module === 'moe_act' || module === 'mla_up_proj'))
+        seconds += recomputedShare.memoryBound * forward.memory_bound;
+    return seconds;
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/step.js
@@ -61464,13 +61921,16 @@ function limitOf(parts, step, remedy, gain = 0) {
 
 
 
+
+
+
+
 /** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
-function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
-    const chip = (facts.find ?? accelerators_findAccelerator)(run.accelerator);
+function projectTime(operations, flops, { run, machine: chip }, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
     if (chip === undefined)
         return step_unknown(`the accelerator ${run.accelerator} is not in the table`);
     const { peak: dtype } = precisions[run.precision];
-    const peak = peakOf(chip, run);
+    const peak = context_peakOf(chip, run);
     if (peak === undefined)
         return step_unknown(`${chip.name} has no ${dtype} matrix units`);
     const context = contextOf(run, chip, peak, facts);
@@ -61478,11 +61938,11 @@ function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsO
     const calibration = run.calibration ?? 1;
     for (const part of partNames)
         parts[part] /= calibration;
-    const step = layer_sum(parts);
+    const step = parts_sum(parts);
     const tokens = run.globalBatchSize * run.sequenceLength;
     const perGpu = tokens / step / run.gpus;
     const mfu = (flops.training * perGpu) / peak;
-    const { band, basis } = trust(operations, run, context);
+    const { band, basis } = errorBand(operations, run, context);
     const remedy = remedyFor(largestLoss(parts, step), run, chip);
     const gain = remedy === undefined ? 0 : gainOf(operations, run, remedy.run, chip, facts, step * calibration);
     return {
@@ -61494,16 +61954,16 @@ function projectTime(operations, flops, run, facts = { step: stepFacts, kernelsO
         parts: Object.fromEntries(partNames.map((part) => [part, seconds(parts[part])])),
         band,
         basis,
-        limit: limitOf(parts, step, remedy, gain),
+        limit: bottleneckOf(parts, step, remedy, gain),
         training: training(run, chip, perGpu),
     };
 }
 /** Of tokens per second, as a ratio, by a changed run over one whose step takes `before` seconds. */
 function gainOf(operations, run, changed, chip, facts, before) {
-    const peak = peakOf(chip, changed);
+    const peak = context_peakOf(chip, changed);
     if (peak === undefined)
         return 0;
-    const after = layer_sum(stepParts(operations, changed, contextOf(changed, chip, peak, facts)));
+    const after = parts_sum(stepParts(operations, changed, contextOf(changed, chip, peak, facts)));
     return (before / after) * (changed.globalBatchSize / run.globalBatchSize) - 1;
 }
 /** Measured over projected throughput of a run that says what it reached; undefined where it does not, or nothing is projected. */
@@ -61513,29 +61973,40 @@ function calibrate(run, { tokensPerSecondPerGpu: perGpu }) {
     return run.measuredTokensPerSecond / (perGpu * run.gpus);
 }
 /** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
-function measuredMfu(flops, run, tokensPerSecond) {
-    const chip = findAccelerator(run.accelerator);
-    const peak = (chip && peakOf(chip, run)) ?? null;
+function measuredMfu(flops, { run, machine }, tokensPerSecond) {
+    const peak = (machine && peakOf(machine, run)) ?? null;
     if (peak === null)
         return { mfu: null, hfu: null, peak };
     const all = peak * run.gpus;
     return { mfu: (flops.training * tokensPerSecond) / all, hfu: (flops.hardware * tokensPerSecond) / all, peak: all };
 }
-/** The peak that a run is held against. Chips older than tf32 compute fp32 in fp32; those without 4 bits keep such weights, and compute in 8. */
-function peakOf({ densePeak }, { precision }) {
-    const { peak } = precisions[precision];
-    if (peak === 'tf32')
-        return densePeak.tf32 ?? densePeak.fp32;
-    return densePeak[peak] ?? (peak === 'fp4' ? densePeak.fp8 : undefined);
-}
-function stepParts(operations, run, context) {
-    const { pipeline: P, virtualPipeline: v } = run.parallelism;
+/** Seconds of a step on the fullest GPU, part by part. */
+function stepParts(model, run, context) {
+    const operations = trainedOperations(model, run);
     const m = microBatches(run);
-    const kinds = operations.layers.map((layer) => recomputed(layerTime(layer.operations, run, context), layer.operations, run, context));
+    const kinds = operations.layers.map(({ operations: list }) => withRecompute(layerTime(list, run, context), list, run, context));
+    const perStage = stageTimes(operations, run, context, kinds);
+    const slowest = perStage.reduce((worst, parts) => (parts_sum(parts) > parts_sum(worst) ? parts : worst));
+    const step = parts_none();
+    add(step, slowest, m);
+    pipelineTime(operations, run, context, perStage, step);
+    const { pipeline } = run.parallelism;
+    const local = fullestRank(operations, run);
+    if (run.sharding === 'full' || (run.sharding === 'gradients' && pipeline === 1))
+        shardedTraffic(operations, run, context, kinds, step, m);
+    else {
+        step.exposed_data += replicatedSeconds(local, run, context, parts_sum(slowest));
+        step.memory_bound += accumulationSeconds(local, run, context, m);
+    }
+    step.optimizer += optimizerSeconds(local, run, context);
+    step.jitter += jitterSeconds(parts_sum(step), run, context);
+    return step;
+}
+/** Seconds of each pipeline stage for one micro-batch, forward and backward. */
+function stageTimes(operations, run, context, kinds) {
     const head = headTime(operations, run, context);
-    const sharded = run.sharding === 'full' || (run.sharding === 'gradients' && P === 1);
-    const perStage = stages(operations, run).map((stage) => {
-        const parts = layer_none();
+    return stages(operations, run).map((stage) => {
+        const parts = parts_none();
         for (const { kind, count } of stage.layers) {
             const time = kinds[kind];
             if (time === undefined)
@@ -61547,285 +62018,39 @@ function stepParts(operations, run, context) {
             add(parts, head);
         return parts;
     });
-    const slowest = perStage.reduce((worst, parts) => (layer_sum(parts) > layer_sum(worst) ? parts : worst));
-    const step = layer_none();
-    add(step, slowest, m);
-    if (P > 1) {
-        const average = perStage.reduce((total, parts) => total + layer_sum(parts), 0) / P;
-        const D = widthOf(operations);
-        // Each tensor-parallel rank sends its share; Megatron-LM also where the residual stream is whole (Narayanan et al. 2021, 4.1).
-        const sent = frameworkExecution[run.framework].sendsShares ? context.T / run.parallelism.tensor : context.t;
-        const bytes = 2 * D * sent;
-        const far = run.gpus > context.chip.fast.domain;
-        const hop = 2 *
-            v *
-            (pipelines.hop +
-                bytes /
-                    (far && context.network !== null
-                        ? context.network * context.step.transferShare
-                        : context.kernels.collectives.gather.bandwidth)) *
-            // Only virtual stages leave room for a transfer beside other work (Megatron-LM overlaps them in the interleaved schedule alone).
-            (v > 1 ? context.step.pipelineExposed : 1);
-        const bubble = bubbleShare(run) * (average + hop);
-        step.exposed_pipeline += m * hop;
-        step.bubble += bubble;
-    }
-    if (sharded)
-        shardedTraffic(operations, run, context, kinds, step, m);
-    else {
-        dataParallelTraffic(operations, run, context, layer_sum(slowest), step);
-        accumulate(operations, run, context, m, step);
-    }
-    optimizerTime(operations, run, context, step);
-    const nodes = Math.max(1, run.gpus / estimated.gpusOfNode);
-    step.jitter += nodes > 1 ? layer_sum(step) * context.step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
-    return step;
 }
-/** Idle time in units of one stage's forward and backward: 1F1B (P - 1) / v; zero bubble a third of it; DualPipe half. */
-function bubbleShare(run) {
-    const { pipeline: P, virtualPipeline: v } = run.parallelism;
-    switch (run.pipelineSchedule) {
-        case 'zero_bubble':
-            return (P - 1) / pipelines.zeroBubble;
-        case 'dualpipe':
-            return (P / pipelines.dualPipe - 1) / pipelines.dualPipe;
-        case 'gpipe':
-        case '1f1b':
-            return P - 1;
-        default:
-            return (P - 1) / v;
-    }
+/** Transfers between stages, and the time in which stages wait for the first and the last micro-batch. */
+function pipelineTime(operations, run, context, perStage, step) {
+    if (perStage.length <= 1)
+        return;
+    const average = perStage.reduce((total, parts) => total + parts_sum(parts), 0) / perStage.length;
+    const transfer = transferSeconds(operations, run, context);
+    step.exposed_pipeline += microBatches(run) * transfer;
+    step.bubble += bubbleShare(run) * (average + transfer);
 }
-/**
- * The last product of a layer, which nothing after it needs again: PyTorch's non-reentrant checkpoint stops before it
- * (torch.utils.checkpoint, early stop, since 2.1; torchtitan and Composer use it, Megatron-LM and Hugging Face run the whole layer).
- */
-function stoppedBefore(list, run, context) {
-    if (!frameworkExecution[run.framework].recomputeStopsEarly)
-        return 0;
-    const last = list.findLast((operation) => operation.kind === 'linear');
-    if (last?.kind !== 'linear' || last.sharding !== 'row')
-        return 0;
-    return productSeconds(last, last.columns, run, context)[0];
+/** How much longer the slowest of many nodes takes: the expected largest of as many Gaussians. */
+function jitterSeconds(seconds, { gpus, gpusPerNode }, { step }) {
+    const nodes = gpus / (gpusPerNode ?? estimated.gpusOfNode);
+    return nodes > 1 ? seconds * step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
 }
-/** What recompute runs again, in its own part of the breakdown. */
-function recomputed(time, list, run, context) {
-    const { forward, backward, launches } = time;
-    const again = layer_none();
-    if (run.recompute === 'full') {
-        const every = run.recomputeMethod === 'every' ? 1 / Math.max(1, run.recomputeLayers ?? 1) : 1;
-        const saved = stoppedBefore(list, run, context);
-        again.recompute = (saved === 0 ? layer_sum(forward) : Math.max(layer_sum(forward) - forward.host - saved, launches)) * every;
-    }
-    else if (run.recompute === 'selective') {
-        const modules = run.recomputeModules ?? ['core_attn'];
-        if (frameworks[run.framework].selective === 'operations')
-            again.recompute = recomputedShare.everySecond * forward.matrix_products + forward.memory_bound;
-        else {
-            if (modules.includes('core_attn'))
-                again.recompute += forward.attention;
-            if (modules.includes('mlp') || modules.includes('moe')) {
-                const share = list.some((operation) => operation.kind === 'dispatch')
-                    ? recomputedShare.experts
-                    : recomputedShare.dense;
-                again.recompute += share * forward.matrix_products;
-            }
-            if (modules.some((module) => module === 'layernorm' || module === 'moe_act' || module === 'mla_up_proj'))
-                again.recompute += recomputedShare.memoryBound * forward.memory_bound;
-        }
-    }
-    add(backward, again);
-    return { ...time, backward };
-}
+/** Seconds of the output, the loss, the last norm, and layers that predict further tokens, for one micro-batch. */
 function headTime(operations, run, context) {
-    const parts = layer_none();
+    const parts = parts_none();
     const head = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
-    const depth = 1 + (run.mtp === false ? 0 : operations.predictionDepth);
+    const depth = 1 + operations.predictionDepth;
     if (head !== undefined) {
         const [f, b] = productSeconds(head, head.columns, run, context);
         parts.matrix_products += depth * (f + b);
         const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, estimated.fusedLoss) : context.profile.loss;
         parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
     }
-    parts.memory_bound += (steps_elementBytes.ends * widthOf(operations) * context.T) / context.bandwidth;
-    if (operations.prediction.length > 0 && run.mtp !== false) {
+    parts.memory_bound += (steps_elementBytes.ends * pipeline_residualWidth(operations) * context.T) / context.bandwidth;
+    if (operations.prediction.length > 0) {
         const { forward, backward } = layerTime(operations.prediction, run, context);
         add(parts, forward);
         add(parts, backward);
     }
     return parts;
-}
-const widthOf = (operations) => {
-    for (const { operations: list } of operations.layers) {
-        const found = list.find((operation) => operation.kind === 'add');
-        if (found?.kind === 'add')
-            return found.output.elements;
-    }
-    return 0;
-};
-/** Elements of one GPU's share of the model, without data-parallel sharding: dense ones and experts. */
-function localParameters(operations, run) {
-    const { tensor, pipeline, expert, expertTensor } = run.parallelism;
-    let dense = 0;
-    let experts = 0;
-    for (const { operation, times } of mainNetwork(operations)) {
-        const elements = times * held(operation);
-        if (operation.kind === 'linear' && operation.sharding === 'expert')
-            experts += elements / (pipeline * expert * expertTensor);
-        else
-            dense += elements / (operation.kind === 'table' || operation.component === 'output' ? tensor : tensor * pipeline);
-    }
-    return { dense, experts };
-}
-const together = (...all) => ({
-    seconds: all.reduce((total, one) => total + one.seconds, 0),
-    moved: all.reduce((total, one) => total + one.moved, 0),
-});
-/**
- * What is seen of collectives beside seconds of work: they slow it down by the multiprocessors that their channels hold while they
- * last, and by the memory bandwidth that they take for what they move.
- */
-function exposedBeside(work, { seconds: lasts, moved }, { chip, step }) {
-    const held = chip.generation === 'tpu' ? 0 : beside.channels / Math.max(beside.fewestMultiprocessors, chip.multiprocessors ?? 0);
-    const slowed = work + held * Math.min(work, lasts) + step.contention * Math.min(work, moved);
-    return Math.max(slowed, step.fsdpCollective * lasts) - work;
-}
-/** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
-function shardedTraffic(operations, run, context, kinds, step, m) {
-    const { tensor, pipeline, context: cp, expert, expertTensor } = run.parallelism;
-    const { chip, kernels } = context;
-    const reduced = reducedWidth(run);
-    const all = (run.gpus / (tensor * pipeline * cp)) * cp;
-    const shards = run.shardGroup ?? all;
-    if (shards <= 1)
-        return;
-    const local = Math.max(1, Math.min(shards, Math.floor(chip.fast.domain / tensor)));
-    const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
-    const { bandwidth: rate } = kernels.collectives.gather;
-    const collect = (elements, ranks, near) => {
-        const over = (kind, bytes, n, inside) => n <= 1
-            ? { seconds: 0, moved: 0 }
-            : { seconds: collectiveSeconds(chip, kernels, kind, bytes, n, inside, context.network), moved: bytes / rate };
-        const scatter = over('scatter', trained * reduced * elements, ranks, near);
-        const replicas = over('reduce', (trained * reduced * elements) / shards, all / shards, 1);
-        return { gather: over('gather', bytesOf.bf16 * elements, ranks, near), scatter: together(scatter, replicas) };
-    };
-    let edge = 0;
-    // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
-    const rounds = pipeline > 1 ? 1 : m;
-    const micro = run.sharding === 'full' || run.reshardAfterForward === true;
-    for (const [kind, layer] of operations.layers.entries()) {
-        const time = kinds[kind];
-        const count = operations.order.filter((one) => one === kind).length / pipeline;
-        if (time === undefined || count === 0)
-            continue;
-        // Experts are divided by expert parallelism first, and sharded over the ranks that hold the same experts.
-        let dense = 0;
-        let experts = 0;
-        for (const operation of layer.operations) {
-            if (operation.kind === 'linear' && operation.sharding === 'expert')
-                experts += held(operation);
-            else
-                dense += held(operation);
-        }
-        const copies = Math.max(1, (shards * tensor) / (expert * expertTensor));
-        const first = collect(dense / tensor, shards, local);
-        const second = experts > 0
-            ? collect(experts / (expert * expertTensor), copies, Math.max(1, Math.floor(chip.fast.domain / expert)))
-            : undefined;
-        const gather = second === undefined ? first.gather : together(first.gather, second.gather);
-        const scatter = second === undefined ? first.scatter : together(first.scatter, second.scatter);
-        const f = layer_sum(time.forward);
-        const b = layer_sum(time.backward);
-        step.exposed_data +=
-            rounds *
-                count *
-                (exposedBeside(f, gather, context) + exposedBeside(b, micro ? together(gather, scatter) : scatter, context));
-        const copied = (micro ? 2 : 1) * shardCopyBytes.gather + trained * shardCopyBytes.scatter;
-        const here = dense / tensor + experts / (expert * expertTensor);
-        step.memory_bound += (rounds * count * copied * here) / context.bandwidth;
-        edge = Math.max(edge, gather.seconds + scatter.seconds);
-    }
-    const head = operations.head.reduce((total, operation) => total + (operation.kind === 'linear' ? operation.rows * operation.columns : held(operation)), 0) / tensor;
-    const ends = collect(head, shards, local);
-    step.exposed_data +=
-        rounds * context.step.fsdpEdge * (edge + beside.ends * (ends.gather.seconds + ends.scatter.seconds));
-}
-/** Bytes of a gradient element on the wire. */
-const reducedWidth = (run) => run.gradientsDtype === undefined
-    ? frameworkExecution[run.framework].reducedBytes
-    : run.gradientsDtype === 'fp32'
-        ? bytesOf.fp32
-        : bytesOf.bf16;
-/**
- * Gradients reduced once for each step, largely beside the last micro-batch's backward pass. Megatron gathers what its sharded
- * optimizer has updated beside the next forward pass; DeepSpeed and others do so at the end of the step, with nothing beside.
- */
-function dataParallelTraffic(operations, run, context, stage, step) {
-    const { tensor, pipeline, context: cp, expert } = run.parallelism;
-    const { chip, kernels } = context;
-    const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
-    if (ranks <= 1)
-        return;
-    const local = Math.max(1, Math.min(ranks, Math.floor(chip.fast.domain / tensor)));
-    const { dense, experts } = localParameters(operations, run);
-    const gradient = reducedWidth(run);
-    const sharded = run.sharding !== 'none';
-    const groups = [{ elements: dense, ranks, local }];
-    if (experts > 0)
-        groups.push({
-            elements: experts,
-            ranks: Math.max(1, (ranks * tensor) / expert),
-            local: Math.max(1, Math.floor(chip.fast.domain / expert)),
-        });
-    const over = (kind, bytes) => groups.reduce((total, group) => total +
-        collectiveSeconds(chip, kernels, kind, bytes * group.elements, group.ranks, group.local, context.network), 0);
-    const trained = run.lora === undefined ? 1 : estimated.adapterTraffic;
-    const reduce = trained * over(sharded ? 'scatter' : 'reduce', gradient);
-    const gather = sharded ? trained * over('gather', bytesOf.bf16) : 0;
-    const { gathersBesideForward } = frameworkExecution[run.framework];
-    const hidden = gathersBesideForward ? reduce + gather : reduce;
-    step.exposed_data +=
-        Math.max(context.step.dataExposed * hidden, hidden - beside.reduction * stage) +
-            (gathersBesideForward ? 0 : gather);
-}
-/** Further micro-batches' gradients added to those of the first, where the product that makes them does not do it. */
-function accumulate(operations, run, context, m, step) {
-    if (context.profile.gradientBytes === bytesOf.fp32 || run.lora !== undefined)
-        return;
-    const { dense, experts } = localParameters(operations, run);
-    step.memory_bound += ((m - 1) * accumulation.bytes * (dense + experts)) / context.bandwidth;
-}
-/**
- * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
- * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
- */
-function updateBytes(run) {
-    const facts = frameworks[run.framework];
-    const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
-    const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
-    const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
-    const states = bytesOfState(optimizers[run.optimizer].matrix, dtype);
-    const weights = (run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights))
-        ? 2 * bytesOf.fp32 + weight
-        : 2 * weight;
-    return gradient + 2 * states + weights;
-}
-/** The optimizer step on this GPU's share of the states. */
-function optimizerTime(operations, run, context, step) {
-    const { tensor, pipeline, context: cp } = run.parallelism;
-    const { dense, experts } = localParameters(operations, run);
-    const ranks = (run.gpus / (tensor * pipeline * cp)) * cp;
-    const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? ranks);
-    const local = ((dense + experts) / shards) * (run.lora === undefined ? 1 : estimated.adapterUpdate);
-    if (run.offload === 'optimizer') {
-        const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
-        step.optimizer += local * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
-    }
-    else {
-        const norm = frameworks[run.framework].gradientBytes;
-        step.optimizer += (local * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
-    }
 }
 function training(run, chip, perGpu) {
     const time = run.tokens / (perGpu * run.gpus);
@@ -61848,7 +62073,7 @@ function step_unknown(reason) {
         range: null,
         tokensPerSecondPerGpu: null,
         stepTime: null,
-        parts: layer_none(),
+        parts: parts_none(),
         band: 0,
         basis: reason,
         limit: `Not projected: ${reason}.`,
@@ -61875,7 +62100,7 @@ function estimate(architecture, settled, calibration) {
     const counted = countParameters(architecture, operations);
     const parameters = run.lora ? { ...counted, trainable: adapterParameters(operations, run.lora) } : counted;
     const flops = countFlops(operations, run);
-    const projected = projectTime(operations, flops, run);
+    const projected = projectTime(operations, flops, settled);
     const ratio = run.calibration ?? calibration ?? calibrate(run, projected);
     const calibrated = ratio === undefined ? run : { ...run, calibration: ratio };
     return {
@@ -61883,8 +62108,8 @@ function estimate(architecture, settled, calibration) {
         parameters,
         flops,
         memory: estimateMemory(operations, run),
-        throughput: ratio === run.calibration ? projected : projectTime(operations, flops, calibrated),
-        inference: estimateInference(operations, run, parameters.checkpoint),
+        throughput: ratio === run.calibration ? projected : projectTime(operations, flops, { ...settled, run: calibrated }),
+        inference: estimateInference(operations, settled, parameters.checkpoint),
         run: { ...settled, run: calibrated },
     };
 }
@@ -67088,7 +67313,7 @@ function perLayerBlock(shape, fields) {
 const valueNorm = { over: 'head', style: 'rms', weight: true, bias: false, value: true };
 const sharedOrNot = (type, shape, fields, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`;
 /** A width for each layer, or one for all. */
-const layer_plans_widthOf = (fields, index) => {
+const widthOf = (fields, index) => {
     const listed = fields.list('intermediate_size');
     const width = listed ? listed[index] : fields.integer('intermediate_size');
     if (typeof width !== 'number' || !Number.isInteger(width) || width < 1)
@@ -67111,7 +67336,7 @@ const gemma3n = {
     norms: 'sandwich',
     activation: 'gelu_tanh',
     tied: true,
-    width: (fields) => layer_plans_widthOf(fields, 0),
+    width: (fields) => widthOf(fields, 0),
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
         return Array.from({ length: shape.layers }, (_, index) => sharedOrNot(types ? String(types[index]) : (index + 1) % 5 === 0 ? 'full_attention' : 'sliding_attention', shape, fields, index));
@@ -67131,7 +67356,7 @@ const gemma3n = {
             ],
         };
     },
-    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => `width ${layer_plans_widthOf(fields, index)}`),
+    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => `width ${widthOf(fields, index)}`),
     feedForward: (shape, _, feed) => build_dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
     layerExtras: (shape, fields) => {
         const { hiddenSize: D } = shape;
@@ -69273,6 +69498,7 @@ function globs_remembered(of) {
 }
 
 ;// CONCATENATED MODULE: ./build/setup/settle.js
+
 const trillion = 1_000_000_000_000;
 /** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
 const settle_defaults = {
@@ -69405,7 +69631,12 @@ function settleRun(sources, architecture) {
             reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
         });
     }
-    return { kind: 'settled', settled: { run, origins }, assumptions, problems };
+    return {
+        kind: 'settled',
+        settled: { run, machine: findAccelerator(run.accelerator), origins },
+        assumptions,
+        problems,
+    };
 }
 function settleParallelism(stated, origins) {
     const tensor = stated.tensor ?? 1;
@@ -76606,9 +76837,9 @@ function sideReport(path, { reading, estimate }) {
             hfu: throughput.hfu,
             mfu_range: throughput.range === null ? null : [throughput.range[0], throughput.range[1]],
             tokens_per_second_per_gpu: throughput.tokensPerSecondPerGpu,
-            tokens_per_second_per_gpu_range: within(throughput.tokensPerSecondPerGpu, throughput.band),
+            tokens_per_second_per_gpu_range: json_within(throughput.tokensPerSecondPerGpu, throughput.band),
             step_seconds: throughput.stepTime,
-            step_seconds_range: within(throughput.stepTime, throughput.band),
+            step_seconds_range: json_within(throughput.stepTime, throughput.band),
             parts_seconds: { ...throughput.parts },
             basis: throughput.basis,
             limit: throughput.limit,
@@ -76616,13 +76847,13 @@ function sideReport(path, { reading, estimate }) {
                 ? null
                 : {
                     seconds: throughput.training.time,
-                    seconds_range: within(throughput.training.time, throughput.band),
+                    seconds_range: json_within(throughput.training.time, throughput.band),
                     gpu_hours: throughput.training.gpuHours,
-                    gpu_hours_range: within(throughput.training.gpuHours, throughput.band),
+                    gpu_hours_range: json_within(throughput.training.gpuHours, throughput.band),
                     energy_kwh: throughput.training.energyKilowattHours,
-                    energy_kwh_range: within(throughput.training.energyKilowattHours, throughput.band),
+                    energy_kwh_range: json_within(throughput.training.energyKilowattHours, throughput.band),
                     cost_usd: throughput.training.costUsd,
-                    cost_usd_range: within(throughput.training.costUsd, throughput.band),
+                    cost_usd_range: json_within(throughput.training.costUsd, throughput.band),
                     price_per_gpu_hour: throughput.training.pricePerGpuHour,
                     price_date: throughput.training.priceDate,
                 },
@@ -76640,7 +76871,7 @@ function sideReport(path, { reading, estimate }) {
     };
 }
 /** The ends of a band whose half width is a log ratio. */
-const within = (value, band) => value === null ? null : [value * Math.exp(-band), value * Math.exp(band)];
+const json_within = (value, band) => value === null ? null : [value * Math.exp(-band), value * Math.exp(band)];
 /** The reason for each null. */
 function unknowns({ throughput, memory }) {
     return [
@@ -77118,7 +77349,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6300);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9190);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -16,6 +16,8 @@ export type Unit =
   | 's'
   | 's/element'
   | 'byte'
+  | 'MiB'
+  | 'GiB'
   | 'byte/element'
   | 'byte/s'
   | 'FLOP/s'

@@ -1,4 +1,6 @@
-import { definition, numbers } from './basis.ts';
+import { definition, judged, measured, numbers } from './basis.ts';
+import { precisions } from './precisions.ts';
+import { sources } from './sources.ts';
 import type { ProfileName } from './steps.ts';
 
 /**
@@ -53,32 +55,61 @@ export type FrameworkFacts = {
   readonly source: string;
 };
 
+const megatronCode = definition(sources.megatron);
+const pytorchCode = definition(sources.pytorch);
+const deepspeedCode = definition({
+  title: 'DeepSpeed 1b88ac3, its own code and defaults (deepspeed/runtime/zero)',
+  url: 'https://github.com/deepspeedai/DeepSpeed/tree/1b88ac3',
+  date: '2026-11-24',
+});
+const allocations = measured({
+  title: "PyTorch's own allocations, step by step (scripts/oracle/peak.py)",
+  date: '2026-11-24',
+});
+const replayed = measured({
+  title: "PyTorch's allocator played over the allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py)",
+  date: '2026-11-24',
+});
+
 // PyTorch's cross-entropy on 16-bit logits: log-softmax, its gradient and the gradient of the fp32 copy, 4 bytes each,
 // at the peak (scripts/oracle/peak.py). torch.compile reads the 16-bit logits and writes a 16-bit gradient: its partitioner
 // keeps nothing else (scripts/oracle/peak.py), and Inductor folds the one-hot scatter into the kernel.
 // A fused loss is Liger's: the output's product, the loss and its gradient, a chunk of rows at a time.
-const torchLoss = { whole: 12, compiled: 4, fused: 'chunked', vocabularyParallel: null } as const;
+const torchLoss = {
+  whole: allocations(12, 'byte/element'),
+  compiled: allocations(4, 'byte/element'),
+  fused: 'chunked',
+  vocabularyParallel: null,
+} as const;
 
-export const frameworks = {
+export const frameworks = numbers({
   megatron: {
     saves: 'fused',
     normsWrittenOut: false,
     quantizesInputs: true,
     keepsGathered: false,
     selective: 'modules',
-    weightBytes: 2,
-    gradientBytes: 4,
+    weightBytes: megatronCode(2, 'byte/element'),
+    gradientBytes: megatronCode(4, 'byte/element'),
     masterWeights: true,
     gradientsStay: true,
-    lossBytes: { whole: 6, compiled: 6, fused: 4, vocabularyParallel: null },
+    lossBytes: {
+      whole: megatronCode(6, 'byte/element'),
+      compiled: megatronCode(6, 'byte/element'),
+      fused: megatronCode(4, 'byte/element'),
+      vocabularyParallel: null,
+    },
     dummyGradients: true,
-    optimizerTemporaries: 0,
+    optimizerTemporaries: megatronCode(0, 'count'),
     gathers: 'flat',
     offloadsGradients: 'never',
     // Unless it is precision-aware (core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
     castsNarrowGradients: true,
     autocastsShardedAdapters: false,
-    fragmentation: 1.05,
+    fragmentation: measured({
+      title: 'SimuMax at 4dcaae5, reserved over allocated memory of its B200 runs: 1.028 to 1.093',
+      date: '2026-11-24',
+    })(1.05, 'ratio'),
     source:
       'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
   },
@@ -88,19 +119,22 @@ export const frameworks = {
     quantizesInputs: false,
     keepsGathered: true,
     selective: 'operations',
-    weightBytes: 4,
-    gradientBytes: 4,
+    weightBytes: pytorchCode(4, 'byte/element'),
+    gradientBytes: pytorchCode(4, 'byte/element'),
     masterWeights: false,
     gradientsStay: false,
     // Vocabulary-parallel: log-probabilities, the one-hot gradient, their sum and its product with what comes from above, 4 bytes each.
-    lossBytes: { ...torchLoss, vocabularyParallel: 16 },
+    lossBytes: { ...torchLoss, vocabularyParallel: pytorchCode(16, 'byte/element') },
     dummyGradients: false,
-    optimizerTemporaries: 0,
+    optimizerTemporaries: pytorchCode(0, 'count'),
     gathers: 'fully_shard',
     offloadsGradients: 'always',
     castsNarrowGradients: false,
     autocastsShardedAdapters: false,
-    fragmentation: 1.05,
+    fragmentation: judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(
+      1.05,
+      'ratio',
+    ),
     source:
       'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
   },
@@ -110,19 +144,19 @@ export const frameworks = {
     quantizesInputs: false,
     keepsGathered: true,
     selective: 'operations',
-    weightBytes: 2,
-    gradientBytes: 2,
+    weightBytes: deepspeedCode(2, 'byte/element'),
+    gradientBytes: deepspeedCode(2, 'byte/element'),
     masterWeights: true,
     gradientsStay: false,
     lossBytes: torchLoss,
     dummyGradients: false,
     // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
-    optimizerTemporaries: 1,
+    optimizerTemporaries: deepspeedCode(1, 'count'),
     gathers: 'zero',
     offloadsGradients: 'sharded',
     castsNarrowGradients: false,
     autocastsShardedAdapters: false,
-    fragmentation: 1.08,
+    fragmentation: judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio'),
     source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
   },
   transformers: {
@@ -131,25 +165,29 @@ export const frameworks = {
     quantizesInputs: false,
     keepsGathered: true,
     selective: 'operations',
-    weightBytes: 4,
-    gradientBytes: 4,
+    weightBytes: pytorchCode(4, 'byte/element'),
+    gradientBytes: pytorchCode(4, 'byte/element'),
     masterWeights: false,
     gradientsStay: false,
     lossBytes: torchLoss,
     dummyGradients: false,
     // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
     // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
-    optimizerTemporaries: 1,
+    optimizerTemporaries: allocations(1, 'count'),
     gathers: 'flat',
     offloadsGradients: 'never',
     castsNarrowGradients: false,
     // Fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one GPU by 2
     // (fms-acceleration 876e2ed, a100_80gb.csv).
     autocastsShardedAdapters: true,
-    fragmentation: 1.08,
+    fragmentation: measured({
+      title: 'foundation-model-stack/fms-acceleration at 876e2ed, a100_80gb.csv: memory of its fine-tuning runs',
+      url: 'https://github.com/foundation-model-stack/fms-acceleration/tree/876e2ed',
+      date: '2026-11-24',
+    })(1.08, 'ratio'),
     source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
   },
-} as const satisfies Readonly<Record<string, FrameworkFacts>>;
+}) satisfies Readonly<Record<string, FrameworkFacts>>;
 
 /**
  * 8- and 4-bit copies of a matrix that Transformer Engine caches beside the 16-bit weight from the first micro-batch on, in
@@ -162,9 +200,9 @@ export function quantizedCopies(precision: string, generation: string | undefine
     case 'fp8':
       return generation === 'blackwell' ? 1 : 2;
     case 'mxfp8':
-      return 2 * (1 + 1 / 32);
+      return 2 * precisions.mxfp8.operand;
     case 'fp4':
-      return 2 * (0.5 + 1 / 16);
+      return 2 * precisions.fp4.operand;
     default:
       return 0;
   }
@@ -172,33 +210,47 @@ export function quantizedCopies(precision: string, generation: string | undefine
 
 /**
  * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
- * expandable segments (torchtitan's launcher sets them), and holes without. From PyTorch's allocator played over the
- * allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py): 1.015 to 1.024, and 1.09 to 1.14.
+ * expandable segments (torchtitan's launcher sets them; 1.015 to 1.024), and holes without (1.09 to 1.14).
  */
-export const streamedFragmentation = { expandable: 1.02, fixed: 1.12 } as const;
+export const streamedFragmentation = numbers({
+  expandable: replayed(1.02, 'ratio'),
+  fixed: replayed(1.12, 'ratio'),
+});
 
-/** DeepSpeed's sizes in elements, by their defaults (DeepSpeed 1b88ac3, deepspeed/runtime/zero/config.py). */
-export const buckets = {
-  reduce: 5e8,
+/** DeepSpeed's sizes, by their defaults. */
+export const buckets = numbers({
+  reduce: deepspeedCode(5e8, 'element'),
   /** parameters that ZeRO 3 keeps gathered where they are needed again soon, and those that it fetches ahead */
-  maxLive: 1e9,
-  prefetch: 5e7,
+  maxLive: deepspeedCode(1e9, 'element'),
+  prefetch: deepspeedCode(5e7, 'element'),
   /** parameters that ZeRO 3 steps over at once */
-  subgroup: 1e9,
-} as const;
+  subgroup: deepspeedCode(1e9, 'element'),
+});
 
-/** What a GPU holds before the first tensor, in GiB: CUDA context and libraries, and NCCL for each communicator. */
-export const overhead = {
-  /** by generation; `default` for those not measured */
-  contextGibibytes: { ampere: 0.45, hopper: 0.6, blackwell: 0.6, default: 0.5 } as {
-    readonly default: number;
-    readonly [generation: string]: number;
+const idle = judged(
+  'what nvidia-smi shows of a process that has made its first tensor, on chips of the generation',
+  '2026-11-24',
+);
+const miscellaneous = measured(sources.aiconfigurator);
+const workspace = definition({
+  title: 'NVIDIA cuBLAS documentation, the default workspace: 32 MiB from Hopper on, 8.1 MiB before',
+  url: 'https://docs.nvidia.com/cuda/cublas/',
+  date: '2026-11-24',
+});
+
+/** What a GPU holds before the first tensor: CUDA context and libraries, and NCCL for each communicator. */
+export const overhead = numbers({
+  /** by generation; `default` for all others */
+  contextGibibytes: {
+    ampere: idle(0.45, 'GiB'),
+    hopper: idle(0.6, 'GiB'),
+    blackwell: idle(0.6, 'GiB'),
+    default: idle(0.5, 'GiB'),
   },
-  /** ai-dynamo/aiconfigurator 095f58a, systems/*.yaml, misc.nccl_mem: 0.34 for 2 ranks, 0.39 for 4 to 8 */
-  communicatorGibibytes: { pair: 0.34, group: 0.39 },
-  /** cuBLAS workspaces, NVIDIA cuBLAS documentation: 32 MiB from Hopper on, 8.1 MiB before */
-  workspaceMebibytes: { modern: 32, older: 8.1 },
-} as const;
+  /** systems/*.yaml, misc.nccl_mem: for 2 ranks, and for 4 to 8 */
+  communicatorGibibytes: { pair: miscellaneous(0.34, 'GiB'), group: miscellaneous(0.39, 'GiB') },
+  workspaceMebibytes: { modern: workspace(32, 'MiB'), older: workspace(8.1, 'MiB') },
+});
 
 /** How a framework runs a training step, as far as its time shows it (`cost/time`). */
 export type FrameworkExecution = {

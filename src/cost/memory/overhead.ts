@@ -13,6 +13,7 @@ export function deviceOverhead(run: TrainingRun): number {
   const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
   const { tensor, pipeline, context, expert } = run.parallelism;
   const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
+  const contexts: Readonly<Record<string, number>> = contextGibibytes;
   const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
   const first =
     groups.length === 0 ? 0 : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
@@ -20,7 +21,7 @@ export function deviceOverhead(run: TrainingRun): number {
   const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
   const modern = generation === 'hopper' || generation === 'blackwell';
   return (
-    gibibytes((contextGibibytes[generation] ?? contextGibibytes.default) + first + further) +
+    gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) +
     mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older)
   );
 }
