@@ -57606,7 +57606,12 @@ function inference_cached(span, S) {
             return span.ratio === undefined ? S : S / span.ratio + Math.min(S, span.window ?? 0);
     }
 }
-/** What serving the model keeps: key-value cache or recurrent state of a sequence, and the checkpoint's weights. */
+/**
+ * What serving the model keeps, in bytes: the key-value cache or recurrent state of a sequence, and the checkpoint's weights; and how many
+ * sequences fit a GPU beside its tensor-parallel share of the weights (null where the accelerator's memory is not known).
+ *
+ * @param weights bytes of the checkpoint
+ */
 function estimateInference(operations, { run, machine }, weights) {
     const S = run.sequenceLength;
     const { tensor } = run.parallelism;
@@ -60699,7 +60704,7 @@ const profile = ({ traffic, kernels, host, optimizer, loss, gradientBytes }, cas
     casts,
 });
 /**
- * Execution profiles: how frameworks run a layer.
+ * Execution profiles: how frameworks run a layer. Their `traffic` is multiplied by that of `stepFacts`, so runs fix the products only.
  *
  * `megatron`: its host time is about 3 ms for the forward and backward pass of a layer of ten operations on an H100 node.
  * `legacy`: Megatron-LM of 2021 and 2022, without flash attention. `liger`: Hugging Face's layers with fused norms, rotary
@@ -60923,6 +60928,7 @@ const bands = numbers({
 
 
 
+/** @param peak FLOP/s of the run's precision, see `peakOf` */
 function contextOf(run, chip, peak, facts) {
     const kernels = facts.kernelsOf(chip);
     const profileName = profileOf(run, chip);
@@ -61144,9 +61150,10 @@ function remedyFor(part, run, chip) {
     return line && { words: line[0], run: { ...run, ...line[1] } };
 }
 /**
- * One sentence: the largest loss, and what would reduce it.
+ * One sentence: the bottleneck, and what would reduce it.
  *
- * @param gain of tokens per second that a remedy would bring, as a ratio
+ * @param step seconds
+ * @param gain in tokens per second that the remedy would bring, as a ratio
  */
 function bottleneckOf(parts, step, remedy, gain = 0) {
     const part = largestLoss(parts, step);
@@ -61210,7 +61217,7 @@ function fullestRank(operations, run) {
 
 
 
-/** Ranks of a group that share a fast domain, where `apart` GPUs of it belong to other groups. */
+/** How many ranks of one group a fast domain holds, where each rank of the group has `apart` GPUs of other groups beside it. */
 const within = (context, apart) => Math.max(1, Math.floor(context.chip.fast.domain / apart));
 const together = (...all) => ({
     seconds: all.reduce((total, one) => total + one.seconds, 0),

@@ -102,7 +102,7 @@ const profile = <Casts extends 'fused' | 'separate'>(
 });
 
 /**
- * Execution profiles: how frameworks run a layer.
+ * Execution profiles: how frameworks run a layer. Their `traffic` is multiplied by that of `stepFacts`, so runs fix the products only.
  *
  * `megatron`: its host time is about 3 ms for the forward and backward pass of a layer of ten operations on an H100 node.
  * `legacy`: Megatron-LM of 2021 and 2022, without flash attention. `liger`: Hugging Face's layers with fused norms, rotary

@@ -22,7 +22,12 @@ function cached(span: Span, S: number): number {
   }
 }
 
-/** What serving the model keeps: key-value cache or recurrent state of a sequence, and the checkpoint's weights. */
+/**
+ * What serving the model keeps, in bytes: the key-value cache or recurrent state of a sequence, and the checkpoint's weights; and how many
+ * sequences fit a GPU beside its tensor-parallel share of the weights (null where the accelerator's memory is not known).
+ *
+ * @param weights bytes of the checkpoint
+ */
 export function estimateInference(
   operations: Operations,
   { run, machine }: Pick<SettledRun, 'run' | 'machine'>,

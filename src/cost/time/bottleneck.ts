@@ -111,9 +111,10 @@ export function remedyFor(part: TimePart, run: TrainingRun, chip: Accelerator): 
 }
 
 /**
- * One sentence: the largest loss, and what would reduce it.
+ * One sentence: the bottleneck, and what would reduce it.
  *
- * @param gain of tokens per second that a remedy would bring, as a ratio
+ * @param step seconds
+ * @param gain in tokens per second that the remedy would bring, as a ratio
  */
 export function bottleneckOf(parts: Parts, step: number, remedy?: Remedy, gain = 0): string {
   const part = largestLoss(parts, step);

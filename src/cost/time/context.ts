@@ -34,6 +34,7 @@ export type Context = {
   readonly t: number;
 };
 
+/** @param peak FLOP/s of the run's precision, see `peakOf` */
 export function contextOf(run: TrainingRun, chip: Accelerator, peak: number, facts: TimeFacts): Context {
   const kernels = facts.kernelsOf(chip);
   const profileName = profileOf(run, chip);

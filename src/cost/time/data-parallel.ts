@@ -10,7 +10,7 @@ import type { LayerTime } from './layer.ts';
 import { type Elements, type LocalElements, localSum } from './local.ts';
 import { type Parts, sum } from './parts.ts';
 
-/** Ranks of a group that share a fast domain, where `apart` GPUs of it belong to other groups. */
+/** How many ranks of one group a fast domain holds, where each rank of the group has `apart` GPUs of other groups beside it. */
 const within = (context: Context, apart: number): number => Math.max(1, Math.floor(context.chip.fast.domain / apart));
 
 /** Collectives: how long they take, and how long what they move would take at the fast domain's rate. */
@@ -44,7 +44,7 @@ function exposedBeside(work: number, { seconds: lasts, moved }: Traffic, { chip,
   return Math.max(slowed, step.fsdpCollective * lasts) - work;
 }
 
-/** Parameters gathered and gradients scattered, of one layer or of the head. */
+/** Collectives of one layer, or of the head: parameters gathered, gradients scattered. */
 type Sharded = { readonly gather: Traffic; readonly scatter: Traffic };
 
 /** Ranks that one copy of the parameters is divided over, and how many copies there are (hybrid sharding). */
