@@ -70,13 +70,7 @@ function estimateOf(one: MemoryCase): MemoryEstimate | string {
   if (reading.kind === 'unread') return reading.problems.map(({ message }) => message).join(' ');
   const stated = runOf(one.run, 'run.yml');
   if (stated.kind === 'wrong') return stated.problems.map(({ message }) => message).join(' ');
-  const settling = settleRun(
-    [
-      { origin: 'run', fields: stated.fields },
-      { origin: 'config', fields: reading.run },
-    ],
-    reading.architecture,
-  );
+  const settling = settleRun([{ origin: 'run', fields: stated.fields }, ...reading.run], reading.architecture);
   if (settling.kind === 'unsettled') return settling.problems.map(({ message }) => message).join(' ');
   return estimateMemory(expand(reading.architecture), settling.settled.run);
 }

@@ -10299,6 +10299,10 @@ const meaning = {
     'no-config': 'passed',
     'unknown-model': 'looks',
     'other-model': 'told',
+    // Accelerate and DeepSpeed files stand beside every training; the jobs that use them are judged.
+    'no-model': 'passed',
+    'unknown-name': 'told',
+    'too-far': 'config',
     impossible: 'config',
 };
 /** A file at the head that went without an estimate in this way gets a finding. */
@@ -23653,6 +23657,11 @@ const broken = (message, line) => ({
     kind: 'broken',
     problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
 });
+/** The syntax of a config of a model or a training by its file's name, as trainers read it. */
+const trainersSyntaxOf = (path) => {
+    const syntax = syntaxOf(path);
+    return syntax === 'yaml' ? 'yaml-1.1' : syntax;
+};
 /** The syntax that a file's name promises. */
 function syntaxOf(path) {
     if (/\.jsonc?$/i.test(path))
@@ -23679,12 +23688,18 @@ function syntax_parse(bytes, syntax) {
     const marks = syntax === 'json' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
     if (marks > limits.marks)
         return broken(`The file has more than ${limits.marks} lines and values.`);
-    const parsed = syntax === 'json' ? parseJson(text) : syntax === 'yaml' ? parseYaml(text) : parseTomlText(text);
+    const parsed = parsers[syntax](text);
     if (parsed.kind === 'broken')
         return parsed;
     const excess = exceeds(parsed.value);
     return excess === undefined ? parsed : broken(excess);
 }
+const parsers = {
+    json: (text) => parseJson(text),
+    yaml: (text) => parseYaml(text, {}),
+    'yaml-1.1': (text) => parseYaml(text, trainersYaml),
+    toml: (text) => parseTomlText(text),
+};
 function count(text, mark) {
     let found = 0;
     while (mark.test(text))
@@ -23803,9 +23818,15 @@ function jsonKeys(text) {
 }
 const mostDuplicates = 10;
 // --- YAML -------------------------------------------------------------------------------------------------------------
-function parseYaml(text) {
+/** YAML 1.1 without what is not a plain value: dates stay text, and binary, sets and ordered maps are refused with other tags. */
+const trainersYaml = {
+    version: '1.1',
+    customTags: (tags) => tags.filter((tag) => typeof tag !== 'object' || !/(timestamp|binary|omap|pairs|set)$/.test(String(tag.tag))),
+};
+function parseYaml(text, dialect) {
     const counter = new yaml_dist/* LineCounter */.HN();
     const document = (0,yaml_dist/* parseDocument */.Tp)(text, {
+        ...dialect,
         lineCounter: counter,
         // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
         uniqueKeys: false,
@@ -30462,7 +30483,11 @@ class Fields {
         return isDictionary(this.source.value) ? fields_own(this.source.value, key) : undefined;
     }
     line(key) {
-        return this.source.lines.get(this.prefix + key);
+        return this.source.names?.get(this.prefix + key)?.line ?? this.source.lines.get(this.prefix + key);
+    }
+    /** A key as the file's own format calls it. */
+    named(key) {
+        return this.source.names?.get(this.prefix + key)?.key ?? this.prefix + key;
     }
     /** Stated in the file, null included. */
     states(key) {
@@ -30519,7 +30544,7 @@ class Fields {
             severity: 'warning',
             message,
             ...(line === undefined ? {} : { line }),
-            ...(key === undefined ? {} : { key: this.prefix + key }),
+            ...(key === undefined ? {} : { key: this.named(key) }),
         });
     }
     /** A whole number from `least` on; undefined where absent or null. */
@@ -30567,7 +30592,7 @@ class Fields {
         if (typeof found.value === 'boolean')
             return found.value;
         if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
-            this.warnOnce(`${this.prefix}${found.key} is written as text and read as ${found.value}.`, found.key);
+            this.warnOnce(`${this.named(found.key)} is written as text and read as ${found.value}.`, found.key);
             return /^true$/i.test(found.value);
         }
         throw this.wrong(found.key, 'must be true or false', found.value);
@@ -30578,7 +30603,7 @@ class Fields {
             return Number.isFinite(value) ? value : undefined;
         if (typeof value !== 'string' || !/^\d{1,15}(\.\d{1,15})?$/.test(value))
             return undefined;
-        this.warnOnce(`${this.prefix}${key} is written as text and read as ${value}.`, key);
+        this.warnOnce(`${this.named(key)} is written as text and read as ${value}.`, key);
         return Number(value);
     }
     warnOnce(message, key) {
@@ -30597,11 +30622,11 @@ class Fields {
         const list = typeof names === 'string' ? [names] : names;
         const [first = ''] = list;
         const also = list.length > 1 ? ` (or ${list.slice(1, 4).join(', ')})` : '';
-        return new Unreadable(`The config lacks ${this.prefix}${first}${also}; add it to have this model counted.`, undefined, this.prefix + first);
+        return new Unreadable(`The config lacks ${this.named(first)}${also}; add it to have this model counted.`, undefined, this.prefix + first);
     }
     wrong(key, rule, value) {
         const shown = fields_written(value).slice(0, 60);
-        return new Unreadable(`${this.prefix}${key} ${rule}, but is ${shown}.`, this.line(key), this.prefix + key);
+        return new Unreadable(`${this.named(key)} ${rule}, but is ${shown}.`, this.line(key), this.named(key));
     }
 }
 /** As a config has it; JSON has no word for what is not finite. */
@@ -37184,7 +37209,7 @@ function huggingface_read(source) {
         kind: 'read',
         format: huggingface.id,
         architecture: whole,
-        run: huggingface_statedRun(),
+        run: [],
         fields: statedFields(source),
         assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
         problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
@@ -37282,8 +37307,6 @@ function foreignTowers(value, outer) {
         return { name: name.replace('_config', ''), parameters, exact: false };
     });
 }
-/** A config.json says nothing of the run: its dtype is the checkpoint's. */
-const huggingface_statedRun = () => ({});
 const stringOf = (value) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
 /** Llama's block, with what the keys give away: experts, biases, query-key norms. */
 function unknownFamily(value) {
@@ -37421,14 +37444,824 @@ function mamba_read(source) {
         kind: 'read',
         format: mamba_mamba.id,
         architecture,
-        run: {},
+        run: [],
         fields: statedFields(source),
         assumptions: fields.assumptions,
         problems: [...source.problems, ...fields.problems],
     };
 }
 
+;// CONCATENATED MODULE: ./build/facts/models.json
+const models_namespaceObject = /*#__PURE__*/JSON.parse('[{"names":["meta-llama/Llama-3.1-8B","meta-llama/Meta-Llama-3.1-8B","unsloth/Meta-Llama-3.1-8B"],"config":{"model_type":"llama","hidden_size":4096,"intermediate_size":14336,"num_attention_heads":32,"num_hidden_layers":32,"num_key_value_heads":8,"vocab_size":128256,"max_position_embeddings":131072,"tie_word_embeddings":false},"source":"huggingface.co/meta-llama/Llama-3.1-8B, config.json"}]');
+;// CONCATENATED MODULE: ./build/facts/models.js
+
+const models_rows = models_namespaceObject;
+/** Names that differ in case, or in `_` for `-`, are one. */
+const folded = (name) => name.trim().toLowerCase().replaceAll('_', '-');
+const byName = new Map([...models_rows].reverse().flatMap((row) => row.names.map((name) => [folded(name), row])));
+/** Every name, as its publisher writes it. */
+const modelNames = models_rows.flatMap(({ names }) => names);
+/** Words behind a name that change the weights and leave the shape: instruction tuning, another format, quantisation. */
+const variants = /[-_.](instruct|chat|it|hf|base|sft|dpo|awq|gptq|gguf|bnb|4bit|8bit|int4|int8|fp8|bf16|unsloth|quantized|w4a16|dynamic|mlx)$/i;
+/** The model of a name; undefined where neither it nor what it is a variant of is in the table. */
+function findModel(name) {
+    for (let word = folded(name); word !== '';) {
+        const row = byName.get(word) ?? byName.get(word.split('/').at(-1) ?? '');
+        if (row !== undefined)
+            return row;
+        const shorter = word.replace(variants, '');
+        if (shorter === word)
+            return undefined;
+        word = shorter;
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/families/decoder.js
+
+
+/** The type under which training formats describe a decoder trait by trait, since they have no class of Hugging Face's. */
+const decoderType = 'decoder';
+/**
+ * What a config of this type may state besides the usual sizes; each is a trait of the block, so that Megatron's, GPT-NeoX's and
+ * every other parameterised GPT is one row.
+ */
+const decoderTraits = {
+    /** `rms`, `layer`, `layer_without_bias`, `none` (no learned elements) */
+    normalization: ['rms', 'layer', 'layer_without_bias', 'none'],
+    /** `pre`, `post`, `sandwich`, `single` (one norm, parallel blocks), `double` (two norms, parallel blocks) */
+    norm_plan: ['pre', 'post', 'sandwich', 'single', 'double'],
+    /** `rope`, `learned`, `none` (ALiBi among them) */
+    positions: ['rope', 'learned', 'none'],
+    /** `none`, `head` (each head), `width` (the whole projection), `head_unlearned` */
+    qk_norm: ['none', 'head', 'width', 'head_unlearned'],
+};
+const choice = (fields, name) => {
+    const choices = decoderTraits[name];
+    const value = fields.string(name);
+    if (value === undefined)
+        return choices[0];
+    const found = choices.find((one) => one === value);
+    if (found === undefined)
+        throw fields.wrong(name, `must be one of ${choices.join(', ')}`, value);
+    return found;
+};
+const decoder_activations = [
+    'silu',
+    'gelu',
+    'gelu_tanh',
+    'gelu_new',
+    'relu',
+    'relu2',
+    'swiglu_oai',
+    'none',
+];
+const decoder_activationOf = (fields) => {
+    const value = fields.string('hidden_act');
+    return decoder_activations.find((one) => one === value) ?? (value === undefined ? 'silu' : 'gelu');
+};
+/** A decoder by its traits: what is not stated is as in Llama. */
+function decoder(fields) {
+    const normalization = choice(fields, 'normalization');
+    const gated = fields.boolean('gated', true);
+    const activation = decoder_activationOf(fields);
+    const positions = choice(fields, 'positions');
+    const plan = choice(fields, 'norm_plan');
+    const mlpBias = fields.boolean('mlp_bias');
+    const family = {
+        source: "the framework's own transformer, by its traits",
+        norm: {
+            style: normalization === 'rms' ? 'rms' : 'layer',
+            weight: normalization !== 'none',
+            bias: normalization === 'layer',
+        },
+        norms: plan,
+        gated,
+        activation,
+        attention: (shape, own) => attentionOf(shape, own, normalization, positions === 'rope'),
+        feeds: (shape, own) => feedsOf(shape, own),
+        feedForward: (shape, own, feed) => feedForwardOf(shape, own, feed, { gated, activation, mlpBias }),
+        embedding: (shape, own) => [
+            ...(positions === 'learned'
+                ? [build_table('embedding.position', own.integer('max_position_embeddings'), shape.hiddenSize)]
+                : []),
+            ...(own.boolean('embedding_norm') ? [normOf(family, 'norm.embedding', shape.hiddenSize)] : []),
+        ],
+        finalNorm: (own) => own.boolean('final_norm', true),
+        outputBias: (own) => own.boolean('output_bias'),
+        tied: false,
+        prediction(shape, own, layer) {
+            const depth = Math.min(own.integerOr('num_nextn_predict_layers', 0), 16);
+            const feed = own.optionalInteger('num_experts', 1) === undefined ? 'dense' : 'experts';
+            const one = predictor(this, shape.hiddenSize, layer('full', feed));
+            return { depth, parts: Array.from({ length: depth }, () => one).flat() };
+        },
+    };
+    return family;
+}
+function attentionOf(shape, fields, normalization, rotary) {
+    if (fields.optionalInteger('kv_lora_rank', 1) !== undefined)
+        return {
+            ...latentAttention(shape, fields),
+            bias: { down: false, output: fields.boolean('attention_output_bias') },
+        };
+    const bias = fields.boolean('attention_bias');
+    const norm = choice(fields, 'qk_norm');
+    const window = fields.optionalInteger('sliding_window', 1);
+    return grouped(shape, {
+        bias: { query: bias, key: bias, value: bias, output: fields.boolean('attention_output_bias', bias) },
+        rotary,
+        span: window === undefined ? { kind: 'full' } : { kind: 'window', tokens: window },
+        ...(norm === 'none'
+            ? {}
+            : {
+                queryKeyNorm: {
+                    over: norm === 'width' ? 'width' : 'head',
+                    style: normalization === 'rms' ? 'rms' : 'layer',
+                    weight: norm !== 'head_unlearned',
+                    bias: norm !== 'head_unlearned' && normalization === 'layer',
+                },
+            }),
+    });
+}
+/** `expert_layers` lists 1 for a layer with experts and 0 for a dense one; without it, all layers have them. */
+function feedsOf(shape, fields) {
+    if (fields.optionalInteger('num_experts', 1) === undefined)
+        return Array.from({ length: shape.layers }, () => 'dense');
+    const listed = fields.list('expert_layers');
+    if (listed === undefined)
+        return Array.from({ length: shape.layers }, () => 'experts');
+    return listed.map((value) => (value === 1 || value === true ? 'experts' : 'dense'));
+}
+function feedForwardOf(shape, fields, feed, traits) {
+    const { gated, activation, mlpBias } = traits;
+    if (feed === 'dense')
+        return build_dense(shape.hiddenSize, shape.width, { gated, activation, bias: bothSides(mlpBias) });
+    const experts = fields.integer('num_experts');
+    const active = fields.integer('num_experts_per_tok');
+    if (active > experts)
+        throw fields.wrong('num_experts_per_tok', `must be at most the ${experts} experts`, active);
+    const shared = fields.integerOr('shared_expert_intermediate_size', 0);
+    const expertBias = fields.boolean('expert_bias', mlpBias);
+    return {
+        kind: 'experts',
+        inputWidth: shape.hiddenSize,
+        experts,
+        active,
+        width: fields.integerOr('moe_intermediate_size', shape.width, 1),
+        gated,
+        activation,
+        bias: { router: fields.boolean('router_bias'), up: expertBias, down: expertBias },
+        ...(fields.boolean('router_correction_bias') ? { correctionBias: true } : {}),
+        ...(shared === 0
+            ? {}
+            : { shared: { width: shared, gate: fields.boolean('shared_expert_gate'), bias: bothSides(mlpBias) } }),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/setup/stated.js
+
+const relationNames = {
+    nodes: 'nodes',
+    data_parallel: 'dataParallel',
+    data_parallel_replicate: 'dataParallelReplicate',
+    data_parallel_shard: 'dataParallelShard',
+    gradient_accumulation: 'gradientAccumulation',
+    gradient_accumulation_in_all: 'gradientAccumulationInAll',
+    batch_per_replica: 'batchPerReplica',
+    tokens_per_step: 'tokensPerStep',
+    batch_per_gpu: 'batchPerGpu',
+    layers_per_virtual_stage: 'layersPerVirtualStage',
+    train_steps: 'trainSteps',
+    train_sequences: 'trainSequences',
+};
+/**
+ * Values of files and of frameworks apart, each checked as a run description is. A value that is not one (text where a number
+ * must be) is left out with a sentence that names its place.
+ */
+function sourcesOfStated(run) {
+    const problems = [];
+    const told = (tellers) => fieldsTold(run, tellers, problems);
+    const file = told(['file', 'include', 'catalogue']);
+    const framework = told(['framework']);
+    const open = Object.fromEntries(Object.entries(run).flatMap(([field, stated]) => stated.kind === 'open' ? [[field, `${stated.reason} (${placeText(stated.at)})`]] : []));
+    return {
+        sources: [
+            { origin: 'config', ...file, open },
+            { origin: 'framework', ...framework, reasons: reasonsOf(run) },
+        ],
+        problems,
+    };
+}
+const placeText = ({ file, line }) => (line === undefined ? file : `${file}:${line}`);
+function fieldsTold(run, tellers, problems) {
+    const description = {};
+    const relations = {};
+    for (const [field, stated] of Object.entries(run)) {
+        if (stated.kind !== 'value' || !tellers.includes(stated.by))
+            continue;
+        const relation = Object.hasOwn(relationNames, field) ? relationNames[field] : undefined;
+        if (relation === undefined)
+            nest(description, field, stated.value);
+        else if (typeof stated.value === 'number' && stated.value > 0 && stated.value < 1e15)
+            relations[relation] = stated.value;
+        else
+            problems.push(unusable(field, stated));
+    }
+    return { fields: checked(description, run, problems), relations };
+}
+function checked(description, run, problems) {
+    for (let tries = 0; tries < 20; tries++) {
+        const reading = runOf(description, '');
+        if (reading.kind === 'read')
+            return reading.fields;
+        const key = reading.problems[0]?.key ?? '';
+        const [top = '', inner] = key.split('.');
+        const stated = run[key] ?? run[top];
+        problems.push(unusable(key, stated));
+        const parent = description[top];
+        if (inner !== undefined && typeof parent === 'object' && parent !== null && inner in parent)
+            Reflect.deleteProperty(parent, inner);
+        else if (Object.hasOwn(description, top))
+            delete description[top];
+        else
+            break;
+    }
+    return {};
+}
+function unusable(field, stated) {
+    const value = stated?.kind === 'value' ? JSON.stringify(stated.value)?.slice(0, 60) : undefined;
+    const at = stated?.at;
+    return {
+        severity: 'warning',
+        message: `${at === undefined ? field : `${placeText(at)}: ${at.key}`}${value === undefined ? '' : ` gives ${value} for ${field}, which`} cannot be used, so it is left out.`,
+        ...(at?.line === undefined ? {} : { line: at.line }),
+        key: at?.key ?? field,
+    };
+}
+const reasonsOf = (run) => Object.fromEntries(Object.entries(run).flatMap(([field, stated]) => stated.kind === 'value' && stated.reason !== undefined ? [[field, stated.reason]] : []));
+function nest(into, field, value) {
+    const [top = '', inner] = field.split('.');
+    if (inner === undefined)
+        into[top] = value;
+    else
+        into[top] = { ...into[top], [inner]: value };
+}
+
+;// CONCATENATED MODULE: ./build/read/compose.js
+
+
+
+
+
+
+
+/**
+ * Statements of one job to one reading: the architecture that the first of them states, and the run that they state together. A
+ * field that two files state differently is a sentence that names both places; the root's holds.
+ *
+ * @param models files that names stand for (paths of the repository, `base_models` of the policy), by name
+ */
+function compose(statements, files, models) {
+    const [root] = statements;
+    const format = root?.format ?? '';
+    const notes = statements.flatMap(({ problems }) => problems);
+    const model = statements.find((one) => one.model !== undefined)?.model;
+    if (model === undefined)
+        return { kind: 'unread', way: 'no-model', format, problems: [...notes, withoutModel(root)] };
+    const found = architectureOf(model, models);
+    if (found.kind === 'unread')
+        return { kind: 'unread', way: 'unknown-name', format, problems: [found.problem, ...notes] };
+    const { run, problems } = merged(statements);
+    const stated = sourcesOfStated(run);
+    return {
+        ...found.reading,
+        format,
+        run: stated.sources,
+        fields: compose_fieldsOf(files),
+        assumptions: [...found.reading.assumptions, ...statements.flatMap(({ assumptions }) => assumptions)],
+        problems: [...found.reading.problems, ...notes, ...problems, ...stated.problems],
+    };
+}
+const withoutModel = (root) => ({
+    severity: 'error',
+    message: `The file says how a run is spread and names no model: it is judged with the jobs that name it, or beside which the policy puts it (\`with:\`).${root?.format === undefined ? '' : ` It was read as ${root.format}.`}`,
+});
+/** The root's scalars under their own paths, those of the other files with the file's name in front. */
+function compose_fieldsOf(files) {
+    return files.flatMap(({ path, source }, index) => statedFields(source).map((field) => (index === 0 ? field : { path: `${path}: ${field.path}`, value: field.value })));
+}
+function merged(statements) {
+    const run = {};
+    const problems = [];
+    for (const statement of statements) {
+        for (const [field, stated] of Object.entries(statement.run)) {
+            const known = run[field];
+            if (known === undefined || weaker(known, stated))
+                run[field] = stated;
+            else if (contradicts(known, stated))
+                problems.push(conflict(field, known, stated));
+        }
+    }
+    return { run, problems };
+}
+/** A default gives way to a statement, and what is open to a value. */
+const weaker = (known, other) => other.kind === 'value' && (known.kind === 'open' || (known.by === 'framework' && other.by !== 'framework'));
+const contradicts = (one, other) => one.kind === 'value' &&
+    other.kind === 'value' &&
+    one.by !== 'framework' &&
+    other.by !== 'framework' &&
+    JSON.stringify(one.value) !== JSON.stringify(other.value);
+function conflict(field, one, other) {
+    const words = (stated) => {
+        const value = stated.kind === 'value' ? JSON.stringify(stated.value)?.slice(0, 60) : 'open';
+        return `${value}${stated.at === undefined ? '' : ` at ${placeText(stated.at)}`}`;
+    };
+    const line = one.at?.line;
+    return {
+        severity: 'warning',
+        message: `${field} is ${words(one)} and ${words(other)}; the first is taken.`,
+        ...(line === undefined ? {} : { line }),
+    };
+}
+function architectureOf(model, models) {
+    if (model.kind === 'described')
+        return { kind: 'read', reading: describedAs(model.config, model.names, []) };
+    const file = models.get(model.name);
+    const published = file === undefined ? findModel(model.name) : undefined;
+    const config = file === undefined ? published?.config : isDictionary(file.source.value) ? file.source.value : undefined;
+    if (config === undefined)
+        return { kind: 'unread', problem: unknownModel(model) };
+    const changes = model.changes ?? { config: {}, names: new Map() };
+    const origin = file === undefined ? (published?.source ?? '') : file.path;
+    const assumption = { field: model.at.key, value: model.name, reason: `its sizes are those of ${origin}` };
+    return { kind: 'read', reading: describedAs(overlaid(config, changes.config), changes.names, [assumption]) };
+}
+function unknownModel({ name, at }) {
+    const shown = name.slice(0, 100);
+    return {
+        severity: 'error',
+        message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add \`base_models: { "${shown}": path/of/config.json }\` to the policy.`,
+        ...(at.line === undefined ? {} : { line: at.line }),
+        key: at.key,
+    };
+}
+/** Keys of the second over those of the first, object by object. */
+function overlaid(below, above) {
+    const result = Object.assign(Object.create(null), below);
+    for (const [key, value] of Object.entries(above)) {
+        const old = fields_own(result, key);
+        result[key] = isDictionary(value) && isDictionary(old) ? overlaid(old, value) : value;
+    }
+    return result;
+}
+/** An architecture under canonical keys; messages and lines use the file's own words. */
+function describedAs(config, names, assumptions) {
+    const source = { value: config, lines: new Map(), problems: [], names };
+    const reading = fields_own(config, 'model_type') === decoderType ? readDecoder(source) : huggingface.read(source);
+    if (reading.kind === 'unread')
+        throw new Error('an architecture is read or refused in a sentence');
+    return { ...reading, assumptions: [...reading.assumptions, ...assumptions] };
+}
+function readDecoder(source) {
+    const fields = new Fields(source.value, source);
+    const architecture = build(decoder(fields), fields, fields, fields.string('name') ?? decoderType);
+    return {
+        kind: 'read',
+        format: '',
+        architecture,
+        run: [],
+        fields: [],
+        assumptions: fields.assumptions,
+        problems: fields.problems,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/read/format.js
+
+/** Whether a parsed file has a format's signature. */
+function matches(signature, value) {
+    if (!isDictionary(value))
+        return false;
+    const { has = [], some = [], not = [], like = [] } = signature;
+    return (has.every((path) => found(value, path)) &&
+        some.every(([least, of]) => of.filter((path) => found(value, path)).length >= least) &&
+        not.every((path) => !found(value, path)) &&
+        like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(String(one).slice(0, 500)))));
+}
+const found = (value, path) => valuesAt(value, path).length > 0;
+/** The values at a path; several where it has a `*`. */
+function valuesAt(value, path) {
+    if (isDictionary(value) && Object.hasOwn(value, path))
+        return [fields_own(value, path)];
+    let here = [value];
+    for (const step of path.split('.')) {
+        here = here.flatMap((one) => {
+            if (!isDictionary(one))
+                return [];
+            if (step === '*')
+                return Object.values(one).slice(0, 100);
+            return Object.hasOwn(one, step) ? [fields_own(one, step)] : [];
+        });
+        if (here.length === 0)
+            return [];
+    }
+    return here;
+}
+
+;// CONCATENATED MODULE: ./build/read/stating.js
+
+
+/** Words that stand where a number would and give none. */
+const stating_open = /^(auto|none|null|\$\{?[\w:.,-]*\}?.*|\{\{.*\}\}|<.*>|CONFIG_\w+|TODO.*|\?\?\?)$/i;
+/** Starts a statement about one file. */
+function stating(file, format) {
+    const { value: root, lines, problems: found } = file.source;
+    const run = {};
+    const config = {};
+    const names = new Map();
+    const refers = [];
+    const assumptions = [];
+    const problems = [...found];
+    let name;
+    const at = (path) => valuesAt(root, path)[0] ?? undefined;
+    const lineOf = (key) => lines.get(key);
+    const place = (key) => {
+        const line = lineOf(key);
+        return { file: file.path, key, ...(line === undefined ? {} : { line }) };
+    };
+    const firstOf = (keys) => (typeof keys === 'string' ? [keys] : keys).find((key) => at(key) !== undefined);
+    const put = (field, value, key) => {
+        if (value === undefined || run[field]?.kind === 'value')
+            return;
+        run[field] = isOpen(value)
+            ? { kind: 'open', reason: `${key} is ${JSON.stringify(value)}`, at: place(key) }
+            : { kind: 'value', value: numeric(value), by: 'file', at: place(key) };
+    };
+    const canonical = (path, value, key) => {
+        if (value === undefined)
+            return;
+        setAt(config, path, numeric(value));
+        if (key === undefined)
+            return;
+        const line = lineOf(key);
+        names.set(path, { key, ...(line === undefined ? {} : { line }) });
+    };
+    return {
+        at,
+        place,
+        number: (path) => {
+            const value = numeric(at(path));
+            return typeof value === 'number' ? value : undefined;
+        },
+        text: (path) => {
+            const value = at(path);
+            return typeof value === 'string' ? value : undefined;
+        },
+        flag: (path) => flagOf(at(path)),
+        run: (field, keys, convert = (value) => value) => {
+            const key = firstOf(keys);
+            if (key !== undefined)
+                put(field, isOpen(at(key)) ? at(key) : convert(numeric(at(key))), key);
+        },
+        runIs: put,
+        byDefault: (field, value, reason) => {
+            run[field] ??= { kind: 'value', value, by: 'framework', reason };
+        },
+        model: (path, keys, convert = (value) => value) => {
+            const key = firstOf(keys);
+            if (key !== undefined)
+                canonical(path, convert(numeric(at(key))), key);
+        },
+        modelIs: canonical,
+        named: (model, key) => {
+            name = { name: model, at: place(key) };
+        },
+        refer: (role, path, key, required = true) => {
+            refers.push({ role, path, at: place(key), required });
+        },
+        assume: (field, value, reason) => {
+            assumptions.push({ field, value, reason });
+        },
+        warn: (message, key) => {
+            const line = key === undefined ? undefined : lineOf(key);
+            problems.push({
+                severity: 'warning',
+                message,
+                ...(key === undefined ? {} : { key }),
+                ...(line === undefined ? {} : { line }),
+            });
+        },
+        refuse: (message, key) => new Unreadable(message, key === undefined ? undefined : lineOf(key), key),
+        statement: ({ by } = {}) => {
+            const model = modelOf(name, config, names);
+            return {
+                format,
+                ...(model === undefined ? {} : { model }),
+                run: by === undefined ? run : toldBy(run, by),
+                refers,
+                assumptions,
+                problems,
+            };
+        },
+    };
+}
+function modelOf(name, config, names) {
+    const empty = Object.keys(config).length === 0;
+    if (name !== undefined)
+        return { kind: 'named', ...name, ...(empty ? {} : { changes: { config, names } }) };
+    return empty ? undefined : { kind: 'described', config, names };
+}
+const toldBy = (run, by) => Object.fromEntries(Object.entries(run).map(([field, stated]) => [
+    field,
+    stated.kind === 'value' && stated.by === 'file' ? { ...stated, by } : stated,
+]));
+const isOpen = (value) => value === -1 || (typeof value === 'string' && stating_open.test(value.trim()));
+/** A number where a text is one: `32_000`, `1e-4`; else the value as it is. */
+function numeric(value) {
+    if (typeof value !== 'string' || !/^[+-]?\d[\d_]*(\.\d*)?([eE][+-]?\d{1,3})?$/.test(value))
+        return value;
+    const number = Number(value.replaceAll('_', ''));
+    return Number.isFinite(number) ? number : value;
+}
+/** What training files take for yes and no, YAML 1.1's words included. */
+function flagOf(value) {
+    if (typeof value === 'boolean')
+        return value;
+    if (value === 1 || value === 0)
+        return value === 1;
+    if (typeof value !== 'string')
+        return undefined;
+    return /^(true|yes|on|1)$/i.test(value) ? true : /^(false|no|off|0)$/i.test(value) ? false : undefined;
+}
+/** Sets a dotted path in nested objects that this makes. */
+function setAt(into, path, value) {
+    const steps = path.split('.');
+    const last = steps.pop() ?? '';
+    let here = into;
+    for (const step of steps) {
+        here[step] ??= {};
+        here = here[step];
+    }
+    here[last] = value;
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/nanotron.js
+
+const nanotron_source = 'nanotron 0.4, src/nanotron/config';
+/** nanotron's YAML: the only common format that says everything, GPUs included. */
+const nanotron = {
+    id: 'nanotron',
+    title: 'nanotron YAML',
+    syntaxes: ['yaml'],
+    signature: { has: ['model.model_config'], some: [[1, ['parallelism', 'tokens']]] },
+    states,
+};
+/** Keys of `model.model_config` that are Hugging Face's own. */
+const sizes = [
+    'hidden_size',
+    'intermediate_size',
+    'num_hidden_layers',
+    'num_attention_heads',
+    'num_key_value_heads',
+    'head_dim',
+    'vocab_size',
+    'max_position_embeddings',
+    'tie_word_embeddings',
+    'attention_bias',
+    'sliding_window',
+];
+function states(file) {
+    const say = stating(file, nanotron.id);
+    const config = 'model.model_config';
+    const qwen = say.flag(`${config}.is_qwen2_config`) === true;
+    const starcoder = say.flag(`${config}.is_starcoder2_config`) === true;
+    if (say.flag(`${config}.is_mamba_config`) === true)
+        throw say.refuse('nanotron’s Mamba models are not read yet; state the model as a config.json.', `${config}.is_mamba_config`);
+    say.modelIs('model_type', qwen ? 'qwen2' : starcoder ? 'starcoder2' : 'llama');
+    for (const key of sizes)
+        say.model(key, `${config}.${key}`);
+    say.run('sequence_length', 'tokens.sequence_length');
+    say.run('micro_batch_size', 'tokens.micro_batch_size');
+    say.run('gradient_accumulation', 'tokens.batch_accumulation_per_replica');
+    say.run('train_steps', 'tokens.train_steps');
+    say.run('data_parallel', 'parallelism.dp');
+    say.run('parallelism.tensor', 'parallelism.tp');
+    say.run('parallelism.pipeline', 'parallelism.pp');
+    say.run('parallelism.context', 'parallelism.context_parallel_size');
+    say.run('parallelism.expert', ['parallelism.expert_parallel_size']);
+    say.run('parallelism.sequence_parallel', 'parallelism.tp_mode', (mode) => /REDUCE_SCATTER/i.test(String(mode)));
+    say.run('pipeline_schedule', 'parallelism.pp_engine', (engine) => (engine === '1f1b' ? '1f1b' : 'gpipe'));
+    say.run('recompute', 'parallelism.recompute_layer', (on) => (flagOf(on) === true ? 'full' : 'none'));
+    say.run('sharding', 'optimizer.zero_stage', (stage) => (Number(stage) >= 1 ? 'optimizer' : 'none'));
+    say.run('precision', 'model.dtype', (dtype) => ({ bfloat16: 'bf16', float16: 'fp16', float32: 'fp32' })[String(dtype)]);
+    say.byDefault('framework', 'megatron', `the nearest framework to nanotron (${nanotron_source})`);
+    say.byDefault('sharding', 'none', `nanotron shards nothing unless zero_stage says so (${nanotron_source})`);
+    return say.statement();
+}
+
+;// CONCATENATED MODULE: ./build/read/formats.js
+
+/** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
+const trainingFormats = [nanotron];
+
+;// CONCATENATED MODULE: ./build/read/gather.js
+
+
+
+/** How far a job may reach: files deep, files and bytes in all. */
+const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 };
+/** The format whose signature a file has, among those that its syntax allows. */
+function formatOf(formats, path, value) {
+    const syntax = syntaxOf(path);
+    return formats.find((format) => syntax !== undefined && format.syntaxes.some((one) => one === syntax) && matches(format.signature, value));
+}
+/**
+ * A job from its root file: what the root states, and what the files that it refers to state. Pure: what it lacks it asks for,
+ * and the door calls again with more files. Bounded by `reach`; no path leaves the repository.
+ *
+ * @param put files that the policy puts beside the root
+ */
+function gather(root, format, formats, known, put = []) {
+    const needs = new Set();
+    const opened = new Map([[root.path, root]]);
+    const problems = [];
+    let size = 0;
+    const open = (path) => {
+        const found = opened.get(path);
+        if (found !== undefined)
+            return found;
+        if (!known.has(path)) {
+            if (opened.size + needs.size < reach.files)
+                needs.add(path);
+            return undefined;
+        }
+        const side = known.get(path);
+        if (side?.kind !== 'bytes' || size + side.bytes.length > reach.bytes)
+            return undefined;
+        size += side.bytes.length;
+        const parsed = syntax_parse(side.bytes, trainersSyntaxOf(path) ?? 'yaml-1.1');
+        if (parsed.kind === 'broken') {
+            problems.push({ ...parsed.problem, message: `${path}: ${parsed.problem.message}` });
+            return undefined;
+        }
+        const file = { path, source: parsed };
+        opened.set(path, file);
+        return file;
+    };
+    const beside = (path) => open(path);
+    const statements = [];
+    const queue = [
+        { file: root, by: format, depth: 0 },
+    ];
+    const seen = new Set([root.path]);
+    const policyReferences = put.map((path) => ({
+        role: 'run',
+        path,
+        at: { file: 'the policy', key: 'with' },
+        required: true,
+    }));
+    try {
+        for (let next = queue.shift(); next; next = queue.shift()) {
+            const statement = next.by.states(next.file, beside);
+            statements.push(statement);
+            const further = next.file === root ? policyReferences : [];
+            for (const reference of [...statement.refers, ...further]) {
+                const follow = next.depth < reach.depth && !seen.has(reference.path);
+                if (!follow || reference.role === 'base')
+                    continue;
+                seen.add(reference.path);
+                const file = open(reference.path);
+                if (file === undefined) {
+                    if (known.has(reference.path) && reference.required)
+                        problems.push(absent(reference, next.file.path));
+                    continue;
+                }
+                const by = formatOf(formats, reference.path, file.source.value);
+                if (by !== undefined)
+                    queue.push({ file, by, depth: next.depth + 1 });
+                else
+                    problems.push(notUnderstood(reference));
+            }
+        }
+    }
+    catch (error) {
+        if (needs.size === 0) {
+            if (error instanceof Unreadable)
+                return { kind: 'unread', way: 'impossible', format: format.id, problems: [error.problem] };
+            throw error;
+        }
+    }
+    if (needs.size > 0)
+        return { kind: 'needs', paths: [...needs] };
+    const [first, ...rest] = statements;
+    const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...problems] }];
+    return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
+}
+const gather_at = ({ file, line }) => (line === undefined ? file : `${file}:${line}`);
+const absent = ({ path, at: place }, root) => ({
+    severity: 'warning',
+    message: `${gather_at(place)}: ${place.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
+    ...(place.line === undefined ? {} : { line: place.line }),
+    key: place.key,
+});
+const notUnderstood = ({ path, at: place }) => ({
+    severity: 'warning',
+    message: `${gather_at(place)}: ${place.key} names ${path}, which is not in a format that is read.`,
+    ...(place.line === undefined ? {} : { line: place.line }),
+    key: place.key,
+});
+/**
+ * A path that a file names, from the root of the repository; undefined where it is not one inside it. Relative to the root, as
+ * trainers are started there, unless it begins with a dot: then to the file's own folder.
+ */
+function pathInside(path, from) {
+    if (path === '' || path.length > 400 || /^[a-z][a-z0-9+.-]*:/i.test(path) || /^[~/\\]|[\0\n$]/.test(path))
+        return undefined;
+    const start = /^\.\.?\//.test(path) ? from.split('/').slice(0, -1) : [];
+    const steps = [...start];
+    for (const step of path.split('/')) {
+        if (step === '' || step === '.')
+            continue;
+        if (step === '..') {
+            if (steps.pop() === undefined)
+                return undefined;
+        }
+        else
+            steps.push(step);
+    }
+    return steps.length === 0 ? undefined : steps.join('/');
+}
+
+;// CONCATENATED MODULE: ./build/read/job.js
+
+
+
+
+
+const alone = { known: new Map(), baseModels: {}, beside: [] };
+/** The training format that a parsed file is of, if any. */
+const trainingFormatOf = (file) => formatOf(trainingFormats, file.path, file.source.value);
+/**
+ * A job from its root file. Call again with the files that it needs; a file that does not exist is known as undefined.
+ *
+ * @param format the one that `trainingFormatOf` found
+ */
+function readJob(root, format, context = alone) {
+    const gathering = gather(root, format, trainingFormats, context.known, context.beside);
+    if (gathering.kind === 'needs')
+        return gathering;
+    if (gathering.kind === 'unread')
+        return gathering;
+    const { statements, files } = gathering;
+    const models = modelFiles(statements, context, root.path);
+    if (models.needs.length > 0)
+        return { kind: 'needs', paths: models.needs };
+    try {
+        return compose(statements, [...files, ...models.files.values()], models.files);
+    }
+    catch (error) {
+        if (!(error instanceof Unreadable))
+            throw error;
+        return { kind: 'unread', way: 'impossible', format: format.id, problems: [error.problem, ...notesOf(statements)] };
+    }
+}
+const notesOf = (statements) => statements.flatMap(({ problems }) => problems);
+/** Files that the names of models stand for: as the policy says, else a folder or a config of the repository. */
+function modelFiles(statements, { known, baseModels }, from) {
+    const files = new Map();
+    const needs = [];
+    for (const { model } of statements) {
+        if (model?.kind !== 'named')
+            continue;
+        for (const path of candidates(model.name, baseModels, from)) {
+            if (!known.has(path)) {
+                if (known.size < reach.files)
+                    needs.push(path);
+                continue;
+            }
+            const side = known.get(path);
+            if (side?.kind !== 'bytes' || files.has(model.name))
+                continue;
+            const parsed = syntax_parse(side.bytes, trainersSyntaxOf(path) ?? 'json');
+            if (parsed.kind === 'parsed')
+                files.set(model.name, { path, source: parsed });
+        }
+    }
+    return { files, needs };
+}
+function candidates(name, baseModels, from) {
+    const named = Object.hasOwn(baseModels, name) ? baseModels[name] : undefined;
+    if (named !== undefined)
+        return [named];
+    const path = pathInside(name, from);
+    if (path === undefined || name.includes(':'))
+        return [];
+    return syntaxOf(path) === undefined ? [`${path}/config.json`] : [path];
+}
+
 ;// CONCATENATED MODULE: ./build/read/config.js
+
 
 
 
@@ -37444,10 +38277,26 @@ const couldBeConfig = (path) => syntaxOf(path) !== undefined && !config_never.te
  * format recognises and cannot read is `unread` with one sentence that names key and line.
  */
 function readConfig(bytes, path) {
-    const syntax = syntaxOf(path) ?? 'json';
+    const reading = readFile(bytes, path, alone);
+    // A file that others are missing from is read without them: nobody is there to fetch them.
+    if (reading.kind !== 'needs')
+        return reading;
+    const absent = new Map(reading.paths.map((one) => [one, undefined]));
+    const again = readFile(bytes, path, { ...alone, known: absent });
+    return again.kind === 'needs' ? { kind: 'unread', way: 'too-far', problems: [tooFar] } : again;
+}
+const tooFar = { severity: 'error', message: 'The file refers to more files than are followed.' };
+/** The same with the files that it refers to, or the paths of those that are missing. */
+function readFile(bytes, path, context) {
+    const syntax = trainersSyntaxOf(path) ?? 'json';
     const parsed = syntax_parse(bytes, syntax);
     if (parsed.kind === 'broken')
         return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
+    const training = trainingFormatOf({ path, source: parsed });
+    if (training !== undefined) {
+        const job = readJob({ path, source: parsed }, training, context);
+        return job.kind === 'needs' ? job : possible(job);
+    }
     const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
     if (format === undefined)
         return unrecognised(parsed.value, syntax);
@@ -37563,7 +38412,7 @@ function pieceAt(text, at, whole) {
         case '*':
             return starsAt(text, at, whole);
         case '[':
-            return setAt(text, at) ?? { piece: [glob_literal(character)], length: 1 };
+            return glob_setAt(text, at) ?? { piece: [glob_literal(character)], length: 1 };
         case '{':
             return bracesAt(text, at) ?? { piece: [glob_literal(character)], length: 1 };
         case '/':
@@ -37584,7 +38433,7 @@ function starsAt(text, at, whole) {
     const folders = text.charAt(at + length) === '/' && (whole || at > 0);
     return folders ? { piece: [either([], [across, glob_literal('/')])], length: length + 1 } : { piece: [across], length };
 }
-function setAt(text, at) {
+function glob_setAt(text, at) {
     const found = /^\[([!^]?)(\]?(?:\\[\s\S]|[^\\\]])*)\]/.exec(text.slice(at));
     const [all = '', not = '', body = ''] = found ?? [];
     if (body === '')
@@ -37701,7 +38550,59 @@ function globs_remembered(of) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/setup/relations.js
+/** GPUs that hold one replica: tensor x pipeline x context. */
+const replicaOf = ({ tensor, pipeline, context }) => tensor * pipeline * context;
+/**
+ * How many GPUs the stated counts make: nodes times GPUs of a node, or one replica's times data parallelism; undefined where
+ * neither is stated.
+ */
+function gpusOf(relations, parallelism, gpusPerNode) {
+    const { nodes, dataParallel, dataParallelReplicate, dataParallelShard } = relations;
+    if (nodes !== undefined && gpusPerNode !== undefined)
+        return nodes * gpusPerNode;
+    const copies = dataParallel ?? (dataParallelShard === undefined ? undefined : dataParallelShard * (dataParallelReplicate ?? 1));
+    return copies === undefined ? undefined : copies * replicaOf(parallelism);
+}
+/**
+ * Micro-batch and global batch in sequences, as far as the stated counts say them.
+ *
+ * @param dataParallel replicas with other data
+ * @param sequenceLength tokens
+ */
+function batchOf(stated, relations, dataParallel, gpus, sequenceLength) {
+    const { gradientAccumulation, gradientAccumulationInAll, batchPerReplica, tokensPerStep, batchPerGpu } = relations;
+    const accumulation = gradientAccumulation ??
+        (gradientAccumulationInAll === undefined
+            ? undefined
+            : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel)));
+    const perStep = stated.global ??
+        (tokensPerStep === undefined ? undefined : Math.max(1, Math.round(tokensPerStep / sequenceLength))) ??
+        (batchPerReplica === undefined ? undefined : batchPerReplica * dataParallel);
+    const micro = stated.micro ??
+        (batchPerGpu === undefined ? undefined : Math.max(1, Math.round((batchPerGpu * gpus) / dataParallel))) ??
+        (perStep === undefined || accumulation === undefined
+            ? undefined
+            : Math.max(1, Math.round(perStep / accumulation / dataParallel)));
+    const global = perStep ?? (micro === undefined ? undefined : micro * (accumulation ?? 1) * dataParallel);
+    const known = accumulation !== undefined || batchPerGpu !== undefined || perStep !== undefined;
+    return { micro, global: known ? global : stated.global };
+}
+/** Virtual stages of one pipeline rank, from the layers of one. */
+function virtualStagesOf(relations, pipeline, layers) {
+    const { layersPerVirtualStage: each } = relations;
+    return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
+}
+/** Tokens of the whole training, from steps or sequences of it. */
+function relations_tokensOf(relations, globalBatch, sequenceLength) {
+    const { trainSteps, trainSequences } = relations;
+    if (trainSequences !== undefined)
+        return trainSequences * sequenceLength;
+    return trainSteps === undefined ? undefined : trainSteps * globalBatch * sequenceLength;
+}
+
 ;// CONCATENATED MODULE: ./build/setup/settle.js
+
 
 const trillion = 1_000_000_000_000;
 /** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
@@ -37730,139 +38631,214 @@ const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.t
  * @param sources strongest first
  */
 function settleRun(sources, architecture) {
+    const desk = gathered(sources);
+    const parallelism = settleParallelism(desk, architecture.order.length);
+    const gpus = settleGpus(desk, parallelism);
+    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
+    if (desk.problems.some(({ severity }) => severity === 'error'))
+        return { kind: 'unsettled', problems: desk.problems };
+    const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
+    const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
+    const run = {
+        ...definedOnly(desk.stated),
+        accelerator: desk.stated.accelerator ?? fallback(desk, 'accelerator'),
+        gpus,
+        sequenceLength,
+        ...batch,
+        precision: desk.stated.precision ?? fallback(desk, 'precision'),
+        optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
+        ...settleSharding(desk),
+        recompute: desk.stated.recompute ?? fallback(desk, 'recompute'),
+        flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
+        fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
+        compile: desk.stated.compile ?? fallback(desk, 'compile'),
+        expertImbalance: desk.stated.expertImbalance ?? fallback(desk, 'expertImbalance'),
+        tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
+        parallelism,
+        ...shardGroup(desk),
+    };
+    notePrediction(desk, architecture, run);
+    return {
+        kind: 'settled',
+        settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
+        assumptions: desk.assumptions,
+        problems: desk.problems,
+    };
+}
+/** Every field from the strongest source that states it. */
+function gathered(sources) {
     const origins = {};
     const assumptions = [];
-    const problems = [];
     const merged = {};
     const parallel = {};
-    for (const { origin, fields } of sources) {
+    const relations = {};
+    const open = {};
+    for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {} } of sources) {
         const { parallelism, ...flat } = fields;
         const take = (into, from, prefix) => {
             for (const [name, value] of Object.entries(from)) {
                 if (value === undefined || Object.hasOwn(into, name))
                     continue;
                 into[name] = value;
-                origins[prefix + settle_written(name)] = origin;
+                const field = prefix + settle_written(name);
+                origins[field] = origin;
+                const reason = reasons[field];
+                if (reason !== undefined)
+                    assumptions.push({ field, value: settle_shown(value), reason });
             }
         };
         take(merged, flat, '');
         take(parallel, parallelism ?? {}, 'parallelism.');
-    }
-    const stated = merged;
-    const assume = (field, value, reason) => {
-        origins[field] = 'default';
-        assumptions.push({ field, value: String(value), reason });
-        return value;
-    };
-    const fallback = (name) => {
-        const { value, reason } = settle_defaults[name];
-        return assume(settle_written(name), value, reason);
-    };
-    const parallelism = settleParallelism(parallel, origins);
-    const { tensor, pipeline, context, expert, expertTensor } = parallelism;
-    const replica = tensor * pipeline * context;
-    const smallest = Math.max(replica, pipeline * expert * expertTensor);
-    const gpus = stated.gpus ??
-        assume('gpus', Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
-    if (gpus % replica !== 0) {
-        problems.push(contradiction(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`));
-    }
-    const expertGroup = pipeline * expert * expertTensor;
-    if (gpus % expertGroup !== 0) {
-        problems.push(contradiction(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`));
-    }
-    const layers = architecture.order.length;
-    if (pipeline > Math.max(1, layers)) {
-        problems.push(contradiction(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`));
-    }
-    if (problems.length > 0)
-        return { kind: 'unsettled', problems };
-    const microBatchSize = stated.microBatchSize ?? fallback('microBatchSize');
-    const dataParallel = gpus / replica;
-    const smallestBatch = dataParallel * microBatchSize;
-    const microBatches = pipeline === 1 ? 1 : 4 * pipeline;
-    const globalBatchSize = stated.globalBatchSize ??
-        assume('global_batch_size', smallestBatch * microBatches, pipeline === 1
-            ? 'one micro-batch for each replica'
-            : `four micro-batches for each of ${pipeline} pipeline stages`);
-    if (globalBatchSize % smallestBatch !== 0) {
-        problems.push({
-            severity: 'warning',
-            message: `global_batch_size ${globalBatchSize} is no multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
-            key: 'global_batch_size',
-        });
-    }
-    const longest = architecture.maxPositions ?? defaultSequence;
-    const sequenceLength = stated.sequenceLength ??
-        assume('sequence_length', Math.min(longest, defaultSequence), architecture.maxPositions !== undefined && longest <= defaultSequence
-            ? 'the longest that the config states'
-            : 'a usual pre-training length');
-    const settleSharding = () => {
-        const framework = stated.framework ?? fallback('framework');
-        if (stated.sharding !== undefined)
-            return { framework, sharding: stated.sharding };
-        if (framework === 'fsdp')
-            return {
-                framework,
-                sharding: assume('sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
-            };
-        if (framework === 'transformers')
-            return { framework, sharding: assume('sharding', 'none', 'Trainer shards nothing by itself') };
-        return { framework, sharding: fallback('sharding') };
-    };
-    const run = {
-        ...definedOnly(stated),
-        accelerator: stated.accelerator ?? fallback('accelerator'),
-        gpus,
-        sequenceLength,
-        microBatchSize,
-        globalBatchSize,
-        precision: stated.precision ?? fallback('precision'),
-        optimizer: stated.optimizer ?? fallback('optimizer'),
-        ...settleSharding(),
-        recompute: stated.recompute ?? fallback('recompute'),
-        flashAttention: stated.flashAttention ?? fallback('flashAttention'),
-        fusedCrossEntropy: stated.fusedCrossEntropy ?? fallback('fusedCrossEntropy'),
-        compile: stated.compile ?? fallback('compile'),
-        expertImbalance: stated.expertImbalance ?? fallback('expertImbalance'),
-        tokens: stated.tokens ?? fallback('tokens'),
-        parallelism,
-    };
-    if (architecture.prediction.length > 0 && run.mtp === undefined) {
-        assumptions.push({
-            field: 'mtp',
-            value: 'true',
-            reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
-        });
+        for (const [name, value] of Object.entries(counts))
+            relations[name] ??= value;
+        for (const [field, words] of Object.entries(left))
+            open[field] ??= words;
     }
     return {
-        kind: 'settled',
-        settled: { run, machine: findAccelerator(run.accelerator), origins },
+        stated: merged,
+        parallel: parallel,
+        relations,
+        open,
+        origins,
         assumptions,
-        problems,
+        problems: [],
     };
 }
-function settleParallelism(stated, origins) {
-    const tensor = stated.tensor ?? 1;
+const settle_shown = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+/** Takes a value that nobody states, and says so; where a file leaves the field open, what to write. */
+function assume({ origins, assumptions, problems, open }, field, value, reason) {
+    origins[field] = 'default';
+    assumptions.push({ field, value: String(value), reason });
+    const words = open[field];
+    if (words !== undefined)
+        problems.push({
+            severity: 'notice',
+            message: `${words}, which says no ${field}: ${value} is assumed. Add \`${field}: N\` to the run of this job in the policy.`,
+            key: field,
+        });
+    return value;
+}
+function fallback(desk, name) {
+    const { value, reason } = settle_defaults[name];
+    return assume(desk, settle_written(name), value, reason);
+}
+function settleParallelism({ parallel, origins, relations }, layers) {
+    const tensor = parallel.tensor ?? 1;
+    const pipeline = parallel.pipeline ?? 1;
     const settled = {
         tensor,
-        pipeline: stated.pipeline ?? 1,
-        virtualPipeline: stated.virtualPipeline ?? 1,
-        context: stated.context ?? 1,
-        expert: stated.expert ?? 1,
-        expertTensor: stated.expertTensor ?? 1,
-        sequenceParallel: stated.sequenceParallel ?? tensor > 1,
+        pipeline,
+        virtualPipeline: parallel.virtualPipeline ?? virtualStagesOf(relations, pipeline, layers) ?? 1,
+        context: parallel.context ?? 1,
+        expert: parallel.expert ?? 1,
+        expertTensor: parallel.expertTensor ?? 1,
+        sequenceParallel: parallel.sequenceParallel ?? tensor > 1,
     };
     for (const name of Object.keys(settled))
         origins[`parallelism.${settle_written(name)}`] ??= 'default';
     return settled;
+}
+function settleGpus(desk, parallelism) {
+    const { stated, relations } = desk;
+    if (stated.gpus !== undefined)
+        return stated.gpus;
+    const perNode = stated.gpusPerNode ?? (relations.nodes === undefined ? undefined : defaultGpus);
+    const counted = gpusOf(relations, parallelism, perNode);
+    if (counted !== undefined) {
+        desk.origins['gpus'] = 'config';
+        if (relations.nodes !== undefined && stated.gpusPerNode === undefined)
+            assume(desk, 'gpus_per_node', defaultGpus, 'the usual node');
+        return counted;
+    }
+    const { pipeline, expert, expertTensor } = parallelism;
+    const smallest = Math.max(replicaOf(parallelism), pipeline * expert * expertTensor);
+    const several = Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest;
+    return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
+}
+function contradictions(gpus, parallelism, layers) {
+    const { tensor, pipeline, context, expert, expertTensor } = parallelism;
+    const replica = replicaOf(parallelism);
+    const expertGroup = pipeline * expert * expertTensor;
+    const wrong = [];
+    if (gpus % replica !== 0)
+        wrong.push(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`);
+    if (gpus % expertGroup !== 0)
+        wrong.push(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`);
+    if (pipeline > Math.max(1, layers))
+        wrong.push(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`);
+    return wrong.map((message) => ({ severity: 'error', message }));
+}
+function settleSequence(desk, { maxPositions }) {
+    const longest = maxPositions ?? defaultSequence;
+    return assume(desk, 'sequence_length', Math.min(longest, defaultSequence), maxPositions !== undefined && longest <= defaultSequence
+        ? 'the longest that the config states'
+        : 'a usual pre-training length');
+}
+function settleBatch(desk, parallelism, gpus, sequenceLength) {
+    const { stated, relations } = desk;
+    const dataParallel = gpus / replicaOf(parallelism);
+    const { pipeline } = parallelism;
+    const solved = batchOf({ micro: stated.microBatchSize, global: stated.globalBatchSize }, relations, dataParallel, gpus, sequenceLength);
+    if (solved.micro !== undefined)
+        desk.origins['micro_batch_size'] ??= 'config';
+    const microBatchSize = solved.micro ?? fallback(desk, 'microBatchSize');
+    const smallest = dataParallel * microBatchSize;
+    if (solved.global !== undefined)
+        desk.origins['global_batch_size'] ??= 'config';
+    const globalBatchSize = solved.global ??
+        assume(desk, 'global_batch_size', smallest * (pipeline === 1 ? 1 : 4 * pipeline), pipeline === 1
+            ? 'one micro-batch for each replica'
+            : `four micro-batches for each of ${pipeline} pipeline stages`);
+    if (globalBatchSize % smallest !== 0)
+        desk.problems.push({
+            severity: 'warning',
+            message: `global_batch_size ${globalBatchSize} is not a multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
+            key: 'global_batch_size',
+        });
+    return { microBatchSize, globalBatchSize };
+}
+function settleSharding(desk) {
+    const framework = desk.stated.framework ?? fallback(desk, 'framework');
+    if (desk.stated.sharding !== undefined)
+        return { framework, sharding: desk.stated.sharding };
+    if (framework === 'fsdp')
+        return {
+            framework,
+            sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+        };
+    if (framework === 'transformers')
+        return { framework, sharding: assume(desk, 'sharding', 'none', 'Trainer shards nothing by itself') };
+    return { framework, sharding: fallback(desk, 'sharding') };
+}
+/** Tokens of the whole training, which may follow from its steps. */
+function settleTokens(desk, globalBatchSize, sequenceLength) {
+    const counted = relations_tokensOf(desk.relations, globalBatchSize, sequenceLength);
+    if (desk.stated.tokens === undefined && counted !== undefined)
+        desk.origins['tokens'] = 'config';
+    return desk.stated.tokens ?? counted ?? fallback(desk, 'tokens');
+}
+/** Members of one sharded group, where several groups hold the same. */
+function shardGroup({ stated, relations, origins }) {
+    const { dataParallelShard: members, dataParallelReplicate: copies = 1 } = relations;
+    if (stated.shardGroup !== undefined || members === undefined || copies === 1)
+        return undefined;
+    origins['shard_group'] = 'config';
+    return { shardGroup: members };
+}
+function notePrediction({ assumptions }, { prediction }, { mtp }) {
+    if (prediction.length === 0 || mtp !== undefined)
+        return;
+    assumptions.push({
+        field: 'mtp',
+        value: 'true',
+        reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
+    });
 }
 /** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
 function definedOnly(fields) {
     const { parallelism: _, ...flat } = fields;
     return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
 }
-const contradiction = (message) => ({ severity: 'error', message });
 
 ;// CONCATENATED MODULE: ./build/world.js
 /** No clock: all work is done. */
@@ -38077,7 +39053,7 @@ function calibrate_calibrate({ name, fields, measured }) {
     const settling = settleRun([
         { origin: 'policy', fields: uncalibrated(run) },
         { origin: 'policy', fields: uncalibrated(fields) },
-        { origin: 'config', fields: reading.run },
+        ...reading.run,
     ], reading.architecture);
     if (settling.kind === 'unsettled')
         return wrong(settling.problems[0]?.message ?? 'its run contradicts itself.');
@@ -38674,7 +39650,7 @@ function settingsFrom(inputs, documents = {}) {
                 ...strongest,
                 ...later.map(({ run }) => ({ origin: 'policy', fields: run })),
                 ...machineSource(own, calibrations),
-                { origin: 'config', fields: stated },
+                ...stated,
                 { origin: 'policy', fields: policy?.defaults.run ?? {} },
                 ...(own === undefined ? machineSource(machine, calibrations) : []),
             ];
@@ -38683,7 +39659,7 @@ function settingsFrom(inputs, documents = {}) {
         budgetsFor: (path) => {
             const scopes = matching(path);
             return {
-                limits: merged([
+                limits: settings_merged([
                     builtIn,
                     ...(policy?.defaults.limits ?? []),
                     ...scopes.flatMap(({ limits }) => limits),
@@ -38721,7 +39697,7 @@ const builtIn = {
     origin: 'default',
 };
 /** One limit for each metric, bound and severity: the last that is stated. */
-const merged = (limits) => [
+const settings_merged = (limits) => [
     ...new Map(limits.map((limit) => [`${limit.metric} ${limit.bound} ${limit.severity}`, limit])).values(),
 ];
 function memoryText(limits = []) {
@@ -39243,7 +40219,7 @@ function readGroup(top, objects, blobs) {
 
 const passed = 0;
 const failed = 1;
-const unusable = 2;
+const print_unusable = 2;
 /** A reader that closes early (`| head`) is no error. */
 function quietPipes() {
     for (const stream of [process.stdout, process.stderr])
@@ -39256,7 +40232,7 @@ function quietPipes() {
 function complain(...sentences) {
     for (const sentence of sentences)
         process.stderr.write(`model-cost: ${plain(sentence, 500)}\n`);
-    return unusable;
+    return print_unusable;
 }
 /** What is wrong with a config, and on which line; messages that begin with its path already do not say it twice. */
 function complainOf(path, problem) {
@@ -39290,6 +40266,7 @@ const print_json = (value) => `${jsonText(value, 2)}\n`;
 
 
 
+
 const lists = {
     accelerators: () => {
         const rows = acceleratorIds.map((id) => {
@@ -39310,7 +40287,7 @@ const lists = {
     },
     families: () => ({ heading: ['Family'], rows: familyNames.map((name) => [name]), plain: familyNames }),
     formats: () => {
-        const rows = formats.map(({ id, title }) => ({ id, title }));
+        const rows = [...formats, ...trainingFormats].map(({ id, title }) => ({ id, title }));
         return { heading: ['Id', 'Format'], rows: rows.map(({ id, title }) => [id, title]), plain: rows };
     },
 };
@@ -39633,7 +40610,7 @@ function report(words, settings) {
             complainOf(path, head?.reading.problems[0]);
     const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
     if (readable.length === 0)
-        return unusable;
+        return print_unusable;
     const judged = comparisons.some(({ path }) => settings.budgetsFor(path).limits.some(({ origin }) => origin !== 'default'));
     const found = {
         comparisons,
@@ -39691,7 +40668,7 @@ function compared(words, changes, settings, others) {
     const blind = found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
     // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
     if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named)))
-        return unusable;
+        return print_unusable;
     return main_finish(words, found, () => {
         switch (words.format) {
             case 'json':

@@ -29,6 +29,10 @@ const meaning: Readonly<Record<Unread, 'passed' | 'told' | 'looks' | 'config' | 
   'no-config': 'passed',
   'unknown-model': 'looks',
   'other-model': 'told',
+  // Accelerate and DeepSpeed files stand beside every training; the jobs that use them are judged.
+  'no-model': 'passed',
+  'unknown-name': 'told',
+  'too-far': 'config',
   impossible: 'config',
 };
 

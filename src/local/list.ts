@@ -2,6 +2,7 @@ import { acceleratorIds, accelerators } from '../facts/accelerators.ts';
 import { kernelsOf } from '../facts/kernels.ts';
 import { familyNames } from '../families/registry.ts';
 import { formats } from '../read/config.ts';
+import { trainingFormats } from '../read/formats.ts';
 import { flopsText, gib } from '../report/format.ts';
 import { table } from '../report/markdown.ts';
 import { Usage, type Words } from './arguments.ts';
@@ -33,7 +34,7 @@ const lists: Readonly<Record<string, () => List>> = {
   },
   families: () => ({ heading: ['Family'], rows: familyNames.map((name) => [name]), plain: familyNames }),
   formats: () => {
-    const rows = formats.map(({ id, title }) => ({ id, title }));
+    const rows = [...formats, ...trainingFormats].map(({ id, title }) => ({ id, title }));
     return { heading: ['Id', 'Format'], rows: rows.map(({ id, title }) => [id, title]), plain: rows };
   },
 };

@@ -1,6 +1,6 @@
 import type { Refusal } from '../world.ts';
 import type { Architecture } from './architecture.ts';
-import type { RunFields } from './run.ts';
+import type { RunSource } from './run.ts';
 
 /** Something that nobody stated, and that was taken to be so. */
 export type Assumption = {
@@ -40,6 +40,12 @@ export type Unread =
   | 'unknown-model'
   /** A model of a kind that is known and not counted, like an image encoder. */
   | 'other-model'
+  /** A part of a run that names no model: it is judged with the jobs that use it. */
+  | 'no-model'
+  /** It names a model that is in no table. */
+  | 'unknown-name'
+  /** It refers to more files than are followed. */
+  | 'too-far'
   /** A format recognises it, and what it says leads to no model, run or number. */
   | 'impossible';
 
@@ -50,8 +56,8 @@ export type Reading =
       /** id of the format (`list formats`) */
       readonly format: string;
       readonly architecture: Architecture;
-      /** what the file says of the run */
-      readonly run: RunFields;
+      /** what the files say of the run, the strongest first */
+      readonly run: readonly RunSource[];
       readonly fields: readonly StatedField[];
       readonly assumptions: readonly Assumption[];
       readonly problems: readonly Problem[];

@@ -105,7 +105,7 @@ export type RunFields = { readonly [Field in keyof TrainingRun]?: TrainingRun[Fi
   : never;
 
 /** Where a value of the run came from. */
-export type Origin = 'input' | 'run' | 'config' | 'policy' | 'default';
+export type Origin = 'input' | 'run' | 'config' | 'policy' | 'framework' | 'default';
 
 /**
  * A run with the row of its accelerator (undefined where the table has none of that id) and the origin of each of its fields
@@ -115,4 +115,34 @@ export type SettledRun = {
   readonly run: TrainingRun;
   readonly machine: Accelerator | undefined;
   readonly origins: Readonly<Record<string, Origin>>;
+};
+
+/** Counts that files state in place of a field of the run; `model/statement.ts` says what each is. */
+export type Relations = {
+  readonly nodes?: number;
+  readonly dataParallel?: number;
+  readonly dataParallelReplicate?: number;
+  readonly dataParallelShard?: number;
+  readonly gradientAccumulation?: number;
+  readonly gradientAccumulationInAll?: number;
+  readonly batchPerReplica?: number;
+  readonly tokensPerStep?: number;
+  readonly batchPerGpu?: number;
+  readonly layersPerVirtualStage?: number;
+  readonly trainSteps?: number;
+  readonly trainSequences?: number;
+};
+
+/** What one source states of a run. */
+export type RunSource = {
+  readonly origin: Origin;
+  readonly fields: RunFields;
+  /** The fields describe one machine and hold together or not at all. */
+  readonly machine?: true;
+  /** Counts from which fields follow. */
+  readonly relations?: Relations;
+  /** Why the framework takes what it takes, by field, where it is a default that no file states. */
+  readonly reasons?: Readonly<Record<string, string>>;
+  /** Fields whose key stands in the file without a value, and what stands there. */
+  readonly open?: Readonly<Record<string, string>>;
 };

@@ -1,9 +1,10 @@
-import type { Reading } from '../model/reading.ts';
+import type { Problem, Reading } from '../model/reading.ts';
 import { type Dictionary, isDictionary, OtherModel, own, Unreadable } from '../text/fields.ts';
-import { parse, type Source, type Syntax, syntaxOf } from '../text/syntax.ts';
+import { parse, type Source, type Syntax, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
 import { isOtherModel } from './formats/other-models.ts';
+import { alone, type JobContext, type JobReading, readJob, trainingFormatOf } from './job.ts';
 
 /** A kind of config file: recognised by its content, most special first. */
 export type Format = {
@@ -27,9 +28,26 @@ export const couldBeConfig = (path: string): boolean => syntaxOf(path) !== undef
  * format recognises and cannot read is `unread` with one sentence that names key and line.
  */
 export function readConfig(bytes: Uint8Array, path: string): Reading {
-  const syntax = syntaxOf(path) ?? 'json';
+  const reading = readFile(bytes, path, alone);
+  // A file that others are missing from is read without them: nobody is there to fetch them.
+  if (reading.kind !== 'needs') return reading;
+  const absent = new Map(reading.paths.map((one) => [one, undefined] as const));
+  const again = readFile(bytes, path, { ...alone, known: absent });
+  return again.kind === 'needs' ? { kind: 'unread', way: 'too-far', problems: [tooFar] } : again;
+}
+
+const tooFar: Problem = { severity: 'error', message: 'The file refers to more files than are followed.' };
+
+/** The same with the files that it refers to, or the paths of those that are missing. */
+export function readFile(bytes: Uint8Array, path: string, context: JobContext): JobReading {
+  const syntax = trainersSyntaxOf(path) ?? 'json';
   const parsed = parse(bytes, syntax);
   if (parsed.kind === 'broken') return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
+  const training = trainingFormatOf({ path, source: parsed });
+  if (training !== undefined) {
+    const job = readJob({ path, source: parsed }, training, context);
+    return job.kind === 'needs' ? job : possible(job);
+  }
   const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
   if (format === undefined) return unrecognised(parsed.value, syntax);
   try {

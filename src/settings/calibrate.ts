@@ -27,7 +27,7 @@ export function calibrate({ name, fields, measured }: Hardware): Calibration | u
     [
       { origin: 'policy', fields: uncalibrated(run) },
       { origin: 'policy', fields: uncalibrated(fields) },
-      { origin: 'config', fields: reading.run },
+      ...reading.run,
     ],
     reading.architecture,
   );

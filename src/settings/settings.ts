@@ -1,10 +1,9 @@
 import { acceleratorIds } from '../facts/accelerators.ts';
 import type { Budgets, Limit } from '../gate/rules.ts';
-import type { RunFields } from '../model/run.ts';
+import type { RunSource } from '../model/run.ts';
 import { couldBeConfig } from '../read/config.ts';
 import { dollars, exact, gib } from '../report/format.ts';
 import { readRun } from '../setup/description.ts';
-import type { RunSource } from '../setup/settle.ts';
 import { didYouMean } from '../text/nearest.ts';
 import { parseBytes } from '../units.ts';
 import { calibrate } from './calibrate.ts';
@@ -20,7 +19,7 @@ export type Settings = {
   /** Whether a folder may hold what a pattern or the policy names, what could be a config, or neither. */
   readonly reach: (folder: string) => Reach;
   /** Sources of the run for a config, strongest first; the config's own fields come behind the run description. */
-  readonly sourcesFor: (path: string, stated: RunFields) => readonly RunSource[];
+  readonly sourcesFor: (path: string, stated: readonly RunSource[]) => readonly RunSource[];
   readonly budgetsFor: (path: string) => Budgets;
   readonly failOn: Budgets['failOn'];
   readonly baseline: string;
@@ -204,7 +203,7 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
         ...strongest,
         ...later.map(({ run }): RunSource => ({ origin: 'policy', fields: run })),
         ...machineSource(own, calibrations),
-        { origin: 'config', fields: stated },
+        ...stated,
         { origin: 'policy', fields: policy?.defaults.run ?? {} },
         ...(own === undefined ? machineSource(machine, calibrations) : []),
       ];

@@ -1,15 +1,8 @@
 import { findAccelerator } from '../facts/accelerators.ts';
 import type { Architecture } from '../model/architecture.ts';
 import type { Assumption, Problem } from '../model/reading.ts';
-import type { Origin, Parallelism, RunFields, SettledRun, TrainingRun } from '../model/run.ts';
-
-/** What one source states of a run. */
-export type RunSource = {
-  readonly origin: Origin;
-  readonly fields: RunFields;
-  /** The fields describe one machine and hold together or not at all. */
-  readonly machine?: true;
-};
+import type { Origin, Parallelism, Relations, RunFields, RunSource, SettledRun, TrainingRun } from '../model/run.ts';
+import { batchOf, gpusOf, replicaOf, tokensOf, virtualStagesOf } from './relations.ts';
 
 export type Settling =
   | {
@@ -59,6 +52,17 @@ const defaultSequence = 4096;
 /** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
 const written = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
+/** What the sources state together, the strongest first, and the notes that settling it leaves. */
+type Desk = {
+  readonly stated: RunFields;
+  readonly parallel: Partial<Parallelism>;
+  readonly relations: Relations;
+  readonly open: Readonly<Record<string, string>>;
+  readonly origins: Record<string, Origin>;
+  readonly assumptions: Assumption[];
+  readonly problems: Problem[];
+};
+
 /**
  * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
  * listed as an assumption.
@@ -66,157 +70,235 @@ const written = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.
  * @param sources strongest first
  */
 export function settleRun(sources: readonly RunSource[], architecture: Architecture): Settling {
+  const desk = gathered(sources);
+  const parallelism = settleParallelism(desk, architecture.order.length);
+  const gpus = settleGpus(desk, parallelism);
+  desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
+  if (desk.problems.some(({ severity }) => severity === 'error')) return { kind: 'unsettled', problems: desk.problems };
+  const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
+  const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
+  const run: TrainingRun = {
+    ...definedOnly(desk.stated),
+    accelerator: desk.stated.accelerator ?? fallback(desk, 'accelerator'),
+    gpus,
+    sequenceLength,
+    ...batch,
+    precision: desk.stated.precision ?? fallback(desk, 'precision'),
+    optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
+    ...settleSharding(desk),
+    recompute: desk.stated.recompute ?? fallback(desk, 'recompute'),
+    flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
+    fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
+    compile: desk.stated.compile ?? fallback(desk, 'compile'),
+    expertImbalance: desk.stated.expertImbalance ?? fallback(desk, 'expertImbalance'),
+    tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
+    parallelism,
+    ...shardGroup(desk),
+  };
+  notePrediction(desk, architecture, run);
+  return {
+    kind: 'settled',
+    settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
+    assumptions: desk.assumptions,
+    problems: desk.problems,
+  };
+}
+
+/** Every field from the strongest source that states it. */
+function gathered(sources: readonly RunSource[]): Desk {
   const origins: Record<string, Origin> = {};
   const assumptions: Assumption[] = [];
-  const problems: Problem[] = [];
   const merged: Record<string, unknown> = {};
   const parallel: Record<string, unknown> = {};
-  for (const { origin, fields } of sources) {
+  const relations: Record<string, number> = {};
+  const open: Record<string, string> = {};
+  for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {} } of sources) {
     const { parallelism, ...flat } = fields;
     const take = (into: Record<string, unknown>, from: object, prefix: string) => {
       for (const [name, value] of Object.entries(from)) {
         if (value === undefined || Object.hasOwn(into, name)) continue;
         into[name] = value;
-        origins[prefix + written(name)] = origin;
+        const field = prefix + written(name);
+        origins[field] = origin;
+        const reason = reasons[field];
+        if (reason !== undefined) assumptions.push({ field, value: shown(value), reason });
       }
     };
     take(merged, flat, '');
     take(parallel, parallelism ?? {}, 'parallelism.');
+    for (const [name, value] of Object.entries(counts)) relations[name] ??= value;
+    for (const [field, words] of Object.entries(left)) open[field] ??= words;
   }
-  const stated = merged as RunFields;
-  const assume = <Value>(field: string, value: Value, reason: string): Value => {
-    origins[field] = 'default';
-    assumptions.push({ field, value: String(value), reason });
-    return value;
+  return {
+    stated: merged as RunFields,
+    parallel: parallel as Partial<Parallelism>,
+    relations,
+    open,
+    origins,
+    assumptions,
+    problems: [],
   };
-  const fallback = <Name extends Defaulted>(name: Name): TrainingRun[Name] => {
-    const { value, reason } = defaults[name];
-    return assume(written(name), value, reason);
-  };
+}
 
-  const parallelism = settleParallelism(parallel as Partial<Parallelism>, origins);
+const shown = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+
+/** Takes a value that nobody states, and says so; where a file leaves the field open, what to write. */
+function assume<Value>(
+  { origins, assumptions, problems, open }: Desk,
+  field: string,
+  value: Value,
+  reason: string,
+): Value {
+  origins[field] = 'default';
+  assumptions.push({ field, value: String(value), reason });
+  const words = open[field];
+  if (words !== undefined)
+    problems.push({
+      severity: 'notice',
+      message: `${words}, which says no ${field}: ${value} is assumed. Add \`${field}: N\` to the run of this job in the policy.`,
+      key: field,
+    });
+  return value;
+}
+
+function fallback<Name extends Defaulted>(desk: Desk, name: Name): TrainingRun[Name] {
+  const { value, reason } = defaults[name];
+  return assume(desk, written(name), value, reason);
+}
+
+function settleParallelism({ parallel, origins, relations }: Desk, layers: number): Parallelism {
+  const tensor = parallel.tensor ?? 1;
+  const pipeline = parallel.pipeline ?? 1;
+  const settled: Parallelism = {
+    tensor,
+    pipeline,
+    virtualPipeline: parallel.virtualPipeline ?? virtualStagesOf(relations, pipeline, layers) ?? 1,
+    context: parallel.context ?? 1,
+    expert: parallel.expert ?? 1,
+    expertTensor: parallel.expertTensor ?? 1,
+    sequenceParallel: parallel.sequenceParallel ?? tensor > 1,
+  };
+  for (const name of Object.keys(settled)) origins[`parallelism.${written(name)}`] ??= 'default';
+  return settled;
+}
+
+function settleGpus(desk: Desk, parallelism: Parallelism): number {
+  const { stated, relations } = desk;
+  if (stated.gpus !== undefined) return stated.gpus;
+  const perNode = stated.gpusPerNode ?? (relations.nodes === undefined ? undefined : defaultGpus);
+  const counted = gpusOf(relations, parallelism, perNode);
+  if (counted !== undefined) {
+    desk.origins['gpus'] = 'config';
+    if (relations.nodes !== undefined && stated.gpusPerNode === undefined)
+      assume(desk, 'gpus_per_node', defaultGpus, 'the usual node');
+    return counted;
+  }
+  const { pipeline, expert, expertTensor } = parallelism;
+  const smallest = Math.max(replicaOf(parallelism), pipeline * expert * expertTensor);
+  const several = Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest;
+  return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
+}
+
+function contradictions(gpus: number, parallelism: Parallelism, layers: number): readonly Problem[] {
   const { tensor, pipeline, context, expert, expertTensor } = parallelism;
-  const replica = tensor * pipeline * context;
-  const smallest = Math.max(replica, pipeline * expert * expertTensor);
-  const gpus =
-    stated.gpus ??
-    assume(
-      'gpus',
-      Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest,
-      smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node',
-    );
-  if (gpus % replica !== 0) {
-    problems.push(
-      contradiction(
-        `${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`,
-      ),
-    );
-  }
+  const replica = replicaOf(parallelism);
   const expertGroup = pipeline * expert * expertTensor;
-  if (gpus % expertGroup !== 0) {
-    problems.push(
-      contradiction(
-        `${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`,
-      ),
+  const wrong: string[] = [];
+  if (gpus % replica !== 0)
+    wrong.push(
+      `${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`,
     );
-  }
-  const layers = architecture.order.length;
-  if (pipeline > Math.max(1, layers)) {
-    problems.push(
-      contradiction(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`),
+  if (gpus % expertGroup !== 0)
+    wrong.push(
+      `${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`,
     );
-  }
-  if (problems.length > 0) return { kind: 'unsettled', problems };
+  if (pipeline > Math.max(1, layers))
+    wrong.push(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`);
+  return wrong.map((message) => ({ severity: 'error', message }));
+}
 
-  const microBatchSize = stated.microBatchSize ?? fallback('microBatchSize');
-  const dataParallel = gpus / replica;
-  const smallestBatch = dataParallel * microBatchSize;
-  const microBatches = pipeline === 1 ? 1 : 4 * pipeline;
+function settleSequence(desk: Desk, { maxPositions }: Architecture): number {
+  const longest = maxPositions ?? defaultSequence;
+  return assume(
+    desk,
+    'sequence_length',
+    Math.min(longest, defaultSequence),
+    maxPositions !== undefined && longest <= defaultSequence
+      ? 'the longest that the config states'
+      : 'a usual pre-training length',
+  );
+}
+
+function settleBatch(desk: Desk, parallelism: Parallelism, gpus: number, sequenceLength: number) {
+  const { stated, relations } = desk;
+  const dataParallel = gpus / replicaOf(parallelism);
+  const { pipeline } = parallelism;
+  const solved = batchOf(
+    { micro: stated.microBatchSize, global: stated.globalBatchSize },
+    relations,
+    dataParallel,
+    gpus,
+    sequenceLength,
+  );
+  if (solved.micro !== undefined) desk.origins['micro_batch_size'] ??= 'config';
+  const microBatchSize = solved.micro ?? fallback(desk, 'microBatchSize');
+  const smallest = dataParallel * microBatchSize;
+  if (solved.global !== undefined) desk.origins['global_batch_size'] ??= 'config';
   const globalBatchSize =
-    stated.globalBatchSize ??
+    solved.global ??
     assume(
+      desk,
       'global_batch_size',
-      smallestBatch * microBatches,
+      smallest * (pipeline === 1 ? 1 : 4 * pipeline),
       pipeline === 1
         ? 'one micro-batch for each replica'
         : `four micro-batches for each of ${pipeline} pipeline stages`,
     );
-  if (globalBatchSize % smallestBatch !== 0) {
-    problems.push({
+  if (globalBatchSize % smallest !== 0)
+    desk.problems.push({
       severity: 'warning',
-      message: `global_batch_size ${globalBatchSize} is no multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
+      message: `global_batch_size ${globalBatchSize} is not a multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
       key: 'global_batch_size',
     });
-  }
-  const longest = architecture.maxPositions ?? defaultSequence;
-  const sequenceLength =
-    stated.sequenceLength ??
-    assume(
-      'sequence_length',
-      Math.min(longest, defaultSequence),
-      architecture.maxPositions !== undefined && longest <= defaultSequence
-        ? 'the longest that the config states'
-        : 'a usual pre-training length',
-    );
-  const settleSharding = (): Pick<TrainingRun, 'framework' | 'sharding'> => {
-    const framework = stated.framework ?? fallback('framework');
-    if (stated.sharding !== undefined) return { framework, sharding: stated.sharding };
-    if (framework === 'fsdp')
-      return {
-        framework,
-        sharding: assume('sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
-      };
-    if (framework === 'transformers')
-      return { framework, sharding: assume('sharding', 'none', 'Trainer shards nothing by itself') };
-    return { framework, sharding: fallback('sharding') };
-  };
-  const run: TrainingRun = {
-    ...definedOnly(stated),
-    accelerator: stated.accelerator ?? fallback('accelerator'),
-    gpus,
-    sequenceLength,
-    microBatchSize,
-    globalBatchSize,
-    precision: stated.precision ?? fallback('precision'),
-    optimizer: stated.optimizer ?? fallback('optimizer'),
-    ...settleSharding(),
-    recompute: stated.recompute ?? fallback('recompute'),
-    flashAttention: stated.flashAttention ?? fallback('flashAttention'),
-    fusedCrossEntropy: stated.fusedCrossEntropy ?? fallback('fusedCrossEntropy'),
-    compile: stated.compile ?? fallback('compile'),
-    expertImbalance: stated.expertImbalance ?? fallback('expertImbalance'),
-    tokens: stated.tokens ?? fallback('tokens'),
-    parallelism,
-  };
-  if (architecture.prediction.length > 0 && run.mtp === undefined) {
-    assumptions.push({
-      field: 'mtp',
-      value: 'true',
-      reason:
-        'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
-    });
-  }
-  return {
-    kind: 'settled',
-    settled: { run, machine: findAccelerator(run.accelerator), origins },
-    assumptions,
-    problems,
-  };
+  return { microBatchSize, globalBatchSize };
 }
 
-function settleParallelism(stated: Partial<Parallelism>, origins: Record<string, Origin>): Parallelism {
-  const tensor = stated.tensor ?? 1;
-  const settled: Parallelism = {
-    tensor,
-    pipeline: stated.pipeline ?? 1,
-    virtualPipeline: stated.virtualPipeline ?? 1,
-    context: stated.context ?? 1,
-    expert: stated.expert ?? 1,
-    expertTensor: stated.expertTensor ?? 1,
-    sequenceParallel: stated.sequenceParallel ?? tensor > 1,
-  };
-  for (const name of Object.keys(settled)) origins[`parallelism.${written(name)}`] ??= 'default';
-  return settled;
+function settleSharding(desk: Desk): Pick<TrainingRun, 'framework' | 'sharding'> {
+  const framework = desk.stated.framework ?? fallback(desk, 'framework');
+  if (desk.stated.sharding !== undefined) return { framework, sharding: desk.stated.sharding };
+  if (framework === 'fsdp')
+    return {
+      framework,
+      sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+    };
+  if (framework === 'transformers')
+    return { framework, sharding: assume(desk, 'sharding', 'none', 'Trainer shards nothing by itself') };
+  return { framework, sharding: fallback(desk, 'sharding') };
+}
+
+/** Tokens of the whole training, which may follow from its steps. */
+function settleTokens(desk: Desk, globalBatchSize: number, sequenceLength: number): number {
+  const counted = tokensOf(desk.relations, globalBatchSize, sequenceLength);
+  if (desk.stated.tokens === undefined && counted !== undefined) desk.origins['tokens'] = 'config';
+  return desk.stated.tokens ?? counted ?? fallback(desk, 'tokens');
+}
+
+/** Members of one sharded group, where several groups hold the same. */
+function shardGroup({ stated, relations, origins }: Desk): Pick<TrainingRun, 'shardGroup'> | undefined {
+  const { dataParallelShard: members, dataParallelReplicate: copies = 1 } = relations;
+  if (stated.shardGroup !== undefined || members === undefined || copies === 1) return undefined;
+  origins['shard_group'] = 'config';
+  return { shardGroup: members };
+}
+
+function notePrediction({ assumptions }: Desk, { prediction }: Architecture, { mtp }: TrainingRun): void {
+  if (prediction.length === 0 || mtp !== undefined) return;
+  assumptions.push({
+    field: 'mtp',
+    value: 'true',
+    reason:
+      'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
+  });
 }
 
 /** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
@@ -224,5 +306,3 @@ function definedOnly(fields: RunFields): Partial<TrainingRun> {
   const { parallelism: _, ...flat } = fields;
   return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
 }
-
-const contradiction = (message: string): Problem => ({ severity: 'error', message });

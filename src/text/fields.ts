@@ -96,7 +96,12 @@ export class Fields {
   }
 
   line(key: string): number | undefined {
-    return this.source.lines.get(this.prefix + key);
+    return this.source.names?.get(this.prefix + key)?.line ?? this.source.lines.get(this.prefix + key);
+  }
+
+  /** A key as the file's own format calls it. */
+  private named(key: string): string {
+    return this.source.names?.get(this.prefix + key)?.key ?? this.prefix + key;
   }
 
   /** Stated in the file, null included. */
@@ -163,7 +168,7 @@ export class Fields {
       severity: 'warning',
       message,
       ...(line === undefined ? {} : { line }),
-      ...(key === undefined ? {} : { key: this.prefix + key }),
+      ...(key === undefined ? {} : { key: this.named(key) }),
     });
   }
 
@@ -209,7 +214,7 @@ export class Fields {
     if (found.value === null) return found.stated ? false : fallback;
     if (typeof found.value === 'boolean') return found.value;
     if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
-      this.warnOnce(`${this.prefix}${found.key} is written as text and read as ${found.value}.`, found.key);
+      this.warnOnce(`${this.named(found.key)} is written as text and read as ${found.value}.`, found.key);
       return /^true$/i.test(found.value);
     }
     throw this.wrong(found.key, 'must be true or false', found.value);
@@ -219,7 +224,7 @@ export class Fields {
   private numeric(key: string, value: unknown): number | undefined {
     if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
     if (typeof value !== 'string' || !/^\d{1,15}(\.\d{1,15})?$/.test(value)) return undefined;
-    this.warnOnce(`${this.prefix}${key} is written as text and read as ${value}.`, key);
+    this.warnOnce(`${this.named(key)} is written as text and read as ${value}.`, key);
     return Number(value);
   }
 
@@ -242,7 +247,7 @@ export class Fields {
     const [first = ''] = list;
     const also = list.length > 1 ? ` (or ${list.slice(1, 4).join(', ')})` : '';
     return new Unreadable(
-      `The config lacks ${this.prefix}${first}${also}; add it to have this model counted.`,
+      `The config lacks ${this.named(first)}${also}; add it to have this model counted.`,
       undefined,
       this.prefix + first,
     );
@@ -250,7 +255,7 @@ export class Fields {
 
   wrong(key: string, rule: string, value: unknown): Unreadable {
     const shown = written(value).slice(0, 60);
-    return new Unreadable(`${this.prefix}${key} ${rule}, but is ${shown}.`, this.line(key), this.prefix + key);
+    return new Unreadable(`${this.named(key)} ${rule}, but is ${shown}.`, this.line(key), this.named(key));
   }
 }
 

@@ -1,6 +1,19 @@
 import JSON5 from 'json5';
 import { parse as parseToml } from 'smol-toml';
-import { isAlias, isMap, isNode, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import {
+  type DocumentOptions,
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type ParseOptions,
+  parseDocument,
+  type SchemaOptions,
+} from 'yaml';
 import type { Problem } from '../model/reading.ts';
 
 /** An untyped value with the line (1-based) on which each of its keys stands, by dotted path. */
@@ -8,11 +21,14 @@ export type Source = {
   readonly value: unknown;
   readonly lines: ReadonlyMap<string, number>;
   readonly problems: readonly Problem[];
+  /** What the file calls a key that is asked for by another name, and where it stands; by dotted path. */
+  readonly names?: ReadonlyMap<string, { readonly key: string; readonly line?: number }>;
 };
 
 export type Parsed = ({ readonly kind: 'parsed' } & Source) | { readonly kind: 'broken'; readonly problem: Problem };
 
-export type Syntax = 'json' | 'yaml' | 'toml';
+/** `yaml-1.1` is how trainers read YAML (PyYAML): `32_000` is a number there, `yes` and `off` are answers. */
+export type Syntax = 'json' | 'yaml' | 'yaml-1.1' | 'toml';
 
 /** What a config file may be at most: far above any real one, far below what would hurt. */
 export const limits = {
@@ -35,6 +51,12 @@ const broken = (message: string, line?: number): Parsed => ({
   problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
 });
 
+/** The syntax of a config of a model or a training by its file's name, as trainers read it. */
+export const trainersSyntaxOf = (path: string): Syntax | undefined => {
+  const syntax = syntaxOf(path);
+  return syntax === 'yaml' ? 'yaml-1.1' : syntax;
+};
+
 /** The syntax that a file's name promises. */
 export function syntaxOf(path: string): Syntax | undefined {
   if (/\.jsonc?$/i.test(path)) return 'json';
@@ -56,11 +78,18 @@ export function parse(bytes: Uint8Array, syntax: Syntax): Parsed {
   if (text.trim() === '') return broken('The file is empty.');
   const marks = syntax === 'json' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
   if (marks > limits.marks) return broken(`The file has more than ${limits.marks} lines and values.`);
-  const parsed = syntax === 'json' ? parseJson(text) : syntax === 'yaml' ? parseYaml(text) : parseTomlText(text);
+  const parsed = parsers[syntax](text);
   if (parsed.kind === 'broken') return parsed;
   const excess = exceeds(parsed.value);
   return excess === undefined ? parsed : broken(excess);
 }
+
+const parsers: Readonly<Record<Syntax, (text: string) => Parsed>> = {
+  json: (text) => parseJson(text),
+  yaml: (text) => parseYaml(text, {}),
+  'yaml-1.1': (text) => parseYaml(text, trainersYaml),
+  toml: (text) => parseTomlText(text),
+};
 
 function count(text: string, mark: RegExp): number {
   let found = 0;
@@ -179,9 +208,17 @@ const mostDuplicates = 10;
 
 // --- YAML -------------------------------------------------------------------------------------------------------------
 
-function parseYaml(text: string): Parsed {
+/** YAML 1.1 without what is not a plain value: dates stay text, and binary, sets and ordered maps are refused with other tags. */
+const trainersYaml: ParseOptions & DocumentOptions & SchemaOptions = {
+  version: '1.1',
+  customTags: (tags) =>
+    tags.filter((tag) => typeof tag !== 'object' || !/(timestamp|binary|omap|pairs|set)$/.test(String(tag.tag))),
+};
+
+function parseYaml(text: string, dialect: ParseOptions & DocumentOptions & SchemaOptions): Parsed {
   const counter = new LineCounter();
   const document = parseDocument(text, {
+    ...dialect,
     lineCounter: counter,
     // The parser's own check for duplicate keys takes quadratic time; `yamlKeys` does it in one walk.
     uniqueKeys: false,

@@ -34,6 +34,10 @@ const exits: Readonly<Record<Exit, readonly [change: Partial<Changes>, told: Tol
   'unknown-model': [text('{"model_type": "ours"}'), unreadable],
   'other-model': [text('{"model_type": "vit", "hidden_size": 768}'), ['warn', 'unreadable']],
   impossible: [text(config({ hidden_size: -1 })), unreadable],
+  // A part of a run is judged with the jobs that use it.
+  'no-model': [text('{"zero_optimization": {"stage": 3}}', 'zero3.json'), undefined],
+  'unknown-name': [text('base_model: nobody/knows\nmicro_batch_size: 1\nsequence_len: 4\n', 'train.yaml'), undefined],
+  'too-far': [{}, undefined],
   // The one silent way: it was looked at, and is no model config.
   'no-config': [text('{"word_embedding_dimension": 384}', '1_Pooling/config.json'), undefined],
   count: [missed('count'), unseen],

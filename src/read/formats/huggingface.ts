@@ -4,7 +4,6 @@ import { encoderElements, findWhole, readerOfType, type Whole } from '../../fami
 import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '../../families/registry.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
-import type { RunFields } from '../../model/run.ts';
 import { type Dictionary, Fields, isDictionary, OtherModel, own, statedFields } from '../../text/fields.ts';
 import type { Source } from '../../text/syntax.ts';
 import { isOtherModel } from './other-models.ts';
@@ -110,7 +109,7 @@ function read(source: Source): Reading {
     kind: 'read',
     format: huggingface.id,
     architecture: whole,
-    run: statedRun(),
+    run: [],
     fields: statedFields(source),
     assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
     problems: [...new Set([...source.problems, ...fields.problems, ...outer.problems])],
@@ -255,9 +254,6 @@ function foreignTowers(value: Dictionary, outer: Fields): readonly Tower[] {
     return { name: name.replace('_config', ''), parameters, exact: false };
   });
 }
-
-/** A config.json says nothing of the run: its dtype is the checkpoint's. */
-const statedRun = (): RunFields => ({});
 
 const stringOf = (value: unknown) => (typeof value === 'string' ? value.slice(0, 100) : undefined);
 

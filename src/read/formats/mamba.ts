@@ -34,7 +34,7 @@ function read(source: Source): Reading {
     kind: 'read',
     format: mamba.id,
     architecture,
-    run: {},
+    run: [],
     fields: statedFields(source),
     assumptions: fields.assumptions,
     problems: [...source.problems, ...fields.problems],

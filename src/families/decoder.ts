@@ -1,0 +1,176 @@
+import type {
+  Activation,
+  DenseFeedForward,
+  Experts,
+  GroupedAttention,
+  LatentAttention,
+  Part,
+} from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import {
+  bothSides,
+  dense,
+  type Family,
+  grouped,
+  type NormPlan,
+  normOf,
+  predictor,
+  type Shape,
+  table,
+} from './build.ts';
+import { latentAttention } from './latent.ts';
+
+/** The type under which training formats describe a decoder trait by trait, since they have no class of Hugging Face's. */
+export const decoderType = 'decoder';
+
+/**
+ * What a config of this type may state besides the usual sizes; each is a trait of the block, so that Megatron's, GPT-NeoX's and
+ * every other parameterised GPT is one row.
+ */
+export const decoderTraits = {
+  /** `rms`, `layer`, `layer_without_bias`, `none` (no learned elements) */
+  normalization: ['rms', 'layer', 'layer_without_bias', 'none'],
+  /** `pre`, `post`, `sandwich`, `single` (one norm, parallel blocks), `double` (two norms, parallel blocks) */
+  norm_plan: ['pre', 'post', 'sandwich', 'single', 'double'],
+  /** `rope`, `learned`, `none` (ALiBi among them) */
+  positions: ['rope', 'learned', 'none'],
+  /** `none`, `head` (each head), `width` (the whole projection), `head_unlearned` */
+  qk_norm: ['none', 'head', 'width', 'head_unlearned'],
+} as const;
+
+const choice = <Name extends keyof typeof decoderTraits>(
+  fields: Fields,
+  name: Name,
+): (typeof decoderTraits)[Name][number] => {
+  const choices: readonly (typeof decoderTraits)[Name][number][] = decoderTraits[name];
+  const value = fields.string(name);
+  if (value === undefined) return choices[0] as (typeof decoderTraits)[Name][number];
+  const found = choices.find((one) => one === value);
+  if (found === undefined) throw fields.wrong(name, `must be one of ${choices.join(', ')}`, value);
+  return found;
+};
+
+const activations: readonly Activation[] = [
+  'silu',
+  'gelu',
+  'gelu_tanh',
+  'gelu_new',
+  'relu',
+  'relu2',
+  'swiglu_oai',
+  'none',
+];
+
+const activationOf = (fields: Fields): Activation => {
+  const value = fields.string('hidden_act');
+  return activations.find((one) => one === value) ?? (value === undefined ? 'silu' : 'gelu');
+};
+
+/** A decoder by its traits: what is not stated is as in Llama. */
+export function decoder(fields: Fields): Family {
+  const normalization = choice(fields, 'normalization');
+  const gated = fields.boolean('gated', true);
+  const activation = activationOf(fields);
+  const positions = choice(fields, 'positions');
+  const plan: NormPlan = choice(fields, 'norm_plan');
+  const mlpBias = fields.boolean('mlp_bias');
+  const family: Family = {
+    source: "the framework's own transformer, by its traits",
+    norm: {
+      style: normalization === 'rms' ? 'rms' : 'layer',
+      weight: normalization !== 'none',
+      bias: normalization === 'layer',
+    },
+    norms: plan,
+    gated,
+    activation,
+    attention: (shape, own) => attentionOf(shape, own, normalization, positions === 'rope'),
+    feeds: (shape, own) => feedsOf(shape, own),
+    feedForward: (shape, own, feed) => feedForwardOf(shape, own, feed, { gated, activation, mlpBias }),
+    embedding: (shape, own) => [
+      ...(positions === 'learned'
+        ? [table('embedding.position', own.integer('max_position_embeddings'), shape.hiddenSize)]
+        : []),
+      ...(own.boolean('embedding_norm') ? [normOf(family, 'norm.embedding', shape.hiddenSize)] : []),
+    ],
+    finalNorm: (own) => own.boolean('final_norm', true),
+    outputBias: (own) => own.boolean('output_bias'),
+    tied: false,
+    prediction(shape, own, layer) {
+      const depth = Math.min(own.integerOr('num_nextn_predict_layers', 0), 16);
+      const feed = own.optionalInteger('num_experts', 1) === undefined ? 'dense' : 'experts';
+      const one = predictor(this, shape.hiddenSize, layer('full', feed));
+      return { depth, parts: Array.from({ length: depth }, () => one).flat() };
+    },
+  };
+  return family;
+}
+
+function attentionOf(
+  shape: Shape,
+  fields: Fields,
+  normalization: string,
+  rotary: boolean,
+): GroupedAttention | LatentAttention {
+  if (fields.optionalInteger('kv_lora_rank', 1) !== undefined)
+    return {
+      ...latentAttention(shape, fields),
+      bias: { down: false, output: fields.boolean('attention_output_bias') },
+    };
+  const bias = fields.boolean('attention_bias');
+  const norm = choice(fields, 'qk_norm');
+  const window = fields.optionalInteger('sliding_window', 1);
+  return grouped(shape, {
+    bias: { query: bias, key: bias, value: bias, output: fields.boolean('attention_output_bias', bias) },
+    rotary,
+    span: window === undefined ? { kind: 'full' } : { kind: 'window', tokens: window },
+    ...(norm === 'none'
+      ? {}
+      : {
+          queryKeyNorm: {
+            over: norm === 'width' ? 'width' : 'head',
+            style: normalization === 'rms' ? 'rms' : 'layer',
+            weight: norm !== 'head_unlearned',
+            bias: norm !== 'head_unlearned' && normalization === 'layer',
+          } as const,
+        }),
+  });
+}
+
+/** `expert_layers` lists 1 for a layer with experts and 0 for a dense one; without it, all layers have them. */
+function feedsOf(shape: Shape, fields: Fields): readonly string[] {
+  if (fields.optionalInteger('num_experts', 1) === undefined)
+    return Array.from({ length: shape.layers }, () => 'dense');
+  const listed = fields.list('expert_layers');
+  if (listed === undefined) return Array.from({ length: shape.layers }, () => 'experts');
+  return listed.map((value) => (value === 1 || value === true ? 'experts' : 'dense'));
+}
+
+function feedForwardOf(
+  shape: Shape,
+  fields: Fields,
+  feed: string,
+  traits: { readonly gated: boolean; readonly activation: Activation; readonly mlpBias: boolean },
+): DenseFeedForward | Experts | readonly Part[] {
+  const { gated, activation, mlpBias } = traits;
+  if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { gated, activation, bias: bothSides(mlpBias) });
+  const experts = fields.integer('num_experts');
+  const active = fields.integer('num_experts_per_tok');
+  if (active > experts) throw fields.wrong('num_experts_per_tok', `must be at most the ${experts} experts`, active);
+  const shared = fields.integerOr('shared_expert_intermediate_size', 0);
+  const expertBias = fields.boolean('expert_bias', mlpBias);
+  return {
+    kind: 'experts',
+    inputWidth: shape.hiddenSize,
+    experts,
+    active,
+    width: fields.integerOr('moe_intermediate_size', shape.width, 1),
+    gated,
+    activation,
+    bias: { router: fields.boolean('router_bias'), up: expertBias, down: expertBias },
+    ...(fields.boolean('router_correction_bias') ? { correctionBias: true } : {}),
+    ...(shared === 0
+      ? {}
+      : { shared: { width: shared, gate: fields.boolean('shared_expert_gate'), bias: bothSides(mlpBias) } }),
+  };
+}

@@ -1,0 +1,68 @@
+import type { Keys, Statement } from '../model/statement.ts';
+import { isDictionary, own } from '../text/fields.ts';
+import type { Source } from '../text/syntax.ts';
+
+/** A dotted path of keys; `*` stands for any one key. A key that itself has dots is one of the file's top level. */
+export type KeyPath = string;
+
+/** What a file must state to be of a format. Data, so that a test can hold all formats against every sample. */
+export type Signature = {
+  /** all of these */
+  readonly has?: readonly KeyPath[];
+  /** at least so many of these, for each entry */
+  readonly some?: readonly (readonly [least: number, of: readonly KeyPath[]])[];
+  /** none of these */
+  readonly not?: readonly KeyPath[];
+  /** The value at a path, as text, matches. */
+  readonly like?: readonly (readonly [path: KeyPath, pattern: RegExp])[];
+};
+
+/** One file of a repository, parsed. */
+export type ParsedFile = { readonly path: string; readonly source: Source };
+
+/** Files that a format asked for, by path from the root of the repository; undefined where one does not exist. */
+export type Beside = (path: string) => ParsedFile | undefined;
+
+/** One format of training files: one file of `read/formats/`, one row in the list. */
+export type Format = {
+  readonly id: string;
+  readonly title: string;
+  readonly syntaxes: readonly ('json' | 'yaml' | 'toml' | 'shell' | 'python')[];
+  readonly signature: Signature;
+  /**
+   * What the file states. Pure: a file that it includes it asks `beside` for, and is called again once that is there; a file that
+   * has statements of its own it refers to.
+   *
+   * @throws Unreadable with one sentence
+   */
+  readonly states: (file: ParsedFile, beside: Beside) => Statement;
+};
+
+/** Whether a parsed file has a format's signature. */
+export function matches(signature: Signature, value: unknown): boolean {
+  if (!isDictionary(value)) return false;
+  const { has = [], some = [], not = [], like = [] } = signature;
+  return (
+    has.every((path) => found(value, path)) &&
+    some.every(([least, of]) => of.filter((path) => found(value, path)).length >= least) &&
+    not.every((path) => !found(value, path)) &&
+    like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(String(one).slice(0, 500))))
+  );
+}
+
+const found = (value: Keys, path: KeyPath): boolean => valuesAt(value, path).length > 0;
+
+/** The values at a path; several where it has a `*`. */
+export function valuesAt(value: unknown, path: KeyPath): readonly unknown[] {
+  if (isDictionary(value) && Object.hasOwn(value, path)) return [own(value, path)];
+  let here: readonly unknown[] = [value];
+  for (const step of path.split('.')) {
+    here = here.flatMap((one) => {
+      if (!isDictionary(one)) return [];
+      if (step === '*') return Object.values(one).slice(0, 100);
+      return Object.hasOwn(one, step) ? [own(one, step)] : [];
+    });
+    if (here.length === 0) return [];
+  }
+  return here;
+}

@@ -1,0 +1,5 @@
+import type { Format } from './format.ts';
+import { nanotron } from './formats/nanotron.ts';
+
+/** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
+export const trainingFormats: readonly Format[] = [nanotron];

@@ -1,0 +1,106 @@
+import type { Problem } from '../model/reading.ts';
+import type { Relations, RunSource } from '../model/run.ts';
+import type { Place, Stated, StatedRun, Teller } from '../model/statement.ts';
+import { runOf } from './description.ts';
+
+/** What files state of a run, as sources to settle: their own words before their framework's defaults. */
+export type StatedSources = { readonly sources: readonly RunSource[]; readonly problems: readonly Problem[] };
+
+const relationNames: Readonly<Record<string, keyof Relations>> = {
+  nodes: 'nodes',
+  data_parallel: 'dataParallel',
+  data_parallel_replicate: 'dataParallelReplicate',
+  data_parallel_shard: 'dataParallelShard',
+  gradient_accumulation: 'gradientAccumulation',
+  gradient_accumulation_in_all: 'gradientAccumulationInAll',
+  batch_per_replica: 'batchPerReplica',
+  tokens_per_step: 'tokensPerStep',
+  batch_per_gpu: 'batchPerGpu',
+  layers_per_virtual_stage: 'layersPerVirtualStage',
+  train_steps: 'trainSteps',
+  train_sequences: 'trainSequences',
+};
+
+/**
+ * Values of files and of frameworks apart, each checked as a run description is. A value that is not one (text where a number
+ * must be) is left out with a sentence that names its place.
+ */
+export function sourcesOfStated(run: StatedRun): StatedSources {
+  const problems: Problem[] = [];
+  const told = (tellers: readonly Teller[]) => fieldsTold(run, tellers, problems);
+  const file = told(['file', 'include', 'catalogue']);
+  const framework = told(['framework']);
+  const open = Object.fromEntries(
+    Object.entries(run).flatMap(([field, stated]) =>
+      stated.kind === 'open' ? [[field, `${stated.reason} (${placeText(stated.at)})`]] : [],
+    ),
+  );
+  return {
+    sources: [
+      { origin: 'config', ...file, open },
+      { origin: 'framework', ...framework, reasons: reasonsOf(run) },
+    ],
+    problems,
+  };
+}
+
+export const placeText = ({ file, line }: Place): string => (line === undefined ? file : `${file}:${line}`);
+
+function fieldsTold(
+  run: StatedRun,
+  tellers: readonly Teller[],
+  problems: Problem[],
+): Pick<RunSource, 'fields' | 'relations'> {
+  const description: Record<string, unknown> = {};
+  const relations: Record<string, number> = {};
+  for (const [field, stated] of Object.entries(run)) {
+    if (stated.kind !== 'value' || !tellers.includes(stated.by)) continue;
+    const relation = Object.hasOwn(relationNames, field) ? relationNames[field] : undefined;
+    if (relation === undefined) nest(description, field, stated.value);
+    else if (typeof stated.value === 'number' && stated.value > 0 && stated.value < 1e15)
+      relations[relation] = stated.value;
+    else problems.push(unusable(field, stated));
+  }
+  return { fields: checked(description, run, problems), relations };
+}
+
+function checked(description: Record<string, unknown>, run: StatedRun, problems: Problem[]): RunSource['fields'] {
+  for (let tries = 0; tries < 20; tries++) {
+    const reading = runOf(description, '');
+    if (reading.kind === 'read') return reading.fields;
+    const key = reading.problems[0]?.key ?? '';
+    const [top = '', inner] = key.split('.');
+    const stated = run[key as keyof StatedRun] ?? run[top as keyof StatedRun];
+    problems.push(unusable(key, stated));
+    const parent = description[top];
+    if (inner !== undefined && typeof parent === 'object' && parent !== null && inner in parent)
+      Reflect.deleteProperty(parent, inner);
+    else if (Object.hasOwn(description, top)) delete description[top];
+    else break;
+  }
+  return {};
+}
+
+function unusable(field: string, stated: Stated | undefined): Problem {
+  const value = stated?.kind === 'value' ? JSON.stringify(stated.value)?.slice(0, 60) : undefined;
+  const at = stated?.at;
+  return {
+    severity: 'warning',
+    message: `${at === undefined ? field : `${placeText(at)}: ${at.key}`}${value === undefined ? '' : ` gives ${value} for ${field}, which`} cannot be used, so it is left out.`,
+    ...(at?.line === undefined ? {} : { line: at.line }),
+    key: at?.key ?? field,
+  };
+}
+
+const reasonsOf = (run: StatedRun): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(run).flatMap(([field, stated]) =>
+      stated.kind === 'value' && stated.reason !== undefined ? [[field, stated.reason]] : [],
+    ),
+  );
+
+function nest(into: Record<string, unknown>, field: string, value: unknown): void {
+  const [top = '', inner] = field.split('.');
+  if (inner === undefined) into[top] = value;
+  else into[top] = { ...(into[top] as object | undefined), [inner]: value };
+}
