@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 5404:
+/***/ 7806:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -53477,6 +53477,18 @@ const sources = {
         url: 'https://github.com/vllm-project/vllm',
         date: '2026-11-25',
     },
+    peaks: {
+        title: "PyTorch's own allocations at the peak of a step (scripts/oracle/peak.py, torch 2.13.0)",
+        date: '2026-11-24',
+    },
+    allocator: {
+        title: "PyTorch's caching allocator played over the allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py, allocator.py)",
+        date: '2026-11-24',
+    },
+    memoryRuns: {
+        title: 'measured peaks of test/oracle/memory.json (docs/memory.md)',
+        date: '2026-11-24',
+    },
     counted: {
         title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
         date: '2026-11-25',
@@ -58947,15 +58959,88 @@ function trainedElements(operation, run, stage) {
     return (adapterElements(operation, run.lora) * copies) / run.parallelism.tensor;
 }
 
+;// CONCATENATED MODULE: ./build/facts/memory.js
+
+
+// Constants of the memory model (`cost/memory`) that are not of one framework. Those are rows of `facts/frameworks.ts`.
+const inPyTorch = definition(sources.pytorch);
+const inTransformerEngine = definition(sources.transformerEngine);
+const onAllocator = measured(sources.allocator);
+/** Bytes of what operations save for the backward pass besides tensors of the layer. */
+const savedBytes = numbers({
+    /** for each expert that a token chooses among, and each row that is sent to one */
+    fusedRouting: {
+        /** scores and chosen probabilities in fp32, and a map of one byte */
+        probabilities: inTransformerEngine(9, 'byte/element'),
+        /** a probability in fp32, where the row came from and where it goes to, in 32 bits each */
+        row: inTransformerEngine(12, 'byte/element'),
+    },
+    eagerRouting: {
+        probabilities: inPyTorch(4, 'byte/element'),
+        /** indices, masks and sorted copies of the loop over experts, mostly in 64 bits */
+        row: judged('counted in the modelling code of Transformers; no comparison looks at it alone')(40, 'byte/element'),
+    },
+    /** a token's index into a table (int64) */
+    index: inPyTorch(8, 'byte/element'),
+    /** of attention, for each head, in fp32 */
+    logSumExp: definition(sources.flashAttention2)(4, 'byte/element'),
+    dropoutMask: inPyTorch(1, 'byte/element'),
+});
+/** Bytes that the backward pass allocates for an element, besides the gradients of tensors. */
+const backwardBytes = numbers({
+    /** of unfused attention's scores: their gradient and that of the softmax, in fp32 */
+    scores: inPyTorch(2 * 4, 'byte/element'),
+    /** of the query: flash attention adds up its gradient in fp32 */
+    query: definition(sources.flashAttention2)(4, 'byte/element'),
+    /** of a written-out norm's input: gradients of x over its root, of the root, of the square and of x, in fp32 */
+    norm: measured(sources.peaks)(4 * 4, 'byte/element'),
+    /** of the embedding table, where its gradient is reduced into shards: in 16 bits, and in fp32 */
+    table: measured(sources.allocator)(2 + 4, 'byte/element'),
+});
+/** Reserved over allocated bytes with expandable segments, where a framework's streams are not counted apart. */
+const expandableSegments = numbers({
+    fragmentation: judged('near the compute stream of FSDP2 alone; no comparison looks at it alone')(1.03, 'ratio'),
+});
+const onRuns = measured(sources.memoryRuns);
+const band = (say, width, name) => ({ width: say(width, 'ratio'), name });
+/**
+ * Error bands by framework: `usual`, and where a framework has them, of runs below or above bf16, of kinds with few measured runs
+ * (virtual stages, selective recompute), on several GPUs, and with adapters.
+ */
+const memoryBands = numbers({
+    megatron: {
+        usual: band(onRuns, 0.03, 'Megatron-Core in bf16: compared with measured peaks on B200 and H100'),
+        otherPrecision: band(judged('arithmetic alone'), 0.1, 'Megatron-Core below 16 bits: arithmetic, compared with no measured run'),
+        fewRuns: band(onRuns, 0.06, 'Megatron-Core: compared with few measured runs of this kind'),
+    },
+    fsdp: {
+        usual: band(onAllocator, 0.06, "FSDP2: compared with PyTorch's own allocations and a model of its allocator, not with a measured run"),
+    },
+    deepspeed: {
+        usual: band(judged('arithmetic alone'), 0.15, 'DeepSpeed: arithmetic from what it keeps, compared with no measured run'),
+    },
+    transformers: {
+        usual: band(onRuns, 0.05, "Hugging Face Trainer: compared with PyTorch's own allocations and with fine-tuning on A100"),
+        severalGpus: band(onRuns, 0.15, 'Hugging Face Trainer on several GPUs: compared with fine-tuning on A100'),
+        adapters: band(onRuns, 0.08, 'adapters: compared with fine-tuning on A100'),
+    },
+});
+/** The narrowest band of models like which none was measured. */
+const unmeasuredBand = numbers({
+    least: judged('no measured run is near')(0.15, 'ratio'),
+});
+
 ;// CONCATENATED MODULE: ./build/cost/memory/band.js
 
-/** The error that the comparisons support for this kind of model and run (docs/memory.md). */
+
+/** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
 function memoryBand(operations, run) {
+    const { width, name } = bandOf(run);
     const unlike = unmeasured(operations);
     if (unlike === undefined)
-        return frameworkBand(run);
+        return { band: width, basis: name };
     return {
-        band: Math.max(0.15, frameworkBand(run).band),
+        band: Math.max(unmeasuredBand.least, width),
         basis: `${unlike}: arithmetic, compared with no measured run`,
     };
 }
@@ -58970,39 +59055,15 @@ function unmeasured(operations) {
     return undefined;
 }
 const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
-function frameworkBand(run) {
-    switch (run.framework) {
-        case 'megatron':
-            return band_megatron(run);
-        case 'fsdp':
-            return {
-                band: 0.06,
-                basis: "FSDP2: compared with PyTorch's own allocations and a model of its allocator, not with a measured run",
-            };
-        case 'deepspeed':
-            return { band: 0.15, basis: 'DeepSpeed: arithmetic from what it keeps, compared with no measured run' };
-        case 'transformers':
-            return transformers(run);
-    }
-}
-function band_megatron(run) {
-    const { virtualPipeline } = run.parallelism;
-    if (run.precision !== 'bf16') {
-        return { band: 0.1, basis: 'Megatron-Core below 16 bits: arithmetic, compared with no measured run' };
-    }
-    return virtualPipeline > 1 || run.recompute === 'selective'
-        ? { band: 0.06, basis: 'Megatron-Core: compared with few measured runs of this kind' }
-        : { band: 0.03, basis: 'Megatron-Core in bf16: compared with measured peaks on B200 and H100' };
-}
-function transformers(run) {
-    if (run.gpus > 1)
-        return { band: 0.15, basis: 'Hugging Face Trainer on several GPUs: compared with fine-tuning on A100' };
-    return run.lora === undefined
-        ? {
-            band: 0.05,
-            basis: "Hugging Face Trainer: compared with PyTorch's own allocations and with fine-tuning on A100",
-        }
-        : { band: 0.08, basis: 'adapters: compared with fine-tuning on A100' };
+/** Of the bands that a framework has, the first whose case the run is. */
+function bandOf(run) {
+    const bands = memoryBands[run.framework];
+    const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
+    return ((run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
+        (fewRuns ? bands.fewRuns : undefined) ??
+        (run.gpus > 1 ? bands.severalGpus : undefined) ??
+        (run.lora !== undefined ? bands.adapters : undefined) ??
+        bands.usual);
 }
 
 ;// CONCATENATED MODULE: ./build/cost/memory/overhead.js
@@ -59107,6 +59168,8 @@ const bytesOfState = ({ copies, bytes }, dtypeBytes) => copies * dtypeBytes + by
 
 
 
+
+
 /** Bytes of a 16-bit element. */
 const activations_e = 2;
 /** Bytes of an activation in the run's precision. */
@@ -59198,7 +59261,9 @@ function saveFused(operation, run, execution, save) {
         case 'linear':
             if (operation.component === 'output' || !needsInput(operation, run))
                 return;
-            save.tensor(operation.input, execution.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined);
+            save.tensor(operation.input, 
+            // The weight gradient reads a quantised copy that is laid out by column, with the scales of its blocks.
+            execution.quantized && operation.component !== 'router' ? precisions[run.precision].operand : undefined);
             return;
         case 'activation':
             save.tensor(operation.input);
@@ -59209,18 +59274,16 @@ function saveFused(operation, run, execution, save) {
             saveAttention(operation, run, save);
             return;
         case 'route':
-            // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
-            save.own('probabilities', { elements: operation.experts, region: 'residual' }, 9);
+            save.own('probabilities', probabilitiesOf(operation), savedBytes.fusedRouting.probabilities);
             return;
         case 'dispatch':
-            // A probability for each row, and where it came from and goes to.
-            save.own('maps', { elements: operation.active, region: 'routed' }, 12);
+            save.own('maps', { elements: operation.active, region: 'routed' }, savedBytes.fusedRouting.row);
             return;
         case 'add':
             saveDropoutMask(operation, run, save);
             return;
         case 'table':
-            save.own('indices', { elements: operation.used, region: 'tensor' }, 8);
+            save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
             return;
         case 'combine':
         case 'rope':
@@ -59228,12 +59291,6 @@ function saveFused(operation, run, execution, save) {
         case 'loss':
             return;
     }
-}
-/** Bytes of a quantised input that the weight gradient reads: its column-wise copy, with the scales of its blocks. */
-function quantizedBytes(run) {
-    if (run.precision === 'mxfp8')
-        return 1 + 1 / 32;
-    return run.precision === 'fp4' ? 0.5 + 1 / 16 : 1;
 }
 /** Attention in one kernel, or in parts that save the scores of every pair: the softmax's output, and dropout's result with its mask. */
 function saveAttention(core, run, save) {
@@ -59264,10 +59321,10 @@ function saveEager(operation, run, execution, layer, save) {
             saveEagerAttention(operation, run, layer, save);
             return;
         case 'route':
-            save.own('probabilities', { elements: operation.experts, region: 'residual' }, 4);
+            save.own('probabilities', probabilitiesOf(operation), savedBytes.eagerRouting.probabilities);
             return;
         case 'dispatch':
-            save.own('maps', { elements: operation.active, region: 'routed' }, 40);
+            save.own('maps', { elements: operation.active, region: 'routed' }, savedBytes.eagerRouting.row);
             save.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
             return;
         case 'scan':
@@ -59278,7 +59335,7 @@ function saveEager(operation, run, execution, layer, save) {
             saveDropoutMask(operation, run, save);
             return;
         case 'table':
-            save.own('indices', { elements: operation.used, region: 'tensor' }, 8);
+            save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
             return;
         case 'combine':
         case 'rope':
@@ -59383,7 +59440,12 @@ function saveEagerAttention(core, run, { fusedProduct, rotatedCopies }, save) {
 // --- Both ---------------------------------------------------------------------------------------------------------------------
 /** A trained matrix saves its input; a frozen one only where an adapter reads it too. */
 const needsInput = (operation, run) => run.lora === undefined || isTarget(operation, run.lora);
-const saveLogSumExp = ({ heads }, save) => save.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
+const saveLogSumExp = ({ heads }, save) => save.own('log-sum-exp', { elements: heads, region: 'tensor' }, savedBytes.logSumExp);
+/** One for each expert that a token chooses among. */
+const probabilitiesOf = ({ experts }) => ({
+    elements: experts,
+    region: 'residual',
+});
 /** One score for each pair of a query and a key, over all heads. */
 const scoresOf = ({ heads }, run) => ({
     elements: (heads * run.sequenceLength) / run.parallelism.context,
@@ -59391,7 +59453,7 @@ const scoresOf = ({ heads }, run) => ({
 });
 function saveDropoutMask({ output }, run, save) {
     if (run.dropout === true)
-        save.own('mask', output, 1, output.name);
+        save.own('mask', output, savedBytes.dropoutMask, output.name);
 }
 /** A module saves what it reads, and what is inside of it is made again; the attention core's output is saved all the same. */
 function recomputedBy(run, operations) {
@@ -59430,6 +59492,7 @@ const expandedKeys = (modules, operations) => modules.includes('mla_up_proj')
     : [];
 
 ;// CONCATENATED MODULE: ./build/cost/memory/recompute.js
+
 
 
 
@@ -59536,17 +59599,18 @@ function savedKernels(operation, run) {
         return expert > 1 ? [named(operation.output)] : [];
     if (operation.kind !== 'attention')
         return [];
-    const logSumExp = (4 * operation.heads * tokens.tensor) / tensor;
+    const logSumExp = (savedBytes.logSumExp * operation.heads * tokens.tensor) / tensor;
     return [named(operation.output), [`log-sum-exp of ${operation.path}`, logSumExp]];
 }
 /** Bytes that a stage saves for all micro-batches in flight, the indices that its embedding reads included. */
 function savedByStage(activations, run, stage) {
     const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (activations.get(kind)?.saved ?? 0), 0);
-    const indices = stage.embedding ? 8 * tokensOf(run).tensor : 0;
+    const indices = stage.embedding ? savedBytes.index * tokensOf(run).tensor : 0;
     return stage.inFlight * (layers + indices);
 }
 
 ;// CONCATENATED MODULE: ./build/cost/memory/backward.js
+
 
 
 
@@ -59635,15 +59699,15 @@ function backward_workspace(operation, run) {
             if (operation.variant === 'indexer')
                 return 0;
             if (!run.flashAttention)
-                return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
+                return ((backwardBytes.scores * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp);
             // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
-            return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
+            return tensorBytes(operation.query, backwardBytes.query, tokens, tp) + ring(operation, run);
         }
         case 'norm':
             // Four fp32 steps of a norm that is written out are alive at once: the gradient of x over its root, of the root, of the
             // square and of x.
             return executionOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
-                ? tensorBytes(operation.input, 4 * 4, tokens, tp)
+                ? tensorBytes(operation.input, backwardBytes.norm, tokens, tp)
                 : 0;
         case 'activation':
             return executionOf(run).style === 'fused'
@@ -60005,6 +60069,7 @@ const gatheredBytes = (run) => run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora
 
 
 
+
 /** @returns bytes */
 const totalOf = ({ allocations }) => allocations.reduce((sum, [, , bytes]) => sum + bytes, 0);
 /**
@@ -60143,7 +60208,7 @@ function embeddingPhase({ operations, run, stage, states, throughout }) {
         allocations: [
             ...throughout,
             ['gradients', 'gradients', states.gradients],
-            ['temporary', 'layer_backward', isSharded(run, 'gradients') ? (2 + 4) * elements : 0],
+            ['temporary', 'layer_backward', isSharded(run, 'gradients') ? backwardBytes.table * elements : 0],
         ],
     };
 }
@@ -60199,6 +60264,7 @@ function autocastWeights({ operations, run, stage }, at) {
 
 
 
+
 /**
  * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
  * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
@@ -60217,7 +60283,7 @@ function reservedBytes(phases, operations, run, stage) {
     const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
     return Math.max(allocated, reserved + buffers + gradients + (stage.head ? logitsFragmentation(operations, run) : 0));
 }
-const ratio = (run) => run.expandableSegments === true ? 1.03 : frameworks[run.framework].fragmentation;
+const ratio = (run) => run.expandableSegments === true ? expandableSegments.fragmentation : frameworks[run.framework].fragmentation;
 /** Gradients and prefetch buffers, in bytes. */
 const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component, part, bytes]) => {
     const elsewhere = component === 'gradients' || part === 'gather_buffer';
@@ -60646,7 +60712,7 @@ function kernelsOf({ id, generation, fast }) {
 
 
 // Constants of whole training steps, as the time model (`cost/time`) reads them. Those of kernels are in `facts/kernels.ts`.
-const onRuns = fitted(sources.runs);
+const steps_onRuns = fitted(sources.runs);
 const onEarlierRuns = fitted(sources.earlierRuns);
 const inMegatronCi = measured(sources.megatronCi);
 const counted = definition(sources.counted);
@@ -60666,20 +60732,20 @@ const stepFacts = numbers({
         date: '2026-11-25',
     })(1.76, 'ratio'),
     /** attention kernels in a step over their benchmark */
-    attention: onRuns(1.05, 'ratio'),
+    attention: steps_onRuns(1.05, 'ratio'),
     /** slow-down of products while a collective runs beside them at the fast domain's rate, besides the multiprocessors it holds */
-    contention: onRuns(0.17, 'ratio'),
+    contention: steps_onRuns(0.17, 'ratio'),
     /** FSDP collectives over their benchmark, and share of the first gather and last scatter that is exposed */
     fsdpCollective: onEarlierRuns(1.138, 'ratio'),
     fsdpEdge: onEarlierRuns(0.866, 'ratio'),
     /** exposed share of collectives: tensor parallel without and with overlap, data parallel, context, pipeline, experts */
-    tensorExposed: onRuns(0.88, 'ratio'),
-    tensorOverlapped: onRuns(0.2, 'ratio'),
-    dataExposed: onRuns(0.25, 'ratio'),
-    contextExposed: onRuns(0.4, 'ratio'),
-    pipelineExposed: onRuns(0.5, 'ratio'),
+    tensorExposed: steps_onRuns(0.88, 'ratio'),
+    tensorOverlapped: steps_onRuns(0.2, 'ratio'),
+    dataExposed: steps_onRuns(0.25, 'ratio'),
+    contextExposed: steps_onRuns(0.4, 'ratio'),
+    pipelineExposed: steps_onRuns(0.5, 'ratio'),
     /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
-    expertExposed: onRuns(0.5, 'ratio'),
+    expertExposed: steps_onRuns(0.5, 'ratio'),
     /** share of a network card that the experts' exchange reaches */
     exchangeShare: measured(sources.deepEp)(0.95, 'ratio'),
     /** share of a network card that transfers between pipeline stages reach */
@@ -60691,7 +60757,7 @@ const stepFacts = numbers({
     /** grouped products over single ones: 0.9 to 1.1 in balanced kernel tables */
     grouped: measured(sources.aiconfigurator)(1, 'ratio'),
     /** traffic of sending rows to experts and back over reading and writing each once */
-    permute: onRuns(2.15, 'ratio'),
+    permute: steps_onRuns(2.15, 'ratio'),
     /** seconds of host work, forward: for a layer with tensor or context parallelism */
     hostTensor: inMegatronCi(0.0004, 's'),
     hostContext: inMegatronCi(0.0008, 's'),
@@ -60701,7 +60767,7 @@ const stepFacts = numbers({
      */
     expertHostEach: judged('two launches of a grouped product for each expert')(0.000025, 's'),
     expertHost: inMegatronCi(0.0018, 's'),
-    expertHostGraphs: onRuns(0.4, 'ratio'),
+    expertHostGraphs: steps_onRuns(0.4, 'ratio'),
 });
 const untested = judged('from how the framework runs a layer, and from whole steps; in no fit and in no cross-validation', '2026-11-24');
 const gradients = {
@@ -60922,7 +60988,7 @@ const bySource = measured({
     title: 'spread within each source and chip of the published runs of the kind (docs/mfu.md)',
     date: '2026-11-25',
 });
-const band = (width, calibrated, name) => ({
+const steps_band = (width, calibrated, name) => ({
     width: ofRuns(width, 'log ratio'),
     calibrated: bySource(calibrated, 'log ratio'),
     name,
@@ -60931,10 +60997,10 @@ const band = (width, calibrated, name) => ({
  * Half widths of the error band around a projection. `calibrated`: the same where one measured run of the setup scales the others.
  */
 const bands = numbers({
-    dense: band(0.13, 0.11, 'dense, 16 bits'),
-    low: band(0.15, 0.13, 'dense, 8 or 4 bits'),
-    sparse: band(0.3, 0.18, 'mixture of experts'),
-    fineTuning: band(0.28, 0.2, 'eager fine-tuning'),
+    dense: steps_band(0.13, 0.11, 'dense, 16 bits'),
+    low: steps_band(0.15, 0.13, 'dense, 8 or 4 bits'),
+    sparse: steps_band(0.3, 0.18, 'mixture of experts'),
+    fineTuning: steps_band(0.28, 0.2, 'eager fine-tuning'),
     /** for each fact that moves the result and that the run leaves open */
     open: judged('what stating one such fact moved among the published runs')(0.03, 'log ratio'),
     /** for kernels that were derived and not measured, and for models like which none was measured */
@@ -78332,7 +78398,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5404);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7806);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -101,6 +101,19 @@ export const sources = {
     url: 'https://github.com/vllm-project/vllm',
     date: '2026-11-25',
   },
+  peaks: {
+    title: "PyTorch's own allocations at the peak of a step (scripts/oracle/peak.py, torch 2.13.0)",
+    date: '2026-11-24',
+  },
+  allocator: {
+    title:
+      "PyTorch's caching allocator played over the allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py, allocator.py)",
+    date: '2026-11-24',
+  },
+  memoryRuns: {
+    title: 'measured peaks of test/oracle/memory.json (docs/memory.md)',
+    date: '2026-11-24',
+  },
   counted: {
     title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
     date: '2026-11-25',

@@ -1,4 +1,6 @@
 import { frameworks } from '../../facts/frameworks.ts';
+import { savedBytes } from '../../facts/memory.ts';
+import { precisions } from '../../facts/precisions.ts';
 import { blockOf, type Linear, type Operation, type Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
@@ -137,7 +139,8 @@ function saveFused(operation: Operation, run: TrainingRun, execution: Execution,
       if (operation.component === 'output' || !needsInput(operation, run)) return;
       save.tensor(
         operation.input,
-        execution.quantized && operation.component !== 'router' ? quantizedBytes(run) : undefined,
+        // The weight gradient reads a quantised copy that is laid out by column, with the scales of its blocks.
+        execution.quantized && operation.component !== 'router' ? precisions[run.precision].operand : undefined,
       );
       return;
     case 'activation':
@@ -148,18 +151,16 @@ function saveFused(operation: Operation, run: TrainingRun, execution: Execution,
       saveAttention(operation, run, save);
       return;
     case 'route':
-      // Probabilities in fp32 twice (scores and the chosen ones), and a map of one byte.
-      save.own('probabilities', { elements: operation.experts, region: 'residual' }, 9);
+      save.own('probabilities', probabilitiesOf(operation), savedBytes.fusedRouting.probabilities);
       return;
     case 'dispatch':
-      // A probability for each row, and where it came from and goes to.
-      save.own('maps', { elements: operation.active, region: 'routed' }, 12);
+      save.own('maps', { elements: operation.active, region: 'routed' }, savedBytes.fusedRouting.row);
       return;
     case 'add':
       saveDropoutMask(operation, run, save);
       return;
     case 'table':
-      save.own('indices', { elements: operation.used, region: 'tensor' }, 8);
+      save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
       return;
     case 'combine':
     case 'rope':
@@ -167,12 +168,6 @@ function saveFused(operation: Operation, run: TrainingRun, execution: Execution,
     case 'loss':
       return;
   }
-}
-
-/** Bytes of a quantised input that the weight gradient reads: its column-wise copy, with the scales of its blocks. */
-function quantizedBytes(run: TrainingRun): number {
-  if (run.precision === 'mxfp8') return 1 + 1 / 32;
-  return run.precision === 'fp4' ? 0.5 + 1 / 16 : 1;
 }
 
 /** Attention in one kernel, or in parts that save the scores of every pair: the softmax's output, and dropout's result with its mask. */
@@ -203,10 +198,10 @@ function saveEager(operation: Operation, run: TrainingRun, execution: Execution,
       saveEagerAttention(operation, run, layer, save);
       return;
     case 'route':
-      save.own('probabilities', { elements: operation.experts, region: 'residual' }, 4);
+      save.own('probabilities', probabilitiesOf(operation), savedBytes.eagerRouting.probabilities);
       return;
     case 'dispatch':
-      save.own('maps', { elements: operation.active, region: 'routed' }, 40);
+      save.own('maps', { elements: operation.active, region: 'routed' }, savedBytes.eagerRouting.row);
       save.own('weighted rows', { elements: operation.active * operation.width, region: 'routed' });
       return;
     case 'scan':
@@ -217,7 +212,7 @@ function saveEager(operation: Operation, run: TrainingRun, execution: Execution,
       saveDropoutMask(operation, run, save);
       return;
     case 'table':
-      save.own('indices', { elements: operation.used, region: 'tensor' }, 8);
+      save.own('indices', { elements: operation.used, region: 'tensor' }, savedBytes.index);
       return;
     case 'combine':
     case 'rope':
@@ -340,7 +335,13 @@ const needsInput = (operation: Linear, run: TrainingRun): boolean =>
   run.lora === undefined || isTarget(operation, run.lora);
 
 const saveLogSumExp = ({ heads }: Extract<Operation, { kind: 'attention' }>, save: Save): void =>
-  save.own('log-sum-exp', { elements: heads, region: 'tensor' }, 4);
+  save.own('log-sum-exp', { elements: heads, region: 'tensor' }, savedBytes.logSumExp);
+
+/** One for each expert that a token chooses among. */
+const probabilitiesOf = ({ experts }: Extract<Operation, { kind: 'route' }>): Sized => ({
+  elements: experts,
+  region: 'residual',
+});
 
 /** One score for each pair of a query and a key, over all heads. */
 const scoresOf = ({ heads }: Extract<Operation, { kind: 'attention' }>, run: TrainingRun): Sized => ({
@@ -349,7 +350,7 @@ const scoresOf = ({ heads }: Extract<Operation, { kind: 'attention' }>, run: Tra
 });
 
 function saveDropoutMask({ output }: Extract<Operation, { kind: 'add' }>, run: TrainingRun, save: Save): void {
-  if (run.dropout === true) save.own('mask', output, 1, output.name);
+  if (run.dropout === true) save.own('mask', output, savedBytes.dropoutMask, output.name);
 }
 
 // --- Selective recompute of modules (Megatron) --------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+import { backwardBytes } from '../../facts/memory.ts';
 import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
@@ -98,15 +99,17 @@ function workspace(operation: Operation, run: TrainingRun): number {
     case 'attention': {
       if (operation.variant === 'indexer') return 0;
       if (!run.flashAttention)
-        return (2 * 4 * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp;
+        return (
+          (backwardBytes.scores * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp
+        );
       // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
-      return tensorBytes(operation.query, 4, tokens, tp) + ring(operation, run);
+      return tensorBytes(operation.query, backwardBytes.query, tokens, tp) + ring(operation, run);
     }
     case 'norm':
       // Four fp32 steps of a norm that is written out are alive at once: the gradient of x over its root, of the root, of the
       // square and of x.
       return executionOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
-        ? tensorBytes(operation.input, 4 * 4, tokens, tp)
+        ? tensorBytes(operation.input, backwardBytes.norm, tokens, tp)
         : 0;
     case 'activation':
       return executionOf(run).style === 'fused'

@@ -1,15 +1,17 @@
+import { type MemoryBand, memoryBands, unmeasuredBand } from '../../facts/memory.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { mainNetwork } from '../count/weights.ts';
 
 type Band = { readonly band: number; readonly basis: string };
 
-/** The error that the comparisons support for this kind of model and run (docs/memory.md). */
+/** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
 export function memoryBand(operations: Operations, run: TrainingRun): Band {
+  const { width, name } = bandOf(run);
   const unlike = unmeasured(operations);
-  if (unlike === undefined) return frameworkBand(run);
+  if (unlike === undefined) return { band: width, basis: name };
   return {
-    band: Math.max(0.15, frameworkBand(run).band),
+    band: Math.max(unmeasuredBand.least, width),
     basis: `${unlike}: arithmetic, compared with no measured run`,
   };
 }
@@ -25,39 +27,19 @@ function unmeasured(operations: Operations): string | undefined {
 
 export const seesBothWays = (operation: Operation): boolean => operation.kind === 'attention' && !operation.causal;
 
-function frameworkBand(run: TrainingRun): Band {
-  switch (run.framework) {
-    case 'megatron':
-      return megatron(run);
-    case 'fsdp':
-      return {
-        band: 0.06,
-        basis: "FSDP2: compared with PyTorch's own allocations and a model of its allocator, not with a measured run",
-      };
-    case 'deepspeed':
-      return { band: 0.15, basis: 'DeepSpeed: arithmetic from what it keeps, compared with no measured run' };
-    case 'transformers':
-      return transformers(run);
-  }
-}
+type Bands = { readonly usual: MemoryBand } & Readonly<
+  Partial<Record<'otherPrecision' | 'fewRuns' | 'severalGpus' | 'adapters', MemoryBand>>
+>;
 
-function megatron(run: TrainingRun): Band {
-  const { virtualPipeline } = run.parallelism;
-  if (run.precision !== 'bf16') {
-    return { band: 0.1, basis: 'Megatron-Core below 16 bits: arithmetic, compared with no measured run' };
-  }
-  return virtualPipeline > 1 || run.recompute === 'selective'
-    ? { band: 0.06, basis: 'Megatron-Core: compared with few measured runs of this kind' }
-    : { band: 0.03, basis: 'Megatron-Core in bf16: compared with measured peaks on B200 and H100' };
-}
-
-function transformers(run: TrainingRun): Band {
-  if (run.gpus > 1)
-    return { band: 0.15, basis: 'Hugging Face Trainer on several GPUs: compared with fine-tuning on A100' };
-  return run.lora === undefined
-    ? {
-        band: 0.05,
-        basis: "Hugging Face Trainer: compared with PyTorch's own allocations and with fine-tuning on A100",
-      }
-    : { band: 0.08, basis: 'adapters: compared with fine-tuning on A100' };
+/** Of the bands that a framework has, the first whose case the run is. */
+function bandOf(run: TrainingRun): MemoryBand {
+  const bands: Bands = memoryBands[run.framework];
+  const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
+  return (
+    (run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
+    (fewRuns ? bands.fewRuns : undefined) ??
+    (run.gpus > 1 ? bands.severalGpus : undefined) ??
+    (run.lora !== undefined ? bands.adapters : undefined) ??
+    bands.usual
+  );
 }

@@ -1,4 +1,5 @@
 import { buckets, frameworks } from '../../facts/frameworks.ts';
+import { backwardBytes } from '../../facts/memory.ts';
 import { optimizers } from '../../facts/optimizers.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import type { MemoryComponent, MemoryEstimate } from '../../model/estimate.ts';
@@ -200,7 +201,7 @@ function embeddingPhase({ operations, run, stage, states, throughout }: Step): P
     allocations: [
       ...throughout,
       ['gradients', 'gradients', states.gradients],
-      ['temporary', 'layer_backward', isSharded(run, 'gradients') ? (2 + 4) * elements : 0],
+      ['temporary', 'layer_backward', isSharded(run, 'gradients') ? backwardBytes.table * elements : 0],
     ],
   };
 }

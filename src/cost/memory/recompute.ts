@@ -1,4 +1,5 @@
 import { frameworks } from '../../facts/frameworks.ts';
+import { savedBytes } from '../../facts/memory.ts';
 import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { divides, type Stage, tokensOf } from '../placement.ts';
@@ -128,7 +129,7 @@ function savedKernels(operation: Operation, run: TrainingRun): readonly NamedByt
   ];
   if (operation.kind === 'dispatch') return expert > 1 ? [named(operation.output)] : [];
   if (operation.kind !== 'attention') return [];
-  const logSumExp = (4 * operation.heads * tokens.tensor) / tensor;
+  const logSumExp = (savedBytes.logSumExp * operation.heads * tokens.tensor) / tensor;
   return [named(operation.output), [`log-sum-exp of ${operation.path}`, logSumExp]];
 }
 
@@ -139,6 +140,6 @@ export function savedByStage(
   stage: Stage,
 ): number {
   const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (activations.get(kind)?.saved ?? 0), 0);
-  const indices = stage.embedding ? 8 * tokensOf(run).tensor : 0;
+  const indices = stage.embedding ? savedBytes.index * tokensOf(run).tensor : 0;
   return stage.inFlight * (layers + indices);
 }

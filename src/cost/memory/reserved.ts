@@ -1,4 +1,5 @@
 import { frameworks, streamedFragmentation } from '../../facts/frameworks.ts';
+import { expandableSegments } from '../../facts/memory.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { isSharded, type Stage } from '../placement.ts';
@@ -31,7 +32,7 @@ export function reservedBytes(
 }
 
 const ratio = (run: TrainingRun): number =>
-  run.expandableSegments === true ? 1.03 : frameworks[run.framework].fragmentation;
+  run.expandableSegments === true ? expandableSegments.fragmentation : frameworks[run.framework].fragmentation;
 
 /** Gradients and prefetch buffers, in bytes. */
 const onOtherStreams = ({ allocations }: Phase): number =>

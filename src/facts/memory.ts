@@ -1,0 +1,96 @@
+import { definition, judged, measured, numbers, type Saying } from './basis.ts';
+import { sources } from './sources.ts';
+
+// Constants of the memory model (`cost/memory`) that are not of one framework. Those are rows of `facts/frameworks.ts`.
+
+const inPyTorch = definition(sources.pytorch);
+const inTransformerEngine = definition(sources.transformerEngine);
+const onAllocator = measured(sources.allocator);
+
+/** Bytes of what operations save for the backward pass besides tensors of the layer. */
+export const savedBytes = numbers({
+  /** for each expert that a token chooses among, and each row that is sent to one */
+  fusedRouting: {
+    /** scores and chosen probabilities in fp32, and a map of one byte */
+    probabilities: inTransformerEngine(9, 'byte/element'),
+    /** a probability in fp32, where the row came from and where it goes to, in 32 bits each */
+    row: inTransformerEngine(12, 'byte/element'),
+  },
+  eagerRouting: {
+    probabilities: inPyTorch(4, 'byte/element'),
+    /** indices, masks and sorted copies of the loop over experts, mostly in 64 bits */
+    row: judged('counted in the modelling code of Transformers; no comparison looks at it alone')(40, 'byte/element'),
+  },
+  /** a token's index into a table (int64) */
+  index: inPyTorch(8, 'byte/element'),
+  /** of attention, for each head, in fp32 */
+  logSumExp: definition(sources.flashAttention2)(4, 'byte/element'),
+  dropoutMask: inPyTorch(1, 'byte/element'),
+});
+
+/** Bytes that the backward pass allocates for an element, besides the gradients of tensors. */
+export const backwardBytes = numbers({
+  /** of unfused attention's scores: their gradient and that of the softmax, in fp32 */
+  scores: inPyTorch(2 * 4, 'byte/element'),
+  /** of the query: flash attention adds up its gradient in fp32 */
+  query: definition(sources.flashAttention2)(4, 'byte/element'),
+  /** of a written-out norm's input: gradients of x over its root, of the root, of the square and of x, in fp32 */
+  norm: measured(sources.peaks)(4 * 4, 'byte/element'),
+  /** of the embedding table, where its gradient is reduced into shards: in 16 bits, and in fp32 */
+  table: measured(sources.allocator)(2 + 4, 'byte/element'),
+});
+
+/** Reserved over allocated bytes with expandable segments, where a framework's streams are not counted apart. */
+export const expandableSegments = numbers({
+  fragmentation: judged('near the compute stream of FSDP2 alone; no comparison looks at it alone')(1.03, 'ratio'),
+});
+
+/** A band around a projection: its half width as a ratio, and what it rests on in words. */
+export type MemoryBand = { readonly width: number; readonly name: string };
+
+const onRuns = measured(sources.memoryRuns);
+const band = (say: Saying, width: number, name: string) => ({ width: say(width, 'ratio'), name });
+
+/**
+ * Error bands by framework: `usual`, and where a framework has them, of runs below or above bf16, of kinds with few measured runs
+ * (virtual stages, selective recompute), on several GPUs, and with adapters.
+ */
+export const memoryBands = numbers({
+  megatron: {
+    usual: band(onRuns, 0.03, 'Megatron-Core in bf16: compared with measured peaks on B200 and H100'),
+    otherPrecision: band(
+      judged('arithmetic alone'),
+      0.1,
+      'Megatron-Core below 16 bits: arithmetic, compared with no measured run',
+    ),
+    fewRuns: band(onRuns, 0.06, 'Megatron-Core: compared with few measured runs of this kind'),
+  },
+  fsdp: {
+    usual: band(
+      onAllocator,
+      0.06,
+      "FSDP2: compared with PyTorch's own allocations and a model of its allocator, not with a measured run",
+    ),
+  },
+  deepspeed: {
+    usual: band(
+      judged('arithmetic alone'),
+      0.15,
+      'DeepSpeed: arithmetic from what it keeps, compared with no measured run',
+    ),
+  },
+  transformers: {
+    usual: band(
+      onRuns,
+      0.05,
+      "Hugging Face Trainer: compared with PyTorch's own allocations and with fine-tuning on A100",
+    ),
+    severalGpus: band(onRuns, 0.15, 'Hugging Face Trainer on several GPUs: compared with fine-tuning on A100'),
+    adapters: band(onRuns, 0.08, 'adapters: compared with fine-tuning on A100'),
+  },
+});
+
+/** The narrowest band of models like which none was measured. */
+export const unmeasuredBand = numbers({
+  least: judged('no measured run is near')(0.15, 'ratio'),
+});
