@@ -3,9 +3,9 @@ import { defineConfig } from 'vitest/config';
 /** Tests that start what a build has made; all others make up the unit part. */
 const ofTheBundle = ['test/e2e/**/*.test.ts', 'test/{action,cli,docs,readme}.test.ts'];
 const shared = {
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   // Hooks project hundreds of published runs, which takes its time on a loaded machine.
-  hookTimeout: 120_000,
+  hookTimeout: 300_000,
   server: { deps: { inline: [/@actions\/(languageservice|workflow-parser|expressions)/] } },
 };
 

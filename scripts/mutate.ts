@@ -1,7 +1,8 @@
-// Changes one number or operator of a file at a time, runs the unit part of the tests, and prints the changes that no test saw.
-//   node scripts/node24.mjs scripts/mutate.ts [--sample 200] [--seed 1] [--jobs 2] [--list] [path ...]
-// Works on copies in a temporary folder. Paths say what to change instead of src/cost and src/facts. Changes that a survivor may
-// keep stand in scripts/mutants-accepted.json, each with the reason.
+// Changes one number or operator of a file at a time and prints what saw each change: the freeze (which knows that a figure moved, not
+// that it was right), a test of the unit part, or nothing.
+//   node scripts/node24.mjs scripts/mutate.ts [--sample 200] [--seed 1] [--jobs 2] [--without-freeze] [--list] [path ...]
+// Works on copies in a temporary folder. Paths say what to change instead of src/cost and src/facts. Survivors that may stay are in
+// scripts/mutants-accepted.json, each with the reason.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -36,6 +37,7 @@ const { values, positionals } = parseArgs({
     sample: { type: 'string', default: '200' },
     seed: { type: 'string', default: '1' },
     jobs: { type: 'string', default: String(availableParallelism()) },
+    'without-freeze': { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
   },
 });
@@ -156,32 +158,64 @@ function copyTree(): string {
   return copy;
 }
 
-/** The tests that see most come first, so that a change that is seen costs little. */
-const first = ['test/cost', 'test/facts.test.ts'];
-const rounds = [first, ['--exclude', 'test/cost/**', '--exclude', 'test/facts.test.ts']];
+/** Tests of text and of the house itself, which no figure reaches; the freeze is run apart. */
+const apart = ['text/**', 'settings/**', 'report/**', 'house.test.ts', 'properties.test.ts', 'frozen.test.ts'];
+const vitest = [
+  'node_modules/vitest/vitest.mjs',
+  'run',
+  '--project',
+  'unit',
+  '--bail',
+  '1',
+  '--maxWorkers',
+  '1',
+  '--testTimeout',
+  '600000',
+];
+/** What may see a change, the quickest first. */
+const rounds: Readonly<Record<string, readonly string[]>> = {
+  'the freeze': ['scripts/freeze.ts', '--any'],
+  'a test': [...vitest, '--no-isolate', ...apart.flatMap((path) => ['--exclude', `test/${path}`])],
+};
+const wanted = Object.entries(rounds).filter(([name]) => !(values['without-freeze'] && name === 'the freeze'));
 
-/** Whether the tests of a copy pass; a run that does not end has failed. */
+/** Whether one round of a copy passes; what does not end has failed. */
 function passes(copy: string, words: readonly string[]): Promise<boolean> {
-  const unit = ['run', '--project', 'unit', '--bail', '1', '--maxWorkers', '1', '--no-isolate'];
-  const child = spawn(node24(), [join(root, 'node_modules/vitest/vitest.mjs'), ...unit, ...words], {
-    cwd: copy,
-    stdio: 'ignore',
-    timeout: 300_000,
-    killSignal: 'SIGKILL',
-  });
+  const child = spawn(node24(), [...words], { cwd: copy, stdio: 'ignore', timeout: 300_000, killSignal: 'SIGKILL' });
   return new Promise((done) => child.on('close', (status) => done(status === 0)));
 }
 
-async function survives(copy: string, { file, start, end, after }: Mutant): Promise<boolean> {
+/** Whether a round fails for a change. */
+async function sees(words: readonly string[], copy: string, { file, start, end, after }: Mutant): Promise<boolean> {
   const path = join(copy, file);
-  const source = readFileSync(join(root, file), 'utf8');
+  const source = readFileSync(path, 'utf8');
   writeFileSync(path, source.slice(0, start) + after + source.slice(end));
   try {
-    for (const words of rounds) if (!(await passes(copy, words))) return false;
-    return true;
+    return !(await passes(copy, words));
   } finally {
     writeFileSync(path, source);
   }
+}
+
+/** Those of some changes that a round does not see; each copy of the tree tries one at a time. */
+async function unseen(
+  [name, words]: readonly [string, readonly string[]],
+  mutants: readonly Mutant[],
+  copies: readonly string[],
+): Promise<readonly Mutant[]> {
+  if (!(await passes(copies[0] ?? root, words))) throw new Error(`Without any change, ${name} fails.`);
+  const waiting = [...mutants];
+  const left: Mutant[] = [];
+  const work = async (copy: string) => {
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      if (await sees(words, copy, mutant)) continue;
+      left.push(mutant);
+      console.log(`${mutants.length - waiting.length}. not seen by ${name}: ${describe(mutant)}`);
+    }
+  };
+  await Promise.all(copies.map(work));
+  console.log(`seen by ${name}: ${mutants.length - left.length} of ${mutants.length}`);
+  return left;
 }
 
 const accepted: readonly Accepted[] = JSON.parse(
@@ -204,22 +238,14 @@ if (values.list) for (const mutant of chosen) console.log(describe(mutant));
 else {
   const copies = Array.from({ length: Number(values.jobs) }, copyTree);
   try {
-    if (!(await passes(copies[0] ?? root, []))) throw new Error('The unit part fails without any change.');
-    const waiting = [...chosen];
-    const survivors: Mutant[] = [];
-    const work = async (copy: string) => {
-      for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-        if (!(await survives(copy, mutant))) continue;
-        survivors.push(mutant);
-        console.log(`survived ${describe(mutant)}${reasonOf(mutant) === undefined ? '' : ` (${reasonOf(mutant)})`}`);
-      }
-    };
-    await Promise.all(copies.map(work));
-    const share = (count: number) => `${count} of ${chosen.length}, ${((100 * count) / chosen.length).toFixed(1)} %`;
+    let left = chosen;
+    for (const round of wanted) left = await unseen(round, left, copies);
+    const share = (list: readonly unknown[]) =>
+      `${list.length} of ${chosen.length} (${((100 * list.length) / chosen.length).toFixed(1)} %)`;
+    for (const one of left)
+      console.log(`survived: ${describe(one)}${reasonOf(one) === undefined ? '' : ` (${reasonOf(one)})`}`);
     console.log(
-      `survived: ${share(survivors.length)}; without those that are accepted: ${share(
-        survivors.filter((one) => reasonOf(one) === undefined).length,
-      )}`,
+      `survived: ${share(left)}; without a reason: ${share(left.filter((one) => reasonOf(one) === undefined))}`,
     );
   } finally {
     for (const copy of copies) rmSync(copy, { recursive: true, force: true });

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { expand } from '../../src/cost/expand/model.ts';
+import { layerActivations } from '../../src/cost/memory/recompute.ts';
+import { costOf, mixture, modelOf, small } from './estimates.ts';
+
+/** Bytes that one layer keeps of a micro-batch, for each token. */
+function keptForToken(config: object, run: object) {
+  const S = 1024;
+  const { order, layers } = expand(modelOf(config));
+  const { run: settled } = costOf(config, { gpus: 8, sequence_length: S, ...run }).run;
+  const { operations = [] } = layers.at(-1) ?? {};
+  const context = settled.parallelism.context;
+  return (layerActivations(operations, settled, order.length).saved / S) * context;
+}
+
+describe('a GPT layer in Megatron (Korthikanti et al. 2022, arXiv:2205.05198, table 2)', () => {
+  const [h, a, s] = [768, 12, 1024];
+  const gpt = { model_type: 'gpt2', n_embd: h, n_head: a, n_layer: 4, n_positions: s };
+  const scores = (5 * a * s) / h;
+  const run = { dropout: true, flash_attention: false };
+
+  it.each([
+    ['no parallelism', {}, 34 + scores],
+    ['tensor parallel', { parallelism: { tensor: 4, sequence_parallel: false } }, 10 + 24 / 4 + scores / 4],
+    ['tensor and sequence parallel', { parallelism: { tensor: 4, sequence_parallel: true } }, (34 + scores) / 4],
+    [
+      'and selective recompute',
+      { parallelism: { tensor: 4, sequence_parallel: true }, recompute: 'selective' },
+      34 / 4,
+    ],
+    ['full recompute', { recompute: 'full' }, 2],
+  ])('%s', (_, more, expected) => {
+    expect(keptForToken(gpt, { ...run, ...more }) / h).toBeCloseTo(expected, 6);
+  });
+
+  it('flash attention keeps an fp32 log-sum-exp in place of the scores, and no dropout no masks', () => {
+    expect(keptForToken(gpt, { dropout: true }) / h).toBeCloseTo(34 + (4 * a) / h, 6);
+    expect(keptForToken(gpt, {}) / h).toBeCloseTo(32 + (4 * a) / h, 6);
+  });
+
+  it('offloaded activations leave nothing', () => {
+    expect(keptForToken(gpt, { ...run, offload: 'activations' })).toBe(0);
+  });
+});
+
+describe('full recompute (Megatron-LM, --recompute-method)', () => {
+  const input = 2 * 512;
+  const whole = keptForToken(small, {});
+
+  it.each([
+    ['uniform, each layer', { recompute_method: 'uniform', recompute_layers: 1 }, input],
+    ['uniform, groups of 2', { recompute_method: 'uniform', recompute_layers: 2 }, input / 2],
+    ['block, 1 of 4 layers', { recompute_method: 'block', recompute_layers: 1 }, 0.25 * input + 0.75 * whole],
+    ['every second', { recompute_method: 'every', recompute_layers: 2 }, 0.5 * input + 0.5 * whole],
+  ])('%s', (_, method, expected) => {
+    expect(keptForToken(small, { recompute: 'full', ...method })).toBeCloseTo(expected, 6);
+  });
+});
+
+describe('selective recompute of modules (Megatron-Core, recompute_modules)', () => {
+  const [D, I, k, E, H] = [512, 1024, 2, 8, 8];
+  const whole = keptForToken(mixture, {});
+  const saved = (...recompute_modules: string[]) =>
+    whole - keptForToken(mixture, { recompute: 'selective', recompute_modules });
+  // Of an expert: gate, up and their product, for each of the k rows of a token; rows that were sent there; maps; routing.
+  const insideExperts = k * 3 * 2 * I;
+
+  it('a layer of experts keeps what its kernels read', () => {
+    const attention = 2 * D + 2 * D + 3 * 2 * D + 2 * D + 4 * H;
+    const routing = 2 * D + 2 * D + 9 * E + k * (12 + 2 * D);
+    expect(whole).toBe(attention + routing + insideExperts);
+  });
+
+  it.each([
+    [['core_attn'], 4 * H],
+    [['moe_act'], k * 2 * I],
+    [['moe'], insideExperts + k * (12 + 2 * D) + 9 * E],
+    [['core_attn', 'moe_act'], 4 * H + k * 2 * I],
+  ])('%j saves %d bytes for each token', (modules, bytes) => {
+    expect(saved(...modules)).toBeCloseTo(bytes, 6);
+  });
+
+  it('norms are made again from the residual stream that they read', () => {
+    expect(saved('layernorm')).toBeCloseTo(2 * 2 * D, 6);
+  });
+
+  it('a dense feed-forward network', () => {
+    const dense = keptForToken(small, {});
+    const again = keptForToken(small, { recompute: 'selective', recompute_modules: ['mlp'] });
+    expect(dense - again).toBe(3 * 2 * 1536);
+  });
+});
+
+describe('experts by how they are run', () => {
+  const [D, I] = [512, 1024];
+  const more = (config: object, run: object) =>
+    keptForToken({ ...mixture, ...config }, run) - keptForToken(mixture, run);
+
+  it.each([
+    // Transformer Engine: probabilities twice in fp32 and a map of one byte for each expert; a probability and two places for each row.
+    ['megatron', 9, 12 + 2 * D + 3 * 2 * I],
+    // PyTorch: probabilities in fp32; indices, order and weights of a row, its weighted output, and the activated half once more.
+    ['fsdp', 4, 40 + 2 * D + 2 * D + 4 * 2 * I],
+  ])('%s: %d bytes for one more expert, %d for one more of a token', (framework, expert, row) => {
+    expect(more({ num_local_experts: 9 }, { framework })).toBeCloseTo(expert, 6);
+    expect(more({ num_experts_per_tok: 3 }, { framework })).toBeCloseTo(row, 6);
+  });
+
+  it('rows follow the fullest rank, or the capacity where it is stated', () => {
+    const rows = 2 * (12 + 2 * D + 3 * 2 * I);
+    const plain = keptForToken(mixture, {});
+    expect(keptForToken(mixture, { expert_imbalance: 1.5 }) - plain).toBeCloseTo(0.5 * rows, 6);
+    expect(keptForToken(mixture, { expert_imbalance: 1.5, capacity_factor: 2 }) - plain).toBeCloseTo(rows, 6);
+  });
+});

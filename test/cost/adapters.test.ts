@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import { costOf, mixture, small } from './estimates.ts';
+
+const rank = 8;
+const [D, I, L] = [512, 1536, 4];
+const trained = (config: object, targets: readonly string[]) =>
+  costOf(config, { lora: { rank, targets } }).parameters.trainable;
+/** Elements of the adapter of a matrix: rank x inputs and outputs x rank (Hu et al. 2021, arXiv:2106.09685, 4.1). */
+const adapter = (inputs: number, outputs: number) => rank * (inputs + outputs);
+
+describe('what a target of PEFT names', () => {
+  const grouped = { ...small, num_key_value_heads: 2 };
+  it.each([
+    ['q_proj', adapter(D, D)],
+    ['k_proj', adapter(D, D / 4)],
+    ['v_proj', adapter(D, D / 4)],
+    ['o_proj', adapter(D, D)],
+    ['gate_proj', adapter(D, I)],
+    ['up_proj', adapter(D, I)],
+    ['down_proj', adapter(I, D)],
+    ['all-linear', 2 * adapter(D, D) + 2 * adapter(D, D / 4) + 3 * adapter(D, I)],
+  ])('Llama: %s', (target, elements) => {
+    expect(trained(grouped, [target])).toBe(L * elements);
+  });
+
+  it('a name that no matrix has, and one of an object itself, names none', () => {
+    expect(trained(small, ['c_attn_x', 'constructor'])).toBe(0);
+  });
+
+  it('lm_head names the output alone', () => {
+    expect(trained(small, ['lm_head'])).toBe(adapter(D, 1000));
+  });
+
+  it.each([
+    ['w1', 8 * adapter(D, 1024)],
+    ['w2', 8 * adapter(1024, D)],
+    ['w3', 8 * adapter(D, 1024)],
+    ['gate', adapter(D, 8)],
+    ['router', adapter(D, 8)],
+    ['all-linear', 4 * adapter(D, D) + 8 * 3 * adapter(D, 1024) + adapter(D, 8)],
+  ])('Mixtral: %s, for each expert', (target, elements) => {
+    expect(trained(mixture, [target])).toBe(L * elements);
+  });
+
+  const gpt2 = { model_type: 'gpt2', n_embd: D, n_head: 8, n_layer: L };
+  const pythia = {
+    model_type: 'gpt_neox',
+    hidden_size: D,
+    intermediate_size: I,
+    num_hidden_layers: L,
+    num_attention_heads: 8,
+  };
+  const falcon = {
+    model_type: 'falcon',
+    hidden_size: D,
+    num_hidden_layers: L,
+    num_attention_heads: 8,
+    multi_query: false,
+  };
+  const phi3 = { ...small, model_type: 'phi3', pad_token_id: 0 };
+  const phi = { ...small, model_type: 'phi' };
+  const bert = {
+    model_type: 'bert',
+    hidden_size: D,
+    intermediate_size: I,
+    num_hidden_layers: L,
+    num_attention_heads: 8,
+  };
+  const opt = { model_type: 'opt', hidden_size: D, ffn_dim: I, num_hidden_layers: L, num_attention_heads: 8 };
+  // A matrix that holds query, key and value, or gate and up, has one adapter, whose first factor they share.
+  it.each([
+    ['GPT-2', gpt2, 'c_attn', adapter(D, 3 * D)],
+    ['GPT-2', gpt2, 'c_fc', adapter(D, 4 * D)],
+    ['GPT-2', gpt2, 'c_proj', adapter(D, D) + adapter(4 * D, D)],
+    ['Pythia', pythia, 'query_key_value', adapter(D, 3 * D)],
+    ['Pythia', pythia, 'dense', adapter(D, D)],
+    ['Pythia', pythia, 'dense_h_to_4h', adapter(D, I)],
+    ['Pythia', pythia, 'dense_4h_to_h', adapter(I, D)],
+    ['Falcon', falcon, 'query_key_value', adapter(D, 3 * D)],
+    ['Phi-3', phi3, 'qkv_proj', adapter(D, 3 * D)],
+    ['Phi-3', phi3, 'gate_up_proj', adapter(D, 2 * I)],
+    ['Phi-3', phi3, 'down_proj', adapter(I, D)],
+    ['Phi-2', phi, 'fc1', adapter(D, I)],
+    ['Phi-2', phi, 'fc2', adapter(I, D)],
+    ['BERT', bert, 'query', adapter(D, D)],
+    ['BERT', bert, 'key', adapter(D, D)],
+    ['BERT', bert, 'value', adapter(D, D)],
+    ['OPT', opt, 'out_proj', adapter(D, D)],
+  ])('%s %s', (_name, config, _target, elements) => {
+    expect(trained(config, [_target])).toBe(L * elements);
+  });
+
+  it('DeepSeek-V3 has q_a_proj and q_b_proj in place of q_proj', () => {
+    const config = {
+      model_type: 'deepseek_v3',
+      hidden_size: 512,
+      num_hidden_layers: L,
+      first_k_dense_replace: L,
+      num_attention_heads: 8,
+      q_lora_rank: 192,
+      kv_lora_rank: 128,
+      qk_nope_head_dim: 32,
+      qk_rope_head_dim: 16,
+      v_head_dim: 32,
+      num_nextn_predict_layers: 0,
+    };
+    expect(trained(config, ['q_proj'])).toBe(0);
+    expect(trained(config, ['q_a_proj'])).toBe(L * adapter(D, 192));
+    expect(trained(config, ['q_b_proj'])).toBe(L * adapter(192, 8 * 48));
+    expect(trained(config, ['kv_a_proj_with_mqa'])).toBe(L * adapter(D, 128 + 16));
+    expect(trained(config, ['kv_b_proj'])).toBe(L * adapter(128, 8 * 64));
+  });
+});

@@ -1,0 +1,235 @@
+import { describe, expect, it } from 'vitest';
+import { accelerators } from '../../src/facts/accelerators.ts';
+import { costOf, hidden, mixture, others, small } from './estimates.ts';
+
+const psi = hidden + others;
+const parts = (run: object, config: object = small) => costOf(config, run).throughput.parts;
+const h100 = accelerators['h100-sxm-80gb'];
+/** Bytes/s that streaming kernels reach on an H100: 85 % of its bandwidth. */
+const streamed = 0.85 * h100.bandwidth;
+/** Bytes that a part moves, by its seconds. */
+const moved = (seconds: number) => seconds * streamed;
+
+describe('the optimizer step: bytes for each parameter that a GPU steps over', () => {
+  const step = (run: object) => moved(parts({ gpus: 1, sharding: 'none', ...run }).optimizer) / psi;
+
+  // Gradients read, and once more for their norm; two fp32 moments read and written; a master weight read and written and its
+  // 16-bit copy written, or the weight itself read and written. Times what the framework's kernels move over one fused pass.
+  it.each([
+    ['megatron', {}, 1 * (4 + 16 + 10) + 4],
+    ['megatron', { gradients_dtype: 'bf16', optimizer_dtype: 'bf16' }, 1 * (2 + 8 + 10) + 4],
+    ['megatron', { flash_attention: false }, 1.3 * (4 + 16 + 10) + 4],
+    ['megatron', { optimizer: 'lion' }, 1 * (4 + 8 + 10) + 4],
+    ['megatron', { optimizer: 'adafactor' }, 1 * (4 + 0 + 10) + 4],
+    ['megatron', { optimizer: 'adamw_8bit' }, 1 * (4 + 4 * (1 + 4 / 256) + 10) + 4],
+    ['fsdp', {}, 2.5 * (4 + 16 + 8) + 4],
+    ['fsdp', { compile: true }, 1.2 * (4 + 16 + 8) + 4],
+    ['deepspeed', {}, 2.5 * (2 + 16 + 10) + 2],
+    ['deepspeed', { master_weights: false }, 2.5 * (2 + 16 + 4) + 2],
+    ['transformers', {}, 2 * (4 + 16 + 8) + 4],
+    ['transformers', { weights_dtype: 'bf16', gradients_dtype: 'bf16' }, 2 * (2 + 16 + 4) + 4],
+    ['transformers', { fused_cross_entropy: true }, 2 * (4 + 16 + 8) + 4],
+  ])('%s %j: %d', (framework, run, bytes) => {
+    expect(step({ framework, ...run })).toBeCloseTo(bytes, 6);
+  });
+
+  it('is divided by the shards, and by those of a group', () => {
+    expect(step({ gpus: 8, sharding: 'optimizer' })).toBeCloseTo(34 / 8, 6);
+    expect(step({ gpus: 16, sharding: 'optimizer', shard_group: 4 })).toBeCloseTo(34 / 4, 6);
+    expect(step({ gpus: 8 })).toBeCloseTo(34, 6);
+  });
+
+  // DeepSpeed's CPU-Adam: 2.57 s for 10 billion parameters (ZeRO-Offload, arXiv:2101.06840, table 3); 16 bits each way at 20 GB/s.
+  it.each([
+    [1, {}, 1],
+    [8, {}, 8],
+    [8, { gpus_per_node: 4 }, 4],
+  ])('on the CPU, whose time %d GPUs share (%j)', (gpus, more, node) => {
+    const { optimizer } = parts({ framework: 'deepspeed', sharding: 'none', offload: 'optimizer', gpus, ...more });
+    expect(optimizer / psi).toBeCloseTo((node * 2.57) / 1e10 + (2 + 2) / 20e9, 15);
+  });
+
+  it('experts are divided by expert parallelism', () => {
+    const experts = 4 * 8 * 3 * 512 * 1024;
+    const { total } = costOf(mixture).parameters;
+    const run = { gpus: 8, sharding: 'none', parallelism: { expert: 4 } };
+    expect(moved(parts(run, mixture).optimizer)).toBeCloseTo(34 * (total - experts + experts / 4), -1);
+  });
+});
+
+describe('gradients of further micro-batches', () => {
+  const added = (framework: string) => {
+    const of = (global_batch_size: number) =>
+      parts({ framework, gpus: 1, sharding: 'none', sequence_length: 4096, global_batch_size }).memory_bound;
+    return (moved(of(3) - 3 * of(1)) - moved(of(2) - 2 * of(1))) / psi;
+  };
+
+  it.each([
+    ['fsdp', 6],
+    ['transformers', 6],
+    ['deepspeed', 6],
+    ['megatron', 0],
+  ])('%s: %d bytes to add one to what stands there', (framework, bytes) => {
+    expect(added(framework)).toBeCloseTo(bytes, 6);
+  });
+});
+
+describe('the loss: bytes for each logit', () => {
+  const loss = (run: object) => {
+    const { accelerator = 'h100-sxm-80gb' } = run as { accelerator?: 'h100-sxm-80gb' | 'tpu-v5p' };
+    const bandwidth = accelerators[accelerator].bandwidth * 0.85;
+    return (parts({ gpus: 1, global_batch_size: 1, sequence_length: 1024, ...run }).loss * bandwidth) / (1024 * 1000);
+  };
+
+  it.each([
+    [{ framework: 'megatron' }, 20],
+    [{ framework: 'megatron', flash_attention: false }, 30],
+    [{ framework: 'fsdp' }, 34],
+    [{ framework: 'fsdp', compile: true }, 18],
+    [{ framework: 'fsdp', precision: 'fp8' }, 18],
+    [{ framework: 'transformers' }, 40],
+    [{ framework: 'megatron', fused_cross_entropy: true }, 12],
+    [{ framework: 'transformers', fused_cross_entropy: true }, 12],
+    [{ accelerator: 'tpu-v5p' }, 14],
+  ])('%j: %d', (run, bytes) => {
+    expect(loss(run)).toBeCloseTo(bytes, 6);
+  });
+
+  it('each depth of multi-token prediction has one more', () => {
+    const config = {
+      model_type: 'deepseek_v3',
+      num_hidden_layers: 4,
+      num_nextn_predict_layers: 1,
+      n_routed_experts: 8,
+    };
+    const of = (mtp: boolean) => parts({ gpus: 1, mtp }, config).loss;
+    expect(of(true) / of(false)).toBeCloseTo(2, 9);
+  });
+});
+
+describe('adapters and casts', () => {
+  const [T, D, I, L] = [4096, 512, 1536, 4];
+  const once = { gpus: 1, sharding: 'none', global_batch_size: 1, sequence_length: T };
+  const memoryBound = (run: object) => moved(parts({ ...once, ...run }).memory_bound);
+
+  /**
+   * Bytes for each token that adapters of the down projection move (Hu et al. 2021): an input read, a product written and added; backward
+   * the gradient read for B and for A, and the input's gradient added. PEFT's own layer also runs dropout and scales its product.
+   */
+  it.each([
+    [{ framework: 'megatron' }, 16, 2 + 8, 8 + 4],
+    [{ framework: 'fsdp', compile: true }, 16, 2 + 8, 8 + 4],
+    [{ framework: 'fsdp' }, 16, 7 + 12, 15 + 8],
+    [{ framework: 'transformers' }, 16, 7 + 12, 15 + 8],
+    [{ framework: 'transformers', fused_cross_entropy: true }, 16, 7 + 12, 15 + 8],
+    [{ framework: 'transformers', fused_cross_entropy: true }, 4, 2 + 8, 8 + 4],
+  ])('%j over %d bits: of a square matrix %d bytes forward and %d backward', (run, base_bits, forward, backward) => {
+    const of = (...targets: string[]) => memoryBound({ ...run, lora: { rank: 8, targets, base_bits } });
+    const [one, two] = [of('o_proj'), of('o_proj', 'q_proj')];
+    expect((two - one) / (T * D * L)).toBeCloseTo(forward + backward, 6);
+  });
+
+  it.each([
+    [{ framework: 'megatron' }, 2 * 1 + 8 * 3, 8 * 1 + 4 * 3],
+    [{ framework: 'transformers' }, 7 * 1 + 12 * 3, 15 * 1 + 8 * 3],
+  ])('%j: inputs and outputs of a wide matrix', (run, forward, backward) => {
+    const of = (...targets: string[]) => memoryBound({ ...run, lora: { rank: 8, targets } });
+    expect((of('o_proj', 'up_proj') - of('o_proj')) / (T * D * L)).toBeCloseTo(forward + backward, 6);
+  });
+
+  it.each([
+    [{ framework: 'megatron' }, (2 + 8) * 512 + (8 + 4) * 1024],
+    [{ framework: 'transformers' }, (7 + 15) * 512 + (12 + 8) * 1024],
+  ])('%j: those of experts, for each of the two that a token takes', (run, bytes) => {
+    const of = (...targets: string[]) => {
+      const { memory_bound } = parts({ ...once, ...run, lora: { rank: 8, targets } }, mixture);
+      return moved(memory_bound);
+    };
+    expect((of('o_proj', 'w3') - of('o_proj')) / (T * L * 2)).toBeCloseTo(bytes, 4);
+  });
+
+  // Transformer Engine reads 16 bits once and writes both layouts. torchao finds the largest value, casts, casts input and weight
+  // again in the backward pass, and gradients in two layouts (pytorch/ao, float8_linear.py).
+  it.each([
+    [{ framework: 'megatron' }, { input: 4 + 0, gradient: 4, weight: 0 }],
+    [
+      { framework: 'fsdp', compile: true },
+      { input: 5 + 3, gradient: 7, weight: 3 + 3 },
+    ],
+  ])('casts to 8 bits, %j: %j bytes', (run, { input, gradient, weight }) => {
+    // What query, key and value read is cast once, and what gate and up read.
+    const inputs = D + D + D + I;
+    const outputs = 4 * D + 2 * I + D;
+    const weights = 4 * D * D + 3 * D * I;
+    const layer = T * (input * inputs + gradient * outputs) + weight * weights;
+    expect(memoryBound({ ...run, precision: 'fp8' }) - memoryBound(run)).toBeCloseTo(L * layer, -2);
+  });
+});
+
+describe('a layer that is bound by memory', () => {
+  const [T, D, I, L] = [4096, 512, 1536, 4];
+  const model = 1.216;
+  /**
+   * 16-bit elements of a Llama layer, read and written by perfect fusion: two norms (4 and 8 bytes for each element), two
+   * residuals (6 and 4), rotary query and key (4 and 4), and the gated activation (3 and 5 elements of 2 bytes).
+   */
+  const layer = T * (2 * (4 + 8) * D + 2 * (6 + 4) * D + (4 + 4) * 2 * D + 2 * (3 + 5) * I);
+  const head = 8 * D * T;
+
+  it.each([
+    [{ framework: 'megatron' }, 1, 24],
+    [{ framework: 'megatron', flash_attention: false }, 1.25, 34],
+    [{ framework: 'fsdp' }, 1.7 * 1.76, 40],
+    [{ framework: 'fsdp', compile: true }, 0.9, 16],
+    [{ framework: 'transformers' }, 2.2 * 1.76, 55],
+    [{ framework: 'transformers', fused_cross_entropy: true }, 1.25, 30],
+  ])('%j: %d times perfect fusion, and gaps between %d kernels', (run, traffic, kernels) => {
+    const once = { gpus: 1, sharding: 'none', global_batch_size: 1, sequence_length: T };
+    const gaps = 3 * kernels * 1.8e-6 * 0.5;
+    const expected = (L * layer * traffic * model + head) / streamed + L * gaps;
+    expect(parts({ ...once, ...run }).memory_bound / expected).toBeCloseTo(1, 9);
+  });
+});
+
+describe('unfused attention', () => {
+  it('moves 8 bytes for each score forward and 10 backward, and its products reach 40 % of the peak', () => {
+    const [T, D, a, L] = [4096, 512, 8, 4];
+    const { attention } = parts({ gpus: 1, global_batch_size: 1, sequence_length: T, flash_attention: false });
+    const scores = a * T * T;
+    const work = (2 * 2 * (D / a) * scores) / (0.4 * 989.4e12);
+    expect(attention / (1.05 * L * (3 * work + (18 * scores) / streamed))).toBeCloseTo(1, 9);
+  });
+});
+
+describe('FLOPs that recompute repeats', () => {
+  const again = (run: object, config: object = { ...small, num_hidden_layers: 5 }) => {
+    const { hardware, training } = costOf(config, { sequence_length: 1024, ...run }).flops;
+    return hardware - training;
+  };
+  const layer = again({ recompute: 'full' }) / 5;
+  const products = 2 * (4 * 512 * 512 + 3 * 512 * 1536);
+
+  it('of a layer: its products, and attention over half of the keys', () => {
+    expect(layer).toBe(products + (2 * 2 * 512 * 1024) / 2);
+  });
+
+  it.each([
+    [{ recompute: 'none' }, 0],
+    [{ recompute: 'full', recompute_method: 'every', recompute_layers: 3 }, layer],
+    [{ recompute: 'full', recompute_method: 'every', recompute_layers: 2 }, 2 * layer],
+    [{ recompute: 'full', recompute_method: 'block', recompute_layers: 2 }, 2 * layer],
+    [{ recompute: 'full', recompute_method: 'uniform', recompute_layers: 2 }, 5 * layer],
+    [{ recompute: 'selective' }, 5 * (layer - products)],
+    [{ recompute: 'selective', recompute_modules: ['mlp'] }, 5 * 2 * 3 * 512 * 1536],
+    [{ recompute: 'selective', recompute_modules: ['layernorm'] }, 0],
+    // Every second product from the second on: key, output, up.
+    [{ recompute: 'selective', framework: 'fsdp' }, 5 * 2 * (2 * 512 * 512 + 512 * 1536)],
+  ])('%j', (run, flops) => {
+    expect(again(run)).toBeCloseTo(flops, 3);
+  });
+
+  it('block counts from the first layer of each stage', () => {
+    const run = { recompute: 'full', recompute_method: 'block', recompute_layers: 1, parallelism: { pipeline: 2 } };
+    expect(again(run, { ...small, num_hidden_layers: 4 })).toBe(2 * layer);
+  });
+});
