@@ -62,8 +62,8 @@ describe('accelerators', () => {
 
 describe('rates that were measured elsewhere', () => {
   const largest = (id: AcceleratorId) => {
-    const { densePeak, generation } = accelerators[id];
-    return (kernelsOf(id, generation).gemm.peakShare * (densePeak.bf16 ?? 0)) / 1e12;
+    const chip = accelerators[id];
+    return (kernelsOf(chip).gemm.peakShare * (chip.densePeak.bf16 ?? 0)) / 1e12;
   };
 
   // Maximum achievable FLOP/s of 16-bit products, in TFLOP/s (stas00/ml-engineering at 744d01e, accelerator tables).
@@ -86,7 +86,7 @@ describe('rates that were measured elsewhere', () => {
     ['a800-sxm-80gb', 'a100-sxm-80gb', 200e9],
     ['h800-sxm-80gb', 'h100-sxm-80gb', 200e9],
   ] as const)('%s is %s with slower links', (slow, fast, link) => {
-    const [narrow, wide] = [slow, fast].map((id) => kernelsOf(id, accelerators[id].generation));
+    const [narrow, wide] = [slow, fast].map((id) => kernelsOf(accelerators[id]));
     expect(narrow?.gemm).toEqual(wide?.gemm);
     expect(narrow?.attention).toEqual(wide?.attention);
     for (const kind of ['gather', 'scatter', 'reduce', 'exchange'] as const) {
