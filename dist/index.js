@@ -56792,7 +56792,7 @@ const keysMet = (core, S, convention) => convention === 'full' ? allKeys(core.sp
  *
  * - linear: 2 rows columns, for each copy that the token uses
  * - attention: 2 H (d_qk + d_v) for each key that a query meets
- * - scan: `blocks/recurrence.ts`; whole chunks where the convention ignores masks
+ * - scan: `cost/expand/recurrence.ts`; whole chunks where the convention ignores masks
  * - vector: as the family states
  * - norms, rotary position, softmax, activations, lookups, sums: 0, as is usual
  */
@@ -57100,8 +57100,8 @@ const frameworkExecution = numbers({
 const blockOf = ({ block, component }) => block ?? component;
 
 ;// CONCATENATED MODULE: ./build/cost/count/weights.js
-/** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
-function held(operation) {
+/** Parameters of one operation; those of a tied matrix or a shared block count where they are stored. */
+function parametersOf(operation) {
     if (operation.heldElsewhere)
         return 0;
     switch (operation.kind) {
@@ -57127,11 +57127,11 @@ function held(operation) {
             return 0;
     }
 }
-/** Those of them that one token uses: of the experts, the chosen ones. */
-function activated(operation) {
+/** Active parameters of one operation: those that one token uses, of experts the chosen ones. */
+function activeParametersOf(operation) {
     if (operation.kind !== 'linear' || operation.copies === operation.used)
-        return held(operation);
-    return (held(operation) / operation.copies) * operation.used;
+        return parametersOf(operation);
+    return (parametersOf(operation) / operation.copies) * operation.used;
 }
 const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
 /** The matrix that gives the logits; undefined in a model without one (an encoder). */
@@ -57478,7 +57478,7 @@ function expandsLatent({ kind, role }, list) {
 function conventions(operations, run) {
     const main = [...mainNetwork(operations)];
     const S = run.sequenceLength;
-    const N = sum(main, activated);
+    const N = sum(main, activeParametersOf);
     return {
         causal: flops(trainingFlops(operations, run, 'causal')),
         full: flops(trainingFlops(operations, run, 'full')),
@@ -57505,8 +57505,8 @@ function torchtitan(operations, run) {
         if (operation.kind === 'route')
             return 0;
         if (operation.kind === 'table')
-            return tied ? activated(operation) : 0;
-        return operation.role === 'embedding_and_output_copies' ? 0 : activated(operation);
+            return tied ? activeParametersOf(operation) : 0;
+        return operation.role === 'embedding_and_output_copies' ? 0 : activeParametersOf(operation);
     };
     return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
 }
@@ -57685,7 +57685,7 @@ const correctionBytes = 4;
  */
 function checkpointBytes(architecture, operations) {
     const { quantization, elementBytes = 2 } = architecture;
-    const plain = (operation) => held(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
+    const plain = (operation) => parametersOf(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
     const store = (operation, layer) => {
         const scheme = quantization?.schemes[schemeOf(quantization.stored, operation.path, layer)];
         if (scheme === undefined || operation.kind !== 'linear' || operation.tied || operation.heldElsewhere === true)
@@ -57740,32 +57740,32 @@ function countParameters(architecture, operations) {
     const main = [...mainNetwork(operations)];
     const sum = (take) => main.reduce((total, { operation, times }) => total + times * take(operation), 0);
     const towers = operations.towers.reduce((total, tower) => total + tower.parameters, 0);
-    const ofComponent = (wanted) => sum((operation) => (operation.component === wanted ? held(operation) : 0));
-    const active = sum(activated);
+    const ofComponent = (wanted) => sum((operation) => (operation.component === wanted ? parametersOf(operation) : 0));
+    const active = sum(activeParametersOf);
     const embedding = ofComponent('embedding');
     const output = ofComponent('output');
     const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
-    const total = sum(held) + towers;
+    const total = sum(parametersOf) + towers;
     return {
         total: parameters(total),
         active: parameters(active),
         activeWithoutEmbedding: parameters(tied ? active : active - embedding),
         activeWithoutEmbeddings: parameters(active - embedding - output),
-        mtp: parameters(operations.prediction.reduce((count, operation) => count + held(operation), 0)),
+        mtp: parameters(operations.prediction.reduce((count, operation) => count + parametersOf(operation), 0)),
         towers: parameters(towers),
         trainable: parameters(total),
         components: ledger(parameters, [
-            ...main.map(({ operation, times }) => [operation.component, times * held(operation)]),
+            ...main.map(({ operation, times }) => [operation.component, times * parametersOf(operation)]),
             ['towers', towers],
         ]),
         parts: ledger(parameters, [
-            ...main.map(({ operation, times }) => [operation.path, times * held(operation)]),
+            ...main.map(({ operation, times }) => [operation.path, times * parametersOf(operation)]),
             ...operations.towers.map((tower) => [`towers.${tower.name}`, tower.parameters]),
         ]),
         layers: operations.layers.map((layer, kind) => ({
             name: layer.name,
             count: operations.order.filter((index) => index === kind).length,
-            parameters: parameters(layer.operations.reduce((count, operation) => count + held(operation), 0)),
+            parameters: parameters(layer.operations.reduce((count, operation) => count + parametersOf(operation), 0)),
         })),
         checkpoint: checkpointBytes(architecture, operations),
         exact: architecture.exact && architecture.towers.every((tower) => tower.exact),
@@ -58117,6 +58117,7 @@ function expertOutput(part, { count, active }, core) {
 
 
 
+
 /**
  * Attention over a window and over compressed entries (DeepSeek-V4): entry i is a weighted mean of keys of m tokens, with
  * weights learned for each element; a query meets all entries before it, or those that an indexer chooses. One key serves all heads
@@ -58158,7 +58159,7 @@ function spanOf({ window, compression }) {
     if (compression === undefined)
         return { kind: 'window', tokens: window };
     const { ratio, chosen } = compression;
-    return { kind: 'selected', window, ratio, ...(chosen === undefined ? {} : { tokens: chosen.entries }) };
+    return { kind: 'selected', window, ratio, ...given({ tokens: chosen?.entries }) };
 }
 function* compressedCore(part, query, key) {
     const { heads: H, headDim: d } = part;
@@ -58670,29 +58671,25 @@ function* part(one, flow) {
             return flow;
         case 'streams':
             return yield* streams(one, flow);
-        case 'output': {
-            const logits = yield* linear({
-                path: 'output',
-                rows: one.rows,
-                columns: one.columns,
-                bias: one.bias,
-                component: 'output',
-                role: 'unembedding',
-                input: stream,
-                output: tensor('logits', one.columns, 'tensor'),
-                tied: one.tied,
-            });
-            yield {
-                kind: 'loss',
-                path: 'loss',
-                component: 'output',
-                vocabulary: one.columns,
-                input: logits,
-                ...given({ softcapped: one.softcapped }),
-            };
+        case 'output':
+            yield* model_output(one, stream);
             return flow;
-        }
     }
+}
+/** Logits over the vocabulary and their loss. */
+function* model_output({ rows, columns, bias, tied, softcapped }, input) {
+    const common = { path: 'output', component: 'output', role: 'unembedding' };
+    const logits = yield* linear({
+        ...common,
+        rows,
+        columns,
+        bias,
+        tied,
+        input,
+        output: tensor('logits', columns, 'tensor'),
+    });
+    const vocabulary = columns;
+    yield { kind: 'loss', path: 'loss', component: 'output', vocabulary, input: logits, ...given({ softcapped }) };
 }
 /** A block's result waits to be added, since a norm may stand between. Parallel branches end in one sum. */
 function* block(make, flow) {
@@ -58942,14 +58939,14 @@ function localElements(operation, run, stage) {
     const { tensor, expert, expertTensor } = run.parallelism;
     if (operation.kind === 'linear') {
         if (operation.sharding === 'expert')
-            return held(operation) / (expert * expertTensor);
+            return parametersOf(operation) / (expert * expertTensor);
         const copied = operation.tied && operation.component === 'output' && !stage.embedding;
-        const elements = copied ? operation.rows * operation.columns : held(operation);
+        const elements = copied ? operation.rows * operation.columns : parametersOf(operation);
         return operation.sharding === 'replicated' ? elements : elements / tensor;
     }
     if (operation.kind === 'table')
-        return held(operation) / tensor;
-    return held(operation);
+        return parametersOf(operation) / tensor;
+    return parametersOf(operation);
 }
 /** Elements that are trained on one GPU: the operation's own; with adapters those of its adapter, divided as its matrix is. */
 function trainedElements(operation, run, stage) {

@@ -1,9 +1,9 @@
 import type { Operation, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/run.ts';
 import { adapterElements } from './count/lora.ts';
-import { held } from './count/weights.ts';
+import { parametersOf } from './count/weights.ts';
 
-/** What one pipeline stage (one rank of it, all its virtual stages together) holds. */
+/** The layers of one pipeline stage: of one rank, all its virtual stages together. */
 export type Stage = {
   readonly index: number;
   /** How many layers of each kind. */
@@ -189,13 +189,13 @@ export function* stageOperations(
 export function localElements(operation: Operation, run: TrainingRun, stage: Pick<Stage, 'embedding'>): number {
   const { tensor, expert, expertTensor } = run.parallelism;
   if (operation.kind === 'linear') {
-    if (operation.sharding === 'expert') return held(operation) / (expert * expertTensor);
+    if (operation.sharding === 'expert') return parametersOf(operation) / (expert * expertTensor);
     const copied = operation.tied && operation.component === 'output' && !stage.embedding;
-    const elements = copied ? operation.rows * operation.columns : held(operation);
+    const elements = copied ? operation.rows * operation.columns : parametersOf(operation);
     return operation.sharding === 'replicated' ? elements : elements / tensor;
   }
-  if (operation.kind === 'table') return held(operation) / tensor;
-  return held(operation);
+  if (operation.kind === 'table') return parametersOf(operation) / tensor;
+  return parametersOf(operation);
 }
 
 /** Elements that are trained on one GPU: the operation's own; with adapters those of its adapter, divided as its matrix is. */

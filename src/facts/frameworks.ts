@@ -8,7 +8,7 @@ import type { ProfileName } from './steps.ts';
  * Checked 2026-11-24 against measured runs and PyTorch's own allocations (docs/memory.md).
  */
 export type FrameworkFacts = {
-  /** How a layer's operations run, which says what they keep for the backward pass (`cost/activations.ts`). */
+  /** How a layer's operations run, which says what they save for the backward pass (`cost/memory/activations.ts`). */
   readonly saves: 'fused' | 'eager';
   /** RMSNorm in elementary operations rather than one kernel. */
   readonly normsWrittenOut: boolean;

@@ -1,6 +1,6 @@
 /**
  * What a model is, in nouns. No formula and no text parsing: `read/` makes an Architecture out of a config file, and
- * `cost/operations.ts` writes it out as the list of operations from which every quantity is read.
+ * `cost/expand/model.ts` writes it out as the list of operations from which every quantity is read.
  *
  * A layer is a list of parts, in the order in which a token meets them. Most families need only the first few kinds of part;
  * `linear`, `vector` and `table` describe, exactly, the odd tensors that no noun covers.

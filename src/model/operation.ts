@@ -2,11 +2,11 @@ import type { Activation, Component, Role, Sharding, Span } from './architecture
 
 /**
  * One thing that a model does to a token. Every quantity is read off the list of operations: what they hold (parameters),
- * compute (FLOPs), keep for the backward pass (activations) and move (time). `cost/memory.ts` and `cost/time.ts` know these
+ * compute (FLOPs), save for the backward pass (activations) and move (time). `cost/memory` and `cost/time` know these
  * kinds and never a family's name.
  *
  * Tensors are named within a layer. A tensor read by three matrices (the input of query, key and value) is one tensor,
- * and is kept once.
+ * and is saved once.
  */
 export type Operation =
   | Linear

@@ -2,7 +2,7 @@ import type { Accelerator } from '../facts/accelerators.ts';
 
 /**
  * How a model is trained: everything that memory and time need besides the architecture. Field names are those of the run
- * description (`run.yml`) in camel case; `read/run.ts` translates.
+ * description (`run.yml`) in camel case; `setup/description.ts` translates.
  */
 export type TrainingRun = {
   /** An id of `facts/accelerators.ts`. */

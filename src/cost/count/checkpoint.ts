@@ -1,7 +1,7 @@
 import type { Architecture, Scheme } from '../../model/architecture.ts';
 import type { Linear, Operation, Operations } from '../../model/operation.ts';
 import { type Bytes, bytes } from '../../units.ts';
-import { held } from './weights.ts';
+import { parametersOf } from './weights.ts';
 
 /** Biases that correct a router's load are stored in 32 bits beside 16-bit weights (DeepSeek-V3's checkpoint). */
 const correctionBytes = 4;
@@ -13,7 +13,7 @@ const correctionBytes = 4;
 export function checkpointBytes(architecture: Architecture, operations: Operations): Bytes {
   const { quantization, elementBytes = 2 } = architecture;
   const plain = (operation: Operation) =>
-    held(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
+    parametersOf(operation) * (operation.kind === 'route' ? Math.max(correctionBytes, elementBytes) : elementBytes);
   const store = (operation: Operation, layer: number): number => {
     const scheme = quantization?.schemes[schemeOf(quantization.stored, operation.path, layer)];
     if (scheme === undefined || operation.kind !== 'linear' || operation.tied || operation.heldElsewhere === true)

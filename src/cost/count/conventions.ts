@@ -4,7 +4,7 @@ import type { TrainingRun } from '../../model/run.ts';
 import { type Flops, flops } from '../../units.ts';
 import { forwardFlops } from './forward.ts';
 import { type Trained, trainedLists, trainingFlops } from './training.ts';
-import { activated, mainNetwork, outputProjection } from './weights.ts';
+import { activeParametersOf, mainNetwork, outputProjection } from './weights.ts';
 
 /**
  * Training FLOPs for a token as the field counts them: docs/flops.md says what each has and lacks. N is active parameters,
@@ -22,7 +22,7 @@ import { activated, mainNetwork, outputProjection } from './weights.ts';
 export function conventions(operations: Operations, run: TrainingRun): Readonly<Record<FlopConvention, Flops>> {
   const main = [...mainNetwork(operations)];
   const S = run.sequenceLength;
-  const N = sum(main, activated);
+  const N = sum(main, activeParametersOf);
   return {
     causal: flops(trainingFlops(operations, run, 'causal')),
     full: flops(trainingFlops(operations, run, 'full')),
@@ -54,8 +54,8 @@ function torchtitan(operations: Operations, run: TrainingRun): number {
   const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
   const counted = (operation: Operation) => {
     if (operation.kind === 'route') return 0;
-    if (operation.kind === 'table') return tied ? activated(operation) : 0;
-    return operation.role === 'embedding_and_output_copies' ? 0 : activated(operation);
+    if (operation.kind === 'table') return tied ? activeParametersOf(operation) : 0;
+    return operation.role === 'embedding_and_output_copies' ? 0 : activeParametersOf(operation);
   };
   return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
 }

@@ -57,7 +57,7 @@ export const keysMet = (core: AttentionCore, S: number, convention: AttentionCon
  *
  * - linear: 2 rows columns, for each copy that the token uses
  * - attention: 2 H (d_qk + d_v) for each key that a query meets
- * - scan: `blocks/recurrence.ts`; whole chunks where the convention ignores masks
+ * - scan: `cost/expand/recurrence.ts`; whole chunks where the convention ignores masks
  * - vector: as the family states
  * - norms, rotary position, softmax, activations, lookups, sums: 0, as is usual
  */

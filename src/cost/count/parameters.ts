@@ -4,7 +4,7 @@ import { ledger } from '../../model/ledger.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import { parameters } from '../../units.ts';
 import { checkpointBytes } from './checkpoint.ts';
-import { activated, held, mainNetwork } from './weights.ts';
+import { activeParametersOf, mainNetwork, parametersOf } from './weights.ts';
 
 /**
  * Parameters of a model, to the last one. Biases that correct a router's load are counted, as published checkpoints store
@@ -15,32 +15,33 @@ export function countParameters(architecture: Architecture, operations: Operatio
   const sum = (take: (operation: Operation) => number) =>
     main.reduce((total, { operation, times }) => total + times * take(operation), 0);
   const towers = operations.towers.reduce((total, tower) => total + tower.parameters, 0);
-  const ofComponent = (wanted: Component) => sum((operation) => (operation.component === wanted ? held(operation) : 0));
-  const active = sum(activated);
+  const ofComponent = (wanted: Component) =>
+    sum((operation) => (operation.component === wanted ? parametersOf(operation) : 0));
+  const active = sum(activeParametersOf);
   const embedding = ofComponent('embedding');
   const output = ofComponent('output');
   const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
-  const total = sum(held) + towers;
+  const total = sum(parametersOf) + towers;
   return {
     total: parameters(total),
     active: parameters(active),
     activeWithoutEmbedding: parameters(tied ? active : active - embedding),
     activeWithoutEmbeddings: parameters(active - embedding - output),
-    mtp: parameters(operations.prediction.reduce((count, operation) => count + held(operation), 0)),
+    mtp: parameters(operations.prediction.reduce((count, operation) => count + parametersOf(operation), 0)),
     towers: parameters(towers),
     trainable: parameters(total),
     components: ledger(parameters, [
-      ...main.map(({ operation, times }) => [operation.component, times * held(operation)] as const),
+      ...main.map(({ operation, times }) => [operation.component, times * parametersOf(operation)] as const),
       ['towers', towers] as const,
     ]),
     parts: ledger(parameters, [
-      ...main.map(({ operation, times }) => [operation.path, times * held(operation)] as const),
+      ...main.map(({ operation, times }) => [operation.path, times * parametersOf(operation)] as const),
       ...operations.towers.map((tower) => [`towers.${tower.name}`, tower.parameters] as const),
     ]),
     layers: operations.layers.map((layer, kind) => ({
       name: layer.name,
       count: operations.order.filter((index) => index === kind).length,
-      parameters: parameters(layer.operations.reduce((count, operation) => count + held(operation), 0)),
+      parameters: parameters(layer.operations.reduce((count, operation) => count + parametersOf(operation), 0)),
     })),
     checkpoint: checkpointBytes(architecture, operations),
     exact: architecture.exact && architecture.towers.every((tower) => tower.exact),

@@ -1,7 +1,7 @@
 import type { Linear, Operation, Operations } from '../../model/operation.ts';
 
-/** Learned elements that one operation holds; a tied matrix and a shared block are held elsewhere. */
-export function held(operation: Operation): number {
+/** Parameters of one operation; those of a tied matrix or a shared block count where they are stored. */
+export function parametersOf(operation: Operation): number {
   if (operation.heldElsewhere) return 0;
   switch (operation.kind) {
     case 'linear':
@@ -27,10 +27,10 @@ export function held(operation: Operation): number {
   }
 }
 
-/** Those of them that one token uses: of the experts, the chosen ones. */
-export function activated(operation: Operation): number {
-  if (operation.kind !== 'linear' || operation.copies === operation.used) return held(operation);
-  return (held(operation) / operation.copies) * operation.used;
+/** Active parameters of one operation: those that one token uses, of experts the chosen ones. */
+export function activeParametersOf(operation: Operation): number {
+  if (operation.kind !== 'linear' || operation.copies === operation.used) return parametersOf(operation);
+  return (parametersOf(operation) / operation.copies) * operation.used;
 }
 
 const biasOf = (operation: { bias: boolean; columns: number }, copies: number) =>

@@ -1,4 +1,5 @@
 import type { CompressedAttention, Role, Span } from '../../model/architecture.ts';
+import { given } from '../../model/given.ts';
 import type { Operation, Tensor } from '../../model/operation.ts';
 import { component, compressedQuery, headNorm, replicated } from './attention-parts.ts';
 import { indexerScores } from './indexer.ts';
@@ -45,7 +46,7 @@ function* queries({ heads: H, headDim: d, queryRank }: CompressedAttention, narr
 function spanOf({ window, compression }: CompressedAttention): Span {
   if (compression === undefined) return { kind: 'window', tokens: window };
   const { ratio, chosen } = compression;
-  return { kind: 'selected', window, ratio, ...(chosen === undefined ? {} : { tokens: chosen.entries }) };
+  return { kind: 'selected', window, ratio, ...given({ tokens: chosen?.entries }) };
 }
 
 function* compressedCore(part: CompressedAttention, query: Tensor, key: Tensor): Generator<Operation, Tensor> {

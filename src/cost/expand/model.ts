@@ -3,6 +3,7 @@ import type {
   Layer,
   LinearPart,
   Norm,
+  Output,
   Part,
   ResidualStreams,
   SharedBlock,
@@ -107,29 +108,26 @@ function* part(one: Part, flow: Flow): Step {
       return flow;
     case 'streams':
       return yield* streams(one, flow);
-    case 'output': {
-      const logits = yield* linear({
-        path: 'output',
-        rows: one.rows,
-        columns: one.columns,
-        bias: one.bias,
-        component: 'output',
-        role: 'unembedding',
-        input: stream,
-        output: tensor('logits', one.columns, 'tensor'),
-        tied: one.tied,
-      });
-      yield {
-        kind: 'loss',
-        path: 'loss',
-        component: 'output',
-        vocabulary: one.columns,
-        input: logits,
-        ...given({ softcapped: one.softcapped }),
-      };
+    case 'output':
+      yield* output(one, stream);
       return flow;
-    }
   }
+}
+
+/** Logits over the vocabulary and their loss. */
+function* output({ rows, columns, bias, tied, softcapped }: Output, input: Tensor): Generator<Operation> {
+  const common = { path: 'output', component: 'output', role: 'unembedding' } as const;
+  const logits = yield* linear({
+    ...common,
+    rows,
+    columns,
+    bias,
+    tied,
+    input,
+    output: tensor('logits', columns, 'tensor'),
+  });
+  const vocabulary = columns;
+  yield { kind: 'loss', path: 'loss', component: 'output', vocabulary, input: logits, ...given({ softcapped }) };
 }
 
 /** A block's result waits to be added, since a norm may stand between. Parallel branches end in one sum. */
