@@ -58,65 +58,84 @@ type Adapted = { readonly flops: number; readonly above: boolean };
 
 /** Forward and backward FLOPs of one list with frozen weights and adapters; `below` says that its input needs a gradient. */
 function adaptedFlops(list: readonly Operation[], pass: Pass, below: boolean): Adapted {
-  const { sequenceLength: S, lora, convention } = pass;
   /** Tensors that an operation made, by name, and whether they need a gradient. */
   const needs = new Map<string, boolean>();
   let above = below;
   let flops = 0;
   // A tensor that no operation made is a view of something before it.
-  const needed = ({ name, stream }: Tensor) => (stream === 'input' ? below : (needs.get(name) ?? above));
+  const needed: Needed = (tensor) =>
+    tensor !== undefined && (tensor.stream === 'input' ? below : (needs.get(tensor.name) ?? above));
   for (const operation of list) {
-    const forward = forwardFlops(operation, S, convention);
-    flops += forward;
-    switch (operation.kind) {
-      case 'linear': {
-        const input = needed(operation.input);
-        const adapter = adapterFlops(operation, lora);
-        if (input) flops += forward;
-        flops += 3 * (adapter.down + adapter.up) - (input ? 0 : adapter.down);
-        const output = input || adapter.up > 0;
-        needs.set(operation.output.name, output);
-        above ||= output;
-        break;
-      }
-      case 'attention': {
-        const query = needed(operation.query);
-        const key = needed(operation.key);
-        const value = needed(operation.value);
-        const each = 2 * operation.heads * keysMet(operation, S, convention);
-        const scores = each * operation.queryKeyDim;
-        // Query and key each need one product of their own, and both need the gradient of the scores.
-        flops += scores * (Number(query) + Number(key));
-        flops += each * operation.valueDim * (Number(query || key) + Number(value));
-        needs.set(operation.output.name, query || key || value);
-        break;
-      }
-      case 'scan':
-        if (needed(operation.input)) flops += 2 * forward;
-        needs.set(operation.output.name, needed(operation.input));
-        break;
-      case 'vector':
-        if (above) flops += forward;
-        break;
-      case 'activation':
-        needs.set(operation.output.name, needed(operation.input) || (operation.gate ? needed(operation.gate) : false));
-        break;
-      case 'norm':
-      case 'dispatch':
-      case 'combine':
-        needs.set(operation.output.name, needed(operation.input));
-        break;
-      case 'add':
-        needs.set(operation.output.name, above);
-        break;
-      case 'rope':
-      case 'route':
-      case 'table':
-      case 'loss':
-        break;
-    }
+    flops += forwardFlops(operation, pass.sequenceLength, pass.convention);
+    flops += furtherFlops(operation, pass, needed, above);
+    if (!('output' in operation)) continue;
+    const output = needsGradient(operation, pass.lora, needed, above);
+    if (output !== undefined) needs.set(operation.output.name, output);
+    if (operation.kind === 'linear') above ||= output === true;
   }
   return { flops, above };
+}
+
+/** Whether a tensor needs a gradient. */
+type Needed = (tensor: Tensor | undefined) => boolean;
+
+/** FLOPs of an operation's backward pass and of its adapter, besides its own forward pass. */
+function furtherFlops(operation: Operation, pass: Pass, needed: Needed, above: boolean): number {
+  const { sequenceLength: S, lora, convention } = pass;
+  const forward = forwardFlops(operation, S, convention);
+  switch (operation.kind) {
+    case 'linear': {
+      const input = needed(operation.input);
+      const adapter = adapterFlops(operation, lora);
+      return (input ? forward : 0) + 3 * (adapter.down + adapter.up) - (input ? 0 : adapter.down);
+    }
+    case 'attention': {
+      const [query, key, value] = [operation.query, operation.key, operation.value].map(needed);
+      const each = 2 * operation.heads * keysMet(operation, S, convention);
+      // Query and key each need one product of their own, and both need the gradient of the scores.
+      const scores = each * operation.queryKeyDim * (Number(query) + Number(key));
+      return scores + each * operation.valueDim * (Number(query || key) + Number(value));
+    }
+    case 'scan':
+      return needed(operation.input) ? 2 * forward : 0;
+    case 'vector':
+      return above ? forward : 0;
+    case 'norm':
+    case 'activation':
+    case 'rope':
+    case 'add':
+    case 'route':
+    case 'dispatch':
+    case 'combine':
+    case 'table':
+    case 'loss':
+      return 0;
+  }
+}
+
+/** Whether what an operation gives needs a gradient; undefined where it gives no tensor of a token that depends on others. */
+function needsGradient(operation: Operation, lora: Lora, needed: Needed, above: boolean): boolean | undefined {
+  switch (operation.kind) {
+    case 'linear':
+      return needed(operation.input) || adapterFlops(operation, lora).up > 0;
+    case 'attention':
+      return [operation.query, operation.key, operation.value].some(needed);
+    case 'activation':
+      return needed(operation.input) || needed(operation.gate);
+    case 'scan':
+    case 'norm':
+    case 'dispatch':
+    case 'combine':
+      return needed(operation.input);
+    case 'add':
+      return above;
+    case 'rope':
+    case 'route':
+    case 'table':
+    case 'vector':
+    case 'loss':
+      return undefined;
+  }
 }
 
 /**
