@@ -233,3 +233,15 @@ describe('FLOPs that recompute repeats', () => {
     expect(again(run, { ...small, num_hidden_layers: 4 })).toBe(2 * layer);
   });
 });
+
+describe('how the forward pass grows with the sequence', () => {
+  it('attention grows with it, all else stays', () => {
+    const products = 2 * (4 * (4 * 512 * 512 + 3 * 512 * 1536) + 512 * 1000);
+    const { growth } = costOf(small, { sequence_length: 1024 }).flops;
+    expect(growth.map(({ sequenceLength }) => sequenceLength)).toEqual([256, 512, 1024, 2048, 4096, 16_384]);
+    for (const { sequenceLength, attention, total } of growth) {
+      expect(attention).toBe(4 * 2 * 512 * sequenceLength);
+      expect(total).toBe(products + attention);
+    }
+  });
+});
