@@ -6,6 +6,7 @@ import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.t
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
 import type { Unread } from './model/reading.ts';
 import { claimsConfig, readConfig } from './read/config.ts';
+import { type Described, type Description, differs } from './settings/describe.ts';
 import { longestPath } from './settings/globs.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Settings } from './settings/settings.ts';
@@ -51,6 +52,19 @@ export function review(
     ],
     version,
   };
+}
+
+/**
+ * Tells configs whose run the two sides describe otherwise, so that they are compared though their own text did not change.
+ * undefined where there can be none.
+ */
+export function trainedOtherwise({ sourcesFor, runs }: Settings): ((path: string) => boolean) | undefined {
+  if (runs?.base.kind !== 'read' || runs.head.kind !== 'read') return undefined;
+  const { base, head } = runs;
+  if (!differs(base, head)) return undefined;
+  const fields = (path: string, described: Description) =>
+    JSON.stringify(sourcesFor(path, [], described).map(({ fields: stated }) => stated));
+  return (path) => fields(path, base) !== fields(path, head);
 }
 
 function comparisonsOf(
@@ -148,12 +162,18 @@ function hasOtherLimits({ path, previousPath }: ConfigPair, { budgetsFor }: Sett
 
 /** undefined where the file was looked at and is no model config, and the user did not name it. */
 function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comparison | undefined {
-  const read = (side: ConfigSide, path: string, calibration?: number): Side => {
-    const timed = inTime(() => readSide(side, path, settings, calibration));
+  const { runs } = settings;
+  // A run description that comes with the change is no model config; one that took the place of a config is looked at.
+  if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path)) return undefined;
+  const read = (side: ConfigSide, path: string, described: Described | undefined, calibration?: number): Side => {
+    const timed = inTime(() => readAs(side, path, settings, described, calibration));
     return timed.kind === 'done' ? timed.result : late(`The config ${timed.reason}.`);
   };
-  const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
-  const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
+  const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base);
+  const head = pair.head && read(pair.head, pair.path, runs?.head, base?.estimate?.run.run.calibration);
+  // Nobody touched it, and nobody could read it before, however long it took.
+  const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
+  if (pair.base === pair.head && unreadable) return undefined;
   const named = settings.named(pair.path);
   if (!named && !concerns(base, head)) return undefined;
   return compare({
@@ -168,6 +188,23 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
 
 const late = (message: string): Side =>
   unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
+
+/** One side under the run that its own commit describes; where that cannot be read, its cost is unknown. */
+function readAs(
+  side: ConfigSide,
+  path: string,
+  settings: Settings,
+  described: Described | undefined,
+  calibration?: number,
+): Side {
+  const description = described?.kind === 'read' ? described : undefined;
+  const sourcesFor: Settings['sourcesFor'] = (name, stated) => settings.sourcesFor(name, stated, description);
+  const found = readSide(side, path, { sourcesFor }, calibration);
+  if (described?.kind !== 'wrong' || found.reading.kind === 'unread') return found;
+  const message = `How it is trained cannot be read: ${described.sentences.join(' ')}`;
+  const problems = [{ severity: 'error' as const, message }];
+  return unread({ kind: 'unread', way: 'run-unread', format: found.reading.format, problems }, true);
+}
 
 /** One of two sides is a model config, or the head could be one and cannot be read. */
 function concerns(base: Side | undefined, head: Side | undefined): boolean {

@@ -21,7 +21,10 @@ export type Missed = {
 
 export type Commit = { readonly sha: string; readonly label: string };
 
-/** One config on both sides; a side that is absent did not exist. */
+/**
+ * One config on both sides; a side that is absent did not exist. Where its own text did not change, and only how it is trained
+ * did, both sides are the same object.
+ */
 export type ConfigPair = {
   readonly path: string;
   /** Its name at the base, where it was renamed. */

@@ -215,6 +215,58 @@ describe('diff', () => {
     expect(tree).toContainEqual(expect.objectContaining({ path: 'deep/new.json', status: 'added' }));
   });
 
+  it('takes a run for each of two files, and shows the fields that differ', () => {
+    const where = folder();
+    writeFileSync(join(where, 'one.yml'), 'micro_batch_size: 1\n');
+    writeFileSync(join(where, 'two.yml'), 'micro_batch_size: 8\nprice_per_gpu_hour: 4\n');
+    const words = ['diff', 'configs/llama-7b.json', 'configs/llama-7b.json', '--memory-budget', '72GiB'];
+    const both = ['--base-run', join(where, 'one.yml'), '--head-run', join(where, 'two.yml')];
+    const { code, out } = run([...words, ...both]);
+    expect(code).toBe(1);
+    expect(out).toContain('    run: micro_batch_size 1 -> 8\n');
+    expect(out).toContain('run: price_per_gpu_hour absent -> 4');
+    expect(out).toContain('This change takes memory per GPU over the budget.');
+    const one = [...words, '--run', join(where, 'one.yml')];
+    expect(run(one)).toMatchObject({ code: 0 });
+    expect(run([...one, '--head-run', join(where, 'two.yml')]).out).toContain('run: micro_batch_size 1 -> 8');
+    writeFileSync(join(where, 'two.yml'), 'micro_batch: 8\n');
+    expect(run([...words, ...both])).toMatchObject({ code: 2, out: '' });
+  });
+
+  it('reads a run description that the repository holds from both sides, and any other as it is', () => {
+    const { where, git } = repository({ 'config.json': config(), 'run.yml': 'micro_batch_size: 1\n' });
+    writeFileSync(join(where, 'run.yml'), 'micro_batch_size: 8\n');
+    mkdirSync(join(where, 'deep'));
+    const words = ['diff', '--base', 'main', '--run', '../run.yml'];
+    const tree = run(words, join(where, 'deep'));
+    expect(tree.code).toBe(1);
+    expect(tree.out).toContain('config.json: changed');
+    expect(tree.out).toContain('run: micro_batch_size 1 -> 8');
+    git('commit', '-qam', 'head');
+    writeFileSync(join(where, 'run.yml'), 'micro_batch_size: 1\n');
+    expect(run([...words, '--head', 'feature'], join(where, 'deep')).code).toBe(1);
+    const own = join(folder(), 'own.yml');
+    writeFileSync(own, 'micro_batch_size: 8\n');
+    expect(run(['diff', '--base', 'main', '--run', own], where).out).toContain('No model config changed.');
+    writeFileSync(join(where, 'new.yml'), 'micro_batch_size: 8\n');
+    writeFileSync(join(where, 'config.json'), config({ intermediate_size: 11264 }));
+    const added = run(['diff', '--base', 'main', '--run', 'new.yml'], where);
+    expect(added.out).toContain('note: The run description new.yml does not exist at');
+    expect(added.out).not.toContain('run: ');
+    expect(run(['diff', '--base', 'main', '--run', 'gone.yml'], where)).toMatchObject({ code: 2, out: '' });
+  });
+
+  it('fails where the head breaks or removes the run description', () => {
+    const { where, git } = repository({ 'config.json': config(), 'run.yml': 'micro_batch_size: 1\n' });
+    writeFileSync(join(where, 'run.yml'), 'micro_batch: 1\n');
+    const words = ['diff', '--base', 'main', '--run', 'run.yml'];
+    expect(run(words, where)).toMatchObject({ code: 1 });
+    git('rm', '-qf', 'run.yml');
+    const { code, out } = run(words, where);
+    expect(code).toBe(1);
+    expect(out).toContain('The run description run.yml does not exist at working tree.');
+  });
+
   it('shows what was added, removed and renamed, and compares with the merge base', () => {
     const gpt2 = readFileSync(join(root, 'configs/gpt2-xl.json'), 'utf8');
     const { where, git } = repository({ 'gone.json': gpt2, 'old.json': config() });

@@ -12,7 +12,7 @@ describe.each(readdirSync(folder))('the story %s', (story) => {
 
   it('gives the comment that a person has read', () => {
     const [base, head, run] = [text('base.json'), text('head.json'), text('run.yml')];
-    const [policy, newPolicy] = [text('policy.yml'), text('new-policy.yml')];
+    const [newRun, policy, newPolicy] = [text('new-run.yml'), text('policy.yml'), text('new-policy.yml')];
     const { review, settings } = reviewOf(
       {
         path: `configs/${story}.json`,
@@ -22,6 +22,7 @@ describe.each(readdirSync(folder))('the story %s', (story) => {
       {},
       {
         ...(run === undefined ? {} : { run }),
+        ...(newRun === undefined ? {} : { newRun }),
         ...(policy === undefined ? {} : { policy }),
         ...(newPolicy === undefined ? {} : { newPolicy }),
       },

@@ -1,7 +1,15 @@
 import type { Review } from '../src/gate/review.ts';
 import { review } from '../src/run.ts';
 import { proposed } from '../src/settings/proposal.ts';
-import { type Documents, type Inputs, policyPath, type Settings, settingsFrom } from '../src/settings/settings.ts';
+import {
+  type Documents,
+  describedBy,
+  type Inputs,
+  policyPath,
+  type Settings,
+  settingsFrom,
+  withRuns,
+} from '../src/settings/settings.ts';
 
 /** The day of every story. */
 export const today = '2026-11-24';
@@ -13,17 +21,29 @@ const file = (name: string, text: string) => ({ name, bytes: bytes(text) });
 export function reviewOf(
   texts: { readonly base?: string; readonly head?: string; readonly path?: string; readonly named?: boolean },
   inputs: Inputs = {},
-  rules: { readonly run?: string; readonly policy?: string; readonly newPolicy?: string } = {},
+  rules: {
+    readonly run?: string;
+    readonly newRun?: string;
+    readonly policy?: string;
+    readonly newPolicy?: string;
+  } = {},
 ): { readonly review: Review; readonly settings: Settings } {
   const run = rules.run === undefined ? {} : { run: file('run.yml', rules.run) };
   const held: Documents = {
     ...run,
     ...(rules.policy === undefined ? {} : { policy: file(policyPath, rules.policy) }),
   };
-  const given = settingsFrom(inputs, held);
+  const now: Documents = {
+    ...held,
+    ...(rules.newRun === undefined ? {} : { run: file('run.yml', rules.newRun) }),
+    ...(rules.newPolicy === undefined ? {} : { policy: file(policyPath, rules.newPolicy) }),
+  };
+  const runs = { base: describedBy(held), head: describedBy(now, true) };
+  const given = withRuns(settingsFrom(inputs, held), runs);
   const settings = texts.named === undefined ? given : { ...given, named: () => texts.named === true };
-  const now: Documents = rules.newPolicy === undefined ? held : { ...run, policy: file(policyPath, rules.newPolicy) };
-  const others = [proposed(inputs, held, now, 'after merge')].filter((one) => one !== undefined);
+  const others = [proposed(inputs, held, now, 'after merge')]
+    .filter((one) => one !== undefined)
+    .map((one) => (one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) }));
   const side = (text: string) => ({ kind: 'bytes', bytes: bytes(text) }) as const;
   const commit = (letter: string, label: string) => ({ sha: letter.repeat(40), label });
   const changes = {

@@ -1,6 +1,8 @@
 import type { Ledger } from '../model/ledger.ts';
+import type { Origin, SettledRun } from '../model/run.ts';
+import { runAsText } from '../setup/description.ts';
 import { metrics } from './metrics.ts';
-import type { Change, Comparison, Side, Status } from './review.ts';
+import type { Change, ChangedField, Comparison, Side, Status } from './review.ts';
 
 /** Two sides of one config; a side that is absent did not exist. */
 export function compare(pair: {
@@ -60,22 +62,36 @@ function partsOf(
     .sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before));
 }
 
-function fieldsOf(base: Side | undefined, head: Side | undefined): Comparison['fields'] {
+const fieldsOf = (base: Side | undefined, head: Side | undefined): readonly ChangedField[] => [
+  ...configFields(base, head),
+  ...runFields(base?.estimate?.run, head?.estimate?.run),
+];
+
+function configFields(base: Side | undefined, head: Side | undefined): readonly ChangedField[] {
   if (base?.reading.kind !== 'read' || head?.reading.kind !== 'read') return [];
   const before = new Map(base.reading.fields.map((field) => [field.path, field]));
   const after = new Map(head.reading.fields.map((field) => [field.path, field]));
-  const rows: Comparison['fields'][number][] = [];
-  for (const path of new Set([...before.keys(), ...after.keys()])) {
-    const old = before.get(path)?.value;
-    const now = after.get(path)?.value;
-    if (old === now) continue;
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((path): readonly ChangedField[] => {
+    const [old, now] = [before.get(path)?.value, after.get(path)?.value];
+    if (old === now) return [];
     const line = after.get(path)?.line;
-    rows.push({
-      path,
-      ...(old === undefined ? {} : { before: old }),
-      ...(now === undefined ? {} : { after: now }),
-      ...(line === undefined ? {} : { line }),
-    });
-  }
-  return rows;
+    return [{ origin: 'architecture', path, ...moved(old, now), ...(line === undefined ? {} : { line }) }];
+  });
 }
+
+/** Of the run only what somebody states beside the config: what follows from it moves with it, and the config has its own fields. */
+function runFields(base: SettledRun | undefined, head: SettledRun | undefined): readonly ChangedField[] {
+  if (base === undefined || head === undefined) return [];
+  const [before, after] = [runAsText(base.run), runAsText(head.run)];
+  const states = (origin: Origin | undefined) => origin === 'input' || origin === 'run' || origin === 'policy';
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((path): readonly ChangedField[] => {
+    const [old, now] = [before.get(path), after.get(path)];
+    const stated = states(base.origins[path]) || states(head.origins[path]);
+    return old === now || !stated ? [] : [{ origin: 'run', path, ...moved(old, now) }];
+  });
+}
+
+const moved = (before: string | undefined, after: string | undefined) => ({
+  ...(before === undefined ? {} : { before }),
+  ...(after === undefined ? {} : { after }),
+});

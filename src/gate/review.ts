@@ -38,13 +38,18 @@ export type Comparison = {
     readonly before: number;
     readonly after: number;
   }[];
-  /** Config fields that changed, as written. */
-  readonly fields: readonly {
-    readonly path: string;
-    readonly before?: string;
-    readonly after?: string;
-    readonly line?: number;
-  }[];
+  /** Fields that changed, those of the config first. */
+  readonly fields: readonly ChangedField[];
+};
+
+/** A field of the config as it is written, or one of the run as it was settled, where somebody states it. */
+export type ChangedField = {
+  readonly origin: 'architecture' | 'run';
+  readonly path: string;
+  readonly before?: string;
+  readonly after?: string;
+  /** of the config */
+  readonly line?: number;
 };
 
 export type Severity = 'fail' | 'warn' | 'notice';

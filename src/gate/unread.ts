@@ -34,6 +34,7 @@ const meaning: Readonly<Record<Unread, 'passed' | 'told' | 'looks' | 'config' | 
   'unknown-name': 'told',
   'too-far': 'config',
   impossible: 'config',
+  'run-unread': 'config',
 };
 
 /** A file at the head that went without an estimate in this way gets a finding. */

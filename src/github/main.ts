@@ -13,6 +13,7 @@ import {
   type Settings,
   settingsFrom,
   WrongSettings,
+  withRuns,
 } from '../settings/settings.ts';
 import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
@@ -36,6 +37,7 @@ import { misnamedPolicy } from './misnamed.ts';
 import { publish } from './publish.ts';
 import { rangeOf } from './pushes.ts';
 import { inlineRun, type Places, rulesOf } from './rules.ts';
+import { runsOf, withRunChanges } from './runs.ts';
 
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
 export async function main(environment: Environment = process.env): Promise<void> {
@@ -80,17 +82,22 @@ async function run(environment: Environment): Promise<void> {
   const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
   const inTime = deadline();
   const places = placesOf(event, pull, mergeBase?.commit);
-  const { held, others } = await rulesOf(api, repository, inputs, places, inTime);
+  const { held, others, known } = await rulesOf(api, repository, inputs, places, inTime);
   const misnamed = await misnamedPolicy(api, repository, inputs, held, places.head ?? places.held);
   if (misnamed !== undefined) warning(harmless(misnamed));
-  const { settings, broken } = planOf(inputs, held, others);
+  const { settings: rules, broken } = planOf(inputs, held, others);
   const base =
-    pull === undefined || settings.baseline === 'merge-base'
+    pull === undefined || rules.baseline === 'merge-base'
       ? mergeBase
-      : await baseline(api, repository, settings.baseline, pull);
-  const found = await changesOf(api, repository, event, pull, base, settings);
-  const changes = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
-  const outlook = await withConfigs(api, repository, pull, changes, others);
+      : await baseline(api, repository, rules.baseline, pull);
+  const found = await changesOf(api, repository, event, pull, base, rules);
+  const changed = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
+  const runs = broken === undefined ? await runsOf(api, repository, inputs, changed, known) : undefined;
+  const settings = withRuns(rules, runs);
+  const changes = await withRunChanges(api, repository, changed, settings);
+  const outlook = (await withConfigs(api, repository, pull, changes, others)).map((one) =>
+    one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) },
+  );
   const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook, inTime);
   if (broken !== undefined && reviewed.comparisons.length > 0) throw broken;
   const judged = await withOverride(api, repository, reviewed, pull, event, settings);

@@ -19,7 +19,12 @@ export async function rulesOf(
   inputs: Inputs,
   { held, head, when, tip }: Places,
   inTime: InTime,
-): Promise<{ readonly held: Documents; readonly others: readonly OtherRules[] }> {
+): Promise<{
+  readonly held: Documents;
+  readonly others: readonly OtherRules[];
+  /** What was read, by commit. */
+  readonly known: ReadonlyMap<string, Documents>;
+}> {
   const commits = [held, ...(head === undefined ? [] : [head]), ...(tip === undefined ? [] : [tip.commit])];
   const [first = {}, ...rest] = await readRules(api, repository, inputs, commits);
   const [now, later] = head === undefined ? [undefined, rest[0]] : rest;
@@ -33,7 +38,8 @@ export async function rulesOf(
     // What this change does anyway is said once.
     later === undefined || tip === undefined ? undefined : moved(inputs, holds, later, tip.branch),
   ].filter((one) => one !== undefined);
-  return { held: holds, others };
+  const known = new Map([...commits.entries()].map(([index, commit]) => [commit, [first, ...rest][index] ?? {}]));
+  return { held: holds, others, known: known.set(held, holds) };
 }
 
 /** The input `run` is either the description itself or the path of one. */
@@ -50,7 +56,8 @@ export function inlineRun(inputs: Inputs): Documents {
 const lacks = (inputs: Inputs, commit: string): string =>
   `The policy ${policyOf(inputs)} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`;
 
-async function readRules(
+/** What each commit has of the files that the inputs and its policy name. */
+export async function readRules(
   api: Api,
   repository: Repository,
   inputs: Inputs,

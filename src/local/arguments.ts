@@ -6,6 +6,8 @@ export class Usage extends Error {}
 
 const options = {
   run: { type: 'string' },
+  'base-run': { type: 'string' },
+  'head-run': { type: 'string' },
   policy: { type: 'string' },
   accelerator: { type: 'string' },
   gpus: { type: 'string' },
@@ -44,7 +46,7 @@ const aboutConfigs: readonly Option[] = [
 /** What each command takes, so that an option it would ignore is an error. */
 const taken = {
   report: aboutConfigs,
-  diff: [...aboutConfigs, 'fail-on', 'base', 'head'],
+  diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
   mfu: [...aboutConfigs, 'tokens-per-second'],
   list: always,
 } as const satisfies Readonly<Record<string, readonly Option[]>>;
@@ -113,6 +115,8 @@ function parsed(argv: readonly string[]): ReturnType<typeof parseAll> {
 
 const about: Readonly<Record<Valued | 'model_config', string>> = {
   run: '--run FILE              the training run (YAML or JSON)',
+  'base-run': '--base-run FILE         the run of the old side, where it is another than that of --run',
+  'head-run': '--head-run FILE         the run of the new side',
   policy: '--policy FILE           the policy file (default: .github/model-cost.yml, where there is one)',
   accelerator: '--accelerator ID        target hardware (see: list accelerators)',
   gpus: '--gpus N',

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { Changes, ConfigPair, ConfigSide } from '../world.ts';
 import { largest, readTracked, symbolicLink, tooLarge } from './files.ts';
 
@@ -88,6 +88,43 @@ export function readAt(top: string, commit: string | undefined, path: string): C
   if (object === '') return undefined;
   const half = { mode, object, path: Buffer.from(path, 'utf8') };
   return sideOf(half, top, readBlobs(top, [half]));
+}
+
+/** The path of a file from the repository's root; undefined for one that lies outside. */
+export function inRepository(top: string, name: string): string | undefined {
+  const inside = relative(realpathOf(top), join(realpathOf(dirname(resolve(name))), basename(name)));
+  return inside.startsWith('..') || isAbsolute(inside) ? undefined : inside.replaceAll('\\', '/');
+}
+
+function realpathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+/** Files that are the same in both states, for what is to be compared though it did not change, at most so many. */
+export function unchangedFiles(
+  { top, base }: Range,
+  wants: (path: string) => boolean,
+  most: number,
+): { readonly pairs: readonly ConfigPair[]; readonly rest: readonly string[] } {
+  const halves = split(git(top, ['ls-tree', '-r', '-z', '--full-tree', base.commit])).flatMap(
+    (row): readonly Half[] => {
+      const tab = row.indexOf(9);
+      const [mode = '', kind = '', object = ''] = row.subarray(0, tab).toString().split(' ');
+      const path = row.subarray(tab + 1);
+      return kind === 'blob' && wants(path.toString('utf8')) ? [{ mode, object, path }] : [];
+    },
+  );
+  const read = halves.slice(0, most);
+  const blobs = readBlobs(top, read);
+  const pairs = read.map((half): ConfigPair => {
+    const side = sideOf(half, top, blobs);
+    return { path: half.path.toString('utf8'), base: side, head: side };
+  });
+  return { pairs, rest: halves.slice(most).map(({ path }) => path.toString('utf8')) };
 }
 
 /**

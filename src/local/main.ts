@@ -7,18 +7,18 @@ import { comment } from '../report/comment.ts';
 import { jsonReport } from '../report/json.ts';
 import { summary } from '../report/summary.ts';
 import { textDiff, textFindings, textReport } from '../report/terminal.ts';
-import { readSide as readConfigSide, review, version } from '../run.ts';
+import { readSide as readConfigSide, review, trainedOtherwise, version } from '../run.ts';
 import type { OtherRules } from '../settings/proposal.ts';
-import { type Documents, type Settings, settingsFrom, WrongSettings } from '../settings/settings.ts';
+import { type Documents, type Settings, settingsFrom, WrongSettings, withRuns } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
-import type { Changes } from '../world.ts';
+import type { Changes, Missed } from '../world.ts';
 import { help, Usage, type Words, wordsOf } from './arguments.ts';
 import { readSide } from './files.ts';
-import { GitProblem, gitChanges, gitRange } from './git.ts';
+import { GitProblem, gitChanges, gitRange, type Range, unchangedFiles } from './git.ts';
 import { list } from './list.ts';
 import { mfu } from './mfu.ts';
 import { complain, complainOf, failed, json, passed, print, progress, quietPipes, unusable } from './print.ts';
-import { rulesHere, rulesOf } from './rules.ts';
+import { rulesHere, rulesOf, rulesOfTwo } from './rules.ts';
 
 /** The command line: the same story as the action, over files and a git repository. Results to standard output, errors to standard error. */
 export function main(argv: readonly string[]): number {
@@ -77,7 +77,12 @@ const inputsOf = (words: Words): Record<string, string> =>
     }),
   );
 
-const namedIn = (words: Words) => ({ run: words.option('run'), policy: words.option('policy') });
+const namedIn = (words: Words) => ({
+  run: words.option('run'),
+  baseRun: words.option('base-run'),
+  headRun: words.option('head-run'),
+  policy: words.option('policy'),
+});
 
 /** Options to settings: the files that --run and --policy name, single options winning over both. */
 function settingsOf(words: Words, documents: Documents = rulesHere(namedIn(words))): Settings {
@@ -89,7 +94,10 @@ function settingsOf(words: Words, documents: Documents = rulesHere(namedIn(words
   };
   return {
     ...settings,
-    sourcesFor: (path, stated) => [{ origin: 'input', fields }, ...settings.sourcesFor(fromRoot(path), stated)],
+    sourcesFor: (path, stated, described) => [
+      { origin: 'input', fields },
+      ...settings.sourcesFor(fromRoot(path), stated, described),
+    ],
     budgetsFor: (path) => settings.budgetsFor(fromRoot(path)),
   };
 }
@@ -146,18 +154,38 @@ function diff(words: Words): number {
   if (base !== undefined) {
     if (old !== undefined) throw new Usage('diff takes either two files or --base, not both.');
     const range = gitRange('.', base, words.option('head'));
-    const { held, others, notes } = rulesOf(inputsOf(words), namedIn(words), range);
-    const settings = settingsOf(words, held);
-    const changes = gitChanges(range, settings.matches);
-    return compared(words, { ...changes, notes: [...notes, ...changes.notes] }, settings, others);
+    const { held, runs, others, notes } = rulesOf(inputsOf(words), namedIn(words), range);
+    const settings = withRuns(settingsOf(words, held), runs);
+    const changes = withRunChanges(range, gitChanges(range, settings.matches), settings);
+    return compared(
+      words,
+      { ...changes, notes: [...notes, ...changes.notes] },
+      settings,
+      others.map((one) => (one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) })),
+    );
   }
   if (words.option('head') !== undefined) throw new Usage('--head needs --base REV.');
   if (old === undefined || now === undefined || rest.length > 0)
     throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
-  const settings = settingsOf(words);
+  const { held, runs } = rulesOfTwo(namedIn(words));
+  const settings = withRuns(settingsOf(words, held), runs);
   const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: readSide(old), head: readSide(now) };
   // The user named them, so what cannot be read fails.
   return compared(words, { pairs: [pair], missed: [], notes: [] }, { ...settings, named: () => true }, []);
+}
+
+/** Unchanged configs that are read because their run changed. */
+const mostUnchanged = 1_000;
+
+/** The changes with every config whose text is as it was and whose run is not. */
+function withRunChanges(range: Range, changes: Changes, settings: Settings): Changes {
+  const otherwise = trainedOtherwise(settings);
+  if (otherwise === undefined) return changes;
+  const listed = new Set(changes.pairs.flatMap(({ path, previousPath }) => [path, previousPath ?? path]));
+  const wants = (path: string) => !listed.has(path) && settings.matches(path) && otherwise(path);
+  const { pairs, rest } = unchangedFiles(range, wants, mostUnchanged);
+  const missed: readonly Missed[] = rest.length === 0 ? [] : [{ kind: 'count', most: mostUnchanged, paths: rest }];
+  return { ...changes, pairs: [...changes.pairs, ...pairs], missed: [...changes.missed, ...missed] };
 }
 
 function compared(words: Words, changes: Changes, settings: Settings, others: readonly OtherRules[]): number {
@@ -169,7 +197,8 @@ function compared(words: Words, changes: Changes, settings: Settings, others: re
   ]);
   for (const { path, side } of unread) complainOf(path, side.reading.problems[0]);
   const nothing = isEmpty(found);
-  const blind = found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
+  const blind =
+    found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
   // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
   if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named))) return unusable;
   return finish(words, found, () => {

@@ -1,13 +1,26 @@
 import { existsSync } from 'node:fs';
 import { type OtherRules, proposed } from '../settings/proposal.ts';
-import { type Documents, filesNamedBy, type Inputs, policyPath } from '../settings/settings.ts';
+import {
+  type Documents,
+  describedBy,
+  filesNamedBy,
+  type Inputs,
+  policyPath,
+  type Runs,
+  WrongSettings,
+} from '../settings/settings.ts';
 import type { ConfigSide } from '../world.ts';
 import { Usage } from './arguments.ts';
 import { readSide } from './files.ts';
-import { type Range, readAt } from './git.ts';
+import { inRepository, type Range, readAt } from './git.ts';
 
-/** What the options --run and --policy name. The run description is the user's own file, and is read as it is now. */
-type Named = { readonly run: string | undefined; readonly policy: string | undefined };
+/** What the options --run, --base-run, --head-run and --policy name. */
+type Named = {
+  readonly run?: string | undefined;
+  readonly baseRun?: string | undefined;
+  readonly headRun?: string | undefined;
+  readonly policy?: string | undefined;
+};
 
 type Read = (path: string) => ConfigSide | undefined;
 
@@ -20,32 +33,84 @@ export function rulesHere({ run, policy }: Named): Documents {
   return { ...found, ...described(run) };
 }
 
+/** What a comparison of revisions is judged by, and how each side says that its configs are trained. */
+type Rules = {
+  readonly held: Documents;
+  readonly runs: Runs;
+  readonly others: readonly OtherRules[];
+  readonly notes: readonly string[];
+};
+
 /**
  * The rules for a comparison of revisions: the policy as the merge base has it, so that a change is not judged by what it brings
  * itself. A policy that only exists on the disk is taken on trial, and the reader is told.
  */
-export function rulesOf(
-  inputs: Inputs,
-  { run, policy }: Named,
-  range: Range,
-): { readonly held: Documents; readonly others: readonly OtherRules[]; readonly notes: readonly string[] } {
-  const name = policy ?? policyPath;
-  const at = (commit: string | undefined) => policyFrom((path) => readAt(range.top, commit, path), name);
-  const held = at(range.base.commit);
-  if (policy !== undefined && held.policy === undefined)
-    return {
-      held: rulesHere({ run, policy }),
-      others: [],
-      notes: [
-        `The policy ${policy} does not exist at ${range.base.commit.slice(0, 12)}; the file as it is now was tried.`,
-      ],
-    };
-  const other = proposed(inputs, held, at(range.head.commit), 'once it is the base');
+export function rulesOf(inputs: Inputs, named: Named, range: Range): Rules {
+  const { policy } = named;
+  const described = descriptions(named, range);
+  const at = (commit: string | undefined) =>
+    policyFrom((path) => readAt(range.top, commit, path), policy ?? policyPath);
+  const tried = policy !== undefined && at(range.base.commit).policy === undefined;
+  const found = tried ? rulesHere({ policy }) : { ...at(range.base.commit), commit: range.base.commit };
+  const held = { ...found, ...described.base };
+  const now = { ...(tried ? found : at(range.head.commit)), ...described.head };
+  const other = tried ? undefined : proposed(inputs, held, now, 'once it is the base');
   return {
-    held: { ...held, ...described(run), commit: range.base.commit },
+    held,
+    runs: { base: describedBy(held), head: describedBy(now, true) },
     others: other === undefined ? [] : [other],
-    notes: [],
+    notes: [
+      ...(tried
+        ? [`The policy ${policy} does not exist at ${range.base.commit.slice(0, 12)}; the file as it is now was tried.`]
+        : []),
+      ...described.notes,
+    ],
   };
+}
+
+type RunFile = Pick<Documents, 'run' | 'missing'>;
+
+/**
+ * The run descriptions of both sides. A file that the repository holds is read as each side has it; any other is the user's own,
+ * and stands for both.
+ */
+function descriptions(
+  { run, baseRun, headRun }: Named,
+  range: Range,
+): { readonly base: RunFile; readonly head: RunFile; readonly notes: readonly string[] } {
+  const shared = run === undefined ? undefined : sharedRun(run, range);
+  return {
+    base: baseRun === undefined ? (shared?.base ?? {}) : described(baseRun),
+    head: headRun === undefined ? (shared?.head ?? {}) : described(headRun),
+    notes: baseRun === undefined || headRun === undefined ? (shared?.notes ?? []) : [],
+  };
+}
+
+function sharedRun(name: string, { top, base, head }: Range): ReturnType<typeof descriptions> {
+  const path = inRepository(top, name);
+  const at = (commit: string | undefined) => (path === undefined ? undefined : readAt(top, commit, path));
+  const [before, after] = [at(base.commit), at(head.commit)];
+  const sideOf = (side: ConfigSide): RunFile =>
+    side.kind === 'bytes' ? { run: { name, bytes: side.bytes } } : { missing: [side.reason] };
+  if (before === undefined) {
+    const both = after === undefined || head.commit === undefined ? described(name) : sideOf(after);
+    const note = `The run description ${name} does not exist at ${base.commit.slice(0, 12)}; it stands for both sides.`;
+    return { base: both, head: both, notes: path === undefined ? [] : [note] };
+  }
+  const gone = { missing: [`The run description ${name} does not exist at ${head.label}.`] };
+  return { base: sideOf(before), head: after === undefined ? gone : sideOf(after), notes: [] };
+}
+
+/** The rules for two files, each with a run of its own where the user names one. */
+export function rulesOfTwo(named: Named): { readonly held: Documents; readonly runs: Runs } {
+  const rules = rulesHere(named);
+  const side = (run: string | undefined) => ({ ...rules, ...described(run) });
+  const base = named.baseRun === undefined ? rules : side(named.baseRun);
+  const head = named.headRun === undefined ? rules : side(named.headRun);
+  // Both files are the user's own, so what the second says of prices and measurements is taken at its word.
+  const runs = { base: describedBy(base), head: describedBy(head) };
+  if (runs.head.kind === 'wrong') throw new WrongSettings(runs.head.sentences);
+  return { held: base, runs };
 }
 
 function described(name: string | undefined): Pick<Documents, 'run'> {

@@ -30,6 +30,8 @@ export type Unread =
   | Refusal
   /** A name longer than patterns are held against. */
   | 'long-name'
+  /** It was read, and how its side says that it is trained cannot be. */
+  | 'run-unread'
   /** It took longer than a config, or the configs of a run together, may take. */
   | 'late'
   /** Not a text of its syntax. */

@@ -1,4 +1,4 @@
-import type { Comparison, Side } from '../gate/review.ts';
+import type { ChangedField, Comparison, Side } from '../gate/review.ts';
 import { difference, exact, flopsText, gib, percent } from './format.ts';
 import { code, sentence, table } from './markdown.ts';
 
@@ -8,15 +8,9 @@ const mostRows = 12;
 export function origins(comparison: Comparison): string {
   const sections: string[] = [];
   const { fields, parts } = comparison;
-  if (fields.length > 0) {
-    const rows = fields
-      .slice(0, mostRows)
-      .map(({ path, before, after }) => [
-        code(path, 80),
-        before === undefined ? 'absent' : code(before, 60),
-        after === undefined ? 'absent' : code(after, 60),
-      ]);
-    sections.push(table([['Field', 'Before', 'After'], ...rows]) + more(fields.length));
+  for (const origin of ['architecture', 'run'] as const) {
+    const changed = fields.filter((field) => field.origin === origin);
+    if (changed.length > 0) sections.push(fieldTable(origin === 'run' ? 'Training run' : 'Field', changed));
   }
   for (const kind of ['parameters', 'flops'] as const) {
     const moved = parts.filter(({ quantity }) => quantity === kind);
@@ -34,6 +28,14 @@ export function origins(comparison: Comparison): string {
     sections.push(table([[heading, 'Before', 'After', 'Difference'], ...rows], [1, 2, 3]) + more(moved.length));
   }
   return sections.join('\n\n');
+}
+
+function fieldTable(heading: string, fields: readonly ChangedField[]): string {
+  const written = (value: string | undefined) => (value === undefined ? 'absent' : code(value, 60));
+  const rows = fields
+    .slice(0, mostRows)
+    .map(({ path, before, after }) => [code(path, 80), written(before), written(after)]);
+  return table([[heading, 'Before', 'After'], ...rows]) + more(fields.length);
 }
 
 const more = (count: number) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');

@@ -120,6 +120,17 @@ export const jsonSchema = z.object({
       changes: z.array(
         z.object({ metric: z.string(), before: amount.optional(), after: amount.optional(), ratio: amount.optional() }),
       ),
+      fields: z
+        .array(
+          z.object({
+            origin: z.enum(['architecture', 'run']).describe('of the config as written, or of the run as settled'),
+            path: z.string(),
+            before: z.string().optional(),
+            after: z.string().optional(),
+            line: z.number().optional(),
+          }),
+        )
+        .describe('what changed; a side that is absent does not have the field'),
     }),
   ),
   verdict: z.object({
@@ -199,6 +210,7 @@ function comparisonReport(comparison: Comparison): JsonReport['comparisons'][num
     base: side(comparison.base),
     head: side(comparison.head),
     changes: comparison.changes.map((change) => ({ ...change })),
+    fields: comparison.fields.map((field) => ({ ...field })),
   };
 }
 

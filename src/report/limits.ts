@@ -1,7 +1,7 @@
 import { findMetric, type Unit } from '../gate/metrics.ts';
 import type { Comparison, Side } from '../gate/review.ts';
 import { type Budgets, boundOf, type Limit } from '../gate/rules.ts';
-import { runAsWritten } from '../setup/description.ts';
+import { runAsText } from '../setup/description.ts';
 import { percent, quantity } from './format.ts';
 import { code, table } from './markdown.ts';
 
@@ -61,20 +61,9 @@ export function statedRun({ estimate }: Side): string {
   const { run, origins } = estimate.run;
   const stated = Object.entries(origins).filter(([, origin]) => origin !== 'default');
   if (!stated.some(([, origin]) => origin === 'policy')) return '';
-  const { parallelism, ...flat } = runAsWritten(run);
-  const values: Record<string, unknown> = {
-    ...flat,
-    ...Object.fromEntries(Object.entries(parallelism ?? {}).map(([key, value]) => [`parallelism.${key}`, value])),
-  };
+  const values = runAsText(run);
   return table([
     ['Field', 'Value', 'From'],
-    ...stated.map(([name, origin]) => [code(name, 60), code(written(values[name]), 80), code(origin, 20)]),
+    ...stated.map(([name, origin]) => [code(name, 60), code(values.get(name) ?? 'undefined', 80), code(origin, 20)]),
   ]);
 }
-
-const written = (value: unknown): string =>
-  typeof value === 'number'
-    ? String(Number(value.toPrecision(6)))
-    : typeof value === 'object'
-      ? JSON.stringify(value)
-      : String(value);

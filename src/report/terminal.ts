@@ -1,5 +1,5 @@
 import { metrics } from '../gate/metrics.ts';
-import type { Comparison, Review, Side } from '../gate/review.ts';
+import type { ChangedField, Comparison, Review, Side } from '../gate/review.ts';
 import type { Estimate, FlopConvention } from '../model/estimate.ts';
 import {
   amountOfBytes,
@@ -294,6 +294,7 @@ function comparisonLines(comparison: Comparison): string[] {
       `  ${label.padEnd(28)} ${(before === undefined ? '' : quantity(before, unit)).padStart(18)} ${(after === undefined ? '' : quantity(after, unit)).padStart(18)}  ${moved}`,
     ];
   });
+  const fields = comparison.fields.slice(0, mostFields).map(fieldLine);
   const parts = comparison.parts
     .slice(0, 12)
     .map(
@@ -303,7 +304,16 @@ function comparisonLines(comparison: Comparison): string[] {
   return [
     `${plain(comparison.path, 120)}${renamed}: ${comparison.status}`,
     ...rows,
+    ...(fields.length > 0 ? ['  what changed', ...fields] : []),
+    ...(comparison.fields.length > mostFields ? [`    and ${comparison.fields.length - mostFields} more`] : []),
     ...(parts.length > 0 ? ['  what moved', ...parts] : []),
     '',
   ];
+}
+
+const mostFields = 20;
+
+function fieldLine({ origin, path, before, after }: ChangedField): string {
+  const written = (value: string | undefined) => (value === undefined ? 'absent' : plain(value, 60));
+  return `    ${origin === 'run' ? 'run: ' : ''}${plain(path, 60)} ${written(before)} -> ${written(after)}`;
 }

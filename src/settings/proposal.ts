@@ -1,5 +1,14 @@
 import { type Changes, type InTime, untimed } from '../world.ts';
-import { type Documents, type Inputs, type Settings, settingsFrom, WrongSettings } from './settings.ts';
+import { claimsOf, differs as describesOtherwise } from './describe.ts';
+import {
+  type Documents,
+  describedBy,
+  type Inputs,
+  policyIn,
+  type Settings,
+  settingsFrom,
+  WrongSettings,
+} from './settings.ts';
 
 /**
  * Rules that a run is not judged by, and that its readers should know of: those that the change itself would bring, and those
@@ -33,7 +42,7 @@ export function proposed(
   return {
     kind: 'proposed',
     ...differing,
-    sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
+    sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.${runsDiffer(held, now) ? ' How models are trained is read from the change itself.' : ''}`,
     ...tried(inputs, now, inTime),
   };
 }
@@ -67,8 +76,35 @@ function tried(
   }
 }
 
-/** The first file that differs between two versions of the rules. */
+function runsDiffer(before: Documents, after: Documents): boolean {
+  const [old, now] = [describedBy(before), describedBy(after)];
+  return old.kind === 'read' && now.kind === 'read' && describesOtherwise(old, now);
+}
+
+/**
+ * What judges in a version of the rules, as text to compare: all but how models are trained, which each side says for itself.
+ * undefined where it cannot be followed.
+ */
+function judging(documents: Documents): string | undefined {
+  const described = describedBy(documents);
+  if (described.kind === 'wrong') return undefined;
+  const policy = policyIn(documents);
+  const judges = policy && {
+    ...policy,
+    name: '',
+    runFiles: [],
+    defaults: { ...policy.defaults, run: {} },
+    entries: policy.entries.map((entry) => ({ ...entry, run: {} })),
+  };
+  return JSON.stringify([judges ?? 'none', claimsOf(described)], (_, value: unknown) =>
+    value instanceof Uint8Array ? new TextDecoder('latin1').decode(value) : value,
+  );
+}
+
+/** The first file that differs between two versions of the rules, where they judge otherwise. */
 function differs(before: Documents, after: Documents): Pick<OtherRules, 'name' | 'change'> | undefined {
+  const judged = judging(before);
+  if (judged !== undefined && judged === judging(after)) return undefined;
   const [old, now] = [filesOf(before), filesOf(after)];
   for (const name of new Set([...old.keys(), ...now.keys()])) {
     const [was, is] = [old.get(name), now.get(name)];

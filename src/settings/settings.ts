@@ -3,10 +3,10 @@ import type { Budgets, Limit } from '../gate/rules.ts';
 import type { RunSource } from '../model/run.ts';
 import { couldBeConfig } from '../read/config.ts';
 import { dollars, exact, gib } from '../report/format.ts';
-import { readRun } from '../setup/description.ts';
 import { didYouMean } from '../text/nearest.ts';
 import { parseBytes } from '../units.ts';
 import { calibrate } from './calibrate.ts';
+import { claimsOf, type Described, type Description, describe, statedBy, withClaims } from './describe.ts';
 import { type Globs, globs, remembered } from './globs.ts';
 import { draftPolicy, type Hardware, type NamedFile, type Policy, type PolicyReading } from './policy.ts';
 import { coversAll, reaches } from './reach.ts';
@@ -18,8 +18,14 @@ export type Settings = {
   readonly named: (path: string) => boolean;
   /** Whether a folder may hold what a pattern or the policy names, what could be a config, or neither. */
   readonly reach: (folder: string) => Reach;
-  /** Sources of the run for a config, strongest first; the config's own fields come behind the run description. */
-  readonly sourcesFor: (path: string, stated: readonly RunSource[]) => readonly RunSource[];
+  /**
+   * Sources of the run for a config, strongest first; the config's own fields come behind the run description.
+   *
+   * @param described how the config's side says that it is trained; left out, as the files say that judge
+   */
+  readonly sourcesFor: (path: string, stated: readonly RunSource[], described?: Description) => readonly RunSource[];
+  /** How each side of a comparison says that its configs are trained; without them, as the files say that judge. */
+  readonly runs?: Runs;
   readonly budgetsFor: (path: string) => Budgets;
   readonly failOn: Budgets['failOn'];
   readonly baseline: string;
@@ -31,6 +37,13 @@ export type Settings = {
 };
 
 export type Reach = 'named' | 'possible' | 'none';
+
+/** How each side says that its configs are trained. */
+export type Runs = { readonly base: Described; readonly head: Described };
+
+/** The same rules over a comparison whose sides say for themselves how they are trained. */
+export const withRuns = (settings: Settings, runs: Runs | undefined): Settings =>
+  runs === undefined ? settings : { ...settings, runs };
 
 export type CommentMode = 'changes' | 'always' | 'failures' | 'never';
 
@@ -109,7 +122,7 @@ const one = <Choice extends string>(
 export function settingsFrom(inputs: Inputs, documents: Documents = {}): Settings {
   const wrong: string[] = [...(documents.missing ?? [])];
   if (wrong.length > 0) throw new WrongSettings(wrong);
-  const policy = documents.policy === undefined ? undefined : policyOf(documents.policy, documents.files ?? new Map());
+  const policy = policyIn(documents);
   const shown: { name: string; value: string; origin: string }[] = [];
   const given = (name: string, policyValue?: string) => {
     const input = inputs[name]?.trim() ?? '';
@@ -169,21 +182,18 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
     wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
   const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
   const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
-  const described = documents.run === undefined ? undefined : readRun(documents.run.bytes, documents.run.name);
-  if (described?.kind === 'wrong') wrong.push(...described.problems.map(({ message }) => message));
-  if (wrong.length > 0) throw new WrongSettings(wrong);
+  const own = describe(documents.run, policy);
+  if (own.kind === 'wrong') wrong.push(...own.sentences);
+  if (wrong.length > 0 || own.kind === 'wrong') throw new WrongSettings(wrong);
 
-  const strongest: readonly RunSource[] = [
-    {
-      origin: 'input',
-      fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
-    },
-    { origin: 'run', fields: described?.kind === 'read' ? described.fields : {} },
-  ];
+  const strongest: RunSource = {
+    origin: 'input',
+    fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
+  };
   const matching = remembered((path) => entries.filter(({ globs }) => globs.names(path)));
   // What describes runs and budgets is no model config, whatever a pattern says.
-  const own = new Set([...(policy?.runFiles ?? []), documents.run?.name, documents.policy?.name]);
-  const looked = remembered((path) => !ignored.covers(path) && !own.has(path));
+  const rules = new Set([...own.files, documents.policy?.name]);
+  const looked = remembered((path) => !ignored.covers(path) && !rules.has(path));
   const named = remembered((path) => looked(path) && (patterns.names(path) || matching(path).length > 0));
   const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
   return {
@@ -196,18 +206,19 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
       if (reaches(positive, folder)) return 'named';
       return !patterns.positive && couldBeConfig(`${folder}config.json`) ? 'possible' : 'none';
     },
-    sourcesFor: (path, stated) => {
-      const later = matching(path).toReversed();
-      const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
-      const sources: RunSource[] = [
-        ...strongest,
-        ...later.map(({ run }): RunSource => ({ origin: 'policy', fields: run })),
-        ...machineSource(own, calibrations),
-        ...stated,
-        { origin: 'policy', fields: policy?.defaults.run ?? {} },
-        ...(own === undefined ? machineSource(machine, calibrations) : []),
-      ];
-      return ofOneMachine(sources);
+    sourcesFor: (path, stated, described = own) => {
+      const machineOf = matching(path).findLast(({ hardware }) => hardware !== undefined)?.hardware;
+      const sources = (of: Description): readonly RunSource[] =>
+        ofOneMachine([
+          strongest,
+          ...statedBy(of, path),
+          ...machineSource(machineOf, calibrations),
+          ...stated,
+          { origin: 'policy', fields: of.defaults },
+          ...(machineOf === undefined ? machineSource(machine, calibrations) : []),
+        ]);
+      const foreign = described.judged && claimsOf(described) !== claimsOf(own);
+      return foreign ? withClaims(sources(described), sources(own)) : sources(described);
     },
     budgetsFor: (path) => {
       const scopes = matching(path);
@@ -232,6 +243,26 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
     shown,
   };
 }
+
+/**
+ * How the files of one commit say that its configs are trained. What cannot be read is told, and nothing takes its place.
+ *
+ * @param judged they come with the change that is judged
+ */
+export function describedBy(documents: Documents, judged = false): Described {
+  if (documents.missing !== undefined && documents.missing.length > 0)
+    return { kind: 'wrong', sentences: documents.missing };
+  try {
+    return describe(documents.run, policyIn(documents), judged);
+  } catch (error) {
+    if (error instanceof WrongSettings) return { kind: 'wrong', sentences: error.sentences };
+    throw error;
+  }
+}
+
+/** @throws WrongSettings where it cannot be followed */
+export const policyIn = ({ policy, files }: Documents): Policy | undefined =>
+  policy === undefined ? undefined : policyOf(policy, files ?? new Map());
 
 function policyOf(file: NamedFile, files: ReadonlyMap<string, Uint8Array>): Policy {
   const draft = draftPolicy(file);

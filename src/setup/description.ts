@@ -175,3 +175,17 @@ export function runAsWritten(run: object): Record<string, unknown> {
     ]),
   );
 }
+
+/** Each field of a run by its name, nested ones as `parallelism.tensor`, with its value as text. */
+export function runAsText(run: object): ReadonlyMap<string, string> {
+  const { parallelism = {}, ...flat } = runAsWritten(run);
+  const nested = Object.entries(parallelism as object).map(([key, value]) => [`parallelism.${key}`, value] as const);
+  return new Map([...Object.entries(flat), ...nested].map(([key, value]) => [key, valueAsText(value)]));
+}
+
+const valueAsText = (value: unknown): string =>
+  typeof value === 'number'
+    ? String(Number(value.toPrecision(6)))
+    : typeof value === 'object'
+      ? JSON.stringify(value)
+      : String(value);

@@ -147,7 +147,7 @@ describe('the policy file', () => {
           'configs/b.json': '{"model_type": "llama"',
           'configs/drafts/a.json': '{broken',
           ...rest,
-          'configs/runs/long.yml': `${run}# changed\n`,
+          'configs/runs/long.yml': 'sequence_length: 2048\ntokens: 3T\n',
         },
       ),
     );
@@ -156,10 +156,11 @@ describe('the policy file', () => {
     expect(ran.outputs['changed']).toBe('2');
     expect(ran.log).toContain('file=configs/b.json');
     expect(ran.log).not.toContain('drafts');
-    expect(body()).toContain('This change edits configs/runs/long.yml.');
+    expect(body()).toContain('| `tokens` | `2000000000000` | `3000000000000` |');
+    expect(body()).not.toContain('This change edits');
     const report = JSON.parse(ran.outputs['report'] ?? '');
     expect(report.reports.find((one: { path: string }) => one.path === path)).toMatchObject({
-      run: { accelerator: 'h200-sxm-141gb', gpus: 64, sequence_length: 2048, tokens: 2e12, price_per_gpu_hour: 3.5 },
+      run: { accelerator: 'h200-sxm-141gb', gpus: 64, sequence_length: 2048, tokens: 3e12, price_per_gpu_hour: 3.5 },
       origins: { accelerator: 'policy', sequence_length: 'policy', micro_batch_size: 'default' },
     });
   });

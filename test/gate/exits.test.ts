@@ -2,7 +2,8 @@ import { expect, it } from 'vitest';
 import type { FindingCode, Severity } from '../../src/gate/review.ts';
 import type { Exit } from '../../src/gate/unread.ts';
 import { review } from '../../src/run.ts';
-import { settingsFrom } from '../../src/settings/settings.ts';
+import type { Described } from '../../src/settings/describe.ts';
+import { settingsFrom, withRuns } from '../../src/settings/settings.ts';
 import { type Changes, type ConfigPair, type InTime, type Missed, type Refusal, untimed } from '../../src/world.ts';
 import { config } from '../states.ts';
 import { today } from '../stories.ts';
@@ -34,6 +35,7 @@ const exits: Readonly<Record<Exit, readonly [change: Partial<Changes>, told: Tol
   'unknown-model': [text('{"model_type": "ours"}'), unreadable],
   'other-model': [text('{"model_type": "vit", "hidden_size": 768}'), ['warn', 'unreadable']],
   impossible: [text(config({ hidden_size: -1 })), unreadable],
+  'run-unread': [text(config()), unreadable],
   // A part of a run is judged with the jobs that use it.
   'no-model': [text('{"zero_optimization": {"stage": 3}}', 'zero3.json'), undefined],
   'unknown-name': [text('base_model: nobody/knows\nmicro_batch_size: 1\nsequence_len: 4\n', 'train.yaml'), undefined],
@@ -55,8 +57,10 @@ it.each(Object.entries(exits))('%s is told', (exit, [change, told]) => {
   const held = exit === 'unknown' ? { policy: { name: 'policy.yml', bytes: Buffer.from(policy) } } : {};
   const clock: InTime = exit === 'late' ? () => ({ kind: 'late', reason: 'takes too long' }) : untimed;
   const nothing: Changes = { pairs: [], missed: [], notes: [] };
+  const wrong: Described = { kind: 'wrong', sentences: ['run.yml: is not valid YAML.'] };
+  const runs = exit === 'run-unread' ? { base: wrong, head: wrong } : undefined;
   const found = (inputs: Record<string, string>) =>
-    review({ ...nothing, ...change }, settingsFrom(inputs, held), today, undefined, [], clock).verdict;
+    review({ ...nothing, ...change }, withRuns(settingsFrom(inputs, held), runs), today, undefined, [], clock).verdict;
   const { findings } = found({});
   expect(findings.map(({ severity, code }) => [severity, code])).toEqual(told === undefined ? [] : [told]);
   expect(found({ 'fail-on': 'never' }).outcome).not.toBe('fail');

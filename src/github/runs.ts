@@ -1,0 +1,57 @@
+import { trainedOtherwise } from '../run.ts';
+import { type Documents, describedBy, type Inputs, type Settings } from '../settings/settings.ts';
+import type { Changes, ConfigPair, Missed } from '../world.ts';
+import type { Api, Repository } from './api.ts';
+import { readContents } from './contents.ts';
+import { readRules } from './rules.ts';
+import { treeChanges } from './trees.ts';
+
+/** Configs that are read because only their run changed. */
+const mostRead = 1_000;
+
+/** How the two sides of a change say that their configs are trained; files that are at hand are not read again. */
+export async function runsOf(
+  api: Api,
+  repository: Repository,
+  inputs: Inputs,
+  { base, head }: Changes,
+  known: ReadonlyMap<string, Documents>,
+): Promise<Settings['runs']> {
+  if (base === undefined || head === undefined) return undefined;
+  const missing = [base.sha, head.sha].filter((commit) => !known.has(commit));
+  const read = missing.length === 0 ? [] : await readRules(api, repository, inputs, missing);
+  const at = (commit: string) => known.get(commit) ?? read[missing.indexOf(commit)] ?? {};
+  return { base: describedBy(at(base.sha)), head: describedBy(at(head.sha), true) };
+}
+
+/** The changes with every config of the head whose text is as it was and whose run is not. */
+export async function withRunChanges(
+  api: Api,
+  repository: Repository,
+  changes: Changes,
+  settings: Settings,
+): Promise<Changes> {
+  const otherwise = trainedOtherwise(settings);
+  if (changes.head === undefined || otherwise === undefined) return changes;
+  const commit = changes.head.sha;
+  const { files, missed } = await treeChanges(api, repository, undefined, commit, settings.reach);
+  const listed = new Set(changes.pairs.map(({ path }) => path));
+  const paths = files
+    .filter(({ filename, symlink }) => symlink !== true && !listed.has(filename))
+    .map(({ filename }) => filename)
+    .filter((path) => settings.matches(path) && otherwise(path))
+    .sort((a, b) => Number(settings.named(b)) - Number(settings.named(a)));
+  const read = paths.slice(0, mostRead);
+  const sides = await readContents(
+    api,
+    repository,
+    read.map((path) => ({ commit, path })),
+  );
+  const pairs = read.flatMap((path, index): readonly ConfigPair[] => {
+    const side = sides[index];
+    return side === undefined ? [] : [{ path, base: side, head: side }];
+  });
+  const rest: readonly Missed[] =
+    paths.length > mostRead ? [{ kind: 'count', most: mostRead, paths: paths.slice(mostRead) }] : [];
+  return { ...changes, pairs: [...changes.pairs, ...pairs], missed: [...changes.missed, ...missed, ...rest] };
+}
