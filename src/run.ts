@@ -6,11 +6,12 @@ import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.t
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
 import type { Unread } from './model/reading.ts';
 import { claimsConfig, readConfig } from './read/config.ts';
-import { type Described, type Description, differs } from './settings/describe.ts';
+import { type Described, differs } from './settings/describe.ts';
 import { longestPath } from './settings/globs.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Settings } from './settings/settings.ts';
 import { settleRun } from './setup/settle.ts';
+import { heldAgainstTip, lookedAt, matchesEither, trained } from './tip.ts';
 import { type Changes, type ConfigPair, type ConfigSide, type InTime, untimed } from './world.ts';
 
 /** The action's version: numbers may move with it (CHANGELOG). */
@@ -30,12 +31,21 @@ export function review(
   others: readonly OtherRules[] = [],
   inTime: InTime = untimed,
 ): Review {
-  const comparisons = comparisonsOf(changes, settings, inTime, progress);
+  const moved = others.find(({ kind }) => kind === 'moved')?.settings;
+  const own = comparisonsOf(moved === undefined ? changes : lookedAt(changes, settings), settings, inTime, progress);
+  const failOnOf = (path: string) =>
+    [settings, ...(moved === undefined ? [] : [moved])]
+      .map(({ budgetsFor }) => budgetsFor(path).failOn)
+      .find((failOn) => failOn !== 'never') ?? 'never';
   const ofRun = [
     ...others.flatMap((rules) => brokenRules(rules, settings)),
-    ...changes.missed.flatMap((missed) => missedFinding(missed, (path) => settings.budgetsFor(path).failOn)),
+    ...changes.missed.flatMap((missed) => missedFinding(missed, failOnOf)),
   ];
-  const verdict = judge(comparisons, settings.budgetsFor, today, ofRun);
+  const said = judge(own, settings.budgetsFor, today, ofRun).findings;
+  const held = { comparisons: own, findings: said };
+  const tip = heldAgainstTip(changes, settings, others, held, today, inTime, comparisonsOf);
+  const comparisons = [...own, ...tip.comparisons];
+  const verdict = judge(own, settings.budgetsFor, today, [...ofRun, ...tip.findings]);
   const proposal = others.find(({ kind }) => kind === 'proposed');
   return {
     comparisons,
@@ -47,6 +57,7 @@ export function review(
     ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
     notes: [
       ...changes.notes,
+      ...tip.notes,
       ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
       ...comparisons.flatMap(noteOnMove),
     ],
@@ -58,13 +69,10 @@ export function review(
  * Tells configs whose run the two sides describe otherwise, so that they are compared though their own text did not change.
  * undefined where there can be none.
  */
-export function trainedOtherwise({ sourcesFor, runs }: Settings): ((path: string) => boolean) | undefined {
-  if (runs?.base.kind !== 'read' || runs.head.kind !== 'read') return undefined;
-  const { base, head } = runs;
-  if (!differs(base, head)) return undefined;
-  const fields = (path: string, described: Description) =>
-    JSON.stringify(sourcesFor(path, [], described).map(({ fields: stated }) => stated));
-  return (path) => fields(path, base) !== fields(path, head);
+export function trainedOtherwise(settings: Settings): ((path: string) => boolean) | undefined {
+  const { runs } = settings;
+  if (runs?.base.kind !== 'read' || runs.head.kind !== 'read' || !differs(runs.base, runs.head)) return undefined;
+  return trained(settings, runs.base, runs.head);
 }
 
 function comparisonsOf(
@@ -106,7 +114,7 @@ function noteOn(
   inTime: InTime,
 ): readonly string[] {
   const { settings, configs } = rules;
-  if (settings === undefined) return [rules.sentence];
+  if (settings === undefined || rules.kind === 'moved') return [rules.sentence];
   const judged = (which: Changes, by: Settings) => {
     const pairs = inTime(() => which.pairs.filter((pair) => matchesEither(pair, by)));
     if (pairs.kind === 'late') return undefined;
@@ -127,9 +135,6 @@ function noteOn(
     ...differing(all.verdict, now),
   ];
 }
-
-const matchesEither = ({ path, previousPath }: ConfigPair, { matches }: Settings): boolean =>
-  matches(path) || (previousPath !== undefined && matches(previousPath));
 
 const outcomeText = (other: Verdict, now: Verdict) =>
   other.outcome === now.outcome

@@ -6,6 +6,8 @@ export type Changes = {
   readonly pairs: readonly ConfigPair[];
   readonly base?: Commit;
   readonly head?: Commit;
+  /** The tip of the base branch, where it has moved on since the base; `label` is the branch. */
+  readonly tip?: Commit;
   readonly missed: readonly Missed[];
   /** What a reader should know besides, in sentences. */
   readonly notes: readonly string[];
@@ -31,6 +33,8 @@ export type ConfigPair = {
   readonly previousPath?: string;
   readonly base?: ConfigSide;
   readonly head?: ConfigSide;
+  /** What the base branch has by now, where that is not what the change began from. */
+  readonly tip?: ConfigSide | { readonly kind: 'absent' };
 };
 
 export type ConfigSide =

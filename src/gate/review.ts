@@ -55,7 +55,13 @@ export type ChangedField = {
 export type Severity = 'fail' | 'warn' | 'notice';
 
 /** Every reason for a finding. */
-export type FindingCode = (typeof waivable)[number] | 'unreadable' | 'not-looked-at' | 'approximate' | 'policy-broken';
+export type FindingCode =
+  | (typeof waivable)[number]
+  | 'unreadable'
+  | 'not-looked-at'
+  | 'not-merged'
+  | 'approximate'
+  | 'policy-broken';
 
 /** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
 export const waivable = [
@@ -84,6 +90,8 @@ export type Finding = {
   readonly limit?: number;
   readonly line?: number;
   readonly message: string;
+  /** It comes from the tip of the base branch: from its rules, or from what the change would be merged with. */
+  readonly from?: { readonly what: 'tip' | 'merge'; readonly commit: string };
   /** A waiver that covers it; one that ended leaves the severity as it is. */
   readonly waiver?: { readonly until: string; readonly reason: string; readonly holds: boolean };
 };

@@ -11,7 +11,7 @@ const file = z.object({ filename: z.string(), status: z.string(), previous_filen
 const pageSize = 100;
 /** What GitHub lists of a pull request at most, and of a comparison. */
 const mostListed = 3_000;
-const mostCompared = 300;
+export const mostCompared = 300;
 /** Files that one run reads on each side. */
 const mostRead = 1_000;
 

@@ -12,6 +12,7 @@ import {
   inputDefaults,
   type Settings,
   settingsFrom,
+  sterner,
   WrongSettings,
   withRuns,
 } from '../settings/settings.ts';
@@ -33,11 +34,10 @@ import { type Posted, post } from './comment.ts';
 import { type Environment, type Event, readEvent, readRepository } from './event.ts';
 import { labelSet } from './labels.ts';
 import { harmless, log } from './log.ts';
-import { misnamedPolicy } from './misnamed.ts';
 import { publish } from './publish.ts';
 import { rangeOf } from './pushes.ts';
-import { inlineRun, type Places, rulesOf } from './rules.ts';
-import { runsOf, withRunChanges } from './runs.ts';
+import { inlineRun, misnamedPolicy, type Places, rulesOf } from './rules.ts';
+import { runsOf, withRunChanges, withTip } from './runs.ts';
 
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
 export async function main(environment: Environment = process.env): Promise<void> {
@@ -83,22 +83,25 @@ async function run(environment: Environment): Promise<void> {
   const inTime = deadline();
   const places = placesOf(event, pull, mergeBase?.commit);
   const { held, others, known } = await rulesOf(api, repository, inputs, places, inTime);
-  const misnamed = await misnamedPolicy(api, repository, inputs, held, places.head ?? places.held);
+  const misnamed = misnamedPolicy(held, known.get(places.head ?? places.held));
   if (misnamed !== undefined) warning(harmless(misnamed));
   const { settings: rules, broken } = planOf(inputs, held, others);
   const base =
     pull === undefined || rules.baseline === 'merge-base'
       ? mergeBase
       : await baseline(api, repository, rules.baseline, pull);
-  const found = await changesOf(api, repository, event, pull, base, rules);
+  const moved = others.find(({ kind }) => kind === 'moved')?.settings;
+  const both = moved === undefined ? rules : sterner(rules, moved);
+  const found = withTipOf(pull, rules, await changesOf(api, repository, event, pull, base, both));
   const changed = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
   const runs = broken === undefined ? await runsOf(api, repository, inputs, changed, known) : undefined;
-  const settings = withRuns(rules, runs);
-  const changes = await withRunChanges(api, repository, changed, settings);
+  const settings = withRuns(both, runs);
+  const changes = await withTip(api, repository, await withRunChanges(api, repository, changed, settings));
   const outlook = (await withConfigs(api, repository, pull, changes, others)).map((one) =>
     one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) },
   );
-  const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook, inTime);
+  const today = new Date().toISOString().slice(0, 10);
+  const reviewed = review(changes, withRuns(rules, runs), today, log, outlook, inTime);
   if (broken !== undefined && reviewed.comparisons.length > 0) throw broken;
   const judged = await withOverride(api, repository, reviewed, pull, event, settings);
   await write(api, repository, judged, pull, settings, environment);
@@ -128,6 +131,12 @@ function planOf(
     return { settings: settingsFrom(inputs, inlineRun(inputs)), broken: error };
   }
 }
+
+/** The changes with the commit that they would be merged onto, where it is not the one that they are compared with. */
+const withTipOf = (pull: Pull | undefined, { baseline: wanted }: Settings, changes: Changes): Changes =>
+  pull === undefined || wanted !== 'merge-base' || changes.base === undefined || changes.base.sha === pull.base
+    ? changes
+    : { ...changes, tip: { sha: pull.base, label: pull.baseLabel } };
 
 const numberOf = (event: Event) => (event.kind === 'pull' ? event.number : undefined);
 

@@ -56,6 +56,15 @@ export function inlineRun(inputs: Inputs): Documents {
 const lacks = (inputs: Inputs, commit: string): string =>
   `The policy ${policyOf(inputs)} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`;
 
+/** The policy with the other ending of YAML, under which nobody looks for it. */
+const otherEnding = policyPath.replace(/yml$/, 'yaml');
+
+/** In a sentence, where a commit has its policy under a name that is not read: whoever wrote it takes it to hold. */
+export const misnamedPolicy = (held: Documents, at: Documents | undefined): string | undefined =>
+  held.policy !== undefined || at?.misnamed === undefined
+    ? undefined
+    : `${at.misnamed} is not read, so no policy holds: rename it to ${policyPath}, or name it by the input policy.`;
+
 /** What each commit has of the files that the inputs and its policy name. */
 export async function readRules(
   api: Api,
@@ -64,7 +73,8 @@ export async function readRules(
   commits: readonly string[],
 ): Promise<readonly Documents[]> {
   const [policy, run] = [policyOf(inputs), namesFile(runOf(inputs)) ? runOf(inputs) : undefined];
-  const paths = [policy, ...(run === undefined ? [] : [run])];
+  const others = inputs['policy']?.trim() ? [] : [otherEnding];
+  const paths = [policy, ...(run === undefined ? [] : [run]), ...others];
   const sides = await readContents(
     api,
     repository,
@@ -72,11 +82,13 @@ export async function readRules(
   );
   const first = commits.map((commit, index): Documents => {
     const [one, other] = sides.slice(index * paths.length);
+    const misnamed = others.length > 0 && sides[(index + 1) * paths.length - 1] !== undefined;
     const found = named(policy, one);
     const described = run === undefined ? inlineRun(inputs) : { run: named(run, other) };
     return {
       ...(found === undefined ? {} : { policy: found, commit }),
       ...(described.run === undefined ? {} : { run: described.run }),
+      ...(misnamed ? { misnamed: otherEnding } : {}),
       missing: [
         ...(inputs['policy']?.trim() && one === undefined ? [lacks(inputs, commit)] : []),
         ...(run !== undefined && other === undefined

@@ -1,7 +1,8 @@
 import { trainedOtherwise } from '../run.ts';
 import { type Documents, describedBy, type Inputs, type Settings } from '../settings/settings.ts';
-import type { Changes, ConfigPair, Missed } from '../world.ts';
+import type { Changes, ConfigPair, ConfigSide, Missed } from '../world.ts';
 import type { Api, Repository } from './api.ts';
+import { compareCommits, mostCompared } from './changes.ts';
 import { readContents } from './contents.ts';
 import { readRules } from './rules.ts';
 import { treeChanges } from './trees.ts';
@@ -14,14 +15,18 @@ export async function runsOf(
   api: Api,
   repository: Repository,
   inputs: Inputs,
-  { base, head }: Changes,
+  { base, head, tip }: Changes,
   known: ReadonlyMap<string, Documents>,
 ): Promise<Settings['runs']> {
   if (base === undefined || head === undefined) return undefined;
   const missing = [base.sha, head.sha].filter((commit) => !known.has(commit));
   const read = missing.length === 0 ? [] : await readRules(api, repository, inputs, missing);
   const at = (commit: string) => known.get(commit) ?? read[missing.indexOf(commit)] ?? {};
-  return { base: describedBy(at(base.sha)), head: describedBy(at(head.sha), true) };
+  return {
+    base: describedBy(at(base.sha)),
+    head: describedBy(at(head.sha), true),
+    ...(tip === undefined ? {} : { tip: describedBy(at(tip.sha)) }),
+  };
 }
 
 /** The changes with every config of the head whose text is as it was and whose run is not. */
@@ -54,4 +59,34 @@ export async function withRunChanges(
   const rest: readonly Missed[] =
     paths.length > mostRead ? [{ kind: 'count', most: mostRead, paths: paths.slice(mostRead) }] : [];
   return { ...changes, pairs: [...changes.pairs, ...pairs], missed: [...changes.missed, ...missed, ...rest] };
+}
+
+/** The changes with what the tip of the base branch has of each file, where that is not what the change began from. */
+export async function withTip(api: Api, repository: Repository, changes: Changes): Promise<Changes> {
+  const { tip, base } = changes;
+  if (tip === undefined || base === undefined) return changes;
+  const { files } = await compareCommits(api, repository, base.sha, tip.sha);
+  const moved = new Set(files.flatMap(({ filename, previous_filename: old }) => [filename, old ?? filename]));
+  const began = ({ path, previousPath }: ConfigPair) => previousPath ?? path;
+  const touched = changes.pairs.filter((pair) => files.length >= mostCompared || moved.has(began(pair)));
+  const sides = await readContents(
+    api,
+    repository,
+    touched.map((pair) => ({ commit: tip.sha, path: began(pair) })),
+  );
+  const theirs = new Map(touched.map((pair, index) => [pair, sides[index]]));
+  return {
+    ...changes,
+    pairs: changes.pairs.map((pair) => {
+      const side = theirs.get(pair);
+      if (!theirs.has(pair) || same(side, pair.base) || same(side, pair.head)) return pair;
+      return { ...pair, tip: side ?? { kind: 'absent' } };
+    }),
+  };
+}
+
+function same(one: ConfigSide | undefined, other: ConfigSide | undefined): boolean {
+  if (one?.kind === 'bytes' && other?.kind === 'bytes') return Buffer.compare(one.bytes, other.bytes) === 0;
+  if (one?.kind === 'refused' && other?.kind === 'refused') return one.reason === other.reason;
+  return one === other;
 }

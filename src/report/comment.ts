@@ -133,8 +133,8 @@ function findings(review: Review): string {
 }
 
 /** What would bring memory within its limit, or nearest to it, by itself. */
-function remedy({ path, metric, after, limit }: Finding, review: Review): string {
-  if (metric !== 'memory' || after === undefined || limit === undefined) return '';
+function remedy({ path, metric, after, limit, from }: Finding, review: Review): string {
+  if (metric !== 'memory' || from?.what === 'merge' || after === undefined || limit === undefined) return '';
   const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
   const best = savings.find(({ saves }) => after - saves <= limit) ?? savings[0];
   if (best === undefined) return '';

@@ -146,6 +146,10 @@ export const jsonSchema = z.object({
         limit: amount.optional(),
         line: z.number().optional(),
         message: z.string(),
+        from: z
+          .object({ what: z.enum(['tip', 'merge']), commit: z.string() })
+          .optional()
+          .describe("the base branch's tip, where its rules or the merge with it are the reason"),
         waiver: z.object({ until: z.string(), reason: z.string(), holds: z.boolean() }).optional(),
       }),
     ),

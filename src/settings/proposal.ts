@@ -11,8 +11,8 @@ import {
 } from './settings.ts';
 
 /**
- * Rules that a run is not judged by, and that its readers should know of: those that the change itself would bring, and those
- * that the base branch has by now. `settings` is undefined where they cannot be followed.
+ * Rules beside those of the base: those that the change itself would bring, which readers should know of, and those that the
+ * base branch has by now, which bind, too. `settings` is undefined where they cannot be followed.
  */
 export type OtherRules = {
   readonly kind: 'proposed' | 'moved';
@@ -51,11 +51,16 @@ export function proposed(
 export function moved(inputs: Inputs, held: Documents, tip: Documents, branch: string): OtherRules | undefined {
   const differing = differs(held, tip);
   if (differing === undefined) return undefined;
+  const outcome = tried(inputs, tip);
+  const consequence =
+    outcome.settings === undefined
+      ? `to rules that cannot be followed, so that those from before hold alone: ${outcome.problem}`
+      : 'and the limits of both are enforced.';
   return {
     kind: 'moved',
     ...differing,
-    sentence: `${differing.name} has changed on ${branch} since this branch left it; update the branch to be judged by what holds there now.`,
-    ...tried(inputs, tip),
+    sentence: `${differing.name} has changed on ${branch} since this branch left it, ${consequence}`,
+    ...outcome,
   };
 }
 

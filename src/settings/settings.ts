@@ -39,11 +39,32 @@ export type Settings = {
 export type Reach = 'named' | 'possible' | 'none';
 
 /** How each side says that its configs are trained. */
-export type Runs = { readonly base: Described; readonly head: Described };
+export type Runs = {
+  readonly base: Described;
+  readonly head: Described;
+  /** The tip of the base branch, where it is another commit than the base. */
+  readonly tip?: Described;
+};
 
 /** The same rules over a comparison whose sides say for themselves how they are trained. */
 export const withRuns = (settings: Settings, runs: Runs | undefined): Settings =>
   runs === undefined ? settings : { ...settings, runs };
+
+/**
+ * What two versions of the rules demand together, as far as it decides what is looked at and who may let a failure pass; limits
+ * are enforced one version after the other.
+ */
+export const sterner = (one: Settings, other: Settings): Settings => ({
+  ...one,
+  matches: (path) => one.matches(path) || other.matches(path),
+  named: (path) => one.named(path) || other.named(path),
+  reach: (folder) => {
+    const reached = [one.reach(folder), other.reach(folder)];
+    return reached.find((reach) => reach === 'named') ?? reached.find((reach) => reach === 'possible') ?? 'none';
+  },
+  overrideLabel:
+    one.overrideLabel?.toLowerCase() === other.overrideLabel?.toLowerCase() ? one.overrideLabel : undefined,
+});
 
 export type CommentMode = 'changes' | 'always' | 'failures' | 'never';
 
@@ -66,6 +87,8 @@ export type Documents = {
   /** The run description that the input `run` names or holds. */
   readonly run?: NamedFile;
   readonly policy?: NamedFile;
+  /** A policy under a name that nobody looks for. */
+  readonly misnamed?: string;
   /** The commit that the policy was read from, where it was one. */
   readonly commit?: string;
   /** What the policy names, by path. */

@@ -43,14 +43,16 @@ describe('the policy file', () => {
     expect(body()).toContain('fail, configs/model.json: Memory per GPU was over the budget');
   });
 
-  it('that the base branch changed since is told of', async () => {
+  it('that the base branch changed since binds, too, and is told of', async () => {
     const state = pullRequest({ [path]: small, [name]: loose }, { [path]: wider, [name]: loose });
     state.commits[sha('c')] = { [path]: small, [name]: strict };
     await start(state);
     const ran = await runAction(server);
-    expect(ran.outputs['verdict']).toBe('pass');
+    expect(ran.outputs['verdict']).toBe('fail');
     expect(body()).toContain('`.github/model-cost.yml` has changed on main since this branch left it');
-    expect(body()).toContain('Under it the verdict would be fail, not pass.');
+    expect(body()).toContain(
+      'Memory per GPU was over the budget before, and this change adds to it. This rule is of main',
+    );
   });
 
   it('an input wins over it', async () => {

@@ -1,0 +1,170 @@
+import { judge } from './gate/judge.ts';
+import type { Comparison, Finding } from './gate/review.ts';
+import { type Described, type Description, differs } from './settings/describe.ts';
+import type { OtherRules } from './settings/proposal.ts';
+import type { Runs, Settings } from './settings/settings.ts';
+import { mergeTexts } from './text/merge.ts';
+import type { Changes, Commit, ConfigPair, InTime } from './world.ts';
+
+/** What the base branch's tip adds to a verdict on a branch that began before it. */
+export type Standing = {
+  readonly findings: readonly Finding[];
+  /** Configs that only the tip's rules look at. */
+  readonly comparisons: readonly Comparison[];
+  readonly notes: readonly string[];
+};
+
+export type CompareAll = (changes: Changes, settings: Settings, inTime: InTime) => readonly Comparison[];
+
+/**
+ * Holds a change against the base branch as it is by now: the rules of its tip bind beside those of the merge base, since both
+ * are trusted, and where both sides changed the same job, the merge of both is judged. What the merge base's own rules say
+ * already is not said again.
+ *
+ * @param held what was found by the rules of the merge base
+ */
+export function heldAgainstTip(
+  changes: Changes,
+  settings: Settings,
+  others: readonly OtherRules[],
+  held: { readonly comparisons: readonly Comparison[]; readonly findings: readonly Finding[] },
+  today: string,
+  inTime: InTime,
+  compareAll: CompareAll,
+): Standing {
+  const { tip } = changes;
+  if (tip === undefined) return { findings: [], comparisons: [], notes: [] };
+  const runs = settings.runs && runsAtTip(settings.runs);
+  const at = (by: Settings): Settings => (runs === undefined ? by : { ...by, runs });
+  const rules = others.find(({ kind }) => kind === 'moved')?.settings;
+  const byTip = rules === undefined ? [] : compareAll(lookedAt(changes, rules), at(rules), inTime);
+  const configs = configsOf([...held.comparisons, ...byTip]);
+  const pairs = changes.pairs.filter(({ path }) => configs.has(path));
+  const merge = mergeOf({ ...changes, pairs }, settings, runs, tip, inTime);
+  const verdicts = [settings, ...(rules === undefined ? [] : [rules])].flatMap((by) => {
+    const merged = compareAll(lookedAt({ ...changes, pairs: merge.pairs }, by), at(by), inTime);
+    return judge(merged, by.budgetsFor, today).findings.map((finding) => mergedWith(finding, tip));
+  });
+  const strict = rules === undefined ? [] : judge(byTip, rules.budgetsFor, today).findings;
+  const all = [...strict.map((finding) => ruledBy(finding, tip)), ...verdicts, ...merge.unmerged];
+  return {
+    findings: unsaid(all, held.findings),
+    comparisons: byTip.filter(({ path }) => !configsOf(held.comparisons).has(path)),
+    notes: merge.notes,
+  };
+}
+
+const configsOf = (comparisons: readonly Comparison[]): ReadonlySet<string> =>
+  new Set(comparisons.map(({ path }) => path));
+
+/** The part of a change that some rules look at. */
+export const lookedAt = (changes: Changes, settings: Settings): Changes => ({
+  ...changes,
+  pairs: changes.pairs.filter((pair) => matchesEither(pair, settings)),
+});
+
+export const matchesEither = ({ path, previousPath }: ConfigPair, { matches }: Settings): boolean =>
+  matches(path) || (previousPath !== undefined && matches(previousPath));
+
+/** How models are trained once the change is merged: as the tip says, unless the change says otherwise. */
+function runsAtTip(runs: Runs): Runs {
+  const { base, head, tip } = runs;
+  if (!otherwise(base, tip)) return runs;
+  return { base: tip ?? base, head: otherwise(base, head) ? head : (tip ?? head) };
+}
+
+const otherwise = (one: Described, other: Described | undefined): boolean =>
+  one.kind === 'read' && other?.kind === 'read' && differs(one, other);
+
+/** The findings that nothing says yet: of one limit only the first, and the sternest. */
+function unsaid(findings: readonly Finding[], said: readonly Finding[]): readonly Finding[] {
+  const key = ({ path, metric, code, limit, severity }: Finding) =>
+    JSON.stringify([path, metric ?? code, limit, severity]);
+  const known = new Set(said.map(key));
+  return findings.filter((finding) => {
+    const fresh = !known.has(key(finding));
+    known.add(key(finding));
+    return fresh;
+  });
+}
+
+const short = ({ sha, label }: Commit) => `${label} at ${sha.slice(0, 12)}`;
+
+const ruledBy = (finding: Finding, tip: Commit): Finding => ({
+  ...finding,
+  from: { what: 'tip', commit: tip.sha },
+  message: `${finding.message} This rule is of ${short(tip)}, and stricter than where this branch began.`,
+});
+
+const mergedWith = ({ line: _, ...finding }: Finding, tip: Commit): Finding => ({
+  ...finding,
+  from: { what: 'merge', commit: tip.sha },
+  message: `Merged with ${short(tip)}, which changed the same job: ${finding.message}`,
+});
+
+type Merge = {
+  readonly pairs: readonly ConfigPair[];
+  readonly unmerged: readonly Finding[];
+  readonly notes: readonly string[];
+};
+
+/** Each job that both sides changed, as the merge would leave it, compared with the tip. */
+function mergeOf(changes: Changes, settings: Settings, runs: Runs | undefined, tip: Commit, inTime: InTime): Merge {
+  const retrained = trained(settings, settings.runs?.base, runs?.base);
+  const parts = changes.pairs.map((pair): Merge => {
+    const timed = inTime(() => mergedPair(pair, tip, retrained(pair.previousPath ?? pair.path)));
+    return timed.kind === 'done' ? timed.result : unmerged(pair.path, tip, `it ${timed.reason}`);
+  });
+  return {
+    pairs: parts.flatMap(({ pairs }) => pairs),
+    unmerged: parts.flatMap(({ unmerged }) => unmerged),
+    notes: parts.flatMap(({ notes }) => notes),
+  };
+}
+
+/** Whether two descriptions say something else of a config. */
+export function trained(
+  { sourcesFor }: Settings,
+  one: Described | undefined,
+  other: Described | undefined,
+): (path: string) => boolean {
+  if (one?.kind !== 'read' || other?.kind !== 'read' || !differs(one, other)) return () => false;
+  const fields = (path: string, described: Description) =>
+    JSON.stringify(sourcesFor(path, [], described).map(({ fields: stated }) => stated));
+  return (path) => fields(path, one) !== fields(path, other);
+}
+
+const nothing: Merge = { pairs: [], unmerged: [], notes: [] };
+
+const unmerged = (path: string, tip: Commit, reason: string): Merge => ({
+  ...nothing,
+  unmerged: [
+    {
+      code: 'not-merged',
+      path,
+      severity: 'warn',
+      from: { what: 'merge', commit: tip.sha },
+      message: `${short(tip)} changed this file, too, and what both changes cost together was not looked at: ${reason}.`,
+    },
+  ],
+});
+
+function mergedPair({ path, base, head, tip: theirs }: ConfigPair, tip: Commit, retrained: boolean): Merge {
+  if (head?.kind !== 'bytes' || (theirs === undefined && !retrained)) return nothing;
+  const not = (reason: string) => unmerged(path, tip, reason);
+  if (theirs === undefined) return base === undefined ? nothing : { ...nothing, pairs: [{ path, base, head }] };
+  if (theirs.kind === 'absent') return not('it was removed or renamed there');
+  if (theirs.kind === 'refused' || base?.kind === 'refused') return not('one of the versions cannot be read');
+  if (base === undefined) return not('both added it');
+  const merged = mergeTexts(path, base.bytes, head.bytes, theirs.bytes);
+  if (merged.kind === 'unmerged') return not(merged.reason);
+  const both = merged.conflicts.slice(0, 5).join(', ');
+  return {
+    ...nothing,
+    pairs: [{ path, base: theirs, head: { kind: 'bytes', bytes: merged.bytes } }],
+    notes:
+      both === ''
+        ? []
+        : [`${path}: ${short(tip)} and this change both set ${both}; the merge is judged with this change's values.`],
+  };
+}
