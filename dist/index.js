@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 7806:
+/***/ 6048:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -43797,6 +43797,1464 @@ function done(work, milliseconds) {
 const late = (reason) => ({ kind: 'late', reason });
 const isTimeout = (error) => error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
 
+;// CONCATENATED MODULE: ./build/units.js
+const bytes = (n) => n;
+const flops = (n) => n;
+const flopsPerSecond = (n) => n;
+const bytesPerSecond = (n) => n;
+const seconds = (n) => n;
+const parameters = (n) => n;
+const watts = (n) => n;
+const mebibytes = (n) => bytes(n * 2 ** 20);
+const gibibytes = (n) => bytes(n * 2 ** 30);
+const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
+const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
+const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
+const memoryUnits = {
+    b: 1,
+    kb: 1e3,
+    mb: 1e6,
+    gb: 1e9,
+    tb: 1e12,
+    kib: 2 ** 10,
+    mib: 2 ** 20,
+    gib: 2 ** 30,
+    tib: 2 ** 40,
+};
+/** `80GB`, `72 GiB`: an amount of memory, or undefined where the text is none. A bare number is bytes. */
+function parseBytes(text) {
+    const [, amount, word] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
+    const factor = memoryUnits[(word || 'b').toLowerCase()];
+    return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
+}
+/** Powers of ten. */
+const countPrefixes = { '': 0, k: 3, m: 6, b: 9, g: 9, t: 12, p: 15 };
+/** `1T`, `300B`, `2.5e12`: a count (of tokens, parameters), or undefined where the text is none. */
+function parseCount(text) {
+    const [, amount, prefix] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
+    const power = countPrefixes[(prefix ?? '').toLowerCase()];
+    if (amount === undefined || power === undefined)
+        return undefined;
+    const [digits = '', exponent = '0'] = amount.toLowerCase().split('e');
+    // Written as one literal, 8.2B is 8,200,000,000; as a product it is a rounding below.
+    const count = Number(`${digits}e${Number(exponent) + power}`);
+    return Number.isFinite(count) ? count : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/facts/basis.js
+/**
+ * What stands behind a constant: the vendor's datasheet; a definition (of a number format, an algorithm, or a program's own code);
+ * a measurement of the very thing; a benchmark of kernels that it was fitted on; whole training steps that it was fitted on; or
+ * nobody's measurement, only judgement.
+ */
+const bases = (/* unused pure expression or super */ null && (['datasheet', 'definition', 'measured', 'benchmark', 'fitted', 'judged']));
+const saying = (basis) => (source) => (value, unit) => ({ value, unit, basis, source });
+const datasheet = saying('datasheet');
+const definition = saying('definition');
+const measured = saying('measured');
+const benchmark = saying('benchmark');
+const fitted = saying('fitted');
+/** @param why it was judged so, for what else is there to say */
+const judged = (why, date = '2026-11-25') => saying('judged')({ title: why, date });
+const written = new WeakMap();
+/** The numbers of a table, which remember the facts that they are. */
+function numbers(rows) {
+    const table = Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, numberOf(row)]));
+    written.set(table, rows);
+    return table;
+}
+const isFact = (row) => typeof row === 'object' && row !== null && 'basis' in row;
+function numberOf(row) {
+    if (typeof row !== 'object' || row === null)
+        return row;
+    return isFact(row) ? row.value : numbers(row);
+}
+/** A table whose columns say what its numbers are, so that its rows stay numbers. */
+function withFacts(table, rows) {
+    written.set(table, rows);
+    return table;
+}
+/** Every fact that a table of numbers was written down as, by its path; undefined where it was written down as bare numbers. */
+function factsOf(table) {
+    const rows = written.get(table);
+    return rows === undefined ? undefined : [...walk(rows, '')];
+}
+function* walk(row, path) {
+    if (typeof row !== 'object' || row === null)
+        return;
+    if (isFact(row))
+        yield [path, row];
+    else
+        for (const [name, child] of Object.entries(row))
+            yield* walk(child, path === '' ? name : `${path}.${name}`);
+}
+
+;// CONCATENATED MODULE: ./build/facts/sources.js
+/** What several tables rest on. An address without a page says which file of it to open. */
+const sources = {
+    runs: {
+        title: 'published runs of test/oracle/runs.json, fitted by scripts/cross-validate.ts (docs/mfu.md)',
+        date: '2026-11-25',
+    },
+    earlierRuns: {
+        title: '481 published 16-bit runs of ten sources, fitted before the present table of runs; kept since',
+        date: '2026-11-24',
+    },
+    aiconfigurator: {
+        title: 'ai-dynamo/aiconfigurator at 095f58a, measured kernel tables of each chip',
+        url: 'https://github.com/ai-dynamo/aiconfigurator/tree/095f58a',
+        date: '2026-11-24',
+    },
+    mlEngineering: {
+        title: 'stas00/ml-engineering at 744d01e, accelerator tables and maximum achievable FLOP/s',
+        url: 'https://github.com/stas00/ml-engineering/blob/744d01e/compute/accelerator/README.md',
+        date: '2026-08-22',
+    },
+    flashAttention2: {
+        title: 'FlashAttention-2, the plots of its forward and backward pass on A100 and H100',
+        url: 'https://arxiv.org/abs/2307.08691',
+        date: '2026-11-25',
+    },
+    flashAttention3: {
+        title: 'FlashAttention-3, the plots of its forward and backward pass on H100',
+        url: 'https://arxiv.org/abs/2407.08608',
+        date: '2026-11-25',
+    },
+    megatronCi: {
+        title: "Megatron-LM at d98e8a6, golden values of its CI's small models (hidden size 512, 8 GPUs), whose steps are host time",
+        url: 'https://github.com/NVIDIA/Megatron-LM/tree/d98e8a6/tests/functional_tests',
+        date: '2026-11-25',
+    },
+    megatron: {
+        title: 'Megatron-LM at d98e8a6, its own code',
+        url: 'https://github.com/NVIDIA/Megatron-LM/tree/d98e8a6',
+        date: '2026-11-25',
+    },
+    narayanan: {
+        title: 'Narayanan et al. 2021, sections 2.2 (schedules) and 4.1 (scatter and gather between stages)',
+        url: 'https://arxiv.org/abs/2104.04473',
+        date: '2026-11-25',
+    },
+    zeroBubble: {
+        title: 'Qi et al. 2024, zero bubble pipeline parallelism, ZB-H1',
+        url: 'https://arxiv.org/abs/2401.10241',
+        date: '2026-11-25',
+    },
+    deepseekV3: {
+        title: 'DeepSeek-V3 technical report, table 2 (DualPipe) and section 3.1 (H800 cluster)',
+        url: 'https://arxiv.org/abs/2412.19437',
+        date: '2026-11-25',
+    },
+    korthikanti: {
+        title: 'Korthikanti et al. 2022, section 3, counted tensor by tensor',
+        url: 'https://arxiv.org/abs/2205.05198',
+        date: '2026-11-25',
+    },
+    deepEp: {
+        title: 'deepseek-ai/DeepEP, README: 43 to 58 of 50 GB/s on H800, expert parallelism 16 to 64',
+        url: 'https://github.com/deepseek-ai/DeepEP',
+        date: '2026-11-25',
+    },
+    lora: {
+        title: 'Hu et al. 2021, LoRA, counted for each element of an adapted matrix',
+        url: 'https://arxiv.org/abs/2106.09685',
+        date: '2026-11-25',
+    },
+    torchao: {
+        title: 'pytorch/ao, torchao/float8/float8_linear.py, counted cast by cast',
+        url: 'https://github.com/pytorch/ao',
+        date: '2026-11-25',
+    },
+    transformerEngine: {
+        title: 'NVIDIA TransformerEngine at d0067d0, counted cast by cast',
+        url: 'https://github.com/NVIDIA/TransformerEngine/tree/d0067d0',
+        date: '2026-11-25',
+    },
+    pytorch: {
+        title: 'PyTorch 2.13.0, its own code',
+        url: 'https://github.com/pytorch/pytorch/tree/v2.13.0',
+        date: '2026-11-25',
+    },
+    zeroOffload: {
+        title: 'ZeRO-Offload, table 3: CPU-Adam takes 2.57 s for 10 billion parameters',
+        url: 'https://arxiv.org/abs/2101.06840',
+        date: '2026-11-25',
+    },
+    nccl: {
+        title: 'NVIDIA NCCL documentation, NCCL_MAX_CTAS',
+        url: 'https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html',
+        date: '2026-11-25',
+    },
+    vllm: {
+        title: 'vLLM, the default of gpu_memory_utilization',
+        url: 'https://github.com/vllm-project/vllm',
+        date: '2026-11-25',
+    },
+    peaks: {
+        title: "PyTorch's own allocations at the peak of a step (scripts/oracle/peak.py, torch 2.13.0)",
+        date: '2026-11-24',
+    },
+    allocator: {
+        title: "PyTorch's caching allocator played over the allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py, allocator.py)",
+        date: '2026-11-24',
+    },
+    memoryRuns: {
+        title: 'measured peaks of test/oracle/memory.json (docs/memory.md)',
+        date: '2026-11-24',
+    },
+    counted: {
+        title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
+        date: '2026-11-25',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/facts/accelerators.js
+
+
+
+/** The day on which the table was last held against its sources; prices are of that time. */
+const acceleratorsChecked = '2026-08-22';
+const acceleratorSources = {
+    'ml-engineering': sources.mlEngineering,
+    aiconfigurator: sources.aiconfigurator,
+    'deepseek-v3': sources.deepseekV3,
+    nvml: {
+        title: 'memory as NVML reports it, GPU by GPU',
+        url: 'https://thundergolfer.com/blog/nvidia-gpu-memory-capacity',
+        date: acceleratorsChecked,
+    },
+    'torchao-4002': {
+        title: 'pytorch/ao pull request 4002, device query of a B200',
+        url: 'https://github.com/pytorch/ao/pull/4002',
+        date: acceleratorsChecked,
+    },
+    'rocm-4750': {
+        title: 'ROCm issue 4750, device query of an MI300X',
+        url: 'https://github.com/ROCm/ROCm/issues/4750',
+        date: acceleratorsChecked,
+    },
+};
+/** What each column is. */
+const columns = {
+    'densePeak.fp32': { unit: 'FLOP/s', of: (row) => row.densePeak.fp32 },
+    'densePeak.tf32': { unit: 'FLOP/s', of: (row) => row.densePeak.tf32 },
+    'densePeak.fp16': { unit: 'FLOP/s', of: (row) => row.densePeak.fp16 },
+    'densePeak.bf16': { unit: 'FLOP/s', of: (row) => row.densePeak.bf16 },
+    'densePeak.fp8': { unit: 'FLOP/s', of: (row) => row.densePeak.fp8 },
+    'densePeak.fp4': { unit: 'FLOP/s', of: (row) => row.densePeak.fp4 },
+    memory: { unit: 'byte', of: (row) => row.memory },
+    usable: { unit: 'byte', of: (row) => row.usable },
+    bandwidth: { unit: 'byte/s', of: (row) => row.bandwidth },
+    multiprocessors: { unit: 'count', of: (row) => row.multiprocessors },
+    'fast.domain': { unit: 'count', of: (row) => row.fast.domain },
+    'fast.perDirection': { unit: 'byte/s', of: (row) => row.fast.perDirection },
+    network: { unit: 'byte/s', of: (row) => row.network },
+    power: { unit: 'W', of: (row) => row.power },
+    price: { unit: 'USD/h', of: (row) => row.price },
+};
+const columnNames = Object.keys(columns);
+const deviceQueries = ['nvml', 'torchao-4002', 'rocm-4750'];
+/** What a column of a row rests on. */
+function basisOf(row, column) {
+    if (column === 'price')
+        return judged('indicative, on demand; providers differ by a factor of 2 to 4', acceleratorsChecked);
+    if (column === 'network')
+        return judged('typical of the systems that clouds and vendors build', acceleratorsChecked);
+    if (row.uncertain.includes(column))
+        return judged('no source settles it, or sources differ', acceleratorsChecked);
+    if (column === 'usable') {
+        const query = deviceQueries.find((one) => row.sources.includes(one));
+        return query === undefined
+            ? judged('the memory less what drivers keep of it on chips like this', acceleratorsChecked)
+            : measured(acceleratorSources[query]);
+    }
+    return row.datasheet === null
+        ? judged('as reported; no datasheet of the vendor was found', acceleratorsChecked)
+        : datasheet({ title: `${row.name}, the vendor's datasheet`, url: row.datasheet, date: acceleratorsChecked });
+}
+/** The numbers of a row as facts, column by column. */
+function factsOfRow(row) {
+    return Object.fromEntries(columnNames.flatMap((column) => {
+        const { unit, of } = columns[column];
+        const value = of(row);
+        return value === undefined || value === null ? [] : [[column, basisOf(row, column)(value, unit)]];
+    }));
+}
+const table = {
+    'v100-sxm-16gb': {
+        name: 'V100 SXM2 16GB',
+        generation: 'volta',
+        densePeak: { fp32: teraflopsPerSecond(15.7), fp16: teraflopsPerSecond(125) },
+        memory: gibibytes(16),
+        usable: gibibytes(15.77),
+        bandwidth: gigabytesPerSecond(900),
+        multiprocessors: 80,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(150) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 0.5,
+        datasheet: 'https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf',
+        sources: [],
+        uncertain: ['usable', 'price'],
+    },
+    'v100-sxm-32gb': {
+        name: 'V100 SXM2/SXM3 32GB',
+        generation: 'volta',
+        densePeak: { fp32: teraflopsPerSecond(15.7), fp16: teraflopsPerSecond(125) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.74),
+        bandwidth: gigabytesPerSecond(900),
+        multiprocessors: 80,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(150) },
+        network: gigabitsPerSecond(50),
+        power: watts(300),
+        price: 0.6,
+        datasheet: 'https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf',
+        sources: [],
+        uncertain: ['usable', 'price'],
+    },
+    t4: {
+        name: 'T4',
+        generation: 'turing',
+        densePeak: { fp32: teraflopsPerSecond(8.1), fp16: teraflopsPerSecond(65) },
+        memory: gibibytes(16),
+        usable: gibibytes(14.57),
+        bandwidth: gigabytesPerSecond(320),
+        multiprocessors: 40,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(16) },
+        network: gigabitsPerSecond(6.25),
+        power: watts(70),
+        price: 0.35,
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/tesla-t4/t4-tensor-core-datasheet-951643.pdf',
+        sources: ['nvml'],
+        uncertain: ['price'],
+    },
+    a10: {
+        name: 'A10',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(31.2), tf32: teraflopsPerSecond(62.5), fp16: teraflopsPerSecond(125), bf16: teraflopsPerSecond(125) },
+        memory: gibibytes(24),
+        usable: gibibytes(22.05),
+        bandwidth: gigabytesPerSecond(600),
+        multiprocessors: 72,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(12.5),
+        power: watts(150),
+        price: 0.6,
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a10/pdf/a10-datasheet.pdf',
+        sources: ['nvml'],
+        uncertain: ['price'],
+    },
+    a10g: {
+        name: 'A10G (AWS G5)',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(35), tf32: teraflopsPerSecond(35), fp16: teraflopsPerSecond(70), bf16: teraflopsPerSecond(70) },
+        memory: gibibytes(24),
+        usable: gibibytes(22.19),
+        bandwidth: gigabytesPerSecond(600),
+        multiprocessors: 80,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(12.5),
+        power: watts(300),
+        price: 1,
+        datasheet: 'https://aws.amazon.com/ec2/instance-types/g5/',
+        sources: ['nvml'],
+        uncertain: ['multiprocessors', 'price'],
+    },
+    a30: {
+        name: 'A30',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(10.3), tf32: teraflopsPerSecond(82), fp16: teraflopsPerSecond(165), bf16: teraflopsPerSecond(165) },
+        memory: gibibytes(24),
+        usable: gibibytes(23.69),
+        bandwidth: gigabytesPerSecond(933),
+        multiprocessors: 56,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(100) },
+        network: gigabitsPerSecond(25),
+        power: watts(165),
+        price: 0.6,
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/data-center/products/a30-gpu/pdf/a30-datasheet.pdf',
+        sources: ['aiconfigurator'],
+        uncertain: ['usable', 'price'],
+    },
+    a40: {
+        name: 'A40',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(37.4), tf32: teraflopsPerSecond(74.8), fp16: teraflopsPerSecond(149.7), bf16: teraflopsPerSecond(149.7) },
+        memory: gibibytes(48),
+        usable: gibibytes(44.35),
+        bandwidth: gigabytesPerSecond(696),
+        multiprocessors: 84,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(56.25) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 0.45,
+        datasheet: 'https://images.nvidia.com/content/Solutions/data-center/a40/nvidia-a40-datasheet.pdf',
+        sources: [],
+        uncertain: ['price'],
+    },
+    'rtx-3090': {
+        name: 'GeForce RTX 3090',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(35.6), tf32: teraflopsPerSecond(35.6), fp16: teraflopsPerSecond(71), bf16: teraflopsPerSecond(71) },
+        memory: gibibytes(24),
+        usable: gibibytes(23.69),
+        bandwidth: gigabytesPerSecond(936),
+        multiprocessors: 82,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(56.25) },
+        network: null,
+        power: watts(350),
+        price: 0.25,
+        datasheet: 'https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf',
+        sources: [],
+        uncertain: ['price'],
+    },
+    'rtx-4090': {
+        name: 'GeForce RTX 4090',
+        generation: 'ada',
+        densePeak: { fp32: teraflopsPerSecond(82.6), tf32: teraflopsPerSecond(82.6), fp16: teraflopsPerSecond(165.2), bf16: teraflopsPerSecond(165.2), fp8: teraflopsPerSecond(330.3) },
+        memory: gibibytes(24),
+        usable: gibibytes(23.64),
+        bandwidth: gigabytesPerSecond(1008),
+        multiprocessors: 128,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: null,
+        power: watts(450),
+        price: 0.4,
+        datasheet: 'https://images.nvidia.com/aem-dam/Solutions/geforce/ada/nvidia-ada-gpu-architecture.pdf',
+        sources: [],
+        uncertain: ['price'],
+    },
+    'rtx-5090': {
+        name: 'GeForce RTX 5090',
+        generation: 'blackwell-workstation',
+        densePeak: {
+            fp32: teraflopsPerSecond(104.8),
+            tf32: teraflopsPerSecond(104.8),
+            fp16: teraflopsPerSecond(209.5),
+            bf16: teraflopsPerSecond(209.5),
+            fp8: teraflopsPerSecond(419),
+            fp4: teraflopsPerSecond(1676),
+        },
+        memory: gibibytes(32),
+        usable: gibibytes(31.37),
+        bandwidth: gigabytesPerSecond(1792),
+        multiprocessors: 170,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(64) },
+        network: null,
+        power: watts(575),
+        price: 0.7,
+        datasheet: 'https://images.nvidia.com/aem-dam/Solutions/geforce/blackwell/nvidia-rtx-blackwell-gpu-architecture.pdf',
+        sources: [],
+        uncertain: ['densePeak.fp8', 'usable', 'price'],
+    },
+    'rtx-6000-ada': {
+        name: 'RTX 6000 Ada',
+        generation: 'ada',
+        densePeak: { fp32: teraflopsPerSecond(91.1), tf32: teraflopsPerSecond(182.1), fp16: teraflopsPerSecond(364.2), bf16: teraflopsPerSecond(364.2), fp8: teraflopsPerSecond(728.5) },
+        memory: gibibytes(48),
+        usable: gibibytes(47.5),
+        bandwidth: gigabytesPerSecond(960),
+        multiprocessors: 142,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 0.8,
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/design-visualization/rtx-6000/proviz-rtx-6000-ada-datasheet.pdf',
+        sources: [],
+        uncertain: ['usable', 'price'],
+    },
+    'rtx-pro-6000': {
+        name: 'RTX PRO 6000 Blackwell (Server/Workstation)',
+        generation: 'blackwell-workstation',
+        densePeak: {
+            fp32: teraflopsPerSecond(126),
+            tf32: teraflopsPerSecond(251.9),
+            fp16: teraflopsPerSecond(503.8),
+            bf16: teraflopsPerSecond(503.8),
+            fp8: teraflopsPerSecond(1007.6),
+            fp4: teraflopsPerSecond(2015),
+        },
+        memory: gibibytes(96),
+        usable: gibibytes(94.97),
+        bandwidth: gigabytesPerSecond(1792),
+        multiprocessors: 188,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(64) },
+        network: gigabitsPerSecond(50),
+        power: watts(600),
+        price: 1.8,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/rtx-pro-6000-blackwell-server-edition/',
+        sources: ['aiconfigurator'],
+        uncertain: ['usable', 'price'],
+    },
+    l4: {
+        name: 'L4',
+        generation: 'ada',
+        densePeak: { fp32: teraflopsPerSecond(30.3), tf32: teraflopsPerSecond(60), fp16: teraflopsPerSecond(121), bf16: teraflopsPerSecond(121), fp8: teraflopsPerSecond(242) },
+        memory: gibibytes(24),
+        usable: gibibytes(22.03),
+        bandwidth: gigabytesPerSecond(300),
+        multiprocessors: 58,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(12.5),
+        power: watts(72),
+        price: 0.7,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/l4/',
+        sources: ['nvml'],
+        uncertain: ['price'],
+    },
+    l40s: {
+        name: 'L40S',
+        generation: 'ada',
+        densePeak: { fp32: teraflopsPerSecond(91.6), tf32: teraflopsPerSecond(183), fp16: teraflopsPerSecond(362), bf16: teraflopsPerSecond(362), fp8: teraflopsPerSecond(733) },
+        memory: gibibytes(48),
+        usable: gibibytes(44.4),
+        bandwidth: gigabytesPerSecond(864),
+        multiprocessors: 142,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
+        network: gigabitsPerSecond(50),
+        power: watts(350),
+        price: 1.2,
+        datasheet: 'https://resources.nvidia.com/en-us-l40s/l40s-datasheet-28413',
+        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
+        uncertain: ['price'],
+    },
+    'a100-pcie-40gb': {
+        name: 'A100 PCIe 40GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(40),
+        usable: gibibytes(39.39),
+        bandwidth: gigabytesPerSecond(1555),
+        multiprocessors: 108,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(25),
+        power: watts(250),
+        price: 1,
+        datasheet: 'https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf',
+        sources: ['nvml'],
+        uncertain: ['price'],
+    },
+    'a100-sxm-40gb': {
+        name: 'A100 SXM4 40GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(40),
+        usable: gibibytes(39.39),
+        bandwidth: gigabytesPerSecond(1555),
+        multiprocessors: 108,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
+        // DGX A100: eight 200 Gb/s cards for eight GPUs. Clouds have a quarter of it and less.
+        network: gigabitsPerSecond(200),
+        power: watts(400),
+        price: 1.2,
+        datasheet: 'https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf',
+        sources: ['nvml'],
+        uncertain: ['usable', 'network', 'price'],
+    },
+    'a100-pcie-80gb': {
+        name: 'A100 PCIe 80GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.35),
+        bandwidth: gigabytesPerSecond(1935),
+        multiprocessors: 108,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 1.3,
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+        sources: ['nvml'],
+        uncertain: ['price'],
+    },
+    'a100-sxm-80gb': {
+        name: 'A100 SXM4 80GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.35),
+        bandwidth: gigabytesPerSecond(2039),
+        multiprocessors: 108,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(200),
+        power: watts(400),
+        price: 1.6,
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+        sources: ['aiconfigurator', 'nvml'],
+        uncertain: [],
+    },
+    'a800-sxm-80gb': {
+        name: 'A800 SXM4 80GB',
+        generation: 'ampere',
+        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.35),
+        bandwidth: gigabytesPerSecond(2039),
+        multiprocessors: 108,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(200) },
+        network: gigabitsPerSecond(200),
+        power: watts(400),
+        price: 1.4,
+        // The address is the A100's: the vendor has no page for this one.
+        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
+        sources: [],
+        uncertain: ['price', 'fast.perDirection'],
+    },
+    'h100-pcie-80gb': {
+        name: 'H100 PCIe 80GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(51), tf32: teraflopsPerSecond(378), fp16: teraflopsPerSecond(756), bf16: teraflopsPerSecond(756), fp8: teraflopsPerSecond(1513) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.18),
+        bandwidth: gigabytesPerSecond(2039),
+        multiprocessors: 114,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(200),
+        power: watts(350),
+        price: 2.1,
+        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+        sources: ['ml-engineering'],
+        uncertain: ['price'],
+    },
+    'h100-sxm-80gb': {
+        name: 'H100 SXM5 80GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.1),
+        bandwidth: gigabytesPerSecond(3352),
+        multiprocessors: 132,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(700),
+        price: 2.95,
+        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
+        uncertain: [],
+    },
+    'h100-nvl-94gb': {
+        name: 'H100 NVL 94GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(60), tf32: teraflopsPerSecond(418), fp16: teraflopsPerSecond(835.5), bf16: teraflopsPerSecond(835.5), fp8: teraflopsPerSecond(1671) },
+        memory: gibibytes(87.544),
+        usable: gibibytes(93.1),
+        bandwidth: gigabytesPerSecond(3938),
+        multiprocessors: 132,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
+        network: gigabitsPerSecond(200),
+        power: watts(400),
+        price: 2.6,
+        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+        sources: [],
+        uncertain: ['price'],
+    },
+    'h800-sxm-80gb': {
+        name: 'H800 SXM5 80GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(80),
+        usable: gibibytes(79.1),
+        bandwidth: gigabytesPerSecond(3352),
+        multiprocessors: 132,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(200) },
+        network: gigabitsPerSecond(400),
+        power: watts(700),
+        price: 2.5,
+        // The address is the H100's: the vendor has no page for this one.
+        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
+        sources: ['deepseek-v3'],
+        uncertain: ['price', 'fast.perDirection'],
+    },
+    'h20-sxm-96gb': {
+        name: 'H20 96GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(44), tf32: teraflopsPerSecond(74), fp16: teraflopsPerSecond(148), bf16: teraflopsPerSecond(148), fp8: teraflopsPerSecond(296) },
+        memory: gibibytes(96),
+        usable: gibibytes(95.1),
+        bandwidth: gigabytesPerSecond(4000),
+        multiprocessors: 78,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(400),
+        price: 1.5,
+        datasheet: null,
+        sources: [],
+        uncertain: ['price'],
+    },
+    'h200-sxm-141gb': {
+        name: 'H200 SXM 141GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(134.11),
+        usable: gibibytes(139.8),
+        bandwidth: gigabytesPerSecond(4800),
+        multiprocessors: 132,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(700),
+        price: 3.7,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/h200/',
+        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
+        uncertain: [],
+    },
+    'gh200-96gb': {
+        name: 'GH200 96GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(96),
+        usable: gibibytes(94.5),
+        bandwidth: gigabytesPerSecond(4000),
+        multiprocessors: 132,
+        fast: { domain: 1, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(900),
+        price: 2,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/grace-hopper-superchip/',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'power'],
+    },
+    'gh200-144gb': {
+        name: 'GH200 144GB',
+        generation: 'hopper',
+        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
+        memory: gibibytes(134.11),
+        usable: gibibytes(140.4),
+        bandwidth: gigabytesPerSecond(4900),
+        multiprocessors: 132,
+        fast: { domain: 2, perDirection: gigabytesPerSecond(450) },
+        network: gigabitsPerSecond(400),
+        power: watts(900),
+        price: 2.5,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/grace-hopper-superchip/',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
+    },
+    'b100-sxm': {
+        name: 'B100 SXM',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(60),
+            tf32: teraflopsPerSecond(875),
+            fp16: teraflopsPerSecond(1750),
+            bf16: teraflopsPerSecond(1750),
+            fp8: teraflopsPerSecond(3500),
+            fp4: teraflopsPerSecond(7000),
+        },
+        memory: gibibytes(178.814),
+        usable: gibibytes(174.34),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 148,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(400),
+        power: watts(700),
+        price: null,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/hgx/',
+        sources: [],
+        uncertain: columnNames,
+    },
+    'b200-sxm': {
+        name: 'B200 SXM (HGX/DGX)',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(75),
+            tf32: teraflopsPerSecond(1125),
+            fp16: teraflopsPerSecond(2250),
+            bf16: teraflopsPerSecond(2250),
+            fp8: teraflopsPerSecond(4500),
+            fp4: teraflopsPerSecond(9000),
+        },
+        memory: gibibytes(178.814),
+        usable: gibibytes(178.35),
+        bandwidth: gigabytesPerSecond(7672),
+        multiprocessors: 148,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(400),
+        power: watts(1000),
+        price: 4.5,
+        datasheet: 'https://resources.nvidia.com/en-us-dgx-systems/dgx-b200-datasheet',
+        sources: ['aiconfigurator', 'ml-engineering', 'torchao-4002'],
+        uncertain: ['price'],
+    },
+    'b300-sxm': {
+        name: 'B300 SXM (HGX/DGX)',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(75),
+            tf32: teraflopsPerSecond(1125),
+            fp16: teraflopsPerSecond(2250),
+            bf16: teraflopsPerSecond(2250),
+            fp8: teraflopsPerSecond(4500),
+            fp4: teraflopsPerSecond(13500),
+        },
+        memory: gibibytes(268.221),
+        usable: gibibytes(268.59),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 148,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(800),
+        power: watts(1100),
+        price: 5.5,
+        // 13.5 to 15 PFLOP/s in 4 bits, by the sheet.
+        datasheet: 'https://resources.nvidia.com/en-us-dgx-systems/dgx-b300-datasheet',
+        sources: ['aiconfigurator', 'ml-engineering'],
+        uncertain: ['densePeak.fp4', 'price', 'power'],
+    },
+    'gb200-nvl72': {
+        name: 'GB200 (per Blackwell GPU, NVL72)',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(80),
+            tf32: teraflopsPerSecond(1250),
+            fp16: teraflopsPerSecond(2500),
+            bf16: teraflopsPerSecond(2500),
+            fp8: teraflopsPerSecond(5000),
+            fp4: teraflopsPerSecond(10000),
+        },
+        memory: gibibytes(178.814),
+        usable: gibibytes(185.03),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 152,
+        fast: { domain: 72, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(400),
+        power: watts(1200),
+        price: 5.5,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/gb200-nvl72/',
+        sources: ['aiconfigurator', 'ml-engineering'],
+        uncertain: ['multiprocessors', 'price'],
+    },
+    'gb300-nvl72': {
+        name: 'GB300 (per Blackwell Ultra GPU, NVL72)',
+        generation: 'blackwell',
+        densePeak: {
+            fp32: teraflopsPerSecond(80),
+            tf32: teraflopsPerSecond(1250),
+            fp16: teraflopsPerSecond(2500),
+            bf16: teraflopsPerSecond(2500),
+            fp8: teraflopsPerSecond(5000),
+            fp4: teraflopsPerSecond(15000),
+        },
+        memory: gibibytes(268.221),
+        usable: gibibytes(277.55),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 152,
+        fast: { domain: 72, perDirection: gigabytesPerSecond(900) },
+        network: gigabitsPerSecond(800),
+        power: watts(1400),
+        price: 6.5,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/gb300-nvl72/',
+        sources: ['aiconfigurator', 'ml-engineering'],
+        uncertain: ['multiprocessors', 'price'],
+    },
+    'vr200-nvl72': {
+        name: 'Rubin (VR200, per package, NVL72/NVL144)',
+        generation: 'rubin',
+        densePeak: {
+            fp32: teraflopsPerSecond(130),
+            tf32: teraflopsPerSecond(2000),
+            fp16: teraflopsPerSecond(4000),
+            bf16: teraflopsPerSecond(4000),
+            fp8: teraflopsPerSecond(17500),
+            fp4: teraflopsPerSecond(35000),
+        },
+        memory: gibibytes(268.221),
+        usable: gibibytes(261.52),
+        bandwidth: gigabytesPerSecond(22000),
+        multiprocessors: null,
+        fast: { domain: 72, perDirection: gigabytesPerSecond(1800) },
+        network: gigabitsPerSecond(800),
+        power: watts(1800),
+        price: null,
+        datasheet: 'https://www.nvidia.com/en-us/data-center/vera-rubin-nvl72/',
+        sources: [],
+        uncertain: columnNames,
+    },
+    mi210: {
+        name: 'Instinct MI210',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(45.3), fp16: teraflopsPerSecond(181), bf16: teraflopsPerSecond(181) },
+        memory: gibibytes(64),
+        usable: gibibytes(63.98),
+        bandwidth: gigabytesPerSecond(1638),
+        multiprocessors: 104,
+        fast: { domain: 4, perDirection: gigabytesPerSecond(150) },
+        network: gigabitsPerSecond(25),
+        power: watts(300),
+        price: 0.8,
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi200/mi210.html',
+        sources: [],
+        uncertain: ['usable', 'price'],
+    },
+    'mi250x-gcd': {
+        name: 'Instinct MI250X (one GCD of two)',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(23.95), fp16: teraflopsPerSecond(191.5), bf16: teraflopsPerSecond(191.5) },
+        memory: gibibytes(64),
+        usable: gibibytes(63.98),
+        bandwidth: gigabytesPerSecond(1638),
+        multiprocessors: 110,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(100) },
+        network: gigabitsPerSecond(100),
+        power: watts(280),
+        price: 0.9,
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi200/mi250x.html',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
+    },
+    mi300x: {
+        name: 'Instinct MI300X',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(163.4), tf32: teraflopsPerSecond(653.7), fp16: teraflopsPerSecond(1307.4), bf16: teraflopsPerSecond(1307.4), fp8: teraflopsPerSecond(2614.9) },
+        memory: gibibytes(192),
+        usable: gibibytes(191.98),
+        bandwidth: gigabytesPerSecond(5300),
+        multiprocessors: 304,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(448) },
+        network: gigabitsPerSecond(400),
+        power: watts(750),
+        price: 2.2,
+        datasheet: 'https://www.amd.com/content/dam/amd/en/documents/instinct-tech-docs/data-sheets/amd-instinct-mi300x-data-sheet.pdf',
+        sources: ['ml-engineering', 'rocm-4750'],
+        uncertain: ['price'],
+    },
+    mi325x: {
+        name: 'Instinct MI325X',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(163.4), tf32: teraflopsPerSecond(653.7), fp16: teraflopsPerSecond(1307.4), bf16: teraflopsPerSecond(1307.4), fp8: teraflopsPerSecond(2614.9) },
+        memory: gibibytes(256),
+        usable: gibibytes(255.98),
+        bandwidth: gigabytesPerSecond(6000),
+        multiprocessors: 304,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(448) },
+        network: gigabitsPerSecond(400),
+        power: watts(1000),
+        price: 2.5,
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi300/mi325x.html',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
+    },
+    mi350x: {
+        name: 'Instinct MI350X',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(144.2), fp16: teraflopsPerSecond(2306.9), bf16: teraflopsPerSecond(2306.9), fp8: teraflopsPerSecond(4613.7), fp4: teraflopsPerSecond(9227) },
+        memory: gibibytes(288),
+        usable: gibibytes(287.98),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 256,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(537.6) },
+        network: gigabitsPerSecond(400),
+        power: watts(1000),
+        price: 3,
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi350/mi350x.html',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
+    },
+    mi355x: {
+        name: 'Instinct MI355X',
+        generation: 'cdna',
+        densePeak: { fp32: teraflopsPerSecond(157.3), fp16: teraflopsPerSecond(2516.6), bf16: teraflopsPerSecond(2516.6), fp8: teraflopsPerSecond(5033), fp4: teraflopsPerSecond(10066) },
+        memory: gibibytes(288),
+        usable: gibibytes(287.98),
+        bandwidth: gigabytesPerSecond(8000),
+        multiprocessors: 256,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(537.6) },
+        network: gigabitsPerSecond(400),
+        power: watts(1400),
+        price: 3.5,
+        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi350/mi355x.html',
+        sources: ['ml-engineering'],
+        uncertain: ['usable', 'price'],
+    },
+    gaudi2: {
+        name: 'Gaudi 2',
+        generation: 'gaudi',
+        densePeak: { fp16: teraflopsPerSecond(432), bf16: teraflopsPerSecond(432), fp8: teraflopsPerSecond(865) },
+        memory: gibibytes(96),
+        usable: gibibytes(93.6),
+        bandwidth: gigabytesPerSecond(2460),
+        multiprocessors: 24,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(262.5) },
+        network: gigabitsPerSecond(37.5),
+        power: watts(600),
+        price: 1,
+        datasheet: 'https://www.intel.com/content/www/us/en/content-details/839363/intel-gaudi-2-ai-accelerators-white-paper.html',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'usable'],
+    },
+    gaudi3: {
+        name: 'Gaudi 3 (OAM)',
+        generation: 'gaudi',
+        densePeak: { fp32: teraflopsPerSecond(229), tf32: teraflopsPerSecond(459), fp16: teraflopsPerSecond(459), bf16: teraflopsPerSecond(1677), fp8: teraflopsPerSecond(1677) },
+        memory: gibibytes(128),
+        usable: gibibytes(124.8),
+        bandwidth: gigabytesPerSecond(3700),
+        multiprocessors: 64,
+        fast: { domain: 8, perDirection: gigabytesPerSecond(525) },
+        network: gigabitsPerSecond(75),
+        power: watts(900),
+        price: 1.6,
+        // 1835 TFLOP/s on the white paper, at 1.75 GHz; shipped at 1.6 GHz.
+        datasheet: 'https://www.intel.com/content/www/us/en/content-details/817486/intel-gaudi-3-ai-accelerator-white-paper.html',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v3': {
+        name: 'TPU v3 (per chip, 2 cores)',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(123) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.2),
+        bandwidth: gigabytesPerSecond(900),
+        multiprocessors: 2,
+        fast: { domain: 1024, perDirection: gigabytesPerSecond(82) },
+        network: null,
+        power: watts(450),
+        price: 2,
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v3',
+        sources: [],
+        uncertain: ['fast.perDirection', 'price', 'power', 'usable'],
+    },
+    'tpu-v4': {
+        name: 'TPU v4',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(275) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.2),
+        bandwidth: gigabytesPerSecond(1228),
+        multiprocessors: 2,
+        fast: { domain: 4096, perDirection: gigabytesPerSecond(135) },
+        network: null,
+        power: watts(192),
+        price: 3.22,
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v4',
+        sources: [],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v5e': {
+        name: 'TPU v5e',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(197) },
+        memory: gibibytes(16),
+        usable: gibibytes(15.6),
+        bandwidth: gigabytesPerSecond(819),
+        multiprocessors: 1,
+        fast: { domain: 256, perDirection: gigabytesPerSecond(100) },
+        network: null,
+        power: null,
+        price: 1.2,
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v5e',
+        sources: [],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v5p': {
+        name: 'TPU v5p',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(459) },
+        memory: gibibytes(88.476),
+        usable: gibibytes(86.26),
+        bandwidth: gigabytesPerSecond(2765),
+        multiprocessors: 2,
+        fast: { domain: 8960, perDirection: gigabytesPerSecond(300) },
+        network: null,
+        power: null,
+        price: 4.2,
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v5p',
+        sources: [],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v6e': {
+        name: 'TPU v6e Trillium',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(918) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.2),
+        bandwidth: gigabytesPerSecond(1638),
+        multiprocessors: 1,
+        fast: { domain: 256, perDirection: gigabytesPerSecond(200) },
+        network: null,
+        power: null,
+        price: 2.7,
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/v6e',
+        sources: [],
+        uncertain: ['price', 'usable'],
+    },
+    'tpu-v7': {
+        name: 'TPU7x Ironwood',
+        generation: 'tpu',
+        densePeak: { bf16: teraflopsPerSecond(2307), fp8: teraflopsPerSecond(4614) },
+        memory: gibibytes(178.814),
+        usable: gibibytes(174.34),
+        bandwidth: gigabytesPerSecond(7370),
+        multiprocessors: 2,
+        fast: { domain: 9216, perDirection: gigabytesPerSecond(600) },
+        network: null,
+        power: null,
+        price: 12,
+        datasheet: 'https://docs.cloud.google.com/tpu/docs/tpu7x',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'usable'],
+    },
+    trainium1: {
+        name: 'Trainium1',
+        generation: 'neuron',
+        densePeak: { fp32: teraflopsPerSecond(47.5), tf32: teraflopsPerSecond(190), fp16: teraflopsPerSecond(190), bf16: teraflopsPerSecond(190), fp8: teraflopsPerSecond(190) },
+        memory: gibibytes(32),
+        usable: gibibytes(31.2),
+        bandwidth: gigabytesPerSecond(880),
+        multiprocessors: 2,
+        fast: { domain: 16, perDirection: gigabytesPerSecond(192) },
+        network: gigabitsPerSecond(50),
+        power: null,
+        price: 1.34,
+        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/general/arch/neuron-hardware/trainium.html',
+        sources: [],
+        uncertain: ['price', 'power', 'usable'],
+    },
+    trainium2: {
+        name: 'Trainium2',
+        generation: 'neuron',
+        densePeak: { fp32: teraflopsPerSecond(181), tf32: teraflopsPerSecond(667), fp16: teraflopsPerSecond(667), bf16: teraflopsPerSecond(667), fp8: teraflopsPerSecond(1299) },
+        memory: gibibytes(96),
+        usable: gibibytes(93.6),
+        bandwidth: gigabytesPerSecond(2900),
+        multiprocessors: 8,
+        fast: { domain: 64, perDirection: gigabytesPerSecond(640) },
+        network: gigabitsPerSecond(200),
+        power: watts(500),
+        price: 1.5,
+        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/about-neuron/arch/neuron-hardware/trainium2.html',
+        sources: ['ml-engineering'],
+        uncertain: ['price', 'power', 'usable'],
+    },
+    trainium3: {
+        name: 'Trainium3',
+        generation: 'neuron',
+        densePeak: { fp32: teraflopsPerSecond(183), tf32: teraflopsPerSecond(671), fp16: teraflopsPerSecond(671), bf16: teraflopsPerSecond(671), fp8: teraflopsPerSecond(2517), fp4: teraflopsPerSecond(2517) },
+        memory: gibibytes(144),
+        usable: gibibytes(140.4),
+        bandwidth: gigabytesPerSecond(4900),
+        multiprocessors: 8,
+        fast: { domain: 144, perDirection: gigabytesPerSecond(1280) },
+        network: gigabitsPerSecond(200),
+        power: null,
+        price: null,
+        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/about-neuron/arch/neuron-hardware/trainium3.html',
+        sources: [],
+        uncertain: ['price', 'fast.domain', 'usable'],
+    },
+};
+const acceleratorIds = Object.keys(table);
+const rows = table;
+const accelerators = withFacts(Object.fromEntries(acceleratorIds.map((id) => [id, { id, ...rows[id] }])), Object.fromEntries(acceleratorIds.map((id) => [id, factsOfRow(rows[id])])));
+/** The row of an id as `list accelerators` prints it, or undefined. */
+function findAccelerator(id) {
+    return Object.hasOwn(table, id) ? accelerators[id] : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/setup/relations.js
+/** GPUs that hold one replica: tensor x pipeline x context. */
+const replicaOf = ({ tensor, pipeline, context }) => tensor * pipeline * context;
+/**
+ * How many GPUs the stated counts make: nodes times GPUs of a node, or one replica's times data parallelism; undefined where
+ * neither is stated.
+ */
+function gpusOf(relations, parallelism, gpusPerNode) {
+    const { nodes, dataParallel, dataParallelReplicate, dataParallelShard } = relations;
+    if (nodes !== undefined && gpusPerNode !== undefined)
+        return nodes * gpusPerNode;
+    const copies = dataParallel ?? (dataParallelShard === undefined ? undefined : dataParallelShard * (dataParallelReplicate ?? 1));
+    return copies === undefined ? undefined : copies * replicaOf(parallelism);
+}
+/**
+ * Micro-batch and global batch in sequences, as far as the stated counts say them.
+ *
+ * @param dataParallel replicas with other data
+ * @param sequenceLength tokens
+ */
+function batchOf(stated, relations, dataParallel, gpus, sequenceLength) {
+    const { gradientAccumulation, gradientAccumulationInAll, batchPerReplica, tokensPerStep, batchPerGpu } = relations;
+    const accumulation = gradientAccumulation ??
+        (gradientAccumulationInAll === undefined
+            ? undefined
+            : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel)));
+    const perStep = stated.global ??
+        (tokensPerStep === undefined ? undefined : Math.max(1, Math.round(tokensPerStep / sequenceLength))) ??
+        (batchPerReplica === undefined ? undefined : batchPerReplica * dataParallel);
+    const micro = stated.micro ??
+        (batchPerGpu === undefined ? undefined : Math.max(1, Math.round((batchPerGpu * gpus) / dataParallel))) ??
+        (perStep === undefined || accumulation === undefined
+            ? undefined
+            : Math.max(1, Math.round(perStep / accumulation / dataParallel)));
+    const global = perStep ?? (micro === undefined ? undefined : micro * (accumulation ?? 1) * dataParallel);
+    const known = accumulation !== undefined || batchPerGpu !== undefined || perStep !== undefined;
+    return { micro, global: known ? global : stated.global };
+}
+/** Virtual stages of one pipeline rank, from the layers of one. */
+function virtualStagesOf(relations, pipeline, layers) {
+    const { layersPerVirtualStage: each } = relations;
+    return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
+}
+/** Tokens of the whole training, from steps or sequences of it. */
+function tokensOf(relations, globalBatch, sequenceLength) {
+    const { trainSteps, trainSequences } = relations;
+    if (trainSequences !== undefined)
+        return trainSequences * sequenceLength;
+    return trainSteps === undefined ? undefined : trainSteps * globalBatch * sequenceLength;
+}
+
+;// CONCATENATED MODULE: ./build/setup/settle.js
+
+
+const trillion = 1_000_000_000_000;
+/** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
+const defaults = {
+    accelerator: { value: 'h100-sxm-80gb', reason: 'the usual training GPU' },
+    microBatchSize: { value: 1, reason: 'one sequence for each replica and forward pass' },
+    precision: { value: 'bf16', reason: 'the usual dtype of matrix products' },
+    optimizer: { value: 'adamw', reason: 'the usual optimizer' },
+    framework: { value: 'megatron', reason: 'the framework whose memory is best known' },
+    sharding: { value: 'optimizer', reason: 'optimizer states divided over data parallelism (ZeRO 1)' },
+    recompute: { value: 'none', reason: 'no activation is computed twice' },
+    flashAttention: { value: true, reason: 'attention scores are never written to memory' },
+    fusedCrossEntropy: { value: false, reason: 'the loss reads whole logits' },
+    compile: { value: false, reason: 'no torch.compile' },
+    expertImbalance: { value: 1, reason: 'experts equally loaded' },
+    tokens: { value: trillion, reason: 'a token budget to compare by' },
+};
+const defaultGpus = 8;
+const defaultSequence = 4096;
+/** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
+const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/**
+ * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
+ * listed as an assumption.
+ *
+ * @param sources strongest first
+ */
+function settleRun(sources, architecture) {
+    const desk = gathered(sources);
+    const parallelism = settleParallelism(desk, architecture.order.length);
+    const gpus = settleGpus(desk, parallelism);
+    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
+    if (desk.problems.some(({ severity }) => severity === 'error'))
+        return { kind: 'unsettled', problems: desk.problems };
+    const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
+    const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
+    const run = {
+        ...definedOnly(desk.stated),
+        accelerator: desk.stated.accelerator ?? fallback(desk, 'accelerator'),
+        gpus,
+        sequenceLength,
+        ...batch,
+        precision: desk.stated.precision ?? fallback(desk, 'precision'),
+        optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
+        ...settleSharding(desk),
+        recompute: desk.stated.recompute ?? fallback(desk, 'recompute'),
+        flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
+        fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
+        compile: desk.stated.compile ?? fallback(desk, 'compile'),
+        expertImbalance: desk.stated.expertImbalance ?? fallback(desk, 'expertImbalance'),
+        tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
+        parallelism,
+        ...shardGroup(desk),
+    };
+    notePrediction(desk, architecture, run);
+    return {
+        kind: 'settled',
+        settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
+        assumptions: desk.assumptions,
+        problems: desk.problems,
+    };
+}
+/** Every field from the strongest source that states it. */
+function gathered(sources) {
+    const origins = {};
+    const assumptions = [];
+    const merged = {};
+    const parallel = {};
+    const relations = {};
+    const open = {};
+    for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {} } of sources) {
+        const { parallelism, ...flat } = fields;
+        const take = (into, from, prefix) => {
+            for (const [name, value] of Object.entries(from)) {
+                if (value === undefined || Object.hasOwn(into, name))
+                    continue;
+                into[name] = value;
+                const field = prefix + settle_written(name);
+                origins[field] = origin;
+                const reason = reasons[field];
+                if (reason !== undefined)
+                    assumptions.push({ field, value: shown(value), reason });
+            }
+        };
+        take(merged, flat, '');
+        take(parallel, parallelism ?? {}, 'parallelism.');
+        for (const [name, value] of Object.entries(counts))
+            relations[name] ??= value;
+        for (const [field, words] of Object.entries(left))
+            open[field] ??= words;
+    }
+    return {
+        stated: merged,
+        parallel: parallel,
+        relations,
+        open,
+        origins,
+        assumptions,
+        problems: [],
+    };
+}
+const shown = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+/** Takes a value that nobody states, and says so; where a file leaves the field open, what to write. */
+function assume({ origins, assumptions, problems, open }, field, value, reason) {
+    origins[field] = 'default';
+    assumptions.push({ field, value: String(value), reason });
+    const words = open[field];
+    if (words !== undefined)
+        problems.push({
+            severity: 'notice',
+            message: `${words}, which says no ${field}: ${value} is assumed. Add \`${field}: N\` to the run of this job in the policy.`,
+            key: field,
+        });
+    return value;
+}
+function fallback(desk, name) {
+    const { value, reason } = defaults[name];
+    return assume(desk, settle_written(name), value, reason);
+}
+function settleParallelism({ parallel, origins, relations }, layers) {
+    const tensor = parallel.tensor ?? 1;
+    const pipeline = parallel.pipeline ?? 1;
+    const settled = {
+        tensor,
+        pipeline,
+        virtualPipeline: parallel.virtualPipeline ?? virtualStagesOf(relations, pipeline, layers) ?? 1,
+        context: parallel.context ?? 1,
+        expert: parallel.expert ?? 1,
+        expertTensor: parallel.expertTensor ?? 1,
+        sequenceParallel: parallel.sequenceParallel ?? tensor > 1,
+    };
+    for (const name of Object.keys(settled))
+        origins[`parallelism.${settle_written(name)}`] ??= 'default';
+    return settled;
+}
+function settleGpus(desk, parallelism) {
+    const { stated, relations } = desk;
+    if (stated.gpus !== undefined)
+        return stated.gpus;
+    const perNode = stated.gpusPerNode ?? (relations.nodes === undefined ? undefined : defaultGpus);
+    const counted = gpusOf(relations, parallelism, perNode);
+    if (counted !== undefined) {
+        desk.origins['gpus'] = 'config';
+        if (relations.nodes !== undefined && stated.gpusPerNode === undefined)
+            assume(desk, 'gpus_per_node', defaultGpus, 'the usual node');
+        return counted;
+    }
+    const { pipeline, expert, expertTensor } = parallelism;
+    const smallest = Math.max(replicaOf(parallelism), pipeline * expert * expertTensor);
+    const several = Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest;
+    return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
+}
+function contradictions(gpus, parallelism, layers) {
+    const { tensor, pipeline, context, expert, expertTensor } = parallelism;
+    const replica = replicaOf(parallelism);
+    const expertGroup = pipeline * expert * expertTensor;
+    const wrong = [];
+    if (gpus % replica !== 0)
+        wrong.push(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`);
+    if (gpus % expertGroup !== 0)
+        wrong.push(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`);
+    if (pipeline > Math.max(1, layers))
+        wrong.push(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`);
+    return wrong.map((message) => ({ severity: 'error', message }));
+}
+function settleSequence(desk, { maxPositions }) {
+    const longest = maxPositions ?? defaultSequence;
+    return assume(desk, 'sequence_length', Math.min(longest, defaultSequence), maxPositions !== undefined && longest <= defaultSequence
+        ? 'the longest that the config states'
+        : 'a usual pre-training length');
+}
+function settleBatch(desk, parallelism, gpus, sequenceLength) {
+    const { stated, relations } = desk;
+    const dataParallel = gpus / replicaOf(parallelism);
+    const { pipeline } = parallelism;
+    const solved = batchOf({ micro: stated.microBatchSize, global: stated.globalBatchSize }, relations, dataParallel, gpus, sequenceLength);
+    if (solved.micro !== undefined)
+        desk.origins['micro_batch_size'] ??= 'config';
+    const microBatchSize = solved.micro ?? fallback(desk, 'microBatchSize');
+    const smallest = dataParallel * microBatchSize;
+    if (solved.global !== undefined)
+        desk.origins['global_batch_size'] ??= 'config';
+    const globalBatchSize = solved.global ??
+        assume(desk, 'global_batch_size', smallest * (pipeline === 1 ? 1 : 4 * pipeline), pipeline === 1
+            ? 'one micro-batch for each replica'
+            : `four micro-batches for each of ${pipeline} pipeline stages`);
+    if (globalBatchSize % smallest !== 0)
+        desk.problems.push({
+            severity: 'warning',
+            message: `global_batch_size ${globalBatchSize} is not a multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
+            key: 'global_batch_size',
+        });
+    return { microBatchSize, globalBatchSize };
+}
+function settleSharding(desk) {
+    const framework = desk.stated.framework ?? fallback(desk, 'framework');
+    if (desk.stated.sharding !== undefined)
+        return { framework, sharding: desk.stated.sharding };
+    if (framework === 'fsdp')
+        return {
+            framework,
+            sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+        };
+    if (framework === 'transformers')
+        return { framework, sharding: assume(desk, 'sharding', 'none', 'Trainer shards nothing by itself') };
+    return { framework, sharding: fallback(desk, 'sharding') };
+}
+/** Tokens of the whole training, which may follow from its steps. */
+function settleTokens(desk, globalBatchSize, sequenceLength) {
+    const counted = tokensOf(desk.relations, globalBatchSize, sequenceLength);
+    if (desk.stated.tokens === undefined && counted !== undefined)
+        desk.origins['tokens'] = 'config';
+    return desk.stated.tokens ?? counted ?? fallback(desk, 'tokens');
+}
+/** Members of one sharded group, where several groups hold the same. */
+function shardGroup({ stated, relations, origins }) {
+    const { dataParallelShard: members, dataParallelReplicate: copies = 1 } = relations;
+    if (stated.shardGroup !== undefined || members === undefined || copies === 1)
+        return undefined;
+    origins['shard_group'] = 'config';
+    return { shardGroup: members };
+}
+function notePrediction({ assumptions }, { prediction }, { mtp }) {
+    if (prediction.length === 0 || mtp !== undefined)
+        return;
+    assumptions.push({
+        field: 'mtp',
+        value: 'true',
+        reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
+    });
+}
+/** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
+function definedOnly(fields) {
+    const { parallelism: _, ...flat } = fields;
+    return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
+}
+/** What says on which machines a model is trained and what they cost, not how. */
+const machineFields = new Set([
+    'accelerator',
+    'gpus',
+    'gpus_per_node',
+    'inter_node_gbps_per_gpu',
+    'price_per_gpu_hour',
+    'power_cap_watts',
+    'calibration',
+    'measured_tokens_per_second',
+    'tokens',
+]);
+/** Somebody says something of how the model is trained; machines alone do not. */
+const isStated = ({ origins }) => Object.entries(origins).some(([field, origin]) => origin !== 'default' && !machineFields.has(field));
+
 ;// CONCATENATED MODULE: ./build/gate/metrics.js
 const known = (value) => value ?? undefined;
 const metrics = [
@@ -43898,6 +45356,7 @@ const meaning = {
     'unknown-name': 'told',
     'too-far': 'config',
     impossible: 'config',
+    'run-unread': 'config',
 };
 /** A file at the head that went without an estimate in this way gets a finding. */
 const isTold = (way) => meaning[way] !== 'passed';
@@ -43919,6 +45378,7 @@ const crowdedOut = ({ reading }) => reading.kind === 'unread' && meaning[reading
 const isRead = (side) => side?.estimate !== undefined;
 
 ;// CONCATENATED MODULE: ./build/gate/rules.js
+
 
 
 /** A move this small is noise of floating point. */
@@ -43996,7 +45456,10 @@ function checkValue(limit, metric, comparison, limitsBefore) {
     const say = (standing) => {
         const { code, message } = wordsOf(limit, metric, standing);
         const severity = standing === 'improved' || standing === 'unmoved' ? 'warn' : limit.severity;
-        return finding(limit, comparison, code, severity, message, { before, after, limit: most });
+        const values = { before, after, limit: most };
+        return severity === 'fail' && nobodyStated(limit, comparison)
+            ? finding(limit, comparison, code, 'warn', `${assumedRun} ${message}`, values)
+            : finding(limit, comparison, code, severity, message, values);
     };
     if (comparison.base === undefined)
         return say('new');
@@ -44006,6 +45469,9 @@ function checkValue(limit, metric, comparison, limitsBefore) {
     const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
     return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
 }
+/** Neither the budget nor the run was stated, so a failure would rest on assumptions alone. A run that is withdrawn was stated. */
+const nobodyStated = ({ origin }, { base, head }) => origin === 'default' && ![base, head].some((side) => side?.estimate !== undefined && isStated(side.estimate.run));
+const assumedRun = 'Nobody said how this model is trained, so the run is assumed and this is only a warning.';
 /** The old value broke a limit of the same kind, at least as stern, where the config stood then. */
 function wasBeyond(limit, before, limitsBefore, comparison) {
     const { metric, bound, severity } = limit;
@@ -44883,7 +46349,7 @@ function pieces(text, names) {
     return found;
 }
 /** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
-function table(rows, right = []) {
+function markdown_table(rows, right = []) {
     const align = rows[0]?.map((_, index) => (right.includes(index) ? 'r' : 'l')) ?? [];
     return markdownTable(rows.map((row) => row.map(oneCell)), { align, alignDelimiters: false, padding: true });
 }
@@ -44899,15 +46365,10 @@ const mostRows = 12;
 function origins(comparison) {
     const sections = [];
     const { fields, parts } = comparison;
-    if (fields.length > 0) {
-        const rows = fields
-            .slice(0, mostRows)
-            .map(({ path, before, after }) => [
-            code(path, 80),
-            before === undefined ? 'absent' : code(before, 60),
-            after === undefined ? 'absent' : code(after, 60),
-        ]);
-        sections.push(table([['Field', 'Before', 'After'], ...rows]) + more(fields.length));
+    for (const origin of ['architecture', 'run']) {
+        const changed = fields.filter((field) => field.origin === origin);
+        if (changed.length > 0)
+            sections.push(fieldTable(origin === 'run' ? 'Training run' : 'Field', changed));
     }
     for (const kind of ['parameters', 'flops']) {
         const moved = parts.filter(({ quantity }) => quantity === kind);
@@ -44923,9 +46384,16 @@ function origins(comparison) {
             difference(before, after, kind) ?? '0',
         ]);
         const heading = kind === 'flops' ? 'Forward FLOPs per token' : 'Parameters';
-        sections.push(table([[heading, 'Before', 'After', 'Difference'], ...rows], [1, 2, 3]) + more(moved.length));
+        sections.push(markdown_table([[heading, 'Before', 'After', 'Difference'], ...rows], [1, 2, 3]) + more(moved.length));
     }
     return sections.join('\n\n');
+}
+function fieldTable(heading, fields) {
+    const written = (value) => (value === undefined ? 'absent' : code(value, 60));
+    const rows = fields
+        .slice(0, mostRows)
+        .map(({ path, before, after }) => [code(path, 80), written(before), written(after)]);
+    return markdown_table([[heading, 'Before', 'After'], ...rows]) + more(fields.length);
 }
 const more = (count) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
 const componentNames = {
@@ -44974,7 +46442,7 @@ function memoryBreakdown(comparison) {
         .slice(0, 3)
         .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
     return [
-        table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
+        markdown_table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
         peak,
         ...(savings.length > 0 ? [savings.join('\n')] : []),
     ].join('\n\n');
@@ -53206,6 +54674,7 @@ const words = {
     'grows-too-much': 'metric grew by more than one change may.',
     'shrinks-too-much': 'metric shrank by more than one change may.',
     increase: 'metric grew.',
+    'not-merged': 'what it costs merged with the base branch was not looked at.',
     unreadable: 'it could not be read.',
     'not-looked-at': 'it was among what was not looked at.',
     approximate: 'its counts were approximate.',
@@ -53217,7 +54686,7 @@ function pastProblem({ code, metric }) {
     return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 const said = schemas_object({
-    path: schemas_string().refine((path) => bytes(path) <= longestPath),
+    path: schemas_string().refine((path) => earlier_bytes(path) <= longestPath),
     code: custom((code) => typeof code === 'string' && Object.hasOwn(words, code)),
     metric: schemas_string()
         .refine((id) => findMetric(id) !== undefined)
@@ -53272,1170 +54741,16 @@ function remember(review, earlier) {
     return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-earlier_most) };
 }
 const aboutOf = ({ metric, code }) => metric ?? code;
-const bytes = (text) => new TextEncoder().encode(text).length;
+const earlier_bytes = (text) => new TextEncoder().encode(text).length;
 /** As much of a path as is remembered: a cut one is told by its beginning. */
 function nameOf(path) {
     let name = '';
     for (const letter of plain(path, longestPath)) {
-        if (bytes(name + letter) > longestPath)
+        if (earlier_bytes(name + letter) > longestPath)
             break;
         name += letter;
     }
     return name;
-}
-
-;// CONCATENATED MODULE: ./build/units.js
-const units_bytes = (n) => n;
-const flops = (n) => n;
-const flopsPerSecond = (n) => n;
-const bytesPerSecond = (n) => n;
-const seconds = (n) => n;
-const parameters = (n) => n;
-const watts = (n) => n;
-const mebibytes = (n) => units_bytes(n * 2 ** 20);
-const gibibytes = (n) => units_bytes(n * 2 ** 30);
-const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
-const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
-const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
-const memoryUnits = {
-    b: 1,
-    kb: 1e3,
-    mb: 1e6,
-    gb: 1e9,
-    tb: 1e12,
-    kib: 2 ** 10,
-    mib: 2 ** 20,
-    gib: 2 ** 30,
-    tib: 2 ** 40,
-};
-/** `80GB`, `72 GiB`: an amount of memory, or undefined where the text is none. A bare number is bytes. */
-function parseBytes(text) {
-    const [, amount, word] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
-    const factor = memoryUnits[(word || 'b').toLowerCase()];
-    return amount === undefined || factor === undefined ? undefined : units_bytes(Number(amount) * factor);
-}
-/** Powers of ten. */
-const countPrefixes = { '': 0, k: 3, m: 6, b: 9, g: 9, t: 12, p: 15 };
-/** `1T`, `300B`, `2.5e12`: a count (of tokens, parameters), or undefined where the text is none. */
-function parseCount(text) {
-    const [, amount, prefix] = /^(\d+(?:\.\d+)?(?:e\+?\d{1,3})?)\s*([a-z]?)$/i.exec(text.trim().replaceAll('_', '')) ?? [];
-    const power = countPrefixes[(prefix ?? '').toLowerCase()];
-    if (amount === undefined || power === undefined)
-        return undefined;
-    const [digits = '', exponent = '0'] = amount.toLowerCase().split('e');
-    // Written as one literal, 8.2B is 8,200,000,000; as a product it is a rounding below.
-    const count = Number(`${digits}e${Number(exponent) + power}`);
-    return Number.isFinite(count) ? count : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/facts/basis.js
-/**
- * What stands behind a constant: the vendor's datasheet; a definition (of a number format, an algorithm, or a program's own code);
- * a measurement of the very thing; a benchmark of kernels that it was fitted on; whole training steps that it was fitted on; or
- * nobody's measurement, only judgement.
- */
-const bases = (/* unused pure expression or super */ null && (['datasheet', 'definition', 'measured', 'benchmark', 'fitted', 'judged']));
-const saying = (basis) => (source) => (value, unit) => ({ value, unit, basis, source });
-const datasheet = saying('datasheet');
-const definition = saying('definition');
-const measured = saying('measured');
-const benchmark = saying('benchmark');
-const fitted = saying('fitted');
-/** @param why it was judged so, for what else is there to say */
-const judged = (why, date = '2026-11-25') => saying('judged')({ title: why, date });
-const written = new WeakMap();
-/** The numbers of a table, which remember the facts that they are. */
-function numbers(rows) {
-    const table = Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, numberOf(row)]));
-    written.set(table, rows);
-    return table;
-}
-const isFact = (row) => typeof row === 'object' && row !== null && 'basis' in row;
-function numberOf(row) {
-    if (typeof row !== 'object' || row === null)
-        return row;
-    return isFact(row) ? row.value : numbers(row);
-}
-/** A table whose columns say what its numbers are, so that its rows stay numbers. */
-function withFacts(table, rows) {
-    written.set(table, rows);
-    return table;
-}
-/** Every fact that a table of numbers was written down as, by its path; undefined where it was written down as bare numbers. */
-function factsOf(table) {
-    const rows = written.get(table);
-    return rows === undefined ? undefined : [...walk(rows, '')];
-}
-function* walk(row, path) {
-    if (typeof row !== 'object' || row === null)
-        return;
-    if (isFact(row))
-        yield [path, row];
-    else
-        for (const [name, child] of Object.entries(row))
-            yield* walk(child, path === '' ? name : `${path}.${name}`);
-}
-
-;// CONCATENATED MODULE: ./build/facts/sources.js
-/** What several tables rest on. An address without a page says which file of it to open. */
-const sources = {
-    runs: {
-        title: 'published runs of test/oracle/runs.json, fitted by scripts/cross-validate.ts (docs/mfu.md)',
-        date: '2026-11-25',
-    },
-    earlierRuns: {
-        title: '481 published 16-bit runs of ten sources, fitted before the present table of runs; kept since',
-        date: '2026-11-24',
-    },
-    aiconfigurator: {
-        title: 'ai-dynamo/aiconfigurator at 095f58a, measured kernel tables of each chip',
-        url: 'https://github.com/ai-dynamo/aiconfigurator/tree/095f58a',
-        date: '2026-11-24',
-    },
-    mlEngineering: {
-        title: 'stas00/ml-engineering at 744d01e, accelerator tables and maximum achievable FLOP/s',
-        url: 'https://github.com/stas00/ml-engineering/blob/744d01e/compute/accelerator/README.md',
-        date: '2026-08-22',
-    },
-    flashAttention2: {
-        title: 'FlashAttention-2, the plots of its forward and backward pass on A100 and H100',
-        url: 'https://arxiv.org/abs/2307.08691',
-        date: '2026-11-25',
-    },
-    flashAttention3: {
-        title: 'FlashAttention-3, the plots of its forward and backward pass on H100',
-        url: 'https://arxiv.org/abs/2407.08608',
-        date: '2026-11-25',
-    },
-    megatronCi: {
-        title: "Megatron-LM at d98e8a6, golden values of its CI's small models (hidden size 512, 8 GPUs), whose steps are host time",
-        url: 'https://github.com/NVIDIA/Megatron-LM/tree/d98e8a6/tests/functional_tests',
-        date: '2026-11-25',
-    },
-    megatron: {
-        title: 'Megatron-LM at d98e8a6, its own code',
-        url: 'https://github.com/NVIDIA/Megatron-LM/tree/d98e8a6',
-        date: '2026-11-25',
-    },
-    narayanan: {
-        title: 'Narayanan et al. 2021, sections 2.2 (schedules) and 4.1 (scatter and gather between stages)',
-        url: 'https://arxiv.org/abs/2104.04473',
-        date: '2026-11-25',
-    },
-    zeroBubble: {
-        title: 'Qi et al. 2024, zero bubble pipeline parallelism, ZB-H1',
-        url: 'https://arxiv.org/abs/2401.10241',
-        date: '2026-11-25',
-    },
-    deepseekV3: {
-        title: 'DeepSeek-V3 technical report, table 2 (DualPipe) and section 3.1 (H800 cluster)',
-        url: 'https://arxiv.org/abs/2412.19437',
-        date: '2026-11-25',
-    },
-    korthikanti: {
-        title: 'Korthikanti et al. 2022, section 3, counted tensor by tensor',
-        url: 'https://arxiv.org/abs/2205.05198',
-        date: '2026-11-25',
-    },
-    deepEp: {
-        title: 'deepseek-ai/DeepEP, README: 43 to 58 of 50 GB/s on H800, expert parallelism 16 to 64',
-        url: 'https://github.com/deepseek-ai/DeepEP',
-        date: '2026-11-25',
-    },
-    lora: {
-        title: 'Hu et al. 2021, LoRA, counted for each element of an adapted matrix',
-        url: 'https://arxiv.org/abs/2106.09685',
-        date: '2026-11-25',
-    },
-    torchao: {
-        title: 'pytorch/ao, torchao/float8/float8_linear.py, counted cast by cast',
-        url: 'https://github.com/pytorch/ao',
-        date: '2026-11-25',
-    },
-    transformerEngine: {
-        title: 'NVIDIA TransformerEngine at d0067d0, counted cast by cast',
-        url: 'https://github.com/NVIDIA/TransformerEngine/tree/d0067d0',
-        date: '2026-11-25',
-    },
-    pytorch: {
-        title: 'PyTorch 2.13.0, its own code',
-        url: 'https://github.com/pytorch/pytorch/tree/v2.13.0',
-        date: '2026-11-25',
-    },
-    zeroOffload: {
-        title: 'ZeRO-Offload, table 3: CPU-Adam takes 2.57 s for 10 billion parameters',
-        url: 'https://arxiv.org/abs/2101.06840',
-        date: '2026-11-25',
-    },
-    nccl: {
-        title: 'NVIDIA NCCL documentation, NCCL_MAX_CTAS',
-        url: 'https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html',
-        date: '2026-11-25',
-    },
-    vllm: {
-        title: 'vLLM, the default of gpu_memory_utilization',
-        url: 'https://github.com/vllm-project/vllm',
-        date: '2026-11-25',
-    },
-    peaks: {
-        title: "PyTorch's own allocations at the peak of a step (scripts/oracle/peak.py, torch 2.13.0)",
-        date: '2026-11-24',
-    },
-    allocator: {
-        title: "PyTorch's caching allocator played over the allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py, allocator.py)",
-        date: '2026-11-24',
-    },
-    memoryRuns: {
-        title: 'measured peaks of test/oracle/memory.json (docs/memory.md)',
-        date: '2026-11-24',
-    },
-    counted: {
-        title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
-        date: '2026-11-25',
-    },
-};
-
-;// CONCATENATED MODULE: ./build/facts/accelerators.js
-
-
-
-/** The day on which the table was last held against its sources; prices are of that time. */
-const acceleratorsChecked = '2026-08-22';
-const acceleratorSources = {
-    'ml-engineering': sources.mlEngineering,
-    aiconfigurator: sources.aiconfigurator,
-    'deepseek-v3': sources.deepseekV3,
-    nvml: {
-        title: 'memory as NVML reports it, GPU by GPU',
-        url: 'https://thundergolfer.com/blog/nvidia-gpu-memory-capacity',
-        date: acceleratorsChecked,
-    },
-    'torchao-4002': {
-        title: 'pytorch/ao pull request 4002, device query of a B200',
-        url: 'https://github.com/pytorch/ao/pull/4002',
-        date: acceleratorsChecked,
-    },
-    'rocm-4750': {
-        title: 'ROCm issue 4750, device query of an MI300X',
-        url: 'https://github.com/ROCm/ROCm/issues/4750',
-        date: acceleratorsChecked,
-    },
-};
-/** What each column is. */
-const columns = {
-    'densePeak.fp32': { unit: 'FLOP/s', of: (row) => row.densePeak.fp32 },
-    'densePeak.tf32': { unit: 'FLOP/s', of: (row) => row.densePeak.tf32 },
-    'densePeak.fp16': { unit: 'FLOP/s', of: (row) => row.densePeak.fp16 },
-    'densePeak.bf16': { unit: 'FLOP/s', of: (row) => row.densePeak.bf16 },
-    'densePeak.fp8': { unit: 'FLOP/s', of: (row) => row.densePeak.fp8 },
-    'densePeak.fp4': { unit: 'FLOP/s', of: (row) => row.densePeak.fp4 },
-    memory: { unit: 'byte', of: (row) => row.memory },
-    usable: { unit: 'byte', of: (row) => row.usable },
-    bandwidth: { unit: 'byte/s', of: (row) => row.bandwidth },
-    multiprocessors: { unit: 'count', of: (row) => row.multiprocessors },
-    'fast.domain': { unit: 'count', of: (row) => row.fast.domain },
-    'fast.perDirection': { unit: 'byte/s', of: (row) => row.fast.perDirection },
-    network: { unit: 'byte/s', of: (row) => row.network },
-    power: { unit: 'W', of: (row) => row.power },
-    price: { unit: 'USD/h', of: (row) => row.price },
-};
-const columnNames = Object.keys(columns);
-const deviceQueries = ['nvml', 'torchao-4002', 'rocm-4750'];
-/** What a column of a row rests on. */
-function basisOf(row, column) {
-    if (column === 'price')
-        return judged('indicative, on demand; providers differ by a factor of 2 to 4', acceleratorsChecked);
-    if (column === 'network')
-        return judged('typical of the systems that clouds and vendors build', acceleratorsChecked);
-    if (row.uncertain.includes(column))
-        return judged('no source settles it, or sources differ', acceleratorsChecked);
-    if (column === 'usable') {
-        const query = deviceQueries.find((one) => row.sources.includes(one));
-        return query === undefined
-            ? judged('the memory less what drivers keep of it on chips like this', acceleratorsChecked)
-            : measured(acceleratorSources[query]);
-    }
-    return row.datasheet === null
-        ? judged('as reported; no datasheet of the vendor was found', acceleratorsChecked)
-        : datasheet({ title: `${row.name}, the vendor's datasheet`, url: row.datasheet, date: acceleratorsChecked });
-}
-/** The numbers of a row as facts, column by column. */
-function factsOfRow(row) {
-    return Object.fromEntries(columnNames.flatMap((column) => {
-        const { unit, of } = columns[column];
-        const value = of(row);
-        return value === undefined || value === null ? [] : [[column, basisOf(row, column)(value, unit)]];
-    }));
-}
-const accelerators_table = {
-    'v100-sxm-16gb': {
-        name: 'V100 SXM2 16GB',
-        generation: 'volta',
-        densePeak: { fp32: teraflopsPerSecond(15.7), fp16: teraflopsPerSecond(125) },
-        memory: gibibytes(16),
-        usable: gibibytes(15.77),
-        bandwidth: gigabytesPerSecond(900),
-        multiprocessors: 80,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(150) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 0.5,
-        datasheet: 'https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf',
-        sources: [],
-        uncertain: ['usable', 'price'],
-    },
-    'v100-sxm-32gb': {
-        name: 'V100 SXM2/SXM3 32GB',
-        generation: 'volta',
-        densePeak: { fp32: teraflopsPerSecond(15.7), fp16: teraflopsPerSecond(125) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.74),
-        bandwidth: gigabytesPerSecond(900),
-        multiprocessors: 80,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(150) },
-        network: gigabitsPerSecond(50),
-        power: watts(300),
-        price: 0.6,
-        datasheet: 'https://images.nvidia.com/content/technologies/volta/pdf/volta-v100-datasheet-update-us-1165301-r5.pdf',
-        sources: [],
-        uncertain: ['usable', 'price'],
-    },
-    t4: {
-        name: 'T4',
-        generation: 'turing',
-        densePeak: { fp32: teraflopsPerSecond(8.1), fp16: teraflopsPerSecond(65) },
-        memory: gibibytes(16),
-        usable: gibibytes(14.57),
-        bandwidth: gigabytesPerSecond(320),
-        multiprocessors: 40,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(16) },
-        network: gigabitsPerSecond(6.25),
-        power: watts(70),
-        price: 0.35,
-        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/tesla-t4/t4-tensor-core-datasheet-951643.pdf',
-        sources: ['nvml'],
-        uncertain: ['price'],
-    },
-    a10: {
-        name: 'A10',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(31.2), tf32: teraflopsPerSecond(62.5), fp16: teraflopsPerSecond(125), bf16: teraflopsPerSecond(125) },
-        memory: gibibytes(24),
-        usable: gibibytes(22.05),
-        bandwidth: gigabytesPerSecond(600),
-        multiprocessors: 72,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(12.5),
-        power: watts(150),
-        price: 0.6,
-        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a10/pdf/a10-datasheet.pdf',
-        sources: ['nvml'],
-        uncertain: ['price'],
-    },
-    a10g: {
-        name: 'A10G (AWS G5)',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(35), tf32: teraflopsPerSecond(35), fp16: teraflopsPerSecond(70), bf16: teraflopsPerSecond(70) },
-        memory: gibibytes(24),
-        usable: gibibytes(22.19),
-        bandwidth: gigabytesPerSecond(600),
-        multiprocessors: 80,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(12.5),
-        power: watts(300),
-        price: 1,
-        datasheet: 'https://aws.amazon.com/ec2/instance-types/g5/',
-        sources: ['nvml'],
-        uncertain: ['multiprocessors', 'price'],
-    },
-    a30: {
-        name: 'A30',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(10.3), tf32: teraflopsPerSecond(82), fp16: teraflopsPerSecond(165), bf16: teraflopsPerSecond(165) },
-        memory: gibibytes(24),
-        usable: gibibytes(23.69),
-        bandwidth: gigabytesPerSecond(933),
-        multiprocessors: 56,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(100) },
-        network: gigabitsPerSecond(25),
-        power: watts(165),
-        price: 0.6,
-        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/data-center/products/a30-gpu/pdf/a30-datasheet.pdf',
-        sources: ['aiconfigurator'],
-        uncertain: ['usable', 'price'],
-    },
-    a40: {
-        name: 'A40',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(37.4), tf32: teraflopsPerSecond(74.8), fp16: teraflopsPerSecond(149.7), bf16: teraflopsPerSecond(149.7) },
-        memory: gibibytes(48),
-        usable: gibibytes(44.35),
-        bandwidth: gigabytesPerSecond(696),
-        multiprocessors: 84,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(56.25) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 0.45,
-        datasheet: 'https://images.nvidia.com/content/Solutions/data-center/a40/nvidia-a40-datasheet.pdf',
-        sources: [],
-        uncertain: ['price'],
-    },
-    'rtx-3090': {
-        name: 'GeForce RTX 3090',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(35.6), tf32: teraflopsPerSecond(35.6), fp16: teraflopsPerSecond(71), bf16: teraflopsPerSecond(71) },
-        memory: gibibytes(24),
-        usable: gibibytes(23.69),
-        bandwidth: gigabytesPerSecond(936),
-        multiprocessors: 82,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(56.25) },
-        network: null,
-        power: watts(350),
-        price: 0.25,
-        datasheet: 'https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf',
-        sources: [],
-        uncertain: ['price'],
-    },
-    'rtx-4090': {
-        name: 'GeForce RTX 4090',
-        generation: 'ada',
-        densePeak: { fp32: teraflopsPerSecond(82.6), tf32: teraflopsPerSecond(82.6), fp16: teraflopsPerSecond(165.2), bf16: teraflopsPerSecond(165.2), fp8: teraflopsPerSecond(330.3) },
-        memory: gibibytes(24),
-        usable: gibibytes(23.64),
-        bandwidth: gigabytesPerSecond(1008),
-        multiprocessors: 128,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: null,
-        power: watts(450),
-        price: 0.4,
-        datasheet: 'https://images.nvidia.com/aem-dam/Solutions/geforce/ada/nvidia-ada-gpu-architecture.pdf',
-        sources: [],
-        uncertain: ['price'],
-    },
-    'rtx-5090': {
-        name: 'GeForce RTX 5090',
-        generation: 'blackwell-workstation',
-        densePeak: {
-            fp32: teraflopsPerSecond(104.8),
-            tf32: teraflopsPerSecond(104.8),
-            fp16: teraflopsPerSecond(209.5),
-            bf16: teraflopsPerSecond(209.5),
-            fp8: teraflopsPerSecond(419),
-            fp4: teraflopsPerSecond(1676),
-        },
-        memory: gibibytes(32),
-        usable: gibibytes(31.37),
-        bandwidth: gigabytesPerSecond(1792),
-        multiprocessors: 170,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(64) },
-        network: null,
-        power: watts(575),
-        price: 0.7,
-        datasheet: 'https://images.nvidia.com/aem-dam/Solutions/geforce/blackwell/nvidia-rtx-blackwell-gpu-architecture.pdf',
-        sources: [],
-        uncertain: ['densePeak.fp8', 'usable', 'price'],
-    },
-    'rtx-6000-ada': {
-        name: 'RTX 6000 Ada',
-        generation: 'ada',
-        densePeak: { fp32: teraflopsPerSecond(91.1), tf32: teraflopsPerSecond(182.1), fp16: teraflopsPerSecond(364.2), bf16: teraflopsPerSecond(364.2), fp8: teraflopsPerSecond(728.5) },
-        memory: gibibytes(48),
-        usable: gibibytes(47.5),
-        bandwidth: gigabytesPerSecond(960),
-        multiprocessors: 142,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 0.8,
-        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/design-visualization/rtx-6000/proviz-rtx-6000-ada-datasheet.pdf',
-        sources: [],
-        uncertain: ['usable', 'price'],
-    },
-    'rtx-pro-6000': {
-        name: 'RTX PRO 6000 Blackwell (Server/Workstation)',
-        generation: 'blackwell-workstation',
-        densePeak: {
-            fp32: teraflopsPerSecond(126),
-            tf32: teraflopsPerSecond(251.9),
-            fp16: teraflopsPerSecond(503.8),
-            bf16: teraflopsPerSecond(503.8),
-            fp8: teraflopsPerSecond(1007.6),
-            fp4: teraflopsPerSecond(2015),
-        },
-        memory: gibibytes(96),
-        usable: gibibytes(94.97),
-        bandwidth: gigabytesPerSecond(1792),
-        multiprocessors: 188,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(64) },
-        network: gigabitsPerSecond(50),
-        power: watts(600),
-        price: 1.8,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/rtx-pro-6000-blackwell-server-edition/',
-        sources: ['aiconfigurator'],
-        uncertain: ['usable', 'price'],
-    },
-    l4: {
-        name: 'L4',
-        generation: 'ada',
-        densePeak: { fp32: teraflopsPerSecond(30.3), tf32: teraflopsPerSecond(60), fp16: teraflopsPerSecond(121), bf16: teraflopsPerSecond(121), fp8: teraflopsPerSecond(242) },
-        memory: gibibytes(24),
-        usable: gibibytes(22.03),
-        bandwidth: gigabytesPerSecond(300),
-        multiprocessors: 58,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(12.5),
-        power: watts(72),
-        price: 0.7,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/l4/',
-        sources: ['nvml'],
-        uncertain: ['price'],
-    },
-    l40s: {
-        name: 'L40S',
-        generation: 'ada',
-        densePeak: { fp32: teraflopsPerSecond(91.6), tf32: teraflopsPerSecond(183), fp16: teraflopsPerSecond(362), bf16: teraflopsPerSecond(362), fp8: teraflopsPerSecond(733) },
-        memory: gibibytes(48),
-        usable: gibibytes(44.4),
-        bandwidth: gigabytesPerSecond(864),
-        multiprocessors: 142,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(32) },
-        network: gigabitsPerSecond(50),
-        power: watts(350),
-        price: 1.2,
-        datasheet: 'https://resources.nvidia.com/en-us-l40s/l40s-datasheet-28413',
-        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
-        uncertain: ['price'],
-    },
-    'a100-pcie-40gb': {
-        name: 'A100 PCIe 40GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(40),
-        usable: gibibytes(39.39),
-        bandwidth: gigabytesPerSecond(1555),
-        multiprocessors: 108,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(25),
-        power: watts(250),
-        price: 1,
-        datasheet: 'https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf',
-        sources: ['nvml'],
-        uncertain: ['price'],
-    },
-    'a100-sxm-40gb': {
-        name: 'A100 SXM4 40GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(40),
-        usable: gibibytes(39.39),
-        bandwidth: gigabytesPerSecond(1555),
-        multiprocessors: 108,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
-        // DGX A100: eight 200 Gb/s cards for eight GPUs. Clouds have a quarter of it and less.
-        network: gigabitsPerSecond(200),
-        power: watts(400),
-        price: 1.2,
-        datasheet: 'https://images.nvidia.com/aem-dam/en-zz/Solutions/data-center/nvidia-ampere-architecture-whitepaper.pdf',
-        sources: ['nvml'],
-        uncertain: ['usable', 'network', 'price'],
-    },
-    'a100-pcie-80gb': {
-        name: 'A100 PCIe 80GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.35),
-        bandwidth: gigabytesPerSecond(1935),
-        multiprocessors: 108,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 1.3,
-        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
-        sources: ['nvml'],
-        uncertain: ['price'],
-    },
-    'a100-sxm-80gb': {
-        name: 'A100 SXM4 80GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.35),
-        bandwidth: gigabytesPerSecond(2039),
-        multiprocessors: 108,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(200),
-        power: watts(400),
-        price: 1.6,
-        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
-        sources: ['aiconfigurator', 'nvml'],
-        uncertain: [],
-    },
-    'a800-sxm-80gb': {
-        name: 'A800 SXM4 80GB',
-        generation: 'ampere',
-        densePeak: { fp32: teraflopsPerSecond(19.5), tf32: teraflopsPerSecond(156), fp16: teraflopsPerSecond(312), bf16: teraflopsPerSecond(312) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.35),
-        bandwidth: gigabytesPerSecond(2039),
-        multiprocessors: 108,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(200) },
-        network: gigabitsPerSecond(200),
-        power: watts(400),
-        price: 1.4,
-        // The address is the A100's: the vendor has no page for this one.
-        datasheet: 'https://www.nvidia.com/content/dam/en-zz/Solutions/Data-Center/a100/pdf/nvidia-a100-datasheet-nvidia-us-2188504-web.pdf',
-        sources: [],
-        uncertain: ['price', 'fast.perDirection'],
-    },
-    'h100-pcie-80gb': {
-        name: 'H100 PCIe 80GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(51), tf32: teraflopsPerSecond(378), fp16: teraflopsPerSecond(756), bf16: teraflopsPerSecond(756), fp8: teraflopsPerSecond(1513) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.18),
-        bandwidth: gigabytesPerSecond(2039),
-        multiprocessors: 114,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(200),
-        power: watts(350),
-        price: 2.1,
-        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
-        sources: ['ml-engineering'],
-        uncertain: ['price'],
-    },
-    'h100-sxm-80gb': {
-        name: 'H100 SXM5 80GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.1),
-        bandwidth: gigabytesPerSecond(3352),
-        multiprocessors: 132,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(700),
-        price: 2.95,
-        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
-        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
-        uncertain: [],
-    },
-    'h100-nvl-94gb': {
-        name: 'H100 NVL 94GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(60), tf32: teraflopsPerSecond(418), fp16: teraflopsPerSecond(835.5), bf16: teraflopsPerSecond(835.5), fp8: teraflopsPerSecond(1671) },
-        memory: gibibytes(87.544),
-        usable: gibibytes(93.1),
-        bandwidth: gigabytesPerSecond(3938),
-        multiprocessors: 132,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(300) },
-        network: gigabitsPerSecond(200),
-        power: watts(400),
-        price: 2.6,
-        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
-        sources: [],
-        uncertain: ['price'],
-    },
-    'h800-sxm-80gb': {
-        name: 'H800 SXM5 80GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(80),
-        usable: gibibytes(79.1),
-        bandwidth: gigabytesPerSecond(3352),
-        multiprocessors: 132,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(200) },
-        network: gigabitsPerSecond(400),
-        power: watts(700),
-        price: 2.5,
-        // The address is the H100's: the vendor has no page for this one.
-        datasheet: 'https://resources.nvidia.com/en-us-gpu-resources/h100-datasheet-24306',
-        sources: ['deepseek-v3'],
-        uncertain: ['price', 'fast.perDirection'],
-    },
-    'h20-sxm-96gb': {
-        name: 'H20 96GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(44), tf32: teraflopsPerSecond(74), fp16: teraflopsPerSecond(148), bf16: teraflopsPerSecond(148), fp8: teraflopsPerSecond(296) },
-        memory: gibibytes(96),
-        usable: gibibytes(95.1),
-        bandwidth: gigabytesPerSecond(4000),
-        multiprocessors: 78,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(400),
-        price: 1.5,
-        datasheet: null,
-        sources: [],
-        uncertain: ['price'],
-    },
-    'h200-sxm-141gb': {
-        name: 'H200 SXM 141GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(134.11),
-        usable: gibibytes(139.8),
-        bandwidth: gigabytesPerSecond(4800),
-        multiprocessors: 132,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(700),
-        price: 3.7,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/h200/',
-        sources: ['aiconfigurator', 'ml-engineering', 'nvml'],
-        uncertain: [],
-    },
-    'gh200-96gb': {
-        name: 'GH200 96GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(96),
-        usable: gibibytes(94.5),
-        bandwidth: gigabytesPerSecond(4000),
-        multiprocessors: 132,
-        fast: { domain: 1, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(900),
-        price: 2,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/grace-hopper-superchip/',
-        sources: ['ml-engineering'],
-        uncertain: ['price', 'power'],
-    },
-    'gh200-144gb': {
-        name: 'GH200 144GB',
-        generation: 'hopper',
-        densePeak: { fp32: teraflopsPerSecond(66.9), tf32: teraflopsPerSecond(494.7), fp16: teraflopsPerSecond(989.4), bf16: teraflopsPerSecond(989.4), fp8: teraflopsPerSecond(1978.9) },
-        memory: gibibytes(134.11),
-        usable: gibibytes(140.4),
-        bandwidth: gigabytesPerSecond(4900),
-        multiprocessors: 132,
-        fast: { domain: 2, perDirection: gigabytesPerSecond(450) },
-        network: gigabitsPerSecond(400),
-        power: watts(900),
-        price: 2.5,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/grace-hopper-superchip/',
-        sources: ['ml-engineering'],
-        uncertain: ['usable', 'price'],
-    },
-    'b100-sxm': {
-        name: 'B100 SXM',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(60),
-            tf32: teraflopsPerSecond(875),
-            fp16: teraflopsPerSecond(1750),
-            bf16: teraflopsPerSecond(1750),
-            fp8: teraflopsPerSecond(3500),
-            fp4: teraflopsPerSecond(7000),
-        },
-        memory: gibibytes(178.814),
-        usable: gibibytes(174.34),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 148,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(400),
-        power: watts(700),
-        price: null,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/hgx/',
-        sources: [],
-        uncertain: columnNames,
-    },
-    'b200-sxm': {
-        name: 'B200 SXM (HGX/DGX)',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(75),
-            tf32: teraflopsPerSecond(1125),
-            fp16: teraflopsPerSecond(2250),
-            bf16: teraflopsPerSecond(2250),
-            fp8: teraflopsPerSecond(4500),
-            fp4: teraflopsPerSecond(9000),
-        },
-        memory: gibibytes(178.814),
-        usable: gibibytes(178.35),
-        bandwidth: gigabytesPerSecond(7672),
-        multiprocessors: 148,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(400),
-        power: watts(1000),
-        price: 4.5,
-        datasheet: 'https://resources.nvidia.com/en-us-dgx-systems/dgx-b200-datasheet',
-        sources: ['aiconfigurator', 'ml-engineering', 'torchao-4002'],
-        uncertain: ['price'],
-    },
-    'b300-sxm': {
-        name: 'B300 SXM (HGX/DGX)',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(75),
-            tf32: teraflopsPerSecond(1125),
-            fp16: teraflopsPerSecond(2250),
-            bf16: teraflopsPerSecond(2250),
-            fp8: teraflopsPerSecond(4500),
-            fp4: teraflopsPerSecond(13500),
-        },
-        memory: gibibytes(268.221),
-        usable: gibibytes(268.59),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 148,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(800),
-        power: watts(1100),
-        price: 5.5,
-        // 13.5 to 15 PFLOP/s in 4 bits, by the sheet.
-        datasheet: 'https://resources.nvidia.com/en-us-dgx-systems/dgx-b300-datasheet',
-        sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['densePeak.fp4', 'price', 'power'],
-    },
-    'gb200-nvl72': {
-        name: 'GB200 (per Blackwell GPU, NVL72)',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(80),
-            tf32: teraflopsPerSecond(1250),
-            fp16: teraflopsPerSecond(2500),
-            bf16: teraflopsPerSecond(2500),
-            fp8: teraflopsPerSecond(5000),
-            fp4: teraflopsPerSecond(10000),
-        },
-        memory: gibibytes(178.814),
-        usable: gibibytes(185.03),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 152,
-        fast: { domain: 72, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(400),
-        power: watts(1200),
-        price: 5.5,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/gb200-nvl72/',
-        sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['multiprocessors', 'price'],
-    },
-    'gb300-nvl72': {
-        name: 'GB300 (per Blackwell Ultra GPU, NVL72)',
-        generation: 'blackwell',
-        densePeak: {
-            fp32: teraflopsPerSecond(80),
-            tf32: teraflopsPerSecond(1250),
-            fp16: teraflopsPerSecond(2500),
-            bf16: teraflopsPerSecond(2500),
-            fp8: teraflopsPerSecond(5000),
-            fp4: teraflopsPerSecond(15000),
-        },
-        memory: gibibytes(268.221),
-        usable: gibibytes(277.55),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 152,
-        fast: { domain: 72, perDirection: gigabytesPerSecond(900) },
-        network: gigabitsPerSecond(800),
-        power: watts(1400),
-        price: 6.5,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/gb300-nvl72/',
-        sources: ['aiconfigurator', 'ml-engineering'],
-        uncertain: ['multiprocessors', 'price'],
-    },
-    'vr200-nvl72': {
-        name: 'Rubin (VR200, per package, NVL72/NVL144)',
-        generation: 'rubin',
-        densePeak: {
-            fp32: teraflopsPerSecond(130),
-            tf32: teraflopsPerSecond(2000),
-            fp16: teraflopsPerSecond(4000),
-            bf16: teraflopsPerSecond(4000),
-            fp8: teraflopsPerSecond(17500),
-            fp4: teraflopsPerSecond(35000),
-        },
-        memory: gibibytes(268.221),
-        usable: gibibytes(261.52),
-        bandwidth: gigabytesPerSecond(22000),
-        multiprocessors: null,
-        fast: { domain: 72, perDirection: gigabytesPerSecond(1800) },
-        network: gigabitsPerSecond(800),
-        power: watts(1800),
-        price: null,
-        datasheet: 'https://www.nvidia.com/en-us/data-center/vera-rubin-nvl72/',
-        sources: [],
-        uncertain: columnNames,
-    },
-    mi210: {
-        name: 'Instinct MI210',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(45.3), fp16: teraflopsPerSecond(181), bf16: teraflopsPerSecond(181) },
-        memory: gibibytes(64),
-        usable: gibibytes(63.98),
-        bandwidth: gigabytesPerSecond(1638),
-        multiprocessors: 104,
-        fast: { domain: 4, perDirection: gigabytesPerSecond(150) },
-        network: gigabitsPerSecond(25),
-        power: watts(300),
-        price: 0.8,
-        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi200/mi210.html',
-        sources: [],
-        uncertain: ['usable', 'price'],
-    },
-    'mi250x-gcd': {
-        name: 'Instinct MI250X (one GCD of two)',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(23.95), fp16: teraflopsPerSecond(191.5), bf16: teraflopsPerSecond(191.5) },
-        memory: gibibytes(64),
-        usable: gibibytes(63.98),
-        bandwidth: gigabytesPerSecond(1638),
-        multiprocessors: 110,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(100) },
-        network: gigabitsPerSecond(100),
-        power: watts(280),
-        price: 0.9,
-        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi200/mi250x.html',
-        sources: ['ml-engineering'],
-        uncertain: ['usable', 'price'],
-    },
-    mi300x: {
-        name: 'Instinct MI300X',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(163.4), tf32: teraflopsPerSecond(653.7), fp16: teraflopsPerSecond(1307.4), bf16: teraflopsPerSecond(1307.4), fp8: teraflopsPerSecond(2614.9) },
-        memory: gibibytes(192),
-        usable: gibibytes(191.98),
-        bandwidth: gigabytesPerSecond(5300),
-        multiprocessors: 304,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(448) },
-        network: gigabitsPerSecond(400),
-        power: watts(750),
-        price: 2.2,
-        datasheet: 'https://www.amd.com/content/dam/amd/en/documents/instinct-tech-docs/data-sheets/amd-instinct-mi300x-data-sheet.pdf',
-        sources: ['ml-engineering', 'rocm-4750'],
-        uncertain: ['price'],
-    },
-    mi325x: {
-        name: 'Instinct MI325X',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(163.4), tf32: teraflopsPerSecond(653.7), fp16: teraflopsPerSecond(1307.4), bf16: teraflopsPerSecond(1307.4), fp8: teraflopsPerSecond(2614.9) },
-        memory: gibibytes(256),
-        usable: gibibytes(255.98),
-        bandwidth: gigabytesPerSecond(6000),
-        multiprocessors: 304,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(448) },
-        network: gigabitsPerSecond(400),
-        power: watts(1000),
-        price: 2.5,
-        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi300/mi325x.html',
-        sources: ['ml-engineering'],
-        uncertain: ['usable', 'price'],
-    },
-    mi350x: {
-        name: 'Instinct MI350X',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(144.2), fp16: teraflopsPerSecond(2306.9), bf16: teraflopsPerSecond(2306.9), fp8: teraflopsPerSecond(4613.7), fp4: teraflopsPerSecond(9227) },
-        memory: gibibytes(288),
-        usable: gibibytes(287.98),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 256,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(537.6) },
-        network: gigabitsPerSecond(400),
-        power: watts(1000),
-        price: 3,
-        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi350/mi350x.html',
-        sources: ['ml-engineering'],
-        uncertain: ['usable', 'price'],
-    },
-    mi355x: {
-        name: 'Instinct MI355X',
-        generation: 'cdna',
-        densePeak: { fp32: teraflopsPerSecond(157.3), fp16: teraflopsPerSecond(2516.6), bf16: teraflopsPerSecond(2516.6), fp8: teraflopsPerSecond(5033), fp4: teraflopsPerSecond(10066) },
-        memory: gibibytes(288),
-        usable: gibibytes(287.98),
-        bandwidth: gigabytesPerSecond(8000),
-        multiprocessors: 256,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(537.6) },
-        network: gigabitsPerSecond(400),
-        power: watts(1400),
-        price: 3.5,
-        datasheet: 'https://www.amd.com/en/products/accelerators/instinct/mi350/mi355x.html',
-        sources: ['ml-engineering'],
-        uncertain: ['usable', 'price'],
-    },
-    gaudi2: {
-        name: 'Gaudi 2',
-        generation: 'gaudi',
-        densePeak: { fp16: teraflopsPerSecond(432), bf16: teraflopsPerSecond(432), fp8: teraflopsPerSecond(865) },
-        memory: gibibytes(96),
-        usable: gibibytes(93.6),
-        bandwidth: gigabytesPerSecond(2460),
-        multiprocessors: 24,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(262.5) },
-        network: gigabitsPerSecond(37.5),
-        power: watts(600),
-        price: 1,
-        datasheet: 'https://www.intel.com/content/www/us/en/content-details/839363/intel-gaudi-2-ai-accelerators-white-paper.html',
-        sources: ['ml-engineering'],
-        uncertain: ['price', 'usable'],
-    },
-    gaudi3: {
-        name: 'Gaudi 3 (OAM)',
-        generation: 'gaudi',
-        densePeak: { fp32: teraflopsPerSecond(229), tf32: teraflopsPerSecond(459), fp16: teraflopsPerSecond(459), bf16: teraflopsPerSecond(1677), fp8: teraflopsPerSecond(1677) },
-        memory: gibibytes(128),
-        usable: gibibytes(124.8),
-        bandwidth: gigabytesPerSecond(3700),
-        multiprocessors: 64,
-        fast: { domain: 8, perDirection: gigabytesPerSecond(525) },
-        network: gigabitsPerSecond(75),
-        power: watts(900),
-        price: 1.6,
-        // 1835 TFLOP/s on the white paper, at 1.75 GHz; shipped at 1.6 GHz.
-        datasheet: 'https://www.intel.com/content/www/us/en/content-details/817486/intel-gaudi-3-ai-accelerator-white-paper.html',
-        sources: ['ml-engineering'],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v3': {
-        name: 'TPU v3 (per chip, 2 cores)',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(123) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.2),
-        bandwidth: gigabytesPerSecond(900),
-        multiprocessors: 2,
-        fast: { domain: 1024, perDirection: gigabytesPerSecond(82) },
-        network: null,
-        power: watts(450),
-        price: 2,
-        datasheet: 'https://docs.cloud.google.com/tpu/docs/v3',
-        sources: [],
-        uncertain: ['fast.perDirection', 'price', 'power', 'usable'],
-    },
-    'tpu-v4': {
-        name: 'TPU v4',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(275) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.2),
-        bandwidth: gigabytesPerSecond(1228),
-        multiprocessors: 2,
-        fast: { domain: 4096, perDirection: gigabytesPerSecond(135) },
-        network: null,
-        power: watts(192),
-        price: 3.22,
-        datasheet: 'https://docs.cloud.google.com/tpu/docs/v4',
-        sources: [],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v5e': {
-        name: 'TPU v5e',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(197) },
-        memory: gibibytes(16),
-        usable: gibibytes(15.6),
-        bandwidth: gigabytesPerSecond(819),
-        multiprocessors: 1,
-        fast: { domain: 256, perDirection: gigabytesPerSecond(100) },
-        network: null,
-        power: null,
-        price: 1.2,
-        datasheet: 'https://docs.cloud.google.com/tpu/docs/v5e',
-        sources: [],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v5p': {
-        name: 'TPU v5p',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(459) },
-        memory: gibibytes(88.476),
-        usable: gibibytes(86.26),
-        bandwidth: gigabytesPerSecond(2765),
-        multiprocessors: 2,
-        fast: { domain: 8960, perDirection: gigabytesPerSecond(300) },
-        network: null,
-        power: null,
-        price: 4.2,
-        datasheet: 'https://docs.cloud.google.com/tpu/docs/v5p',
-        sources: [],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v6e': {
-        name: 'TPU v6e Trillium',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(918) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.2),
-        bandwidth: gigabytesPerSecond(1638),
-        multiprocessors: 1,
-        fast: { domain: 256, perDirection: gigabytesPerSecond(200) },
-        network: null,
-        power: null,
-        price: 2.7,
-        datasheet: 'https://docs.cloud.google.com/tpu/docs/v6e',
-        sources: [],
-        uncertain: ['price', 'usable'],
-    },
-    'tpu-v7': {
-        name: 'TPU7x Ironwood',
-        generation: 'tpu',
-        densePeak: { bf16: teraflopsPerSecond(2307), fp8: teraflopsPerSecond(4614) },
-        memory: gibibytes(178.814),
-        usable: gibibytes(174.34),
-        bandwidth: gigabytesPerSecond(7370),
-        multiprocessors: 2,
-        fast: { domain: 9216, perDirection: gigabytesPerSecond(600) },
-        network: null,
-        power: null,
-        price: 12,
-        datasheet: 'https://docs.cloud.google.com/tpu/docs/tpu7x',
-        sources: ['ml-engineering'],
-        uncertain: ['price', 'usable'],
-    },
-    trainium1: {
-        name: 'Trainium1',
-        generation: 'neuron',
-        densePeak: { fp32: teraflopsPerSecond(47.5), tf32: teraflopsPerSecond(190), fp16: teraflopsPerSecond(190), bf16: teraflopsPerSecond(190), fp8: teraflopsPerSecond(190) },
-        memory: gibibytes(32),
-        usable: gibibytes(31.2),
-        bandwidth: gigabytesPerSecond(880),
-        multiprocessors: 2,
-        fast: { domain: 16, perDirection: gigabytesPerSecond(192) },
-        network: gigabitsPerSecond(50),
-        power: null,
-        price: 1.34,
-        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/general/arch/neuron-hardware/trainium.html',
-        sources: [],
-        uncertain: ['price', 'power', 'usable'],
-    },
-    trainium2: {
-        name: 'Trainium2',
-        generation: 'neuron',
-        densePeak: { fp32: teraflopsPerSecond(181), tf32: teraflopsPerSecond(667), fp16: teraflopsPerSecond(667), bf16: teraflopsPerSecond(667), fp8: teraflopsPerSecond(1299) },
-        memory: gibibytes(96),
-        usable: gibibytes(93.6),
-        bandwidth: gigabytesPerSecond(2900),
-        multiprocessors: 8,
-        fast: { domain: 64, perDirection: gigabytesPerSecond(640) },
-        network: gigabitsPerSecond(200),
-        power: watts(500),
-        price: 1.5,
-        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/about-neuron/arch/neuron-hardware/trainium2.html',
-        sources: ['ml-engineering'],
-        uncertain: ['price', 'power', 'usable'],
-    },
-    trainium3: {
-        name: 'Trainium3',
-        generation: 'neuron',
-        densePeak: { fp32: teraflopsPerSecond(183), tf32: teraflopsPerSecond(671), fp16: teraflopsPerSecond(671), bf16: teraflopsPerSecond(671), fp8: teraflopsPerSecond(2517), fp4: teraflopsPerSecond(2517) },
-        memory: gibibytes(144),
-        usable: gibibytes(140.4),
-        bandwidth: gigabytesPerSecond(4900),
-        multiprocessors: 8,
-        fast: { domain: 144, perDirection: gigabytesPerSecond(1280) },
-        network: gigabitsPerSecond(200),
-        power: null,
-        price: null,
-        datasheet: 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/about-neuron/arch/neuron-hardware/trainium3.html',
-        sources: [],
-        uncertain: ['price', 'fast.domain', 'usable'],
-    },
-};
-const acceleratorIds = Object.keys(accelerators_table);
-const rows = accelerators_table;
-const accelerators = withFacts(Object.fromEntries(acceleratorIds.map((id) => [id, { id, ...rows[id] }])), Object.fromEntries(acceleratorIds.map((id) => [id, factsOfRow(rows[id])])));
-/** The row of an id as `list accelerators` prints it, or undefined. */
-function findAccelerator(id) {
-    return Object.hasOwn(accelerators_table, id) ? accelerators[id] : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/text/nearest.js
@@ -54530,13 +54845,13 @@ function explain_sentence(schema, value, issue, key) {
         return `${key} is missing${allowed(issue, key)}.`;
     if (issue.code === 'invalid_value') {
         const near = typeof given === 'string' ? nearest(given, issue.values.map(String)) : undefined;
-        return `${key} is ${shown(given)}, but must be ${choices(issue, key)}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
+        return `${key} is ${explain_shown(given)}, but must be ${choices(issue, key)}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
     }
     if (key === '')
         return 'the file must be a mapping of fields to values.';
     return /^must be /.test(issue.message)
-        ? `${key} is ${shown(given)}, but ${issue.message}.`
-        : `${key} is ${shown(given)}: ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}.`;
+        ? `${key} is ${explain_shown(given)}, but ${issue.message}.`
+        : `${key} is ${explain_shown(given)}: ${issue.message.charAt(0).toLowerCase()}${issue.message.slice(1)}.`;
 }
 const allowed = (issue, key) => issue.code === 'invalid_value'
     ? `; it must be ${choices(issue, key)}`
@@ -54574,7 +54889,7 @@ function keysAt(schema, path) {
         return keysAt(schema.element, rest);
     return [];
 }
-const shown = (value) => shorten(JSON.stringify(value) ?? 'missing');
+const explain_shown = (value) => shorten(JSON.stringify(value) ?? 'missing');
 const shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
 
 // EXTERNAL MODULE: ./node_modules/json5/lib/index.js
@@ -56354,6 +56669,17 @@ function runAsWritten(run) {
         typeof value === 'object' && value !== null && !Array.isArray(value) ? runAsWritten(value) : value,
     ]));
 }
+/** Each field of a run by its name, nested ones as `parallelism.tensor`, with its value as text. */
+function runAsText(run) {
+    const { parallelism = {}, ...flat } = runAsWritten(run);
+    const nested = Object.entries(parallelism).map(([key, value]) => [`parallelism.${key}`, value]);
+    return new Map([...Object.entries(flat), ...nested].map(([key, value]) => [key, valueAsText(value)]));
+}
+const valueAsText = (value) => typeof value === 'number'
+    ? String(Number(value.toPrecision(6)))
+    : typeof value === 'object'
+        ? JSON.stringify(value)
+        : String(value);
 
 ;// CONCATENATED MODULE: ./build/report/limits.js
 
@@ -56384,7 +56710,7 @@ function limitsTable(comparison, { limits }) {
             ],
         ];
     });
-    return table([['Metric', 'Limit', 'Now', 'Allowed', 'Beyond it', 'From'], ...rows], [2, 3]);
+    return markdown_table([['Metric', 'Limit', 'Now', 'Allowed', 'Beyond it', 'From'], ...rows], [2, 3]);
 }
 /** How much of what it may be is taken up. */
 const used = ({ bound }, after, most) => bound === 'max' && most !== undefined && most > 0 ? ` (${percent(after / most, 0)})` : '';
@@ -56413,21 +56739,12 @@ function statedRun({ estimate }) {
     const stated = Object.entries(origins).filter(([, origin]) => origin !== 'default');
     if (!stated.some(([, origin]) => origin === 'policy'))
         return '';
-    const { parallelism, ...flat } = runAsWritten(run);
-    const values = {
-        ...flat,
-        ...Object.fromEntries(Object.entries(parallelism ?? {}).map(([key, value]) => [`parallelism.${key}`, value])),
-    };
-    return table([
+    const values = runAsText(run);
+    return markdown_table([
         ['Field', 'Value', 'From'],
-        ...stated.map(([name, origin]) => [code(name, 60), code(limits_written(values[name]), 80), code(origin, 20)]),
+        ...stated.map(([name, origin]) => [code(name, 60), code(values.get(name) ?? 'undefined', 80), code(origin, 20)]),
     ]);
 }
-const limits_written = (value) => typeof value === 'number'
-    ? String(Number(value.toPrecision(6)))
-    : typeof value === 'object'
-        ? JSON.stringify(value)
-        : String(value);
 
 ;// CONCATENATED MODULE: ./build/report/overview.js
 
@@ -56473,7 +56790,7 @@ function overview(review, comparisons, budgetsFor) {
     // What could not be read is told above, and has no numbers.
     if (comparisons.every(({ status }) => status === 'unreadable'))
         return '';
-    return table([heading, ...rows], shown.map((_, index) => index + 1));
+    return markdown_table([heading, ...rows], shown.map((_, index) => index + 1));
 }
 function state(comparison, { base }) {
     const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
@@ -56660,8 +56977,8 @@ function findings(review) {
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
 /** What would bring memory within its limit, or nearest to it, by itself. */
-function comment_remedy({ path, metric, after, limit }, review) {
-    if (metric !== 'memory' || after === undefined || limit === undefined)
+function comment_remedy({ path, metric, after, limit, from }, review) {
+    if (metric !== 'memory' || from?.what === 'merge' || after === undefined || limit === undefined)
         return '';
     const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
     const best = savings.find(({ saves }) => after - saves <= limit) ?? savings[0];
@@ -56696,7 +57013,7 @@ function configSections(comparison, budgets, several, index) {
 function settings(review) {
     if (review.settings.length === 0)
         return '';
-    return details('Settings', table([
+    return details('Settings', markdown_table([
         ['Setting', 'Value', 'From'],
         ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
     ]));
@@ -57684,7 +58001,7 @@ function estimateInference(operations, { run, machine }, weights) {
     const usable = machine?.usable;
     const room = usable === undefined ? undefined : serving.memoryShare * usable - weights / tensor;
     const largestBatch = room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));
-    return { cachePerToken: units_bytes(perToken), cachePerSequence: units_bytes(perSequence), weights, largestBatch };
+    return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };
 }
 
 ;// CONCATENATED MODULE: ./build/cost/count/checkpoint.js
@@ -57709,7 +58026,7 @@ function checkpointBytes(architecture, operations) {
     const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
     const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
     const outside = all(operations.embedding, 0) + all(operations.head, 0);
-    return units_bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
+    return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
 }
 function schemeOf(stored, path, layer) {
     const listed = stored[path.replace(/^(layers|prediction)\./, '')];
@@ -58895,7 +59212,7 @@ function shards(operation, run, state) {
     const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
     return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / all));
 }
-function tokensOf(run) {
+function placement_tokensOf(run) {
     const { tensor, context, sequenceParallel } = run.parallelism;
     const entering = (run.microBatchSize * run.sequenceLength) / context;
     const residual = sequenceParallel ? entering / tensor : entering;
@@ -59252,7 +59569,7 @@ function savedTensors(operations, run) {
 }
 /** Bytes of what an operation saves, where a column-wise matrix may save what sequence parallelism gathered for it. */
 function sizeOnDevice(operation, run, { gathered }) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor: tp } = run.parallelism;
     const whole = gathered && operation.kind === 'linear' && operation.sharding === 'column';
     return (tensor, bytesEach = elementBytes(run)) => (whole && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, bytesEach, tokens, tp);
@@ -59560,7 +59877,7 @@ function unrecomputed(run, layers) {
 const savesInput = (saved) => saved.some(({ tensor }) => tensor?.stream === 'input');
 /** Bytes of the residual stream where a layer reads it. */
 function inputBytes(list, run) {
-    return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
+    return streamBytes(run) * residualWidth(list) * placement_tokensOf(run).residual;
 }
 /** Bytes of an element of the residual stream: fp32 under autocast, and where a framework autocasts sharded adapters. */
 function streamBytes(run) {
@@ -59584,7 +59901,7 @@ function everySecondProduct(list, run) {
 }
 /** Every second product and all of experts; the router's are always made again. */
 function savedProducts(list, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor, sequenceParallel } = run.parallelism;
     const products = list.filter((one) => one.kind === 'linear' && one.component !== 'router');
     return products.flatMap(({ output, copies, sharding }, index) => {
@@ -59599,7 +59916,7 @@ function savedProducts(list, run) {
 }
 /** Outputs of attention with its log-sum-exp, and rows that came from other ranks. */
 function savedKernels(operation, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor, expert } = run.parallelism;
     const named = ({ name, ...sized }) => [
         name,
@@ -59615,7 +59932,7 @@ function savedKernels(operation, run) {
 /** Bytes that a stage saves for all micro-batches in flight, the indices that its embedding reads included. */
 function savedByStage(activations, run, stage) {
     const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (activations.get(kind)?.saved ?? 0), 0);
-    const indices = stage.embedding ? savedBytes.index * tokensOf(run).tensor : 0;
+    const indices = stage.embedding ? savedBytes.index * placement_tokensOf(run).tensor : 0;
     return stage.inFlight * (layers + indices);
 }
 
@@ -59662,12 +59979,12 @@ function backwardPeak(list, run, weightGradient) {
 }
 /** Bytes of the residual stream's gradient, which lives through the whole layer. */
 function streamGradient(list, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     return streamBytes(run) * residualWidth(list) * (executionOf(run).gathered ? tokens.residual : tokens.tensor);
 }
 /** The gradients that an operation computes of what it reads, with their bytes. */
 function inputGradients(operation, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor: tp } = run.parallelism;
     // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
     const gathered = executionOf(run).gathered && isColumn(operation);
@@ -59702,7 +60019,7 @@ function gradientsOf(operation) {
 }
 /** What an operation's backward pass allocates besides its gradients, in bytes. */
 function backward_workspace(operation, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor: tp } = run.parallelism;
     switch (operation.kind) {
         case 'attention': {
@@ -59745,13 +60062,13 @@ function stepsOf(operation) {
 function regathered(operation, run) {
     if (!executionOf(run).gathered || operation.sharding !== 'row')
         return 0;
-    return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
+    return elementBytes(run) * operation.output.elements * placement_tokensOf(run).tensor;
 }
 /** Bytes of two chunks of keys and values of its neighbours that ring attention holds, and of their gradients. */
 function ring(operation, run) {
     if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all')
         return 0;
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor } = run.parallelism;
     return 2 * (tensorBytes(operation.key, backward_e, tokens, tensor) + tensorBytes(operation.value, backward_e, tokens, tensor));
 }
@@ -59759,7 +60076,7 @@ function ring(operation, run) {
 function adapterWorkspace(operation, run) {
     if (run.lora === undefined || !isTarget(operation, run.lora))
         return 0;
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor } = run.parallelism;
     const bytes = adapterBytes(run);
     return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
@@ -59788,14 +60105,14 @@ function lossBytes(operations, run) {
 }
 /** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
 function logitsOf({ columns: V }, run) {
-    return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
+    return (placement_tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
 }
 /** Megatron-Core: logits with their loss, then the output's backward pass. */
 function loss_megatron(head, run) {
     const { lossBytes: each, dummyGradients } = frameworks[run.framework];
     const { rows: D, columns: V } = head;
     const { tensor, sequenceParallel } = run.parallelism;
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const logits = logitsOf(head, run);
     const input = loss_e * D * tokens.residual;
     const gathered = sequenceParallel ? loss_e * D * tokens.tensor : 0;
@@ -59811,7 +60128,7 @@ function torch(head, operations, run) {
     const { lossBytes: each } = frameworks[run.framework];
     const { rows: D, columns: V } = head;
     const { tensor } = run.parallelism;
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const own = elementBytes(run);
     const logits = logitsOf(head, run);
     const hidden = own * D * tokens.tensor;
@@ -60316,12 +60633,12 @@ function estimateMemory(model, run) {
     const device = reserved + deviceOverhead(run);
     const accelerator = findAccelerator(run.accelerator);
     return {
-        allocated: units_bytes(totalOf(phase)),
-        reserved: units_bytes(reserved),
-        device: units_bytes(device),
+        allocated: bytes(totalOf(phase)),
+        reserved: bytes(reserved),
+        device: bytes(device),
         capacity: accelerator?.usable ?? null,
         components: components(phase.allocations),
-        parts: ledger(units_bytes, phase.allocations.map(([, part, amount]) => [part, amount])),
+        parts: ledger(bytes, phase.allocations.map(([, part, amount]) => [part, amount])),
         phase: phase.at,
         stage: stage.index,
         ...memoryBand(operations, run),
@@ -60338,7 +60655,7 @@ function fullest(operations, run) {
     return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }
 function components(allocations) {
-    const of = (wanted) => units_bytes(allocations.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
+    const of = (wanted) => bytes(allocations.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
     return {
         weights: of('weights'),
         gradients: of('gradients'),
@@ -60352,7 +60669,7 @@ function savings(operations, run, device) {
     return alternatives(run)
         .map(({ change, changed }) => {
         const { reserved } = fullest(operations, changed);
-        return { change, saves: units_bytes(device - reserved - deviceOverhead(changed)) };
+        return { change, saves: bytes(device - reserved - deviceOverhead(changed)) };
     })
         .filter(({ saves }) => saves > 0.01 * device)
         .sort((a, b) => b.saves - a.saves);
@@ -61029,7 +61346,7 @@ const bands = numbers({
 function contextOf(run, chip, peak, facts) {
     const kernels = facts.kernelsOf(chip);
     const profileName = profileOf(run, chip);
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const power = 1 + facts.step.power * (overCap(run, chip) - 1);
     return {
         step: facts.step,
@@ -62224,6 +62541,7 @@ function routingOf({ layers }) {
 
 ;// CONCATENATED MODULE: ./build/gate/compare.js
 
+
 /** Two sides of one config; a side that is absent did not exist. */
 function compare(pair) {
     const { base, head } = pair;
@@ -62270,27 +62588,39 @@ function partsOf(quantity, base, head) {
         .filter((row) => row.before !== row.after)
         .sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before));
 }
-function compare_fieldsOf(base, head) {
+const compare_fieldsOf = (base, head) => [
+    ...configFields(base, head),
+    ...runFields(base?.estimate?.run, head?.estimate?.run),
+];
+function configFields(base, head) {
     if (base?.reading.kind !== 'read' || head?.reading.kind !== 'read')
         return [];
     const before = new Map(base.reading.fields.map((field) => [field.path, field]));
     const after = new Map(head.reading.fields.map((field) => [field.path, field]));
-    const rows = [];
-    for (const path of new Set([...before.keys(), ...after.keys()])) {
-        const old = before.get(path)?.value;
-        const now = after.get(path)?.value;
+    return [...new Set([...before.keys(), ...after.keys()])].flatMap((path) => {
+        const [old, now] = [before.get(path)?.value, after.get(path)?.value];
         if (old === now)
-            continue;
+            return [];
         const line = after.get(path)?.line;
-        rows.push({
-            path,
-            ...(old === undefined ? {} : { before: old }),
-            ...(now === undefined ? {} : { after: now }),
-            ...(line === undefined ? {} : { line }),
-        });
-    }
-    return rows;
+        return [{ origin: 'architecture', path, ...moved(old, now), ...(line === undefined ? {} : { line }) }];
+    });
 }
+/** Of the run only what somebody states beside the config: what follows from it moves with it, and the config has its own fields. */
+function runFields(base, head) {
+    if (base === undefined || head === undefined)
+        return [];
+    const [before, after] = [runAsText(base.run), runAsText(head.run)];
+    const states = (origin) => origin === 'input' || origin === 'run' || origin === 'policy';
+    return [...new Set([...before.keys(), ...after.keys()])].flatMap((path) => {
+        const [old, now] = [before.get(path), after.get(path)];
+        const stated = states(base.origins[path]) || states(head.origins[path]);
+        return old === now || !stated ? [] : [{ origin: 'run', path, ...moved(old, now) }];
+    });
+}
+const moved = (before, after) => ({
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+});
 
 ;// CONCATENATED MODULE: ./build/text/fields.js
 
@@ -69297,7 +69627,7 @@ const mambaLibrary = (fields) => fields.boolean('rms_norm', true) ? library : { 
 
 
 /** What the library's own config class takes where a key is absent (mamba_ssm/models/config_mamba.py). */
-const defaults = {
+const mamba_defaults = {
     d_model: 2560,
     d_intermediate: 0,
     n_layer: 64,
@@ -69317,7 +69647,7 @@ const mamba_mamba = {
     read: mamba_read,
 };
 function mamba_read(source) {
-    const fields = new Fields(source.value, source, '', defaults);
+    const fields = new Fields(source.value, source, '', mamba_defaults);
     const architecture = build(mambaLibrary(fields), fields, fields, 'mamba_ssm');
     return {
         kind: 'read',
@@ -70429,294 +70759,240 @@ function globs_remembered(of) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/setup/relations.js
-/** GPUs that hold one replica: tensor x pipeline x context. */
-const replicaOf = ({ tensor, pipeline, context }) => tensor * pipeline * context;
-/**
- * How many GPUs the stated counts make: nodes times GPUs of a node, or one replica's times data parallelism; undefined where
- * neither is stated.
- */
-function gpusOf(relations, parallelism, gpusPerNode) {
-    const { nodes, dataParallel, dataParallelReplicate, dataParallelShard } = relations;
-    if (nodes !== undefined && gpusPerNode !== undefined)
-        return nodes * gpusPerNode;
-    const copies = dataParallel ?? (dataParallelShard === undefined ? undefined : dataParallelShard * (dataParallelReplicate ?? 1));
-    return copies === undefined ? undefined : copies * replicaOf(parallelism);
-}
-/**
- * Micro-batch and global batch in sequences, as far as the stated counts say them.
- *
- * @param dataParallel replicas with other data
- * @param sequenceLength tokens
- */
-function batchOf(stated, relations, dataParallel, gpus, sequenceLength) {
-    const { gradientAccumulation, gradientAccumulationInAll, batchPerReplica, tokensPerStep, batchPerGpu } = relations;
-    const accumulation = gradientAccumulation ??
-        (gradientAccumulationInAll === undefined
-            ? undefined
-            : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel)));
-    const perStep = stated.global ??
-        (tokensPerStep === undefined ? undefined : Math.max(1, Math.round(tokensPerStep / sequenceLength))) ??
-        (batchPerReplica === undefined ? undefined : batchPerReplica * dataParallel);
-    const micro = stated.micro ??
-        (batchPerGpu === undefined ? undefined : Math.max(1, Math.round((batchPerGpu * gpus) / dataParallel))) ??
-        (perStep === undefined || accumulation === undefined
-            ? undefined
-            : Math.max(1, Math.round(perStep / accumulation / dataParallel)));
-    const global = perStep ?? (micro === undefined ? undefined : micro * (accumulation ?? 1) * dataParallel);
-    const known = accumulation !== undefined || batchPerGpu !== undefined || perStep !== undefined;
-    return { micro, global: known ? global : stated.global };
-}
-/** Virtual stages of one pipeline rank, from the layers of one. */
-function virtualStagesOf(relations, pipeline, layers) {
-    const { layersPerVirtualStage: each } = relations;
-    return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
-}
-/** Tokens of the whole training, from steps or sequences of it. */
-function relations_tokensOf(relations, globalBatch, sequenceLength) {
-    const { trainSteps, trainSequences } = relations;
-    if (trainSequences !== undefined)
-        return trainSequences * sequenceLength;
-    return trainSteps === undefined ? undefined : trainSteps * globalBatch * sequenceLength;
-}
-
-;// CONCATENATED MODULE: ./build/setup/settle.js
+;// CONCATENATED MODULE: ./build/settings/describe.js
 
 
-const trillion = 1_000_000_000_000;
-/** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
-const settle_defaults = {
-    accelerator: { value: 'h100-sxm-80gb', reason: 'the usual training GPU' },
-    microBatchSize: { value: 1, reason: 'one sequence for each replica and forward pass' },
-    precision: { value: 'bf16', reason: 'the usual dtype of matrix products' },
-    optimizer: { value: 'adamw', reason: 'the usual optimizer' },
-    framework: { value: 'megatron', reason: 'the framework whose memory is best known' },
-    sharding: { value: 'optimizer', reason: 'optimizer states divided over data parallelism (ZeRO 1)' },
-    recompute: { value: 'none', reason: 'no activation is computed twice' },
-    flashAttention: { value: true, reason: 'attention scores are never written to memory' },
-    fusedCrossEntropy: { value: false, reason: 'the loss reads whole logits' },
-    compile: { value: false, reason: 'no torch.compile' },
-    expertImbalance: { value: 1, reason: 'experts equally loaded' },
-    tokens: { value: trillion, reason: 'a token budget to compare by' },
-};
-const defaultGpus = 8;
-const defaultSequence = 4096;
-/** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
-const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-/**
- * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
- * listed as an assumption.
- *
- * @param sources strongest first
- */
-function settleRun(sources, architecture) {
-    const desk = gathered(sources);
-    const parallelism = settleParallelism(desk, architecture.order.length);
-    const gpus = settleGpus(desk, parallelism);
-    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
-    if (desk.problems.some(({ severity }) => severity === 'error'))
-        return { kind: 'unsettled', problems: desk.problems };
-    const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
-    const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
-    const run = {
-        ...definedOnly(desk.stated),
-        accelerator: desk.stated.accelerator ?? fallback(desk, 'accelerator'),
-        gpus,
-        sequenceLength,
-        ...batch,
-        precision: desk.stated.precision ?? fallback(desk, 'precision'),
-        optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
-        ...settleSharding(desk),
-        recompute: desk.stated.recompute ?? fallback(desk, 'recompute'),
-        flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
-        fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
-        compile: desk.stated.compile ?? fallback(desk, 'compile'),
-        expertImbalance: desk.stated.expertImbalance ?? fallback(desk, 'expertImbalance'),
-        tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
-        parallelism,
-        ...shardGroup(desk),
-    };
-    notePrediction(desk, architecture, run);
+/** The description that a run file and a policy give together. */
+function describe_describe(run, policy, judged = false) {
+    const read = run === undefined ? undefined : readRun(run.bytes, run.name);
+    if (read?.kind === 'wrong')
+        return { kind: 'wrong', sentences: read.problems.map(({ message }) => message) };
+    const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
     return {
-        kind: 'settled',
-        settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
-        assumptions: desk.assumptions,
-        problems: desk.problems,
+        kind: 'read',
+        run: read?.fields ?? {},
+        entries,
+        of: globs_remembered((path) => entries
+            .filter(({ globs }) => globs.names(path))
+            .map((entry) => entry.run)
+            .reverse()),
+        defaults: policy?.defaults.run ?? {},
+        files: [...(policy?.runFiles ?? []), ...(run === undefined ? [] : [run.name])],
+        judged,
     };
 }
-/** Every field from the strongest source that states it. */
-function gathered(sources) {
-    const origins = {};
-    const assumptions = [];
-    const merged = {};
-    const parallel = {};
-    const relations = {};
-    const open = {};
-    for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {} } of sources) {
-        const { parallelism, ...flat } = fields;
-        const take = (into, from, prefix) => {
-            for (const [name, value] of Object.entries(from)) {
-                if (value === undefined || Object.hasOwn(into, name))
-                    continue;
-                into[name] = value;
-                const field = prefix + settle_written(name);
-                origins[field] = origin;
-                const reason = reasons[field];
-                if (reason !== undefined)
-                    assumptions.push({ field, value: settle_shown(value), reason });
-            }
-        };
-        take(merged, flat, '');
-        take(parallel, parallelism ?? {}, 'parallelism.');
-        for (const [name, value] of Object.entries(counts))
-            relations[name] ??= value;
-        for (const [field, words] of Object.entries(left))
-            open[field] ??= words;
-    }
+/** What is stated for one path before its config speaks, strongest first. */
+const statedBy = ({ run, of }, path) => [
+    { origin: 'run', fields: run },
+    ...of(path).map((fields) => ({ origin: 'policy', fields })),
+];
+/** Whether two descriptions could say something else of some config; text that changes no field does not. */
+const differs = (one, other) => describe_fieldsOf(one) !== describe_fieldsOf(other);
+const describe_fieldsOf = ({ run, entries, defaults }) => JSON.stringify([run, entries.map(({ match, run: stated }) => [match, stated]), defaults]);
+/** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
+const claims = ['calibration', 'measuredTokensPerSecond', 'pricePerGpuHour'];
+/** The claims that a description makes, as text to compare. */
+const claimsOf = ({ run, entries, defaults }) => JSON.stringify([
+    claimed(run),
+    entries.map(({ match, run: stated }) => [match, claimed(stated)]).filter(([, stated]) => stated !== '{}'),
+    claimed(defaults),
+]);
+const claimed = (fields) => JSON.stringify(Object.fromEntries(claims.map((name) => [name, fields[name]])));
+/** A change's own sources with the claims of those who judge it, as far as it keeps their accelerator. */
+function withClaims(sources, judges) {
+    const kept = acceleratorOf(sources) === acceleratorOf(judges) ? judges : [];
+    const agreed = claims.flatMap((name) => {
+        const source = kept.find(({ fields }) => fields[name] !== undefined);
+        return source === undefined ? [] : [{ origin: source.origin, fields: { [name]: source.fields[name] } }];
+    });
+    return [...agreed, ...sources.map((source) => (source.machine ? source : { ...source, fields: without(source) }))];
+}
+const acceleratorOf = (sources) => sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
+function without({ fields }) {
+    const { calibration: _, measuredTokensPerSecond: __, pricePerGpuHour: ___, ...rest } = fields;
+    return rest;
+}
+
+;// CONCATENATED MODULE: ./build/text/merge.js
+
+const merge_absent = Symbol('absent');
+/**
+ * A three-way merge key by key, as two changes of different keys go together whatever lines they stand on. Lists are values.
+ * The result is written as JSON, which YAML's readers take, too.
+ */
+function mergeTexts(path, base, ours, theirs) {
+    const syntax = syntaxOf(path);
+    if (syntax !== 'json' && syntax !== 'yaml')
+        return { kind: 'unmerged', reason: 'only JSON and YAML are merged key by key' };
+    const [old, one, other] = [base, ours, theirs].map((bytes) => contentOf(bytes, syntax));
+    if (old === undefined || one === undefined || other === undefined)
+        return { kind: 'unmerged', reason: 'one of the versions cannot be read' };
+    const conflicts = [];
+    const value = merge_mergeValues(old.value, one.value, other.value, '', conflicts);
+    return { kind: 'merged', bytes: new TextEncoder().encode(JSON.stringify(value)), conflicts };
+}
+function contentOf(bytes, syntax) {
+    const parsed = syntax_parse(bytes, syntax);
+    return parsed.kind === 'parsed' ? parsed : undefined;
+}
+function merge_mergeValues(base, ours, theirs, path, conflicts) {
+    if (same(ours, theirs) || same(base, theirs))
+        return ours;
+    if (same(base, ours))
+        return theirs;
+    if (isTable(ours) && isTable(theirs))
+        return mergeTables(isTable(base) ? base : {}, ours, theirs, path, conflicts);
+    conflicts.push(path === '' ? 'the whole file' : path);
+    return ours;
+}
+function mergeTables(base, ours, theirs, path, conflicts) {
+    const at = (table, key) => (Object.hasOwn(table, key) ? table[key] : merge_absent);
+    const entries = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].map((key) => {
+        const inside = path === '' ? key : `${path}.${key}`;
+        return [key, merge_mergeValues(at(base, key), at(ours, key), at(theirs, key), inside, conflicts)];
+    });
+    return Object.fromEntries(entries.filter(([, value]) => value !== merge_absent));
+}
+const isTable = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Equal as data, whatever order their keys stand in. */
+function same(one, other) {
+    if (Object.is(one, other))
+        return true;
+    if (Array.isArray(one) && Array.isArray(other))
+        return one.length === other.length && one.every((value, index) => same(value, other[index]));
+    if (!isTable(one) || !isTable(other))
+        return false;
+    const keys = Object.keys(one);
+    return (keys.length === Object.keys(other).length &&
+        keys.every((key) => Object.hasOwn(other, key) && same(one[key], other[key])));
+}
+
+;// CONCATENATED MODULE: ./build/tip.js
+
+
+
+/**
+ * Holds a change against the base branch as it is by now: the rules of its tip bind beside those of the merge base, since both
+ * are trusted, and where both sides changed the same job, the merge of both is judged. What the merge base's own rules say
+ * already is not said again.
+ *
+ * @param held what was found by the rules of the merge base
+ */
+function heldAgainstTip(changes, settings, others, held, today, inTime, compareAll) {
+    const { tip } = changes;
+    if (tip === undefined)
+        return { findings: [], comparisons: [], notes: [] };
+    const runs = settings.runs && runsAtTip(settings.runs);
+    const at = (by) => (runs === undefined ? by : { ...by, runs });
+    const rules = others.find(({ kind }) => kind === 'moved')?.settings;
+    const byTip = rules === undefined ? [] : compareAll(lookedAt(changes, rules), at(rules), inTime);
+    const configs = configsOf([...held.comparisons, ...byTip]);
+    const pairs = changes.pairs.filter(({ path }) => configs.has(path));
+    const merge = mergeOf({ ...changes, pairs }, settings, runs, tip, inTime);
+    const verdicts = [settings, ...(rules === undefined ? [] : [rules])].flatMap((by) => {
+        const merged = compareAll(lookedAt({ ...changes, pairs: merge.pairs }, by), at(by), inTime);
+        return judge(merged, by.budgetsFor, today).findings.map((finding) => mergedWith(finding, tip));
+    });
+    const strict = rules === undefined ? [] : judge(byTip, rules.budgetsFor, today).findings;
+    const all = [...strict.map((finding) => ruledBy(finding, tip)), ...verdicts, ...merge.unmerged];
     return {
-        stated: merged,
-        parallel: parallel,
-        relations,
-        open,
-        origins,
-        assumptions,
-        problems: [],
+        findings: unsaid(all, held.findings),
+        comparisons: byTip.filter(({ path }) => !configsOf(held.comparisons).has(path)),
+        notes: merge.notes,
     };
 }
-const settle_shown = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
-/** Takes a value that nobody states, and says so; where a file leaves the field open, what to write. */
-function assume({ origins, assumptions, problems, open }, field, value, reason) {
-    origins[field] = 'default';
-    assumptions.push({ field, value: String(value), reason });
-    const words = open[field];
-    if (words !== undefined)
-        problems.push({
-            severity: 'notice',
-            message: `${words}, which says no ${field}: ${value} is assumed. Add \`${field}: N\` to the run of this job in the policy.`,
-            key: field,
-        });
-    return value;
+const configsOf = (comparisons) => new Set(comparisons.map(({ path }) => path));
+/** The part of a change that some rules look at. */
+const lookedAt = (changes, settings) => ({
+    ...changes,
+    pairs: changes.pairs.filter((pair) => matchesEither(pair, settings)),
+});
+const matchesEither = ({ path, previousPath }, { matches }) => matches(path) || (previousPath !== undefined && matches(previousPath));
+/** How models are trained once the change is merged: as the tip says, unless the change says otherwise. */
+function runsAtTip(runs) {
+    const { base, head, tip } = runs;
+    if (!otherwise(base, tip))
+        return runs;
+    return { base: tip ?? base, head: otherwise(base, head) ? head : (tip ?? head) };
 }
-function fallback(desk, name) {
-    const { value, reason } = settle_defaults[name];
-    return assume(desk, settle_written(name), value, reason);
-}
-function settleParallelism({ parallel, origins, relations }, layers) {
-    const tensor = parallel.tensor ?? 1;
-    const pipeline = parallel.pipeline ?? 1;
-    const settled = {
-        tensor,
-        pipeline,
-        virtualPipeline: parallel.virtualPipeline ?? virtualStagesOf(relations, pipeline, layers) ?? 1,
-        context: parallel.context ?? 1,
-        expert: parallel.expert ?? 1,
-        expertTensor: parallel.expertTensor ?? 1,
-        sequenceParallel: parallel.sequenceParallel ?? tensor > 1,
-    };
-    for (const name of Object.keys(settled))
-        origins[`parallelism.${settle_written(name)}`] ??= 'default';
-    return settled;
-}
-function settleGpus(desk, parallelism) {
-    const { stated, relations } = desk;
-    if (stated.gpus !== undefined)
-        return stated.gpus;
-    const perNode = stated.gpusPerNode ?? (relations.nodes === undefined ? undefined : defaultGpus);
-    const counted = gpusOf(relations, parallelism, perNode);
-    if (counted !== undefined) {
-        desk.origins['gpus'] = 'config';
-        if (relations.nodes !== undefined && stated.gpusPerNode === undefined)
-            assume(desk, 'gpus_per_node', defaultGpus, 'the usual node');
-        return counted;
-    }
-    const { pipeline, expert, expertTensor } = parallelism;
-    const smallest = Math.max(replicaOf(parallelism), pipeline * expert * expertTensor);
-    const several = Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest;
-    return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
-}
-function contradictions(gpus, parallelism, layers) {
-    const { tensor, pipeline, context, expert, expertTensor } = parallelism;
-    const replica = replicaOf(parallelism);
-    const expertGroup = pipeline * expert * expertTensor;
-    const wrong = [];
-    if (gpus % replica !== 0)
-        wrong.push(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`);
-    if (gpus % expertGroup !== 0)
-        wrong.push(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`);
-    if (pipeline > Math.max(1, layers))
-        wrong.push(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`);
-    return wrong.map((message) => ({ severity: 'error', message }));
-}
-function settleSequence(desk, { maxPositions }) {
-    const longest = maxPositions ?? defaultSequence;
-    return assume(desk, 'sequence_length', Math.min(longest, defaultSequence), maxPositions !== undefined && longest <= defaultSequence
-        ? 'the longest that the config states'
-        : 'a usual pre-training length');
-}
-function settleBatch(desk, parallelism, gpus, sequenceLength) {
-    const { stated, relations } = desk;
-    const dataParallel = gpus / replicaOf(parallelism);
-    const { pipeline } = parallelism;
-    const solved = batchOf({ micro: stated.microBatchSize, global: stated.globalBatchSize }, relations, dataParallel, gpus, sequenceLength);
-    if (solved.micro !== undefined)
-        desk.origins['micro_batch_size'] ??= 'config';
-    const microBatchSize = solved.micro ?? fallback(desk, 'microBatchSize');
-    const smallest = dataParallel * microBatchSize;
-    if (solved.global !== undefined)
-        desk.origins['global_batch_size'] ??= 'config';
-    const globalBatchSize = solved.global ??
-        assume(desk, 'global_batch_size', smallest * (pipeline === 1 ? 1 : 4 * pipeline), pipeline === 1
-            ? 'one micro-batch for each replica'
-            : `four micro-batches for each of ${pipeline} pipeline stages`);
-    if (globalBatchSize % smallest !== 0)
-        desk.problems.push({
-            severity: 'warning',
-            message: `global_batch_size ${globalBatchSize} is not a multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
-            key: 'global_batch_size',
-        });
-    return { microBatchSize, globalBatchSize };
-}
-function settleSharding(desk) {
-    const framework = desk.stated.framework ?? fallback(desk, 'framework');
-    if (desk.stated.sharding !== undefined)
-        return { framework, sharding: desk.stated.sharding };
-    if (framework === 'fsdp')
-        return {
-            framework,
-            sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
-        };
-    if (framework === 'transformers')
-        return { framework, sharding: assume(desk, 'sharding', 'none', 'Trainer shards nothing by itself') };
-    return { framework, sharding: fallback(desk, 'sharding') };
-}
-/** Tokens of the whole training, which may follow from its steps. */
-function settleTokens(desk, globalBatchSize, sequenceLength) {
-    const counted = relations_tokensOf(desk.relations, globalBatchSize, sequenceLength);
-    if (desk.stated.tokens === undefined && counted !== undefined)
-        desk.origins['tokens'] = 'config';
-    return desk.stated.tokens ?? counted ?? fallback(desk, 'tokens');
-}
-/** Members of one sharded group, where several groups hold the same. */
-function shardGroup({ stated, relations, origins }) {
-    const { dataParallelShard: members, dataParallelReplicate: copies = 1 } = relations;
-    if (stated.shardGroup !== undefined || members === undefined || copies === 1)
-        return undefined;
-    origins['shard_group'] = 'config';
-    return { shardGroup: members };
-}
-function notePrediction({ assumptions }, { prediction }, { mtp }) {
-    if (prediction.length === 0 || mtp !== undefined)
-        return;
-    assumptions.push({
-        field: 'mtp',
-        value: 'true',
-        reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
+const otherwise = (one, other) => one.kind === 'read' && other?.kind === 'read' && differs(one, other);
+/** The findings that nothing says yet: of one limit only the first, and the sternest. */
+function unsaid(findings, said) {
+    const key = ({ path, metric, code, limit, severity }) => JSON.stringify([path, metric ?? code, limit, severity]);
+    const known = new Set(said.map(key));
+    return findings.filter((finding) => {
+        const fresh = !known.has(key(finding));
+        known.add(key(finding));
+        return fresh;
     });
 }
-/** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
-function definedOnly(fields) {
-    const { parallelism: _, ...flat } = fields;
-    return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
+const tip_short = ({ sha, label }) => `${label} at ${sha.slice(0, 12)}`;
+const ruledBy = (finding, tip) => ({
+    ...finding,
+    from: { what: 'tip', commit: tip.sha },
+    message: `${finding.message} This rule is of ${tip_short(tip)}, and stricter than where this branch began.`,
+});
+const mergedWith = ({ line: _, ...finding }, tip) => ({
+    ...finding,
+    from: { what: 'merge', commit: tip.sha },
+    message: `Merged with ${tip_short(tip)}, which changed the same job: ${finding.message}`,
+});
+/** Each job that both sides changed, as the merge would leave it, compared with the tip. */
+function mergeOf(changes, settings, runs, tip, inTime) {
+    const retrained = trained(settings, settings.runs?.base, runs?.base);
+    const parts = changes.pairs.map((pair) => {
+        const timed = inTime(() => mergedPair(pair, tip, retrained(pair.previousPath ?? pair.path)));
+        return timed.kind === 'done' ? timed.result : unmerged(pair.path, tip, `it ${timed.reason}`);
+    });
+    return {
+        pairs: parts.flatMap(({ pairs }) => pairs),
+        unmerged: parts.flatMap(({ unmerged }) => unmerged),
+        notes: parts.flatMap(({ notes }) => notes),
+    };
+}
+/** Whether two descriptions say something else of a config. */
+function trained({ sourcesFor }, one, other) {
+    if (one?.kind !== 'read' || other?.kind !== 'read' || !differs(one, other))
+        return () => false;
+    const fields = (path, described) => JSON.stringify(sourcesFor(path, [], described).map(({ fields: stated }) => stated));
+    return (path) => fields(path, one) !== fields(path, other);
+}
+const tip_nothing = { pairs: [], unmerged: [], notes: [] };
+const unmerged = (path, tip, reason) => ({
+    ...tip_nothing,
+    unmerged: [
+        {
+            code: 'not-merged',
+            path,
+            severity: 'warn',
+            from: { what: 'merge', commit: tip.sha },
+            message: `${tip_short(tip)} changed this file, too, and what both changes cost together was not looked at: ${reason}.`,
+        },
+    ],
+});
+function mergedPair({ path, base, head, tip: theirs }, tip, retrained) {
+    if (head?.kind !== 'bytes' || (theirs === undefined && !retrained))
+        return tip_nothing;
+    const not = (reason) => unmerged(path, tip, reason);
+    if (theirs === undefined)
+        return base === undefined ? tip_nothing : { ...tip_nothing, pairs: [{ path, base, head }] };
+    if (theirs.kind === 'absent')
+        return not('it was removed or renamed there');
+    if (theirs.kind === 'refused' || base?.kind === 'refused')
+        return not('one of the versions cannot be read');
+    if (base === undefined)
+        return not('both added it');
+    const merged = mergeTexts(path, base.bytes, head.bytes, theirs.bytes);
+    if (merged.kind === 'unmerged')
+        return not(merged.reason);
+    const both = merged.conflicts.slice(0, 5).join(', ');
+    return {
+        ...tip_nothing,
+        pairs: [{ path, base: theirs, head: { kind: 'bytes', bytes: merged.bytes } }],
+        notes: both === ''
+            ? []
+            : [`${path}: ${tip_short(tip)} and this change both set ${both}; the merge is judged with this change's values.`],
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/world.js
@@ -70724,6 +71000,8 @@ function definedOnly(fields) {
 const untimed = (work) => ({ kind: 'done', result: work() });
 
 ;// CONCATENATED MODULE: ./build/run.js
+
+
 
 
 
@@ -70742,12 +71020,20 @@ const run_version = '0.1.0';
  * @param inTime by which each config, and all together, must be done
  */
 function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
-    const comparisons = comparisonsOf(changes, settings, inTime, progress);
+    const moved = others.find(({ kind }) => kind === 'moved')?.settings;
+    const own = comparisonsOf(moved === undefined ? changes : lookedAt(changes, settings), settings, inTime, progress);
+    const failOnOf = (path) => [settings, ...(moved === undefined ? [] : [moved])]
+        .map(({ budgetsFor }) => budgetsFor(path).failOn)
+        .find((failOn) => failOn !== 'never') ?? 'never';
     const ofRun = [
         ...others.flatMap((rules) => brokenRules(rules, settings)),
-        ...changes.missed.flatMap((missed) => missedFinding(missed, (path) => settings.budgetsFor(path).failOn)),
+        ...changes.missed.flatMap((missed) => missedFinding(missed, failOnOf)),
     ];
-    const verdict = judge(comparisons, settings.budgetsFor, today, ofRun);
+    const said = judge(own, settings.budgetsFor, today, ofRun).findings;
+    const held = { comparisons: own, findings: said };
+    const tip = heldAgainstTip(changes, settings, others, held, today, inTime, comparisonsOf);
+    const comparisons = [...own, ...tip.comparisons];
+    const verdict = judge(own, settings.budgetsFor, today, [...ofRun, ...tip.findings]);
     const proposal = others.find(({ kind }) => kind === 'proposed');
     return {
         comparisons,
@@ -70759,11 +71045,22 @@ function review(changes, settings, today, progress = () => { }, others = [], inT
         ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
         notes: [
             ...changes.notes,
+            ...tip.notes,
             ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
             ...comparisons.flatMap(noteOnMove),
         ],
         version: run_version,
     };
+}
+/**
+ * Tells configs whose run the two sides describe otherwise, so that they are compared though their own text did not change.
+ * undefined where there can be none.
+ */
+function trainedOtherwise(settings) {
+    const { runs } = settings;
+    if (runs?.base.kind !== 'read' || runs.head.kind !== 'read' || !differs(runs.base, runs.head))
+        return undefined;
+    return trained(settings, runs.base, runs.head);
 }
 function comparisonsOf(changes, settings, inTime, progress = () => { }) {
     const comparisons = [];
@@ -70793,7 +71090,7 @@ function brokenRules(rules, { failOn }) {
 /** What the same configs would get under other rules, in a sentence, and the findings that differ. */
 function noteOn(rules, changes, verdict, held, today, inTime) {
     const { settings, configs } = rules;
-    if (settings === undefined)
+    if (settings === undefined || rules.kind === 'moved')
         return [rules.sentence];
     const judged = (which, by) => {
         const pairs = inTime(() => which.pairs.filter((pair) => matchesEither(pair, by)));
@@ -70818,7 +71115,6 @@ function noteOn(rules, changes, verdict, held, today, inTime) {
         ...differing(all.verdict, now),
     ];
 }
-const matchesEither = ({ path, previousPath }, { matches }) => matches(path) || (previousPath !== undefined && matches(previousPath));
 const outcomeText = (other, now) => other.outcome === now.outcome
     ? `the verdict would be ${other.outcome} too.`
     : `the verdict would be ${other.outcome}, not ${now.outcome}.`;
@@ -70843,12 +71139,20 @@ function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
 }
 /** undefined where the file was looked at and is no model config, and the user did not name it. */
 function comparePair(pair, settings, inTime) {
-    const read = (side, path, calibration) => {
-        const timed = inTime(() => readSide(side, path, settings, calibration));
+    const { runs } = settings;
+    // A run description that comes with the change is no model config; one that took the place of a config is looked at.
+    if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path))
+        return undefined;
+    const read = (side, path, described, calibration) => {
+        const timed = inTime(() => readAs(side, path, settings, described, calibration));
         return timed.kind === 'done' ? timed.result : run_late(`The config ${timed.reason}.`);
     };
-    const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
-    const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
+    const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base);
+    const head = pair.head && read(pair.head, pair.path, runs?.head, base?.estimate?.run.run.calibration);
+    // Nobody touched it, and nobody could read it before, however long it took.
+    const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
+    if (pair.base === pair.head && unreadable)
+        return undefined;
     const named = settings.named(pair.path);
     if (!named && !concerns(base, head))
         return undefined;
@@ -70862,6 +71166,17 @@ function comparePair(pair, settings, inTime) {
     });
 }
 const run_late = (message) => unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
+/** One side under the run that its own commit describes; where that cannot be read, its cost is unknown. */
+function readAs(side, path, settings, described, calibration) {
+    const description = described?.kind === 'read' ? described : undefined;
+    const sourcesFor = (name, stated) => settings.sourcesFor(name, stated, description);
+    const found = readSide(side, path, { sourcesFor }, calibration);
+    if (described?.kind !== 'wrong' || found.reading.kind === 'unread')
+        return found;
+    const message = `How it is trained cannot be read: ${described.sentences.join(' ')}`;
+    const problems = [{ severity: 'error', message }];
+    return unread({ kind: 'unread', way: 'run-unread', format: found.reading.format, problems }, true);
+}
 /** One of two sides is a model config, or the head could be one and cannot be read. */
 function concerns(base, head) {
     // What took so long must be one.
@@ -71392,6 +71707,22 @@ const coversAll = (patterns, folder) => patterns.every((pattern) => !pattern.sta
 
 
 
+/** The same rules over a comparison whose sides say for themselves how they are trained. */
+const withRuns = (settings, runs) => runs === undefined ? settings : { ...settings, runs };
+/**
+ * What two versions of the rules demand together, as far as it decides what is looked at and who may let a failure pass; limits
+ * are enforced one version after the other.
+ */
+const sterner = (one, other) => ({
+    ...one,
+    matches: (path) => one.matches(path) || other.matches(path),
+    named: (path) => one.named(path) || other.named(path),
+    reach: (folder) => {
+        const reached = [one.reach(folder), other.reach(folder)];
+        return reached.find((reach) => reach === 'named') ?? reached.find((reach) => reach === 'possible') ?? 'none';
+    },
+    overrideLabel: one.overrideLabel?.toLowerCase() === other.overrideLabel?.toLowerCase() ? one.overrideLabel : undefined,
+});
 /** Settings that cannot be followed. Each sentence says what is allowed. */
 class WrongSettings extends Error {
     sentences;
@@ -71441,7 +71772,7 @@ function settingsFrom(inputs, documents = {}) {
     const wrong = [...(documents.missing ?? [])];
     if (wrong.length > 0)
         throw new WrongSettings(wrong);
-    const policy = documents.policy === undefined ? undefined : policyOf(documents.policy, documents.files ?? new Map());
+    const policy = policyIn(documents);
     const shown = [];
     const given = (name, policyValue) => {
         const input = inputs[name]?.trim() ?? '';
@@ -71492,22 +71823,19 @@ function settingsFrom(inputs, documents = {}) {
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
     const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
     const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
-    const described = documents.run === undefined ? undefined : readRun(documents.run.bytes, documents.run.name);
-    if (described?.kind === 'wrong')
-        wrong.push(...described.problems.map(({ message }) => message));
-    if (wrong.length > 0)
+    const own = describe_describe(documents.run, policy);
+    if (own.kind === 'wrong')
+        wrong.push(...own.sentences);
+    if (wrong.length > 0 || own.kind === 'wrong')
         throw new WrongSettings(wrong);
-    const strongest = [
-        {
-            origin: 'input',
-            fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
-        },
-        { origin: 'run', fields: described?.kind === 'read' ? described.fields : {} },
-    ];
+    const strongest = {
+        origin: 'input',
+        fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
+    };
     const matching = globs_remembered((path) => entries.filter(({ globs }) => globs.names(path)));
     // What describes runs and budgets is no model config, whatever a pattern says.
-    const own = new Set([...(policy?.runFiles ?? []), documents.run?.name, documents.policy?.name]);
-    const looked = globs_remembered((path) => !ignored.covers(path) && !own.has(path));
+    const rules = new Set([...own.files, documents.policy?.name]);
+    const looked = globs_remembered((path) => !ignored.covers(path) && !rules.has(path));
     const named = globs_remembered((path) => looked(path) && (patterns.names(path) || matching(path).length > 0));
     const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
     return {
@@ -71522,18 +71850,18 @@ function settingsFrom(inputs, documents = {}) {
                 return 'named';
             return !patterns.positive && couldBeConfig(`${folder}config.json`) ? 'possible' : 'none';
         },
-        sourcesFor: (path, stated) => {
-            const later = matching(path).toReversed();
-            const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
-            const sources = [
-                ...strongest,
-                ...later.map(({ run }) => ({ origin: 'policy', fields: run })),
-                ...machineSource(own, calibrations),
+        sourcesFor: (path, stated, described = own) => {
+            const machineOf = matching(path).findLast(({ hardware }) => hardware !== undefined)?.hardware;
+            const sources = (of) => ofOneMachine([
+                strongest,
+                ...statedBy(of, path),
+                ...machineSource(machineOf, calibrations),
                 ...stated,
-                { origin: 'policy', fields: policy?.defaults.run ?? {} },
-                ...(own === undefined ? machineSource(machine, calibrations) : []),
-            ];
-            return ofOneMachine(sources);
+                { origin: 'policy', fields: of.defaults },
+                ...(machineOf === undefined ? machineSource(machine, calibrations) : []),
+            ]);
+            const foreign = described.judged && claimsOf(described) !== claimsOf(own);
+            return foreign ? withClaims(sources(described), sources(own)) : sources(described);
         },
         budgetsFor: (path) => {
             const scopes = matching(path);
@@ -71557,6 +71885,25 @@ function settingsFrom(inputs, documents = {}) {
         shown,
     };
 }
+/**
+ * How the files of one commit say that its configs are trained. What cannot be read is told, and nothing takes its place.
+ *
+ * @param judged they come with the change that is judged
+ */
+function describedBy(documents, judged = false) {
+    if (documents.missing !== undefined && documents.missing.length > 0)
+        return { kind: 'wrong', sentences: documents.missing };
+    try {
+        return describe_describe(documents.run, policyIn(documents), judged);
+    }
+    catch (error) {
+        if (error instanceof WrongSettings)
+            return { kind: 'wrong', sentences: error.sentences };
+        throw error;
+    }
+}
+/** @throws WrongSettings where it cannot be followed */
+const policyIn = ({ policy, files }) => policy === undefined ? undefined : policyOf(policy, files ?? new Map());
 function policyOf(file, files) {
     const draft = draftPolicy(file);
     const reading = draft.kind === 'draft' ? draft.finish(files) : draft;
@@ -77618,21 +77965,6 @@ async function timeline(api, repository, number) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/github/misnamed.js
-
-
-/** The policy with the other ending of YAML, under which nobody looks for it. */
-const otherEnding = policyPath.replace(/yml$/, 'yaml');
-/** In a sentence, where a repository has its policy under a name that is not read: whoever wrote it takes it to hold. */
-async function misnamedPolicy(api, repository, inputs, held, commit) {
-    if (inputs['policy']?.trim() || held.policy !== undefined)
-        return undefined;
-    const [found] = await readContents(api, repository, [{ commit, path: otherEnding }]);
-    if (found === undefined)
-        return undefined;
-    return `${otherEnding} is not read, so no policy holds: rename it to ${policyPath}, or name it by the input policy.`;
-}
-
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:os");
 ;// CONCATENATED MODULE: external "node:path"
@@ -77775,6 +78107,14 @@ const jsonSchema = schemas_object({
         base: sideSchema.nullable(),
         head: sideSchema.nullable(),
         changes: array(schemas_object({ metric: schemas_string(), before: json_amount.optional(), after: json_amount.optional(), ratio: json_amount.optional() })),
+        fields: array(schemas_object({
+            origin: schemas_enum(['architecture', 'run']).describe('of the config as written, or of the run as settled'),
+            path: schemas_string(),
+            before: schemas_string().optional(),
+            after: schemas_string().optional(),
+            line: schemas_number().optional(),
+        }))
+            .describe('what changed; a side that is absent does not have the field'),
     })),
     verdict: schemas_object({
         outcome: schemas_enum(['pass', 'warn', 'fail']),
@@ -77788,6 +78128,9 @@ const jsonSchema = schemas_object({
             limit: json_amount.optional(),
             line: schemas_number().optional(),
             message: schemas_string(),
+            from: schemas_object({ what: schemas_enum(['tip', 'merge']), commit: schemas_string() })
+                .optional()
+                .describe("the base branch's tip, where its rules or the merge with it are the reason"),
             waiver: schemas_object({ until: schemas_string(), reason: schemas_string(), holds: schemas_boolean() }).optional(),
         })),
         override: schemas_object({ label: schemas_string(), by: schemas_string().optional() })
@@ -77836,6 +78179,7 @@ function comparisonReport(comparison) {
         base: side(comparison.base),
         head: side(comparison.head),
         changes: comparison.changes.map((change) => ({ ...change })),
+        fields: comparison.fields.map((field) => ({ ...field })),
     };
 }
 /** One side as JSON. */
@@ -78057,9 +78401,10 @@ async function isThere(api, repository, commit) {
 ;// CONCATENATED MODULE: ./build/settings/proposal.js
 
 
+
 /** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
 function proposed(inputs, held, now, when, inTime = untimed) {
-    const differing = differs(held, now);
+    const differing = proposal_differs(held, now);
     if (differing === undefined)
         return undefined;
     const { name, change } = differing;
@@ -78067,20 +78412,24 @@ function proposed(inputs, held, now, when, inTime = untimed) {
     return {
         kind: 'proposed',
         ...differing,
-        sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
+        sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.${runsDiffer(held, now) ? ' How models are trained is read from the change itself.' : ''}`,
         ...tried(inputs, now, inTime),
     };
 }
 /** What the base branch has made of the rules since the merge base. */
-function moved(inputs, held, tip, branch) {
-    const differing = differs(held, tip);
+function proposal_moved(inputs, held, tip, branch) {
+    const differing = proposal_differs(held, tip);
     if (differing === undefined)
         return undefined;
+    const outcome = tried(inputs, tip);
+    const consequence = outcome.settings === undefined
+        ? `to rules that cannot be followed, so that those from before hold alone: ${outcome.problem}`
+        : 'and the limits of both are enforced.';
     return {
         kind: 'moved',
         ...differing,
-        sentence: `${differing.name} has changed on ${branch} since this branch left it; update the branch to be judged by what holds there now.`,
-        ...tried(inputs, tip),
+        sentence: `${differing.name} has changed on ${branch} since this branch left it, ${consequence}`,
+        ...outcome,
     };
 }
 /** Rules that a change brings are a stranger's text. */
@@ -78098,8 +78447,33 @@ function tried(inputs, documents, inTime = untimed) {
         return { settings: undefined, problem: error.message, ...(line === undefined ? {} : { line }) };
     }
 }
-/** The first file that differs between two versions of the rules. */
-function differs(before, after) {
+function runsDiffer(before, after) {
+    const [old, now] = [describedBy(before), describedBy(after)];
+    return old.kind === 'read' && now.kind === 'read' && differs(old, now);
+}
+/**
+ * What judges in a version of the rules, as text to compare: all but how models are trained, which each side says for itself.
+ * undefined where it cannot be followed.
+ */
+function judging(documents) {
+    const described = describedBy(documents);
+    if (described.kind === 'wrong')
+        return undefined;
+    const policy = policyIn(documents);
+    const judges = policy && {
+        ...policy,
+        name: '',
+        runFiles: [],
+        defaults: { ...policy.defaults, run: {} },
+        entries: policy.entries.map((entry) => ({ ...entry, run: {} })),
+    };
+    return JSON.stringify([judges ?? 'none', claimsOf(described)], (_, value) => value instanceof Uint8Array ? new TextDecoder('latin1').decode(value) : value);
+}
+/** The first file that differs between two versions of the rules, where they judge otherwise. */
+function proposal_differs(before, after) {
+    const judged = judging(before);
+    if (judged !== undefined && judged === judging(after))
+        return undefined;
     const [old, now] = [proposal_filesOf(before), proposal_filesOf(after)];
     for (const name of new Set([...old.keys(), ...now.keys()])) {
         const [was, is] = [old.get(name), now.get(name)];
@@ -78107,7 +78481,7 @@ function differs(before, after) {
             return { name, change: 'added' };
         if (was !== undefined && is === undefined)
             return { name, change: 'removed' };
-        if (was !== undefined && is !== undefined && !same(was, is))
+        if (was !== undefined && is !== undefined && !proposal_same(was, is))
             return { name, change: 'changed' };
     }
     return undefined;
@@ -78117,7 +78491,7 @@ const proposal_filesOf = ({ policy, run, files }) => new Map([
     ...[policy, run].flatMap((file) => (file === undefined ? [] : [[file.name, file.bytes]])),
     ...(files ?? []),
 ]);
-const same = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index]);
+const proposal_same = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index]);
 
 ;// CONCATENATED MODULE: ./build/github/rules.js
 
@@ -78136,9 +78510,10 @@ async function rules_rulesOf(api, repository, inputs, { held, head, when, tip },
     const others = [
         now === undefined ? undefined : proposed(inputs, holds, now, when ?? 'later', inTime),
         // What this change does anyway is said once.
-        later === undefined || tip === undefined ? undefined : moved(inputs, holds, later, tip.branch),
+        later === undefined || tip === undefined ? undefined : proposal_moved(inputs, holds, later, tip.branch),
     ].filter((one) => one !== undefined);
-    return { held: holds, others };
+    const known = new Map([...commits.entries()].map(([index, commit]) => [commit, [first, ...rest][index] ?? {}]));
+    return { held: holds, others, known: known.set(held, holds) };
 }
 /** The input `run` is either the description itself or the path of one. */
 const namesFile = (text) => text !== '' && !text.includes('\n') && !text.includes(':');
@@ -78150,17 +78525,27 @@ function inlineRun(inputs) {
     return text === '' || namesFile(text) ? {} : { run: { name: 'the input run', bytes: Buffer.from(text, 'utf8') } };
 }
 const lacks = (inputs, commit) => `The policy ${rules_policyOf(inputs)} does not exist at ${commit.slice(0, 12)}, where the gate reads it.`;
+/** The policy with the other ending of YAML, under which nobody looks for it. */
+const otherEnding = policyPath.replace(/yml$/, 'yaml');
+/** In a sentence, where a commit has its policy under a name that is not read: whoever wrote it takes it to hold. */
+const misnamedPolicy = (held, at) => held.policy !== undefined || at?.misnamed === undefined
+    ? undefined
+    : `${at.misnamed} is not read, so no policy holds: rename it to ${policyPath}, or name it by the input policy.`;
+/** What each commit has of the files that the inputs and its policy name. */
 async function readRules(api, repository, inputs, commits) {
     const [policy, run] = [rules_policyOf(inputs), namesFile(rules_runOf(inputs)) ? rules_runOf(inputs) : undefined];
-    const paths = [policy, ...(run === undefined ? [] : [run])];
+    const others = inputs['policy']?.trim() ? [] : [otherEnding];
+    const paths = [policy, ...(run === undefined ? [] : [run]), ...others];
     const sides = await readContents(api, repository, commits.flatMap((commit) => paths.map((path) => ({ commit, path }))));
     const first = commits.map((commit, index) => {
         const [one, other] = sides.slice(index * paths.length);
+        const misnamed = others.length > 0 && sides[(index + 1) * paths.length - 1] !== undefined;
         const found = named(policy, one);
         const described = run === undefined ? inlineRun(inputs) : { run: named(run, other) };
         return {
             ...(found === undefined ? {} : { policy: found, commit }),
             ...(described.run === undefined ? {} : { run: described.run }),
+            ...(misnamed ? { misnamed: otherEnding } : {}),
             missing: [
                 ...(inputs['policy']?.trim() && one === undefined ? [lacks(inputs, commit)] : []),
                 ...(run !== undefined && other === undefined
@@ -78187,6 +78572,79 @@ async function withFiles(api, repository, commits, documents) {
     }));
 }
 const named = (name, side) => side?.kind === 'bytes' ? { name, bytes: side.bytes } : undefined;
+
+;// CONCATENATED MODULE: ./build/github/runs.js
+
+
+
+
+
+
+/** Configs that are read because only their run changed. */
+const runs_mostRead = 1_000;
+/** How the two sides of a change say that their configs are trained; files that are at hand are not read again. */
+async function runsOf(api, repository, inputs, { base, head, tip }, known) {
+    if (base === undefined || head === undefined)
+        return undefined;
+    const missing = [base.sha, head.sha].filter((commit) => !known.has(commit));
+    const read = missing.length === 0 ? [] : await readRules(api, repository, inputs, missing);
+    const at = (commit) => known.get(commit) ?? read[missing.indexOf(commit)] ?? {};
+    return {
+        base: describedBy(at(base.sha)),
+        head: describedBy(at(head.sha), true),
+        ...(tip === undefined ? {} : { tip: describedBy(at(tip.sha)) }),
+    };
+}
+/** The changes with every config of the head whose text is as it was and whose run is not. */
+async function withRunChanges(api, repository, changes, settings) {
+    const otherwise = trainedOtherwise(settings);
+    if (changes.head === undefined || otherwise === undefined)
+        return changes;
+    const commit = changes.head.sha;
+    const { files, missed } = await treeChanges(api, repository, undefined, commit, settings.reach);
+    const listed = new Set(changes.pairs.map(({ path }) => path));
+    const paths = files
+        .filter(({ filename, symlink }) => symlink !== true && !listed.has(filename))
+        .map(({ filename }) => filename)
+        .filter((path) => settings.matches(path) && otherwise(path))
+        .sort((a, b) => Number(settings.named(b)) - Number(settings.named(a)));
+    const read = paths.slice(0, runs_mostRead);
+    const sides = await readContents(api, repository, read.map((path) => ({ commit, path })));
+    const pairs = read.flatMap((path, index) => {
+        const side = sides[index];
+        return side === undefined ? [] : [{ path, base: side, head: side }];
+    });
+    const rest = paths.length > runs_mostRead ? [{ kind: 'count', most: runs_mostRead, paths: paths.slice(runs_mostRead) }] : [];
+    return { ...changes, pairs: [...changes.pairs, ...pairs], missed: [...changes.missed, ...missed, ...rest] };
+}
+/** The changes with what the tip of the base branch has of each file, where that is not what the change began from. */
+async function withTip(api, repository, changes) {
+    const { tip, base } = changes;
+    if (tip === undefined || base === undefined)
+        return changes;
+    const { files } = await compareCommits(api, repository, base.sha, tip.sha);
+    const moved = new Set(files.flatMap(({ filename, previous_filename: old }) => [filename, old ?? filename]));
+    const began = ({ path, previousPath }) => previousPath ?? path;
+    const touched = changes.pairs.filter((pair) => files.length >= mostCompared || moved.has(began(pair)));
+    const sides = await readContents(api, repository, touched.map((pair) => ({ commit: tip.sha, path: began(pair) })));
+    const theirs = new Map(touched.map((pair, index) => [pair, sides[index]]));
+    return {
+        ...changes,
+        pairs: changes.pairs.map((pair) => {
+            const side = theirs.get(pair);
+            if (!theirs.has(pair) || runs_same(side, pair.base) || runs_same(side, pair.head))
+                return pair;
+            return { ...pair, tip: side ?? { kind: 'absent' } };
+        }),
+    };
+}
+function runs_same(one, other) {
+    if (one?.kind === 'bytes' && other?.kind === 'bytes')
+        return Buffer.compare(one.bytes, other.bytes) === 0;
+    if (one?.kind === 'refused' && other?.kind === 'refused')
+        return one.reason === other.reason;
+    return one === other;
+}
 
 ;// CONCATENATED MODULE: ./build/github/main.js
 
@@ -78249,18 +78707,24 @@ async function main_run(environment) {
     const mergeBase = pull === undefined ? undefined : await mergeBaseOf(api, repository, inputs, pull);
     const inTime = deadline();
     const places = placesOf(event, pull, mergeBase?.commit);
-    const { held, others } = await rules_rulesOf(api, repository, inputs, places, inTime);
-    const misnamed = await misnamedPolicy(api, repository, inputs, held, places.head ?? places.held);
+    const { held, others, known } = await rules_rulesOf(api, repository, inputs, places, inTime);
+    const misnamed = misnamedPolicy(held, known.get(places.head ?? places.held));
     if (misnamed !== undefined)
         warning(log_harmless(misnamed));
-    const { settings, broken } = planOf(inputs, held, others);
-    const base = pull === undefined || settings.baseline === 'merge-base'
+    const { settings: rules, broken } = planOf(inputs, held, others);
+    const base = pull === undefined || rules.baseline === 'merge-base'
         ? mergeBase
-        : await baseline(api, repository, settings.baseline, pull);
-    const found = await main_changesOf(api, repository, event, pull, base, settings);
-    const changes = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
-    const outlook = await withConfigs(api, repository, pull, changes, others);
-    const reviewed = review(changes, settings, new Date().toISOString().slice(0, 10), log, outlook, inTime);
+        : await baseline(api, repository, rules.baseline, pull);
+    const moved = others.find(({ kind }) => kind === 'moved')?.settings;
+    const both = moved === undefined ? rules : sterner(rules, moved);
+    const found = withTipOf(pull, rules, await main_changesOf(api, repository, event, pull, base, both));
+    const changed = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
+    const runs = broken === undefined ? await runsOf(api, repository, inputs, changed, known) : undefined;
+    const settings = withRuns(both, runs);
+    const changes = await withTip(api, repository, await withRunChanges(api, repository, changed, settings));
+    const outlook = (await withConfigs(api, repository, pull, changes, others)).map((one) => one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) });
+    const today = new Date().toISOString().slice(0, 10);
+    const reviewed = review(changes, withRuns(rules, runs), today, log, outlook, inTime);
     if (broken !== undefined && reviewed.comparisons.length > 0)
         throw broken;
     const judged = await withOverride(api, repository, reviewed, pull, event, settings);
@@ -78288,6 +78752,10 @@ function planOf(inputs, held, others) {
         return { settings: settingsFrom(inputs, inlineRun(inputs)), broken: error };
     }
 }
+/** The changes with the commit that they would be merged onto, where it is not the one that they are compared with. */
+const withTipOf = (pull, { baseline: wanted }, changes) => pull === undefined || wanted !== 'merge-base' || changes.base === undefined || changes.base.sha === pull.base
+    ? changes
+    : { ...changes, tip: { sha: pull.base, label: pull.baseLabel } };
 const main_numberOf = (event) => (event.kind === 'pull' ? event.number : undefined);
 function nothingToDo(why) {
     setOutput('verdict', 'skipped');
@@ -78408,7 +78876,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(7806);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6048);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -16,6 +16,9 @@ export type Ran = {
 
 const entry = fileURLToPath(new URL('../dist/index.js', import.meta.url));
 
+/** What says how models are trained where a test does not: a budget that nobody stated only warns of a run that nobody stated. */
+const statedRun = { run: 'framework: megatron' };
+
 /** Starts the built action as GitHub would: a child process under Node 24 with an event file, output and summary files. */
 export async function runAction(
   server: GitHubServer,
@@ -53,7 +56,9 @@ export async function runAction(
       GITHUB_STEP_SUMMARY: files.summary,
       RUNNER_TEMP: folder,
       'INPUT_GITHUB-TOKEN': 'token-of-the-test',
-      ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
+      ...Object.fromEntries(
+        Object.entries({ ...statedRun, ...inputs }).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value]),
+      ),
       ...environment,
     },
   });

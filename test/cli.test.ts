@@ -203,7 +203,8 @@ describe('diff', () => {
     const { where, git } = repository(Object.fromEntries(names.map((name) => [name, config()])));
     for (const name of names) writeFileSync(join(where, name), config({ num_hidden_layers: 80 }));
     git('commit', '-qam', 'head');
-    const { code, out, err } = run(['diff', '--base', 'main', '--head', 'feature', '--format', 'json'], where);
+    const words = ['diff', '--base', 'main', '--head', 'feature', '--format', 'json', '--memory-budget', '100%'];
+    const { code, out, err } = run(words, where);
     expect({ code, err }).toEqual({ code: 1, err: '' });
     const { comparisons } = JSON.parse(out);
     expect(comparisons.map(({ path }: { path: string }) => path).sort()).toEqual([...names].sort());
@@ -213,6 +214,24 @@ describe('diff', () => {
     const tree = JSON.parse(run(['diff', '--base', 'main', '--format', 'json'], join(where, 'deep')).out).comparisons;
     expect(tree).toHaveLength(names.length + 1);
     expect(tree).toContainEqual(expect.objectContaining({ path: 'deep/new.json', status: 'added' }));
+  });
+
+  it('only warns where nobody stated a budget or how the model is trained', () => {
+    const where = folder();
+    writeFileSync(join(where, 'large.json'), config({ num_hidden_layers: 80 }));
+    const words = ['diff', 'configs/llama-7b.json', join(where, 'large.json')];
+    const unstated = run([...words, '--accelerator', 'h100-sxm-80gb', '--gpus', '8']);
+    expect(unstated.code).toBe(0);
+    expect(unstated.out).toContain('Nobody said how this model is trained, so the run is assumed');
+    expect(unstated.out).toContain('verdict: warn');
+    for (const stated of [
+      ['--memory-budget', '100%'],
+      ['--micro-batch-size', '1'],
+    ]) {
+      const { code, out } = run([...words, ...stated]);
+      expect(code).toBe(1);
+      expect(out).not.toContain('Nobody said');
+    }
   });
 
   it('takes a run for each of two files, and shows the fields that differ', () => {

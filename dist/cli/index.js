@@ -10133,1275 +10133,6 @@ function done(work, milliseconds) {
 const late = (reason) => ({ kind: 'late', reason });
 const isTimeout = (error) => error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
 
-;// CONCATENATED MODULE: ./build/gate/metrics.js
-const known = (value) => value ?? undefined;
-const metrics = [
-    { id: 'memory', label: 'Memory per GPU', unit: 'bytes', worse: 'up', take: (e) => e.memory.device, shown: true },
-    {
-        id: 'parameters',
-        label: 'Parameters',
-        unit: 'parameters',
-        worse: 'up',
-        take: (e) => e.parameters.total,
-        shown: true,
-    },
-    {
-        id: 'active_parameters',
-        label: 'Active parameters',
-        unit: 'parameters',
-        worse: 'up',
-        take: (e) => e.parameters.active,
-        shown: true,
-    },
-    {
-        id: 'training_flops_per_token',
-        label: 'Training FLOPs per token',
-        unit: 'flops',
-        worse: 'up',
-        take: (e) => e.flops.training,
-        shown: true,
-    },
-    {
-        id: 'mfu',
-        label: 'Projected MFU',
-        unit: 'ratio',
-        worse: 'down',
-        take: (e) => known(e.throughput.mfu),
-        shown: true,
-    },
-    {
-        id: 'tokens_per_second_per_gpu',
-        label: 'Tokens per second and GPU',
-        unit: 'tokens_per_second',
-        worse: 'down',
-        take: (e) => known(e.throughput.tokensPerSecondPerGpu),
-        shown: false,
-    },
-    {
-        id: 'step_time',
-        label: 'Step time',
-        unit: 'seconds',
-        worse: 'up',
-        take: (e) => known(e.throughput.stepTime),
-        shown: false,
-    },
-    {
-        id: 'training_cost',
-        label: 'Cost of the token budget',
-        unit: 'dollars',
-        worse: 'up',
-        take: (e) => known(e.throughput.training?.costUsd),
-        shown: false,
-    },
-    {
-        id: 'cache_per_sequence',
-        label: 'KV cache per sequence',
-        unit: 'bytes',
-        worse: 'up',
-        take: (e) => e.inference.cachePerSequence,
-        shown: false,
-    },
-];
-function findMetric(id) {
-    return metrics.find((metric) => metric.id === id);
-}
-
-;// CONCATENATED MODULE: ./build/gate/compare.js
-
-/** Two sides of one config; a side that is absent did not exist. */
-function compare(pair) {
-    const { base, head } = pair;
-    const status = statusOf(base, head);
-    return {
-        ...pair,
-        // A move to where other limits hold is a change of what the config is held against.
-        status: status === 'unchanged' && pair.otherLimits === true ? 'changed' : status,
-        changes: changesOf(base, head),
-        parts: [...partsOf('parameters', base, head), ...partsOf('flops', base, head)],
-        fields: fieldsOf(base, head),
-    };
-}
-function statusOf(base, head) {
-    if (head === undefined)
-        return base === undefined || base.estimate !== undefined ? 'removed' : 'unreadable';
-    if (head.estimate === undefined)
-        return 'unreadable';
-    if (base === undefined)
-        return 'added';
-    const same = changesOf(base, head).every(({ before, after }) => before === after) && fieldsOf(base, head).length === 0;
-    return same ? 'unchanged' : 'changed';
-}
-function changesOf(base, head) {
-    return metrics.map((metric) => {
-        const before = base?.estimate && metric.take(base.estimate);
-        const after = head?.estimate && metric.take(head.estimate);
-        return {
-            metric: metric.id,
-            ...(before === undefined ? {} : { before }),
-            ...(after === undefined ? {} : { after }),
-            ...(before === undefined || after === undefined || before === 0 ? {} : { ratio: after / before }),
-        };
-    });
-}
-/** The parts of a model that moved, largest move first; nothing where one side is absent. */
-function partsOf(quantity, base, head) {
-    if (!base?.estimate || !head?.estimate)
-        return [];
-    const before = base.estimate[quantity].parts;
-    const after = head.estimate[quantity].parts;
-    return [...new Set([...Object.keys(before.lines), ...Object.keys(after.lines)])]
-        .map((part) => ({ part, quantity, before: before.lines[part] ?? 0, after: after.lines[part] ?? 0 }))
-        .filter((row) => row.before !== row.after)
-        .sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before));
-}
-function fieldsOf(base, head) {
-    if (base?.reading.kind !== 'read' || head?.reading.kind !== 'read')
-        return [];
-    const before = new Map(base.reading.fields.map((field) => [field.path, field]));
-    const after = new Map(head.reading.fields.map((field) => [field.path, field]));
-    const rows = [];
-    for (const path of new Set([...before.keys(), ...after.keys()])) {
-        const old = before.get(path)?.value;
-        const now = after.get(path)?.value;
-        if (old === now)
-            continue;
-        const line = after.get(path)?.line;
-        rows.push({
-            path,
-            ...(old === undefined ? {} : { before: old }),
-            ...(now === undefined ? {} : { after: now }),
-            ...(line === undefined ? {} : { line }),
-        });
-    }
-    return rows;
-}
-
-;// CONCATENATED MODULE: ./build/gate/unread.js
-/**
- * What the gate makes of each way in which a file goes without an estimate: `passed` was looked at and is no model config;
- * the rest is told. It counts as a config where a format says so (`config`), or its name or first bytes (`looks`). What a
- * run had no more time or room for fails whatever it was before (`always`), since both sides may have been crowded out.
- */
-const meaning = {
-    symlink: 'looks',
-    submodule: 'looks',
-    folder: 'looks',
-    'lfs-pointer': 'looks',
-    'too-large': 'looks',
-    unopened: 'looks',
-    // Nobody gives a file such a name by accident.
-    lost: 'config',
-    'over-bytes': 'always',
-    'over-blobs': 'always',
-    late: 'always',
-    'long-name': 'looks',
-    broken: 'looks',
-    'no-config': 'passed',
-    'unknown-model': 'looks',
-    'other-model': 'told',
-    // Accelerate and DeepSpeed files stand beside every training; the jobs that use them are judged.
-    'no-model': 'passed',
-    'unknown-name': 'told',
-    'too-far': 'config',
-    impossible: 'config',
-};
-/** A file at the head that went without an estimate in this way gets a finding. */
-const isTold = (way) => meaning[way] !== 'passed';
-/** An unread file that is a model config by all that can be known. */
-const isConfig = (way, byItsLooks) => ['config', 'always'].includes(meaning[way]) || (meaning[way] === 'looks' && byItsLooks);
-/**
- * An unreadable head fails where the user named it, where this change made it so, and where it is new and says that it is a
- * config: hiding a whole file must not be easier than hiding one value. What could not be read before either only warns.
- */
-function failsUnread({ named, base, head }) {
-    if (head === undefined)
-        return false;
-    if (named || isRead(base) || crowdedOut(head))
-        return true;
-    const wasUnreadable = base?.claimed === true && !crowdedOut(base);
-    return head.claimed === true && !wasUnreadable;
-}
-const crowdedOut = ({ reading }) => reading.kind === 'unread' && meaning[reading.way] === 'always';
-const isRead = (side) => side?.estimate !== undefined;
-
-;// CONCATENATED MODULE: ./build/gate/rules.js
-
-
-/** A move this small is noise of floating point. */
-const noise = 1e-6;
-/** What rounding adds to a product: a limit that is met exactly is kept. */
-const rounding = 1e-12;
-/**
- * What the metric may be at most (or at least), in its own unit; undefined where that is unknown.
- *
- * @param before the metric's value before the change, for limits of a move
- */
-function boundOf({ bound, amount }, estimate, before) {
-    const capacity = estimate?.memory.capacity ?? undefined;
-    switch (bound) {
-        case 'max':
-        case 'min':
-            if (amount.kind === 'absolute')
-                return amount.value;
-            return capacity === undefined ? undefined : capacity * amount.share;
-        case 'max_increase':
-        case 'max_decrease': {
-            if (before === undefined)
-                return undefined;
-            const step = amount.kind === 'absolute' ? amount.value : before * amount.share;
-            return bound === 'max_increase' ? before + step : before - step;
-        }
-    }
-}
-const upwards = (bound) => bound === 'max' || bound === 'max_increase';
-const beyond = (bound, value, limit) => (upwards(bound) ? value > limit : value < limit);
-/**
- * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
- * say.
- */
-const limitRule = (comparison, { limits }, before) => {
-    if (comparison.head?.estimate === undefined)
-        return [];
-    const said = new Set();
-    return [...limits]
-        .sort((a, b) => Number(a.severity === 'warn') - Number(b.severity === 'warn'))
-        .flatMap((limit) => {
-        const about = `${limit.metric} ${limit.bound}`;
-        const finding = said.has(about) ? undefined : check(limit, comparison, before.limits);
-        const once = finding?.code === 'limit-unknown' ? `${limit.metric} unknown` : about;
-        if (finding === undefined || said.has(once))
-            return [];
-        said.add(about).add(once);
-        return [finding];
-    });
-};
-function check(limit, comparison, before) {
-    const metric = findMetric(limit.metric);
-    if (metric === undefined)
-        return undefined;
-    return limit.bound === 'max' || limit.bound === 'min'
-        ? checkValue(limit, metric, comparison, before)
-        : checkMove(limit, metric, comparison);
-}
-/**
- * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
- * limit's severity); beyond it and not moved, or less than before (a warning).
- *
- * @param limitsBefore what the old value is held against: a move from loose limits to strict ones goes over them
- */
-function checkValue(limit, metric, comparison, limitsBefore) {
-    const { bound } = limit;
-    const [old, now] = [comparison.base?.estimate, comparison.head?.estimate];
-    const after = now && metric.take(now);
-    const most = boundOf(limit, now, undefined);
-    const before = old && metric.take(old);
-    if (after === undefined || most === undefined)
-        return unknown(limit, metric, comparison, before !== undefined && boundOf(limit, old, undefined) !== undefined);
-    if (!beyond(bound, after, most))
-        return undefined;
-    const say = (standing) => {
-        const { code, message } = wordsOf(limit, metric, standing);
-        const severity = standing === 'improved' || standing === 'unmoved' ? 'warn' : limit.severity;
-        return finding(limit, comparison, code, severity, message, { before, after, limit: most });
-    };
-    if (comparison.base === undefined)
-        return say('new');
-    if (before === undefined || !wasBeyond(limit, before, limitsBefore, comparison))
-        return say('crossed');
-    const further = upwards(bound) ? after > before * (1 + noise) : after < before * (1 - noise);
-    const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
-    return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
-}
-/** The old value broke a limit of the same kind, at least as stern, where the config stood then. */
-function wasBeyond(limit, before, limitsBefore, comparison) {
-    const { metric, bound, severity } = limit;
-    return limitsBefore
-        .filter((one) => one.metric === metric && one.bound === bound && [severity, 'fail'].includes(one.severity))
-        .some((one) => {
-        const most = boundOf(one, comparison.base?.estimate, undefined) ?? boundOf(one, comparison.head?.estimate, undefined);
-        return most !== undefined && beyond(bound, before, most);
-    });
-}
-function wordsOf(limit, metric, standing) {
-    if (limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail')
-        return memoryWords[standing];
-    const side = limit.bound === 'max' ? 'over' : 'under';
-    switch (standing) {
-        case 'new':
-            return { code: 'over-limit', message: `${metric.label}: ${side} the limit.` };
-        case 'crossed':
-            return { code: 'over-limit', message: `${metric.label}: this change goes ${side} the limit.` };
-        case 'worse':
-            return {
-                code: 'limit-worse',
-                message: `${metric.label}: ${side} the limit before, and this change goes further.`,
-            };
-        case 'improved':
-            return { code: 'limit-improved', message: `${metric.label}: still ${side} the limit, but nearer than before.` };
-        case 'unmoved':
-            return {
-                code: 'limit-already-over',
-                message: `${metric.label}: ${side} the limit before this change, which does not move it.`,
-            };
-    }
-}
-const memoryWords = {
-    new: {
-        code: 'memory-over-budget',
-        message: 'This config needs more memory per GPU than the budget allows.',
-    },
-    crossed: { code: 'memory-over-budget', message: 'This change takes memory per GPU over the budget.' },
-    worse: {
-        code: 'memory-worse',
-        message: 'Memory per GPU was over the budget before, and this change adds to it.',
-    },
-    improved: { code: 'memory-improved', message: 'Memory per GPU is still over the budget, but less than before.' },
-    unmoved: {
-        code: 'memory-already-over',
-        message: 'Memory per GPU was over the budget before this change, which does not move it.',
-    },
-};
-/** How far one change moves a metric against how far it may. A config without a base moves nothing. */
-function checkMove(limit, metric, comparison) {
-    const { base, head } = comparison;
-    if (base === undefined)
-        return undefined;
-    const before = base.estimate && metric.take(base.estimate);
-    const after = head?.estimate && metric.take(head.estimate);
-    const most = boundOf(limit, head?.estimate, before);
-    if (after === undefined || before === undefined || most === undefined)
-        return unknown(limit, metric, comparison, before !== undefined);
-    const up = limit.bound === 'max_increase';
-    const slack = rounding * Math.abs(most);
-    if (up ? after <= most + slack : after >= most - slack)
-        return undefined;
-    const message = `${metric.label}: ${up ? 'grows by more than one change may add' : 'falls by more than one change may take away'}.`;
-    const code = up ? 'grows-too-much' : 'shrinks-too-much';
-    return finding(limit, comparison, code, limit.severity, message, { before, after, limit: most });
-}
-/**
- * A limit that cannot be held against anything: never a silent pass. It has the limit's severity where this change brought it
- * about, since a value could be hidden to get past its limit; what was unknown before warns, and so does the built-in budget,
- * which nobody asked for.
- */
-function unknown(limit, metric, comparison, wasKnown) {
-    const { base, head } = comparison;
-    const before = base?.estimate && metric.take(base.estimate);
-    const after = head?.estimate && metric.take(head.estimate);
-    const caused = base === undefined || wasKnown;
-    const severity = caused && limit.origin !== 'default' ? limit.severity : 'warn';
-    const memory = limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail';
-    const message = memory
-        ? `The memory of ${head?.estimate?.run.run.accelerator ?? 'the accelerator'} is unknown: set the budget to an amount like 80GB.`
-        : after === undefined
-            ? `${metric.label}: unknown, so its limit cannot be checked. ${reasonOf(metric, head?.estimate)}`.trim()
-            : `${metric.label}: unknown before this change, so how far it moves cannot be checked.`;
-    return finding(limit, comparison, memory ? 'memory-unknown' : 'limit-unknown', severity, message, { before, after });
-}
-/** Why an estimate lacks a metric, where the engine says. */
-function reasonOf(metric, estimate) {
-    if (estimate === undefined)
-        return '';
-    if (estimate.throughput.mfu === null)
-        return sentenceOf(estimate.throughput.limit);
-    return metric.unit === 'dollars' ? 'Nobody states a price: set price_per_gpu_hour.' : '';
-}
-const sentenceOf = (words) => words === '' ? '' : `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'}`;
-function finding(limit, comparison, code, severity, message, values) {
-    const { before, after } = values;
-    return {
-        code,
-        path: comparison.path,
-        metric: limit.metric,
-        severity,
-        ...(before === undefined ? {} : { before }),
-        ...(after === undefined ? {} : { after }),
-        ...(values.limit === undefined ? {} : { limit: values.limit }),
-        ...lineOf(comparison),
-        message,
-    };
-}
-const lineOf = (comparison) => {
-    const line = comparison.fields.find((field) => field.line !== undefined)?.line;
-    return line === undefined ? {} : { line };
-};
-/** `fail-on: increase`: no metric of the table may get worse, and none may become unknown. */
-const increaseRule = (comparison, { failOn }) => {
-    if (failOn !== 'increase' || comparison.head?.estimate === undefined)
-        return [];
-    return comparison.changes.flatMap(({ metric: id, before, after }) => {
-        const metric = findMetric(id);
-        if (!metric?.shown || before === undefined || (after !== undefined && !worse(metric, before, after)))
-            return [];
-        return [
-            {
-                code: 'increase',
-                path: comparison.path,
-                metric: id,
-                severity: 'fail',
-                before,
-                ...(after === undefined ? {} : { after }),
-                ...lineOf(comparison),
-                message: after === undefined
-                    ? `${metric.label} is unknown after this change, and fail-on is increase.`
-                    : `${metric.label} got worse, and fail-on is increase.`,
-            },
-        ];
-    });
-};
-const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-/** A config that cannot be read. It is never within a budget: where one holds, it fails as `failsUnread` says. */
-const unreadableRule = (comparison, { limits }) => {
-    if (comparison.status !== 'unreadable')
-        return [];
-    const side = comparison.head ?? comparison.base;
-    const held = limits.some(({ severity }) => severity === 'fail');
-    const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
-    return [
-        {
-            code: 'unreadable',
-            path: comparison.path,
-            severity: failsUnread(comparison) && (held || comparison.named) ? 'fail' : 'warn',
-            ...(problem?.line === undefined ? {} : { line: problem.line }),
-            message: `${problem?.message ?? 'The config could not be read.'}${isRead(comparison.base) ? ' It could be read before this change.' : ''}`,
-        },
-    ];
-};
-/** A count that is not exact is within a budget only as far as anybody knows. */
-const approximateRule = ({ path, status, head }) => {
-    if (head?.estimate?.parameters.exact !== false || status === 'unchanged')
-        return [];
-    const message = 'The counts of this config are approximate; its assumptions say why.';
-    return [{ code: 'approximate', path, severity: 'notice', message }];
-};
-/** Every rule, in the order in which findings are shown. */
-const rules = [limitRule, increaseRule, unreadableRule, approximateRule];
-
-;// CONCATENATED MODULE: ./build/gate/judge.js
-
-const rank = { fail: 0, warn: 1, notice: 2 };
-/**
- * Comparisons against their budgets. `fail-on: never` and a waiver that holds leave no failure; both stay visible as warnings.
- *
- * @param today ISO date, for waivers
- * @param others findings of the run as a whole, which no budget softens
- */
-function judge(comparisons, budgetsFor, today, others = []) {
-    const findings = comparisons
-        .flatMap((comparison) => {
-        const budgets = budgetsFor(comparison.path);
-        const before = budgetsFor(comparison.previousPath ?? comparison.path);
-        return rules
-            .flatMap((rule) => rule(comparison, budgets, before))
-            .map((finding) => soften(finding, budgets, today));
-    })
-        .concat(others)
-        .sort((a, b) => rank[a.severity] - rank[b.severity]);
-    return { outcome: outcomeOf(findings), findings };
-}
-function soften(finding, budgets, today) {
-    const waived = waive(finding, budgets.waivers, today);
-    return waived.severity === 'fail' && budgets.failOn === 'never' ? { ...waived, severity: 'warn' } : waived;
-}
-/** The waiver that lasts longest of those that cover a finding; one that ended is named, and waives nothing. */
-function waive(finding, waivers, today) {
-    const [waiver] = waivers
-        .filter(({ covers }) => covers.includes(finding.code) || covers.includes(finding.metric ?? ''))
-        .sort((a, b) => b.until.localeCompare(a.until));
-    if (waiver === undefined)
-        return finding;
-    const { until, reason } = waiver;
-    const holds = today <= until;
-    return {
-        ...finding,
-        waiver: { until, reason, holds },
-        severity: holds && finding.severity === 'fail' ? 'warn' : finding.severity,
-    };
-}
-const outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fail')
-    ? 'fail'
-    : findings.some(({ severity }) => severity === 'warn')
-        ? 'warn'
-        : 'pass';
-/** A failure that somebody lets pass: it warns, and says who. */
-function override(verdict, label, by) {
-    if (verdict.outcome !== 'fail')
-        return verdict;
-    return { ...verdict, outcome: 'warn', override: { label, ...(by === undefined ? {} : { by }) } };
-}
-
-;// CONCATENATED MODULE: ./build/gate/review.js
-/** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
-const waivable = [
-    'memory-over-budget',
-    'memory-worse',
-    'memory-improved',
-    'memory-already-over',
-    'memory-unknown',
-    'over-limit',
-    'limit-worse',
-    'limit-improved',
-    'limit-already-over',
-    'limit-unknown',
-    'grows-too-much',
-    'shrinks-too-much',
-    'increase',
-];
-/** It says something of the change itself, so that it is commented. */
-const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
-/** Nothing was compared, and nothing else is worth a word. */
-const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
-
-;// CONCATENATED MODULE: ./build/gate/missed.js
-/** What a run could not look at, in words: each kind has some, or it is not compiled. */
-const reasons = {
-    count: (most) => `a run reads at most ${most} files`,
-    bytes: (most) => `a run reads at most ${most / 2 ** 20} MiB of configs`,
-    blobs: (most) => `a run reads at most ${most} configs that are not UTF-8 or over 512,000 bytes`,
-    folders: (most) => `GitHub does not list so large a repository at once, and a run looks into at most ${most} folders`,
-};
-const remedy = 'Name the configs by the input `configs`, list what is no config under `ignore` in the policy, or split the change.';
-/** What was not looked at is never green: it fails, unless nothing does. */
-function missedFinding({ kind, most, paths }, failOnOf) {
-    const [path] = paths;
-    if (path === undefined)
-        return [];
-    const thing = kind === 'folders' ? 'folder that may hold model configs' : 'file that could be a model config';
-    const subject = paths.length === 1 ? `This ${thing} was` : `${paths.length} ${plural(thing)}, of which this is the first, were`;
-    return [
-        {
-            code: 'not-looked-at',
-            path,
-            severity: paths.some((one) => failOnOf(one) !== 'never') ? 'fail' : 'warn',
-            message: `${subject} not looked at: ${reasons[kind](most)}. ${remedy}`,
-        },
-    ];
-}
-const plural = (thing) => thing.replace(/^(file|folder) /, '$1s ').replace('be a model config', 'be model configs');
-/** `1,100 files were not looked at`, for a heading; empty where nothing was missed. */
-function missedText(missed) {
-    const count = (folders) => missed.filter(({ kind }) => (kind === 'folders') === folders).reduce((sum, { paths }) => sum + paths.length, 0);
-    const parts = [
-        { amount: count(false), word: 'file' },
-        { amount: count(true), word: 'folder' },
-    ].filter(({ amount }) => amount > 0);
-    const total = parts.reduce((sum, { amount }) => sum + amount, 0);
-    const things = parts.map(({ amount, word }) => `${amount} ${word}${amount === 1 ? '' : 's'}`);
-    return total === 0 ? '' : `${things.join(' and ')} ${total === 1 ? 'was' : 'were'} not looked at`;
-}
-
-;// CONCATENATED MODULE: ./build/report/format.js
-const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
-/** Three or four significant digits, no exponent for what people read. */
-function significant(value) {
-    const size = Math.abs(value);
-    return decimal(value, size >= 100 ? 1 : 2);
-}
-function scaled(value, steps, unit = '') {
-    for (const [size, prefix] of steps)
-        if (Math.abs(value) >= size)
-            return `${significant(value / size)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
-    return `${significant(value)}${unit === '' ? '' : ` ${unit}`}`;
-}
-const binary = [
-    [2 ** 40, 'TiB'],
-    [2 ** 30, 'GiB'],
-    [2 ** 20, 'MiB'],
-    [2 ** 10, 'KiB'],
-];
-const counts = [
-    [1e12, 'T'],
-    [1e9, 'B'],
-    [1e6, 'M'],
-    [1e3, 'K'],
-];
-const metric = [
-    [1e24, 'Y'],
-    [1e21, 'Z'],
-    [1e18, 'E'],
-    [1e15, 'P'],
-    [1e12, 'T'],
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-];
-const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
-const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
-const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : scaled(bytes, binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
-const billions = (count) => scaled(count, counts);
-const exact = (count) => Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
-const flopsText = (flops) => scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
-const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
-const dollars = (amount) => `$${amount >= 100 ? Math.round(amount).toLocaleString('en-US') : decimal(amount, 2)}`;
-function duration(seconds) {
-    if (seconds < 1)
-        return `${decimal(seconds * 1e3, 1)} ms`;
-    if (seconds < 120)
-        return `${decimal(seconds, 2)} s`;
-    if (seconds < 7200)
-        return `${decimal(seconds / 60, 1)} min`;
-    if (seconds < 172_800)
-        return `${decimal(seconds / 3600, 1)} h`;
-    return `${decimal(seconds / 86_400, 1)} days`;
-}
-/** A quantity as people write it. */
-function quantity(value, unit) {
-    switch (unit) {
-        case 'bytes':
-            return gib(value);
-        case 'parameters':
-            return billions(value);
-        case 'flops':
-            return flopsText(value);
-        case 'ratio':
-            return percent(value);
-        case 'tokens_per_second':
-            return `${exact(Math.round(value))} tok/s`;
-        case 'seconds':
-            return duration(value);
-        case 'dollars':
-            return dollars(value);
-    }
-}
-const sign = (value, text) => (value > 0 ? `+${text}` : text);
-/** A signed difference: relative for amounts, in points for ratios; undefined where nothing moved. */
-function difference(before, after, unit) {
-    if (before === after)
-        return undefined;
-    if (unit === 'ratio') {
-        // A share that reads the same has not moved for the reader.
-        if (percent(before) === percent(after))
-            return undefined;
-        const points = 100 * (after - before);
-        return Math.abs(points) < 0.05 ? undefined : `${sign(points, decimal(points, 1))} points`;
-    }
-    if (before === 0)
-        return 'new';
-    const change = after / before - 1;
-    if (Math.abs(change) < 5e-5)
-        return sign(after - before, unit === 'bytes' ? amountOfBytes(after - before) : exact(after - before));
-    const digits = Math.abs(change) >= 0.1 ? 1 : 2;
-    return sign(change, percent(change, digits));
-}
-
-;// CONCATENATED MODULE: ./node_modules/markdown-table/index.js
-// To do: next major: remove.
-/**
- * @typedef {Options} MarkdownTableOptions
- *   Configuration.
- */
-
-/**
- * @typedef Options
- *   Configuration.
- * @property {boolean | null | undefined} [alignDelimiters=true]
- *   Whether to align the delimiters (default: `true`);
- *   they are aligned by default:
- *
- *   ```markdown
- *   | Alpha | B     |
- *   | ----- | ----- |
- *   | C     | Delta |
- *   ```
- *
- *   Pass `false` to make them staggered:
- *
- *   ```markdown
- *   | Alpha | B |
- *   | - | - |
- *   | C | Delta |
- *   ```
- * @property {ReadonlyArray<string | null | undefined> | string | null | undefined} [align]
- *   How to align columns (default: `''`);
- *   one style for all columns or styles for their respective columns;
- *   each style is either `'l'` (left), `'r'` (right), or `'c'` (center);
- *   other values are treated as `''`, which doesn’t place the colon in the
- *   alignment row but does align left;
- *   *only the lowercased first character is used, so `Right` is fine.*
- * @property {boolean | null | undefined} [delimiterEnd=true]
- *   Whether to end each row with the delimiter (default: `true`).
- *
- *   > 👉 **Note**: please don’t use this: it could create fragile structures
- *   > that aren’t understandable to some markdown parsers.
- *
- *   When `true`, there are ending delimiters:
- *
- *   ```markdown
- *   | Alpha | B     |
- *   | ----- | ----- |
- *   | C     | Delta |
- *   ```
- *
- *   When `false`, there are no ending delimiters:
- *
- *   ```markdown
- *   | Alpha | B
- *   | ----- | -----
- *   | C     | Delta
- *   ```
- * @property {boolean | null | undefined} [fillRows=true]
- *   Whether to fill rows with empty cells up to the most cells in a row
- *   (default: `true`).
- *
- *   When `true`, all rows have as many cells as the longest row:
- *
- *   ```markdown
- *   | Alpha | B    |   |
- *   | ----- | ---- | - |
- *   | C     |      |   |
- *   | D     | Echo | F |
- *   ```
- *
- *   When `false`, rows keep their cells,
- *   and the delimiter row has as many cells as the header row:
- *
- *   ```markdown
- *   | Alpha | B    |
- *   | ----- | ---- |
- *   | C     |
- *   | D     | Echo | F |
- *   ```
- * @property {boolean | null | undefined} [delimiterStart=true]
- *   Whether to begin each row with the delimiter (default: `true`).
- *
- *   > 👉 **Note**: please don’t use this: it could create fragile structures
- *   > that aren’t understandable to some markdown parsers.
- *
- *   When `true`, there are starting delimiters:
- *
- *   ```markdown
- *   | Alpha | B     |
- *   | ----- | ----- |
- *   | C     | Delta |
- *   ```
- *
- *   When `false`, there are no starting delimiters:
- *
- *   ```markdown
- *   Alpha | B     |
- *   ----- | ----- |
- *   C     | Delta |
- *   ```
- * @property {boolean | null | undefined} [padding=true]
- *   Whether to add a space of padding between delimiters and cells
- *   (default: `true`).
- *
- *   When `true`, there is padding:
- *
- *   ```markdown
- *   | Alpha | B     |
- *   | ----- | ----- |
- *   | C     | Delta |
- *   ```
- *
- *   When `false`, there is no padding:
- *
- *   ```markdown
- *   |Alpha|B    |
- *   |-----|-----|
- *   |C    |Delta|
- *   ```
- * @property {((value: string) => number) | null | undefined} [stringLength]
- *   Function to detect the length of table cell content (optional);
- *   this is used when aligning the delimiters (`|`) between table cells;
- *   full-width characters and emoji mess up delimiter alignment when viewing
- *   the markdown source;
- *   to fix this, you can pass this function,
- *   which receives the cell content and returns its “visible” size;
- *   note that what is and isn’t visible depends on where the text is displayed.
- *
- *   Without such a function, the following:
- *
- *   ```js
- *   markdownTable([
- *     ['Alpha', 'Bravo'],
- *     ['中文', 'Charlie'],
- *     ['👩‍❤️‍👩', 'Delta']
- *   ])
- *   ```
- *
- *   Yields:
- *
- *   ```markdown
- *   | Alpha | Bravo |
- *   | - | - |
- *   | 中文 | Charlie |
- *   | 👩‍❤️‍👩 | Delta |
- *   ```
- *
- *   With [`string-width`](https://github.com/sindresorhus/string-width):
- *
- *   ```js
- *   import stringWidth from 'string-width'
- *
- *   markdownTable(
- *     [
- *       ['Alpha', 'Bravo'],
- *       ['中文', 'Charlie'],
- *       ['👩‍❤️‍👩', 'Delta']
- *     ],
- *     {stringLength: stringWidth}
- *   )
- *   ```
- *
- *   Yields:
- *
- *   ```markdown
- *   | Alpha | Bravo   |
- *   | ----- | ------- |
- *   | 中文  | Charlie |
- *   | 👩‍❤️‍👩    | Delta   |
- *   ```
- */
-
-/**
- * Get the length of a cell.
- *
- * @param {string} value
- *   Cell value.
- * @returns {number}
- *   Cell size.
- */
-function defaultStringLength(value) {
-  return value.length
-}
-
-/**
- * Generate a markdown
- * ([GFM](https://docs.github.com/en/github/writing-on-github/working-with-advanced-formatting/organizing-information-with-tables))
- * table.
- *
- * @param {ReadonlyArray<ReadonlyArray<string | null | undefined>>} table
- *   Table data (matrix of strings).
- * @param {Readonly<Options> | null | undefined} [options]
- *   Configuration (optional).
- * @returns {string}
- *   Result.
- */
-function markdownTable(table, options) {
-  const settings = options || {}
-  // To do: next major: change to spread.
-  // eslint-disable-next-line unicorn/prefer-spread -- `align` can be a string.
-  const align = (settings.align || []).concat()
-  const stringLength = settings.stringLength || defaultStringLength
-  /** @type {Array<number>} Character codes as symbols for alignment per column. */
-  const alignments = []
-  /** @type {Array<Array<string>>} Cells per row. */
-  const cellMatrix = []
-  /** @type {Array<Array<number>>} Sizes of each cell per row. */
-  const sizeMatrix = []
-  /** @type {Array<number>} */
-  const longestCellByColumn = []
-  let mostCellsPerRow = 0
-  let rowIndex = -1
-
-  // This is a superfluous loop if we don’t align delimiters, but otherwise we’d
-  // do superfluous work when aligning, so optimize for aligning.
-  while (++rowIndex < table.length) {
-    /** @type {Array<string>} */
-    const row = []
-    /** @type {Array<number>} */
-    const sizes = []
-    let columnIndex = -1
-
-    if (table[rowIndex].length > mostCellsPerRow) {
-      mostCellsPerRow = table[rowIndex].length
-    }
-
-    while (++columnIndex < table[rowIndex].length) {
-      const cell = serialize(table[rowIndex][columnIndex])
-
-      if (settings.alignDelimiters !== false) {
-        const size = stringLength(cell)
-        sizes[columnIndex] = size
-
-        if (
-          longestCellByColumn[columnIndex] === undefined ||
-          size > longestCellByColumn[columnIndex]
-        ) {
-          longestCellByColumn[columnIndex] = size
-        }
-      }
-
-      row.push(cell)
-    }
-
-    cellMatrix[rowIndex] = row
-    sizeMatrix[rowIndex] = sizes
-  }
-
-  // Figure out which alignments to use.
-  let columnIndex = -1
-
-  if (typeof align === 'object' && 'length' in align) {
-    while (++columnIndex < mostCellsPerRow) {
-      alignments[columnIndex] = toAlignment(align[columnIndex])
-    }
-  } else {
-    const code = toAlignment(align)
-
-    while (++columnIndex < mostCellsPerRow) {
-      alignments[columnIndex] = code
-    }
-  }
-
-  // Inject the alignment row.
-  columnIndex = -1
-  /** @type {Array<string>} */
-  const row = []
-  /** @type {Array<number>} */
-  const sizes = []
-
-  while (++columnIndex < mostCellsPerRow) {
-    const code = alignments[columnIndex]
-    let before = ''
-    let after = ''
-
-    if (code === 99 /* `c` */) {
-      before = ':'
-      after = ':'
-    } else if (code === 108 /* `l` */) {
-      before = ':'
-    } else if (code === 114 /* `r` */) {
-      after = ':'
-    }
-
-    // There *must* be at least one hyphen-minus in each alignment cell.
-    let size =
-      settings.alignDelimiters === false
-        ? 1
-        : Math.max(
-            1,
-            longestCellByColumn[columnIndex] - before.length - after.length
-          )
-
-    const cell = before + '-'.repeat(size) + after
-
-    if (settings.alignDelimiters !== false) {
-      size = before.length + size + after.length
-
-      if (size > longestCellByColumn[columnIndex]) {
-        longestCellByColumn[columnIndex] = size
-      }
-
-      sizes[columnIndex] = size
-    }
-
-    row[columnIndex] = cell
-  }
-
-  // Inject the alignment row.
-  cellMatrix.splice(1, 0, row)
-  sizeMatrix.splice(1, 0, sizes)
-
-  rowIndex = -1
-  /** @type {Array<string>} */
-  const lines = []
-
-  while (++rowIndex < cellMatrix.length) {
-    const row = cellMatrix[rowIndex]
-    const sizes = sizeMatrix[rowIndex]
-    const cellsInRow =
-      settings.fillRows === false
-        ? Math.max(1, cellMatrix[rowIndex === 1 ? 0 : rowIndex].length)
-        : mostCellsPerRow
-    columnIndex = -1
-    /** @type {Array<string>} */
-    const line = []
-
-    while (++columnIndex < cellsInRow) {
-      const cell = row[columnIndex] || ''
-      let before = ''
-      let after = ''
-
-      if (settings.alignDelimiters !== false) {
-        const size =
-          longestCellByColumn[columnIndex] - (sizes[columnIndex] || 0)
-        const code = alignments[columnIndex]
-
-        if (code === 114 /* `r` */) {
-          before = ' '.repeat(size)
-        } else if (code === 99 /* `c` */) {
-          const half = size / 2
-
-          if (size % 2) {
-            before = ' '.repeat(half + 0.5)
-            after = ' '.repeat(half - 0.5)
-          } else {
-            before = ' '.repeat(half)
-            after = before
-          }
-        } else {
-          after = ' '.repeat(size)
-        }
-      }
-
-      if (settings.delimiterStart !== false && !columnIndex) {
-        line.push('|')
-      }
-
-      if (
-        settings.padding !== false &&
-        // Don’t add the opening space if we’re not aligning and the cell is
-        // empty: there will be a closing space.
-        !(settings.alignDelimiters === false && cell === '') &&
-        (settings.delimiterStart !== false || columnIndex)
-      ) {
-        line.push(' ')
-      }
-
-      if (settings.alignDelimiters !== false) {
-        line.push(before)
-      }
-
-      line.push(cell)
-
-      if (settings.alignDelimiters !== false) {
-        line.push(after)
-      }
-
-      if (settings.padding !== false) {
-        line.push(' ')
-      }
-
-      if (settings.delimiterEnd !== false || columnIndex !== cellsInRow - 1) {
-        line.push('|')
-      }
-    }
-
-    lines.push(
-      settings.delimiterEnd === false
-        ? line.join('').replace(/ +$/, '')
-        : line.join('')
-    )
-  }
-
-  return lines.join('\n')
-}
-
-/**
- * Serialize a cell value.
- *
- * @param {string | null | undefined} [value]
- *   Value to serialize.
- * @returns {string}
- *   Result.
- */
-function serialize(value) {
-  return value === null || value === undefined ? '' : String(value)
-}
-
-/**
- * Get the alignment character code from a value.
- *
- * @param {string | null | undefined} value
- *   Value.
- * @returns {number}
- *   Alignment.
- */
-function toAlignment(value) {
-  const code = typeof value === 'string' ? value.codePointAt(0) : 0
-
-  return code === 67 /* `C` */ || code === 99 /* `c` */
-    ? 99 /* `c` */
-    : code === 76 /* `L` */ || code === 108 /* `l` */
-      ? 108 /* `l` */
-      : code === 82 /* `R` */ || code === 114 /* `r` */
-        ? 114 /* `r` */
-        : 0
-}
-
-;// CONCATENATED MODULE: ./build/report/markdown.js
-
-/**
- * The one place where foreign text becomes markdown. Everything that a pull request can choose (paths, keys, values, messages)
- * goes through `code`, `tag` or `sentence`; nothing else may put it into a comment.
- *
- * GitHub looks for mentions, references and emoji in what markdown has become, so an entity or a backslash in front of `@` does
- * not help: only code does.
- */
-/** Control characters, bidirectional controls, lone surrogates, fillers and others that show nothing or turn text around. */
-const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]+/gu;
-/** More combining marks on one letter than any language has climb over the lines around them. */
-const stacked = /(\p{M}{3})\p{M}+/gu;
-/** Foreign text on one line, at most `longest` characters. What shows nothing is shown as `�`, so that it does not hide. */
-function plain(foreign, longest = 300) {
-    const clean = foreign
-        .slice(0, 20 * longest)
-        .replace(/[\s\u0085]+/gu, ' ')
-        .replace(invisible, '\ufffd')
-        .replace(stacked, '$1')
-        .trim();
-    return clean.length > longest ? `${clean.slice(0, longest - 1).replace(/[\ud800-\udbff]$/, '')}…` : clean;
-}
-/** Foreign text as a code span: GitHub makes no mention, link, reference or markup of it. */
-function code(foreign, longest = 300) {
-    const clean = plain(foreign, longest);
-    if (clean === '')
-        return '` `';
-    const run = Math.max(0, ...[...clean.matchAll(/`+/g)].map(([ticks]) => ticks.length));
-    const fence = '`'.repeat(run + 1);
-    const padded = clean.startsWith('`') || clean.endsWith('`') ? ` ${clean} ` : clean;
-    return `${fence}${padded}${fence}`;
-}
-const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-/** Foreign text as code within a tag of ours, such as `<summary>`, where GitHub reads HTML and no markdown. */
-const tag = (foreign, longest = 300) => `<code>${plain(foreign, longest).replace(/[&<>"]/g, (letter) => entities[letter] ?? letter)}</code>`;
-/** A word that no reader of markdown and none of GitHub's filters makes anything of. */
-const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
-/** Unless it is read as an address, an issue or a commit. */
-const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
-const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
-/**
- * A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. What stands in
- * quotes, and each of `names`, is one piece, so that words within it do not read as ours.
- */
-function sentence(foreign, longest = 500, names = []) {
-    return pieces(plain(foreign, longest), names)
-        .map(({ text, name }, index) => (name ? code(text) : quoted(text) ? quote(text) : word(text, index === 0)))
-        .join(' ');
-}
-function word(text, first) {
-    // What begins a line must not begin a list, a heading or a rule.
-    if (signs.test(text))
-        return first ? code(text) : text;
-    if (first && /^\d{1,9}[.)]/.test(text))
-        return code(text);
-    const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
-    const safe = core === '' || (harmless.test(core) && !reference.test(core));
-    return safe ? text : `${before}${code(core)}${after}`;
-}
-/** Several words in the quotes of JSON, and the signs after them. */
-const inQuotes = /^(\(?")((?:[^"\\]|\\.)* (?:[^"\\]|\\.)*)("[.,;:)]*)(?= |$)/u;
-const quoted = (text) => text.includes(' ') && inQuotes.test(text);
-const quote = (text) => text.replace(inQuotes, (_, before, core, after) => `${before}${code(core)}${after}`);
-/** A text cut at its spaces, but for those within quotes and names. */
-function pieces(text, names) {
-    const known = names.map((name) => plain(name)).filter((name) => name.includes(' '));
-    const found = [];
-    for (let at = 0; at < text.length;) {
-        const rest = text.slice(at);
-        const name = known.find((one) => rest === one || rest.startsWith(`${one} `));
-        const next = name ?? inQuotes.exec(rest)?.[0] ?? rest.split(' ', 1)[0] ?? '';
-        found.push({ text: next, name: name !== undefined });
-        at += next.length + 1;
-    }
-    return found;
-}
-/** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
-function table(rows, right = []) {
-    const align = rows[0]?.map((_, index) => (right.includes(index) ? 'r' : 'l')) ?? [];
-    return markdownTable(rows.map((row) => row.map(oneCell)), { align, alignDelimiters: false, padding: true });
-}
-/** A bar ends a cell even within code, unless an odd number of backslashes stands before it. */
-const oneCell = (cell) => cell.replace(/(\\*)\|/g, (_, slashes) => `${slashes}${slashes.length % 2 === 0 ? '\\' : '\\\\'}|`);
-const details = (summary, body) => `<details>\n<summary>${summary}</summary>\n\n${body}\n\n</details>`;
-
-;// CONCATENATED MODULE: ./build/report/breakdown.js
-
-
-const mostRows = 12;
-/** Which parts of the model and which fields of the config moved. Empty where nothing did. */
-function origins(comparison) {
-    const sections = [];
-    const { fields, parts } = comparison;
-    if (fields.length > 0) {
-        const rows = fields
-            .slice(0, mostRows)
-            .map(({ path, before, after }) => [
-            code(path, 80),
-            before === undefined ? 'absent' : code(before, 60),
-            after === undefined ? 'absent' : code(after, 60),
-        ]);
-        sections.push(table([['Field', 'Before', 'After'], ...rows]) + more(fields.length));
-    }
-    for (const kind of ['parameters', 'flops']) {
-        const moved = parts.filter(({ quantity }) => quantity === kind);
-        if (moved.length === 0)
-            continue;
-        const write = (amount) => (kind === 'flops' ? flopsText(amount) : exact(amount));
-        const rows = moved
-            .slice(0, mostRows)
-            .map(({ part, before, after }) => [
-            code(part, 80),
-            write(before),
-            write(after),
-            difference(before, after, kind) ?? '0',
-        ]);
-        const heading = kind === 'flops' ? 'Forward FLOPs per token' : 'Parameters';
-        sections.push(table([[heading, 'Before', 'After', 'Difference'], ...rows], [1, 2, 3]) + more(moved.length));
-    }
-    return sections.join('\n\n');
-}
-const more = (count) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
-const componentNames = {
-    weights: 'Weights',
-    gradients: 'Gradients',
-    optimizer_states: 'Optimizer states',
-    activations: 'Activations',
-    temporary: 'Temporary buffers',
-};
-/** Memory of the fullest GPU by component, old and new. */
-function memoryBreakdown(comparison) {
-    const before = comparison.base?.estimate?.memory;
-    const after = comparison.head?.estimate?.memory;
-    const memory = after ?? before;
-    if (memory === undefined)
-        return '';
-    const write = (value) => (value === undefined ? '–' : gib(value));
-    const rows = Object.keys(componentNames).map((key) => {
-        const component = key;
-        const [old, now] = [before?.components[component], after?.components[component]];
-        return [
-            componentNames[key] ?? key,
-            write(old),
-            write(now),
-            old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
-            percent((now ?? old ?? 0) / memory.allocated),
-        ];
-    });
-    const totals = ['allocated', 'reserved', 'device'].map((key) => {
-        const label = {
-            allocated: '**Allocated** (`max_memory_allocated`)',
-            reserved: '**Reserved** (`max_memory_reserved`)',
-            device: '**Device** (nvidia-smi)',
-        }[key];
-        const [old, now] = [before?.[key], after?.[key]];
-        return [
-            label,
-            write(old),
-            write(now),
-            old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
-            '',
-        ];
-    });
-    const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
-    const savings = (after ?? memory).savings
-        .slice(0, 3)
-        .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
-    return [
-        table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
-        peak,
-        ...(savings.length > 0 ? [savings.join('\n')] : []),
-    ].join('\n\n');
-}
-/** What nobody stated and was taken to be so, and what the config's reader noticed. */
-function assumptions(side) {
-    const lines = [
-        ...(side.estimate?.assumptions ?? []).map(({ field, value, reason }) => `- ${code(field, 80)} = ${code(value, 60)}: ${sentence(reason)}`),
-        ...side.reading.problems.map(({ message, line }) => `- ${line === undefined ? '' : `line ${line}: `}${sentence(message)}`),
-        ...(side.estimate?.problems ?? []).map(({ message }) => `- ${sentence(message)}`),
-    ];
-    const shown = lines.slice(0, 40);
-    return shown.join('\n') + (lines.length > shown.length ? `\n- … and ${lines.length - shown.length} more` : '');
-}
-function throughputLine(side) {
-    const time = side.estimate?.throughput;
-    if (time === undefined || time.mfu === null || time.range === null)
-        return time === undefined ? '' : sentence(time.limit);
-    return `${sentence(time.limit)} Projected MFU ${percent(time.mfu)} (${percent(time.range[0])} to ${percent(time.range[1])}; ${time.basis}).`;
-}
-
 ;// CONCATENATED MODULE: ./node_modules/zod/v4/core/util.js
 
 // functions
@@ -12750,7 +11481,7 @@ function nanoidOfLength(length) {
     return new RegExp(`^[a-zA-Z0-9_-]{${length}}$`);
 }
 /** ISO 8601-1 duration regex. Does not support the 8601-2 extensions like negative durations or fractional/negative components. */
-const regexes_duration = /^P(?:(\d+W)|(?!.*W)(?=\d|T\d)(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+([.,]\d+)?S)?)?)$/;
+const duration = /^P(?:(\d+W)|(?!.*W)(?=\d|T\d)(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+([.,]\d+)?S)?)?)$/;
 /** Implements ISO 8601-2 extensions like explicit +- prefixes, mixing weeks with other units, and fractional/negative components. */
 const extendedDuration = /^[-+]?P(?!$)(?:(?:[-+]?\d+Y)|(?:[-+]?\d+[.,]\d+Y$))?(?:(?:[-+]?\d+M)|(?:[-+]?\d+[.,]\d+M$))?(?:(?:[-+]?\d+W)|(?:[-+]?\d+[.,]\d+W$))?(?:(?:[-+]?\d+D)|(?:[-+]?\d+[.,]\d+D$))?(?:T(?=[\d+-])(?:(?:[-+]?\d+H)|(?:[-+]?\d+[.,]\d+H$))?(?:(?:[-+]?\d+M)|(?:[-+]?\d+[.,]\d+M$))?(?:[-+]?\d+(?:[.,]\d+)?S)?)??$/;
 /** A regex for any UUID-like identifier: 8-4-4-4-12 hex pattern */
@@ -13836,7 +12567,7 @@ const $ZodISOTime = /*@__PURE__*/ $constructor("$ZodISOTime", (inst, def) => {
     $ZodStringFormat.init(inst, def);
 });
 const $ZodISODuration = /*@__PURE__*/ $constructor("$ZodISODuration", (inst, def) => {
-    def.pattern ?? (def.pattern = regexes_duration);
+    def.pattern ?? (def.pattern = duration);
     $ZodStringFormat.init(inst, def);
 });
 const $ZodIPv4 = /*@__PURE__*/ $constructor("$ZodIPv4", (inst, def) => {
@@ -20178,7 +18909,7 @@ const ZodUnknown = /*@__PURE__*/ $constructor("ZodUnknown", (inst, def) => {
     ZodType.init(inst, def);
     inst._zod.processJSONSchema = (ctx, json, params) => unknownProcessor(inst, ctx, json, params);
 });
-function schemas_unknown() {
+function unknown() {
     return _unknown(ZodUnknown);
 }
 const ZodNever = /*@__PURE__*/ $constructor("ZodNever", (inst, def) => {
@@ -20264,10 +18995,10 @@ const ZodObject = /*@__PURE__*/ $constructor("ZodObject", (inst, def) => {
         return this.clone(mergeDefs(this._zod.def, { catchall: catchall }));
     },
     passthrough() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_unknown() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: unknown() }));
     },
     loose() {
-        return this.clone(mergeDefs(this._zod.def, { catchall: schemas_unknown() }));
+        return this.clone(mergeDefs(this._zod.def, { catchall: unknown() }));
     },
     strict() {
         return this.clone(mergeDefs(this._zod.def, { catchall: never() }));
@@ -20322,7 +19053,7 @@ function looseObject(shape, params) {
     return new ZodObject({
         type: "object",
         shape,
-        catchall: schemas_unknown(),
+        catchall: unknown(),
         ...util.normalizeParams(params),
     });
 }
@@ -20852,8 +19583,8 @@ const ZodFunction = /*@__PURE__*/ (/* unused pure expression or super */ null &&
 function _function(params) {
     return new ZodFunction({
         type: "function",
-        input: Array.isArray(params?.input) ? tuple(params?.input) : (params?.input ?? array(schemas_unknown())),
-        output: params?.output ?? schemas_unknown(),
+        input: Array.isArray(params?.input) ? tuple(params?.input) : (params?.input ?? array(unknown())),
+        output: params?.output ?? unknown(),
     });
 }
 
@@ -20863,7 +19594,7 @@ const ZodCustom = /*@__PURE__*/ $constructor("ZodCustom", (inst, def) => {
     inst._zod.processJSONSchema = (ctx, json, params) => customProcessor(inst, ctx, json, params);
 });
 // custom checks
-function schemas_check(fn) {
+function check(fn) {
     const ch = new core.$ZodCheck({
         check: "custom",
         // ...util.normalizeParams(params),
@@ -20937,115 +19668,16 @@ function preprocess(fn, schema) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/report/earlier.js
-
-
-
-const earlier_most = 5;
-const longestPath = 100;
-/** What was wrong, said of what is wrong no more; `metric` stands for the metric's own name. */
-const words = {
-    'memory-over-budget': 'metric was over the budget.',
-    'memory-worse': 'metric was over the budget.',
-    'memory-improved': 'metric was over the budget.',
-    'memory-already-over': 'metric was over the budget.',
-    'memory-unknown': 'metric was not known.',
-    'over-limit': 'metric was beyond its limit.',
-    'limit-worse': 'metric was beyond its limit.',
-    'limit-improved': 'metric was beyond its limit.',
-    'limit-already-over': 'metric was beyond its limit.',
-    'limit-unknown': 'metric was not known.',
-    'grows-too-much': 'metric grew by more than one change may.',
-    'shrinks-too-much': 'metric shrank by more than one change may.',
-    increase: 'metric grew.',
-    unreadable: 'it could not be read.',
-    'not-looked-at': 'it was among what was not looked at.',
-    approximate: 'its counts were approximate.',
-    'policy-broken': 'it left rules that cannot be followed.',
-};
-function pastProblem({ code, metric }) {
-    const limited = metric ?? (code.startsWith('memory-') ? 'memory' : '');
-    const sentence = words[code].replace('metric', findMetric(limited)?.label ?? 'what is limited');
-    return sentence.charAt(0).toUpperCase() + sentence.slice(1);
-}
-const said = object({
-    path: schemas_string().refine((path) => bytes(path) <= longestPath),
-    code: custom((code) => typeof code === 'string' && Object.hasOwn(words, code)),
-    metric: schemas_string()
-        .refine((id) => findMetric(id) !== undefined)
-        .exactOptional(),
-    at: schemas_string()
-        .regex(/^[0-9a-f]{7,64}$/)
-        .exactOptional(),
-});
-const memory = object({ open: array(said).max(earlier_most), resolved: array(said).max(earlier_most) });
-const nothing = { open: [], resolved: [] };
-/** The second line of our comment; empty where there is nothing to remember. */
-function earlier_memoryLine(remembered) {
-    if (remembered.open.length === 0 && remembered.resolved.length === 0)
-        return '';
-    return `\n<!-- model-cost-gate state=${encodeURIComponent(JSON.stringify(remembered)).replaceAll('-', '%2D')} -->`;
-}
-/** Our first lines, the heading under them, and our footer: what else of our identity begins with a marker has not all of them. */
-const start = /^<!-- [^\n]*-->\r?\n(?:<!-- model-cost-gate state=([\w.!~*'()%]{1,8000}) -->\r?\n)?\r?\n## (?:\S+ )?Model cost: /;
-const footer = /^<sub>(?:.* · )?model-cost-gate [\w.+-]+<\/sub>\r?$/m;
-/** Whether a comment that begins with our marker is one that we wrote, from its heading to its footer. */
-const isWhole = (body) => start.test(body) && footer.test(body);
-function remembered(body = '') {
-    const state = isWhole(body) ? start.exec(body)?.[1] : undefined;
-    if (state === undefined)
-        return nothing;
-    try {
-        return memory.parse(JSON.parse(decodeURIComponent(state)));
-    }
-    catch {
-        return nothing;
-    }
-}
-/** The problems of a review, and which of the earlier comment's are gone: a second run over the same commit says the same. */
-function earlier_remember(review, earlier) {
-    const { findings } = review.verdict;
-    const open = findings
-        .filter(({ severity }) => severity !== 'notice')
-        .slice(0, earlier_most)
-        .map(({ path, code, metric }) => ({
-        path: nameOf(path),
-        code,
-        ...(metric === undefined ? {} : { metric }),
-    }));
-    // What cannot be read, or may be among what was not looked at, is not resolved, and what is still told is not either.
-    const standing = (one) => findings.some((finding) => finding.code === 'not-looked-at' ||
-        (nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one))));
-    const before = remembered(earlier);
-    const at = review.head?.sha;
-    const gone = before.open
-        .filter((one) => !standing(one))
-        .map((one) => ({ ...one, ...(at === undefined ? {} : { at }) }));
-    return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-earlier_most) };
-}
-const aboutOf = ({ metric, code }) => metric ?? code;
-const bytes = (text) => new TextEncoder().encode(text).length;
-/** As much of a path as is remembered: a cut one is told by its beginning. */
-function nameOf(path) {
-    let name = '';
-    for (const letter of plain(path, longestPath)) {
-        if (bytes(name + letter) > longestPath)
-            break;
-        name += letter;
-    }
-    return name;
-}
-
 ;// CONCATENATED MODULE: ./build/units.js
-const units_bytes = (n) => n;
+const bytes = (n) => n;
 const flops = (n) => n;
 const flopsPerSecond = (n) => n;
 const bytesPerSecond = (n) => n;
 const seconds = (n) => n;
 const parameters = (n) => n;
 const watts = (n) => n;
-const mebibytes = (n) => units_bytes(n * 2 ** 20);
-const gibibytes = (n) => units_bytes(n * 2 ** 30);
+const mebibytes = (n) => bytes(n * 2 ** 20);
+const gibibytes = (n) => bytes(n * 2 ** 30);
 const gigabytesPerSecond = (n) => bytesPerSecond(n * 1e9);
 const gigabitsPerSecond = (n) => bytesPerSecond((n * 1e9) / 8);
 const teraflopsPerSecond = (n) => flopsPerSecond(n * 1e12);
@@ -21064,7 +19696,7 @@ const memoryUnits = {
 function parseBytes(text) {
     const [, amount, word] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
     const factor = memoryUnits[(word || 'b').toLowerCase()];
-    return amount === undefined || factor === undefined ? undefined : units_bytes(Number(amount) * factor);
+    return amount === undefined || factor === undefined ? undefined : bytes(Number(amount) * factor);
 }
 /** Powers of ten. */
 const countPrefixes = { '': 0, k: 3, m: 6, b: 9, g: 9, t: 12, p: 15 };
@@ -21319,7 +19951,7 @@ function factsOfRow(row) {
         return value === undefined || value === null ? [] : [[column, basisOf(row, column)(value, unit)]];
     }));
 }
-const accelerators_table = {
+const table = {
     'v100-sxm-16gb': {
         name: 'V100 SXM2 16GB',
         generation: 'volta',
@@ -22182,12 +20814,12 @@ const accelerators_table = {
         uncertain: ['price', 'fast.domain', 'usable'],
     },
 };
-const acceleratorIds = Object.keys(accelerators_table);
-const rows = accelerators_table;
+const acceleratorIds = Object.keys(table);
+const rows = table;
 const accelerators = withFacts(Object.fromEntries(acceleratorIds.map((id) => [id, { id, ...rows[id] }])), Object.fromEntries(acceleratorIds.map((id) => [id, factsOfRow(rows[id])])));
 /** The row of an id as `list accelerators` prints it, or undefined. */
 function findAccelerator(id) {
-    return Object.hasOwn(accelerators_table, id) ? accelerators[id] : undefined;
+    return Object.hasOwn(table, id) ? accelerators[id] : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/text/nearest.js
@@ -22251,7 +20883,7 @@ function explain(schema, value, error, { name, line }) {
         const at = line(issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''].join('.') : key);
         return {
             severity: 'error',
-            message: `${name}${at === undefined ? '' : `:${at}`}: ${explain_sentence(schema, value, issue, key)}`,
+            message: `${name}${at === undefined ? '' : `:${at}`}: ${sentence(schema, value, issue, key)}`,
             key,
             ...(at === undefined ? {} : { line: at }),
         };
@@ -22271,7 +20903,7 @@ function unfolded(issue, value) {
         ? [issue]
         : fitting.flatMap((one) => unfolded({ ...one, path: [...issue.path, ...one.path] }, value));
 }
-function explain_sentence(schema, value, issue, key) {
+function sentence(schema, value, issue, key) {
     if (issue.code === 'unrecognized_keys') {
         const [first = ''] = issue.keys;
         const known = keysAt(schema, issue.path);
@@ -23772,14 +22404,14 @@ function parseJson(text) {
             return { kind: 'parsed', value, lines, problems };
         }
         catch (lenient) {
-            return broken(`The file is no valid JSON: ${syntax_sentence(strict)}`, syntax_lineOf(lenient));
+            return broken(`The file is no valid JSON: ${syntax_sentence(strict)}`, lineOf(lenient));
         }
     }
 }
 const syntax_sentence = (error) => error instanceof Error && error.message.startsWith('Maximum call stack')
     ? 'it nests too deeply.'
     : `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
-const syntax_lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
+const lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
     ? error.lineNumber
     : undefined;
 /** Where each key of a JSON text stands, in one pass; tolerant, since the parser judges. */
@@ -23971,8 +22603,8 @@ function tomlKeys(text) {
 const description_count = schemas_int().min(1).max(1e9);
 const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
-const description_word = schemas_string().max(100);
-const list = union([array(description_word).max(100), record(schemas_string().regex(/^\d{1,3}$/), description_word)])
+const word = schemas_string().max(100);
+const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
     .transform((names) => (Array.isArray(names) ? names : Object.values(names)));
 /** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
 const runSchema = strictObject({
@@ -24059,11 +22691,11 @@ function readRun(bytes, name) {
 function runOf(value, name, line = () => undefined) {
     const checked = runSchema.safeParse(value);
     if (checked.success)
-        return description_fieldsOf(checked.data, name);
+        return fieldsOf(checked.data, name);
     return { kind: 'wrong', problems: explain(runSchema, value, checked.error, { name, line }) };
 }
 const description_shorten = (text) => (text.length > 60 ? `${text.slice(0, 57)}...` : text);
-function description_fieldsOf(run, name) {
+function fieldsOf(run, name) {
     const { tokens, parallelism, expert_tensor, lora, calibration, ...rest } = run;
     const budget = typeof tokens === 'string' ? parseCount(tokens) : tokens;
     if (tokens !== undefined && (budget === undefined || budget <= 0)) {
@@ -24106,6 +22738,1713 @@ function runAsWritten(run) {
         typeof value === 'object' && value !== null && !Array.isArray(value) ? runAsWritten(value) : value,
     ]));
 }
+/** Each field of a run by its name, nested ones as `parallelism.tensor`, with its value as text. */
+function runAsText(run) {
+    const { parallelism = {}, ...flat } = runAsWritten(run);
+    const nested = Object.entries(parallelism).map(([key, value]) => [`parallelism.${key}`, value]);
+    return new Map([...Object.entries(flat), ...nested].map(([key, value]) => [key, valueAsText(value)]));
+}
+const valueAsText = (value) => typeof value === 'number'
+    ? String(Number(value.toPrecision(6)))
+    : typeof value === 'object'
+        ? JSON.stringify(value)
+        : String(value);
+
+;// CONCATENATED MODULE: ./build/gate/metrics.js
+const known = (value) => value ?? undefined;
+const metrics = [
+    { id: 'memory', label: 'Memory per GPU', unit: 'bytes', worse: 'up', take: (e) => e.memory.device, shown: true },
+    {
+        id: 'parameters',
+        label: 'Parameters',
+        unit: 'parameters',
+        worse: 'up',
+        take: (e) => e.parameters.total,
+        shown: true,
+    },
+    {
+        id: 'active_parameters',
+        label: 'Active parameters',
+        unit: 'parameters',
+        worse: 'up',
+        take: (e) => e.parameters.active,
+        shown: true,
+    },
+    {
+        id: 'training_flops_per_token',
+        label: 'Training FLOPs per token',
+        unit: 'flops',
+        worse: 'up',
+        take: (e) => e.flops.training,
+        shown: true,
+    },
+    {
+        id: 'mfu',
+        label: 'Projected MFU',
+        unit: 'ratio',
+        worse: 'down',
+        take: (e) => known(e.throughput.mfu),
+        shown: true,
+    },
+    {
+        id: 'tokens_per_second_per_gpu',
+        label: 'Tokens per second and GPU',
+        unit: 'tokens_per_second',
+        worse: 'down',
+        take: (e) => known(e.throughput.tokensPerSecondPerGpu),
+        shown: false,
+    },
+    {
+        id: 'step_time',
+        label: 'Step time',
+        unit: 'seconds',
+        worse: 'up',
+        take: (e) => known(e.throughput.stepTime),
+        shown: false,
+    },
+    {
+        id: 'training_cost',
+        label: 'Cost of the token budget',
+        unit: 'dollars',
+        worse: 'up',
+        take: (e) => known(e.throughput.training?.costUsd),
+        shown: false,
+    },
+    {
+        id: 'cache_per_sequence',
+        label: 'KV cache per sequence',
+        unit: 'bytes',
+        worse: 'up',
+        take: (e) => e.inference.cachePerSequence,
+        shown: false,
+    },
+];
+function findMetric(id) {
+    return metrics.find((metric) => metric.id === id);
+}
+
+;// CONCATENATED MODULE: ./build/gate/compare.js
+
+
+/** Two sides of one config; a side that is absent did not exist. */
+function compare(pair) {
+    const { base, head } = pair;
+    const status = statusOf(base, head);
+    return {
+        ...pair,
+        // A move to where other limits hold is a change of what the config is held against.
+        status: status === 'unchanged' && pair.otherLimits === true ? 'changed' : status,
+        changes: changesOf(base, head),
+        parts: [...partsOf('parameters', base, head), ...partsOf('flops', base, head)],
+        fields: compare_fieldsOf(base, head),
+    };
+}
+function statusOf(base, head) {
+    if (head === undefined)
+        return base === undefined || base.estimate !== undefined ? 'removed' : 'unreadable';
+    if (head.estimate === undefined)
+        return 'unreadable';
+    if (base === undefined)
+        return 'added';
+    const same = changesOf(base, head).every(({ before, after }) => before === after) && compare_fieldsOf(base, head).length === 0;
+    return same ? 'unchanged' : 'changed';
+}
+function changesOf(base, head) {
+    return metrics.map((metric) => {
+        const before = base?.estimate && metric.take(base.estimate);
+        const after = head?.estimate && metric.take(head.estimate);
+        return {
+            metric: metric.id,
+            ...(before === undefined ? {} : { before }),
+            ...(after === undefined ? {} : { after }),
+            ...(before === undefined || after === undefined || before === 0 ? {} : { ratio: after / before }),
+        };
+    });
+}
+/** The parts of a model that moved, largest move first; nothing where one side is absent. */
+function partsOf(quantity, base, head) {
+    if (!base?.estimate || !head?.estimate)
+        return [];
+    const before = base.estimate[quantity].parts;
+    const after = head.estimate[quantity].parts;
+    return [...new Set([...Object.keys(before.lines), ...Object.keys(after.lines)])]
+        .map((part) => ({ part, quantity, before: before.lines[part] ?? 0, after: after.lines[part] ?? 0 }))
+        .filter((row) => row.before !== row.after)
+        .sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before));
+}
+const compare_fieldsOf = (base, head) => [
+    ...configFields(base, head),
+    ...runFields(base?.estimate?.run, head?.estimate?.run),
+];
+function configFields(base, head) {
+    if (base?.reading.kind !== 'read' || head?.reading.kind !== 'read')
+        return [];
+    const before = new Map(base.reading.fields.map((field) => [field.path, field]));
+    const after = new Map(head.reading.fields.map((field) => [field.path, field]));
+    return [...new Set([...before.keys(), ...after.keys()])].flatMap((path) => {
+        const [old, now] = [before.get(path)?.value, after.get(path)?.value];
+        if (old === now)
+            return [];
+        const line = after.get(path)?.line;
+        return [{ origin: 'architecture', path, ...moved(old, now), ...(line === undefined ? {} : { line }) }];
+    });
+}
+/** Of the run only what somebody states beside the config: what follows from it moves with it, and the config has its own fields. */
+function runFields(base, head) {
+    if (base === undefined || head === undefined)
+        return [];
+    const [before, after] = [runAsText(base.run), runAsText(head.run)];
+    const states = (origin) => origin === 'input' || origin === 'run' || origin === 'policy';
+    return [...new Set([...before.keys(), ...after.keys()])].flatMap((path) => {
+        const [old, now] = [before.get(path), after.get(path)];
+        const stated = states(base.origins[path]) || states(head.origins[path]);
+        return old === now || !stated ? [] : [{ origin: 'run', path, ...moved(old, now) }];
+    });
+}
+const moved = (before, after) => ({
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+});
+
+;// CONCATENATED MODULE: ./build/setup/relations.js
+/** GPUs that hold one replica: tensor x pipeline x context. */
+const replicaOf = ({ tensor, pipeline, context }) => tensor * pipeline * context;
+/**
+ * How many GPUs the stated counts make: nodes times GPUs of a node, or one replica's times data parallelism; undefined where
+ * neither is stated.
+ */
+function gpusOf(relations, parallelism, gpusPerNode) {
+    const { nodes, dataParallel, dataParallelReplicate, dataParallelShard } = relations;
+    if (nodes !== undefined && gpusPerNode !== undefined)
+        return nodes * gpusPerNode;
+    const copies = dataParallel ?? (dataParallelShard === undefined ? undefined : dataParallelShard * (dataParallelReplicate ?? 1));
+    return copies === undefined ? undefined : copies * replicaOf(parallelism);
+}
+/**
+ * Micro-batch and global batch in sequences, as far as the stated counts say them.
+ *
+ * @param dataParallel replicas with other data
+ * @param sequenceLength tokens
+ */
+function batchOf(stated, relations, dataParallel, gpus, sequenceLength) {
+    const { gradientAccumulation, gradientAccumulationInAll, batchPerReplica, tokensPerStep, batchPerGpu } = relations;
+    const accumulation = gradientAccumulation ??
+        (gradientAccumulationInAll === undefined
+            ? undefined
+            : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel)));
+    const perStep = stated.global ??
+        (tokensPerStep === undefined ? undefined : Math.max(1, Math.round(tokensPerStep / sequenceLength))) ??
+        (batchPerReplica === undefined ? undefined : batchPerReplica * dataParallel);
+    const micro = stated.micro ??
+        (batchPerGpu === undefined ? undefined : Math.max(1, Math.round((batchPerGpu * gpus) / dataParallel))) ??
+        (perStep === undefined || accumulation === undefined
+            ? undefined
+            : Math.max(1, Math.round(perStep / accumulation / dataParallel)));
+    const global = perStep ?? (micro === undefined ? undefined : micro * (accumulation ?? 1) * dataParallel);
+    const known = accumulation !== undefined || batchPerGpu !== undefined || perStep !== undefined;
+    return { micro, global: known ? global : stated.global };
+}
+/** Virtual stages of one pipeline rank, from the layers of one. */
+function virtualStagesOf(relations, pipeline, layers) {
+    const { layersPerVirtualStage: each } = relations;
+    return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
+}
+/** Tokens of the whole training, from steps or sequences of it. */
+function tokensOf(relations, globalBatch, sequenceLength) {
+    const { trainSteps, trainSequences } = relations;
+    if (trainSequences !== undefined)
+        return trainSequences * sequenceLength;
+    return trainSteps === undefined ? undefined : trainSteps * globalBatch * sequenceLength;
+}
+
+;// CONCATENATED MODULE: ./build/setup/settle.js
+
+
+const trillion = 1_000_000_000_000;
+/** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
+const defaults = {
+    accelerator: { value: 'h100-sxm-80gb', reason: 'the usual training GPU' },
+    microBatchSize: { value: 1, reason: 'one sequence for each replica and forward pass' },
+    precision: { value: 'bf16', reason: 'the usual dtype of matrix products' },
+    optimizer: { value: 'adamw', reason: 'the usual optimizer' },
+    framework: { value: 'megatron', reason: 'the framework whose memory is best known' },
+    sharding: { value: 'optimizer', reason: 'optimizer states divided over data parallelism (ZeRO 1)' },
+    recompute: { value: 'none', reason: 'no activation is computed twice' },
+    flashAttention: { value: true, reason: 'attention scores are never written to memory' },
+    fusedCrossEntropy: { value: false, reason: 'the loss reads whole logits' },
+    compile: { value: false, reason: 'no torch.compile' },
+    expertImbalance: { value: 1, reason: 'experts equally loaded' },
+    tokens: { value: trillion, reason: 'a token budget to compare by' },
+};
+const defaultGpus = 8;
+const defaultSequence = 4096;
+/** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
+const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/**
+ * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
+ * listed as an assumption.
+ *
+ * @param sources strongest first
+ */
+function settleRun(sources, architecture) {
+    const desk = gathered(sources);
+    const parallelism = settleParallelism(desk, architecture.order.length);
+    const gpus = settleGpus(desk, parallelism);
+    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
+    if (desk.problems.some(({ severity }) => severity === 'error'))
+        return { kind: 'unsettled', problems: desk.problems };
+    const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
+    const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
+    const run = {
+        ...definedOnly(desk.stated),
+        accelerator: desk.stated.accelerator ?? fallback(desk, 'accelerator'),
+        gpus,
+        sequenceLength,
+        ...batch,
+        precision: desk.stated.precision ?? fallback(desk, 'precision'),
+        optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
+        ...settleSharding(desk),
+        recompute: desk.stated.recompute ?? fallback(desk, 'recompute'),
+        flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
+        fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
+        compile: desk.stated.compile ?? fallback(desk, 'compile'),
+        expertImbalance: desk.stated.expertImbalance ?? fallback(desk, 'expertImbalance'),
+        tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
+        parallelism,
+        ...shardGroup(desk),
+    };
+    notePrediction(desk, architecture, run);
+    return {
+        kind: 'settled',
+        settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
+        assumptions: desk.assumptions,
+        problems: desk.problems,
+    };
+}
+/** Every field from the strongest source that states it. */
+function gathered(sources) {
+    const origins = {};
+    const assumptions = [];
+    const merged = {};
+    const parallel = {};
+    const relations = {};
+    const open = {};
+    for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {} } of sources) {
+        const { parallelism, ...flat } = fields;
+        const take = (into, from, prefix) => {
+            for (const [name, value] of Object.entries(from)) {
+                if (value === undefined || Object.hasOwn(into, name))
+                    continue;
+                into[name] = value;
+                const field = prefix + settle_written(name);
+                origins[field] = origin;
+                const reason = reasons[field];
+                if (reason !== undefined)
+                    assumptions.push({ field, value: settle_shown(value), reason });
+            }
+        };
+        take(merged, flat, '');
+        take(parallel, parallelism ?? {}, 'parallelism.');
+        for (const [name, value] of Object.entries(counts))
+            relations[name] ??= value;
+        for (const [field, words] of Object.entries(left))
+            open[field] ??= words;
+    }
+    return {
+        stated: merged,
+        parallel: parallel,
+        relations,
+        open,
+        origins,
+        assumptions,
+        problems: [],
+    };
+}
+const settle_shown = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+/** Takes a value that nobody states, and says so; where a file leaves the field open, what to write. */
+function assume({ origins, assumptions, problems, open }, field, value, reason) {
+    origins[field] = 'default';
+    assumptions.push({ field, value: String(value), reason });
+    const words = open[field];
+    if (words !== undefined)
+        problems.push({
+            severity: 'notice',
+            message: `${words}, which says no ${field}: ${value} is assumed. Add \`${field}: N\` to the run of this job in the policy.`,
+            key: field,
+        });
+    return value;
+}
+function fallback(desk, name) {
+    const { value, reason } = defaults[name];
+    return assume(desk, settle_written(name), value, reason);
+}
+function settleParallelism({ parallel, origins, relations }, layers) {
+    const tensor = parallel.tensor ?? 1;
+    const pipeline = parallel.pipeline ?? 1;
+    const settled = {
+        tensor,
+        pipeline,
+        virtualPipeline: parallel.virtualPipeline ?? virtualStagesOf(relations, pipeline, layers) ?? 1,
+        context: parallel.context ?? 1,
+        expert: parallel.expert ?? 1,
+        expertTensor: parallel.expertTensor ?? 1,
+        sequenceParallel: parallel.sequenceParallel ?? tensor > 1,
+    };
+    for (const name of Object.keys(settled))
+        origins[`parallelism.${settle_written(name)}`] ??= 'default';
+    return settled;
+}
+function settleGpus(desk, parallelism) {
+    const { stated, relations } = desk;
+    if (stated.gpus !== undefined)
+        return stated.gpus;
+    const perNode = stated.gpusPerNode ?? (relations.nodes === undefined ? undefined : defaultGpus);
+    const counted = gpusOf(relations, parallelism, perNode);
+    if (counted !== undefined) {
+        desk.origins['gpus'] = 'config';
+        if (relations.nodes !== undefined && stated.gpusPerNode === undefined)
+            assume(desk, 'gpus_per_node', defaultGpus, 'the usual node');
+        return counted;
+    }
+    const { pipeline, expert, expertTensor } = parallelism;
+    const smallest = Math.max(replicaOf(parallelism), pipeline * expert * expertTensor);
+    const several = Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest;
+    return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
+}
+function contradictions(gpus, parallelism, layers) {
+    const { tensor, pipeline, context, expert, expertTensor } = parallelism;
+    const replica = replicaOf(parallelism);
+    const expertGroup = pipeline * expert * expertTensor;
+    const wrong = [];
+    if (gpus % replica !== 0)
+        wrong.push(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`);
+    if (gpus % expertGroup !== 0)
+        wrong.push(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`);
+    if (pipeline > Math.max(1, layers))
+        wrong.push(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`);
+    return wrong.map((message) => ({ severity: 'error', message }));
+}
+function settleSequence(desk, { maxPositions }) {
+    const longest = maxPositions ?? defaultSequence;
+    return assume(desk, 'sequence_length', Math.min(longest, defaultSequence), maxPositions !== undefined && longest <= defaultSequence
+        ? 'the longest that the config states'
+        : 'a usual pre-training length');
+}
+function settleBatch(desk, parallelism, gpus, sequenceLength) {
+    const { stated, relations } = desk;
+    const dataParallel = gpus / replicaOf(parallelism);
+    const { pipeline } = parallelism;
+    const solved = batchOf({ micro: stated.microBatchSize, global: stated.globalBatchSize }, relations, dataParallel, gpus, sequenceLength);
+    if (solved.micro !== undefined)
+        desk.origins['micro_batch_size'] ??= 'config';
+    const microBatchSize = solved.micro ?? fallback(desk, 'microBatchSize');
+    const smallest = dataParallel * microBatchSize;
+    if (solved.global !== undefined)
+        desk.origins['global_batch_size'] ??= 'config';
+    const globalBatchSize = solved.global ??
+        assume(desk, 'global_batch_size', smallest * (pipeline === 1 ? 1 : 4 * pipeline), pipeline === 1
+            ? 'one micro-batch for each replica'
+            : `four micro-batches for each of ${pipeline} pipeline stages`);
+    if (globalBatchSize % smallest !== 0)
+        desk.problems.push({
+            severity: 'warning',
+            message: `global_batch_size ${globalBatchSize} is not a multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
+            key: 'global_batch_size',
+        });
+    return { microBatchSize, globalBatchSize };
+}
+function settleSharding(desk) {
+    const framework = desk.stated.framework ?? fallback(desk, 'framework');
+    if (desk.stated.sharding !== undefined)
+        return { framework, sharding: desk.stated.sharding };
+    if (framework === 'fsdp')
+        return {
+            framework,
+            sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+        };
+    if (framework === 'transformers')
+        return { framework, sharding: assume(desk, 'sharding', 'none', 'Trainer shards nothing by itself') };
+    return { framework, sharding: fallback(desk, 'sharding') };
+}
+/** Tokens of the whole training, which may follow from its steps. */
+function settleTokens(desk, globalBatchSize, sequenceLength) {
+    const counted = tokensOf(desk.relations, globalBatchSize, sequenceLength);
+    if (desk.stated.tokens === undefined && counted !== undefined)
+        desk.origins['tokens'] = 'config';
+    return desk.stated.tokens ?? counted ?? fallback(desk, 'tokens');
+}
+/** Members of one sharded group, where several groups hold the same. */
+function shardGroup({ stated, relations, origins }) {
+    const { dataParallelShard: members, dataParallelReplicate: copies = 1 } = relations;
+    if (stated.shardGroup !== undefined || members === undefined || copies === 1)
+        return undefined;
+    origins['shard_group'] = 'config';
+    return { shardGroup: members };
+}
+function notePrediction({ assumptions }, { prediction }, { mtp }) {
+    if (prediction.length === 0 || mtp !== undefined)
+        return;
+    assumptions.push({
+        field: 'mtp',
+        value: 'true',
+        reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
+    });
+}
+/** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
+function definedOnly(fields) {
+    const { parallelism: _, ...flat } = fields;
+    return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
+}
+/** What says on which machines a model is trained and what they cost, not how. */
+const machineFields = new Set([
+    'accelerator',
+    'gpus',
+    'gpus_per_node',
+    'inter_node_gbps_per_gpu',
+    'price_per_gpu_hour',
+    'power_cap_watts',
+    'calibration',
+    'measured_tokens_per_second',
+    'tokens',
+]);
+/** Somebody says something of how the model is trained; machines alone do not. */
+const isStated = ({ origins }) => Object.entries(origins).some(([field, origin]) => origin !== 'default' && !machineFields.has(field));
+
+;// CONCATENATED MODULE: ./build/gate/unread.js
+/**
+ * What the gate makes of each way in which a file goes without an estimate: `passed` was looked at and is no model config;
+ * the rest is told. It counts as a config where a format says so (`config`), or its name or first bytes (`looks`). What a
+ * run had no more time or room for fails whatever it was before (`always`), since both sides may have been crowded out.
+ */
+const meaning = {
+    symlink: 'looks',
+    submodule: 'looks',
+    folder: 'looks',
+    'lfs-pointer': 'looks',
+    'too-large': 'looks',
+    unopened: 'looks',
+    // Nobody gives a file such a name by accident.
+    lost: 'config',
+    'over-bytes': 'always',
+    'over-blobs': 'always',
+    late: 'always',
+    'long-name': 'looks',
+    broken: 'looks',
+    'no-config': 'passed',
+    'unknown-model': 'looks',
+    'other-model': 'told',
+    // Accelerate and DeepSpeed files stand beside every training; the jobs that use them are judged.
+    'no-model': 'passed',
+    'unknown-name': 'told',
+    'too-far': 'config',
+    impossible: 'config',
+    'run-unread': 'config',
+};
+/** A file at the head that went without an estimate in this way gets a finding. */
+const isTold = (way) => meaning[way] !== 'passed';
+/** An unread file that is a model config by all that can be known. */
+const isConfig = (way, byItsLooks) => ['config', 'always'].includes(meaning[way]) || (meaning[way] === 'looks' && byItsLooks);
+/**
+ * An unreadable head fails where the user named it, where this change made it so, and where it is new and says that it is a
+ * config: hiding a whole file must not be easier than hiding one value. What could not be read before either only warns.
+ */
+function failsUnread({ named, base, head }) {
+    if (head === undefined)
+        return false;
+    if (named || isRead(base) || crowdedOut(head))
+        return true;
+    const wasUnreadable = base?.claimed === true && !crowdedOut(base);
+    return head.claimed === true && !wasUnreadable;
+}
+const crowdedOut = ({ reading }) => reading.kind === 'unread' && meaning[reading.way] === 'always';
+const isRead = (side) => side?.estimate !== undefined;
+
+;// CONCATENATED MODULE: ./build/gate/rules.js
+
+
+
+/** A move this small is noise of floating point. */
+const noise = 1e-6;
+/** What rounding adds to a product: a limit that is met exactly is kept. */
+const rounding = 1e-12;
+/**
+ * What the metric may be at most (or at least), in its own unit; undefined where that is unknown.
+ *
+ * @param before the metric's value before the change, for limits of a move
+ */
+function boundOf({ bound, amount }, estimate, before) {
+    const capacity = estimate?.memory.capacity ?? undefined;
+    switch (bound) {
+        case 'max':
+        case 'min':
+            if (amount.kind === 'absolute')
+                return amount.value;
+            return capacity === undefined ? undefined : capacity * amount.share;
+        case 'max_increase':
+        case 'max_decrease': {
+            if (before === undefined)
+                return undefined;
+            const step = amount.kind === 'absolute' ? amount.value : before * amount.share;
+            return bound === 'max_increase' ? before + step : before - step;
+        }
+    }
+}
+const upwards = (bound) => bound === 'max' || bound === 'max_increase';
+const beyond = (bound, value, limit) => (upwards(bound) ? value > limit : value < limit);
+/**
+ * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
+ * say.
+ */
+const limitRule = (comparison, { limits }, before) => {
+    if (comparison.head?.estimate === undefined)
+        return [];
+    const said = new Set();
+    return [...limits]
+        .sort((a, b) => Number(a.severity === 'warn') - Number(b.severity === 'warn'))
+        .flatMap((limit) => {
+        const about = `${limit.metric} ${limit.bound}`;
+        const finding = said.has(about) ? undefined : rules_check(limit, comparison, before.limits);
+        const once = finding?.code === 'limit-unknown' ? `${limit.metric} unknown` : about;
+        if (finding === undefined || said.has(once))
+            return [];
+        said.add(about).add(once);
+        return [finding];
+    });
+};
+function rules_check(limit, comparison, before) {
+    const metric = findMetric(limit.metric);
+    if (metric === undefined)
+        return undefined;
+    return limit.bound === 'max' || limit.bound === 'min'
+        ? checkValue(limit, metric, comparison, before)
+        : checkMove(limit, metric, comparison);
+}
+/**
+ * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
+ * limit's severity); beyond it and not moved, or less than before (a warning).
+ *
+ * @param limitsBefore what the old value is held against: a move from loose limits to strict ones goes over them
+ */
+function checkValue(limit, metric, comparison, limitsBefore) {
+    const { bound } = limit;
+    const [old, now] = [comparison.base?.estimate, comparison.head?.estimate];
+    const after = now && metric.take(now);
+    const most = boundOf(limit, now, undefined);
+    const before = old && metric.take(old);
+    if (after === undefined || most === undefined)
+        return rules_unknown(limit, metric, comparison, before !== undefined && boundOf(limit, old, undefined) !== undefined);
+    if (!beyond(bound, after, most))
+        return undefined;
+    const say = (standing) => {
+        const { code, message } = wordsOf(limit, metric, standing);
+        const severity = standing === 'improved' || standing === 'unmoved' ? 'warn' : limit.severity;
+        const values = { before, after, limit: most };
+        return severity === 'fail' && nobodyStated(limit, comparison)
+            ? finding(limit, comparison, code, 'warn', `${assumedRun} ${message}`, values)
+            : finding(limit, comparison, code, severity, message, values);
+    };
+    if (comparison.base === undefined)
+        return say('new');
+    if (before === undefined || !wasBeyond(limit, before, limitsBefore, comparison))
+        return say('crossed');
+    const further = upwards(bound) ? after > before * (1 + noise) : after < before * (1 - noise);
+    const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
+    return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
+}
+/** Neither the budget nor the run was stated, so a failure would rest on assumptions alone. A run that is withdrawn was stated. */
+const nobodyStated = ({ origin }, { base, head }) => origin === 'default' && ![base, head].some((side) => side?.estimate !== undefined && isStated(side.estimate.run));
+const assumedRun = 'Nobody said how this model is trained, so the run is assumed and this is only a warning.';
+/** The old value broke a limit of the same kind, at least as stern, where the config stood then. */
+function wasBeyond(limit, before, limitsBefore, comparison) {
+    const { metric, bound, severity } = limit;
+    return limitsBefore
+        .filter((one) => one.metric === metric && one.bound === bound && [severity, 'fail'].includes(one.severity))
+        .some((one) => {
+        const most = boundOf(one, comparison.base?.estimate, undefined) ?? boundOf(one, comparison.head?.estimate, undefined);
+        return most !== undefined && beyond(bound, before, most);
+    });
+}
+function wordsOf(limit, metric, standing) {
+    if (limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail')
+        return memoryWords[standing];
+    const side = limit.bound === 'max' ? 'over' : 'under';
+    switch (standing) {
+        case 'new':
+            return { code: 'over-limit', message: `${metric.label}: ${side} the limit.` };
+        case 'crossed':
+            return { code: 'over-limit', message: `${metric.label}: this change goes ${side} the limit.` };
+        case 'worse':
+            return {
+                code: 'limit-worse',
+                message: `${metric.label}: ${side} the limit before, and this change goes further.`,
+            };
+        case 'improved':
+            return { code: 'limit-improved', message: `${metric.label}: still ${side} the limit, but nearer than before.` };
+        case 'unmoved':
+            return {
+                code: 'limit-already-over',
+                message: `${metric.label}: ${side} the limit before this change, which does not move it.`,
+            };
+    }
+}
+const memoryWords = {
+    new: {
+        code: 'memory-over-budget',
+        message: 'This config needs more memory per GPU than the budget allows.',
+    },
+    crossed: { code: 'memory-over-budget', message: 'This change takes memory per GPU over the budget.' },
+    worse: {
+        code: 'memory-worse',
+        message: 'Memory per GPU was over the budget before, and this change adds to it.',
+    },
+    improved: { code: 'memory-improved', message: 'Memory per GPU is still over the budget, but less than before.' },
+    unmoved: {
+        code: 'memory-already-over',
+        message: 'Memory per GPU was over the budget before this change, which does not move it.',
+    },
+};
+/** How far one change moves a metric against how far it may. A config without a base moves nothing. */
+function checkMove(limit, metric, comparison) {
+    const { base, head } = comparison;
+    if (base === undefined)
+        return undefined;
+    const before = base.estimate && metric.take(base.estimate);
+    const after = head?.estimate && metric.take(head.estimate);
+    const most = boundOf(limit, head?.estimate, before);
+    if (after === undefined || before === undefined || most === undefined)
+        return rules_unknown(limit, metric, comparison, before !== undefined);
+    const up = limit.bound === 'max_increase';
+    const slack = rounding * Math.abs(most);
+    if (up ? after <= most + slack : after >= most - slack)
+        return undefined;
+    const message = `${metric.label}: ${up ? 'grows by more than one change may add' : 'falls by more than one change may take away'}.`;
+    const code = up ? 'grows-too-much' : 'shrinks-too-much';
+    return finding(limit, comparison, code, limit.severity, message, { before, after, limit: most });
+}
+/**
+ * A limit that cannot be held against anything: never a silent pass. It has the limit's severity where this change brought it
+ * about, since a value could be hidden to get past its limit; what was unknown before warns, and so does the built-in budget,
+ * which nobody asked for.
+ */
+function rules_unknown(limit, metric, comparison, wasKnown) {
+    const { base, head } = comparison;
+    const before = base?.estimate && metric.take(base.estimate);
+    const after = head?.estimate && metric.take(head.estimate);
+    const caused = base === undefined || wasKnown;
+    const severity = caused && limit.origin !== 'default' ? limit.severity : 'warn';
+    const memory = limit.metric === 'memory' && limit.bound === 'max' && limit.severity === 'fail';
+    const message = memory
+        ? `The memory of ${head?.estimate?.run.run.accelerator ?? 'the accelerator'} is unknown: set the budget to an amount like 80GB.`
+        : after === undefined
+            ? `${metric.label}: unknown, so its limit cannot be checked. ${reasonOf(metric, head?.estimate)}`.trim()
+            : `${metric.label}: unknown before this change, so how far it moves cannot be checked.`;
+    return finding(limit, comparison, memory ? 'memory-unknown' : 'limit-unknown', severity, message, { before, after });
+}
+/** Why an estimate lacks a metric, where the engine says. */
+function reasonOf(metric, estimate) {
+    if (estimate === undefined)
+        return '';
+    if (estimate.throughput.mfu === null)
+        return sentenceOf(estimate.throughput.limit);
+    return metric.unit === 'dollars' ? 'Nobody states a price: set price_per_gpu_hour.' : '';
+}
+const sentenceOf = (words) => words === '' ? '' : `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith('.') ? '' : '.'}`;
+function finding(limit, comparison, code, severity, message, values) {
+    const { before, after } = values;
+    return {
+        code,
+        path: comparison.path,
+        metric: limit.metric,
+        severity,
+        ...(before === undefined ? {} : { before }),
+        ...(after === undefined ? {} : { after }),
+        ...(values.limit === undefined ? {} : { limit: values.limit }),
+        ...rules_lineOf(comparison),
+        message,
+    };
+}
+const rules_lineOf = (comparison) => {
+    const line = comparison.fields.find((field) => field.line !== undefined)?.line;
+    return line === undefined ? {} : { line };
+};
+/** `fail-on: increase`: no metric of the table may get worse, and none may become unknown. */
+const increaseRule = (comparison, { failOn }) => {
+    if (failOn !== 'increase' || comparison.head?.estimate === undefined)
+        return [];
+    return comparison.changes.flatMap(({ metric: id, before, after }) => {
+        const metric = findMetric(id);
+        if (!metric?.shown || before === undefined || (after !== undefined && !worse(metric, before, after)))
+            return [];
+        return [
+            {
+                code: 'increase',
+                path: comparison.path,
+                metric: id,
+                severity: 'fail',
+                before,
+                ...(after === undefined ? {} : { after }),
+                ...rules_lineOf(comparison),
+                message: after === undefined
+                    ? `${metric.label} is unknown after this change, and fail-on is increase.`
+                    : `${metric.label} got worse, and fail-on is increase.`,
+            },
+        ];
+    });
+};
+const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
+/** A config that cannot be read. It is never within a budget: where one holds, it fails as `failsUnread` says. */
+const unreadableRule = (comparison, { limits }) => {
+    if (comparison.status !== 'unreadable')
+        return [];
+    const side = comparison.head ?? comparison.base;
+    const held = limits.some(({ severity }) => severity === 'fail');
+    const problem = side?.reading.problems.find(({ severity }) => severity === 'error') ?? side?.reading.problems[0];
+    return [
+        {
+            code: 'unreadable',
+            path: comparison.path,
+            severity: failsUnread(comparison) && (held || comparison.named) ? 'fail' : 'warn',
+            ...(problem?.line === undefined ? {} : { line: problem.line }),
+            message: `${problem?.message ?? 'The config could not be read.'}${isRead(comparison.base) ? ' It could be read before this change.' : ''}`,
+        },
+    ];
+};
+/** A count that is not exact is within a budget only as far as anybody knows. */
+const approximateRule = ({ path, status, head }) => {
+    if (head?.estimate?.parameters.exact !== false || status === 'unchanged')
+        return [];
+    const message = 'The counts of this config are approximate; its assumptions say why.';
+    return [{ code: 'approximate', path, severity: 'notice', message }];
+};
+/** Every rule, in the order in which findings are shown. */
+const rules = [limitRule, increaseRule, unreadableRule, approximateRule];
+
+;// CONCATENATED MODULE: ./build/gate/judge.js
+
+const rank = { fail: 0, warn: 1, notice: 2 };
+/**
+ * Comparisons against their budgets. `fail-on: never` and a waiver that holds leave no failure; both stay visible as warnings.
+ *
+ * @param today ISO date, for waivers
+ * @param others findings of the run as a whole, which no budget softens
+ */
+function judge(comparisons, budgetsFor, today, others = []) {
+    const findings = comparisons
+        .flatMap((comparison) => {
+        const budgets = budgetsFor(comparison.path);
+        const before = budgetsFor(comparison.previousPath ?? comparison.path);
+        return rules
+            .flatMap((rule) => rule(comparison, budgets, before))
+            .map((finding) => soften(finding, budgets, today));
+    })
+        .concat(others)
+        .sort((a, b) => rank[a.severity] - rank[b.severity]);
+    return { outcome: outcomeOf(findings), findings };
+}
+function soften(finding, budgets, today) {
+    const waived = waive(finding, budgets.waivers, today);
+    return waived.severity === 'fail' && budgets.failOn === 'never' ? { ...waived, severity: 'warn' } : waived;
+}
+/** The waiver that lasts longest of those that cover a finding; one that ended is named, and waives nothing. */
+function waive(finding, waivers, today) {
+    const [waiver] = waivers
+        .filter(({ covers }) => covers.includes(finding.code) || covers.includes(finding.metric ?? ''))
+        .sort((a, b) => b.until.localeCompare(a.until));
+    if (waiver === undefined)
+        return finding;
+    const { until, reason } = waiver;
+    const holds = today <= until;
+    return {
+        ...finding,
+        waiver: { until, reason, holds },
+        severity: holds && finding.severity === 'fail' ? 'warn' : finding.severity,
+    };
+}
+const outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fail')
+    ? 'fail'
+    : findings.some(({ severity }) => severity === 'warn')
+        ? 'warn'
+        : 'pass';
+/** A failure that somebody lets pass: it warns, and says who. */
+function override(verdict, label, by) {
+    if (verdict.outcome !== 'fail')
+        return verdict;
+    return { ...verdict, outcome: 'warn', override: { label, ...(by === undefined ? {} : { by }) } };
+}
+
+;// CONCATENATED MODULE: ./build/gate/review.js
+/** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
+const waivable = [
+    'memory-over-budget',
+    'memory-worse',
+    'memory-improved',
+    'memory-already-over',
+    'memory-unknown',
+    'over-limit',
+    'limit-worse',
+    'limit-improved',
+    'limit-already-over',
+    'limit-unknown',
+    'grows-too-much',
+    'shrinks-too-much',
+    'increase',
+];
+/** It says something of the change itself, so that it is commented. */
+const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
+/** Nothing was compared, and nothing else is worth a word. */
+const isEmpty = ({ comparisons, verdict, proposal }) => comparisons.length === 0 && verdict.findings.length === 0 && proposal === undefined;
+
+;// CONCATENATED MODULE: ./build/gate/missed.js
+/** What a run could not look at, in words: each kind has some, or it is not compiled. */
+const reasons = {
+    count: (most) => `a run reads at most ${most} files`,
+    bytes: (most) => `a run reads at most ${most / 2 ** 20} MiB of configs`,
+    blobs: (most) => `a run reads at most ${most} configs that are not UTF-8 or over 512,000 bytes`,
+    folders: (most) => `GitHub does not list so large a repository at once, and a run looks into at most ${most} folders`,
+};
+const remedy = 'Name the configs by the input `configs`, list what is no config under `ignore` in the policy, or split the change.';
+/** What was not looked at is never green: it fails, unless nothing does. */
+function missedFinding({ kind, most, paths }, failOnOf) {
+    const [path] = paths;
+    if (path === undefined)
+        return [];
+    const thing = kind === 'folders' ? 'folder that may hold model configs' : 'file that could be a model config';
+    const subject = paths.length === 1 ? `This ${thing} was` : `${paths.length} ${plural(thing)}, of which this is the first, were`;
+    return [
+        {
+            code: 'not-looked-at',
+            path,
+            severity: paths.some((one) => failOnOf(one) !== 'never') ? 'fail' : 'warn',
+            message: `${subject} not looked at: ${reasons[kind](most)}. ${remedy}`,
+        },
+    ];
+}
+const plural = (thing) => thing.replace(/^(file|folder) /, '$1s ').replace('be a model config', 'be model configs');
+/** `1,100 files were not looked at`, for a heading; empty where nothing was missed. */
+function missedText(missed) {
+    const count = (folders) => missed.filter(({ kind }) => (kind === 'folders') === folders).reduce((sum, { paths }) => sum + paths.length, 0);
+    const parts = [
+        { amount: count(false), word: 'file' },
+        { amount: count(true), word: 'folder' },
+    ].filter(({ amount }) => amount > 0);
+    const total = parts.reduce((sum, { amount }) => sum + amount, 0);
+    const things = parts.map(({ amount, word }) => `${amount} ${word}${amount === 1 ? '' : 's'}`);
+    return total === 0 ? '' : `${things.join(' and ')} ${total === 1 ? 'was' : 'were'} not looked at`;
+}
+
+;// CONCATENATED MODULE: ./build/report/format.js
+const decimal = (value, digits) => value.toFixed(digits).replace(/^-(0\.?0*)$/, '$1');
+/** Three or four significant digits, no exponent for what people read. */
+function significant(value) {
+    const size = Math.abs(value);
+    return decimal(value, size >= 100 ? 1 : 2);
+}
+function scaled(value, steps, unit = '') {
+    for (const [size, prefix] of steps)
+        if (Math.abs(value) >= size)
+            return `${significant(value / size)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
+    return `${significant(value)}${unit === '' ? '' : ` ${unit}`}`;
+}
+const binary = [
+    [2 ** 40, 'TiB'],
+    [2 ** 30, 'GiB'],
+    [2 ** 20, 'MiB'],
+    [2 ** 10, 'KiB'],
+];
+const counts = [
+    [1e12, 'T'],
+    [1e9, 'B'],
+    [1e6, 'M'],
+    [1e3, 'K'],
+];
+const metric = [
+    [1e24, 'Y'],
+    [1e21, 'Z'],
+    [1e18, 'E'],
+    [1e15, 'P'],
+    [1e12, 'T'],
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+];
+const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
+const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
+const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : scaled(bytes, binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
+const billions = (count) => scaled(count, counts);
+const exact = (count) => Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
+const flopsText = (flops) => scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
+const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
+const dollars = (amount) => `$${amount >= 100 ? Math.round(amount).toLocaleString('en-US') : decimal(amount, 2)}`;
+function format_duration(seconds) {
+    if (seconds < 1)
+        return `${decimal(seconds * 1e3, 1)} ms`;
+    if (seconds < 120)
+        return `${decimal(seconds, 2)} s`;
+    if (seconds < 7200)
+        return `${decimal(seconds / 60, 1)} min`;
+    if (seconds < 172_800)
+        return `${decimal(seconds / 3600, 1)} h`;
+    return `${decimal(seconds / 86_400, 1)} days`;
+}
+/** A quantity as people write it. */
+function quantity(value, unit) {
+    switch (unit) {
+        case 'bytes':
+            return gib(value);
+        case 'parameters':
+            return billions(value);
+        case 'flops':
+            return flopsText(value);
+        case 'ratio':
+            return percent(value);
+        case 'tokens_per_second':
+            return `${exact(Math.round(value))} tok/s`;
+        case 'seconds':
+            return format_duration(value);
+        case 'dollars':
+            return dollars(value);
+    }
+}
+const sign = (value, text) => (value > 0 ? `+${text}` : text);
+/** A signed difference: relative for amounts, in points for ratios; undefined where nothing moved. */
+function difference(before, after, unit) {
+    if (before === after)
+        return undefined;
+    if (unit === 'ratio') {
+        // A share that reads the same has not moved for the reader.
+        if (percent(before) === percent(after))
+            return undefined;
+        const points = 100 * (after - before);
+        return Math.abs(points) < 0.05 ? undefined : `${sign(points, decimal(points, 1))} points`;
+    }
+    if (before === 0)
+        return 'new';
+    const change = after / before - 1;
+    if (Math.abs(change) < 5e-5)
+        return sign(after - before, unit === 'bytes' ? amountOfBytes(after - before) : exact(after - before));
+    const digits = Math.abs(change) >= 0.1 ? 1 : 2;
+    return sign(change, percent(change, digits));
+}
+
+;// CONCATENATED MODULE: ./node_modules/markdown-table/index.js
+// To do: next major: remove.
+/**
+ * @typedef {Options} MarkdownTableOptions
+ *   Configuration.
+ */
+
+/**
+ * @typedef Options
+ *   Configuration.
+ * @property {boolean | null | undefined} [alignDelimiters=true]
+ *   Whether to align the delimiters (default: `true`);
+ *   they are aligned by default:
+ *
+ *   ```markdown
+ *   | Alpha | B     |
+ *   | ----- | ----- |
+ *   | C     | Delta |
+ *   ```
+ *
+ *   Pass `false` to make them staggered:
+ *
+ *   ```markdown
+ *   | Alpha | B |
+ *   | - | - |
+ *   | C | Delta |
+ *   ```
+ * @property {ReadonlyArray<string | null | undefined> | string | null | undefined} [align]
+ *   How to align columns (default: `''`);
+ *   one style for all columns or styles for their respective columns;
+ *   each style is either `'l'` (left), `'r'` (right), or `'c'` (center);
+ *   other values are treated as `''`, which doesn’t place the colon in the
+ *   alignment row but does align left;
+ *   *only the lowercased first character is used, so `Right` is fine.*
+ * @property {boolean | null | undefined} [delimiterEnd=true]
+ *   Whether to end each row with the delimiter (default: `true`).
+ *
+ *   > 👉 **Note**: please don’t use this: it could create fragile structures
+ *   > that aren’t understandable to some markdown parsers.
+ *
+ *   When `true`, there are ending delimiters:
+ *
+ *   ```markdown
+ *   | Alpha | B     |
+ *   | ----- | ----- |
+ *   | C     | Delta |
+ *   ```
+ *
+ *   When `false`, there are no ending delimiters:
+ *
+ *   ```markdown
+ *   | Alpha | B
+ *   | ----- | -----
+ *   | C     | Delta
+ *   ```
+ * @property {boolean | null | undefined} [fillRows=true]
+ *   Whether to fill rows with empty cells up to the most cells in a row
+ *   (default: `true`).
+ *
+ *   When `true`, all rows have as many cells as the longest row:
+ *
+ *   ```markdown
+ *   | Alpha | B    |   |
+ *   | ----- | ---- | - |
+ *   | C     |      |   |
+ *   | D     | Echo | F |
+ *   ```
+ *
+ *   When `false`, rows keep their cells,
+ *   and the delimiter row has as many cells as the header row:
+ *
+ *   ```markdown
+ *   | Alpha | B    |
+ *   | ----- | ---- |
+ *   | C     |
+ *   | D     | Echo | F |
+ *   ```
+ * @property {boolean | null | undefined} [delimiterStart=true]
+ *   Whether to begin each row with the delimiter (default: `true`).
+ *
+ *   > 👉 **Note**: please don’t use this: it could create fragile structures
+ *   > that aren’t understandable to some markdown parsers.
+ *
+ *   When `true`, there are starting delimiters:
+ *
+ *   ```markdown
+ *   | Alpha | B     |
+ *   | ----- | ----- |
+ *   | C     | Delta |
+ *   ```
+ *
+ *   When `false`, there are no starting delimiters:
+ *
+ *   ```markdown
+ *   Alpha | B     |
+ *   ----- | ----- |
+ *   C     | Delta |
+ *   ```
+ * @property {boolean | null | undefined} [padding=true]
+ *   Whether to add a space of padding between delimiters and cells
+ *   (default: `true`).
+ *
+ *   When `true`, there is padding:
+ *
+ *   ```markdown
+ *   | Alpha | B     |
+ *   | ----- | ----- |
+ *   | C     | Delta |
+ *   ```
+ *
+ *   When `false`, there is no padding:
+ *
+ *   ```markdown
+ *   |Alpha|B    |
+ *   |-----|-----|
+ *   |C    |Delta|
+ *   ```
+ * @property {((value: string) => number) | null | undefined} [stringLength]
+ *   Function to detect the length of table cell content (optional);
+ *   this is used when aligning the delimiters (`|`) between table cells;
+ *   full-width characters and emoji mess up delimiter alignment when viewing
+ *   the markdown source;
+ *   to fix this, you can pass this function,
+ *   which receives the cell content and returns its “visible” size;
+ *   note that what is and isn’t visible depends on where the text is displayed.
+ *
+ *   Without such a function, the following:
+ *
+ *   ```js
+ *   markdownTable([
+ *     ['Alpha', 'Bravo'],
+ *     ['中文', 'Charlie'],
+ *     ['👩‍❤️‍👩', 'Delta']
+ *   ])
+ *   ```
+ *
+ *   Yields:
+ *
+ *   ```markdown
+ *   | Alpha | Bravo |
+ *   | - | - |
+ *   | 中文 | Charlie |
+ *   | 👩‍❤️‍👩 | Delta |
+ *   ```
+ *
+ *   With [`string-width`](https://github.com/sindresorhus/string-width):
+ *
+ *   ```js
+ *   import stringWidth from 'string-width'
+ *
+ *   markdownTable(
+ *     [
+ *       ['Alpha', 'Bravo'],
+ *       ['中文', 'Charlie'],
+ *       ['👩‍❤️‍👩', 'Delta']
+ *     ],
+ *     {stringLength: stringWidth}
+ *   )
+ *   ```
+ *
+ *   Yields:
+ *
+ *   ```markdown
+ *   | Alpha | Bravo   |
+ *   | ----- | ------- |
+ *   | 中文  | Charlie |
+ *   | 👩‍❤️‍👩    | Delta   |
+ *   ```
+ */
+
+/**
+ * Get the length of a cell.
+ *
+ * @param {string} value
+ *   Cell value.
+ * @returns {number}
+ *   Cell size.
+ */
+function defaultStringLength(value) {
+  return value.length
+}
+
+/**
+ * Generate a markdown
+ * ([GFM](https://docs.github.com/en/github/writing-on-github/working-with-advanced-formatting/organizing-information-with-tables))
+ * table.
+ *
+ * @param {ReadonlyArray<ReadonlyArray<string | null | undefined>>} table
+ *   Table data (matrix of strings).
+ * @param {Readonly<Options> | null | undefined} [options]
+ *   Configuration (optional).
+ * @returns {string}
+ *   Result.
+ */
+function markdownTable(table, options) {
+  const settings = options || {}
+  // To do: next major: change to spread.
+  // eslint-disable-next-line unicorn/prefer-spread -- `align` can be a string.
+  const align = (settings.align || []).concat()
+  const stringLength = settings.stringLength || defaultStringLength
+  /** @type {Array<number>} Character codes as symbols for alignment per column. */
+  const alignments = []
+  /** @type {Array<Array<string>>} Cells per row. */
+  const cellMatrix = []
+  /** @type {Array<Array<number>>} Sizes of each cell per row. */
+  const sizeMatrix = []
+  /** @type {Array<number>} */
+  const longestCellByColumn = []
+  let mostCellsPerRow = 0
+  let rowIndex = -1
+
+  // This is a superfluous loop if we don’t align delimiters, but otherwise we’d
+  // do superfluous work when aligning, so optimize for aligning.
+  while (++rowIndex < table.length) {
+    /** @type {Array<string>} */
+    const row = []
+    /** @type {Array<number>} */
+    const sizes = []
+    let columnIndex = -1
+
+    if (table[rowIndex].length > mostCellsPerRow) {
+      mostCellsPerRow = table[rowIndex].length
+    }
+
+    while (++columnIndex < table[rowIndex].length) {
+      const cell = serialize(table[rowIndex][columnIndex])
+
+      if (settings.alignDelimiters !== false) {
+        const size = stringLength(cell)
+        sizes[columnIndex] = size
+
+        if (
+          longestCellByColumn[columnIndex] === undefined ||
+          size > longestCellByColumn[columnIndex]
+        ) {
+          longestCellByColumn[columnIndex] = size
+        }
+      }
+
+      row.push(cell)
+    }
+
+    cellMatrix[rowIndex] = row
+    sizeMatrix[rowIndex] = sizes
+  }
+
+  // Figure out which alignments to use.
+  let columnIndex = -1
+
+  if (typeof align === 'object' && 'length' in align) {
+    while (++columnIndex < mostCellsPerRow) {
+      alignments[columnIndex] = toAlignment(align[columnIndex])
+    }
+  } else {
+    const code = toAlignment(align)
+
+    while (++columnIndex < mostCellsPerRow) {
+      alignments[columnIndex] = code
+    }
+  }
+
+  // Inject the alignment row.
+  columnIndex = -1
+  /** @type {Array<string>} */
+  const row = []
+  /** @type {Array<number>} */
+  const sizes = []
+
+  while (++columnIndex < mostCellsPerRow) {
+    const code = alignments[columnIndex]
+    let before = ''
+    let after = ''
+
+    if (code === 99 /* `c` */) {
+      before = ':'
+      after = ':'
+    } else if (code === 108 /* `l` */) {
+      before = ':'
+    } else if (code === 114 /* `r` */) {
+      after = ':'
+    }
+
+    // There *must* be at least one hyphen-minus in each alignment cell.
+    let size =
+      settings.alignDelimiters === false
+        ? 1
+        : Math.max(
+            1,
+            longestCellByColumn[columnIndex] - before.length - after.length
+          )
+
+    const cell = before + '-'.repeat(size) + after
+
+    if (settings.alignDelimiters !== false) {
+      size = before.length + size + after.length
+
+      if (size > longestCellByColumn[columnIndex]) {
+        longestCellByColumn[columnIndex] = size
+      }
+
+      sizes[columnIndex] = size
+    }
+
+    row[columnIndex] = cell
+  }
+
+  // Inject the alignment row.
+  cellMatrix.splice(1, 0, row)
+  sizeMatrix.splice(1, 0, sizes)
+
+  rowIndex = -1
+  /** @type {Array<string>} */
+  const lines = []
+
+  while (++rowIndex < cellMatrix.length) {
+    const row = cellMatrix[rowIndex]
+    const sizes = sizeMatrix[rowIndex]
+    const cellsInRow =
+      settings.fillRows === false
+        ? Math.max(1, cellMatrix[rowIndex === 1 ? 0 : rowIndex].length)
+        : mostCellsPerRow
+    columnIndex = -1
+    /** @type {Array<string>} */
+    const line = []
+
+    while (++columnIndex < cellsInRow) {
+      const cell = row[columnIndex] || ''
+      let before = ''
+      let after = ''
+
+      if (settings.alignDelimiters !== false) {
+        const size =
+          longestCellByColumn[columnIndex] - (sizes[columnIndex] || 0)
+        const code = alignments[columnIndex]
+
+        if (code === 114 /* `r` */) {
+          before = ' '.repeat(size)
+        } else if (code === 99 /* `c` */) {
+          const half = size / 2
+
+          if (size % 2) {
+            before = ' '.repeat(half + 0.5)
+            after = ' '.repeat(half - 0.5)
+          } else {
+            before = ' '.repeat(half)
+            after = before
+          }
+        } else {
+          after = ' '.repeat(size)
+        }
+      }
+
+      if (settings.delimiterStart !== false && !columnIndex) {
+        line.push('|')
+      }
+
+      if (
+        settings.padding !== false &&
+        // Don’t add the opening space if we’re not aligning and the cell is
+        // empty: there will be a closing space.
+        !(settings.alignDelimiters === false && cell === '') &&
+        (settings.delimiterStart !== false || columnIndex)
+      ) {
+        line.push(' ')
+      }
+
+      if (settings.alignDelimiters !== false) {
+        line.push(before)
+      }
+
+      line.push(cell)
+
+      if (settings.alignDelimiters !== false) {
+        line.push(after)
+      }
+
+      if (settings.padding !== false) {
+        line.push(' ')
+      }
+
+      if (settings.delimiterEnd !== false || columnIndex !== cellsInRow - 1) {
+        line.push('|')
+      }
+    }
+
+    lines.push(
+      settings.delimiterEnd === false
+        ? line.join('').replace(/ +$/, '')
+        : line.join('')
+    )
+  }
+
+  return lines.join('\n')
+}
+
+/**
+ * Serialize a cell value.
+ *
+ * @param {string | null | undefined} [value]
+ *   Value to serialize.
+ * @returns {string}
+ *   Result.
+ */
+function serialize(value) {
+  return value === null || value === undefined ? '' : String(value)
+}
+
+/**
+ * Get the alignment character code from a value.
+ *
+ * @param {string | null | undefined} value
+ *   Value.
+ * @returns {number}
+ *   Alignment.
+ */
+function toAlignment(value) {
+  const code = typeof value === 'string' ? value.codePointAt(0) : 0
+
+  return code === 67 /* `C` */ || code === 99 /* `c` */
+    ? 99 /* `c` */
+    : code === 76 /* `L` */ || code === 108 /* `l` */
+      ? 108 /* `l` */
+      : code === 82 /* `R` */ || code === 114 /* `r` */
+        ? 114 /* `r` */
+        : 0
+}
+
+;// CONCATENATED MODULE: ./build/report/markdown.js
+
+/**
+ * The one place where foreign text becomes markdown. Everything that a pull request can choose (paths, keys, values, messages)
+ * goes through `code`, `tag` or `sentence`; nothing else may put it into a comment.
+ *
+ * GitHub looks for mentions, references and emoji in what markdown has become, so an entity or a backslash in front of `@` does
+ * not help: only code does.
+ */
+/** Control characters, bidirectional controls, lone surrogates, fillers and others that show nothing or turn text around. */
+const invisible = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]+/gu;
+/** More combining marks on one letter than any language has climb over the lines around them. */
+const stacked = /(\p{M}{3})\p{M}+/gu;
+/** Foreign text on one line, at most `longest` characters. What shows nothing is shown as `�`, so that it does not hide. */
+function plain(foreign, longest = 300) {
+    const clean = foreign
+        .slice(0, 20 * longest)
+        .replace(/[\s\u0085]+/gu, ' ')
+        .replace(invisible, '\ufffd')
+        .replace(stacked, '$1')
+        .trim();
+    return clean.length > longest ? `${clean.slice(0, longest - 1).replace(/[\ud800-\udbff]$/, '')}…` : clean;
+}
+/** Foreign text as a code span: GitHub makes no mention, link, reference or markup of it. */
+function code(foreign, longest = 300) {
+    const clean = plain(foreign, longest);
+    if (clean === '')
+        return '` `';
+    const run = Math.max(0, ...[...clean.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+    const fence = '`'.repeat(run + 1);
+    const padded = clean.startsWith('`') || clean.endsWith('`') ? ` ${clean} ` : clean;
+    return `${fence}${padded}${fence}`;
+}
+const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+/** Foreign text as code within a tag of ours, such as `<summary>`, where GitHub reads HTML and no markdown. */
+const tag = (foreign, longest = 300) => `<code>${plain(foreign, longest).replace(/[&<>"]/g, (letter) => entities[letter] ?? letter)}</code>`;
+/** A word that no reader of markdown and none of GitHub's filters makes anything of. */
+const harmless = /^[\p{L}\p{N}]+(?:[-.,'’+%=±×/]+[\p{L}\p{N}]+)*[%+°]?$/u;
+/** Unless it is read as an address, an issue or a commit. */
+const reference = /www\.|gh-\d|(?<![a-z\d])(?=[a-f]*\d)(?=\d*[a-f])[\da-f]{7,40}(?![a-z\d])/i;
+const signs = /^[-–—=+×→…%.,;:!?'"()]+$/u;
+/**
+ * A sentence of ours that quotes foreign words: every word that could be markup or a reference becomes code. What stands in
+ * quotes, and each of `names`, is one piece, so that words within it do not read as ours.
+ */
+function markdown_sentence(foreign, longest = 500, names = []) {
+    return pieces(plain(foreign, longest), names)
+        .map(({ text, name }, index) => (name ? code(text) : quoted(text) ? quote(text) : markdown_word(text, index === 0)))
+        .join(' ');
+}
+function markdown_word(text, first) {
+    // What begins a line must not begin a list, a heading or a rule.
+    if (signs.test(text))
+        return first ? code(text) : text;
+    if (first && /^\d{1,9}[.)]/.test(text))
+        return code(text);
+    const [, before = '', core = '', after = ''] = /^(["'(]*)(.*?)([.,;:!?'")…]*)$/u.exec(text) ?? [];
+    const safe = core === '' || (harmless.test(core) && !reference.test(core));
+    return safe ? text : `${before}${code(core)}${after}`;
+}
+/** Several words in the quotes of JSON, and the signs after them. */
+const inQuotes = /^(\(?")((?:[^"\\]|\\.)* (?:[^"\\]|\\.)*)("[.,;:)]*)(?= |$)/u;
+const quoted = (text) => text.includes(' ') && inQuotes.test(text);
+const quote = (text) => text.replace(inQuotes, (_, before, core, after) => `${before}${code(core)}${after}`);
+/** A text cut at its spaces, but for those within quotes and names. */
+function pieces(text, names) {
+    const known = names.map((name) => plain(name)).filter((name) => name.includes(' '));
+    const found = [];
+    for (let at = 0; at < text.length;) {
+        const rest = text.slice(at);
+        const name = known.find((one) => rest === one || rest.startsWith(`${one} `));
+        const next = name ?? inQuotes.exec(rest)?.[0] ?? rest.split(' ', 1)[0] ?? '';
+        found.push({ text: next, name: name !== undefined });
+        at += next.length + 1;
+    }
+    return found;
+}
+/** Cells are markdown already. The first row is the heading; `right` lists right-aligned columns. */
+function markdown_table(rows, right = []) {
+    const align = rows[0]?.map((_, index) => (right.includes(index) ? 'r' : 'l')) ?? [];
+    return markdownTable(rows.map((row) => row.map(oneCell)), { align, alignDelimiters: false, padding: true });
+}
+/** A bar ends a cell even within code, unless an odd number of backslashes stands before it. */
+const oneCell = (cell) => cell.replace(/(\\*)\|/g, (_, slashes) => `${slashes}${slashes.length % 2 === 0 ? '\\' : '\\\\'}|`);
+const details = (summary, body) => `<details>\n<summary>${summary}</summary>\n\n${body}\n\n</details>`;
+
+;// CONCATENATED MODULE: ./build/report/breakdown.js
+
+
+const mostRows = 12;
+/** Which parts of the model and which fields of the config moved. Empty where nothing did. */
+function origins(comparison) {
+    const sections = [];
+    const { fields, parts } = comparison;
+    for (const origin of ['architecture', 'run']) {
+        const changed = fields.filter((field) => field.origin === origin);
+        if (changed.length > 0)
+            sections.push(fieldTable(origin === 'run' ? 'Training run' : 'Field', changed));
+    }
+    for (const kind of ['parameters', 'flops']) {
+        const moved = parts.filter(({ quantity }) => quantity === kind);
+        if (moved.length === 0)
+            continue;
+        const write = (amount) => (kind === 'flops' ? flopsText(amount) : exact(amount));
+        const rows = moved
+            .slice(0, mostRows)
+            .map(({ part, before, after }) => [
+            code(part, 80),
+            write(before),
+            write(after),
+            difference(before, after, kind) ?? '0',
+        ]);
+        const heading = kind === 'flops' ? 'Forward FLOPs per token' : 'Parameters';
+        sections.push(markdown_table([[heading, 'Before', 'After', 'Difference'], ...rows], [1, 2, 3]) + more(moved.length));
+    }
+    return sections.join('\n\n');
+}
+function fieldTable(heading, fields) {
+    const written = (value) => (value === undefined ? 'absent' : code(value, 60));
+    const rows = fields
+        .slice(0, mostRows)
+        .map(({ path, before, after }) => [code(path, 80), written(before), written(after)]);
+    return markdown_table([[heading, 'Before', 'After'], ...rows]) + more(fields.length);
+}
+const more = (count) => (count > mostRows ? `\n\n… and ${count - mostRows} more.` : '');
+const componentNames = {
+    weights: 'Weights',
+    gradients: 'Gradients',
+    optimizer_states: 'Optimizer states',
+    activations: 'Activations',
+    temporary: 'Temporary buffers',
+};
+/** Memory of the fullest GPU by component, old and new. */
+function memoryBreakdown(comparison) {
+    const before = comparison.base?.estimate?.memory;
+    const after = comparison.head?.estimate?.memory;
+    const memory = after ?? before;
+    if (memory === undefined)
+        return '';
+    const write = (value) => (value === undefined ? '–' : gib(value));
+    const rows = Object.keys(componentNames).map((key) => {
+        const component = key;
+        const [old, now] = [before?.components[component], after?.components[component]];
+        return [
+            componentNames[key] ?? key,
+            write(old),
+            write(now),
+            old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
+            percent((now ?? old ?? 0) / memory.allocated),
+        ];
+    });
+    const totals = ['allocated', 'reserved', 'device'].map((key) => {
+        const label = {
+            allocated: '**Allocated** (`max_memory_allocated`)',
+            reserved: '**Reserved** (`max_memory_reserved`)',
+            device: '**Device** (nvidia-smi)',
+        }[key];
+        const [old, now] = [before?.[key], after?.[key]];
+        return [
+            label,
+            write(old),
+            write(now),
+            old !== undefined && now !== undefined ? (difference(old, now, 'bytes') ?? '') : '',
+            '',
+        ];
+    });
+    const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
+    const savings = (after ?? memory).savings
+        .slice(0, 3)
+        .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
+    return [
+        markdown_table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
+        peak,
+        ...(savings.length > 0 ? [savings.join('\n')] : []),
+    ].join('\n\n');
+}
+/** What nobody stated and was taken to be so, and what the config's reader noticed. */
+function assumptions(side) {
+    const lines = [
+        ...(side.estimate?.assumptions ?? []).map(({ field, value, reason }) => `- ${code(field, 80)} = ${code(value, 60)}: ${markdown_sentence(reason)}`),
+        ...side.reading.problems.map(({ message, line }) => `- ${line === undefined ? '' : `line ${line}: `}${markdown_sentence(message)}`),
+        ...(side.estimate?.problems ?? []).map(({ message }) => `- ${markdown_sentence(message)}`),
+    ];
+    const shown = lines.slice(0, 40);
+    return shown.join('\n') + (lines.length > shown.length ? `\n- … and ${lines.length - shown.length} more` : '');
+}
+function throughputLine(side) {
+    const time = side.estimate?.throughput;
+    if (time === undefined || time.mfu === null || time.range === null)
+        return time === undefined ? '' : markdown_sentence(time.limit);
+    return `${markdown_sentence(time.limit)} Projected MFU ${percent(time.mfu)} (${percent(time.range[0])} to ${percent(time.range[1])}; ${time.basis}).`;
+}
+
+;// CONCATENATED MODULE: ./build/report/earlier.js
+
+
+
+const earlier_most = 5;
+const longestPath = 100;
+/** What was wrong, said of what is wrong no more; `metric` stands for the metric's own name. */
+const words = {
+    'memory-over-budget': 'metric was over the budget.',
+    'memory-worse': 'metric was over the budget.',
+    'memory-improved': 'metric was over the budget.',
+    'memory-already-over': 'metric was over the budget.',
+    'memory-unknown': 'metric was not known.',
+    'over-limit': 'metric was beyond its limit.',
+    'limit-worse': 'metric was beyond its limit.',
+    'limit-improved': 'metric was beyond its limit.',
+    'limit-already-over': 'metric was beyond its limit.',
+    'limit-unknown': 'metric was not known.',
+    'grows-too-much': 'metric grew by more than one change may.',
+    'shrinks-too-much': 'metric shrank by more than one change may.',
+    increase: 'metric grew.',
+    'not-merged': 'what it costs merged with the base branch was not looked at.',
+    unreadable: 'it could not be read.',
+    'not-looked-at': 'it was among what was not looked at.',
+    approximate: 'its counts were approximate.',
+    'policy-broken': 'it left rules that cannot be followed.',
+};
+function pastProblem({ code, metric }) {
+    const limited = metric ?? (code.startsWith('memory-') ? 'memory' : '');
+    const sentence = words[code].replace('metric', findMetric(limited)?.label ?? 'what is limited');
+    return sentence.charAt(0).toUpperCase() + sentence.slice(1);
+}
+const said = object({
+    path: schemas_string().refine((path) => earlier_bytes(path) <= longestPath),
+    code: custom((code) => typeof code === 'string' && Object.hasOwn(words, code)),
+    metric: schemas_string()
+        .refine((id) => findMetric(id) !== undefined)
+        .exactOptional(),
+    at: schemas_string()
+        .regex(/^[0-9a-f]{7,64}$/)
+        .exactOptional(),
+});
+const memory = object({ open: array(said).max(earlier_most), resolved: array(said).max(earlier_most) });
+const nothing = { open: [], resolved: [] };
+/** The second line of our comment; empty where there is nothing to remember. */
+function earlier_memoryLine(remembered) {
+    if (remembered.open.length === 0 && remembered.resolved.length === 0)
+        return '';
+    return `\n<!-- model-cost-gate state=${encodeURIComponent(JSON.stringify(remembered)).replaceAll('-', '%2D')} -->`;
+}
+/** Our first lines, the heading under them, and our footer: what else of our identity begins with a marker has not all of them. */
+const start = /^<!-- [^\n]*-->\r?\n(?:<!-- model-cost-gate state=([\w.!~*'()%]{1,8000}) -->\r?\n)?\r?\n## (?:\S+ )?Model cost: /;
+const footer = /^<sub>(?:.* · )?model-cost-gate [\w.+-]+<\/sub>\r?$/m;
+/** Whether a comment that begins with our marker is one that we wrote, from its heading to its footer. */
+const isWhole = (body) => start.test(body) && footer.test(body);
+function remembered(body = '') {
+    const state = isWhole(body) ? start.exec(body)?.[1] : undefined;
+    if (state === undefined)
+        return nothing;
+    try {
+        return memory.parse(JSON.parse(decodeURIComponent(state)));
+    }
+    catch {
+        return nothing;
+    }
+}
+/** The problems of a review, and which of the earlier comment's are gone: a second run over the same commit says the same. */
+function earlier_remember(review, earlier) {
+    const { findings } = review.verdict;
+    const open = findings
+        .filter(({ severity }) => severity !== 'notice')
+        .slice(0, earlier_most)
+        .map(({ path, code, metric }) => ({
+        path: nameOf(path),
+        code,
+        ...(metric === undefined ? {} : { metric }),
+    }));
+    // What cannot be read, or may be among what was not looked at, is not resolved, and what is still told is not either.
+    const standing = (one) => findings.some((finding) => finding.code === 'not-looked-at' ||
+        (nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one))));
+    const before = remembered(earlier);
+    const at = review.head?.sha;
+    const gone = before.open
+        .filter((one) => !standing(one))
+        .map((one) => ({ ...one, ...(at === undefined ? {} : { at }) }));
+    return { open, resolved: [...before.resolved.filter((one) => !standing(one)), ...gone].slice(-earlier_most) };
+}
+const aboutOf = ({ metric, code }) => metric ?? code;
+const earlier_bytes = (text) => new TextEncoder().encode(text).length;
+/** As much of a path as is remembered: a cut one is told by its beginning. */
+function nameOf(path) {
+    let name = '';
+    for (const letter of plain(path, longestPath)) {
+        if (earlier_bytes(name + letter) > longestPath)
+            break;
+        name += letter;
+    }
+    return name;
+}
 
 ;// CONCATENATED MODULE: ./build/report/limits.js
 
@@ -24136,7 +24475,7 @@ function limitsTable(comparison, { limits }) {
             ],
         ];
     });
-    return table([['Metric', 'Limit', 'Now', 'Allowed', 'Beyond it', 'From'], ...rows], [2, 3]);
+    return markdown_table([['Metric', 'Limit', 'Now', 'Allowed', 'Beyond it', 'From'], ...rows], [2, 3]);
 }
 /** How much of what it may be is taken up. */
 const used = ({ bound }, after, most) => bound === 'max' && most !== undefined && most > 0 ? ` (${percent(after / most, 0)})` : '';
@@ -24165,21 +24504,12 @@ function statedRun({ estimate }) {
     const stated = Object.entries(origins).filter(([, origin]) => origin !== 'default');
     if (!stated.some(([, origin]) => origin === 'policy'))
         return '';
-    const { parallelism, ...flat } = runAsWritten(run);
-    const values = {
-        ...flat,
-        ...Object.fromEntries(Object.entries(parallelism ?? {}).map(([key, value]) => [`parallelism.${key}`, value])),
-    };
-    return table([
+    const values = runAsText(run);
+    return markdown_table([
         ['Field', 'Value', 'From'],
-        ...stated.map(([name, origin]) => [code(name, 60), code(limits_written(values[name]), 80), code(origin, 20)]),
+        ...stated.map(([name, origin]) => [code(name, 60), code(values.get(name) ?? 'undefined', 80), code(origin, 20)]),
     ]);
 }
-const limits_written = (value) => typeof value === 'number'
-    ? String(Number(value.toPrecision(6)))
-    : typeof value === 'object'
-        ? JSON.stringify(value)
-        : String(value);
 
 ;// CONCATENATED MODULE: ./build/report/overview.js
 
@@ -24225,7 +24555,7 @@ function overview(review, comparisons, budgetsFor) {
     // What could not be read is told above, and has no numbers.
     if (comparisons.every(({ status }) => status === 'unreadable'))
         return '';
-    return table([heading, ...rows], shown.map((_, index) => index + 1));
+    return markdown_table([heading, ...rows], shown.map((_, index) => index + 1));
 }
 function state(comparison, { base }) {
     const renamed = comparison.previousPath === undefined ? '' : `<br>renamed from ${code(comparison.previousPath, 120)}`;
@@ -24365,7 +24695,7 @@ function sections(review, options, rows = comment_mostRows, elsewhere = inSummar
         {
             importance: 7,
             name: 'notes',
-            body: review.notes.map((note) => `> ${sentence(note, 500, pathsOf(review))}`).join('\n>\n'),
+            body: review.notes.map((note) => `> ${markdown_sentence(note, 500, pathsOf(review))}`).join('\n>\n'),
         },
         ...comparisons
             .slice(0, 30)
@@ -24406,14 +24736,14 @@ function subject({ comparisons, base, missed }) {
 function findings(review) {
     const list = review.verdict.findings.slice(0, 20).map((finding) => {
         const [mark = '', ...numbers] = findingLine(finding).split(' ');
-        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[sentence(finding.message, 500, [finding.path]), ...numbers, sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${comment_remedy(finding, review)}`;
+        return `- ${mark} ${code(finding.path, 120)}${finding.line === undefined ? '' : ` line ${finding.line}`}: ${[markdown_sentence(finding.message, 500, [finding.path]), ...numbers, markdown_sentence(waiverText(finding))].filter((word) => word !== '').join(' ')}${comment_remedy(finding, review)}`;
     });
     const rest = review.verdict.findings.length - list.length;
     return [...list, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 }
 /** What would bring memory within its limit, or nearest to it, by itself. */
-function comment_remedy({ path, metric, after, limit }, review) {
-    if (metric !== 'memory' || after === undefined || limit === undefined)
+function comment_remedy({ path, metric, after, limit, from }, review) {
+    if (metric !== 'memory' || from?.what === 'merge' || after === undefined || limit === undefined)
         return '';
     const savings = review.comparisons.find((one) => one.path === path)?.head?.estimate?.memory.savings ?? [];
     const best = savings.find(({ saves }) => after - saves <= limit) ?? savings[0];
@@ -24448,7 +24778,7 @@ function configSections(comparison, budgets, several, index) {
 function settings(review) {
     if (review.settings.length === 0)
         return '';
-    return details('Settings', table([
+    return details('Settings', markdown_table([
         ['Setting', 'Value', 'From'],
         ...review.settings.map(({ name, value, origin }) => [code(name, 60), code(value, 100), code(origin, 60)]),
     ]));
@@ -24458,7 +24788,7 @@ const head = (review) => (review.head === undefined ? 'the head' : comment_short
 function comment_footer(review) {
     const commits = review.base === undefined || review.head === undefined
         ? ''
-        : `Compared ${comment_short(review.base.sha)} (${sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${sentence(review.head.label, 80)}) · `;
+        : `Compared ${comment_short(review.base.sha)} (${markdown_sentence(review.base.label, 80)}) with ${comment_short(review.head.sha)} (${markdown_sentence(review.head.label, 80)}) · `;
     return `<sub>${commits}model-cost-gate ${review.version}</sub>`;
 }
 /** The sections that fit, in their order; what does not is dropped whole, the least important first, and said. */
@@ -24569,7 +24899,7 @@ const reportSchema = object({
         largest_batch: amount.nullable(),
     })
         .nullable(),
-    run: record(schemas_string(), schemas_unknown()),
+    run: record(schemas_string(), unknown()),
     origins: record(schemas_string(), schemas_string()),
     assumptions: array(object({ field: schemas_string(), value: schemas_string(), reason: schemas_string() })),
     problems: array(problem),
@@ -24586,6 +24916,14 @@ const jsonSchema = object({
         base: sideSchema.nullable(),
         head: sideSchema.nullable(),
         changes: array(object({ metric: schemas_string(), before: amount.optional(), after: amount.optional(), ratio: amount.optional() })),
+        fields: array(object({
+            origin: schemas_enum(['architecture', 'run']).describe('of the config as written, or of the run as settled'),
+            path: schemas_string(),
+            before: schemas_string().optional(),
+            after: schemas_string().optional(),
+            line: schemas_number().optional(),
+        }))
+            .describe('what changed; a side that is absent does not have the field'),
     })),
     verdict: object({
         outcome: schemas_enum(['pass', 'warn', 'fail']),
@@ -24599,6 +24937,9 @@ const jsonSchema = object({
             limit: amount.optional(),
             line: schemas_number().optional(),
             message: schemas_string(),
+            from: object({ what: schemas_enum(['tip', 'merge']), commit: schemas_string() })
+                .optional()
+                .describe("the base branch's tip, where its rules or the merge with it are the reason"),
             waiver: object({ until: schemas_string(), reason: schemas_string(), holds: schemas_boolean() }).optional(),
         })),
         override: object({ label: schemas_string(), by: schemas_string().optional() })
@@ -24647,6 +24988,7 @@ function comparisonReport(comparison) {
         base: side(comparison.base),
         head: side(comparison.head),
         changes: comparison.changes.map((change) => ({ ...change })),
+        fields: comparison.fields.map((field) => ({ ...field })),
     };
 }
 /** One side as JSON. */
@@ -24905,15 +25247,15 @@ function timeLines({ throughput, run }) {
         line('HFU', percent(hfu)),
         line('tokens per second and GPU', exact(Math.round(tokensPerSecondPerGpu)), `give or take a factor of ${times.toFixed(2)}, as all times and costs below`),
         line('tokens per second', exact(Math.round(tokensPerSecondPerGpu * run.run.gpus))),
-        line('step time', duration(stepTime), `${exact(run.run.globalBatchSize)} sequences`),
+        line('step time', format_duration(stepTime), `${exact(run.run.globalBatchSize)} sequences`),
         ...Object.entries(throughput.parts)
             .filter(([, amount]) => amount > 0)
-            .map(([name, amount]) => line(`  ${name.replaceAll('_', ' ')}`, duration(amount), percent(amount / stepTime))),
+            .map(([name, amount]) => line(`  ${name.replaceAll('_', ' ')}`, format_duration(amount), percent(amount / stepTime))),
         `  ${throughput.limit}`,
         ...(training === null
             ? []
             : [
-                line(`${billions(run.run.tokens)} tokens take`, duration(training.time), `${exact(Math.round(training.gpuHours))} GPU hours`),
+                line(`${billions(run.run.tokens)} tokens take`, format_duration(training.time), `${exact(Math.round(training.gpuHours))} GPU hours`),
                 ...(training.energyKilowattHours === null
                     ? []
                     : [line('energy (GPUs at full power)', `${exact(Math.round(training.energyKilowattHours))} kWh`)]),
@@ -24982,15 +25324,23 @@ function comparisonLines(comparison) {
             `  ${label.padEnd(28)} ${(before === undefined ? '' : quantity(before, unit)).padStart(18)} ${(after === undefined ? '' : quantity(after, unit)).padStart(18)}  ${moved}`,
         ];
     });
+    const fields = comparison.fields.slice(0, mostFields).map(fieldLine);
     const parts = comparison.parts
         .slice(0, 12)
         .map(({ part, quantity: kind, before, after }) => `    ${plain(part, 60).padEnd(36)} ${(kind === 'flops' ? flopsText(after - before) : exact(after - before)).padStart(24)} ${kind}`);
     return [
         `${plain(comparison.path, 120)}${renamed}: ${comparison.status}`,
         ...rows,
+        ...(fields.length > 0 ? ['  what changed', ...fields] : []),
+        ...(comparison.fields.length > mostFields ? [`    and ${comparison.fields.length - mostFields} more`] : []),
         ...(parts.length > 0 ? ['  what moved', ...parts] : []),
         '',
     ];
+}
+const mostFields = 20;
+function fieldLine({ origin, path, before, after }) {
+    const written = (value) => (value === undefined ? 'absent' : plain(value, 60));
+    return `    ${origin === 'run' ? 'run: ' : ''}${plain(path, 60)} ${written(before)} -> ${written(after)}`;
 }
 
 ;// CONCATENATED MODULE: ./build/model/ledger.js
@@ -25951,7 +26301,7 @@ function estimateInference(operations, { run, machine }, weights) {
     const usable = machine?.usable;
     const room = usable === undefined ? undefined : serving.memoryShare * usable - weights / tensor;
     const largestBatch = room === undefined || perSequenceLocal === 0 ? null : Math.max(0, Math.floor(room / perSequenceLocal));
-    return { cachePerToken: units_bytes(perToken), cachePerSequence: units_bytes(perSequence), weights, largestBatch };
+    return { cachePerToken: bytes(perToken), cachePerSequence: bytes(perSequence), weights, largestBatch };
 }
 
 ;// CONCATENATED MODULE: ./build/cost/count/checkpoint.js
@@ -25976,7 +26326,7 @@ function checkpointBytes(architecture, operations) {
     const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
     const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
     const outside = all(operations.embedding, 0) + all(operations.head, 0);
-    return units_bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
+    return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
 }
 function schemeOf(stored, path, layer) {
     const listed = stored[path.replace(/^(layers|prediction)\./, '')];
@@ -27162,7 +27512,7 @@ function shards(operation, run, state) {
     const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
     return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / all));
 }
-function tokensOf(run) {
+function placement_tokensOf(run) {
     const { tensor, context, sequenceParallel } = run.parallelism;
     const entering = (run.microBatchSize * run.sequenceLength) / context;
     const residual = sequenceParallel ? entering / tensor : entering;
@@ -27519,7 +27869,7 @@ function savedTensors(operations, run) {
 }
 /** Bytes of what an operation saves, where a column-wise matrix may save what sequence parallelism gathered for it. */
 function sizeOnDevice(operation, run, { gathered }) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor: tp } = run.parallelism;
     const whole = gathered && operation.kind === 'linear' && operation.sharding === 'column';
     return (tensor, bytesEach = elementBytes(run)) => (whole && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, bytesEach, tokens, tp);
@@ -27827,7 +28177,7 @@ function unrecomputed(run, layers) {
 const savesInput = (saved) => saved.some(({ tensor }) => tensor?.stream === 'input');
 /** Bytes of the residual stream where a layer reads it. */
 function inputBytes(list, run) {
-    return streamBytes(run) * residualWidth(list) * tokensOf(run).residual;
+    return streamBytes(run) * residualWidth(list) * placement_tokensOf(run).residual;
 }
 /** Bytes of an element of the residual stream: fp32 under autocast, and where a framework autocasts sharded adapters. */
 function streamBytes(run) {
@@ -27851,7 +28201,7 @@ function everySecondProduct(list, run) {
 }
 /** Every second product and all of experts; the router's are always made again. */
 function savedProducts(list, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor, sequenceParallel } = run.parallelism;
     const products = list.filter((one) => one.kind === 'linear' && one.component !== 'router');
     return products.flatMap(({ output, copies, sharding }, index) => {
@@ -27866,7 +28216,7 @@ function savedProducts(list, run) {
 }
 /** Outputs of attention with its log-sum-exp, and rows that came from other ranks. */
 function savedKernels(operation, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor, expert } = run.parallelism;
     const named = ({ name, ...sized }) => [
         name,
@@ -27882,7 +28232,7 @@ function savedKernels(operation, run) {
 /** Bytes that a stage saves for all micro-batches in flight, the indices that its embedding reads included. */
 function savedByStage(activations, run, stage) {
     const layers = stage.layers.reduce((sum, { kind, count }) => sum + count * (activations.get(kind)?.saved ?? 0), 0);
-    const indices = stage.embedding ? savedBytes.index * tokensOf(run).tensor : 0;
+    const indices = stage.embedding ? savedBytes.index * placement_tokensOf(run).tensor : 0;
     return stage.inFlight * (layers + indices);
 }
 
@@ -27929,12 +28279,12 @@ function backwardPeak(list, run, weightGradient) {
 }
 /** Bytes of the residual stream's gradient, which lives through the whole layer. */
 function streamGradient(list, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     return streamBytes(run) * residualWidth(list) * (executionOf(run).gathered ? tokens.residual : tokens.tensor);
 }
 /** The gradients that an operation computes of what it reads, with their bytes. */
 function inputGradients(operation, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor: tp } = run.parallelism;
     // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
     const gathered = executionOf(run).gathered && isColumn(operation);
@@ -27969,7 +28319,7 @@ function gradientsOf(operation) {
 }
 /** What an operation's backward pass allocates besides its gradients, in bytes. */
 function backward_workspace(operation, run) {
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor: tp } = run.parallelism;
     switch (operation.kind) {
         case 'attention': {
@@ -28012,13 +28362,13 @@ function stepsOf(operation) {
 function regathered(operation, run) {
     if (!executionOf(run).gathered || operation.sharding !== 'row')
         return 0;
-    return elementBytes(run) * operation.output.elements * tokensOf(run).tensor;
+    return elementBytes(run) * operation.output.elements * placement_tokensOf(run).tensor;
 }
 /** Bytes of two chunks of keys and values of its neighbours that ring attention holds, and of their gradients. */
 function ring(operation, run) {
     if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all')
         return 0;
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor } = run.parallelism;
     return 2 * (tensorBytes(operation.key, backward_e, tokens, tensor) + tensorBytes(operation.value, backward_e, tokens, tensor));
 }
@@ -28026,7 +28376,7 @@ function ring(operation, run) {
 function adapterWorkspace(operation, run) {
     if (run.lora === undefined || !isTarget(operation, run.lora))
         return 0;
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const { tensor } = run.parallelism;
     const bytes = adapterBytes(run);
     return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
@@ -28055,14 +28405,14 @@ function lossBytes(operations, run) {
 }
 /** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
 function logitsOf({ columns: V }, run) {
-    return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
+    return (placement_tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
 }
 /** Megatron-Core: logits with their loss, then the output's backward pass. */
 function loss_megatron(head, run) {
     const { lossBytes: each, dummyGradients } = frameworks[run.framework];
     const { rows: D, columns: V } = head;
     const { tensor, sequenceParallel } = run.parallelism;
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const logits = logitsOf(head, run);
     const input = loss_e * D * tokens.residual;
     const gathered = sequenceParallel ? loss_e * D * tokens.tensor : 0;
@@ -28078,7 +28428,7 @@ function torch(head, operations, run) {
     const { lossBytes: each } = frameworks[run.framework];
     const { rows: D, columns: V } = head;
     const { tensor } = run.parallelism;
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const own = elementBytes(run);
     const logits = logitsOf(head, run);
     const hidden = own * D * tokens.tensor;
@@ -28583,12 +28933,12 @@ function estimateMemory(model, run) {
     const device = reserved + deviceOverhead(run);
     const accelerator = findAccelerator(run.accelerator);
     return {
-        allocated: units_bytes(totalOf(phase)),
-        reserved: units_bytes(reserved),
-        device: units_bytes(device),
+        allocated: bytes(totalOf(phase)),
+        reserved: bytes(reserved),
+        device: bytes(device),
         capacity: accelerator?.usable ?? null,
         components: components(phase.allocations),
-        parts: ledger_ledger(units_bytes, phase.allocations.map(([, part, amount]) => [part, amount])),
+        parts: ledger_ledger(bytes, phase.allocations.map(([, part, amount]) => [part, amount])),
         phase: phase.at,
         stage: stage.index,
         ...memoryBand(operations, run),
@@ -28605,7 +28955,7 @@ function fullest(operations, run) {
     return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }
 function components(allocations) {
-    const of = (wanted) => units_bytes(allocations.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
+    const of = (wanted) => bytes(allocations.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
     return {
         weights: of('weights'),
         gradients: of('gradients'),
@@ -28619,7 +28969,7 @@ function savings(operations, run, device) {
     return alternatives(run)
         .map(({ change, changed }) => {
         const { reserved } = fullest(operations, changed);
-        return { change, saves: units_bytes(device - reserved - deviceOverhead(changed)) };
+        return { change, saves: bytes(device - reserved - deviceOverhead(changed)) };
     })
         .filter(({ saves }) => saves > 0.01 * device)
         .sort((a, b) => b.saves - a.saves);
@@ -29296,7 +29646,7 @@ const bands = numbers({
 function contextOf(run, chip, peak, facts) {
     const kernels = facts.kernelsOf(chip);
     const profileName = profileOf(run, chip);
-    const tokens = tokensOf(run);
+    const tokens = placement_tokensOf(run);
     const power = 1 + facts.step.power * (overCap(run, chip) - 1);
     return {
         step: facts.step,
@@ -37494,7 +37844,7 @@ const mambaLibrary = (fields) => fields.boolean('rms_norm', true) ? library : { 
 
 
 /** What the library's own config class takes where a key is absent (mamba_ssm/models/config_mamba.py). */
-const defaults = {
+const mamba_defaults = {
     d_model: 2560,
     d_intermediate: 0,
     n_layer: 64,
@@ -37514,7 +37864,7 @@ const mamba_mamba = {
     read: mamba_read,
 };
 function mamba_read(source) {
-    const fields = new Fields(source.value, source, '', defaults);
+    const fields = new Fields(source.value, source, '', mamba_defaults);
     const architecture = build(mambaLibrary(fields), fields, fields, 'mamba_ssm');
     return {
         kind: 'read',
@@ -38626,294 +38976,240 @@ function globs_remembered(of) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/setup/relations.js
-/** GPUs that hold one replica: tensor x pipeline x context. */
-const replicaOf = ({ tensor, pipeline, context }) => tensor * pipeline * context;
-/**
- * How many GPUs the stated counts make: nodes times GPUs of a node, or one replica's times data parallelism; undefined where
- * neither is stated.
- */
-function gpusOf(relations, parallelism, gpusPerNode) {
-    const { nodes, dataParallel, dataParallelReplicate, dataParallelShard } = relations;
-    if (nodes !== undefined && gpusPerNode !== undefined)
-        return nodes * gpusPerNode;
-    const copies = dataParallel ?? (dataParallelShard === undefined ? undefined : dataParallelShard * (dataParallelReplicate ?? 1));
-    return copies === undefined ? undefined : copies * replicaOf(parallelism);
-}
-/**
- * Micro-batch and global batch in sequences, as far as the stated counts say them.
- *
- * @param dataParallel replicas with other data
- * @param sequenceLength tokens
- */
-function batchOf(stated, relations, dataParallel, gpus, sequenceLength) {
-    const { gradientAccumulation, gradientAccumulationInAll, batchPerReplica, tokensPerStep, batchPerGpu } = relations;
-    const accumulation = gradientAccumulation ??
-        (gradientAccumulationInAll === undefined
-            ? undefined
-            : Math.max(1, Math.floor(gradientAccumulationInAll / dataParallel)));
-    const perStep = stated.global ??
-        (tokensPerStep === undefined ? undefined : Math.max(1, Math.round(tokensPerStep / sequenceLength))) ??
-        (batchPerReplica === undefined ? undefined : batchPerReplica * dataParallel);
-    const micro = stated.micro ??
-        (batchPerGpu === undefined ? undefined : Math.max(1, Math.round((batchPerGpu * gpus) / dataParallel))) ??
-        (perStep === undefined || accumulation === undefined
-            ? undefined
-            : Math.max(1, Math.round(perStep / accumulation / dataParallel)));
-    const global = perStep ?? (micro === undefined ? undefined : micro * (accumulation ?? 1) * dataParallel);
-    const known = accumulation !== undefined || batchPerGpu !== undefined || perStep !== undefined;
-    return { micro, global: known ? global : stated.global };
-}
-/** Virtual stages of one pipeline rank, from the layers of one. */
-function virtualStagesOf(relations, pipeline, layers) {
-    const { layersPerVirtualStage: each } = relations;
-    return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
-}
-/** Tokens of the whole training, from steps or sequences of it. */
-function relations_tokensOf(relations, globalBatch, sequenceLength) {
-    const { trainSteps, trainSequences } = relations;
-    if (trainSequences !== undefined)
-        return trainSequences * sequenceLength;
-    return trainSteps === undefined ? undefined : trainSteps * globalBatch * sequenceLength;
-}
-
-;// CONCATENATED MODULE: ./build/setup/settle.js
+;// CONCATENATED MODULE: ./build/settings/describe.js
 
 
-const trillion = 1_000_000_000_000;
-/** What holds where nobody says otherwise, with the reason that is shown. `global_batch_size` and `gpus` follow from others. */
-const settle_defaults = {
-    accelerator: { value: 'h100-sxm-80gb', reason: 'the usual training GPU' },
-    microBatchSize: { value: 1, reason: 'one sequence for each replica and forward pass' },
-    precision: { value: 'bf16', reason: 'the usual dtype of matrix products' },
-    optimizer: { value: 'adamw', reason: 'the usual optimizer' },
-    framework: { value: 'megatron', reason: 'the framework whose memory is best known' },
-    sharding: { value: 'optimizer', reason: 'optimizer states divided over data parallelism (ZeRO 1)' },
-    recompute: { value: 'none', reason: 'no activation is computed twice' },
-    flashAttention: { value: true, reason: 'attention scores are never written to memory' },
-    fusedCrossEntropy: { value: false, reason: 'the loss reads whole logits' },
-    compile: { value: false, reason: 'no torch.compile' },
-    expertImbalance: { value: 1, reason: 'experts equally loaded' },
-    tokens: { value: trillion, reason: 'a token budget to compare by' },
-};
-const defaultGpus = 8;
-const defaultSequence = 4096;
-/** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
-const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-/**
- * One training run out of what several sources state, the first that states a field winning; the rest gets a default that is
- * listed as an assumption.
- *
- * @param sources strongest first
- */
-function settleRun(sources, architecture) {
-    const desk = gathered(sources);
-    const parallelism = settleParallelism(desk, architecture.order.length);
-    const gpus = settleGpus(desk, parallelism);
-    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
-    if (desk.problems.some(({ severity }) => severity === 'error'))
-        return { kind: 'unsettled', problems: desk.problems };
-    const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
-    const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
-    const run = {
-        ...definedOnly(desk.stated),
-        accelerator: desk.stated.accelerator ?? fallback(desk, 'accelerator'),
-        gpus,
-        sequenceLength,
-        ...batch,
-        precision: desk.stated.precision ?? fallback(desk, 'precision'),
-        optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
-        ...settleSharding(desk),
-        recompute: desk.stated.recompute ?? fallback(desk, 'recompute'),
-        flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
-        fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
-        compile: desk.stated.compile ?? fallback(desk, 'compile'),
-        expertImbalance: desk.stated.expertImbalance ?? fallback(desk, 'expertImbalance'),
-        tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
-        parallelism,
-        ...shardGroup(desk),
-    };
-    notePrediction(desk, architecture, run);
+/** The description that a run file and a policy give together. */
+function describe_describe(run, policy, judged = false) {
+    const read = run === undefined ? undefined : readRun(run.bytes, run.name);
+    if (read?.kind === 'wrong')
+        return { kind: 'wrong', sentences: read.problems.map(({ message }) => message) };
+    const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
     return {
-        kind: 'settled',
-        settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
-        assumptions: desk.assumptions,
-        problems: desk.problems,
+        kind: 'read',
+        run: read?.fields ?? {},
+        entries,
+        of: globs_remembered((path) => entries
+            .filter(({ globs }) => globs.names(path))
+            .map((entry) => entry.run)
+            .reverse()),
+        defaults: policy?.defaults.run ?? {},
+        files: [...(policy?.runFiles ?? []), ...(run === undefined ? [] : [run.name])],
+        judged,
     };
 }
-/** Every field from the strongest source that states it. */
-function gathered(sources) {
-    const origins = {};
-    const assumptions = [];
-    const merged = {};
-    const parallel = {};
-    const relations = {};
-    const open = {};
-    for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {} } of sources) {
-        const { parallelism, ...flat } = fields;
-        const take = (into, from, prefix) => {
-            for (const [name, value] of Object.entries(from)) {
-                if (value === undefined || Object.hasOwn(into, name))
-                    continue;
-                into[name] = value;
-                const field = prefix + settle_written(name);
-                origins[field] = origin;
-                const reason = reasons[field];
-                if (reason !== undefined)
-                    assumptions.push({ field, value: settle_shown(value), reason });
-            }
-        };
-        take(merged, flat, '');
-        take(parallel, parallelism ?? {}, 'parallelism.');
-        for (const [name, value] of Object.entries(counts))
-            relations[name] ??= value;
-        for (const [field, words] of Object.entries(left))
-            open[field] ??= words;
-    }
+/** What is stated for one path before its config speaks, strongest first. */
+const statedBy = ({ run, of }, path) => [
+    { origin: 'run', fields: run },
+    ...of(path).map((fields) => ({ origin: 'policy', fields })),
+];
+/** Whether two descriptions could say something else of some config; text that changes no field does not. */
+const differs = (one, other) => describe_fieldsOf(one) !== describe_fieldsOf(other);
+const describe_fieldsOf = ({ run, entries, defaults }) => JSON.stringify([run, entries.map(({ match, run: stated }) => [match, stated]), defaults]);
+/** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
+const claims = ['calibration', 'measuredTokensPerSecond', 'pricePerGpuHour'];
+/** The claims that a description makes, as text to compare. */
+const claimsOf = ({ run, entries, defaults }) => JSON.stringify([
+    claimed(run),
+    entries.map(({ match, run: stated }) => [match, claimed(stated)]).filter(([, stated]) => stated !== '{}'),
+    claimed(defaults),
+]);
+const claimed = (fields) => JSON.stringify(Object.fromEntries(claims.map((name) => [name, fields[name]])));
+/** A change's own sources with the claims of those who judge it, as far as it keeps their accelerator. */
+function withClaims(sources, judges) {
+    const kept = acceleratorOf(sources) === acceleratorOf(judges) ? judges : [];
+    const agreed = claims.flatMap((name) => {
+        const source = kept.find(({ fields }) => fields[name] !== undefined);
+        return source === undefined ? [] : [{ origin: source.origin, fields: { [name]: source.fields[name] } }];
+    });
+    return [...agreed, ...sources.map((source) => (source.machine ? source : { ...source, fields: without(source) }))];
+}
+const acceleratorOf = (sources) => sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
+function without({ fields }) {
+    const { calibration: _, measuredTokensPerSecond: __, pricePerGpuHour: ___, ...rest } = fields;
+    return rest;
+}
+
+;// CONCATENATED MODULE: ./build/text/merge.js
+
+const merge_absent = Symbol('absent');
+/**
+ * A three-way merge key by key, as two changes of different keys go together whatever lines they stand on. Lists are values.
+ * The result is written as JSON, which YAML's readers take, too.
+ */
+function mergeTexts(path, base, ours, theirs) {
+    const syntax = syntaxOf(path);
+    if (syntax !== 'json' && syntax !== 'yaml')
+        return { kind: 'unmerged', reason: 'only JSON and YAML are merged key by key' };
+    const [old, one, other] = [base, ours, theirs].map((bytes) => contentOf(bytes, syntax));
+    if (old === undefined || one === undefined || other === undefined)
+        return { kind: 'unmerged', reason: 'one of the versions cannot be read' };
+    const conflicts = [];
+    const value = merge_mergeValues(old.value, one.value, other.value, '', conflicts);
+    return { kind: 'merged', bytes: new TextEncoder().encode(JSON.stringify(value)), conflicts };
+}
+function contentOf(bytes, syntax) {
+    const parsed = syntax_parse(bytes, syntax);
+    return parsed.kind === 'parsed' ? parsed : undefined;
+}
+function merge_mergeValues(base, ours, theirs, path, conflicts) {
+    if (same(ours, theirs) || same(base, theirs))
+        return ours;
+    if (same(base, ours))
+        return theirs;
+    if (isTable(ours) && isTable(theirs))
+        return mergeTables(isTable(base) ? base : {}, ours, theirs, path, conflicts);
+    conflicts.push(path === '' ? 'the whole file' : path);
+    return ours;
+}
+function mergeTables(base, ours, theirs, path, conflicts) {
+    const at = (table, key) => (Object.hasOwn(table, key) ? table[key] : merge_absent);
+    const entries = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].map((key) => {
+        const inside = path === '' ? key : `${path}.${key}`;
+        return [key, merge_mergeValues(at(base, key), at(ours, key), at(theirs, key), inside, conflicts)];
+    });
+    return Object.fromEntries(entries.filter(([, value]) => value !== merge_absent));
+}
+const isTable = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** Equal as data, whatever order their keys stand in. */
+function same(one, other) {
+    if (Object.is(one, other))
+        return true;
+    if (Array.isArray(one) && Array.isArray(other))
+        return one.length === other.length && one.every((value, index) => same(value, other[index]));
+    if (!isTable(one) || !isTable(other))
+        return false;
+    const keys = Object.keys(one);
+    return (keys.length === Object.keys(other).length &&
+        keys.every((key) => Object.hasOwn(other, key) && same(one[key], other[key])));
+}
+
+;// CONCATENATED MODULE: ./build/tip.js
+
+
+
+/**
+ * Holds a change against the base branch as it is by now: the rules of its tip bind beside those of the merge base, since both
+ * are trusted, and where both sides changed the same job, the merge of both is judged. What the merge base's own rules say
+ * already is not said again.
+ *
+ * @param held what was found by the rules of the merge base
+ */
+function heldAgainstTip(changes, settings, others, held, today, inTime, compareAll) {
+    const { tip } = changes;
+    if (tip === undefined)
+        return { findings: [], comparisons: [], notes: [] };
+    const runs = settings.runs && runsAtTip(settings.runs);
+    const at = (by) => (runs === undefined ? by : { ...by, runs });
+    const rules = others.find(({ kind }) => kind === 'moved')?.settings;
+    const byTip = rules === undefined ? [] : compareAll(lookedAt(changes, rules), at(rules), inTime);
+    const configs = configsOf([...held.comparisons, ...byTip]);
+    const pairs = changes.pairs.filter(({ path }) => configs.has(path));
+    const merge = mergeOf({ ...changes, pairs }, settings, runs, tip, inTime);
+    const verdicts = [settings, ...(rules === undefined ? [] : [rules])].flatMap((by) => {
+        const merged = compareAll(lookedAt({ ...changes, pairs: merge.pairs }, by), at(by), inTime);
+        return judge(merged, by.budgetsFor, today).findings.map((finding) => mergedWith(finding, tip));
+    });
+    const strict = rules === undefined ? [] : judge(byTip, rules.budgetsFor, today).findings;
+    const all = [...strict.map((finding) => ruledBy(finding, tip)), ...verdicts, ...merge.unmerged];
     return {
-        stated: merged,
-        parallel: parallel,
-        relations,
-        open,
-        origins,
-        assumptions,
-        problems: [],
+        findings: unsaid(all, held.findings),
+        comparisons: byTip.filter(({ path }) => !configsOf(held.comparisons).has(path)),
+        notes: merge.notes,
     };
 }
-const settle_shown = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
-/** Takes a value that nobody states, and says so; where a file leaves the field open, what to write. */
-function assume({ origins, assumptions, problems, open }, field, value, reason) {
-    origins[field] = 'default';
-    assumptions.push({ field, value: String(value), reason });
-    const words = open[field];
-    if (words !== undefined)
-        problems.push({
-            severity: 'notice',
-            message: `${words}, which says no ${field}: ${value} is assumed. Add \`${field}: N\` to the run of this job in the policy.`,
-            key: field,
-        });
-    return value;
+const configsOf = (comparisons) => new Set(comparisons.map(({ path }) => path));
+/** The part of a change that some rules look at. */
+const lookedAt = (changes, settings) => ({
+    ...changes,
+    pairs: changes.pairs.filter((pair) => matchesEither(pair, settings)),
+});
+const matchesEither = ({ path, previousPath }, { matches }) => matches(path) || (previousPath !== undefined && matches(previousPath));
+/** How models are trained once the change is merged: as the tip says, unless the change says otherwise. */
+function runsAtTip(runs) {
+    const { base, head, tip } = runs;
+    if (!otherwise(base, tip))
+        return runs;
+    return { base: tip ?? base, head: otherwise(base, head) ? head : (tip ?? head) };
 }
-function fallback(desk, name) {
-    const { value, reason } = settle_defaults[name];
-    return assume(desk, settle_written(name), value, reason);
-}
-function settleParallelism({ parallel, origins, relations }, layers) {
-    const tensor = parallel.tensor ?? 1;
-    const pipeline = parallel.pipeline ?? 1;
-    const settled = {
-        tensor,
-        pipeline,
-        virtualPipeline: parallel.virtualPipeline ?? virtualStagesOf(relations, pipeline, layers) ?? 1,
-        context: parallel.context ?? 1,
-        expert: parallel.expert ?? 1,
-        expertTensor: parallel.expertTensor ?? 1,
-        sequenceParallel: parallel.sequenceParallel ?? tensor > 1,
-    };
-    for (const name of Object.keys(settled))
-        origins[`parallelism.${settle_written(name)}`] ??= 'default';
-    return settled;
-}
-function settleGpus(desk, parallelism) {
-    const { stated, relations } = desk;
-    if (stated.gpus !== undefined)
-        return stated.gpus;
-    const perNode = stated.gpusPerNode ?? (relations.nodes === undefined ? undefined : defaultGpus);
-    const counted = gpusOf(relations, parallelism, perNode);
-    if (counted !== undefined) {
-        desk.origins['gpus'] = 'config';
-        if (relations.nodes !== undefined && stated.gpusPerNode === undefined)
-            assume(desk, 'gpus_per_node', defaultGpus, 'the usual node');
-        return counted;
-    }
-    const { pipeline, expert, expertTensor } = parallelism;
-    const smallest = Math.max(replicaOf(parallelism), pipeline * expert * expertTensor);
-    const several = Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest;
-    return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
-}
-function contradictions(gpus, parallelism, layers) {
-    const { tensor, pipeline, context, expert, expertTensor } = parallelism;
-    const replica = replicaOf(parallelism);
-    const expertGroup = pipeline * expert * expertTensor;
-    const wrong = [];
-    if (gpus % replica !== 0)
-        wrong.push(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`);
-    if (gpus % expertGroup !== 0)
-        wrong.push(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`);
-    if (pipeline > Math.max(1, layers))
-        wrong.push(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`);
-    return wrong.map((message) => ({ severity: 'error', message }));
-}
-function settleSequence(desk, { maxPositions }) {
-    const longest = maxPositions ?? defaultSequence;
-    return assume(desk, 'sequence_length', Math.min(longest, defaultSequence), maxPositions !== undefined && longest <= defaultSequence
-        ? 'the longest that the config states'
-        : 'a usual pre-training length');
-}
-function settleBatch(desk, parallelism, gpus, sequenceLength) {
-    const { stated, relations } = desk;
-    const dataParallel = gpus / replicaOf(parallelism);
-    const { pipeline } = parallelism;
-    const solved = batchOf({ micro: stated.microBatchSize, global: stated.globalBatchSize }, relations, dataParallel, gpus, sequenceLength);
-    if (solved.micro !== undefined)
-        desk.origins['micro_batch_size'] ??= 'config';
-    const microBatchSize = solved.micro ?? fallback(desk, 'microBatchSize');
-    const smallest = dataParallel * microBatchSize;
-    if (solved.global !== undefined)
-        desk.origins['global_batch_size'] ??= 'config';
-    const globalBatchSize = solved.global ??
-        assume(desk, 'global_batch_size', smallest * (pipeline === 1 ? 1 : 4 * pipeline), pipeline === 1
-            ? 'one micro-batch for each replica'
-            : `four micro-batches for each of ${pipeline} pipeline stages`);
-    if (globalBatchSize % smallest !== 0)
-        desk.problems.push({
-            severity: 'warning',
-            message: `global_batch_size ${globalBatchSize} is not a multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
-            key: 'global_batch_size',
-        });
-    return { microBatchSize, globalBatchSize };
-}
-function settleSharding(desk) {
-    const framework = desk.stated.framework ?? fallback(desk, 'framework');
-    if (desk.stated.sharding !== undefined)
-        return { framework, sharding: desk.stated.sharding };
-    if (framework === 'fsdp')
-        return {
-            framework,
-            sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
-        };
-    if (framework === 'transformers')
-        return { framework, sharding: assume(desk, 'sharding', 'none', 'Trainer shards nothing by itself') };
-    return { framework, sharding: fallback(desk, 'sharding') };
-}
-/** Tokens of the whole training, which may follow from its steps. */
-function settleTokens(desk, globalBatchSize, sequenceLength) {
-    const counted = relations_tokensOf(desk.relations, globalBatchSize, sequenceLength);
-    if (desk.stated.tokens === undefined && counted !== undefined)
-        desk.origins['tokens'] = 'config';
-    return desk.stated.tokens ?? counted ?? fallback(desk, 'tokens');
-}
-/** Members of one sharded group, where several groups hold the same. */
-function shardGroup({ stated, relations, origins }) {
-    const { dataParallelShard: members, dataParallelReplicate: copies = 1 } = relations;
-    if (stated.shardGroup !== undefined || members === undefined || copies === 1)
-        return undefined;
-    origins['shard_group'] = 'config';
-    return { shardGroup: members };
-}
-function notePrediction({ assumptions }, { prediction }, { mtp }) {
-    if (prediction.length === 0 || mtp !== undefined)
-        return;
-    assumptions.push({
-        field: 'mtp',
-        value: 'true',
-        reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
+const otherwise = (one, other) => one.kind === 'read' && other?.kind === 'read' && differs(one, other);
+/** The findings that nothing says yet: of one limit only the first, and the sternest. */
+function unsaid(findings, said) {
+    const key = ({ path, metric, code, limit, severity }) => JSON.stringify([path, metric ?? code, limit, severity]);
+    const known = new Set(said.map(key));
+    return findings.filter((finding) => {
+        const fresh = !known.has(key(finding));
+        known.add(key(finding));
+        return fresh;
     });
 }
-/** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
-function definedOnly(fields) {
-    const { parallelism: _, ...flat } = fields;
-    return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
+const tip_short = ({ sha, label }) => `${label} at ${sha.slice(0, 12)}`;
+const ruledBy = (finding, tip) => ({
+    ...finding,
+    from: { what: 'tip', commit: tip.sha },
+    message: `${finding.message} This rule is of ${tip_short(tip)}, and stricter than where this branch began.`,
+});
+const mergedWith = ({ line: _, ...finding }, tip) => ({
+    ...finding,
+    from: { what: 'merge', commit: tip.sha },
+    message: `Merged with ${tip_short(tip)}, which changed the same job: ${finding.message}`,
+});
+/** Each job that both sides changed, as the merge would leave it, compared with the tip. */
+function mergeOf(changes, settings, runs, tip, inTime) {
+    const retrained = trained(settings, settings.runs?.base, runs?.base);
+    const parts = changes.pairs.map((pair) => {
+        const timed = inTime(() => mergedPair(pair, tip, retrained(pair.previousPath ?? pair.path)));
+        return timed.kind === 'done' ? timed.result : unmerged(pair.path, tip, `it ${timed.reason}`);
+    });
+    return {
+        pairs: parts.flatMap(({ pairs }) => pairs),
+        unmerged: parts.flatMap(({ unmerged }) => unmerged),
+        notes: parts.flatMap(({ notes }) => notes),
+    };
+}
+/** Whether two descriptions say something else of a config. */
+function trained({ sourcesFor }, one, other) {
+    if (one?.kind !== 'read' || other?.kind !== 'read' || !differs(one, other))
+        return () => false;
+    const fields = (path, described) => JSON.stringify(sourcesFor(path, [], described).map(({ fields: stated }) => stated));
+    return (path) => fields(path, one) !== fields(path, other);
+}
+const tip_nothing = { pairs: [], unmerged: [], notes: [] };
+const unmerged = (path, tip, reason) => ({
+    ...tip_nothing,
+    unmerged: [
+        {
+            code: 'not-merged',
+            path,
+            severity: 'warn',
+            from: { what: 'merge', commit: tip.sha },
+            message: `${tip_short(tip)} changed this file, too, and what both changes cost together was not looked at: ${reason}.`,
+        },
+    ],
+});
+function mergedPair({ path, base, head, tip: theirs }, tip, retrained) {
+    if (head?.kind !== 'bytes' || (theirs === undefined && !retrained))
+        return tip_nothing;
+    const not = (reason) => unmerged(path, tip, reason);
+    if (theirs === undefined)
+        return base === undefined ? tip_nothing : { ...tip_nothing, pairs: [{ path, base, head }] };
+    if (theirs.kind === 'absent')
+        return not('it was removed or renamed there');
+    if (theirs.kind === 'refused' || base?.kind === 'refused')
+        return not('one of the versions cannot be read');
+    if (base === undefined)
+        return not('both added it');
+    const merged = mergeTexts(path, base.bytes, head.bytes, theirs.bytes);
+    if (merged.kind === 'unmerged')
+        return not(merged.reason);
+    const both = merged.conflicts.slice(0, 5).join(', ');
+    return {
+        ...tip_nothing,
+        pairs: [{ path, base: theirs, head: { kind: 'bytes', bytes: merged.bytes } }],
+        notes: both === ''
+            ? []
+            : [`${path}: ${tip_short(tip)} and this change both set ${both}; the merge is judged with this change's values.`],
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/world.js
@@ -38921,6 +39217,8 @@ function definedOnly(fields) {
 const untimed = (work) => ({ kind: 'done', result: work() });
 
 ;// CONCATENATED MODULE: ./build/run.js
+
+
 
 
 
@@ -38939,12 +39237,20 @@ const run_version = '0.1.0';
  * @param inTime by which each config, and all together, must be done
  */
 function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
-    const comparisons = comparisonsOf(changes, settings, inTime, progress);
+    const moved = others.find(({ kind }) => kind === 'moved')?.settings;
+    const own = comparisonsOf(moved === undefined ? changes : lookedAt(changes, settings), settings, inTime, progress);
+    const failOnOf = (path) => [settings, ...(moved === undefined ? [] : [moved])]
+        .map(({ budgetsFor }) => budgetsFor(path).failOn)
+        .find((failOn) => failOn !== 'never') ?? 'never';
     const ofRun = [
         ...others.flatMap((rules) => brokenRules(rules, settings)),
-        ...changes.missed.flatMap((missed) => missedFinding(missed, (path) => settings.budgetsFor(path).failOn)),
+        ...changes.missed.flatMap((missed) => missedFinding(missed, failOnOf)),
     ];
-    const verdict = judge(comparisons, settings.budgetsFor, today, ofRun);
+    const said = judge(own, settings.budgetsFor, today, ofRun).findings;
+    const held = { comparisons: own, findings: said };
+    const tip = heldAgainstTip(changes, settings, others, held, today, inTime, comparisonsOf);
+    const comparisons = [...own, ...tip.comparisons];
+    const verdict = judge(own, settings.budgetsFor, today, [...ofRun, ...tip.findings]);
     const proposal = others.find(({ kind }) => kind === 'proposed');
     return {
         comparisons,
@@ -38956,11 +39262,22 @@ function review(changes, settings, today, progress = () => { }, others = [], inT
         ...(proposal === undefined ? {} : { proposal: { name: proposal.name, change: proposal.change } }),
         notes: [
             ...changes.notes,
+            ...tip.notes,
             ...others.flatMap((rules) => noteOn(rules, changes, verdict, settings, today, inTime)),
             ...comparisons.flatMap(noteOnMove),
         ],
         version: run_version,
     };
+}
+/**
+ * Tells configs whose run the two sides describe otherwise, so that they are compared though their own text did not change.
+ * undefined where there can be none.
+ */
+function trainedOtherwise(settings) {
+    const { runs } = settings;
+    if (runs?.base.kind !== 'read' || runs.head.kind !== 'read' || !differs(runs.base, runs.head))
+        return undefined;
+    return trained(settings, runs.base, runs.head);
 }
 function comparisonsOf(changes, settings, inTime, progress = () => { }) {
     const comparisons = [];
@@ -38990,7 +39307,7 @@ function brokenRules(rules, { failOn }) {
 /** What the same configs would get under other rules, in a sentence, and the findings that differ. */
 function noteOn(rules, changes, verdict, held, today, inTime) {
     const { settings, configs } = rules;
-    if (settings === undefined)
+    if (settings === undefined || rules.kind === 'moved')
         return [rules.sentence];
     const judged = (which, by) => {
         const pairs = inTime(() => which.pairs.filter((pair) => matchesEither(pair, by)));
@@ -39015,7 +39332,6 @@ function noteOn(rules, changes, verdict, held, today, inTime) {
         ...differing(all.verdict, now),
     ];
 }
-const matchesEither = ({ path, previousPath }, { matches }) => matches(path) || (previousPath !== undefined && matches(previousPath));
 const outcomeText = (other, now) => other.outcome === now.outcome
     ? `the verdict would be ${other.outcome} too.`
     : `the verdict would be ${other.outcome}, not ${now.outcome}.`;
@@ -39040,12 +39356,20 @@ function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
 }
 /** undefined where the file was looked at and is no model config, and the user did not name it. */
 function comparePair(pair, settings, inTime) {
-    const read = (side, path, calibration) => {
-        const timed = inTime(() => readSide(side, path, settings, calibration));
+    const { runs } = settings;
+    // A run description that comes with the change is no model config; one that took the place of a config is looked at.
+    if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path))
+        return undefined;
+    const read = (side, path, described, calibration) => {
+        const timed = inTime(() => readAs(side, path, settings, described, calibration));
         return timed.kind === 'done' ? timed.result : run_late(`The config ${timed.reason}.`);
     };
-    const base = pair.base && read(pair.base, pair.previousPath ?? pair.path);
-    const head = pair.head && read(pair.head, pair.path, base?.estimate?.run.run.calibration);
+    const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base);
+    const head = pair.head && read(pair.head, pair.path, runs?.head, base?.estimate?.run.run.calibration);
+    // Nobody touched it, and nobody could read it before, however long it took.
+    const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
+    if (pair.base === pair.head && unreadable)
+        return undefined;
     const named = settings.named(pair.path);
     if (!named && !concerns(base, head))
         return undefined;
@@ -39059,6 +39383,17 @@ function comparePair(pair, settings, inTime) {
     });
 }
 const run_late = (message) => unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
+/** One side under the run that its own commit describes; where that cannot be read, its cost is unknown. */
+function readAs(side, path, settings, described, calibration) {
+    const description = described?.kind === 'read' ? described : undefined;
+    const sourcesFor = (name, stated) => settings.sourcesFor(name, stated, description);
+    const found = readSide(side, path, { sourcesFor }, calibration);
+    if (described?.kind !== 'wrong' || found.reading.kind === 'unread')
+        return found;
+    const message = `How it is trained cannot be read: ${described.sentences.join(' ')}`;
+    const problems = [{ severity: 'error', message }];
+    return unread({ kind: 'unread', way: 'run-unread', format: found.reading.format, problems }, true);
+}
 /** One of two sides is a model config, or the head could be one and cannot be read. */
 function concerns(base, head) {
     // What took so long must be one.
@@ -39589,6 +39924,22 @@ const coversAll = (patterns, folder) => patterns.every((pattern) => !pattern.sta
 
 
 
+/** The same rules over a comparison whose sides say for themselves how they are trained. */
+const withRuns = (settings, runs) => runs === undefined ? settings : { ...settings, runs };
+/**
+ * What two versions of the rules demand together, as far as it decides what is looked at and who may let a failure pass; limits
+ * are enforced one version after the other.
+ */
+const sterner = (one, other) => ({
+    ...one,
+    matches: (path) => one.matches(path) || other.matches(path),
+    named: (path) => one.named(path) || other.named(path),
+    reach: (folder) => {
+        const reached = [one.reach(folder), other.reach(folder)];
+        return reached.find((reach) => reach === 'named') ?? reached.find((reach) => reach === 'possible') ?? 'none';
+    },
+    overrideLabel: one.overrideLabel?.toLowerCase() === other.overrideLabel?.toLowerCase() ? one.overrideLabel : undefined,
+});
 /** Settings that cannot be followed. Each sentence says what is allowed. */
 class WrongSettings extends Error {
     sentences;
@@ -39638,7 +39989,7 @@ function settingsFrom(inputs, documents = {}) {
     const wrong = [...(documents.missing ?? [])];
     if (wrong.length > 0)
         throw new WrongSettings(wrong);
-    const policy = documents.policy === undefined ? undefined : policyOf(documents.policy, documents.files ?? new Map());
+    const policy = policyIn(documents);
     const shown = [];
     const given = (name, policyValue) => {
         const input = inputs[name]?.trim() ?? '';
@@ -39689,22 +40040,19 @@ function settingsFrom(inputs, documents = {}) {
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
     const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
     const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
-    const described = documents.run === undefined ? undefined : readRun(documents.run.bytes, documents.run.name);
-    if (described?.kind === 'wrong')
-        wrong.push(...described.problems.map(({ message }) => message));
-    if (wrong.length > 0)
+    const own = describe_describe(documents.run, policy);
+    if (own.kind === 'wrong')
+        wrong.push(...own.sentences);
+    if (wrong.length > 0 || own.kind === 'wrong')
         throw new WrongSettings(wrong);
-    const strongest = [
-        {
-            origin: 'input',
-            fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
-        },
-        { origin: 'run', fields: described?.kind === 'read' ? described.fields : {} },
-    ];
+    const strongest = {
+        origin: 'input',
+        fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
+    };
     const matching = globs_remembered((path) => entries.filter(({ globs }) => globs.names(path)));
     // What describes runs and budgets is no model config, whatever a pattern says.
-    const own = new Set([...(policy?.runFiles ?? []), documents.run?.name, documents.policy?.name]);
-    const looked = globs_remembered((path) => !ignored.covers(path) && !own.has(path));
+    const rules = new Set([...own.files, documents.policy?.name]);
+    const looked = globs_remembered((path) => !ignored.covers(path) && !rules.has(path));
     const named = globs_remembered((path) => looked(path) && (patterns.names(path) || matching(path).length > 0));
     const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
     return {
@@ -39719,18 +40067,18 @@ function settingsFrom(inputs, documents = {}) {
                 return 'named';
             return !patterns.positive && couldBeConfig(`${folder}config.json`) ? 'possible' : 'none';
         },
-        sourcesFor: (path, stated) => {
-            const later = matching(path).toReversed();
-            const own = later.find(({ hardware }) => hardware !== undefined)?.hardware;
-            const sources = [
-                ...strongest,
-                ...later.map(({ run }) => ({ origin: 'policy', fields: run })),
-                ...machineSource(own, calibrations),
+        sourcesFor: (path, stated, described = own) => {
+            const machineOf = matching(path).findLast(({ hardware }) => hardware !== undefined)?.hardware;
+            const sources = (of) => ofOneMachine([
+                strongest,
+                ...statedBy(of, path),
+                ...machineSource(machineOf, calibrations),
                 ...stated,
-                { origin: 'policy', fields: policy?.defaults.run ?? {} },
-                ...(own === undefined ? machineSource(machine, calibrations) : []),
-            ];
-            return ofOneMachine(sources);
+                { origin: 'policy', fields: of.defaults },
+                ...(machineOf === undefined ? machineSource(machine, calibrations) : []),
+            ]);
+            const foreign = described.judged && claimsOf(described) !== claimsOf(own);
+            return foreign ? withClaims(sources(described), sources(own)) : sources(described);
         },
         budgetsFor: (path) => {
             const scopes = matching(path);
@@ -39754,6 +40102,25 @@ function settingsFrom(inputs, documents = {}) {
         shown,
     };
 }
+/**
+ * How the files of one commit say that its configs are trained. What cannot be read is told, and nothing takes its place.
+ *
+ * @param judged they come with the change that is judged
+ */
+function describedBy(documents, judged = false) {
+    if (documents.missing !== undefined && documents.missing.length > 0)
+        return { kind: 'wrong', sentences: documents.missing };
+    try {
+        return describe_describe(documents.run, policyIn(documents), judged);
+    }
+    catch (error) {
+        if (error instanceof WrongSettings)
+            return { kind: 'wrong', sentences: error.sentences };
+        throw error;
+    }
+}
+/** @throws WrongSettings where it cannot be followed */
+const policyIn = ({ policy, files }) => policy === undefined ? undefined : policyOf(policy, files ?? new Map());
 function policyOf(file, files) {
     const draft = draftPolicy(file);
     const reading = draft.kind === 'draft' ? draft.finish(files) : draft;
@@ -39845,6 +40212,8 @@ class Usage extends Error {
 }
 const options = {
     run: { type: 'string' },
+    'base-run': { type: 'string' },
+    'head-run': { type: 'string' },
     policy: { type: 'string' },
     accelerator: { type: 'string' },
     gpus: { type: 'string' },
@@ -39878,7 +40247,7 @@ const aboutConfigs = [
 /** What each command takes, so that an option it would ignore is an error. */
 const taken = {
     report: aboutConfigs,
-    diff: [...aboutConfigs, 'fail-on', 'base', 'head'],
+    diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
     mfu: [...aboutConfigs, 'tokens-per-second'],
     list: arguments_always,
 };
@@ -39929,6 +40298,8 @@ function parsed(argv) {
 }
 const about = {
     run: '--run FILE              the training run (YAML or JSON)',
+    'base-run': '--base-run FILE         the run of the old side, where it is another than that of --run',
+    'head-run': '--head-run FILE         the run of the new side',
     policy: '--policy FILE           the policy file (default: .github/model-cost.yml, where there is one)',
     accelerator: '--accelerator ID        target hardware (see: list accelerators)',
     gpus: '--gpus N',
@@ -39955,7 +40326,8 @@ const usage = {
 const arguments_more = {
     report: `Several configs: what cannot be read is told on standard error, and the rest goes on.
 With --memory-budget the report is a check: exit code 1 where a config needs more.`,
-    diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated).`,
+    diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
+that only warns where no run is stated).`,
     mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
     list: '',
 };
@@ -40146,6 +40518,35 @@ function readAt(top, commit, path) {
         return undefined;
     const half = { mode, object, path: Buffer.from(path, 'utf8') };
     return sideOf(half, top, readBlobs(top, [half]));
+}
+/** The path of a file from the repository's root; undefined for one that lies outside. */
+function inRepository(top, name) {
+    const inside = (0,external_node_path_namespaceObject.relative)(realpathOf(top), (0,external_node_path_namespaceObject.join)(realpathOf((0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.resolve)(name))), (0,external_node_path_namespaceObject.basename)(name)));
+    return inside.startsWith('..') || (0,external_node_path_namespaceObject.isAbsolute)(inside) ? undefined : inside.replaceAll('\\', '/');
+}
+function realpathOf(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return path;
+    }
+}
+/** Files that are the same in both states, for what is to be compared though it did not change, at most so many. */
+function unchangedFiles({ top, base }, wants, most) {
+    const halves = git_split(git(top, ['ls-tree', '-r', '-z', '--full-tree', base.commit])).flatMap((row) => {
+        const tab = row.indexOf(9);
+        const [mode = '', kind = '', object = ''] = row.subarray(0, tab).toString().split(' ');
+        const path = row.subarray(tab + 1);
+        return kind === 'blob' && wants(path.toString('utf8')) ? [{ mode, object, path }] : [];
+    });
+    const read = halves.slice(0, most);
+    const blobs = readBlobs(top, read);
+    const pairs = read.map((half) => {
+        const side = sideOf(half, top, blobs);
+        return { path: half.path.toString('utf8'), base: side, head: side };
+    });
+    return { pairs, rest: halves.slice(most).map(({ path }) => path.toString('utf8')) };
 }
 /**
  * The files that differ between the two states, with their text on both sides.
@@ -40377,7 +40778,7 @@ function list_list({ files, format, option }) {
         case 'json':
             return print(print_json(found.plain), option('output'));
         case 'markdown':
-            return print(`${table([found.heading, ...found.rows])}\n`, option('output'));
+            return print(`${markdown_table([found.heading, ...found.rows])}\n`, option('output'));
         case 'text': {
             const widths = found.heading.map((_, column) => Math.max(...found.rows.map((row) => row[column]?.length ?? 0)));
             const lines = found.rows.map((row) => row
@@ -40455,9 +40856,10 @@ function mfu(words, settings) {
 ;// CONCATENATED MODULE: ./build/settings/proposal.js
 
 
+
 /** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
 function proposed(inputs, held, now, when, inTime = untimed) {
-    const differing = differs(held, now);
+    const differing = proposal_differs(held, now);
     if (differing === undefined)
         return undefined;
     const { name, change } = differing;
@@ -40465,20 +40867,24 @@ function proposed(inputs, held, now, when, inTime = untimed) {
     return {
         kind: 'proposed',
         ...differing,
-        sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.`,
+        sentence: `This change ${verb} ${name}. That takes effect ${when}: here the rules of the base hold.${runsDiffer(held, now) ? ' How models are trained is read from the change itself.' : ''}`,
         ...tried(inputs, now, inTime),
     };
 }
 /** What the base branch has made of the rules since the merge base. */
-function moved(inputs, held, tip, branch) {
-    const differing = differs(held, tip);
+function proposal_moved(inputs, held, tip, branch) {
+    const differing = proposal_differs(held, tip);
     if (differing === undefined)
         return undefined;
+    const outcome = tried(inputs, tip);
+    const consequence = outcome.settings === undefined
+        ? `to rules that cannot be followed, so that those from before hold alone: ${outcome.problem}`
+        : 'and the limits of both are enforced.';
     return {
         kind: 'moved',
         ...differing,
-        sentence: `${differing.name} has changed on ${branch} since this branch left it; update the branch to be judged by what holds there now.`,
-        ...tried(inputs, tip),
+        sentence: `${differing.name} has changed on ${branch} since this branch left it, ${consequence}`,
+        ...outcome,
     };
 }
 /** Rules that a change brings are a stranger's text. */
@@ -40496,8 +40902,33 @@ function tried(inputs, documents, inTime = untimed) {
         return { settings: undefined, problem: error.message, ...(line === undefined ? {} : { line }) };
     }
 }
-/** The first file that differs between two versions of the rules. */
-function differs(before, after) {
+function runsDiffer(before, after) {
+    const [old, now] = [describedBy(before), describedBy(after)];
+    return old.kind === 'read' && now.kind === 'read' && differs(old, now);
+}
+/**
+ * What judges in a version of the rules, as text to compare: all but how models are trained, which each side says for itself.
+ * undefined where it cannot be followed.
+ */
+function judging(documents) {
+    const described = describedBy(documents);
+    if (described.kind === 'wrong')
+        return undefined;
+    const policy = policyIn(documents);
+    const judges = policy && {
+        ...policy,
+        name: '',
+        runFiles: [],
+        defaults: { ...policy.defaults, run: {} },
+        entries: policy.entries.map((entry) => ({ ...entry, run: {} })),
+    };
+    return JSON.stringify([judges ?? 'none', claimsOf(described)], (_, value) => value instanceof Uint8Array ? new TextDecoder('latin1').decode(value) : value);
+}
+/** The first file that differs between two versions of the rules, where they judge otherwise. */
+function proposal_differs(before, after) {
+    const judged = judging(before);
+    if (judged !== undefined && judged === judging(after))
+        return undefined;
     const [old, now] = [proposal_filesOf(before), proposal_filesOf(after)];
     for (const name of new Set([...old.keys(), ...now.keys()])) {
         const [was, is] = [old.get(name), now.get(name)];
@@ -40505,7 +40936,7 @@ function differs(before, after) {
             return { name, change: 'added' };
         if (was !== undefined && is === undefined)
             return { name, change: 'removed' };
-        if (was !== undefined && is !== undefined && !same(was, is))
+        if (was !== undefined && is !== undefined && !proposal_same(was, is))
             return { name, change: 'changed' };
     }
     return undefined;
@@ -40515,7 +40946,7 @@ const proposal_filesOf = ({ policy, run, files }) => new Map([
     ...[policy, run].flatMap((file) => (file === undefined ? [] : [[file.name, file.bytes]])),
     ...(files ?? []),
 ]);
-const same = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index]);
+const proposal_same = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index]);
 
 ;// CONCATENATED MODULE: ./build/local/rules.js
 
@@ -40536,24 +40967,63 @@ function rulesHere({ run, policy }) {
  * The rules for a comparison of revisions: the policy as the merge base has it, so that a change is not judged by what it brings
  * itself. A policy that only exists on the disk is taken on trial, and the reader is told.
  */
-function rules_rulesOf(inputs, { run, policy }, range) {
-    const name = policy ?? policyPath;
-    const at = (commit) => policyFrom((path) => readAt(range.top, commit, path), name);
-    const held = at(range.base.commit);
-    if (policy !== undefined && held.policy === undefined)
-        return {
-            held: rulesHere({ run, policy }),
-            others: [],
-            notes: [
-                `The policy ${policy} does not exist at ${range.base.commit.slice(0, 12)}; the file as it is now was tried.`,
-            ],
-        };
-    const other = proposed(inputs, held, at(range.head.commit), 'once it is the base');
+function rules_rulesOf(inputs, named, range) {
+    const { policy } = named;
+    const described = descriptions(named, range);
+    const at = (commit) => policyFrom((path) => readAt(range.top, commit, path), policy ?? policyPath);
+    const tried = policy !== undefined && at(range.base.commit).policy === undefined;
+    const found = tried ? rulesHere({ policy }) : { ...at(range.base.commit), commit: range.base.commit };
+    const held = { ...found, ...described.base };
+    const now = { ...(tried ? found : at(range.head.commit)), ...described.head };
+    const other = tried ? undefined : proposed(inputs, held, now, 'once it is the base');
     return {
-        held: { ...held, ...described(run), commit: range.base.commit },
+        held,
+        runs: { base: describedBy(held), head: describedBy(now, true) },
         others: other === undefined ? [] : [other],
-        notes: [],
+        notes: [
+            ...(tried
+                ? [`The policy ${policy} does not exist at ${range.base.commit.slice(0, 12)}; the file as it is now was tried.`]
+                : []),
+            ...described.notes,
+        ],
     };
+}
+/**
+ * The run descriptions of both sides. A file that the repository holds is read as each side has it; any other is the user's own,
+ * and stands for both.
+ */
+function descriptions({ run, baseRun, headRun }, range) {
+    const shared = run === undefined ? undefined : sharedRun(run, range);
+    return {
+        base: baseRun === undefined ? (shared?.base ?? {}) : described(baseRun),
+        head: headRun === undefined ? (shared?.head ?? {}) : described(headRun),
+        notes: baseRun === undefined || headRun === undefined ? (shared?.notes ?? []) : [],
+    };
+}
+function sharedRun(name, { top, base, head }) {
+    const path = inRepository(top, name);
+    const at = (commit) => (path === undefined ? undefined : readAt(top, commit, path));
+    const [before, after] = [at(base.commit), at(head.commit)];
+    const sideOf = (side) => side.kind === 'bytes' ? { run: { name, bytes: side.bytes } } : { missing: [side.reason] };
+    if (before === undefined) {
+        const both = after === undefined || head.commit === undefined ? described(name) : sideOf(after);
+        const note = `The run description ${name} does not exist at ${base.commit.slice(0, 12)}; it stands for both sides.`;
+        return { base: both, head: both, notes: path === undefined ? [] : [note] };
+    }
+    const gone = { missing: [`The run description ${name} does not exist at ${head.label}.`] };
+    return { base: sideOf(before), head: after === undefined ? gone : sideOf(after), notes: [] };
+}
+/** The rules for two files, each with a run of its own where the user names one. */
+function rulesOfTwo(named) {
+    const rules = rulesHere(named);
+    const side = (run) => ({ ...rules, ...described(run) });
+    const base = named.baseRun === undefined ? rules : side(named.baseRun);
+    const head = named.headRun === undefined ? rules : side(named.headRun);
+    // Both files are the user's own, so what the second says of prices and measurements is taken at its word.
+    const runs = { base: describedBy(base), head: describedBy(head) };
+    if (runs.head.kind === 'wrong')
+        throw new WrongSettings(runs.head.sentences);
+    return { held: base, runs };
 }
 function described(name) {
     if (name === undefined)
@@ -40650,7 +41120,12 @@ const inputsOf = (words) => Object.fromEntries(['policy', 'accelerator', 'gpus',
     const value = words.option(name);
     return value === undefined ? [] : [[name, value]];
 }));
-const namedIn = (words) => ({ run: words.option('run'), policy: words.option('policy') });
+const namedIn = (words) => ({
+    run: words.option('run'),
+    baseRun: words.option('base-run'),
+    headRun: words.option('head-run'),
+    policy: words.option('policy'),
+});
 /** Options to settings: the files that --run and --policy name, single options winning over both. */
 function settingsOf(words, documents = rulesHere(namedIn(words))) {
     const settings = settingsFrom(inputsOf(words), documents);
@@ -40661,7 +41136,10 @@ function settingsOf(words, documents = rulesHere(namedIn(words))) {
     };
     return {
         ...settings,
-        sourcesFor: (path, stated) => [{ origin: 'input', fields }, ...settings.sourcesFor(fromRoot(path), stated)],
+        sourcesFor: (path, stated, described) => [
+            { origin: 'input', fields },
+            ...settings.sourcesFor(fromRoot(path), stated, described),
+        ],
         budgetsFor: (path) => settings.budgetsFor(fromRoot(path)),
     };
 }
@@ -40717,19 +41195,33 @@ function diff(words) {
         if (old !== undefined)
             throw new Usage('diff takes either two files or --base, not both.');
         const range = gitRange('.', base, words.option('head'));
-        const { held, others, notes } = rules_rulesOf(inputsOf(words), namedIn(words), range);
-        const settings = settingsOf(words, held);
-        const changes = gitChanges(range, settings.matches);
-        return compared(words, { ...changes, notes: [...notes, ...changes.notes] }, settings, others);
+        const { held, runs, others, notes } = rules_rulesOf(inputsOf(words), namedIn(words), range);
+        const settings = withRuns(settingsOf(words, held), runs);
+        const changes = withRunChanges(range, gitChanges(range, settings.matches), settings);
+        return compared(words, { ...changes, notes: [...notes, ...changes.notes] }, settings, others.map((one) => (one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) })));
     }
     if (words.option('head') !== undefined)
         throw new Usage('--head needs --base REV.');
     if (old === undefined || now === undefined || rest.length > 0)
         throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
-    const settings = settingsOf(words);
+    const { held, runs } = rulesOfTwo(namedIn(words));
+    const settings = withRuns(settingsOf(words, held), runs);
     const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: files_readSide(old), head: files_readSide(now) };
     // The user named them, so what cannot be read fails.
     return compared(words, { pairs: [pair], missed: [], notes: [] }, { ...settings, named: () => true }, []);
+}
+/** Unchanged configs that are read because their run changed. */
+const mostUnchanged = 1_000;
+/** The changes with every config whose text is as it was and whose run is not. */
+function withRunChanges(range, changes, settings) {
+    const otherwise = trainedOtherwise(settings);
+    if (otherwise === undefined)
+        return changes;
+    const listed = new Set(changes.pairs.flatMap(({ path, previousPath }) => [path, previousPath ?? path]));
+    const wants = (path) => !listed.has(path) && settings.matches(path) && otherwise(path);
+    const { pairs, rest } = unchangedFiles(range, wants, mostUnchanged);
+    const missed = rest.length === 0 ? [] : [{ kind: 'count', most: mostUnchanged, paths: rest }];
+    return { ...changes, pairs: [...changes.pairs, ...pairs], missed: [...changes.missed, ...missed] };
 }
 function compared(words, changes, settings, others) {
     const found = review(changes, settings, today(), progress, others, deadline());
@@ -40741,7 +41233,7 @@ function compared(words, changes, settings, others) {
     for (const { path, side } of unread)
         complainOf(path, side.reading.problems[0]);
     const nothing = isEmpty(found);
-    const blind = found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
+    const blind = found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
     // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
     if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named)))
         return print_unusable;

@@ -1,4 +1,5 @@
 import type { Estimate } from '../model/estimate.ts';
+import { isStated } from '../setup/settle.ts';
 import { findMetric, type Metric, type MetricId } from './metrics.ts';
 import type { Comparison, Finding, FindingCode, Severity } from './review.ts';
 import { failsUnread, isRead } from './unread.ts';
@@ -129,7 +130,10 @@ function checkValue(
   const say = (standing: Standing): Finding => {
     const { code, message } = wordsOf(limit, metric, standing);
     const severity: Severity = standing === 'improved' || standing === 'unmoved' ? 'warn' : limit.severity;
-    return finding(limit, comparison, code, severity, message, { before, after, limit: most });
+    const values = { before, after, limit: most };
+    return severity === 'fail' && nobodyStated(limit, comparison)
+      ? finding(limit, comparison, code, 'warn', `${assumedRun} ${message}`, values)
+      : finding(limit, comparison, code, severity, message, values);
   };
   if (comparison.base === undefined) return say('new');
   if (before === undefined || !wasBeyond(limit, before, limitsBefore, comparison)) return say('crossed');
@@ -137,6 +141,12 @@ function checkValue(
   const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
   return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
 }
+
+/** Neither the budget nor the run was stated, so a failure would rest on assumptions alone. A run that is withdrawn was stated. */
+const nobodyStated = ({ origin }: Limit, { base, head }: Comparison): boolean =>
+  origin === 'default' && ![base, head].some((side) => side?.estimate !== undefined && isStated(side.estimate.run));
+
+const assumedRun = 'Nobody said how this model is trained, so the run is assumed and this is only a warning.';
 
 /** The old value broke a limit of the same kind, at least as stern, where the config stood then. */
 function wasBeyond(limit: Limit, before: number, limitsBefore: readonly Limit[], comparison: Comparison): boolean {

@@ -145,7 +145,8 @@ const usage: Readonly<Record<Command, string>> = {
 const more: Readonly<Record<Command, string>> = {
   report: `Several configs: what cannot be read is told on standard error, and the rest goes on.
 With --memory-budget the report is a check: exit code 1 where a config needs more.`,
-  diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated).`,
+  diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
+that only warns where no run is stated).`,
   mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
   list: '',
 };

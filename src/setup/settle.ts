@@ -306,3 +306,20 @@ function definedOnly(fields: RunFields): Partial<TrainingRun> {
   const { parallelism: _, ...flat } = fields;
   return Object.fromEntries(Object.entries(flat).filter(([, value]) => value !== undefined));
 }
+
+/** What says on which machines a model is trained and what they cost, not how. */
+const machineFields: ReadonlySet<string> = new Set([
+  'accelerator',
+  'gpus',
+  'gpus_per_node',
+  'inter_node_gbps_per_gpu',
+  'price_per_gpu_hour',
+  'power_cap_watts',
+  'calibration',
+  'measured_tokens_per_second',
+  'tokens',
+]);
+
+/** Somebody says something of how the model is trained; machines alone do not. */
+export const isStated = ({ origins }: SettledRun): boolean =>
+  Object.entries(origins).some(([field, origin]) => origin !== 'default' && !machineFields.has(field));

@@ -205,3 +205,36 @@ describe('a change of the run alone', () => {
     expect(body).toContain('6 files that could be model configs, of which this is the first, were not looked at');
   });
 });
+
+describe('a run that nobody stated', () => {
+  const large = config({ num_hidden_layers: 80 });
+  const judgedBy = (inputs: Readonly<Record<string, string>>, rest: Tree = {}, headRest: Tree = rest) =>
+    judged({ [path]: small, ...rest }, { [path]: large, ...headRest }, { run: '', ...inputs });
+
+  it.each([
+    ['nothing at all', {}],
+    ['only machines', { accelerator: 'h100-sxm-80gb', gpus: '16' }],
+  ])('warns against the budget that nobody stated, and says so first, where %s is stated', async (_, inputs) => {
+    const { ran, body } = await judgedBy(inputs);
+    expect(ran).toMatchObject({ code: 0, outputs: { verdict: 'warn', 'over-budget': 'true' } });
+    expect(body).toContain(
+      '⚠️ `configs/model.json` line 6: Nobody said how this model is trained, so the run is assumed and this is only a warning. This change takes memory per GPU over the budget.',
+    );
+  });
+
+  it.each([
+    ['a budget', { 'memory-budget': '100%' }, {}],
+    ['a run', { run: 'micro_batch_size: 1' }, {}],
+    ['a budget in the policy', {}, { [policyName]: budget('100%') }],
+    ['a run in the policy', {}, { [policyName]: 'version: 1\ndefaults: { run: { optimizer: adamw } }\n' }],
+  ])('fails where somebody states %s', async (_, inputs, rest) => {
+    const { ran, body } = await judgedBy(inputs, rest);
+    expect(ran.outputs['verdict']).toBe('fail');
+    expect(body).not.toContain('Nobody said');
+  });
+
+  it('was stated where a change withdraws it', async () => {
+    const stated = { [policyName]: 'version: 1\ndefaults: { run: { optimizer: adamw } }\n' };
+    expect((await judgedBy({}, stated, {})).ran.code).toBe(1);
+  });
+});

@@ -9,10 +9,13 @@ const over = config({ num_hidden_layers: 80 });
 const farOver = config({ num_hidden_layers: 96 });
 const within = config();
 
+/** A budget that somebody states: the one that holds by itself only warns of a run that nobody stated. */
+const stated = { 'memory-budget': '100%' };
+
 const finding = (base: string | undefined, head: string | undefined, inputs = {}) => {
   const { verdict } = reviewOf(
     { ...(base === undefined ? {} : { base }), ...(head === undefined ? {} : { head }) },
-    inputs,
+    { ...stated, ...inputs },
   ).review;
   return { outcome: verdict.outcome, code: verdict.findings[0]?.code };
 };
@@ -28,6 +31,18 @@ describe('memory against its budget', () => {
     ['removed', over, undefined, 'pass', undefined],
   ])('%s', (_, base, head, outcome, code) => {
     expect(finding(base, head)).toEqual({ outcome, code });
+  });
+
+  it.each([
+    ['over because of this change', within, 'memory-over-budget'],
+    ['already over and worse', config({ num_hidden_layers: 72 }), 'memory-worse'],
+    ['new and over', undefined, 'memory-over-budget'],
+  ])('only warns by itself of a run that nobody stated: %s', (_, base, code) => {
+    const texts = { ...(base === undefined ? {} : { base }), head: over };
+    const { verdict } = reviewOf(texts, { accelerator: 'h100-sxm-80gb' }).review;
+    expect(verdict).toMatchObject({ outcome: 'warn', findings: [{ code, severity: 'warn' }] });
+    expect(verdict.findings[0]?.message).toMatch(/^Nobody said how this model is trained/);
+    expect(reviewOf(texts, {}, { run: 'compile: false\n' }).review.verdict.outcome).toBe('fail');
   });
 
   it('takes an amount or a share', () => {
@@ -83,7 +98,7 @@ describe('memory against its budget', () => {
 });
 
 describe('waivers, limits and overrides', () => {
-  const { review, settings } = reviewOf({ base: within, head: over });
+  const { review, settings } = reviewOf({ base: within, head: over }, stated);
   const budgets = (changes: Partial<Budgets>): Budgets => ({ ...settings.budgetsFor('config.json'), ...changes });
 
   it('a waiver holds until its end, and says so after it', () => {
