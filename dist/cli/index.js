@@ -38263,6 +38263,66 @@ function readDecoder(source) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/facts/tokenizers.js
+/** Entries of published tokenizers, by words in the names and paths under which training files ask for them; first wins. */
+const tokenizers = [
+    { named: /gpt-?neox|20b_tokenizer|pythia/i, entries: 50277, source: 'EleutherAI/gpt-neox-20b, tokenizer.json' },
+    { named: /llama-?3|llama3|128k|cl_toplang/i, entries: 128256, source: 'meta-llama/Llama-3.1-8B, tokenizer.json' },
+    { named: /mi[sx]tral|llama/i, entries: 32000, source: 'meta-llama/Llama-2-7b, tokenizer.model' },
+    { named: /gpt-?2/i, entries: 50257, source: 'openai-community/gpt2, vocab.json' },
+];
+/** How many entries a tokenizer has; undefined where its name says nothing that is known. */
+const tokenizerEntries = (name) => tokenizers.find(({ named }) => named.test(name.slice(0, 300)))?.entries;
+
+;// CONCATENATED MODULE: ./build/read/shapes.js
+/** Sizes that frameworks derive from others, each by its own rule. */
+const roundedUp = (value, multiple) => multiple > 0 ? Math.ceil(value / multiple) * multiple : value;
+/** Rows of a token table that is padded so that each tensor-parallel rank has a multiple (Megatron, GPT-NeoX, nanotron). */
+const paddedVocabulary = (tokens, divisibleBy, tensor) => roundedUp(tokens, Math.max(1, divisibleBy) * Math.max(1, tensor));
+
+;// CONCATENATED MODULE: ./build/read/spellings.js
+/** A dtype in any of its spellings: `bfloat16`, `BF_16`, `torch.float32`, `16-mixed`. */
+function dtypeOf(value) {
+    const word = String(value).slice(0, 60).toLowerCase().replaceAll('_', '');
+    if (/bf16|bfloat16/.test(word))
+        return 'bf16';
+    if (/fp8|float8|f8/.test(word))
+        return 'fp8';
+    if (/fp16|float16|f16|half/.test(word))
+        return 'fp16';
+    if (/fp32|float32|f32|^float$|^32/.test(word))
+        return 'fp32';
+    return /^16/.test(word) ? 'fp16' : undefined;
+}
+/** An optimizer by the name of its class or component, in any spelling; undefined where it is another than those counted. */
+function optimizerOf(value) {
+    const word = String(value).slice(0, 200).toLowerCase().replaceAll('_', '');
+    if (/adam.*8bit|8bit.*adam/.test(word))
+        return 'adamw_8bit';
+    if (/adamw/.test(word))
+        return 'adamw';
+    if (/adafactor/.test(word))
+        return 'adafactor';
+    if (/muon/.test(word))
+        return 'muon';
+    if (/lion/.test(word))
+        return 'lion';
+    if (/adam/.test(word))
+        return 'adam';
+    return /sgd/.test(word) ? 'sgd' : undefined;
+}
+/** Stages of ZeRO by their number, and what PyTorch's FSDP calls them. */
+function shardingOf(value) {
+    const word = String(value).slice(0, 60).toUpperCase();
+    if (/NO_SHARD|^0$|^DDP$/.test(word))
+        return 'none';
+    if (/SHARD_GRAD_OP|ZERO2|^2$/.test(word))
+        return 'gradients';
+    if (/FULL_SHARD|HYBRID_SHARD|^3$/.test(word))
+        return 'full';
+    return word === '1' ? 'optimizer' : undefined;
+}
+
 ;// CONCATENATED MODULE: ./build/read/format.js
 
 /** Whether a parsed file has a format's signature. */
@@ -38318,7 +38378,8 @@ function stating(file, format) {
     };
     const firstOf = (keys) => (typeof keys === 'string' ? [keys] : keys).find((key) => at(key) !== undefined);
     const put = (field, value, key) => {
-        if (value === undefined || run[field]?.kind === 'value')
+        const known = run[field];
+        if (value === undefined || (known?.kind === 'value' && known.by !== 'framework'))
             return;
         run[field] = isOpen(value)
             ? { kind: 'open', reason: `${key} is ${JSON.stringify(value)}`, at: place(key) }
@@ -38402,7 +38463,8 @@ const toldBy = (run, by) => Object.fromEntries(Object.entries(run).map(([field, 
     field,
     stated.kind === 'value' && stated.by === 'file' ? { ...stated, by } : stated,
 ]));
-const isOpen = (value) => value === -1 || (typeof value === 'string' && stating_open.test(value.trim()));
+/** A plain `none` is an answer of its own (no sharding, no recomputation); only Python's `None` leaves a field open. */
+const isOpen = (value) => value === -1 || (typeof value === 'string' && value !== 'none' && stating_open.test(value.trim()));
 /** A number where a text is one: `32_000`, `1e-4`; else the value as it is. */
 function numeric(value) {
     if (typeof value !== 'string' || !/^[+-]?\d[\d_]*(\.\d*)?([eE][+-]?\d{1,3})?$/.test(value))
@@ -38432,6 +38494,179 @@ function setAt(into, path, value) {
     here[last] = value;
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/gpt-neox.js
+
+
+
+
+
+const gpt_neox_source = 'GPT-NeoX 2.0, megatron/neox_arguments';
+/** Both spellings of a key: GPT-NeoX takes `-` for `_`. */
+const gpt_neox_both = (...keys) => keys.flatMap((key) => (key.includes('_') ? [key, key.replaceAll('_', '-')] : [key]));
+/** GPT-NeoX's YAML (mostly flow maps with comments): Megatron's model, DeepSpeed's engine. */
+const gpt_neox_gptNeox = {
+    id: 'gpt-neox',
+    title: 'GPT-NeoX YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        some: [
+            [1, gpt_neox_both('num_layers')],
+            [1, gpt_neox_both('hidden_size')],
+            [
+                1,
+                gpt_neox_both('pipe_parallel_size', 'model_parallel_size', 'pos_emb', 'gpt_j_residual', 'attention_config', 'zero_optimization', 'train_micro_batch_size_per_gpu'),
+            ],
+        ],
+        not: ['model', 'model_type', 'trainer', 'language_model', 'tensor_model_parallel_size'],
+    },
+    states,
+};
+function states(file) {
+    const say = stating(file, gpt_neox_gptNeox.id);
+    const key = (name) => gpt_neox_both(name).find((one) => say.at(one) !== undefined) ?? name;
+    const neox = {
+        say,
+        key,
+        number: (name, absent) => say.number(key(name)) ?? absent,
+        flag: (name, absent) => say.flag(key(name)) ?? absent,
+        text: (name, absent) => say.text(key(name)) ?? absent,
+    };
+    if (/mamba|rwkv/.test(JSON.stringify(say.at(key('attention_config')) ?? '').slice(0, 5000)))
+        throw say.refuse('GPT-NeoX’s Mamba and RWKV layers are not read; state the model as a config.json.', key('attention_config'));
+    sizes(neox);
+    gpt_neox_block(neox);
+    gpt_neox_experts(neox);
+    vocabulary(neox);
+    spread(neox);
+    batch(neox);
+    gpt_neox_memory(neox);
+    return say.statement();
+}
+function sizes({ say, key, flag }) {
+    say.modelIs('model_type', decoderType);
+    for (const [canonical, name] of [
+        ['num_hidden_layers', 'num_layers'],
+        ['hidden_size', 'hidden_size'],
+        ['num_attention_heads', 'num_attention_heads'],
+        ['num_key_value_heads', 'num_kv_heads'],
+    ])
+        say.model(canonical, key(name));
+    say.model('max_position_embeddings', [key('max_position_embeddings'), key('seq_length')]);
+    say.modelIs('tie_word_embeddings', !flag('no_weight_tying', false), key('no_weight_tying'));
+}
+const gatedActivations = /^(geglu|reglu|swiglu|bilinear)$/;
+function gpt_neox_block(neox) {
+    const { say, key, flag, text } = neox;
+    const norm = text('norm', 'layernorm');
+    const bias = flag('use_bias_in_norms', true);
+    say.modelIs('normalization', /rms/.test(norm) ? 'rms' : /non_parametric/.test(norm) ? 'none' : bias ? 'layer' : 'layer_without_bias', key('norm'));
+    const position = text('pos_emb', 'learned');
+    say.modelIs('positions', position === 'rotary' ? 'rope' : position === 'learned' ? 'learned' : 'none', key('pos_emb'));
+    const parallel = flag('gpt_j_residual', false);
+    say.modelIs('norm_plan', parallel ? (flag('gpt_j_tied', false) ? 'single' : 'double') : 'pre', key('gpt_j_residual'));
+    const attentionBias = flag('use_bias_in_attn_linear', true);
+    say.modelIs('attention_bias', attentionBias, key('use_bias_in_attn_linear'));
+    if (flag('use_qk_layernorm', false))
+        say.modelIs('qk_norm', 'head', key('use_qk_layernorm'));
+    gpt_neox_feedForward(neox);
+}
+/**
+ * The width has had three meanings (`intermediate_size` came in 2024-09). With `mlp_type: llama` it is two thirds of 4 x hidden,
+ * rounded up to 256, without biases, whatever the file says. Without it, a gated block gets a third of `intermediate_size`: two
+ * thirds are the first product's columns, of which each half is one side.
+ */
+function gpt_neox_feedForward({ say, key, number, flag, text }) {
+    const hidden = number('hidden_size', 0);
+    const llama = text('mlp_type', '') === 'llama';
+    const activation = text('activation', 'gelu');
+    const gated = llama || gatedActivations.test(activation);
+    say.modelIs('gated', gated, key(llama ? 'mlp_type' : 'activation'));
+    say.modelIs('hidden_act', /silu|swi/.test(activation) ? 'silu' : /relu|reglu/.test(activation) ? 'relu' : 'gelu', key('activation'));
+    say.modelIs('mlp_bias', llama ? false : flag('use_bias_in_mlp', true), key('use_bias_in_mlp'));
+    const stated = number('intermediate_size', 0) || Math.floor(number('expansion_factor', 0) * hidden) || 4 * hidden;
+    const multiple = Math.max(1, number('mlp_multiple_of', 1));
+    const width = llama
+        ? roundedUp(Math.floor((8 * hidden) / 3), 256)
+        : gated
+            ? roundedUp(Math.floor(Math.floor((stated * 2) / 3) / 2), multiple)
+            : roundedUp(stated, multiple);
+    const from = ['intermediate_size', 'expansion_factor', 'hidden_size']
+        .map(key)
+        .find((one) => say.at(one) !== undefined);
+    say.modelIs('intermediate_size', width, from);
+    if (gated)
+        say.assume(from ?? 'hidden_size', `a feed-forward of ${width}`, llama
+            ? 'mlp_type llama: two thirds of 4 x hidden_size, rounded up to 256 (GPT-NeoX before 2024-09)'
+            : `a gated block gets a third of ${stated} (GPT-NeoX since 2024-09)`);
+}
+function gpt_neox_experts({ say, key, number }) {
+    const count = number('moe_num_experts', 1);
+    if (count <= 1)
+        return;
+    say.modelIs('num_experts', count, key('moe_num_experts'));
+    say.modelIs('num_experts_per_tok', number('moe_top_k', 1), key('moe_top_k'));
+    say.modelIs('expert_bias', false);
+    say.assume('expert_bias', 'false', 'experts of GPT-NeoX are MegaBlocks’, which have no biases');
+    const interval = Math.max(1, number('moe_expert_interval', 1));
+    const layers = Math.min(number('num_layers', 0), 10_000);
+    say.modelIs('expert_layers', Array.from({ length: layers }, (_, index) => (index % interval === 0 ? 1 : 0)));
+}
+/** The file says no vocabulary; its tokenizer does. */
+function vocabulary({ say, key, number, text, flag }) {
+    const from = ['vocab_file', 'tokenizer_type']
+        .map(key)
+        .find((one) => tokenizerEntries(say.text(one) ?? '') !== undefined);
+    // Files of Llama's block name no tokenizer, since another file of the command line does.
+    const llama = /rms/.test(text('norm', '')) && !flag('use_bias_in_norms', true);
+    const entries = from === undefined ? (llama ? 32_000 : 50_257) : (tokenizerEntries(say.text(from) ?? '') ?? 0);
+    const divisor = number('make_vocab_size_divisible_by', 128);
+    const padded = paddedVocabulary(entries, divisor, number('model_parallel_size', 1));
+    say.modelIs('vocab_size', padded, from ?? key('make_vocab_size_divisible_by'));
+    const named = from === undefined ? (llama ? 'Llama 2' : 'GPT-2') : (say.text(from) ?? '').slice(-60);
+    say.assume('vocab_size', String(padded), `${entries} entries of the tokenizer ${named}${from === undefined ? ', since the file names none that is known' : ''}, padded to a multiple of ${divisor} x model_parallel_size`);
+}
+function spread({ say, key, number }) {
+    say.run('parallelism.pipeline', key('pipe_parallel_size'), (size) => Math.max(1, Number(size)));
+    say.run('parallelism.tensor', key('model_parallel_size'), (size) => Math.max(1, Number(size)));
+    say.run('parallelism.sequence_parallel', key('sequence_parallel'), flagOf);
+    say.byDefault('parallelism.sequence_parallel', false, `sequence_parallel of GPT-NeoX (${gpt_neox_source})`);
+    if (number('moe_num_experts', 1) > 1)
+        say.run('parallelism.expert', key('moe_expert_parallel_size'));
+    say.run('gpus', key('global_num_gpus'));
+    say.run('nodes', key('num_nodes'));
+    say.run('gpus_per_node', key('num_gpus'));
+    say.byDefault('framework', 'deepspeed', `GPT-NeoX trains with DeepSpeed's engine (${gpt_neox_source})`);
+}
+function batch({ say, key }) {
+    say.run('sequence_length', key('seq_length'));
+    say.run('micro_batch_size', [key('train_micro_batch_size_per_gpu'), key('batch_size')]);
+    say.run('global_batch_size', key('train_batch_size'));
+    say.run('gradient_accumulation', [key('gradient_accumulation_steps'), key('gas')]);
+    say.run('train_steps', key('train_iters'));
+}
+function gpt_neox_memory({ say, key, flag }) {
+    say.run('sharding', ['zero_optimization.stage', key('zero_stage')], shardingOf);
+    say.byDefault('sharding', 'none', `zero_optimization.stage of GPT-NeoX is 0 (${gpt_neox_source})`);
+    if (flag('checkpoint_activations', false)) {
+        say.runIs('recompute', 'full', key('checkpoint_activations'));
+        say.run('recompute_layers', key('checkpoint_num_layers'));
+    }
+    else
+        say.runIs('recompute', 'none', key('checkpoint_activations'));
+    if (say.flag('fp16.enabled') === true)
+        say.runIs('precision', 'fp16', 'fp16.enabled');
+    if (say.flag('bf16.enabled') === true)
+        say.runIs('precision', 'bf16', 'bf16.enabled');
+    say.run('precision', 'precision', dtypeOf);
+    say.run('optimizer', 'optimizer.type', (type) => optimizerOf(type) ?? (/adam/i.test(String(type)) ? 'adam' : undefined));
+    const offloaded = ['zero_optimization.cpu_offload', 'zero_optimization.offload_optimizer.device'];
+    say.run('offload', offloaded, (value) => (value === 'cpu' || flagOf(value) === true ? 'optimizer' : 'none'));
+    const flash = JSON.stringify(say.at(key('attention_config')) ?? '').includes('flash');
+    if (flash)
+        say.runIs('flash_attention', true, key('attention_config'));
+    say.byDefault('flash_attention', false, `attention_config of GPT-NeoX is global, which writes scores to memory (${gpt_neox_source})`);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/nanotron.js
 
 const nanotron_source = 'nanotron 0.4, src/nanotron/config';
@@ -38441,10 +38676,10 @@ const nanotron = {
     title: 'nanotron YAML',
     syntaxes: ['yaml'],
     signature: { has: ['model.model_config'], some: [[1, ['parallelism', 'tokens']]] },
-    states,
+    states: nanotron_states,
 };
 /** Keys of `model.model_config` that are Hugging Face's own. */
-const sizes = [
+const nanotron_sizes = [
     'hidden_size',
     'intermediate_size',
     'num_hidden_layers',
@@ -38457,7 +38692,7 @@ const sizes = [
     'attention_bias',
     'sliding_window',
 ];
-function states(file) {
+function nanotron_states(file) {
     const say = stating(file, nanotron.id);
     const config = 'model.model_config';
     const qwen = say.flag(`${config}.is_qwen2_config`) === true;
@@ -38465,7 +38700,7 @@ function states(file) {
     if (say.flag(`${config}.is_mamba_config`) === true)
         throw say.refuse('nanotron’s Mamba models are not read yet; state the model as a config.json.', `${config}.is_mamba_config`);
     say.modelIs('model_type', qwen ? 'qwen2' : starcoder ? 'starcoder2' : 'llama');
-    for (const key of sizes)
+    for (const key of nanotron_sizes)
         say.model(key, `${config}.${key}`);
     say.run('sequence_length', 'tokens.sequence_length');
     say.run('micro_batch_size', 'tokens.micro_batch_size');
@@ -38486,10 +38721,140 @@ function states(file) {
     return say.statement();
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/olmo.js
+
+
+
+const olmo_source = 'OLMo 0.6, olmo/config.py';
+/** OLMo 1's YAML (also of the first OLMo 2 models). */
+const olmo = {
+    id: 'olmo',
+    title: 'OLMo YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['model.d_model', 'model.n_heads', 'model.n_layers'],
+        some: [
+            [1, ['device_train_microbatch_size', 'global_train_batch_size']],
+            [1, ['model.mlp_ratio', 'model.mlp_hidden_size', 'model.layer_norm_type', 'model.block_type']],
+        ],
+        not: ['model.name', 'model.expansion_ratio', 'model.attn_config'],
+    },
+    states: olmo_states,
+};
+function olmo_states(file) {
+    const say = stating(file, olmo.id);
+    olmo_sizes(say);
+    olmo_block(say);
+    run(say);
+    olmo_memory(say);
+    return say.statement();
+}
+function olmo_sizes(say) {
+    say.modelIs('model_type', decoderType);
+    say.model('hidden_size', 'model.d_model');
+    say.model('num_hidden_layers', 'model.n_layers');
+    say.model('num_attention_heads', 'model.n_heads');
+    say.model('num_key_value_heads', 'model.n_kv_heads');
+    if (say.at('model.n_kv_heads') === undefined && say.flag('model.multi_query_attention') === true)
+        say.modelIs('num_key_value_heads', 1, 'model.multi_query_attention');
+    say.model('max_position_embeddings', 'model.max_sequence_length');
+    // The table's rows are embedding_size, which is padded; a null there means the vocabulary itself.
+    const named = say.at('model.embedding_size') !== undefined;
+    const vocabulary = say.number('model.vocab_size');
+    say.model('vocab_size', named || vocabulary === undefined ? 'model.embedding_size' : 'model.vocab_size');
+    if (!named && (vocabulary === undefined || vocabulary <= 50_304)) {
+        say.modelIs('vocab_size', 50_304, 'model.vocab_size');
+        say.assume('model.embedding_size', '50304', `what OLMo takes where the file does not say (${olmo_source})`);
+    }
+    say.modelIs('tie_word_embeddings', say.flag('model.weight_tying') ?? true, 'model.weight_tying');
+}
+function olmo_block(say) {
+    const bias = say.flag('model.include_bias') ?? true;
+    const activation = say.text('model.activation_type') ?? 'swiglu';
+    const gated = activation === 'swiglu';
+    // mlp_hidden_size counts both sides of a gated block together.
+    const both = say.number('model.mlp_hidden_size') ?? (say.number('model.mlp_ratio') ?? 4) * (say.number('model.d_model') ?? 0);
+    const from = say.at('model.mlp_hidden_size') === undefined ? 'model.mlp_ratio' : 'model.mlp_hidden_size';
+    say.modelIs('intermediate_size', gated ? Math.floor(both / 2) : both, from);
+    say.modelIs('gated', gated, 'model.activation_type');
+    say.modelIs('hidden_act', gated ? 'silu' : activation, 'model.activation_type');
+    say.modelIs('mlp_bias', bias, 'model.include_bias');
+    say.modelIs('attention_bias', bias, 'model.include_bias');
+    say.modelIs('output_bias', bias && say.flag('model.weight_tying') === false, 'model.include_bias');
+    norms(say, bias);
+    const rotary = say.flag('model.rope') === true;
+    const alibi = say.flag('model.alibi') === true;
+    say.modelIs('positions', rotary ? 'rope' : alibi ? 'none' : 'learned', rotary ? 'model.rope' : 'model.alibi');
+}
+function norms(say, bias) {
+    const rms = say.text('model.layer_norm_type') === 'rms';
+    const affine = say.flag('model.layer_norm_with_affine') ?? true;
+    const normBias = say.flag('model.bias_for_layer_norm') ?? bias;
+    say.modelIs('normalization', !affine ? 'none' : rms ? 'rms' : normBias ? 'layer' : 'layer_without_bias', 'model.layer_norm_type');
+    const parallel = say.text('model.block_type') === 'parallel';
+    say.modelIs('norm_plan', say.flag('model.norm_after') === true ? 'post' : parallel ? 'double' : 'pre', 'model.norm_after');
+    const ofQueries = say.flag('model.attention_layer_norm') === true;
+    const withWeights = say.flag('model.attention_layer_norm_with_affine') ?? true;
+    if (ofQueries && withWeights)
+        say.modelIs('qk_norm', 'width', 'model.attention_layer_norm');
+}
+function run(say) {
+    say.run('sequence_length', 'model.max_sequence_length');
+    say.run('micro_batch_size', 'device_train_microbatch_size');
+    say.run('global_batch_size', 'global_train_batch_size');
+    say.run('precision', 'precision', dtypeOf);
+    say.run('optimizer', 'optimizer.name', optimizerOf);
+    olmo_duration(say);
+    say.byDefault('optimizer', 'lion', `optimizer.name of OLMo is lionw (${olmo_source})`);
+    say.byDefault('precision', 'bf16', `precision of OLMo is amp_bf16 (${olmo_source})`);
+    say.byDefault('framework', 'fsdp', `OLMo shards with PyTorch's FSDP (${olmo_source})`);
+}
+/** `2e12T` are tokens, a bare number is steps, `1ep` depends on the data. */
+function olmo_duration(say) {
+    const stated = say.at('max_duration');
+    const text = String(stated ?? '').slice(0, 40);
+    const tokens = /T$/.test(text) ? numeric(text.slice(0, -1)) : undefined;
+    if (typeof tokens === 'number')
+        say.runIs('tokens', tokens, 'max_duration');
+    else if (typeof numeric(stated) === 'number')
+        say.run('train_steps', 'max_duration');
+}
+function olmo_memory(say) {
+    say.run('sharding', 'distributed_strategy', (strategy) => (strategy === 'ddp' ? 'none' : undefined));
+    say.run('sharding', 'fsdp.sharding_strategy', shardingOf);
+    say.byDefault('sharding', 'full', `fsdp.sharding_strategy of OLMo is FULL_SHARD (${olmo_source})`);
+    say.run('compile', 'compile', () => true);
+    say.byDefault('compile', false, `OLMo compiles only where asked to (${olmo_source})`);
+    say.run('fused_cross_entropy', 'fused_loss');
+    checkpointing(say);
+}
+const olmo_shares = { two_in_three: 2 / 3, three_in_four: 3 / 4 };
+const olmo_everyNth = { one_in_two: 2, one_in_three: 3, one_in_four: 4, one_in_eight: 8 };
+function checkpointing(say) {
+    const key = 'activation_checkpointing';
+    const strategy = say.text(key);
+    say.byDefault('recompute', 'none', `OLMo keeps all activations unless activation_checkpointing says so (${olmo_source})`);
+    if (strategy === undefined)
+        return;
+    const nth = Object.hasOwn(olmo_everyNth, strategy) ? olmo_everyNth[strategy] : undefined;
+    const share = Object.hasOwn(olmo_shares, strategy) ? olmo_shares[strategy] : undefined;
+    say.runIs('recompute', strategy === 'fine_grained' ? 'selective' : 'full', key);
+    if (nth !== undefined) {
+        say.runIs('recompute_method', 'every', key);
+        say.runIs('recompute_layers', nth, key);
+    }
+    if (share === undefined)
+        return;
+    say.runIs('recompute_method', 'block', key);
+    say.runIs('recompute_layers', Math.max(1, Math.floor(share * (say.number('model.n_layers') ?? 1))), key);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats.js
 
+
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
-const trainingFormats = [nanotron];
+const trainingFormats = [nanotron, gpt_neox_gptNeox, olmo];
 
 ;// CONCATENATED MODULE: ./build/read/gather.js
 
@@ -39599,7 +39964,7 @@ const path = schemas_string()
     .max(500)
     .regex(/^(?!\/)(?!(.*\/)?\.\.(\/|$))[^\n]*[^\n/]$/, 'must be the path of a file in this repository')
     .describe('path of a file in this repository, read from the same commit as the policy');
-const run = union([path, runSchema.meta({ id: 'run' })], { error: 'must be a run description or the path of one' })
+const policy_schema_run = union([path, runSchema.meta({ id: 'run' })], { error: 'must be a run description or the path of one' })
     .describe('how the models are trained: a run description, or the path of one');
 /** An amount of a metric in the notation of its unit, as a text or, where that is clear, as a number. */
 function policy_schema_amount(metric, use) {
@@ -39647,7 +40012,7 @@ const hardware = strictObject({
         schemas_number().positive().max(100).describe('measured over projected tokens per second'),
         strictObject({
             config: path.describe('the model that ran: the path of its config'),
-            run: run.optional().describe('how it ran: a run description, or the path of one'),
+            run: policy_schema_run.optional().describe('how it ran: a run description, or the path of one'),
             tokens_per_second: union([
                 schemas_number().positive(),
                 schemas_string()
@@ -39690,7 +40055,7 @@ const policySchema = strictObject({
     version: literal(1).describe('of this format'),
     defaults: strictObject({
         hardware: hardwareName.optional().describe('a name under `hardware`; left out, the only one there'),
-        run: run.optional().describe('how models are trained where neither an entry nor the config says so'),
+        run: policy_schema_run.optional().describe('how models are trained where neither an entry nor the config says so'),
         budgets: budgets.optional(),
         fail_on: failOn.optional(),
         comment: schemas_enum(['changes', 'always', 'failures', 'never']).optional().describe('when a comment is created'),
@@ -39707,7 +40072,7 @@ const policySchema = strictObject({
     configs: array(strictObject({
         match: policy_schema_globs,
         hardware: hardwareName.optional(),
-        run: run.optional(),
+        run: policy_schema_run.optional(),
         budgets: budgets.optional(),
         fail_on: failOn.optional(),
     })
@@ -40451,12 +40816,12 @@ const external_node_child_process_namespaceObject = __WEBPACK_EXTERNAL_createReq
 class GitProblem extends Error {
 }
 /** So much text is asked of git at once. */
-const batch = 64 * 2 ** 20;
+const git_batch = 64 * 2 ** 20;
 function git(folder, words, input) {
     try {
         // No shell; no lock, and no program that the repository's settings name for watching files.
         return (0,external_node_child_process_namespaceObject.execFileSync)('git', ['-C', folder, '-c', 'core.fsmonitor=false', ...words], {
-            maxBuffer: batch + 4 * files_largest,
+            maxBuffer: git_batch + 4 * files_largest,
             stdio: ['pipe', 'pipe', 'pipe'],
             env: { ...process.env, GIT_OPTIONAL_LOCKS: '0', GIT_LITERAL_PATHSPECS: '1' },
             ...(input === undefined ? {} : { input }),
@@ -40664,7 +41029,7 @@ function readBlobs(top, halves) {
             blobs.set(object, tooLarge('The file'));
             continue;
         }
-        if (size + Number(length) > batch) {
+        if (size + Number(length) > git_batch) {
             groups.push([]);
             size = 0;
         }

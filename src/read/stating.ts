@@ -72,7 +72,8 @@ export function stating(file: ParsedFile, format: string): Stating {
   const firstOf = (keys: string | readonly string[]) =>
     (typeof keys === 'string' ? [keys] : keys).find((key) => at(key) !== undefined);
   const put = (field: string, value: unknown, key: string) => {
-    if (value === undefined || run[field]?.kind === 'value') return;
+    const known = run[field];
+    if (value === undefined || (known?.kind === 'value' && known.by !== 'framework')) return;
     run[field] = isOpen(value)
       ? { kind: 'open', reason: `${key} is ${JSON.stringify(value)}`, at: place(key) }
       : { kind: 'value', value: numeric(value), by: 'file', at: place(key) };
@@ -161,7 +162,9 @@ const toldBy = (run: StatedRun, by: Teller): StatedRun =>
     ]),
   );
 
-const isOpen = (value: unknown): boolean => value === -1 || (typeof value === 'string' && open.test(value.trim()));
+/** A plain `none` is an answer of its own (no sharding, no recomputation); only Python's `None` leaves a field open. */
+const isOpen = (value: unknown): boolean =>
+  value === -1 || (typeof value === 'string' && value !== 'none' && open.test(value.trim()));
 
 /** A number where a text is one: `32_000`, `1e-4`; else the value as it is. */
 export function numeric(value: unknown): unknown {
