@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 3628:
+/***/ 5571:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -56211,12 +56211,1084 @@ function stringify(obj, { maxDepth = 1000, numbersAsFloat = false, strictTempora
 
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var yaml_dist = __nccwpck_require__(8815);
+;// CONCATENATED MODULE: ./build/text/shell-words.js
+/**
+ * Shell text cut into words and signs. Nothing is looked up and nothing is run: what a word would become is left to
+ * `text/shell.ts`.
+ */
+/** Words of one script; real launch scripts have some hundreds. */
+const mostTokens = 20_000;
+const deepest = 20;
+/** `>`, `2>`, `&>>`, `2>&1`. */
+const redirection = /^[\d&]?>>?(?:&\d)?/;
+/** A script with more words, or that nests deeper, than any that launches a training. */
+class ShellTooLarge extends Error {
+}
+const shell_words_signs = ['&&', '||', ';;', ';', '|', '&', '(', ')', '<<<', '>>', '>', '<'];
+/**
+ * @throws ShellTooLarge
+ */
+function shellTokens(text) {
+    const tokens = [];
+    const documents = [];
+    let [at, line] = [0, 1];
+    let pieces = [];
+    let began = 1;
+    const flush = () => {
+        if (pieces.length > 0)
+            push({ kind: 'word', pieces, line: began });
+        pieces = [];
+    };
+    const push = (token) => {
+        if (tokens.length >= mostTokens)
+            throw new ShellTooLarge(`The script has more than ${mostTokens} words.`);
+        tokens.push(token);
+    };
+    const add = (piece) => {
+        if (pieces.length === 0)
+            began = line;
+        pieces.push(piece);
+    };
+    while (at < text.length) {
+        const letter = text[at] ?? '';
+        if (letter === '\\') {
+            // A space behind the last sign of a line is a slip that bash punishes and people do not see.
+            const joined = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 80))?.[0];
+            if (joined !== undefined)
+                line += 1;
+            else
+                add({ kind: 'text', text: text[at + 1] ?? '', quoted: true });
+            at += joined?.length ?? 2;
+        }
+        else if (letter === '\n') {
+            flush();
+            push({ kind: 'sign', sign: ';', line });
+            at += 1;
+            line += 1;
+            for (const { end, plain, indented, at: place } of documents.splice(0)) {
+                const body = documentBody(text, at, end, indented);
+                tokens[place] = {
+                    kind: 'document',
+                    pieces: plain ? [{ kind: 'text', text: body.text, quoted: true }] : insideQuotes(body.text, 0),
+                    line,
+                };
+                line += body.lines;
+                at = body.next;
+            }
+        }
+        else if (/\s/.test(letter)) {
+            flush();
+            at += 1;
+        }
+        else if (letter === '#' && pieces.length === 0) {
+            const end = text.indexOf('\n', at);
+            at = end === -1 ? text.length : end;
+        }
+        else if (letter === "'") {
+            const end = text.indexOf("'", at + 1);
+            const until = end === -1 ? text.length : end;
+            add({ kind: 'text', text: text.slice(at + 1, until), quoted: true });
+            line += breaks(text, at, until);
+            at = until + 1;
+        }
+        else if (letter === '"') {
+            const until = closing(text, at + 1);
+            const inside = insideQuotes(text.slice(at + 1, until), 0);
+            for (const piece of inside.length === 0 ? [{ kind: 'text', text: '', quoted: true }] : inside)
+                add(piece);
+            line += breaks(text, at, until);
+            at = until + 1;
+        }
+        else if (letter === '$' || letter === '`') {
+            const found = expansion(text, at, false, 0);
+            add(found.piece);
+            line += breaks(text, at, found.next);
+            at = found.next;
+        }
+        else if (pieces.length === 0 && redirection.test(text.slice(at, at + 6))) {
+            const found = redirection.exec(text.slice(at, at + 6))?.[0] ?? '>';
+            // `2>&1` names no file.
+            if (!/&\d$/.test(found))
+                push({ kind: 'sign', sign: '>', line });
+            at += found.length;
+        }
+        else if (/^<<-?(?!<)/.test(text.slice(at, at + 4))) {
+            flush();
+            const [all = '', dash = '', quote = '', end = ''] = /^<<(-?)\s*(['"]?)(\w+)\2/.exec(text.slice(at, at + 100)) ?? [];
+            if (all === '')
+                at += 2;
+            else {
+                documents.push({ end, plain: quote !== '', indented: dash !== '', at: tokens.length });
+                push({ kind: 'document', pieces: [], line });
+                at += all.length;
+            }
+        }
+        else {
+            const sign = shell_words_signs.find((one) => text.startsWith(one, at));
+            if (sign !== undefined) {
+                flush();
+                push({ kind: 'sign', sign, line });
+                at += sign.length;
+            }
+            else {
+                const run = /^[^\s\\'"$`;|&()<>]+/.exec(text.slice(at, at + 2_000))?.[0] ?? letter;
+                add({ kind: 'text', text: run, quoted: false });
+                at += run.length;
+            }
+        }
+    }
+    flush();
+    push({ kind: 'sign', sign: ';', line });
+    return tokens;
+}
+const breaks = (text, from, until) => {
+    let count = 0;
+    for (let at = text.indexOf('\n', from); at !== -1 && at < until; at = text.indexOf('\n', at + 1))
+        count += 1;
+    return count;
+};
+function documentBody(text, from, end, indented) {
+    let lines = 0;
+    for (let at = from; at <= text.length;) {
+        const stop = text.indexOf('\n', at);
+        const until = stop === -1 ? text.length : stop;
+        const row = text.slice(at, until);
+        lines += 1;
+        if ((indented ? row.trim() : row.trimEnd()) === end)
+            return { text: text.slice(from, at), lines, next: until + 1 };
+        if (stop === -1)
+            break;
+        at = until + 1;
+    }
+    return { text: text.slice(from), lines, next: text.length };
+}
+/** Where a double-quoted text ends. */
+function closing(text, from) {
+    let at = from;
+    for (; at < text.length && text[at] !== '"'; at++)
+        if (text[at] === '\\')
+            at += 1;
+    return Math.min(at, text.length);
+}
+/** The pieces of what stands between double quotes. */
+function insideQuotes(text, depth) {
+    const pieces = [];
+    let plain = '';
+    const flush = () => {
+        if (plain !== '')
+            pieces.push({ kind: 'text', text: plain, quoted: true });
+        plain = '';
+    };
+    for (let at = 0; at < text.length;) {
+        const letter = text[at] ?? '';
+        if (letter === '\\') {
+            const next = text[at + 1] ?? '';
+            plain += next === '\n' ? '' : /["\\$`]/.test(next) ? next : `\\${next}`;
+            at += 2;
+        }
+        else if (letter === '$' || letter === '`') {
+            flush();
+            const found = expansion(text, at, true, depth);
+            pieces.push(found.piece);
+            at = found.next;
+        }
+        else {
+            plain += letter;
+            at += 1;
+        }
+    }
+    flush();
+    return pieces;
+}
+/** `$X`, `${...}`, `$(...)`, `$((...))`, `$[...]` or a backquoted command. */
+function expansion(text, at, quoted, depth) {
+    if (depth > deepest)
+        throw new ShellTooLarge(`The script nests deeper than ${deepest} levels.`);
+    if (text[at] === '`') {
+        const end = text.indexOf('`', at + 1);
+        const until = end === -1 ? text.length : end;
+        return { piece: { kind: 'command', inside: text.slice(at + 1, until) }, next: until + 1 };
+    }
+    if (text.startsWith('$((', at)) {
+        const until = matching(text, at + 3, '(', ')', 2);
+        return { piece: { kind: 'arithmetic', inside: text.slice(at + 3, until - 1) }, next: until + 1 };
+    }
+    if (text.startsWith('$(', at)) {
+        const until = matching(text, at + 2, '(', ')', 1);
+        return { piece: { kind: 'command', inside: text.slice(at + 2, until) }, next: until + 1 };
+    }
+    if (text.startsWith('$[', at)) {
+        const until = matching(text, at + 2, '[', ']', 1);
+        return { piece: { kind: 'arithmetic', inside: text.slice(at + 2, until) }, next: until + 1 };
+    }
+    if (text.startsWith('${', at)) {
+        const until = matching(text, at + 2, '{', '}', 1);
+        return { piece: { kind: 'variable', inside: text.slice(at + 2, until), quoted }, next: until + 1 };
+    }
+    const name = /^\$(\w+|[@*#?$!-])/.exec(text.slice(at, at + 200))?.[1];
+    if (name === undefined)
+        return { piece: { kind: 'text', text: '$', quoted: true }, next: at + 1 };
+    const inside = /^\d{2,}$/.test(name) ? (name[0] ?? '') : name;
+    return { piece: { kind: 'variable', inside, quoted }, next: at + 1 + inside.length };
+}
+/** Characters of one expansion, so that brackets without end are not looked for to the end each time. */
+const longest = 3_000;
+/** Where the brackets that are open end; as far as one expansion may go where they do not. */
+function matching(text, from, open, close, opened) {
+    let depth = opened;
+    const until = Math.min(text.length, from + longest);
+    for (let at = from; at < until; at++) {
+        const letter = text[at];
+        if (letter === '\\')
+            at += 1;
+        else if (letter === "'" && open === '(') {
+            const end = text.indexOf("'", at + 1);
+            if (end !== -1)
+                at = end;
+        }
+        else if (letter === open)
+            depth += 1;
+        else if (letter === close) {
+            depth -= 1;
+            if (depth === 0)
+                return at;
+        }
+    }
+    return until;
+}
+
+;// CONCATENATED MODULE: ./build/text/shell.js
+
+/** Work that one script may cost: statements, how deep they nest, characters of one value. */
+const limits = { statements: 20_000, calls: 8, depth: 40, value: 20_000, list: 2_000 };
+/** Stands in a text for what is not known: the names between two marks. */
+const mark = '\uE000';
+const shell_unknown = (name) => `${mark}${name.replaceAll(mark, '').slice(0, 60)}${mark}`;
+const marked = /\uE000([^\uE000]*)\uE000/g;
+const needsOf = (text) => [
+    ...new Set([...text.matchAll(marked)].map(([, name = '']) => name)),
+];
+/**
+ * @param files text of a file that the script reads in; undefined where it is not known
+ * @param inputs values of variables and positional arguments ("1") that the user gives
+ * @throws ShellTooLarge
+ */
+function readScript(text, files = () => undefined, inputs = {}) {
+    const directives = directivesOf(text);
+    const machine = {
+        scope: new Map(Object.entries(inputs).map(([name, value]) => [name, { list: false, text: value }])),
+        functions: new Map(),
+        commands: [],
+        sourced: [],
+        written: new Map(),
+        files,
+        positional: [],
+        steps: 0,
+        calls: 0,
+        depth: 0,
+    };
+    for (const [name, value] of slurmVariables(directives))
+        machine.scope.set(name, { list: false, text: value });
+    run(shellTokens(text), machine);
+    const variables = new Map([...machine.scope].flatMap(([name, value]) => {
+        const joined = value.list ? value.items.join(' ') : value.text;
+        return joined.includes(mark) ? [] : [[name, joined]];
+    }));
+    return { commands: machine.commands, directives, variables, sourced: machine.sourced, written: machine.written };
+}
+/** What Slurm tells a job about itself follows from its directives. */
+function slurmVariables(directives) {
+    const nodes = directives.get('nodes') ?? directives.get('N');
+    const gpus = gpusOfNode(directives);
+    return [
+        ...(nodes === undefined
+            ? []
+            : ['SLURM_NNODES', 'SLURM_JOB_NUM_NODES', 'SLURM_JOB_NODES'].map((name) => [name, nodes])),
+        ...(gpus === undefined ? [] : ['SLURM_GPUS_ON_NODE', 'SLURM_GPUS_PER_NODE'].map((name) => [name, gpus])),
+    ];
+}
+/** GPUs of a node by Slurm's directives: `--gres=gpu:a100:8`, `--gpus-per-node=8`. */
+function gpusOfNode(directives) {
+    const gres = directives.get('gres');
+    const stated = directives.get('gpus-per-node') ?? (gres?.startsWith('gpu') === true ? gres : undefined);
+    return /(?:^|:)(\d{1,4})$/.exec(stated ?? '')?.[1];
+}
+function directivesOf(text) {
+    const found = new Map();
+    for (const row of text.split('\n', 5_000)) {
+        if (!row.startsWith('#SBATCH') || row.length > 500)
+            continue;
+        const [, name = '', value = ''] = /^#SBATCH\s+-{1,2}([\w-]+)[=\s]*([^#]*)/.exec(row) ?? [];
+        if (name !== '')
+            found.set(name, value.trim());
+    }
+    return found;
+}
+// --- Statements ---------------------------------------------------------------------------------------------------------
+/** Words that open a block, and the word that closes it. */
+const blocks = {
+    if: 'fi',
+    case: 'esac',
+    for: 'done',
+    while: 'done',
+    until: 'done',
+    select: 'done',
+    '{': '}',
+};
+const shell_plain = (token) => {
+    if (token?.kind !== 'word' || token.pieces.length !== 1)
+        return undefined;
+    const [piece] = token.pieces;
+    return piece?.kind === 'text' && !piece.quoted ? piece.text : undefined;
+};
+const isSign = (token, ...signs) => token?.kind === 'sign' && signs.includes(token.sign);
+/** @throws ShellTooLarge */
+function run(tokens, machine) {
+    deeper(machine, () => statements(tokens, machine));
+}
+/** Blocks within blocks and defaults within defaults are followed so far and no further. */
+function deeper(machine, work) {
+    machine.depth += 1;
+    if (machine.depth > limits.depth)
+        throw new ShellTooLarge(`The script nests deeper than ${limits.depth} levels.`);
+    const result = work();
+    machine.depth -= 1;
+    return result;
+}
+function statements(tokens, machine) {
+    for (let at = 0; at < tokens.length;) {
+        machine.steps += 1;
+        if (machine.steps > limits.statements)
+            throw new ShellTooLarge(`The script takes more than ${limits.statements} steps.`);
+        const token = tokens[at];
+        const word = shell_plain(token);
+        const opens = word !== undefined && Object.hasOwn(blocks, word);
+        if (token === undefined || token.kind === 'sign' || token.kind === 'document')
+            at += 1;
+        else if (opens) {
+            const end = blockEnd(tokens, at, blocks[word] ?? '');
+            block(word, tokens.slice(at + 1, end), machine);
+            at = end + 1;
+        }
+        else if (word === 'function' || (isSign(tokens[at + 1], '(') && isSign(tokens[at + 2], ')'))) {
+            at = shell_define(tokens, at, machine);
+        }
+        else
+            at = command(tokens, at, machine);
+    }
+}
+/** Where the block that begins at a word ends. */
+function blockEnd(tokens, from, close) {
+    const open = [close];
+    let first = false;
+    for (let at = from + 1; at < tokens.length; at++) {
+        const word = shell_plain(tokens[at]);
+        if (word !== undefined && word === open.at(-1)) {
+            open.pop();
+            if (open.length === 0)
+                return at;
+        }
+        else if (word !== undefined && first && Object.hasOwn(blocks, word))
+            open.push(blocks[word] ?? '');
+        first = tokens[at]?.kind === 'sign' || ['then', 'do', 'else'].includes(word ?? '');
+    }
+    return tokens.length;
+}
+function shell_define(tokens, from, machine) {
+    const named = shell_plain(tokens[from]) === 'function' ? from + 1 : from;
+    const name = shell_plain(tokens[named]) ?? '';
+    let at = named + 1;
+    while (at < tokens.length && shell_plain(tokens[at]) !== '{')
+        at += 1;
+    const end = blockEnd(tokens, at, '}');
+    machine.functions.set(name, tokens.slice(at + 1, end));
+    return end + 1;
+}
+function block(kind, body, machine) {
+    if (kind === 'if')
+        conditional(body, machine);
+    else if (kind === 'case')
+        cases(body, machine);
+    else if (kind === '{')
+        run(body, machine);
+    else
+        loop(kind, body, machine);
+}
+/** The place of a word of this block itself, not of one within it. */
+function split(tokens, words, from = 0) {
+    let first = true;
+    for (let at = from; at < tokens.length; at++) {
+        const word = shell_plain(tokens[at]);
+        if (first && word !== undefined && words.includes(word))
+            return at;
+        if (first && word !== undefined && Object.hasOwn(blocks, word))
+            at = blockEnd(tokens, at, blocks[word] ?? '');
+        first = tokens[at]?.kind === 'sign' || ['then', 'do', 'else'].includes(word ?? '');
+    }
+    return tokens.length;
+}
+function conditional(tokens, machine) {
+    const then = split(tokens, ['then']);
+    const next = split(tokens, ['elif', 'else'], then + 1);
+    const truth = test(tokens.slice(0, then), machine);
+    const yes = tokens.slice(then + 1, next);
+    const rest = tokens.slice(next + 1);
+    const otherwise = shell_plain(tokens[next]) === 'elif' ? (into) => conditional(rest, into) : (into) => run(rest, into);
+    if (truth.kind === 'known') {
+        if (truth.value)
+            run(yes, machine);
+        else
+            otherwise(machine);
+    }
+    else
+        either([(into) => run(yes, into), otherwise], truth.needs, machine);
+}
+/** Branches of which nobody can say which is taken: what they make differently is open. */
+function either(branches, needs, machine) {
+    const before = machine.scope;
+    const ends = branches.map((branch) => {
+        machine.scope = new Map(before);
+        branch(machine);
+        return machine.scope;
+    });
+    const [first = before, ...others] = ends;
+    const merged = new Map();
+    const names = new Set(ends.flatMap((scope) => [...scope.keys()]));
+    for (const name of names) {
+        const value = first.get(name);
+        const same = others.every((scope) => JSON.stringify(scope.get(name)) === JSON.stringify(value));
+        if (same && value !== undefined)
+            merged.set(name, value);
+        else
+            merged.set(name, uncertain(ends.map((scope) => scope.get(name)), needs, name));
+    }
+    machine.scope = merged;
+}
+/** Lists keep what all branches begin with, and what follows is open. */
+function uncertain(values, needs, name) {
+    const open = shell_unknown(needs[0] ?? name);
+    const [first] = values;
+    if (first?.list !== true || values.some((value) => value?.list !== true))
+        return { list: false, text: open };
+    const lists = values.flatMap((value) => (value?.list === true ? [value.items] : []));
+    let common = 0;
+    while (common < first.items.length && lists.every((items) => items[common] === first.items[common]))
+        common += 1;
+    return { list: true, items: [...first.items.slice(0, common), open] };
+}
+function cases(tokens, machine) {
+    const within = tokens.findIndex((token) => shell_plain(token) === 'in');
+    const [subject] = expandAll(tokens.slice(0, within), machine);
+    const arms = [];
+    for (let at = within + 1; at < tokens.length;) {
+        while (isSign(tokens[at], ';', '('))
+            at += 1;
+        let close = at;
+        while (close < tokens.length && !isSign(tokens[close], ')'))
+            close += 1;
+        if (close >= tokens.length)
+            break;
+        let end = close + 1;
+        while (end < tokens.length && !isSign(tokens[end], ';;'))
+            end += 1;
+        const patterns = expandAll(tokens.slice(at, close).filter(({ kind }) => kind === 'word'), machine);
+        arms.push({ patterns: patterns.map(({ text }) => text), body: tokens.slice(close + 1, end) });
+        at = end + 1;
+    }
+    if (subject === undefined)
+        return;
+    if (subject.needs.length > 0) {
+        const branches = arms.map((arm) => (into) => run(arm.body, into));
+        either([...branches, () => { }], subject.needs, machine);
+        return;
+    }
+    const taken = arms.find(({ patterns }) => patterns.some((pattern) => isLike(subject.text, pattern)));
+    if (taken !== undefined)
+        run(taken.body, machine);
+}
+/** A loop over words takes the first of them, and its variable is open where there are several; other loops are not followed. */
+function loop(kind, tokens, machine) {
+    const begins = split(tokens, ['do']);
+    const body = tokens.slice(begins + 1);
+    const maybe = (needs) => either([(into) => run(body, into), () => { }], [needs], machine);
+    if (kind !== 'for') {
+        maybe(`the ${kind} loop`);
+        return;
+    }
+    const name = shell_plain(tokens[0]) ?? '';
+    const within = tokens.findIndex((token) => shell_plain(token) === 'in');
+    const items = expandAll(tokens.slice(within + 1, begins), machine);
+    const [first] = items;
+    if (first === undefined || within === -1 || within >= begins) {
+        maybe(name);
+        return;
+    }
+    machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_unknown(name) });
+    run(body, machine);
+}
+// --- Commands -----------------------------------------------------------------------------------------------------------
+const assignment = /^([A-Za-z_]\w*)(\+?)=/;
+/** One simple command with what it assigns; where the next statement begins. */
+function command(tokens, from, machine) {
+    let at = from;
+    while (['export', 'local', 'declare', 'readonly', 'typeset'].includes(shell_plain(tokens[at]) ?? '')) {
+        at += 1;
+        while (/^-\w+$/.test(shell_plain(tokens[at]) ?? ''))
+            at += 1;
+    }
+    for (let next = shell_assign(tokens, at, machine); next > at; next = shell_assign(tokens, at, machine))
+        at = next;
+    const begins = at;
+    let target;
+    const words = [];
+    let document;
+    for (; at < tokens.length; at++) {
+        const token = tokens[at];
+        if (token === undefined)
+            break;
+        if (isSign(token, '>', '>>', '<', '<<<')) {
+            target = isSign(token, '>', '>>') ? tokens[at + 1] : target;
+            at += 1;
+        }
+        else if (token.kind === 'sign')
+            break;
+        else if (token.kind === 'document')
+            document = token;
+        else
+            words.push(token);
+    }
+    if (words.length > 0)
+        shell_start(expandAll(words, machine), document, target, tokens[begins]?.line ?? 0, machine);
+    return at + 1;
+}
+/** An assignment at a token: `X=`, `X+=`, `X=( ... )`; where it ends, or the same place where it is none. */
+function shell_assign(tokens, at, machine) {
+    const token = tokens[at];
+    const [first] = token?.kind === 'word' ? token.pieces : [];
+    const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
+    if (token?.kind !== 'word' || found === null || first?.kind !== 'text')
+        return at;
+    const [all, name = '', more] = found;
+    const rest = [{ ...first, text: first.text.slice(all.length) }, ...token.pieces.slice(1)];
+    const old = machine.scope.get(name);
+    if (rest.every((piece) => piece.kind === 'text' && piece.text === '' && !piece.quoted) &&
+        isSign(tokens[at + 1], '(')) {
+        let end = at + 2;
+        while (end < tokens.length && !isSign(tokens[end], ')'))
+            end += 1;
+        const items = expandAll(tokens.slice(at + 2, end).filter(({ kind }) => kind === 'word'), machine).map(({ text }) => text);
+        const before = more === '' ? [] : old?.list === true ? old.items : old === undefined ? [] : [old.text];
+        machine.scope.set(name, { list: true, items: [...before, ...items].slice(0, limits.list) });
+        return end + 1;
+    }
+    const text = expandText(rest, machine);
+    const before = more === '' || old === undefined ? '' : old.list ? old.items.join(' ') : old.text;
+    machine.scope.set(name, { list: false, text: (before + text).slice(0, limits.value) });
+    return at + 1;
+}
+function shell_start(words, document, target, line, machine) {
+    const [first, second] = words;
+    const name = first?.text ?? '';
+    const body = machine.functions.get(name);
+    if ((name === 'source' || name === '.') && second !== undefined) {
+        readIn(second, machine);
+        return;
+    }
+    if (body !== undefined) {
+        call(body, words.slice(1), machine);
+        return;
+    }
+    if (document?.kind === 'document') {
+        const text = expandText(document.pieces, machine);
+        const file = target?.kind === 'word' ? expandText(target.pieces, machine) : undefined;
+        if (file !== undefined)
+            machine.written.set(file, text);
+        // `read -r -d '' X <<EOF` keeps a command in a variable, to be started later.
+        else if (name === 'read')
+            machine.scope.set(words.at(-1)?.text ?? '', { list: false, text });
+    }
+    if (words.length > 1 && words.length <= limits.list)
+        machine.commands.push({ words, line });
+}
+function call(body, words, machine) {
+    if (machine.calls >= limits.calls)
+        return;
+    const { positional } = machine;
+    machine.calls += 1;
+    machine.positional = words.map(({ text }) => text);
+    run(body, machine);
+    machine.positional = positional;
+    machine.calls -= 1;
+}
+function readIn(file, machine) {
+    const path = file.text.replace(marked, '').replace(/^\/+/, '');
+    if (path === '' || machine.sourced.length >= 8)
+        return;
+    machine.sourced.push(path);
+    const text = machine.files(path);
+    if (text !== undefined && machine.calls < limits.calls) {
+        machine.calls += 1;
+        run(shellTokens(text), machine);
+        machine.calls -= 1;
+    }
+}
+// --- Words --------------------------------------------------------------------------------------------------------------
+function expandAll(tokens, machine) {
+    const words = [];
+    for (const token of tokens) {
+        if (token.kind !== 'word' || words.length > limits.list)
+            continue;
+        for (const text of expandWord(token.pieces, machine))
+            words.push({ text: text.replaceAll(marked, '$$$1'), needs: needsOf(text), line: token.line });
+    }
+    return words;
+}
+/** A word is several where an unquoted variable has spaces, or is a list. */
+function expandWord(pieces, machine) {
+    const [only] = pieces;
+    if (pieces.length === 1 && only?.kind === 'variable') {
+        const list = listOf(only.inside, machine);
+        if (list !== undefined)
+            return list;
+    }
+    const words = [''];
+    for (const piece of pieces) {
+        const text = expandText([piece], machine);
+        const parts = piece.kind === 'variable' && !piece.quoted ? text.split(/\s+/) : [text];
+        const [first = '', ...rest] = parts;
+        words[words.length - 1] += first;
+        words.push(...rest);
+    }
+    if (pieces.some((piece) => piece.kind === 'text' && piece.quoted))
+        return words;
+    return words.filter((word) => word !== '');
+}
+/** `${A[@]}`: all of a list. */
+function listOf(inside, machine) {
+    const name = /^(\w+)\[[@*]\]$/.exec(inside)?.[1] ?? (inside === '@' || inside === '*' ? '@' : undefined);
+    if (name === undefined)
+        return undefined;
+    if (name === '@')
+        return machine.positional.length === 0 ? [shell_unknown('$@')] : machine.positional;
+    const value = machine.scope.get(name);
+    if (value === undefined)
+        return [shell_unknown(name)];
+    return value.list ? value.items : value.text.split(/\s+/).filter((word) => word !== '');
+}
+function expandText(pieces, machine) {
+    let text = '';
+    for (const piece of pieces) {
+        text +=
+            piece.kind === 'text'
+                ? piece.text
+                : piece.kind === 'variable'
+                    ? variable(piece.inside, machine)
+                    : piece.kind === 'arithmetic'
+                        ? arithmetic(piece.inside, machine)
+                        : output(piece.inside, machine);
+        if (text.length > limits.value)
+            return text.slice(0, limits.value);
+    }
+    return text;
+}
+function lookup(name, machine) {
+    const place = /^[1-9]$/.test(name) ? Number(name) : 0;
+    if (place > 0 && machine.positional[place - 1] !== undefined)
+        return machine.positional[place - 1];
+    if (name === '@' || name === '*')
+        return machine.positional.length === 0 ? undefined : machine.positional.join(' ');
+    const value = machine.scope.get(name);
+    if (value === undefined)
+        return undefined;
+    return value.list ? (value.items[0] ?? '') : value.text;
+}
+/** `${X}`, with a default, a part taken away or replaced, or one of a list. */
+function variable(inside, machine) {
+    const [, length, name = '', place, rest = ''] = /^(#?)(\w+|[@*#?!$-])(\[[^\]]{0,40}\])?(:?[-=+?%#/^,].*|:\d.*)?$/s.exec(inside) ?? [];
+    if (name === '')
+        return shell_unknown(inside);
+    const whole = place === '[@]' || place === '[*]';
+    const value = whole
+        ? listOf(`${name}[@]`, machine)?.join(' ')
+        : place === undefined
+            ? lookup(name, machine)
+            : item(name, place, machine);
+    if (length === '#')
+        return value === undefined || value.includes(mark) ? shell_unknown(name) : String(value.length);
+    const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
+    const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
+    switch (operator) {
+        case '':
+            return value ?? shell_unknown(name);
+        case ':-':
+        case '-':
+        case ':=':
+        case '=': {
+            const empty = value === undefined || (operator.startsWith(':') && value === '');
+            if (empty && operator.endsWith('='))
+                machine.scope.set(name, { list: false, text: word });
+            return empty ? word : value;
+        }
+        case ':+':
+        case '+':
+            return value === undefined || (operator === ':+' && value === '') ? '' : word;
+        case '%':
+        case '%%':
+        case '#':
+        case '##':
+            return value === undefined ? shell_unknown(name) : value.includes(mark) ? value : trimmed(value, operator, word);
+        case '/':
+        case '//': {
+            const [from = '', to = ''] = word.split('/', 2);
+            if (value === undefined)
+                return shell_unknown(name);
+            return from === '' ? value : operator === '//' ? value.replaceAll(from, to) : value.replace(from, () => to);
+        }
+        case '^':
+        case '^^':
+            return (value ?? shell_unknown(name)).toUpperCase();
+        case ',':
+        case ',,':
+            return (value ?? shell_unknown(name)).toLowerCase();
+        default:
+            return value ?? shell_unknown(name);
+    }
+}
+function item(name, place, machine) {
+    const value = machine.scope.get(name);
+    const index = Number(arithmetic(place.slice(1, -1), machine));
+    return value?.list === true ? value.items[index] : undefined;
+}
+const inner = (text) => {
+    const [token] = shellTokens(`"${text.replaceAll('"', '')}"`);
+    return token?.kind === 'word' ? token.pieces : [];
+};
+/** Takes what a pattern matches from an end; only `*` and literals, as launch scripts use them. */
+function trimmed(value, operator, pattern) {
+    const literal = pattern.replaceAll('*', '');
+    const [front, greedy] = [operator.startsWith('#'), operator.length === 2];
+    if (!pattern.includes('*'))
+        return front
+            ? value.startsWith(pattern)
+                ? value.slice(pattern.length)
+                : value
+            : value.endsWith(pattern)
+                ? value.slice(0, value.length - pattern.length)
+                : value;
+    const at = front === greedy ? value.lastIndexOf(literal) : value.indexOf(literal);
+    if (at === -1 || literal === '')
+        return value;
+    return front ? value.slice(at + literal.length) : value.slice(0, at);
+}
+/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. */
+function output(inside, machine) {
+    const text = inside.trim();
+    const sum = /^(?:echo|expr)\s+"?([^|"]{1,200})"?(?:\s*\|\s*bc(?:\s+-l)?)?$/.exec(text)?.[1];
+    if (sum !== undefined) {
+        const expanded = expandText(inner(sum), machine).replaceAll('\\*', '*');
+        return /\|\s*bc|^expr/.test(text) ? arithmetic(expanded, machine) : expanded;
+    }
+    if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text))
+        return text.startsWith('dirname') ? '.' : shell_unknown('a path');
+    return shell_unknown(`$(${text.slice(0, 40)})`);
+}
+const shell_known = (value) => ({ kind: 'known', value });
+/** The condition of an `if`: tests joined by `&&` and `||`, from the left. */
+function test(tokens, machine) {
+    const words = [];
+    for (const token of tokens) {
+        if (token.kind === 'sign')
+            words.push(token.sign);
+        else if (token.kind === 'word') {
+            const expanded = expandWord(token.pieces, machine);
+            words.push(...(expanded.length === 0 ? [''] : expanded));
+        }
+    }
+    let truth;
+    let join = '';
+    let one = [];
+    for (const word of [...words, ';']) {
+        if (!['&&', '||', ';', '-a', '-o'].includes(word)) {
+            one.push(word);
+            continue;
+        }
+        if (one.some((part) => part !== '[' && part !== '[[' && part !== ']' && part !== ']]')) {
+            const next = simple(one.filter((part) => !['[', '[[', ']', ']]', 'test'].includes(part)));
+            truth = truth === undefined ? next : joined(truth, join, next);
+        }
+        join = word === '-a' ? '&&' : word === '-o' ? '||' : word;
+        one = [];
+    }
+    return truth ?? { kind: 'open', needs: ['a condition'] };
+}
+function joined(one, join, other) {
+    const decides = join === '||';
+    for (const truth of [one, other])
+        if (truth.kind === 'known' && truth.value === decides)
+            return truth;
+    return one.kind === 'open' ? one : other.kind === 'open' ? other : shell_known(!decides);
+}
+function simple(words) {
+    if (words[0] === '!') {
+        const truth = simple(words.slice(1));
+        return truth.kind === 'known' ? shell_known(!truth.value) : truth;
+    }
+    const needs = words.flatMap(needsOf);
+    const [a = '', operator = '', b = ''] = words;
+    if (needs.length > 0)
+        return { kind: 'open', needs };
+    if (words.length === 2 && a === '-z')
+        return shell_known(operator === '');
+    if (words.length === 2 && a === '-n')
+        return shell_known(operator !== '');
+    if (words.length === 1 && (a === 'true' || a === 'false'))
+        return shell_known(a === 'true');
+    switch (operator) {
+        case '=':
+        case '==':
+            return shell_known(isLike(a, b));
+        case '!=':
+            return shell_known(!isLike(a, b));
+        case '-eq':
+            return shell_known(Number(a) === Number(b));
+        case '-ne':
+            return shell_known(Number(a) !== Number(b));
+        case '-gt':
+            return shell_known(Number(a) > Number(b));
+        case '-ge':
+            return shell_known(Number(a) >= Number(b));
+        case '-lt':
+            return shell_known(Number(a) < Number(b));
+        case '-le':
+            return shell_known(Number(a) <= Number(b));
+        default:
+            return { kind: 'open', needs: [words.join(' ').slice(0, 60)] };
+    }
+}
+/** A text against a pattern with `*`, in linear time for each star. */
+function isLike(text, pattern) {
+    const parts = pattern.split('*');
+    const [first = '', ...rest] = parts;
+    if (parts.length === 1)
+        return text === pattern;
+    if (!text.startsWith(first))
+        return false;
+    let at = first.length;
+    for (const [index, part] of rest.entries()) {
+        if (index === rest.length - 1)
+            return text.length - part.length >= at && text.endsWith(part);
+        const found = text.indexOf(part, at);
+        if (found === -1)
+            return false;
+        at = found + part.length;
+    }
+    return true;
+}
+/** Whole-number arithmetic as bash does it; what it needs where a name is not known. */
+function arithmetic(inside, machine) {
+    const text = expandText(inner(inside), machine);
+    const needs = needsOf(text);
+    if (needs.length > 0)
+        return shell_unknown(needs[0] ?? '');
+    const parts = /^[\s\d\w+\-*/%()<>=!&|?:]{1,400}$/.test(text)
+        ? (text.match(/\d+|\w+|<=|>=|==|!=|&&|\|\||\*\*|[+\-*/%()<>?:!]/g) ?? [])
+        : [];
+    if (parts.length === 0)
+        return shell_unknown('arithmetic');
+    const calculator = { parts, at: 0, machine, missing: undefined, depth: 0 };
+    const value = choiceOf(calculator);
+    if (calculator.missing !== undefined)
+        return shell_unknown(calculator.missing);
+    return calculator.at === parts.length && Number.isFinite(value) ? String(value) : shell_unknown('arithmetic');
+}
+function choiceOf(of) {
+    const condition = shell_binary(of, 0);
+    if (of.parts[of.at] !== '?')
+        return condition;
+    of.at += 1;
+    const yes = choiceOf(of);
+    of.at += 1;
+    const no = choiceOf(of);
+    return condition === 0 ? no : yes;
+}
+const levels = [
+    ['||'],
+    ['&&'],
+    ['==', '!='],
+    ['<', '>', '<=', '>='],
+    ['+', '-'],
+    ['*', '/', '%'],
+    ['**'],
+];
+function shell_binary(of, level) {
+    const operators = levels[level];
+    if (operators === undefined)
+        return unary(of);
+    let value = shell_binary(of, level + 1);
+    for (let operator = of.parts[of.at]; operator !== undefined && operators.includes(operator); operator = of.parts[of.at]) {
+        of.at += 1;
+        value = applied(value, operator, shell_binary(of, level + 1));
+    }
+    return value;
+}
+function applied(a, operator, b) {
+    switch (operator) {
+        case '+':
+            return a + b;
+        case '-':
+            return a - b;
+        case '*':
+            return a * b;
+        case '/':
+            return Math.trunc(a / b);
+        case '%':
+            return a % b;
+        case '**':
+            return a ** Math.min(b, 64);
+        case '<':
+            return Number(a < b);
+        case '>':
+            return Number(a > b);
+        case '<=':
+            return Number(a <= b);
+        case '>=':
+            return Number(a >= b);
+        case '==':
+            return Number(a === b);
+        case '!=':
+            return Number(a !== b);
+        case '&&':
+            return Number(a !== 0 && b !== 0);
+        default:
+            return Number(a !== 0 || b !== 0);
+    }
+}
+function unary(of) {
+    const part = of.parts[of.at] ?? '';
+    of.at += 1;
+    of.depth += 1;
+    if (of.depth > 200)
+        return Number.NaN;
+    if (part === '-')
+        return -unary(of);
+    if (part === '+')
+        return unary(of);
+    if (part === '!')
+        return Number(unary(of) === 0);
+    if (part === '(') {
+        const value = choiceOf(of);
+        of.at += 1;
+        return value;
+    }
+    if (/^\d/.test(part))
+        return Number(part);
+    const value = /^\w+$/.test(part) ? lookup(part, of.machine) : undefined;
+    if (value === undefined || value.includes(mark))
+        of.missing ??= needsOf(value ?? '')[0] ?? part;
+    return Number(value);
+}
+
+;// CONCATENATED MODULE: ./build/text/script-arguments.js
+
+/** Flags of launchers that say how much is started. */
+const launchers = {
+    nproc_per_node: 'gpus_per_node',
+    'nproc-per-node': 'gpus_per_node',
+    num_gpus: 'gpus_per_node',
+    'ntasks-per-node': 'gpus_per_node',
+    nnodes: 'nodes',
+    num_nodes: 'nodes',
+    num_machines: 'nodes',
+    nodes: 'nodes',
+    N: 'nodes',
+    num_processes: 'gpus',
+};
+const flag = /^--?([A-Za-z][\w.-]{0,200})(?:=(.*))?$/s;
+const script_arguments_override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
+/** The command with the most arguments; where none has any, the lists that a script prepares for others. */
+function argumentsOf(script) {
+    const counted = (command) => command.words.filter(({ text }) => flag.test(text) || script_arguments_override.test(text)).length;
+    const [first, ...rest] = script.commands.length === 0 ? [prepared(script)] : script.commands;
+    const main = rest.reduce((best, one) => (counted(one) > counted(best) ? one : best), first ?? { words: [], line: 1 });
+    const chosen = counted(main) < fewest ? longer(main, prepared(script), counted) : main;
+    return sorted(chosen, script);
+}
+/** A command with fewer is not what a launch script is about. */
+const fewest = 3;
+const longer = (one, other, counted) => counted(other) > counted(one) ? other : one;
+/** What variables hold, cut at spaces: arguments that another script uses, a command that is kept in a text. */
+function prepared({ variables }) {
+    const words = [...variables.values()]
+        .filter((text) => /(^|\s)--\w/.test(text))
+        .flatMap((text) => text.split(/\s+/))
+        .filter((text) => text !== '')
+        .slice(0, 2_000)
+        .map((text) => ({ text, needs: [], line: 1 }));
+    return { words, line: 1 };
+}
+function sorted({ words }, script) {
+    const [flags, overrides, launch] = [{}, {}, {}].map(() => Object.create(null));
+    const lines = new Map();
+    const program = [];
+    for (let at = 0; at < words.length; at++) {
+        const word = words[at];
+        if (word === undefined || flags === undefined || overrides === undefined || launch === undefined)
+            break;
+        // A quoted word may hold a flag and its value.
+        const [head = '', ...behind] = word.text.startsWith('--') ? word.text.trim().split(/\s+/) : [word.text];
+        const [, name, attached] = flag.exec(head) ?? [];
+        const [, key, set] = script_arguments_override.exec(word.text) ?? [];
+        if (name !== undefined) {
+            const values = attached === undefined ? [...behind] : [attached];
+            while (attached === undefined && behind.length === 0 && isValue(words[at + 1])) {
+                values.push(words[at + 1]?.text ?? '');
+                at += 1;
+            }
+            const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
+            const value = values.length === 0 ? true : values.length === 1 ? values[0] : values;
+            if (into !== undefined)
+                launch[into] = value;
+            flags[name] = value;
+            lines.set(`arguments.${name}`, word.line);
+        }
+        else if (key !== undefined && set !== undefined && key.includes('.')) {
+            overrides[key] = set;
+            lines.set(key, word.line);
+        }
+        else
+            program.push(word.text);
+    }
+    const gpus = gpusOfNode(script.directives);
+    const nodes = script.directives.get('nodes') ?? script.directives.get('N');
+    return {
+        value: {
+            arguments: flags,
+            overrides,
+            launch: {
+                ...(gpus === undefined ? {} : { gpus_per_node: gpus }),
+                ...(nodes === undefined ? {} : { nodes }),
+                ...launch,
+            },
+            program: program.slice(0, 50).join(' ').slice(0, 1_000),
+            written: Object.fromEntries(script.written),
+            sourced: [...script.sourced],
+        },
+        lines,
+    };
+}
+/** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
+const isValue = (word) => word !== undefined && !isOverride(word.text) && (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+const isOverride = (text) => script_arguments_override.exec(text)?.[1]?.includes('.') === true;
+
 ;// CONCATENATED MODULE: ./build/text/syntax.js
 
 
 
+
+
+
 /** What a config file may be at most: far above any real one, far below what would hurt. */
-const limits = {
+const syntax_limits = {
     bytes: 1_048_576,
     depth: 64,
     nodes: 200_000,
@@ -56227,7 +57299,7 @@ const limits = {
     marks: 50_000,
 };
 /** A path and a key under it; undefined where it is too long to be kept for each of thousands of keys. */
-const joined = (prefix, key) => prefix === undefined || prefix.length + key.length > limits.path ? undefined : prefix + key;
+const syntax_joined = (prefix, key) => prefix === undefined || prefix.length + key.length > syntax_limits.path ? undefined : prefix + key;
 const broken = (message, line) => ({
     kind: 'broken',
     problem: { severity: 'error', message, ...(line === undefined ? {} : { line }) },
@@ -56245,6 +57317,8 @@ function syntaxOf(path) {
         return 'yaml';
     if (/\.toml$/i.test(path))
         return 'toml';
+    if (/\.(sh|bash|slurm|sbatch)$/i.test(path))
+        return 'shell';
     return undefined;
 }
 /**
@@ -56252,17 +57326,17 @@ function syntaxOf(path) {
  * An error is one sentence, with the line where the parser knows it.
  */
 function syntax_parse(bytes, syntax) {
-    if (bytes.length > limits.bytes) {
-        return broken(`The file has ${bytes.length} bytes; configs are read up to ${limits.bytes}.`);
+    if (bytes.length > syntax_limits.bytes) {
+        return broken(`The file has ${bytes.length} bytes; configs are read up to ${syntax_limits.bytes}.`);
     }
     const text = syntax_decode(bytes);
     if (text === undefined)
         return broken('The file is neither UTF-8 nor UTF-16 text.');
     if (text.trim() === '')
         return broken('The file is empty.');
-    const marks = syntax === 'json' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
-    if (marks > limits.marks)
-        return broken(`The file has more than ${limits.marks} lines and values.`);
+    const marks = syntax === 'json' || syntax === 'shell' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
+    if (marks > syntax_limits.marks)
+        return broken(`The file has more than ${syntax_limits.marks} lines and values.`);
     const parsed = parsers[syntax](text);
     if (parsed.kind === 'broken')
         return parsed;
@@ -56274,6 +57348,7 @@ const parsers = {
     yaml: (text) => parseYaml(text, {}),
     'yaml-1.1': (text) => parseYaml(text, trainersYaml),
     toml: (text) => parseTomlText(text),
+    shell: (text) => parseShell(text),
 };
 function count(text, mark) {
     let found = 0;
@@ -56291,7 +57366,7 @@ function syntax_decode(bytes) {
         return undefined;
     }
 }
-const tooDeep = `The file nests deeper than ${limits.depth} levels.`;
+const tooDeep = `The file nests deeper than ${syntax_limits.depth} levels.`;
 /** What a value has too much of, or undefined. Shared values (aliases) count each time they are met. */
 function exceeds(root) {
     const stack = [[root, 0]];
@@ -56299,9 +57374,9 @@ function exceeds(root) {
     for (let next = stack.pop(); next; next = stack.pop()) {
         const [value, depth] = next;
         nodes += 1;
-        if (nodes > limits.nodes)
-            return `The file has more than ${limits.nodes} values.`;
-        if (depth > limits.depth)
+        if (nodes > syntax_limits.nodes)
+            return `The file has more than ${syntax_limits.nodes} values.`;
+        if (depth > syntax_limits.depth)
             return tooDeep;
         if (typeof value === 'object' && value !== null)
             for (const child of Object.values(value))
@@ -56313,7 +57388,7 @@ function exceeds(root) {
 function parseJson(text) {
     const { lines, duplicates, deepest } = jsonKeys(text);
     // Brackets in comments count too, so this is not the limit itself, only what would cost the parser too much.
-    if (deepest > 4 * limits.depth)
+    if (deepest > 4 * syntax_limits.depth)
         return broken(tooDeep);
     const problems = duplicates.map(({ key, line }) => ({
         severity: 'warning',
@@ -56364,8 +57439,8 @@ function jsonKeys(text) {
                     i += 1;
             const after = /^\s*:/.test(text.slice(i + 1, i + 20));
             const frame = stack.at(-1);
-            if (after && frame && !frame.array && stack.length <= limits.depth) {
-                key = joined(frame.prefix, text.slice(start, i));
+            if (after && frame && !frame.array && stack.length <= syntax_limits.depth) {
+                key = syntax_joined(frame.prefix, text.slice(start, i));
                 if (key === undefined)
                     continue;
                 if (lines.has(key) && duplicates.length < mostDuplicates)
@@ -56375,10 +57450,10 @@ function jsonKeys(text) {
         }
         else if (letter === '{' || letter === '[') {
             const frame = stack.at(-1);
-            const step = frame?.array ? joined(frame.prefix, String(frame.index)) : key;
-            stack.push({ prefix: frame === undefined ? '' : joined(step, '.'), array: letter === '[', index: 0 });
+            const step = frame?.array ? syntax_joined(frame.prefix, String(frame.index)) : key;
+            stack.push({ prefix: frame === undefined ? '' : syntax_joined(step, '.'), array: letter === '[', index: 0 });
             deepest = Math.max(deepest, stack.length);
-            if (deepest > 4 * limits.depth)
+            if (deepest > 4 * syntax_limits.depth)
                 break;
         }
         else if (letter === '}' || letter === ']')
@@ -56417,7 +57492,7 @@ function parseYaml(text, dialect) {
     if (excess !== undefined)
         return broken(excess);
     try {
-        return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
+        return { kind: 'parsed', value: document.toJS({ maxAliasCount: syntax_limits.aliases }), lines, problems };
     }
     catch (error) {
         return broken(`The file is no usable YAML: ${syntax_sentence(error)}`);
@@ -56446,20 +57521,20 @@ function yamlKeys(contents, lineAt) {
             excess ??= `The key on line ${lineAt(key.range?.[0] ?? 0)} is no text.`;
             return undefined;
         }
-        return joined(path, typeof key.value === 'symbol' ? '<<' : String(key.value));
+        return syntax_joined(path, typeof key.value === 'symbol' ? '<<' : String(key.value));
     };
     const walk = (node, path, depth) => {
         nodes += 1;
-        if (depth > limits.depth)
+        if (depth > syntax_limits.depth)
             excess ??= tooDeep;
-        if (nodes > limits.nodes)
-            excess ??= `The file has more than ${limits.nodes} values.`;
+        if (nodes > syntax_limits.nodes)
+            excess ??= `The file has more than ${syntax_limits.nodes} values.`;
         if (excess !== undefined || !(0,yaml_dist/* isNode */.Ll)(node))
             return;
         if ((0,yaml_dist/* isAlias */.Vj)(node) || node.anchor !== undefined)
             aliases += 1;
-        if (aliases > limits.aliases)
-            excess = `The file has more than ${limits.aliases} anchors and aliases.`;
+        if (aliases > syntax_limits.aliases)
+            excess = `The file has more than ${syntax_limits.aliases} anchors and aliases.`;
         if ((0,yaml_dist/* isMap */.jh)(node)) {
             const seen = new Set();
             let size = node.items.length;
@@ -56482,17 +57557,17 @@ function yamlKeys(contents, lineAt) {
                     seen.add(key);
                     lines.set(key, line);
                 }
-                walk(pair.value, key === undefined ? undefined : joined(key, '.'), depth + 1);
+                walk(pair.value, key === undefined ? undefined : syntax_joined(key, '.'), depth + 1);
             }
             merged += size - node.items.length;
-            if (merged > limits.nodes / 4)
-                excess ??= `The file merges more than ${limits.nodes / 4} keys.`;
+            if (merged > syntax_limits.nodes / 4)
+                excess ??= `The file merges more than ${syntax_limits.nodes / 4} keys.`;
             if (node.anchor !== undefined)
                 sizes.set(node.anchor, size);
         }
         else if ((0,yaml_dist/* isSeq */.oP)(node)) {
             for (const [index, item] of node.items.entries())
-                walk(item, joined(path, `${index}.`), depth + 1);
+                walk(item, syntax_joined(path, `${index}.`), depth + 1);
         }
     };
     walk(contents, '', 0);
@@ -56501,7 +57576,7 @@ function yamlKeys(contents, lineAt) {
 // --- TOML -------------------------------------------------------------------------------------------------------------
 function parseTomlText(text) {
     try {
-        const value = dist_parse_parse(text, { maxDepth: limits.depth });
+        const value = dist_parse_parse(text, { maxDepth: syntax_limits.depth });
         return { kind: 'parsed', value, lines: tomlKeys(text), problems: [] };
     }
     catch (error) {
@@ -56523,6 +57598,18 @@ function tomlKeys(text) {
             lines.set(table + key.replaceAll('"', ''), index + 1);
     }
     return lines;
+}
+// --- Shell ------------------------------------------------------------------------------------------------------------
+/** A launch script as the arguments of what it starts; files that it reads in are not at hand here. */
+function parseShell(text, files) {
+    try {
+        return { kind: 'parsed', ...argumentsOf(readScript(text, files)), problems: [], text };
+    }
+    catch (error) {
+        if (error instanceof ShellTooLarge)
+            return broken(error.message);
+        throw error;
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/setup/description.js
@@ -58316,7 +59403,7 @@ function* attention_attention(part, stream) {
         yield { kind: 'rope', path: pathOf(part, 'rope'), component: component, query, key, ...given({ joined: part.rotaryJoined }) };
     }
     const core = yield* groupedCore(part, heads);
-    return yield* part.experts ? expertOutput(part, part.experts, core) : output(part, core);
+    return yield* part.experts ? expertOutput(part, part.experts, core) : attention_output(part, core);
 }
 const pathOf = ({ path = component }, name) => `${path}.${name}`;
 const attention_nameOf = ({ path }, name) => (path === undefined ? name : `${path}_${name}`);
@@ -58415,7 +59502,7 @@ function* groupedCore(part, { query, key, value }) {
     };
     return output;
 }
-const output = (part, core) => project({
+const attention_output = (part, core) => project({
     path: pathOf(part, 'output'),
     role: 'attention_output',
     rows: core.elements,
@@ -58974,15 +60061,15 @@ function* part(one, flow) {
         case 'norm':
             return yield* blockNorm(one, flow);
         case 'attention':
-            return yield* block((stream) => attention_attention(one, stream), flow);
+            return yield* model_block((stream) => attention_attention(one, stream), flow);
         case 'latent':
-            return yield* block((stream) => latent(one, stream), flow);
+            return yield* model_block((stream) => latent(one, stream), flow);
         case 'compressed':
-            return yield* block((stream) => compressed(one, stream), flow);
+            return yield* model_block((stream) => compressed(one, stream), flow);
         case 'dense':
-            return yield* block((stream) => dense(one, stream), flow);
+            return yield* model_block((stream) => dense(one, stream), flow);
         case 'experts':
-            return yield* block((stream) => feed_forward_experts(one, stream, width), flow);
+            return yield* model_block((stream) => feed_forward_experts(one, stream, width), flow);
         case 'state_space':
             return { ...flow, inner: yield* recurrence(one, flow.inner ?? stream) };
         case 'shared':
@@ -59022,7 +60109,7 @@ function* model_output({ rows, columns, bias, tied, softcapped }, input) {
     yield { kind: 'loss', path: 'loss', component: 'output', vocabulary, input: logits, ...given({ softcapped }) };
 }
 /** A block's result waits to be added, since a norm may stand between. Parallel branches end in one sum. */
-function* block(make, flow) {
+function* model_block(make, flow) {
     if (!flow.parallel) {
         const added = yield* addPending(flow);
         return { ...added, pending: yield* make(added.stream) };
@@ -62845,7 +63932,7 @@ const mostStated = 2_000;
 function statedFields(source) {
     const stated = [];
     const visit = (value, path) => {
-        if (stated.length >= mostStated || path.length > limits.path)
+        if (stated.length >= mostStated || path.length > syntax_limits.path)
             return;
         if (typeof value === 'object' && value !== null) {
             for (const [key, child] of Object.entries(value))
@@ -63250,13 +64337,13 @@ const transformers_namespaceObject = /*#__PURE__*/JSON.parse('{"Ly":{"afmoe":{"h
  * from heads, head width from hidden size). Written by `scripts/oracle/defaults.py` from the classes of transformers 5.18.0.
  */
 const classDefaults = transformers_namespaceObject.Ly;
-const split = (names) => names.split(' ');
-const ofEvery = split(transformers_namespaceObject.Dy[""]);
+const defaults_split = (names) => names.split(' ');
+const ofEvery = defaults_split(transformers_namespaceObject.Dy[""]);
 /** The keys that a class of Transformers reads, of those that this tool asks for; undefined where it has no such class. */
 function namesOf(modelType) {
     const names = transformers_namespaceObject.Dy;
     const found = modelType !== '' && Object.hasOwn(names, modelType) ? names[modelType] : undefined;
-    return found === undefined ? undefined : new Set([...ofEvery, ...split(found)]);
+    return found === undefined ? undefined : new Set([...ofEvery, ...defaults_split(found)]);
 }
 /** Of each whole model: its own keys, and each part's type with the sizes that differ from the type's. */
 const wholeDefaults = transformers_namespaceObject.F4;
@@ -67682,7 +68769,7 @@ const hybridFamilies = {
 /** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
 const layer_plans_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 /** `block_configs`: heads that share one key and the feed-forward's multiple, or no such block at all. */
-function blocks(fields) {
+function layer_plans_blocks(fields) {
     const listed = fields.list('block_configs');
     if (listed === undefined)
         throw fields.missing('block_configs');
@@ -67706,8 +68793,8 @@ const nasWidth = (multiple, D) => Math.ceil(Math.trunc((2 * multiple * D) / 3) /
 const nemotronNas = {
     source: 'nvidia/Llama-3_3-Nemotron-Super-49B-v1 modeling_decilm.py',
     defaultsOf: 'llama',
-    mixers: (_, fields) => blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
-    feeds: (shape, fields) => blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`),
+    mixers: (_, fields) => layer_plans_blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
+    feeds: (shape, fields) => layer_plans_blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`),
     attention: (shape, _, mixer) => {
         const group = Number(mixer.slice('group '.length));
         return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
@@ -69210,7 +70297,7 @@ const quantization_text = (from, key) => {
     const value = fields_own(from, key);
     return typeof value === 'string' ? value.slice(0, 100) : '';
 };
-const listOf = (from, ...keys) => keys.map((key) => fields_own(from, key)).find((value) => Array.isArray(value)) ?? [];
+const quantization_listOf = (from, ...keys) => keys.map((key) => fields_own(from, key)).find((value) => Array.isArray(value)) ?? [];
 /** The schemes of a config, and which modules each is for: named ones first, then all linear ones. */
 function rulesOf(config) {
     const all = { scheme: 0, targets: module_names_namesOf([]), every: true };
@@ -69223,7 +70310,7 @@ function rulesOf(config) {
     if (isDictionary(groups)) {
         const found = Object.values(groups).flatMap((group) => {
             const scheme = isDictionary(group) ? groupScheme(group, quantization_text(config, 'format')) : undefined;
-            return isDictionary(group) && scheme ? [{ scheme, targets: listOf(group, 'targets') }] : [];
+            return isDictionary(group) && scheme ? [{ scheme, targets: quantization_listOf(group, 'targets') }] : [];
         });
         const rules = found.map(({ targets }, index) => {
             const named = targets.filter((target) => target !== 'Linear');
@@ -69296,7 +70383,7 @@ function readQuantization(outer, inner, layers, fields) {
     const found = rulesOf(config);
     if (found === undefined)
         return refused('this tool does not know how it stores weights');
-    const ignored = module_names_namesOf(listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'));
+    const ignored = module_names_namesOf(quantization_listOf(config, 'modules_to_not_convert', 'ignored_layers', 'ignore', 'exclude_modules', 'llm_int8_skip_modules'));
     const lists = [ignored, ...found.rules.map(({ targets }) => targets)];
     const sum = (of) => lists.reduce((total, one) => total + of(one), 0);
     const asked = { layers, first: Math.min(layers, quantization_mostLayers), roots: rootsOf(lists) };
@@ -70528,7 +71615,7 @@ function olmo_states(file) {
     const say = stating(file, olmo.id);
     olmo_sizes(say);
     olmo_block(say);
-    run(say);
+    olmo_run(say);
     olmo_memory(say);
     return say.statement();
 }
@@ -70581,7 +71668,7 @@ function norms(say, bias) {
     if (ofQueries && withWeights)
         say.modelIs('qk_norm', 'width', 'model.attention_layer_norm');
 }
-function run(say) {
+function olmo_run(say) {
     say.run('sequence_length', 'model.max_sequence_length');
     say.run('micro_batch_size', 'device_train_microbatch_size');
     say.run('global_batch_size', 'global_train_batch_size');
@@ -70946,9 +72033,9 @@ const glob_literal = (text) => {
     const code = text.charCodeAt(0);
     return { kind: 'one', test: (character) => character === code, literal: text };
 };
-const either = (...choices) => ({ kind: 'either', choices });
+const glob_either = (...choices) => ({ kind: 'either', choices });
 /** `a/**` names the file `a` too. */
-const below = either([], [glob_literal('/'), across]);
+const below = glob_either([], [glob_literal('/'), across]);
 function compile(pattern) {
     // Many `**` in a row say no more than one.
     const pieces = glob_parse(pattern.replace(/^\.\//, '').replace(/(?<=^|\/)(?:\*\*\/)+(?=\*\*(?:\/|$))/g, ''), true);
@@ -71005,7 +72092,7 @@ function starsAt(text, at, whole) {
     if (length === 1 || !starts || !(ends || extension))
         return { piece: [{ kind: 'many', test: inside }], length };
     const folders = text.charAt(at + length) === '/' && (whole || at > 0);
-    return folders ? { piece: [either([], [across, glob_literal('/')])], length: length + 1 } : { piece: [across], length };
+    return folders ? { piece: [glob_either([], [across, glob_literal('/')])], length: length + 1 } : { piece: [across], length };
 }
 function glob_setAt(text, at) {
     const found = /^\[([!^]?)(\]?(?:\\[\s\S]|[^\\\]])*)\]/.exec(text.slice(at));
@@ -71041,7 +72128,7 @@ function bracesAt(text, at) {
             continue;
         if (choices.length === 1)
             return undefined;
-        return { piece: [either(...choices.map((choice) => glob_parse(choice, false)))], length: here + 1 - at };
+        return { piece: [glob_either(...choices.map((choice) => glob_parse(choice, false)))], length: here + 1 - at };
     }
     return undefined;
 }
@@ -77554,7 +78641,7 @@ const unclear = (error) => problemOf(error).kind === 'failure';
 const batchSizes = [100, 10];
 /** Files that come one by one, because GraphQL gives no text of them, and bytes in all. */
 const mostBlobs = 100;
-const mostBytes = 64 * limits.bytes;
+const mostBytes = 64 * syntax_limits.bytes;
 const contents_symlink = 0o120000;
 const entry = schemas_object({
     mode: schemas_number(),
@@ -77646,8 +78733,8 @@ async function sideOf(api, repository, { path }, found, allowance) {
     if (found.mode === contents_symlink)
         return refused('symlink', 'is a symbolic link, which is not followed; name the file it points to.');
     const { oid, byteSize = 0, isBinary, isTruncated, text } = found.object;
-    if (byteSize > limits.bytes)
-        return refused('too-large', `has ${byteSize} bytes; configs are read up to ${limits.bytes}.`, text);
+    if (byteSize > syntax_limits.bytes)
+        return refused('too-large', `has ${byteSize} bytes; configs are read up to ${syntax_limits.bytes}.`, text);
     if (byteSize > allowance.bytes)
         return refused('over-bytes', `was not read: the configs have more than ${mostBytes} bytes together, which is what is read at once.`);
     allowance.bytes -= byteSize;
@@ -78269,7 +79356,7 @@ function readRepository(environment) {
 
 ;// CONCATENATED MODULE: ./build/github/labels.js
 
-const item = schemas_object({
+const labels_item = schemas_object({
     __typename: schemas_string(),
     createdAt: schemas_string().optional(),
     label: schemas_object({ name: schemas_string() }).optional(),
@@ -78277,7 +79364,7 @@ const item = schemas_object({
     commit: schemas_object({ oid: schemas_string(), committedDate: schemas_string() }).optional(),
 });
 const labels_answer = schemas_object({
-    repository: schemas_object({ pullRequest: schemas_object({ timelineItems: schemas_object({ nodes: array(item.nullable()) }) }) }),
+    repository: schemas_object({ pullRequest: schemas_object({ timelineItems: schemas_object({ nodes: array(labels_item.nullable()) }) }) }),
 });
 const labels_query = `query ($owner: String!, $name: String!, $number: Int!) {
   repository(owner: $owner, name: $name) { pullRequest(number: $number) {
@@ -79241,7 +80328,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(3628);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5571);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

@@ -15,12 +15,17 @@ import {
   type SchemaOptions,
 } from 'yaml';
 import type { Problem } from '../model/reading.ts';
+import { argumentsOf } from './script-arguments.ts';
+import { readScript, type Sources } from './shell.ts';
+import { ShellTooLarge } from './shell-words.ts';
 
 /** An untyped value with the line (1-based) on which each of its keys stands, by dotted path. */
 export type Source = {
   readonly value: unknown;
   readonly lines: ReadonlyMap<string, number>;
   readonly problems: readonly Problem[];
+  /** The text itself, where files that it reads in can change what it says. */
+  readonly text?: string;
   /** What the file calls a key that is asked for by another name, and where it stands; by dotted path. */
   readonly names?: ReadonlyMap<string, { readonly key: string; readonly line?: number }>;
 };
@@ -28,7 +33,7 @@ export type Source = {
 export type Parsed = ({ readonly kind: 'parsed' } & Source) | { readonly kind: 'broken'; readonly problem: Problem };
 
 /** `yaml-1.1` is how trainers read YAML (PyYAML): `32_000` is a number there, `yes` and `off` are answers. */
-export type Syntax = 'json' | 'yaml' | 'yaml-1.1' | 'toml';
+export type Syntax = 'json' | 'yaml' | 'yaml-1.1' | 'toml' | 'shell';
 
 /** What a config file may be at most: far above any real one, far below what would hurt. */
 export const limits = {
@@ -62,6 +67,7 @@ export function syntaxOf(path: string): Syntax | undefined {
   if (/\.jsonc?$/i.test(path)) return 'json';
   if (/\.ya?ml$/i.test(path)) return 'yaml';
   if (/\.toml$/i.test(path)) return 'toml';
+  if (/\.(sh|bash|slurm|sbatch)$/i.test(path)) return 'shell';
   return undefined;
 }
 
@@ -76,7 +82,7 @@ export function parse(bytes: Uint8Array, syntax: Syntax): Parsed {
   const text = decode(bytes);
   if (text === undefined) return broken('The file is neither UTF-8 nor UTF-16 text.');
   if (text.trim() === '') return broken('The file is empty.');
-  const marks = syntax === 'json' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
+  const marks = syntax === 'json' || syntax === 'shell' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
   if (marks > limits.marks) return broken(`The file has more than ${limits.marks} lines and values.`);
   const parsed = parsers[syntax](text);
   if (parsed.kind === 'broken') return parsed;
@@ -89,6 +95,7 @@ const parsers: Readonly<Record<Syntax, (text: string) => Parsed>> = {
   yaml: (text) => parseYaml(text, {}),
   'yaml-1.1': (text) => parseYaml(text, trainersYaml),
   toml: (text) => parseTomlText(text),
+  shell: (text) => parseShell(text),
 };
 
 function count(text: string, mark: RegExp): number {
@@ -330,4 +337,16 @@ function tomlKeys(text: string): Map<string, number> {
     if (key !== undefined) lines.set(table + key.replaceAll('"', ''), index + 1);
   }
   return lines;
+}
+
+// --- Shell ------------------------------------------------------------------------------------------------------------
+
+/** A launch script as the arguments of what it starts; files that it reads in are not at hand here. */
+export function parseShell(text: string, files?: Sources): Parsed {
+  try {
+    return { kind: 'parsed', ...argumentsOf(readScript(text, files)), problems: [], text };
+  } catch (error) {
+    if (error instanceof ShellTooLarge) return broken(error.message);
+    throw error;
+  }
 }

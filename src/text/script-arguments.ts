@@ -1,0 +1,107 @@
+import { type Command, gpusOfNode, type Script, type Word } from './shell.ts';
+
+/**
+ * The arguments of the command that a script is about, as a dictionary that formats read like any other file: flags without
+ * their dashes, `key=value` words, how many nodes and GPUs the launcher starts.
+ */
+export type ScriptArguments = {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** By dotted path: `arguments.num-layers`. */
+  readonly lines: ReadonlyMap<string, number>;
+};
+
+/** Flags of launchers that say how much is started. */
+const launchers: Readonly<Record<string, 'gpus_per_node' | 'nodes' | 'gpus'>> = {
+  nproc_per_node: 'gpus_per_node',
+  'nproc-per-node': 'gpus_per_node',
+  num_gpus: 'gpus_per_node',
+  'ntasks-per-node': 'gpus_per_node',
+  nnodes: 'nodes',
+  num_nodes: 'nodes',
+  num_machines: 'nodes',
+  nodes: 'nodes',
+  N: 'nodes',
+  num_processes: 'gpus',
+};
+
+const flag = /^--?([A-Za-z][\w.-]{0,200})(?:=(.*))?$/s;
+const override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
+
+/** The command with the most arguments; where none has any, the lists that a script prepares for others. */
+export function argumentsOf(script: Script): ScriptArguments {
+  const counted = (command: Command) =>
+    command.words.filter(({ text }) => flag.test(text) || override.test(text)).length;
+  const [first, ...rest] = script.commands.length === 0 ? [prepared(script)] : script.commands;
+  const main = rest.reduce((best, one) => (counted(one) > counted(best) ? one : best), first ?? { words: [], line: 1 });
+  const chosen = counted(main) < fewest ? longer(main, prepared(script), counted) : main;
+  return sorted(chosen, script);
+}
+
+/** A command with fewer is not what a launch script is about. */
+const fewest = 3;
+
+const longer = (one: Command, other: Command, counted: (command: Command) => number): Command =>
+  counted(other) > counted(one) ? other : one;
+
+/** What variables hold, cut at spaces: arguments that another script uses, a command that is kept in a text. */
+function prepared({ variables }: Script): Command {
+  const words = [...variables.values()]
+    .filter((text) => /(^|\s)--\w/.test(text))
+    .flatMap((text) => text.split(/\s+/))
+    .filter((text) => text !== '')
+    .slice(0, 2_000)
+    .map((text): Word => ({ text, needs: [], line: 1 }));
+  return { words, line: 1 };
+}
+
+function sorted({ words }: Command, script: Script): ScriptArguments {
+  const [flags, overrides, launch]: Record<string, unknown>[] = [{}, {}, {}].map(() => Object.create(null));
+  const lines = new Map<string, number>();
+  const program: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at];
+    if (word === undefined || flags === undefined || overrides === undefined || launch === undefined) break;
+    // A quoted word may hold a flag and its value.
+    const [head = '', ...behind] = word.text.startsWith('--') ? word.text.trim().split(/\s+/) : [word.text];
+    const [, name, attached] = flag.exec(head) ?? [];
+    const [, key, set] = override.exec(word.text) ?? [];
+    if (name !== undefined) {
+      const values = attached === undefined ? [...behind] : [attached];
+      while (attached === undefined && behind.length === 0 && isValue(words[at + 1])) {
+        values.push(words[at + 1]?.text ?? '');
+        at += 1;
+      }
+      const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
+      const value = values.length === 0 ? true : values.length === 1 ? values[0] : values;
+      if (into !== undefined) launch[into] = value;
+      flags[name] = value;
+      lines.set(`arguments.${name}`, word.line);
+    } else if (key !== undefined && set !== undefined && key.includes('.')) {
+      overrides[key] = set;
+      lines.set(key, word.line);
+    } else program.push(word.text);
+  }
+  const gpus = gpusOfNode(script.directives);
+  const nodes = script.directives.get('nodes') ?? script.directives.get('N');
+  return {
+    value: {
+      arguments: flags,
+      overrides,
+      launch: {
+        ...(gpus === undefined ? {} : { gpus_per_node: gpus }),
+        ...(nodes === undefined ? {} : { nodes }),
+        ...launch,
+      },
+      program: program.slice(0, 50).join(' ').slice(0, 1_000),
+      written: Object.fromEntries(script.written),
+      sourced: [...script.sourced],
+    },
+    lines,
+  };
+}
+
+/** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
+const isValue = (word: Word | undefined): boolean =>
+  word !== undefined && !isOverride(word.text) && (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+
+const isOverride = (text: string): boolean => override.exec(text)?.[1]?.includes('.') === true;

@@ -1,0 +1,244 @@
+/**
+ * Shell text cut into words and signs. Nothing is looked up and nothing is run: what a word would become is left to
+ * `text/shell.ts`.
+ */
+
+/** A piece of a word: text, a variable with what is done to it, arithmetic, or the output of a command, which nobody knows. */
+export type Piece =
+  | { readonly kind: 'text'; readonly text: string; readonly quoted: boolean }
+  | { readonly kind: 'variable'; readonly inside: string; readonly quoted: boolean }
+  | { readonly kind: 'arithmetic'; readonly inside: string }
+  | { readonly kind: 'command'; readonly inside: string };
+
+export type Token =
+  | { readonly kind: 'word'; readonly pieces: readonly Piece[]; readonly line: number }
+  /** `;` stands for an end of line too. */
+  | { readonly kind: 'sign'; readonly sign: string; readonly line: number }
+  | { readonly kind: 'document'; readonly pieces: readonly Piece[]; readonly line: number };
+
+/** Words of one script; real launch scripts have some hundreds. */
+const mostTokens = 20_000;
+const deepest = 20;
+
+/** `>`, `2>`, `&>>`, `2>&1`. */
+const redirection = /^[\d&]?>>?(?:&\d)?/;
+
+/** A script with more words, or that nests deeper, than any that launches a training. */
+export class ShellTooLarge extends Error {}
+
+const signs = ['&&', '||', ';;', ';', '|', '&', '(', ')', '<<<', '>>', '>', '<'] as const;
+
+/**
+ * @throws ShellTooLarge
+ */
+export function shellTokens(text: string): readonly Token[] {
+  const tokens: Token[] = [];
+  const documents: {
+    readonly end: string;
+    readonly plain: boolean;
+    readonly indented: boolean;
+    readonly at: number;
+  }[] = [];
+  let [at, line] = [0, 1];
+  let pieces: Piece[] = [];
+  let began = 1;
+  const flush = () => {
+    if (pieces.length > 0) push({ kind: 'word', pieces, line: began });
+    pieces = [];
+  };
+  const push = (token: Token) => {
+    if (tokens.length >= mostTokens) throw new ShellTooLarge(`The script has more than ${mostTokens} words.`);
+    tokens.push(token);
+  };
+  const add = (piece: Piece) => {
+    if (pieces.length === 0) began = line;
+    pieces.push(piece);
+  };
+  while (at < text.length) {
+    const letter = text[at] ?? '';
+    if (letter === '\\') {
+      // A space behind the last sign of a line is a slip that bash punishes and people do not see.
+      const joined = /^\\[ \t]*\r?\n/.exec(text.slice(at, at + 80))?.[0];
+      if (joined !== undefined) line += 1;
+      else add({ kind: 'text', text: text[at + 1] ?? '', quoted: true });
+      at += joined?.length ?? 2;
+    } else if (letter === '\n') {
+      flush();
+      push({ kind: 'sign', sign: ';', line });
+      at += 1;
+      line += 1;
+      for (const { end, plain, indented, at: place } of documents.splice(0)) {
+        const body = documentBody(text, at, end, indented);
+        tokens[place] = {
+          kind: 'document',
+          pieces: plain ? [{ kind: 'text', text: body.text, quoted: true }] : insideQuotes(body.text, 0),
+          line,
+        };
+        line += body.lines;
+        at = body.next;
+      }
+    } else if (/\s/.test(letter)) {
+      flush();
+      at += 1;
+    } else if (letter === '#' && pieces.length === 0) {
+      const end = text.indexOf('\n', at);
+      at = end === -1 ? text.length : end;
+    } else if (letter === "'") {
+      const end = text.indexOf("'", at + 1);
+      const until = end === -1 ? text.length : end;
+      add({ kind: 'text', text: text.slice(at + 1, until), quoted: true });
+      line += breaks(text, at, until);
+      at = until + 1;
+    } else if (letter === '"') {
+      const until = closing(text, at + 1);
+      const inside = insideQuotes(text.slice(at + 1, until), 0);
+      for (const piece of inside.length === 0 ? [{ kind: 'text', text: '', quoted: true } as const] : inside)
+        add(piece);
+      line += breaks(text, at, until);
+      at = until + 1;
+    } else if (letter === '$' || letter === '`') {
+      const found = expansion(text, at, false, 0);
+      add(found.piece);
+      line += breaks(text, at, found.next);
+      at = found.next;
+    } else if (pieces.length === 0 && redirection.test(text.slice(at, at + 6))) {
+      const found = redirection.exec(text.slice(at, at + 6))?.[0] ?? '>';
+      // `2>&1` names no file.
+      if (!/&\d$/.test(found)) push({ kind: 'sign', sign: '>', line });
+      at += found.length;
+    } else if (/^<<-?(?!<)/.test(text.slice(at, at + 4))) {
+      flush();
+      const [all = '', dash = '', quote = '', end = ''] =
+        /^<<(-?)\s*(['"]?)(\w+)\2/.exec(text.slice(at, at + 100)) ?? [];
+      if (all === '') at += 2;
+      else {
+        documents.push({ end, plain: quote !== '', indented: dash !== '', at: tokens.length });
+        push({ kind: 'document', pieces: [], line });
+        at += all.length;
+      }
+    } else {
+      const sign = signs.find((one) => text.startsWith(one, at));
+      if (sign !== undefined) {
+        flush();
+        push({ kind: 'sign', sign, line });
+        at += sign.length;
+      } else {
+        const run = /^[^\s\\'"$`;|&()<>]+/.exec(text.slice(at, at + 2_000))?.[0] ?? letter;
+        add({ kind: 'text', text: run, quoted: false });
+        at += run.length;
+      }
+    }
+  }
+  flush();
+  push({ kind: 'sign', sign: ';', line });
+  return tokens;
+}
+
+const breaks = (text: string, from: number, until: number): number => {
+  let count = 0;
+  for (let at = text.indexOf('\n', from); at !== -1 && at < until; at = text.indexOf('\n', at + 1)) count += 1;
+  return count;
+};
+
+function documentBody(text: string, from: number, end: string, indented: boolean) {
+  let lines = 0;
+  for (let at = from; at <= text.length; ) {
+    const stop = text.indexOf('\n', at);
+    const until = stop === -1 ? text.length : stop;
+    const row = text.slice(at, until);
+    lines += 1;
+    if ((indented ? row.trim() : row.trimEnd()) === end) return { text: text.slice(from, at), lines, next: until + 1 };
+    if (stop === -1) break;
+    at = until + 1;
+  }
+  return { text: text.slice(from), lines, next: text.length };
+}
+
+/** Where a double-quoted text ends. */
+function closing(text: string, from: number): number {
+  let at = from;
+  for (; at < text.length && text[at] !== '"'; at++) if (text[at] === '\\') at += 1;
+  return Math.min(at, text.length);
+}
+
+/** The pieces of what stands between double quotes. */
+function insideQuotes(text: string, depth: number): readonly Piece[] {
+  const pieces: Piece[] = [];
+  let plain = '';
+  const flush = () => {
+    if (plain !== '') pieces.push({ kind: 'text', text: plain, quoted: true });
+    plain = '';
+  };
+  for (let at = 0; at < text.length; ) {
+    const letter = text[at] ?? '';
+    if (letter === '\\') {
+      const next = text[at + 1] ?? '';
+      plain += next === '\n' ? '' : /["\\$`]/.test(next) ? next : `\\${next}`;
+      at += 2;
+    } else if (letter === '$' || letter === '`') {
+      flush();
+      const found = expansion(text, at, true, depth);
+      pieces.push(found.piece);
+      at = found.next;
+    } else {
+      plain += letter;
+      at += 1;
+    }
+  }
+  flush();
+  return pieces;
+}
+
+type Expansion = { readonly piece: Piece; readonly next: number };
+
+/** `$X`, `${...}`, `$(...)`, `$((...))`, `$[...]` or a backquoted command. */
+function expansion(text: string, at: number, quoted: boolean, depth: number): Expansion {
+  if (depth > deepest) throw new ShellTooLarge(`The script nests deeper than ${deepest} levels.`);
+  if (text[at] === '`') {
+    const end = text.indexOf('`', at + 1);
+    const until = end === -1 ? text.length : end;
+    return { piece: { kind: 'command', inside: text.slice(at + 1, until) }, next: until + 1 };
+  }
+  if (text.startsWith('$((', at)) {
+    const until = matching(text, at + 3, '(', ')', 2);
+    return { piece: { kind: 'arithmetic', inside: text.slice(at + 3, until - 1) }, next: until + 1 };
+  }
+  if (text.startsWith('$(', at)) {
+    const until = matching(text, at + 2, '(', ')', 1);
+    return { piece: { kind: 'command', inside: text.slice(at + 2, until) }, next: until + 1 };
+  }
+  if (text.startsWith('$[', at)) {
+    const until = matching(text, at + 2, '[', ']', 1);
+    return { piece: { kind: 'arithmetic', inside: text.slice(at + 2, until) }, next: until + 1 };
+  }
+  if (text.startsWith('${', at)) {
+    const until = matching(text, at + 2, '{', '}', 1);
+    return { piece: { kind: 'variable', inside: text.slice(at + 2, until), quoted }, next: until + 1 };
+  }
+  const name = /^\$(\w+|[@*#?$!-])/.exec(text.slice(at, at + 200))?.[1];
+  if (name === undefined) return { piece: { kind: 'text', text: '$', quoted: true }, next: at + 1 };
+  const inside = /^\d{2,}$/.test(name) ? (name[0] ?? '') : name;
+  return { piece: { kind: 'variable', inside, quoted }, next: at + 1 + inside.length };
+}
+
+/** Characters of one expansion, so that brackets without end are not looked for to the end each time. */
+const longest = 3_000;
+
+/** Where the brackets that are open end; as far as one expansion may go where they do not. */
+function matching(text: string, from: number, open: string, close: string, opened: number): number {
+  let depth = opened;
+  const until = Math.min(text.length, from + longest);
+  for (let at = from; at < until; at++) {
+    const letter = text[at];
+    if (letter === '\\') at += 1;
+    else if (letter === "'" && open === '(') {
+      const end = text.indexOf("'", at + 1);
+      if (end !== -1) at = end;
+    } else if (letter === open) depth += 1;
+    else if (letter === close) {
+      depth -= 1;
+      if (depth === 0) return at;
+    }
+  }
+  return until;
+}

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { argumentsOf } from '../../src/text/script-arguments.ts';
+import { readScript } from '../../src/text/shell.ts';
+
+const words = (text: string, inputs?: Record<string, string>) =>
+  readScript(text, undefined, inputs).commands.map((command) => command.words.map((word) => word.text).join(' '));
+const value = (text: string) => argumentsOf(readScript(text)).value as { arguments: object; launch: object };
+
+describe('a launch script, followed and never run', () => {
+  it.each([
+    ['an assignment', 'A=3\nrun --a $A', 'run --a 3'],
+    ['a default', 'run --a ${A:-4} --b ${B-5}', 'run --a 4 --b 5'],
+    ['a default that is kept', 'run ${A:=4} $A', 'run 4 4'],
+    ['a list with comments', 'A=(\n --x 1 # one\n --y 2\n)\nA+=(--z 3)\nrun "${A[@]}"', 'run --x 1 --y 2 --z 3'],
+    ['a text over lines', 'A="\n  --x 1 \\\n  --y 2 "\nrun $A', 'run --x 1 --y 2'],
+    ['a slip behind the last sign of a line', 'run --x 1 \\  \n  --y 2', 'run --x 1 --y 2'],
+    ['arithmetic', 'N=4\nG=8\nrun $((N * G)) $[N+1] $(( N > 2 ? 7 : 9 )) $((7/2))', 'run 32 5 7 3'],
+    ['bc and expr', 'A=6\nrun $(echo "$A * 2" | bc) `expr $A + 1`', 'run 12 7'],
+    ['parts of a text', 'M=a/b-7B.bin\nrun ${M##*/} ${M%.*} ${M/7B/70B}', 'run b-7B.bin a/b-7B a/b-70B.bin'],
+    [
+      'an if that the text decides',
+      'S=7B\nif [[ $S == 70B ]]; then H=8192; elif [ "$S" = 7B ]; then H=4096; else H=1; fi\nrun $H',
+      'run 4096',
+    ],
+    ['a case', 'S=70B\ncase $S in\n 7B) L=32 ;;\n 65B|70B) L=80 ;;\n *) L=0 ;;\nesac\nrun $L', 'run 80'],
+    ['a function', 'go() { run --n $1 --m ${2:-3}; }\ngo 5', 'run --n 5 --m 3'],
+    ['redirections', 'run --x 1 2>&1 > log.txt', 'run --x 1'],
+    ['quotes', `run '--a $B' "--c d"`, 'run --a $B --c d'],
+  ])('%s', (_, text, expected) => {
+    expect(words(text)).toContain(expected);
+  });
+
+  it('leaves open what the text does not say, and names what is needed', () => {
+    const [command] = readScript(
+      'if [ $SIZE = 7B ]; then H=1; else H=2; fi\nrun --h $H --n $(hostname) --same 3',
+    ).commands;
+    const needs = Object.fromEntries((command?.words ?? []).map(({ text, needs }) => [text, needs]));
+    expect(needs['$SIZE']).toEqual(['SIZE']);
+    expect(needs['3']).toEqual([]);
+    expect(words('run --h $H', { H: '9' })).toEqual(['run --h 9']);
+  });
+
+  it('keeps what both ways have in common', () => {
+    const text = 'A=(--x 1)\nif [ $B = 1 ]; then A+=(--y 2); else A+=(--z 3); fi\nrun "${A[@]}"';
+    expect(words(text)[0]).toMatch(/^run --x 1 \$B/);
+  });
+
+  it("knows Slurm's directives, and what follows from them", () => {
+    const text =
+      '#!/bin/bash\n#SBATCH --nodes=4\n#SBATCH --gres=gpu:a100:8\nsrun run --nnodes $SLURM_NNODES --num-layers 3 --a 1 --b 2';
+    expect(value(text).launch).toEqual({ gpus_per_node: '8', nodes: '4' });
+  });
+
+  it('takes arguments apart', () => {
+    const text =
+      'torchrun --nproc_per_node=8 pretrain.py --bf16 --num-layers 32 --lr -1 "--fp8-format hybrid" --modules a b trainer.nnodes=2';
+    expect(value(text)).toMatchObject({
+      arguments: { bf16: true, 'num-layers': '32', lr: '-1', 'fp8-format': 'hybrid', modules: ['a', 'b'] },
+      overrides: { 'trainer.nnodes': '2' },
+      launch: { gpus_per_node: '8' },
+    });
+  });
+
+  it('finds the arguments that a script prepares for others', () => {
+    expect(value('MODEL_ARGS=(\n --num-layers 36\n --hidden-size 2560\n --swiglu\n)\n').arguments).toEqual({
+      'num-layers': '36',
+      'hidden-size': '2560',
+      swiglu: true,
+    });
+  });
+
+  it('reads in what it sources, and a config that it writes', () => {
+    const script = readScript('source $(dirname $0)/m.sh\nrun $A\ncat <<EOF > ds.json\n{"a": $A}\nEOF\n', (path) =>
+      path === './m.sh' ? 'A=5' : undefined,
+    );
+    expect(script.sourced).toEqual(['./m.sh']);
+    expect(script.written.get('ds.json')).toBe('{"a": 5}\n');
+  });
+});
+
+describe('a script made to hurt', () => {
+  it.each([
+    ['a function that calls itself', 'f() { f; f; }\nf'],
+    ['quotes without end', '"'.repeat(10_001)],
+    ['brackets without end', '$(('.repeat(30_000)],
+    ['braces without end', '${a:-'.repeat(30_000)],
+    ['a text that doubles', `A=xxxxxxxxxx\n${'A=$A$A\n'.repeat(60)}run $A`],
+    ['a list that doubles', `A=(a b c)\n${'A+=(${A[@]})\n'.repeat(60)}run \${A[@]}`],
+    ['blocks within blocks', 'if a; then\n'.repeat(3_000)],
+    ['branches without number', `${'if [ $A = 1 ]; then B=1; else B=2; fi\n'.repeat(2_000)}run $B`],
+    ['nested branches', `${'if [ $A = 1 ]; then\n'.repeat(18)}B=1\n${'else B=2\nfi\n'.repeat(18)}run $B`],
+    ['powers of powers', 'run $((9**9**9**9))'],
+    ['a here-document without end', 'cat <<EOF\n'.repeat(5_000)],
+    ['cases without end', 'case a in\n'.repeat(3_000)],
+  ])('%s ends', (_, text) => {
+    const before = process.cpuUsage();
+    try {
+      expect(readScript(text).commands.length).toBeLessThan(20_001);
+    } catch (error) {
+      expect(String(error)).toMatch(/more than|deeper than/);
+    }
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1e6).toBeLessThan(2);
+  });
+});
