@@ -16,6 +16,7 @@ import {
   normOf,
   predictor,
   type Shape,
+  spanOf,
   table,
 } from './build.ts';
 import { latentAttention } from './latent.ts';
@@ -84,7 +85,7 @@ export function decoder(fields: Fields): Family {
     norms: plan,
     gated,
     activation,
-    attention: (shape, own) => attentionOf(shape, own, normalization, positions === 'rope'),
+    attention: (shape, own, mixer) => attentionOf(shape, own, mixer, { normalization, rotary: positions === 'rope' }),
     feeds: (shape, own) => feedsOf(shape, own),
     feedForward: (shape, own, feed) => feedForwardOf(shape, own, feed, { gated, activation, mlpBias }),
     embedding: (shape, own) => [
@@ -109,8 +110,8 @@ export function decoder(fields: Fields): Family {
 function attentionOf(
   shape: Shape,
   fields: Fields,
-  normalization: string,
-  rotary: boolean,
+  mixer: string,
+  { normalization, rotary }: { readonly normalization: string; readonly rotary: boolean },
 ): GroupedAttention | LatentAttention {
   if (fields.optionalInteger('kv_lora_rank', 1) !== undefined)
     return {
@@ -119,11 +120,11 @@ function attentionOf(
     };
   const bias = fields.boolean('attention_bias');
   const norm = choice(fields, 'qk_norm');
-  const window = fields.optionalInteger('sliding_window', 1);
   return grouped(shape, {
     bias: { query: bias, key: bias, value: bias, output: fields.boolean('attention_output_bias', bias) },
     rotary,
-    span: window === undefined ? { kind: 'full' } : { kind: 'window', tokens: window },
+    span: spanOf(mixer, fields),
+    ...(fields.boolean('attention_sinks') ? { sinks: true } : {}),
     ...(norm === 'none'
       ? {}
       : {
@@ -159,9 +160,11 @@ function feedForwardOf(
   if (active > experts) throw fields.wrong('num_experts_per_tok', `must be at most the ${experts} experts`, active);
   const shared = fields.integerOr('shared_expert_intermediate_size', 0);
   const expertBias = fields.boolean('expert_bias', mlpBias);
-  return {
+  const latent = fields.optionalInteger('moe_latent_size', 1);
+  const block: Experts = {
     kind: 'experts',
-    inputWidth: shape.hiddenSize,
+    inputWidth: latent ?? shape.hiddenSize,
+    ...(latent === undefined ? {} : { routerWidth: shape.hiddenSize }),
     experts,
     active,
     width: fields.integerOr('moe_intermediate_size', shape.width, 1),
@@ -171,6 +174,23 @@ function feedForwardOf(
     ...(fields.boolean('router_correction_bias') ? { correctionBias: true } : {}),
     ...(shared === 0
       ? {}
-      : { shared: { width: shared, gate: fields.boolean('shared_expert_gate'), bias: bothSides(mlpBias) } }),
+      : {
+          shared: {
+            width: shared,
+            gate: fields.boolean('shared_expert_gate'),
+            bias: bothSides(mlpBias),
+            ...(latent === undefined ? {} : { inputWidth: shape.hiddenSize }),
+          },
+        }),
   };
+  if (latent === undefined) return block;
+  const project = (path: string, rows: number, columns: number): Part => ({
+    kind: 'linear',
+    path: `experts.${path}`,
+    rows,
+    columns,
+    bias: false,
+    component: 'experts',
+  });
+  return [project('latent_down', shape.hiddenSize, latent), block, project('latent_up', latent, shape.hiddenSize)];
 }

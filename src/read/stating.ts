@@ -52,8 +52,12 @@ export type Stating = {
 /** Words that stand where a number would and give none. */
 const open = /^(auto|none|null|\$\{?[\w:.,-]*\}?.*|\{\{.*\}\}|<.*>|CONFIG_\w+|TODO.*|\?\?\?)$/i;
 
-/** Starts a statement about one file. */
-export function stating(file: ParsedFile, format: string): Stating {
+/**
+ * Starts a statement about one file.
+ *
+ * @param places where values were written that stand in the file's source under other words, or come from a file that it includes
+ */
+export function stating(file: ParsedFile, format: string, places: ReadonlyMap<string, Place> = new Map()): Stating {
   const { value: root, lines, problems: found } = file.source;
   const run: Record<string, Stated> = {};
   const config: Record<string, unknown> = {};
@@ -64,26 +68,33 @@ export function stating(file: ParsedFile, format: string): Stating {
   let name: { readonly name: string; readonly at: Place } | undefined;
 
   const at = (path: string): unknown => valuesAt(root, path)[0] ?? undefined;
-  const lineOf = (key: string) => lines.get(key);
   const place = (key: string): Place => {
-    const line = lineOf(key);
-    return { file: file.path, key, ...(line === undefined ? {} : { line }) };
+    const line = lines.get(key);
+    return places.get(key) ?? { file: file.path, key, ...(line === undefined ? {} : { line }) };
   };
+  /** Lines are shown beside the file itself: those of another would point elsewhere. */
+  const lineOf = (key: string) => (place(key).file === file.path ? place(key).line : undefined);
+  const shownKey = (key: string) => place(key).key;
   const firstOf = (keys: string | readonly string[]) =>
     (typeof keys === 'string' ? [keys] : keys).find((key) => at(key) !== undefined);
   const put = (field: string, value: unknown, key: string) => {
     const known = run[field];
     if (value === undefined || (known?.kind === 'value' && known.by !== 'framework')) return;
     run[field] = isOpen(value)
-      ? { kind: 'open', reason: `${key} is ${JSON.stringify(value)}`, at: place(key) }
-      : { kind: 'value', value: numeric(value), by: 'file', at: place(key) };
+      ? { kind: 'open', reason: `${shownKey(key)} is ${JSON.stringify(value)}`, at: place(key) }
+      : {
+          kind: 'value',
+          value: numeric(value),
+          by: place(key).file === file.path ? 'file' : 'include',
+          at: place(key),
+        };
   };
   const canonical = (path: string, value: unknown, key: string | undefined) => {
     if (value === undefined) return;
     setAt(config, path, numeric(value));
     if (key === undefined) return;
     const line = lineOf(key);
-    names.set(path, { key, ...(line === undefined ? {} : { line }) });
+    names.set(path, { key: shownKey(key), ...(line === undefined ? {} : { line }) });
   };
 
   return {
@@ -125,11 +136,12 @@ export function stating(file: ParsedFile, format: string): Stating {
       problems.push({
         severity: 'warning',
         message,
-        ...(key === undefined ? {} : { key }),
+        ...(key === undefined ? {} : { key: shownKey(key) }),
         ...(line === undefined ? {} : { line }),
       });
     },
-    refuse: (message, key) => new Unreadable(message, key === undefined ? undefined : lineOf(key), key),
+    refuse: (message, key) =>
+      key === undefined ? new Unreadable(message) : new Unreadable(message, lineOf(key), shownKey(key)),
     statement: ({ by } = {}) => {
       const model = modelOf(name, config, names);
       return {
