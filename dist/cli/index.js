@@ -39051,7 +39051,7 @@ function decoder(fields) {
         norms: plan,
         gated,
         activation,
-        attention: (shape, own) => attentionOf(shape, own, normalization, positions === 'rope'),
+        attention: (shape, own, mixer) => attentionOf(shape, own, mixer, { normalization, rotary: positions === 'rope' }),
         feeds: (shape, own) => feedsOf(shape, own),
         feedForward: (shape, own, feed) => feedForwardOf(shape, own, feed, { gated, activation, mlpBias }),
         embedding: (shape, own) => [
@@ -39072,7 +39072,7 @@ function decoder(fields) {
     };
     return family;
 }
-function attentionOf(shape, fields, normalization, rotary) {
+function attentionOf(shape, fields, mixer, { normalization, rotary }) {
     if (fields.optionalInteger('kv_lora_rank', 1) !== undefined)
         return {
             ...latentAttention(shape, fields),
@@ -39080,11 +39080,11 @@ function attentionOf(shape, fields, normalization, rotary) {
         };
     const bias = fields.boolean('attention_bias');
     const norm = choice(fields, 'qk_norm');
-    const window = fields.optionalInteger('sliding_window', 1);
     return grouped(shape, {
         bias: { query: bias, key: bias, value: bias, output: fields.boolean('attention_output_bias', bias) },
         rotary,
-        span: window === undefined ? { kind: 'full' } : { kind: 'window', tokens: window },
+        span: build_spanOf(mixer, fields),
+        ...(fields.boolean('attention_sinks') ? { sinks: true } : {}),
         ...(norm === 'none'
             ? {}
             : {
@@ -39116,9 +39116,11 @@ function feedForwardOf(shape, fields, feed, traits) {
         throw fields.wrong('num_experts_per_tok', `must be at most the ${experts} experts`, active);
     const shared = fields.integerOr('shared_expert_intermediate_size', 0);
     const expertBias = fields.boolean('expert_bias', mlpBias);
-    return {
+    const latent = fields.optionalInteger('moe_latent_size', 1);
+    const block = {
         kind: 'experts',
-        inputWidth: shape.hiddenSize,
+        inputWidth: latent ?? shape.hiddenSize,
+        ...(latent === undefined ? {} : { routerWidth: shape.hiddenSize }),
         experts,
         active,
         width: fields.integerOr('moe_intermediate_size', shape.width, 1),
@@ -39128,8 +39130,26 @@ function feedForwardOf(shape, fields, feed, traits) {
         ...(fields.boolean('router_correction_bias') ? { correctionBias: true } : {}),
         ...(shared === 0
             ? {}
-            : { shared: { width: shared, gate: fields.boolean('shared_expert_gate'), bias: bothSides(mlpBias) } }),
+            : {
+                shared: {
+                    width: shared,
+                    gate: fields.boolean('shared_expert_gate'),
+                    bias: bothSides(mlpBias),
+                    ...(latent === undefined ? {} : { inputWidth: shape.hiddenSize }),
+                },
+            }),
     };
+    if (latent === undefined)
+        return block;
+    const project = (path, rows, columns) => ({
+        kind: 'linear',
+        path: `experts.${path}`,
+        rows,
+        columns,
+        bias: false,
+        component: 'experts',
+    });
+    return [project('latent_down', shape.hiddenSize, latent), block, project('latent_up', latent, shape.hiddenSize)];
 }
 
 ;// CONCATENATED MODULE: ./build/setup/stated.js
@@ -39447,8 +39467,12 @@ function valuesAt(value, path) {
 
 /** Words that stand where a number would and give none. */
 const stating_open = /^(auto|none|null|\$\{?[\w:.,-]*\}?.*|\{\{.*\}\}|<.*>|CONFIG_\w+|TODO.*|\?\?\?)$/i;
-/** Starts a statement about one file. */
-function stating(file, format) {
+/**
+ * Starts a statement about one file.
+ *
+ * @param places where values were written that stand in the file's source under other words, or come from a file that it includes
+ */
+function stating(file, format, places = new Map()) {
     const { value: root, lines, problems: found } = file.source;
     const run = {};
     const config = {};
@@ -39458,19 +39482,26 @@ function stating(file, format) {
     const problems = [...found];
     let name;
     const at = (path) => valuesAt(root, path)[0] ?? undefined;
-    const lineOf = (key) => lines.get(key);
     const place = (key) => {
-        const line = lineOf(key);
-        return { file: file.path, key, ...(line === undefined ? {} : { line }) };
+        const line = lines.get(key);
+        return places.get(key) ?? { file: file.path, key, ...(line === undefined ? {} : { line }) };
     };
+    /** Lines are shown beside the file itself: those of another would point elsewhere. */
+    const lineOf = (key) => (place(key).file === file.path ? place(key).line : undefined);
+    const shownKey = (key) => place(key).key;
     const firstOf = (keys) => (typeof keys === 'string' ? [keys] : keys).find((key) => at(key) !== undefined);
     const put = (field, value, key) => {
         const known = run[field];
         if (value === undefined || (known?.kind === 'value' && known.by !== 'framework'))
             return;
         run[field] = isOpen(value)
-            ? { kind: 'open', reason: `${key} is ${JSON.stringify(value)}`, at: place(key) }
-            : { kind: 'value', value: numeric(value), by: 'file', at: place(key) };
+            ? { kind: 'open', reason: `${shownKey(key)} is ${JSON.stringify(value)}`, at: place(key) }
+            : {
+                kind: 'value',
+                value: numeric(value),
+                by: place(key).file === file.path ? 'file' : 'include',
+                at: place(key),
+            };
     };
     const canonical = (path, value, key) => {
         if (value === undefined)
@@ -39479,7 +39510,7 @@ function stating(file, format) {
         if (key === undefined)
             return;
         const line = lineOf(key);
-        names.set(path, { key, ...(line === undefined ? {} : { line }) });
+        names.set(path, { key: shownKey(key), ...(line === undefined ? {} : { line }) });
     };
     return {
         at,
@@ -39522,11 +39553,11 @@ function stating(file, format) {
             problems.push({
                 severity: 'warning',
                 message,
-                ...(key === undefined ? {} : { key }),
+                ...(key === undefined ? {} : { key: shownKey(key) }),
                 ...(line === undefined ? {} : { line }),
             });
         },
-        refuse: (message, key) => new Unreadable(message, key === undefined ? undefined : lineOf(key), key),
+        refuse: (message, key) => key === undefined ? new Unreadable(message) : new Unreadable(message, lineOf(key), shownKey(key)),
         statement: ({ by } = {}) => {
             const model = modelOf(name, config, names);
             return {
@@ -39754,6 +39785,692 @@ function gpt_neox_memory({ say, key, flag }) {
     say.byDefault('flash_attention', false, `attention_config of GPT-NeoX is global, which writes scores to memory (${gpt_neox_source})`);
 }
 
+;// CONCATENATED MODULE: ./build/text/list-expression.js
+/** More entries than any model has layers. */
+const list_expression_longest = 10_000;
+/**
+ * A list of whole numbers as Python writes it (`([0]*3+[1]*58)`, `[0]+[1]*26`), computed without executing it; undefined where
+ * the text is anything else. Grammar: sum of terms; a term is a list or a sum in parentheses, times a whole number.
+ */
+function list_expression_listOf(text) {
+    const tokens = text.slice(0, 2_000).match(/\d{1,6}|[[\]()+*,]|\S/g) ?? [];
+    let at = 0;
+    const takes = (sign) => tokens[at] === sign && ++at > 0;
+    const atom = (depth) => {
+        if (takes('(')) {
+            const inner = depth < 20 ? sum(depth + 1) : undefined;
+            return takes(')') ? inner : undefined;
+        }
+        if (!takes('['))
+            return undefined;
+        const entries = [];
+        while (!takes(']')) {
+            const entry = tokens[at++];
+            if (entry === undefined || !/^\d+$/.test(entry))
+                return undefined;
+            entries.push(Number(entry));
+            if (!takes(',') && tokens[at] !== ']')
+                return undefined;
+        }
+        return entries;
+    };
+    const term = (depth) => {
+        let list = atom(depth);
+        while (list !== undefined && takes('*')) {
+            const times = tokens[at++];
+            if (times === undefined || !/^\d+$/.test(times) || list.length * Number(times) > list_expression_longest)
+                return undefined;
+            const once = list;
+            list = Array.from({ length: Number(times) }, () => once).flat();
+        }
+        return list;
+    };
+    function sum(depth) {
+        let list = term(depth);
+        while (list !== undefined && takes('+')) {
+            const further = term(depth);
+            if (further === undefined || list.length + further.length > list_expression_longest)
+                return undefined;
+            list = [...list, ...further];
+        }
+        return list;
+    }
+    const list = sum(0);
+    return at === tokens.length ? list : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-vocabulary.js
+
+
+/**
+ * Entries of tokenizers that training files name, special tokens included: what `len(tokenizer)` gives, which is less than the rows
+ * of the models that were published with some of them. By type of Megatron's or by words of the tokenizer's name.
+ */
+const megatron_vocabulary_entries = [
+    [/gpt-?2/i, 50_257],
+    [/gpt-?neox|pythia/i, 50_277],
+    [/deepseek[-_]?(v3|r1)/i, 128_815],
+    [/llama-?4/i, 202_048],
+    [/llama-?3/i, 128_256],
+    [/llama-?2|mixtral-8x7b|mixtraltokenizer|mistral-7b-v0\.1/i, 32_000],
+    [/qwen3(?!\.5|-next)/i, 151_669],
+    [/qwen2\.5/i, 151_665],
+    [/qwen(1\.5|2)(?!\.)/i, 151_646],
+    // Megatron's own default of --vocab-size for this type.
+    [/^tiktokenizer$/i, 131_072],
+];
+/** How Megatron rounds a vocabulary up: to a multiple of this for each tensor-parallel rank. */
+const divisor = 128;
+/**
+ * Rows of the token table: the stated size, or what the tokenizer implies, rounded up to a multiple of
+ * `make_vocab_size_divisible_by` x tensor parallelism, as Megatron does.
+ */
+function stateVocabulary(say, sizes) {
+    const padded = ['padded_vocab_size', 'pad_vocab_size_to'].find((name) => say.number(name) !== undefined);
+    if (padded !== undefined) {
+        say.model('vocab_size', padded);
+        return;
+    }
+    const { size, key } = unpadded(say, sizes);
+    const multiple = (say.number('make_vocab_size_divisible_by') ?? divisor) * (say.number('tensor_model_parallel_size') ?? 1);
+    const rows = Number.isInteger(multiple) && multiple > 0 ? Math.ceil(size / multiple) * multiple : size;
+    say.modelIs('vocab_size', rows, key);
+    if (rows !== size)
+        say.assume('vocab_size', String(rows), `Megatron pads ${size} to a multiple of ${multiple}, which depends on tensor parallelism`);
+}
+function unpadded(say, sizes) {
+    const type = say.text('tokenizer_type') ?? '';
+    const stated = say.number('vocab_size');
+    const extra = (say.number('vocab_extra_ids') ?? 0) + (say.number('extra_vocab_size') ?? 0);
+    // The tokenizer without words adds an end of document.
+    if (stated !== undefined)
+        return { size: stated + extra + (/^NullTokenizer$/i.test(type) ? 1 : 0), key: 'vocab_size' };
+    const asked = say.at('vocab_size');
+    if (asked !== undefined)
+        throw say.refuse(`vocab_size is ${JSON.stringify(asked).slice(0, 60)}, which is no number.`, 'vocab_size');
+    for (const key of [
+        'tokenizer_model',
+        'tokenizer_name_or_path',
+        'tokenizer_path',
+        'tokenizer_type',
+        'extra_tokenizer_type',
+    ]) {
+        const name = say.text(key);
+        const known = name === undefined ? undefined : ofTokenizer(name);
+        if (known === undefined)
+            continue;
+        say.assume(key, String(name), `its tokenizer has ${known} entries, so many rows does the vocabulary have before padding`);
+        return { size: known + extra, key };
+    }
+    return { ...ofSizes(say, sizes), ...(say.at('tokenizer_type') === undefined ? {} : { key: 'tokenizer_type' }) };
+}
+function ofTokenizer(name) {
+    if (name.length > 200 || /[${}<>]/.test(name))
+        return undefined;
+    return megatron_vocabulary_entries.find(([word]) => word.test(name))?.[1] ?? rowsOf(name);
+}
+/** Rows of a published model's token table, of its text model where it has several. */
+function rowsOf(name) {
+    const config = findModel(name)?.config;
+    const text = config === undefined ? undefined : fields_own(config, 'text_config');
+    const rows = config && (fields_own(config, 'vocab_size') ?? (isDictionary(text) ? fields_own(text, 'vocab_size') : undefined));
+    return typeof rows === 'number' ? rows : undefined;
+}
+/** No tokenizer says it: the vocabulary of a published model of the very sizes, else that of the trainer's default tokenizer. */
+function ofSizes(say, { hidden, layers, heads, width }) {
+    const twin = modelNames.find((name) => {
+        const config = findModel(name)?.config ?? {};
+        return (fields_own(config, 'hidden_size') === hidden &&
+            fields_own(config, 'num_hidden_layers') === layers &&
+            fields_own(config, 'num_attention_heads') === heads &&
+            fields_own(config, 'intermediate_size') === width &&
+            rowsOf(name) !== undefined);
+    });
+    const size = (twin === undefined ? undefined : rowsOf(twin)) ?? 50_257;
+    const reason = twin === undefined
+        ? 'the vocabulary of GPT2BPETokenizer, which pretrain_gpt.py takes by default'
+        : `the vocabulary of ${twin}, which has the same sizes`;
+    const words = say.text('tokenizer_model') ?? say.text('tokenizer_path') ?? say.text('tokenizer_type');
+    say.assume('vocab_size', String(size), reason);
+    const tokenizer = words === undefined
+        ? undefined
+        : `The tokenizer ${JSON.stringify(words.slice(0, 80))} does not say how many entries it has`;
+    if (tokenizer !== undefined && !/gpt2/i.test(words ?? ''))
+        say.warn(`${tokenizer}: ${size} is assumed (${reason}). State vocab_size to have the embedding counted as it is.`);
+    return { size };
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-arguments.js
+
+
+
+
+
+const megatron_arguments_source = 'Megatron-LM 805f3b8d, megatron/training/arguments.py';
+/** `--num-layers`, `num-layers` and `num_layers` are one. */
+const argumentName = (word) => word.replace(/^-{1,2}/, '').replaceAll('-', '_');
+/** Arguments out of the dictionary at a path of a file; nested dictionaries are sections without a meaning of their own. */
+function argumentsAt(file, value, path, depth = 0) {
+    const found = new Map();
+    if (!isDictionary(value))
+        return found;
+    for (const [word, given] of Object.entries(value)) {
+        const key = path === '' ? word : `${path}.${word}`;
+        if (isDictionary(given)) {
+            if (depth < 4)
+                for (const [name, argument] of argumentsAt(file, given, key, depth + 1))
+                    found.set(name, argument);
+            continue;
+        }
+        const line = file.source.lines.get(key);
+        const at = { file: file.path, key, ...(line === undefined ? {} : { line }) };
+        found.set(argumentName(word), { value: given, at });
+    }
+    return found;
+}
+/** The later ones over the earlier ones. */
+const megatron_arguments_joined = (...all) => new Map(all.flatMap((one) => [...one]));
+/** Starts a statement that asks for arguments by their names and tells of them as they were written. */
+function statingArguments(file, format, given) {
+    const value = Object.create(null);
+    const lines = new Map();
+    const places = new Map();
+    for (const [name, { value: one, at }] of given) {
+        value[name] = one;
+        places.set(name, at);
+        if (at.line !== undefined && at.file === file.path)
+            lines.set(name, at.line);
+    }
+    return stating({ path: file.path, source: { value, lines, problems: file.source.problems } }, format, places);
+}
+/**
+ * What a dictionary of Megatron's arguments states, with the defaults of Megatron's own command line. Every format that speaks
+ * Megatron is a front end of this: scripts, `MODEL_ARGS`, Primus, FlagScale, NeMo.
+ */
+function statementOf(file, format, given) {
+    const say = statingArguments(file, format, given);
+    stateModel(say);
+    stateRun(say);
+    return say.statement();
+}
+// --- the model ------------------------------------------------------------------------------------------------------------
+/** Arguments that give a layer something which no trait counts, with what it is. */
+const uncounted = [
+    ['hybrid_override_pattern', 'layers of several kinds'],
+    ['hybrid_layer_pattern', 'layers of several kinds'],
+    ['is_hybrid_model', 'state-space layers'],
+    ['hybrid_attention_ratio', 'state-space layers'],
+    ['linear_attention_freq', 'linear attention'],
+    ['experimental_attention_variant', 'another attention'],
+    ['heterogeneous_layers_config_path', 'layers of different sizes'],
+    ['heterogeneous_layers_config_encoded_json', 'layers of different sizes'],
+    ['attention_output_gate', 'a gate on attention'],
+    ['lfm_layer_types', 'layers of several kinds'],
+];
+/** The architecture; nothing where the arguments are a run's alone. */
+function stateModel(say) {
+    const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
+    if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined)
+        return;
+    for (const [name, what] of uncounted) {
+        const value = say.at(name);
+        if (value !== undefined && value !== false && value !== 0)
+            throw say.refuse(`${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`, name);
+    }
+    if (say.text('model_type') === 'mamba')
+        throw say.refuse('Megatron’s Mamba models are not read yet; state the model as a config.json.', 'model_type');
+    say.modelIs('model_type', decoderType);
+    say.modelIs('name', 'megatron');
+    say.model('num_hidden_layers', layers);
+    say.model('hidden_size', 'hidden_size');
+    say.model('num_attention_heads', 'num_attention_heads');
+    stateFeedForward(say);
+    stateAttention(say);
+    stateEmbedding(say);
+    stateExperts(say, layers);
+    say.model('num_nextn_predict_layers', 'mtp_num_layers');
+    stateVocabulary(say, {
+        hidden: say.number('hidden_size'),
+        layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
+        heads: say.number('num_attention_heads'),
+        width: say.number('ffn_hidden_size'),
+    });
+}
+/** Arguments that choose an activation, and the key that says so. */
+function megatron_arguments_activationOf(say) {
+    if (say.flag('swiglu') === true)
+        return { gated: true, activation: 'silu', key: 'swiglu' };
+    if (say.flag('quick_geglu') === true)
+        return { gated: true, activation: 'gelu', key: 'quick_geglu' };
+    if (say.flag('squared_relu') === true)
+        return { gated: false, activation: 'relu2', key: 'squared_relu' };
+    const gated = say.flag('gated_linear_unit') === true ||
+        say.flag('glu_activation') === true ||
+        say.text('glu_activation') !== undefined;
+    const named = say.text('activation_func');
+    if (named !== undefined)
+        return {
+            gated: gated || /glu$/i.test(named),
+            activation: /swiglu|silu/i.test(named) ? 'silu' : 'gelu',
+            key: 'activation_func',
+        };
+    return { gated, activation: say.flag('openai_gelu') === true ? 'gelu_tanh' : 'gelu' };
+}
+function stateFeedForward(say) {
+    const { gated, activation, key } = megatron_arguments_activationOf(say);
+    say.modelIs('gated', gated, key);
+    say.modelIs('hidden_act', activation, key);
+    if (say.at('ffn_hidden_size') !== undefined)
+        say.model('intermediate_size', 'ffn_hidden_size');
+    else
+        stateWidth(say, gated);
+}
+/** The feed-forward's width where no argument gives it. */
+function stateWidth(say, gated) {
+    const hidden = say.number('hidden_size');
+    if (hidden === undefined)
+        return;
+    const multiple = say.number('multiple_of');
+    if (multiple !== undefined && multiple > 0) {
+        // FlagScale's rule, which is Llama's.
+        const width = Math.floor(Math.floor((4 * hidden * 2) / 3) * (say.number('hidden_dim_multiplier') ?? 1));
+        say.modelIs('intermediate_size', Math.ceil(width / multiple) * multiple, 'multiple_of');
+        return;
+    }
+    const width = gated ? Math.floor((4 * hidden * 2) / 3 / 64) * 64 : 4 * hidden;
+    say.modelIs('intermediate_size', width, 'hidden_size');
+    say.assume('ffn_hidden_size', String(width), `${gated ? 'two thirds of four' : 'four'} times the hidden size (${megatron_arguments_source})`);
+}
+/** Biases of linear layers are on unless they are switched off. */
+const biased = (say) => say.flag('disable_bias_linear') !== true && (say.flag('add_bias_linear') ?? true);
+function stateAttention(say) {
+    const bias = biased(say);
+    const key = ['disable_bias_linear', 'add_bias_linear'].find((name) => say.at(name) !== undefined);
+    say.modelIs('mlp_bias', bias, key);
+    say.modelIs('attention_output_bias', bias, key);
+    say.modelIs('attention_bias', bias || say.flag('add_qkv_bias') === true, bias ? key : 'add_qkv_bias');
+    if (key === undefined)
+        say.assume('add_bias_linear', 'true', `linear layers have biases by default (${megatron_arguments_source})`);
+    say.model('head_dim', ['kv_channels']);
+    const normalized = say.flag('qk_l2_norm') === true ? 'head_unlearned' : say.flag('qk_layernorm') === true ? 'head' : 'none';
+    say.modelIs('qk_norm', normalized, 'qk_layernorm');
+    if (say.flag('group_query_attention') === true)
+        say.model('num_key_value_heads', 'num_query_groups');
+    else if (say.at('num_key_value_heads') !== undefined)
+        say.model('num_key_value_heads', 'num_key_value_heads');
+    if (say.text('softmax_type') === 'learnable')
+        say.modelIs('attention_sinks', true, 'softmax_type');
+    stateWindow(say);
+    if (say.flag('multi_latent_attention') === true)
+        stateLatent(say);
+}
+function stateLatent(say) {
+    say.model('q_lora_rank', 'q_lora_rank');
+    const sizes = [
+        ['kv_lora_rank', 'kv_lora_rank', 32],
+        ['qk_nope_head_dim', 'qk_head_dim', 128],
+        ['qk_rope_head_dim', 'qk_pos_emb_head_dim', 64],
+        ['v_head_dim', 'v_head_dim', 128],
+    ];
+    for (const [canonical, name, fallback] of sizes) {
+        if (say.at(name) !== undefined)
+            say.model(canonical, name);
+        else {
+            say.modelIs(canonical, fallback);
+            say.assume(name, String(fallback), `the default of Megatron’s command line (${megatron_arguments_source})`);
+        }
+    }
+    if (say.flag('qk_layernorm') !== true)
+        say.assume('qk_layernorm', 'true', 'latent attention is counted with its norms, a few thousand elements of a layer');
+}
+/** `window_size` is the tokens to the left and to the right: a pair, or `(128, 0)` as text. */
+function stateWindow(say) {
+    const value = say.at('window_size');
+    const left = Array.isArray(value) ? value[0] : typeof value === 'string' ? /\d{1,9}/.exec(value)?.[0] : value;
+    const tokens = Number(left);
+    if (left === undefined || !Number.isInteger(tokens) || tokens <= 0)
+        return;
+    say.modelIs('sliding_window', tokens, 'window_size');
+    const layers = say.number('num_layers');
+    const full = everyOf(say, 'window_attn_skip_freq', layers, 1);
+    if (full !== undefined)
+        say.modelIs('layer_types', full.map((skip) => (skip === 1 ? 'full_attention' : 'sliding_attention')), 'window_attn_skip_freq');
+}
+/** A frequency of Megatron's: each n-th layer, or a list of 0 and 1 as an expression. `from`: the layer from which n counts. */
+function everyOf(say, name, layers, from) {
+    const value = say.at(name);
+    if (value === undefined || layers === undefined || layers > 10_000)
+        return undefined;
+    const every = say.number(name);
+    if (every !== undefined)
+        return every < 1 ? undefined : Array.from({ length: layers }, (_, index) => ((index + from) % every === 0 ? 1 : 0));
+    const list = Array.isArray(value) ? value.map(Number) : list_expression_listOf(String(value));
+    if (list === undefined)
+        throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name);
+    if (list.length !== layers)
+        throw say.refuse(`${name} lists ${list.length} layers, but the model has ${layers}.`, name);
+    return list;
+}
+function stateEmbedding(say) {
+    const normalization = say.text('normalization') ?? 'LayerNorm';
+    say.modelIs('normalization', /rms/i.test(normalization) ? 'rms' : 'layer', 'normalization');
+    const untied = say.flag('untie_embeddings_and_output_weights') === true;
+    say.modelIs('tie_word_embeddings', !untied, 'untie_embeddings_and_output_weights');
+    if (say.at('untie_embeddings_and_output_weights') === undefined)
+        say.assume('untie_embeddings_and_output_weights', 'false', `embedding and output are tied by default (${megatron_arguments_source})`);
+    say.model('max_position_embeddings', ['max_position_embeddings', 'seq_length', 'encoder_seq_length']);
+    say.modelIs('positions', positionsOf(say), 'position_embedding_type');
+    if (say.flag('embed_layernorm') === true)
+        say.modelIs('embedding_norm', true, 'embed_layernorm');
+}
+function positionsOf(say) {
+    const type = say.text('position_embedding_type');
+    if (type === 'rope' || type === 'yarn' || type === 'mrope')
+        return 'rope';
+    if (say.flag('use_rotary_position_embeddings') === true)
+        return 'rope';
+    if (say.flag('no_position_embedding') === true)
+        return 'none';
+    if (type === undefined)
+        say.assume('position_embedding_type', 'learned_absolute', `the default of Megatron’s command line (${megatron_arguments_source})`);
+    return type === undefined || type === 'learned_absolute' ? 'learned' : 'none';
+}
+function stateExperts(say, layers) {
+    const name = ['num_experts', 'num_moe_experts'].find((one) => say.at(one) !== undefined);
+    if (name === undefined)
+        return;
+    const value = say.at(name);
+    const several = Array.isArray(value) ? [...new Set(value)] : [value];
+    if (several.length > 1)
+        throw say.refuse(`${name} gives layers different numbers of experts, which is not read yet.`, name);
+    const [count] = several;
+    // Megatron-DeepSpeed writes no experts as one.
+    if (Number(count) === 1)
+        return;
+    say.modelIs('num_experts', count, name);
+    say.modelIs('num_experts_per_tok', say.number('moe_router_topk') ?? say.number('topk') ?? 2, 'moe_router_topk');
+    if (say.at('moe_router_topk') === undefined)
+        say.assume('moe_router_topk', '2', `the default of Megatron’s command line (${megatron_arguments_source})`);
+    say.model('moe_intermediate_size', ['moe_ffn_hidden_size', 'ffn_hidden_size']);
+    say.model('shared_expert_intermediate_size', 'moe_shared_expert_intermediate_size');
+    if (say.flag('moe_shared_expert_gate') === true || say.flag('moe_use_shared_expert_gate') === true)
+        say.modelIs('shared_expert_gate', true, 'moe_shared_expert_gate');
+    say.model('moe_latent_size', 'moe_latent_size');
+    if (say.flag('moe_router_enable_expert_bias') === true)
+        say.modelIs('router_correction_bias', true, 'moe_router_enable_expert_bias');
+    const depth = say.number(layers.find((one) => say.at(one) !== undefined) ?? '');
+    const placed = everyOf(say, 'moe_layer_freq', depth, 0);
+    if (placed !== undefined)
+        say.modelIs('expert_layers', placed, 'moe_layer_freq');
+}
+// --- the run --------------------------------------------------------------------------------------------------------------
+/** How training is spread and what it keeps. */
+function stateRun(say) {
+    stateBatch(say);
+    stateDegrees(say);
+    statePipeline(say);
+    stateSharding(say);
+    stateRecompute(say);
+    statePrecision(say);
+    stateOptimizer(say);
+    stateKernels(say);
+    say.byDefault('framework', 'megatron', 'the arguments are Megatron’s');
+}
+function stateBatch(say) {
+    say.run('sequence_length', ['seq_length', 'encoder_seq_length']);
+    say.run('micro_batch_size', 'micro_batch_size');
+    say.run('global_batch_size', 'global_batch_size');
+    const ramp = ['rampup_batch_size', 'step_batch_size_schedule'].find((name) => say.at(name) !== undefined);
+    if (ramp !== undefined)
+        say.assume(ramp, 'its end', 'the batch grows in training; figures are of its final size');
+    const positive = (value) => (typeof value === 'number' && value > 0 ? value : undefined);
+    say.run('train_steps', 'train_iters', positive);
+    say.run('train_sequences', 'train_samples', positive);
+    say.run('gpus', 'world_size');
+    say.run('nodes', ['nnodes', 'num_nodes']);
+    say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
+}
+function stateDegrees(say) {
+    say.run('parallelism.tensor', ['tensor_model_parallel_size', 'model_parallel_size']);
+    say.run('parallelism.pipeline', 'pipeline_model_parallel_size');
+    say.run('parallelism.context', 'context_parallel_size');
+    say.run('parallelism.expert', ['expert_model_parallel_size', 'moe_expert_parallel_size']);
+    say.run('parallelism.expert_tensor', 'expert_tensor_parallel_size');
+    const tensor = say.number('tensor_model_parallel_size');
+    if (say.at('num_experts') !== undefined && tensor !== undefined)
+        say.byDefault('parallelism.expert_tensor', tensor, `experts are divided like the rest by default (${megatron_arguments_source})`);
+    // Megatron switches it off where nothing is divided.
+    say.run('parallelism.sequence_parallel', 'sequence_parallel', (on) => flagOf(on) === true && tensor !== 1);
+    say.byDefault('parallelism.sequence_parallel', false, `off unless --sequence-parallel says so (${megatron_arguments_source})`);
+    say.run('context_parallel_style', 'cp_comm_type', (type) => (/a2a/.test(String(type)) ? 'all_to_all' : 'ring'));
+    say.run('overlap_tensor_parallel', ['tp_comm_overlap', 'ub_tp_comm_overlap'], flagOf);
+    say.run('capacity_factor', 'moe_expert_capacity_factor', (factor) => (Number(factor) > 0 ? factor : undefined));
+}
+function statePipeline(say) {
+    say.run('parallelism.virtual_pipeline', [
+        'num_virtual_stages_per_pipeline_rank',
+        'virtual_pipeline_model_parallel_size',
+    ]);
+    say.run('layers_per_virtual_stage', 'num_layers_per_virtual_pipeline_stage');
+    const stages = say.number('pipeline_model_parallel_size') ?? 1;
+    const layers = say.number('num_layers');
+    if (layers === undefined || stages < 2 || stages > 1_000)
+        return;
+    const layout = say.text('pipeline_model_parallel_layout');
+    const sizes = layout === undefined ? unevenStages(say, layers, stages) : undefined;
+    if (sizes !== undefined)
+        say.runIs('layers_per_stage', sizes.list, sizes.key);
+    if (layout === undefined)
+        return;
+    const laid = layoutOf(layout);
+    if (laid === undefined || laid.length % stages !== 0) {
+        say.warn('pipeline_model_parallel_layout is not understood; layers are divided evenly.', 'pipeline_model_parallel_layout');
+        return;
+    }
+    const each = Array.from({ length: stages }, (_, rank) => laid.reduce((sum, count, stage) => sum + (stage % stages === rank ? count : 0), 0));
+    say.runIs('parallelism.virtual_pipeline', laid.length / stages, 'pipeline_model_parallel_layout');
+    say.runIs('layers_per_stage', each, 'pipeline_model_parallel_layout');
+}
+/** Layers of each stage where the first or the last has other ones than the rest. */
+function unevenStages(say, layers, stages) {
+    const first = say.number('decoder_first_pipeline_num_layers');
+    const last = say.number('decoder_last_pipeline_num_layers');
+    const embedding = say.flag('account_for_embedding_in_pipeline_split') === true ? 1 : 0;
+    const loss = say.flag('account_for_loss_in_pipeline_split') === true ? 1 : 0;
+    if (first !== undefined || last !== undefined) {
+        const others = stages - Number(first !== undefined) - Number(last !== undefined);
+        const each = others === 0 ? 0 : (layers - (first ?? 0) - (last ?? 0)) / others;
+        if (!Number.isInteger(each) || each < 0)
+            return undefined;
+        const list = [
+            ...(first === undefined ? [] : [first]),
+            ...Array(others).fill(each),
+            ...(last === undefined ? [] : [last]),
+        ];
+        return {
+            list,
+            key: first === undefined ? 'decoder_last_pipeline_num_layers' : 'decoder_first_pipeline_num_layers',
+        };
+    }
+    const each = (layers + embedding + loss) / stages;
+    if (embedding + loss === 0 || !Number.isInteger(each))
+        return undefined;
+    const list = Array.from({ length: stages }, (_, stage) => each - (stage === 0 ? embedding : 0) - (stage === stages - 1 ? loss : 0));
+    return {
+        list,
+        key: embedding === 1 ? 'account_for_embedding_in_pipeline_split' : 'account_for_loss_in_pipeline_split',
+    };
+}
+/**
+ * Decoder layers of each stage of a layout such as `Et*3|(tt|)*29m|L`: letters are layers, `|` ends a stage, `*n` repeats a
+ * letter or a group.
+ */
+function layoutOf(layout) {
+    const text = layout.slice(0, 1_000).replace(/[\s,]/g, '');
+    const groups = text.replace(/\(([^()]{0,200})\)\*(\d{1,3})/g, (_, group, times) => group.repeat(Number(times)));
+    const flat = groups.length > 20_000
+        ? '?'
+        : groups.replace(/([A-Za-z|])\*(\d{1,3})/g, (_, letter, times) => letter.repeat(Number(times)));
+    if (flat.length > 20_000 || !/^[A-Za-z|]*$/.test(flat))
+        return undefined;
+    return flat.split('|').map((stage) => stage.split('t').length - 1);
+}
+const strategies = {
+    no_shard: 'none',
+    optim: 'optimizer',
+    optim_grads: 'gradients',
+    optim_grads_params: 'full',
+};
+function stateSharding(say) {
+    const fsdp = ['use_megatron_fsdp', 'use_custom_fsdp'].find((name) => say.flag(name) === true);
+    if (fsdp !== undefined) {
+        say.run('sharding', 'data_parallel_sharding_strategy', (strategy) => strategies[String(strategy)]);
+        say.byDefault('sharding', 'full', 'optim_grads_params, the default of --data-parallel-sharding-strategy in 2026; in 2025 it was no_shard');
+    }
+    if (say.flag('use_torch_fsdp2') === true)
+        say.runIs('sharding', 'full', 'use_torch_fsdp2');
+    // Megatron-DeepSpeed's.
+    say.run('sharding', 'zero_stage', (stage) => ['none', 'optimizer', 'gradients', 'full'][Number(stage)]);
+    if (say.flag('use_distributed_optimizer') === true)
+        say.runIs('sharding', 'optimizer', 'use_distributed_optimizer');
+    if (say.flag('use_distributed_optimizer') === false)
+        say.runIs('sharding', 'none', 'use_distributed_optimizer');
+    say.byDefault('sharding', 'none', `nothing is sharded unless --use-distributed-optimizer says so (${megatron_arguments_source})`);
+    const instances = say.number('num_distributed_optimizer_instances') ?? 1;
+    if (instances > 1)
+        say.assume('num_distributed_optimizer_instances', String(instances), 'optimizer states are counted as divided over all replicas');
+}
+function stateRecompute(say) {
+    say.run('recompute', 'recompute_granularity', (kind) => (kind === 'full' || kind === 'selective' ? kind : undefined));
+    if (say.flag('recompute_activations') === true)
+        say.runIs('recompute', 'selective', 'recompute_activations');
+    if (say.flag('checkpoint_activations') === true)
+        say.runIs('recompute', 'full', 'checkpoint_activations');
+    say.byDefault('recompute', 'none', `nothing is recomputed unless the arguments say so (${megatron_arguments_source})`);
+    const full = say.text('recompute_granularity') === 'full';
+    if (full)
+        say.run('recompute_method', 'recompute_method', (method) => method === 'uniform' || method === 'block' ? method : undefined);
+    if (full)
+        say.run('recompute_layers', 'recompute_num_layers');
+    const modules = say.at('recompute_modules');
+    if (say.text('recompute_granularity') === 'selective' && modules !== undefined)
+        say.runIs('recompute_modules', Array.isArray(modules) ? modules.map(String) : String(modules).split(/[\s,]+/), 'recompute_modules');
+}
+function statePrecision(say) {
+    const eight = ['fp8_format', 'fp8'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
+    const four = ['fp4_format', 'fp4'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
+    if (four !== undefined)
+        say.runIs('precision', 'fp4', four);
+    if (eight !== undefined)
+        say.runIs('precision', /mxfp8/i.test(say.text('fp8_recipe') ?? '') ? 'mxfp8' : 'fp8', eight);
+    if (say.flag('fp8') === true)
+        say.runIs('precision', 'fp8', 'fp8');
+    if (say.flag('bf16') === true)
+        say.runIs('precision', 'bf16', 'bf16');
+    if (say.flag('fp16') === true)
+        say.runIs('precision', 'fp16', 'fp16');
+    say.byDefault('precision', 'fp32', `neither --bf16 nor --fp16 is given (${megatron_arguments_source})`);
+    if (say.flag('fp8_param_gather') === true && eight !== undefined)
+        say.runIs('weights_dtype', 'fp8', 'fp8_param_gather');
+    stateGradients(say);
+}
+function stateGradients(say) {
+    if (say.flag('use_precision_aware_optimizer') === true) {
+        say.run('gradients_dtype', 'main_grads_dtype');
+        say.run('optimizer_dtype', 'exp_avg_dtype');
+    }
+    if (say.flag('grad_reduce_in_bf16') === true)
+        say.runIs('gradients_dtype', 'bf16', 'grad_reduce_in_bf16');
+    const half = say.flag('fp16') === true && say.flag('accumulate_allreduce_grads_in_fp32') !== true;
+    say.byDefault('gradients_dtype', half ? 'fp16' : 'fp32', half
+        ? `with --fp16 gradients are accumulated in fp16 (${megatron_arguments_source})`
+        : `gradients are accumulated in fp32 (${megatron_arguments_source})`);
+}
+/** Megatron's Adam is FusedAdam with decoupled weight decay. */
+const megatron_arguments_optimizers = {
+    adam: 'adamw',
+    adamw: 'adamw',
+    sgd: 'sgd',
+    muon: 'muon',
+    dist_muon: 'muon',
+    lion: 'lion',
+    hybridadam: 'adamw',
+};
+function stateOptimizer(say) {
+    say.run('optimizer', 'optimizer', (name) => megatron_arguments_optimizers[String(name)]);
+    say.byDefault('optimizer', 'adamw', `Adam with decoupled weight decay is the default (${megatron_arguments_source})`);
+    if (say.flag('optimizer_cpu_offload') === true) {
+        say.runIs('offload', 'optimizer', 'optimizer_cpu_offload');
+        const fraction = say.number('optimizer_offload_fraction') ?? 1;
+        if (fraction < 1)
+            say.assume('optimizer_offload_fraction', String(fraction), 'the optimizer is counted as offloaded whole');
+    }
+    if (say.flag('cpu_optimizer') === true)
+        say.runIs('offload', 'optimizer', 'cpu_optimizer');
+    if (say.flag('cpu_offloading') === true)
+        say.runIs('offload', 'activations', 'cpu_offloading');
+    if (say.flag('fine_grained_activation_offloading') === true)
+        say.runIs('offload', 'activations', 'fine_grained_activation_offloading');
+}
+function stateKernels(say) {
+    say.run('flash_attention', 'attention_backend', (backend) => !/^(unfused|local)$/i.test(String(backend).split('.').at(-1) ?? ''));
+    if (say.text('transformer_impl') === 'local')
+        say.run('flash_attention', 'use_flash_attn', flagOf);
+    if (say.text('transformer_impl') === 'local')
+        say.byDefault('flash_attention', false, `the local implementation has none unless --use-flash-attn says so (${megatron_arguments_source})`);
+    say.byDefault('flash_attention', true, `Transformer Engine takes a fused attention (${megatron_arguments_source})`);
+    say.run('fused_cross_entropy', 'cross_entropy_loss_fusion', flagOf);
+    say.byDefault('fused_cross_entropy', false, `off unless --cross-entropy-loss-fusion says so (${megatron_arguments_source})`);
+    say.run('expandable_segments', 'expandable_segments', flagOf);
+    const graphs = ['enable_cuda_graph', 'external_cuda_graph', 'cuda_graph_impl'].find((name) => say.at(name) !== undefined);
+    if (graphs !== undefined)
+        say.runIs('cuda_graphs', flagOf(say.at(graphs)) ?? say.text(graphs) !== 'none', graphs);
+    const dropouts = ['hidden_dropout', 'attention_dropout'];
+    const stated = dropouts.filter((name) => say.number(name) !== undefined);
+    if (stated.length > 0 && dropouts.every((name) => (say.number(name) ?? 0.1) === 0))
+        say.runIs('dropout', false, stated[0] ?? '');
+    else if (stated.some((name) => (say.number(name) ?? 0) > 0))
+        say.runIs('dropout', true, stated[0] ?? '');
+    say.byDefault('dropout', true, `a tenth of the hidden state and of attention by default (${megatron_arguments_source})`);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-model-args.js
+
+
+const megatron_model_args_sections = ['MODEL_ARGS', 'model_args'];
+/** Megatron's arguments as its own tests and its model zoo keep them: `MODEL_ARGS:` with the flags of the command line as keys. */
+const megatronModelArgs = {
+    id: 'megatron-model-args',
+    title: 'Megatron-LM MODEL_ARGS YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        some: [
+            [
+                1,
+                ['--num-layers', '--seq-length', '--micro-batch-size', '--tensor-model-parallel-size', '--hidden-size'].flatMap((flag) => megatron_model_args_sections.map((section) => `${section}.${flag}`)),
+            ],
+        ],
+    },
+    states: megatron_model_args_states,
+};
+function megatron_model_args_states(file) {
+    const { value } = file.source;
+    const section = megatron_model_args_sections.find((name) => isDictionary(value) && Object.hasOwn(value, name)) ?? megatron_model_args_sections[0];
+    const given = argumentsAt(file, isDictionary(value) ? fields_own(value, section) : undefined, section);
+    return statementOf(file, megatronModelArgs.id, megatron_arguments_joined(given, allocator(file)));
+}
+/** How PyTorch's allocator is set, which stands in the environment beside the arguments. */
+function allocator({ path, source: { value, lines } }) {
+    const variables = isDictionary(value) ? fields_own(value, 'ENV_VARS') : undefined;
+    const setting = isDictionary(variables) ? fields_own(variables, 'PYTORCH_CUDA_ALLOC_CONF') : undefined;
+    if (typeof setting !== 'string')
+        return new Map();
+    const key = 'ENV_VARS.PYTORCH_CUDA_ALLOC_CONF';
+    const line = lines.get(key);
+    const at = { file: path, key, ...(line === undefined ? {} : { line }) };
+    return new Map([['expandable_segments', { value: /expandable_segments:true/i.test(setting), at }]]);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/nanotron.js
 
 const nanotron_source = 'nanotron 0.4, src/nanotron/config';
@@ -39940,8 +40657,9 @@ function checkpointing(say) {
 
 
 
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
-const trainingFormats = [nanotron, gpt_neox_gptNeox, olmo];
+const trainingFormats = [nanotron, gpt_neox_gptNeox, olmo, megatronModelArgs];
 
 ;// CONCATENATED MODULE: ./build/read/gather.js
 

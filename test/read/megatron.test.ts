@@ -1,0 +1,195 @@
+import { describe, expect, it } from 'vitest';
+import { layoutOf } from '../../src/read/formats/megatron-arguments.ts';
+import { readSide } from '../../src/run.ts';
+import { settingsFrom } from '../../src/settings/settings.ts';
+import { runAsWritten } from '../../src/setup/description.ts';
+import { listOf } from '../../src/text/list-expression.ts';
+
+/** A small model of Megatron's, every argument of which a test may change. */
+const small = {
+  'num-layers': 2,
+  'hidden-size': 64,
+  'num-attention-heads': 4,
+  'seq-length': 128,
+  'max-position-embeddings': 128,
+  'vocab-size': 1000,
+  'position-embedding-type': 'rope',
+  'disable-bias-linear': true,
+  normalization: 'RMSNorm',
+  'untie-embeddings-and-output-weights': true,
+  'ffn-hidden-size': 256,
+} as const;
+
+function read(changes: Readonly<Record<string, unknown>>) {
+  const given = Object.entries({ ...small, ...changes }).filter(([, value]) => value !== undefined);
+  const text = ['MODEL_ARGS:', ...given.map(([name, value]) => `  --${name}: ${JSON.stringify(value)}`)].join('\n');
+  const side = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, 'model_config.yaml', settingsFrom({}));
+  return { total: side.estimate?.parameters.total, run: side.estimate && runAsWritten(side.estimate.run.run), ...side };
+}
+
+const totalOf = (changes: Readonly<Record<string, unknown>> = {}): number => {
+  const { total, reading } = read(changes);
+  if (total === undefined) throw new Error(JSON.stringify(reading.problems));
+  return total;
+};
+
+const D = 64;
+const F = 256;
+const rows = (tensor = 1, multiple = 128) => Math.ceil(1000 / (multiple * tensor)) * multiple * tensor;
+/** Two layers of four square matrices, two of the feed-forward and two norms; tables, and a norm. */
+const plain = 2 * (4 * D * D + 2 * D * F + 2 * D) + 2 * rows() * D + D;
+
+describe('the parameters of Megatron’s arguments', () => {
+  it('are counted as its layers are built', () => {
+    expect(totalOf()).toBe(plain);
+  });
+
+  it('follow its defaults: tied, biased, learned positions, LayerNorm', () => {
+    expect(totalOf({ 'untie-embeddings-and-output-weights': undefined })).toBe(plain - rows() * D);
+    const biases = 2 * (4 * D + F + D);
+    expect(totalOf({ 'disable-bias-linear': undefined })).toBe(plain + biases);
+    expect(totalOf({ 'add-qkv-bias': true })).toBe(plain + 2 * 3 * D);
+    expect(totalOf({ 'position-embedding-type': undefined })).toBe(plain + 128 * D);
+    expect(totalOf({ normalization: undefined })).toBe(plain + 5 * D);
+  });
+
+  it('are GPT-3’s with its sizes: the count of the paper on Megatron', () => {
+    const [layers, hidden, sequence, vocabulary] = [96, 12288, 2048, 51200];
+    const total = totalOf({
+      'num-layers': layers,
+      'hidden-size': hidden,
+      'num-attention-heads': 96,
+      'ffn-hidden-size': undefined,
+      'seq-length': sequence,
+      'max-position-embeddings': sequence,
+      'vocab-size': undefined,
+      'position-embedding-type': undefined,
+      'disable-bias-linear': undefined,
+      normalization: undefined,
+      'untie-embeddings-and-output-weights': undefined,
+      'tensor-model-parallel-size': 8,
+    });
+    // 12 l h² (1 + 13/(12h) + (V+s)/(12lh)) of arXiv:2104.04473, and the last norm, which it leaves out.
+    expect(total).toBe(
+      12 * layers * hidden ** 2 + 13 * layers * hidden + (vocabulary + sequence) * hidden + 2 * hidden,
+    );
+    expect(total).toBeCloseTo(174.6e9, -9);
+  });
+
+  it('take a feed-forward of four times the width, or two thirds of it rounded down where it is gated', () => {
+    expect(totalOf({ 'ffn-hidden-size': undefined })).toBe(plain);
+    const gated = Math.floor((4 * D * 2) / 3 / 64) * 64;
+    expect(totalOf({ 'ffn-hidden-size': undefined, swiglu: true })).toBe(plain - 2 * 2 * D * F + 2 * 3 * D * gated);
+  });
+
+  it('pad the vocabulary by tensor parallelism', () => {
+    expect(totalOf({ 'tensor-model-parallel-size': 4 })).toBe(plain + 2 * (rows(4) - rows()) * D);
+    expect(totalOf({ 'make-vocab-size-divisible-by': 1000 })).toBe(plain + 2 * (1000 - rows()) * D);
+    expect(totalOf({ 'padded-vocab-size': 1001 })).toBe(plain + 2 * (1001 - rows()) * D);
+    expect(totalOf({ 'vocab-size': 1024, 'tokenizer-type': 'NullTokenizer' })).toBe(plain + 2 * 128 * D);
+  });
+
+  it('read groups of queries only where they are asked for', () => {
+    expect(totalOf({ 'num-query-groups': 1 })).toBe(plain);
+    expect(totalOf({ 'num-query-groups': 1, 'group-query-attention': true })).toBe(plain - 2 * 2 * D * (D - 16));
+  });
+
+  it('place experts by an expression, by a period, or everywhere', () => {
+    const experts = 4 * 2 * D * F + 4 * D - 2 * D * F;
+    const moe = { 'num-experts': 4 };
+    expect(totalOf(moe)).toBe(plain + 2 * experts);
+    expect(totalOf({ ...moe, 'moe-layer-freq': '([0]*1+[1]*1)' })).toBe(plain + experts);
+    expect(totalOf({ ...moe, 'moe-layer-freq': 2 })).toBe(plain + experts);
+    expect(totalOf({ ...moe, 'moe-layer-freq': [1, 0] })).toBe(plain + experts);
+    expect(totalOf({ ...moe, 'moe-ffn-hidden-size': 32, 'moe-shared-expert-intermediate-size': 64 })).toBe(
+      plain + 2 * (4 * 2 * D * 32 + 2 * D * 64 + 4 * D - 2 * D * F),
+    );
+  });
+
+  it('refuse an expression of another length, and layers that no trait counts', () => {
+    const problem = (changes: Readonly<Record<string, unknown>>) => read(changes).reading.problems[0];
+    expect(problem({ 'num-experts': 4, 'moe-layer-freq': '[1]*3' })).toMatchObject({
+      message: expect.stringContaining('lists 3 layers, but the model has 2'),
+      key: 'MODEL_ARGS.--moe-layer-freq',
+    });
+    expect(problem({ 'hybrid-override-pattern': 'M-M*' })?.message).toContain('state the model as a config.json');
+    expect(problem({ 'num-layers': '${LAYERS}' })?.message).toContain('--num-layers');
+  });
+
+  it('take the command line’s sizes of latent attention', () => {
+    const heads = 4;
+    const latent = D * heads * 192 + D * (32 + 64) + 32 + 32 * heads * 256 + heads * 128 * D;
+    expect(totalOf({ 'multi-latent-attention': true, 'qk-layernorm': true })).toBe(plain + 2 * (latent - 4 * D * D));
+  });
+});
+
+describe('the run of Megatron’s arguments', () => {
+  it('shards and recomputes nothing unless it is asked for, and keeps gradients in fp32', () => {
+    expect(read({ bf16: true }).run).toMatchObject({
+      precision: 'bf16',
+      sharding: 'none',
+      recompute: 'none',
+      gradients_dtype: 'fp32',
+      dropout: true,
+      parallelism: { sequence_parallel: false },
+    });
+    expect(read({}).run).toMatchObject({ precision: 'fp32' });
+    expect(read({ bf16: true, 'grad-reduce-in-bf16': true }).run).toMatchObject({ gradients_dtype: 'bf16' });
+  });
+
+  it('reads what divides and recomputes', () => {
+    expect(read({ 'use-distributed-optimizer': true }).run).toMatchObject({ sharding: 'optimizer' });
+    expect(read({ 'use-megatron-fsdp': true, 'data-parallel-sharding-strategy': 'optim_grads' }).run).toMatchObject({
+      sharding: 'gradients',
+    });
+    expect(read({ 'recompute-activations': true }).run).toMatchObject({ recompute: 'selective' });
+    expect(
+      read({ 'recompute-granularity': 'full', 'recompute-method': 'block', 'recompute-num-layers': 1 }).run,
+    ).toMatchObject({ recompute: 'full', recompute_method: 'block', recompute_layers: 1 });
+  });
+
+  it('finds virtual stages by each of the ways to say them', () => {
+    const stages = { 'num-layers': 8, 'pipeline-model-parallel-size': 2 };
+    const virtual = (changes: Readonly<Record<string, unknown>>) =>
+      read({ ...stages, ...changes }).run?.['parallelism'];
+    expect(virtual({ 'num-layers-per-virtual-pipeline-stage': 1 })).toMatchObject({ virtual_pipeline: 4 });
+    expect(virtual({ 'num-virtual-stages-per-pipeline-rank': 2 })).toMatchObject({ virtual_pipeline: 2 });
+    expect(virtual({ 'pipeline-model-parallel-layout': 'Ett|tt|tt|ttL' })).toMatchObject({ virtual_pipeline: 2 });
+    expect(read({ ...stages, 'decoder-first-pipeline-num-layers': 3 }).run).toMatchObject({ layers_per_stage: [3, 5] });
+  });
+
+  it('leaves sequence parallelism off where nothing is divided', () => {
+    const sequence = { 'sequence-parallel': true };
+    expect(read({ ...sequence, 'tensor-model-parallel-size': 1 }).run).toMatchObject({
+      parallelism: { sequence_parallel: false },
+    });
+    expect(read({ ...sequence, 'tensor-model-parallel-size': 2 }).run).toMatchObject({
+      parallelism: { sequence_parallel: true },
+    });
+  });
+
+  it('reads the dtypes of the optimizer only where it heeds them', () => {
+    const dtypes = { 'exp-avg-dtype': 'bf16', 'main-grads-dtype': 'bf16' };
+    expect(read(dtypes).run).not.toHaveProperty('optimizer_dtype');
+    expect(read({ ...dtypes, 'use-precision-aware-optimizer': true }).run).toMatchObject({
+      optimizer_dtype: 'bf16',
+      gradients_dtype: 'bf16',
+    });
+  });
+});
+
+describe('Megatron’s small languages', () => {
+  it('are computed without being executed', () => {
+    expect(listOf('([0]*3+[1]*2)')).toEqual([0, 0, 0, 1, 1]);
+    expect(listOf('[0]+[1,0]*2')).toEqual([0, 1, 0, 1, 0]);
+    expect(listOf('([0]+[1])*2')).toEqual([0, 1, 0, 1]);
+    for (const other of ['', '[1]*', '[1]*99999', '[-1]', 'exit()', '[1', '([1]', '[1] 2', '('.repeat(1_000)])
+      expect(listOf(other)).toBeUndefined();
+  });
+
+  it('lay layers out', () => {
+    expect(layoutOf('Et*3|(tt|)*29m|L')).toEqual([3, ...Array(29).fill(2), 0, 0]);
+    expect(layoutOf('t|t$(x)')).toBeUndefined();
+    expect(layoutOf('(((t|)*999)*999)*999')).toBeUndefined();
+  });
+});
