@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 6635:
+/***/ 1934:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -70747,6 +70747,166 @@ function mamba_read(source) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/read/format.js
+
+/** Whether a parsed file has a format's signature. */
+function matches(signature, value) {
+    if (!isDictionary(value))
+        return false;
+    const { has = [], some = [], not = [], like = [] } = signature;
+    return (has.every((path) => found(value, path)) &&
+        some.every(([least, of]) => of.filter((path) => found(value, path)).length >= least) &&
+        not.every((path) => !found(value, path)) &&
+        like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(String(one).slice(0, 500)))));
+}
+const found = (value, path) => valuesAt(value, path).length > 0;
+/** The values at a path; several where it has a `*`. */
+function valuesAt(value, path) {
+    if (isDictionary(value) && Object.hasOwn(value, path))
+        return [fields_own(value, path)];
+    let here = [value];
+    for (const step of path.split('.')) {
+        here = here.flatMap((one) => {
+            if (!isDictionary(one))
+                return [];
+            if (step === '*')
+                return Object.values(one).slice(0, 100);
+            return Object.hasOwn(one, step) ? [fields_own(one, step)] : [];
+        });
+        if (here.length === 0)
+            return [];
+    }
+    return here;
+}
+
+;// CONCATENATED MODULE: ./build/read/gather.js
+
+
+
+/** How far a job may reach: files deep, files and bytes in all. */
+const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 };
+/** The format whose signature a file has, among those that its syntax allows. */
+function formatOf(formats, path, value) {
+    const syntax = syntaxOf(path);
+    return formats.find((format) => syntax !== undefined && format.syntaxes.some((one) => one === syntax) && matches(format.signature, value));
+}
+/**
+ * A job from its root file: what the root states, and what the files that it refers to state. Pure: what it lacks it asks for,
+ * and the door calls again with more files. Bounded by `reach`; no path leaves the repository.
+ *
+ * @param put files that the policy puts beside the root
+ */
+function gather(root, format, formats, known, put = []) {
+    const needs = new Set();
+    const opened = new Map([[root.path, root]]);
+    const problems = [];
+    let size = 0;
+    const open = (path) => {
+        const found = opened.get(path);
+        if (found !== undefined)
+            return found;
+        if (!known.has(path)) {
+            if (opened.size + needs.size < reach.files)
+                needs.add(path);
+            return undefined;
+        }
+        const side = known.get(path);
+        if (side?.kind !== 'bytes' || size + side.bytes.length > reach.bytes)
+            return undefined;
+        size += side.bytes.length;
+        const parsed = syntax_parse(side.bytes, trainersSyntaxOf(path) ?? 'yaml-1.1');
+        if (parsed.kind === 'broken') {
+            problems.push({ ...parsed.problem, message: `${path}: ${parsed.problem.message}` });
+            return undefined;
+        }
+        const file = { path, source: parsed };
+        opened.set(path, file);
+        return file;
+    };
+    const beside = (path) => open(path);
+    const statements = [];
+    const queue = [
+        { file: root, by: format, depth: 0 },
+    ];
+    const seen = new Set([root.path]);
+    const policyReferences = put.map((path) => ({
+        role: 'run',
+        path,
+        at: { file: 'the policy', key: 'with' },
+        required: true,
+    }));
+    try {
+        for (let next = queue.shift(); next; next = queue.shift()) {
+            const statement = next.by.states(next.file, beside);
+            statements.push(statement);
+            const further = next.file === root ? policyReferences : [];
+            for (const reference of [...statement.refers, ...further]) {
+                const follow = next.depth < reach.depth && !seen.has(reference.path);
+                if (!follow || reference.role === 'base')
+                    continue;
+                seen.add(reference.path);
+                const file = open(reference.path);
+                if (file === undefined) {
+                    if (known.has(reference.path) && reference.required)
+                        problems.push(absent(reference, next.file.path));
+                    continue;
+                }
+                const by = formatOf(formats, reference.path, file.source.value);
+                if (by !== undefined)
+                    queue.push({ file, by, depth: next.depth + 1 });
+                else
+                    problems.push(notUnderstood(reference));
+            }
+        }
+    }
+    catch (error) {
+        if (needs.size === 0) {
+            if (error instanceof Unreadable)
+                return { kind: 'unread', way: 'impossible', format: format.id, problems: [error.problem] };
+            throw error;
+        }
+    }
+    if (needs.size > 0)
+        return { kind: 'needs', paths: [...needs] };
+    const [first, ...rest] = statements;
+    const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...problems] }];
+    return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
+}
+const gather_at = ({ file, line }) => (line === undefined ? file : `${file}:${line}`);
+const absent = ({ path, at: place }, root) => ({
+    severity: 'warning',
+    message: `${gather_at(place)}: ${place.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
+    ...(place.line === undefined ? {} : { line: place.line }),
+    key: place.key,
+});
+const notUnderstood = ({ path, at: place }) => ({
+    severity: 'warning',
+    message: `${gather_at(place)}: ${place.key} names ${path}, which is not in a format that is read.`,
+    ...(place.line === undefined ? {} : { line: place.line }),
+    key: place.key,
+});
+/**
+ * A path that a file names, from the root of the repository; undefined where it is not one inside it. Relative to the root, as
+ * trainers are started there, unless it begins with a dot: then to the file's own folder.
+ */
+function pathInside(path, from) {
+    if (path === '' || path.length > 400 || /^[a-z][a-z0-9+.-]*:/i.test(path) || /^[~/\\]|[\0\n$]/.test(path))
+        return undefined;
+    const start = /^\.\.?\//.test(path) ? from.split('/').slice(0, -1) : [];
+    const steps = [...start];
+    for (const step of path.split('/')) {
+        if (step === '' || step === '.')
+            continue;
+        if (step === '..') {
+            if (steps.pop() === undefined)
+                return undefined;
+        }
+        else
+            steps.push(step);
+    }
+    return steps.length === 0 ? undefined : steps.join('/');
+}
+
 ;// CONCATENATED MODULE: ./build/facts/models.json
 const models_namespaceObject = /*#__PURE__*/JSON.parse('[{"names":["meta-llama/Llama-3.1-8B","meta-llama/Meta-Llama-3.1-8B","unsloth/Meta-Llama-3.1-8B"],"config":{"model_type":"llama","hidden_size":4096,"intermediate_size":14336,"num_attention_heads":32,"num_hidden_layers":32,"num_key_value_heads":8,"vocab_size":128256,"max_position_embeddings":131072,"tie_word_embeddings":false},"source":"huggingface.co/meta-llama/Llama-3.1-8B, config.json"}]');
 ;// CONCATENATED MODULE: ./build/facts/models.js
@@ -71211,38 +71371,6 @@ function shardingOf(value) {
     if (/FULL_SHARD|HYBRID_SHARD|^3$/.test(word))
         return 'full';
     return word === '1' ? 'optimizer' : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/read/format.js
-
-/** Whether a parsed file has a format's signature. */
-function matches(signature, value) {
-    if (!isDictionary(value))
-        return false;
-    const { has = [], some = [], not = [], like = [] } = signature;
-    return (has.every((path) => found(value, path)) &&
-        some.every(([least, of]) => of.filter((path) => found(value, path)).length >= least) &&
-        not.every((path) => !found(value, path)) &&
-        like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(String(one).slice(0, 500)))));
-}
-const found = (value, path) => valuesAt(value, path).length > 0;
-/** The values at a path; several where it has a `*`. */
-function valuesAt(value, path) {
-    if (isDictionary(value) && Object.hasOwn(value, path))
-        return [fields_own(value, path)];
-    let here = [value];
-    for (const step of path.split('.')) {
-        here = here.flatMap((one) => {
-            if (!isDictionary(one))
-                return [];
-            if (step === '*')
-                return Object.values(one).slice(0, 100);
-            return Object.hasOwn(one, step) ? [fields_own(one, step)] : [];
-        });
-        if (here.length === 0)
-            return [];
-    }
-    return here;
 }
 
 ;// CONCATENATED MODULE: ./build/read/stating.js
@@ -72444,134 +72572,6 @@ function checkpointing(say) {
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [nanotron, gpt_neox_gptNeox, olmo, megatronModelArgs];
 
-;// CONCATENATED MODULE: ./build/read/gather.js
-
-
-
-/** How far a job may reach: files deep, files and bytes in all. */
-const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 };
-/** The format whose signature a file has, among those that its syntax allows. */
-function formatOf(formats, path, value) {
-    const syntax = syntaxOf(path);
-    return formats.find((format) => syntax !== undefined && format.syntaxes.some((one) => one === syntax) && matches(format.signature, value));
-}
-/**
- * A job from its root file: what the root states, and what the files that it refers to state. Pure: what it lacks it asks for,
- * and the door calls again with more files. Bounded by `reach`; no path leaves the repository.
- *
- * @param put files that the policy puts beside the root
- */
-function gather(root, format, formats, known, put = []) {
-    const needs = new Set();
-    const opened = new Map([[root.path, root]]);
-    const problems = [];
-    let size = 0;
-    const open = (path) => {
-        const found = opened.get(path);
-        if (found !== undefined)
-            return found;
-        if (!known.has(path)) {
-            if (opened.size + needs.size < reach.files)
-                needs.add(path);
-            return undefined;
-        }
-        const side = known.get(path);
-        if (side?.kind !== 'bytes' || size + side.bytes.length > reach.bytes)
-            return undefined;
-        size += side.bytes.length;
-        const parsed = syntax_parse(side.bytes, trainersSyntaxOf(path) ?? 'yaml-1.1');
-        if (parsed.kind === 'broken') {
-            problems.push({ ...parsed.problem, message: `${path}: ${parsed.problem.message}` });
-            return undefined;
-        }
-        const file = { path, source: parsed };
-        opened.set(path, file);
-        return file;
-    };
-    const beside = (path) => open(path);
-    const statements = [];
-    const queue = [
-        { file: root, by: format, depth: 0 },
-    ];
-    const seen = new Set([root.path]);
-    const policyReferences = put.map((path) => ({
-        role: 'run',
-        path,
-        at: { file: 'the policy', key: 'with' },
-        required: true,
-    }));
-    try {
-        for (let next = queue.shift(); next; next = queue.shift()) {
-            const statement = next.by.states(next.file, beside);
-            statements.push(statement);
-            const further = next.file === root ? policyReferences : [];
-            for (const reference of [...statement.refers, ...further]) {
-                const follow = next.depth < reach.depth && !seen.has(reference.path);
-                if (!follow || reference.role === 'base')
-                    continue;
-                seen.add(reference.path);
-                const file = open(reference.path);
-                if (file === undefined) {
-                    if (known.has(reference.path) && reference.required)
-                        problems.push(absent(reference, next.file.path));
-                    continue;
-                }
-                const by = formatOf(formats, reference.path, file.source.value);
-                if (by !== undefined)
-                    queue.push({ file, by, depth: next.depth + 1 });
-                else
-                    problems.push(notUnderstood(reference));
-            }
-        }
-    }
-    catch (error) {
-        if (needs.size === 0) {
-            if (error instanceof Unreadable)
-                return { kind: 'unread', way: 'impossible', format: format.id, problems: [error.problem] };
-            throw error;
-        }
-    }
-    if (needs.size > 0)
-        return { kind: 'needs', paths: [...needs] };
-    const [first, ...rest] = statements;
-    const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...problems] }];
-    return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
-}
-const gather_at = ({ file, line }) => (line === undefined ? file : `${file}:${line}`);
-const absent = ({ path, at: place }, root) => ({
-    severity: 'warning',
-    message: `${gather_at(place)}: ${place.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
-    ...(place.line === undefined ? {} : { line: place.line }),
-    key: place.key,
-});
-const notUnderstood = ({ path, at: place }) => ({
-    severity: 'warning',
-    message: `${gather_at(place)}: ${place.key} names ${path}, which is not in a format that is read.`,
-    ...(place.line === undefined ? {} : { line: place.line }),
-    key: place.key,
-});
-/**
- * A path that a file names, from the root of the repository; undefined where it is not one inside it. Relative to the root, as
- * trainers are started there, unless it begins with a dot: then to the file's own folder.
- */
-function pathInside(path, from) {
-    if (path === '' || path.length > 400 || /^[a-z][a-z0-9+.-]*:/i.test(path) || /^[~/\\]|[\0\n$]/.test(path))
-        return undefined;
-    const start = /^\.\.?\//.test(path) ? from.split('/').slice(0, -1) : [];
-    const steps = [...start];
-    for (const step of path.split('/')) {
-        if (step === '' || step === '.')
-            continue;
-        if (step === '..') {
-            if (steps.pop() === undefined)
-                return undefined;
-        }
-        else
-            steps.push(step);
-    }
-    return steps.length === 0 ? undefined : steps.join('/');
-}
-
 ;// CONCATENATED MODULE: ./build/read/job.js
 
 
@@ -72581,6 +72581,8 @@ function pathInside(path, from) {
 const alone = { known: new Map(), baseModels: {}, beside: [] };
 /** The training format that a parsed file is of, if any. */
 const trainingFormatOf = (file) => formatOf(trainingFormats, file.path, file.source.value);
+/** The format is one of files that include each other. */
+const isIncluded = (format) => trainingFormats.some(({ id, included }) => id === format && included === true);
 /**
  * A job from its root file. Call again with the files that it needs; a file that does not exist is known as undefined.
  *
@@ -72646,6 +72648,7 @@ function candidates(name, baseModels, from) {
 
 
 
+
 const formats = [mamba_mamba, huggingface];
 /** Files that end like a config and never are one. */
 const config_never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
@@ -72655,14 +72658,16 @@ const couldBeConfig = (path) => syntaxOf(path) !== undefined && !config_never.te
  * Reads a config file. What no format recognises is `unread` without a format, so that a caller can pass over it; what a
  * format recognises and cannot read is `unread` with one sentence that names key and line.
  */
-function readConfig(bytes, path) {
-    const reading = readFile(bytes, path, alone);
-    // A file that others are missing from is read without them: nobody is there to fetch them.
-    if (reading.kind !== 'needs')
-        return reading;
-    const absent = new Map(reading.paths.map((one) => [one, undefined]));
-    const again = readFile(bytes, path, { ...alone, known: absent });
-    return again.kind === 'needs' ? { kind: 'unread', way: 'too-far', problems: [tooFar] } : again;
+function readConfig(bytes, path, context = alone) {
+    let known = context.known;
+    for (let round = 0; round <= reach.depth; round++) {
+        const reading = readFile(bytes, path, { ...context, known });
+        if (reading.kind !== 'needs')
+            return reading;
+        // What nobody fetched is read as if it did not exist, which is told.
+        known = new Map([...known, ...reading.paths.map((one) => [one, undefined])]);
+    }
+    return { kind: 'unread', way: 'too-far', problems: [tooFar] };
 }
 const tooFar = { severity: 'error', message: 'The file refers to more files than are followed.' };
 /** The same with the files that it refers to, or the paths of those that are missing. */
@@ -72946,6 +72951,11 @@ function describe_describe(run, policy, judged = false) {
             .filter(({ globs }) => globs.names(path))
             .map((entry) => entry.run)
             .reverse()),
+        beside: globs_remembered((path) => [
+            ...new Set(entries.filter(({ globs }) => globs.names(path)).flatMap((entry) => entry.with)),
+        ]),
+        baseModels: policy?.baseModels ?? {},
+        parts: [...entries.flatMap((entry) => entry.with), ...Object.values(policy?.baseModels ?? {})],
         defaults: policy?.defaults.run ?? {},
         files: [...(policy?.runFiles ?? []), ...(run === undefined ? [] : [run.name])],
         judged,
@@ -72958,7 +72968,7 @@ const statedBy = ({ run, of }, path) => [
 ];
 /** Whether two descriptions could say something else of some config; text that changes no field does not. */
 const differs = (one, other) => describe_fieldsOf(one) !== describe_fieldsOf(other);
-const describe_fieldsOf = ({ run, entries, defaults }) => JSON.stringify([run, entries.map(({ match, run: stated }) => [match, stated]), defaults]);
+const describe_fieldsOf = ({ run, entries, defaults, baseModels }) => JSON.stringify([run, entries.map(({ match, run: stated, with: put }) => [match, stated, put]), defaults, baseModels]);
 /** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
 const claims = ['calibration', 'measuredTokensPerSecond', 'pricePerGpuHour'];
 /** The claims that a description makes, as text to compare. */
@@ -73313,12 +73323,13 @@ function comparePair(pair, settings, inTime) {
     // A run description that comes with the change is no model config; one that took the place of a config is looked at.
     if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path))
         return undefined;
-    const read = (side, path, described, calibration) => {
-        const timed = inTime(() => readAs(side, path, settings, described, calibration));
+    const read = (side, path, described, files, calibration) => {
+        const timed = inTime(() => readAs(side, path, settings, described, files, calibration));
         return timed.kind === 'done' ? timed.result : run_late(`The config ${timed.reason}.`);
     };
-    const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base);
-    const head = pair.head && read(pair.head, pair.path, runs?.head, base?.estimate?.run.run.calibration);
+    const { base: before, head: after } = pair.beside ?? { base: new Map(), head: new Map() };
+    const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base, before);
+    const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run.calibration);
     // Nobody touched it, and nobody could read it before, however long it took.
     const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
     if (pair.base === pair.head && unreadable)
@@ -73337,10 +73348,13 @@ function comparePair(pair, settings, inTime) {
 }
 const run_late = (message) => unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
 /** One side under the run that its own commit describes; where that cannot be read, its cost is unknown. */
-function readAs(side, path, settings, described, calibration) {
+function readAs(side, path, settings, described, files, calibration) {
     const description = described?.kind === 'read' ? described : undefined;
-    const sourcesFor = (name, stated) => settings.sourcesFor(name, stated, description);
-    const found = readSide(side, path, { sourcesFor }, calibration);
+    const own = {
+        sourcesFor: (name, stated) => settings.sourcesFor(name, stated, description),
+        jobOf: (name) => settings.jobOf(name, description),
+    };
+    const found = readSide(side, path, own, calibration, files);
     if (described?.kind !== 'wrong' || found.reading.kind === 'unread')
         return found;
     const message = `How it is trained cannot be read: ${described.sentences.join(' ')}`;
@@ -73359,14 +73373,15 @@ function concerns(base, head) {
  * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
  *
  * @param calibration of the side that it is a change of
+ * @param files that its job refers to, as far as they are known
  */
-function readSide(side, path, settings, calibration) {
+function readSide(side, path, settings, calibration, files = new Map()) {
     const refused = (way, message, start) => unread({ kind: 'unread', way, problems: [{ severity: 'error', message }] }, claimsConfig(path, start));
     if (side.kind === 'refused')
         return refused(side.why, side.reason, side.start);
     if (path.length > globs_longestPath)
         return refused('long-name', `Its name has ${path.length} characters; configs with names of more than ${globs_longestPath} are not read.`, side.bytes);
-    const reading = readConfig(side.bytes, path);
+    const reading = readConfig(side.bytes, path, { known: files, ...settings.jobOf(path) });
     if (reading.kind === 'unread')
         return unread(reading, claimsConfig(path, side.bytes));
     const settling = settleRun(settings.sourcesFor(path, reading.run), reading.architecture);
@@ -73661,6 +73676,9 @@ const policySchema = strictObject({
         match: policy_schema_globs,
         hardware: hardwareName.optional(),
         run: policy_schema_run.optional(),
+        with: union([policy_schema_path, array(policy_schema_path).max(20)], { error: 'must be a path or a list of paths' })
+            .optional()
+            .describe('files that are part of these jobs though they do not name them: DeepSpeed, accelerate and model configs, read from each side of a comparison'),
         budgets: budgets.optional(),
         fail_on: failOn.optional(),
     })
@@ -73668,6 +73686,9 @@ const policySchema = strictObject({
         .max(1000)
         .optional()
         .describe('entries for configs; where several match, later ones win, key by key. A config that an entry names must be readable'),
+    base_models: record(schemas_string().min(1).max(300), policy_schema_path)
+        .optional()
+        .describe('configs of models by the names that training files give them, where a name is not in the catalogue; each read from its side of a comparison'),
     waivers: array(waiver).max(1000).optional(),
     ignore: union([glob, array(glob).max(1000)], { error: 'must be a glob or a list of globs' })
         .optional()
@@ -73765,7 +73786,9 @@ function finish(description, place, files) {
         entries: configs.map((entry, index) => ({
             ...scope(entry, `configs.${index}`, entry.hardware),
             match: listed(entry.match),
+            with: listed(entry.with ?? []),
         })),
+        baseModels: description.base_models ?? {},
         waivers: waivers.map(({ match, covers, until, reason }) => ({
             match: listed(match),
             covers: listed(covers),
@@ -74033,6 +74056,7 @@ function settingsFrom(inputs, documents = {}) {
             const foreign = described.judged && claimsOf(described) !== claimsOf(own);
             return foreign ? withClaims(sources(described), sources(own)) : sources(described);
         },
+        jobOf: (path, described = own) => ({ baseModels: described.baseModels, beside: described.beside(path) }),
         budgetsFor: (path) => {
             const scopes = matching(path);
             return {
@@ -79350,6 +79374,121 @@ const api_reasonOf = (error) => api_sentenceOf(problemOf(error));
 /** True where nobody knows whether a request was done. */
 const unclear = (error) => problemOf(error).kind === 'failure';
 
+;// CONCATENATED MODULE: ./build/jobs.js
+
+
+
+/** How often files that jobs refer to are asked for: each round may name further ones. */
+const rounds = 4;
+/** Changed files that are looked at because they may be a part of a job, and jobs that are looked at for them. */
+const mostParts = 100;
+const mostJobs = 1_000;
+/**
+ * The changes with the files that their jobs refer to, and with every other job that uses a file that changed: a change of
+ * `zero3.json` alone is a change of the trainings that name it. A door answers what is asked, at once or later.
+ */
+function* jobsOf(changes, settings) {
+    const own = { ...changes, pairs: yield* filled(changes.pairs, settings) };
+    if (changes.head === undefined || changes.base === undefined || !(yield* changesParts(own, settings)))
+        return own;
+    const { pairs, missed } = yield* jobsUsing(own, settings);
+    return { ...own, pairs: [...own.pairs, ...pairs], missed: [...own.missed, ...missed] };
+}
+/** The pairs with what the job of each side refers to. */
+function* filled(pairs, settings) {
+    let all = pairs;
+    for (let round = 0; round < rounds; round++) {
+        const wanted = all.flatMap((pair, index) => missingOf(pair, settings).map((one) => ({ ...one, index })));
+        if (wanted.length === 0)
+            return all;
+        const sides = yield* files(wanted);
+        const found = new Map();
+        for (const [at, { index, side, path }] of wanted.entries()) {
+            const known = found.get(index) ?? { base: new Map(), head: new Map() };
+            known[side].set(path, sides[at]);
+            found.set(index, known);
+        }
+        all = all.map((pair, index) => withFiles(pair, found.get(index)));
+    }
+    return all;
+}
+function* files(wanted) {
+    const answer = yield { kind: 'files', wanted };
+    return answer.kind === 'files' ? answer.sides : [];
+}
+function withFiles(pair, found) {
+    if (found === undefined)
+        return pair;
+    const { base, head } = pair.beside ?? { base: new Map(), head: new Map() };
+    return { ...pair, beside: { base: new Map([...base, ...found.base]), head: new Map([...head, ...found.head]) } };
+}
+/** Files that the jobs of a pair refer to and that nobody has fetched yet. */
+function missingOf({ path, previousPath, base, head, beside }, settings) {
+    const of = (side, file, name, described) => {
+        if (file?.kind !== 'bytes')
+            return [];
+        const job = settings.jobOf(name, described?.kind === 'read' ? described : undefined);
+        const reading = readFile(file.bytes, name, { known: beside?.[side] ?? new Map(), ...job });
+        return reading.kind === 'needs' ? reading.paths.map((wanted) => ({ side, path: wanted })) : [];
+    };
+    return [
+        ...of('base', base, previousPath ?? path, settings.runs?.base),
+        ...of('head', head, path, settings.runs?.head),
+    ];
+}
+/** Some file that changed may be a part of a job whose own file did not. */
+function* changesParts({ touched = [], pairs }, settings) {
+    const { base, head } = settings.runs ?? {};
+    const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
+    if (touched.some((path) => parts.has(path)))
+        return true;
+    if (pairs.some(({ path, base: old, head: now }) => jobs_isPart(old, path) || jobs_isPart(now, path)))
+        return true;
+    const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
+    const others = touched.filter((path) => !known.has(path) && syntaxOf(path) !== undefined).slice(0, mostParts);
+    if (others.length === 0)
+        return false;
+    const sides = yield* files(others.flatMap((path) => [
+        { side: 'base', path },
+        { side: 'head', path },
+    ]));
+    return sides.some((side, index) => jobs_isPart(side, others[Math.floor(index / 2)] ?? ''));
+}
+/**
+ * Whether a file may be a part of a job whose own file is another: it says how a run is spread and names no model, its format is
+ * one of files that include each other, or it is a script that others read in.
+ */
+function jobs_isPart(side, path) {
+    if (side?.kind !== 'bytes')
+        return false;
+    if (/\.(sh|bash)$/.test(path))
+        return true;
+    const reading = readFile(side.bytes, path, alone);
+    if (reading.kind === 'needs')
+        return false;
+    return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
+}
+/** Jobs whose own file is as it was and that use a file that changed. */
+function* jobsUsing({ touched = [], pairs }, settings) {
+    const answer = yield { kind: 'list' };
+    if (answer.kind !== 'list')
+        return { pairs: [], missed: [] };
+    const listed = new Set([...touched, ...pairs.map(({ path }) => path)]);
+    const paths = answer.paths
+        .filter((path) => !listed.has(path) && settings.matches(path))
+        .sort((a, b) => Number(settings.named(b)) - Number(settings.named(a)));
+    const read = paths.slice(0, mostJobs);
+    const sides = yield* files(read.map((path) => ({ side: 'head', path })));
+    const alike = read.flatMap((path, index) => {
+        const side = sides[index];
+        return side === undefined ? [] : [{ path, base: side, head: side }];
+    });
+    const changed = new Set(touched);
+    const using = (yield* filled(alike, settings)).filter(({ beside }) => [...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])].some((path) => changed.has(path)));
+    const rest = paths.length > mostJobs ? [{ kind: 'count', most: mostJobs, paths: paths.slice(mostJobs) }] : [];
+    return { pairs: using, missed: [...answer.missed, ...rest] };
+}
+
 ;// CONCATENATED MODULE: ./build/github/contents.js
 
 
@@ -79503,13 +79642,13 @@ async function treeChanges(api, repository, base, head, reach) {
     const before = base === undefined ? empty : await listTree(api, repository, base);
     const after = await listTree(api, repository, head);
     if (!before.truncated && !after.truncated)
-        return { files: paired(files(before.entries), files(after.entries)), missed: [] };
+        return { files: paired(trees_files(before.entries), trees_files(after.entries)), missed: [] };
     // Without a base, what was listed counts, however much was cut off.
-    const known = base === undefined ? files(after.entries) : new Map();
+    const known = base === undefined ? trees_files(after.entries) : new Map();
     return byFolder(api, repository, { base, head, known }, reach);
 }
 const empty = { entries: [], truncated: false };
-const files = (entries, prefix = '') => new Map(entries.filter(({ type }) => type !== 'tree').map((entry) => [prefix + entry.path, entry]));
+const trees_files = (entries, prefix = '') => new Map(entries.filter(({ type }) => type !== 'tree').map((entry) => [prefix + entry.path, entry]));
 const foldersOf = (entries) => new Map(entries.filter(({ type }) => type === 'tree').map(({ path, sha }) => [path, sha]));
 async function byFolder(api, repository, { base, head, known }, reach) {
     const [before, after] = [new Map(), new Map(known)];
@@ -79528,9 +79667,9 @@ async function byFolder(api, repository, { base, head, known }, reach) {
             if (old !== now)
                 waiting.add({ prefix: `${prefix}${name}/`, old, now });
         }
-        for (const [path, entry] of files(was.entries, prefix))
+        for (const [path, entry] of trees_files(was.entries, prefix))
             before.set(path, entry);
-        for (const [path, entry] of files(is.entries, prefix))
+        for (const [path, entry] of trees_files(is.entries, prefix))
             after.set(path, entry);
         folder = waiting.next();
     }
@@ -79588,6 +79727,31 @@ function paired(before, after) {
             if (!renamed.has(filename))
                 changed.push({ filename, status: 'removed' });
     return changed.sort((a, b) => (a.filename < b.filename ? -1 : 1));
+}
+
+;// CONCATENATED MODULE: ./build/github/beside.js
+
+
+
+/** The changes with the files that their jobs refer to, and with every other job that uses a file that changed. */
+async function withJobs(api, repository, changes, settings) {
+    const asking = jobsOf(changes, settings);
+    let step = asking.next();
+    while (step.done !== true)
+        step = asking.next(await beside_answer(api, repository, changes, settings, step.value));
+    return step.value;
+}
+async function beside_answer(api, repository, { base, head }, settings, ask) {
+    const commits = { base: base?.sha, head: head?.sha };
+    if (ask.kind === 'files') {
+        const wanted = ask.wanted.map(({ side, path }) => ({ commit: commits[side] ?? '', path }));
+        const there = wanted.filter(({ commit }) => commit !== '');
+        const sides = await readContents(api, repository, there);
+        return { kind: 'files', sides: wanted.map((one) => sides[there.indexOf(one)]) };
+    }
+    const { files, missed } = await treeChanges(api, repository, undefined, head?.sha ?? '', settings.reach);
+    const paths = files.filter(({ symlink }) => symlink !== true).map(({ filename }) => filename);
+    return { kind: 'list', paths, missed };
 }
 
 ;// CONCATENATED MODULE: ./build/github/changes.js
@@ -79788,6 +79952,7 @@ async function pairsOf(api, repository, { files, missed }, base, head, settings)
     return {
         pairs: pairs.filter(({ head: side }) => beyondAllowance(side) === undefined),
         missed: [...missed, ...missedOf('count', mostRead, left), ...beyondAllowances(pairs)],
+        touched: files.flatMap(({ filename, previous_filename: old }) => old === undefined ? [filename] : [old, filename]),
         notes: gone === 0 ? [] : [`${gone} removed files that could have been model configs were not read.`],
     };
 }
@@ -80725,10 +80890,10 @@ async function readRules(api, repository, inputs, commits) {
             ],
         };
     });
-    return withFiles(api, repository, commits, first);
+    return rules_withFiles(api, repository, commits, first);
 }
 /** The files that the policies name, all in one more request; none where they name none. */
-async function withFiles(api, repository, commits, documents) {
+async function rules_withFiles(api, repository, commits, documents) {
     const wanted = documents.flatMap(({ policy }, index) => (policy === undefined ? [] : filesNamedBy(policy)).map((path) => ({ index, path, commit: commits[index] ?? '' })));
     if (wanted.length === 0)
         return documents;
@@ -80835,6 +81000,7 @@ function runs_same(one, other) {
 
 
 
+
 /** The action: settings, the changed configs, the story, and what is written where. Nothing of a pull request is executed. */
 async function main(environment = process.env) {
     try {
@@ -80891,7 +81057,8 @@ async function main_run(environment) {
     const changed = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
     const runs = broken === undefined ? await runsOf(api, repository, inputs, changed, known) : undefined;
     const settings = withRuns(both, runs);
-    const changes = await withTip(api, repository, await withRunChanges(api, repository, changed, settings));
+    const retrained = await withRunChanges(api, repository, changed, settings);
+    const changes = await withTip(api, repository, await withJobs(api, repository, retrained, settings));
     const outlook = (await withConfigs(api, repository, pull, changes, others)).map((one) => one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) });
     const today = new Date().toISOString().slice(0, 10);
     const reviewed = review(changes, withRuns(rules, runs), today, log, outlook, inTime);
@@ -81046,7 +81213,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(6635);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(1934);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

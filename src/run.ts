@@ -12,7 +12,7 @@ import type { OtherRules } from './settings/proposal.ts';
 import type { Settings } from './settings/settings.ts';
 import { settleRun } from './setup/settle.ts';
 import { heldAgainstTip, lookedAt, matchesEither, trained } from './tip.ts';
-import { type Changes, type ConfigPair, type ConfigSide, type InTime, untimed } from './world.ts';
+import { type Changes, type ConfigPair, type ConfigSide, type Files, type InTime, untimed } from './world.ts';
 
 /** The action's version: numbers may move with it (CHANGELOG). */
 export const version = '0.1.0';
@@ -170,12 +170,19 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
   const { runs } = settings;
   // A run description that comes with the change is no model config; one that took the place of a config is looked at.
   if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path)) return undefined;
-  const read = (side: ConfigSide, path: string, described: Described | undefined, calibration?: number): Side => {
-    const timed = inTime(() => readAs(side, path, settings, described, calibration));
+  const read = (
+    side: ConfigSide,
+    path: string,
+    described: Described | undefined,
+    files: Files,
+    calibration?: number,
+  ): Side => {
+    const timed = inTime(() => readAs(side, path, settings, described, files, calibration));
     return timed.kind === 'done' ? timed.result : late(`The config ${timed.reason}.`);
   };
-  const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base);
-  const head = pair.head && read(pair.head, pair.path, runs?.head, base?.estimate?.run.run.calibration);
+  const { base: before, head: after } = pair.beside ?? { base: new Map(), head: new Map() };
+  const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base, before);
+  const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run.calibration);
   // Nobody touched it, and nobody could read it before, however long it took.
   const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
   if (pair.base === pair.head && unreadable) return undefined;
@@ -200,16 +207,22 @@ function readAs(
   path: string,
   settings: Settings,
   described: Described | undefined,
+  files: Files,
   calibration?: number,
 ): Side {
   const description = described?.kind === 'read' ? described : undefined;
-  const sourcesFor: Settings['sourcesFor'] = (name, stated) => settings.sourcesFor(name, stated, description);
-  const found = readSide(side, path, { sourcesFor }, calibration);
+  const own: SideSettings = {
+    sourcesFor: (name, stated) => settings.sourcesFor(name, stated, description),
+    jobOf: (name) => settings.jobOf(name, description),
+  };
+  const found = readSide(side, path, own, calibration, files);
   if (described?.kind !== 'wrong' || found.reading.kind === 'unread') return found;
   const message = `How it is trained cannot be read: ${described.sentences.join(' ')}`;
   const problems = [{ severity: 'error' as const, message }];
   return unread({ kind: 'unread', way: 'run-unread', format: found.reading.format, problems }, true);
 }
+
+type SideSettings = Pick<Settings, 'sourcesFor' | 'jobOf'>;
 
 /** One of two sides is a model config, or the head could be one and cannot be read. */
 function concerns(base: Side | undefined, head: Side | undefined): boolean {
@@ -224,12 +237,14 @@ function concerns(base: Side | undefined, head: Side | undefined): boolean {
  * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
  *
  * @param calibration of the side that it is a change of
+ * @param files that its job refers to, as far as they are known
  */
 export function readSide(
   side: ConfigSide,
   path: string,
-  settings: Pick<Settings, 'sourcesFor'>,
+  settings: SideSettings,
   calibration?: number,
+  files: Files = new Map(),
 ): Side {
   const refused = (way: Unread, message: string, start?: Uint8Array) =>
     unread({ kind: 'unread', way, problems: [{ severity: 'error', message }] }, claimsConfig(path, start));
@@ -240,7 +255,7 @@ export function readSide(
       `Its name has ${path.length} characters; configs with names of more than ${longestPath} are not read.`,
       side.bytes,
     );
-  const reading = readConfig(side.bytes, path);
+  const reading = readConfig(side.bytes, path, { known: files, ...settings.jobOf(path) });
   if (reading.kind === 'unread') return unread(reading, claimsConfig(path, side.bytes));
   const settling = settleRun(settings.sourcesFor(path, reading.run), reading.architecture);
   if (settling.kind === 'unsettled') {

@@ -6,6 +6,8 @@ export type Changes = {
   readonly pairs: readonly ConfigPair[];
   readonly base?: Commit;
   readonly head?: Commit;
+  /** Every path that differs between the sides, configs or not: one may be a part of a job. */
+  readonly touched?: readonly string[];
   /** The tip of the base branch, where it has moved on since the base; `label` is the branch. */
   readonly tip?: Commit;
   readonly missed: readonly Missed[];
@@ -35,7 +37,12 @@ export type ConfigPair = {
   readonly head?: ConfigSide;
   /** What the base branch has by now, where that is not what the change began from. */
   readonly tip?: ConfigSide | { readonly kind: 'absent' };
+  /** Files that the job of each side refers to, as that side has them. */
+  readonly beside?: { readonly base: Files; readonly head: Files };
 };
+
+/** Files of one revision by path; undefined for one that does not exist. */
+export type Files = ReadonlyMap<string, ConfigSide | undefined>;
 
 export type ConfigSide =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }

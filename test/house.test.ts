@@ -28,6 +28,7 @@ const floors: Readonly<Record<string, number>> = {
   report: 11,
   settings: 12,
   'tip.ts': 13,
+  'jobs.ts': 13,
   'run.ts': 14,
   'deadline.ts': 14,
   github: 15,

@@ -248,7 +248,7 @@ async function pairsOf(
   base: string | undefined,
   head: string,
   settings: Settings,
-): Promise<Pick<Changes, 'pairs' | 'missed' | 'notes'>> {
+): Promise<Pick<Changes, 'pairs' | 'missed' | 'notes' | 'touched'>> {
   const all = inOrder(files, settings);
   const wanted = all.slice(0, mostRead);
   const asked: Wanted[] = [];
@@ -280,6 +280,9 @@ async function pairsOf(
   return {
     pairs: pairs.filter(({ head: side }) => beyondAllowance(side) === undefined),
     missed: [...missed, ...missedOf('count', mostRead, left), ...beyondAllowances(pairs)],
+    touched: files.flatMap(({ filename, previous_filename: old }) =>
+      old === undefined ? [filename] : [old, filename],
+    ),
     notes: gone === 0 ? [] : [`${gone} removed files that could have been model configs were not read.`],
   };
 }

@@ -18,6 +18,7 @@ import {
 } from '../settings/settings.ts';
 import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
+import { withJobs } from './beside.ts';
 import {
   allConfigs,
   type Baseline,
@@ -96,7 +97,8 @@ async function run(environment: Environment): Promise<void> {
   const changed = misnamed === undefined ? found : { ...found, notes: [misnamed, ...found.notes] };
   const runs = broken === undefined ? await runsOf(api, repository, inputs, changed, known) : undefined;
   const settings = withRuns(both, runs);
-  const changes = await withTip(api, repository, await withRunChanges(api, repository, changed, settings));
+  const retrained = await withRunChanges(api, repository, changed, settings);
+  const changes = await withTip(api, repository, await withJobs(api, repository, retrained, settings));
   const outlook = (await withConfigs(api, repository, pull, changes, others)).map((one) =>
     one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) },
   );

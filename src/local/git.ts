@@ -104,6 +104,12 @@ function realpathOf(path: string): string {
   }
 }
 
+/** Every file of a commit, or of the base where the head is the working tree. */
+export const filesAt = ({ top, base, head }: Range): readonly string[] =>
+  split(git(top, ['ls-tree', '-r', '-z', '--full-tree', '--name-only', head.commit ?? base.commit])).map((path) =>
+    path.toString('utf8'),
+  );
+
 /** Files that are the same in both states, for what is to be compared though it did not change, at most so many. */
 export function unchangedFiles(
   { top, base }: Range,
@@ -134,7 +140,8 @@ export function unchangedFiles(
  */
 export function gitChanges({ top, base, head }: Range, matches: (path: string) => boolean): Changes {
   const words = ['diff', '--raw', '-z', '-M', '--no-abbrev', '--no-ext-diff', '--no-textconv', base.commit];
-  const wanted = pairsOf(git(top, [...words, ...(head.commit === undefined ? [] : [head.commit]), '--'])).filter(
+  const raw = pairsOf(git(top, [...words, ...(head.commit === undefined ? [] : [head.commit]), '--']));
+  const wanted = raw.filter(
     ({ path, previousPath }) => matches(path) || (previousPath !== undefined && matches(previousPath)),
   );
   if (head.commit === undefined) addUntracked(wanted, top, matches);
@@ -144,6 +151,7 @@ export function gitChanges({ top, base, head }: Range, matches: (path: string) =
   );
   return {
     pairs: wanted.map((pair) => filled(pair, (half) => sideOf(half, top, blobs))),
+    touched: raw.flatMap(({ path, previousPath }) => (previousPath === undefined ? [path] : [previousPath, path])),
     base: { sha: base.commit, label: base.label },
     head: { sha: head.commit ?? 'working tree', label: head.label },
     missed: [],

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { relative, sep } from 'node:path';
 import { deadline } from '../deadline.ts';
 import { compare } from '../gate/compare.ts';
 import { judge } from '../gate/judge.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
+import { jobsOf } from '../jobs.ts';
 import { comment } from '../report/comment.ts';
 import { jsonReport } from '../report/json.ts';
 import { summary } from '../report/summary.ts';
@@ -11,10 +13,10 @@ import { readSide as readConfigSide, review, trainedOtherwise, version } from '.
 import type { OtherRules } from '../settings/proposal.ts';
 import { type Documents, type Settings, settingsFrom, WrongSettings, withRuns } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
-import type { Changes, Missed } from '../world.ts';
+import type { Changes, ConfigPair, Missed } from '../world.ts';
 import { help, Usage, type Words, wordsOf } from './arguments.ts';
 import { readSide } from './files.ts';
-import { GitProblem, gitChanges, gitRange, type Range, unchangedFiles } from './git.ts';
+import { filesAt, GitProblem, gitChanges, gitRange, type Range, readAt, unchangedFiles } from './git.ts';
 import { list } from './list.ts';
 import { mfu } from './mfu.ts';
 import { complain, complainOf, failed, json, passed, print, progress, quietPipes, unusable } from './print.ts';
@@ -98,6 +100,7 @@ function settingsOf(words: Words, documents: Documents = rulesHere(namedIn(words
       { origin: 'input', fields },
       ...settings.sourcesFor(fromRoot(path), stated, described),
     ],
+    jobOf: (path, described) => settings.jobOf(fromRoot(path), described),
     budgetsFor: (path) => settings.budgetsFor(fromRoot(path)),
   };
 }
@@ -115,7 +118,8 @@ function report(words: Words, settings: Settings): number {
   if (words.files.length === 0) throw new Usage('report needs a config: model-cost report CONFIG...');
   const comparisons = words.files.map((path, index) => {
     if (words.files.length > 1) progress(`${index + 1} of ${words.files.length} configs`);
-    return compare({ path, named: true, head: readConfigSide(readSide(path), path, settings) });
+    const { head = readSide(path), beside } = besideOnDisk({ path, head: readSide(path) }, settings);
+    return compare({ path, named: true, head: readConfigSide(head, path, settings, undefined, beside?.head) });
   });
   progress('');
   for (const { path, head } of comparisons)
@@ -156,7 +160,7 @@ function diff(words: Words): number {
     const range = gitRange('.', base, words.option('head'));
     const { held, runs, others, notes } = rulesOf(inputsOf(words), namedIn(words), range);
     const settings = withRuns(settingsOf(words, held), runs);
-    const changes = withRunChanges(range, gitChanges(range, settings.matches), settings);
+    const changes = withJobs(range, withRunChanges(range, gitChanges(range, settings.matches), settings), settings);
     return compared(
       words,
       { ...changes, notes: [...notes, ...changes.notes] },
@@ -171,7 +175,39 @@ function diff(words: Words): number {
   const settings = withRuns(settingsOf(words, held), runs);
   const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: readSide(old), head: readSide(now) };
   // The user named them, so what cannot be read fails.
-  return compared(words, { pairs: [pair], missed: [], notes: [] }, { ...settings, named: () => true }, []);
+  const found = besideOnDisk(pair, settings);
+  return compared(words, { pairs: [found], missed: [], notes: [] }, { ...settings, named: () => true }, []);
+}
+
+/** The changes with the files that their jobs refer to, and with every other job that uses a file that changed. */
+function withJobs(range: Range, changes: Changes, settings: Settings): Changes {
+  const commits = { base: range.base.commit, head: range.head.commit };
+  const asking = jobsOf(changes, settings);
+  let step = asking.next();
+  while (step.done !== true) {
+    const ask = step.value;
+    step = asking.next(
+      ask.kind === 'list'
+        ? { kind: 'list', paths: filesAt(range), missed: [] }
+        : { kind: 'files', sides: ask.wanted.map(({ side, path }) => readAt(range.top, commits[side], path)) },
+    );
+  }
+  return step.value;
+}
+
+/** Files beside one that the user named, as they are on the disk: from this folder, where trainings are started. */
+function besideOnDisk(pair: ConfigPair, settings: Settings): ConfigPair {
+  const asking = jobsOf({ pairs: [pair], missed: [], notes: [] }, settings);
+  let step = asking.next();
+  while (step.done !== true) {
+    const ask = step.value;
+    step = asking.next(
+      ask.kind === 'list'
+        ? { kind: 'list', paths: [], missed: [] }
+        : { kind: 'files', sides: ask.wanted.map(({ path }) => (existsSync(path) ? readSide(path) : undefined)) },
+    );
+  }
+  return step.value.pairs[0] ?? pair;
 }
 
 /** Unchanged configs that are read because their run changed. */

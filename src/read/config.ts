@@ -4,6 +4,7 @@ import { parse, type Source, type Syntax, syntaxOf, trainersSyntaxOf } from '../
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
 import { isOtherModel } from './formats/other-models.ts';
+import { reach } from './gather.ts';
 import { alone, type JobContext, type JobReading, readJob, trainingFormatOf } from './job.ts';
 
 /** A kind of config file: recognised by its content, most special first. */
@@ -27,13 +28,15 @@ export const couldBeConfig = (path: string): boolean => syntaxOf(path) !== undef
  * Reads a config file. What no format recognises is `unread` without a format, so that a caller can pass over it; what a
  * format recognises and cannot read is `unread` with one sentence that names key and line.
  */
-export function readConfig(bytes: Uint8Array, path: string): Reading {
-  const reading = readFile(bytes, path, alone);
-  // A file that others are missing from is read without them: nobody is there to fetch them.
-  if (reading.kind !== 'needs') return reading;
-  const absent = new Map(reading.paths.map((one) => [one, undefined] as const));
-  const again = readFile(bytes, path, { ...alone, known: absent });
-  return again.kind === 'needs' ? { kind: 'unread', way: 'too-far', problems: [tooFar] } : again;
+export function readConfig(bytes: Uint8Array, path: string, context: JobContext = alone): Reading {
+  let known = context.known;
+  for (let round = 0; round <= reach.depth; round++) {
+    const reading = readFile(bytes, path, { ...context, known });
+    if (reading.kind !== 'needs') return reading;
+    // What nobody fetched is read as if it did not exist, which is told.
+    known = new Map([...known, ...reading.paths.map((one) => [one, undefined] as const)]);
+  }
+  return { kind: 'unread', way: 'too-far', problems: [tooFar] };
 }
 
 const tooFar: Problem = { severity: 'error', message: 'The file refers to more files than are followed.' };

@@ -29,6 +29,8 @@ export type Format = {
   readonly title: string;
   readonly syntaxes: readonly ('json' | 'yaml' | 'toml' | 'shell' | 'python')[];
   readonly signature: Signature;
+  /** Files of it are included by others of it, so a change of one may concern jobs whose own file is as it was. */
+  readonly included?: true;
   /**
    * What the file states. Pure: a file that it includes it asks `beside` for, and is called again once that is there; a file that
    * has statements of its own it refers to.

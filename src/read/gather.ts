@@ -2,14 +2,11 @@ import type { Problem, Reading } from '../model/reading.ts';
 import type { Place, Reference, Statement } from '../model/statement.ts';
 import { Unreadable } from '../text/fields.ts';
 import { parse, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
-import type { ConfigSide } from '../world.ts';
+import type { Files } from '../world.ts';
 import { type Beside, type Format, matches, type ParsedFile } from './format.ts';
 
 /** How far a job may reach: files deep, files and bytes in all. */
 export const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 } as const;
-
-/** The files of one revision that are known; undefined stands for one that does not exist. */
-export type KnownFiles = ReadonlyMap<string, ConfigSide | undefined>;
 
 /** Statements of one job, the root's first; or the files that must be read before they can be made. */
 export type Gathering =
@@ -36,7 +33,7 @@ export function gather(
   root: ParsedFile,
   format: Format,
   formats: readonly Format[],
-  known: KnownFiles,
+  known: Files,
   put: readonly string[] = [],
 ): Gathering {
   const needs = new Set<string>();

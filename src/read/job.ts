@@ -2,17 +2,18 @@ import type { Problem, Reading } from '../model/reading.ts';
 import type { Statement } from '../model/statement.ts';
 import { Unreadable } from '../text/fields.ts';
 import { parse, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
+import type { Files } from '../world.ts';
 import { compose } from './compose.ts';
 import type { Format, ParsedFile } from './format.ts';
 import { trainingFormats } from './formats.ts';
-import { formatOf, gather, type KnownFiles, pathInside, reach } from './gather.ts';
+import { formatOf, gather, pathInside, reach } from './gather.ts';
 
 /** What a training file turned out to be; or the files that must be read before that can be said. */
 export type JobReading = Reading | { readonly kind: 'needs'; readonly paths: readonly string[] };
 
 export type JobContext = {
   /** Files of the same revision, as far as they are known. */
-  readonly known: KnownFiles;
+  readonly known: Files;
   /** Paths of configs by the names that training files give models (`base_models` of the policy). */
   readonly baseModels: Readonly<Record<string, string>>;
   /** Files that the policy puts beside this one (`with:`). */
@@ -24,6 +25,10 @@ export const alone: JobContext = { known: new Map(), baseModels: {}, beside: [] 
 /** The training format that a parsed file is of, if any. */
 export const trainingFormatOf = (file: ParsedFile): Format | undefined =>
   formatOf(trainingFormats, file.path, file.source.value);
+
+/** The format is one of files that include each other. */
+export const isIncluded = (format: string | undefined): boolean =>
+  trainingFormats.some(({ id, included }) => id === format && included === true);
 
 /**
  * A job from its root file. Call again with the files that it needs; a file that does not exist is known as undefined.

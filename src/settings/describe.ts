@@ -7,10 +7,20 @@ import type { NamedFile, Policy } from './policy.ts';
 export type Description = {
   readonly kind: 'read';
   readonly run: RunFields;
-  readonly entries: readonly { readonly match: readonly string[]; readonly run: RunFields }[];
+  readonly entries: readonly {
+    readonly match: readonly string[];
+    readonly run: RunFields;
+    readonly with: readonly string[];
+  }[];
+  /** Files that are part of a job, though it does not name them. */
+  readonly beside: (path: string) => readonly string[];
+  /** Paths of configs by the names that training files give models. */
+  readonly baseModels: Readonly<Record<string, string>>;
   /** What the entries that match a path state, the strongest first. */
   readonly of: (path: string) => readonly RunFields[];
   readonly defaults: RunFields;
+  /** Files that the policy makes part of jobs. */
+  readonly parts: readonly string[];
   /** Paths of the run descriptions, which are no model configs. */
   readonly files: readonly string[];
   /** It comes with the change that is judged, so what scales its figures is taken from those who judge. */
@@ -34,6 +44,11 @@ export function describe(run: NamedFile | undefined, policy: Policy | undefined,
         .map((entry) => entry.run)
         .reverse(),
     ),
+    beside: remembered((path) => [
+      ...new Set(entries.filter(({ globs }) => globs.names(path)).flatMap((entry) => entry.with)),
+    ]),
+    baseModels: policy?.baseModels ?? {},
+    parts: [...entries.flatMap((entry) => entry.with), ...Object.values(policy?.baseModels ?? {})],
     defaults: policy?.defaults.run ?? {},
     files: [...(policy?.runFiles ?? []), ...(run === undefined ? [] : [run.name])],
     judged,
@@ -49,8 +64,8 @@ export const statedBy = ({ run, of }: Description, path: string): readonly RunSo
 /** Whether two descriptions could say something else of some config; text that changes no field does not. */
 export const differs = (one: Description, other: Description): boolean => fieldsOf(one) !== fieldsOf(other);
 
-const fieldsOf = ({ run, entries, defaults }: Description): string =>
-  JSON.stringify([run, entries.map(({ match, run: stated }) => [match, stated]), defaults]);
+const fieldsOf = ({ run, entries, defaults, baseModels }: Description): string =>
+  JSON.stringify([run, entries.map(({ match, run: stated, with: put }) => [match, stated, put]), defaults, baseModels]);
 
 /** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
 const claims = ['calibration', 'measuredTokensPerSecond', 'pricePerGpuHour'] as const;

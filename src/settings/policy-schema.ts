@@ -183,6 +183,12 @@ export const policySchema = z.strictObject({
           match: globs,
           hardware: hardwareName.optional(),
           run: run.optional(),
+          with: z
+            .union([path, z.array(path).max(20)], { error: 'must be a path or a list of paths' })
+            .optional()
+            .describe(
+              'files that are part of these jobs though they do not name them: DeepSpeed, accelerate and model configs, read from each side of a comparison',
+            ),
           budgets: budgets.optional(),
           fail_on: failOn.optional(),
         })
@@ -192,6 +198,12 @@ export const policySchema = z.strictObject({
     .optional()
     .describe(
       'entries for configs; where several match, later ones win, key by key. A config that an entry names must be readable',
+    ),
+  base_models: z
+    .record(z.string().min(1).max(300), path)
+    .optional()
+    .describe(
+      'configs of models by the names that training files give them, where a name is not in the catalogue; each read from its side of a comparison',
     ),
   waivers: z.array(waiver).max(1000).optional(),
   ignore: z

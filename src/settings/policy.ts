@@ -43,7 +43,9 @@ export type Policy = {
     readonly baseline?: 'merge-base' | 'base-tip';
   };
   /** In the order of the file; later ones win. */
-  readonly entries: readonly (Scope & { readonly match: readonly string[] })[];
+  readonly entries: readonly (Scope & { readonly match: readonly string[]; readonly with: readonly string[] })[];
+  /** Paths of configs by the names that training files give models. */
+  readonly baseModels: Readonly<Record<string, string>>;
   readonly waivers: readonly (Waiver & { readonly match: readonly string[] })[];
   readonly ignore: readonly string[];
   /** Paths of the run descriptions that it names, which are no model configs. */
@@ -162,7 +164,9 @@ function finish(description: PolicyDescription, place: Place, files: ReadonlyMap
     entries: configs.map((entry, index) => ({
       ...scope(entry, `configs.${index}`, entry.hardware),
       match: listed(entry.match),
+      with: listed(entry.with ?? []),
     })),
+    baseModels: description.base_models ?? {},
     waivers: waivers.map(({ match, covers, until, reason }) => ({
       match: listed(match),
       covers: listed(covers),

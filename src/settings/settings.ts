@@ -2,6 +2,7 @@ import { acceleratorIds } from '../facts/accelerators.ts';
 import type { Budgets, Limit } from '../gate/rules.ts';
 import type { RunSource } from '../model/run.ts';
 import { couldBeConfig } from '../read/config.ts';
+import type { JobContext } from '../read/job.ts';
 import { dollars, exact, gib } from '../report/format.ts';
 import { didYouMean } from '../text/nearest.ts';
 import { parseBytes } from '../units.ts';
@@ -24,6 +25,8 @@ export type Settings = {
    * @param described how the config's side says that it is trained; left out, as the files say that judge
    */
   readonly sourcesFor: (path: string, stated: readonly RunSource[], described?: Description) => readonly RunSource[];
+  /** What else belongs to the job of a config, by the same description. */
+  readonly jobOf: (path: string, described?: Description) => Pick<JobContext, 'baseModels' | 'beside'>;
   /** How each side of a comparison says that its configs are trained; without them, as the files say that judge. */
   readonly runs?: Runs;
   readonly budgetsFor: (path: string) => Budgets;
@@ -243,6 +246,7 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
       const foreign = described.judged && claimsOf(described) !== claimsOf(own);
       return foreign ? withClaims(sources(described), sources(own)) : sources(described);
     },
+    jobOf: (path, described = own) => ({ baseModels: described.baseModels, beside: described.beside(path) }),
     budgetsFor: (path) => {
       const scopes = matching(path);
       return {

@@ -1,0 +1,137 @@
+import { readFile } from './read/config.ts';
+import { alone, isIncluded } from './read/job.ts';
+import type { Described } from './settings/describe.ts';
+import type { Settings } from './settings/settings.ts';
+import { syntaxOf } from './text/syntax.ts';
+import type { Changes, ConfigPair, ConfigSide, Files, Missed } from './world.ts';
+
+/** What the jobs of a change need from the outside: files of a side, or the list of all files of the head. */
+export type Ask = { readonly kind: 'files'; readonly wanted: readonly Wanted[] } | { readonly kind: 'list' };
+
+export type Wanted = { readonly side: 'base' | 'head'; readonly path: string };
+
+/** What a door answers: one side for each file that was wanted, or the paths. */
+export type Answer =
+  | { readonly kind: 'files'; readonly sides: readonly (ConfigSide | undefined)[] }
+  | { readonly kind: 'list'; readonly paths: readonly string[]; readonly missed: readonly Missed[] };
+
+type Asking<Result> = Generator<Ask, Result, Answer>;
+
+/** How often files that jobs refer to are asked for: each round may name further ones. */
+const rounds = 4;
+/** Changed files that are looked at because they may be a part of a job, and jobs that are looked at for them. */
+const mostParts = 100;
+const mostJobs = 1_000;
+
+/**
+ * The changes with the files that their jobs refer to, and with every other job that uses a file that changed: a change of
+ * `zero3.json` alone is a change of the trainings that name it. A door answers what is asked, at once or later.
+ */
+export function* jobsOf(changes: Changes, settings: Settings): Asking<Changes> {
+  const own = { ...changes, pairs: yield* filled(changes.pairs, settings) };
+  if (changes.head === undefined || changes.base === undefined || !(yield* changesParts(own, settings))) return own;
+  const { pairs, missed } = yield* jobsUsing(own, settings);
+  return { ...own, pairs: [...own.pairs, ...pairs], missed: [...own.missed, ...missed] };
+}
+
+/** The pairs with what the job of each side refers to. */
+function* filled(pairs: readonly ConfigPair[], settings: Settings): Asking<readonly ConfigPair[]> {
+  let all = pairs;
+  for (let round = 0; round < rounds; round++) {
+    const wanted = all.flatMap((pair, index) => missingOf(pair, settings).map((one) => ({ ...one, index })));
+    if (wanted.length === 0) return all;
+    const sides = yield* files(wanted);
+    const found = new Map<
+      number,
+      { readonly base: Map<string, ConfigSide | undefined>; readonly head: Map<string, ConfigSide | undefined> }
+    >();
+    for (const [at, { index, side, path }] of wanted.entries()) {
+      const known = found.get(index) ?? { base: new Map(), head: new Map() };
+      known[side].set(path, sides[at]);
+      found.set(index, known);
+    }
+    all = all.map((pair, index) => withFiles(pair, found.get(index)));
+  }
+  return all;
+}
+
+function* files(wanted: readonly Wanted[]): Asking<readonly (ConfigSide | undefined)[]> {
+  const answer = yield { kind: 'files', wanted };
+  return answer.kind === 'files' ? answer.sides : [];
+}
+
+function withFiles(pair: ConfigPair, found: { readonly base: Files; readonly head: Files } | undefined): ConfigPair {
+  if (found === undefined) return pair;
+  const { base, head } = pair.beside ?? { base: new Map(), head: new Map() };
+  return { ...pair, beside: { base: new Map([...base, ...found.base]), head: new Map([...head, ...found.head]) } };
+}
+
+/** Files that the jobs of a pair refer to and that nobody has fetched yet. */
+function missingOf({ path, previousPath, base, head, beside }: ConfigPair, settings: Settings): readonly Wanted[] {
+  const of = (side: 'base' | 'head', file: ConfigSide | undefined, name: string, described: Described | undefined) => {
+    if (file?.kind !== 'bytes') return [];
+    const job = settings.jobOf(name, described?.kind === 'read' ? described : undefined);
+    const reading = readFile(file.bytes, name, { known: beside?.[side] ?? new Map(), ...job });
+    return reading.kind === 'needs' ? reading.paths.map((wanted) => ({ side, path: wanted })) : [];
+  };
+  return [
+    ...of('base', base, previousPath ?? path, settings.runs?.base),
+    ...of('head', head, path, settings.runs?.head),
+  ];
+}
+
+/** Some file that changed may be a part of a job whose own file did not. */
+function* changesParts({ touched = [], pairs }: Changes, settings: Settings): Asking<boolean> {
+  const { base, head } = settings.runs ?? {};
+  const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
+  if (touched.some((path) => parts.has(path))) return true;
+  if (pairs.some(({ path, base: old, head: now }) => isPart(old, path) || isPart(now, path))) return true;
+  const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
+  const others = touched.filter((path) => !known.has(path) && syntaxOf(path) !== undefined).slice(0, mostParts);
+  if (others.length === 0) return false;
+  const sides = yield* files(
+    others.flatMap((path) => [
+      { side: 'base', path },
+      { side: 'head', path },
+    ]),
+  );
+  return sides.some((side, index) => isPart(side, others[Math.floor(index / 2)] ?? ''));
+}
+
+/**
+ * Whether a file may be a part of a job whose own file is another: it says how a run is spread and names no model, its format is
+ * one of files that include each other, or it is a script that others read in.
+ */
+function isPart(side: ConfigSide | undefined, path: string): boolean {
+  if (side?.kind !== 'bytes') return false;
+  if (/\.(sh|bash)$/.test(path)) return true;
+  const reading = readFile(side.bytes, path, alone);
+  if (reading.kind === 'needs') return false;
+  return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
+}
+
+/** Jobs whose own file is as it was and that use a file that changed. */
+function* jobsUsing(
+  { touched = [], pairs }: Changes,
+  settings: Settings,
+): Asking<{ readonly pairs: readonly ConfigPair[]; readonly missed: readonly Missed[] }> {
+  const answer = yield { kind: 'list' };
+  if (answer.kind !== 'list') return { pairs: [], missed: [] };
+  const listed = new Set([...touched, ...pairs.map(({ path }) => path)]);
+  const paths = answer.paths
+    .filter((path) => !listed.has(path) && settings.matches(path))
+    .sort((a, b) => Number(settings.named(b)) - Number(settings.named(a)));
+  const read = paths.slice(0, mostJobs);
+  const sides = yield* files(read.map((path) => ({ side: 'head', path })));
+  const alike = read.flatMap((path, index): readonly ConfigPair[] => {
+    const side = sides[index];
+    return side === undefined ? [] : [{ path, base: side, head: side }];
+  });
+  const changed = new Set(touched);
+  const using = (yield* filled(alike, settings)).filter(({ beside }) =>
+    [...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])].some((path) => changed.has(path)),
+  );
+  const rest: readonly Missed[] =
+    paths.length > mostJobs ? [{ kind: 'count', most: mostJobs, paths: paths.slice(mostJobs) }] : [];
+  return { pairs: using, missed: [...answer.missed, ...rest] };
+}
