@@ -228,7 +228,7 @@ type SideSettings = Pick<Settings, 'sourcesFor' | 'jobOf'>;
 function concerns(base: Side | undefined, head: Side | undefined): boolean {
   // What took so long must be one.
   const isOne = ({ reading }: Side) =>
-    reading.format !== undefined || (reading.kind === 'unread' && reading.way === 'late');
+    reading.kind === 'read' || (isTold(reading.way) && (reading.format !== undefined || reading.way === 'late'));
   if ([base, head].some((side) => side !== undefined && isOne(side))) return true;
   return head?.reading.kind === 'unread' && isTold(head.reading.way);
 }

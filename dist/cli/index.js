@@ -32293,23 +32293,6 @@ function readDecoder(source) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/facts/tokenizers.js
-/** Entries of published tokenizers, by words in the names and paths under which training files ask for them; first wins. */
-const tokenizers = [
-    { named: /gpt-?neox|20b_tokenizer|pythia/i, entries: 50277, source: 'EleutherAI/gpt-neox-20b, tokenizer.json' },
-    { named: /llama-?3|llama3|128k|cl_toplang/i, entries: 128256, source: 'meta-llama/Llama-3.1-8B, tokenizer.json' },
-    { named: /mi[sx]tral|llama/i, entries: 32000, source: 'meta-llama/Llama-2-7b, tokenizer.model' },
-    { named: /gpt-?2/i, entries: 50257, source: 'openai-community/gpt2, vocab.json' },
-];
-/** How many entries a tokenizer has; undefined where its name says nothing that is known. */
-const tokenizerEntries = (name) => tokenizers.find(({ named }) => named.test(name.slice(0, 300)))?.entries;
-
-;// CONCATENATED MODULE: ./build/read/shapes.js
-/** Sizes that frameworks derive from others, each by its own rule. */
-const roundedUp = (value, multiple) => multiple > 0 ? Math.ceil(value / multiple) * multiple : value;
-/** Rows of a token table that is padded so that each tensor-parallel rank has a multiple (Megatron, GPT-NeoX, nanotron). */
-const paddedVocabulary = (tokens, divisibleBy, tensor) => roundedUp(tokens, Math.max(1, divisibleBy) * Math.max(1, tensor));
-
 ;// CONCATENATED MODULE: ./build/read/spellings.js
 /** A dtype in any of its spellings: `bfloat16`, `BF_16`, `torch.float32`, `16-mixed`. */
 function dtypeOf(value) {
@@ -32503,6 +32486,714 @@ function setAt(into, path, value) {
     here[last] = value;
 }
 
+;// CONCATENATED MODULE: ./build/read/trainer.js
+
+
+
+/** What the formats around Hugging Face's Trainer say alike: optimizers, precision, adapters, attention, the loss. */
+/** Version of Trainer's defaults. */
+const transformersRead = 'transformers 5.18, TrainingArguments';
+/** Names that keep less or more than the optimizer as which they are counted. */
+const unlike = /4bit|galore|apollo|badam|adam_mini|lomo|ademamix|grokadamw|paged|lion_8bit|schedule_free|stable|q_?galore/;
+/** The optimizer as Trainer's `optim` names it. */
+function sayOptimizer(say, key, defaultReason) {
+    const stated = say.at(key);
+    if (typeof stated !== 'string') {
+        say.byDefault('optimizer', 'adamw', defaultReason);
+        return;
+    }
+    const name = stated.toLowerCase().slice(0, 100);
+    const found = name.includes('4bit') ? 'adamw_8bit' : optimizerOf(name);
+    const nearest = found === 'adam' ? 'adamw' : (found ?? 'adamw');
+    say.runIs('optimizer', nearest, key);
+    if (found === undefined || unlike.test(name))
+        say.assume('optimizer', nearest, `${key} is ${name}, of which ${nearest} is the nearest that is counted`);
+}
+/** bf16 and fp16 switches; `auto` is bf16, which every GPU since Ampere has. Undefined where neither is on. */
+function sayPrecision(say, bf16, fp16) {
+    const isOn = (key) => flagOf(say.at(key)) === true || ['auto', 'full'].includes(String(say.at(key)));
+    for (const [precision, keys] of [
+        ['bf16', bf16],
+        ['fp16', fp16],
+    ]) {
+        const key = keys.find(isOn);
+        if (key === undefined)
+            continue;
+        say.runIs('precision', precision, key);
+        return precision;
+    }
+    return undefined;
+}
+/** Attention as `attn_implementation` names it: all but `eager` leave the scores unwritten. */
+function sayAttention(say, keys) {
+    say.run('flash_attention', keys, (word) => word !== 'eager' && word !== 'disabled');
+    say.run('attention_kernel', keys, (word) => ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3' })[String(word)]);
+    say.byDefault('flash_attention', true, `SDPA where nothing else is asked for (${transformersRead})`);
+}
+/** Trainer's `gradient_checkpointing`: every layer is computed again. */
+function sayCheckpointing(say, key, byDefault, source) {
+    say.run('recompute', key, (on) => (flagOf(on) === false ? 'none' : 'full'));
+    if (String(say.at(key)).startsWith('offload'))
+        say.runIs('offload', 'activations', key);
+    say.byDefault('recompute', byDefault ? 'full' : 'none', source);
+}
+/** PEFT's choice for Llama and most other models. */
+const targetsOfPeft = ['q_proj', 'v_proj'];
+/** Low-rank adapters. All of it is told by one teller, since a run takes its adapters from one source. */
+function sayLora(say, keys, baseBits) {
+    const { on, rank, targets, rankByDefault, targetsByDefault, source } = keys;
+    const statedRank = say.number(rank);
+    say.runIs('lora.rank', statedRank ?? rankByDefault, statedRank === undefined ? on : rank);
+    if (statedRank === undefined)
+        say.assume('lora.rank', String(rankByDefault), `what ${source} takes`);
+    const stated = targetsOf(say.at(targets));
+    say.runIs('lora.targets', stated ?? targetsByDefault, stated === undefined ? on : targets);
+    if (stated === undefined)
+        say.assume('lora.targets', targetsByDefault.join(', '), `what ${source} takes`);
+    say.runIs('lora.base_bits', baseBits, on);
+}
+const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
+/** Names of adapted modules from a list, a text with commas, or one of the words for all; undefined for patterns. */
+function targetsOf(value) {
+    const words = (Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [])
+        .slice(0, 100)
+        .map((word) => String(word).trim().slice(0, 100));
+    const names = words.flatMap((word) => {
+        if (['all', 'all-linear', 'all_linear'].includes(word))
+            return ['all-linear'];
+        const last = word.split('.').at(-1)?.replace(/^\*/, '') ?? '';
+        return last === '_proj' ? projections : [last];
+    });
+    return names.length > 0 && names.every((name) => /^\w[\w-]*$/.test(name)) ? [...new Set(names)] : undefined;
+}
+/** Bits of the base weights that a model's name promises, as publishers of quantised weights write it. */
+function bitsNamed(name) {
+    const word = name.toLowerCase();
+    if (/4[-_]?bit|int4|gptq|awq|aqlm|nf4|w4a16|[23]bit/.test(word))
+        return 4;
+    return /8[-_]?bit|int8|fp8|w8a/.test(word) ? 8 : 16;
+}
+/** Bits of a frozen base: as the file asks for, else as the name of the model says. */
+function baseBits(say, four, eight, name) {
+    if (four !== undefined && say.flag(four) === true)
+        return 4;
+    if (eight !== undefined && say.flag(eight) === true)
+        return 8;
+    return bitsNamed(name);
+}
+/** A file that trainers open from where they are started, which is the root, or the file's own folder. */
+function pathOf(named, from, beside) {
+    const atRoot = pathInside(named, from);
+    const below = pathInside(`./${named}`, from);
+    return [atRoot, below].find((path) => path !== undefined && beside(path) !== undefined) ?? atRoot;
+}
+/** DPO and its kin without adapters run a frozen copy of the model beside the trained one. */
+function warnOfReference(say, key) {
+    say.warn(`${key} trains against a frozen reference model, whose weights are not in the figures.`, key);
+}
+/** Steps of the whole training; -1 leaves them to the data. */
+function saySteps(say, key) {
+    const steps = say.number(key);
+    if (steps !== undefined && steps > 0)
+        say.runIs('train_steps', steps, key);
+}
+
+;// CONCATENATED MODULE: ./build/read/sharded.js
+
+
+
+
+/** How a run's state is divided, as DeepSpeed's and FSDP's keys say it wherever they stand: in files of their own or inside others'. */
+const stages = ['none', 'optimizer', 'gradients', 'full'];
+/**
+ * DeepSpeed's JSON, or the same keys inside another file. Its `auto` leaves to the trainer's arguments what they say.
+ *
+ * @param prefix dotted, with the dot: where DeepSpeed's keys stand
+ */
+function sayDeepSpeed(say, prefix = '') {
+    const key = (path) => prefix + path;
+    const stage = key('zero_optimization.stage');
+    say.runIs('framework', 'deepspeed', say.at(stage) === undefined ? firstKey(say, prefix) : stage);
+    say.run('sharding', stage, (value) => stages[Number(value)]);
+    if (say.at(stage) === undefined)
+        say.runIs('sharding', 'none', firstKey(say, prefix));
+    sayDeepSpeedOffload(say, key);
+    say.run('micro_batch_size', key('train_micro_batch_size_per_gpu'));
+    say.run('gradient_accumulation', key('gradient_accumulation_steps'));
+    say.run('global_batch_size', key('train_batch_size'));
+    say.run('parallelism.tensor', [key('tensor_parallel.autotp_size'), key('tensor_parallel.tp.tp_size')]);
+    say.run('parallelism.context', key('sequence_parallel_size'));
+    say.run('shard_group', [key('zero_optimization.mics_shard_size')], (size) => (Number(size) > 1 ? size : undefined));
+    sayDeepSpeedDtypes(say, key);
+    say.run('optimizer', key('optimizer.type'), optimizerOf);
+}
+/** A key that a message can point to where the one that decides is absent. */
+function firstKey(say, prefix) {
+    const known = ['zero_optimization', 'train_micro_batch_size_per_gpu', 'train_batch_size', 'bf16', 'fp16'];
+    return known.map((key) => prefix + key).find((key) => say.at(key) !== undefined) ?? prefix.replace(/\.$/, '');
+}
+function sayDeepSpeedOffload(say, key) {
+    const parameters = key('zero_optimization.offload_param.device');
+    const optimizer = key('zero_optimization.offload_optimizer.device');
+    const away = (device) => device === 'cpu' || device === 'nvme';
+    if (away(say.at(parameters)))
+        say.runIs('offload', 'parameters', parameters);
+    if (away(say.at(optimizer)))
+        say.runIs('offload', 'optimizer', optimizer);
+    const older = key('zero_optimization.cpu_offload');
+    if (say.flag(older) === true)
+        say.runIs('offload', 'optimizer', older);
+}
+function sayDeepSpeedDtypes(say, key) {
+    const sixteen = [
+        ['bf16.enabled', 'bf16'],
+        ['bfloat16.enabled', 'bf16'],
+        ['fp16.enabled', 'fp16'],
+    ];
+    for (const [path, dtype] of sixteen) {
+        if (say.flag(key(path)) !== true)
+            continue;
+        say.runIs('precision', dtype, key(path));
+        // The engine casts the model whatever it was loaded as, and steps over an fp32 copy.
+        say.runIs('weights_dtype', dtype, key(path));
+        say.runIs('master_weights', true, key(path));
+    }
+    say.run('gradients_dtype', key('data_types.grad_accum_dtype'), (dtype) => ['fp32', 'bf16', 'fp16'].includes(String(dtype)) ? dtype : undefined);
+}
+/** The `deepspeed:` of a trainer's file: a path, or the keys themselves. True where there is one. */
+function sayDeepSpeedFile(say, key, from, beside) {
+    const value = say.at(key);
+    if (isDictionary(value)) {
+        sayDeepSpeed(say, `${key}.`);
+        return true;
+    }
+    if (typeof value !== 'string' || value.trim() === '')
+        return false;
+    say.runIs('framework', 'deepspeed', key);
+    const path = pathOf(value, from, beside);
+    if (path === undefined)
+        say.warn(`${key} names ${value.slice(0, 100)}, which is no path of this repository.`, key);
+    else
+        say.refer('run', path, key);
+    const stage = /(?:zero|stage|z)[-_]?([0-3])(?!\d)/i.exec(value.slice(-100))?.[1];
+    if (stage !== undefined)
+        say.byDefault('sharding', stages[Number(stage)], `the name ${value.slice(0, 100)} says ZeRO ${stage}`);
+    return true;
+}
+const strategies = {
+    FULL_SHARD: 'full',
+    SHARD_GRAD_OP: 'gradients',
+    NO_SHARD: 'none',
+    HYBRID_SHARD: 'full',
+    HYBRID_SHARD_ZERO2: 'gradients',
+    _HYBRID_SHARD_ZERO2: 'gradients',
+    1: 'full',
+    2: 'gradients',
+    3: 'none',
+    4: 'full',
+    5: 'gradients',
+};
+/** FSDP's sharding strategy by its name or number. */
+function sayStrategy(say, key) {
+    const word = String(say.at(key)).toUpperCase().replace('SHARDINGSTRATEGY.', '');
+    if (Object.hasOwn(strategies, word))
+        say.runIs('sharding', strategies[word], key);
+    if (/HYBRID|^[45]$/.test(word))
+        say.byDefault('shard_group', 8, 'hybrid sharding divides within a node, which mostly has 8 GPUs (PyTorch, FSDP)');
+}
+/**
+ * `fsdp_config` as accelerate, Trainer and axolotl write it, with `fsdp_` before each key or without.
+ *
+ * @param at the key under which the block stands
+ */
+function sayFsdpConfig(say, at) {
+    const either = (name) => [`${at}.fsdp_${name}`, `${at}.${name}`];
+    const strategy = either('sharding_strategy').find((key) => say.at(key) !== undefined);
+    if (strategy !== undefined)
+        sayStrategy(say, strategy);
+    const reshard = either('reshard_after_forward').find((key) => say.at(key) !== undefined);
+    if (reshard !== undefined)
+        sayReshard(say, reshard);
+    const offload = either('offload_params').find((key) => say.flag(key) === true);
+    if (offload !== undefined)
+        say.runIs('offload', 'parameters', offload);
+    const checkpointing = either('activation_checkpointing').find((key) => say.flag(key) === true);
+    if (checkpointing !== undefined)
+        say.runIs('recompute', 'full', checkpointing);
+}
+/** A flag of FSDP2, or a strategy of FSDP1 under its newer key. */
+function sayReshard(say, key) {
+    const again = flagOf(say.at(key));
+    if (again === undefined)
+        sayStrategy(say, key);
+    else
+        say.runIs('reshard_after_forward', again, key);
+}
+/** Trainer's and axolotl's `fsdp:` words: `full_shard auto_wrap offload`, as a text or a list. True where there are any. */
+function sayFsdpWords(say, key, config) {
+    const value = say.at(key);
+    const words = (Array.isArray(value)
+        ? value.slice(0, 20).map(String)
+        : String(value ?? '')
+            .slice(0, 200)
+            .split(/[ ,]/))
+        .map((word) => word.trim().toUpperCase())
+        .filter((word) => word !== '');
+    const on = flagOf(value) === true || words.length > 0 || isDictionary(say.at(config));
+    if (!on || flagOf(value) === false)
+        return false;
+    const stated = value === undefined ? config : key;
+    say.runIs('framework', 'fsdp', stated);
+    sayFsdpConfig(say, config);
+    const strategy = words.find((word) => Object.hasOwn(strategies, word));
+    if (strategy !== undefined)
+        say.runIs('sharding', strategies[strategy], key);
+    if (words.includes('OFFLOAD'))
+        say.runIs('offload', 'parameters', key);
+    say.byDefault('sharding', 'full', 'FSDP divides weights, gradients and optimizer states (PyTorch, FULL_SHARD)');
+    return true;
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/accelerate.js
+
+
+
+/** accelerate's YAML: how many GPUs, and how the state is divided among them. It names no model. */
+const accelerate = {
+    id: 'accelerate',
+    title: 'accelerate YAML',
+    syntaxes: ['yaml', 'json'],
+    signature: {
+        has: ['distributed_type'],
+        some: [[1, ['num_processes', 'num_machines', 'fsdp_config', 'deepspeed_config', 'mixed_precision']]],
+    },
+    states,
+};
+const accelerate_source = 'accelerate 16cb6eb';
+function states(file, beside) {
+    const say = stating(file, accelerate.id);
+    sayMachines(say);
+    sayKind(say, file.path, beside);
+    say.run('gradient_accumulation', ['gradient_accumulation_steps', 'deepspeed_config.gradient_accumulation_steps']);
+    say.run('precision', 'mixed_precision', (word) => ['bf16', 'fp16', 'fp8'].includes(String(word)) ? word : undefined);
+    say.run('compile', 'dynamo_config.dynamo_backend', (backend) => String(backend).toLowerCase() !== 'no');
+    const axes = 'parallelism_config.parallelism_config_';
+    say.run('data_parallel_replicate', `${axes}dp_replicate_size`);
+    say.run('data_parallel_shard', `${axes}dp_shard_size`);
+    say.run('parallelism.tensor', `${axes}tp_size`);
+    say.run('parallelism.context', [`${axes}cp_size`, `${axes}sp_size`]);
+    return say.statement();
+}
+/** `num_processes` counts the GPUs of all machines. */
+function sayMachines(say) {
+    say.run('gpus', 'num_processes');
+    const gpus = say.number('num_processes');
+    const machines = say.number('num_machines');
+    if (gpus !== undefined && machines !== undefined && machines > 0 && gpus % machines === 0)
+        say.runIs('gpus_per_node', gpus / machines, 'num_machines');
+}
+function sayKind(say, from, beside) {
+    const kind = String(say.at('distributed_type')).toUpperCase();
+    if (kind === 'FSDP')
+        sayFsdp(say);
+    else if (kind === 'DEEPSPEED')
+        sayDeepSpeedBlock(say, from, beside);
+    else if (kind === 'MEGATRON_LM')
+        sayMegatron(say);
+    else {
+        say.runIs('framework', 'transformers', 'distributed_type');
+        say.runIs('sharding', 'none', 'distributed_type');
+    }
+}
+function sayFsdp(say) {
+    say.runIs('framework', 'fsdp', 'distributed_type');
+    sayFsdpConfig(say, 'fsdp_config');
+    say.runIs('sharding', 'full', 'distributed_type');
+    // Trained weights are cast up before they are divided wherever the precision is mixed.
+    if (['bf16', 'fp16', 'fp8'].includes(String(say.at('mixed_precision'))))
+        say.runIs('weights_dtype', 'fp32', 'mixed_precision');
+}
+function sayDeepSpeedBlock(say, from, beside) {
+    const at = (name) => `deepspeed_config.${name}`;
+    say.runIs('framework', 'deepspeed', 'distributed_type');
+    say.run('sharding', at('zero_stage'), (stage) => ['none', 'optimizer', 'gradients', 'full'][Number(stage)]);
+    for (const [key, what] of [
+        ['offload_param_device', 'parameters'],
+        ['offload_optimizer_device', 'optimizer'],
+    ])
+        if (['cpu', 'nvme'].includes(String(say.at(at(key)))))
+            say.runIs('offload', what, at(key));
+    const sixteen = String(say.at('mixed_precision'));
+    if (sixteen === 'bf16' || sixteen === 'fp16') {
+        say.runIs('weights_dtype', sixteen, 'mixed_precision');
+        say.runIs('master_weights', true, 'mixed_precision');
+    }
+    const json = say.text(at('deepspeed_config_file'));
+    const path = json === undefined ? undefined : pathOf(json, from, beside);
+    if (path !== undefined)
+        say.refer('run', path, at('deepspeed_config_file'));
+    else
+        say.byDefault('sharding', 'gradients', `ZeRO 2 where nothing else is said (${accelerate_source})`);
+}
+function sayMegatron(say) {
+    const at = (name) => `megatron_lm_config.megatron_lm_${name}`;
+    say.runIs('framework', 'megatron', 'distributed_type');
+    say.run('parallelism.tensor', at('tp_degree'));
+    say.run('parallelism.pipeline', at('pp_degree'));
+    say.run('gradient_accumulation', at('num_micro_batches'));
+    if (say.flag(at('sequence_parallelism')) !== undefined)
+        say.runIs('parallelism.sequence_parallel', say.flag(at('sequence_parallelism')), at('sequence_parallelism'));
+    if (say.flag(at('recompute_activations')) === true)
+        say.runIs('recompute', 'selective', at('recompute_activations'));
+    if (say.flag(at('use_distributed_optimizer')) !== undefined)
+        say.runIs('sharding', say.flag(at('use_distributed_optimizer')) === true ? 'optimizer' : 'none', at('use_distributed_optimizer'));
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/automodel.js
+
+
+
+const automodel_read = 'NeMo Automodel 36044ad';
+/** NeMo Automodel's recipes: FSDP2 over models of Hugging Face. */
+const automodel = {
+    id: 'automodel',
+    title: 'NeMo Automodel YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['step_scheduler', 'model'],
+        some: [[1, ['step_scheduler.local_batch_size', 'step_scheduler.global_batch_size', 'distributed']]],
+    },
+    states: automodel_states,
+};
+function automodel_states(file) {
+    const say = stating(file, automodel.id);
+    const name = sayModel(say);
+    say.run('global_batch_size', 'step_scheduler.global_batch_size');
+    sayMicroBatch(say);
+    saySequence(say);
+    sayDegrees(say);
+    sayGpus(say);
+    saySharding(say);
+    sayDtypes(say);
+    sayRecompute(say);
+    sayLoss(say);
+    sayAttention(say, ['model.attn_implementation']);
+    const compiled = ['compile.enabled', 'distributed.enable_compile'].find((key) => say.flag(key) !== undefined);
+    if (compiled !== undefined)
+        say.runIs('compile', say.flag(compiled), compiled);
+    if (say.at('peft') !== undefined)
+        sayAdapters(say, name);
+    saySteps(say, 'step_scheduler.max_steps');
+    return say.statement();
+}
+/** The model is named, or its config is. */
+function sayModel(say) {
+    const keys = [
+        'model.pretrained_model_name_or_path',
+        'model.config.pretrained_model_name_or_path',
+        'model.config.name_or_path',
+        'model.config',
+    ];
+    const key = keys.find((one) => say.text(one) !== undefined);
+    if (key === undefined)
+        return '';
+    const name = say.text(key) ?? '';
+    say.named(name, key);
+    return name;
+}
+/** Where pipeline parallelism is on, the local batch runs in micro-batches of their own size. */
+const pipelineKeys = ['distributed.pipeline.pp_microbatch_size', 'autopipeline.pp_microbatch_size'];
+function sayMicroBatch(say) {
+    const stages = say.number('distributed.pp_size') ?? 1;
+    if (stages > 1) {
+        say.run('micro_batch_size', pipelineKeys);
+        say.byDefault('micro_batch_size', 1, `pp_microbatch_size of ${automodel_read}`);
+    }
+    else
+        say.run('micro_batch_size', 'step_scheduler.local_batch_size');
+    say.byDefault('micro_batch_size', 1, `local_batch_size of ${automodel_read}`);
+}
+function saySequence(say) {
+    const packed = say.number('packed_sequence.packed_sequence_size');
+    if (packed !== undefined && packed > 0)
+        say.runIs('sequence_length', packed, 'packed_sequence.packed_sequence_size');
+    say.run('sequence_length', ['dataset.seq_length', 'dataset.seq_len', 'dataset.max_seq_length', 'benchmark.seq_len']);
+}
+function sayDegrees(say) {
+    say.run('parallelism.tensor', 'distributed.tp_size');
+    say.run('parallelism.pipeline', 'distributed.pp_size');
+    say.run('parallelism.context', 'distributed.cp_size');
+    say.run('parallelism.expert', 'distributed.ep_size');
+    const sequence = say.flag('distributed.sequence_parallel') ?? false;
+    if (say.at('distributed.sequence_parallel') !== undefined)
+        say.runIs('parallelism.sequence_parallel', sequence, 'distributed.sequence_parallel');
+    say.byDefault('parallelism.sequence_parallel', false, `off unless it is switched on (${automodel_read})`);
+    if ((say.number('distributed.pp_size') ?? 1) > 1)
+        sayPipeline(say);
+}
+function sayPipeline(say) {
+    const either = (name) => [`distributed.pipeline.${name}`, `autopipeline.${name}`];
+    say.run('layers_per_virtual_stage', either('layers_per_stage'));
+    say.run('pipeline_schedule', either('pp_schedule'), (word) => {
+        const schedule = String(word).toLowerCase();
+        if (schedule.includes('interleaved'))
+            return 'interleaved';
+        if (schedule.includes('zero') || schedule.includes('zbv'))
+            return 'zero_bubble';
+        return schedule.includes('gpipe') ? 'gpipe' : '1f1b';
+    });
+}
+/** `dp_size: none` is what the launch leaves; some recipes say on how many nodes they were tried. */
+function sayGpus(say) {
+    say.run('nodes', ['benchmark.num_nodes', 'ci.nodes', 'ci.node_count', 'slurm.nodes']);
+    say.run('gpus_per_node', ['slurm.ntasks_per_node', 'benchmark.gpus_per_node']);
+    if (say.number('distributed.dp_size') !== undefined)
+        say.run('data_parallel', 'distributed.dp_size');
+    say.run('data_parallel_replicate', 'distributed.dp_replicate_size');
+}
+function saySharding(say) {
+    const strategy = `${say.at('distributed.strategy') ?? ''} ${say.at('distributed._target_') ?? ''}`.toLowerCase();
+    const key = say.at('distributed.strategy') === undefined ? 'distributed._target_' : 'distributed.strategy';
+    if (strategy.includes('ddp')) {
+        say.runIs('framework', 'transformers', key);
+        say.runIs('sharding', 'none', key);
+    }
+    if (strategy.includes('fsdp')) {
+        say.runIs('framework', 'fsdp', key);
+        say.runIs('sharding', 'full', key);
+    }
+    if (say.at('distributed.offload_policy') !== undefined)
+        say.runIs('offload', 'parameters', 'distributed.offload_policy');
+    say.byDefault('framework', 'fsdp', `FSDP2 where nothing else is said (${automodel_read})`);
+    say.byDefault('sharding', 'full', `FSDP2 divides weights, gradients and optimizer states (${automodel_read})`);
+    const again = say.flag('distributed.reshard_after_forward');
+    if (again !== undefined)
+        say.runIs('reshard_after_forward', again, 'distributed.reshard_after_forward');
+    else if ((say.number('distributed.pp_size') ?? 1) > 1)
+        say.byDefault('reshard_after_forward', false, `stages of a pipeline stay gathered (${automodel_read})`);
+}
+const moments = ['exp_avg_dtype', 'exp_avg_sq_dtype'];
+/** Weights stay in the dtype that they are loaded in, and PyTorch's optimizers step over them as they are. */
+function sayDtypes(say) {
+    say.run('precision', 'distributed.mp_policy.param_dtype', dtypeOf);
+    say.byDefault('precision', 'bf16', `FSDP2 computes in bf16 (${automodel_read})`);
+    const [key] = ['model.torch_dtype', 'model.dtype', 'model.config.torch_dtype'].filter((one) => dtypeOf(say.at(one)) !== undefined);
+    if (key !== undefined)
+        say.runIs('weights_dtype', dtypeOf(say.at(key)), key);
+    say.byDefault('weights_dtype', 'bf16', `the dtype that checkpoints are loaded in (${automodel_read})`);
+    const target = say.text('optimizer._target_') ?? '';
+    say.run('optimizer', 'optimizer._target_', optimizerOf);
+    if (say.flag('optimizer.master_weights') === true) {
+        say.runIs('master_weights', true, 'optimizer.master_weights');
+        if (say.flag('optimizer.store_param_remainders') === true)
+            say.assume('master_weights', 'true', 'counted whole; store_param_remainders keeps 16 of their 32 bits');
+    }
+    const state = moments.map((name) => `optimizer.${name}`).find((one) => dtypeOf(say.at(one)) !== undefined);
+    if (state !== undefined)
+        say.runIs('optimizer_dtype', dtypeOf(say.at(state)), state);
+    else if (target.includes('transformer_engine'))
+        say.byDefault('optimizer_dtype', 'fp32', 'Transformer Engine’s FusedAdam keeps fp32 moments');
+}
+function sayRecompute(say) {
+    say.run('recompute', 'distributed.activation_checkpointing', (value) => value === 'selective' ? 'selective' : value === true || value === 'full' ? 'full' : 'none');
+    say.byDefault('recompute', 'none', `off unless it is switched on (${automodel_read})`);
+}
+function sayLoss(say) {
+    const loss = say.text('loss_fn._target_');
+    if (loss === undefined)
+        return;
+    say.runIs('fused_cross_entropy', /linear_ce|FusedLinear|te_parallel_ce|TEParallel/.test(loss.slice(0, 200)), 'loss_fn._target_');
+}
+function sayAdapters(say, name) {
+    const all = say.flag('peft.match_all_linear') === true;
+    sayLora(say, {
+        on: 'peft',
+        rank: 'peft.dim',
+        targets: 'peft.target_modules',
+        rankByDefault: 8,
+        targetsByDefault: all || say.at('peft.target_modules') !== undefined ? ['all-linear'] : ['q_proj', 'v_proj'],
+        source: all ? 'peft.match_all_linear' : `${automodel_read}, lora.py`,
+    }, baseBits(say, 'quantization.load_in_4bit', 'quantization.load_in_8bit', name));
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/axolotl.js
+
+
+
+
+const axolotl_read = 'axolotl 067b021';
+/** axolotl's YAML. */
+const axolotl = {
+    id: 'axolotl',
+    title: 'axolotl YAML',
+    syntaxes: ['yaml', 'json'],
+    signature: {
+        has: ['base_model'],
+        some: [[1, ['micro_batch_size', 'sequence_len', 'adapter', 'gradient_accumulation_steps']]],
+        not: ['merge_method'],
+    },
+    states: axolotl_states,
+};
+function axolotl_states(file, beside) {
+    const say = stating(file, axolotl.id);
+    const name = say.text('base_model') ?? '';
+    if (name !== '')
+        say.named(name, 'base_model');
+    sayChanges(say);
+    sayBatch(say);
+    say.run('sequence_length', 'sequence_len');
+    say.byDefault('sequence_length', 512, `sequence_len of ${axolotl_read}`);
+    axolotl_sayDegrees(say);
+    axolotl_sayDtypes(say, file.path, beside);
+    sayCheckpointing(say, 'gradient_checkpointing', false, `off unless it is switched on (${axolotl_read})`);
+    sayOffloading(say);
+    sayKernels(say);
+    sayOptimizer(say, 'optimizer', `adamw_torch_fused (${axolotl_read})`);
+    axolotl_sayAdapters(say, name);
+    saySteps(say, 'max_steps');
+    return say.statement();
+}
+/** Keys of the base's config that the file changes. */
+function sayChanges(say) {
+    for (const block of ['overrides_of_model_config', 'model_config']) {
+        const changes = say.at(block);
+        if (!isDictionary(changes))
+            continue;
+        for (const key of Object.keys(changes).slice(0, 100))
+            if (!key.includes('.'))
+                say.model(key, `${block}.${key}`);
+    }
+}
+/** `batch_size` is an older way to state the accumulation. */
+function sayBatch(say) {
+    say.run('micro_batch_size', 'micro_batch_size');
+    say.byDefault('micro_batch_size', 1, `what ${axolotl_read} takes`);
+    say.run('gradient_accumulation', 'gradient_accumulation_steps');
+    const all = say.number('batch_size');
+    const micro = say.number('micro_batch_size') ?? 1;
+    if (all !== undefined && say.at('gradient_accumulation_steps') === undefined)
+        say.runIs('gradient_accumulation', Math.max(1, Math.floor(all / Math.max(1, micro))), 'batch_size');
+    say.byDefault('gradient_accumulation', 1, `what ${axolotl_read} takes`);
+}
+function axolotl_sayDegrees(say) {
+    say.run('parallelism.tensor', 'tensor_parallel_size');
+    say.run('parallelism.context', ['context_parallel_size', 'sequence_parallel_degree']);
+    say.run('parallelism.expert', ['expert_parallel_size', 'expert_parallel_degree']);
+    say.run('data_parallel_shard', 'dp_shard_size');
+    say.run('data_parallel_replicate', 'dp_replicate_size');
+}
+function axolotl_sayDtypes(say, from, beside) {
+    const precision = sayPrecision(say, ['bf16', 'bfloat16'], ['fp16', 'float16']);
+    const off = say.flag('bf16') === false;
+    const taken = precision ?? (off ? 'fp32' : 'bf16');
+    say.byDefault('precision', taken, `bf16 wherever the GPU has it (${axolotl_read})`);
+    if (say.flag('fp8') === true)
+        say.assume('precision', taken, 'products in fp8 (fp8: true) are counted as 16-bit ones');
+    const divided = sayDeepSpeedFile(say, 'deepspeed', from, beside) || sayFsdpWords(say, 'fsdp', 'fsdp_config');
+    say.byDefault('framework', 'transformers', 'axolotl runs Hugging Face’s Trainer');
+    say.byDefault('sharding', 'none', `nothing is divided without DeepSpeed or FSDP (${axolotl_read})`);
+    if (!divided)
+        say.byDefault('weights_dtype', taken, `weights are loaded in the dtype of the products (${axolotl_read}, resolve_dtype)`);
+}
+function sayOffloading(say) {
+    const value = say.at('activation_offloading');
+    if (value !== undefined && value !== false)
+        say.runIs('offload', 'activations', 'activation_offloading');
+}
+/** Attention, the loss, and compilation. */
+function sayKernels(say) {
+    sayAttention(say, ['attn_implementation']);
+    for (const key of ['flash_attention', 'sdp_attention', 'xformers_attention'])
+        if (say.flag(key) === true)
+            say.runIs('flash_attention', true, key);
+    const plugins = say.at('plugins');
+    const cut = Array.isArray(plugins) && plugins.slice(0, 50).some((plugin) => String(plugin).includes('cut_cross_entropy'));
+    if (say.flag('cut_cross_entropy') === false)
+        say.runIs('fused_cross_entropy', false, 'cut_cross_entropy');
+    if (cut)
+        say.runIs('fused_cross_entropy', true, 'plugins');
+    const fused = ['liger_fused_linear_cross_entropy', 'chunked_cross_entropy'].find((key) => say.flag(key) === true);
+    if (fused !== undefined)
+        say.runIs('fused_cross_entropy', true, fused);
+    say.run('compile', 'torch_compile', (on) => on === true);
+}
+function axolotl_sayAdapters(say, name) {
+    const adapter = say.text('adapter');
+    if (adapter === 'lora' || adapter === 'qlora') {
+        const linear = say.flag('lora_target_linear') === true;
+        sayLora(say, {
+            on: 'adapter',
+            rank: 'lora_r',
+            targets: 'lora_target_modules',
+            rankByDefault: 8,
+            targetsByDefault: linear ? ['all-linear'] : targetsOfPeft,
+            source: linear ? 'lora_target_linear' : 'PEFT',
+        }, baseBits(say, 'load_in_4bit', 'load_in_8bit', name));
+        if (say.at('lora_target_parameters') !== undefined)
+            say.warn('lora_target_parameters adapts stacked experts, which is not counted.', 'lora_target_parameters');
+    }
+    else if (adapter !== undefined && adapter !== '')
+        say.warn(`adapter is ${adapter.slice(0, 40)}, which is not read: the figures are those of full training.`, 'adapter');
+    if (say.at('unfrozen_parameters') !== undefined)
+        say.warn('unfrozen_parameters: all parameters are counted as trained, so the figures are too high.', 'unfrozen_parameters');
+    if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(String(say.at('rl'))))
+        warnOfReference(say, 'rl');
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/deepspeed.js
+
+
+/** DeepSpeed's JSON: how the state is divided. It names no model, and leaves much to the trainer (`auto`). */
+const deepspeed = {
+    id: 'deepspeed',
+    title: 'DeepSpeed JSON',
+    syntaxes: ['json'],
+    signature: {
+        some: [
+            [1, ['zero_optimization', 'train_micro_batch_size_per_gpu', 'train_batch_size']],
+            [
+                2,
+                [
+                    'zero_optimization',
+                    'zero_optimization.stage',
+                    'train_micro_batch_size_per_gpu',
+                    'train_batch_size',
+                    'gradient_accumulation_steps',
+                    'fp16.enabled',
+                    'bf16.enabled',
+                    'optimizer.type',
+                    'zero_allow_untested_optimizer',
+                    'gradient_clipping',
+                    'steps_per_print',
+                ],
+            ],
+        ],
+        not: ['model_type', 'num_layers', 'hidden_size', 'model'],
+    },
+    states: (file) => {
+        const say = stating(file, deepspeed.id);
+        sayDeepSpeed(say);
+        return say.statement();
+    },
+};
+
+;// CONCATENATED MODULE: ./build/facts/tokenizers.js
+/** Entries of published tokenizers, by words in the names and paths under which training files ask for them; first wins. */
+const tokenizers = [
+    { named: /gpt-?neox|20b_tokenizer|pythia/i, entries: 50277, source: 'EleutherAI/gpt-neox-20b, tokenizer.json' },
+    { named: /llama-?3|llama3|128k|cl_toplang/i, entries: 128256, source: 'meta-llama/Llama-3.1-8B, tokenizer.json' },
+    { named: /mi[sx]tral|llama/i, entries: 32000, source: 'meta-llama/Llama-2-7b, tokenizer.model' },
+    { named: /gpt-?2/i, entries: 50257, source: 'openai-community/gpt2, vocab.json' },
+];
+/** How many entries a tokenizer has; undefined where its name says nothing that is known. */
+const tokenizerEntries = (name) => tokenizers.find(({ named }) => named.test(name.slice(0, 300)))?.entries;
+
+;// CONCATENATED MODULE: ./build/read/shapes.js
+/** Sizes that frameworks derive from others, each by its own rule. */
+const roundedUp = (value, multiple) => multiple > 0 ? Math.ceil(value / multiple) * multiple : value;
+/** Rows of a token table that is padded so that each tensor-parallel rank has a multiple (Megatron, GPT-NeoX, nanotron). */
+const paddedVocabulary = (tokens, divisibleBy, tensor) => roundedUp(tokens, Math.max(1, divisibleBy) * Math.max(1, tensor));
+
 ;// CONCATENATED MODULE: ./build/read/formats/gpt-neox.js
 
 
@@ -32528,9 +33219,9 @@ const gpt_neox_gptNeox = {
         ],
         not: ['model', 'model_type', 'trainer', 'language_model', 'tensor_model_parallel_size'],
     },
-    states,
+    states: gpt_neox_states,
 };
-function states(file) {
+function gpt_neox_states(file) {
     const say = stating(file, gpt_neox_gptNeox.id);
     const key = (name) => gpt_neox_both(name).find((one) => say.at(one) !== undefined) ?? name;
     const neox = {
@@ -32674,6 +33365,250 @@ function memory({ say, key, flag }) {
     if (flash)
         say.runIs('flash_attention', true, key('attention_config'));
     say.byDefault('flash_attention', false, `attention_config of GPT-NeoX is global, which writes scores to memory (${gpt_neox_source})`);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/hf-training-args.js
+
+
+
+
+/** Arguments of Hugging Face's Trainer in YAML or JSON: TRL, alignment-handbook, open-r1, ms-swift, run_clm.py. */
+const hfTrainingArgs = {
+    id: 'hf-training-args',
+    title: 'Hugging Face TrainingArguments (TRL, alignment-handbook, open-r1)',
+    syntaxes: ['yaml', 'json'],
+    signature: {
+        some: [
+            [1, ['per_device_train_batch_size', 'model_name_or_path']],
+            [
+                2,
+                [
+                    'per_device_train_batch_size',
+                    'model_name_or_path',
+                    'gradient_accumulation_steps',
+                    'gradient_checkpointing',
+                    'num_train_epochs',
+                    'max_steps',
+                    'learning_rate',
+                    'lr_scheduler_type',
+                    'deepspeed',
+                ],
+            ],
+        ],
+        not: ['finetuning_type', 'cutoff_len', 'stage', 'base_model', 'zero_optimization', 'best_model_checkpoint'],
+    },
+    states: hf_training_args_states,
+};
+/** Arguments that only TRL has. */
+const ofTrl = [
+    'max_length',
+    'max_seq_length',
+    'packing',
+    'use_peft',
+    'dataset_mixture',
+    'dataset_mixer',
+    'dataset_text_field',
+    'max_prompt_length',
+    'max_completion_length',
+    'num_generations',
+    'completion_only_loss',
+    'assistant_only_loss',
+    'padding_free',
+];
+const trlRead = 'TRL f2cd577, base_config.py and sft_config.py';
+function hf_training_args_states(file, beside) {
+    const say = stating(file, hfTrainingArgs.id);
+    const trl = ofTrl.some((key) => say.at(key) !== undefined);
+    const flavor = { trl, source: trl ? trlRead : transformersRead };
+    const key = ['model_name_or_path', 'model_id_or_path', 'model', 'model_id'].find((one) => say.text(one) !== undefined);
+    const name = key === undefined ? undefined : say.text(key);
+    if (key !== undefined && name !== undefined)
+        say.named(name, key);
+    hf_training_args_sayBatch(say);
+    hf_training_args_saySequence(say, flavor);
+    hf_training_args_sayDtypes(say, flavor, file.path, beside);
+    sayAttention(say, ['attn_implementation', 'attn_impl']);
+    sayCheckpointing(say, 'gradient_checkpointing', flavor.trl, `what ${flavor.source} takes`);
+    sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
+    hf_training_args_sayLoss(say);
+    say.run('compile', 'torch_compile', (on) => on === true);
+    hf_training_args_sayAdapters(say, name ?? '');
+    saySteps(say, 'max_steps');
+    return say.statement();
+}
+function hf_training_args_sayBatch(say) {
+    say.run('micro_batch_size', ['per_device_train_batch_size', 'per_gpu_train_batch_size']);
+    say.run('gradient_accumulation', 'gradient_accumulation_steps');
+    say.byDefault('micro_batch_size', 8, `what ${transformersRead} takes`);
+    say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
+}
+function hf_training_args_saySequence(say, { trl }) {
+    const prompt = say.number('max_prompt_length');
+    const completion = say.number('max_completion_length');
+    if (completion !== undefined)
+        say.runIs('sequence_length', (prompt ?? 512) + completion, 'max_completion_length');
+    say.run('sequence_length', ['max_length', 'max_seq_length', 'model_max_length', 'block_size']);
+    if (trl)
+        say.byDefault('sequence_length', 1024, `max_length of ${trlRead}`);
+}
+function hf_training_args_sayDtypes(say, { trl, source }, from, beside) {
+    const mixed = sayPrecision(say, ['bf16'], ['fp16']);
+    const [loadedKey = 'torch_dtype'] = ['torch_dtype', 'dtype'].filter((key) => say.at(key) !== undefined);
+    const loaded = say.at(loadedKey) === 'auto' ? 'bf16' : dtypeOf(say.at(loadedKey));
+    const off = say.flag('bf16') === false;
+    say.byDefault('precision', trl && !off ? 'bf16' : (loaded ?? 'fp32'), `what ${source} takes`);
+    const divided = sayDeepSpeedFile(say, 'deepspeed', from, beside) || sayFsdpWords(say, 'fsdp', 'fsdp_config');
+    say.byDefault('framework', 'transformers', 'the files are those of Hugging Face’s Trainer');
+    say.byDefault('sharding', 'none', `Trainer divides nothing by itself (${transformersRead})`);
+    if (divided)
+        return;
+    const why = loaded === undefined
+        ? 'fp32 where no dtype is asked for'
+        : `${loadedKey} is ${String(say.at(loadedKey)).slice(0, 40)}`;
+    say.byDefault('weights_dtype', loaded ?? 'fp32', `${why}; ${mixed ?? 'no'} autocast leaves weights as they are (${source})`);
+}
+function hf_training_args_sayLoss(say) {
+    for (const key of ['use_liger_kernel', 'use_liger'])
+        if (say.flag(key) !== undefined)
+            say.runIs('fused_cross_entropy', say.flag(key), key);
+    if (say.at('loss_type') === 'chunked_nll')
+        say.runIs('fused_cross_entropy', true, 'loss_type');
+    const reference = ['beta', 'rpo_alpha', 'ref_model_mixup_alpha', 'precompute_ref_log_probs'].find((key) => say.at(key) !== undefined);
+    if (reference !== undefined && say.number('beta') !== 0 && say.flag('use_peft') !== true)
+        warnOfReference(say, reference);
+}
+function hf_training_args_sayAdapters(say, name) {
+    const swift = ['train_type', 'tuner_type'].find((key) => say.at(key) !== undefined);
+    const adapted = say.flag('use_peft') === true ? 'use_peft' : swift !== undefined && say.at(swift) === 'lora' ? swift : undefined;
+    const [on] = [adapted, ...['lora_r', 'lora_rank'].filter((key) => say.at(key) !== undefined)];
+    if (on === undefined || say.flag('use_peft') === false || (swift !== undefined && say.at(swift) === 'full'))
+        return;
+    const bits = say.number('quant_bits');
+    sayLora(say, {
+        on,
+        rank: say.at('lora_rank') === undefined ? 'lora_r' : 'lora_rank',
+        targets: say.at('target_modules') === undefined ? 'lora_target_modules' : 'target_modules',
+        rankByDefault: swift === undefined ? 16 : 8,
+        targetsByDefault: swift === undefined ? targetsOfPeft : ['all-linear'],
+        source: swift === undefined ? trlRead : 'ms-swift 3',
+    }, bits === 4 || bits === 8 ? bits : baseBits(say, 'load_in_4bit', 'load_in_8bit', name));
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/llamafactory.js
+
+
+
+const llamafactory_read = 'LLaMA-Factory ff6d4d1';
+/** LLaMA-Factory's YAML: Trainer's arguments with defaults of its own. */
+const llamafactory = {
+    id: 'llamafactory',
+    title: 'LLaMA-Factory YAML',
+    syntaxes: ['yaml', 'json'],
+    signature: { has: ['model_name_or_path'], some: [[1, ['finetuning_type', 'cutoff_len', 'stage']]] },
+    states: llamafactory_states,
+};
+function llamafactory_states(file, beside) {
+    const say = stating(file, llamafactory.id);
+    const name = say.text('model_name_or_path') ?? '';
+    if (name !== '')
+        say.named(name, 'model_name_or_path');
+    say.run('micro_batch_size', 'per_device_train_batch_size');
+    say.run('gradient_accumulation', 'gradient_accumulation_steps');
+    say.byDefault('micro_batch_size', 8, `what ${transformersRead} takes`);
+    say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
+    say.run('sequence_length', 'cutoff_len');
+    say.byDefault('sequence_length', 2048, `cutoff_len of ${llamafactory_read}, data_args.py`);
+    llamafactory_sayMegatron(say);
+    llamafactory_sayDtypes(say, file.path, beside);
+    llamafactory_sayRecompute(say);
+    sayAttention(say, ['flash_attn']);
+    sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
+    sayLeanOptimizer(say);
+    if (say.flag('enable_liger_kernel') !== undefined)
+        say.runIs('fused_cross_entropy', say.flag('enable_liger_kernel'), 'enable_liger_kernel');
+    say.run('compile', 'torch_compile', (on) => on === true);
+    sayTuning(say, name);
+    saySteps(say, 'max_steps');
+    return say.statement();
+}
+/** Checkpointing is on unless it is switched off. */
+function llamafactory_sayRecompute(say) {
+    const off = say.flag('disable_gradient_checkpointing');
+    if (off !== undefined)
+        say.runIs('recompute', off ? 'none' : 'full', 'disable_gradient_checkpointing');
+    const granularity = say.text('recompute_granularity');
+    if (granularity !== undefined)
+        say.runIs('recompute', granularity, 'recompute_granularity');
+    if (say.flag('use_unsloth_gc') === true)
+        say.runIs('offload', 'activations', 'use_unsloth_gc');
+    sayCheckpointing(say, 'gradient_checkpointing', true, `on unless it is switched off (${llamafactory_read}, checkpointing.py)`);
+}
+/** With the Megatron adapter the file has Megatron's keys, in snake case. */
+function llamafactory_sayMegatron(say) {
+    const degrees = [
+        ['parallelism.tensor', 'tensor_model_parallel_size'],
+        ['parallelism.pipeline', 'pipeline_model_parallel_size'],
+        ['parallelism.context', 'context_parallel_size'],
+        ['parallelism.expert', 'expert_model_parallel_size'],
+        ['parallelism.virtual_pipeline', 'virtual_pipeline_model_parallel_size'],
+    ];
+    const stated = degrees.find(([, key]) => say.at(key) !== undefined);
+    if (stated === undefined)
+        return;
+    say.runIs('framework', 'megatron', stated[1]);
+    for (const [field, key] of degrees)
+        say.run(field, key);
+    if (say.flag('sequence_parallel') !== undefined)
+        say.runIs('parallelism.sequence_parallel', say.flag('sequence_parallel'), 'sequence_parallel');
+    const divided = say.flag('use_distributed_optimizer');
+    if (divided !== undefined)
+        say.runIs('sharding', divided ? 'optimizer' : 'none', 'use_distributed_optimizer');
+    say.byDefault('sharding', 'none', 'Megatron divides optimizer states only where use_distributed_optimizer says so');
+}
+function llamafactory_sayDtypes(say, from, beside) {
+    const precision = sayPrecision(say, ['bf16', 'pure_bf16'], ['fp16']);
+    say.byDefault('precision', 'fp32', `neither bf16 nor fp16 is on (${llamafactory_read})`);
+    const megatron = say.at('tensor_model_parallel_size') ?? say.at('pipeline_model_parallel_size');
+    const divided = sayDeepSpeedFile(say, 'deepspeed', from, beside) ||
+        sayFsdpWords(say, 'fsdp', 'fsdp_config') ||
+        megatron !== undefined;
+    say.byDefault('framework', 'transformers', 'LLaMA-Factory runs Hugging Face’s Trainer');
+    say.byDefault('sharding', 'none', `Trainer divides nothing by itself (${transformersRead})`);
+    if (say.flag('pure_bf16') === true) {
+        say.runIs('weights_dtype', 'bf16', 'pure_bf16');
+        return;
+    }
+    if (!divided && precision !== undefined)
+        say.byDefault('weights_dtype', 'fp32', `what is trained is cast to fp32 (${llamafactory_read}, adapter.py)`);
+}
+function sayLeanOptimizer(say) {
+    const lean = ['use_galore', 'use_apollo', 'use_badam', 'use_adam_mini'].find((key) => say.flag(key) === true);
+    if (lean !== undefined)
+        say.warn(`${lean} keeps less than AdamW, as which the optimizer is counted.`, lean);
+    if (say.flag('use_muon') === true)
+        say.runIs('optimizer', 'muon', 'use_muon');
+}
+function sayTuning(say, name) {
+    const kind = say.text('finetuning_type') ?? 'lora';
+    const on = say.at('finetuning_type') === undefined ? 'model_name_or_path' : 'finetuning_type';
+    if (kind === 'lora' || kind === 'oft') {
+        const bits = say.number('quantization_bit');
+        sayLora(say, {
+            on,
+            rank: 'lora_rank',
+            targets: 'lora_target',
+            rankByDefault: 8,
+            targetsByDefault: ['all-linear'],
+            source: `${llamafactory_read}, finetuning_args.py`,
+        }, bits === undefined ? baseBits(say, undefined, undefined, name) : bits <= 4 ? 4 : bits <= 8 ? 8 : bitsNamed(name));
+    }
+    if (kind === 'oft')
+        say.warn('finetuning_type is oft, which is counted as if it were lora.', on);
+    if (kind === 'freeze')
+        say.warn('finetuning_type is freeze: all layers are counted as trained, so the figures are too high.', on);
+    const stage = say.text('stage') ?? 'sft';
+    if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage))
+        warnOfReference(say, 'stage');
 }
 
 ;// CONCATENATED MODULE: ./build/text/list-expression.js
@@ -33206,7 +34141,7 @@ function layoutOf(layout) {
         return undefined;
     return flat.split('|').map((stage) => stage.split('t').length - 1);
 }
-const strategies = {
+const megatron_arguments_strategies = {
     no_shard: 'none',
     optim: 'optimizer',
     optim_grads: 'gradients',
@@ -33215,7 +34150,7 @@ const strategies = {
 function stateSharding(say) {
     const fsdp = ['use_megatron_fsdp', 'use_custom_fsdp'].find((name) => say.flag(name) === true);
     if (fsdp !== undefined) {
-        say.run('sharding', 'data_parallel_sharding_strategy', (strategy) => strategies[String(strategy)]);
+        say.run('sharding', 'data_parallel_sharding_strategy', (strategy) => megatron_arguments_strategies[String(strategy)]);
         say.byDefault('sharding', 'full', 'optim_grads_params, the default of --data-parallel-sharding-strategy in 2026; in 2025 it was no_shard');
     }
     if (say.flag('use_torch_fsdp2') === true)
@@ -33544,13 +34479,173 @@ function checkpointing(say) {
     say.runIs('recompute_layers', Math.max(1, Math.floor(share * (say.number('model.n_layers') ?? 1))), key);
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/oumi.js
+
+
+
+
+const oumi_read = 'oumi d8ed077';
+/** oumi's training YAML. */
+const oumi = {
+    id: 'oumi',
+    title: 'oumi YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['model.model_name'],
+        some: [
+            [
+                1,
+                [
+                    'training.per_device_train_batch_size',
+                    'training.trainer_type',
+                    'training.gradient_accumulation_steps',
+                    'training.max_steps',
+                    'training.optimizer',
+                ],
+            ],
+        ],
+    },
+    states: oumi_states,
+};
+function oumi_states(file, beside) {
+    const say = stating(file, oumi.id);
+    const name = say.text('model.model_name') ?? '';
+    if (name !== '')
+        say.named(name, 'model.model_name');
+    say.run('sequence_length', 'model.model_max_length');
+    say.run('micro_batch_size', 'training.per_device_train_batch_size');
+    say.byDefault('micro_batch_size', 8, `what ${oumi_read} takes`);
+    say.run('gradient_accumulation', 'training.gradient_accumulation_steps');
+    say.byDefault('gradient_accumulation', 1, `what ${oumi_read} takes`);
+    oumi_saySharding(say, file.path, beside);
+    oumi_sayDtypes(say);
+    sayCheckpointing(say, 'training.enable_gradient_checkpointing', false, `off unless it is switched on (${oumi_read})`);
+    sayAttention(say, ['model.attn_implementation']);
+    sayOptimizer(say, 'training.optimizer', `adamw_torch (${oumi_read})`);
+    if (say.flag('model.enable_liger_kernel') !== undefined)
+        say.runIs('fused_cross_entropy', say.flag('model.enable_liger_kernel'), 'model.enable_liger_kernel');
+    const compiled = ['training.compile', 'model.compile'].find((key) => say.flag(key) !== undefined);
+    if (compiled !== undefined)
+        say.runIs('compile', say.flag(compiled), compiled);
+    if (say.flag('training.use_peft') === true)
+        oumi_sayAdapters(say, name);
+    saySteps(say, 'training.max_steps');
+    return say.statement();
+}
+function oumi_saySharding(say, from, beside) {
+    if (say.flag('deepspeed.enable_deepspeed') === true) {
+        if (!sayDeepSpeedFile(say, 'deepspeed.deepspeed_config_path', from, beside))
+            sayOwnDeepSpeed(say);
+    }
+    else if (say.flag('fsdp.enable_fsdp') === true) {
+        say.runIs('framework', 'fsdp', 'fsdp.enable_fsdp');
+        sayStrategy(say, 'fsdp.sharding_strategy');
+        say.byDefault('sharding', 'full', `FULL_SHARD where nothing else is said (${oumi_read})`);
+        if (say.flag('fsdp.cpu_offload') === true)
+            say.runIs('offload', 'parameters', 'fsdp.cpu_offload');
+    }
+    say.byDefault('framework', 'transformers', 'oumi runs Hugging Face’s Trainer unless it is told otherwise');
+    say.byDefault('sharding', 'none', `nothing is divided without FSDP or DeepSpeed (${oumi_read})`);
+}
+/** oumi names ZeRO's stage in a key of its own; the rest are DeepSpeed's keys. */
+function sayOwnDeepSpeed(say) {
+    const stage = /[0-3]$/.exec(String(say.at('deepspeed.zero_stage') ?? ''))?.[0];
+    if (stage !== undefined)
+        say.runIs('sharding', ['none', 'optimizer', 'gradients', 'full'][Number(stage)], 'deepspeed.zero_stage');
+    const device = (key) => ['cpu', 'nvme'].includes(String(say.at(key)).toLowerCase());
+    if (device('deepspeed.offload_param.device'))
+        say.runIs('offload', 'parameters', 'deepspeed.offload_param.device');
+    if (device('deepspeed.offload_optimizer.device'))
+        say.runIs('offload', 'optimizer', 'deepspeed.offload_optimizer.device');
+    sayDeepSpeed(say, 'deepspeed.');
+}
+/** Weights keep the dtype they are loaded in, unless FSDP mixes precisions: then accelerate casts them up. */
+function oumi_sayDtypes(say) {
+    const loaded = dtypeOf(say.at('model.torch_dtype_str')) ?? 'bf16';
+    const [mixedKey] = ['training.mixed_precision_dtype', 'fsdp.mixed_precision'].filter((key) => dtypeOf(say.at(key)) !== undefined);
+    const mixed = mixedKey === undefined ? undefined : dtypeOf(say.at(mixedKey));
+    if (mixedKey !== undefined && mixed !== undefined)
+        say.runIs('precision', mixed, mixedKey);
+    say.byDefault('precision', loaded, `products in the dtype of the weights, model.torch_dtype_str (${oumi_read})`);
+    const castUp = say.flag('fsdp.enable_fsdp') === true && mixed !== undefined;
+    if (say.flag('deepspeed.enable_deepspeed') === true || castUp)
+        return;
+    say.byDefault('weights_dtype', loaded, `the dtype that weights are loaded in, model.torch_dtype_str (${oumi_read})`);
+}
+function oumi_sayAdapters(say, name) {
+    const quantised = say.flag('peft.q_lora') === true;
+    const bits = say.number('peft.q_lora_bits') ?? 4;
+    sayLora(say, {
+        on: 'training.use_peft',
+        rank: 'peft.lora_r',
+        targets: 'peft.lora_target_modules',
+        rankByDefault: 8,
+        targetsByDefault: targetsOfPeft,
+        source: `${oumi_read}, peft_params.py`,
+    }, quantised ? (bits === 8 ? 8 : 4) : baseBits(say, undefined, undefined, name));
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/peft.js
+
+
+const peft_read = 'PEFT 0.17, LoraConfig';
+/** PEFT's `adapter_config.json`: a base model by its name, and the adapters over it. */
+const peft = {
+    id: 'peft',
+    title: 'PEFT adapter_config.json',
+    syntaxes: ['json', 'yaml'],
+    signature: { has: ['peft_type'], some: [[1, ['r', 'target_modules', 'base_model_name_or_path']]] },
+    states: (file) => {
+        const say = stating(file, peft.id);
+        const name = say.text('base_model_name_or_path') ?? '';
+        if (name !== '')
+            say.named(name, 'base_model_name_or_path');
+        const type = String(say.at('peft_type')).toUpperCase().slice(0, 40);
+        if (type !== 'LORA') {
+            say.warn(`peft_type is ${type}: of adapters, only LoRA is read; the figures are those of full training.`, 'peft_type');
+            return say.statement();
+        }
+        sayLora(say, {
+            on: 'peft_type',
+            rank: 'r',
+            targets: 'target_modules',
+            rankByDefault: 8,
+            targetsByDefault: targetsOfPeft,
+            source: peft_read,
+        }, bitsNamed(name));
+        say.byDefault('framework', 'transformers', 'adapters of PEFT are mostly trained with Hugging Face’s Trainer');
+        return say.statement();
+    },
+};
+
 ;// CONCATENATED MODULE: ./build/read/formats.js
 
 
 
 
+
+
+
+
+
+
+
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
-const trainingFormats = [nanotron, gpt_neox_gptNeox, olmo, megatronModelArgs];
+const trainingFormats = [
+    accelerate,
+    automodel,
+    axolotl,
+    deepspeed,
+    gpt_neox_gptNeox,
+    hfTrainingArgs,
+    llamafactory,
+    megatronModelArgs,
+    nanotron,
+    olmo,
+    oumi,
+    peft,
+];
 
 ;// CONCATENATED MODULE: ./build/read/job.js
 
@@ -33631,7 +34726,7 @@ function candidates(name, baseModels, from) {
 
 const formats = [mamba_mamba, huggingface];
 /** Files that end like a config and never are one. */
-const config_never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
+const config_never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
 /** True for a path whose name lets it be a model config: cheap, so that only such files are fetched. */
 const couldBeConfig = (path) => syntaxOf(path) !== undefined && !config_never.test(path);
 /**
@@ -36077,13 +37172,13 @@ const lora_modules = {
 /** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
 const lora_joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
 /** The targets that name this matrix. */
-function targetsOf(operation, lora) {
+function lora_targetsOf(operation, lora) {
     if (lora.targets.includes('all-linear'))
         return operation.component === 'output' ? [] : ['all-linear'];
     return lora.targets.filter((target) => (Object.hasOwn(lora_modules, target) ? (lora_modules[target] ?? []) : []).some(({ block, role }) => role === operation.role && block === operation_blockOf(operation)));
 }
 /** True where the adapter's targets name this matrix. */
-const isTarget = (operation, lora) => targetsOf(operation, lora).length > 0;
+const isTarget = (operation, lora) => lora_targetsOf(operation, lora).length > 0;
 /**
  * Bytes of an adapter's element: PEFT makes adapters fp32 over a 16-bit base (`autocast_adapter_dtype`); shards of flat
  * parameters need one dtype, so there they are 16-bit as the base.
@@ -36098,7 +37193,7 @@ const isFrozen = (_operation, lora) => lora !== undefined;
 function adapterOf(operation, lora) {
     if (operation.kind !== 'linear')
         return { down: 0, up: 0 };
-    const targets = targetsOf(operation, lora);
+    const targets = lora_targetsOf(operation, lora);
     if (targets.length === 0)
         return { down: 0, up: 0 };
     const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
@@ -36848,25 +37943,25 @@ const indexerScores = (heads, headDim, span, query, key) => ({
  */
 function* attention_attention(part, stream) {
     const input = pieces_read(stream, part.inputWidth);
-    const projected = yield* projections(part, input);
+    const projected = yield* attention_projections(part, input);
     yield* extras(part.extra, stream);
     if (part.indexer)
         yield* indexer_indexer(part.indexer, input, input);
     const heads = yield* normalized(part, projected);
     if (part.rotary) {
         const { query, key } = heads;
-        yield { kind: 'rope', path: pathOf(part, 'rope'), component: component, query, key, ...given({ joined: part.rotaryJoined }) };
+        yield { kind: 'rope', path: attention_pathOf(part, 'rope'), component: component, query, key, ...given({ joined: part.rotaryJoined }) };
     }
     const core = yield* groupedCore(part, heads);
     return yield* part.experts ? expertOutput(part, part.experts, core) : attention_output(part, core);
 }
-const pathOf = ({ path = component }, name) => `${path}.${name}`;
+const attention_pathOf = ({ path = component }, name) => `${path}.${name}`;
 const attention_nameOf = ({ path }, name) => (path === undefined ? name : `${path}_${name}`);
 /** Query, output gate, key and value: one product of the layer's input, unless a router chooses the queries' experts. */
-function* projections(part, input) {
+function* attention_projections(part, input) {
     const { heads: H, keyValueHeads: K, headDim: d, valueHeadDim: dv = d, bias, gateBias = bias.query } = part;
     const of = (role, name, columns, hasBias) => pieces_linear({
-        path: pathOf(part, name),
+        path: attention_pathOf(part, name),
         role,
         rows: part.inputWidth,
         columns,
@@ -36940,7 +38035,7 @@ function* groupedCore(part, { query, key, value }) {
     yield {
         kind: 'attention',
         variant: 'grouped',
-        path: pathOf(part, 'core'),
+        path: attention_pathOf(part, 'core'),
         component: component,
         heads: H,
         keyValueHeads: K,
@@ -36958,7 +38053,7 @@ function* groupedCore(part, { query, key, value }) {
     return output;
 }
 const attention_output = (part, core) => project({
-    path: pathOf(part, 'output'),
+    path: attention_pathOf(part, 'output'),
     role: 'attention_output',
     rows: core.elements,
     columns: part.outputWidth ?? part.inputWidth,
@@ -36968,7 +38063,7 @@ const attention_output = (part, core) => project({
 });
 /** Each chosen expert has an output matrix of its own for its heads. */
 function expertOutput(part, { count, active }, core) {
-    const path = pathOf(part, 'output');
+    const path = attention_pathOf(part, 'output');
     const columns = part.outputWidth ?? part.inputWidth;
     return pieces_linear({
         path,
@@ -37667,7 +38762,7 @@ function* single({ reads, ...one }, flow) {
  * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
  * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
  */
-function stages(operations, run) {
+function placement_stages(operations, run) {
     const { pipeline: P } = run.parallelism;
     const chunks = chunksOf(operations.order, run);
     return Array.from({ length: P }, (_, index) => {
@@ -37706,7 +38801,7 @@ function countKinds(order) {
  * runs (DeepSeek-V3, arXiv:2412.19437, table 2: twice the parameters, P + 1 activations of one stage).
  */
 function heldByRanks(operations, run) {
-    const own = stages(operations, run);
+    const own = placement_stages(operations, run);
     if (run.pipelineSchedule !== 'dualpipe' || own.length === 1)
         return own;
     return own.map((stage, index) => {
@@ -38836,7 +39931,7 @@ function unshardedOf(operations, run, stage) {
         return none;
     const { gathers } = frameworks[run.framework];
     if (gathers === 'zero')
-        return deepspeed(operations, run, stage);
+        return unsharded_deepspeed(operations, run, stage);
     if (!divides(run, 'weights'))
         return none;
     return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
@@ -38911,7 +40006,7 @@ function flat(operations, run, stage) {
  * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
  * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
  */
-function deepspeed(operations, run, stage) {
+function unsharded_deepspeed(operations, run, stage) {
     if (!divides(run, 'gradients') || run.lora !== undefined)
         return none;
     const reduce = 2 * buckets.reduce;
@@ -40968,7 +42063,7 @@ function stepParts(model, run, context) {
 /** Seconds of each pipeline stage for one micro-batch, forward and backward. */
 function stageTimes(operations, run, context, kinds) {
     const head = headTime(operations, run, context);
-    return stages(operations, run).map((stage) => {
+    return placement_stages(operations, run).map((stage) => {
         const parts = parts_none();
         for (const { kind, count } of stage.layers) {
             const time = kinds[kind];
@@ -41698,7 +42793,7 @@ function readAs(side, path, settings, described, files, calibration) {
 /** One of two sides is a model config, or the head could be one and cannot be read. */
 function concerns(base, head) {
     // What took so long must be one.
-    const isOne = ({ reading }) => reading.format !== undefined || (reading.kind === 'unread' && reading.way === 'late');
+    const isOne = ({ reading }) => reading.kind === 'read' || (isTold(reading.way) && (reading.format !== undefined || reading.way === 'late'));
     if ([base, head].some((side) => side !== undefined && isOne(side)))
         return true;
     return head?.reading.kind === 'unread' && isTold(head.reading.way);

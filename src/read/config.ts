@@ -19,7 +19,7 @@ export const formats: readonly Format[] = [mamba, huggingface];
 
 /** Files that end like a config and never are one. */
 const never =
-  /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|adapter_config|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
+  /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
 
 /** True for a path whose name lets it be a model config: cheap, so that only such files are fetched. */
 export const couldBeConfig = (path: string): boolean => syntaxOf(path) !== undefined && !never.test(path);

@@ -38,7 +38,10 @@ const exits: Readonly<Record<Exit, readonly [change: Partial<Changes>, told: Tol
   'run-unread': [text(config()), unreadable],
   // A part of a run is judged with the jobs that use it.
   'no-model': [text('{"zero_optimization": {"stage": 3}}', 'zero3.json'), undefined],
-  'unknown-name': [text('base_model: nobody/knows\nmicro_batch_size: 1\nsequence_len: 4\n', 'train.yaml'), undefined],
+  'unknown-name': [
+    text('base_model: nobody/knows\nmicro_batch_size: 1\nsequence_len: 4\n', 'train.yaml'),
+    ['warn', 'unreadable'],
+  ],
   'too-far': [{}, undefined],
   // The one silent way: it was looked at, and is no model config.
   'no-config': [text('{"word_embedding_dimension": 384}', '1_Pooling/config.json'), undefined],

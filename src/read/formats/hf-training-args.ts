@@ -1,0 +1,157 @@
+import type { Statement } from '../../model/statement.ts';
+import type { Beside, Format, ParsedFile } from '../format.ts';
+import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
+import { dtypeOf } from '../spellings.ts';
+import { type Stating, stating } from '../stating.ts';
+import {
+  baseBits,
+  sayAttention,
+  sayCheckpointing,
+  sayLora,
+  sayOptimizer,
+  sayPrecision,
+  saySteps,
+  targetsOfPeft,
+  transformersRead,
+  warnOfReference,
+} from '../trainer.ts';
+
+/** Arguments of Hugging Face's Trainer in YAML or JSON: TRL, alignment-handbook, open-r1, ms-swift, run_clm.py. */
+export const hfTrainingArgs: Format = {
+  id: 'hf-training-args',
+  title: 'Hugging Face TrainingArguments (TRL, alignment-handbook, open-r1)',
+  syntaxes: ['yaml', 'json'],
+  signature: {
+    some: [
+      [1, ['per_device_train_batch_size', 'model_name_or_path']],
+      [
+        2,
+        [
+          'per_device_train_batch_size',
+          'model_name_or_path',
+          'gradient_accumulation_steps',
+          'gradient_checkpointing',
+          'num_train_epochs',
+          'max_steps',
+          'learning_rate',
+          'lr_scheduler_type',
+          'deepspeed',
+        ],
+      ],
+    ],
+    not: ['finetuning_type', 'cutoff_len', 'stage', 'base_model', 'zero_optimization', 'best_model_checkpoint'],
+  },
+  states,
+};
+
+/** Arguments that only TRL has. */
+const ofTrl = [
+  'max_length',
+  'max_seq_length',
+  'packing',
+  'use_peft',
+  'dataset_mixture',
+  'dataset_mixer',
+  'dataset_text_field',
+  'max_prompt_length',
+  'max_completion_length',
+  'num_generations',
+  'completion_only_loss',
+  'assistant_only_loss',
+  'padding_free',
+] as const;
+
+const trlRead = 'TRL f2cd577, base_config.py and sft_config.py';
+
+/** TRL's own defaults differ from Trainer's: checkpointing and bf16 are on. */
+type Flavor = { readonly trl: boolean; readonly source: string };
+
+function states(file: ParsedFile, beside: Beside): Statement {
+  const say = stating(file, hfTrainingArgs.id);
+  const trl = ofTrl.some((key) => say.at(key) !== undefined);
+  const flavor: Flavor = { trl, source: trl ? trlRead : transformersRead };
+  const key = ['model_name_or_path', 'model_id_or_path', 'model', 'model_id'].find(
+    (one) => say.text(one) !== undefined,
+  );
+  const name = key === undefined ? undefined : say.text(key);
+  if (key !== undefined && name !== undefined) say.named(name, key);
+  sayBatch(say);
+  saySequence(say, flavor);
+  sayDtypes(say, flavor, file.path, beside);
+  sayAttention(say, ['attn_implementation', 'attn_impl']);
+  sayCheckpointing(say, 'gradient_checkpointing', flavor.trl, `what ${flavor.source} takes`);
+  sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
+  sayLoss(say);
+  say.run('compile', 'torch_compile', (on) => on === true);
+  sayAdapters(say, name ?? '');
+  saySteps(say, 'max_steps');
+  return say.statement();
+}
+
+function sayBatch(say: Stating): void {
+  say.run('micro_batch_size', ['per_device_train_batch_size', 'per_gpu_train_batch_size']);
+  say.run('gradient_accumulation', 'gradient_accumulation_steps');
+  say.byDefault('micro_batch_size', 8, `what ${transformersRead} takes`);
+  say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
+}
+
+function saySequence(say: Stating, { trl }: Flavor): void {
+  const prompt = say.number('max_prompt_length');
+  const completion = say.number('max_completion_length');
+  if (completion !== undefined) say.runIs('sequence_length', (prompt ?? 512) + completion, 'max_completion_length');
+  say.run('sequence_length', ['max_length', 'max_seq_length', 'model_max_length', 'block_size']);
+  if (trl) say.byDefault('sequence_length', 1024, `max_length of ${trlRead}`);
+}
+
+function sayDtypes(say: Stating, { trl, source }: Flavor, from: string, beside: Beside): void {
+  const mixed = sayPrecision(say, ['bf16'], ['fp16']);
+  const [loadedKey = 'torch_dtype'] = ['torch_dtype', 'dtype'].filter((key) => say.at(key) !== undefined);
+  const loaded = say.at(loadedKey) === 'auto' ? 'bf16' : dtypeOf(say.at(loadedKey));
+  const off = say.flag('bf16') === false;
+  say.byDefault('precision', trl && !off ? 'bf16' : (loaded ?? 'fp32'), `what ${source} takes`);
+  const divided = sayDeepSpeedFile(say, 'deepspeed', from, beside) || sayFsdpWords(say, 'fsdp', 'fsdp_config');
+  say.byDefault('framework', 'transformers', 'the files are those of Hugging Face’s Trainer');
+  say.byDefault('sharding', 'none', `Trainer divides nothing by itself (${transformersRead})`);
+  if (divided) return;
+  const why =
+    loaded === undefined
+      ? 'fp32 where no dtype is asked for'
+      : `${loadedKey} is ${String(say.at(loadedKey)).slice(0, 40)}`;
+  say.byDefault(
+    'weights_dtype',
+    loaded ?? 'fp32',
+    `${why}; ${mixed ?? 'no'} autocast leaves weights as they are (${source})`,
+  );
+}
+
+function sayLoss(say: Stating): void {
+  for (const key of ['use_liger_kernel', 'use_liger'])
+    if (say.flag(key) !== undefined) say.runIs('fused_cross_entropy', say.flag(key), key);
+  if (say.at('loss_type') === 'chunked_nll') say.runIs('fused_cross_entropy', true, 'loss_type');
+  const reference = ['beta', 'rpo_alpha', 'ref_model_mixup_alpha', 'precompute_ref_log_probs'].find(
+    (key) => say.at(key) !== undefined,
+  );
+  if (reference !== undefined && say.number('beta') !== 0 && say.flag('use_peft') !== true)
+    warnOfReference(say, reference);
+}
+
+function sayAdapters(say: Stating, name: string): void {
+  const swift = ['train_type', 'tuner_type'].find((key) => say.at(key) !== undefined);
+  const adapted =
+    say.flag('use_peft') === true ? 'use_peft' : swift !== undefined && say.at(swift) === 'lora' ? swift : undefined;
+  const [on] = [adapted, ...['lora_r', 'lora_rank'].filter((key) => say.at(key) !== undefined)];
+  if (on === undefined || say.flag('use_peft') === false || (swift !== undefined && say.at(swift) === 'full')) return;
+  const bits = say.number('quant_bits');
+  sayLora(
+    say,
+    {
+      on,
+      rank: say.at('lora_rank') === undefined ? 'lora_r' : 'lora_rank',
+      targets: say.at('target_modules') === undefined ? 'lora_target_modules' : 'target_modules',
+      rankByDefault: swift === undefined ? 16 : 8,
+      targetsByDefault: swift === undefined ? targetsOfPeft : ['all-linear'],
+      source: swift === undefined ? trlRead : 'ms-swift 3',
+    },
+    bits === 4 || bits === 8 ? bits : baseBits(say, 'load_in_4bit', 'load_in_8bit', name),
+  );
+}

@@ -1,0 +1,231 @@
+import { expect, it } from 'vitest';
+import { couldBeConfig } from '../../src/read/config.ts';
+import { type JobContext, readJob, trainingFormatOf } from '../../src/read/job.ts';
+import { settleRun } from '../../src/setup/settle.ts';
+import { parse, trainersSyntaxOf } from '../../src/text/syntax.ts';
+
+/** A repository of training files by path; the first is the root of the job. */
+function job(files: Readonly<Record<string, string>>, context: Partial<JobContext> = {}) {
+  const [root = ''] = Object.keys(files);
+  const known = new Map<string, { kind: 'bytes'; bytes: Uint8Array } | undefined>();
+  for (let round = 0; round < 10; round++) {
+    const source = parse(Buffer.from(files[root] ?? ''), trainersSyntaxOf(root) ?? 'json');
+    if (source.kind === 'broken') throw new Error(source.problem.message);
+    const file = { path: root, source };
+    const format = trainingFormatOf(file);
+    if (format === undefined) throw new Error(`${root} is of no format`);
+    const reading = readJob(file, format, { known, baseModels: {}, beside: [], ...context });
+    if (reading.kind !== 'needs') {
+      const problems = reading.problems.map(({ message }) => message);
+      if (reading.kind === 'unread') return { way: reading.way, problems, run: undefined };
+      const settling = settleRun(reading.run, reading.architecture);
+      return { way: undefined, problems, run: settling.kind === 'settled' ? settling.settled.run : undefined };
+    }
+    for (const path of reading.paths)
+      known.set(path, path in files ? { kind: 'bytes', bytes: Buffer.from(files[path] ?? '') } : undefined);
+  }
+  throw new Error('asks for files without end');
+}
+
+const llama = 'meta-llama/Llama-3.1-8B';
+const factory = (more: string) =>
+  `model_name_or_path: ${llama}\nfinetuning_type: full\nbf16: true\nper_device_train_batch_size: 3\ngradient_accumulation_steps: 2\n${more}`;
+const axolotl = (more: string) => `base_model: ${llama}\nsequence_len: 2048\nmicro_batch_size: 1\n${more}`;
+const trl = (more: string) =>
+  `model_name_or_path: ${llama}\nper_device_train_batch_size: 2\nmax_length: 2048\nlearning_rate: 1e-5\n${more}`;
+
+const auto = `{
+  "bf16": {"enabled": "auto"},
+  "zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}},
+  "train_micro_batch_size_per_gpu": "auto", "train_batch_size": "auto", "gradient_accumulation_steps": "auto"
+}`;
+
+it('DeepSpeed’s auto is what the trainer’s arguments say', () => {
+  const { run, problems } = job({ 'train.yaml': factory('deepspeed: ds/z2.json\n'), 'ds/z2.json': auto });
+  expect(run).toMatchObject({
+    framework: 'deepspeed',
+    sharding: 'gradients',
+    offload: 'optimizer',
+    microBatchSize: 3,
+    globalBatchSize: 3 * 2 * 8,
+    precision: 'bf16',
+  });
+  expect(problems).toEqual([]);
+});
+
+it('what both files state differently is one sentence that names both places, and the root holds', () => {
+  const stated = auto.replace('"train_micro_batch_size_per_gpu": "auto"', '"train_micro_batch_size_per_gpu": 16');
+  const { run, problems } = job({ 'train.yaml': factory('deepspeed: z2.json\n'), 'z2.json': stated });
+  expect(run?.microBatchSize).toBe(3);
+  expect(problems).toEqual(['micro_batch_size is 3 at train.yaml:4 and 16 at z2.json:4; the first is taken.']);
+});
+
+it('a stage in the file goes before the stage in its name', () => {
+  const { run } = job({
+    'train.yaml': factory('deepspeed: zero3.json\n'),
+    'zero3.json': '{"zero_optimization": {"stage": 1}, "bf16": {"enabled": true}}',
+  });
+  expect(run).toMatchObject({ framework: 'deepspeed', sharding: 'optimizer', masterWeights: true });
+});
+
+it('a DeepSpeed file is found beside the file that names it, too', () => {
+  const { run, problems } = job({ 'a/b/train.yaml': factory('deepspeed: z2.json\n'), 'a/b/z2.json': auto });
+  expect(run?.sharding).toBe('gradients');
+  expect(problems).toEqual([]);
+});
+
+it('a DeepSpeed file that is not there is said', () => {
+  const { run, problems } = job({ 'train.yaml': factory('deepspeed: configs/ours.json\n') });
+  expect(run?.framework).toBe('deepspeed');
+  expect(problems.join()).toContain('deepspeed names configs/ours.json, which is not a file of this repository');
+});
+
+it.each(['../../../etc/passwd', '/etc/passwd', '~/zero3.json', 'https://example.com/zero3.json'])(
+  'no path leaves the repository: %s',
+  (path) => {
+    const { problems } = job({ 'train.yaml': factory(`deepspeed: ${path}\n`) });
+    expect(problems.join()).toContain('is no path of this repository');
+  },
+);
+
+it('DeepSpeed’s keys may stand in the trainer’s file', () => {
+  const { run } = job({
+    'args.json': JSON.stringify({
+      model_name_or_path: llama,
+      per_device_train_batch_size: 2,
+      output_dir: 'o',
+      deepspeed: { zero_optimization: { stage: 3, offload_param: { device: 'nvme' } }, bf16: { enabled: true } },
+    }),
+  });
+  expect(run).toMatchObject({ framework: 'deepspeed', sharding: 'full', offload: 'parameters', precision: 'bf16' });
+});
+
+it('accelerate’s file brings GPUs, sharding and precision to a job that the policy puts it beside', () => {
+  const accelerate = `distributed_type: FSDP
+mixed_precision: bf16
+num_machines: 2
+num_processes: 16
+fsdp_config: { fsdp_version: 2, fsdp_reshard_after_forward: false, fsdp_activation_checkpointing: true }
+`;
+  const files = { 'sft.yaml': trl('torch_dtype: bfloat16\n'), 'acc.yaml': accelerate };
+  expect(job(files, { beside: ['acc.yaml'] }).run).toMatchObject({
+    gpus: 16,
+    gpusPerNode: 8,
+    framework: 'fsdp',
+    sharding: 'full',
+    reshardAfterForward: false,
+    recompute: 'full',
+    // FSDP casts what it trains up, whatever dtype it was loaded in.
+    weightsDtype: 'fp32',
+  });
+});
+
+it('accelerate’s file may name DeepSpeed’s', () => {
+  const accelerate =
+    'distributed_type: DEEPSPEED\nnum_processes: 4\ndeepspeed_config:\n  deepspeed_config_file: ds/z2.json\n';
+  const files = { 'sft.yaml': trl(''), 'acc.yaml': accelerate, 'ds/z2.json': auto };
+  expect(job(files, { beside: ['acc.yaml'] }).run).toMatchObject({
+    gpus: 4,
+    framework: 'deepspeed',
+    sharding: 'gradients',
+    offload: 'optimizer',
+    globalBatchSize: 2 * 4,
+  });
+});
+
+it.each([
+  ['FULL_SHARD', 'full'],
+  ['SHARD_GRAD_OP', 'gradients'],
+  ['NO_SHARD', 'none'],
+  [1, 'full'],
+  [2, 'gradients'],
+] as const)('FSDP’s strategy %s is %s', (strategy, sharding) => {
+  const { run } = job({
+    'train.yaml': axolotl(`fsdp: [auto_wrap]\nfsdp_config: { fsdp_sharding_strategy: ${strategy} }\n`),
+  });
+  expect(run).toMatchObject({ framework: 'fsdp', sharding });
+});
+
+it('an empty fsdp or deepspeed is none', () => {
+  const { run } = job({ 'train.yaml': axolotl('fsdp:\nfsdp_config:\ndeepspeed:\n') });
+  expect(run).toMatchObject({ framework: 'transformers', sharding: 'none' });
+});
+
+it('checkpointing has another default in each: LLaMA-Factory and TRL on, axolotl and Trainer off', () => {
+  const trainer = `model_name_or_path: ${llama}\nper_device_train_batch_size: 2\noutput_dir: o\n`;
+  const recompute = (text: string) => job({ 'train.yaml': text }).run?.recompute;
+  expect([factory(''), trl(''), axolotl(''), trainer].map(recompute)).toEqual(['full', 'full', 'none', 'none']);
+  expect(recompute(factory('disable_gradient_checkpointing: yes\n'))).toBe('none');
+  expect(recompute(trl('gradient_checkpointing: off\n'))).toBe('none');
+});
+
+it('LLaMA-Factory trains fp32 weights unless pure_bf16 or a sharding framework says otherwise', () => {
+  const dtype = (text: string) => job({ 'train.yaml': text }).run?.weightsDtype;
+  expect(dtype(factory(''))).toBe('fp32');
+  expect(dtype(factory('pure_bf16: true\n'))).toBe('bf16');
+  expect(dtype(factory('deepspeed: zero3.json\n'))).toBeUndefined();
+});
+
+it('LLaMA-Factory’s Megatron adapter has Megatron’s keys', () => {
+  const { run } = job({
+    'train.yaml': factory(
+      'pipeline_model_parallel_size: 4\ntensor_model_parallel_size: 2\nuse_distributed_optimizer: true\nrecompute_granularity: selective\n',
+    ),
+  });
+  expect(run).toMatchObject({
+    framework: 'megatron',
+    sharding: 'optimizer',
+    recompute: 'selective',
+    parallelism: { tensor: 2, pipeline: 4 },
+  });
+});
+
+it.each([
+  ['lora_target_linear: true', ['all-linear']],
+  ['lora_target_modules: [model.layers.*.self_attn.q_proj, v_proj]', ['q_proj', 'v_proj']],
+  ['lora_target_modules: "q_proj, o_proj"', ['q_proj', 'o_proj']],
+  ['lora_dropout: 0', ['q_proj', 'v_proj']],
+] as const)('adapters: %s', (line, targets) => {
+  const { run } = job({ 'train.yaml': axolotl(`adapter: qlora\nload_in_4bit: true\nlora_r: 8\n${line}\n`) });
+  expect(run?.lora).toEqual({ rank: 8, targets, baseBits: 4 });
+});
+
+it('a name can say that the base is quantised', () => {
+  const { run } = job({ 'train.yaml': `base_model: unsloth/Meta-Llama-3.1-8B-bnb-4bit\nadapter: lora\nlora_r: 8\n` });
+  expect(run?.lora?.baseBits).toBe(4);
+});
+
+it.each([
+  [factory('stage: dpo\n'), 'frozen reference model'],
+  [factory('').replace('full', 'freeze'), 'the figures are too high'],
+  [factory('use_galore: true\n'), 'keeps less than AdamW'],
+  [axolotl('rl: dpo\n'), 'frozen reference model'],
+  [axolotl('unfrozen_parameters: [lm_head.*]\n'), 'the figures are too high'],
+  [axolotl('adapter: oft\n'), 'adapter is oft'],
+  [trl('beta: 0.1\n'), 'frozen reference model'],
+])('what is not counted is said: %#', (text, words) => {
+  expect(job({ 'train.yaml': text }).problems.join()).toContain(words);
+});
+
+it('a model may be a folder of the repository', () => {
+  const config =
+    '{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100}';
+  const text = axolotl('').replace(llama, './models/ours');
+  const { run, problems } = job({ 'a/train.yaml': text, 'a/models/ours/config.json': config });
+  expect(run).toBeDefined();
+  expect(problems).toEqual([]);
+});
+
+it('a name that nobody knows is a sentence with the line for the policy', () => {
+  const { way, problems } = job({ 'train.yaml': axolotl('').replace(llama, 'nobody/knows') });
+  expect(way).toBe('unknown-name');
+  expect(problems.join()).toContain('Add `base_models: { "nobody/knows": path/of/config.json }` to the policy.');
+});
+
+it('a file of arguments that names no model is not judged alone', () => {
+  expect(job({ 'train.yaml': trl('').replace(/^.*\n/, '') }).way).toBe('no-model');
+});
+
+it('PEFT’s files are looked at', () => {
+  expect(couldBeConfig('out/adapter_config.json')).toBe(true);
+});
