@@ -33191,6 +33191,14 @@ const tokenizerEntries = (name) => tokenizers.find(({ named }) => named.test(nam
 ;// CONCATENATED MODULE: ./build/read/shapes.js
 /** Sizes that frameworks derive from others, each by its own rule. */
 const roundedUp = (value, multiple) => multiple > 0 ? Math.ceil(value / multiple) * multiple : value;
+/**
+ * Llama's feed-forward width: two thirds of 4 x dim, times a multiplier, rounded up; both products are cut to whole numbers
+ * first (Meta's llama/model.py, and torchtitan, lingua, open_lm after it).
+ */
+function llamaWidth(dim, multipleOf = 256, multiplier) {
+    const twoThirds = Math.floor((2 * (4 * dim)) / 3);
+    return roundedUp(multiplier === undefined ? twoThirds : Math.floor(multiplier * twoThirds), multipleOf);
+}
 /** Rows of a token table that is padded so that each tensor-parallel rank has a multiple (Megatron, GPT-NeoX, nanotron). */
 const paddedVocabulary = (tokens, divisibleBy, tensor) => roundedUp(tokens, Math.max(1, divisibleBy) * Math.max(1, tensor));
 
@@ -33494,6 +33502,183 @@ function hf_training_args_sayAdapters(say, name) {
     }, bits === 4 || bits === 8 ? bits : baseBits(say, 'load_in_4bit', 'load_in_8bit', name));
 }
 
+;// CONCATENATED MODULE: ./build/read/vocabulary.js
+
+
+/** Rows that a model needs for a tokenizer that a file names: those of the published model of that name, else its entries. */
+function vocabularyOf(tokenizer) {
+    const published = findModel(tokenizer)?.config['vocab_size'];
+    return typeof published === 'number' ? published : tokenizerEntries(tokenizer);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/levanter.js
+
+
+
+
+
+const levanter_source = 'Levanter 1.2, src/levanter/models and trainer.py';
+/** Levanter's YAML, as Marin writes it too. */
+const levanter = {
+    id: 'levanter',
+    title: 'Levanter YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['trainer'],
+        some: [
+            [
+                1,
+                [
+                    'trainer.train_batch_size',
+                    'trainer.per_device_parallelism',
+                    'trainer.per_device_train_batch_size',
+                    'trainer.model_axis_size',
+                    'trainer.mp',
+                    'trainer.fsdp_axis',
+                ],
+            ],
+            [1, ['model.type', 'model.hidden_dim', 'initialize_from_hf']],
+        ],
+        not: ['trainer.devices', 'model.tensor_model_parallel_size'],
+    },
+    states: levanter_states,
+};
+function levanter_states(file, beside) {
+    const say = stating(file, levanter.id);
+    const initial = say.text('initialize_from_hf');
+    if (say.flag('use_hf_model_config') === true && initial !== undefined)
+        say.named(initial, 'initialize_from_hf');
+    else {
+        levanter_sizes(say);
+        levanter_vocabulary(say, file, beside);
+    }
+    levanter_run(say);
+    return say.statement();
+}
+/** Sizes of Levanter's classes where the file leaves them out. */
+const classes = {
+    gpt2: { type: 'gpt2', sizes: { hidden_dim: 768, num_layers: 12, num_heads: 12, seq_len: 512, mlp_scale: 4 } },
+    llama: { type: 'llama', sizes: llamaSizes(11_008, 32) },
+    mistral: { type: 'llama', sizes: llamaSizes(14_336, 8) },
+    mixtral: { type: 'mixtral', sizes: { ...llamaSizes(14_336, 8), n_routed_experts: 8, num_experts_per_tok: 2 } },
+    qwen: { type: 'qwen2' },
+    qwen2: { type: 'qwen2' },
+    qwen3: { type: 'qwen3' },
+    gemma: { type: 'gemma' },
+    gemma2: { type: 'gemma2' },
+    gemma3: { type: 'gemma3_text' },
+    olmo: { type: 'olmo' },
+    olmo2: { type: 'olmo2' },
+};
+function llamaSizes(intermediate, keyValueHeads) {
+    return {
+        hidden_dim: 4096,
+        intermediate_dim: intermediate,
+        num_layers: 32,
+        num_heads: 32,
+        num_kv_heads: keyValueHeads,
+        seq_len: 2048,
+    };
+}
+const ofLlama = [
+    ['hidden_size', 'hidden_dim'],
+    ['intermediate_size', 'intermediate_dim'],
+    ['num_hidden_layers', 'num_layers'],
+    ['num_attention_heads', 'num_heads'],
+    ['num_key_value_heads', 'num_kv_heads'],
+    ['head_dim', 'head_dim'],
+    ['max_position_embeddings', 'seq_len'],
+    ['num_local_experts', 'n_routed_experts'],
+    ['num_experts_per_tok', 'num_experts_per_tok'],
+    ['attention_bias', 'use_bias'],
+];
+const ofGpt2 = [
+    ['n_embd', 'hidden_dim'],
+    ['n_layer', 'num_layers'],
+    ['n_head', 'num_heads'],
+    ['n_positions', 'seq_len'],
+];
+function levanter_sizes(say) {
+    const type = say.text('model.type') ?? 'gpt2';
+    const known = Object.hasOwn(classes, type) ? classes[type] : undefined;
+    if (known === undefined)
+        throw say.refuse(`model.type is "${type.slice(0, 40)}", which is not read of Levanter; state the model as a config.json.`, 'model.type');
+    say.modelIs('model_type', known.type, 'model.type');
+    for (const [canonical, key] of type === 'gpt2' ? ofGpt2 : ofLlama) {
+        say.model(canonical, `model.${key}`);
+        const absent = known.sizes?.[key];
+        if (say.at(`model.${key}`) !== undefined || absent === undefined)
+            continue;
+        say.modelIs(canonical, absent);
+        say.assume(`model.${key}`, String(absent), `what Levanter's ${type} takes where the file does not say (${levanter_source})`);
+    }
+    for (const key of ['hidden_dim', 'num_layers', 'num_heads'])
+        if (say.at(`model.${key}`) === undefined && known.sizes === undefined)
+            throw say.refuse(`model.${key} is missing, and Levanter's own value for ${type} is not known.`, 'model.type');
+    if (type === 'gpt2') {
+        const hidden = say.number('model.hidden_dim') ?? 768;
+        say.modelIs('n_inner', (say.number('model.mlp_scale') ?? 4) * hidden, 'model.mlp_scale');
+    }
+    const tied = type === 'gpt2' || type.startsWith('gemma');
+    say.modelIs('tie_word_embeddings', say.flag('model.tie_word_embeddings') ?? tied, 'model.tie_word_embeddings');
+}
+/** The tokenizer of the data, which may stand in a file that is included. */
+function levanter_vocabulary(say, file, beside) {
+    const included = say.at('data');
+    const path = typeof included === 'string' ? pathInside(`./${included}`, file.path) : undefined;
+    const data = path === undefined ? undefined : beside(path)?.source.value;
+    const inside = isDictionary(data) && typeof data['tokenizer'] === 'string' ? data['tokenizer'] : undefined;
+    const key = ['data.tokenizer', 'tokenizer'].find((one) => say.text(one) !== undefined);
+    const name = key === undefined ? inside : say.text(key);
+    const entries = vocabularyOf(name ?? 'gpt2');
+    if (entries === undefined)
+        throw say.refuse(`The vocabulary is that of the tokenizer "${(name ?? '').slice(0, 80)}", whose size is not known; add \`base_models\` with its config.json to the policy, or state the model as one.`, key ?? 'data');
+    say.modelIs('vocab_size', entries, key);
+    say.assume('vocab_size', String(entries), name === undefined ? `Levanter's tokenizer is gpt2 where the file names none (${levanter_source})` : `entries of ${name}`);
+}
+function levanter_run(say) {
+    say.run('sequence_length', ['max_seq_len', 'model.seq_len']);
+    say.run('micro_batch_size', ['trainer.per_device_parallelism', 'trainer.per_device_train_batch_size']);
+    const batch = say.at('trainer.train_batch_size');
+    if (typeof batch === 'number')
+        say.runIs('global_batch_size', batch, 'trainer.train_batch_size');
+    else if (batch === undefined && say.at('trainer.per_device_train_batch_size') === undefined)
+        say.byDefault('global_batch_size', 512, `trainer.train_batch_size of Levanter (${levanter_source})`);
+    // -1: the whole batch at once.
+    if ((say.number('trainer.per_device_parallelism') ?? -1) === -1)
+        say.byDefault('gradient_accumulation', 1, `per_device_parallelism of Levanter is the whole batch (${levanter_source})`);
+    say.run('train_steps', 'trainer.num_train_steps');
+    say.run('parallelism.tensor', 'trainer.model_axis_size');
+    say.run('optimizer', 'optimizer.type', (type) => (type === 'adam' ? 'adamw' : optimizerOf(type)));
+    precision(say);
+    const kept = say.flag('model.gradient_checkpointing') === false;
+    if (say.at('model.gradient_checkpointing') !== undefined)
+        say.runIs('recompute', kept ? 'none' : 'full', 'model.gradient_checkpointing');
+    say.byDefault('recompute', 'full', `gradient_checkpointing of Levanter is on (${levanter_source})`);
+    say.byDefault('optimizer', 'adamw', `optimizer.type of Levanter is adam, which is optax's adamw (${levanter_source})`);
+    say.byDefault('framework', 'fsdp', 'the nearest framework to Levanter, which shards weights over its fsdp axis');
+    say.byDefault('sharding', 'full', `fsdp_axis of Levanter is embed (${levanter_source})`);
+    say.byDefault('compile', true, 'XLA compiles the whole step');
+}
+/** `p=f32,c=bfloat16`: what weights are kept in and what is computed in. */
+function precision(say) {
+    const policy = say.text('trainer.mp') ?? '';
+    const parts = new Map(policy
+        .slice(0, 200)
+        .split(',')
+        .map((part) => [part.split('=')[0] ?? '', part.split('=')[1]]));
+    const compute = parts.get('c') ?? parts.get('compute') ?? (policy.includes('=') ? undefined : policy);
+    const weights = parts.get('p') ?? parts.get('params');
+    if (compute !== undefined && compute !== '')
+        say.runIs('precision', dtypeOf(compute), 'trainer.mp');
+    else
+        say.run('precision', 'dtype', dtypeOf);
+    if (weights !== undefined && dtypeOf(weights) === 'bf16') {
+        say.runIs('weights_dtype', 'bf16', 'trainer.mp');
+        say.runIs('master_weights', false, 'trainer.mp');
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/llamafactory.js
 
 
@@ -33609,6 +33794,309 @@ function sayTuning(say, name) {
     const stage = say.text('stage') ?? 'sft';
     if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage))
         warnOfReference(say, 'stage');
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/maxtext.js
+
+
+
+
+
+
+const maxtext_source = 'MaxText 2026-08, configs/base.yml';
+const axes = ['data', 'fsdp', 'fsdp_transpose', 'tensor', 'expert', 'pipeline', 'context', 'sequence'];
+/** MaxText's YAML: a run, a model of `configs/models`, or both. */
+const maxtext = {
+    id: 'maxtext',
+    title: 'MaxText YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        some: [
+            [
+                1,
+                [
+                    'base_emb_dim',
+                    'base_num_decoder_layers',
+                    'remat_policy',
+                    'max_target_length',
+                    'per_device_batch_size',
+                    ...axes.flatMap((axis) => [`ici_${axis}_parallelism`, `dcn_${axis}_parallelism`]),
+                ],
+            ],
+            [1, ['base_emb_dim', 'base_num_decoder_layers', 'model_name', 'base_config']],
+        ],
+        not: ['model', 'trainer', 'modules', 'model_type'],
+    },
+    states: maxtext_states,
+};
+function maxtext_states(file, beside) {
+    const stated = isDictionary(file.source.value) ? file.source.value : {};
+    const base = baseOf(file, stated, beside, 0);
+    const name = nameOf(overlaid(base.keys, stated));
+    const model = name === undefined ? {} : modelFile(name, base.folders, beside);
+    // What the file says of the sizes itself changes those of a named model; a base only fills what the model leaves out.
+    const all = overlaid(overlaid(base.keys, model), stated);
+    const named = name !== undefined && Object.keys(model).length === 0;
+    const say = stating({ path: file.path, source: { ...file.source, value: all } }, maxtext.id, base.places);
+    if (named) {
+        say.named(`maxtext:${name}`, 'model_name');
+        changes(say, stated);
+    }
+    else
+        maxtext_sizes(say);
+    mesh(say);
+    maxtext_batch(say);
+    maxtext_memory(say);
+    return say.statement();
+}
+const nameOf = (keys) => {
+    const name = fields_own(keys, 'model_name');
+    return typeof name === 'string' && name !== '' && name !== 'default' ? name : undefined;
+};
+/** Files under this one, as far as the repository has them: `base_config` beside the file, or in a folder above it. */
+function baseOf(file, stated, beside, depth) {
+    const folders = foldersAbove(file.path);
+    const named = fields_own(stated, 'base_config');
+    if (typeof named !== 'string' || depth > 3)
+        return { keys: {}, places: new Map(), folders };
+    for (const folder of folders) {
+        const path = pathInside(`./${named}`, `${folder}file`);
+        const found = path === undefined || path === file.path ? undefined : beside(path);
+        const keys = found?.source.value;
+        if (found === undefined || !isDictionary(keys))
+            continue;
+        const below = baseOf(found, keys, beside, depth + 1);
+        return {
+            keys: overlaid(below.keys, keys),
+            places: new Map([...below.places, ...placesOf(found, keys)].filter(([key]) => !Object.hasOwn(stated, key))),
+            folders: [...new Set([...folders, ...below.folders])],
+        };
+    }
+    return { keys: {}, places: new Map(), folders };
+}
+const placesOf = ({ path, source: { lines } }, keys) => Object.keys(keys).map((key) => {
+    const line = lines.get(key);
+    return [key, { file: path, key, ...(line === undefined ? {} : { line }) }];
+});
+/** The file's folder and those above it, nearest first, each with its slash. */
+function foldersAbove(path) {
+    const steps = path.split('/').slice(0, -1);
+    const all = steps.map((_, index) => `${steps.slice(0, steps.length - index).join('/')}/`);
+    return [...all, ''].slice(0, 3);
+}
+function modelFile(name, folders, beside) {
+    for (const folder of folders.slice(0, 4)) {
+        const path = pathInside(`./models/${name}.yml`, `${folder}file`);
+        const value = path === undefined ? undefined : beside(path)?.source.value;
+        if (isDictionary(value))
+            return value;
+    }
+    return {};
+}
+// --- model ------------------------------------------------------------------------------------------------------------
+/** The class of Hugging Face's that a decoder block of MaxText is the same as. */
+const maxtext_blocks = {
+    llama2: 'llama',
+    default: 'llama',
+    mistral: 'llama',
+    mixtral: 'mixtral',
+    gemma: 'gemma',
+    gemma2: 'gemma2',
+    gemma3: 'gemma3_text',
+    qwen2: 'qwen2',
+    qwen3: 'qwen3',
+    qwen3_moe: 'qwen3_moe',
+    olmo2: 'olmo2',
+    olmo3: 'olmo3',
+    gpt_oss: 'gpt_oss',
+    llama4: 'llama4_text',
+    deepseek: 'deepseek_v3',
+    deepseek4: 'deepseek_v4',
+    gpt3: decoderType,
+};
+/** Classes of which some layers see a window. */
+const windowed = /^(gemma[23]|gpt_oss|olmo3|deepseek_v4)/;
+const scaled = [
+    ['hidden_size', 'base_emb_dim', 2048],
+    ['num_attention_heads', 'base_num_query_heads', 16],
+    ['num_key_value_heads', 'base_num_kv_heads', 16],
+    ['intermediate_size', 'base_mlp_dim', 7168],
+    ['num_hidden_layers', 'base_num_decoder_layers', 16],
+];
+function maxtext_sizes(say) {
+    const block = say.text('decoder_block') ?? 'llama2';
+    const experts = say.number('num_experts') ?? 1;
+    const known = Object.hasOwn(maxtext_blocks, block) ? maxtext_blocks[block] : undefined;
+    if (known === undefined)
+        throw say.refuse(`decoder_block is "${block.slice(0, 40)}", which is not read; state the model as a config.json.`, 'decoder_block');
+    say.modelIs('model_type', known === 'llama' && experts > 1 ? 'mixtral' : known, 'decoder_block');
+    for (const [canonical, key, absent] of scaled)
+        size(say, canonical, key, absent, block);
+    say.modelIs('head_dim', say.number('head_dim') ?? 128, 'head_dim');
+    say.modelIs('vocab_size', say.number('vocab_size') ?? 32_000, 'vocab_size');
+    say.modelIs('tie_word_embeddings', say.flag('logits_via_embedding') ?? false, 'logits_via_embedding');
+    say.model('max_position_embeddings', ['max_position_embeddings', 'max_target_length']);
+    say.model('attention_bias', 'attention_bias');
+    say.model('mlp_bias', 'mlp_bias');
+    if (windowed.test(known))
+        say.model('sliding_window', 'sliding_window_size');
+    if (known === decoderType)
+        gpt3(say);
+    if (experts > 1)
+        mixture(say, known);
+    latent(say, known);
+}
+/** A size as the scale of the whole model leaves it: powers of two, first to layers, then to the width, then to heads. */
+function size(say, canonical, key, absent, block) {
+    const power = Math.log2(Math.max(1, say.number('global_parameter_scale') ?? 1));
+    const whole = Math.floor(power / 3);
+    const rest = Math.round(power) % 3;
+    const doubled = { base_num_decoder_layers: 0, base_emb_dim: rest > 1 ? 1 : 0 }[key] ?? (rest > 0 ? 1 : 0);
+    const stated = say.number(key);
+    if (stated === undefined)
+        say.assume(key, String(absent), `what MaxText takes where the file does not say (${maxtext_source})`);
+    const value = (stated ?? absent) * 2 ** (whole + doubled);
+    // A layer of Gemma 2 there is a pair: one with a window, one without.
+    const pairs = block === 'gemma2' && key === 'base_num_decoder_layers' ? 2 : 1;
+    if (pairs === 2)
+        say.assume(key, `${2 * value} layers`, 'a layer of MaxText’s gemma2 block is one with a window and one without');
+    say.modelIs(canonical, value * pairs, key);
+}
+function gpt3(say) {
+    say.modelIs('normalization', 'layer');
+    const table = say.number('trainable_position_size') ?? -1;
+    say.modelIs('positions', table > 0 ? 'learned' : 'rope', 'trainable_position_size');
+    if (table > 0)
+        say.modelIs('max_position_embeddings', table, 'trainable_position_size');
+    const activations = say.at('mlp_activations');
+    say.modelIs('gated', !Array.isArray(activations) || activations.length > 1, 'mlp_activations');
+    say.modelIs('hidden_act', 'gelu', 'mlp_activations');
+    say.modelIs('mlp_bias', true);
+    say.modelIs('attention_bias', true);
+}
+function mixture(say, type) {
+    const width = say.number('base_moe_mlp_dim') ?? -1;
+    const each = width > 0 ? width : (say.number('base_mlp_dim') ?? 7168);
+    const key = width > 0 ? 'base_moe_mlp_dim' : 'base_mlp_dim';
+    const counts = { qwen3_moe: 'num_experts', deepseek_v3: 'n_routed_experts', deepseek_v4: 'n_routed_experts' };
+    say.model(fields_own(counts, type) === undefined ? 'num_local_experts' : String(fields_own(counts, type)), 'num_experts');
+    say.model('num_experts_per_tok', 'num_experts_per_tok');
+    if (type === 'llama4_text') {
+        say.modelIs('intermediate_size_mlp', say.number('base_mlp_dim'), 'base_mlp_dim');
+        say.modelIs('intermediate_size', each, key);
+        say.model('interleave_moe_layer_step', 'interleave_moe_layer_step');
+        return;
+    }
+    say.modelIs('moe_intermediate_size', each, key);
+    say.model('n_shared_experts', 'shared_experts');
+}
+/** Multi-head latent attention and its relatives keep their names. */
+function latent(say, type) {
+    if (type !== 'deepseek_v3' && type !== 'deepseek_v4')
+        return;
+    say.modelIs('first_k_dense_replace', say.number('first_num_dense_layers') ?? 0, 'first_num_dense_layers');
+    say.modelIs('num_nextn_predict_layers', say.number('mtp_num_layers') ?? 0, 'mtp_num_layers');
+    say.modelIs('q_lora_rank', say.number('q_lora_rank') || null, 'q_lora_rank');
+    if (type === 'deepseek_v4') {
+        maxtext_sparse(say);
+        return;
+    }
+    for (const [key, absent] of [
+        ['kv_lora_rank', 512],
+        ['qk_nope_head_dim', 128],
+        ['qk_rope_head_dim', 64],
+        ['v_head_dim', 128],
+    ])
+        say.modelIs(key, say.number(key) ?? absent, key);
+    // DeepSeek-V2's router has no correction of its choice.
+    if (say.flag('routed_bias') !== true)
+        say.modelIs('model_type', 'deepseek_v2', 'routed_bias');
+}
+function maxtext_sparse(say) {
+    for (const [canonical, key] of [
+        ['hc_mult', 'mhc_expansion_rate'],
+        ['num_hash_layers', 'first_num_hash_layers'],
+        ['index_head_dim', 'indexer_head_dim'],
+        ['index_n_heads', 'indexer_n_heads'],
+        ['index_topk', 'indexer_topk'],
+        ['qk_rope_head_dim', 'qk_rope_head_dim'],
+        ['o_groups', 'o_groups'],
+        ['o_lora_rank', 'o_lora_rank'],
+        ['compress_ratios', 'compress_ratios'],
+    ])
+        say.model(canonical, key);
+}
+/** Sizes that the file itself states over those of a published model. */
+function changes(say, stated) {
+    for (const [canonical, key] of [...scaled, ['head_dim', 'head_dim'], ['vocab_size', 'vocab_size']])
+        if (typeof numeric(fields_own(stated, key)) === 'number')
+            say.model(canonical, key);
+}
+// --- run --------------------------------------------------------------------------------------------------------------
+/** Devices along an axis: within a slice times between slices; undefined where one of the two is what is left. */
+function along(say, axis) {
+    const inside = say.number(`ici_${axis}_parallelism`) ?? 1;
+    const between = say.number(`dcn_${axis}_parallelism`) ?? 1;
+    return inside < 1 || between < 1 ? undefined : inside * between;
+}
+function mesh(say) {
+    const product = (...names) => names.reduce((all, axis) => all * (along(say, axis) ?? 1), 1);
+    const put = (field, axis, ...others) => {
+        const size = product(axis, ...others);
+        if (size > 1)
+            say.runIs(field, size, `ici_${axis}_parallelism`);
+    };
+    put('parallelism.tensor', 'tensor', 'tensor_sequence', 'tensor_transpose');
+    put('parallelism.pipeline', 'pipeline');
+    put('parallelism.context', 'context', 'sequence');
+    put('parallelism.expert', 'expert');
+    const rest = axes.flatMap((axis) => [`ici_${axis}_parallelism`, `dcn_${axis}_parallelism`]);
+    const open = rest.find((key) => say.number(key) === -1);
+    const all = product(...axes, 'tensor_sequence', 'tensor_transpose');
+    if (open !== undefined)
+        say.runIs('gpus', -1, open);
+    else if (rest.some((key) => say.number(key) !== undefined))
+        say.byDefault('gpus', all, `the product of the axes of the mesh that the file states (${maxtext_source})`);
+    const fsdp = product('fsdp', 'fsdp_transpose');
+    const copies = along(say, 'data') ?? 1;
+    if (fsdp > 1 && copies > 1)
+        say.runIs('shard_group', fsdp, 'ici_fsdp_parallelism');
+    if (fsdp === 1 && along(say, 'fsdp') === 1 && say.at('ici_fsdp_parallelism') !== undefined)
+        say.runIs('sharding', 'none', 'ici_fsdp_parallelism');
+    say.byDefault('sharding', 'full', `ici_fsdp_parallelism of MaxText takes what is left (${maxtext_source})`);
+    say.byDefault('framework', 'fsdp', 'the nearest framework to MaxText, which shards weights over its fsdp axis');
+}
+function maxtext_batch(say) {
+    say.run('sequence_length', 'max_target_length');
+    say.run('batch_per_gpu', 'per_device_batch_size');
+    say.run('gradient_accumulation', 'gradient_accumulation_steps');
+    say.run('train_steps', 'steps');
+    say.run('optimizer', 'opt_type', (type) => optimizerOf(type));
+    say.byDefault('sequence_length', 2048, `max_target_length of MaxText (${maxtext_source})`);
+    say.byDefault('batch_per_gpu', 12, `per_device_batch_size of MaxText (${maxtext_source})`);
+    say.byDefault('gradient_accumulation', 1, `gradient_accumulation_steps of MaxText (${maxtext_source})`);
+    say.byDefault('optimizer', 'adamw', `opt_type of MaxText (${maxtext_source})`);
+}
+function maxtext_memory(say) {
+    // Every named policy but `full` keeps some products and computes the rest again.
+    say.run('recompute', 'remat_policy', (policy) => (policy === 'full' ? 'full' : 'selective'));
+    say.byDefault('recompute', 'full', `remat_policy of MaxText (${maxtext_source})`);
+    say.run('offload', ['optimizer_memory_host_offload'], (on) => (on === true ? 'optimizer' : undefined));
+    say.run('offload', ['parameter_memory_host_offload'], (on) => (on === true ? 'parameters' : undefined));
+    say.run('offload', ['remat_policy'], (policy) => (/offload/.test(String(policy)) ? 'activations' : undefined));
+    const quantization = say.text('quantization') ?? '';
+    if (/fp8/.test(quantization))
+        say.runIs('precision', 'fp8', 'quantization');
+    else if (/int/.test(quantization))
+        say.warn(`quantization is "${quantization.slice(0, 30)}"; integer products are counted as bf16.`, 'quantization');
+    say.run('precision', 'dtype', (dtype) => (dtype === 'float32' ? 'fp32' : 'bf16'));
+    say.byDefault('precision', 'bf16', `dtype of MaxText (${maxtext_source})`);
+    if (say.text('weight_dtype') === 'bfloat16') {
+        say.runIs('weights_dtype', 'bf16', 'weight_dtype');
+        say.runIs('master_weights', false, 'weight_dtype');
+    }
+    say.run('flash_attention', 'attention', (kind) => kind !== 'dot_product');
+    say.byDefault('compile', true, 'XLA compiles the whole step');
 }
 
 ;// CONCATENATED MODULE: ./build/text/list-expression.js
@@ -34618,7 +35106,259 @@ const peft = {
     },
 };
 
+;// CONCATENATED MODULE: ./build/read/formats/prime.js
+
+
+
+const prime_source = 'PrimeIntellect prime, src/zeroband/models/llama and config.py';
+/** Prime Intellect's TOML: prime-rl's supervised files, and those of prime before it. */
+const prime = {
+    id: 'prime',
+    title: 'prime TOML',
+    syntaxes: ['toml'],
+    signature: {
+        some: [
+            [1, ['model.name', 'trainer.model.name', 'name_model', 'model_name']],
+            [1, ['train.micro_bs', 'data.seq_len', 'data.batch_size', 'trainer.model', 'orchestrator', 'deployment']],
+        ],
+        not: ['model.flavor', 'training'],
+    },
+    states: prime_states,
+};
+function prime_states(file) {
+    const say = stating(file, prime.id);
+    const preset = say.text('name_model');
+    if (preset === undefined)
+        named(say);
+    else
+        shape(say, preset);
+    if (say.at('train') !== undefined || preset !== undefined)
+        prime_first(say);
+    else
+        current(say);
+    say.byDefault('framework', 'fsdp', `prime shards with PyTorch's FSDP2 (${prime_source})`);
+    say.byDefault('optimizer', 'adamw', `prime's optimizer (${prime_source})`);
+    say.byDefault('precision', 'bf16', `prime computes in bf16 (${prime_source})`);
+    return say.statement();
+}
+function named(say) {
+    const key = ['model.name', 'trainer.model.name', 'model_name'].find((one) => say.text(one) !== undefined);
+    if (key === undefined)
+        throw say.refuse('model.name is missing, so no model is known.');
+    say.named(say.text(key) ?? '', key);
+}
+const llama2 = {
+    debugmodel: [256, 2, 8],
+    '150M': [1024, 12, 16],
+    '271M': [1024, 16, 8],
+    '1B': [2048, 18, 16],
+    '7B': [4096, 32, 32],
+    '10B': [5120, 32, 40],
+    '13B': [5120, 40, 40],
+    '26B': [5120, 80, 40],
+    '70B': [8192, 80, 64, 8, 1.3, 4096],
+};
+const llama3 = {
+    debugmodel: [256, 8, 16],
+    '1B': [2048, 18, 16, 8, 1.3, 512],
+    '8B': [4096, 32, 32, 8, 1.3, 1024],
+    '10B': [4096, 42, 32, 8, 1.3, 1024],
+    '70B': [8192, 80, 64, 8, 1.3, 4096],
+    '405B': [16_384, 126, 128, 8, 1.2, 4096],
+};
+/** A size of prime's own tables; what `type_model` leaves open is Llama 2, as it was when these files were written. */
+function shape(say, name) {
+    const stated = say.text('type_model');
+    const second = (stated ?? 'llama2') === 'llama2' && Object.hasOwn(llama2, name);
+    const found = second ? llama2[name] : Object.hasOwn(llama3, name) ? llama3[name] : undefined;
+    if (found === undefined)
+        throw say.refuse(`name_model is "${name.slice(0, 40)}", which is not a size of prime's.`, 'name_model');
+    const [dim, layers, heads, keyValueHeads = heads, times, of = 256] = found;
+    say.modelIs('model_type', 'llama', 'name_model');
+    say.modelIs('hidden_size', dim, 'name_model');
+    say.modelIs('num_hidden_layers', layers, 'name_model');
+    say.modelIs('num_attention_heads', heads, 'name_model');
+    say.modelIs('num_key_value_heads', keyValueHeads, 'name_model');
+    say.modelIs('intermediate_size', llamaWidth(dim, of, times), 'name_model');
+    say.modelIs('tie_word_embeddings', false);
+    const vocabulary = second ? 32_000 : 128_256;
+    say.modelIs('vocab_size', vocabulary);
+    say.assume('name_model', `${name} of Llama ${second ? 2 : 3}, ${vocabulary} rows`, `${stated === undefined ? 'type_model is not stated; ' : ''}sizes and tokenizer of ${prime_source}`);
+}
+/** prime, 2024 to 2025-05. */
+function prime_first(say) {
+    say.run('micro_batch_size', 'train.micro_bs');
+    say.run('global_batch_size', 'optim.batch_size');
+    say.run('train_steps', 'optim.total_steps');
+    say.run('sequence_length', 'data.seq_length');
+    say.run('sharding', 'train.sharding_strategy', shardingOf);
+    say.run('reshard_after_forward', 'train.reshard_after_forward', flagOf);
+    say.run('recompute', ['train.ac_ckpt', 'train.activation_checkpointing'], recompute);
+    say.run('compile', 'train.torch_compile', flagOf);
+    say.run('optimizer', ['optim.optim.type', 'optim.type'], optimizerOf);
+    say.byDefault('sequence_length', 1024, `data.seq_length of prime (${prime_source})`);
+    say.byDefault('global_batch_size', 512, `optim.batch_size of prime (${prime_source})`);
+    say.byDefault('sharding', 'full', `prime divides all states (${prime_source})`);
+    say.byDefault('recompute', 'none', `train.ac_ckpt of prime is off (${prime_source})`);
+    say.byDefault('compile', true, `train.torch_compile of prime is on (${prime_source})`);
+}
+/** `ac_ckpt` is yes, no, or every how many layers. */
+const recompute = (value) => (value === false || value === 0 ? 'none' : 'full');
+/** prime-rl's supervised training; the trainer of a reinforcement run stands one level deeper. */
+function current(say) {
+    const keys = (name) => [name, `trainer.${name}`];
+    say.run('sequence_length', ['data.seq_len', 'trainer.model.seq_len', 'model.seq_len', 'seq_len']);
+    say.run('micro_batch_size', ['data.micro_batch_size', 'trainer.data.micro_batch_size']);
+    say.run('global_batch_size', ['data.batch_size', 'orchestrator.batch_size', 'batch_size']);
+    say.run('train_steps', ['max_steps', 'trainer.max_steps']);
+    say.run('parallelism.context', keys('model.cp'));
+    say.run('parallelism.expert', keys('model.ep'));
+    say.run('data_parallel_replicate', keys('model.dp_replicate'));
+    say.run('reshard_after_forward', keys('model.reshard_after_forward'), flagOf);
+    say.run('optimizer', keys('optim.type'), optimizerOf);
+    say.run('lora.rank', keys('model.lora.rank'));
+    gpus(say);
+    const checkpointing = keys('model.ac').find((key) => say.at(key) !== undefined);
+    if (checkpointing !== undefined)
+        say.runIs('recompute', flagOf(say.at(checkpointing)) === false ? 'none' : 'full', checkpointing);
+    say.byDefault('recompute', 'full', `model.ac of prime-rl is on (${current2026})`);
+    say.run('offload', keys('model.optim_cpu_offload'), (on) => (flagOf(on) === false ? 'none' : 'optimizer'));
+    say.byDefault('offload', 'optimizer', `model.optim_cpu_offload of prime-rl is on (${current2026})`);
+    say.byDefault('micro_batch_size', 1, `data.micro_batch_size of prime-rl (${current2026})`);
+    say.byDefault('global_batch_size', 128, `data.batch_size of prime-rl (${current2026})`);
+    say.byDefault('sequence_length', 2048, `model.seq_len of prime-rl (${current2026})`);
+    say.byDefault('sharding', 'full', `prime-rl divides all states with FSDP2 (${current2026})`);
+}
+const current2026 = 'prime-rl 2026-08, configs/sft.py and trainer.py';
+/** GPUs that train; those that generate do not count. */
+function gpus(say) {
+    say.run('nodes', 'deployment.num_train_nodes');
+    say.run('gpus_per_node', 'deployment.gpus_per_node');
+    if (say.at('deployment.num_train_nodes') === undefined) {
+        say.run('gpus', 'deployment.num_train_gpus');
+        if (say.at('deployment') !== undefined)
+            say.byDefault('gpus', 1, `deployment.num_train_gpus of prime-rl (${current2026})`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/torchtune.js
+
+
+const torchtune_source = 'torchtune 0.6, recipes';
+/** torchtune's YAML: a builder names the model; the first files (2024-01) name it without its module. */
+const torchtune = {
+    id: 'torchtune',
+    title: 'torchtune YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['model', 'batch_size', 'optimizer'],
+        some: [[1, ['tokenizer._component_', 'model._component_', 'tokenizer_checkpoint']]],
+        like: [],
+    },
+    states: torchtune_states,
+};
+function torchtune_states(file) {
+    const say = stating(file, torchtune.id);
+    const key = say.text('model._component_') === undefined ? 'model' : 'model._component_';
+    const builder = (say.text(key) ?? '').split('.').at(-1) ?? '';
+    const adapter = /^q?lora_|^q?dora_/.exec(builder)?.[0];
+    const name = hubName(builder.slice(adapter?.length ?? 0));
+    if (name === undefined)
+        throw say.refuse(`${key} is "${(say.text(key) ?? '').slice(0, 80)}", which is not a builder that is read; state the model as a config.json.`, key);
+    say.named(name, key);
+    if (adapter !== undefined)
+        lora(say, adapter.startsWith('q'));
+    torchtune_run(say, key);
+    torchtune_memory(say, key);
+    return say.statement();
+}
+/** The published model whose sizes a builder has: `llama3_1_8b`, `qwen2_5_7b_instruct`. */
+const families = [
+    [/^llama2_(7b|13b|70b)$/, (size) => `meta-llama/Llama-2-${size}-hf`],
+    [/^code_llama2_(7b|13b|70b)$/, (size) => `codellama/CodeLlama-${size}-hf`],
+    [/^llama3_(8b|70b)$/, (size) => `meta-llama/Meta-Llama-3-${size.toUpperCase()}`],
+    [/^llama3_1_(8b|70b|405b)$/, (size) => `meta-llama/Llama-3.1-${size.toUpperCase()}`],
+    [/^llama3_2_(1b|3b)$/, (size) => `meta-llama/Llama-3.2-${size.toUpperCase()}`],
+    [/^llama3_3_(70b)$/, (size) => `meta-llama/Llama-3.3-${size.toUpperCase()}-Instruct`],
+    [/^mistral_(7b)$/, () => 'mistralai/Mistral-7B-v0.1'],
+    [/^gemma_(2b|7b)$/, (size) => `google/gemma-${size}`],
+    [/^gemma2_(2b|9b|27b)$/, (size) => `google/gemma-2-${size}`],
+    [/^phi3_(mini)$/, () => 'microsoft/Phi-3-mini-4k-instruct'],
+    [/^phi4_(14b)$/, () => 'microsoft/phi-4'],
+    [/^qwen2_(0_5b|1_5b|7b)$/, (size) => `Qwen/Qwen2-${dotted(size)}`],
+    [/^qwen2_5_(0_5b|1_5b|3b|7b|14b|32b|72b)(?:_base|_instruct)?$/, (size) => `Qwen/Qwen2.5-${dotted(size)}`],
+    [/^qwen3_(0_6b|1_7b|4b|8b|14b|32b)(?:_base|_instruct)?$/, (size) => `Qwen/Qwen3-${dotted(size)}`],
+    [/^smollm2_(135m|360m|1_7b)$/, (size) => `HuggingFaceTB/SmolLM2-${dotted(size)}`],
+];
+const dotted = (size) => size.replace('_', '.').toUpperCase();
+function hubName(builder) {
+    for (const [pattern, name] of families) {
+        const size = pattern.exec(builder.slice(0, 80))?.[1];
+        if (size !== undefined)
+            return name(size);
+    }
+    return undefined;
+}
+function lora(say, quantised) {
+    say.run('lora.rank', 'model.lora_rank');
+    say.byDefault('lora.rank', 8, `lora_rank of torchtune (${torchtune_source})`);
+    const attention = say.at('model.lora_attn_modules');
+    const named = Array.isArray(attention) ? attention.slice(0, 10).map(String) : ['q_proj', 'v_proj'];
+    const all = [
+        ...named.map((name) => (name === 'output_proj' ? 'o_proj' : name)),
+        ...(say.flag('model.apply_lora_to_mlp') === true ? ['gate_proj', 'up_proj', 'down_proj'] : []),
+        ...(say.flag('model.apply_lora_to_output') === true ? ['lm_head'] : []),
+    ];
+    say.runIs('lora.targets', all, 'model.lora_attn_modules');
+    if (quantised || say.flag('model.quantize_base') === true)
+        say.runIs('lora.base_bits', 4, 'model._component_');
+}
+function torchtune_run(say, key) {
+    say.run('sequence_length', ['tokenizer.max_seq_len', 'dataset.max_seq_len', 'max_seq_len']);
+    say.run('micro_batch_size', 'batch_size');
+    say.run('gradient_accumulation', 'gradient_accumulation_steps');
+    say.byDefault('gradient_accumulation', 1, `gradient_accumulation_steps of torchtune (${torchtune_source})`);
+    say.run('parallelism.tensor', 'tensor_parallel_dim');
+    say.run('parallelism.context', 'context_parallel_dim');
+    say.run('data_parallel_replicate', 'data_parallel_replicate_dim');
+    if (say.number('data_parallel_shard_dim') !== -1)
+        say.run('data_parallel_shard', 'data_parallel_shard_dim');
+    say.run('optimizer', ['optimizer._component_', 'optimizer'], optimizerOf);
+    const alone = /single_device/.test(say.text('output_dir') ?? '');
+    if (alone)
+        say.runIs('gpus', 1, 'output_dir');
+    say.byDefault('framework', 'fsdp', `torchtune shards with PyTorch's FSDP2 (${torchtune_source})`);
+    const sharded = !alone && say.flag('fsdp') !== false;
+    say.byDefault('sharding', sharded ? 'full' : 'none', `torchtune's recipe for ${sharded ? 'several GPUs' : 'one GPU'} (${key}, ${torchtune_source})`);
+}
+/** In bf16 everything is: weights, gradients and states, with no copy in fp32. */
+function torchtune_memory(say, key) {
+    const dtype = dtypeOf(say.text('dtype') ?? 'bf16');
+    const from = say.at('dtype') === undefined ? key : 'dtype';
+    say.runIs('precision', say.flag('enable_fp8_training') === true ? 'fp8' : dtype, from);
+    for (const field of ['weights_dtype', 'gradients_dtype', 'optimizer_dtype'])
+        say.runIs(field, dtype, from);
+    say.runIs('master_weights', false, from);
+    const checkpointing = ['enable_activation_checkpointing', 'activation_checkpointing'];
+    say.run('recompute', checkpointing, (on) => (flagOf(on) === true ? 'full' : 'none'));
+    say.byDefault('recompute', 'none', `enable_activation_checkpointing of torchtune is off (${torchtune_source})`);
+    if (say.flag('enable_activation_offloading') === true)
+        say.runIs('offload', 'activations', 'enable_activation_offloading');
+    if (say.flag('fsdp_cpu_offload') === true)
+        say.runIs('offload', 'parameters', 'fsdp_cpu_offload');
+    say.run('reshard_after_forward', 'fsdp_reshard_after_forward', flagOf);
+    say.run('compile', 'compile', (on) => (typeof on === 'object' ? true : flagOf(on)));
+    say.byDefault('compile', false, `compile of torchtune is off (${torchtune_source})`);
+    const chunked = /Chunked|LinearCrossEntropy/.test(say.text('loss._component_') ?? '');
+    if (chunked)
+        say.runIs('loss_chunks', 8, 'loss._component_');
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats.js
+
+
+
+
 
 
 
@@ -34639,12 +35379,16 @@ const trainingFormats = [
     deepspeed,
     gpt_neox_gptNeox,
     hfTrainingArgs,
+    levanter,
     llamafactory,
+    maxtext,
     megatronModelArgs,
     nanotron,
     olmo,
     oumi,
     peft,
+    prime,
+    torchtune,
 ];
 
 ;// CONCATENATED MODULE: ./build/read/job.js
@@ -34982,7 +35726,7 @@ function significant(value) {
     const size = Math.abs(value);
     return decimal(value, size >= 100 ? 1 : 2);
 }
-function scaled(value, steps, unit = '') {
+function format_scaled(value, steps, unit = '') {
     for (const [size, prefix] of steps)
         if (Math.abs(value) >= size)
             return `${significant(value / size)}${prefix === '' && unit === '' ? '' : ' '}${prefix}${unit}`;
@@ -35012,10 +35756,10 @@ const metric = [
 ];
 const inGibibytes = (bytes) => (bytes / 2 ** 30).toFixed(3);
 const gib = (bytes) => `${decimal(bytes / 2 ** 30, 2)} GiB`;
-const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : scaled(bytes, format_binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
-const billions = (count) => scaled(count, counts);
+const amountOfBytes = (bytes) => bytes === 0 ? '0 B' : format_scaled(bytes, format_binary) + (Math.abs(bytes) < 2 ** 10 ? ' B' : '');
+const billions = (count) => format_scaled(count, counts);
 const exact = (count) => Number.isInteger(count) ? count.toLocaleString('en-US') : count.toLocaleString('en-US', { maximumFractionDigits: 0 });
-const flopsText = (flops) => scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
+const flopsText = (flops) => format_scaled(flops, metric, 'FLOPs').replace(/ ([YZEPTGMk])FLOPs$/, ' $1FLOPs');
 const percent = (ratio, digits = 1) => `${decimal(100 * ratio, digits)} %`;
 const dollars = (amount) => `$${amount >= 100 ? Math.round(amount).toLocaleString('en-US') : decimal(amount, 2)}`;
 function format_duration(seconds) {
@@ -35762,13 +36506,13 @@ function earlier_remember(review, earlier) {
         .filter(({ severity }) => severity !== 'notice')
         .slice(0, earlier_most)
         .map(({ path, code, metric }) => ({
-        path: nameOf(path),
+        path: earlier_nameOf(path),
         code,
         ...(metric === undefined ? {} : { metric }),
     }));
     // What cannot be read, or may be among what was not looked at, is not resolved, and what is still told is not either.
     const standing = (one) => findings.some((finding) => finding.code === 'not-looked-at' ||
-        (nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one))));
+        (earlier_nameOf(finding.path) === one.path && (finding.code === 'unreadable' || aboutOf(finding) === aboutOf(one))));
     const before = remembered(earlier);
     const at = review.head?.sha;
     const gone = before.open
@@ -35779,7 +36523,7 @@ function earlier_remember(review, earlier) {
 const aboutOf = ({ metric, code }) => metric ?? code;
 const earlier_bytes = (text) => new TextEncoder().encode(text).length;
 /** As much of a path as is remembered: a cut one is told by its beginning. */
-function nameOf(path) {
+function earlier_nameOf(path) {
     let name = '';
     for (const letter of markdown_plain(path, longestPath)) {
         if (earlier_bytes(name + letter) > longestPath)
@@ -38345,7 +39089,7 @@ function* alwaysOn(part, input, routed) {
  * Multi-head latent attention as it is trained, decompressed: queries, keys and values come out of low-rank pairs (DeepSeek-V2,
  * arXiv:2405.04434, 2.1.2).
  */
-function* latent(part, stream) {
+function* latent_latent(part, stream) {
     const { heads: H, inputWidth, queryRank, valueDim } = part;
     const input = pieces_read(stream, inputWidth);
     const narrow = queryRank === undefined ? input : yield* compressedQuery(queryRank, part.bias.down, input);
@@ -38613,7 +39357,7 @@ function* part(one, flow) {
         case 'attention':
             return yield* model_block((stream) => attention_attention(one, stream), flow);
         case 'latent':
-            return yield* model_block((stream) => latent(one, stream), flow);
+            return yield* model_block((stream) => latent_latent(one, stream), flow);
         case 'compressed':
             return yield* model_block((stream) => compressed(one, stream), flow);
         case 'dense':
@@ -39085,14 +39829,14 @@ function products(list, run) {
 
 const paper = (title, url) => definition({ title, url, date: '2026-11-25' });
 const arxiv = (id) => `https://arxiv.org/abs/${id}`;
-const size = (say, copies, bytes = 0) => ({
+const optimizers_size = (say, copies, bytes = 0) => ({
     copies: say(copies, 'count'),
     bytes: say(bytes, 'byte/element'),
 });
 /** The same state for every element. */
 const optimizers_plain = (say, copies) => ({
-    matrix: size(say, copies),
-    other: size(say, copies),
+    matrix: optimizers_size(say, copies),
+    other: optimizers_size(say, copies),
     edges: say(0, 'byte'),
     workspace: say(0, 'count'),
 });
@@ -39103,22 +39847,22 @@ const optimizers_optimizers = numbers({
     adamw: optimizers_plain(paper('Loshchilov and Hutter 2017: two moments', arxiv('1711.05101')), 2),
     adam: optimizers_plain(paper('Kingma and Ba 2014: two moments', arxiv('1412.6980')), 2),
     adamw_8bit: {
-        matrix: size(bitsandbytes, 0, 2 * (1 + 4 / 256)),
-        other: size(bitsandbytes, 0, 8),
+        matrix: optimizers_size(bitsandbytes, 0, 2 * (1 + 4 / 256)),
+        other: optimizers_size(bitsandbytes, 0, 8),
         edges: bitsandbytes(0, 'byte'),
         workspace: bitsandbytes(0, 'count'),
     },
     adafactor: {
-        matrix: size(adafactor, 0),
-        other: size(adafactor, 0, 4),
+        matrix: optimizers_size(adafactor, 0),
+        other: optimizers_size(adafactor, 0, 4),
         edges: adafactor(4, 'byte'),
         workspace: adafactor(0, 'count'),
     },
     lion: optimizers_plain(paper('Chen et al. 2023: one momentum', arxiv('2302.06675')), 1),
     sgd: optimizers_plain(definition({ title: 'stochastic gradient descent with momentum', date: '2026-11-25' }), 1),
     muon: {
-        matrix: size(muon, 1),
-        other: size(muon, 2),
+        matrix: optimizers_size(muon, 1),
+        other: optimizers_size(muon, 2),
         edges: muon(0, 'byte'),
         workspace: muon(3, 'count'),
     },
@@ -43032,10 +43776,10 @@ const budgets = strictObject(Object.fromEntries(metrics.map((metric) => [metric.
     .meta({ id: 'budgets', description: 'limits by metric' });
 const failOn = schemas_enum(['over-budget', 'increase', 'never'])
     .describe('what fails the check: a limit that is broken, any metric that gets worse, or nothing');
-const { gpus, gpus_per_node, inter_node_gbps_per_gpu, price_per_gpu_hour, power_cap_watts } = runSchema.shape;
+const { gpus: policy_schema_gpus, gpus_per_node, inter_node_gbps_per_gpu, price_per_gpu_hour, power_cap_watts } = runSchema.shape;
 const hardware = strictObject({
     accelerator: schemas_enum(acceleratorIds).describe('an id of `model-cost list accelerators`'),
-    gpus: gpus.describe('how many GPUs a run has'),
+    gpus: policy_schema_gpus.describe('how many GPUs a run has'),
     gpus_per_node: gpus_per_node.describe('GPUs that share a node'),
     inter_node_gbps_per_gpu,
     price_per_gpu_hour: price_per_gpu_hour.describe('US dollars for one GPU and hour'),

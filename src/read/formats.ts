@@ -5,12 +5,16 @@ import { axolotl } from './formats/axolotl.ts';
 import { deepspeed } from './formats/deepspeed.ts';
 import { gptNeox } from './formats/gpt-neox.ts';
 import { hfTrainingArgs } from './formats/hf-training-args.ts';
+import { levanter } from './formats/levanter.ts';
 import { llamafactory } from './formats/llamafactory.ts';
+import { maxtext } from './formats/maxtext.ts';
 import { megatronModelArgs } from './formats/megatron-model-args.ts';
 import { nanotron } from './formats/nanotron.ts';
 import { olmo } from './formats/olmo.ts';
 import { oumi } from './formats/oumi.ts';
 import { peft } from './formats/peft.ts';
+import { prime } from './formats/prime.ts';
+import { torchtune } from './formats/torchtune.ts';
 
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 export const trainingFormats: readonly Format[] = [
@@ -20,10 +24,14 @@ export const trainingFormats: readonly Format[] = [
   deepspeed,
   gptNeox,
   hfTrainingArgs,
+  levanter,
   llamafactory,
+  maxtext,
   megatronModelArgs,
   nanotron,
   olmo,
   oumi,
   peft,
+  prime,
+  torchtune,
 ];

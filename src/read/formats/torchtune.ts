@@ -1,0 +1,121 @@
+import type { Statement } from '../../model/statement.ts';
+import type { Format, ParsedFile } from '../format.ts';
+import { dtypeOf, optimizerOf } from '../spellings.ts';
+import { flagOf, type Stating, stating } from '../stating.ts';
+
+const source = 'torchtune 0.6, recipes';
+
+/** torchtune's YAML: a builder names the model; the first files (2024-01) name it without its module. */
+export const torchtune: Format = {
+  id: 'torchtune',
+  title: 'torchtune YAML',
+  syntaxes: ['yaml'],
+  signature: {
+    has: ['model', 'batch_size', 'optimizer'],
+    some: [[1, ['tokenizer._component_', 'model._component_', 'tokenizer_checkpoint']]],
+    like: [],
+  },
+  states,
+};
+
+function states(file: ParsedFile): Statement {
+  const say = stating(file, torchtune.id);
+  const key = say.text('model._component_') === undefined ? 'model' : 'model._component_';
+  const builder = (say.text(key) ?? '').split('.').at(-1) ?? '';
+  const adapter = /^q?lora_|^q?dora_/.exec(builder)?.[0];
+  const name = hubName(builder.slice(adapter?.length ?? 0));
+  if (name === undefined)
+    throw say.refuse(
+      `${key} is "${(say.text(key) ?? '').slice(0, 80)}", which is not a builder that is read; state the model as a config.json.`,
+      key,
+    );
+  say.named(name, key);
+  if (adapter !== undefined) lora(say, adapter.startsWith('q'));
+  run(say, key);
+  memory(say, key);
+  return say.statement();
+}
+
+/** The published model whose sizes a builder has: `llama3_1_8b`, `qwen2_5_7b_instruct`. */
+const families: readonly (readonly [builder: RegExp, name: (size: string) => string])[] = [
+  [/^llama2_(7b|13b|70b)$/, (size) => `meta-llama/Llama-2-${size}-hf`],
+  [/^code_llama2_(7b|13b|70b)$/, (size) => `codellama/CodeLlama-${size}-hf`],
+  [/^llama3_(8b|70b)$/, (size) => `meta-llama/Meta-Llama-3-${size.toUpperCase()}`],
+  [/^llama3_1_(8b|70b|405b)$/, (size) => `meta-llama/Llama-3.1-${size.toUpperCase()}`],
+  [/^llama3_2_(1b|3b)$/, (size) => `meta-llama/Llama-3.2-${size.toUpperCase()}`],
+  [/^llama3_3_(70b)$/, (size) => `meta-llama/Llama-3.3-${size.toUpperCase()}-Instruct`],
+  [/^mistral_(7b)$/, () => 'mistralai/Mistral-7B-v0.1'],
+  [/^gemma_(2b|7b)$/, (size) => `google/gemma-${size}`],
+  [/^gemma2_(2b|9b|27b)$/, (size) => `google/gemma-2-${size}`],
+  [/^phi3_(mini)$/, () => 'microsoft/Phi-3-mini-4k-instruct'],
+  [/^phi4_(14b)$/, () => 'microsoft/phi-4'],
+  [/^qwen2_(0_5b|1_5b|7b)$/, (size) => `Qwen/Qwen2-${dotted(size)}`],
+  [/^qwen2_5_(0_5b|1_5b|3b|7b|14b|32b|72b)(?:_base|_instruct)?$/, (size) => `Qwen/Qwen2.5-${dotted(size)}`],
+  [/^qwen3_(0_6b|1_7b|4b|8b|14b|32b)(?:_base|_instruct)?$/, (size) => `Qwen/Qwen3-${dotted(size)}`],
+  [/^smollm2_(135m|360m|1_7b)$/, (size) => `HuggingFaceTB/SmolLM2-${dotted(size)}`],
+];
+
+const dotted = (size: string) => size.replace('_', '.').toUpperCase();
+
+function hubName(builder: string): string | undefined {
+  for (const [pattern, name] of families) {
+    const size = pattern.exec(builder.slice(0, 80))?.[1];
+    if (size !== undefined) return name(size);
+  }
+  return undefined;
+}
+
+function lora(say: Stating, quantised: boolean): void {
+  say.run('lora.rank', 'model.lora_rank');
+  say.byDefault('lora.rank', 8, `lora_rank of torchtune (${source})`);
+  const attention = say.at('model.lora_attn_modules');
+  const named = Array.isArray(attention) ? attention.slice(0, 10).map(String) : ['q_proj', 'v_proj'];
+  const all = [
+    ...named.map((name) => (name === 'output_proj' ? 'o_proj' : name)),
+    ...(say.flag('model.apply_lora_to_mlp') === true ? ['gate_proj', 'up_proj', 'down_proj'] : []),
+    ...(say.flag('model.apply_lora_to_output') === true ? ['lm_head'] : []),
+  ];
+  say.runIs('lora.targets', all, 'model.lora_attn_modules');
+  if (quantised || say.flag('model.quantize_base') === true) say.runIs('lora.base_bits', 4, 'model._component_');
+}
+
+function run(say: Stating, key: string): void {
+  say.run('sequence_length', ['tokenizer.max_seq_len', 'dataset.max_seq_len', 'max_seq_len']);
+  say.run('micro_batch_size', 'batch_size');
+  say.run('gradient_accumulation', 'gradient_accumulation_steps');
+  say.byDefault('gradient_accumulation', 1, `gradient_accumulation_steps of torchtune (${source})`);
+  say.run('parallelism.tensor', 'tensor_parallel_dim');
+  say.run('parallelism.context', 'context_parallel_dim');
+  say.run('data_parallel_replicate', 'data_parallel_replicate_dim');
+  if (say.number('data_parallel_shard_dim') !== -1) say.run('data_parallel_shard', 'data_parallel_shard_dim');
+  say.run('optimizer', ['optimizer._component_', 'optimizer'], optimizerOf);
+  const alone = /single_device/.test(say.text('output_dir') ?? '');
+  if (alone) say.runIs('gpus', 1, 'output_dir');
+  say.byDefault('framework', 'fsdp', `torchtune shards with PyTorch's FSDP2 (${source})`);
+  const sharded = !alone && say.flag('fsdp') !== false;
+  say.byDefault(
+    'sharding',
+    sharded ? 'full' : 'none',
+    `torchtune's recipe for ${sharded ? 'several GPUs' : 'one GPU'} (${key}, ${source})`,
+  );
+}
+
+/** In bf16 everything is: weights, gradients and states, with no copy in fp32. */
+function memory(say: Stating, key: string): void {
+  const dtype = dtypeOf(say.text('dtype') ?? 'bf16');
+  const from = say.at('dtype') === undefined ? key : 'dtype';
+  say.runIs('precision', say.flag('enable_fp8_training') === true ? 'fp8' : dtype, from);
+  for (const field of ['weights_dtype', 'gradients_dtype', 'optimizer_dtype'] as const) say.runIs(field, dtype, from);
+  say.runIs('master_weights', false, from);
+  const checkpointing = ['enable_activation_checkpointing', 'activation_checkpointing'];
+  say.run('recompute', checkpointing, (on) => (flagOf(on) === true ? 'full' : 'none'));
+  say.byDefault('recompute', 'none', `enable_activation_checkpointing of torchtune is off (${source})`);
+  if (say.flag('enable_activation_offloading') === true)
+    say.runIs('offload', 'activations', 'enable_activation_offloading');
+  if (say.flag('fsdp_cpu_offload') === true) say.runIs('offload', 'parameters', 'fsdp_cpu_offload');
+  say.run('reshard_after_forward', 'fsdp_reshard_after_forward', flagOf);
+  say.run('compile', 'compile', (on) => (typeof on === 'object' ? true : flagOf(on)));
+  say.byDefault('compile', false, `compile of torchtune is off (${source})`);
+  const chunked = /Chunked|LinearCrossEntropy/.test(say.text('loss._component_') ?? '');
+  if (chunked) say.runIs('loss_chunks', 8, 'loss._component_');
+}
