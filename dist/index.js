@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 9950:
+/***/ 5865:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -57961,7 +57961,47 @@ function waiverText({ waiver }) {
     return holds ? `Waived until ${until}: ${reason}${end}` : `Its waiver ended on ${until}: ${reason}${end}`;
 }
 
+;// CONCATENATED MODULE: ./build/report/run-line.js
+
+
+const frameworks = {
+    megatron: 'Megatron',
+    fsdp: 'FSDP2',
+    deepspeed: 'DeepSpeed',
+    transformers: 'Trainer',
+};
+const shardings = {
+    none: '',
+    optimizer: ' with optimizer states sharded',
+    gradients: ' with gradients and optimizer states sharded',
+    full: ' fully sharded',
+};
+/** A training run in one line, as people say it: `64 x H100 80GB, FSDP2 fully sharded, TP 2, 8,192 tokens, micro-batch 1, bf16`. */
+function runLine(run) {
+    const { tensor, pipeline, virtualPipeline, context, expert } = run.parallelism;
+    const degrees = [
+        ['TP', tensor],
+        ['PP', pipeline],
+        ['VP', virtualPipeline],
+        ['CP', context],
+        ['EP', expert],
+    ];
+    const accelerator = findAccelerator(run.accelerator)?.name ?? run.accelerator;
+    return [
+        `${exact(run.gpus)} x ${accelerator}`,
+        `${frameworks[run.framework]}${shardings[run.sharding]}`,
+        ...degrees.flatMap(([name, degree]) => (degree > 1 ? [`${name} ${degree}`] : [])),
+        `${exact(run.sequenceLength)} tokens`,
+        `micro-batch ${exact(run.microBatchSize)}`,
+        run.precision,
+        ...(run.recompute === 'none' ? [] : [`${run.recompute} recompute`]),
+        ...(run.lora === undefined ? [] : [`LoRA rank ${run.lora.rank}`]),
+        ...(run.offload === undefined || run.offload === 'none' ? [] : [`${run.offload} in CPU memory`]),
+    ].join(', ');
+}
+
 ;// CONCATENATED MODULE: ./build/report/comment.js
+
 
 
 
@@ -58013,6 +58053,7 @@ function sections(review, options, rows = comment_mostRows, elsewhere = inSummar
     return [
         { importance: 10, name: 'heading', body: `## ${heading(review)}` },
         { importance: 9, name: 'findings', body: findings(review) },
+        { importance: 8.2, name: 'run', body: runs(comparisons) },
         { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
         {
             importance: 7,
@@ -58025,6 +58066,18 @@ function sections(review, options, rows = comment_mostRows, elsewhere = inSummar
         { importance: 3, name: 'settings', body: settings(review) },
         { importance: 9, name: 'footer', body: comment_footer(review) },
     ].filter(({ body }) => body !== '');
+}
+const ownRun = ({ estimate }) => estimate === undefined ? '' : `${sentence(runLine(estimate.run.run), 300)}.`;
+/** The run that the figures are of, in one line; where configs have several, each has its own among its details. */
+function runs(comparisons) {
+    const of = ({ head, base }) => (head ?? base)?.estimate?.run.run;
+    const lines = new Set(comparisons.map(of).flatMap((run) => (run === undefined ? [] : [runLine(run)])));
+    const [line, ...others] = lines;
+    if (line === undefined)
+        return '';
+    return others.length === 0
+        ? `Trained on ${sentence(line, 300)}.`
+        : `Trained in ${lines.size} different ways; see each config.`;
 }
 const pathsOf = ({ comparisons }) => comparisons.flatMap(({ path, previousPath }) => [path, previousPath ?? '']).filter((name) => name.includes(' '));
 function heading(review) {
@@ -58093,7 +58146,7 @@ function configSections(comparison, budgets, several, index) {
         folded(6, 'Where the difference comes from', origins(comparison)),
         folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
         folded(4, 'Step time', throughputLine(side)),
-        folded(4, 'Training run', statedRun(side)),
+        folded(4, 'Training run', [several ? ownRun(side) : '', statedRun(side)].filter((body) => body !== '').join('\n\n')),
         folded(4, 'Assumptions', assumptions(side)),
     ];
 }
@@ -58295,7 +58348,7 @@ const torchLoss = {
     fused: 'chunked',
     vocabularyParallel: null,
 };
-const frameworks = numbers({
+const frameworks_frameworks = numbers({
     megatron: {
         saves: 'fused',
         normsWrittenOut: false,
@@ -58828,7 +58881,7 @@ function isRecomputed(index, layers, run) {
 function chosen(list, run) {
     if (run.recompute === 'full')
         return list;
-    if (frameworks[run.framework].selective === 'modules') {
+    if (frameworks_frameworks[run.framework].selective === 'modules') {
         const modules = recomputedModules(run);
         return list.filter((operation) => modules.some((name) => holdsProducts(name, operation, list)));
     }
@@ -60506,7 +60559,7 @@ function deviceOverhead(run) {
  * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.
  */
 function dummyGradients(operations, run, stage) {
-    if (!frameworks[run.framework].dummyGradients || run.lora !== undefined)
+    if (!frameworks_frameworks[run.framework].dummyGradients || run.lora !== undefined)
         return 0;
     const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
     if (stage.head)
@@ -60600,7 +60653,7 @@ function tensorBytes(tensor, bytesEach, tokens, tensorParallel) {
     }
 }
 function executionOf(run) {
-    const facts = frameworks[run.framework];
+    const facts = frameworks_frameworks[run.framework];
     const style = run.compile ? 'fused' : facts.saves;
     const low = run.precision === 'fp8' || run.precision === 'mxfp8' || run.precision === 'fp4';
     return {
@@ -60616,7 +60669,7 @@ function executionOf(run) {
  * torchtitan without shards. Shards have their own mixed precision.
  */
 function isAutocast(run) {
-    if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined)
+    if (frameworks_frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined)
         return false;
     return (run.weightsDtype ?? 'fp32') === 'fp32' && !isSharded(run, 'weights');
 }
@@ -60871,7 +60924,7 @@ function saveDropoutMask({ output }, run, save) {
 }
 /** A module saves what it reads, and what is inside of it is made again; the attention core's output is saved all the same. */
 function recomputedBy(run, operations) {
-    if (run.recompute !== 'selective' || frameworks[run.framework].selective !== 'modules')
+    if (run.recompute !== 'selective' || frameworks_frameworks[run.framework].selective !== 'modules')
         return { outputs: new Set(), operations: new Set() };
     const modules = recomputedModules(run);
     const inside = operations.filter((one) => modules.some((module) => isInside(module, one, operations)));
@@ -60930,7 +60983,7 @@ function activationsOnDevice(list, run, layers) {
 }
 function selective(list, run) {
     const saved = total(savedTensors(list, run));
-    if (frameworks[run.framework].selective === 'modules')
+    if (frameworks_frameworks[run.framework].selective === 'modules')
         return { saved, read: total(savedTensors(list, { ...run, recompute: 'none' })) };
     return { saved: Math.min(saved, everySecondProduct(list, run)), read: saved };
 }
@@ -60969,7 +61022,7 @@ function inputBytes(list, run) {
 /** Bytes of an element of the residual stream: fp32 under autocast, and where a framework autocasts sharded adapters. */
 function streamBytes(run) {
     const adapters = run.lora !== undefined && divides(run, 'weights') && run.gpus > 1;
-    const widened = adapters && frameworks[run.framework].autocastsShardedAdapters;
+    const widened = adapters && frameworks_frameworks[run.framework].autocastsShardedAdapters;
     return widened || executionOf(run).autocast ? 4 : elementBytes(run);
 }
 /** D, as the layer's additions to the residual have it. */
@@ -61188,7 +61241,7 @@ function lossBytes(operations, run) {
     const head = outputProjection(operations);
     if (head === undefined)
         return loss_nothing;
-    return frameworks[run.framework].saves === 'fused' ? loss_megatron(head, run) : torch(head, operations, run);
+    return frameworks_frameworks[run.framework].saves === 'fused' ? loss_megatron(head, run) : torch(head, operations, run);
 }
 /** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
 function logitsOf({ columns: V }, run) {
@@ -61196,7 +61249,7 @@ function logitsOf({ columns: V }, run) {
 }
 /** Megatron-Core: logits with their loss, then the output's backward pass. */
 function loss_megatron(head, run) {
-    const { lossBytes: each, dummyGradients } = frameworks[run.framework];
+    const { lossBytes: each, dummyGradients } = frameworks_frameworks[run.framework];
     const { rows: D, columns: V } = head;
     const { tensor, sequenceParallel } = run.parallelism;
     const tokens = placement_tokensOf(run);
@@ -61212,7 +61265,7 @@ function loss_megatron(head, run) {
 }
 /** PyTorch: the final norm and the output's input, then the loss forward and backward, then the output's backward pass. */
 function torch(head, operations, run) {
-    const { lossBytes: each } = frameworks[run.framework];
+    const { lossBytes: each } = frameworks_frameworks[run.framework];
     const { rows: D, columns: V } = head;
     const { tensor } = run.parallelism;
     const tokens = placement_tokensOf(run);
@@ -61312,11 +61365,11 @@ function operationStates(operation, run, stage) {
 }
 /** With an optimizer on the CPU, some frameworks send gradients there as they are reduced; others keep them. */
 function gradientsLeave(run) {
-    const { offloadsGradients: when } = frameworks[run.framework];
+    const { offloadsGradients: when } = frameworks_frameworks[run.framework];
     return when === 'always' || (when === 'sharded' && divides(run, 'gradients'));
 }
 function bytesPerParameter(operation, run) {
-    const facts = frameworks[run.framework];
+    const facts = frameworks_frameworks[run.framework];
     const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
     if (run.lora !== undefined) {
         const adapter = adapterBytes(run);
@@ -61354,7 +61407,7 @@ function frozenBytes(operation, bits) {
 }
 /** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */
 function copiesOf(operation, run) {
-    if (!frameworks[run.framework].quantizesInputs || run.lora !== undefined)
+    if (!frameworks_frameworks[run.framework].quantizesInputs || run.lora !== undefined)
         return 0;
     if (operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output')
         return 0;
@@ -61379,7 +61432,7 @@ const none = {
 function unshardedOf(operations, run, stage) {
     if (dataParallel(run) <= 1)
         return none;
-    const { gathers } = frameworks[run.framework];
+    const { gathers } = frameworks_frameworks[run.framework];
     if (gathers === 'zero')
         return deepspeed(operations, run, stage);
     if (!divides(run, 'weights'))
@@ -61518,11 +61571,11 @@ function stepOf(operations, run, stage) {
             ['temporary', 'gathered_parameters', unsharded.throughout],
             ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
         ],
-        gradientsThere: frameworks[run.framework].gradientsStay || microBatches(run) > 1,
+        gradientsThere: frameworks_frameworks[run.framework].gradientsStay || microBatches(run) > 1,
     };
 }
 /** Plain data parallelism reduces gradients in buckets that are copies of them (`gradient_as_bucket_view: false`). */
-const copiesInBuckets = (run) => !frameworks[run.framework].masterWeights && !divides(run, 'optimizer') && replicas(run) > 1;
+const copiesInBuckets = (run) => !frameworks_frameworks[run.framework].masterWeights && !divides(run, 'optimizer') && replicas(run) > 1;
 /** The loss, forward and backward; on a stage without it, the end of the forward pass. */
 function* lossPhases(step) {
     const { operations, run, stage, states, activations, unsharded, throughout, gradientsThere } = step;
@@ -61591,7 +61644,7 @@ function layerBackward(step, kind) {
     // Layers of one unit are recomputed together, and the others wait with all that they read.
     const others = read - read / layersOfUnit(run);
     // FSDP2 reduces out of a buffer of its own, which the unsharded parameters count.
-    const reduces = frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
+    const reduces = frameworks_frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
     return {
         work: Math.max(0, inputOnly + peak + others - saved),
         gradients: statesOf(list, run, stage).gradients,
@@ -61603,7 +61656,7 @@ function layerBackward(step, kind) {
  * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
  */
 function weightGradient(operation, { run, stage, gradientsThere }) {
-    if (frameworks[run.framework].gradientsStay || run.lora !== undefined)
+    if (frameworks_frameworks[run.framework].gradientsStay || run.lora !== undefined)
         return { making: 0, after: 0 };
     const elements = localElements(operation, run, stage);
     const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
@@ -61615,7 +61668,7 @@ function weightGradient(operation, { run, stage, gradientsThere }) {
 }
 /** The gradient of the embedding table is dense: all rows in 16 bits, and once more in fp32 where it is reduced into shards. */
 function embeddingPhase({ operations, run, stage, states, throughout }) {
-    const table = stage.embedding && run.lora === undefined && !frameworks[run.framework].gradientsStay;
+    const table = stage.embedding && run.lora === undefined && !frameworks_frameworks[run.framework].gradientsStay;
     const elements = table ? operations.embedding.reduce((sum, one) => sum + localElements(one, run, stage), 0) : 0;
     return {
         at: 'backward',
@@ -61627,7 +61680,7 @@ function embeddingPhase({ operations, run, stage, states, throughout }) {
     };
 }
 function optimizerPhase({ run, states, throughout }) {
-    const lists = frameworks[run.framework].optimizerTemporaries * temporaryList(run, states);
+    const lists = frameworks_frameworks[run.framework].optimizerTemporaries * temporaryList(run, states);
     const workspace = optimizers[run.optimizer].workspace * 2 * states.largest;
     return {
         at: 'optimizer',
@@ -61640,7 +61693,7 @@ function optimizerPhase({ run, states, throughout }) {
 }
 /** Bytes of a list of temporaries of the step: in the weights' dtype, or in fp32 where the step has master weights; ZeRO 3 goes by groups. */
 function temporaryList(run, { stepped }) {
-    if (frameworks[run.framework].masterWeights)
+    if (frameworks_frameworks[run.framework].masterWeights)
         return 4 * (divides(run, 'weights') ? Math.min(stepped, buckets.subgroup) : stepped);
     return stepped * (run.weightsDtype === undefined ? 4 : bytesOf[run.weightsDtype]);
 }
@@ -61648,7 +61701,7 @@ function temporaryList(run, { stepped }) {
 function fp32Gradients(run, { stepped }) {
     const narrow = run.gradientsDtype !== undefined && bytesOf[run.gradientsDtype] < 4;
     const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
-    return frameworks[run.framework].castsNarrowGradients && narrow && !aware ? 4 * stepped : 0;
+    return frameworks_frameworks[run.framework].castsNarrowGradients && narrow && !aware ? 4 * stepped : 0;
 }
 /**
  * Under autocast, bytes of 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
@@ -61687,7 +61740,7 @@ function autocastWeights({ operations, run, stage }, at) {
  */
 function reservedBytes(phases, operations, run, stage) {
     const allocated = Math.max(...phases.map(totalOf));
-    const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
+    const streams = frameworks_frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
     if (!streams)
         return allocated * ratio(run);
     const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
@@ -61697,7 +61750,7 @@ function reservedBytes(phases, operations, run, stage) {
     const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
     return Math.max(allocated, reserved + buffers + gradients + (stage.head ? logitsFragmentation(operations, run) : 0));
 }
-const ratio = (run) => run.expandableSegments === true ? expandableSegments.fragmentation : frameworks[run.framework].fragmentation;
+const ratio = (run) => run.expandableSegments === true ? expandableSegments.fragmentation : frameworks_frameworks[run.framework].fragmentation;
 /** Gradients and prefetch buffers, in bytes. */
 const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component, part, bytes]) => {
     const elsewhere = component === 'gradients' || part === 'gather_buffer';
@@ -63307,7 +63360,7 @@ function optimizerSeconds({ trained }, run, context) {
         const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
         return elements * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
     }
-    const norm = frameworks[run.framework].gradientBytes;
+    const norm = frameworks_frameworks[run.framework].gradientBytes;
     return (elements * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
 }
 /**
@@ -63315,7 +63368,7 @@ function optimizerSeconds({ trained }, run, context) {
  * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
  */
 function updateBytes(run) {
-    const facts = frameworks[run.framework];
+    const facts = frameworks_frameworks[run.framework];
     const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
     const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
     const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
@@ -63381,7 +63434,7 @@ function recomputeSeconds(time, list, run, context) {
         case 'full':
             return fullSeconds(time, list, run, context);
         case 'selective':
-            return frameworks[run.framework].selective === 'operations'
+            return frameworks_frameworks[run.framework].selective === 'operations'
                 ? recomputedShare.everySecond * time.forward.matrix_products + time.forward.memory_bound
                 : moduleSeconds(time, list, run.recomputeModules ?? ['core_attn']);
     }
@@ -83052,7 +83105,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(9950);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5865);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

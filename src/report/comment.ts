@@ -1,5 +1,5 @@
 import { missedText } from '../gate/missed.ts';
-import type { Comparison, Finding, Review } from '../gate/review.ts';
+import type { Comparison, Finding, Review, Side } from '../gate/review.ts';
 import type { Budgets } from '../gate/rules.ts';
 import { assumptions, memoryBreakdown, origins, throughputLine } from './breakdown.ts';
 import { type Memory, memoryLine, pastProblem, remember } from './earlier.ts';
@@ -7,6 +7,7 @@ import { gib } from './format.ts';
 import { limitsTable, statedRun } from './limits.ts';
 import { code, details, sentence, table, tag } from './markdown.ts';
 import { findingLine, overview, ranked, waiverText } from './overview.ts';
+import { runLine } from './run-line.ts';
 
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 export const longestComment = 60_000;
@@ -74,6 +75,7 @@ export function sections(review: Review, options: Options, rows = mostRows, else
   return [
     { importance: 10, name: 'heading', body: `## ${heading(review)}` },
     { importance: 9, name: 'findings', body: findings(review) },
+    { importance: 8.2, name: 'run', body: runs(comparisons) },
     { importance: 8, name: 'table', body: overview(review, comparisons.slice(0, rows), options.budgetsFor) + cut },
     {
       importance: 7,
@@ -88,6 +90,20 @@ export function sections(review: Review, options: Options, rows = mostRows, else
     { importance: 3, name: 'settings', body: settings(review) },
     { importance: 9, name: 'footer', body: footer(review) },
   ].filter(({ body }) => body !== '');
+}
+
+const ownRun = ({ estimate }: Side): string =>
+  estimate === undefined ? '' : `${sentence(runLine(estimate.run.run), 300)}.`;
+
+/** The run that the figures are of, in one line; where configs have several, each has its own among its details. */
+function runs(comparisons: readonly Comparison[]): string {
+  const of = ({ head, base }: Comparison) => (head ?? base)?.estimate?.run.run;
+  const lines = new Set(comparisons.map(of).flatMap((run) => (run === undefined ? [] : [runLine(run)])));
+  const [line, ...others] = lines;
+  if (line === undefined) return '';
+  return others.length === 0
+    ? `Trained on ${sentence(line, 300)}.`
+    : `Trained in ${lines.size} different ways; see each config.`;
 }
 
 const pathsOf = ({ comparisons }: Review): readonly string[] =>
@@ -159,7 +175,11 @@ function configSections(comparison: Comparison, budgets: Budgets, several: boole
     folded(6, 'Where the difference comes from', origins(comparison)),
     folded(5, 'Memory of the fullest GPU', memoryBreakdown(comparison)),
     folded(4, 'Step time', throughputLine(side)),
-    folded(4, 'Training run', statedRun(side)),
+    folded(
+      4,
+      'Training run',
+      [several ? ownRun(side) : '', statedRun(side)].filter((body) => body !== '').join('\n\n'),
+    ),
     folded(4, 'Assumptions', assumptions(side)),
   ];
 }

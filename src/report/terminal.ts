@@ -15,6 +15,7 @@ import {
 } from './format.ts';
 import { plain } from './markdown.ts';
 import { waiverText } from './overview.ts';
+import { runLine } from './run-line.ts';
 
 const rule = '─'.repeat(78);
 const line = (label: string, value: string, note = '') =>
@@ -303,12 +304,23 @@ function comparisonLines(comparison: Comparison): string[] {
     );
   return [
     `${plain(comparison.path, 120)}${renamed}: ${comparison.status}`,
+    ...runLines(comparison),
     ...rows,
     ...(fields.length > 0 ? ['  what changed', ...fields] : []),
     ...(comparison.fields.length > mostFields ? [`    and ${comparison.fields.length - mostFields} more`] : []),
     ...(parts.length > 0 ? ['  what moved', ...parts] : []),
     '',
   ];
+}
+
+/** The run of each side, once where it is the same. */
+function runLines({ base, head }: Comparison): readonly string[] {
+  const [before, after] = [base, head].map((side) => side?.estimate && runLine(side.estimate.run.run));
+  if (before === undefined || after === undefined || before === after) {
+    const line = after ?? before;
+    return line === undefined ? [] : [`  run    ${line}`];
+  }
+  return [`  before ${before}`, `  after  ${after}`];
 }
 
 const mostFields = 20;
