@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 5865:
+/***/ 4332:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -72250,6 +72250,937 @@ const deepspeed_deepspeed = {
     },
 };
 
+;// CONCATENATED MODULE: ./build/text/interpolate.js
+
+/** How far references are followed, and how many of a file: no config needs more, and no text grows beyond it. */
+const interpolate_most = { depth: 16, references: 20_000, characters: 1_000 };
+/**
+ * The same value with its references resolved: `${a.b}`, `${.sibling}`, `${oc.env:NAME,default}`, `${NAME:default}` and sums of
+ * numbers (`${multiply:4,${.hidden_size}}`). Nothing is executed and no environment is read: of a variable its default holds. A
+ * reference without an answer stays as it stands, so that its reader finds the field open.
+ */
+function interpolated(root, { roots = [], also } = {}) {
+    const resolver = new Resolver(root, roots, also);
+    return resolver.tree(root, []);
+}
+class Resolver {
+    root;
+    roots;
+    also;
+    left = interpolate_most.references;
+    constructor(root, roots, also) {
+        this.root = root;
+        this.roots = roots;
+        this.also = also;
+    }
+    /** A value with the path of the dictionary that holds it, which relative references start from. */
+    tree(value, path) {
+        if (typeof value === 'string')
+            return this.text(value, path.slice(0, -1), []);
+        if (Array.isArray(value))
+            return value.map((one, index) => this.tree(one, [...path, String(index)]));
+        if (!isDictionary(value))
+            return value;
+        const result = Object.create(null);
+        for (const [key, child] of Object.entries(value))
+            result[key] = this.tree(child, [...path, key]);
+        return result;
+    }
+    /** A whole reference keeps the type of what it names; one inside a text becomes a part of it. */
+    text(text, holder, trail) {
+        if (!text.includes('${') || trail.length >= interpolate_most.depth)
+            return text;
+        let result = '';
+        for (let at = 0; at < text.length;) {
+            const start = text.indexOf('${', at);
+            const end = start < 0 ? undefined : interpolate_closing(text, start);
+            if (end === undefined)
+                return result + text.slice(at);
+            const value = this.reference(text.slice(start + 2, end), holder, trail);
+            if (start === 0 && end === text.length - 1)
+                return value === undefined ? text : value;
+            const shown = isScalar(value) ? String(value) : text.slice(start, end + 1);
+            result += text.slice(at, start) + shown;
+            if (result.length > interpolate_most.characters)
+                return text;
+            at = end + 1;
+        }
+        return result;
+    }
+    reference(words, holder, trail) {
+        if (this.left-- <= 0 || trail.includes(`${holder.join('.')}|${words}`))
+            return undefined;
+        const further = [...trail, `${holder.join('.')}|${words}`];
+        const colon = topLevel(words, ':')[0] ?? words;
+        if (colon.length === words.length)
+            return this.found(String(this.text(words, holder, further)), holder, further);
+        const inner = words.slice(colon.length + 1);
+        return this.resolved(colon.trim(), inner, holder, further);
+    }
+    resolved(name, inner, holder, trail) {
+        const values = () => topLevel(inner, ',').map((one) => this.text(one.trim(), holder, trail));
+        if (name === 'oc.env' || name === 'env') {
+            const [, fallback] = values();
+            return fallback === undefined ? undefined : retyped(fallback);
+        }
+        if (name === 'oc.select') {
+            const [path, fallback] = values();
+            return this.found(String(path), holder, trail) ?? (fallback === undefined ? undefined : retyped(fallback));
+        }
+        const compute = Object.hasOwn(interpolate_arithmetic, name) ? interpolate_arithmetic[name] : undefined;
+        if (compute !== undefined) {
+            const numbers = values().map((value) => (isScalar(value) ? retyped(value) : undefined));
+            const known = numbers.filter((value) => typeof value === 'number');
+            const result = known.length === numbers.length && known.length > 0 ? compute(known) : undefined;
+            return Number.isFinite(result) ? result : undefined;
+        }
+        // `${NAME:default}`: a variable of the environment.
+        if (!/^[A-Za-z_]\w{0,100}$/.test(name) || inner.includes(':?'))
+            return undefined;
+        const fallback = this.text(inner, holder, trail);
+        return fallback === '' ? undefined : retyped(fallback);
+    }
+    /** What stands at a path, its own references resolved. */
+    found(path, holder, trail) {
+        const steps = absolute(path, holder);
+        if (steps === undefined)
+            return undefined;
+        const [first = ''] = steps;
+        const inRoot = valueAt(this.root, steps) ?? (this.roots.includes(first) ? valueAt(this.root, steps.slice(1)) : undefined);
+        const value = inRoot ?? (this.also === undefined ? undefined : valueAt(this.also, steps));
+        if (typeof value !== 'string')
+            return isScalar(value) || Array.isArray(value) ? value : undefined;
+        const at = inRoot !== undefined && valueAt(this.root, steps) === undefined ? steps.slice(1) : steps;
+        const resolved = this.text(value, at.slice(0, -1), trail);
+        return typeof resolved === 'string' && resolved.includes('${') ? undefined : resolved;
+    }
+}
+const interpolate_arithmetic = {
+    multiply: (values) => values.reduce((product, value) => product * value, 1),
+    sum: (values) => values.reduce((total, value) => total + value, 0),
+    add: (values) => values.reduce((total, value) => total + value, 0),
+    subtract: ([first = Number.NaN, second = Number.NaN]) => first - second,
+    divide: ([first = Number.NaN, second = Number.NaN]) => first / second,
+    divide_floor: ([first = Number.NaN, second = Number.NaN]) => Math.floor(first / second),
+    divide_ceil: ([first = Number.NaN, second = Number.NaN]) => Math.ceil(first / second),
+    int_div: ([first = Number.NaN, second = Number.NaN]) => Math.floor(first / second),
+};
+const isScalar = (value) => typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+/** A default as YAML would read it. */
+function retyped(value) {
+    if (typeof value !== 'string')
+        return value;
+    const text = value.trim().replace(/^(["'])(.*)\1$/, '$2');
+    if (/^[+-]?\d[\d_]*(\.\d*)?([eE][+-]?\d{1,3})?$/.test(text))
+        return Number(text.replaceAll('_', ''));
+    if (/^true$/i.test(text))
+        return true;
+    if (/^false$/i.test(text))
+        return false;
+    return /^(null|none|~)$/i.test(text) ? null : text;
+}
+/** The path of the brace that closes the reference which opens at `start`. */
+function interpolate_closing(text, start) {
+    let open = 0;
+    for (let at = start; at < text.length; at++) {
+        if (text.startsWith('${', at)) {
+            open += 1;
+            at += 1;
+        }
+        else if (text[at] === '}' && --open === 0)
+            return at;
+    }
+    return undefined;
+}
+/** A text cut at a sign outside of nested references; at a colon only the first counts. */
+function topLevel(text, sign) {
+    const pieces = [];
+    let open = 0;
+    let from = 0;
+    for (let at = 0; at < text.length; at++) {
+        if (text.startsWith('${', at))
+            open += 1;
+        else if (text[at] === '}')
+            open -= 1;
+        else if (text[at] === sign && open === 0) {
+            pieces.push(text.slice(from, at));
+            from = at + 1;
+        }
+    }
+    return [...pieces, text.slice(from)];
+}
+/** `.a` is beside the reference, `..a` one dictionary further out; else from the root. */
+function absolute(path, holder) {
+    const dots = path.length - path.replace(/^\.{1,20}/, '').length;
+    const steps = path.slice(dots).replaceAll('[', '.').replaceAll(']', '').split('.');
+    if (dots === 0)
+        return steps;
+    return dots - 1 > holder.length ? undefined : [...holder.slice(0, holder.length - (dots - 1)), ...steps];
+}
+function valueAt(root, steps) {
+    let here = root;
+    for (const step of steps) {
+        if (Array.isArray(here))
+            here = /^\d{1,6}$/.test(step) ? here[Number(step)] : undefined;
+        else
+            here = isDictionary(here) ? fields_own(here, step) : undefined;
+    }
+    return here ?? undefined;
+}
+
+;// CONCATENATED MODULE: ./build/text/list-expression.js
+/** More entries than any model has layers. */
+const list_expression_longest = 10_000;
+/**
+ * A list of whole numbers as Python writes it (`([0]*3+[1]*58)`, `[0]+[1]*26`), computed without executing it; undefined where
+ * the text is anything else. Grammar: sum of terms; a term is a list or a sum in parentheses, times a whole number.
+ */
+function list_expression_listOf(text) {
+    const tokens = text.slice(0, 2_000).match(/\d{1,6}|[[\]()+*,]|\S/g) ?? [];
+    let at = 0;
+    const takes = (sign) => tokens[at] === sign && ++at > 0;
+    const atom = (depth) => {
+        if (takes('(')) {
+            const inner = depth < 20 ? sum(depth + 1) : undefined;
+            return takes(')') ? inner : undefined;
+        }
+        if (!takes('['))
+            return undefined;
+        const entries = [];
+        while (!takes(']')) {
+            const entry = tokens[at++];
+            if (entry === undefined || !/^\d+$/.test(entry))
+                return undefined;
+            entries.push(Number(entry));
+            if (!takes(',') && tokens[at] !== ']')
+                return undefined;
+        }
+        return entries;
+    };
+    const term = (depth) => {
+        let list = atom(depth);
+        while (list !== undefined && takes('*')) {
+            const times = tokens[at++];
+            if (times === undefined || !/^\d+$/.test(times) || list.length * Number(times) > list_expression_longest)
+                return undefined;
+            const once = list;
+            list = Array.from({ length: Number(times) }, () => once).flat();
+        }
+        return list;
+    };
+    function sum(depth) {
+        let list = term(depth);
+        while (list !== undefined && takes('+')) {
+            const further = term(depth);
+            if (further === undefined || list.length + further.length > list_expression_longest)
+                return undefined;
+            list = [...list, ...further];
+        }
+        return list;
+    }
+    const list = sum(0);
+    return at === tokens.length ? list : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-vocabulary.js
+
+
+/**
+ * Entries of tokenizers that training files name, special tokens included: what `len(tokenizer)` gives, which is less than the rows
+ * of the models that were published with some of them. By type of Megatron's or by words of the tokenizer's name.
+ */
+const megatron_vocabulary_entries = [
+    [/gpt-?2/i, 50_257],
+    [/gpt-?neox|pythia/i, 50_277],
+    [/deepseek[-_]?(v3|r1)/i, 128_815],
+    [/llama-?4/i, 202_048],
+    [/llama-?3/i, 128_256],
+    [/llama-?2|mixtral-8x7b|mixtraltokenizer|mistral-7b-v0\.1/i, 32_000],
+    [/qwen3(?!\.5|-next)/i, 151_669],
+    [/qwen2\.5/i, 151_665],
+    [/qwen(1\.5|2)(?!\.)/i, 151_646],
+    // Megatron's own default of --vocab-size for this type.
+    [/^tiktokenizer$/i, 131_072],
+];
+/** How Megatron rounds a vocabulary up: to a multiple of this for each tensor-parallel rank. */
+const divisor = 128;
+/**
+ * Rows of the token table: the stated size, or what the tokenizer implies, rounded up to a multiple of
+ * `make_vocab_size_divisible_by` x tensor parallelism, as Megatron does.
+ */
+function stateVocabulary(say, sizes) {
+    const padded = ['padded_vocab_size', 'pad_vocab_size_to'].find((name) => say.number(name) !== undefined);
+    if (padded !== undefined) {
+        say.model('vocab_size', padded);
+        return;
+    }
+    const { size, key } = unpadded(say, sizes);
+    const multiple = (say.number('make_vocab_size_divisible_by') ?? divisor) * (say.number('tensor_model_parallel_size') ?? 1);
+    const rows = Number.isInteger(multiple) && multiple > 0 ? Math.ceil(size / multiple) * multiple : size;
+    say.modelIs('vocab_size', rows, key);
+    if (rows !== size)
+        say.assume('vocab_size', String(rows), `Megatron pads ${size} to a multiple of ${multiple}, which depends on tensor parallelism`);
+}
+function unpadded(say, sizes) {
+    const type = say.text('tokenizer_type') ?? '';
+    const stated = say.number('vocab_size');
+    const extra = (say.number('vocab_extra_ids') ?? 0) + (say.number('extra_vocab_size') ?? 0);
+    // The tokenizer without words adds an end of document.
+    if (stated !== undefined)
+        return { size: stated + extra + (/^NullTokenizer$/i.test(type) ? 1 : 0), key: 'vocab_size' };
+    const asked = say.at('vocab_size');
+    if (asked !== undefined)
+        throw say.refuse(`vocab_size is ${JSON.stringify(asked).slice(0, 60)}, which is no number.`, 'vocab_size');
+    for (const key of [
+        'tokenizer_model',
+        'tokenizer_name_or_path',
+        'tokenizer_path',
+        'tokenizer_type',
+        'extra_tokenizer_type',
+    ]) {
+        const name = say.text(key);
+        const known = name === undefined ? undefined : ofTokenizer(name);
+        if (known === undefined)
+            continue;
+        say.assume(key, String(name), `its tokenizer has ${known} entries, so many rows does the vocabulary have before padding`);
+        return { size: known + extra, key };
+    }
+    return { ...ofSizes(say, sizes), ...(say.at('tokenizer_type') === undefined ? {} : { key: 'tokenizer_type' }) };
+}
+function ofTokenizer(name) {
+    if (name.length > 200 || /[${}<>]/.test(name))
+        return undefined;
+    return megatron_vocabulary_entries.find(([word]) => word.test(name))?.[1] ?? rowsOf(name);
+}
+/** Rows of a published model's token table, of its text model where it has several. */
+function rowsOf(name) {
+    const config = findModel(name)?.config;
+    const text = config === undefined ? undefined : fields_own(config, 'text_config');
+    const rows = config && (fields_own(config, 'vocab_size') ?? (isDictionary(text) ? fields_own(text, 'vocab_size') : undefined));
+    return typeof rows === 'number' ? rows : undefined;
+}
+/** No tokenizer says it: the vocabulary of a published model of the very sizes, else that of the trainer's default tokenizer. */
+function ofSizes(say, { hidden, layers, heads, width, experts }) {
+    const twin = modelNames.find((name) => {
+        const config = findModel(name)?.config ?? {};
+        return (fields_own(config, 'hidden_size') === hidden &&
+            fields_own(config, 'num_hidden_layers') === layers &&
+            fields_own(config, 'num_attention_heads') === heads &&
+            fields_own(config, 'intermediate_size') === width &&
+            (fields_own(config, 'num_local_experts') ?? fields_own(config, 'num_experts') ?? fields_own(config, 'n_routed_experts')) === experts &&
+            rowsOf(name) !== undefined);
+    });
+    const size = (twin === undefined ? undefined : rowsOf(twin)) ?? 50_257;
+    const reason = twin === undefined
+        ? 'the vocabulary of GPT2BPETokenizer, which pretrain_gpt.py takes by default'
+        : `the vocabulary of ${twin}, which has the same sizes`;
+    const words = say.text('tokenizer_model') ?? say.text('tokenizer_path') ?? say.text('tokenizer_type');
+    say.assume('vocab_size', String(size), reason);
+    const tokenizer = words === undefined
+        ? undefined
+        : `The tokenizer ${JSON.stringify(words.slice(0, 80))} does not say how many entries it has`;
+    if (tokenizer !== undefined && !/gpt2/i.test(words ?? ''))
+        say.warn(`${tokenizer}: ${size} is assumed (${reason}). State vocab_size to have the embedding counted as it is.`);
+    return { size };
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-arguments.js
+
+
+
+
+
+const megatron_arguments_source = 'Megatron-LM 805f3b8d, megatron/training/arguments.py';
+/** `--num-layers`, `num-layers` and `num_layers` are one. */
+const argumentName = (word) => word.replace(/^-{1,2}/, '').replaceAll('-', '_');
+/** Arguments out of the dictionary at a path of a file; nested dictionaries are sections without a meaning of their own. */
+function argumentsAt(file, value, path, depth = 0) {
+    const found = new Map();
+    if (!isDictionary(value))
+        return found;
+    for (const [word, given] of Object.entries(value)) {
+        const key = path === '' ? word : `${path}.${word}`;
+        if (isDictionary(given)) {
+            if (depth < 4)
+                for (const [name, argument] of argumentsAt(file, given, key, depth + 1))
+                    found.set(name, argument);
+            continue;
+        }
+        const line = file.source.lines.get(key);
+        const at = { file: file.path, key, ...(line === undefined ? {} : { line }) };
+        found.set(argumentName(word), { value: given, at });
+    }
+    return found;
+}
+/** The later ones over the earlier ones. */
+const megatron_arguments_joined = (...all) => new Map(all.flatMap((one) => [...one]));
+/** Starts a statement that asks for arguments by their names and tells of them as they were written. */
+function statingArguments(file, format, given) {
+    const value = Object.create(null);
+    const lines = new Map();
+    const places = new Map();
+    for (const [name, { value: one, at }] of given) {
+        value[name] = one;
+        places.set(name, at);
+        if (at.line !== undefined && at.file === file.path)
+            lines.set(name, at.line);
+    }
+    return stating({ path: file.path, source: { value, lines, problems: file.source.problems } }, format, places);
+}
+/**
+ * What a dictionary of Megatron's arguments states, with the defaults of Megatron's own command line. Every format that speaks
+ * Megatron is a front end of this: scripts, `MODEL_ARGS`, Primus, FlagScale, NeMo.
+ */
+function statementOf(file, format, given) {
+    const say = statingArguments(file, format, given);
+    stateModel(say);
+    stateRun(say);
+    return say.statement();
+}
+/** The same without what Megatron takes by default, for files that leave it to others to say. */
+const withoutDefaults = (statement) => ({
+    ...statement,
+    run: Object.fromEntries(Object.entries(statement.run).filter(([field, stated]) => field === 'framework' || stated.kind !== 'value' || stated.by !== 'framework')),
+});
+// --- the model ------------------------------------------------------------------------------------------------------------
+/** Arguments that give a layer something which no trait counts, with what it is. */
+const uncounted = [
+    ['hybrid_override_pattern', 'layers of several kinds'],
+    ['hybrid_layer_pattern', 'layers of several kinds'],
+    ['is_hybrid_model', 'state-space layers'],
+    ['hybrid_attention_ratio', 'state-space layers'],
+    ['linear_attention_freq', 'linear attention'],
+    ['experimental_attention_variant', 'another attention'],
+    ['heterogeneous_layers_config_path', 'layers of different sizes'],
+    ['heterogeneous_layers_config_encoded_json', 'layers of different sizes'],
+    ['attention_output_gate', 'a gate on attention'],
+    ['lfm_layer_types', 'layers of several kinds'],
+];
+/** The architecture; nothing where the arguments are a run's alone. */
+function stateModel(say) {
+    const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
+    if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined)
+        return;
+    for (const [name, what] of uncounted) {
+        const value = say.at(name);
+        if (value !== undefined && value !== false && value !== 0)
+            throw say.refuse(`${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`, name);
+    }
+    if (say.text('model_type') === 'mamba')
+        throw say.refuse('Megatron’s Mamba models are not read yet; state the model as a config.json.', 'model_type');
+    say.modelIs('model_type', decoderType);
+    say.modelIs('name', 'megatron');
+    say.model('num_hidden_layers', layers);
+    say.model('hidden_size', 'hidden_size');
+    say.model('num_attention_heads', 'num_attention_heads');
+    stateFeedForward(say);
+    stateAttention(say);
+    stateEmbedding(say);
+    stateExperts(say, layers);
+    say.model('num_nextn_predict_layers', 'mtp_num_layers');
+    stateVocabulary(say, {
+        hidden: say.number('hidden_size'),
+        layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
+        heads: say.number('num_attention_heads'),
+        width: say.number('ffn_hidden_size'),
+        experts: say.number('num_experts'),
+    });
+}
+/** Arguments that choose an activation, and the key that says so. */
+function megatron_arguments_activationOf(say) {
+    if (say.flag('swiglu') === true)
+        return { gated: true, activation: 'silu', key: 'swiglu' };
+    if (say.flag('quick_geglu') === true)
+        return { gated: true, activation: 'gelu', key: 'quick_geglu' };
+    if (say.flag('squared_relu') === true)
+        return { gated: false, activation: 'relu2', key: 'squared_relu' };
+    const gated = say.flag('gated_linear_unit') === true ||
+        say.flag('glu_activation') === true ||
+        say.text('glu_activation') !== undefined;
+    const named = say.text('activation_func');
+    if (named !== undefined)
+        return {
+            gated: gated || /glu$/i.test(named),
+            activation: /swiglu|silu/i.test(named) ? 'silu' : 'gelu',
+            key: 'activation_func',
+        };
+    return { gated, activation: say.flag('openai_gelu') === true ? 'gelu_tanh' : 'gelu' };
+}
+function stateFeedForward(say) {
+    const { gated, activation, key } = megatron_arguments_activationOf(say);
+    say.modelIs('gated', gated, key);
+    say.modelIs('hidden_act', activation, key);
+    if (say.at('ffn_hidden_size') !== undefined)
+        say.model('intermediate_size', 'ffn_hidden_size');
+    else
+        stateWidth(say, gated);
+}
+/** The feed-forward's width where no argument gives it. */
+function stateWidth(say, gated) {
+    const hidden = say.number('hidden_size');
+    if (hidden === undefined)
+        return;
+    const multiple = say.number('multiple_of');
+    if (multiple !== undefined && multiple > 0) {
+        // FlagScale's rule, which is Llama's.
+        const width = Math.floor(Math.floor((4 * hidden * 2) / 3) * (say.number('hidden_dim_multiplier') ?? 1));
+        say.modelIs('intermediate_size', Math.ceil(width / multiple) * multiple, 'multiple_of');
+        return;
+    }
+    const width = gated ? Math.floor((4 * hidden * 2) / 3 / 64) * 64 : 4 * hidden;
+    say.modelIs('intermediate_size', width, 'hidden_size');
+    say.assume('ffn_hidden_size', String(width), `${gated ? 'two thirds of four' : 'four'} times the hidden size (${megatron_arguments_source})`);
+}
+/** Biases of linear layers are on unless they are switched off. */
+const biased = (say) => say.flag('disable_bias_linear') !== true && (say.flag('add_bias_linear') ?? true);
+function stateAttention(say) {
+    const bias = biased(say);
+    const key = ['disable_bias_linear', 'add_bias_linear'].find((name) => say.at(name) !== undefined);
+    say.modelIs('mlp_bias', bias, key);
+    say.modelIs('attention_output_bias', bias, key);
+    say.modelIs('attention_bias', bias || say.flag('add_qkv_bias') === true, bias ? key : 'add_qkv_bias');
+    if (key === undefined)
+        say.assume('add_bias_linear', 'true', `linear layers have biases by default (${megatron_arguments_source})`);
+    say.model('head_dim', ['kv_channels']);
+    const normalized = say.flag('qk_l2_norm') === true ? 'head_unlearned' : say.flag('qk_layernorm') === true ? 'head' : 'none';
+    say.modelIs('qk_norm', normalized, 'qk_layernorm');
+    if (say.flag('group_query_attention') === true)
+        say.model('num_key_value_heads', 'num_query_groups');
+    else if (say.at('num_key_value_heads') !== undefined)
+        say.model('num_key_value_heads', 'num_key_value_heads');
+    if (say.text('softmax_type') === 'learnable')
+        say.modelIs('attention_sinks', true, 'softmax_type');
+    stateWindow(say);
+    if (say.flag('multi_latent_attention') === true)
+        stateLatent(say);
+}
+function stateLatent(say) {
+    say.model('q_lora_rank', 'q_lora_rank');
+    const sizes = [
+        ['kv_lora_rank', 'kv_lora_rank', 32],
+        ['qk_nope_head_dim', 'qk_head_dim', 128],
+        ['qk_rope_head_dim', 'qk_pos_emb_head_dim', 64],
+        ['v_head_dim', 'v_head_dim', 128],
+    ];
+    for (const [canonical, name, fallback] of sizes) {
+        if (say.at(name) !== undefined)
+            say.model(canonical, name);
+        else {
+            say.modelIs(canonical, fallback);
+            say.assume(name, String(fallback), `the default of Megatron’s command line (${megatron_arguments_source})`);
+        }
+    }
+    if (say.flag('qk_layernorm') !== true)
+        say.assume('qk_layernorm', 'true', 'latent attention is counted with its norms, a few thousand elements of a layer');
+}
+/** `window_size` is the tokens to the left and to the right: a pair, or `(128, 0)` as text. */
+function stateWindow(say) {
+    const value = say.at('window_size');
+    const left = Array.isArray(value) ? value[0] : typeof value === 'string' ? /\d{1,9}/.exec(value)?.[0] : value;
+    const tokens = Number(left);
+    if (left === undefined || !Number.isInteger(tokens) || tokens <= 0)
+        return;
+    say.modelIs('sliding_window', tokens, 'window_size');
+    const layers = say.number('num_layers');
+    const full = everyOf(say, 'window_attn_skip_freq', layers, 1);
+    if (full !== undefined)
+        say.modelIs('layer_types', full.map((skip) => (skip === 1 ? 'full_attention' : 'sliding_attention')), 'window_attn_skip_freq');
+}
+/** A frequency of Megatron's: each n-th layer, or a list of 0 and 1 as an expression. `from`: the layer from which n counts. */
+function everyOf(say, name, layers, from) {
+    const value = say.at(name);
+    if (value === undefined || layers === undefined || layers > 10_000)
+        return undefined;
+    const every = say.number(name);
+    if (every !== undefined)
+        return every < 1 ? undefined : Array.from({ length: layers }, (_, index) => ((index + from) % every === 0 ? 1 : 0));
+    const list = Array.isArray(value) ? value.map(Number) : list_expression_listOf(String(value));
+    if (list === undefined)
+        throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name);
+    if (list.length !== layers)
+        throw say.refuse(`${name} lists ${list.length} layers, but the model has ${layers}.`, name);
+    return list;
+}
+function stateEmbedding(say) {
+    const normalization = say.text('normalization') ?? 'LayerNorm';
+    say.modelIs('normalization', /rms/i.test(normalization) ? 'rms' : 'layer', 'normalization');
+    const shared = say.flag('share_embeddings_and_output_weights');
+    const untied = say.flag('untie_embeddings_and_output_weights') ?? (shared === undefined ? undefined : !shared);
+    const key = shared === undefined ? 'untie_embeddings_and_output_weights' : 'share_embeddings_and_output_weights';
+    say.modelIs('tie_word_embeddings', untied !== true, key);
+    if (untied === undefined)
+        say.assume('untie_embeddings_and_output_weights', 'false', `embedding and output are tied by default (${megatron_arguments_source})`);
+    say.model('max_position_embeddings', ['max_position_embeddings', 'seq_length', 'encoder_seq_length']);
+    say.modelIs('positions', positionsOf(say), 'position_embedding_type');
+    if (say.flag('embed_layernorm') === true)
+        say.modelIs('embedding_norm', true, 'embed_layernorm');
+}
+function positionsOf(say) {
+    const type = say.text('position_embedding_type');
+    if (type === 'rope' || type === 'yarn' || type === 'mrope')
+        return 'rope';
+    if (say.flag('use_rotary_position_embeddings') === true)
+        return 'rope';
+    if (say.flag('no_position_embedding') === true)
+        return 'none';
+    if (type === undefined)
+        say.assume('position_embedding_type', 'learned_absolute', `the default of Megatron’s command line (${megatron_arguments_source})`);
+    return type === undefined || type === 'learned_absolute' ? 'learned' : 'none';
+}
+function stateExperts(say, layers) {
+    const name = ['num_experts', 'num_moe_experts'].find((one) => say.at(one) !== undefined);
+    if (name === undefined)
+        return;
+    const value = say.at(name);
+    const several = Array.isArray(value) ? [...new Set(value)] : [value];
+    if (several.length > 1)
+        throw say.refuse(`${name} gives layers different numbers of experts, which is not read yet.`, name);
+    const [count] = several;
+    // Megatron-DeepSpeed writes no experts as one.
+    if (Number(count) === 1)
+        return;
+    say.modelIs('num_experts', count, name);
+    const active = ['moe_router_topk', 'topk'].find((one) => say.number(one) !== undefined);
+    say.modelIs('num_experts_per_tok', active === undefined ? 2 : say.number(active), active ?? 'moe_router_topk');
+    const asked = say.at('moe_router_topk');
+    if (active === undefined && asked !== undefined)
+        say.warn(`moe_router_topk is ${JSON.stringify(asked).slice(0, 60)}, which is no number; 2 is taken.`, 'moe_router_topk');
+    if (say.at('moe_router_topk') === undefined)
+        say.assume('moe_router_topk', '2', `the default of Megatron’s command line (${megatron_arguments_source})`);
+    say.model('moe_intermediate_size', ['moe_ffn_hidden_size', 'ffn_hidden_size']);
+    say.model('shared_expert_intermediate_size', 'moe_shared_expert_intermediate_size');
+    if (say.flag('moe_shared_expert_gate') === true || say.flag('moe_use_shared_expert_gate') === true)
+        say.modelIs('shared_expert_gate', true, 'moe_shared_expert_gate');
+    say.model('moe_latent_size', 'moe_latent_size');
+    if (say.flag('moe_router_enable_expert_bias') === true)
+        say.modelIs('router_correction_bias', true, 'moe_router_enable_expert_bias');
+    const depth = say.number(layers.find((one) => say.at(one) !== undefined) ?? '');
+    const placed = everyOf(say, 'moe_layer_freq', depth, 0);
+    if (placed !== undefined)
+        say.modelIs('expert_layers', placed, 'moe_layer_freq');
+}
+// --- the run --------------------------------------------------------------------------------------------------------------
+/** How training is spread and what it keeps. */
+function stateRun(say) {
+    stateBatch(say);
+    stateDegrees(say);
+    statePipeline(say);
+    stateSharding(say);
+    stateRecompute(say);
+    statePrecision(say);
+    stateOptimizer(say);
+    stateKernels(say);
+    say.byDefault('framework', 'megatron', 'the arguments are Megatron’s');
+}
+function stateBatch(say) {
+    say.run('sequence_length', ['seq_length', 'encoder_seq_length']);
+    say.run('micro_batch_size', 'micro_batch_size');
+    say.run('global_batch_size', 'global_batch_size');
+    const ramp = ['rampup_batch_size', 'step_batch_size_schedule'].find((name) => say.at(name) !== undefined);
+    if (ramp !== undefined)
+        say.assume(ramp, 'its end', 'the batch grows in training; figures are of its final size');
+    const positive = (value) => (typeof value === 'number' && value > 0 ? value : undefined);
+    say.run('train_steps', 'train_iters', positive);
+    say.run('train_sequences', 'train_samples', positive);
+    say.run('accelerator', 'accelerator');
+    say.run('gpus', 'world_size');
+    say.run('nodes', ['nnodes', 'num_nodes']);
+    say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
+}
+function stateDegrees(say) {
+    say.run('parallelism.tensor', ['tensor_model_parallel_size', 'model_parallel_size']);
+    say.run('parallelism.pipeline', 'pipeline_model_parallel_size');
+    say.run('parallelism.context', 'context_parallel_size');
+    say.run('parallelism.expert', ['expert_model_parallel_size', 'moe_expert_parallel_size']);
+    say.run('parallelism.expert_tensor', 'expert_tensor_parallel_size');
+    const tensor = say.number('tensor_model_parallel_size');
+    if (say.at('num_experts') !== undefined && tensor !== undefined)
+        say.byDefault('parallelism.expert_tensor', tensor, `experts are divided like the rest by default (${megatron_arguments_source})`);
+    // Megatron switches it off where nothing is divided.
+    say.run('parallelism.sequence_parallel', 'sequence_parallel', (on) => flagOf(on) === true && tensor !== 1);
+    say.byDefault('parallelism.sequence_parallel', false, `off unless --sequence-parallel says so (${megatron_arguments_source})`);
+    say.run('context_parallel_style', 'cp_comm_type', (type) => (/a2a/.test(String(type)) ? 'all_to_all' : 'ring'));
+    say.run('overlap_tensor_parallel', ['tp_comm_overlap', 'ub_tp_comm_overlap'], flagOf);
+    say.run('capacity_factor', 'moe_expert_capacity_factor', (factor) => (Number(factor) > 0 ? factor : undefined));
+}
+function statePipeline(say) {
+    say.run('parallelism.virtual_pipeline', [
+        'num_virtual_stages_per_pipeline_rank',
+        'virtual_pipeline_model_parallel_size',
+    ]);
+    say.run('layers_per_virtual_stage', 'num_layers_per_virtual_pipeline_stage');
+    const stages = say.number('pipeline_model_parallel_size') ?? 1;
+    const layers = say.number('num_layers');
+    if (layers === undefined || stages < 2 || stages > 1_000)
+        return;
+    const layout = say.text('pipeline_model_parallel_layout');
+    const sizes = layout === undefined ? unevenStages(say, layers, stages) : undefined;
+    if (sizes !== undefined)
+        say.runIs('layers_per_stage', sizes.list, sizes.key);
+    if (layout === undefined)
+        return;
+    const laid = layoutOf(layout);
+    if (laid === undefined || laid.length % stages !== 0) {
+        say.warn('pipeline_model_parallel_layout is not understood; layers are divided evenly.', 'pipeline_model_parallel_layout');
+        return;
+    }
+    const each = Array.from({ length: stages }, (_, rank) => laid.reduce((sum, count, stage) => sum + (stage % stages === rank ? count : 0), 0));
+    say.runIs('parallelism.virtual_pipeline', laid.length / stages, 'pipeline_model_parallel_layout');
+    say.runIs('layers_per_stage', each, 'pipeline_model_parallel_layout');
+}
+/** Layers of each stage where the first or the last has other ones than the rest. */
+function unevenStages(say, layers, stages) {
+    const first = say.number('decoder_first_pipeline_num_layers');
+    const last = say.number('decoder_last_pipeline_num_layers');
+    const embedding = say.flag('account_for_embedding_in_pipeline_split') === true ? 1 : 0;
+    const loss = say.flag('account_for_loss_in_pipeline_split') === true ? 1 : 0;
+    if (first !== undefined || last !== undefined) {
+        const others = stages - Number(first !== undefined) - Number(last !== undefined);
+        const each = others === 0 ? 0 : (layers - (first ?? 0) - (last ?? 0)) / others;
+        if (!Number.isInteger(each) || each < 0)
+            return undefined;
+        const list = [
+            ...(first === undefined ? [] : [first]),
+            ...Array(others).fill(each),
+            ...(last === undefined ? [] : [last]),
+        ];
+        return {
+            list,
+            key: first === undefined ? 'decoder_last_pipeline_num_layers' : 'decoder_first_pipeline_num_layers',
+        };
+    }
+    const each = (layers + embedding + loss) / stages;
+    if (embedding + loss === 0 || !Number.isInteger(each))
+        return undefined;
+    const list = Array.from({ length: stages }, (_, stage) => each - (stage === 0 ? embedding : 0) - (stage === stages - 1 ? loss : 0));
+    return {
+        list,
+        key: embedding === 1 ? 'account_for_embedding_in_pipeline_split' : 'account_for_loss_in_pipeline_split',
+    };
+}
+/**
+ * Decoder layers of each stage of a layout such as `Et*3|(tt|)*29m|L`: letters are layers, `|` ends a stage, `*n` repeats a
+ * letter or a group.
+ */
+function layoutOf(layout) {
+    const text = layout.slice(0, 1_000).replace(/[\s,]/g, '');
+    const groups = text.replace(/\(([^()]{0,200})\)\*(\d{1,3})/g, (_, group, times) => group.repeat(Number(times)));
+    const flat = groups.length > 20_000
+        ? '?'
+        : groups.replace(/([A-Za-z|])\*(\d{1,3})/g, (_, letter, times) => letter.repeat(Number(times)));
+    if (flat.length > 20_000 || !/^[A-Za-z|]*$/.test(flat))
+        return undefined;
+    return flat.split('|').map((stage) => stage.split('t').length - 1);
+}
+const megatron_arguments_strategies = {
+    no_shard: 'none',
+    optim: 'optimizer',
+    optim_grads: 'gradients',
+    optim_grads_params: 'full',
+};
+function stateSharding(say) {
+    const fsdp = ['use_megatron_fsdp', 'use_custom_fsdp'].find((name) => say.flag(name) === true);
+    if (fsdp !== undefined) {
+        say.run('sharding', 'data_parallel_sharding_strategy', (strategy) => megatron_arguments_strategies[String(strategy)]);
+        say.byDefault('sharding', 'full', 'optim_grads_params, the default of --data-parallel-sharding-strategy in 2026; in 2025 it was no_shard');
+    }
+    if (say.flag('use_torch_fsdp2') === true)
+        say.runIs('sharding', 'full', 'use_torch_fsdp2');
+    // Megatron-DeepSpeed's.
+    say.run('sharding', 'zero_stage', (stage) => ['none', 'optimizer', 'gradients', 'full'][Number(stage)]);
+    if (say.flag('use_distributed_optimizer') === true)
+        say.runIs('sharding', 'optimizer', 'use_distributed_optimizer');
+    if (say.flag('use_distributed_optimizer') === false)
+        say.runIs('sharding', 'none', 'use_distributed_optimizer');
+    say.byDefault('sharding', 'none', `nothing is sharded unless --use-distributed-optimizer says so (${megatron_arguments_source})`);
+    const instances = say.number('num_distributed_optimizer_instances') ?? 1;
+    if (instances > 1)
+        say.assume('num_distributed_optimizer_instances', String(instances), 'optimizer states are counted as divided over all replicas');
+}
+function stateRecompute(say) {
+    say.run('recompute', 'recompute_granularity', (kind) => (kind === 'full' || kind === 'selective' ? kind : undefined));
+    if (say.flag('recompute_activations') === true)
+        say.runIs('recompute', 'selective', 'recompute_activations');
+    if (say.flag('checkpoint_activations') === true)
+        say.runIs('recompute', 'full', 'checkpoint_activations');
+    say.byDefault('recompute', 'none', `nothing is recomputed unless the arguments say so (${megatron_arguments_source})`);
+    const full = say.text('recompute_granularity') === 'full';
+    if (full)
+        say.run('recompute_method', 'recompute_method', (method) => method === 'uniform' || method === 'block' ? method : undefined);
+    if (full)
+        say.run('recompute_layers', 'recompute_num_layers');
+    const modules = say.at('recompute_modules');
+    if (say.text('recompute_granularity') === 'selective' && modules !== undefined)
+        say.runIs('recompute_modules', Array.isArray(modules) ? modules.map(String) : String(modules).split(/[\s,]+/), 'recompute_modules');
+}
+function statePrecision(say) {
+    const eight = ['fp8_format', 'fp8'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
+    const four = ['fp4_format', 'fp4'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
+    if (four !== undefined)
+        say.runIs('precision', 'fp4', four);
+    if (eight !== undefined)
+        say.runIs('precision', /mxfp8/i.test(say.text('fp8_recipe') ?? '') ? 'mxfp8' : 'fp8', eight);
+    if (say.flag('fp8') === true)
+        say.runIs('precision', 'fp8', 'fp8');
+    if (say.flag('bf16') === true)
+        say.runIs('precision', 'bf16', 'bf16');
+    if (say.flag('fp16') === true)
+        say.runIs('precision', 'fp16', 'fp16');
+    say.byDefault('precision', 'fp32', `neither --bf16 nor --fp16 is given (${megatron_arguments_source})`);
+    if (say.flag('fp8_param_gather') === true && eight !== undefined)
+        say.runIs('weights_dtype', 'fp8', 'fp8_param_gather');
+    stateGradients(say);
+}
+function stateGradients(say) {
+    if (say.flag('use_precision_aware_optimizer') === true) {
+        say.run('gradients_dtype', 'main_grads_dtype');
+        say.run('optimizer_dtype', 'exp_avg_dtype');
+    }
+    if (say.flag('grad_reduce_in_bf16') === true)
+        say.runIs('gradients_dtype', 'bf16', 'grad_reduce_in_bf16');
+    const half = say.flag('fp16') === true && say.flag('accumulate_allreduce_grads_in_fp32') !== true;
+    say.byDefault('gradients_dtype', half ? 'fp16' : 'fp32', half
+        ? `with --fp16 gradients are accumulated in fp16 (${megatron_arguments_source})`
+        : `gradients are accumulated in fp32 (${megatron_arguments_source})`);
+}
+/** Megatron's Adam is FusedAdam with decoupled weight decay. */
+const megatron_arguments_optimizers = {
+    adam: 'adamw',
+    adamw: 'adamw',
+    sgd: 'sgd',
+    muon: 'muon',
+    dist_muon: 'muon',
+    lion: 'lion',
+    hybridadam: 'adamw',
+};
+function stateOptimizer(say) {
+    say.run('optimizer', 'optimizer', (name) => megatron_arguments_optimizers[String(name)]);
+    say.byDefault('optimizer', 'adamw', `Adam with decoupled weight decay is the default (${megatron_arguments_source})`);
+    if (say.flag('optimizer_cpu_offload') === true) {
+        say.runIs('offload', 'optimizer', 'optimizer_cpu_offload');
+        const fraction = say.number('optimizer_offload_fraction') ?? 1;
+        if (fraction < 1)
+            say.assume('optimizer_offload_fraction', String(fraction), 'the optimizer is counted as offloaded whole');
+    }
+    if (say.flag('cpu_optimizer') === true)
+        say.runIs('offload', 'optimizer', 'cpu_optimizer');
+    if (say.flag('cpu_offloading') === true)
+        say.runIs('offload', 'activations', 'cpu_offloading');
+    if (say.flag('fine_grained_activation_offloading') === true)
+        say.runIs('offload', 'activations', 'fine_grained_activation_offloading');
+}
+function stateKernels(say) {
+    say.run('flash_attention', 'attention_backend', (backend) => !/^(unfused|local)$/i.test(String(backend).split('.').at(-1) ?? ''));
+    if (say.text('transformer_impl') === 'local')
+        say.run('flash_attention', 'use_flash_attn', flagOf);
+    if (say.text('transformer_impl') === 'local')
+        say.byDefault('flash_attention', false, `the local implementation has none unless --use-flash-attn says so (${megatron_arguments_source})`);
+    say.byDefault('flash_attention', true, `Transformer Engine takes a fused attention (${megatron_arguments_source})`);
+    say.run('fused_cross_entropy', 'cross_entropy_loss_fusion', flagOf);
+    say.byDefault('fused_cross_entropy', false, `off unless --cross-entropy-loss-fusion says so (${megatron_arguments_source})`);
+    say.run('expandable_segments', 'expandable_segments', flagOf);
+    const graphs = ['enable_cuda_graph', 'external_cuda_graph', 'cuda_graph_impl'].find((name) => say.at(name) !== undefined);
+    if (graphs !== undefined)
+        say.runIs('cuda_graphs', flagOf(say.at(graphs)) ?? say.text(graphs) !== 'none', graphs);
+    const dropouts = ['hidden_dropout', 'attention_dropout'];
+    const stated = dropouts.filter((name) => say.number(name) !== undefined);
+    if (stated.length > 0 && dropouts.every((name) => (say.number(name) ?? 0.1) === 0))
+        say.runIs('dropout', false, stated[0] ?? '');
+    else if (stated.some((name) => (say.number(name) ?? 0) > 0))
+        say.runIs('dropout', true, stated[0] ?? '');
+    say.byDefault('dropout', true, `a tenth of the hidden state and of attention by default (${megatron_arguments_source})`);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/flagscale.js
+
+
+
+
+/** FlagScale's task file: Megatron's arguments in sections for the system, the model and its data. */
+const flagscale = {
+    id: 'flagscale',
+    title: 'FlagScale task YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['model.num_layers'],
+        some: [[1, ['system.precision', 'system.tensor_model_parallel_size', 'system.pipeline_model_parallel_size']]],
+    },
+    states: (file) => statementOf(file, flagscale.id, flagscale_taskOf(file, {})),
+};
+/** The experiment that names a task file (`defaults: [train: 7b]`) and says on how many GPUs it runs. */
+const flagscaleExperiment = {
+    id: 'flagscale-experiment',
+    title: 'FlagScale experiment YAML',
+    syntaxes: ['yaml'],
+    signature: { has: ['defaults', 'experiment.task'], like: [['experiment.task.type', /^train$/]] },
+    states: experiment,
+};
+const flagscale_sections = ['system', 'model', 'data', 'train'];
+function flagscale_taskOf(file, above) {
+    const { value } = file.source;
+    const root = isDictionary(value) ? interpolated(value, { also: above }) : {};
+    return megatron_arguments_joined(...flagscale_sections.map((section) => argumentsAt(file, fields_own(root, section), section)));
+}
+function experiment(file, beside) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const paths = taskPaths(root, file.path);
+    const tasks = paths.map((path) => beside(path));
+    const given = tasks.flatMap((task) => (task === undefined ? [] : [flagscale_taskOf(task, root)]));
+    const statement = statementOf(file, flagscaleExperiment.id, megatron_arguments_joined(...given, flagscale_taskOf(file, root), machines(file, root)));
+    const absent = paths.filter((_, index) => tasks[index] === undefined);
+    return { ...statement, problems: [...statement.problems, ...absent.map(notThere)] };
+}
+const notThere = (path) => ({
+    severity: 'warning',
+    message: `defaults names ${path}, which is not a file of this repository that can be read.`,
+    key: 'defaults',
+});
+/** Files of Hydra's defaults: `train: 7b` is `train/7b.yaml` beside the experiment. */
+function taskPaths(root, from) {
+    const listed = fields_own(root, 'defaults');
+    if (!Array.isArray(listed))
+        return [];
+    return listed.slice(0, 20).flatMap((entry) => {
+        if (!isDictionary(entry))
+            return [];
+        const [[group, option] = []] = Object.entries(entry);
+        if (typeof group !== 'string' || typeof option !== 'string' || option.includes('$'))
+            return [];
+        const path = pathInside(`./${group}/${option.replace(/\.yaml$/, '')}.yaml`, from);
+        return path === undefined ? [] : [path];
+    });
+}
+/** GPUs of a node are the devices that are visible; without a file of hosts there is one node. */
+function machines(file, root) {
+    const found = new Map();
+    const at = (path) => {
+        const line = file.source.lines.get(path);
+        return { file: file.path, key: path, ...(line === undefined ? {} : { line }) };
+    };
+    const section = fields_own(root, 'experiment');
+    const part = (name) => {
+        const value = isDictionary(section) ? fields_own(section, name) : undefined;
+        return isDictionary(value) ? value : {};
+    };
+    const runner = part('runner');
+    const devices = fields_own(part('envs'), 'CUDA_VISIBLE_DEVICES');
+    const perNode = fields_own(runner, 'nproc_per_node');
+    if (typeof perNode === 'number')
+        found.set('nproc_per_node', { value: perNode, at: at('experiment.runner.nproc_per_node') });
+    else if (typeof devices === 'string' || typeof devices === 'number')
+        found.set('nproc_per_node', {
+            value: String(devices).split(',').length,
+            at: at('experiment.envs.CUDA_VISIBLE_DEVICES'),
+        });
+    const nodes = fields_own(runner, 'nnodes');
+    const hosts = fields_own(runner, 'hostfile');
+    if (nodes !== undefined && nodes !== null)
+        found.set('nnodes', { value: nodes, at: at('experiment.runner.nnodes') });
+    else if (hosts === undefined || hosts === null)
+        found.set('nnodes', { value: 1, at: at('experiment.runner.hostfile') });
+    return found;
+}
+
 ;// CONCATENATED MODULE: ./build/facts/tokenizers.js
 /** Entries of published tokenizers, by words in the names and paths under which training files ask for them; first wins. */
 const tokenizers = [
@@ -73172,654 +74103,38 @@ function maxtext_memory(say) {
     say.byDefault('compile', true, 'XLA compiles the whole step');
 }
 
-;// CONCATENATED MODULE: ./build/text/list-expression.js
-/** More entries than any model has layers. */
-const list_expression_longest = 10_000;
-/**
- * A list of whole numbers as Python writes it (`([0]*3+[1]*58)`, `[0]+[1]*26`), computed without executing it; undefined where
- * the text is anything else. Grammar: sum of terms; a term is a list or a sum in parentheses, times a whole number.
- */
-function list_expression_listOf(text) {
-    const tokens = text.slice(0, 2_000).match(/\d{1,6}|[[\]()+*,]|\S/g) ?? [];
-    let at = 0;
-    const takes = (sign) => tokens[at] === sign && ++at > 0;
-    const atom = (depth) => {
-        if (takes('(')) {
-            const inner = depth < 20 ? sum(depth + 1) : undefined;
-            return takes(')') ? inner : undefined;
-        }
-        if (!takes('['))
-            return undefined;
-        const entries = [];
-        while (!takes(']')) {
-            const entry = tokens[at++];
-            if (entry === undefined || !/^\d+$/.test(entry))
-                return undefined;
-            entries.push(Number(entry));
-            if (!takes(',') && tokens[at] !== ']')
-                return undefined;
-        }
-        return entries;
-    };
-    const term = (depth) => {
-        let list = atom(depth);
-        while (list !== undefined && takes('*')) {
-            const times = tokens[at++];
-            if (times === undefined || !/^\d+$/.test(times) || list.length * Number(times) > list_expression_longest)
-                return undefined;
-            const once = list;
-            list = Array.from({ length: Number(times) }, () => once).flat();
-        }
-        return list;
-    };
-    function sum(depth) {
-        let list = term(depth);
-        while (list !== undefined && takes('+')) {
-            const further = term(depth);
-            if (further === undefined || list.length + further.length > list_expression_longest)
-                return undefined;
-            list = [...list, ...further];
-        }
-        return list;
-    }
-    const list = sum(0);
-    return at === tokens.length ? list : undefined;
-}
-
-;// CONCATENATED MODULE: ./build/read/formats/megatron-vocabulary.js
-
-
-/**
- * Entries of tokenizers that training files name, special tokens included: what `len(tokenizer)` gives, which is less than the rows
- * of the models that were published with some of them. By type of Megatron's or by words of the tokenizer's name.
- */
-const megatron_vocabulary_entries = [
-    [/gpt-?2/i, 50_257],
-    [/gpt-?neox|pythia/i, 50_277],
-    [/deepseek[-_]?(v3|r1)/i, 128_815],
-    [/llama-?4/i, 202_048],
-    [/llama-?3/i, 128_256],
-    [/llama-?2|mixtral-8x7b|mixtraltokenizer|mistral-7b-v0\.1/i, 32_000],
-    [/qwen3(?!\.5|-next)/i, 151_669],
-    [/qwen2\.5/i, 151_665],
-    [/qwen(1\.5|2)(?!\.)/i, 151_646],
-    // Megatron's own default of --vocab-size for this type.
-    [/^tiktokenizer$/i, 131_072],
-];
-/** How Megatron rounds a vocabulary up: to a multiple of this for each tensor-parallel rank. */
-const divisor = 128;
-/**
- * Rows of the token table: the stated size, or what the tokenizer implies, rounded up to a multiple of
- * `make_vocab_size_divisible_by` x tensor parallelism, as Megatron does.
- */
-function stateVocabulary(say, sizes) {
-    const padded = ['padded_vocab_size', 'pad_vocab_size_to'].find((name) => say.number(name) !== undefined);
-    if (padded !== undefined) {
-        say.model('vocab_size', padded);
-        return;
-    }
-    const { size, key } = unpadded(say, sizes);
-    const multiple = (say.number('make_vocab_size_divisible_by') ?? divisor) * (say.number('tensor_model_parallel_size') ?? 1);
-    const rows = Number.isInteger(multiple) && multiple > 0 ? Math.ceil(size / multiple) * multiple : size;
-    say.modelIs('vocab_size', rows, key);
-    if (rows !== size)
-        say.assume('vocab_size', String(rows), `Megatron pads ${size} to a multiple of ${multiple}, which depends on tensor parallelism`);
-}
-function unpadded(say, sizes) {
-    const type = say.text('tokenizer_type') ?? '';
-    const stated = say.number('vocab_size');
-    const extra = (say.number('vocab_extra_ids') ?? 0) + (say.number('extra_vocab_size') ?? 0);
-    // The tokenizer without words adds an end of document.
-    if (stated !== undefined)
-        return { size: stated + extra + (/^NullTokenizer$/i.test(type) ? 1 : 0), key: 'vocab_size' };
-    const asked = say.at('vocab_size');
-    if (asked !== undefined)
-        throw say.refuse(`vocab_size is ${JSON.stringify(asked).slice(0, 60)}, which is no number.`, 'vocab_size');
-    for (const key of [
-        'tokenizer_model',
-        'tokenizer_name_or_path',
-        'tokenizer_path',
-        'tokenizer_type',
-        'extra_tokenizer_type',
-    ]) {
-        const name = say.text(key);
-        const known = name === undefined ? undefined : ofTokenizer(name);
-        if (known === undefined)
-            continue;
-        say.assume(key, String(name), `its tokenizer has ${known} entries, so many rows does the vocabulary have before padding`);
-        return { size: known + extra, key };
-    }
-    return { ...ofSizes(say, sizes), ...(say.at('tokenizer_type') === undefined ? {} : { key: 'tokenizer_type' }) };
-}
-function ofTokenizer(name) {
-    if (name.length > 200 || /[${}<>]/.test(name))
-        return undefined;
-    return megatron_vocabulary_entries.find(([word]) => word.test(name))?.[1] ?? rowsOf(name);
-}
-/** Rows of a published model's token table, of its text model where it has several. */
-function rowsOf(name) {
-    const config = findModel(name)?.config;
-    const text = config === undefined ? undefined : fields_own(config, 'text_config');
-    const rows = config && (fields_own(config, 'vocab_size') ?? (isDictionary(text) ? fields_own(text, 'vocab_size') : undefined));
-    return typeof rows === 'number' ? rows : undefined;
-}
-/** No tokenizer says it: the vocabulary of a published model of the very sizes, else that of the trainer's default tokenizer. */
-function ofSizes(say, { hidden, layers, heads, width }) {
-    const twin = modelNames.find((name) => {
-        const config = findModel(name)?.config ?? {};
-        return (fields_own(config, 'hidden_size') === hidden &&
-            fields_own(config, 'num_hidden_layers') === layers &&
-            fields_own(config, 'num_attention_heads') === heads &&
-            fields_own(config, 'intermediate_size') === width &&
-            rowsOf(name) !== undefined);
-    });
-    const size = (twin === undefined ? undefined : rowsOf(twin)) ?? 50_257;
-    const reason = twin === undefined
-        ? 'the vocabulary of GPT2BPETokenizer, which pretrain_gpt.py takes by default'
-        : `the vocabulary of ${twin}, which has the same sizes`;
-    const words = say.text('tokenizer_model') ?? say.text('tokenizer_path') ?? say.text('tokenizer_type');
-    say.assume('vocab_size', String(size), reason);
-    const tokenizer = words === undefined
-        ? undefined
-        : `The tokenizer ${JSON.stringify(words.slice(0, 80))} does not say how many entries it has`;
-    if (tokenizer !== undefined && !/gpt2/i.test(words ?? ''))
-        say.warn(`${tokenizer}: ${size} is assumed (${reason}). State vocab_size to have the embedding counted as it is.`);
-    return { size };
-}
-
-;// CONCATENATED MODULE: ./build/read/formats/megatron-arguments.js
+;// CONCATENATED MODULE: ./build/read/formats/megatron-bridge.js
 
 
 
-
-
-const megatron_arguments_source = 'Megatron-LM 805f3b8d, megatron/training/arguments.py';
-/** `--num-layers`, `num-layers` and `num_layers` are one. */
-const argumentName = (word) => word.replace(/^-{1,2}/, '').replaceAll('-', '_');
-/** Arguments out of the dictionary at a path of a file; nested dictionaries are sections without a meaning of their own. */
-function argumentsAt(file, value, path, depth = 0) {
-    const found = new Map();
-    if (!isDictionary(value))
-        return found;
-    for (const [word, given] of Object.entries(value)) {
-        const key = path === '' ? word : `${path}.${word}`;
-        if (isDictionary(given)) {
-            if (depth < 4)
-                for (const [name, argument] of argumentsAt(file, given, key, depth + 1))
-                    found.set(name, argument);
-            continue;
-        }
-        const line = file.source.lines.get(key);
-        const at = { file: file.path, key, ...(line === undefined ? {} : { line }) };
-        found.set(argumentName(word), { value: given, at });
-    }
-    return found;
-}
-/** The later ones over the earlier ones. */
-const megatron_arguments_joined = (...all) => new Map(all.flatMap((one) => [...one]));
-/** Starts a statement that asks for arguments by their names and tells of them as they were written. */
-function statingArguments(file, format, given) {
-    const value = Object.create(null);
-    const lines = new Map();
-    const places = new Map();
-    for (const [name, { value: one, at }] of given) {
-        value[name] = one;
-        places.set(name, at);
-        if (at.line !== undefined && at.file === file.path)
-            lines.set(name, at.line);
-    }
-    return stating({ path: file.path, source: { value, lines, problems: file.source.problems } }, format, places);
-}
-/**
- * What a dictionary of Megatron's arguments states, with the defaults of Megatron's own command line. Every format that speaks
- * Megatron is a front end of this: scripts, `MODEL_ARGS`, Primus, FlagScale, NeMo.
- */
-function statementOf(file, format, given) {
-    const say = statingArguments(file, format, given);
-    stateModel(say);
-    stateRun(say);
-    return say.statement();
-}
-// --- the model ------------------------------------------------------------------------------------------------------------
-/** Arguments that give a layer something which no trait counts, with what it is. */
-const uncounted = [
-    ['hybrid_override_pattern', 'layers of several kinds'],
-    ['hybrid_layer_pattern', 'layers of several kinds'],
-    ['is_hybrid_model', 'state-space layers'],
-    ['hybrid_attention_ratio', 'state-space layers'],
-    ['linear_attention_freq', 'linear attention'],
-    ['experimental_attention_variant', 'another attention'],
-    ['heterogeneous_layers_config_path', 'layers of different sizes'],
-    ['heterogeneous_layers_config_encoded_json', 'layers of different sizes'],
-    ['attention_output_gate', 'a gate on attention'],
-    ['lfm_layer_types', 'layers of several kinds'],
-];
-/** The architecture; nothing where the arguments are a run's alone. */
-function stateModel(say) {
-    const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
-    if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined)
-        return;
-    for (const [name, what] of uncounted) {
-        const value = say.at(name);
-        if (value !== undefined && value !== false && value !== 0)
-            throw say.refuse(`${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`, name);
-    }
-    if (say.text('model_type') === 'mamba')
-        throw say.refuse('Megatron’s Mamba models are not read yet; state the model as a config.json.', 'model_type');
-    say.modelIs('model_type', decoderType);
-    say.modelIs('name', 'megatron');
-    say.model('num_hidden_layers', layers);
-    say.model('hidden_size', 'hidden_size');
-    say.model('num_attention_heads', 'num_attention_heads');
-    stateFeedForward(say);
-    stateAttention(say);
-    stateEmbedding(say);
-    stateExperts(say, layers);
-    say.model('num_nextn_predict_layers', 'mtp_num_layers');
-    stateVocabulary(say, {
-        hidden: say.number('hidden_size'),
-        layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
-        heads: say.number('num_attention_heads'),
-        width: say.number('ffn_hidden_size'),
-    });
-}
-/** Arguments that choose an activation, and the key that says so. */
-function megatron_arguments_activationOf(say) {
-    if (say.flag('swiglu') === true)
-        return { gated: true, activation: 'silu', key: 'swiglu' };
-    if (say.flag('quick_geglu') === true)
-        return { gated: true, activation: 'gelu', key: 'quick_geglu' };
-    if (say.flag('squared_relu') === true)
-        return { gated: false, activation: 'relu2', key: 'squared_relu' };
-    const gated = say.flag('gated_linear_unit') === true ||
-        say.flag('glu_activation') === true ||
-        say.text('glu_activation') !== undefined;
-    const named = say.text('activation_func');
-    if (named !== undefined)
-        return {
-            gated: gated || /glu$/i.test(named),
-            activation: /swiglu|silu/i.test(named) ? 'silu' : 'gelu',
-            key: 'activation_func',
-        };
-    return { gated, activation: say.flag('openai_gelu') === true ? 'gelu_tanh' : 'gelu' };
-}
-function stateFeedForward(say) {
-    const { gated, activation, key } = megatron_arguments_activationOf(say);
-    say.modelIs('gated', gated, key);
-    say.modelIs('hidden_act', activation, key);
-    if (say.at('ffn_hidden_size') !== undefined)
-        say.model('intermediate_size', 'ffn_hidden_size');
-    else
-        stateWidth(say, gated);
-}
-/** The feed-forward's width where no argument gives it. */
-function stateWidth(say, gated) {
-    const hidden = say.number('hidden_size');
-    if (hidden === undefined)
-        return;
-    const multiple = say.number('multiple_of');
-    if (multiple !== undefined && multiple > 0) {
-        // FlagScale's rule, which is Llama's.
-        const width = Math.floor(Math.floor((4 * hidden * 2) / 3) * (say.number('hidden_dim_multiplier') ?? 1));
-        say.modelIs('intermediate_size', Math.ceil(width / multiple) * multiple, 'multiple_of');
-        return;
-    }
-    const width = gated ? Math.floor((4 * hidden * 2) / 3 / 64) * 64 : 4 * hidden;
-    say.modelIs('intermediate_size', width, 'hidden_size');
-    say.assume('ffn_hidden_size', String(width), `${gated ? 'two thirds of four' : 'four'} times the hidden size (${megatron_arguments_source})`);
-}
-/** Biases of linear layers are on unless they are switched off. */
-const biased = (say) => say.flag('disable_bias_linear') !== true && (say.flag('add_bias_linear') ?? true);
-function stateAttention(say) {
-    const bias = biased(say);
-    const key = ['disable_bias_linear', 'add_bias_linear'].find((name) => say.at(name) !== undefined);
-    say.modelIs('mlp_bias', bias, key);
-    say.modelIs('attention_output_bias', bias, key);
-    say.modelIs('attention_bias', bias || say.flag('add_qkv_bias') === true, bias ? key : 'add_qkv_bias');
-    if (key === undefined)
-        say.assume('add_bias_linear', 'true', `linear layers have biases by default (${megatron_arguments_source})`);
-    say.model('head_dim', ['kv_channels']);
-    const normalized = say.flag('qk_l2_norm') === true ? 'head_unlearned' : say.flag('qk_layernorm') === true ? 'head' : 'none';
-    say.modelIs('qk_norm', normalized, 'qk_layernorm');
-    if (say.flag('group_query_attention') === true)
-        say.model('num_key_value_heads', 'num_query_groups');
-    else if (say.at('num_key_value_heads') !== undefined)
-        say.model('num_key_value_heads', 'num_key_value_heads');
-    if (say.text('softmax_type') === 'learnable')
-        say.modelIs('attention_sinks', true, 'softmax_type');
-    stateWindow(say);
-    if (say.flag('multi_latent_attention') === true)
-        stateLatent(say);
-}
-function stateLatent(say) {
-    say.model('q_lora_rank', 'q_lora_rank');
-    const sizes = [
-        ['kv_lora_rank', 'kv_lora_rank', 32],
-        ['qk_nope_head_dim', 'qk_head_dim', 128],
-        ['qk_rope_head_dim', 'qk_pos_emb_head_dim', 64],
-        ['v_head_dim', 'v_head_dim', 128],
-    ];
-    for (const [canonical, name, fallback] of sizes) {
-        if (say.at(name) !== undefined)
-            say.model(canonical, name);
-        else {
-            say.modelIs(canonical, fallback);
-            say.assume(name, String(fallback), `the default of Megatron’s command line (${megatron_arguments_source})`);
-        }
-    }
-    if (say.flag('qk_layernorm') !== true)
-        say.assume('qk_layernorm', 'true', 'latent attention is counted with its norms, a few thousand elements of a layer');
-}
-/** `window_size` is the tokens to the left and to the right: a pair, or `(128, 0)` as text. */
-function stateWindow(say) {
-    const value = say.at('window_size');
-    const left = Array.isArray(value) ? value[0] : typeof value === 'string' ? /\d{1,9}/.exec(value)?.[0] : value;
-    const tokens = Number(left);
-    if (left === undefined || !Number.isInteger(tokens) || tokens <= 0)
-        return;
-    say.modelIs('sliding_window', tokens, 'window_size');
-    const layers = say.number('num_layers');
-    const full = everyOf(say, 'window_attn_skip_freq', layers, 1);
-    if (full !== undefined)
-        say.modelIs('layer_types', full.map((skip) => (skip === 1 ? 'full_attention' : 'sliding_attention')), 'window_attn_skip_freq');
-}
-/** A frequency of Megatron's: each n-th layer, or a list of 0 and 1 as an expression. `from`: the layer from which n counts. */
-function everyOf(say, name, layers, from) {
-    const value = say.at(name);
-    if (value === undefined || layers === undefined || layers > 10_000)
-        return undefined;
-    const every = say.number(name);
-    if (every !== undefined)
-        return every < 1 ? undefined : Array.from({ length: layers }, (_, index) => ((index + from) % every === 0 ? 1 : 0));
-    const list = Array.isArray(value) ? value.map(Number) : list_expression_listOf(String(value));
-    if (list === undefined)
-        throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name);
-    if (list.length !== layers)
-        throw say.refuse(`${name} lists ${list.length} layers, but the model has ${layers}.`, name);
-    return list;
-}
-function stateEmbedding(say) {
-    const normalization = say.text('normalization') ?? 'LayerNorm';
-    say.modelIs('normalization', /rms/i.test(normalization) ? 'rms' : 'layer', 'normalization');
-    const untied = say.flag('untie_embeddings_and_output_weights') === true;
-    say.modelIs('tie_word_embeddings', !untied, 'untie_embeddings_and_output_weights');
-    if (say.at('untie_embeddings_and_output_weights') === undefined)
-        say.assume('untie_embeddings_and_output_weights', 'false', `embedding and output are tied by default (${megatron_arguments_source})`);
-    say.model('max_position_embeddings', ['max_position_embeddings', 'seq_length', 'encoder_seq_length']);
-    say.modelIs('positions', positionsOf(say), 'position_embedding_type');
-    if (say.flag('embed_layernorm') === true)
-        say.modelIs('embedding_norm', true, 'embed_layernorm');
-}
-function positionsOf(say) {
-    const type = say.text('position_embedding_type');
-    if (type === 'rope' || type === 'yarn' || type === 'mrope')
-        return 'rope';
-    if (say.flag('use_rotary_position_embeddings') === true)
-        return 'rope';
-    if (say.flag('no_position_embedding') === true)
-        return 'none';
-    if (type === undefined)
-        say.assume('position_embedding_type', 'learned_absolute', `the default of Megatron’s command line (${megatron_arguments_source})`);
-    return type === undefined || type === 'learned_absolute' ? 'learned' : 'none';
-}
-function stateExperts(say, layers) {
-    const name = ['num_experts', 'num_moe_experts'].find((one) => say.at(one) !== undefined);
-    if (name === undefined)
-        return;
-    const value = say.at(name);
-    const several = Array.isArray(value) ? [...new Set(value)] : [value];
-    if (several.length > 1)
-        throw say.refuse(`${name} gives layers different numbers of experts, which is not read yet.`, name);
-    const [count] = several;
-    // Megatron-DeepSpeed writes no experts as one.
-    if (Number(count) === 1)
-        return;
-    say.modelIs('num_experts', count, name);
-    say.modelIs('num_experts_per_tok', say.number('moe_router_topk') ?? say.number('topk') ?? 2, 'moe_router_topk');
-    if (say.at('moe_router_topk') === undefined)
-        say.assume('moe_router_topk', '2', `the default of Megatron’s command line (${megatron_arguments_source})`);
-    say.model('moe_intermediate_size', ['moe_ffn_hidden_size', 'ffn_hidden_size']);
-    say.model('shared_expert_intermediate_size', 'moe_shared_expert_intermediate_size');
-    if (say.flag('moe_shared_expert_gate') === true || say.flag('moe_use_shared_expert_gate') === true)
-        say.modelIs('shared_expert_gate', true, 'moe_shared_expert_gate');
-    say.model('moe_latent_size', 'moe_latent_size');
-    if (say.flag('moe_router_enable_expert_bias') === true)
-        say.modelIs('router_correction_bias', true, 'moe_router_enable_expert_bias');
-    const depth = say.number(layers.find((one) => say.at(one) !== undefined) ?? '');
-    const placed = everyOf(say, 'moe_layer_freq', depth, 0);
-    if (placed !== undefined)
-        say.modelIs('expert_layers', placed, 'moe_layer_freq');
-}
-// --- the run --------------------------------------------------------------------------------------------------------------
-/** How training is spread and what it keeps. */
-function stateRun(say) {
-    stateBatch(say);
-    stateDegrees(say);
-    statePipeline(say);
-    stateSharding(say);
-    stateRecompute(say);
-    statePrecision(say);
-    stateOptimizer(say);
-    stateKernels(say);
-    say.byDefault('framework', 'megatron', 'the arguments are Megatron’s');
-}
-function stateBatch(say) {
-    say.run('sequence_length', ['seq_length', 'encoder_seq_length']);
-    say.run('micro_batch_size', 'micro_batch_size');
-    say.run('global_batch_size', 'global_batch_size');
-    const ramp = ['rampup_batch_size', 'step_batch_size_schedule'].find((name) => say.at(name) !== undefined);
-    if (ramp !== undefined)
-        say.assume(ramp, 'its end', 'the batch grows in training; figures are of its final size');
-    const positive = (value) => (typeof value === 'number' && value > 0 ? value : undefined);
-    say.run('train_steps', 'train_iters', positive);
-    say.run('train_sequences', 'train_samples', positive);
-    say.run('gpus', 'world_size');
-    say.run('nodes', ['nnodes', 'num_nodes']);
-    say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);
-}
-function stateDegrees(say) {
-    say.run('parallelism.tensor', ['tensor_model_parallel_size', 'model_parallel_size']);
-    say.run('parallelism.pipeline', 'pipeline_model_parallel_size');
-    say.run('parallelism.context', 'context_parallel_size');
-    say.run('parallelism.expert', ['expert_model_parallel_size', 'moe_expert_parallel_size']);
-    say.run('parallelism.expert_tensor', 'expert_tensor_parallel_size');
-    const tensor = say.number('tensor_model_parallel_size');
-    if (say.at('num_experts') !== undefined && tensor !== undefined)
-        say.byDefault('parallelism.expert_tensor', tensor, `experts are divided like the rest by default (${megatron_arguments_source})`);
-    // Megatron switches it off where nothing is divided.
-    say.run('parallelism.sequence_parallel', 'sequence_parallel', (on) => flagOf(on) === true && tensor !== 1);
-    say.byDefault('parallelism.sequence_parallel', false, `off unless --sequence-parallel says so (${megatron_arguments_source})`);
-    say.run('context_parallel_style', 'cp_comm_type', (type) => (/a2a/.test(String(type)) ? 'all_to_all' : 'ring'));
-    say.run('overlap_tensor_parallel', ['tp_comm_overlap', 'ub_tp_comm_overlap'], flagOf);
-    say.run('capacity_factor', 'moe_expert_capacity_factor', (factor) => (Number(factor) > 0 ? factor : undefined));
-}
-function statePipeline(say) {
-    say.run('parallelism.virtual_pipeline', [
-        'num_virtual_stages_per_pipeline_rank',
-        'virtual_pipeline_model_parallel_size',
-    ]);
-    say.run('layers_per_virtual_stage', 'num_layers_per_virtual_pipeline_stage');
-    const stages = say.number('pipeline_model_parallel_size') ?? 1;
-    const layers = say.number('num_layers');
-    if (layers === undefined || stages < 2 || stages > 1_000)
-        return;
-    const layout = say.text('pipeline_model_parallel_layout');
-    const sizes = layout === undefined ? unevenStages(say, layers, stages) : undefined;
-    if (sizes !== undefined)
-        say.runIs('layers_per_stage', sizes.list, sizes.key);
-    if (layout === undefined)
-        return;
-    const laid = layoutOf(layout);
-    if (laid === undefined || laid.length % stages !== 0) {
-        say.warn('pipeline_model_parallel_layout is not understood; layers are divided evenly.', 'pipeline_model_parallel_layout');
-        return;
-    }
-    const each = Array.from({ length: stages }, (_, rank) => laid.reduce((sum, count, stage) => sum + (stage % stages === rank ? count : 0), 0));
-    say.runIs('parallelism.virtual_pipeline', laid.length / stages, 'pipeline_model_parallel_layout');
-    say.runIs('layers_per_stage', each, 'pipeline_model_parallel_layout');
-}
-/** Layers of each stage where the first or the last has other ones than the rest. */
-function unevenStages(say, layers, stages) {
-    const first = say.number('decoder_first_pipeline_num_layers');
-    const last = say.number('decoder_last_pipeline_num_layers');
-    const embedding = say.flag('account_for_embedding_in_pipeline_split') === true ? 1 : 0;
-    const loss = say.flag('account_for_loss_in_pipeline_split') === true ? 1 : 0;
-    if (first !== undefined || last !== undefined) {
-        const others = stages - Number(first !== undefined) - Number(last !== undefined);
-        const each = others === 0 ? 0 : (layers - (first ?? 0) - (last ?? 0)) / others;
-        if (!Number.isInteger(each) || each < 0)
-            return undefined;
-        const list = [
-            ...(first === undefined ? [] : [first]),
-            ...Array(others).fill(each),
-            ...(last === undefined ? [] : [last]),
-        ];
-        return {
-            list,
-            key: first === undefined ? 'decoder_last_pipeline_num_layers' : 'decoder_first_pipeline_num_layers',
-        };
-    }
-    const each = (layers + embedding + loss) / stages;
-    if (embedding + loss === 0 || !Number.isInteger(each))
-        return undefined;
-    const list = Array.from({ length: stages }, (_, stage) => each - (stage === 0 ? embedding : 0) - (stage === stages - 1 ? loss : 0));
+const megatron_bridge_sections = ['train', 'model', 'optimizer', 'ddp', 'dist', 'mixed_precision', 'comm_overlap'];
+/** What a Megatron-Bridge run changes of the recipe that its command names. */
+const megatronBridge = {
+    id: 'megatron-bridge',
+    title: 'Megatron-Bridge override YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        some: [
+            [1, ['train.micro_batch_size', 'train.global_batch_size', 'train.train_iters']],
+            [2, ['scheduler', 'logger', 'checkpoint', 'ddp', 'dist', 'rng', 'mixed_precision', 'comm_overlap']],
+        ],
+        not: ['trainer', 'system', 'policy', 'model_name', 'model.flavor'],
+    },
+    states: megatron_bridge_states,
+};
+function megatron_bridge_states(file) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const given = megatron_arguments_joined(...megatron_bridge_sections.map((section) => argumentsAt(file, fields_own(root, section), section)));
+    // What the file leaves out is the recipe's to say, not Megatron's.
+    const statement = withoutDefaults(statementOf(file, megatronBridge.id, given));
+    if (statement.model !== undefined)
+        return statement;
     return {
-        list,
-        key: embedding === 1 ? 'account_for_embedding_in_pipeline_split' : 'account_for_loss_in_pipeline_split',
+        ...statement,
+        problems: [...statement.problems, { severity: 'notice', message: recipeMissing(root), key: 'model' }],
     };
 }
-/**
- * Decoder layers of each stage of a layout such as `Et*3|(tt|)*29m|L`: letters are layers, `|` ends a stage, `*n` repeats a
- * letter or a group.
- */
-function layoutOf(layout) {
-    const text = layout.slice(0, 1_000).replace(/[\s,]/g, '');
-    const groups = text.replace(/\(([^()]{0,200})\)\*(\d{1,3})/g, (_, group, times) => group.repeat(Number(times)));
-    const flat = groups.length > 20_000
-        ? '?'
-        : groups.replace(/([A-Za-z|])\*(\d{1,3})/g, (_, letter, times) => letter.repeat(Number(times)));
-    if (flat.length > 20_000 || !/^[A-Za-z|]*$/.test(flat))
-        return undefined;
-    return flat.split('|').map((stage) => stage.split('t').length - 1);
-}
-const megatron_arguments_strategies = {
-    no_shard: 'none',
-    optim: 'optimizer',
-    optim_grads: 'gradients',
-    optim_grads_params: 'full',
-};
-function stateSharding(say) {
-    const fsdp = ['use_megatron_fsdp', 'use_custom_fsdp'].find((name) => say.flag(name) === true);
-    if (fsdp !== undefined) {
-        say.run('sharding', 'data_parallel_sharding_strategy', (strategy) => megatron_arguments_strategies[String(strategy)]);
-        say.byDefault('sharding', 'full', 'optim_grads_params, the default of --data-parallel-sharding-strategy in 2026; in 2025 it was no_shard');
-    }
-    if (say.flag('use_torch_fsdp2') === true)
-        say.runIs('sharding', 'full', 'use_torch_fsdp2');
-    // Megatron-DeepSpeed's.
-    say.run('sharding', 'zero_stage', (stage) => ['none', 'optimizer', 'gradients', 'full'][Number(stage)]);
-    if (say.flag('use_distributed_optimizer') === true)
-        say.runIs('sharding', 'optimizer', 'use_distributed_optimizer');
-    if (say.flag('use_distributed_optimizer') === false)
-        say.runIs('sharding', 'none', 'use_distributed_optimizer');
-    say.byDefault('sharding', 'none', `nothing is sharded unless --use-distributed-optimizer says so (${megatron_arguments_source})`);
-    const instances = say.number('num_distributed_optimizer_instances') ?? 1;
-    if (instances > 1)
-        say.assume('num_distributed_optimizer_instances', String(instances), 'optimizer states are counted as divided over all replicas');
-}
-function stateRecompute(say) {
-    say.run('recompute', 'recompute_granularity', (kind) => (kind === 'full' || kind === 'selective' ? kind : undefined));
-    if (say.flag('recompute_activations') === true)
-        say.runIs('recompute', 'selective', 'recompute_activations');
-    if (say.flag('checkpoint_activations') === true)
-        say.runIs('recompute', 'full', 'checkpoint_activations');
-    say.byDefault('recompute', 'none', `nothing is recomputed unless the arguments say so (${megatron_arguments_source})`);
-    const full = say.text('recompute_granularity') === 'full';
-    if (full)
-        say.run('recompute_method', 'recompute_method', (method) => method === 'uniform' || method === 'block' ? method : undefined);
-    if (full)
-        say.run('recompute_layers', 'recompute_num_layers');
-    const modules = say.at('recompute_modules');
-    if (say.text('recompute_granularity') === 'selective' && modules !== undefined)
-        say.runIs('recompute_modules', Array.isArray(modules) ? modules.map(String) : String(modules).split(/[\s,]+/), 'recompute_modules');
-}
-function statePrecision(say) {
-    const eight = ['fp8_format', 'fp8'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
-    const four = ['fp4_format', 'fp4'].find((name) => typeof say.at(name) === 'string' && say.text(name) !== 'none');
-    if (four !== undefined)
-        say.runIs('precision', 'fp4', four);
-    if (eight !== undefined)
-        say.runIs('precision', /mxfp8/i.test(say.text('fp8_recipe') ?? '') ? 'mxfp8' : 'fp8', eight);
-    if (say.flag('fp8') === true)
-        say.runIs('precision', 'fp8', 'fp8');
-    if (say.flag('bf16') === true)
-        say.runIs('precision', 'bf16', 'bf16');
-    if (say.flag('fp16') === true)
-        say.runIs('precision', 'fp16', 'fp16');
-    say.byDefault('precision', 'fp32', `neither --bf16 nor --fp16 is given (${megatron_arguments_source})`);
-    if (say.flag('fp8_param_gather') === true && eight !== undefined)
-        say.runIs('weights_dtype', 'fp8', 'fp8_param_gather');
-    stateGradients(say);
-}
-function stateGradients(say) {
-    if (say.flag('use_precision_aware_optimizer') === true) {
-        say.run('gradients_dtype', 'main_grads_dtype');
-        say.run('optimizer_dtype', 'exp_avg_dtype');
-    }
-    if (say.flag('grad_reduce_in_bf16') === true)
-        say.runIs('gradients_dtype', 'bf16', 'grad_reduce_in_bf16');
-    const half = say.flag('fp16') === true && say.flag('accumulate_allreduce_grads_in_fp32') !== true;
-    say.byDefault('gradients_dtype', half ? 'fp16' : 'fp32', half
-        ? `with --fp16 gradients are accumulated in fp16 (${megatron_arguments_source})`
-        : `gradients are accumulated in fp32 (${megatron_arguments_source})`);
-}
-/** Megatron's Adam is FusedAdam with decoupled weight decay. */
-const megatron_arguments_optimizers = {
-    adam: 'adamw',
-    adamw: 'adamw',
-    sgd: 'sgd',
-    muon: 'muon',
-    dist_muon: 'muon',
-    lion: 'lion',
-    hybridadam: 'adamw',
-};
-function stateOptimizer(say) {
-    say.run('optimizer', 'optimizer', (name) => megatron_arguments_optimizers[String(name)]);
-    say.byDefault('optimizer', 'adamw', `Adam with decoupled weight decay is the default (${megatron_arguments_source})`);
-    if (say.flag('optimizer_cpu_offload') === true) {
-        say.runIs('offload', 'optimizer', 'optimizer_cpu_offload');
-        const fraction = say.number('optimizer_offload_fraction') ?? 1;
-        if (fraction < 1)
-            say.assume('optimizer_offload_fraction', String(fraction), 'the optimizer is counted as offloaded whole');
-    }
-    if (say.flag('cpu_optimizer') === true)
-        say.runIs('offload', 'optimizer', 'cpu_optimizer');
-    if (say.flag('cpu_offloading') === true)
-        say.runIs('offload', 'activations', 'cpu_offloading');
-    if (say.flag('fine_grained_activation_offloading') === true)
-        say.runIs('offload', 'activations', 'fine_grained_activation_offloading');
-}
-function stateKernels(say) {
-    say.run('flash_attention', 'attention_backend', (backend) => !/^(unfused|local)$/i.test(String(backend).split('.').at(-1) ?? ''));
-    if (say.text('transformer_impl') === 'local')
-        say.run('flash_attention', 'use_flash_attn', flagOf);
-    if (say.text('transformer_impl') === 'local')
-        say.byDefault('flash_attention', false, `the local implementation has none unless --use-flash-attn says so (${megatron_arguments_source})`);
-    say.byDefault('flash_attention', true, `Transformer Engine takes a fused attention (${megatron_arguments_source})`);
-    say.run('fused_cross_entropy', 'cross_entropy_loss_fusion', flagOf);
-    say.byDefault('fused_cross_entropy', false, `off unless --cross-entropy-loss-fusion says so (${megatron_arguments_source})`);
-    say.run('expandable_segments', 'expandable_segments', flagOf);
-    const graphs = ['enable_cuda_graph', 'external_cuda_graph', 'cuda_graph_impl'].find((name) => say.at(name) !== undefined);
-    if (graphs !== undefined)
-        say.runIs('cuda_graphs', flagOf(say.at(graphs)) ?? say.text(graphs) !== 'none', graphs);
-    const dropouts = ['hidden_dropout', 'attention_dropout'];
-    const stated = dropouts.filter((name) => say.number(name) !== undefined);
-    if (stated.length > 0 && dropouts.every((name) => (say.number(name) ?? 0.1) === 0))
-        say.runIs('dropout', false, stated[0] ?? '');
-    else if (stated.some((name) => (say.number(name) ?? 0) > 0))
-        say.runIs('dropout', true, stated[0] ?? '');
-    say.byDefault('dropout', true, `a tenth of the hidden state and of attention by default (${megatron_arguments_source})`);
-}
+const recipeMissing = (root) => `The file changes ${Object.keys(root).slice(0, 8).join(', ')} of a Megatron-Bridge recipe, which the command names and the file does not: put the model’s config.json beside it (\`with:\` in the policy).`;
 
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-model-args.js
 
@@ -73856,6 +74171,30 @@ function allocator({ path, source: { value, lines } }) {
     const line = lines.get(key);
     const at = { file: path, key, ...(line === undefined ? {} : { line }) };
     return new Map([['expandable_segments', { value: /expandable_segments:true/i.test(setting), at }]]);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-yaml.js
+
+
+
+/** The file that Megatron's `--yaml-cfg` takes: the sections of its configuration classes, the rest at the top. */
+const megatronYaml = {
+    id: 'megatron-yaml',
+    title: 'Megatron-LM --yaml-cfg',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['language_model', 'model_parallel'],
+        some: [[1, ['language_model.num_layers', 'language_model.hidden_size']]],
+    },
+    states: megatron_yaml_states,
+};
+function megatron_yaml_states(file) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const sections = ['language_model', 'model_parallel'];
+    const top = Object.fromEntries(Object.entries(root).filter(([key]) => !sections.includes(key)));
+    // What stands at the top wins: `swiglu: True` over the section's `gated_linear_unit: False`.
+    const given = sections.map((section) => argumentsAt(file, fields_own(root, section), section));
+    return statementOf(file, megatronYaml.id, megatron_arguments_joined(...given, argumentsAt(file, top, '')));
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/nanotron.js
@@ -74314,6 +74653,175 @@ function gpus(say) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/facts/primus.json
+const primus_namespaceObject = /*#__PURE__*/JSON.parse('{"models":{"deepseek_r1_distill_qwen_1.5B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B","hidden_size":1536,"ffn_hidden_size":8960,"num_layers":28,"num_attention_heads":12,"num_query_groups":2}},"deepseek_v2":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":60,"hidden_size":5120,"ffn_hidden_size":12288,"num_attention_heads":128,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"moe_layer_freq":"([0]*1+[1]*59)","num_experts":160,"moe_ffn_hidden_size":1536,"moe_shared_expert_intermediate_size":3072,"expert_model_parallel_size":8}},"deepseek_v2_base":{"extends":["llama_base"],"values":{"multi_latent_attention":true,"qk_layernorm":true,"moe_layer_freq":1,"moe_router_topk":6,"moe_router_enable_expert_bias":false,"expert_model_parallel_size":1,"expert_tensor_parallel_size":null}},"deepseek_v2_lite":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":27,"hidden_size":2048,"ffn_hidden_size":10944,"num_attention_heads":16,"q_lora_rank":null,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"moe_layer_freq":"([0]*1+[1]*26)","num_experts":64,"moe_ffn_hidden_size":1408,"moe_shared_expert_intermediate_size":2816,"expert_model_parallel_size":8}},"deepseek_v3":{"extends":["deepseek_v3_base"],"values":{"tokenizer_type":"DeepSeekV3Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V3","num_layers":61,"hidden_size":7168,"ffn_hidden_size":18432,"num_attention_heads":128,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"mtp_num_layers":1,"moe_layer_freq":"([0]*3+[1]*58)","num_experts":256,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048,"expert_model_parallel_size":8}},"deepseek_v3_base":{"extends":["llama_base"],"values":{"multi_latent_attention":true,"qk_layernorm":true,"mtp_num_layers":null,"moe_layer_freq":1,"moe_router_topk":6,"moe_router_enable_expert_bias":true,"expert_model_parallel_size":1,"expert_tensor_parallel_size":null}},"glm4_7":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"THUDM/glm-4-9b","num_layers":90,"hidden_size":5120,"ffn_hidden_size":12288,"num_attention_heads":96,"group_query_attention":true,"num_query_groups":8,"kv_channels":128,"moe_layer_freq":"1","num_experts":160,"moe_router_topk":8,"moe_ffn_hidden_size":1536,"moe_shared_expert_intermediate_size":1536,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"glm5":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"THUDM/glm-4-9b","num_layers":78,"hidden_size":6144,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":true,"qk_layernorm":true,"q_lora_rank":2048,"kv_lora_rank":512,"qk_head_dim":192,"qk_pos_emb_head_dim":64,"v_head_dim":256,"kv_channels":128,"mtp_num_layers":1,"moe_layer_freq":"([0]*3+[1]*75)","num_experts":256,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048,"expert_model_parallel_size":8,"moe_router_enable_expert_bias":true,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"gpt_oss_120B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":36,"hidden_size":2880,"ffn_hidden_size":10944,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"kv_channels":64,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":128,"moe_router_topk":4,"moe_ffn_hidden_size":2880,"moe_shared_expert_intermediate_size":2880,"expert_model_parallel_size":8}},"gpt_oss_20B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":24,"hidden_size":2880,"ffn_hidden_size":10944,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"kv_channels":64,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":32,"moe_router_topk":4,"moe_ffn_hidden_size":2880,"moe_shared_expert_intermediate_size":2880,"expert_model_parallel_size":8}},"grok1":{"extends":["grok_base"],"values":{"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1","max_position_embeddings":131072,"num_layers":64,"hidden_size":6144,"ffn_hidden_size":32768,"num_attention_heads":48}},"grok2":{"extends":["grok_base"],"values":{"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1","max_position_embeddings":131072,"num_layers":64,"hidden_size":8192,"moe_ffn_hidden_size":16384,"num_attention_heads":64}},"grok_base":{"extends":["llama_base"],"values":{"qk_layernorm":false,"group_query_attention":true,"num_query_groups":8,"num_experts":8,"moe_router_topk":2}},"kimi_k2":{"extends":["deepseek_v3_base"],"values":{"tokenizer_type":"KimiK2Tokenizer","tokenizer_model":"moonshotai/Kimi-K2-Instruct","num_layers":61,"hidden_size":7168,"ffn_hidden_size":18432,"num_attention_heads":64,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"mtp_num_layers":0,"moe_layer_freq":"([0]*1+[1]*60)","num_experts":384,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048}},"language_model":{"extends":[],"values":{"attention_backend":"auto","group_query_attention":false,"position_embedding_type":"learned_absolute","untie_embeddings_and_output_weights":true,"hidden_dropout":0.1,"attention_dropout":0.1,"add_bias_linear":false,"swiglu":true,"transformer_impl":"transformer_engine","vocab_extra_ids":0,"normalization":"LayerNorm","kv_lora_rank":32,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"moe_layer_freq":1,"moe_router_topk":2,"tensor_model_parallel_size":1,"context_parallel_size":1,"cp_comm_type":"p2p","pipeline_model_parallel_size":1,"sequence_parallel":true,"expert_model_parallel_size":1}},"llama2_13B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-13b-hf","group_query_attention":false,"ffn_hidden_size":13824,"hidden_size":5120,"num_attention_heads":40,"num_layers":40}},"llama2_70B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-70b-hf","ffn_hidden_size":28672,"hidden_size":8192,"num_attention_heads":64,"num_layers":80,"group_query_attention":true,"num_query_groups":8}},"llama2_7B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-7b-hf","group_query_attention":false,"ffn_hidden_size":11008,"hidden_size":4096,"num_attention_heads":32,"num_layers":32}},"llama2_base":{"extends":["llama_base"],"values":{"max_position_embeddings":4096}},"llama3.1_405B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.1-405B","ffn_hidden_size":53248,"hidden_size":16384,"num_attention_heads":128,"num_layers":126,"num_query_groups":8}},"llama3.1_70B":{"extends":["llama3_70B"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.1-70B","max_position_embeddings":131072}},"llama3.1_8B":{"extends":["llama3_8B"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"meta-llama/Llama-3.1-8B","max_position_embeddings":131072}},"llama3.2_1B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3.2-1B","ffn_hidden_size":8192,"hidden_size":2048,"num_attention_heads":32,"num_layers":16,"num_query_groups":8}},"llama3.2_3B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3.2-3B","ffn_hidden_size":8192,"hidden_size":3072,"num_attention_heads":24,"num_layers":28,"num_query_groups":8}},"llama3.3_70B":{"extends":["llama3_70B"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.3-70B-Instruct","max_position_embeddings":131072}},"llama3_70B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3-70B","ffn_hidden_size":28672,"hidden_size":8192,"num_attention_heads":64,"num_layers":80,"num_query_groups":8}},"llama3_8B":{"extends":["llama3_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"meta-llama/Meta-Llama-3-8B","ffn_hidden_size":14336,"hidden_size":4096,"num_attention_heads":32,"num_layers":32,"num_query_groups":8}},"llama3_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"max_position_embeddings":8192}},"llama4_17B128E":{"extends":["llama4_base"],"values":{"max_position_embeddings":262144,"num_layers":48,"hidden_size":5120,"ffn_hidden_size":16384,"num_attention_heads":40,"qk_layernorm":false,"moe_layer_freq":2,"num_experts":128,"moe_ffn_hidden_size":8192,"moe_shared_expert_intermediate_size":8192,"tokenizer_type":"Llama4Tokenizer","tokenizer_model":"meta-llama/Llama-4-Maverick-17B-128E","expert_model_parallel_size":8,"expert_tensor_parallel_size":null}},"llama4_17B16E":{"extends":["llama4_base"],"values":{"max_position_embeddings":262144,"num_layers":48,"hidden_size":5120,"ffn_hidden_size":16384,"num_attention_heads":40,"qk_layernorm":true,"moe_layer_freq":1,"num_experts":16,"moe_ffn_hidden_size":8192,"moe_shared_expert_intermediate_size":8192,"tokenizer_type":"Llama4Tokenizer","tokenizer_model":"meta-llama/Llama-4-Scout-17B-16E","expert_model_parallel_size":8,"expert_tensor_parallel_size":null}},"llama4_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"num_query_groups":8,"moe_router_topk":1}},"llama_base":{"extends":["language_model"],"values":{"group_query_attention":false,"num_query_groups":null,"qk_layernorm":false,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"minimax_m2.5":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"MiniMaxAI/MiniMax-M2.5","num_layers":62,"hidden_size":3072,"ffn_hidden_size":1536,"num_attention_heads":48,"group_query_attention":true,"num_query_groups":8,"qk_layernorm":true,"kv_channels":128,"moe_layer_freq":"1","num_experts":256,"moe_router_topk":8,"moe_router_enable_expert_bias":true,"expert_model_parallel_size":8,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"mixtral_8x22B_v0.1":{"extends":["mixtral_base"],"values":{"max_position_embeddings":65536,"num_layers":56,"hidden_size":6144,"ffn_hidden_size":16384,"num_attention_heads":48,"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1"}},"mixtral_8x7B_v0.1":{"extends":["mixtral_base"],"values":{"max_position_embeddings":4096,"num_layers":32,"hidden_size":4096,"ffn_hidden_size":14336,"num_attention_heads":32,"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x7B-v0.1"}},"mixtral_base":{"extends":["llama_base"],"values":{"qk_layernorm":false,"group_query_attention":true,"num_query_groups":8,"num_experts":8,"moe_router_topk":2}},"moe_1T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":224,"moe_router_topk":8,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_2T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":448,"moe_router_topk":16,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_4T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":896,"moe_router_topk":32,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_515B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":112,"moe_router_topk":8,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_proxy_single_node":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":64,"hidden_size":2048,"num_attention_heads":32,"group_query_attention":true,"num_query_groups":8,"kv_channels":128,"multi_latent_attention":false,"num_experts":128,"moe_router_topk":2,"moe_ffn_hidden_size":2048}},"qwen2.5_14B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-14B","hidden_size":5120,"ffn_hidden_size":13824,"num_layers":48,"num_attention_heads":40,"num_query_groups":8}},"qwen2.5_32B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-32B","hidden_size":5120,"ffn_hidden_size":27648,"num_layers":64,"num_attention_heads":40,"num_query_groups":8}},"qwen2.5_3B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-3B","hidden_size":2048,"ffn_hidden_size":11008,"num_layers":36,"num_attention_heads":16,"num_query_groups":2}},"qwen2.5_72B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-72B","hidden_size":8192,"ffn_hidden_size":29568,"num_layers":80,"num_attention_heads":64,"num_query_groups":8}},"qwen2.5_7B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-7B","hidden_size":3584,"ffn_hidden_size":18944,"num_layers":28,"num_attention_heads":28,"num_query_groups":4}},"qwen2.5_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"num_query_groups":null,"qk_layernorm":false,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm","max_position_embeddings":131072}},"qwen3_14B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-14B","hidden_size":5120,"ffn_hidden_size":17408,"num_layers":40,"num_attention_heads":40,"num_query_groups":8}},"qwen3_235B_A22B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-235B-A22B","num_layers":94,"hidden_size":4096,"ffn_hidden_size":12288,"num_attention_heads":64,"moe_layer_freq":"1","num_experts":128,"moe_router_topk":8,"moe_ffn_hidden_size":1536,"group_query_attention":true,"num_query_groups":4,"qk_layernorm":true,"kv_channels":128,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"qwen3_235B_A22B_4layer":{"extends":["qwen3_235B_A22B"],"values":{"num_layers":4}},"qwen3_30B_A3B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-30B-A3B","num_layers":48,"hidden_size":2048,"ffn_hidden_size":6144,"num_attention_heads":32,"moe_layer_freq":"1","num_experts":128,"moe_router_topk":8,"moe_ffn_hidden_size":768,"group_query_attention":true,"num_query_groups":4,"qk_layernorm":true,"kv_channels":128}},"qwen3_32B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-32B","hidden_size":5120,"ffn_hidden_size":25600,"num_layers":64,"num_attention_heads":64,"num_query_groups":8}},"qwen3_4B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-4B","hidden_size":2560,"ffn_hidden_size":9728,"num_layers":36,"num_attention_heads":32,"num_query_groups":8}},"qwen3_8B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-8B","hidden_size":4096,"ffn_hidden_size":12288,"num_layers":36,"num_attention_heads":32,"num_query_groups":8}}},"modules":{"pre_trainer":{"extends":["trainer_base"],"values":{"train_iters":1000,"global_batch_size":16,"seq_length":1024,"use_flash_attn":true,"use_distributed_optimizer":true}},"sft_trainer":{"extends":["trainer_base"],"values":{"train_iters":1000,"global_batch_size":128,"micro_batch_size":1,"seq_length":2048,"use_flash_attn":true,"use_distributed_optimizer":true}},"trainer_base":{"extends":[],"values":{"micro_batch_size":2,"global_batch_size":128,"make_vocab_size_divisible_by":128,"bf16":true,"fp8_recipe":"delayed","optimizer":"adam","optimizer_offload_fraction":1,"data_parallel_sharding_strategy":"no_shard","num_distributed_optimizer_instances":1,"seq_length":4096,"main_grads_dtype":"fp32","exp_avg_dtype":"fp32"}}}}');
+;// CONCATENATED MODULE: ./build/facts/primus.js
+
+/**
+ * The presets that Primus installs (AMD-AGI/Primus fd1eeabb of 2026-08-22, `primus/configs/{models,modules}/megatron`), since teams
+ * keep only the experiment's own file. `language_model` without its sizes, which every model states.
+ */
+const primusPresets = primus_namespaceObject;
+const primusVersion = 'Primus fd1eeabb';
+
+;// CONCATENATED MODULE: ./build/read/formats/primus.js
+
+
+
+
+
+
+/** Primus' experiment: modules that each name a framework, a preset of the trainer, one of the model, and overrides. */
+const primus = {
+    id: 'primus',
+    title: 'Primus experiment YAML',
+    syntaxes: ['yaml'],
+    signature: { has: ['modules.*.framework', 'modules.*.model'] },
+    states: primus_experiment,
+};
+/** A preset of a model (`primus/configs/models/megatron/*.yaml`), which extends others. */
+const primusModel = {
+    id: 'primus-model',
+    title: 'Primus model YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        some: [
+            [1, ['extends', 'bases']],
+            [
+                2,
+                [
+                    'num_layers',
+                    'hidden_size',
+                    'ffn_hidden_size',
+                    'num_attention_heads',
+                    'num_query_groups',
+                    'num_experts',
+                    'moe_ffn_hidden_size',
+                    'moe_router_topk',
+                    'multi_latent_attention',
+                    'max_position_embeddings',
+                    'tokenizer_model',
+                    'norm_epsilon',
+                    'swiglu',
+                ],
+            ],
+        ],
+    },
+    states: model,
+};
+/** A model alone states its architecture; what a run takes by default is for the experiments to say. */
+function model(file, beside) {
+    const missing = [];
+    const chain = { kind: 'models', beside, folder: folderOf(file.path), left: { files: 40 }, missing };
+    const statement = withoutDefaults(statementOf(file, primusModel.id, primus_extended(file, chain)));
+    return { ...statement, problems: [...statement.problems, ...missing.map((name) => primus_notThere('extends', name, file))] };
+}
+const folderOf = (path) => path.split('/').slice(0, -1).join('/');
+function primus_experiment(file, beside) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const [name, module] = moduleOf(root);
+    const framework = String(fields_own(module, 'framework'));
+    if (framework !== 'megatron')
+        throw frameworkUnread(file, name, framework);
+    const missing = [];
+    const part = (kind, key) => {
+        const asked = fields_own(module, key);
+        return typeof asked === 'string'
+            ? primus_named(asked, file, { kind, beside, missing, left: { files: 40 }, folder: '' })
+            : new Map();
+    };
+    const overrides = argumentsAt(file, fields_own(module, 'overrides'), `modules.${name}.overrides`);
+    const given = megatron_arguments_joined(part('modules', 'config'), part('models', 'model'), overrides, machineOf(file));
+    const statement = statementOf(file, primus.id, given);
+    const absent = missing.map((one) => primus_notThere(`modules.${name}.model`, one, file));
+    return { ...statement, problems: [...statement.problems, ...absent] };
+}
+/** The trainer's module: the first that trains. */
+function moduleOf(root) {
+    const modules = fields_own(root, 'modules');
+    const all = isDictionary(modules) ? Object.entries(modules) : [];
+    for (const [name, module] of all)
+        if (isDictionary(module) && fields_own(module, 'framework') !== undefined && fields_own(module, 'model') !== undefined)
+            return [name, module];
+    return ['', {}];
+}
+function frameworkUnread(file, name, framework) {
+    const key = `modules.${name}.framework`;
+    return new Unreadable(`Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron are.`, file.source.lines.get(key), key);
+}
+const primus_notThere = (key, name, file) => {
+    const line = file.source.lines.get(key);
+    return {
+        severity: 'warning',
+        message: `${key} leads to ${name.slice(0, 100)}, which is neither a file of this repository nor a preset of ${primusVersion}; llama_base is taken in its place.`,
+        key,
+        ...(line === undefined ? {} : { line }),
+    };
+};
+/** A preset by its file's name: a file of the repository, else what Primus installs. */
+function primus_named(name, from, chain) {
+    const stem = name.replace(/\.ya?ml$/, '');
+    const folders = [`primus/configs/${chain.kind}/megatron`, folderOf(from.path)];
+    const files = folders.map((folder) => {
+        const path = pathInside(folder === '' ? `${stem}.yaml` : `${folder}/${stem}.yaml`, '');
+        return { folder, file: path === undefined ? undefined : chain.beside(path) };
+    });
+    const found = files.find(({ file }) => file !== undefined && file.path !== from.path);
+    if (found?.file !== undefined)
+        return primus_extended(found.file, { ...chain, folder: found.folder });
+    return installed(stem, chain);
+}
+/** A file's own arguments over those of the files that it extends, the later of these over the earlier. */
+function primus_extended(file, chain) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const listed = fields_own(root, 'extends') ?? fields_own(root, 'bases');
+    const names = (Array.isArray(listed) ? listed : [listed]).filter((one) => typeof one === 'string').slice(0, 20);
+    const below = names.map((name) => base(name, chain));
+    const isBase = /(^|\/)language_model\.ya?ml$/.test(file.path);
+    const values = Object.fromEntries(Object.entries(root).filter(([key]) => !['extends', 'bases'].includes(key) && !(isBase && primus_sizes.includes(key))));
+    return megatron_arguments_joined(...below, argumentsAt(file, values, ''));
+}
+/** The sizes that stand in the preset which all models extend are nobody's. */
+const primus_sizes = ['num_layers', 'hidden_size', 'num_attention_heads', 'model_type'];
+function base(name, chain) {
+    const path = pathInside(chain.folder === '' ? name : `${chain.folder}/${name}`, '');
+    const file = path === undefined || chain.left.files-- <= 0 ? undefined : chain.beside(path);
+    if (file !== undefined)
+        return primus_extended(file, { ...chain, folder: folderOf(file.path) });
+    return installed(name.replace(/^.*\//, '').replace(/\.ya?ml$/, ''), chain);
+}
+/** Bases of the trainer's module that do not bear on cost are not kept. */
+function installed(stem, chain) {
+    const found = preset(stem, chain.kind, 0);
+    if (found !== undefined)
+        return found;
+    if (chain.kind === 'modules')
+        return preset('pre_trainer', chain.kind, 0) ?? new Map();
+    if (stem !== 'primus_megatron_model')
+        chain.missing.push(`${stem}.yaml`);
+    return preset(stem === 'primus_megatron_model' ? stem : 'llama_base', chain.kind, 0) ?? new Map();
+}
+/** What Primus installs under a name; undefined where it has none. */
+function preset(stem, kind, depth) {
+    const table = primusPresets[kind];
+    const found = Object.hasOwn(table, stem) ? table[stem] : undefined;
+    if (found === undefined || depth > 10)
+        return undefined;
+    const below = found.extends.map((name) => preset(name, kind, depth + 1) ?? new Map());
+    const at = (key) => ({ file: `${stem}.yaml of ${primusVersion}`, key });
+    return megatron_arguments_joined(...below, new Map(Object.entries(found.values).map(([key, value]) => [key, { value, at: at(key) }])));
+}
+/** Primus sorts experiments into folders by accelerator. */
+function machineOf(file) {
+    const id = file.path
+        .toLowerCase()
+        .split('/')
+        .find((step) => /^mi\d{3}x$/.test(step) && findAccelerator(step) !== undefined);
+    return id === undefined
+        ? new Map()
+        : new Map([['accelerator', { value: id, at: { file: file.path, key: 'its folder' } }]]);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/torchtune.js
 
 
@@ -74444,23 +74952,33 @@ function torchtune_memory(say, key) {
 
 
 
+
+
+
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [
     accelerate,
     automodel,
     axolotl,
     deepspeed_deepspeed,
+    flagscale,
+    flagscaleExperiment,
     gpt_neox_gptNeox,
     hfTrainingArgs,
     levanter,
     llamafactory,
     maxtext,
+    megatronBridge,
     megatronModelArgs,
+    megatronYaml,
     nanotron,
     olmo,
     oumi,
     peft,
     prime,
+    primus,
+    primusModel,
     torchtune,
 ];
 
@@ -75423,20 +75941,20 @@ const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
 /** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
 function parseAmount(written, unit, use) {
     if (typeof written === 'number')
-        return written >= 0 && written <= notationOf(unit, use).largest ? absolute(written) : undefined;
+        return written >= 0 && written <= notationOf(unit, use).largest ? amounts_absolute(written) : undefined;
     const text = written.trim();
     if (use === 'move' && unit === 'ratio') {
         const found = points.exec(text)?.[1];
-        return found === undefined ? undefined : absolute(Number(found) / 100);
+        return found === undefined ? undefined : amounts_absolute(Number(found) / 100);
     }
     const relative = use === 'move' || unit === 'bytes' ? share(text) : undefined;
     if (relative !== undefined)
         return { kind: 'share', share: relative };
     const { pattern, parse } = notations[unit];
     const value = pattern.test(text) ? parse(text) : undefined;
-    return value === undefined ? undefined : absolute(value);
+    return value === undefined ? undefined : amounts_absolute(value);
 }
-const absolute = (value) => ({ kind: 'absolute', value });
+const amounts_absolute = (value) => ({ kind: 'absolute', value });
 
 ;// CONCATENATED MODULE: ./build/settings/policy-schema.js
 
@@ -83105,7 +83623,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(5865);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(4332);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

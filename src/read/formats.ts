@@ -3,17 +3,21 @@ import { accelerate } from './formats/accelerate.ts';
 import { automodel } from './formats/automodel.ts';
 import { axolotl } from './formats/axolotl.ts';
 import { deepspeed } from './formats/deepspeed.ts';
+import { flagscale, flagscaleExperiment } from './formats/flagscale.ts';
 import { gptNeox } from './formats/gpt-neox.ts';
 import { hfTrainingArgs } from './formats/hf-training-args.ts';
 import { levanter } from './formats/levanter.ts';
 import { llamafactory } from './formats/llamafactory.ts';
 import { maxtext } from './formats/maxtext.ts';
+import { megatronBridge } from './formats/megatron-bridge.ts';
 import { megatronModelArgs } from './formats/megatron-model-args.ts';
+import { megatronYaml } from './formats/megatron-yaml.ts';
 import { nanotron } from './formats/nanotron.ts';
 import { olmo } from './formats/olmo.ts';
 import { oumi } from './formats/oumi.ts';
 import { peft } from './formats/peft.ts';
 import { prime } from './formats/prime.ts';
+import { primus, primusModel } from './formats/primus.ts';
 import { torchtune } from './formats/torchtune.ts';
 
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
@@ -22,16 +26,22 @@ export const trainingFormats: readonly Format[] = [
   automodel,
   axolotl,
   deepspeed,
+  flagscale,
+  flagscaleExperiment,
   gptNeox,
   hfTrainingArgs,
   levanter,
   llamafactory,
   maxtext,
+  megatronBridge,
   megatronModelArgs,
+  megatronYaml,
   nanotron,
   olmo,
   oumi,
   peft,
   prime,
+  primus,
+  primusModel,
   torchtune,
 ];

@@ -61,6 +61,16 @@ export function statementOf(file: ParsedFile, format: string, given: Arguments):
   return say.statement();
 }
 
+/** The same without what Megatron takes by default, for files that leave it to others to say. */
+export const withoutDefaults = (statement: Statement): Statement => ({
+  ...statement,
+  run: Object.fromEntries(
+    Object.entries(statement.run).filter(
+      ([field, stated]) => field === 'framework' || stated.kind !== 'value' || stated.by !== 'framework',
+    ),
+  ),
+});
+
 // --- the model ------------------------------------------------------------------------------------------------------------
 
 /** Arguments that give a layer something which no trait counts, with what it is. */
@@ -106,6 +116,7 @@ export function stateModel(say: Stating): void {
     layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
     heads: say.number('num_attention_heads'),
     width: say.number('ffn_hidden_size'),
+    experts: say.number('num_experts'),
   });
 }
 
@@ -236,9 +247,11 @@ function everyOf(say: Stating, name: string, layers: number | undefined, from: 0
 function stateEmbedding(say: Stating): void {
   const normalization = say.text('normalization') ?? 'LayerNorm';
   say.modelIs('normalization', /rms/i.test(normalization) ? 'rms' : 'layer', 'normalization');
-  const untied = say.flag('untie_embeddings_and_output_weights') === true;
-  say.modelIs('tie_word_embeddings', !untied, 'untie_embeddings_and_output_weights');
-  if (say.at('untie_embeddings_and_output_weights') === undefined)
+  const shared = say.flag('share_embeddings_and_output_weights');
+  const untied = say.flag('untie_embeddings_and_output_weights') ?? (shared === undefined ? undefined : !shared);
+  const key = shared === undefined ? 'untie_embeddings_and_output_weights' : 'share_embeddings_and_output_weights';
+  say.modelIs('tie_word_embeddings', untied !== true, key);
+  if (untied === undefined)
     say.assume('untie_embeddings_and_output_weights', 'false', `embedding and output are tied by default (${source})`);
   say.model('max_position_embeddings', ['max_position_embeddings', 'seq_length', 'encoder_seq_length']);
   say.modelIs('positions', positionsOf(say), 'position_embedding_type');
@@ -266,7 +279,14 @@ function stateExperts(say: Stating, layers: readonly string[]): void {
   // Megatron-DeepSpeed writes no experts as one.
   if (Number(count) === 1) return;
   say.modelIs('num_experts', count, name);
-  say.modelIs('num_experts_per_tok', say.number('moe_router_topk') ?? say.number('topk') ?? 2, 'moe_router_topk');
+  const active = ['moe_router_topk', 'topk'].find((one) => say.number(one) !== undefined);
+  say.modelIs('num_experts_per_tok', active === undefined ? 2 : say.number(active), active ?? 'moe_router_topk');
+  const asked = say.at('moe_router_topk');
+  if (active === undefined && asked !== undefined)
+    say.warn(
+      `moe_router_topk is ${JSON.stringify(asked).slice(0, 60)}, which is no number; 2 is taken.`,
+      'moe_router_topk',
+    );
   if (say.at('moe_router_topk') === undefined)
     say.assume('moe_router_topk', '2', `the default of Megatron’s command line (${source})`);
   say.model('moe_intermediate_size', ['moe_ffn_hidden_size', 'ffn_hidden_size']);
@@ -305,6 +325,7 @@ function stateBatch(say: Stating): void {
   const positive = (value: unknown) => (typeof value === 'number' && value > 0 ? value : undefined);
   say.run('train_steps', 'train_iters', positive);
   say.run('train_sequences', 'train_samples', positive);
+  say.run('accelerator', 'accelerator');
   say.run('gpus', 'world_size');
   say.run('nodes', ['nnodes', 'num_nodes']);
   say.run('gpus_per_node', ['nproc_per_node', 'gpus_per_node']);

@@ -52,6 +52,7 @@ export type Sizes = {
   readonly layers: unknown;
   readonly heads: unknown;
   readonly width: unknown;
+  readonly experts: unknown;
 };
 
 function unpadded(say: Stating, sizes: Sizes): { readonly size: number; readonly key?: string } {
@@ -98,7 +99,7 @@ function rowsOf(name: string): number | undefined {
 }
 
 /** No tokenizer says it: the vocabulary of a published model of the very sizes, else that of the trainer's default tokenizer. */
-function ofSizes(say: Stating, { hidden, layers, heads, width }: Sizes): { readonly size: number } {
+function ofSizes(say: Stating, { hidden, layers, heads, width, experts }: Sizes): { readonly size: number } {
   const twin = modelNames.find((name) => {
     const config = findModel(name)?.config ?? {};
     return (
@@ -106,6 +107,7 @@ function ofSizes(say: Stating, { hidden, layers, heads, width }: Sizes): { reado
       own(config, 'num_hidden_layers') === layers &&
       own(config, 'num_attention_heads') === heads &&
       own(config, 'intermediate_size') === width &&
+      (own(config, 'num_local_experts') ?? own(config, 'num_experts') ?? own(config, 'n_routed_experts')) === experts &&
       rowsOf(name) !== undefined
     );
   });

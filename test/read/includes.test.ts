@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import type { Reading } from '../../src/model/reading.ts';
+import { readFile } from '../../src/read/config.ts';
+import { alone } from '../../src/read/job.ts';
+import type { ConfigSide } from '../../src/world.ts';
+
+/** Reads a job as a door does: files of the repository are handed over when they are asked for. */
+function read(files: Readonly<Record<string, string>>, root: string): Reading {
+  const known = new Map<string, ConfigSide | undefined>();
+  for (let turn = 0; turn < 20; turn++) {
+    const reading = readFile(Buffer.from(files[root] ?? ''), root, { ...alone, known });
+    if (reading.kind !== 'needs') return reading;
+    for (const path of reading.paths) {
+      const text = files[path];
+      known.set(path, text === undefined ? undefined : { kind: 'bytes', bytes: Buffer.from(text) });
+    }
+  }
+  throw new Error('asks for files without end');
+}
+
+const layersOf = (reading: Reading) => (reading.kind === 'read' ? reading.architecture.order.length : reading.problems);
+
+const folder = 'primus/configs/models/megatron';
+
+describe('a Primus experiment', () => {
+  const experiment = [
+    'modules:',
+    '  pre_trainer:',
+    '    framework: megatron',
+    '    config: pre_trainer.yaml',
+    '    model: ours.yaml',
+    '    overrides:',
+    '      micro_batch_size: 3',
+  ].join('\n');
+  const files = {
+    'examples/MI300X/ours.yaml': experiment,
+    [`${folder}/ours.yaml`]: 'extends:\n  - middle.yaml\nnum_layers: 5\nhidden_size: 64',
+    [`${folder}/middle.yaml`]:
+      'extends: [llama_base.yaml]\nnum_layers: 9\nnum_attention_heads: 4\nvocab_size: 1000\nmax_position_embeddings: 64',
+  };
+  const root = 'examples/MI300X/ours.yaml';
+
+  it('is its own words over those of the model, of what that extends, and of what Primus installs', () => {
+    const reading = read(files, root);
+    expect(layersOf(reading)).toBe(5);
+    if (reading.kind !== 'read') return;
+    expect(reading.run[0]?.fields).toMatchObject({ accelerator: 'mi300x', microBatchSize: 3, precision: 'bf16' });
+    const [layer] = reading.architecture.layers;
+    expect(layer?.parts.map(({ kind }) => kind)).toEqual(['norm', 'attention', 'norm', 'dense']);
+    expect(reading.architecture.layers[0]?.parts[0]).toMatchObject({ style: 'rms' });
+  });
+
+  it('shows the fields of the files that it reaches', () => {
+    const reading = read(files, root);
+    expect(reading.kind === 'read' && reading.fields.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['modules.pre_trainer.overrides.micro_batch_size', `${folder}/middle.yaml: num_layers`]),
+    );
+  });
+
+  it('ends where files extend each other, and says what is missing', () => {
+    const circle = {
+      ...files,
+      [`${folder}/middle.yaml`]: 'extends: [ours.yaml, gone.yaml]\nnum_attention_heads: 4\nvocab_size: 9',
+    };
+    const reading = read(circle, root);
+    expect(reading.problems.map(({ message }) => message).join()).toContain('gone.yaml');
+    expect(layersOf(reading)).toBe(5);
+  });
+});
+
+describe('a FlagScale experiment', () => {
+  it('is the task that its defaults name, on the devices that it makes visible', () => {
+    const files = {
+      'conf/train.yaml':
+        'defaults:\n  - _self_\n  - train: small\nexperiment:\n  layers: 3\n  task: {type: train}\n  runner: {nnodes: 2}\n  envs: {CUDA_VISIBLE_DEVICES: "0,1,2,3"}',
+      'conf/train/small.yaml':
+        'system: {tensor_model_parallel_size: 2}\nmodel: {num_layers: "${experiment.layers}", hidden_size: 64, num_attention_heads: 4, max_position_embeddings: 8}\ndata: {tokenizer: {vocab_size: 10}}',
+    };
+    const reading = read(files, 'conf/train.yaml');
+    expect(layersOf(reading)).toBe(3);
+    expect(reading.kind === 'read' && reading.run[0]).toMatchObject({
+      relations: { nodes: 2 },
+      fields: { gpusPerNode: 4, parallelism: { tensor: 2 } },
+    });
+  });
+});
