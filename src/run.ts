@@ -5,7 +5,7 @@ import { missedFinding, missedText } from './gate/missed.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
 import type { Unread } from './model/reading.ts';
-import { claimsConfig, readConfig } from './read/config.ts';
+import { claimsConfig, isCode, readConfig } from './read/config.ts';
 import { type Described, differs } from './settings/describe.ts';
 import { longestPath } from './settings/globs.ts';
 import type { OtherRules } from './settings/proposal.ts';
@@ -246,8 +246,11 @@ export function readSide(
   calibration?: number,
   files: Files = new Map(),
 ): Side {
-  const refused = (way: Unread, message: string, start?: Uint8Array) =>
-    unread({ kind: 'unread', way, problems: [{ severity: 'error', message }] }, claimsConfig(path, start));
+  const refused = (way: Unread, message: string, start?: Uint8Array) => {
+    const claims = claimsConfig(path, start);
+    const problems = [{ severity: 'error' as const, message }];
+    return unread({ kind: 'unread', way: isAnyCode(path, way, claims) ? 'no-config' : way, problems }, claims);
+  };
   if (side.kind === 'refused') return refused(side.why, side.reason, side.start);
   if (path.length > longestPath)
     return refused(
@@ -279,6 +282,10 @@ export function readSide(
     },
   };
 }
+
+/** Code that does not say that it states a training, and that could not be opened: a repository has thousands of such files. */
+const isAnyCode = (path: string, way: Unread, claims: boolean): boolean =>
+  isCode(path) && !claims && isConfig(way, true) && !isConfig(way, false);
 
 const unread = (reading: UnreadSide['reading'], byItsLooks: boolean): Side => ({
   reading,

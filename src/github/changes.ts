@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { namedConfig } from '../read/config.ts';
+import { isCode, namedConfig } from '../read/config.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Changes, ConfigPair, ConfigSide, Missed } from '../world.ts';
 import { type Api, GitHubProblem, type Repository } from './api.ts';
@@ -297,7 +297,11 @@ function inOrder(files: readonly ChangedFile[], settings: Settings): readonly Ch
     .map((one) => {
       const { filename, status } = one;
       const [gone, named, isNew] = [status === 'removed', settings.named(filename), status === 'added'];
-      return { one, place: (gone ? 8 : 0) + (named ? 0 : 4) + (isNew ? 2 : 0) + (namedConfig(filename) ? 0 : 1) };
+      const code = !named && isCode(filename) ? 16 : 0;
+      return {
+        one,
+        place: code + (gone ? 8 : 0) + (named ? 0 : 4) + (isNew ? 2 : 0) + (namedConfig(filename) ? 0 : 1),
+      };
     })
     .sort((a, b) => a.place - b.place)
     .map(({ one }) => one);
@@ -337,7 +341,9 @@ export async function allConfigs(
   label: string,
   settings: Settings,
 ): Promise<Changes> {
-  const { files, missed } = await treeChanges(api, repository, undefined, sha, settings.reach);
+  const { files: all, missed } = await treeChanges(api, repository, undefined, sha, settings.reach);
+  // Of code, only what a pattern names: a repository has thousands of Python files, and few of them state a training.
+  const files = all.filter(({ filename }) => !isCode(filename) || settings.named(filename));
   const isLink = ({ symlink }: ChangedFile) => symlink === true;
   const links = files.filter((file) => isLink(file) && settings.matches(file.filename)).length;
   const listed = { files: files.filter((file) => !isLink(file)), missed };

@@ -21,8 +21,18 @@ export const formats: readonly Format[] = [mamba, huggingface];
 const never =
   /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
 
+/** A repository has thousands of Python files: those that state a training stand in such folders or are called so. */
+const pythonConfig = /(^|[/_.-])(configs?|conf|recipes?|train|pretrain|finetune|sft|experiments?|official)[/_.-]/i;
+const neverPython = /(^|\/)(tests?\/|test_|__init__|setup\.py$|(modeling|configuration|tokenization|convert)_)/i;
+
 /** True for a path whose name lets it be a model config: cheap, so that only such files are fetched. */
-export const couldBeConfig = (path: string): boolean => syntaxOf(path) !== undefined && !never.test(path);
+export const couldBeConfig = (path: string): boolean =>
+  syntaxOf(path) === 'python'
+    ? pythonConfig.test(path) && !neverPython.test(path) && !never.test(path)
+    : syntaxOf(path) !== undefined && !never.test(path);
+
+/** A file that is read only where it changed or where a pattern names it: a full report does not open a repository's code. */
+export const isCode = (path: string): boolean => syntaxOf(path) === 'python';
 
 /**
  * Reads a config file. What no format recognises is `unread` without a format, so that a caller can pass over it; what a
@@ -44,6 +54,7 @@ const tooFar: Problem = { severity: 'error', message: 'The file refers to more f
 /** The same with the files that it refers to, or the paths of those that are missing. */
 export function readFile(bytes: Uint8Array, path: string, context: JobContext): JobReading {
   const syntax = trainersSyntaxOf(path) ?? 'json';
+  if (syntax === 'python' && !pythonKey.test(Buffer.from(bytes).toString('latin1'))) return notConfig;
   const parsed = parse(bytes, syntax);
   if (parsed.kind === 'broken') return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
   const training = trainingFormatOf({ path, source: parsed });
@@ -51,6 +62,8 @@ export function readFile(bytes: Uint8Array, path: string, context: JobContext): 
     const job = readJob({ path, source: parsed }, training, context);
     return job.kind === 'needs' ? job : possible(job);
   }
+  // Code that names sizes is code all the same.
+  if (syntax === 'python') return notConfig;
   const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
   if (format === undefined) return unrecognised(parsed.value, syntax);
   try {
@@ -73,9 +86,19 @@ function unrecognised(value: unknown, syntax: Syntax): Reading {
       'unknown-model',
       'The file names a model, but by none of the keys that are read, so its cost is unknown; if it is no language model, list it under `ignore` in the policy.',
     );
-  const known = formats.map(({ title }) => title).join(', ');
-  return unread('no-config', `The file is none of the model configs that are read: ${known}.`);
+  return notConfig;
 }
+
+const notConfig: Reading = {
+  kind: 'unread',
+  way: 'no-config',
+  problems: [
+    {
+      severity: 'error',
+      message: `The file is none of the model configs that are read: ${formats.map(({ title }) => title).join(', ')}.`,
+    },
+  ],
+};
 
 /** In YAML and TOML any kind of experiment has a `model_type`. */
 const namesModel = (value: Dictionary, syntax: Syntax): boolean =>
@@ -90,6 +113,10 @@ export const startBytes = 65_536;
 const modelKey =
   /\b(?:model_type|architectures|num_hidden_layers|hidden_size|num_attention_heads|n_layers?|n_embd|d_model)\b["']?\s{0,20}[:=]/;
 
+/** What Python says where it states a training: nanoGPT's settings, or what frameworks call their recipes. */
+const pythonKey =
+  /^(?:n_layer|n_head|n_embd|block_size|gradient_accumulation_steps|max_iters)\b[^=\n]{0,30}=(?!=)|\bTrainer\.Config\b|->\s{0,4}ConfigContainer\b|\brun\.Partial\b|\bTransformerConfig\.\w|^parallel\s{0,4}=\s{0,4}dict\(/m;
+
 /** The name that Transformers gives to a model's config. */
 export const namedConfig = (path: string): boolean => /(^|\/)config\.json$/i.test(path);
 
@@ -100,6 +127,7 @@ export function claimsConfig(path: string, start: Uint8Array = new Uint8Array())
     .toString('latin1')
     .replaceAll('\0', '')
     .replace(/\\u00([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
+  if (isCode(path)) return pythonKey.test(text);
   return namedConfig(path) || modelKey.test(text);
 }
 

@@ -12,6 +12,7 @@ import { maxtext } from './formats/maxtext.ts';
 import { megatronBridge } from './formats/megatron-bridge.ts';
 import { megatronModelArgs } from './formats/megatron-model-args.ts';
 import { megatronYaml } from './formats/megatron-yaml.ts';
+import { nanogpt } from './formats/nanogpt.ts';
 import { nanotron } from './formats/nanotron.ts';
 import { olmo } from './formats/olmo.ts';
 import { oumi } from './formats/oumi.ts';
@@ -44,4 +45,5 @@ export const trainingFormats: readonly Format[] = [
   primus,
   primusModel,
   torchtune,
+  nanogpt,
 ];

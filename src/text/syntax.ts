@@ -15,6 +15,7 @@ import {
   type SchemaOptions,
 } from 'yaml';
 import type { Problem } from '../model/reading.ts';
+import { readPython } from './python.ts';
 import { argumentsOf } from './script-arguments.ts';
 import { readScript, type Sources } from './shell.ts';
 import { ShellTooLarge } from './shell-words.ts';
@@ -33,7 +34,7 @@ export type Source = {
 export type Parsed = ({ readonly kind: 'parsed' } & Source) | { readonly kind: 'broken'; readonly problem: Problem };
 
 /** `yaml-1.1` is how trainers read YAML (PyYAML): `32_000` is a number there, `yes` and `off` are answers. */
-export type Syntax = 'json' | 'yaml' | 'yaml-1.1' | 'toml' | 'shell';
+export type Syntax = 'json' | 'yaml' | 'yaml-1.1' | 'toml' | 'shell' | 'python';
 
 /** What a config file may be at most: far above any real one, far below what would hurt. */
 export const limits = {
@@ -68,6 +69,7 @@ export function syntaxOf(path: string): Syntax | undefined {
   if (/\.ya?ml$/i.test(path)) return 'yaml';
   if (/\.toml$/i.test(path)) return 'toml';
   if (/\.(sh|bash|slurm|sbatch)$/i.test(path)) return 'shell';
+  if (/\.py$/i.test(path)) return 'python';
   return undefined;
 }
 
@@ -82,7 +84,7 @@ export function parse(bytes: Uint8Array, syntax: Syntax): Parsed {
   const text = decode(bytes);
   if (text === undefined) return broken('The file is neither UTF-8 nor UTF-16 text.');
   if (text.trim() === '') return broken('The file is empty.');
-  const marks = syntax === 'json' || syntax === 'shell' ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
+  const marks = ['json', 'shell', 'python'].includes(syntax) ? 0 : count(text, /[,.[\]{}&*\n]|[-?:](?=\s)/g);
   if (marks > limits.marks) return broken(`The file has more than ${limits.marks} lines and values.`);
   const parsed = parsers[syntax](text);
   if (parsed.kind === 'broken') return parsed;
@@ -96,6 +98,7 @@ const parsers: Readonly<Record<Syntax, (text: string) => Parsed>> = {
   'yaml-1.1': (text) => parseYaml(text, trainersYaml),
   toml: (text) => parseTomlText(text),
   shell: (text) => parseShell(text),
+  python: (text) => parsePython(text),
 };
 
 function count(text: string, mark: RegExp): number {
@@ -349,4 +352,19 @@ export function parseShell(text: string, files?: Sources): Parsed {
     if (error instanceof ShellTooLarge) return broken(error.message);
     throw error;
   }
+}
+
+// --- Python -----------------------------------------------------------------------------------------------------------
+
+function parsePython(text: string): Parsed {
+  const reading = readPython(text);
+  if (reading.kind === 'broken') return broken(reading.message);
+  const problems = reading.notes.map(
+    ({ message, line }): Problem => ({
+      severity: 'warning',
+      message: `Line ${line}: ${message}.`,
+      line,
+    }),
+  );
+  return { kind: 'parsed', value: reading.value, lines: reading.lines, problems };
 }

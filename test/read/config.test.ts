@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { countParameters } from '../../src/cost/count/parameters.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { couldBeConfig, readConfig } from '../../src/read/config.ts';
+import { readSide } from '../../src/run.ts';
+import { settingsFrom } from '../../src/settings/settings.ts';
 import { readRun } from '../../src/setup/description.ts';
 import { config, small } from '../states.ts';
 
@@ -153,6 +155,47 @@ describe('what configs carry in practice', () => {
       ].filter(couldBeConfig),
     ).toEqual([]);
     expect(['config.json', 'a/b.yaml', 'c.toml'].every(couldBeConfig)).toBe(true);
+  });
+
+  it('of Python, only files where trainings are stated are looked at', () => {
+    expect(
+      [
+        'config/train_gpt2.py',
+        'torchtitan/models/llama3/config_registry.py',
+        'src/megatron/bridge/recipes/llama/h100/llama3.py',
+        'configs/7B_sft.py',
+      ].filter((path) => !couldBeConfig(path)),
+    ).toEqual([]);
+    expect(
+      [
+        'src/models/llama/modeling_llama.py',
+        'src/models/llama/configuration_llama.py',
+        'tests/configs/test_train.py',
+        'train/__init__.py',
+        'setup.py',
+        'model.py',
+      ].filter(couldBeConfig),
+    ).toEqual([]);
+  });
+
+  it.each([
+    ['a model', 'class Llama(Module):\n    num_hidden_layers = 32\n    hidden_size = 4096\n'],
+    ['a trainer', 'n_layer = 12\nn_head = 12\nn_embd = 768\ndef train():\n    pass\n'],
+    ['a recipe of nobody', 'def tiny() -> Trainer.Config:\n    return build()\n'],
+    ['no Python', 'n_layer = = (\n'],
+  ])('%s in Python is code and no config', (_, text) => {
+    expect(read(text, 'configs/train.py')).toMatchObject({ kind: 'unread', way: 'no-config' });
+  });
+
+  it('code that cannot be opened is told of only where it says that it states a training', () => {
+    const side = (start: string) =>
+      readSide(
+        { kind: 'refused', why: 'too-large', reason: 'It is too large.', start: Buffer.from(start) },
+        'configs/train.py',
+        settingsFrom({}),
+      );
+    expect(side('import torch\n').reading).toMatchObject({ way: 'no-config' });
+    expect(side('n_layer = 12\n')).toMatchObject({ reading: { way: 'too-large' }, claimed: true });
   });
 });
 
