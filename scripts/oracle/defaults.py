@@ -34,6 +34,9 @@ ABSENT = object()
 
 # Values that no class of transformers states under this name or so, by (type, key), and where they come from.
 OPT = "the class calls it ffn_dim"
+KWARGS = "the class takes it out of its keyword arguments, with this default"
+MISTRAL = "the class of mistral3, which counts a file of this type with an image encoder"
+HEAD = "the class has no such key, and its code then gives the encoder a pooling head"
 FLA = "flash-linear-attention 0.5.2, fla/models, the configuration class of the type"
 DENSE_FIRST = "the class's mlp_layer_types, which starts with one dense layer"
 OVERRIDES = {
@@ -43,16 +46,31 @@ OVERRIDES = {
     ("glm4_moe_lite", "first_k_dense_replace"): (1, DENSE_FIRST),
     ("kimi_linear", "first_k_dense_replace"): (1, DENSE_FIRST),
     ("ernie4_5_moe", "moe_layer_end_index"): (-1, "the class's signature; built, -1 has become the last layer of its own depth"),
+    ("hy_v3", "first_k_dense_replace"): (1, DENSE_FIRST),
+    ("deepseek_v4", "num_hash_layers"): (3, "the class calls it default_num_hash_layers"),
+    **{(name, "sliding_window_pattern"): (value, KWARGS) for name, value in {"cohere2": 4, "gemma3_text": 6}.items()},
+    **{(name, "global_head_dim"): (512, KWARGS) for name in ("gemma4_text", "gemma4_unified_text")},
+    **{(name, "global_attn_every_n_layers"): (3, KWARGS) for name in ("modernbert", "modernbert-decoder")},
+    **{(name, "full_attention_interval"): (4, KWARGS) for name in ("qwen3_5_moe_text", "qwen3_5_text", "qwen3_next", "qwen4_exp_text")},
+    **{(name, "vision_use_head"): (True, HEAD) for name in ("phi4_multimodal_vision", "siglip2_vision_model", "siglip_vision_model")},
+    **{("intern_vit_6b", key): (True, "OpenGVLab/InternVL2-8B modeling_intern_vit.py, which has no such key and does so") for key in ("use_absolute_position_embeddings", "use_mean_pooling")},
+    ("intern_vit_6b", "norm_type"): ("layer_norm", "OpenGVLab/InternVL2-8B configuration_intern_vit.py, whose largest model alone states rms_norm"),
+    ("ernie4_5_vl_moe_text", "moe_layer_start_index"): (1, DENSE_FIRST),
+    ("internvl_chat", "downsample_ratio"): (0.5, "OpenGVLab/InternVL2-8B configuration_internvl_chat.py"),
+    ("granite4_vision", "downsample_rate"): ("4/8", "the class leaves it open, and its code does not run without one"),
+    ("minicpmv", "query_num"): (64, "openbmb/MiniCPM-V-2_6 configuration_minicpm.py"),
+    ("ministral3", "multimodal_projector_bias"): (False, MISTRAL),
+    ("ministral3", "spatial_merge_size"): (2, MISTRAL),
     ("hrm_text", "num_hidden_layers"): (16, "the class's signature; built, it counts each layer once for each cycle"),
     ("gemma3n_text", "intermediate_size"): (16384, "the class's signature; built, it is a list for its own depth"),
     ("got_ocr2", "num_key_value_heads"): (32, "the class of its text model alone; the whole builds it with 16"),
     ("nemotron_h_omni.audio_config", "model_type"): ("parakeet_encoder", "the class takes any; its own code falls back on this one"),
     **{(name, key): (value, FLA) for name, row in {
-        "delta_net": dict(hidden_size=2048, num_hidden_layers=24, num_heads=16, vocab_size=32000, max_position_embeddings=2048),
-        "gated_deltanet": dict(hidden_size=2048, num_hidden_layers=21, num_heads=6, vocab_size=32000, max_position_embeddings=2048),
-        "gla": dict(hidden_size=2048, num_hidden_layers=24, num_heads=4, vocab_size=32000, max_position_embeddings=2048),
-        "retnet": dict(hidden_size=2048, num_hidden_layers=24, num_heads=8, vocab_size=32000, max_position_embeddings=2048),
-        "rwkv7": dict(hidden_size=2048, num_hidden_layers=24, vocab_size=32000, max_position_embeddings=2048),
+        "delta_net": dict(hidden_size=2048, num_hidden_layers=24, num_heads=16, vocab_size=32000, max_position_embeddings=2048, conv_size=4, expand_k=1, expand_v=1, hidden_ratio=4, use_beta=True, use_short_conv=True),
+        "gated_deltanet": dict(hidden_size=2048, num_hidden_layers=21, num_heads=6, head_dim=256, vocab_size=32000, max_position_embeddings=2048, conv_size=4, expand_v=2, hidden_ratio=4, use_gate=True, use_short_conv=True),
+        "gla": dict(hidden_size=2048, num_hidden_layers=24, num_heads=4, vocab_size=32000, max_position_embeddings=2048, conv_size=4, elementwise_affine=True, expand_k=0.5, expand_v=1, hidden_ratio=4, use_output_gate=True, use_short_conv=False),
+        "retnet": dict(hidden_size=2048, num_hidden_layers=24, num_heads=8, vocab_size=32000, max_position_embeddings=2048, conv_size=4, elementwise_affine=True, expand_k=1, expand_v=2, hidden_ratio=2, use_output_gate=True),
+        "rwkv7": dict(hidden_size=2048, num_hidden_layers=24, head_dim=64, vocab_size=32000, max_position_embeddings=2048, a_low_rank_dim=64, decay_low_rank_dim=64, gate_low_rank_dim=128, v_low_rank_dim=16, hidden_ratio=4),
     }.items() for key, value in row.items()},
 }  # fmt: skip
 

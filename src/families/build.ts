@@ -13,7 +13,7 @@ import type {
   Span,
   TablePart,
 } from '../model/architecture.ts';
-import { type Fields, Unreadable } from '../text/fields.ts';
+import { type Dictionary, type Fields, Unreadable } from '../text/fields.ts';
 
 /**
  * How a family builds its layers: traits, not formulas. What a row leaves out is as in Llama: RMSNorm in front of each block,
@@ -89,6 +89,8 @@ export type Family = {
   readonly copiesEmbeddings?: boolean;
   /** `model_type` of the class whose defaults hold, where it is another's. */
   readonly defaultsOf?: string;
+  /** What code that is in no release of Transformers (`source`) takes where a config leaves a key out. */
+  readonly defaults?: Dictionary;
   /** How many layers, where a pattern says it. */
   readonly layers?: (fields: Fields) => number | undefined;
   /** Key/value heads are listed, one number for each layer. */
@@ -245,7 +247,7 @@ const predictionKeys = ['num_nextn_predict_layers', 'num_mtp_layers', 'num_mtp_m
 
 /** A family whose multi-token prediction nobody wrote down says so where the config has some. */
 function noteUncounted(fields: Fields): void {
-  const key = predictionKeys.find((name) => fields.states(name) && fields.numberOr(name, 0) > 0);
+  const key = predictionKeys.find((name) => fields.states(name) && (fields.optionalNumber(name) ?? 0) > 0);
   if (key !== undefined)
     fields.assume(key, 'not counted', 'this tool does not know how the family predicts further tokens');
 }
@@ -254,7 +256,9 @@ export function readShape(family: Family, fields: Fields): Shape {
   const hiddenSize = fields.integer(names.hidden);
   const layers = family.layers?.(fields) ?? fields.integer(names.layers, 0);
   if (layers > mostLayers) throw new Unreadable(`The config states ${layers} layers; up to ${mostLayers} are counted.`);
-  const heads = fields.optionalInteger(names.heads, 1) ?? 1;
+  // Models without attention have no such key, and no figure of theirs reads the shape's heads.
+  const statedHeads = fields.optionalInteger(names.heads, 1);
+  const heads = statedHeads ?? 1;
   // Where each layer has heads of its own, their key is a list that the family reads.
   const keyValueHeads = (family.listsHeads ? undefined : fields.optionalInteger(names.keyValueHeads, 1)) ?? heads;
   const stated = fields.optionalInteger(names.headDim, 1);
@@ -463,10 +467,10 @@ export function experts(shape: Shape, fields: Fields, changes: Partial<Experts> 
 export function denseFirst(shape: Shape, fields: Fields): readonly string[] {
   const types = fields.list('mlp_layer_types');
   if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
-  const first = fields.integerOr('first_k_dense_replace', 0);
+  const first = fields.count('first_k_dense_replace');
   const listed = fields.list('moe_layer_freq');
   if (listed) return listed.map((value) => (value === 1 ? 'experts' : 'dense'));
-  const frequency = Math.max(1, fields.integerOr('moe_layer_freq', 1));
+  const frequency = fields.every('moe_layer_freq');
   return Array.from({ length: shape.layers }, (_, index) =>
     index >= first && index % frequency === 0 ? 'experts' : 'dense',
   );
@@ -496,7 +500,7 @@ export function predictor(family: Family, hiddenSize: number, layers: readonly P
 
 /** More depths than any model predicts are a mistake or an attack. */
 export const depths = (fields: Fields, key: string): number =>
-  fields.states(key) ? Math.min(fields.integerOr(key, 0), 16) : 0;
+  fields.states(key) ? Math.min(fields.count(key), 16) : 0;
 
 /**
  * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
@@ -513,7 +517,7 @@ export function nextToken(
   } = {},
 ): NonNullable<Family['prediction']> {
   return function (this: Family, shape, fields, layer) {
-    const stated = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
+    const stated = fields.states('num_nextn_predict_layers') ? fields.count('num_nextn_predict_layers') : 0;
     const depth = Math.min(stated, 16);
     const { hiddenSize: D } = shape;
     const elements = changes.copies?.(shape) ?? 0;
@@ -533,10 +537,10 @@ export function nextToken(
 }
 
 /** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
-export function patternOr(key: string, fallback: number) {
+export function pattern(key: string) {
   return (shape: Shape, fields: Fields): readonly string[] => {
     const word = fields.raw(key)?.value;
-    if (typeof word !== 'string') return everyNth(shape, fields.integerOr(key, fallback, 1));
+    if (typeof word !== 'string') return everyNth(shape, fields.integer(key));
     if (!/^[LG]+$/.test(word)) throw fields.wrong(key, 'must be a number, or letters L and G', word);
     return Array.from({ length: shape.layers }, (_, index) => (word[index % word.length] === 'L' ? 'sliding' : 'full'));
   };

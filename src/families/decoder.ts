@@ -67,10 +67,13 @@ const activationOf = (fields: Fields): Activation => {
   return activations.find((one) => one === value) ?? (value === undefined ? 'silu' : 'gelu');
 };
 
+/** Traits that a format states only where they are not as in Llama. */
+const likeLlama = { gated: true, finalNorm: true } as const;
+
 /** A decoder by its traits: what is not stated is as in Llama. */
 export function decoder(fields: Fields): Family {
   const normalization = choice(fields, 'normalization');
-  const gated = fields.boolean('gated', true);
+  const gated = fields.booleanOr('gated', likeLlama.gated);
   const activation = activationOf(fields);
   const positions = choice(fields, 'positions');
   const plan: NormPlan = choice(fields, 'norm_plan');
@@ -94,11 +97,11 @@ export function decoder(fields: Fields): Family {
         : []),
       ...(own.boolean('embedding_norm') ? [normOf(family, 'norm.embedding', shape.hiddenSize)] : []),
     ],
-    finalNorm: (own) => own.boolean('final_norm', true),
+    finalNorm: (own) => own.booleanOr('final_norm', likeLlama.finalNorm),
     outputBias: (own) => own.boolean('output_bias'),
     tied: false,
     prediction(shape, own, layer) {
-      const depth = Math.min(own.integerOr('num_nextn_predict_layers', 0), 16);
+      const depth = Math.min(own.count('num_nextn_predict_layers'), 16);
       const feed = own.optionalInteger('num_experts', 1) === undefined ? 'dense' : 'experts';
       const one = predictor(this, shape.hiddenSize, layer('full', feed));
       return { depth, parts: Array.from({ length: depth }, () => one).flat() };
@@ -121,7 +124,7 @@ function attentionOf(
   const bias = fields.boolean('attention_bias');
   const norm = choice(fields, 'qk_norm');
   return grouped(shape, {
-    bias: { query: bias, key: bias, value: bias, output: fields.boolean('attention_output_bias', bias) },
+    bias: { query: bias, key: bias, value: bias, output: fields.booleanOr('attention_output_bias', bias) },
     rotary,
     span: spanOf(mixer, fields),
     ...(fields.boolean('attention_sinks') ? { sinks: true } : {}),
@@ -158,8 +161,8 @@ function feedForwardOf(
   const experts = fields.integer('num_experts');
   const active = fields.integer('num_experts_per_tok');
   if (active > experts) throw fields.wrong('num_experts_per_tok', `must be at most the ${experts} experts`, active);
-  const shared = fields.integerOr('shared_expert_intermediate_size', 0);
-  const expertBias = fields.boolean('expert_bias', mlpBias);
+  const shared = fields.count('shared_expert_intermediate_size');
+  const expertBias = fields.booleanOr('expert_bias', mlpBias);
   const latent = fields.optionalInteger('moe_latent_size', 1);
   const block: Experts = {
     kind: 'experts',

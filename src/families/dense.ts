@@ -42,7 +42,7 @@ const qwen2: Family = {
 
 /** Qwen's plan: experts in each n-th layer, except where a list says dense. */
 const qwenFeeds = (shape: Shape, fields: Fields): readonly string[] => {
-  const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
+  const step = fields.every('decoder_sparse_step');
   const only = new Set(fields.list('mlp_only_layers') ?? []);
   return Array.from({ length: shape.layers }, (_, index) =>
     !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense',
@@ -80,7 +80,7 @@ const gemma3: Family = {
   mixers: (shape, fields) =>
     fields.states('layer_types')
       ? slidingPlan(shape, fields)
-      : everyNth(shape, fields.states('sliding_window_pattern') ? fields.integer('sliding_window_pattern') : 6),
+      : everyNth(shape, fields.integer('sliding_window_pattern')),
 };
 
 const layerNorm = { style: 'layer', bias: true } as const;
@@ -96,7 +96,7 @@ const gpt2: Family = {
   feedForward: (shape, fields) =>
     dense(shape.hiddenSize, shape.width, {
       gated: false,
-      activation: (fields.string('activation_function') ?? 'gelu_new') === 'gelu_new' ? 'gelu_new' : 'gelu_tanh',
+      activation: fields.string('activation_function') === 'gelu_new' ? 'gelu_new' : 'gelu_tanh',
       bias: bothSides(true),
     }),
   tied: true,
@@ -108,10 +108,9 @@ const gpt2: Family = {
 const gptNeox: Family = {
   source: from('gpt_neox'),
   norm: layerNorm,
-  norms: (fields) =>
-    !fields.states('use_parallel_residual') || fields.boolean('use_parallel_residual') ? 'double' : 'pre',
+  norms: (fields) => (fields.boolean('use_parallel_residual') ? 'double' : 'pre'),
   attention: (shape, fields) => {
-    const bias = !fields.states('attention_bias') || fields.boolean('attention_bias');
+    const bias = fields.boolean('attention_bias');
     return grouped(
       { ...shape, keyValueHeads: shape.heads },
       {
@@ -126,20 +125,19 @@ const gptNeox: Family = {
   feedForwardBias: true,
 };
 
-const falconNew = (fields: Fields) =>
-  fields.states('new_decoder_architecture') && fields.boolean('new_decoder_architecture');
+const falconNew = (fields: Fields) => fields.boolean('new_decoder_architecture');
 
 const falcon: Family = {
   source: from('falcon'),
   norm: layerNorm,
   norms: (fields) => {
-    if (falconNew(fields)) return fields.integerOr('num_ln_in_parallel_attn', 2) === 1 ? 'single' : 'double';
-    return fields.states('parallel_attn') && !fields.boolean('parallel_attn') ? 'pre' : 'single';
+    if (falconNew(fields)) return fields.optionalInteger('num_ln_in_parallel_attn') === 1 ? 'single' : 'double';
+    return fields.boolean('parallel_attn') ? 'single' : 'pre';
   },
   attention: (shape, fields) => {
-    const queries = !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads;
+    const queries = fields.boolean('multi_query') ? 1 : shape.heads;
     const keyValueHeads = falconNew(fields) ? fields.integerOr(['num_kv_heads', 'n_head_kv'], shape.heads, 1) : queries;
-    const bias = fields.states('bias') && fields.boolean('bias');
+    const bias = fields.boolean('bias');
     return grouped(
       { ...shape, keyValueHeads, headDim: Math.floor(shape.hiddenSize / shape.heads) },
       { bias: bias ? fullBias : noBias, fused: true },
@@ -147,7 +145,7 @@ const falcon: Family = {
   },
   gated: false,
   activation: 'gelu',
-  feedForwardBias: (fields) => fields.states('bias') && fields.boolean('bias'),
+  feedForwardBias: (fields) => fields.boolean('bias'),
   width: (fields, D) => fields.integerOr('ffn_hidden_size', 4 * D),
   tied: true,
 };
@@ -157,7 +155,7 @@ const phi: Family = {
   norm: layerNorm,
   norms: 'single',
   attention: (shape, fields) => {
-    const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
+    const norm = fields.boolean('qk_layernorm');
     return grouped(shape, {
       bias: fullBias,
       rotaryJoined: true,
@@ -225,7 +223,7 @@ export const persimmonAttention = (shape: Shape, fields: Fields) =>
     {
       bias: fullBias,
       fused: true,
-      ...(fields.boolean('qk_layernorm', true)
+      ...(fields.boolean('qk_layernorm')
         ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } as const }
         : {}),
     },
@@ -240,7 +238,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     source: from('gpt_bigcode'),
     attention: (shape, fields) =>
       grouped(
-        { ...shape, keyValueHeads: !fields.states('multi_query') || fields.boolean('multi_query') ? 1 : shape.heads },
+        { ...shape, keyValueHeads: fields.boolean('multi_query') ? 1 : shape.heads },
         { bias: fullBias, rotary: false, fused: true },
       ),
   },
@@ -250,13 +248,13 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
       dense(shape.hiddenSize, shape.width, {
         gated: false,
         activation: 'relu',
-        bias: bothSides(fields.boolean('enable_bias', true)),
+        bias: bothSides(fields.boolean('enable_bias')),
       }),
     source: from('opt'),
     attention: (shape, fields) =>
-      grouped(shape, { bias: fields.boolean('enable_bias', true) ? fullBias : noBias, rotary: false }),
+      grouped(shape, { bias: fields.boolean('enable_bias') ? fullBias : noBias, rotary: false }),
     activation: 'relu',
-    finalNorm: (fields) => fields.boolean('do_layer_norm_before', true) && !fields.boolean('_remove_final_layer_norm'),
+    finalNorm: (fields) => fields.boolean('do_layer_norm_before') && !fields.boolean('_remove_final_layer_norm'),
     // OPT-350m's tokens are narrower than its residual stream: matrices lead in and out.
     tableWidth: (fields, D) => fields.integerOr('word_embed_proj_dim', D, 1),
     // The table has two rows for padding in front of the first position.
@@ -281,7 +279,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false, fused: true }),
     gated: false,
     activation: 'gelu',
-    width: (fields, D) => D * fields.integerOr('expansion_ratio', 4),
+    width: (fields, D) => D * fields.integer('expansion_ratio', 0),
     tied: true,
   },
   gpt_neox: gptNeox,
@@ -299,23 +297,22 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     source: from('starcoder2'),
     norm: layerNorm,
     attention: (shape, fields, mixer) => {
-      const bias = !fields.states('use_bias') || fields.boolean('use_bias');
+      const bias = fields.boolean('use_bias');
       return grouped(shape, { bias: bias ? fullBias : noBias, span: spanOf(mixer, fields) });
     },
     gated: false,
     activation: 'gelu_tanh',
-    feedForwardBias: (fields) => !fields.states('use_bias') || fields.boolean('use_bias'),
+    feedForwardBias: (fields) => fields.boolean('use_bias'),
     tied: true,
   },
   stablelm: {
     source: from('stablelm'),
     norm: layerNorm,
-    norms: (fields) =>
-      fields.states('use_parallel_residual') && fields.boolean('use_parallel_residual') ? 'single' : 'pre',
+    norms: (fields) => (fields.boolean('use_parallel_residual') ? 'single' : 'pre'),
     attention: (shape, fields) => {
-      const norm = fields.states('qk_layernorm') && fields.boolean('qk_layernorm');
+      const norm = fields.boolean('qk_layernorm');
       return grouped(shape, {
-        bias: fields.states('use_qkv_bias') && fields.boolean('use_qkv_bias') ? inputBias : noBias,
+        bias: fields.boolean('use_qkv_bias') ? inputBias : noBias,
         rotaryJoined: true,
         ...(norm
           ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } as const }
@@ -345,7 +342,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     ...llama,
     source: 'internlm/internlm-7b modeling_internlm.py',
     defaultsOf: 'llama',
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias', true) ? fullBias : noBias }),
+    defaults: { bias: true },
+    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias') ? fullBias : noBias }),
   },
   internlm2: {
     ...llama,
@@ -379,7 +377,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     source: from('qwen2_moe'),
     attention: (shape, fields, mixer) =>
       grouped(shape, {
-        bias: !fields.states('qkv_bias') || fields.boolean('qkv_bias') ? inputBias : noBias,
+        bias: fields.boolean('qkv_bias') ? inputBias : noBias,
         span: spanOf(mixer, fields),
       }),
     feeds: qwenFeeds,
@@ -416,7 +414,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     source: from('gpt_oss'),
     attention: (shape, fields, mixer) =>
       grouped(shape, {
-        bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
+        bias: fields.boolean('attention_bias') ? fullBias : noBias,
         sinks: true,
         span: spanOf(mixer, fields),
       }),
@@ -471,7 +469,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   hyperclovax: {
     ...llama,
     source: from('hyperclovax'),
-    norms: (fields) => (fields.states('use_post_norm') && !fields.boolean('use_post_norm') ? 'pre' : 'sandwich'),
+    norms: (fields) => (fields.boolean('use_post_norm') ? 'sandwich' : 'pre'),
   },
   jais2: {
     source: from('jais2'),
@@ -480,9 +478,9 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     activation: 'relu2',
     attention: (shape, fields, mixer) => ({
       ...llamaAttention(shape, fields, mixer),
-      bias: fields.boolean('attention_bias', true) ? fullBias : noBias,
+      bias: fields.boolean('attention_bias') ? fullBias : noBias,
     }),
-    feedForwardBias: (fields) => fields.boolean('mlp_bias', true),
+    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
   },
   nanochat: {
     source: from('nanochat'),
@@ -537,7 +535,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     mixers: (shape, fields) =>
       fields.states('layer_types')
         ? slidingPlan(shape, fields)
-        : everyNth(shape, fields.integerOr('sliding_window_pattern', 4, 1)),
+        : everyNth(shape, fields.integer('sliding_window_pattern')),
   },
   cohere_compass_text: {
     source: from('cohere_compass'),
@@ -554,7 +552,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     attention: (shape, fields) =>
       grouped(shape, {
         bias: {
-          ...(fields.boolean('attention_bias', true) ? inputBias : noBias),
+          ...(fields.boolean('attention_bias') ? inputBias : noBias),
           output: fields.boolean('attention_out_bias'),
         },
       }),
@@ -578,7 +576,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     ...llama,
     source: from('granitemoeshared'),
     ...sparseOf((fields) => {
-      const width = fields.integerOr('shared_intermediate_size', 0);
+      const width = fields.count('shared_intermediate_size');
       return width === 0 ? {} : { shared: { width, gate: false } };
     }),
   },
@@ -594,7 +592,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
       if (feed === 'dense')
         return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
       const width = fields.integer('moe_intermediate_size');
-      const shared = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
+      const shared = fields.count(['num_shared_experts', 'n_shared_experts']);
       return experts(shape, fields, {
         width,
         ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
@@ -609,7 +607,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     feedForward: (shape, fields, feed) => {
       if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
       const width = fields.integer('moe_intermediate_size');
-      const shared = fields.integerOr('n_shared_experts', 0);
+      const shared = fields.count('n_shared_experts');
       return experts(shape, fields, {
         width,
         ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
@@ -618,15 +616,17 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   minimax_m2: {
     source: from('minimax_m2'),
-    attention: (shape, fields) =>
-      grouped(shape, fields.boolean('use_qk_norm', true) ? { queryKeyNorm: widthNorm } : {}),
+    attention: (shape) => grouped(shape, { queryKeyNorm: widthNorm }),
     ...sparseOf(() => ({ correctionBias: true })),
   },
   dbrx: {
     source: from('dbrx'),
     norm: { style: 'layer', bias: false },
     attention: (shape, fields) =>
-      grouped({ ...shape, keyValueHeads: fields.nested('attn_config').integerOr('kv_n_heads', 1, 1) }, { fused: true }),
+      grouped(
+        { ...shape, keyValueHeads: fields.nested('attn_config', { kv_n_heads: 1 }).integer('kv_n_heads') },
+        { fused: true },
+      ),
     feeds: always('experts'),
     feedForward: (shape, fields): readonly Part[] => {
       const feed = fields.nested('ffn_config', { ffn_hidden_size: 3584, moe_num_experts: 4, moe_top_k: 1 });

@@ -78,7 +78,7 @@ function taskOf(fields: Fields): Task {
 function labelsOf(fields: Fields): number {
   const named = fields.raw('id2label')?.value;
   if (typeof named === 'object' && named !== null) return Object.keys(named).length;
-  return fields.integerOr(['num_labels', '_num_labels'], 2, 1);
+  return fields.integer(['num_labels', '_num_labels']);
 }
 
 type Heads = {
@@ -141,7 +141,7 @@ const bert: Family = {
   assumes: [wholeText],
   embedding: (shape, fields) => [
     table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
-    table('embedding.segment', fields.integerOr('type_vocab_size', 2), shape.hiddenSize),
+    table('embedding.segment', fields.integer('type_vocab_size', 0), shape.hiddenSize),
     layerNorm('norm.embedding', shape.hiddenSize),
   ],
   mixers: (shape) => Array.from({ length: shape.layers }, () => 'encoder'),
@@ -190,7 +190,7 @@ const electra: Family = {
     const width = fields.integerOr('embedding_size', shape.hiddenSize, 1);
     return [
       table('embedding.position', fields.integer('max_position_embeddings'), width),
-      table('embedding.segment', fields.integerOr('type_vocab_size', 2), width),
+      table('embedding.segment', fields.integer('type_vocab_size', 0), width),
       layerNorm('norm.embedding', width),
       ...(width === shape.hiddenSize ? [] : [matrix('embedding.projection', width, shape.hiddenSize)]),
     ];
@@ -213,19 +213,19 @@ const albert: Family = {
   ...electra,
   source: from('albert'),
   embedding: (shape, fields) => {
-    const width = fields.integerOr('embedding_size', 128, 1);
+    const width = fields.integer('embedding_size');
     return [
       table('embedding.position', fields.integer('max_position_embeddings'), width),
-      table('embedding.segment', fields.integerOr('type_vocab_size', 2), width),
+      table('embedding.segment', fields.integer('type_vocab_size', 0), width),
       layerNorm('norm.embedding', width),
       matrix('embedding.projection', width, shape.hiddenSize),
     ];
   },
   // A group holds `inner_group_num` layers, each its own; the groups are spread evenly over the depth.
-  layers: (fields) => fields.integer('num_hidden_layers', 0) * fields.integerOr('inner_group_num', 1, 1),
+  layers: (fields) => fields.integer('num_hidden_layers', 0) * fields.integer('inner_group_num'),
   mixers: (shape, fields) => {
-    const inner = fields.integerOr('inner_group_num', 1, 1);
-    const groups = fields.integerOr('num_hidden_groups', 1, 1);
+    const inner = fields.integer('inner_group_num');
+    const groups = fields.integer('num_hidden_groups');
     const outer = shape.layers / inner;
     const met = new Set<string>();
     return Array.from({ length: shape.layers }, (_, index) => {
@@ -255,7 +255,7 @@ const albert: Family = {
   head: (shape, fields, tied) => {
     const { hiddenSize: D } = shape;
     const pool = matrix('pooler', D, D);
-    const width = fields.integerOr('embedding_size', 128, 1);
+    const width = fields.integer('embedding_size');
     switch (taskOf(fields)) {
       case 'masked':
         return masked(shape, tied, width);
@@ -284,7 +284,7 @@ const modernbert: Family = {
   embedding: (shape, fields) => [modernNorm('norm.embedding', shape, fields)],
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
-    const period = fields.integerOr('global_attn_every_n_layers', 3, 1);
+    const period = fields.integer('global_attn_every_n_layers');
     return Array.from({ length: shape.layers }, (_, index) => {
       const sliding = types === undefined ? index % period !== 0 : types[index] === 'sliding_attention';
       return `${index === 0 ? 'first ' : ''}${sliding ? 'sliding' : 'full'}`;
@@ -292,7 +292,7 @@ const modernbert: Family = {
   },
   attention: (shape, fields, mixer) => {
     const bias = fields.boolean('attention_bias') ? fullBias : noBias;
-    const tokens = fields.integerOr('local_attention', 128, 1);
+    const tokens = fields.integer('local_attention');
     const core = bidirectional(shape, {
       bias,
       rotary: true,
@@ -321,7 +321,7 @@ const modernbert: Family = {
       modernNorm('norm.transform', shape, fields),
     ];
     if (task !== 'masked') return [...transform, matrix('classifier', D, task === 'choice' ? 1 : labelsOf(fields))];
-    const bias = fields.boolean('decoder_bias', true);
+    const bias = fields.boolean('decoder_bias');
     return [...transform, { kind: 'output', rows: D, columns: shape.vocabularySize, tied, bias }];
   },
 };
@@ -400,7 +400,7 @@ const t5Layers = (fields: Fields) => {
 const positionBiases = (fields: Fields, tables: number): Part => ({
   kind: 'vector',
   path: 'attention.position_biases',
-  elements: tables * fields.integerOr('relative_attention_num_buckets', 32, 1) * fields.integer('num_heads'),
+  elements: tables * fields.integer('relative_attention_num_buckets') * fields.integer('num_heads'),
   component: 'attention',
 });
 
@@ -512,7 +512,7 @@ export const encoderFamilies: Readonly<Record<string, Family>> = {
       {
         kind: 'vector',
         path: 'attention.position_biases',
-        elements: fields.integerOr('relative_attention_num_buckets', 32, 1) * shape.heads,
+        elements: fields.integer('relative_attention_num_buckets') * shape.heads,
         component: 'attention',
       },
     ],

@@ -9,11 +9,12 @@ import {
   type Family,
   fullBias,
   grouped,
+  inputBias,
   llamaAttention,
   names,
   nextToken,
   noBias,
-  patternOr,
+  pattern,
   type Shape,
   slidingPlan,
   spanOf,
@@ -32,7 +33,7 @@ const withShared =
   (shape: Shape, fields: Fields, feed: string) => {
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
     const one = width(fields);
-    const shared = fields.integerOr(count, 0);
+    const shared = fields.count(count);
     return experts(shape, fields, {
       width: one,
       correctionBias,
@@ -63,7 +64,7 @@ const allExperts = (shape: Shape): readonly string[] => Array.from({ length: sha
 /** Rotary layers attend within chunks, each fourth layer everywhere and without positions. */
 const llama4Plan = (shape: Shape, fields: Fields): readonly string[] => {
   const rotary = fields.list('no_rope_layers');
-  const every = fields.integerOr('no_rope_layer_interval', 4, 1);
+  const every = fields.integer('no_rope_layer_interval');
   return Array.from({ length: shape.layers }, (_, index) =>
     (rotary !== undefined && rotary.length > 0 ? rotary[index] === 1 : (index + 1) % every !== 0) ? 'chunked' : 'full',
   );
@@ -76,19 +77,19 @@ const llama4: Family = {
   attention: (shape, fields, mixer) => ({
     ...llamaAttention(shape, fields, mixer),
     rotary: mixer === 'chunked',
-    ...(mixer === 'chunked' && fields.boolean('use_qk_norm', true)
+    ...(mixer === 'chunked' && fields.boolean('use_qk_norm')
       ? { queryKeyNorm: { over: 'head', style: 'rms', weight: false, bias: false } as const }
       : {}),
   }),
   feeds: (shape, fields) => {
-    const step = fields.integerOr('interleave_moe_layer_step', 1);
+    const step = fields.integer('interleave_moe_layer_step', 0);
     const listed = fields.list('moe_layers');
     return Array.from({ length: shape.layers }, (_, index) =>
       (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense',
     );
   },
   feedForward: (shape, fields, feed) => {
-    if (feed === 'dense') return dense(shape.hiddenSize, fields.integerOr('intermediate_size_mlp', 16384, 1));
+    if (feed === 'dense') return dense(shape.hiddenSize, fields.integer('intermediate_size_mlp'));
     const width = fields.integer('intermediate_size');
     return experts(shape, fields, { width, shared: { width, gate: false } });
   },
@@ -109,28 +110,16 @@ const mimoV2: Family = {
         Array.from({ length: shape.layers }, (_, index) =>
           index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding',
         )),
-  // Layers with a window have twice as many key/value heads, and sinks.
+  // Layers with a window have twice as many key/value heads, and sinks; the class reads no key for either.
   attention: (shape, fields, mixer) => {
     const slides = mixer === 'sliding';
-    const headDim = slides ? fields.integerOr('swa_head_dim', shape.headDim, 1) : shape.headDim;
-    const valueHeadDim = fields.integerOr('v_head_dim', headDim, 1);
-    const bias = fields.boolean('attention_bias');
     return grouped(
+      { ...shape, keyValueHeads: slides ? 2 * shape.keyValueHeads : shape.keyValueHeads },
       {
-        ...shape,
-        headDim,
-        heads: slides ? fields.integerOr('swa_num_attention_heads', shape.heads, 1) : shape.heads,
-        keyValueHeads: slides
-          ? fields.integerOr('swa_num_key_value_heads', 2 * shape.keyValueHeads, 1)
-          : shape.keyValueHeads,
-      },
-      {
-        valueHeadDim: slides ? fields.integerOr('swa_v_head_dim', valueHeadDim, 1) : valueHeadDim,
-        bias: { query: bias, key: bias, value: bias, output: false },
+        valueHeadDim: fields.integerOr('v_head_dim', shape.headDim, 1),
+        bias: fields.boolean('attention_bias') ? inputBias : noBias,
         span: spanOf(mixer, fields),
-        sinks: slides
-          ? fields.boolean('add_swa_attention_sink_bias', true)
-          : fields.boolean('add_full_attention_sink_bias'),
+        sinks: slides,
       },
     );
   },
@@ -142,9 +131,9 @@ const mimoV2: Family = {
 // --- MiniMax-M3 ---------------------------------------------------------------------------------------------------------
 
 /** Keys of an older file's `sparse_attention_config`, and what they are called now. */
-const sparse = (fields: Fields, key: string, old: string, fallback: number): number => {
+const sparse = (fields: Fields, key: string, old: string): number => {
   const before = fields.nested('sparse_attention_config');
-  return before.states(old) ? before.integer(old, 0) : fields.integerOr(key, fallback);
+  return before.states(old) ? before.integer(old, 0) : fields.integer(key, 0);
 };
 
 /** Blocks of keys that a small indexer chooses for each query. */
@@ -164,14 +153,14 @@ const minimaxM3: Family = {
   attention: (shape, fields, mixer) => {
     const norm = { ...headNorm, upcast: 'weight' } as const;
     if (mixer === 'full') return grouped(shape, { queryKeyNorm: norm });
-    const block = sparse(fields, 'index_block_size', 'sparse_block_size', 128);
-    const blocks = sparse(fields, 'index_topk_blocks', 'sparse_topk_blocks', 16);
+    const block = sparse(fields, 'index_block_size', 'sparse_block_size');
+    const blocks = sparse(fields, 'index_topk_blocks', 'sparse_topk_blocks');
     return grouped(shape, {
       queryKeyNorm: norm,
       span: { kind: 'selected', tokens: block * blocks },
       indexer: {
-        heads: sparse(fields, 'index_n_heads', 'sparse_num_index_heads', 4),
-        headDim: sparse(fields, 'index_head_dim', 'sparse_index_dim', 128),
+        heads: sparse(fields, 'index_n_heads', 'sparse_num_index_heads'),
+        headDim: sparse(fields, 'index_head_dim', 'sparse_index_dim'),
         norms: 'query and key',
         weighted: false,
       },
@@ -182,7 +171,7 @@ const minimaxM3: Family = {
   feedForward: (shape, fields, feed) => {
     const activation = 'swiglu_oai';
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { activation, fused: true });
-    const shared = fields.integerOr('shared_intermediate_size', 0);
+    const shared = fields.count('shared_intermediate_size');
     return experts(shape, fields, {
       width: fields.integer('intermediate_size'),
       activation,
@@ -202,7 +191,7 @@ const doge: Family = {
     return grouped(shape, {
       bias: bias ? fullBias : noBias,
       queryKeyNorm: headNorm,
-      span: { kind: 'selected', tokens: fields.integerOr('keep_window_size', 2048, 1) },
+      span: { kind: 'selected', tokens: fields.integer('keep_window_size') },
       extra: [
         {
           kind: 'linear',
@@ -327,7 +316,7 @@ const inkling: Family = {
     });
   },
   width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
-  feeds: denseUntil((fields) => fields.integerOr('dense_mlp_idx', 0)),
+  feeds: denseUntil((fields) => fields.count('dense_mlp_idx')),
   feedForward: (shape, fields, feed): readonly Part[] => {
     if (feed === 'dense')
       return [
@@ -372,7 +361,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
   afmoe: {
     source: from('afmoe'),
     norms: 'sandwich',
-    mixers: listedOr((shape, fields) => everyNth(shape, fields.integerOr('global_attn_every_n_layers', 4, 1))),
+    mixers: listedOr((shape, fields) => everyNth(shape, fields.integer('global_attn_every_n_layers'))),
     // Layers without a window have no positions.
     attention: (shape, fields, mixer) => ({
       ...llamaAttention(shape, fields, mixer),
@@ -381,7 +370,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       gateBias: false,
       rotary: mixer === 'sliding',
     }),
-    feeds: denseUntil((fields) => fields.integerOr('num_dense_layers', 1)),
+    feeds: denseUntil((fields) => fields.integer('num_dense_layers', 0)),
     feedForward: withShared('num_shared_experts', moeWidth, true),
   },
   aria_text: {
@@ -392,7 +381,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       return experts(shape, fields, {
         width,
         shared: {
-          width: width * fields.integerOr('moe_num_shared_experts', 2),
+          width: width * fields.integer('moe_num_shared_experts', 0),
           gate: false,
           bias: bothSides(fields.boolean('mlp_bias')),
         },
@@ -409,11 +398,11 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       rotary: mixer === 'sliding',
     }),
     mixers: listedOr((shape, fields) => {
-      const first = Math.min(shape.layers, fields.integerOr('first_k_dense_replace', 0));
-      const prefix = fields.integerOr('prefix_dense_sliding_window_pattern', 1, 1);
+      const first = Math.min(shape.layers, fields.count('first_k_dense_replace'));
+      const prefix = fields.integer('prefix_dense_sliding_window_pattern');
       return [
         ...everyNth({ ...shape, layers: first }, prefix),
-        ...everyNth({ ...shape, layers: shape.layers - first }, fields.integerOr('sliding_window_pattern', 4, 1)),
+        ...everyNth({ ...shape, layers: shape.layers - first }, fields.integer('sliding_window_pattern')),
       ];
     }),
     feeds: denseFirst,
@@ -430,10 +419,10 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     // A dense layer (the class counts its layers from 0) and the model's own last norm: PaddlePaddle/ERNIE, MTPLayer.
     prediction: nextToken('dense', { sharedNorm: true, joinBias: (fields) => fields.boolean('use_bias') }),
     feeds: (shape, fields) => {
-      const start = fields.integerOr('moe_layer_start_index', 1);
-      const stated = fields.numberOr('moe_layer_end_index', -1);
+      const start = fields.integer('moe_layer_start_index', 0);
+      const stated = fields.number('moe_layer_end_index');
       const end = stated === -1 ? shape.layers - 1 : stated;
-      const interval = fields.integerOr('moe_layer_interval', 1, 1);
+      const interval = fields.integer('moe_layer_interval');
       return Array.from({ length: shape.layers }, (_, index) =>
         (index + 1) % interval === 0 && index >= start && index <= end ? 'experts' : 'dense',
       );
@@ -442,7 +431,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       const bias = fields.boolean('use_bias');
       if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
       const width = fields.integer('moe_intermediate_size');
-      const shared = fields.integerOr('moe_num_shared_experts', 0);
+      const shared = fields.count('moe_num_shared_experts');
       return experts(shape, fields, {
         width,
         correctionBias: true,
@@ -459,10 +448,10 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
         span: spanOf(mixer, fields),
         rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
       }),
-    mixers: listedOr(patternOr('sliding_window_pattern', 4)),
+    mixers: listedOr(pattern('sliding_window_pattern')),
     feeds: (shape, fields) =>
       flagged(fields, 'is_moe_layer', 'experts', 'dense') ??
-      denseUntil((of) => of.integerOr(['first_k_dense_replace', 'first_last_k_dense_replace'], 1))(shape, fields),
+      denseUntil((of) => of.integer(['first_k_dense_replace', 'first_last_k_dense_replace'], 0))(shape, fields),
     // One dense layer predicts the token after next (K-EXAONE technical report, arXiv:2601.01739).
     prediction: nextToken('dense'),
     feedForward: withShared('num_shared_experts', moeWidth, true),
@@ -486,20 +475,20 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
     feeds: allExperts,
     feedForward: (shape, fields) => {
-      const width = fields.integerOr('shared_intermediate_size', 0);
+      const width = fields.count('shared_intermediate_size');
       return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: false } });
     },
   },
   hy_v3: {
     source: from('hy_v3'),
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
-    feeds: denseUntil((fields) => fields.integerOr('first_k_dense_replace', 1)),
+    feeds: denseUntil((fields) => fields.integer('first_k_dense_replace', 0)),
     prediction: nextToken('experts'),
     feedForward: (shape, fields, feed) => {
       const bias = fields.boolean('mlp_bias');
       if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
       const width = fields.integer(['moe_intermediate_size', 'expert_hidden_dim']);
-      const shared = fields.integerOr('num_shared_experts', 0);
+      const shared = fields.count('num_shared_experts');
       return experts(shape, fields, {
         width,
         correctionBias: true,
@@ -526,7 +515,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
           'must list whole numbers',
           fields.list('num_attention_heads_per_layer'),
         );
-      const gating = fields.raw('gating')?.value ?? true;
+      const gating = fields.raw('gating')?.value;
       return {
         ...llamaAttention({ ...shape, heads }, fields, mixer),
         queryKeyNorm: headNorm,

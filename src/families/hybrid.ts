@@ -1,6 +1,7 @@
 import type { LinearPart, Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import {
+  always,
   bothSides,
   dense,
   denseFirst,
@@ -38,18 +39,18 @@ const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling
 
 /** Mamba-2 by the keys that IBM's and TII's hybrids share. */
 function namedMamba(shape: Shape, fields: Fields, changes: Partial<Mamba2> & { inner?: number } = {}): readonly Part[] {
-  const { inner = Math.floor(fields.numberOr('mamba_expand', 2) * shape.hiddenSize), ...rest } = changes;
-  const heads = fields.integerOr('mamba_n_heads', 128, 1);
+  const { inner = Math.floor(fields.number('mamba_expand') * shape.hiddenSize), ...rest } = changes;
+  const heads = fields.integer('mamba_n_heads');
   const bias = fields.boolean('mamba_proj_bias');
   if (inner % heads !== 0) throw fields.wrong('mamba_n_heads', `must divide the mixer's width of ${inner}`, heads);
   return mamba2(shape.hiddenSize, {
     heads,
     headDim: inner / heads,
-    groups: fields.integerOr('mamba_n_groups', 1, 1),
-    states: fields.integerOr('mamba_d_state', 256, 1),
-    kernel: fields.integerOr('mamba_d_conv', 4, 1),
-    chunk: fields.integerOr('mamba_chunk_size', 256, 1),
-    bias: { in: bias, out: bias, convolution: fields.boolean('mamba_conv_bias', true) },
+    groups: fields.integer('mamba_n_groups'),
+    states: fields.integer('mamba_d_state'),
+    kernel: fields.integer('mamba_d_conv'),
+    chunk: fields.integer('mamba_chunk_size'),
+    bias: { in: bias, out: bias, convolution: fields.boolean('mamba_conv_bias') },
     ...rest,
   });
 }
@@ -86,7 +87,7 @@ const falconH1: Family = {
         bias: {
           in: bias,
           out: fields.boolean('projectors_bias'),
-          convolution: fields.boolean('mamba_conv_bias', true),
+          convolution: fields.boolean('mamba_conv_bias'),
         },
       }),
       llamaAttention(shape, fields, 'full'),
@@ -109,9 +110,9 @@ const graniteHybrid: Family = {
       ? namedMamba(shape, fields)
       : { ...llamaAttention(shape, fields, mixer), rotary: fields.string('position_embedding_type') === 'rope' },
   feeds: (shape, fields) =>
-    Array.from({ length: shape.layers }, () => (fields.integerOr('num_local_experts', 8) === 0 ? 'dense' : 'experts')),
+    Array.from({ length: shape.layers }, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
   feedForward: (shape, fields, feed) => {
-    const width = fields.integerOr('shared_intermediate_size', 1024);
+    const width = fields.integer('shared_intermediate_size', 0);
     if (feed === 'dense') return dense(shape.hiddenSize, width, { fused: true });
     return experts(shape, fields, {
       width: fields.integer('intermediate_size'),
@@ -177,11 +178,11 @@ const nemotronH: Family = {
     return mamba2(shape.hiddenSize, {
       heads: fields.integer('mamba_num_heads'),
       headDim: fields.integer('mamba_head_dim'),
-      groups: fields.integerOr(['mamba_n_groups', 'n_groups'], 8, 1),
-      states: fields.integerOr('ssm_state_size', 128, 1),
-      kernel: fields.integerOr(['mamba_d_conv', 'conv_kernel'], 4, 1),
-      chunk: fields.integerOr(['mamba_chunk_size', 'chunk_size'], 128, 1),
-      bias: { in: bias, out: bias, convolution: fields.boolean(['mamba_conv_bias', 'use_conv_bias'], true) },
+      groups: fields.integer(['mamba_n_groups', 'n_groups']),
+      states: fields.integer('ssm_state_size'),
+      kernel: fields.integer(['mamba_d_conv', 'conv_kernel']),
+      chunk: fields.integer(['mamba_chunk_size', 'chunk_size']),
+      bias: { in: bias, out: bias, convolution: fields.boolean(['mamba_conv_bias', 'use_conv_bias']) },
     });
   },
   feedForward: (shape, fields, feed): readonly Part[] => {
@@ -256,9 +257,9 @@ const kimiLinear: Family = {
     }
     return kimiDelta(shape.hiddenSize, {
       fullRankGate: nested.boolean('use_full_rank_gate'),
-      heads: nested.integerOr('num_heads', fields.integerOr('linear_num_heads', 32, 1), 1),
-      headDim: nested.integerOr('head_dim', fields.integerOr('linear_head_dim', 128, 1), 1),
-      kernel: nested.integerOr('short_conv_kernel_size', fields.integerOr('linear_conv_kernel_dim', 4, 1), 1),
+      heads: nested.integerOr('num_heads', fields.integer('linear_num_heads'), 1),
+      headDim: nested.integerOr('head_dim', fields.integer('linear_head_dim'), 1),
+      kernel: nested.integerOr('short_conv_kernel_size', fields.integer('linear_conv_kernel_dim'), 1),
     });
   },
   feeds: denseFirst,
@@ -266,7 +267,7 @@ const kimiLinear: Family = {
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
     const { hiddenSize: D } = shape;
     const width = fields.integer('moe_intermediate_size');
-    const shared = width * fields.integerOr(['n_shared_experts', 'num_shared_experts'], 1);
+    const shared = width * fields.integer(['n_shared_experts', 'num_shared_experts'], 0);
     const latent = fields.optionalInteger('routed_expert_hidden_size', 1);
     const block = experts(shape, fields, {
       inputWidth: latent ?? D,
@@ -302,9 +303,10 @@ const attentionResidual = (fields: Fields, elements: number): readonly Part[] =>
 /** Ling and Ring, linear: lightning attention, and full or latent attention at the end of each group and in a last, shorter one. */
 const bailingLinear: Family = {
   source: 'inclusionAI/Ring-mini-linear-2.0 modeling_bailing_moe_linear_v2.py',
+  defaults: { layer_group_size: 1, use_qk_norm: true },
   tied: false,
   mixers: (shape, fields) => {
-    const group = fields.integerOr('layer_group_size', 1, 1);
+    const group = fields.integer('layer_group_size');
     const whole = Math.floor(shape.layers / group) * group;
     return Array.from({ length: shape.layers }, (_, index) =>
       (index + 1) % group === 0 || index >= whole ? 'full' : 'linear',
@@ -313,7 +315,7 @@ const bailingLinear: Family = {
   attention: (shape, fields, mixer) => {
     const output = fields.boolean('use_bias');
     const bias = output || fields.boolean('use_qkv_bias');
-    const queryKeyNorm = fields.boolean('use_qk_norm', true);
+    const queryKeyNorm = fields.boolean('use_qk_norm');
     if (mixer === 'linear')
       return lightning(shape.hiddenSize, {
         heads: shape.heads,
@@ -335,7 +337,7 @@ const bailingLinear: Family = {
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
     const width = fields.integer('moe_intermediate_size');
     const each = fields.integerOr('moe_shared_expert_intermediate_size', width);
-    const shared = each * fields.integerOr('num_shared_experts', 0);
+    const shared = each * fields.count('num_shared_experts');
     return experts(shape, fields, {
       width,
       correctionBias: fields.boolean('moe_router_enable_expert_bias'),
@@ -365,11 +367,11 @@ const lfm2: Family = {
   // Two thirds of the stated width, times a factor, rounded up to a multiple.
   width: (fields) => {
     const width = fields.integer(['block_ff_dim', 'intermediate_size']);
-    if (!fields.boolean('block_auto_adjust_ff_dim', true)) return width;
+    if (!fields.boolean('block_auto_adjust_ff_dim')) return width;
     const factor = fields.optionalNumber('block_ffn_dim_multiplier');
     const narrowed = Math.trunc((2 * width) / 3);
     if (factor === undefined) return narrowed;
-    const multiple = fields.integerOr('block_multiple_of', 256, 1);
+    const multiple = fields.integer('block_multiple_of');
     return multiple * Math.ceil(Math.trunc(factor * narrowed) / multiple);
   },
 };
@@ -379,7 +381,7 @@ const lfm2Moe: Family = {
   source: from('lfm2_moe'),
   width: (fields) => fields.integer('intermediate_size'),
   feeds: (shape, fields) => {
-    const first = fields.integerOr('num_dense_layers', 2);
+    const first = fields.integer('num_dense_layers', 0);
     return Array.from({ length: shape.layers }, (_, index) => (index < first ? 'dense' : 'experts'));
   },
   feedForward: (shape, fields, feed) =>
@@ -387,7 +389,7 @@ const lfm2Moe: Family = {
       ? dense(shape.hiddenSize, shape.width)
       : experts(shape, fields, {
           width: fields.integer('moe_intermediate_size'),
-          correctionBias: fields.boolean('use_expert_bias', true),
+          correctionBias: fields.boolean('use_expert_bias'),
         }),
 };
 
@@ -418,7 +420,7 @@ const olmoHybrid: Family = {
       valueHeads: fields.integerOr('linear_num_value_heads', shape.heads, 1),
       keyDim,
       valueDim: fields.integerOr('linear_value_head_dim', 2 * keyDim, 1),
-      kernel: fields.integerOr('linear_conv_kernel_dim', 4, 1),
+      kernel: fields.integer('linear_conv_kernel_dim'),
     });
   },
 };
@@ -429,7 +431,7 @@ const recurrentGemma: Family = {
   norm: { style: 'rms', upcast: 'weight' },
   tied: true,
   mixers: (shape, fields) => {
-    const types = fields.list('block_types') ?? ['recurrent', 'recurrent', 'attention'];
+    const types = fields.listed('block_types');
     return Array.from({ length: shape.layers }, (_, index) =>
       types[index % types.length] === 'attention' ? 'sliding' : 'recurrent',
     );
@@ -438,7 +440,7 @@ const recurrentGemma: Family = {
     const { hiddenSize: D, heads } = shape;
     if (mixer === 'recurrent') {
       const width = fields.integerOr('lru_width', D, 1);
-      return recurrentGriffin(D, width, heads, fields.integerOr('conv1d_width', 4, 1));
+      return recurrentGriffin(D, width, heads, fields.integer('conv1d_width'));
     }
     const bias = fields.boolean('attention_bias');
     const tokens = fields.optionalInteger(['attention_window_size', 'sliding_window'], 1);
@@ -487,13 +489,14 @@ export const channelMixing = (D: number, width: number, mixes: number, receptanc
 /** RWKV-5 and 6 as their authors publish them for transformers: a feed-forward of three and a half widths. */
 const rwkvWorld: Family = {
   ...rwkv,
+  defaults: { head_size: 64 },
   tied: false,
   width: (fields, D) => fields.integerOr('intermediate_size', 32 * Math.floor(Math.trunc(3.5 * D) / 32), 1),
 };
 
 const receptanceOf = (shape: Shape, fields: Fields) => {
   const width = fields.integerOr('attention_hidden_size', shape.hiddenSize, 1);
-  return { width, headDim: fields.integerOr(['head_size', 'head_dim'], 64, 1) };
+  return { width, headDim: fields.integer(['head_size', 'head_dim']) };
 };
 
 const rwkvSeven: Family = {
@@ -510,18 +513,18 @@ const rwkvSeven: Family = {
     const values = typeof listed === 'number' ? listed : D;
     return rwkv7(
       D,
-      { width: D, headDim: fields.integerOr(['head_dim', 'head_size'], 64, 1), values },
+      { width: D, headDim: fields.integer(['head_dim', 'head_size']), values },
       {
-        decay: fields.integerOr('decay_low_rank_dim', 64, 1),
-        rate: fields.integerOr('a_low_rank_dim', 64, 1),
-        gate: fields.integerOr('gate_low_rank_dim', 128, 1),
-        ...(mixer === 'recurrent' ? { value: fields.integerOr('v_low_rank_dim', 16, 1) } : {}),
+        decay: fields.integer('decay_low_rank_dim'),
+        rate: fields.integer('a_low_rank_dim'),
+        gate: fields.integer('gate_low_rank_dim'),
+        ...(mixer === 'recurrent' ? { value: fields.integer('v_low_rank_dim') } : {}),
       },
     );
   },
   width: (fields, D) => {
     const stated = fields.optionalInteger('intermediate_size', 1);
-    return stated ?? 32 * Math.ceil((D * fields.numberOr('hidden_ratio', 4)) / 32);
+    return stated ?? 32 * Math.ceil((D * fields.number('hidden_ratio')) / 32);
   },
   feedForward: (shape): readonly Part[] => channelMixing(shape.hiddenSize, shape.width, 1, false),
 };
@@ -537,15 +540,14 @@ const xlstm: Family = {
   attention: (shape, fields) => {
     const { hiddenSize: D } = shape;
     return matrixLstm(D, {
-      heads: fields.integerOr('num_heads', 8, 1),
-      keys: Math.trunc(D * fields.numberOr('qk_dim_factor', 0.5)),
-      values: Math.trunc(D * fields.numberOr('v_dim_factor', 1)),
-      chunk: fields.integerOr('chunk_size', 64, 1),
+      heads: fields.integer('num_heads'),
+      keys: Math.trunc(D * fields.number('qk_dim_factor')),
+      values: Math.trunc(D * fields.number('v_dim_factor')),
+      chunk: fields.integer('chunk_size'),
       bias: fields.boolean('use_bias'),
     });
   },
-  width: (fields, D) =>
-    roundUp(D * fields.numberOr('ffn_proj_factor', 2.667), fields.integerOr('ffn_round_up_to_multiple_of', 64, 1)),
+  width: (fields, D) => roundUp(D * fields.number('ffn_proj_factor'), fields.integer('ffn_round_up_to_multiple_of')),
   feedForwardBias: (fields) => fields.boolean('use_bias'),
 };
 
@@ -640,8 +642,8 @@ const zamba: Family = {
   tied: true,
   norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
   mixers: (shape, fields) => {
-    const period = fields.integerOr('attn_layer_period', 6, 1);
-    const offset = fields.integerOr('attn_layer_offset', 4);
+    const period = fields.integer('attn_layer_period');
+    const offset = fields.integer('attn_layer_offset', 0);
     const plan = Array.from({ length: Math.max(0, shape.layers - 3) }, (_, index) =>
       index % period === offset ? 'hybrid' : 'mamba',
     );
@@ -651,11 +653,11 @@ const zamba: Family = {
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D } = shape;
     const mamba = mamba1(D, {
-      inner: fields.integerOr('mamba_expand', 2, 1) * D,
-      states: fields.integerOr('mamba_d_state', 16, 1),
-      kernel: fields.integerOr('mamba_d_conv', 4, 1),
+      inner: fields.integer('mamba_expand') * D,
+      states: fields.integer('mamba_d_state'),
+      kernel: fields.integer('mamba_d_conv'),
       rank: stated(fields, 'mamba_dt_rank', Math.ceil(D / 16)),
-      bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias', true) },
+      bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias') },
     });
     if (mixer === 'mamba') return mamba;
     const block = sharedBlock(shape, mixer === 'hybrid', { ...sharedSizes(shape, fields), bias: false });
@@ -663,36 +665,30 @@ const zamba: Family = {
   },
 };
 
-const zamba2Plan = [1, 6, 6, 6, 6, 6, 6, 6, 5, 4].flatMap((run, index) =>
-  index === 0 ? ['mamba'] : [...Array.from({ length: run - 1 }, () => 'mamba'), 'hybrid'],
-);
+/** The list that the class has says how many layers there are, whatever `num_hidden_layers` says. */
+const zamba2Types = (fields: Fields): readonly unknown[] => fields.listed('layers_block_type');
 
 const zamba2: Family = {
   source: from('zamba2'),
   tied: true,
   norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
-  // The list says how many layers there are; the class has one for 54.
-  layers: (fields) => fields.list('layers_block_type')?.length ?? 54,
+  layers: (fields) => zamba2Types(fields).length,
   width: (fields, D) => fields.optionalInteger('intermediate_size') || 4 * D,
-  mixers: (_, fields) =>
-    sharedWords(
-      fields.list('layers_block_type') ?? [...zamba2Plan, 'mamba', 'mamba'],
-      fields.integerOr('num_mem_blocks', 1, 1),
-    ),
-  feeds: (_, fields) => Array.from({ length: fields.list('layers_block_type')?.length ?? 54 }, () => 'none'),
+  mixers: (_, fields) => sharedWords(zamba2Types(fields), fields.integer('num_mem_blocks')),
+  feeds: always('none'),
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D } = shape;
-    const heads = fields.integerOr('n_mamba_heads', 8, 1);
+    const heads = fields.integer('n_mamba_heads');
     const bias = fields.boolean('add_bias_linear');
-    const inner = Math.floor(fields.numberOr('mamba_expand', 2) * D);
+    const inner = Math.floor(fields.number('mamba_expand') * D);
     if (inner % heads !== 0) throw fields.wrong('n_mamba_heads', `must divide the mixer's width of ${inner}`, heads);
     const mamba = mamba2(D, {
       heads,
       headDim: inner / heads,
-      groups: fields.integerOr('mamba_ngroups', 1, 1),
-      states: fields.integerOr('mamba_d_state', 64, 1),
-      kernel: fields.integerOr('mamba_d_conv', 4, 1),
-      chunk: fields.integerOr('chunk_size', 256, 1),
+      groups: fields.integer('mamba_ngroups'),
+      states: fields.integer('mamba_d_state'),
+      kernel: fields.integer('mamba_d_conv'),
+      chunk: fields.integer('chunk_size'),
       bias: { in: bias, out: bias, convolution: true },
     });
     if (mixer === 'mamba') return mamba;
@@ -700,7 +696,7 @@ const zamba2: Family = {
       ...sharedSizes(shape, fields),
       bias,
       adapters: {
-        rank: fields.integerOr('adapter_rank', 128, 1),
+        rank: fields.integer('adapter_rank'),
         attention: fields.boolean('use_shared_attention_adapter'),
       },
     });
@@ -731,14 +727,14 @@ const zaya: Family = {
         {
           kind: 'vector',
           path: 'attention.convolution',
-          elements: channels * fields.integerOr('cca_time0', 2, 1) + channels,
+          elements: channels * fields.integer('cca_time0') + channels,
           component: 'attention',
-          flopsPerToken: 2 * channels * fields.integerOr('cca_time0', 2, 1),
+          flopsPerToken: 2 * channels * fields.integer('cca_time0'),
         },
         {
           kind: 'linear',
           path: 'attention.head_convolution',
-          rows: d * fields.integerOr('cca_time1', 2, 1),
+          rows: d * fields.integer('cca_time1'),
           columns: d,
           bias: true,
           component: 'attention',
@@ -753,7 +749,7 @@ const zaya: Family = {
   feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first experts' : 'experts')),
   feedForward: (shape, fields, feed): readonly Part[] => {
     const { hiddenSize: D } = shape;
-    const R = fields.integerOr('router_hidden_size', 256, 1);
+    const R = fields.integer('router_hidden_size');
     const layer = (path: string, rows: number): Part => ({
       kind: 'linear',
       path: `router.${path}`,

@@ -7,8 +7,8 @@ import { convolution, linear } from './towers.ts';
  */
 export function emu3Tokenizer(part: Fields): number {
   const base = part.integer('base_channels');
-  const widths = (part.list('channel_multiplier') ?? [1, 2, 2, 4]).map((multiple) => base * Number(multiple));
-  const attended = new Set(part.list('attn_resolutions') ?? [3]);
+  const widths = part.listed('channel_multiplier').map((multiple) => base * Number(multiple));
+  const attended = new Set(part.listed('attn_resolutions'));
   const blocks = part.integer('num_res_blocks', 0);
   const latent = part.integer('latent_channels');
   const embed = part.integer('embed_dim');

@@ -37,7 +37,7 @@ export function latentAttention(shape: Shape, fields: Fields, changes: Partial<L
 const deepseekFeed = (correctionBias: boolean) => (shape: Shape, fields: Fields, feed: string) => {
   if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
   const width = fields.integer('moe_intermediate_size');
-  const shared = fields.integerOr('n_shared_experts', 0);
+  const shared = fields.count('n_shared_experts');
   return experts(shape, fields, {
     width,
     correctionBias,
@@ -100,7 +100,7 @@ const deepseekV2: Family = {
     const bias = fields.boolean('mlp_bias');
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
     const width = fields.integer('moe_intermediate_size');
-    const shared = fields.integerOr('n_shared_experts', 0);
+    const shared = fields.count('n_shared_experts');
     return experts(shape, fields, {
       width,
       active: chosenExperts(fields),
@@ -131,9 +131,8 @@ const longcat: Family = {
   source: 'transformers 5.18.0, models/longcat_flash/modeling_longcat_flash.py',
   // `num_layers` counts pairs. A file that has `num_hidden_layers` alone counts both halves.
   layers: (fields) => {
-    const pairs = fields.states('num_layers') ? fields.optionalInteger('num_layers') : undefined;
-    const halves = pairs === undefined ? fields.optionalInteger('num_hidden_layers') : undefined;
-    return pairs ?? (halves === undefined ? 28 : Math.floor(halves / 2));
+    const halves = fields.states('num_layers') ? undefined : fields.optionalInteger('num_hidden_layers');
+    return halves === undefined ? fields.integer('num_layers', 0) : Math.floor(halves / 2);
   },
   attention: (shape, fields) => latentAttention(shape, fields),
   width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
@@ -143,7 +142,7 @@ const longcat: Family = {
   feedForward: (shape, fields, feed): readonly Part[] => {
     if (feed === 'half') return [dense(shape.hiddenSize, shape.width)];
     const { hiddenSize: D } = shape;
-    const zeroExperts = fields.integerOr('zero_expert_num', 0);
+    const zeroExperts = fields.count('zero_expert_num');
     if (zeroExperts > 0)
       fields.assume(
         'zero_expert_num',
@@ -235,7 +234,7 @@ const deepseekV4: Family = {
   attention: v4Attention,
   feeds: (shape, fields) => {
     const types = fields.list('mlp_layer_types');
-    const hashed = fields.integerOr('num_hash_layers', 3);
+    const hashed = fields.integer('num_hash_layers', 0);
     return Array.from({ length: shape.layers }, (_, index) =>
       (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts',
     );
@@ -254,7 +253,7 @@ const deepseekV4: Family = {
     return hashed ? [block, { kind: 'vector', path: 'router.table', elements, component: 'router' }] : [block];
   },
   prediction(shape, fields, layer) {
-    const depth = fields.states('num_nextn_predict_layers') ? fields.integerOr('num_nextn_predict_layers', 0) : 0;
+    const depth = fields.states('num_nextn_predict_layers') ? fields.count('num_nextn_predict_layers') : 0;
     const { hiddenSize: D } = shape;
     const one: readonly Part[] = [
       normOf(this, 'norm.embedding', D),
@@ -284,7 +283,7 @@ const axk2: Family = {
   attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
   feeds: firstDense,
   normGate: (fields, block, feed) =>
-    block === 'attention' || feed === 'experts' ? fields.integerOr('gated_norm_rank', 16, 1) : undefined,
+    block === 'attention' || feed === 'experts' ? fields.integer('gated_norm_rank') : undefined,
 };
 
 const hyV4: Family = {

@@ -65,11 +65,11 @@ const nemotronNas: Family = {
 
 /** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
 const shares = (shape: Shape, fields: Fields, index: number) =>
-  index >= shape.layers - fields.integerOr('num_kv_shared_layers', 0);
+  index >= shape.layers - fields.count('num_kv_shared_layers');
 
 /** A table with a row for each token that holds an input for every layer, and what makes inputs of the embedding itself. */
 function perLayerInputs(shape: Shape, fields: Fields): readonly Part[] {
-  const width = fields.integerOr('hidden_size_per_layer_input', 0);
+  const width = fields.count('hidden_size_per_layer_input');
   if (width === 0) return [];
   const all = shape.layers * width;
   return [
@@ -89,7 +89,7 @@ function perLayerInputs(shape: Shape, fields: Fields): readonly Part[] {
 /** A gate and a projection for the layer's own input, with a norm. */
 function perLayerBlock(shape: Shape, fields: Fields): readonly Part[] {
   const { hiddenSize: D } = shape;
-  const width = fields.integerOr('hidden_size_per_layer_input', 0);
+  const width = fields.count('hidden_size_per_layer_input');
   if (width === 0) return [];
   return [
     { kind: 'linear', path: 'per_layer.gate', rows: D, columns: width, bias: false, component: 'other' },
@@ -232,7 +232,7 @@ const gemma4: Family = {
   attention: (shape, fields, mixer) => {
     const global = mixer.startsWith('full') && !fields.states('per_layer_config');
     const equal = mixer.startsWith('full') && fields.boolean('attention_k_eq_v');
-    const headDim = carried(mixer, 'd') ?? (global ? fields.integerOr('global_head_dim', 512, 1) : shape.headDim);
+    const headDim = carried(mixer, 'd') ?? (global ? fields.integer('global_head_dim') : shape.headDim);
     const keyValueHeads =
       carried(mixer, 'k') ??
       (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
@@ -322,7 +322,7 @@ const mllama: Family = {
   // The token table has eight rows for image tokens that the output lacks.
   embedding: (shape) => [table('embedding.image', 8, shape.hiddenSize)],
   mixers: (shape, fields) => {
-    const cross = new Set(fields.list('cross_attention_layers') ?? [3, 8, 13, 18, 23, 28, 33, 38]);
+    const cross = new Set(fields.listed('cross_attention_layers'));
     return Array.from({ length: shape.layers }, (_, index) => (cross.has(index) ? 'cross' : 'full'));
   },
   attention: (shape, _, mixer) =>

@@ -23,8 +23,8 @@ type Linear = {
   readonly out: number;
   readonly headValues: number;
   readonly gate: boolean;
-  /** Whether it convolves where the config does not say; undefined where it never does. */
-  readonly convolution: boolean | undefined;
+  /** Whether it convolves where the config wants it to. */
+  readonly convolution: boolean;
   /** What else reads the stream: decays, strengths. */
   readonly more: readonly Part[];
   readonly parameters?: number;
@@ -33,8 +33,8 @@ type Linear = {
 
 function mixer(D: number, fields: Fields, one: Linear): readonly Part[] {
   const channels = one.queries + one.keys + one.values;
-  const kernel = fields.integerOr('conv_size', 4, 1);
-  const convolved = one.convolution !== undefined && fields.boolean('use_short_conv', one.convolution);
+  const kernel = fields.integer('conv_size');
+  const convolved = one.convolution && fields.boolean('use_short_conv');
   return [
     projection('query_key_value', D, channels),
     ...(one.gate ? [projection('gate', D, one.out)] : []),
@@ -56,12 +56,12 @@ function mixer(D: number, fields: Fields, one: Linear): readonly Part[] {
 }
 
 /** Gated linear attention (Yang et al. 2023, arXiv:2312.06635) and retention (Sun et al. 2023, arXiv:2307.08621). */
-function expanded(shape: Shape, fields: Fields, ratio: { keys: number; values: number }, decay: boolean) {
+function expanded(shape: Shape, fields: Fields, decay: boolean) {
   const { hiddenSize: D } = shape;
   const heads = fields.integer('num_heads');
   const groups = Math.max(1, Math.floor(heads / fields.integerOr('num_kv_heads', heads, 1)));
-  const queries = Math.trunc(D * fields.numberOr('expand_k', ratio.keys));
-  const out = Math.trunc(D * fields.numberOr('expand_v', ratio.values));
+  const queries = Math.trunc(D * fields.number('expand_k'));
+  const out = Math.trunc(D * fields.number('expand_v'));
   const keys = Math.floor(queries / groups);
   return mixer(D, fields, {
     style: 'lightning',
@@ -71,11 +71,11 @@ function expanded(shape: Shape, fields: Fields, ratio: { keys: number; values: n
     values: Math.floor(out / groups),
     out,
     headValues: Math.floor(out / heads),
-    gate: fields.boolean('use_output_gate', true),
+    gate: fields.boolean('use_output_gate'),
     // Retention takes the key and leaves it unread.
-    convolution: decay ? false : undefined,
+    convolution: decay,
     more: decay ? [projection('decay_down', D, 16), matrix('decay_up', 16, keys, true)] : [],
-    norm: fields.boolean('elementwise_affine', true),
+    norm: fields.boolean('elementwise_affine'),
   });
 }
 
@@ -83,8 +83,8 @@ function expanded(shape: Shape, fields: Fields, ratio: { keys: number; values: n
 function delta(shape: Shape, fields: Fields): readonly Part[] {
   const { hiddenSize: D } = shape;
   const heads = fields.integer('num_heads');
-  const keys = Math.trunc(D * fields.numberOr('expand_k', 1));
-  const out = Math.trunc(D * fields.numberOr('expand_v', 1));
+  const keys = Math.trunc(D * fields.number('expand_k'));
+  const out = Math.trunc(D * fields.number('expand_v'));
   return mixer(D, fields, {
     style: 'gated_delta',
     heads,
@@ -95,15 +95,15 @@ function delta(shape: Shape, fields: Fields): readonly Part[] {
     headValues: Math.floor(out / heads),
     gate: fields.boolean('use_gate'),
     convolution: true,
-    more: fields.boolean('use_beta', true) ? [projection('beta', D, heads)] : [],
+    more: fields.boolean('use_beta') ? [projection('beta', D, heads)] : [],
   });
 }
 
 function gatedDelta(shape: Shape, fields: Fields): readonly Part[] {
   const heads = fields.integer('num_heads');
   const valueHeads = fields.integerOr('num_v_heads', heads, 1);
-  const headDim = fields.integerOr('head_dim', 256, 1);
-  const headValues = Math.trunc(headDim * fields.numberOr('expand_v', 2));
+  const headDim = fields.integer('head_dim');
+  const headValues = Math.trunc(headDim * fields.number('expand_v'));
   return mixer(shape.hiddenSize, fields, {
     style: 'gated_delta',
     heads: valueHeads,
@@ -113,7 +113,7 @@ function gatedDelta(shape: Shape, fields: Fields): readonly Part[] {
     values: valueHeads * headValues,
     out: valueHeads * headValues,
     headValues,
-    gate: fields.boolean('use_gate', true),
+    gate: fields.boolean('use_gate'),
     convolution: true,
     more: [projection('beta_alpha', shape.hiddenSize, 2 * valueHeads)],
     parameters: 2 * valueHeads,
@@ -141,7 +141,7 @@ function full(shape: Shape, fields: Fields): readonly Part[] {
   ];
 }
 
-const family = (ratio: number, linear: (shape: Shape, fields: Fields) => readonly Part[]): Family => ({
+const family = (linear: (shape: Shape, fields: Fields) => readonly Part[]): Family => ({
   source: 'fla-org/flash-linear-attention 0.5.2, fla/layers and fla/models',
   tied: false,
   mixers: (shape, fields) => {
@@ -152,12 +152,12 @@ const family = (ratio: number, linear: (shape: Shape, fields: Fields) => readonl
   // Two thirds of the ratio, rounded up to a multiple of 256.
   width: (fields, D) =>
     fields.optionalInteger('intermediate_size', 1) ??
-    256 * Math.ceil(Math.trunc((D * fields.numberOr('hidden_ratio', ratio) * 2) / 3) / 256),
+    256 * Math.ceil(Math.trunc((D * fields.number('hidden_ratio') * 2) / 3) / 256),
 });
 
 export const linearFamilies: Readonly<Record<string, Family>> = {
-  gla: family(4, (shape, fields) => expanded(shape, fields, { keys: 0.5, values: 1 }, true)),
-  retnet: family(2, (shape, fields) => expanded(shape, fields, { keys: 1, values: 2 }, false)),
-  delta_net: family(4, delta),
-  gated_deltanet: family(4, gatedDelta),
+  gla: family((shape, fields) => expanded(shape, fields, true)),
+  retnet: family((shape, fields) => expanded(shape, fields, false)),
+  delta_net: family(delta),
+  gated_deltanet: family(gatedDelta),
 };

@@ -4,7 +4,7 @@ import type { Shape } from './build.ts';
 import { classDefaults, namesOf, wholeDefaults } from './defaults.ts';
 import { emu3Tokenizer } from './image-tokenizers.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
-import { convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
+import { colors, convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
 
 /**
  * Models made of a language model of some family, of encoders, and of what joins them. The language model is read as its own
@@ -120,11 +120,14 @@ const extra =
 // --- joints -------------------------------------------------------------------------------------------------------------------
 
 /** How many layers of the encoder are read: a list reads several, side by side. */
-const featureLayers = (outer: Fields, key = 'vision_feature_layer') => outer.list(key)?.length ?? 1;
+const featureLayers = (outer: Fields, key = 'vision_feature_layer') => {
+  const listed = outer.list(key);
+  return listed === undefined ? 1 : listed.length;
+};
 
 /** Two matrices to the text, with biases unless the config goes without (LLaVA 1.5). */
 const llavaJoint: Joint = (D, { outer, T }) => {
-  const bias = outer.boolean('multimodal_projector_bias', true);
+  const bias = outer.boolean('multimodal_projector_bias');
   return linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
 };
 
@@ -140,7 +143,7 @@ const mergedJoint =
 
 /** Pixtral's: a norm, patches merged by one matrix, two more to the text. */
 const pixtralJoint: Joint = (D, { outer, T }) => {
-  const merge = outer.integerOr('spatial_merge_size', 2, 1);
+  const merge = outer.integer('spatial_merge_size');
   const bias = outer.boolean('multimodal_projector_bias');
   return D + merge ** 2 * D * D + linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
 };
@@ -161,7 +164,7 @@ const kimiJoint: Joint = (D, { outer, T }) =>
 const cohereJoint =
   (norm: boolean): Joint =>
   (D, { outer, T }) => {
-    const merged = D * outer.integerOr('downsample_factor', 2, 1) ** 2;
+    const merged = D * outer.integer('downsample_factor') ** 2;
     const inner = outer.integerOr('alignment_intermediate_size', T, 1);
     return (norm ? layerNorm(merged) : 0) + linear(merged, inner) + linear(Math.floor(inner / 2), T);
   };
@@ -173,8 +176,8 @@ function qformer(part: Fields, read: number, readsText = false): number {
   const F = part.integer('intermediate_size');
   const attention = (from: number) => 2 * linear(D, D) + 2 * linear(from, D) + layerNorm(D);
   const feedForward = linear(D, F) + linear(F, D) + layerNorm(D);
-  const crossed = Math.ceil(L / part.integerOr('cross_attention_frequency', 2, 1));
-  const words = (part.integerOr('vocab_size', 0) + part.integerOr('max_position_embeddings', 0)) * D;
+  const crossed = Math.ceil(L / part.integer('cross_attention_frequency'));
+  const words = (part.count('vocab_size') + part.count('max_position_embeddings')) * D;
   const text = readsText || part.boolean('use_qformer_text_input') ? words + L * feedForward : 0;
   return layerNorm(D) + L * (attention(D) + feedForward) + crossed * attention(read) + text;
 }
@@ -252,7 +255,7 @@ const attentionBlock = (channels: number) => 2 * channels + 4 * linear(channels,
 /** A VQ-GAN's encoder, and its decoder where the model draws: the image tokenizer of Chameleon and Janus. */
 function vqgan(part: Fields, decodes: boolean, attends: boolean): number {
   const base = part.integer('base_channels');
-  const multiples = (part.list('channel_multiplier') ?? [1, 1, 2, 2, 4]).map(Number);
+  const multiples = part.listed('channel_multiplier').map(Number);
   const blocks = part.integer('num_res_blocks', 0);
   const latent = part.integer('latent_channels');
   const embed = part.integer('embed_dim');
@@ -281,7 +284,7 @@ function vqgan(part: Fields, decodes: boolean, attends: boolean): number {
     middle +
     up +
     2 * first +
-    convolution(first, part.integerOr('out_channels', 3, 1), 3);
+    convolution(first, part.integerOr('out_channels', colors, 1), 3);
   const codes = part.integer('num_embeddings') * embed + linear(latent, embed) + linear(embed, latent);
   return encoder + codes + (decodes ? decoder : 0);
 }
@@ -313,9 +316,9 @@ const janus = (view: View): readonly Tower[] => {
 const gotJoint: Joint = (D, { T }) => convolution(D, 2 * D, 3, false) + convolution(2 * D, T, 3, false) + linear(T, T);
 
 /** Pixels shuffled into fewer, and one matrix without bias. */
-const shuffledJoint: Joint = (D, { outer, T }) => D * outer.integerOr('scale_factor', 2, 1) ** 2 * T;
+const shuffledJoint: Joint = (D, { outer, T }) => D * outer.integer('scale_factor') ** 2 * T;
 
-const internJoint = mergedJoint(({ outer }) => 1 / outer.numberOr('downsample_ratio', 0.5) ** 2);
+const internJoint = mergedJoint(({ outer }) => 1 / outer.number('downsample_ratio') ** 2);
 
 /** One learned token that ends a line of patches. */
 const newline = extra('image_newline', ({ T }) => T);
@@ -333,7 +336,7 @@ const gemma4 = (view: View): readonly Tower[] => {
   const counted = both(vision(toText, true), audio(toText, true))(view);
   // The published models with per-layer inputs (E2B, E4B) hear; some copies of their configs lost the description.
   const lost = outer.states('audio_config') && !isDictionary(outer.raw('audio_config')?.value) && counted.length > 0;
-  if (!lost || outer.nested('text_config').integerOr('hidden_size_per_layer_input', 0) === 0) return counted;
+  if (!lost || outer.nested('text_config').count('hidden_size_per_layer_input') === 0) return counted;
   outer.assume('audio_config', "the class's own", 'published models with per-layer inputs have an audio tower');
   return [...counted, ...audio(toText)(view)];
 };
@@ -358,8 +361,8 @@ const gemma4Unified = (view: View): readonly Tower[] => {
 /** Granite Vision 4: eight windowed Q-Formers, one for each layer that is read and each place. */
 const graniteVisionJoint: Joint = (D, { outer, type, T }) => {
   const { part } = side(outer, type, 'qformer_config');
-  const [numerator = 4, denominator = 8] = (outer.string('downsample_rate') ?? '4/8').split('/').map(Number);
-  const layers = (outer.list('deepstack_layer_map')?.length ?? 0) + (outer.list('spatial_target_layers')?.length ?? 4);
+  const [numerator = 1, denominator = 1] = (outer.string('downsample_rate') ?? '').split('/').map(Number);
+  const layers = (outer.list('deepstack_layer_map')?.length ?? 0) + outer.listed('spatial_target_layers').length;
   const one =
     (numerator ** 2 + denominator ** 2) * D +
     qformer(part, part.integerOr('encoder_hidden_size', D, 1)) +
@@ -411,7 +414,7 @@ const phi3Vision = (view: View): readonly Tower[] => {
 
 /** MiniCPM-V: learned queries that read the patches by one attention as wide as the text. */
 const resamplerJoint: Joint = (D, { outer, T }) => {
-  const queries = outer.integerOr('query_num', 64, 1);
+  const queries = outer.integer('query_num');
   return queries * T + D * T + 4 * linear(T, T) + 3 * layerNorm(T) + T * T;
 };
 
@@ -538,8 +541,8 @@ export const wholes: Readonly<Record<string, Whole>> = {
     towers: vision((D, { outer, T }) => {
       const merged = D * outer.integer('downsample_factor') ** 2;
       const inner = outer.integer('projector_hidden_size');
-      const bias = outer.boolean('projector_bias', true);
-      const norm = outer.boolean('projector_use_layernorm', true) ? layerNorm(merged) : 0;
+      const bias = outer.boolean('projector_bias');
+      const norm = outer.boolean('projector_use_layernorm') ? layerNorm(merged) : 0;
       return norm + linear(merged, inner, bias) + linear(inner, T, bias);
     }),
   },
@@ -573,7 +576,7 @@ export const wholes: Readonly<Record<string, Whole>> = {
     source: from('nemotron_h_omni'),
     textKeys: ['text_config', 'llm_config'],
     towers: vision((D, { outer, T }) => {
-      const merged = outer.integerOr('vision_hidden_size', D, 1) / outer.numberOr('downsample_ratio', 0.5) ** 2;
+      const merged = outer.integerOr('vision_hidden_size', D, 1) / outer.number('downsample_ratio') ** 2;
       const inner = outer.integer('projector_hidden_size');
       return merged + merged * inner + inner * T;
     }),
@@ -621,7 +624,7 @@ export const wholes: Readonly<Record<string, Whole>> = {
   vipllava: {
     source: from('vipllava'),
     towers: vision((D, { outer, T }) => {
-      const read = D * (outer.list('vision_feature_layers')?.length ?? 5);
+      const read = D * outer.listed('vision_feature_layers').length;
       return layerNorm(read) + linear(read, T) + linear(T, T);
     }),
   },
@@ -633,7 +636,7 @@ export const wholes: Readonly<Record<string, Whole>> = {
   voxtral_realtime: {
     source: from('voxtral_realtime'),
     fills: true,
-    towers: audio((D, { outer, T }) => D * outer.integerOr('downsample_factor', 4, 1) * T + T * T),
+    towers: audio((D, { outer, T }) => D * outer.integer('downsample_factor') * T + T * T),
   },
 };
 

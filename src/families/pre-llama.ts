@@ -55,7 +55,7 @@ const modernBert: Family = {
   norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
-    const every = fields.integerOr('global_attn_every_n_layers', 3, 1);
+    const every = fields.integer('global_attn_every_n_layers');
     return Array.from({ length: shape.layers }, (_, index) => {
       const full = types ? types[index] === 'full_attention' : index % every === 0;
       const name = full ? 'full' : 'sliding';
@@ -96,7 +96,7 @@ const modernBert: Family = {
     },
     modernNorm(fields, 'norm.output', D),
   ],
-  outputBias: (fields) => fields.boolean('decoder_bias', true),
+  outputBias: (fields) => fields.boolean('decoder_bias'),
   tied: true,
 };
 
@@ -134,7 +134,7 @@ export const legacyFamilies: Readonly<Record<string, Family>> = {
     source: from('gpt_neox_japanese'),
     norm: layerNorm,
     tied: true,
-    width: (fields, D) => D * fields.integerOr('intermediate_multiple_size', 4, 1),
+    width: (fields, D) => D * fields.integer('intermediate_multiple_size'),
     gated: false,
     activation: 'gelu',
     // Of the biases, only that of the last layer's attention output is left.

@@ -76,7 +76,7 @@ const qwen4: Family = {
   streams: (fields) => ({ count: fields.integer('hc_count', 2), back: 'added', rank: fields.integer('hc_lowrank') }),
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
-    const interval = fields.integerOr('full_attention_interval', 4, 1);
+    const interval = fields.integer('full_attention_interval');
     const tables = ngramLayers(fields);
     return Array.from({ length: shape.layers }, (_, index) => {
       const linear = types ? types[index] === 'linear_attention' : (index + 1) % interval !== 0;

@@ -27,7 +27,7 @@ const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as co
 const linearPlan = (shape: Shape, fields: Fields): readonly string[] => {
   const listed = fields.list('layer_types');
   if (listed) return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
-  const interval = Math.max(1, fields.integerOr('full_attention_interval', 4));
+  const interval = fields.every('full_attention_interval');
   return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
 };
 
@@ -39,7 +39,7 @@ const qwen3Next: Family = {
       ? linearAttention(shape, fields)
       : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm, outputGate: 'element' as const },
   feeds: (shape, fields) => {
-    const step = Math.max(1, fields.integerOr('decoder_sparse_step', 1));
+    const step = fields.every('decoder_sparse_step');
     const only = new Set(fields.list('mlp_only_layers') ?? []);
     return Array.from({ length: shape.layers }, (_, index) =>
       !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense',
@@ -77,13 +77,13 @@ const mambaFamily: Family = {
   feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
   attention: ({ hiddenSize: D }, fields) => {
     // A stated width wins over `expand`; 0 is no width.
-    const d = fields.optionalInteger('intermediate_size') || Math.floor(fields.numberOr('expand', 2) * D);
+    const d = fields.optionalInteger('intermediate_size') || Math.floor(fields.number('expand') * D);
     return mamba1(D, {
       inner: d,
-      states: fields.integerOr('state_size', 16, 1),
-      kernel: fields.integerOr('conv_kernel', 4, 1),
+      states: fields.integer('state_size'),
+      kernel: fields.integer('conv_kernel'),
       rank: stated(fields, 'time_step_rank', Math.ceil(D / 16)),
-      bias: { projection: fields.boolean('use_bias'), convolution: fields.boolean('use_conv_bias', true) },
+      bias: { projection: fields.boolean('use_bias'), convolution: fields.boolean('use_conv_bias') },
     });
   },
 };
@@ -100,12 +100,12 @@ const minimax: Family = {
       ? lightning(shape.hiddenSize, {
           heads: shape.heads,
           headDim: shape.headDim,
-          chunk: fields.integerOr('block_size', 256, 1),
+          chunk: fields.integer('block_size'),
         })
       : grouped(shape),
   feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
   feedForward: (shape, fields) => {
-    const width = fields.integerOr('shared_intermediate_size', 0);
+    const width = fields.count('shared_intermediate_size');
     return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: true } });
   },
 };
@@ -128,38 +128,38 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
     attention: ({ hiddenSize: D }, fields) => {
       const bias = fields.boolean('use_bias');
       return mamba2(D, {
-        heads: fields.integerOr('num_heads', 128, 1),
-        headDim: fields.integerOr('head_dim', 64, 1),
-        groups: fields.integerOr('n_groups', 8, 1),
-        states: fields.integerOr('state_size', 128, 1),
-        kernel: fields.integerOr('conv_kernel', 4, 1),
-        chunk: fields.integerOr('chunk_size', 256, 1),
-        bias: { in: bias, out: bias, convolution: fields.boolean('use_conv_bias', true) },
+        heads: fields.integer('num_heads'),
+        headDim: fields.integer('head_dim'),
+        groups: fields.integer('n_groups'),
+        states: fields.integer('state_size'),
+        kernel: fields.integer('conv_kernel'),
+        chunk: fields.integer('chunk_size'),
+        bias: { in: bias, out: bias, convolution: fields.boolean('use_conv_bias') },
       });
     },
   },
   jamba: {
     source: from('jamba'),
     mixers: (shape, fields) => {
-      const period = fields.integerOr('attn_layer_period', 8, 1);
-      const offset = fields.integerOr('attn_layer_offset', 4);
+      const period = fields.integer('attn_layer_period');
+      const offset = fields.integer('attn_layer_offset', 0);
       return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
     },
     attention: (shape, fields, mixer) => {
       if (mixer === 'attention') return grouped(shape, { rotary: false });
       const { hiddenSize: D } = shape;
       return mamba1(D, {
-        inner: fields.integerOr('mamba_expand', 2, 1) * D,
-        states: fields.integerOr('mamba_d_state', 16, 1),
-        kernel: fields.integerOr('mamba_d_conv', 4, 1),
+        inner: fields.integer('mamba_expand') * D,
+        states: fields.integer('mamba_d_state'),
+        kernel: fields.integer('mamba_d_conv'),
         rank: stated(fields, 'mamba_dt_rank', Math.ceil(D / 16)),
-        bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias', true) },
+        bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias') },
         norms: true,
       });
     },
     feeds: (shape, fields) => {
-      const period = fields.integerOr('expert_layer_period', 2, 1);
-      const offset = fields.integerOr('expert_layer_offset', 1);
+      const period = fields.integer('expert_layer_period');
+      const offset = fields.integer('expert_layer_offset', 0);
       return Array.from({ length: shape.layers }, (_, index) =>
         // One expert is a dense layer without a router.
         index % period === offset && fields.integer('num_experts') > 1 ? 'experts' : 'dense',

@@ -53,7 +53,8 @@ export function defaultsFor(modelType: string, family: Family | undefined): Dict
   const wanted = family?.defaultsOf ?? modelType;
   const found = pick(classDefaults, wanted);
   const other = Object.hasOwn(sameAs, wanted) ? sameAs[wanted] : undefined;
-  return found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
+  const ofClass = found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
+  return family?.defaults === undefined ? ofClass : { ...ofClass, ...family.defaults };
 }
 
 /** Names that some family or other has for a dimension. */

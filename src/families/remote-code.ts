@@ -42,7 +42,7 @@ const ling2: Family = {
   feedForward: (shape, fields, feed) => {
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
     const width = fields.integer('moe_intermediate_size');
-    const count = fields.integerOr(['num_shared_experts', 'n_shared_experts'], 0);
+    const count = fields.count(['num_shared_experts', 'n_shared_experts']);
     const shared = count * fields.integerOr('moe_shared_expert_intermediate_size', width, 1);
     return experts(shape, fields, {
       width,
@@ -75,9 +75,10 @@ const grok: Family = {
 /** Snowflake Arctic: a dense feed-forward as wide as the stream beside 128 experts. */
 const arctic: Family = {
   source: 'Snowflake/snowflake-arctic-base modeling_arctic.py',
+  defaults: { moe_layer_frequency: 2 },
   attention: (shape) => grouped(shape),
   feeds: (shape, fields) => {
-    const every = Math.max(1, fields.integerOr('moe_layer_frequency', 2));
+    const every = fields.every('moe_layer_frequency');
     return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
   },
   feedForward: (shape, fields, feed): readonly Part[] => {
@@ -93,13 +94,14 @@ const arctic: Family = {
 /** OpenELM: heads and feed-forward grow from layer to layer. */
 const openElm: Family = {
   source: 'apple/OpenELM modeling_openelm.py',
+  defaults: { ffn_dim_divisor: 256, ffn_with_glu: true },
   listsHeads: true,
   mixers: (shape, fields) => {
     const keyValue = perLayer(fields, 'num_kv_heads', shape.layers);
     return perLayer(fields, 'num_query_heads', shape.layers).map((heads, index) => `heads ${heads} ${keyValue[index]}`);
   },
   feeds: (shape, fields) => {
-    const divisor = fields.integerOr('ffn_dim_divisor', 256, 1);
+    const divisor = fields.integer('ffn_dim_divisor');
     return perLayer(fields, 'ffn_multipliers', shape.layers).map(
       (multiple) => `width ${divisible(multiple * shape.hiddenSize, divisor)}`,
     );
@@ -111,7 +113,7 @@ const openElm: Family = {
   },
   feedForward: (shape, fields, feed) =>
     dense(shape.hiddenSize, Number(feed.slice('width '.length)), {
-      gated: fields.boolean('ffn_with_glu', true),
+      gated: fields.boolean('ffn_with_glu'),
       fused: true,
     }),
   tiedKeys: ['share_input_output_layers'],
@@ -171,10 +173,11 @@ const internlm3: Family = {
 /** Falcon as first published: a key for the groups of keys and values says that there are two norms. */
 const refinedWeb: Family = {
   source: 'tiiuae/falcon-40b modelling_RW.py (first revision)',
+  defaults: { parallel_attn: true, multi_query: true },
   norm: layerNorm,
-  norms: (fields) => (fields.states('n_head_kv') ? 'double' : fields.boolean('parallel_attn', true) ? 'single' : 'pre'),
+  norms: (fields) => (fields.states('n_head_kv') ? 'double' : fields.boolean('parallel_attn') ? 'single' : 'pre'),
   attention: (shape, fields) => {
-    const one = fields.boolean('multi_query', true) ? 1 : shape.heads;
+    const one = fields.boolean('multi_query') ? 1 : shape.heads;
     const keyValueHeads = fields.integerOr('n_head_kv', one, 1);
     return grouped({ ...shape, keyValueHeads }, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true });
   },

@@ -10,9 +10,10 @@ import { convolution, layerNorm, linear } from './towers.ts';
 const conv1d = (inputs: number, outputs: number, kernel: number, bias = true) =>
   convolution(inputs, outputs, kernel, bias, 1);
 
-const numbers = (part: Fields, key: string, fallback: readonly number[]): readonly number[] => {
-  const listed = (part.list(key) ?? []).filter((value): value is number => typeof value === 'number' && value > 0);
-  return listed.length > 0 ? listed : fallback;
+const numbers = (part: Fields, key: string): readonly number[] => {
+  const listed = part.listed(key).filter((value): value is number => typeof value === 'number' && value > 0);
+  if (listed.length === 0) throw part.wrong(key, 'must list numbers above 0', part.list(key));
+  return listed;
 };
 
 /** Grouped attention's matrices: query, key, value and output. */
@@ -51,8 +52,10 @@ function diffusion(sound: Fields): number {
   const part = sound.nested('dit_config', {
     emb_dim: 512,
     enc_attention_channels: 64,
+    enc_channels: [256, 256, 256, 256, 768],
     enc_dim: 128,
     enc_emb_dim: 192,
+    enc_kernel_sizes: [5, 3, 3, 3, 1],
     enc_res2net_scale: 2,
     enc_se_channels: 64,
     ff_mult: 2,
@@ -76,8 +79,8 @@ function diffusion(sound: Fields): number {
 
 /** Who speaks: ECAPA-TDNN (Desplanques et al. 2020, arXiv:2005.07143). */
 function speaker(part: Fields, mel: number): number {
-  const channels = numbers(part, 'enc_channels', [256, 256, 256, 256, 768]);
-  const kernels = numbers(part, 'enc_kernel_sizes', [5, 3, 3, 3, 1]);
+  const channels = numbers(part, 'enc_channels');
+  const kernels = numbers(part, 'enc_kernel_sizes');
   const scale = part.integer('enc_res2net_scale');
   const squeezed = part.integer('enc_se_channels');
   const attended = part.integer('enc_attention_channels');
@@ -102,10 +105,15 @@ function speaker(part: Fields, mel: number): number {
 }
 
 function bigVgan(sound: Fields): number {
-  const part = sound.nested('bigvgan_config', { mel_dim: 80, upsample_initial_channel: 1536 });
+  const part = sound.nested('bigvgan_config', {
+    mel_dim: 80,
+    resblock_kernel_sizes: [3, 7, 11],
+    upsample_initial_channel: 1536,
+    upsample_kernel_sizes: [11, 7, 4, 4, 4, 4],
+  });
   const start = part.integer('upsample_initial_channel');
-  const ups = numbers(part, 'upsample_kernel_sizes', [11, 7, 4, 4, 4, 4]);
-  const kernels = numbers(part, 'resblock_kernel_sizes', [3, 7, 11]);
+  const ups = numbers(part, 'upsample_kernel_sizes');
+  const kernels = numbers(part, 'resblock_kernel_sizes');
   // Three dilations, two convolutions each, a learned snake in front of every one.
   const levels = ups.map((kernel, level) => {
     const width = Math.floor(start / 2 ** (level + 1));
@@ -132,7 +140,7 @@ export function qwen3Speech(outer: Fields): readonly Tower[] {
   const D = part.integer('hidden_size');
   const experts = part.integer(['num_experts', 'num_local_experts']);
   const own = attention(part, D, false);
-  const shared = part.integerOr('shared_expert_intermediate_size', 0);
+  const shared = part.count('shared_expert_intermediate_size');
   const feed = experts * (D + 3 * D * part.integer('moe_intermediate_size')) + 3 * D * shared + (shared > 0 ? D : 0);
   const layer = own.parameters + 2 * own.headDim + feed + 2 * D;
   const inner = part.integer('intermediate_size');
@@ -171,16 +179,18 @@ function code2wav(outer: Fields): number {
     num_hidden_layers: 8,
     num_key_value_heads: 16,
     num_quantizers: 16,
+    upsample_rates: [8, 5, 4, 3],
+    upsampling_ratios: [2, 2],
   });
   const D = part.integer('hidden_size');
   // Two norms and two scales in each layer.
   const layer = attention(part, D, false).parameters + 3 * D * part.integer('intermediate_size') + 4 * D;
-  const grow = numbers(part, 'upsampling_ratios', [2, 2]).reduce(
+  const grow = numbers(part, 'upsampling_ratios').reduce(
     (sum, ratio) => sum + conv1d(D, D, ratio) + D + linear(7, D) + layerNorm(D) + linear(D, 4 * D) + linear(4 * D, D),
     0,
   );
   const start = part.integer('decoder_dim');
-  const rates = numbers(part, 'upsample_rates', [8, 5, 4, 3]);
+  const rates = numbers(part, 'upsample_rates');
   const levels = rates.reduce((sum, rate, level) => {
     const [before, width] = [Math.floor(start / 2 ** level), Math.floor(start / 2 ** (level + 1))];
     const units = 3 * (4 * width + conv1d(width, width, 7) + conv1d(width, width, 1));

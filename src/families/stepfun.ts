@@ -34,9 +34,9 @@ const step: Family = {
     const heads = sliding
       ? (fields.optionalInteger('num_sliding_attention_heads', 1) ?? other ?? shape.heads)
       : shape.heads;
-    const keyValueHeads = fields.integerOr(['num_attention_groups', 'num_key_value_heads'], 8, 1);
+    const keyValueHeads = fields.integer(['num_attention_groups', 'num_key_value_heads']);
     const bias = fields.boolean('attention_bias');
-    const gating = fields.raw('gating')?.value ?? true;
+    const gating = fields.raw('gating')?.value;
     return grouped(
       { ...shape, heads, keyValueHeads },
       {
@@ -61,7 +61,7 @@ const step: Family = {
     const bias = { up: fields.boolean('mlp_bias'), down: fields.boolean('mlp_bias') };
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias });
     const block = experts(shape, fields, { width: fields.integer('moe_intermediate_size'), correctionBias: true });
-    const width = fields.integerOr(['share_expert_dims', 'share_expert_dim'], 1280);
+    const width = fields.integer(['share_expert_dims', 'share_expert_dim'], 0);
     return width === 0 ? block : { ...block, shared: { width, gate: false, bias } };
   },
 };

@@ -22,27 +22,30 @@ const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling
 const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
 
 /** A number, or the first of a list of numbers (one for text, one for images). */
-function first(fields: Fields, key: string): number | undefined {
+function first(fields: Fields, key: string): number {
   const [head] = fields.list(key) ?? [];
-  return typeof head === 'number' ? head : fields.list(key) ? undefined : fields.optionalInteger(key);
+  return typeof head === 'number' ? head : fields.integer(key, 0);
 }
+
+/** A number that the config may leave open, or the first of a list of numbers. */
+const firstOr = (fields: Fields, key: string, derived: number): number =>
+  fields.list(key) || fields.optionalInteger(key) !== undefined ? first(fields, key) : derived;
 
 /** ERNIE 4.5 VL: the plan by types, or by where experts start. */
 const ernieFeeds = (shape: Shape, fields: Fields): readonly string[] => {
   const types = fields.list('mlp_layer_types');
   if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
-  const start = first(fields, 'moe_layer_start_index') ?? 1;
-  const end = first(fields, 'moe_layer_end_index') ?? shape.layers;
+  const start = first(fields, 'moe_layer_start_index');
+  const end = firstOr(fields, 'moe_layer_end_index', shape.layers);
   return Array.from({ length: shape.layers }, (_, index) => (index >= start && index <= end ? 'experts' : 'dense'));
 };
 
 /** Two sets of experts, for text and for images, with a router each: a token of text uses the first. */
 const ernieExperts = (shape: Shape, fields: Fields): readonly Part[] => {
-  const widths = (fields.list('moe_intermediate_size') ?? [1536, 512]).map(Number);
-  const [text = 1536, images = 512] = widths;
-  const count = first(fields, 'moe_num_experts') ?? 64;
-  const active = first(fields, 'moe_k') ?? 6;
-  const shared = first(fields, 'moe_num_shared_experts') ?? 0;
+  const [text = 0, images = 0] = fields.listed('moe_intermediate_size').map(Number);
+  const count = first(fields, 'moe_num_experts');
+  const active = first(fields, 'moe_k');
+  const shared = first(fields, 'moe_num_shared_experts');
   const bias = fields.boolean('use_bias');
   const set = (width: number, used: number): Part => ({
     kind: 'experts',
@@ -69,7 +72,7 @@ const deepseekOcr: Family = {
   feedForward: (shape, fields, feed) => {
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
     const width = fields.integer('moe_intermediate_size');
-    const shared = fields.integerOr('n_shared_experts', 0);
+    const shared = fields.count('n_shared_experts');
     return experts(shape, fields, {
       width,
       ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
@@ -110,10 +113,7 @@ export const textFamilies: Readonly<Record<string, Family>> = {
   glm4v_text: {
     source: from('glm4v'),
     norms: 'sandwich',
-    attention: (shape, fields) =>
-      grouped(shape, {
-        bias: fields.states('attention_bias') && !fields.boolean('attention_bias') ? noBias : inputBias,
-      }),
+    attention: (shape) => grouped(shape, { bias: inputBias }),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
   },
   glm_ocr_text: {

@@ -36,9 +36,12 @@ const patches = (part: Fields): number => {
   return Math.floor(height / down) * Math.floor(width / across);
 };
 
+/** Red, green and blue, which a class without a key for it reads. */
+export const colors = 3;
+
 const pixels = (part: Fields): number => {
   const [down, across] = pair(part, 'patch_size');
-  return part.integerOr(['num_channels', 'in_channels', 'in_chans'], 3, 1) * down * across;
+  return part.integerOr(['num_channels', 'in_channels', 'in_chans'], colors, 1) * down * across;
 };
 
 type VisionLayer = {
@@ -97,7 +100,7 @@ const siglipWithHead =
     const { parameters, width: D } = siglipLike(positions)(part);
     const F = width(part);
     const head = D + 4 * linear(D, D) + layerNorm(D) + linear(D, F) + linear(F, D);
-    return { parameters: parameters + (part.boolean('vision_use_head', true) ? head : 0), width: D };
+    return { parameters: parameters + (part.boolean('vision_use_head') ? head : 0), width: D };
   };
 
 /** CLIP (Radford et al. 2021): a class token, norms before and behind. */
@@ -110,7 +113,7 @@ const clip: Encoder = (part) => {
 /** BLIP-2's ViT-g: a class token, a norm behind. */
 const blip2: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+  const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
   const layers = L * layer({ D, F: width(part), attentionBias });
   return { parameters: D + linear(pixels(part), D) + (patches(part) + 1) * D + layers + layerNorm(D), width: D };
 };
@@ -125,13 +128,12 @@ const pixtral: Encoder = (part) => {
 /** InternViT: a class token, layer scales, biases on query, key and value where `attention_bias` says so. */
 const internvl: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  const layerNorms = (part.string('norm_type') ?? 'layer_norm') === 'layer_norm';
+  const layerNorms = part.string('norm_type') === 'layer_norm';
   const attentionBias = part.boolean(['attention_bias', 'qkv_bias']) ? 4 * D : D;
   const more = 2 * D + (part.boolean(['use_qk_norm', 'qk_normalization']) ? 2 * D : 0);
   const one = layer({ D, F: width(part), attentionBias, norm: layerNorms ? 'layer' : 'rms', more });
-  const positions = part.boolean('use_absolute_position_embeddings', true) ? patches(part) + 1 : 0;
-  const ends =
-    D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling', true) ? 0 : layerNorm(D));
+  const positions = part.boolean('use_absolute_position_embeddings') ? patches(part) + 1 : 0;
+  const ends = D + (part.boolean('use_mask_token') ? D : 0) + (part.boolean('use_mean_pooling') ? 0 : layerNorm(D));
   return { parameters: ends + linear(pixels(part), D) + positions * D + L * one, width: D };
 };
 
@@ -190,8 +192,8 @@ const glmOcrVision =
   (part) => {
     const { D, L } = dimensions(part);
     const out = part.integer('out_hidden_size');
-    const attentionBias = part.boolean('attention_bias', true) ? 4 * D : 0;
-    const bias = part.boolean('attention_bias', true);
+    const attentionBias = part.boolean('attention_bias') ? 4 * D : 0;
+    const bias = part.boolean('attention_bias');
     const more = 2 * Math.floor(D / part.integer('num_heads'));
     const one = layer({ D, F: width(part), attentionBias, norm: 'rms', gated: true, bias, more });
     const patch = linear(pixels(part) * part.integer('temporal_patch_size'), D);
@@ -222,7 +224,7 @@ const mllamaVision: Encoder = (part) => {
   const { D, L } = dimensions(part);
   const positions = patches(part) + 1;
   const tiles = part.integer('max_num_tiles');
-  const ratios = (part.list('supported_aspect_ratios')?.length ?? 8) + 1;
+  const ratios = part.listed('supported_aspect_ratios').length + 1;
   const gated = part.integer('num_global_layers', 0);
   const one = layer({ D, F: width(part), attentionBias: 0 });
   const tileTable = ratios * tiles * D + 1;
@@ -257,8 +259,8 @@ const videoLlama3Vision = siglipLike(() => 0);
 /** Janus: SigLIP with the feed-forward given as a ratio. */
 const janusVision: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
-  const attentionBias = part.boolean('attention_bias', true) ? 4 * D : D;
+  const F = Math.trunc(D * part.number('mlp_ratio'));
+  const attentionBias = part.boolean('attention_bias') ? 4 * D : D;
   const more = part.boolean('use_qk_norm') ? 2 * layerNorm(D) : 0;
   const layers = L * layer({ D, F, attentionBias, more });
   return { parameters: linear(pixels(part), D) + patches(part) * D + layers + layerNorm(D), width: D };
@@ -279,19 +281,17 @@ const ovis2Vision: Encoder = (part) => {
 /** SAM's encoder (Kirillov et al. 2023): relative positions in windows and in a few global layers, and a neck of convolutions. */
 const sam: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  const F = part.optionalInteger('mlp_dim', 1) ?? Math.trunc(D * part.numberOr('mlp_ratio', 4));
+  const F = part.optionalInteger('mlp_dim', 1) ?? Math.trunc(D * part.number('mlp_ratio'));
   const d = Math.floor(D / part.integer('num_attention_heads'));
   const side = Math.floor(part.integer('image_size') / part.integer('patch_size'));
   const window = part.integer('window_size', 0);
-  const listed = (part.list('global_attn_indexes') ?? [2, 5, 8, 11]).filter(
-    (index) => typeof index === 'number' && index < L,
-  );
+  const listed = part.listed('global_attn_indexes').filter((index) => typeof index === 'number' && index < L);
   const global = window === 0 ? L : listed.length;
   const relative = (tokens: number) => 2 * (2 * tokens - 1) * d;
-  const tables = part.boolean('use_rel_pos', true) ? global * relative(side) + (L - global) * relative(window) : 0;
-  const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+  const tables = part.boolean('use_rel_pos') ? global * relative(side) + (L - global) * relative(window) : 0;
+  const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
   const out = part.integer('output_channels');
-  const positions = part.boolean('use_abs_pos', true) ? side * side * D : 0;
+  const positions = part.boolean('use_abs_pos') ? side * side * D : 0;
   const layers = L * layer({ D, F, attentionBias }) + tables;
   return { parameters: linear(pixels(part), D) + positions + layers + samNeck(D, out), width: out };
 };
@@ -304,7 +304,7 @@ const stepVision: Encoder = (part) => {
   const D = part.integer(['width', 'hidden_size']);
   const L = part.integer(['layers', 'num_hidden_layers'], 0);
   const positions = patches(part) * D;
-  const F = Math.trunc(D * part.numberOr('mlp_ratio', 8960 / 1536));
+  const F = Math.trunc(D * part.number('mlp_ratio'));
   const layers = L * layer({ D, F, more: 2 * D });
   const down = convolution(D, 2 * D, 3) + convolution(2 * D, 4 * D, 3);
   return { parameters: pixels(part) * D + positions + layerNorm(D) + layers + down, width: 4 * D };
@@ -332,12 +332,12 @@ const museVision: Encoder = (part) => {
 /** C-RADIO: registers, one patch matrix for images and one for video, layer scales. */
 const radio: Encoder = (part) => {
   const { D, L } = dimensions(part);
-  const F = Math.trunc(D * part.numberOr('mlp_ratio', 4));
+  const F = Math.trunc(D * part.number('mlp_ratio'));
   const side = Math.floor(part.integer('max_img_size') / part.integer('patch_size'));
   const tokens = part.integer('num_cls_tokens', 0) + part.integer('num_registers', 0);
   const frames = part.optionalInteger('video_temporal_patch_size', 1);
   const patch = pixels(part) * D * (1 + (frames ?? 0));
-  const attentionBias = part.boolean('qkv_bias', true) ? 4 * D : D;
+  const attentionBias = part.boolean('qkv_bias') ? 4 * D : D;
   const layers = L * layer({ D, F, attentionBias, more: 2 * D });
   return { parameters: patch + side * side * D + tokens * D + layers, width: D };
 };
@@ -402,7 +402,7 @@ function perception(architecture: string, part: Fields): Encoded | undefined {
   const side = Math.floor((changes.list('img_size') ? pair(changes, 'img_size')[0] : size.image) / 14);
   const token = size.D === 1024 ? 1 : 0;
   const scales = changes.states('init_values') || size.tuned ? 2 * D : 0;
-  const behind = changes.boolean('use_post_transformer_norm', !size.tuned) ? layerNorm(D) : 0;
+  const behind = changes.booleanOr('use_post_transformer_norm', !size.tuned) ? layerNorm(D) : 0;
   const layers = L * layer({ D, F: size.F, more: scales });
   return { parameters: token * D + 588 * D + (side * side + token) * D + layerNorm(D) + layers + behind, width: D };
 }
@@ -515,7 +515,7 @@ const gemma4Audio: Encoder = (part) => {
   const attention = 2 * D + d + 5 * D * D;
   const convolutions = 2 * D + 2 * D * D + D * part.integer('conv_kernel_size') + D * D;
   // Four bounds for each of ten matrices.
-  const bounds = part.boolean('use_clipped_linears', true) ? 40 : 0;
+  const bounds = part.boolean('use_clipped_linears') ? 40 : 0;
   const channels = pair(part, 'subsampling_conv_channels');
   const ears =
     convolution(1, channels[0], 3, false) + channels[0] + convolution(channels[0], channels[1], 3, false) + channels[1];
@@ -604,7 +604,7 @@ function cheapest(
 /** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the joint. */
 const inklingVision: Encoder = (part) => {
   const patch = part.integer('patch_size');
-  const channels = part.integerOr('num_channels', 3, 1);
+  const channels = part.integer('num_channels');
   const scales: Scale[] = [{ time: 1, side: 1, channels }];
   let side = 1;
   for (const prime of primes(patch)) {

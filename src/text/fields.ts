@@ -155,11 +155,14 @@ export class Fields {
   assume(key: string, value: unknown, reason: string): void {
     if (this.assumed.has(key)) return;
     this.assumed.add(key);
-    this.assumptions.push({
+    const note = {
       field: this.prefix + key,
       value: Array.isArray(value) ? `list of ${value.length}` : String(value),
       reason,
-    });
+    };
+    // Another view of the same object may have noted it.
+    if (!this.assumptions.some(({ field, value: taken }) => field === note.field && taken === note.value))
+      this.assumptions.push(note);
   }
 
   warn(message: string, key?: string): void {
@@ -189,13 +192,28 @@ export class Fields {
     throw this.missing(names);
   }
 
-  /** With a fallback for absent and null, which is not noted: it follows from other fields. */
-  integerOr(names: string | readonly string[], fallback: number, least = 0): number {
-    return this.optionalInteger(names, least, fallback) ?? fallback;
+  /**
+   * A whole number that follows from other fields where it is absent or null, and so is not noted. A number that the model's own
+   * code takes for granted belongs into the defaults, where it is noted.
+   */
+  integerOr(names: string | readonly string[], derived: number, least = 0): number {
+    return this.optionalInteger(names, least, derived) ?? derived;
   }
 
-  numberOr(names: string | readonly string[], fallback: number): number {
-    return this.optionalNumber(names, fallback) ?? fallback;
+  /** How many of something there are: none where the key is absent or null and the class has no default. */
+  count(names: string | readonly string[]): number {
+    return this.optionalInteger(names, 0, 0) ?? 0;
+  }
+
+  /** Every how many layers something stands: each one where the key is absent, null or 0 and the class has no default. */
+  every(names: string | readonly string[]): number {
+    return Math.max(1, this.optionalInteger(names, 0, 1) ?? 1);
+  }
+
+  number(names: string | readonly string[]): number {
+    const value = this.optionalNumber(names);
+    if (value !== undefined) return value;
+    throw this.missing(names);
   }
 
   /** A number; undefined where absent or null. */
@@ -207,11 +225,16 @@ export class Fields {
     throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
   }
 
-  /** With a fallback for absent; null is false, as Python takes it. */
-  boolean(names: string | readonly string[], fallback = false): boolean {
-    const found = this.raw(names, fallback);
-    if (found === undefined) return fallback;
-    if (found.value === null) return found.stated ? false : fallback;
+  /** Whether the model has what the key switches on: not where it is absent and the class has no default; null is false, as in Python. */
+  boolean(names: string | readonly string[]): boolean {
+    return this.booleanOr(names, false);
+  }
+
+  /** A switch that follows from other fields where it is absent, and so is not noted; null is false, as in Python. */
+  booleanOr(names: string | readonly string[], derived: boolean): boolean {
+    const found = this.raw(names, derived);
+    if (found === undefined) return derived;
+    if (found.value === null) return found.stated ? false : derived;
     if (typeof found.value === 'boolean') return found.value;
     if (typeof found.value === 'string' && /^(true|false)$/i.test(found.value)) {
       this.warnOnce(`${this.named(found.key)} is written as text and read as ${found.value}.`, found.key);
@@ -240,6 +263,13 @@ export class Fields {
   list(names: string | readonly string[]): readonly unknown[] | undefined {
     const value = this.raw(names, [], Array.isArray)?.value;
     return Array.isArray(value) ? value : undefined;
+  }
+
+  /** A list that must be there. */
+  listed(names: string | readonly string[]): readonly unknown[] {
+    const value = this.list(names);
+    if (value !== undefined) return value;
+    throw this.missing(names);
   }
 
   missing(names: string | readonly string[]): Unreadable {
