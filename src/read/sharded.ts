@@ -128,6 +128,22 @@ function sayReshard(say: Stating, key: string): void {
   else say.runIs('reshard_after_forward', again, key);
 }
 
+/**
+ * FSDP2 is the row of FSDP. The row of Trainer was measured with FSDP1, but sends nothing to the CPU: there FSDP's is nearer.
+ *
+ * @param on the key that asks for FSDP
+ * @param config the key of its block
+ */
+export function sayFsdpVersion(say: Stating, on: string, config: string, byDefault: 1 | 2, offloads = false): void {
+  const keys = ['fsdp_version', `${config}.fsdp_version`, `${config}.version`];
+  const key = keys.find((one) => say.number(one) !== undefined);
+  const version = key === undefined ? byDefault : say.number(key);
+  const away = offloads || [`${config}.fsdp_offload_params`, `${config}.offload_params`].some((one) => say.flag(one));
+  say.runIs('framework', version === 2 || away ? 'fsdp' : 'transformers', key ?? on);
+  const nearest = away ? 'FSDP1, whose offloading is counted as FSDP2’s' : 'FSDP1, with which Trainer was measured';
+  if (version !== 2) say.assume('framework', away ? 'fsdp' : 'transformers', nearest);
+}
+
 /** Trainer's and axolotl's `fsdp:` words: `full_shard auto_wrap offload`, as a text or a list. True where there are any. */
 export function sayFsdpWords(say: Stating, key: string, config: string): boolean {
   const value = say.at(key);
@@ -143,11 +159,13 @@ export function sayFsdpWords(say: Stating, key: string, config: string): boolean
   const on = flagOf(value) === true || words.length > 0 || isDictionary(say.at(config));
   if (!on || flagOf(value) === false) return false;
   const stated = value === undefined ? config : key;
-  say.runIs('framework', 'fsdp', stated);
   sayFsdpConfig(say, config);
   const strategy = words.find((word) => Object.hasOwn(strategies, word));
   if (strategy !== undefined) say.runIs('sharding', strategies[strategy], key);
-  if (words.includes('OFFLOAD')) say.runIs('offload', 'parameters', key);
+  const offloads = words.includes('OFFLOAD');
+  if (offloads) say.runIs('offload', 'parameters', key);
+  // Words are how FSDP1 is asked for; since transformers 5 a plain `true` asks for FSDP2.
+  sayFsdpVersion(say, stated, config, flagOf(value) === true ? 2 : 1, offloads);
   say.byDefault('sharding', 'full', 'FSDP divides weights, gradients and optimizer states (PyTorch, FULL_SHARD)');
   return true;
 }

@@ -143,7 +143,18 @@ it.each([
   const { run } = job({
     'train.yaml': axolotl(`fsdp: [auto_wrap]\nfsdp_config: { fsdp_sharding_strategy: ${strategy} }\n`),
   });
-  expect(run).toMatchObject({ framework: 'fsdp', sharding });
+  expect(run).toMatchObject({ framework: 'transformers', sharding });
+});
+
+it.each([
+  ['fsdp: [full_shard]\nfsdp_version: 2\n', 'fsdp', undefined],
+  ['fsdp_config: { fsdp_version: 2, offload_params: true }\n', 'fsdp', 'parameters'],
+  ['fsdp: full_shard auto_wrap\n', 'transformers', undefined],
+  ['fsdp: full_shard offload\n', 'fsdp', 'parameters'],
+] as const)('FSDP1 is as Trainer was measured, FSDP2 and offloading are FSDP: %j', (more, framework, offload) => {
+  const { run } = job({ 'train.yaml': axolotl(more) });
+  expect(run).toMatchObject({ framework, sharding: 'full' });
+  expect(run?.offload).toBe(offload);
 });
 
 it('an empty fsdp or deepspeed is none', () => {

@@ -1,6 +1,6 @@
 import type { Statement } from '../../model/statement.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
-import { sayFsdpConfig } from '../sharded.ts';
+import { sayFsdpConfig, sayFsdpVersion } from '../sharded.ts';
 import { type Stating, stating } from '../stating.ts';
 import { pathOf } from '../trainer.ts';
 
@@ -56,7 +56,7 @@ function sayKind(say: Stating, from: string, beside: Beside): void {
 }
 
 function sayFsdp(say: Stating): void {
-  say.runIs('framework', 'fsdp', 'distributed_type');
+  sayFsdpVersion(say, 'distributed_type', 'fsdp_config', 1);
   sayFsdpConfig(say, 'fsdp_config');
   say.runIs('sharding', 'full', 'distributed_type');
   // Trained weights are cast up before they are divided wherever the precision is mixed.

@@ -1,6 +1,6 @@
 import type { Statement } from '../../model/statement.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
-import { sayDeepSpeed, sayDeepSpeedFile, sayStrategy } from '../sharded.ts';
+import { sayDeepSpeed, sayDeepSpeedFile, sayFsdpVersion, sayStrategy } from '../sharded.ts';
 import { dtypeOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 import {
@@ -65,10 +65,11 @@ function saySharding(say: Stating, from: string, beside: Beside): void {
   if (say.flag('deepspeed.enable_deepspeed') === true) {
     if (!sayDeepSpeedFile(say, 'deepspeed.deepspeed_config_path', from, beside)) sayOwnDeepSpeed(say);
   } else if (say.flag('fsdp.enable_fsdp') === true) {
-    say.runIs('framework', 'fsdp', 'fsdp.enable_fsdp');
+    const offloads = say.flag('fsdp.cpu_offload') === true;
+    sayFsdpVersion(say, 'fsdp.enable_fsdp', 'fsdp', 1, offloads);
+    if (offloads) say.runIs('offload', 'parameters', 'fsdp.cpu_offload');
     sayStrategy(say, 'fsdp.sharding_strategy');
     say.byDefault('sharding', 'full', `FULL_SHARD where nothing else is said (${read})`);
-    if (say.flag('fsdp.cpu_offload') === true) say.runIs('offload', 'parameters', 'fsdp.cpu_offload');
   }
   say.byDefault('framework', 'transformers', 'oumi runs Hugging Face’s Trainer unless it is told otherwise');
   say.byDefault('sharding', 'none', `nothing is divided without FSDP or DeepSpeed (${read})`);
