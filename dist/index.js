@@ -70183,6 +70183,8 @@ class Unreadable extends Error {
         };
     }
 }
+/** A scalar as text. Objects of a parser have none: one that calls its own key `toString` would throw. */
+const textOf = (value) => (typeof value === 'object' && value !== null ? '' : String(value));
 /** A config of a kind that is known, and that no number of this tool is about. */
 class OtherModel extends Unreadable {
 }
@@ -77258,7 +77260,7 @@ function matches(signature, value) {
     return (has.every((path) => found(value, path)) &&
         some.every(([least, of]) => of.filter((path) => found(value, path)).length >= least) &&
         not.every((path) => !found(value, path)) &&
-        like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(String(one).slice(0, 500)))));
+        like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(textOf(one).slice(0, 500)))));
 }
 const found = (value, path) => valuesAt(value, path).length > 0;
 /** The values at a path; several where it has a `*`. */
@@ -77362,9 +77364,8 @@ function gather(root, format, formats, known, put = []) {
     }
     catch (error) {
         if (needs.size === 0) {
-            if (error instanceof Unreadable)
-                return { kind: 'unread', way: 'impossible', format: format.id, problems: [error.problem] };
-            throw error;
+            const { problem } = error instanceof Unreadable ? error : ofAnotherKind(error, format);
+            return { kind: 'unread', way: 'impossible', format: format.id, problems: [problem] };
         }
     }
     if (needs.size > 0)
@@ -77372,6 +77373,12 @@ function gather(root, format, formats, known, put = []) {
     const [first, ...rest] = statements;
     const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...problems] }];
     return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
+}
+/** What a format trips over in a value that is an object where it has a word. Any other error is one of ours. */
+function ofAnotherKind(error, { title }) {
+    if (!(error instanceof TypeError))
+        throw error;
+    return new Unreadable(`The file is ${title} by its keys, but a value in it is of a kind that the format does not have there.`);
 }
 const gather_at = ({ file, line }) => (line === undefined ? file : `${file}:${line}`);
 const absent = ({ path, at: place }, root) => ({
@@ -77817,9 +77824,10 @@ function readDecoder(source) {
 }
 
 ;// CONCATENATED MODULE: ./build/read/spellings.js
+
 /** A dtype in any of its spellings: `bfloat16`, `BF_16`, `torch.float32`, `16-mixed`. */
 function dtypeOf(value) {
-    const word = String(value).slice(0, 60).toLowerCase().replaceAll('_', '');
+    const word = textOf(value).slice(0, 60).toLowerCase().replaceAll('_', '');
     if (/bf16|bfloat16/.test(word))
         return 'bf16';
     if (/fp8|float8|f8/.test(word))
@@ -77832,7 +77840,7 @@ function dtypeOf(value) {
 }
 /** An optimizer by the name of its class or component, in any spelling; undefined where it is another than those counted. */
 function optimizerOf(value) {
-    const word = String(value).slice(0, 200).toLowerCase().replaceAll('_', '');
+    const word = textOf(value).slice(0, 200).toLowerCase().replaceAll('_', '');
     if (/adam.*8bit|8bit.*adam/.test(word))
         return 'adamw_8bit';
     if (/adamw/.test(word))
@@ -77849,7 +77857,7 @@ function optimizerOf(value) {
 }
 /** Stages of ZeRO by their number, and what PyTorch's FSDP calls them. */
 function shardingOf(value) {
-    const word = String(value).slice(0, 60).toUpperCase();
+    const word = textOf(value).slice(0, 60).toUpperCase();
     if (/NO_SHARD|^0$|^DDP$/.test(word))
         return 'none';
     if (/SHARD_GRAD_OP|ZERO2|^2$/.test(word))
@@ -78013,6 +78021,7 @@ function setAt(into, path, value) {
 
 
 
+
 /** What the formats around Hugging Face's Trainer say alike: optimizers, precision, adapters, attention, the loss. */
 /** Version of Trainer's defaults. */
 const transformersRead = 'transformers 5.18, TrainingArguments';
@@ -78034,7 +78043,7 @@ function sayOptimizer(say, key, defaultReason) {
 }
 /** bf16 and fp16 switches; `auto` is bf16, which every GPU since Ampere has. Undefined where neither is on. */
 function sayPrecision(say, bf16, fp16) {
-    const isOn = (key) => flagOf(say.at(key)) === true || ['auto', 'full'].includes(String(say.at(key)));
+    const isOn = (key) => flagOf(say.at(key)) === true || ['auto', 'full'].includes(textOf(say.at(key)));
     for (const [precision, keys] of [
         ['bf16', bf16],
         ['fp16', fp16],
@@ -78050,13 +78059,13 @@ function sayPrecision(say, bf16, fp16) {
 /** Attention as `attn_implementation` names it: all but `eager` leave the scores unwritten. */
 function sayAttention(say, keys) {
     say.run('flash_attention', keys, (word) => word !== 'eager' && word !== 'disabled');
-    say.run('attention_kernel', keys, (word) => ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3' })[String(word)]);
+    say.run('attention_kernel', keys, (word) => ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3' })[textOf(word)]);
     say.byDefault('flash_attention', true, `SDPA where nothing else is asked for (${transformersRead})`);
 }
 /** Trainer's `gradient_checkpointing`: every layer is computed again. */
 function sayCheckpointing(say, key, byDefault, source) {
     say.run('recompute', key, (on) => (flagOf(on) === false ? 'none' : 'full'));
-    if (String(say.at(key)).startsWith('offload'))
+    if (textOf(say.at(key)).startsWith('offload'))
         say.runIs('offload', 'activations', key);
     say.byDefault('recompute', byDefault ? 'full' : 'none', source);
 }
@@ -78068,7 +78077,7 @@ function sayLora(say, keys, baseBits) {
     const statedRank = say.number(rank);
     say.runIs('lora.rank', statedRank ?? rankByDefault, statedRank === undefined ? on : rank);
     if (statedRank === undefined)
-        say.assume('lora.rank', String(rankByDefault), `what ${source} takes`);
+        say.assume('lora.rank', textOf(rankByDefault), `what ${source} takes`);
     const stated = trainer_targetsOf(say.at(targets));
     say.runIs('lora.targets', stated ?? targetsByDefault, stated === undefined ? on : targets);
     if (stated === undefined)
@@ -78080,7 +78089,7 @@ const trainer_projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj'
 function trainer_targetsOf(value) {
     const words = (Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [])
         .slice(0, 100)
-        .map((word) => String(word).trim().slice(0, 100));
+        .map((word) => textOf(word).trim().slice(0, 100));
     const names = words.flatMap((word) => {
         if (['all', 'all-linear', 'all_linear'].includes(word))
             return ['all-linear'];
@@ -78181,7 +78190,7 @@ function sayDeepSpeedDtypes(say, key) {
         say.runIs('weights_dtype', dtype, key(path));
         say.runIs('master_weights', true, key(path));
     }
-    say.run('gradients_dtype', key('data_types.grad_accum_dtype'), (dtype) => ['fp32', 'bf16', 'fp16'].includes(String(dtype)) ? dtype : undefined);
+    say.run('gradients_dtype', key('data_types.grad_accum_dtype'), (dtype) => ['fp32', 'bf16', 'fp16'].includes(textOf(dtype)) ? dtype : undefined);
 }
 /** The `deepspeed:` of a trainer's file: a path, or the keys themselves. True where there is one. */
 function sayDeepSpeedFile(say, key, from, beside) {
@@ -78218,7 +78227,7 @@ const strategies = {
 };
 /** FSDP's sharding strategy by its name or number. */
 function sayStrategy(say, key) {
-    const word = String(say.at(key)).toUpperCase().replace('SHARDINGSTRATEGY.', '');
+    const word = textOf(say.at(key)).toUpperCase().replace('SHARDINGSTRATEGY.', '');
     if (Object.hasOwn(strategies, word))
         say.runIs('sharding', strategies[word], key);
     if (/HYBRID|^[45]$/.test(word))
@@ -78252,12 +78261,28 @@ function sayReshard(say, key) {
     else
         say.runIs('reshard_after_forward', again, key);
 }
+/**
+ * FSDP2 is the row of FSDP. The row of Trainer was measured with FSDP1, but sends nothing to the CPU: there FSDP's is nearer.
+ *
+ * @param on the key that asks for FSDP
+ * @param config the key of its block
+ */
+function sayFsdpVersion(say, on, config, byDefault, offloads = false) {
+    const keys = ['fsdp_version', `${config}.fsdp_version`, `${config}.version`];
+    const key = keys.find((one) => say.number(one) !== undefined);
+    const version = key === undefined ? byDefault : say.number(key);
+    const away = offloads || [`${config}.fsdp_offload_params`, `${config}.offload_params`].some((one) => say.flag(one));
+    say.runIs('framework', version === 2 || away ? 'fsdp' : 'transformers', key ?? on);
+    const nearest = away ? 'FSDP1, whose offloading is counted as FSDP2’s' : 'FSDP1, with which Trainer was measured';
+    if (version !== 2)
+        say.assume('framework', away ? 'fsdp' : 'transformers', nearest);
+}
 /** Trainer's and axolotl's `fsdp:` words: `full_shard auto_wrap offload`, as a text or a list. True where there are any. */
 function sayFsdpWords(say, key, config) {
     const value = say.at(key);
     const words = (Array.isArray(value)
-        ? value.slice(0, 20).map(String)
-        : String(value ?? '')
+        ? value.slice(0, 20).map(textOf)
+        : textOf(value ?? '')
             .slice(0, 200)
             .split(/[ ,]/))
         .map((word) => word.trim().toUpperCase())
@@ -78266,18 +78291,21 @@ function sayFsdpWords(say, key, config) {
     if (!on || flagOf(value) === false)
         return false;
     const stated = value === undefined ? config : key;
-    say.runIs('framework', 'fsdp', stated);
     sayFsdpConfig(say, config);
     const strategy = words.find((word) => Object.hasOwn(strategies, word));
     if (strategy !== undefined)
         say.runIs('sharding', strategies[strategy], key);
-    if (words.includes('OFFLOAD'))
+    const offloads = words.includes('OFFLOAD');
+    if (offloads)
         say.runIs('offload', 'parameters', key);
+    // Words are how FSDP1 is asked for; since transformers 5 a plain `true` asks for FSDP2.
+    sayFsdpVersion(say, stated, config, flagOf(value) === true ? 2 : 1, offloads);
     say.byDefault('sharding', 'full', 'FSDP divides weights, gradients and optimizer states (PyTorch, FULL_SHARD)');
     return true;
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/accelerate.js
+
 
 
 
@@ -78298,8 +78326,8 @@ function states(file, beside) {
     sayMachines(say);
     sayKind(say, file.path, beside);
     say.run('gradient_accumulation', ['gradient_accumulation_steps', 'deepspeed_config.gradient_accumulation_steps']);
-    say.run('precision', 'mixed_precision', (word) => ['bf16', 'fp16', 'fp8'].includes(String(word)) ? word : undefined);
-    say.run('compile', 'dynamo_config.dynamo_backend', (backend) => String(backend).toLowerCase() !== 'no');
+    say.run('precision', 'mixed_precision', (word) => ['bf16', 'fp16', 'fp8'].includes(textOf(word)) ? word : undefined);
+    say.run('compile', 'dynamo_config.dynamo_backend', (backend) => textOf(backend).toLowerCase() !== 'no');
     const axes = 'parallelism_config.parallelism_config_';
     say.run('data_parallel_replicate', `${axes}dp_replicate_size`);
     say.run('data_parallel_shard', `${axes}dp_shard_size`);
@@ -78316,7 +78344,7 @@ function sayMachines(say) {
         say.runIs('gpus_per_node', gpus / machines, 'num_machines');
 }
 function sayKind(say, from, beside) {
-    const kind = String(say.at('distributed_type')).toUpperCase();
+    const kind = textOf(say.at('distributed_type')).toUpperCase();
     if (kind === 'FSDP')
         sayFsdp(say);
     else if (kind === 'DEEPSPEED')
@@ -78329,11 +78357,11 @@ function sayKind(say, from, beside) {
     }
 }
 function sayFsdp(say) {
-    say.runIs('framework', 'fsdp', 'distributed_type');
+    sayFsdpVersion(say, 'distributed_type', 'fsdp_config', 1);
     sayFsdpConfig(say, 'fsdp_config');
     say.runIs('sharding', 'full', 'distributed_type');
     // Trained weights are cast up before they are divided wherever the precision is mixed.
-    if (['bf16', 'fp16', 'fp8'].includes(String(say.at('mixed_precision'))))
+    if (['bf16', 'fp16', 'fp8'].includes(textOf(say.at('mixed_precision'))))
         say.runIs('weights_dtype', 'fp32', 'mixed_precision');
 }
 function sayDeepSpeedBlock(say, from, beside) {
@@ -78344,9 +78372,9 @@ function sayDeepSpeedBlock(say, from, beside) {
         ['offload_param_device', 'parameters'],
         ['offload_optimizer_device', 'optimizer'],
     ])
-        if (['cpu', 'nvme'].includes(String(say.at(at(key)))))
+        if (['cpu', 'nvme'].includes(textOf(say.at(at(key)))))
             say.runIs('offload', what, at(key));
-    const sixteen = String(say.at('mixed_precision'));
+    const sixteen = textOf(say.at('mixed_precision'));
     if (sixteen === 'bf16' || sixteen === 'fp16') {
         say.runIs('weights_dtype', sixteen, 'mixed_precision');
         say.runIs('master_weights', true, 'mixed_precision');
@@ -78373,6 +78401,7 @@ function sayMegatron(say) {
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/automodel.js
+
 
 
 
@@ -78458,7 +78487,7 @@ function sayPipeline(say) {
     const either = (name) => [`distributed.pipeline.${name}`, `autopipeline.${name}`];
     say.run('layers_per_virtual_stage', either('layers_per_stage'));
     say.run('pipeline_schedule', either('pp_schedule'), (word) => {
-        const schedule = String(word).toLowerCase();
+        const schedule = textOf(word).toLowerCase();
         if (schedule.includes('interleaved'))
             return 'interleaved';
         if (schedule.includes('zero') || schedule.includes('zbv'))
@@ -78630,7 +78659,7 @@ function sayKernels(say) {
         if (say.flag(key) === true)
             say.runIs('flash_attention', true, key);
     const plugins = say.at('plugins');
-    const cut = Array.isArray(plugins) && plugins.slice(0, 50).some((plugin) => String(plugin).includes('cut_cross_entropy'));
+    const cut = Array.isArray(plugins) && plugins.slice(0, 50).some((plugin) => textOf(plugin).includes('cut_cross_entropy'));
     if (say.flag('cut_cross_entropy') === false)
         say.runIs('fused_cross_entropy', false, 'cut_cross_entropy');
     if (cut)
@@ -78659,7 +78688,7 @@ function axolotl_sayAdapters(say, name) {
         say.warn(`adapter is ${adapter.slice(0, 40)}, which is not read: the figures are those of full training.`, 'adapter');
     if (say.at('unfrozen_parameters') !== undefined)
         say.warn('unfrozen_parameters: all parameters are counted as trained, so the figures are too high.', 'unfrozen_parameters');
-    if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(String(say.at('rl'))))
+    if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(textOf(say.at('rl'))))
         warnOfReference(say, 'rl');
 }
 
@@ -79834,6 +79863,7 @@ function gpt_neox_memory({ say, key, flag }) {
 
 
 
+
 /** Arguments of Hugging Face's Trainer in YAML or JSON: TRL, alignment-handbook, open-r1, ms-swift, run_clm.py. */
 const hfTrainingArgs = {
     id: 'hf-training-args',
@@ -79926,7 +79956,7 @@ function hf_training_args_sayDtypes(say, { trl, source }, from, beside) {
         return;
     const why = loaded === undefined
         ? 'fp32 where no dtype is asked for'
-        : `${loadedKey} is ${String(say.at(loadedKey)).slice(0, 40)}`;
+        : `${loadedKey} is ${textOf(say.at(loadedKey)).slice(0, 40)}`;
     say.byDefault('weights_dtype', loaded ?? 'fp32', `${why}; ${mixed ?? 'no'} autocast leaves weights as they are (${source})`);
 }
 function hf_training_args_sayLoss(say) {
@@ -80961,6 +80991,7 @@ function checkpointing(say) {
 
 
 
+
 const oumi_read = 'oumi d8ed077';
 /** oumi's training YAML. */
 const oumi = {
@@ -81015,21 +81046,22 @@ function oumi_saySharding(say, from, beside) {
             sayOwnDeepSpeed(say);
     }
     else if (say.flag('fsdp.enable_fsdp') === true) {
-        say.runIs('framework', 'fsdp', 'fsdp.enable_fsdp');
+        const offloads = say.flag('fsdp.cpu_offload') === true;
+        sayFsdpVersion(say, 'fsdp.enable_fsdp', 'fsdp', 1, offloads);
+        if (offloads)
+            say.runIs('offload', 'parameters', 'fsdp.cpu_offload');
         sayStrategy(say, 'fsdp.sharding_strategy');
         say.byDefault('sharding', 'full', `FULL_SHARD where nothing else is said (${oumi_read})`);
-        if (say.flag('fsdp.cpu_offload') === true)
-            say.runIs('offload', 'parameters', 'fsdp.cpu_offload');
     }
     say.byDefault('framework', 'transformers', 'oumi runs Hugging Face’s Trainer unless it is told otherwise');
     say.byDefault('sharding', 'none', `nothing is divided without FSDP or DeepSpeed (${oumi_read})`);
 }
 /** oumi names ZeRO's stage in a key of its own; the rest are DeepSpeed's keys. */
 function sayOwnDeepSpeed(say) {
-    const stage = /[0-3]$/.exec(String(say.at('deepspeed.zero_stage') ?? ''))?.[0];
+    const stage = /[0-3]$/.exec(textOf(say.at('deepspeed.zero_stage') ?? ''))?.[0];
     if (stage !== undefined)
         say.runIs('sharding', ['none', 'optimizer', 'gradients', 'full'][Number(stage)], 'deepspeed.zero_stage');
-    const device = (key) => ['cpu', 'nvme'].includes(String(say.at(key)).toLowerCase());
+    const device = (key) => ['cpu', 'nvme'].includes(textOf(say.at(key)).toLowerCase());
     if (device('deepspeed.offload_param.device'))
         say.runIs('offload', 'parameters', 'deepspeed.offload_param.device');
     if (device('deepspeed.offload_optimizer.device'))
@@ -81065,6 +81097,7 @@ function oumi_sayAdapters(say, name) {
 ;// CONCATENATED MODULE: ./build/read/formats/peft.js
 
 
+
 const peft_read = 'PEFT 0.17, LoraConfig';
 /** PEFT's `adapter_config.json`: a base model by its name, and the adapters over it. */
 const peft = {
@@ -81077,7 +81110,7 @@ const peft = {
         const name = say.text('base_model_name_or_path') ?? '';
         if (name !== '')
             say.named(name, 'base_model_name_or_path');
-        const type = String(say.at('peft_type')).toUpperCase().slice(0, 40);
+        const type = textOf(say.at('peft_type')).toUpperCase().slice(0, 40);
         if (type !== 'LORA') {
             say.warn(`peft_type is ${type}: of adapters, only LoRA is read; the figures are those of full training.`, 'peft_type');
             return say.statement();
@@ -81716,7 +81749,7 @@ const notConfig = {
     ],
 };
 /** In YAML and TOML any kind of experiment has a `model_type`. */
-const config_namesModel = (value, syntax) => !isOtherModel(String(fields_own(value, 'model_type'))) &&
+const config_namesModel = (value, syntax) => !isOtherModel(textOf(fields_own(value, 'model_type'))) &&
     (Array.isArray(fields_own(value, 'architectures')) ||
         typeof fields_own(value, 'num_hidden_layers') === 'number' ||
         (syntax === 'json' && typeof fields_own(value, 'model_type') === 'string'));

@@ -1,5 +1,5 @@
 import type { Problem, Reading } from '../model/reading.ts';
-import { type Dictionary, isDictionary, OtherModel, own, Unreadable } from '../text/fields.ts';
+import { type Dictionary, isDictionary, OtherModel, own, textOf, Unreadable } from '../text/fields.ts';
 import { parse, type Source, type Syntax, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
@@ -102,7 +102,7 @@ const notConfig: Reading = {
 
 /** In YAML and TOML any kind of experiment has a `model_type`. */
 const namesModel = (value: Dictionary, syntax: Syntax): boolean =>
-  !isOtherModel(String(own(value, 'model_type'))) &&
+  !isOtherModel(textOf(own(value, 'model_type'))) &&
   (Array.isArray(own(value, 'architectures')) ||
     typeof own(value, 'num_hidden_layers') === 'number' ||
     (syntax === 'json' && typeof own(value, 'model_type') === 'string'));

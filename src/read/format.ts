@@ -1,5 +1,5 @@
 import type { Keys, Statement } from '../model/statement.ts';
-import { isDictionary, own } from '../text/fields.ts';
+import { isDictionary, own, textOf } from '../text/fields.ts';
 import type { Source } from '../text/syntax.ts';
 
 /** A dotted path of keys; `*` stands for any one key. A key that itself has dots is one of the file's top level. */
@@ -48,7 +48,7 @@ export function matches(signature: Signature, value: unknown): boolean {
     has.every((path) => found(value, path)) &&
     some.every(([least, of]) => of.filter((path) => found(value, path)).length >= least) &&
     not.every((path) => !found(value, path)) &&
-    like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(String(one).slice(0, 500))))
+    like.every(([path, pattern]) => valuesAt(value, path).some((one) => pattern.test(textOf(one).slice(0, 500))))
   );
 }
 

@@ -92,15 +92,22 @@ export function gather(
     }
   } catch (error) {
     if (needs.size === 0) {
-      if (error instanceof Unreadable)
-        return { kind: 'unread', way: 'impossible', format: format.id, problems: [error.problem] };
-      throw error;
+      const { problem } = error instanceof Unreadable ? error : ofAnotherKind(error, format);
+      return { kind: 'unread', way: 'impossible', format: format.id, problems: [problem] };
     }
   }
   if (needs.size > 0) return { kind: 'needs', paths: [...needs] };
   const [first, ...rest] = statements;
   const noted = first === undefined ? [] : [{ ...first, problems: [...first.problems, ...problems] }];
   return { kind: 'whole', statements: [...noted, ...rest], files: [...opened.values()] };
+}
+
+/** What a format trips over in a value that is an object where it has a word. Any other error is one of ours. */
+function ofAnotherKind(error: unknown, { title }: Format): Unreadable {
+  if (!(error instanceof TypeError)) throw error;
+  return new Unreadable(
+    `The file is ${title} by its keys, but a value in it is of a kind that the format does not have there.`,
+  );
 }
 
 const at = ({ file, line }: Place) => (line === undefined ? file : `${file}:${line}`);

@@ -1,4 +1,4 @@
-import { isDictionary } from '../text/fields.ts';
+import { isDictionary, textOf } from '../text/fields.ts';
 import type { Beside } from './format.ts';
 import { optimizerOf } from './spellings.ts';
 import { flagOf, type Stating } from './stating.ts';
@@ -60,7 +60,7 @@ function sayDeepSpeedDtypes(say: Stating, key: (path: string) => string): void {
     say.runIs('master_weights', true, key(path));
   }
   say.run('gradients_dtype', key('data_types.grad_accum_dtype'), (dtype) =>
-    ['fp32', 'bf16', 'fp16'].includes(String(dtype)) ? dtype : undefined,
+    ['fp32', 'bf16', 'fp16'].includes(textOf(dtype)) ? dtype : undefined,
   );
 }
 
@@ -98,7 +98,7 @@ const strategies: Readonly<Record<string, 'full' | 'gradients' | 'none'>> = {
 
 /** FSDP's sharding strategy by its name or number. */
 export function sayStrategy(say: Stating, key: string): void {
-  const word = String(say.at(key)).toUpperCase().replace('SHARDINGSTRATEGY.', '');
+  const word = textOf(say.at(key)).toUpperCase().replace('SHARDINGSTRATEGY.', '');
   if (Object.hasOwn(strategies, word)) say.runIs('sharding', strategies[word], key);
   if (/HYBRID|^[45]$/.test(word))
     say.byDefault('shard_group', 8, 'hybrid sharding divides within a node, which mostly has 8 GPUs (PyTorch, FSDP)');
@@ -149,8 +149,8 @@ export function sayFsdpWords(say: Stating, key: string, config: string): boolean
   const value = say.at(key);
   const words = (
     Array.isArray(value)
-      ? value.slice(0, 20).map(String)
-      : String(value ?? '')
+      ? value.slice(0, 20).map(textOf)
+      : textOf(value ?? '')
           .slice(0, 200)
           .split(/[ ,]/)
   )

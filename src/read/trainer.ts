@@ -1,3 +1,4 @@
+import { textOf } from '../text/fields.ts';
 import type { Beside } from './format.ts';
 import { pathInside } from './gather.ts';
 import { optimizerOf } from './spellings.ts';
@@ -33,7 +34,7 @@ export function sayPrecision(
   bf16: readonly string[],
   fp16: readonly string[],
 ): 'bf16' | 'fp16' | undefined {
-  const isOn = (key: string) => flagOf(say.at(key)) === true || ['auto', 'full'].includes(String(say.at(key)));
+  const isOn = (key: string) => flagOf(say.at(key)) === true || ['auto', 'full'].includes(textOf(say.at(key)));
   for (const [precision, keys] of [
     ['bf16', bf16],
     ['fp16', fp16],
@@ -53,7 +54,7 @@ export function sayAttention(say: Stating, keys: readonly string[]): void {
     'attention_kernel',
     keys,
     (word) =>
-      ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3' })[String(word)],
+      ({ flash_attention_2: 'flash2', fa2: 'flash2', flash_attention_3: 'flash3', fa3: 'flash3' })[textOf(word)],
   );
   say.byDefault('flash_attention', true, `SDPA where nothing else is asked for (${transformersRead})`);
 }
@@ -61,7 +62,7 @@ export function sayAttention(say: Stating, keys: readonly string[]): void {
 /** Trainer's `gradient_checkpointing`: every layer is computed again. */
 export function sayCheckpointing(say: Stating, key: string, byDefault: boolean, source: string): void {
   say.run('recompute', key, (on) => (flagOf(on) === false ? 'none' : 'full'));
-  if (String(say.at(key)).startsWith('offload')) say.runIs('offload', 'activations', key);
+  if (textOf(say.at(key)).startsWith('offload')) say.runIs('offload', 'activations', key);
   say.byDefault('recompute', byDefault ? 'full' : 'none', source);
 }
 
@@ -84,7 +85,7 @@ export function sayLora(say: Stating, keys: LoraKeys, baseBits: 4 | 8 | 16): voi
   const { on, rank, targets, rankByDefault, targetsByDefault, source } = keys;
   const statedRank = say.number(rank);
   say.runIs('lora.rank', statedRank ?? rankByDefault, statedRank === undefined ? on : rank);
-  if (statedRank === undefined) say.assume('lora.rank', String(rankByDefault), `what ${source} takes`);
+  if (statedRank === undefined) say.assume('lora.rank', textOf(rankByDefault), `what ${source} takes`);
   const stated = targetsOf(say.at(targets));
   say.runIs('lora.targets', stated ?? targetsByDefault, stated === undefined ? on : targets);
   if (stated === undefined) say.assume('lora.targets', targetsByDefault.join(', '), `what ${source} takes`);
@@ -97,7 +98,7 @@ const projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_pr
 function targetsOf(value: unknown): readonly string[] | undefined {
   const words = (Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [])
     .slice(0, 100)
-    .map((word) => String(word).trim().slice(0, 100));
+    .map((word) => textOf(word).trim().slice(0, 100));
   const names = words.flatMap((word) => {
     if (['all', 'all-linear', 'all_linear'].includes(word)) return ['all-linear'];
     const last = word.split('.').at(-1)?.replace(/^\*/, '') ?? '';

@@ -23,6 +23,9 @@ export class Unreadable extends Error {
   }
 }
 
+/** A scalar as text. Objects of a parser have none: one that calls its own key `toString` would throw. */
+export const textOf = (value: unknown): string => (typeof value === 'object' && value !== null ? '' : String(value));
+
 /** A config of a kind that is known, and that no number of this tool is about. */
 export class OtherModel extends Unreadable {}
 

@@ -13,7 +13,7 @@ const samples = readdirSync(folder).flatMap((id) => {
   const names = readdirSync(join(folder, id)).filter((name) => !name.endsWith('.expected.json'));
   const name = names.find((one) => trainersSyntaxOf(one) !== undefined);
   return name === undefined ? [] : [`${id}/${name}`];
-}, 60_000);
+});
 
 const strange: readonly unknown[] = [
   -1,
@@ -25,7 +25,7 @@ const strange: readonly unknown[] = [
   '../../../etc/passwd',
   'x'.repeat(5000),
   [[1], { a: 1 }, 'x'],
-  { constructor: { prototype: 2 } },
+  { toString: 1, constructor: { prototype: 2 } },
 ];
 
 /** Every path of a value's keys, two deep. */
@@ -43,19 +43,24 @@ function replaced(value: unknown, [key = '', ...rest]: readonly string[], by: un
   return { ...value, [key]: rest.length === 0 ? by : replaced(value[key], rest, by) };
 }
 
-it.each(samples)('%s with anything at any key ends in figures or in sentences', (name) => {
-  const source = parse(readFileSync(join(folder, name)), trainersSyntaxOf(name) ?? 'json');
-  if (source.kind === 'broken') throw new Error(source.problem.message);
-  const settings = settingsFrom({});
-  for (const path of paths(source.value)) {
-    for (const by of strange) {
-      const changed = replaced(source.value, path, by) as object;
-      // JSON is YAML, too.
-      const text = name.endsWith('.toml') ? stringify(changed) : JSON.stringify(changed);
-      const { reading, estimate } = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, name, settings);
-      if (estimate === undefined)
-        expect(reading.problems.length, `${path.join('.')}: ${JSON.stringify(by)}`).toBeGreaterThan(0);
-      for (const { message } of reading.problems) expect(message.length).toBeLessThan(1000);
+it.each(samples)(
+  '%s with anything at any key ends in figures or in sentences',
+  (name) => {
+    const source = parse(readFileSync(join(folder, name)), trainersSyntaxOf(name) ?? 'json');
+    if (source.kind === 'broken') throw new Error(source.problem.message);
+    const settings = settingsFrom({});
+    for (const [index, path] of paths(source.value).entries()) {
+      // A third of them at each key: all of them take half a minute.
+      for (const by of strange.filter((_, at) => (at + index) % 3 === 0)) {
+        const changed = replaced(source.value, path, by) as object;
+        // JSON is YAML, too.
+        const text = name.endsWith('.toml') ? stringify(changed) : JSON.stringify(changed);
+        const { reading, estimate } = readSide({ kind: 'bytes', bytes: Buffer.from(text) }, name, settings);
+        if (estimate === undefined)
+          expect(reading.problems.length, `${path.join('.')}: ${JSON.stringify(by)}`).toBeGreaterThan(0);
+        for (const { message } of reading.problems) expect(message.length).toBeLessThan(1000);
+      }
     }
-  }
-}, 60_000);
+  },
+  60_000,
+);

@@ -1,4 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { sayFsdpConfig, sayFsdpVersion } from '../sharded.ts';
 import { type Stating, stating } from '../stating.ts';
@@ -24,9 +25,9 @@ function states(file: ParsedFile, beside: Beside): Statement {
   sayKind(say, file.path, beside);
   say.run('gradient_accumulation', ['gradient_accumulation_steps', 'deepspeed_config.gradient_accumulation_steps']);
   say.run('precision', 'mixed_precision', (word) =>
-    ['bf16', 'fp16', 'fp8'].includes(String(word)) ? word : undefined,
+    ['bf16', 'fp16', 'fp8'].includes(textOf(word)) ? word : undefined,
   );
-  say.run('compile', 'dynamo_config.dynamo_backend', (backend) => String(backend).toLowerCase() !== 'no');
+  say.run('compile', 'dynamo_config.dynamo_backend', (backend) => textOf(backend).toLowerCase() !== 'no');
   const axes = 'parallelism_config.parallelism_config_';
   say.run('data_parallel_replicate', `${axes}dp_replicate_size`);
   say.run('data_parallel_shard', `${axes}dp_shard_size`);
@@ -45,7 +46,7 @@ function sayMachines(say: Stating): void {
 }
 
 function sayKind(say: Stating, from: string, beside: Beside): void {
-  const kind = String(say.at('distributed_type')).toUpperCase();
+  const kind = textOf(say.at('distributed_type')).toUpperCase();
   if (kind === 'FSDP') sayFsdp(say);
   else if (kind === 'DEEPSPEED') sayDeepSpeedBlock(say, from, beside);
   else if (kind === 'MEGATRON_LM') sayMegatron(say);
@@ -60,7 +61,7 @@ function sayFsdp(say: Stating): void {
   sayFsdpConfig(say, 'fsdp_config');
   say.runIs('sharding', 'full', 'distributed_type');
   // Trained weights are cast up before they are divided wherever the precision is mixed.
-  if (['bf16', 'fp16', 'fp8'].includes(String(say.at('mixed_precision'))))
+  if (['bf16', 'fp16', 'fp8'].includes(textOf(say.at('mixed_precision'))))
     say.runIs('weights_dtype', 'fp32', 'mixed_precision');
 }
 
@@ -72,8 +73,8 @@ function sayDeepSpeedBlock(say: Stating, from: string, beside: Beside): void {
     ['offload_param_device', 'parameters'],
     ['offload_optimizer_device', 'optimizer'],
   ] as const)
-    if (['cpu', 'nvme'].includes(String(say.at(at(key))))) say.runIs('offload', what, at(key));
-  const sixteen = String(say.at('mixed_precision'));
+    if (['cpu', 'nvme'].includes(textOf(say.at(at(key))))) say.runIs('offload', what, at(key));
+  const sixteen = textOf(say.at('mixed_precision'));
   if (sixteen === 'bf16' || sixteen === 'fp16') {
     say.runIs('weights_dtype', sixteen, 'mixed_precision');
     say.runIs('master_weights', true, 'mixed_precision');

@@ -1,4 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
@@ -87,7 +88,7 @@ function sayPipeline(say: Stating): void {
   const either = (name: string) => [`distributed.pipeline.${name}`, `autopipeline.${name}`];
   say.run('layers_per_virtual_stage', either('layers_per_stage'));
   say.run('pipeline_schedule', either('pp_schedule'), (word) => {
-    const schedule = String(word).toLowerCase();
+    const schedule = textOf(word).toLowerCase();
     if (schedule.includes('interleaved')) return 'interleaved';
     if (schedule.includes('zero') || schedule.includes('zbv')) return 'zero_bubble';
     return schedule.includes('gpipe') ? 'gpipe' : '1f1b';

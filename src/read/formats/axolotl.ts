@@ -1,5 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
-import { isDictionary } from '../../text/fields.ts';
+import { isDictionary, textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
 import { type Stating, stating } from '../stating.ts';
@@ -104,7 +104,7 @@ function sayKernels(say: Stating): void {
     if (say.flag(key) === true) say.runIs('flash_attention', true, key);
   const plugins = say.at('plugins');
   const cut =
-    Array.isArray(plugins) && plugins.slice(0, 50).some((plugin) => String(plugin).includes('cut_cross_entropy'));
+    Array.isArray(plugins) && plugins.slice(0, 50).some((plugin) => textOf(plugin).includes('cut_cross_entropy'));
   if (say.flag('cut_cross_entropy') === false) say.runIs('fused_cross_entropy', false, 'cut_cross_entropy');
   if (cut) say.runIs('fused_cross_entropy', true, 'plugins');
   const fused = ['liger_fused_linear_cross_entropy', 'chunked_cross_entropy'].find((key) => say.flag(key) === true);
@@ -140,5 +140,5 @@ function sayAdapters(say: Stating, name: string): void {
       'unfrozen_parameters: all parameters are counted as trained, so the figures are too high.',
       'unfrozen_parameters',
     );
-  if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(String(say.at('rl')))) warnOfReference(say, 'rl');
+  if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(textOf(say.at('rl')))) warnOfReference(say, 'rl');
 }

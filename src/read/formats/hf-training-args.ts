@@ -1,4 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
 import { dtypeOf } from '../spellings.ts';
@@ -116,7 +117,7 @@ function sayDtypes(say: Stating, { trl, source }: Flavor, from: string, beside: 
   const why =
     loaded === undefined
       ? 'fp32 where no dtype is asked for'
-      : `${loadedKey} is ${String(say.at(loadedKey)).slice(0, 40)}`;
+      : `${loadedKey} is ${textOf(say.at(loadedKey)).slice(0, 40)}`;
   say.byDefault(
     'weights_dtype',
     loaded ?? 'fp32',

@@ -1,4 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { stating } from '../stating.ts';
 import { bitsNamed, sayLora, targetsOfPeft } from '../trainer.ts';
@@ -15,7 +16,7 @@ export const peft: Format = {
     const say = stating(file, peft.id);
     const name = say.text('base_model_name_or_path') ?? '';
     if (name !== '') say.named(name, 'base_model_name_or_path');
-    const type = String(say.at('peft_type')).toUpperCase().slice(0, 40);
+    const type = textOf(say.at('peft_type')).toUpperCase().slice(0, 40);
     if (type !== 'LORA') {
       say.warn(
         `peft_type is ${type}: of adapters, only LoRA is read; the figures are those of full training.`,
