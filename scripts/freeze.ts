@@ -11,6 +11,7 @@ import { familyNames } from '../src/families/registry.ts';
 import { sideReport } from '../src/report/json.ts';
 import { readSide } from '../src/run.ts';
 import { settingsFrom } from '../src/settings/settings.ts';
+import { published } from './published.ts';
 import { watchedRuns } from './watched.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -34,7 +35,8 @@ type Subject = { readonly id: string; readonly config: string; readonly run?: st
 function subjects(): readonly Subject[] {
   return [
     ...familyNames.map((type) => ({ id: `family ${type}`, config: JSON.stringify({ model_type: type }) })),
-    ...['models', 'transformers', 'multimodal', 'encoders', 'linear', 'flops'].flatMap((name) =>
+    ...numbered('models', published),
+    ...['transformers', 'multimodal', 'encoders', 'linear', 'flops'].flatMap((name) =>
       numbered(name, parsed(join(oracle, `${name}.json`))),
     ),
     ...['fsdp', 'peaks', 'memory', 'runs'].flatMap((name) => numbered(name, parsed(join(oracle, `${name}.json`)))),

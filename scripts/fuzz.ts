@@ -16,6 +16,7 @@ import { globs } from '../src/settings/globs.ts';
 import { settingsFrom } from '../src/settings/settings.ts';
 import { type Attack, attack } from './attacks.ts';
 import { below, chance, type Dice, pick } from './dice.ts';
+import { published } from './published.ts';
 
 const mostSeconds = 1;
 const mostMebibytes = 300;
@@ -33,14 +34,13 @@ function seeds(folders: readonly string[]): readonly Seed[] {
   const own = [join(root, 'configs'), join(root, 'examples'), join(root, 'test/golden'), ...folders]
     .flatMap(files)
     .map((path) => ({ name: path.slice(path.lastIndexOf('/') + 1), text: readFileSync(path, 'utf8') }));
-  const oracle = ['models', 'transformers'].flatMap((name) =>
-    JSON.parse(readFileSync(join(root, `test/oracle/${name}.json`), 'utf8')).map(
-      ({ config }: { config: unknown }, index: number) => ({
-        name: `${name}-${index}.json`,
-        text: JSON.stringify(config, null, 2),
-      }),
-    ),
+  const built: readonly { readonly config: unknown }[] = JSON.parse(
+    readFileSync(join(root, 'test/oracle/transformers.json'), 'utf8'),
   );
+  const oracle = [...published, ...built].map(({ config }, index) => ({
+    name: `oracle-${index}.json`,
+    text: JSON.stringify(config, null, 2),
+  }));
   return [...own, ...oracle];
 }
 

@@ -1,20 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { published } from '../../scripts/published.ts';
 import { countParameters } from '../../src/cost/count/parameters.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { readConfig } from '../../src/read/config.ts';
-
-type Row = {
-  readonly model: string;
-  readonly total: number;
-  readonly active?: number;
-  /** Multi-token prediction, apart from the total. */
-  readonly mtp?: number;
-  readonly config: object;
-  readonly source: string;
-};
-
-const rows: readonly Row[] = JSON.parse(readFileSync(new URL('./models.json', import.meta.url), 'utf8'));
 
 const count = (bytes: Uint8Array) => {
   const reading = readConfig(bytes, 'config.json');
@@ -26,7 +15,7 @@ const count = (bytes: Uint8Array) => {
 };
 
 describe('published models, to the last parameter', () => {
-  it.each(rows)('$model', ({ config, total, active, mtp }) => {
+  it.each(published)('$model', ({ config, total, active, mtp }) => {
     const counted = count(Buffer.from(JSON.stringify(config)));
     expect(counted.exact).toBe(true);
     expect(counted.total).toBe(total);
