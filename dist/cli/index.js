@@ -40153,7 +40153,7 @@ function stateModel(say) {
         layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
         heads: say.number('num_attention_heads'),
         width: say.number('ffn_hidden_size'),
-        experts: say.number('num_experts'),
+        experts: say.number('num_experts') ?? say.number('num_moe_experts'),
     });
 }
 /** Arguments that choose an activation, and the key that says so. */
@@ -40364,7 +40364,7 @@ function stateDegrees(say) {
     say.run('parallelism.expert', ['expert_model_parallel_size', 'moe_expert_parallel_size']);
     say.run('parallelism.expert_tensor', 'expert_tensor_parallel_size');
     const tensor = say.number('tensor_model_parallel_size');
-    if (say.at('num_experts') !== undefined && tensor !== undefined)
+    if ((say.at('num_experts') ?? say.at('num_moe_experts')) !== undefined && tensor !== undefined)
         say.byDefault('parallelism.expert_tensor', tensor, `experts are divided like the rest by default (${megatron_arguments_source})`);
     // Megatron switches it off where nothing is divided.
     say.run('parallelism.sequence_parallel', 'sequence_parallel', (on) => flagOf(on) === true && tensor !== 1);
@@ -41849,6 +41849,197 @@ function nanotron_states(file) {
     return say.statement();
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/nemo.js
+
+
+
+
+
+
+const nemo_source = 'NeMo 28ccec72 (2024-06), nlp/models/language_modeling';
+/** NeMo 1's Hydra YAML for language models, its launcher's included. */
+const nemo = {
+    id: 'nemo',
+    title: 'NeMo 1 YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['trainer', 'model'],
+        some: [[1, ['model.tensor_model_parallel_size', 'model.encoder_seq_length', 'model.megatron_amp_O2']]],
+        not: ['language_model', 'modules'],
+    },
+    states: nemo_states,
+};
+function nemo_states(file, beside) {
+    const stated = isDictionary(file.source.value) ? withDefaults(file.source.value, file.path, beside) : {};
+    // The launcher puts the file under `training`, and its references begin there.
+    const root = interpolated(stated, { roots: ['training'] });
+    const say = statingArguments(file, nemo.id, nemo_argumentsOf(file, root));
+    if (isDictionary(nemo_at(root, 'model.encoder')))
+        throw say.refuse('NeMo’s models with encoder and decoder are not read yet; state the model as a config.json.', 'encoder');
+    if (say.at('num_layers') === undefined && say.at('restore_from_path') !== undefined)
+        say.warn('restore_from_path names a checkpoint, whose sizes are not in the file; put the model’s config.json beside it (`with:` in the policy).', 'restore_from_path');
+    stateModel(say);
+    nemo_statePrecision(say);
+    nemo_stateSharding(say);
+    stateAdapters(say);
+    stateRun(say);
+    return say.statement();
+}
+/** Whole files that Hydra's defaults name (`- megatron_gpt_config`), under the file's own words unless `_self_` stands first. */
+function withDefaults(root, from, beside) {
+    const listed = fields_own(root, 'defaults');
+    const names = Array.isArray(listed) ? listed.slice(0, 20).filter((one) => typeof one === 'string') : [];
+    let below = {};
+    for (const name of names) {
+        const path = name === '_self_' || /[@$: ]/.test(name) ? undefined : pathInside(`./${name}.yaml`, from);
+        const value = path === undefined ? undefined : beside(path)?.source.value;
+        if (isDictionary(value))
+            below = overlaid(below, value);
+    }
+    return names[0] === '_self_' && names.length > 1 ? overlaid(root, below) : overlaid(below, root);
+}
+function nemo_at(root, path) {
+    let here = root;
+    for (const step of path.split('.'))
+        here = isDictionary(here) ? fields_own(here, step) : undefined;
+    return here ?? undefined;
+}
+/** NeMo's words as Megatron's. What they share passes as it is; sections of the model say nothing of its sizes. */
+function nemo_argumentsOf(file, root) {
+    const found = new Map();
+    const put = (name, key, value) => {
+        if (value === undefined || value === null)
+            return;
+        const line = file.source.lines.get(key);
+        found.set(name, { value, at: { file: file.path, key, ...(line === undefined ? {} : { line }) } });
+    };
+    const take = (name, key, convert = (value) => value) => {
+        const value = nemo_at(root, key);
+        if (value !== undefined)
+            put(name, key, convert(value));
+    };
+    take('num_nodes', 'trainer.num_nodes');
+    take('nproc_per_node', 'trainer.devices', (devices) => (Array.isArray(devices) ? devices.length : devices));
+    take('train_iters', 'trainer.max_steps');
+    take('trainer_precision', 'trainer.precision');
+    take('peft_scheme', 'model.peft.peft_scheme');
+    take('lora_rank', 'model.peft.lora_tuning.adapter_dim');
+    take('lora_targets', 'model.peft.lora_tuning.target_modules');
+    take('restore_from_path', 'restore_from_path');
+    take('restore_from_path', 'model.restore_from_path');
+    take('add_bias_linear', 'model.bias');
+    take('normalization', 'model.normalization', (name) => (/rms/i.test(String(name)) ? 'RMSNorm' : 'LayerNorm'));
+    take('group_query_attention', 'model.num_query_groups', () => true);
+    take('recompute_granularity', 'model.activations_checkpoint_granularity');
+    take('recompute_method', 'model.activations_checkpoint_method');
+    take('recompute_num_layers', 'model.activations_checkpoint_num_layers');
+    take('vocab_size', 'model.override_vocab_size');
+    take('optimizer_name', 'model.optim.name');
+    take('optimizer', 'model.optim.name', (name) => (/adam|mcore_distributed/i.test(String(name)) ? 'adam' : name));
+    takeActivation(String(nemo_at(root, 'model.activation') ?? 'gelu'), put);
+    const hidden = nemo_at(root, 'model.hidden_size');
+    if (nemo_at(root, 'model.ffn_hidden_size') === undefined && typeof hidden === 'number')
+        put('ffn_hidden_size', 'model.hidden_size', 4 * hidden);
+    takeTokenizer(root, put);
+    const engine = flagOf(nemo_at(root, 'model.transformer_engine')) === true || flagOf(nemo_at(root, 'model.mcore_gpt')) === true;
+    if (!engine)
+        put('transformer_impl', 'model.transformer_engine', 'local');
+    take('use_flash_attn', 'model.use_flash_attention');
+    return megatron_arguments_joined(scalars(file, root), found);
+}
+/** Keys of `model` itself. */
+function scalars(file, root) {
+    const model = nemo_at(root, 'model');
+    const flat = Object.entries(isDictionary(model) ? model : {}).filter(([, value]) => !isDictionary(value));
+    const words = ['activation', 'normalization', 'optimizer', 'name', 'precision'];
+    return argumentsAt(file, Object.fromEntries(flat.filter(([key]) => !words.includes(key))), 'model');
+}
+function takeActivation(activation, put) {
+    const key = 'model.activation';
+    if (/swiglu$/.test(activation))
+        put('swiglu', key, true);
+    else if (/glu$/.test(activation)) {
+        put('gated_linear_unit', key, true);
+        put('activation_func', key, 'gelu');
+    }
+    else if (activation === 'squared-relu')
+        put('squared_relu', key, true);
+}
+function takeTokenizer(root, put) {
+    const library = nemo_at(root, 'model.tokenizer.library');
+    const type = nemo_at(root, 'model.tokenizer.type');
+    const model = nemo_at(root, 'model.tokenizer.model');
+    if (typeof type === 'string')
+        put(library === 'huggingface' ? 'tokenizer_model' : 'tokenizer_type', 'model.tokenizer.type', type);
+    if (typeof model === 'string')
+        put('tokenizer_model', 'model.tokenizer.model', model);
+    else if (library === 'sentencepiece' && typeof type !== 'string')
+        put('tokenizer_type', 'model.tokenizer.library', 'sentencepiece');
+}
+/** `trainer.precision`, and without O2 weights in fp32 under autocast. */
+function nemo_statePrecision(say) {
+    const key = 'trainer_precision';
+    const precision = String(say.at(key) ?? '');
+    const dtype = /^bf16/.test(precision)
+        ? 'bf16'
+        : /^(fp)?16/.test(precision)
+            ? 'fp16'
+            : /^(fp)?32/.test(precision)
+                ? 'fp32'
+                : undefined;
+    if (say.flag('fp8') !== true && dtype !== undefined)
+        say.runIs('precision', dtype, key);
+    if (dtype === undefined || dtype === 'fp32')
+        return;
+    say.byDefault('gradients_dtype', 'fp32', `gradients are accumulated in fp32 (${nemo_source})`);
+    if (say.flag('megatron_amp_O2') === true)
+        return;
+    const stated = say.at('megatron_amp_O2') !== undefined;
+    for (const [field, value] of [
+        ['weights_dtype', 'fp32'],
+        ['master_weights', false],
+    ]) {
+        if (stated)
+            say.runIs(field, value, 'megatron_amp_O2');
+        else
+            say.byDefault(field, value, `weights stay in fp32 unless megatron_amp_O2 says otherwise (${nemo_source})`);
+    }
+}
+function nemo_stateSharding(say) {
+    if (say.flag('fsdp') === true) {
+        const strategy = say.text('fsdp_sharding_strategy');
+        say.runIs('sharding', strategy === 'grad' ? 'gradients' : 'full', strategy === undefined ? 'fsdp' : 'fsdp_sharding_strategy');
+        say.runIs('framework', 'fsdp', 'fsdp');
+    }
+    say.run('sharding', 'optimizer_name', (name) => shardedBy[String(name)] ?? 'none');
+    say.byDefault('framework', 'megatron', 'NeMo builds on Megatron');
+}
+/** NeMo's distributed Adam divides gradients too: it reduces them into the shard that a rank updates. */
+const shardedBy = {
+    distributed_fused_adam: 'gradients',
+    mcore_distributed_optim: 'optimizer',
+};
+/** Words of NeMo's for the matrices that adapters stand beside. */
+const adapted = {
+    attention_qkv: ['q_proj', 'k_proj', 'v_proj'],
+    attention_dense: ['o_proj'],
+    mlp_fc1: ['gate_proj', 'up_proj'],
+    mlp_fc2: ['down_proj'],
+    attention: ['q_proj', 'k_proj', 'v_proj', 'o_proj'],
+    mlp: ['gate_proj', 'up_proj', 'down_proj'],
+    all: ['all-linear'],
+};
+function stateAdapters(say) {
+    if (say.text('peft_scheme') !== 'lora' || say.number('lora_rank') === undefined)
+        return;
+    say.run('lora.rank', 'lora_rank');
+    const words = say.at('lora_targets');
+    const targets = Array.isArray(words) ? words.flatMap((word) => adapted[String(word)] ?? []) : [];
+    if (targets.length > 0)
+        say.runIs('lora.targets', targets, 'lora_targets');
+    say.byDefault('lora.targets', adapted['attention_qkv'], `LoRA is on the joint query, key and value projection (${nemo_source})`);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/olmo.js
 
 
@@ -42558,6 +42749,7 @@ function torchtune_memory(say, key) {
 
 
 
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [
     accelerate,
@@ -42574,7 +42766,9 @@ const trainingFormats = [
     megatronBridge,
     megatronModelArgs,
     megatronYaml,
+    nanogpt,
     nanotron,
+    nemo,
     olmo,
     oumi,
     peft,
@@ -42582,7 +42776,6 @@ const trainingFormats = [
     primus,
     primusModel,
     torchtune,
-    nanogpt,
 ];
 
 ;// CONCATENATED MODULE: ./build/read/job.js
@@ -49320,7 +49513,7 @@ function exposedBeside(work, { seconds: lasts, moved }, { chip, step }) {
     return Math.max(slowed, step.fsdpCollective * lasts) - work;
 }
 /** Gradients are scattered within a group, then reduced between the groups that hold the same shards. */
-function shardedBy(groups, kind, elements, run, context) {
+function data_parallel_shardedBy(groups, kind, elements, run, context) {
     const { shards, copies, ranks, local } = groups;
     const gradients = reducedWidth(run) * elements.trained[kind];
     return {
@@ -49349,13 +49542,13 @@ function shardedTraffic(operations, run, context, kinds, step, microBatches) {
         if (time === undefined || count === 0)
             continue;
         const elements = data_parallel_elementsOf(layer.operations, run);
-        const dense = shardedBy(groups, 'dense', elements, run, context);
-        const traffic = elements.held.experts > 0 ? data_parallel_joined(dense, shardedBy(expertGroups, 'experts', elements, run, context)) : dense;
+        const dense = data_parallel_shardedBy(groups, 'dense', elements, run, context);
+        const traffic = elements.held.experts > 0 ? data_parallel_joined(dense, data_parallel_shardedBy(expertGroups, 'experts', elements, run, context)) : dense;
         step.exposed_data += rounds * count * exposedOfLayer(time, traffic, run, context);
         step.memory_bound += (rounds * count * copiedBytes(elements, run)) / context.bandwidth;
         edge = Math.max(edge, traffic.gather.seconds + traffic.scatter.seconds);
     }
-    const ends = shardedBy(groups, 'dense', data_parallel_elementsOf(operations.head, run), run, context);
+    const ends = data_parallel_shardedBy(groups, 'dense', data_parallel_elementsOf(operations.head, run), run, context);
     step.exposed_data +=
         rounds * context.step.fsdpEdge * (edge + beside.ends * (ends.gather.seconds + ends.scatter.seconds));
 }

@@ -14,6 +14,7 @@ import { megatronModelArgs } from './formats/megatron-model-args.ts';
 import { megatronYaml } from './formats/megatron-yaml.ts';
 import { nanogpt } from './formats/nanogpt.ts';
 import { nanotron } from './formats/nanotron.ts';
+import { nemo } from './formats/nemo.ts';
 import { olmo } from './formats/olmo.ts';
 import { oumi } from './formats/oumi.ts';
 import { peft } from './formats/peft.ts';
@@ -37,7 +38,9 @@ export const trainingFormats: readonly Format[] = [
   megatronBridge,
   megatronModelArgs,
   megatronYaml,
+  nanogpt,
   nanotron,
+  nemo,
   olmo,
   oumi,
   peft,
@@ -45,5 +48,4 @@ export const trainingFormats: readonly Format[] = [
   primus,
   primusModel,
   torchtune,
-  nanogpt,
 ];

@@ -116,7 +116,7 @@ export function stateModel(say: Stating): void {
     layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
     heads: say.number('num_attention_heads'),
     width: say.number('ffn_hidden_size'),
-    experts: say.number('num_experts'),
+    experts: say.number('num_experts') ?? say.number('num_moe_experts'),
   });
 }
 
@@ -338,7 +338,7 @@ function stateDegrees(say: Stating): void {
   say.run('parallelism.expert', ['expert_model_parallel_size', 'moe_expert_parallel_size']);
   say.run('parallelism.expert_tensor', 'expert_tensor_parallel_size');
   const tensor = say.number('tensor_model_parallel_size');
-  if (say.at('num_experts') !== undefined && tensor !== undefined)
+  if ((say.at('num_experts') ?? say.at('num_moe_experts')) !== undefined && tensor !== undefined)
     say.byDefault('parallelism.expert_tensor', tensor, `experts are divided like the rest by default (${source})`);
   // Megatron switches it off where nothing is divided.
   say.run('parallelism.sequence_parallel', 'sequence_parallel', (on) => flagOf(on) === true && tensor !== 1);
