@@ -99,6 +99,8 @@ export function decoder(fields: Fields): Family {
     ],
     finalNorm: (own) => own.booleanOr('final_norm', likeLlama.finalNorm),
     outputBias: (own) => own.boolean('output_bias'),
+    // A file whose keys only look like sizes may leave out what no name gives away.
+    exact: fields.boolean('exact', true),
     tied: false,
     prediction(shape, own, layer) {
       const depth = Math.min(own.count('num_nextn_predict_layers'), 16);

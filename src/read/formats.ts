@@ -7,17 +7,23 @@ import { flagscale, flagscaleExperiment } from './formats/flagscale.ts';
 import { gptNeox } from './formats/gpt-neox.ts';
 import { hfTrainingArgs } from './formats/hf-training-args.ts';
 import { levanter } from './formats/levanter.ts';
+import { lingua } from './formats/lingua.ts';
+import { litgpt, litgptModel } from './formats/litgpt.ts';
 import { llamafactory } from './formats/llamafactory.ts';
+import { llmFoundry } from './formats/llm-foundry.ts';
 import { maxtext } from './formats/maxtext.ts';
 import { megatronBridge } from './formats/megatron-bridge.ts';
 import { megatronModelArgs } from './formats/megatron-model-args.ts';
 import { megatronYaml } from './formats/megatron-yaml.ts';
+import { modalities } from './formats/modalities.ts';
 import { nanogpt } from './formats/nanogpt.ts';
 import { nanotron } from './formats/nanotron.ts';
 import { nemo } from './formats/nemo.ts';
 import { olmo } from './formats/olmo.ts';
 import { oumi } from './formats/oumi.ts';
+import { deepseekInference, metaParams, mistralParams } from './formats/parameter-files.ts';
 import { peft } from './formats/peft.ts';
+import { plain } from './formats/plain.ts';
 import { prime } from './formats/prime.ts';
 import { primus, primusModel } from './formats/primus.ts';
 import { torchtune } from './formats/torchtune.ts';
@@ -33,19 +39,28 @@ export const trainingFormats: readonly Format[] = [
   gptNeox,
   hfTrainingArgs,
   levanter,
+  lingua,
+  litgpt,
+  litgptModel,
   llamafactory,
+  llmFoundry,
   maxtext,
   megatronBridge,
   megatronModelArgs,
   megatronYaml,
+  modalities,
   nanogpt,
   nanotron,
   nemo,
   olmo,
   oumi,
+  metaParams,
+  mistralParams,
+  deepseekInference,
   peft,
   prime,
   primus,
   primusModel,
   torchtune,
+  plain,
 ];

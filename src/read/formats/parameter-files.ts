@@ -1,0 +1,128 @@
+import type { Statement } from '../../model/statement.ts';
+import type { Format, ParsedFile } from '../format.ts';
+import { llamaWidth, roundedUp } from '../shapes.ts';
+import { type Stating, stating } from '../stating.ts';
+
+/** Meta's `params.json`: Llama's sizes, with the width derived. */
+export const metaParams: Format = {
+  id: 'meta-params',
+  title: "Meta's params.json",
+  syntaxes: ['json'],
+  signature: {
+    has: ['dim', 'n_layers', 'n_heads'],
+    some: [[1, ['multiple_of', 'ffn_dim_multiplier']]],
+    not: ['model_type', 'architectures', 'hidden_dim', 'moe_inter_dim'],
+  },
+  states: (file) => states(file, metaParams.id, meta),
+};
+
+/** Mistral's `params.json`, where `hidden_dim` is the feed-forward's width. */
+export const mistralParams: Format = {
+  id: 'mistral-params',
+  title: "Mistral's params.json",
+  syntaxes: ['json'],
+  signature: {
+    has: ['dim', 'n_layers', 'n_heads', 'hidden_dim'],
+    some: [[1, ['head_dim', 'n_kv_heads', 'norm_eps']]],
+    not: ['model_type', 'architectures', 'multiple_of', 'moe_inter_dim'],
+  },
+  states: (file) => states(file, mistralParams.id, mistral),
+};
+
+/** The JSON of DeepSeek's own inference code. */
+export const deepseekInference: Format = {
+  id: 'deepseek-inference',
+  title: "DeepSeek's inference JSON",
+  syntaxes: ['json'],
+  signature: { has: ['dim', 'n_layers', 'n_heads', 'moe_inter_dim'], not: ['model_type', 'architectures'] },
+  states: (file) => states(file, deepseekInference.id, deepseek),
+};
+
+function states(file: ParsedFile, id: string, sizes: (say: Stating) => void): Statement {
+  const say = stating(file, id);
+  sizes(say);
+  return say.statement();
+}
+
+function common(say: Stating): void {
+  say.model('hidden_size', 'dim');
+  say.model('num_hidden_layers', 'n_layers');
+  say.model('num_attention_heads', 'n_heads');
+  say.model('num_key_value_heads', ['n_kv_heads', 'n_heads']);
+  say.model('max_position_embeddings', ['max_seq_len', 'max_position_embeddings']);
+}
+
+function meta(say: Stating): void {
+  const dim = say.number('dim') ?? 0;
+  const multipleOf = say.number('multiple_of') ?? 256;
+  const multiplier = say.number('ffn_dim_multiplier');
+  const experts = say.number('moe_args.num_experts');
+  say.modelIs('model_type', experts === undefined ? 'llama' : 'llama4_text');
+  common(say);
+  const width = llamaWidth(dim, multipleOf, multiplier);
+  say.modelIs('tie_word_embeddings', dim <= 3072 && (say.number('vocab_size') ?? 0) > 100_000);
+  say.modelIs('intermediate_size', width, 'dim');
+  if (experts !== undefined) {
+    const active = say.number('moe_args.top_k') ?? 1;
+    // The experts that a token goes through, the shared one among them, are together as wide as a dense block.
+    const each = Math.floor(Math.floor((multiplier ?? 1) * Math.floor((8 * dim) / 3)) / (active + 1));
+    say.modelIs('intermediate_size', roundedUp(each, multipleOf), 'ffn_dim_multiplier');
+    say.modelIs('intermediate_size_mlp', width, 'ffn_dim_multiplier');
+    say.modelIs('num_local_experts', experts, 'moe_args.num_experts');
+    say.modelIs('num_experts_per_tok', active, 'moe_args.top_k');
+    say.modelIs('interleave_moe_layer_step', say.number('moe_args.interleave_moe_layer_step') ?? 1);
+  }
+  if ((say.number('vocab_size') ?? -1) > 0) say.model('vocab_size', 'vocab_size');
+  else {
+    say.modelIs('vocab_size', 32_000, 'vocab_size');
+    say.assume('vocab_size', '32000', 'the file leaves it to the tokenizer; Llama 1 and 2 have 32,000 entries');
+  }
+}
+
+function mistral(say: Stating): void {
+  const experts = say.number('moe.num_experts');
+  say.modelIs('model_type', experts === undefined ? 'llama' : 'mixtral');
+  common(say);
+  say.model('head_dim', 'head_dim');
+  say.model('intermediate_size', 'hidden_dim');
+  say.model('vocab_size', 'vocab_size');
+  say.modelIs('tie_word_embeddings', say.flag('tied_embeddings') ?? false, 'tied_embeddings');
+  say.model('num_local_experts', 'moe.num_experts');
+  say.model('num_experts_per_tok', 'moe.num_experts_per_tok');
+  if (say.at('vision_encoder') !== undefined)
+    say.warn('vision_encoder is not counted: the figures are those of the language model.', 'vision_encoder');
+}
+
+/** What the inference code takes for a key that is left out: the sizes of the 16 B model. */
+const of16B = [
+  ['vocab_size', 'vocab_size', 102_400],
+  ['hidden_size', 'dim', 2048],
+  ['intermediate_size', 'inter_dim', 10_944],
+  ['moe_intermediate_size', 'moe_inter_dim', 1408],
+  ['num_hidden_layers', 'n_layers', 27],
+  ['first_k_dense_replace', 'n_dense_layers', 1],
+  ['num_attention_heads', 'n_heads', 16],
+  ['n_routed_experts', 'n_routed_experts', 64],
+  ['n_shared_experts', 'n_shared_experts', 2],
+  ['num_experts_per_tok', 'n_activated_experts', 6],
+  ['kv_lora_rank', 'kv_lora_rank', 512],
+  ['qk_nope_head_dim', 'qk_nope_head_dim', 128],
+  ['qk_rope_head_dim', 'qk_rope_head_dim', 64],
+  ['v_head_dim', 'v_head_dim', 128],
+] as const;
+
+function deepseek(say: Stating): void {
+  // Only DeepSeek-V3's gate, at the width of 7168, corrects its choice by a learned bias.
+  const third = say.number('dim') === 7168;
+  say.modelIs('model_type', third ? 'deepseek_v3' : 'deepseek_v2', 'dim');
+  for (const [canonical, key, absent] of of16B) {
+    const stated = say.number(key);
+    say.modelIs(canonical, stated ?? absent, key);
+    if (stated === undefined)
+      say.assume(key, String(absent), "what DeepSeek's inference/model.py takes where the file does not say");
+  }
+  say.model('num_key_value_heads', 'n_heads');
+  say.modelIs('q_lora_rank', say.number('q_lora_rank') || null, 'q_lora_rank');
+  say.modelIs('tie_word_embeddings', false);
+  if (third) say.modelIs('num_nextn_predict_layers', 0);
+}
