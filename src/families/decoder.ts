@@ -100,7 +100,7 @@ export function decoder(fields: Fields): Family {
     finalNorm: (own) => own.booleanOr('final_norm', likeLlama.finalNorm),
     outputBias: (own) => own.boolean('output_bias'),
     // A file whose keys only look like sizes may leave out what no name gives away.
-    exact: fields.boolean('exact', true),
+    exact: !fields.boolean('approximate'),
     tied: false,
     prediction(shape, own, layer) {
       const depth = Math.min(own.count('num_nextn_predict_layers'), 16);

@@ -1,6 +1,7 @@
 import { tokenizerEntries } from '../../facts/tokenizers.ts';
 import { decoderType } from '../../families/decoder.ts';
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { paddedVocabulary, roundedUp } from '../shapes.ts';
 import { dtypeOf, optimizerOf, shardingOf } from '../spellings.ts';
@@ -178,14 +179,14 @@ function vocabulary({ say, key, number, text, flag }: Neox): void {
   const named = from === undefined ? (llama ? 'Llama 2' : 'GPT-2') : (say.text(from) ?? '').slice(-60);
   say.assume(
     'vocab_size',
-    String(padded),
+    textOf(padded),
     `${entries} entries of the tokenizer ${named}${from === undefined ? ', since the file names none that is known' : ''}, padded to a multiple of ${divisor} x model_parallel_size`,
   );
 }
 
 function spread({ say, key, number }: Neox): void {
-  say.run('parallelism.pipeline', key('pipe_parallel_size'), (size) => Math.max(1, Number(size)));
-  say.run('parallelism.tensor', key('model_parallel_size'), (size) => Math.max(1, Number(size)));
+  say.run('parallelism.pipeline', key('pipe_parallel_size'), (size) => Math.max(1, Number(textOf(size))));
+  say.run('parallelism.tensor', key('model_parallel_size'), (size) => Math.max(1, Number(textOf(size))));
   say.run('parallelism.sequence_parallel', key('sequence_parallel'), flagOf);
   say.byDefault('parallelism.sequence_parallel', false, `sequence_parallel of GPT-NeoX (${source})`);
   if (number('moe_num_experts', 1) > 1) say.run('parallelism.expert', key('moe_expert_parallel_size'));
@@ -216,7 +217,7 @@ function memory({ say, key, flag }: Neox): void {
   say.run(
     'optimizer',
     'optimizer.type',
-    (type) => optimizerOf(type) ?? (/adam/i.test(String(type)) ? 'adam' : undefined),
+    (type) => optimizerOf(type) ?? (/adam/i.test(textOf(type)) ? 'adam' : undefined),
   );
   const offloaded = ['zero_optimization.cpu_offload', 'zero_optimization.offload_optimizer.device'];
   say.run('offload', offloaded, (value) => (value === 'cpu' || flagOf(value) === true ? 'optimizer' : 'none'));

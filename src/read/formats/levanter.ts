@@ -1,5 +1,5 @@
 import type { Keys, Statement } from '../../model/statement.ts';
-import { isDictionary } from '../../text/fields.ts';
+import { isDictionary, textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
@@ -107,7 +107,7 @@ function sizes(say: Stating): void {
     const absent = known.sizes?.[key];
     if (say.at(`model.${key}`) !== undefined || absent === undefined) continue;
     say.modelIs(canonical, absent);
-    say.assume(`model.${key}`, String(absent), `what Levanter's ${type} takes where the file does not say (${source})`);
+    say.assume(`model.${key}`, textOf(absent), `what Levanter's ${type} takes where the file does not say (${source})`);
   }
   for (const key of ['hidden_dim', 'num_layers', 'num_heads'])
     if (say.at(`model.${key}`) === undefined && known.sizes === undefined)
@@ -137,7 +137,7 @@ function vocabulary(say: Stating, file: ParsedFile, beside: Beside): void {
   say.modelIs('vocab_size', entries, key);
   say.assume(
     'vocab_size',
-    String(entries),
+    textOf(entries),
     name === undefined ? `Levanter's tokenizer is gpt2 where the file names none (${source})` : `entries of ${name}`,
   );
 }

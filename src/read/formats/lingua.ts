@@ -1,4 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { llamaWidth } from '../shapes.ts';
 import { dtypeOf } from '../spellings.ts';
@@ -56,7 +57,7 @@ function vocabulary(say: Stating): void {
       key,
     );
   say.modelIs('vocab_size', entries, key);
-  say.assume('model.vocab_size', String(entries), `entries of the tokenizer ${name.slice(0, 80)}`);
+  say.assume('model.vocab_size', textOf(entries), `entries of the tokenizer ${name.slice(0, 80)}`);
 }
 
 function run(say: Stating): void {

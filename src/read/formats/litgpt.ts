@@ -1,5 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { roundedUp } from '../shapes.ts';
 import { optimizerOf } from '../spellings.ts';
@@ -81,7 +82,7 @@ function vocabulary(say: Stating, at: string): void {
   const stated = say.number(`${at}vocab_size`) ?? 50_254;
   const padded = roundedUp(stated, say.number(`${at}padding_multiple`) ?? 512);
   say.modelIs('vocab_size', padded, `${at}vocab_size`);
-  say.assume(`${at}padded_vocab_size`, String(padded), `vocab_size ${stated}, rounded up as litgpt does (${source})`);
+  say.assume(`${at}padded_vocab_size`, textOf(padded), `vocab_size ${stated}, rounded up as litgpt does (${source})`);
 }
 
 function block(say: Stating, at: string, mlp: string): void {
@@ -156,7 +157,7 @@ function adapters(say: Stating): void {
   const named = targets.flatMap(([key, names, absent]) => ((say.flag(key) ?? absent) ? names : []));
   say.runIs('lora.targets', named, 'lora_query');
   say.run('lora.base_bits', 'quantize', (kind) =>
-    /nf4|fp4/.test(String(kind)) ? 4 : /int8/.test(String(kind)) ? 8 : 16,
+    /nf4|fp4/.test(textOf(kind)) ? 4 : /int8/.test(textOf(kind)) ? 8 : 16,
   );
 }
 

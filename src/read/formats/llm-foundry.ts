@@ -1,6 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Statement } from '../../model/statement.ts';
-import { isDictionary } from '../../text/fields.ts';
+import { isDictionary, textOf } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { dtypeOf, optimizerOf, shardingOf } from '../spellings.ts';
@@ -119,7 +119,7 @@ function batch(say: Stating): void {
   say.run('precision', 'precision', dtypeOf);
   say.run('optimizer', 'optimizer.name', optimizerOf);
   // `134e9tok` are tokens, `63900ba` are steps, `1ep` depends on the data.
-  const duration = /^([\d._e+]{1,30})(tok|ba)$/.exec(String(say.at('max_duration') ?? '').slice(0, 40));
+  const duration = /^([\d._e+]{1,30})(tok|ba)$/.exec(textOf(say.at('max_duration') ?? '').slice(0, 40));
   const length = numeric(duration?.[1]);
   if (typeof length === 'number') say.runIs(duration?.[2] === 'tok' ? 'tokens' : 'train_steps', length, 'max_duration');
 }

@@ -1,6 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Keys, Place, Statement } from '../../model/statement.ts';
-import { isDictionary, own } from '../../text/fields.ts';
+import { isDictionary, own, textOf } from '../../text/fields.ts';
 import { overlaid } from '../compose.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
@@ -173,7 +173,7 @@ function size(say: Stating, canonical: string, key: string, absent: number, bloc
   const doubled = { base_num_decoder_layers: 0, base_emb_dim: rest > 1 ? 1 : 0 }[key] ?? (rest > 0 ? 1 : 0);
   const stated = say.number(key);
   if (stated === undefined)
-    say.assume(key, String(absent), `what MaxText takes where the file does not say (${source})`);
+    say.assume(key, textOf(absent), `what MaxText takes where the file does not say (${source})`);
   const value = (stated ?? absent) * 2 ** (whole + doubled);
   // A layer of Gemma 2 there is a pair: one with a window, one without.
   const pairs = block === 'gemma2' && key === 'base_num_decoder_layers' ? 2 : 1;
@@ -199,7 +199,7 @@ function mixture(say: Stating, type: string): void {
   const each = width > 0 ? width : (say.number('base_mlp_dim') ?? 7168);
   const key = width > 0 ? 'base_moe_mlp_dim' : 'base_mlp_dim';
   const counts = { qwen3_moe: 'num_experts', deepseek_v3: 'n_routed_experts', deepseek_v4: 'n_routed_experts' };
-  say.model(own(counts, type) === undefined ? 'num_local_experts' : String(own(counts, type)), 'num_experts');
+  say.model(own(counts, type) === undefined ? 'num_local_experts' : textOf(own(counts, type)), 'num_experts');
   say.model('num_experts_per_tok', 'num_experts_per_tok');
   if (type === 'llama4_text') {
     say.modelIs('intermediate_size_mlp', say.number('base_mlp_dim'), 'base_mlp_dim');
@@ -305,7 +305,7 @@ function memory(say: Stating): void {
   say.byDefault('recompute', 'full', `remat_policy of MaxText (${source})`);
   say.run('offload', ['optimizer_memory_host_offload'], (on) => (on === true ? 'optimizer' : undefined));
   say.run('offload', ['parameter_memory_host_offload'], (on) => (on === true ? 'parameters' : undefined));
-  say.run('offload', ['remat_policy'], (policy) => (/offload/.test(String(policy)) ? 'activations' : undefined));
+  say.run('offload', ['remat_policy'], (policy) => (/offload/.test(textOf(policy)) ? 'activations' : undefined));
   const quantization = say.text('quantization') ?? '';
   if (/fp8/.test(quantization)) say.runIs('precision', 'fp8', 'quantization');
   else if (/int/.test(quantization))

@@ -1,6 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Statement } from '../../model/statement.ts';
-import { type Dictionary, isDictionary, own } from '../../text/fields.ts';
+import { type Dictionary, isDictionary, own, textOf } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { roundedUp } from '../shapes.ts';
@@ -47,7 +47,7 @@ const nodeWith = ({ nodes }: Graph, key: string): string | undefined =>
   })?.[0];
 
 const nodeOf = ({ nodes }: Graph, field: 'component_key' | 'variant_key', word: RegExp): string | undefined =>
-  nodes.find(([, node]) => word.test(String(own(node, field) ?? '').slice(0, 100)))?.[0];
+  nodes.find(([, node]) => word.test(textOf(own(node, field) ?? '').slice(0, 100)))?.[0];
 
 function sizes(say: Stating, at: string): void {
   say.modelIs('model_type', decoderType);

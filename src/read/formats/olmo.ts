@@ -1,5 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { dtypeOf, optimizerOf, shardingOf } from '../spellings.ts';
 import { numeric, type Stating, stating } from '../stating.ts';
@@ -106,7 +107,7 @@ function run(say: Stating): void {
 /** `2e12T` are tokens, a bare number is steps, `1ep` depends on the data. */
 function duration(say: Stating): void {
   const stated = say.at('max_duration');
-  const text = String(stated ?? '').slice(0, 40);
+  const text = textOf(stated ?? '').slice(0, 40);
   const tokens = /T$/.test(text) ? numeric(text.slice(0, -1)) : undefined;
   if (typeof tokens === 'number') say.runIs('tokens', tokens, 'max_duration');
   else if (typeof numeric(stated) === 'number') say.run('train_steps', 'max_duration');

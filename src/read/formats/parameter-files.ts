@@ -1,4 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { llamaWidth, roundedUp } from '../shapes.ts';
 import { type Stating, stating } from '../stating.ts';
@@ -119,7 +120,7 @@ function deepseek(say: Stating): void {
     const stated = say.number(key);
     say.modelIs(canonical, stated ?? absent, key);
     if (stated === undefined)
-      say.assume(key, String(absent), "what DeepSeek's inference/model.py takes where the file does not say");
+      say.assume(key, textOf(absent), "what DeepSeek's inference/model.py takes where the file does not say");
   }
   say.model('num_key_value_heads', 'n_heads');
   say.modelIs('q_lora_rank', say.number('q_lora_rank') || null, 'q_lora_rank');

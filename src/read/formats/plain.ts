@@ -1,5 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import { aliases, type Meaning, spelled } from '../aliases.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { llamaWidth } from '../shapes.ts';
@@ -119,7 +120,7 @@ const numberOf = (block: Block, meaning: Meaning): number | undefined => {
 function sizes(block: Block): void {
   const { say, keys } = block;
   say.modelIs('model_type', decoderType);
-  say.modelIs('exact', false);
+  say.modelIs('approximate', true);
   say.model('num_hidden_layers', keys('layers'));
   say.model('hidden_size', keys('hidden'));
   say.model('num_attention_heads', keys('heads'));
@@ -142,7 +143,7 @@ function isLlamaish(block: Block): boolean {
   if (numberOf(block, 'keyValueHeads') !== undefined || block.say.at('post_embed_norm') !== undefined) return true;
   const { say, keys } = block;
   const words = ['activation', 'norm', 'positions'] as const;
-  if (words.some((meaning) => keys(meaning).some((key) => llamaish.test(String(say.at(key) ?? '').slice(0, 60)))))
+  if (words.some((meaning) => keys(meaning).some((key) => llamaish.test(textOf(say.at(key) ?? '').slice(0, 60)))))
     return true;
   return keys('rotary').some((key) => say.at(key) !== undefined);
 }
@@ -156,9 +157,9 @@ function traits(block: Block): void {
     const key = first(block, meaning);
     const value = key === undefined ? undefined : read(say.at(key));
     say.modelIs(canonical, value ?? absent, value === undefined ? undefined : key);
-    if (value === undefined) say.assume(canonical, String(absent), reason);
+    if (value === undefined) say.assume(canonical, textOf(absent), reason);
   };
-  const word = (value: unknown) => String(value).slice(0, 60).toLowerCase();
+  const word = (value: unknown) => textOf(value).slice(0, 60).toLowerCase();
   decide(
     'normalization',
     'norm',
@@ -178,13 +179,13 @@ function traits(block: Block): void {
   const value = biased === undefined ? !llama : biased !== inverted;
   say.modelIs('attention_bias', value, bias);
   say.modelIs('mlp_bias', value, bias);
-  if (biased === undefined) say.assume('bias', String(value), reason);
+  if (biased === undefined) say.assume('bias', textOf(value), reason);
   tie(block, reason);
   width(block, llama, reason);
 }
 
 function positionsOf(value: unknown): string | undefined {
-  const text = String(value).slice(0, 60).toLowerCase();
+  const text = textOf(value).slice(0, 60).toLowerCase();
   if (/rope|rotary/.test(text)) return 'rope';
   if (/alibi|none|nope|sin/.test(text)) return 'none';
   return /learn|absolute/.test(text) ? 'learned' : undefined;
@@ -218,7 +219,7 @@ function width(block: Block, llama: boolean, reason: string): void {
     derived,
     keys('hidden').find((key) => say.at(key) !== undefined),
   );
-  say.assume('intermediate_size', String(derived), reason);
+  say.assume('intermediate_size', textOf(derived), reason);
 }
 
 /** `hidden_dim` is the feed-forward's where another key says the width of the model. */

@@ -1,4 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
+import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
@@ -69,7 +70,7 @@ function lora(say: Stating, quantised: boolean): void {
   say.run('lora.rank', 'model.lora_rank');
   say.byDefault('lora.rank', 8, `lora_rank of torchtune (${source})`);
   const attention = say.at('model.lora_attn_modules');
-  const named = Array.isArray(attention) ? attention.slice(0, 10).map(String) : ['q_proj', 'v_proj'];
+  const named = Array.isArray(attention) ? attention.slice(0, 10).map(textOf) : ['q_proj', 'v_proj'];
   const all = [
     ...named.map((name) => (name === 'output_proj' ? 'o_proj' : name)),
     ...(say.flag('model.apply_lora_to_mlp') === true ? ['gate_proj', 'up_proj', 'down_proj'] : []),
