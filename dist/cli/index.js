@@ -38506,6 +38506,8 @@ function decoder(fields) {
         ],
         finalNorm: (own) => own.booleanOr('final_norm', likeLlama.finalNorm),
         outputBias: (own) => own.boolean('output_bias'),
+        // A file whose keys only look like sizes may leave out what no name gives away.
+        exact: !fields.boolean('approximate'),
         tied: false,
         prediction(shape, own, layer) {
             const depth = Math.min(own.count('num_nextn_predict_layers'), 16);
@@ -40682,6 +40684,7 @@ const paddedVocabulary = (tokens, divisibleBy, tensor) => roundedUp(tokens, Math
 
 
 
+
 const gpt_neox_source = 'GPT-NeoX 2.0, megatron/neox_arguments';
 /** Both spellings of a key: GPT-NeoX takes `-` for `_`. */
 const gpt_neox_both = (...keys) => keys.flatMap((key) => (key.includes('_') ? [key, key.replaceAll('_', '-')] : [key]));
@@ -40805,11 +40808,11 @@ function vocabulary({ say, key, number, text, flag }) {
     const padded = paddedVocabulary(entries, divisor, number('model_parallel_size', 1));
     say.modelIs('vocab_size', padded, from ?? key('make_vocab_size_divisible_by'));
     const named = from === undefined ? (llama ? 'Llama 2' : 'GPT-2') : (say.text(from) ?? '').slice(-60);
-    say.assume('vocab_size', String(padded), `${entries} entries of the tokenizer ${named}${from === undefined ? ', since the file names none that is known' : ''}, padded to a multiple of ${divisor} x model_parallel_size`);
+    say.assume('vocab_size', textOf(padded), `${entries} entries of the tokenizer ${named}${from === undefined ? ', since the file names none that is known' : ''}, padded to a multiple of ${divisor} x model_parallel_size`);
 }
 function spread({ say, key, number }) {
-    say.run('parallelism.pipeline', key('pipe_parallel_size'), (size) => Math.max(1, Number(size)));
-    say.run('parallelism.tensor', key('model_parallel_size'), (size) => Math.max(1, Number(size)));
+    say.run('parallelism.pipeline', key('pipe_parallel_size'), (size) => Math.max(1, Number(textOf(size))));
+    say.run('parallelism.tensor', key('model_parallel_size'), (size) => Math.max(1, Number(textOf(size))));
     say.run('parallelism.sequence_parallel', key('sequence_parallel'), flagOf);
     say.byDefault('parallelism.sequence_parallel', false, `sequence_parallel of GPT-NeoX (${gpt_neox_source})`);
     if (number('moe_num_experts', 1) > 1)
@@ -40840,7 +40843,7 @@ function memory({ say, key, flag }) {
     if (say.flag('bf16.enabled') === true)
         say.runIs('precision', 'bf16', 'bf16.enabled');
     say.run('precision', 'precision', dtypeOf);
-    say.run('optimizer', 'optimizer.type', (type) => optimizerOf(type) ?? (/adam/i.test(String(type)) ? 'adam' : undefined));
+    say.run('optimizer', 'optimizer.type', (type) => optimizerOf(type) ?? (/adam/i.test(textOf(type)) ? 'adam' : undefined));
     const offloaded = ['zero_optimization.cpu_offload', 'zero_optimization.offload_optimizer.device'];
     say.run('offload', offloaded, (value) => (value === 'cpu' || flagOf(value) === true ? 'optimizer' : 'none'));
     const flash = JSON.stringify(say.at(key('attention_config')) ?? '').includes('flash');
@@ -41085,7 +41088,7 @@ function levanter_sizes(say) {
         if (say.at(`model.${key}`) !== undefined || absent === undefined)
             continue;
         say.modelIs(canonical, absent);
-        say.assume(`model.${key}`, String(absent), `what Levanter's ${type} takes where the file does not say (${levanter_source})`);
+        say.assume(`model.${key}`, textOf(absent), `what Levanter's ${type} takes where the file does not say (${levanter_source})`);
     }
     for (const key of ['hidden_dim', 'num_layers', 'num_heads'])
         if (say.at(`model.${key}`) === undefined && known.sizes === undefined)
@@ -41109,7 +41112,7 @@ function levanter_vocabulary(say, file, beside) {
     if (entries === undefined)
         throw say.refuse(`The vocabulary is that of the tokenizer "${(name ?? '').slice(0, 80)}", whose size is not known; add \`base_models\` with its config.json to the policy, or state the model as one.`, key ?? 'data');
     say.modelIs('vocab_size', entries, key);
-    say.assume('vocab_size', String(entries), name === undefined ? `Levanter's tokenizer is gpt2 where the file names none (${levanter_source})` : `entries of ${name}`);
+    say.assume('vocab_size', textOf(entries), name === undefined ? `Levanter's tokenizer is gpt2 where the file names none (${levanter_source})` : `entries of ${name}`);
 }
 function levanter_run(say) {
     say.run('sequence_length', ['max_seq_len', 'model.seq_len']);
@@ -41152,6 +41155,254 @@ function precision(say) {
         say.runIs('weights_dtype', 'bf16', 'trainer.mp');
         say.runIs('master_weights', false, 'trainer.mp');
     }
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/lingua.js
+
+
+
+
+
+const lingua_source = 'lingua 2024-10, lingua/distributed.py and apps/main/train.py';
+/** Meta's lingua. */
+const lingua = {
+    id: 'lingua',
+    title: 'lingua YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['model.dim', 'model.n_layers'],
+        some: [[1, ['distributed.fsdp_type', 'distributed.tp_size', 'distributed.dp_shard', 'distributed.model_dtype']]],
+    },
+    states: lingua_states,
+};
+function lingua_states(file) {
+    const say = stating(file, lingua.id);
+    const dim = say.number('model.dim') ?? 0;
+    say.modelIs('model_type', 'llama');
+    say.model('hidden_size', 'model.dim');
+    say.model('num_hidden_layers', 'model.n_layers');
+    const heads = say.number('model.n_heads') ?? Math.floor(dim / (say.number('model.head_dim') ?? dim));
+    say.modelIs('num_attention_heads', heads, 'model.n_heads');
+    say.modelIs('num_key_value_heads', say.number('model.n_kv_heads') ?? heads, 'model.n_kv_heads');
+    say.model('head_dim', 'model.head_dim');
+    const width = llamaWidth(dim, say.number('model.multiple_of') ?? 256, say.number('model.ffn_dim_multiplier'));
+    say.modelIs('intermediate_size', width, 'model.dim');
+    say.modelIs('tie_word_embeddings', say.flag('model.weight_tying') ?? false, 'model.weight_tying');
+    say.model('max_position_embeddings', ['model.max_seqlen', 'data.seq_len']);
+    lingua_vocabulary(say);
+    lingua_run(say);
+    lingua_memory(say);
+    return say.statement();
+}
+/** -1, or nothing, stands for the tokenizer's own size. */
+function lingua_vocabulary(say) {
+    const stated = say.number('model.vocab_size') ?? -1;
+    if (stated > 0) {
+        say.model('vocab_size', 'model.vocab_size');
+        return;
+    }
+    const key = say.text('data.tokenizer.path') === undefined ? 'data.tokenizer.name' : 'data.tokenizer.path';
+    const name = say.text(key) ?? 'bytes';
+    // Bytes, and marks for the beginning and the end.
+    const entries = say.text('data.tokenizer.name') === 'bytes' || name === 'bytes' ? 258 : vocabularyOf(name);
+    if (entries === undefined)
+        throw say.refuse(`The vocabulary is that of the tokenizer "${name.slice(0, 80)}", whose size is not known; add model.vocab_size.`, key);
+    say.modelIs('vocab_size', entries, key);
+    say.assume('model.vocab_size', textOf(entries), `entries of the tokenizer ${name.slice(0, 80)}`);
+}
+function lingua_run(say) {
+    say.run('sequence_length', 'data.seq_len');
+    say.run('micro_batch_size', 'data.batch_size');
+    say.run('gradient_accumulation', 'grad_acc_steps');
+    say.run('train_steps', 'steps');
+    say.run('parallelism.tensor', 'distributed.tp_size');
+    say.byDefault('sequence_length', 2048, `data.seq_len of lingua (${lingua_source})`);
+    say.byDefault('micro_batch_size', 2, `data.batch_size of lingua (${lingua_source})`);
+    say.byDefault('gradient_accumulation', 1, `grad_acc_steps of lingua (${lingua_source})`);
+    const shard = say.number('distributed.dp_shard') ?? 1;
+    if (shard > 1)
+        say.runIs('shard_group', shard, 'distributed.dp_shard');
+    if (say.at('distributed.float8_recipe') !== undefined)
+        say.runIs('precision', 'fp8', 'distributed.float8_recipe');
+    say.run('precision', 'distributed.model_dtype', dtypeOf);
+    say.byDefault('precision', 'bf16', `distributed.model_dtype of lingua (${lingua_source})`);
+    say.byDefault('optimizer', 'adamw', `lingua's optimizer (${lingua_source})`);
+}
+function lingua_memory(say) {
+    say.run('sharding', 'distributed.fsdp_type', (type) => (type === 'full_shard' ? 'full' : 'none'));
+    say.byDefault('sharding', 'none', `distributed.fsdp_type of lingua is no_shard (${lingua_source})`);
+    say.run('recompute', 'distributed.selective_activation_checkpointing', (on) => flagOf(on) === true ? 'selective' : 'none');
+    say.byDefault('recompute', 'none', `selective_activation_checkpointing of lingua is off (${lingua_source})`);
+    say.run('compile', 'distributed.compile', flagOf);
+    say.byDefault('compile', false, `distributed.compile of lingua is off (${lingua_source})`);
+    say.byDefault('framework', 'fsdp', `lingua shards with PyTorch's FSDP2 (${lingua_source})`);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/litgpt.js
+
+
+
+
+
+const litgpt_source = 'litgpt 0.5, litgpt/config.py, pretrain.py and finetune';
+/** litgpt's runs: a model by its name or its sizes, from scratch or from a checkpoint's folder. */
+const litgpt = {
+    id: 'litgpt',
+    title: 'litgpt YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['train'],
+        some: [
+            [1, ['train.micro_batch_size', 'train.global_batch_size', 'train.max_tokens']],
+            [1, ['model_name', 'model_config', 'checkpoint_dir']],
+        ],
+    },
+    states: litgpt_states,
+};
+/** litgpt's `model_config.yaml`, which stands beside each checkpoint. */
+const litgptModel = {
+    id: 'litgpt-model',
+    title: 'litgpt model_config.yaml',
+    syntaxes: ['yaml', 'json'],
+    signature: {
+        has: ['n_layer', 'n_embd'],
+        some: [[1, ['padded_vocab_size', 'padding_multiple', 'mlp_class_name', 'norm_class_name', 'n_query_groups']]],
+        not: ['model_type', 'train'],
+    },
+    states: (file) => {
+        const say = stating(file, litgptModel.id);
+        litgpt_sizes(say, '');
+        return say.statement();
+    },
+};
+function litgpt_states(file) {
+    const say = stating(file, litgpt.id);
+    const folder = say.text('checkpoint_dir');
+    const name = say.text('model_name');
+    if (folder !== undefined)
+        say.named(folder.split('/').filter(Boolean).slice(-2).join('/'), 'checkpoint_dir');
+    else if (typeof say.at('model_config') === 'object')
+        litgpt_sizes(say, 'model_config.');
+    else if (name !== undefined)
+        say.named(`litgpt:${name}`, 'model_name');
+    else
+        throw say.refuse('model_name and model_config are missing, so no model is known.', 'train');
+    const fromScratch = folder === undefined;
+    litgpt_batch(say);
+    adapters(say);
+    litgpt_memory(say, fromScratch);
+    return say.statement();
+}
+function litgpt_sizes(say, at) {
+    const mlp = say.text(`${at}mlp_class_name`) ?? 'GptNeoxMLP';
+    const embedding = say.number(`${at}n_embd`) ?? 0;
+    say.modelIs('model_type', decoderType);
+    say.model('hidden_size', `${at}n_embd`);
+    say.model('num_hidden_layers', `${at}n_layer`);
+    say.model('num_attention_heads', `${at}n_head`);
+    say.model('num_key_value_heads', `${at}n_query_groups`);
+    say.model('head_dim', `${at}head_size`);
+    say.model('max_position_embeddings', `${at}block_size`);
+    const key = `${at}intermediate_size`;
+    if (say.number(key) === undefined && mlp !== 'GptNeoxMLP')
+        throw say.refuse(`${key} is missing, which litgpt demands of ${mlp}.`, `${at}mlp_class_name`);
+    say.modelIs('intermediate_size', say.number(key) ?? 4 * embedding, key);
+    litgpt_vocabulary(say, at);
+    litgpt_block(say, at, mlp);
+    if (mlp === 'LLaMAMoE')
+        litgpt_experts(say, at);
+}
+function litgpt_vocabulary(say, at) {
+    if (say.number(`${at}padded_vocab_size`) !== undefined) {
+        say.model('vocab_size', `${at}padded_vocab_size`);
+        return;
+    }
+    const stated = say.number(`${at}vocab_size`) ?? 50_254;
+    const padded = roundedUp(stated, say.number(`${at}padding_multiple`) ?? 512);
+    say.modelIs('vocab_size', padded, `${at}vocab_size`);
+    say.assume(`${at}padded_vocab_size`, textOf(padded), `vocab_size ${stated}, rounded up as litgpt does (${litgpt_source})`);
+}
+function litgpt_block(say, at, mlp) {
+    const bias = say.flag(`${at}bias`) ?? true;
+    const rms = say.text(`${at}norm_class_name`) === 'RMSNorm';
+    say.modelIs('normalization', rms ? 'rms' : 'layer', `${at}norm_class_name`);
+    const parallel = say.flag(`${at}parallel_residual`) ?? true;
+    const shared = say.flag(`${at}shared_attention_norm`) === true;
+    const sandwich = say.flag(`${at}post_attention_norm`) === true;
+    say.modelIs('norm_plan', parallel ? (shared ? 'single' : 'double') : sandwich ? 'sandwich' : 'pre', `${at}parallel_residual`);
+    say.modelIs('gated', mlp !== 'GptNeoxMLP', `${at}mlp_class_name`);
+    say.modelIs('hidden_act', /^(LLaMA)/.test(mlp) ? 'silu' : 'gelu', `${at}mlp_class_name`);
+    say.modelIs('mlp_bias', bias, `${at}bias`);
+    say.modelIs('attention_bias', bias || say.flag(`${at}attn_bias`) === true, `${at}bias`);
+    say.modelIs('attention_output_bias', bias, `${at}bias`);
+    say.modelIs('output_bias', say.flag(`${at}lm_head_bias`) ?? false, `${at}lm_head_bias`);
+    if (say.flag(`${at}norm_qk`) === true)
+        say.modelIs('qk_norm', say.text(`${at}norm_qk_type`) === 'olmo2' ? 'width' : 'head', `${at}norm_qk`);
+    if (say.flag('train.tie_embeddings') === true)
+        say.modelIs('tie_word_embeddings', true, 'train.tie_embeddings');
+}
+function litgpt_experts(say, at) {
+    say.model('num_experts', `${at}n_expert`);
+    say.model('num_experts_per_tok', `${at}n_expert_per_token`);
+    say.model('moe_intermediate_size', [`${at}moe_intermediate_size`, `${at}intermediate_size`]);
+    const shared = say.number(`${at}n_shared_expert`) ?? 0;
+    if (shared > 0)
+        say.modelIs('shared_expert_intermediate_size', shared * (say.number(`${at}moe_intermediate_size`) ?? 0), `${at}n_shared_expert`);
+    const dense = say.number(`${at}first_k_dense_replace`) ?? 0;
+    const layers = Math.min(say.number(`${at}n_layer`) ?? 0, 10_000);
+    if (dense > 0)
+        say.modelIs('expert_layers', Array.from({ length: layers }, (_, index) => (index < dense ? 0 : 1)));
+}
+function litgpt_batch(say) {
+    say.run('sequence_length', ['train.max_seq_length', 'model_config.block_size']);
+    say.run('micro_batch_size', 'train.micro_batch_size');
+    say.run('global_batch_size', 'train.global_batch_size');
+    say.run('tokens', 'train.max_tokens');
+    say.run('train_steps', 'train.max_steps');
+    say.run('gpus_per_node', 'devices');
+    say.run('nodes', 'num_nodes');
+    say.run('optimizer', ['optimizer.class_path', 'optimizer'], optimizerOf);
+    if (say.at('devices') === 'auto')
+        say.runIs('gpus', 'auto', 'devices');
+    else
+        say.byDefault('nodes', 1, `num_nodes of litgpt (${litgpt_source})`);
+    say.byDefault('optimizer', 'adamw', `optimizer of litgpt (${litgpt_source})`);
+}
+const targets = [
+    ['lora_query', ['q_proj'], true],
+    ['lora_key', ['k_proj'], false],
+    ['lora_value', ['v_proj'], true],
+    ['lora_projection', ['o_proj'], false],
+    ['lora_mlp', ['gate_proj', 'up_proj', 'down_proj'], false],
+    ['lora_head', ['lm_head'], false],
+];
+function adapters(say) {
+    if (say.number('lora_r') === undefined)
+        return;
+    say.run('lora.rank', 'lora_r');
+    const named = targets.flatMap(([key, names, absent]) => ((say.flag(key) ?? absent) ? names : []));
+    say.runIs('lora.targets', named, 'lora_query');
+    say.run('lora.base_bits', 'quantize', (kind) => /nf4|fp4/.test(textOf(kind)) ? 4 : /int8/.test(textOf(kind)) ? 8 : 16);
+}
+function litgpt_memory(say, fromScratch) {
+    const precision = say.text('precision') ?? 'bf16-mixed';
+    const word = /^bf16/.test(precision) ? 'bf16' : /^16/.test(precision) ? 'fp16' : 'fp32';
+    say.runIs('precision', word, 'precision');
+    // `true` keeps weights, gradients and states in it, with no copy in fp32.
+    if (/-true$/.test(precision) && word !== 'fp32') {
+        for (const field of ['weights_dtype', 'gradients_dtype', 'optimizer_dtype'])
+            say.runIs(field, word, 'precision');
+        say.runIs('master_weights', false, 'precision');
+    }
+    const one = say.number('devices') === 1 && (say.number('num_nodes') ?? 1) === 1;
+    const devices = say.number('devices') ?? 0;
+    say.byDefault('framework', 'fsdp', `litgpt shards with PyTorch's FSDP (${litgpt_source})`);
+    say.byDefault('sharding', one ? 'none' : 'full', `litgpt ${one ? 'shards nothing on one device' : 'shards everything'} (${litgpt_source})`);
+    if (fromScratch && devices > 1 && (say.number('num_nodes') ?? 1) > 1)
+        say.byDefault('shard_group', devices, `pretraining shards within a node, HYBRID_SHARD (${litgpt_source})`);
+    const recomputes = !fromScratch && !one;
+    say.byDefault('recompute', recomputes ? 'full' : 'none', `${recomputes ? 'fine-tuning over several devices recomputes every block' : 'nothing is recomputed'} (${litgpt_source})`);
+    say.byDefault('compile', fromScratch, `${fromScratch ? 'pretraining compiles the model' : 'fine-tuning does not compile'} (${litgpt_source})`);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/llamafactory.js
@@ -41269,6 +41520,146 @@ function sayTuning(say, name) {
     const stage = say.text('stage') ?? 'sft';
     if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage))
         warnOfReference(say, 'stage');
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/llm-foundry.js
+
+
+
+
+
+const llm_foundry_source = 'llm-foundry 0.22, llmfoundry/models/mpt and command_utils/train.py';
+/** MosaicML's llm-foundry YAML: MPT by its sizes, or a model of the hub with `config_overrides`. */
+const llmFoundry = {
+    id: 'llm-foundry',
+    title: 'llm-foundry YAML',
+    syntaxes: ['yaml'],
+    signature: {
+        has: ['model.name'],
+        some: [
+            [
+                1,
+                [
+                    'global_train_batch_size',
+                    'device_train_microbatch_size',
+                    'device_train_batch_size',
+                    'device_train_grad_accum',
+                ],
+            ],
+        ],
+        like: [['model.name', /^(mpt|hf)_/]],
+    },
+    states: llm_foundry_states,
+};
+function llm_foundry_states(file) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const say = stating({ path: file.path, source: { ...file.source, value: root } }, llmFoundry.id);
+    if (say.text('model.name')?.startsWith('hf_'))
+        published(say);
+    else {
+        llm_foundry_sizes(say);
+        llm_foundry_block(say);
+        llm_foundry_feedForward(say);
+    }
+    llm_foundry_batch(say);
+    llm_foundry_memory(say);
+    return say.statement();
+}
+function published(say) {
+    const key = 'model.pretrained_model_name_or_path';
+    const name = say.text(key);
+    if (name === undefined)
+        throw say.refuse(`${key} is missing, so no model is known.`, 'model.name');
+    say.named(name, key);
+    const overrides = say.at('model.config_overrides');
+    for (const [field, value] of Object.entries(isDictionary(overrides) ? overrides : {}).slice(0, 100))
+        if (typeof numeric(value) === 'number' || typeof value === 'boolean')
+            say.modelIs(field, value, `model.config_overrides.${field}`);
+    say.run('lora.rank', ['model.peft_config.r', 'peft_config.r']);
+}
+function llm_foundry_sizes(say) {
+    say.modelIs('model_type', decoderType);
+    say.model('hidden_size', 'model.d_model');
+    say.model('num_hidden_layers', 'model.n_layers');
+    say.model('num_attention_heads', 'model.n_heads');
+    say.model('max_position_embeddings', ['model.max_seq_len', 'max_seq_len']);
+    say.modelIs('vocab_size', say.number('model.vocab_size') ?? 50_368, 'model.vocab_size');
+    if (say.number('model.vocab_size') === undefined)
+        say.assume('model.vocab_size', '50368', `what MPT takes where the file does not say (${llm_foundry_source})`);
+    say.modelIs('tie_word_embeddings', say.flag('model.tie_word_embeddings') ?? true, 'model.tie_word_embeddings');
+    const kind = say.text('model.attn_config.attn_type');
+    if (kind === 'multiquery_attention')
+        say.modelIs('num_key_value_heads', 1, 'model.attn_config.attn_type');
+    if (kind === 'grouped_query_attention')
+        say.model('num_key_value_heads', 'model.attn_config.kv_n_heads');
+}
+function llm_foundry_block(say) {
+    const bias = say.flag('model.no_bias') !== true;
+    const norm = say.text('model.norm_type') ?? 'low_precision_layernorm';
+    say.modelIs('normalization', /rms/.test(norm) ? 'rms' : bias ? 'layer' : 'layer_without_bias', 'model.norm_type');
+    say.modelIs('attention_bias', bias, 'model.no_bias');
+    const rotary = say.flag('model.attn_config.rope') === true;
+    const alibi = say.flag('model.attn_config.alibi') === true;
+    const learned = !rotary && !alibi && (say.flag('model.learned_pos_emb') ?? true);
+    const key = rotary ? 'model.attn_config.rope' : alibi ? 'model.attn_config.alibi' : 'model.learned_pos_emb';
+    say.modelIs('positions', rotary ? 'rope' : learned ? 'learned' : 'none', key);
+    if (say.flag('model.attn_config.qk_ln') === true)
+        say.modelIs('qk_norm', 'width', 'model.attn_config.qk_ln');
+    if (say.flag('model.attn_config.qk_gn') === true)
+        say.modelIs('qk_norm', 'head', 'model.attn_config.qk_gn');
+}
+function llm_foundry_feedForward(say) {
+    const kind = say.text('model.ffn_config.ffn_type') ?? 'mptmlp';
+    const bias = say.flag('model.no_bias') !== true;
+    const gated = kind === 'mptglu';
+    const stated = say.number('model.ffn_config.ffn_hidden_size');
+    const width = stated ?? Math.floor((say.number('model.expansion_ratio') ?? 4) * (say.number('model.d_model') ?? 0));
+    say.modelIs('intermediate_size', width, stated === undefined ? 'model.expansion_ratio' : 'model.ffn_config.ffn_hidden_size');
+    say.modelIs('gated', gated, 'model.ffn_config.ffn_type');
+    say.modelIs('hidden_act', 'gelu');
+    say.modelIs('mlp_bias', bias, 'model.no_bias');
+    if (!/moe$/.test(kind))
+        return;
+    say.model('num_experts', 'model.ffn_config.moe_num_experts');
+    say.model('num_experts_per_tok', 'model.ffn_config.moe_top_k');
+    say.modelIs('expert_bias', false);
+    say.assume('expert_bias', 'false', `experts of ${kind} have no biases in MegaBlocks' dropless form`);
+    if (kind === 'torch_dmoe')
+        say.modelIs('gated', true, 'model.ffn_config.ffn_type');
+}
+function llm_foundry_batch(say) {
+    say.run('sequence_length', ['max_seq_len', 'model.max_seq_len', 'train_loader.dataset.max_seq_len']);
+    say.run('micro_batch_size', 'device_train_microbatch_size');
+    say.run('global_batch_size', 'global_train_batch_size');
+    say.run('batch_per_replica', 'device_train_batch_size');
+    say.run('gradient_accumulation', ['device_train_grad_accum', 'grad_accum']);
+    say.run('gpus', ['compute.gpus', 'gpu_num']);
+    say.run('parallelism.tensor', 'tp_config.tensor_parallel_degree');
+    say.run('precision', 'precision', dtypeOf);
+    say.run('optimizer', 'optimizer.name', optimizerOf);
+    // `134e9tok` are tokens, `63900ba` are steps, `1ep` depends on the data.
+    const duration = /^([\d._e+]{1,30})(tok|ba)$/.exec(textOf(say.at('max_duration') ?? '').slice(0, 40));
+    const length = numeric(duration?.[1]);
+    if (typeof length === 'number')
+        say.runIs(duration?.[2] === 'tok' ? 'tokens' : 'train_steps', length, 'max_duration');
+}
+function llm_foundry_memory(say) {
+    say.run('sharding', 'fsdp_config.sharding_strategy', shardingOf);
+    const sharded = say.at('fsdp_config') !== undefined;
+    say.byDefault('sharding', sharded ? 'full' : 'none', `${sharded ? 'FULL_SHARD' : 'no fsdp_config: DDP'} (${llm_foundry_source})`);
+    say.run('recompute', 'fsdp_config.activation_checkpointing', (on) => (flagOf(on) === true ? 'full' : 'none'));
+    say.byDefault('recompute', 'none', `fsdp_config.activation_checkpointing is off (${llm_foundry_source})`);
+    if (say.flag('fsdp_config.activation_cpu_offload') === true)
+        say.runIs('offload', 'activations', 'fsdp_config.activation_cpu_offload');
+    say.run('flash_attention', 'model.attn_config.attn_impl', (kind) => kind !== 'torch');
+    say.run('expandable_segments', 'expandable_segments', flagOf);
+    say.run('compile', 'compile_config', () => true);
+    say.byDefault('compile', false, `compile_config is not stated (${llm_foundry_source})`);
+    const whole = say.text('model.loss_fn') === 'torch_crossentropy';
+    if (!say.text('model.name')?.startsWith('hf_'))
+        say.byDefault('fused_cross_entropy', !whole, `model.loss_fn of MPT is fused_crossentropy (${llm_foundry_source})`);
+    say.byDefault('framework', 'fsdp', `Composer shards with PyTorch's FSDP (${llm_foundry_source})`);
+    say.byDefault('precision', 'bf16', `precision of llm-foundry is amp_bf16 (${llm_foundry_source})`);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/maxtext.js
@@ -41429,7 +41820,7 @@ function size(say, canonical, key, absent, block) {
     const doubled = { base_num_decoder_layers: 0, base_emb_dim: rest > 1 ? 1 : 0 }[key] ?? (rest > 0 ? 1 : 0);
     const stated = say.number(key);
     if (stated === undefined)
-        say.assume(key, String(absent), `what MaxText takes where the file does not say (${maxtext_source})`);
+        say.assume(key, textOf(absent), `what MaxText takes where the file does not say (${maxtext_source})`);
     const value = (stated ?? absent) * 2 ** (whole + doubled);
     // A layer of Gemma 2 there is a pair: one with a window, one without.
     const pairs = block === 'gemma2' && key === 'base_num_decoder_layers' ? 2 : 1;
@@ -41454,7 +41845,7 @@ function mixture(say, type) {
     const each = width > 0 ? width : (say.number('base_mlp_dim') ?? 7168);
     const key = width > 0 ? 'base_moe_mlp_dim' : 'base_mlp_dim';
     const counts = { qwen3_moe: 'num_experts', deepseek_v3: 'n_routed_experts', deepseek_v4: 'n_routed_experts' };
-    say.model(fields_own(counts, type) === undefined ? 'num_local_experts' : String(fields_own(counts, type)), 'num_experts');
+    say.model(fields_own(counts, type) === undefined ? 'num_local_experts' : textOf(fields_own(counts, type)), 'num_experts');
     say.model('num_experts_per_tok', 'num_experts_per_tok');
     if (type === 'llama4_text') {
         say.modelIs('intermediate_size_mlp', say.number('base_mlp_dim'), 'base_mlp_dim');
@@ -41558,7 +41949,7 @@ function maxtext_memory(say) {
     say.byDefault('recompute', 'full', `remat_policy of MaxText (${maxtext_source})`);
     say.run('offload', ['optimizer_memory_host_offload'], (on) => (on === true ? 'optimizer' : undefined));
     say.run('offload', ['parameter_memory_host_offload'], (on) => (on === true ? 'parameters' : undefined));
-    say.run('offload', ['remat_policy'], (policy) => (/offload/.test(String(policy)) ? 'activations' : undefined));
+    say.run('offload', ['remat_policy'], (policy) => (/offload/.test(textOf(policy)) ? 'activations' : undefined));
     const quantization = say.text('quantization') ?? '';
     if (/fp8/.test(quantization))
         say.runIs('precision', 'fp8', 'quantization');
@@ -41666,6 +42057,126 @@ function megatron_yaml_states(file) {
     // What stands at the top wins: `swiglu: True` over the section's `gated_linear_unit: False`.
     const given = sections.map((section) => argumentsAt(file, fields_own(root, section), section));
     return statementOf(file, megatronYaml.id, megatron_arguments_joined(...given, argumentsAt(file, top, '')));
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/modalities.js
+
+
+
+
+
+
+const modalities_source = 'Modalities 0.4, src/modalities/models/gpt2';
+/** Modalities' YAML: a graph of components, each with a key, a variant and its config. */
+const modalities = {
+    id: 'modalities',
+    title: 'Modalities YAML',
+    syntaxes: ['yaml'],
+    signature: { has: ['settings', '*.component_key', '*.config.n_layer'] },
+    states: modalities_states,
+};
+function modalities_states(file) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const say = stating({ path: file.path, source: { ...file.source, value: root } }, modalities.id);
+    const nodes = Object.entries(root)
+        .slice(0, 200)
+        .flatMap(([name, node]) => (isDictionary(node) ? [[name, node]] : []));
+    const graph = { say, nodes };
+    const model = nodeWith(graph, 'n_layer');
+    if (model === undefined)
+        throw say.refuse('No component has a config with n_layer, so no model is known.');
+    modalities_sizes(say, `${model}.config`);
+    modalities_block(say, `${model}.config`);
+    modalities_run(graph);
+    modalities_memory(graph);
+    return say.statement();
+}
+const nodeWith = ({ nodes }, key) => nodes.find(([, node]) => {
+    const config = fields_own(node, 'config');
+    return isDictionary(config) && fields_own(config, key) !== undefined;
+})?.[0];
+const nodeOf = ({ nodes }, field, word) => nodes.find(([, node]) => word.test(textOf(fields_own(node, field) ?? '').slice(0, 100)))?.[0];
+function modalities_sizes(say, at) {
+    say.modelIs('model_type', decoderType);
+    say.model('hidden_size', `${at}.n_embd`);
+    say.model('num_hidden_layers', `${at}.n_layer`);
+    say.model('num_attention_heads', `${at}.n_head_q`);
+    say.model('num_key_value_heads', `${at}.n_head_kv`);
+    say.model('vocab_size', `${at}.vocab_size`);
+    say.model('max_position_embeddings', `${at}.sequence_length`);
+    say.modelIs('tie_word_embeddings', say.flag(`${at}.use_weight_tying`) ?? true, `${at}.use_weight_tying`);
+}
+function modalities_block(say, at) {
+    const bias = say.flag(`${at}.bias`) ?? true;
+    const gated = /swiglu/.test(say.text(`${at}.activation_type`) ?? '');
+    const stated = say.number(`${at}.ffn_hidden`) ?? 0;
+    const multiple = say.number(`${at}.enforce_swiglu_hidden_dim_multiple_of`) ?? 256;
+    // A gated block is as large as one of ffn_hidden without a gate: two thirds of it, rounded up.
+    const width = gated ? roundedUp(Math.floor((2 * stated) / 3), multiple) : stated;
+    say.modelIs('intermediate_size', width, `${at}.ffn_hidden`);
+    say.modelIs('gated', gated, `${at}.activation_type`);
+    say.modelIs('hidden_act', gated ? 'silu' : 'gelu', `${at}.activation_type`);
+    say.modelIs('mlp_bias', bias, `${at}.bias`);
+    say.modelIs('attention_bias', bias, `${at}.bias`);
+    const norm = say.text(`${at}.attention_norm_config.norm_type`) ?? say.text(`${at}.attention_norm.variant_key`) ?? '';
+    const normBias = say.flag(`${at}.attention_norm_config.config.bias`) ?? true;
+    say.modelIs('normalization', /rms/i.test(norm) ? 'rms' : normBias ? 'layer' : 'layer_without_bias', `${at}.attention_norm_config.norm_type`);
+    const learned = say.text(`${at}.poe_type`) === 'ABSOLUTE';
+    const rotary = JSON.stringify(say.at(`${at}.attention_config`) ?? '').includes('RotaryTransform');
+    say.modelIs('positions', learned ? 'learned' : rotary ? 'rope' : 'none', `${at}.poe_type`);
+}
+/** Counts may be components that find them out from the data. */
+const onlyNumber = (value) => (typeof value === 'number' ? value : undefined);
+function modalities_run(graph) {
+    const { say } = graph;
+    const profile = 'settings.step_profile';
+    say.run('sequence_length', [`${profile}.sequence_length`, 'settings.training.sequence_length']);
+    say.run('micro_batch_size', [
+        `${profile}.local_train_micro_batch_size`,
+        'settings.training.local_train_micro_batch_size',
+    ]);
+    say.run('gradient_accumulation', [`${profile}.gradient_accumulation_steps`, 'settings.training.gradient_acc_steps']);
+    say.run('train_steps', 'settings.training_target.num_target_steps', onlyNumber);
+    say.run('tokens', 'settings.training_target.num_target_tokens', onlyNumber);
+    const mesh = nodeOf(graph, 'component_key', /^device_mesh$/);
+    if (mesh === undefined)
+        return;
+    say.run('parallelism.tensor', `${mesh}.config.tensor_parallel_degree`);
+    say.run('parallelism.pipeline', `${mesh}.config.pipeline_parallel_degree`);
+    say.run('parallelism.context', `${mesh}.config.context_parallel_degree`);
+    say.run('data_parallel_replicate', `${mesh}.config.data_parallel_replicate_degree`);
+    if (say.number(`${mesh}.config.data_parallel_shard_degree`) !== -1)
+        say.run('data_parallel_shard', `${mesh}.config.data_parallel_shard_degree`);
+    // The world's size is a variable of the launcher, or a number.
+    const world = say.at(`${mesh}.config.world_size`);
+    say.runIs('gpus', typeof world === 'number' ? world : 'auto', `${mesh}.config.world_size`);
+    const schedule = nodeWith(graph, 'pp_schedule_name');
+    if (schedule === undefined)
+        return;
+    const interleaved = /interleaved/i.test(say.text(`${schedule}.config.pp_schedule_name`) ?? '');
+    say.runIs('pipeline_schedule', interleaved ? 'interleaved' : '1f1b', `${schedule}.config.pp_schedule_name`);
+}
+function modalities_memory(graph) {
+    const { say } = graph;
+    const mixed = nodeWith(graph, 'mixed_precision_settings');
+    if (mixed !== undefined)
+        say.run('precision', [`${mixed}.config.mixed_precision_settings.param_dtype`, `${mixed}.config.mixed_precision_settings`], (value) => (typeof value === 'string' ? dtypeOf(value) : undefined));
+    const sharded = nodeOf(graph, 'variant_key', /fsdp/);
+    say.byDefault('sharding', sharded === undefined ? 'none' : 'full', `the model is ${sharded === undefined ? 'not ' : ''}wrapped by FSDP (${modalities_source})`);
+    const checkpointed = nodeOf(graph, 'variant_key', /activation_checkpointed/);
+    if (checkpointed !== undefined) {
+        const whole = !/selective/.test(say.text(`${checkpointed}.config.ac_variant`) ?? '');
+        say.runIs('recompute', whole ? 'full' : 'selective', `${checkpointed}.variant_key`);
+    }
+    say.byDefault('recompute', 'none', `no component recomputes activations (${modalities_source})`);
+    const compiled = nodeOf(graph, 'variant_key', /^compiled$/);
+    if (compiled !== undefined)
+        say.runIs('compile', true, `${compiled}.variant_key`);
+    say.byDefault('compile', false, `no component compiles the model (${modalities_source})`);
+    const optimizer = nodeOf(graph, 'component_key', /^optimizer$/);
+    if (optimizer !== undefined)
+        say.run('optimizer', `${optimizer}.variant_key`, optimizerOf);
+    say.byDefault('framework', 'fsdp', `Modalities shards with PyTorch's FSDP (${modalities_source})`);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/nanogpt.js
@@ -41797,6 +42308,10 @@ function nanogpt_stateRun(say) {
 
 ;// CONCATENATED MODULE: ./build/read/formats/nanotron.js
 
+
+
+
+
 const nanotron_source = 'nanotron 0.4, src/nanotron/config';
 /** nanotron's YAML: the only common format that says everything, GPUs included. */
 const nanotron = {
@@ -41806,30 +42321,84 @@ const nanotron = {
     signature: { has: ['model.model_config'], some: [[1, ['parallelism', 'tokens']]] },
     states: nanotron_states,
 };
-/** Keys of `model.model_config` that are Hugging Face's own. */
+const nanotron_config = 'model.model_config';
+/** Keys of `model.model_config` that are Hugging Face's own, with what nanotron takes where they are absent. */
 const nanotron_sizes = [
-    'hidden_size',
-    'intermediate_size',
-    'num_hidden_layers',
-    'num_attention_heads',
-    'num_key_value_heads',
-    'head_dim',
-    'vocab_size',
-    'max_position_embeddings',
-    'tie_word_embeddings',
-    'attention_bias',
-    'sliding_window',
+    ['hidden_size', 4096],
+    ['intermediate_size', 11_008],
+    ['num_hidden_layers', 32],
+    ['num_attention_heads', 32],
+    ['max_position_embeddings', 2048],
 ];
 function nanotron_states(file) {
     const say = stating(file, nanotron.id);
-    const config = 'model.model_config';
-    const qwen = say.flag(`${config}.is_qwen2_config`) === true;
-    const starcoder = say.flag(`${config}.is_starcoder2_config`) === true;
-    if (say.flag(`${config}.is_mamba_config`) === true)
-        throw say.refuse('nanotron’s Mamba models are not read yet; state the model as a config.json.', `${config}.is_mamba_config`);
-    say.modelIs('model_type', qwen ? 'qwen2' : starcoder ? 'starcoder2' : 'llama');
-    for (const key of nanotron_sizes)
-        say.model(key, `${config}.${key}`);
+    if (say.flag(`${nanotron_config}.is_mamba_config`) === true)
+        throw say.refuse('nanotron’s Mamba models are not read yet; state the model as a config.json.', `${nanotron_config}.is_mamba_config`);
+    model(say);
+    nanotron_vocabulary(say);
+    if (say.number(`${nanotron_config}.moe_config.num_experts`) !== undefined)
+        nanotron_experts(say);
+    nanotron_run(say);
+    nanotron_memory(say);
+    return say.statement();
+}
+function model(say) {
+    const starcoder = say.flag(`${nanotron_config}.is_starcoder2_config`) === true;
+    const qwen = say.flag(`${nanotron_config}.is_qwen2_config`) === true;
+    const biased = say.flag(`${nanotron_config}.attention_bias`) === true;
+    const mixture = say.number(`${nanotron_config}.moe_config.num_experts`) !== undefined;
+    // Its Qwen 2 has biases of queries, keys and values only where asked to: without them it is a Llama.
+    const dense = starcoder ? 'starcoder2' : qwen && biased ? 'qwen2' : 'llama';
+    say.modelIs('model_type', mixture ? decoderType : dense, `${nanotron_config}.attention_bias`);
+    for (const [key, absent] of nanotron_sizes) {
+        say.model(key, `${nanotron_config}.${key}`);
+        if (say.at(`${nanotron_config}.${key}`) !== undefined || starcoder)
+            continue;
+        say.modelIs(key, absent);
+        say.assume(`${nanotron_config}.${key}`, textOf(absent), `what nanotron takes where the file does not say (${nanotron_source})`);
+    }
+    say.model('num_key_value_heads', [
+        `${nanotron_config}.num_key_value_heads`,
+        `${nanotron_config}.num_kv_heads`,
+        `${nanotron_config}.num_attention_heads`,
+    ]);
+    say.model('head_dim', `${nanotron_config}.head_dim`);
+    say.modelIs('tie_word_embeddings', say.flag(`${nanotron_config}.tie_word_embeddings`) ?? false, `${nanotron_config}.tie_word_embeddings`);
+    if (biased && (mixture || !qwen))
+        say.modelIs('attention_bias', true, `${nanotron_config}.attention_bias`);
+    if (biased && mixture)
+        say.modelIs('attention_output_bias', false);
+}
+/** Padded so that each tensor-parallel rank has as many rows. */
+function nanotron_vocabulary(say) {
+    const key = `${nanotron_config}.vocab_size`;
+    const stated = say.number(key) ?? 32_000;
+    const divisor = say.number('model.make_vocab_size_divisible_by') ?? 1;
+    const tensor = say.number('parallelism.tp') ?? 1;
+    const padded = paddedVocabulary(stated, divisor, tensor);
+    say.modelIs('vocab_size', padded, key);
+    if (padded !== stated)
+        say.assume(key, textOf(padded), `padded from ${stated} to a multiple of ${divisor} x tp ${tensor}`);
+}
+function nanotron_experts(say) {
+    const at = `${nanotron_config}.moe_config`;
+    const width = say.number(`${nanotron_config}.intermediate_size`) ?? 11_008;
+    say.model('num_experts', `${at}.num_experts`);
+    say.modelIs('num_experts_per_tok', say.number(`${at}.top_k`) ?? 2, `${at}.top_k`);
+    say.modelIs('moe_intermediate_size', say.number(`${at}.moe_intermediate_size`) ?? width, `${at}.moe_intermediate_size`);
+    if (say.flag(`${at}.enable_shared_expert`) === true) {
+        const shared = say.number(`${at}.shared_expert_intermediate_size`) ?? width;
+        say.modelIs('shared_expert_intermediate_size', shared, `${at}.enable_shared_expert`);
+        say.modelIs('shared_expert_gate', true);
+    }
+    const listed = say.at(`${at}.layers`);
+    const layers = Math.min(say.number(`${nanotron_config}.num_hidden_layers`) ?? 32, 10_000);
+    if (!Array.isArray(listed) || listed.includes(-1))
+        return;
+    const chosen = new Set(listed);
+    say.modelIs('expert_layers', Array.from({ length: layers }, (_, index) => (chosen.has(index) ? 1 : 0)), `${at}.layers`);
+}
+function nanotron_run(say) {
     say.run('sequence_length', 'tokens.sequence_length');
     say.run('micro_batch_size', 'tokens.micro_batch_size');
     say.run('gradient_accumulation', 'tokens.batch_accumulation_per_replica');
@@ -41839,14 +42408,20 @@ function nanotron_states(file) {
     say.run('parallelism.pipeline', 'parallelism.pp');
     say.run('parallelism.context', 'parallelism.context_parallel_size');
     say.run('parallelism.expert', ['parallelism.expert_parallel_size']);
-    say.run('parallelism.sequence_parallel', 'parallelism.tp_mode', (mode) => /REDUCE_SCATTER/i.test(String(mode)));
+    say.run('parallelism.sequence_parallel', 'parallelism.tp_mode', (mode) => /REDUCE_SCATTER/i.test(textOf(mode)));
     say.run('pipeline_schedule', 'parallelism.pp_engine', (engine) => (engine === '1f1b' ? '1f1b' : 'gpipe'));
+    say.byDefault('gradient_accumulation', 1, `batch_accumulation_per_replica of nanotron (${nanotron_source})`);
+}
+function nanotron_memory(say) {
     say.run('recompute', 'parallelism.recompute_layer', (on) => (flagOf(on) === true ? 'full' : 'none'));
-    say.run('sharding', 'optimizer.zero_stage', (stage) => (Number(stage) >= 1 ? 'optimizer' : 'none'));
-    say.run('precision', 'model.dtype', (dtype) => ({ bfloat16: 'bf16', float16: 'fp16', float32: 'fp32' })[String(dtype)]);
+    say.run('sharding', 'optimizer.zero_stage', (stage) => (Number(textOf(stage)) >= 1 ? 'optimizer' : 'none'));
+    say.run('precision', 'model.dtype', dtypeOf);
+    say.run('optimizer', 'optimizer.optimizer_factory.name', optimizerOf);
+    say.run('gradients_dtype', 'optimizer.accumulate_grad_in_fp32', (on) => (flagOf(on) === false ? 'bf16' : 'fp32'));
+    say.byDefault('gradients_dtype', 'fp32', `accumulate_grad_in_fp32 of nanotron is on (${nanotron_source})`);
     say.byDefault('framework', 'megatron', `the nearest framework to nanotron (${nanotron_source})`);
     say.byDefault('sharding', 'none', `nanotron shards nothing unless zero_stage says so (${nanotron_source})`);
-    return say.statement();
+    say.byDefault('recompute', 'none', `parallelism.recompute_layer of nanotron is off (${nanotron_source})`);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/nemo.js
@@ -42044,6 +42619,7 @@ function stateAdapters(say) {
 
 
 
+
 const olmo_source = 'OLMo 0.6, olmo/config.py';
 /** OLMo 1's YAML (also of the first OLMo 2 models). */
 const olmo = {
@@ -42131,7 +42707,7 @@ function olmo_run(say) {
 /** `2e12T` are tokens, a bare number is steps, `1ep` depends on the data. */
 function olmo_duration(say) {
     const stated = say.at('max_duration');
-    const text = String(stated ?? '').slice(0, 40);
+    const text = textOf(stated ?? '').slice(0, 40);
     const tokens = /T$/.test(text) ? numeric(text.slice(0, -1)) : undefined;
     if (typeof tokens === 'number')
         say.runIs('tokens', tokens, 'max_duration');
@@ -42276,6 +42852,128 @@ function oumi_sayAdapters(say, name) {
     }, quantised ? (bits === 8 ? 8 : 4) : baseBits(say, undefined, undefined, name));
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/parameter-files.js
+
+
+
+/** Meta's `params.json`: Llama's sizes, with the width derived. */
+const metaParams = {
+    id: 'meta-params',
+    title: "Meta's params.json",
+    syntaxes: ['json'],
+    signature: {
+        has: ['dim', 'n_layers', 'n_heads'],
+        some: [[1, ['multiple_of', 'ffn_dim_multiplier']]],
+        not: ['model_type', 'architectures', 'hidden_dim', 'moe_inter_dim'],
+    },
+    states: (file) => parameter_files_states(file, metaParams.id, parameter_files_meta),
+};
+/** Mistral's `params.json`, where `hidden_dim` is the feed-forward's width. */
+const mistralParams = {
+    id: 'mistral-params',
+    title: "Mistral's params.json",
+    syntaxes: ['json'],
+    signature: {
+        has: ['dim', 'n_layers', 'n_heads', 'hidden_dim'],
+        some: [[1, ['head_dim', 'n_kv_heads', 'norm_eps']]],
+        not: ['model_type', 'architectures', 'multiple_of', 'moe_inter_dim'],
+    },
+    states: (file) => parameter_files_states(file, mistralParams.id, mistral),
+};
+/** The JSON of DeepSeek's own inference code. */
+const deepseekInference = {
+    id: 'deepseek-inference',
+    title: "DeepSeek's inference JSON",
+    syntaxes: ['json'],
+    signature: { has: ['dim', 'n_layers', 'n_heads', 'moe_inter_dim'], not: ['model_type', 'architectures'] },
+    states: (file) => parameter_files_states(file, deepseekInference.id, deepseek),
+};
+function parameter_files_states(file, id, sizes) {
+    const say = stating(file, id);
+    sizes(say);
+    return say.statement();
+}
+function common(say) {
+    say.model('hidden_size', 'dim');
+    say.model('num_hidden_layers', 'n_layers');
+    say.model('num_attention_heads', 'n_heads');
+    say.model('num_key_value_heads', ['n_kv_heads', 'n_heads']);
+    say.model('max_position_embeddings', ['max_seq_len', 'max_position_embeddings']);
+}
+function parameter_files_meta(say) {
+    const dim = say.number('dim') ?? 0;
+    const multipleOf = say.number('multiple_of') ?? 256;
+    const multiplier = say.number('ffn_dim_multiplier');
+    const experts = say.number('moe_args.num_experts');
+    say.modelIs('model_type', experts === undefined ? 'llama' : 'llama4_text');
+    common(say);
+    const width = llamaWidth(dim, multipleOf, multiplier);
+    say.modelIs('tie_word_embeddings', dim <= 3072 && (say.number('vocab_size') ?? 0) > 100_000);
+    say.modelIs('intermediate_size', width, 'dim');
+    if (experts !== undefined) {
+        const active = say.number('moe_args.top_k') ?? 1;
+        // The experts that a token goes through, the shared one among them, are together as wide as a dense block.
+        const each = Math.floor(Math.floor((multiplier ?? 1) * Math.floor((8 * dim) / 3)) / (active + 1));
+        say.modelIs('intermediate_size', roundedUp(each, multipleOf), 'ffn_dim_multiplier');
+        say.modelIs('intermediate_size_mlp', width, 'ffn_dim_multiplier');
+        say.modelIs('num_local_experts', experts, 'moe_args.num_experts');
+        say.modelIs('num_experts_per_tok', active, 'moe_args.top_k');
+        say.modelIs('interleave_moe_layer_step', say.number('moe_args.interleave_moe_layer_step') ?? 1);
+    }
+    if ((say.number('vocab_size') ?? -1) > 0)
+        say.model('vocab_size', 'vocab_size');
+    else {
+        say.modelIs('vocab_size', 32_000, 'vocab_size');
+        say.assume('vocab_size', '32000', 'the file leaves it to the tokenizer; Llama 1 and 2 have 32,000 entries');
+    }
+}
+function mistral(say) {
+    const experts = say.number('moe.num_experts');
+    say.modelIs('model_type', experts === undefined ? 'llama' : 'mixtral');
+    common(say);
+    say.model('head_dim', 'head_dim');
+    say.model('intermediate_size', 'hidden_dim');
+    say.model('vocab_size', 'vocab_size');
+    say.modelIs('tie_word_embeddings', say.flag('tied_embeddings') ?? false, 'tied_embeddings');
+    say.model('num_local_experts', 'moe.num_experts');
+    say.model('num_experts_per_tok', 'moe.num_experts_per_tok');
+    if (say.at('vision_encoder') !== undefined)
+        say.warn('vision_encoder is not counted: the figures are those of the language model.', 'vision_encoder');
+}
+/** What the inference code takes for a key that is left out: the sizes of the 16 B model. */
+const of16B = [
+    ['vocab_size', 'vocab_size', 102_400],
+    ['hidden_size', 'dim', 2048],
+    ['intermediate_size', 'inter_dim', 10_944],
+    ['moe_intermediate_size', 'moe_inter_dim', 1408],
+    ['num_hidden_layers', 'n_layers', 27],
+    ['first_k_dense_replace', 'n_dense_layers', 1],
+    ['num_attention_heads', 'n_heads', 16],
+    ['n_routed_experts', 'n_routed_experts', 64],
+    ['n_shared_experts', 'n_shared_experts', 2],
+    ['num_experts_per_tok', 'n_activated_experts', 6],
+    ['kv_lora_rank', 'kv_lora_rank', 512],
+    ['qk_nope_head_dim', 'qk_nope_head_dim', 128],
+    ['qk_rope_head_dim', 'qk_rope_head_dim', 64],
+    ['v_head_dim', 'v_head_dim', 128],
+];
+function deepseek(say) {
+    // Only DeepSeek-V3's gate, at the width of 7168, corrects its choice by a learned bias.
+    const third = say.number('dim') === 7168;
+    say.modelIs('model_type', third ? 'deepseek_v3' : 'deepseek_v2', 'dim');
+    for (const [canonical, key, absent] of of16B) {
+        const stated = say.number(key);
+        say.modelIs(canonical, stated ?? absent, key);
+        if (stated === undefined)
+            say.assume(key, textOf(absent), "what DeepSeek's inference/model.py takes where the file does not say");
+    }
+    say.model('num_key_value_heads', 'n_heads');
+    say.modelIs('q_lora_rank', say.number('q_lora_rank') || null, 'q_lora_rank');
+    say.modelIs('tie_word_embeddings', false);
+    if (third)
+        say.modelIs('num_nextn_predict_layers', 0);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/peft.js
 
 
@@ -42309,6 +43007,319 @@ const peft = {
         return say.statement();
     },
 };
+
+;// CONCATENATED MODULE: ./build/read/aliases.js
+/** Names that repositories give to the sizes of a decoder, each in snake case; `spelled` gives the other spellings. */
+const aliases = {
+    layers: [
+        'n_layers',
+        'n_layer',
+        'num_layers',
+        'num_hidden_layers',
+        'nlayers',
+        'depth',
+        'num_blocks',
+        'n_blocks',
+        'num_decoder_layers',
+    ],
+    hidden: [
+        'd_model',
+        'hidden_size',
+        'n_embd',
+        'dim',
+        'emb_dim',
+        'embed_dim',
+        'embedding_dim',
+        'model_dim',
+        'n_embed',
+        'embedding_size',
+        'hidden_dim',
+    ],
+    width: [
+        'intermediate_size',
+        'd_ff',
+        'dff',
+        'ffn_dim',
+        'ffn_hidden_size',
+        'ffn_hidden_dim',
+        'mlp_dim',
+        'mlp_hidden_size',
+        'mlp_hidden_dim',
+        'feedforward_dim',
+        'dim_feedforward',
+        'n_inner',
+        'inter_dim',
+        'intermediate_dim',
+    ],
+    ratio: ['mlp_ratio', 'expansion_ratio', 'ffn_factor', 'ffn_mult', 'd_ff_multiplier', 'mlp_scale'],
+    heads: ['n_heads', 'n_head', 'num_heads', 'num_attention_heads', 'nhead', 'nheads', 'n_head_q'],
+    keyValueHeads: [
+        'n_kv_heads',
+        'n_kv_head',
+        'num_kv_heads',
+        'num_key_value_heads',
+        'num_query_groups',
+        'kv_heads',
+        'n_head_kv',
+    ],
+    headDim: ['head_dim', 'kv_channels', 'head_size', 'd_head', 'd_k', 'attention_head_dim'],
+    vocabulary: ['vocab_size', 'n_vocab', 'vocabulary_size', 'padded_vocab_size'],
+    sequence: [
+        'max_seq_len',
+        'max_seq_length',
+        'max_sequence_length',
+        'seq_len',
+        'seq_length',
+        'sequence_length',
+        'block_size',
+        'context_length',
+        'context_len',
+        'max_position_embeddings',
+        'n_ctx',
+        'max_len',
+    ],
+    tied: ['tie_word_embeddings', 'tie_embeddings', 'weight_tying', 'tied_embeddings', 'share_embeddings', 'tie_weights'],
+    untied: ['untie_embeddings_and_output_weights', 'no_weight_tying'],
+    activation: ['activation', 'hidden_act', 'mlp_type', 'ffn_type', 'activation_function', 'act_fn'],
+    norm: ['norm', 'norm_type', 'model_norm', 'normalization', 'norm_class'],
+    positions: [
+        'position_embedding_type',
+        'positional_embedding_type',
+        'pos_encoding',
+        'pos_emb_type',
+        'position_encoding',
+        'positional_encoding',
+    ],
+    rotary: ['rope_theta', 'rotary_pct', 'rope_base', 'rope_scaling', 'use_rope', 'rotary_base'],
+    bias: ['bias', 'use_bias', 'no_bias', 'attention_bias', 'qkv_bias', 'disable_bias_linear'],
+    experts: ['num_experts', 'n_experts', 'moe_num_experts', 'num_local_experts'],
+    active: [
+        'num_experts_per_tok',
+        'top_k_experts',
+        'experts_per_token',
+        'moe_top_k',
+        'n_experts_per_token',
+        'n_activated_experts',
+    ],
+    expertWidth: ['moe_intermediate_size', 'expert_dim', 'd_expert', 'expert_hidden_size'],
+};
+/** A name in snake, kebab and camel case, and in capitals. */
+function spelled(name) {
+    const camel = name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+    return [...new Set([name, name.replaceAll('_', '-'), camel, name.toUpperCase()])];
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/plain.js
+
+
+
+
+
+
+/** Where a file that nobody's framework prescribes puts its model. */
+const plain_blocks = [
+    '',
+    'model.',
+    'model.config.',
+    'model.args.',
+    'model_config.',
+    'model_args.',
+    'architecture.',
+    'transformer.',
+];
+const under = (meaning) => plain_blocks.flatMap((block) => aliases[meaning].flatMap((name) => spelled(name).map((word) => `${block}${word}`)));
+/** Keys by which other formats, and models that are no language models, are known. */
+const others = [
+    'model_type',
+    'architectures',
+    'text_config',
+    'model.model_type',
+    'model.name',
+    'model.flavor',
+    'model.type',
+    'model._target_',
+    'model._component_',
+    'model.model_config',
+    'multiple_of',
+    'moe_inter_dim',
+    'padded_vocab_size',
+    'mlp_class_name',
+    'norm_class_name',
+    'n_query_groups',
+    'device_train_microbatch_size',
+    'global_train_batch_size',
+    'trainer',
+    'distributed',
+    'modules',
+    'system',
+    'base_model',
+    'base_emb_dim',
+    'base_config',
+    'model_name_or_path',
+    'MODEL_ARGS',
+    'tensor_model_parallel_size',
+    'language_model',
+    'pipe_parallel_size',
+    'pipe-parallel-size',
+    'model_parallel_size',
+    'model-parallel-size',
+    'pos_emb',
+    'pos-emb',
+    'gpt_j_residual',
+    'attention_config',
+    'zero_optimization',
+    'train_micro_batch_size_per_gpu',
+    'model.dim',
+    '*.component_key',
+    'base_model_name_or_path',
+    ...['patch_size', 'image_size', 'img_size', 'in_channels', 'in_chans', 'num_classes', 'mel_bins', 'n_mels'].flatMap((key) => ['', 'model.', 'model.config.'].map((block) => `${block}${key}`)),
+];
+/** What repositories that train from scratch invent: a decoder's sizes under one of the usual names. */
+const plain_plain = {
+    id: 'plain',
+    title: 'plain sizes (n_layers, d_model, ...) in JSON, YAML or TOML',
+    syntaxes: ['json', 'yaml', 'toml'],
+    signature: {
+        some: [
+            [1, under('layers')],
+            [1, under('hidden')],
+            [1, under('heads')],
+            [1, [...under('vocabulary'), ...under('sequence')]],
+        ],
+        not: others,
+    },
+    states: plain_states,
+};
+function plain_states(file) {
+    const say = stating(file, plain_plain.id);
+    const block = plain_blocks.find((one) => {
+        const holds = (meaning) => keysOf(one, meaning).some((key) => typeof say.number(key) === 'number');
+        return holds('layers') && holds('hidden') && holds('heads');
+    });
+    if (block === undefined)
+        throw say.refuse('Layers, width and heads do not stand together in one place, so no model is known.');
+    const here = { say, keys: (meaning) => keysOf(block, meaning) };
+    plain_sizes(here);
+    traits(here);
+    plain_run(here);
+    return say.statement();
+}
+const keysOf = (block, meaning) => aliases[meaning].flatMap((name) => spelled(name).map((word) => `${block}${word}`));
+const plain_first = ({ say, keys }, meaning) => keys(meaning).find((key) => say.at(key) !== undefined);
+const plain_numberOf = (block, meaning) => {
+    const key = plain_first(block, meaning);
+    return key === undefined ? undefined : block.say.number(key);
+};
+function plain_sizes(block) {
+    const { say, keys } = block;
+    say.modelIs('model_type', decoderType);
+    say.modelIs('approximate', true);
+    say.model('num_hidden_layers', keys('layers'));
+    say.model('hidden_size', keys('hidden'));
+    say.model('num_attention_heads', keys('heads'));
+    say.model('num_key_value_heads', keys('keyValueHeads'));
+    say.model('head_dim', keys('headDim'));
+    say.model('max_position_embeddings', keys('sequence'));
+    const vocabulary = plain_first(block, 'vocabulary');
+    if (vocabulary === undefined || (say.number(vocabulary) ?? -1) <= 0)
+        throw say.refuse('vocab_size is missing, so the embeddings cannot be counted; add it to the file.', vocabulary);
+    say.model('vocab_size', vocabulary);
+    say.model('num_experts', keys('experts'));
+    say.model('num_experts_per_tok', keys('active'));
+    say.model('moe_intermediate_size', keys('expertWidth'));
+}
+/** Words that say that a block is built as Llama's. */
+const llamaish = /swiglu|silu|rope|rotary|rms|llama|geglu|reglu/i;
+function isLlamaish(block) {
+    if (plain_numberOf(block, 'keyValueHeads') !== undefined || block.say.at('post_embed_norm') !== undefined)
+        return true;
+    const { say, keys } = block;
+    const words = ['activation', 'norm', 'positions'];
+    if (words.some((meaning) => keys(meaning).some((key) => llamaish.test(textOf(say.at(key) ?? '').slice(0, 60)))))
+        return true;
+    return keys('rotary').some((key) => say.at(key) !== undefined);
+}
+function traits(block) {
+    const { say } = block;
+    const llama = isLlamaish(block);
+    const like = llama ? 'Llama' : 'GPT-2';
+    const reason = `the file does not say; a block like ${like}'s is assumed`;
+    const decide = (canonical, meaning, read, absent) => {
+        const key = plain_first(block, meaning);
+        const value = key === undefined ? undefined : read(say.at(key));
+        say.modelIs(canonical, value ?? absent, value === undefined ? undefined : key);
+        if (value === undefined)
+            say.assume(canonical, textOf(absent), reason);
+    };
+    const word = (value) => textOf(value).slice(0, 60).toLowerCase();
+    decide('normalization', 'norm', (value) => (/rms/.test(word(value)) ? 'rms' : /layer|ln/.test(word(value)) ? 'layer' : undefined), llama ? 'rms' : 'layer');
+    decide('positions', 'positions', plain_positionsOf, llama ? 'rope' : 'learned');
+    decide('gated', 'activation', (value) => (/glu|silu|swish|llama/.test(word(value)) ? true : /gelu|relu/.test(word(value)) ? false : undefined), llama);
+    const bias = plain_first(block, 'bias');
+    const biased = bias === undefined ? undefined : say.flag(bias);
+    const inverted = bias !== undefined && /no|disable/i.test(bias.split('.').at(-1) ?? '');
+    const value = biased === undefined ? !llama : biased !== inverted;
+    say.modelIs('attention_bias', value, bias);
+    say.modelIs('mlp_bias', value, bias);
+    if (biased === undefined)
+        say.assume('bias', textOf(value), reason);
+    tie(block, reason);
+    plain_width(block, llama, reason);
+}
+function plain_positionsOf(value) {
+    const text = textOf(value).slice(0, 60).toLowerCase();
+    if (/rope|rotary/.test(text))
+        return 'rope';
+    if (/alibi|none|nope|sin/.test(text))
+        return 'none';
+    return /learn|absolute/.test(text) ? 'learned' : undefined;
+}
+function tie(block, reason) {
+    const { say } = block;
+    const tied = plain_first(block, 'tied');
+    const untied = plain_first(block, 'untied');
+    const value = tied === undefined ? (untied === undefined ? undefined : !say.flag(untied)) : say.flag(tied);
+    say.modelIs('tie_word_embeddings', value ?? false, tied ?? untied);
+    if (value === undefined)
+        say.assume('tie_word_embeddings', 'false', reason);
+}
+function plain_width(block, llama, reason) {
+    const { say, keys } = block;
+    const hidden = plain_numberOf(block, 'hidden') ?? 0;
+    const stated = plain_first(block, 'width') ?? doubleMeaning(block);
+    if (stated !== undefined) {
+        say.model('intermediate_size', stated);
+        return;
+    }
+    const ratio = plain_numberOf(block, 'ratio');
+    if (ratio !== undefined) {
+        say.modelIs('intermediate_size', Math.floor(ratio * hidden), plain_first(block, 'ratio'));
+        return;
+    }
+    const derived = llama ? llamaWidth(hidden) : 4 * hidden;
+    say.modelIs('intermediate_size', derived, keys('hidden').find((key) => say.at(key) !== undefined));
+    say.assume('intermediate_size', textOf(derived), reason);
+}
+/** `hidden_dim` is the feed-forward's where another key says the width of the model. */
+function doubleMeaning(block) {
+    const key = block.keys('hidden').find((one) => /(^|\.)hidden_?dim$/i.test(one) && block.say.at(one) !== undefined);
+    return key !== undefined && plain_first(block, 'hidden') !== key ? key : undefined;
+}
+const runBlocks = ['', 'training.', 'train.', 'run.', 'trainer_args.', 'data.', 'optimizer.', 'optim.'];
+function plain_run({ say, keys }) {
+    const anywhere = (...names) => runBlocks.flatMap((block) => names.flatMap((name) => spelled(name).map((word) => `${block}${word}`)));
+    say.run('sequence_length', [
+        ...anywhere('seq_len', 'seq_length', 'sequence_length', 'block_size'),
+        ...keys('sequence'),
+    ]);
+    say.run('micro_batch_size', anywhere('micro_batch_size', 'per_device_train_batch_size', 'device_batch_size', 'batch_size'));
+    say.run('global_batch_size', anywhere('global_batch_size', 'total_batch_size'));
+    say.run('gradient_accumulation', anywhere('gradient_accumulation_steps', 'grad_accum_steps', 'grad_acc_steps'));
+    say.run('train_steps', anywhere('max_steps', 'train_steps', 'max_iters', 'num_steps', 'total_steps'));
+    say.run('gpus', anywhere('gpus', 'n_gpus', 'num_gpus', 'world_size'));
+    say.run('precision', anywhere('precision', 'dtype', 'mixed_precision'), dtypeOf);
+    say.run('optimizer', anywhere('optimizer', 'optimizer_name', 'optim'), (value) => typeof value === 'string' ? optimizerOf(value) : undefined);
+}
 
 ;// CONCATENATED MODULE: ./build/read/formats/prime.js
 
@@ -42499,10 +43510,10 @@ const primusModel = {
             ],
         ],
     },
-    states: model,
+    states: primus_model,
 };
 /** A model alone states its architecture; what a run takes by default is for the experiments to say. */
-function model(file, beside) {
+function primus_model(file, beside) {
     const missing = [];
     const chain = { kind: 'models', beside, folder: folderOf(file.path), left: { files: 40 }, missing };
     const statement = withoutDefaults(statementOf(file, primusModel.id, primus_extended(file, chain)));
@@ -42614,7 +43625,154 @@ function machineOf(file) {
         : new Map([['accelerator', { value: id, at: { file: file.path, key: 'its folder' } }]]);
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/torchtitan.js
+
+
+
+const torchtitan_source = 'torchtitan 0.2, torchtitan/config/job_config.py';
+/** torchtitan's TOML in its three generations: until 2025-02, until 2025-06, and until Python took its place in 2026-02. */
+const torchtitan = {
+    id: 'torchtitan',
+    title: 'torchtitan TOML',
+    syntaxes: ['toml'],
+    signature: {
+        has: ['model.name', 'training'],
+        some: [[1, ['model.flavor', 'parallelism', 'job', 'training.seq_len']]],
+        not: ['data', 'deployment'],
+    },
+    states: torchtitan_states,
+};
+const noLanguageModel = /^(flux|bert|vit|diffusion)/i;
+function torchtitan_states(file) {
+    const say = stating(file, torchtitan.id);
+    const name = say.text('model.name') ?? '';
+    if (noLanguageModel.test(name))
+        throw say.refuse(`model.name is "${name.slice(0, 40)}", which is not a language model.`, 'model.name');
+    const flavor = say.text('model.flavor');
+    if (flavor === undefined)
+        throw say.refuse('torchtitan takes the sizes from model.flavor, which is missing.', 'model.name');
+    // Llama 2 was plain `llama` until Llama 3 came; its flavors are the published sizes.
+    const second = /^llama2?$/.test(name);
+    say.named(second ? `meta-llama/Llama-2-${flavor}-hf` : `torchtitan:${name}/${flavor}`, 'model.flavor');
+    torchtitan_batch(say);
+    parallelism(say);
+    torchtitan_memory(say);
+    say.run('optimizer', 'optimizer.name', optimizerOf);
+    say.byDefault('framework', 'fsdp', `torchtitan shards with PyTorch's FSDP2 (${torchtitan_source})`);
+    say.byDefault('optimizer', 'adamw', `torchtitan's optimizer (${torchtitan_source})`);
+    return say.statement();
+}
+/** Where a degree stood in each generation of the schema. */
+const degree = (name) => [
+    `parallelism.${name}_degree`,
+    `training.${name}_degree`,
+    `experimental.${name}_degree`,
+];
+const numberAt = (say, keys) => {
+    const key = keys.find((one) => say.at(one) !== undefined);
+    return key === undefined ? undefined : say.number(key);
+};
+function torchtitan_batch(say) {
+    const local = ['training.local_batch_size', 'training.batch_size'];
+    const pipeline = numberAt(say, degree('pipeline_parallel')) ?? 1;
+    say.run('sequence_length', 'training.seq_len');
+    say.run('train_steps', 'training.steps');
+    if (say.number('training.global_batch_size') !== -1)
+        say.run('global_batch_size', 'training.global_batch_size');
+    say.run('batch_per_replica', local);
+    // A pipeline cuts the local batch into micro-batches of its own.
+    if (pipeline > 1) {
+        say.run('micro_batch_size', 'parallelism.pipeline_parallel_microbatch_size');
+        say.byDefault('micro_batch_size', 1, `torchtitan's pipeline micro-batch (${torchtitan_source})`);
+    }
+    else
+        say.run('micro_batch_size', local);
+    say.byDefault('sequence_length', 2048, `training.seq_len of torchtitan (${torchtitan_source})`);
+    say.byDefault('batch_per_replica', 8, `training.local_batch_size of torchtitan (${torchtitan_source})`);
+    say.byDefault('micro_batch_size', 8, `training.local_batch_size of torchtitan (${torchtitan_source})`);
+}
+function parallelism(say) {
+    say.run('parallelism.tensor', degree('tensor_parallel'));
+    say.run('parallelism.pipeline', degree('pipeline_parallel'));
+    say.run('parallelism.context', degree('context_parallel'));
+    say.run('parallelism.expert', degree('expert_parallel'));
+    say.run('parallelism.expert_tensor', degree('expert_tensor_parallel'));
+    say.run('data_parallel_replicate', degree('data_parallel_replicate'));
+    const shard = [...degree('data_parallel_shard'), 'training.data_parallel_degree'];
+    const key = shard.find((one) => say.at(one) !== undefined);
+    // -1 is all GPUs that are left, and how many there are the launcher says.
+    if (key !== undefined && say.number(key) === -1)
+        say.runIs('gpus', -1, key);
+    else
+        say.run('data_parallel_shard', shard);
+    const pipeline = numberAt(say, degree('pipeline_parallel')) ?? 1;
+    if (pipeline > 1)
+        torchtitan_stages(say);
+    const sharded = key === undefined || say.number(key) !== 1;
+    say.byDefault('sharding', sharded ? 'full' : 'none', `torchtitan divides all states over data_parallel_shard (${torchtitan_source})`);
+    say.run('reshard_after_forward', 'parallelism.fsdp_reshard_after_forward', (policy) => policy === 'always' ? true : policy === 'never' ? false : undefined);
+    say.byDefault('reshard_after_forward', pipeline === 1, `torchtitan keeps gathered weights only in a pipeline (${torchtitan_source})`);
+}
+function torchtitan_stages(say) {
+    const schedules = ['parallelism.pipeline_parallel_schedule', 'experimental.pipeline_parallel_schedule'];
+    say.run('pipeline_schedule', schedules, (value) => {
+        const word = textOf(value).toLowerCase();
+        if (/zerobubble|zbv/.test(word))
+            return 'zero_bubble';
+        if (/dualpipe/.test(word))
+            return 'dualpipe';
+        if (/interleaved|looped/.test(word))
+            return 'interleaved';
+        return word === 'gpipe' ? 'gpipe' : '1f1b';
+    });
+    say.run('parallelism.virtual_pipeline', schedules, (value) => /interleaved|looped|zbv|dualpipe/i.test(textOf(value)) ? 2 : 1);
+    say.byDefault('pipeline_schedule', '1f1b', `torchtitan's schedule (${torchtitan_source})`);
+}
+function torchtitan_memory(say) {
+    const mode = say.text('activation_checkpoint.mode');
+    const every = Number(say.at('activation_checkpoint.selective_ac_option') ?? 2);
+    // Selective with a number recomputes every n-th layer whole; with `op` it drops what is cheap to compute again.
+    if ((mode ?? 'selective') === 'selective' && Number.isInteger(every) && every > 0) {
+        const key = mode === undefined ? undefined : 'activation_checkpoint.mode';
+        const reason = `torchtitan recomputes every ${every === 2 ? 'second' : `${every}-th`} layer (${torchtitan_source})`;
+        if (key === undefined) {
+            say.byDefault('recompute', 'full', reason);
+            say.byDefault('recompute_method', 'every', reason);
+            say.byDefault('recompute_layers', every, reason);
+        }
+        else {
+            say.runIs('recompute', 'full', key);
+            say.runIs('recompute_method', 'every', key);
+            say.runIs('recompute_layers', every, key);
+        }
+    }
+    else
+        say.run('recompute', 'activation_checkpoint.mode', (value) => value === 'full' || value === 'selective' ? value : 'none');
+    compiled(say);
+    say.run('offload', 'training.enable_cpu_offload', (on) => (flagOf(on) === true ? 'parameters' : 'none'));
+    torchtitan_precision(say);
+}
+function compiled(say) {
+    const components = say.at('compile.components');
+    const ofModel = !Array.isArray(components) || components.includes('model');
+    say.run('compile', ['compile.enable', 'training.compile'], (on) => flagOf(on) === true && ofModel);
+    say.byDefault('compile', false, `torchtitan compiles only where asked to (${torchtitan_source})`);
+}
+function torchtitan_precision(say) {
+    const converters = say.at('model.converters');
+    const listed = Array.isArray(converters) ? converters.map(textOf) : textOf(converters ?? '').split(',');
+    const key = ['model.converters', 'float8.enable_float8_linear', 'training.fp8_linear'].find((one) => one === 'model.converters'
+        ? listed.some((name) => /float8|mx/.test(name))
+        : flagOf(say.at(one)) === true || /dynamic|delayed/.test(say.text(one) ?? ''));
+    if (key !== undefined)
+        say.runIs('precision', listed.some((name) => /mx/.test(name)) ? 'mxfp8' : 'fp8', key);
+    else
+        say.run('precision', 'training.mixed_precision_param', (value) => (value === 'float32' ? 'fp32' : 'bf16'));
+    say.byDefault('precision', 'bf16', `training.mixed_precision_param of torchtitan (${torchtitan_source})`);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/torchtune.js
+
 
 
 const torchtune_source = 'torchtune 0.6, recipes';
@@ -42676,7 +43834,7 @@ function lora(say, quantised) {
     say.run('lora.rank', 'model.lora_rank');
     say.byDefault('lora.rank', 8, `lora_rank of torchtune (${torchtune_source})`);
     const attention = say.at('model.lora_attn_modules');
-    const named = Array.isArray(attention) ? attention.slice(0, 10).map(String) : ['q_proj', 'v_proj'];
+    const named = Array.isArray(attention) ? attention.slice(0, 10).map(textOf) : ['q_proj', 'v_proj'];
     const all = [
         ...named.map((name) => (name === 'output_proj' ? 'o_proj' : name)),
         ...(say.flag('model.apply_lora_to_mlp') === true ? ['gate_proj', 'up_proj', 'down_proj'] : []),
@@ -42750,6 +43908,13 @@ function torchtune_memory(say, key) {
 
 
 
+
+
+
+
+
+
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [
     accelerate,
@@ -42761,21 +43926,31 @@ const trainingFormats = [
     gpt_neox_gptNeox,
     hfTrainingArgs,
     levanter,
+    lingua,
+    litgpt,
+    litgptModel,
     llamafactory,
+    llmFoundry,
     maxtext,
     megatronBridge,
     megatronModelArgs,
     megatronYaml,
+    modalities,
     nanogpt,
     nanotron,
     nemo,
     olmo,
     oumi,
+    metaParams,
+    mistralParams,
+    deepseekInference,
     peft,
     prime,
     primus,
     primusModel,
+    torchtitan,
     torchtune,
+    plain_plain,
 ];
 
 ;// CONCATENATED MODULE: ./build/read/job.js
@@ -45678,7 +46853,7 @@ function conventions(operations, run) {
         palm: flops(6 * N + quadratic(main, S)),
         '6n': flops(6 * N),
         megatron: flops(megatron(operations, run)),
-        torchtitan: flops(torchtitan(operations, run)),
+        torchtitan: flops(conventions_torchtitan(operations, run)),
     };
 }
 const sum = (list, take) => list.reduce((total, { operation, times }) => total + times * take(operation), 0);
@@ -45690,7 +46865,7 @@ const isAttention = (operation) => operation.kind === 'attention' && operation.v
  * uses, and 6 H (d_qk + d_v) S for each attention layer, the mask ignored. The token table is left out unless the output shares
  * it. Multi-token prediction counts with its parameters only. A router's load-balancing bias is a buffer, no parameter.
  */
-function torchtitan(operations, run) {
+function conventions_torchtitan(operations, run) {
     const main = [...mainNetwork(operations)];
     const prediction = run.mtp === false ? [] : operations.prediction.map((operation) => ({ operation, times: 1 }));
     const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);

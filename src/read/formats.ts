@@ -26,6 +26,7 @@ import { peft } from './formats/peft.ts';
 import { plain } from './formats/plain.ts';
 import { prime } from './formats/prime.ts';
 import { primus, primusModel } from './formats/primus.ts';
+import { torchtitan } from './formats/torchtitan.ts';
 import { torchtune } from './formats/torchtune.ts';
 
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
@@ -61,6 +62,7 @@ export const trainingFormats: readonly Format[] = [
   prime,
   primus,
   primusModel,
+  torchtitan,
   torchtune,
   plain,
 ];
