@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { names } from '../src/families/build.ts';
+import { names } from '../src/families/shape.ts';
 import { modules } from '../src/read/formats/quantization.ts';
 import { below, type Dice, pick } from './dice.ts';
 

@@ -5,7 +5,7 @@
 
 Needs transformers 5.18.0, for `--build` torch 2.13.0. A file may state a size under a name that its class does not read; the
 class then takes its default, so a count that goes by such a name is wrong. The keys are the names that families share (`names` in
-src/families/build.ts) and those that at least ten classes read. The configs are small ones of the other oracles' tables; a
+src/families/shape.ts) and those that at least ten classes read. The configs are small ones of the other oracles' tables; a
 row is {config, at, ignored}: none of the keys `ignored`, put into the part `at` of the config, is read by the class of that part.
 """
 
@@ -24,7 +24,7 @@ PROBE = 3
 
 
 def vocabulary():
-    text = (ROOT / "src" / "families" / "build.ts").read_text()
+    text = (ROOT / "src" / "families" / "shape.ts").read_text()
     shared = re.findall(r"'(\w+)'", re.search(r"export const names = \{(.*?)\} as const", text, re.S).group(1))
     names = json.loads(FILE.read_text())["names"]
     often = collections.Counter(key for kind, row in names.items() if kind for key in row.split())

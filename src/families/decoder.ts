@@ -7,19 +7,11 @@ import type {
   Part,
 } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import {
-  bothSides,
-  dense,
-  type Family,
-  grouped,
-  type NormPlan,
-  normOf,
-  predictor,
-  type Shape,
-  spanOf,
-  table,
-} from './build.ts';
+import type { Family, NormPlan } from './family.ts';
 import { latentAttention } from './latent.ts';
+import { bothSides, dense, grouped, normOf, spanOf, table } from './pieces.ts';
+import { predictor } from './prediction.ts';
+import type { Shape } from './shape.ts';
 
 /** The type under which training formats describe a decoder trait by trait, since they have no class of Hugging Face's. */
 export const decoderType = 'decoder';

@@ -1,25 +1,22 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
+import type { Family } from './family.ts';
+import { deepseekPrediction } from './latent.ts';
 import {
-  always,
   bothSides,
   dense,
-  denseFirst,
-  everyNth,
   experts,
-  type Family,
   fullBias,
   grouped,
   inputBias,
   llamaAttention,
   noBias,
   normOf,
-  type Shape,
-  slidingPlan,
   spanOf,
   table,
-} from './build.ts';
-import { deepseekPrediction } from './latent.ts';
+} from './pieces.ts';
+import { always, denseFirst, everyNth, slidingPlan } from './plan.ts';
+import type { Shape } from './shape.ts';
 
 const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 

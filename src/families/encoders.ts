@@ -1,6 +1,8 @@
 import type { Activation, GroupedAttention, Norm, Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import { bothSides, dense, type Family, fullBias, grouped, noBias, type Shape, table } from './build.ts';
+import type { Family } from './family.ts';
+import { bothSides, dense, fullBias, grouped, noBias, table } from './pieces.ts';
+import type { Shape } from './shape.ts';
 
 /**
  * Models that read a whole text at once (BERT and its kin), and models with an encoder and a decoder (T5, BART, Whisper).

@@ -1,24 +1,10 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import {
-  bothSides,
-  dense,
-  denseFirst,
-  everyNth,
-  experts,
-  type Family,
-  fullBias,
-  grouped,
-  inputBias,
-  llamaAttention,
-  names,
-  nextToken,
-  noBias,
-  pattern,
-  type Shape,
-  slidingPlan,
-  spanOf,
-} from './build.ts';
+import type { Family } from './family.ts';
+import { bothSides, dense, experts, fullBias, grouped, inputBias, llamaAttention, noBias, spanOf } from './pieces.ts';
+import { denseFirst, everyNth, pattern, slidingPlan } from './plan.ts';
+import { nextToken } from './prediction.ts';
+import { names, type Shape } from './shape.ts';
 
 /** Families whose feed-forward is a mixture of experts behind grouped attention. */
 

@@ -1,22 +1,6 @@
 import type { LinearPart, Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import {
-  always,
-  bothSides,
-  dense,
-  denseFirst,
-  depths,
-  experts,
-  type Family,
-  grouped,
-  llamaAttention,
-  nextToken,
-  noBias,
-  normOf,
-  predictor,
-  type Shape,
-  spanOf,
-} from './build.ts';
+import type { Family } from './family.ts';
 import { latentAttention } from './latent.ts';
 import {
   gatedDelta,
@@ -33,7 +17,11 @@ import {
   rwkv7,
   shortConvolution,
 } from './mixers.ts';
+import { bothSides, dense, experts, grouped, llamaAttention, noBias, normOf, spanOf } from './pieces.ts';
+import { always, denseFirst } from './plan.ts';
+import { depths, nextToken, predictor } from './prediction.ts';
 import { stated } from './recurrent.ts';
+import type { Shape } from './shape.ts';
 
 const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 

@@ -1,18 +1,10 @@
 import type { CompressedAttention, LatentAttention, Part } from '../model/architecture.ts';
 import { type Fields, Unreadable } from '../text/fields.ts';
-import {
-  bothSides,
-  dense,
-  denseFirst,
-  depths,
-  experts,
-  type Family,
-  names,
-  nextToken,
-  normOf,
-  predictor,
-  type Shape,
-} from './build.ts';
+import type { Family } from './family.ts';
+import { bothSides, dense, experts, normOf } from './pieces.ts';
+import { denseFirst } from './plan.ts';
+import { depths, nextToken, predictor } from './prediction.ts';
+import { names, type Shape } from './shape.ts';
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
 export function latentAttention(shape: Shape, fields: Fields, changes: Partial<LatentAttention> = {}): LatentAttention {

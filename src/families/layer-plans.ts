@@ -1,18 +1,8 @@
 import type { LinearPart, Part } from '../model/architecture.ts';
 import { type Fields, isDictionary, own, Unreadable } from '../text/fields.ts';
-import {
-  dense,
-  experts,
-  type Family,
-  fullBias,
-  grouped,
-  llamaAttention,
-  noBias,
-  normOf,
-  type Shape,
-  spanOf,
-  table,
-} from './build.ts';
+import type { Family } from './family.ts';
+import { dense, experts, fullBias, grouped, llamaAttention, noBias, normOf, spanOf, table } from './pieces.ts';
+import type { Shape } from './shape.ts';
 
 /** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
 

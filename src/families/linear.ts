@@ -1,7 +1,9 @@
 import type { Part, StateSpace } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import { type Family, grouped, inputBias, noBias, type Shape } from './build.ts';
+import type { Family } from './family.ts';
 import { matrix, projection, scan, scanNorm } from './mixers.ts';
+import { grouped, inputBias, noBias } from './pieces.ts';
+import type { Shape } from './shape.ts';
 
 /**
  * Linear attention as flash-linear-attention trains it: one file of layers, one block around each, and full attention in the

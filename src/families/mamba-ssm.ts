@@ -1,7 +1,9 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import { dense, type Family, grouped, inputBias, noBias, type Shape } from './build.ts';
+import type { Family } from './family.ts';
 import { mamba1, mamba2 } from './mixers.ts';
+import { dense, grouped, inputBias, noBias } from './pieces.ts';
+import type { Shape } from './shape.ts';
 
 /**
  * Mamba's own library: its config names no `model_type`, and says what the mixers are in `ssm_cfg` and `attn_cfg`.

@@ -1,8 +1,8 @@
 import type { Tower } from '../model/architecture.ts';
 import { type Dictionary, type Fields, isDictionary, own, type Reader } from '../text/fields.ts';
-import type { Shape } from './build.ts';
 import { classDefaults, namesOf, wholeDefaults } from './defaults.ts';
 import { emu3Tokenizer } from './image-tokenizers.ts';
+import type { Shape } from './shape.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
 import { colors, convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
 

@@ -1,6 +1,7 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import { bothSides, dense, type Family, fullBias, grouped, noBias, table } from './build.ts';
+import type { Family } from './family.ts';
+import { bothSides, dense, fullBias, grouped, noBias, table } from './pieces.ts';
 
 /** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
 

@@ -1,7 +1,10 @@
 import type { Part } from '../model/architecture.ts';
 import { type Fields, Unreadable } from '../text/fields.ts';
-import { always, experts, type Family, fullBias, grouped, noBias, type Shape, table } from './build.ts';
+import type { Family } from './family.ts';
 import { gatedDelta } from './mixers.ts';
+import { experts, fullBias, grouped, noBias, table } from './pieces.ts';
+import { always } from './plan.ts';
+import type { Shape } from './shape.ts';
 
 /** Qwen4: gated delta nets and sparse attention over several residual streams, with tables of hashed n-grams at some layers. */
 

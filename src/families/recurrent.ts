@@ -1,7 +1,10 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import { dense, depths, experts, type Family, grouped, llamaAttention, predictor, type Shape } from './build.ts';
+import type { Family } from './family.ts';
 import { gatedDelta, lightning, mamba1, mamba2 } from './mixers.ts';
+import { dense, experts, grouped, llamaAttention } from './pieces.ts';
+import { depths, predictor } from './prediction.ts';
+import type { Shape } from './shape.ts';
 
 const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 

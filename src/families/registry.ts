@@ -1,9 +1,9 @@
 import type { Dictionary, Reader } from '../text/fields.ts';
-import { type Family, names } from './build.ts';
 import { classDefaults, namesOf } from './defaults.ts';
 import { denseFamilies } from './dense.ts';
 import { encoderFamilies } from './encoders.ts';
 import { expertFamilies } from './experts.ts';
+import type { Family } from './family.ts';
 import { hybridFamilies } from './hybrid.ts';
 import { latentFamilies } from './latent.ts';
 import { plannedFamilies } from './layer-plans.ts';
@@ -13,6 +13,7 @@ import { legacyFamilies } from './pre-llama.ts';
 import { qwen4Families } from './qwen4.ts';
 import { recurrentFamilies } from './recurrent.ts';
 import { namesOfRemoteCode, remoteFamilies } from './remote-code.ts';
+import { names } from './shape.ts';
 import { stepFamilies } from './stepfun.ts';
 import { sameAs, textFamilies } from './text-models.ts';
 

@@ -1,17 +1,8 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import {
-  bothSides,
-  dense,
-  denseFirst,
-  experts,
-  type Family,
-  fullBias,
-  grouped,
-  inputBias,
-  noBias,
-  normOf,
-} from './build.ts';
+import type { Family } from './family.ts';
+import { bothSides, dense, experts, fullBias, grouped, inputBias, noBias, normOf } from './pieces.ts';
+import { denseFirst } from './plan.ts';
 
 /** Families whose code comes with the checkpoint and is in no release of transformers. */
 
@@ -241,7 +232,7 @@ const flaNames = [...llamaNames, 'num_heads', 'num_kv_heads', 'head_dim'] as con
 
 /**
  * Types whose code is in no release of Transformers, with what that code reads of the names that families share
- * (`names` in `build.ts`). Other keys of theirs are those that their rows ask for.
+ * (`names` in `shape.ts`). Other keys of theirs are those that their rows ask for.
  */
 export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   RefinedWeb: [...falconNames, ...falconAliases],

@@ -1,5 +1,7 @@
 import type { Fields } from '../text/fields.ts';
-import { dense, experts, type Family, grouped, inputBias, type Shape, spanOf } from './build.ts';
+import type { Family } from './family.ts';
+import { dense, experts, grouped, inputBias, spanOf } from './pieces.ts';
+import type { Shape } from './shape.ts';
 
 const source = 'transformers 5.18.0, models/step3p7/modeling_step3p7.py';
 

@@ -1,19 +1,9 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
-import {
-  bothSides,
-  dense,
-  experts,
-  type Family,
-  fullBias,
-  grouped,
-  inputBias,
-  llamaAttention,
-  noBias,
-  type Shape,
-  slidingPlan,
-  spanOf,
-} from './build.ts';
+import type { Family } from './family.ts';
+import { bothSides, dense, experts, fullBias, grouped, inputBias, llamaAttention, noBias, spanOf } from './pieces.ts';
+import { slidingPlan } from './plan.ts';
+import type { Shape } from './shape.ts';
 
 /** Language models that exist only inside a model made of parts (`multimodal.ts`). */
 

@@ -1,7 +1,9 @@
-import { build, type Family, names, readShape } from '../../families/build.ts';
+import { build, readShape } from '../../families/build.ts';
 import { wholeDefaults } from '../../families/defaults.ts';
+import type { Family } from '../../families/family.ts';
 import { encoderElements, findWhole, readerOfType, type Whole } from '../../families/multimodal.ts';
 import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '../../families/registry.ts';
+import { names } from '../../families/shape.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
 import { type Dictionary, Fields, isDictionary, OtherModel, own, statedFields } from '../../text/fields.ts';

@@ -1,0 +1,43 @@
+import type { Fields } from '../text/fields.ts';
+import type { Shape } from './shape.ts';
+
+/** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
+export function slidingPlan(shape: Shape, fields: Fields): readonly string[] {
+  const stated = fields.list('layer_types');
+  if (stated) return stated.map((type) => String(type).replace('_attention', ''));
+  const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
+  const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
+  return Array.from({ length: shape.layers }, () => (slides ? 'sliding' : 'full'));
+}
+
+/** One full layer in `period`, the others sliding. */
+export const everyNth = (shape: Shape, period: number): readonly string[] =>
+  Array.from({ length: shape.layers }, (_, index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
+
+/** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
+export function denseFirst(shape: Shape, fields: Fields): readonly string[] {
+  const types = fields.list('mlp_layer_types');
+  if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
+  const first = fields.count('first_k_dense_replace');
+  const listed = fields.list('moe_layer_freq');
+  if (listed) return listed.map((value) => (value === 1 ? 'experts' : 'dense'));
+  const frequency = fields.every('moe_layer_freq');
+  return Array.from({ length: shape.layers }, (_, index) =>
+    index >= first && index % frequency === 0 ? 'experts' : 'dense',
+  );
+}
+
+/** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
+export function pattern(key: string) {
+  return (shape: Shape, fields: Fields): readonly string[] => {
+    const word = fields.raw(key)?.value;
+    if (typeof word !== 'string') return everyNth(shape, fields.integer(key));
+    if (!/^[LG]+$/.test(word)) throw fields.wrong(key, 'must be a number, or letters L and G', word);
+    return Array.from({ length: shape.layers }, (_, index) => (word[index % word.length] === 'L' ? 'sliding' : 'full'));
+  };
+}
+
+export const always =
+  (kind: string) =>
+  (shape: Shape): readonly string[] =>
+    Array.from({ length: shape.layers }, () => kind);
