@@ -31358,12 +31358,7 @@ function statedFields(source) {
     return stated;
 }
 
-;// CONCATENATED MODULE: ./build/families/build.js
-
-/** Whether logits go through a tanh: as the config says, else as the family does. */
-const softcaps = (family, fields) => fields.states('final_logit_softcapping')
-    ? fields.optionalNumber('final_logit_softcapping') !== undefined
-    : (family.softcapped ?? false);
+;// CONCATENATED MODULE: ./build/families/shape.js
 /** Names under which configs state a dimension. */
 const names = {
     hidden: ['hidden_size', 'n_embd', 'n_embed', 'd_model', 'dim', 'model_dim', 'embed_dim'],
@@ -31411,6 +31406,139 @@ const names = {
         'model_max_length',
     ],
 };
+
+;// CONCATENATED MODULE: ./build/families/pieces.js
+
+const pieces_table = (path, rows, columns, used = 1) => ({
+    kind: 'table',
+    path,
+    rows,
+    columns,
+    used,
+});
+function normOf(family, path, width, place = 'input') {
+    const { style = 'rms', weight = true, bias = style === 'layer', upcast } = family.norm ?? {};
+    return {
+        kind: 'norm',
+        path,
+        width,
+        style,
+        weight,
+        bias,
+        ...(upcast === undefined ? {} : { upcast }),
+        ...(place === 'output' ? { place } : {}),
+    };
+}
+const noBias = { query: false, key: false, value: false, output: false };
+const fullBias = { query: true, key: true, value: true, output: true };
+const inputBias = { query: true, key: true, value: true, output: false };
+/** Grouped attention with the shape's dimensions; `changes` are what the family does otherwise. */
+function grouped(shape, changes = {}) {
+    return {
+        kind: 'attention',
+        inputWidth: shape.hiddenSize,
+        heads: shape.heads,
+        keyValueHeads: shape.keyValueHeads,
+        headDim: shape.headDim,
+        bias: noBias,
+        span: { kind: 'full' },
+        causal: true,
+        rotary: true,
+        ...changes,
+    };
+}
+/** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
+const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
+function spanOf(mixer, fields) {
+    const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
+    // Some configs write no window as 0.
+    if (tokens === undefined || tokens === 0 || !/sliding|local|chunked/.test(mixer))
+        return { kind: 'full' };
+    return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
+}
+const bothSides = (bias) => ({ up: bias, down: bias });
+function dense(inputWidth, width, changes = {}) {
+    return { kind: 'dense', inputWidth, width, gated: true, activation: 'silu', bias: bothSides(false), ...changes };
+}
+/** A mixture of experts with the config's counts; `changes` are what the family does otherwise. */
+function experts(shape, fields, changes = {}) {
+    const count = fields.integer(names.experts);
+    const active = changes.active ?? fields.integer(names.activeExperts);
+    if (active > count)
+        throw fields.wrong('num_experts_per_tok', `must be at most the ${count} experts`, active);
+    return {
+        kind: 'experts',
+        inputWidth: shape.hiddenSize,
+        experts: count,
+        active,
+        width: changes.width ?? fields.integer(names.expertWidth),
+        gated: true,
+        activation: 'silu',
+        bias: { router: false, up: false, down: false },
+        ...changes,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/families/plan.js
+/** What stands in each layer. */
+const each = (shape, kind) => Array.from({ length: shape.layers }, (_, index) => kind(index));
+/** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
+function slidingPlan(shape, fields) {
+    const stated = fields.list('layer_types');
+    if (stated)
+        return stated.map((type) => String(type).replace('_attention', ''));
+    const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
+    const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
+    return each(shape, () => (slides ? 'sliding' : 'full'));
+}
+/** One full layer in `period`, the others sliding. */
+const everyNth = (shape, period) => each(shape, (index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
+/** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
+function denseFirst(shape, fields) {
+    const types = fields.list('mlp_layer_types');
+    if (types)
+        return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
+    const first = fields.count('first_k_dense_replace');
+    const listed = fields.list('moe_layer_freq');
+    if (listed)
+        return listed.map((value) => (value === 1 ? 'experts' : 'dense'));
+    const frequency = fields.every('moe_layer_freq');
+    return each(shape, (index) => (index >= first && index % frequency === 0 ? 'experts' : 'dense'));
+}
+/** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
+function pattern(key) {
+    return (shape, fields) => {
+        const word = fields.raw(key)?.value;
+        if (typeof word !== 'string')
+            return everyNth(shape, fields.integer(key));
+        if (!/^[LG]+$/.test(word))
+            throw fields.wrong(key, 'must be a number, or letters L and G', word);
+        return each(shape, (index) => (word[index % word.length] === 'L' ? 'sliding' : 'full'));
+    };
+}
+const always = (kind) => (shape) => each(shape, () => kind);
+/** `layer_types` where the file has it, else the family's own plan. */
+const listedOr = (plan) => (shape, fields) => fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
+/** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
+const denseUntil = (count) => (shape, fields) => fields.list('mlp_layer_types')
+    ? denseFirst(shape, fields)
+    : each(shape, (index) => (index < count(fields) ? 'dense' : 'experts'));
+/** Experts in each n-th layer, except where a list says dense (Qwen). */
+const sparseByStep = (shape, fields) => {
+    const step = fields.every('decoder_sparse_step');
+    const only = new Set(fields.list('mlp_only_layers') ?? []);
+    return each(shape, (index) => (!only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense'));
+};
+
+;// CONCATENATED MODULE: ./build/families/build.js
+
+
+
+
+/** Whether logits go through a tanh: as the config says, else as the family does. */
+const softcaps = (family, fields) => fields.states('final_logit_softcapping')
+    ? fields.optionalNumber('final_logit_softcapping') !== undefined
+    : (family.softcapped ?? false);
 /** More layers than any model has, few enough to write out. */
 const mostLayers = 10_000;
 /** More kinds of layer than any model has: each is written out, and held for every quantity. */
@@ -31454,7 +31582,7 @@ function build(family, fields, outer, modelType) {
         hiddenSize: D,
         vocabularySize: V,
         ...(positions === undefined ? {} : { maxPositions: positions }),
-        embedding: [build_table('embedding.token', V, narrow), ...(family.embedding?.(shape, fields) ?? [])],
+        embedding: [pieces_table('embedding.token', V, narrow), ...(family.embedding?.(shape, fields) ?? [])],
         layers,
         order,
         head: family.head?.(shape, fields, tied) ?? [
@@ -31578,65 +31706,6 @@ const streamsOf = (path, { count, back, rank }) => ({
 });
 const isPart = (value) => 'kind' in value;
 const parts = (value) => (isPart(value) ? [value] : value);
-// --- pieces that rows are made of ---------------------------------------------------------------------------------------
-const build_table = (path, rows, columns, used = 1) => ({
-    kind: 'table',
-    path,
-    rows,
-    columns,
-    used,
-});
-function normOf(family, path, width, place = 'input') {
-    const { style = 'rms', weight = true, bias = style === 'layer', upcast } = family.norm ?? {};
-    return {
-        kind: 'norm',
-        path,
-        width,
-        style,
-        weight,
-        bias,
-        ...(upcast === undefined ? {} : { upcast }),
-        ...(place === 'output' ? { place } : {}),
-    };
-}
-const noBias = { query: false, key: false, value: false, output: false };
-const fullBias = { query: true, key: true, value: true, output: true };
-const inputBias = { query: true, key: true, value: true, output: false };
-/** Grouped attention with the shape's dimensions; `changes` are what the family does otherwise. */
-function grouped(shape, changes = {}) {
-    return {
-        kind: 'attention',
-        inputWidth: shape.hiddenSize,
-        heads: shape.heads,
-        keyValueHeads: shape.keyValueHeads,
-        headDim: shape.headDim,
-        bias: noBias,
-        span: { kind: 'full' },
-        causal: true,
-        rotary: true,
-        ...changes,
-    };
-}
-/** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
-const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
-function spanOf(mixer, fields) {
-    const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
-    // Some configs write no window as 0.
-    if (tokens === undefined || tokens === 0 || !/sliding|local|chunked/.test(mixer))
-        return { kind: 'full' };
-    return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
-}
-/** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
-function slidingPlan(shape, fields) {
-    const stated = fields.list('layer_types');
-    if (stated)
-        return stated.map((type) => String(type).replace('_attention', ''));
-    const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
-    const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
-    return Array.from({ length: shape.layers }, () => (slides ? 'sliding' : 'full'));
-}
-/** One full layer in `period`, the others sliding. */
-const everyNth = (shape, period) => Array.from({ length: shape.layers }, (_, index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
 const denseFeedForward = (family) => (shape, fields) => dense(shape.hiddenSize, shape.width, {
     gated: family.gated ?? true,
     activation: family.activation ?? 'silu',
@@ -31644,98 +31713,6 @@ const denseFeedForward = (family) => (shape, fields) => dense(shape.hiddenSize, 
         ? family.feedForwardBias(fields)
         : (family.feedForwardBias ?? false)),
 });
-const bothSides = (bias) => ({ up: bias, down: bias });
-function dense(inputWidth, width, changes = {}) {
-    return { kind: 'dense', inputWidth, width, gated: true, activation: 'silu', bias: bothSides(false), ...changes };
-}
-/** A mixture of experts with the config's counts; `changes` are what the family does otherwise. */
-function experts(shape, fields, changes = {}) {
-    const count = fields.integer(names.experts);
-    const active = changes.active ?? fields.integer(names.activeExperts);
-    if (active > count)
-        throw fields.wrong('num_experts_per_tok', `must be at most the ${count} experts`, active);
-    return {
-        kind: 'experts',
-        inputWidth: shape.hiddenSize,
-        experts: count,
-        active,
-        width: changes.width ?? fields.integer(names.expertWidth),
-        gated: true,
-        activation: 'silu',
-        bias: { router: false, up: false, down: false },
-        ...changes,
-    };
-}
-/** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
-function denseFirst(shape, fields) {
-    const types = fields.list('mlp_layer_types');
-    if (types)
-        return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
-    const first = fields.count('first_k_dense_replace');
-    const listed = fields.list('moe_layer_freq');
-    if (listed)
-        return listed.map((value) => (value === 1 ? 'experts' : 'dense'));
-    const frequency = fields.every('moe_layer_freq');
-    return Array.from({ length: shape.layers }, (_, index) => index >= first && index % frequency === 0 ? 'experts' : 'dense');
-}
-/**
- * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2), for one depth: a norm on the embedding and one on the
- * hidden state, a matrix that joins them, layers of the model's own kind, a norm.
- */
-function predictor(family, hiddenSize, layers) {
-    return [
-        normOf(family, 'norm.embedding', hiddenSize),
-        normOf(family, 'norm.hidden', hiddenSize),
-        {
-            kind: 'linear',
-            path: 'join',
-            role: 'join',
-            rows: 2 * hiddenSize,
-            columns: hiddenSize,
-            bias: false,
-            component: 'prediction',
-        },
-        ...layers,
-        normOf(family, 'norm.final', hiddenSize),
-    ];
-}
-/** More depths than any model predicts are a mistake or an attack. */
-const depths = (fields, key) => fields.states(key) ? Math.min(fields.count(key), 16) : 0;
-/**
- * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
- * a norm, for each depth that `num_nextn_predict_layers` states.
- */
-function nextToken(feed, changes = {}) {
-    return function (shape, fields, layer) {
-        const stated = fields.states('num_nextn_predict_layers') ? fields.count('num_nextn_predict_layers') : 0;
-        const depth = Math.min(stated, 16);
-        const { hiddenSize: D } = shape;
-        const elements = changes.copies?.(shape) ?? 0;
-        const copied = elements === 0 ? [] : [{ kind: 'vector', path: 'embedding_copy', elements, component: 'prediction' }];
-        const bias = changes.joinBias?.(fields) ?? false;
-        const one = [
-            normOf(this, 'norm.embedding', D),
-            normOf(this, 'norm.hidden', D),
-            { kind: 'linear', path: 'join', role: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
-            ...layer('full', feed),
-            ...(changes.sharedNorm ? [] : [normOf(this, 'norm.final', D)]),
-            ...copied,
-        ];
-        return { depth, parts: Array.from({ length: depth }, () => one).flat() };
-    };
-}
-/** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
-function pattern(key) {
-    return (shape, fields) => {
-        const word = fields.raw(key)?.value;
-        if (typeof word !== 'string')
-            return everyNth(shape, fields.integer(key));
-        if (!/^[LG]+$/.test(word))
-            throw fields.wrong(key, 'must be a number, or letters L and G', word);
-        return Array.from({ length: shape.layers }, (_, index) => (word[index % word.length] === 'L' ? 'sliding' : 'full'));
-    };
-}
-const always = (kind) => (shape) => Array.from({ length: shape.layers }, () => kind);
 
 ;// CONCATENATED MODULE: ./build/facts/transformers.json
 const transformers_namespaceObject = /*#__PURE__*/JSON.parse('{"Ly":{"afmoe":{"hidden_size":2048,"num_hidden_layers":32,"num_attention_heads":16,"head_dim":128,"intermediate_size":6144,"vocab_size":200192,"tie_word_embeddings":false,"moe_intermediate_size":1408,"num_experts":64,"num_experts_per_tok":6,"attention_bias":false,"max_position_embeddings":16384,"num_shared_experts":2,"sliding_window":1024,"num_dense_layers":1,"global_attn_every_n_layers":4},"albert":{"hidden_size":4096,"num_hidden_layers":12,"num_attention_heads":64,"intermediate_size":16384,"vocab_size":30000,"tie_word_embeddings":true,"max_position_embeddings":512,"type_vocab_size":2,"embedding_size":128,"num_hidden_groups":1,"inner_group_num":1,"num_labels":2},"apertus":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":14336,"vocab_size":131072,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":65536},"arcee":{"hidden_size":2560,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":18432,"vocab_size":32000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":4096},"aria_text":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":4096,"vocab_size":32000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":2048,"moe_num_experts":8,"moe_topk":2,"moe_num_shared_experts":2},"axk1":{"hidden_size":7168,"num_hidden_layers":61,"num_attention_heads":64,"num_key_value_heads":64,"head_dim":64,"intermediate_size":18432,"vocab_size":163840,"tie_word_embeddings":false,"moe_intermediate_size":2048,"num_local_experts":192,"n_routed_experts":192,"n_shared_experts":1,"num_experts_per_tok":8,"first_k_dense_replace":1,"q_lora_rank":1536,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":128,"v_head_dim":128,"attention_bias":false,"max_position_embeddings":32768},"axk2":{"hidden_size":2048,"num_hidden_layers":48,"num_attention_heads":32,"num_key_value_heads":32,"head_dim":32,"intermediate_size":5120,"vocab_size":163840,"tie_word_embeddings":false,"moe_intermediate_size":512,"num_local_experts":128,"n_routed_experts":128,"n_shared_experts":1,"num_experts_per_tok":8,"q_lora_rank":384,"kv_lora_rank":128,"qk_rope_head_dim":32,"qk_nope_head_dim":64,"v_head_dim":64,"attention_bias":false,"max_position_embeddings":131072,"index_head_dim":128,"index_n_heads":16,"index_topk":2048,"gated_norm_rank":16},"bamba":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":128000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":262144,"mamba_d_state":256,"mamba_d_conv":4,"mamba_expand":2,"mamba_conv_bias":true,"mamba_proj_bias":false,"mamba_n_heads":128,"mamba_n_groups":1,"mamba_chunk_size":256},"bart":{"d_model":1024,"vocab_size":50265,"tie_word_embeddings":true,"max_position_embeddings":1024,"encoder_layers":12,"decoder_layers":12,"encoder_attention_heads":16,"decoder_attention_heads":16,"encoder_ffn_dim":4096,"decoder_ffn_dim":4096},"bert":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"intermediate_size":3072,"vocab_size":30522,"tie_word_embeddings":true,"max_position_embeddings":512,"type_vocab_size":2,"num_labels":2},"biogpt":{"hidden_size":1024,"num_hidden_layers":24,"num_attention_heads":16,"intermediate_size":4096,"vocab_size":42384,"tie_word_embeddings":true,"max_position_embeddings":1024},"bitnet":{"hidden_size":2560,"num_hidden_layers":30,"num_attention_heads":20,"num_key_value_heads":5,"intermediate_size":6912,"vocab_size":128256,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":2048},"blip_2_qformer":{"cross_attention_frequency":2,"encoder_hidden_size":1408,"hidden_size":768,"intermediate_size":3072,"max_position_embeddings":512,"num_attention_heads":12,"num_hidden_layers":12,"use_qformer_text_input":false,"vocab_size":30522},"blip_2_vision_model":{"hidden_size":1408,"image_size":224,"intermediate_size":6144,"num_attention_heads":16,"num_hidden_layers":39,"patch_size":14,"qkv_bias":true},"bloom":{"hidden_size":64,"num_hidden_layers":2,"num_attention_heads":8,"vocab_size":250880,"tie_word_embeddings":true},"camembert":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"intermediate_size":3072,"vocab_size":30522,"tie_word_embeddings":true,"max_position_embeddings":512,"type_vocab_size":2,"num_labels":2},"chameleon_vqgan":{"base_channels":128,"channel_multiplier":[1,1,2,2,4],"double_latent":false,"embed_dim":256,"in_channels":3,"latent_channels":256,"num_embeddings":8192,"num_res_blocks":2},"clip_vision_model":{"hidden_size":768,"image_size":224,"intermediate_size":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"patch_size":32,"projection_dim":512},"codegen":{"hidden_size":4096,"num_hidden_layers":28,"num_attention_heads":16,"vocab_size":50400,"tie_word_embeddings":false,"n_positions":2048,"max_position_embeddings":2048,"n_ctx":2048},"cohere":{"hidden_size":8192,"num_hidden_layers":40,"num_attention_heads":64,"intermediate_size":22528,"vocab_size":256000,"tie_word_embeddings":true,"attention_bias":false,"use_qk_norm":false,"max_position_embeddings":8192},"cohere2":{"hidden_size":8192,"num_hidden_layers":40,"num_attention_heads":64,"intermediate_size":22528,"vocab_size":256000,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":8192,"sliding_window_pattern":4},"cohere2_moe":{"hidden_size":8192,"num_hidden_layers":40,"num_attention_heads":64,"head_dim":128,"intermediate_size":22528,"vocab_size":256000,"tie_word_embeddings":true,"num_experts":8,"num_experts_per_tok":2,"attention_bias":false,"max_position_embeddings":8192,"num_shared_experts":0,"sliding_window_pattern":4,"sliding_window":4096,"prefix_dense_sliding_window_pattern":1},"cohere_compass_text":{"hidden_size":8192,"num_hidden_layers":40,"num_attention_heads":64,"intermediate_size":22528,"vocab_size":256000,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":8192},"cohere_compass_vision":{"deepstack_visual_indexes":[8,16,24],"depth":27,"hidden_size":1152,"in_channels":3,"intermediate_size":4304,"num_heads":16,"num_position_embeddings":2304,"out_hidden_size":3584,"patch_size":16,"spatial_merge_size":2,"temporal_patch_size":2},"cosmos3_edge_text":{"attention_bias":false,"head_dim":128,"hidden_size":2048,"intermediate_size":9216,"max_position_embeddings":131072,"mlp_bias":false,"num_attention_heads":16,"num_hidden_layers":28,"num_key_value_heads":8,"tie_word_embeddings":false,"vocab_size":131072},"cosmos3_edge_vision":{"hidden_size":1152,"intermediate_size":4304,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":27,"num_patches":256,"patch_size":16,"spatial_merge_size":2},"cpmant":{"hidden_size":4096,"num_hidden_layers":48,"num_attention_heads":32,"vocab_size":30720,"tie_word_embeddings":true,"head_dim":128,"dim_ff":10240,"prompt_types":32,"prompt_length":32,"segment_types":32,"position_bias_num_buckets":512},"ctrl":{"hidden_size":1280,"num_hidden_layers":48,"num_attention_heads":16,"vocab_size":246534,"tie_word_embeddings":true,"n_positions":256,"max_position_embeddings":256,"dff":8192},"cwm":{"hidden_size":6144,"num_hidden_layers":64,"num_attention_heads":48,"num_key_value_heads":8,"head_dim":128,"intermediate_size":21504,"vocab_size":128256,"tie_word_embeddings":false,"mlp_bias":false,"max_position_embeddings":131072},"dbrx":{"hidden_size":2048,"num_hidden_layers":24,"num_attention_heads":16,"num_key_value_heads":1,"vocab_size":32000,"tie_word_embeddings":false,"max_position_embeddings":2048},"deepseek_ocr2_text":{"attention_bias":false,"hidden_size":4096,"intermediate_size":11008,"max_position_embeddings":2048,"mlp_bias":false,"moe_intermediate_size":1407,"n_routed_experts":64,"n_shared_experts":2,"num_attention_heads":32,"num_hidden_layers":32,"tie_word_embeddings":false,"vocab_size":102400},"deepseek_v2":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"head_dim":64,"intermediate_size":11008,"vocab_size":102400,"tie_word_embeddings":false,"moe_intermediate_size":1407,"num_experts":64,"n_routed_experts":64,"n_shared_experts":2,"first_k_dense_replace":0,"q_lora_rank":1536,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":128,"v_head_dim":128,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":2048},"deepseek_v3":{"hidden_size":7168,"num_hidden_layers":61,"num_attention_heads":128,"num_key_value_heads":128,"head_dim":64,"intermediate_size":18432,"vocab_size":129280,"tie_word_embeddings":false,"moe_intermediate_size":2048,"num_local_experts":256,"n_routed_experts":256,"n_shared_experts":1,"num_experts_per_tok":8,"first_k_dense_replace":3,"q_lora_rank":1536,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":128,"v_head_dim":128,"attention_bias":false,"max_position_embeddings":4096,"num_nextn_predict_layers":1},"deepseek_v32":{"hidden_size":7168,"num_hidden_layers":61,"num_attention_heads":128,"num_key_value_heads":128,"head_dim":64,"intermediate_size":18432,"vocab_size":129280,"tie_word_embeddings":false,"moe_intermediate_size":2048,"num_local_experts":256,"n_routed_experts":256,"n_shared_experts":1,"num_experts_per_tok":8,"first_k_dense_replace":3,"q_lora_rank":1536,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":128,"v_head_dim":128,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":163840,"index_head_dim":128,"index_n_heads":64,"index_topk":2048},"deepseek_v4":{"hidden_size":4096,"num_hidden_layers":43,"num_attention_heads":64,"num_key_value_heads":1,"head_dim":512,"intermediate_size":2048,"vocab_size":129280,"tie_word_embeddings":false,"moe_intermediate_size":2048,"num_local_experts":256,"n_routed_experts":256,"n_shared_experts":1,"num_experts_per_tok":6,"q_lora_rank":1024,"qk_rope_head_dim":64,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":1048576,"index_head_dim":128,"index_n_heads":64,"index_topk":512,"num_nextn_predict_layers":1,"o_groups":8,"o_lora_rank":1024,"sliding_window":128,"hc_mult":4,"num_hash_layers":3},"delta_net":{"hidden_size":2048,"num_hidden_layers":24,"num_heads":16,"vocab_size":32000,"max_position_embeddings":2048,"conv_size":4,"expand_k":1,"expand_v":1,"hidden_ratio":4,"use_beta":true,"use_short_conv":true},"diffllama":{"hidden_size":2048,"num_hidden_layers":16,"num_attention_heads":32,"intermediate_size":8192,"vocab_size":32000,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":2048},"diffusion_gemma_text":{"attention_bias":false,"head_dim":256,"hidden_size":2304,"intermediate_size":9216,"max_position_embeddings":131072,"num_attention_heads":8,"num_hidden_layers":30,"num_key_value_heads":4,"tie_word_embeddings":true,"vocab_size":262144},"distilbert":{"dim":768,"n_layers":6,"n_heads":12,"hidden_dim":3072,"vocab_size":30522,"tie_word_embeddings":true,"max_position_embeddings":512,"num_labels":2},"doge":{"hidden_size":1024,"num_hidden_layers":32,"num_attention_heads":8,"intermediate_size":2048,"vocab_size":32768,"tie_word_embeddings":false,"num_experts":16384,"num_experts_per_tok":64,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":2048,"keep_window_size":2048,"is_moe":false},"dots1":{"hidden_size":4608,"num_hidden_layers":62,"num_attention_heads":32,"num_key_value_heads":32,"intermediate_size":10944,"vocab_size":152064,"tie_word_embeddings":false,"moe_intermediate_size":1408,"first_k_dense_replace":0,"attention_bias":false,"max_position_embeddings":2048},"electra":{"hidden_size":256,"num_hidden_layers":12,"num_attention_heads":4,"intermediate_size":1024,"vocab_size":30522,"tie_word_embeddings":true,"max_position_embeddings":512,"type_vocab_size":2,"embedding_size":128,"num_labels":2},"emu3":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":184622,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":9216},"emu3_text_model":{"hidden_size":4096,"intermediate_size":14336,"max_position_embeddings":9216,"num_attention_heads":32,"num_hidden_layers":32,"num_key_value_heads":8,"tie_word_embeddings":false,"vocab_size":184622},"emu3_vqgan":{"attn_resolutions":[3],"base_channels":256,"channel_multiplier":[1,2,2,4],"codebook_size":32768,"double_latent":false,"embed_dim":4,"hidden_size":1024,"in_channels":3,"latent_channels":4,"num_attention_heads":1,"num_res_blocks":2,"out_channels":3,"temporal_downsample_factor":4},"ernie4_5":{"hidden_size":1024,"num_hidden_layers":18,"num_attention_heads":16,"num_key_value_heads":2,"head_dim":128,"intermediate_size":3072,"vocab_size":103424,"tie_word_embeddings":true,"use_bias":false,"max_position_embeddings":131072},"ernie4_5_moe":{"hidden_size":2560,"num_hidden_layers":28,"num_attention_heads":20,"num_key_value_heads":4,"intermediate_size":12288,"vocab_size":103424,"tie_word_embeddings":true,"moe_intermediate_size":1536,"num_experts":64,"num_experts_per_tok":6,"use_bias":false,"max_position_embeddings":131072,"moe_k":6,"moe_num_experts":64,"moe_num_shared_experts":2,"moe_layer_start_index":1,"moe_layer_end_index":-1,"moe_layer_interval":1},"ernie4_5_vl_moe_text":{"hidden_size":2560,"intermediate_size":12288,"max_position_embeddings":131072,"moe_intermediate_size":[1536,512],"moe_k":6,"moe_num_experts":64,"moe_num_shared_experts":2,"num_attention_heads":20,"num_hidden_layers":28,"num_key_value_heads":4,"tie_word_embeddings":true,"use_bias":false,"vocab_size":103424,"moe_layer_start_index":1},"ernie4_5_vl_moe_vision":{"depth":32,"hidden_size":1280,"in_channels":3,"intermediate_size":5120,"num_heads":16,"patch_size":14,"spatial_merge_size":2,"temporal_merge_size":2},"evolla":{"attention_bias":false,"hidden_size":4096,"intermediate_size":14336,"max_position_embeddings":8192,"mlp_bias":false,"num_attention_heads":32,"num_hidden_layers":32,"num_key_value_heads":8,"resampler_depth":6,"tie_word_embeddings":false,"vocab_size":128256},"exaone4":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":32,"intermediate_size":16384,"vocab_size":102400,"tie_word_embeddings":false,"max_position_embeddings":2048,"sliding_window_pattern":4},"exaone4_5_vision":{"depth":32,"hidden_size":3584,"in_channels":3,"intermediate_size":3420,"num_heads":16,"num_key_value_heads":8,"out_hidden_size":3584,"patch_size":14,"spatial_merge_size":2,"temporal_patch_size":2,"window_size":112},"exaone_moe":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":32,"intermediate_size":16384,"vocab_size":102400,"tie_word_embeddings":false,"moe_intermediate_size":1024,"num_experts":64,"num_experts_per_tok":8,"first_k_dense_replace":1,"max_position_embeddings":2048,"num_shared_experts":1,"sliding_window_pattern":4,"sliding_window":4096},"falcon":{"hidden_size":4544,"num_hidden_layers":32,"num_attention_heads":71,"vocab_size":65024,"tie_word_embeddings":true,"bias":false,"multi_query":true,"new_decoder_architecture":false,"parallel_attn":true,"alibi":false,"max_position_embeddings":2048},"falcon_h1":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":128000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":8192,"mamba_d_state":256,"mamba_d_conv":4,"mamba_expand":2,"mamba_conv_bias":true,"mamba_proj_bias":false,"mamba_d_ssm":1024,"mamba_n_heads":128,"mamba_n_groups":1,"mamba_chunk_size":256,"projectors_bias":false,"mamba_rms_norm":false},"falcon_mamba":{"hidden_size":768,"num_hidden_layers":32,"vocab_size":50280,"tie_word_embeddings":true,"use_bias":false,"state_size":16,"conv_kernel":4,"expand":2,"time_step_rank":48,"use_conv_bias":true},"flex_olmo":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":100352,"tie_word_embeddings":false,"num_experts":7,"num_local_experts":7,"num_experts_per_tok":5,"attention_bias":false,"max_position_embeddings":4096},"fuyu":{"hidden_size":4096,"num_hidden_layers":36,"num_attention_heads":64,"intermediate_size":16384,"vocab_size":262144,"tie_word_embeddings":false,"qk_layernorm":true,"max_position_embeddings":16384,"image_size":300,"num_channels":3,"patch_size":30},"gated_deltanet":{"hidden_size":2048,"num_hidden_layers":21,"num_heads":6,"vocab_size":32000,"max_position_embeddings":2048,"conv_size":4,"expand_v":2,"hidden_ratio":4,"head_dim":256,"use_gate":true,"use_short_conv":true},"gemma":{"hidden_size":3072,"num_hidden_layers":28,"num_attention_heads":16,"num_key_value_heads":16,"head_dim":256,"intermediate_size":24576,"vocab_size":256000,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":8192},"gemma2":{"hidden_size":2304,"num_hidden_layers":26,"num_attention_heads":8,"num_key_value_heads":4,"head_dim":256,"intermediate_size":9216,"vocab_size":256000,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":8192},"gemma3":{"hidden_size":2304,"num_hidden_layers":26,"num_attention_heads":8,"num_key_value_heads":4,"head_dim":256,"intermediate_size":9216,"vocab_size":262208,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":131072},"gemma3_text":{"hidden_size":2304,"num_hidden_layers":26,"num_attention_heads":8,"num_key_value_heads":4,"head_dim":256,"intermediate_size":9216,"vocab_size":262208,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":131072,"sliding_window_pattern":6},"gemma3n":{"hidden_size":2048,"num_hidden_layers":35,"num_attention_heads":8,"num_key_value_heads":2,"head_dim":256,"intermediate_size":[16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384,16384],"vocab_size":262400,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":32768,"num_kv_shared_layers":15,"hidden_size_per_layer_input":256},"gemma3n_audio":{"conf_conv_kernel_size":5,"conf_num_attention_heads":8,"conf_num_hidden_layers":12,"hidden_size":1536,"input_feat_size":128,"sscp_conv_channel_size":[128,32],"vocab_size":128},"gemma3n_text":{"hidden_size":2048,"num_hidden_layers":35,"num_attention_heads":8,"num_key_value_heads":2,"head_dim":256,"vocab_size":262400,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":32768,"num_kv_shared_layers":15,"hidden_size_per_layer_input":256,"intermediate_size":16384,"laurel_rank":64,"altup_num_inputs":4,"vocab_size_per_layer_input":262144,"sliding_window":512},"gemma3n_vision":{"architecture":"mobilenetv5_300m_enc","hidden_size":2048,"vocab_size":128},"gemma4":{"hidden_size":2304,"num_hidden_layers":30,"num_attention_heads":8,"num_key_value_heads":4,"intermediate_size":9216,"vocab_size":262144,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":131072,"num_kv_shared_layers":0,"hidden_size_per_layer_input":256},"gemma4_audio":{"conv_kernel_size":5,"hidden_size":1024,"num_attention_heads":8,"num_hidden_layers":12,"output_proj_dims":1536,"subsampling_conv_channels":[128,32],"use_clipped_linears":true},"gemma4_text":{"hidden_size":2304,"num_hidden_layers":30,"num_attention_heads":8,"num_key_value_heads":4,"intermediate_size":9216,"vocab_size":262144,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":131072,"num_kv_shared_layers":0,"hidden_size_per_layer_input":256,"attention_k_eq_v":false,"enable_moe_block":false,"use_double_wide_mlp":false,"head_dim":256,"sliding_window":512,"vocab_size_per_layer_input":262144,"global_head_dim":512},"gemma4_unified":{"hidden_size":2304,"num_hidden_layers":30,"num_attention_heads":8,"num_key_value_heads":4,"intermediate_size":9216,"vocab_size":262144,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":262144,"num_kv_shared_layers":0},"gemma4_unified_audio":{"audio_embed_dim":640},"gemma4_unified_text":{"hidden_size":2304,"num_hidden_layers":30,"num_attention_heads":8,"num_key_value_heads":4,"intermediate_size":9216,"vocab_size":262144,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":262144,"num_kv_shared_layers":0,"attention_k_eq_v":false,"use_double_wide_mlp":false,"head_dim":256,"sliding_window":1024,"global_head_dim":512},"gemma4_unified_vision":{"mm_embed_dim":3840,"mm_posemb_size":1120,"output_proj_dims":3840,"patch_size":16,"pooling_kernel_size":3},"gemma4_vision":{"attention_bias":false,"head_dim":64,"hidden_size":768,"intermediate_size":3072,"max_position_embeddings":131072,"num_attention_heads":12,"num_hidden_layers":16,"num_key_value_heads":12,"patch_size":16,"pooling_kernel_size":3,"position_embedding_size":10240,"standardize":false,"use_clipped_linears":false},"git":{"hidden_size":768,"num_hidden_layers":6,"num_attention_heads":12,"intermediate_size":3072,"vocab_size":30522,"tie_word_embeddings":false,"max_position_embeddings":1024},"git_vision_model":{"hidden_size":768,"image_size":224,"intermediate_size":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"patch_size":16},"gla":{"hidden_size":2048,"num_hidden_layers":24,"num_heads":4,"vocab_size":32000,"max_position_embeddings":2048,"conv_size":4,"elementwise_affine":true,"expand_k":0.5,"expand_v":1,"hidden_ratio":4,"use_output_gate":true,"use_short_conv":false},"glm":{"hidden_size":4096,"num_hidden_layers":40,"num_attention_heads":32,"num_key_value_heads":2,"head_dim":128,"intermediate_size":13696,"vocab_size":151552,"tie_word_embeddings":false,"attention_bias":true,"max_position_embeddings":131072},"glm4":{"hidden_size":4096,"num_hidden_layers":40,"num_attention_heads":32,"num_key_value_heads":2,"head_dim":128,"intermediate_size":13696,"vocab_size":151552,"tie_word_embeddings":false,"attention_bias":true,"max_position_embeddings":131072},"glm4_moe":{"hidden_size":4096,"num_hidden_layers":46,"num_attention_heads":96,"num_key_value_heads":8,"intermediate_size":10944,"vocab_size":151552,"tie_word_embeddings":false,"moe_intermediate_size":1408,"num_local_experts":128,"n_routed_experts":128,"n_shared_experts":1,"num_experts_per_tok":8,"first_k_dense_replace":1,"attention_bias":false,"use_qk_norm":false,"max_position_embeddings":131072,"num_nextn_predict_layers":1},"glm4_moe_lite":{"first_k_dense_replace":1,"hidden_size":2048,"num_hidden_layers":47,"num_attention_heads":20,"num_key_value_heads":20,"head_dim":64,"intermediate_size":10240,"vocab_size":154880,"tie_word_embeddings":false,"moe_intermediate_size":1536,"num_local_experts":64,"n_routed_experts":64,"n_shared_experts":1,"num_experts_per_tok":4,"q_lora_rank":768,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":192,"v_head_dim":256,"attention_bias":false,"max_position_embeddings":202752},"glm4v_moe_text":{"attention_bias":true,"first_k_dense_replace":1,"hidden_size":4096,"intermediate_size":10944,"max_position_embeddings":65536,"moe_intermediate_size":1408,"n_routed_experts":128,"n_shared_experts":1,"num_attention_heads":96,"num_experts_per_tok":8,"num_hidden_layers":46,"num_key_value_heads":8,"tie_word_embeddings":false,"vocab_size":151424},"glm4v_moe_vision":{"attention_bias":false,"depth":24,"hidden_size":1536,"image_size":336,"in_channels":3,"intermediate_size":13696,"num_heads":12,"out_hidden_size":4096,"patch_size":14,"spatial_merge_size":2,"temporal_patch_size":2},"glm4v_text":{"hidden_size":4096,"intermediate_size":13696,"max_position_embeddings":32768,"num_attention_heads":32,"num_hidden_layers":40,"num_key_value_heads":2,"vocab_size":151552},"glm4v_vision":{"attention_bias":false,"depth":24,"hidden_size":1536,"image_size":336,"in_channels":3,"intermediate_size":13696,"num_heads":12,"out_hidden_size":4096,"patch_size":14,"spatial_merge_size":2,"temporal_patch_size":2},"glm5_next_text":{"attention_bias":false,"hc_mult":4,"head_dim":0,"hidden_size":4096,"index_head_dim":128,"index_n_heads":32,"index_topk":2048,"intermediate_size":12288,"kv_lora_rank":512,"linear_conv_kernel_dim":4,"linear_head_dim":128,"linear_num_heads":64,"max_position_embeddings":1048576,"moe_intermediate_size":2048,"n_routed_experts":288,"n_shared_experts":1,"num_attention_heads":64,"num_experts_per_tok":8,"num_hidden_layers":45,"num_key_value_heads":64,"q_lora_rank":1536,"qk_nope_head_dim":256,"tie_word_embeddings":false,"v_head_dim":256,"vocab_size":154880},"glm5_next_vision":{"attention_bias":true,"depth":24,"hidden_size":1024,"image_size":336,"in_channels":3,"intermediate_size":4096,"num_heads":16,"out_hidden_size":1536,"patch_size":14,"projection_intermediate_size":10240,"spatial_merge_size":2,"temporal_patch_size":2},"glm_moe_dsa":{"hidden_size":6144,"num_hidden_layers":78,"num_attention_heads":64,"num_key_value_heads":64,"head_dim":64,"intermediate_size":12288,"vocab_size":154880,"tie_word_embeddings":false,"moe_intermediate_size":2048,"num_local_experts":256,"n_routed_experts":256,"n_shared_experts":1,"num_experts_per_tok":8,"first_k_dense_replace":3,"q_lora_rank":2048,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":192,"v_head_dim":256,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":202752,"index_head_dim":128,"index_n_heads":32,"index_topk":2048},"glm_ocr_text":{"hidden_size":1024,"intermediate_size":4096,"max_position_embeddings":131072,"num_attention_heads":16,"num_hidden_layers":16,"num_key_value_heads":8,"vocab_size":59392},"glm_ocr_vision":{"attention_bias":true,"depth":24,"hidden_size":1024,"image_size":336,"in_channels":3,"intermediate_size":4096,"num_heads":16,"out_hidden_size":1536,"patch_size":14,"spatial_merge_size":2,"temporal_patch_size":2},"glmasr_encoder":{"hidden_size":1280,"intermediate_size":5120,"max_position_embeddings":1500,"num_attention_heads":20,"num_hidden_layers":32,"num_key_value_heads":20,"num_mel_bins":128},"got_ocr2":{"hidden_size":1024,"num_hidden_layers":24,"num_attention_heads":16,"num_key_value_heads":32,"vocab_size":151860,"tie_word_embeddings":true,"max_position_embeddings":32768},"got_ocr2.vision_config":{"global_attn_indexes":[2,5,8,11],"hidden_size":768,"image_size":1024,"mlp_dim":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"output_channels":256,"patch_size":16,"qkv_bias":true,"use_abs_pos":true,"use_rel_pos":true,"window_size":14},"gpt2":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"vocab_size":50257,"tie_word_embeddings":true,"n_positions":1024,"max_position_embeddings":1024,"activation_function":"gelu_new"},"gpt_bigcode":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"num_key_value_heads":1,"vocab_size":50257,"tie_word_embeddings":true,"multi_query":true,"n_positions":1024,"max_position_embeddings":1024},"gpt_neo":{"hidden_size":2048,"num_hidden_layers":24,"num_attention_heads":16,"vocab_size":50257,"tie_word_embeddings":true,"max_position_embeddings":2048,"activation_function":"gelu_new"},"gpt_neox":{"hidden_size":6144,"num_hidden_layers":44,"num_attention_heads":64,"intermediate_size":24576,"vocab_size":50432,"tie_word_embeddings":false,"attention_bias":true,"max_position_embeddings":2048,"use_parallel_residual":true},"gpt_neox_japanese":{"hidden_size":2560,"num_hidden_layers":32,"num_attention_heads":32,"vocab_size":32000,"tie_word_embeddings":true,"max_position_embeddings":2048,"intermediate_multiple_size":4},"gpt_oss":{"hidden_size":2880,"num_hidden_layers":36,"num_attention_heads":64,"num_key_value_heads":8,"head_dim":64,"intermediate_size":2880,"vocab_size":201088,"tie_word_embeddings":false,"num_experts":128,"num_local_experts":128,"num_experts_per_tok":4,"attention_bias":true,"max_position_embeddings":131072},"gptj":{"hidden_size":4096,"num_hidden_layers":28,"num_attention_heads":16,"vocab_size":50400,"tie_word_embeddings":false,"n_positions":2048,"max_position_embeddings":2048},"granite":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":32000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":2048},"granite4_vision_text":{"attention_bias":false,"hidden_size":4096,"intermediate_size":11008,"max_position_embeddings":2048,"mlp_bias":false,"num_attention_heads":32,"num_hidden_layers":32,"tie_word_embeddings":false,"vocab_size":32000},"granite_speech_encoder":{"conv_expansion_factor":2,"conv_kernel_size":15,"dim_head":128,"feedforward_mult":4,"hidden_dim":1024,"input_dim":160,"max_pos_emb":512,"num_heads":8,"num_layers":10,"output_dim":42},"granite_speech_plus_encoder":{"conv_expansion_factor":2,"conv_kernel_size":15,"dim_head":128,"feedforward_mult":4,"hidden_dim":1024,"input_dim":160,"max_pos_emb":512,"num_heads":8,"num_layers":10,"output_dim":42},"granite_swa":{"hidden_size":2560,"num_hidden_layers":24,"num_attention_heads":20,"num_key_value_heads":4,"intermediate_size":8192,"vocab_size":100352,"tie_word_embeddings":true,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":8192},"granitemoe":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":32000,"tie_word_embeddings":false,"num_local_experts":8,"num_experts_per_tok":2,"attention_bias":false,"max_position_embeddings":2048},"granitemoe_swa":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":32000,"tie_word_embeddings":false,"num_local_experts":8,"num_experts_per_tok":2,"attention_bias":false,"max_position_embeddings":2048,"shared_intermediate_size":0,"sliding_window":128},"granitemoehybrid":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":32000,"tie_word_embeddings":false,"num_local_experts":8,"num_experts_per_tok":2,"attention_bias":false,"max_position_embeddings":2048,"shared_intermediate_size":1024,"mamba_d_state":256,"mamba_d_conv":4,"mamba_expand":2,"mamba_conv_bias":true,"mamba_proj_bias":false,"mamba_n_heads":128,"mamba_n_groups":1,"mamba_chunk_size":256},"granitemoeshared":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":32000,"tie_word_embeddings":false,"num_local_experts":8,"num_experts_per_tok":2,"attention_bias":false,"max_position_embeddings":2048,"shared_intermediate_size":0},"helium":{"hidden_size":2560,"num_hidden_layers":24,"num_attention_heads":20,"num_key_value_heads":20,"head_dim":128,"intermediate_size":7040,"vocab_size":48000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":4096},"hrm_text":{"hidden_size":1536,"num_hidden_layers":16,"num_attention_heads":12,"head_dim":128,"intermediate_size":4096,"vocab_size":151808,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":2048,"H_cycles":2,"L_cycles":3},"hunyuan_v1_dense":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":290943,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":2048},"hunyuan_v1_moe":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":290943,"tie_word_embeddings":false,"num_experts":1,"num_local_experts":1,"num_experts_per_tok":1,"attention_bias":false,"max_position_embeddings":2048},"hunyuan_vl_text":{"attention_bias":false,"hidden_size":4096,"intermediate_size":11008,"max_position_embeddings":2048,"num_attention_heads":32,"num_hidden_layers":32,"tie_word_embeddings":true,"vocab_size":290943},"hunyuan_vl_vision":{"hidden_size":1152,"intermediate_size":4304,"max_image_size":2048,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":27,"num_key_value_heads":16,"out_hidden_size":4096,"patch_size":16,"spatial_merge_size":2,"temporal_patch_size":1},"hy_v3":{"hidden_size":4096,"num_hidden_layers":80,"num_attention_heads":64,"num_key_value_heads":8,"head_dim":128,"intermediate_size":13312,"vocab_size":120832,"tie_word_embeddings":false,"moe_intermediate_size":1536,"num_experts":192,"num_local_experts":192,"num_experts_per_tok":8,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":131072,"num_shared_experts":1,"first_k_dense_replace":1},"hy_v4":{"hidden_size":2816,"num_hidden_layers":34,"num_attention_heads":32,"head_dim":64,"intermediate_size":6912,"vocab_size":120832,"tie_word_embeddings":false,"moe_intermediate_size":768,"num_local_experts":256,"n_routed_experts":256,"n_shared_experts":1,"num_experts_per_tok":8,"q_lora_rank":1536,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":192,"v_head_dim":256,"attention_bias":false,"max_position_embeddings":262144,"index_head_dim":128,"index_n_heads":16,"index_topk":2048,"hc_mult":4},"hyperclovax":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":32000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":2048,"use_post_norm":true},"idefics2_perceiver":{"hidden_size":4096,"num_key_value_heads":4,"resampler_depth":3,"resampler_head_dim":96,"resampler_n_heads":16,"resampler_n_latents":64},"idefics2_vision":{"hidden_size":768,"image_size":224,"intermediate_size":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"patch_size":32},"idefics3_vision":{"hidden_size":1152,"image_size":224,"intermediate_size":3072,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":12,"patch_size":32},"inkling_audio":{"mel_vocab_size":256,"n_mel_bins":80},"inkling_text":{"hidden_size":6144,"num_hidden_layers":66,"num_attention_heads":64,"num_key_value_heads":8,"head_dim":128,"intermediate_size":24576,"vocab_size":201024,"moe_intermediate_size":3072,"num_local_experts":256,"n_routed_experts":256,"n_shared_experts":2,"num_experts_per_tok":6,"max_position_embeddings":131072,"sliding_window_size":512,"swa_num_attention_heads":64,"swa_num_key_value_heads":16,"swa_head_dim":128,"d_rel":16,"rel_extent":1024,"conv_kernel_size":4},"inkling_vision":{"hidden_size":1024,"n_layers":24,"num_attention_heads":16,"num_channels":3,"patch_size":40,"temporal_patch_size":2},"instructblip_qformer":{"cross_attention_frequency":2,"encoder_hidden_size":1408,"hidden_size":768,"intermediate_size":3072,"max_position_embeddings":512,"num_attention_heads":12,"num_hidden_layers":12,"vocab_size":30522},"instructblip_vision_model":{"hidden_size":1408,"image_size":224,"intermediate_size":6144,"num_attention_heads":16,"num_hidden_layers":39,"patch_size":14,"qkv_bias":true},"instructblipvideo_qformer":{"cross_attention_frequency":2,"encoder_hidden_size":1408,"hidden_size":768,"intermediate_size":3072,"max_position_embeddings":512,"num_attention_heads":12,"num_hidden_layers":12,"vocab_size":30522},"instructblipvideo_vision_model":{"hidden_size":1408,"image_size":224,"intermediate_size":6144,"num_attention_heads":16,"num_hidden_layers":39,"patch_size":14,"qkv_bias":true},"intern_vit_6b":{"use_absolute_position_embeddings":true,"use_mean_pooling":true,"norm_type":"layer_norm"},"internvl_vision":{"attention_bias":false,"hidden_size":1024,"image_size":[448,448],"intermediate_size":4096,"norm_type":"layer_norm","num_attention_heads":16,"num_channels":3,"num_hidden_layers":24,"patch_size":[14,14],"use_absolute_position_embeddings":true,"use_mask_token":false,"use_qk_norm":false,"use_mean_pooling":true},"jais2":{"hidden_size":3328,"num_hidden_layers":32,"num_attention_heads":26,"intermediate_size":26624,"vocab_size":150272,"tie_word_embeddings":false,"attention_bias":true,"mlp_bias":true,"max_position_embeddings":8192},"jamba":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":65536,"tie_word_embeddings":false,"num_experts":16,"num_local_experts":16,"num_experts_per_tok":2,"max_position_embeddings":262144,"expert_layer_period":2,"expert_layer_offset":1,"attn_layer_period":8,"attn_layer_offset":4,"mamba_d_state":16,"mamba_d_conv":4,"mamba_expand":2,"mamba_conv_bias":true,"mamba_proj_bias":false},"janus_vision_model":{"attention_bias":true,"depth":2,"hidden_size":1024,"image_size":384,"mlp_ratio":4,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":24,"patch_size":16,"projection_dim":2048,"use_qk_norm":false},"janus_vqgan":{"base_channels":128,"channel_multiplier":[1,1,2,2,4],"double_latent":false,"embed_dim":8,"image_token_embed_dim":2048,"in_channels":3,"latent_channels":256,"num_embeddings":16384,"num_hidden_layers":2,"num_patches":32,"num_res_blocks":2,"out_channels":3,"projection_dim":2048},"jetmoe":{"hidden_size":2048,"num_hidden_layers":12,"num_attention_heads":32,"num_key_value_heads":16,"head_dim":128,"intermediate_size":5632,"vocab_size":32000,"tie_word_embeddings":true,"num_local_experts":8,"num_experts_per_tok":2,"max_position_embeddings":4096,"kv_channels":128},"kimi_k25_vision":{"hidden_size":1152,"intermediate_size":4304,"num_attention_heads":16,"num_hidden_layers":27,"patch_size":14,"pos_emb_height":64,"pos_emb_width":64},"kimi_linear":{"hidden_size":2304,"num_hidden_layers":27,"num_attention_heads":32,"num_key_value_heads":32,"intermediate_size":9216,"vocab_size":163840,"tie_word_embeddings":false,"moe_intermediate_size":1024,"num_experts":256,"num_local_experts":256,"n_shared_experts":1,"num_experts_per_tok":8,"q_lora_rank":null,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":128,"v_head_dim":128,"attention_bias":false,"max_position_embeddings":1048576,"linear_conv_kernel_dim":4,"num_experts_per_token":8,"num_shared_experts":1,"linear_head_dim":128,"linear_num_heads":32,"first_k_dense_replace":1},"kosmos_2_5_text_model":{"attention_heads":16,"embed_dim":1536,"ffn_dim":6144,"layers":24,"max_position_embeddings":4096,"tie_word_embeddings":true,"vocab_size":108481},"kosmos_2_text_model":{"attention_heads":32,"embed_dim":2048,"ffn_dim":8192,"layers":24,"max_position_embeddings":2048,"tie_word_embeddings":true,"vocab_size":65037},"kosmos_2_vision_model":{"hidden_size":1024,"image_size":224,"intermediate_size":4096,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":24,"patch_size":14},"laguna":{"hidden_size":2048,"num_hidden_layers":40,"num_attention_heads":48,"num_key_value_heads":8,"head_dim":128,"intermediate_size":8192,"vocab_size":100352,"tie_word_embeddings":false,"moe_intermediate_size":512,"shared_expert_intermediate_size":512,"num_experts":256,"num_experts_per_tok":8,"attention_bias":false,"max_position_embeddings":131072,"sliding_window":512,"gating":true},"lfm2":{"hidden_size":2560,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":12288,"vocab_size":65536,"tie_word_embeddings":true,"max_position_embeddings":128000,"conv_bias":false,"conv_L_cache":3,"block_multiple_of":256,"block_ffn_dim_multiplier":1,"block_auto_adjust_ff_dim":true},"lfm2_moe":{"hidden_size":2048,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":7168,"vocab_size":65536,"tie_word_embeddings":true,"moe_intermediate_size":1792,"num_experts":32,"num_experts_per_tok":4,"max_position_embeddings":128000,"conv_bias":false,"conv_L_cache":3,"num_dense_layers":2,"use_expert_bias":true},"llama":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":32000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":2048},"llama4":{"hidden_size":5120,"num_hidden_layers":48,"num_attention_heads":40,"num_key_value_heads":8,"head_dim":128,"intermediate_size":8192,"vocab_size":202048,"tie_word_embeddings":false,"num_local_experts":16,"num_experts_per_tok":1,"attention_bias":false,"use_qk_norm":true,"interleave_moe_layer_step":1,"intermediate_size_mlp":16384,"max_position_embeddings":131072},"llama4_text":{"hidden_size":5120,"num_hidden_layers":48,"num_attention_heads":40,"num_key_value_heads":8,"head_dim":128,"intermediate_size":8192,"vocab_size":202048,"tie_word_embeddings":false,"num_local_experts":16,"num_experts_per_tok":1,"attention_bias":false,"use_qk_norm":true,"interleave_moe_layer_step":1,"intermediate_size_mlp":16384,"max_position_embeddings":131072,"attention_chunk_size":8192,"no_rope_layer_interval":4},"llama4_vision_model":{"hidden_size":768,"image_size":448,"intermediate_size":5632,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":34,"patch_size":14,"projector_input_dim":4096,"projector_output_dim":4096,"vision_output_dim":7680},"longcat_flash":{"hidden_size":6144,"num_attention_heads":64,"head_dim":64,"vocab_size":131072,"tie_word_embeddings":false,"num_local_experts":512,"n_routed_experts":512,"num_experts_per_tok":12,"q_lora_rank":1536,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":128,"v_head_dim":128,"attention_bias":false,"max_position_embeddings":131072,"expert_ffn_hidden_size":2048,"moe_topk":12,"num_layers":28,"ffn_hidden_size":12288,"zero_expert_num":256},"m2m_100":{"d_model":1024,"vocab_size":128112,"tie_word_embeddings":true,"max_position_embeddings":1024,"encoder_layers":12,"decoder_layers":12,"encoder_attention_heads":16,"decoder_attention_heads":16,"encoder_ffn_dim":4096,"decoder_ffn_dim":4096},"mamba":{"hidden_size":768,"num_hidden_layers":32,"vocab_size":50280,"tie_word_embeddings":true,"use_bias":false,"state_size":16,"conv_kernel":4,"expand":2,"use_conv_bias":true},"mamba2":{"hidden_size":4096,"num_hidden_layers":64,"vocab_size":32768,"tie_word_embeddings":false,"use_bias":false,"state_size":128,"conv_kernel":4,"expand":2,"n_groups":8,"use_conv_bias":true,"num_heads":128,"head_dim":64,"chunk_size":256},"marian":{"d_model":1024,"vocab_size":58101,"tie_word_embeddings":true,"max_position_embeddings":1024,"encoder_layers":12,"decoder_layers":12,"encoder_attention_heads":16,"decoder_attention_heads":16,"encoder_ffn_dim":4096,"decoder_ffn_dim":4096},"mbart":{"d_model":1024,"vocab_size":50265,"tie_word_embeddings":true,"max_position_embeddings":1024,"encoder_layers":12,"decoder_layers":12,"encoder_attention_heads":16,"decoder_attention_heads":16,"encoder_ffn_dim":4096,"decoder_ffn_dim":4096},"mellum":{"hidden_size":2304,"num_hidden_layers":28,"num_attention_heads":32,"num_key_value_heads":4,"head_dim":128,"intermediate_size":7168,"vocab_size":98304,"tie_word_embeddings":false,"moe_intermediate_size":896,"num_experts":64,"num_local_experts":64,"num_experts_per_tok":8,"attention_bias":false,"max_position_embeddings":131072},"mimo_v2_flash":{"hidden_size":4096,"num_hidden_layers":48,"num_attention_heads":64,"num_key_value_heads":4,"head_dim":192,"intermediate_size":16384,"vocab_size":152576,"tie_word_embeddings":false,"moe_intermediate_size":2048,"num_local_experts":256,"n_routed_experts":256,"num_experts_per_tok":8,"v_head_dim":128,"attention_bias":false,"max_position_embeddings":131072,"sliding_window":128},"minicpm3":{"hidden_size":2560,"num_hidden_layers":62,"num_attention_heads":40,"num_key_value_heads":40,"head_dim":32,"intermediate_size":6400,"vocab_size":73448,"tie_word_embeddings":true,"q_lora_rank":768,"kv_lora_rank":256,"qk_rope_head_dim":32,"qk_nope_head_dim":64,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":32768},"minicpmv4_6_vision":{"hidden_size":768,"image_size":224,"intermediate_size":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"patch_size":16,"window_kernel_size":[2,2]},"minicpmv4_7_vision":{"hidden_size":768,"image_size":224,"intermediate_size":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"patch_size":16,"window_kernel_size":[2,2]},"minimax":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":32000,"tie_word_embeddings":false,"num_experts":8,"num_local_experts":8,"num_experts_per_tok":2,"max_position_embeddings":131072,"block_size":256},"minimax_m2":{"hidden_size":3072,"num_hidden_layers":62,"num_attention_heads":48,"num_key_value_heads":8,"head_dim":128,"intermediate_size":1536,"vocab_size":200064,"tie_word_embeddings":false,"num_experts":256,"num_local_experts":256,"num_experts_per_tok":8,"max_position_embeddings":196608},"minimax_m3_vl_text":{"hidden_size":6144,"num_hidden_layers":60,"num_attention_heads":64,"num_key_value_heads":4,"head_dim":128,"intermediate_size":3072,"vocab_size":200064,"tie_word_embeddings":false,"num_experts":128,"num_local_experts":128,"num_experts_per_tok":4,"max_position_embeddings":524288,"shared_intermediate_size":3072,"index_head_dim":128,"index_n_heads":4,"dense_intermediate_size":12288,"index_block_size":128,"index_topk_blocks":16},"minimax_m3_vl_vision":{"hidden_size":1280,"image_size":2016,"intermediate_size":5120,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":32,"patch_size":14,"spatial_merge_size":2,"temporal_patch_size":2},"ministral":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":32000,"tie_word_embeddings":false,"max_position_embeddings":131072},"ministral3":{"hidden_size":4096,"num_hidden_layers":34,"num_attention_heads":32,"num_key_value_heads":8,"head_dim":128,"intermediate_size":14336,"vocab_size":131072,"tie_word_embeddings":false,"max_position_embeddings":262144},"mistral":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":32000,"tie_word_embeddings":false,"max_position_embeddings":131072},"mistral4":{"attention_bias":false,"first_k_dense_replace":0,"hidden_size":4096,"intermediate_size":12288,"kv_lora_rank":256,"max_position_embeddings":1048576,"moe_intermediate_size":2048,"n_routed_experts":128,"n_shared_experts":1,"num_attention_heads":32,"num_experts_per_tok":4,"num_hidden_layers":36,"num_key_value_heads":32,"q_lora_rank":1024,"qk_nope_head_dim":64,"qk_rope_head_dim":64,"tie_word_embeddings":false,"v_head_dim":128,"vocab_size":131072},"mixtral":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":32000,"tie_word_embeddings":false,"num_experts":8,"num_local_experts":8,"num_experts_per_tok":2,"max_position_embeddings":131072},"mllama":{"hidden_size":4096,"num_hidden_layers":40,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":14336,"vocab_size":128256,"tie_word_embeddings":false,"max_position_embeddings":131072},"mllama_text_model":{"cross_attention_layers":[3,8,13,18,23,28,33,38],"hidden_size":4096,"intermediate_size":14336,"max_position_embeddings":131072,"num_attention_heads":32,"num_hidden_layers":40,"num_key_value_heads":8,"tie_word_embeddings":false,"vocab_size":128256},"mllama_vision_model":{"attention_heads":16,"hidden_size":1280,"image_size":448,"intermediate_size":5120,"max_num_tiles":4,"num_channels":3,"num_global_layers":8,"num_hidden_layers":32,"patch_size":14,"supported_aspect_ratios":[[1,1],[1,2],[1,3],[1,4],[2,1],[2,2],[3,1],[4,1]],"vision_output_dim":7680},"modernbert":{"hidden_size":768,"num_hidden_layers":22,"num_attention_heads":12,"intermediate_size":1152,"vocab_size":50368,"tie_word_embeddings":true,"max_position_embeddings":8192,"decoder_bias":true,"local_attention":128,"global_attn_every_n_layers":3,"num_labels":2},"modernbert-decoder":{"hidden_size":768,"num_hidden_layers":22,"num_attention_heads":12,"intermediate_size":1152,"vocab_size":50368,"tie_word_embeddings":true,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":8192,"norm_bias":false,"local_attention":128,"decoder_bias":true,"classifier_bias":false,"global_attn_every_n_layers":3},"mpnet":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"intermediate_size":3072,"vocab_size":30527,"tie_word_embeddings":true,"max_position_embeddings":512,"relative_attention_num_buckets":32,"num_labels":2},"mpt":{"hidden_size":2048,"num_hidden_layers":24,"num_attention_heads":16,"vocab_size":50368,"tie_word_embeddings":true,"max_seq_len":2048,"expansion_ratio":4},"mt5":{"d_model":512,"num_layers":8,"num_heads":6,"d_ff":1024,"d_kv":64,"vocab_size":250112,"relative_attention_num_buckets":32,"feed_forward_proj":"gated-gelu"},"muse_glimmer_text":{"attention_bias":false,"head_dim":128,"hidden_size":6656,"intermediate_size":19968,"max_position_embeddings":131072,"num_attention_heads":32,"num_hidden_layers":52,"num_key_value_heads":2,"tie_word_embeddings":false,"vocab_size":202048},"muse_glimmer_vision":{"hidden_size":1536,"intermediate_size":8960,"max_position_embeddings":1024,"num_attention_heads":16,"num_hidden_layers":50,"patch_size":14,"patch_temporal":2,"pos_emb_height":32,"pos_emb_width":32},"nanochat":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":6,"intermediate_size":8192,"vocab_size":50304,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":2048},"nemotron":{"hidden_size":6144,"num_hidden_layers":32,"num_attention_heads":48,"intermediate_size":24576,"vocab_size":256000,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":4096},"nemotron_h":{"hidden_size":4096,"num_hidden_layers":4,"num_attention_heads":32,"num_key_value_heads":8,"head_dim":128,"intermediate_size":21504,"vocab_size":131072,"tie_word_embeddings":false,"moe_intermediate_size":7688,"num_local_experts":8,"n_routed_experts":8,"n_shared_experts":1,"num_experts_per_tok":2,"attention_bias":false,"mlp_bias":false,"use_bias":false,"max_position_embeddings":4096,"conv_kernel":4,"expand":2,"n_groups":8,"use_conv_bias":true,"mamba_head_dim":64,"mamba_num_heads":128,"mamba_proj_bias":false,"moe_shared_expert_intermediate_size":7688,"num_nextn_predict_layers":0,"ssm_state_size":128,"chunk_size":128},"olmo":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":50304,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":2048},"olmo2":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":50304,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":2048},"olmo3":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":11008,"vocab_size":50304,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":2048},"olmo_hybrid":{"hidden_size":3840,"num_hidden_layers":32,"num_attention_heads":30,"intermediate_size":11008,"vocab_size":100352,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":65536,"linear_conv_kernel_dim":4},"olmoe":{"hidden_size":2048,"num_hidden_layers":16,"num_attention_heads":16,"intermediate_size":2048,"vocab_size":50304,"tie_word_embeddings":false,"num_experts":64,"num_local_experts":64,"num_experts_per_tok":8,"attention_bias":false,"max_position_embeddings":4096},"openai-gpt":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"vocab_size":40478,"tie_word_embeddings":true,"n_positions":512,"max_position_embeddings":512},"opt":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"intermediate_size":3072,"vocab_size":50272,"tie_word_embeddings":true,"max_position_embeddings":2048,"do_layer_norm_before":true,"enable_bias":true},"ovis2.vision_config":{"hidden_size":1024,"hidden_stride":1,"image_size":224,"intermediate_size":2816,"mlp_bias":false,"num_attention_heads":8,"num_channels":3,"num_hidden_layers":24,"num_visual_indicator_tokens":5,"patch_size":14,"qkv_bias":false,"vocab_size":16384},"paddleocr_vl_text":{"head_dim":128,"hidden_size":1024,"intermediate_size":3072,"max_position_embeddings":131072,"num_attention_heads":16,"num_hidden_layers":18,"num_key_value_heads":2,"tie_word_embeddings":true,"use_bias":false,"vocab_size":103424},"paddleocr_vl_vision":{"hidden_size":1152,"image_size":384,"intermediate_size":4304,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":27,"patch_size":14,"spatial_merge_size":2},"pegasus":{"d_model":1024,"vocab_size":50265,"tie_word_embeddings":true,"max_position_embeddings":1024,"encoder_layers":12,"decoder_layers":12,"encoder_attention_heads":16,"decoder_attention_heads":16,"encoder_ffn_dim":4096,"decoder_ffn_dim":4096},"persimmon":{"hidden_size":4096,"num_hidden_layers":36,"num_attention_heads":64,"intermediate_size":16384,"vocab_size":262144,"tie_word_embeddings":false,"qk_layernorm":true,"max_position_embeddings":16384},"phi":{"hidden_size":2048,"num_hidden_layers":24,"num_attention_heads":32,"intermediate_size":8192,"vocab_size":51200,"tie_word_embeddings":false,"qk_layernorm":false,"max_position_embeddings":2048},"phi3":{"hidden_size":3072,"num_hidden_layers":32,"num_attention_heads":32,"intermediate_size":8192,"vocab_size":32064,"tie_word_embeddings":false,"max_position_embeddings":4096},"phi4_multimodal":{"hidden_size":3072,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":8192,"vocab_size":200064,"tie_word_embeddings":false,"max_position_embeddings":131072},"phi4_multimodal_audio":{"bias_max_distance":1000,"depthwise_multiplier":1,"depthwise_separable_out_channel":1024,"downsample_rate":1,"ext_pw_out_channel":1024,"hidden_size":1024,"input_size":80,"intermediate_size":1536,"kernel_size":3,"nemo_conv_channels":1024,"num_attention_heads":16,"num_blocks":24,"time_reduction":8},"phi4_multimodal_vision":{"hidden_size":1152,"image_size":448,"intermediate_size":4304,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":27,"patch_size":14,"vision_use_head":true},"phimoe":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":8,"intermediate_size":6400,"vocab_size":32064,"tie_word_embeddings":false,"num_local_experts":16,"num_experts_per_tok":2,"attention_bias":false,"max_position_embeddings":131072,"lm_head_bias":false},"pixtral":{"head_dim":64,"hidden_size":1024,"image_size":1024,"intermediate_size":4096,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":24,"patch_size":16},"pp_chart2table.vision_config":{"global_attn_indexes":[2,5,8,11],"hidden_size":768,"image_size":1024,"mlp_dim":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"output_channels":256,"patch_size":16,"qkv_bias":true,"use_abs_pos":true,"use_rel_pos":true,"window_size":14},"qianfan_ocr_vision":{"attention_bias":true,"hidden_size":1024,"image_size":[448,448],"intermediate_size":4096,"norm_type":"layer_norm","num_attention_heads":16,"num_channels":3,"num_hidden_layers":24,"patch_size":[14,14],"use_absolute_position_embeddings":true,"use_mask_token":false,"use_qk_norm":false,"use_mean_pooling":true},"qwen2":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":32,"intermediate_size":22016,"vocab_size":151936,"tie_word_embeddings":false,"max_position_embeddings":32768,"use_sliding_window":false},"qwen2_5_omni_audio_encoder":{"d_model":1280,"encoder_attention_heads":20,"encoder_ffn_dim":5120,"encoder_layers":32,"max_source_positions":1500,"num_mel_bins":128,"output_dim":3584},"qwen2_5_omni_text":{"hidden_size":3584,"intermediate_size":18944,"max_position_embeddings":32768,"num_attention_heads":28,"num_hidden_layers":28,"num_key_value_heads":4,"tie_word_embeddings":true,"vocab_size":152064},"qwen2_5_omni_thinker":{"tie_word_embeddings":false},"qwen2_5_omni_vision_encoder":{"depth":32,"hidden_size":3584,"in_channels":3,"intermediate_size":3420,"num_heads":16,"out_hidden_size":3584,"patch_size":14,"spatial_merge_size":2,"temporal_patch_size":2,"window_size":112},"qwen2_5_vl_text":{"hidden_size":8192,"intermediate_size":29568,"max_position_embeddings":32768,"num_attention_heads":64,"num_hidden_layers":80,"num_key_value_heads":8,"vocab_size":152064},"qwen2_5_vl_vision":{"depth":32,"hidden_size":3584,"in_channels":3,"intermediate_size":3420,"num_heads":16,"out_hidden_size":3584,"patch_size":14,"spatial_merge_size":2,"temporal_patch_size":2,"window_size":112},"qwen2_audio_encoder":{"d_model":1280,"encoder_attention_heads":20,"encoder_ffn_dim":5120,"encoder_layers":32,"max_source_positions":1500,"num_mel_bins":128},"qwen2_moe":{"hidden_size":2048,"num_hidden_layers":24,"num_attention_heads":16,"num_key_value_heads":16,"intermediate_size":5632,"vocab_size":151936,"tie_word_embeddings":false,"moe_intermediate_size":1408,"shared_expert_intermediate_size":5632,"num_experts":60,"num_experts_per_tok":4,"qkv_bias":true,"decoder_sparse_step":1,"mlp_only_layers":[],"max_position_embeddings":32768,"use_sliding_window":false},"qwen2_vl_text":{"hidden_size":8192,"intermediate_size":29568,"max_position_embeddings":32768,"num_attention_heads":64,"num_hidden_layers":80,"num_key_value_heads":8,"vocab_size":152064},"qwen2_vl_vision":{"depth":32,"embed_dim":1280,"hidden_size":3584,"in_channels":3,"mlp_ratio":4,"num_heads":16,"patch_size":14,"spatial_merge_size":2,"temporal_patch_size":2},"qwen3":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":32,"head_dim":128,"intermediate_size":22016,"vocab_size":151936,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":32768,"use_sliding_window":false},"qwen3_5":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":16,"num_key_value_heads":4,"head_dim":256,"intermediate_size":12288,"vocab_size":248320,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":32768},"qwen3_5_moe":{"hidden_size":2048,"num_hidden_layers":40,"num_attention_heads":16,"num_key_value_heads":2,"head_dim":256,"vocab_size":248320,"tie_word_embeddings":false,"moe_intermediate_size":512,"shared_expert_intermediate_size":512,"num_experts":256,"num_experts_per_tok":8,"attention_bias":false,"max_position_embeddings":32768},"qwen3_5_moe_text":{"hidden_size":2048,"num_hidden_layers":40,"num_attention_heads":16,"num_key_value_heads":2,"head_dim":256,"vocab_size":248320,"tie_word_embeddings":false,"moe_intermediate_size":512,"shared_expert_intermediate_size":512,"num_experts":256,"num_experts_per_tok":8,"attention_bias":false,"max_position_embeddings":32768,"linear_conv_kernel_dim":4,"linear_key_head_dim":128,"linear_num_key_heads":16,"linear_num_value_heads":32,"linear_value_head_dim":128,"full_attention_interval":4},"qwen3_5_moe_vision":{"depth":27,"hidden_size":1152,"in_channels":3,"intermediate_size":4304,"num_heads":16,"num_position_embeddings":2304,"out_hidden_size":3584,"patch_size":16,"spatial_merge_size":2,"temporal_patch_size":2},"qwen3_5_text":{"hidden_size":4096,"num_hidden_layers":32,"num_attention_heads":16,"num_key_value_heads":4,"head_dim":256,"intermediate_size":12288,"vocab_size":248320,"tie_word_embeddings":false,"attention_bias":false,"max_position_embeddings":32768,"linear_conv_kernel_dim":4,"linear_key_head_dim":128,"linear_num_key_heads":16,"linear_num_value_heads":32,"linear_value_head_dim":128,"full_attention_interval":4},"qwen3_5_vision":{"depth":27,"hidden_size":1152,"in_channels":3,"intermediate_size":4304,"num_heads":16,"num_position_embeddings":2304,"out_hidden_size":3584,"patch_size":16,"spatial_merge_size":2,"temporal_patch_size":2},"qwen3_asr_encoder":{"d_model":1024,"downsample_hidden_size":480,"encoder_attention_heads":16,"encoder_ffn_dim":4096,"encoder_layers":24,"max_position_embeddings":13,"num_mel_bins":128,"output_dim":3584},"qwen3_moe":{"hidden_size":2048,"num_hidden_layers":24,"num_attention_heads":32,"num_key_value_heads":4,"intermediate_size":6144,"vocab_size":151936,"tie_word_embeddings":false,"moe_intermediate_size":768,"num_experts":128,"num_local_experts":128,"num_experts_per_tok":8,"attention_bias":false,"decoder_sparse_step":1,"mlp_only_layers":[],"max_position_embeddings":32768,"use_sliding_window":false},"qwen3_next":{"hidden_size":2048,"num_hidden_layers":48,"num_attention_heads":16,"num_key_value_heads":2,"head_dim":256,"intermediate_size":5632,"vocab_size":151936,"tie_word_embeddings":false,"moe_intermediate_size":512,"shared_expert_intermediate_size":512,"num_experts":512,"num_experts_per_tok":10,"attention_bias":false,"decoder_sparse_step":1,"mlp_only_layers":[],"max_position_embeddings":32768,"linear_conv_kernel_dim":4,"linear_key_head_dim":128,"linear_num_key_heads":16,"linear_num_value_heads":32,"linear_value_head_dim":128,"full_attention_interval":4},"qwen3_omni_moe_audio_encoder":{"d_model":1280,"downsample_hidden_size":480,"encoder_attention_heads":20,"encoder_ffn_dim":5120,"encoder_layers":32,"max_source_positions":1500,"num_mel_bins":128,"output_dim":3584},"qwen3_omni_moe_text":{"attention_bias":false,"decoder_sparse_step":1,"hidden_size":2048,"intermediate_size":18944,"max_position_embeddings":32768,"mlp_only_layers":[],"moe_intermediate_size":768,"num_attention_heads":28,"num_experts":128,"num_experts_per_tok":8,"num_hidden_layers":28,"num_key_value_heads":4,"vocab_size":3584},"qwen3_omni_moe_thinker":{"tie_word_embeddings":false},"qwen3_omni_moe_vision_encoder":{"deepstack_visual_indexes":[8,16,24],"depth":27,"hidden_size":1152,"in_channels":3,"intermediate_size":4304,"num_heads":16,"num_position_embeddings":2304,"out_hidden_size":3584,"patch_size":16,"spatial_merge_size":2,"temporal_patch_size":2},"qwen3_vl_moe_text":{"attention_bias":false,"decoder_sparse_step":1,"hidden_size":2048,"intermediate_size":5632,"max_position_embeddings":128000,"mlp_only_layers":[],"moe_intermediate_size":1408,"num_attention_heads":16,"num_experts_per_tok":4,"num_hidden_layers":24,"num_key_value_heads":16,"num_local_experts":60,"tie_word_embeddings":true,"vocab_size":151936},"qwen3_vl_moe_vision":{"deepstack_visual_indexes":[8,16,24],"depth":27,"hidden_size":1152,"in_channels":3,"intermediate_size":4304,"num_heads":16,"num_position_embeddings":2304,"out_hidden_size":3584,"patch_size":16,"spatial_merge_size":2,"temporal_patch_size":2},"qwen3_vl_text":{"attention_bias":false,"head_dim":128,"hidden_size":4096,"intermediate_size":22016,"max_position_embeddings":128000,"num_attention_heads":32,"num_hidden_layers":32,"num_key_value_heads":32,"vocab_size":151936},"qwen3_vl_vision":{"deepstack_visual_indexes":[8,16,24],"depth":27,"hidden_size":1152,"in_channels":3,"intermediate_size":4304,"num_heads":16,"num_position_embeddings":2304,"out_hidden_size":3584,"patch_size":16,"spatial_merge_size":2,"temporal_patch_size":2},"qwen4_exp":{"hidden_size":2048,"num_hidden_layers":40,"num_attention_heads":16,"num_key_value_heads":2,"head_dim":256,"vocab_size":248320,"tie_word_embeddings":false,"moe_intermediate_size":512,"shared_expert_intermediate_size":512,"num_experts":512,"num_experts_per_tok":10,"attention_bias":false,"max_position_embeddings":32768},"qwen4_exp_text":{"hidden_size":2048,"num_hidden_layers":40,"num_attention_heads":16,"num_key_value_heads":2,"head_dim":256,"vocab_size":248320,"tie_word_embeddings":false,"moe_intermediate_size":512,"shared_expert_intermediate_size":512,"num_experts":512,"num_experts_per_tok":10,"attention_bias":false,"max_position_embeddings":32768,"linear_conv_kernel_dim":4,"linear_key_head_dim":128,"linear_value_head_dim":128,"linear_num_key_heads":16,"linear_num_value_heads":32,"hc_count":4,"hc_lowrank":320,"ple_conv_kernel_size":4,"ngram_size":3,"heads_per_ngram":8,"ngram_vocab_size_base":20000000,"make_ngram_vocab_size_divisible_by":128,"full_attention_interval":4},"qwen4_exp_vision":{"depth":27,"hidden_size":1152,"in_channels":3,"intermediate_size":4304,"num_heads":16,"num_position_embeddings":2304,"out_hidden_size":3584,"patch_size":16,"spatial_merge_size":2,"temporal_patch_size":2},"radio":{"hidden_size":1280,"image_size":224,"max_img_size":2048,"mlp_ratio":4,"num_attention_heads":16,"num_channels":3,"num_cls_tokens":3,"num_hidden_layers":32,"num_registers":7,"patch_size":16,"qkv_bias":true},"recurrent_gemma":{"hidden_size":2560,"num_hidden_layers":26,"num_attention_heads":10,"intermediate_size":7680,"vocab_size":256000,"tie_word_embeddings":true,"attention_bias":false,"attention_window_size":2048,"conv1d_width":4,"block_types":["recurrent","recurrent","attention"]},"retnet":{"hidden_size":2048,"num_hidden_layers":24,"num_heads":8,"vocab_size":32000,"max_position_embeddings":2048,"conv_size":4,"elementwise_affine":true,"expand_k":1,"expand_v":2,"hidden_ratio":2,"use_output_gate":true},"roberta":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"intermediate_size":3072,"vocab_size":50265,"tie_word_embeddings":true,"max_position_embeddings":512,"type_vocab_size":2,"num_labels":2},"rwkv":{"hidden_size":4096,"num_hidden_layers":32,"vocab_size":50277,"tie_word_embeddings":false,"max_position_embeddings":1024},"rwkv7":{"hidden_size":2048,"num_hidden_layers":24,"vocab_size":32000,"max_position_embeddings":2048,"a_low_rank_dim":64,"decay_low_rank_dim":64,"gate_low_rank_dim":128,"v_low_rank_dim":16,"head_dim":64,"hidden_ratio":4},"sam_vision_model":{"global_attn_indexes":[2,5,8,11],"hidden_size":768,"image_size":1024,"mlp_ratio":4,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"output_channels":256,"patch_size":16,"qkv_bias":true,"use_abs_pos":true,"use_rel_pos":true,"window_size":14},"seed_oss":{"hidden_size":4096,"num_hidden_layers":64,"num_attention_heads":80,"num_key_value_heads":8,"head_dim":128,"intermediate_size":27648,"vocab_size":155136,"tie_word_embeddings":false,"attention_bias":true,"mlp_bias":false,"max_position_embeddings":524288,"attention_out_bias":false},"siglip2_vision_model":{"hidden_size":768,"intermediate_size":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"num_patches":256,"patch_size":16,"vision_use_head":true},"siglip_vision_model":{"hidden_size":768,"image_size":224,"intermediate_size":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"patch_size":16,"vision_use_head":true},"smollm3":{"hidden_size":2048,"num_hidden_layers":36,"num_attention_heads":16,"num_key_value_heads":4,"intermediate_size":11008,"vocab_size":128256,"tie_word_embeddings":true,"attention_bias":false,"mlp_bias":false,"max_position_embeddings":32768,"use_sliding_window":false},"smolvlm_vision":{"hidden_size":1152,"image_size":224,"intermediate_size":3072,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":12,"patch_size":32},"solar_open":{"hidden_size":4096,"num_hidden_layers":48,"num_attention_heads":64,"num_key_value_heads":8,"head_dim":128,"vocab_size":196608,"tie_word_embeddings":false,"moe_intermediate_size":1280,"num_local_experts":128,"n_routed_experts":128,"n_shared_experts":1,"num_experts_per_tok":8,"attention_bias":false,"max_position_embeddings":131072},"stablelm":{"hidden_size":2560,"num_hidden_layers":32,"num_attention_heads":32,"num_key_value_heads":32,"intermediate_size":6912,"vocab_size":50304,"tie_word_embeddings":false,"use_qkv_bias":false,"qk_layernorm":false,"max_position_embeddings":4096,"use_parallel_residual":false},"starcoder2":{"hidden_size":3072,"num_hidden_layers":30,"num_attention_heads":24,"num_key_value_heads":2,"intermediate_size":12288,"vocab_size":49152,"tie_word_embeddings":true,"use_bias":true,"max_position_embeddings":4096},"step3p5":{"hidden_size":4096,"num_hidden_layers":45,"num_attention_heads":64,"num_key_value_heads":8,"head_dim":128,"intermediate_size":11264,"vocab_size":128815,"tie_word_embeddings":false,"attention_bias":false,"mlp_bias":false,"moe_intermediate_size":1280,"n_routed_experts":288,"num_experts_per_tok":8,"share_expert_dim":1280,"max_position_embeddings":128000,"gating":true},"step3p5_vision":{"hidden_size":1536,"image_size":728,"max_position_embeddings":2704,"mlp_ratio":5.833333333333333,"num_attention_heads":16,"num_channels":3,"num_hidden_layers":47,"patch_size":14},"t5":{"d_model":512,"num_layers":6,"num_heads":8,"d_ff":2048,"d_kv":64,"vocab_size":32128,"relative_attention_num_buckets":32,"feed_forward_proj":"relu"},"timm_wrapper":{"architecture":"resnet50"},"umt5":{"d_model":512,"num_layers":8,"num_heads":6,"d_ff":1024,"d_kv":64,"vocab_size":250112,"relative_attention_num_buckets":32,"feed_forward_proj":"gated-gelu"},"vaultgemma":{"hidden_size":2304,"num_hidden_layers":26,"num_attention_heads":8,"num_key_value_heads":4,"head_dim":256,"intermediate_size":9216,"vocab_size":256000,"tie_word_embeddings":true,"attention_bias":false,"max_position_embeddings":8192},"video_llama_3_vision":{"hidden_size":768,"intermediate_size":3072,"num_attention_heads":12,"num_channels":3,"num_hidden_layers":12,"patch_size":16},"voxtral_encoder":{"hidden_size":1280,"intermediate_size":5120,"max_source_positions":1500,"num_attention_heads":20,"num_hidden_layers":32,"num_mel_bins":128,"vocab_size":51866},"voxtral_realtime_encoder":{"head_dim":64,"hidden_size":1280,"intermediate_size":5120,"max_position_embeddings":1500,"num_attention_heads":32,"num_hidden_layers":32,"num_mel_bins":128,"vocab_size":131072},"voxtral_realtime_text":{"hidden_size":4096,"intermediate_size":14336,"max_position_embeddings":131072,"num_attention_heads":32,"num_hidden_layers":32,"num_key_value_heads":8,"vocab_size":32000},"whisper":{"d_model":384,"vocab_size":51865,"tie_word_embeddings":true,"encoder_layers":4,"decoder_layers":4,"encoder_attention_heads":6,"decoder_attention_heads":6,"encoder_ffn_dim":1536,"decoder_ffn_dim":1536,"num_mel_bins":80,"max_source_positions":1500,"max_target_positions":448},"xglm":{"hidden_size":1024,"num_hidden_layers":24,"num_attention_heads":16,"intermediate_size":4096,"vocab_size":256008,"tie_word_embeddings":true,"max_position_embeddings":2048},"xlm-roberta":{"hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,"intermediate_size":3072,"vocab_size":30522,"tie_word_embeddings":true,"max_position_embeddings":512,"type_vocab_size":2,"num_labels":2},"xlstm":{"hidden_size":4096,"num_hidden_layers":32,"vocab_size":50304,"tie_word_embeddings":false,"use_bias":false,"num_heads":8,"qk_dim_factor":0.5,"v_dim_factor":1,"ffn_proj_factor":2.667,"ffn_round_up_to_multiple_of":64,"chunk_size":64},"youtu":{"hidden_size":2048,"num_hidden_layers":32,"num_attention_heads":16,"num_key_value_heads":16,"head_dim":64,"intermediate_size":6144,"vocab_size":128256,"tie_word_embeddings":true,"q_lora_rank":1536,"kv_lora_rank":512,"qk_rope_head_dim":64,"qk_nope_head_dim":128,"v_head_dim":128,"attention_bias":false,"max_position_embeddings":131072},"zamba":{"hidden_size":3712,"num_hidden_layers":76,"num_attention_heads":16,"num_key_value_heads":16,"intermediate_size":14848,"vocab_size":32000,"tie_word_embeddings":true,"max_position_embeddings":4096,"attn_layer_period":6,"attn_layer_offset":4,"mamba_d_state":16,"mamba_d_conv":4,"mamba_expand":2,"mamba_conv_bias":true,"mamba_proj_bias":false},"zamba2":{"hidden_size":2560,"num_hidden_layers":54,"num_attention_heads":32,"vocab_size":32000,"tie_word_embeddings":true,"max_position_embeddings":4096,"use_conv_bias":true,"mamba_d_state":64,"mamba_d_conv":4,"mamba_expand":2,"add_bias_linear":false,"n_mamba_heads":8,"mamba_ngroups":1,"num_mem_blocks":1,"use_shared_attention_adapter":false,"adapter_rank":128,"chunk_size":256,"layers_block_type":["linear_attention","linear_attention","linear_attention","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention","linear_attention","hybrid","linear_attention","linear_attention"]},"zaya":{"hidden_size":2048,"num_hidden_layers":40,"num_attention_heads":8,"num_key_value_heads":2,"head_dim":128,"vocab_size":262272,"tie_word_embeddings":true,"moe_intermediate_size":2048,"num_experts":16,"num_experts_per_tok":1,"attention_bias":false,"max_position_embeddings":131072,"lm_head_bias":false,"router_hidden_size":256,"cca_time0":2,"cca_time1":2}},"F4":{"aria":{"own":{},"parts":{"vision_config":{"model_type":"idefics3_vision"},"text_config":{"model_type":"aria_text","head_dim":128,"num_key_value_heads":32}}},"aya_vision":{"own":{"downsample_factor":2},"parts":{"vision_config":{"model_type":"siglip_vision_model","hidden_size":1152,"image_size":384,"intermediate_size":4304,"num_attention_heads":14,"num_hidden_layers":26,"patch_size":14,"vision_use_head":false},"text_config":{"model_type":"cohere2","head_dim":128,"num_key_value_heads":64}}},"blip-2":{"own":{"num_query_tokens":32},"parts":{"vision_config":{"model_type":"blip_2_vision_model"},"qformer_config":{"model_type":"blip_2_qformer"},"text_config":{"model_type":"opt"}}},"chameleon":{"own":{"attention_bias":false,"hidden_size":4096,"intermediate_size":11008,"mlp_bias":false,"num_attention_heads":32,"num_hidden_layers":32,"num_key_value_heads":32,"vocab_size":65536},"parts":{"vq_config":{"model_type":"chameleon_vqgan"}}},"cohere2_vision":{"own":{"alignment_intermediate_size":36864,"downsample_factor":2},"parts":{"vision_config":{"model_type":"siglip_vision_model","hidden_size":1152,"image_size":512,"num_hidden_layers":27},"text_config":{"model_type":"cohere2","head_dim":128,"num_key_value_heads":64}}},"cohere_compass":{"own":{},"parts":{"text_config":{"model_type":"cohere_compass_text","head_dim":128,"num_key_value_heads":64},"vision_config":{"model_type":"cohere_compass_vision"}}},"cosmos3_edge":{"own":{"projector_hidden_size":11520},"parts":{"text_config":{"model_type":"cosmos3_edge_text"},"vision_config":{"model_type":"cosmos3_edge_vision"}}},"cosmos3_omni":{"own":{},"parts":{"text_config":{"model_type":"qwen3_vl_text"},"vision_config":{"model_type":"qwen3_vl_vision"}}},"deepseek_vl":{"own":{},"parts":{"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32},"vision_config":{"model_type":"siglip_vision_model"}}},"deepseek_vl_hybrid":{"own":{},"parts":{"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32},"vision_config":{"model_type":"siglip_vision_model"},"high_res_vision_config":{"model_type":"sam_vision_model"}}},"emu3":{"own":{},"parts":{"vq_config":{"model_type":"emu3_vqgan"},"text_config":{"model_type":"emu3_text_model"}}},"ernie4_5_vl_moe":{"own":{},"parts":{"text_config":{"model_type":"ernie4_5_vl_moe_text"},"vision_config":{"model_type":"ernie4_5_vl_moe_vision"}}},"exaone4_5":{"own":{},"parts":{"text_config":{"model_type":"exaone4"},"vision_config":{"model_type":"exaone4_5_vision"}}},"fast_vlm":{"own":{"multimodal_projector_bias":true},"parts":{"vision_config":{"model_type":"timm_wrapper","architecture":"fastvit_mci3","hidden_size":3072},"text_config":{"model_type":"qwen2","hidden_size":3584,"intermediate_size":18944,"num_attention_heads":28,"num_hidden_layers":28,"num_key_value_heads":4,"vocab_size":152128}}},"fuyu":{"own":{"hidden_size":4096,"image_size":300,"intermediate_size":16384,"num_attention_heads":64,"num_channels":3,"num_hidden_layers":36,"patch_size":30,"qk_layernorm":true,"vocab_size":262144},"parts":{"text_config":{"model_type":"persimmon"}}},"gemma3":{"own":{},"parts":{"text_config":{"model_type":"gemma3_text"},"vision_config":{"model_type":"siglip_vision_model"}}},"gemma3n":{"own":{},"parts":{"text_config":{"model_type":"gemma3n_text"},"vision_config":{"model_type":"gemma3n_vision"},"audio_config":{"model_type":"gemma3n_audio"}}},"gemma4":{"own":{},"parts":{"text_config":{"model_type":"gemma4_text"},"vision_config":{"model_type":"gemma4_vision"},"audio_config":{"model_type":"gemma4_audio"}}},"gemma4_unified":{"own":{},"parts":{"text_config":{"model_type":"gemma4_unified_text"},"vision_config":{"model_type":"gemma4_unified_vision"},"audio_config":{"model_type":"gemma4_unified_audio"}}},"glm46v":{"own":{},"parts":{"text_config":{"model_type":"glm4v_text"},"vision_config":{"model_type":"glm4v_vision"}}},"glm4v":{"own":{},"parts":{"text_config":{"model_type":"glm4v_text"},"vision_config":{"model_type":"glm4v_vision"}}},"glm4v_moe":{"own":{},"parts":{"text_config":{"model_type":"glm4v_moe_text"},"vision_config":{"model_type":"glm4v_moe_vision"}}},"glm_ocr":{"own":{},"parts":{"text_config":{"model_type":"glm_ocr_text"},"vision_config":{"model_type":"glm_ocr_vision"}}},"glmasr":{"own":{},"parts":{"audio_config":{"model_type":"glmasr_encoder"},"text_config":{"model_type":"llama","head_dim":128,"hidden_size":2048,"intermediate_size":6144,"max_position_embeddings":8192,"num_attention_heads":16,"num_hidden_layers":28,"num_key_value_heads":4,"vocab_size":59264}}},"glmga":{"own":{},"parts":{"text_config":{"model_type":"glm4v_text"},"vision_config":{"model_type":"glm4v_vision"}}},"got_ocr2":{"own":{},"parts":{"vision_config":{"model_type":"got_ocr2.vision_config"},"text_config":{"model_type":"qwen2","hidden_size":1024,"intermediate_size":2816,"num_attention_heads":16,"num_hidden_layers":24,"num_key_value_heads":16,"tie_word_embeddings":true,"vocab_size":151860}}},"granite4_vision":{"own":{"spatial_target_layers":[12,15,18,21],"downsample_rate":"4/8"},"parts":{"vision_config":{"model_type":"siglip_vision_model"},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32},"qformer_config":{"model_type":"blip_2_qformer","cross_attention_frequency":1,"encoder_hidden_size":768,"max_position_embeddings":2048,"num_hidden_layers":1}}},"granite_speech":{"own":{"downsample_rate":5,"window_size":15},"parts":{"text_config":{"model_type":"granite","num_key_value_heads":32},"encoder_config":{"model_type":"granite_speech_encoder"},"projector_config":{"model_type":"blip_2_qformer"}}},"granite_speech_plus":{"own":{"downsample_rate":5,"window_size":15},"parts":{"text_config":{"model_type":"granite","num_key_value_heads":32},"encoder_config":{"model_type":"granite_speech_plus_encoder"},"projector_config":{"model_type":"blip_2_qformer"}}},"hunyuan_vl":{"own":{},"parts":{"text_config":{"model_type":"hunyuan_vl_text","num_key_value_heads":32},"vision_config":{"model_type":"hunyuan_vl_vision"}}},"hyperclovax_vision_v2":{"own":{},"parts":{"text_config":{"model_type":"hyperclovax","head_dim":128,"num_key_value_heads":32},"vision_config":{"model_type":"qwen2_5_vl_vision"}}},"idefics2":{"own":{},"parts":{"vision_config":{"model_type":"idefics2_vision"},"perceiver_config":{"model_type":"idefics2_perceiver"},"text_config":{"model_type":"mistral","head_dim":128,"max_position_embeddings":32768}}},"idefics3":{"own":{"scale_factor":2},"parts":{"vision_config":{"model_type":"idefics3_vision"},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32}}},"inkling_mm_model":{"own":{},"parts":{"text_config":{"model_type":"inkling_text"},"audio_config":{"model_type":"inkling_audio"},"vision_config":{"model_type":"inkling_vision"}}},"instructblip":{"own":{"num_query_tokens":32},"parts":{"vision_config":{"model_type":"instructblip_vision_model"},"qformer_config":{"model_type":"instructblip_qformer"},"text_config":{"model_type":"opt"}}},"instructblipvideo":{"own":{"num_query_tokens":32},"parts":{"vision_config":{"model_type":"instructblipvideo_vision_model"},"qformer_config":{"model_type":"instructblipvideo_qformer"},"text_config":{"model_type":"opt"}}},"internvl":{"own":{"downsample_ratio":0.5},"parts":{"vision_config":{"model_type":"internvl_vision"},"text_config":{"model_type":"qwen2"}}},"internvl_chat":{"own":{"downsample_ratio":0.5},"parts":{}},"janus":{"own":{},"parts":{"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32},"vision_config":{"model_type":"janus_vision_model"},"vq_config":{"model_type":"janus_vqgan","num_patches":24}}},"kimi_k25":{"own":{"projection_hidden_size":1152},"parts":{"text_config":{"model_type":"deepseek_v3"},"vision_config":{"model_type":"kimi_k25_vision"}}},"kosmos-2":{"own":{"latent_query_num":64},"parts":{"text_config":{"model_type":"kosmos_2_text_model"},"vision_config":{"model_type":"kosmos_2_vision_model"}}},"lfm2_vl":{"own":{"downsample_factor":2,"projector_bias":true,"projector_hidden_size":2560,"projector_use_layernorm":true},"parts":{"vision_config":{"model_type":"siglip2_vision_model"},"text_config":{"model_type":"lfm2"}}},"lighton_ocr":{"own":{"spatial_merge_size":2},"parts":{"vision_config":{"model_type":"pixtral","image_size":1540,"patch_size":14},"text_config":{"model_type":"qwen3","hidden_size":1024,"intermediate_size":3072,"max_position_embeddings":40960,"num_attention_heads":16,"num_hidden_layers":28,"num_key_value_heads":8}}},"llama4":{"own":{},"parts":{"vision_config":{"model_type":"llama4_vision_model"},"text_config":{"model_type":"llama4_text"}}},"llava":{"own":{"multimodal_projector_bias":true},"parts":{"vision_config":{"model_type":"clip_vision_model","hidden_size":1024,"image_size":336,"intermediate_size":4096,"num_attention_heads":16,"num_hidden_layers":24,"patch_size":14,"projection_dim":768,"vocab_size":32000},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32}}},"llava_next":{"own":{"multimodal_projector_bias":true},"parts":{"vision_config":{"model_type":"clip_vision_model","hidden_size":1024,"image_size":336,"intermediate_size":4096,"num_attention_heads":16,"num_hidden_layers":24,"patch_size":14,"projection_dim":768,"vocab_size":32000},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32}}},"llava_next_video":{"own":{"multimodal_projector_bias":true},"parts":{"vision_config":{"model_type":"clip_vision_model","hidden_size":1024,"image_size":336,"intermediate_size":4096,"num_attention_heads":16,"num_hidden_layers":24,"patch_size":14,"projection_dim":768,"vocab_size":32000},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32}}},"llava_onevision":{"own":{"multimodal_projector_bias":true},"parts":{"vision_config":{"model_type":"siglip_vision_model","hidden_size":1152,"image_size":384,"intermediate_size":4304,"num_attention_heads":16,"num_hidden_layers":26,"patch_size":14,"vision_use_head":false},"text_config":{"model_type":"qwen2"}}},"minicpmv":{"own":{"query_num":64},"parts":{}},"minicpmv4_6":{"own":{"image_size":448,"patch_size":16},"parts":{"text_config":{"model_type":"qwen3_5_text"},"vision_config":{"model_type":"minicpmv4_6_vision"}}},"minicpmv4_7":{"own":{"image_size":448,"patch_size":16},"parts":{"text_config":{"model_type":"qwen3_5_text"},"vision_config":{"model_type":"minicpmv4_7_vision"}}},"minimax_m3_vl":{"own":{"projector_hidden_size":6144},"parts":{"vision_config":{"model_type":"minimax_m3_vl_vision"},"text_config":{"model_type":"minimax_m3_vl_text"}}},"ministral3":{"own":{"multimodal_projector_bias":false,"spatial_merge_size":2},"parts":{}},"mistral3":{"own":{"multimodal_projector_bias":false,"spatial_merge_size":2},"parts":{"vision_config":{"model_type":"pixtral","image_size":1540,"patch_size":14,"vocab_size":32000},"text_config":{"model_type":"mistral","head_dim":128,"hidden_size":5120,"intermediate_size":32768,"num_hidden_layers":40,"vocab_size":131072}}},"mllama":{"own":{},"parts":{"vision_config":{"model_type":"mllama_vision_model"},"text_config":{"model_type":"mllama_text_model"}}},"muse_glimmer":{"own":{"out_hidden_size":6144,"projector_hidden_size":4096},"parts":{"text_config":{"model_type":"muse_glimmer_text"},"vision_config":{"model_type":"muse_glimmer_vision"}}},"nemotron_h_omni":{"own":{"downsample_ratio":0.5,"projector_hidden_size":4096,"video_temporal_patch_size":2,"vision_hidden_size":1280},"parts":{"vision_config":{"model_type":"radio","video_temporal_patch_size":2},"text_config":{"model_type":"nemotron_h"},"audio_config":{"model_type":"parakeet_encoder"}}},"ovis2":{"own":{"hidden_size":1536,"vocab_size":151643},"parts":{"vision_config":{"model_type":"ovis2.vision_config"},"text_config":{"model_type":"qwen2"}}},"paddleocr_vl":{"own":{},"parts":{"text_config":{"model_type":"paddleocr_vl_text"},"vision_config":{"model_type":"paddleocr_vl_vision"}}},"paligemma":{"own":{"hidden_size":2048,"projection_dim":2048,"vocab_size":257152},"parts":{"vision_config":{"model_type":"siglip_vision_model","hidden_size":1152,"intermediate_size":4096,"num_attention_heads":16,"num_hidden_layers":27,"patch_size":14,"projection_dim":2048,"vision_use_head":false,"vocab_size":257152},"text_config":{"model_type":"gemma","hidden_size":2048,"intermediate_size":16384,"num_attention_heads":8,"num_hidden_layers":18,"num_key_value_heads":1,"vocab_size":257152}}},"perception_lm":{"own":{},"parts":{"vision_config":{"model_type":"timm_wrapper"},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32}}},"phi4_multimodal":{"own":{"hidden_size":3072,"intermediate_size":8192,"num_attention_heads":32,"num_hidden_layers":32,"num_key_value_heads":8,"vocab_size":200064},"parts":{"vision_config":{"model_type":"phi4_multimodal_vision"},"audio_config":{"model_type":"phi4_multimodal_audio"}}},"pp_chart2table":{"own":{},"parts":{"vision_config":{"model_type":"pp_chart2table.vision_config"},"text_config":{"model_type":"qwen2","hidden_size":1024,"intermediate_size":2816,"num_attention_heads":16,"num_hidden_layers":24,"num_key_value_heads":16,"tie_word_embeddings":true,"vocab_size":151860}}},"qianfan_ocr":{"own":{"downsample_ratio":0.5},"parts":{"vision_config":{"model_type":"qianfan_ocr_vision"},"text_config":{"model_type":"qwen3"}}},"qwen2_5_omni":{"own":{},"parts":{"thinker_config":{"model_type":"qwen2_5_omni_thinker"},"talker_config":{"model_type":"qwen2_5_omni_talker"},"token2wav_config":{"model_type":"qwen2_5_omni_token2wav"}}},"qwen2_5_omni_thinker":{"own":{},"parts":{"audio_config":{"model_type":"qwen2_5_omni_audio_encoder"},"vision_config":{"model_type":"qwen2_5_omni_vision_encoder"},"text_config":{"model_type":"qwen2_5_omni_text"}}},"qwen2_5_vl":{"own":{},"parts":{"text_config":{"model_type":"qwen2_5_vl_text"},"vision_config":{"model_type":"qwen2_5_vl_vision"}}},"qwen2_audio":{"own":{},"parts":{"audio_config":{"model_type":"qwen2_audio_encoder"},"text_config":{"model_type":"qwen2"}}},"qwen2_vl":{"own":{},"parts":{"text_config":{"model_type":"qwen2_vl_text"},"vision_config":{"model_type":"qwen2_vl_vision"}}},"qwen3_5":{"own":{},"parts":{"text_config":{"model_type":"qwen3_5_text"},"vision_config":{"model_type":"qwen3_5_vision"}}},"qwen3_5_moe":{"own":{},"parts":{"text_config":{"model_type":"qwen3_5_moe_text"},"vision_config":{"model_type":"qwen3_5_moe_vision"}}},"qwen3_asr":{"own":{},"parts":{"audio_config":{"model_type":"qwen3_asr_encoder"},"text_config":{"model_type":"qwen3","hidden_size":2048,"intermediate_size":6144,"max_position_embeddings":65536,"num_attention_heads":16,"num_hidden_layers":28,"num_key_value_heads":8,"tie_word_embeddings":true}}},"qwen3_omni_moe":{"own":{},"parts":{"thinker_config":{"model_type":"qwen3_omni_moe_thinker"},"talker_config":{"model_type":"qwen3_omni_moe.talker_config"},"code2wav_config":{"model_type":"qwen3_omni_moe.code2wav_config"}}},"qwen3_omni_moe_thinker":{"own":{},"parts":{"audio_config":{"model_type":"qwen3_omni_moe_audio_encoder"},"vision_config":{"model_type":"qwen3_omni_moe_vision_encoder"},"text_config":{"model_type":"qwen3_omni_moe_text"}}},"qwen3_vl":{"own":{},"parts":{"text_config":{"model_type":"qwen3_vl_text"},"vision_config":{"model_type":"qwen3_vl_vision"}}},"qwen3_vl_moe":{"own":{},"parts":{"text_config":{"model_type":"qwen3_vl_moe_text","head_dim":128},"vision_config":{"model_type":"qwen3_vl_moe_vision"}}},"qwen4_exp":{"own":{},"parts":{"text_config":{"model_type":"qwen4_exp_text"},"vision_config":{"model_type":"qwen4_exp_vision"}}},"shieldgemma2":{"own":{},"parts":{"text_config":{"model_type":"gemma3_text"},"vision_config":{"model_type":"siglip_vision_model"}}},"smolvlm":{"own":{"scale_factor":2},"parts":{"vision_config":{"model_type":"smolvlm_vision"},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32}}},"step3p7":{"own":{"projector_bias":false},"parts":{"vision_config":{"model_type":"step3p5_vision"},"text_config":{"model_type":"step3p5","num_sliding_attention_heads":64}}},"video_llama_3":{"own":{},"parts":{"text_config":{"model_type":"qwen2"},"vision_config":{"model_type":"video_llama_3_vision"}}},"video_llava":{"own":{"multimodal_projector_bias":true},"parts":{"vision_config":{"model_type":"clip_vision_model","hidden_size":1024,"intermediate_size":4096,"num_attention_heads":16,"num_hidden_layers":24,"patch_size":14,"projection_dim":768,"vocab_size":32000},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32}}},"vipllava":{"own":{"vision_feature_layers":[-2,-5,-8,-11,6]},"parts":{"vision_config":{"model_type":"clip_vision_model","hidden_size":1024,"image_size":336,"intermediate_size":4096,"num_attention_heads":16,"num_hidden_layers":24,"patch_size":14,"projection_dim":768,"vocab_size":32000},"text_config":{"model_type":"llama","head_dim":128,"num_key_value_heads":32}}},"voxtral":{"own":{"hidden_size":3072},"parts":{"audio_config":{"model_type":"voxtral_encoder"},"text_config":{"model_type":"llama","head_dim":128,"hidden_size":3072,"intermediate_size":8192,"max_position_embeddings":131072,"num_hidden_layers":30,"num_key_value_heads":8,"vocab_size":131072}}},"voxtral_realtime":{"own":{"downsample_factor":4,"hidden_size":3072},"parts":{"audio_config":{"model_type":"voxtral_realtime_encoder"},"text_config":{"model_type":"voxtral_realtime_text","head_dim":128,"hidden_size":3072,"intermediate_size":9216,"num_hidden_layers":26,"tie_word_embeddings":true,"vocab_size":131072}}}},"Dy":{"":"architectures dtype id2label model_type num_labels per_layer_config tie_word_embeddings torch_dtype transformers_version","afmoe":"attention_bias global_attn_every_n_layers head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings moe_intermediate_size num_attention_heads num_dense_layers num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_shared_experts sliding_window vocab_size","albert":"embedding_size hidden_act hidden_size inner_group_num intermediate_size max_position_embeddings num_attention_heads num_hidden_groups num_hidden_layers type_vocab_size vocab_size","apertus":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","arcee":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","aria":"head_dim projector_patch_to_query_dict text_config vision_config vision_feature_layer","aria_text":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias moe_num_experts moe_num_shared_experts moe_topk num_attention_heads num_hidden_layers num_key_value_heads vocab_size","axk1":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size kv_lora_rank max_position_embeddings moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","axk2":"attention_bias first_k_dense_replace gated_norm_rank head_dim hidden_act hidden_size index_head_dim index_n_heads index_topk intermediate_size kv_lora_rank layer_types max_position_embeddings mlp_layer_types moe_intermediate_size moe_layer_freq n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","aya_vision":"alignment_intermediate_size downsample_factor text_config vision_config vision_feature_layer","bamba":"attention_bias attn_layer_indices head_dim hidden_act hidden_size intermediate_size layer_types mamba_chunk_size mamba_conv_bias mamba_d_conv mamba_d_state mamba_expand mamba_n_groups mamba_n_heads mamba_proj_bias max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","bart":"activation_function d_model decoder_attention_heads decoder_ffn_dim decoder_layers encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers vocab_size","bert":"add_cross_attention embedding_size hidden_act hidden_size intermediate_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers type_vocab_size vocab_size","biogpt":"hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers vocab_size","bitnet":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","blip-2":"embedding_size num_query_tokens qformer_config text_config vision_config","blip_2_qformer":"cross_attention_frequency embedding_size encoder_hidden_size hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers use_qformer_text_input vocab_size","blip_2_vision_model":"embedding_size hidden_act hidden_size image_size intermediate_size num_attention_heads num_hidden_layers patch_size qkv_bias","bloom":"hidden_size n_embed n_head n_layer num_attention_heads num_hidden_layers vocab_size","camembert":"add_cross_attention embedding_size hidden_act hidden_size intermediate_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers type_vocab_size vocab_size","chameleon":"attention_bias beta head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size vq_config","chameleon_vqgan":"attn_resolutions base_channels beta channel_multiplier double_latent embed_dim head_dim in_channels latent_channels num_embeddings num_res_blocks","clip_vision_model":"hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size projection_dim","codegen":"activation_function hidden_size max_position_embeddings n_ctx n_embd n_head n_inner n_layer n_positions num_attention_heads num_hidden_layers vocab_size","cohere":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads use_qk_norm vocab_size","cohere2":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window sliding_window_pattern vocab_size","cohere2_moe":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_layer_types num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_shared_experts prefix_dense_intermediate_size prefix_dense_sliding_window_pattern sliding_window sliding_window_pattern vocab_size","cohere2_vision":"alignment_intermediate_size downsample_factor text_config vision_config","cohere_compass":"head_dim sliding_window_pattern text_config vision_config","cohere_compass_text":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window sliding_window_pattern vocab_size","cohere_compass_vision":"deepstack_visual_indexes depth head_dim hidden_act hidden_size in_channels intermediate_size num_attention_heads num_heads num_position_embeddings out_hidden_size patch_size sliding_window_pattern spatial_merge_size temporal_patch_size","cosmos3_edge":"head_dim projector_hidden_size text_config vision_config","cosmos3_edge_text":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","cosmos3_edge_vision":"head_dim hidden_act hidden_size intermediate_size num_attention_heads num_channels num_hidden_layers num_patches patch_size spatial_merge_size","cosmos3_omni":"text_config vision_config","cpmant":"dim_ff dim_head hidden_size num_attention_heads num_hidden_layers position_bias_num_buckets prompt_length prompt_types segment_types vocab_size","ctrl":"dff hidden_size max_position_embeddings n_embd n_head n_layer n_positions num_attention_heads num_hidden_layers vocab_size","cwm":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","dbrx":"attn_config d_model ffn_config head_dim hidden_size max_position_embeddings max_seq_len n_heads n_layers num_attention_heads num_hidden_layers num_key_value_heads vocab_size","deepseek_ocr2_text":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_bias mlp_layer_types moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads vocab_size","deepseek_v2":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size kv_lora_rank max_position_embeddings mlp_bias moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","deepseek_v3":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size kv_lora_rank max_position_embeddings moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts num_mtp_layers num_nextn_predict_layers q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","deepseek_v32":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size index_head_dim index_n_heads index_topk intermediate_size kv_lora_rank layer_types max_position_embeddings mlp_bias mlp_layer_types moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","deepseek_v4":"attention_bias compress_rate_csa compress_rate_hca compress_rates compress_ratios hc_mult head_dim hidden_act hidden_size index_head_dim index_n_heads index_topk intermediate_size layer_types max_position_embeddings mlp_bias mlp_layer_types moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hash_layers num_hidden_layers num_key_value_heads num_local_experts num_nextn_predict_layers o_groups o_lora_rank q_lora_rank qk_rope_head_dim sliding_window vocab_size","deepseek_vl":"text_config vision_config","deepseek_vl_hybrid":"high_res_vision_config text_config vision_config","diffllama":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","diffusion_gemma_text":"attention_bias final_logit_softcapping global_head_dim head_dim hidden_activation hidden_size intermediate_size layer_types max_position_embeddings moe_intermediate_size num_attention_heads num_experts num_global_key_value_heads num_hidden_layers num_key_value_heads output_proj_dims sliding_window top_k_experts vocab_size","distilbert":"activation dim hidden_dim hidden_size max_position_embeddings n_heads n_layers num_attention_heads num_hidden_layers vocab_size","doge":"attention_bias head_dim hidden_act hidden_size intermediate_size is_moe keep_window_size max_position_embeddings mlp_bias num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads sliding_window vocab_size","dots1":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window vocab_size","electra":"add_cross_attention embedding_size hidden_act hidden_size intermediate_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers type_vocab_size vocab_size","emu3":"head_dim text_config vq_config","emu3_text_model":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","emu3_vqgan":"attn_resolutions base_channels channel_multiplier codebook_size double_latent embed_dim head_dim hidden_size in_channels latent_channels num_attention_heads num_res_blocks out_channels temporal_downsample_factor","ernie4_5":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads use_bias vocab_size","ernie4_5_moe":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings moe_intermediate_size moe_k moe_layer_end_index moe_layer_interval moe_layer_start_index moe_num_experts moe_num_shared_experts num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads use_bias vocab_size","ernie4_5_vl_moe":"head_dim text_config vision_config","ernie4_5_vl_moe_text":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_layer_types moe_intermediate_size moe_k moe_num_experts moe_num_shared_experts num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads use_bias vocab_size","ernie4_5_vl_moe_vision":"depth head_dim hidden_act hidden_size in_channels intermediate_size num_attention_heads num_heads patch_size spatial_merge_size temporal_merge_size","evolla":"add_cross_attention attention_bias embedding_size head_dim hidden_act hidden_size intermediate_size is_decoder max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads position_embedding_type resampler_depth vocab_size","exaone4":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window sliding_window_pattern vocab_size","exaone4_5":"head_dim layer_types text_config vision_config","exaone4_5_vision":"depth head_dim hidden_act hidden_size in_channels intermediate_size layer_types num_attention_heads num_heads num_key_value_heads out_hidden_size patch_size spatial_merge_size temporal_patch_size window_size","exaone_moe":"first_k_dense_replace head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_layer_types moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_shared_experts sliding_window sliding_window_pattern vocab_size","falcon":"activation alibi bias ffn_hidden_size head_dim hidden_size max_position_embeddings multi_query n_embed new_decoder_architecture num_attention_heads num_hidden_layers num_kv_heads num_ln_in_parallel_attn parallel_attn vocab_size","falcon_h1":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types mamba_chunk_size mamba_conv_bias mamba_d_conv mamba_d_ssm mamba_d_state mamba_expand mamba_n_groups mamba_n_heads mamba_proj_bias mamba_rms_norm max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads projectors_bias vocab_size","falcon_mamba":"conv_kernel expand hidden_act hidden_size intermediate_size num_hidden_layers state_size time_step_rank use_bias use_conv_bias vocab_size","fast_vlm":"multimodal_projector_bias text_config vision_config vision_feature_layer","flex_olmo":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts vocab_size","fuyu":"hidden_act hidden_size image_size intermediate_size max_position_embeddings num_attention_heads num_channels num_hidden_layers patch_size qk_layernorm text_config vocab_size","gemma":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","gemma2":"attention_bias final_logit_softcapping head_dim hidden_activation hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","gemma3":"head_dim layer_types sliding_window_pattern text_config vision_config","gemma3_text":"attention_bias final_logit_softcapping head_dim hidden_activation hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window sliding_window_pattern vocab_size","gemma3n":"audio_config head_dim layer_types text_config vision_config","gemma3n_audio":"conf_conv_kernel_size conf_num_attention_heads conf_num_hidden_layers head_dim hidden_size input_feat_size layer_types sscp_conv_channel_size vocab_size","gemma3n_text":"altup_num_inputs attention_bias final_logit_softcapping head_dim hidden_activation hidden_size hidden_size_per_layer_input intermediate_size laurel_rank layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads num_kv_shared_layers sliding_window vocab_size vocab_size_per_layer_input","gemma3n_vision":"architecture head_dim hidden_size layer_types model_args vocab_size","gemma4":"audio_config global_head_dim head_dim layer_types num_global_key_value_heads num_kv_shared_layers output_proj_dims text_config vision_config","gemma4_audio":"attention_chunk_size conv_kernel_size global_head_dim head_dim hidden_act hidden_size layer_types num_attention_heads num_global_key_value_heads num_hidden_layers num_kv_shared_layers output_proj_dims subsampling_conv_channels use_clipped_linears","gemma4_text":"attention_bias attention_k_eq_v enable_moe_block final_logit_softcapping global_head_dim head_dim hidden_activation hidden_size hidden_size_per_layer_input intermediate_size layer_types max_position_embeddings moe_intermediate_size num_attention_heads num_experts num_global_key_value_heads num_hidden_layers num_key_value_heads num_kv_shared_layers output_proj_dims sliding_window top_k_experts use_double_wide_mlp vocab_size vocab_size_per_layer_input","gemma4_unified":"audio_config global_head_dim head_dim layer_types num_global_key_value_heads num_kv_shared_layers text_config vision_config","gemma4_unified_audio":"audio_embed_dim global_head_dim head_dim hidden_size layer_types num_global_key_value_heads num_kv_shared_layers output_proj_dims","gemma4_unified_text":"attention_bias attention_k_eq_v final_logit_softcapping global_head_dim head_dim hidden_activation hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_global_key_value_heads num_hidden_layers num_key_value_heads num_kv_shared_layers sliding_window use_double_wide_mlp vocab_size","gemma4_unified_vision":"global_head_dim head_dim layer_types mm_embed_dim mm_posemb_size num_global_key_value_heads num_kv_shared_layers output_proj_dims patch_size pooling_kernel_size","gemma4_vision":"attention_bias global_head_dim head_dim hidden_activation hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_global_key_value_heads num_hidden_layers num_key_value_heads num_kv_shared_layers output_proj_dims patch_size pooling_kernel_size position_embedding_size standardize use_clipped_linears","git":"embedding_size hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers vision_config vocab_size","git_vision_model":"embedding_size hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size","glm":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","glm4":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","glm46v":"text_config vision_config","glm4_moe":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size max_position_embeddings moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts num_mtp_layers num_nextn_predict_layers use_qk_norm vocab_size","glm4_moe_lite":"attention_bias head_dim hidden_act hidden_size intermediate_size kv_lora_rank max_position_embeddings mlp_layer_types moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","glm4v":"head_dim text_config vision_config","glm4v_moe":"head_dim text_config vision_config","glm4v_moe_text":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size max_position_embeddings moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts vocab_size","glm4v_moe_vision":"attention_bias depth head_dim hidden_act hidden_size image_size in_channels intermediate_size num_attention_heads num_heads out_hidden_size patch_size spatial_merge_size temporal_patch_size","glm4v_text":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","glm4v_vision":"attention_bias depth head_dim hidden_act hidden_size image_size in_channels intermediate_size num_attention_heads num_heads out_hidden_size patch_size spatial_merge_size temporal_patch_size","glm5_next_text":"attention_bias hc_mult head_dim hidden_act hidden_size index_head_dim index_n_heads index_topk indexer_types intermediate_size kv_lora_rank layer_types linear_attn_config linear_conv_kernel_dim linear_head_dim linear_num_heads max_position_embeddings mlp_layer_types moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","glm5_next_vision":"attention_bias depth head_dim hidden_act hidden_size image_size in_channels intermediate_size linear_attn_config num_attention_heads num_heads out_hidden_size patch_size projection_intermediate_size spatial_merge_size temporal_patch_size","glm_moe_dsa":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size index_head_dim index_n_heads index_topk indexer_types intermediate_size kv_lora_rank layer_types max_position_embeddings mlp_bias mlp_layer_types moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","glm_ocr":"head_dim text_config vision_config","glm_ocr_text":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","glm_ocr_vision":"attention_bias depth head_dim hidden_act hidden_size image_size in_channels intermediate_size num_attention_heads num_heads out_hidden_size patch_size spatial_merge_size temporal_patch_size","glmasr":"audio_config head_dim text_config","glmasr_encoder":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads num_mel_bins","glmga":"text_config vision_config","got_ocr2":"text_config vision_config","got_ocr2.vision_config":"global_attn_indexes hidden_act hidden_size image_size mlp_dim num_attention_heads num_channels num_hidden_layers output_channels patch_size qkv_bias use_abs_pos use_rel_pos window_size","gpt2":"activation_function add_cross_attention hidden_size max_position_embeddings n_embd n_head n_inner n_layer n_positions num_attention_heads num_hidden_layers vocab_size","gpt_bigcode":"activation_function add_cross_attention hidden_size max_position_embeddings multi_query n_embd n_head n_inner n_layer n_positions num_attention_heads num_hidden_layers num_key_value_heads vocab_size","gpt_neo":"activation_function hidden_size intermediate_size max_position_embeddings num_attention_heads num_heads num_hidden_layers num_layers vocab_size window_size","gpt_neox":"attention_bias head_dim hidden_act hidden_size intermediate_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers use_parallel_residual vocab_size","gpt_neox_japanese":"head_dim hidden_act hidden_size intermediate_multiple_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers vocab_size","gpt_oss":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window vocab_size","gptj":"activation_function hidden_size max_position_embeddings n_embd n_head n_inner n_layer n_positions num_attention_heads num_hidden_layers vocab_size","granite":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","granite4_vision":"deepstack_layer_map downsample_rate head_dim qformer_config spatial_target_layers text_config vision_config vision_feature_layer","granite4_vision_text":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","granite_speech":"downsample_rate encoder_config projector_config text_config window_size","granite_speech_encoder":"conv_expansion_factor conv_kernel_size dim_head feedforward_mult hidden_dim hidden_size input_dim max_pos_emb num_attention_heads num_heads num_hidden_layers num_layers num_mel_bins output_dim","granite_speech_plus":"downsample_rate encoder_config projector_config text_config window_size","granite_speech_plus_encoder":"conv_expansion_factor conv_kernel_size dim_head feedforward_mult hidden_dim hidden_size input_dim max_pos_emb num_attention_heads num_heads num_hidden_layers num_layers num_mel_bins output_dim","granite_swa":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","granitemoe":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts vocab_size","granitemoe_swa":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts shared_intermediate_size sliding_window vocab_size","granitemoehybrid":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types layers_block_type mamba_chunk_size mamba_conv_bias mamba_d_conv mamba_d_state mamba_expand mamba_n_groups mamba_n_heads mamba_proj_bias max_position_embeddings num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts position_embedding_type shared_intermediate_size vocab_size","granitemoeshared":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts shared_intermediate_size vocab_size","helium":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","hrm_text":"H_cycles L_bp_cycles L_cycles attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_layers_per_stack vocab_size","hunyuan_v1_dense":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","hunyuan_v1_moe":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings moe_topk num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts vocab_size","hunyuan_vl":"head_dim text_config vision_config","hunyuan_vl_text":"attention_bias attention_head_dim head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","hunyuan_vl_vision":"attention_heads head_dim hidden_act hidden_size intermediate_size max_image_size num_attention_heads num_channels num_hidden_layers num_key_value_heads out_hidden_size patch_size spatial_merge_size temporal_patch_size","hy_v3":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias mlp_layer_types moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts num_shared_experts vocab_size","hy_v4":"attention_bias hc_mult head_dim hidden_act hidden_size index_head_dim index_n_heads index_topk indexer_types intermediate_size kv_lora_rank layer_types max_position_embeddings mlp_layer_types moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","hyperclovax":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads use_post_norm vocab_size","hyperclovax_vision_v2":"text_config vision_config","idefics2":"perceiver_config text_config vision_config","idefics2_perceiver":"hidden_act hidden_size num_key_value_heads resampler_depth resampler_head_dim resampler_n_heads resampler_n_latents","idefics2_vision":"hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size","idefics3":"scale_factor text_config vision_config","idefics3_vision":"hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size","inkling_audio":"audio_config codebook_size dense_intermediate_size dense_mlp_idx hidden_size mel_vocab_size n_mel_bins","inkling_mm_model":"audio_config dense_intermediate_size dense_mlp_idx text_config vision_config","inkling_text":"audio_config conv_kernel_size d_rel dense_intermediate_size dense_mlp_idx head_dim hidden_act hidden_size intermediate_size layer_types local_layer_ids max_position_embeddings mlp_layer_types model_max_length moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts num_mtp_layers rel_extent sconv_kernel_size sliding_window sliding_window_size swa_head_dim swa_num_attention_heads swa_num_key_value_heads vocab_size","inkling_vision":"audio_config dense_intermediate_size dense_mlp_idx hidden_size n_layers num_attention_heads num_channels num_hidden_layers patch_size temporal_patch_size","instructblip":"embedding_size num_query_tokens qformer_config text_config vision_config","instructblip_qformer":"cross_attention_frequency embedding_size encoder_hidden_size hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers vocab_size","instructblip_vision_model":"embedding_size hidden_act hidden_size image_size intermediate_size num_attention_heads num_hidden_layers patch_size qkv_bias","instructblipvideo":"embedding_size num_query_tokens qformer_config text_config vision_config","instructblipvideo_qformer":"cross_attention_frequency embedding_size encoder_hidden_size hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers vocab_size","instructblipvideo_vision_model":"embedding_size hidden_act hidden_size image_size intermediate_size num_attention_heads num_hidden_layers patch_size qkv_bias","internvl":"downsample_ratio text_config vision_config vision_feature_layer","internvl_vision":"attention_bias hidden_act hidden_size image_size intermediate_size norm_type num_attention_heads num_channels num_hidden_layers patch_size use_absolute_position_embeddings use_mask_token use_mean_pooling use_qk_norm","jais2":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","jamba":"attn_layer_offset attn_layer_period expert_layer_offset expert_layer_period head_dim hidden_act hidden_size intermediate_size mamba_conv_bias mamba_d_conv mamba_d_state mamba_dt_rank mamba_expand mamba_proj_bias max_position_embeddings num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts vocab_size","janus":"beta text_config vision_config vq_config","janus_vision_model":"attention_bias beta depth hidden_act hidden_size image_size mlp_ratio num_attention_heads num_channels num_hidden_layers patch_size projection_dim use_qk_norm","janus_vqgan":"base_channels beta channel_multiplier double_latent embed_dim hidden_act image_token_embed_dim in_channels latent_channels num_embeddings num_hidden_layers num_patches num_res_blocks out_channels projection_dim","jetmoe":"activation_function head_dim hidden_size intermediate_size kv_channels max_position_embeddings num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts vocab_size","kimi_k25":"head_dim projection_hidden_size text_config vision_config","kimi_k25_vision":"head_dim hidden_act hidden_size intermediate_size num_attention_heads num_hidden_layers patch_size pos_emb_height pos_emb_width","kimi_linear":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size kv_lora_rank layer_types linear_attn_config linear_conv_kernel_dim linear_head_dim linear_num_heads max_position_embeddings mlp_layer_types model_max_length moe_intermediate_size n_shared_experts num_attention_heads num_experts num_experts_per_tok num_experts_per_token num_hidden_layers num_key_value_heads num_local_experts num_shared_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","kosmos-2":"latent_query_num text_config vision_config","kosmos_2_5_text_model":"activation_function attention_heads embed_dim ffn_dim hidden_size layers max_position_embeddings num_attention_heads num_hidden_layers vocab_size","kosmos_2_text_model":"activation_function add_cross_attention attention_heads embed_dim ffn_dim hidden_size layers max_position_embeddings num_attention_heads num_hidden_layers text_config vision_config vocab_size","kosmos_2_vision_model":"hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size text_config vision_config","laguna":"attention_bias gating head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_layer_types moe_intermediate_size num_attention_heads num_attention_heads_per_layer num_experts num_experts_per_tok num_hidden_layers num_key_value_heads shared_expert_intermediate_size sliding_window vocab_size","lfm2":"block_auto_adjust_ff_dim block_ff_dim block_ffn_dim_multiplier block_multiple_of conv_L_cache conv_bias full_attn_idxs head_dim hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads tie_embedding vocab_size","lfm2_moe":"conv_L_cache conv_bias head_dim hidden_size intermediate_size layer_types max_position_embeddings moe_intermediate_size num_attention_heads num_dense_layers num_experts num_experts_per_tok num_hidden_layers num_key_value_heads tie_embedding use_expert_bias vocab_size","lfm2_vl":"downsample_factor projector_bias projector_hidden_size projector_use_layernorm text_config tie_embedding vision_config","lighton_ocr":"spatial_merge_size text_config vision_config","llama":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","llama4":"head_dim text_config vision_config","llama4_text":"attention_bias attention_chunk_size head_dim hidden_act hidden_size interleave_moe_layer_step intermediate_size intermediate_size_mlp layer_types max_position_embeddings moe_layers no_rope_layer_interval no_rope_layers num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts use_qk_norm vocab_size","llama4_vision_model":"head_dim hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size projector_input_dim projector_output_dim vision_output_dim","llava":"multimodal_projector_bias text_config vision_config vision_feature_layer","llava_next":"multimodal_projector_bias text_config vision_config vision_feature_layer","llava_next_video":"multimodal_projector_bias text_config vision_config vision_feature_layer","llava_onevision":"multimodal_projector_bias text_config vision_config vision_feature_layer","longcat_flash":"attention_bias expert_ffn_hidden_size ffn_hidden_size head_dim hidden_act hidden_size intermediate_size kv_lora_rank max_position_embeddings moe_intermediate_size moe_topk n_routed_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_layers num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim router_bias v_head_dim vocab_size zero_expert_num","m2m_100":"activation_function d_model decoder_attention_heads decoder_ffn_dim decoder_layers encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size max_position_embeddings num_attention_heads num_hidden_layers vocab_size","mamba":"conv_kernel expand hidden_act hidden_size intermediate_size num_hidden_layers state_size time_step_rank use_bias use_conv_bias vocab_size","mamba2":"chunk_size conv_kernel expand head_dim hidden_act hidden_size n_groups num_heads num_hidden_layers state_size time_step_rank use_bias use_conv_bias vocab_size","marian":"activation_function d_model decoder_attention_heads decoder_ffn_dim decoder_layers encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers vocab_size","mbart":"activation_function d_model decoder_attention_heads decoder_ffn_dim decoder_layers encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers vocab_size","mellum":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_layer_types moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window vocab_size","mimo_v2_flash":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_layer_types moe_intermediate_size n_routed_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window v_head_dim vocab_size","minicpm3":"attention_bias head_dim hidden_act hidden_size intermediate_size kv_lora_rank max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","minicpmv4_6":"image_size patch_size text_config vision_config","minicpmv4_6_vision":"hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size window_kernel_size","minicpmv4_7":"image_size patch_size text_config vision_config","minicpmv4_7_vision":"hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size window_kernel_size","minimax":"block_size head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window vocab_size","minimax_m2":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts vocab_size","minimax_m3_vl":"head_dim merged_hidden_size moe_layer_freq projector_hidden_size sparse_attention_config text_config vision_config","minimax_m3_vl_text":"dense_intermediate_size head_dim hidden_act hidden_size index_block_size index_head_dim index_n_heads index_topk_blocks intermediate_size layer_types max_position_embeddings mlp_layer_types moe_layer_freq num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts shared_intermediate_size sparse_attention_config vocab_size","minimax_m3_vl_vision":"head_dim hidden_act hidden_size image_size intermediate_size moe_layer_freq num_attention_heads num_channels num_hidden_layers patch_size sparse_attention_config spatial_merge_size temporal_patch_size","ministral":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","ministral3":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","mistral":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","mistral3":"multimodal_projector_bias spatial_merge_size text_config vision_config vision_feature_layer","mistral4":"attention_bias first_k_dense_replace head_dim hidden_act hidden_size intermediate_size kv_lora_rank max_position_embeddings moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","mixtral":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window vocab_size","mllama":"head_dim text_config vision_config","mllama_text_model":"cross_attention_layers head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","mllama_vision_model":"attention_heads head_dim hidden_act hidden_size image_size intermediate_size max_num_tiles num_attention_heads num_channels num_global_layers num_hidden_layers patch_size supported_aspect_ratios vision_output_dim","modernbert":"attention_bias classifier_bias decoder_bias global_attn_every_n_layers head_dim hidden_activation hidden_size intermediate_size layer_types local_attention max_position_embeddings mlp_bias norm_bias num_attention_heads num_hidden_layers sliding_window vocab_size","modernbert-decoder":"attention_bias classifier_bias decoder_bias global_attn_every_n_layers head_dim hidden_activation hidden_size intermediate_size layer_types local_attention max_position_embeddings mlp_bias norm_bias num_attention_heads num_hidden_layers sliding_window vocab_size","mpnet":"embedding_size hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers relative_attention_num_buckets vocab_size","mpt":"attn_config d_model expansion_ratio hidden_size max_seq_len n_heads n_layers norm_type num_attention_heads num_hidden_layers vocab_size","mt5":"d_ff d_kv d_model feed_forward_proj head_dim hidden_size is_decoder num_attention_heads num_decoder_layers num_heads num_hidden_layers num_layers relative_attention_num_buckets vocab_size","muse_glimmer":"head_dim out_hidden_size projector_hidden_size text_config vision_config","muse_glimmer_text":"attention_bias final_logit_softcapping head_dim hidden_activation hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","muse_glimmer_vision":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers patch_size patch_temporal pos_emb_height pos_emb_width","nanochat":"attention_bias final_logit_softcapping head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","nemotron":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","nemotron_h":"attention_bias chunk_size conv_kernel expand head_dim hidden_size hybrid_override_pattern intermediate_size layer_types layers_block_type mamba_chunk_size mamba_conv_bias mamba_d_conv mamba_expand mamba_head_dim mamba_n_groups mamba_num_heads mamba_proj_bias max_position_embeddings mlp_bias moe_intermediate_size moe_latent_size moe_shared_expert_intermediate_size mtp_hybrid_override_pattern mtp_layers_block_type n_groups n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts num_nextn_predict_layers sliding_window ssm_state_size use_bias use_conv_bias vocab_size","nemotron_h_omni":"audio_config downsample_ratio projector_hidden_size text_config video_temporal_patch_size vision_config vision_hidden_size","olmo":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","olmo2":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","olmo3":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","olmo_hybrid":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types linear_conv_kernel_dim linear_key_head_dim linear_num_key_heads linear_num_value_heads linear_value_head_dim max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","olmoe":"attention_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window vocab_size","openai-gpt":"hidden_size max_position_embeddings n_embd n_head n_layer n_positions num_attention_heads num_hidden_layers vocab_size","opt":"_remove_final_layer_norm activation_function do_layer_norm_before enable_bias ffn_dim hidden_size max_position_embeddings num_attention_heads num_hidden_layers vocab_size word_embed_proj_dim","ovis2":"hidden_size text_config vision_config vocab_size","ovis2.vision_config":"hidden_act hidden_size hidden_stride image_size intermediate_size mlp_bias num_attention_heads num_channels num_hidden_layers num_visual_indicator_tokens patch_size qkv_bias vocab_size","paddleocr_vl":"head_dim layer_types text_config vision_config","paddleocr_vl_text":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads use_bias vocab_size","paddleocr_vl_vision":"head_dim hidden_act hidden_size image_size intermediate_size layer_types num_attention_heads num_channels num_hidden_layers patch_size spatial_merge_size","paligemma":"hidden_size projection_dim sliding_window text_config vision_config vocab_size","parakeet_encoder":"attention_bias conv_kernel_size encoder_config head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads num_mel_bins subsampling_conv_channels","pegasus":"activation_function d_model decoder_attention_heads decoder_ffn_dim decoder_layers encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers vocab_size","perception_lm":"text_config vision_config","persimmon":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers qk_layernorm vocab_size","phi":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads qk_layernorm vocab_size","phi3":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","phi4_multimodal":"audio_config head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vision_config vocab_size","phi4_multimodal_audio":"activation bias_max_distance bias_symmetric chunk_size depthwise_multiplier depthwise_separable_out_channel downsample_rate ext_pw_out_channel head_dim hidden_size input_size intermediate_size kernel_size nemo_conv_channels num_attention_heads num_blocks sliding_window time_reduction","phi4_multimodal_vision":"head_dim hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size sliding_window","phimoe":"attention_bias head_dim hidden_act hidden_size intermediate_size lm_head_bias max_position_embeddings num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window vocab_size","pixtral":"head_dim hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size","pp_chart2table":"text_config vision_config","pp_chart2table.vision_config":"global_attn_indexes hidden_act hidden_size image_size mlp_dim num_attention_heads num_channels num_hidden_layers output_channels patch_size qkv_bias use_abs_pos use_rel_pos window_size","qianfan_ocr":"downsample_ratio text_config vision_config vision_feature_layer","qianfan_ocr_vision":"attention_bias hidden_act hidden_size image_size intermediate_size norm_type num_attention_heads num_channels num_hidden_layers patch_size use_absolute_position_embeddings use_mask_token use_mean_pooling use_qk_norm","qwen2":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window use_sliding_window vocab_size","qwen2_5_omni":"head_dim layer_types talker_config thinker_config token2wav_config","qwen2_5_omni_audio_encoder":"activation_function d_model encoder_attention_heads encoder_ffn_dim encoder_layers head_dim hidden_size intermediate_size layer_types max_source_positions num_attention_heads num_hidden_layers num_mel_bins output_dim","qwen2_5_omni_talker":"embedding_size head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window spatial_merge_size use_sliding_window vocab_size","qwen2_5_omni_text":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window use_sliding_window vocab_size","qwen2_5_omni_thinker":"audio_config head_dim layer_types text_config vision_config","qwen2_5_omni_token2wav":"bigvgan_config dit_config head_dim layer_types","qwen2_5_omni_vision_encoder":"depth head_dim hidden_act hidden_size in_channels intermediate_size layer_types num_attention_heads num_heads out_hidden_size patch_size spatial_merge_size temporal_patch_size window_size","qwen2_5_vl":"head_dim layer_types text_config vision_config","qwen2_5_vl_text":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window use_sliding_window vocab_size","qwen2_5_vl_vision":"depth head_dim hidden_act hidden_size in_channels intermediate_size layer_types num_attention_heads num_heads out_hidden_size patch_size spatial_merge_size temporal_patch_size window_size","qwen2_audio":"audio_config text_config","qwen2_audio_encoder":"activation_function d_model encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size intermediate_size max_source_positions num_attention_heads num_hidden_layers num_mel_bins","qwen2_moe":"decoder_sparse_step head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_only_layers moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads qkv_bias shared_expert_intermediate_size sliding_window use_sliding_window vocab_size","qwen2_vl":"head_dim layer_types text_config vision_config","qwen2_vl_text":"head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window use_sliding_window vocab_size","qwen2_vl_vision":"depth embed_dim head_dim hidden_act hidden_size in_channels layer_types mlp_ratio num_attention_heads num_heads patch_size spatial_merge_size temporal_patch_size","qwen3":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window use_sliding_window vocab_size","qwen3_5":"full_attention_interval head_dim text_config vision_config","qwen3_5_moe":"full_attention_interval head_dim text_config vision_config","qwen3_5_moe_text":"attention_bias full_attention_interval head_dim hidden_act hidden_size layer_types linear_conv_kernel_dim linear_key_head_dim linear_num_key_heads linear_num_value_heads linear_value_head_dim max_position_embeddings moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads shared_expert_intermediate_size vocab_size","qwen3_5_moe_vision":"depth full_attention_interval head_dim hidden_act hidden_size in_channels intermediate_size num_attention_heads num_heads num_position_embeddings out_hidden_size patch_size spatial_merge_size temporal_patch_size","qwen3_5_text":"attention_bias full_attention_interval head_dim hidden_act hidden_size intermediate_size layer_types linear_conv_kernel_dim linear_key_head_dim linear_num_key_heads linear_num_value_heads linear_value_head_dim max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","qwen3_5_vision":"depth full_attention_interval head_dim hidden_act hidden_size in_channels intermediate_size num_attention_heads num_heads num_position_embeddings out_hidden_size patch_size spatial_merge_size temporal_patch_size","qwen3_asr":"audio_config text_config","qwen3_asr_encoder":"activation_function d_model downsample_hidden_size encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_mel_bins output_dim","qwen3_moe":"attention_bias decoder_sparse_step head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_only_layers moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window use_sliding_window vocab_size","qwen3_next":"attention_bias decoder_sparse_step full_attention_interval head_dim hidden_act hidden_size intermediate_size layer_types linear_conv_kernel_dim linear_key_head_dim linear_num_key_heads linear_num_value_heads linear_value_head_dim max_position_embeddings mlp_only_layers moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads shared_expert_intermediate_size vocab_size","qwen3_omni_moe":"code2wav_config head_dim layer_types talker_config thinker_config","qwen3_omni_moe.code2wav_config":"attention_bias codebook_size decoder_dim head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads num_quantizers sliding_window upsample_rates upsampling_ratios","qwen3_omni_moe.talker_config":"code_predictor_config head_dim layer_types num_code_groups text_config thinker_hidden_size","qwen3_omni_moe_audio_encoder":"activation_function d_model downsample_hidden_size encoder_attention_heads encoder_ffn_dim encoder_layers head_dim hidden_size intermediate_size layer_types max_source_positions num_attention_heads num_hidden_layers num_mel_bins output_dim","qwen3_omni_moe_text":"attention_bias decoder_sparse_step head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_only_layers moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads sliding_window vocab_size","qwen3_omni_moe_thinker":"audio_config head_dim layer_types text_config vision_config","qwen3_omni_moe_vision_encoder":"deepstack_visual_indexes depth head_dim hidden_act hidden_size in_channels intermediate_size layer_types num_attention_heads num_heads num_position_embeddings out_hidden_size patch_size spatial_merge_size temporal_patch_size","qwen3_vl":"head_dim layer_types text_config vision_config","qwen3_vl_moe":"head_dim layer_types text_config vision_config","qwen3_vl_moe_text":"attention_bias decoder_sparse_step head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_only_layers moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts sliding_window vocab_size","qwen3_vl_moe_vision":"deepstack_visual_indexes depth head_dim hidden_act hidden_size in_channels intermediate_size layer_types num_attention_heads num_heads num_position_embeddings out_hidden_size patch_size spatial_merge_size temporal_patch_size","qwen3_vl_text":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads vocab_size","qwen3_vl_vision":"deepstack_visual_indexes depth head_dim hidden_act hidden_size in_channels intermediate_size layer_types num_attention_heads num_heads num_position_embeddings out_hidden_size patch_size spatial_merge_size temporal_patch_size","qwen4_exp":"full_attention_interval head_dim text_config vision_config","qwen4_exp_text":"attention_bias full_attention_interval hc_count hc_lowrank head_dim heads_per_ngram hidden_act hidden_size indexer_budget indexer_compress_ratio indexer_head_dim indexer_n_heads layer_types linear_conv_kernel_dim linear_key_head_dim linear_num_key_heads linear_num_value_heads linear_value_head_dim make_ngram_vocab_size_divisible_by max_position_embeddings moe_intermediate_size ngram_size ngram_vocab_size_base num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads ple_conv_kernel_size ple_embed_dim ple_layer_ids shared_expert_intermediate_size vocab_size","qwen4_exp_vision":"depth full_attention_interval head_dim hidden_act hidden_size in_channels intermediate_size num_attention_heads num_heads num_position_embeddings out_hidden_size patch_size spatial_merge_size temporal_patch_size","radio":"head_dim hidden_act hidden_size image_size max_img_size mlp_ratio num_attention_heads num_channels num_cls_tokens num_hidden_layers num_registers patch_size qkv_bias video_temporal_patch_size","recurrent_gemma":"attention_bias attention_window_size block_types conv1d_width head_dim hidden_activation hidden_size intermediate_size lru_width num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","roberta":"add_cross_attention embedding_size hidden_act hidden_size intermediate_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers type_vocab_size vocab_size","rwkv":"attention_hidden_size context_length hidden_size intermediate_size max_position_embeddings num_hidden_layers vocab_size","sam_vision_model":"global_attn_indexes hidden_act hidden_size image_size mlp_dim mlp_ratio num_attention_heads num_channels num_hidden_layers output_channels patch_size qkv_bias use_abs_pos use_rel_pos window_size","seed_oss":"attention_bias attention_out_bias head_dim hidden_act hidden_size intermediate_size max_position_embeddings mlp_bias num_attention_heads num_hidden_layers num_key_value_heads vocab_size","shieldgemma2":"text_config vision_config","siglip2_vision_model":"hidden_act hidden_size intermediate_size num_attention_heads num_channels num_hidden_layers num_patches patch_size vision_use_head","siglip_vision_model":"hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size vision_use_head","smollm3":"attention_bias head_dim hidden_act hidden_size intermediate_size layer_types max_position_embeddings mlp_bias no_rope_layer_interval no_rope_layers num_attention_heads num_hidden_layers num_key_value_heads sliding_window use_sliding_window vocab_size","smolvlm":"scale_factor text_config vision_config","smolvlm_vision":"hidden_act hidden_size image_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size","solar_open":"attention_bias head_dim hidden_act hidden_size max_position_embeddings moe_intermediate_size n_routed_experts n_shared_experts num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts vocab_size","stablelm":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads qk_layernorm use_parallel_residual use_qkv_bias vocab_size","starcoder2":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window use_bias vocab_size","step3p5":"attention_bias attention_other_setting gating head_dim heads hidden_act hidden_size intermediate_size layer_types layers max_position_embeddings mlp_bias mlp_layer_types moe_intermediate_size moe_layer_freq moe_layers_enum moe_num_experts moe_top_k n_routed_experts num_attention_groups num_attention_heads num_experts_per_tok num_hidden_layers num_key_value_heads num_local_experts num_mtp_layers num_nextn_predict_layers num_sliding_attention_heads share_expert_dim share_expert_dims sliding_window sparse_attention_config vocab_size width","step3p5_vision":"attention_other_setting head_dim heads hidden_act hidden_size image_size intermediate_size layers max_position_embeddings mlp_ratio moe_layer_freq moe_layers_enum num_attention_heads num_channels num_hidden_layers num_nextn_predict_layers patch_size sparse_attention_config width","step3p7":"attention_other_setting head_dim heads layers moe_layer_freq moe_layers_enum num_nextn_predict_layers projector_bias sparse_attention_config text_config vision_config width","t5":"d_ff d_kv d_model feed_forward_proj head_dim hidden_size is_decoder num_attention_heads num_decoder_layers num_heads num_hidden_layers num_layers relative_attention_num_buckets vocab_size","timm_wrapper":"architecture model_args","umt5":"d_ff d_kv d_model feed_forward_proj head_dim hidden_size is_decoder num_attention_heads num_decoder_layers num_heads num_hidden_layers num_layers relative_attention_num_buckets vocab_size","vaultgemma":"attention_bias final_logit_softcapping head_dim hidden_activation hidden_size intermediate_size layer_types max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","video_llama_3":"head_dim text_config vision_config","video_llama_3_vision":"head_dim hidden_act hidden_size intermediate_size num_attention_heads num_channels num_hidden_layers patch_size","video_llava":"multimodal_projector_bias text_config vision_config vision_feature_layer","vipllava":"text_config vision_config vision_feature_layers","voxtral":"audio_config hidden_size text_config","voxtral_encoder":"activation_function d_model encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size intermediate_size max_source_positions num_attention_heads num_hidden_layers num_mel_bins vocab_size","voxtral_realtime":"audio_config downsample_factor head_dim hidden_size sliding_window text_config","voxtral_realtime_encoder":"activation_function d_model encoder_attention_heads encoder_ffn_dim encoder_layers head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads num_mel_bins sliding_window vocab_size","voxtral_realtime_text":"head_dim hidden_act hidden_size intermediate_size max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads sliding_window vocab_size","whisper":"activation_function d_model decoder_attention_heads decoder_ffn_dim decoder_layers encoder_attention_heads encoder_ffn_dim encoder_layers hidden_size max_source_positions max_target_positions num_attention_heads num_hidden_layers num_key_value_heads num_mel_bins vocab_size","xglm":"activation_function add_cross_attention attention_heads d_model ffn_dim hidden_size max_position_embeddings num_attention_heads num_hidden_layers num_layers vocab_size","xlm-roberta":"add_cross_attention embedding_size hidden_act hidden_size intermediate_size is_decoder max_position_embeddings num_attention_heads num_hidden_layers type_vocab_size vocab_size","xlstm":"chunk_size ffn_proj_factor ffn_round_up_to_multiple_of hidden_size num_blocks num_heads num_hidden_layers qk_dim_factor use_bias v_dim_factor vocab_size","youtu":"attention_bias head_dim hidden_act hidden_size intermediate_size kv_lora_rank max_position_embeddings num_attention_heads num_hidden_layers num_key_value_heads q_lora_rank qk_nope_head_dim qk_rope_head_dim v_head_dim vocab_size","zamba":"attention_head_dim attention_hidden_size attn_layer_offset attn_layer_period head_dim hidden_act hidden_size intermediate_size layer_types layers_block_type mamba_conv_bias mamba_d_conv mamba_d_state mamba_dt_rank mamba_expand mamba_proj_bias max_position_embeddings n_mamba_heads num_attention_heads num_hidden_layers num_key_value_heads vocab_size","zamba2":"adapter_rank add_bias_linear attention_head_dim attention_hidden_size chunk_size head_dim hidden_act hidden_size intermediate_size kv_channels layer_types layers_block_type mamba_d_conv mamba_d_state mamba_expand mamba_ngroups max_position_embeddings n_mamba_heads num_attention_heads num_hidden_layers num_key_value_heads num_mem_blocks use_conv_bias use_shared_attention_adapter vocab_size","zaya":"attention_bias cca_time0 cca_time1 head_dim hidden_act hidden_size layer_types lm_head_bias max_position_embeddings moe_intermediate_size num_attention_heads num_experts num_experts_per_tok num_hidden_layers num_key_value_heads router_hidden_size sliding_window vocab_size"}}');
@@ -32538,11 +32515,11 @@ function qwen3Speech(outer) {
     const project = linear(talker.integer('thinker_hidden_size'), inner) + linear(inner, D);
     const speaks = part.integer('num_hidden_layers', 0) * layer + D + 2 * part.integer('vocab_size') * D + 2 * project;
     return [
-        { name: 'talker', parameters: speaks + speech_predictor(talker), exact: true },
+        { name: 'talker', parameters: speaks + predictor(talker), exact: true },
         { name: 'vocoder', parameters: code2wav(outer), exact: true },
     ];
 }
-function speech_predictor(talker) {
+function predictor(talker) {
     const part = talker.nested('code_predictor_config', {
         head_dim: 128,
         hidden_size: 1024,
@@ -32588,13 +32565,394 @@ function code2wav(outer) {
     return codes + layers + grow + conv1d(D, start, 7) + levels + 2 * last + conv1d(last, 1, 7);
 }
 
+;// CONCATENATED MODULE: ./build/model/given.js
+/** Those of the fields that have a value, for an object in which a missing value is a missing key. */
+function given(fields) {
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+;// CONCATENATED MODULE: ./build/families/mixers.js
+
+/**
+ * Mixers with a recurrent state, written out as their projections and their scan. Letters: D width of the stream, H heads,
+ * n width of a key (states of a channel), p width of a value, g groups that share keys and queries, d = H p.
+ */
+/** What a mixer's matrices are, by the names that Mamba has for them. */
+const roles = {
+    in: 'mixer_in',
+    selection: 'selection',
+    time_step: 'time_step',
+    out: 'mixer_out',
+};
+/** A matrix that the scan or the way out reads. */
+const matrix = (path, rows, columns, bias = false) => ({
+    kind: 'linear',
+    path: `state_space.${path}`,
+    ...given({ role: roles[path] }),
+    rows,
+    columns,
+    bias,
+    component: 'state_space',
+});
+/** A matrix that reads what the block's norm gave. */
+const projection = (path, rows, columns, bias = false) => ({
+    ...matrix(path, rows, columns, bias),
+    reads: 'stream',
+});
+const scan = (part) => ({
+    kind: 'state_space',
+    path: 'state_space.scan',
+    ...part,
+});
+/** RMSNorm on what the scan gave, over its whole width or over each of `repeat` heads. */
+const scanNorm = (width, changes = {}) => ({
+    kind: 'norm',
+    path: 'norm.state_space',
+    width,
+    style: 'rms',
+    weight: true,
+    bias: false,
+    ...changes,
+});
+/** One kernel, and maybe a bias, for each channel. */
+const convolved = (channels, kernel, bias) => channels * kernel + (bias ? channels : 0);
+/** Mamba (Gu and Dao 2023, arXiv:2312.00752): d channels of n states each, a low-rank time step. */
+function mamba1(D, { inner: d, states: n, kernel, rank, bias, norms }) {
+    return [
+        projection('in', D, 2 * d, bias.projection),
+        scan({
+            style: 'mamba1',
+            heads: d,
+            keyDim: n,
+            valueDim: 1,
+            convolution: { channels: d, kernel },
+            // Kernels, A and D.
+            parameters: convolved(d, kernel, bias.convolution) + d * n + d,
+            inputElements: 2 * d,
+            outputElements: d,
+        }),
+        matrix('selection', d, rank + 2 * n),
+        ...(norms
+            ? [{ kind: 'vector', path: 'state_space.norms', elements: rank + 2 * n, component: 'norm' }]
+            : []),
+        matrix('time_step', rank, d, true),
+        matrix('out', d, D, bias.projection),
+    ];
+}
+/** Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): H heads of p channels, g groups of n states. */
+function mamba2(D, mixer) {
+    const { heads: H, headDim: p, groups: g, states: n, kernel, chunk, bias, norm = true } = mixer;
+    const d = H * p;
+    const channels = d + 2 * g * n;
+    return [
+        projection('in', D, d + channels + H, bias.in),
+        scan({
+            style: 'mamba2',
+            heads: H,
+            keyDim: n,
+            valueDim: p,
+            groups: g,
+            chunk,
+            convolution: { channels, kernel },
+            // Kernels; A, D and the bias of the time step.
+            parameters: convolved(channels, kernel, bias.convolution) + 3 * H,
+            inputElements: channels + d,
+            outputElements: d,
+        }),
+        ...(norm ? [scanNorm(d)] : []),
+        matrix('out', d, D, bias.out),
+    ];
+}
+/** Tokens of a chunk in flash-linear-attention's delta rules. */
+const deltaChunk = 64;
+/** Gated delta net (Yang et al. 2024, arXiv:2412.06464): an output gate, a decay and a strength for each value head. */
+function gatedDelta(D, mixer) {
+    const { keyHeads, valueHeads: H, keyDim: n, valueDim: p, kernel } = mixer;
+    const channels = 2 * keyHeads * n + H * p;
+    return [
+        projection('query_key_value', D, channels),
+        projection('gate', D, H * p),
+        projection('beta_alpha', D, 2 * H),
+        scan({
+            style: 'gated_delta',
+            heads: H,
+            keyDim: n,
+            valueDim: p,
+            groups: keyHeads,
+            convolution: { channels, kernel },
+            parameters: channels * kernel + 2 * H,
+            // The convolution's input and output, the gate, and a chunk's scores (flash-linear-attention `chunk_gated_delta_rule`).
+            inputElements: 2 * channels + H * p + deltaChunk * H,
+            outputElements: H * p,
+        }),
+        scanNorm(p, { repeat: H }),
+        matrix('out', H * p, D),
+    ];
+}
+/** Kimi delta attention (Kimi Linear, arXiv:2510.26692, 3): a decay for each channel of a key, low-rank decay and gate. */
+function kimiDelta(D, mixer) {
+    const { heads: H, headDim: p, kernel } = mixer;
+    const d = H * p;
+    const gate = mixer.fullRankGate
+        ? [projection('gate', D, d)]
+        : [projection('gate_down', D, p), matrix('gate_up', p, d)];
+    return [
+        projection('query_key_value', D, 3 * d),
+        projection('beta', D, H),
+        projection('decay_down', D, p),
+        matrix('decay_up', p, d),
+        ...gate,
+        scan({
+            style: 'kda',
+            heads: H,
+            keyDim: p,
+            valueDim: p,
+            convolution: { channels: 3 * d, kernel },
+            // Kernels, A of each head, the bias of each channel's decay.
+            parameters: 3 * d * kernel + H + d,
+            // As above, and the decay of each channel, in fp32.
+            inputElements: 9 * d + deltaChunk * H,
+            outputElements: d,
+        }),
+        scanNorm(p, { repeat: H }),
+        matrix('out', d, D),
+    ];
+}
+/** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
+function lightning(D, { heads: H, headDim: p, chunk, queryKeyNorm = false, bias = { in: false, out: false } }) {
+    const d = H * p;
+    return [
+        projection('query_key_value', D, 3 * d, bias.in),
+        projection('gate', D, d),
+        ...(queryKeyNorm
+            ? [{ kind: 'vector', path: 'state_space.query_key_norm', elements: 2 * p, component: 'norm' }]
+            : []),
+        scan({
+            style: 'lightning',
+            heads: H,
+            keyDim: p,
+            valueDim: p,
+            chunk,
+            parameters: 0,
+            // Query, key and value before and behind their activation, and the gate.
+            inputElements: 7 * d,
+            outputElements: d,
+        }),
+        scanNorm(d),
+        matrix('out', d, D, bias.out),
+    ];
+}
+/** A gated short convolution (LFM2, arXiv:2511.23404, 2): two gates around a kernel of a few tokens. */
+function shortConvolution(D, kernel, bias) {
+    return [
+        projection('in', D, 3 * D, bias),
+        scan({
+            style: 'conv',
+            heads: 1,
+            keyDim: 1,
+            valueDim: D,
+            convolution: { channels: D, kernel },
+            parameters: convolved(D, kernel, bias),
+            inputElements: 3 * D,
+            outputElements: D,
+        }),
+        matrix('out', D, D, bias),
+    ];
+}
+/** RG-LRU (Griffin, De et al. 2024, arXiv:2402.19427, 2.4): a convolution, two block-diagonal gates, a real decay for each channel. */
+function recurrentGriffin(D, width, blocks, kernel) {
+    const block = Math.floor(width / blocks);
+    const gate = (path) => ({
+        ...matrix(path, block, block, true),
+        copies: blocks,
+        used: blocks,
+    });
+    return [
+        projection('gate', D, width, true),
+        projection('in', D, width, true),
+        gate('input_gate'),
+        gate('recurrence_gate'),
+        scan({
+            style: 'rglru',
+            heads: blocks,
+            keyDim: 1,
+            valueDim: block,
+            convolution: { channels: width, kernel },
+            parameters: convolved(width, kernel, true) + width,
+            inputElements: 4 * width,
+            outputElements: width,
+        }),
+        matrix('out', width, D, true),
+    ];
+}
+/** RWKV-4 (Peng et al. 2023, arXiv:2305.13048, 3): channels with a decay and a bonus each; the token before is mixed in. */
+function rwkv4(D, d) {
+    return [
+        projection('receptance', D, d),
+        projection('key', D, d),
+        projection('value', D, d),
+        scan({
+            style: 'rwkv4',
+            heads: d,
+            keyDim: 1,
+            valueDim: 1,
+            // The token before is the tail that a convolution of two tokens would keep.
+            convolution: { channels: D, kernel: 2 },
+            parameters: 2 * d + 3 * D,
+            inputElements: 3 * d,
+            outputElements: d,
+        }),
+        matrix('out', d, D),
+    ];
+}
+/** What RWKV-5 and 6 share: a matrix state for each head, a gate, a norm for each head with weights of its own. */
+function receptance(D, { width: d, headDim: p }, parameters) {
+    return [
+        projection('receptance', D, d),
+        projection('key', D, d),
+        projection('value', D, d),
+        projection('gate', D, d),
+        scan({
+            style: 'rwkv5',
+            heads: Math.floor(d / p),
+            keyDim: p,
+            valueDim: p,
+            convolution: { channels: D, kernel: 2 },
+            parameters,
+            inputElements: 4 * d,
+            outputElements: d,
+        }),
+        // One norm for each head, with weights over the whole stream.
+        scanNorm(D, { style: 'layer', bias: true }),
+        matrix('out', d, D),
+    ];
+}
+/** RWKV-5 (Peng et al. 2024, arXiv:2404.05892, 4): a decay and a bonus for each channel, four mixes of the token before. */
+const rwkv5 = (D, mixer) => receptance(D, mixer, 4 * D + 2 * mixer.width);
+/** RWKV-6 (Peng et al. 2024, arXiv:2404.05892, 4): mixes and decay follow the token through low-rank pairs. */
+function rwkv6(D, mixer, rank) {
+    const [first, ...rest] = receptance(D, mixer, 6 * D + 2 * mixer.width);
+    return [
+        projection('mix_down', D, 5 * rank.mix),
+        { ...matrix('mix_up', rank.mix, D), copies: 5, used: 5 },
+        projection('decay_down', D, rank.decay),
+        matrix('decay_up', rank.decay, mixer.width),
+        ...(first === undefined ? [] : [first]),
+        ...rest,
+    ];
+}
+/** RWKV-7 (Peng et al. 2025, arXiv:2503.14456, 4): a delta rule whose decay, rate, gate and value mix are low-rank. */
+function rwkv7(D, mixer, rank) {
+    const { width: d, headDim: p, values: v } = mixer;
+    const pair = (path, inner, columns, bias) => [
+        projection(`${path}_down`, D, inner),
+        matrix(`${path}_up`, inner, columns, bias),
+    ];
+    return [
+        ...pair('decay', rank.decay, d, true),
+        ...pair('rate', rank.rate, d, true),
+        ...pair('gate', rank.gate, v, false),
+        ...(rank.value === undefined ? [] : pair('value_mix', rank.value, v, true)),
+        projection('receptance', D, d),
+        projection('key', D, d),
+        projection('value', D, v),
+        scan({
+            style: 'rwkv7',
+            heads: Math.floor(d / p),
+            keyDim: p,
+            valueDim: Math.floor((v * p) / d),
+            convolution: { channels: D, kernel: 2 },
+            // Six mixes of the token before; a scale, a rate and a bonus of each channel's key.
+            parameters: 6 * D + 3 * d,
+            inputElements: 4 * d + 2 * v,
+            outputElements: v,
+        }),
+        scanNorm(v, { style: 'layer', bias: true }),
+        matrix('out', v, D),
+    ];
+}
+/** mLSTM (Beck et al. 2024, arXiv:2405.04517; xLSTM-7B, arXiv:2503.13427): a matrix memory for each head, two scalar gates. */
+function matrixLstm(D, { heads: H, keys, values, chunk, bias, }) {
+    return [
+        projection('query', D, keys, bias),
+        projection('key', D, keys, bias),
+        projection('value', D, values, bias),
+        projection('gate', D, values, bias),
+        projection('input_forget', D, 2 * H, true),
+        scan({
+            style: 'mlstm',
+            heads: H,
+            keyDim: Math.floor(keys / H),
+            valueDim: Math.floor(values / H),
+            chunk,
+            parameters: 0,
+            inputElements: 2 * keys + 2 * values,
+            outputElements: values,
+        }),
+        // One norm for each head, with its own weights.
+        scanNorm(values, { style: 'layer', bias }),
+        matrix('out', values, D, bias),
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/families/vocabulary.js
+
+
+/** Words that rows are written in: what a key says, norms by name, and attention that differs from Llama's in one thing. */
+/** Where the modelling code of a class of Transformers stands. */
+const modeling = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+const vocabulary_flag = (key) => (fields) => fields.boolean(key);
+const size = (keys) => (fields) => fields.integer(keys);
+/** LayerNorms with a bias, in place of a decoder's RMSNorms. */
+const layerNorms = { style: 'layer', bias: true };
+/** A norm on the query and key of each head, or on the whole projection. */
+const headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
+const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false };
+const fp32HeadNorm = { ...headNorm, upcast: 'weight' };
+const fp32WidthNorm = { ...widthNorm, upcast: 'weight' };
+const headLayerNorm = { over: 'head', style: 'layer', weight: true, bias: true };
+/** Biases on all four projections where the key says so. */
+const biasBy = (fields, key) => (fields.boolean(key) ? fullBias : noBias);
+/** Biases on query, key and value where the key says so. */
+const inputBiasBy = (fields, key) => (fields.boolean(key) ? inputBias : noBias);
+/** Llama's attention but for `changes`. */
+const llamaWith = (changes) => (shape, fields, mixer) => ({
+    ...llamaAttention(shape, fields, mixer),
+    ...changes,
+});
+/** Grouped attention with biases on all projections where the key says so. */
+const groupedBy = (key) => (shape, fields) => grouped(shape, { bias: biasBy(fields, key) });
+/** Experts that every token goes through, as one feed-forward of their width; none of width 0. */
+const alwaysOn = (width, changes = {}) => width === 0 ? {} : { shared: { width, gate: false, ...changes } };
+/** A mixture of experts by its keys; a gated feed-forward of the shape's width in the layers that are dense. */
+const denseOrExperts = ({ width = 'moe_intermediate_size', shared, correctionBias = false, bias } = {}) => (shape, fields, feed) => {
+    const biases = bias === undefined ? {} : { bias: bothSides(fields.boolean(bias)) };
+    if (feed === 'dense')
+        return dense(shape.hiddenSize, shape.width, biases);
+    const one = fields.integer(width);
+    const always = shared === undefined
+        ? {}
+        : 'times' in shared
+            ? alwaysOn(one * fields.count(shared.times), biases)
+            : alwaysOn(fields.count(shared.width), { gate: shared.gate ?? false, ...biases });
+    return experts(shape, fields, { width: one, correctionBias, ...always });
+};
+/** A gated delta net by the keys that Qwen3-Next and its successors share. */
+const gatedDeltaByKeys = (shape, fields) => gatedDelta(shape.hiddenSize, {
+    keyHeads: fields.integer('linear_num_key_heads'),
+    valueHeads: fields.integer('linear_num_value_heads'),
+    keyDim: fields.integer('linear_key_head_dim'),
+    valueDim: fields.integer('linear_value_head_dim'),
+    kernel: fields.integer('linear_conv_kernel_dim'),
+});
+
 ;// CONCATENATED MODULE: ./build/families/multimodal.js
 
 
 
 
 
-const from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
 /** A part with the defaults of its class, or, where the file leaves it out, with what the whole builds. */
 function side(outer, whole, key) {
     const given = outer.raw(key)?.value;
@@ -32899,70 +33257,70 @@ const resamplerJoint = (D, { outer, T }) => {
 };
 /** Every model made of parts, by `model_type`. */
 const wholes = {
-    aria: { source: from('aria'), towers: vision(ariaJoint) },
-    aya_vision: { source: from('aya_vision'), towers: vision(cohereJoint(true)) },
-    'blip-2': { source: from('blip_2'), towers: vision(qformerJoint(false)) },
+    aria: { source: modeling('aria'), towers: vision(ariaJoint) },
+    aya_vision: { source: modeling('aya_vision'), towers: vision(cohereJoint(true)) },
+    'blip-2': { source: modeling('blip_2'), towers: vision(qformerJoint(false)) },
     chameleon: {
-        source: from('chameleon'),
+        source: modeling('chameleon'),
         textType: 'chameleon',
         flat: true,
         towers: (view) => [
             { name: 'vision', parameters: vqgan(side(view.outer, view.type, 'vq_config').part, false, false), exact: true },
         ],
     },
-    cohere2_vision: { source: from('cohere2_vision'), towers: vision(cohereJoint(false)) },
-    cohere_compass: { source: from('cohere_compass'), towers: vision() },
+    cohere2_vision: { source: modeling('cohere2_vision'), towers: vision(cohereJoint(false)) },
+    cohere_compass: { source: modeling('cohere_compass'), towers: vision() },
     cosmos3_edge: {
-        source: from('cosmos3_edge'),
+        source: modeling('cosmos3_edge'),
         towers: vision((D, { outer, T }, part) => {
             const inner = outer.integer('projector_hidden_size');
             return layerNorm(D) + linear(D * part.integer('spatial_merge_size') ** 2, inner) + linear(inner, T);
         }),
     },
-    cosmos3_omni: { source: from('cosmos3_omni'), towers: vision() },
-    deepseek_vl: { source: from('deepseek_vl'), towers: vision(twoMatrices) },
-    deepseek_vl_hybrid: { source: from('deepseek_vl_hybrid'), towers: deepseekHybrid },
+    cosmos3_omni: { source: modeling('cosmos3_omni'), towers: vision() },
+    deepseek_vl: { source: modeling('deepseek_vl'), towers: vision(twoMatrices) },
+    deepseek_vl_hybrid: { source: modeling('deepseek_vl_hybrid'), towers: deepseekHybrid },
     emu3: {
-        source: from('emu3'),
+        source: modeling('emu3'),
         towers: ({ outer, type }) => [
             { name: 'vision', parameters: emu3Tokenizer(side(outer, type, 'vq_config').part), exact: true },
         ],
     },
-    ernie4_5_vl_moe: { source: from('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
-    exaone4_5: { source: from('exaone4_5'), towers: vision() },
-    fast_vlm: { source: from('fast_vlm'), towers: vision(llavaJoint) },
+    ernie4_5_vl_moe: { source: modeling('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
+    exaone4_5: { source: modeling('exaone4_5'), towers: vision() },
+    fast_vlm: { source: modeling('fast_vlm'), towers: vision(llavaJoint) },
     fuyu: {
-        source: from('fuyu'),
+        source: modeling('fuyu'),
         textType: 'persimmon',
         flat: true,
         towers: extra('vision', ({ outer, T }) => linear(outer.integer('num_channels') * outer.integer('patch_size') ** 2, outer.integerOr('hidden_size', T, 1))),
     },
-    gemma3: { source: from('gemma3'), towers: vision(gemma3Joint) },
-    gemma3n: { source: from('gemma3n'), towers: both(vision(gemma3nJoint), audio(gemma3nJoint)) },
+    gemma3: { source: modeling('gemma3'), towers: vision(gemma3Joint) },
+    gemma3n: { source: modeling('gemma3n'), towers: both(vision(gemma3nJoint), audio(gemma3nJoint)) },
     gemma4: {
-        source: from('gemma4'),
+        source: modeling('gemma4'),
         towers: gemma4,
     },
-    gemma4_unified: { source: from('gemma4_unified'), towers: gemma4Unified },
-    glm46v: { source: from('glm46v'), towers: vision() },
-    glm4v: { source: from('glm4v'), towers: vision() },
-    glm4v_moe: { source: from('glm4v_moe'), towers: vision() },
-    glm_ocr: { source: from('glm_ocr'), towers: vision() },
-    glmga: { source: from('glm46v'), towers: vision() },
+    gemma4_unified: { source: modeling('gemma4_unified'), towers: gemma4Unified },
+    glm46v: { source: modeling('glm46v'), towers: vision() },
+    glm4v: { source: modeling('glm4v'), towers: vision() },
+    glm4v_moe: { source: modeling('glm4v_moe'), towers: vision() },
+    glm_ocr: { source: modeling('glm_ocr'), towers: vision() },
+    glmga: { source: modeling('glm46v'), towers: vision() },
     glmasr: {
-        source: from('glmasr'),
+        source: modeling('glmasr'),
         towers: audio((_D, { T }, part) => linear(part.integer('intermediate_size'), 2 * T) + linear(2 * T, T)),
     },
-    got_ocr2: { source: from('got_ocr2'), tied: true, towers: vision(gotJoint) },
-    granite4_vision: { source: from('granite4_vision'), towers: vision(graniteVisionJoint) },
-    granite_speech: { source: from('granite_speech'), towers: multimodal_graniteSpeech },
-    granite_speech_plus: { source: from('granite_speech_plus'), towers: multimodal_graniteSpeech },
-    hunyuan_vl: { source: from('hunyuan_vl'), flat: true, towers: vision() },
-    hyperclovax_vision_v2: { source: from('hyperclovax_vision_v2'), towers: vision((D, { T }) => linear(D, T)) },
-    idefics2: { source: from('idefics2'), towers: vision(perceiverJoint) },
-    idefics3: { source: from('idefics3'), towers: vision(shuffledJoint) },
+    got_ocr2: { source: modeling('got_ocr2'), tied: true, towers: vision(gotJoint) },
+    granite4_vision: { source: modeling('granite4_vision'), towers: vision(graniteVisionJoint) },
+    granite_speech: { source: modeling('granite_speech'), towers: multimodal_graniteSpeech },
+    granite_speech_plus: { source: modeling('granite_speech_plus'), towers: multimodal_graniteSpeech },
+    hunyuan_vl: { source: modeling('hunyuan_vl'), flat: true, towers: vision() },
+    hyperclovax_vision_v2: { source: modeling('hyperclovax_vision_v2'), towers: vision((D, { T }) => linear(D, T)) },
+    idefics2: { source: modeling('idefics2'), towers: vision(perceiverJoint) },
+    idefics3: { source: modeling('idefics3'), towers: vision(shuffledJoint) },
     inkling_mm_model: {
-        source: from('inkling'),
+        source: modeling('inkling'),
         towers: both(vision((D, { T }) => D * T + T), 
         // A table for each band of the spectrum, summed, and a norm.
         extra('audio', ({ outer, type, T }) => {
@@ -32970,17 +33328,17 @@ const wholes = {
             return (part.integer('n_mel_bins') * part.integer('mel_vocab_size') + 1) * T;
         })),
     },
-    instructblip: { source: from('instructblip'), towers: vision(qformerJoint(true)) },
-    instructblipvideo: { source: from('instructblipvideo'), towers: vision(qformerJoint(true)) },
-    internvl: { source: from('internvl'), towers: vision(internJoint) },
-    janus: { source: from('janus'), towers: janus },
+    instructblip: { source: modeling('instructblip'), towers: vision(qformerJoint(true)) },
+    instructblipvideo: { source: modeling('instructblipvideo'), towers: vision(qformerJoint(true)) },
+    internvl: { source: modeling('internvl'), towers: vision(internJoint) },
+    janus: { source: modeling('janus'), towers: janus },
     qwen2_5_omni: {
-        source: from('qwen2_5_omni'),
+        source: modeling('qwen2_5_omni'),
         inside: { key: 'thinker_config', type: 'qwen2_5_omni_thinker' },
         towers: ({ around }) => qwen25Speech(around),
     },
     qwen3_omni_moe: {
-        source: from('qwen3_omni_moe'),
+        source: modeling('qwen3_omni_moe'),
         inside: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
         towers: ({ around }) => qwen3Speech(around),
     },
@@ -33006,13 +33364,13 @@ const wholes = {
         flat: true,
         towers: phi3Vision,
     },
-    kimi_k25: { source: from('kimi_k25'), towers: vision(kimiJoint) },
+    kimi_k25: { source: modeling('kimi_k25'), towers: vision(kimiJoint) },
     'kosmos-2': {
-        source: from('kosmos2'),
+        source: modeling('kosmos2'),
         towers: vision((D, { outer, T }) => outer.integer('latent_query_num') * T + linear(D, T) + 4 * linear(T, T)),
     },
     lfm2_vl: {
-        source: from('lfm2_vl'),
+        source: modeling('lfm2_vl'),
         towers: vision((D, { outer, T }) => {
             const merged = D * outer.integer('downsample_factor') ** 2;
             const inner = outer.integer('projector_hidden_size');
@@ -33021,34 +33379,34 @@ const wholes = {
             return norm + linear(merged, inner, bias) + linear(inner, T, bias);
         }),
     },
-    lighton_ocr: { source: from('lighton_ocr'), towers: vision(pixtralJoint) },
-    llama4: { source: from('llama4'), towers: vision((D, { T }) => D * T) },
-    llava: { source: from('llava'), towers: vision(llavaJoint) },
-    llava_next: { source: from('llava_next'), towers: both(vision(llavaJoint), multimodal_newline) },
-    llava_next_video: { source: from('llava_next_video'), towers: both(vision(llavaJoint), multimodal_newline) },
-    llava_onevision: { source: from('llava_onevision'), towers: both(vision(llavaJoint), multimodal_newline) },
-    minicpmv4_6: { source: from('minicpmv4_6'), towers: vision(fourJoint('norm of all')) },
-    minicpmv4_7: { source: from('minicpmv4_7'), towers: vision(fourJoint('norm of all')) },
+    lighton_ocr: { source: modeling('lighton_ocr'), towers: vision(pixtralJoint) },
+    llama4: { source: modeling('llama4'), towers: vision((D, { T }) => D * T) },
+    llava: { source: modeling('llava'), towers: vision(llavaJoint) },
+    llava_next: { source: modeling('llava_next'), towers: both(vision(llavaJoint), multimodal_newline) },
+    llava_next_video: { source: modeling('llava_next_video'), towers: both(vision(llavaJoint), multimodal_newline) },
+    llava_onevision: { source: modeling('llava_onevision'), towers: both(vision(llavaJoint), multimodal_newline) },
+    minicpmv4_6: { source: modeling('minicpmv4_6'), towers: vision(fourJoint('norm of all')) },
+    minicpmv4_7: { source: modeling('minicpmv4_7'), towers: vision(fourJoint('norm of all')) },
     minimax_m3_vl: {
-        source: from('minimax_m3_vl'),
+        source: modeling('minimax_m3_vl'),
         towers: vision((D, { outer, T }, part) => {
             const inner = outer.integer('projector_hidden_size');
             const merged = outer.integerOr('merged_hidden_size', T * part.integer('spatial_merge_size') ** 2, 1);
             return linear(D, inner) + linear(inner, T) + linear(merged, inner) + linear(inner, T);
         }),
     },
-    ministral3: { source: from('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralJoint) },
-    mistral3: { source: from('mistral3'), towers: vision(pixtralJoint) },
-    mllama: { source: from('mllama'), towers: vision((D, { T }) => linear(D, T)) },
+    ministral3: { source: modeling('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralJoint) },
+    mistral3: { source: modeling('mistral3'), towers: vision(pixtralJoint) },
+    mllama: { source: modeling('mllama'), towers: vision((D, { T }) => linear(D, T)) },
     muse_glimmer: {
-        source: from('muse_glimmer'),
+        source: modeling('muse_glimmer'),
         towers: vision((_D, { outer, T }) => {
             const inner = outer.integer('projector_hidden_size');
             return outer.integer('out_hidden_size') * inner + inner * inner + inner * T;
         }),
     },
     nemotron_h_omni: {
-        source: from('nemotron_h_omni'),
+        source: modeling('nemotron_h_omni'),
         textKeys: ['text_config', 'llm_config'],
         towers: vision((D, { outer, T }) => {
             const merged = outer.integerOr('vision_hidden_size', D, 1) / outer.number('downsample_ratio') ** 2;
@@ -33057,66 +33415,119 @@ const wholes = {
         }),
     },
     ovis2: {
-        source: from('ovis2'),
+        source: modeling('ovis2'),
         towers: vision((words, { outer }) => words * outer.integer('hidden_size')),
     },
-    paddleocr_vl: { source: from('paddleocr_vl'), flat: true, towers: vision(fourJoint('norm of one')) },
+    paddleocr_vl: { source: modeling('paddleocr_vl'), flat: true, towers: vision(fourJoint('norm of one')) },
     paligemma: {
-        source: from('paligemma'),
+        source: modeling('paligemma'),
         towers: vision((D, { outer }) => linear(D, outer.integer('projection_dim'))),
     },
-    perception_lm: { source: from('perception_lm'), towers: vision(twoMatrices) },
-    phi4_multimodal: { source: from('phi4_multimodal'), textType: 'phi4_multimodal', flat: true, towers: phi4 },
-    pp_chart2table: { source: from('got_ocr2'), tied: true, towers: vision(gotJoint) },
-    qianfan_ocr: { source: from('qianfan_ocr'), towers: vision(internJoint) },
-    qwen2_5_omni_thinker: { source: from('qwen2_5_omni'), tied: false, towers: qwenOmniThinker },
-    qwen2_5_vl: { source: from('qwen2_5_vl'), flat: true, towers: vision() },
-    qwen2_audio: { source: from('qwen2_audio'), towers: audio((D, { T }) => linear(D, T)) },
-    qwen2_vl: { source: from('qwen2_vl'), flat: true, towers: vision() },
-    qwen3_5: { source: from('qwen3_5'), towers: vision() },
-    qwen3_5_moe: { source: from('qwen3_5_moe'), towers: vision() },
+    perception_lm: { source: modeling('perception_lm'), towers: vision(twoMatrices) },
+    phi4_multimodal: { source: modeling('phi4_multimodal'), textType: 'phi4_multimodal', flat: true, towers: phi4 },
+    pp_chart2table: { source: modeling('got_ocr2'), tied: true, towers: vision(gotJoint) },
+    qianfan_ocr: { source: modeling('qianfan_ocr'), towers: vision(internJoint) },
+    qwen2_5_omni_thinker: { source: modeling('qwen2_5_omni'), tied: false, towers: qwenOmniThinker },
+    qwen2_5_vl: { source: modeling('qwen2_5_vl'), flat: true, towers: vision() },
+    qwen2_audio: { source: modeling('qwen2_audio'), towers: audio((D, { T }) => linear(D, T)) },
+    qwen2_vl: { source: modeling('qwen2_vl'), flat: true, towers: vision() },
+    qwen3_5: { source: modeling('qwen3_5'), towers: vision() },
+    qwen3_5_moe: { source: modeling('qwen3_5_moe'), towers: vision() },
     qwen3_asr: {
-        source: from('qwen3_asr'),
+        source: modeling('qwen3_asr'),
         tied: true,
         towers: audio((D, _view, part) => linear(D, D) + linear(D, part.integer('output_dim'))),
     },
-    qwen3_omni_moe_thinker: { source: from('qwen3_omni_moe'), towers: qwenOmniThinker },
-    qwen3_vl: { source: from('qwen3_vl'), towers: vision() },
-    qwen3_vl_moe: { source: from('qwen3_vl_moe'), towers: vision() },
-    qwen4_exp: { source: from('qwen4_exp'), towers: vision() },
-    shieldgemma2: { source: from('gemma3'), towers: vision(gemma3Joint) },
-    smolvlm: { source: from('smolvlm'), towers: vision(shuffledJoint) },
+    qwen3_omni_moe_thinker: { source: modeling('qwen3_omni_moe'), towers: qwenOmniThinker },
+    qwen3_vl: { source: modeling('qwen3_vl'), towers: vision() },
+    qwen3_vl_moe: { source: modeling('qwen3_vl_moe'), towers: vision() },
+    qwen4_exp: { source: modeling('qwen4_exp'), towers: vision() },
+    shieldgemma2: { source: modeling('gemma3'), towers: vision(gemma3Joint) },
+    smolvlm: { source: modeling('smolvlm'), towers: vision(shuffledJoint) },
     step3p7: {
-        source: from('step3p7'),
+        source: modeling('step3p7'),
         towers: vision((D, { outer, T }) => linear(D, T, outer.boolean('projector_bias'))),
     },
-    video_llama_3: { source: from('video_llama_3'), towers: vision(twoMatrices) },
+    video_llama_3: { source: modeling('video_llama_3'), towers: vision(twoMatrices) },
     video_llava: {
-        source: from('video_llava'),
+        source: modeling('video_llava'),
         // Two encoders of one shape: one for images, one for video.
         towers: both(vision(llavaJoint), (view) => vision()(view).map((one) => ({ ...one, name: 'video' }))),
     },
     vipllava: {
-        source: from('vipllava'),
+        source: modeling('vipllava'),
         towers: vision((D, { outer, T }) => {
             const read = D * outer.listed('vision_feature_layers').length;
             return layerNorm(read) + linear(read, T) + linear(T, T);
         }),
     },
     voxtral: {
-        source: from('voxtral'),
+        source: modeling('voxtral'),
         fills: true,
         towers: audio((_D, { T }, part) => part.integer('intermediate_size') * T + T * T),
     },
     voxtral_realtime: {
-        source: from('voxtral_realtime'),
+        source: modeling('voxtral_realtime'),
         fills: true,
         towers: audio((D, { outer, T }) => D * outer.integer('downsample_factor') * T + T * T),
     },
 };
 const findWhole = (modelType) => Object.hasOwn(wholes, modelType) ? wholes[modelType] : undefined;
 
+;// CONCATENATED MODULE: ./build/families/prediction.js
+
+/**
+ * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2), for one depth: a norm on the embedding and one on the
+ * hidden state, a matrix that joins them, layers of the model's own kind, a norm.
+ */
+function prediction_predictor(family, hiddenSize, layers) {
+    return [
+        normOf(family, 'norm.embedding', hiddenSize),
+        normOf(family, 'norm.hidden', hiddenSize),
+        {
+            kind: 'linear',
+            path: 'join',
+            role: 'join',
+            rows: 2 * hiddenSize,
+            columns: hiddenSize,
+            bias: false,
+            component: 'prediction',
+        },
+        ...layers,
+        normOf(family, 'norm.final', hiddenSize),
+    ];
+}
+/** More depths than any model predicts are a mistake or an attack. */
+const depths = (fields, key) => fields.states(key) ? Math.min(fields.count(key), 16) : 0;
+/**
+ * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
+ * a norm, for each depth that `num_nextn_predict_layers` states.
+ */
+function nextToken(feed, changes = {}) {
+    return function (shape, fields, layer) {
+        const stated = fields.states('num_nextn_predict_layers') ? fields.count('num_nextn_predict_layers') : 0;
+        const depth = Math.min(stated, 16);
+        const { hiddenSize: D } = shape;
+        const elements = changes.copies?.(shape) ?? 0;
+        const copied = elements === 0 ? [] : [{ kind: 'vector', path: 'embedding_copy', elements, component: 'prediction' }];
+        const bias = changes.joinBias?.(fields) ?? false;
+        const one = [
+            normOf(this, 'norm.embedding', D),
+            normOf(this, 'norm.hidden', D),
+            { kind: 'linear', path: 'join', role: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
+            ...layer('full', feed),
+            ...(changes.sharedNorm ? [] : [normOf(this, 'norm.final', D)]),
+            ...copied,
+        ];
+        return { depth, parts: Array.from({ length: depth }, () => one).flat() };
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/families/latent.js
+
+
+
+
 
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
@@ -33138,17 +33549,7 @@ function latentAttention(shape, fields, changes = {}) {
     };
 }
 /** DeepSeek's experts: shared ones are `n_shared_experts` times as wide as a routed one. */
-const deepseekFeed = (correctionBias) => (shape, fields, feed) => {
-    if (feed === 'dense')
-        return dense(shape.hiddenSize, shape.width);
-    const width = fields.integer('moe_intermediate_size');
-    const shared = fields.count('n_shared_experts');
-    return experts(shape, fields, {
-        width,
-        correctionBias,
-        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
-    });
-};
+const deepseekFeed = denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true });
 /** DeepSeek-V3's multi-token prediction, one more layer for each depth. */
 function deepseekPrediction(shape, fields, layer) {
     const depth = depths(fields, 'num_nextn_predict_layers');
@@ -33162,7 +33563,7 @@ function deepseekPrediction(shape, fields, layer) {
         component: 'prediction',
     };
     const one = [
-        ...predictor(this, shape.hiddenSize, layer('full', feed)),
+        ...prediction_predictor(this, shape.hiddenSize, layer('full', feed)),
         ...(this.copiesEmbeddings === true ? [copies] : []),
     ];
     return { depth, parts: Array.from({ length: depth }, () => one).flat() };
@@ -33188,7 +33589,7 @@ function chosenExperts(fields) {
     return stated ?? 6;
 }
 const deepseekV2 = {
-    source: 'transformers 5.18.0, models/deepseek_v2/modeling_deepseek_v2.py',
+    source: modeling('deepseek_v2'),
     attention: (shape, fields) => latentAttention(shape, fields),
     feeds: denseFirst,
     feedForward: (shape, fields, feed) => {
@@ -33200,34 +33601,34 @@ const deepseekV2 = {
         return experts(shape, fields, {
             width,
             active: chosenExperts(fields),
-            ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+            ...alwaysOn(shared * width, { bias: bothSides(bias) }),
         });
     },
 };
 const deepseekV3 = {
     ...deepseekV2,
     source: 'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
-    feedForward: deepseekFeed(true),
+    feedForward: deepseekFeed,
     prediction: deepseekPrediction,
     copiesEmbeddings: true,
 };
 const deepseekV32 = {
     ...deepseekV3,
-    source: 'transformers 5.18.0, models/deepseek_v32/modeling_deepseek_v32.py',
+    source: modeling('deepseek_v32'),
     attention: sparseAttention,
 };
 // --- LongCat-Flash ------------------------------------------------------------------------------------------------------
 /** Two latent attentions and two dense feed-forwards, and experts beside the second half (arXiv:2509.01322, 2). */
 const longcat = {
-    source: 'transformers 5.18.0, models/longcat_flash/modeling_longcat_flash.py',
+    source: modeling('longcat_flash'),
     // `num_layers` counts pairs. A file that has `num_hidden_layers` alone counts both halves.
     layers: (fields) => {
         const halves = fields.states('num_layers') ? undefined : fields.optionalInteger('num_hidden_layers');
         return halves === undefined ? fields.integer('num_layers', 0) : Math.floor(halves / 2);
     },
     attention: (shape, fields) => latentAttention(shape, fields),
-    width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    width: size(['ffn_hidden_size', 'intermediate_size']),
+    feeds: always('experts'),
     // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
     prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
     feedForward: (shape, fields, feed) => {
@@ -33274,7 +33675,7 @@ const v4Plan = (shape, fields) => {
                 throw fields.wrong('compress_ratios', 'must list 0, 4 and 128', ratio);
             return name;
         });
-    return Array.from({ length: shape.layers }, (_, index) => index > 1 && index % 2 === 1 ? 'compressed_sparse_attention' : 'heavily_compressed_attention');
+    return each(shape, (index) => index > 1 && index % 2 === 1 ? 'compressed_sparse_attention' : 'heavily_compressed_attention');
 };
 function v4Attention(shape, fields, mixer) {
     const rates = fields.nested('compress_rates', compressionOf);
@@ -33318,7 +33719,7 @@ const deepseekV4 = {
     feeds: (shape, fields) => {
         const types = fields.list('mlp_layer_types');
         const hashed = fields.integer('num_hash_layers', 0);
-        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts');
+        return each(shape, (index) => (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts');
     },
     feedForward: (shape, fields, feed) => {
         const width = fields.integer(['moe_intermediate_size', 'intermediate_size']);
@@ -33353,7 +33754,7 @@ const firstDense = (shape, fields) => fields.list('mlp_layer_types')
     : denseFirst(shape, fields).map((feed, index) => fields.states('first_k_dense_replace') ? feed : index === 0 ? 'dense' : 'experts');
 const axk2 = {
     ...deepseekV32,
-    source: 'transformers 5.18.0, models/axk2/modeling_axk2.py',
+    source: modeling('axk2'),
     prediction: () => ({ depth: 0, parts: [] }),
     copiesEmbeddings: false,
     attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
@@ -33362,32 +33763,32 @@ const axk2 = {
 };
 const hyV4 = {
     ...deepseekV32,
-    source: 'transformers 5.18.0, models/hy_v4/modeling_hy_v4.py',
+    source: modeling('hy_v4'),
     prediction: () => ({ depth: 0, parts: [] }),
     copiesEmbeddings: false,
     streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'added' }),
     mixers: (shape, fields) => {
         const types = fields.list('indexer_types');
-        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'full' : index === 0 || (index - 1) % 4 === 0) ? 'full' : 'shared');
+        return each(shape, (index) => (types ? types[index] === 'full' : index === 0 || (index - 1) % 4 === 0) ? 'full' : 'shared');
     },
     attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'input', sinks: true }),
     feeds: firstDense,
 };
 /** MiniCPM3 and Youtu: latent attention in front of a plain feed-forward. */
 const latentDense = {
-    source: 'transformers 5.18.0, models/minicpm3/modeling_minicpm3.py',
+    source: modeling('minicpm3'),
     attention: (shape, fields) => latentAttention(shape, fields, {}),
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    feedForwardBias: vocabulary_flag('mlp_bias'),
     tied: true,
 };
 const latentFamilies = {
     axk1: {
         ...deepseekV3,
-        source: 'transformers 5.18.0, models/axk1/modeling_axk1.py',
+        source: modeling('axk1'),
         copiesEmbeddings: false,
         // One more norm behind the experts.
         feedForward: (shape, fields, feed) => {
-            const block = deepseekFeed(true)(shape, fields, feed);
+            const block = deepseekFeed(shape, fields, feed);
             return feed === 'dense'
                 ? [block]
                 : [block, normOf(deepseekV3, 'norm.experts_output', shape.hiddenSize, 'output')];
@@ -33398,13 +33799,13 @@ const latentFamilies = {
     deepseek_v4: deepseekV4,
     hy_v4: hyV4,
     minicpm3: latentDense,
-    youtu: { ...latentDense, source: 'transformers 5.18.0, models/youtu/modeling_youtu.py' },
+    youtu: { ...latentDense, source: modeling('youtu') },
     deepseek_v2: deepseekV2,
     deepseek_v3: deepseekV3,
     deepseek_v32: deepseekV32,
     glm4_moe_lite: {
         ...deepseekV3,
-        source: 'transformers 5.18.0, models/glm4_moe_lite/modeling_glm4_moe_lite.py',
+        source: modeling('glm4_moe_lite'),
         copiesEmbeddings: false,
     },
     kimi_k2: {
@@ -33414,70 +33815,58 @@ const latentFamilies = {
     },
     glm_moe_dsa: {
         ...deepseekV32,
-        source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
+        source: modeling('glm_moe_dsa'),
         copiesEmbeddings: false,
-        mixers: (shape, fields) => (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) => type === 'full' ? 'full' : 'shared'),
+        mixers: (shape, fields) => (fields.list('indexer_types') ?? each(shape, () => 'full')).map((type) => (type === 'full' ? 'full' : 'shared')),
     },
 };
 
 ;// CONCATENATED MODULE: ./build/families/dense.js
 
 
-const dense_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const llama = { source: dense_from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
-const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false };
-const fp32HeadNorm = { ...headNorm, upcast: 'weight' };
-const fp32WidthNorm = { ...widthNorm, upcast: 'weight' };
+
+
+const llama = { source: modeling('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
 const qwen3 = {
-    source: dense_from('qwen3'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    source: modeling('qwen3'),
+    attention: llamaWith({ queryKeyNorm: headNorm }),
 };
 const qwen2 = {
-    source: dense_from('qwen2'),
+    source: modeling('qwen2'),
     attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: spanOf(mixer, fields) }),
-};
-/** Qwen's plan: experts in each n-th layer, except where a list says dense. */
-const qwenFeeds = (shape, fields) => {
-    const step = fields.every('decoder_sparse_step');
-    const only = new Set(fields.list('mlp_only_layers') ?? []);
-    return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
 };
 const qwenMoe = {
     ...qwen3,
-    source: dense_from('qwen3_moe'),
-    feeds: qwenFeeds,
-    feedForward: (shape, fields, feed) => feed === 'dense'
-        ? dense(shape.hiddenSize, shape.width)
-        : experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
+    source: modeling('qwen3_moe'),
+    feeds: sparseByStep,
+    feedForward: denseOrExperts(),
 };
 const gemma = {
-    source: dense_from('gemma'),
+    source: modeling('gemma'),
     norm: { style: 'rms', upcast: 'weight' },
     activation: 'gelu_tanh',
     tied: true,
 };
 const gemma2 = {
     ...gemma,
-    source: dense_from('gemma2'),
+    source: modeling('gemma2'),
     norms: 'sandwich',
     softcapped: true,
     mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
 };
 const gemma3 = {
     ...gemma2,
-    source: dense_from('gemma3'),
+    source: modeling('gemma3'),
     softcapped: false,
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
+    attention: llamaWith({ queryKeyNorm: fp32HeadNorm }),
     mixers: (shape, fields) => fields.states('layer_types')
         ? slidingPlan(shape, fields)
         : everyNth(shape, fields.integer('sliding_window_pattern')),
 };
-const dense_layerNorm = { style: 'layer', bias: true };
 /** GPT-2's block: LayerNorm, learned positions, biases everywhere, no gate. */
 const gpt2 = {
-    source: dense_from('gpt2'),
-    norm: dense_layerNorm,
+    source: modeling('gpt2'),
+    norm: layerNorms,
     attention: (shape) => grouped(shape, { bias: fullBias, rotary: false, fused: true }),
     gated: false,
     activation: 'gelu_tanh',
@@ -33489,12 +33878,12 @@ const gpt2 = {
     }),
     tied: true,
     embedding: (shape, fields) => [
-        build_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings', 'n_ctx']), shape.hiddenSize),
+        pieces_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings', 'n_ctx']), shape.hiddenSize),
     ],
 };
 const gptNeox = {
-    source: dense_from('gpt_neox'),
-    norm: dense_layerNorm,
+    source: modeling('gpt_neox'),
+    norm: layerNorms,
     norms: (fields) => (fields.boolean('use_parallel_residual') ? 'double' : 'pre'),
     attention: (shape, fields) => {
         const bias = fields.boolean('attention_bias');
@@ -33510,8 +33899,8 @@ const gptNeox = {
 };
 const falconNew = (fields) => fields.boolean('new_decoder_architecture');
 const falcon = {
-    source: dense_from('falcon'),
-    norm: dense_layerNorm,
+    source: modeling('falcon'),
+    norm: layerNorms,
     norms: (fields) => {
         if (falconNew(fields))
             return fields.optionalInteger('num_ln_in_parallel_attn') === 1 ? 'single' : 'double';
@@ -33525,20 +33914,20 @@ const falcon = {
     },
     gated: false,
     activation: 'gelu',
-    feedForwardBias: (fields) => fields.boolean('bias'),
+    feedForwardBias: vocabulary_flag('bias'),
     width: (fields, D) => fields.integerOr('ffn_hidden_size', 4 * D),
     tied: true,
 };
 const phi = {
-    source: dense_from('phi'),
-    norm: dense_layerNorm,
+    source: modeling('phi'),
+    norm: layerNorms,
     norms: 'single',
     attention: (shape, fields) => {
         const norm = fields.boolean('qk_layernorm');
         return grouped(shape, {
             bias: fullBias,
             rotaryJoined: true,
-            ...(norm ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } } : {}),
+            ...(norm ? { queryKeyNorm: headLayerNorm } : {}),
         });
     },
     gated: false,
@@ -33549,24 +33938,24 @@ const phi = {
 /** GPT-J and CodeGen: one norm for both blocks, biases in the feed-forward and the output only. */
 const gptj = {
     ...phi,
-    source: dense_from('gptj'),
+    source: modeling('gptj'),
     attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotaryJoined: true }),
     width: (fields, D) => fields.integerOr('n_inner', 4 * D),
 };
 const olmo2 = {
-    source: dense_from('olmo2'),
+    source: modeling('olmo2'),
     norm: { style: 'rms', upcast: 'weight' },
     norms: 'post',
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32WidthNorm }),
+    attention: llamaWith({ queryKeyNorm: fp32WidthNorm }),
 };
 const sparseOf = (changes = () => ({})) => ({
     feeds: always('experts'),
     feedForward: (shape, fields) => experts(shape, fields, changes(fields, shape)),
 });
 /** GLM-4: biases on query, key and value. */
-const glmAttention = (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias, rotaryJoined: true });
+const glmAttention = (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias'), rotaryJoined: true });
 const glm4Moe = {
-    source: `${dense_from('glm4_moe')}; multi-token prediction and its copies: zai-org/GLM-4.5-Air`,
+    source: `${modeling('glm4_moe')}; multi-token prediction and its copies: zai-org/GLM-4.5-Air`,
     prediction: deepseekPrediction,
     copiesEmbeddings: true,
     attention: (shape, fields) => ({
@@ -33574,16 +33963,7 @@ const glm4Moe = {
         ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
     }),
     feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'dense')
-            return dense(shape.hiddenSize, shape.width);
-        const width = fields.integer('moe_intermediate_size');
-        return experts(shape, fields, {
-            width,
-            correctionBias: true,
-            shared: { width: width * fields.integer('n_shared_experts'), gate: false },
-        });
-    },
+    feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
 };
 /** A matrix between two widths, where they differ. */
 const between = (path, rows, columns) => rows === columns ? [] : [{ kind: 'linear', path, rows, columns, bias: false, component: 'embedding' }];
@@ -33591,16 +33971,14 @@ const between = (path, rows, columns) => rows === columns ? [] : [{ kind: 'linea
 const persimmonAttention = (shape, fields) => grouped({ ...shape, keyValueHeads: shape.heads }, {
     bias: fullBias,
     fused: true,
-    ...(fields.boolean('qk_layernorm')
-        ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } }
-        : {}),
+    ...(fields.boolean('qk_layernorm') ? { queryKeyNorm: headLayerNorm } : {}),
 });
 const denseFamilies = {
     gpt2,
     gpt_bigcode: {
         ...gpt2,
         feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
-        source: dense_from('gpt_bigcode'),
+        source: modeling('gpt_bigcode'),
         attention: (shape, fields) => grouped({ ...shape, keyValueHeads: fields.boolean('multi_query') ? 1 : shape.heads }, { bias: fullBias, rotary: false, fused: true }),
     },
     opt: {
@@ -33610,8 +33988,8 @@ const denseFamilies = {
             activation: 'relu',
             bias: bothSides(fields.boolean('enable_bias')),
         }),
-        source: dense_from('opt'),
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('enable_bias') ? fullBias : noBias, rotary: false }),
+        source: modeling('opt'),
+        attention: (shape, fields) => grouped(shape, { bias: biasBy(fields, 'enable_bias'), rotary: false }),
         activation: 'relu',
         finalNorm: (fields) => fields.boolean('do_layer_norm_before') && !fields.boolean('_remove_final_layer_norm'),
         // OPT-350m's tokens are narrower than its residual stream: matrices lead in and out.
@@ -33619,19 +33997,19 @@ const denseFamilies = {
         // The table has two rows for padding in front of the first position.
         embedding: ({ hiddenSize: D }, fields) => [
             ...between('embedding.projection', fields.integerOr('word_embed_proj_dim', D, 1), D),
-            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, D),
+            pieces_table('embedding.position', fields.integer('max_position_embeddings') + 2, D),
         ],
         beforeOutput: ({ hiddenSize: D }, fields) => between('output.projection', D, fields.integerOr('word_embed_proj_dim', D, 1)),
     },
     bloom: {
         ...gpt2,
         feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
-        source: dense_from('bloom'),
+        source: modeling('bloom'),
         width: (_, D) => 4 * D,
-        embedding: (shape) => [normOf({ source: '', norm: dense_layerNorm }, 'norm.embedding', shape.hiddenSize)],
+        embedding: (shape) => [normOf({ source: '', norm: layerNorms }, 'norm.embedding', shape.hiddenSize)],
     },
     mpt: {
-        source: dense_from('mpt'),
+        source: modeling('mpt'),
         norm: { style: 'layer', bias: false },
         attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false, fused: true }),
         gated: false,
@@ -33641,7 +34019,7 @@ const denseFamilies = {
     },
     gpt_neox: gptNeox,
     gptj,
-    codegen: { ...gptj, source: dense_from('codegen') },
+    codegen: { ...gptj, source: modeling('codegen') },
     falcon,
     phi,
     'phi-msft': {
@@ -33651,25 +34029,25 @@ const denseFamilies = {
         width: (fields, D) => fields.integerOr(['n_inner', 'intermediate_size'], 4 * D),
     },
     starcoder2: {
-        source: dense_from('starcoder2'),
-        norm: dense_layerNorm,
+        source: modeling('starcoder2'),
+        norm: layerNorms,
         attention: (shape, fields, mixer) => {
             const bias = fields.boolean('use_bias');
             return grouped(shape, { bias: bias ? fullBias : noBias, span: spanOf(mixer, fields) });
         },
         gated: false,
         activation: 'gelu_tanh',
-        feedForwardBias: (fields) => fields.boolean('use_bias'),
+        feedForwardBias: vocabulary_flag('use_bias'),
         tied: true,
     },
     stablelm: {
-        source: dense_from('stablelm'),
-        norm: dense_layerNorm,
+        source: modeling('stablelm'),
+        norm: layerNorms,
         norms: (fields) => (fields.boolean('use_parallel_residual') ? 'single' : 'pre'),
         attention: (shape, fields) => {
             const norm = fields.boolean('qk_layernorm');
             return grouped(shape, {
-                bias: fields.boolean('use_qkv_bias') ? inputBias : noBias,
+                bias: inputBiasBy(fields, 'use_qkv_bias'),
                 rotaryJoined: true,
                 ...(norm
                     ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } }
@@ -33678,34 +34056,34 @@ const denseFamilies = {
         },
     },
     llama,
-    mistral: { ...llama, source: dense_from('mistral') },
-    ministral: { ...llama, source: dense_from('ministral') },
-    ministral3: { ...llama, source: dense_from('ministral3') },
-    smollm3: { ...llama, source: dense_from('smollm3'), tied: true },
-    granite: { ...llama, source: dense_from('granite') },
+    mistral: { ...llama, source: modeling('mistral') },
+    ministral: { ...llama, source: modeling('ministral') },
+    ministral3: { ...llama, source: modeling('ministral3') },
+    smollm3: { ...llama, source: modeling('smollm3'), tied: true },
+    granite: { ...llama, source: modeling('granite') },
     helium: {
         ...llama,
-        source: dense_from('helium'),
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+        source: modeling('helium'),
+        attention: (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') }),
     },
     baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
     xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
     minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
     mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
     aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
-    orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: dense_layerNorm, defaultsOf: 'llama' },
+    orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorms, defaultsOf: 'llama' },
     internlm: {
         ...llama,
         source: 'internlm/internlm-7b modeling_internlm.py',
         defaultsOf: 'llama',
         defaults: { bias: true },
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias') ? fullBias : noBias }),
+        attention: groupedBy('bias'),
     },
     internlm2: {
         ...llama,
         source: 'internlm/internlm2-7b modeling_internlm2.py',
         defaultsOf: 'llama',
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true }),
+        attention: (shape, fields) => grouped(shape, { bias: biasBy(fields, 'bias'), fused: true }),
     },
     exaone: { ...llama, source: 'LGAI-EXAONE/EXAONE-3.5 modeling_exaone.py', defaultsOf: 'llama' },
     qwen: {
@@ -33727,143 +34105,138 @@ const denseFamilies = {
     qwen2,
     qwen2_moe: {
         ...qwen2,
-        source: dense_from('qwen2_moe'),
+        source: modeling('qwen2_moe'),
         attention: (shape, fields, mixer) => grouped(shape, {
-            bias: fields.boolean('qkv_bias') ? inputBias : noBias,
+            bias: inputBiasBy(fields, 'qkv_bias'),
             span: spanOf(mixer, fields),
         }),
-        feeds: qwenFeeds,
-        feedForward: (shape, fields, feed) => feed === 'dense'
-            ? dense(shape.hiddenSize, shape.width)
-            : experts(shape, fields, {
-                width: fields.integer('moe_intermediate_size'),
-                shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-            }),
+        feeds: sparseByStep,
+        feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
     },
     qwen3,
     qwen3_moe: qwenMoe,
-    mixtral: { ...llama, source: dense_from('mixtral'), ...sparseOf() },
+    mixtral: { ...llama, source: modeling('mixtral'), ...sparseOf() },
     gemma,
     gemma2,
     gemma3_text: gemma3,
-    vaultgemma: { ...gemma2, source: dense_from('vaultgemma'), norms: 'pre' },
+    vaultgemma: { ...gemma2, source: modeling('vaultgemma'), norms: 'pre' },
     phi3: {
         ...llama,
-        source: dense_from('phi3'),
+        source: modeling('phi3'),
         attention: (shape, fields, mixer) => grouped(shape, { fused: true, rotaryJoined: true, span: spanOf(mixer, fields) }),
         feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     phimoe: {
-        source: dense_from('phimoe'),
-        norm: dense_layerNorm,
+        source: modeling('phimoe'),
+        norm: layerNorms,
         // The router takes two in turn, whatever the config says (SparseMixer, arXiv:2310.00811).
         ...sparseOf(() => ({ active: 2 })),
-        outputBias: (fields) => fields.boolean('lm_head_bias'),
+        outputBias: vocabulary_flag('lm_head_bias'),
     },
     gpt_oss: {
-        source: dense_from('gpt_oss'),
+        source: modeling('gpt_oss'),
         attention: (shape, fields, mixer) => grouped(shape, {
-            bias: fields.boolean('attention_bias') ? fullBias : noBias,
+            bias: biasBy(fields, 'attention_bias'),
             sinks: true,
             span: spanOf(mixer, fields),
         }),
         mixers: (shape, fields) => fields.states('layer_types')
             ? slidingPlan(shape, fields)
-            : Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'sliding' : 'full')),
+            : each(shape, (index) => (index % 2 === 0 ? 'sliding' : 'full')),
         ...sparseOf(() => ({ activation: 'swiglu_oai', bias: { router: true, up: true, down: true } })),
     },
     apertus: {
-        source: dense_from('apertus'),
+        source: modeling('apertus'),
         gated: false,
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+        attention: llamaWith({ queryKeyNorm: headNorm }),
         // xIELU learns two slopes for each layer.
         layerExtras: () => [{ kind: 'vector', path: 'feed_forward.slopes', elements: 2, component: 'feed_forward' }],
     },
     bitnet: {
         ...llama,
-        source: dense_from('bitnet'),
+        source: modeling('bitnet'),
         layerExtras: (shape) => [
             { kind: 'vector', path: 'norm.sub', elements: shape.hiddenSize + shape.width, component: 'norm' },
         ],
     },
-    cwm: { ...llama, source: dense_from('cwm') },
+    cwm: { ...llama, source: modeling('cwm') },
     diffllama: {
         ...llama,
-        source: dense_from('diffllama'),
+        source: modeling('diffllama'),
         attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), weighedDim: 2 * shape.headDim }),
         layerExtras: (shape) => [
             { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
         ],
     },
     ernie4_5: {
-        source: dense_from('ernie4_5'),
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
-        feedForwardBias: (fields) => fields.boolean('use_bias'),
+        source: modeling('ernie4_5'),
+        attention: groupedBy('use_bias'),
+        feedForwardBias: vocabulary_flag('use_bias'),
         tied: true,
     },
     'gpt-sw3': { ...gpt2, defaultsOf: 'gpt2' },
     gpt_neo: {
         ...gpt2,
-        source: dense_from('gpt_neo'),
+        source: modeling('gpt_neo'),
         attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: true }, rotary: false }),
         width: (fields, D) => fields.integerOr('intermediate_size', 4 * D, 1),
     },
     granite_swa: {
         ...llama,
-        source: dense_from('granite_swa'),
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
+        source: modeling('granite_swa'),
+        attention: llamaWith({ sinks: true }),
     },
     hyperclovax: {
         ...llama,
-        source: dense_from('hyperclovax'),
+        source: modeling('hyperclovax'),
         norms: (fields) => (fields.boolean('use_post_norm') ? 'sandwich' : 'pre'),
     },
     jais2: {
-        source: dense_from('jais2'),
-        norm: dense_layerNorm,
+        source: modeling('jais2'),
+        norm: layerNorms,
         gated: false,
         activation: 'relu2',
         attention: (shape, fields, mixer) => ({
             ...llamaAttention(shape, fields, mixer),
-            bias: fields.boolean('attention_bias') ? fullBias : noBias,
+            bias: biasBy(fields, 'attention_bias'),
         }),
-        feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+        feedForwardBias: vocabulary_flag('mlp_bias'),
     },
     nanochat: {
-        source: dense_from('nanochat'),
+        source: modeling('nanochat'),
         norm: { style: 'rms', weight: false, bias: false },
         gated: false,
         activation: 'relu2',
     },
     persimmon: {
-        source: dense_from('persimmon'),
-        norm: dense_layerNorm,
+        source: modeling('persimmon'),
+        norm: layerNorms,
         gated: false,
         activation: 'relu2',
         feedForwardBias: true,
         attention: persimmonAttention,
     },
-    mellum: { ...qwenMoe, source: dense_from('mellum') },
+    mellum: { ...qwenMoe, source: modeling('mellum') },
     solar_open: {
         ...glm4Moe,
-        source: dense_from('solar_open'),
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+        source: modeling('solar_open'),
+        attention: (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') }),
         feeds: always('experts'),
     },
-    olmo: { ...llama, source: dense_from('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
+    olmo: { ...llama, source: modeling('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
     olmo2,
     olmo3: {
         ...olmo2,
-        source: dense_from('olmo3'),
+        source: modeling('olmo3'),
         mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 4)),
     },
     olmoe: {
-        source: dense_from('olmoe'),
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: widthNorm }),
+        source: modeling('olmoe'),
+        attention: llamaWith({ queryKeyNorm: widthNorm }),
         ...sparseOf(),
     },
     cohere: {
-        source: dense_from('cohere'),
+        source: modeling('cohere'),
         norm: { style: 'layer', bias: false, upcast: 'weight' },
         norms: 'single',
         attention: (shape, fields, mixer) => ({
@@ -33875,7 +34248,7 @@ const denseFamilies = {
         tied: true,
     },
     cohere2: {
-        source: dense_from('cohere2'),
+        source: modeling('cohere2'),
         norm: { style: 'layer', bias: false, upcast: 'weight' },
         norms: 'single',
         tied: true,
@@ -33884,51 +34257,51 @@ const denseFamilies = {
             : everyNth(shape, fields.integer('sliding_window_pattern')),
     },
     cohere_compass_text: {
-        source: dense_from('cohere_compass'),
+        source: modeling('cohere_compass'),
         norm: { style: 'layer', bias: false },
         norms: 'single',
         tied: true,
     },
-    glm: { source: dense_from('glm'), attention: glmAttention },
-    glm4: { source: dense_from('glm4'), norms: 'sandwich', attention: glmAttention },
+    glm: { source: modeling('glm'), attention: glmAttention },
+    glm4: { source: modeling('glm4'), norms: 'sandwich', attention: glmAttention },
     glm4_moe: glm4Moe,
     seed_oss: {
         ...llama,
-        source: dense_from('seed_oss'),
+        source: modeling('seed_oss'),
         attention: (shape, fields) => grouped(shape, {
             bias: {
-                ...(fields.boolean('attention_bias') ? inputBias : noBias),
+                ...inputBiasBy(fields, 'attention_bias'),
                 output: fields.boolean('attention_out_bias'),
             },
         }),
     },
-    arcee: { ...llama, source: dense_from('arcee'), gated: false, activation: 'relu2' },
+    arcee: { ...llama, source: modeling('arcee'), gated: false, activation: 'relu2' },
     nemotron: {
         ...llama,
-        source: dense_from('nemotron'),
-        norm: dense_layerNorm,
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), rotaryJoined: true }),
+        source: modeling('nemotron'),
+        norm: layerNorms,
+        attention: llamaWith({ rotaryJoined: true }),
         gated: false,
         activation: 'relu2',
     },
     exaone4: {
-        source: dense_from('exaone4'),
+        source: modeling('exaone4'),
         norms: 'post',
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+        attention: llamaWith({ queryKeyNorm: headNorm }),
     },
-    granitemoe: { ...llama, source: dense_from('granitemoe'), ...sparseOf() },
+    granitemoe: { ...llama, source: modeling('granitemoe'), ...sparseOf() },
     granitemoeshared: {
         ...llama,
-        source: dense_from('granitemoeshared'),
+        source: modeling('granitemoeshared'),
         ...sparseOf((fields) => {
             const width = fields.count('shared_intermediate_size');
-            return width === 0 ? {} : { shared: { width, gate: false } };
+            return alwaysOn(width);
         }),
     },
     bailing_moe: {
         source: 'inclusionAI/Ling-lite modeling_bailing_moe.py',
         attention: (shape, fields) => grouped(shape, {
-            bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
+            bias: { ...inputBiasBy(fields, 'use_qkv_bias'), output: fields.boolean('use_bias') },
             fused: true,
         }),
         feeds: denseFirst,
@@ -33939,7 +34312,7 @@ const denseFamilies = {
             const shared = fields.count(['num_shared_experts', 'n_shared_experts']);
             return experts(shape, fields, {
                 width,
-                ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
+                ...alwaysOn(width * shared),
             });
         },
         tied: false,
@@ -33948,24 +34321,15 @@ const denseFamilies = {
         source: 'deepseek-ai/deepseek-moe-16b modeling_deepseek.py',
         defaultsOf: 'llama',
         feeds: denseFirst,
-        feedForward: (shape, fields, feed) => {
-            if (feed === 'dense')
-                return dense(shape.hiddenSize, shape.width);
-            const width = fields.integer('moe_intermediate_size');
-            const shared = fields.count('n_shared_experts');
-            return experts(shape, fields, {
-                width,
-                ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
-            });
-        },
+        feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' } }),
     },
     minimax_m2: {
-        source: dense_from('minimax_m2'),
+        source: modeling('minimax_m2'),
         attention: (shape) => grouped(shape, { queryKeyNorm: widthNorm }),
         ...sparseOf(() => ({ correctionBias: true })),
     },
     dbrx: {
-        source: dense_from('dbrx'),
+        source: modeling('dbrx'),
         norm: { style: 'layer', bias: false },
         attention: (shape, fields) => grouped({ ...shape, keyValueHeads: fields.nested('attn_config', { kv_n_heads: 1 }).integer('kv_n_heads') }, { fused: true }),
         feeds: always('experts'),
@@ -33990,11 +34354,12 @@ const denseFamilies = {
 
 ;// CONCATENATED MODULE: ./build/families/encoders.js
 
+
+
 /**
  * Models that read a whole text at once (BERT and its kin), and models with an encoder and a decoder (T5, BART, Whisper).
  * Their attention has no causal mask where they read; the decoder's has one.
  */
-const encoders_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 const encoders_layerNorm = (path, width) => ({
     kind: 'norm',
     path,
@@ -34006,7 +34371,7 @@ const encoders_layerNorm = (path, width) => ({
 const rmsNorm = (path, width) => ({ ...encoders_layerNorm(path, width), style: 'rms', bias: false });
 /** Attention over the whole text, of which generation keeps nothing. */
 const bidirectional = (shape, changes = {}) => grouped({ ...shape, keyValueHeads: shape.heads }, { causal: false, cached: false, rotary: false, bias: fullBias, ...changes });
-const matrix = (path, rows, columns) => ({
+const encoders_matrix = (path, rows, columns) => ({
     kind: 'linear',
     path,
     rows,
@@ -34053,14 +34418,14 @@ function labelsOf(fields) {
 }
 /** The output over the vocabulary: a matrix and a norm, then the tied table with a bias of its own. */
 const masked = (shape, tied, width = shape.hiddenSize) => [
-    matrix('transform', shape.hiddenSize, width),
+    encoders_matrix('transform', shape.hiddenSize, width),
     encoders_layerNorm('norm.transform', width),
     { kind: 'output', rows: width, columns: shape.vocabularySize, tied, bias: true },
 ];
 const encoderHead = ({ pooler, classifier }) => (shape, fields, tied) => {
     const { hiddenSize: D } = shape;
-    const pool = pooler ? [matrix('pooler', D, D)] : [];
-    const classify = (labels) => [matrix('classifier', D, labels)];
+    const pool = pooler ? [encoders_matrix('pooler', D, D)] : [];
+    const classify = (labels) => [encoders_matrix('classifier', D, labels)];
     const task = taskOf(fields);
     switch (task) {
         case 'model':
@@ -34072,14 +34437,14 @@ const encoderHead = ({ pooler, classifier }) => (shape, fields, tied) => {
         case 'sequence':
             return [
                 ...(classifier.pooled ? pool : []),
-                ...(classifier.dense ? [matrix('classifier_dense', D, D)] : []),
+                ...(classifier.dense ? [encoders_matrix('classifier_dense', D, D)] : []),
                 ...classify(labelsOf(fields)),
             ];
         case 'token':
         case 'answers':
             return classify(labelsOf(fields));
         case 'choice':
-            return [...(pooler ? pool : [matrix('classifier_dense', D, D)]), ...classify(1)];
+            return [...(pooler ? pool : [encoders_matrix('classifier_dense', D, D)]), ...classify(1)];
         case 'next':
             return [...pool, ...classify(2)];
     }
@@ -34093,16 +34458,16 @@ const wholeText = {
 };
 /** BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions and segments, a norm behind each block. */
 const bert = {
-    source: encoders_from('bert'),
+    source: modeling('bert'),
     norms: 'own',
     tied: true,
     assumes: [wholeText],
     embedding: (shape, fields) => [
-        build_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
-        build_table('embedding.segment', fields.integer('type_vocab_size', 0), shape.hiddenSize),
+        pieces_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
+        pieces_table('embedding.segment', fields.integer('type_vocab_size', 0), shape.hiddenSize),
         encoders_layerNorm('norm.embedding', shape.hiddenSize),
     ],
-    mixers: (shape) => Array.from({ length: shape.layers }, () => 'encoder'),
+    mixers: always('encoder'),
     attention: (shape, fields) => {
         const causal = fields.boolean('is_decoder');
         const self = bidirectional(shape, { causal, cached: causal });
@@ -34124,15 +34489,15 @@ const bert = {
 };
 const roberta = {
     ...bert,
-    source: encoders_from('roberta'),
+    source: modeling('roberta'),
     head: encoderHead({ pooler: true, classifier: { dense: true, pooled: false } }),
 };
 const distilbert = {
     ...bert,
-    source: encoders_from('distilbert'),
+    source: modeling('distilbert'),
     width: (fields, D) => fields.integerOr('hidden_dim', 4 * D, 1),
     embedding: (shape, fields) => [
-        build_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
+        pieces_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
         encoders_layerNorm('norm.embedding', shape.hiddenSize),
     ],
     head: encoderHead({ pooler: false, classifier: { dense: true, pooled: false } }),
@@ -34140,15 +34505,15 @@ const distilbert = {
 /** ELECTRA (Clark et al. 2020, arXiv:2003.10555): a narrower table, a discriminator with one output for each token. */
 const electra = {
     ...bert,
-    source: encoders_from('electra'),
+    source: modeling('electra'),
     tableWidth: (fields, D) => fields.integerOr('embedding_size', D, 1),
     embedding: (shape, fields) => {
         const width = fields.integerOr('embedding_size', shape.hiddenSize, 1);
         return [
-            build_table('embedding.position', fields.integer('max_position_embeddings'), width),
-            build_table('embedding.segment', fields.integer('type_vocab_size', 0), width),
+            pieces_table('embedding.position', fields.integer('max_position_embeddings'), width),
+            pieces_table('embedding.segment', fields.integer('type_vocab_size', 0), width),
             encoders_layerNorm('norm.embedding', width),
-            ...(width === shape.hiddenSize ? [] : [matrix('embedding.projection', width, shape.hiddenSize)]),
+            ...(width === shape.hiddenSize ? [] : [encoders_matrix('embedding.projection', width, shape.hiddenSize)]),
         ];
     },
     head: (shape, fields, tied) => {
@@ -34157,7 +34522,7 @@ const electra = {
             case 'masked':
                 return masked(shape, tied, fields.integerOr('embedding_size', D, 1));
             case 'pretraining':
-                return [matrix('discriminator_dense', D, D), matrix('discriminator', D, 1)];
+                return [encoders_matrix('discriminator_dense', D, D), encoders_matrix('discriminator', D, 1)];
             default:
                 return encoderHead({ pooler: false, classifier: { dense: true, pooled: false } })(shape, fields, tied);
         }
@@ -34166,14 +34531,14 @@ const electra = {
 /** ALBERT (Lan et al. 2019, arXiv:1909.11942): a narrow table, and groups of layers that share their weights. */
 const albert = {
     ...electra,
-    source: encoders_from('albert'),
+    source: modeling('albert'),
     embedding: (shape, fields) => {
         const width = fields.integer('embedding_size');
         return [
-            build_table('embedding.position', fields.integer('max_position_embeddings'), width),
-            build_table('embedding.segment', fields.integer('type_vocab_size', 0), width),
+            pieces_table('embedding.position', fields.integer('max_position_embeddings'), width),
+            pieces_table('embedding.segment', fields.integer('type_vocab_size', 0), width),
             encoders_layerNorm('norm.embedding', width),
-            matrix('embedding.projection', width, shape.hiddenSize),
+            encoders_matrix('embedding.projection', width, shape.hiddenSize),
         ];
     },
     // A group holds `inner_group_num` layers, each its own; the groups are spread evenly over the depth.
@@ -34183,14 +34548,14 @@ const albert = {
         const groups = fields.integer('num_hidden_groups');
         const outer = shape.layers / inner;
         const met = new Set();
-        return Array.from({ length: shape.layers }, (_, index) => {
+        return each(shape, (index) => {
             const name = `${Math.floor(Math.floor(index / inner) / (outer / groups))} ${index % inner}`;
             const again = met.has(name);
             met.add(name);
             return again ? 'again' : 'encoder';
         });
     },
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+    feeds: always('none'),
     attention: (shape, fields, mixer) => [
         {
             kind: 'shared',
@@ -34209,29 +34574,29 @@ const albert = {
     ],
     head: (shape, fields, tied) => {
         const { hiddenSize: D } = shape;
-        const pool = matrix('pooler', D, D);
+        const pool = encoders_matrix('pooler', D, D);
         const width = fields.integer('embedding_size');
         switch (taskOf(fields)) {
             case 'masked':
                 return masked(shape, tied, width);
             case 'pretraining':
-                return [pool, ...masked(shape, tied, width), matrix('classifier', D, labelsOf(fields))];
+                return [pool, ...masked(shape, tied, width), encoders_matrix('classifier', D, labelsOf(fields))];
             case 'model':
                 return [pool];
             case 'sequence':
-                return [pool, matrix('classifier', D, labelsOf(fields))];
+                return [pool, encoders_matrix('classifier', D, labelsOf(fields))];
             case 'choice':
-                return [pool, matrix('classifier', D, 1)];
+                return [pool, encoders_matrix('classifier', D, 1)];
             case 'token':
             case 'answers':
             case 'next':
-                return [matrix('classifier', D, labelsOf(fields))];
+                return [encoders_matrix('classifier', D, labelsOf(fields))];
         }
     },
 };
 /** ModernBERT (Warner et al. 2024, arXiv:2412.13663): rotary positions, local attention in two of three layers, a gate. */
 const modernbert = {
-    source: encoders_from('modernbert'),
+    source: modeling('modernbert'),
     norms: 'own',
     tied: true,
     assumes: [wholeText],
@@ -34239,13 +34604,13 @@ const modernbert = {
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
         const period = fields.integer('global_attn_every_n_layers');
-        return Array.from({ length: shape.layers }, (_, index) => {
+        return each(shape, (index) => {
             const sliding = types === undefined ? index % period !== 0 : types[index] === 'sliding_attention';
             return `${index === 0 ? 'first ' : ''}${sliding ? 'sliding' : 'full'}`;
         });
     },
     attention: (shape, fields, mixer) => {
-        const bias = fields.boolean('attention_bias') ? fullBias : noBias;
+        const bias = biasBy(fields, 'attention_bias');
         const tokens = fields.integer('local_attention');
         const core = bidirectional(shape, {
             bias,
@@ -34272,11 +34637,11 @@ const modernbert = {
             return [final];
         const transform = [
             final,
-            { ...matrix('transform', D, D), bias: fields.boolean('classifier_bias') },
+            { ...encoders_matrix('transform', D, D), bias: fields.boolean('classifier_bias') },
             modernNorm('norm.transform', shape, fields),
         ];
         if (task !== 'masked')
-            return [...transform, matrix('classifier', D, task === 'choice' ? 1 : labelsOf(fields))];
+            return [...transform, encoders_matrix('classifier', D, task === 'choice' ? 1 : labelsOf(fields))];
         const bias = fields.boolean('decoder_bias');
         return [...transform, { kind: 'output', rows: D, columns: shape.vocabularySize, tied, bias }];
     },
@@ -34302,7 +34667,7 @@ const twoStacks = (encoder, decoder) => [
 ];
 /** T5 (Raffel et al. 2019, arXiv:1910.10683): RMSNorm in front, no biases, positions as a table of each head's biases. */
 const t5 = {
-    source: encoders_from('t5'),
+    source: modeling('t5'),
     norms: 'own',
     // The code ties the output whatever the config says.
     tied: true,
@@ -34358,7 +34723,7 @@ const bartStacks = (fields) => ({
 });
 /** BART (Lewis et al. 2019, arXiv:1910.13461): learned positions for each stack, a norm behind each block. */
 const bart = {
-    source: encoders_from('bart'),
+    source: modeling('bart'),
     norms: 'own',
     tied: true,
     assumes: [twoTexts],
@@ -34369,7 +34734,7 @@ const bart = {
         // The table has two rows for padding in front of the first position.
         const rows = fields.integer('max_position_embeddings') + 2;
         return ['encoder', 'decoder'].flatMap((stack) => [
-            build_table(`embedding.${stack}_position`, rows, shape.hiddenSize),
+            pieces_table(`embedding.${stack}_position`, rows, shape.hiddenSize),
             encoders_layerNorm(`norm.${stack}_embedding`, shape.hiddenSize),
         ]);
     },
@@ -34398,7 +34763,7 @@ const bart = {
 /** mBART: norms in front, and one more at the end of each stack. */
 const mbart = {
     ...bart,
-    source: encoders_from('mbart'),
+    source: modeling('mbart'),
     head: (shape, _, tied) => [
         encoders_layerNorm('norm.encoder', shape.hiddenSize),
         encoders_layerNorm('norm.final', shape.hiddenSize),
@@ -34406,11 +34771,11 @@ const mbart = {
     ],
 };
 /** A table of fixed positions for each stack, stored with the weights. */
-const fixedPositions = (shape, fields) => ['encoder', 'decoder'].map((stack) => build_table(`embedding.${stack}_position`, fields.integer('max_position_embeddings'), shape.hiddenSize));
+const fixedPositions = (shape, fields) => ['encoder', 'decoder'].map((stack) => pieces_table(`embedding.${stack}_position`, fields.integer('max_position_embeddings'), shape.hiddenSize));
 /** Whisper (Radford et al. 2022, arXiv:2212.04356): two convolutions over the spectrum, fixed positions, keys without bias. */
 const encoders_whisper = {
     ...mbart,
-    source: encoders_from('whisper'),
+    source: modeling('whisper'),
     assumes: [
         {
             field: 'sequence_length',
@@ -34421,10 +34786,10 @@ const encoders_whisper = {
     embedding: (shape, fields) => {
         const { hiddenSize: D } = shape;
         return [
-            { ...matrix('embedding.convolution', 3 * fields.integer('num_mel_bins'), D), component: 'embedding' },
-            { ...matrix('embedding.second_convolution', 3 * D, D), component: 'embedding' },
-            build_table('embedding.encoder_position', fields.integer('max_source_positions'), D),
-            build_table('embedding.decoder_position', fields.integer('max_target_positions'), D),
+            { ...encoders_matrix('embedding.convolution', 3 * fields.integer('num_mel_bins'), D), component: 'embedding' },
+            { ...encoders_matrix('embedding.second_convolution', 3 * D, D), component: 'embedding' },
+            pieces_table('embedding.encoder_position', fields.integer('max_source_positions'), D),
+            pieces_table('embedding.decoder_position', fields.integer('max_target_positions'), D),
         ];
     },
     attention: (shape, fields, mixer) => {
@@ -34442,14 +34807,14 @@ const encoders_whisper = {
 const encoderFamilies = {
     bert,
     roberta,
-    'xlm-roberta': { ...roberta, source: encoders_from('xlm_roberta') },
-    camembert: { ...roberta, source: encoders_from('camembert') },
+    'xlm-roberta': { ...roberta, source: modeling('xlm_roberta') },
+    camembert: { ...roberta, source: modeling('camembert') },
     distilbert,
     mpnet: {
         ...roberta,
-        source: encoders_from('mpnet'),
+        source: modeling('mpnet'),
         embedding: (shape, fields) => [
-            build_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
+            pieces_table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
             encoders_layerNorm('norm.embedding', shape.hiddenSize),
             {
                 kind: 'vector',
@@ -34463,57 +34828,38 @@ const encoderFamilies = {
     albert,
     modernbert,
     t5,
-    mt5: { ...t5, source: encoders_from('mt5') },
+    mt5: { ...t5, source: modeling('mt5') },
     umt5: {
         ...t5,
-        source: encoders_from('umt5'),
+        source: modeling('umt5'),
         // Every layer has its table.
         embedding: (shape, fields) => [positionBiases(fields, shape.layers)],
     },
     bart,
     mbart,
-    pegasus: { ...mbart, source: encoders_from('pegasus'), embedding: fixedPositions },
+    pegasus: { ...mbart, source: modeling('pegasus'), embedding: fixedPositions },
     // Its positions are computed.
-    m2m_100: { ...mbart, source: encoders_from('m2m_100'), embedding: () => [] },
-    marian: { ...bart, source: encoders_from('marian'), embedding: fixedPositions },
+    m2m_100: { ...mbart, source: modeling('m2m_100'), embedding: () => [] },
+    marian: { ...bart, source: modeling('marian'), embedding: fixedPositions },
     whisper: encoders_whisper,
 };
 
 ;// CONCATENATED MODULE: ./build/families/experts.js
 
+
+
+
+
 /** Families whose feed-forward is a mixture of experts behind grouped attention. */
-const experts_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const experts_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
-const experts_widthNorm = { over: 'width', style: 'rms', weight: true, bias: false };
-/** Experts with `count` always-on ones, each as wide as a routed one. */
-const withShared = (count, width, correctionBias = false) => (shape, fields, feed) => {
-    if (feed === 'dense')
-        return dense(shape.hiddenSize, shape.width);
-    const one = width(fields);
-    const shared = fields.count(count);
-    return experts(shape, fields, {
-        width: one,
-        correctionBias,
-        ...(shared === 0 ? {} : { shared: { width: shared * one, gate: false } }),
-    });
-};
-const moeWidth = (fields) => fields.integer('moe_intermediate_size');
-/** `layer_types` where the file has it, else the family's own plan. */
-const listedOr = (plan) => (shape, fields) => fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
-/** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
-const denseUntil = (count) => (shape, fields) => fields.list('mlp_layer_types')
-    ? denseFirst(shape, fields)
-    : Array.from({ length: shape.layers }, (_, index) => (index < count(fields) ? 'dense' : 'experts'));
-const allExperts = (shape) => Array.from({ length: shape.layers }, () => 'experts');
 // --- Llama 4 ------------------------------------------------------------------------------------------------------------
 /** Rotary layers attend within chunks, each fourth layer everywhere and without positions. */
 const llama4Plan = (shape, fields) => {
     const rotary = fields.list('no_rope_layers');
     const every = fields.integer('no_rope_layer_interval');
-    return Array.from({ length: shape.layers }, (_, index) => (rotary !== undefined && rotary.length > 0 ? rotary[index] === 1 : (index + 1) % every !== 0) ? 'chunked' : 'full');
+    return each(shape, (index) => (rotary !== undefined && rotary.length > 0 ? rotary[index] === 1 : (index + 1) % every !== 0) ? 'chunked' : 'full');
 };
 const llama4 = {
-    source: experts_from('llama4'),
+    source: modeling('llama4'),
     mixers: listedOr(llama4Plan),
     // Queries and keys are normalised without weights, on layers with rotary positions.
     attention: (shape, fields, mixer) => ({
@@ -34526,7 +34872,7 @@ const llama4 = {
     feeds: (shape, fields) => {
         const step = fields.integer('interleave_moe_layer_step', 0);
         const listed = fields.list('moe_layers');
-        return Array.from({ length: shape.layers }, (_, index) => (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense');
+        return each(shape, (index) => (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense');
     },
     feedForward: (shape, fields, feed) => {
         if (feed === 'dense')
@@ -34539,23 +34885,23 @@ const llama4 = {
 /** A list of numbers or words for each layer, as older files have it. */
 const flagged = (fields, key, yes, no) => fields.list(key)?.map((value) => (value === 1 || value === true ? yes : no));
 const mimoV2 = {
-    source: experts_from('mimo_v2_flash'),
+    source: modeling('mimo_v2_flash'),
     mixers: (shape, fields) => fields.list('layer_types')
         ? slidingPlan(shape, fields)
         : (flagged(fields, 'hybrid_layer_pattern', 'sliding', 'full') ??
-            Array.from({ length: shape.layers }, (_, index) => index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding')),
+            each(shape, (index) => (index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding'))),
     // Layers with a window have twice as many key/value heads, and sinks; the class reads no key for either.
     attention: (shape, fields, mixer) => {
         const slides = mixer === 'sliding';
         return grouped({ ...shape, keyValueHeads: slides ? 2 * shape.keyValueHeads : shape.keyValueHeads }, {
             valueHeadDim: fields.integerOr('v_head_dim', shape.headDim, 1),
-            bias: fields.boolean('attention_bias') ? inputBias : noBias,
+            bias: inputBiasBy(fields, 'attention_bias'),
             span: spanOf(mixer, fields),
             sinks: slides,
         });
     },
     feeds: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : denseUntil(() => 1)(shape, fields),
-    feedForward: withShared('n_shared_experts', moeWidth, true),
+    feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
 };
 // --- MiniMax-M3 ---------------------------------------------------------------------------------------------------------
 /** Keys of an older file's `sparse_attention_config`, and what they are called now. */
@@ -34565,10 +34911,10 @@ const sparse = (fields, key, old) => {
 };
 /** Blocks of keys that a small indexer chooses for each query. */
 const minimaxM3 = {
-    source: experts_from('minimax_m3_vl'),
+    source: modeling('minimax_m3_vl'),
     norm: { style: 'rms', upcast: 'weight' },
     activation: 'swiglu_oai',
-    width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
+    width: size(['dense_intermediate_size', 'intermediate_size']),
     mixers: (shape, fields) => {
         const listed = fields.list('layer_types');
         if (listed)
@@ -34576,10 +34922,10 @@ const minimaxM3 = {
         const frequency = fields.nested('sparse_attention_config').list('sparse_attention_freq');
         return frequency
             ? frequency.map((value) => (value === 0 || value === false ? 'full' : 'sparse'))
-            : Array.from({ length: shape.layers }, () => 'full');
+            : each(shape, () => 'full');
     },
     attention: (shape, fields, mixer) => {
-        const norm = { ...experts_headNorm, upcast: 'weight' };
+        const norm = { ...headNorm, upcast: 'weight' };
         if (mixer === 'full')
             return grouped(shape, { queryKeyNorm: norm });
         const block = sparse(fields, 'index_block_size', 'sparse_block_size');
@@ -34595,7 +34941,7 @@ const minimaxM3 = {
             },
         });
     },
-    feeds: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : allExperts(shape),
+    feeds: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : always('experts')(shape),
     feedForward: (shape, fields, feed) => {
         const activation = 'swiglu_oai';
         if (feed === 'dense')
@@ -34605,19 +34951,19 @@ const minimaxM3 = {
             width: fields.integer('intermediate_size'),
             activation,
             correctionBias: true,
-            ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+            ...alwaysOn(shared),
         });
     },
 };
 // --- Doge ---------------------------------------------------------------------------------------------------------------
 /** Attention that keeps a window's worth of keys, chosen by their values; residuals with learned scales (arXiv:2412.11834). */
 const doge = {
-    source: experts_from('doge'),
+    source: modeling('doge'),
     attention: (shape, fields) => {
         const bias = fields.boolean('attention_bias');
         return grouped(shape, {
             bias: bias ? fullBias : noBias,
-            queryKeyNorm: experts_headNorm,
+            queryKeyNorm: headNorm,
             span: { kind: 'selected', tokens: fields.integer('keep_window_size') },
             extra: [
                 {
@@ -34684,7 +35030,7 @@ const experts_convolution = (path, channels, kernel, component) => ({
 });
 /** Attention whose positions are profiles of distance that each token mixes; short convolutions on keys, values and blocks. */
 const inkling = {
-    source: experts_from('inkling'),
+    source: modeling('inkling'),
     defaultsOf: 'inkling_text',
     tiedKeys: [],
     embedding: (shape) => [
@@ -34693,7 +35039,7 @@ const inkling = {
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
         const local = fields.list('local_layer_ids');
-        return Array.from({ length: shape.layers }, (_, index) => (types ? types[index] === 'hybrid_sliding' : local ? local.includes(index) : (index + 1) % 6 !== 0)
+        return each(shape, (index) => (types ? types[index] === 'hybrid_sliding' : local ? local.includes(index) : (index + 1) % 6 !== 0)
             ? 'sliding'
             : 'full');
     },
@@ -34714,7 +35060,7 @@ const inkling = {
         const keys = own.keyValueHeads * own.headDim;
         return grouped(own, {
             rotary: false,
-            queryKeyNorm: experts_headNorm,
+            queryKeyNorm: headNorm,
             span: slides ? { kind: 'window', tokens: window } : { kind: 'full' },
             extra: [
                 {
@@ -34737,7 +35083,7 @@ const inkling = {
             ],
         });
     },
-    width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
+    width: size(['dense_intermediate_size', 'intermediate_size']),
     feeds: denseUntil((fields) => fields.count('dense_mlp_idx')),
     feedForward: (shape, fields, feed) => {
         if (feed === 'dense')
@@ -34745,7 +35091,7 @@ const inkling = {
                 dense(shape.hiddenSize, shape.width),
                 { kind: 'vector', path: 'feed_forward.scale', elements: 1, component: 'feed_forward' },
             ];
-        const width = moeWidth(fields);
+        const width = fields.integer('moe_intermediate_size');
         const count = fields.integer('n_shared_experts');
         return [
             // The router scores the shared experts too.
@@ -34772,28 +35118,28 @@ const firstOf = (fields, key) => {
     return typeof first === 'number' ? first : fields.integer(key);
 };
 const hunyuan = {
-    source: experts_from('hunyuan_v1_dense'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: experts_headNorm }),
+    source: modeling('hunyuan_v1_dense'),
+    attention: llamaWith({ queryKeyNorm: headNorm }),
 };
 const expertFamilies = {
     afmoe: {
-        source: experts_from('afmoe'),
+        source: modeling('afmoe'),
         norms: 'sandwich',
         mixers: listedOr((shape, fields) => everyNth(shape, fields.integer('global_attn_every_n_layers'))),
         // Layers without a window have no positions.
         attention: (shape, fields, mixer) => ({
             ...llamaAttention(shape, fields, mixer),
-            queryKeyNorm: experts_headNorm,
+            queryKeyNorm: headNorm,
             outputGate: 'element',
             gateBias: false,
             rotary: mixer === 'sliding',
         }),
         feeds: denseUntil((fields) => fields.integer('num_dense_layers', 0)),
-        feedForward: withShared('num_shared_experts', moeWidth, true),
+        feedForward: denseOrExperts({ shared: { times: 'num_shared_experts' }, correctionBias: true }),
     },
     aria_text: {
-        source: experts_from('aria'),
-        feeds: allExperts,
+        source: modeling('aria'),
+        feeds: always('experts'),
         feedForward: (shape, fields) => {
             const width = fields.integer('intermediate_size');
             return experts(shape, fields, {
@@ -34807,7 +35153,7 @@ const expertFamilies = {
         },
     },
     cohere2_moe: {
-        source: experts_from('cohere2_moe'),
+        source: modeling('cohere2_moe'),
         norm: { style: 'layer', bias: false },
         norms: 'single',
         tied: true,
@@ -34826,12 +35172,12 @@ const expertFamilies = {
         feeds: denseFirst,
         feedForward: (shape, fields, feed) => feed === 'dense'
             ? dense(shape.hiddenSize, fields.integerOr('prefix_dense_intermediate_size', shape.width, 1))
-            : withShared('num_shared_experts', (of) => of.integer('intermediate_size'))(shape, fields, feed),
+            : denseOrExperts({ width: 'intermediate_size', shared: { times: 'num_shared_experts' } })(shape, fields, feed),
     },
     ernie4_5_moe: {
-        source: experts_from('ernie4_5_moe'),
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
-        outputBias: (fields) => fields.boolean('use_bias'),
+        source: modeling('ernie4_5_moe'),
+        attention: groupedBy('use_bias'),
+        outputBias: vocabulary_flag('use_bias'),
         tied: true,
         // A dense layer (the class counts its layers from 0) and the model's own last norm: PaddlePaddle/ERNIE, MTPLayer.
         prediction: nextToken('dense', { sharedNorm: true, joinBias: (fields) => fields.boolean('use_bias') }),
@@ -34840,26 +35186,19 @@ const expertFamilies = {
             const stated = fields.number('moe_layer_end_index');
             const end = stated === -1 ? shape.layers - 1 : stated;
             const interval = fields.integer('moe_layer_interval');
-            return Array.from({ length: shape.layers }, (_, index) => (index + 1) % interval === 0 && index >= start && index <= end ? 'experts' : 'dense');
+            return each(shape, (index) => (index + 1) % interval === 0 && index >= start && index <= end ? 'experts' : 'dense');
         },
-        feedForward: (shape, fields, feed) => {
-            const bias = fields.boolean('use_bias');
-            if (feed === 'dense')
-                return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
-            const width = fields.integer('moe_intermediate_size');
-            const shared = fields.count('moe_num_shared_experts');
-            return experts(shape, fields, {
-                width,
-                correctionBias: true,
-                ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
-            });
-        },
+        feedForward: denseOrExperts({
+            shared: { times: 'moe_num_shared_experts' },
+            correctionBias: true,
+            bias: 'use_bias',
+        }),
     },
     exaone_moe: {
-        source: experts_from('exaone_moe'),
+        source: modeling('exaone_moe'),
         // Full layers have no positions where the model slides at all.
         attention: (shape, fields, mixer) => grouped(shape, {
-            queryKeyNorm: experts_headNorm,
+            queryKeyNorm: headNorm,
             span: spanOf(mixer, fields),
             rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
         }),
@@ -34868,54 +35207,45 @@ const expertFamilies = {
             denseUntil((of) => of.integer(['first_k_dense_replace', 'first_last_k_dense_replace'], 0))(shape, fields),
         // One dense layer predicts the token after next (K-EXAONE technical report, arXiv:2601.01739).
         prediction: nextToken('dense'),
-        feedForward: withShared('num_shared_experts', moeWidth, true),
+        feedForward: denseOrExperts({ shared: { times: 'num_shared_experts' }, correctionBias: true }),
     },
     flex_olmo: {
-        source: experts_from('flex_olmo'),
+        source: modeling('flex_olmo'),
         norm: { style: 'rms', upcast: 'weight' },
         norms: 'post',
-        attention: (shape, fields, mixer) => ({
-            ...llamaAttention(shape, fields, mixer),
-            queryKeyNorm: { ...experts_widthNorm, upcast: 'weight' },
-        }),
-        feeds: allExperts,
+        attention: llamaWith({ queryKeyNorm: fp32WidthNorm }),
+        feeds: always('experts'),
         feedForward: (shape, fields) => experts(shape, fields),
     },
     granitemoe_swa: {
-        source: experts_from('granitemoe_swa'),
-        mixers: listedOr((shape) => Array.from({ length: shape.layers }, (_, index) => (index % 4 === 0 ? 'full' : 'sliding'))),
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
-        feeds: allExperts,
+        source: modeling('granitemoe_swa'),
+        mixers: listedOr((shape) => each(shape, (index) => (index % 4 === 0 ? 'full' : 'sliding'))),
+        attention: llamaWith({ sinks: true }),
+        feeds: always('experts'),
         feedForward: (shape, fields) => {
             const width = fields.count('shared_intermediate_size');
-            return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: false } });
+            return experts(shape, fields, alwaysOn(width));
         },
     },
     hy_v3: {
-        source: experts_from('hy_v3'),
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: experts_headNorm }),
+        source: modeling('hy_v3'),
+        attention: llamaWith({ queryKeyNorm: headNorm }),
         feeds: denseUntil((fields) => fields.integer('first_k_dense_replace', 0)),
         prediction: nextToken('experts'),
-        feedForward: (shape, fields, feed) => {
-            const bias = fields.boolean('mlp_bias');
-            if (feed === 'dense')
-                return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
-            const width = fields.integer(['moe_intermediate_size', 'expert_hidden_dim']);
-            const shared = fields.count('num_shared_experts');
-            return experts(shape, fields, {
-                width,
-                correctionBias: true,
-                ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
-            });
-        },
+        feedForward: denseOrExperts({
+            width: ['moe_intermediate_size', 'expert_hidden_dim'],
+            shared: { times: 'num_shared_experts' },
+            correctionBias: true,
+            bias: 'mlp_bias',
+        }),
     },
     laguna: {
-        source: experts_from('laguna'),
+        source: modeling('laguna'),
         // Each layer has its own count of query heads.
         mixers: (shape, fields) => {
             const types = fields.list('layer_types') ? slidingPlan(shape, fields) : [];
             const heads = fields.list('num_attention_heads_per_layer');
-            return Array.from({ length: shape.layers }, (_, index) => `${types[index] ?? 'full'} ${Number(heads?.[index] ?? shape.heads)}`);
+            return each(shape, (index) => `${types[index] ?? 'full'} ${Number(heads?.[index] ?? shape.heads)}`);
         },
         attention: (shape, fields, mixer) => {
             const heads = Number(mixer.split(' ')[1]);
@@ -34924,27 +35254,21 @@ const expertFamilies = {
             const gating = fields.raw('gating')?.value;
             return {
                 ...llamaAttention({ ...shape, heads }, fields, mixer),
-                queryKeyNorm: experts_headNorm,
+                queryKeyNorm: headNorm,
                 outputGate: gating === true || gating === 'per-head' ? 'head' : 'element',
                 gateBias: false,
             };
         },
         feeds: denseUntil(() => 1),
-        feedForward: (shape, fields, feed) => feed === 'dense'
-            ? dense(shape.hiddenSize, shape.width)
-            : experts(shape, fields, {
-                width: moeWidth(fields),
-                correctionBias: true,
-                shared: { width: fields.integer('shared_expert_intermediate_size'), gate: false },
-            }),
+        feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size' }, correctionBias: true }),
     },
     doge,
     inkling_text: inkling,
     hunyuan_v1_dense: hunyuan,
     hunyuan_v1_moe: {
         ...hunyuan,
-        source: experts_from('hunyuan_v1_moe'),
-        feeds: allExperts,
+        source: modeling('hunyuan_v1_moe'),
+        feeds: always('experts'),
         // One shared expert beside the routed ones, as wide as one of them.
         feedForward: (shape, fields) => experts(shape, fields, {
             active: firstOf(fields, fields.states('moe_topk') ? 'moe_topk' : 'num_experts_per_tok'),
@@ -34953,23 +35277,23 @@ const expertFamilies = {
         }),
     },
     dots1: {
-        source: experts_from('dots1'),
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: experts_headNorm }),
+        source: modeling('dots1'),
+        attention: llamaWith({ queryKeyNorm: headNorm }),
         feeds: denseFirst,
-        feedForward: withShared('n_shared_experts', moeWidth, true),
+        feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
     },
     llama4_text: llama4,
     mimo_v2_flash: mimoV2,
     minimax_m3_vl_text: minimaxM3,
     jetmoe: {
-        source: experts_from('jetmoe'),
+        source: modeling('jetmoe'),
         tied: true,
         // Each expert has its own queries and output; keys and values are all experts' (mixture of attention heads).
         attention: (shape, fields) => {
             const active = fields.integer(names.activeExperts);
             return grouped({ ...shape, heads: shape.keyValueHeads * active }, { experts: { count: fields.integer(names.experts), active }, fused: true });
         },
-        feeds: allExperts,
+        feeds: always('experts'),
         feedForward: (shape, fields) => [
             experts(shape, fields),
             { kind: 'vector', path: 'experts.bias', elements: shape.hiddenSize, component: 'experts' },
@@ -34978,397 +35302,51 @@ const expertFamilies = {
     },
 };
 
-;// CONCATENATED MODULE: ./build/model/given.js
-/** Those of the fields that have a value, for an object in which a missing value is a missing key. */
-function given(fields) {
-    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
-}
-
-;// CONCATENATED MODULE: ./build/families/mixers.js
-
-/**
- * Mixers with a recurrent state, written out as their projections and their scan. Letters: D width of the stream, H heads,
- * n width of a key (states of a channel), p width of a value, g groups that share keys and queries, d = H p.
- */
-/** What a mixer's matrices are, by the names that Mamba has for them. */
-const roles = {
-    in: 'mixer_in',
-    selection: 'selection',
-    time_step: 'time_step',
-    out: 'mixer_out',
-};
-/** A matrix that the scan or the way out reads. */
-const mixers_matrix = (path, rows, columns, bias = false) => ({
-    kind: 'linear',
-    path: `state_space.${path}`,
-    ...given({ role: roles[path] }),
-    rows,
-    columns,
-    bias,
-    component: 'state_space',
-});
-/** A matrix that reads what the block's norm gave. */
-const projection = (path, rows, columns, bias = false) => ({
-    ...mixers_matrix(path, rows, columns, bias),
-    reads: 'stream',
-});
-const scan = (part) => ({
-    kind: 'state_space',
-    path: 'state_space.scan',
-    ...part,
-});
-/** RMSNorm on what the scan gave, over its whole width or over each of `repeat` heads. */
-const scanNorm = (width, changes = {}) => ({
-    kind: 'norm',
-    path: 'norm.state_space',
-    width,
-    style: 'rms',
-    weight: true,
-    bias: false,
-    ...changes,
-});
-/** One kernel, and maybe a bias, for each channel. */
-const convolved = (channels, kernel, bias) => channels * kernel + (bias ? channels : 0);
-/** Mamba (Gu and Dao 2023, arXiv:2312.00752): d channels of n states each, a low-rank time step. */
-function mamba1(D, { inner: d, states: n, kernel, rank, bias, norms }) {
-    return [
-        projection('in', D, 2 * d, bias.projection),
-        scan({
-            style: 'mamba1',
-            heads: d,
-            keyDim: n,
-            valueDim: 1,
-            convolution: { channels: d, kernel },
-            // Kernels, A and D.
-            parameters: convolved(d, kernel, bias.convolution) + d * n + d,
-            inputElements: 2 * d,
-            outputElements: d,
-        }),
-        mixers_matrix('selection', d, rank + 2 * n),
-        ...(norms
-            ? [{ kind: 'vector', path: 'state_space.norms', elements: rank + 2 * n, component: 'norm' }]
-            : []),
-        mixers_matrix('time_step', rank, d, true),
-        mixers_matrix('out', d, D, bias.projection),
-    ];
-}
-/** Mamba-2 (Dao and Gu 2024, arXiv:2405.21060): H heads of p channels, g groups of n states. */
-function mamba2(D, mixer) {
-    const { heads: H, headDim: p, groups: g, states: n, kernel, chunk, bias, norm = true } = mixer;
-    const d = H * p;
-    const channels = d + 2 * g * n;
-    return [
-        projection('in', D, d + channels + H, bias.in),
-        scan({
-            style: 'mamba2',
-            heads: H,
-            keyDim: n,
-            valueDim: p,
-            groups: g,
-            chunk,
-            convolution: { channels, kernel },
-            // Kernels; A, D and the bias of the time step.
-            parameters: convolved(channels, kernel, bias.convolution) + 3 * H,
-            inputElements: channels + d,
-            outputElements: d,
-        }),
-        ...(norm ? [scanNorm(d)] : []),
-        mixers_matrix('out', d, D, bias.out),
-    ];
-}
-/** Tokens of a chunk in flash-linear-attention's delta rules. */
-const deltaChunk = 64;
-/** Gated delta net (Yang et al. 2024, arXiv:2412.06464): an output gate, a decay and a strength for each value head. */
-function gatedDelta(D, mixer) {
-    const { keyHeads, valueHeads: H, keyDim: n, valueDim: p, kernel } = mixer;
-    const channels = 2 * keyHeads * n + H * p;
-    return [
-        projection('query_key_value', D, channels),
-        projection('gate', D, H * p),
-        projection('beta_alpha', D, 2 * H),
-        scan({
-            style: 'gated_delta',
-            heads: H,
-            keyDim: n,
-            valueDim: p,
-            groups: keyHeads,
-            convolution: { channels, kernel },
-            parameters: channels * kernel + 2 * H,
-            // The convolution's input and output, the gate, and a chunk's scores (flash-linear-attention `chunk_gated_delta_rule`).
-            inputElements: 2 * channels + H * p + deltaChunk * H,
-            outputElements: H * p,
-        }),
-        scanNorm(p, { repeat: H }),
-        mixers_matrix('out', H * p, D),
-    ];
-}
-/** Kimi delta attention (Kimi Linear, arXiv:2510.26692, 3): a decay for each channel of a key, low-rank decay and gate. */
-function kimiDelta(D, mixer) {
-    const { heads: H, headDim: p, kernel } = mixer;
-    const d = H * p;
-    const gate = mixer.fullRankGate
-        ? [projection('gate', D, d)]
-        : [projection('gate_down', D, p), mixers_matrix('gate_up', p, d)];
-    return [
-        projection('query_key_value', D, 3 * d),
-        projection('beta', D, H),
-        projection('decay_down', D, p),
-        mixers_matrix('decay_up', p, d),
-        ...gate,
-        scan({
-            style: 'kda',
-            heads: H,
-            keyDim: p,
-            valueDim: p,
-            convolution: { channels: 3 * d, kernel },
-            // Kernels, A of each head, the bias of each channel's decay.
-            parameters: 3 * d * kernel + H + d,
-            // As above, and the decay of each channel, in fp32.
-            inputElements: 9 * d + deltaChunk * H,
-            outputElements: d,
-        }),
-        scanNorm(p, { repeat: H }),
-        mixers_matrix('out', d, D),
-    ];
-}
-/** Lightning attention (MiniMax-01, arXiv:2501.08313): linear attention with a norm and an output gate. */
-function lightning(D, { heads: H, headDim: p, chunk, queryKeyNorm = false, bias = { in: false, out: false } }) {
-    const d = H * p;
-    return [
-        projection('query_key_value', D, 3 * d, bias.in),
-        projection('gate', D, d),
-        ...(queryKeyNorm
-            ? [{ kind: 'vector', path: 'state_space.query_key_norm', elements: 2 * p, component: 'norm' }]
-            : []),
-        scan({
-            style: 'lightning',
-            heads: H,
-            keyDim: p,
-            valueDim: p,
-            chunk,
-            parameters: 0,
-            // Query, key and value before and behind their activation, and the gate.
-            inputElements: 7 * d,
-            outputElements: d,
-        }),
-        scanNorm(d),
-        mixers_matrix('out', d, D, bias.out),
-    ];
-}
-/** A gated short convolution (LFM2, arXiv:2511.23404, 2): two gates around a kernel of a few tokens. */
-function shortConvolution(D, kernel, bias) {
-    return [
-        projection('in', D, 3 * D, bias),
-        scan({
-            style: 'conv',
-            heads: 1,
-            keyDim: 1,
-            valueDim: D,
-            convolution: { channels: D, kernel },
-            parameters: convolved(D, kernel, bias),
-            inputElements: 3 * D,
-            outputElements: D,
-        }),
-        mixers_matrix('out', D, D, bias),
-    ];
-}
-/** RG-LRU (Griffin, De et al. 2024, arXiv:2402.19427, 2.4): a convolution, two block-diagonal gates, a real decay for each channel. */
-function recurrentGriffin(D, width, blocks, kernel) {
-    const block = Math.floor(width / blocks);
-    const gate = (path) => ({
-        ...mixers_matrix(path, block, block, true),
-        copies: blocks,
-        used: blocks,
-    });
-    return [
-        projection('gate', D, width, true),
-        projection('in', D, width, true),
-        gate('input_gate'),
-        gate('recurrence_gate'),
-        scan({
-            style: 'rglru',
-            heads: blocks,
-            keyDim: 1,
-            valueDim: block,
-            convolution: { channels: width, kernel },
-            parameters: convolved(width, kernel, true) + width,
-            inputElements: 4 * width,
-            outputElements: width,
-        }),
-        mixers_matrix('out', width, D, true),
-    ];
-}
-/** RWKV-4 (Peng et al. 2023, arXiv:2305.13048, 3): channels with a decay and a bonus each; the token before is mixed in. */
-function rwkv4(D, d) {
-    return [
-        projection('receptance', D, d),
-        projection('key', D, d),
-        projection('value', D, d),
-        scan({
-            style: 'rwkv4',
-            heads: d,
-            keyDim: 1,
-            valueDim: 1,
-            // The token before is the tail that a convolution of two tokens would keep.
-            convolution: { channels: D, kernel: 2 },
-            parameters: 2 * d + 3 * D,
-            inputElements: 3 * d,
-            outputElements: d,
-        }),
-        mixers_matrix('out', d, D),
-    ];
-}
-/** What RWKV-5 and 6 share: a matrix state for each head, a gate, a norm for each head with weights of its own. */
-function receptance(D, { width: d, headDim: p }, parameters) {
-    return [
-        projection('receptance', D, d),
-        projection('key', D, d),
-        projection('value', D, d),
-        projection('gate', D, d),
-        scan({
-            style: 'rwkv5',
-            heads: Math.floor(d / p),
-            keyDim: p,
-            valueDim: p,
-            convolution: { channels: D, kernel: 2 },
-            parameters,
-            inputElements: 4 * d,
-            outputElements: d,
-        }),
-        // One norm for each head, with weights over the whole stream.
-        scanNorm(D, { style: 'layer', bias: true }),
-        mixers_matrix('out', d, D),
-    ];
-}
-/** RWKV-5 (Peng et al. 2024, arXiv:2404.05892, 4): a decay and a bonus for each channel, four mixes of the token before. */
-const rwkv5 = (D, mixer) => receptance(D, mixer, 4 * D + 2 * mixer.width);
-/** RWKV-6 (Peng et al. 2024, arXiv:2404.05892, 4): mixes and decay follow the token through low-rank pairs. */
-function rwkv6(D, mixer, rank) {
-    const [first, ...rest] = receptance(D, mixer, 6 * D + 2 * mixer.width);
-    return [
-        projection('mix_down', D, 5 * rank.mix),
-        { ...mixers_matrix('mix_up', rank.mix, D), copies: 5, used: 5 },
-        projection('decay_down', D, rank.decay),
-        mixers_matrix('decay_up', rank.decay, mixer.width),
-        ...(first === undefined ? [] : [first]),
-        ...rest,
-    ];
-}
-/** RWKV-7 (Peng et al. 2025, arXiv:2503.14456, 4): a delta rule whose decay, rate, gate and value mix are low-rank. */
-function rwkv7(D, mixer, rank) {
-    const { width: d, headDim: p, values: v } = mixer;
-    const pair = (path, inner, columns, bias) => [
-        projection(`${path}_down`, D, inner),
-        mixers_matrix(`${path}_up`, inner, columns, bias),
-    ];
-    return [
-        ...pair('decay', rank.decay, d, true),
-        ...pair('rate', rank.rate, d, true),
-        ...pair('gate', rank.gate, v, false),
-        ...(rank.value === undefined ? [] : pair('value_mix', rank.value, v, true)),
-        projection('receptance', D, d),
-        projection('key', D, d),
-        projection('value', D, v),
-        scan({
-            style: 'rwkv7',
-            heads: Math.floor(d / p),
-            keyDim: p,
-            valueDim: Math.floor((v * p) / d),
-            convolution: { channels: D, kernel: 2 },
-            // Six mixes of the token before; a scale, a rate and a bonus of each channel's key.
-            parameters: 6 * D + 3 * d,
-            inputElements: 4 * d + 2 * v,
-            outputElements: v,
-        }),
-        scanNorm(v, { style: 'layer', bias: true }),
-        mixers_matrix('out', v, D),
-    ];
-}
-/** mLSTM (Beck et al. 2024, arXiv:2405.04517; xLSTM-7B, arXiv:2503.13427): a matrix memory for each head, two scalar gates. */
-function matrixLstm(D, { heads: H, keys, values, chunk, bias, }) {
-    return [
-        projection('query', D, keys, bias),
-        projection('key', D, keys, bias),
-        projection('value', D, values, bias),
-        projection('gate', D, values, bias),
-        projection('input_forget', D, 2 * H, true),
-        scan({
-            style: 'mlstm',
-            heads: H,
-            keyDim: Math.floor(keys / H),
-            valueDim: Math.floor(values / H),
-            chunk,
-            parameters: 0,
-            inputElements: 2 * keys + 2 * values,
-            outputElements: values,
-        }),
-        // One norm for each head, with its own weights.
-        scanNorm(values, { style: 'layer', bias }),
-        mixers_matrix('out', values, D, bias),
-    ];
-}
-
 ;// CONCATENATED MODULE: ./build/families/recurrent.js
 
 
-const recurrent_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+
+
 /** A number where the config states one, else what follows from its other keys (`auto`, null, absent). */
 function stated(fields, key, derived) {
     const value = fields.states(key) ? fields.raw(key)?.value : undefined;
     return typeof value === 'number' ? fields.integer(key, 1) : derived;
 }
-/** Gated delta net by Qwen3-Next's keys. */
-const linearAttention = (shape, fields) => gatedDelta(shape.hiddenSize, {
-    keyHeads: fields.integer('linear_num_key_heads'),
-    valueHeads: fields.integer('linear_num_value_heads'),
-    keyDim: fields.integer('linear_key_head_dim'),
-    valueDim: fields.integer('linear_value_head_dim'),
-    kernel: fields.integer('linear_conv_kernel_dim'),
-});
-const recurrent_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 /** Three layers of linear attention to one of full attention, unless the config lists them. */
 const linearPlan = (shape, fields) => {
     const listed = fields.list('layer_types');
     if (listed)
         return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
     const interval = fields.every('full_attention_interval');
-    return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
+    return each(shape, (index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
 };
 const qwen3Next = {
-    source: recurrent_from('qwen3_next'),
+    source: modeling('qwen3_next'),
     mixers: linearPlan,
     attention: (shape, fields, mixer) => mixer === 'linear'
-        ? linearAttention(shape, fields)
-        : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: recurrent_headNorm, outputGate: 'element' },
-    feeds: (shape, fields) => {
-        const step = fields.every('decoder_sparse_step');
-        const only = new Set(fields.list('mlp_only_layers') ?? []);
-        return Array.from({ length: shape.layers }, (_, index) => !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense');
-    },
-    feedForward: (shape, fields, feed) => feed === 'dense'
-        ? dense(shape.hiddenSize, shape.width)
-        : experts(shape, fields, {
-            width: fields.integer('moe_intermediate_size'),
-            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-        }),
+        ? gatedDeltaByKeys(shape, fields)
+        : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm, outputGate: 'element' },
+    feeds: sparseByStep,
+    feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
 };
 /** Multi-token prediction: one layer of full attention for each depth, behind one matrix and in front of one norm. */
 const nextTokens = (feed) => (shape, fields, layer) => {
     const depth = depths(fields, 'mtp_num_hidden_layers');
     const layers = Array.from({ length: depth }, () => layer('full', feed)).flat();
-    return { depth, parts: depth === 0 ? [] : predictor({ source: '' }, shape.hiddenSize, layers) };
+    return { depth, parts: depth === 0 ? [] : prediction_predictor({ source: '' }, shape.hiddenSize, layers) };
 };
 const qwen35 = {
     ...qwen3Next,
-    source: recurrent_from('qwen3_5'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
+    source: modeling('qwen3_5'),
+    feeds: always('dense'),
     prediction: nextTokens('dense'),
 };
 const mambaFamily = {
-    source: recurrent_from('mamba'),
+    source: modeling('mamba'),
     tied: true,
-    mixers: (shape) => Array.from({ length: shape.layers }, () => 'mamba'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+    mixers: always('mamba'),
+    feeds: always('none'),
     attention: ({ hiddenSize: D }, fields) => {
         // A stated width wins over `expand`; 0 is no width.
         const d = fields.optionalInteger('intermediate_size') || Math.floor(fields.number('expand') * D);
@@ -35382,12 +35360,12 @@ const mambaFamily = {
     },
 };
 const minimax = {
-    source: recurrent_from('minimax'),
+    source: modeling('minimax'),
     mixers: (shape, fields) => {
         const listed = fields.list(['layer_types', 'attn_type_list']);
         if (listed)
             return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
-        return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
+        return each(shape, (index) => (index % 2 === 0 ? 'full' : 'linear'));
     },
     attention: (shape, fields, mixer) => mixer === 'linear'
         ? lightning(shape.hiddenSize, {
@@ -35396,10 +35374,10 @@ const minimax = {
             chunk: fields.integer('block_size'),
         })
         : grouped(shape),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    feeds: always('experts'),
     feedForward: (shape, fields) => {
         const width = fields.count('shared_intermediate_size');
-        return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: true } });
+        return experts(shape, fields, alwaysOn(width, { gate: true }));
     },
 };
 const recurrentFamilies = {
@@ -35407,15 +35385,15 @@ const recurrentFamilies = {
     qwen3_5_text: qwen35,
     qwen3_5_moe_text: {
         ...qwen35,
-        source: recurrent_from('qwen3_5_moe'),
-        feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+        source: modeling('qwen3_5_moe'),
+        feeds: always('experts'),
         prediction: nextTokens('experts'),
     },
     mamba: mambaFamily,
-    falcon_mamba: { ...mambaFamily, source: recurrent_from('falcon_mamba') },
+    falcon_mamba: { ...mambaFamily, source: modeling('falcon_mamba') },
     mamba2: {
         ...mambaFamily,
-        source: recurrent_from('mamba2'),
+        source: modeling('mamba2'),
         tied: false,
         attention: ({ hiddenSize: D }, fields) => {
             const bias = fields.boolean('use_bias');
@@ -35431,11 +35409,11 @@ const recurrentFamilies = {
         },
     },
     jamba: {
-        source: recurrent_from('jamba'),
+        source: modeling('jamba'),
         mixers: (shape, fields) => {
             const period = fields.integer('attn_layer_period');
             const offset = fields.integer('attn_layer_offset', 0);
-            return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
+            return each(shape, (index) => (index % period === offset ? 'attention' : 'mamba'));
         },
         attention: (shape, fields, mixer) => {
             if (mixer === 'attention')
@@ -35453,7 +35431,7 @@ const recurrentFamilies = {
         feeds: (shape, fields) => {
             const period = fields.integer('expert_layer_period');
             const offset = fields.integer('expert_layer_offset', 0);
-            return Array.from({ length: shape.layers }, (_, index) => 
+            return each(shape, (index) => 
             // One expert is a dense layer without a router.
             index % period === offset && fields.integer('num_experts') > 1 ? 'experts' : 'dense');
         },
@@ -35473,7 +35451,9 @@ const recurrentFamilies = {
 
 
 
-const hybrid_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+
+
 /** Mamba-2 by the keys that IBM's and TII's hybrids share. */
 function namedMamba(shape, fields, changes = {}) {
     const { inner = Math.floor(fields.number('mamba_expand') * shape.hiddenSize), ...rest } = changes;
@@ -35492,23 +35472,22 @@ function namedMamba(shape, fields, changes = {}) {
         ...rest,
     });
 }
-const hybrid_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 /** transformers renamed the kinds of layer: `mamba` and `linear_attention` are one, `attention` and `full_attention` too. */
 const isLinear = (type) => type === 'linear_attention' || type === 'mamba';
 const listedIndices = (fields, key) => new Set(fields.list(key) ?? []);
 const bamba = {
-    source: hybrid_from('bamba'),
+    source: modeling('bamba'),
     mixers: (shape, fields) => {
         const attention = listedIndices(fields, 'attn_layer_indices');
-        return Array.from({ length: shape.layers }, (_, index) => (attention.has(index) ? 'full' : 'mamba'));
+        return each(shape, (index) => (attention.has(index) ? 'full' : 'mamba'));
     },
     attention: (shape, fields, mixer) => mixer === 'mamba' ? namedMamba(shape, fields) : llamaAttention(shape, fields, mixer),
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    feedForwardBias: vocabulary_flag('mlp_bias'),
 };
 /** Every layer has both mixers side by side on one norm. */
 const falconH1 = {
-    source: hybrid_from('falcon_h1'),
-    mixers: (shape) => Array.from({ length: shape.layers }, () => 'hybrid'),
+    source: modeling('falcon_h1'),
+    mixers: always('hybrid'),
     attention: (shape, fields) => {
         const stated = fields.optionalInteger('mamba_d_ssm', 1);
         const bias = fields.boolean('mamba_proj_bias');
@@ -35525,26 +35504,26 @@ const falconH1 = {
             llamaAttention(shape, fields, 'full'),
         ];
     },
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    feedForwardBias: vocabulary_flag('mlp_bias'),
 };
 /** Granite 4: experts beside an always-on feed-forward, which is alone where there are no experts. */
 const graniteHybrid = {
-    source: hybrid_from('granitemoehybrid'),
+    source: modeling('granitemoehybrid'),
     mixers: (shape, fields) => {
         const types = fields.list(['layer_types', 'layers_block_type']);
-        return (types?.map((type) => (isLinear(type) ? 'mamba' : 'full')) ?? Array.from({ length: shape.layers }, () => 'mamba'));
+        return types?.map((type) => (isLinear(type) ? 'mamba' : 'full')) ?? each(shape, () => 'mamba');
     },
     attention: (shape, fields, mixer) => mixer === 'mamba'
         ? namedMamba(shape, fields)
         : { ...llamaAttention(shape, fields, mixer), rotary: fields.string('position_embedding_type') === 'rope' },
-    feeds: (shape, fields) => Array.from({ length: shape.layers }, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
+    feeds: (shape, fields) => each(shape, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
     feedForward: (shape, fields, feed) => {
         const width = fields.integer('shared_intermediate_size', 0);
         if (feed === 'dense')
             return dense(shape.hiddenSize, width, { fused: true });
         return experts(shape, fields, {
             width: fields.integer('intermediate_size'),
-            ...(width === 0 ? {} : { shared: { width, gate: false } }),
+            ...alwaysOn(width),
         });
     },
 };
@@ -35580,7 +35559,7 @@ const nemotronPlan = (fields) => blockPlan(fields, ['layers_block_type', 'layer_
 const mixerOf = (word) => (word === 'mamba' || word === 'attention' ? word : 'none');
 const feedOf = (word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
 const nemotronH = {
-    source: hybrid_from('nemotron_h'),
+    source: modeling('nemotron_h'),
     tiedKeys: [],
     // The list says how many layers there are, whatever `num_hidden_layers` says.
     layers: (fields) => nemotronPlan(fields).length,
@@ -35635,7 +35614,7 @@ const nemotronH = {
         const depth = depths(fields, 'num_nextn_predict_layers');
         const plan = blockPlan(fields, ['mtp_layers_block_type'], 'mtp_hybrid_override_pattern') ?? ['attention', 'moe'];
         const layers = plan.flatMap((word) => layer(mixerOf(word), feedOf(word)));
-        const one = predictor({ source: '' }, shape.hiddenSize, layers);
+        const one = prediction_predictor({ source: '' }, shape.hiddenSize, layers);
         return { depth, parts: Array.from({ length: depth }, () => one).flat() };
     },
 };
@@ -35649,12 +35628,12 @@ function kimiPlan(shape, fields) {
     const full = nested.list('full_attn_layers');
     if (full && nested.list('kda_layers')) {
         const set = new Set(full);
-        return Array.from({ length: shape.layers }, (_, index) => (set.has(index + 1) ? 'full' : 'delta'));
+        return each(shape, (index) => (set.has(index + 1) ? 'full' : 'delta'));
     }
-    return Array.from({ length: shape.layers }, (_, index) => (index > 0 && index % 4 === 0 ? 'full' : 'delta'));
+    return each(shape, (index) => (index > 0 && index % 4 === 0 ? 'full' : 'delta'));
 }
 const kimiLinear = {
-    source: hybrid_from('kimi_linear'),
+    source: modeling('kimi_linear'),
     tiedKeys: [],
     mixers: kimiPlan,
     attention: (shape, fields, mixer) => {
@@ -35692,7 +35671,7 @@ const kimiLinear = {
             routerWidth: D,
             width,
             correctionBias: true,
-            ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
+            ...alwaysOn(shared, { inputWidth: D }),
         });
         if (latent === undefined)
             return block;
@@ -35724,7 +35703,7 @@ const bailingLinear = {
     mixers: (shape, fields) => {
         const group = fields.integer('layer_group_size');
         const whole = Math.floor(shape.layers / group) * group;
-        return Array.from({ length: shape.layers }, (_, index) => (index + 1) % group === 0 || index >= whole ? 'full' : 'linear');
+        return each(shape, (index) => ((index + 1) % group === 0 || index >= whole ? 'full' : 'linear'));
     },
     attention: (shape, fields, mixer) => {
         const output = fields.boolean('use_bias');
@@ -35744,7 +35723,7 @@ const bailingLinear = {
         return grouped(shape, {
             bias: { query: bias, key: bias, value: bias, output },
             fused: true,
-            ...(queryKeyNorm ? { queryKeyNorm: hybrid_headNorm } : {}),
+            ...(queryKeyNorm ? { queryKeyNorm: headNorm } : {}),
         });
     },
     feeds: denseFirst,
@@ -35752,30 +35731,30 @@ const bailingLinear = {
         if (feed === 'dense')
             return dense(shape.hiddenSize, shape.width);
         const width = fields.integer('moe_intermediate_size');
-        const each = fields.integerOr('moe_shared_expert_intermediate_size', width);
-        const shared = each * fields.count('num_shared_experts');
+        const one = fields.integerOr('moe_shared_expert_intermediate_size', width);
+        const shared = one * fields.count('num_shared_experts');
         return experts(shape, fields, {
             width,
             correctionBias: fields.boolean('moe_router_enable_expert_bias'),
-            ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+            ...alwaysOn(shared),
         });
     },
     prediction: nextToken('experts'),
 };
 // --- LFM2: short convolutions ------------------------------------------------------------------------------------------------
 const lfm2 = {
-    source: hybrid_from('lfm2'),
+    source: modeling('lfm2'),
     tiedKeys: ['tie_embedding', 'tie_word_embeddings'],
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
         if (types)
             return types.map((type) => (type === 'full_attention' ? 'full' : 'conv'));
         const full = fields.list('full_attn_idxs');
-        return Array.from({ length: shape.layers }, (_, index) => full === undefined || full.includes(index) ? 'full' : 'conv');
+        return each(shape, (index) => (full === undefined || full.includes(index) ? 'full' : 'conv'));
     },
     attention: (shape, fields, mixer) => mixer === 'conv'
         ? shortConvolution(shape.hiddenSize, fields.integer('conv_L_cache'), fields.boolean('conv_bias'))
-        : grouped(shape, { queryKeyNorm: hybrid_headNorm }),
+        : grouped(shape, { queryKeyNorm: headNorm }),
     // Two thirds of the stated width, times a factor, rounded up to a multiple.
     width: (fields) => {
         const width = fields.integer(['block_ff_dim', 'intermediate_size']);
@@ -35791,11 +35770,11 @@ const lfm2 = {
 };
 const lfm2Moe = {
     ...lfm2,
-    source: hybrid_from('lfm2_moe'),
-    width: (fields) => fields.integer('intermediate_size'),
+    source: modeling('lfm2_moe'),
+    width: size('intermediate_size'),
     feeds: (shape, fields) => {
         const first = fields.integer('num_dense_layers', 0);
-        return Array.from({ length: shape.layers }, (_, index) => (index < first ? 'dense' : 'experts'));
+        return each(shape, (index) => (index < first ? 'dense' : 'experts'));
     },
     feedForward: (shape, fields, feed) => feed === 'dense'
         ? dense(shape.hiddenSize, shape.width)
@@ -35807,20 +35786,20 @@ const lfm2Moe = {
 // --- OLMo Hybrid, RecurrentGemma, RWKV, xLSTM -------------------------------------------------------------------------------
 /** Linear layers have norms in front, as in Llama; attention layers behind, as in OLMo 2. */
 const olmoHybrid = {
-    source: hybrid_from('olmo_hybrid'),
+    source: modeling('olmo_hybrid'),
     norms: (_, mixer) => (mixer === 'linear' ? 'pre' : 'post'),
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
         if (types)
             return types.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
         const last = shape.layers - 1;
-        return Array.from({ length: shape.layers }, (_, index) => index % 4 === 3 || (last < 3 && index === last) ? 'full' : 'linear');
+        return each(shape, (index) => (index % 4 === 3 || (last < 3 && index === last) ? 'full' : 'linear'));
     },
     attention: (shape, fields, mixer) => {
         if (mixer !== 'linear')
             return {
                 ...llamaAttention(shape, fields, mixer),
-                queryKeyNorm: { over: 'width', style: 'rms', weight: true, bias: false, upcast: 'weight' },
+                queryKeyNorm: fp32WidthNorm,
             };
         const keyHeads = fields.integerOr('linear_num_key_heads', shape.heads, 1);
         const keyDim = fields.integerOr('linear_key_head_dim', Math.trunc((0.75 * shape.hiddenSize) / keyHeads), 1);
@@ -35835,12 +35814,12 @@ const olmoHybrid = {
 };
 /** Griffin: two recurrent layers to one of local attention, unless the config lists them. */
 const recurrentGemma = {
-    source: hybrid_from('recurrent_gemma'),
+    source: modeling('recurrent_gemma'),
     norm: { style: 'rms', upcast: 'weight' },
     tied: true,
     mixers: (shape, fields) => {
         const types = fields.listed('block_types');
-        return Array.from({ length: shape.layers }, (_, index) => types[index % types.length] === 'attention' ? 'sliding' : 'recurrent');
+        return each(shape, (index) => (types[index % types.length] === 'attention' ? 'sliding' : 'recurrent'));
     },
     attention: (shape, fields, mixer) => {
         const { hiddenSize: D, heads } = shape;
@@ -35860,12 +35839,11 @@ const recurrentGemma = {
     activation: 'gelu_tanh',
     feedForwardBias: true,
 };
-const hybrid_layerNorm = { style: 'layer', bias: true };
 const rwkv = {
-    source: hybrid_from('rwkv'),
-    norm: hybrid_layerNorm,
-    embedding: (shape) => [normOf({ source: '', norm: hybrid_layerNorm }, 'norm.embedding', shape.hiddenSize)],
-    mixers: (shape) => Array.from({ length: shape.layers }, () => 'recurrent'),
+    source: modeling('rwkv'),
+    norm: layerNorms,
+    embedding: (shape) => [normOf({ source: '', norm: layerNorms }, 'norm.embedding', shape.hiddenSize)],
+    mixers: always('recurrent'),
     attention: (shape, fields) => rwkv4(shape.hiddenSize, fields.integerOr('attention_hidden_size', shape.hiddenSize, 1)),
     // Channel mixing: squared ReLU, and a receptance that gates what comes out.
     feedForward: (shape) => channelMixing(shape.hiddenSize, shape.width, 2),
@@ -35901,11 +35879,11 @@ const receptanceOf = (shape, fields) => {
 };
 const rwkvSeven = {
     source: 'fla-org/flash-linear-attention, fla/layers/rwkv7.py and fla/models/rwkv7/modeling_rwkv7.py',
-    norm: hybrid_layerNorm,
+    norm: layerNorms,
     tied: false,
     embedding: rwkv.embedding ?? (() => []),
     // The first layer has no value of an earlier one to mix in.
-    mixers: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first recurrent' : 'recurrent')),
+    mixers: (shape) => each(shape, (index) => (index === 0 ? 'first recurrent' : 'recurrent')),
     attention: (shape, fields, mixer) => {
         const { hiddenSize: D } = shape;
         const listed = fields.list('value_dim')?.[0];
@@ -35925,11 +35903,11 @@ const rwkvSeven = {
 };
 const roundUp = (value, multiple) => multiple * Math.ceil(Math.trunc(value) / multiple);
 const xlstm = {
-    source: hybrid_from('xlstm'),
+    source: modeling('xlstm'),
     tiedKeys: [],
     layers: (fields) => fields.optionalInteger('num_blocks', 1),
-    normBias: (fields) => fields.boolean('use_bias'),
-    mixers: (shape) => Array.from({ length: shape.layers }, () => 'recurrent'),
+    normBias: vocabulary_flag('use_bias'),
+    mixers: always('recurrent'),
     attention: (shape, fields) => {
         const { hiddenSize: D } = shape;
         return matrixLstm(D, {
@@ -35941,7 +35919,7 @@ const xlstm = {
         });
     },
     width: (fields, D) => roundUp(D * fields.number('ffn_proj_factor'), fields.integer('ffn_round_up_to_multiple_of')),
-    feedForwardBias: (fields) => fields.boolean('use_bias'),
+    feedForwardBias: vocabulary_flag('use_bias'),
 };
 // --- Zamba: transformer blocks that layers share ------------------------------------------------------------------------------
 /** The word of a layer with a shared block: which block, and whether this is the layer that holds it. */
@@ -36012,7 +35990,7 @@ const sharedSizes = (shape, fields) => ({
     headDim: fields.optionalInteger(['attention_head_dim', 'head_dim']) || Math.floor((2 * shape.hiddenSize) / shape.heads),
 });
 const zamba = {
-    source: hybrid_from('zamba'),
+    source: modeling('zamba'),
     tied: true,
     norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
     mixers: (shape, fields) => {
@@ -36021,7 +35999,7 @@ const zamba = {
         const plan = Array.from({ length: Math.max(0, shape.layers - 3) }, (_, index) => index % period === offset ? 'hybrid' : 'mamba');
         return sharedWords(fields.list('layers_block_type') ?? ['mamba', 'mamba', 'hybrid', ...plan], 1);
     },
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+    feeds: always('none'),
     attention: (shape, fields, mixer) => {
         const { hiddenSize: D } = shape;
         const mamba = mamba1(D, {
@@ -36040,7 +36018,7 @@ const zamba = {
 /** The list that the class has says how many layers there are, whatever `num_hidden_layers` says. */
 const zamba2Types = (fields) => fields.listed('layers_block_type');
 const zamba2 = {
-    source: hybrid_from('zamba2'),
+    source: modeling('zamba2'),
     tied: true,
     norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
     layers: (fields) => zamba2Types(fields).length,
@@ -36078,13 +36056,13 @@ const zamba2 = {
 };
 // --- ZAYA1: compressed convolutional attention ---------------------------------------------------------------------------------
 const zaya = {
-    source: hybrid_from('zaya'),
+    source: modeling('zaya'),
     tied: true,
     embedding: (shape) => [
         { kind: 'vector', path: 'embedding.scale', elements: 2 * shape.hiddenSize, component: 'embedding' },
     ],
     mixers: (shape, fields) => {
-        const types = fields.list('layer_types') ?? Array.from({ length: shape.layers }, () => 'hybrid');
+        const types = fields.list('layer_types') ?? each(shape, () => 'hybrid');
         return types.map((type) => (type === 'hybrid_sliding' ? 'sliding' : 'full'));
     },
     attention: (shape, fields, mixer) => {
@@ -36117,7 +36095,7 @@ const zaya = {
         });
     },
     // The first router has no state of a router before it.
-    feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first experts' : 'experts')),
+    feeds: (shape) => each(shape, (index) => (index === 0 ? 'first experts' : 'experts')),
     feedForward: (shape, fields, feed) => {
         const { hiddenSize: D } = shape;
         const R = fields.integer('router_hidden_size');
@@ -36149,7 +36127,7 @@ const zaya = {
     layerExtras: (shape) => [
         { kind: 'vector', path: 'residual.scales', elements: 8 * shape.hiddenSize, component: 'other' },
     ],
-    outputBias: (fields) => fields.boolean('lm_head_bias'),
+    outputBias: vocabulary_flag('lm_head_bias'),
 };
 const hybridFamilies = {
     bamba,
@@ -36188,8 +36166,8 @@ const hybridFamilies = {
 ;// CONCATENATED MODULE: ./build/families/layer-plans.js
 
 
-/** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
-const layer_plans_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+
 /** `block_configs`: heads that share one key and the feed-forward's multiple, or no such block at all. */
 function layer_plans_blocks(fields) {
     const listed = fields.list('block_configs');
@@ -36233,7 +36211,7 @@ function perLayerInputs(shape, fields) {
         return [];
     const all = shape.layers * width;
     return [
-        build_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
+        pieces_table('embedding.per_layer', fields.integerOr('vocab_size_per_layer_input', shape.vocabularySize, 1), all),
         {
             kind: 'linear',
             path: 'embedding.per_layer_projection',
@@ -36278,7 +36256,7 @@ const layer_plans_linear = (path, rows, columns) => ({
 const router = { ...layer_plans_linear('streams.router', 0, 0), role: 'router' };
 /** Gemma 3n: n residual streams of which a layer computes one and predicts the others (AltUp, arXiv:2301.13310). */
 const gemma3n = {
-    source: layer_plans_from('gemma3n'),
+    source: modeling('gemma3n'),
     norm: { style: 'rms' },
     norms: 'sandwich',
     activation: 'gelu_tanh',
@@ -36286,7 +36264,7 @@ const gemma3n = {
     width: (fields) => widthOf(fields, 0),
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
-        return Array.from({ length: shape.layers }, (_, index) => sharedOrNot(types ? String(types[index]) : (index + 1) % 5 === 0 ? 'full_attention' : 'sliding_attention', shape, fields, index));
+        return each(shape, (index) => sharedOrNot(types ? String(types[index]) : (index + 1) % 5 === 0 ? 'full_attention' : 'sliding_attention', shape, fields, index));
     },
     attention: (shape, fields, mixer) => {
         const rank = fields.integer('laurel_rank');
@@ -36303,7 +36281,7 @@ const gemma3n = {
             ],
         };
     },
-    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => `width ${widthOf(fields, index)}`),
+    feeds: (shape, fields) => each(shape, (index) => `width ${widthOf(fields, index)}`),
     feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
     layerExtras: (shape, fields) => {
         const { hiddenSize: D } = shape;
@@ -36347,7 +36325,7 @@ const carried = (mixer, letter) => {
     return word === undefined ? undefined : Number(word.slice(1));
 };
 const layer_plans_gemma4 = {
-    source: layer_plans_from('gemma4'),
+    source: modeling('gemma4'),
     norm: { style: 'rms' },
     norms: 'sandwich',
     activation: 'gelu_tanh',
@@ -36355,13 +36333,13 @@ const layer_plans_gemma4 = {
     // The last layer is always full.
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
-        return Array.from({ length: shape.layers }, (_, index) => {
+        return each(shape, (index) => {
             const full = types ? types[index] === 'full_attention' : (index + 1) % 6 === 0;
             const type = full || index + 1 === shape.layers ? 'full_attention' : 'sliding_attention';
             return `${sharedOrNot(type, shape, fields, index)}${ownSizes(fields, index)}`;
         });
     },
-    feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => fields.boolean('enable_moe_block')
+    feeds: (shape, fields) => each(shape, (index) => fields.boolean('enable_moe_block')
         ? 'experts'
         : fields.boolean('use_double_wide_mlp') && shares(shape, fields, index)
             ? 'double'
@@ -36373,7 +36351,7 @@ const layer_plans_gemma4 = {
         const keyValueHeads = carried(mixer, 'k') ??
             (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
         return grouped({ ...shape, headDim, keyValueHeads }, {
-            bias: fields.boolean('attention_bias') ? fullBias : noBias,
+            bias: biasBy(fields, 'attention_bias'),
             span: spanOf(mixer, fields),
             queryKeyNorm: valueNorm,
             ...(equal ? { valueIsKey: true } : {}),
@@ -36409,14 +36387,14 @@ const layer_plans_gemma4 = {
 /** Gemma 4 12B: no inputs for single layers, and no tower: patches and sound frames are projected as they are. */
 const layer_plans_gemma4Unified = {
     ...layer_plans_gemma4,
-    source: layer_plans_from('gemma4_unified'),
+    source: modeling('gemma4_unified'),
 };
 // --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
 /** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
 const hrmText = {
-    source: layer_plans_from('hrm_text'),
+    source: modeling('hrm_text'),
     norm: { style: 'rms', weight: false, bias: false },
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    feedForwardBias: vocabulary_flag('mlp_bias'),
     layers: (fields) => stackLayers(fields) * fields.integer('H_cycles') * (fields.integer('L_cycles') + 1),
     mixers: (_, fields) => {
         fields.assume('L_bp_cycles', 'every cycle', 'the backward pass is counted for all cycles; the model may skip some');
@@ -36441,20 +36419,20 @@ const hrmText = {
 const stackLayers = (fields) => fields.optionalInteger('num_layers_per_stack', 1) ?? fields.integer('num_hidden_layers');
 // --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
 const mllama = {
-    source: layer_plans_from('mllama'),
+    source: modeling('mllama'),
     // The whole's class has no such key, so nothing is tied.
     tiedKeys: [],
     // The token table has eight rows for image tokens that the output lacks.
-    embedding: (shape) => [build_table('embedding.image', 8, shape.hiddenSize)],
+    embedding: (shape) => [pieces_table('embedding.image', 8, shape.hiddenSize)],
     mixers: (shape, fields) => {
         const cross = new Set(fields.listed('cross_attention_layers'));
-        return Array.from({ length: shape.layers }, (_, index) => (cross.has(index) ? 'cross' : 'full'));
+        return each(shape, (index) => (cross.has(index) ? 'cross' : 'full'));
     },
     attention: (shape, _, mixer) => mixer === 'cross'
         ? grouped(shape, {
             rotary: false,
             causal: false,
-            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false },
+            queryKeyNorm: headNorm,
         })
         : grouped(shape),
     layerExtras: (_shape, _fields, mixer) => mixer === 'cross' ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }] : [],
@@ -36469,6 +36447,7 @@ const plannedFamilies = {
 };
 
 ;// CONCATENATED MODULE: ./build/families/linear.js
+
 
 
 /**
@@ -36499,7 +36478,7 @@ function mixer(D, fields, one) {
             outputElements: one.out,
         }),
         scanNorm(one.headValues, { repeat: Math.floor(one.out / one.headValues), weight: one.norm ?? true }),
-        mixers_matrix('out', one.out, D),
+        matrix('out', one.out, D),
     ];
 }
 /** Gated linear attention (Yang et al. 2023, arXiv:2312.06635) and retention (Sun et al. 2023, arXiv:2307.08621). */
@@ -36521,7 +36500,7 @@ function expanded(shape, fields, decay) {
         gate: fields.boolean('use_output_gate'),
         // Retention takes the key and leaves it unread.
         convolution: decay,
-        more: decay ? [projection('decay_down', D, 16), mixers_matrix('decay_up', 16, keys, true)] : [],
+        more: decay ? [projection('decay_down', D, 16), matrix('decay_up', 16, keys, true)] : [],
         norm: fields.boolean('elementwise_affine'),
     });
 }
@@ -36586,7 +36565,7 @@ const family = (linear) => ({
     tied: false,
     mixers: (shape, fields) => {
         const listed = new Set(fields.nested('attn').list('layers') ?? []);
-        return Array.from({ length: shape.layers }, (_, index) => (listed.has(index) ? 'full' : 'linear'));
+        return each(shape, (index) => (listed.has(index) ? 'full' : 'linear'));
     },
     attention: (shape, fields, kind) => (kind === 'full' ? full(shape, fields) : linear(shape, fields)),
     // Two thirds of the ratio, rounded up to a multiple of 256.
@@ -36602,12 +36581,12 @@ const linearFamilies = {
 
 ;// CONCATENATED MODULE: ./build/families/pre-llama.js
 
+
+
 /** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
-const pre_llama_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const pre_llama_layerNorm = { style: 'layer', bias: true };
 /** Attention with biases and without rotary positions, and a feed-forward of two matrices with biases. */
 const early = {
-    norm: pre_llama_layerNorm,
+    norm: layerNorms,
     attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
     gated: false,
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu', bias: bothSides(true) }),
@@ -36615,7 +36594,7 @@ const early = {
 };
 /** CPM-Ant counts its prompts as tokens of their own, and learns one bias for each bucket of distance and head. */
 const cpmant = {
-    source: pre_llama_from('cpmant'),
+    source: modeling('cpmant'),
     norm: { style: 'rms' },
     attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false }),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { activation: 'gelu' }),
@@ -36626,8 +36605,8 @@ const cpmant = {
         const segments = fields.integer('segment_types');
         const buckets = segments ** 2 + fields.integer('position_bias_num_buckets');
         return [
-            build_table('embedding.prompt', prompts, shape.hiddenSize, 0),
-            build_table('embedding.segment', segments, shape.hiddenSize),
+            pieces_table('embedding.prompt', prompts, shape.hiddenSize, 0),
+            pieces_table('embedding.segment', segments, shape.hiddenSize),
             { kind: 'vector', path: 'attention.position_bias', elements: buckets * shape.heads, component: 'attention' },
         ];
     },
@@ -36642,27 +36621,27 @@ const pre_llama_modernNorm = (fields, path, width) => ({
     bias: fields.boolean('norm_bias'),
 });
 const modernBert = {
-    source: pre_llama_from('modernbert_decoder'),
-    norm: pre_llama_layerNorm,
-    normBias: (fields) => fields.boolean('norm_bias'),
+    source: modeling('modernbert_decoder'),
+    norm: layerNorms,
+    normBias: vocabulary_flag('norm_bias'),
     norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
         const every = fields.integer('global_attn_every_n_layers');
-        return Array.from({ length: shape.layers }, (_, index) => {
+        return each(shape, (index) => {
             const full = types ? types[index] === 'full_attention' : index % every === 0;
             const name = full ? 'full' : 'sliding';
             return index === 0 ? `${name} first` : name;
         });
     },
     attention: (shape, fields, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, {
-        bias: fields.boolean('attention_bias') ? fullBias : noBias,
+        bias: biasBy(fields, 'attention_bias'),
         // The key states both sides of a bidirectional window.
         span: mixer.startsWith('full')
             ? { kind: 'full' }
             : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
     }),
-    feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first' : 'dense')),
+    feeds: (shape) => each(shape, (index) => (index === 0 ? 'first' : 'dense')),
     feedForward: (shape, fields, feed) => {
         const block = dense(shape.hiddenSize, shape.width, {
             activation: 'gelu',
@@ -36685,45 +36664,45 @@ const modernBert = {
         },
         pre_llama_modernNorm(fields, 'norm.output', D),
     ],
-    outputBias: (fields) => fields.boolean('decoder_bias'),
+    outputBias: vocabulary_flag('decoder_bias'),
     tied: true,
 };
 const legacyFamilies = {
     'openai-gpt': {
         ...early,
-        source: pre_llama_from('openai'),
+        source: modeling('openai'),
         norms: 'post',
         finalNorm: false,
         attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
         feedForward: ({ hiddenSize: D }) => dense(D, 4 * D, { gated: false, activation: 'gelu_new', bias: bothSides(true) }),
         embedding: (shape, fields) => [
-            build_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings']), shape.hiddenSize),
+            pieces_table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings']), shape.hiddenSize),
         ],
     },
     ctrl: {
         ...early,
-        source: pre_llama_from('ctrl'),
+        source: modeling('ctrl'),
         feedForward: (shape) => dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
         outputBias: () => true,
     },
     biogpt: {
         ...early,
-        source: pre_llama_from('biogpt'),
+        source: modeling('biogpt'),
         // Two rows for padding stand in front of the first position, as in OPT.
         embedding: (shape, fields) => [
-            build_table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
+            pieces_table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
         ],
     },
-    xglm: { ...early, source: pre_llama_from('xglm') },
+    xglm: { ...early, source: modeling('xglm') },
     gpt_neox_japanese: {
-        source: pre_llama_from('gpt_neox_japanese'),
-        norm: pre_llama_layerNorm,
+        source: modeling('gpt_neox_japanese'),
+        norm: layerNorms,
         tied: true,
         width: (fields, D) => D * fields.integer('intermediate_multiple_size'),
         gated: false,
         activation: 'gelu',
         // Of the biases, only that of the last layer's attention output is left.
-        mixers: (shape) => Array.from({ length: shape.layers }, (_, index) => (index + 1 === shape.layers ? 'last' : 'full')),
+        mixers: (shape) => each(shape, (index) => (index + 1 === shape.layers ? 'last' : 'full')),
         attention: (shape, _, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
     },
     cpmant,
@@ -36731,6 +36710,7 @@ const legacyFamilies = {
 };
 
 ;// CONCATENATED MODULE: ./build/families/qwen4.js
+
 
 
 
@@ -36784,7 +36764,7 @@ function ngrams(shape, fields, index) {
         component: 'other',
     });
     return [
-        build_table('ngram.table', Math.ceil(rows / unit) * unit, Math.floor(width / heads), heads),
+        pieces_table('ngram.table', Math.ceil(rows / unit) * unit, Math.floor(width / heads), heads),
         linear('ngram.key', all),
         linear('ngram.value', D),
         { kind: 'vector', path: 'norm.ngram', elements: 3 * all, component: 'norm' },
@@ -36798,7 +36778,7 @@ function ngrams(shape, fields, index) {
     ];
 }
 const qwen4 = {
-    source: 'transformers 5.18.0, models/qwen4_exp/modeling_qwen4_exp.py',
+    source: modeling('qwen4_exp'),
     defaultsOf: 'qwen4_exp_text',
     norms: 'own',
     finalNorm: false,
@@ -36807,7 +36787,7 @@ const qwen4 = {
         const types = fields.list('layer_types');
         const interval = fields.integer('full_attention_interval');
         const tables = ngramLayers(fields);
-        return Array.from({ length: shape.layers }, (_, index) => {
+        return each(shape, (index) => {
             const linear = types ? types[index] === 'linear_attention' : (index + 1) % interval !== 0;
             const place = tables.indexOf(index + 1);
             return `${linear ? 'linear' : 'sparse'}${place < 0 ? '' : ` ngram ${place}`}`;
@@ -36819,16 +36799,10 @@ const qwen4 = {
     },
     attention: (shape, fields, mixer) => {
         if (mixer.startsWith('linear'))
-            return gatedDelta(shape.hiddenSize, {
-                keyHeads: fields.integer('linear_num_key_heads'),
-                valueHeads: fields.integer('linear_num_value_heads'),
-                keyDim: fields.integer('linear_key_head_dim'),
-                valueDim: fields.integer('linear_value_head_dim'),
-                kernel: fields.integer('linear_conv_kernel_dim'),
-            });
+            return gatedDeltaByKeys(shape, fields);
         return grouped(shape, {
-            bias: fields.boolean('attention_bias') ? fullBias : noBias,
-            queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false, upcast: 'weight' },
+            bias: biasBy(fields, 'attention_bias'),
+            queryKeyNorm: fp32HeadNorm,
             outputGate: 'element',
             span: { kind: 'selected', tokens: fields.integer('indexer_budget') },
             indexer: {
@@ -36841,18 +36815,15 @@ const qwen4 = {
         });
     },
     feeds: always('experts'),
-    feedForward: (shape, fields) => experts(shape, fields, {
-        width: fields.integer('moe_intermediate_size'),
-        shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-    }),
+    feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
 };
 const qwen4Families = { qwen4_exp_text: qwen4 };
 
 ;// CONCATENATED MODULE: ./build/families/remote-code.js
 
+
+
 /** Families whose code comes with the checkpoint and is in no release of transformers. */
-const remote_code_layerNorm = { style: 'layer', bias: true };
-const remote_code_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 /** A list of whole numbers, one for each layer. */
 function perLayer(fields, key, layers) {
     const listed = fields.list(key);
@@ -36867,9 +36838,9 @@ function perLayer(fields, key, layers) {
 const ling2 = {
     source: 'inclusionAI/Ling-mini-2.0 modeling_bailing_moe_v2.py',
     attention: (shape, fields) => grouped(shape, {
-        bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
+        bias: { ...inputBiasBy(fields, 'use_qkv_bias'), output: fields.boolean('use_bias') },
         fused: true,
-        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: remote_code_headNorm } : {}),
+        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
     }),
     feeds: denseFirst,
     feedForward: (shape, fields, feed) => {
@@ -36881,7 +36852,7 @@ const ling2 = {
         return experts(shape, fields, {
             width,
             correctionBias: fields.boolean('moe_router_enable_expert_bias'),
-            ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+            ...alwaysOn(shared),
         });
     },
     tied: false,
@@ -36889,7 +36860,7 @@ const ling2 = {
 /** Phi-3 small: a feed-forward whose up matrix holds both factors, biases everywhere, block-sparse attention. */
 const phi3Small = {
     source: 'microsoft/Phi-3-small-8k-instruct modeling_phi3_small.py',
-    norm: remote_code_layerNorm,
+    norm: layerNorms,
     attention: (shape) => grouped(shape, { bias: fullBias, fused: true }),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { activation: 'gelu', bias: bothSides(true), fused: true }),
     tied: true,
@@ -36898,7 +36869,7 @@ const phi3Small = {
 const grok = {
     source: 'hpcai-tech/grok-1 modeling_grok1.py',
     norms: 'sandwich',
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    feeds: always('experts'),
     feedForward: (shape, fields) => experts(shape, fields, { activation: 'gelu' }),
     tied: true,
 };
@@ -36909,7 +36880,7 @@ const arctic = {
     attention: (shape) => grouped(shape),
     feeds: (shape, fields) => {
         const every = fields.every('moe_layer_frequency');
-        return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
+        return each(shape, (index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
     },
     feedForward: (shape, fields, feed) => {
         const { hiddenSize: D } = shape;
@@ -36936,7 +36907,7 @@ const openElm = {
     },
     attention: (shape, fields, mixer) => {
         const [heads = 1, keyValueHeads = 1] = mixer.slice('heads '.length).split(' ').map(Number);
-        const norm = fields.boolean('normalize_qk_projections') ? { queryKeyNorm: remote_code_headNorm } : {};
+        const norm = fields.boolean('normalize_qk_projections') ? { queryKeyNorm: headNorm } : {};
         return grouped({ ...shape, heads, keyValueHeads }, { fused: true, ...norm });
     },
     feedForward: (shape, fields, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length)), {
@@ -36954,7 +36925,7 @@ function divisible(value, divisor) {
 /** JAIS and BTLM: GPT-2 with a gated feed-forward and ALiBi instead of learned positions. */
 const jais = {
     source: 'inceptionai/jais-13b modeling_jais.py',
-    norm: remote_code_layerNorm,
+    norm: layerNorms,
     attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
     feedForward: (shape, fields) => {
         const gated = fields.string('activation_function') === 'swiglu';
@@ -36983,32 +36954,32 @@ const deci = {
 const internlm3 = {
     source: 'internlm/internlm3-8b-instruct modeling_internlm3.py',
     attention: (shape, fields) => grouped(shape, {
-        bias: { ...(fields.boolean('qkv_bias') ? inputBias : noBias), output: fields.boolean('bias') },
+        bias: { ...inputBiasBy(fields, 'qkv_bias'), output: fields.boolean('bias') },
     }),
-    feedForwardBias: (fields) => fields.boolean('bias'),
+    feedForwardBias: vocabulary_flag('bias'),
     tied: false,
 };
 /** Falcon as first published: a key for the groups of keys and values says that there are two norms. */
 const refinedWeb = {
     source: 'tiiuae/falcon-40b modelling_RW.py (first revision)',
     defaults: { parallel_attn: true, multi_query: true },
-    norm: remote_code_layerNorm,
+    norm: layerNorms,
     norms: (fields) => (fields.states('n_head_kv') ? 'double' : fields.boolean('parallel_attn') ? 'single' : 'pre'),
     attention: (shape, fields) => {
         const one = fields.boolean('multi_query') ? 1 : shape.heads;
         const keyValueHeads = fields.integerOr('n_head_kv', one, 1);
-        return grouped({ ...shape, keyValueHeads }, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true });
+        return grouped({ ...shape, keyValueHeads }, { bias: biasBy(fields, 'bias'), fused: true });
     },
     gated: false,
     activation: 'gelu',
-    feedForwardBias: (fields) => fields.boolean('bias'),
+    feedForwardBias: vocabulary_flag('bias'),
     width: (_, D) => 4 * D,
     tied: true,
 };
 /** TeleChat: biases on the attention's output and the feed-forward's last matrix, keys and values in one. */
 const telechat = {
     source: 'Tele-AI/TeleChat2-7B modeling_telechat2.py',
-    attention: (shape, fields) => grouped(shape, { bias: { ...(fields.boolean('attention_bias') ? inputBias : noBias), output: true } }),
+    attention: (shape, fields) => grouped(shape, { bias: { ...inputBiasBy(fields, 'attention_bias'), output: true } }),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { bias: { up: false, down: true } }),
     tied: false,
 };
@@ -37054,7 +37025,7 @@ const telechatNames = [
 const flaNames = [...llamaNames, 'num_heads', 'num_kv_heads', 'head_dim'];
 /**
  * Types whose code is in no release of Transformers, with what that code reads of the names that families share
- * (`names` in `build.ts`). Other keys of theirs are those that their rows ask for.
+ * (`names` in `shape.ts`). Other keys of theirs are those that their rows ask for.
  */
 const namesOfRemoteCode = {
     RefinedWeb: [...falconNames, ...falconAliases],
@@ -37109,10 +37080,12 @@ const namesOfRemoteCode = {
 
 ;// CONCATENATED MODULE: ./build/families/stepfun.js
 
-const source = 'transformers 5.18.0, models/step3p7/modeling_step3p7.py';
+
+
+const source = modeling('step3p7');
 /** Layers that multi-token prediction adds stand at the end of the lists. */
 const kinds = (shape, fields) => {
-    const types = fields.list('layer_types') ?? Array.from({ length: shape.layers }, () => 'full_attention');
+    const types = fields.list('layer_types') ?? each(shape, () => 'full_attention');
     return types.map((type) => (type === 'sliding_attention' ? 'sliding' : 'full'));
 };
 /** Experts from the fourth layer on, or in the layers that a list or a string of indices names. */
@@ -37123,9 +37096,8 @@ const feeds = (shape, fields) => {
     const stated = fields.raw('moe_layers_enum')?.value;
     const listed = typeof stated === 'string' ? stated.split(',') : Array.isArray(stated) ? stated : undefined;
     const sparse = listed === undefined ? undefined : new Set(listed.map((index) => Number(index)));
-    return Array.from({ length: shape.layers }, (_, index) => (sparse === undefined ? index >= 3 : sparse.has(index)) ? 'experts' : 'dense');
+    return each(shape, (index) => ((sparse === undefined ? index >= 3 : sparse.has(index)) ? 'experts' : 'dense'));
 };
-const stepfun_headNorm = { over: 'head', style: 'rms', weight: true, bias: false, upcast: 'weight' };
 /** Step-3.5 and 3.7: a gate on each head, more heads in sliding layers, experts beside an always-on one. */
 const step = {
     source,
@@ -37143,7 +37115,7 @@ const step = {
         return grouped({ ...shape, heads, keyValueHeads }, {
             bias: { ...(bias ? inputBias : { query: false, key: false, value: false }), output: bias },
             span: spanOf(mixer, fields),
-            queryKeyNorm: stepfun_headNorm,
+            queryKeyNorm: fp32HeadNorm,
             extra: [
                 {
                     kind: 'linear',
@@ -37170,9 +37142,9 @@ const stepFamilies = { step3p5: step };
 
 ;// CONCATENATED MODULE: ./build/families/text-models.js
 
+
+
 /** Language models that exist only inside a model made of parts (`multimodal.ts`). */
-const text_models_from = (folder) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-const text_models_headNorm = { over: 'head', style: 'rms', weight: true, bias: false };
 /** A number, or the first of a list of numbers (one for text, one for images). */
 function first(fields, key) {
     const [head] = fields.list(key) ?? [];
@@ -37187,7 +37159,7 @@ const ernieFeeds = (shape, fields) => {
         return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
     const start = first(fields, 'moe_layer_start_index');
     const end = firstOr(fields, 'moe_layer_end_index', shape.layers);
-    return Array.from({ length: shape.layers }, (_, index) => (index >= start && index <= end ? 'experts' : 'dense'));
+    return each(shape, (index) => (index >= start && index <= end ? 'experts' : 'dense'));
 };
 /** Two sets of experts, for text and for images, with a router each: a token of text uses the first. */
 const ernieExperts = (shape, fields) => {
@@ -37211,23 +37183,14 @@ const ernieExperts = (shape, fields) => {
     return [set(text, active), set(images, 0)];
 };
 const deepseekOcr = {
-    source: text_models_from('deepseek_ocr2'),
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias }),
-    feeds: (shape, fields) => (fields.list('mlp_layer_types') ?? Array.from({ length: shape.layers }, (_, i) => (i === 0 ? 'dense' : 'sparse'))).map((type) => (type === 'sparse' ? 'experts' : 'dense')),
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'dense')
-            return dense(shape.hiddenSize, shape.width);
-        const width = fields.integer('moe_intermediate_size');
-        const shared = fields.count('n_shared_experts');
-        return experts(shape, fields, {
-            width,
-            ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
-        });
-    },
+    source: modeling('deepseek_ocr2'),
+    attention: groupedBy('attention_bias'),
+    feeds: (shape, fields) => (fields.list('mlp_layer_types') ?? each(shape, (i) => (i === 0 ? 'dense' : 'sparse'))).map((type) => type === 'sparse' ? 'experts' : 'dense'),
+    feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' } }),
 };
 const ernie = {
-    source: text_models_from('ernie4_5_vl_moe'),
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+    source: modeling('ernie4_5_vl_moe'),
+    attention: groupedBy('use_bias'),
     feeds: ernieFeeds,
     feedForward: (shape, fields, feed) => feed === 'dense'
         ? dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) })
@@ -37236,42 +37199,42 @@ const ernie = {
 };
 const textFamilies = {
     chameleon: {
-        source: text_models_from('chameleon'),
+        source: modeling('chameleon'),
         attention: (shape, fields, mixer) => ({
             ...llamaAttention(shape, fields, mixer),
             queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true, perHead: true },
         }),
-        feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+        feedForwardBias: vocabulary_flag('mlp_bias'),
     },
     cosmos3_edge_text: {
-        source: text_models_from('cosmos3_edge'),
+        source: modeling('cosmos3_edge'),
         tiedKeys: [],
         attention: llamaAttention,
         gated: false,
         activation: 'relu2',
-        feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+        feedForwardBias: vocabulary_flag('mlp_bias'),
     },
     deepseek_ocr2_text: deepseekOcr,
     ernie4_5_vl_moe_text: ernie,
     glm4v_text: {
-        source: text_models_from('glm4v'),
+        source: modeling('glm4v'),
         norms: 'sandwich',
         attention: (shape) => grouped(shape, { bias: inputBias }),
         feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     glm_ocr_text: {
-        source: text_models_from('glm_ocr'),
+        source: modeling('glm_ocr'),
         norms: 'sandwich',
         attention: (shape) => grouped(shape),
         feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
     },
     hunyuan_vl_text: {
-        source: text_models_from('hunyuan_vl'),
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: text_models_headNorm }),
+        source: modeling('hunyuan_vl'),
+        attention: llamaWith({ queryKeyNorm: headNorm }),
         tied: true,
     },
     kosmos_2_text_model: {
-        source: text_models_from('kosmos2'),
+        source: modeling('kosmos2'),
         norm: { style: 'layer' },
         gated: false,
         activation: 'gelu',
@@ -37284,19 +37247,19 @@ const textFamilies = {
         tied: true,
     },
     muse_glimmer_text: {
-        source: text_models_from('muse_glimmer'),
+        source: modeling('muse_glimmer'),
         norms: 'sandwich',
         mixers: slidingPlan,
-        attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), outputGate: 'element' }),
+        attention: llamaWith({ outputGate: 'element' }),
     },
     paddleocr_vl_text: {
-        source: text_models_from('paddleocr_vl'),
-        attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
-        feedForwardBias: (fields) => fields.boolean('use_bias'),
+        source: modeling('paddleocr_vl'),
+        attention: groupedBy('use_bias'),
+        feedForwardBias: vocabulary_flag('use_bias'),
         tied: true,
     },
     voxtral_realtime_text: {
-        source: text_models_from('voxtral_realtime'),
+        source: modeling('voxtral_realtime'),
         attention: (shape, fields, mixer) => grouped(shape, { span: spanOf(mixer, fields) }),
         // How far the text lags behind the sound scales each layer, through a pair of matrices of rank 32.
         layerExtras: ({ hiddenSize: D }) => [
@@ -37857,6 +37820,7 @@ function storedBy({ schemes, rules }, ignored, method, { layers, first, roots: s
 
 
 
+
 /** Keys under which multimodal configs keep their text model. */
 const textKeys = ['text_config', 'language_config', 'llm_config', 'thinker_config'];
 /** Keys under which multimodal configs describe what is not the text model. */
@@ -38046,6 +38010,7 @@ function unknownFamily(value) {
 ;// CONCATENATED MODULE: ./build/families/mamba-ssm.js
 
 
+
 /**
  * Mamba's own library: its config names no `model_type`, and says what the mixers are in `ssm_cfg` and `attn_cfg`.
  *
@@ -38063,11 +38028,11 @@ const library = {
     },
     mixers: (shape, fields) => {
         const attention = new Set(fields.list('attn_layer_idx') ?? []);
-        return Array.from({ length: shape.layers }, (_, index) => (attention.has(index) ? 'attention' : 'mamba'));
+        return each(shape, (index) => (attention.has(index) ? 'attention' : 'mamba'));
     },
     attention: (shape, fields, mixer) => (mixer === 'attention' ? mamba_ssm_attention(shape, fields) : mamba(shape, fields)),
     width: (fields) => fields.count('d_intermediate'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => (shape.width === 0 ? 'none' : 'dense')),
+    feeds: (shape) => each(shape, () => (shape.width === 0 ? 'none' : 'dense')),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
 };
 /** What the library's layers take where `ssm_cfg` and `attn_cfg` leave a key out: the arguments of their classes. */
@@ -38435,6 +38400,8 @@ function findModel(name) {
 ;// CONCATENATED MODULE: ./build/families/decoder.js
 
 
+
+
 /** The type under which training formats describe a decoder trait by trait, since they have no class of Hugging Face's. */
 const decoderType = 'decoder';
 /**
@@ -38500,7 +38467,7 @@ function decoder(fields) {
         feedForward: (shape, own, feed) => feedForwardOf(shape, own, feed, { gated, activation, mlpBias }),
         embedding: (shape, own) => [
             ...(positions === 'learned'
-                ? [build_table('embedding.position', own.integer('max_position_embeddings'), shape.hiddenSize)]
+                ? [pieces_table('embedding.position', own.integer('max_position_embeddings'), shape.hiddenSize)]
                 : []),
             ...(own.boolean('embedding_norm') ? [normOf(family, 'norm.embedding', shape.hiddenSize)] : []),
         ],
@@ -38512,7 +38479,7 @@ function decoder(fields) {
         prediction(shape, own, layer) {
             const depth = Math.min(own.count('num_nextn_predict_layers'), 16);
             const feed = own.optionalInteger('num_experts', 1) === undefined ? 'dense' : 'experts';
-            const one = predictor(this, shape.hiddenSize, layer('full', feed));
+            const one = prediction_predictor(this, shape.hiddenSize, layer('full', feed));
             return { depth, parts: Array.from({ length: depth }, () => one).flat() };
         },
     };
@@ -38546,10 +38513,10 @@ function attentionOf(shape, fields, mixer, { normalization, rotary }) {
 /** `expert_layers` lists 1 for a layer with experts and 0 for a dense one; without it, all layers have them. */
 function feedsOf(shape, fields) {
     if (fields.optionalInteger('num_experts', 1) === undefined)
-        return Array.from({ length: shape.layers }, () => 'dense');
+        return each(shape, () => 'dense');
     const listed = fields.list('expert_layers');
     if (listed === undefined)
-        return Array.from({ length: shape.layers }, () => 'experts');
+        return each(shape, () => 'experts');
     return listed.map((value) => (value === 1 || value === true ? 'experts' : 'dense'));
 }
 function feedForwardOf(shape, fields, feed, traits) {
@@ -41797,7 +41764,7 @@ function maxtext_sizes(say) {
         throw say.refuse(`decoder_block is "${block.slice(0, 40)}", which is not read; state the model as a config.json.`, 'decoder_block');
     say.modelIs('model_type', known === 'llama' && experts > 1 ? 'mixtral' : known, 'decoder_block');
     for (const [canonical, key, absent] of scaled)
-        size(say, canonical, key, absent, block);
+        maxtext_size(say, canonical, key, absent, block);
     say.modelIs('head_dim', say.number('head_dim') ?? 128, 'head_dim');
     say.modelIs('vocab_size', say.number('vocab_size') ?? 32_000, 'vocab_size');
     say.modelIs('tie_word_embeddings', say.flag('logits_via_embedding') ?? false, 'logits_via_embedding');
@@ -41813,7 +41780,7 @@ function maxtext_sizes(say) {
     latent(say, known);
 }
 /** A size as the scale of the whole model leaves it: powers of two, first to layers, then to the width, then to heads. */
-function size(say, canonical, key, absent, block) {
+function maxtext_size(say, canonical, key, absent, block) {
     const power = Math.log2(Math.max(1, say.number('global_parameter_scale') ?? 1));
     const whole = Math.floor(power / 3);
     const rest = Math.round(power) % 3;
@@ -47635,7 +47602,7 @@ function* feed_forward_experts(part, stream, width) {
     const input = D === routerWidth ? routed : D === stream.elements ? stream : tensor('latent', D, 'residual');
     yield* feed_forward_router(part, routed);
     const output = yield* feed_forward_chosen(part, input);
-    yield* alwaysOn(part, input, routed);
+    yield* feed_forward_alwaysOn(part, input, routed);
     return output;
 }
 function* feed_forward_router(part, input) {
@@ -47708,7 +47675,7 @@ function* feed_forward_chosen(part, input) {
     return output;
 }
 /** The shared experts: one network as wide as all of them, with or without a learned scale. */
-function* alwaysOn(part, input, routed) {
+function* feed_forward_alwaysOn(part, input, routed) {
     const { shared, gated, activation } = part;
     if (!shared)
         return;

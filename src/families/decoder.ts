@@ -10,6 +10,7 @@ import type { Fields } from '../text/fields.ts';
 import type { Family, NormPlan } from './family.ts';
 import { latentAttention } from './latent.ts';
 import { bothSides, dense, grouped, normOf, spanOf, table } from './pieces.ts';
+import { each } from './plan.ts';
 import { predictor } from './prediction.ts';
 import type { Shape } from './shape.ts';
 
@@ -137,10 +138,9 @@ function attentionOf(
 
 /** `expert_layers` lists 1 for a layer with experts and 0 for a dense one; without it, all layers have them. */
 function feedsOf(shape: Shape, fields: Fields): readonly string[] {
-  if (fields.optionalInteger('num_experts', 1) === undefined)
-    return Array.from({ length: shape.layers }, () => 'dense');
+  if (fields.optionalInteger('num_experts', 1) === undefined) return each(shape, () => 'dense');
   const listed = fields.list('expert_layers');
-  if (listed === undefined) return Array.from({ length: shape.layers }, () => 'experts');
+  if (listed === undefined) return each(shape, () => 'experts');
   return listed.map((value) => (value === 1 || value === true ? 'experts' : 'dense'));
 }
 

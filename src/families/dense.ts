@@ -15,77 +15,72 @@ import {
   spanOf,
   table,
 } from './pieces.ts';
-import { always, denseFirst, everyNth, slidingPlan } from './plan.ts';
+import { always, denseFirst, each, everyNth, slidingPlan, sparseByStep } from './plan.ts';
 import type { Shape } from './shape.ts';
+import {
+  alwaysOn,
+  biasBy,
+  denseOrExperts,
+  flag,
+  fp32HeadNorm,
+  fp32WidthNorm,
+  groupedBy,
+  headLayerNorm,
+  headNorm,
+  inputBiasBy,
+  layerNorms,
+  llamaWith,
+  modeling,
+  widthNorm,
+} from './vocabulary.ts';
 
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-
-const llama: Family = { source: from('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
-
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
-const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false } as const;
-const fp32HeadNorm = { ...headNorm, upcast: 'weight' } as const;
-const fp32WidthNorm = { ...widthNorm, upcast: 'weight' } as const;
+const llama: Family = { source: modeling('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
 
 const qwen3: Family = {
-  source: from('qwen3'),
-  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+  source: modeling('qwen3'),
+  attention: llamaWith({ queryKeyNorm: headNorm }),
 };
 
 const qwen2: Family = {
-  source: from('qwen2'),
+  source: modeling('qwen2'),
   attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: spanOf(mixer, fields) }),
-};
-
-/** Qwen's plan: experts in each n-th layer, except where a list says dense. */
-const qwenFeeds = (shape: Shape, fields: Fields): readonly string[] => {
-  const step = fields.every('decoder_sparse_step');
-  const only = new Set(fields.list('mlp_only_layers') ?? []);
-  return Array.from({ length: shape.layers }, (_, index) =>
-    !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense',
-  );
 };
 
 const qwenMoe: Family = {
   ...qwen3,
-  source: from('qwen3_moe'),
-  feeds: qwenFeeds,
-  feedForward: (shape, fields, feed) =>
-    feed === 'dense'
-      ? dense(shape.hiddenSize, shape.width)
-      : experts(shape, fields, { width: fields.integer('moe_intermediate_size') }),
+  source: modeling('qwen3_moe'),
+  feeds: sparseByStep,
+  feedForward: denseOrExperts(),
 };
 
 const gemma: Family = {
-  source: from('gemma'),
+  source: modeling('gemma'),
   norm: { style: 'rms', upcast: 'weight' },
   activation: 'gelu_tanh',
   tied: true,
 };
 const gemma2: Family = {
   ...gemma,
-  source: from('gemma2'),
+  source: modeling('gemma2'),
   norms: 'sandwich',
   softcapped: true,
   mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
 };
 const gemma3: Family = {
   ...gemma2,
-  source: from('gemma3'),
+  source: modeling('gemma3'),
   softcapped: false,
-  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32HeadNorm }),
+  attention: llamaWith({ queryKeyNorm: fp32HeadNorm }),
   mixers: (shape, fields) =>
     fields.states('layer_types')
       ? slidingPlan(shape, fields)
       : everyNth(shape, fields.integer('sliding_window_pattern')),
 };
 
-const layerNorm = { style: 'layer', bias: true } as const;
-
 /** GPT-2's block: LayerNorm, learned positions, biases everywhere, no gate. */
 const gpt2: Family = {
-  source: from('gpt2'),
-  norm: layerNorm,
+  source: modeling('gpt2'),
+  norm: layerNorms,
   attention: (shape) => grouped(shape, { bias: fullBias, rotary: false, fused: true }),
   gated: false,
   activation: 'gelu_tanh',
@@ -103,8 +98,8 @@ const gpt2: Family = {
 };
 
 const gptNeox: Family = {
-  source: from('gpt_neox'),
-  norm: layerNorm,
+  source: modeling('gpt_neox'),
+  norm: layerNorms,
   norms: (fields) => (fields.boolean('use_parallel_residual') ? 'double' : 'pre'),
   attention: (shape, fields) => {
     const bias = fields.boolean('attention_bias');
@@ -125,8 +120,8 @@ const gptNeox: Family = {
 const falconNew = (fields: Fields) => fields.boolean('new_decoder_architecture');
 
 const falcon: Family = {
-  source: from('falcon'),
-  norm: layerNorm,
+  source: modeling('falcon'),
+  norm: layerNorms,
   norms: (fields) => {
     if (falconNew(fields)) return fields.optionalInteger('num_ln_in_parallel_attn') === 1 ? 'single' : 'double';
     return fields.boolean('parallel_attn') ? 'single' : 'pre';
@@ -142,21 +137,21 @@ const falcon: Family = {
   },
   gated: false,
   activation: 'gelu',
-  feedForwardBias: (fields) => fields.boolean('bias'),
+  feedForwardBias: flag('bias'),
   width: (fields, D) => fields.integerOr('ffn_hidden_size', 4 * D),
   tied: true,
 };
 
 const phi: Family = {
-  source: from('phi'),
-  norm: layerNorm,
+  source: modeling('phi'),
+  norm: layerNorms,
   norms: 'single',
   attention: (shape, fields) => {
     const norm = fields.boolean('qk_layernorm');
     return grouped(shape, {
       bias: fullBias,
       rotaryJoined: true,
-      ...(norm ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } as const } : {}),
+      ...(norm ? { queryKeyNorm: headLayerNorm } : {}),
     });
   },
   gated: false,
@@ -168,16 +163,16 @@ const phi: Family = {
 /** GPT-J and CodeGen: one norm for both blocks, biases in the feed-forward and the output only. */
 const gptj: Family = {
   ...phi,
-  source: from('gptj'),
+  source: modeling('gptj'),
   attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotaryJoined: true }),
   width: (fields, D) => fields.integerOr('n_inner', 4 * D),
 };
 
 const olmo2: Family = {
-  source: from('olmo2'),
+  source: modeling('olmo2'),
   norm: { style: 'rms', upcast: 'weight' },
   norms: 'post',
-  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: fp32WidthNorm }),
+  attention: llamaWith({ queryKeyNorm: fp32WidthNorm }),
 };
 
 const sparseOf = (changes: (fields: Fields, shape: Shape) => Parameters<typeof experts>[2] = () => ({})) => ({
@@ -187,10 +182,10 @@ const sparseOf = (changes: (fields: Fields, shape: Shape) => Parameters<typeof e
 
 /** GLM-4: biases on query, key and value. */
 const glmAttention = (shape: Shape, fields: Fields) =>
-  grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias, rotaryJoined: true });
+  grouped(shape, { bias: inputBiasBy(fields, 'attention_bias'), rotaryJoined: true });
 
 const glm4Moe: Family = {
-  source: `${from('glm4_moe')}; multi-token prediction and its copies: zai-org/GLM-4.5-Air`,
+  source: `${modeling('glm4_moe')}; multi-token prediction and its copies: zai-org/GLM-4.5-Air`,
   prediction: deepseekPrediction,
   copiesEmbeddings: true,
   attention: (shape, fields) => ({
@@ -198,15 +193,7 @@ const glm4Moe: Family = {
     ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
   }),
   feeds: denseFirst,
-  feedForward: (shape, fields, feed) => {
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
-    const width = fields.integer('moe_intermediate_size');
-    return experts(shape, fields, {
-      width,
-      correctionBias: true,
-      shared: { width: width * fields.integer('n_shared_experts'), gate: false },
-    });
-  },
+  feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
 };
 
 /** A matrix between two widths, where they differ. */
@@ -220,9 +207,7 @@ export const persimmonAttention = (shape: Shape, fields: Fields) =>
     {
       bias: fullBias,
       fused: true,
-      ...(fields.boolean('qk_layernorm')
-        ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true } as const }
-        : {}),
+      ...(fields.boolean('qk_layernorm') ? { queryKeyNorm: headLayerNorm } : {}),
     },
   );
 
@@ -232,7 +217,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     ...gpt2,
     feedForward: (shape) =>
       dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
-    source: from('gpt_bigcode'),
+    source: modeling('gpt_bigcode'),
     attention: (shape, fields) =>
       grouped(
         { ...shape, keyValueHeads: fields.boolean('multi_query') ? 1 : shape.heads },
@@ -247,9 +232,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
         activation: 'relu',
         bias: bothSides(fields.boolean('enable_bias')),
       }),
-    source: from('opt'),
-    attention: (shape, fields) =>
-      grouped(shape, { bias: fields.boolean('enable_bias') ? fullBias : noBias, rotary: false }),
+    source: modeling('opt'),
+    attention: (shape, fields) => grouped(shape, { bias: biasBy(fields, 'enable_bias'), rotary: false }),
     activation: 'relu',
     finalNorm: (fields) => fields.boolean('do_layer_norm_before') && !fields.boolean('_remove_final_layer_norm'),
     // OPT-350m's tokens are narrower than its residual stream: matrices lead in and out.
@@ -266,12 +250,12 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     ...gpt2,
     feedForward: (shape) =>
       dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
-    source: from('bloom'),
+    source: modeling('bloom'),
     width: (_, D) => 4 * D,
-    embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
+    embedding: (shape) => [normOf({ source: '', norm: layerNorms }, 'norm.embedding', shape.hiddenSize)],
   },
   mpt: {
-    source: from('mpt'),
+    source: modeling('mpt'),
     norm: { style: 'layer', bias: false },
     attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false, fused: true }),
     gated: false,
@@ -281,7 +265,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   gpt_neox: gptNeox,
   gptj,
-  codegen: { ...gptj, source: from('codegen') },
+  codegen: { ...gptj, source: modeling('codegen') },
   falcon,
   phi,
   'phi-msft': {
@@ -291,25 +275,25 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     width: (fields, D) => fields.integerOr(['n_inner', 'intermediate_size'], 4 * D),
   },
   starcoder2: {
-    source: from('starcoder2'),
-    norm: layerNorm,
+    source: modeling('starcoder2'),
+    norm: layerNorms,
     attention: (shape, fields, mixer) => {
       const bias = fields.boolean('use_bias');
       return grouped(shape, { bias: bias ? fullBias : noBias, span: spanOf(mixer, fields) });
     },
     gated: false,
     activation: 'gelu_tanh',
-    feedForwardBias: (fields) => fields.boolean('use_bias'),
+    feedForwardBias: flag('use_bias'),
     tied: true,
   },
   stablelm: {
-    source: from('stablelm'),
-    norm: layerNorm,
+    source: modeling('stablelm'),
+    norm: layerNorms,
     norms: (fields) => (fields.boolean('use_parallel_residual') ? 'single' : 'pre'),
     attention: (shape, fields) => {
       const norm = fields.boolean('qk_layernorm');
       return grouped(shape, {
-        bias: fields.boolean('use_qkv_bias') ? inputBias : noBias,
+        bias: inputBiasBy(fields, 'use_qkv_bias'),
         rotaryJoined: true,
         ...(norm
           ? { queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: false, perHead: true } as const }
@@ -319,34 +303,34 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
 
   llama,
-  mistral: { ...llama, source: from('mistral') },
-  ministral: { ...llama, source: from('ministral') },
-  ministral3: { ...llama, source: from('ministral3') },
-  smollm3: { ...llama, source: from('smollm3'), tied: true },
-  granite: { ...llama, source: from('granite') },
+  mistral: { ...llama, source: modeling('mistral') },
+  ministral: { ...llama, source: modeling('ministral') },
+  ministral3: { ...llama, source: modeling('ministral3') },
+  smollm3: { ...llama, source: modeling('smollm3'), tied: true },
+  granite: { ...llama, source: modeling('granite') },
   helium: {
     ...llama,
-    source: from('helium'),
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+    source: modeling('helium'),
+    attention: (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') }),
   },
   baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
   xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
   minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
   mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
   aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
-  orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorm, defaultsOf: 'llama' },
+  orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorms, defaultsOf: 'llama' },
   internlm: {
     ...llama,
     source: 'internlm/internlm-7b modeling_internlm.py',
     defaultsOf: 'llama',
     defaults: { bias: true },
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias') ? fullBias : noBias }),
+    attention: groupedBy('bias'),
   },
   internlm2: {
     ...llama,
     source: 'internlm/internlm2-7b modeling_internlm2.py',
     defaultsOf: 'llama',
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true }),
+    attention: (shape, fields) => grouped(shape, { bias: biasBy(fields, 'bias'), fused: true }),
   },
   exaone: { ...llama, source: 'LGAI-EXAONE/EXAONE-3.5 modeling_exaone.py', defaultsOf: 'llama' },
   qwen: {
@@ -371,149 +355,143 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   qwen2,
   qwen2_moe: {
     ...qwen2,
-    source: from('qwen2_moe'),
+    source: modeling('qwen2_moe'),
     attention: (shape, fields, mixer) =>
       grouped(shape, {
-        bias: fields.boolean('qkv_bias') ? inputBias : noBias,
+        bias: inputBiasBy(fields, 'qkv_bias'),
         span: spanOf(mixer, fields),
       }),
-    feeds: qwenFeeds,
-    feedForward: (shape, fields, feed) =>
-      feed === 'dense'
-        ? dense(shape.hiddenSize, shape.width)
-        : experts(shape, fields, {
-            width: fields.integer('moe_intermediate_size'),
-            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-          }),
+    feeds: sparseByStep,
+    feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
   },
   qwen3,
   qwen3_moe: qwenMoe,
-  mixtral: { ...llama, source: from('mixtral'), ...sparseOf() },
+  mixtral: { ...llama, source: modeling('mixtral'), ...sparseOf() },
   gemma,
   gemma2,
   gemma3_text: gemma3,
-  vaultgemma: { ...gemma2, source: from('vaultgemma'), norms: 'pre' },
+  vaultgemma: { ...gemma2, source: modeling('vaultgemma'), norms: 'pre' },
   phi3: {
     ...llama,
-    source: from('phi3'),
+    source: modeling('phi3'),
     attention: (shape, fields, mixer) =>
       grouped(shape, { fused: true, rotaryJoined: true, span: spanOf(mixer, fields) }),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
   },
   phimoe: {
-    source: from('phimoe'),
-    norm: layerNorm,
+    source: modeling('phimoe'),
+    norm: layerNorms,
     // The router takes two in turn, whatever the config says (SparseMixer, arXiv:2310.00811).
     ...sparseOf(() => ({ active: 2 })),
-    outputBias: (fields) => fields.boolean('lm_head_bias'),
+    outputBias: flag('lm_head_bias'),
   },
   gpt_oss: {
-    source: from('gpt_oss'),
+    source: modeling('gpt_oss'),
     attention: (shape, fields, mixer) =>
       grouped(shape, {
-        bias: fields.boolean('attention_bias') ? fullBias : noBias,
+        bias: biasBy(fields, 'attention_bias'),
         sinks: true,
         span: spanOf(mixer, fields),
       }),
     mixers: (shape, fields) =>
       fields.states('layer_types')
         ? slidingPlan(shape, fields)
-        : Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'sliding' : 'full')),
+        : each(shape, (index) => (index % 2 === 0 ? 'sliding' : 'full')),
     ...sparseOf(() => ({ activation: 'swiglu_oai', bias: { router: true, up: true, down: true } })),
   },
   apertus: {
-    source: from('apertus'),
+    source: modeling('apertus'),
     gated: false,
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    attention: llamaWith({ queryKeyNorm: headNorm }),
     // xIELU learns two slopes for each layer.
     layerExtras: () => [{ kind: 'vector', path: 'feed_forward.slopes', elements: 2, component: 'feed_forward' }],
   },
   bitnet: {
     ...llama,
-    source: from('bitnet'),
+    source: modeling('bitnet'),
     layerExtras: (shape) => [
       { kind: 'vector', path: 'norm.sub', elements: shape.hiddenSize + shape.width, component: 'norm' },
     ],
   },
-  cwm: { ...llama, source: from('cwm') },
+  cwm: { ...llama, source: modeling('cwm') },
   diffllama: {
     ...llama,
-    source: from('diffllama'),
+    source: modeling('diffllama'),
     attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), weighedDim: 2 * shape.headDim }),
     layerExtras: (shape) => [
       { kind: 'vector', path: 'attention.lambdas', elements: 4 * shape.headDim, component: 'attention' },
     ],
   },
   ernie4_5: {
-    source: from('ernie4_5'),
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
-    feedForwardBias: (fields) => fields.boolean('use_bias'),
+    source: modeling('ernie4_5'),
+    attention: groupedBy('use_bias'),
+    feedForwardBias: flag('use_bias'),
     tied: true,
   },
   'gpt-sw3': { ...gpt2, defaultsOf: 'gpt2' },
   gpt_neo: {
     ...gpt2,
-    source: from('gpt_neo'),
+    source: modeling('gpt_neo'),
     attention: (shape) =>
       grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: true }, rotary: false }),
     width: (fields, D) => fields.integerOr('intermediate_size', 4 * D, 1),
   },
   granite_swa: {
     ...llama,
-    source: from('granite_swa'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
+    source: modeling('granite_swa'),
+    attention: llamaWith({ sinks: true }),
   },
   hyperclovax: {
     ...llama,
-    source: from('hyperclovax'),
+    source: modeling('hyperclovax'),
     norms: (fields) => (fields.boolean('use_post_norm') ? 'sandwich' : 'pre'),
   },
   jais2: {
-    source: from('jais2'),
-    norm: layerNorm,
+    source: modeling('jais2'),
+    norm: layerNorms,
     gated: false,
     activation: 'relu2',
     attention: (shape, fields, mixer) => ({
       ...llamaAttention(shape, fields, mixer),
-      bias: fields.boolean('attention_bias') ? fullBias : noBias,
+      bias: biasBy(fields, 'attention_bias'),
     }),
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    feedForwardBias: flag('mlp_bias'),
   },
   nanochat: {
-    source: from('nanochat'),
+    source: modeling('nanochat'),
     norm: { style: 'rms', weight: false, bias: false },
     gated: false,
     activation: 'relu2',
   },
   persimmon: {
-    source: from('persimmon'),
-    norm: layerNorm,
+    source: modeling('persimmon'),
+    norm: layerNorms,
     gated: false,
     activation: 'relu2',
     feedForwardBias: true,
     attention: persimmonAttention,
   },
-  mellum: { ...qwenMoe, source: from('mellum') },
+  mellum: { ...qwenMoe, source: modeling('mellum') },
   solar_open: {
     ...glm4Moe,
-    source: from('solar_open'),
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? inputBias : noBias }),
+    source: modeling('solar_open'),
+    attention: (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') }),
     feeds: always('experts'),
   },
-  olmo: { ...llama, source: from('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
+  olmo: { ...llama, source: modeling('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
   olmo2,
   olmo3: {
     ...olmo2,
-    source: from('olmo3'),
+    source: modeling('olmo3'),
     mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 4)),
   },
   olmoe: {
-    source: from('olmoe'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: widthNorm }),
+    source: modeling('olmoe'),
+    attention: llamaWith({ queryKeyNorm: widthNorm }),
     ...sparseOf(),
   },
   cohere: {
-    source: from('cohere'),
+    source: modeling('cohere'),
     norm: { style: 'layer', bias: false, upcast: 'weight' },
     norms: 'single',
     attention: (shape, fields, mixer) => ({
@@ -525,7 +503,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     tied: true,
   },
   cohere2: {
-    source: from('cohere2'),
+    source: modeling('cohere2'),
     norm: { style: 'layer', bias: false, upcast: 'weight' },
     norms: 'single',
     tied: true,
@@ -535,53 +513,53 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
         : everyNth(shape, fields.integer('sliding_window_pattern')),
   },
   cohere_compass_text: {
-    source: from('cohere_compass'),
+    source: modeling('cohere_compass'),
     norm: { style: 'layer', bias: false },
     norms: 'single',
     tied: true,
   },
-  glm: { source: from('glm'), attention: glmAttention },
-  glm4: { source: from('glm4'), norms: 'sandwich', attention: glmAttention },
+  glm: { source: modeling('glm'), attention: glmAttention },
+  glm4: { source: modeling('glm4'), norms: 'sandwich', attention: glmAttention },
   glm4_moe: glm4Moe,
   seed_oss: {
     ...llama,
-    source: from('seed_oss'),
+    source: modeling('seed_oss'),
     attention: (shape, fields) =>
       grouped(shape, {
         bias: {
-          ...(fields.boolean('attention_bias') ? inputBias : noBias),
+          ...inputBiasBy(fields, 'attention_bias'),
           output: fields.boolean('attention_out_bias'),
         },
       }),
   },
-  arcee: { ...llama, source: from('arcee'), gated: false, activation: 'relu2' },
+  arcee: { ...llama, source: modeling('arcee'), gated: false, activation: 'relu2' },
   nemotron: {
     ...llama,
-    source: from('nemotron'),
-    norm: layerNorm,
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), rotaryJoined: true }),
+    source: modeling('nemotron'),
+    norm: layerNorms,
+    attention: llamaWith({ rotaryJoined: true }),
     gated: false,
     activation: 'relu2',
   },
   exaone4: {
-    source: from('exaone4'),
+    source: modeling('exaone4'),
     norms: 'post',
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    attention: llamaWith({ queryKeyNorm: headNorm }),
   },
-  granitemoe: { ...llama, source: from('granitemoe'), ...sparseOf() },
+  granitemoe: { ...llama, source: modeling('granitemoe'), ...sparseOf() },
   granitemoeshared: {
     ...llama,
-    source: from('granitemoeshared'),
+    source: modeling('granitemoeshared'),
     ...sparseOf((fields) => {
       const width = fields.count('shared_intermediate_size');
-      return width === 0 ? {} : { shared: { width, gate: false } };
+      return alwaysOn(width);
     }),
   },
   bailing_moe: {
     source: 'inclusionAI/Ling-lite modeling_bailing_moe.py',
     attention: (shape, fields) =>
       grouped(shape, {
-        bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
+        bias: { ...inputBiasBy(fields, 'use_qkv_bias'), output: fields.boolean('use_bias') },
         fused: true,
       }),
     feeds: denseFirst,
@@ -592,7 +570,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
       const shared = fields.count(['num_shared_experts', 'n_shared_experts']);
       return experts(shape, fields, {
         width,
-        ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
+        ...alwaysOn(width * shared),
       });
     },
     tied: false,
@@ -601,23 +579,15 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     source: 'deepseek-ai/deepseek-moe-16b modeling_deepseek.py',
     defaultsOf: 'llama',
     feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
-      if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
-      const width = fields.integer('moe_intermediate_size');
-      const shared = fields.count('n_shared_experts');
-      return experts(shape, fields, {
-        width,
-        ...(shared === 0 ? {} : { shared: { width: width * shared, gate: false } }),
-      });
-    },
+    feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' } }),
   },
   minimax_m2: {
-    source: from('minimax_m2'),
+    source: modeling('minimax_m2'),
     attention: (shape) => grouped(shape, { queryKeyNorm: widthNorm }),
     ...sparseOf(() => ({ correctionBias: true })),
   },
   dbrx: {
-    source: from('dbrx'),
+    source: modeling('dbrx'),
     norm: { style: 'layer', bias: false },
     attention: (shape, fields) =>
       grouped(

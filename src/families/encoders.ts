@@ -2,14 +2,14 @@ import type { Activation, GroupedAttention, Norm, Part } from '../model/architec
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { bothSides, dense, fullBias, grouped, noBias, table } from './pieces.ts';
+import { always, each } from './plan.ts';
 import type { Shape } from './shape.ts';
+import { biasBy, modeling } from './vocabulary.ts';
 
 /**
  * Models that read a whole text at once (BERT and its kin), and models with an encoder and a decoder (T5, BART, Whisper).
  * Their attention has no causal mask where they read; the decoder's has one.
  */
-
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 
 const layerNorm = (path: string, width: number): Norm => ({
   kind: 'norm',
@@ -137,7 +137,7 @@ const wholeText = {
 
 /** BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions and segments, a norm behind each block. */
 const bert: Family = {
-  source: from('bert'),
+  source: modeling('bert'),
   norms: 'own',
   tied: true,
   assumes: [wholeText],
@@ -146,7 +146,7 @@ const bert: Family = {
     table('embedding.segment', fields.integer('type_vocab_size', 0), shape.hiddenSize),
     layerNorm('norm.embedding', shape.hiddenSize),
   ],
-  mixers: (shape) => Array.from({ length: shape.layers }, () => 'encoder'),
+  mixers: always('encoder'),
   attention: (shape, fields) => {
     const causal = fields.boolean('is_decoder');
     const self = bidirectional(shape, { causal, cached: causal });
@@ -168,13 +168,13 @@ const bert: Family = {
 
 const roberta: Family = {
   ...bert,
-  source: from('roberta'),
+  source: modeling('roberta'),
   head: encoderHead({ pooler: true, classifier: { dense: true, pooled: false } }),
 };
 
 const distilbert: Family = {
   ...bert,
-  source: from('distilbert'),
+  source: modeling('distilbert'),
   width: (fields, D) => fields.integerOr('hidden_dim', 4 * D, 1),
   embedding: (shape, fields) => [
     table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
@@ -186,7 +186,7 @@ const distilbert: Family = {
 /** ELECTRA (Clark et al. 2020, arXiv:2003.10555): a narrower table, a discriminator with one output for each token. */
 const electra: Family = {
   ...bert,
-  source: from('electra'),
+  source: modeling('electra'),
   tableWidth: (fields, D) => fields.integerOr('embedding_size', D, 1),
   embedding: (shape, fields) => {
     const width = fields.integerOr('embedding_size', shape.hiddenSize, 1);
@@ -213,7 +213,7 @@ const electra: Family = {
 /** ALBERT (Lan et al. 2019, arXiv:1909.11942): a narrow table, and groups of layers that share their weights. */
 const albert: Family = {
   ...electra,
-  source: from('albert'),
+  source: modeling('albert'),
   embedding: (shape, fields) => {
     const width = fields.integer('embedding_size');
     return [
@@ -230,14 +230,14 @@ const albert: Family = {
     const groups = fields.integer('num_hidden_groups');
     const outer = shape.layers / inner;
     const met = new Set<string>();
-    return Array.from({ length: shape.layers }, (_, index) => {
+    return each(shape, (index) => {
       const name = `${Math.floor(Math.floor(index / inner) / (outer / groups))} ${index % inner}`;
       const again = met.has(name);
       met.add(name);
       return again ? 'again' : 'encoder';
     });
   },
-  feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+  feeds: always('none'),
   attention: (shape, fields, mixer) => [
     {
       kind: 'shared',
@@ -279,7 +279,7 @@ const albert: Family = {
 
 /** ModernBERT (Warner et al. 2024, arXiv:2412.13663): rotary positions, local attention in two of three layers, a gate. */
 const modernbert: Family = {
-  source: from('modernbert'),
+  source: modeling('modernbert'),
   norms: 'own',
   tied: true,
   assumes: [wholeText],
@@ -287,13 +287,13 @@ const modernbert: Family = {
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
     const period = fields.integer('global_attn_every_n_layers');
-    return Array.from({ length: shape.layers }, (_, index) => {
+    return each(shape, (index) => {
       const sliding = types === undefined ? index % period !== 0 : types[index] === 'sliding_attention';
       return `${index === 0 ? 'first ' : ''}${sliding ? 'sliding' : 'full'}`;
     });
   },
   attention: (shape, fields, mixer) => {
-    const bias = fields.boolean('attention_bias') ? fullBias : noBias;
+    const bias = biasBy(fields, 'attention_bias');
     const tokens = fields.integer('local_attention');
     const core = bidirectional(shape, {
       bias,
@@ -354,7 +354,7 @@ const twoStacks = (encoder: number, decoder: number): readonly string[] => [
 
 /** T5 (Raffel et al. 2019, arXiv:1910.10683): RMSNorm in front, no biases, positions as a table of each head's biases. */
 const t5: Family = {
-  source: from('t5'),
+  source: modeling('t5'),
   norms: 'own',
   // The code ties the output whatever the config says.
   tied: true,
@@ -413,7 +413,7 @@ const bartStacks = (fields: Fields) => ({
 
 /** BART (Lewis et al. 2019, arXiv:1910.13461): learned positions for each stack, a norm behind each block. */
 const bart: Family = {
-  source: from('bart'),
+  source: modeling('bart'),
   norms: 'own',
   tied: true,
   assumes: [twoTexts],
@@ -453,7 +453,7 @@ const bart: Family = {
 /** mBART: norms in front, and one more at the end of each stack. */
 const mbart: Family = {
   ...bart,
-  source: from('mbart'),
+  source: modeling('mbart'),
   head: (shape, _, tied) => [
     layerNorm('norm.encoder', shape.hiddenSize),
     layerNorm('norm.final', shape.hiddenSize),
@@ -470,7 +470,7 @@ const fixedPositions = (shape: Shape, fields: Fields): readonly Part[] =>
 /** Whisper (Radford et al. 2022, arXiv:2212.04356): two convolutions over the spectrum, fixed positions, keys without bias. */
 const whisper: Family = {
   ...mbart,
-  source: from('whisper'),
+  source: modeling('whisper'),
   assumes: [
     {
       field: 'sequence_length',
@@ -502,12 +502,12 @@ const whisper: Family = {
 export const encoderFamilies: Readonly<Record<string, Family>> = {
   bert,
   roberta,
-  'xlm-roberta': { ...roberta, source: from('xlm_roberta') },
-  camembert: { ...roberta, source: from('camembert') },
+  'xlm-roberta': { ...roberta, source: modeling('xlm_roberta') },
+  camembert: { ...roberta, source: modeling('camembert') },
   distilbert,
   mpnet: {
     ...roberta,
-    source: from('mpnet'),
+    source: modeling('mpnet'),
     embedding: (shape, fields) => [
       table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
       layerNorm('norm.embedding', shape.hiddenSize),
@@ -523,18 +523,18 @@ export const encoderFamilies: Readonly<Record<string, Family>> = {
   albert,
   modernbert,
   t5,
-  mt5: { ...t5, source: from('mt5') },
+  mt5: { ...t5, source: modeling('mt5') },
   umt5: {
     ...t5,
-    source: from('umt5'),
+    source: modeling('umt5'),
     // Every layer has its table.
     embedding: (shape, fields) => [positionBiases(fields, shape.layers)],
   },
   bart,
   mbart,
-  pegasus: { ...mbart, source: from('pegasus'), embedding: fixedPositions },
+  pegasus: { ...mbart, source: modeling('pegasus'), embedding: fixedPositions },
   // Its positions are computed.
-  m2m_100: { ...mbart, source: from('m2m_100'), embedding: () => [] },
-  marian: { ...bart, source: from('marian'), embedding: fixedPositions },
+  m2m_100: { ...mbart, source: modeling('m2m_100'), embedding: () => [] },
+  marian: { ...bart, source: modeling('marian'), embedding: fixedPositions },
   whisper,
 };

@@ -1,49 +1,24 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
-import { bothSides, dense, experts, fullBias, grouped, inputBias, llamaAttention, noBias, spanOf } from './pieces.ts';
-import { denseFirst, everyNth, pattern, slidingPlan } from './plan.ts';
+import { bothSides, dense, experts, fullBias, grouped, llamaAttention, noBias, spanOf } from './pieces.ts';
+import { always, denseFirst, denseUntil, each, everyNth, listedOr, pattern, slidingPlan } from './plan.ts';
 import { nextToken } from './prediction.ts';
 import { names, type Shape } from './shape.ts';
+import {
+  alwaysOn,
+  denseOrExperts,
+  flag,
+  fp32WidthNorm,
+  groupedBy,
+  headNorm,
+  inputBiasBy,
+  llamaWith,
+  modeling,
+  size,
+} from './vocabulary.ts';
 
 /** Families whose feed-forward is a mixture of experts behind grouped attention. */
-
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
-const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false } as const;
-
-/** Experts with `count` always-on ones, each as wide as a routed one. */
-const withShared =
-  (count: string, width: (fields: Fields) => number, correctionBias = false) =>
-  (shape: Shape, fields: Fields, feed: string) => {
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
-    const one = width(fields);
-    const shared = fields.count(count);
-    return experts(shape, fields, {
-      width: one,
-      correctionBias,
-      ...(shared === 0 ? {} : { shared: { width: shared * one, gate: false } }),
-    });
-  };
-
-const moeWidth = (fields: Fields) => fields.integer('moe_intermediate_size');
-
-/** `layer_types` where the file has it, else the family's own plan. */
-const listedOr =
-  (plan: (shape: Shape, fields: Fields) => readonly string[]) =>
-  (shape: Shape, fields: Fields): readonly string[] =>
-    fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
-
-/** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
-const denseUntil =
-  (count: (fields: Fields) => number) =>
-  (shape: Shape, fields: Fields): readonly string[] =>
-    fields.list('mlp_layer_types')
-      ? denseFirst(shape, fields)
-      : Array.from({ length: shape.layers }, (_, index) => (index < count(fields) ? 'dense' : 'experts'));
-
-const allExperts = (shape: Shape): readonly string[] => Array.from({ length: shape.layers }, () => 'experts');
 
 // --- Llama 4 ------------------------------------------------------------------------------------------------------------
 
@@ -51,13 +26,13 @@ const allExperts = (shape: Shape): readonly string[] => Array.from({ length: sha
 const llama4Plan = (shape: Shape, fields: Fields): readonly string[] => {
   const rotary = fields.list('no_rope_layers');
   const every = fields.integer('no_rope_layer_interval');
-  return Array.from({ length: shape.layers }, (_, index) =>
+  return each(shape, (index) =>
     (rotary !== undefined && rotary.length > 0 ? rotary[index] === 1 : (index + 1) % every !== 0) ? 'chunked' : 'full',
   );
 };
 
 const llama4: Family = {
-  source: from('llama4'),
+  source: modeling('llama4'),
   mixers: listedOr(llama4Plan),
   // Queries and keys are normalised without weights, on layers with rotary positions.
   attention: (shape, fields, mixer) => ({
@@ -70,7 +45,7 @@ const llama4: Family = {
   feeds: (shape, fields) => {
     const step = fields.integer('interleave_moe_layer_step', 0);
     const listed = fields.list('moe_layers');
-    return Array.from({ length: shape.layers }, (_, index) =>
+    return each(shape, (index) =>
       (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense',
     );
   },
@@ -88,14 +63,12 @@ const flagged = (fields: Fields, key: string, yes: string, no: string): readonly
   fields.list(key)?.map((value) => (value === 1 || value === true ? yes : no));
 
 const mimoV2: Family = {
-  source: from('mimo_v2_flash'),
+  source: modeling('mimo_v2_flash'),
   mixers: (shape, fields) =>
     fields.list('layer_types')
       ? slidingPlan(shape, fields)
       : (flagged(fields, 'hybrid_layer_pattern', 'sliding', 'full') ??
-        Array.from({ length: shape.layers }, (_, index) =>
-          index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding',
-        )),
+        each(shape, (index) => (index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding'))),
   // Layers with a window have twice as many key/value heads, and sinks; the class reads no key for either.
   attention: (shape, fields, mixer) => {
     const slides = mixer === 'sliding';
@@ -103,7 +76,7 @@ const mimoV2: Family = {
       { ...shape, keyValueHeads: slides ? 2 * shape.keyValueHeads : shape.keyValueHeads },
       {
         valueHeadDim: fields.integerOr('v_head_dim', shape.headDim, 1),
-        bias: fields.boolean('attention_bias') ? inputBias : noBias,
+        bias: inputBiasBy(fields, 'attention_bias'),
         span: spanOf(mixer, fields),
         sinks: slides,
       },
@@ -111,7 +84,7 @@ const mimoV2: Family = {
   },
   feeds: (shape, fields) =>
     fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : denseUntil(() => 1)(shape, fields),
-  feedForward: withShared('n_shared_experts', moeWidth, true),
+  feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
 };
 
 // --- MiniMax-M3 ---------------------------------------------------------------------------------------------------------
@@ -124,17 +97,17 @@ const sparse = (fields: Fields, key: string, old: string): number => {
 
 /** Blocks of keys that a small indexer chooses for each query. */
 const minimaxM3: Family = {
-  source: from('minimax_m3_vl'),
+  source: modeling('minimax_m3_vl'),
   norm: { style: 'rms', upcast: 'weight' },
   activation: 'swiglu_oai',
-  width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
+  width: size(['dense_intermediate_size', 'intermediate_size']),
   mixers: (shape, fields) => {
     const listed = fields.list('layer_types');
     if (listed) return listed.map((type) => (type === 'minimax_m3_sparse' ? 'sparse' : 'full'));
     const frequency = fields.nested('sparse_attention_config').list('sparse_attention_freq');
     return frequency
       ? frequency.map((value) => (value === 0 || value === false ? 'full' : 'sparse'))
-      : Array.from({ length: shape.layers }, () => 'full');
+      : each(shape, () => 'full');
   },
   attention: (shape, fields, mixer) => {
     const norm = { ...headNorm, upcast: 'weight' } as const;
@@ -153,7 +126,7 @@ const minimaxM3: Family = {
     });
   },
   feeds: (shape, fields) =>
-    fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : allExperts(shape),
+    fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : always('experts')(shape),
   feedForward: (shape, fields, feed) => {
     const activation = 'swiglu_oai';
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { activation, fused: true });
@@ -162,7 +135,7 @@ const minimaxM3: Family = {
       width: fields.integer('intermediate_size'),
       activation,
       correctionBias: true,
-      ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+      ...alwaysOn(shared),
     });
   },
 };
@@ -171,7 +144,7 @@ const minimaxM3: Family = {
 
 /** Attention that keeps a window's worth of keys, chosen by their values; residuals with learned scales (arXiv:2412.11834). */
 const doge: Family = {
-  source: from('doge'),
+  source: modeling('doge'),
   attention: (shape, fields) => {
     const bias = fields.boolean('attention_bias');
     return grouped(shape, {
@@ -246,7 +219,7 @@ const convolution = (path: string, channels: number, kernel: number, component: 
 
 /** Attention whose positions are profiles of distance that each token mixes; short convolutions on keys, values and blocks. */
 const inkling: Family = {
-  source: from('inkling'),
+  source: modeling('inkling'),
   defaultsOf: 'inkling_text',
   tiedKeys: [],
   embedding: (shape) => [
@@ -255,7 +228,7 @@ const inkling: Family = {
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
     const local = fields.list('local_layer_ids');
-    return Array.from({ length: shape.layers }, (_, index) =>
+    return each(shape, (index) =>
       (types ? types[index] === 'hybrid_sliding' : local ? local.includes(index) : (index + 1) % 6 !== 0)
         ? 'sliding'
         : 'full',
@@ -301,7 +274,7 @@ const inkling: Family = {
       ],
     });
   },
-  width: (fields) => fields.integer(['dense_intermediate_size', 'intermediate_size']),
+  width: size(['dense_intermediate_size', 'intermediate_size']),
   feeds: denseUntil((fields) => fields.count('dense_mlp_idx')),
   feedForward: (shape, fields, feed): readonly Part[] => {
     if (feed === 'dense')
@@ -309,7 +282,7 @@ const inkling: Family = {
         dense(shape.hiddenSize, shape.width),
         { kind: 'vector', path: 'feed_forward.scale', elements: 1, component: 'feed_forward' },
       ];
-    const width = moeWidth(fields);
+    const width = fields.integer('moe_intermediate_size');
     const count = fields.integer('n_shared_experts');
     return [
       // The router scores the shared experts too.
@@ -339,13 +312,13 @@ const firstOf = (fields: Fields, key: string): number => {
 };
 
 const hunyuan: Family = {
-  source: from('hunyuan_v1_dense'),
-  attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+  source: modeling('hunyuan_v1_dense'),
+  attention: llamaWith({ queryKeyNorm: headNorm }),
 };
 
 export const expertFamilies: Readonly<Record<string, Family>> = {
   afmoe: {
-    source: from('afmoe'),
+    source: modeling('afmoe'),
     norms: 'sandwich',
     mixers: listedOr((shape, fields) => everyNth(shape, fields.integer('global_attn_every_n_layers'))),
     // Layers without a window have no positions.
@@ -357,11 +330,11 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       rotary: mixer === 'sliding',
     }),
     feeds: denseUntil((fields) => fields.integer('num_dense_layers', 0)),
-    feedForward: withShared('num_shared_experts', moeWidth, true),
+    feedForward: denseOrExperts({ shared: { times: 'num_shared_experts' }, correctionBias: true }),
   },
   aria_text: {
-    source: from('aria'),
-    feeds: allExperts,
+    source: modeling('aria'),
+    feeds: always('experts'),
     feedForward: (shape, fields) => {
       const width = fields.integer('intermediate_size');
       return experts(shape, fields, {
@@ -375,7 +348,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     },
   },
   cohere2_moe: {
-    source: from('cohere2_moe'),
+    source: modeling('cohere2_moe'),
     norm: { style: 'layer', bias: false },
     norms: 'single',
     tied: true,
@@ -395,12 +368,12 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     feedForward: (shape, fields, feed) =>
       feed === 'dense'
         ? dense(shape.hiddenSize, fields.integerOr('prefix_dense_intermediate_size', shape.width, 1))
-        : withShared('num_shared_experts', (of) => of.integer('intermediate_size'))(shape, fields, feed),
+        : denseOrExperts({ width: 'intermediate_size', shared: { times: 'num_shared_experts' } })(shape, fields, feed),
   },
   ernie4_5_moe: {
-    source: from('ernie4_5_moe'),
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
-    outputBias: (fields) => fields.boolean('use_bias'),
+    source: modeling('ernie4_5_moe'),
+    attention: groupedBy('use_bias'),
+    outputBias: flag('use_bias'),
     tied: true,
     // A dense layer (the class counts its layers from 0) and the model's own last norm: PaddlePaddle/ERNIE, MTPLayer.
     prediction: nextToken('dense', { sharedNorm: true, joinBias: (fields) => fields.boolean('use_bias') }),
@@ -409,24 +382,18 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       const stated = fields.number('moe_layer_end_index');
       const end = stated === -1 ? shape.layers - 1 : stated;
       const interval = fields.integer('moe_layer_interval');
-      return Array.from({ length: shape.layers }, (_, index) =>
+      return each(shape, (index) =>
         (index + 1) % interval === 0 && index >= start && index <= end ? 'experts' : 'dense',
       );
     },
-    feedForward: (shape, fields, feed) => {
-      const bias = fields.boolean('use_bias');
-      if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
-      const width = fields.integer('moe_intermediate_size');
-      const shared = fields.count('moe_num_shared_experts');
-      return experts(shape, fields, {
-        width,
-        correctionBias: true,
-        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
-      });
-    },
+    feedForward: denseOrExperts({
+      shared: { times: 'moe_num_shared_experts' },
+      correctionBias: true,
+      bias: 'use_bias',
+    }),
   },
   exaone_moe: {
-    source: from('exaone_moe'),
+    source: modeling('exaone_moe'),
     // Full layers have no positions where the model slides at all.
     attention: (shape, fields, mixer) =>
       grouped(shape, {
@@ -440,58 +407,45 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       denseUntil((of) => of.integer(['first_k_dense_replace', 'first_last_k_dense_replace'], 0))(shape, fields),
     // One dense layer predicts the token after next (K-EXAONE technical report, arXiv:2601.01739).
     prediction: nextToken('dense'),
-    feedForward: withShared('num_shared_experts', moeWidth, true),
+    feedForward: denseOrExperts({ shared: { times: 'num_shared_experts' }, correctionBias: true }),
   },
   flex_olmo: {
-    source: from('flex_olmo'),
+    source: modeling('flex_olmo'),
     norm: { style: 'rms', upcast: 'weight' },
     norms: 'post',
-    attention: (shape, fields, mixer) => ({
-      ...llamaAttention(shape, fields, mixer),
-      queryKeyNorm: { ...widthNorm, upcast: 'weight' },
-    }),
-    feeds: allExperts,
+    attention: llamaWith({ queryKeyNorm: fp32WidthNorm }),
+    feeds: always('experts'),
     feedForward: (shape, fields) => experts(shape, fields),
   },
   granitemoe_swa: {
-    source: from('granitemoe_swa'),
-    mixers: listedOr((shape) =>
-      Array.from({ length: shape.layers }, (_, index) => (index % 4 === 0 ? 'full' : 'sliding')),
-    ),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), sinks: true }),
-    feeds: allExperts,
+    source: modeling('granitemoe_swa'),
+    mixers: listedOr((shape) => each(shape, (index) => (index % 4 === 0 ? 'full' : 'sliding'))),
+    attention: llamaWith({ sinks: true }),
+    feeds: always('experts'),
     feedForward: (shape, fields) => {
       const width = fields.count('shared_intermediate_size');
-      return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: false } });
+      return experts(shape, fields, alwaysOn(width));
     },
   },
   hy_v3: {
-    source: from('hy_v3'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    source: modeling('hy_v3'),
+    attention: llamaWith({ queryKeyNorm: headNorm }),
     feeds: denseUntil((fields) => fields.integer('first_k_dense_replace', 0)),
     prediction: nextToken('experts'),
-    feedForward: (shape, fields, feed) => {
-      const bias = fields.boolean('mlp_bias');
-      if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
-      const width = fields.integer(['moe_intermediate_size', 'expert_hidden_dim']);
-      const shared = fields.count('num_shared_experts');
-      return experts(shape, fields, {
-        width,
-        correctionBias: true,
-        ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
-      });
-    },
+    feedForward: denseOrExperts({
+      width: ['moe_intermediate_size', 'expert_hidden_dim'],
+      shared: { times: 'num_shared_experts' },
+      correctionBias: true,
+      bias: 'mlp_bias',
+    }),
   },
   laguna: {
-    source: from('laguna'),
+    source: modeling('laguna'),
     // Each layer has its own count of query heads.
     mixers: (shape, fields) => {
       const types = fields.list('layer_types') ? slidingPlan(shape, fields) : [];
       const heads = fields.list('num_attention_heads_per_layer');
-      return Array.from(
-        { length: shape.layers },
-        (_, index) => `${types[index] ?? 'full'} ${Number(heads?.[index] ?? shape.heads)}`,
-      );
+      return each(shape, (index) => `${types[index] ?? 'full'} ${Number(heads?.[index] ?? shape.heads)}`);
     },
     attention: (shape, fields, mixer) => {
       const heads = Number(mixer.split(' ')[1]);
@@ -510,22 +464,15 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       };
     },
     feeds: denseUntil(() => 1),
-    feedForward: (shape, fields, feed) =>
-      feed === 'dense'
-        ? dense(shape.hiddenSize, shape.width)
-        : experts(shape, fields, {
-            width: moeWidth(fields),
-            correctionBias: true,
-            shared: { width: fields.integer('shared_expert_intermediate_size'), gate: false },
-          }),
+    feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size' }, correctionBias: true }),
   },
   doge,
   inkling_text: inkling,
   hunyuan_v1_dense: hunyuan,
   hunyuan_v1_moe: {
     ...hunyuan,
-    source: from('hunyuan_v1_moe'),
-    feeds: allExperts,
+    source: modeling('hunyuan_v1_moe'),
+    feeds: always('experts'),
     // One shared expert beside the routed ones, as wide as one of them.
     feedForward: (shape, fields) =>
       experts(shape, fields, {
@@ -535,16 +482,16 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       }),
   },
   dots1: {
-    source: from('dots1'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    source: modeling('dots1'),
+    attention: llamaWith({ queryKeyNorm: headNorm }),
     feeds: denseFirst,
-    feedForward: withShared('n_shared_experts', moeWidth, true),
+    feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
   },
   llama4_text: llama4,
   mimo_v2_flash: mimoV2,
   minimax_m3_vl_text: minimaxM3,
   jetmoe: {
-    source: from('jetmoe'),
+    source: modeling('jetmoe'),
     tied: true,
     // Each expert has its own queries and output; keys and values are all experts' (mixture of attention heads).
     attention: (shape, fields) => {
@@ -554,7 +501,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
         { experts: { count: fields.integer(names.experts), active }, fused: true },
       );
     },
-    feeds: allExperts,
+    feeds: always('experts'),
     feedForward: (shape, fields): readonly Part[] => [
       experts(shape, fields),
       { kind: 'vector', path: 'experts.bias', elements: shape.hiddenSize, component: 'experts' },

@@ -18,12 +18,11 @@ import {
   shortConvolution,
 } from './mixers.ts';
 import { bothSides, dense, experts, grouped, llamaAttention, noBias, normOf, spanOf } from './pieces.ts';
-import { always, denseFirst } from './plan.ts';
+import { always, denseFirst, each } from './plan.ts';
 import { depths, nextToken, predictor } from './prediction.ts';
 import { stated } from './recurrent.ts';
 import type { Shape } from './shape.ts';
-
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+import { alwaysOn, flag, fp32WidthNorm, headNorm, layerNorms, modeling, size } from './vocabulary.ts';
 
 /** Mamba-2 by the keys that IBM's and TII's hybrids share. */
 function namedMamba(shape: Shape, fields: Fields, changes: Partial<Mamba2> & { inner?: number } = {}): readonly Part[] {
@@ -43,28 +42,26 @@ function namedMamba(shape: Shape, fields: Fields, changes: Partial<Mamba2> & { i
   });
 }
 
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
-
 /** transformers renamed the kinds of layer: `mamba` and `linear_attention` are one, `attention` and `full_attention` too. */
 const isLinear = (type: unknown): boolean => type === 'linear_attention' || type === 'mamba';
 
 const listedIndices = (fields: Fields, key: string): ReadonlySet<unknown> => new Set(fields.list(key) ?? []);
 
 const bamba: Family = {
-  source: from('bamba'),
+  source: modeling('bamba'),
   mixers: (shape, fields) => {
     const attention = listedIndices(fields, 'attn_layer_indices');
-    return Array.from({ length: shape.layers }, (_, index) => (attention.has(index) ? 'full' : 'mamba'));
+    return each(shape, (index) => (attention.has(index) ? 'full' : 'mamba'));
   },
   attention: (shape, fields, mixer) =>
     mixer === 'mamba' ? namedMamba(shape, fields) : llamaAttention(shape, fields, mixer),
-  feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+  feedForwardBias: flag('mlp_bias'),
 };
 
 /** Every layer has both mixers side by side on one norm. */
 const falconH1: Family = {
-  source: from('falcon_h1'),
-  mixers: (shape) => Array.from({ length: shape.layers }, () => 'hybrid'),
+  source: modeling('falcon_h1'),
+  mixers: always('hybrid'),
   attention: (shape, fields) => {
     const stated = fields.optionalInteger('mamba_d_ssm', 1);
     const bias = fields.boolean('mamba_proj_bias');
@@ -81,30 +78,27 @@ const falconH1: Family = {
       llamaAttention(shape, fields, 'full'),
     ];
   },
-  feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+  feedForwardBias: flag('mlp_bias'),
 };
 
 /** Granite 4: experts beside an always-on feed-forward, which is alone where there are no experts. */
 const graniteHybrid: Family = {
-  source: from('granitemoehybrid'),
+  source: modeling('granitemoehybrid'),
   mixers: (shape, fields) => {
     const types = fields.list(['layer_types', 'layers_block_type']);
-    return (
-      types?.map((type) => (isLinear(type) ? 'mamba' : 'full')) ?? Array.from({ length: shape.layers }, () => 'mamba')
-    );
+    return types?.map((type) => (isLinear(type) ? 'mamba' : 'full')) ?? each(shape, () => 'mamba');
   },
   attention: (shape, fields, mixer) =>
     mixer === 'mamba'
       ? namedMamba(shape, fields)
       : { ...llamaAttention(shape, fields, mixer), rotary: fields.string('position_embedding_type') === 'rope' },
-  feeds: (shape, fields) =>
-    Array.from({ length: shape.layers }, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
+  feeds: (shape, fields) => each(shape, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
   feedForward: (shape, fields, feed) => {
     const width = fields.integer('shared_intermediate_size', 0);
     if (feed === 'dense') return dense(shape.hiddenSize, width, { fused: true });
     return experts(shape, fields, {
       width: fields.integer('intermediate_size'),
-      ...(width === 0 ? {} : { shared: { width, gate: false } }),
+      ...alwaysOn(width),
     });
   },
 };
@@ -151,7 +145,7 @@ const mixerOf = (word: string) => (word === 'mamba' || word === 'attention' ? wo
 const feedOf = (word: string) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
 
 const nemotronH: Family = {
-  source: from('nemotron_h'),
+  source: modeling('nemotron_h'),
   tiedKeys: [],
   // The list says how many layers there are, whatever `num_hidden_layers` says.
   layers: (fields) => nemotronPlan(fields).length,
@@ -219,13 +213,13 @@ function kimiPlan(shape: Shape, fields: Fields): readonly string[] {
   const full = nested.list('full_attn_layers');
   if (full && nested.list('kda_layers')) {
     const set = new Set(full);
-    return Array.from({ length: shape.layers }, (_, index) => (set.has(index + 1) ? 'full' : 'delta'));
+    return each(shape, (index) => (set.has(index + 1) ? 'full' : 'delta'));
   }
-  return Array.from({ length: shape.layers }, (_, index) => (index > 0 && index % 4 === 0 ? 'full' : 'delta'));
+  return each(shape, (index) => (index > 0 && index % 4 === 0 ? 'full' : 'delta'));
 }
 
 const kimiLinear: Family = {
-  source: from('kimi_linear'),
+  source: modeling('kimi_linear'),
   tiedKeys: [],
   mixers: kimiPlan,
   attention: (shape, fields, mixer) => {
@@ -262,7 +256,7 @@ const kimiLinear: Family = {
       routerWidth: D,
       width,
       correctionBias: true,
-      ...(shared === 0 ? {} : { shared: { width: shared, gate: false, inputWidth: D } }),
+      ...alwaysOn(shared, { inputWidth: D }),
     });
     if (latent === undefined) return block;
     const project = (path: string, rows: number, columns: number): LinearPart => ({
@@ -296,9 +290,7 @@ const bailingLinear: Family = {
   mixers: (shape, fields) => {
     const group = fields.integer('layer_group_size');
     const whole = Math.floor(shape.layers / group) * group;
-    return Array.from({ length: shape.layers }, (_, index) =>
-      (index + 1) % group === 0 || index >= whole ? 'full' : 'linear',
-    );
+    return each(shape, (index) => ((index + 1) % group === 0 || index >= whole ? 'full' : 'linear'));
   },
   attention: (shape, fields, mixer) => {
     const output = fields.boolean('use_bias');
@@ -324,12 +316,12 @@ const bailingLinear: Family = {
   feedForward: (shape, fields, feed) => {
     if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
     const width = fields.integer('moe_intermediate_size');
-    const each = fields.integerOr('moe_shared_expert_intermediate_size', width);
-    const shared = each * fields.count('num_shared_experts');
+    const one = fields.integerOr('moe_shared_expert_intermediate_size', width);
+    const shared = one * fields.count('num_shared_experts');
     return experts(shape, fields, {
       width,
       correctionBias: fields.boolean('moe_router_enable_expert_bias'),
-      ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+      ...alwaysOn(shared),
     });
   },
   prediction: nextToken('experts'),
@@ -338,15 +330,13 @@ const bailingLinear: Family = {
 // --- LFM2: short convolutions ------------------------------------------------------------------------------------------------
 
 const lfm2: Family = {
-  source: from('lfm2'),
+  source: modeling('lfm2'),
   tiedKeys: ['tie_embedding', 'tie_word_embeddings'],
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
     if (types) return types.map((type) => (type === 'full_attention' ? 'full' : 'conv'));
     const full = fields.list('full_attn_idxs');
-    return Array.from({ length: shape.layers }, (_, index) =>
-      full === undefined || full.includes(index) ? 'full' : 'conv',
-    );
+    return each(shape, (index) => (full === undefined || full.includes(index) ? 'full' : 'conv'));
   },
   attention: (shape, fields, mixer) =>
     mixer === 'conv'
@@ -366,11 +356,11 @@ const lfm2: Family = {
 
 const lfm2Moe: Family = {
   ...lfm2,
-  source: from('lfm2_moe'),
-  width: (fields) => fields.integer('intermediate_size'),
+  source: modeling('lfm2_moe'),
+  width: size('intermediate_size'),
   feeds: (shape, fields) => {
     const first = fields.integer('num_dense_layers', 0);
-    return Array.from({ length: shape.layers }, (_, index) => (index < first ? 'dense' : 'experts'));
+    return each(shape, (index) => (index < first ? 'dense' : 'experts'));
   },
   feedForward: (shape, fields, feed) =>
     feed === 'dense'
@@ -385,21 +375,19 @@ const lfm2Moe: Family = {
 
 /** Linear layers have norms in front, as in Llama; attention layers behind, as in OLMo 2. */
 const olmoHybrid: Family = {
-  source: from('olmo_hybrid'),
+  source: modeling('olmo_hybrid'),
   norms: (_, mixer) => (mixer === 'linear' ? 'pre' : 'post'),
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
     if (types) return types.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
     const last = shape.layers - 1;
-    return Array.from({ length: shape.layers }, (_, index) =>
-      index % 4 === 3 || (last < 3 && index === last) ? 'full' : 'linear',
-    );
+    return each(shape, (index) => (index % 4 === 3 || (last < 3 && index === last) ? 'full' : 'linear'));
   },
   attention: (shape, fields, mixer) => {
     if (mixer !== 'linear')
       return {
         ...llamaAttention(shape, fields, mixer),
-        queryKeyNorm: { over: 'width', style: 'rms', weight: true, bias: false, upcast: 'weight' },
+        queryKeyNorm: fp32WidthNorm,
       };
     const keyHeads = fields.integerOr('linear_num_key_heads', shape.heads, 1);
     const keyDim = fields.integerOr('linear_key_head_dim', Math.trunc((0.75 * shape.hiddenSize) / keyHeads), 1);
@@ -415,14 +403,12 @@ const olmoHybrid: Family = {
 
 /** Griffin: two recurrent layers to one of local attention, unless the config lists them. */
 const recurrentGemma: Family = {
-  source: from('recurrent_gemma'),
+  source: modeling('recurrent_gemma'),
   norm: { style: 'rms', upcast: 'weight' },
   tied: true,
   mixers: (shape, fields) => {
     const types = fields.listed('block_types');
-    return Array.from({ length: shape.layers }, (_, index) =>
-      types[index % types.length] === 'attention' ? 'sliding' : 'recurrent',
-    );
+    return each(shape, (index) => (types[index % types.length] === 'attention' ? 'sliding' : 'recurrent'));
   },
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D, heads } = shape;
@@ -443,13 +429,11 @@ const recurrentGemma: Family = {
   feedForwardBias: true,
 };
 
-const layerNorm = { style: 'layer', bias: true } as const;
-
 const rwkv: Family = {
-  source: from('rwkv'),
-  norm: layerNorm,
-  embedding: (shape) => [normOf({ source: '', norm: layerNorm }, 'norm.embedding', shape.hiddenSize)],
-  mixers: (shape) => Array.from({ length: shape.layers }, () => 'recurrent'),
+  source: modeling('rwkv'),
+  norm: layerNorms,
+  embedding: (shape) => [normOf({ source: '', norm: layerNorms }, 'norm.embedding', shape.hiddenSize)],
+  mixers: always('recurrent'),
   attention: (shape, fields) => rwkv4(shape.hiddenSize, fields.integerOr('attention_hidden_size', shape.hiddenSize, 1)),
   // Channel mixing: squared ReLU, and a receptance that gates what comes out.
   feedForward: (shape): readonly Part[] => channelMixing(shape.hiddenSize, shape.width, 2),
@@ -489,12 +473,11 @@ const receptanceOf = (shape: Shape, fields: Fields) => {
 
 const rwkvSeven: Family = {
   source: 'fla-org/flash-linear-attention, fla/layers/rwkv7.py and fla/models/rwkv7/modeling_rwkv7.py',
-  norm: layerNorm,
+  norm: layerNorms,
   tied: false,
   embedding: rwkv.embedding ?? (() => []),
   // The first layer has no value of an earlier one to mix in.
-  mixers: (shape) =>
-    Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first recurrent' : 'recurrent')),
+  mixers: (shape) => each(shape, (index) => (index === 0 ? 'first recurrent' : 'recurrent')),
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D } = shape;
     const listed = fields.list('value_dim')?.[0];
@@ -520,11 +503,11 @@ const rwkvSeven: Family = {
 const roundUp = (value: number, multiple: number) => multiple * Math.ceil(Math.trunc(value) / multiple);
 
 const xlstm: Family = {
-  source: from('xlstm'),
+  source: modeling('xlstm'),
   tiedKeys: [],
   layers: (fields) => fields.optionalInteger('num_blocks', 1),
-  normBias: (fields) => fields.boolean('use_bias'),
-  mixers: (shape) => Array.from({ length: shape.layers }, () => 'recurrent'),
+  normBias: flag('use_bias'),
+  mixers: always('recurrent'),
   attention: (shape, fields) => {
     const { hiddenSize: D } = shape;
     return matrixLstm(D, {
@@ -536,7 +519,7 @@ const xlstm: Family = {
     });
   },
   width: (fields, D) => roundUp(D * fields.number('ffn_proj_factor'), fields.integer('ffn_round_up_to_multiple_of')),
-  feedForwardBias: (fields) => fields.boolean('use_bias'),
+  feedForwardBias: flag('use_bias'),
 };
 
 // --- Zamba: transformer blocks that layers share ------------------------------------------------------------------------------
@@ -626,7 +609,7 @@ const sharedSizes = (shape: Shape, fields: Fields) => ({
 });
 
 const zamba: Family = {
-  source: from('zamba'),
+  source: modeling('zamba'),
   tied: true,
   norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
   mixers: (shape, fields) => {
@@ -637,7 +620,7 @@ const zamba: Family = {
     );
     return sharedWords(fields.list('layers_block_type') ?? ['mamba', 'mamba', 'hybrid', ...plan], 1);
   },
-  feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+  feeds: always('none'),
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D } = shape;
     const mamba = mamba1(D, {
@@ -657,7 +640,7 @@ const zamba: Family = {
 const zamba2Types = (fields: Fields): readonly unknown[] => fields.listed('layers_block_type');
 
 const zamba2: Family = {
-  source: from('zamba2'),
+  source: modeling('zamba2'),
   tied: true,
   norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
   layers: (fields) => zamba2Types(fields).length,
@@ -695,13 +678,13 @@ const zamba2: Family = {
 // --- ZAYA1: compressed convolutional attention ---------------------------------------------------------------------------------
 
 const zaya: Family = {
-  source: from('zaya'),
+  source: modeling('zaya'),
   tied: true,
   embedding: (shape) => [
     { kind: 'vector', path: 'embedding.scale', elements: 2 * shape.hiddenSize, component: 'embedding' },
   ],
   mixers: (shape, fields) => {
-    const types = fields.list('layer_types') ?? Array.from({ length: shape.layers }, () => 'hybrid');
+    const types = fields.list('layer_types') ?? each(shape, () => 'hybrid');
     return types.map((type) => (type === 'hybrid_sliding' ? 'sliding' : 'full'));
   },
   attention: (shape, fields, mixer) => {
@@ -734,7 +717,7 @@ const zaya: Family = {
     });
   },
   // The first router has no state of a router before it.
-  feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first experts' : 'experts')),
+  feeds: (shape) => each(shape, (index) => (index === 0 ? 'first experts' : 'experts')),
   feedForward: (shape, fields, feed): readonly Part[] => {
     const { hiddenSize: D } = shape;
     const R = fields.integer('router_hidden_size');
@@ -766,7 +749,7 @@ const zaya: Family = {
   layerExtras: (shape) => [
     { kind: 'vector', path: 'residual.scales', elements: 8 * shape.hiddenSize, component: 'other' },
   ],
-  outputBias: (fields) => fields.boolean('lm_head_bias'),
+  outputBias: flag('lm_head_bias'),
 };
 
 export const hybridFamilies: Readonly<Record<string, Family>> = {

@@ -2,9 +2,10 @@ import type { CompressedAttention, LatentAttention, Part } from '../model/archit
 import { type Fields, Unreadable } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { bothSides, dense, experts, normOf } from './pieces.ts';
-import { denseFirst } from './plan.ts';
+import { always, denseFirst, each } from './plan.ts';
 import { depths, nextToken, predictor } from './prediction.ts';
 import { names, type Shape } from './shape.ts';
+import { alwaysOn, denseOrExperts, flag, modeling, size } from './vocabulary.ts';
 
 /** Multi-head latent attention by DeepSeek's keys. A null `q_lora_rank` means queries are not compressed; an absent one means the class default. */
 export function latentAttention(shape: Shape, fields: Fields, changes: Partial<LatentAttention> = {}): LatentAttention {
@@ -26,16 +27,7 @@ export function latentAttention(shape: Shape, fields: Fields, changes: Partial<L
 }
 
 /** DeepSeek's experts: shared ones are `n_shared_experts` times as wide as a routed one. */
-const deepseekFeed = (correctionBias: boolean) => (shape: Shape, fields: Fields, feed: string) => {
-  if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
-  const width = fields.integer('moe_intermediate_size');
-  const shared = fields.count('n_shared_experts');
-  return experts(shape, fields, {
-    width,
-    correctionBias,
-    ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
-  });
-};
+const deepseekFeed = denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true });
 
 /** DeepSeek-V3's multi-token prediction, one more layer for each depth. */
 export function deepseekPrediction(
@@ -85,7 +77,7 @@ function chosenExperts(fields: Fields): number {
 }
 
 const deepseekV2: Family = {
-  source: 'transformers 5.18.0, models/deepseek_v2/modeling_deepseek_v2.py',
+  source: modeling('deepseek_v2'),
   attention: (shape, fields) => latentAttention(shape, fields),
   feeds: denseFirst,
   feedForward: (shape, fields, feed) => {
@@ -96,7 +88,7 @@ const deepseekV2: Family = {
     return experts(shape, fields, {
       width,
       active: chosenExperts(fields),
-      ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false, bias: bothSides(bias) } }),
+      ...alwaysOn(shared * width, { bias: bothSides(bias) }),
     });
   },
 };
@@ -105,14 +97,14 @@ const deepseekV3: Family = {
   ...deepseekV2,
   source:
     'transformers 5.18.0, models/deepseek_v3/modeling_deepseek_v3.py; multi-token prediction: DeepSeek-V3, arXiv:2412.19437, 2.2',
-  feedForward: deepseekFeed(true),
+  feedForward: deepseekFeed,
   prediction: deepseekPrediction,
   copiesEmbeddings: true,
 };
 
 const deepseekV32: Family = {
   ...deepseekV3,
-  source: 'transformers 5.18.0, models/deepseek_v32/modeling_deepseek_v32.py',
+  source: modeling('deepseek_v32'),
   attention: sparseAttention,
 };
 
@@ -120,15 +112,15 @@ const deepseekV32: Family = {
 
 /** Two latent attentions and two dense feed-forwards, and experts beside the second half (arXiv:2509.01322, 2). */
 const longcat: Family = {
-  source: 'transformers 5.18.0, models/longcat_flash/modeling_longcat_flash.py',
+  source: modeling('longcat_flash'),
   // `num_layers` counts pairs. A file that has `num_hidden_layers` alone counts both halves.
   layers: (fields) => {
     const halves = fields.states('num_layers') ? undefined : fields.optionalInteger('num_hidden_layers');
     return halves === undefined ? fields.integer('num_layers', 0) : Math.floor(halves / 2);
   },
   attention: (shape, fields) => latentAttention(shape, fields),
-  width: (fields) => fields.integer(['ffn_hidden_size', 'intermediate_size']),
-  feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  width: size(['ffn_hidden_size', 'intermediate_size']),
+  feeds: always('experts'),
   // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
   prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
   feedForward: (shape, fields, feed): readonly Part[] => {
@@ -178,7 +170,7 @@ const v4Plan = (shape: Shape, fields: Fields): readonly string[] => {
       if (name === undefined) throw fields.wrong('compress_ratios', 'must list 0, 4 and 128', ratio);
       return name;
     });
-  return Array.from({ length: shape.layers }, (_, index) =>
+  return each(shape, (index) =>
     index > 1 && index % 2 === 1 ? 'compressed_sparse_attention' : 'heavily_compressed_attention',
   );
 };
@@ -227,7 +219,7 @@ const deepseekV4: Family = {
   feeds: (shape, fields) => {
     const types = fields.list('mlp_layer_types');
     const hashed = fields.integer('num_hash_layers', 0);
-    return Array.from({ length: shape.layers }, (_, index) =>
+    return each(shape, (index) =>
       (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts',
     );
   },
@@ -269,7 +261,7 @@ const firstDense = (shape: Shape, fields: Fields): readonly string[] =>
 
 const axk2: Family = {
   ...deepseekV32,
-  source: 'transformers 5.18.0, models/axk2/modeling_axk2.py',
+  source: modeling('axk2'),
   prediction: () => ({ depth: 0, parts: [] }),
   copiesEmbeddings: false,
   attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
@@ -280,13 +272,13 @@ const axk2: Family = {
 
 const hyV4: Family = {
   ...deepseekV32,
-  source: 'transformers 5.18.0, models/hy_v4/modeling_hy_v4.py',
+  source: modeling('hy_v4'),
   prediction: () => ({ depth: 0, parts: [] }),
   copiesEmbeddings: false,
   streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'added' }),
   mixers: (shape, fields) => {
     const types = fields.list('indexer_types');
-    return Array.from({ length: shape.layers }, (_, index) =>
+    return each(shape, (index) =>
       (types ? types[index] === 'full' : index === 0 || (index - 1) % 4 === 0) ? 'full' : 'shared',
     );
   },
@@ -296,20 +288,20 @@ const hyV4: Family = {
 
 /** MiniCPM3 and Youtu: latent attention in front of a plain feed-forward. */
 const latentDense: Family = {
-  source: 'transformers 5.18.0, models/minicpm3/modeling_minicpm3.py',
+  source: modeling('minicpm3'),
   attention: (shape, fields) => latentAttention(shape, fields, {}),
-  feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+  feedForwardBias: flag('mlp_bias'),
   tied: true,
 };
 
 export const latentFamilies: Readonly<Record<string, Family>> = {
   axk1: {
     ...deepseekV3,
-    source: 'transformers 5.18.0, models/axk1/modeling_axk1.py',
+    source: modeling('axk1'),
     copiesEmbeddings: false,
     // One more norm behind the experts.
     feedForward: (shape, fields, feed): readonly Part[] => {
-      const block = deepseekFeed(true)(shape, fields, feed);
+      const block = deepseekFeed(shape, fields, feed);
       return feed === 'dense'
         ? [block]
         : [block, normOf(deepseekV3, 'norm.experts_output', shape.hiddenSize, 'output')];
@@ -320,13 +312,13 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
   deepseek_v4: deepseekV4,
   hy_v4: hyV4,
   minicpm3: latentDense,
-  youtu: { ...latentDense, source: 'transformers 5.18.0, models/youtu/modeling_youtu.py' },
+  youtu: { ...latentDense, source: modeling('youtu') },
   deepseek_v2: deepseekV2,
   deepseek_v3: deepseekV3,
   deepseek_v32: deepseekV32,
   glm4_moe_lite: {
     ...deepseekV3,
-    source: 'transformers 5.18.0, models/glm4_moe_lite/modeling_glm4_moe_lite.py',
+    source: modeling('glm4_moe_lite'),
     copiesEmbeddings: false,
   },
   kimi_k2: {
@@ -336,11 +328,9 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
   },
   glm_moe_dsa: {
     ...deepseekV32,
-    source: 'transformers 5.18.0, models/glm_moe_dsa/modeling_glm_moe_dsa.py',
+    source: modeling('glm_moe_dsa'),
     copiesEmbeddings: false,
     mixers: (shape, fields) =>
-      (fields.list('indexer_types') ?? Array.from({ length: shape.layers }, () => 'full')).map((type) =>
-        type === 'full' ? 'full' : 'shared',
-      ),
+      (fields.list('indexer_types') ?? each(shape, () => 'full')).map((type) => (type === 'full' ? 'full' : 'shared')),
   },
 };

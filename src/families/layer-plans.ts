@@ -1,12 +1,12 @@
 import type { LinearPart, Part } from '../model/architecture.ts';
 import { type Fields, isDictionary, own, Unreadable } from '../text/fields.ts';
 import type { Family } from './family.ts';
-import { dense, experts, fullBias, grouped, llamaAttention, noBias, normOf, spanOf, table } from './pieces.ts';
+import { dense, experts, grouped, llamaAttention, normOf, spanOf, table } from './pieces.ts';
+import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
+import { biasBy, flag, headNorm, modeling } from './vocabulary.ts';
 
 /** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
-
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 
 // --- Nemotron-NAS: pruned Llama, block by block ---------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ const router = { ...linear('streams.router', 0, 0), role: 'router' } as const;
 
 /** Gemma 3n: n residual streams of which a layer computes one and predicts the others (AltUp, arXiv:2301.13310). */
 const gemma3n: Family = {
-  source: from('gemma3n'),
+  source: modeling('gemma3n'),
   norm: { style: 'rms' },
   norms: 'sandwich',
   activation: 'gelu_tanh',
@@ -123,7 +123,7 @@ const gemma3n: Family = {
   width: (fields) => widthOf(fields, 0),
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
-    return Array.from({ length: shape.layers }, (_, index) =>
+    return each(shape, (index) =>
       sharedOrNot(
         types ? String(types[index]) : (index + 1) % 5 === 0 ? 'full_attention' : 'sliding_attention',
         shape,
@@ -147,7 +147,7 @@ const gemma3n: Family = {
       ],
     };
   },
-  feeds: (shape, fields) => Array.from({ length: shape.layers }, (_, index) => `width ${widthOf(fields, index)}`),
+  feeds: (shape, fields) => each(shape, (index) => `width ${widthOf(fields, index)}`),
   feedForward: (shape, _, feed) =>
     dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
   layerExtras: (shape, fields): readonly Part[] => {
@@ -197,7 +197,7 @@ const carried = (mixer: string, letter: string): number | undefined => {
 };
 
 const gemma4: Family = {
-  source: from('gemma4'),
+  source: modeling('gemma4'),
   norm: { style: 'rms' },
   norms: 'sandwich',
   activation: 'gelu_tanh',
@@ -205,14 +205,14 @@ const gemma4: Family = {
   // The last layer is always full.
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
-    return Array.from({ length: shape.layers }, (_, index) => {
+    return each(shape, (index) => {
       const full = types ? types[index] === 'full_attention' : (index + 1) % 6 === 0;
       const type = full || index + 1 === shape.layers ? 'full_attention' : 'sliding_attention';
       return `${sharedOrNot(type, shape, fields, index)}${ownSizes(fields, index)}`;
     });
   },
   feeds: (shape, fields) =>
-    Array.from({ length: shape.layers }, (_, index) =>
+    each(shape, (index) =>
       fields.boolean('enable_moe_block')
         ? 'experts'
         : fields.boolean('use_double_wide_mlp') && shares(shape, fields, index)
@@ -229,7 +229,7 @@ const gemma4: Family = {
     return grouped(
       { ...shape, headDim, keyValueHeads },
       {
-        bias: fields.boolean('attention_bias') ? fullBias : noBias,
+        bias: biasBy(fields, 'attention_bias'),
         span: spanOf(mixer, fields),
         queryKeyNorm: valueNorm,
         ...(equal ? { valueIsKey: true } : {}),
@@ -266,16 +266,16 @@ const gemma4: Family = {
 /** Gemma 4 12B: no inputs for single layers, and no tower: patches and sound frames are projected as they are. */
 const gemma4Unified: Family = {
   ...gemma4,
-  source: from('gemma4_unified'),
+  source: modeling('gemma4_unified'),
 };
 
 // --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
 
 /** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
 const hrmText: Family = {
-  source: from('hrm_text'),
+  source: modeling('hrm_text'),
   norm: { style: 'rms', weight: false, bias: false },
-  feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+  feedForwardBias: flag('mlp_bias'),
   layers: (fields) => stackLayers(fields) * fields.integer('H_cycles') * (fields.integer('L_cycles') + 1),
   mixers: (_, fields) => {
     fields.assume('L_bp_cycles', 'every cycle', 'the backward pass is counted for all cycles; the model may skip some');
@@ -306,21 +306,21 @@ const stackLayers = (fields: Fields): number =>
 // --- Llama 3.2 Vision: layers that attend to the image -------------------------------------------------------------------
 
 const mllama: Family = {
-  source: from('mllama'),
+  source: modeling('mllama'),
   // The whole's class has no such key, so nothing is tied.
   tiedKeys: [],
   // The token table has eight rows for image tokens that the output lacks.
   embedding: (shape) => [table('embedding.image', 8, shape.hiddenSize)],
   mixers: (shape, fields) => {
     const cross = new Set(fields.listed('cross_attention_layers'));
-    return Array.from({ length: shape.layers }, (_, index) => (cross.has(index) ? 'cross' : 'full'));
+    return each(shape, (index) => (cross.has(index) ? 'cross' : 'full'));
   },
   attention: (shape, _, mixer) =>
     mixer === 'cross'
       ? grouped(shape, {
           rotary: false,
           causal: false,
-          queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false },
+          queryKeyNorm: headNorm,
         })
       : grouped(shape),
   layerExtras: (_shape, _fields, mixer) =>

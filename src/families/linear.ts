@@ -3,6 +3,7 @@ import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { matrix, projection, scan, scanNorm } from './mixers.ts';
 import { grouped, inputBias, noBias } from './pieces.ts';
+import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
 
 /**
@@ -148,7 +149,7 @@ const family = (linear: (shape: Shape, fields: Fields) => readonly Part[]): Fami
   tied: false,
   mixers: (shape, fields) => {
     const listed = new Set(fields.nested('attn').list('layers') ?? []);
-    return Array.from({ length: shape.layers }, (_, index) => (listed.has(index) ? 'full' : 'linear'));
+    return each(shape, (index) => (listed.has(index) ? 'full' : 'linear'));
   },
   attention: (shape, fields, kind) => (kind === 'full' ? full(shape, fields) : linear(shape, fields)),
   // Two thirds of the ratio, rounded up to a multiple of 256.

@@ -3,6 +3,7 @@ import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { mamba1, mamba2 } from './mixers.ts';
 import { dense, grouped, inputBias, noBias } from './pieces.ts';
+import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
 
 /**
@@ -22,11 +23,11 @@ const library: Family = {
   },
   mixers: (shape, fields) => {
     const attention = new Set(fields.list('attn_layer_idx') ?? []);
-    return Array.from({ length: shape.layers }, (_, index) => (attention.has(index) ? 'attention' : 'mamba'));
+    return each(shape, (index) => (attention.has(index) ? 'attention' : 'mamba'));
   },
   attention: (shape, fields, mixer) => (mixer === 'attention' ? attention(shape, fields) : mamba(shape, fields)),
   width: (fields) => fields.count('d_intermediate'),
-  feeds: (shape) => Array.from({ length: shape.layers }, () => (shape.width === 0 ? 'none' : 'dense')),
+  feeds: (shape) => each(shape, () => (shape.width === 0 ? 'none' : 'dense')),
   feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
 };
 

@@ -5,6 +5,7 @@ import { emu3Tokenizer } from './image-tokenizers.ts';
 import type { Shape } from './shape.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
 import { colors, convolution, type Encoded, encoders, layerNorm, linear, samNeck } from './towers.ts';
+import { modeling } from './vocabulary.ts';
 
 /**
  * Models made of a language model of some family, of encoders, and of what joins them. The language model is read as its own
@@ -41,8 +42,6 @@ export type View = {
   /** What stands around it, where the whole is inside another. */
   readonly around: Fields;
 };
-
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
 
 // --- parts --------------------------------------------------------------------------------------------------------------------
 
@@ -420,72 +419,72 @@ const resamplerJoint: Joint = (D, { outer, T }) => {
 
 /** Every model made of parts, by `model_type`. */
 export const wholes: Readonly<Record<string, Whole>> = {
-  aria: { source: from('aria'), towers: vision(ariaJoint) },
-  aya_vision: { source: from('aya_vision'), towers: vision(cohereJoint(true)) },
-  'blip-2': { source: from('blip_2'), towers: vision(qformerJoint(false)) },
+  aria: { source: modeling('aria'), towers: vision(ariaJoint) },
+  aya_vision: { source: modeling('aya_vision'), towers: vision(cohereJoint(true)) },
+  'blip-2': { source: modeling('blip_2'), towers: vision(qformerJoint(false)) },
   chameleon: {
-    source: from('chameleon'),
+    source: modeling('chameleon'),
     textType: 'chameleon',
     flat: true,
     towers: (view) => [
       { name: 'vision', parameters: vqgan(side(view.outer, view.type, 'vq_config').part, false, false), exact: true },
     ],
   },
-  cohere2_vision: { source: from('cohere2_vision'), towers: vision(cohereJoint(false)) },
-  cohere_compass: { source: from('cohere_compass'), towers: vision() },
+  cohere2_vision: { source: modeling('cohere2_vision'), towers: vision(cohereJoint(false)) },
+  cohere_compass: { source: modeling('cohere_compass'), towers: vision() },
   cosmos3_edge: {
-    source: from('cosmos3_edge'),
+    source: modeling('cosmos3_edge'),
     towers: vision((D, { outer, T }, part) => {
       const inner = outer.integer('projector_hidden_size');
       return layerNorm(D) + linear(D * part.integer('spatial_merge_size') ** 2, inner) + linear(inner, T);
     }),
   },
-  cosmos3_omni: { source: from('cosmos3_omni'), towers: vision() },
-  deepseek_vl: { source: from('deepseek_vl'), towers: vision(twoMatrices) },
-  deepseek_vl_hybrid: { source: from('deepseek_vl_hybrid'), towers: deepseekHybrid },
+  cosmos3_omni: { source: modeling('cosmos3_omni'), towers: vision() },
+  deepseek_vl: { source: modeling('deepseek_vl'), towers: vision(twoMatrices) },
+  deepseek_vl_hybrid: { source: modeling('deepseek_vl_hybrid'), towers: deepseekHybrid },
   emu3: {
-    source: from('emu3'),
+    source: modeling('emu3'),
     towers: ({ outer, type }) => [
       { name: 'vision', parameters: emu3Tokenizer(side(outer, type, 'vq_config').part), exact: true },
     ],
   },
-  ernie4_5_vl_moe: { source: from('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
-  exaone4_5: { source: from('exaone4_5'), towers: vision() },
-  fast_vlm: { source: from('fast_vlm'), towers: vision(llavaJoint) },
+  ernie4_5_vl_moe: { source: modeling('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
+  exaone4_5: { source: modeling('exaone4_5'), towers: vision() },
+  fast_vlm: { source: modeling('fast_vlm'), towers: vision(llavaJoint) },
   fuyu: {
-    source: from('fuyu'),
+    source: modeling('fuyu'),
     textType: 'persimmon',
     flat: true,
     towers: extra('vision', ({ outer, T }) =>
       linear(outer.integer('num_channels') * outer.integer('patch_size') ** 2, outer.integerOr('hidden_size', T, 1)),
     ),
   },
-  gemma3: { source: from('gemma3'), towers: vision(gemma3Joint) },
-  gemma3n: { source: from('gemma3n'), towers: both(vision(gemma3nJoint), audio(gemma3nJoint)) },
+  gemma3: { source: modeling('gemma3'), towers: vision(gemma3Joint) },
+  gemma3n: { source: modeling('gemma3n'), towers: both(vision(gemma3nJoint), audio(gemma3nJoint)) },
   gemma4: {
-    source: from('gemma4'),
+    source: modeling('gemma4'),
     towers: gemma4,
   },
-  gemma4_unified: { source: from('gemma4_unified'), towers: gemma4Unified },
-  glm46v: { source: from('glm46v'), towers: vision() },
-  glm4v: { source: from('glm4v'), towers: vision() },
-  glm4v_moe: { source: from('glm4v_moe'), towers: vision() },
-  glm_ocr: { source: from('glm_ocr'), towers: vision() },
-  glmga: { source: from('glm46v'), towers: vision() },
+  gemma4_unified: { source: modeling('gemma4_unified'), towers: gemma4Unified },
+  glm46v: { source: modeling('glm46v'), towers: vision() },
+  glm4v: { source: modeling('glm4v'), towers: vision() },
+  glm4v_moe: { source: modeling('glm4v_moe'), towers: vision() },
+  glm_ocr: { source: modeling('glm_ocr'), towers: vision() },
+  glmga: { source: modeling('glm46v'), towers: vision() },
   glmasr: {
-    source: from('glmasr'),
+    source: modeling('glmasr'),
     towers: audio((_D, { T }, part) => linear(part.integer('intermediate_size'), 2 * T) + linear(2 * T, T)),
   },
-  got_ocr2: { source: from('got_ocr2'), tied: true, towers: vision(gotJoint) },
-  granite4_vision: { source: from('granite4_vision'), towers: vision(graniteVisionJoint) },
-  granite_speech: { source: from('granite_speech'), towers: graniteSpeech },
-  granite_speech_plus: { source: from('granite_speech_plus'), towers: graniteSpeech },
-  hunyuan_vl: { source: from('hunyuan_vl'), flat: true, towers: vision() },
-  hyperclovax_vision_v2: { source: from('hyperclovax_vision_v2'), towers: vision((D, { T }) => linear(D, T)) },
-  idefics2: { source: from('idefics2'), towers: vision(perceiverJoint) },
-  idefics3: { source: from('idefics3'), towers: vision(shuffledJoint) },
+  got_ocr2: { source: modeling('got_ocr2'), tied: true, towers: vision(gotJoint) },
+  granite4_vision: { source: modeling('granite4_vision'), towers: vision(graniteVisionJoint) },
+  granite_speech: { source: modeling('granite_speech'), towers: graniteSpeech },
+  granite_speech_plus: { source: modeling('granite_speech_plus'), towers: graniteSpeech },
+  hunyuan_vl: { source: modeling('hunyuan_vl'), flat: true, towers: vision() },
+  hyperclovax_vision_v2: { source: modeling('hyperclovax_vision_v2'), towers: vision((D, { T }) => linear(D, T)) },
+  idefics2: { source: modeling('idefics2'), towers: vision(perceiverJoint) },
+  idefics3: { source: modeling('idefics3'), towers: vision(shuffledJoint) },
   inkling_mm_model: {
-    source: from('inkling'),
+    source: modeling('inkling'),
     towers: both(
       vision((D, { T }) => D * T + T),
       // A table for each band of the spectrum, summed, and a norm.
@@ -495,17 +494,17 @@ export const wholes: Readonly<Record<string, Whole>> = {
       }),
     ),
   },
-  instructblip: { source: from('instructblip'), towers: vision(qformerJoint(true)) },
-  instructblipvideo: { source: from('instructblipvideo'), towers: vision(qformerJoint(true)) },
-  internvl: { source: from('internvl'), towers: vision(internJoint) },
-  janus: { source: from('janus'), towers: janus },
+  instructblip: { source: modeling('instructblip'), towers: vision(qformerJoint(true)) },
+  instructblipvideo: { source: modeling('instructblipvideo'), towers: vision(qformerJoint(true)) },
+  internvl: { source: modeling('internvl'), towers: vision(internJoint) },
+  janus: { source: modeling('janus'), towers: janus },
   qwen2_5_omni: {
-    source: from('qwen2_5_omni'),
+    source: modeling('qwen2_5_omni'),
     inside: { key: 'thinker_config', type: 'qwen2_5_omni_thinker' },
     towers: ({ around }) => qwen25Speech(around),
   },
   qwen3_omni_moe: {
-    source: from('qwen3_omni_moe'),
+    source: modeling('qwen3_omni_moe'),
     inside: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
     towers: ({ around }) => qwen3Speech(around),
   },
@@ -531,13 +530,13 @@ export const wholes: Readonly<Record<string, Whole>> = {
     flat: true,
     towers: phi3Vision,
   },
-  kimi_k25: { source: from('kimi_k25'), towers: vision(kimiJoint) },
+  kimi_k25: { source: modeling('kimi_k25'), towers: vision(kimiJoint) },
   'kosmos-2': {
-    source: from('kosmos2'),
+    source: modeling('kosmos2'),
     towers: vision((D, { outer, T }) => outer.integer('latent_query_num') * T + linear(D, T) + 4 * linear(T, T)),
   },
   lfm2_vl: {
-    source: from('lfm2_vl'),
+    source: modeling('lfm2_vl'),
     towers: vision((D, { outer, T }) => {
       const merged = D * outer.integer('downsample_factor') ** 2;
       const inner = outer.integer('projector_hidden_size');
@@ -546,34 +545,34 @@ export const wholes: Readonly<Record<string, Whole>> = {
       return norm + linear(merged, inner, bias) + linear(inner, T, bias);
     }),
   },
-  lighton_ocr: { source: from('lighton_ocr'), towers: vision(pixtralJoint) },
-  llama4: { source: from('llama4'), towers: vision((D, { T }) => D * T) },
-  llava: { source: from('llava'), towers: vision(llavaJoint) },
-  llava_next: { source: from('llava_next'), towers: both(vision(llavaJoint), newline) },
-  llava_next_video: { source: from('llava_next_video'), towers: both(vision(llavaJoint), newline) },
-  llava_onevision: { source: from('llava_onevision'), towers: both(vision(llavaJoint), newline) },
-  minicpmv4_6: { source: from('minicpmv4_6'), towers: vision(fourJoint('norm of all')) },
-  minicpmv4_7: { source: from('minicpmv4_7'), towers: vision(fourJoint('norm of all')) },
+  lighton_ocr: { source: modeling('lighton_ocr'), towers: vision(pixtralJoint) },
+  llama4: { source: modeling('llama4'), towers: vision((D, { T }) => D * T) },
+  llava: { source: modeling('llava'), towers: vision(llavaJoint) },
+  llava_next: { source: modeling('llava_next'), towers: both(vision(llavaJoint), newline) },
+  llava_next_video: { source: modeling('llava_next_video'), towers: both(vision(llavaJoint), newline) },
+  llava_onevision: { source: modeling('llava_onevision'), towers: both(vision(llavaJoint), newline) },
+  minicpmv4_6: { source: modeling('minicpmv4_6'), towers: vision(fourJoint('norm of all')) },
+  minicpmv4_7: { source: modeling('minicpmv4_7'), towers: vision(fourJoint('norm of all')) },
   minimax_m3_vl: {
-    source: from('minimax_m3_vl'),
+    source: modeling('minimax_m3_vl'),
     towers: vision((D, { outer, T }, part) => {
       const inner = outer.integer('projector_hidden_size');
       const merged = outer.integerOr('merged_hidden_size', T * part.integer('spatial_merge_size') ** 2, 1);
       return linear(D, inner) + linear(inner, T) + linear(merged, inner) + linear(inner, T);
     }),
   },
-  ministral3: { source: from('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralJoint) },
-  mistral3: { source: from('mistral3'), towers: vision(pixtralJoint) },
-  mllama: { source: from('mllama'), towers: vision((D, { T }) => linear(D, T)) },
+  ministral3: { source: modeling('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralJoint) },
+  mistral3: { source: modeling('mistral3'), towers: vision(pixtralJoint) },
+  mllama: { source: modeling('mllama'), towers: vision((D, { T }) => linear(D, T)) },
   muse_glimmer: {
-    source: from('muse_glimmer'),
+    source: modeling('muse_glimmer'),
     towers: vision((_D, { outer, T }) => {
       const inner = outer.integer('projector_hidden_size');
       return outer.integer('out_hidden_size') * inner + inner * inner + inner * T;
     }),
   },
   nemotron_h_omni: {
-    source: from('nemotron_h_omni'),
+    source: modeling('nemotron_h_omni'),
     textKeys: ['text_config', 'llm_config'],
     towers: vision((D, { outer, T }) => {
       const merged = outer.integerOr('vision_hidden_size', D, 1) / outer.number('downsample_ratio') ** 2;
@@ -582,59 +581,59 @@ export const wholes: Readonly<Record<string, Whole>> = {
     }),
   },
   ovis2: {
-    source: from('ovis2'),
+    source: modeling('ovis2'),
     towers: vision((words, { outer }) => words * outer.integer('hidden_size')),
   },
-  paddleocr_vl: { source: from('paddleocr_vl'), flat: true, towers: vision(fourJoint('norm of one')) },
+  paddleocr_vl: { source: modeling('paddleocr_vl'), flat: true, towers: vision(fourJoint('norm of one')) },
   paligemma: {
-    source: from('paligemma'),
+    source: modeling('paligemma'),
     towers: vision((D, { outer }) => linear(D, outer.integer('projection_dim'))),
   },
-  perception_lm: { source: from('perception_lm'), towers: vision(twoMatrices) },
-  phi4_multimodal: { source: from('phi4_multimodal'), textType: 'phi4_multimodal', flat: true, towers: phi4 },
-  pp_chart2table: { source: from('got_ocr2'), tied: true, towers: vision(gotJoint) },
-  qianfan_ocr: { source: from('qianfan_ocr'), towers: vision(internJoint) },
-  qwen2_5_omni_thinker: { source: from('qwen2_5_omni'), tied: false, towers: qwenOmniThinker },
-  qwen2_5_vl: { source: from('qwen2_5_vl'), flat: true, towers: vision() },
-  qwen2_audio: { source: from('qwen2_audio'), towers: audio((D, { T }) => linear(D, T)) },
-  qwen2_vl: { source: from('qwen2_vl'), flat: true, towers: vision() },
-  qwen3_5: { source: from('qwen3_5'), towers: vision() },
-  qwen3_5_moe: { source: from('qwen3_5_moe'), towers: vision() },
+  perception_lm: { source: modeling('perception_lm'), towers: vision(twoMatrices) },
+  phi4_multimodal: { source: modeling('phi4_multimodal'), textType: 'phi4_multimodal', flat: true, towers: phi4 },
+  pp_chart2table: { source: modeling('got_ocr2'), tied: true, towers: vision(gotJoint) },
+  qianfan_ocr: { source: modeling('qianfan_ocr'), towers: vision(internJoint) },
+  qwen2_5_omni_thinker: { source: modeling('qwen2_5_omni'), tied: false, towers: qwenOmniThinker },
+  qwen2_5_vl: { source: modeling('qwen2_5_vl'), flat: true, towers: vision() },
+  qwen2_audio: { source: modeling('qwen2_audio'), towers: audio((D, { T }) => linear(D, T)) },
+  qwen2_vl: { source: modeling('qwen2_vl'), flat: true, towers: vision() },
+  qwen3_5: { source: modeling('qwen3_5'), towers: vision() },
+  qwen3_5_moe: { source: modeling('qwen3_5_moe'), towers: vision() },
   qwen3_asr: {
-    source: from('qwen3_asr'),
+    source: modeling('qwen3_asr'),
     tied: true,
     towers: audio((D, _view, part) => linear(D, D) + linear(D, part.integer('output_dim'))),
   },
-  qwen3_omni_moe_thinker: { source: from('qwen3_omni_moe'), towers: qwenOmniThinker },
-  qwen3_vl: { source: from('qwen3_vl'), towers: vision() },
-  qwen3_vl_moe: { source: from('qwen3_vl_moe'), towers: vision() },
-  qwen4_exp: { source: from('qwen4_exp'), towers: vision() },
-  shieldgemma2: { source: from('gemma3'), towers: vision(gemma3Joint) },
-  smolvlm: { source: from('smolvlm'), towers: vision(shuffledJoint) },
+  qwen3_omni_moe_thinker: { source: modeling('qwen3_omni_moe'), towers: qwenOmniThinker },
+  qwen3_vl: { source: modeling('qwen3_vl'), towers: vision() },
+  qwen3_vl_moe: { source: modeling('qwen3_vl_moe'), towers: vision() },
+  qwen4_exp: { source: modeling('qwen4_exp'), towers: vision() },
+  shieldgemma2: { source: modeling('gemma3'), towers: vision(gemma3Joint) },
+  smolvlm: { source: modeling('smolvlm'), towers: vision(shuffledJoint) },
   step3p7: {
-    source: from('step3p7'),
+    source: modeling('step3p7'),
     towers: vision((D, { outer, T }) => linear(D, T, outer.boolean('projector_bias'))),
   },
-  video_llama_3: { source: from('video_llama_3'), towers: vision(twoMatrices) },
+  video_llama_3: { source: modeling('video_llama_3'), towers: vision(twoMatrices) },
   video_llava: {
-    source: from('video_llava'),
+    source: modeling('video_llava'),
     // Two encoders of one shape: one for images, one for video.
     towers: both(vision(llavaJoint), (view) => vision()(view).map((one) => ({ ...one, name: 'video' }))),
   },
   vipllava: {
-    source: from('vipllava'),
+    source: modeling('vipllava'),
     towers: vision((D, { outer, T }) => {
       const read = D * outer.listed('vision_feature_layers').length;
       return layerNorm(read) + linear(read, T) + linear(T, T);
     }),
   },
   voxtral: {
-    source: from('voxtral'),
+    source: modeling('voxtral'),
     fills: true,
     towers: audio((_D, { T }, part) => part.integer('intermediate_size') * T + T * T),
   },
   voxtral_realtime: {
-    source: from('voxtral_realtime'),
+    source: modeling('voxtral_realtime'),
     fills: true,
     towers: audio((D, { outer, T }) => D * outer.integer('downsample_factor') * T + T * T),
   },

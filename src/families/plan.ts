@@ -1,18 +1,22 @@
 import type { Fields } from '../text/fields.ts';
 import type { Shape } from './shape.ts';
 
+/** What stands in each layer. */
+export const each = <Kind>(shape: Shape, kind: (index: number) => Kind): readonly Kind[] =>
+  Array.from({ length: shape.layers }, (_, index) => kind(index));
+
 /** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
 export function slidingPlan(shape: Shape, fields: Fields): readonly string[] {
   const stated = fields.list('layer_types');
   if (stated) return stated.map((type) => String(type).replace('_attention', ''));
   const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
   const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
-  return Array.from({ length: shape.layers }, () => (slides ? 'sliding' : 'full'));
+  return each(shape, () => (slides ? 'sliding' : 'full'));
 }
 
 /** One full layer in `period`, the others sliding. */
 export const everyNth = (shape: Shape, period: number): readonly string[] =>
-  Array.from({ length: shape.layers }, (_, index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
+  each(shape, (index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
 
 /** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
 export function denseFirst(shape: Shape, fields: Fields): readonly string[] {
@@ -22,9 +26,7 @@ export function denseFirst(shape: Shape, fields: Fields): readonly string[] {
   const listed = fields.list('moe_layer_freq');
   if (listed) return listed.map((value) => (value === 1 ? 'experts' : 'dense'));
   const frequency = fields.every('moe_layer_freq');
-  return Array.from({ length: shape.layers }, (_, index) =>
-    index >= first && index % frequency === 0 ? 'experts' : 'dense',
-  );
+  return each(shape, (index) => (index >= first && index % frequency === 0 ? 'experts' : 'dense'));
 }
 
 /** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
@@ -33,11 +35,32 @@ export function pattern(key: string) {
     const word = fields.raw(key)?.value;
     if (typeof word !== 'string') return everyNth(shape, fields.integer(key));
     if (!/^[LG]+$/.test(word)) throw fields.wrong(key, 'must be a number, or letters L and G', word);
-    return Array.from({ length: shape.layers }, (_, index) => (word[index % word.length] === 'L' ? 'sliding' : 'full'));
+    return each(shape, (index) => (word[index % word.length] === 'L' ? 'sliding' : 'full'));
   };
 }
 
 export const always =
   (kind: string) =>
   (shape: Shape): readonly string[] =>
-    Array.from({ length: shape.layers }, () => kind);
+    each(shape, () => kind);
+
+/** `layer_types` where the file has it, else the family's own plan. */
+export const listedOr =
+  (plan: (shape: Shape, fields: Fields) => readonly string[]) =>
+  (shape: Shape, fields: Fields): readonly string[] =>
+    fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
+
+/** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
+export const denseUntil =
+  (count: (fields: Fields) => number) =>
+  (shape: Shape, fields: Fields): readonly string[] =>
+    fields.list('mlp_layer_types')
+      ? denseFirst(shape, fields)
+      : each(shape, (index) => (index < count(fields) ? 'dense' : 'experts'));
+
+/** Experts in each n-th layer, except where a list says dense (Qwen). */
+export const sparseByStep = (shape: Shape, fields: Fields): readonly string[] => {
+  const step = fields.every('decoder_sparse_step');
+  const only = new Set(fields.list('mlp_only_layers') ?? []);
+  return each(shape, (index) => (!only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense'));
+};

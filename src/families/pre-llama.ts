@@ -2,16 +2,14 @@ import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { bothSides, dense, fullBias, grouped, noBias, table } from './pieces.ts';
+import { each } from './plan.ts';
+import { biasBy, flag, layerNorms, modeling } from './vocabulary.ts';
 
 /** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
 
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-
-const layerNorm = { style: 'layer', bias: true } as const;
-
 /** Attention with biases and without rotary positions, and a feed-forward of two matrices with biases. */
 const early: Pick<Family, 'norm' | 'attention' | 'gated' | 'feedForward' | 'tied'> = {
-  norm: layerNorm,
+  norm: layerNorms,
   attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
   gated: false,
   feedForward: (shape) =>
@@ -21,7 +19,7 @@ const early: Pick<Family, 'norm' | 'attention' | 'gated' | 'feedForward' | 'tied
 
 /** CPM-Ant counts its prompts as tokens of their own, and learns one bias for each bucket of distance and head. */
 const cpmant: Family = {
-  source: from('cpmant'),
+  source: modeling('cpmant'),
   norm: { style: 'rms' },
   attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false }),
   feedForward: (shape) => dense(shape.hiddenSize, shape.width, { activation: 'gelu' }),
@@ -50,14 +48,14 @@ const modernNorm = (fields: Fields, path: string, width: number): Part => ({
 });
 
 const modernBert: Family = {
-  source: from('modernbert_decoder'),
-  norm: layerNorm,
-  normBias: (fields) => fields.boolean('norm_bias'),
+  source: modeling('modernbert_decoder'),
+  norm: layerNorms,
+  normBias: flag('norm_bias'),
   norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
     const every = fields.integer('global_attn_every_n_layers');
-    return Array.from({ length: shape.layers }, (_, index) => {
+    return each(shape, (index) => {
       const full = types ? types[index] === 'full_attention' : index % every === 0;
       const name = full ? 'full' : 'sliding';
       return index === 0 ? `${name} first` : name;
@@ -67,14 +65,14 @@ const modernBert: Family = {
     grouped(
       { ...shape, keyValueHeads: shape.heads },
       {
-        bias: fields.boolean('attention_bias') ? fullBias : noBias,
+        bias: biasBy(fields, 'attention_bias'),
         // The key states both sides of a bidirectional window.
         span: mixer.startsWith('full')
           ? { kind: 'full' }
           : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
       },
     ),
-  feeds: (shape) => Array.from({ length: shape.layers }, (_, index) => (index === 0 ? 'first' : 'dense')),
+  feeds: (shape) => each(shape, (index) => (index === 0 ? 'first' : 'dense')),
   feedForward: (shape, fields, feed): readonly Part[] => {
     const block = dense(shape.hiddenSize, shape.width, {
       activation: 'gelu',
@@ -97,14 +95,14 @@ const modernBert: Family = {
     },
     modernNorm(fields, 'norm.output', D),
   ],
-  outputBias: (fields) => fields.boolean('decoder_bias'),
+  outputBias: flag('decoder_bias'),
   tied: true,
 };
 
 export const legacyFamilies: Readonly<Record<string, Family>> = {
   'openai-gpt': {
     ...early,
-    source: from('openai'),
+    source: modeling('openai'),
     norms: 'post',
     finalNorm: false,
     attention: (shape) =>
@@ -117,30 +115,29 @@ export const legacyFamilies: Readonly<Record<string, Family>> = {
   },
   ctrl: {
     ...early,
-    source: from('ctrl'),
+    source: modeling('ctrl'),
     feedForward: (shape) =>
       dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
     outputBias: () => true,
   },
   biogpt: {
     ...early,
-    source: from('biogpt'),
+    source: modeling('biogpt'),
     // Two rows for padding stand in front of the first position, as in OPT.
     embedding: (shape, fields) => [
       table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
     ],
   },
-  xglm: { ...early, source: from('xglm') },
+  xglm: { ...early, source: modeling('xglm') },
   gpt_neox_japanese: {
-    source: from('gpt_neox_japanese'),
-    norm: layerNorm,
+    source: modeling('gpt_neox_japanese'),
+    norm: layerNorms,
     tied: true,
     width: (fields, D) => D * fields.integer('intermediate_multiple_size'),
     gated: false,
     activation: 'gelu',
     // Of the biases, only that of the last layer's attention output is left.
-    mixers: (shape) =>
-      Array.from({ length: shape.layers }, (_, index) => (index + 1 === shape.layers ? 'last' : 'full')),
+    mixers: (shape) => each(shape, (index) => (index + 1 === shape.layers ? 'last' : 'full')),
     attention: (shape, _, mixer) =>
       grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
   },

@@ -1,10 +1,10 @@
 import type { Part } from '../model/architecture.ts';
 import { type Fields, Unreadable } from '../text/fields.ts';
 import type { Family } from './family.ts';
-import { gatedDelta } from './mixers.ts';
-import { experts, fullBias, grouped, noBias, table } from './pieces.ts';
-import { always } from './plan.ts';
+import { grouped, table } from './pieces.ts';
+import { always, each } from './plan.ts';
 import type { Shape } from './shape.ts';
+import { biasBy, denseOrExperts, fp32HeadNorm, gatedDeltaByKeys, modeling } from './vocabulary.ts';
 
 /** Qwen4: gated delta nets and sparse attention over several residual streams, with tables of hashed n-grams at some layers. */
 
@@ -72,7 +72,7 @@ function ngrams(shape: Shape, fields: Fields, index: number): readonly Part[] {
 }
 
 const qwen4: Family = {
-  source: 'transformers 5.18.0, models/qwen4_exp/modeling_qwen4_exp.py',
+  source: modeling('qwen4_exp'),
   defaultsOf: 'qwen4_exp_text',
   norms: 'own',
   finalNorm: false,
@@ -81,7 +81,7 @@ const qwen4: Family = {
     const types = fields.list('layer_types');
     const interval = fields.integer('full_attention_interval');
     const tables = ngramLayers(fields);
-    return Array.from({ length: shape.layers }, (_, index) => {
+    return each(shape, (index) => {
       const linear = types ? types[index] === 'linear_attention' : (index + 1) % interval !== 0;
       const place = tables.indexOf(index + 1);
       return `${linear ? 'linear' : 'sparse'}${place < 0 ? '' : ` ngram ${place}`}`;
@@ -92,17 +92,10 @@ const qwen4: Family = {
     return place === undefined ? [] : ngrams(shape, fields, Number(place));
   },
   attention: (shape, fields, mixer) => {
-    if (mixer.startsWith('linear'))
-      return gatedDelta(shape.hiddenSize, {
-        keyHeads: fields.integer('linear_num_key_heads'),
-        valueHeads: fields.integer('linear_num_value_heads'),
-        keyDim: fields.integer('linear_key_head_dim'),
-        valueDim: fields.integer('linear_value_head_dim'),
-        kernel: fields.integer('linear_conv_kernel_dim'),
-      });
+    if (mixer.startsWith('linear')) return gatedDeltaByKeys(shape, fields);
     return grouped(shape, {
-      bias: fields.boolean('attention_bias') ? fullBias : noBias,
-      queryKeyNorm: { over: 'head', style: 'rms', weight: true, bias: false, upcast: 'weight' },
+      bias: biasBy(fields, 'attention_bias'),
+      queryKeyNorm: fp32HeadNorm,
       outputGate: 'element',
       span: { kind: 'selected', tokens: fields.integer('indexer_budget') },
       indexer: {
@@ -115,11 +108,7 @@ const qwen4: Family = {
     });
   },
   feeds: always('experts'),
-  feedForward: (shape, fields) =>
-    experts(shape, fields, {
-      width: fields.integer('moe_intermediate_size'),
-      shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-    }),
+  feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
 };
 
 export const qwen4Families: Readonly<Record<string, Family>> = { qwen4_exp_text: qwen4 };

@@ -1,12 +1,11 @@
-import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
-import { gatedDelta, lightning, mamba1, mamba2 } from './mixers.ts';
+import { lightning, mamba1, mamba2 } from './mixers.ts';
 import { dense, experts, grouped, llamaAttention } from './pieces.ts';
+import { always, each, sparseByStep } from './plan.ts';
 import { depths, predictor } from './prediction.ts';
 import type { Shape } from './shape.ts';
-
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+import { alwaysOn, denseOrExperts, gatedDeltaByKeys, headNorm, modeling } from './vocabulary.ts';
 
 /** A number where the config states one, else what follows from its other keys (`auto`, null, absent). */
 export function stated(fields: Fields, key: string, derived: number): number {
@@ -14,47 +13,23 @@ export function stated(fields: Fields, key: string, derived: number): number {
   return typeof value === 'number' ? fields.integer(key, 1) : derived;
 }
 
-/** Gated delta net by Qwen3-Next's keys. */
-const linearAttention = (shape: Shape, fields: Fields): readonly Part[] =>
-  gatedDelta(shape.hiddenSize, {
-    keyHeads: fields.integer('linear_num_key_heads'),
-    valueHeads: fields.integer('linear_num_value_heads'),
-    keyDim: fields.integer('linear_key_head_dim'),
-    valueDim: fields.integer('linear_value_head_dim'),
-    kernel: fields.integer('linear_conv_kernel_dim'),
-  });
-
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
-
 /** Three layers of linear attention to one of full attention, unless the config lists them. */
 const linearPlan = (shape: Shape, fields: Fields): readonly string[] => {
   const listed = fields.list('layer_types');
   if (listed) return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
   const interval = fields.every('full_attention_interval');
-  return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
+  return each(shape, (index) => ((index + 1) % interval === 0 ? 'full' : 'linear'));
 };
 
 const qwen3Next: Family = {
-  source: from('qwen3_next'),
+  source: modeling('qwen3_next'),
   mixers: linearPlan,
   attention: (shape, fields, mixer) =>
     mixer === 'linear'
-      ? linearAttention(shape, fields)
+      ? gatedDeltaByKeys(shape, fields)
       : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm, outputGate: 'element' as const },
-  feeds: (shape, fields) => {
-    const step = fields.every('decoder_sparse_step');
-    const only = new Set(fields.list('mlp_only_layers') ?? []);
-    return Array.from({ length: shape.layers }, (_, index) =>
-      !only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense',
-    );
-  },
-  feedForward: (shape, fields, feed) =>
-    feed === 'dense'
-      ? dense(shape.hiddenSize, shape.width)
-      : experts(shape, fields, {
-          width: fields.integer('moe_intermediate_size'),
-          shared: { width: fields.integer('shared_expert_intermediate_size'), gate: true },
-        }),
+  feeds: sparseByStep,
+  feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
 };
 
 /** Multi-token prediction: one layer of full attention for each depth, behind one matrix and in front of one norm. */
@@ -68,16 +43,16 @@ const nextTokens =
 
 const qwen35: Family = {
   ...qwen3Next,
-  source: from('qwen3_5'),
-  feeds: (shape) => Array.from({ length: shape.layers }, () => 'dense'),
+  source: modeling('qwen3_5'),
+  feeds: always('dense'),
   prediction: nextTokens('dense'),
 };
 
 const mambaFamily: Family = {
-  source: from('mamba'),
+  source: modeling('mamba'),
   tied: true,
-  mixers: (shape) => Array.from({ length: shape.layers }, () => 'mamba'),
-  feeds: (shape) => Array.from({ length: shape.layers }, () => 'none'),
+  mixers: always('mamba'),
+  feeds: always('none'),
   attention: ({ hiddenSize: D }, fields) => {
     // A stated width wins over `expand`; 0 is no width.
     const d = fields.optionalInteger('intermediate_size') || Math.floor(fields.number('expand') * D);
@@ -92,11 +67,11 @@ const mambaFamily: Family = {
 };
 
 const minimax: Family = {
-  source: from('minimax'),
+  source: modeling('minimax'),
   mixers: (shape, fields) => {
     const listed = fields.list(['layer_types', 'attn_type_list']);
     if (listed) return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
-    return Array.from({ length: shape.layers }, (_, index) => (index % 2 === 0 ? 'full' : 'linear'));
+    return each(shape, (index) => (index % 2 === 0 ? 'full' : 'linear'));
   },
   attention: (shape, fields, mixer) =>
     mixer === 'linear'
@@ -106,10 +81,10 @@ const minimax: Family = {
           chunk: fields.integer('block_size'),
         })
       : grouped(shape),
-  feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  feeds: always('experts'),
   feedForward: (shape, fields) => {
     const width = fields.count('shared_intermediate_size');
-    return experts(shape, fields, width === 0 ? {} : { shared: { width, gate: true } });
+    return experts(shape, fields, alwaysOn(width, { gate: true }));
   },
 };
 
@@ -118,15 +93,15 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
   qwen3_5_text: qwen35,
   qwen3_5_moe_text: {
     ...qwen35,
-    source: from('qwen3_5_moe'),
-    feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+    source: modeling('qwen3_5_moe'),
+    feeds: always('experts'),
     prediction: nextTokens('experts'),
   },
   mamba: mambaFamily,
-  falcon_mamba: { ...mambaFamily, source: from('falcon_mamba') },
+  falcon_mamba: { ...mambaFamily, source: modeling('falcon_mamba') },
   mamba2: {
     ...mambaFamily,
-    source: from('mamba2'),
+    source: modeling('mamba2'),
     tied: false,
     attention: ({ hiddenSize: D }, fields) => {
       const bias = fields.boolean('use_bias');
@@ -142,11 +117,11 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
     },
   },
   jamba: {
-    source: from('jamba'),
+    source: modeling('jamba'),
     mixers: (shape, fields) => {
       const period = fields.integer('attn_layer_period');
       const offset = fields.integer('attn_layer_offset', 0);
-      return Array.from({ length: shape.layers }, (_, index) => (index % period === offset ? 'attention' : 'mamba'));
+      return each(shape, (index) => (index % period === offset ? 'attention' : 'mamba'));
     },
     attention: (shape, fields, mixer) => {
       if (mixer === 'attention') return grouped(shape, { rotary: false });
@@ -163,7 +138,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
     feeds: (shape, fields) => {
       const period = fields.integer('expert_layer_period');
       const offset = fields.integer('expert_layer_offset', 0);
-      return Array.from({ length: shape.layers }, (_, index) =>
+      return each(shape, (index) =>
         // One expert is a dense layer without a router.
         index % period === offset && fields.integer('num_experts') > 1 ? 'experts' : 'dense',
       );

@@ -1,14 +1,11 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
-import { bothSides, dense, experts, fullBias, grouped, inputBias, noBias, normOf } from './pieces.ts';
-import { denseFirst } from './plan.ts';
+import { bothSides, dense, experts, fullBias, grouped, normOf } from './pieces.ts';
+import { always, denseFirst, each } from './plan.ts';
+import { alwaysOn, biasBy, flag, headNorm, inputBiasBy, layerNorms } from './vocabulary.ts';
 
 /** Families whose code comes with the checkpoint and is in no release of transformers. */
-
-const layerNorm = { style: 'layer', bias: true } as const;
-
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
 
 /** A list of whole numbers, one for each layer. */
 function perLayer(fields: Fields, key: string, layers: number): readonly number[] {
@@ -25,7 +22,7 @@ const ling2: Family = {
   source: 'inclusionAI/Ling-mini-2.0 modeling_bailing_moe_v2.py',
   attention: (shape, fields) =>
     grouped(shape, {
-      bias: { ...(fields.boolean('use_qkv_bias') ? inputBias : noBias), output: fields.boolean('use_bias') },
+      bias: { ...inputBiasBy(fields, 'use_qkv_bias'), output: fields.boolean('use_bias') },
       fused: true,
       ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
     }),
@@ -38,7 +35,7 @@ const ling2: Family = {
     return experts(shape, fields, {
       width,
       correctionBias: fields.boolean('moe_router_enable_expert_bias'),
-      ...(shared === 0 ? {} : { shared: { width: shared, gate: false } }),
+      ...alwaysOn(shared),
     });
   },
   tied: false,
@@ -47,7 +44,7 @@ const ling2: Family = {
 /** Phi-3 small: a feed-forward whose up matrix holds both factors, biases everywhere, block-sparse attention. */
 const phi3Small: Family = {
   source: 'microsoft/Phi-3-small-8k-instruct modeling_phi3_small.py',
-  norm: layerNorm,
+  norm: layerNorms,
   attention: (shape) => grouped(shape, { bias: fullBias, fused: true }),
   feedForward: (shape) =>
     dense(shape.hiddenSize, shape.width, { activation: 'gelu', bias: bothSides(true), fused: true }),
@@ -58,7 +55,7 @@ const phi3Small: Family = {
 const grok: Family = {
   source: 'hpcai-tech/grok-1 modeling_grok1.py',
   norms: 'sandwich',
-  feeds: (shape) => Array.from({ length: shape.layers }, () => 'experts'),
+  feeds: always('experts'),
   feedForward: (shape, fields) => experts(shape, fields, { activation: 'gelu' }),
   tied: true,
 };
@@ -70,7 +67,7 @@ const arctic: Family = {
   attention: (shape) => grouped(shape),
   feeds: (shape, fields) => {
     const every = fields.every('moe_layer_frequency');
-    return Array.from({ length: shape.layers }, (_, index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
+    return each(shape, (index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
   },
   feedForward: (shape, fields, feed): readonly Part[] => {
     const { hiddenSize: D } = shape;
@@ -120,7 +117,7 @@ function divisible(value: number, divisor: number): number {
 /** JAIS and BTLM: GPT-2 with a gated feed-forward and ALiBi instead of learned positions. */
 const jais: Family = {
   source: 'inceptionai/jais-13b modeling_jais.py',
-  norm: layerNorm,
+  norm: layerNorms,
   attention: (shape) =>
     grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
   feedForward: (shape, fields) => {
@@ -155,9 +152,9 @@ const internlm3: Family = {
   source: 'internlm/internlm3-8b-instruct modeling_internlm3.py',
   attention: (shape, fields) =>
     grouped(shape, {
-      bias: { ...(fields.boolean('qkv_bias') ? inputBias : noBias), output: fields.boolean('bias') },
+      bias: { ...inputBiasBy(fields, 'qkv_bias'), output: fields.boolean('bias') },
     }),
-  feedForwardBias: (fields) => fields.boolean('bias'),
+  feedForwardBias: flag('bias'),
   tied: false,
 };
 
@@ -165,16 +162,16 @@ const internlm3: Family = {
 const refinedWeb: Family = {
   source: 'tiiuae/falcon-40b modelling_RW.py (first revision)',
   defaults: { parallel_attn: true, multi_query: true },
-  norm: layerNorm,
+  norm: layerNorms,
   norms: (fields) => (fields.states('n_head_kv') ? 'double' : fields.boolean('parallel_attn') ? 'single' : 'pre'),
   attention: (shape, fields) => {
     const one = fields.boolean('multi_query') ? 1 : shape.heads;
     const keyValueHeads = fields.integerOr('n_head_kv', one, 1);
-    return grouped({ ...shape, keyValueHeads }, { bias: fields.boolean('bias') ? fullBias : noBias, fused: true });
+    return grouped({ ...shape, keyValueHeads }, { bias: biasBy(fields, 'bias'), fused: true });
   },
   gated: false,
   activation: 'gelu',
-  feedForwardBias: (fields) => fields.boolean('bias'),
+  feedForwardBias: flag('bias'),
   width: (_, D) => 4 * D,
   tied: true,
 };
@@ -182,8 +179,7 @@ const refinedWeb: Family = {
 /** TeleChat: biases on the attention's output and the feed-forward's last matrix, keys and values in one. */
 const telechat: Family = {
   source: 'Tele-AI/TeleChat2-7B modeling_telechat2.py',
-  attention: (shape, fields) =>
-    grouped(shape, { bias: { ...(fields.boolean('attention_bias') ? inputBias : noBias), output: true } }),
+  attention: (shape, fields) => grouped(shape, { bias: { ...inputBiasBy(fields, 'attention_bias'), output: true } }),
   feedForward: (shape) => dense(shape.hiddenSize, shape.width, { bias: { up: false, down: true } }),
   tied: false,
 };

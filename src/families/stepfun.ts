@@ -1,13 +1,15 @@
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { dense, experts, grouped, inputBias, spanOf } from './pieces.ts';
+import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
+import { fp32HeadNorm, modeling } from './vocabulary.ts';
 
-const source = 'transformers 5.18.0, models/step3p7/modeling_step3p7.py';
+const source = modeling('step3p7');
 
 /** Layers that multi-token prediction adds stand at the end of the lists. */
 const kinds = (shape: Shape, fields: Fields): readonly string[] => {
-  const types = fields.list('layer_types') ?? Array.from({ length: shape.layers }, () => 'full_attention');
+  const types = fields.list('layer_types') ?? each(shape, () => 'full_attention');
   return types.map((type) => (type === 'sliding_attention' ? 'sliding' : 'full'));
 };
 
@@ -18,12 +20,8 @@ const feeds = (shape: Shape, fields: Fields): readonly string[] => {
   const stated = fields.raw('moe_layers_enum')?.value;
   const listed = typeof stated === 'string' ? stated.split(',') : Array.isArray(stated) ? stated : undefined;
   const sparse = listed === undefined ? undefined : new Set(listed.map((index) => Number(index)));
-  return Array.from({ length: shape.layers }, (_, index) =>
-    (sparse === undefined ? index >= 3 : sparse.has(index)) ? 'experts' : 'dense',
-  );
+  return each(shape, (index) => ((sparse === undefined ? index >= 3 : sparse.has(index)) ? 'experts' : 'dense'));
 };
-
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false, upcast: 'weight' } as const;
 
 /** Step-3.5 and 3.7: a gate on each head, more heads in sliding layers, experts beside an always-on one. */
 const step: Family = {
@@ -44,7 +42,7 @@ const step: Family = {
       {
         bias: { ...(bias ? inputBias : { query: false, key: false, value: false }), output: bias },
         span: spanOf(mixer, fields),
-        queryKeyNorm: headNorm,
+        queryKeyNorm: fp32HeadNorm,
         extra: [
           {
             kind: 'linear',

@@ -1,15 +1,12 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
-import { bothSides, dense, experts, fullBias, grouped, inputBias, llamaAttention, noBias, spanOf } from './pieces.ts';
-import { slidingPlan } from './plan.ts';
+import { bothSides, dense, fullBias, grouped, inputBias, llamaAttention, spanOf } from './pieces.ts';
+import { each, slidingPlan } from './plan.ts';
 import type { Shape } from './shape.ts';
+import { denseOrExperts, flag, groupedBy, headNorm, llamaWith, modeling } from './vocabulary.ts';
 
 /** Language models that exist only inside a model made of parts (`multimodal.ts`). */
-
-const from = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
-
-const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
 
 /** A number, or the first of a list of numbers (one for text, one for images). */
 function first(fields: Fields, key: string): number {
@@ -27,7 +24,7 @@ const ernieFeeds = (shape: Shape, fields: Fields): readonly string[] => {
   if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
   const start = first(fields, 'moe_layer_start_index');
   const end = firstOr(fields, 'moe_layer_end_index', shape.layers);
-  return Array.from({ length: shape.layers }, (_, index) => (index >= start && index <= end ? 'experts' : 'dense'));
+  return each(shape, (index) => (index >= start && index <= end ? 'experts' : 'dense'));
 };
 
 /** Two sets of experts, for text and for images, with a router each: a token of text uses the first. */
@@ -53,26 +50,18 @@ const ernieExperts = (shape: Shape, fields: Fields): readonly Part[] => {
 };
 
 const deepseekOcr: Family = {
-  source: from('deepseek_ocr2'),
-  attention: (shape, fields) => grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias }),
+  source: modeling('deepseek_ocr2'),
+  attention: groupedBy('attention_bias'),
   feeds: (shape, fields) =>
-    (
-      fields.list('mlp_layer_types') ?? Array.from({ length: shape.layers }, (_, i) => (i === 0 ? 'dense' : 'sparse'))
-    ).map((type) => (type === 'sparse' ? 'experts' : 'dense')),
-  feedForward: (shape, fields, feed) => {
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
-    const width = fields.integer('moe_intermediate_size');
-    const shared = fields.count('n_shared_experts');
-    return experts(shape, fields, {
-      width,
-      ...(shared === 0 ? {} : { shared: { width: shared * width, gate: false } }),
-    });
-  },
+    (fields.list('mlp_layer_types') ?? each(shape, (i) => (i === 0 ? 'dense' : 'sparse'))).map((type) =>
+      type === 'sparse' ? 'experts' : 'dense',
+    ),
+  feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' } }),
 };
 
 const ernie: Family = {
-  source: from('ernie4_5_vl_moe'),
-  attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
+  source: modeling('ernie4_5_vl_moe'),
+  attention: groupedBy('use_bias'),
   feeds: ernieFeeds,
   feedForward: (shape, fields, feed) =>
     feed === 'dense'
@@ -83,42 +72,42 @@ const ernie: Family = {
 
 export const textFamilies: Readonly<Record<string, Family>> = {
   chameleon: {
-    source: from('chameleon'),
+    source: modeling('chameleon'),
     attention: (shape, fields, mixer) => ({
       ...llamaAttention(shape, fields, mixer),
       queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true, perHead: true },
     }),
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    feedForwardBias: flag('mlp_bias'),
   },
   cosmos3_edge_text: {
-    source: from('cosmos3_edge'),
+    source: modeling('cosmos3_edge'),
     tiedKeys: [],
     attention: llamaAttention,
     gated: false,
     activation: 'relu2',
-    feedForwardBias: (fields) => fields.boolean('mlp_bias'),
+    feedForwardBias: flag('mlp_bias'),
   },
   deepseek_ocr2_text: deepseekOcr,
   ernie4_5_vl_moe_text: ernie,
   glm4v_text: {
-    source: from('glm4v'),
+    source: modeling('glm4v'),
     norms: 'sandwich',
     attention: (shape) => grouped(shape, { bias: inputBias }),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
   },
   glm_ocr_text: {
-    source: from('glm_ocr'),
+    source: modeling('glm_ocr'),
     norms: 'sandwich',
     attention: (shape) => grouped(shape),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
   },
   hunyuan_vl_text: {
-    source: from('hunyuan_vl'),
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm }),
+    source: modeling('hunyuan_vl'),
+    attention: llamaWith({ queryKeyNorm: headNorm }),
     tied: true,
   },
   kosmos_2_text_model: {
-    source: from('kosmos2'),
+    source: modeling('kosmos2'),
     norm: { style: 'layer' },
     gated: false,
     activation: 'gelu',
@@ -131,19 +120,19 @@ export const textFamilies: Readonly<Record<string, Family>> = {
     tied: true,
   },
   muse_glimmer_text: {
-    source: from('muse_glimmer'),
+    source: modeling('muse_glimmer'),
     norms: 'sandwich',
     mixers: slidingPlan,
-    attention: (shape, fields, mixer) => ({ ...llamaAttention(shape, fields, mixer), outputGate: 'element' }),
+    attention: llamaWith({ outputGate: 'element' }),
   },
   paddleocr_vl_text: {
-    source: from('paddleocr_vl'),
-    attention: (shape, fields) => grouped(shape, { bias: fields.boolean('use_bias') ? fullBias : noBias }),
-    feedForwardBias: (fields) => fields.boolean('use_bias'),
+    source: modeling('paddleocr_vl'),
+    attention: groupedBy('use_bias'),
+    feedForwardBias: flag('use_bias'),
     tied: true,
   },
   voxtral_realtime_text: {
-    source: from('voxtral_realtime'),
+    source: modeling('voxtral_realtime'),
     attention: (shape, fields, mixer) => grouped(shape, { span: spanOf(mixer, fields) }),
     // How far the text lags behind the sound scales each layer, through a pair of matrices of rank 32.
     layerExtras: ({ hiddenSize: D }) => [

@@ -1,0 +1,84 @@
+import type { Experts, GroupedAttention } from '../model/architecture.ts';
+import type { Fields } from '../text/fields.ts';
+import { gatedDelta } from './mixers.ts';
+import { bothSides, dense, experts, fullBias, grouped, inputBias, llamaAttention, noBias } from './pieces.ts';
+import type { Shape } from './shape.ts';
+
+/** Words that rows are written in: what a key says, norms by name, and attention that differs from Llama's in one thing. */
+
+/** Where the modelling code of a class of Transformers stands. */
+export const modeling = (folder: string) => `transformers 5.18.0, models/${folder}/modeling_${folder}.py`;
+
+export const flag = (key: string) => (fields: Fields) => fields.boolean(key);
+export const size = (keys: string | readonly string[]) => (fields: Fields) => fields.integer(keys);
+
+/** LayerNorms with a bias, in place of a decoder's RMSNorms. */
+export const layerNorms = { style: 'layer', bias: true } as const;
+
+/** A norm on the query and key of each head, or on the whole projection. */
+export const headNorm = { over: 'head', style: 'rms', weight: true, bias: false } as const;
+export const widthNorm = { over: 'width', style: 'rms', weight: true, bias: false } as const;
+export const fp32HeadNorm = { ...headNorm, upcast: 'weight' } as const;
+export const fp32WidthNorm = { ...widthNorm, upcast: 'weight' } as const;
+export const headLayerNorm = { over: 'head', style: 'layer', weight: true, bias: true } as const;
+
+/** Biases on all four projections where the key says so. */
+export const biasBy = (fields: Fields, key: string) => (fields.boolean(key) ? fullBias : noBias);
+/** Biases on query, key and value where the key says so. */
+export const inputBiasBy = (fields: Fields, key: string) => (fields.boolean(key) ? inputBias : noBias);
+
+/** Llama's attention but for `changes`. */
+export const llamaWith = (changes: Partial<GroupedAttention>) => (shape: Shape, fields: Fields, mixer: string) => ({
+  ...llamaAttention(shape, fields, mixer),
+  ...changes,
+});
+
+/** Grouped attention with biases on all projections where the key says so. */
+export const groupedBy = (key: string) => (shape: Shape, fields: Fields) =>
+  grouped(shape, { bias: biasBy(fields, key) });
+
+type SharedExperts = NonNullable<Experts['shared']>;
+
+/** Experts that every token goes through, as one feed-forward of their width; none of width 0. */
+export const alwaysOn = (width: number, changes: Partial<SharedExperts> = {}): { readonly shared?: SharedExperts } =>
+  width === 0 ? {} : { shared: { width, gate: false, ...changes } };
+
+type Keys = string | readonly string[];
+
+/** Which keys say how wide a layer's experts are, and the always-on ones beside them. */
+type ExpertKeys = {
+  /** Of one routed expert. Default `moe_intermediate_size`. */
+  readonly width?: Keys;
+  /** Always-on experts: so many times as wide as a routed one, or of a width of their own, which may have a gate. */
+  readonly shared?: { readonly times: Keys } | { readonly width: Keys; readonly gate?: boolean };
+  /** The router adds a learned bias to what it chooses by. */
+  readonly correctionBias?: boolean;
+  /** Whether dense layers and always-on experts have biases. */
+  readonly bias?: string;
+};
+
+/** A mixture of experts by its keys; a gated feed-forward of the shape's width in the layers that are dense. */
+export const denseOrExperts =
+  ({ width = 'moe_intermediate_size', shared, correctionBias = false, bias }: ExpertKeys = {}) =>
+  (shape: Shape, fields: Fields, feed: string) => {
+    const biases = bias === undefined ? {} : { bias: bothSides(fields.boolean(bias)) };
+    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, biases);
+    const one = fields.integer(width);
+    const always =
+      shared === undefined
+        ? {}
+        : 'times' in shared
+          ? alwaysOn(one * fields.count(shared.times), biases)
+          : alwaysOn(fields.count(shared.width), { gate: shared.gate ?? false, ...biases });
+    return experts(shape, fields, { width: one, correctionBias, ...always });
+  };
+
+/** A gated delta net by the keys that Qwen3-Next and its successors share. */
+export const gatedDeltaByKeys = (shape: Shape, fields: Fields) =>
+  gatedDelta(shape.hiddenSize, {
+    keyHeads: fields.integer('linear_num_key_heads'),
+    valueHeads: fields.integer('linear_num_value_heads'),
+    keyDim: fields.integer('linear_key_head_dim'),
+    valueDim: fields.integer('linear_value_head_dim'),
+    kernel: fields.integer('linear_conv_kernel_dim'),
+  });
