@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 2721:
+/***/ 8604:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -62858,7 +62858,6 @@ const needsOf = (text) => [
 ];
 /**
  * @param files text of a file that the script reads in; undefined where it is not known
- * @param inputs values of variables and positional arguments ("1") that the user gives
  * @throws ShellTooLarge
  */
 function readScript(text, files = () => undefined, inputs = {}) {
@@ -62958,13 +62957,15 @@ function statements(tokens, machine) {
             block(word, tokens.slice(at + 1, end), machine);
             at = end + 1;
         }
-        else if (word === 'function' || (isSign(tokens[at + 1], '(') && isSign(tokens[at + 2], ')'))) {
+        else if (word === 'function' || definesFunction(tokens, at)) {
             at = shell_define(tokens, at, machine);
         }
         else
             at = command(tokens, at, machine);
     }
 }
+/** `name()`, and not the empty list of `NAME=()`. */
+const definesFunction = (tokens, at) => isSign(tokens[at + 1], '(') && isSign(tokens[at + 2], ')') && !assignment.test(shell_plain(tokens[at]) ?? '');
 /** Where the block that begins at a word ends. */
 function blockEnd(tokens, from, close) {
     const open = [close];
@@ -63195,8 +63196,21 @@ function shell_start(words, document, target, line, machine) {
         else if (name === 'read')
             machine.scope.set(words.at(-1)?.text ?? '', { list: false, text });
     }
-    if (words.length > 1 && words.length <= limits.list)
+    const inner = textCommand(words);
+    if (inner !== undefined && machine.calls < limits.calls) {
+        machine.calls += 1;
+        run(shellTokens(inner), machine);
+        machine.calls -= 1;
+    }
+    else if (words.length > 1 && words.length <= limits.list)
         machine.commands.push({ words, line });
+}
+/** The command that `srun ... bash -c "..."` or `eval "..."` gives as text. */
+function textCommand(words) {
+    const at = words.findIndex(({ text }, index) => text === '-c' && /(^|\/)(ba)?sh$/.test(words[index - 1]?.text ?? ''));
+    const rest = words[0]?.text === 'eval' ? words.slice(1) : at === -1 ? [] : words.slice(at + 1, at + 2);
+    const text = rest.map((word) => word.text).join(' ');
+    return /\s--?\w/.test(text) ? text : undefined;
 }
 function call(body, words, machine) {
     if (machine.calls >= limits.calls)
@@ -63421,8 +63435,11 @@ function simple(words) {
         const truth = simple(words.slice(1));
         return truth.kind === 'known' ? shell_known(!truth.value) : truth;
     }
-    const needs = words.flatMap(needsOf);
     const [a = '', operator = '', b = ''] = words;
+    // As with a default (`${A:-1}`), what nobody states is taken as not set.
+    if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
+        return shell_known(a === '-z');
+    const needs = words.flatMap(needsOf);
     if (needs.length > 0)
         return { kind: 'open', needs };
     if (words.length === 2 && a === '-z')
@@ -63590,6 +63607,7 @@ const launchers = {
     nodes: 'nodes',
     N: 'nodes',
     num_processes: 'gpus',
+    np: 'gpus',
 };
 const flag = /^--?([A-Za-z][\w.-]{0,200})(?:=(.*))?$/s;
 const script_arguments_override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
@@ -63628,11 +63646,12 @@ function sorted({ words }, script) {
         const [, key, set] = script_arguments_override.exec(word.text) ?? [];
         if (name !== undefined) {
             const values = attached === undefined ? [...behind] : [attached];
-            while (attached === undefined && behind.length === 0 && isValue(words[at + 1])) {
+            const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
+            const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
+            while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
                 values.push(words[at + 1]?.text ?? '');
                 at += 1;
             }
-            const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
             const value = values.length === 0 ? true : values.length === 1 ? values[0] : values;
             if (into !== undefined)
                 launch[into] = value;
@@ -63665,7 +63684,12 @@ function sorted({ words }, script) {
     };
 }
 /** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
-const isValue = (word) => word !== undefined && !isOverride(word.text) && (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+const isValue = (word) => word !== undefined &&
+    !isOverride(word.text) &&
+    !isProgram(word.text) &&
+    (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+/** Launchers are followed by the program that they start, whose arguments come behind it. */
+const isProgram = (text) => /^[^\s=]+\.py$/.test(text);
 const isOverride = (text) => script_arguments_override.exec(text)?.[1]?.includes('.') === true;
 
 ;// CONCATENATED MODULE: ./build/text/syntax.js
@@ -63993,9 +64017,9 @@ function tomlKeys(text) {
 }
 // --- Shell ------------------------------------------------------------------------------------------------------------
 /** A launch script as the arguments of what it starts; files that it reads in are not at hand here. */
-function parseShell(text, files) {
+function parseShell(text, files, inputs) {
     try {
-        return { kind: 'parsed', ...argumentsOf(readScript(text, files)), problems: [], text };
+        return { kind: 'parsed', ...argumentsOf(readScript(text, files, inputs)), problems: [], text };
     }
     catch (error) {
         if (error instanceof ShellTooLarge)
@@ -70172,6 +70196,7 @@ const isDictionary = (value) => typeof value === 'object' && value !== null && !
 const fields_own = (from, key) => (Object.hasOwn(from, key) ? from[key] : undefined);
 /** A config that cannot be read further: its sentence is for the user. */
 class Unreadable extends Error {
+    way = 'impossible';
     problem;
     constructor(message, line, key) {
         super(message);
@@ -70187,6 +70212,11 @@ class Unreadable extends Error {
 const textOf = (value) => (typeof value === 'object' && value !== null ? '' : String(value));
 /** A config of a kind that is known, and that no number of this tool is about. */
 class OtherModel extends Unreadable {
+    way = 'other-model';
+}
+/** A model whose sizes nobody in the repository states, until the policy does. */
+class OpenModel extends Unreadable {
+    way = 'unknown-name';
 }
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
 const largest = 2 ** 40;
@@ -77329,8 +77359,8 @@ function gather(root, format, formats, known, put = []) {
     }
     catch (error) {
         if (needs.size === 0) {
-            const { problem } = error instanceof Unreadable ? error : ofAnotherKind(error, format);
-            return { kind: 'unread', way: 'impossible', format: format.id, problems: [problem] };
+            const { problem, way } = error instanceof Unreadable ? error : ofAnotherKind(error, format);
+            return { kind: 'unread', way, format: format.id, problems: [problem] };
         }
     }
     if (needs.size > 0)
@@ -77995,7 +78025,7 @@ function stating(file, format, places = new Map()) {
                 ...(line === undefined ? {} : { line }),
             });
         },
-        refuse: (message, key) => key === undefined ? new Unreadable(message) : new Unreadable(message, lineOf(key), shownKey(key)),
+        refuse: (message, key, Kind = Unreadable) => key === undefined ? new Kind(message) : new Kind(message, lineOf(key), shownKey(key)),
         statement: ({ by } = {}) => {
             const model = modelOf(name, config, names);
             return {
@@ -79171,15 +79201,15 @@ const uncounted = [
 /** The architecture; nothing where the arguments are a run's alone. */
 function stateModel(say) {
     const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
-    if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined)
-        return;
     for (const [name, what] of uncounted) {
         const value = say.at(name);
         if (value !== undefined && value !== false && value !== 0)
-            throw say.refuse(`${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`, name);
+            throw say.refuse(`${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`, name, OtherModel);
     }
+    if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined)
+        return;
     if (say.text('model_type') === 'mamba')
-        throw say.refuse('Megatron’s Mamba models are not read yet; state the model as a config.json.', 'model_type');
+        throw say.refuse('Megatron’s Mamba models are not read yet; state the model as a config.json.', 'model_type', OtherModel);
     say.modelIs('model_type', decoderType);
     say.modelIs('name', 'megatron');
     say.model('num_hidden_layers', layers);
@@ -79333,6 +79363,8 @@ function positionsOf(say) {
         return 'rope';
     if (say.flag('use_rotary_position_embeddings') === true)
         return 'rope';
+    if (say.flag('enable_gpt_oss') === true)
+        return 'rope';
     if (say.flag('no_position_embedding') === true)
         return 'none';
     if (type === undefined)
@@ -79343,6 +79375,8 @@ function stateExperts(say, layers) {
     const name = ['num_experts', 'num_moe_experts'].find((one) => say.at(one) !== undefined);
     if (name === undefined)
         return;
+    if (say.flag('enable_gpt_oss') === true)
+        say.modelIs('router_bias', true, 'enable_gpt_oss');
     const value = say.at(name);
     const several = Array.isArray(value) ? [...new Set(value)] : [value];
     if (several.length > 1)
@@ -81075,6 +81109,237 @@ function allocator({ path, source: { value, lines } }) {
     return new Map([['expandable_segments', { value: /expandable_segments:true/i.test(setting), at }]]);
 }
 
+;// CONCATENATED MODULE: ./build/read/scripts.js
+
+
+
+
+/** What formats of launch scripts have in common: files that a script reads in, and its arguments with their places. */
+/** How deep scripts that scripts read in are followed; the files that they refer to come behind. */
+const rounds = 3;
+/** What a file that a script reads in may have at most. */
+const scripts_longest = 200_000;
+/**
+ * A script evaluated with what it is started with and with the scripts that it reads in, as far as they are in the repository; or
+ * the files that must be known first.
+ */
+function followed(file, known, inputs) {
+    const texts = new Map();
+    let script = Object.keys(inputs).length === 0 ? file : again(file, texts, inputs);
+    for (let round = 0; round < rounds; round++) {
+        const fresh = sourcedOf(script).filter((name) => !texts.has(name));
+        const candidates = fresh.flatMap((name) => scripts_pathsOf(name, file.path));
+        const missing = candidates.filter((path) => !known.has(path));
+        if (missing.length > 0)
+            return { kind: 'needs', paths: [...new Set(missing)] };
+        for (const name of fresh) {
+            const path = scripts_pathsOf(name, file.path).find((one) => known.get(one)?.kind === 'bytes');
+            const side = path === undefined ? undefined : known.get(path);
+            if (side?.kind === 'bytes')
+                texts.set(name, Buffer.from(side.bytes.subarray(0, scripts_longest)).toString('utf8'));
+        }
+        if (!fresh.some((name) => texts.has(name)))
+            break;
+        script = again(file, texts, inputs);
+    }
+    return script;
+}
+function again(file, texts, inputs) {
+    const parsed = parseShell(file.source.text ?? '', (name) => texts.get(name), inputs);
+    return parsed.kind === 'broken' ? file : { path: file.path, source: parsed };
+}
+function sourcedOf({ source: { value } }) {
+    const names = isDictionary(value) ? fields_own(value, 'sourced') : undefined;
+    return Array.isArray(names) ? names.filter((name) => typeof name === 'string').slice(0, 16) : [];
+}
+/** Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. */
+function scripts_pathsOf(name, from) {
+    if (!/\.(sh|bash|env|conf|slurm)$/.test(name))
+        return [];
+    const paths = [pathInside(`./${name}`, from), pathInside(name.replace(/^(\.\/)+/, ''), from)];
+    return [...new Set(paths.flatMap((path) => (path === undefined || path === from ? [] : [path])))];
+}
+/** The flags of the command that a script is about, by their names with `_`, told of as they stand in the script. */
+function flagsOf({ path, source: { value, lines } }) {
+    const flags = isDictionary(value) ? fields_own(value, 'arguments') : undefined;
+    const found = new Map();
+    for (const [word, given] of Object.entries(isDictionary(flags) ? flags : {})) {
+        const line = lines.get(`arguments.${word}`);
+        const at = { file: path, key: `--${word}`, ...(line === undefined ? {} : { line }) };
+        found.set(argumentName(word), { value: given, at });
+    }
+    return found;
+}
+/** What starts the command: GPUs of a node, nodes, GPUs in all, as the launcher's flags or Slurm's directives say. */
+function launchOf(file) {
+    const { value } = file.source;
+    const launch = isDictionary(value) ? fields_own(value, 'launch') : undefined;
+    const found = new Map();
+    if (!isDictionary(launch))
+        return found;
+    for (const [name, key] of [
+        ['gpus_per_node', 'GPUs of a node'],
+        ['nodes', 'nodes'],
+        ['gpus', 'GPUs'],
+    ]) {
+        const given = fields_own(launch, name);
+        if (given !== undefined)
+            found.set(`launch_${name}`, { value: given, at: { file: file.path, key } });
+    }
+    return found;
+}
+/** A text of the dictionary that a script is. */
+function scripts_wordsOf({ source: { value } }, key) {
+    const text = isDictionary(value) ? fields_own(value, key) : undefined;
+    return typeof text === 'string' ? text : '';
+}
+/** A text that the script itself writes to a file of this name. */
+function writtenBy({ source: { value } }, name) {
+    const written = isDictionary(value) ? fields_own(value, 'written') : undefined;
+    const text = isDictionary(written) ? fields_own(written, name) : undefined;
+    return typeof text === 'string' ? text : undefined;
+}
+/** The names that a value of a script stands open for: `$2`, `$TP`. */
+const openWords = (text) => [...text.slice(0, 500).matchAll(/\$(\w{1,60})/g)].map(([, name = '']) => name);
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-shell.js
+
+
+
+
+
+const telling = [
+    'num-layers',
+    'hidden-size',
+    'num-attention-heads',
+    'ffn-hidden-size',
+    'seq-length',
+    'micro-batch-size',
+    'global-batch-size',
+    'tensor-model-parallel-size',
+    'pipeline-model-parallel-size',
+];
+/** Scripts that launch Megatron-LM, Megatron-DeepSpeed and what is built on them: their command line, followed and never run. */
+const megatronShell = {
+    id: 'megatron-shell',
+    title: 'Megatron-LM launch script',
+    syntaxes: ['shell'],
+    signature: {
+        some: [[3, [...telling, ...telling.map((word) => word.replaceAll('-', '_'))].map((word) => `arguments.${word}`)]],
+        // slime's, and arguments of Hugging Face's Trainer.
+        not: ['arguments.rollout-batch-size', 'arguments.per_device_train_batch_size'],
+        like: [
+            [
+                'program',
+                /^(?!.*(?:text_gen|generat|convert|preprocess|checkpoint[^\s]*\.py|evaluat|eval_?harness|inference|export|tasks\/))/i,
+            ],
+        ],
+    },
+    states: megatron_shell_states,
+};
+function megatron_shell_states(script) {
+    const given = megatron_arguments_joined(megatron_shell_launched(script), ofDeepSpeed(script), named(flagsOf(script)));
+    const say = statingArguments(script, megatronShell.id, given);
+    const program = scripts_wordsOf(script, 'program');
+    const other = /(?:(?:pretrain|finetune|train)_|\/)(bert|t5|retro|ict|vision\w*|vlm|mimo|biencoder|mamba)\b/i.exec(program)?.[1];
+    if (other !== undefined || say.at('language_model_type') !== undefined)
+        throw say.refuse(`The script trains ${other ?? 'a model with vision'}, and of Megatron’s models only decoders of text are read.`, undefined, OtherModel);
+    const model = megatron_shell_nameOf(say, program);
+    if (model === undefined) {
+        refuseOpen(say);
+        stateModel(say);
+    }
+    else
+        say.named(model.name, model.key);
+    stateBf16OfDeepSpeed(say);
+    stateRun(say);
+    if (say.at('max_length') !== undefined)
+        say.run('sequence_length', 'max_length');
+    return say.statement();
+}
+/** What `gpus` would be made of; where a part of it is open, `gpus` is. */
+function megatron_shell_launched(script) {
+    const launch = launchOf(script);
+    const found = new Map();
+    for (const [from, to] of [
+        ['launch_gpus', 'world_size'],
+        ['launch_nodes', 'nnodes'],
+        ['launch_gpus_per_node', 'nproc_per_node'],
+    ]) {
+        const argument = launch.get(from);
+        if (argument === undefined)
+            continue;
+        found.set(to, argument);
+        if (typeof numeric(argument.value) === 'number')
+            continue;
+        found.delete(to);
+        found.set('world_size', { ...argument, value: `<${String(argument.value).slice(0, 60)}>` });
+    }
+    if (!found.has('nnodes') && found.has('nproc_per_node') && !found.has('world_size'))
+        found.set('nnodes', one(script));
+    return found;
+}
+const one = ({ path }) => ({ value: 1, at: { file: path, key: 'nodes' } });
+/** The stage that a DeepSpeed config states which the script itself writes. */
+function ofDeepSpeed(script) {
+    const name = flagsOf(script).get('deepspeed_config');
+    const text = typeof name?.value === 'string' ? writtenBy(script, name.value) : undefined;
+    const parsed = text === undefined ? undefined : syntax_parse(Buffer.from(text), 'json');
+    const zero = parsed?.kind === 'parsed' && isDictionary(parsed.value) ? parsed.value['zero_optimization'] : undefined;
+    if (name === undefined || !isDictionary(zero) || zero['stage'] === undefined)
+        return new Map();
+    return new Map([['zero_stage', { value: zero['stage'], at: name.at }]]);
+}
+/** DeepSpeed's bf16 without ZeRO divides the optimizer's states all the same. */
+function stateBf16OfDeepSpeed(say) {
+    if (say.flag('deepspeed') !== true || say.flag('bf16') !== true || (say.number('zero_stage') ?? 0) !== 0)
+        return;
+    say.runIs('sharding', 'optimizer', 'bf16');
+    say.assume('sharding', 'optimizer', 'DeepSpeed’s optimizer for bf16 divides its states among the replicas at ZeRO 0');
+}
+/** Arguments under their names in Megatron's code. */
+function named(flags) {
+    const found = new Map(flags);
+    const parts = flags.get('pp_partition_method');
+    // DeepSpeed then counts the embedding and the loss as a layer each.
+    if (parts !== undefined && /transformer\|embedding/.test(String(parts.value)))
+        for (const name of ['account_for_embedding_in_pipeline_split', 'account_for_loss_in_pipeline_split'])
+            found.set(name, { value: true, at: parts.at });
+    for (const name of ['nproc_per_node', 'nnodes', 'num_gpus', 'num_nodes', 'world_size'])
+        found.delete(name);
+    return found;
+}
+/** ms-swift names the model, whose sizes it takes from its config. */
+function megatron_shell_nameOf(say, program) {
+    if (!/(^|[\s/])(megatron|swift)(\s|$)/.test(program) || say.at('num_layers') !== undefined)
+        return undefined;
+    for (const key of ['model', 'model_id_or_path', 'load']) {
+        const name = say.text(key);
+        if (name !== undefined)
+            return { name, key };
+    }
+    return undefined;
+}
+const megatron_shell_sizes = [
+    'num_layers',
+    'hidden_size',
+    'num_attention_heads',
+    'ffn_hidden_size',
+    'num_query_groups',
+    'num_experts',
+    'max_position_embeddings',
+];
+/** A size that the script leaves to its arguments or to the environment is one sentence that names them all. */
+function refuseOpen(say) {
+    const open = megatron_shell_sizes.filter((name) => typeof say.at(name) === 'string' && say.number(name) === undefined);
+    const [first] = open;
+    if (first === undefined)
+        return;
+    const needs = [...new Set(open.flatMap((name) => openWords(say.text(name) ?? '')))];
+    throw say.refuse(`The script leaves ${open.map((name) => `--${name.replaceAll('_', '-')}`).join(', ')} to ${needs.map(megatron_shell_shown).join(', ')}. Add \`inputs: { ${needs.map((name) => `${/^\d+$/.test(name) ? `"${name}"` : name}: ...`).join(', ')} }\` to the entry of this script in the policy.`, first, OpenModel);
+}
+const megatron_shell_shown = (name) => (/^\d+$/.test(name) ? `its argument ${name}` : name);
+
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-yaml.js
 
 
@@ -82384,7 +82649,7 @@ function prime_states(file) {
     const say = stating(file, prime.id);
     const preset = say.text('name_model');
     if (preset === undefined)
-        named(say);
+        prime_named(say);
     else
         shape(say, preset);
     if (say.at('train') !== undefined || preset !== undefined)
@@ -82396,7 +82661,7 @@ function prime_states(file) {
     say.byDefault('precision', 'bf16', `prime computes in bf16 (${prime_source})`);
     return say.statement();
 }
-function named(say) {
+function prime_named(say) {
     const key = ['model.name', 'trainer.model.name', 'model_name'].find((one) => say.text(one) !== undefined);
     if (key === undefined)
         throw say.refuse('model.name is missing, so no model is known.');
@@ -82955,6 +83220,7 @@ function torchtune_memory(say, key) {
 
 
 
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [
     accelerate,
@@ -82974,6 +83240,7 @@ const trainingFormats = [
     maxtext,
     megatronBridge,
     megatronModelArgs,
+    megatronShell,
     megatronYaml,
     modalities,
     nanogpt,
@@ -83025,7 +83292,7 @@ function readJob(root, format, context = alone) {
     catch (error) {
         if (!(error instanceof Unreadable))
             throw error;
-        return { kind: 'unread', way: 'impossible', format: format.id, problems: [error.problem, ...notesOf(statements)] };
+        return { kind: 'unread', way: error.way, format: format.id, problems: [error.problem, ...notesOf(statements)] };
     }
 }
 const notesOf = (statements) => statements.flatMap(({ problems }) => problems);
@@ -83070,6 +83337,7 @@ function candidates(name, baseModels, from) {
 
 
 
+
 const formats = [mamba_mamba, huggingface];
 /** Files that end like a config and never are one. */
 const config_never = /(^|\/)(package(-lock)?|tsconfig[^/]*|biome|renovate|composer|tokenizer(_config)?|vocab|special_tokens_map|generation_config|preprocessor_config|added_tokens|[^/]*\.index)\.json$|(^|\/)(\.github|node_modules|\.vscode)\//i;
@@ -83106,9 +83374,13 @@ function readFile(bytes, path, context) {
     const parsed = syntax_parse(bytes, syntax);
     if (parsed.kind === 'broken')
         return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
-    const training = trainingFormatOf({ path, source: parsed });
+    const file = { path, source: parsed };
+    const root = syntax === 'shell' ? followed(file, context.known, context.inputs ?? {}) : file;
+    if ('kind' in root)
+        return root;
+    const training = trainingFormatOf(root);
     if (training !== undefined) {
-        const job = readJob({ path, source: parsed }, training, context);
+        const job = readJob(root, training, context);
         return job.kind === 'needs' ? job : possible(job);
     }
     // Code that names sizes is code all the same.
@@ -83123,8 +83395,7 @@ function readFile(bytes, path, context) {
     catch (error) {
         if (!(error instanceof Unreadable))
             throw error;
-        const way = error instanceof OtherModel ? 'other-model' : 'impossible';
-        return { kind: 'unread', way, format: format.id, problems: [error.problem] };
+        return { kind: 'unread', way: error.way, format: format.id, problems: [error.problem] };
     }
 }
 function unrecognised(value, syntax) {
@@ -83400,6 +83671,7 @@ function describe_describe(run, policy, judged = false) {
         beside: globs_remembered((path) => [
             ...new Set(entries.filter(({ globs }) => globs.names(path)).flatMap((entry) => entry.with)),
         ]),
+        inputs: globs_remembered((path) => Object.assign({}, ...entries.filter(({ globs }) => globs.names(path)).map((entry) => entry.inputs))),
         baseModels: policy?.baseModels ?? {},
         parts: [...entries.flatMap((entry) => entry.with), ...Object.values(policy?.baseModels ?? {})],
         defaults: policy?.defaults.run ?? {},
@@ -83414,7 +83686,12 @@ const statedBy = ({ run, of }, path) => [
 ];
 /** Whether two descriptions could say something else of some config; text that changes no field does not. */
 const differs = (one, other) => describe_fieldsOf(one) !== describe_fieldsOf(other);
-const describe_fieldsOf = ({ run, entries, defaults, baseModels }) => JSON.stringify([run, entries.map(({ match, run: stated, with: put }) => [match, stated, put]), defaults, baseModels]);
+const describe_fieldsOf = ({ run, entries, defaults, baseModels }) => JSON.stringify([
+    run,
+    entries.map(({ match, run: stated, with: put, inputs }) => [match, stated, put, inputs]),
+    defaults,
+    baseModels,
+]);
 /** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
 const claims = ['calibration', 'measuredTokensPerSecond', 'pricePerGpuHour'];
 /** The claims that a description makes, as text to compare. */
@@ -84131,6 +84408,11 @@ const policySchema = strictObject({
         with: union([policy_schema_path, array(policy_schema_path).max(20)], { error: 'must be a path or a list of paths' })
             .optional()
             .describe('files that are part of these jobs though they do not name them: DeepSpeed, accelerate and model configs, read from each side of a comparison'),
+        inputs: record(schemas_string().min(1).max(100), union([schemas_string().max(1000), schemas_number()]), {
+            error: 'must be values by the names of variables, or by "1", "2" for positional arguments',
+        })
+            .optional()
+            .describe('what launch scripts are started with: positional arguments by their number ("1": 7B) and variables of the environment (TP: 4)'),
         budgets: budgets.optional(),
         fail_on: failOn.optional(),
     })
@@ -84239,6 +84521,7 @@ function finish(description, place, files) {
             ...scope(entry, `configs.${index}`, entry.hardware),
             match: listed(entry.match),
             with: listed(entry.with ?? []),
+            inputs: Object.fromEntries(Object.entries(entry.inputs ?? {}).map(([name, value]) => [name, String(value)])),
         })),
         baseModels: description.base_models ?? {},
         waivers: waivers.map(({ match, covers, until, reason }) => ({
@@ -84400,7 +84683,7 @@ function filesNamedBy(policy) {
     const draft = draftPolicy(policy);
     return draft.kind === 'draft' ? draft.files : [];
 }
-const one = (name, value, choices, wrong) => {
+const settings_one = (name, value, choices, wrong) => {
     const found = choices.find((choice) => choice === value);
     if (found === undefined)
         wrong.push(`The input ${name} is "${value.slice(0, 60)}", but must be one of ${choices.join(', ')}.${didYouMean(value, choices)}`);
@@ -84458,16 +84741,16 @@ function settingsFrom(inputs, documents = {}) {
     const memory = memoryInput === undefined ? undefined : memoryLimit(memoryInput, wrong);
     const failOnInput = input('fail-on');
     const failOnShown = given('fail-on', policy?.defaults.failOn);
-    const failOn = one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
+    const failOn = settings_one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
     const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
     if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
         wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
-    const comment = one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
+    const comment = settings_one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
     const commentKey = given('comment-key') ?? 'default';
     if (!/^[\w.-]{1,60}$/.test(commentKey))
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
     const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
-    const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
+    const dryRun = settings_one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
     const own = describe_describe(documents.run, policy);
     if (own.kind === 'wrong')
         wrong.push(...own.sentences);
@@ -84508,7 +84791,11 @@ function settingsFrom(inputs, documents = {}) {
             const foreign = described.judged && claimsOf(described) !== claimsOf(own);
             return foreign ? withClaims(sources(described), sources(own)) : sources(described);
         },
-        jobOf: (path, described = own) => ({ baseModels: described.baseModels, beside: described.beside(path) }),
+        jobOf: (path, described = own) => ({
+            baseModels: described.baseModels,
+            beside: described.beside(path),
+            inputs: described.inputs(path),
+        }),
         budgetsFor: (path) => {
             const scopes = matching(path);
             return {
@@ -89831,7 +90118,7 @@ const unclear = (error) => problemOf(error).kind === 'failure';
 
 
 /** How often files that jobs refer to are asked for: each round may name further ones. */
-const rounds = 4;
+const jobs_rounds = 4;
 /** Changed files that are looked at because they may be a part of a job, and jobs that are looked at for them. */
 const mostParts = 100;
 const mostJobs = 1_000;
@@ -89849,7 +90136,7 @@ function* jobsOf(changes, settings) {
 /** The pairs with what the job of each side refers to. */
 function* filled(pairs, settings) {
     let all = pairs;
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < jobs_rounds; round++) {
         const wanted = all.flatMap((pair, index) => missingOf(pair, settings).map((one) => ({ ...one, index })));
         if (wanted.length === 0)
             return all;
@@ -91671,7 +91958,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(2721);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8604);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

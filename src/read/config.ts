@@ -1,11 +1,13 @@
 import type { Problem, Reading } from '../model/reading.ts';
-import { type Dictionary, isDictionary, OtherModel, own, textOf, Unreadable } from '../text/fields.ts';
+import { type Dictionary, isDictionary, own, textOf, Unreadable } from '../text/fields.ts';
 import { parse, type Source, type Syntax, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
+import type { ParsedFile } from './format.ts';
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
 import { isOtherModel } from './formats/other-models.ts';
 import { reach } from './gather.ts';
 import { alone, type JobContext, type JobReading, readJob, trainingFormatOf } from './job.ts';
+import { followed } from './scripts.ts';
 
 /** A kind of config file: recognised by its content, most special first. */
 export type Format = {
@@ -57,9 +59,12 @@ export function readFile(bytes: Uint8Array, path: string, context: JobContext): 
   if (syntax === 'python' && !pythonKey.test(Buffer.from(bytes).toString('latin1'))) return notConfig;
   const parsed = parse(bytes, syntax);
   if (parsed.kind === 'broken') return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
-  const training = trainingFormatOf({ path, source: parsed });
+  const file: ParsedFile = { path, source: parsed };
+  const root = syntax === 'shell' ? followed(file, context.known, context.inputs ?? {}) : file;
+  if ('kind' in root) return root;
+  const training = trainingFormatOf(root);
   if (training !== undefined) {
-    const job = readJob({ path, source: parsed }, training, context);
+    const job = readJob(root, training, context);
     return job.kind === 'needs' ? job : possible(job);
   }
   // Code that names sizes is code all the same.
@@ -70,8 +75,7 @@ export function readFile(bytes: Uint8Array, path: string, context: JobContext): 
     return possible(format.read(parsed));
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    const way = error instanceof OtherModel ? 'other-model' : 'impossible';
-    return { kind: 'unread', way, format: format.id, problems: [error.problem] };
+    return { kind: 'unread', way: error.way, format: format.id, problems: [error.problem] };
   }
 }
 

@@ -14,6 +14,7 @@ import { llmFoundry } from './formats/llm-foundry.ts';
 import { maxtext } from './formats/maxtext.ts';
 import { megatronBridge } from './formats/megatron-bridge.ts';
 import { megatronModelArgs } from './formats/megatron-model-args.ts';
+import { megatronShell } from './formats/megatron-shell.ts';
 import { megatronYaml } from './formats/megatron-yaml.ts';
 import { modalities } from './formats/modalities.ts';
 import { nanogpt } from './formats/nanogpt.ts';
@@ -48,6 +49,7 @@ export const trainingFormats: readonly Format[] = [
   maxtext,
   megatronBridge,
   megatronModelArgs,
+  megatronShell,
   megatronYaml,
   modalities,
   nanogpt,

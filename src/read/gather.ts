@@ -92,8 +92,8 @@ export function gather(
     }
   } catch (error) {
     if (needs.size === 0) {
-      const { problem } = error instanceof Unreadable ? error : ofAnotherKind(error, format);
-      return { kind: 'unread', way: 'impossible', format: format.id, problems: [problem] };
+      const { problem, way } = error instanceof Unreadable ? error : ofAnotherKind(error, format);
+      return { kind: 'unread', way, format: format.id, problems: [problem] };
     }
   }
   if (needs.size > 0) return { kind: 'needs', paths: [...needs] };

@@ -1,6 +1,7 @@
 import type { Problem, Reading } from '../model/reading.ts';
 import type { Statement } from '../model/statement.ts';
 import { Unreadable } from '../text/fields.ts';
+import type { Inputs } from '../text/shell.ts';
 import { parse, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
 import { compose } from './compose.ts';
@@ -18,6 +19,8 @@ export type JobContext = {
   readonly baseModels: Readonly<Record<string, string>>;
   /** Files that the policy puts beside this one (`with:`). */
   readonly beside: readonly string[];
+  /** What a launch script is started with (`inputs:`). */
+  readonly inputs?: Inputs;
 };
 
 export const alone: JobContext = { known: new Map(), baseModels: {}, beside: [] };
@@ -46,7 +49,7 @@ export function readJob(root: ParsedFile, format: Format, context: JobContext = 
     return compose(statements, [...files, ...models.files.values()], models.files);
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    return { kind: 'unread', way: 'impossible', format: format.id, problems: [error.problem, ...notesOf(statements)] };
+    return { kind: 'unread', way: error.way, format: format.id, problems: [error.problem, ...notesOf(statements)] };
   }
 }
 

@@ -45,7 +45,7 @@ export type Stating = {
   readonly assume: (field: string, value: string, reason: string) => void;
   readonly warn: (message: string, key?: string) => void;
   /** A sentence why the file cannot be read further. */
-  readonly refuse: (message: string, key?: string) => Unreadable;
+  readonly refuse: (message: string, key?: string, Kind?: typeof Unreadable) => Unreadable;
   readonly statement: (changes?: { readonly by?: Teller }) => Statement;
 };
 
@@ -140,8 +140,8 @@ export function stating(file: ParsedFile, format: string, places: ReadonlyMap<st
         ...(line === undefined ? {} : { line }),
       });
     },
-    refuse: (message, key) =>
-      key === undefined ? new Unreadable(message) : new Unreadable(message, lineOf(key), shownKey(key)),
+    refuse: (message, key, Kind = Unreadable) =>
+      key === undefined ? new Kind(message) : new Kind(message, lineOf(key), shownKey(key)),
     statement: ({ by } = {}) => {
       const model = modelOf(name, config, names);
       return {

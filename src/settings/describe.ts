@@ -1,5 +1,6 @@
 import type { RunFields, RunSource } from '../model/run.ts';
 import { readRun } from '../setup/description.ts';
+import type { Inputs } from '../text/shell.ts';
 import { globs, remembered } from './globs.ts';
 import type { NamedFile, Policy } from './policy.ts';
 
@@ -11,9 +12,12 @@ export type Description = {
     readonly match: readonly string[];
     readonly run: RunFields;
     readonly with: readonly string[];
+    readonly inputs: Inputs;
   }[];
   /** Files that are part of a job, though it does not name them. */
   readonly beside: (path: string) => readonly string[];
+  /** What a launch script is started with. */
+  readonly inputs: (path: string) => Inputs;
   /** Paths of configs by the names that training files give models. */
   readonly baseModels: Readonly<Record<string, string>>;
   /** What the entries that match a path state, the strongest first. */
@@ -47,6 +51,9 @@ export function describe(run: NamedFile | undefined, policy: Policy | undefined,
     beside: remembered((path) => [
       ...new Set(entries.filter(({ globs }) => globs.names(path)).flatMap((entry) => entry.with)),
     ]),
+    inputs: remembered((path) =>
+      Object.assign({}, ...entries.filter(({ globs }) => globs.names(path)).map((entry) => entry.inputs)),
+    ),
     baseModels: policy?.baseModels ?? {},
     parts: [...entries.flatMap((entry) => entry.with), ...Object.values(policy?.baseModels ?? {})],
     defaults: policy?.defaults.run ?? {},
@@ -65,7 +72,12 @@ export const statedBy = ({ run, of }: Description, path: string): readonly RunSo
 export const differs = (one: Description, other: Description): boolean => fieldsOf(one) !== fieldsOf(other);
 
 const fieldsOf = ({ run, entries, defaults, baseModels }: Description): string =>
-  JSON.stringify([run, entries.map(({ match, run: stated, with: put }) => [match, stated, put]), defaults, baseModels]);
+  JSON.stringify([
+    run,
+    entries.map(({ match, run: stated, with: put, inputs }) => [match, stated, put, inputs]),
+    defaults,
+    baseModels,
+  ]);
 
 /** What was measured or agreed, and scales the figures that are judged: a change must not state it for itself. */
 const claims = ['calibration', 'measuredTokensPerSecond', 'pricePerGpuHour'] as const;

@@ -189,6 +189,14 @@ export const policySchema = z.strictObject({
             .describe(
               'files that are part of these jobs though they do not name them: DeepSpeed, accelerate and model configs, read from each side of a comparison',
             ),
+          inputs: z
+            .record(z.string().min(1).max(100), z.union([z.string().max(1000), z.number()]), {
+              error: 'must be values by the names of variables, or by "1", "2" for positional arguments',
+            })
+            .optional()
+            .describe(
+              'what launch scripts are started with: positional arguments by their number ("1": 7B) and variables of the environment (TP: 4)',
+            ),
           budgets: budgets.optional(),
           fail_on: failOn.optional(),
         })

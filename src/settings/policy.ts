@@ -5,6 +5,7 @@ import type { RunFields } from '../model/run.ts';
 import { readRun, runOf } from '../setup/description.ts';
 import { explain, type Place } from '../text/explain.ts';
 import { didYouMean } from '../text/nearest.ts';
+import type { Inputs } from '../text/shell.ts';
 import { parse, syntaxOf } from '../text/syntax.ts';
 import { parseCount } from '../units.ts';
 import { parseAmount } from './amounts.ts';
@@ -43,7 +44,11 @@ export type Policy = {
     readonly baseline?: 'merge-base' | 'base-tip';
   };
   /** In the order of the file; later ones win. */
-  readonly entries: readonly (Scope & { readonly match: readonly string[]; readonly with: readonly string[] })[];
+  readonly entries: readonly (Scope & {
+    readonly match: readonly string[];
+    readonly with: readonly string[];
+    readonly inputs: Inputs;
+  })[];
   /** Paths of configs by the names that training files give models. */
   readonly baseModels: Readonly<Record<string, string>>;
   readonly waivers: readonly (Waiver & { readonly match: readonly string[] })[];
@@ -165,6 +170,7 @@ function finish(description: PolicyDescription, place: Place, files: ReadonlyMap
       ...scope(entry, `configs.${index}`, entry.hardware),
       match: listed(entry.match),
       with: listed(entry.with ?? []),
+      inputs: Object.fromEntries(Object.entries(entry.inputs ?? {}).map(([name, value]) => [name, String(value)])),
     })),
     baseModels: description.base_models ?? {},
     waivers: waivers.map(({ match, covers, until, reason }) => ({

@@ -26,7 +26,7 @@ export type Settings = {
    */
   readonly sourcesFor: (path: string, stated: readonly RunSource[], described?: Description) => readonly RunSource[];
   /** What else belongs to the job of a config, by the same description. */
-  readonly jobOf: (path: string, described?: Description) => Pick<JobContext, 'baseModels' | 'beside'>;
+  readonly jobOf: (path: string, described?: Description) => Pick<JobContext, 'baseModels' | 'beside' | 'inputs'>;
   /** How each side of a comparison says that its configs are trained; without them, as the files say that judge. */
   readonly runs?: Runs;
   readonly budgetsFor: (path: string) => Budgets;
@@ -246,7 +246,11 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
       const foreign = described.judged && claimsOf(described) !== claimsOf(own);
       return foreign ? withClaims(sources(described), sources(own)) : sources(described);
     },
-    jobOf: (path, described = own) => ({ baseModels: described.baseModels, beside: described.beside(path) }),
+    jobOf: (path, described = own) => ({
+      baseModels: described.baseModels,
+      beside: described.beside(path),
+      inputs: described.inputs(path),
+    }),
     budgetsFor: (path) => {
       const scopes = matching(path);
       return {

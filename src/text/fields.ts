@@ -1,4 +1,4 @@
-import type { Assumption, Problem, StatedField } from '../model/reading.ts';
+import type { Assumption, Problem, StatedField, Unread } from '../model/reading.ts';
 import { limits, type Source } from './syntax.ts';
 
 /** An object that a config holds; read by own properties only, so `__proto__` is a key like any other. */
@@ -11,6 +11,7 @@ export const own = (from: Dictionary, key: string): unknown => (Object.hasOwn(fr
 
 /** A config that cannot be read further: its sentence is for the user. */
 export class Unreadable extends Error {
+  readonly way: Unread = 'impossible';
   readonly problem: Problem;
   constructor(message: string, line?: number, key?: string) {
     super(message);
@@ -27,7 +28,14 @@ export class Unreadable extends Error {
 export const textOf = (value: unknown): string => (typeof value === 'object' && value !== null ? '' : String(value));
 
 /** A config of a kind that is known, and that no number of this tool is about. */
-export class OtherModel extends Unreadable {}
+export class OtherModel extends Unreadable {
+  override readonly way = 'other-model';
+}
+
+/** A model whose sizes nobody in the repository states, until the policy does. */
+export class OpenModel extends Unreadable {
+  override readonly way = 'unknown-name';
+}
 
 /** Which keys of an object its reader takes notice of: those of a model's class, say. */
 export type Reader = {

@@ -22,6 +22,7 @@ const launchers: Readonly<Record<string, 'gpus_per_node' | 'nodes' | 'gpus'>> = 
   nodes: 'nodes',
   N: 'nodes',
   num_processes: 'gpus',
+  np: 'gpus',
 };
 
 const flag = /^--?([A-Za-z][\w.-]{0,200})(?:=(.*))?$/s;
@@ -67,11 +68,12 @@ function sorted({ words }: Command, script: Script): ScriptArguments {
     const [, key, set] = override.exec(word.text) ?? [];
     if (name !== undefined) {
       const values = attached === undefined ? [...behind] : [attached];
-      while (attached === undefined && behind.length === 0 && isValue(words[at + 1])) {
+      const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
+      const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
+      while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
         values.push(words[at + 1]?.text ?? '');
         at += 1;
       }
-      const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
       const value = values.length === 0 ? true : values.length === 1 ? values[0] : values;
       if (into !== undefined) launch[into] = value;
       flags[name] = value;
@@ -102,6 +104,12 @@ function sorted({ words }: Command, script: Script): ScriptArguments {
 
 /** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
 const isValue = (word: Word | undefined): boolean =>
-  word !== undefined && !isOverride(word.text) && (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+  word !== undefined &&
+  !isOverride(word.text) &&
+  !isProgram(word.text) &&
+  (/^-\d/.test(word.text) || !word.text.startsWith('-'));
+
+/** Launchers are followed by the program that they start, whose arguments come behind it. */
+const isProgram = (text: string): boolean => /^[^\s=]+\.py$/.test(text);
 
 const isOverride = (text: string): boolean => override.exec(text)?.[1]?.includes('.') === true;

@@ -21,6 +21,9 @@ export type Command = { readonly words: readonly Word[]; readonly line: number }
 /** A word of a command; `needs` names what must be known before its text is. */
 export type Word = { readonly text: string; readonly needs: readonly string[]; readonly line: number };
 
+/** Values of variables and of positional arguments ("1") that the user gives. */
+export type Inputs = Readonly<Record<string, string>>;
+
 export type Sources = (path: string) => string | undefined;
 
 /** Work that one script may cost: statements, how deep they nest, characters of one value. */
@@ -54,14 +57,9 @@ type Machine = {
 
 /**
  * @param files text of a file that the script reads in; undefined where it is not known
- * @param inputs values of variables and positional arguments ("1") that the user gives
  * @throws ShellTooLarge
  */
-export function readScript(
-  text: string,
-  files: Sources = () => undefined,
-  inputs: Readonly<Record<string, string>> = {},
-): Script {
+export function readScript(text: string, files: Sources = () => undefined, inputs: Inputs = {}): Script {
   const directives = directivesOf(text);
   const machine: Machine = {
     scope: new Map(Object.entries(inputs).map(([name, value]) => [name, { list: false, text: value }])),
@@ -163,11 +161,15 @@ function statements(tokens: readonly Token[], machine: Machine): void {
       const end = blockEnd(tokens, at, blocks[word] ?? '');
       block(word, tokens.slice(at + 1, end), machine);
       at = end + 1;
-    } else if (word === 'function' || (isSign(tokens[at + 1], '(') && isSign(tokens[at + 2], ')'))) {
+    } else if (word === 'function' || definesFunction(tokens, at)) {
       at = define(tokens, at, machine);
     } else at = command(tokens, at, machine);
   }
 }
+
+/** `name()`, and not the empty list of `NAME=()`. */
+const definesFunction = (tokens: readonly Token[], at: number): boolean =>
+  isSign(tokens[at + 1], '(') && isSign(tokens[at + 2], ')') && !assignment.test(plain(tokens[at]) ?? '');
 
 /** Where the block that begins at a word ends. */
 function blockEnd(tokens: readonly Token[], from: number, close: string): number {
@@ -399,7 +401,20 @@ function start(
     // `read -r -d '' X <<EOF` keeps a command in a variable, to be started later.
     else if (name === 'read') machine.scope.set(words.at(-1)?.text ?? '', { list: false, text });
   }
-  if (words.length > 1 && words.length <= limits.list) machine.commands.push({ words, line });
+  const inner = textCommand(words);
+  if (inner !== undefined && machine.calls < limits.calls) {
+    machine.calls += 1;
+    run(shellTokens(inner), machine);
+    machine.calls -= 1;
+  } else if (words.length > 1 && words.length <= limits.list) machine.commands.push({ words, line });
+}
+
+/** The command that `srun ... bash -c "..."` or `eval "..."` gives as text. */
+function textCommand(words: readonly Word[]): string | undefined {
+  const at = words.findIndex(({ text }, index) => text === '-c' && /(^|\/)(ba)?sh$/.test(words[index - 1]?.text ?? ''));
+  const rest = words[0]?.text === 'eval' ? words.slice(1) : at === -1 ? [] : words.slice(at + 1, at + 2);
+  const text = rest.map((word) => word.text).join(' ');
+  return /\s--?\w/.test(text) ? text : undefined;
 }
 
 function call(body: readonly Token[], words: readonly Word[], machine: Machine): void {
@@ -626,8 +641,11 @@ function simple(words: readonly string[]): Truth {
     const truth = simple(words.slice(1));
     return truth.kind === 'known' ? known(!truth.value) : truth;
   }
-  const needs = words.flatMap(needsOf);
   const [a = '', operator = '', b = ''] = words;
+  // As with a default (`${A:-1}`), what nobody states is taken as not set.
+  if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
+    return known(a === '-z');
+  const needs = words.flatMap(needsOf);
   if (needs.length > 0) return { kind: 'open', needs };
   if (words.length === 2 && a === '-z') return known(operator === '');
   if (words.length === 2 && a === '-n') return known(operator !== '');

@@ -17,7 +17,7 @@ import {
 import type { Problem } from '../model/reading.ts';
 import { readPython } from './python.ts';
 import { argumentsOf } from './script-arguments.ts';
-import { readScript, type Sources } from './shell.ts';
+import { type Inputs, readScript, type Sources } from './shell.ts';
 import { ShellTooLarge } from './shell-words.ts';
 
 /** An untyped value with the line (1-based) on which each of its keys stands, by dotted path. */
@@ -345,9 +345,9 @@ function tomlKeys(text: string): Map<string, number> {
 // --- Shell ------------------------------------------------------------------------------------------------------------
 
 /** A launch script as the arguments of what it starts; files that it reads in are not at hand here. */
-export function parseShell(text: string, files?: Sources): Parsed {
+export function parseShell(text: string, files?: Sources, inputs?: Inputs): Parsed {
   try {
-    return { kind: 'parsed', ...argumentsOf(readScript(text, files)), problems: [], text };
+    return { kind: 'parsed', ...argumentsOf(readScript(text, files, inputs)), problems: [], text };
   } catch (error) {
     if (error instanceof ShellTooLarge) return broken(error.message);
     throw error;

@@ -1,6 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Place, Statement } from '../../model/statement.ts';
-import { isDictionary } from '../../text/fields.ts';
+import { isDictionary, OtherModel } from '../../text/fields.ts';
 import { listOf } from '../../text/list-expression.ts';
 import type { ParsedFile } from '../format.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
@@ -90,17 +90,22 @@ const uncounted: readonly (readonly [name: string, what: string])[] = [
 /** The architecture; nothing where the arguments are a run's alone. */
 export function stateModel(say: Stating): void {
   const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
-  if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined) return;
   for (const [name, what] of uncounted) {
     const value = say.at(name);
     if (value !== undefined && value !== false && value !== 0)
       throw say.refuse(
         `${name} gives the model ${what}, which Megatron’s arguments are not read for yet; state the model as a config.json.`,
         name,
+        OtherModel,
       );
   }
+  if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined) return;
   if (say.text('model_type') === 'mamba')
-    throw say.refuse('Megatron’s Mamba models are not read yet; state the model as a config.json.', 'model_type');
+    throw say.refuse(
+      'Megatron’s Mamba models are not read yet; state the model as a config.json.',
+      'model_type',
+      OtherModel,
+    );
   say.modelIs('model_type', decoderType);
   say.modelIs('name', 'megatron');
   say.model('num_hidden_layers', layers);
@@ -262,6 +267,7 @@ function positionsOf(say: Stating): 'rope' | 'learned' | 'none' {
   const type = say.text('position_embedding_type');
   if (type === 'rope' || type === 'yarn' || type === 'mrope') return 'rope';
   if (say.flag('use_rotary_position_embeddings') === true) return 'rope';
+  if (say.flag('enable_gpt_oss') === true) return 'rope';
   if (say.flag('no_position_embedding') === true) return 'none';
   if (type === undefined)
     say.assume('position_embedding_type', 'learned_absolute', `the default of Megatron’s command line (${source})`);
@@ -271,6 +277,7 @@ function positionsOf(say: Stating): 'rope' | 'learned' | 'none' {
 function stateExperts(say: Stating, layers: readonly string[]): void {
   const name = ['num_experts', 'num_moe_experts'].find((one) => say.at(one) !== undefined);
   if (name === undefined) return;
+  if (say.flag('enable_gpt_oss') === true) say.modelIs('router_bias', true, 'enable_gpt_oss');
   const value = say.at(name);
   const several = Array.isArray(value) ? [...new Set(value)] : [value];
   if (several.length > 1)

@@ -1,0 +1,148 @@
+import type { Statement } from '../../model/statement.ts';
+import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
+import { parse } from '../../text/syntax.ts';
+import type { Format, ParsedFile } from '../format.ts';
+import { flagsOf, launchOf, openWords, wordsOf, writtenBy } from '../scripts.ts';
+import { numeric, type Stating } from '../stating.ts';
+import { type Argument, type Arguments, joined, stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
+
+const telling = [
+  'num-layers',
+  'hidden-size',
+  'num-attention-heads',
+  'ffn-hidden-size',
+  'seq-length',
+  'micro-batch-size',
+  'global-batch-size',
+  'tensor-model-parallel-size',
+  'pipeline-model-parallel-size',
+];
+
+/** Scripts that launch Megatron-LM, Megatron-DeepSpeed and what is built on them: their command line, followed and never run. */
+export const megatronShell: Format = {
+  id: 'megatron-shell',
+  title: 'Megatron-LM launch script',
+  syntaxes: ['shell'],
+  signature: {
+    some: [[3, [...telling, ...telling.map((word) => word.replaceAll('-', '_'))].map((word) => `arguments.${word}`)]],
+    // slime's, and arguments of Hugging Face's Trainer.
+    not: ['arguments.rollout-batch-size', 'arguments.per_device_train_batch_size'],
+    like: [
+      [
+        'program',
+        /^(?!.*(?:text_gen|generat|convert|preprocess|checkpoint[^\s]*\.py|evaluat|eval_?harness|inference|export|tasks\/))/i,
+      ],
+    ],
+  },
+  states,
+};
+
+function states(script: ParsedFile): Statement {
+  const given = joined(launched(script), ofDeepSpeed(script), named(flagsOf(script)));
+  const say = statingArguments(script, megatronShell.id, given);
+  const program = wordsOf(script, 'program');
+  const other = /(?:(?:pretrain|finetune|train)_|\/)(bert|t5|retro|ict|vision\w*|vlm|mimo|biencoder|mamba)\b/i.exec(
+    program,
+  )?.[1];
+  if (other !== undefined || say.at('language_model_type') !== undefined)
+    throw say.refuse(
+      `The script trains ${other ?? 'a model with vision'}, and of Megatron’s models only decoders of text are read.`,
+      undefined,
+      OtherModel,
+    );
+  const model = nameOf(say, program);
+  if (model === undefined) {
+    refuseOpen(say);
+    stateModel(say);
+  } else say.named(model.name, model.key);
+  stateBf16OfDeepSpeed(say);
+  stateRun(say);
+  if (say.at('max_length') !== undefined) say.run('sequence_length', 'max_length');
+  return say.statement();
+}
+
+/** What `gpus` would be made of; where a part of it is open, `gpus` is. */
+function launched(script: ParsedFile): Arguments {
+  const launch = launchOf(script);
+  const found = new Map<string, Argument>();
+  for (const [from, to] of [
+    ['launch_gpus', 'world_size'],
+    ['launch_nodes', 'nnodes'],
+    ['launch_gpus_per_node', 'nproc_per_node'],
+  ] as const) {
+    const argument = launch.get(from);
+    if (argument === undefined) continue;
+    found.set(to, argument);
+    if (typeof numeric(argument.value) === 'number') continue;
+    found.delete(to);
+    found.set('world_size', { ...argument, value: `<${String(argument.value).slice(0, 60)}>` });
+  }
+  if (!found.has('nnodes') && found.has('nproc_per_node') && !found.has('world_size')) found.set('nnodes', one(script));
+  return found;
+}
+
+const one = ({ path }: ParsedFile): Argument => ({ value: 1, at: { file: path, key: 'nodes' } });
+
+/** The stage that a DeepSpeed config states which the script itself writes. */
+function ofDeepSpeed(script: ParsedFile): Arguments {
+  const name = flagsOf(script).get('deepspeed_config');
+  const text = typeof name?.value === 'string' ? writtenBy(script, name.value) : undefined;
+  const parsed = text === undefined ? undefined : parse(Buffer.from(text), 'json');
+  const zero = parsed?.kind === 'parsed' && isDictionary(parsed.value) ? parsed.value['zero_optimization'] : undefined;
+  if (name === undefined || !isDictionary(zero) || zero['stage'] === undefined) return new Map();
+  return new Map([['zero_stage', { value: zero['stage'], at: name.at }]]);
+}
+
+/** DeepSpeed's bf16 without ZeRO divides the optimizer's states all the same. */
+function stateBf16OfDeepSpeed(say: Stating): void {
+  if (say.flag('deepspeed') !== true || say.flag('bf16') !== true || (say.number('zero_stage') ?? 0) !== 0) return;
+  say.runIs('sharding', 'optimizer', 'bf16');
+  say.assume('sharding', 'optimizer', 'DeepSpeed’s optimizer for bf16 divides its states among the replicas at ZeRO 0');
+}
+
+/** Arguments under their names in Megatron's code. */
+function named(flags: Arguments): Arguments {
+  const found = new Map(flags);
+  const parts = flags.get('pp_partition_method');
+  // DeepSpeed then counts the embedding and the loss as a layer each.
+  if (parts !== undefined && /transformer\|embedding/.test(String(parts.value)))
+    for (const name of ['account_for_embedding_in_pipeline_split', 'account_for_loss_in_pipeline_split'])
+      found.set(name, { value: true, at: parts.at });
+  for (const name of ['nproc_per_node', 'nnodes', 'num_gpus', 'num_nodes', 'world_size']) found.delete(name);
+  return found;
+}
+
+/** ms-swift names the model, whose sizes it takes from its config. */
+function nameOf(say: Stating, program: string): { readonly name: string; readonly key: string } | undefined {
+  if (!/(^|[\s/])(megatron|swift)(\s|$)/.test(program) || say.at('num_layers') !== undefined) return undefined;
+  for (const key of ['model', 'model_id_or_path', 'load']) {
+    const name = say.text(key);
+    if (name !== undefined) return { name, key };
+  }
+  return undefined;
+}
+
+const sizes = [
+  'num_layers',
+  'hidden_size',
+  'num_attention_heads',
+  'ffn_hidden_size',
+  'num_query_groups',
+  'num_experts',
+  'max_position_embeddings',
+];
+
+/** A size that the script leaves to its arguments or to the environment is one sentence that names them all. */
+function refuseOpen(say: Stating): void {
+  const open = sizes.filter((name) => typeof say.at(name) === 'string' && say.number(name) === undefined);
+  const [first] = open;
+  if (first === undefined) return;
+  const needs = [...new Set(open.flatMap((name) => openWords(say.text(name) ?? '')))];
+  throw say.refuse(
+    `The script leaves ${open.map((name) => `--${name.replaceAll('_', '-')}`).join(', ')} to ${needs.map(shown).join(', ')}. Add \`inputs: { ${needs.map((name) => `${/^\d+$/.test(name) ? `"${name}"` : name}: ...`).join(', ')} }\` to the entry of this script in the policy.`,
+    first,
+    OpenModel,
+  );
+}
+
+const shown = (name: string) => (/^\d+$/.test(name) ? `its argument ${name}` : name);
