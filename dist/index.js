@@ -45048,8 +45048,7 @@ function settleRun(sources, architecture) {
         ...batch,
         precision: desk.stated.precision ?? fallback(desk, 'precision'),
         optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
-        ...settleSharding(desk),
-        recompute: desk.stated.recompute ?? fallback(desk, 'recompute'),
+        ...settleWay(desk),
         flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
         fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
         compile: desk.stated.compile ?? fallback(desk, 'compile'),
@@ -45210,6 +45209,18 @@ function settleSharding(desk) {
     if (framework === 'transformers')
         return { framework, sharding: assume(desk, 'sharding', 'none', 'Trainer shards nothing by itself') };
     return { framework, sharding: fallback(desk, 'sharding') };
+}
+/** How the work is divided and what is computed twice; where nobody says any of it, the way in which most people train. */
+function settleWay(desk) {
+    const { stated, parallel } = desk;
+    const said = [stated.framework, stated.sharding, stated.recompute, ...Object.values(parallel)];
+    if (said.some((value) => value !== undefined))
+        return { ...settleSharding(desk), recompute: stated.recompute ?? fallback(desk, 'recompute') };
+    return {
+        framework: assume(desk, 'framework', 'fsdp', 'the way in which most people train: PyTorch FSDP2'),
+        sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+        recompute: assume(desk, 'recompute', 'selective', 'every second matrix product is computed twice, as torchtitan does'),
+    };
 }
 /** Tokens of the whole training, which may follow from its steps. */
 function settleTokens(desk, globalBatchSize, sequenceLength) {

@@ -14,7 +14,7 @@ function count(name: string, fields: RunFields): FlopCount {
   const bytes = readFileSync(new URL(`../configs/${name}.json`, import.meta.url));
   const reading = readConfig(bytes, `configs/${name}.json`);
   if (reading.kind === 'unread') throw new Error(`configs/${name}.json cannot be read.`);
-  const settling = settleRun([{ origin: 'run', fields }], reading.architecture);
+  const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...fields } }], reading.architecture);
   if (settling.kind === 'unsettled') throw new Error(`No run for configs/${name}.json.`);
   return countFlops(expand(reading.architecture), settling.settled.run);
 }

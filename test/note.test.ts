@@ -28,7 +28,7 @@ const parametersOf = (architecture: Architecture) => countParameters(architectur
 
 const costOf = (name: string, sequenceLength: number) => {
   const fields = { accelerator: 'a100-sxm-80gb', gpus: 8, sequenceLength, tokens: 1e12 };
-  const settling = settleRun([{ origin: 'run', fields }], read(name));
+  const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...fields } }], read(name));
   if (settling.kind === 'unsettled') throw new Error(settling.problems[0]?.message);
   const { settled } = settling;
   const flops = countFlops(expand(read(name)), settled.run);

@@ -85,8 +85,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     ...batch,
     precision: desk.stated.precision ?? fallback(desk, 'precision'),
     optimizer: desk.stated.optimizer ?? fallback(desk, 'optimizer'),
-    ...settleSharding(desk),
-    recompute: desk.stated.recompute ?? fallback(desk, 'recompute'),
+    ...settleWay(desk),
     flashAttention: desk.stated.flashAttention ?? fallback(desk, 'flashAttention'),
     fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
     compile: desk.stated.compile ?? fallback(desk, 'compile'),
@@ -274,6 +273,26 @@ function settleSharding(desk: Desk): Pick<TrainingRun, 'framework' | 'sharding'>
   if (framework === 'transformers')
     return { framework, sharding: assume(desk, 'sharding', 'none', 'Trainer shards nothing by itself') };
   return { framework, sharding: fallback(desk, 'sharding') };
+}
+
+type Way = Pick<TrainingRun, 'framework' | 'sharding' | 'recompute'>;
+
+/** How the work is divided and what is computed twice; where nobody says any of it, the way in which most people train. */
+function settleWay(desk: Desk): Way {
+  const { stated, parallel } = desk;
+  const said = [stated.framework, stated.sharding, stated.recompute, ...Object.values(parallel)];
+  if (said.some((value) => value !== undefined))
+    return { ...settleSharding(desk), recompute: stated.recompute ?? fallback(desk, 'recompute') };
+  return {
+    framework: assume(desk, 'framework', 'fsdp', 'the way in which most people train: PyTorch FSDP2'),
+    sharding: assume(desk, 'sharding', 'full', 'FSDP divides weights, gradients and optimizer states'),
+    recompute: assume(
+      desk,
+      'recompute',
+      'selective',
+      'every second matrix product is computed twice, as torchtitan does',
+    ),
+  };
 }
 
 /** Tokens of the whole training, which may follow from its steps. */

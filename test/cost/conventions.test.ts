@@ -18,7 +18,7 @@ const committed = (name: string): object =>
 const read = (config: object, fields: RunFields) => {
   const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
   if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
-  const settling = settleRun([{ origin: 'run', fields }], reading.architecture);
+  const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...fields } }], reading.architecture);
   if (settling.kind === 'unsettled') throw new Error('unsettled');
   return { operations: expand(reading.architecture), run: settling.settled.run };
 };

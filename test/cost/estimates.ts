@@ -15,7 +15,7 @@ export function costOf(config: object, run: object = {}): ReturnType<typeof esti
   const architecture = modelOf(config);
   const stated = runOf(run, 'run.yml');
   if (stated.kind === 'wrong') throw new Error(stated.problems[0]?.message);
-  const settling = settleRun([{ origin: 'run', fields: stated.fields }], architecture);
+  const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...stated.fields } }], architecture);
   if (settling.kind === 'unsettled') throw new Error(settling.problems[0]?.message);
   return estimate(architecture, settling.settled);
 }

@@ -22,7 +22,7 @@ const committed = (name: string): object =>
 
 const flopsOf = (config: object, run: RunFields) => {
   const architecture = architectureOf(config);
-  const settling = settleRun([{ origin: 'run', fields: run }], architecture);
+  const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...run } }], architecture);
   if (settling.kind === 'unsettled') throw new Error('unsettled');
   return countFlops(expand(architecture), settling.settled.run);
 };

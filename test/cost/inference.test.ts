@@ -7,7 +7,7 @@ import { settleRun } from '../../src/setup/settle.ts';
 function inference(config: object, fields: RunFields = {}) {
   const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
   if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
-  const settling = settleRun([{ origin: 'run', fields }], reading.architecture);
+  const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...fields } }], reading.architecture);
   if (settling.kind === 'unsettled') throw new Error(settling.problems[0]?.message);
   return estimate(reading.architecture, settling.settled).inference;
 }

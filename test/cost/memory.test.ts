@@ -21,7 +21,7 @@ const read = (config: object) => {
 };
 
 const settled = (config: object, fields: RunFields) => {
-  const settling = settleRun([{ origin: 'run', fields }], read(config));
+  const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...fields } }], read(config));
   if (settling.kind === 'unsettled') throw new Error(settling.problems[0]?.message);
   return settling.settled;
 };

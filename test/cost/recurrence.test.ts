@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { published as models } from '../../scripts/published.ts';
 import { countFlops } from '../../src/cost/count/flops.ts';
 import { forwardFlops } from '../../src/cost/count/forward.ts';
 import { estimateInference } from '../../src/cost/count/inference.ts';
@@ -20,7 +21,6 @@ const architectureOf = (config: object): Architecture => {
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../oracle/${name}.json`, import.meta.url), 'utf8'));
 const oracle: readonly { model_type: string; variant: string; config: object }[] = read('transformers');
-const models: readonly { model: string; config: object }[] = read('models');
 
 const built = (type: string, variant: string) =>
   architectureOf(oracle.find((row) => row.model_type === type && row.variant === variant)?.config ?? {});
@@ -68,7 +68,10 @@ describe('published TFLOP/s over published tokens/s (NVIDIA Megatron-Bridge, 067
   ] as const)('%s with %i depths', (name, depths, gigaflops) => {
     const config = { ...models.find(({ model }) => model === name)?.config, num_nextn_predict_layers: depths };
     const architecture = architectureOf(config);
-    const settling = settleRun([{ origin: 'run', fields: { sequenceLength: 8192 } }], architecture);
+    const settling = settleRun(
+      [{ origin: 'run', fields: { framework: 'megatron', sequenceLength: 8192 } }],
+      architecture,
+    );
     if (settling.kind === 'unsettled') throw new Error('unsettled');
     const { megatron } = countFlops(expand(architecture), settling.settled.run).conventions;
     expect(Math.abs(megatron / 1e9 / gigaflops - 1)).toBeLessThan(1e-3);
@@ -99,7 +102,7 @@ describe('state updates', () => {
   it('what a sequence keeps does not grow', () => {
     const kept = (name: string, sequenceLength: number) => {
       const architecture = published(name);
-      const settling = settleRun([{ origin: 'run', fields: { sequenceLength } }], architecture);
+      const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', sequenceLength } }], architecture);
       if (settling.kind === 'unsettled') throw new Error('unsettled');
       return estimateInference(expand(architecture), settling.settled, bytes(0)).cachePerSequence;
     };

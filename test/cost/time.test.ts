@@ -24,7 +24,7 @@ const { architecture } = reading;
 const operations = expand(architecture);
 
 function settle(fields: RunFields) {
-  const settling = settleRun([{ origin: 'run', fields }], architecture);
+  const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...fields } }], architecture);
   if (settling.kind === 'unsettled') throw new Error(settling.problems.map(({ message }) => message).join(' '));
   return settling.settled;
 }
@@ -204,7 +204,13 @@ describe('what a change of the run does to the step', () => {
       [
         {
           origin: 'run',
-          fields: { accelerator: 'h100-sxm-80gb', gpus: 8, sequenceLength: 4096, measuredTokensPerSecond: 60_000 },
+          fields: {
+            framework: 'megatron',
+            accelerator: 'h100-sxm-80gb',
+            gpus: 8,
+            sequenceLength: 4096,
+            measuredTokensPerSecond: 60_000,
+          },
         },
       ],
       architecture,
@@ -344,7 +350,7 @@ describe('properties', () => {
     { model, fields }: { readonly model: (typeof models)[number]; readonly fields: RunFields },
     machine?: Accelerator,
   ) => {
-    const settling = settleRun([{ origin: 'run', fields }], model.architecture);
+    const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...fields } }], model.architecture);
     if (settling.kind === 'unsettled') throw new Error(settling.problems.map(({ message }) => message).join(' '));
     const { settled } = settling;
     const flops = countFlops(model.operations, settled.run);

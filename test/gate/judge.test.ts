@@ -12,10 +12,14 @@ const within = config();
 /** A budget that somebody states: the one that holds by itself only warns of a run that nobody stated. */
 const stated = { 'memory-budget': '100%' };
 
+/** Trained in a way of which the limits of these tests are near. */
+const trained = { run: 'framework: megatron\n' };
+
 const finding = (base: string | undefined, head: string | undefined, inputs = {}) => {
   const { verdict } = reviewOf(
     { ...(base === undefined ? {} : { base }), ...(head === undefined ? {} : { head }) },
     { ...stated, ...inputs },
+    trained,
   ).review;
   return { outcome: verdict.outcome, code: verdict.findings[0]?.code };
 };
@@ -35,10 +39,10 @@ describe('memory against its budget', () => {
 
   it.each([
     ['over because of this change', within, 'memory-over-budget'],
-    ['already over and worse', config({ num_hidden_layers: 72 }), 'memory-worse'],
+    ['already over and worse', config({ num_hidden_layers: 300 }), 'memory-worse'],
     ['new and over', undefined, 'memory-over-budget'],
   ])('only warns by itself of a run that nobody stated: %s', (_, base, code) => {
-    const texts = { ...(base === undefined ? {} : { base }), head: over };
+    const texts = { ...(base === undefined ? {} : { base }), head: config({ num_hidden_layers: 320 }) };
     const { verdict } = reviewOf(texts, { accelerator: 'h100-sxm-80gb' }).review;
     expect(verdict).toMatchObject({ outcome: 'warn', findings: [{ code, severity: 'warn' }] });
     expect(verdict.findings[0]?.message).toMatch(/^Nobody said how this model is trained/);
@@ -98,7 +102,7 @@ describe('memory against its budget', () => {
 });
 
 describe('waivers, limits and overrides', () => {
-  const { review, settings } = reviewOf({ base: within, head: over }, stated);
+  const { review, settings } = reviewOf({ base: within, head: over }, stated, trained);
   const budgets = (changes: Partial<Budgets>): Budgets => ({ ...settings.budgetsFor('config.json'), ...changes });
 
   it('a waiver holds until its end, and says so after it', () => {

@@ -33,7 +33,7 @@ const read = (row: Row) => {
   const operations = expand(reading.architecture);
   const run = (fields: RunFields): TrainingRun => {
     const stated = { sequenceLength: row.sequence_length, mtp: false, ...fields };
-    const settling = settleRun([{ origin: 'run', fields: stated }], reading.architecture);
+    const settling = settleRun([{ origin: 'run', fields: { framework: 'megatron', ...stated } }], reading.architecture);
     if (settling.kind === 'unsettled') throw new Error('unsettled');
     return settling.settled.run;
   };

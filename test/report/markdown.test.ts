@@ -177,11 +177,12 @@ describe('the length of a comment', () => {
   });
 
   it('leaves room for verdict and table with hundreds of configs that all have the longest names', () => {
-    const { review, settings } = reviewOf({
+    const texts = {
       base: config(),
       head: config({ num_hidden_layers: 80, ['|`'.repeat(300)]: '|`'.repeat(300) }),
       path: `${'|`'.repeat(300)}.json`,
-    });
+    };
+    const { review, settings } = reviewOf(texts, {}, { run: 'framework: megatron\n' });
     const [comparison] = review.comparisons;
     const [finding] = review.verdict.findings;
     const many = <Item extends object>(item: Item | undefined) =>
