@@ -39446,7 +39446,7 @@ exports.visitAsync = visitAsync;
 
 /***/ }),
 
-/***/ 8604:
+/***/ 131:
 /***/ ((__unused_webpack___webpack_module__, __webpack_exports__, __nccwpck_require__) => {
 
 
@@ -63660,6 +63660,8 @@ function sorted({ words }, script) {
             const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
             const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
             while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
+                if (values.length > 0 && started.test(words[at + 1]?.text ?? ''))
+                    break;
                 values.push(words[at + 1]?.text ?? '');
                 at += 1;
             }
@@ -63694,6 +63696,8 @@ function sorted({ words }, script) {
         lines,
     };
 }
+/** What a launcher starts and with which file: not one more value of the flag before it. */
+const started = /\.(py|ya?ml)$/;
 /** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
 const isValue = (word) => word !== undefined &&
     !isOverride(word.text) &&
@@ -83201,7 +83205,99 @@ function torchtune_memory(say, key) {
         say.runIs('loss_chunks', 8, 'loss._component_');
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/trainer-script.js
+
+
+
+
+
+
+const arguments_ = 'arguments';
+/** A launch script with the Trainer's arguments on its command line, as LLaVA's and FastChat's users write it. */
+const trainerScript = {
+    id: 'trainer-script',
+    title: 'launch script of Hugging Face’s Trainer',
+    syntaxes: ['shell'],
+    signature: {
+        has: [`${arguments_}.model_name_or_path`],
+        some: [
+            [
+                1,
+                [
+                    'per_device_train_batch_size',
+                    'gradient_accumulation_steps',
+                    'gradient_checkpointing',
+                    'num_train_epochs',
+                    'max_steps',
+                    'learning_rate',
+                    'deepspeed',
+                ].map((key) => `${arguments_}.${key}`),
+            ],
+        ],
+    },
+    states: (file, beside) => {
+        const inner = commandLine(file);
+        const isFactory = matches(llamafactory.signature, inner.source.value);
+        const statement = (isFactory ? llamafactory : hfTrainingArgs).states(inner, beside);
+        return trainer_script_launched(file, beside, trainerScript.id, statement);
+    },
+};
+/** A launch script that only names the files: the trainer's YAML, and accelerate's. */
+const launchScript = {
+    id: 'launch-script',
+    title: 'launch script that names a trainer’s YAML',
+    syntaxes: ['shell'],
+    signature: {
+        has: ['program'],
+        like: [['program', /\b(accelerate launch|llamafactory-cli train|axolotl train|axolotl\.cli\.train)\b/]],
+        not: [`${arguments_}.model_name_or_path`, `${arguments_}.num-layers`],
+    },
+    states: (file, beside) => {
+        const { run, ...inner } = hfTrainingArgs.states(commandLine(file), beside);
+        // What the command line leaves out the YAML says, not the framework.
+        const stated = Object.entries(run).filter(([, one]) => one.kind === 'open' || one.by !== 'framework');
+        return trainer_script_launched(file, beside, launchScript.id, { ...inner, run: Object.fromEntries(stated), assumptions: [] });
+    },
+};
+/** The arguments as if they were a file of keys. */
+function commandLine(file) {
+    const flags = isDictionary(file.source.value) ? fields_own(file.source.value, arguments_) : undefined;
+    const value = isDictionary(flags) ? flags : {};
+    const lines = new Map([...file.source.lines].flatMap(([key, line]) => key.startsWith(`${arguments_}.`) ? [[key.slice(arguments_.length + 1), line]] : []));
+    return { path: file.path, source: { ...file.source, value, lines } };
+}
+/** What the launcher says beside the trainer's arguments: GPUs, and files. */
+function trainer_script_launched(file, beside, format, inner) {
+    const say = stating(file, format);
+    say.run('gpus', 'launch.gpus');
+    say.run('nodes', 'launch.nodes');
+    say.run('gpus_per_node', 'launch.gpus_per_node');
+    if (say.number('launch.gpus_per_node') !== undefined && say.at('launch.gpus') === undefined)
+        say.byDefault('nodes', 1, 'launchers start one node unless they are told of more');
+    for (const path of trainer_script_named(say)) {
+        const found = trainer_pathOf(path, file.path, beside);
+        if (found !== undefined)
+            say.refer('run', found, 'program');
+    }
+    const launch = say.statement();
+    return {
+        ...launch,
+        ...inner,
+        format,
+        run: { ...launch.run, ...inner?.run },
+        refers: [...(inner?.refers ?? []), ...launch.refers],
+        problems: inner?.problems ?? launch.problems,
+    };
+}
+/** YAML files that the command line names: the trainer's first, then accelerate's. */
+function trainer_script_named(say) {
+    const words = (say.text('program') ?? '').split(' ').filter((word) => /\.ya?ml$/.test(word));
+    const flags = ['config', 'config_file'].flatMap((key) => say.text(`${arguments_}.${key}`) ?? []);
+    return [...words, ...flags].slice(0, 4);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats.js
+
 
 
 
@@ -83268,6 +83364,8 @@ const trainingFormats = [
     primusModel,
     torchtitan_torchtitan,
     torchtune,
+    trainerScript,
+    launchScript,
     plain_plain,
 ];
 
@@ -91969,7 +92067,7 @@ async function maybePost(api, repository, found, pull, settings, words) {
 /***/ ((__webpack_module__, __unused_webpack___webpack_exports__, __nccwpck_require__) => {
 
 __nccwpck_require__.a(__webpack_module__, async (__webpack_handle_async_dependencies__, __webpack_async_result__) => { try {
-/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(8604);
+/* harmony import */ var _github_main_js__WEBPACK_IMPORTED_MODULE_0__ = __nccwpck_require__(131);
 
 await (0,_github_main_js__WEBPACK_IMPORTED_MODULE_0__/* .main */ .i)();
 

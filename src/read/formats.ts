@@ -29,6 +29,7 @@ import { prime } from './formats/prime.ts';
 import { primus, primusModel } from './formats/primus.ts';
 import { torchtitan } from './formats/torchtitan.ts';
 import { torchtune } from './formats/torchtune.ts';
+import { launchScript, trainerScript } from './formats/trainer-script.ts';
 
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 export const trainingFormats: readonly Format[] = [
@@ -66,5 +67,7 @@ export const trainingFormats: readonly Format[] = [
   primusModel,
   torchtitan,
   torchtune,
+  trainerScript,
+  launchScript,
   plain,
 ];

@@ -71,6 +71,7 @@ function sorted({ words }: Command, script: Script): ScriptArguments {
       const into = Object.hasOwn(launchers, name) ? launchers[name] : undefined;
       const most = into === undefined ? Number.POSITIVE_INFINITY : 1;
       while (attached === undefined && behind.length === 0 && values.length < most && isValue(words[at + 1])) {
+        if (values.length > 0 && started.test(words[at + 1]?.text ?? '')) break;
         values.push(words[at + 1]?.text ?? '');
         at += 1;
       }
@@ -101,6 +102,9 @@ function sorted({ words }: Command, script: Script): ScriptArguments {
     lines,
   };
 }
+
+/** What a launcher starts and with which file: not one more value of the flag before it. */
+const started = /\.(py|ya?ml)$/;
 
 /** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
 const isValue = (word: Word | undefined): boolean =>

@@ -240,3 +240,30 @@ it('a file of arguments that names no model is not judged alone', () => {
 it('PEFT’s files are looked at', () => {
   expect(couldBeConfig('out/adapter_config.json')).toBe(true);
 });
+
+it('a launch script’s arguments go before those of the YAML that it names, and accelerate’s file is followed', () => {
+  const script = `#SBATCH --nodes=2
+accelerate launch --config_file acc.yaml --num_processes 16 train.py sft.yaml --gradient_accumulation_steps=4
+`;
+  const accelerate = 'distributed_type: DEEPSPEED\nnum_processes: 16\ndeepspeed_config:\n  zero_stage: 3\n';
+  const files = { 'run.sh': script, 'sft.yaml': trl('gradient_accumulation_steps: 1\n'), 'acc.yaml': accelerate };
+  const { run, problems } = job(files);
+  expect(run).toMatchObject({
+    gpus: 16,
+    framework: 'deepspeed',
+    sharding: 'full',
+    recompute: 'full',
+    globalBatchSize: 2 * 4 * 16,
+  });
+  expect(problems).toEqual(['gradient_accumulation is 4 at run.sh:2 and 1 at sft.yaml:5; the first is taken.']);
+});
+
+it('LLaMA-Factory’s arguments may stand on a command line', () => {
+  const script = `torchrun --nproc_per_node 4 src/train.py --stage sft --model_name_or_path ${llama} --finetuning_type lora --per_device_train_batch_size 2 --fp16\n`;
+  expect(job({ 'run.sh': script }).run).toMatchObject({
+    gpus: 4,
+    precision: 'fp16',
+    recompute: 'full',
+    lora: { rank: 8, targets: ['all-linear'], baseBits: 16 },
+  });
+});
