@@ -84,3 +84,39 @@ describe('a FlagScale experiment', () => {
     });
   });
 });
+
+describe('a MaxText run', () => {
+  const sizes =
+    'base_emb_dim: 64\nbase_num_query_heads: 4\nbase_num_kv_heads: 4\nbase_mlp_dim: 128\nhead_dim: 16\nvocab_size: 100';
+  const files = {
+    'configs/gpu/ours.yml': 'base_config: base.yml\nmodel_name: small\nper_device_batch_size: 3',
+    'configs/base.yml': `${sizes}\nbase_num_decoder_layers: 16\nper_device_batch_size: 12\nmax_target_length: 64\nmodel_name: default`,
+    'configs/models/small.yml': 'base_num_decoder_layers: 5\ndecoder_block: llama2',
+  };
+
+  it('is its own words over those of its model, and those over its base', () => {
+    const reading = read(files, 'configs/gpu/ours.yml');
+    expect(layersOf(reading)).toBe(5);
+    if (reading.kind !== 'read') return;
+    expect(reading.run[0]).toMatchObject({ fields: { sequenceLength: 64 }, relations: { batchPerGpu: 3 } });
+  });
+
+  it('ends where a base is its own, and takes a published model of the name where the repository has none', () => {
+    const circle = { 'a/base.yml': `${sizes}\nbase_config: base.yml\nbase_num_decoder_layers: 2` };
+    expect(layersOf(read(circle, 'a/base.yml'))).toBe(2);
+    expect(layersOf(read({ 'a/x.yml': 'model_name: llama2-7b\nmax_target_length: 64' }, 'a/x.yml'))).toBe(32);
+    const shorter = { 'a/x.yml': 'model_name: llama2-7b\nmax_target_length: 64\nbase_num_decoder_layers: 4' };
+    expect(layersOf(read(shorter, 'a/x.yml'))).toBe(4);
+  });
+});
+
+describe('a Levanter run', () => {
+  it('has the vocabulary of the tokenizer in the data file that it includes', () => {
+    const files = {
+      'config/run.yaml': 'data: !include data/web.yaml\nmodel: {type: gpt2}\ntrainer: {train_batch_size: 8}',
+      'config/data/web.yaml': 'tokenizer: NousResearch/Llama-2-7b-hf',
+    };
+    const reading = read(files, 'config/run.yaml');
+    expect(reading.kind === 'read' && reading.architecture.vocabularySize).toBe(32_000);
+  });
+});

@@ -81,7 +81,8 @@ export const plain: Format = {
       [1, under('layers')],
       [1, under('hidden')],
       [1, under('heads')],
-      [1, [...under('vocabulary'), ...under('sequence')]],
+      // Without a vocabulary it may be a model of images or of time series.
+      [1, under('vocabulary')],
     ],
     not: others,
   },

@@ -1,6 +1,8 @@
+import { findModel } from '../../facts/models.ts';
 import type { Statement } from '../../model/statement.ts';
 import { textOf } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
+import { llamaWidth } from '../shapes.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 
@@ -22,48 +24,72 @@ export const torchtune: Format = {
 function states(file: ParsedFile): Statement {
   const say = stating(file, torchtune.id);
   const key = say.text('model._component_') === undefined ? 'model' : 'model._component_';
-  const builder = (say.text(key) ?? '').split('.').at(-1) ?? '';
-  const adapter = /^q?lora_|^q?dora_/.exec(builder)?.[0];
-  const name = hubName(builder.slice(adapter?.length ?? 0));
-  if (name === undefined)
+  const steps = (say.text(key) ?? '').split('.');
+  const builder = steps.at(-1) ?? '';
+  const adapter = /^q?(lora|dora)_/.exec(builder)?.[0];
+  const bare = builder.slice(adapter?.length ?? 0);
+  const type = Object.hasOwn(sized, bare) ? sized[bare] : undefined;
+  const name = nameOf(bare, steps.length > 1 ? steps.at(-2) : undefined);
+  if (type !== undefined) described(say, type);
+  else if (name !== undefined) say.named(name, key);
+  else
     throw say.refuse(
       `${key} is "${(say.text(key) ?? '').slice(0, 80)}", which is not a builder that is read; state the model as a config.json.`,
       key,
     );
-  say.named(name, key);
   if (adapter !== undefined) lora(say, adapter.startsWith('q'));
   run(say, key);
   memory(say, key);
   return say.statement();
 }
 
-/** The published model whose sizes a builder has: `llama3_1_8b`, `qwen2_5_7b_instruct`. */
-const families: readonly (readonly [builder: RegExp, name: (size: string) => string])[] = [
-  [/^llama2_(7b|13b|70b)$/, (size) => `meta-llama/Llama-2-${size}-hf`],
+/** Builders that are no rows of the catalogue, and the published models whose sizes they have. */
+const published: readonly (readonly [builder: RegExp, name: (size: string) => string])[] = [
   [/^code_llama2_(7b|13b|70b)$/, (size) => `codellama/CodeLlama-${size}-hf`],
-  [/^llama3_(8b|70b)$/, (size) => `meta-llama/Meta-Llama-3-${size.toUpperCase()}`],
-  [/^llama3_1_(8b|70b|405b)$/, (size) => `meta-llama/Llama-3.1-${size.toUpperCase()}`],
-  [/^llama3_2_(1b|3b)$/, (size) => `meta-llama/Llama-3.2-${size.toUpperCase()}`],
   [/^llama3_3_(70b)$/, (size) => `meta-llama/Llama-3.3-${size.toUpperCase()}-Instruct`],
-  [/^mistral_(7b)$/, () => 'mistralai/Mistral-7B-v0.1'],
-  [/^gemma_(2b|7b)$/, (size) => `google/gemma-${size}`],
-  [/^gemma2_(2b|9b|27b)$/, (size) => `google/gemma-2-${size}`],
-  [/^phi3_(mini)$/, () => 'microsoft/Phi-3-mini-4k-instruct'],
-  [/^phi4_(14b)$/, () => 'microsoft/phi-4'],
-  [/^qwen2_(0_5b|1_5b|7b)$/, (size) => `Qwen/Qwen2-${dotted(size)}`],
-  [/^qwen2_5_(0_5b|1_5b|3b|7b|14b|32b|72b)(?:_base|_instruct)?$/, (size) => `Qwen/Qwen2.5-${dotted(size)}`],
-  [/^qwen3_(0_6b|1_7b|4b|8b|14b|32b)(?:_base|_instruct)?$/, (size) => `Qwen/Qwen3-${dotted(size)}`],
-  [/^smollm2_(135m|360m|1_7b)$/, (size) => `HuggingFaceTB/SmolLM2-${dotted(size)}`],
+  [/^smollm2_(135m|360m|1_7b)$/, (size) => `HuggingFaceTB/SmolLM2-${size.replace('_', '.').toUpperCase()}`],
 ];
 
-const dotted = (size: string) => size.replace('_', '.').toUpperCase();
-
-function hubName(builder: string): string | undefined {
-  for (const [pattern, name] of families) {
-    const size = pattern.exec(builder.slice(0, 80))?.[1];
+/** The name of what a builder builds: `llama3_1_8b` of the module `llama3_1`, which the first files leave out. */
+function nameOf(builder: string, module: string | undefined): string | undefined {
+  const word = builder.slice(0, 80);
+  const preset = `torchtune:${module ?? word.replace(/_\d+b$/, '')}/${word}`;
+  if (findModel(preset) !== undefined) return preset;
+  for (const [pattern, name] of published) {
+    const size = pattern.exec(word)?.[1];
     if (size !== undefined) return name(size);
   }
   return undefined;
+}
+
+/** Builders that take sizes as arguments. */
+const sized: Readonly<Record<string, string>> = {
+  llama2: 'llama',
+  llama3: 'llama',
+  llama3_1: 'llama',
+  mistral: 'llama',
+  qwen2: 'qwen2',
+};
+
+const sizes = [
+  ['hidden_size', 'embed_dim'],
+  ['num_hidden_layers', 'num_layers'],
+  ['num_attention_heads', 'num_heads'],
+  ['num_key_value_heads', 'num_kv_heads'],
+  ['vocab_size', 'vocab_size'],
+  ['max_position_embeddings', 'max_seq_len'],
+] as const;
+
+function described(say: Stating, type: string): void {
+  say.modelIs('model_type', type, 'model._component_');
+  for (const [canonical, key] of sizes) say.model(canonical, `model.${key}`);
+  const width = say.number('model.intermediate_dim');
+  say.modelIs(
+    'intermediate_size',
+    width ?? llamaWidth(say.number('model.embed_dim') ?? 0),
+    width === undefined ? 'model.embed_dim' : 'model.intermediate_dim',
+  );
+  say.modelIs('tie_word_embeddings', say.flag('model.tie_word_embeddings') ?? false, 'model.tie_word_embeddings');
 }
 
 function lora(say: Stating, quantised: boolean): void {
