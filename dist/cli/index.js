@@ -31403,6 +31403,16 @@ function statedFields(source) {
     return stated;
 }
 
+;// CONCATENATED MODULE: ./build/families/layer.js
+/** How layers differ within one model: the plan of a family names a mixer and a feed-forward for each of them. */
+const mixerOf = (one) => (typeof one === 'string' ? { kind: one } : one);
+const mlpOf = (one) => (typeof one === 'string' ? { kind: one } : one);
+/** What reports call a layer: its mixer and its feed-forward, without what goes without saying. */
+function layerName(mixer, mlp) {
+    const words = [mixer.label ?? mixer.kind, mlp.label ?? mlp.kind];
+    return [...new Set(words)].filter((word) => word !== 'full' && word !== 'none').join(' ') || (words[0] ?? '');
+}
+
 ;// CONCATENATED MODULE: ./build/families/shape.js
 /** Names under which configs state a dimension. */
 const names = {
@@ -31497,9 +31507,11 @@ const llamaAttention = (shape, fields, mixer) => grouped(shape, { bias: fields.b
 function spanOf(mixer, fields) {
     const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
     // Some configs write no window as 0.
-    if (tokens === undefined || tokens === 0 || !/sliding|local|chunked/.test(mixer))
+    if (tokens === undefined || tokens === 0)
         return { kind: 'full' };
-    return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
+    if (mixer.kind === 'chunked')
+        return { kind: 'chunk', tokens };
+    return mixer.kind === 'sliding' ? { kind: 'window', tokens } : { kind: 'full' };
 }
 const bothSides = (bias) => ({ up: bias, down: bias });
 function dense(inputWidth, width, changes = {}) {
@@ -31527,11 +31539,17 @@ function experts(shape, fields, changes = {}) {
 ;// CONCATENATED MODULE: ./build/families/plan.js
 /** What stands in each layer. */
 const each = (shape, kind) => Array.from({ length: shape.layers }, (_, index) => kind(index));
+/** A mixer as `layer_types` names it; what is no kind of window attends to everything. */
+function mixerNamed(type) {
+    const label = String(type).replace('_attention', '');
+    const kind = label.includes('chunked') ? 'chunked' : /sliding|local/.test(label) ? 'sliding' : 'full';
+    return label === kind ? { kind } : { kind, label };
+}
 /** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
 function slidingPlan(shape, fields) {
     const stated = fields.list('layer_types');
     if (stated)
-        return stated.map((type) => String(type).replace('_attention', ''));
+        return stated.map(mixerNamed);
     const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
     const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
     return each(shape, () => (slides ? 'sliding' : 'full'));
@@ -31580,6 +31598,7 @@ const sparseByStep = (shape, fields) => {
 
 
 
+
 /** Whether logits go through a tanh: as the config says, else as the family does. */
 const softcaps = (family, fields) => fields.states('final_logit_softcapping')
     ? fields.optionalNumber('final_logit_softcapping') !== undefined
@@ -31593,26 +31612,26 @@ function build(family, fields, outer, modelType) {
     const shape = readShape(family, fields);
     const { hiddenSize: D, vocabularySize: V, layers: L } = shape;
     const mixers = planned(family.mixers?.(shape, fields) ?? slidingPlan(shape, fields), L, fields);
-    const feeds = planned(family.feeds?.(shape, fields) ?? Array.from({ length: L }, () => 'dense'), L, fields);
+    const mlps = planned(family.mlps?.(shape, fields) ?? always('dense')(shape), L, fields);
     const kinds = new Map();
     const layers = [];
-    const order = mixers.map((mixer, index) => {
-        const feed = feeds[index] ?? 'dense';
-        const name = [...new Set([mixer, feed])].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
-        const known = kinds.get(`${mixer} ${feed}`);
+    const order = mixers.map(mixerOf).map((mixer, index) => {
+        const mlp = mlpOf(mlps[index] ?? 'dense');
+        const kind = JSON.stringify([mixer, mlp]);
+        const known = kinds.get(kind);
         if (known !== undefined)
             return known;
         if (layers.length === mostKinds)
             throw new Unreadable(`More than ${mostKinds} of the config's ${L} layers differ from each other, which no model has.`);
-        kinds.set(`${mixer} ${feed}`, layers.length);
-        layers.push(layerOf(family, shape, fields, name, mixer, feed));
+        kinds.set(kind, layers.length);
+        layers.push(layerOf(family, shape, fields, layerName(mixer, mlp), mixer, mlp));
         return layers.length - 1;
     });
     const tied = readTied(family, fields, outer);
     const positions = fields.optionalInteger(names.positions, 1);
     if (family.prediction === undefined)
         noteUncounted(fields);
-    const prediction = family.prediction?.(shape, fields, (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts);
+    const prediction = family.prediction?.(shape, fields, (mixer, mlp) => layerOf(family, shape, fields, 'prediction', { kind: mixer }, { kind: mlp }).parts);
     for (const { field, value, reason } of family.assumes ?? [])
         fields.assume(field, value, reason);
     const streams = family.streams?.(fields);
@@ -31712,11 +31731,11 @@ function planned(plan, layers, fields) {
         throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
     return plan.slice(0, layers);
 }
-function layerOf(family, shape, fields, name, mixer, feed) {
+function layerOf(family, shape, fields, name, mixer, mlp) {
     const { hiddenSize: D } = shape;
     const plan = typeof family.norms === 'function' ? family.norms(fields, mixer) : (family.norms ?? 'pre');
-    const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
-    const forward = parts(feed === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, feed));
+    const mix = parts(mixer.kind === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
+    const forward = parts(mlp.kind === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, mlp));
     const bias = family.normBias?.(fields);
     const norm = (path, place = 'input') => ({
         ...normOf(family, path, D, place),
@@ -31727,20 +31746,20 @@ function layerOf(family, shape, fields, name, mixer, feed) {
         const collect = streams && block.length > 0 ? [streamsOf(path, streams)] : [];
         if (block.length === 0 || plan === 'own')
             return [...collect, ...block];
-        const gateRank = family.normGate?.(fields, path, feed);
+        const gateRank = family.normGate?.(fields, path, mlp);
         const gate = gateRank === undefined ? {} : { gateRank };
         const before = plan === 'post' ? [] : [{ ...norm(`norm.${path}`), ...gate }];
         const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
         return [...collect, ...before, ...block, ...after];
     };
-    const extras = family.layerExtras?.(shape, fields, mixer, feed) ?? [];
+    const extras = family.layerExtras?.(shape, fields, mixer, mlp) ?? [];
     if (plan === 'single' || plan === 'double') {
         const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
         return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
     }
     const before = family.layerStart?.(shape, fields, mixer) ?? [];
     const whole = [...before, ...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
-    return { name, parts: family.repeats?.(mixer) ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
+    return { name, parts: family.repeats && mixer.again ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
 }
 const streamsOf = (path, { count, back, rank }) => ({
     kind: 'streams',
@@ -32967,12 +32986,16 @@ const llamaWith = (changes) => (shape, fields, mixer) => ({
 });
 /** Grouped attention with biases on all projections where the key says so. */
 const groupedBy = (key) => (shape, fields) => grouped(shape, { bias: biasBy(fields, key) });
+/** Grouped attention with the key/value heads of the layer itself. */
+const withOwnHeads = (shape, _, { keyValueHeads = shape.keyValueHeads }) => grouped({ ...shape, keyValueHeads });
+/** A feed-forward as wide as its layer says. */
+const ofWidth = (width) => ({ kind: 'dense', width, label: `width ${width}` });
 /** Experts that every token goes through, as one feed-forward of their width; none of width 0. */
 const alwaysOn = (width, changes = {}) => width === 0 ? {} : { shared: { width, gate: false, ...changes } };
 /** A mixture of experts by its keys; a gated feed-forward of the shape's width in the layers that are dense. */
-const denseOrExperts = ({ width = 'moe_intermediate_size', shared, correctionBias = false, bias } = {}) => (shape, fields, feed) => {
+const denseOrExperts = ({ width = 'moe_intermediate_size', shared, correctionBias = false, bias } = {}) => (shape, fields, mlp) => {
     const biases = bias === undefined ? {} : { bias: bothSides(fields.boolean(bias)) };
-    if (feed === 'dense')
+    if (mlp.kind === 'dense')
         return dense(shape.hiddenSize, shape.width, biases);
     const one = fields.integer(width);
     const always = shared === undefined
@@ -33548,7 +33571,7 @@ const depths = (fields, key) => fields.states(key) ? Math.min(fields.count(key),
  * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
  * a norm, for each depth that `num_nextn_predict_layers` states.
  */
-function nextToken(feed, changes = {}) {
+function nextToken(mlp, changes = {}) {
     return function (shape, fields, layer) {
         const stated = fields.states('num_nextn_predict_layers') ? fields.count('num_nextn_predict_layers') : 0;
         const depth = Math.min(stated, 16);
@@ -33560,7 +33583,7 @@ function nextToken(feed, changes = {}) {
             normOf(this, 'norm.embedding', D),
             normOf(this, 'norm.hidden', D),
             { kind: 'linear', path: 'join', role: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
-            ...layer('full', feed),
+            ...layer('full', mlp),
             ...(changes.sharedNorm ? [] : [normOf(this, 'norm.final', D)]),
             ...copied,
         ];
@@ -33598,7 +33621,7 @@ const deepseekFeed = denseOrExperts({ shared: { times: 'n_shared_experts' }, cor
 /** DeepSeek-V3's multi-token prediction, one more layer for each depth. */
 function deepseekPrediction(shape, fields, layer) {
     const depth = depths(fields, 'num_nextn_predict_layers');
-    const feed = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
+    const mlp = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
     // The checkpoint stores the token table and the output once more for each depth; training shares them.
     const copies = {
         kind: 'vector',
@@ -33608,7 +33631,7 @@ function deepseekPrediction(shape, fields, layer) {
         component: 'prediction',
     };
     const one = [
-        ...prediction_predictor(this, shape.hiddenSize, layer('full', feed)),
+        ...prediction_predictor(this, shape.hiddenSize, layer('full', mlp)),
         ...(this.copiesEmbeddings === true ? [copies] : []),
     ];
     return { depth, parts: Array.from({ length: depth }, () => one).flat() };
@@ -33620,7 +33643,7 @@ const indexer = (fields) => {
 };
 const sparseAttention = (shape, fields, mixer) => {
     const tokens = fields.optionalInteger('index_topk', 1);
-    const index = mixer === 'shared' ? undefined : indexer(fields);
+    const index = mixer.kind === 'shared' ? undefined : indexer(fields);
     return latentAttention(shape, fields, {
         ...(tokens === undefined ? {} : { span: { kind: 'selected', tokens } }),
         ...(index === undefined ? {} : { indexer: index }),
@@ -33636,10 +33659,10 @@ function chosenExperts(fields) {
 const deepseekV2 = {
     source: modeling('deepseek_v2'),
     attention: (shape, fields) => latentAttention(shape, fields),
-    feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
+    mlps: denseFirst,
+    feedForward: (shape, fields, mlp) => {
         const bias = fields.boolean('mlp_bias');
-        if (feed === 'dense')
+        if (mlp.kind === 'dense')
             return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
         const width = fields.integer('moe_intermediate_size');
         const shared = fields.count('n_shared_experts');
@@ -33673,11 +33696,11 @@ const longcat = {
     },
     attention: (shape, fields) => latentAttention(shape, fields),
     width: size(['ffn_hidden_size', 'intermediate_size']),
-    feeds: always('experts'),
+    mlps: always('experts'),
     // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
     prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'half')
+    feedForward: (shape, fields, mlp) => {
+        if (mlp.kind === 'half')
             return [dense(shape.hiddenSize, shape.width)];
         const { hiddenSize: D } = shape;
         const zeroExperts = fields.count('zero_expert_num');
@@ -33705,17 +33728,27 @@ const compressionOf = {
     compressed_sparse_attention: 4,
     heavily_compressed_attention: 128,
 };
+const v4Mixers = [
+    'sliding_attention',
+    'compressed_sparse_attention',
+    'heavily_compressed_attention',
+];
 /** The kind of each layer's attention: by name, or by the older list of ratios; else two heavy ones, then in turn. */
 const v4Plan = (shape, fields) => {
     const types = fields.list('layer_types');
     if (types)
-        return types.map(String);
+        return types.map((type) => {
+            const known = v4Mixers.find((one) => one === type);
+            if (known !== undefined)
+                return known;
+            throw new Unreadable(`layer_types has ${type}, which is not a kind of attention of DeepSeek-V4.`, fields.line('layer_types'));
+        });
     const ratios = fields.list('compress_ratios');
     if (ratios)
         return ratios.map((ratio) => {
             if (ratio === 0)
                 return 'sliding_attention';
-            const name = Object.keys(compressionOf).find((type) => compressionOf[type] === ratio);
+            const name = v4Mixers.find((type) => type !== 'sliding_attention' && compressionOf[type] === ratio);
             if (name === undefined)
                 throw fields.wrong('compress_ratios', 'must list 0, 4 and 128', ratio);
             return name;
@@ -33724,9 +33757,7 @@ const v4Plan = (shape, fields) => {
 };
 function v4Attention(shape, fields, mixer) {
     const rates = fields.nested('compress_rates', compressionOf);
-    const sparse = mixer === 'compressed_sparse_attention';
-    if (!sparse && mixer !== 'heavily_compressed_attention' && mixer !== 'sliding_attention')
-        throw new Unreadable(`layer_types has ${mixer}, which is no attention of DeepSeek-V4.`, fields.line('layer_types'));
+    const sparse = mixer.kind === 'compressed_sparse_attention';
     const old = sparse ? 'compress_rate_csa' : 'compress_rate_hca';
     return {
         kind: 'compressed',
@@ -33737,11 +33768,11 @@ function v4Attention(shape, fields, mixer) {
         outputGroups: fields.integer('o_groups'),
         outputRank: fields.integer('o_lora_rank'),
         window: fields.integer('sliding_window'),
-        ...(mixer === 'sliding_attention'
+        ...(mixer.kind === 'sliding_attention'
             ? {}
             : {
                 compression: {
-                    ratio: fields.states(old) ? fields.integer(old) : rates.integer(mixer),
+                    ratio: fields.states(old) ? fields.integer(old) : rates.integer(mixer.kind),
                     overlaps: sparse,
                     ...(sparse
                         ? {
@@ -33761,14 +33792,16 @@ const deepseekV4 = {
     streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'mixed' }),
     mixers: v4Plan,
     attention: v4Attention,
-    feeds: (shape, fields) => {
+    mlps: (shape, fields) => {
         const types = fields.list('mlp_layer_types');
         const hashed = fields.integer('num_hash_layers', 0);
-        return each(shape, (index) => (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts');
+        return each(shape, (index) => (types ? types[index] === 'hash_moe' : index < hashed)
+            ? { kind: 'experts', hashed: true, label: 'hashed experts' }
+            : 'experts');
     },
-    feedForward: (shape, fields, feed) => {
+    feedForward: (shape, fields, mlp) => {
         const width = fields.integer(['moe_intermediate_size', 'intermediate_size']);
-        const hashed = feed === 'hashed experts';
+        const hashed = mlp.hashed === true;
         const block = experts(shape, fields, {
             width,
             // DeepSeek-V4's only shared expert is as wide as a routed one.
@@ -33796,15 +33829,15 @@ const deepseekV4 = {
 /** The first layer dense where `mlp_layer_types` does not say. */
 const firstDense = (shape, fields) => fields.list('mlp_layer_types')
     ? denseFirst(shape, fields)
-    : denseFirst(shape, fields).map((feed, index) => fields.states('first_k_dense_replace') ? feed : index === 0 ? 'dense' : 'experts');
+    : denseFirst(shape, fields).map((mlp, index) => fields.states('first_k_dense_replace') ? mlp : index === 0 ? 'dense' : 'experts');
 const axk2 = {
     ...deepseekV32,
     source: modeling('axk2'),
     prediction: () => ({ depth: 0, parts: [] }),
     copiesEmbeddings: false,
     attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
-    feeds: firstDense,
-    normGate: (fields, block, feed) => block === 'attention' || feed === 'experts' ? fields.integer('gated_norm_rank') : undefined,
+    mlps: firstDense,
+    normGate: (fields, block, mlp) => block === 'attention' || mlp.kind === 'experts' ? fields.integer('gated_norm_rank') : undefined,
 };
 const hyV4 = {
     ...deepseekV32,
@@ -33817,7 +33850,7 @@ const hyV4 = {
         return each(shape, (index) => (types ? types[index] === 'full' : index === 0 || (index - 1) % 4 === 0) ? 'full' : 'shared');
     },
     attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'input', sinks: true }),
-    feeds: firstDense,
+    mlps: firstDense,
 };
 /** MiniCPM3 and Youtu: latent attention in front of a plain feed-forward. */
 const latentDense = {
@@ -33832,9 +33865,9 @@ const latentFamilies = {
         source: modeling('axk1'),
         copiesEmbeddings: false,
         // One more norm behind the experts.
-        feedForward: (shape, fields, feed) => {
-            const block = deepseekFeed(shape, fields, feed);
-            return feed === 'dense'
+        feedForward: (shape, fields, mlp) => {
+            const block = deepseekFeed(shape, fields, mlp);
+            return mlp.kind === 'dense'
                 ? [block]
                 : [block, normOf(deepseekV3, 'norm.experts_output', shape.hiddenSize, 'output')];
         },
@@ -33883,7 +33916,7 @@ const qwen2 = {
 const qwenMoe = {
     ...qwen3,
     source: modeling('qwen3_moe'),
-    feeds: sparseByStep,
+    mlps: sparseByStep,
     feedForward: denseOrExperts(),
 };
 const gemma = {
@@ -33994,7 +34027,7 @@ const olmo2 = {
     attention: llamaWith({ queryKeyNorm: fp32WidthNorm }),
 };
 const sparseOf = (changes = () => ({})) => ({
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: (shape, fields) => experts(shape, fields, changes(fields, shape)),
 });
 /** GLM-4: biases on query, key and value. */
@@ -34007,7 +34040,7 @@ const glm4Moe = {
         ...glmAttention(shape, fields),
         ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
     }),
-    feeds: denseFirst,
+    mlps: denseFirst,
     feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
 };
 /** A matrix between two widths, where they differ. */
@@ -34155,7 +34188,7 @@ const denseFamilies = {
             bias: inputBiasBy(fields, 'qkv_bias'),
             span: spanOf(mixer, fields),
         }),
-        feeds: sparseByStep,
+        mlps: sparseByStep,
         feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
     },
     qwen3,
@@ -34266,7 +34299,7 @@ const denseFamilies = {
         ...glm4Moe,
         source: modeling('solar_open'),
         attention: (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') }),
-        feeds: always('experts'),
+        mlps: always('experts'),
     },
     olmo: { ...llama, source: modeling('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
     olmo2,
@@ -34349,9 +34382,9 @@ const denseFamilies = {
             bias: { ...inputBiasBy(fields, 'use_qkv_bias'), output: fields.boolean('use_bias') },
             fused: true,
         }),
-        feeds: denseFirst,
-        feedForward: (shape, fields, feed) => {
-            if (feed === 'dense')
+        mlps: denseFirst,
+        feedForward: (shape, fields, mlp) => {
+            if (mlp.kind === 'dense')
                 return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
             const width = fields.integer('moe_intermediate_size');
             const shared = fields.count(['num_shared_experts', 'n_shared_experts']);
@@ -34365,7 +34398,7 @@ const denseFamilies = {
     deepseek: {
         source: 'deepseek-ai/deepseek-moe-16b modeling_deepseek.py',
         defaultsOf: 'llama',
-        feeds: denseFirst,
+        mlps: denseFirst,
         feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' } }),
     },
     minimax_m2: {
@@ -34377,7 +34410,7 @@ const denseFamilies = {
         source: modeling('dbrx'),
         norm: { style: 'layer', bias: false },
         attention: (shape, fields) => grouped({ ...shape, keyValueHeads: fields.nested('attn_config', { kv_n_heads: 1 }).integer('kv_n_heads') }, { fused: true }),
-        feeds: always('experts'),
+        mlps: always('experts'),
         feedForward: (shape, fields) => {
             const feed = fields.nested('ffn_config', { ffn_hidden_size: 3584, moe_num_experts: 4, moe_top_k: 1 });
             return [
@@ -34597,14 +34630,14 @@ const albert = {
             const name = `${Math.floor(Math.floor(index / inner) / (outer / groups))} ${index % inner}`;
             const again = met.has(name);
             met.add(name);
-            return again ? 'again' : 'encoder';
+            return again ? { kind: 'encoder', again, label: 'again' } : 'encoder';
         });
     },
-    feeds: always('none'),
+    mlps: always('none'),
     attention: (shape, fields, mixer) => [
         {
             kind: 'shared',
-            holds: mixer === 'encoder',
+            holds: !mixer.again,
             parts: [
                 bidirectional(shape),
                 encoders_layerNorm('norm.attention', shape.hiddenSize),
@@ -34651,7 +34684,8 @@ const modernbert = {
         const period = fields.integer('global_attn_every_n_layers');
         return each(shape, (index) => {
             const sliding = types === undefined ? index % period !== 0 : types[index] === 'sliding_attention';
-            return `${index === 0 ? 'first ' : ''}${sliding ? 'sliding' : 'full'}`;
+            const kind = sliding ? 'sliding' : 'full';
+            return index === 0 ? { kind, first: true, label: `first ${kind}` } : kind;
         });
     },
     attention: (shape, fields, mixer) => {
@@ -34661,10 +34695,10 @@ const modernbert = {
             bias,
             rotary: true,
             fused: true,
-            ...(mixer.endsWith('sliding') ? { span: { kind: 'window', tokens } } : {}),
+            ...(mixer.kind === 'sliding' ? { span: { kind: 'window', tokens } } : {}),
         });
         // The first layer reads what the embedding's norm gave.
-        return mixer.startsWith('first') ? [core] : [modernNorm('norm.attention', shape, fields), core];
+        return mixer.first ? [core] : [modernNorm('norm.attention', shape, fields), core];
     },
     feedForward: (shape, fields) => [
         modernNorm('norm.feed_forward', shape, fields),
@@ -34726,7 +34760,7 @@ const t5 = {
         const heads = fields.integer('num_heads');
         const sizes = { ...shape, heads, headDim: fields.integer('d_kv') };
         const self = rmsNorm('norm.attention', shape.hiddenSize);
-        if (mixer === 'encoder')
+        if (mixer.kind === 'encoder')
             return [self, bidirectional(sizes, { bias: noBias })];
         return [
             self,
@@ -34774,7 +34808,7 @@ const bart = {
     assumes: [twoTexts],
     layers: (fields) => bartStacks(fields).encoder + bartStacks(fields).decoder,
     mixers: (_, fields) => twoStacks(bartStacks(fields).encoder, bartStacks(fields).decoder),
-    feeds: (_, fields) => twoStacks(bartStacks(fields).encoder, bartStacks(fields).decoder),
+    mlps: (_, fields) => twoStacks(bartStacks(fields).encoder, bartStacks(fields).decoder),
     embedding: (shape, fields) => {
         // The table has two rows for padding in front of the first position.
         const rows = fields.integer('max_position_embeddings') + 2;
@@ -34784,17 +34818,17 @@ const bart = {
         ]);
     },
     attention: (shape, fields, mixer) => {
-        const heads = fields.integer(`${mixer}_attention_heads`);
+        const heads = fields.integer(`${mixer.kind}_attention_heads`);
         const sizes = { ...shape, heads, headDim: Math.floor(shape.hiddenSize / heads) };
-        if (mixer === 'encoder')
+        if (mixer.kind === 'encoder')
             return [bidirectional(sizes), encoders_layerNorm('norm.attention', shape.hiddenSize)];
         return [
             ...decoderOf('norm.attention', sizes, {}),
             ...decoderOf('norm.cross_attention', sizes, { causal: false, path: 'cross_attention' }),
         ];
     },
-    feedForward: (shape, fields, feed) => [
-        dense(shape.hiddenSize, fields.integer(`${feed}_ffn_dim`), {
+    feedForward: (shape, fields, mlp) => [
+        dense(shape.hiddenSize, fields.integer(`${mlp.kind}_ffn_dim`), {
             gated: false,
             activation: activationOf(fields, ['activation_function'], 'gelu'),
             bias: bothSides(true),
@@ -34838,10 +34872,10 @@ const encoders_whisper = {
         ];
     },
     attention: (shape, fields, mixer) => {
-        const heads = fields.integer(`${mixer}_attention_heads`);
+        const heads = fields.integer(`${mixer.kind}_attention_heads`);
         const sizes = { ...shape, heads, headDim: Math.floor(shape.hiddenSize / heads) };
         const bias = { ...fullBias, key: false };
-        if (mixer === 'encoder')
+        if (mixer.kind === 'encoder')
             return [bidirectional(sizes, { bias }), encoders_layerNorm('norm.attention', shape.hiddenSize)];
         return [
             ...decoderOf('norm.attention', sizes, { bias }),
@@ -34895,6 +34929,7 @@ const encoderFamilies = {
 
 
 
+
 /** Families whose feed-forward is a mixture of experts behind grouped attention. */
 // --- Llama 4 ------------------------------------------------------------------------------------------------------------
 /** Rotary layers attend within chunks, each fourth layer everywhere and without positions. */
@@ -34909,18 +34944,18 @@ const llama4 = {
     // Queries and keys are normalised without weights, on layers with rotary positions.
     attention: (shape, fields, mixer) => ({
         ...llamaAttention(shape, fields, mixer),
-        rotary: mixer === 'chunked',
-        ...(mixer === 'chunked' && fields.boolean('use_qk_norm')
+        rotary: mixer.kind === 'chunked',
+        ...(mixer.kind === 'chunked' && fields.boolean('use_qk_norm')
             ? { queryKeyNorm: { over: 'head', style: 'rms', weight: false, bias: false } }
             : {}),
     }),
-    feeds: (shape, fields) => {
+    mlps: (shape, fields) => {
         const step = fields.integer('interleave_moe_layer_step', 0);
         const listed = fields.list('moe_layers');
         return each(shape, (index) => (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense');
     },
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'dense')
+    feedForward: (shape, fields, mlp) => {
+        if (mlp.kind === 'dense')
             return dense(shape.hiddenSize, fields.integer('intermediate_size_mlp'));
         const width = fields.integer('intermediate_size');
         return experts(shape, fields, { width, shared: { width, gate: false } });
@@ -34937,7 +34972,7 @@ const mimoV2 = {
             each(shape, (index) => (index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding'))),
     // Layers with a window have twice as many key/value heads, and sinks; the class reads no key for either.
     attention: (shape, fields, mixer) => {
-        const slides = mixer === 'sliding';
+        const slides = mixer.kind === 'sliding';
         return grouped({ ...shape, keyValueHeads: slides ? 2 * shape.keyValueHeads : shape.keyValueHeads }, {
             valueHeadDim: fields.integerOr('v_head_dim', shape.headDim, 1),
             bias: inputBiasBy(fields, 'attention_bias'),
@@ -34945,7 +34980,7 @@ const mimoV2 = {
             sinks: slides,
         });
     },
-    feeds: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : denseUntil(() => 1)(shape, fields),
+    mlps: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : denseUntil(() => 1)(shape, fields),
     feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
 };
 // --- MiniMax-M3 ---------------------------------------------------------------------------------------------------------
@@ -34971,7 +35006,7 @@ const minimaxM3 = {
     },
     attention: (shape, fields, mixer) => {
         const norm = { ...headNorm, upcast: 'weight' };
-        if (mixer === 'full')
+        if (mixer.kind === 'full')
             return grouped(shape, { queryKeyNorm: norm });
         const block = sparse(fields, 'index_block_size', 'sparse_block_size');
         const blocks = sparse(fields, 'index_topk_blocks', 'sparse_topk_blocks');
@@ -34986,10 +35021,10 @@ const minimaxM3 = {
             },
         });
     },
-    feeds: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : always('experts')(shape),
-    feedForward: (shape, fields, feed) => {
+    mlps: (shape, fields) => fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : always('experts')(shape),
+    feedForward: (shape, fields, mlp) => {
         const activation = 'swiglu_oai';
-        if (feed === 'dense')
+        if (mlp.kind === 'dense')
             return dense(shape.hiddenSize, shape.width, { activation, fused: true });
         const shared = fields.count('shared_intermediate_size');
         return experts(shape, fields, {
@@ -35089,7 +35124,7 @@ const inkling = {
             : 'full');
     },
     attention: (shape, fields, mixer) => {
-        const slides = mixer === 'sliding';
+        const slides = mixer.kind === 'sliding';
         const window = fields.integer(['sliding_window_size', 'sliding_window']);
         const own = slides
             ? {
@@ -35129,9 +35164,9 @@ const inkling = {
         });
     },
     width: size(['dense_intermediate_size', 'intermediate_size']),
-    feeds: denseUntil((fields) => fields.count('dense_mlp_idx')),
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'dense')
+    mlps: denseUntil((fields) => fields.count('dense_mlp_idx')),
+    feedForward: (shape, fields, mlp) => {
+        if (mlp.kind === 'dense')
             return [
                 dense(shape.hiddenSize, shape.width),
                 { kind: 'vector', path: 'feed_forward.scale', elements: 1, component: 'feed_forward' },
@@ -35177,14 +35212,14 @@ const expertFamilies = {
             queryKeyNorm: headNorm,
             outputGate: 'element',
             gateBias: false,
-            rotary: mixer === 'sliding',
+            rotary: mixer.kind === 'sliding',
         }),
-        feeds: denseUntil((fields) => fields.integer('num_dense_layers', 0)),
+        mlps: denseUntil((fields) => fields.integer('num_dense_layers', 0)),
         feedForward: denseOrExperts({ shared: { times: 'num_shared_experts' }, correctionBias: true }),
     },
     aria_text: {
         source: modeling('aria'),
-        feeds: always('experts'),
+        mlps: always('experts'),
         feedForward: (shape, fields) => {
             const width = fields.integer('intermediate_size');
             return experts(shape, fields, {
@@ -35204,7 +35239,7 @@ const expertFamilies = {
         tied: true,
         attention: (shape, fields, mixer) => ({
             ...llamaAttention(shape, fields, mixer),
-            rotary: mixer === 'sliding',
+            rotary: mixer.kind === 'sliding',
         }),
         mixers: listedOr((shape, fields) => {
             const first = Math.min(shape.layers, fields.count('first_k_dense_replace'));
@@ -35214,10 +35249,10 @@ const expertFamilies = {
                 ...everyNth({ ...shape, layers: shape.layers - first }, fields.integer('sliding_window_pattern')),
             ];
         }),
-        feeds: denseFirst,
-        feedForward: (shape, fields, feed) => feed === 'dense'
+        mlps: denseFirst,
+        feedForward: (shape, fields, mlp) => mlp.kind === 'dense'
             ? dense(shape.hiddenSize, fields.integerOr('prefix_dense_intermediate_size', shape.width, 1))
-            : denseOrExperts({ width: 'intermediate_size', shared: { times: 'num_shared_experts' } })(shape, fields, feed),
+            : denseOrExperts({ width: 'intermediate_size', shared: { times: 'num_shared_experts' } })(shape, fields, mlp),
     },
     ernie4_5_moe: {
         source: modeling('ernie4_5_moe'),
@@ -35226,7 +35261,7 @@ const expertFamilies = {
         tied: true,
         // A dense layer (the class counts its layers from 0) and the model's own last norm: PaddlePaddle/ERNIE, MTPLayer.
         prediction: nextToken('dense', { sharedNorm: true, joinBias: (fields) => fields.boolean('use_bias') }),
-        feeds: (shape, fields) => {
+        mlps: (shape, fields) => {
             const start = fields.integer('moe_layer_start_index', 0);
             const stated = fields.number('moe_layer_end_index');
             const end = stated === -1 ? shape.layers - 1 : stated;
@@ -35245,10 +35280,10 @@ const expertFamilies = {
         attention: (shape, fields, mixer) => grouped(shape, {
             queryKeyNorm: headNorm,
             span: spanOf(mixer, fields),
-            rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
+            rotary: mixer.kind === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
         }),
         mixers: listedOr(pattern('sliding_window_pattern')),
-        feeds: (shape, fields) => flagged(fields, 'is_moe_layer', 'experts', 'dense') ??
+        mlps: (shape, fields) => flagged(fields, 'is_moe_layer', 'experts', 'dense') ??
             denseUntil((of) => of.integer(['first_k_dense_replace', 'first_last_k_dense_replace'], 0))(shape, fields),
         // One dense layer predicts the token after next (K-EXAONE technical report, arXiv:2601.01739).
         prediction: nextToken('dense'),
@@ -35259,14 +35294,14 @@ const expertFamilies = {
         norm: { style: 'rms', upcast: 'weight' },
         norms: 'post',
         attention: llamaWith({ queryKeyNorm: fp32WidthNorm }),
-        feeds: always('experts'),
+        mlps: always('experts'),
         feedForward: (shape, fields) => experts(shape, fields),
     },
     granitemoe_swa: {
         source: modeling('granitemoe_swa'),
         mixers: listedOr((shape) => each(shape, (index) => (index % 4 === 0 ? 'full' : 'sliding'))),
         attention: llamaWith({ sinks: true }),
-        feeds: always('experts'),
+        mlps: always('experts'),
         feedForward: (shape, fields) => {
             const width = fields.count('shared_intermediate_size');
             return experts(shape, fields, alwaysOn(width));
@@ -35275,7 +35310,7 @@ const expertFamilies = {
     hy_v3: {
         source: modeling('hy_v3'),
         attention: llamaWith({ queryKeyNorm: headNorm }),
-        feeds: denseUntil((fields) => fields.integer('first_k_dense_replace', 0)),
+        mlps: denseUntil((fields) => fields.integer('first_k_dense_replace', 0)),
         prediction: nextToken('experts'),
         feedForward: denseOrExperts({
             width: ['moe_intermediate_size', 'expert_hidden_dim'],
@@ -35290,10 +35325,14 @@ const expertFamilies = {
         mixers: (shape, fields) => {
             const types = fields.list('layer_types') ? slidingPlan(shape, fields) : [];
             const heads = fields.list('num_attention_heads_per_layer');
-            return each(shape, (index) => `${types[index] ?? 'full'} ${Number(heads?.[index] ?? shape.heads)}`);
+            return each(shape, (index) => {
+                const mixer = mixerOf(types[index] ?? 'full');
+                const own = Number(heads?.[index] ?? shape.heads);
+                return { ...mixer, heads: own, label: `${mixer.label ?? mixer.kind} ${own}` };
+            });
         },
         attention: (shape, fields, mixer) => {
-            const heads = Number(mixer.split(' ')[1]);
+            const { heads = shape.heads } = mixer;
             if (!Number.isInteger(heads) || heads < 1)
                 throw fields.wrong('num_attention_heads_per_layer', 'must list whole numbers', fields.list('num_attention_heads_per_layer'));
             const gating = fields.raw('gating')?.value;
@@ -35304,7 +35343,7 @@ const expertFamilies = {
                 gateBias: false,
             };
         },
-        feeds: denseUntil(() => 1),
+        mlps: denseUntil(() => 1),
         feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size' }, correctionBias: true }),
     },
     doge,
@@ -35313,7 +35352,7 @@ const expertFamilies = {
     hunyuan_v1_moe: {
         ...hunyuan,
         source: modeling('hunyuan_v1_moe'),
-        feeds: always('experts'),
+        mlps: always('experts'),
         // One shared expert beside the routed ones, as wide as one of them.
         feedForward: (shape, fields) => experts(shape, fields, {
             active: firstOf(fields, fields.states('moe_topk') ? 'moe_topk' : 'num_experts_per_tok'),
@@ -35324,7 +35363,7 @@ const expertFamilies = {
     dots1: {
         source: modeling('dots1'),
         attention: llamaWith({ queryKeyNorm: headNorm }),
-        feeds: denseFirst,
+        mlps: denseFirst,
         feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
     },
     llama4_text: llama4,
@@ -35338,7 +35377,7 @@ const expertFamilies = {
             const active = fields.integer(names.activeExperts);
             return grouped({ ...shape, heads: shape.keyValueHeads * active }, { experts: { count: fields.integer(names.experts), active }, fused: true });
         },
-        feeds: always('experts'),
+        mlps: always('experts'),
         feedForward: (shape, fields) => [
             experts(shape, fields),
             { kind: 'vector', path: 'experts.bias', elements: shape.hiddenSize, component: 'experts' },
@@ -35369,29 +35408,29 @@ const linearPlan = (shape, fields) => {
 const qwen3Next = {
     source: modeling('qwen3_next'),
     mixers: linearPlan,
-    attention: (shape, fields, mixer) => mixer === 'linear'
+    attention: (shape, fields, mixer) => mixer.kind === 'linear'
         ? gatedDeltaByKeys(shape, fields)
         : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm, outputGate: 'element' },
-    feeds: sparseByStep,
+    mlps: sparseByStep,
     feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
 };
 /** Multi-token prediction: one layer of full attention for each depth, behind one matrix and in front of one norm. */
-const nextTokens = (feed) => (shape, fields, layer) => {
+const nextTokens = (mlp) => (shape, fields, layer) => {
     const depth = depths(fields, 'mtp_num_hidden_layers');
-    const layers = Array.from({ length: depth }, () => layer('full', feed)).flat();
+    const layers = Array.from({ length: depth }, () => layer('full', mlp)).flat();
     return { depth, parts: depth === 0 ? [] : prediction_predictor({ source: '' }, shape.hiddenSize, layers) };
 };
 const qwen35 = {
     ...qwen3Next,
     source: modeling('qwen3_5'),
-    feeds: always('dense'),
+    mlps: always('dense'),
     prediction: nextTokens('dense'),
 };
 const mambaFamily = {
     source: modeling('mamba'),
     tied: true,
     mixers: always('mamba'),
-    feeds: always('none'),
+    mlps: always('none'),
     attention: ({ hiddenSize: D }, fields) => {
         // A stated width wins over `expand`; 0 is no width.
         const d = fields.optionalInteger('intermediate_size') || Math.floor(fields.number('expand') * D);
@@ -35412,14 +35451,14 @@ const minimax = {
             return listed.map((type) => (type === 'linear_attention' || type === 0 ? 'linear' : 'full'));
         return each(shape, (index) => (index % 2 === 0 ? 'full' : 'linear'));
     },
-    attention: (shape, fields, mixer) => mixer === 'linear'
+    attention: (shape, fields, mixer) => mixer.kind === 'linear'
         ? lightning(shape.hiddenSize, {
             heads: shape.heads,
             headDim: shape.headDim,
             chunk: fields.integer('block_size'),
         })
         : grouped(shape),
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: (shape, fields) => {
         const width = fields.count('shared_intermediate_size');
         return experts(shape, fields, alwaysOn(width, { gate: true }));
@@ -35431,7 +35470,7 @@ const recurrentFamilies = {
     qwen3_5_moe_text: {
         ...qwen35,
         source: modeling('qwen3_5_moe'),
-        feeds: always('experts'),
+        mlps: always('experts'),
         prediction: nextTokens('experts'),
     },
     mamba: mambaFamily,
@@ -35461,7 +35500,7 @@ const recurrentFamilies = {
             return each(shape, (index) => (index % period === offset ? 'attention' : 'mamba'));
         },
         attention: (shape, fields, mixer) => {
-            if (mixer === 'attention')
+            if (mixer.kind === 'attention')
                 return grouped(shape, { rotary: false });
             const { hiddenSize: D } = shape;
             return mamba1(D, {
@@ -35473,14 +35512,14 @@ const recurrentFamilies = {
                 norms: true,
             });
         },
-        feeds: (shape, fields) => {
+        mlps: (shape, fields) => {
             const period = fields.integer('expert_layer_period');
             const offset = fields.integer('expert_layer_offset', 0);
             return each(shape, (index) => 
             // One expert is a dense layer without a router.
             index % period === offset && fields.integer('num_experts') > 1 ? 'experts' : 'dense');
         },
-        feedForward: (shape, fields, feed) => feed === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
+        feedForward: (shape, fields, mlp) => mlp.kind === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
     },
     minimax,
     minimax_m1: { ...minimax, source: 'MiniMaxAI/MiniMax-M1-80k modeling_minimax_m1.py', defaultsOf: 'minimax' },
@@ -35526,7 +35565,7 @@ const bamba = {
         const attention = listedIndices(fields, 'attn_layer_indices');
         return each(shape, (index) => (attention.has(index) ? 'full' : 'mamba'));
     },
-    attention: (shape, fields, mixer) => mixer === 'mamba' ? namedMamba(shape, fields) : llamaAttention(shape, fields, mixer),
+    attention: (shape, fields, mixer) => mixer.kind === 'mamba' ? namedMamba(shape, fields) : llamaAttention(shape, fields, mixer),
     feedForwardBias: vocabulary_flag('mlp_bias'),
 };
 /** Every layer has both mixers side by side on one norm. */
@@ -35546,7 +35585,7 @@ const falconH1 = {
                     convolution: fields.boolean('mamba_conv_bias'),
                 },
             }),
-            llamaAttention(shape, fields, 'full'),
+            llamaAttention(shape, fields, { kind: 'full' }),
         ];
     },
     feedForwardBias: vocabulary_flag('mlp_bias'),
@@ -35558,13 +35597,13 @@ const graniteHybrid = {
         const types = fields.list(['layer_types', 'layers_block_type']);
         return types?.map((type) => (isLinear(type) ? 'mamba' : 'full')) ?? each(shape, () => 'mamba');
     },
-    attention: (shape, fields, mixer) => mixer === 'mamba'
+    attention: (shape, fields, mixer) => mixer.kind === 'mamba'
         ? namedMamba(shape, fields)
         : { ...llamaAttention(shape, fields, mixer), rotary: fields.string('position_embedding_type') === 'rope' },
-    feeds: (shape, fields) => each(shape, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
-    feedForward: (shape, fields, feed) => {
+    mlps: (shape, fields) => each(shape, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
+    feedForward: (shape, fields, mlp) => {
         const width = fields.integer('shared_intermediate_size', 0);
-        if (feed === 'dense')
+        if (mlp.kind === 'dense')
             return dense(shape.hiddenSize, width, { fused: true });
         return experts(shape, fields, {
             width: fields.integer('intermediate_size'),
@@ -35572,7 +35611,6 @@ const graniteHybrid = {
         });
     },
 };
-// --- Nemotron-H: one block to a layer -------------------------------------------------------------------------------------
 const blockWords = {
     M: 'mamba',
     '*': 'attention',
@@ -35601,8 +35639,8 @@ const nemotronPlan = (fields) => blockPlan(fields, ['layers_block_type', 'layer_
     'attention',
     'mlp',
 ];
-const mixerOf = (word) => (word === 'mamba' || word === 'attention' ? word : 'none');
-const feedOf = (word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
+const mixerOfBlock = (word) => (word === 'mamba' || word === 'attention' ? word : 'none');
+const mlpOfBlock = (word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
 const nemotronH = {
     source: modeling('nemotron_h'),
     tiedKeys: [],
@@ -35610,10 +35648,10 @@ const nemotronH = {
     layers: (fields) => nemotronPlan(fields).length,
     gated: false,
     activation: 'relu2',
-    mixers: (_, fields) => nemotronPlan(fields).map((word) => (word === 'mamba' || word === 'attention' ? word : 'none')),
-    feeds: (_, fields) => nemotronPlan(fields).map((word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none')),
+    mixers: (_, fields) => nemotronPlan(fields).map(mixerOfBlock),
+    mlps: (_, fields) => nemotronPlan(fields).map(mlpOfBlock),
     attention: (shape, fields, mixer) => {
-        if (mixer !== 'mamba')
+        if (mixer.kind !== 'mamba')
             return grouped(shape, { rotary: false, bias: noBias });
         const bias = fields.boolean('use_bias');
         return mamba2(shape.hiddenSize, {
@@ -35626,10 +35664,10 @@ const nemotronH = {
             bias: { in: bias, out: bias, convolution: fields.boolean(['mamba_conv_bias', 'use_conv_bias']) },
         });
     },
-    feedForward: (shape, fields, feed) => {
+    feedForward: (shape, fields, mlp) => {
         const { hiddenSize: D } = shape;
         const bias = fields.boolean('mlp_bias');
-        if (feed === 'dense')
+        if (mlp.kind === 'dense')
             return [dense(D, shape.width, { gated: false, activation: 'relu2', bias: bothSides(bias) })];
         const latent = fields.optionalInteger('moe_latent_size', 1);
         // A width of 0 is no width: the always-on expert is then as wide as a dense layer.
@@ -35658,7 +35696,7 @@ const nemotronH = {
     prediction: (shape, fields, layer) => {
         const depth = depths(fields, 'num_nextn_predict_layers');
         const plan = blockPlan(fields, ['mtp_layers_block_type'], 'mtp_hybrid_override_pattern') ?? ['attention', 'moe'];
-        const layers = plan.flatMap((word) => layer(mixerOf(word), feedOf(word)));
+        const layers = plan.flatMap((word) => layer(mixerOfBlock(word), mlpOfBlock(word)));
         const one = prediction_predictor({ source: '' }, shape.hiddenSize, layers);
         return { depth, parts: Array.from({ length: depth }, () => one).flat() };
     },
@@ -35683,7 +35721,7 @@ const kimiLinear = {
     mixers: kimiPlan,
     attention: (shape, fields, mixer) => {
         const nested = fields.nested('linear_attn_config');
-        if (mixer === 'full') {
+        if (mixer.kind === 'full') {
             const latent = latentAttention(shape, fields);
             const gate = {
                 kind: 'linear',
@@ -35703,9 +35741,9 @@ const kimiLinear = {
             kernel: nested.integerOr('short_conv_kernel_size', fields.integer('linear_conv_kernel_dim'), 1),
         });
     },
-    feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'dense')
+    mlps: denseFirst,
+    feedForward: (shape, fields, mlp) => {
+        if (mlp.kind === 'dense')
             return dense(shape.hiddenSize, shape.width);
         const { hiddenSize: D } = shape;
         const width = fields.integer('moe_intermediate_size');
@@ -35754,7 +35792,7 @@ const bailingLinear = {
         const output = fields.boolean('use_bias');
         const bias = output || fields.boolean('use_qkv_bias');
         const queryKeyNorm = fields.boolean('use_qk_norm');
-        if (mixer === 'linear')
+        if (mixer.kind === 'linear')
             return lightning(shape.hiddenSize, {
                 heads: shape.heads,
                 headDim: shape.headDim,
@@ -35771,9 +35809,9 @@ const bailingLinear = {
             ...(queryKeyNorm ? { queryKeyNorm: headNorm } : {}),
         });
     },
-    feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'dense')
+    mlps: denseFirst,
+    feedForward: (shape, fields, mlp) => {
+        if (mlp.kind === 'dense')
             return dense(shape.hiddenSize, shape.width);
         const width = fields.integer('moe_intermediate_size');
         const one = fields.integerOr('moe_shared_expert_intermediate_size', width);
@@ -35797,7 +35835,7 @@ const lfm2 = {
         const full = fields.list('full_attn_idxs');
         return each(shape, (index) => (full === undefined || full.includes(index) ? 'full' : 'conv'));
     },
-    attention: (shape, fields, mixer) => mixer === 'conv'
+    attention: (shape, fields, mixer) => mixer.kind === 'conv'
         ? shortConvolution(shape.hiddenSize, fields.integer('conv_L_cache'), fields.boolean('conv_bias'))
         : grouped(shape, { queryKeyNorm: headNorm }),
     // Two thirds of the stated width, times a factor, rounded up to a multiple.
@@ -35817,11 +35855,11 @@ const lfm2Moe = {
     ...lfm2,
     source: modeling('lfm2_moe'),
     width: size('intermediate_size'),
-    feeds: (shape, fields) => {
+    mlps: (shape, fields) => {
         const first = fields.integer('num_dense_layers', 0);
         return each(shape, (index) => (index < first ? 'dense' : 'experts'));
     },
-    feedForward: (shape, fields, feed) => feed === 'dense'
+    feedForward: (shape, fields, mlp) => mlp.kind === 'dense'
         ? dense(shape.hiddenSize, shape.width)
         : experts(shape, fields, {
             width: fields.integer('moe_intermediate_size'),
@@ -35832,7 +35870,7 @@ const lfm2Moe = {
 /** Linear layers have norms in front, as in Llama; attention layers behind, as in OLMo 2. */
 const olmoHybrid = {
     source: modeling('olmo_hybrid'),
-    norms: (_, mixer) => (mixer === 'linear' ? 'pre' : 'post'),
+    norms: (_, mixer) => (mixer.kind === 'linear' ? 'pre' : 'post'),
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
         if (types)
@@ -35841,7 +35879,7 @@ const olmoHybrid = {
         return each(shape, (index) => (index % 4 === 3 || (last < 3 && index === last) ? 'full' : 'linear'));
     },
     attention: (shape, fields, mixer) => {
-        if (mixer !== 'linear')
+        if (mixer.kind !== 'linear')
             return {
                 ...llamaAttention(shape, fields, mixer),
                 queryKeyNorm: fp32WidthNorm,
@@ -35868,7 +35906,7 @@ const recurrentGemma = {
     },
     attention: (shape, fields, mixer) => {
         const { hiddenSize: D, heads } = shape;
-        if (mixer === 'recurrent') {
+        if (mixer.kind === 'recurrent') {
             const width = fields.integerOr('lru_width', D, 1);
             return recurrentGriffin(D, width, heads, fields.integer('conv1d_width'));
         }
@@ -35928,7 +35966,7 @@ const rwkvSeven = {
     tied: false,
     embedding: rwkv.embedding ?? (() => []),
     // The first layer has no value of an earlier one to mix in.
-    mixers: (shape) => each(shape, (index) => (index === 0 ? 'first recurrent' : 'recurrent')),
+    mixers: (shape) => each(shape, (index) => (index === 0 ? { kind: 'recurrent', first: true, label: 'first recurrent' } : 'recurrent')),
     attention: (shape, fields, mixer) => {
         const { hiddenSize: D } = shape;
         const listed = fields.list('value_dim')?.[0];
@@ -35937,7 +35975,7 @@ const rwkvSeven = {
             decay: fields.integer('decay_low_rank_dim'),
             rate: fields.integer('a_low_rank_dim'),
             gate: fields.integer('gate_low_rank_dim'),
-            ...(mixer === 'recurrent' ? { value: fields.integer('v_low_rank_dim') } : {}),
+            ...(mixer.first ? {} : { value: fields.integer('v_low_rank_dim') }),
         });
     },
     width: (fields, D) => {
@@ -35967,14 +36005,14 @@ const xlstm = {
     feedForwardBias: vocabulary_flag('use_bias'),
 };
 // --- Zamba: transformer blocks that layers share ------------------------------------------------------------------------------
-/** The word of a layer with a shared block: which block, and whether this is the layer that holds it. */
-const sharedWords = (types, blocks) => {
+/** Layers with and without a shared block, of which the first `blocks` hold the weights that later ones use. */
+const sharedPlan = (types, blocks) => {
     let met = 0;
     return types.map((type) => {
         if (type !== 'hybrid')
             return 'mamba';
         met += 1;
-        return met <= blocks ? 'hybrid' : 'hybrid again';
+        return met <= blocks ? 'hybrid' : { kind: 'hybrid', again: true, label: 'hybrid again' };
     });
 };
 /**
@@ -36037,14 +36075,14 @@ const sharedSizes = (shape, fields) => ({
 const zamba = {
     source: modeling('zamba'),
     tied: true,
-    norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
+    norms: (_, mixer) => (mixer.kind === 'mamba' ? 'pre' : 'own'),
     mixers: (shape, fields) => {
         const period = fields.integer('attn_layer_period');
         const offset = fields.integer('attn_layer_offset', 0);
         const plan = Array.from({ length: Math.max(0, shape.layers - 3) }, (_, index) => index % period === offset ? 'hybrid' : 'mamba');
-        return sharedWords(fields.list('layers_block_type') ?? ['mamba', 'mamba', 'hybrid', ...plan], 1);
+        return sharedPlan(fields.list('layers_block_type') ?? ['mamba', 'mamba', 'hybrid', ...plan], 1);
     },
-    feeds: always('none'),
+    mlps: always('none'),
     attention: (shape, fields, mixer) => {
         const { hiddenSize: D } = shape;
         const mamba = mamba1(D, {
@@ -36054,9 +36092,9 @@ const zamba = {
             rank: stated(fields, 'mamba_dt_rank', Math.ceil(D / 16)),
             bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias') },
         });
-        if (mixer === 'mamba')
+        if (mixer.kind === 'mamba')
             return mamba;
-        const block = sharedBlock(shape, mixer === 'hybrid', { ...sharedSizes(shape, fields), bias: false });
+        const block = sharedBlock(shape, !mixer.again, { ...sharedSizes(shape, fields), bias: false });
         return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
     },
 };
@@ -36065,11 +36103,11 @@ const zamba2Types = (fields) => fields.listed('layers_block_type');
 const zamba2 = {
     source: modeling('zamba2'),
     tied: true,
-    norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
+    norms: (_, mixer) => (mixer.kind === 'mamba' ? 'pre' : 'own'),
     layers: (fields) => zamba2Types(fields).length,
     width: (fields, D) => fields.optionalInteger('intermediate_size') || 4 * D,
-    mixers: (_, fields) => sharedWords(zamba2Types(fields), fields.integer('num_mem_blocks')),
-    feeds: always('none'),
+    mixers: (_, fields) => sharedPlan(zamba2Types(fields), fields.integer('num_mem_blocks')),
+    mlps: always('none'),
     attention: (shape, fields, mixer) => {
         const { hiddenSize: D } = shape;
         const heads = fields.integer('n_mamba_heads');
@@ -36086,9 +36124,9 @@ const zamba2 = {
             chunk: fields.integer('chunk_size'),
             bias: { in: bias, out: bias, convolution: true },
         });
-        if (mixer === 'mamba')
+        if (mixer.kind === 'mamba')
             return mamba;
-        const block = sharedBlock(shape, mixer === 'hybrid', {
+        const block = sharedBlock(shape, !mixer.again, {
             ...sharedSizes(shape, fields),
             bias,
             adapters: {
@@ -36140,8 +36178,8 @@ const zaya = {
         });
     },
     // The first router has no state of a router before it.
-    feeds: (shape) => each(shape, (index) => (index === 0 ? 'first experts' : 'experts')),
-    feedForward: (shape, fields, feed) => {
+    mlps: (shape) => each(shape, (index) => (index === 0 ? { kind: 'experts', first: true, label: 'first experts' } : 'experts')),
+    feedForward: (shape, fields, mlp) => {
         const { hiddenSize: D } = shape;
         const R = fields.integer('router_hidden_size');
         const layer = (path, rows) => ({
@@ -36156,7 +36194,7 @@ const zaya = {
         });
         return [
             layer('down', D),
-            { kind: 'vector', path: 'router.scale', elements: feed === 'experts' ? R : 0, component: 'router' },
+            { kind: 'vector', path: 'router.scale', elements: mlp.first ? 0 : R, component: 'router' },
             { kind: 'vector', path: 'router.norm', elements: R, component: 'norm' },
             layer('first', R),
             layer('second', R),
@@ -36238,13 +36276,15 @@ const nasWidth = (multiple, D) => Math.ceil(Math.trunc((2 * multiple * D) / 3) /
 const nemotronNas = {
     source: 'nvidia/Llama-3_3-Nemotron-Super-49B-v1 modeling_decilm.py',
     defaultsOf: 'llama',
-    mixers: (_, fields) => layer_plans_blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
-    feeds: (shape, fields) => layer_plans_blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`),
-    attention: (shape, _, mixer) => {
-        const group = Number(mixer.slice('group '.length));
-        return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
-    },
-    feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length))),
+    mixers: (shape, fields) => layer_plans_blocks(fields).map(({ group }) => {
+        if (group === undefined)
+            return 'none';
+        const keyValueHeads = Math.max(1, Math.floor(shape.heads / Math.max(1, group)));
+        return { kind: 'full', keyValueHeads, label: `group ${group}` };
+    }),
+    mlps: (shape, fields) => layer_plans_blocks(fields).map(({ multiple }) => multiple === undefined ? 'none' : ofWidth(nasWidth(multiple, shape.hiddenSize))),
+    attention: withOwnHeads,
+    feedForward: (shape, _, mlp) => dense(shape.hiddenSize, mlp.width ?? shape.width),
 };
 // --- Gemma 3n and Gemma 4 -----------------------------------------------------------------------------------------------
 /** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
@@ -36281,7 +36321,10 @@ function perLayerBlock(shape, fields) {
     ];
 }
 const valueNorm = { over: 'head', style: 'rms', weight: true, bias: false, value: true };
-const sharedOrNot = (type, shape, fields, index) => `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`;
+const sharedOrNot = (type, shape, fields, index) => {
+    const kind = type === 'full_attention' ? 'full' : 'sliding';
+    return shares(shape, fields, index) ? { kind, sharedKeyValue: true, label: `${kind} shared` } : { kind };
+};
 /** A width for each layer, or one for all. */
 const widthOf = (fields, index) => {
     const listed = fields.list('intermediate_size');
@@ -36317,7 +36360,7 @@ const gemma3n = {
         return {
             ...llamaAttention(shape, fields, mixer),
             queryKeyNorm: valueNorm,
-            ...(mixer.endsWith('shared') ? { sharedKeyValue: true } : {}),
+            ...(mixer.sharedKeyValue ? { sharedKeyValue: true } : {}),
             // A low-rank pair beside the attention (LAuReL, arXiv:2411.07501).
             extra: [
                 { kind: 'linear', path: 'laurel.down', rows: D, columns: rank, bias: false, component: 'other' },
@@ -36326,8 +36369,8 @@ const gemma3n = {
             ],
         };
     },
-    feeds: (shape, fields) => each(shape, (index) => `width ${widthOf(fields, index)}`),
-    feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
+    mlps: (shape, fields) => each(shape, (index) => ofWidth(widthOf(fields, index))),
+    feedForward: (shape, _, mlp) => dense(shape.hiddenSize, mlp.width ?? shape.width, { activation: 'gelu_tanh' }),
     layerExtras: (shape, fields) => {
         const { hiddenSize: D } = shape;
         const n = fields.integer('altup_num_inputs', 1);
@@ -36358,17 +36401,23 @@ function ownSizes(fields, index) {
     const all = fields.nested('per_layer_config');
     const key = [String(index), String(index).padStart(2, '0'), String(index).padStart(3, '0')].find((name) => all.states(name));
     if (key === undefined)
-        return '';
+        return {};
     const one = all.nested(key);
     const headDim = one.optionalInteger('head_dim', 1);
     const keyValueHeads = one.optionalInteger('num_key_value_heads', 1);
-    return `${headDim === undefined ? '' : ` d${headDim}`}${keyValueHeads === undefined ? '' : ` k${keyValueHeads}`}`;
+    return {
+        ...(headDim === undefined ? {} : { headDim }),
+        ...(keyValueHeads === undefined ? {} : { keyValueHeads }),
+    };
 }
-/** A number that a layer's plan carries: ` d512`, ` k2`. */
-const carried = (mixer, letter) => {
-    const word = mixer.split(' ').find((one) => one.startsWith(letter) && /^[0-9]+$/.test(one.slice(1)));
-    return word === undefined ? undefined : Number(word.slice(1));
-};
+/** A mixer with sizes of its own, which its name says: ` d512`, ` k2`. */
+function sized(mixer, own) {
+    const { headDim, keyValueHeads } = own;
+    if (headDim === undefined && keyValueHeads === undefined)
+        return mixer;
+    const words = [headDim === undefined ? '' : ` d${headDim}`, keyValueHeads === undefined ? '' : ` k${keyValueHeads}`];
+    return { ...mixer, ...own, label: `${mixer.label ?? mixer.kind}${words.join('')}` };
+}
 const layer_plans_gemma4 = {
     source: modeling('gemma4'),
     norm: { style: 'rms' },
@@ -36381,32 +36430,32 @@ const layer_plans_gemma4 = {
         return each(shape, (index) => {
             const full = types ? types[index] === 'full_attention' : (index + 1) % 6 === 0;
             const type = full || index + 1 === shape.layers ? 'full_attention' : 'sliding_attention';
-            return `${sharedOrNot(type, shape, fields, index)}${ownSizes(fields, index)}`;
+            return sized(sharedOrNot(type, shape, fields, index), ownSizes(fields, index));
         });
     },
-    feeds: (shape, fields) => each(shape, (index) => fields.boolean('enable_moe_block')
+    mlps: (shape, fields) => each(shape, (index) => fields.boolean('enable_moe_block')
         ? 'experts'
         : fields.boolean('use_double_wide_mlp') && shares(shape, fields, index)
             ? 'double'
             : 'dense'),
     attention: (shape, fields, mixer) => {
-        const global = mixer.startsWith('full') && !fields.states('per_layer_config');
-        const equal = mixer.startsWith('full') && fields.boolean('attention_k_eq_v');
-        const headDim = carried(mixer, 'd') ?? (global ? fields.integer('global_head_dim') : shape.headDim);
-        const keyValueHeads = carried(mixer, 'k') ??
+        const global = mixer.kind === 'full' && !fields.states('per_layer_config');
+        const equal = mixer.kind === 'full' && fields.boolean('attention_k_eq_v');
+        const headDim = mixer.headDim ?? (global ? fields.integer('global_head_dim') : shape.headDim);
+        const keyValueHeads = mixer.keyValueHeads ??
             (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
         return grouped({ ...shape, headDim, keyValueHeads }, {
             bias: biasBy(fields, 'attention_bias'),
             span: spanOf(mixer, fields),
             queryKeyNorm: valueNorm,
             ...(equal ? { valueIsKey: true } : {}),
-            ...(mixer.includes('shared') ? { sharedKeyValue: true } : {}),
+            ...(mixer.sharedKeyValue ? { sharedKeyValue: true } : {}),
         });
     },
-    feedForward: (shape, fields, feed) => {
+    feedForward: (shape, fields, mlp) => {
         const { hiddenSize: D } = shape;
-        const plain = dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
-        if (feed !== 'experts')
+        const plain = dense(D, mlp.kind === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
+        if (mlp.kind !== 'experts')
             return [plain];
         const norm = (path, place) => normOf(layer_plans_gemma4, path, D, place);
         const block = experts(shape, fields, {
@@ -36435,6 +36484,7 @@ const layer_plans_gemma4Unified = {
     source: modeling('gemma4_unified'),
 };
 // --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
+const cycle = (kind, again) => again ? { kind, again, label: `${kind} again` } : { kind };
 /** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
 const hrmText = {
     source: modeling('hrm_text'),
@@ -36445,12 +36495,12 @@ const hrmText = {
         fields.assume('L_bp_cycles', 'every cycle', 'the backward pass is counted for all cycles; the model may skip some');
         const stack = stackLayers(fields);
         const cycles = Array.from({ length: fields.integer('H_cycles') }, (_none, high) => [
-            ...Array.from({ length: fields.integer('L_cycles') }, (_never, low) => high + low === 0 ? 'fast' : 'fast again'),
-            high === 0 ? 'slow' : 'slow again',
+            ...Array.from({ length: fields.integer('L_cycles') }, (_never, low) => cycle('fast', high + low > 0)),
+            cycle('slow', high > 0),
         ]).flat();
-        return cycles.flatMap((name) => Array.from({ length: stack }, () => name));
+        return cycles.flatMap((mixer) => Array.from({ length: stack }, () => mixer));
     },
-    repeats: (mixer) => mixer.endsWith('again'),
+    repeats: true,
     attention: (shape, fields, mixer) => ({
         ...llamaAttention({ ...shape, keyValueHeads: shape.heads }, fields, mixer),
         outputGate: 'element',
@@ -36473,14 +36523,16 @@ const mllama = {
         const cross = new Set(fields.listed('cross_attention_layers'));
         return each(shape, (index) => (cross.has(index) ? 'cross' : 'full'));
     },
-    attention: (shape, _, mixer) => mixer === 'cross'
+    attention: (shape, _, mixer) => mixer.kind === 'cross'
         ? grouped(shape, {
             rotary: false,
             causal: false,
             queryKeyNorm: headNorm,
         })
         : grouped(shape),
-    layerExtras: (_shape, _fields, mixer) => mixer === 'cross' ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }] : [],
+    layerExtras: (_shape, _fields, mixer) => mixer.kind === 'cross'
+        ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }]
+        : [],
 };
 const plannedFamilies = {
     'nemotron-nas': nemotronNas,
@@ -36612,7 +36664,7 @@ const family = (linear) => ({
         const listed = new Set(fields.nested('attn').list('layers') ?? []);
         return each(shape, (index) => (listed.has(index) ? 'full' : 'linear'));
     },
-    attention: (shape, fields, kind) => (kind === 'full' ? full(shape, fields) : linear(shape, fields)),
+    attention: (shape, fields, mixer) => (mixer.kind === 'full' ? full(shape, fields) : linear(shape, fields)),
     // Two thirds of the ratio, rounded up to a multiple of 256.
     width: (fields, D) => fields.optionalInteger('intermediate_size', 1) ??
         256 * Math.ceil(Math.trunc((D * fields.number('hidden_ratio') * 2) / 3) / 256),
@@ -36669,31 +36721,31 @@ const modernBert = {
     source: modeling('modernbert_decoder'),
     norm: layerNorms,
     normBias: vocabulary_flag('norm_bias'),
-    norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
+    norms: (_, mixer) => (mixer.first ? 'own' : 'pre'),
     mixers: (shape, fields) => {
         const types = fields.list('layer_types');
         const every = fields.integer('global_attn_every_n_layers');
         return each(shape, (index) => {
             const full = types ? types[index] === 'full_attention' : index % every === 0;
-            const name = full ? 'full' : 'sliding';
-            return index === 0 ? `${name} first` : name;
+            const kind = full ? 'full' : 'sliding';
+            return index === 0 ? { kind, first: true, label: `${kind} first` } : kind;
         });
     },
     attention: (shape, fields, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, {
         bias: biasBy(fields, 'attention_bias'),
         // The key states both sides of a bidirectional window.
-        span: mixer.startsWith('full')
+        span: mixer.kind === 'full'
             ? { kind: 'full' }
             : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
     }),
-    feeds: (shape) => each(shape, (index) => (index === 0 ? 'first' : 'dense')),
-    feedForward: (shape, fields, feed) => {
+    mlps: (shape) => each(shape, (index) => (index === 0 ? { kind: 'dense', first: true, label: 'first' } : 'dense')),
+    feedForward: (shape, fields, mlp) => {
         const block = dense(shape.hiddenSize, shape.width, {
             activation: 'gelu',
             fused: true,
             bias: bothSides(fields.boolean('mlp_bias')),
         });
-        return feed === 'first' ? [pre_llama_modernNorm(fields, 'norm.feed_forward', shape.hiddenSize), block] : [block];
+        return mlp.first ? [pre_llama_modernNorm(fields, 'norm.feed_forward', shape.hiddenSize), block] : [block];
     },
     embedding: (shape, fields) => [pre_llama_modernNorm(fields, 'norm.embedding', shape.hiddenSize)],
     finalNorm: false,
@@ -36748,7 +36800,7 @@ const legacyFamilies = {
         activation: 'gelu',
         // Of the biases, only that of the last layer's attention output is left.
         mixers: (shape) => each(shape, (index) => (index + 1 === shape.layers ? 'last' : 'full')),
-        attention: (shape, _, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
+        attention: (shape, _, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer.kind === 'last' }, fused: true }),
     },
     cpmant,
     'modernbert-decoder': modernBert,
@@ -36835,15 +36887,13 @@ const qwen4 = {
         return each(shape, (index) => {
             const linear = types ? types[index] === 'linear_attention' : (index + 1) % interval !== 0;
             const place = tables.indexOf(index + 1);
-            return `${linear ? 'linear' : 'sparse'}${place < 0 ? '' : ` ngram ${place}`}`;
+            const kind = linear ? 'linear' : 'sparse';
+            return place < 0 ? kind : { kind, tables: place, label: `${kind} ngram ${place}` };
         });
     },
-    layerStart: (shape, fields, mixer) => {
-        const [, place] = mixer.split(' ngram ');
-        return place === undefined ? [] : ngrams(shape, fields, Number(place));
-    },
+    layerStart: (shape, fields, { tables }) => (tables === undefined ? [] : ngrams(shape, fields, tables)),
     attention: (shape, fields, mixer) => {
-        if (mixer.startsWith('linear'))
+        if (mixer.kind === 'linear')
             return gatedDeltaByKeys(shape, fields);
         return grouped(shape, {
             bias: biasBy(fields, 'attention_bias'),
@@ -36859,7 +36909,7 @@ const qwen4 = {
             },
         });
     },
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
 };
 const qwen4Families = { qwen4_exp_text: qwen4 };
@@ -36887,9 +36937,9 @@ const ling2 = {
         fused: true,
         ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
     }),
-    feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
-        if (feed === 'dense')
+    mlps: denseFirst,
+    feedForward: (shape, fields, mlp) => {
+        if (mlp.kind === 'dense')
             return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
         const width = fields.integer('moe_intermediate_size');
         const count = fields.count(['num_shared_experts', 'n_shared_experts']);
@@ -36914,7 +36964,7 @@ const phi3Small = {
 const grok = {
     source: 'hpcai-tech/grok-1 modeling_grok1.py',
     norms: 'sandwich',
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: (shape, fields) => experts(shape, fields, { activation: 'gelu' }),
     tied: true,
 };
@@ -36923,13 +36973,13 @@ const arctic = {
     source: 'Snowflake/snowflake-arctic-base modeling_arctic.py',
     defaults: { moe_layer_frequency: 2 },
     attention: (shape) => grouped(shape),
-    feeds: (shape, fields) => {
+    mlps: (shape, fields) => {
         const every = fields.every('moe_layer_frequency');
         return each(shape, (index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
     },
-    feedForward: (shape, fields, feed) => {
+    feedForward: (shape, fields, mlp) => {
         const { hiddenSize: D } = shape;
-        if (feed === 'dense')
+        if (mlp.kind === 'dense')
             return [dense(D, shape.width)];
         const beside = fields.boolean('parallel_attn_mlp_res') || fields.boolean('use_residual');
         const block = experts(shape, fields, { width: shape.width });
@@ -36944,18 +36994,21 @@ const openElm = {
     listsHeads: true,
     mixers: (shape, fields) => {
         const keyValue = perLayer(fields, 'num_kv_heads', shape.layers);
-        return perLayer(fields, 'num_query_heads', shape.layers).map((heads, index) => `heads ${heads} ${keyValue[index]}`);
+        return perLayer(fields, 'num_query_heads', shape.layers).map((heads, index) => {
+            const keyValueHeads = keyValue[index] ?? heads;
+            return { kind: 'full', heads, keyValueHeads, label: `heads ${heads} ${keyValueHeads}` };
+        });
     },
-    feeds: (shape, fields) => {
+    mlps: (shape, fields) => {
         const divisor = fields.integer('ffn_dim_divisor');
-        return perLayer(fields, 'ffn_multipliers', shape.layers).map((multiple) => `width ${divisible(multiple * shape.hiddenSize, divisor)}`);
+        return perLayer(fields, 'ffn_multipliers', shape.layers).map((multiple) => ofWidth(divisible(multiple * shape.hiddenSize, divisor)));
     },
     attention: (shape, fields, mixer) => {
-        const [heads = 1, keyValueHeads = 1] = mixer.slice('heads '.length).split(' ').map(Number);
+        const { heads = shape.heads, keyValueHeads = shape.keyValueHeads } = mixer;
         const norm = fields.boolean('normalize_qk_projections') ? { queryKeyNorm: headNorm } : {};
         return grouped({ ...shape, heads, keyValueHeads }, { fused: true, ...norm });
     },
-    feedForward: (shape, fields, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length)), {
+    feedForward: (shape, fields, mlp) => dense(shape.hiddenSize, mlp.width ?? shape.width, {
         gated: fields.boolean('ffn_with_glu'),
         fused: true,
     }),
@@ -36992,8 +37045,12 @@ const jais = {
 /** DeciLM: Llama whose layers have key/value heads of their own count. */
 const deci = {
     source: 'Deci/DeciLM-7B modeling_decilm.py',
-    mixers: (shape, fields) => perLayer(fields, 'num_key_value_heads_per_layer', shape.layers).map((heads) => `group ${heads}`),
-    attention: (shape, _fields, mixer) => grouped({ ...shape, keyValueHeads: Number(mixer.slice('group '.length)) }),
+    mixers: (shape, fields) => perLayer(fields, 'num_key_value_heads_per_layer', shape.layers).map((keyValueHeads) => ({
+        kind: 'full',
+        keyValueHeads,
+        label: `group ${keyValueHeads}`,
+    })),
+    attention: withOwnHeads,
 };
 /** InternLM 3: Llama with a bias on query, key and value by one key, on all else by another. */
 const internlm3 = {
@@ -37134,7 +37191,7 @@ const kinds = (shape, fields) => {
     return types.map((type) => (type === 'sliding_attention' ? 'sliding' : 'full'));
 };
 /** Experts from the fourth layer on, or in the layers that a list or a string of indices names. */
-const feeds = (shape, fields) => {
+const mlps = (shape, fields) => {
     const types = fields.list('mlp_layer_types');
     if (types)
         return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
@@ -37147,9 +37204,9 @@ const feeds = (shape, fields) => {
 const step = {
     source,
     mixers: kinds,
-    feeds,
+    mlps,
     attention: (shape, fields, mixer) => {
-        const sliding = mixer === 'sliding';
+        const sliding = mixer.kind === 'sliding';
         const other = fields.nested('attention_other_setting').optionalInteger('num_attention_heads', 1);
         const heads = sliding
             ? (fields.optionalInteger('num_sliding_attention_heads', 1) ?? other ?? shape.heads)
@@ -37174,9 +37231,9 @@ const step = {
             ],
         });
     },
-    feedForward: (shape, fields, feed) => {
+    feedForward: (shape, fields, mlp) => {
         const bias = { up: fields.boolean('mlp_bias'), down: fields.boolean('mlp_bias') };
-        if (feed === 'dense')
+        if (mlp.kind === 'dense')
             return dense(shape.hiddenSize, shape.width, { bias });
         const block = experts(shape, fields, { width: fields.integer('moe_intermediate_size'), correctionBias: true });
         const width = fields.integer(['share_expert_dims', 'share_expert_dim'], 0);
@@ -37198,7 +37255,7 @@ function first(fields, key) {
 /** A number that the config may leave open, or the first of a list of numbers. */
 const firstOr = (fields, key, derived) => fields.list(key) || fields.optionalInteger(key) !== undefined ? first(fields, key) : derived;
 /** ERNIE 4.5 VL: the plan by types, or by where experts start. */
-const ernieFeeds = (shape, fields) => {
+const ernieMlps = (shape, fields) => {
     const types = fields.list('mlp_layer_types');
     if (types)
         return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
@@ -37230,14 +37287,14 @@ const ernieExperts = (shape, fields) => {
 const deepseekOcr = {
     source: modeling('deepseek_ocr2'),
     attention: groupedBy('attention_bias'),
-    feeds: (shape, fields) => (fields.list('mlp_layer_types') ?? each(shape, (i) => (i === 0 ? 'dense' : 'sparse'))).map((type) => type === 'sparse' ? 'experts' : 'dense'),
+    mlps: (shape, fields) => (fields.list('mlp_layer_types') ?? each(shape, (i) => (i === 0 ? 'dense' : 'sparse'))).map((type) => type === 'sparse' ? 'experts' : 'dense'),
     feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' } }),
 };
 const ernie = {
     source: modeling('ernie4_5_vl_moe'),
     attention: groupedBy('use_bias'),
-    feeds: ernieFeeds,
-    feedForward: (shape, fields, feed) => feed === 'dense'
+    mlps: ernieMlps,
+    feedForward: (shape, fields, mlp) => mlp.kind === 'dense'
         ? dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) })
         : ernieExperts(shape, fields),
     tied: true,
@@ -38075,9 +38132,9 @@ const library = {
         const attention = new Set(fields.list('attn_layer_idx') ?? []);
         return each(shape, (index) => (attention.has(index) ? 'attention' : 'mamba'));
     },
-    attention: (shape, fields, mixer) => (mixer === 'attention' ? mamba_ssm_attention(shape, fields) : mamba(shape, fields)),
+    attention: (shape, fields, mixer) => (mixer.kind === 'attention' ? mamba_ssm_attention(shape, fields) : mamba(shape, fields)),
     width: (fields) => fields.count('d_intermediate'),
-    feeds: (shape) => each(shape, () => (shape.width === 0 ? 'none' : 'dense')),
+    mlps: (shape) => each(shape, () => (shape.width === 0 ? 'none' : 'dense')),
     feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
 };
 /** What the library's layers take where `ssm_cfg` and `attn_cfg` leave a key out: the arguments of their classes. */
@@ -38367,13 +38424,13 @@ const lastOf = (name) => name.slice(name.lastIndexOf('/') + 1);
 const stored = /[-.](hf|awq|gptq|gguf|aqlm|bnb|hqq|mlx|marlin|unsloth|dynamic|static|quantized|[2348]-?bits?|int[348]|fp4|fp8|fp16|bf16|nf4|nvfp4|mxfp4|w4a16|w8a8|w8a16)$/;
 /** What weights were tuned for; only behind a size, since `t5-base` is a size itself. */
 const tuned = /[-.](instruct|chat|it|pt|base|sft|dpo)$/;
-const sized = /\d[bm](?![a-z0-9])/;
+const models_sized = /\d[bm](?![a-z0-9])/;
 /** A folded name without the words that say how its weights are stored or tuned. */
 function stemOf(name) {
     for (let stem = name;;) {
         const shorter = stem.replace(stored, '');
         const untuned = shorter.replace(tuned, '');
-        const next = sized.test(untuned) ? untuned : shorter;
+        const next = models_sized.test(untuned) ? untuned : shorter;
         if (next === stem)
             return stem.replace(/(^|\/)meta-(?=llama-)/, '$1');
         stem = next;
@@ -38508,8 +38565,8 @@ function decoder(fields) {
         gated,
         activation,
         attention: (shape, own, mixer) => attentionOf(shape, own, mixer, { normalization, rotary: positions === 'rope' }),
-        feeds: (shape, own) => feedsOf(shape, own),
-        feedForward: (shape, own, feed) => feedForwardOf(shape, own, feed, { gated, activation, mlpBias }),
+        mlps: (shape, own) => mlpsOf(shape, own),
+        feedForward: (shape, own, mlp) => feedForwardOf(shape, own, mlp, { gated, activation, mlpBias }),
         embedding: (shape, own) => [
             ...(positions === 'learned'
                 ? [pieces_table('embedding.position', own.integer('max_position_embeddings'), shape.hiddenSize)]
@@ -38523,8 +38580,8 @@ function decoder(fields) {
         tied: false,
         prediction(shape, own, layer) {
             const depth = Math.min(own.count('num_nextn_predict_layers'), 16);
-            const feed = own.optionalInteger('num_experts', 1) === undefined ? 'dense' : 'experts';
-            const one = prediction_predictor(this, shape.hiddenSize, layer('full', feed));
+            const mlp = own.optionalInteger('num_experts', 1) === undefined ? 'dense' : 'experts';
+            const one = prediction_predictor(this, shape.hiddenSize, layer('full', mlp));
             return { depth, parts: Array.from({ length: depth }, () => one).flat() };
         },
     };
@@ -38556,7 +38613,7 @@ function attentionOf(shape, fields, mixer, { normalization, rotary }) {
     });
 }
 /** `expert_layers` lists 1 for a layer with experts and 0 for a dense one; without it, all layers have them. */
-function feedsOf(shape, fields) {
+function mlpsOf(shape, fields) {
     if (fields.optionalInteger('num_experts', 1) === undefined)
         return each(shape, () => 'dense');
     const listed = fields.list('expert_layers');
@@ -38564,9 +38621,9 @@ function feedsOf(shape, fields) {
         return each(shape, () => 'experts');
     return listed.map((value) => (value === 1 || value === true ? 'experts' : 'dense'));
 }
-function feedForwardOf(shape, fields, feed, traits) {
+function feedForwardOf(shape, fields, mlp, traits) {
     const { gated, activation, mlpBias } = traits;
-    if (feed === 'dense')
+    if (mlp.kind === 'dense')
         return dense(shape.hiddenSize, shape.width, { gated, activation, bias: bothSides(mlpBias) });
     const experts = fields.integer('num_experts');
     const active = fields.integer('num_experts_per_tok');

@@ -1,8 +1,9 @@
 import type { Architecture, DenseFeedForward, Layer, Part, ResidualStreams } from '../model/architecture.ts';
 import { type Fields, Unreadable } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import { layerName, type Mixer, type Mlp, mixerOf, mlpOf } from './layer.ts';
 import { bothSides, dense, llamaAttention, normOf, table } from './pieces.ts';
-import { slidingPlan } from './plan.ts';
+import { always, slidingPlan } from './plan.ts';
 import { names, type Shape } from './shape.ts';
 
 /** Whether logits go through a tanh: as the config says, else as the family does. */
@@ -22,20 +23,20 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
   const shape = readShape(family, fields);
   const { hiddenSize: D, vocabularySize: V, layers: L } = shape;
   const mixers = planned(family.mixers?.(shape, fields) ?? slidingPlan(shape, fields), L, fields);
-  const feeds = planned(family.feeds?.(shape, fields) ?? Array.from({ length: L }, () => 'dense'), L, fields);
+  const mlps = planned(family.mlps?.(shape, fields) ?? always('dense')(shape), L, fields);
   const kinds = new Map<string, number>();
   const layers: Layer[] = [];
-  const order = mixers.map((mixer, index) => {
-    const feed = feeds[index] ?? 'dense';
-    const name = [...new Set([mixer, feed])].filter((word) => word !== 'full' && word !== 'none').join(' ') || mixer;
-    const known = kinds.get(`${mixer} ${feed}`);
+  const order = mixers.map(mixerOf).map((mixer, index) => {
+    const mlp = mlpOf(mlps[index] ?? 'dense');
+    const kind = JSON.stringify([mixer, mlp]);
+    const known = kinds.get(kind);
     if (known !== undefined) return known;
     if (layers.length === mostKinds)
       throw new Unreadable(
         `More than ${mostKinds} of the config's ${L} layers differ from each other, which no model has.`,
       );
-    kinds.set(`${mixer} ${feed}`, layers.length);
-    layers.push(layerOf(family, shape, fields, name, mixer, feed));
+    kinds.set(kind, layers.length);
+    layers.push(layerOf(family, shape, fields, layerName(mixer, mlp), mixer, mlp));
     return layers.length - 1;
   });
   const tied = readTied(family, fields, outer);
@@ -44,7 +45,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
   const prediction = family.prediction?.(
     shape,
     fields,
-    (mixer, feed) => layerOf(family, shape, fields, 'prediction', mixer, feed).parts,
+    (mixer, mlp) => layerOf(family, shape, fields, 'prediction', { kind: mixer }, { kind: mlp }).parts,
   );
   for (const { field, value, reason } of family.assumes ?? []) fields.assume(field, value, reason);
   const streams = family.streams?.(fields);
@@ -150,16 +151,18 @@ function outerDecides(fields: Fields, outer: Fields): boolean {
 }
 
 /** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */
-function planned(plan: readonly string[], layers: number, fields: Fields): readonly string[] {
+function planned<Kind>(plan: readonly Kind[], layers: number, fields: Fields): readonly Kind[] {
   if (plan.length < layers) throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
   return plan.slice(0, layers);
 }
 
-function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mixer: string, feed: string): Layer {
+function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mixer: Mixer, mlp: Mlp): Layer {
   const { hiddenSize: D } = shape;
   const plan = typeof family.norms === 'function' ? family.norms(fields, mixer) : (family.norms ?? 'pre');
-  const mix = parts(mixer === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
-  const forward = parts(feed === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, feed));
+  const mix = parts(mixer.kind === 'none' ? [] : (family.attention ?? llamaAttention)(shape, fields, mixer));
+  const forward = parts(
+    mlp.kind === 'none' ? [] : (family.feedForward ?? denseFeedForward(family))(shape, fields, mlp),
+  );
   const bias = family.normBias?.(fields);
   const norm = (path: string, place: 'input' | 'output' = 'input') => ({
     ...normOf(family, path, D, place),
@@ -169,20 +172,20 @@ function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mix
   const around = (block: readonly Part[], path: 'attention' | 'feed_forward'): readonly Part[] => {
     const collect: readonly Part[] = streams && block.length > 0 ? [streamsOf(path, streams)] : [];
     if (block.length === 0 || plan === 'own') return [...collect, ...block];
-    const gateRank = family.normGate?.(fields, path, feed);
+    const gateRank = family.normGate?.(fields, path, mlp);
     const gate = gateRank === undefined ? {} : { gateRank };
     const before = plan === 'post' ? [] : [{ ...norm(`norm.${path}`), ...gate }];
     const after = plan === 'post' || plan === 'sandwich' ? [norm(`norm.${path}_output`, 'output')] : [];
     return [...collect, ...before, ...block, ...after];
   };
-  const extras = family.layerExtras?.(shape, fields, mixer, feed) ?? [];
+  const extras = family.layerExtras?.(shape, fields, mixer, mlp) ?? [];
   if (plan === 'single' || plan === 'double') {
     const second = plan === 'double' ? [norm('norm.feed_forward')] : [];
     return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
   }
   const before = family.layerStart?.(shape, fields, mixer) ?? [];
   const whole = [...before, ...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
-  return { name, parts: family.repeats?.(mixer) ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
+  return { name, parts: family.repeats && mixer.again ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
 }
 
 const streamsOf = (

@@ -9,6 +9,7 @@ import type {
 import type { Fields } from '../text/fields.ts';
 import type { Family, NormPlan } from './family.ts';
 import { latentAttention } from './latent.ts';
+import type { Mixer, Mlp, MlpPlan } from './layer.ts';
 import { bothSides, dense, grouped, normOf, spanOf, table } from './pieces.ts';
 import { each } from './plan.ts';
 import { predictor } from './prediction.ts';
@@ -82,8 +83,8 @@ export function decoder(fields: Fields): Family {
     gated,
     activation,
     attention: (shape, own, mixer) => attentionOf(shape, own, mixer, { normalization, rotary: positions === 'rope' }),
-    feeds: (shape, own) => feedsOf(shape, own),
-    feedForward: (shape, own, feed) => feedForwardOf(shape, own, feed, { gated, activation, mlpBias }),
+    mlps: (shape, own) => mlpsOf(shape, own),
+    feedForward: (shape, own, mlp) => feedForwardOf(shape, own, mlp, { gated, activation, mlpBias }),
     embedding: (shape, own) => [
       ...(positions === 'learned'
         ? [table('embedding.position', own.integer('max_position_embeddings'), shape.hiddenSize)]
@@ -97,8 +98,8 @@ export function decoder(fields: Fields): Family {
     tied: false,
     prediction(shape, own, layer) {
       const depth = Math.min(own.count('num_nextn_predict_layers'), 16);
-      const feed = own.optionalInteger('num_experts', 1) === undefined ? 'dense' : 'experts';
-      const one = predictor(this, shape.hiddenSize, layer('full', feed));
+      const mlp = own.optionalInteger('num_experts', 1) === undefined ? 'dense' : 'experts';
+      const one = predictor(this, shape.hiddenSize, layer('full', mlp));
       return { depth, parts: Array.from({ length: depth }, () => one).flat() };
     },
   };
@@ -108,7 +109,7 @@ export function decoder(fields: Fields): Family {
 function attentionOf(
   shape: Shape,
   fields: Fields,
-  mixer: string,
+  mixer: Mixer,
   { normalization, rotary }: { readonly normalization: string; readonly rotary: boolean },
 ): GroupedAttention | LatentAttention {
   if (fields.optionalInteger('kv_lora_rank', 1) !== undefined)
@@ -137,7 +138,7 @@ function attentionOf(
 }
 
 /** `expert_layers` lists 1 for a layer with experts and 0 for a dense one; without it, all layers have them. */
-function feedsOf(shape: Shape, fields: Fields): readonly string[] {
+function mlpsOf(shape: Shape, fields: Fields): MlpPlan {
   if (fields.optionalInteger('num_experts', 1) === undefined) return each(shape, () => 'dense');
   const listed = fields.list('expert_layers');
   if (listed === undefined) return each(shape, () => 'experts');
@@ -147,11 +148,12 @@ function feedsOf(shape: Shape, fields: Fields): readonly string[] {
 function feedForwardOf(
   shape: Shape,
   fields: Fields,
-  feed: string,
+  mlp: Mlp,
   traits: { readonly gated: boolean; readonly activation: Activation; readonly mlpBias: boolean },
 ): DenseFeedForward | Experts | readonly Part[] {
   const { gated, activation, mlpBias } = traits;
-  if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { gated, activation, bias: bothSides(mlpBias) });
+  if (mlp.kind === 'dense')
+    return dense(shape.hiddenSize, shape.width, { gated, activation, bias: bothSides(mlpBias) });
   const experts = fields.integer('num_experts');
   const active = fields.integer('num_experts_per_tok');
   if (active > experts) throw fields.wrong('num_experts_per_tok', `must be at most the ${experts} experts`, active);

@@ -49,7 +49,7 @@ const qwen2: Family = {
 const qwenMoe: Family = {
   ...qwen3,
   source: modeling('qwen3_moe'),
-  feeds: sparseByStep,
+  mlps: sparseByStep,
   feedForward: denseOrExperts(),
 };
 
@@ -176,7 +176,7 @@ const olmo2: Family = {
 };
 
 const sparseOf = (changes: (fields: Fields, shape: Shape) => Parameters<typeof experts>[2] = () => ({})) => ({
-  feeds: always('experts'),
+  mlps: always('experts'),
   feedForward: (shape: Shape, fields: Fields) => experts(shape, fields, changes(fields, shape)),
 });
 
@@ -192,7 +192,7 @@ const glm4Moe: Family = {
     ...glmAttention(shape, fields),
     ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
   }),
-  feeds: denseFirst,
+  mlps: denseFirst,
   feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
 };
 
@@ -361,7 +361,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
         bias: inputBiasBy(fields, 'qkv_bias'),
         span: spanOf(mixer, fields),
       }),
-    feeds: sparseByStep,
+    mlps: sparseByStep,
     feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
   },
   qwen3,
@@ -476,7 +476,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     ...glm4Moe,
     source: modeling('solar_open'),
     attention: (shape, fields) => grouped(shape, { bias: inputBiasBy(fields, 'attention_bias') }),
-    feeds: always('experts'),
+    mlps: always('experts'),
   },
   olmo: { ...llama, source: modeling('olmo'), norm: { style: 'layer', weight: false, bias: false, upcast: 'input' } },
   olmo2,
@@ -562,9 +562,9 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
         bias: { ...inputBiasBy(fields, 'use_qkv_bias'), output: fields.boolean('use_bias') },
         fused: true,
       }),
-    feeds: denseFirst,
-    feedForward: (shape, fields, feed) => {
-      if (feed === 'dense')
+    mlps: denseFirst,
+    feedForward: (shape, fields, mlp) => {
+      if (mlp.kind === 'dense')
         return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
       const width = fields.integer('moe_intermediate_size');
       const shared = fields.count(['num_shared_experts', 'n_shared_experts']);
@@ -578,7 +578,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   deepseek: {
     source: 'deepseek-ai/deepseek-moe-16b modeling_deepseek.py',
     defaultsOf: 'llama',
-    feeds: denseFirst,
+    mlps: denseFirst,
     feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' } }),
   },
   minimax_m2: {
@@ -594,7 +594,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
         { ...shape, keyValueHeads: fields.nested('attn_config', { kv_n_heads: 1 }).integer('kv_n_heads') },
         { fused: true },
       ),
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: (shape, fields): readonly Part[] => {
       const feed = fields.nested('ffn_config', { ffn_hidden_size: 3584, moe_num_experts: 4, moe_top_k: 1 });
       return [

@@ -234,14 +234,14 @@ const albert: Family = {
       const name = `${Math.floor(Math.floor(index / inner) / (outer / groups))} ${index % inner}`;
       const again = met.has(name);
       met.add(name);
-      return again ? 'again' : 'encoder';
+      return again ? { kind: 'encoder', again, label: 'again' } : 'encoder';
     });
   },
-  feeds: always('none'),
+  mlps: always('none'),
   attention: (shape, fields, mixer) => [
     {
       kind: 'shared',
-      holds: mixer === 'encoder',
+      holds: !mixer.again,
       parts: [
         bidirectional(shape),
         layerNorm('norm.attention', shape.hiddenSize),
@@ -289,7 +289,8 @@ const modernbert: Family = {
     const period = fields.integer('global_attn_every_n_layers');
     return each(shape, (index) => {
       const sliding = types === undefined ? index % period !== 0 : types[index] === 'sliding_attention';
-      return `${index === 0 ? 'first ' : ''}${sliding ? 'sliding' : 'full'}`;
+      const kind = sliding ? 'sliding' : 'full';
+      return index === 0 ? { kind, first: true, label: `first ${kind}` } : kind;
     });
   },
   attention: (shape, fields, mixer) => {
@@ -299,10 +300,10 @@ const modernbert: Family = {
       bias,
       rotary: true,
       fused: true,
-      ...(mixer.endsWith('sliding') ? { span: { kind: 'window', tokens } as const } : {}),
+      ...(mixer.kind === 'sliding' ? { span: { kind: 'window', tokens } as const } : {}),
     });
     // The first layer reads what the embedding's norm gave.
-    return mixer.startsWith('first') ? [core] : [modernNorm('norm.attention', shape, fields), core];
+    return mixer.first ? [core] : [modernNorm('norm.attention', shape, fields), core];
   },
   feedForward: (shape, fields): readonly Part[] => [
     modernNorm('norm.feed_forward', shape, fields),
@@ -347,9 +348,9 @@ const decoderOf = (path: string, shape: Shape, changes: Partial<GroupedAttention
 ];
 
 /** The decoder's layers follow the encoder's. */
-const twoStacks = (encoder: number, decoder: number): readonly string[] => [
-  ...Array.from({ length: encoder }, () => 'encoder'),
-  ...Array.from({ length: decoder }, () => 'decoder'),
+const twoStacks = (encoder: number, decoder: number): readonly ('encoder' | 'decoder')[] => [
+  ...Array.from({ length: encoder }, () => 'encoder' as const),
+  ...Array.from({ length: decoder }, () => 'decoder' as const),
 ];
 
 /** T5 (Raffel et al. 2019, arXiv:1910.10683): RMSNorm in front, no biases, positions as a table of each head's biases. */
@@ -368,7 +369,7 @@ const t5: Family = {
     const heads = fields.integer('num_heads');
     const sizes = { ...shape, heads, headDim: fields.integer('d_kv') };
     const self = rmsNorm('norm.attention', shape.hiddenSize);
-    if (mixer === 'encoder') return [self, bidirectional(sizes, { bias: noBias })];
+    if (mixer.kind === 'encoder') return [self, bidirectional(sizes, { bias: noBias })];
     return [
       self,
       bidirectional(sizes, { bias: noBias, causal: true, cached: true }),
@@ -419,7 +420,7 @@ const bart: Family = {
   assumes: [twoTexts],
   layers: (fields) => bartStacks(fields).encoder + bartStacks(fields).decoder,
   mixers: (_, fields) => twoStacks(bartStacks(fields).encoder, bartStacks(fields).decoder),
-  feeds: (_, fields) => twoStacks(bartStacks(fields).encoder, bartStacks(fields).decoder),
+  mlps: (_, fields) => twoStacks(bartStacks(fields).encoder, bartStacks(fields).decoder),
   embedding: (shape, fields) => {
     // The table has two rows for padding in front of the first position.
     const rows = fields.integer('max_position_embeddings') + 2;
@@ -429,16 +430,16 @@ const bart: Family = {
     ]);
   },
   attention: (shape, fields, mixer) => {
-    const heads = fields.integer(`${mixer}_attention_heads`);
+    const heads = fields.integer(`${mixer.kind}_attention_heads`);
     const sizes = { ...shape, heads, headDim: Math.floor(shape.hiddenSize / heads) };
-    if (mixer === 'encoder') return [bidirectional(sizes), layerNorm('norm.attention', shape.hiddenSize)];
+    if (mixer.kind === 'encoder') return [bidirectional(sizes), layerNorm('norm.attention', shape.hiddenSize)];
     return [
       ...decoderOf('norm.attention', sizes, {}),
       ...decoderOf('norm.cross_attention', sizes, { causal: false, path: 'cross_attention' }),
     ];
   },
-  feedForward: (shape, fields, feed): readonly Part[] => [
-    dense(shape.hiddenSize, fields.integer(`${feed}_ffn_dim`), {
+  feedForward: (shape, fields, mlp): readonly Part[] => [
+    dense(shape.hiddenSize, fields.integer(`${mlp.kind}_ffn_dim`), {
       gated: false,
       activation: activationOf(fields, ['activation_function'], 'gelu'),
       bias: bothSides(true),
@@ -488,10 +489,11 @@ const whisper: Family = {
     ];
   },
   attention: (shape, fields, mixer) => {
-    const heads = fields.integer(`${mixer}_attention_heads`);
+    const heads = fields.integer(`${mixer.kind}_attention_heads`);
     const sizes = { ...shape, heads, headDim: Math.floor(shape.hiddenSize / heads) };
     const bias = { ...fullBias, key: false };
-    if (mixer === 'encoder') return [bidirectional(sizes, { bias }), layerNorm('norm.attention', shape.hiddenSize)];
+    if (mixer.kind === 'encoder')
+      return [bidirectional(sizes, { bias }), layerNorm('norm.attention', shape.hiddenSize)];
     return [
       ...decoderOf('norm.attention', sizes, { bias }),
       ...decoderOf('norm.cross_attention', sizes, { bias, causal: false, path: 'cross_attention' }),

@@ -1,6 +1,7 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import { type MixerPlan, mixerOf } from './layer.ts';
 import { bothSides, dense, experts, fullBias, grouped, llamaAttention, noBias, spanOf } from './pieces.ts';
 import { always, denseFirst, denseUntil, each, everyNth, listedOr, pattern, slidingPlan } from './plan.ts';
 import { nextToken } from './prediction.ts';
@@ -23,7 +24,7 @@ import {
 // --- Llama 4 ------------------------------------------------------------------------------------------------------------
 
 /** Rotary layers attend within chunks, each fourth layer everywhere and without positions. */
-const llama4Plan = (shape: Shape, fields: Fields): readonly string[] => {
+const llama4Plan = (shape: Shape, fields: Fields): MixerPlan => {
   const rotary = fields.list('no_rope_layers');
   const every = fields.integer('no_rope_layer_interval');
   return each(shape, (index) =>
@@ -37,20 +38,20 @@ const llama4: Family = {
   // Queries and keys are normalised without weights, on layers with rotary positions.
   attention: (shape, fields, mixer) => ({
     ...llamaAttention(shape, fields, mixer),
-    rotary: mixer === 'chunked',
-    ...(mixer === 'chunked' && fields.boolean('use_qk_norm')
+    rotary: mixer.kind === 'chunked',
+    ...(mixer.kind === 'chunked' && fields.boolean('use_qk_norm')
       ? { queryKeyNorm: { over: 'head', style: 'rms', weight: false, bias: false } as const }
       : {}),
   }),
-  feeds: (shape, fields) => {
+  mlps: (shape, fields) => {
     const step = fields.integer('interleave_moe_layer_step', 0);
     const listed = fields.list('moe_layers');
     return each(shape, (index) =>
       (listed ? listed.includes(index) : step > 0 && (index + 1) % step === 0) ? 'experts' : 'dense',
     );
   },
-  feedForward: (shape, fields, feed) => {
-    if (feed === 'dense') return dense(shape.hiddenSize, fields.integer('intermediate_size_mlp'));
+  feedForward: (shape, fields, mlp) => {
+    if (mlp.kind === 'dense') return dense(shape.hiddenSize, fields.integer('intermediate_size_mlp'));
     const width = fields.integer('intermediate_size');
     return experts(shape, fields, { width, shared: { width, gate: false } });
   },
@@ -59,7 +60,7 @@ const llama4: Family = {
 // --- MiMo-V2-Flash ------------------------------------------------------------------------------------------------------
 
 /** A list of numbers or words for each layer, as older files have it. */
-const flagged = (fields: Fields, key: string, yes: string, no: string): readonly string[] | undefined =>
+const flagged = <Kind>(fields: Fields, key: string, yes: Kind, no: Kind): readonly Kind[] | undefined =>
   fields.list(key)?.map((value) => (value === 1 || value === true ? yes : no));
 
 const mimoV2: Family = {
@@ -71,7 +72,7 @@ const mimoV2: Family = {
         each(shape, (index) => (index === 0 || (index + 1) % 6 === 0 ? 'full' : 'sliding'))),
   // Layers with a window have twice as many key/value heads, and sinks; the class reads no key for either.
   attention: (shape, fields, mixer) => {
-    const slides = mixer === 'sliding';
+    const slides = mixer.kind === 'sliding';
     return grouped(
       { ...shape, keyValueHeads: slides ? 2 * shape.keyValueHeads : shape.keyValueHeads },
       {
@@ -82,7 +83,7 @@ const mimoV2: Family = {
       },
     );
   },
-  feeds: (shape, fields) =>
+  mlps: (shape, fields) =>
     fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : denseUntil(() => 1)(shape, fields),
   feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
 };
@@ -111,7 +112,7 @@ const minimaxM3: Family = {
   },
   attention: (shape, fields, mixer) => {
     const norm = { ...headNorm, upcast: 'weight' } as const;
-    if (mixer === 'full') return grouped(shape, { queryKeyNorm: norm });
+    if (mixer.kind === 'full') return grouped(shape, { queryKeyNorm: norm });
     const block = sparse(fields, 'index_block_size', 'sparse_block_size');
     const blocks = sparse(fields, 'index_topk_blocks', 'sparse_topk_blocks');
     return grouped(shape, {
@@ -125,11 +126,11 @@ const minimaxM3: Family = {
       },
     });
   },
-  feeds: (shape, fields) =>
+  mlps: (shape, fields) =>
     fields.list(['mlp_layer_types', 'moe_layer_freq']) ? denseFirst(shape, fields) : always('experts')(shape),
-  feedForward: (shape, fields, feed) => {
+  feedForward: (shape, fields, mlp) => {
     const activation = 'swiglu_oai';
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { activation, fused: true });
+    if (mlp.kind === 'dense') return dense(shape.hiddenSize, shape.width, { activation, fused: true });
     const shared = fields.count('shared_intermediate_size');
     return experts(shape, fields, {
       width: fields.integer('intermediate_size'),
@@ -235,7 +236,7 @@ const inkling: Family = {
     );
   },
   attention: (shape, fields, mixer) => {
-    const slides = mixer === 'sliding';
+    const slides = mixer.kind === 'sliding';
     const window = fields.integer(['sliding_window_size', 'sliding_window']);
     const own: Shape = slides
       ? {
@@ -275,9 +276,9 @@ const inkling: Family = {
     });
   },
   width: size(['dense_intermediate_size', 'intermediate_size']),
-  feeds: denseUntil((fields) => fields.count('dense_mlp_idx')),
-  feedForward: (shape, fields, feed): readonly Part[] => {
-    if (feed === 'dense')
+  mlps: denseUntil((fields) => fields.count('dense_mlp_idx')),
+  feedForward: (shape, fields, mlp): readonly Part[] => {
+    if (mlp.kind === 'dense')
       return [
         dense(shape.hiddenSize, shape.width),
         { kind: 'vector', path: 'feed_forward.scale', elements: 1, component: 'feed_forward' },
@@ -327,14 +328,14 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       queryKeyNorm: headNorm,
       outputGate: 'element',
       gateBias: false,
-      rotary: mixer === 'sliding',
+      rotary: mixer.kind === 'sliding',
     }),
-    feeds: denseUntil((fields) => fields.integer('num_dense_layers', 0)),
+    mlps: denseUntil((fields) => fields.integer('num_dense_layers', 0)),
     feedForward: denseOrExperts({ shared: { times: 'num_shared_experts' }, correctionBias: true }),
   },
   aria_text: {
     source: modeling('aria'),
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: (shape, fields) => {
       const width = fields.integer('intermediate_size');
       return experts(shape, fields, {
@@ -354,7 +355,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     tied: true,
     attention: (shape, fields, mixer) => ({
       ...llamaAttention(shape, fields, mixer),
-      rotary: mixer === 'sliding',
+      rotary: mixer.kind === 'sliding',
     }),
     mixers: listedOr((shape, fields) => {
       const first = Math.min(shape.layers, fields.count('first_k_dense_replace'));
@@ -364,11 +365,11 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
         ...everyNth({ ...shape, layers: shape.layers - first }, fields.integer('sliding_window_pattern')),
       ];
     }),
-    feeds: denseFirst,
-    feedForward: (shape, fields, feed) =>
-      feed === 'dense'
+    mlps: denseFirst,
+    feedForward: (shape, fields, mlp) =>
+      mlp.kind === 'dense'
         ? dense(shape.hiddenSize, fields.integerOr('prefix_dense_intermediate_size', shape.width, 1))
-        : denseOrExperts({ width: 'intermediate_size', shared: { times: 'num_shared_experts' } })(shape, fields, feed),
+        : denseOrExperts({ width: 'intermediate_size', shared: { times: 'num_shared_experts' } })(shape, fields, mlp),
   },
   ernie4_5_moe: {
     source: modeling('ernie4_5_moe'),
@@ -377,7 +378,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     tied: true,
     // A dense layer (the class counts its layers from 0) and the model's own last norm: PaddlePaddle/ERNIE, MTPLayer.
     prediction: nextToken('dense', { sharedNorm: true, joinBias: (fields) => fields.boolean('use_bias') }),
-    feeds: (shape, fields) => {
+    mlps: (shape, fields) => {
       const start = fields.integer('moe_layer_start_index', 0);
       const stated = fields.number('moe_layer_end_index');
       const end = stated === -1 ? shape.layers - 1 : stated;
@@ -399,10 +400,10 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
       grouped(shape, {
         queryKeyNorm: headNorm,
         span: spanOf(mixer, fields),
-        rotary: mixer === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
+        rotary: mixer.kind === 'sliding' || fields.optionalInteger('sliding_window') === undefined,
       }),
     mixers: listedOr(pattern('sliding_window_pattern')),
-    feeds: (shape, fields) =>
+    mlps: (shape, fields) =>
       flagged(fields, 'is_moe_layer', 'experts', 'dense') ??
       denseUntil((of) => of.integer(['first_k_dense_replace', 'first_last_k_dense_replace'], 0))(shape, fields),
     // One dense layer predicts the token after next (K-EXAONE technical report, arXiv:2601.01739).
@@ -414,14 +415,14 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     norm: { style: 'rms', upcast: 'weight' },
     norms: 'post',
     attention: llamaWith({ queryKeyNorm: fp32WidthNorm }),
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: (shape, fields) => experts(shape, fields),
   },
   granitemoe_swa: {
     source: modeling('granitemoe_swa'),
     mixers: listedOr((shape) => each(shape, (index) => (index % 4 === 0 ? 'full' : 'sliding'))),
     attention: llamaWith({ sinks: true }),
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: (shape, fields) => {
       const width = fields.count('shared_intermediate_size');
       return experts(shape, fields, alwaysOn(width));
@@ -430,7 +431,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
   hy_v3: {
     source: modeling('hy_v3'),
     attention: llamaWith({ queryKeyNorm: headNorm }),
-    feeds: denseUntil((fields) => fields.integer('first_k_dense_replace', 0)),
+    mlps: denseUntil((fields) => fields.integer('first_k_dense_replace', 0)),
     prediction: nextToken('experts'),
     feedForward: denseOrExperts({
       width: ['moe_intermediate_size', 'expert_hidden_dim'],
@@ -445,10 +446,14 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
     mixers: (shape, fields) => {
       const types = fields.list('layer_types') ? slidingPlan(shape, fields) : [];
       const heads = fields.list('num_attention_heads_per_layer');
-      return each(shape, (index) => `${types[index] ?? 'full'} ${Number(heads?.[index] ?? shape.heads)}`);
+      return each(shape, (index) => {
+        const mixer = mixerOf(types[index] ?? 'full');
+        const own = Number(heads?.[index] ?? shape.heads);
+        return { ...mixer, heads: own, label: `${mixer.label ?? mixer.kind} ${own}` };
+      });
     },
     attention: (shape, fields, mixer) => {
-      const heads = Number(mixer.split(' ')[1]);
+      const { heads = shape.heads } = mixer;
       if (!Number.isInteger(heads) || heads < 1)
         throw fields.wrong(
           'num_attention_heads_per_layer',
@@ -463,7 +468,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
         gateBias: false,
       };
     },
-    feeds: denseUntil(() => 1),
+    mlps: denseUntil(() => 1),
     feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size' }, correctionBias: true }),
   },
   doge,
@@ -472,7 +477,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
   hunyuan_v1_moe: {
     ...hunyuan,
     source: modeling('hunyuan_v1_moe'),
-    feeds: always('experts'),
+    mlps: always('experts'),
     // One shared expert beside the routed ones, as wide as one of them.
     feedForward: (shape, fields) =>
       experts(shape, fields, {
@@ -484,7 +489,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
   dots1: {
     source: modeling('dots1'),
     attention: llamaWith({ queryKeyNorm: headNorm }),
-    feeds: denseFirst,
+    mlps: denseFirst,
     feedForward: denseOrExperts({ shared: { times: 'n_shared_experts' }, correctionBias: true }),
   },
   llama4_text: llama4,
@@ -501,7 +506,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
         { experts: { count: fields.integer(names.experts), active }, fused: true },
       );
     },
-    feeds: always('experts'),
+    mlps: always('experts'),
     feedForward: (shape, fields): readonly Part[] => [
       experts(shape, fields),
       { kind: 'vector', path: 'experts.bias', elements: shape.hiddenSize, component: 'experts' },

@@ -8,6 +8,7 @@ import type {
   Part,
 } from '../model/architecture.ts';
 import type { Dictionary, Fields } from '../text/fields.ts';
+import type { Mixer, MixerKind, MixerPlan, Mlp, MlpKind, MlpPlan } from './layer.ts';
 import type { Shape } from './shape.ts';
 
 /**
@@ -27,17 +28,17 @@ export type Family = {
    * Where norms stand: `pre` in front of both blocks, `post` behind both, `sandwich` both, `single` one for two parallel
    * blocks, `double` two for two parallel blocks, `own` where the mixer's parts bring theirs.
    */
-  readonly norms?: NormPlan | ((fields: Fields, mixer: string) => NormPlan);
+  readonly norms?: NormPlan | ((fields: Fields, mixer: Mixer) => NormPlan);
   readonly attention?: (
     shape: Shape,
     fields: Fields,
-    mixer: string,
+    mixer: Mixer,
   ) => GroupedAttention | LatentAttention | CompressedAttention | readonly Part[];
-  readonly feedForward?: (shape: Shape, fields: Fields, feed: string) => DenseFeedForward | Experts | readonly Part[];
-  /** The mixer of each layer: `full`, `sliding`, or a name that `attention` knows. */
-  readonly mixers?: (shape: Shape, fields: Fields) => readonly string[];
-  /** The feed-forward of each layer: `dense`, `experts`, `none`. */
-  readonly feeds?: (shape: Shape, fields: Fields) => readonly string[];
+  readonly feedForward?: (shape: Shape, fields: Fields, mlp: Mlp) => DenseFeedForward | Experts | readonly Part[];
+  /** The mixer of each layer. */
+  readonly mixers?: (shape: Shape, fields: Fields) => MixerPlan;
+  /** The feed-forward of each layer. */
+  readonly mlps?: (shape: Shape, fields: Fields) => MlpPlan;
   readonly activation?: Activation;
   readonly gated?: boolean;
   readonly feedForwardBias?: boolean | ((fields: Fields) => boolean);
@@ -66,19 +67,19 @@ export type Family = {
     readonly rank?: number;
   };
   /** What a norm in front of a block has besides. */
-  readonly normGate?: (fields: Fields, block: 'attention' | 'feed_forward', feed: string) => number | undefined;
-  /** Mixers whose layers use the weights of an earlier layer. */
-  readonly repeats?: (mixer: string) => boolean;
+  readonly normGate?: (fields: Fields, block: 'attention' | 'feed_forward', mlp: Mlp) => number | undefined;
+  /** Layers whose mixer comes again are wholly an earlier layer. */
+  readonly repeats?: true;
   /** Logits go through a tanh where the config does not say. */
   readonly softcapped?: boolean;
   /** Extra parts at the start of each layer. */
-  readonly layerStart?: (shape: Shape, fields: Fields, mixer: string) => readonly Part[];
+  readonly layerStart?: (shape: Shape, fields: Fields, mixer: Mixer) => readonly Part[];
   /** Extra parts at the end of each layer. */
-  readonly layerExtras?: (shape: Shape, fields: Fields, mixer: string, feed: string) => readonly Part[];
+  readonly layerExtras?: (shape: Shape, fields: Fields, mixer: Mixer, mlp: Mlp) => readonly Part[];
   readonly prediction?: (
     shape: Shape,
     fields: Fields,
-    layer: (mixer: string, feed: string) => readonly Part[],
+    layer: (mixer: MixerKind, mlp: MlpKind) => readonly Part[],
   ) => { readonly depth: number; readonly parts: readonly Part[] };
   /** Checkpoints store the embeddings once more with each multi-token-prediction layer. */
   readonly copiesEmbeddings?: boolean;

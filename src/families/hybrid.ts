@@ -2,6 +2,7 @@ import type { LinearPart, Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { latentAttention } from './latent.ts';
+import type { MixerPlan } from './layer.ts';
 import {
   gatedDelta,
   kimiDelta,
@@ -54,7 +55,7 @@ const bamba: Family = {
     return each(shape, (index) => (attention.has(index) ? 'full' : 'mamba'));
   },
   attention: (shape, fields, mixer) =>
-    mixer === 'mamba' ? namedMamba(shape, fields) : llamaAttention(shape, fields, mixer),
+    mixer.kind === 'mamba' ? namedMamba(shape, fields) : llamaAttention(shape, fields, mixer),
   feedForwardBias: flag('mlp_bias'),
 };
 
@@ -75,7 +76,7 @@ const falconH1: Family = {
           convolution: fields.boolean('mamba_conv_bias'),
         },
       }),
-      llamaAttention(shape, fields, 'full'),
+      llamaAttention(shape, fields, { kind: 'full' }),
     ];
   },
   feedForwardBias: flag('mlp_bias'),
@@ -89,13 +90,13 @@ const graniteHybrid: Family = {
     return types?.map((type) => (isLinear(type) ? 'mamba' : 'full')) ?? each(shape, () => 'mamba');
   },
   attention: (shape, fields, mixer) =>
-    mixer === 'mamba'
+    mixer.kind === 'mamba'
       ? namedMamba(shape, fields)
       : { ...llamaAttention(shape, fields, mixer), rotary: fields.string('position_embedding_type') === 'rope' },
-  feeds: (shape, fields) => each(shape, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
-  feedForward: (shape, fields, feed) => {
+  mlps: (shape, fields) => each(shape, () => (fields.integer('num_local_experts', 0) === 0 ? 'dense' : 'experts')),
+  feedForward: (shape, fields, mlp) => {
     const width = fields.integer('shared_intermediate_size', 0);
-    if (feed === 'dense') return dense(shape.hiddenSize, width, { fused: true });
+    if (mlp.kind === 'dense') return dense(shape.hiddenSize, width, { fused: true });
     return experts(shape, fields, {
       width: fields.integer('intermediate_size'),
       ...alwaysOn(width),
@@ -105,7 +106,9 @@ const graniteHybrid: Family = {
 
 // --- Nemotron-H: one block to a layer -------------------------------------------------------------------------------------
 
-const blockWords: Readonly<Record<string, string>> = {
+type Block = 'mamba' | 'attention' | 'mlp' | 'moe';
+
+const blockWords: Readonly<Record<string, Block>> = {
   M: 'mamba',
   '*': 'attention',
   '-': 'mlp',
@@ -118,7 +121,7 @@ const blockWords: Readonly<Record<string, string>> = {
   moe: 'moe',
 };
 
-function blockPlan(fields: Fields, listKeys: readonly string[], patternKey: string): readonly string[] | undefined {
+function blockPlan(fields: Fields, listKeys: readonly string[], patternKey: string): readonly Block[] | undefined {
   const pattern = fields.states(patternKey) ? fields.string(patternKey) : undefined;
   const listed = fields.list(listKeys) ?? (pattern === undefined ? undefined : [...pattern]);
   return listed?.map((word) => {
@@ -133,7 +136,7 @@ function blockPlan(fields: Fields, listKeys: readonly string[], patternKey: stri
   });
 }
 
-const nemotronPlan = (fields: Fields): readonly string[] =>
+const nemotronPlan = (fields: Fields): readonly Block[] =>
   blockPlan(fields, ['layers_block_type', 'layer_types'], 'hybrid_override_pattern') ?? [
     'mamba',
     'moe',
@@ -141,8 +144,8 @@ const nemotronPlan = (fields: Fields): readonly string[] =>
     'mlp',
   ];
 
-const mixerOf = (word: string) => (word === 'mamba' || word === 'attention' ? word : 'none');
-const feedOf = (word: string) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
+const mixerOfBlock = (word: Block) => (word === 'mamba' || word === 'attention' ? word : 'none');
+const mlpOfBlock = (word: Block) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none');
 
 const nemotronH: Family = {
   source: modeling('nemotron_h'),
@@ -151,11 +154,10 @@ const nemotronH: Family = {
   layers: (fields) => nemotronPlan(fields).length,
   gated: false,
   activation: 'relu2',
-  mixers: (_, fields) => nemotronPlan(fields).map((word) => (word === 'mamba' || word === 'attention' ? word : 'none')),
-  feeds: (_, fields) =>
-    nemotronPlan(fields).map((word) => (word === 'mlp' ? 'dense' : word === 'moe' ? 'experts' : 'none')),
+  mixers: (_, fields) => nemotronPlan(fields).map(mixerOfBlock),
+  mlps: (_, fields) => nemotronPlan(fields).map(mlpOfBlock),
   attention: (shape, fields, mixer) => {
-    if (mixer !== 'mamba') return grouped(shape, { rotary: false, bias: noBias });
+    if (mixer.kind !== 'mamba') return grouped(shape, { rotary: false, bias: noBias });
     const bias = fields.boolean('use_bias');
     return mamba2(shape.hiddenSize, {
       heads: fields.integer('mamba_num_heads'),
@@ -167,10 +169,11 @@ const nemotronH: Family = {
       bias: { in: bias, out: bias, convolution: fields.boolean(['mamba_conv_bias', 'use_conv_bias']) },
     });
   },
-  feedForward: (shape, fields, feed): readonly Part[] => {
+  feedForward: (shape, fields, mlp): readonly Part[] => {
     const { hiddenSize: D } = shape;
     const bias = fields.boolean('mlp_bias');
-    if (feed === 'dense') return [dense(D, shape.width, { gated: false, activation: 'relu2', bias: bothSides(bias) })];
+    if (mlp.kind === 'dense')
+      return [dense(D, shape.width, { gated: false, activation: 'relu2', bias: bothSides(bias) })];
     const latent = fields.optionalInteger('moe_latent_size', 1);
     // A width of 0 is no width: the always-on expert is then as wide as a dense layer.
     const shared = fields.optionalInteger('moe_shared_expert_intermediate_size') || shape.width;
@@ -197,7 +200,7 @@ const nemotronH: Family = {
   prediction: (shape, fields, layer) => {
     const depth = depths(fields, 'num_nextn_predict_layers');
     const plan = blockPlan(fields, ['mtp_layers_block_type'], 'mtp_hybrid_override_pattern') ?? ['attention', 'moe'];
-    const layers = plan.flatMap((word) => layer(mixerOf(word), feedOf(word)));
+    const layers = plan.flatMap((word) => layer(mixerOfBlock(word), mlpOfBlock(word)));
     const one = predictor({ source: '' }, shape.hiddenSize, layers);
     return { depth, parts: Array.from({ length: depth }, () => one).flat() };
   },
@@ -206,7 +209,7 @@ const nemotronH: Family = {
 // --- Kimi Linear ------------------------------------------------------------------------------------------------------------
 
 /** `linear_attn_config` names layers from 1 on. */
-function kimiPlan(shape: Shape, fields: Fields): readonly string[] {
+function kimiPlan(shape: Shape, fields: Fields): MixerPlan {
   const types = fields.list('layer_types');
   if (types) return types.map((type) => (type === 'full_attention' ? 'full' : 'delta'));
   const nested = fields.nested('linear_attn_config');
@@ -224,7 +227,7 @@ const kimiLinear: Family = {
   mixers: kimiPlan,
   attention: (shape, fields, mixer) => {
     const nested = fields.nested('linear_attn_config');
-    if (mixer === 'full') {
+    if (mixer.kind === 'full') {
       const latent = latentAttention(shape, fields);
       const gate: LinearPart = {
         kind: 'linear',
@@ -244,9 +247,9 @@ const kimiLinear: Family = {
       kernel: nested.integerOr('short_conv_kernel_size', fields.integer('linear_conv_kernel_dim'), 1),
     });
   },
-  feeds: denseFirst,
-  feedForward: (shape, fields, feed) => {
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+  mlps: denseFirst,
+  feedForward: (shape, fields, mlp) => {
+    if (mlp.kind === 'dense') return dense(shape.hiddenSize, shape.width);
     const { hiddenSize: D } = shape;
     const width = fields.integer('moe_intermediate_size');
     const shared = width * fields.integer(['n_shared_experts', 'num_shared_experts'], 0);
@@ -296,7 +299,7 @@ const bailingLinear: Family = {
     const output = fields.boolean('use_bias');
     const bias = output || fields.boolean('use_qkv_bias');
     const queryKeyNorm = fields.boolean('use_qk_norm');
-    if (mixer === 'linear')
+    if (mixer.kind === 'linear')
       return lightning(shape.hiddenSize, {
         heads: shape.heads,
         headDim: shape.headDim,
@@ -312,9 +315,9 @@ const bailingLinear: Family = {
       ...(queryKeyNorm ? { queryKeyNorm: headNorm } : {}),
     });
   },
-  feeds: denseFirst,
-  feedForward: (shape, fields, feed) => {
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width);
+  mlps: denseFirst,
+  feedForward: (shape, fields, mlp) => {
+    if (mlp.kind === 'dense') return dense(shape.hiddenSize, shape.width);
     const width = fields.integer('moe_intermediate_size');
     const one = fields.integerOr('moe_shared_expert_intermediate_size', width);
     const shared = one * fields.count('num_shared_experts');
@@ -339,7 +342,7 @@ const lfm2: Family = {
     return each(shape, (index) => (full === undefined || full.includes(index) ? 'full' : 'conv'));
   },
   attention: (shape, fields, mixer) =>
-    mixer === 'conv'
+    mixer.kind === 'conv'
       ? shortConvolution(shape.hiddenSize, fields.integer('conv_L_cache'), fields.boolean('conv_bias'))
       : grouped(shape, { queryKeyNorm: headNorm }),
   // Two thirds of the stated width, times a factor, rounded up to a multiple.
@@ -358,12 +361,12 @@ const lfm2Moe: Family = {
   ...lfm2,
   source: modeling('lfm2_moe'),
   width: size('intermediate_size'),
-  feeds: (shape, fields) => {
+  mlps: (shape, fields) => {
     const first = fields.integer('num_dense_layers', 0);
     return each(shape, (index) => (index < first ? 'dense' : 'experts'));
   },
-  feedForward: (shape, fields, feed) =>
-    feed === 'dense'
+  feedForward: (shape, fields, mlp) =>
+    mlp.kind === 'dense'
       ? dense(shape.hiddenSize, shape.width)
       : experts(shape, fields, {
           width: fields.integer('moe_intermediate_size'),
@@ -376,7 +379,7 @@ const lfm2Moe: Family = {
 /** Linear layers have norms in front, as in Llama; attention layers behind, as in OLMo 2. */
 const olmoHybrid: Family = {
   source: modeling('olmo_hybrid'),
-  norms: (_, mixer) => (mixer === 'linear' ? 'pre' : 'post'),
+  norms: (_, mixer) => (mixer.kind === 'linear' ? 'pre' : 'post'),
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
     if (types) return types.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
@@ -384,7 +387,7 @@ const olmoHybrid: Family = {
     return each(shape, (index) => (index % 4 === 3 || (last < 3 && index === last) ? 'full' : 'linear'));
   },
   attention: (shape, fields, mixer) => {
-    if (mixer !== 'linear')
+    if (mixer.kind !== 'linear')
       return {
         ...llamaAttention(shape, fields, mixer),
         queryKeyNorm: fp32WidthNorm,
@@ -412,7 +415,7 @@ const recurrentGemma: Family = {
   },
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D, heads } = shape;
-    if (mixer === 'recurrent') {
+    if (mixer.kind === 'recurrent') {
       const width = fields.integerOr('lru_width', D, 1);
       return recurrentGriffin(D, width, heads, fields.integer('conv1d_width'));
     }
@@ -477,7 +480,8 @@ const rwkvSeven: Family = {
   tied: false,
   embedding: rwkv.embedding ?? (() => []),
   // The first layer has no value of an earlier one to mix in.
-  mixers: (shape) => each(shape, (index) => (index === 0 ? 'first recurrent' : 'recurrent')),
+  mixers: (shape) =>
+    each(shape, (index) => (index === 0 ? { kind: 'recurrent', first: true, label: 'first recurrent' } : 'recurrent')),
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D } = shape;
     const listed = fields.list('value_dim')?.[0];
@@ -489,7 +493,7 @@ const rwkvSeven: Family = {
         decay: fields.integer('decay_low_rank_dim'),
         rate: fields.integer('a_low_rank_dim'),
         gate: fields.integer('gate_low_rank_dim'),
-        ...(mixer === 'recurrent' ? { value: fields.integer('v_low_rank_dim') } : {}),
+        ...(mixer.first ? {} : { value: fields.integer('v_low_rank_dim') }),
       },
     );
   },
@@ -524,13 +528,13 @@ const xlstm: Family = {
 
 // --- Zamba: transformer blocks that layers share ------------------------------------------------------------------------------
 
-/** The word of a layer with a shared block: which block, and whether this is the layer that holds it. */
-const sharedWords = (types: readonly unknown[], blocks: number): readonly string[] => {
+/** Layers with and without a shared block, of which the first `blocks` hold the weights that later ones use. */
+const sharedPlan = (types: readonly unknown[], blocks: number): MixerPlan => {
   let met = 0;
   return types.map((type) => {
     if (type !== 'hybrid') return 'mamba';
     met += 1;
-    return met <= blocks ? 'hybrid' : 'hybrid again';
+    return met <= blocks ? 'hybrid' : { kind: 'hybrid', again: true, label: 'hybrid again' };
   });
 };
 
@@ -611,16 +615,16 @@ const sharedSizes = (shape: Shape, fields: Fields) => ({
 const zamba: Family = {
   source: modeling('zamba'),
   tied: true,
-  norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
+  norms: (_, mixer) => (mixer.kind === 'mamba' ? 'pre' : 'own'),
   mixers: (shape, fields) => {
     const period = fields.integer('attn_layer_period');
     const offset = fields.integer('attn_layer_offset', 0);
     const plan = Array.from({ length: Math.max(0, shape.layers - 3) }, (_, index) =>
       index % period === offset ? 'hybrid' : 'mamba',
     );
-    return sharedWords(fields.list('layers_block_type') ?? ['mamba', 'mamba', 'hybrid', ...plan], 1);
+    return sharedPlan(fields.list('layers_block_type') ?? ['mamba', 'mamba', 'hybrid', ...plan], 1);
   },
-  feeds: always('none'),
+  mlps: always('none'),
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D } = shape;
     const mamba = mamba1(D, {
@@ -630,8 +634,8 @@ const zamba: Family = {
       rank: stated(fields, 'mamba_dt_rank', Math.ceil(D / 16)),
       bias: { projection: fields.boolean('mamba_proj_bias'), convolution: fields.boolean('mamba_conv_bias') },
     });
-    if (mixer === 'mamba') return mamba;
-    const block = sharedBlock(shape, mixer === 'hybrid', { ...sharedSizes(shape, fields), bias: false });
+    if (mixer.kind === 'mamba') return mamba;
+    const block = sharedBlock(shape, !mixer.again, { ...sharedSizes(shape, fields), bias: false });
     return [...block, normOf({ source: '' }, 'norm.state_space_input', D), ...mamba];
   },
 };
@@ -642,11 +646,11 @@ const zamba2Types = (fields: Fields): readonly unknown[] => fields.listed('layer
 const zamba2: Family = {
   source: modeling('zamba2'),
   tied: true,
-  norms: (_, mixer) => (mixer === 'mamba' ? 'pre' : 'own'),
+  norms: (_, mixer) => (mixer.kind === 'mamba' ? 'pre' : 'own'),
   layers: (fields) => zamba2Types(fields).length,
   width: (fields, D) => fields.optionalInteger('intermediate_size') || 4 * D,
-  mixers: (_, fields) => sharedWords(zamba2Types(fields), fields.integer('num_mem_blocks')),
-  feeds: always('none'),
+  mixers: (_, fields) => sharedPlan(zamba2Types(fields), fields.integer('num_mem_blocks')),
+  mlps: always('none'),
   attention: (shape, fields, mixer) => {
     const { hiddenSize: D } = shape;
     const heads = fields.integer('n_mamba_heads');
@@ -662,8 +666,8 @@ const zamba2: Family = {
       chunk: fields.integer('chunk_size'),
       bias: { in: bias, out: bias, convolution: true },
     });
-    if (mixer === 'mamba') return mamba;
-    const block = sharedBlock(shape, mixer === 'hybrid', {
+    if (mixer.kind === 'mamba') return mamba;
+    const block = sharedBlock(shape, !mixer.again, {
       ...sharedSizes(shape, fields),
       bias,
       adapters: {
@@ -717,8 +721,9 @@ const zaya: Family = {
     });
   },
   // The first router has no state of a router before it.
-  feeds: (shape) => each(shape, (index) => (index === 0 ? 'first experts' : 'experts')),
-  feedForward: (shape, fields, feed): readonly Part[] => {
+  mlps: (shape) =>
+    each(shape, (index) => (index === 0 ? { kind: 'experts', first: true, label: 'first experts' } : 'experts')),
+  feedForward: (shape, fields, mlp): readonly Part[] => {
     const { hiddenSize: D } = shape;
     const R = fields.integer('router_hidden_size');
     const layer = (path: string, rows: number): Part => ({
@@ -733,7 +738,7 @@ const zaya: Family = {
     });
     return [
       layer('down', D),
-      { kind: 'vector', path: 'router.scale', elements: feed === 'experts' ? R : 0, component: 'router' },
+      { kind: 'vector', path: 'router.scale', elements: mlp.first ? 0 : R, component: 'router' },
       { kind: 'vector', path: 'router.norm', elements: R, component: 'norm' },
       layer('first', R),
       layer('second', R),

@@ -1,6 +1,7 @@
 import type { CompressedAttention, LatentAttention, Part } from '../model/architecture.ts';
 import { type Fields, Unreadable } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import type { Mixer, MixerKind, MlpKind, MlpPlan } from './layer.ts';
 import { bothSides, dense, experts, normOf } from './pieces.ts';
 import { always, denseFirst, each } from './plan.ts';
 import { depths, nextToken, predictor } from './prediction.ts';
@@ -34,10 +35,10 @@ export function deepseekPrediction(
   this: Family,
   shape: Shape,
   fields: Fields,
-  layer: (mixer: string, feed: string) => readonly Part[],
+  layer: (mixer: MixerKind, mlp: MlpKind) => readonly Part[],
 ) {
   const depth = depths(fields, 'num_nextn_predict_layers');
-  const feed = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
+  const mlp = fields.optionalInteger('n_routed_experts') ? 'experts' : 'dense';
   // The checkpoint stores the token table and the output once more for each depth; training shares them.
   const copies: Part = {
     kind: 'vector',
@@ -47,7 +48,7 @@ export function deepseekPrediction(
     component: 'prediction',
   };
   const one = [
-    ...predictor(this, shape.hiddenSize, layer('full', feed)),
+    ...predictor(this, shape.hiddenSize, layer('full', mlp)),
     ...(this.copiesEmbeddings === true ? [copies] : []),
   ];
   return { depth, parts: Array.from({ length: depth }, () => one).flat() };
@@ -59,9 +60,9 @@ const indexer = (fields: Fields) => {
   return heads === undefined || headDim === undefined ? undefined : { heads, headDim };
 };
 
-const sparseAttention = (shape: Shape, fields: Fields, mixer: string) => {
+const sparseAttention = (shape: Shape, fields: Fields, mixer: Mixer) => {
   const tokens = fields.optionalInteger('index_topk', 1);
-  const index = mixer === 'shared' ? undefined : indexer(fields);
+  const index = mixer.kind === 'shared' ? undefined : indexer(fields);
   return latentAttention(shape, fields, {
     ...(tokens === undefined ? {} : { span: { kind: 'selected', tokens } as const }),
     ...(index === undefined ? {} : { indexer: index }),
@@ -79,10 +80,10 @@ function chosenExperts(fields: Fields): number {
 const deepseekV2: Family = {
   source: modeling('deepseek_v2'),
   attention: (shape, fields) => latentAttention(shape, fields),
-  feeds: denseFirst,
-  feedForward: (shape, fields, feed) => {
+  mlps: denseFirst,
+  feedForward: (shape, fields, mlp) => {
     const bias = fields.boolean('mlp_bias');
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
+    if (mlp.kind === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(bias) });
     const width = fields.integer('moe_intermediate_size');
     const shared = fields.count('n_shared_experts');
     return experts(shape, fields, {
@@ -120,11 +121,11 @@ const longcat: Family = {
   },
   attention: (shape, fields) => latentAttention(shape, fields),
   width: size(['ffn_hidden_size', 'intermediate_size']),
-  feeds: always('experts'),
+  mlps: always('experts'),
   // One dense half-layer predicts the token after next; the checkpoint has the token table once more with it.
   prediction: nextToken('half', { copies: (shape) => shape.vocabularySize * shape.hiddenSize }),
-  feedForward: (shape, fields, feed): readonly Part[] => {
-    if (feed === 'half') return [dense(shape.hiddenSize, shape.width)];
+  feedForward: (shape, fields, mlp): readonly Part[] => {
+    if (mlp.kind === 'half') return [dense(shape.hiddenSize, shape.width)];
     const { hiddenSize: D } = shape;
     const zeroExperts = fields.count('zero_expert_num');
     if (zeroExperts > 0)
@@ -153,20 +154,35 @@ const longcat: Family = {
 
 // --- DeepSeek-V4 --------------------------------------------------------------------------------------------------------
 
-const compressionOf: Readonly<Record<string, number>> = {
+const compressionOf = {
   compressed_sparse_attention: 4,
   heavily_compressed_attention: 128,
-};
+} as const;
+
+type V4Mixer = 'sliding_attention' | keyof typeof compressionOf;
+const v4Mixers: readonly V4Mixer[] = [
+  'sliding_attention',
+  'compressed_sparse_attention',
+  'heavily_compressed_attention',
+];
 
 /** The kind of each layer's attention: by name, or by the older list of ratios; else two heavy ones, then in turn. */
-const v4Plan = (shape: Shape, fields: Fields): readonly string[] => {
+const v4Plan = (shape: Shape, fields: Fields): readonly V4Mixer[] => {
   const types = fields.list('layer_types');
-  if (types) return types.map(String);
+  if (types)
+    return types.map((type) => {
+      const known = v4Mixers.find((one) => one === type);
+      if (known !== undefined) return known;
+      throw new Unreadable(
+        `layer_types has ${type}, which is not a kind of attention of DeepSeek-V4.`,
+        fields.line('layer_types'),
+      );
+    });
   const ratios = fields.list('compress_ratios');
   if (ratios)
     return ratios.map((ratio) => {
       if (ratio === 0) return 'sliding_attention';
-      const name = Object.keys(compressionOf).find((type) => compressionOf[type] === ratio);
+      const name = v4Mixers.find((type) => type !== 'sliding_attention' && compressionOf[type] === ratio);
       if (name === undefined) throw fields.wrong('compress_ratios', 'must list 0, 4 and 128', ratio);
       return name;
     });
@@ -175,11 +191,9 @@ const v4Plan = (shape: Shape, fields: Fields): readonly string[] => {
   );
 };
 
-function v4Attention(shape: Shape, fields: Fields, mixer: string): CompressedAttention {
+function v4Attention(shape: Shape, fields: Fields, mixer: Mixer): CompressedAttention {
   const rates = fields.nested('compress_rates', compressionOf);
-  const sparse = mixer === 'compressed_sparse_attention';
-  if (!sparse && mixer !== 'heavily_compressed_attention' && mixer !== 'sliding_attention')
-    throw new Unreadable(`layer_types has ${mixer}, which is no attention of DeepSeek-V4.`, fields.line('layer_types'));
+  const sparse = mixer.kind === 'compressed_sparse_attention';
   const old = sparse ? 'compress_rate_csa' : 'compress_rate_hca';
   return {
     kind: 'compressed',
@@ -190,11 +204,11 @@ function v4Attention(shape: Shape, fields: Fields, mixer: string): CompressedAtt
     outputGroups: fields.integer('o_groups'),
     outputRank: fields.integer('o_lora_rank'),
     window: fields.integer('sliding_window'),
-    ...(mixer === 'sliding_attention'
+    ...(mixer.kind === 'sliding_attention'
       ? {}
       : {
           compression: {
-            ratio: fields.states(old) ? fields.integer(old) : rates.integer(mixer),
+            ratio: fields.states(old) ? fields.integer(old) : rates.integer(mixer.kind),
             overlaps: sparse,
             ...(sparse
               ? {
@@ -216,16 +230,18 @@ const deepseekV4: Family = {
   streams: (fields) => ({ count: fields.integer('hc_mult'), back: 'mixed' }),
   mixers: v4Plan,
   attention: v4Attention,
-  feeds: (shape, fields) => {
+  mlps: (shape, fields) => {
     const types = fields.list('mlp_layer_types');
     const hashed = fields.integer('num_hash_layers', 0);
     return each(shape, (index) =>
-      (types ? types[index] === 'hash_moe' : index < hashed) ? 'hashed experts' : 'experts',
+      (types ? types[index] === 'hash_moe' : index < hashed)
+        ? { kind: 'experts', hashed: true, label: 'hashed experts' }
+        : 'experts',
     );
   },
-  feedForward: (shape, fields, feed): readonly Part[] => {
+  feedForward: (shape, fields, mlp): readonly Part[] => {
     const width = fields.integer(['moe_intermediate_size', 'intermediate_size']);
-    const hashed = feed === 'hashed experts';
+    const hashed = mlp.hashed === true;
     const block = experts(shape, fields, {
       width,
       // DeepSeek-V4's only shared expert is as wide as a routed one.
@@ -252,11 +268,11 @@ const deepseekV4: Family = {
 };
 
 /** The first layer dense where `mlp_layer_types` does not say. */
-const firstDense = (shape: Shape, fields: Fields): readonly string[] =>
+const firstDense = (shape: Shape, fields: Fields): MlpPlan =>
   fields.list('mlp_layer_types')
     ? denseFirst(shape, fields)
-    : denseFirst(shape, fields).map((feed, index) =>
-        fields.states('first_k_dense_replace') ? feed : index === 0 ? 'dense' : 'experts',
+    : denseFirst(shape, fields).map((mlp, index) =>
+        fields.states('first_k_dense_replace') ? mlp : index === 0 ? 'dense' : 'experts',
       );
 
 const axk2: Family = {
@@ -265,9 +281,9 @@ const axk2: Family = {
   prediction: () => ({ depth: 0, parts: [] }),
   copiesEmbeddings: false,
   attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'query' }),
-  feeds: firstDense,
-  normGate: (fields, block, feed) =>
-    block === 'attention' || feed === 'experts' ? fields.integer('gated_norm_rank') : undefined,
+  mlps: firstDense,
+  normGate: (fields, block, mlp) =>
+    block === 'attention' || mlp.kind === 'experts' ? fields.integer('gated_norm_rank') : undefined,
 };
 
 const hyV4: Family = {
@@ -283,7 +299,7 @@ const hyV4: Family = {
     );
   },
   attention: (shape, fields, mixer) => ({ ...sparseAttention(shape, fields, mixer), outputGate: 'input', sinks: true }),
-  feeds: firstDense,
+  mlps: firstDense,
 };
 
 /** MiniCPM3 and Youtu: latent attention in front of a plain feed-forward. */
@@ -300,9 +316,9 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
     source: modeling('axk1'),
     copiesEmbeddings: false,
     // One more norm behind the experts.
-    feedForward: (shape, fields, feed): readonly Part[] => {
-      const block = deepseekFeed(shape, fields, feed);
-      return feed === 'dense'
+    feedForward: (shape, fields, mlp): readonly Part[] => {
+      const block = deepseekFeed(shape, fields, mlp);
+      return mlp.kind === 'dense'
         ? [block]
         : [block, normOf(deepseekV3, 'norm.experts_output', shape.hiddenSize, 'output')];
     },

@@ -1,12 +1,13 @@
 import type { LinearPart, Part } from '../model/architecture.ts';
 import { type Fields, isDictionary, own, Unreadable } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import type { Mixer } from './layer.ts';
 import { dense, experts, grouped, llamaAttention, normOf, spanOf, table } from './pieces.ts';
 import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
-import { biasBy, flag, headNorm, modeling } from './vocabulary.ts';
+import { biasBy, flag, headNorm, modeling, ofWidth, withOwnHeads } from './vocabulary.ts';
 
-/** Families whose layers differ one by one: each layer's plan is a word that says its sizes. */
+/** Families whose layers differ one by one: each layer's plan says its sizes. */
 
 // --- Nemotron-NAS: pruned Llama, block by block ---------------------------------------------------------------------------
 
@@ -39,16 +40,18 @@ const nasWidth = (multiple: number, D: number) => Math.ceil(Math.trunc((2 * mult
 const nemotronNas: Family = {
   source: 'nvidia/Llama-3_3-Nemotron-Super-49B-v1 modeling_decilm.py',
   defaultsOf: 'llama',
-  mixers: (_, fields) => blocks(fields).map(({ group }) => (group === undefined ? 'none' : `group ${group}`)),
-  feeds: (shape, fields) =>
+  mixers: (shape, fields) =>
+    blocks(fields).map(({ group }) => {
+      if (group === undefined) return 'none';
+      const keyValueHeads = Math.max(1, Math.floor(shape.heads / Math.max(1, group)));
+      return { kind: 'full', keyValueHeads, label: `group ${group}` };
+    }),
+  mlps: (shape, fields) =>
     blocks(fields).map(({ multiple }) =>
-      multiple === undefined ? 'none' : `width ${nasWidth(multiple, shape.hiddenSize)}`,
+      multiple === undefined ? 'none' : ofWidth(nasWidth(multiple, shape.hiddenSize)),
     ),
-  attention: (shape, _, mixer) => {
-    const group = Number(mixer.slice('group '.length));
-    return grouped({ ...shape, keyValueHeads: Math.max(1, Math.floor(shape.heads / Math.max(1, group))) });
-  },
-  feedForward: (shape, _, feed) => dense(shape.hiddenSize, Number(feed.slice('width '.length))),
+  attention: withOwnHeads,
+  feedForward: (shape, _, mlp) => dense(shape.hiddenSize, mlp.width ?? shape.width),
 };
 
 // --- Gemma 3n and Gemma 4 -----------------------------------------------------------------------------------------------
@@ -90,8 +93,10 @@ function perLayerBlock(shape: Shape, fields: Fields): readonly Part[] {
 
 const valueNorm = { over: 'head', style: 'rms', weight: true, bias: false, value: true } as const;
 
-const sharedOrNot = (type: string, shape: Shape, fields: Fields, index: number) =>
-  `${type === 'full_attention' ? 'full' : 'sliding'}${shares(shape, fields, index) ? ' shared' : ''}`;
+const sharedOrNot = (type: string, shape: Shape, fields: Fields, index: number): Mixer => {
+  const kind = type === 'full_attention' ? 'full' : 'sliding';
+  return shares(shape, fields, index) ? { kind, sharedKeyValue: true, label: `${kind} shared` } : { kind };
+};
 
 /** A width for each layer, or one for all. */
 const widthOf = (fields: Fields, index: number): number => {
@@ -138,7 +143,7 @@ const gemma3n: Family = {
     return {
       ...llamaAttention(shape, fields, mixer),
       queryKeyNorm: valueNorm,
-      ...(mixer.endsWith('shared') ? { sharedKeyValue: true } : {}),
+      ...(mixer.sharedKeyValue ? { sharedKeyValue: true } : {}),
       // A low-rank pair beside the attention (LAuReL, arXiv:2411.07501).
       extra: [
         { kind: 'linear', path: 'laurel.down', rows: D, columns: rank, bias: false, component: 'other' },
@@ -147,9 +152,8 @@ const gemma3n: Family = {
       ],
     };
   },
-  feeds: (shape, fields) => each(shape, (index) => `width ${widthOf(fields, index)}`),
-  feedForward: (shape, _, feed) =>
-    dense(shape.hiddenSize, Number(feed.slice('width '.length)), { activation: 'gelu_tanh' }),
+  mlps: (shape, fields) => each(shape, (index) => ofWidth(widthOf(fields, index))),
+  feedForward: (shape, _, mlp) => dense(shape.hiddenSize, mlp.width ?? shape.width, { activation: 'gelu_tanh' }),
   layerExtras: (shape, fields): readonly Part[] => {
     const { hiddenSize: D } = shape;
     const n = fields.integer('altup_num_inputs', 1);
@@ -178,23 +182,28 @@ const otherStreams = (path: string, { hiddenSize: D }: Shape, fields: Fields): r
 };
 
 /** What `per_layer_config` says otherwise of single layers, by index. */
-function ownSizes(fields: Fields, index: number): string {
+function ownSizes(fields: Fields, index: number): Pick<Mixer, 'headDim' | 'keyValueHeads'> {
   const all = fields.nested('per_layer_config');
   const key = [String(index), String(index).padStart(2, '0'), String(index).padStart(3, '0')].find((name) =>
     all.states(name),
   );
-  if (key === undefined) return '';
+  if (key === undefined) return {};
   const one = all.nested(key);
   const headDim = one.optionalInteger('head_dim', 1);
   const keyValueHeads = one.optionalInteger('num_key_value_heads', 1);
-  return `${headDim === undefined ? '' : ` d${headDim}`}${keyValueHeads === undefined ? '' : ` k${keyValueHeads}`}`;
+  return {
+    ...(headDim === undefined ? {} : { headDim }),
+    ...(keyValueHeads === undefined ? {} : { keyValueHeads }),
+  };
 }
 
-/** A number that a layer's plan carries: ` d512`, ` k2`. */
-const carried = (mixer: string, letter: string): number | undefined => {
-  const word = mixer.split(' ').find((one) => one.startsWith(letter) && /^[0-9]+$/.test(one.slice(1)));
-  return word === undefined ? undefined : Number(word.slice(1));
-};
+/** A mixer with sizes of its own, which its name says: ` d512`, ` k2`. */
+function sized(mixer: Mixer, own: Pick<Mixer, 'headDim' | 'keyValueHeads'>): Mixer {
+  const { headDim, keyValueHeads } = own;
+  if (headDim === undefined && keyValueHeads === undefined) return mixer;
+  const words = [headDim === undefined ? '' : ` d${headDim}`, keyValueHeads === undefined ? '' : ` k${keyValueHeads}`];
+  return { ...mixer, ...own, label: `${mixer.label ?? mixer.kind}${words.join('')}` };
+}
 
 const gemma4: Family = {
   source: modeling('gemma4'),
@@ -208,10 +217,10 @@ const gemma4: Family = {
     return each(shape, (index) => {
       const full = types ? types[index] === 'full_attention' : (index + 1) % 6 === 0;
       const type = full || index + 1 === shape.layers ? 'full_attention' : 'sliding_attention';
-      return `${sharedOrNot(type, shape, fields, index)}${ownSizes(fields, index)}`;
+      return sized(sharedOrNot(type, shape, fields, index), ownSizes(fields, index));
     });
   },
-  feeds: (shape, fields) =>
+  mlps: (shape, fields) =>
     each(shape, (index) =>
       fields.boolean('enable_moe_block')
         ? 'experts'
@@ -220,11 +229,11 @@ const gemma4: Family = {
           : 'dense',
     ),
   attention: (shape, fields, mixer) => {
-    const global = mixer.startsWith('full') && !fields.states('per_layer_config');
-    const equal = mixer.startsWith('full') && fields.boolean('attention_k_eq_v');
-    const headDim = carried(mixer, 'd') ?? (global ? fields.integer('global_head_dim') : shape.headDim);
+    const global = mixer.kind === 'full' && !fields.states('per_layer_config');
+    const equal = mixer.kind === 'full' && fields.boolean('attention_k_eq_v');
+    const headDim = mixer.headDim ?? (global ? fields.integer('global_head_dim') : shape.headDim);
     const keyValueHeads =
-      carried(mixer, 'k') ??
+      mixer.keyValueHeads ??
       (global && equal ? fields.integerOr('num_global_key_value_heads', shape.keyValueHeads, 1) : shape.keyValueHeads);
     return grouped(
       { ...shape, headDim, keyValueHeads },
@@ -233,14 +242,14 @@ const gemma4: Family = {
         span: spanOf(mixer, fields),
         queryKeyNorm: valueNorm,
         ...(equal ? { valueIsKey: true } : {}),
-        ...(mixer.includes('shared') ? { sharedKeyValue: true } : {}),
+        ...(mixer.sharedKeyValue ? { sharedKeyValue: true } : {}),
       },
     );
   },
-  feedForward: (shape, fields, feed): readonly Part[] => {
+  feedForward: (shape, fields, mlp): readonly Part[] => {
     const { hiddenSize: D } = shape;
-    const plain = dense(D, feed === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
-    if (feed !== 'experts') return [plain];
+    const plain = dense(D, mlp.kind === 'double' ? 2 * shape.width : shape.width, { activation: 'gelu_tanh' });
+    if (mlp.kind !== 'experts') return [plain];
     const norm = (path: string, place: 'input' | 'output') => normOf(gemma4, path, D, place);
     const block = experts(shape, fields, {
       width: fields.integer(['moe_intermediate_size', 'expert_intermediate_size']),
@@ -271,6 +280,9 @@ const gemma4Unified: Family = {
 
 // --- HRM-Text: two stacks that run again and again ------------------------------------------------------------------------
 
+const cycle = (kind: 'fast' | 'slow', again: boolean): Mixer =>
+  again ? { kind, again, label: `${kind} again` } : { kind };
+
 /** A slow and a fast stack of layers: the fast one runs `L_cycles` times in each of the slow one's `H_cycles`. */
 const hrmText: Family = {
   source: modeling('hrm_text'),
@@ -281,14 +293,12 @@ const hrmText: Family = {
     fields.assume('L_bp_cycles', 'every cycle', 'the backward pass is counted for all cycles; the model may skip some');
     const stack = stackLayers(fields);
     const cycles = Array.from({ length: fields.integer('H_cycles') }, (_none, high) => [
-      ...Array.from({ length: fields.integer('L_cycles') }, (_never, low) =>
-        high + low === 0 ? 'fast' : 'fast again',
-      ),
-      high === 0 ? 'slow' : 'slow again',
+      ...Array.from({ length: fields.integer('L_cycles') }, (_never, low) => cycle('fast', high + low > 0)),
+      cycle('slow', high > 0),
     ]).flat();
-    return cycles.flatMap((name) => Array.from({ length: stack }, () => name));
+    return cycles.flatMap((mixer) => Array.from({ length: stack }, () => mixer));
   },
-  repeats: (mixer) => mixer.endsWith('again'),
+  repeats: true,
   attention: (shape, fields, mixer) => ({
     ...llamaAttention({ ...shape, keyValueHeads: shape.heads }, fields, mixer),
     outputGate: 'element',
@@ -316,7 +326,7 @@ const mllama: Family = {
     return each(shape, (index) => (cross.has(index) ? 'cross' : 'full'));
   },
   attention: (shape, _, mixer) =>
-    mixer === 'cross'
+    mixer.kind === 'cross'
       ? grouped(shape, {
           rotary: false,
           causal: false,
@@ -324,7 +334,9 @@ const mllama: Family = {
         })
       : grouped(shape),
   layerExtras: (_shape, _fields, mixer) =>
-    mixer === 'cross' ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }] : [],
+    mixer.kind === 'cross'
+      ? [{ kind: 'vector', path: 'cross_attention.gates', elements: 2, component: 'attention' }]
+      : [],
 };
 
 export const plannedFamilies: Readonly<Record<string, Family>> = {

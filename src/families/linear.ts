@@ -151,7 +151,7 @@ const family = (linear: (shape: Shape, fields: Fields) => readonly Part[]): Fami
     const listed = new Set(fields.nested('attn').list('layers') ?? []);
     return each(shape, (index) => (listed.has(index) ? 'full' : 'linear'));
   },
-  attention: (shape, fields, kind) => (kind === 'full' ? full(shape, fields) : linear(shape, fields)),
+  attention: (shape, fields, mixer) => (mixer.kind === 'full' ? full(shape, fields) : linear(shape, fields)),
   // Two thirds of the ratio, rounded up to a multiple of 256.
   width: (fields, D) =>
     fields.optionalInteger('intermediate_size', 1) ??

@@ -25,9 +25,9 @@ const library: Family = {
     const attention = new Set(fields.list('attn_layer_idx') ?? []);
     return each(shape, (index) => (attention.has(index) ? 'attention' : 'mamba'));
   },
-  attention: (shape, fields, mixer) => (mixer === 'attention' ? attention(shape, fields) : mamba(shape, fields)),
+  attention: (shape, fields, mixer) => (mixer.kind === 'attention' ? attention(shape, fields) : mamba(shape, fields)),
   width: (fields) => fields.count('d_intermediate'),
-  feeds: (shape) => each(shape, () => (shape.width === 0 ? 'none' : 'dense')),
+  mlps: (shape) => each(shape, () => (shape.width === 0 ? 'none' : 'dense')),
   feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
 };
 

@@ -1,6 +1,7 @@
 import type { DenseFeedForward, Experts, GroupedAttention, Norm, Span, TablePart } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import type { Mixer } from './layer.ts';
 import { names, type Shape } from './shape.ts';
 
 export const table = (path: string, rows: number, columns: number, used = 1): TablePart => ({
@@ -46,14 +47,15 @@ export function grouped(shape: Shape, changes: Partial<GroupedAttention> = {}): 
 }
 
 /** Biases on all four projections where `attention_bias` says so; a sliding window where the layer has one. */
-export const llamaAttention = (shape: Shape, fields: Fields, mixer: string): GroupedAttention =>
+export const llamaAttention = (shape: Shape, fields: Fields, mixer: Mixer): GroupedAttention =>
   grouped(shape, { bias: fields.boolean('attention_bias') ? fullBias : noBias, span: spanOf(mixer, fields) });
 
-export function spanOf(mixer: string, fields: Fields): Span {
+export function spanOf(mixer: Mixer, fields: Fields): Span {
   const tokens = fields.optionalInteger(['sliding_window', 'sliding_window_size', 'attention_chunk_size']);
   // Some configs write no window as 0.
-  if (tokens === undefined || tokens === 0 || !/sliding|local|chunked/.test(mixer)) return { kind: 'full' };
-  return { kind: mixer.includes('chunked') ? 'chunk' : 'window', tokens };
+  if (tokens === undefined || tokens === 0) return { kind: 'full' };
+  if (mixer.kind === 'chunked') return { kind: 'chunk', tokens };
+  return mixer.kind === 'sliding' ? { kind: 'window', tokens } : { kind: 'full' };
 }
 
 export const bothSides = (bias: boolean) => ({ up: bias, down: bias });

@@ -1,25 +1,33 @@
 import type { Fields } from '../text/fields.ts';
+import type { Mixer, MixerPlan, MlpPlan } from './layer.ts';
 import type { Shape } from './shape.ts';
 
 /** What stands in each layer. */
 export const each = <Kind>(shape: Shape, kind: (index: number) => Kind): readonly Kind[] =>
   Array.from({ length: shape.layers }, (_, index) => kind(index));
 
+/** A mixer as `layer_types` names it; what is no kind of window attends to everything. */
+function mixerNamed(type: unknown): Mixer {
+  const label = String(type).replace('_attention', '');
+  const kind = label.includes('chunked') ? 'chunked' : /sliding|local/.test(label) ? 'sliding' : 'full';
+  return label === kind ? { kind } : { kind, label };
+}
+
 /** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
-export function slidingPlan(shape: Shape, fields: Fields): readonly string[] {
+export function slidingPlan(shape: Shape, fields: Fields): MixerPlan {
   const stated = fields.list('layer_types');
-  if (stated) return stated.map((type) => String(type).replace('_attention', ''));
+  if (stated) return stated.map(mixerNamed);
   const window = fields.states('sliding_window') ? fields.optionalInteger('sliding_window') || undefined : undefined;
   const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
   return each(shape, () => (slides ? 'sliding' : 'full'));
 }
 
 /** One full layer in `period`, the others sliding. */
-export const everyNth = (shape: Shape, period: number): readonly string[] =>
+export const everyNth = (shape: Shape, period: number): MixerPlan =>
   each(shape, (index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
 
 /** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
-export function denseFirst(shape: Shape, fields: Fields): readonly string[] {
+export function denseFirst(shape: Shape, fields: Fields): MlpPlan {
   const types = fields.list('mlp_layer_types');
   if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
   const first = fields.count('first_k_dense_replace');
@@ -31,7 +39,7 @@ export function denseFirst(shape: Shape, fields: Fields): readonly string[] {
 
 /** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
 export function pattern(key: string) {
-  return (shape: Shape, fields: Fields): readonly string[] => {
+  return (shape: Shape, fields: Fields): MixerPlan => {
     const word = fields.raw(key)?.value;
     if (typeof word !== 'string') return everyNth(shape, fields.integer(key));
     if (!/^[LG]+$/.test(word)) throw fields.wrong(key, 'must be a number, or letters L and G', word);
@@ -40,26 +48,26 @@ export function pattern(key: string) {
 }
 
 export const always =
-  (kind: string) =>
-  (shape: Shape): readonly string[] =>
+  <Kind extends string>(kind: Kind) =>
+  (shape: Shape): readonly Kind[] =>
     each(shape, () => kind);
 
 /** `layer_types` where the file has it, else the family's own plan. */
 export const listedOr =
-  (plan: (shape: Shape, fields: Fields) => readonly string[]) =>
-  (shape: Shape, fields: Fields): readonly string[] =>
+  (plan: (shape: Shape, fields: Fields) => MixerPlan) =>
+  (shape: Shape, fields: Fields): MixerPlan =>
     fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
 
 /** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
 export const denseUntil =
   (count: (fields: Fields) => number) =>
-  (shape: Shape, fields: Fields): readonly string[] =>
+  (shape: Shape, fields: Fields): MlpPlan =>
     fields.list('mlp_layer_types')
       ? denseFirst(shape, fields)
       : each(shape, (index) => (index < count(fields) ? 'dense' : 'experts'));
 
 /** Experts in each n-th layer, except where a list says dense (Qwen). */
-export const sparseByStep = (shape: Shape, fields: Fields): readonly string[] => {
+export const sparseByStep = (shape: Shape, fields: Fields): MlpPlan => {
   const step = fields.every('decoder_sparse_step');
   const only = new Set(fields.list('mlp_only_layers') ?? []);
   return each(shape, (index) => (!only.has(index) && (index + 1) % step === 0 ? 'experts' : 'dense'));

@@ -51,14 +51,14 @@ const modernBert: Family = {
   source: modeling('modernbert_decoder'),
   norm: layerNorms,
   normBias: flag('norm_bias'),
-  norms: (_, mixer) => (mixer.endsWith('first') ? 'own' : 'pre'),
+  norms: (_, mixer) => (mixer.first ? 'own' : 'pre'),
   mixers: (shape, fields) => {
     const types = fields.list('layer_types');
     const every = fields.integer('global_attn_every_n_layers');
     return each(shape, (index) => {
       const full = types ? types[index] === 'full_attention' : index % every === 0;
-      const name = full ? 'full' : 'sliding';
-      return index === 0 ? `${name} first` : name;
+      const kind = full ? 'full' : 'sliding';
+      return index === 0 ? { kind, first: true, label: `${kind} first` } : kind;
     });
   },
   attention: (shape, fields, mixer) =>
@@ -67,19 +67,20 @@ const modernBert: Family = {
       {
         bias: biasBy(fields, 'attention_bias'),
         // The key states both sides of a bidirectional window.
-        span: mixer.startsWith('full')
-          ? { kind: 'full' }
-          : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
+        span:
+          mixer.kind === 'full'
+            ? { kind: 'full' }
+            : { kind: 'window', tokens: Math.max(1, Math.floor(fields.integer('local_attention') / 2)) },
       },
     ),
-  feeds: (shape) => each(shape, (index) => (index === 0 ? 'first' : 'dense')),
-  feedForward: (shape, fields, feed): readonly Part[] => {
+  mlps: (shape) => each(shape, (index) => (index === 0 ? { kind: 'dense', first: true, label: 'first' } : 'dense')),
+  feedForward: (shape, fields, mlp): readonly Part[] => {
     const block = dense(shape.hiddenSize, shape.width, {
       activation: 'gelu',
       fused: true,
       bias: bothSides(fields.boolean('mlp_bias')),
     });
-    return feed === 'first' ? [modernNorm(fields, 'norm.feed_forward', shape.hiddenSize), block] : [block];
+    return mlp.first ? [modernNorm(fields, 'norm.feed_forward', shape.hiddenSize), block] : [block];
   },
   embedding: (shape, fields) => [modernNorm(fields, 'norm.embedding', shape.hiddenSize)],
   finalNorm: false,
@@ -139,7 +140,10 @@ export const legacyFamilies: Readonly<Record<string, Family>> = {
     // Of the biases, only that of the last layer's attention output is left.
     mixers: (shape) => each(shape, (index) => (index + 1 === shape.layers ? 'last' : 'full')),
     attention: (shape, _, mixer) =>
-      grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer === 'last' }, fused: true }),
+      grouped(
+        { ...shape, keyValueHeads: shape.heads },
+        { bias: { ...noBias, output: mixer.kind === 'last' }, fused: true },
+      ),
   },
   cpmant,
   'modernbert-decoder': modernBert,

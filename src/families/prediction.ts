@@ -1,6 +1,7 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import type { MlpKind } from './layer.ts';
 import { normOf } from './pieces.ts';
 import type { Shape } from './shape.ts';
 
@@ -35,7 +36,7 @@ export const depths = (fields: Fields, key: string): number =>
  * a norm, for each depth that `num_nextn_predict_layers` states.
  */
 export function nextToken(
-  feed: string,
+  mlp: MlpKind,
   changes: {
     /** Elements of tables that checkpoints store once more with each depth. */
     readonly copies?: (shape: Shape) => number;
@@ -56,7 +57,7 @@ export function nextToken(
       normOf(this, 'norm.embedding', D),
       normOf(this, 'norm.hidden', D),
       { kind: 'linear', path: 'join', role: 'join', rows: 2 * D, columns: D, bias, component: 'prediction' },
-      ...layer('full', feed),
+      ...layer('full', mlp),
       ...(changes.sharedNorm ? [] : [normOf(this, 'norm.final', D)]),
       ...copied,
     ];

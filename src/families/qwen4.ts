@@ -84,15 +84,13 @@ const qwen4: Family = {
     return each(shape, (index) => {
       const linear = types ? types[index] === 'linear_attention' : (index + 1) % interval !== 0;
       const place = tables.indexOf(index + 1);
-      return `${linear ? 'linear' : 'sparse'}${place < 0 ? '' : ` ngram ${place}`}`;
+      const kind = linear ? 'linear' : 'sparse';
+      return place < 0 ? kind : { kind, tables: place, label: `${kind} ngram ${place}` };
     });
   },
-  layerStart: (shape, fields, mixer) => {
-    const [, place] = mixer.split(' ngram ');
-    return place === undefined ? [] : ngrams(shape, fields, Number(place));
-  },
+  layerStart: (shape, fields, { tables }) => (tables === undefined ? [] : ngrams(shape, fields, tables)),
   attention: (shape, fields, mixer) => {
-    if (mixer.startsWith('linear')) return gatedDeltaByKeys(shape, fields);
+    if (mixer.kind === 'linear') return gatedDeltaByKeys(shape, fields);
     return grouped(shape, {
       bias: biasBy(fields, 'attention_bias'),
       queryKeyNorm: fp32HeadNorm,
@@ -107,7 +105,7 @@ const qwen4: Family = {
       },
     });
   },
-  feeds: always('experts'),
+  mlps: always('experts'),
   feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
 };
 

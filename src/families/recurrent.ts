@@ -1,5 +1,6 @@
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import type { MixerPlan, MlpKind } from './layer.ts';
 import { lightning, mamba1, mamba2 } from './mixers.ts';
 import { dense, experts, grouped, llamaAttention } from './pieces.ts';
 import { always, each, sparseByStep } from './plan.ts';
@@ -14,7 +15,7 @@ export function stated(fields: Fields, key: string, derived: number): number {
 }
 
 /** Three layers of linear attention to one of full attention, unless the config lists them. */
-const linearPlan = (shape: Shape, fields: Fields): readonly string[] => {
+const linearPlan = (shape: Shape, fields: Fields): MixerPlan => {
   const listed = fields.list('layer_types');
   if (listed) return listed.map((type) => (type === 'linear_attention' ? 'linear' : 'full'));
   const interval = fields.every('full_attention_interval');
@@ -25,26 +26,26 @@ const qwen3Next: Family = {
   source: modeling('qwen3_next'),
   mixers: linearPlan,
   attention: (shape, fields, mixer) =>
-    mixer === 'linear'
+    mixer.kind === 'linear'
       ? gatedDeltaByKeys(shape, fields)
       : { ...llamaAttention(shape, fields, mixer), queryKeyNorm: headNorm, outputGate: 'element' as const },
-  feeds: sparseByStep,
+  mlps: sparseByStep,
   feedForward: denseOrExperts({ shared: { width: 'shared_expert_intermediate_size', gate: true } }),
 };
 
 /** Multi-token prediction: one layer of full attention for each depth, behind one matrix and in front of one norm. */
 const nextTokens =
-  (feed: string): NonNullable<Family['prediction']> =>
+  (mlp: MlpKind): NonNullable<Family['prediction']> =>
   (shape, fields, layer) => {
     const depth = depths(fields, 'mtp_num_hidden_layers');
-    const layers = Array.from({ length: depth }, () => layer('full', feed)).flat();
+    const layers = Array.from({ length: depth }, () => layer('full', mlp)).flat();
     return { depth, parts: depth === 0 ? [] : predictor({ source: '' }, shape.hiddenSize, layers) };
   };
 
 const qwen35: Family = {
   ...qwen3Next,
   source: modeling('qwen3_5'),
-  feeds: always('dense'),
+  mlps: always('dense'),
   prediction: nextTokens('dense'),
 };
 
@@ -52,7 +53,7 @@ const mambaFamily: Family = {
   source: modeling('mamba'),
   tied: true,
   mixers: always('mamba'),
-  feeds: always('none'),
+  mlps: always('none'),
   attention: ({ hiddenSize: D }, fields) => {
     // A stated width wins over `expand`; 0 is no width.
     const d = fields.optionalInteger('intermediate_size') || Math.floor(fields.number('expand') * D);
@@ -74,14 +75,14 @@ const minimax: Family = {
     return each(shape, (index) => (index % 2 === 0 ? 'full' : 'linear'));
   },
   attention: (shape, fields, mixer) =>
-    mixer === 'linear'
+    mixer.kind === 'linear'
       ? lightning(shape.hiddenSize, {
           heads: shape.heads,
           headDim: shape.headDim,
           chunk: fields.integer('block_size'),
         })
       : grouped(shape),
-  feeds: always('experts'),
+  mlps: always('experts'),
   feedForward: (shape, fields) => {
     const width = fields.count('shared_intermediate_size');
     return experts(shape, fields, alwaysOn(width, { gate: true }));
@@ -94,7 +95,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
   qwen3_5_moe_text: {
     ...qwen35,
     source: modeling('qwen3_5_moe'),
-    feeds: always('experts'),
+    mlps: always('experts'),
     prediction: nextTokens('experts'),
   },
   mamba: mambaFamily,
@@ -124,7 +125,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
       return each(shape, (index) => (index % period === offset ? 'attention' : 'mamba'));
     },
     attention: (shape, fields, mixer) => {
-      if (mixer === 'attention') return grouped(shape, { rotary: false });
+      if (mixer.kind === 'attention') return grouped(shape, { rotary: false });
       const { hiddenSize: D } = shape;
       return mamba1(D, {
         inner: fields.integer('mamba_expand') * D,
@@ -135,7 +136,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
         norms: true,
       });
     },
-    feeds: (shape, fields) => {
+    mlps: (shape, fields) => {
       const period = fields.integer('expert_layer_period');
       const offset = fields.integer('expert_layer_offset', 0);
       return each(shape, (index) =>
@@ -143,8 +144,8 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
         index % period === offset && fields.integer('num_experts') > 1 ? 'experts' : 'dense',
       );
     },
-    feedForward: (shape, fields, feed) =>
-      feed === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
+    feedForward: (shape, fields, mlp) =>
+      mlp.kind === 'dense' ? dense(shape.hiddenSize, shape.width) : experts(shape, fields),
   },
   minimax,
   minimax_m1: { ...minimax, source: 'MiniMaxAI/MiniMax-M1-80k modeling_minimax_m1.py', defaultsOf: 'minimax' },

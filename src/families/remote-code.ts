@@ -3,7 +3,7 @@ import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { bothSides, dense, experts, fullBias, grouped, normOf } from './pieces.ts';
 import { always, denseFirst, each } from './plan.ts';
-import { alwaysOn, biasBy, flag, headNorm, inputBiasBy, layerNorms } from './vocabulary.ts';
+import { alwaysOn, biasBy, flag, headNorm, inputBiasBy, layerNorms, ofWidth, withOwnHeads } from './vocabulary.ts';
 
 /** Families whose code comes with the checkpoint and is in no release of transformers. */
 
@@ -26,9 +26,10 @@ const ling2: Family = {
       fused: true,
       ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
     }),
-  feeds: denseFirst,
-  feedForward: (shape, fields, feed) => {
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
+  mlps: denseFirst,
+  feedForward: (shape, fields, mlp) => {
+    if (mlp.kind === 'dense')
+      return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
     const width = fields.integer('moe_intermediate_size');
     const count = fields.count(['num_shared_experts', 'n_shared_experts']);
     const shared = count * fields.integerOr('moe_shared_expert_intermediate_size', width, 1);
@@ -55,7 +56,7 @@ const phi3Small: Family = {
 const grok: Family = {
   source: 'hpcai-tech/grok-1 modeling_grok1.py',
   norms: 'sandwich',
-  feeds: always('experts'),
+  mlps: always('experts'),
   feedForward: (shape, fields) => experts(shape, fields, { activation: 'gelu' }),
   tied: true,
 };
@@ -65,13 +66,13 @@ const arctic: Family = {
   source: 'Snowflake/snowflake-arctic-base modeling_arctic.py',
   defaults: { moe_layer_frequency: 2 },
   attention: (shape) => grouped(shape),
-  feeds: (shape, fields) => {
+  mlps: (shape, fields) => {
     const every = fields.every('moe_layer_frequency');
     return each(shape, (index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
   },
-  feedForward: (shape, fields, feed): readonly Part[] => {
+  feedForward: (shape, fields, mlp): readonly Part[] => {
     const { hiddenSize: D } = shape;
-    if (feed === 'dense') return [dense(D, shape.width)];
+    if (mlp.kind === 'dense') return [dense(D, shape.width)];
     const beside = fields.boolean('parallel_attn_mlp_res') || fields.boolean('use_residual');
     const block = experts(shape, fields, { width: shape.width });
     return beside ? [dense(D, D), normOf(arctic, 'norm.experts', D), block] : [block];
@@ -86,21 +87,24 @@ const openElm: Family = {
   listsHeads: true,
   mixers: (shape, fields) => {
     const keyValue = perLayer(fields, 'num_kv_heads', shape.layers);
-    return perLayer(fields, 'num_query_heads', shape.layers).map((heads, index) => `heads ${heads} ${keyValue[index]}`);
+    return perLayer(fields, 'num_query_heads', shape.layers).map((heads, index) => {
+      const keyValueHeads = keyValue[index] ?? heads;
+      return { kind: 'full', heads, keyValueHeads, label: `heads ${heads} ${keyValueHeads}` };
+    });
   },
-  feeds: (shape, fields) => {
+  mlps: (shape, fields) => {
     const divisor = fields.integer('ffn_dim_divisor');
-    return perLayer(fields, 'ffn_multipliers', shape.layers).map(
-      (multiple) => `width ${divisible(multiple * shape.hiddenSize, divisor)}`,
+    return perLayer(fields, 'ffn_multipliers', shape.layers).map((multiple) =>
+      ofWidth(divisible(multiple * shape.hiddenSize, divisor)),
     );
   },
   attention: (shape, fields, mixer) => {
-    const [heads = 1, keyValueHeads = 1] = mixer.slice('heads '.length).split(' ').map(Number);
+    const { heads = shape.heads, keyValueHeads = shape.keyValueHeads } = mixer;
     const norm = fields.boolean('normalize_qk_projections') ? { queryKeyNorm: headNorm } : {};
     return grouped({ ...shape, heads, keyValueHeads }, { fused: true, ...norm });
   },
-  feedForward: (shape, fields, feed) =>
-    dense(shape.hiddenSize, Number(feed.slice('width '.length)), {
+  feedForward: (shape, fields, mlp) =>
+    dense(shape.hiddenSize, mlp.width ?? shape.width, {
       gated: fields.boolean('ffn_with_glu'),
       fused: true,
     }),
@@ -143,8 +147,12 @@ const jais: Family = {
 const deci: Family = {
   source: 'Deci/DeciLM-7B modeling_decilm.py',
   mixers: (shape, fields) =>
-    perLayer(fields, 'num_key_value_heads_per_layer', shape.layers).map((heads) => `group ${heads}`),
-  attention: (shape, _fields, mixer) => grouped({ ...shape, keyValueHeads: Number(mixer.slice('group '.length)) }),
+    perLayer(fields, 'num_key_value_heads_per_layer', shape.layers).map((keyValueHeads) => ({
+      kind: 'full',
+      keyValueHeads,
+      label: `group ${keyValueHeads}`,
+    })),
+  attention: withOwnHeads,
 };
 
 /** InternLM 3: Llama with a bias on query, key and value by one key, on all else by another. */

@@ -1,5 +1,6 @@
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import type { MixerPlan, MlpPlan } from './layer.ts';
 import { dense, experts, grouped, inputBias, spanOf } from './pieces.ts';
 import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
@@ -8,13 +9,13 @@ import { fp32HeadNorm, modeling } from './vocabulary.ts';
 const source = modeling('step3p7');
 
 /** Layers that multi-token prediction adds stand at the end of the lists. */
-const kinds = (shape: Shape, fields: Fields): readonly string[] => {
+const kinds = (shape: Shape, fields: Fields): MixerPlan => {
   const types = fields.list('layer_types') ?? each(shape, () => 'full_attention');
   return types.map((type) => (type === 'sliding_attention' ? 'sliding' : 'full'));
 };
 
 /** Experts from the fourth layer on, or in the layers that a list or a string of indices names. */
-const feeds = (shape: Shape, fields: Fields): readonly string[] => {
+const mlps = (shape: Shape, fields: Fields): MlpPlan => {
   const types = fields.list('mlp_layer_types');
   if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
   const stated = fields.raw('moe_layers_enum')?.value;
@@ -27,9 +28,9 @@ const feeds = (shape: Shape, fields: Fields): readonly string[] => {
 const step: Family = {
   source,
   mixers: kinds,
-  feeds,
+  mlps,
   attention: (shape, fields, mixer) => {
-    const sliding = mixer === 'sliding';
+    const sliding = mixer.kind === 'sliding';
     const other = fields.nested('attention_other_setting').optionalInteger('num_attention_heads', 1);
     const heads = sliding
       ? (fields.optionalInteger('num_sliding_attention_heads', 1) ?? other ?? shape.heads)
@@ -57,9 +58,9 @@ const step: Family = {
       },
     );
   },
-  feedForward: (shape, fields, feed) => {
+  feedForward: (shape, fields, mlp) => {
     const bias = { up: fields.boolean('mlp_bias'), down: fields.boolean('mlp_bias') };
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, { bias });
+    if (mlp.kind === 'dense') return dense(shape.hiddenSize, shape.width, { bias });
     const block = experts(shape, fields, { width: fields.integer('moe_intermediate_size'), correctionBias: true });
     const width = fields.integer(['share_expert_dims', 'share_expert_dim'], 0);
     return width === 0 ? block : { ...block, shared: { width, gate: false, bias } };

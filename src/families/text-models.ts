@@ -1,6 +1,7 @@
 import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
+import type { MlpPlan } from './layer.ts';
 import { bothSides, dense, fullBias, grouped, inputBias, llamaAttention, spanOf } from './pieces.ts';
 import { each, slidingPlan } from './plan.ts';
 import type { Shape } from './shape.ts';
@@ -19,7 +20,7 @@ const firstOr = (fields: Fields, key: string, derived: number): number =>
   fields.list(key) || fields.optionalInteger(key) !== undefined ? first(fields, key) : derived;
 
 /** ERNIE 4.5 VL: the plan by types, or by where experts start. */
-const ernieFeeds = (shape: Shape, fields: Fields): readonly string[] => {
+const ernieMlps = (shape: Shape, fields: Fields): MlpPlan => {
   const types = fields.list('mlp_layer_types');
   if (types) return types.map((type) => (type === 'sparse' ? 'experts' : 'dense'));
   const start = first(fields, 'moe_layer_start_index');
@@ -52,7 +53,7 @@ const ernieExperts = (shape: Shape, fields: Fields): readonly Part[] => {
 const deepseekOcr: Family = {
   source: modeling('deepseek_ocr2'),
   attention: groupedBy('attention_bias'),
-  feeds: (shape, fields) =>
+  mlps: (shape, fields) =>
     (fields.list('mlp_layer_types') ?? each(shape, (i) => (i === 0 ? 'dense' : 'sparse'))).map((type) =>
       type === 'sparse' ? 'experts' : 'dense',
     ),
@@ -62,9 +63,9 @@ const deepseekOcr: Family = {
 const ernie: Family = {
   source: modeling('ernie4_5_vl_moe'),
   attention: groupedBy('use_bias'),
-  feeds: ernieFeeds,
-  feedForward: (shape, fields, feed) =>
-    feed === 'dense'
+  mlps: ernieMlps,
+  feedForward: (shape, fields, mlp) =>
+    mlp.kind === 'dense'
       ? dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) })
       : ernieExperts(shape, fields),
   tied: true,

@@ -1,8 +1,11 @@
 import type { Experts, GroupedAttention } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
+import type { Mixer, Mlp } from './layer.ts';
 import { gatedDelta } from './mixers.ts';
 import { bothSides, dense, experts, fullBias, grouped, inputBias, llamaAttention, noBias } from './pieces.ts';
 import type { Shape } from './shape.ts';
+
+type SharedExperts = NonNullable<Experts['shared']>;
 
 /** Words that rows are written in: what a key says, norms by name, and attention that differs from Llama's in one thing. */
 
@@ -28,7 +31,7 @@ export const biasBy = (fields: Fields, key: string) => (fields.boolean(key) ? fu
 export const inputBiasBy = (fields: Fields, key: string) => (fields.boolean(key) ? inputBias : noBias);
 
 /** Llama's attention but for `changes`. */
-export const llamaWith = (changes: Partial<GroupedAttention>) => (shape: Shape, fields: Fields, mixer: string) => ({
+export const llamaWith = (changes: Partial<GroupedAttention>) => (shape: Shape, fields: Fields, mixer: Mixer) => ({
   ...llamaAttention(shape, fields, mixer),
   ...changes,
 });
@@ -37,7 +40,12 @@ export const llamaWith = (changes: Partial<GroupedAttention>) => (shape: Shape, 
 export const groupedBy = (key: string) => (shape: Shape, fields: Fields) =>
   grouped(shape, { bias: biasBy(fields, key) });
 
-type SharedExperts = NonNullable<Experts['shared']>;
+/** Grouped attention with the key/value heads of the layer itself. */
+export const withOwnHeads = (shape: Shape, _: Fields, { keyValueHeads = shape.keyValueHeads }: Mixer) =>
+  grouped({ ...shape, keyValueHeads });
+
+/** A feed-forward as wide as its layer says. */
+export const ofWidth = (width: number): Mlp => ({ kind: 'dense', width, label: `width ${width}` });
 
 /** Experts that every token goes through, as one feed-forward of their width; none of width 0. */
 export const alwaysOn = (width: number, changes: Partial<SharedExperts> = {}): { readonly shared?: SharedExperts } =>
@@ -60,9 +68,9 @@ type ExpertKeys = {
 /** A mixture of experts by its keys; a gated feed-forward of the shape's width in the layers that are dense. */
 export const denseOrExperts =
   ({ width = 'moe_intermediate_size', shared, correctionBias = false, bias }: ExpertKeys = {}) =>
-  (shape: Shape, fields: Fields, feed: string) => {
+  (shape: Shape, fields: Fields, mlp: Mlp) => {
     const biases = bias === undefined ? {} : { bias: bothSides(fields.boolean(bias)) };
-    if (feed === 'dense') return dense(shape.hiddenSize, shape.width, biases);
+    if (mlp.kind === 'dense') return dense(shape.hiddenSize, shape.width, biases);
     const one = fields.integer(width);
     const always =
       shared === undefined

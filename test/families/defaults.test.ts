@@ -20,7 +20,7 @@ const approximate = readFileSync(new URL('../oracle/multimodal.json', import.met
 );
 /** Keys that stand in the code, and endings of keys that it puts together. */
 const literals = new Set([...code.matchAll(/'([^'\n]+)'/g)].map(([, key = '']) => key));
-const endings = [...code.matchAll(/`\$\{\w+\}(_\w+)`/g)].map(([, ending = '']) => ending);
+const endings = [...code.matchAll(/`\$\{[\w.]+\}(_\w+)`/g)].map(([, ending = '']) => ending);
 const isRead = (key: string) => literals.has(key) || endings.some((ending) => key.endsWith(ending));
 
 describe('defaults of Transformers classes', () => {
