@@ -40023,6 +40023,92 @@ function list_expression_listOf(text) {
     return at === tokens.length ? list : undefined;
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/megatron-hybrid.js
+
+/** What a Nemotron-H layer is and is not; Megatron's other hybrids have no class that is counted. */
+const needed = [
+    ['squared_relu', (say) => say.flag('squared_relu') === true, '--squared-relu'],
+    ['normalization', (say) => /rms/i.test(say.text('normalization') ?? ''), '--normalization RMSNorm'],
+    [
+        'disable_bias_linear',
+        (say) => say.flag('disable_bias_linear') === true || say.flag('add_bias_linear') === false,
+        '--disable-bias-linear',
+    ],
+    [
+        'position_embedding_type',
+        (say) => say.text('position_embedding_type') === 'none',
+        '--position-embedding-type none',
+    ],
+    [
+        'untie_embeddings_and_output_weights',
+        (say) => say.flag('untie_embeddings_and_output_weights') === true,
+        '--untie-embeddings-and-output-weights',
+    ],
+];
+/**
+ * A hybrid of Megatron's as Nemotron-H, which it is with these very settings: one block to a layer, by a pattern of letters.
+ *
+ * @param key the argument that gives the pattern: `MEM*E|MEM*E/*E/*E`, where `|` ends a pipeline stage and `/` begins a
+ * prediction depth
+ */
+function stateHybrid(say, key) {
+    const missing = needed.find(([, holds]) => !holds(say));
+    if (missing !== undefined)
+        throw say.refuse(`${key} gives the model layers of several kinds, which are read with ${missing[2]} only; state the model as a config.json.`, key, OtherModel);
+    const [main = '', ...depths] = String(say.at(key)).slice(0, 10_000).replaceAll('|', '').split('/');
+    if (!/^[M*E-]{1,10000}$/.test(main))
+        throw say.refuse(`${key} has layers other than M, *, - and E, which are not read yet; state the model as a config.json.`, key, OtherModel);
+    say.modelIs('model_type', 'nemotron_h');
+    say.modelIs('hybrid_override_pattern', main, key);
+    say.modelIs('tie_word_embeddings', false, 'untie_embeddings_and_output_weights');
+    say.model('hidden_size', 'hidden_size');
+    say.model('intermediate_size', ['ffn_hidden_size']);
+    say.model('num_attention_heads', 'num_attention_heads');
+    say.model('num_key_value_heads', say.flag('group_query_attention') === true ? 'num_query_groups' : 'num_attention_heads');
+    say.model('max_position_embeddings', ['max_position_embeddings', 'seq_length']);
+    stateHead(say);
+    stateStateSpace(say);
+    stateHybridExperts(say, main);
+    const [depth] = depths;
+    const repeated = depths.length > 0 ? depths.length : say.number('mtp_num_layers');
+    if (depth !== undefined && /^[M*E-]{1,100}$/.test(depth))
+        say.modelIs('mtp_hybrid_override_pattern', depth, key);
+    if (repeated === undefined)
+        return;
+    const shared = say.flag('mtp_use_repeated_layer') === true;
+    say.modelIs('num_nextn_predict_layers', shared ? 1 : repeated, depths.length > 0 ? key : 'mtp_num_layers');
+    if (shared && repeated > 1)
+        say.assume('mtp_use_repeated_layer', 'true', 'one layer predicts all depths: it is counted once, in weights and in work');
+}
+function stateHead(say) {
+    if (say.at('kv_channels') !== undefined)
+        say.model('head_dim', 'kv_channels');
+    else
+        say.modelIs('head_dim', Math.floor((say.number('hidden_size') ?? 0) / (say.number('num_attention_heads') ?? 1)), 'hidden_size');
+}
+/** Sizes of Mamba 2 with the command line's defaults. */
+function stateStateSpace(say) {
+    const dimension = say.number('mamba_head_dim') ?? 64;
+    say.modelIs('mamba_head_dim', dimension, 'mamba_head_dim');
+    say.modelIs('mamba_num_heads', say.number('mamba_num_heads') ?? Math.floor((2 * (say.number('hidden_size') ?? 0)) / dimension), say.at('mamba_num_heads') === undefined ? 'hidden_size' : 'mamba_num_heads');
+    say.modelIs('n_groups', say.number('mamba_num_groups') ?? 8, 'mamba_num_groups');
+    say.modelIs('ssm_state_size', say.number('mamba_state_dim') ?? 128, 'mamba_state_dim');
+    say.modelIs('conv_kernel', 4);
+    say.modelIs('use_conv_bias', true);
+    say.modelIs('use_bias', false);
+    say.modelIs('mlp_bias', false);
+    say.modelIs('chunk_size', 128);
+}
+function stateHybridExperts(say, pattern) {
+    if (!pattern.includes('E'))
+        return;
+    say.model('n_routed_experts', 'num_experts');
+    say.modelIs('num_experts_per_tok', say.number('moe_router_topk') ?? 2, 'moe_router_topk');
+    say.model('moe_intermediate_size', ['moe_ffn_hidden_size', 'ffn_hidden_size']);
+    say.model('moe_shared_expert_intermediate_size', 'moe_shared_expert_intermediate_size');
+    say.model('moe_latent_size', 'moe_latent_size');
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-vocabulary.js
 
 
@@ -40036,7 +40122,7 @@ const entries = [
     [/deepseek[-_]?(v3|r1)/i, 128_815],
     [/llama-?4/i, 202_048],
     [/llama-?3/i, 128_256],
-    [/llama-?2|mixtral-8x7b|mixtraltokenizer|mistral-7b-v0\.1/i, 32_000],
+    [/llama-?2|llama_tokenizer|mixtral-8x7b|mixtraltokenizer|mistral-7b-v0\.1/i, 32_000],
     [/qwen3(?!\.5|-next)/i, 151_669],
     [/qwen2\.5/i, 151_665],
     [/qwen(1\.5|2)(?!\.)/i, 151_646],
@@ -40100,32 +40186,59 @@ function rowsOf(name) {
     const rows = config && (fields_own(config, 'vocab_size') ?? (isDictionary(text) ? fields_own(text, 'vocab_size') : undefined));
     return typeof rows === 'number' ? rows : undefined;
 }
-/** No tokenizer says it: the vocabulary of a published model of the very sizes, else that of the trainer's default tokenizer. */
-function ofSizes(say, { hidden, layers, heads, width, experts }) {
-    const twin = modelNames.find((name) => {
-        const config = findModel(name)?.config ?? {};
-        return (fields_own(config, 'hidden_size') === hidden &&
-            fields_own(config, 'num_hidden_layers') === layers &&
-            fields_own(config, 'num_attention_heads') === heads &&
-            fields_own(config, 'intermediate_size') === width &&
-            (fields_own(config, 'num_local_experts') ?? fields_own(config, 'num_experts') ?? fields_own(config, 'n_routed_experts')) === experts &&
-            rowsOf(name) !== undefined);
-    });
-    const size = (twin === undefined ? undefined : rowsOf(twin)) ?? 50_257;
+/** No tokenizer says it: the vocabulary of published models of the very sizes, else that of the trainer's default tokenizer. */
+function ofSizes(say, sizes) {
+    const words = ['tokenizer_model', 'tokenizer_path', 'tokenizer_type'].flatMap((key) => say.text(key) ?? []);
+    const twin = twinOf(sizes, [...words, say.place('num_layers').file]);
+    const size = twin?.rows ?? defaultEntries;
     const reason = twin === undefined
         ? 'the vocabulary of GPT2BPETokenizer, which pretrain_gpt.py takes by default'
-        : `the vocabulary of ${twin}, which has the same sizes`;
-    const words = say.text('tokenizer_model') ?? say.text('tokenizer_path') ?? say.text('tokenizer_type');
+        : `the vocabulary of ${twin.name}, which has the same sizes`;
     say.assume('vocab_size', String(size), reason);
-    const tokenizer = words === undefined
-        ? undefined
-        : `The tokenizer ${JSON.stringify(words.slice(0, 80))} does not say how many entries it has`;
-    if (tokenizer !== undefined && !/gpt2/i.test(words ?? ''))
-        say.warn(`${tokenizer}: ${size} is assumed (${reason}). State vocab_size to have the embedding counted as it is.`);
+    const [word] = words;
+    if (word !== undefined)
+        say.warn(`The tokenizer ${JSON.stringify(word.slice(0, 80))} does not say how many entries it has: ${size} is assumed (${reason}). State vocab_size to have the embedding counted as it is.`);
     return { size };
+}
+const defaultEntries = 50_257;
+/** Encoders have the sizes of decoders. */
+const megatron_vocabulary_encoders = /bert|electra|bart|t5|clip|whisper|deberta/i;
+/**
+ * A published decoder of the same sizes: one whose name begins with a word of the tokenizer or of the file, else one with the
+ * vocabulary that most of them have.
+ */
+function twinOf(sizes, words) {
+    const twins = modelNames.flatMap((name) => {
+        const rows = megatron_vocabulary_encoders.test(name) || !hasSizes(name, sizes) ? undefined : rowsOf(name);
+        return rows === undefined ? [] : [{ name, rows }];
+    });
+    const text = megatron_vocabulary_folded(words.join(' '));
+    const begins = (start) => twins.filter(({ name }) => {
+        const word = start.exec(name.toLowerCase().replace(/^.*[/:]/, ''))?.[0];
+        return word !== undefined && text.includes(megatron_vocabulary_folded(word));
+    });
+    // `llama2_70b.yaml` is rather Llama-2-70b than Llama-3.1-70B.
+    const among = [begins(/^[a-z]{3,}[-_.]?\d(\.\d)?/), begins(/^[a-z]{3,}/), twins].find(({ length }) => length > 0) ?? [];
+    const counts = new Map();
+    for (const { rows } of among)
+        counts.set(rows, (counts.get(rows) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    return among.find(({ rows }) => counts.get(rows) === most);
+}
+const megatron_vocabulary_folded = (text) => text.toLowerCase().replace(/[-_.]/g, '');
+function hasSizes(name, { hidden, layers, heads, groups, width, experts }) {
+    const config = findModel(name)?.config ?? {};
+    const first = (...keys) => keys.map((key) => fields_own(config, key)).find((value) => typeof value === 'number');
+    return (first('hidden_size', 'n_embd') === hidden &&
+        first('num_hidden_layers', 'n_layer') === layers &&
+        first('num_attention_heads', 'n_head') === heads &&
+        (first('num_key_value_heads') ?? heads) === groups &&
+        (first('intermediate_size') ?? 4 * Number(hidden)) === width &&
+        first('num_local_experts', 'num_experts', 'n_routed_experts') === experts);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-arguments.js
+
 
 
 
@@ -40186,8 +40299,6 @@ const withoutDefaults = (statement) => ({
 // --- the model ------------------------------------------------------------------------------------------------------------
 /** Arguments that give a layer something which no trait counts, with what it is. */
 const uncounted = [
-    ['hybrid_override_pattern', 'layers of several kinds'],
-    ['hybrid_layer_pattern', 'layers of several kinds'],
     ['is_hybrid_model', 'state-space layers'],
     ['hybrid_attention_ratio', 'state-space layers'],
     ['linear_attention_freq', 'linear attention'],
@@ -40196,10 +40307,20 @@ const uncounted = [
     ['heterogeneous_layers_config_encoded_json', 'layers of different sizes'],
     ['attention_output_gate', 'a gate on attention'],
     ['lfm_layer_types', 'layers of several kinds'],
+    ['decoder_seq_length', 'an encoder beside its decoder'],
+    ['retro_add_retriever', 'a retriever'],
+    ['mm_cfg', 'an encoder of images'],
+    ['img_h', 'an encoder of images'],
 ];
 /** The architecture; nothing where the arguments are a run's alone. */
 function stateModel(say) {
     const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
+    const pattern = ['hybrid_override_pattern', 'hybrid_layer_pattern'].find((name) => say.at(name) !== undefined);
+    if (pattern !== undefined && say.at('hidden_size') !== undefined) {
+        stateHybrid(say, pattern);
+        stateVocabulary(say, sizesOf(say, layers));
+        return;
+    }
     for (const [name, what] of uncounted) {
         const value = say.at(name);
         if (value !== undefined && value !== false && value !== 0)
@@ -40207,6 +40328,8 @@ function stateModel(say) {
     }
     if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined)
         return;
+    if (/^Bert/.test(say.text('tokenizer_type') ?? ''))
+        throw say.refuse('Megatron’s BERT is not read yet; state the model as a config.json.', 'tokenizer_type', OtherModel);
     if (say.text('model_type') === 'mamba')
         throw say.refuse('Megatron’s Mamba models are not read yet; state the model as a config.json.', 'model_type', OtherModel);
     say.modelIs('model_type', decoderType);
@@ -40219,14 +40342,18 @@ function stateModel(say) {
     stateEmbedding(say);
     stateExperts(say, layers);
     say.model('num_nextn_predict_layers', 'mtp_num_layers');
-    stateVocabulary(say, {
-        hidden: say.number('hidden_size'),
-        layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
-        heads: say.number('num_attention_heads'),
-        width: say.number('ffn_hidden_size'),
-        experts: say.number('num_experts') ?? say.number('num_moe_experts'),
-    });
+    stateVocabulary(say, sizesOf(say, layers));
 }
+/** What a published model is known again by. */
+const sizesOf = (say, layers) => ({
+    hidden: say.number('hidden_size'),
+    layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
+    heads: say.number('num_attention_heads'),
+    groups: (say.flag('group_query_attention') === true ? say.number('num_query_groups') : undefined) ??
+        say.number('num_attention_heads'),
+    width: say.number('ffn_hidden_size') ?? 4 * (say.number('hidden_size') ?? 0),
+    experts: say.number('num_experts') ?? say.number('num_moe_experts'),
+});
 /** Arguments that choose an activation, and the key that says so. */
 function megatron_arguments_activationOf(say) {
     if (say.flag('swiglu') === true)
@@ -40553,7 +40680,7 @@ function stateRecompute(say) {
     if (full)
         say.run('recompute_method', 'recompute_method', (method) => method === 'uniform' || method === 'block' ? method : undefined);
     if (full)
-        say.run('recompute_layers', 'recompute_num_layers');
+        say.run('recompute_layers', 'recompute_num_layers', (count) => (Number(count) > 0 ? count : undefined));
     const modules = say.at('recompute_modules');
     if (say.text('recompute_granularity') === 'selective' && modules !== undefined)
         say.runIs('recompute_modules', Array.isArray(modules) ? modules.map(String) : String(modules).split(/[\s,]+/), 'recompute_modules');
@@ -42753,8 +42880,10 @@ function nemo_states(file, beside) {
     // The launcher puts the file under `training`, and its references begin there.
     const root = interpolated(stated, { roots: ['training'] });
     const say = statingArguments(file, nemo.id, nemo_argumentsOf(file, root));
+    if (isDictionary(nemo_at(root, 'model.mm_cfg')))
+        throw say.refuse('NeMo’s models with an encoder of images are not read yet; state the model as a config.json.', 'mm_cfg', OtherModel);
     if (isDictionary(nemo_at(root, 'model.encoder')))
-        throw say.refuse('NeMo’s models with encoder and decoder are not read yet; state the model as a config.json.', 'encoder');
+        throw say.refuse('NeMo’s models with encoder and decoder are not read yet; state the model as a config.json.', 'encoder', OtherModel);
     if (say.at('num_layers') === undefined && say.at('restore_from_path') !== undefined)
         say.warn('restore_from_path names a checkpoint, whose sizes are not in the file; put the model’s config.json beside it (`with:` in the policy).', 'restore_from_path');
     stateModel(say);
@@ -42909,7 +43038,7 @@ const adapted = {
     all: ['all-linear'],
 };
 function stateAdapters(say) {
-    if (say.text('peft_scheme') !== 'lora' || say.number('lora_rank') === undefined)
+    if (say.text('peft_scheme') !== 'lora' || !((say.number('lora_rank') ?? 0) > 0))
         return;
     say.run('lora.rank', 'lora_rank');
     const words = say.at('lora_targets');
@@ -43855,7 +43984,7 @@ function moduleOf(root) {
 }
 function frameworkUnread(file, name, framework) {
     const key = `modules.${name}.framework`;
-    return new Unreadable(`Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron are.`, file.source.lines.get(key), key);
+    return new OtherModel(`Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron are.`, file.source.lines.get(key), key);
 }
 const primus_notThere = (key, name, file) => {
     const line = file.source.lines.get(key);

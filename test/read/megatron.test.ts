@@ -89,6 +89,36 @@ describe('the parameters of Megatron’s arguments', () => {
     expect(totalOf({ 'vocab-size': 1024, 'tokenizer-type': 'NullTokenizer' })).toBe(plain + 2 * 128 * D);
   });
 
+  it('know a tokenizer by its name, and a model by its sizes where the tokenizer is a path', () => {
+    const problems = (changes: Readonly<Record<string, unknown>>) =>
+      read({ 'vocab-size': undefined, ...changes }).reading;
+    const vocabulary = (changes: Readonly<Record<string, unknown>>) => {
+      const reading = problems(changes);
+      return reading.kind === 'read' ? Number(/\d+$/.exec(assumed(reading))?.[0]) : undefined;
+    };
+    const assumed = ({ assumptions }: { readonly assumptions: readonly { field: string; value: string }[] }) =>
+      assumptions
+        .filter(({ field }) => field === 'vocab_size')
+        .map(({ value }) => value)
+        .join();
+    expect(vocabulary({ 'tokenizer-type': 'GPT2BPETokenizer' })).toBe(50304);
+    expect(vocabulary({ 'tokenizer-type': 'HuggingFaceTokenizer', 'tokenizer-model': 'deepseek-ai/DeepSeek-V3' })).toBe(
+      128896,
+    );
+    const llama = {
+      'num-layers': 32,
+      'hidden-size': 4096,
+      'num-attention-heads': 32,
+      'ffn-hidden-size': 11008,
+      swiglu: true,
+      'tokenizer-type': 'GPTSentencePieceTokenizer',
+    };
+    expect(vocabulary({ ...llama, 'tokenizer-model': '/data/llama/own.model' })).toBe(32000);
+    expect(problems({ ...llama, 'tokenizer-model': '/data/llama/own.model' }).problems[0]?.message).toContain(
+      '32000 is assumed',
+    );
+  });
+
   it('read groups of queries only where they are asked for', () => {
     expect(totalOf({ 'num-query-groups': 1 })).toBe(plain);
     expect(totalOf({ 'num-query-groups': 1, 'group-query-attention': true })).toBe(plain - 2 * 2 * D * (D - 16));
@@ -112,7 +142,9 @@ describe('the parameters of Megatron’s arguments', () => {
       message: expect.stringContaining('lists 3 layers, but the model has 2'),
       key: 'MODEL_ARGS.--moe-layer-freq',
     });
-    expect(problem({ 'hybrid-override-pattern': 'M-M*' })?.message).toContain('state the model as a config.json');
+    expect(problem({ 'hybrid-override-pattern': 'M-M*' })?.message).toContain('read with --squared-relu only');
+    expect(problem({ 'linear-attention-freq': 4 })?.message).toContain('state the model as a config.json');
+    expect(problem({ 'decoder-seq-length': 128 })?.message).toContain('an encoder beside its decoder');
     expect(problem({ 'num-layers': '${LAYERS}' })?.message).toContain('--num-layers');
   });
 

@@ -4,7 +4,8 @@ import { isDictionary, OtherModel } from '../../text/fields.ts';
 import { listOf } from '../../text/list-expression.ts';
 import type { ParsedFile } from '../format.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
-import { stateVocabulary } from './megatron-vocabulary.ts';
+import { stateHybrid } from './megatron-hybrid.ts';
+import { type Sizes, stateVocabulary } from './megatron-vocabulary.ts';
 
 /** One argument of Megatron's as somebody wrote it; null stands for none. */
 export type Argument = { readonly value: unknown; readonly at: Place };
@@ -75,8 +76,6 @@ export const withoutDefaults = (statement: Statement): Statement => ({
 
 /** Arguments that give a layer something which no trait counts, with what it is. */
 const uncounted: readonly (readonly [name: string, what: string])[] = [
-  ['hybrid_override_pattern', 'layers of several kinds'],
-  ['hybrid_layer_pattern', 'layers of several kinds'],
   ['is_hybrid_model', 'state-space layers'],
   ['hybrid_attention_ratio', 'state-space layers'],
   ['linear_attention_freq', 'linear attention'],
@@ -85,11 +84,21 @@ const uncounted: readonly (readonly [name: string, what: string])[] = [
   ['heterogeneous_layers_config_encoded_json', 'layers of different sizes'],
   ['attention_output_gate', 'a gate on attention'],
   ['lfm_layer_types', 'layers of several kinds'],
+  ['decoder_seq_length', 'an encoder beside its decoder'],
+  ['retro_add_retriever', 'a retriever'],
+  ['mm_cfg', 'an encoder of images'],
+  ['img_h', 'an encoder of images'],
 ];
 
 /** The architecture; nothing where the arguments are a run's alone. */
 export function stateModel(say: Stating): void {
   const layers = ['num_layers', 'encoder_num_layers', 'decoder_num_layers'];
+  const pattern = ['hybrid_override_pattern', 'hybrid_layer_pattern'].find((name) => say.at(name) !== undefined);
+  if (pattern !== undefined && say.at('hidden_size') !== undefined) {
+    stateHybrid(say, pattern);
+    stateVocabulary(say, sizesOf(say, layers));
+    return;
+  }
   for (const [name, what] of uncounted) {
     const value = say.at(name);
     if (value !== undefined && value !== false && value !== 0)
@@ -100,6 +109,12 @@ export function stateModel(say: Stating): void {
       );
   }
   if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined) return;
+  if (/^Bert/.test(say.text('tokenizer_type') ?? ''))
+    throw say.refuse(
+      'Megatron’s BERT is not read yet; state the model as a config.json.',
+      'tokenizer_type',
+      OtherModel,
+    );
   if (say.text('model_type') === 'mamba')
     throw say.refuse(
       'Megatron’s Mamba models are not read yet; state the model as a config.json.',
@@ -116,14 +131,20 @@ export function stateModel(say: Stating): void {
   stateEmbedding(say);
   stateExperts(say, layers);
   say.model('num_nextn_predict_layers', 'mtp_num_layers');
-  stateVocabulary(say, {
-    hidden: say.number('hidden_size'),
-    layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
-    heads: say.number('num_attention_heads'),
-    width: say.number('ffn_hidden_size'),
-    experts: say.number('num_experts') ?? say.number('num_moe_experts'),
-  });
+  stateVocabulary(say, sizesOf(say, layers));
 }
+
+/** What a published model is known again by. */
+const sizesOf = (say: Stating, layers: readonly string[]): Sizes => ({
+  hidden: say.number('hidden_size'),
+  layers: say.number(layers.find((name) => say.at(name) !== undefined) ?? ''),
+  heads: say.number('num_attention_heads'),
+  groups:
+    (say.flag('group_query_attention') === true ? say.number('num_query_groups') : undefined) ??
+    say.number('num_attention_heads'),
+  width: say.number('ffn_hidden_size') ?? 4 * (say.number('hidden_size') ?? 0),
+  experts: say.number('num_experts') ?? say.number('num_moe_experts'),
+});
 
 /** Arguments that choose an activation, and the key that says so. */
 function activationOf(say: Stating): { readonly gated: boolean; readonly activation: string; readonly key?: string } {
@@ -474,7 +495,7 @@ function stateRecompute(say: Stating): void {
     say.run('recompute_method', 'recompute_method', (method) =>
       method === 'uniform' || method === 'block' ? method : undefined,
     );
-  if (full) say.run('recompute_layers', 'recompute_num_layers');
+  if (full) say.run('recompute_layers', 'recompute_num_layers', (count) => (Number(count) > 0 ? count : undefined));
   const modules = say.at('recompute_modules');
   if (say.text('recompute_granularity') === 'selective' && modules !== undefined)
     say.runIs(

@@ -12,7 +12,7 @@ const entries: readonly (readonly [name: RegExp, entries: number])[] = [
   [/deepseek[-_]?(v3|r1)/i, 128_815],
   [/llama-?4/i, 202_048],
   [/llama-?3/i, 128_256],
-  [/llama-?2|mixtral-8x7b|mixtraltokenizer|mistral-7b-v0\.1/i, 32_000],
+  [/llama-?2|llama_tokenizer|mixtral-8x7b|mixtraltokenizer|mistral-7b-v0\.1/i, 32_000],
   [/qwen3(?!\.5|-next)/i, 151_669],
   [/qwen2\.5/i, 151_665],
   [/qwen(1\.5|2)(?!\.)/i, 151_646],
@@ -51,6 +51,7 @@ export type Sizes = {
   readonly hidden: unknown;
   readonly layers: unknown;
   readonly heads: unknown;
+  readonly groups: unknown;
   readonly width: unknown;
   readonly experts: unknown;
 };
@@ -98,31 +99,65 @@ function rowsOf(name: string): number | undefined {
   return typeof rows === 'number' ? rows : undefined;
 }
 
-/** No tokenizer says it: the vocabulary of a published model of the very sizes, else that of the trainer's default tokenizer. */
-function ofSizes(say: Stating, { hidden, layers, heads, width, experts }: Sizes): { readonly size: number } {
-  const twin = modelNames.find((name) => {
-    const config = findModel(name)?.config ?? {};
-    return (
-      own(config, 'hidden_size') === hidden &&
-      own(config, 'num_hidden_layers') === layers &&
-      own(config, 'num_attention_heads') === heads &&
-      own(config, 'intermediate_size') === width &&
-      (own(config, 'num_local_experts') ?? own(config, 'num_experts') ?? own(config, 'n_routed_experts')) === experts &&
-      rowsOf(name) !== undefined
-    );
-  });
-  const size = (twin === undefined ? undefined : rowsOf(twin)) ?? 50_257;
+/** No tokenizer says it: the vocabulary of published models of the very sizes, else that of the trainer's default tokenizer. */
+function ofSizes(say: Stating, sizes: Sizes): { readonly size: number } {
+  const words = ['tokenizer_model', 'tokenizer_path', 'tokenizer_type'].flatMap((key) => say.text(key) ?? []);
+  const twin = twinOf(sizes, [...words, say.place('num_layers').file]);
+  const size = twin?.rows ?? defaultEntries;
   const reason =
     twin === undefined
       ? 'the vocabulary of GPT2BPETokenizer, which pretrain_gpt.py takes by default'
-      : `the vocabulary of ${twin}, which has the same sizes`;
-  const words = say.text('tokenizer_model') ?? say.text('tokenizer_path') ?? say.text('tokenizer_type');
+      : `the vocabulary of ${twin.name}, which has the same sizes`;
   say.assume('vocab_size', String(size), reason);
-  const tokenizer =
-    words === undefined
-      ? undefined
-      : `The tokenizer ${JSON.stringify(words.slice(0, 80))} does not say how many entries it has`;
-  if (tokenizer !== undefined && !/gpt2/i.test(words ?? ''))
-    say.warn(`${tokenizer}: ${size} is assumed (${reason}). State vocab_size to have the embedding counted as it is.`);
+  const [word] = words;
+  if (word !== undefined)
+    say.warn(
+      `The tokenizer ${JSON.stringify(word.slice(0, 80))} does not say how many entries it has: ${size} is assumed (${reason}). State vocab_size to have the embedding counted as it is.`,
+    );
   return { size };
+}
+
+const defaultEntries = 50_257;
+
+/** Encoders have the sizes of decoders. */
+const encoders = /bert|electra|bart|t5|clip|whisper|deberta/i;
+
+/**
+ * A published decoder of the same sizes: one whose name begins with a word of the tokenizer or of the file, else one with the
+ * vocabulary that most of them have.
+ */
+function twinOf(sizes: Sizes, words: readonly string[]): { readonly name: string; readonly rows: number } | undefined {
+  const twins = modelNames.flatMap((name) => {
+    const rows = encoders.test(name) || !hasSizes(name, sizes) ? undefined : rowsOf(name);
+    return rows === undefined ? [] : [{ name, rows }];
+  });
+  const text = folded(words.join(' '));
+  const begins = (start: RegExp) =>
+    twins.filter(({ name }) => {
+      const word = start.exec(name.toLowerCase().replace(/^.*[/:]/, ''))?.[0];
+      return word !== undefined && text.includes(folded(word));
+    });
+  // `llama2_70b.yaml` is rather Llama-2-70b than Llama-3.1-70B.
+  const among =
+    [begins(/^[a-z]{3,}[-_.]?\d(\.\d)?/), begins(/^[a-z]{3,}/), twins].find(({ length }) => length > 0) ?? [];
+  const counts = new Map<number, number>();
+  for (const { rows } of among) counts.set(rows, (counts.get(rows) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  return among.find(({ rows }) => counts.get(rows) === most);
+}
+
+const folded = (text: string) => text.toLowerCase().replace(/[-_.]/g, '');
+
+function hasSizes(name: string, { hidden, layers, heads, groups, width, experts }: Sizes): boolean {
+  const config = findModel(name)?.config ?? {};
+  const first = (...keys: readonly string[]) =>
+    keys.map((key) => own(config, key)).find((value) => typeof value === 'number');
+  return (
+    first('hidden_size', 'n_embd') === hidden &&
+    first('num_hidden_layers', 'n_layer') === layers &&
+    first('num_attention_heads', 'n_head') === heads &&
+    (first('num_key_value_heads') ?? heads) === groups &&
+    (first('intermediate_size') ?? 4 * Number(hidden)) === width &&
+    first('num_local_experts', 'num_experts', 'n_routed_experts') === experts
+  );
 }

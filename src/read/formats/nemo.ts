@@ -1,5 +1,5 @@
 import type { Statement } from '../../model/statement.ts';
-import { type Dictionary, isDictionary, own } from '../../text/fields.ts';
+import { type Dictionary, isDictionary, OtherModel, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import { overlaid } from '../compose.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
@@ -35,10 +35,17 @@ function states(file: ParsedFile, beside: Beside): Statement {
   // The launcher puts the file under `training`, and its references begin there.
   const root = interpolated(stated, { roots: ['training'] });
   const say = statingArguments(file, nemo.id, argumentsOf(file, root));
+  if (isDictionary(at(root, 'model.mm_cfg')))
+    throw say.refuse(
+      'NeMo’s models with an encoder of images are not read yet; state the model as a config.json.',
+      'mm_cfg',
+      OtherModel,
+    );
   if (isDictionary(at(root, 'model.encoder')))
     throw say.refuse(
       'NeMo’s models with encoder and decoder are not read yet; state the model as a config.json.',
       'encoder',
+      OtherModel,
     );
   if (say.at('num_layers') === undefined && say.at('restore_from_path') !== undefined)
     say.warn(
@@ -202,7 +209,7 @@ const adapted: Readonly<Record<string, readonly string[]>> = {
 };
 
 function stateAdapters(say: Say): void {
-  if (say.text('peft_scheme') !== 'lora' || say.number('lora_rank') === undefined) return;
+  if (say.text('peft_scheme') !== 'lora' || !((say.number('lora_rank') ?? 0) > 0)) return;
   say.run('lora.rank', 'lora_rank');
   const words = say.at('lora_targets');
   const targets = Array.isArray(words) ? words.flatMap((word) => adapted[String(word)] ?? []) : [];

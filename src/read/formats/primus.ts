@@ -1,7 +1,7 @@
 import { findAccelerator } from '../../facts/accelerators.ts';
 import { type PrimusPreset, primusPresets, primusVersion } from '../../facts/primus.ts';
 import type { Statement } from '../../model/statement.ts';
-import { type Dictionary, isDictionary, own, Unreadable } from '../../text/fields.ts';
+import { type Dictionary, isDictionary, OtherModel, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
@@ -104,9 +104,9 @@ function moduleOf(root: Dictionary): readonly [string, Dictionary] {
   return ['', {}];
 }
 
-function frameworkUnread(file: ParsedFile, name: string, framework: string): Unreadable {
+function frameworkUnread(file: ParsedFile, name: string, framework: string): OtherModel {
   const key = `modules.${name}.framework`;
-  return new Unreadable(
+  return new OtherModel(
     `Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron are.`,
     file.source.lines.get(key),
     key,
