@@ -45113,7 +45113,7 @@ function assume({ origins, assumptions, problems, open }, field, value, reason) 
     if (words !== undefined)
         problems.push({
             severity: 'notice',
-            message: `${words}, which says no ${field}: ${value} is assumed. Add \`${field}: N\` to the run of this job in the policy.`,
+            message: `${words}, which says no ${field}: ${value} is assumed. Add "${field}: N" to the run of this job in the policy.`,
             key: field,
         });
     return value;
@@ -77922,7 +77922,7 @@ function unknownModel({ name, at }) {
     const shown = name.slice(0, 100);
     return {
         severity: 'error',
-        message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add \`base_models: { "${shown}": path/of/config.json }\` to the policy.`,
+        message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add "base_models: { ${shown}: path/of/config.json }" to the policy.`,
         ...(at.line === undefined ? {} : { line: at.line }),
         key: at.key,
     };
@@ -79846,6 +79846,7 @@ const flagscale = {
     id: 'flagscale',
     title: 'FlagScale task YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: {
         has: ['model.num_layers'],
         some: [[1, ['system.precision', 'system.tensor_model_parallel_size', 'system.pipeline_model_parallel_size']]],
@@ -79857,6 +79858,7 @@ const flagscaleExperiment = {
     id: 'flagscale-experiment',
     title: 'FlagScale experiment YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: { has: ['defaults', 'experiment.task'], like: [['experiment.task.type', /^train$/]] },
     states: experiment,
 };
@@ -80949,6 +80951,7 @@ const maxtext = {
     id: 'maxtext',
     title: 'MaxText YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: {
         some: [
             [
@@ -81941,6 +81944,7 @@ const nemo = {
     id: 'nemo',
     title: 'NeMo 1 YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: {
         has: ['trainer', 'model'],
         some: [[1, ['model.tensor_model_parallel_size', 'model.encoder_seq_length', 'model.megatron_amp_O2']]],
@@ -82986,6 +82990,7 @@ const primus = {
     id: 'primus',
     title: 'Primus experiment YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: { has: ['modules.*.framework', 'modules.*.model'] },
     states: primus_experiment,
 };
@@ -82994,6 +82999,7 @@ const primusModel = {
     id: 'primus-model',
     title: 'Primus model YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: {
         some: [
             [1, ['extends', 'bases']],

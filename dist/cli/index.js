@@ -30589,7 +30589,7 @@ function assume({ origins, assumptions, problems, open }, field, value, reason) 
     if (words !== undefined)
         problems.push({
             severity: 'notice',
-            message: `${words}, which says no ${field}: ${value} is assumed. Add \`${field}: N\` to the run of this job in the policy.`,
+            message: `${words}, which says no ${field}: ${value} is assumed. Add "${field}: N" to the run of this job in the policy.`,
             key: field,
         });
     return value;
@@ -38849,7 +38849,7 @@ function unknownModel({ name, at }) {
     const shown = name.slice(0, 100);
     return {
         severity: 'error',
-        message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add \`base_models: { "${shown}": path/of/config.json }\` to the policy.`,
+        message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add "base_models: { ${shown}: path/of/config.json }" to the policy.`,
         ...(at.line === undefined ? {} : { line: at.line }),
         key: at.key,
     };
@@ -40773,6 +40773,7 @@ const flagscale = {
     id: 'flagscale',
     title: 'FlagScale task YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: {
         has: ['model.num_layers'],
         some: [[1, ['system.precision', 'system.tensor_model_parallel_size', 'system.pipeline_model_parallel_size']]],
@@ -40784,6 +40785,7 @@ const flagscaleExperiment = {
     id: 'flagscale-experiment',
     title: 'FlagScale experiment YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: { has: ['defaults', 'experiment.task'], like: [['experiment.task.type', /^train$/]] },
     states: experiment,
 };
@@ -41876,6 +41878,7 @@ const maxtext = {
     id: 'maxtext',
     title: 'MaxText YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: {
         some: [
             [
@@ -42868,6 +42871,7 @@ const nemo = {
     id: 'nemo',
     title: 'NeMo 1 YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: {
         has: ['trainer', 'model'],
         some: [[1, ['model.tensor_model_parallel_size', 'model.encoder_seq_length', 'model.megatron_amp_O2']]],
@@ -43913,6 +43917,7 @@ const primus = {
     id: 'primus',
     title: 'Primus experiment YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: { has: ['modules.*.framework', 'modules.*.model'] },
     states: primus_experiment,
 };
@@ -43921,6 +43926,7 @@ const primusModel = {
     id: 'primus-model',
     title: 'Primus model YAML',
     syntaxes: ['yaml'],
+    included: true,
     signature: {
         some: [
             [1, ['extends', 'bases']],

@@ -112,7 +112,7 @@ function unknownModel({ name, at }: Extract<ModelStatement, { kind: 'named' }>):
   const shown = name.slice(0, 100);
   return {
     severity: 'error',
-    message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add \`base_models: { "${shown}": path/of/config.json }\` to the policy.`,
+    message: `${at.key} is "${shown}", which is not in the catalogue of models.${didYouMean(name.slice(0, 100), modelNames)} Add "base_models: { ${shown}: path/of/config.json }" to the policy.`,
     ...(at.line === undefined ? {} : { line: at.line }),
     key: at.key,
   };

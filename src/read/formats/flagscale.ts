@@ -10,6 +10,7 @@ export const flagscale: Format = {
   id: 'flagscale',
   title: 'FlagScale task YAML',
   syntaxes: ['yaml'],
+  included: true,
   signature: {
     has: ['model.num_layers'],
     some: [[1, ['system.precision', 'system.tensor_model_parallel_size', 'system.pipeline_model_parallel_size']]],
@@ -22,6 +23,7 @@ export const flagscaleExperiment: Format = {
   id: 'flagscale-experiment',
   title: 'FlagScale experiment YAML',
   syntaxes: ['yaml'],
+  included: true,
   signature: { has: ['defaults', 'experiment.task'], like: [['experiment.task.type', /^train$/]] },
   states: experiment,
 };

@@ -16,6 +16,7 @@ export const maxtext: Format = {
   id: 'maxtext',
   title: 'MaxText YAML',
   syntaxes: ['yaml'],
+  included: true,
   signature: {
     some: [
       [

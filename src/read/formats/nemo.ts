@@ -22,6 +22,7 @@ export const nemo: Format = {
   id: 'nemo',
   title: 'NeMo 1 YAML',
   syntaxes: ['yaml'],
+  included: true,
   signature: {
     has: ['trainer', 'model'],
     some: [[1, ['model.tensor_model_parallel_size', 'model.encoder_seq_length', 'model.megatron_amp_O2']]],

@@ -19,6 +19,7 @@ export const primus: Format = {
   id: 'primus',
   title: 'Primus experiment YAML',
   syntaxes: ['yaml'],
+  included: true,
   signature: { has: ['modules.*.framework', 'modules.*.model'] },
   states: experiment,
 };
@@ -28,6 +29,7 @@ export const primusModel: Format = {
   id: 'primus-model',
   title: 'Primus model YAML',
   syntaxes: ['yaml'],
+  included: true,
   signature: {
     some: [
       [1, ['extends', 'bases']],

@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest';
+import { type Ran, runAction } from '../action.ts';
+import type { Tree } from '../github-server.ts';
+import { pullRequest } from '../states.ts';
+import { stage } from './stage.ts';
+
+const start = stage();
+
+const policyName = '.github/model-cost.yml';
+const budget = (memory: string) => `version: 1\ndefaults: { budgets: { memory: ${memory} } }\n`;
+
+type Side = { readonly run: Record<string, unknown>; readonly memory: { readonly device_bytes: number } } | null;
+type Report = {
+  readonly comparisons: readonly {
+    readonly path: string;
+    readonly status: string;
+    readonly fields: readonly { readonly path: string; readonly before?: string; readonly after?: string }[];
+    readonly base: Side;
+    readonly head: Side;
+  }[];
+};
+
+const judged = async (base: Tree, head: Tree, inputs: Readonly<Record<string, string>> = {}) => {
+  const server = await start(pullRequest(base, head));
+  const ran: Ran = await runAction(server, { run: '', ...inputs });
+  const report: Report = JSON.parse(ran.outputs['report'] ?? '{"comparisons":[]}');
+  return { ran, report, body: server.state.comments[0]?.body ?? '' };
+};
+
+/** A full fine-tuning of an 8B Llama on eight GPUs. */
+const tuning = (changes = '') =>
+  `model_name_or_path: meta-llama/Llama-3.1-8B
+stage: sft
+finetuning_type: full
+deepspeed: ds.json
+cutoff_len: 4096
+per_device_train_batch_size: 1
+gradient_accumulation_steps: 8
+bf16: true
+${changes}`;
+const deepspeed = (stage: number) => JSON.stringify({ zero_optimization: { stage }, bf16: { enabled: 'auto' } });
+
+const nanotron = (micro: number) =>
+  `model:
+  model_config: { is_llama_config: true, hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32, num_attention_heads: 32, num_key_value_heads: 8, vocab_size: 128256 }
+parallelism: { dp: 8, tp: 1, pp: 1 }
+tokens: { sequence_length: 8192, micro_batch_size: ${micro}, batch_accumulation_per_replica: 4 }
+optimizer: { zero_stage: 1 }
+`;
+
+describe('a change of one file of a job', () => {
+  it('only a micro-batch, in the training file itself', async () => {
+    const both = { [policyName]: budget('79GiB') };
+    const { ran, report, body } = await judged(
+      { ...both, 'train.yaml': nanotron(1) },
+      { ...both, 'train.yaml': nanotron(8) },
+    );
+    expect(ran).toMatchObject({ code: 1, outputs: { verdict: 'fail', 'over-budget': 'true' } });
+    expect(report.comparisons).toMatchObject([
+      { path: 'train.yaml', base: { run: { micro_batch_size: 1 } }, head: { run: { micro_batch_size: 8, gpus: 8 } } },
+    ]);
+    expect(body).toContain('| `tokens.micro_batch_size` | `1` | `8` |');
+    expect(body).toContain('micro-batch 8');
+  });
+
+  it('only a DeepSpeed stage: the trainings that name the file are judged, others are not', async () => {
+    const both = { 'train.yaml': tuning(), 'other.yaml': nanotron(1), [policyName]: budget('79GiB') };
+    const { ran, report, body } = await judged(
+      { ...both, 'ds.json': deepspeed(3) },
+      { ...both, 'ds.json': deepspeed(0) },
+    );
+    expect(report.comparisons.map(({ path, status }) => `${path} ${status}`)).toEqual(['train.yaml changed']);
+    expect(report.comparisons[0]).toMatchObject({
+      base: { run: { sharding: 'full', framework: 'deepspeed' } },
+      head: { run: { sharding: 'none' } },
+    });
+    expect(ran.outputs).toMatchObject({ verdict: 'fail', 'over-budget': 'true' });
+    expect(body).toContain('| `ds.json: zero_optimization.stage` | `3` | `0` |');
+  });
+
+  it('only a file that the policy puts beside a job', async () => {
+    const policy = `${budget('79GiB')}configs: [{ match: train.yaml, with: spread.json }]\n`;
+    const both = { 'train.yaml': tuning().replace('deepspeed: ds.json\n', ''), [policyName]: policy };
+    const { ran, report } = await judged(
+      { ...both, 'spread.json': deepspeed(3) },
+      { ...both, 'spread.json': deepspeed(0) },
+      { configs: 'train.yaml' },
+    );
+    expect(report.comparisons.map(({ path }) => path)).toEqual(['train.yaml']);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
+  it('only an included base', async () => {
+    const base = (batch: number) =>
+      `base_emb_dim: 4096\nbase_num_query_heads: 32\nbase_num_kv_heads: 8\nbase_mlp_dim: 14336\nbase_num_decoder_layers: 32\nvocab_size: 128256\nhead_dim: 128\ndecoder_block: llama2\nper_device_batch_size: ${batch}\nmax_target_length: 8192\nici_fsdp_parallelism: 8\n`;
+    const both = {
+      'configs/run.yml': 'base_config: base.yml\nremat_policy: full\nper_device_batch_size: 4\n',
+      [policyName]: budget('79GiB'),
+    };
+    const own = await judged(
+      { ...both, 'configs/base.yml': base(1) },
+      { ...both, 'configs/base.yml': base(1).replace('num_decoder_layers: 32', 'num_decoder_layers: 160') },
+    );
+    expect(own.report.comparisons.map(({ path }) => path).sort()).toEqual(['configs/base.yml', 'configs/run.yml']);
+    expect(own.ran.outputs['verdict']).toBe('fail');
+  });
+
+  it('is not helped by a budget in the same pull request', async () => {
+    const { ran } = await judged(
+      { 'train.yaml': tuning(), 'ds.json': deepspeed(3), [policyName]: budget('79GiB') },
+      { 'train.yaml': tuning(), 'ds.json': deepspeed(0), [policyName]: budget('2000GiB') },
+    );
+    expect(ran).toMatchObject({ code: 1, outputs: { verdict: 'fail' } });
+  });
+
+  it('names the line of the policy that is missing where a model is in no table', async () => {
+    const text = tuning().replace('meta-llama/Llama-3.1-8B', 'our/base');
+    const { ran, body } = await judged({}, { 'train.yaml': text, 'ds.json': deepspeed(3) });
+    expect(ran.outputs['verdict']).toBe('warn');
+    expect(body).toContain('`base_models: { our/base: path/of/config.json }`');
+    const policy = 'version: 1\nbase_models: { our/base: models/base.json }\n';
+    const config = JSON.stringify({
+      model_type: 'llama',
+      hidden_size: 4096,
+      num_hidden_layers: 2,
+      num_attention_heads: 32,
+      intermediate_size: 11008,
+      vocab_size: 32000,
+    });
+    const both = { [policyName]: policy, 'models/base.json': config };
+    const named = await judged(both, { ...both, 'train.yaml': text, 'ds.json': deepspeed(3) });
+    expect(named.ran.outputs['verdict']).toBe('pass');
+    expect(named.report.comparisons.map(({ path }) => path)).toEqual(['train.yaml']);
+  });
+});
