@@ -80392,7 +80392,7 @@ function levanter_vocabulary(say, file, beside) {
 function levanter_run(say) {
     say.run('sequence_length', ['max_seq_len', 'model.seq_len']);
     say.run('micro_batch_size', ['trainer.per_device_parallelism', 'trainer.per_device_train_batch_size']);
-    const batch = say.at('trainer.train_batch_size');
+    const batch = levanter_lastOf(say);
     if (typeof batch === 'number')
         say.runIs('global_batch_size', batch, 'trainer.train_batch_size');
     else if (batch === undefined && say.at('trainer.per_device_train_batch_size') === undefined)
@@ -80412,6 +80412,17 @@ function levanter_run(say) {
     say.byDefault('framework', 'fsdp', 'the nearest framework to Levanter, which shards weights over its fsdp axis');
     say.byDefault('sharding', 'full', `fsdp_axis of Levanter is embed (${levanter_source})`);
     say.byDefault('compile', true, 'XLA compiles the whole step');
+}
+/** Sequences of a step; of a schedule the last stage, which is what most of the training has. */
+function levanter_lastOf(say) {
+    const key = 'trainer.train_batch_size';
+    const stated = say.at(key);
+    const last = Array.isArray(stated) ? stated.at(-1) : undefined;
+    if (!isDictionary(last))
+        return stated;
+    const value = fields_own(last, 'value');
+    say.warn(`${key} is a schedule; the figures are those of its last stage.`, key);
+    return value;
 }
 /** `p=f32,c=bfloat16`: what weights are kept in and what is computed in. */
 function precision(say) {
@@ -81197,7 +81208,8 @@ function mesh(say) {
     const all = product(...axes, 'tensor_sequence', 'tensor_transpose');
     if (open !== undefined)
         say.runIs('gpus', -1, open);
-    else if (rest.some((key) => say.number(key) !== undefined))
+    // Where the file leaves fsdp to MaxText, it takes all devices that are left, however many there are.
+    else if (say.number('ici_fsdp_parallelism') !== undefined)
         say.byDefault('gpus', all, `the product of the axes of the mesh that the file states (${maxtext_source})`);
     const fsdp = product('fsdp', 'fsdp_transpose');
     const copies = along(say, 'data') ?? 1;
@@ -82920,6 +82932,11 @@ function prime_first(say) {
     say.run('sharding', 'train.sharding_strategy', shardingOf);
     say.run('reshard_after_forward', 'train.reshard_after_forward', flagOf);
     say.run('recompute', ['train.ac_ckpt', 'train.activation_checkpointing'], recompute);
+    const each = say.number('train.ac_ckpt') ?? 1;
+    if (each > 1) {
+        say.runIs('recompute_method', 'every', 'train.ac_ckpt');
+        say.runIs('recompute_layers', each, 'train.ac_ckpt');
+    }
     say.run('compile', 'train.torch_compile', flagOf);
     say.run('optimizer', ['optim.optim.type', 'optim.type'], optimizerOf);
     say.byDefault('sequence_length', 1024, `data.seq_length of prime (${prime_source})`);

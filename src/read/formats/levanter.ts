@@ -1,5 +1,5 @@
 import type { Keys, Statement } from '../../model/statement.ts';
-import { isDictionary, textOf } from '../../text/fields.ts';
+import { isDictionary, own, textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
@@ -145,7 +145,7 @@ function vocabulary(say: Stating, file: ParsedFile, beside: Beside): void {
 function run(say: Stating): void {
   say.run('sequence_length', ['max_seq_len', 'model.seq_len']);
   say.run('micro_batch_size', ['trainer.per_device_parallelism', 'trainer.per_device_train_batch_size']);
-  const batch = say.at('trainer.train_batch_size');
+  const batch = lastOf(say);
   if (typeof batch === 'number') say.runIs('global_batch_size', batch, 'trainer.train_batch_size');
   else if (batch === undefined && say.at('trainer.per_device_train_batch_size') === undefined)
     say.byDefault('global_batch_size', 512, `trainer.train_batch_size of Levanter (${source})`);
@@ -164,6 +164,17 @@ function run(say: Stating): void {
   say.byDefault('framework', 'fsdp', 'the nearest framework to Levanter, which shards weights over its fsdp axis');
   say.byDefault('sharding', 'full', `fsdp_axis of Levanter is embed (${source})`);
   say.byDefault('compile', true, 'XLA compiles the whole step');
+}
+
+/** Sequences of a step; of a schedule the last stage, which is what most of the training has. */
+function lastOf(say: Stating): unknown {
+  const key = 'trainer.train_batch_size';
+  const stated = say.at(key);
+  const last = Array.isArray(stated) ? stated.at(-1) : undefined;
+  if (!isDictionary(last)) return stated;
+  const value = own(last, 'value');
+  say.warn(`${key} is a schedule; the figures are those of its last stage.`, key);
+  return value;
 }
 
 /** `p=f32,c=bfloat16`: what weights are kept in and what is computed in. */

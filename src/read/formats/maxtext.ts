@@ -277,7 +277,8 @@ function mesh(say: Stating): void {
   const open = rest.find((key) => say.number(key) === -1);
   const all = product(...axes, 'tensor_sequence', 'tensor_transpose');
   if (open !== undefined) say.runIs('gpus', -1, open);
-  else if (rest.some((key) => say.number(key) !== undefined))
+  // Where the file leaves fsdp to MaxText, it takes all devices that are left, however many there are.
+  else if (say.number('ici_fsdp_parallelism') !== undefined)
     say.byDefault('gpus', all, `the product of the axes of the mesh that the file states (${source})`);
   const fsdp = product('fsdp', 'fsdp_transpose');
   const copies = along(say, 'data') ?? 1;

@@ -96,6 +96,11 @@ function first(say: Stating): void {
   say.run('sharding', 'train.sharding_strategy', shardingOf);
   say.run('reshard_after_forward', 'train.reshard_after_forward', flagOf);
   say.run('recompute', ['train.ac_ckpt', 'train.activation_checkpointing'], recompute);
+  const each = say.number('train.ac_ckpt') ?? 1;
+  if (each > 1) {
+    say.runIs('recompute_method', 'every', 'train.ac_ckpt');
+    say.runIs('recompute_layers', each, 'train.ac_ckpt');
+  }
   say.run('compile', 'train.torch_compile', flagOf);
   say.run('optimizer', ['optim.optim.type', 'optim.type'], optimizerOf);
   say.byDefault('sequence_length', 1024, `data.seq_length of prime (${source})`);
