@@ -62,6 +62,54 @@ describe('report', () => {
     expect(out).not.toContain('\u001b');
   });
 
+  it('reads a published model by its name, and says whose sizes it takes', () => {
+    const { code, out, err } = run(['report', 'meta-llama/Llama-3.1-8B', '--format', 'json'], folder());
+    expect(code).toBe(0);
+    expect(err).toContain(
+      'meta-llama/Llama-3.1-8B is a published model of the catalogue; its sizes are those of config.json of',
+    );
+    expect(JSON.parse(out).reports[0]).toMatchObject({
+      path: 'meta-llama/Llama-3.1-8B',
+      family: 'llama',
+      parameters: { total: 8_030_261_248 },
+    });
+  });
+
+  it('takes a file for a file, though a published model has its name', () => {
+    const where = folder();
+    writeFileSync(join(where, 'gpt2'), config({}));
+    const { code, out, err } = run(['report', 'gpt2', '--format', 'json'], where);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(JSON.parse(out).reports[0].family).toBe('llama');
+  });
+
+  it('reads the config.json of a folder', () => {
+    const where = folder();
+    mkdirSync(join(where, 'model'));
+    writeFileSync(join(where, 'model', 'config.json'), config({}));
+    const { code, out, err } = run(['report', 'model', '--format', 'json'], where);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(JSON.parse(out).reports[0].path).toBe(join('model', 'config.json'));
+  });
+
+  it('lists the catalogue with counts', () => {
+    const { code, out, err } = run(['list', 'models', '--format', 'json']);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const rows: { name: string; parameters: number; active: number; source: string }[] = JSON.parse(out);
+    expect(rows.length).toBeGreaterThan(900);
+    expect(rows.find(({ name }) => name === 'mistralai/Mixtral-8x7B-v0.1')).toMatchObject({
+      parameters: 46_702_792_704,
+      active: 12_879_925_248,
+    });
+    expect(run(['list', 'models']).out).toMatch(/^torchtitan:llama3\/70B +70,553,706,496 /m);
+  });
+
+  it('compares two published models', () => {
+    const { code, out } = run(['diff', 'Qwen/Qwen3-0.6B', 'Qwen/Qwen3-0.6B-Base', '--format', 'json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(out).verdict.outcome).toBe('pass');
+  });
+
   it('speaks JSON and markdown, and writes to a file', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'cli-')), 'out.json');
     expect(run(['report', 'configs/llama-7b.json', '--format', 'json', '--output', file])).toEqual({
@@ -490,6 +538,14 @@ describe('wrong usage is one sentence and exit code 2', () => {
     [['report'], 'report needs a config'],
     [['report', 'missing.json'], 'there is no such file'],
     [['report', 'configs'], 'is a folder'],
+    [
+      ['report', 'meta-llama/Llama-3.1-9B'],
+      'no such model in the catalogue; the nearest are meta-llama/Llama-3.1-8B, ',
+    ],
+    [['report', 'torchtitan:llama3/8c'], 'the nearest are torchtitan:llama3/8B'],
+    [['report', '../../../../etc/no-such-file'], 'there is no such file'],
+    [['report', '__proto__'], 'no such model in the catalogue'],
+    [['report', '\u001b[31mred'], 'no such model in the catalogue'],
     [['report', 'configs/llama-7b.json', '--acelerator', 'x'], 'Did you mean "accelerator"?'],
     [['report', 'configs/llama-7b.json', '--accelerator', 'h100'], 'not in the table'],
     [['report', 'configs/llama-7b.json', '--gpus', 'many'], 'whole number'],

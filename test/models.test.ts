@@ -58,10 +58,10 @@ describe('the catalogue of models', () => {
   });
 
   it.each([
-    ['a presets name alone', 'torchtitan:llama3/8B', 8_030_261_248],
+    ['a preset that is a checkpoint', 'torchtitan:llama3/8B', 8_030_261_248],
     ['a preset of its own vocabulary', 'maxtext:gemma-2b', 2_506_434_560],
     ['a preset that does not tie what the checkpoint ties', 'litgpt:Qwen2.5-0.5B', 630_167_424],
-    ['a preset of traits', 'maxtext:gpt3-52k', 52_464],
+    ['a preset under the keys of another class', 'maxtext:gpt3-52k', 52_464],
   ])('%s: %s', (_, name, total) => {
     expect(count(name).total).toBe(total);
   });

@@ -139,11 +139,12 @@ const usage: Readonly<Record<Command, string>> = {
   model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
   mfu: `  model-cost mfu CONFIG --tokens-per-second N
                                            MFU of a measured run`,
-  list: `  model-cost list accelerators|families|formats`,
+  list: `  model-cost list accelerators|families|formats|models`,
 };
 
 const more: Readonly<Record<Command, string>> = {
-  report: `Several configs: what cannot be read is told on standard error, and the rest goes on.
+  report: `A CONFIG is a file, a folder with a config.json, or a published model (see: list models).
+Several configs: what cannot be read is told on standard error, and the rest goes on.
 With --memory-budget the report is a check: exit code 1 where a config needs more.`,
   diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
 that only warns where no run is stated).`,

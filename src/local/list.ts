@@ -1,9 +1,12 @@
+import { countParameters } from '../cost/count/parameters.ts';
+import { expand } from '../cost/expand/model.ts';
 import { acceleratorIds, accelerators } from '../facts/accelerators.ts';
 import { kernelsOf } from '../facts/kernels.ts';
+import { type Model, models } from '../facts/models.ts';
 import { familyNames } from '../families/registry.ts';
-import { formats } from '../read/config.ts';
+import { formats, readConfig } from '../read/config.ts';
 import { trainingFormats } from '../read/formats.ts';
-import { flopsText, gib } from '../report/format.ts';
+import { exact, flopsText, gib } from '../report/format.ts';
 import { table } from '../report/markdown.ts';
 import { Usage, type Words } from './arguments.ts';
 import { json, print } from './print.ts';
@@ -33,17 +36,34 @@ const lists: Readonly<Record<string, () => List>> = {
     };
   },
   families: () => ({ heading: ['Family'], rows: familyNames.map((name) => [name]), plain: familyNames }),
+  models: () => {
+    const rows = models.flatMap((model) => {
+      const { total, active } = sizeOf(model);
+      return model.names.map((name) => ({ name, parameters: total, active, source: model.source }));
+    });
+    return {
+      heading: ['Id', 'Parameters', 'Active', 'Sizes from'],
+      rows: rows.map(({ name, parameters, active, source }) => [name, exact(parameters), exact(active), source]),
+      plain: rows,
+    };
+  },
   formats: () => {
     const rows = [...formats, ...trainingFormats].map(({ id, title }) => ({ id, title }));
     return { heading: ['Id', 'Format'], rows: rows.map(({ id, title }) => [id, title]), plain: rows };
   },
 };
 
-/** `list accelerators|families|formats`: one row a line, the first word of which is what options and files use. */
+function sizeOf({ names: [name = ''], config }: Model): { readonly total: number; readonly active: number } {
+  const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
+  if (reading.kind === 'unread') throw new Error(`the catalogue's ${name} cannot be read`);
+  return countParameters(reading.architecture, expand(reading.architecture));
+}
+
+/** `list accelerators|families|formats|models`: one row a line, the first word of which is what options and files use. */
 export function list({ files, format, option }: Words): number {
   const [what = '', ...rest] = files;
   const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
-  if (found === undefined) throw new Usage('list what? model-cost list accelerators|families|formats');
+  if (found === undefined) throw new Usage('list what? model-cost list accelerators|families|formats|models');
   switch (format) {
     case 'json':
       return print(json(found.plain), option('output'));

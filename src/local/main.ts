@@ -19,6 +19,7 @@ import { readSide } from './files.ts';
 import { filesAt, GitProblem, gitChanges, gitRange, type Range, readAt, unchangedFiles } from './git.ts';
 import { list } from './list.ts';
 import { mfu } from './mfu.ts';
+import { type Named, named } from './named.ts';
 import { complain, complainOf, failed, json, passed, print, progress, quietPipes, unusable } from './print.ts';
 import { rulesHere, rulesOf, rulesOfTwo } from './rules.ts';
 
@@ -116,9 +117,10 @@ const today = () => new Date().toISOString().slice(0, 10);
 /** All metrics of each config. It is a check only where somebody set a limit: a report with assumed hardware does not fail. */
 function report(words: Words, settings: Settings): number {
   if (words.files.length === 0) throw new Usage('report needs a config: model-cost report CONFIG...');
-  const comparisons = words.files.map((path, index) => {
+  const comparisons = words.files.map((word, index) => {
     if (words.files.length > 1) progress(`${index + 1} of ${words.files.length} configs`);
-    const { head = readSide(path), beside } = besideOnDisk({ path, head: readSide(path) }, settings);
+    const { path, side } = named(word);
+    const { head = side, beside } = besideOnDisk({ path, head: side }, settings);
     return compare({ path, named: true, head: readConfigSide(head, path, settings, undefined, beside?.head) });
   });
   progress('');
@@ -173,11 +175,17 @@ function diff(words: Words): number {
     throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
   const { held, runs } = rulesOfTwo(namedIn(words));
   const settings = withRuns(settingsOf(words, held), runs);
-  const pair = { path: now, ...(old === now ? {} : { previousPath: old }), base: readSide(old), head: readSide(now) };
   // The user named them, so what cannot be read fails.
-  const found = besideOnDisk(pair, settings);
+  const found = besideOnDisk(pairOf(named(old), named(now)), settings);
   return compared(words, { pairs: [found], missed: [], notes: [] }, { ...settings, named: () => true }, []);
 }
+
+const pairOf = (base: Named, head: Named): ConfigPair => ({
+  path: head.path,
+  ...(base.path === head.path ? {} : { previousPath: base.path }),
+  base: base.side,
+  head: head.side,
+});
 
 /** The changes with the files that their jobs refer to, and with every other job that uses a file that changed. */
 function withJobs(range: Range, changes: Changes, settings: Settings): Changes {

@@ -5,19 +5,20 @@ import { readSide as readConfigSide } from '../run.ts';
 import type { Settings } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
 import { Usage, type Words } from './arguments.ts';
-import { readSide } from './files.ts';
+import { named } from './named.ts';
 import { complain, complainOf, json, print } from './print.ts';
 
 /** `mfu CONFIG --tokens-per-second N`: what share of the hardware's peak a measured run makes use of. */
 export function mfu(words: Words, settings: Settings): number {
-  const [path, ...rest] = words.files;
-  if (path === undefined || rest.length > 0)
+  const [word, ...rest] = words.files;
+  if (word === undefined || rest.length > 0)
     throw new Usage('mfu needs one config: model-cost mfu CONFIG --tokens-per-second N');
   const text = words.option('tokens-per-second');
   const speed = text === undefined ? undefined : parseCount(text.replaceAll(',', ''));
   if (speed === undefined || speed <= 0)
     throw new Usage('mfu needs --tokens-per-second N, the tokens per second of all GPUs together.');
-  const side = readConfigSide(readSide(path), path, settings);
+  const { path, side: found } = named(word);
+  const side = readConfigSide(found, path, settings);
   const { estimate } = side;
   if (estimate === undefined) return complainOf(path, side.reading.problems[0]);
   const { run } = estimate.run;

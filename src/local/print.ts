@@ -21,6 +21,11 @@ export function complain(...sentences: readonly string[]): number {
   return unusable;
 }
 
+/** A sentence beside the result, on standard error, that changes nothing. */
+export function note(sentence: string): void {
+  complain(sentence);
+}
+
 /** What is wrong with a config, and on which line; messages that begin with its path already do not say it twice. */
 export function complainOf(path: string, problem: Pick<Problem, 'message' | 'line'> | undefined): number {
   const { message, line } = problem ?? { message: 'could not be read.' };

@@ -5,13 +5,26 @@
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const wanted = word.toLowerCase().slice(0, 100);
   let best: string | undefined;
-  let least = Math.max(2, Math.floor(wanted.length / 3)) + 1;
+  let least = mostChanges(wanted) + 1;
   for (const candidate of known) {
     const distance = levenshtein(wanted, candidate.toLowerCase());
     if (distance < least) [best, least] = [candidate, distance];
   }
   return best ?? related(wanted, known);
 }
+
+/** The known words that are as near as `nearest` allows, nearest first, as many as asked for. */
+export function nearestOf(word: string, known: readonly string[], count: number): readonly string[] {
+  const wanted = word.toLowerCase().slice(0, 100);
+  return known
+    .map((candidate) => ({ candidate, distance: levenshtein(wanted, candidate.toLowerCase()) }))
+    .filter(({ distance }) => distance <= mostChanges(wanted))
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, count)
+    .map(({ candidate }) => candidate);
+}
+
+const mostChanges = (wanted: string) => Math.max(2, Math.floor(wanted.length / 3));
 
 /** Shorter words are parts of too many. */
 const shortest = 3;
