@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { countParameters } from '../src/cost/count/parameters.ts';
 import { expand } from '../src/cost/expand/model.ts';
-import { findWhole } from '../src/families/multimodal.ts';
+import { findComposite } from '../src/families/multimodal.ts';
 import { findFamily } from '../src/families/registry.ts';
 import { readConfig } from '../src/read/config.ts';
 import { multimodalSection } from './coverage-multimodal.ts';
@@ -52,7 +52,7 @@ export function coverage(): readonly {
     const own = rows.filter(({ model_type }) => model_type === type).map((row) => [row.variant, verdict(row)] as const);
     const off = own.filter(([, said]) => said !== 'exact').map(([variant, said]) => `${variant} ${said}`);
     const state =
-      findFamily(type) === undefined && findWhole(type) === undefined
+      findFamily(type) === undefined && findComposite(type) === undefined
         ? 'not yet'
         : off.length === 0
           ? 'exact'

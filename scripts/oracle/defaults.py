@@ -63,7 +63,7 @@ OVERRIDES = {
     ("ministral3", "spatial_merge_size"): (2, MISTRAL),
     ("hrm_text", "num_hidden_layers"): (16, "the class's signature; built, it counts each layer once for each cycle"),
     ("gemma3n_text", "intermediate_size"): (16384, "the class's signature; built, it is a list for its own depth"),
-    ("got_ocr2", "num_key_value_heads"): (32, "the class of its text model alone; the whole builds it with 16"),
+    ("got_ocr2", "num_key_value_heads"): (32, "the class of its text model alone; the composite builds it with 16"),
     ("nemotron_h_omni.audio_config", "model_type"): ("parakeet_encoder", "the class takes any; its own code falls back on this one"),
     **{(name, key): (value, FLA) for name, row in {
         "delta_net": dict(hidden_size=2048, num_hidden_layers=24, num_heads=16, vocab_size=32000, max_position_embeddings=2048, conv_size=4, expand_k=1, expand_v=1, hidden_ratio=4, use_beta=True, use_short_conv=True),
@@ -76,14 +76,14 @@ OVERRIDES = {
 
 
 def classes():
-    """The configuration classes by `model_type`; a part's class that has none goes by whole and key, as `ovis2.vision_config`."""
+    """The configuration classes by `model_type`; a sub-config's class that has none goes by composite and key, as `ovis2.vision_config`."""
     found = {}
     for path in sorted(Path(models.__path__[0]).glob("*/configuration_*.py")):
         module = importlib.import_module(f"transformers.models.{path.parent.name}.{path.stem}")
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, PreTrainedConfig) and value.__module__ == module.__name__:
                 found.setdefault(value.model_type, value)
-    parts = {f"{name}.{part}": kind for name, whole in found.items() for part, kind in whole.sub_configs.items() if not getattr(kind, "model_type", "AutoConfig")}
+    parts = {f"{name}.{part}": kind for name, composite in found.items() for part, kind in composite.sub_configs.items() if not getattr(kind, "model_type", "AutoConfig")}
     return found | parts
 
 
@@ -128,7 +128,7 @@ def part_of(config, part):
 
 
 def default(kind, key):
-    """As the class is built, else as its signature has it; a whole without a key of its own stands for its text model."""
+    """As the class is built, else as its signature has it; a composite without a key of its own stands for its text model."""
     if kind is None:
         return ABSENT
     config = built(kind)
@@ -137,7 +137,7 @@ def default(kind, key):
 
 
 def part_default(kind, config, name, part, key):
-    """Of a part as the whole builds it, or of its class where the whole leaves it out."""
+    """Of a sub-config as the composite builds it, or of its class where the composite leaves it out."""
     if key != "model_type":
         return value_of(part_of(config, part), key)
     inner = part_of(config, part)
@@ -154,7 +154,7 @@ def pick(name, key, value, problems):
     return value
 
 
-def whole_row(name, row, kind, problems):
+def composite_row(name, row, kind, problems):
     config = None if kind is None else built(kind)
     own = {key: pick(name, key, value_of(config, key), problems) for key in row["own"]}
     parts = {part: {key: pick(f"{name}.{part}", key, part_default(kind, config, name, part, key), problems) for key in keys} for part, keys in row["parts"].items()}
@@ -192,17 +192,18 @@ def names_of(kind, keys):
 def generated(old):
     kinds, problems = classes(), []
     rows = {name: {key: pick(name, key, default(kinds.get(name), key), problems) for key in row} for name, row in old["classes"].items()}
-    wholes = {name: whole_row(name, row, kinds.get(name), problems) for name, row in old["wholes"].items()}
-    inside = {row["model_type"] for whole in wholes.values() for row in whole["parts"].values()}
+    composites = {name: composite_row(name, row, kinds.get(name), problems) for name, row in old["composites"].items()}
+    inside = {row["model_type"] for one in composites.values() for row in one["parts"].values()}
     keys = keys_read()
     every = {key for key in keys if key == "tie_word_embeddings" or settable(PreTrainedConfig, key)}
-    names = {"": " ".join(sorted(every))} | {name: names_of(kinds[name], keys - every) for name in sorted({*rows, *wholes, *inside}) if name in kinds}
-    return {"classes": rows, "wholes": wholes, "names": names}, problems
+    names = {"": " ".join(sorted(every))} | {name: names_of(kinds[name], keys - every) for name in sorted({*rows, *composites, *inside}) if name in kinds}
+    return {"classes": rows, "composites": composites, "names": names}, problems
 
 
 def keys_read():
-    """Every word that stands in quotes in the code that reads configs, and what ends as a key does that the code puts together."""
-    text = "\n".join(path.read_text() for folder in ("families", "read") for path in (ROOT / "src" / folder).rglob("*.ts"))
+    """Every word that stands in quotes in the code that reads Hugging Face's configs, and what ends as a key does that the code puts together."""
+    formats = [ROOT / "src" / "read" / "formats" / f"{name}.ts" for name in ("huggingface", "quantization", "mamba", "other-models")]
+    text = "\n".join(path.read_text() for path in [*(ROOT / "src" / "families").rglob("*.ts"), *formats])
     return set(re.findall(r"'(\w+)'", text)) | {f"{start}_{end}" for start in ("encoder", "decoder") for end in ("attention_heads", "ffn_dim")}
 
 
@@ -234,7 +235,7 @@ if __name__ == "__main__":
     if "--check" in sys.argv:
         changed = [f"{name}.{key}: {row[key]!r} in the file, {value!r} in the class" for section in ("classes",) for name, row in old[section].items() for key, value in table[section][name].items() if row[key] != value]
         changed += [f"{name} reads {names}" for name, names in table["names"].items() if names != old.get("names", {}).get(name)]
-        changed += [f"{name}: {row} in the file, {table['wholes'][name]} in the class" for name, row in old["wholes"].items() if row != table["wholes"][name]]
+        changed += [f"{name}: {row} in the file, {table['composites'][name]} in the class" for name, row in old["composites"].items() if row != table["composites"][name]]
         print("\n".join(changed))
         sys.exit(1 if changed or problems or written(table) != text else 0)
     if problems:

@@ -132,7 +132,7 @@ function warnOfShape(
     );
 }
 
-/** `tie_word_embeddings` of the text model, else of the whole; a family's own default where neither says. */
+/** `tie_word_embeddings` of the text model, else of the composite; a family's own default where neither says. */
 function readTied(family: Family, fields: Fields, outer: Fields): boolean {
   if (family.tiedKeys?.length === 0) return family.tied ?? false;
   if (outerDecides(fields, outer)) return outer.boolean('tie_word_embeddings');
@@ -143,7 +143,7 @@ function readTied(family: Family, fields: Fields, outer: Fields): boolean {
   return family.tied;
 }
 
-/** Where the text model's key and the whole's differ: transformers 5 goes by the whole's, earlier ones by the text's. */
+/** Where the text model's key and the composite's differ: transformers 5 goes by the composite's, earlier versions by the text's. */
 function outerDecides(fields: Fields, outer: Fields): boolean {
   const key = 'tie_word_embeddings';
   if (!fields.states(key) || !outer.states(key)) return false;
@@ -169,7 +169,7 @@ function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mix
     ...(bias === undefined ? {} : { bias }),
   });
   const streams = family.streams?.(fields);
-  const around = (block: readonly Part[], path: 'attention' | 'feed_forward'): readonly Part[] => {
+  const withNorms = (block: readonly Part[], path: 'attention' | 'feed_forward'): readonly Part[] => {
     const collect: readonly Part[] = streams && block.length > 0 ? [streamsOf(path, streams)] : [];
     if (block.length === 0 || plan === 'own') return [...collect, ...block];
     const gateRank = family.normGate?.(fields, path, mlp);
@@ -184,8 +184,8 @@ function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mix
     return { name, parallel: true, parts: [norm('norm.attention'), ...mix, ...second, ...forward, ...extras] };
   }
   const before = family.layerStart?.(shape, fields, mixer) ?? [];
-  const whole = [...before, ...around(mix, 'attention'), ...around(forward, 'feed_forward'), ...extras];
-  return { name, parts: family.repeats && mixer.again ? [{ kind: 'shared', holds: false, parts: whole }] : whole };
+  const layer = [...before, ...withNorms(mix, 'attention'), ...withNorms(forward, 'feed_forward'), ...extras];
+  return { name, parts: family.repeats && mixer.again ? [{ kind: 'shared', holds: false, parts: layer }] : layer };
 }
 
 const streamsOf = (

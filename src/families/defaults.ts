@@ -2,7 +2,7 @@ import transformers from '../facts/transformers.json' with { type: 'json' };
 import type { Dictionary } from '../text/fields.ts';
 
 /**
- * What the model's own code takes where a config leaves a key out, by `model_type`; a part whose class has none goes by whole and
+ * What the model's own code takes where a config leaves a key out, by `model_type`; a sub-config whose class has none goes by composite and
  * key, as `ovis2.vision_config`. A key that is missing here has no default, or one that follows from other keys (key/value heads
  * from heads, head width from hidden size). Written by `scripts/oracle/defaults.py` from the classes of transformers 5.18.0.
  */
@@ -18,7 +18,7 @@ export function namesOf(modelType: string): ReadonlySet<string> | undefined {
   return found === undefined ? undefined : new Set([...ofEvery, ...split(found)]);
 }
 
-/** Of each whole model: its own keys, and each part's type with the sizes that differ from the type's. */
-export const wholeDefaults: Readonly<
+/** Of each composite model: its own keys, and each sub-config's type with the sizes that differ from the type's. */
+export const compositeDefaults: Readonly<
   Record<string, { readonly own: Dictionary; readonly parts: Readonly<Record<string, Dictionary>> }>
-> = transformers.wholes;
+> = transformers.composites;

@@ -317,7 +317,7 @@ const stackLayers = (fields: Fields): number =>
 
 const mllama: Family = {
   source: modeling('mllama'),
-  // The whole's class has no such key, so nothing is tied.
+  // The composite's class has no such key, so nothing is tied.
   tiedKeys: [],
   // The token table has eight rows for image tokens that the output lacks.
   embedding: (shape) => [table('embedding.image', 8, shape.hiddenSize)],

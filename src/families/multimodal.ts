@@ -1,6 +1,6 @@
 import type { Tower } from '../model/architecture.ts';
 import { type Dictionary, type Fields, isDictionary, own, type Reader } from '../text/fields.ts';
-import { classDefaults, namesOf, wholeDefaults } from './defaults.ts';
+import { classDefaults, compositeDefaults, namesOf } from './defaults.ts';
 import { emu3Tokenizer } from './image-tokenizers.ts';
 import type { Shape } from './shape.ts';
 import { qwen3Speech, qwen25Speech } from './speech.ts';
@@ -8,10 +8,11 @@ import { colors, convolution, type Encoded, encoders, layerNorm, linear, samNeck
 import { modeling } from './vocabulary.ts';
 
 /**
- * Models made of a language model of some family, of encoders, and of what joins them. The language model is read as its own
- * family is; here stands what is added to it. Letters: T width of the text, D width of an encoder's features.
+ * Composite (multimodal) models: a language model of some family, encoders, and a projector from each to the text. The language
+ * model is read as its own family is; here stands what is added to it. Letters: T width of the text, D width of an encoder's
+ * features.
  */
-export type Whole = {
+export type Composite = {
   /** The modelling code that the row was read from. */
   readonly source: string;
   /** Where the text model's config stands; the first that is there. Default `text_config`. */
@@ -19,19 +20,19 @@ export type Whole = {
   /** The text model's `model_type` where it names none of its own. Default: as the class has it. */
   readonly textType?: string;
   readonly towers: (view: View) => readonly Tower[];
-  /** The class fills what the text model's part leaves out with its own sizes, not with those of the part's type. */
+  /** The class fills what the text model's sub-config leaves out with its own sizes, not with those of the sub-config's type. */
   readonly fills?: boolean;
   /** The class reads the text model's keys also where they stand flat, beside the towers. */
   readonly flat?: boolean;
-  /** A model of this type may be the language model alone, without any part. */
+  /** A model of this type may be the language model alone, without any sub-config. */
   readonly alone?: boolean;
   /** Tied where no key says it. Default: as the text model's class. */
   readonly tied?: boolean;
-  /** The rest of the model is inside this part, a whole of its own. */
-  readonly inside?: { readonly key: string; readonly type: string };
+  /** A composite model of its own, which this sub-config describes: the language model and its encoders are in there. */
+  readonly inner?: { readonly key: string; readonly type: string };
 };
 
-/** The whole as its towers see it. */
+/** A composite model as its towers see it. */
 export type View = {
   /** Its own keys. */
   readonly outer: Fields;
@@ -39,25 +40,31 @@ export type View = {
   /** The text model. */
   readonly shape: Shape;
   readonly T: number;
-  /** What stands around it, where the whole is inside another. */
-  readonly around: Fields;
+  /** The config of the file, of which `outer` may be a sub-config. */
+  readonly root: Fields;
 };
 
-// --- parts --------------------------------------------------------------------------------------------------------------------
+// --- sub-configs ---------------------------------------------------------------------------------------------------------------
 
-/** One part of a model: its type, its config, and whether the file has it. */
-export type Side = { readonly type: string; readonly part: Fields; readonly stated: boolean; readonly none: boolean };
+/** One sub-config of a model: its type, its fields, and whether the file has it. */
+export type SubConfig = {
+  readonly type: string;
+  readonly part: Fields;
+  readonly stated: boolean;
+  readonly none: boolean;
+};
 
-/** A part with the defaults of its class, or, where the file leaves it out, with what the whole builds. */
-export function side(outer: Fields, whole: string, key: string): Side {
+/** A sub-config with the defaults of its class, or, where the file leaves it out, with what the composite's class builds. */
+export function subConfig(outer: Fields, composite: string, key: string): SubConfig {
   const given = outer.raw(key)?.value;
-  const built: Dictionary = (Object.hasOwn(wholeDefaults, whole) ? wholeDefaults[whole]?.parts[key] : undefined) ?? {};
+  const built: Dictionary =
+    (Object.hasOwn(compositeDefaults, composite) ? compositeDefaults[composite]?.parts[key] : undefined) ?? {};
   const builtType = typeof built['model_type'] === 'string' ? built['model_type'] : '';
   const stated = isDictionary(given);
   const named = stated ? own(given, 'model_type') : undefined;
   const type = typeof named === 'string' && Object.hasOwn(encoders, named) ? named : builtType;
   const defaults = Object.hasOwn(classDefaults, type) ? classDefaults[type] : {};
-  const foreign = typeof named === 'string' && type !== named && !builtType.startsWith(named) && named !== whole;
+  const foreign = typeof named === 'string' && type !== named && !builtType.startsWith(named) && named !== composite;
   if (foreign) outer.assume(`${key}.model_type`, named, `counted as ${type}, since this tool does not know it`);
   const part = outer.nested(key, stated ? (defaults ?? {}) : { ...defaults, ...built }, readerOfType(type));
   return { type: foreign ? `${type}?` : type, part, stated, none: given === null };
@@ -70,7 +77,7 @@ export function readerOfType(type: string): Reader | undefined {
 }
 
 /** An encoder's count; one that this tool does not know is said to be uncounted. */
-function encode(view: View, key: string, { type, part }: Side): Encoded & { readonly exact: boolean } {
+function encode(view: View, key: string, { type, part }: SubConfig): Encoded & { readonly exact: boolean } {
   const known = type.replace('?', '');
   const encoder = Object.hasOwn(encoders, known) ? encoders[known] : undefined;
   const counted = encoder?.(part) ?? { parameters: 0, width: 0, unknown: key };
@@ -84,27 +91,27 @@ export function encoderElements(outer: Fields, key: string): number {
   const given = outer.raw(key)?.value;
   const type = isDictionary(given) ? own(given, 'model_type') : undefined;
   const encoder = typeof type === 'string' && Object.hasOwn(encoders, type) ? encoders[type] : undefined;
-  return encoder?.(side(outer, '', key).part).parameters ?? 0;
+  return encoder?.(subConfig(outer, '', key).part).parameters ?? 0;
 }
 
-type Joint = (D: number, view: View, part: Fields) => number;
+type Projector = (D: number, view: View, part: Fields) => number;
 
-/** One encoder and what joins it to the text. A part that is null in the file, where the class allows it, is not there. */
+/** One encoder and its projector to the text. A sub-config that is null in the file, where the class allows it, is not there. */
 const tower =
-  (name: string, key: string, joint: Joint = () => 0, optional = false) =>
+  (name: string, key: string, projector: Projector = () => 0, optional = false) =>
   (view: View): readonly Tower[] => {
-    const found = side(view.outer, view.type, key);
+    const found = subConfig(view.outer, view.type, key);
     if (optional && !found.stated) return [];
     const { parameters, width, exact } = encode(view, key, found);
-    const joined = width === 0 ? 0 : joint(width, view, found.part);
+    const projected = width === 0 ? 0 : projector(width, view, found.part);
     return [
       { name, parameters, exact },
-      ...(joined === 0 ? [] : [{ name: `${name}_projector`, parameters: joined, exact }]),
+      ...(projected === 0 ? [] : [{ name: `${name}_projector`, parameters: projected, exact }]),
     ];
   };
 
-const vision = (joint?: Joint, optional = false) => tower('vision', 'vision_config', joint, optional);
-const audio = (joint?: Joint, optional = false) => tower('audio', 'audio_config', joint, optional);
+const vision = (projector?: Projector, optional = false) => tower('vision', 'vision_config', projector, optional);
+const audio = (projector?: Projector, optional = false) => tower('audio', 'audio_config', projector, optional);
 
 const both =
   (...each: readonly ((view: View) => readonly Tower[])[]) =>
@@ -116,7 +123,7 @@ const extra =
   (name: string, count: (view: View) => number) =>
   (view: View): readonly Tower[] => [{ name, parameters: count(view), exact: true }];
 
-// --- joints -------------------------------------------------------------------------------------------------------------------
+// --- projectors -------------------------------------------------------------------------------------------------------------------
 
 /** How many layers of the encoder are read: a list reads several, side by side. */
 const featureLayers = (outer: Fields, key = 'vision_feature_layer') => {
@@ -125,43 +132,43 @@ const featureLayers = (outer: Fields, key = 'vision_feature_layer') => {
 };
 
 /** Two matrices to the text, with biases unless the config goes without (LLaVA 1.5). */
-const llavaJoint: Joint = (D, { outer, T }) => {
+const llavaProjector: Projector = (D, { outer, T }) => {
   const bias = outer.boolean('multimodal_projector_bias');
   return linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
 };
 
-const twoMatrices: Joint = (D, { T }) => linear(D, T) + linear(T, T);
+const twoMatrices: Projector = (D, { T }) => linear(D, T) + linear(T, T);
 
 /** Several patches merged into one by a norm and two matrices. */
-const mergedJoint =
-  (patches: (view: View, part: Fields) => number): Joint =>
+const mergedProjector =
+  (patches: (view: View, part: Fields) => number): Projector =>
   (D, view, part) => {
     const merged = D * patches(view, part);
     return layerNorm(merged) + linear(merged, view.T) + linear(view.T, view.T);
   };
 
 /** Pixtral's: a norm, patches merged by one matrix, two more to the text. */
-const pixtralJoint: Joint = (D, { outer, T }) => {
+const pixtralProjector: Projector = (D, { outer, T }) => {
   const merge = outer.integer('spatial_merge_size');
   const bias = outer.boolean('multimodal_projector_bias');
   return D + merge ** 2 * D * D + linear(D * featureLayers(outer), T, bias) + linear(T, T, bias);
 };
 
 /** A norm over one patch, then four of them by two matrices. */
-const fourJoint =
-  (middle: 'norm of one' | 'norm of all'): Joint =>
+const fourProjector =
+  (middle: 'norm of one' | 'norm of all'): Projector =>
   (D, { T }) =>
     layerNorm(middle === 'norm of one' ? D : 4 * D) + linear(4 * D, 4 * D) + linear(4 * D, T);
 
 /** Kimi's: a norm over one patch, whose width has a key of its own. */
-const kimiJoint: Joint = (D, { outer, T }) =>
+const kimiProjector: Projector = (D, { outer, T }) =>
   layerNorm(outer.integerOr(['projection_hidden_size', 'mm_hidden_size'], D, 1)) +
   linear(4 * D, 4 * D) +
   linear(4 * D, T);
 
 /** Cohere's: patches merged, a gated pair of matrices. */
-const cohereJoint =
-  (norm: boolean): Joint =>
+const cohereProjector =
+  (norm: boolean): Projector =>
   (D, { outer, T }) => {
     const merged = D * outer.integer('downsample_factor') ** 2;
     const inner = outer.integerOr('alignment_intermediate_size', T, 1);
@@ -182,17 +189,17 @@ function qformer(part: Fields, read: number, readsText = false): number {
 }
 
 /** BLIP-2: learned queries, a Q-Former, one matrix to the text. */
-const qformerJoint =
-  (readsText: boolean): Joint =>
+const qformerProjector =
+  (readsText: boolean): Projector =>
   (D, { outer, type, T }) => {
-    const { part } = side(outer, type, 'qformer_config');
+    const { part } = subConfig(outer, type, 'qformer_config');
     const Q = part.integer('hidden_size');
     return outer.integer('num_query_tokens') * Q + qformer(part, D, readsText) + linear(Q, T);
   };
 
 /** Idefics 2: a gated feed-forward to the text's width, then a few latents that read all patches (a perceiver). */
-const perceiverJoint: Joint = (D, { outer, type, T, shape }) => {
-  const { part } = side(outer, type, 'perceiver_config');
+const perceiverProjector: Projector = (D, { outer, type, T, shape }) => {
+  const { part } = subConfig(outer, type, 'perceiver_config');
   const P = T;
   const d = part.integer('resampler_head_dim');
   const heads = part.integer('resampler_n_heads') * d;
@@ -203,7 +210,7 @@ const perceiverJoint: Joint = (D, { outer, type, T, shape }) => {
 };
 
 /** Aria: queries that read the patches by attention, and two matrices. */
-const ariaJoint: Joint = (D, { outer, T }) => {
+const ariaProjector: Projector = (D, { outer, T }) => {
   const listed = Object.values((outer.raw('projector_patch_to_query_dict')?.value as object | undefined) ?? {});
   const queries = listed.length === 0 ? 256 : Math.max(...listed.map(Number));
   const cross = 3 * D * D + 4 * linear(D, D) + linear(D, D) + 2 * layerNorm(D);
@@ -211,7 +218,7 @@ const ariaJoint: Joint = (D, { outer, T }) => {
 };
 
 /** ERNIE 4.5 VL: four patches, then two frames, each by a small feed-forward with a norm, and one matrix to the text. */
-const ernieJoint: Joint = (D, { T }, part) => {
+const ernieProjector: Projector = (D, { T }, part) => {
   const spatial = D * part.integer('spatial_merge_size') ** 2;
   const temporal = spatial * part.integer('temporal_merge_size');
   const mix = (inputs: number) => linear(inputs, spatial) + linear(spatial, spatial) + layerNorm(spatial);
@@ -219,16 +226,16 @@ const ernieJoint: Joint = (D, { T }, part) => {
 };
 
 /** SAM's features halved twice by convolutions. */
-const samJoint = (out: number) => convolution(out, 2 * out, 3, false) + convolution(2 * out, 4 * out, 3, false);
+const samProjector = (out: number) => convolution(out, 2 * out, 3, false) + convolution(2 * out, 4 * out, 3, false);
 
 /** DeepSeek-VL's second, finer encoder with its neck, its convolutions and a learned weight. */
 const deepseekHybrid = (view: View): readonly Tower[] => {
-  const low = encode(view, 'vision_config', side(view.outer, view.type, 'vision_config'));
-  const fine = side(view.outer, view.type, 'high_res_vision_config');
+  const low = encode(view, 'vision_config', subConfig(view.outer, view.type, 'vision_config'));
+  const fine = subConfig(view.outer, view.type, 'high_res_vision_config');
   const high = encode(view, 'high_res_vision_config', fine);
   const out = high.width;
   const half = Math.floor(view.T / 2);
-  const neck = samNeck(fine.part.integer('hidden_size'), out) + samJoint(out) + 1;
+  const neck = samNeck(fine.part.integer('hidden_size'), out) + samProjector(out) + 1;
   const aligner = linear(low.width, half) + linear(4 * out, half) + linear(view.T, view.T);
   return [
     { name: 'vision', parameters: low.parameters, exact: low.exact },
@@ -290,10 +297,10 @@ function vqgan(part: Fields, decodes: boolean, attends: boolean): number {
 
 /** Janus: an encoder that reads images, and a VQ-GAN with its own embedding, aligner and head that draws them. */
 const janus = (view: View): readonly Tower[] => {
-  const seen = side(view.outer, view.type, 'vision_config');
+  const seen = subConfig(view.outer, view.type, 'vision_config');
   const { parameters, width: D, exact } = encode(view, 'vision_config', seen);
   const project = (inputs: number, out: number, depth: number) => linear(inputs, out) + (depth - 1) * linear(out, out);
-  const { part } = side(view.outer, view.type, 'vq_config');
+  const { part } = subConfig(view.outer, view.type, 'vq_config');
   const out = part.integer('projection_dim');
   const codes = part.integer('num_embeddings');
   const embed = part.integer('embed_dim');
@@ -312,25 +319,26 @@ const janus = (view: View): readonly Tower[] => {
 };
 
 /** GOT-OCR 2: SAM's features halved by two convolutions, and one matrix. */
-const gotJoint: Joint = (D, { T }) => convolution(D, 2 * D, 3, false) + convolution(2 * D, T, 3, false) + linear(T, T);
+const gotProjector: Projector = (D, { T }) =>
+  convolution(D, 2 * D, 3, false) + convolution(2 * D, T, 3, false) + linear(T, T);
 
 /** Pixels shuffled into fewer, and one matrix without bias. */
-const shuffledJoint: Joint = (D, { outer, T }) => D * outer.integer('scale_factor') ** 2 * T;
+const shuffledProjector: Projector = (D, { outer, T }) => D * outer.integer('scale_factor') ** 2 * T;
 
-const internJoint = mergedJoint(({ outer }) => 1 / outer.number('downsample_ratio') ** 2);
+const internProjector = mergedProjector(({ outer }) => 1 / outer.number('downsample_ratio') ** 2);
 
 /** One learned token that ends a line of patches. */
 const newline = extra('image_newline', ({ T }) => T);
 
 /** Gemma's: one matrix; Gemma 3 has a norm before. */
-const gemma3Joint: Joint = (D, { T }) => D + D * T;
+const gemma3Projector: Projector = (D, { T }) => D + D * T;
 
 /** Gemma 3n: hard tokens of each kind with two norms, and one matrix. */
-const gemma3nJoint: Joint = (D, { T }, part) => part.integer('vocab_size') * D + 2 * D + D * T;
+const gemma3nProjector: Projector = (D, { T }, part) => part.integer('vocab_size') * D + 2 * D + D * T;
 
 /** Gemma 4: one matrix from each encoder that the config has. */
 const gemma4 = (view: View): readonly Tower[] => {
-  const toText: Joint = (D, { T }) => D * T;
+  const toText: Projector = (D, { T }) => D * T;
   const { outer } = view;
   const counted = both(vision(toText, true), audio(toText, true))(view);
   // The published models with per-layer inputs (E2B, E4B) hear; some copies of their configs lost the description.
@@ -343,8 +351,8 @@ const gemma4 = (view: View): readonly Tower[] => {
 /** Gemma 4 without encoders: patches and sound go through one matrix each. */
 const gemma4Unified = (view: View): readonly Tower[] => {
   const { outer, T, type } = view;
-  const seen = side(outer, type, 'vision_config');
-  const heard = side(outer, type, 'audio_config');
+  const seen = subConfig(outer, type, 'vision_config');
+  const heard = subConfig(outer, type, 'audio_config');
   const D = seen.stated ? seen.part.integer('mm_embed_dim') : 0;
   const pixels = seen.stated
     ? 3 * (seen.part.integer('patch_size') * seen.part.integer('pooling_kernel_size')) ** 2
@@ -358,8 +366,8 @@ const gemma4Unified = (view: View): readonly Tower[] => {
 };
 
 /** Granite Vision 4: eight windowed Q-Formers, one for each layer that is read and each place. */
-const graniteVisionJoint: Joint = (D, { outer, type, T }) => {
-  const { part } = side(outer, type, 'qformer_config');
+const graniteVisionProjector: Projector = (D, { outer, type, T }) => {
+  const { part } = subConfig(outer, type, 'qformer_config');
   const [numerator = 1, denominator = 1] = (outer.string('downsample_rate') ?? '').split('/').map(Number);
   const layers = (outer.list('deepstack_layer_map')?.length ?? 0) + outer.listed('spatial_target_layers').length;
   const one =
@@ -373,8 +381,8 @@ const graniteVisionJoint: Joint = (D, { outer, type, T }) => {
 /** Granite Speech: a few queries for each window of sound, a Q-Former, one matrix. */
 const graniteSpeech = (view: View): readonly Tower[] => {
   const { outer, type, T } = view;
-  const heard = encode(view, 'encoder_config', side(outer, type, 'encoder_config'));
-  const { part } = side(outer, type, 'projector_config');
+  const heard = encode(view, 'encoder_config', subConfig(outer, type, 'encoder_config'));
+  const { part } = subConfig(outer, type, 'projector_config');
   const Q = part.integer('hidden_size');
   const queries = Math.floor(outer.integer('window_size') / outer.integer('downsample_rate'));
   return [
@@ -388,7 +396,7 @@ const graniteSpeech = (view: View): readonly Tower[] => {
 };
 
 /** Phi-4: an image encoder with two separators and two matrices, a sound encoder with two pairs of matrices. */
-const phi4: Whole['towers'] = both(
+const phi4: Composite['towers'] = both(
   vision((D, { T }) => 2 * D + linear(D, T) + linear(T, T)),
   audio((D, { T }) => 2 * (linear(D, T) + linear(T, T))),
 );
@@ -412,25 +420,29 @@ const phi3Vision = (view: View): readonly Tower[] => {
 };
 
 /** MiniCPM-V: learned queries that read the patches by one attention as wide as the text. */
-const resamplerJoint: Joint = (D, { outer, T }) => {
+const resamplerProjector: Projector = (D, { outer, T }) => {
   const queries = outer.integer('query_num');
   return queries * T + D * T + 4 * linear(T, T) + 3 * layerNorm(T) + T * T;
 };
 
-/** Every model made of parts, by `model_type`. */
-export const wholes: Readonly<Record<string, Whole>> = {
-  aria: { source: modeling('aria'), towers: vision(ariaJoint) },
-  aya_vision: { source: modeling('aya_vision'), towers: vision(cohereJoint(true)) },
-  'blip-2': { source: modeling('blip_2'), towers: vision(qformerJoint(false)) },
+/** Every composite model, by `model_type`. */
+export const composites: Readonly<Record<string, Composite>> = {
+  aria: { source: modeling('aria'), towers: vision(ariaProjector) },
+  aya_vision: { source: modeling('aya_vision'), towers: vision(cohereProjector(true)) },
+  'blip-2': { source: modeling('blip_2'), towers: vision(qformerProjector(false)) },
   chameleon: {
     source: modeling('chameleon'),
     textType: 'chameleon',
     flat: true,
     towers: (view) => [
-      { name: 'vision', parameters: vqgan(side(view.outer, view.type, 'vq_config').part, false, false), exact: true },
+      {
+        name: 'vision',
+        parameters: vqgan(subConfig(view.outer, view.type, 'vq_config').part, false, false),
+        exact: true,
+      },
     ],
   },
-  cohere2_vision: { source: modeling('cohere2_vision'), towers: vision(cohereJoint(false)) },
+  cohere2_vision: { source: modeling('cohere2_vision'), towers: vision(cohereProjector(false)) },
   cohere_compass: { source: modeling('cohere_compass'), towers: vision() },
   cosmos3_edge: {
     source: modeling('cosmos3_edge'),
@@ -445,12 +457,12 @@ export const wholes: Readonly<Record<string, Whole>> = {
   emu3: {
     source: modeling('emu3'),
     towers: ({ outer, type }) => [
-      { name: 'vision', parameters: emu3Tokenizer(side(outer, type, 'vq_config').part), exact: true },
+      { name: 'vision', parameters: emu3Tokenizer(subConfig(outer, type, 'vq_config').part), exact: true },
     ],
   },
-  ernie4_5_vl_moe: { source: modeling('ernie4_5_vl_moe'), flat: true, towers: vision(ernieJoint) },
+  ernie4_5_vl_moe: { source: modeling('ernie4_5_vl_moe'), flat: true, towers: vision(ernieProjector) },
   exaone4_5: { source: modeling('exaone4_5'), towers: vision() },
-  fast_vlm: { source: modeling('fast_vlm'), towers: vision(llavaJoint) },
+  fast_vlm: { source: modeling('fast_vlm'), towers: vision(llavaProjector) },
   fuyu: {
     source: modeling('fuyu'),
     textType: 'persimmon',
@@ -459,8 +471,8 @@ export const wholes: Readonly<Record<string, Whole>> = {
       linear(outer.integer('num_channels') * outer.integer('patch_size') ** 2, outer.integerOr('hidden_size', T, 1)),
     ),
   },
-  gemma3: { source: modeling('gemma3'), towers: vision(gemma3Joint) },
-  gemma3n: { source: modeling('gemma3n'), towers: both(vision(gemma3nJoint), audio(gemma3nJoint)) },
+  gemma3: { source: modeling('gemma3'), towers: vision(gemma3Projector) },
+  gemma3n: { source: modeling('gemma3n'), towers: both(vision(gemma3nProjector), audio(gemma3nProjector)) },
   gemma4: {
     source: modeling('gemma4'),
     towers: gemma4,
@@ -475,54 +487,54 @@ export const wholes: Readonly<Record<string, Whole>> = {
     source: modeling('glmasr'),
     towers: audio((_D, { T }, part) => linear(part.integer('intermediate_size'), 2 * T) + linear(2 * T, T)),
   },
-  got_ocr2: { source: modeling('got_ocr2'), tied: true, towers: vision(gotJoint) },
-  granite4_vision: { source: modeling('granite4_vision'), towers: vision(graniteVisionJoint) },
+  got_ocr2: { source: modeling('got_ocr2'), tied: true, towers: vision(gotProjector) },
+  granite4_vision: { source: modeling('granite4_vision'), towers: vision(graniteVisionProjector) },
   granite_speech: { source: modeling('granite_speech'), towers: graniteSpeech },
   granite_speech_plus: { source: modeling('granite_speech_plus'), towers: graniteSpeech },
   hunyuan_vl: { source: modeling('hunyuan_vl'), flat: true, towers: vision() },
   hyperclovax_vision_v2: { source: modeling('hyperclovax_vision_v2'), towers: vision((D, { T }) => linear(D, T)) },
-  idefics2: { source: modeling('idefics2'), towers: vision(perceiverJoint) },
-  idefics3: { source: modeling('idefics3'), towers: vision(shuffledJoint) },
+  idefics2: { source: modeling('idefics2'), towers: vision(perceiverProjector) },
+  idefics3: { source: modeling('idefics3'), towers: vision(shuffledProjector) },
   inkling_mm_model: {
     source: modeling('inkling'),
     towers: both(
       vision((D, { T }) => D * T + T),
       // A table for each band of the spectrum, summed, and a norm.
       extra('audio', ({ outer, type, T }) => {
-        const { part } = side(outer, type, 'audio_config');
+        const { part } = subConfig(outer, type, 'audio_config');
         return (part.integer('n_mel_bins') * part.integer('mel_vocab_size') + 1) * T;
       }),
     ),
   },
-  instructblip: { source: modeling('instructblip'), towers: vision(qformerJoint(true)) },
-  instructblipvideo: { source: modeling('instructblipvideo'), towers: vision(qformerJoint(true)) },
-  internvl: { source: modeling('internvl'), towers: vision(internJoint) },
+  instructblip: { source: modeling('instructblip'), towers: vision(qformerProjector(true)) },
+  instructblipvideo: { source: modeling('instructblipvideo'), towers: vision(qformerProjector(true)) },
+  internvl: { source: modeling('internvl'), towers: vision(internProjector) },
   janus: { source: modeling('janus'), towers: janus },
   qwen2_5_omni: {
     source: modeling('qwen2_5_omni'),
-    inside: { key: 'thinker_config', type: 'qwen2_5_omni_thinker' },
-    towers: ({ around }) => qwen25Speech(around),
+    inner: { key: 'thinker_config', type: 'qwen2_5_omni_thinker' },
+    towers: ({ root }) => qwen25Speech(root),
   },
   qwen3_omni_moe: {
     source: modeling('qwen3_omni_moe'),
-    inside: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
-    towers: ({ around }) => qwen3Speech(around),
+    inner: { key: 'thinker_config', type: 'qwen3_omni_moe_thinker' },
+    towers: ({ root }) => qwen3Speech(root),
   },
   internvl_chat: {
     source: 'OpenGVLab/InternVL2-8B modeling_internvl_chat.py',
     textKeys: ['llm_config'],
-    towers: vision(internJoint),
+    towers: vision(internProjector),
   },
   kimi_vl: {
     source: 'moonshotai/Kimi-VL-A3B-Instruct modeling_kimi_vl.py',
     textType: 'deepseek_v3',
-    towers: vision(fourJoint('norm of one')),
+    towers: vision(fourProjector('norm of one')),
   },
   minicpmv: {
     source: 'openbmb/MiniCPM-V-2_6 modeling_minicpmv.py',
     textType: 'qwen2',
     flat: true,
-    towers: vision(resamplerJoint),
+    towers: vision(resamplerProjector),
   },
   phi3_v: {
     source: 'microsoft/Phi-3-vision-128k-instruct modeling_phi3_v.py',
@@ -530,7 +542,7 @@ export const wholes: Readonly<Record<string, Whole>> = {
     flat: true,
     towers: phi3Vision,
   },
-  kimi_k25: { source: modeling('kimi_k25'), towers: vision(kimiJoint) },
+  kimi_k25: { source: modeling('kimi_k25'), towers: vision(kimiProjector) },
   'kosmos-2': {
     source: modeling('kosmos2'),
     towers: vision((D, { outer, T }) => outer.integer('latent_query_num') * T + linear(D, T) + 4 * linear(T, T)),
@@ -545,14 +557,14 @@ export const wholes: Readonly<Record<string, Whole>> = {
       return norm + linear(merged, inner, bias) + linear(inner, T, bias);
     }),
   },
-  lighton_ocr: { source: modeling('lighton_ocr'), towers: vision(pixtralJoint) },
+  lighton_ocr: { source: modeling('lighton_ocr'), towers: vision(pixtralProjector) },
   llama4: { source: modeling('llama4'), towers: vision((D, { T }) => D * T) },
-  llava: { source: modeling('llava'), towers: vision(llavaJoint) },
-  llava_next: { source: modeling('llava_next'), towers: both(vision(llavaJoint), newline) },
-  llava_next_video: { source: modeling('llava_next_video'), towers: both(vision(llavaJoint), newline) },
-  llava_onevision: { source: modeling('llava_onevision'), towers: both(vision(llavaJoint), newline) },
-  minicpmv4_6: { source: modeling('minicpmv4_6'), towers: vision(fourJoint('norm of all')) },
-  minicpmv4_7: { source: modeling('minicpmv4_7'), towers: vision(fourJoint('norm of all')) },
+  llava: { source: modeling('llava'), towers: vision(llavaProjector) },
+  llava_next: { source: modeling('llava_next'), towers: both(vision(llavaProjector), newline) },
+  llava_next_video: { source: modeling('llava_next_video'), towers: both(vision(llavaProjector), newline) },
+  llava_onevision: { source: modeling('llava_onevision'), towers: both(vision(llavaProjector), newline) },
+  minicpmv4_6: { source: modeling('minicpmv4_6'), towers: vision(fourProjector('norm of all')) },
+  minicpmv4_7: { source: modeling('minicpmv4_7'), towers: vision(fourProjector('norm of all')) },
   minimax_m3_vl: {
     source: modeling('minimax_m3_vl'),
     towers: vision((D, { outer, T }, part) => {
@@ -561,8 +573,8 @@ export const wholes: Readonly<Record<string, Whole>> = {
       return linear(D, inner) + linear(inner, T) + linear(merged, inner) + linear(inner, T);
     }),
   },
-  ministral3: { source: modeling('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralJoint) },
-  mistral3: { source: modeling('mistral3'), towers: vision(pixtralJoint) },
+  ministral3: { source: modeling('mistral3'), alone: true, textType: 'ministral3', towers: vision(pixtralProjector) },
+  mistral3: { source: modeling('mistral3'), towers: vision(pixtralProjector) },
   mllama: { source: modeling('mllama'), towers: vision((D, { T }) => linear(D, T)) },
   muse_glimmer: {
     source: modeling('muse_glimmer'),
@@ -584,15 +596,15 @@ export const wholes: Readonly<Record<string, Whole>> = {
     source: modeling('ovis2'),
     towers: vision((words, { outer }) => words * outer.integer('hidden_size')),
   },
-  paddleocr_vl: { source: modeling('paddleocr_vl'), flat: true, towers: vision(fourJoint('norm of one')) },
+  paddleocr_vl: { source: modeling('paddleocr_vl'), flat: true, towers: vision(fourProjector('norm of one')) },
   paligemma: {
     source: modeling('paligemma'),
     towers: vision((D, { outer }) => linear(D, outer.integer('projection_dim'))),
   },
   perception_lm: { source: modeling('perception_lm'), towers: vision(twoMatrices) },
   phi4_multimodal: { source: modeling('phi4_multimodal'), textType: 'phi4_multimodal', flat: true, towers: phi4 },
-  pp_chart2table: { source: modeling('got_ocr2'), tied: true, towers: vision(gotJoint) },
-  qianfan_ocr: { source: modeling('qianfan_ocr'), towers: vision(internJoint) },
+  pp_chart2table: { source: modeling('got_ocr2'), tied: true, towers: vision(gotProjector) },
+  qianfan_ocr: { source: modeling('qianfan_ocr'), towers: vision(internProjector) },
   qwen2_5_omni_thinker: { source: modeling('qwen2_5_omni'), tied: false, towers: qwenOmniThinker },
   qwen2_5_vl: { source: modeling('qwen2_5_vl'), flat: true, towers: vision() },
   qwen2_audio: { source: modeling('qwen2_audio'), towers: audio((D, { T }) => linear(D, T)) },
@@ -608,8 +620,8 @@ export const wholes: Readonly<Record<string, Whole>> = {
   qwen3_vl: { source: modeling('qwen3_vl'), towers: vision() },
   qwen3_vl_moe: { source: modeling('qwen3_vl_moe'), towers: vision() },
   qwen4_exp: { source: modeling('qwen4_exp'), towers: vision() },
-  shieldgemma2: { source: modeling('gemma3'), towers: vision(gemma3Joint) },
-  smolvlm: { source: modeling('smolvlm'), towers: vision(shuffledJoint) },
+  shieldgemma2: { source: modeling('gemma3'), towers: vision(gemma3Projector) },
+  smolvlm: { source: modeling('smolvlm'), towers: vision(shuffledProjector) },
   step3p7: {
     source: modeling('step3p7'),
     towers: vision((D, { outer, T }) => linear(D, T, outer.boolean('projector_bias'))),
@@ -618,7 +630,7 @@ export const wholes: Readonly<Record<string, Whole>> = {
   video_llava: {
     source: modeling('video_llava'),
     // Two encoders of one shape: one for images, one for video.
-    towers: both(vision(llavaJoint), (view) => vision()(view).map((one) => ({ ...one, name: 'video' }))),
+    towers: both(vision(llavaProjector), (view) => vision()(view).map((one) => ({ ...one, name: 'video' }))),
   },
   vipllava: {
     source: modeling('vipllava'),
@@ -639,5 +651,5 @@ export const wholes: Readonly<Record<string, Whole>> = {
   },
 };
 
-export const findWhole = (modelType: string): Whole | undefined =>
-  Object.hasOwn(wholes, modelType) ? wholes[modelType] : undefined;
+export const findComposite = (modelType: string): Composite | undefined =>
+  Object.hasOwn(composites, modelType) ? composites[modelType] : undefined;

@@ -8,7 +8,7 @@ import { hybridFamilies } from './hybrid.ts';
 import { latentFamilies } from './latent.ts';
 import { plannedFamilies } from './layer-plans.ts';
 import { linearFamilies } from './linear.ts';
-import { wholes } from './multimodal.ts';
+import { composites } from './multimodal.ts';
 import { legacyFamilies } from './pre-llama.ts';
 import { qwen4Families } from './qwen4.ts';
 import { recurrentFamilies } from './recurrent.ts';
@@ -39,7 +39,7 @@ const rows: Readonly<Record<string, Family>> = Object.fromEntries(
 );
 
 export const familyNames: readonly string[] = [
-  ...new Set([...Object.keys(rows), ...Object.keys(sameAs), ...Object.keys(wholes)]),
+  ...new Set([...Object.keys(rows), ...Object.keys(sameAs), ...Object.keys(composites)]),
 ].sort();
 
 export const findFamily = (modelType: string): Family | undefined =>
@@ -89,12 +89,12 @@ const keysBeside: Readonly<Record<string, readonly string[]>> = {
   kimi_linear: ['attn_res_block_size', 'routed_expert_hidden_size', 'mla_use_output_gate', 'latent_moe_use_norm'],
 };
 
-/** Where a whole's text model stands flat in its file: a class with sizes of its own reads those, any other hands its keys on. */
-export function readerOfFlat(whole: string, text: Reader | undefined): Reader | undefined {
-  const known = namesOf(whole);
+/** Where a composite's text model stands flat in its file: a class with sizes of its own reads those, any other hands its keys on. */
+export function readerOfFlat(composite: string, text: Reader | undefined): Reader | undefined {
+  const known = namesOf(composite);
   if (known === undefined || text === undefined) return text;
   const handsOn = !known.has('hidden_size');
-  return { name: whole, reads: (key) => known.has(key) || (handsOn && text.reads(key)) };
+  return { name: composite, reads: (key) => known.has(key) || (handsOn && text.reads(key)) };
 }
 
 const pick = (table: Readonly<Record<string, Dictionary>>, key: string): Dictionary | undefined =>

@@ -40,10 +40,10 @@ export function qwen25Speech(outer: Fields): readonly Tower[] {
   const E = talker.integer('embedding_size');
   const codes = talker.integer('vocab_size');
   const layer = attention(talker, D, true).parameters + 3 * D * talker.integer('intermediate_size') + 2 * D;
-  const speaks = codes * E + talker.integer('num_hidden_layers', 0) * layer + D + codes * D + linear(E, D);
+  const elements = codes * E + talker.integer('num_hidden_layers', 0) * layer + D + codes * D + linear(E, D);
   const sound = outer.nested('token2wav_config');
   return [
-    { name: 'talker', parameters: speaks, exact: true },
+    { name: 'talker', parameters: elements, exact: true },
     { name: 'vocoder', parameters: diffusion(sound) + bigVgan(sound), exact: true },
   ];
 }
@@ -77,7 +77,7 @@ function diffusion(sound: Fields): number {
   return words + ends + part.integer('num_hidden_layers', 0) * block + speaker(part, mel);
 }
 
-/** Who speaks: ECAPA-TDNN (Desplanques et al. 2020, arXiv:2005.07143). */
+/** The speaker encoder: ECAPA-TDNN (Desplanques et al. 2020, arXiv:2005.07143). */
 function speaker(part: Fields, mel: number): number {
   const channels = numbers(part, 'enc_channels');
   const kernels = numbers(part, 'enc_kernel_sizes');
@@ -145,9 +145,9 @@ export function qwen3Speech(outer: Fields): readonly Tower[] {
   const layer = own.parameters + 2 * own.headDim + feed + 2 * D;
   const inner = part.integer('intermediate_size');
   const project = linear(talker.integer('thinker_hidden_size'), inner) + linear(inner, D);
-  const speaks = part.integer('num_hidden_layers', 0) * layer + D + 2 * part.integer('vocab_size') * D + 2 * project;
+  const elements = part.integer('num_hidden_layers', 0) * layer + D + 2 * part.integer('vocab_size') * D + 2 * project;
   return [
-    { name: 'talker', parameters: speaks + predictor(talker), exact: true },
+    { name: 'talker', parameters: elements + predictor(talker), exact: true },
     { name: 'vocoder', parameters: code2wav(outer), exact: true },
   ];
 }

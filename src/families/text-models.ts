@@ -7,7 +7,7 @@ import { each, slidingPlan } from './plan.ts';
 import type { Shape } from './shape.ts';
 import { denseOrExperts, flag, groupedBy, headNorm, llamaWith, modeling } from './vocabulary.ts';
 
-/** Language models that exist only inside a model made of parts (`multimodal.ts`). */
+/** Language models that exist only inside a composite model (`multimodal.ts`). */
 
 /** A number, or the first of a list of numbers (one for text, one for images). */
 function first(fields: Fields, key: string): number {
@@ -144,7 +144,7 @@ export const textFamilies: Readonly<Record<string, Family>> = {
   },
 };
 
-/** Types that are another family under a name of their own: text models of wholes, and code that comes with the checkpoint. */
+/** Types that are another family under a name of their own: text models of composites, and code that comes with the checkpoint. */
 export const sameAs: Readonly<Record<string, string>> = {
   emu3_text_model: 'llama',
   granite4_vision_text: 'granite',

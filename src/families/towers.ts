@@ -601,7 +601,7 @@ function cheapest(
   return best.at(-1)?.scales ?? [];
 }
 
-/** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the joint. */
+/** Inkling's: no attention; each layer folds neighbouring patches into one. The last, which writes the text's width, is the projector. */
 const inklingVision: Encoder = (part) => {
   const patch = part.integer('patch_size');
   const channels = part.integer('num_channels');

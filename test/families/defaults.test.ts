@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { classDefaults, wholeDefaults } from '../../src/families/defaults.ts';
-import { findWhole } from '../../src/families/multimodal.ts';
+import { classDefaults, compositeDefaults } from '../../src/families/defaults.ts';
+import { findComposite } from '../../src/families/multimodal.ts';
 import { defaultsFor, familyNames, findFamily } from '../../src/families/registry.ts';
 import { encoders } from '../../src/families/towers.ts';
 import { readConfig } from '../../src/read/config.ts';
@@ -27,7 +27,7 @@ describe('defaults of Transformers classes', () => {
   it('has no key that no line of code reads', () => {
     const rows = [
       ...Object.values(classDefaults),
-      ...Object.values(wholeDefaults).flatMap(({ own, parts }) => [own, ...Object.values(parts)]),
+      ...Object.values(compositeDefaults).flatMap(({ own, parts }) => [own, ...Object.values(parts)]),
     ];
     expect(rows.flatMap(Object.keys).filter((key) => !isRead(key))).toEqual([]);
   });
@@ -35,7 +35,7 @@ describe('defaults of Transformers classes', () => {
   it('has no row that no type reads', () => {
     const reached = new Set(familyNames.map((type) => defaultsFor(type, findFamily(type))));
     const inside = new Set(
-      Object.values(wholeDefaults).flatMap(({ parts }) => Object.values(parts).map((part) => part['model_type'])),
+      Object.values(compositeDefaults).flatMap(({ parts }) => Object.values(parts).map((part) => part['model_type'])),
     );
     // A text model without a row is read by its keys, and takes the rest from its class.
     const named = (type: string) => approximate.includes(`"model_type":"${type}"`);
@@ -43,7 +43,7 @@ describe('defaults of Transformers classes', () => {
       ([type, row]) => !reached.has(row) && !inside.has(type) && !Object.hasOwn(encoders, type) && !named(type),
     );
     expect(unread.map(([type]) => type)).toEqual([]);
-    expect(Object.keys(wholeDefaults).filter((type) => findWhole(type) === undefined)).toEqual([]);
+    expect(Object.keys(compositeDefaults).filter((type) => findComposite(type) === undefined)).toEqual([]);
   });
 });
 

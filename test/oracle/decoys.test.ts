@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { countParameters } from '../../src/cost/count/parameters.ts';
 import { expand } from '../../src/cost/expand/model.ts';
-import { findWhole } from '../../src/families/multimodal.ts';
+import { findComposite } from '../../src/families/multimodal.ts';
 import { familyNames, findFamily, readerFor } from '../../src/families/registry.ts';
 import { encoders } from '../../src/families/towers.ts';
 import { readConfig } from '../../src/read/config.ts';
@@ -24,7 +24,7 @@ const count = (config: unknown): number | string | undefined => {
 };
 
 const known = (type: string) =>
-  findFamily(type) !== undefined || findWhole(type) !== undefined || Object.hasOwn(encoders, type);
+  findFamily(type) !== undefined || findComposite(type) !== undefined || Object.hasOwn(encoders, type);
 
 describe('keys that the official class does not read', () => {
   // A type without a row is read by whatever names it has, and its count is said to be approximate.

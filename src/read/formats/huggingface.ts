@@ -1,8 +1,9 @@
 import { build, readShape } from '../../families/build.ts';
-import { wholeDefaults } from '../../families/defaults.ts';
+import { compositeDefaults } from '../../families/defaults.ts';
 import type { Family } from '../../families/family.ts';
-import { encoderElements, findWhole, readerOfType, type Whole } from '../../families/multimodal.ts';
+import { type Composite, encoderElements, findComposite, readerOfType } from '../../families/multimodal.ts';
 import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '../../families/registry.ts';
+import type { Shape } from '../../families/shape.ts';
 import { names } from '../../families/shape.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
@@ -42,7 +43,7 @@ const dimensionKeys = [
 /** A file that names a family of ours may leave every size to its class. */
 const namesFamily = (value: Dictionary): boolean => {
   const type = own(value, 'model_type');
-  return typeof type === 'string' && (findFamily(type) !== undefined || findWhole(type) !== undefined);
+  return typeof type === 'string' && (findFamily(type) !== undefined || findComposite(type) !== undefined);
 };
 
 const looksLikeText = (value: unknown): boolean =>
@@ -57,19 +58,19 @@ const namesModel = (value: Dictionary, key: string): boolean =>
 function read(source: Source): Reading {
   const value = source.value as Dictionary;
   const outerType = stringOf(own(value, 'model_type')) ?? '';
-  if (findFamily(outerType) === undefined && findWhole(outerType) === undefined && isOtherModel(outerType))
+  if (findFamily(outerType) === undefined && findComposite(outerType) === undefined && isOtherModel(outerType))
     throw new OtherModel(
       `${outerType} is no decoder-only language model, and this tool has no row for it.`,
       source.lines.get('model_type'),
       'model_type',
     );
   const ofClass = isKnown(outerType) || hasPart(value, textKeys) ? undefined : typeOfClass(value);
-  const found = textModel(value, source, ofClass ?? outerType);
+  const found = findText(value, source, ofClass ?? outerType);
   const { outer, fields, family, text, type } = found;
   const modelType = outerType || type || 'unknown';
   const built = {
     ...(family ?? unknownFamily(text)),
-    ...(found.whole?.tied === undefined ? {} : { tied: found.whole.tied }),
+    ...(found.kind === 'composite' && found.tied !== undefined ? { tied: found.tied } : {}),
   };
   const architecture = build(built, fields, outer, modelType);
   if (ofClass !== undefined)
@@ -85,24 +86,24 @@ function read(source: Source): Reading {
       'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate',
     );
   }
-  if (found.foreign === true && family !== undefined) {
+  if (found.kind === 'unknown composite' && family !== undefined) {
     outer.assume(
       'model_type',
       modelType,
       `this tool has no row for the family: its text model is ${type}, what stands around it is counted only where its type is known`,
     );
   }
-  const towers = found.whole ? countTowers(found, built) : foreignTowers(value, outer);
+  const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
   const quantization = readQuantization(value, text, architecture.order.length, outer);
   const elementBytes = bytesOfElement(text, value);
-  const whole: Architecture = {
+  const complete: Architecture = {
     ...architecture,
     towers,
     // A type of its own may have code of its own, whatever class it names.
     exact:
       architecture.exact &&
       family !== undefined &&
-      found.foreign !== true &&
+      found.kind !== 'unknown composite' &&
       (ofClass === undefined || outerType === ''),
     ...(quantization === undefined ? {} : { quantization }),
     ...(elementBytes === undefined ? {} : { elementBytes }),
@@ -110,7 +111,7 @@ function read(source: Source): Reading {
   return {
     kind: 'read',
     format: huggingface.id,
-    architecture: whole,
+    architecture: complete,
     run: [],
     fields: statedFields(source),
     assumptions: [...new Set([...fields.assumptions, ...outer.assumptions])],
@@ -118,7 +119,7 @@ function read(source: Source): Reading {
   };
 }
 
-const isKnown = (type: string): boolean => findFamily(type) !== undefined || findWhole(type) !== undefined;
+const isKnown = (type: string): boolean => findFamily(type) !== undefined || findComposite(type) !== undefined;
 
 /** The letters and figures of a name: `DeepseekV3` and `deepseek_v3` are one. */
 const letters = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
@@ -132,82 +133,94 @@ function typeOfClass(value: Dictionary): string | undefined {
   return familyNames.find((type) => letters(type) === stem);
 }
 
-/** Where the language model stands in the file, and what is around it. */
+/** A language model, where it was found. */
 type TextModel = {
+  /** The config that it is in, or the one beside whose encoders it stands. */
   readonly outer: Fields;
-  readonly whole?: Whole;
-  /** The whole that has the towers: inside another where a model speaks too. */
-  readonly wholeType: string;
-  /** The whole around it, with what it adds. */
-  readonly speaks?: Whole;
-  readonly around?: Fields;
   readonly fields: Fields;
   readonly text: Dictionary;
   readonly type: string;
   readonly family: Family | undefined;
-  /** The text model is inside a whole that nobody wrote down. */
-  readonly foreign?: boolean;
 };
 
-function textModel(value: Dictionary, source: Source, outerType: string): TextModel {
-  const whole = findWhole(outerType);
-  if (whole === undefined || (whole.alone === true && !hasPart(value, textKeys)))
-    return plainModel(value, source, outerType);
-  const outer = new Fields(
-    value,
-    source,
-    '',
-    wholeDefaults[outerType]?.own,
-    whole.alone === true ? undefined : readerOfType(outerType),
-  );
-  const inside = whole.inside;
-  if (inside !== undefined) {
-    const dictionary = own(value, inside.key);
-    const nested = outer.nested(inside.key, wholeDefaults[inside.type]?.own, readerOfType(inside.type));
-    const inner = isDictionary(dictionary) ? dictionary : {};
-    const found = partOf(inner, nested, inside.type, findWhole(inside.type) ?? whole);
-    return { ...found, speaks: whole, around: outer };
+/** The file is a language model; it is a composite model that has a row; or it has a sub-config for text and no row. */
+type Found =
+  | (TextModel & { readonly kind: 'text' })
+  | (TextModel & {
+      readonly kind: 'composite';
+      readonly towers: (shape: Shape) => readonly Tower[];
+      readonly tied?: boolean;
+    })
+  | (TextModel & { readonly kind: 'unknown composite' });
+
+function findText(value: Dictionary, source: Source, outerType: string): Found {
+  const composite = findComposite(outerType);
+  if (composite === undefined || (composite.alone === true && !hasPart(value, textKeys)))
+    return withoutRow(value, source, outerType);
+  const reader = composite.alone === true ? undefined : readerOfType(outerType);
+  const root = new Fields(value, source, '', compositeDefaults[outerType]?.own, reader);
+  const { inner } = composite;
+  if (inner === undefined) {
+    const text = textOf(value, root, outerType, composite);
+    return { ...text, kind: 'composite', towers: towersOf(text, outerType, root, [composite]), ...tiedBy(composite) };
   }
-  return partOf(value, outer, outerType, whole);
+  const given = own(value, inner.key);
+  const nested = root.nested(inner.key, compositeDefaults[inner.type]?.own, readerOfType(inner.type));
+  const within = findComposite(inner.type) ?? composite;
+  const text = textOf(isDictionary(given) ? given : {}, nested, inner.type, within);
+  return {
+    ...text,
+    kind: 'composite',
+    towers: towersOf(text, inner.type, root, [within, composite]),
+    ...tiedBy(within),
+  };
 }
 
-/** The text model of a whole: in a part of its own, flat beside the towers, or left to the class. */
-function partOf(value: Dictionary, outer: Fields, wholeType: string, whole: Whole): TextModel {
-  const keys = whole.textKeys ?? ['text_config'];
+const tiedBy = ({ tied }: Composite) => (tied === undefined ? {} : { tied });
+
+/** The towers of a composite model and of the one around it, once the text model's shape is known. */
+const towersOf =
+  ({ outer }: TextModel, type: string, root: Fields, composites: readonly Composite[]) =>
+  (shape: Shape): readonly Tower[] =>
+    composites.flatMap(({ towers }) => towers({ outer, type, shape, T: shape.hiddenSize, root }));
+
+/** The text model of a composite: in a sub-config of its own, flat beside the towers, or left to the class. */
+function textOf(value: Dictionary, outer: Fields, outerType: string, composite: Composite): TextModel {
+  const keys = composite.textKeys ?? ['text_config'];
   const key = keys.find((name) => isDictionary(own(value, name)));
-  const builtIn = wholeDefaults[wholeType]?.parts['text_config'] ?? {};
-  const builtType = whole.textType ?? stringOf(own(builtIn, 'model_type')) ?? wholeType;
-  const flat = key === undefined && isText(value) && whole.flat === true;
+  const builtIn = compositeDefaults[outerType]?.parts['text_config'] ?? {};
+  const builtType = composite.textType ?? stringOf(own(builtIn, 'model_type')) ?? outerType;
+  const flat = key === undefined && isText(value) && composite.flat === true;
   const text = key === undefined ? (flat ? value : {}) : (own(value, key) as Dictionary);
   if (key === undefined && !flat && typeof own(value, 'num_hidden_layers') === 'number')
     outer.warn(
-      `${wholeType} reads its text model from ${keys[0]} alone: the sizes beside it are not read.`,
+      `${outerType} reads its text model from ${keys[0]} alone: the sizes beside it are not read.`,
       'num_hidden_layers',
     );
   const named = text === value ? undefined : stringOf(own(text, 'model_type'));
   const family = findFamily(named ?? builtType);
-  // Old files name the whole's type, or none, where the class has one of its own.
-  const foreign = named !== undefined && family === undefined && named !== wholeType && !builtType.startsWith(named);
+  // Old files name the composite's type, or none, where the class has one of its own.
+  const foreign = named !== undefined && family === undefined && named !== outerType && !builtType.startsWith(named);
   const type = foreign ? named : named !== undefined && family !== undefined ? named : builtType;
   const known = foreign ? undefined : (family ?? findFamily(builtType));
-  // A whole whose text model has no part of its own keeps its sizes among its own keys.
-  const itsOwn = Object.keys(builtIn).length === 0 ? wholeDefaults[wholeType]?.own : {};
+  // A composite without a sub-config for text keeps the text model's sizes among its own keys.
+  const itsOwn = Object.keys(builtIn).length === 0 ? compositeDefaults[outerType]?.own : {};
   const defaults = { ...itsOwn, ...defaultsFor(type, known) };
   const absent = key === undefined && text !== value;
   const reader = known && readerFor(type, known);
   const fields =
     text === value
-      ? outer.withDefaults(defaults, readerOfFlat(wholeType, reader))
+      ? outer.withDefaults(defaults, readerOfFlat(outerType, reader))
       : outer.nested(
           key ?? keys[0] ?? 'text_config',
-          absent || whole.fills === true ? { ...defaults, ...builtIn } : defaults,
+          absent || composite.fills === true ? { ...defaults, ...builtIn } : defaults,
           reader,
         );
-  return { outer, whole, wholeType, fields, text, type, family: known };
+  return { outer, fields, text, type, family: known };
 }
 
-/** A model that is no whole of ours: a language model alone, or one inside a whole that nobody wrote down. */
-function plainModel(value: Dictionary, source: Source, outerType: string): TextModel {
+/** A model that is no composite with a row: a language model alone, or the sub-config for text of an unknown composite. */
+function withoutRow(value: Dictionary, source: Source, outerType: string): Found {
   const outer = new Fields(value, source);
   const outerFamily = findFamily(outerType);
   const key =
@@ -225,24 +238,14 @@ function plainModel(value: Dictionary, source: Source, outerType: string): TextM
       : text === inner
         ? outer.nested(key, defaults, reader)
         : outer.nested(key).nested(deeper ?? '', defaults, reader);
-  return { outer, wholeType: outerType, fields, text, type, family, foreign: key !== undefined };
+  return { kind: key === undefined ? 'text' : 'unknown composite', outer, fields, text, type, family };
 }
 
 const isText = (value: Dictionary) => dimensionKeys.some((key) => typeof own(value, key) === 'number');
 const hasPart = (value: Dictionary, keys: readonly string[]) => keys.some((key) => isDictionary(own(value, key)));
 
-function countTowers(
-  { outer, around = outer, whole, wholeType, speaks, fields }: TextModel,
-  family: Family,
-): readonly Tower[] {
-  if (whole === undefined) return [];
-  const shape = readShape(family, fields);
-  const view = { outer, type: wholeType, shape, T: shape.hiddenSize, around };
-  return [...whole.towers(view), ...(speaks?.towers(view) ?? [])];
-}
-
-/** Encoders of a whole that nobody wrote down: what each holds, where its type says it; what joins it to the text is unknown. */
-function foreignTowers(value: Dictionary, outer: Fields): readonly Tower[] {
+/** Encoders of a composite without a row: what each holds, where its type says it; its projector is unknown. */
+function towersOfUnknown(value: Dictionary, outer: Fields): readonly Tower[] {
   const stated = towerKeys.filter((name) => isDictionary(own(value, name)));
   return stated.map((name) => {
     const parameters = encoderElements(outer, name);
