@@ -15,23 +15,30 @@ import {
   spanOf,
   table,
 } from './pieces.ts';
-import { always, denseFirst, each, everyNth, slidingPlan, sparseByStep } from './plan.ts';
+import { always, denseFirst, each, fullEvery, listedOr, slidingPlan, sparseByStep } from './plan.ts';
 import type { Shape } from './shape.ts';
 import {
   alwaysOn,
   biasBy,
   denseOrExperts,
+  denseWith,
+  either,
   flag,
+  fourTimes,
   fp32HeadNorm,
   fp32WidthNorm,
   groupedBy,
+  groupedWith,
   headLayerNorm,
   headNorm,
   inputBiasBy,
   layerNorms,
+  learnedPositions,
   llamaWith,
   modeling,
+  multiHead,
   widthNorm,
+  windowed,
 } from './vocabulary.ts';
 
 const llama: Family = { source: modeling('llama'), feedForwardBias: (fields) => fields.boolean('mlp_bias') };
@@ -43,7 +50,7 @@ const qwen3: Family = {
 
 const qwen2: Family = {
   source: modeling('qwen2'),
-  attention: (shape, fields, mixer) => grouped(shape, { bias: inputBias, span: spanOf(mixer, fields) }),
+  attention: windowed({ bias: inputBias }),
 };
 
 const qwenMoe: Family = {
@@ -64,24 +71,21 @@ const gemma2: Family = {
   source: modeling('gemma2'),
   norms: 'sandwich',
   softcapped: true,
-  mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 2)),
+  mixers: listedOr(fullEvery(2)),
 };
 const gemma3: Family = {
   ...gemma2,
   source: modeling('gemma3'),
   softcapped: false,
   attention: llamaWith({ queryKeyNorm: fp32HeadNorm }),
-  mixers: (shape, fields) =>
-    fields.states('layer_types')
-      ? slidingPlan(shape, fields)
-      : everyNth(shape, fields.integer('sliding_window_pattern')),
+  mixers: listedOr(fullEvery('sliding_window_pattern')),
 };
 
 /** GPT-2's block: LayerNorm, learned positions, biases everywhere, no gate. */
 const gpt2: Family = {
   source: modeling('gpt2'),
   norm: layerNorms,
-  attention: (shape) => grouped(shape, { bias: fullBias, rotary: false, fused: true }),
+  attention: groupedWith({ bias: fullBias, rotary: false, fused: true }),
   gated: false,
   activation: 'gelu_tanh',
   feedForwardBias: true,
@@ -92,15 +96,13 @@ const gpt2: Family = {
       bias: bothSides(true),
     }),
   tied: true,
-  embedding: (shape, fields) => [
-    table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings', 'n_ctx']), shape.hiddenSize),
-  ],
+  embedding: learnedPositions(['n_positions', 'max_position_embeddings', 'n_ctx']),
 };
 
 const gptNeox: Family = {
   source: modeling('gpt_neox'),
   norm: layerNorms,
-  norms: (fields) => (fields.boolean('use_parallel_residual') ? 'double' : 'pre'),
+  norms: either('use_parallel_residual', 'double', 'pre'),
   attention: (shape, fields) => {
     const bias = fields.boolean('attention_bias');
     return grouped(
@@ -138,7 +140,7 @@ const falcon: Family = {
   gated: false,
   activation: 'gelu',
   feedForwardBias: flag('bias'),
-  width: (fields, D) => fields.integerOr('ffn_hidden_size', 4 * D),
+  width: fourTimes('ffn_hidden_size'),
   tied: true,
 };
 
@@ -164,8 +166,8 @@ const phi: Family = {
 const gptj: Family = {
   ...phi,
   source: modeling('gptj'),
-  attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotaryJoined: true }),
-  width: (fields, D) => fields.integerOr('n_inner', 4 * D),
+  attention: multiHead({ rotaryJoined: true }),
+  width: fourTimes('n_inner'),
 };
 
 const olmo2: Family = {
@@ -215,8 +217,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   gpt2,
   gpt_bigcode: {
     ...gpt2,
-    feedForward: (shape) =>
-      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
+    feedForward: denseWith({ gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
     source: modeling('gpt_bigcode'),
     attention: (shape, fields) =>
       grouped(
@@ -248,16 +249,15 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   bloom: {
     ...gpt2,
-    feedForward: (shape) =>
-      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
+    feedForward: denseWith({ gated: false, activation: 'gelu_tanh', bias: bothSides(true) }),
     source: modeling('bloom'),
-    width: (_, D) => 4 * D,
+    width: fourTimes(),
     embedding: (shape) => [normOf({ source: '', norm: layerNorms }, 'norm.embedding', shape.hiddenSize)],
   },
   mpt: {
     source: modeling('mpt'),
     norm: { style: 'layer', bias: false },
-    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false, fused: true }),
+    attention: multiHead({ rotary: false, fused: true }),
     gated: false,
     activation: 'gelu',
     width: (fields, D) => D * fields.integer('expansion_ratio', 0),
@@ -272,7 +272,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     ...phi,
     source: 'microsoft/phi-2 modeling_phi.py',
     defaultsOf: 'phi',
-    width: (fields, D) => fields.integerOr(['n_inner', 'intermediate_size'], 4 * D),
+    width: fourTimes(['n_inner', 'intermediate_size']),
   },
   starcoder2: {
     source: modeling('starcoder2'),
@@ -289,7 +289,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   stablelm: {
     source: modeling('stablelm'),
     norm: layerNorms,
-    norms: (fields) => (fields.boolean('use_parallel_residual') ? 'single' : 'pre'),
+    norms: either('use_parallel_residual', 'single', 'pre'),
     attention: (shape, fields) => {
       const norm = fields.boolean('qk_layernorm');
       return grouped(shape, {
@@ -335,7 +335,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   exaone: { ...llama, source: 'LGAI-EXAONE/EXAONE-3.5 modeling_exaone.py', defaultsOf: 'llama' },
   qwen: {
     source: 'Qwen/Qwen-7B modeling_qwen.py',
-    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: inputBias, fused: true }),
+    attention: multiHead({ bias: inputBias, fused: true }),
     // The stated width is that of gate and up together.
     width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
     tied: false,
@@ -374,9 +374,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   phi3: {
     ...llama,
     source: modeling('phi3'),
-    attention: (shape, fields, mixer) =>
-      grouped(shape, { fused: true, rotaryJoined: true, span: spanOf(mixer, fields) }),
-    feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+    attention: windowed({ fused: true, rotaryJoined: true }),
+    feedForward: denseWith({ fused: true }),
   },
   phimoe: {
     source: modeling('phimoe'),
@@ -432,9 +431,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   gpt_neo: {
     ...gpt2,
     source: modeling('gpt_neo'),
-    attention: (shape) =>
-      grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: true }, rotary: false }),
-    width: (fields, D) => fields.integerOr('intermediate_size', 4 * D, 1),
+    attention: multiHead({ bias: { ...noBias, output: true }, rotary: false }),
+    width: fourTimes('intermediate_size'),
   },
   granite_swa: {
     ...llama,
@@ -444,7 +442,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   hyperclovax: {
     ...llama,
     source: modeling('hyperclovax'),
-    norms: (fields) => (fields.boolean('use_post_norm') ? 'sandwich' : 'pre'),
+    norms: either('use_post_norm', 'sandwich', 'pre'),
   },
   jais2: {
     source: modeling('jais2'),
@@ -483,7 +481,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   olmo3: {
     ...olmo2,
     source: modeling('olmo3'),
-    mixers: (shape, fields) => (fields.states('layer_types') ? slidingPlan(shape, fields) : everyNth(shape, 4)),
+    mixers: listedOr(fullEvery(4)),
   },
   olmoe: {
     source: modeling('olmoe'),
@@ -507,10 +505,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
     norm: { style: 'layer', bias: false, upcast: 'weight' },
     norms: 'single',
     tied: true,
-    mixers: (shape, fields) =>
-      fields.states('layer_types')
-        ? slidingPlan(shape, fields)
-        : everyNth(shape, fields.integer('sliding_window_pattern')),
+    mixers: listedOr(fullEvery('sliding_window_pattern')),
   },
   cohere_compass_text: {
     source: modeling('cohere_compass'),
@@ -583,7 +578,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   minimax_m2: {
     source: modeling('minimax_m2'),
-    attention: (shape) => grouped(shape, { queryKeyNorm: widthNorm }),
+    attention: groupedWith({ queryKeyNorm: widthNorm }),
     ...sparseOf(() => ({ correctionBias: true })),
   },
   dbrx: {

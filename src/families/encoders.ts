@@ -4,7 +4,7 @@ import type { Family } from './family.ts';
 import { bothSides, dense, fullBias, grouped, noBias, table } from './pieces.ts';
 import { always, each } from './plan.ts';
 import type { Shape } from './shape.ts';
-import { biasBy, modeling } from './vocabulary.ts';
+import { biasBy, fourTimes, modeling } from './vocabulary.ts';
 
 /**
  * Models that read a whole text at once (BERT and its kin), and models with an encoder and a decoder (T5, BART, Whisper).
@@ -175,7 +175,7 @@ const roberta: Family = {
 const distilbert: Family = {
   ...bert,
   source: modeling('distilbert'),
-  width: (fields, D) => fields.integerOr('hidden_dim', 4 * D, 1),
+  width: fourTimes('hidden_dim'),
   embedding: (shape, fields) => [
     table('embedding.position', fields.integer('max_position_embeddings'), shape.hiddenSize),
     layerNorm('norm.embedding', shape.hiddenSize),

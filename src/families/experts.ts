@@ -3,7 +3,7 @@ import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { type MixerPlan, mixerOf } from './layer.ts';
 import { bothSides, dense, experts, fullBias, grouped, llamaAttention, noBias, spanOf } from './pieces.ts';
-import { always, denseFirst, denseUntil, each, everyNth, listedOr, pattern, slidingPlan } from './plan.ts';
+import { always, denseFirst, denseUntil, each, everyNth, fullEvery, listedOr, pattern, slidingPlan } from './plan.ts';
 import { nextToken } from './prediction.ts';
 import { names, type Shape } from './shape.ts';
 import {
@@ -321,7 +321,7 @@ export const expertFamilies: Readonly<Record<string, Family>> = {
   afmoe: {
     source: modeling('afmoe'),
     norms: 'sandwich',
-    mixers: listedOr((shape, fields) => everyNth(shape, fields.integer('global_attn_every_n_layers'))),
+    mixers: listedOr(fullEvery('global_attn_every_n_layers')),
     // Layers without a window have no positions.
     attention: (shape, fields, mixer) => ({
       ...llamaAttention(shape, fields, mixer),

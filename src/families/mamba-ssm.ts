@@ -2,9 +2,10 @@ import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { mamba1, mamba2 } from './mixers.ts';
-import { dense, grouped, inputBias, noBias } from './pieces.ts';
+import { grouped, inputBias, noBias } from './pieces.ts';
 import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
+import { denseWith } from './vocabulary.ts';
 
 /**
  * Mamba's own library: its config names no `model_type`, and says what the mixers are in `ssm_cfg` and `attn_cfg`.
@@ -28,7 +29,7 @@ const library: Family = {
   attention: (shape, fields, mixer) => (mixer.kind === 'attention' ? attention(shape, fields) : mamba(shape, fields)),
   width: (fields) => fields.count('d_intermediate'),
   mlps: (shape) => each(shape, () => (shape.width === 0 ? 'none' : 'dense')),
-  feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+  feedForward: denseWith({ fused: true }),
 };
 
 /** What the library's layers take where `ssm_cfg` and `attn_cfg` leave a key out: the arguments of their classes. */

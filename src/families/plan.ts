@@ -26,6 +26,12 @@ export function slidingPlan(shape: Shape, fields: Fields): MixerPlan {
 export const everyNth = (shape: Shape, period: number): MixerPlan =>
   each(shape, (index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
 
+/** One full layer in so many, which a key may say, the others sliding. */
+export const fullEvery =
+  (period: number | string) =>
+  (shape: Shape, fields: Fields): MixerPlan =>
+    everyNth(shape, typeof period === 'number' ? period : fields.integer(period));
+
 /** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
 export function denseFirst(shape: Shape, fields: Fields): MlpPlan {
   const types = fields.list('mlp_layer_types');

@@ -3,17 +3,16 @@ import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { bothSides, dense, fullBias, grouped, noBias, table } from './pieces.ts';
 import { each } from './plan.ts';
-import { biasBy, flag, layerNorms, modeling } from './vocabulary.ts';
+import { biasBy, denseWith, flag, layerNorms, learnedPositions, modeling, multiHead } from './vocabulary.ts';
 
 /** Models from before Llama: LayerNorm, biases, learned or fixed positions, no gate. */
 
 /** Attention with biases and without rotary positions, and a feed-forward of two matrices with biases. */
 const early: Pick<Family, 'norm' | 'attention' | 'gated' | 'feedForward' | 'tied'> = {
   norm: layerNorms,
-  attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
+  attention: multiHead({ bias: fullBias, rotary: false }),
   gated: false,
-  feedForward: (shape) =>
-    dense(shape.hiddenSize, shape.width, { gated: false, activation: 'gelu', bias: bothSides(true) }),
+  feedForward: denseWith({ gated: false, activation: 'gelu', bias: bothSides(true) }),
   tied: true,
 };
 
@@ -21,8 +20,8 @@ const early: Pick<Family, 'norm' | 'attention' | 'gated' | 'feedForward' | 'tied
 const cpmant: Family = {
   source: modeling('cpmant'),
   norm: { style: 'rms' },
-  attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { rotary: false }),
-  feedForward: (shape) => dense(shape.hiddenSize, shape.width, { activation: 'gelu' }),
+  attention: multiHead({ rotary: false }),
+  feedForward: denseWith({ activation: 'gelu' }),
   // The token table has rows for prompts, so the output, which has none, is a matrix of its own in spite of the key.
   tiedKeys: [],
   embedding: (shape, fields) => {
@@ -106,28 +105,22 @@ export const legacyFamilies: Readonly<Record<string, Family>> = {
     source: modeling('openai'),
     norms: 'post',
     finalNorm: false,
-    attention: (shape) =>
-      grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
+    attention: multiHead({ bias: fullBias, rotary: false, fused: true }),
     feedForward: ({ hiddenSize: D }) =>
       dense(D, 4 * D, { gated: false, activation: 'gelu_new', bias: bothSides(true) }),
-    embedding: (shape, fields) => [
-      table('embedding.position', fields.integer(['n_positions', 'max_position_embeddings']), shape.hiddenSize),
-    ],
+    embedding: learnedPositions(['n_positions', 'max_position_embeddings']),
   },
   ctrl: {
     ...early,
     source: modeling('ctrl'),
-    feedForward: (shape) =>
-      dense(shape.hiddenSize, shape.width, { gated: false, activation: 'relu', bias: bothSides(true) }),
+    feedForward: denseWith({ gated: false, activation: 'relu', bias: bothSides(true) }),
     outputBias: () => true,
   },
   biogpt: {
     ...early,
     source: modeling('biogpt'),
     // Two rows for padding stand in front of the first position, as in OPT.
-    embedding: (shape, fields) => [
-      table('embedding.position', fields.integer('max_position_embeddings') + 2, shape.hiddenSize),
-    ],
+    embedding: learnedPositions('max_position_embeddings', 2),
   },
   xglm: { ...early, source: modeling('xglm') },
   gpt_neox_japanese: {

@@ -3,7 +3,20 @@ import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { bothSides, dense, experts, fullBias, grouped, normOf } from './pieces.ts';
 import { always, denseFirst, each } from './plan.ts';
-import { alwaysOn, biasBy, flag, headNorm, inputBiasBy, layerNorms, ofWidth, withOwnHeads } from './vocabulary.ts';
+import {
+  alwaysOn,
+  biasBy,
+  denseWith,
+  flag,
+  fourTimes,
+  groupedWith,
+  headNorm,
+  inputBiasBy,
+  layerNorms,
+  multiHead,
+  ofWidth,
+  withOwnHeads,
+} from './vocabulary.ts';
 
 /** Families whose code comes with the checkpoint and is in no release of transformers. */
 
@@ -46,9 +59,8 @@ const ling2: Family = {
 const phi3Small: Family = {
   source: 'microsoft/Phi-3-small-8k-instruct modeling_phi3_small.py',
   norm: layerNorms,
-  attention: (shape) => grouped(shape, { bias: fullBias, fused: true }),
-  feedForward: (shape) =>
-    dense(shape.hiddenSize, shape.width, { activation: 'gelu', bias: bothSides(true), fused: true }),
+  attention: groupedWith({ bias: fullBias, fused: true }),
+  feedForward: denseWith({ activation: 'gelu', bias: bothSides(true), fused: true }),
   tied: true,
 };
 
@@ -65,7 +77,7 @@ const grok: Family = {
 const arctic: Family = {
   source: 'Snowflake/snowflake-arctic-base modeling_arctic.py',
   defaults: { moe_layer_frequency: 2 },
-  attention: (shape) => grouped(shape),
+  attention: groupedWith(),
   mlps: (shape, fields) => {
     const every = fields.every('moe_layer_frequency');
     return each(shape, (index) => ((index + 1) % every === 0 ? 'experts' : 'dense'));
@@ -122,8 +134,7 @@ function divisible(value: number, divisor: number): number {
 const jais: Family = {
   source: 'inceptionai/jais-13b modeling_jais.py',
   norm: layerNorms,
-  attention: (shape) =>
-    grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false, fused: true }),
+  attention: multiHead({ bias: fullBias, rotary: false, fused: true }),
   feedForward: (shape, fields) => {
     const gated = fields.string('activation_function') === 'swiglu';
     return dense(shape.hiddenSize, shape.width, { gated, activation: gated ? 'silu' : 'gelu', bias: bothSides(true) });
@@ -180,7 +191,7 @@ const refinedWeb: Family = {
   gated: false,
   activation: 'gelu',
   feedForwardBias: flag('bias'),
-  width: (_, D) => 4 * D,
+  width: fourTimes(),
   tied: true,
 };
 
@@ -188,7 +199,7 @@ const refinedWeb: Family = {
 const telechat: Family = {
   source: 'Tele-AI/TeleChat2-7B modeling_telechat2.py',
   attention: (shape, fields) => grouped(shape, { bias: { ...inputBiasBy(fields, 'attention_bias'), output: true } }),
-  feedForward: (shape) => dense(shape.hiddenSize, shape.width, { bias: { up: false, down: true } }),
+  feedForward: denseWith({ bias: { up: false, down: true } }),
   tied: false,
 };
 

@@ -2,10 +2,21 @@ import type { Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import type { MlpPlan } from './layer.ts';
-import { bothSides, dense, fullBias, grouped, inputBias, llamaAttention, spanOf } from './pieces.ts';
+import { bothSides, dense, fullBias, inputBias, llamaAttention } from './pieces.ts';
 import { each, slidingPlan } from './plan.ts';
 import type { Shape } from './shape.ts';
-import { denseOrExperts, flag, groupedBy, headNorm, llamaWith, modeling } from './vocabulary.ts';
+import {
+  denseOrExperts,
+  denseWith,
+  flag,
+  groupedBy,
+  groupedWith,
+  headNorm,
+  llamaWith,
+  modeling,
+  multiHead,
+  windowed,
+} from './vocabulary.ts';
 
 /** Language models that exist only inside a composite model (`multimodal.ts`). */
 
@@ -74,10 +85,7 @@ const ernie: Family = {
 export const textFamilies: Readonly<Record<string, Family>> = {
   chameleon: {
     source: modeling('chameleon'),
-    attention: (shape, fields, mixer) => ({
-      ...llamaAttention(shape, fields, mixer),
-      queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true, perHead: true },
-    }),
+    attention: llamaWith({ queryKeyNorm: { over: 'head', style: 'layer', weight: true, bias: true, perHead: true } }),
     feedForwardBias: flag('mlp_bias'),
   },
   cosmos3_edge_text: {
@@ -93,14 +101,14 @@ export const textFamilies: Readonly<Record<string, Family>> = {
   glm4v_text: {
     source: modeling('glm4v'),
     norms: 'sandwich',
-    attention: (shape) => grouped(shape, { bias: inputBias }),
-    feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+    attention: groupedWith({ bias: inputBias }),
+    feedForward: denseWith({ fused: true }),
   },
   glm_ocr_text: {
     source: modeling('glm_ocr'),
     norms: 'sandwich',
-    attention: (shape) => grouped(shape),
-    feedForward: (shape) => dense(shape.hiddenSize, shape.width, { fused: true }),
+    attention: groupedWith(),
+    feedForward: denseWith({ fused: true }),
   },
   hunyuan_vl_text: {
     source: modeling('hunyuan_vl'),
@@ -113,7 +121,7 @@ export const textFamilies: Readonly<Record<string, Family>> = {
     gated: false,
     activation: 'gelu',
     feedForwardBias: true,
-    attention: (shape) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: fullBias, rotary: false }),
+    attention: multiHead({ bias: fullBias, rotary: false }),
     // One norm more inside each block: over what attention gives, and over the feed-forward's width.
     layerExtras: ({ hiddenSize: D, width: F }) => [
       { kind: 'vector', path: 'norm.inner', elements: 2 * D + 2 * F, component: 'norm' },
@@ -134,7 +142,7 @@ export const textFamilies: Readonly<Record<string, Family>> = {
   },
   voxtral_realtime_text: {
     source: modeling('voxtral_realtime'),
-    attention: (shape, fields, mixer) => grouped(shape, { span: spanOf(mixer, fields) }),
+    attention: windowed(),
     // How far the text lags behind the sound scales each layer, through a pair of matrices of rank 32.
     layerExtras: ({ hiddenSize: D }) => [
       { kind: 'linear', path: 'delay.down', rows: D, columns: 32, bias: false, component: 'other' },

@@ -1,8 +1,19 @@
-import type { Experts, GroupedAttention } from '../model/architecture.ts';
+import type { DenseFeedForward, Experts, GroupedAttention, Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
 import type { Mixer, Mlp } from './layer.ts';
 import { gatedDelta } from './mixers.ts';
-import { bothSides, dense, experts, fullBias, grouped, inputBias, llamaAttention, noBias } from './pieces.ts';
+import {
+  bothSides,
+  dense,
+  experts,
+  fullBias,
+  grouped,
+  inputBias,
+  llamaAttention,
+  noBias,
+  spanOf,
+  table,
+} from './pieces.ts';
 import type { Shape } from './shape.ts';
 
 type SharedExperts = NonNullable<Experts['shared']>;
@@ -40,9 +51,48 @@ export const llamaWith = (changes: Partial<GroupedAttention>) => (shape: Shape, 
 export const groupedBy = (key: string) => (shape: Shape, fields: Fields) =>
   grouped(shape, { bias: biasBy(fields, key) });
 
+/** Grouped attention but for `changes`; where a config has a window, full all the same. */
+export const groupedWith =
+  (changes: Partial<GroupedAttention> = {}) =>
+  (shape: Shape) =>
+    grouped(shape, changes);
+
+/** Grouped attention but for `changes`, within a window where the layer has one. */
+export const windowed =
+  (changes: Partial<GroupedAttention> = {}) =>
+  (shape: Shape, fields: Fields, mixer: Mixer) =>
+    grouped(shape, { ...changes, span: spanOf(mixer, fields) });
+
+/** Attention whose heads have each a key and a value of their own. */
+export const multiHead = (changes: Partial<GroupedAttention>) => (shape: Shape) =>
+  grouped({ ...shape, keyValueHeads: shape.heads }, changes);
+
 /** Grouped attention with the key/value heads of the layer itself. */
 export const withOwnHeads = (shape: Shape, _: Fields, { keyValueHeads = shape.keyValueHeads }: Mixer) =>
   grouped({ ...shape, keyValueHeads });
+
+/** A gated feed-forward of the shape's width but for `changes`. */
+export const denseWith = (changes: Partial<DenseFeedForward>) => (shape: Shape) =>
+  dense(shape.hiddenSize, shape.width, changes);
+
+/** A feed-forward four times as wide as the stream, unless a key says otherwise. */
+export const fourTimes =
+  (keys?: string | readonly string[]) =>
+  (fields: Fields, hiddenSize: number): number =>
+    keys === undefined ? 4 * hiddenSize : fields.integerOr(keys, 4 * hiddenSize);
+
+/** A table of learned positions, some with rows for padding in front of the first. */
+export const learnedPositions =
+  (keys: string | readonly string[], padding = 0) =>
+  (shape: Shape, fields: Fields): readonly Part[] => [
+    table('embedding.position', fields.integer(keys) + padding, shape.hiddenSize),
+  ];
+
+/** One of two answers, by a switch. */
+export const either =
+  <Answer extends string>(key: string, on: Answer, off: Answer) =>
+  (fields: Fields): Answer =>
+    fields.boolean(key) ? on : off;
 
 /** A feed-forward as wide as its layer says. */
 export const ofWidth = (width: number): Mlp => ({ kind: 'dense', width, label: `width ${width}` });
