@@ -14,6 +14,7 @@ import { bothSides, dense, grouped, normOf, spanOf, table } from './pieces.ts';
 import { each } from './plan.ts';
 import { predictor } from './prediction.ts';
 import type { Shape } from './shape.ts';
+import { throughLatent } from './vocabulary.ts';
 
 /** The type under which training formats describe a decoder trait by trait, since they have no class of Hugging Face's. */
 export const decoderType = 'decoder';
@@ -182,14 +183,5 @@ function feedForwardOf(
           },
         }),
   };
-  if (latent === undefined) return block;
-  const project = (path: string, rows: number, columns: number): Part => ({
-    kind: 'linear',
-    path: `experts.${path}`,
-    rows,
-    columns,
-    bias: false,
-    component: 'experts',
-  });
-  return [project('latent_down', shape.hiddenSize, latent), block, project('latent_up', latent, shape.hiddenSize)];
+  return latent === undefined ? block : throughLatent(shape.hiddenSize, block);
 }

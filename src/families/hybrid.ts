@@ -23,7 +23,7 @@ import { always, denseFirst, each } from './plan.ts';
 import { depths, nextToken, predictor } from './prediction.ts';
 import { stated } from './recurrent.ts';
 import type { Shape } from './shape.ts';
-import { alwaysOn, flag, fp32WidthNorm, headNorm, layerNorms, modeling, size } from './vocabulary.ts';
+import { alwaysOn, flag, fp32WidthNorm, headNorm, layerNorms, modeling, size, throughLatent } from './vocabulary.ts';
 
 /** Mamba-2 by the keys that IBM's and TII's hybrids share. */
 function namedMamba(shape: Shape, fields: Fields, changes: Partial<Mamba2> & { inner?: number } = {}): readonly Part[] {
@@ -186,16 +186,7 @@ const nemotronH: Family = {
       correctionBias: true,
       shared: { width: shared, gate: false, inputWidth: D, bias: bothSides(bias) },
     });
-    if (latent === undefined) return [block];
-    const project = (path: string, rows: number, columns: number): Part => ({
-      kind: 'linear',
-      path: `experts.${path}`,
-      rows,
-      columns,
-      bias,
-      component: 'experts',
-    });
-    return [project('latent_down', D, latent), block, project('latent_up', latent, D)];
+    return latent === undefined ? [block] : throughLatent(D, block, { bias });
   },
   prediction: (shape, fields, layer) => {
     const depth = depths(fields, 'num_nextn_predict_layers');
@@ -261,19 +252,7 @@ const kimiLinear: Family = {
       correctionBias: true,
       ...alwaysOn(shared, { inputWidth: D }),
     });
-    if (latent === undefined) return block;
-    const project = (path: string, rows: number, columns: number): LinearPart => ({
-      kind: 'linear',
-      path: `experts.${path}`,
-      rows,
-      columns,
-      bias: false,
-      component: 'experts',
-    });
-    const norm: readonly Part[] = fields.boolean('latent_moe_use_norm')
-      ? [{ kind: 'vector', path: 'experts.latent_norm', elements: latent, component: 'norm' }]
-      : [];
-    return [project('latent_down', D, latent), ...norm, block, project('latent_up', latent, D)];
+    return latent === undefined ? block : throughLatent(D, block, { norm: fields.boolean('latent_moe_use_norm') });
   },
   // Kimi K3 attends to what the blocks before gave: a norm and a query in front of both halves of a layer, and once at the end.
   layerExtras: (shape, fields) => attentionResidual(fields, 4 * shape.hiddenSize),

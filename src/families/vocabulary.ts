@@ -140,3 +140,24 @@ export const gatedDeltaByKeys = (shape: Shape, fields: Fields) =>
     valueDim: fields.integer('linear_value_head_dim'),
     kernel: fields.integer('linear_conv_kernel_dim'),
   });
+
+/** Experts in a stream narrower than the model's (LatentMoE): a matrix leads in, perhaps with a norm behind it, another leads out. */
+export function throughLatent(
+  hiddenSize: number,
+  block: Experts,
+  { bias = false, norm = false }: { readonly bias?: boolean; readonly norm?: boolean } = {},
+): readonly Part[] {
+  const { inputWidth: latent } = block;
+  const project = (path: string, rows: number, columns: number): Part => ({
+    kind: 'linear',
+    path: `experts.${path}`,
+    rows,
+    columns,
+    bias,
+    component: 'experts',
+  });
+  const normed: readonly Part[] = norm
+    ? [{ kind: 'vector', path: 'experts.latent_norm', elements: latent, component: 'norm' }]
+    : [];
+  return [project('latent_down', hiddenSize, latent), ...normed, block, project('latent_up', latent, hiddenSize)];
+}
