@@ -13,6 +13,22 @@ export type PrimusPreset = {
 export const primusPresets: {
   readonly models: Readonly<Record<string, PrimusPreset>>;
   readonly modules: Readonly<Record<string, PrimusPreset>>;
+  /** Models of torchtitan by the files that name them (`primus/configs/models/torchtitan`). */
+  readonly torchtitan: Readonly<Record<string, { readonly name: string; readonly flavor: string }>>;
 } = table;
+
+/** Where Primus' own module for torchtitan differs from torchtitan (`primus/configs/modules/torchtitan/pre_trainer.yaml`). */
+export const primusTorchtitan = {
+  training: {
+    local_batch_size: 8,
+    global_batch_size: -1,
+    seq_len: 2048,
+    mixed_precision_param: 'bfloat16',
+    steps: 10_000,
+  },
+  parallelism: { data_parallel_shard_degree: -1 },
+  activation_checkpoint: { mode: 'none' },
+  compile: { enable: true },
+} as const;
 
 export const primusVersion = 'Primus fd1eeabb';

@@ -1,8 +1,9 @@
 import { findAccelerator } from '../../facts/accelerators.ts';
-import { type PrimusPreset, primusPresets, primusVersion } from '../../facts/primus.ts';
+import { type PrimusPreset, primusPresets, primusTorchtitan, primusVersion } from '../../facts/primus.ts';
 import type { Statement } from '../../model/statement.ts';
-import { type Dictionary, isDictionary, OtherModel, own } from '../../text/fields.ts';
+import { type Dictionary, isDictionary, OtherModel, own, textOf } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
+import { overlaid } from '../compose.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import {
@@ -13,6 +14,7 @@ import {
   statementOf,
   withoutDefaults,
 } from './megatron-arguments.ts';
+import { torchtitan } from './torchtitan.ts';
 
 /** Primus' experiment: modules that each name a framework, a preset of the trainer, one of the model, and overrides. */
 export const primus: Format = {
@@ -81,6 +83,7 @@ function experiment(file: ParsedFile, beside: Beside): Statement {
   const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
   const [name, module] = moduleOf(root);
   const framework = String(own(module, 'framework'));
+  if (framework === 'torchtitan') return ofTorchtitan(file, name, module, beside);
   if (framework !== 'megatron') throw frameworkUnread(file, name, framework);
   const missing: string[] = [];
   const part = (kind: Chain['kind'], key: string): Arguments => {
@@ -96,6 +99,28 @@ function experiment(file: ParsedFile, beside: Beside): Statement {
   return { ...statement, problems: [...statement.problems, ...absent] };
 }
 
+/** torchtitan's keys in YAML: Primus' module, the model's file, and the overrides, read as torchtitan's own file is. */
+function ofTorchtitan(file: ParsedFile, name: string, module: Dictionary, beside: Beside): Statement {
+  const asked = textOf(own(module, 'model')).replace(/\.ya?ml$/, '');
+  const path = pathInside(`primus/configs/models/torchtitan/${asked}.yaml`, '');
+  const found = path === undefined ? undefined : beside(path)?.source.value;
+  const table = primusPresets.torchtitan;
+  const installed = Object.hasOwn(table, asked) ? { model: table[asked] } : {};
+  const overrides = own(module, 'overrides');
+  const stated = overlaid(isDictionary(found) ? found : installed, isDictionary(overrides) ? overrides : {});
+  const prefix = `modules.${name}.overrides.`;
+  const lines = new Map<string, number>();
+  for (const [key, line] of file.source.lines) if (key.startsWith(prefix)) lines.set(key.slice(prefix.length), line);
+  const model = file.source.lines.get(`modules.${name}.model`);
+  if (model !== undefined) lines.set('model.flavor', model);
+  const value = overlaid(primusTorchtitan, stated);
+  const statement = torchtitan.states(
+    { path: file.path, source: { value, lines, problems: file.source.problems } },
+    beside,
+  );
+  return { ...statement, format: primus.id };
+}
+
 /** The trainer's module: the first that trains. */
 function moduleOf(root: Dictionary): readonly [string, Dictionary] {
   const modules = own(root, 'modules');
@@ -109,7 +134,7 @@ function moduleOf(root: Dictionary): readonly [string, Dictionary] {
 function frameworkUnread(file: ParsedFile, name: string, framework: string): OtherModel {
   const key = `modules.${name}.framework`;
   return new OtherModel(
-    `Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron are.`,
+    `Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron and torchtitan are.`,
     file.source.lines.get(key),
     key,
   );
