@@ -79391,7 +79391,6 @@ const uncounted = [
     ['decoder_seq_length', 'an encoder beside its decoder'],
     ['retro_add_retriever', 'a retriever'],
     ['mm_cfg', 'an encoder of images'],
-    ['img_h', 'an encoder of images'],
 ];
 /** The architecture; nothing where the arguments are a run's alone. */
 function stateModel(say) {
@@ -79409,6 +79408,9 @@ function stateModel(say) {
     }
     if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined)
         return;
+    // Every Primus file has the sizes of images among its defaults; on a command line they are meant.
+    if (say.at('img_h') !== undefined && /--img-h$/.test(say.place('img_h').key))
+        throw say.refuse('--img-h gives the model an encoder of images, which is not read yet; state the model as a config.json.', 'img_h', OtherModel);
     if (/^Bert/.test(say.text('tokenizer_type') ?? ''))
         throw say.refuse('Megatron’s BERT is not read yet; state the model as a config.json.', 'tokenizer_type', OtherModel);
     if (say.text('model_type') === 'mamba')
@@ -81977,7 +81979,7 @@ function nemo_states(file, beside) {
     // The launcher puts the file under `training`, and its references begin there.
     const root = interpolated(stated, { roots: ['training'] });
     const say = statingArguments(file, nemo.id, nemo_argumentsOf(file, root));
-    if (isDictionary(nemo_at(root, 'model.mm_cfg')))
+    if (isDictionary(nemo_at(root, 'model.mm_cfg')) || nemo_at(root, 'model.img_h') !== undefined)
         throw say.refuse('NeMo’s models with an encoder of images are not read yet; state the model as a config.json.', 'mm_cfg', OtherModel);
     if (isDictionary(nemo_at(root, 'model.encoder')))
         throw say.refuse('NeMo’s models with encoder and decoder are not read yet; state the model as a config.json.', 'encoder', OtherModel);
@@ -82993,7 +82995,7 @@ function gpus(say) {
 }
 
 ;// CONCATENATED MODULE: ./build/facts/primus.json
-const primus_namespaceObject = /*#__PURE__*/JSON.parse('{"models":{"deepseek_r1_distill_qwen_1.5B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B","hidden_size":1536,"ffn_hidden_size":8960,"num_layers":28,"num_attention_heads":12,"num_query_groups":2}},"deepseek_v2":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":60,"hidden_size":5120,"ffn_hidden_size":12288,"num_attention_heads":128,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"moe_layer_freq":"([0]*1+[1]*59)","num_experts":160,"moe_ffn_hidden_size":1536,"moe_shared_expert_intermediate_size":3072,"expert_model_parallel_size":8}},"deepseek_v2_base":{"extends":["llama_base"],"values":{"multi_latent_attention":true,"qk_layernorm":true,"moe_layer_freq":1,"moe_router_topk":6,"moe_router_enable_expert_bias":false,"expert_model_parallel_size":1,"expert_tensor_parallel_size":null}},"deepseek_v2_lite":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":27,"hidden_size":2048,"ffn_hidden_size":10944,"num_attention_heads":16,"q_lora_rank":null,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"moe_layer_freq":"([0]*1+[1]*26)","num_experts":64,"moe_ffn_hidden_size":1408,"moe_shared_expert_intermediate_size":2816,"expert_model_parallel_size":8}},"deepseek_v3":{"extends":["deepseek_v3_base"],"values":{"tokenizer_type":"DeepSeekV3Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V3","num_layers":61,"hidden_size":7168,"ffn_hidden_size":18432,"num_attention_heads":128,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"mtp_num_layers":1,"moe_layer_freq":"([0]*3+[1]*58)","num_experts":256,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048,"expert_model_parallel_size":8}},"deepseek_v3_base":{"extends":["llama_base"],"values":{"multi_latent_attention":true,"qk_layernorm":true,"mtp_num_layers":null,"moe_layer_freq":1,"moe_router_topk":6,"moe_router_enable_expert_bias":true,"expert_model_parallel_size":1,"expert_tensor_parallel_size":null}},"glm4_7":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"THUDM/glm-4-9b","num_layers":90,"hidden_size":5120,"ffn_hidden_size":12288,"num_attention_heads":96,"group_query_attention":true,"num_query_groups":8,"kv_channels":128,"moe_layer_freq":"1","num_experts":160,"moe_router_topk":8,"moe_ffn_hidden_size":1536,"moe_shared_expert_intermediate_size":1536,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"glm5":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"THUDM/glm-4-9b","num_layers":78,"hidden_size":6144,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":true,"qk_layernorm":true,"q_lora_rank":2048,"kv_lora_rank":512,"qk_head_dim":192,"qk_pos_emb_head_dim":64,"v_head_dim":256,"kv_channels":128,"mtp_num_layers":1,"moe_layer_freq":"([0]*3+[1]*75)","num_experts":256,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048,"expert_model_parallel_size":8,"moe_router_enable_expert_bias":true,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"gpt_oss_120B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":36,"hidden_size":2880,"ffn_hidden_size":10944,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"kv_channels":64,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":128,"moe_router_topk":4,"moe_ffn_hidden_size":2880,"moe_shared_expert_intermediate_size":2880,"expert_model_parallel_size":8}},"gpt_oss_20B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":24,"hidden_size":2880,"ffn_hidden_size":10944,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"kv_channels":64,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":32,"moe_router_topk":4,"moe_ffn_hidden_size":2880,"moe_shared_expert_intermediate_size":2880,"expert_model_parallel_size":8}},"grok1":{"extends":["grok_base"],"values":{"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1","max_position_embeddings":131072,"num_layers":64,"hidden_size":6144,"ffn_hidden_size":32768,"num_attention_heads":48}},"grok2":{"extends":["grok_base"],"values":{"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1","max_position_embeddings":131072,"num_layers":64,"hidden_size":8192,"moe_ffn_hidden_size":16384,"num_attention_heads":64}},"grok_base":{"extends":["llama_base"],"values":{"qk_layernorm":false,"group_query_attention":true,"num_query_groups":8,"num_experts":8,"moe_router_topk":2}},"kimi_k2":{"extends":["deepseek_v3_base"],"values":{"tokenizer_type":"KimiK2Tokenizer","tokenizer_model":"moonshotai/Kimi-K2-Instruct","num_layers":61,"hidden_size":7168,"ffn_hidden_size":18432,"num_attention_heads":64,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"mtp_num_layers":0,"moe_layer_freq":"([0]*1+[1]*60)","num_experts":384,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048}},"language_model":{"extends":[],"values":{"attention_backend":"auto","group_query_attention":false,"position_embedding_type":"learned_absolute","untie_embeddings_and_output_weights":true,"hidden_dropout":0.1,"attention_dropout":0.1,"add_bias_linear":false,"swiglu":true,"transformer_impl":"transformer_engine","vocab_extra_ids":0,"normalization":"LayerNorm","kv_lora_rank":32,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"moe_layer_freq":1,"moe_router_topk":2,"tensor_model_parallel_size":1,"context_parallel_size":1,"cp_comm_type":"p2p","pipeline_model_parallel_size":1,"sequence_parallel":true,"expert_model_parallel_size":1}},"llama2_13B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-13b-hf","group_query_attention":false,"ffn_hidden_size":13824,"hidden_size":5120,"num_attention_heads":40,"num_layers":40}},"llama2_70B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-70b-hf","ffn_hidden_size":28672,"hidden_size":8192,"num_attention_heads":64,"num_layers":80,"group_query_attention":true,"num_query_groups":8}},"llama2_7B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-7b-hf","group_query_attention":false,"ffn_hidden_size":11008,"hidden_size":4096,"num_attention_heads":32,"num_layers":32}},"llama2_base":{"extends":["llama_base"],"values":{"max_position_embeddings":4096}},"llama3.1_405B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.1-405B","ffn_hidden_size":53248,"hidden_size":16384,"num_attention_heads":128,"num_layers":126,"num_query_groups":8}},"llama3.1_70B":{"extends":["llama3_70B"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.1-70B","max_position_embeddings":131072}},"llama3.1_8B":{"extends":["llama3_8B"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"meta-llama/Llama-3.1-8B","max_position_embeddings":131072}},"llama3.2_1B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3.2-1B","ffn_hidden_size":8192,"hidden_size":2048,"num_attention_heads":32,"num_layers":16,"num_query_groups":8}},"llama3.2_3B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3.2-3B","ffn_hidden_size":8192,"hidden_size":3072,"num_attention_heads":24,"num_layers":28,"num_query_groups":8}},"llama3.3_70B":{"extends":["llama3_70B"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.3-70B-Instruct","max_position_embeddings":131072}},"llama3_70B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3-70B","ffn_hidden_size":28672,"hidden_size":8192,"num_attention_heads":64,"num_layers":80,"num_query_groups":8}},"llama3_8B":{"extends":["llama3_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"meta-llama/Meta-Llama-3-8B","ffn_hidden_size":14336,"hidden_size":4096,"num_attention_heads":32,"num_layers":32,"num_query_groups":8}},"llama3_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"max_position_embeddings":8192}},"llama4_17B128E":{"extends":["llama4_base"],"values":{"max_position_embeddings":262144,"num_layers":48,"hidden_size":5120,"ffn_hidden_size":16384,"num_attention_heads":40,"qk_layernorm":false,"moe_layer_freq":2,"num_experts":128,"moe_ffn_hidden_size":8192,"moe_shared_expert_intermediate_size":8192,"tokenizer_type":"Llama4Tokenizer","tokenizer_model":"meta-llama/Llama-4-Maverick-17B-128E","expert_model_parallel_size":8,"expert_tensor_parallel_size":null}},"llama4_17B16E":{"extends":["llama4_base"],"values":{"max_position_embeddings":262144,"num_layers":48,"hidden_size":5120,"ffn_hidden_size":16384,"num_attention_heads":40,"qk_layernorm":true,"moe_layer_freq":1,"num_experts":16,"moe_ffn_hidden_size":8192,"moe_shared_expert_intermediate_size":8192,"tokenizer_type":"Llama4Tokenizer","tokenizer_model":"meta-llama/Llama-4-Scout-17B-16E","expert_model_parallel_size":8,"expert_tensor_parallel_size":null}},"llama4_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"num_query_groups":8,"moe_router_topk":1}},"llama_base":{"extends":["language_model"],"values":{"group_query_attention":false,"num_query_groups":null,"qk_layernorm":false,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"minimax_m2.5":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"MiniMaxAI/MiniMax-M2.5","num_layers":62,"hidden_size":3072,"ffn_hidden_size":1536,"num_attention_heads":48,"group_query_attention":true,"num_query_groups":8,"qk_layernorm":true,"kv_channels":128,"moe_layer_freq":"1","num_experts":256,"moe_router_topk":8,"moe_router_enable_expert_bias":true,"expert_model_parallel_size":8,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"mixtral_8x22B_v0.1":{"extends":["mixtral_base"],"values":{"max_position_embeddings":65536,"num_layers":56,"hidden_size":6144,"ffn_hidden_size":16384,"num_attention_heads":48,"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1"}},"mixtral_8x7B_v0.1":{"extends":["mixtral_base"],"values":{"max_position_embeddings":4096,"num_layers":32,"hidden_size":4096,"ffn_hidden_size":14336,"num_attention_heads":32,"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x7B-v0.1"}},"mixtral_base":{"extends":["llama_base"],"values":{"qk_layernorm":false,"group_query_attention":true,"num_query_groups":8,"num_experts":8,"moe_router_topk":2}},"moe_1T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":224,"moe_router_topk":8,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_2T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":448,"moe_router_topk":16,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_4T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":896,"moe_router_topk":32,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_515B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":112,"moe_router_topk":8,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_proxy_single_node":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":64,"hidden_size":2048,"num_attention_heads":32,"group_query_attention":true,"num_query_groups":8,"kv_channels":128,"multi_latent_attention":false,"num_experts":128,"moe_router_topk":2,"moe_ffn_hidden_size":2048}},"qwen2.5_14B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-14B","hidden_size":5120,"ffn_hidden_size":13824,"num_layers":48,"num_attention_heads":40,"num_query_groups":8}},"qwen2.5_32B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-32B","hidden_size":5120,"ffn_hidden_size":27648,"num_layers":64,"num_attention_heads":40,"num_query_groups":8}},"qwen2.5_3B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-3B","hidden_size":2048,"ffn_hidden_size":11008,"num_layers":36,"num_attention_heads":16,"num_query_groups":2}},"qwen2.5_72B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-72B","hidden_size":8192,"ffn_hidden_size":29568,"num_layers":80,"num_attention_heads":64,"num_query_groups":8}},"qwen2.5_7B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-7B","hidden_size":3584,"ffn_hidden_size":18944,"num_layers":28,"num_attention_heads":28,"num_query_groups":4}},"qwen2.5_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"num_query_groups":null,"qk_layernorm":false,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm","max_position_embeddings":131072}},"qwen3_14B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-14B","hidden_size":5120,"ffn_hidden_size":17408,"num_layers":40,"num_attention_heads":40,"num_query_groups":8}},"qwen3_235B_A22B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-235B-A22B","num_layers":94,"hidden_size":4096,"ffn_hidden_size":12288,"num_attention_heads":64,"moe_layer_freq":"1","num_experts":128,"moe_router_topk":8,"moe_ffn_hidden_size":1536,"group_query_attention":true,"num_query_groups":4,"qk_layernorm":true,"kv_channels":128,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"qwen3_235B_A22B_4layer":{"extends":["qwen3_235B_A22B"],"values":{"num_layers":4}},"qwen3_30B_A3B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-30B-A3B","num_layers":48,"hidden_size":2048,"ffn_hidden_size":6144,"num_attention_heads":32,"moe_layer_freq":"1","num_experts":128,"moe_router_topk":8,"moe_ffn_hidden_size":768,"group_query_attention":true,"num_query_groups":4,"qk_layernorm":true,"kv_channels":128}},"qwen3_32B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-32B","hidden_size":5120,"ffn_hidden_size":25600,"num_layers":64,"num_attention_heads":64,"num_query_groups":8}},"qwen3_4B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-4B","hidden_size":2560,"ffn_hidden_size":9728,"num_layers":36,"num_attention_heads":32,"num_query_groups":8}},"qwen3_8B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-8B","hidden_size":4096,"ffn_hidden_size":12288,"num_layers":36,"num_attention_heads":32,"num_query_groups":8}}},"modules":{"pre_trainer":{"extends":["trainer_base"],"values":{"train_iters":1000,"global_batch_size":16,"seq_length":1024,"use_flash_attn":true,"use_distributed_optimizer":true}},"sft_trainer":{"extends":["trainer_base"],"values":{"train_iters":1000,"global_batch_size":128,"micro_batch_size":1,"seq_length":2048,"use_flash_attn":true,"use_distributed_optimizer":true}},"trainer_base":{"extends":[],"values":{"micro_batch_size":2,"global_batch_size":128,"make_vocab_size_divisible_by":128,"bf16":true,"fp8_recipe":"delayed","optimizer":"adam","optimizer_offload_fraction":1,"data_parallel_sharding_strategy":"no_shard","num_distributed_optimizer_instances":1,"seq_length":4096,"main_grads_dtype":"fp32","exp_avg_dtype":"fp32"}}}}');
+const primus_namespaceObject = /*#__PURE__*/JSON.parse('{"models":{"deepseek_r1_distill_qwen_1.5B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B","hidden_size":1536,"ffn_hidden_size":8960,"num_layers":28,"num_attention_heads":12,"num_query_groups":2}},"deepseek_v2":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":60,"hidden_size":5120,"ffn_hidden_size":12288,"num_attention_heads":128,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"moe_layer_freq":"([0]*1+[1]*59)","num_experts":160,"moe_ffn_hidden_size":1536,"moe_shared_expert_intermediate_size":3072,"expert_model_parallel_size":8}},"deepseek_v2_base":{"extends":["llama_base"],"values":{"multi_latent_attention":true,"qk_layernorm":true,"moe_layer_freq":1,"moe_router_topk":6,"moe_router_enable_expert_bias":false,"expert_model_parallel_size":1,"expert_tensor_parallel_size":null}},"deepseek_v2_lite":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":27,"hidden_size":2048,"ffn_hidden_size":10944,"num_attention_heads":16,"q_lora_rank":null,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"moe_layer_freq":"([0]*1+[1]*26)","num_experts":64,"moe_ffn_hidden_size":1408,"moe_shared_expert_intermediate_size":2816,"expert_model_parallel_size":8}},"deepseek_v3":{"extends":["deepseek_v3_base"],"values":{"tokenizer_type":"DeepSeekV3Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V3","num_layers":61,"hidden_size":7168,"ffn_hidden_size":18432,"num_attention_heads":128,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"mtp_num_layers":1,"moe_layer_freq":"([0]*3+[1]*58)","num_experts":256,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048,"expert_model_parallel_size":8}},"deepseek_v3_base":{"extends":["llama_base"],"values":{"multi_latent_attention":true,"qk_layernorm":true,"mtp_num_layers":null,"moe_layer_freq":1,"moe_router_topk":6,"moe_router_enable_expert_bias":true,"expert_model_parallel_size":1,"expert_tensor_parallel_size":null}},"glm4_7":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"THUDM/glm-4-9b","num_layers":90,"hidden_size":5120,"ffn_hidden_size":12288,"num_attention_heads":96,"group_query_attention":true,"num_query_groups":8,"kv_channels":128,"moe_layer_freq":"1","num_experts":160,"moe_router_topk":8,"moe_ffn_hidden_size":1536,"moe_shared_expert_intermediate_size":1536,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"glm5":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"THUDM/glm-4-9b","num_layers":78,"hidden_size":6144,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":true,"qk_layernorm":true,"q_lora_rank":2048,"kv_lora_rank":512,"qk_head_dim":192,"qk_pos_emb_head_dim":64,"v_head_dim":256,"kv_channels":128,"mtp_num_layers":1,"moe_layer_freq":"([0]*3+[1]*75)","num_experts":256,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048,"expert_model_parallel_size":8,"moe_router_enable_expert_bias":true,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"gpt_oss_120B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":36,"hidden_size":2880,"ffn_hidden_size":10944,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"kv_channels":64,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":128,"moe_router_topk":4,"moe_ffn_hidden_size":2880,"moe_shared_expert_intermediate_size":2880,"expert_model_parallel_size":8}},"gpt_oss_20B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":24,"hidden_size":2880,"ffn_hidden_size":10944,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"kv_channels":64,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":32,"moe_router_topk":4,"moe_ffn_hidden_size":2880,"moe_shared_expert_intermediate_size":2880,"expert_model_parallel_size":8}},"grok1":{"extends":["grok_base"],"values":{"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1","max_position_embeddings":131072,"num_layers":64,"hidden_size":6144,"ffn_hidden_size":32768,"num_attention_heads":48}},"grok2":{"extends":["grok_base"],"values":{"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1","max_position_embeddings":131072,"num_layers":64,"hidden_size":8192,"moe_ffn_hidden_size":16384,"num_attention_heads":64}},"grok_base":{"extends":["llama_base"],"values":{"qk_layernorm":false,"group_query_attention":true,"num_query_groups":8,"num_experts":8,"moe_router_topk":2}},"kimi_k2":{"extends":["deepseek_v3_base"],"values":{"tokenizer_type":"KimiK2Tokenizer","tokenizer_model":"moonshotai/Kimi-K2-Instruct","num_layers":61,"hidden_size":7168,"ffn_hidden_size":18432,"num_attention_heads":64,"q_lora_rank":1536,"kv_lora_rank":512,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"kv_channels":128,"mtp_num_layers":0,"moe_layer_freq":"([0]*1+[1]*60)","num_experts":384,"moe_router_topk":8,"moe_ffn_hidden_size":2048,"moe_shared_expert_intermediate_size":2048}},"language_model":{"extends":[],"values":{"attention_backend":"auto","group_query_attention":false,"position_embedding_type":"learned_absolute","untie_embeddings_and_output_weights":true,"hidden_dropout":0.1,"attention_dropout":0.1,"add_bias_linear":false,"swiglu":true,"transformer_impl":"transformer_engine","vocab_extra_ids":0,"normalization":"LayerNorm","kv_lora_rank":32,"qk_head_dim":128,"qk_pos_emb_head_dim":64,"v_head_dim":128,"moe_layer_freq":1,"moe_router_topk":2,"tensor_model_parallel_size":1,"context_parallel_size":1,"cp_comm_type":"p2p","pipeline_model_parallel_size":1,"sequence_parallel":true,"expert_model_parallel_size":1}},"llama2_13B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-13b-hf","group_query_attention":false,"ffn_hidden_size":13824,"hidden_size":5120,"num_attention_heads":40,"num_layers":40}},"llama2_70B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-70b-hf","ffn_hidden_size":28672,"hidden_size":8192,"num_attention_heads":64,"num_layers":80,"group_query_attention":true,"num_query_groups":8}},"llama2_7B":{"extends":["llama2_base"],"values":{"tokenizer_type":"Llama2Tokenizer","tokenizer_model":"meta-llama/Llama-2-7b-hf","group_query_attention":false,"ffn_hidden_size":11008,"hidden_size":4096,"num_attention_heads":32,"num_layers":32}},"llama2_base":{"extends":["llama_base"],"values":{"max_position_embeddings":4096}},"llama3.1_405B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.1-405B","ffn_hidden_size":53248,"hidden_size":16384,"num_attention_heads":128,"num_layers":126,"num_query_groups":8}},"llama3.1_70B":{"extends":["llama3_70B"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.1-70B","max_position_embeddings":131072}},"llama3.1_8B":{"extends":["llama3_8B"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"meta-llama/Llama-3.1-8B","max_position_embeddings":131072}},"llama3.2_1B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3.2-1B","ffn_hidden_size":8192,"hidden_size":2048,"num_attention_heads":32,"num_layers":16,"num_query_groups":8}},"llama3.2_3B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3.2-3B","ffn_hidden_size":8192,"hidden_size":3072,"num_attention_heads":24,"num_layers":28,"num_query_groups":8}},"llama3.3_70B":{"extends":["llama3_70B"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Llama-3.3-70B-Instruct","max_position_embeddings":131072}},"llama3_70B":{"extends":["llama3_base"],"values":{"tokenizer_type":"Llama3Tokenizer","tokenizer_model":"meta-llama/Meta-Llama-3-70B","ffn_hidden_size":28672,"hidden_size":8192,"num_attention_heads":64,"num_layers":80,"num_query_groups":8}},"llama3_8B":{"extends":["llama3_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"meta-llama/Meta-Llama-3-8B","ffn_hidden_size":14336,"hidden_size":4096,"num_attention_heads":32,"num_layers":32,"num_query_groups":8}},"llama3_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"max_position_embeddings":8192}},"llama4_17B128E":{"extends":["llama4_base"],"values":{"max_position_embeddings":262144,"num_layers":48,"hidden_size":5120,"ffn_hidden_size":16384,"num_attention_heads":40,"qk_layernorm":false,"moe_layer_freq":2,"num_experts":128,"moe_ffn_hidden_size":8192,"moe_shared_expert_intermediate_size":8192,"tokenizer_type":"Llama4Tokenizer","tokenizer_model":"meta-llama/Llama-4-Maverick-17B-128E","expert_model_parallel_size":8,"expert_tensor_parallel_size":null}},"llama4_17B16E":{"extends":["llama4_base"],"values":{"max_position_embeddings":262144,"num_layers":48,"hidden_size":5120,"ffn_hidden_size":16384,"num_attention_heads":40,"qk_layernorm":true,"moe_layer_freq":1,"num_experts":16,"moe_ffn_hidden_size":8192,"moe_shared_expert_intermediate_size":8192,"tokenizer_type":"Llama4Tokenizer","tokenizer_model":"meta-llama/Llama-4-Scout-17B-16E","expert_model_parallel_size":8,"expert_tensor_parallel_size":null}},"llama4_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"num_query_groups":8,"moe_router_topk":1}},"llama_base":{"extends":["language_model"],"values":{"group_query_attention":false,"num_query_groups":null,"qk_layernorm":false,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"minimax_m2.5":{"extends":["language_model"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"MiniMaxAI/MiniMax-M2.5","num_layers":62,"hidden_size":3072,"ffn_hidden_size":1536,"num_attention_heads":48,"group_query_attention":true,"num_query_groups":8,"qk_layernorm":true,"kv_channels":128,"moe_layer_freq":"1","num_experts":256,"moe_router_topk":8,"moe_router_enable_expert_bias":true,"expert_model_parallel_size":8,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"mixtral_8x22B_v0.1":{"extends":["mixtral_base"],"values":{"max_position_embeddings":65536,"num_layers":56,"hidden_size":6144,"ffn_hidden_size":16384,"num_attention_heads":48,"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x22B-v0.1"}},"mixtral_8x7B_v0.1":{"extends":["mixtral_base"],"values":{"max_position_embeddings":4096,"num_layers":32,"hidden_size":4096,"ffn_hidden_size":14336,"num_attention_heads":32,"tokenizer_type":"MixtralTokenizer","tokenizer_model":"mistralai/Mixtral-8x7B-v0.1"}},"mixtral_base":{"extends":["llama_base"],"values":{"qk_layernorm":false,"group_query_attention":true,"num_query_groups":8,"num_experts":8,"moe_router_topk":2}},"moe_1T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":224,"moe_router_topk":8,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_2T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":448,"moe_router_topk":16,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_4T":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":896,"moe_router_topk":32,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_515B":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2","num_layers":96,"hidden_size":8192,"ffn_hidden_size":12288,"num_attention_heads":64,"multi_latent_attention":false,"qk_head_dim":128,"v_head_dim":128,"group_query_attention":true,"num_query_groups":8,"moe_layer_freq":1,"num_experts":112,"moe_router_topk":8,"moe_ffn_hidden_size":1920,"moe_shared_expert_intermediate_size":1920}},"moe_proxy_single_node":{"extends":["deepseek_v2_base"],"values":{"tokenizer_type":"DeepSeekV2Tokenizer","tokenizer_model":"deepseek-ai/DeepSeek-V2-Lite","num_layers":64,"hidden_size":2048,"num_attention_heads":32,"group_query_attention":true,"num_query_groups":8,"kv_channels":128,"multi_latent_attention":false,"num_experts":128,"moe_router_topk":2,"moe_ffn_hidden_size":2048}},"qwen2.5_14B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-14B","hidden_size":5120,"ffn_hidden_size":13824,"num_layers":48,"num_attention_heads":40,"num_query_groups":8}},"qwen2.5_32B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-32B","hidden_size":5120,"ffn_hidden_size":27648,"num_layers":64,"num_attention_heads":40,"num_query_groups":8}},"qwen2.5_3B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-3B","hidden_size":2048,"ffn_hidden_size":11008,"num_layers":36,"num_attention_heads":16,"num_query_groups":2}},"qwen2.5_72B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-72B","hidden_size":8192,"ffn_hidden_size":29568,"num_layers":80,"num_attention_heads":64,"num_query_groups":8}},"qwen2.5_7B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen2.5-7B","hidden_size":3584,"ffn_hidden_size":18944,"num_layers":28,"num_attention_heads":28,"num_query_groups":4}},"qwen2.5_base":{"extends":["llama_base"],"values":{"group_query_attention":true,"num_query_groups":null,"qk_layernorm":false,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm","max_position_embeddings":131072}},"qwen3_14B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-14B","hidden_size":5120,"ffn_hidden_size":17408,"num_layers":40,"num_attention_heads":40,"num_query_groups":8}},"qwen3_235B_A22B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-235B-A22B","num_layers":94,"hidden_size":4096,"ffn_hidden_size":12288,"num_attention_heads":64,"moe_layer_freq":"1","num_experts":128,"moe_router_topk":8,"moe_ffn_hidden_size":1536,"group_query_attention":true,"num_query_groups":4,"qk_layernorm":true,"kv_channels":128,"swiglu":true,"add_bias_linear":false,"untie_embeddings_and_output_weights":true,"hidden_dropout":0,"attention_dropout":0,"position_embedding_type":"rope","normalization":"RMSNorm"}},"qwen3_235B_A22B_4layer":{"extends":["qwen3_235B_A22B"],"values":{"num_layers":4}},"qwen3_30B_A3B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-30B-A3B","num_layers":48,"hidden_size":2048,"ffn_hidden_size":6144,"num_attention_heads":32,"moe_layer_freq":"1","num_experts":128,"moe_router_topk":8,"moe_ffn_hidden_size":768,"group_query_attention":true,"num_query_groups":4,"qk_layernorm":true,"kv_channels":128}},"qwen3_32B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-32B","hidden_size":5120,"ffn_hidden_size":25600,"num_layers":64,"num_attention_heads":64,"num_query_groups":8}},"qwen3_4B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-4B","hidden_size":2560,"ffn_hidden_size":9728,"num_layers":36,"num_attention_heads":32,"num_query_groups":8}},"qwen3_8B":{"extends":["qwen2.5_base"],"values":{"tokenizer_type":"HuggingFaceTokenizer","tokenizer_model":"Qwen/Qwen3-8B","hidden_size":4096,"ffn_hidden_size":12288,"num_layers":36,"num_attention_heads":32,"num_query_groups":8}}},"modules":{"pre_trainer":{"extends":["trainer_base"],"values":{"train_iters":1000,"global_batch_size":16,"seq_length":1024,"use_flash_attn":true,"use_distributed_optimizer":true}},"sft_trainer":{"extends":["trainer_base"],"values":{"train_iters":1000,"global_batch_size":128,"micro_batch_size":1,"seq_length":2048,"use_flash_attn":true,"use_distributed_optimizer":true}},"trainer_base":{"extends":[],"values":{"micro_batch_size":2,"global_batch_size":128,"make_vocab_size_divisible_by":128,"bf16":true,"fp8_recipe":"delayed","optimizer":"adam","optimizer_offload_fraction":1,"data_parallel_sharding_strategy":"no_shard","num_distributed_optimizer_instances":1,"seq_length":4096,"main_grads_dtype":"fp32","exp_avg_dtype":"fp32"}}},"torchtitan":{"deepseek_v3_16b-fp8":{"name":"deepseek_v3","flavor":"16B"},"deepseek_v3_16b":{"name":"deepseek_v3","flavor":"16B"},"deepseek_v3_236b-fp8":{"name":"deepseek_v3","flavor":"236B"},"deepseek_v3_236b":{"name":"deepseek_v3","flavor":"236B"},"deepseek_v3_671b-fp8":{"name":"deepseek_v3","flavor":"671B"},"deepseek_v3_671b":{"name":"deepseek_v3","flavor":"671B"},"gpt_oss_120b-fp8":{"name":"gpt_oss","flavor":"120b"},"gpt_oss_120b":{"name":"gpt_oss","flavor":"120b"},"gpt_oss_20b-fp8":{"name":"gpt_oss","flavor":"20b"},"gpt_oss_20b":{"name":"gpt_oss","flavor":"20b"},"llama3.1_405B-fp8":{"name":"llama3","flavor":"405B"},"llama3.1_405B":{"name":"llama3","flavor":"405B"},"llama3.1_70B-fp8":{"name":"llama3","flavor":"70B"},"llama3.1_70B":{"name":"llama3","flavor":"70B"},"llama3.1_8B-fp8":{"name":"llama3","flavor":"8B"},"llama3.1_8B":{"name":"llama3","flavor":"8B"},"llama3.2_1B":{"name":"llama3","flavor":"1B"},"llama3.3_70B-fp8":{"name":"llama3","flavor":"70B"},"llama3.3_70B":{"name":"llama3","flavor":"70B"},"llama3_70B-fp8":{"name":"llama3","flavor":"70B"},"llama3_70B":{"name":"llama3","flavor":"70B"},"llama3_8B-fp8":{"name":"llama3","flavor":"8B"},"llama3_8B":{"name":"llama3","flavor":"8B"},"llama4_17Bx128E-fp8":{"name":"llama4","flavor":"17bx128e"},"llama4_17Bx128E":{"name":"llama4","flavor":"17bx128e"},"llama4_17Bx16E-fp8":{"name":"llama4","flavor":"17bx16e"},"llama4_17Bx16E":{"name":"llama4","flavor":"17bx16e"},"qwen3_0.6b":{"name":"qwen3","flavor":"0.6B"},"qwen3_1.7b":{"name":"qwen3","flavor":"1.7B"},"qwen3_14b":{"name":"qwen3","flavor":"14B"},"qwen3_32b":{"name":"qwen3","flavor":"32B"},"qwen3_4b":{"name":"qwen3","flavor":"4B"},"qwen3_8b":{"name":"qwen3","flavor":"8B"}}}');
 ;// CONCATENATED MODULE: ./build/facts/primus.js
 
 /**
@@ -83001,167 +83003,20 @@ const primus_namespaceObject = /*#__PURE__*/JSON.parse('{"models":{"deepseek_r1_
  * keep only the experiment's own file. `language_model` without its sizes, which every model states.
  */
 const primusPresets = primus_namespaceObject;
-const primusVersion = 'Primus fd1eeabb';
-
-;// CONCATENATED MODULE: ./build/read/formats/primus.js
-
-
-
-
-
-
-/** Primus' experiment: modules that each name a framework, a preset of the trainer, one of the model, and overrides. */
-const primus = {
-    id: 'primus',
-    title: 'Primus experiment YAML',
-    syntaxes: ['yaml'],
-    included: true,
-    signature: { has: ['modules.*.framework', 'modules.*.model'] },
-    states: primus_experiment,
-};
-/** A preset of a model (`primus/configs/models/megatron/*.yaml`), which extends others. */
-const primusModel = {
-    id: 'primus-model',
-    title: 'Primus model YAML',
-    syntaxes: ['yaml'],
-    included: true,
-    signature: {
-        some: [
-            [1, ['extends', 'bases']],
-            [
-                2,
-                [
-                    'num_layers',
-                    'hidden_size',
-                    'ffn_hidden_size',
-                    'num_attention_heads',
-                    'num_query_groups',
-                    'num_experts',
-                    'moe_ffn_hidden_size',
-                    'moe_router_topk',
-                    'multi_latent_attention',
-                    'max_position_embeddings',
-                    'tokenizer_model',
-                    'norm_epsilon',
-                    'swiglu',
-                ],
-            ],
-        ],
+/** Where Primus' own module for torchtitan differs from torchtitan (`primus/configs/modules/torchtitan/pre_trainer.yaml`). */
+const primusTorchtitan = {
+    training: {
+        local_batch_size: 8,
+        global_batch_size: -1,
+        seq_len: 2048,
+        mixed_precision_param: 'bfloat16',
+        steps: 10_000,
     },
-    states: primus_model,
+    parallelism: { data_parallel_shard_degree: -1 },
+    activation_checkpoint: { mode: 'none' },
+    compile: { enable: true },
 };
-/** A model alone states its architecture; what a run takes by default is for the experiments to say. */
-function primus_model(file, beside) {
-    const missing = [];
-    const chain = { kind: 'models', beside, folder: folderOf(file.path), left: { files: 40 }, missing };
-    const statement = withoutDefaults(statementOf(file, primusModel.id, primus_extended(file, chain)));
-    return { ...statement, problems: [...statement.problems, ...missing.map((name) => primus_notThere('extends', name, file))] };
-}
-const folderOf = (path) => path.split('/').slice(0, -1).join('/');
-function primus_experiment(file, beside) {
-    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
-    const [name, module] = moduleOf(root);
-    const framework = String(fields_own(module, 'framework'));
-    if (framework !== 'megatron')
-        throw frameworkUnread(file, name, framework);
-    const missing = [];
-    const part = (kind, key) => {
-        const asked = fields_own(module, key);
-        return typeof asked === 'string'
-            ? primus_named(asked, file, { kind, beside, missing, left: { files: 40 }, folder: '' })
-            : new Map();
-    };
-    const overrides = argumentsAt(file, fields_own(module, 'overrides'), `modules.${name}.overrides`);
-    const given = megatron_arguments_joined(part('modules', 'config'), part('models', 'model'), overrides, machineOf(file));
-    const statement = statementOf(file, primus.id, given);
-    const absent = missing.map((one) => primus_notThere(`modules.${name}.model`, one, file));
-    return { ...statement, problems: [...statement.problems, ...absent] };
-}
-/** The trainer's module: the first that trains. */
-function moduleOf(root) {
-    const modules = fields_own(root, 'modules');
-    const all = isDictionary(modules) ? Object.entries(modules) : [];
-    for (const [name, module] of all)
-        if (isDictionary(module) && fields_own(module, 'framework') !== undefined && fields_own(module, 'model') !== undefined)
-            return [name, module];
-    return ['', {}];
-}
-function frameworkUnread(file, name, framework) {
-    const key = `modules.${name}.framework`;
-    return new OtherModel(`Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron are.`, file.source.lines.get(key), key);
-}
-const primus_notThere = (key, name, file) => {
-    const line = file.source.lines.get(key);
-    return {
-        severity: 'warning',
-        message: `${key} leads to ${name.slice(0, 100)}, which is neither a file of this repository nor a preset of ${primusVersion}; llama_base is taken in its place.`,
-        key,
-        ...(line === undefined ? {} : { line }),
-    };
-};
-/** A preset by its file's name: a file of the repository, else what Primus installs. */
-function primus_named(name, from, chain) {
-    const stem = name.replace(/\.ya?ml$/, '');
-    const folders = [`primus/configs/${chain.kind}/megatron`, folderOf(from.path)];
-    const files = folders.map((folder) => {
-        const path = pathInside(folder === '' ? `${stem}.yaml` : `${folder}/${stem}.yaml`, '');
-        return { folder, file: path === undefined ? undefined : chain.beside(path) };
-    });
-    const found = files.find(({ file }) => file !== undefined && file.path !== from.path);
-    if (found?.file !== undefined)
-        return primus_extended(found.file, { ...chain, folder: found.folder });
-    return installed(stem, chain);
-}
-/** A file's own arguments over those of the files that it extends, the later of these over the earlier. */
-function primus_extended(file, chain) {
-    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
-    const listed = fields_own(root, 'extends') ?? fields_own(root, 'bases');
-    const names = (Array.isArray(listed) ? listed : [listed]).filter((one) => typeof one === 'string').slice(0, 20);
-    const below = names.map((name) => base(name, chain));
-    const isBase = /(^|\/)language_model\.ya?ml$/.test(file.path);
-    const values = Object.fromEntries(Object.entries(root).filter(([key]) => !['extends', 'bases'].includes(key) && !(isBase && primus_sizes.includes(key))));
-    return megatron_arguments_joined(...below, argumentsAt(file, values, ''));
-}
-/** The sizes that stand in the preset which all models extend are nobody's. */
-const primus_sizes = ['num_layers', 'hidden_size', 'num_attention_heads', 'model_type'];
-function base(name, chain) {
-    const path = pathInside(chain.folder === '' ? name : `${chain.folder}/${name}`, '');
-    const file = path === undefined || chain.left.files-- <= 0 ? undefined : chain.beside(path);
-    if (file !== undefined)
-        return primus_extended(file, { ...chain, folder: folderOf(file.path) });
-    return installed(name.replace(/^.*\//, '').replace(/\.ya?ml$/, ''), chain);
-}
-/** Bases of the trainer's module that do not bear on cost are not kept. */
-function installed(stem, chain) {
-    const found = preset(stem, chain.kind, 0);
-    if (found !== undefined)
-        return found;
-    if (chain.kind === 'modules')
-        return preset('pre_trainer', chain.kind, 0) ?? new Map();
-    if (stem !== 'primus_megatron_model')
-        chain.missing.push(`${stem}.yaml`);
-    return preset(stem === 'primus_megatron_model' ? stem : 'llama_base', chain.kind, 0) ?? new Map();
-}
-/** What Primus installs under a name; undefined where it has none. */
-function preset(stem, kind, depth) {
-    const table = primusPresets[kind];
-    const found = Object.hasOwn(table, stem) ? table[stem] : undefined;
-    if (found === undefined || depth > 10)
-        return undefined;
-    const below = found.extends.map((name) => preset(name, kind, depth + 1) ?? new Map());
-    const at = (key) => ({ file: `${stem}.yaml of ${primusVersion}`, key });
-    return megatron_arguments_joined(...below, new Map(Object.entries(found.values).map(([key, value]) => [key, { value, at: at(key) }])));
-}
-/** Primus sorts experiments into folders by accelerator. */
-function machineOf(file) {
-    const id = file.path
-        .toLowerCase()
-        .split('/')
-        .find((step) => /^mi\d{3}x$/.test(step) && findAccelerator(step) !== undefined);
-    return id === undefined
-        ? new Map()
-        : new Map([['accelerator', { value: id, at: { file: file.path, key: 'its folder' } }]]);
-}
+const primusVersion = 'Primus fd1eeabb';
 
 ;// CONCATENATED MODULE: ./build/read/formats/torchtitan.js
 
@@ -83307,6 +83162,191 @@ function torchtitan_precision(say) {
     else
         say.run('precision', 'training.mixed_precision_param', (value) => (value === 'float32' ? 'fp32' : 'bf16'));
     say.byDefault('precision', 'bf16', `training.mixed_precision_param of torchtitan (${torchtitan_source})`);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/primus.js
+
+
+
+
+
+
+
+
+/** Primus' experiment: modules that each name a framework, a preset of the trainer, one of the model, and overrides. */
+const primus = {
+    id: 'primus',
+    title: 'Primus experiment YAML',
+    syntaxes: ['yaml'],
+    included: true,
+    signature: { has: ['modules.*.framework', 'modules.*.model'] },
+    states: primus_experiment,
+};
+/** A preset of a model (`primus/configs/models/megatron/*.yaml`), which extends others. */
+const primusModel = {
+    id: 'primus-model',
+    title: 'Primus model YAML',
+    syntaxes: ['yaml'],
+    included: true,
+    signature: {
+        some: [
+            [1, ['extends', 'bases']],
+            [
+                2,
+                [
+                    'num_layers',
+                    'hidden_size',
+                    'ffn_hidden_size',
+                    'num_attention_heads',
+                    'num_query_groups',
+                    'num_experts',
+                    'moe_ffn_hidden_size',
+                    'moe_router_topk',
+                    'multi_latent_attention',
+                    'max_position_embeddings',
+                    'tokenizer_model',
+                    'norm_epsilon',
+                    'swiglu',
+                ],
+            ],
+        ],
+    },
+    states: primus_model,
+};
+/** A model alone states its architecture; what a run takes by default is for the experiments to say. */
+function primus_model(file, beside) {
+    const missing = [];
+    const chain = { kind: 'models', beside, folder: folderOf(file.path), left: { files: 40 }, missing };
+    const statement = withoutDefaults(statementOf(file, primusModel.id, primus_extended(file, chain)));
+    return { ...statement, problems: [...statement.problems, ...missing.map((name) => primus_notThere('extends', name, file))] };
+}
+const folderOf = (path) => path.split('/').slice(0, -1).join('/');
+function primus_experiment(file, beside) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const [name, module] = moduleOf(root);
+    const framework = String(fields_own(module, 'framework'));
+    if (framework === 'torchtitan')
+        return ofTorchtitan(file, name, module, beside);
+    if (framework !== 'megatron')
+        throw frameworkUnread(file, name, framework);
+    const missing = [];
+    const part = (kind, key) => {
+        const asked = fields_own(module, key);
+        return typeof asked === 'string'
+            ? primus_named(asked, file, { kind, beside, missing, left: { files: 40 }, folder: '' })
+            : new Map();
+    };
+    const overrides = argumentsAt(file, fields_own(module, 'overrides'), `modules.${name}.overrides`);
+    const given = megatron_arguments_joined(part('modules', 'config'), part('models', 'model'), overrides, machineOf(file));
+    const statement = statementOf(file, primus.id, given);
+    const absent = missing.map((one) => primus_notThere(`modules.${name}.model`, one, file));
+    return { ...statement, problems: [...statement.problems, ...absent] };
+}
+/** torchtitan's keys in YAML: Primus' module, the model's file, and the overrides, read as torchtitan's own file is. */
+function ofTorchtitan(file, name, module, beside) {
+    const asked = textOf(fields_own(module, 'model')).replace(/\.ya?ml$/, '');
+    const path = pathInside(`primus/configs/models/torchtitan/${asked}.yaml`, '');
+    const found = path === undefined ? undefined : beside(path)?.source.value;
+    const table = primusPresets.torchtitan;
+    const installed = Object.hasOwn(table, asked) ? { model: table[asked] } : {};
+    const overrides = fields_own(module, 'overrides');
+    const stated = overlaid(isDictionary(found) ? found : installed, isDictionary(overrides) ? overrides : {});
+    const prefix = `modules.${name}.overrides.`;
+    const lines = new Map();
+    for (const [key, line] of file.source.lines)
+        if (key.startsWith(prefix))
+            lines.set(key.slice(prefix.length), line);
+    const model = file.source.lines.get(`modules.${name}.model`);
+    if (model !== undefined)
+        lines.set('model.flavor', model);
+    const value = overlaid(primusTorchtitan, stated);
+    const statement = torchtitan_torchtitan.states({ path: file.path, source: { value, lines, problems: file.source.problems } }, beside);
+    return { ...statement, format: primus.id };
+}
+/** The trainer's module: the first that trains. */
+function moduleOf(root) {
+    const modules = fields_own(root, 'modules');
+    const all = isDictionary(modules) ? Object.entries(modules) : [];
+    for (const [name, module] of all)
+        if (isDictionary(module) && fields_own(module, 'framework') !== undefined && fields_own(module, 'model') !== undefined)
+            return [name, module];
+    return ['', {}];
+}
+function frameworkUnread(file, name, framework) {
+    const key = `modules.${name}.framework`;
+    return new OtherModel(`Primus’ modules of the framework ${framework.slice(0, 40)} are not read yet, those of megatron and torchtitan are.`, file.source.lines.get(key), key);
+}
+const primus_notThere = (key, name, file) => {
+    const line = file.source.lines.get(key);
+    return {
+        severity: 'warning',
+        message: `${key} leads to ${name.slice(0, 100)}, which is neither a file of this repository nor a preset of ${primusVersion}; llama_base is taken in its place.`,
+        key,
+        ...(line === undefined ? {} : { line }),
+    };
+};
+/** A preset by its file's name: a file of the repository, else what Primus installs. */
+function primus_named(name, from, chain) {
+    const stem = name.replace(/\.ya?ml$/, '');
+    const folders = [`primus/configs/${chain.kind}/megatron`, folderOf(from.path)];
+    const files = folders.map((folder) => {
+        const path = pathInside(folder === '' ? `${stem}.yaml` : `${folder}/${stem}.yaml`, '');
+        return { folder, file: path === undefined ? undefined : chain.beside(path) };
+    });
+    const found = files.find(({ file }) => file !== undefined && file.path !== from.path);
+    if (found?.file !== undefined)
+        return primus_extended(found.file, { ...chain, folder: found.folder });
+    return installed(stem, chain);
+}
+/** A file's own arguments over those of the files that it extends, the later of these over the earlier. */
+function primus_extended(file, chain) {
+    const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+    const listed = fields_own(root, 'extends') ?? fields_own(root, 'bases');
+    const names = (Array.isArray(listed) ? listed : [listed]).filter((one) => typeof one === 'string').slice(0, 20);
+    const below = names.map((name) => base(name, chain));
+    const isBase = /(^|\/)language_model\.ya?ml$/.test(file.path);
+    const values = Object.fromEntries(Object.entries(root).filter(([key]) => !['extends', 'bases'].includes(key) && !(isBase && primus_sizes.includes(key))));
+    return megatron_arguments_joined(...below, argumentsAt(file, values, ''));
+}
+/** The sizes that stand in the preset which all models extend are nobody's. */
+const primus_sizes = ['num_layers', 'hidden_size', 'num_attention_heads', 'model_type'];
+function base(name, chain) {
+    const path = pathInside(chain.folder === '' ? name : `${chain.folder}/${name}`, '');
+    const file = path === undefined || chain.left.files-- <= 0 ? undefined : chain.beside(path);
+    if (file !== undefined)
+        return primus_extended(file, { ...chain, folder: folderOf(file.path) });
+    return installed(name.replace(/^.*\//, '').replace(/\.ya?ml$/, ''), chain);
+}
+/** Bases of the trainer's module that do not bear on cost are not kept. */
+function installed(stem, chain) {
+    const found = preset(stem, chain.kind, 0);
+    if (found !== undefined)
+        return found;
+    if (chain.kind === 'modules')
+        return preset('pre_trainer', chain.kind, 0) ?? new Map();
+    if (stem !== 'primus_megatron_model')
+        chain.missing.push(`${stem}.yaml`);
+    return preset(stem === 'primus_megatron_model' ? stem : 'llama_base', chain.kind, 0) ?? new Map();
+}
+/** What Primus installs under a name; undefined where it has none. */
+function preset(stem, kind, depth) {
+    const table = primusPresets[kind];
+    const found = Object.hasOwn(table, stem) ? table[stem] : undefined;
+    if (found === undefined || depth > 10)
+        return undefined;
+    const below = found.extends.map((name) => preset(name, kind, depth + 1) ?? new Map());
+    const at = (key) => ({ file: `${stem}.yaml of ${primusVersion}`, key });
+    return megatron_arguments_joined(...below, new Map(Object.entries(found.values).map(([key, value]) => [key, { value, at: at(key) }])));
+}
+/** Primus sorts experiments into folders by accelerator. */
+function machineOf(file) {
+    const id = file.path
+        .toLowerCase()
+        .split('/')
+        .find((step) => /^mi\d{3}x$/.test(step) && findAccelerator(step) !== undefined);
+    return id === undefined
+        ? new Map()
+        : new Map([['accelerator', { value: id, at: { file: file.path, key: 'its folder' } }]]);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/torchtune.js

@@ -50,6 +50,23 @@ describe('a Primus experiment', () => {
     expect(reading.architecture.layers[0]?.parts[0]).toMatchObject({ style: 'rms' });
   });
 
+  it('reads the trainer of the repository, whose defaults speak of images too', () => {
+    const trainer = { 'primus/configs/modules/megatron/pre_trainer.yaml': 'img_h: 224\nbf16: true\nseq_length: 32' };
+    const reading = read({ ...files, ...trainer }, root);
+    expect(layersOf(reading)).toBe(5);
+    expect(reading.kind === 'read' && reading.run[0]?.fields).toMatchObject({ sequenceLength: 32 });
+  });
+
+  it('of torchtitan is read as torchtitan’s own file is', () => {
+    const text = experiment
+      .replace('framework: megatron', 'framework: torchtitan')
+      .replace('ours.yaml', 'llama3.1_8B.yaml')
+      .replace('micro_batch_size: 3', 'training: {local_batch_size: 3}');
+    const reading = read({ [root]: text }, root);
+    expect(layersOf(reading)).toBe(32);
+    expect(reading.kind === 'read' && reading.run[0]?.fields).toMatchObject({ microBatchSize: 3 });
+  });
+
   it('shows the fields of the files that it reaches', () => {
     const reading = read(files, root);
     expect(reading.kind === 'read' && reading.fields.map(({ path }) => path)).toEqual(

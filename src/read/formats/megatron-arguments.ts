@@ -87,7 +87,6 @@ const uncounted: readonly (readonly [name: string, what: string])[] = [
   ['decoder_seq_length', 'an encoder beside its decoder'],
   ['retro_add_retriever', 'a retriever'],
   ['mm_cfg', 'an encoder of images'],
-  ['img_h', 'an encoder of images'],
 ];
 
 /** The architecture; nothing where the arguments are a run's alone. */
@@ -109,6 +108,13 @@ export function stateModel(say: Stating): void {
       );
   }
   if (layers.every((name) => say.at(name) === undefined) || say.at('hidden_size') === undefined) return;
+  // Every Primus file has the sizes of images among its defaults; on a command line they are meant.
+  if (say.at('img_h') !== undefined && /--img-h$/.test(say.place('img_h').key))
+    throw say.refuse(
+      '--img-h gives the model an encoder of images, which is not read yet; state the model as a config.json.',
+      'img_h',
+      OtherModel,
+    );
   if (/^Bert/.test(say.text('tokenizer_type') ?? ''))
     throw say.refuse(
       'Megatron’s BERT is not read yet; state the model as a config.json.',

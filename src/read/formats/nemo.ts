@@ -36,7 +36,7 @@ function states(file: ParsedFile, beside: Beside): Statement {
   // The launcher puts the file under `training`, and its references begin there.
   const root = interpolated(stated, { roots: ['training'] });
   const say = statingArguments(file, nemo.id, argumentsOf(file, root));
-  if (isDictionary(at(root, 'model.mm_cfg')))
+  if (isDictionary(at(root, 'model.mm_cfg')) || at(root, 'model.img_h') !== undefined)
     throw say.refuse(
       'NeMo’s models with an encoder of images are not read yet; state the model as a config.json.',
       'mm_cfg',
