@@ -196,6 +196,7 @@ it.each([
   ['lora_target_modules: [model.layers.*.self_attn.q_proj, v_proj]', ['q_proj', 'v_proj']],
   ['lora_target_modules: "q_proj, o_proj"', ['q_proj', 'o_proj']],
   ['lora_dropout: 0', ['q_proj', 'v_proj']],
+  ['lora_target_modules: model.layers.[\\d]+.(mlp|self_attn).(up|q|v)_proj', ['q_proj', 'v_proj', 'up_proj']],
 ] as const)('adapters: %s', (line, targets) => {
   const { run } = job({ 'train.yaml': axolotl(`adapter: qlora\nload_in_4bit: true\nlora_r: 8\n${line}\n`) });
   expect(run?.lora).toEqual({ rank: 8, targets, baseBits: 4 });
@@ -213,6 +214,7 @@ it.each([
   [axolotl('rl: dpo\n'), 'frozen reference model'],
   [axolotl('unfrozen_parameters: [lm_head.*]\n'), 'the figures are too high'],
   [axolotl('adapter: oft\n'), 'adapter is oft'],
+  [axolotl('adapter: lora\nlora_r: 8\nlora_target_modules: "layers.(0|1).*"\n'), 'is a pattern that names no module'],
   [trl('beta: 0.1\n'), 'frozen reference model'],
 ])('what is not counted is said: %#', (text, words) => {
   expect(job({ 'train.yaml': text }).problems.join()).toContain(words);

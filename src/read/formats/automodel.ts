@@ -100,7 +100,8 @@ function sayGpus(say: Stating): void {
   say.run('nodes', ['benchmark.num_nodes', 'ci.nodes', 'ci.node_count', 'slurm.nodes']);
   say.run('gpus_per_node', ['slurm.ntasks_per_node', 'benchmark.gpus_per_node']);
   if (say.number('distributed.dp_size') !== undefined) say.run('data_parallel', 'distributed.dp_size');
-  say.run('data_parallel_replicate', 'distributed.dp_replicate_size');
+  if (say.number('distributed.dp_replicate_size') !== undefined)
+    say.run('data_parallel_replicate', 'distributed.dp_replicate_size');
 }
 
 function saySharding(say: Stating): void {
