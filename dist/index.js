@@ -78223,12 +78223,14 @@ function sayLora(say, keys, baseBits) {
         say.assume('lora.rank', textOf(rankByDefault), `what ${source} takes`);
     const stated = trainer_targetsOf(say.at(targets));
     say.runIs('lora.targets', stated ?? targetsByDefault, stated === undefined ? on : targets);
+    if (stated === undefined && typeof say.at(targets) === 'string')
+        say.warn(`${targets} is a pattern that names no module, so ${targetsByDefault.join(', ')} are counted.`, targets);
     if (stated === undefined)
         say.assume('lora.targets', targetsByDefault.join(', '), `what ${source} takes`);
     say.runIs('lora.base_bits', baseBits, on);
 }
 const trainer_projections = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
-/** Names of adapted modules from a list, a text with commas, or one of the words for all; undefined for patterns. */
+/** Names of adapted modules from a list, a text with commas, one of the words for all, or a pattern that spells them out. */
 function trainer_targetsOf(value) {
     const words = (Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [])
         .slice(0, 100)
@@ -78239,12 +78241,20 @@ function trainer_targetsOf(value) {
         const last = word.split('.').at(-1)?.replace(/^\*/, '') ?? '';
         return last === '_proj' ? trainer_projections : [last];
     });
-    return names.length > 0 && names.every((name) => /^\w[\w-]*$/.test(name)) ? [...new Set(names)] : undefined;
+    if (names.length > 0 && names.every((name) => /^\w[\w-]*$/.test(name)))
+        return [...new Set(names)];
+    const spelled = typeof value === 'string' ? spelledOut(value.slice(0, 500)) : [];
+    return spelled.length === 0 ? undefined : spelled;
+}
+/** The projections that a regular expression names, whole or as `(q|k|v)_proj`; it is never run. */
+function spelledOut(pattern) {
+    const stems = [...pattern.matchAll(/\(([a-z|]{1,60})\)_proj/g)].flatMap(([, group = '']) => group.split('|'));
+    return trainer_projections.filter((name) => pattern.includes(name) || stems.includes(name.replace('_proj', '')));
 }
 /** Bits of the base weights that a model's name promises, as publishers of quantised weights write it. */
 function bitsNamed(name) {
     const word = name.toLowerCase();
-    if (/4[-_]?bit|int4|gptq|awq|aqlm|nf4|w4a16|[23]bit/.test(word))
+    if (/4[-_]?bit|int4|gptq|awq|aqlm|nf4|fp4|w4a16|[23]bit/.test(word))
         return 4;
     return /8[-_]?bit|int8|fp8|w8a/.test(word) ? 8 : 16;
 }
@@ -78644,7 +78654,8 @@ function sayGpus(say) {
     say.run('gpus_per_node', ['slurm.ntasks_per_node', 'benchmark.gpus_per_node']);
     if (say.number('distributed.dp_size') !== undefined)
         say.run('data_parallel', 'distributed.dp_size');
-    say.run('data_parallel_replicate', 'distributed.dp_replicate_size');
+    if (say.number('distributed.dp_replicate_size') !== undefined)
+        say.run('data_parallel_replicate', 'distributed.dp_replicate_size');
 }
 function saySharding(say) {
     const strategy = `${say.at('distributed.strategy') ?? ''} ${say.at('distributed._target_') ?? ''}`.toLowerCase();

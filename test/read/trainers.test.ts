@@ -232,7 +232,7 @@ it('a model may be a folder of the repository', () => {
 it('a name that nobody knows is a sentence with the line for the policy', () => {
   const { way, problems } = job({ 'train.yaml': axolotl('').replace(llama, 'nobody/knows') });
   expect(way).toBe('unknown-name');
-  expect(problems.join()).toContain('Add `base_models: { "nobody/knows": path/of/config.json }` to the policy.');
+  expect(problems.join()).toContain('base_models: { nobody/knows: path/of/config.json }');
 });
 
 it('a file of arguments that names no model is not judged alone', () => {
