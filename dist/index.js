@@ -83725,10 +83725,15 @@ function candidates(name, baseModels, from) {
     const named = Object.hasOwn(baseModels, name) ? baseModels[name] : undefined;
     if (named !== undefined)
         return [named];
-    const path = pathInside(name, from);
-    if (path === undefined || name.includes(':'))
+    if (name.includes(':'))
         return [];
-    return syntaxOf(path) === undefined ? [`${path}/config.json`] : [path];
+    // `./models/8b` is meant from the file, or from the root, where training is started.
+    const paths = [pathInside(name, from), ...(name.startsWith('./') ? [pathInside(name.slice(2), from)] : [])];
+    return [...new Set(paths)].flatMap((path) => {
+        if (path === undefined)
+            return [];
+        return syntaxOf(path) === undefined ? [`${path}/config.json`] : [path];
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/read/config.js

@@ -79,7 +79,11 @@ function modelFiles(statements: readonly Statement[], { known, baseModels }: Job
 function candidates(name: string, baseModels: Readonly<Record<string, string>>, from: string): readonly string[] {
   const named = Object.hasOwn(baseModels, name) ? baseModels[name] : undefined;
   if (named !== undefined) return [named];
-  const path = pathInside(name, from);
-  if (path === undefined || name.includes(':')) return [];
-  return syntaxOf(path) === undefined ? [`${path}/config.json`] : [path];
+  if (name.includes(':')) return [];
+  // `./models/8b` is meant from the file, or from the root, where training is started.
+  const paths = [pathInside(name, from), ...(name.startsWith('./') ? [pathInside(name.slice(2), from)] : [])];
+  return [...new Set(paths)].flatMap((path) => {
+    if (path === undefined) return [];
+    return syntaxOf(path) === undefined ? [`${path}/config.json`] : [path];
+  });
 }

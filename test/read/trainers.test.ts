@@ -220,11 +220,11 @@ it.each([
   expect(job({ 'train.yaml': text }).problems.join()).toContain(words);
 });
 
-it('a model may be a folder of the repository', () => {
+it.each(['a/models/ours', 'models/ours'])('a model may be a folder of the repository: %s', (folder) => {
   const config =
     '{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100}';
   const text = axolotl('').replace(llama, './models/ours');
-  const { run, problems } = job({ 'a/train.yaml': text, 'a/models/ours/config.json': config });
+  const { run, problems } = job({ 'a/train.yaml': text, [`${folder}/config.json`]: config });
   expect(run).toBeDefined();
   expect(problems).toEqual([]);
 });
