@@ -99,7 +99,7 @@ const notConfig: Reading = {
   problems: [
     {
       severity: 'error',
-      message: `The file is none of the model configs that are read: ${formats.map(({ title }) => title).join(', ')}.`,
+      message: `The file is none of the model configs that are read (${formats.map(({ title }) => title).join(', ')}), and none of the training files.`,
     },
   ],
 };
