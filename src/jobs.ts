@@ -1,5 +1,6 @@
-import { readFile } from './read/config.ts';
+import { isCode, readFile } from './read/config.ts';
 import { alone, isIncluded } from './read/job.ts';
+import { recipePairs } from './read/recipes.ts';
 import type { Described } from './settings/describe.ts';
 import type { Settings } from './settings/settings.ts';
 import { syntaxOf } from './text/syntax.ts';
@@ -67,7 +68,10 @@ function withFiles(pair: ConfigPair, found: { readonly base: Files; readonly hea
 }
 
 /** Files that the jobs of a pair refer to and that nobody has fetched yet. */
-function missingOf({ path, previousPath, base, head, beside }: ConfigPair, settings: Settings): readonly Wanted[] {
+const missingOf = (pair: ConfigPair, settings: Settings): readonly Wanted[] =>
+  recipePairs(pair).flatMap((one) => missingOfJob(one, settings));
+
+function missingOfJob({ path, previousPath, base, head, beside }: ConfigPair, settings: Settings): readonly Wanted[] {
   const of = (side: 'base' | 'head', file: ConfigSide | undefined, name: string, described: Described | undefined) => {
     if (file?.kind !== 'bytes') return [];
     const job = settings.jobOf(name, described?.kind === 'read' ? described : undefined);
@@ -84,10 +88,12 @@ function missingOf({ path, previousPath, base, head, beside }: ConfigPair, setti
 function* changesParts({ touched = [], pairs }: Changes, settings: Settings): Asking<boolean> {
   const { base, head } = settings.runs ?? {};
   const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
-  if (touched.some((path) => parts.has(path))) return true;
+  if (touched.some((path) => parts.has(path) || isTrainer(path))) return true;
   if (pairs.some(({ path, base: old, head: now }) => isPart(old, path) || isPart(now, path))) return true;
   const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
-  const others = touched.filter((path) => !known.has(path) && syntaxOf(path) !== undefined).slice(0, mostParts);
+  const others = touched
+    .filter((path) => !known.has(path) && syntaxOf(path) !== undefined && !isCode(path))
+    .slice(0, mostParts);
   if (others.length === 0) return false;
   const sides = yield* files(
     others.flatMap((path) => [
@@ -110,6 +116,9 @@ function isPart(side: ConfigSide | undefined, path: string): boolean {
   return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
 }
 
+/** The file over whose defaults nanoGPT's configs are laid. */
+const isTrainer = (path: string): boolean => /(^|\/)train\.py$/.test(path);
+
 /** Jobs whose own file is as it was and that use a file that changed. */
 function* jobsUsing(
   { touched = [], pairs }: Changes,
@@ -118,8 +127,11 @@ function* jobsUsing(
   const answer = yield { kind: 'list' };
   if (answer.kind !== 'list') return { pairs: [], missed: [] };
   const listed = new Set([...touched, ...pairs.map(({ path }) => path)]);
+  const trainers = touched.filter(isTrainer).map((path) => path.replace(/train\.py$/, 'config/'));
+  // Code is opened only where it is named, or where it is laid over a trainer that changed.
+  const isNamed = (path: string) => settings.named(path) || trainers.some((folder) => path.startsWith(folder));
   const paths = answer.paths
-    .filter((path) => !listed.has(path) && settings.matches(path))
+    .filter((path) => !listed.has(path) && settings.matches(path) && (!isCode(path) || isNamed(path)))
     .sort((a, b) => Number(settings.named(b)) - Number(settings.named(a)));
   const read = paths.slice(0, mostJobs);
   const sides = yield* files(read.map((path) => ({ side: 'head', path })));

@@ -6,6 +6,7 @@ import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.t
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
 import type { Unread } from './model/reading.ts';
 import { claimsConfig, isCode, readConfig } from './read/config.ts';
+import { recipePairs } from './read/recipes.ts';
 import { type Described, differs } from './settings/describe.ts';
 import { longestPath } from './settings/globs.ts';
 import type { OtherRules } from './settings/proposal.ts';
@@ -84,10 +85,18 @@ function comparisonsOf(
   const comparisons: Comparison[] = [];
   for (const [index, pair] of changes.pairs.entries()) {
     if (changes.pairs.length > 20 && index % 20 === 0) progress(`${index} of ${changes.pairs.length} configs`);
-    const comparison = comparePair(pair, settings, inTime);
-    if (comparison !== undefined) comparisons.push(comparison);
+    for (const one of jobsIn(pair, inTime)) {
+      const comparison = comparePair(one, settings, inTime);
+      if (comparison !== undefined) comparisons.push(comparison);
+    }
   }
   return comparisons;
+}
+
+/** The jobs that a pair of files states: a Python file may have a recipe for each of several. */
+function jobsIn(pair: ConfigPair, inTime: InTime): readonly ConfigPair[] {
+  const timed = inTime(() => recipePairs(pair));
+  return timed.kind === 'done' ? timed.result : [pair];
 }
 
 /** A change that breaks the rules fails: after it, every change would. */

@@ -3,6 +3,7 @@ import type { Comparison, Finding } from './gate/review.ts';
 import { type Described, type Description, differs } from './settings/describe.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Runs, Settings } from './settings/settings.ts';
+import { fileOf } from './text/job-name.ts';
 import { mergeTexts } from './text/merge.ts';
 import type { Changes, Commit, ConfigPair, InTime } from './world.ts';
 
@@ -39,7 +40,8 @@ export function heldAgainstTip(
   const rules = others.find(({ kind }) => kind === 'moved')?.settings;
   const byTip = rules === undefined ? [] : compareAll(lookedAt(changes, rules), at(rules), inTime);
   const configs = configsOf([...held.comparisons, ...byTip]);
-  const pairs = changes.pairs.filter(({ path }) => configs.has(path));
+  const files = new Set([...configs].map(fileOf));
+  const pairs = changes.pairs.filter(({ path }) => files.has(path));
   const merge = mergeOf({ ...changes, pairs }, settings, runs, tip, inTime);
   const verdicts = [settings, ...(rules === undefined ? [] : [rules])].flatMap((by) => {
     const merged = compareAll(lookedAt({ ...changes, pairs: merge.pairs }, by), at(by), inTime);

@@ -22293,6 +22293,14 @@ function stringify(obj, { maxDepth = 1000, numbersAsFloat = false, strictTempora
 
 // EXTERNAL MODULE: ./node_modules/yaml/dist/index.js
 var yaml_dist = __nccwpck_require__(8815);
+;// CONCATENATED MODULE: ./build/text/job-name.js
+function jobName(path) {
+    const [, file, recipe] = /^(.*\.py)#(\w{1,200})$/i.exec(path) ?? [];
+    return file === undefined || recipe === undefined ? { file: path } : { file, recipe };
+}
+/** The file of a job. */
+const fileOf = (path) => jobName(path).file;
+
 ;// CONCATENATED MODULE: ./build/text/python-values.js
 /** Values of a Python file as its literals give them, with Python's own arithmetic. Everything is bounded: nothing is worth a bomb. */
 /** What an expression needs that the file alone does not say: the name, or the expression's own text. */
@@ -22480,11 +22488,11 @@ const pythonLimits = {
     /** nested expressions and calls */
     depth: 150,
     calls: 8,
-    functions: 200,
+    functions: 500,
     /** values of the result */
     values: 100_000,
     levels: 32,
-    notes: 20,
+    notes: 100,
 };
 /** Thrown where a file does more than is followed; its sentence ends up in the reading. */
 class TooMuch extends Error {
@@ -27998,6 +28006,8 @@ class Evaluation {
     globalLines = new Map();
     notes = [];
     annotations = new Map();
+    /** The module that a name was imported from. */
+    imports = python_values_table();
     classes = false;
     steps = 0;
     depth = 0;
@@ -28020,7 +28030,10 @@ class Evaluation {
                 lines.set(name, line);
         }
         const routines = [...this.global.names.values()].filter(isRoutine);
-        for (const routine of routines.filter(({ name }) => !name.startsWith('_')).slice(0, pythonLimits.functions)) {
+        const recipes = routines.filter(({ name }) => !name.startsWith('_'));
+        if (recipes.length > pythonLimits.functions)
+            throw new TooMuch(`The file has more than ${pythonLimits.functions} functions.`);
+        for (const routine of recipes) {
             const returned = this.call(routine, [], new Map(), undefined);
             if (!isTable(returned))
                 continue;
@@ -28028,9 +28041,11 @@ class Evaluation {
             lines.set(routine.name, this.line(routine.node));
         }
         if (routines.length > 0)
-            value['def'] = true;
+            value['def'] = routines.map(({ name }) => name);
         if (this.classes)
             value['class'] = true;
+        if (Object.keys(this.imports).length > 0)
+            value['import'] = this.imports;
         return { kind: 'read', value, lines, notes: this.notes };
     }
     // --- Places ---------------------------------------------------------------------------------------------------------
@@ -28050,8 +28065,12 @@ class Evaluation {
     }
     note(message, node) {
         const line = this.line(node);
-        if (this.notes.length < pythonLimits.notes && !this.notes.some((one) => one.line === line))
-            this.notes.push({ message, line });
+        const within = this.running[0]?.name;
+        if (this.notes.length >= pythonLimits.notes)
+            return;
+        if (this.notes.some((one) => one.line === line && one.within === within))
+            return;
+        this.notes.push({ message, line, ...(within === undefined ? {} : { within }) });
     }
     step() {
         this.steps += 1;
@@ -28294,6 +28313,10 @@ class Evaluation {
             this.put(target, new Unknown(why ?? this.source(target)), scope);
     }
     imported(node, scope) {
+        const module = /^from\s+([\w.]{1,200})\s+import\b/.exec(this.source(node))?.[1];
+        if (scope === this.global && module !== undefined)
+            for (const word of node.getChildren('VariableName'))
+                this.imports[this.source(word)] = module;
         const all = childrenOf(node).some(({ name }) => name === '*');
         const names = all ? [...scope.names.keys()] : node.getChildren('VariableName').map((one) => this.source(one));
         for (const name of names)
@@ -29786,6 +29809,7 @@ const isOverride = (text) => override.exec(text)?.[1]?.includes('.') === true;
 
 
 
+
 /** What a config file may be at most: far above any real one, far below what would hurt. */
 const syntax_limits = {
     bytes: 1_048_576,
@@ -29818,7 +29842,7 @@ function syntaxOf(path) {
         return 'toml';
     if (/\.(sh|bash|slurm|sbatch)$/i.test(path))
         return 'shell';
-    if (/\.py$/i.test(path))
+    if (/\.py$/i.test(fileOf(path)))
         return 'python';
     return undefined;
 }
@@ -30118,10 +30142,11 @@ function parsePython(text) {
     const reading = readPython(text);
     if (reading.kind === 'broken')
         return syntax_broken(reading.message);
-    const problems = reading.notes.map(({ message, line }) => ({
+    const problems = reading.notes.map(({ message, line, within }) => ({
         severity: 'warning',
         message: `Line ${line}: ${message}.`,
         line,
+        ...(within === undefined ? {} : { key: within }),
     }));
     return { kind: 'parsed', value: reading.value, lines: reading.lines, problems };
 }
@@ -43985,13 +44010,17 @@ function torchtitan_states(file) {
     // Llama 2 was plain `llama` until Llama 3 came; its flavors are the published sizes.
     const second = /^llama2?$/.test(name);
     say.named(second ? `meta-llama/Llama-2-${flavor}-hf` : `torchtitan:${name}/${flavor}`, 'model.flavor');
+    torchtitan_stateRun(say);
+    return say.statement();
+}
+/** The run under the keys of torchtitan's job config, which its Python took over. */
+function torchtitan_stateRun(say) {
     torchtitan_batch(say);
     parallelism(say);
     torchtitan_memory(say);
     say.run('optimizer', 'optimizer.name', optimizerOf);
     say.byDefault('framework', 'fsdp', `torchtitan shards with PyTorch's FSDP2 (${torchtitan_source})`);
     say.byDefault('optimizer', 'adamw', `torchtitan's optimizer (${torchtitan_source})`);
-    return say.statement();
 }
 /** Where a degree stood in each generation of the schema. */
 const degree = (name) => [
@@ -44287,6 +44316,117 @@ function machineOf(file) {
         : new Map([['accelerator', { value: id, at: { file: file.path, key: 'its folder' } }]]);
 }
 
+;// CONCATENATED MODULE: ./build/read/recipe.js
+
+/** A result that is a call of a class by its dotted name. */
+const isCallOf = (name) => (value) => name.test(textOf(fields_own(value, '()') ?? ''));
+/**
+ * The one function of a Python file whose result is a recipe, as a file of what it returns.
+ *
+ * @throws Unreadable where there are several: each is a job of its own, by its name
+ */
+function recipeOf(file, is) {
+    const value = isDictionary(file.source.value) ? file.source.value : {};
+    const found = Object.entries(value).flatMap(([name, one]) => isDictionary(one) && Object.hasOwn(one, '->') && is(one) ? [{ name, one }] : []);
+    const [first, second] = found;
+    if (first === undefined)
+        throw new Unreadable('No function of the file returns a recipe that its text alone says.');
+    if (second !== undefined)
+        throw new Unreadable(`The file has ${found.length} recipes; name one as ${file.path.split('/').at(-1)?.slice(0, 100)}#${first.name}.`, file.source.lines.get(first.name));
+    const start = `${first.name}.`;
+    const lines = [...file.source.lines].flatMap(([path, line]) => path.startsWith(start) ? [[path.slice(start.length), line]] : []);
+    return { path: file.path, name: first.name, source: { ...file.source, value: first.one, lines: new Map(lines) } };
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/torchtitan-py.js
+
+
+
+
+
+const torchtitan_py_source = 'torchtitan 0014ac2 (2026-04), torchtitan/config and components';
+const trainer = /(^|\.)Trainer\.Config$/;
+/** torchtitan's registry since 2026: functions that return a `Trainer.Config`, with the keys that its TOML had. */
+const torchtitanPy = {
+    id: 'torchtitan-py',
+    title: 'torchtitan config_registry.py',
+    syntaxes: ['python'],
+    signature: { has: ['def'], some: [[1, ['*.model_spec', '*.model']]], like: [['*.()', trainer]] },
+    states: torchtitan_py_states,
+};
+function torchtitan_py_states(file) {
+    const recipe = recipeOf(file, isCallOf(trainer));
+    const { value } = recipe.source;
+    const config = isDictionary(value) ? asJobConfig(value) : {};
+    const say = stating({ ...recipe, source: { ...recipe.source, value: config } }, torchtitanPy.id);
+    torchtitan_py_stateModel(say, file);
+    torchtitan_stateRun(say);
+    say.byDefault('recompute', 'selective', `torchtitan recomputes what is cheap to compute again (${torchtitan_py_source})`);
+    stateLoss(say);
+    return say.statement();
+}
+/** A recipe under the words that torchtitan's TOML has for the same. */
+function asJobConfig(recipe) {
+    return {
+        ...recipe,
+        training: trainingOf(partOf(recipe, 'training')),
+        activation_checkpoint: recomputeOf(partOf(recipe, 'activation_checkpoint')),
+        model: { spec: fields_own(recipe, 'model_spec') ?? fields_own(recipe, 'model'), converters: convertersOf(recipe) },
+    };
+}
+const partOf = (from, key) => {
+    const part = fields_own(from, key);
+    return isDictionary(part) ? part : {};
+};
+/** Since August 2026 batches are stated in tokens; a multiple of the longest sequence is that many sequences. */
+function trainingOf(training) {
+    const tokens = fields_own(training, 'num_tokens_per_microbatch_per_dp_rank');
+    const length = fields_own(training, 'max_context_length');
+    if (tokens === undefined)
+        return training;
+    const sequences = typeof tokens === 'number' && typeof length === 'number' ? tokens / length : undefined;
+    return { ...training, seq_len: length, local_batch_size: sequences ?? (tokens === length ? 1 : tokens) };
+}
+/** What is recomputed stands in `mode`, or since 2026-08 in the name of the class; `selective` chooses operations. */
+function recomputeOf(stated) {
+    const kind = textOf(fields_own(stated, '()') ?? '');
+    const mode = fields_own(stated, 'mode') ?? (/^Full/.test(kind) ? 'full' : kind === '' ? undefined : 'selective');
+    return { ...stated, mode, selective_ac_option: fields_own(stated, 'selective_ac_option') ?? 'op' };
+}
+/** Names of the converters of linear layers, which stand beside the model or in its call. */
+function convertersOf(recipe) {
+    const holders = ['model_converters', 'model_spec', 'model'].map((key) => fields_own(partOf(recipe, key), 'converters'));
+    const listed = holders.flatMap((one) => (Array.isArray(one) ? one : []));
+    return listed.map((one) => textOf(isDictionary(one) ? fields_own(one, '()') : one).toLowerCase());
+}
+/** Words behind a flavor that choose kernels and leave the shape. */
+const kernels = /_(non_fused_qkv|fused_qkv|flex|flex_attn|flex_flash|varlen|varlen_attn|sdpa)$/;
+/** The flavor stands in `model_registry("8B")`; of which model, in what the registry was imported from or in the folder. */
+function torchtitan_py_stateModel(say, file) {
+    const key = say.at('model_spec') === undefined ? 'model' : 'model_spec';
+    const flavor = say.text('model.spec.0') ?? say.text('model.spec.flavor');
+    const registry = say.text('model.spec.()');
+    if (flavor === undefined || registry === undefined || flavor.startsWith('${'))
+        throw say.refuse('The recipe’s text does not say which flavor it trains; it stands in model_registry("8B").', key);
+    const imports = isDictionary(file.source.value) ? partOf(file.source.value, 'import') : {};
+    const words = [...textOf(fields_own(imports, registry) ?? '').split('.'), ...registry.split('.')];
+    const imported = words.includes('models') ? words[words.indexOf('models') + 1] : undefined;
+    const name = (one) => `torchtitan:${imported ?? file.path.split('/').at(-2) ?? ''}/${one}`;
+    const shape = flavor.replace(kernels, '');
+    say.named(findModel(name(flavor)) === undefined ? name(shape) : name(flavor), key);
+    const converters = say.at('model.converters');
+    if (Array.isArray(converters) && converters.some((one) => textOf(one).startsWith('lora')))
+        say.warn('The LoRA converter is not read: the run is counted as one that trains every parameter.', key);
+}
+/** The loss in chunks of the sequence: the logits are never whole. */
+function stateLoss(say) {
+    const kind = say.text('loss.()');
+    if (kind === undefined || !/^Chunked/.test(kind))
+        return;
+    say.run('loss_chunks', 'loss.num_chunks');
+    say.byDefault('loss_chunks', 8, `${kind} takes 8 chunks (${torchtitan_py_source})`);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/torchtune.js
 
 
@@ -44548,6 +44688,7 @@ function trainer_script_named(say) {
 
 
 
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [
     accelerate,
@@ -44583,6 +44724,7 @@ const trainingFormats = [
     primus,
     primusModel,
     torchtitan,
+    torchtitanPy,
     torchtune,
     trainerScript,
     launchScript,
@@ -44663,7 +44805,97 @@ function candidates(name, baseModels, from) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/read/recipes.js
+
+
+
+
+/** Parsed Python by its bytes, since a file of forty recipes is asked for each of them. */
+const recipes_known = new WeakMap();
+function recipes_parsePython(bytes) {
+    const parsed = recipes_known.get(bytes) ?? syntax_parse(bytes, 'python');
+    recipes_known.set(bytes, parsed);
+    return parsed;
+}
+/** Functions that a Python file defines, whatever they return. */
+const defined = ({ value }) => {
+    const names = isDictionary(value) ? fields_own(value, 'def') : undefined;
+    return Array.isArray(names) ? names : [];
+};
+const isResult = (value) => isDictionary(value) && Object.hasOwn(value, '->');
+/** The file as if it had this function alone; undefined where its text does not say what the function returns. */
+function onlyRecipe(source, recipe) {
+    if (!isDictionary(source.value) || !isResult(fields_own(source.value, recipe)))
+        return undefined;
+    const entries = Object.entries(source.value).filter(([name, value]) => name === recipe || !isResult(value));
+    const concerns = ({ key }) => key === undefined || key === recipe;
+    return {
+        ...source,
+        value: Object.fromEntries(entries.map(([name, value]) => [name, name === 'def' ? [recipe] : value])),
+        problems: source.problems.filter(concerns),
+    };
+}
+/** Recipes of a file: functions whose result has the signature of a format, with what they return as text. */
+function recipesOf(side, path) {
+    const parsed = side?.kind === 'bytes' && mayState(side.bytes) ? recipes_parsePython(side.bytes) : undefined;
+    if (parsed?.kind !== 'parsed' || !isDictionary(parsed.value))
+        return new Map();
+    const found = Object.entries(parsed.value).filter(([, value]) => isResult(value));
+    return new Map(found.flatMap(([name, value]) => {
+        const source = onlyRecipe(parsed, name);
+        const known = source !== undefined && trainingFormatOf({ path, source }) !== undefined;
+        return known ? [[name, JSON.stringify(value)]] : [];
+    }));
+}
+/**
+ * One pair for each recipe that differs, where a Python file has several; else the pair itself. A recipe that the head still
+ * defines, or whose file cannot be read there any more, is not taken for one that was removed.
+ */
+function recipePairs(pair) {
+    const { path, previousPath, base, head } = pair;
+    if (!/\.py$/i.test(path))
+        return [pair];
+    const [before, after] = [recipesOf(base, previousPath ?? path), recipesOf(head, path)];
+    const names = [...new Set([...after.keys(), ...before.keys()])];
+    if (names.length < 2)
+        return [pair];
+    const differ = names.filter((name) => base === head || before.get(name) !== after.get(name));
+    return differ.map((name) => {
+        const { base: _, head: __, ...rest } = pair;
+        return {
+            ...rest,
+            path: `${path}#${name}`,
+            ...(previousPath === undefined ? {} : { previousPath: `${previousPath}#${name}` }),
+            ...(base !== undefined && before.has(name) ? { base } : {}),
+            ...(head !== undefined && (after.has(name) || stillThere(head, name)) ? { head } : {}),
+        };
+    });
+}
+function stillThere(side, name) {
+    if (side.kind !== 'bytes')
+        return true;
+    const parsed = mayState(side.bytes) ? recipes_parsePython(side.bytes) : undefined;
+    return parsed?.kind !== 'parsed' || defined(parsed).includes(name);
+}
+/** What Python says where it states a training: nanoGPT's settings, or what frameworks call their recipes. */
+const marks = /^(?:n_layer|n_head|n_embd|block_size|gradient_accumulation_steps|max_iters)\b[^=\n]{0,30}=(?!=)|\bTrainer\.Config\b|->\s{0,4}ConfigContainer\b|\brun\.Partial\b|\bTransformerConfig\.\w|^parallel\s{0,4}=\s{0,4}dict\(/m;
+/** Some word of the text says that it may state a training, so that it is worth parsing. */
+const mayState = (bytes) => marks.test(Buffer.from(bytes).toString('latin1'));
+/** The Python text of a job; a problem where it does not say what the job's function returns. */
+function pythonOf(bytes, path) {
+    const parsed = recipes_parsePython(bytes);
+    const { recipe } = jobName(path);
+    if (parsed.kind === 'broken' || recipe === undefined)
+        return parsed;
+    const source = onlyRecipe(parsed, recipe);
+    if (source !== undefined)
+        return { kind: 'parsed', ...source };
+    const message = `What ${recipe} returns is not in the text alone: a condition, a decorator or code elsewhere decides it.`;
+    return { kind: 'broken', problem: { severity: 'error', message } };
+}
+
 ;// CONCATENATED MODULE: ./build/read/config.js
+
 
 
 
@@ -44703,9 +44935,10 @@ const tooFar = { severity: 'error', message: 'The file refers to more files than
 /** The same with the files that it refers to, or the paths of those that are missing. */
 function readFile(bytes, path, context) {
     const syntax = trainersSyntaxOf(path) ?? 'json';
-    if (syntax === 'python' && !pythonKey.test(Buffer.from(bytes).toString('latin1')))
+    const python = syntax === 'python';
+    if (python && !mayState(bytes))
         return notConfig;
-    const parsed = syntax_parse(bytes, syntax);
+    const parsed = python ? pythonOf(bytes, path) : syntax_parse(bytes, syntax);
     if (parsed.kind === 'broken')
         return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
     const file = { path, source: parsed };
@@ -44718,7 +44951,7 @@ function readFile(bytes, path, context) {
         return job.kind === 'needs' ? job : possible(job);
     }
     // Code that names sizes is code all the same.
-    if (syntax === 'python')
+    if (python)
         return notConfig;
     const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
     if (format === undefined)
@@ -44760,8 +44993,6 @@ const config_namesModel = (value, syntax) => !isOtherModel(textOf(fields_own(val
 /** So much of a text is searched for what says that it is a config. */
 const startBytes = 65_536;
 const modelKey = /\b(?:model_type|architectures|num_hidden_layers|hidden_size|num_attention_heads|n_layers?|n_embd|d_model)\b["']?\s{0,20}[:=]/;
-/** What Python says where it states a training: nanoGPT's settings, or what frameworks call their recipes. */
-const pythonKey = /^(?:n_layer|n_head|n_embd|block_size|gradient_accumulation_steps|max_iters)\b[^=\n]{0,30}=(?!=)|\bTrainer\.Config\b|->\s{0,4}ConfigContainer\b|\brun\.Partial\b|\bTransformerConfig\.\w|^parallel\s{0,4}=\s{0,4}dict\(/m;
 /** The name that Transformers gives to a model's config. */
 const namedConfig = (path) => /(^|\/)config\.json$/i.test(path);
 /** The name or the first bytes of a file that cannot be read say that it is a model config. */
@@ -44772,7 +45003,7 @@ function claimsConfig(path, start = new Uint8Array()) {
         .replaceAll('\0', '')
         .replace(/\\u00([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
     if (isCode(path))
-        return pythonKey.test(text);
+        return mayState(start.subarray(0, startBytes));
     return namedConfig(path) || modelKey.test(text);
 }
 /** A size below nothing, or one that is no number: each field may be in bounds, and what follows from two of them is not. */
@@ -44799,6 +45030,7 @@ function possible(reading) {
 }
 
 ;// CONCATENATED MODULE: ./build/jobs.js
+
 
 
 
@@ -44847,7 +45079,8 @@ function withFiles(pair, found) {
     return { ...pair, beside: { base: new Map([...base, ...found.base]), head: new Map([...head, ...found.head]) } };
 }
 /** Files that the jobs of a pair refer to and that nobody has fetched yet. */
-function missingOf({ path, previousPath, base, head, beside }, settings) {
+const missingOf = (pair, settings) => recipePairs(pair).flatMap((one) => missingOfJob(one, settings));
+function missingOfJob({ path, previousPath, base, head, beside }, settings) {
     const of = (side, file, name, described) => {
         if (file?.kind !== 'bytes')
             return [];
@@ -44864,12 +45097,14 @@ function missingOf({ path, previousPath, base, head, beside }, settings) {
 function* changesParts({ touched = [], pairs }, settings) {
     const { base, head } = settings.runs ?? {};
     const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
-    if (touched.some((path) => parts.has(path)))
+    if (touched.some((path) => parts.has(path) || isTrainer(path)))
         return true;
     if (pairs.some(({ path, base: old, head: now }) => jobs_isPart(old, path) || jobs_isPart(now, path)))
         return true;
     const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
-    const others = touched.filter((path) => !known.has(path) && syntaxOf(path) !== undefined).slice(0, mostParts);
+    const others = touched
+        .filter((path) => !known.has(path) && syntaxOf(path) !== undefined && !isCode(path))
+        .slice(0, mostParts);
     if (others.length === 0)
         return false;
     const sides = yield* files(others.flatMap((path) => [
@@ -44892,14 +45127,19 @@ function jobs_isPart(side, path) {
         return false;
     return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
 }
+/** The file over whose defaults nanoGPT's configs are laid. */
+const isTrainer = (path) => /(^|\/)train\.py$/.test(path);
 /** Jobs whose own file is as it was and that use a file that changed. */
 function* jobsUsing({ touched = [], pairs }, settings) {
     const answer = yield { kind: 'list' };
     if (answer.kind !== 'list')
         return { pairs: [], missed: [] };
     const listed = new Set([...touched, ...pairs.map(({ path }) => path)]);
+    const trainers = touched.filter(isTrainer).map((path) => path.replace(/train\.py$/, 'config/'));
+    // Code is opened only where it is named, or where it is laid over a trainer that changed.
+    const isNamed = (path) => settings.named(path) || trainers.some((folder) => path.startsWith(folder));
     const paths = answer.paths
-        .filter((path) => !listed.has(path) && settings.matches(path))
+        .filter((path) => !listed.has(path) && settings.matches(path) && (!isCode(path) || isNamed(path)))
         .sort((a, b) => Number(settings.named(b)) - Number(settings.named(a)));
     const read = paths.slice(0, mostJobs);
     const sides = yield* files(read.map((path) => ({ side: 'head', path })));
@@ -45836,7 +46076,7 @@ function statedRun({ estimate }) {
 
 
 /** What stands in front of a config's name. */
-const marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
+const overview_marks = { fail: '❌', warn: '⚠️', notice: 'ℹ️', pass: '✅' };
 const overview_rank = (review, comparison) => {
     const severities = review.verdict.findings
         .filter(({ path }) => path === comparison.path)
@@ -45855,7 +46095,7 @@ function ranked(review) {
     };
     return [...review.comparisons].sort((a, b) => overview_rank(review, a) - overview_rank(review, b) || growth(b) - growth(a) || a.path.localeCompare(b.path));
 }
-const markOf = (review, comparison) => [marks.fail, marks.warn, marks.pass, marks.pass][overview_rank(review, comparison)] ?? marks.pass;
+const markOf = (review, comparison) => [overview_marks.fail, overview_marks.warn, overview_marks.pass, overview_marks.pass][overview_rank(review, comparison)] ?? overview_marks.pass;
 /** The table that everybody reads: for each config what it costs, was and is, with the signed difference. */
 function overview(review, comparisons, budgetsFor) {
     const someActive = comparisons.some((comparison) => differsInActive(comparison));
@@ -45942,7 +46182,7 @@ function movement(change) {
         : `${old} →\u00a0${now}<br>**${unbroken(moved)}**`;
 }
 function findingLine(finding) {
-    const mark = marks[finding.severity];
+    const mark = overview_marks[finding.severity];
     const unit = finding.metric === undefined ? undefined : findMetric(finding.metric)?.unit;
     const numbers = unit === undefined || finding.after === undefined
         ? ''
@@ -52370,11 +52610,13 @@ function enter(state, states) {
 
 ;// CONCATENATED MODULE: ./build/settings/globs.js
 
+
 /** Configs with longer names are not read, and their names not matched: what a pattern may name is then named by it. */
 const globs_longestPath = 1_024;
 const some = (all, path, doubt) => all.some(({ matches, prefix, folder }) => {
+    // A pattern names a file with all its recipes, or one of them.
     if (path.length <= globs_longestPath)
-        return matches(path);
+        return matches(path) || (fileOf(path) !== path && matches(fileOf(path)));
     const begins = doubt === 'may' ? prefix : folder;
     return begins !== undefined && path.startsWith(begins);
 });
@@ -52526,6 +52768,7 @@ function same(one, other) {
 
 
 
+
 /**
  * Holds a change against the base branch as it is by now: the rules of its tip bind beside those of the merge base, since both
  * are trusted, and where both sides changed the same job, the merge of both is judged. What the merge base's own rules say
@@ -52542,7 +52785,8 @@ function heldAgainstTip(changes, settings, others, held, today, inTime, compareA
     const rules = others.find(({ kind }) => kind === 'moved')?.settings;
     const byTip = rules === undefined ? [] : compareAll(lookedAt(changes, rules), at(rules), inTime);
     const configs = configsOf([...held.comparisons, ...byTip]);
-    const pairs = changes.pairs.filter(({ path }) => configs.has(path));
+    const files = new Set([...configs].map(fileOf));
+    const pairs = changes.pairs.filter(({ path }) => files.has(path));
     const merge = mergeOf({ ...changes, pairs }, settings, runs, tip, inTime);
     const verdicts = [settings, ...(rules === undefined ? [] : [rules])].flatMap((by) => {
         const merged = compareAll(lookedAt({ ...changes, pairs: merge.pairs }, by), at(by), inTime);
@@ -52666,6 +52910,7 @@ const untimed = (work) => ({ kind: 'done', result: work() });
 
 
 
+
 /** The action's version: numbers may move with it (CHANGELOG). */
 const run_version = '0.1.0';
 /**
@@ -52722,11 +52967,18 @@ function comparisonsOf(changes, settings, inTime, progress = () => { }) {
     for (const [index, pair] of changes.pairs.entries()) {
         if (changes.pairs.length > 20 && index % 20 === 0)
             progress(`${index} of ${changes.pairs.length} configs`);
-        const comparison = comparePair(pair, settings, inTime);
-        if (comparison !== undefined)
-            comparisons.push(comparison);
+        for (const one of jobsIn(pair, inTime)) {
+            const comparison = comparePair(one, settings, inTime);
+            if (comparison !== undefined)
+                comparisons.push(comparison);
+        }
     }
     return comparisons;
+}
+/** The jobs that a pair of files states: a Python file may have a recipe for each of several. */
+function jobsIn(pair, inTime) {
+    const timed = inTime(() => recipePairs(pair));
+    return timed.kind === 'done' ? timed.result : [pair];
 }
 /** A change that breaks the rules fails: after it, every change would. */
 function brokenRules(rules, { failOn }) {
@@ -54303,8 +54555,13 @@ function nearestModels(name) {
 
 
 
+
 /** A file; a folder, for the `config.json` in it; or a published model of the catalogue, where no file has the name. */
 function named_named(word) {
+    // `recipes/llama.py#llama3_8b` is one job of a file.
+    const file = (0,external_node_fs_namespaceObject.existsSync)(word) ? word : fileOf(word);
+    if (file !== word)
+        return { path: word, side: files_readSide(file) };
     if (!(0,external_node_fs_namespaceObject.existsSync)(word))
         return named_published(word) ?? { path: word, side: files_readSide(word) };
     const side = files_readSide(word);
@@ -54615,6 +54872,7 @@ function policyFrom(read, name) {
 
 
 
+
 /** The command line: the same story as the action, over files and a git repository. Results to standard output, errors to standard error. */
 function main(argv) {
     quietPipes();
@@ -54702,12 +54960,11 @@ const today = () => new Date().toISOString().slice(0, 10);
 function report(words, settings) {
     if (words.files.length === 0)
         throw new Usage('report needs a config: model-cost report CONFIG...');
-    const comparisons = words.files.map((word, index) => {
+    const comparisons = words.files.flatMap((word, index) => {
         if (words.files.length > 1)
             progress(`${index + 1} of ${words.files.length} configs`);
         const { path, side } = named_named(word);
-        const { head = side, beside } = besideOnDisk({ path, head: side }, settings);
-        return compare({ path, named: true, head: readSide(head, path, settings, undefined, beside?.head) });
+        return recipePairs(besideOnDisk({ path, head: side }, settings)).map(({ path: job, head = side, beside }) => compare({ path: job, named: true, head: readSide(head, job, settings, undefined, beside?.head) }));
     });
     progress('');
     for (const { path, head } of comparisons)

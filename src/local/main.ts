@@ -5,6 +5,7 @@ import { compare } from '../gate/compare.ts';
 import { judge } from '../gate/judge.ts';
 import { isEmpty, type Review } from '../gate/review.ts';
 import { jobsOf } from '../jobs.ts';
+import { recipePairs } from '../read/recipes.ts';
 import { comment } from '../report/comment.ts';
 import { jsonReport } from '../report/json.ts';
 import { summary } from '../report/summary.ts';
@@ -117,11 +118,12 @@ const today = () => new Date().toISOString().slice(0, 10);
 /** All metrics of each config. It is a check only where somebody set a limit: a report with assumed hardware does not fail. */
 function report(words: Words, settings: Settings): number {
   if (words.files.length === 0) throw new Usage('report needs a config: model-cost report CONFIG...');
-  const comparisons = words.files.map((word, index) => {
+  const comparisons = words.files.flatMap((word, index) => {
     if (words.files.length > 1) progress(`${index + 1} of ${words.files.length} configs`);
     const { path, side } = named(word);
-    const { head = side, beside } = besideOnDisk({ path, head: side }, settings);
-    return compare({ path, named: true, head: readConfigSide(head, path, settings, undefined, beside?.head) });
+    return recipePairs(besideOnDisk({ path, head: side }, settings)).map(({ path: job, head = side, beside }) =>
+      compare({ path: job, named: true, head: readConfigSide(head, job, settings, undefined, beside?.head) }),
+    );
   });
   progress('');
   for (const { path, head } of comparisons)

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { findModel } from '../facts/models.ts';
 import { nearestModels } from '../read/near.ts';
+import { fileOf } from '../text/job-name.ts';
 import type { ConfigSide } from '../world.ts';
 import { readSide } from './files.ts';
 import { note } from './print.ts';
@@ -11,6 +12,9 @@ export type Named = { readonly path: string; readonly side: ConfigSide };
 
 /** A file; a folder, for the `config.json` in it; or a published model of the catalogue, where no file has the name. */
 export function named(word: string): Named {
+  // `recipes/llama.py#llama3_8b` is one job of a file.
+  const file = existsSync(word) ? word : fileOf(word);
+  if (file !== word) return { path: word, side: readSide(file) };
   if (!existsSync(word)) return published(word) ?? { path: word, side: readSide(word) };
   const side = readSide(word);
   const inside = join(word, 'config.json');

@@ -7,6 +7,7 @@ import { mamba } from './formats/mamba.ts';
 import { isOtherModel } from './formats/other-models.ts';
 import { reach } from './gather.ts';
 import { alone, type JobContext, type JobReading, readJob, trainingFormatOf } from './job.ts';
+import { mayState, pythonOf } from './recipes.ts';
 import { followed } from './scripts.ts';
 
 /** A kind of config file: recognised by its content, most special first. */
@@ -56,8 +57,9 @@ const tooFar: Problem = { severity: 'error', message: 'The file refers to more f
 /** The same with the files that it refers to, or the paths of those that are missing. */
 export function readFile(bytes: Uint8Array, path: string, context: JobContext): JobReading {
   const syntax = trainersSyntaxOf(path) ?? 'json';
-  if (syntax === 'python' && !pythonKey.test(Buffer.from(bytes).toString('latin1'))) return notConfig;
-  const parsed = parse(bytes, syntax);
+  const python = syntax === 'python';
+  if (python && !mayState(bytes)) return notConfig;
+  const parsed = python ? pythonOf(bytes, path) : parse(bytes, syntax);
   if (parsed.kind === 'broken') return { kind: 'unread', way: 'broken', problems: [parsed.problem] };
   const file: ParsedFile = { path, source: parsed };
   const root = syntax === 'shell' ? followed(file, context.known, context.inputs ?? {}) : file;
@@ -68,7 +70,7 @@ export function readFile(bytes: Uint8Array, path: string, context: JobContext): 
     return job.kind === 'needs' ? job : possible(job);
   }
   // Code that names sizes is code all the same.
-  if (syntax === 'python') return notConfig;
+  if (python) return notConfig;
   const format = formats.find((candidate) => candidate.recognises(parsed.value, path));
   if (format === undefined) return unrecognised(parsed.value, syntax);
   try {
@@ -117,10 +119,6 @@ export const startBytes = 65_536;
 const modelKey =
   /\b(?:model_type|architectures|num_hidden_layers|hidden_size|num_attention_heads|n_layers?|n_embd|d_model)\b["']?\s{0,20}[:=]/;
 
-/** What Python says where it states a training: nanoGPT's settings, or what frameworks call their recipes. */
-const pythonKey =
-  /^(?:n_layer|n_head|n_embd|block_size|gradient_accumulation_steps|max_iters)\b[^=\n]{0,30}=(?!=)|\bTrainer\.Config\b|->\s{0,4}ConfigContainer\b|\brun\.Partial\b|\bTransformerConfig\.\w|^parallel\s{0,4}=\s{0,4}dict\(/m;
-
 /** The name that Transformers gives to a model's config. */
 export const namedConfig = (path: string): boolean => /(^|\/)config\.json$/i.test(path);
 
@@ -131,7 +129,7 @@ export function claimsConfig(path: string, start: Uint8Array = new Uint8Array())
     .toString('latin1')
     .replaceAll('\0', '')
     .replace(/\\u00([0-7][0-9a-f])/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
-  if (isCode(path)) return pythonKey.test(text);
+  if (isCode(path)) return mayState(start.subarray(0, startBytes));
   return namedConfig(path) || modelKey.test(text);
 }
 

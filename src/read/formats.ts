@@ -28,6 +28,7 @@ import { plain } from './formats/plain.ts';
 import { prime } from './formats/prime.ts';
 import { primus, primusModel } from './formats/primus.ts';
 import { torchtitan } from './formats/torchtitan.ts';
+import { torchtitanPy } from './formats/torchtitan-py.ts';
 import { torchtune } from './formats/torchtune.ts';
 import { launchScript, trainerScript } from './formats/trainer-script.ts';
 
@@ -66,6 +67,7 @@ export const trainingFormats: readonly Format[] = [
   primus,
   primusModel,
   torchtitan,
+  torchtitanPy,
   torchtune,
   trainerScript,
   launchScript,

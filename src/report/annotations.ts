@@ -1,5 +1,6 @@
 import { findMetric } from '../gate/metrics.ts';
 import type { Finding, Review } from '../gate/review.ts';
+import { fileOf } from '../text/job-name.ts';
 import { quantity } from './format.ts';
 import { plain } from './markdown.ts';
 import { waiverText } from './overview.ts';
@@ -31,7 +32,7 @@ export function annotations(review: Review): readonly Annotation[] {
     return {
       // What is let pass is no error of this run.
       severity: review.verdict.override !== undefined && finding.severity === 'fail' ? 'warn' : finding.severity,
-      path: finding.path,
+      path: fileOf(finding.path),
       line: finding.line ?? 1,
       title: 'Model cost',
       message: plain(`${finding.message}${numbers} ${waiverText(finding)}`),

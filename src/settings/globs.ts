@@ -1,3 +1,4 @@
+import { fileOf } from '../text/job-name.ts';
 import { compile, type Glob } from './glob.ts';
 
 /** Paths that some pattern names and none with a leading `!` takes away. */
@@ -17,7 +18,8 @@ type Doubt = 'may' | 'must';
 
 const some = (all: readonly Glob[], path: string, doubt: Doubt): boolean =>
   all.some(({ matches, prefix, folder }) => {
-    if (path.length <= longestPath) return matches(path);
+    // A pattern names a file with all its recipes, or one of them.
+    if (path.length <= longestPath) return matches(path) || (fileOf(path) !== path && matches(fileOf(path)));
     const begins = doubt === 'may' ? prefix : folder;
     return begins !== undefined && path.startsWith(begins);
   });

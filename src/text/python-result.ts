@@ -8,11 +8,11 @@ export const pythonLimits = {
   /** nested expressions and calls */
   depth: 150,
   calls: 8,
-  functions: 200,
+  functions: 500,
   /** values of the result */
   values: 100_000,
   levels: 32,
-  notes: 20,
+  notes: 100,
 } as const;
 
 /** Thrown where a file does more than is followed; its sentence ends up in the reading. */

@@ -30,7 +30,8 @@ export type PythonReading =
     }
   | { readonly kind: 'broken'; readonly message: string };
 
-export type Note = { readonly message: string; readonly line: number };
+/** What a reader should know of a line, and of which function, where it is in one. */
+export type Note = { readonly message: string; readonly line: number; readonly within?: string };
 
 type Scope = {
   readonly names: Map<string, Value | Routine>;
@@ -73,6 +74,8 @@ class Evaluation {
   private readonly globalLines = new Map<string, number>();
   private readonly notes: Note[] = [];
   private readonly annotations = new Map<string, string>();
+  /** The module that a name was imported from. */
+  private readonly imports = table();
   private classes = false;
   private steps = 0;
   private depth = 0;
@@ -95,14 +98,18 @@ class Evaluation {
       if (line !== undefined) lines.set(name, line);
     }
     const routines = [...this.global.names.values()].filter(isRoutine);
-    for (const routine of routines.filter(({ name }) => !name.startsWith('_')).slice(0, pythonLimits.functions)) {
+    const recipes = routines.filter(({ name }) => !name.startsWith('_'));
+    if (recipes.length > pythonLimits.functions)
+      throw new TooMuch(`The file has more than ${pythonLimits.functions} functions.`);
+    for (const routine of recipes) {
       const returned = this.call(routine, [], new Map(), undefined);
       if (!isTable(returned)) continue;
       value[routine.name] = { '->': this.annotations.get(routine.name) ?? '', ...whole.table(returned, routine.name) };
       lines.set(routine.name, this.line(routine.node));
     }
-    if (routines.length > 0) value['def'] = true;
+    if (routines.length > 0) value['def'] = routines.map(({ name }) => name);
     if (this.classes) value['class'] = true;
+    if (Object.keys(this.imports).length > 0) value['import'] = this.imports;
     return { kind: 'read', value, lines, notes: this.notes };
   }
 
@@ -124,8 +131,10 @@ class Evaluation {
 
   private note(message: string, node: Node): void {
     const line = this.line(node);
-    if (this.notes.length < pythonLimits.notes && !this.notes.some((one) => one.line === line))
-      this.notes.push({ message, line });
+    const within = this.running[0]?.name;
+    if (this.notes.length >= pythonLimits.notes) return;
+    if (this.notes.some((one) => one.line === line && one.within === within)) return;
+    this.notes.push({ message, line, ...(within === undefined ? {} : { within }) });
   }
 
   private step(): void {
@@ -357,6 +366,9 @@ class Evaluation {
   }
 
   private imported(node: Node, scope: Scope): void {
+    const module = /^from\s+([\w.]{1,200})\s+import\b/.exec(this.source(node))?.[1];
+    if (scope === this.global && module !== undefined)
+      for (const word of node.getChildren('VariableName')) this.imports[this.source(word)] = module;
     const all = childrenOf(node).some(({ name }) => name === '*');
     const names = all ? [...scope.names.keys()] : node.getChildren('VariableName').map((one) => this.source(one));
     for (const name of names) if (scope.names.has(name)) scope.names.set(name, new Unknown(name));

@@ -15,6 +15,7 @@ import {
   type SchemaOptions,
 } from 'yaml';
 import type { Problem } from '../model/reading.ts';
+import { fileOf } from './job-name.ts';
 import { readPython } from './python.ts';
 import { argumentsOf } from './script-arguments.ts';
 import { type Inputs, readScript, type Sources } from './shell.ts';
@@ -69,7 +70,7 @@ export function syntaxOf(path: string): Syntax | undefined {
   if (/\.ya?ml$/i.test(path)) return 'yaml';
   if (/\.toml$/i.test(path)) return 'toml';
   if (/\.(sh|bash|slurm|sbatch)$/i.test(path)) return 'shell';
-  if (/\.py$/i.test(path)) return 'python';
+  if (/\.py$/i.test(fileOf(path))) return 'python';
   return undefined;
 }
 
@@ -360,10 +361,11 @@ function parsePython(text: string): Parsed {
   const reading = readPython(text);
   if (reading.kind === 'broken') return broken(reading.message);
   const problems = reading.notes.map(
-    ({ message, line }): Problem => ({
+    ({ message, line, within }): Problem => ({
       severity: 'warning',
       message: `Line ${line}: ${message}.`,
       line,
+      ...(within === undefined ? {} : { key: within }),
     }),
   );
   return { kind: 'parsed', value: reading.value, lines: reading.lines, problems };

@@ -103,7 +103,7 @@ describe('statements', () => {
       n: '${n}',
       m: '${m := 3}',
     });
-    expect(said('n = 1\nfrom sizes import *')).toEqual({ n: '${n}' });
+    expect(said('n = 1\nfrom sizes import *')).toMatchObject({ n: '${n}' });
   });
 
   it('notes calls that may change what is read', () => {
@@ -146,7 +146,7 @@ def large(scale=2) -> Recipe:
       WIDTH: 8,
       small: { '->': 'Recipe', '()': 'Container', layers: 2, model: { width: 8 }, train: { batch: 4 } },
       large: { '->': 'Recipe', '()': 'Container', layers: 2, model: { width: 16 }, train: { batch: 8 } },
-      def: true,
+      def: ['_common', 'small', 'large'],
     });
   });
 
@@ -187,7 +187,7 @@ async def d():
 def e():
     return dict(n=1)
 `;
-    expect(said(text)).toEqual({ e: { '->': '', n: 1 }, def: true });
+    expect(said(text)).toEqual({ e: { '->': '', n: 1 }, def: ['a', 'b', 'c', 'd', 'e'] });
   });
 });
 

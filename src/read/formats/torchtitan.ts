@@ -32,13 +32,18 @@ function states(file: ParsedFile): Statement {
   // Llama 2 was plain `llama` until Llama 3 came; its flavors are the published sizes.
   const second = /^llama2?$/.test(name);
   say.named(second ? `meta-llama/Llama-2-${flavor}-hf` : `torchtitan:${name}/${flavor}`, 'model.flavor');
+  stateRun(say);
+  return say.statement();
+}
+
+/** The run under the keys of torchtitan's job config, which its Python took over. */
+export function stateRun(say: Stating): void {
   batch(say);
   parallelism(say);
   memory(say);
   say.run('optimizer', 'optimizer.name', optimizerOf);
   say.byDefault('framework', 'fsdp', `torchtitan shards with PyTorch's FSDP2 (${source})`);
   say.byDefault('optimizer', 'adamw', `torchtitan's optimizer (${source})`);
-  return say.statement();
 }
 
 /** Where a degree stood in each generation of the schema. */
