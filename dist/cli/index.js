@@ -40459,7 +40459,7 @@ function stateAttention(say) {
     const normalized = say.flag('qk_l2_norm') === true ? 'head_unlearned' : say.flag('qk_layernorm') === true ? 'head' : 'none';
     say.modelIs('qk_norm', normalized, 'qk_layernorm');
     if (say.flag('group_query_attention') === true)
-        say.model('num_key_value_heads', 'num_query_groups');
+        stateGroups(say);
     else if (say.at('num_key_value_heads') !== undefined)
         say.model('num_key_value_heads', 'num_key_value_heads');
     if (say.text('softmax_type') === 'learnable')
@@ -40467,6 +40467,15 @@ function stateAttention(say) {
     stateWindow(say);
     if (say.flag('multi_latent_attention') === true)
         stateLatent(say);
+}
+/** The number of groups has a default of its own, which counts only with the flag. */
+function stateGroups(say) {
+    if (say.at('num_query_groups') !== undefined)
+        say.model('num_key_value_heads', 'num_query_groups');
+    else {
+        say.modelIs('num_key_value_heads', 1, 'group_query_attention');
+        say.assume('num_query_groups', '1', `the default of Megatron’s command line (${megatron_arguments_source})`);
+    }
 }
 function stateLatent(say) {
     say.model('q_lora_rank', 'q_lora_rank');

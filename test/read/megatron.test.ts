@@ -121,6 +121,7 @@ describe('the parameters of Megatron’s arguments', () => {
 
   it('read groups of queries only where they are asked for', () => {
     expect(totalOf({ 'num-query-groups': 1 })).toBe(plain);
+    expect(totalOf({ 'group-query-attention': true })).toBe(plain - 2 * 2 * D * (D - 16));
     expect(totalOf({ 'num-query-groups': 1, 'group-query-attention': true })).toBe(plain - 2 * 2 * D * (D - 16));
   });
 
