@@ -31573,15 +31573,15 @@ function experts(shape, fields, changes = {}) {
 }
 
 ;// CONCATENATED MODULE: ./build/families/plan.js
-/** What stands in each layer. */
+/** A list with one entry for each layer. */
 const each = (shape, kind) => Array.from({ length: shape.layers }, (_, index) => kind(index));
-/** A mixer as `layer_types` names it; what is no kind of window attends to everything. */
+/** A mixer by its name in `layer_types`; a name without a window means full attention. */
 function mixerNamed(type) {
     const label = String(type).replace('_attention', '');
     const kind = label.includes('chunked') ? 'chunked' : /sliding|local/.test(label) ? 'sliding' : 'full';
     return label === kind ? { kind } : { kind, label };
 }
-/** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
+/** By `layer_types` where the config has it; otherwise every layer slides if the config states a window and does not switch it off. */
 function slidingPlan(shape, fields) {
     const stated = fields.list('layer_types');
     if (stated)
@@ -31590,9 +31590,9 @@ function slidingPlan(shape, fields) {
     const slides = window !== undefined && (!fields.states('use_sliding_window') || fields.boolean('use_sliding_window'));
     return each(shape, () => (slides ? 'sliding' : 'full'));
 }
-/** One full layer in `period`, the others sliding. */
+/** Every `period`-th layer full, the others sliding. */
 const everyNth = (shape, period) => each(shape, (index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
-/** One full layer in so many, which a key may say, the others sliding. */
+/** Every n-th layer full, the others sliding; the period is a number or the key that states it. */
 const fullEvery = (period) => (shape, fields) => everyNth(shape, typeof period === 'number' ? period : fields.integer(period));
 /** The first k layers dense, then experts in each n-th (DeepSeek, GLM, Kimi). */
 function denseFirst(shape, fields) {
@@ -31606,7 +31606,7 @@ function denseFirst(shape, fields) {
     const frequency = fields.every('moe_layer_freq');
     return each(shape, (index) => (index >= first && index % frequency === 0 ? 'experts' : 'dense'));
 }
-/** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
+/** The pattern under a key: a word of L (local) and G (global) that repeats, or a number n: every n-th layer is global. */
 function pattern(key) {
     return (shape, fields) => {
         const word = fields.raw(key)?.value;
@@ -31618,13 +31618,13 @@ function pattern(key) {
     };
 }
 const always = (kind) => (shape) => each(shape, () => kind);
-/** `layer_types` where the file has it, else the family's own plan. */
+/** By `layer_types` where the file has it, otherwise by the family's own plan. */
 const listedOr = (plan) => (shape, fields) => fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
-/** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
+/** By `mlp_layer_types` where the file has it, otherwise the first `count` layers dense and experts after them. */
 const denseUntil = (count) => (shape, fields) => fields.list('mlp_layer_types')
     ? denseFirst(shape, fields)
     : each(shape, (index) => (index < count(fields) ? 'dense' : 'experts'));
-/** Experts in each n-th layer, except where a list says dense (Qwen). */
+/** Experts in every n-th layer, except in those that `mlp_only_layers` lists (Qwen). */
 const sparseByStep = (shape, fields) => {
     const step = fields.every('decoder_sparse_step');
     const only = new Set(fields.list('mlp_only_layers') ?? []);
@@ -31641,9 +31641,9 @@ const sparseByStep = (shape, fields) => {
 const softcaps = (family, fields) => fields.states('final_logit_softcapping')
     ? fields.optionalNumber('final_logit_softcapping') !== undefined
     : (family.softcapped ?? false);
-/** More layers than any model has, few enough to write out. */
+/** More layers than any model has, and few enough to build quickly. */
 const mostLayers = 10_000;
-/** More kinds of layer than any model has: each is written out, and held for every quantity. */
+/** More kinds of layer than any model has. Each kind costs time and memory for every quantity. */
 const mostKinds = 256;
 /** An Architecture out of a family's traits and the fields of its text model. */
 function build(family, fields, outer, modelType) {
@@ -31707,7 +31707,7 @@ function build(family, fields, outer, modelType) {
 const hasFinalNorm = ({ finalNorm = true }, fields) => typeof finalNorm === 'function' ? finalNorm(fields) : finalNorm;
 /** Keys that say a checkpoint has layers for predicting further tokens. */
 const predictionKeys = ['num_nextn_predict_layers', 'num_mtp_layers', 'num_mtp_modules'];
-/** A family whose multi-token prediction nobody wrote down says so where the config has some. */
+/** Says that multi-token prediction is not counted, where the config has it and the family's row does not describe it. */
 function noteUncounted(fields) {
     const key = predictionKeys.find((name) => fields.states(name) && (fields.optionalNumber(name) ?? 0) > 0);
     if (key !== undefined)
@@ -31732,7 +31732,7 @@ function readShape(family, fields) {
     const vocabularySize = family.vocabulary?.(fields) ?? fields.integer(names.vocabulary);
     return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize };
 }
-/** Sizes that do not divide: counted as the code rounds them, and said. */
+/** Warns of sizes that do not divide evenly; they are counted as the model's code rounds them. */
 function warnOfShape(fields, shape) {
     const { hiddenSize, heads, keyValueHeads, headDim, stated } = shape;
     const latent = (fields.raw('kv_lora_rank')?.value ?? null) !== null;
@@ -31763,7 +31763,7 @@ function outerDecides(fields, outer) {
         return false;
     return Number(String(outer.ofFile('transformers_version')).split('.')[0]) >= 5;
 }
-/** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */
+/** A plan with one entry for each layer: a longer list is cut, as the model's own code does, and a shorter one is an error. */
 function planned(plan, layers, fields) {
     if (plan.length < layers)
         throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
@@ -31821,8 +31821,8 @@ const transformers_namespaceObject = /*#__PURE__*/JSON.parse('{"Ly":{"afmoe":{"h
 ;// CONCATENATED MODULE: ./build/families/defaults.js
 
 /**
- * What the model's own code takes where a config leaves a key out, by `model_type`; a sub-config whose class has none goes by composite and
- * key, as `ovis2.vision_config`. A key that is missing here has no default, or one that follows from other keys (key/value heads
+ * What the model's own code takes where a config leaves a key out, by `model_type`; a sub-config whose class has none is
+ * named by composite and key, such as `ovis2.vision_config`. A key that is missing here has no default, or one that follows from other keys (key/value heads
  * from heads, head width from hidden size). Written by `scripts/oracle/defaults.py` from the classes of transformers 5.18.0.
  */
 const classDefaults = transformers_namespaceObject.Ly;
@@ -33106,12 +33106,12 @@ function subConfig(outer, composite, key) {
     const part = outer.nested(key, stated ? (defaults ?? {}) : { ...defaults, ...built }, readerOfType(type));
     return { type: foreign ? `${type}?` : type, part, stated, none: given === null };
 }
-/** Which keys count in a file or a part of this type; all of them where Transformers has no such class. */
+/** Which keys count in a file or a sub-config of this type; all of them where Transformers has no such class. */
 function readerOfType(type) {
     const known = namesOf(type);
     return known && { name: type, reads: (key) => known.has(key) };
 }
-/** An encoder's count; one that this tool does not know is said to be uncounted. */
+/** The count of an encoder; an unknown one is listed as not counted. */
 function multimodal_encode(view, key, { type, part }) {
     const known = type.replace('?', '');
     const encoder = Object.hasOwn(encoders, known) ? encoders[known] : undefined;
@@ -33639,7 +33639,7 @@ function prediction_predictor(family, hiddenSize, layers) {
         normOf(family, 'norm.final', hiddenSize),
     ];
 }
-/** More depths than any model predicts are a mistake or an attack. */
+/** Depths of multi-token prediction, bounded: a larger number is a mistake or an attack. */
 const depths = (fields, key) => fields.states(key) ? Math.min(fields.count(key), 16) : 0;
 /**
  * Multi-token prediction as DeepSeek-V3 has it (arXiv:2412.19437, 2.2): two norms, a matrix that joins them, one more layer and
@@ -33723,7 +33723,7 @@ const sparseAttention = (shape, fields, mixer) => {
         ...(index === undefined ? {} : { indexer: index }),
     });
 };
-/** The class leaves the count of chosen experts open: a config without it cannot run. The published models choose six. */
+/** The class has no default for how many experts a token uses, so a config without it cannot run. The published models use six. */
 function chosenExperts(fields) {
     const stated = fields.optionalInteger(names.activeExperts, 1);
     if (stated === undefined)
@@ -33900,7 +33900,7 @@ const deepseekV4 = {
         return { depth, parts: Array.from({ length: Math.min(depth, 16) }, () => one).flat() };
     },
 };
-/** The first layer dense where `mlp_layer_types` does not say. */
+/** The first layer is dense, unless `mlp_layer_types` says otherwise. */
 const firstDense = (shape, fields) => fields.list('mlp_layer_types')
     ? denseFirst(shape, fields)
     : denseFirst(shape, fields).map((mlp, index) => fields.states('first_k_dense_replace') ? mlp : index === 0 ? 'dense' : 'experts');
@@ -33938,7 +33938,7 @@ const latentFamilies = {
         ...deepseekV3,
         source: modeling('axk1'),
         copiesEmbeddings: false,
-        // One more norm behind the experts.
+        // Another norm follows the experts.
         feedForward: (shape, fields, mlp) => {
             const block = deepseekFeed(shape, fields, mlp);
             return mlp.kind === 'dense'
@@ -35738,7 +35738,7 @@ const nemotronH = {
         if (mlp.kind === 'dense')
             return [dense(D, shape.width, { gated: false, activation: 'relu2', bias: bothSides(bias) })];
         const latent = fields.optionalInteger('moe_latent_size', 1);
-        // A width of 0 is no width: the always-on expert is then as wide as a dense layer.
+        // A width of 0 means that none is stated: the always-on expert is then as wide as a dense layer.
         const shared = fields.optionalInteger('moe_shared_expert_intermediate_size') || shape.width;
         const block = experts(shape, fields, {
             inputWidth: latent ?? D,
@@ -35912,7 +35912,7 @@ const lfm2Moe = {
         }),
 };
 // --- OLMo Hybrid, RecurrentGemma, RWKV, xLSTM -------------------------------------------------------------------------------
-/** Linear layers have norms in front, as in Llama; attention layers behind, as in OLMo 2. */
+/** Linear layers have norms before their blocks, as in Llama; attention layers have them after, as in OLMo 2. */
 const olmoHybrid = {
     source: modeling('olmo_hybrid'),
     norms: (_, mixer) => (mixer.kind === 'linear' ? 'pre' : 'post'),
@@ -36247,7 +36247,7 @@ const zaya = {
                 routerWidth: R,
                 width: fields.integer('moe_intermediate_size'),
                 correctionBias: true,
-                // One more choice: no expert at all.
+                // The router may also choose no expert at all.
                 zeroExperts: 1,
             }),
         ];
@@ -36334,7 +36334,7 @@ const nemotronNas = {
 // --- Gemma 3n and Gemma 4 -----------------------------------------------------------------------------------------------
 /** The last `num_kv_shared_layers` layers read the keys and values of an earlier one. */
 const shares = (shape, fields, index) => index >= shape.layers - fields.count('num_kv_shared_layers');
-/** A table with a row for each token that holds an input for every layer, and what makes inputs of the embedding itself. */
+/** A table with an input for every layer in each token's row, and a projection that makes such inputs from the embedding. */
 function perLayerInputs(shape, fields) {
     const width = fields.count('hidden_size_per_layer_input');
     if (width === 0)
@@ -36839,7 +36839,7 @@ const legacyFamilies = {
         width: (fields, D) => D * fields.integer('intermediate_multiple_size'),
         gated: false,
         activation: 'gelu',
-        // Of the biases, only that of the last layer's attention output is left.
+        // The only bias is on the attention output of the last layer.
         mixers: (shape) => each(shape, (index) => (index + 1 === shape.layers ? 'last' : 'full')),
         attention: (shape, _, mixer) => grouped({ ...shape, keyValueHeads: shape.heads }, { bias: { ...noBias, output: mixer.kind === 'last' }, fused: true }),
     },
@@ -37479,7 +37479,7 @@ const findFamily = (modelType) => Object.hasOwn(registry_rows, modelType)
     : Object.hasOwn(sameAs, modelType)
         ? registry_rows[sameAs[modelType] ?? '']
         : undefined;
-/** What a family's own code takes for absent keys. */
+/** The values that a family's own code uses for absent keys. */
 function defaultsFor(modelType, family) {
     const wanted = family?.defaultsOf ?? modelType;
     const found = registry_pick(classDefaults, wanted);
@@ -37487,12 +37487,12 @@ function defaultsFor(modelType, family) {
     const ofClass = found ?? (other === undefined ? {} : defaultsFor(other, findFamily(other)));
     return family?.defaults === undefined ? ofClass : { ...ofClass, ...family.defaults };
 }
-/** Names that some family or other has for a dimension. */
+/** Every name that any family uses for a dimension. */
 const shared = new Set(Object.values(names).flat());
 /**
  * Which keys count in a file of this type: those of its own class, and those that say how a checkpoint predicts further tokens,
- * which classes leave out. Code that is in no release of Transformers reads what its row asks for, but of the names that families
- * share only its own. Undefined for a type that nobody knows: there every key counts, and the count is approximate.
+ * which classes leave out. Code that is in no release of Transformers reads what its row asks for, but of the names in
+ * `shared` only its own. Undefined for an unknown type: there every key counts, and the count is approximate.
  */
 function readerFor(modelType, family) {
     const remote = Object.hasOwn(namesOfRemoteCode, modelType) ? namesOfRemoteCode[modelType] : undefined;
@@ -37506,7 +37506,7 @@ function readerFor(modelType, family) {
 }
 /** Keys that say how a checkpoint predicts further tokens. */
 const predicts = /(^|_)mtp_|nextn/;
-/** Keys that no class has and that count all the same, and why. */
+/** Keys that count although no class has them, and why. */
 const keysBeside = {
     // The length that the checkpoints were trained at; positions need no table, so no size follows from it.
     bloom: ['seq_length'],
@@ -37514,7 +37514,7 @@ const keysBeside = {
     // Kimi K3 (its own code) goes by the type of Kimi Linear.
     kimi_linear: ['attn_res_block_size', 'routed_expert_hidden_size', 'mla_use_output_gate', 'latent_moe_use_norm'],
 };
-/** Where a composite's text model stands flat in its file: a class with sizes of its own reads those, any other hands its keys on. */
+/** For a composite whose text model's keys stand directly in the file: a class with sizes of its own reads those, any other passes its keys on. */
 function readerOfFlat(composite, text) {
     const known = namesOf(composite);
     if (known === undefined || text === undefined)

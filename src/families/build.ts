@@ -12,10 +12,10 @@ const softcaps = (family: Family, fields: Fields): boolean =>
     ? fields.optionalNumber('final_logit_softcapping') !== undefined
     : (family.softcapped ?? false);
 
-/** More layers than any model has, few enough to write out. */
+/** More layers than any model has, and few enough to build quickly. */
 const mostLayers = 10_000;
 
-/** More kinds of layer than any model has: each is written out, and held for every quantity. */
+/** More kinds of layer than any model has. Each kind costs time and memory for every quantity. */
 const mostKinds = 256;
 
 /** An Architecture out of a family's traits and the fields of its text model. */
@@ -87,7 +87,7 @@ const hasFinalNorm = ({ finalNorm = true }: Family, fields: Fields): boolean =>
 /** Keys that say a checkpoint has layers for predicting further tokens. */
 const predictionKeys = ['num_nextn_predict_layers', 'num_mtp_layers', 'num_mtp_modules'] as const;
 
-/** A family whose multi-token prediction nobody wrote down says so where the config has some. */
+/** Says that multi-token prediction is not counted, where the config has it and the family's row does not describe it. */
 function noteUncounted(fields: Fields): void {
   const key = predictionKeys.find((name) => fields.states(name) && (fields.optionalNumber(name) ?? 0) > 0);
   if (key !== undefined)
@@ -113,7 +113,7 @@ export function readShape(family: Family, fields: Fields): Shape {
   return { hiddenSize, layers, heads, keyValueHeads, headDim, width, vocabularySize };
 }
 
-/** Sizes that do not divide: counted as the code rounds them, and said. */
+/** Warns of sizes that do not divide evenly; they are counted as the model's code rounds them. */
 function warnOfShape(
   fields: Fields,
   shape: Pick<Shape, 'hiddenSize' | 'heads' | 'keyValueHeads' | 'headDim'> & { readonly stated: boolean },
@@ -150,7 +150,7 @@ function outerDecides(fields: Fields, outer: Fields): boolean {
   return Number(String(outer.ofFile('transformers_version')).split('.')[0]) >= 5;
 }
 
-/** A plan for each layer, as long as the model: a longer list is cut as the model's own code does, a shorter one is an error. */
+/** A plan with one entry for each layer: a longer list is cut, as the model's own code does, and a shorter one is an error. */
 function planned<Kind>(plan: readonly Kind[], layers: number, fields: Fields): readonly Kind[] {
   if (plan.length < layers) throw fields.wrong('layer_types', `must name all ${layers} layers`, plan.length);
   return plan.slice(0, layers);

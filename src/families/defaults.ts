@@ -2,8 +2,8 @@ import transformers from '../facts/transformers.json' with { type: 'json' };
 import type { Dictionary } from '../text/fields.ts';
 
 /**
- * What the model's own code takes where a config leaves a key out, by `model_type`; a sub-config whose class has none goes by composite and
- * key, as `ovis2.vision_config`. A key that is missing here has no default, or one that follows from other keys (key/value heads
+ * What the model's own code takes where a config leaves a key out, by `model_type`; a sub-config whose class has none is
+ * named by composite and key, such as `ovis2.vision_config`. A key that is missing here has no default, or one that follows from other keys (key/value heads
  * from heads, head width from hidden size). Written by `scripts/oracle/defaults.py` from the classes of transformers 5.18.0.
  */
 export const classDefaults: Readonly<Record<string, Dictionary>> = transformers.classes;

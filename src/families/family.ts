@@ -12,7 +12,7 @@ import type { Mixer, MixerKind, MixerPlan, Mlp, MlpKind, MlpPlan } from './layer
 import type { Shape } from './shape.ts';
 
 /**
- * How a family builds its layers: traits, not formulas. What a row leaves out is as in Llama: RMSNorm in front of each block,
+ * How a family builds its layers, as traits rather than formulas. What a row leaves out is as in Llama: RMSNorm before each block,
  * grouped attention with rotary positions and without biases, a gated feed-forward, an untied output.
  */
 export type Family = {
@@ -25,8 +25,8 @@ export type Family = {
     readonly upcast?: 'input' | 'weight';
   };
   /**
-   * Where norms stand: `pre` in front of both blocks, `post` behind both, `sandwich` both, `single` one for two parallel
-   * blocks, `double` two for two parallel blocks, `own` where the mixer's parts bring theirs.
+   * Where norms stand: `pre` before both blocks, `post` after both, `sandwich` before and after both, `single` one norm that two
+   * parallel blocks share, `double` one norm for each of two parallel blocks, `own` where the blocks contain their norms.
    */
   readonly norms?: NormPlan | ((fields: Fields, mixer: Mixer) => NormPlan);
   readonly attention?: (
@@ -45,32 +45,32 @@ export type Family = {
   readonly outputBias?: (fields: Fields) => boolean;
   /** Tied where the config does not say. Default false. */
   readonly tied?: boolean;
-  /** Keys that say whether the output is tied, first wins. Default `tie_word_embeddings`. None: `tied` holds, whatever the config says. */
+  /** Keys that say whether the output is tied; the first that is stated wins. Default `tie_word_embeddings`. An empty list means that the code ignores the config and `tied` holds. */
   readonly tiedKeys?: readonly string[];
-  /** The layers' norms have a bias where the config says so. */
+  /** Whether the layers' norms have a bias, where the config decides it. */
   readonly normBias?: (fields: Fields) => boolean;
-  /** Columns of the token table where they are fewer than the stream's. */
+  /** Columns of the token table where the residual stream is wider. */
   readonly tableWidth?: (fields: Fields, hiddenSize: number) => number;
-  /** What else stands at the embedding: learned positions, a norm. */
+  /** Parts of the embedding besides the token table: learned positions, a norm. */
   readonly embedding?: (shape: Shape, fields: Fields) => readonly Part[];
-  /** What stands between the final norm and the output. */
+  /** Parts between the final norm and the output matrix. */
   readonly beforeOutput?: (shape: Shape, fields: Fields) => readonly Part[];
   readonly finalNorm?: boolean | ((fields: Fields) => boolean);
-  /** What stands there in place of the final norm and the output; `tied` as the config or the class has it. */
+  /** Parts that replace the final norm and the output matrix. `tied` is what the config or the class says. */
   readonly head?: (shape: Shape, fields: Fields, tied: boolean) => readonly Part[];
-  /** What the figures take for granted of this kind of model, as key, value and reason. */
+  /** Assumptions that the figures of such a model rest on; they are listed in every report. */
   readonly assumes?: readonly { readonly field: string; readonly value: string; readonly reason: string }[];
-  /** Several residual streams in place of one, and how blocks write back to them. */
+  /** How many residual streams there are, where there are several, and how blocks write back to them. */
   readonly streams?: (fields: Fields) => {
     readonly count: number;
     readonly back: 'added' | 'mixed';
     readonly rank?: number;
   };
-  /** What a norm in front of a block has besides. */
+  /** Rank of the learned gate on the norm before a block; undefined where it has none. */
   readonly normGate?: (fields: Fields, block: 'attention' | 'feed_forward', mlp: Mlp) => number | undefined;
-  /** Layers whose mixer comes again are wholly an earlier layer. */
+  /** A layer whose mixer is marked `again` runs with all the weights of an earlier layer. */
   readonly repeats?: true;
-  /** Logits go through a tanh where the config does not say. */
+  /** Whether logits go through a tanh, where the config does not say. */
   readonly softcapped?: boolean;
   /** Extra parts at the start of each layer. */
   readonly layerStart?: (shape: Shape, fields: Fields, mixer: Mixer) => readonly Part[];
@@ -81,19 +81,19 @@ export type Family = {
     fields: Fields,
     layer: (mixer: MixerKind, mlp: MlpKind) => readonly Part[],
   ) => { readonly depth: number; readonly parts: readonly Part[] };
-  /** Checkpoints store the embeddings once more with each multi-token-prediction layer. */
+  /** Checkpoints store a second copy of the embeddings with each multi-token-prediction layer. */
   readonly copiesEmbeddings?: boolean;
-  /** `model_type` of the class whose defaults hold, where it is another's. */
+  /** The `model_type` whose class defaults apply, where it is not the family's own. */
   readonly defaultsOf?: string;
   /** What code that is in no release of Transformers (`source`) takes where a config leaves a key out. */
   readonly defaults?: Dictionary;
-  /** How many layers, where a pattern says it. */
+  /** How many layers there are, where that does not stand under one of the usual keys. */
   readonly layers?: (fields: Fields) => number | undefined;
-  /** Key/value heads are listed, one number for each layer. */
+  /** The key for key/value heads holds a list, with one number for each layer. */
   readonly listsHeads?: boolean;
-  /** Rows of the token table where they are not as stated. */
+  /** Rows of the token table, where they are not the stated vocabulary. */
   readonly vocabulary?: (fields: Fields) => number;
-  /** The feed-forward's width where no key says it. */
+  /** The feed-forward's width, where it does not stand under one of the usual keys. */
   readonly width?: (fields: Fields, hiddenSize: number) => number;
   readonly exact?: boolean;
 };

@@ -175,7 +175,7 @@ const nemotronH: Family = {
     if (mlp.kind === 'dense')
       return [dense(D, shape.width, { gated: false, activation: 'relu2', bias: bothSides(bias) })];
     const latent = fields.optionalInteger('moe_latent_size', 1);
-    // A width of 0 is no width: the always-on expert is then as wide as a dense layer.
+    // A width of 0 means that none is stated: the always-on expert is then as wide as a dense layer.
     const shared = fields.optionalInteger('moe_shared_expert_intermediate_size') || shape.width;
     const block = experts(shape, fields, {
       inputWidth: latent ?? D,
@@ -355,7 +355,7 @@ const lfm2Moe: Family = {
 
 // --- OLMo Hybrid, RecurrentGemma, RWKV, xLSTM -------------------------------------------------------------------------------
 
-/** Linear layers have norms in front, as in Llama; attention layers behind, as in OLMo 2. */
+/** Linear layers have norms before their blocks, as in Llama; attention layers have them after, as in OLMo 2. */
 const olmoHybrid: Family = {
   source: modeling('olmo_hybrid'),
   norms: (_, mixer) => (mixer.kind === 'linear' ? 'pre' : 'post'),
@@ -725,7 +725,7 @@ const zaya: Family = {
         routerWidth: R,
         width: fields.integer('moe_intermediate_size'),
         correctionBias: true,
-        // One more choice: no expert at all.
+        // The router may also choose no expert at all.
         zeroExperts: 1,
       }),
     ];

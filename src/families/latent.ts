@@ -69,7 +69,7 @@ const sparseAttention = (shape: Shape, fields: Fields, mixer: Mixer) => {
   });
 };
 
-/** The class leaves the count of chosen experts open: a config without it cannot run. The published models choose six. */
+/** The class has no default for how many experts a token uses, so a config without it cannot run. The published models use six. */
 function chosenExperts(fields: Fields): number {
   const stated = fields.optionalInteger(names.activeExperts, 1);
   if (stated === undefined)
@@ -267,7 +267,7 @@ const deepseekV4: Family = {
   },
 };
 
-/** The first layer dense where `mlp_layer_types` does not say. */
+/** The first layer is dense, unless `mlp_layer_types` says otherwise. */
 const firstDense = (shape: Shape, fields: Fields): MlpPlan =>
   fields.list('mlp_layer_types')
     ? denseFirst(shape, fields)
@@ -315,7 +315,7 @@ export const latentFamilies: Readonly<Record<string, Family>> = {
     ...deepseekV3,
     source: modeling('axk1'),
     copiesEmbeddings: false,
-    // One more norm behind the experts.
+    // Another norm follows the experts.
     feedForward: (shape, fields, mlp): readonly Part[] => {
       const block = deepseekFeed(shape, fields, mlp);
       return mlp.kind === 'dense'

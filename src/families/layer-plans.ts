@@ -60,7 +60,7 @@ const nemotronNas: Family = {
 const shares = (shape: Shape, fields: Fields, index: number) =>
   index >= shape.layers - fields.count('num_kv_shared_layers');
 
-/** A table with a row for each token that holds an input for every layer, and what makes inputs of the embedding itself. */
+/** A table with an input for every layer in each token's row, and a projection that makes such inputs from the embedding. */
 function perLayerInputs(shape: Shape, fields: Fields): readonly Part[] {
   const width = fields.count('hidden_size_per_layer_input');
   if (width === 0) return [];

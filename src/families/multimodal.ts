@@ -22,7 +22,7 @@ export type Composite = {
   readonly towers: (view: View) => readonly Tower[];
   /** The class fills what the text model's sub-config leaves out with its own sizes, not with those of the sub-config's type. */
   readonly fills?: boolean;
-  /** The class reads the text model's keys also where they stand flat, beside the towers. */
+  /** The class also reads the text model's keys where they stand directly in the file, beside the towers. */
   readonly flat?: boolean;
   /** A model of this type may be the language model alone, without any sub-config. */
   readonly alone?: boolean;
@@ -70,13 +70,13 @@ export function subConfig(outer: Fields, composite: string, key: string): SubCon
   return { type: foreign ? `${type}?` : type, part, stated, none: given === null };
 }
 
-/** Which keys count in a file or a part of this type; all of them where Transformers has no such class. */
+/** Which keys count in a file or a sub-config of this type; all of them where Transformers has no such class. */
 export function readerOfType(type: string): Reader | undefined {
   const known = namesOf(type);
   return known && { name: type, reads: (key) => known.has(key) };
 }
 
-/** An encoder's count; one that this tool does not know is said to be uncounted. */
+/** The count of an encoder; an unknown one is listed as not counted. */
 function encode(view: View, key: string, { type, part }: SubConfig): Encoded & { readonly exact: boolean } {
   const known = type.replace('?', '');
   const encoder = Object.hasOwn(encoders, known) ? encoders[known] : undefined;

@@ -2,18 +2,18 @@ import type { Fields } from '../text/fields.ts';
 import type { Mixer, MixerPlan, MlpPlan } from './layer.ts';
 import type { Shape } from './shape.ts';
 
-/** What stands in each layer. */
+/** A list with one entry for each layer. */
 export const each = <Kind>(shape: Shape, kind: (index: number) => Kind): readonly Kind[] =>
   Array.from({ length: shape.layers }, (_, index) => kind(index));
 
-/** A mixer as `layer_types` names it; what is no kind of window attends to everything. */
+/** A mixer by its name in `layer_types`; a name without a window means full attention. */
 function mixerNamed(type: unknown): Mixer {
   const label = String(type).replace('_attention', '');
   const kind = label.includes('chunked') ? 'chunked' : /sliding|local/.test(label) ? 'sliding' : 'full';
   return label === kind ? { kind } : { kind, label };
 }
 
-/** `layer_types` where the config has it; else every layer slides where the config has a window and does not switch it off. */
+/** By `layer_types` where the config has it; otherwise every layer slides if the config states a window and does not switch it off. */
 export function slidingPlan(shape: Shape, fields: Fields): MixerPlan {
   const stated = fields.list('layer_types');
   if (stated) return stated.map(mixerNamed);
@@ -22,11 +22,11 @@ export function slidingPlan(shape: Shape, fields: Fields): MixerPlan {
   return each(shape, () => (slides ? 'sliding' : 'full'));
 }
 
-/** One full layer in `period`, the others sliding. */
+/** Every `period`-th layer full, the others sliding. */
 export const everyNth = (shape: Shape, period: number): MixerPlan =>
   each(shape, (index) => ((index + 1) % period === 0 ? 'full' : 'sliding'));
 
-/** One full layer in so many, which a key may say, the others sliding. */
+/** Every n-th layer full, the others sliding; the period is a number or the key that states it. */
 export const fullEvery =
   (period: number | string) =>
   (shape: Shape, fields: Fields): MixerPlan =>
@@ -43,7 +43,7 @@ export function denseFirst(shape: Shape, fields: Fields): MlpPlan {
   return each(shape, (index) => (index >= first && index % frequency === 0 ? 'experts' : 'dense'));
 }
 
-/** A pattern as a word, L for a local layer and G for a global one, or as a number: each n-th is global. */
+/** The pattern under a key: a word of L (local) and G (global) that repeats, or a number n: every n-th layer is global. */
 export function pattern(key: string) {
   return (shape: Shape, fields: Fields): MixerPlan => {
     const word = fields.raw(key)?.value;
@@ -58,13 +58,13 @@ export const always =
   (shape: Shape): readonly Kind[] =>
     each(shape, () => kind);
 
-/** `layer_types` where the file has it, else the family's own plan. */
+/** By `layer_types` where the file has it, otherwise by the family's own plan. */
 export const listedOr =
   (plan: (shape: Shape, fields: Fields) => MixerPlan) =>
   (shape: Shape, fields: Fields): MixerPlan =>
     fields.list('layer_types') ? slidingPlan(shape, fields) : plan(shape, fields);
 
-/** `mlp_layer_types` where the file has it, else the first `count` layers dense. */
+/** By `mlp_layer_types` where the file has it, otherwise the first `count` layers dense and experts after them. */
 export const denseUntil =
   (count: (fields: Fields) => number) =>
   (shape: Shape, fields: Fields): MlpPlan =>
@@ -72,7 +72,7 @@ export const denseUntil =
       ? denseFirst(shape, fields)
       : each(shape, (index) => (index < count(fields) ? 'dense' : 'experts'));
 
-/** Experts in each n-th layer, except where a list says dense (Qwen). */
+/** Experts in every n-th layer, except in those that `mlp_only_layers` lists (Qwen). */
 export const sparseByStep = (shape: Shape, fields: Fields): MlpPlan => {
   const step = fields.every('decoder_sparse_step');
   const only = new Set(fields.list('mlp_only_layers') ?? []);

@@ -130,7 +130,7 @@ export const legacyFamilies: Readonly<Record<string, Family>> = {
     width: (fields, D) => D * fields.integer('intermediate_multiple_size'),
     gated: false,
     activation: 'gelu',
-    // Of the biases, only that of the last layer's attention output is left.
+    // The only bias is on the attention output of the last layer.
     mixers: (shape) => each(shape, (index) => (index + 1 === shape.layers ? 'last' : 'full')),
     attention: (shape, _, mixer) =>
       grouped(

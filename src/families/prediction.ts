@@ -27,7 +27,7 @@ export function predictor(family: Family, hiddenSize: number, layers: readonly P
   ];
 }
 
-/** More depths than any model predicts are a mistake or an attack. */
+/** Depths of multi-token prediction, bounded: a larger number is a mistake or an attack. */
 export const depths = (fields: Fields, key: string): number =>
   fields.states(key) ? Math.min(fields.count(key), 16) : 0;
 
@@ -38,9 +38,9 @@ export const depths = (fields: Fields, key: string): number =>
 export function nextToken(
   mlp: MlpKind,
   changes: {
-    /** Elements of tables that checkpoints store once more with each depth. */
+    /** Elements of the tables of which checkpoints store another copy with each depth. */
     readonly copies?: (shape: Shape) => number;
-    /** The depth ends with the model's own last norm. */
+    /** Each depth ends with the model's final norm rather than one of its own. */
     readonly sharedNorm?: boolean;
     readonly joinBias?: (fields: Fields) => boolean;
   } = {},

@@ -49,7 +49,7 @@ export const findFamily = (modelType: string): Family | undefined =>
       ? rows[sameAs[modelType] ?? '']
       : undefined;
 
-/** What a family's own code takes for absent keys. */
+/** The values that a family's own code uses for absent keys. */
 export function defaultsFor(modelType: string, family: Family | undefined): Dictionary {
   const wanted = family?.defaultsOf ?? modelType;
   const found = pick(classDefaults, wanted);
@@ -58,13 +58,13 @@ export function defaultsFor(modelType: string, family: Family | undefined): Dict
   return family?.defaults === undefined ? ofClass : { ...ofClass, ...family.defaults };
 }
 
-/** Names that some family or other has for a dimension. */
+/** Every name that any family uses for a dimension. */
 const shared: ReadonlySet<string> = new Set<string>(Object.values(names).flat());
 
 /**
  * Which keys count in a file of this type: those of its own class, and those that say how a checkpoint predicts further tokens,
- * which classes leave out. Code that is in no release of Transformers reads what its row asks for, but of the names that families
- * share only its own. Undefined for a type that nobody knows: there every key counts, and the count is approximate.
+ * which classes leave out. Code that is in no release of Transformers reads what its row asks for, but of the names in
+ * `shared` only its own. Undefined for an unknown type: there every key counts, and the count is approximate.
  */
 export function readerFor(modelType: string, family: Family | undefined): Reader | undefined {
   const remote = Object.hasOwn(namesOfRemoteCode, modelType) ? namesOfRemoteCode[modelType] : undefined;
@@ -80,7 +80,7 @@ export function readerFor(modelType: string, family: Family | undefined): Reader
 /** Keys that say how a checkpoint predicts further tokens. */
 const predicts = /(^|_)mtp_|nextn/;
 
-/** Keys that no class has and that count all the same, and why. */
+/** Keys that count although no class has them, and why. */
 const keysBeside: Readonly<Record<string, readonly string[]>> = {
   // The length that the checkpoints were trained at; positions need no table, so no size follows from it.
   bloom: ['seq_length'],
@@ -89,7 +89,7 @@ const keysBeside: Readonly<Record<string, readonly string[]>> = {
   kimi_linear: ['attn_res_block_size', 'routed_expert_hidden_size', 'mla_use_output_gate', 'latent_moe_use_norm'],
 };
 
-/** Where a composite's text model stands flat in its file: a class with sizes of its own reads those, any other hands its keys on. */
+/** For a composite whose text model's keys stand directly in the file: a class with sizes of its own reads those, any other passes its keys on. */
 export function readerOfFlat(composite: string, text: Reader | undefined): Reader | undefined {
   const known = namesOf(composite);
   if (known === undefined || text === undefined) return text;
