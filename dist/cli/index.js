@@ -38380,14 +38380,15 @@ function gather(root, format, formats, known, put = []) {
             statements.push(statement);
             const further = next.file === root ? policyReferences : [];
             for (const reference of [...statement.refers, ...further]) {
-                const follow = next.depth < reach.depth && !seen.has(reference.path);
-                if (!follow || reference.role === 'base')
+                if (seen.has(reference.path) || reference.role === 'base')
                     continue;
                 seen.add(reference.path);
-                const file = open(reference.path);
+                const file = next.depth < reach.depth ? open(reference.path) : undefined;
                 if (file === undefined) {
                     if (known.has(reference.path) && reference.required)
                         problems.push(absent(reference, next.file.path));
+                    else if (!known.has(reference.path) && !needs.has(reference.path))
+                        problems.push(tooFar(reference));
                     continue;
                 }
                 const by = formatOf(formats, reference.path, file.source.value);
@@ -38420,6 +38421,12 @@ const gather_at = ({ file, line }) => (line === undefined ? file : `${file}:${li
 const absent = ({ path, at: place }, root) => ({
     severity: 'warning',
     message: `${gather_at(place)}: ${place.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
+    ...(place.line === undefined ? {} : { line: place.line }),
+    key: place.key,
+});
+const tooFar = ({ path, at: place }) => ({
+    severity: 'warning',
+    message: `${gather_at(place)}: ${place.key} names ${path}, which is not read: a job is followed through ${reach.files} files and ${reach.depth} deep.`,
     ...(place.line === undefined ? {} : { line: place.line }),
     key: place.key,
 });
@@ -44938,9 +44945,9 @@ function readConfig(bytes, path, context = alone) {
         // What nobody fetched is read as if it did not exist, which is told.
         known = new Map([...known, ...reading.paths.map((one) => [one, undefined])]);
     }
-    return { kind: 'unread', way: 'too-far', problems: [tooFar] };
+    return { kind: 'unread', way: 'too-far', problems: [config_tooFar] };
 }
-const tooFar = { severity: 'error', message: 'The file refers to more files than are followed.' };
+const config_tooFar = { severity: 'error', message: 'The file refers to more files than are followed.' };
 /** The same with the files that it refers to, or the paths of those that are missing. */
 function readFile(bytes, path, context) {
     const syntax = trainersSyntaxOf(path) ?? 'json';

@@ -77,12 +77,12 @@ export function gather(
       statements.push(statement);
       const further = next.file === root ? policyReferences : [];
       for (const reference of [...statement.refers, ...further]) {
-        const follow = next.depth < reach.depth && !seen.has(reference.path);
-        if (!follow || reference.role === 'base') continue;
+        if (seen.has(reference.path) || reference.role === 'base') continue;
         seen.add(reference.path);
-        const file = open(reference.path);
+        const file = next.depth < reach.depth ? open(reference.path) : undefined;
         if (file === undefined) {
           if (known.has(reference.path) && reference.required) problems.push(absent(reference, next.file.path));
+          else if (!known.has(reference.path) && !needs.has(reference.path)) problems.push(tooFar(reference));
           continue;
         }
         const by = formatOf(formats, reference.path, file.source.value);
@@ -115,6 +115,13 @@ const at = ({ file, line }: Place) => (line === undefined ? file : `${file}:${li
 const absent = ({ path, at: place }: Reference, root: string): Problem => ({
   severity: 'warning',
   message: `${at(place)}: ${place.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
+  ...(place.line === undefined ? {} : { line: place.line }),
+  key: place.key,
+});
+
+const tooFar = ({ path, at: place }: Reference): Problem => ({
+  severity: 'warning',
+  message: `${at(place)}: ${place.key} names ${path}, which is not read: a job is followed through ${reach.files} files and ${reach.depth} deep.`,
   ...(place.line === undefined ? {} : { line: place.line }),
   key: place.key,
 });

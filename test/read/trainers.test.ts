@@ -269,3 +269,10 @@ it('LLaMA-Factory’s arguments may stand on a command line', () => {
     lora: { rank: 8, targets: ['all-linear'], baseBits: 16 },
   });
 });
+
+it('a file that is beyond what a job is followed through is said', () => {
+  const many = Array.from({ length: 40 }, (_, at) => `ds/${at}.json`);
+  const files = { 'sft.yaml': trl(''), ...Object.fromEntries(many.map((path) => [path, auto])) };
+  const { problems } = job(files, { beside: many });
+  expect(problems.filter((message) => message.includes('is not read: a job is followed through')).length).toBe(9);
+});
