@@ -19875,6 +19875,10 @@ const sources = {
         title: 'measured peaks of test/oracle/memory.json (docs/memory.md)',
         date: '2026-11-24',
     },
+    gpu: {
+        title: 'training steps of official models on H200 (test/oracle/gpu.jsonl, scripts/gpu/measure.py; docs/measure.md)',
+        date: '2026-11-28',
+    },
     counted: {
         title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
         date: '2026-11-25',
@@ -30182,6 +30186,12 @@ const runSchema = strictObject({
     flash_attention: schemas_boolean().optional(),
     fused_cross_entropy: schemas_boolean().optional(),
     compile: schemas_boolean().optional().describe('torch.compile'),
+    compile_loss: schemas_boolean()
+        .optional()
+        .describe('the loss is compiled too; default: what `compile` says, but under the Trainer not'),
+    optimizer_implementation: schemas_enum(['fused', 'foreach'])
+        .optional()
+        .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights; default fused"),
     parallelism: strictObject({
         tensor: description_count.optional(),
         pipeline: description_count.optional(),
@@ -30568,6 +30578,7 @@ function settleRun(sources, architecture) {
         tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
         parallelism,
         ...shardGroup(desk),
+        ...dropout(desk, architecture),
     };
     notePrediction(desk, architecture, run);
     return {
@@ -30748,6 +30759,13 @@ function shardGroup({ stated, relations, origins }) {
         return undefined;
     origins['shard_group'] = 'config';
     return { shardGroup: members };
+}
+/** Frameworks that train with Transformers' own code drop out what the config says; Megatron has settings of its own. */
+function dropout({ stated, origins }, architecture) {
+    if (stated.dropout !== undefined || architecture.dropout !== true || stated.framework !== 'transformers')
+        return undefined;
+    origins['dropout'] = 'config';
+    return { dropout: true };
 }
 function notePrediction({ assumptions }, { prediction }, { mtp }) {
     if (prediction.length === 0 || mtp !== undefined)
@@ -31808,9 +31826,26 @@ const streamsOf = (path, { count, back, rank }) => ({
 });
 const isPart = (value) => 'kind' in value;
 const parts = (value) => (isPart(value) ? [value] : value);
+/** Names of Transformers' activation functions (`ACT2FN`) that this tool tells apart. */
+const activations = {
+    gelu: 'gelu',
+    gelu_new: 'gelu_new',
+    gelu_fast: 'gelu_fast',
+    gelu_pytorch_tanh: 'gelu_tanh',
+    relu: 'relu',
+    relu2: 'relu2',
+    silu: 'silu',
+    swish: 'silu',
+};
+/** The activation function that the config names, under the key that the model's class reads. */
+function statedActivation(fields) {
+    const key = ['hidden_act', 'activation_function', 'hidden_activation'].find((name) => fields.states(name));
+    const name = key === undefined ? undefined : fields.string(key);
+    return name !== undefined && Object.hasOwn(activations, name) ? activations[name] : undefined;
+}
 const denseFeedForward = (family) => (shape, fields) => dense(shape.hiddenSize, shape.width, {
     gated: family.gated ?? true,
-    activation: family.activation ?? 'silu',
+    activation: statedActivation(fields) ?? family.activation ?? 'silu',
     bias: bothSides(typeof family.feedForwardBias === 'function'
         ? family.feedForwardBias(fields)
         : (family.feedForwardBias ?? false)),
@@ -34004,6 +34039,7 @@ const gemma2 = {
     source: modeling('gemma2'),
     norms: 'sandwich',
     softcapped: true,
+    attention: llamaWith({ softcapped: true }),
     mixers: listedOr(fullEvery(2)),
 };
 const gemma3 = {
@@ -34425,7 +34461,7 @@ const denseFamilies = {
     nemotron: {
         ...llama,
         source: modeling('nemotron'),
-        norm: layerNorms,
+        norm: { ...layerNorms, upcast: 'none' },
         attention: llamaWith({ rotaryJoined: true }),
         gated: false,
         activation: 'relu2',
@@ -34525,7 +34561,7 @@ const encoders_matrix = (path, rows, columns) => ({
     bias: true,
     component: 'other',
 });
-const activations = {
+const encoders_activations = {
     relu: 'relu',
     gelu: 'gelu',
     gelu_new: 'gelu_new',
@@ -34535,7 +34571,7 @@ const activations = {
 };
 const activationOf = (fields, keys, fallback) => {
     const name = fields.string(keys) ?? '';
-    return (Object.hasOwn(activations, name) ? activations[name] : undefined) ?? fallback;
+    return (Object.hasOwn(encoders_activations, name) ? encoders_activations[name] : undefined) ?? fallback;
 };
 const tasks = [
     [/ForMaskedLM$|LMHeadModel$|ForCausalLM$/, 'masked'],
@@ -34844,7 +34880,7 @@ const t5 = {
             rmsNorm('norm.feed_forward', shape.hiddenSize),
             dense(shape.hiddenSize, shape.width, {
                 gated,
-                activation: gated ? 'gelu_new' : ((Object.hasOwn(activations, kind) ? activations[kind] : undefined) ?? 'relu'),
+                activation: gated ? 'gelu_new' : ((Object.hasOwn(encoders_activations, kind) ? encoders_activations[kind] : undefined) ?? 'relu'),
             }),
         ];
     },
@@ -38029,6 +38065,7 @@ function read(source) {
             (ofClass === undefined || outerType === ''),
         ...(quantization === undefined ? {} : { quantization }),
         ...(elementBytes === undefined ? {} : { elementBytes }),
+        ...(dropsOut(value) ? { dropout: true } : {}),
     };
     return {
         kind: 'read',
@@ -38041,6 +38078,20 @@ function read(source) {
     };
 }
 const isKnown = (type) => findFamily(type) !== undefined || findComposite(type) !== undefined;
+/** Keys of Transformers' classes for what is dropped out of the residual stream. */
+const dropouts = [
+    'hidden_dropout',
+    'hidden_dropout_prob',
+    'resid_pdrop',
+    'dropout',
+    'dropout_rate',
+    'residual_dropout',
+];
+/** The config states a share of the residual stream that training drops out. */
+const dropsOut = (value) => dropouts.some((key) => {
+    const share = fields_own(value, key);
+    return typeof share === 'number' && share > 0 && share < 1;
+});
 /** The letters and figures of a name: `DeepseekV3` and `deepseek_v3` are one. */
 const letters = (name) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
 /** The type whose class the config names in `architectures`, where it is one of ours. */
@@ -38585,6 +38636,7 @@ const decoder_activations = [
     'gelu',
     'gelu_tanh',
     'gelu_new',
+    'gelu_fast',
     'relu',
     'relu2',
     'swiglu_oai',
@@ -47133,6 +47185,7 @@ const allocations = measured({
     title: "PyTorch's own allocations, step by step (scripts/oracle/peak.py)",
     date: '2026-11-24',
 });
+const onGpu = measured(sources.gpu);
 const replayed = measured({
     title: "PyTorch's allocator played over the allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py)",
     date: '2026-11-24',
@@ -47166,10 +47219,16 @@ const frameworks_frameworks = numbers({
         },
         dummyGradients: true,
         optimizerTemporaries: megatronCode(0, 'count'),
+        optimizerImplementation: 'fused',
+        sgdMomenta: megatronCode(1, 'count'),
+        compilesLoss: true,
+        // Transformer Engine's own: counted with what stands outside of the allocator.
+        libraryWorkspaces: megatronCode(0, 'count'),
         gathers: 'flat',
         offloadsGradients: 'never',
         // Unless it is precision-aware (core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
         castsNarrowGradients: true,
+        autocasts: false,
         autocastsShardedAdapters: false,
         fragmentation: measured({
             title: 'SimuMax at 4dcaae5, reserved over allocated memory of its B200 runs: 1.028 to 1.093',
@@ -47191,9 +47250,14 @@ const frameworks_frameworks = numbers({
         lossBytes: { ...torchLoss, vocabularyParallel: pytorchCode(16, 'byte/element') },
         dummyGradients: false,
         optimizerTemporaries: pytorchCode(0, 'count'),
+        optimizerImplementation: 'fused',
+        sgdMomenta: pytorchCode(0, 'count'),
+        compilesLoss: true,
+        libraryWorkspaces: onGpu(2, 'count'),
         gathers: 'fully_shard',
         offloadsGradients: 'always',
         castsNarrowGradients: false,
+        autocasts: false,
         autocastsShardedAdapters: false,
         fragmentation: judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(1.05, 'ratio'),
         source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
@@ -47212,9 +47276,14 @@ const frameworks_frameworks = numbers({
         dummyGradients: false,
         // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
         optimizerTemporaries: deepspeedCode(1, 'count'),
+        optimizerImplementation: 'fused',
+        sgdMomenta: deepspeedCode(0, 'count'),
+        compilesLoss: true,
+        libraryWorkspaces: onGpu(2, 'count'),
         gathers: 'zero',
         offloadsGradients: 'sharded',
         castsNarrowGradients: false,
+        autocasts: false,
         autocastsShardedAdapters: false,
         fragmentation: judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio'),
         source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
@@ -47231,14 +47300,19 @@ const frameworks_frameworks = numbers({
         gradientsStay: false,
         lossBytes: torchLoss,
         dummyGradients: false,
-        // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
-        // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
-        optimizerTemporaries: allocations(1, 'count'),
+        optimizerTemporaries: allocations(0, 'count'),
+        // `optim` of TrainingArguments: fused from torch 2.8 on; foreach before, with one list of temporaries as large as the parameters.
+        optimizerImplementation: 'fused',
+        sgdMomenta: pytorchCode(0, 'count'),
+        // The Trainer compiles the model's forward pass around the loss function of Transformers, which stays outside of the graph.
+        compilesLoss: false,
+        libraryWorkspaces: onGpu(2, 'count'),
         gathers: 'flat',
         offloadsGradients: 'never',
         castsNarrowGradients: false,
         // Fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one GPU by 2
         // (fms-acceleration 876e2ed, a100_80gb.csv).
+        autocasts: true,
         autocastsShardedAdapters: true,
         fragmentation: measured({
             title: 'foundation-model-stack/fms-acceleration at 876e2ed, a100_80gb.csv: memory of its fine-tuning runs',
@@ -47290,17 +47364,23 @@ const workspace = definition({
     url: 'https://docs.nvidia.com/cuda/cublas/',
     date: '2026-11-24',
 });
+/** Lists of temporaries, each as large as the trained parameters, of a step that PyTorch's foreach AdamW takes. */
+const foreachTemporaries = numbers({ lists: allocations(1, 'count') });
 /** What a GPU holds before the first tensor: CUDA context and libraries, and NCCL for each communicator. */
 const overhead = numbers({
     /** by generation; `default` for all others */
     contextGibibytes: {
         ampere: idle(0.45, 'GiB'),
-        hopper: idle(0.6, 'GiB'),
+        hopper: onGpu(0.75, 'GiB'),
         blackwell: idle(0.6, 'GiB'),
         default: idle(0.5, 'GiB'),
     },
-    /** systems/*.yaml, misc.nccl_mem: for 2 ranks, and for 4 to 8 */
-    communicatorGibibytes: { pair: miscellaneous(0.34, 'GiB'), group: miscellaneous(0.39, 'GiB') },
+    /** NCCL alone, and systems/*.yaml, misc.nccl_mem: for 2 ranks, and for 4 to 8 */
+    communicatorGibibytes: {
+        alone: onGpu(0.07, 'GiB'),
+        pair: miscellaneous(0.34, 'GiB'),
+        group: miscellaneous(0.39, 'GiB'),
+    },
     workspaceMebibytes: { modern: workspace(32, 'MiB'), older: workspace(8.1, 'MiB') },
 });
 const inCode = definition({ title: "the row's source: the framework's own code", date: '2026-11-25' });
@@ -48340,6 +48420,7 @@ function* groupedCore(part, { query, key, value }) {
         span: part.span,
         causal: part.causal,
         parameters: part.sinks ? H : 0,
+        ...given({ softcapped: part.softcapped }),
         query,
         key,
         value,
@@ -49054,6 +49135,7 @@ function* single({ reads, ...one }, flow) {
 ;// CONCATENATED MODULE: ./build/cost/placement.js
 
 
+
 /**
  * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
  * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
@@ -49131,8 +49213,11 @@ const divided = {
 };
 /** Whether the run's sharding divides a state, over however many GPUs. */
 const divides = (run, state) => divided[run.sharding].includes(state);
-/** Whether a state is in fact divided: the sharding says so and there is more than one GPU to divide it over. */
-const isSharded = (run, state) => divides(run, state) && dataParallel(run) > 1;
+/**
+ * Whether a state is in fact divided: the sharding says so and there is more than one GPU to divide it over. FSDP2 does all that it
+ * does with one rank too (scripts/gpu/measure.py).
+ */
+const isSharded = (run, state) => divides(run, state) && (dataParallel(run) > 1 || frameworks_frameworks[run.framework].gathers === 'fully_shard');
 /** GPUs over which a state of an operation is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
 function shards(operation, run, state) {
     if (!divides(run, state))
@@ -49246,6 +49331,15 @@ const savedBytes = numbers({
     logSumExp: definition(sources.flashAttention2)(4, 'byte/element'),
     dropoutMask: inPyTorch(1, 'byte/element'),
 });
+/** Of GELU written out in elementary operations: how many tensors its steps save besides its input, and in bytes under CUDA's autocast. */
+const writtenOutGelu = numbers({
+    powered: measured(sources.peaks)(3, 'count'),
+    widened: measured(sources.peaks)(3 * 4 + 2, 'byte/element'),
+    multiplied: measured(sources.peaks)(6, 'count'),
+    /** gradients of the widened steps that are alive at once besides those of input and output; with recompute, less a 16-bit one */
+    gradients: measured(sources.peaks)(10, 'byte/element'),
+    gradientsRecomputed: measured(sources.peaks)(8, 'byte/element'),
+});
 /** Bytes that the backward pass allocates for an element, besides the gradients of tensors. */
 const backwardBytes = numbers({
     /** of unfused attention's scores: their gradient and that of the softmax, in fp32 */
@@ -49337,15 +49431,23 @@ const overhead_e = 2;
 function deviceOverhead(run) {
     const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
     const { tensor, pipeline, context, expert } = run.parallelism;
-    const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
+    const { contextGibibytes, communicatorGibibytes } = overhead;
     const contexts = contextGibibytes;
     const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
-    const first = groups.length === 0 ? 0 : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
+    const alone = divides(run, 'weights') ? communicatorGibibytes.alone : 0;
+    const first = groups.length === 0 ? alone : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
     // Further communicators were not measured; each is taken to need half of the first.
     const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
+    const outside = frameworks_frameworks[run.framework].libraryWorkspaces > 0 ? 0 : overhead_workspace(run);
+    return gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) + outside;
+}
+/** Bytes of the workspaces of cuBLAS that PyTorch's allocator gives out, so that they count as allocated. */
+const libraryWorkspaces = (run) => frameworks_frameworks[run.framework].libraryWorkspaces * overhead_workspace(run);
+/** Bytes of one workspace of cuBLAS. */
+function overhead_workspace(run) {
+    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
     const modern = generation === 'hopper' || generation === 'blackwell';
-    return (gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) +
-        mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older));
+    return mebibytes(modern ? overhead.workspaceMebibytes.modern : overhead.workspaceMebibytes.older);
 }
 /**
  * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
@@ -49390,10 +49492,12 @@ const optimizers_plain = (say, copies) => ({
     matrix: optimizers_size(say, copies),
     other: optimizers_size(say, copies),
     edges: say(0, 'byte'),
-    workspace: say(0, 'count'),
+    workspace: say(0, 'byte/element'),
+    factorsTables: false,
 });
 const bitsandbytes = paper('Dettmers et al. 2021: two 8-bit moments and an fp32 scale for each block of 256; embeddings and small tensors keep 32 bits', arxiv('2110.02861'));
 const adafactor = paper('Shazeer and Stern 2018: a row and a column of fp32 statistics for each matrix, fp32 for all else', arxiv('1804.04235'));
+const adafactorCode = paper('transformers 5.18.0, optimization.py: Adafactor factors every tensor of two dimensions, and its statistics have the dtype of the gradient', 'https://github.com/huggingface/transformers/blob/v5.18.0/src/transformers/optimization.py');
 const muon = paper('Jordan et al. 2024: one momentum for hidden matrices, Adam for all else; the Newton-Schulz iteration holds X, its Gram matrix and their product', 'https://kellerjordan.github.io/posts/muon/');
 const optimizers_optimizers = numbers({
     adamw: optimizers_plain(paper('Loshchilov and Hutter 2017: two moments', arxiv('1711.05101')), 2),
@@ -49402,21 +49506,26 @@ const optimizers_optimizers = numbers({
         matrix: optimizers_size(bitsandbytes, 0, 2 * (1 + 4 / 256)),
         other: optimizers_size(bitsandbytes, 0, 8),
         edges: bitsandbytes(0, 'byte'),
-        workspace: bitsandbytes(0, 'count'),
+        workspace: bitsandbytes(0, 'byte/element'),
+        factorsTables: false,
     },
     adafactor: {
         matrix: optimizers_size(adafactor, 0),
         other: optimizers_size(adafactor, 0, 4),
         edges: adafactor(4, 'byte'),
-        workspace: adafactor(0, 'count'),
+        // Gradient, weight, its update and their product, each in fp32 (transformers/optimization.py, `Adafactor.step`).
+        workspace: adafactorCode(4 * 4, 'byte/element'),
+        factorsTables: true,
     },
     lion: optimizers_plain(paper('Chen et al. 2023: one momentum', arxiv('2302.06675')), 1),
-    sgd: optimizers_plain(definition({ title: 'stochastic gradient descent with momentum', date: '2026-11-25' }), 1),
+    // Momentum is a setting of the framework (`facts/frameworks.ts`).
+    sgd: optimizers_plain(definition({ title: 'stochastic gradient descent', date: '2026-11-28' }), 0),
     muon: {
         matrix: optimizers_size(muon, 1),
         other: optimizers_size(muon, 2),
         edges: muon(0, 'byte'),
-        workspace: muon(3, 'count'),
+        workspace: muon(3 * 2, 'byte/element'),
+        factorsTables: false,
     },
 });
 /** Bytes of the state of one element, in a dtype of so many bytes. */
@@ -49453,6 +49562,7 @@ function executionOf(run) {
         style,
         normsWrittenOut: style === 'eager' && facts.normsWrittenOut,
         autocast: style === 'eager' && isAutocast(run),
+        widens: style === 'eager' && facts.autocasts && run.precision !== 'fp32',
         quantized: low && facts.quantizesInputs,
         gathered: facts.keepsGathered && run.parallelism.sequenceParallel,
     };
@@ -49575,7 +49685,7 @@ function saveEager(operation, run, execution, layer, save) {
             saveEagerInput(operation, run, execution, layer, save);
             return;
         case 'activation':
-            saveEagerActivation(operation, save);
+            saveEagerActivation(operation, run, execution, save);
             return;
         case 'attention':
             saveEagerAttention(operation, run, layer, save);
@@ -49608,10 +49718,13 @@ function eagerLayer(operations) {
     const rotary = operations.filter((one) => one.kind === 'rope');
     return {
         normOutputs: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
+        layerNormOutputs: new Set(operations.flatMap((one) => (isLayerNorm(one) ? [one.output.name] : []))),
         fusedProduct: rotary.length > 0 ? fusedColumns(operations) : 0,
         rotatedCopies: rotary.some((one) => one.joined === true),
     };
 }
+/** LayerNorm in one kernel of PyTorch's. */
+const isLayerNorm = (one) => one.kind === 'norm' && one.style === 'layer' && one.upcast === undefined;
 function fusedColumns(operations) {
     const fused = operations.filter((one) => one.kind === 'linear' && one.storedFused === true);
     const product = fused.find(({ role }) => role === 'key')?.fusedWith;
@@ -49624,12 +49737,15 @@ function fusedColumns(operations) {
  * gradient reads. A kernel of its own (LayerNorm, `torch.nn.RMSNorm`) saves its input and statistics; a LayerNorm that is
  * written out in fp32 (Cohere) saves x less its mean twice, and their quotient.
  */
-function saveEagerNorm({ input, width, style, upcast }, run, { autocast, normsWrittenOut }, save) {
+function saveEagerNorm({ input, width, style, upcast }, run, { autocast, widens, normsWrittenOut }, save) {
     const rows = { ...input, elements: input.elements / width };
     const fp32Input = autocast || run.precision === 'fp32';
-    const oneKernel = style === 'layer' ? upcast === undefined : !normsWrittenOut;
+    const oneKernel = style === 'layer' ? upcast === undefined || upcast === 'none' : !normsWrittenOut;
     if (oneKernel) {
-        save.tensor(input, fp32Input ? 4 : activations_e);
+        if (widens && style === 'layer' && upcast !== 'none' && !fp32Input)
+            save.own('fp32 copy', input, 4);
+        else
+            save.tensor(input, fp32Input ? 4 : activations_e);
         save.own('statistics', rows, 4);
         return;
     }
@@ -49646,30 +49762,45 @@ function saveEagerNorm({ input, width, style, upcast }, run, { autocast, normsWr
         return;
     save.own('normalised', input, upcast === 'weight' || fp32Input ? 4 : activations_e);
 }
-/** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
-function saveEagerInput(operation, run, { autocast }, layer, save) {
+/** Under autocast a matrix casts its own copy of an fp32 input, and an adapter, which PEFT gives fp32, casts it back. */
+function saveEagerInput(operation, run, execution, layer, save) {
+    const { autocast, widens } = execution;
     const { input, path, storedFused, fusedWith } = operation;
     if (operation.component === 'output' || !needsInput(operation, run))
         return;
+    const wide = (autocast && layer.normOutputs.has(input.name)) || (widens && layer.layerNormOutputs.has(input.name));
     if (run.lora !== undefined && adapterBytes(run) === 4)
-        save.own('adapter input', input, 4);
-    else if (autocast && layer.normOutputs.has(input.name))
+        save.own('adapter input', input, widens ? activations_e : 4);
+    else if (wide)
         save.own('16-bit input', input, activations_e, storedFused === true ? fusedWith : path);
     else
         save.tensor(input);
 }
 /** An activation saves its input, and where it is gated its result, which is a factor of the product. */
-function saveEagerActivation(operation, save) {
-    // ReLU's gradient needs its output alone, which the next matrix saves anyway.
-    if (operation.function !== 'relu')
+function saveEagerActivation(operation, run, { widens }, save) {
+    const bytesEach = elementBytes(run);
+    const steps = writtenOutBytes(operation.function, bytesEach, widens);
+    // ReLU's gradient needs its output alone, which the next matrix saves anyway; a power under autocast an fp32 copy of its input.
+    if (operation.function !== 'relu' && !(operation.function === 'gelu_new' && widens))
         save.tensor(operation.input);
     if (operation.gate)
         save.tensor(operation.gate);
-    // GPT-2's GELU is written out in steps; three more of them save a tensor.
-    if (operation.function === 'gelu_new')
-        save.own('steps', operation.input, 3 * activations_e);
+    if (steps > 0)
+        save.own('steps', operation.input, steps);
     if (operation.gated)
         save.own('activated half', operation.output, activations_e, operation.output.name);
+}
+/**
+ * Bytes of an element that GELU's steps save where Transformers writes it out (activations.py). `gelu_new` takes a power, which
+ * autocast computes in fp32 with all that follows: the input, the tanh, one more than it, and half of the 16-bit input.
+ */
+function writtenOutBytes(name, bytesEach, widens) {
+    const { powered, widened, multiplied } = writtenOutGelu;
+    if (name === 'gelu_fast')
+        return multiplied * bytesEach;
+    if (name !== 'gelu_new')
+        return 0;
+    return widens ? widened : powered * bytesEach;
 }
 /**
  * Attention of Transformers: `flash_attention: true` is PyTorch's scaled_dot_product_attention or flash-attn, false is
@@ -49683,7 +49814,7 @@ function saveEagerAttention(core, run, { fusedProduct, rotatedCopies }, save) {
     const bytesEach = elementBytes(run);
     save.tensor(query);
     save.tensor(output);
-    if (run.flashAttention) {
+    if (run.flashAttention && !writesScores(core, run)) {
         save.tensor(key);
         save.tensor(fusedProduct > 0 ? { ...value, elements: fusedProduct } : value);
         if (rotatedCopies)
@@ -49694,9 +49825,19 @@ function saveEagerAttention(core, run, { fusedProduct, rotatedCopies }, save) {
     const groups = heads / keyValueHeads;
     save.tensor({ ...key, elements: groups * key.elements });
     save.tensor({ ...value, elements: groups * value.elements });
-    const dropout = run.dropout === true ? bytesEach + 1 : 0;
-    save.own('scores', scoresOf(core, run), 4 + (bytesEach < 4 ? bytesEach : 0) + dropout);
+    save.own('scores', scoresOf(core, run), scoreBytes(core, run, bytesEach));
 }
+/** Bytes of a score that eager attention saves: softmax in fp32 and its copy (beside sinks: one, in the model's dtype), a softcap's tanh, dropout. */
+function scoreBytes({ parameters, softcapped }, run, bytesEach) {
+    const softmax = parameters > 0 ? bytesEach : 4 + (bytesEach < 4 ? bytesEach : 0);
+    return softmax + (softcapped === true ? bytesEach : 0) + (run.dropout === true ? bytesEach + 1 : 0);
+}
+/**
+ * PyTorch's scaled_dot_product_attention has no kernel for fp32 whose key and value heads are fewer than its query heads: flash takes
+ * 16 bits alone, and the memory-efficient one does not share heads, so the scores are written out.
+ */
+const writesScores = ({ heads, keyValueHeads }, run) => !run.flashAttention ||
+    (run.precision === 'fp32' && heads !== keyValueHeads && frameworks_frameworks[run.framework].saves === 'eager' && !run.compile);
 // --- Both ---------------------------------------------------------------------------------------------------------------------
 /** A trained matrix saves its input; a frozen one only where an adapter reads it too. */
 const needsInput = (operation, run) => run.lora === undefined || lora_isTarget(operation, run.lora);
@@ -49958,7 +50099,7 @@ function backward_workspace(operation, run) {
         case 'attention': {
             if (operation.variant === 'indexer')
                 return 0;
-            if (!run.flashAttention)
+            if (writesScores(operation, run))
                 return ((backwardBytes.scores * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp);
             // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
             return tensorBytes(operation.query, backwardBytes.query, tokens, tp) + ring(operation, run);
@@ -49972,7 +50113,7 @@ function backward_workspace(operation, run) {
         case 'activation':
             return executionOf(run).style === 'fused'
                 ? 0
-                : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
+                : tensorBytes(operation.input, stepBytes(operation, run), tokens, tp);
         case 'linear':
             return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
         case 'dispatch':
@@ -49985,11 +50126,13 @@ function backward_workspace(operation, run) {
             return 0;
     }
 }
-/** Gradients of an activation's steps that are alive at once, besides that of its input, where it is written out. */
-function stepsOf(operation) {
+/** Bytes of an element of gradients of an activation's steps that are alive at once, besides that of its input, where it is written out. */
+function stepBytes(operation, run) {
     if (operation.function === 'relu2')
-        return 2;
-    return operation.function === 'gelu_new' ? 1 : 0;
+        return 2 * elementBytes(run);
+    if (operation.function === 'gelu_new' && executionOf(run).widens)
+        return run.recompute === 'full' ? writtenOutGelu.gradientsRecomputed : writtenOutGelu.gradients;
+    return operation.function === 'gelu_new' || operation.function === 'gelu_fast' ? elementBytes(run) : 0;
 }
 /** Bytes of the gradient that a row-wise matrix gets, gathered over the ranks that share its rows. */
 function regathered(operation, run) {
@@ -50011,7 +50154,7 @@ function adapterWorkspace(operation, run) {
         return 0;
     const tokens = placement_tokensOf(run);
     const { tensor } = run.parallelism;
-    const bytes = adapterBytes(run);
+    const bytes = executionOf(run).widens ? backward_e : adapterBytes(run);
     return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
 }
 /** Bytes of a base weight that is stored in 8 or 4 bits, unpacked to 16 for its product. */
@@ -50036,6 +50179,8 @@ function lossBytes(operations, run) {
         return loss_nothing;
     return frameworks_frameworks[run.framework].saves === 'fused' ? loss_megatron(head, run) : torch(head, operations, run);
 }
+/** The loss is inside of what torch.compile compiles, so that no fp32 copy of the logits is written. */
+const compilesLoss = (run) => run.compileLoss ?? (run.compile && frameworks_frameworks[run.framework].compilesLoss);
 /** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
 function logitsOf({ columns: V }, run) {
     return (placement_tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
@@ -50079,7 +50224,7 @@ function torch(head, operations, run) {
     // The tanh of softcapped logits is saved for its own backward pass.
     const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
     const chunked = run.lossChunks === undefined ? 0 : hidden;
-    const whole = run.compile ? each.compiled : each.whole;
+    const whole = compilesLoss(run) ? each.compiled : each.whole;
     const bytes = tensor > 1 ? (each.vocabularyParallel ?? whole) : whole;
     const product = own * logits + hidden + gradient;
     return {
@@ -50105,7 +50250,7 @@ function savedByPrediction(operations, run) {
  */
 function logitsFragmentation(operations, run) {
     const head = outputProjection(operations);
-    const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
+    const whole = !compilesLoss(run) && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
     const blocks = run.parallelism.tensor > 1 ? 2 : 1;
     return head !== undefined && whole ? blocks * elementBytes(run) * logitsOf(head, run) : 0;
 }
@@ -50153,8 +50298,17 @@ function operationStates(operation, run, stage) {
         gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over('gradients'),
         optimizer: offloaded ? 0 : (trained * optimizer) / over('optimizer'),
         stepped: offloaded ? 0 : trained / over('optimizer'),
-        largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
+        largest: trained > 0 ? largestTensor(operation, run) : 0,
     };
+}
+/** Elements of a matrix that an optimizer factors or makes orthogonal: tables where it does so with them too, all experts where they are one tensor. */
+function largestTensor(operation, run) {
+    const whole = optimizers_optimizers[run.optimizer].factorsTables;
+    if (operation.kind === 'table')
+        return whole ? operation.rows * operation.columns : 0;
+    if (operation.kind !== 'linear')
+        return 0;
+    return operation.rows * operation.columns * (whole ? operation.copies : 1);
 }
 /** With an optimizer on the CPU, some frameworks send gradients there as they are reduced; others keep them. */
 function gradientsLeave(run) {
@@ -50187,11 +50341,14 @@ function bytesPerParameter(operation, run) {
 /** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
 function stateBytes(operation, run, bytes) {
     const facts = optimizers_optimizers[run.optimizer];
-    if (operation.kind !== 'linear' || operation.component === 'output')
-        return bytesOfState(facts.other, bytes);
+    const momenta = run.optimizer === 'sgd' ? frameworks_frameworks[run.framework].sgdMomenta * bytes : 0;
+    if (!isMatrix(operation, facts.factorsTables))
+        return momenta + bytesOfState(facts.other, bytes);
     const { rows, columns } = operation;
-    return bytesOfState(facts.matrix, bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
+    return momenta + bytesOfState(facts.matrix, bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
 }
+/** What Muon and Adafactor treat their way: hidden matrices, and for some also tables and the output. */
+const isMatrix = (operation, tables) => operation.kind === 'table' ? tables : operation.kind === 'linear' && (tables || operation.component !== 'output');
 /** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
 function frozenBytes(operation, bits) {
     if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
@@ -50223,9 +50380,9 @@ const none = {
     buffers: 0,
 };
 function unshardedOf(operations, run, stage) {
-    if (dataParallel(run) <= 1)
-        return none;
     const { gathers } = frameworks_frameworks[run.framework];
+    if (dataParallel(run) <= 1 && gathers !== 'fully_shard')
+        return none;
     if (gathers === 'zero')
         return unsharded_deepspeed(operations, run, stage);
     if (!divides(run, 'weights'))
@@ -50473,8 +50630,8 @@ function embeddingPhase({ operations, run, stage, states, throughout }) {
     };
 }
 function optimizerPhase({ run, states, throughout }) {
-    const lists = frameworks_frameworks[run.framework].optimizerTemporaries * temporaryList(run, states);
-    const workspace = optimizers_optimizers[run.optimizer].workspace * 2 * states.largest;
+    const lists = temporaryLists(run) * temporaryList(run, states);
+    const workspace = optimizers_optimizers[run.optimizer].workspace * states.largest;
     return {
         at: 'optimizer',
         allocations: [
@@ -50483,6 +50640,13 @@ function optimizerPhase({ run, states, throughout }) {
             ['temporary', 'optimizer_step', lists + fp32Gradients(run, states) + workspace],
         ],
     };
+}
+/** Lists of temporaries of the optimizer step: the framework's, and those of PyTorch's Adam where it goes list by list. */
+function temporaryLists(run) {
+    const { optimizerTemporaries, optimizerImplementation } = frameworks_frameworks[run.framework];
+    const adam = run.optimizer === 'adamw' || run.optimizer === 'adam';
+    const foreach = (run.optimizerImplementation ?? optimizerImplementation) === 'foreach';
+    return optimizerTemporaries + (adam && foreach ? foreachTemporaries.lists : 0);
 }
 /** Bytes of a list of temporaries of the step: in the weights' dtype, or in fp32 where the step has master weights; ZeRO 3 goes by groups. */
 function temporaryList(run, { stepped }) {
@@ -50503,9 +50667,13 @@ function fp32Gradients(run, { stepped }) {
  * @param at a phase, or the index of the layer whose backward pass runs
  */
 function autocastWeights({ operations, run, stage }, at) {
-    if (!isAutocast(run))
+    // The partitioner of torch.compile casts again what is cheap to cast.
+    if (!isAutocast(run) || run.compile)
         return 0;
-    const of = (list) => list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * localElements(one, run, stage) : 0), 0);
+    const elements = (one) => one.kind === 'linear' && one.tied
+        ? (one.rows * one.columns) / run.parallelism.tensor
+        : localElements(one, run, stage);
+    const of = (list) => list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * elements(one) : 0), 0);
     const byKind = operations.layers.map(({ operations: list }) => of(list));
     const sum = (order) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
     const head = stage.head ? of(operations.head) : 0;
@@ -50563,15 +50731,19 @@ const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component,
 function estimateMemory(model, run) {
     const operations = trainedOperations(model, run);
     const { phase, stage, reserved } = fullest(operations, run);
+    const allocations = [
+        ...phase.allocations,
+        ['temporary', 'library_workspaces', libraryWorkspaces(run)],
+    ];
     const device = reserved + deviceOverhead(run);
     const accelerator = findAccelerator(run.accelerator);
     return {
-        allocated: bytes(totalOf(phase)),
+        allocated: bytes(totalOf({ at: phase.at, allocations })),
         reserved: bytes(reserved),
         device: bytes(device),
         capacity: accelerator?.usable ?? null,
-        components: components(phase.allocations),
-        parts: ledger_ledger(bytes, phase.allocations.map(([, part, amount]) => [part, amount])),
+        components: components(allocations),
+        parts: ledger_ledger(bytes, allocations.map(([, part, amount]) => [part, amount])),
         phase: phase.at,
         stage: stage.index,
         ...memoryBand(operations, run),
@@ -50583,7 +50755,7 @@ function fullest(operations, run) {
         const phases = [...phasesOf(operations, run, stage)];
         const totals = phases.map(totalOf);
         const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
-        return { phase, stage, reserved: reservedBytes(phases, operations, run, stage) };
+        return { phase, stage, reserved: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) };
     });
     return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }

@@ -4,7 +4,8 @@
     python scripts/oracle/peak.py -v llama 3        the third case of llama, with what is alive at each peak
 
 Needs torch 2.13.0, transformers 5.18.0, peft 0.21.0 (and accelerate 1.15.0, which peft imports). The second step is taken,
-when optimizer states exist. Kernels' own workspace is not in it. The optimizer is AdamW over lists of tensors (`foreach`).
+when optimizer states exist. Kernels' own workspace is not in it. The optimizer is AdamW over lists of tensors (`foreach`). In 16
+bits products run under autocast, as the Trainer has it, with what CUDA's autocast computes in fp32 (cuda_autocast.py).
 """
 
 import contextlib
@@ -20,9 +21,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
+import cuda_autocast
 from tracker import Tracker
 
 logging.set_verbosity_error()
+cuda_autocast.install()
 # With real tensors Transformers looks whether the mask is plainly causal, and then makes none. Fake ones cannot be looked into.
 masking.is_tracing = lambda *_: False
 masking.find_packed_sequence_indices = lambda _: None
@@ -34,7 +37,7 @@ ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
 
 def run(sequence=2048, batch=1, micro=1, **rest):
-    return dict(sequence_length=sequence, micro_batch_size=batch, global_batch_size=batch * micro, **{"precision": "bf16", **rest})
+    return dict(sequence_length=sequence, micro_batch_size=batch, global_batch_size=batch * micro, **{"precision": "bf16", "optimizer_implementation": "foreach", **rest})
 
 
 def adapters(targets=ATTENTION, rank=16):
@@ -132,13 +135,13 @@ def step(kind, shape, one):
         for tensor in [*model.parameters(), *model.buffers()]:
             tracker.track(tensor)
         batch, length = one["micro_batch_size"], one["sequence_length"]
-        autocast = one["precision"] == "bf16" and one.get("weights_dtype") != "bf16" and "lora" not in one
+        autocast = one["precision"] == "bf16"
         with tracker:
             for number in ("first", "second"):
                 for _ in range(one["global_batch_size"] // batch):
                     tracker.phase = f"{number} forward"
                     ids = torch.zeros((batch, length), dtype=torch.long)
-                    with torch.autocast("cpu", torch.bfloat16) if autocast else contextlib.nullcontext():
+                    with cuda_autocast.autocast() if autocast else contextlib.nullcontext():
                         loss = model(input_ids=ids, labels=ids).loss
                     tracker.phase = f"{number} backward"
                     loss.backward()

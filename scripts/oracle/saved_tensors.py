@@ -15,7 +15,10 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
+import cuda_autocast
+
 logging.set_verbosity_error()
+cuda_autocast.install()
 B, S = 1, 512
 SHAPE = dict(hidden_size=1024, num_attention_heads=16, num_key_value_heads=4, intermediate_size=2816, vocab_size=4096)
 FAMILIES = {
@@ -77,7 +80,7 @@ def saved(kind, layers, checkpoint=False):
         return tensor
 
     ids = torch.zeros((B, S), dtype=torch.long)
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), cuda_autocast.autocast():
         model(input_ids=ids).logits
     return list(kept.values())
 

@@ -1,3 +1,4 @@
+import { frameworks } from '../facts/frameworks.ts';
 import type { Operation, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/run.ts';
 import { adapterElements } from './count/lora.ts';
@@ -108,8 +109,12 @@ const divided: Readonly<Record<TrainingRun['sharding'], readonly State[]>> = {
 /** Whether the run's sharding divides a state, over however many GPUs. */
 export const divides = (run: TrainingRun, state: State): boolean => divided[run.sharding].includes(state);
 
-/** Whether a state is in fact divided: the sharding says so and there is more than one GPU to divide it over. */
-export const isSharded = (run: TrainingRun, state: State): boolean => divides(run, state) && dataParallel(run) > 1;
+/**
+ * Whether a state is in fact divided: the sharding says so and there is more than one GPU to divide it over. FSDP2 does all that it
+ * does with one rank too (scripts/gpu/measure.py).
+ */
+export const isSharded = (run: TrainingRun, state: State): boolean =>
+  divides(run, state) && (dataParallel(run) > 1 || frameworks[run.framework].gathers === 'fully_shard');
 
 /** GPUs over which a state of an operation is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
 export function shards(operation: Operation, run: TrainingRun, state: State): number {

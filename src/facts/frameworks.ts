@@ -37,8 +37,16 @@ export type FrameworkFacts = {
   };
   /** One 16-bit weight gradient is kept for each distinct shape of matrix (Transformer Engine's fused accumulation). */
   readonly dummyGradients: boolean;
-  /** Lists of temporaries, each as large as the trained parameters, that the optimizer step holds besides its states. */
+  /** Lists of temporaries, each as large as the trained parameters, that every optimizer step holds besides its states. */
   readonly optimizerTemporaries: number;
+  /** How its AdamW steps where the run does not say. */
+  readonly optimizerImplementation: 'fused' | 'foreach';
+  /** Momenta of SGD where nobody asks for one. */
+  readonly sgdMomenta: number;
+  /** With `compile`, the loss is compiled too where the run does not say. */
+  readonly compilesLoss: boolean;
+  /** Workspaces of cuBLAS that PyTorch's allocator gives out: of the thread that runs the forward pass, and of that of the backward pass. */
+  readonly libraryWorkspaces: number;
   /**
    * How weights that full sharding divides come together: layer by layer on streams of their own (FSDP2), layer by layer in flat
    * tensors (FSDP1), or within a limit of parameters that may be live (ZeRO 3).
@@ -48,6 +56,8 @@ export type FrameworkFacts = {
   readonly offloadsGradients: 'always' | 'sharded' | 'never';
   /** The optimizer casts 16-bit gradients to fp32 for its step. */
   readonly castsNarrowGradients: boolean;
+  /** Products run under torch.autocast whatever the weights' dtype, so that LayerNorm and powers compute in fp32. */
+  readonly autocasts: boolean;
   /** Adapters over sharded weights run under autocast with fp32 inputs. */
   readonly autocastsShardedAdapters: boolean;
   /** reserved / allocated */
@@ -66,6 +76,7 @@ const allocations = measured({
   title: "PyTorch's own allocations, step by step (scripts/oracle/peak.py)",
   date: '2026-11-24',
 });
+const onGpu = measured(sources.gpu);
 const replayed = measured({
   title: "PyTorch's allocator played over the allocations of Llama-3-8B's steps (scripts/oracle/fsdp.py)",
   date: '2026-11-24',
@@ -101,10 +112,16 @@ export const frameworks = numbers({
     },
     dummyGradients: true,
     optimizerTemporaries: megatronCode(0, 'count'),
+    optimizerImplementation: 'fused',
+    sgdMomenta: megatronCode(1, 'count'),
+    compilesLoss: true,
+    // Transformer Engine's own: counted with what stands outside of the allocator.
+    libraryWorkspaces: megatronCode(0, 'count'),
     gathers: 'flat',
     offloadsGradients: 'never',
     // Unless it is precision-aware (core/optimizer/distrib_optimizer.py, `_copy_model_grads_to_main_grads`).
     castsNarrowGradients: true,
+    autocasts: false,
     autocastsShardedAdapters: false,
     fragmentation: measured({
       title: 'SimuMax at 4dcaae5, reserved over allocated memory of its B200 runs: 1.028 to 1.093',
@@ -127,9 +144,14 @@ export const frameworks = numbers({
     lossBytes: { ...torchLoss, vocabularyParallel: pytorchCode(16, 'byte/element') },
     dummyGradients: false,
     optimizerTemporaries: pytorchCode(0, 'count'),
+    optimizerImplementation: 'fused',
+    sgdMomenta: pytorchCode(0, 'count'),
+    compilesLoss: true,
+    libraryWorkspaces: onGpu(2, 'count'),
     gathers: 'fully_shard',
     offloadsGradients: 'always',
     castsNarrowGradients: false,
+    autocasts: false,
     autocastsShardedAdapters: false,
     fragmentation: judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(
       1.05,
@@ -152,9 +174,14 @@ export const frameworks = numbers({
     dummyGradients: false,
     // The gradients of a partition are cast to fp32 for its step (deepspeed/runtime/zero/stage_1_and_2.py, `step`).
     optimizerTemporaries: deepspeedCode(1, 'count'),
+    optimizerImplementation: 'fused',
+    sgdMomenta: deepspeedCode(0, 'count'),
+    compilesLoss: true,
+    libraryWorkspaces: onGpu(2, 'count'),
     gathers: 'zero',
     offloadsGradients: 'sharded',
     castsNarrowGradients: false,
+    autocasts: false,
     autocastsShardedAdapters: false,
     fragmentation: judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio'),
     source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
@@ -171,14 +198,19 @@ export const frameworks = numbers({
     gradientsStay: false,
     lossBytes: torchLoss,
     dummyGradients: false,
-    // One list of temporaries as large as the parameters: PyTorch's foreach AdamW (scripts/oracle/peak.py). Full
-    // fine-tuning of Mistral-7B in bf16 peaks at 10 bytes for each parameter (fms-acceleration 876e2ed, a100_80gb.csv).
-    optimizerTemporaries: allocations(1, 'count'),
+    optimizerTemporaries: allocations(0, 'count'),
+    // `optim` of TrainingArguments: fused from torch 2.8 on; foreach before, with one list of temporaries as large as the parameters.
+    optimizerImplementation: 'fused',
+    sgdMomenta: pytorchCode(0, 'count'),
+    // The Trainer compiles the model's forward pass around the loss function of Transformers, which stays outside of the graph.
+    compilesLoss: false,
+    libraryWorkspaces: onGpu(2, 'count'),
     gathers: 'flat',
     offloadsGradients: 'never',
     castsNarrowGradients: false,
     // Fine-tuning of Mistral-7B on 2 and 4 GPUs grows by 4 bytes for each element and token, on one GPU by 2
     // (fms-acceleration 876e2ed, a100_80gb.csv).
+    autocasts: true,
     autocastsShardedAdapters: true,
     fragmentation: measured({
       title: 'foundation-model-stack/fms-acceleration at 876e2ed, a100_80gb.csv: memory of its fine-tuning runs',
@@ -238,17 +270,24 @@ const workspace = definition({
   date: '2026-11-24',
 });
 
+/** Lists of temporaries, each as large as the trained parameters, of a step that PyTorch's foreach AdamW takes. */
+export const foreachTemporaries = numbers({ lists: allocations(1, 'count') });
+
 /** What a GPU holds before the first tensor: CUDA context and libraries, and NCCL for each communicator. */
 export const overhead = numbers({
   /** by generation; `default` for all others */
   contextGibibytes: {
     ampere: idle(0.45, 'GiB'),
-    hopper: idle(0.6, 'GiB'),
+    hopper: onGpu(0.75, 'GiB'),
     blackwell: idle(0.6, 'GiB'),
     default: idle(0.5, 'GiB'),
   },
-  /** systems/*.yaml, misc.nccl_mem: for 2 ranks, and for 4 to 8 */
-  communicatorGibibytes: { pair: miscellaneous(0.34, 'GiB'), group: miscellaneous(0.39, 'GiB') },
+  /** NCCL alone, and systems/*.yaml, misc.nccl_mem: for 2 ranks, and for 4 to 8 */
+  communicatorGibibytes: {
+    alone: onGpu(0.07, 'GiB'),
+    pair: miscellaneous(0.34, 'GiB'),
+    group: miscellaneous(0.39, 'GiB'),
+  },
   workspaceMebibytes: { modern: workspace(32, 'MiB'), older: workspace(8.1, 'MiB') },
 });
 

@@ -28,6 +28,16 @@ export const savedBytes = numbers({
   dropoutMask: inPyTorch(1, 'byte/element'),
 });
 
+/** Of GELU written out in elementary operations: how many tensors its steps save besides its input, and in bytes under CUDA's autocast. */
+export const writtenOutGelu = numbers({
+  powered: measured(sources.peaks)(3, 'count'),
+  widened: measured(sources.peaks)(3 * 4 + 2, 'byte/element'),
+  multiplied: measured(sources.peaks)(6, 'count'),
+  /** gradients of the widened steps that are alive at once besides those of input and output; with recompute, less a 16-bit one */
+  gradients: measured(sources.peaks)(10, 'byte/element'),
+  gradientsRecomputed: measured(sources.peaks)(8, 'byte/element'),
+});
+
 /** Bytes that the backward pass allocates for an element, besides the gradients of tensors. */
 export const backwardBytes = numbers({
   /** of unfused attention's scores: their gradient and that of the softmax, in fp32 */

@@ -14,8 +14,10 @@ export type OptimizerFacts = {
   readonly other: StateSize;
   /** bytes for each row and each column of a hidden matrix */
   readonly edges: number;
-  /** 16-bit copies of the largest matrix that a step works on */
+  /** bytes for each element of the largest tensor that a step works on */
   readonly workspace: number;
+  /** tables and the output are factored as matrices are */
+  readonly factorsTables: boolean;
 };
 
 const paper = (title: string, url: string): Saying => definition({ title, url, date: '2026-11-25' });
@@ -31,7 +33,8 @@ const plain = (say: Saying, copies: number) => ({
   matrix: size(say, copies),
   other: size(say, copies),
   edges: say(0, 'byte'),
-  workspace: say(0, 'count'),
+  workspace: say(0, 'byte/element'),
+  factorsTables: false,
 });
 
 const bitsandbytes = paper(
@@ -41,6 +44,10 @@ const bitsandbytes = paper(
 const adafactor = paper(
   'Shazeer and Stern 2018: a row and a column of fp32 statistics for each matrix, fp32 for all else',
   arxiv('1804.04235'),
+);
+const adafactorCode = paper(
+  'transformers 5.18.0, optimization.py: Adafactor factors every tensor of two dimensions, and its statistics have the dtype of the gradient',
+  'https://github.com/huggingface/transformers/blob/v5.18.0/src/transformers/optimization.py',
 );
 const muon = paper(
   'Jordan et al. 2024: one momentum for hidden matrices, Adam for all else; the Newton-Schulz iteration holds X, its Gram matrix and their product',
@@ -54,21 +61,26 @@ export const optimizers = numbers({
     matrix: size(bitsandbytes, 0, 2 * (1 + 4 / 256)),
     other: size(bitsandbytes, 0, 8),
     edges: bitsandbytes(0, 'byte'),
-    workspace: bitsandbytes(0, 'count'),
+    workspace: bitsandbytes(0, 'byte/element'),
+    factorsTables: false,
   },
   adafactor: {
     matrix: size(adafactor, 0),
     other: size(adafactor, 0, 4),
     edges: adafactor(4, 'byte'),
-    workspace: adafactor(0, 'count'),
+    // Gradient, weight, its update and their product, each in fp32 (transformers/optimization.py, `Adafactor.step`).
+    workspace: adafactorCode(4 * 4, 'byte/element'),
+    factorsTables: true,
   },
   lion: plain(paper('Chen et al. 2023: one momentum', arxiv('2302.06675')), 1),
-  sgd: plain(definition({ title: 'stochastic gradient descent with momentum', date: '2026-11-25' }), 1),
+  // Momentum is a setting of the framework (`facts/frameworks.ts`).
+  sgd: plain(definition({ title: 'stochastic gradient descent', date: '2026-11-28' }), 0),
   muon: {
     matrix: size(muon, 1),
     other: size(muon, 2),
     edges: muon(0, 'byte'),
-    workspace: muon(3, 'count'),
+    workspace: muon(3 * 2, 'byte/element'),
+    factorsTables: false,
   },
 }) satisfies Readonly<Record<string, OptimizerFacts>>;
 

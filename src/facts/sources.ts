@@ -114,6 +114,10 @@ export const sources = {
     title: 'measured peaks of test/oracle/memory.json (docs/memory.md)',
     date: '2026-11-24',
   },
+  gpu: {
+    title: 'training steps of official models on H200 (test/oracle/gpu.jsonl, scripts/gpu/measure.py; docs/measure.md)',
+    date: '2026-11-28',
+  },
   counted: {
     title: 'counted: what a kernel that fuses all it can must read and write, each tensor once in 16 bits',
     date: '2026-11-25',

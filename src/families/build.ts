@@ -1,4 +1,11 @@
-import type { Architecture, DenseFeedForward, Layer, Part, ResidualStreams } from '../model/architecture.ts';
+import type {
+  Activation,
+  Architecture,
+  DenseFeedForward,
+  Layer,
+  Part,
+  ResidualStreams,
+} from '../model/architecture.ts';
 import { type Fields, Unreadable } from '../text/fields.ts';
 import type { Family } from './family.ts';
 import { layerName, type Mixer, type Mlp, mixerOf, mlpOf } from './layer.ts';
@@ -202,12 +209,31 @@ const streamsOf = (
 const isPart = (value: Part | readonly Part[]): value is Part => 'kind' in value;
 const parts = (value: Part | readonly Part[]): readonly Part[] => (isPart(value) ? [value] : value);
 
+/** Names of Transformers' activation functions (`ACT2FN`) that this tool tells apart. */
+const activations: Readonly<Record<string, Activation>> = {
+  gelu: 'gelu',
+  gelu_new: 'gelu_new',
+  gelu_fast: 'gelu_fast',
+  gelu_pytorch_tanh: 'gelu_tanh',
+  relu: 'relu',
+  relu2: 'relu2',
+  silu: 'silu',
+  swish: 'silu',
+};
+
+/** The activation function that the config names, under the key that the model's class reads. */
+function statedActivation(fields: Fields): Activation | undefined {
+  const key = ['hidden_act', 'activation_function', 'hidden_activation'].find((name) => fields.states(name));
+  const name = key === undefined ? undefined : fields.string(key);
+  return name !== undefined && Object.hasOwn(activations, name) ? activations[name] : undefined;
+}
+
 const denseFeedForward =
   (family: Family) =>
   (shape: Shape, fields: Fields): DenseFeedForward =>
     dense(shape.hiddenSize, shape.width, {
       gated: family.gated ?? true,
-      activation: family.activation ?? 'silu',
+      activation: statedActivation(fields) ?? family.activation ?? 'silu',
       bias: bothSides(
         typeof family.feedForwardBias === 'function'
           ? family.feedForwardBias(fields)

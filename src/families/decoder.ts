@@ -51,6 +51,7 @@ const activations: readonly Activation[] = [
   'gelu',
   'gelu_tanh',
   'gelu_new',
+  'gelu_fast',
   'relu',
   'relu2',
   'swiglu_oai',

@@ -71,6 +71,7 @@ const gemma2: Family = {
   source: modeling('gemma2'),
   norms: 'sandwich',
   softcapped: true,
+  attention: llamaWith({ softcapped: true }),
   mixers: listedOr(fullEvery(2)),
 };
 const gemma3: Family = {
@@ -531,7 +532,7 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   nemotron: {
     ...llama,
     source: modeling('nemotron'),
-    norm: layerNorms,
+    norm: { ...layerNorms, upcast: 'none' },
     attention: llamaWith({ rotaryJoined: true }),
     gated: false,
     activation: 'relu2',

@@ -22,7 +22,7 @@ export type Family = {
     readonly style: 'rms' | 'layer';
     readonly weight?: boolean;
     readonly bias?: boolean;
-    readonly upcast?: 'input' | 'weight';
+    readonly upcast?: 'none' | 'input' | 'weight';
   };
   /**
    * Where norms stand: `pre` before both blocks, `post` after both, `sandwich` before and after both, `single` one norm that two

@@ -16,6 +16,8 @@ export type Architecture = {
   readonly vocabularySize: number;
   /** The longest sequence that the config states, in tokens. */
   readonly maxPositions?: number;
+  /** The config drops activations out in training, where the model's own code is what trains. */
+  readonly dropout?: boolean;
   /** What a token meets before the first layer: the token table, position tables, an embedding norm or projection. */
   readonly embedding: readonly Part[];
   /** The distinct kinds of layer. */
@@ -121,7 +123,16 @@ export type Role =
   | 'embedding_and_output_copies'
   | 'unembedding';
 
-export type Activation = 'silu' | 'gelu' | 'gelu_tanh' | 'gelu_new' | 'relu' | 'relu2' | 'swiglu_oai' | 'none';
+export type Activation =
+  | 'silu'
+  | 'gelu'
+  | 'gelu_tanh'
+  | 'gelu_new'
+  | 'gelu_fast'
+  | 'relu'
+  | 'relu2'
+  | 'swiglu_oai'
+  | 'none';
 
 export type Part =
   | Norm
@@ -152,7 +163,7 @@ export type Norm = {
    * What the model's own code computes in fp32: the input, or the product with the weight too. A LayerNorm without it is one
    * kernel in the model's dtype.
    */
-  readonly upcast?: 'input' | 'weight';
+  readonly upcast?: 'none' | 'input' | 'weight';
   /** `output`: normalises what a block gives back, before the residual is added. Default `input`. */
   readonly place?: 'input' | 'output';
   /** Rank of a pair of matrices that reads the result and gates it (A.X-K2). */
@@ -192,7 +203,7 @@ export type GroupedAttention = {
     readonly style: 'rms' | 'layer';
     readonly weight: boolean;
     readonly bias: boolean;
-    readonly upcast?: 'input' | 'weight';
+    readonly upcast?: 'none' | 'input' | 'weight';
     /** One set of weights for each head. */
     readonly perHead?: boolean;
     /** The value is normalised too, without weights. */
@@ -204,6 +215,8 @@ export type GroupedAttention = {
   /** The model's own code joins rotated and other elements of a head into a new tensor. */
   readonly rotaryJoined?: boolean;
   /** One learned logit for each head. */
+  /** Scores go through a tanh before the softmax. */
+  readonly softcapped?: boolean;
   readonly sinks?: boolean;
   /** Gate on the attention's output: one value for each element or for each head. */
   readonly outputGate?: 'element' | 'head';

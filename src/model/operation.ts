@@ -82,6 +82,8 @@ export type AttentionCore = Common & {
   readonly valueDim: number;
   readonly span: Span;
   readonly causal: boolean;
+  /** Scores go through a tanh first, where they are written out. */
+  readonly softcapped?: boolean;
   /** Learned elements (sinks). */
   readonly parameters: number;
   readonly query: Tensor;
@@ -98,8 +100,8 @@ export type AttentionCore = Common & {
 export type Normalize = Common & {
   readonly kind: 'norm';
   readonly style: 'rms' | 'layer';
-  /** What the model's own code computes in fp32: the input (Llama), or the product with the weight too (Gemma, OLMo 2). */
-  readonly upcast?: 'input' | 'weight';
+  /** What the model's own code computes in fp32: the input (Llama), the product with the weight too (Gemma, OLMo 2), or nothing, under autocast either (Nemotron). */
+  readonly upcast?: 'none' | 'input' | 'weight';
   /** Elements normalised together. */
   readonly width: number;
   readonly parameters: number;

@@ -24,6 +24,10 @@ export type TrainingRun = {
   readonly fusedCrossEntropy: boolean;
   /** torch.compile */
   readonly compile: boolean;
+  /** the loss is inside of what torch.compile compiles; absent: as the framework has it */
+  readonly compileLoss?: boolean;
+  /** how PyTorch's optimizer steps: in one kernel, or list by list with temporaries; absent: as the framework has it */
+  readonly optimizerImplementation?: OptimizerImplementation;
   readonly parallelism: Parallelism;
   readonly weightsDtype?: Dtype;
   readonly gradientsDtype?: Dtype;
@@ -76,6 +80,7 @@ export type TrainingRun = {
 export type Precision = 'fp32' | 'fp16' | 'bf16' | 'fp8' | 'mxfp8' | 'fp4';
 export type Dtype = 'fp32' | 'fp16' | 'bf16' | 'fp8' | 'int8' | 'fp4' | 'nf4';
 export type OptimizerName = 'adamw' | 'adam' | 'adamw_8bit' | 'adafactor' | 'lion' | 'sgd' | 'muon';
+export type OptimizerImplementation = 'fused' | 'foreach';
 export type Framework = 'megatron' | 'fsdp' | 'deepspeed' | 'transformers';
 /** ZeRO 0, 1, 2, 3. */
 export type ShardingStage = 'none' | 'optimizer' | 'gradients' | 'full';

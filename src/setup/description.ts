@@ -36,6 +36,14 @@ export const runSchema = z.strictObject({
   flash_attention: z.boolean().optional(),
   fused_cross_entropy: z.boolean().optional(),
   compile: z.boolean().optional().describe('torch.compile'),
+  compile_loss: z
+    .boolean()
+    .optional()
+    .describe('the loss is compiled too; default: what `compile` says, but under the Trainer not'),
+  optimizer_implementation: z
+    .enum(['fused', 'foreach'])
+    .optional()
+    .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights; default fused"),
   parallelism: z
     .strictObject({
       tensor: count.optional(),

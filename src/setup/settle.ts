@@ -93,6 +93,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
     parallelism,
     ...shardGroup(desk),
+    ...dropout(desk, architecture),
   };
   notePrediction(desk, architecture, run);
   return {
@@ -308,6 +309,14 @@ function shardGroup({ stated, relations, origins }: Desk): Pick<TrainingRun, 'sh
   if (stated.shardGroup !== undefined || members === undefined || copies === 1) return undefined;
   origins['shard_group'] = 'config';
   return { shardGroup: members };
+}
+
+/** Frameworks that train with Transformers' own code drop out what the config says; Megatron has settings of its own. */
+function dropout({ stated, origins }: Desk, architecture: Architecture): Pick<TrainingRun, 'dropout'> | undefined {
+  if (stated.dropout !== undefined || architecture.dropout !== true || stated.framework !== 'transformers')
+    return undefined;
+  origins['dropout'] = 'config';
+  return { dropout: true };
 }
 
 function notePrediction({ assumptions }: Desk, { prediction }: Architecture, { mtp }: TrainingRun): void {

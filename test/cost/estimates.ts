@@ -36,6 +36,9 @@ const [D, I, L, V] = [512, 1536, 4, 1000];
 export const hidden = L * (4 * D * D + 3 * D * I);
 export const others = 2 * V * D + (2 * L + 1) * D;
 export const edges = L * (4 * 2 * D + 3 * (D + I));
+/** Rows and columns of table and output, and elements of norms. */
+export const edgesOfTables = 2 * (V + D);
+export const vectors = (2 * L + 1) * D;
 
 export const mixture = {
   model_type: 'mixtral',

@@ -1,6 +1,7 @@
 import { frameworks } from '../../facts/frameworks.ts';
-import { savedBytes } from '../../facts/memory.ts';
+import { savedBytes, writtenOutGelu } from '../../facts/memory.ts';
 import { precisions } from '../../facts/precisions.ts';
+import type { Activation } from '../../model/architecture.ts';
 import { blockOf, type Linear, type Operation, type Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
@@ -13,6 +14,7 @@ const e = 2;
 /** Bytes of an activation in the run's precision. */
 export const elementBytes = (run: TrainingRun): number => (run.precision === 'fp32' ? 4 : e);
 
+type Core = Extract<Operation, { kind: 'attention' }>;
 type Sized = Pick<Tensor, 'elements' | 'region'>;
 
 /** Bytes of a tensor of a micro-batch on one GPU. */
@@ -48,6 +50,8 @@ export type Execution = {
   readonly normsWrittenOut: boolean;
   /** 16-bit products over fp32 weights: the residual stream is fp32 and every product casts its own input. */
   readonly autocast: boolean;
+  /** LayerNorm and powers compute in fp32, as CUDA's autocast has it, over weights of any dtype (Trainer's `bf16: true`). */
+  readonly widens: boolean;
   /** Inputs of matrix products are saved in 8 or 4 bits. */
   readonly quantized: boolean;
   /** What sequence parallelism gathers for a product is saved gathered (DTensor), not gathered again (Megatron). */
@@ -62,6 +66,7 @@ export function executionOf(run: TrainingRun): Execution {
     style,
     normsWrittenOut: style === 'eager' && facts.normsWrittenOut,
     autocast: style === 'eager' && isAutocast(run),
+    widens: style === 'eager' && facts.autocasts && run.precision !== 'fp32',
     quantized: low && facts.quantizesInputs,
     gathered: facts.keepsGathered && run.parallelism.sequenceParallel,
   };
@@ -192,7 +197,7 @@ function saveEager(operation: Operation, run: TrainingRun, execution: Execution,
       saveEagerInput(operation, run, execution, layer, save);
       return;
     case 'activation':
-      saveEagerActivation(operation, save);
+      saveEagerActivation(operation, run, execution, save);
       return;
     case 'attention':
       saveEagerAttention(operation, run, layer, save);
@@ -226,6 +231,8 @@ function saveEager(operation: Operation, run: TrainingRun, execution: Execution,
 type EagerLayer = {
   /** Names of the outputs of norms, which autocast leaves in fp32. */
   readonly normOutputs: ReadonlySet<string>;
+  /** Of these, what PyTorch's own LayerNorm makes: in fp32 over 16-bit weights, too. */
+  readonly layerNormOutputs: ReadonlySet<string>;
   /** Elements of a product of query, key and value of which the value stays a view; 0 where they are products of their own. */
   readonly fusedProduct: number;
   /** Rotary position makes new tensors of queries and keys, laid out by head, and attention's output is laid out so too. */
@@ -236,10 +243,15 @@ function eagerLayer(operations: readonly Operation[]): EagerLayer {
   const rotary = operations.filter((one) => one.kind === 'rope');
   return {
     normOutputs: new Set(operations.flatMap((one) => (one.kind === 'norm' ? [one.output.name] : []))),
+    layerNormOutputs: new Set(operations.flatMap((one) => (isLayerNorm(one) ? [one.output.name] : []))),
     fusedProduct: rotary.length > 0 ? fusedColumns(operations) : 0,
     rotatedCopies: rotary.some((one) => one.joined === true),
   };
 }
+
+/** LayerNorm in one kernel of PyTorch's. */
+const isLayerNorm = (one: Operation): one is Extract<Operation, { kind: 'norm' }> =>
+  one.kind === 'norm' && one.style === 'layer' && one.upcast === undefined;
 
 function fusedColumns(operations: readonly Operation[]): number {
   const fused = operations.filter((one): one is Linear => one.kind === 'linear' && one.storedFused === true);
@@ -256,14 +268,15 @@ function fusedColumns(operations: readonly Operation[]): number {
 function saveEagerNorm(
   { input, width, style, upcast }: Extract<Operation, { kind: 'norm' }>,
   run: TrainingRun,
-  { autocast, normsWrittenOut }: Execution,
+  { autocast, widens, normsWrittenOut }: Execution,
   save: Save,
 ): void {
   const rows = { ...input, elements: input.elements / width };
   const fp32Input = autocast || run.precision === 'fp32';
-  const oneKernel = style === 'layer' ? upcast === undefined : !normsWrittenOut;
+  const oneKernel = style === 'layer' ? upcast === undefined || upcast === 'none' : !normsWrittenOut;
   if (oneKernel) {
-    save.tensor(input, fp32Input ? 4 : e);
+    if (widens && style === 'layer' && upcast !== 'none' && !fp32Input) save.own('fp32 copy', input, 4);
+    else save.tensor(input, fp32Input ? 4 : e);
     save.own('statistics', rows, 4);
     return;
   }
@@ -278,24 +291,42 @@ function saveEagerNorm(
   save.own('normalised', input, upcast === 'weight' || fp32Input ? 4 : e);
 }
 
-/** Under autocast a matrix casts its own copy of an fp32 input; an adapter casts one to the adapter's fp32. */
-function saveEagerInput(operation: Linear, run: TrainingRun, { autocast }: Execution, layer: EagerLayer, save: Save) {
+/** Under autocast a matrix casts its own copy of an fp32 input, and an adapter, which PEFT gives fp32, casts it back. */
+function saveEagerInput(operation: Linear, run: TrainingRun, execution: Execution, layer: EagerLayer, save: Save) {
+  const { autocast, widens } = execution;
   const { input, path, storedFused, fusedWith } = operation;
   if (operation.component === 'output' || !needsInput(operation, run)) return;
-  if (run.lora !== undefined && adapterBytes(run) === 4) save.own('adapter input', input, 4);
-  else if (autocast && layer.normOutputs.has(input.name))
-    save.own('16-bit input', input, e, storedFused === true ? fusedWith : path);
+  const wide = (autocast && layer.normOutputs.has(input.name)) || (widens && layer.layerNormOutputs.has(input.name));
+  if (run.lora !== undefined && adapterBytes(run) === 4) save.own('adapter input', input, widens ? e : 4);
+  else if (wide) save.own('16-bit input', input, e, storedFused === true ? fusedWith : path);
   else save.tensor(input);
 }
 
 /** An activation saves its input, and where it is gated its result, which is a factor of the product. */
-function saveEagerActivation(operation: Extract<Operation, { kind: 'activation' }>, save: Save): void {
-  // ReLU's gradient needs its output alone, which the next matrix saves anyway.
-  if (operation.function !== 'relu') save.tensor(operation.input);
+function saveEagerActivation(
+  operation: Extract<Operation, { kind: 'activation' }>,
+  run: TrainingRun,
+  { widens }: Execution,
+  save: Save,
+): void {
+  const bytesEach = elementBytes(run);
+  const steps = writtenOutBytes(operation.function, bytesEach, widens);
+  // ReLU's gradient needs its output alone, which the next matrix saves anyway; a power under autocast an fp32 copy of its input.
+  if (operation.function !== 'relu' && !(operation.function === 'gelu_new' && widens)) save.tensor(operation.input);
   if (operation.gate) save.tensor(operation.gate);
-  // GPT-2's GELU is written out in steps; three more of them save a tensor.
-  if (operation.function === 'gelu_new') save.own('steps', operation.input, 3 * e);
+  if (steps > 0) save.own('steps', operation.input, steps);
   if (operation.gated) save.own('activated half', operation.output, e, operation.output.name);
+}
+
+/**
+ * Bytes of an element that GELU's steps save where Transformers writes it out (activations.py). `gelu_new` takes a power, which
+ * autocast computes in fp32 with all that follows: the input, the tanh, one more than it, and half of the 16-bit input.
+ */
+function writtenOutBytes(name: Activation, bytesEach: number, widens: boolean): number {
+  const { powered, widened, multiplied } = writtenOutGelu;
+  if (name === 'gelu_fast') return multiplied * bytesEach;
+  if (name !== 'gelu_new') return 0;
+  return widens ? widened : powered * bytesEach;
 }
 
 /**
@@ -314,7 +345,7 @@ function saveEagerAttention(
   const bytesEach = elementBytes(run);
   save.tensor(query);
   save.tensor(output);
-  if (run.flashAttention) {
+  if (run.flashAttention && !writesScores(core, run)) {
     save.tensor(key);
     save.tensor(fusedProduct > 0 ? { ...value, elements: fusedProduct } : value);
     if (rotatedCopies) save.own('copy', output, bytesEach, output.name);
@@ -324,9 +355,22 @@ function saveEagerAttention(
   const groups = heads / keyValueHeads;
   save.tensor({ ...key, elements: groups * key.elements });
   save.tensor({ ...value, elements: groups * value.elements });
-  const dropout = run.dropout === true ? bytesEach + 1 : 0;
-  save.own('scores', scoresOf(core, run), 4 + (bytesEach < 4 ? bytesEach : 0) + dropout);
+  save.own('scores', scoresOf(core, run), scoreBytes(core, run, bytesEach));
 }
+
+/** Bytes of a score that eager attention saves: softmax in fp32 and its copy (beside sinks: one, in the model's dtype), a softcap's tanh, dropout. */
+function scoreBytes({ parameters, softcapped }: Core, run: TrainingRun, bytesEach: number): number {
+  const softmax = parameters > 0 ? bytesEach : 4 + (bytesEach < 4 ? bytesEach : 0);
+  return softmax + (softcapped === true ? bytesEach : 0) + (run.dropout === true ? bytesEach + 1 : 0);
+}
+
+/**
+ * PyTorch's scaled_dot_product_attention has no kernel for fp32 whose key and value heads are fewer than its query heads: flash takes
+ * 16 bits alone, and the memory-efficient one does not share heads, so the scores are written out.
+ */
+export const writesScores = ({ heads, keyValueHeads }: Core, run: TrainingRun): boolean =>
+  !run.flashAttention ||
+  (run.precision === 'fp32' && heads !== keyValueHeads && frameworks[run.framework].saves === 'eager' && !run.compile);
 
 // --- Both ---------------------------------------------------------------------------------------------------------------------
 

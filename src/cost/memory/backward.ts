@@ -1,9 +1,9 @@
-import { backwardBytes } from '../../facts/memory.ts';
+import { backwardBytes, writtenOutGelu } from '../../facts/memory.ts';
 import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
 import { tokensOf } from '../placement.ts';
-import { elementBytes, executionOf, savedTensors, tensorBytes } from './activations.ts';
+import { elementBytes, executionOf, savedTensors, tensorBytes, writesScores } from './activations.ts';
 import { residualWidth, streamBytes } from './recompute.ts';
 
 /** Bytes of a 16-bit element. */
@@ -98,7 +98,7 @@ function workspace(operation: Operation, run: TrainingRun): number {
   switch (operation.kind) {
     case 'attention': {
       if (operation.variant === 'indexer') return 0;
-      if (!run.flashAttention)
+      if (writesScores(operation, run))
         return (
           (backwardBytes.scores * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp
         );
@@ -114,7 +114,7 @@ function workspace(operation: Operation, run: TrainingRun): number {
     case 'activation':
       return executionOf(run).style === 'fused'
         ? 0
-        : stepsOf(operation) * tensorBytes(operation.input, elementBytes(run), tokens, tp);
+        : tensorBytes(operation.input, stepBytes(operation, run), tokens, tp);
     case 'linear':
       return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
     case 'dispatch':
@@ -128,10 +128,12 @@ function workspace(operation: Operation, run: TrainingRun): number {
   }
 }
 
-/** Gradients of an activation's steps that are alive at once, besides that of its input, where it is written out. */
-function stepsOf(operation: Extract<Operation, { kind: 'activation' }>): number {
-  if (operation.function === 'relu2') return 2;
-  return operation.function === 'gelu_new' ? 1 : 0;
+/** Bytes of an element of gradients of an activation's steps that are alive at once, besides that of its input, where it is written out. */
+function stepBytes(operation: Extract<Operation, { kind: 'activation' }>, run: TrainingRun): number {
+  if (operation.function === 'relu2') return 2 * elementBytes(run);
+  if (operation.function === 'gelu_new' && executionOf(run).widens)
+    return run.recompute === 'full' ? writtenOutGelu.gradientsRecomputed : writtenOutGelu.gradients;
+  return operation.function === 'gelu_new' || operation.function === 'gelu_fast' ? elementBytes(run) : 0;
 }
 
 /** Bytes of the gradient that a row-wise matrix gets, gathered over the ranks that share its rows. */
@@ -153,7 +155,7 @@ function adapterWorkspace(operation: Linear, run: TrainingRun): number {
   if (run.lora === undefined || !isTarget(operation, run.lora)) return 0;
   const tokens = tokensOf(run);
   const { tensor } = run.parallelism;
-  const bytes = adapterBytes(run);
+  const bytes = executionOf(run).widens ? e : adapterBytes(run);
   return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
 }
 

@@ -21,6 +21,10 @@ export function lossBytes(operations: Operations, run: TrainingRun): LossBytes {
   return frameworks[run.framework].saves === 'fused' ? megatron(head, run) : torch(head, operations, run);
 }
 
+/** The loss is inside of what torch.compile compiles, so that no fp32 copy of the logits is written. */
+const compilesLoss = (run: TrainingRun): boolean =>
+  run.compileLoss ?? (run.compile && frameworks[run.framework].compilesLoss);
+
 /** Logits of a micro-batch that are alive at once on one GPU: vocabulary-parallel, and in chunks where the loss is. */
 function logitsOf({ columns: V }: Linear, run: TrainingRun): number {
   return (tokensOf(run).tensor * V) / run.parallelism.tensor / Math.max(1, run.lossChunks ?? 1);
@@ -66,7 +70,7 @@ function torch(head: Linear, operations: Operations, run: TrainingRun): LossByte
   // The tanh of softcapped logits is saved for its own backward pass.
   const capped = operations.head.some((one) => one.kind === 'loss' && one.softcapped === true) ? own * logits : 0;
   const chunked = run.lossChunks === undefined ? 0 : hidden;
-  const whole = run.compile ? each.compiled : each.whole;
+  const whole = compilesLoss(run) ? each.compiled : each.whole;
   const bytes = tensor > 1 ? (each.vocabularyParallel ?? whole) : whole;
   const product = own * logits + hidden + gradient;
   return {
@@ -93,7 +97,7 @@ export function savedByPrediction(operations: Operations, run: TrainingRun): num
  */
 export function logitsFragmentation(operations: Operations, run: TrainingRun): number {
   const head = outputProjection(operations);
-  const whole = !run.compile && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
+  const whole = !compilesLoss(run) && !run.fusedCrossEntropy && run.lossChunks === undefined && elementBytes(run) < 4;
   const blocks = run.parallelism.tensor > 1 ? 2 : 1;
   return head !== undefined && whole ? blocks * elementBytes(run) * logitsOf(head, run) : 0;
 }

@@ -3,7 +3,7 @@ import { frameworks, overhead } from '../../facts/frameworks.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { gibibytes, mebibytes } from '../../units.ts';
-import { replicas, type Stage } from '../placement.ts';
+import { divides, replicas, type Stage } from '../placement.ts';
 
 /** Bytes of a 16-bit element. */
 const e = 2;
@@ -12,18 +12,27 @@ const e = 2;
 export function deviceOverhead(run: TrainingRun): number {
   const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
   const { tensor, pipeline, context, expert } = run.parallelism;
-  const { contextGibibytes, communicatorGibibytes, workspaceMebibytes } = overhead;
+  const { contextGibibytes, communicatorGibibytes } = overhead;
   const contexts: Readonly<Record<string, number>> = contextGibibytes;
   const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
+  const alone = divides(run, 'weights') ? communicatorGibibytes.alone : 0;
   const first =
-    groups.length === 0 ? 0 : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
+    groups.length === 0 ? alone : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
   // Further communicators were not measured; each is taken to need half of the first.
   const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
+  const outside = frameworks[run.framework].libraryWorkspaces > 0 ? 0 : workspace(run);
+  return gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) + outside;
+}
+
+/** Bytes of the workspaces of cuBLAS that PyTorch's allocator gives out, so that they count as allocated. */
+export const libraryWorkspaces = (run: TrainingRun): number =>
+  frameworks[run.framework].libraryWorkspaces * workspace(run);
+
+/** Bytes of one workspace of cuBLAS. */
+function workspace(run: TrainingRun): number {
+  const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
   const modern = generation === 'hopper' || generation === 'blackwell';
-  return (
-    gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) +
-    mebibytes(modern ? workspaceMebibytes.modern : workspaceMebibytes.older)
-  );
+  return mebibytes(modern ? overhead.workspaceMebibytes.modern : overhead.workspaceMebibytes.older);
 }
 
 /**

@@ -6,7 +6,7 @@ import type { TrainingRun } from '../../model/run.ts';
 import { bytes } from '../../units.ts';
 import { heldByRanks, type Stage, trainedOperations } from '../placement.ts';
 import { memoryBand } from './band.ts';
-import { deviceOverhead } from './overhead.ts';
+import { deviceOverhead, libraryWorkspaces } from './overhead.ts';
 import { type Allocation, type Phase, phasesOf, totalOf } from './phases.ts';
 import { reservedBytes } from './reserved.ts';
 
@@ -14,17 +14,21 @@ import { reservedBytes } from './reserved.ts';
 export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
   const operations = trainedOperations(model, run);
   const { phase, stage, reserved } = fullest(operations, run);
+  const allocations: readonly Allocation[] = [
+    ...phase.allocations,
+    ['temporary', 'library_workspaces', libraryWorkspaces(run)],
+  ];
   const device = reserved + deviceOverhead(run);
   const accelerator = findAccelerator(run.accelerator);
   return {
-    allocated: bytes(totalOf(phase)),
+    allocated: bytes(totalOf({ at: phase.at, allocations })),
     reserved: bytes(reserved),
     device: bytes(device),
     capacity: accelerator?.usable ?? null,
-    components: components(phase.allocations),
+    components: components(allocations),
     parts: ledger(
       bytes,
-      phase.allocations.map(([, part, amount]) => [part, amount]),
+      allocations.map(([, part, amount]) => [part, amount]),
     ),
     phase: phase.at,
     stage: stage.index,
@@ -40,7 +44,7 @@ function fullest(operations: Operations, run: TrainingRun): Peak {
     const phases = [...phasesOf(operations, run, stage)];
     const totals = phases.map(totalOf);
     const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
-    return { phase, stage, reserved: reservedBytes(phases, operations, run, stage) };
+    return { phase, stage, reserved: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) };
   });
   return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
 }

@@ -1,4 +1,4 @@
-import { buckets, frameworks } from '../../facts/frameworks.ts';
+import { buckets, foreachTemporaries, frameworks } from '../../facts/frameworks.ts';
 import { backwardBytes } from '../../facts/memory.ts';
 import { optimizers } from '../../facts/optimizers.ts';
 import { bytesOf } from '../../facts/precisions.ts';
@@ -207,8 +207,8 @@ function embeddingPhase({ operations, run, stage, states, throughout }: Step): P
 }
 
 function optimizerPhase({ run, states, throughout }: Step): Phase {
-  const lists = frameworks[run.framework].optimizerTemporaries * temporaryList(run, states);
-  const workspace = optimizers[run.optimizer].workspace * 2 * states.largest;
+  const lists = temporaryLists(run) * temporaryList(run, states);
+  const workspace = optimizers[run.optimizer].workspace * states.largest;
   return {
     at: 'optimizer',
     allocations: [
@@ -217,6 +217,14 @@ function optimizerPhase({ run, states, throughout }: Step): Phase {
       ['temporary', 'optimizer_step', lists + fp32Gradients(run, states) + workspace],
     ],
   };
+}
+
+/** Lists of temporaries of the optimizer step: the framework's, and those of PyTorch's Adam where it goes list by list. */
+function temporaryLists(run: TrainingRun): number {
+  const { optimizerTemporaries, optimizerImplementation } = frameworks[run.framework];
+  const adam = run.optimizer === 'adamw' || run.optimizer === 'adam';
+  const foreach = (run.optimizerImplementation ?? optimizerImplementation) === 'foreach';
+  return optimizerTemporaries + (adam && foreach ? foreachTemporaries.lists : 0);
 }
 
 /** Bytes of a list of temporaries of the step: in the weights' dtype, or in fp32 where the step has master weights; ZeRO 3 goes by groups. */
@@ -240,9 +248,14 @@ function fp32Gradients(run: TrainingRun, { stepped }: States): number {
  * @param at a phase, or the index of the layer whose backward pass runs
  */
 function autocastWeights({ operations, run, stage }: Step, at: 'forward' | 'loss' | number): number {
-  if (!isAutocast(run)) return 0;
+  // The partitioner of torch.compile casts again what is cheap to cast.
+  if (!isAutocast(run) || run.compile) return 0;
+  const elements = (one: Operation) =>
+    one.kind === 'linear' && one.tied
+      ? (one.rows * one.columns) / run.parallelism.tensor
+      : localElements(one, run, stage);
   const of = (list: readonly Operation[]) =>
-    list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * localElements(one, run, stage) : 0), 0);
+    list.reduce((sum, one) => sum + (one.kind === 'linear' ? 2 * elements(one) : 0), 0);
   const byKind = operations.layers.map(({ operations: list }) => of(list));
   const sum = (order: readonly number[]) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
   const head = stage.head ? of(operations.head) : 0;

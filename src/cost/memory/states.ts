@@ -24,7 +24,7 @@ export type States = {
   readonly optimizer: number;
   /** elements that this GPU's optimizer steps over */
   readonly stepped: number;
-  /** elements of the largest matrix among them, undivided */
+  /** elements of the largest tensor among them that the optimizer works on as a whole, undivided */
   readonly largest: number;
 };
 
@@ -76,8 +76,16 @@ function operationStates(operation: Operation, run: TrainingRun, stage: Stage): 
     gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over('gradients'),
     optimizer: offloaded ? 0 : (trained * optimizer) / over('optimizer'),
     stepped: offloaded ? 0 : trained / over('optimizer'),
-    largest: operation.kind === 'linear' && trained > 0 ? operation.rows * operation.columns : 0,
+    largest: trained > 0 ? largestTensor(operation, run) : 0,
   };
+}
+
+/** Elements of a matrix that an optimizer factors or makes orthogonal: tables where it does so with them too, all experts where they are one tensor. */
+function largestTensor(operation: Operation, run: TrainingRun): number {
+  const whole = optimizers[run.optimizer].factorsTables;
+  if (operation.kind === 'table') return whole ? operation.rows * operation.columns : 0;
+  if (operation.kind !== 'linear') return 0;
+  return operation.rows * operation.columns * (whole ? operation.copies : 1);
 }
 
 /** With an optimizer on the CPU, some frameworks send gradients there as they are reduced; others keep them. */
@@ -121,10 +129,18 @@ function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
 /** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
 function stateBytes(operation: Operation, run: TrainingRun, bytes: number): number {
   const facts = optimizers[run.optimizer];
-  if (operation.kind !== 'linear' || operation.component === 'output') return bytesOfState(facts.other, bytes);
+  const momenta = run.optimizer === 'sgd' ? frameworks[run.framework].sgdMomenta * bytes : 0;
+  if (!isMatrix(operation, facts.factorsTables)) return momenta + bytesOfState(facts.other, bytes);
   const { rows, columns } = operation;
-  return bytesOfState(facts.matrix, bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
+  return momenta + bytesOfState(facts.matrix, bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);
 }
+
+/** What Muon and Adafactor treat their way: hidden matrices, and for some also tables and the output. */
+const isMatrix = (
+  operation: Operation,
+  tables: boolean,
+): operation is Extract<Operation, { kind: 'linear' | 'table' }> =>
+  operation.kind === 'table' ? tables : operation.kind === 'linear' && (tables || operation.component !== 'output');
 
 /** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
 function frozenBytes(operation: Operation, bits: number): number {

@@ -33,8 +33,8 @@ const none: Unsharded = {
 };
 
 export function unshardedOf(operations: Operations, run: TrainingRun, stage: Stage): Unsharded {
-  if (dataParallel(run) <= 1) return none;
   const { gathers } = frameworks[run.framework];
+  if (dataParallel(run) <= 1 && gathers !== 'fully_shard') return none;
   if (gathers === 'zero') return deepspeed(operations, run, stage);
   if (!divides(run, 'weights')) return none;
   return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);

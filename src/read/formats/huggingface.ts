@@ -107,6 +107,7 @@ function read(source: Source): Reading {
       (ofClass === undefined || outerType === ''),
     ...(quantization === undefined ? {} : { quantization }),
     ...(elementBytes === undefined ? {} : { elementBytes }),
+    ...(dropsOut(value) ? { dropout: true } : {}),
   };
   return {
     kind: 'read',
@@ -120,6 +121,23 @@ function read(source: Source): Reading {
 }
 
 const isKnown = (type: string): boolean => findFamily(type) !== undefined || findComposite(type) !== undefined;
+
+/** Keys of Transformers' classes for what is dropped out of the residual stream. */
+const dropouts = [
+  'hidden_dropout',
+  'hidden_dropout_prob',
+  'resid_pdrop',
+  'dropout',
+  'dropout_rate',
+  'residual_dropout',
+];
+
+/** The config states a share of the residual stream that training drops out. */
+const dropsOut = (value: Dictionary): boolean =>
+  dropouts.some((key) => {
+    const share = own(value, key);
+    return typeof share === 'number' && share > 0 && share < 1;
+  });
 
 /** The letters and figures of a name: `DeepseekV3` and `deepseek_v3` are one. */
 const letters = (name: string) => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
