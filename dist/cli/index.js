@@ -41001,7 +41001,7 @@ const paddedVocabulary = (tokens, divisibleBy, tensor) => roundedUp(tokens, Math
 
 
 
-const gpt_neox_source = 'GPT-NeoX 2.0, megatron/neox_arguments';
+const gpt_neox_source = 'GPT-NeoX ea7aefd8';
 /** Both spellings of a key: GPT-NeoX takes `-` for `_`. */
 const gpt_neox_both = (...keys) => keys.flatMap((key) => (key.includes('_') ? [key, key.replaceAll('_', '-')] : [key]));
 /** GPT-NeoX's YAML (mostly flow maps with comments): Megatron's model, DeepSpeed's engine. */
@@ -41311,7 +41311,7 @@ function vocabularyOf(tokenizer) {
 
 
 
-const levanter_source = 'Levanter 1.2, src/levanter/models and trainer.py';
+const levanter_source = 'Levanter 9263f81e';
 /** Levanter's YAML, as Marin writes it too. */
 const levanter = {
     id: 'levanter',
@@ -41490,7 +41490,7 @@ function precision(say) {
 
 
 
-const lingua_source = 'lingua 2024-10, lingua/distributed.py and apps/main/train.py';
+const lingua_source = 'lingua 437d680e';
 /** Meta's lingua. */
 const lingua = {
     id: 'lingua',
@@ -41571,7 +41571,7 @@ function lingua_memory(say) {
 
 
 
-const litgpt_source = 'litgpt 0.5, litgpt/config.py, pretrain.py and finetune';
+const litgpt_source = 'litgpt 26857050';
 /** litgpt's runs: a model by its name or its sizes, from scratch or from a checkpoint's folder. */
 const litgpt = {
     id: 'litgpt',
@@ -41855,7 +41855,7 @@ function sayTuning(say, name) {
 
 
 
-const llm_foundry_source = 'llm-foundry 0.22, llmfoundry/models/mpt and command_utils/train.py';
+const llm_foundry_source = 'llm-foundry 8c8dd48f';
 /** MosaicML's llm-foundry YAML: MPT by its sizes, or a model of the hub with `config_overrides`. */
 const llmFoundry = {
     id: 'llm-foundry',
@@ -41996,7 +41996,7 @@ function llm_foundry_memory(say) {
 
 
 
-const maxtext_source = 'MaxText 2026-08, configs/base.yml';
+const maxtext_source = 'MaxText e591f30c, configs/base.yml';
 const axes = ['data', 'fsdp', 'fsdp_transpose', 'tensor', 'expert', 'pipeline', 'context', 'sequence'];
 /** MaxText's YAML: a run, a model of `configs/models`, or both. */
 const maxtext = {
@@ -42626,7 +42626,7 @@ function megatron_yaml_states(file) {
 
 
 
-const modalities_source = 'Modalities 0.4, src/modalities/models/gpt2';
+const modalities_source = 'Modalities bf0e6d32';
 /** Modalities' YAML: a graph of components, each with a key, a variant and its config. */
 const modalities = {
     id: 'modalities',
@@ -42872,7 +42872,7 @@ function nanogpt_stateRun(say) {
 
 
 
-const nanotron_source = 'nanotron 0.4, src/nanotron/config';
+const nanotron_source = 'nanotron 2411b022';
 /** nanotron's YAML: the only common format that says everything, GPUs included. */
 const nanotron = {
     id: 'nanotron',
@@ -43183,7 +43183,7 @@ function stateAdapters(say) {
 
 
 
-const olmo_source = 'OLMo 0.6, olmo/config.py';
+const olmo_source = 'OLMo 59a53e3f';
 /** OLMo 1's YAML (also of the first OLMo 2 models). */
 const olmo = {
     id: 'olmo',
@@ -43889,7 +43889,7 @@ function plain_run({ say, keys }) {
 
 
 
-const prime_source = 'PrimeIntellect prime, src/zeroband/models/llama and config.py';
+const prime_source = 'prime 006b3f67';
 /** Prime Intellect's TOML: prime-rl's supervised files, and those of prime before it. */
 const prime = {
     id: 'prime',
@@ -44013,7 +44013,7 @@ function current(say) {
     say.byDefault('sequence_length', 2048, `model.seq_len of prime-rl (${current2026})`);
     say.byDefault('sharding', 'full', `prime-rl divides all states with FSDP2 (${current2026})`);
 }
-const current2026 = 'prime-rl 2026-08, configs/sft.py and trainer.py';
+const current2026 = 'prime-rl 559b4477';
 /** GPUs that train; those that generate do not count. */
 function gpus(say) {
     say.run('nodes', 'deployment.num_train_nodes');
@@ -44053,7 +44053,7 @@ const primusVersion = 'Primus fd1eeabb';
 
 
 
-const torchtitan_source = 'torchtitan 0.2, torchtitan/config/job_config.py';
+const torchtitan_source = 'torchtitan before 9810191b (2026-02)';
 /** torchtitan's TOML in its three generations: until 2025-02, until 2025-06, and until Python took its place in 2026-02. */
 const torchtitan = {
     id: 'torchtitan',
@@ -44501,7 +44501,7 @@ function stateLoss(say) {
 
 
 
-const torchtune_source = 'torchtune 0.6, recipes';
+const torchtune_source = 'torchtune bd2a0fc7';
 /** torchtune's YAML: a builder names the model; the first files (2024-01) name it without its module. */
 const torchtune = {
     id: 'torchtune',

@@ -7,7 +7,7 @@ import { paddedVocabulary, roundedUp } from '../shapes.ts';
 import { dtypeOf, optimizerOf, shardingOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 
-const source = 'GPT-NeoX 2.0, megatron/neox_arguments';
+const source = 'GPT-NeoX ea7aefd8';
 
 /** Both spellings of a key: GPT-NeoX takes `-` for `_`. */
 const both = (...keys: readonly string[]): readonly string[] =>

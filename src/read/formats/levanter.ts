@@ -6,7 +6,7 @@ import { dtypeOf, optimizerOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 import { vocabularyOf } from '../vocabulary.ts';
 
-const source = 'Levanter 1.2, src/levanter/models and trainer.py';
+const source = 'Levanter 9263f81e';
 
 /** Levanter's YAML, as Marin writes it too. */
 export const levanter: Format = {

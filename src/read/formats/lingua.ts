@@ -6,7 +6,7 @@ import { dtypeOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 import { vocabularyOf } from '../vocabulary.ts';
 
-const source = 'lingua 2024-10, lingua/distributed.py and apps/main/train.py';
+const source = 'lingua 437d680e';
 
 /** Meta's lingua. */
 export const lingua: Format = {

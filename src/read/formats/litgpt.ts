@@ -6,7 +6,7 @@ import { roundedUp } from '../shapes.ts';
 import { optimizerOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 
-const source = 'litgpt 0.5, litgpt/config.py, pretrain.py and finetune';
+const source = 'litgpt 26857050';
 
 /** litgpt's runs: a model by its name or its sizes, from scratch or from a checkpoint's folder. */
 export const litgpt: Format = {

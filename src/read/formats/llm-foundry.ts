@@ -6,7 +6,7 @@ import type { Format, ParsedFile } from '../format.ts';
 import { dtypeOf, optimizerOf, shardingOf } from '../spellings.ts';
 import { flagOf, numeric, type Stating, stating } from '../stating.ts';
 
-const source = 'llm-foundry 0.22, llmfoundry/models/mpt and command_utils/train.py';
+const source = 'llm-foundry 8c8dd48f';
 
 /** MosaicML's llm-foundry YAML: MPT by its sizes, or a model of the hub with `config_overrides`. */
 export const llmFoundry: Format = {

@@ -7,7 +7,7 @@ import { pathInside } from '../gather.ts';
 import { optimizerOf } from '../spellings.ts';
 import { numeric, type Stating, stating } from '../stating.ts';
 
-const source = 'MaxText 2026-08, configs/base.yml';
+const source = 'MaxText e591f30c, configs/base.yml';
 
 const axes = ['data', 'fsdp', 'fsdp_transpose', 'tensor', 'expert', 'pipeline', 'context', 'sequence'] as const;
 

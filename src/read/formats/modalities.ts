@@ -7,7 +7,7 @@ import { roundedUp } from '../shapes.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 
-const source = 'Modalities 0.4, src/modalities/models/gpt2';
+const source = 'Modalities bf0e6d32';
 
 /** Modalities' YAML: a graph of components, each with a key, a variant and its config. */
 export const modalities: Format = {

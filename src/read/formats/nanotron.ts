@@ -6,7 +6,7 @@ import { paddedVocabulary } from '../shapes.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 
-const source = 'nanotron 0.4, src/nanotron/config';
+const source = 'nanotron 2411b022';
 
 /** nanotron's YAML: the only common format that says everything, GPUs included. */
 export const nanotron: Format = {

@@ -5,7 +5,7 @@ import type { Format, ParsedFile } from '../format.ts';
 import { dtypeOf, optimizerOf, shardingOf } from '../spellings.ts';
 import { numeric, type Stating, stating } from '../stating.ts';
 
-const source = 'OLMo 0.6, olmo/config.py';
+const source = 'OLMo 59a53e3f';
 
 /** OLMo 1's YAML (also of the first OLMo 2 models). */
 export const olmo: Format = {

@@ -4,7 +4,7 @@ import { llamaWidth } from '../shapes.ts';
 import { optimizerOf, shardingOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 
-const source = 'PrimeIntellect prime, src/zeroband/models/llama and config.py';
+const source = 'prime 006b3f67';
 
 /** Prime Intellect's TOML: prime-rl's supervised files, and those of prime before it. */
 export const prime: Format = {
@@ -139,7 +139,7 @@ function current(say: Stating): void {
   say.byDefault('sharding', 'full', `prime-rl divides all states with FSDP2 (${current2026})`);
 }
 
-const current2026 = 'prime-rl 2026-08, configs/sft.py and trainer.py';
+const current2026 = 'prime-rl 559b4477';
 
 /** GPUs that train; those that generate do not count. */
 function gpus(say: Stating): void {

@@ -4,7 +4,7 @@ import type { Format, ParsedFile } from '../format.ts';
 import { optimizerOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 
-const source = 'torchtitan 0.2, torchtitan/config/job_config.py';
+const source = 'torchtitan before 9810191b (2026-02)';
 
 /** torchtitan's TOML in its three generations: until 2025-02, until 2025-06, and until Python took its place in 2026-02. */
 export const torchtitan: Format = {

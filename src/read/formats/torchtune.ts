@@ -6,7 +6,7 @@ import { llamaWidth } from '../shapes.ts';
 import { dtypeOf, optimizerOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 
-const source = 'torchtune 0.6, recipes';
+const source = 'torchtune bd2a0fc7';
 
 /** torchtune's YAML: a builder names the model; the first files (2024-01) name it without its module. */
 export const torchtune: Format = {
