@@ -42327,6 +42327,167 @@ function megatron_bridge_states(file) {
 }
 const recipeMissing = (root) => `The file changes ${Object.keys(root).slice(0, 8).join(', ')} of a Megatron-Bridge recipe, which the command names and the file does not: put the model’s config.json beside it (\`with:\` in the policy).`;
 
+;// CONCATENATED MODULE: ./build/read/recipe.js
+
+/** A result that is a call of a class by its dotted name. */
+const isCallOf = (name) => (value) => name.test(textOf(fields_own(value, '()') ?? ''));
+/**
+ * The one function of a Python file whose result is a recipe, as a file of what it returns.
+ *
+ * @throws Unreadable where there are several: each is a job of its own, by its name
+ */
+function recipeOf(file, is) {
+    const value = isDictionary(file.source.value) ? file.source.value : {};
+    const found = Object.entries(value).flatMap(([name, one]) => isDictionary(one) && Object.hasOwn(one, '->') && is(one) ? [{ name, one }] : []);
+    const [first, second] = found;
+    if (first === undefined)
+        throw new Unreadable('No function of the file returns a recipe that its text alone says.');
+    if (second !== undefined)
+        throw new Unreadable(`The file has ${found.length} recipes; name one as ${file.path.split('/').at(-1)?.slice(0, 100)}#${first.name}.`, file.source.lines.get(first.name));
+    const start = `${first.name}.`;
+    const lines = [...file.source.lines].flatMap(([path, line]) => path.startsWith(start) ? [[path.slice(start.length), line]] : []);
+    return { path: file.path, name: first.name, source: { ...file.source, value: first.one, lines: new Map(lines) } };
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/megatron-bridge-py.js
+
+
+
+const megatron_bridge_py_source = 'Megatron-Bridge 067f987d, recipes/common.py';
+const container = /\bConfigContainer\b/;
+/** Megatron-Bridge's recipes: functions that return a `ConfigContainer`, named after what they run on. */
+const megatronBridgePy = {
+    id: 'megatron-bridge-py',
+    title: 'Megatron-Bridge recipe in Python',
+    syntaxes: ['python'],
+    signature: { has: ['def', '*.model'], like: [['*.->', container]] },
+    states: megatron_bridge_py_states,
+};
+function megatron_bridge_py_states(file) {
+    const { name, ...recipe } = recipeOf(file, (value) => container.test(textOf(fields_own(value, '->') ?? '')) && isDictionary(fields_own(value, 'model')));
+    const root = isDictionary(recipe.source.value) ? recipe.source.value : {};
+    const say = statingArguments(recipe, megatronBridgePy.id, megatron_bridge_py_argumentsOf(recipe, root));
+    stateArchitecture(say, root, name);
+    stateName(say, root, name);
+    stateAdapters(say, root, name);
+    stateDefaults(say, textOf(fields_own(root, '()') ?? ''));
+    stateRun(say);
+    return say.statement();
+}
+const partOf = (from, key) => {
+    const part = fields_own(from, key);
+    return isDictionary(part) ? part : {};
+};
+/** The sections of a recipe whose keys are Megatron's arguments, with what the provider's own class takes. */
+function megatron_bridge_py_argumentsOf(file, root) {
+    const sections = ['train', 'ddp', 'optimizer', 'comm_overlap', 'mixed_precision', 'model'];
+    const length = fields_own(partOf(root, 'dataset'), 'seq_length');
+    const dataset = argumentsAt(file, length === undefined ? {} : { seq_length: length }, 'dataset');
+    const given = megatron_arguments_joined(dataset, ...sections.map((section) => argumentsAt(file, fields_own(root, section), section)));
+    const named = [...given].map(([name, one]) => [name, { ...one, value: megatron_bridge_py_dtypeOf(one.value) }]);
+    return megatron_arguments_joined(new Map(named), providersOwn(file, partOf(root, 'model')));
+}
+const dtypes = {
+    '${torch.float32}': 'fp32',
+    '${torch.bfloat16}': 'bf16',
+    '${torch.float16}': 'fp16',
+    '${torch.uint8}': 'fp8',
+};
+const megatron_bridge_py_dtypeOf = (value) => typeof value === 'string' && Object.hasOwn(dtypes, value) ? dtypes[value] : value;
+/** A provider groups queries without a flag, and pads the vocabulary only where it is told to. */
+function providersOwn(file, model) {
+    const stated = {};
+    if (fields_own(model, 'num_query_groups') !== undefined)
+        stated['group_query_attention'] = true;
+    if (fields_own(model, 'should_pad_vocab') !== true && typeof fields_own(model, 'vocab_size') === 'number')
+        stated['padded_vocab_size'] = fields_own(model, 'vocab_size');
+    return argumentsAt(file, stated, 'model');
+}
+/** A provider's sizes, or the hub id that they are read from. */
+function stateArchitecture(say, root, name) {
+    const model = partOf(root, 'model');
+    const id = hubId(model);
+    if (id !== undefined) {
+        say.named(id, 'model');
+        say.model('num_hidden_layers', 'num_layers');
+        say.byDefault('dropout', false, `the provider takes the dropout of the hub's config, which is none (${megatron_bridge_py_source})`);
+    }
+    else if (fields_own(model, 'num_layers') !== undefined && fields_own(model, 'hidden_size') !== undefined)
+        stateModel(say);
+    // The provider is made elsewhere; the policy may say what the recipe's model is.
+    else
+        say.named(`megatron-bridge:${name.replace(/_(pretrain|sft|peft)_.*$/, '')}`, 'model');
+}
+/** The id in `AutoBridge.from_hf_pretrained("org/model").to_megatron_provider()`. */
+function hubId(model, depth = 0) {
+    const first = fields_own(model, '0') ?? fields_own(model, 'hf_path') ?? fields_own(model, 'path');
+    if (/from_(hf_)?(pretrained|config)$/.test(textOf(fields_own(model, '()') ?? '')))
+        return typeof first === 'string' && !first.startsWith('${') ? first : undefined;
+    const inner = fields_own(model, 'self');
+    return isDictionary(inner) && depth < 8 ? hubId(inner, depth + 1) : undefined;
+}
+/** What the machine in a recipe's name is in the table of accelerators. */
+const megatron_bridge_py_machines = {
+    h100: 'h100-sxm-80gb',
+    a100: 'a100-sxm-80gb',
+    b200: 'b200-sxm',
+    gb200: 'gb200-nvl72',
+    b300: 'b300-sxm',
+    gb300: 'gb300-nvl72',
+};
+/** `llama3_8b_pretrain_8gpu_h100_bf16_config`: GPUs, what they are, and the precision, unless the recipe itself says it. */
+function stateName(say, root, name) {
+    const stated = fields_own(root, 'mixed_precision');
+    const call = isDictionary(stated) ? `${textOf(fields_own(stated, '()') ?? '')} ${textOf(fields_own(stated, '0') ?? '')}` : '';
+    const precision = precisionOf(typeof stated === 'string' ? stated : call);
+    if (precision !== undefined)
+        say.runIs('precision', precision, 'mixed_precision');
+    const [, gpus, machine, words] = /_(\d{1,6})gpu_([a-z0-9]{1,10})_(\w{1,40})$/.exec(name) ?? [];
+    if (gpus === undefined || machine === undefined)
+        return;
+    say.runIs('gpus', Number(gpus), 'name');
+    if (Object.hasOwn(megatron_bridge_py_machines, machine))
+        say.runIs('accelerator', megatron_bridge_py_machines[machine], 'name');
+    const named = precisionOf(words ?? '');
+    if (named !== undefined)
+        say.runIs('precision', named, 'name');
+}
+function precisionOf(words) {
+    if (/nvfp4|fp4/i.test(words))
+        return 'fp4';
+    if (/mxfp8|fp8_?mx/i.test(words))
+        return 'mxfp8';
+    if (/fp8/i.test(words))
+        return 'fp8';
+    return /bf16/i.test(words) ? 'bf16' : /fp16/i.test(words) ? 'fp16' : undefined;
+}
+/** LoRA of Megatron-Bridge: on all linear layers, of rank 32 unless the recipe says otherwise. */
+function stateAdapters(say, root, name) {
+    const peft = fields_own(root, 'peft');
+    if (!isDictionary(peft) && !/_peft_/.test(name))
+        return;
+    const rank = fields_own(isDictionary(peft) ? peft : {}, 'dim');
+    if (typeof rank === 'number')
+        say.runIs('lora.rank', rank, 'peft');
+    say.byDefault('lora.rank', 32, 'LoRA of Megatron-Bridge has rank 32 (067f987d, peft/lora.py)');
+    say.byDefault('lora.targets', ['all-linear'], 'LoRA of Megatron-Bridge is on all linear layers (067f987d, peft/lora.py)');
+}
+/** What the recipes that Megatron-Bridge's own are made from take; of another base, its distributed optimizer alone. */
+function stateDefaults(say, base) {
+    const tell = (value) => `${value} (${megatron_bridge_py_source})`;
+    say.byDefault('sharding', 'optimizer', tell('the distributed optimizer is on'));
+    say.byDefault('precision', 'bf16', tell('bf16_mixed'));
+    if (base === '_pretrain_common') {
+        say.byDefault('micro_batch_size', 2, tell('_pretrain_common takes 2 sequences'));
+        say.byDefault('global_batch_size', 32, tell('_pretrain_common takes 32 sequences a step'));
+        say.byDefault('sequence_length', 4096, tell('_pretrain_common takes 4,096 tokens'));
+    }
+    else if (base === '_sft_common' || base === '_peft_common') {
+        say.byDefault('micro_batch_size', 1, tell(`${base} takes 1 sequence`));
+        say.byDefault('sequence_length', 2048, tell(`${base} takes 2,048 tokens`));
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-model-args.js
 
 
@@ -43019,7 +43180,7 @@ function nemo_states(file, beside) {
     stateModel(say);
     nemo_statePrecision(say);
     nemo_stateSharding(say);
-    stateAdapters(say);
+    nemo_stateAdapters(say);
     stateRun(say);
     return say.statement();
 }
@@ -43167,7 +43328,7 @@ const adapted = {
     mlp: ['gate_proj', 'up_proj', 'down_proj'],
     all: ['all-linear'],
 };
-function stateAdapters(say) {
+function nemo_stateAdapters(say) {
     if (say.text('peft_scheme') !== 'lora' || !((say.number('lora_rank') ?? 0) > 0))
         return;
     say.run('lora.rank', 'lora_rank');
@@ -44384,28 +44545,6 @@ function machineOf(file) {
         : new Map([['accelerator', { value: id, at: { file: file.path, key: 'its folder' } }]]);
 }
 
-;// CONCATENATED MODULE: ./build/read/recipe.js
-
-/** A result that is a call of a class by its dotted name. */
-const isCallOf = (name) => (value) => name.test(textOf(fields_own(value, '()') ?? ''));
-/**
- * The one function of a Python file whose result is a recipe, as a file of what it returns.
- *
- * @throws Unreadable where there are several: each is a job of its own, by its name
- */
-function recipeOf(file, is) {
-    const value = isDictionary(file.source.value) ? file.source.value : {};
-    const found = Object.entries(value).flatMap(([name, one]) => isDictionary(one) && Object.hasOwn(one, '->') && is(one) ? [{ name, one }] : []);
-    const [first, second] = found;
-    if (first === undefined)
-        throw new Unreadable('No function of the file returns a recipe that its text alone says.');
-    if (second !== undefined)
-        throw new Unreadable(`The file has ${found.length} recipes; name one as ${file.path.split('/').at(-1)?.slice(0, 100)}#${first.name}.`, file.source.lines.get(first.name));
-    const start = `${first.name}.`;
-    const lines = [...file.source.lines].flatMap(([path, line]) => path.startsWith(start) ? [[path.slice(start.length), line]] : []);
-    return { path: file.path, name: first.name, source: { ...file.source, value: first.one, lines: new Map(lines) } };
-}
-
 ;// CONCATENATED MODULE: ./build/read/formats/torchtitan-py.js
 
 
@@ -44437,12 +44576,12 @@ function torchtitan_py_states(file) {
 function asJobConfig(recipe) {
     return {
         ...recipe,
-        training: trainingOf(partOf(recipe, 'training')),
-        activation_checkpoint: recomputeOf(partOf(recipe, 'activation_checkpoint')),
+        training: trainingOf(torchtitan_py_partOf(recipe, 'training')),
+        activation_checkpoint: recomputeOf(torchtitan_py_partOf(recipe, 'activation_checkpoint')),
         model: { spec: fields_own(recipe, 'model_spec') ?? fields_own(recipe, 'model'), converters: convertersOf(recipe) },
     };
 }
-const partOf = (from, key) => {
+const torchtitan_py_partOf = (from, key) => {
     const part = fields_own(from, key);
     return isDictionary(part) ? part : {};
 };
@@ -44463,7 +44602,7 @@ function recomputeOf(stated) {
 }
 /** Names of the converters of linear layers, which stand beside the model or in its call. */
 function convertersOf(recipe) {
-    const holders = ['model_converters', 'model_spec', 'model'].map((key) => fields_own(partOf(recipe, key), 'converters'));
+    const holders = ['model_converters', 'model_spec', 'model'].map((key) => fields_own(torchtitan_py_partOf(recipe, key), 'converters'));
     const listed = holders.flatMap((one) => (Array.isArray(one) ? one : []));
     return listed.map((one) => textOf(isDictionary(one) ? fields_own(one, '()') : one).toLowerCase());
 }
@@ -44476,7 +44615,7 @@ function torchtitan_py_stateModel(say, file) {
     const registry = say.text('model.spec.()');
     if (flavor === undefined || registry === undefined || flavor.startsWith('${'))
         throw say.refuse('The recipe’s text does not say which flavor it trains; it stands in model_registry("8B").', key);
-    const imports = isDictionary(file.source.value) ? partOf(file.source.value, 'import') : {};
+    const imports = isDictionary(file.source.value) ? torchtitan_py_partOf(file.source.value, 'import') : {};
     const words = [...textOf(fields_own(imports, registry) ?? '').split('.'), ...registry.split('.')];
     const imported = words.includes('models') ? words[words.indexOf('models') + 1] : undefined;
     const name = (one) => `torchtitan:${imported ?? file.path.split('/').at(-2) ?? ''}/${one}`;
@@ -44757,6 +44896,7 @@ function trainer_script_named(say) {
 
 
 
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [
     accelerate,
@@ -44775,6 +44915,7 @@ const trainingFormats = [
     llmFoundry,
     maxtext,
     megatronBridge,
+    megatronBridgePy,
     megatronModelArgs,
     megatronShell,
     megatronYaml,

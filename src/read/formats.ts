@@ -13,6 +13,7 @@ import { llamafactory } from './formats/llamafactory.ts';
 import { llmFoundry } from './formats/llm-foundry.ts';
 import { maxtext } from './formats/maxtext.ts';
 import { megatronBridge } from './formats/megatron-bridge.ts';
+import { megatronBridgePy } from './formats/megatron-bridge-py.ts';
 import { megatronModelArgs } from './formats/megatron-model-args.ts';
 import { megatronShell } from './formats/megatron-shell.ts';
 import { megatronYaml } from './formats/megatron-yaml.ts';
@@ -50,6 +51,7 @@ export const trainingFormats: readonly Format[] = [
   llmFoundry,
   maxtext,
   megatronBridge,
+  megatronBridgePy,
   megatronModelArgs,
   megatronShell,
   megatronYaml,
