@@ -29234,7 +29234,9 @@ function command(tokens, from, machine) {
         while (/^-\w+$/.test(plain(tokens[at]) ?? ''))
             at += 1;
     }
-    for (let next = shell_assign(tokens, at, machine); next > at; next = shell_assign(tokens, at, machine))
+    const exported = at > from;
+    const before = new Map();
+    for (let next = shell_assign(tokens, at, machine, before); next > at; next = shell_assign(tokens, at, machine, before))
         at = next;
     const begins = at;
     let target;
@@ -29257,10 +29259,21 @@ function command(tokens, from, machine) {
     }
     if (words.length > 0)
         start(expandAll(words, machine), document, target, tokens[begins]?.line ?? 0, machine);
+    // What stands before a command holds for it alone.
+    if (words.length > 0 && !exported)
+        for (const [name, value] of before)
+            if (value === undefined)
+                machine.scope.delete(name);
+            else
+                machine.scope.set(name, value);
     return at + 1;
 }
-/** An assignment at a token: `X=`, `X+=`, `X=( ... )`; where it ends, or the same place where it is none. */
-function shell_assign(tokens, at, machine) {
+/**
+ * An assignment at a token: `X=`, `X+=`, `X=( ... )`; where it ends, or the same place where it is none.
+ *
+ * @param before gets what the name held until now
+ */
+function shell_assign(tokens, at, machine, before) {
     const token = tokens[at];
     const [first] = token?.kind === 'word' ? token.pieces : [];
     const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
@@ -29269,19 +29282,21 @@ function shell_assign(tokens, at, machine) {
     const [all, name = '', more] = found;
     const rest = [{ ...first, text: first.text.slice(all.length) }, ...token.pieces.slice(1)];
     const old = machine.scope.get(name);
+    if (!before.has(name))
+        before.set(name, old);
     if (rest.every((piece) => piece.kind === 'text' && piece.text === '' && !piece.quoted) &&
         isSign(tokens[at + 1], '(')) {
         let end = at + 2;
         while (end < tokens.length && !isSign(tokens[end], ')'))
             end += 1;
         const items = expandAll(tokens.slice(at + 2, end).filter(({ kind }) => kind === 'word'), machine).map(({ text }) => text);
-        const before = more === '' ? [] : old?.list === true ? old.items : old === undefined ? [] : [old.text];
-        machine.scope.set(name, { list: true, items: [...before, ...items].slice(0, limits.list) });
+        const kept = more === '' ? [] : old?.list === true ? old.items : old === undefined ? [] : [old.text];
+        machine.scope.set(name, { list: true, items: [...kept, ...items].slice(0, limits.list) });
         return end + 1;
     }
     const text = expandText(rest, machine);
-    const before = more === '' || old === undefined ? '' : old.list ? old.items.join(' ') : old.text;
-    machine.scope.set(name, { list: false, text: (before + text).slice(0, limits.value) });
+    const kept = more === '' || old === undefined ? '' : old.list ? old.items.join(' ') : old.text;
+    machine.scope.set(name, { list: false, text: (kept + text).slice(0, limits.value) });
     return at + 1;
 }
 function start(words, document, target, line, machine) {
@@ -29312,7 +29327,15 @@ function start(words, document, target, line, machine) {
         machine.calls -= 1;
     }
     else if (words.length > 1 && words.length <= limits.list)
-        machine.commands.push({ words, line });
+        machine.commands.push({ words, line, environment: environmentOf(machine) });
+}
+/** Variables by which launchers are told how much to start. */
+const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'];
+function environmentOf({ scope }) {
+    return new Map(telling.flatMap((name) => {
+        const value = scope.get(name);
+        return value === undefined || value.list ? [] : [[name, value.text.replaceAll(marked, '$$$1')]];
+    }));
 }
 /** The command that `srun ... bash -c "..."` or `eval "..."` gives as text. */
 function textCommand(words) {
@@ -29722,12 +29745,14 @@ const flag = /^--?([A-Za-z][\w.-]{0,200})(?:=(.*))?$/s;
 const override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
 /** The command with the most arguments; where none has any, the lists that a script prepares for others. */
 function argumentsOf(script) {
-    const counted = (command) => command.words.filter(({ text }) => flag.test(text) || override.test(text)).length;
+    const counted = (command) => command.words.filter(({ text }) => flag.test(text) || override.test(text)).length + Number(starts(command)) / 2;
     const [first, ...rest] = script.commands.length === 0 ? [prepared(script)] : script.commands;
     const main = rest.reduce((best, one) => (counted(one) > counted(best) ? one : best), first ?? { words: [], line: 1 });
     const chosen = counted(main) < fewest ? longer(main, prepared(script), counted) : main;
     return sorted(chosen, script);
 }
+/** What a launch script is about, among commands that look alike. */
+const starts = ({ words: [first] }) => /(^|\/)(llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|tune|trl|oumi|swift|megatron|litgpt|python3?|srun|mpirun)$/.test(first?.text ?? '');
 /** A command with fewer is not what a launch script is about. */
 const fewest = 3;
 const longer = (one, other, counted) => counted(other) > counted(one) ? other : one;
@@ -29741,7 +29766,7 @@ function prepared({ variables }) {
         .map((text) => ({ text, needs: [], line: 1 }));
     return { words, line: 1 };
 }
-function sorted({ words }, script) {
+function sorted({ words, environment = new Map() }, script) {
     const [flags, overrides, launch] = [{}, {}, {}].map(() => Object.create(null));
     const lines = new Map();
     const program = [];
@@ -29764,8 +29789,10 @@ function sorted({ words }, script) {
                 at += 1;
             }
             const value = values.length === 0 ? true : values.length === 1 ? values[0] : values;
-            if (into !== undefined)
+            if (into !== undefined) {
                 launch[into] = value;
+                lines.set(`launch.${into}`, word.line);
+            }
             flags[name] = value;
             lines.set(`arguments.${name}`, word.line);
         }
@@ -29785,8 +29812,11 @@ function sorted({ words }, script) {
             launch: {
                 ...(gpus === undefined ? {} : { gpus_per_node: gpus }),
                 ...(nodes === undefined ? {} : { nodes }),
+                ...fromEnvironment(environment),
                 ...launch,
+                ...included(flags?.['include']),
             },
+            configs: configsOf(program, flags ?? {}),
             program: program.slice(0, 50).join(' ').slice(0, 1_000),
             written: Object.fromEntries(script.written),
             sourced: [...script.sourced],
@@ -29794,8 +29824,31 @@ function sorted({ words }, script) {
         lines,
     };
 }
-/** What a launcher starts and with which file: not one more value of the flag before it. */
-const started = /\.(py|ya?ml)$/;
+/** A file that the program is started with is not one more value of the flag before it. */
+const started = /\.ya?ml$/;
+/** ms-swift, LLaMA-Factory and others start as many processes as the environment says. */
+function fromEnvironment(environment) {
+    const devices = environment.get('CUDA_VISIBLE_DEVICES') ?? environment.get('ASCEND_RT_VISIBLE_DEVICES');
+    const each = environment.get('NPROC_PER_NODE') ?? (devices && /^\d+(,\d+)*$/.test(devices) ? devices : undefined);
+    const nodes = environment.get('NNODES') ?? environment.get('NUM_NODES');
+    return {
+        ...(each === undefined
+            ? {}
+            : { gpus_per_node: /,/.test(each) ? String(each.split(',').length) : each === devices ? '1' : each }),
+        ...(nodes === undefined ? {} : { nodes }),
+    };
+}
+/** DeepSpeed's `--include localhost:0,1,2,3`. */
+function included(value) {
+    const list = typeof value === 'string' ? /^[\w.-]+:(\d+(?:,\d+)*)$/.exec(value)?.[1] : undefined;
+    return list === undefined ? {} : { gpus_per_node: String(list.split(',').length) };
+}
+/** Training files that the command names: behind `--config`, or by themselves. */
+function configsOf(program, flags) {
+    const named = ['config', 'config-file', 'config_file', 'job.config_file'].map((name) => name === 'config_file' && program.includes('accelerate') ? undefined : flags[name]);
+    const paths = [...program, ...named].filter((path) => typeof path === 'string' && /^[\w./@+-]+\.(ya?ml|toml)$/.test(path));
+    return Object.fromEntries(paths.slice(0, 4).map((path) => [path, true]));
+}
 /** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
 const isValue = (word) => word !== undefined &&
     !isOverride(word.text) &&
@@ -39366,6 +39419,14 @@ function sayDeepSpeedFile(say, key, from, beside) {
     if (typeof value !== 'string' || value.trim() === '')
         return false;
     say.runIs('framework', 'deepspeed', key);
+    // ms-swift has configs of its own under these names.
+    const [named, number] = /^zero([0-3])(?:_offload)?$/.exec(value) ?? [];
+    if (named !== undefined) {
+        say.runIs('sharding', stages[Number(number)], key);
+        if (named.endsWith('offload'))
+            say.runIs('offload', number === '3' ? 'parameters' : 'optimizer', key);
+        return true;
+    }
     const path = pathOf(value, from, beside);
     if (path === undefined)
         say.warn(`${key} names ${value.slice(0, 100)}, which is no path of this repository.`, key);
@@ -41220,6 +41281,11 @@ const ofTrl = [
 const trlRead = 'TRL f2cd577, base_config.py and sft_config.py';
 function hf_training_args_states(file, beside) {
     const say = stating(file, hfTrainingArgs.id);
+    stateTrainer(say, file.path, beside);
+    return say.statement();
+}
+/** What arguments of Trainer state, of a file or of a command line; what ms-swift takes for those that are absent goes first. */
+function stateTrainer(say, from, beside) {
     const trl = ofTrl.some((key) => say.at(key) !== undefined);
     const flavor = { trl, source: trl ? trlRead : transformersRead };
     const key = ['model_name_or_path', 'model_id_or_path', 'model', 'model_id'].find((one) => say.text(one) !== undefined);
@@ -41228,7 +41294,7 @@ function hf_training_args_states(file, beside) {
         say.named(name, key);
     hf_training_args_sayBatch(say);
     hf_training_args_saySequence(say, flavor);
-    hf_training_args_sayDtypes(say, flavor, file.path, beside);
+    hf_training_args_sayDtypes(say, flavor, from, beside);
     sayAttention(say, ['attn_implementation', 'attn_impl']);
     sayCheckpointing(say, 'gradient_checkpointing', flavor.trl, `what ${flavor.source} takes`);
     sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
@@ -41236,13 +41302,16 @@ function hf_training_args_states(file, beside) {
     say.run('compile', 'torch_compile', (on) => on === true);
     hf_training_args_sayAdapters(say, name ?? '');
     saySteps(say, 'max_steps');
-    return say.statement();
 }
+/** ms-swift's words for adapters. */
+const tuners = ['train_type', 'tuner_type'];
+const isSwift = (say) => tuners.some((key) => say.at(key) !== undefined);
 function hf_training_args_sayBatch(say) {
     say.run('micro_batch_size', ['per_device_train_batch_size', 'per_gpu_train_batch_size']);
     say.run('gradient_accumulation', 'gradient_accumulation_steps');
     say.byDefault('micro_batch_size', 8, `what ${transformersRead} takes`);
-    say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
+    if (!isSwift(say))
+        say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
 }
 function hf_training_args_saySequence(say, { trl }) {
     const prompt = say.number('max_prompt_length');
@@ -41280,20 +41349,226 @@ function hf_training_args_sayLoss(say) {
         warnOfReference(say, reference);
 }
 function hf_training_args_sayAdapters(say, name) {
-    const swift = ['train_type', 'tuner_type'].find((key) => say.at(key) !== undefined);
-    const adapted = say.flag('use_peft') === true ? 'use_peft' : swift !== undefined && say.at(swift) === 'lora' ? swift : undefined;
-    const [on] = [adapted, ...['lora_r', 'lora_rank'].filter((key) => say.at(key) !== undefined)];
-    if (on === undefined || say.flag('use_peft') === false || (swift !== undefined && say.at(swift) === 'full'))
+    const swift = tuners.find((key) => say.at(key) !== undefined);
+    const llava = say.flag('lora_enable');
+    const on = swift === undefined
+        ? ['use_peft', 'lora_enable'].find((key) => say.flag(key) === true)
+        : say.at(swift) === 'lora'
+            ? swift
+            : undefined;
+    if (on === undefined)
         return;
-    const bits = say.number('quant_bits');
+    const bits = say.number('quant_bits') ?? say.number('bits');
     sayLora(say, {
         on,
         rank: say.at('lora_rank') === undefined ? 'lora_r' : 'lora_rank',
         targets: say.at('target_modules') === undefined ? 'lora_target_modules' : 'target_modules',
         rankByDefault: swift === undefined ? 16 : 8,
-        targetsByDefault: swift === undefined ? targetsOfPeft : ['all-linear'],
-        source: swift === undefined ? trlRead : 'ms-swift 3',
+        targetsByDefault: swift === undefined && llava === undefined ? targetsOfPeft : ['all-linear'],
+        source: swift !== undefined ? 'ms-swift 3' : llava === undefined ? trlRead : 'LLaVA c121f04',
     }, bits === 4 || bits === 8 ? bits : baseBits(say, 'load_in_4bit', 'load_in_8bit', name));
+}
+
+;// CONCATENATED MODULE: ./build/read/scripts.js
+
+
+
+
+
+
+/** What formats of launch scripts have in common: files that a script reads in, and its arguments with their places. */
+/** How deep scripts that scripts read in are followed; the files that they refer to come behind. */
+const rounds = 3;
+/** What a file that a script reads in may have at most. */
+const scripts_longest = 200_000;
+/**
+ * A script evaluated with what it is started with and with the scripts that it reads in, as far as they are in the repository; or
+ * the files that must be known first.
+ */
+function followed(file, known, inputs) {
+    const texts = new Map();
+    let script = Object.keys(inputs).length === 0 ? file : again(file, texts, inputs);
+    for (let round = 0; round < rounds; round++) {
+        const fresh = sourcedOf(script).filter((name) => !texts.has(name));
+        const candidates = fresh.flatMap((name) => pathsOf(name, file.path));
+        const missing = candidates.filter((path) => !known.has(path));
+        if (missing.length > 0)
+            return { kind: 'needs', paths: [...new Set(missing)] };
+        for (const name of fresh) {
+            const path = pathsOf(name, file.path).find((one) => known.get(one)?.kind === 'bytes');
+            const side = path === undefined ? undefined : known.get(path);
+            if (side?.kind === 'bytes')
+                texts.set(name, Buffer.from(side.bytes.subarray(0, scripts_longest)).toString('utf8'));
+        }
+        if (!fresh.some((name) => texts.has(name)))
+            break;
+        script = again(file, texts, inputs);
+    }
+    return script;
+}
+function again(file, texts, inputs) {
+    const parsed = parseShell(file.source.text ?? '', (name) => texts.get(name), inputs);
+    return parsed.kind === 'broken' ? file : { path: file.path, source: parsed };
+}
+function sourcedOf({ source: { value } }) {
+    const names = isDictionary(value) ? fields_own(value, 'sourced') : undefined;
+    return Array.isArray(names) ? names.filter((name) => typeof name === 'string').slice(0, 16) : [];
+}
+/** Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. */
+function pathsOf(name, from) {
+    if (!/\.(sh|bash|env|conf|slurm)$/.test(name))
+        return [];
+    const paths = [pathInside(`./${name}`, from), pathInside(name.replace(/^(\.\/)+/, ''), from)];
+    return [...new Set(paths.flatMap((path) => (path === undefined || path === from ? [] : [path])))];
+}
+/** The flags of the command that a script is about, by their names with `_`, told of as they stand in the script. */
+function flagsOf({ path, source: { value, lines } }) {
+    const flags = isDictionary(value) ? fields_own(value, 'arguments') : undefined;
+    const found = new Map();
+    for (const [word, given] of Object.entries(isDictionary(flags) ? flags : {})) {
+        const line = lines.get(`arguments.${word}`);
+        const at = { file: path, key: `--${word}`, ...(line === undefined ? {} : { line }) };
+        found.set(argumentName(word), { value: given, at });
+    }
+    return found;
+}
+const ownNames = { gpus: 'launch_gpus', nodes: 'launch_nodes', gpus_per_node: 'launch_gpus_per_node' };
+/**
+ * What starts the command: GPUs of a node, nodes, GPUs in all, as the launcher's flags or Slurm's directives say. Where a part of
+ * that is open, so is the number of GPUs.
+ */
+function launched({ path, source: { value, lines } }, names = ownNames) {
+    const launch = isDictionary(value) ? fields_own(value, 'launch') : undefined;
+    const found = new Map();
+    if (!isDictionary(launch))
+        return found;
+    for (const [name, key] of [
+        ['gpus', 'GPUs'],
+        ['nodes', 'nodes'],
+        ['gpus_per_node', 'GPUs of a node'],
+    ]) {
+        const given = fields_own(launch, name);
+        if (given === undefined)
+            continue;
+        const line = lines.get(`launch.${name}`);
+        const at = { file: path, key, ...(line === undefined ? {} : { line }) };
+        if (typeof numeric(given) === 'number')
+            found.set(names[name], { value: given, at });
+        else
+            found.set(names.gpus, { value: `<${String(given).slice(0, 60)}>`, at });
+    }
+    const one = { value: 1, at: { file: path, key: 'nodes' } };
+    if (found.has(names.gpus_per_node) && !found.has(names.nodes) && !found.has(names.gpus))
+        found.set(names.nodes, one);
+    return found;
+}
+/** A text of the dictionary that a script is. */
+function scripts_wordsOf({ source: { value } }, key) {
+    const text = isDictionary(value) ? fields_own(value, key) : undefined;
+    return typeof text === 'string' ? text : '';
+}
+/** A text that the script itself writes to a file of this name. */
+function writtenBy({ source: { value } }, name) {
+    const written = isDictionary(value) ? fields_own(value, 'written') : undefined;
+    const text = isDictionary(written) ? fields_own(written, name) : undefined;
+    return typeof text === 'string' ? text : undefined;
+}
+/** The names that a value of a script stands open for: `$2`, `$TP`. */
+const openWords = (text) => [...text.slice(0, 500).matchAll(/\$(\w{1,60})/g)].map(([, name = '']) => name);
+/** Arguments as if they were the keys of a file. */
+function asFile({ path, source }, flags) {
+    const value = Object.create(null);
+    const lines = new Map();
+    for (const [name, { value: given, at }] of flags) {
+        value[name] = given;
+        if (at.line !== undefined)
+            lines.set(name, at.line);
+    }
+    return { path, source: { value, lines, problems: source.problems } };
+}
+/** What a launcher says, and what the arguments behind it do. */
+const joinedStatements = (launch, inner) => ({
+    ...launch,
+    ...inner,
+    run: { ...launch.run, ...inner.run },
+    refers: [...inner.refers, ...launch.refers],
+});
+/** GPUs, nodes and GPUs of a node as the launcher says. */
+function sayLaunch(say) {
+    say.run('gpus', 'launch_gpus');
+    say.run('nodes', 'launch_nodes');
+    say.run('gpus_per_node', 'launch_gpus_per_node');
+}
+/** Python's and the shell's words for yes and no become answers. */
+const spelled = (flags) => new Map([...flags].map(([name, { value, at }]) => [
+    name,
+    { value: typeof value === 'string' ? scripts_spelledOut(value) : value, at },
+]));
+/** A path that begins with a dot is relative to where the script is started, which is the root. */
+const scripts_spelledOut = (value) => /^(true|false)$/i.test(value)
+    ? /^true$/i.test(value)
+    : /^\.\/.*\.(json|ya?ml)$/.test(value)
+        ? value.replace(/^(\.\/)+/, '')
+        : value;
+/** Files that say the rest: the training file, and accelerate's. */
+function referToConfigs(say, { path, source: { value } }, beside) {
+    const configs = isDictionary(value) ? fields_own(value, 'configs') : undefined;
+    const program = isDictionary(value) ? String(fields_own(value, 'program')) : '';
+    for (const config of Object.keys(isDictionary(configs) ? configs : {})) {
+        const named = pathOf(config.replace(/^(\.\/)+/, ''), path, beside);
+        if (named !== undefined && named !== path)
+            say.refer('run', named, 'its training file');
+    }
+    const flags = isDictionary(value) ? fields_own(value, 'arguments') : undefined;
+    const stated = isDictionary(flags) ? fields_own(flags, 'config_file') : undefined;
+    const accelerate = /(^|[\s/])accelerate(\s|$)/.test(program) && typeof stated === 'string' ? stated : undefined;
+    const named = accelerate === undefined ? undefined : pathOf(accelerate.replace(/^(\.\/)+/, ''), path, beside);
+    if (named !== undefined)
+        say.refer('run', named, 'accelerate’s file');
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/launch-script.js
+
+
+
+/** Scripts that start a trainer with a file that says the rest: `llamafactory-cli train x.yaml`. */
+const launchScript = {
+    id: 'launch-script',
+    title: 'launch script that names a training file',
+    syntaxes: ['shell'],
+    signature: {
+        has: ['configs.*'],
+        not: [
+            'per_device_train_batch_size',
+            'model_name_or_path',
+            'model',
+            'num-layers',
+            'num_layers',
+            'seq-length',
+            'micro-batch-size',
+            'micro_batch_size',
+            'tensor-model-parallel-size',
+            'rollout-batch-size',
+        ].map((name) => `arguments.${name}`),
+        like: [
+            [
+                'program',
+                /^(?:\S+\s+){0,8}?(?:\S*\/)?(?:llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|tune|trl|oumi|automodel|litgpt|python3?)\b/,
+            ],
+        ],
+    },
+    states: launch_script_states,
+};
+function launch_script_states(script, beside) {
+    const flags = spelled(flagsOf(script));
+    const say = statingArguments(script, launchScript.id, launched(script));
+    sayLaunch(say);
+    referToConfigs(say, script, beside);
+    const { run, ...rest } = hfTrainingArgs.states(asFile(script, flags), beside);
+    // What the command line leaves out the file says, not the framework.
+    const stated = Object.entries(run).filter(([, one]) => one.kind === 'open' || one.by !== 'framework');
+    const inner = { ...rest, run: Object.fromEntries(stated), assumptions: [] };
+    return { ...joinedStatements(say.statement(), inner), format: launchScript.id };
 }
 
 ;// CONCATENATED MODULE: ./build/read/vocabulary.js
@@ -42525,106 +42800,13 @@ function allocator({ path, source: { value, lines } }) {
     return new Map([['expandable_segments', { value: /expandable_segments:true/i.test(setting), at }]]);
 }
 
-;// CONCATENATED MODULE: ./build/read/scripts.js
-
-
-
-
-/** What formats of launch scripts have in common: files that a script reads in, and its arguments with their places. */
-/** How deep scripts that scripts read in are followed; the files that they refer to come behind. */
-const rounds = 3;
-/** What a file that a script reads in may have at most. */
-const scripts_longest = 200_000;
-/**
- * A script evaluated with what it is started with and with the scripts that it reads in, as far as they are in the repository; or
- * the files that must be known first.
- */
-function followed(file, known, inputs) {
-    const texts = new Map();
-    let script = Object.keys(inputs).length === 0 ? file : again(file, texts, inputs);
-    for (let round = 0; round < rounds; round++) {
-        const fresh = sourcedOf(script).filter((name) => !texts.has(name));
-        const candidates = fresh.flatMap((name) => pathsOf(name, file.path));
-        const missing = candidates.filter((path) => !known.has(path));
-        if (missing.length > 0)
-            return { kind: 'needs', paths: [...new Set(missing)] };
-        for (const name of fresh) {
-            const path = pathsOf(name, file.path).find((one) => known.get(one)?.kind === 'bytes');
-            const side = path === undefined ? undefined : known.get(path);
-            if (side?.kind === 'bytes')
-                texts.set(name, Buffer.from(side.bytes.subarray(0, scripts_longest)).toString('utf8'));
-        }
-        if (!fresh.some((name) => texts.has(name)))
-            break;
-        script = again(file, texts, inputs);
-    }
-    return script;
-}
-function again(file, texts, inputs) {
-    const parsed = parseShell(file.source.text ?? '', (name) => texts.get(name), inputs);
-    return parsed.kind === 'broken' ? file : { path: file.path, source: parsed };
-}
-function sourcedOf({ source: { value } }) {
-    const names = isDictionary(value) ? fields_own(value, 'sourced') : undefined;
-    return Array.isArray(names) ? names.filter((name) => typeof name === 'string').slice(0, 16) : [];
-}
-/** Where a script finds what it reads in: in its own folder, or from where it is started, which is the root. */
-function pathsOf(name, from) {
-    if (!/\.(sh|bash|env|conf|slurm)$/.test(name))
-        return [];
-    const paths = [pathInside(`./${name}`, from), pathInside(name.replace(/^(\.\/)+/, ''), from)];
-    return [...new Set(paths.flatMap((path) => (path === undefined || path === from ? [] : [path])))];
-}
-/** The flags of the command that a script is about, by their names with `_`, told of as they stand in the script. */
-function flagsOf({ path, source: { value, lines } }) {
-    const flags = isDictionary(value) ? fields_own(value, 'arguments') : undefined;
-    const found = new Map();
-    for (const [word, given] of Object.entries(isDictionary(flags) ? flags : {})) {
-        const line = lines.get(`arguments.${word}`);
-        const at = { file: path, key: `--${word}`, ...(line === undefined ? {} : { line }) };
-        found.set(argumentName(word), { value: given, at });
-    }
-    return found;
-}
-/** What starts the command: GPUs of a node, nodes, GPUs in all, as the launcher's flags or Slurm's directives say. */
-function launchOf(file) {
-    const { value } = file.source;
-    const launch = isDictionary(value) ? fields_own(value, 'launch') : undefined;
-    const found = new Map();
-    if (!isDictionary(launch))
-        return found;
-    for (const [name, key] of [
-        ['gpus_per_node', 'GPUs of a node'],
-        ['nodes', 'nodes'],
-        ['gpus', 'GPUs'],
-    ]) {
-        const given = fields_own(launch, name);
-        if (given !== undefined)
-            found.set(`launch_${name}`, { value: given, at: { file: file.path, key } });
-    }
-    return found;
-}
-/** A text of the dictionary that a script is. */
-function scripts_wordsOf({ source: { value } }, key) {
-    const text = isDictionary(value) ? fields_own(value, key) : undefined;
-    return typeof text === 'string' ? text : '';
-}
-/** A text that the script itself writes to a file of this name. */
-function writtenBy({ source: { value } }, name) {
-    const written = isDictionary(value) ? fields_own(value, 'written') : undefined;
-    const text = isDictionary(written) ? fields_own(written, name) : undefined;
-    return typeof text === 'string' ? text : undefined;
-}
-/** The names that a value of a script stands open for: `$2`, `$TP`. */
-const openWords = (text) => [...text.slice(0, 500).matchAll(/\$(\w{1,60})/g)].map(([, name = '']) => name);
-
 ;// CONCATENATED MODULE: ./build/read/formats/megatron-shell.js
 
 
 
 
 
-const telling = [
+const megatron_shell_telling = [
     'num-layers',
     'hidden-size',
     'num-attention-heads',
@@ -42634,6 +42816,10 @@ const telling = [
     'global-batch-size',
     'tensor-model-parallel-size',
     'pipeline-model-parallel-size',
+    'expert-model-parallel-size',
+    'context-parallel-size',
+    'sequence-parallel',
+    'recompute-granularity',
 ];
 /** Scripts that launch Megatron-LM, Megatron-DeepSpeed and what is built on them: their command line, followed and never run. */
 const megatronShell = {
@@ -42641,7 +42827,7 @@ const megatronShell = {
     title: 'Megatron-LM launch script',
     syntaxes: ['shell'],
     signature: {
-        some: [[3, [...telling, ...telling.map((word) => word.replaceAll('-', '_'))].map((word) => `arguments.${word}`)]],
+        some: [[3, [...megatron_shell_telling, ...megatron_shell_telling.map((word) => word.replaceAll('-', '_'))].map((word) => `arguments.${word}`)]],
         // slime's, and arguments of Hugging Face's Trainer.
         not: ['arguments.rollout-batch-size', 'arguments.per_device_train_batch_size'],
         like: [
@@ -42654,7 +42840,7 @@ const megatronShell = {
     states: megatron_shell_states,
 };
 function megatron_shell_states(script) {
-    const given = megatron_arguments_joined(launched(script), ofDeepSpeed(script), named(flagsOf(script)));
+    const given = megatron_arguments_joined(launched(script, megatronNames), ofDeepSpeed(script), named(spelled(flagsOf(script))));
     const say = statingArguments(script, megatronShell.id, given);
     const program = scripts_wordsOf(script, 'program');
     const other = /(?:(?:pretrain|finetune|train)_|\/)(bert|t5|retro|ict|vision\w*|vlm|mimo|biencoder|mamba)\b/i.exec(program)?.[1];
@@ -42665,37 +42851,18 @@ function megatron_shell_states(script) {
         refuseOpen(say);
         stateModel(say);
     }
-    else
+    else {
         say.named(model.name, model.key);
+        stateSwift(say, model.name);
+    }
     stateBf16OfDeepSpeed(say);
     stateRun(say);
     if (say.at('max_length') !== undefined)
         say.run('sequence_length', 'max_length');
     return say.statement();
 }
-/** What `gpus` would be made of; where a part of it is open, `gpus` is. */
-function launched(script) {
-    const launch = launchOf(script);
-    const found = new Map();
-    for (const [from, to] of [
-        ['launch_gpus', 'world_size'],
-        ['launch_nodes', 'nnodes'],
-        ['launch_gpus_per_node', 'nproc_per_node'],
-    ]) {
-        const argument = launch.get(from);
-        if (argument === undefined)
-            continue;
-        found.set(to, argument);
-        if (typeof numeric(argument.value) === 'number')
-            continue;
-        found.delete(to);
-        found.set('world_size', { ...argument, value: `<${String(argument.value).slice(0, 60)}>` });
-    }
-    if (!found.has('nnodes') && found.has('nproc_per_node') && !found.has('world_size'))
-        found.set('nnodes', one(script));
-    return found;
-}
-const one = ({ path }) => ({ value: 1, at: { file: path, key: 'nodes' } });
+/** Megatron's words for what a launcher starts. */
+const megatronNames = { gpus: 'world_size', nodes: 'nnodes', gpus_per_node: 'nproc_per_node' };
 /** The stage that a DeepSpeed config states which the script itself writes. */
 function ofDeepSpeed(script) {
     const name = flagsOf(script).get('deepspeed_config');
@@ -42745,6 +42912,23 @@ const megatron_shell_sizes = [
     'num_experts',
     'max_position_embeddings',
 ];
+const swiftRead = 'ms-swift 3602360 (2026-08)';
+/** What ms-swift takes where Megatron takes something else, and its adapters. */
+function stateSwift(say, name) {
+    const reason = `what ${swiftRead} takes`;
+    say.byDefault('micro_batch_size', 1, reason);
+    say.byDefault('global_batch_size', 16, reason);
+    say.byDefault('recompute', 'selective', reason);
+    say.byDefault('sharding', 'optimizer', reason);
+    say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
+    say.byDefault('fused_cross_entropy', true, reason);
+    say.byDefault('dropout', false, 'what the config of the model says, mostly none');
+    const on = ['tuner_type', 'train_type'].find((key) => say.at(key) !== undefined);
+    if (on === undefined || !String(say.at(on)).startsWith('lora'))
+        return;
+    const keys = { on, rank: 'lora_rank', targets: 'target_modules' };
+    sayLora(say, { ...keys, rankByDefault: 8, targetsByDefault: ['all-linear'], source: swiftRead }, bitsNamed(name));
+}
 /** A size that the script leaves to its arguments or to the environment is one sentence that names them all. */
 function refuseOpen(say) {
     const open = megatron_shell_sizes.filter((name) => typeof say.at(name) === 'string' && say.number(name) === undefined);
@@ -43828,7 +44012,7 @@ const aliases = {
     expertWidth: ['moe_intermediate_size', 'expert_dim', 'd_expert', 'expert_hidden_size'],
 };
 /** A name in snake, kebab and camel case, and in capitals. */
-function spelled(name) {
+function aliases_spelled(name) {
     const camel = name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
     return [...new Set([name, name.replaceAll('_', '-'), camel, name.toUpperCase()])];
 }
@@ -43851,7 +44035,7 @@ const plain_blocks = [
     'architecture.',
     'transformer.',
 ];
-const under = (meaning) => plain_blocks.flatMap((block) => aliases[meaning].flatMap((name) => spelled(name).map((word) => `${block}${word}`)));
+const under = (meaning) => plain_blocks.flatMap((block) => aliases[meaning].flatMap((name) => aliases_spelled(name).map((word) => `${block}${word}`)));
 /** Keys by which other formats, and models that are no language models, are known. */
 const others = [
     'model_type',
@@ -43929,7 +44113,7 @@ function plain_states(file) {
     plain_run(here);
     return say.statement();
 }
-const keysOf = (block, meaning) => aliases[meaning].flatMap((name) => spelled(name).map((word) => `${block}${word}`));
+const keysOf = (block, meaning) => aliases[meaning].flatMap((name) => aliases_spelled(name).map((word) => `${block}${word}`));
 const plain_first = ({ say, keys }, meaning) => keys(meaning).find((key) => say.at(key) !== undefined);
 const plain_numberOf = (block, meaning) => {
     const key = plain_first(block, meaning);
@@ -44032,7 +44216,7 @@ function doubleMeaning(block) {
 }
 const runBlocks = ['', 'training.', 'train.', 'run.', 'trainer_args.', 'data.', 'optimizer.', 'optim.'];
 function plain_run({ say, keys }) {
-    const anywhere = (...names) => runBlocks.flatMap((block) => names.flatMap((name) => spelled(name).map((word) => `${block}${word}`)));
+    const anywhere = (...names) => runBlocks.flatMap((block) => names.flatMap((name) => aliases_spelled(name).map((word) => `${block}${word}`)));
     say.run('sequence_length', [
         ...anywhere('seq_len', 'seq_length', 'sequence_length', 'block_size'),
         ...keys('sequence'),
@@ -44779,91 +44963,80 @@ function torchtune_memory(say, key) {
 
 
 
-const arguments_ = 'arguments';
-/** A launch script with the Trainer's arguments on its command line, as LLaVA's and FastChat's users write it. */
+/** Scripts that start Hugging Face's Trainer with its arguments as flags: LLaVA, TRL, LLaMA-Factory, ms-swift, run_clm.py. */
 const trainerScript = {
     id: 'trainer-script',
     title: 'launch script of Hugging Face’s Trainer',
     syntaxes: ['shell'],
     signature: {
-        has: [`${arguments_}.model_name_or_path`],
         some: [
+            [1, ['per_device_train_batch_size', 'model_name_or_path', 'model'].map((name) => `arguments.${name}`)],
             [
-                1,
+                2,
                 [
                     'per_device_train_batch_size',
+                    'model_name_or_path',
                     'gradient_accumulation_steps',
                     'gradient_checkpointing',
                     'num_train_epochs',
                     'max_steps',
                     'learning_rate',
+                    'lr_scheduler_type',
                     'deepspeed',
-                ].map((key) => `${arguments_}.${key}`),
+                ].map((name) => `arguments.${name}`),
             ],
         ],
+        not: ['micro_batch_size', 'tensor_model_parallel_size', 'micro_train_batch_size'].map((name) => `arguments.${name}`),
     },
-    states: (file, beside) => {
-        const inner = commandLine(file);
-        const isFactory = matches(llamafactory.signature, inner.source.value);
-        const statement = (isFactory ? llamafactory : hfTrainingArgs).states(inner, beside);
-        return trainer_script_launched(file, beside, trainerScript.id, statement);
-    },
+    states: trainer_script_states,
 };
-/** A launch script that only names the files: the trainer's YAML, and accelerate's. */
-const launchScript = {
-    id: 'launch-script',
-    title: 'launch script that names a trainer’s YAML',
-    syntaxes: ['shell'],
-    signature: {
-        has: ['program'],
-        like: [['program', /\b(accelerate launch|llamafactory-cli train|axolotl train|axolotl\.cli\.train)\b/]],
-        not: [`${arguments_}.model_name_or_path`, `${arguments_}.num-layers`],
-    },
-    states: (file, beside) => {
-        const { run, ...inner } = hfTrainingArgs.states(commandLine(file), beside);
-        // What the command line leaves out the YAML says, not the framework.
-        const stated = Object.entries(run).filter(([, one]) => one.kind === 'open' || one.by !== 'framework');
-        return trainer_script_launched(file, beside, launchScript.id, { ...inner, run: Object.fromEntries(stated), assumptions: [] });
-    },
-};
-/** The arguments as if they were a file of keys. */
-function commandLine(file) {
-    const flags = isDictionary(file.source.value) ? fields_own(file.source.value, arguments_) : undefined;
-    const value = isDictionary(flags) ? flags : {};
-    const lines = new Map([...file.source.lines].flatMap(([key, line]) => key.startsWith(`${arguments_}.`) ? [[key.slice(arguments_.length + 1), line]] : []));
-    return { path: file.path, source: { ...file.source, value, lines } };
+const swiftProgram = /(^|[\s/])swift\s+(sft|pt|rlhf)(\s|$)/;
+const trainer_script_swiftRead = 'ms-swift 3602360 (2026-08)';
+/** ms-swift trains adapters unless it is told to train all. */
+function trainer_script_tuned(script) {
+    const flags = spelled(flagsOf(script));
+    const silent = !flags.has('train_type') && !flags.has('tuner_type');
+    if (!silent || !swiftProgram.test(scripts_wordsOf(script, 'program')))
+        return flags;
+    return new Map([...flags, ['tuner_type', { value: 'lora', at: { file: script.path, key: '--tuner_type' } }]]);
 }
-/** What the launcher says beside the trainer's arguments: GPUs, and files. */
-function trainer_script_launched(file, beside, format, inner) {
-    const say = stating(file, format);
-    say.run('gpus', 'launch.gpus');
-    say.run('nodes', 'launch.nodes');
-    say.run('gpus_per_node', 'launch.gpus_per_node');
-    if (say.number('launch.gpus_per_node') !== undefined && say.at('launch.gpus') === undefined)
-        say.byDefault('nodes', 1, 'launchers start one node unless they are told of more');
-    for (const path of trainer_script_named(say)) {
-        const found = pathOf(path, file.path, beside);
-        if (found !== undefined)
-            say.refer('run', found, 'program');
-    }
-    const launch = say.statement();
-    return {
-        ...launch,
-        ...inner,
-        format,
-        run: { ...launch.run, ...inner?.run },
-        refers: [...(inner?.refers ?? []), ...launch.refers],
-        problems: inner?.problems ?? launch.problems,
-    };
+/** What ms-swift takes where Trainer and TRL take something else. */
+function sayDefaultsOfSwift(say) {
+    const reason = `what ${trainer_script_swiftRead} takes`;
+    say.byDefault('micro_batch_size', 1, reason);
+    if (say.at('gradient_accumulation_steps') === undefined)
+        say.byDefault('global_batch_size', 16, `ms-swift accumulates to 16 sequences (${trainer_script_swiftRead})`);
+    say.byDefault('recompute', 'full', reason);
+    say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
+    say.byDefault('weights_dtype', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
 }
-/** YAML files that the command line names: the trainer's first, then accelerate's. */
-function trainer_script_named(say) {
-    const words = (say.text('program') ?? '').split(' ').filter((word) => /\.ya?ml$/.test(word));
-    const flags = ['config', 'config_file'].flatMap((key) => say.text(`${arguments_}.${key}`) ?? []);
-    return [...words, ...flags].slice(0, 4);
+function trainer_script_states(script, beside) {
+    const flags = trainer_script_tuned(script);
+    const file = asFile(script, flags);
+    if (matches(llamafactory.signature, file.source.value))
+        return ofFactory(script, file, beside);
+    const say = statingArguments(script, trainerScript.id, megatron_arguments_joined(flags, launched(script)));
+    sayLaunch(say);
+    if (say.flag('tune_mm_mlp_adapter') === true || say.flag('freeze_backbone') === true)
+        throw say.refuse('The script trains only a projector between two models, which is not counted.', 'model_name_or_path', OtherModel);
+    if (say.at('vision_tower') !== undefined)
+        say.warn('The vision tower and its projector are not in the figures, which are of the language model.', 'vision_tower');
+    if (swiftProgram.test(scripts_wordsOf(script, 'program')))
+        sayDefaultsOfSwift(say);
+    stateTrainer(say, script.path, beside);
+    referToConfigs(say, script, beside);
+    return say.statement();
+}
+/** LLaMA-Factory's arguments mean on a command line what they mean in its files. */
+function ofFactory(script, file, beside) {
+    const say = statingArguments(script, trainerScript.id, launched(script));
+    sayLaunch(say);
+    referToConfigs(say, script, beside);
+    return { ...joinedStatements(say.statement(), llamafactory.states(file, beside)), format: trainerScript.id };
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats.js
+
 
 
 
@@ -53113,7 +53286,7 @@ function heldAgainstTip(changes, settings, others, held, today, inTime, compareA
     const at = (by) => (runs === undefined ? by : { ...by, runs });
     const rules = others.find(({ kind }) => kind === 'moved')?.settings;
     const byTip = rules === undefined ? [] : compareAll(lookedAt(changes, rules), at(rules), inTime);
-    const configs = configsOf([...held.comparisons, ...byTip]);
+    const configs = tip_configsOf([...held.comparisons, ...byTip]);
     const files = new Set([...configs].map(fileOf));
     const pairs = changes.pairs.filter(({ path }) => files.has(path));
     const merge = mergeOf({ ...changes, pairs }, settings, runs, tip, inTime);
@@ -53125,11 +53298,11 @@ function heldAgainstTip(changes, settings, others, held, today, inTime, compareA
     const all = [...strict.map((finding) => ruledBy(finding, tip)), ...verdicts, ...merge.unmerged];
     return {
         findings: unsaid(all, held.findings),
-        comparisons: byTip.filter(({ path }) => !configsOf(held.comparisons).has(path)),
+        comparisons: byTip.filter(({ path }) => !tip_configsOf(held.comparisons).has(path)),
         notes: merge.notes,
     };
 }
-const configsOf = (comparisons) => new Set(comparisons.map(({ path }) => path));
+const tip_configsOf = (comparisons) => new Set(comparisons.map(({ path }) => path));
 /** The part of a change that some rules look at. */
 const lookedAt = (changes, settings) => ({
     ...changes,
@@ -54016,7 +54189,7 @@ function filesNamedBy(policy) {
     const draft = draftPolicy(policy);
     return draft.kind === 'draft' ? draft.files : [];
 }
-const settings_one = (name, value, choices, wrong) => {
+const one = (name, value, choices, wrong) => {
     const found = choices.find((choice) => choice === value);
     if (found === undefined)
         wrong.push(`The input ${name} is "${value.slice(0, 60)}", but must be one of ${choices.join(', ')}.${didYouMean(value, choices)}`);
@@ -54074,16 +54247,16 @@ function settingsFrom(inputs, documents = {}) {
     const memory = memoryInput === undefined ? undefined : memoryLimit(memoryInput, wrong);
     const failOnInput = input('fail-on');
     const failOnShown = given('fail-on', policy?.defaults.failOn);
-    const failOn = settings_one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
+    const failOn = one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
     const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
     if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
         wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
-    const comment = settings_one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
+    const comment = one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
     const commentKey = given('comment-key') ?? 'default';
     if (!/^[\w.-]{1,60}$/.test(commentKey))
         wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
     const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
-    const dryRun = settings_one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
+    const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
     const own = describe_describe(documents.run, policy);
     if (own.kind === 'wrong')
         wrong.push(...own.sentences);

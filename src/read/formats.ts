@@ -6,6 +6,7 @@ import { deepspeed } from './formats/deepspeed.ts';
 import { flagscale, flagscaleExperiment } from './formats/flagscale.ts';
 import { gptNeox } from './formats/gpt-neox.ts';
 import { hfTrainingArgs } from './formats/hf-training-args.ts';
+import { launchScript } from './formats/launch-script.ts';
 import { levanter } from './formats/levanter.ts';
 import { lingua } from './formats/lingua.ts';
 import { litgpt, litgptModel } from './formats/litgpt.ts';
@@ -31,7 +32,7 @@ import { primus, primusModel } from './formats/primus.ts';
 import { torchtitan } from './formats/torchtitan.ts';
 import { torchtitanPy } from './formats/torchtitan-py.ts';
 import { torchtune } from './formats/torchtune.ts';
-import { launchScript, trainerScript } from './formats/trainer-script.ts';
+import { trainerScript } from './formats/trainer-script.ts';
 
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 export const trainingFormats: readonly Format[] = [

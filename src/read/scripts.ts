@@ -1,10 +1,13 @@
+import type { Statement } from '../model/statement.ts';
 import { isDictionary, own } from '../text/fields.ts';
 import type { Inputs } from '../text/shell.ts';
 import { parseShell } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
-import type { ParsedFile } from './format.ts';
+import type { Beside, ParsedFile } from './format.ts';
 import { type Argument, type Arguments, argumentName } from './formats/megatron-arguments.ts';
 import { pathInside } from './gather.ts';
+import { numeric, type Stating } from './stating.ts';
+import { pathOf } from './trainer.ts';
 
 /** What formats of launch scripts have in common: files that a script reads in, and its arguments with their places. */
 
@@ -69,20 +72,32 @@ export function flagsOf({ path, source: { value, lines } }: ParsedFile): Argumen
   return found;
 }
 
-/** What starts the command: GPUs of a node, nodes, GPUs in all, as the launcher's flags or Slurm's directives say. */
-export function launchOf(file: ParsedFile): Arguments {
-  const { value } = file.source;
+/** Names under which arguments say what is started. */
+type LaunchNames = { readonly gpus: string; readonly nodes: string; readonly gpus_per_node: string };
+const ownNames: LaunchNames = { gpus: 'launch_gpus', nodes: 'launch_nodes', gpus_per_node: 'launch_gpus_per_node' };
+
+/**
+ * What starts the command: GPUs of a node, nodes, GPUs in all, as the launcher's flags or Slurm's directives say. Where a part of
+ * that is open, so is the number of GPUs.
+ */
+export function launched({ path, source: { value, lines } }: ParsedFile, names: LaunchNames = ownNames): Arguments {
   const launch = isDictionary(value) ? own(value, 'launch') : undefined;
   const found = new Map<string, Argument>();
   if (!isDictionary(launch)) return found;
   for (const [name, key] of [
-    ['gpus_per_node', 'GPUs of a node'],
-    ['nodes', 'nodes'],
     ['gpus', 'GPUs'],
+    ['nodes', 'nodes'],
+    ['gpus_per_node', 'GPUs of a node'],
   ] as const) {
     const given = own(launch, name);
-    if (given !== undefined) found.set(`launch_${name}`, { value: given, at: { file: file.path, key } });
+    if (given === undefined) continue;
+    const line = lines.get(`launch.${name}`);
+    const at = { file: path, key, ...(line === undefined ? {} : { line }) };
+    if (typeof numeric(given) === 'number') found.set(names[name], { value: given, at });
+    else found.set(names.gpus, { value: `<${String(given).slice(0, 60)}>`, at });
   }
+  const one = { value: 1, at: { file: path, key: 'nodes' } };
+  if (found.has(names.gpus_per_node) && !found.has(names.nodes) && !found.has(names.gpus)) found.set(names.nodes, one);
   return found;
 }
 
@@ -102,3 +117,61 @@ export function writtenBy({ source: { value } }: ParsedFile, name: string): stri
 /** The names that a value of a script stands open for: `$2`, `$TP`. */
 export const openWords = (text: string): readonly string[] =>
   [...text.slice(0, 500).matchAll(/\$(\w{1,60})/g)].map(([, name = '']) => name);
+
+/** Arguments as if they were the keys of a file. */
+export function asFile({ path, source }: ParsedFile, flags: Arguments): ParsedFile {
+  const value: Record<string, unknown> = Object.create(null);
+  const lines = new Map<string, number>();
+  for (const [name, { value: given, at }] of flags) {
+    value[name] = given;
+    if (at.line !== undefined) lines.set(name, at.line);
+  }
+  return { path, source: { value, lines, problems: source.problems } };
+}
+
+/** What a launcher says, and what the arguments behind it do. */
+export const joinedStatements = (launch: Statement, inner: Statement): Statement => ({
+  ...launch,
+  ...inner,
+  run: { ...launch.run, ...inner.run },
+  refers: [...inner.refers, ...launch.refers],
+});
+
+/** GPUs, nodes and GPUs of a node as the launcher says. */
+export function sayLaunch(say: Stating): void {
+  say.run('gpus', 'launch_gpus');
+  say.run('nodes', 'launch_nodes');
+  say.run('gpus_per_node', 'launch_gpus_per_node');
+}
+
+/** Python's and the shell's words for yes and no become answers. */
+export const spelled = (flags: Arguments): Arguments =>
+  new Map(
+    [...flags].map(([name, { value, at }]) => [
+      name,
+      { value: typeof value === 'string' ? spelledOut(value) : value, at },
+    ]),
+  );
+
+/** A path that begins with a dot is relative to where the script is started, which is the root. */
+const spelledOut = (value: string): unknown =>
+  /^(true|false)$/i.test(value)
+    ? /^true$/i.test(value)
+    : /^\.\/.*\.(json|ya?ml)$/.test(value)
+      ? value.replace(/^(\.\/)+/, '')
+      : value;
+
+/** Files that say the rest: the training file, and accelerate's. */
+export function referToConfigs(say: Stating, { path, source: { value } }: ParsedFile, beside: Beside): void {
+  const configs = isDictionary(value) ? own(value, 'configs') : undefined;
+  const program = isDictionary(value) ? String(own(value, 'program')) : '';
+  for (const config of Object.keys(isDictionary(configs) ? configs : {})) {
+    const named = pathOf(config.replace(/^(\.\/)+/, ''), path, beside);
+    if (named !== undefined && named !== path) say.refer('run', named, 'its training file');
+  }
+  const flags = isDictionary(value) ? own(value, 'arguments') : undefined;
+  const stated = isDictionary(flags) ? own(flags, 'config_file') : undefined;
+  const accelerate = /(^|[\s/])accelerate(\s|$)/.test(program) && typeof stated === 'string' ? stated : undefined;
+  const named = accelerate === undefined ? undefined : pathOf(accelerate.replace(/^(\.\/)+/, ''), path, beside);
+  if (named !== undefined) say.refer('run', named, 'accelerate’s file');
+}

@@ -73,6 +73,13 @@ export function sayDeepSpeedFile(say: Stating, key: string, from: string, beside
   }
   if (typeof value !== 'string' || value.trim() === '') return false;
   say.runIs('framework', 'deepspeed', key);
+  // ms-swift has configs of its own under these names.
+  const [named, number] = /^zero([0-3])(?:_offload)?$/.exec(value) ?? [];
+  if (named !== undefined) {
+    say.runIs('sharding', stages[Number(number)], key);
+    if (named.endsWith('offload')) say.runIs('offload', number === '3' ? 'parameters' : 'optimizer', key);
+    return true;
+  }
   const path = pathOf(value, from, beside);
   if (path === undefined) say.warn(`${key} names ${value.slice(0, 100)}, which is no path of this repository.`, key);
   else say.refer('run', path, key);

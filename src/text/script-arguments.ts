@@ -31,12 +31,18 @@ const override = /^\+{0,2}([A-Za-z_][\w.@/-]{0,200})=(.*)$/s;
 /** The command with the most arguments; where none has any, the lists that a script prepares for others. */
 export function argumentsOf(script: Script): ScriptArguments {
   const counted = (command: Command) =>
-    command.words.filter(({ text }) => flag.test(text) || override.test(text)).length;
+    command.words.filter(({ text }) => flag.test(text) || override.test(text)).length + Number(starts(command)) / 2;
   const [first, ...rest] = script.commands.length === 0 ? [prepared(script)] : script.commands;
   const main = rest.reduce((best, one) => (counted(one) > counted(best) ? one : best), first ?? { words: [], line: 1 });
   const chosen = counted(main) < fewest ? longer(main, prepared(script), counted) : main;
   return sorted(chosen, script);
 }
+
+/** What a launch script is about, among commands that look alike. */
+const starts = ({ words: [first] }: Command): boolean =>
+  /(^|\/)(llamafactory-cli|axolotl|accelerate|torchrun|deepspeed|tune|trl|oumi|swift|megatron|litgpt|python3?|srun|mpirun)$/.test(
+    first?.text ?? '',
+  );
 
 /** A command with fewer is not what a launch script is about. */
 const fewest = 3;
@@ -55,7 +61,7 @@ function prepared({ variables }: Script): Command {
   return { words, line: 1 };
 }
 
-function sorted({ words }: Command, script: Script): ScriptArguments {
+function sorted({ words, environment = new Map() }: Command, script: Script): ScriptArguments {
   const [flags, overrides, launch]: Record<string, unknown>[] = [{}, {}, {}].map(() => Object.create(null));
   const lines = new Map<string, number>();
   const program: string[] = [];
@@ -76,7 +82,10 @@ function sorted({ words }: Command, script: Script): ScriptArguments {
         at += 1;
       }
       const value = values.length === 0 ? true : values.length === 1 ? values[0] : values;
-      if (into !== undefined) launch[into] = value;
+      if (into !== undefined) {
+        launch[into] = value;
+        lines.set(`launch.${into}`, word.line);
+      }
       flags[name] = value;
       lines.set(`arguments.${name}`, word.line);
     } else if (key !== undefined && set !== undefined && key.includes('.')) {
@@ -93,8 +102,11 @@ function sorted({ words }: Command, script: Script): ScriptArguments {
       launch: {
         ...(gpus === undefined ? {} : { gpus_per_node: gpus }),
         ...(nodes === undefined ? {} : { nodes }),
+        ...fromEnvironment(environment),
         ...launch,
+        ...included(flags?.['include']),
       },
+      configs: configsOf(program, flags ?? {}),
       program: program.slice(0, 50).join(' ').slice(0, 1_000),
       written: Object.fromEntries(script.written),
       sourced: [...script.sourced],
@@ -103,8 +115,38 @@ function sorted({ words }: Command, script: Script): ScriptArguments {
   };
 }
 
-/** What a launcher starts and with which file: not one more value of the flag before it. */
-const started = /\.(py|ya?ml)$/;
+/** A file that the program is started with is not one more value of the flag before it. */
+const started = /\.ya?ml$/;
+
+/** ms-swift, LLaMA-Factory and others start as many processes as the environment says. */
+function fromEnvironment(environment: ReadonlyMap<string, string>): Readonly<Record<string, unknown>> {
+  const devices = environment.get('CUDA_VISIBLE_DEVICES') ?? environment.get('ASCEND_RT_VISIBLE_DEVICES');
+  const each = environment.get('NPROC_PER_NODE') ?? (devices && /^\d+(,\d+)*$/.test(devices) ? devices : undefined);
+  const nodes = environment.get('NNODES') ?? environment.get('NUM_NODES');
+  return {
+    ...(each === undefined
+      ? {}
+      : { gpus_per_node: /,/.test(each) ? String(each.split(',').length) : each === devices ? '1' : each }),
+    ...(nodes === undefined ? {} : { nodes }),
+  };
+}
+
+/** DeepSpeed's `--include localhost:0,1,2,3`. */
+function included(value: unknown): Readonly<Record<string, unknown>> {
+  const list = typeof value === 'string' ? /^[\w.-]+:(\d+(?:,\d+)*)$/.exec(value)?.[1] : undefined;
+  return list === undefined ? {} : { gpus_per_node: String(list.split(',').length) };
+}
+
+/** Training files that the command names: behind `--config`, or by themselves. */
+function configsOf(program: readonly string[], flags: Readonly<Record<string, unknown>>) {
+  const named = ['config', 'config-file', 'config_file', 'job.config_file'].map((name) =>
+    name === 'config_file' && program.includes('accelerate') ? undefined : flags[name],
+  );
+  const paths = [...program, ...named].filter(
+    (path): path is string => typeof path === 'string' && /^[\w./@+-]+\.(ya?ml|toml)$/.test(path),
+  );
+  return Object.fromEntries(paths.slice(0, 4).map((path) => [path, true]));
+}
 
 /** What stands behind a flag is its value, unless it is a flag itself; a negative number is a value. */
 const isValue = (word: Word | undefined): boolean =>

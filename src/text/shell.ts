@@ -16,7 +16,12 @@ export type Script = {
   readonly written: ReadonlyMap<string, string>;
 };
 
-export type Command = { readonly words: readonly Word[]; readonly line: number };
+export type Command = {
+  readonly words: readonly Word[];
+  readonly line: number;
+  /** What the environment tells launchers at that place: `NPROC_PER_NODE`, `CUDA_VISIBLE_DEVICES`. */
+  readonly environment?: ReadonlyMap<string, string>;
+};
 
 /** A word of a command; `needs` names what must be known before its text is. */
 export type Word = { readonly text: string; readonly needs: readonly string[]; readonly line: number };
@@ -328,7 +333,9 @@ function command(tokens: readonly Token[], from: number, machine: Machine): numb
     at += 1;
     while (/^-\w+$/.test(plain(tokens[at]) ?? '')) at += 1;
   }
-  for (let next = assign(tokens, at, machine); next > at; next = assign(tokens, at, machine)) at = next;
+  const exported = at > from;
+  const before = new Map<string, Value | undefined>();
+  for (let next = assign(tokens, at, machine, before); next > at; next = assign(tokens, at, machine, before)) at = next;
   const begins = at;
   let target: Token | undefined;
   const words: Token[] = [];
@@ -344,11 +351,25 @@ function command(tokens: readonly Token[], from: number, machine: Machine): numb
     else words.push(token);
   }
   if (words.length > 0) start(expandAll(words, machine), document, target, tokens[begins]?.line ?? 0, machine);
+  // What stands before a command holds for it alone.
+  if (words.length > 0 && !exported)
+    for (const [name, value] of before)
+      if (value === undefined) machine.scope.delete(name);
+      else machine.scope.set(name, value);
   return at + 1;
 }
 
-/** An assignment at a token: `X=`, `X+=`, `X=( ... )`; where it ends, or the same place where it is none. */
-function assign(tokens: readonly Token[], at: number, machine: Machine): number {
+/**
+ * An assignment at a token: `X=`, `X+=`, `X=( ... )`; where it ends, or the same place where it is none.
+ *
+ * @param before gets what the name held until now
+ */
+function assign(
+  tokens: readonly Token[],
+  at: number,
+  machine: Machine,
+  before: Map<string, Value | undefined>,
+): number {
   const token = tokens[at];
   const [first] = token?.kind === 'word' ? token.pieces : [];
   const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
@@ -356,6 +377,7 @@ function assign(tokens: readonly Token[], at: number, machine: Machine): number 
   const [all, name = '', more] = found;
   const rest: readonly Piece[] = [{ ...first, text: first.text.slice(all.length) }, ...token.pieces.slice(1)];
   const old = machine.scope.get(name);
+  if (!before.has(name)) before.set(name, old);
   if (
     rest.every((piece) => piece.kind === 'text' && piece.text === '' && !piece.quoted) &&
     isSign(tokens[at + 1], '(')
@@ -366,13 +388,13 @@ function assign(tokens: readonly Token[], at: number, machine: Machine): number 
       tokens.slice(at + 2, end).filter(({ kind }) => kind === 'word'),
       machine,
     ).map(({ text }) => text);
-    const before = more === '' ? [] : old?.list === true ? old.items : old === undefined ? [] : [old.text];
-    machine.scope.set(name, { list: true, items: [...before, ...items].slice(0, limits.list) });
+    const kept = more === '' ? [] : old?.list === true ? old.items : old === undefined ? [] : [old.text];
+    machine.scope.set(name, { list: true, items: [...kept, ...items].slice(0, limits.list) });
     return end + 1;
   }
   const text = expandText(rest, machine);
-  const before = more === '' || old === undefined ? '' : old.list ? old.items.join(' ') : old.text;
-  machine.scope.set(name, { list: false, text: (before + text).slice(0, limits.value) });
+  const kept = more === '' || old === undefined ? '' : old.list ? old.items.join(' ') : old.text;
+  machine.scope.set(name, { list: false, text: (kept + text).slice(0, limits.value) });
   return at + 1;
 }
 
@@ -406,7 +428,20 @@ function start(
     machine.calls += 1;
     run(shellTokens(inner), machine);
     machine.calls -= 1;
-  } else if (words.length > 1 && words.length <= limits.list) machine.commands.push({ words, line });
+  } else if (words.length > 1 && words.length <= limits.list)
+    machine.commands.push({ words, line, environment: environmentOf(machine) });
+}
+
+/** Variables by which launchers are told how much to start. */
+const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'] as const;
+
+function environmentOf({ scope }: Machine): ReadonlyMap<string, string> {
+  return new Map(
+    telling.flatMap((name): [string, string][] => {
+      const value = scope.get(name);
+      return value === undefined || value.list ? [] : [[name, value.text.replaceAll(marked, '$$$1')]];
+    }),
+  );
 }
 
 /** The command that `srun ... bash -c "..."` or `eval "..."` gives as text. */

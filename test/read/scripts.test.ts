@@ -81,3 +81,54 @@ it.each([
 ])('%s is of no format', (_, script) => {
   expect(job({ 'a.sh': script })).toMatchObject({ format: undefined, way: 'no-config' });
 });
+
+it('takes DeepSpeed’s config of a command line from the root, and counts LLaVA’s adapters', () => {
+  const read = job({
+    'scripts/v1/lora.sh':
+      'deepspeed --include localhost:0,1 train.py --deepspeed ./scripts/z3.json --lora_enable True --lora_r 64 \\\n' +
+      '  --model_name_or_path lmsys/vicuna-7b-v1.5 --per_device_train_batch_size 4 --bf16 True --model_max_length 2048',
+    'scripts/z3.json': '{ "zero_optimization": { "stage": 3 }, "bf16": { "enabled": "auto" } }',
+  });
+  expect(read).toMatchObject({
+    format: 'trainer-script',
+    run: { gpus: 2, sharding: 'full', framework: 'deepspeed', lora: { rank: 64, targets: ['all-linear'] } },
+  });
+});
+
+it('says that the projector alone is trained, and that a tower is not counted', () => {
+  const line =
+    'deepspeed t.py --model_name_or_path lmsys/vicuna-7b-v1.5 --per_device_train_batch_size 4 --vision_tower x';
+  expect(job({ 'a.sh': line }).problems.join()).toContain('vision tower');
+  expect(job({ 'a.sh': `${line} --tune_mm_mlp_adapter True` }).way).toBe('other-model');
+});
+
+it('is the job of the training file that it starts, with accelerate’s file', () => {
+  const read = job({
+    'run.sh': 'accelerate launch --config_file conf/a.yaml sft.py --config conf/sft.yaml\n',
+    'conf/sft.yaml':
+      'model_name_or_path: Qwen/Qwen2.5-7B\nper_device_train_batch_size: 2\ngradient_accumulation_steps: 4\nmax_length: 2048\n',
+    'conf/a.yaml': 'distributed_type: DEEPSPEED\nnum_processes: 16\ndeepspeed_config:\n  zero_stage: 2\n',
+  });
+  expect(read).toMatchObject({
+    format: 'launch-script',
+    run: { gpus: 16, sharding: 'gradients', microBatchSize: 2, globalBatchSize: 128 },
+  });
+});
+
+it('gives ms-swift’s own defaults to its Megatron commands', () => {
+  const read = job({
+    'a.sh':
+      'NPROC_PER_NODE=4 megatron sft --model Qwen/Qwen3-8B --tensor_model_parallel_size 2 --max_length 4096 --micro_batch_size 2 --sequence_parallel true --tuner_type lora',
+  });
+  expect(read).toMatchObject({
+    format: 'megatron-shell',
+    run: {
+      gpus: 4,
+      precision: 'bf16',
+      sharding: 'optimizer',
+      recompute: 'selective',
+      globalBatchSize: 16,
+      lora: { rank: 8 },
+    },
+  });
+});

@@ -69,6 +69,12 @@ type Flavor = { readonly trl: boolean; readonly source: string };
 
 function states(file: ParsedFile, beside: Beside): Statement {
   const say = stating(file, hfTrainingArgs.id);
+  stateTrainer(say, file.path, beside);
+  return say.statement();
+}
+
+/** What arguments of Trainer state, of a file or of a command line; what ms-swift takes for those that are absent goes first. */
+export function stateTrainer(say: Stating, from: string, beside: Beside): void {
   const trl = ofTrl.some((key) => say.at(key) !== undefined);
   const flavor: Flavor = { trl, source: trl ? trlRead : transformersRead };
   const key = ['model_name_or_path', 'model_id_or_path', 'model', 'model_id'].find(
@@ -78,7 +84,7 @@ function states(file: ParsedFile, beside: Beside): Statement {
   if (key !== undefined && name !== undefined) say.named(name, key);
   sayBatch(say);
   saySequence(say, flavor);
-  sayDtypes(say, flavor, file.path, beside);
+  sayDtypes(say, flavor, from, beside);
   sayAttention(say, ['attn_implementation', 'attn_impl']);
   sayCheckpointing(say, 'gradient_checkpointing', flavor.trl, `what ${flavor.source} takes`);
   sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
@@ -86,14 +92,17 @@ function states(file: ParsedFile, beside: Beside): Statement {
   say.run('compile', 'torch_compile', (on) => on === true);
   sayAdapters(say, name ?? '');
   saySteps(say, 'max_steps');
-  return say.statement();
 }
+
+/** ms-swift's words for adapters. */
+const tuners = ['train_type', 'tuner_type'];
+const isSwift = (say: Stating) => tuners.some((key) => say.at(key) !== undefined);
 
 function sayBatch(say: Stating): void {
   say.run('micro_batch_size', ['per_device_train_batch_size', 'per_gpu_train_batch_size']);
   say.run('gradient_accumulation', 'gradient_accumulation_steps');
   say.byDefault('micro_batch_size', 8, `what ${transformersRead} takes`);
-  say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
+  if (!isSwift(say)) say.byDefault('gradient_accumulation', 1, `what ${transformersRead} takes`);
 }
 
 function saySequence(say: Stating, { trl }: Flavor): void {
@@ -137,12 +146,16 @@ function sayLoss(say: Stating): void {
 }
 
 function sayAdapters(say: Stating, name: string): void {
-  const swift = ['train_type', 'tuner_type'].find((key) => say.at(key) !== undefined);
-  const adapted =
-    say.flag('use_peft') === true ? 'use_peft' : swift !== undefined && say.at(swift) === 'lora' ? swift : undefined;
-  const [on] = [adapted, ...['lora_r', 'lora_rank'].filter((key) => say.at(key) !== undefined)];
-  if (on === undefined || say.flag('use_peft') === false || (swift !== undefined && say.at(swift) === 'full')) return;
-  const bits = say.number('quant_bits');
+  const swift = tuners.find((key) => say.at(key) !== undefined);
+  const llava = say.flag('lora_enable');
+  const on =
+    swift === undefined
+      ? ['use_peft', 'lora_enable'].find((key) => say.flag(key) === true)
+      : say.at(swift) === 'lora'
+        ? swift
+        : undefined;
+  if (on === undefined) return;
+  const bits = say.number('quant_bits') ?? say.number('bits');
   sayLora(
     say,
     {
@@ -150,8 +163,8 @@ function sayAdapters(say: Stating, name: string): void {
       rank: say.at('lora_rank') === undefined ? 'lora_r' : 'lora_rank',
       targets: say.at('target_modules') === undefined ? 'lora_target_modules' : 'target_modules',
       rankByDefault: swift === undefined ? 16 : 8,
-      targetsByDefault: swift === undefined ? targetsOfPeft : ['all-linear'],
-      source: swift === undefined ? trlRead : 'ms-swift 3',
+      targetsByDefault: swift === undefined && llava === undefined ? targetsOfPeft : ['all-linear'],
+      source: swift !== undefined ? 'ms-swift 3' : llava === undefined ? trlRead : 'LLaVA c121f04',
     },
     bits === 4 || bits === 8 ? bits : baseBits(say, 'load_in_4bit', 'load_in_8bit', name),
   );

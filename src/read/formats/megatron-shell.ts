@@ -2,9 +2,10 @@ import type { Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
 import { parse } from '../../text/syntax.ts';
 import type { Format, ParsedFile } from '../format.ts';
-import { flagsOf, launchOf, openWords, wordsOf, writtenBy } from '../scripts.ts';
-import { numeric, type Stating } from '../stating.ts';
-import { type Argument, type Arguments, joined, stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
+import { flagsOf, launched, openWords, spelled, wordsOf, writtenBy } from '../scripts.ts';
+import type { Stating } from '../stating.ts';
+import { bitsNamed, sayLora } from '../trainer.ts';
+import { type Arguments, joined, stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
 
 const telling = [
   'num-layers',
@@ -16,6 +17,10 @@ const telling = [
   'global-batch-size',
   'tensor-model-parallel-size',
   'pipeline-model-parallel-size',
+  'expert-model-parallel-size',
+  'context-parallel-size',
+  'sequence-parallel',
+  'recompute-granularity',
 ];
 
 /** Scripts that launch Megatron-LM, Megatron-DeepSpeed and what is built on them: their command line, followed and never run. */
@@ -38,7 +43,7 @@ export const megatronShell: Format = {
 };
 
 function states(script: ParsedFile): Statement {
-  const given = joined(launched(script), ofDeepSpeed(script), named(flagsOf(script)));
+  const given = joined(launched(script, megatronNames), ofDeepSpeed(script), named(spelled(flagsOf(script))));
   const say = statingArguments(script, megatronShell.id, given);
   const program = wordsOf(script, 'program');
   const other = /(?:(?:pretrain|finetune|train)_|\/)(bert|t5|retro|ict|vision\w*|vlm|mimo|biencoder|mamba)\b/i.exec(
@@ -54,34 +59,18 @@ function states(script: ParsedFile): Statement {
   if (model === undefined) {
     refuseOpen(say);
     stateModel(say);
-  } else say.named(model.name, model.key);
+  } else {
+    say.named(model.name, model.key);
+    stateSwift(say, model.name);
+  }
   stateBf16OfDeepSpeed(say);
   stateRun(say);
   if (say.at('max_length') !== undefined) say.run('sequence_length', 'max_length');
   return say.statement();
 }
 
-/** What `gpus` would be made of; where a part of it is open, `gpus` is. */
-function launched(script: ParsedFile): Arguments {
-  const launch = launchOf(script);
-  const found = new Map<string, Argument>();
-  for (const [from, to] of [
-    ['launch_gpus', 'world_size'],
-    ['launch_nodes', 'nnodes'],
-    ['launch_gpus_per_node', 'nproc_per_node'],
-  ] as const) {
-    const argument = launch.get(from);
-    if (argument === undefined) continue;
-    found.set(to, argument);
-    if (typeof numeric(argument.value) === 'number') continue;
-    found.delete(to);
-    found.set('world_size', { ...argument, value: `<${String(argument.value).slice(0, 60)}>` });
-  }
-  if (!found.has('nnodes') && found.has('nproc_per_node') && !found.has('world_size')) found.set('nnodes', one(script));
-  return found;
-}
-
-const one = ({ path }: ParsedFile): Argument => ({ value: 1, at: { file: path, key: 'nodes' } });
+/** Megatron's words for what a launcher starts. */
+const megatronNames = { gpus: 'world_size', nodes: 'nnodes', gpus_per_node: 'nproc_per_node' } as const;
 
 /** The stage that a DeepSpeed config states which the script itself writes. */
 function ofDeepSpeed(script: ParsedFile): Arguments {
@@ -131,6 +120,24 @@ const sizes = [
   'num_experts',
   'max_position_embeddings',
 ];
+
+const swiftRead = 'ms-swift 3602360 (2026-08)';
+
+/** What ms-swift takes where Megatron takes something else, and its adapters. */
+function stateSwift(say: Stating, name: string): void {
+  const reason = `what ${swiftRead} takes`;
+  say.byDefault('micro_batch_size', 1, reason);
+  say.byDefault('global_batch_size', 16, reason);
+  say.byDefault('recompute', 'selective', reason);
+  say.byDefault('sharding', 'optimizer', reason);
+  say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
+  say.byDefault('fused_cross_entropy', true, reason);
+  say.byDefault('dropout', false, 'what the config of the model says, mostly none');
+  const on = ['tuner_type', 'train_type'].find((key) => say.at(key) !== undefined);
+  if (on === undefined || !String(say.at(on)).startsWith('lora')) return;
+  const keys = { on, rank: 'lora_rank', targets: 'target_modules' };
+  sayLora(say, { ...keys, rankByDefault: 8, targetsByDefault: ['all-linear'], source: swiftRead }, bitsNamed(name));
+}
 
 /** A size that the script leaves to its arguments or to the environment is one sentence that names them all. */
 function refuseOpen(say: Stating): void {

@@ -1,99 +1,100 @@
 import type { Statement } from '../../model/statement.ts';
-import { isDictionary, own } from '../../text/fields.ts';
+import { OtherModel } from '../../text/fields.ts';
 import { type Beside, type Format, matches, type ParsedFile } from '../format.ts';
-import { type Stating, stating } from '../stating.ts';
-import { pathOf } from '../trainer.ts';
-import { hfTrainingArgs } from './hf-training-args.ts';
+import {
+  asFile,
+  flagsOf,
+  joinedStatements,
+  launched,
+  referToConfigs,
+  sayLaunch,
+  spelled,
+  wordsOf,
+} from '../scripts.ts';
+import type { Stating } from '../stating.ts';
+import { stateTrainer } from './hf-training-args.ts';
 import { llamafactory } from './llamafactory.ts';
+import { type Arguments, joined, statingArguments } from './megatron-arguments.ts';
 
-const arguments_ = 'arguments';
-
-/** A launch script with the Trainer's arguments on its command line, as LLaVA's and FastChat's users write it. */
+/** Scripts that start Hugging Face's Trainer with its arguments as flags: LLaVA, TRL, LLaMA-Factory, ms-swift, run_clm.py. */
 export const trainerScript: Format = {
   id: 'trainer-script',
   title: 'launch script of Hugging Face’s Trainer',
   syntaxes: ['shell'],
   signature: {
-    has: [`${arguments_}.model_name_or_path`],
     some: [
+      [1, ['per_device_train_batch_size', 'model_name_or_path', 'model'].map((name) => `arguments.${name}`)],
       [
-        1,
+        2,
         [
           'per_device_train_batch_size',
+          'model_name_or_path',
           'gradient_accumulation_steps',
           'gradient_checkpointing',
           'num_train_epochs',
           'max_steps',
           'learning_rate',
+          'lr_scheduler_type',
           'deepspeed',
-        ].map((key) => `${arguments_}.${key}`),
+        ].map((name) => `arguments.${name}`),
       ],
     ],
-  },
-  states: (file, beside) => {
-    const inner = commandLine(file);
-    const isFactory = matches(llamafactory.signature, inner.source.value);
-    const statement = (isFactory ? llamafactory : hfTrainingArgs).states(inner, beside);
-    return launched(file, beside, trainerScript.id, statement);
-  },
-};
-
-/** A launch script that only names the files: the trainer's YAML, and accelerate's. */
-export const launchScript: Format = {
-  id: 'launch-script',
-  title: 'launch script that names a trainer’s YAML',
-  syntaxes: ['shell'],
-  signature: {
-    has: ['program'],
-    like: [['program', /\b(accelerate launch|llamafactory-cli train|axolotl train|axolotl\.cli\.train)\b/]],
-    not: [`${arguments_}.model_name_or_path`, `${arguments_}.num-layers`],
-  },
-  states: (file, beside) => {
-    const { run, ...inner } = hfTrainingArgs.states(commandLine(file), beside);
-    // What the command line leaves out the YAML says, not the framework.
-    const stated = Object.entries(run).filter(([, one]) => one.kind === 'open' || one.by !== 'framework');
-    return launched(file, beside, launchScript.id, { ...inner, run: Object.fromEntries(stated), assumptions: [] });
-  },
-};
-
-/** The arguments as if they were a file of keys. */
-function commandLine(file: ParsedFile): ParsedFile {
-  const flags = isDictionary(file.source.value) ? own(file.source.value, arguments_) : undefined;
-  const value = isDictionary(flags) ? flags : {};
-  const lines = new Map(
-    [...file.source.lines].flatMap(([key, line]) =>
-      key.startsWith(`${arguments_}.`) ? [[key.slice(arguments_.length + 1), line] as const] : [],
+    not: ['micro_batch_size', 'tensor_model_parallel_size', 'micro_train_batch_size'].map(
+      (name) => `arguments.${name}`,
     ),
-  );
-  return { path: file.path, source: { ...file.source, value, lines } };
+  },
+  states,
+};
+
+const swiftProgram = /(^|[\s/])swift\s+(sft|pt|rlhf)(\s|$)/;
+const swiftRead = 'ms-swift 3602360 (2026-08)';
+
+/** ms-swift trains adapters unless it is told to train all. */
+function tuned(script: ParsedFile): Arguments {
+  const flags = spelled(flagsOf(script));
+  const silent = !flags.has('train_type') && !flags.has('tuner_type');
+  if (!silent || !swiftProgram.test(wordsOf(script, 'program'))) return flags;
+  return new Map([...flags, ['tuner_type', { value: 'lora', at: { file: script.path, key: '--tuner_type' } }]]);
 }
 
-/** What the launcher says beside the trainer's arguments: GPUs, and files. */
-function launched(file: ParsedFile, beside: Beside, format: string, inner?: Statement): Statement {
-  const say = stating(file, format);
-  say.run('gpus', 'launch.gpus');
-  say.run('nodes', 'launch.nodes');
-  say.run('gpus_per_node', 'launch.gpus_per_node');
-  if (say.number('launch.gpus_per_node') !== undefined && say.at('launch.gpus') === undefined)
-    say.byDefault('nodes', 1, 'launchers start one node unless they are told of more');
-  for (const path of named(say)) {
-    const found = pathOf(path, file.path, beside);
-    if (found !== undefined) say.refer('run', found, 'program');
-  }
-  const launch = say.statement();
-  return {
-    ...launch,
-    ...inner,
-    format,
-    run: { ...launch.run, ...inner?.run },
-    refers: [...(inner?.refers ?? []), ...launch.refers],
-    problems: inner?.problems ?? launch.problems,
-  };
+/** What ms-swift takes where Trainer and TRL take something else. */
+function sayDefaultsOfSwift(say: Stating): void {
+  const reason = `what ${swiftRead} takes`;
+  say.byDefault('micro_batch_size', 1, reason);
+  if (say.at('gradient_accumulation_steps') === undefined)
+    say.byDefault('global_batch_size', 16, `ms-swift accumulates to 16 sequences (${swiftRead})`);
+  say.byDefault('recompute', 'full', reason);
+  say.byDefault('precision', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
+  say.byDefault('weights_dtype', 'bf16', 'ms-swift takes the dtype of the model, mostly bf16');
 }
 
-/** YAML files that the command line names: the trainer's first, then accelerate's. */
-function named(say: Stating): readonly string[] {
-  const words = (say.text('program') ?? '').split(' ').filter((word) => /\.ya?ml$/.test(word));
-  const flags = ['config', 'config_file'].flatMap((key) => say.text(`${arguments_}.${key}`) ?? []);
-  return [...words, ...flags].slice(0, 4);
+function states(script: ParsedFile, beside: Beside): Statement {
+  const flags = tuned(script);
+  const file = asFile(script, flags);
+  if (matches(llamafactory.signature, file.source.value)) return ofFactory(script, file, beside);
+  const say = statingArguments(script, trainerScript.id, joined(flags, launched(script)));
+  sayLaunch(say);
+  if (say.flag('tune_mm_mlp_adapter') === true || say.flag('freeze_backbone') === true)
+    throw say.refuse(
+      'The script trains only a projector between two models, which is not counted.',
+      'model_name_or_path',
+      OtherModel,
+    );
+  if (say.at('vision_tower') !== undefined)
+    say.warn(
+      'The vision tower and its projector are not in the figures, which are of the language model.',
+      'vision_tower',
+    );
+  if (swiftProgram.test(wordsOf(script, 'program'))) sayDefaultsOfSwift(say);
+  stateTrainer(say, script.path, beside);
+  referToConfigs(say, script, beside);
+  return say.statement();
+}
+
+/** LLaMA-Factory's arguments mean on a command line what they mean in its files. */
+function ofFactory(script: ParsedFile, file: ParsedFile, beside: Beside): Statement {
+  const say = statingArguments(script, trainerScript.id, launched(script));
+  sayLaunch(say);
+  referToConfigs(say, script, beside);
+  return { ...joinedStatements(say.statement(), llamafactory.states(file, beside)), format: trainerScript.id };
 }
