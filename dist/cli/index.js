@@ -43652,6 +43652,89 @@ function checkpointing(say) {
     say.runIs('recompute_layers', Math.max(1, Math.floor(share * (say.number('model.n_layers') ?? 1))), key);
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/olmo-core-py.js
+
+
+
+const olmo_core_py_source = 'OLMo-core 18b8fb6 (2026-08)';
+const preset = /(^|\.)TransformerConfig\.(\w{1,60})$/;
+/** OLMo-core's training scripts: `build_config` returns an `ExperimentConfig` over which the command line is laid. */
+const olmoCorePy = {
+    id: 'olmo-core-py',
+    title: 'OLMo-core training script',
+    syntaxes: ['python'],
+    signature: { has: ['def', '*.self.train_module'], like: [['*.self.model.()', preset]] },
+    states: olmo_core_py_states,
+};
+function olmo_core_py_states(file) {
+    const recipe = recipeOf(file, (value) => isDictionary(fields_own(value, 'self')));
+    const say = stating(recipe, olmoCorePy.id);
+    const name = preset.exec(say.text('self.model.()') ?? '')?.[2] ?? '';
+    say.named(`olmo-core:${name}`, 'self.model');
+    if (say.number('self.model.vocab_size') !== undefined)
+        say.model('vocab_size', 'self.model.vocab_size');
+    olmo_core_py_stateBatch(say, file);
+    stateParallelism(say);
+    stateMemory(say);
+    say.byDefault('framework', 'fsdp', `OLMo-core shards with PyTorch's FSDP2 (${olmo_core_py_source})`);
+    return say.statement();
+}
+/** Batches are stated in tokens. */
+function olmo_core_py_stateBatch(say, file) {
+    const value = isDictionary(file.source.value) ? file.source.value : {};
+    const usual = fields_own(value, 'DEFAULT_SEQUENCE_LENGTH') ?? fields_own(value, 'SEQUENCE_LENGTH');
+    const stated = say.number('self.train_module.max_sequence_length');
+    const length = stated ?? (typeof usual === 'number' ? usual : undefined);
+    if (stated === undefined && length !== undefined)
+        say.byDefault('sequence_length', length, 'DEFAULT_SEQUENCE_LENGTH, unless the command line says otherwise');
+    else
+        say.run('sequence_length', 'self.train_module.max_sequence_length');
+    const tokens = say.number('self.train_module.rank_microbatch_size');
+    if (tokens !== undefined && length !== undefined)
+        say.runIs('micro_batch_size', tokens / length, 'self.train_module.rank_microbatch_size');
+    else
+        say.run('micro_batch_size', 'self.train_module.rank_microbatch_size');
+    say.run('tokens_per_step', 'self.data_loader.global_batch_size');
+}
+function stateParallelism(say) {
+    const module = 'self.train_module';
+    say.run('parallelism.tensor', `${module}.tp_config.degree`);
+    say.run('parallelism.context', `${module}.cp_config.degree`);
+    say.run('parallelism.pipeline', `${module}.pp_config.degree`);
+    say.run('parallelism.expert', `${module}.ep_config.degree`);
+    say.run('data_parallel_replicate', `${module}.dp_config.num_replicas`);
+    say.run('shard_group', `${module}.dp_config.shard_degree`);
+    const kind = say.text(`${module}.dp_config.name`);
+    if (kind !== undefined)
+        say.runIs('sharding', /ddp\}?$/.test(kind) ? 'none' : 'full', `${module}.dp_config.name`);
+    say.byDefault('sharding', 'none', `without dp_config nothing is sharded (${olmo_core_py_source})`);
+}
+function stateMemory(say) {
+    const module = 'self.train_module';
+    if (say.flag(`${module}.float8_config.enabled`) === true)
+        say.runIs('precision', 'fp8', `${module}.float8_config.enabled`);
+    const dtype = say.text(`${module}.dp_config.param_dtype`);
+    if (dtype !== undefined)
+        say.runIs('precision', /bfloat16/.test(dtype) ? 'bf16' : 'fp32', `${module}.dp_config.param_dtype`);
+    say.byDefault('precision', 'fp32', `without param_dtype nothing is cast (${olmo_core_py_source})`);
+    const mode = ['0', 'mode'].find((key) => say.text(`${module}.ac_config.${key}`) !== undefined);
+    if (mode !== undefined)
+        say.runIs('recompute', recomputeOf(say.text(`${module}.ac_config.${mode}`) ?? ''), `${module}.ac_config.${mode}`);
+    else
+        say.run('recompute', `${module}.ac_config`, (value) => (isDictionary(value) ? undefined : value));
+    say.byDefault('recompute', 'none', `without ac_config nothing is recomputed (${olmo_core_py_source})`);
+    say.run('compile', `${module}.compile_model`);
+    say.byDefault('compile', false, `nothing is compiled unless compile_model says so (${olmo_core_py_source})`);
+    const optimizer = textOf(say.at(`${module}.optim.()`) ?? '');
+    if (/AdamW/.test(optimizer))
+        say.runIs('optimizer', 'adamw', `${module}.optim`);
+    else if (/Lion/.test(optimizer))
+        say.runIs('optimizer', 'lion', `${module}.optim`);
+    else if (/Muon/.test(optimizer))
+        say.runIs('optimizer', 'muon', `${module}.optim`);
+}
+const recomputeOf = (mode) => (/\.full\}?$/.test(mode) ? 'full' : 'selective');
+
 ;// CONCATENATED MODULE: ./build/read/formats/oumi.js
 
 
@@ -44699,22 +44782,22 @@ function base(name, chain) {
 }
 /** Bases of the trainer's module that do not bear on cost are not kept. */
 function installed(stem, chain) {
-    const found = preset(stem, chain.kind, 0);
+    const found = primus_preset(stem, chain.kind, 0);
     if (found !== undefined)
         return found;
     if (chain.kind === 'modules')
-        return preset('pre_trainer', chain.kind, 0) ?? new Map();
+        return primus_preset('pre_trainer', chain.kind, 0) ?? new Map();
     if (stem !== 'primus_megatron_model')
         chain.missing.push(`${stem}.yaml`);
-    return preset(stem === 'primus_megatron_model' ? stem : 'llama_base', chain.kind, 0) ?? new Map();
+    return primus_preset(stem === 'primus_megatron_model' ? stem : 'llama_base', chain.kind, 0) ?? new Map();
 }
 /** What Primus installs under a name; undefined where it has none. */
-function preset(stem, kind, depth) {
+function primus_preset(stem, kind, depth) {
     const table = primusPresets[kind];
     const found = Object.hasOwn(table, stem) ? table[stem] : undefined;
     if (found === undefined || depth > 10)
         return undefined;
-    const below = found.extends.map((name) => preset(name, kind, depth + 1) ?? new Map());
+    const below = found.extends.map((name) => primus_preset(name, kind, depth + 1) ?? new Map());
     const at = (key) => ({ file: `${stem}.yaml of ${primusVersion}`, key });
     return megatron_arguments_joined(...below, new Map(Object.entries(found.values).map(([key, value]) => [key, { value, at: at(key) }])));
 }
@@ -44761,7 +44844,7 @@ function asJobConfig(recipe) {
     return {
         ...recipe,
         training: trainingOf(torchtitan_py_partOf(recipe, 'training')),
-        activation_checkpoint: recomputeOf(torchtitan_py_partOf(recipe, 'activation_checkpoint')),
+        activation_checkpoint: torchtitan_py_recomputeOf(torchtitan_py_partOf(recipe, 'activation_checkpoint')),
         model: { spec: fields_own(recipe, 'model_spec') ?? fields_own(recipe, 'model'), converters: convertersOf(recipe) },
     };
 }
@@ -44779,7 +44862,7 @@ function trainingOf(training) {
     return { ...training, seq_len: length, local_batch_size: sequences ?? (tokens === length ? 1 : tokens) };
 }
 /** What is recomputed stands in `mode`, or since 2026-08 in the name of the class; `selective` chooses operations. */
-function recomputeOf(stated) {
+function torchtitan_py_recomputeOf(stated) {
     const kind = textOf(fields_own(stated, '()') ?? '');
     const mode = fields_own(stated, 'mode') ?? (/^Full/.test(kind) ? 'full' : kind === '' ? undefined : 'selective');
     return { ...stated, mode, selective_ac_option: fields_own(stated, 'selective_ac_option') ?? 'op' };
@@ -45070,6 +45153,7 @@ function ofFactory(script, file, beside) {
 
 
 
+
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 const trainingFormats = [
     accelerate,
@@ -45097,6 +45181,7 @@ const trainingFormats = [
     nanotron,
     nemo,
     olmo,
+    olmoCorePy,
     oumi,
     metaParams,
     mistralParams,

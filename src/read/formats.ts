@@ -23,6 +23,7 @@ import { nanogpt } from './formats/nanogpt.ts';
 import { nanotron } from './formats/nanotron.ts';
 import { nemo } from './formats/nemo.ts';
 import { olmo } from './formats/olmo.ts';
+import { olmoCorePy } from './formats/olmo-core-py.ts';
 import { oumi } from './formats/oumi.ts';
 import { deepseekInference, metaParams, mistralParams } from './formats/parameter-files.ts';
 import { peft } from './formats/peft.ts';
@@ -61,6 +62,7 @@ export const trainingFormats: readonly Format[] = [
   nanotron,
   nemo,
   olmo,
+  olmoCorePy,
   oumi,
   metaParams,
   mistralParams,
