@@ -42682,6 +42682,9 @@ function providersOwn(file, model) {
 function stateArchitecture(say, root, name) {
     const model = partOf(root, 'model');
     const id = hubId(model);
+    const provider = textOf(fields_own(model, '()') ?? '');
+    if (/^(Wan|Flux|DiT|Diffusion)/i.test(provider))
+        throw say.refuse(`${provider.slice(0, 60)} makes a model of images or video, which is not a language model.`, 'model');
     if (id !== undefined) {
         say.named(id, 'model');
         say.model('num_hidden_layers', 'num_layers');

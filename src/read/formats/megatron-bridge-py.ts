@@ -71,6 +71,12 @@ function providersOwn(file: ParsedFile, model: Dictionary): Arguments {
 function stateArchitecture(say: Stating, root: Dictionary, name: string): void {
   const model = partOf(root, 'model');
   const id = hubId(model);
+  const provider = textOf(own(model, '()') ?? '');
+  if (/^(Wan|Flux|DiT|Diffusion)/i.test(provider))
+    throw say.refuse(
+      `${provider.slice(0, 60)} makes a model of images or video, which is not a language model.`,
+      'model',
+    );
   if (id !== undefined) {
     say.named(id, 'model');
     say.model('num_hidden_layers', 'num_layers');
