@@ -91,8 +91,10 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings): As
   if (touched.some((path) => parts.has(path) || isTrainer(path))) return true;
   if (pairs.some(({ path, base: old, head: now }) => isPart(old, path) || isPart(now, path))) return true;
   const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
+  // What the patterns name was read already, or is told to be missing.
+  const unseen = (path: string) => !known.has(path) && !settings.matches(path);
   const others = touched
-    .filter((path) => !known.has(path) && syntaxOf(path) !== undefined && !isCode(path))
+    .filter((path) => unseen(path) && syntaxOf(path) !== undefined && !isCode(path))
     .slice(0, mostParts);
   if (others.length === 0) return false;
   const sides = yield* files(

@@ -249,7 +249,7 @@ describe('diff', () => {
   it('compares git revisions and the working tree, whatever the files are called', () => {
     const names = ['a "b" ü.json', 'new\nline.json', '-dash.json', ':(glob)*.json'];
     const { where, git } = repository(Object.fromEntries(names.map((name) => [name, config()])));
-    for (const name of names) writeFileSync(join(where, name), config({ num_hidden_layers: 80 }));
+    for (const name of names) writeFileSync(join(where, name), config({ num_hidden_layers: 400 }));
     git('commit', '-qam', 'head');
     const words = ['diff', '--base', 'main', '--head', 'feature', '--format', 'json', '--memory-budget', '100%'];
     const { code, out, err } = run(words, where);
@@ -266,7 +266,7 @@ describe('diff', () => {
 
   it('only warns where nobody stated a budget or how the model is trained', () => {
     const where = folder();
-    writeFileSync(join(where, 'large.json'), config({ num_hidden_layers: 80 }));
+    writeFileSync(join(where, 'large.json'), config({ num_hidden_layers: 400 }));
     const words = ['diff', 'configs/llama-7b.json', join(where, 'large.json')];
     const unstated = run([...words, '--accelerator', 'h100-sxm-80gb', '--gpus', '8']);
     expect(unstated.code).toBe(0);
@@ -284,8 +284,8 @@ describe('diff', () => {
 
   it('takes a run for each of two files, and shows the fields that differ', () => {
     const where = folder();
-    writeFileSync(join(where, 'one.yml'), 'micro_batch_size: 1\n');
-    writeFileSync(join(where, 'two.yml'), 'micro_batch_size: 8\nprice_per_gpu_hour: 4\n');
+    writeFileSync(join(where, 'one.yml'), 'framework: megatron\nmicro_batch_size: 1\n');
+    writeFileSync(join(where, 'two.yml'), 'framework: megatron\nmicro_batch_size: 8\nprice_per_gpu_hour: 4\n');
     const words = ['diff', 'configs/llama-7b.json', 'configs/llama-7b.json', '--memory-budget', '72GiB'];
     const both = ['--base-run', join(where, 'one.yml'), '--head-run', join(where, 'two.yml')];
     const { code, out } = run([...words, ...both]);

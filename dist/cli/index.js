@@ -45572,8 +45572,10 @@ function* changesParts({ touched = [], pairs }, settings) {
     if (pairs.some(({ path, base: old, head: now }) => jobs_isPart(old, path) || jobs_isPart(now, path)))
         return true;
     const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
+    // What the patterns name was read already, or is told to be missing.
+    const unseen = (path) => !known.has(path) && !settings.matches(path);
     const others = touched
-        .filter((path) => !known.has(path) && syntaxOf(path) !== undefined && !isCode(path))
+        .filter((path) => unseen(path) && syntaxOf(path) !== undefined && !isCode(path))
         .slice(0, mostParts);
     if (others.length === 0)
         return false;

@@ -207,7 +207,7 @@ describe('a change of the run alone', () => {
 });
 
 describe('a run that nobody stated', () => {
-  const large = config({ num_hidden_layers: 80 });
+  const large = config({ num_hidden_layers: 400 });
   const judgedBy = (inputs: Readonly<Record<string, string>>, rest: Tree = {}, headRest: Tree = rest) =>
     judged({ [path]: small, ...rest }, { [path]: large, ...headRest }, { run: '', ...inputs });
 

@@ -131,7 +131,7 @@ describe('what both sides changed', () => {
   });
 
   it('may be the config on one side and its run on the other', async () => {
-    const run = (micro: number) => `micro_batch_size: ${micro}\n`;
+    const run = (micro: number) => `framework: megatron\nmicro_batch_size: ${micro}\n`;
     for (const [head, tip] of [
       [
         { [path]: small, 'run.yml': run(2) },
