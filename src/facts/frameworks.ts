@@ -1,4 +1,4 @@
-import { definition, judged, measured, numbers } from './basis.ts';
+import { definition, fitted, judged, measured, numbers } from './basis.ts';
 import { precisions } from './precisions.ts';
 import { sources } from './sources.ts';
 import type { ProfileName } from './steps.ts';
@@ -212,11 +212,8 @@ export const frameworks = numbers({
     // (fms-acceleration 876e2ed, a100_80gb.csv).
     autocasts: true,
     autocastsShardedAdapters: true,
-    fragmentation: measured({
-      title: 'foundation-model-stack/fms-acceleration at 876e2ed, a100_80gb.csv: memory of its fine-tuning runs',
-      url: 'https://github.com/foundation-model-stack/fms-acceleration/tree/876e2ed',
-      date: '2026-11-24',
-    })(1.08, 'ratio'),
+    // Without recompute, of dense models: 1.01 to 1.10.
+    fragmentation: onGpu(1.045, 'ratio'),
     source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
   },
 }) satisfies Readonly<Record<string, FrameworkFacts>>;
@@ -239,6 +236,17 @@ export function quantizedCopies(precision: string, generation: string | undefine
       return 0;
   }
 }
+
+/**
+ * Reserved over allocated bytes under the Trainer, where something other than the tensors' sizes decides. `experts`: their rows are of
+ * uneven sizes (1.04 to 1.20). `recomputed`: besides blocks of the loss that optimizer states have taken (`cost/memory/reserved.ts`).
+ */
+export const trainerFragmentation = numbers({
+  experts: onGpu(1.12, 'ratio'),
+  recomputed: onGpu(1.04, 'ratio'),
+  /** blocks of fp32 logits of the three at the loss's peak that states of the first step's optimizer take at most */
+  takenBlocks: fitted(sources.gpu)(2, 'count'),
+});
 
 /**
  * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
@@ -371,6 +379,8 @@ export const frameworkExecution = numbers({
   transformers: {
     ...pytorch,
     profile: { decidedBy: 'fusedCrossEntropy', on: 'liger', off: 'transformers' },
+    // scaled_dot_product_attention of torch 2.11 runs cuDNN's kernel there, at 540 to 620 TFLOP/s (test/oracle/gpu.jsonl).
+    attentionOnHopper: 'cudnn',
     eagerFineTuning: true,
     source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits',
   },

@@ -226,6 +226,11 @@ export const adapterBytes = numbers({
 export const elementBytes = numbers({
   norm: { forward: counted(4, 'byte/element'), backward: counted(8, 'byte/element') },
   add: { forward: counted(6, 'byte/element'), backward: counted(4, 'byte/element') },
+  // Transformers' own RMSNorm, each step read and written: to fp32, squared, averaged, scaled, cast back, weighed; and their gradients.
+  writtenOutNorm: { forward: counted(36, 'byte/element'), backward: counted(76, 'byte/element') },
+  // GELU in steps of 16 bits (`gelu_fast`), and of fp32 from the power on (`gelu_new` under autocast).
+  multipliedGelu: { forward: counted(40, 'byte/element'), backward: counted(72, 'byte/element') },
+  poweredGelu: { forward: counted(76, 'byte/element'), backward: counted(128, 'byte/element') },
   rope: { forward: counted(4, 'byte/element'), backward: counted(4, 'byte/element') },
   dispatch: counted(16, 'byte/element'),
   ends: counted(8, 'byte/element'),

@@ -68,9 +68,11 @@ describe('the band around memory (docs/memory.md)', () => {
     [{ precision: 'fp8' }, 0.1],
     [{ recompute: 'selective' }, 0.06],
     [{ gpus: 4, parallelism: { pipeline: 2, virtual_pipeline: 2 } }, 0.06],
-    [{ framework: 'fsdp' }, 0.06],
-    [{ framework: 'deepspeed' }, 0.15],
+    [{ framework: 'fsdp' }, 0.11],
+    [{ framework: 'fsdp', gpus: 8, parallelism: { pipeline: 2 } }, 0.16],
+    [{ framework: 'deepspeed' }, 0.18],
     [{ framework: 'transformers', gpus: 1 }, 0.05],
+    [{ framework: 'transformers', gpus: 1, recompute: 'full' }, 0.07],
     [{ framework: 'transformers', gpus: 1, lora: { rank: 8 } }, 0.08],
     [{ framework: 'transformers', gpus: 2 }, 0.15],
   ])('%j: %d', (run, width) => {
@@ -78,7 +80,8 @@ describe('the band around memory (docs/memory.md)', () => {
   });
 
   it('models like which none was measured', () => {
-    expect(band({}, { model_type: 'bert' })).toBe(0.15);
-    expect(band({}, { model_type: 'mamba2' })).toBe(0.15);
+    expect(band({}, { model_type: 'bert' })).toBe(0.2);
+    expect(band({}, { model_type: 'mamba2' })).toBe(0.2);
+    expect(band({ framework: 'transformers', gpus: 1 }, mixture)).toBe(0.075);
   });
 });

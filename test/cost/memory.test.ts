@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compare, loadMemory, median } from '../../scripts/memory.ts';
+import { steps } from '../../scripts/gpu.ts';
+import { compare, loadMemory, median, quantile } from '../../scripts/memory.ts';
 import { memoryPage } from '../../scripts/memory-page.ts';
 import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
@@ -155,6 +156,31 @@ describe('measured peaks (test/oracle/memory.json)', () => {
     const errors = of('ibm-fms-acceleration').map(({ error }) => error);
     expect(errors).not.toEqual([]);
     expect(median(errors)).toBeLessThan(0.06);
+  });
+});
+
+describe('training steps on a GPU (test/oracle/gpu.jsonl, scripts/gpu/measure.py)', () => {
+  const measured = steps();
+  const absolute = (name: 'allocated' | 'device') => measured.map((step) => Math.abs(step[name]));
+
+  it('parameters are exact; DeepSeek-V3 holds its correction biases as buffers', () => {
+    expect(measured).toHaveLength(43);
+    expect(measured.filter(({ parameters }) => parameters !== 0).map(({ parameters }) => parameters)).toEqual([96]);
+  });
+
+  it('allocated: half within 0.2 %, nine of ten within 4 %', () => {
+    expect(median(absolute('allocated'))).toBeLessThan(0.002);
+    expect(quantile(absolute('allocated'), 0.9)).toBeLessThan(0.04);
+  });
+
+  it('device: half within 2.5 %, nine of ten within 6.5 %', () => {
+    expect(median(absolute('device'))).toBeLessThan(0.025);
+    expect(quantile(absolute('device'), 0.9)).toBeLessThan(0.065);
+  });
+
+  it('nine of ten lie within the bands that are printed', () => {
+    expect(measured.filter(({ inBand }) => inBand).length / measured.length).toBeGreaterThanOrEqual(0.9);
+    expect(measured.filter(({ inMfuBand }) => inMfuBand).length / measured.length).toBeGreaterThanOrEqual(0.9);
   });
 });
 

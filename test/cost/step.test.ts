@@ -181,13 +181,22 @@ describe('a layer that is bound by memory', () => {
     [{ framework: 'megatron', flash_attention: false }, 1.25, 34],
     [{ framework: 'fsdp' }, 1.7 * 1.76, 40],
     [{ framework: 'fsdp', compile: true }, 0.9, 16],
-    [{ framework: 'transformers' }, 2.2 * 1.76, 55],
     [{ framework: 'transformers', fused_cross_entropy: true }, 1.25, 30],
   ])('%j: %d times perfect fusion, and gaps between %d kernels', (run, traffic, kernels) => {
     const once = { gpus: 1, sharding: 'none', global_batch_size: 1, sequence_length: T };
     const gaps = 3 * kernels * 1.8e-6 * 0.5;
     const expected = (L * layer * traffic * model + head) / streamed + L * gaps;
     expect(parts({ ...once, ...run }).memory_bound / expected).toBeCloseTo(1, 9);
+  });
+
+  // Transformers writes RMSNorm out: to fp32 (6 bytes), squared (8), averaged (4), over its root (8), cast back (6), weighed (4);
+  // backward 76. Each is a kernel that moves no more than it must.
+  it('norms that are written out move what their steps move', () => {
+    const once = { gpus: 1, sharding: 'none', global_batch_size: 1, sequence_length: T, framework: 'transformers' };
+    const norms = T * 2 * (36 + 76) * D;
+    const rest = (layer - T * 2 * (4 + 8) * D) * 2.2 * 1.76 * model;
+    const expected = (L * (norms + rest) + head) / streamed + L * 3 * 55 * 1.8e-6 * 0.5;
+    expect(parts(once).memory_bound / expected).toBeCloseTo(1, 9);
   });
 });
 

@@ -2,12 +2,13 @@ import { type MemoryBand, memoryBands, unmeasuredBand } from '../../facts/memory
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { mainNetwork } from '../count/weights.ts';
+import { hasExperts } from './reserved.ts';
 
 type Band = { readonly band: number; readonly basis: string };
 
 /** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
 export function memoryBand(operations: Operations, run: TrainingRun): Band {
-  const { width, name } = bandOf(run);
+  const { width, name } = bandOf(operations, run);
   const unlike = unmeasured(operations);
   if (unlike === undefined) return { band: width, basis: name };
   return {
@@ -28,18 +29,26 @@ function unmeasured(operations: Operations): string | undefined {
 export const seesBothWays = (operation: Operation): boolean => operation.kind === 'attention' && !operation.causal;
 
 type Bands = { readonly usual: MemoryBand } & Readonly<
-  Partial<Record<'otherPrecision' | 'fewRuns' | 'severalGpus' | 'adapters', MemoryBand>>
+  Partial<
+    Record<
+      'otherPrecision' | 'pipelined' | 'fewRuns' | 'severalGpus' | 'adapters' | 'recomputed' | 'experts',
+      MemoryBand
+    >
+  >
 >;
 
 /** Of the bands that a framework has, the first whose case the run is. */
-function bandOf(run: TrainingRun): MemoryBand {
+function bandOf(operations: Operations, run: TrainingRun): MemoryBand {
   const bands: Bands = memoryBands[run.framework];
   const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
   return (
     (run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
+    (run.parallelism.pipeline > 1 ? bands.pipelined : undefined) ??
     (fewRuns ? bands.fewRuns : undefined) ??
     (run.gpus > 1 ? bands.severalGpus : undefined) ??
     (run.lora !== undefined ? bands.adapters : undefined) ??
+    (run.recompute === 'full' ? bands.recomputed : undefined) ??
+    (hasExperts(operations) ? bands.experts : undefined) ??
     bands.usual
   );
 }

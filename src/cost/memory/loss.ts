@@ -102,5 +102,11 @@ export function logitsFragmentation(operations: Operations, run: TrainingRun): n
   return head !== undefined && whole ? blocks * elementBytes(run) * logitsOf(head, run) : 0;
 }
 
+/** Bytes of one fp32 tensor as large as the logits, where the loss makes such. */
+export function fp32Logits(operations: Operations, run: TrainingRun): number {
+  const head = outputProjection(operations);
+  return head === undefined || compilesLoss(run) || run.fusedCrossEntropy ? 0 : 4 * logitsOf(head, run);
+}
+
 /** The next power of two. */
 const powerOfTwo = (value: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, value)));

@@ -1,9 +1,9 @@
-import { frameworks, streamedFragmentation } from '../../facts/frameworks.ts';
+import { frameworks, streamedFragmentation, trainerFragmentation } from '../../facts/frameworks.ts';
 import { expandableSegments } from '../../facts/memory.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { isSharded, type Stage } from '../placement.ts';
-import { logitsFragmentation } from './loss.ts';
+import { fp32Logits, logitsFragmentation } from './loss.ts';
 import { type Phase, totalOf } from './phases.ts';
 import { statesOfStage } from './states.ts';
 import { unshardedOf } from './unsharded.ts';
@@ -22,7 +22,7 @@ export function reservedBytes(
 ): number {
   const allocated = Math.max(...phases.map(totalOf));
   const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
-  if (!streams) return allocated * ratio(run);
+  if (!streams) return allocated * ratio(operations, run) + takenByStates(operations, run, stage);
   const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
   const { buffers } = unshardedOf(operations, run, stage);
   const { gradients } = statesOfStage(operations, run, stage);
@@ -31,8 +31,27 @@ export function reservedBytes(
   return Math.max(allocated, reserved + buffers + gradients + (stage.head ? logitsFragmentation(operations, run) : 0));
 }
 
-const ratio = (run: TrainingRun): number =>
-  run.expandableSegments === true ? expandableSegments.fragmentation : frameworks[run.framework].fragmentation;
+function ratio(operations: Operations, run: TrainingRun): number {
+  if (run.expandableSegments === true) return expandableSegments.fragmentation;
+  if (!ofTrainer(run)) return frameworks[run.framework].fragmentation;
+  if (run.recompute === 'full') return trainerFragmentation.recomputed;
+  return hasExperts(operations) ? trainerFragmentation.experts : frameworks[run.framework].fragmentation;
+}
+
+const ofTrainer = (run: TrainingRun): boolean => run.framework === 'transformers';
+
+export const hasExperts = ({ layers }: Operations): boolean =>
+  layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
+
+/**
+ * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
+ * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
+ */
+function takenByStates(operations: Operations, run: TrainingRun, stage: Stage): number {
+  if (!ofTrainer(run) || run.recompute !== 'full' || run.expandableSegments === true || !stage.head) return 0;
+  const states = statesOfStage(operations, run, stage).optimizer;
+  return Math.min(states, trainerFragmentation.takenBlocks * fp32Logits(operations, run));
+}
 
 /** Gradients and prefetch buffers, in bytes. */
 const onOtherStreams = ({ allocations }: Phase): number =>
