@@ -28862,9 +28862,13 @@ function documentBody(text, from, end, indented) {
 /** Where a double-quoted text ends. */
 function closing(text, from) {
     let at = from;
-    for (; at < text.length && text[at] !== '"'; at++)
+    for (; at < text.length && text[at] !== '"'; at++) {
         if (text[at] === '\\')
             at += 1;
+        // Quotes inside of a command are its own.
+        else if (text.startsWith('$(', at))
+            at = matching(text, at + 2, '(', ')', 1);
+    }
     return Math.min(at, text.length);
 }
 /** The pieces of what stands between double quotes. */
@@ -29355,7 +29359,8 @@ function call(body, words, machine) {
     machine.calls -= 1;
 }
 function readIn(file, machine) {
-    const path = file.text.replace(marked, '').replace(/^\/+/, '');
+    // A folder that nobody knows is mostly the script's own.
+    const path = file.text.replace(/^\$[^/]{0,80}\//, '').replace(/^\/+/, '');
     if (path === '' || machine.sourced.length >= 8)
         return;
     machine.sourced.push(path);
@@ -29817,6 +29822,8 @@ function sorted({ words, environment = new Map() }, script) {
                 ...included(flags?.['include']),
             },
             configs: configsOf(program, flags ?? {}),
+            module: moduleOf(program, flags ?? {}),
+            sections: Object.fromEntries(Object.keys(overrides ?? {}).map((key) => [key.split('.')[0] ?? '', true])),
             program: program.slice(0, 50).join(' ').slice(0, 1_000),
             written: Object.fromEntries(script.written),
             sourced: [...script.sourced],
@@ -29842,6 +29849,12 @@ function fromEnvironment(environment) {
 function included(value) {
     const list = typeof value === 'string' ? /^[\w.-]+:(\d+(?:,\d+)*)$/.exec(value)?.[1] : undefined;
     return list === undefined ? {} : { gpus_per_node: String(list.split(',').length) };
+}
+/** The Python module or file that is started. */
+function moduleOf(program, flags) {
+    const named = [flags['m'], flags['module']].find((one) => typeof one === 'string');
+    const file = program.find((word) => /\.py$/.test(word)) ?? program.find((word) => /^[a-z_]+(\.\w+){2,}$/.test(word));
+    return typeof named === 'string' ? named : (file ?? '');
 }
 /** Training files that the command names: behind `--config`, or by themselves. */
 function configsOf(program, flags) {
@@ -30054,7 +30067,12 @@ const mostDuplicates = 10;
 /** YAML 1.1 without what is not a plain value: dates stay text, and binary, sets and ordered maps are refused with other tags. */
 const trainersYaml = {
     version: '1.1',
-    customTags: (tags) => tags.filter((tag) => typeof tag !== 'object' || !/(timestamp|binary|omap|pairs|set)$/.test(String(tag.tag))),
+    customTags: (tags) => tags
+        .filter((tag) => typeof tag !== 'object' || !/(timestamp|binary|omap|pairs|set)$/.test(String(tag.tag)))
+        // PyYAML takes `y` and `n` for letters: verl's `n: 8` is a key.
+        .map((tag) => typeof tag === 'object' && tag.tag === 'tag:yaml.org,2002:bool' && tag.test !== undefined
+        ? { ...tag, test: tag.test.test('y') ? /^(?:yes|true|on)$/i : /^(?:no|false|off)$/i }
+        : tag),
 };
 function parseYaml(text, dialect) {
     const counter = new yaml_dist/* LineCounter */.HN();
@@ -40639,7 +40657,7 @@ function everyOf(say, name, layers, from) {
         return every < 1 ? undefined : Array.from({ length: layers }, (_, index) => ((index + from) % every === 0 ? 1 : 0));
     const list = Array.isArray(value) ? value.map(Number) : list_expression_listOf(String(value));
     if (list === undefined)
-        throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name);
+        throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name, OpenModel);
     if (list.length !== layers)
         throw say.refuse(`${name} lists ${list.length} layers, but the model has ${layers}.`, name);
     return list;
@@ -41526,6 +41544,22 @@ function referToConfigs(say, { path, source: { value } }, beside) {
     if (named !== undefined)
         say.refer('run', named, 'accelerate’s file');
 }
+/** `a.b.c=value` words of a command, told of by their own lines. */
+function overridesOf({ path, source: { value, lines } }) {
+    const overrides = isDictionary(value) ? fields_own(value, 'overrides') : undefined;
+    return new Map(Object.entries(isDictionary(overrides) ? overrides : {}).map(([key, given]) => {
+        const line = lines.get(key);
+        return [key, { value: given, at: { file: path, key, ...(line === undefined ? {} : { line }) } }];
+    }));
+}
+/** The same as `sayLaunch`, for statements that are not made of flags. */
+function sayLaunchAs(say, script) {
+    for (const [name, { value, at }] of launched(script)) {
+        const field = { launch_gpus: 'gpus', launch_nodes: 'nodes', launch_gpus_per_node: 'gpus_per_node' }[name];
+        if (field !== undefined)
+            say.runIs(field, value, at.key);
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/read/formats/launch-script.js
 
@@ -41539,17 +41573,20 @@ const launchScript = {
     signature: {
         has: ['configs.*'],
         not: [
-            'per_device_train_batch_size',
-            'model_name_or_path',
-            'model',
-            'num-layers',
-            'num_layers',
-            'seq-length',
-            'micro-batch-size',
-            'micro_batch_size',
-            'tensor-model-parallel-size',
-            'rollout-batch-size',
-        ].map((name) => `arguments.${name}`),
+            ...['actor_rollout_ref', 'data'].map((name) => `sections.${name}`),
+            ...[
+                'per_device_train_batch_size',
+                'model_name_or_path',
+                'model',
+                'num-layers',
+                'num_layers',
+                'seq-length',
+                'micro-batch-size',
+                'micro_batch_size',
+                'tensor-model-parallel-size',
+                'rollout-batch-size',
+            ].map((name) => `arguments.${name}`),
+        ],
         like: [
             [
                 'program',
@@ -43526,6 +43563,117 @@ function nemo_stateAdapters(say) {
     say.byDefault('lora.targets', adapted['attention_qkv'], `LoRA is on the joint query, key and value projection (${nemo_source})`);
 }
 
+;// CONCATENATED MODULE: ./build/read/roles.js
+/** A frozen copy of the weights in 16 bits, divided over GPUs. */
+const frozen = (gpus) => `2 bytes for each parameter, divided over ${gpus === undefined ? 'the GPUs' : `${gpus} GPUs`}`;
+/** A model that is trained too: 16-bit weights and gradients, fp32 copy and Adam's two states. */
+const trainedToo = (gpus) => `about 16 bytes for each of its parameters, divided over ${gpus === undefined ? 'the GPUs' : `${gpus} GPUs`}, in an update of its own`;
+/** An inference engine's share of each GPU. */
+const share = (fraction, source) => fraction === undefined
+    ? `its share of each GPU is the engine’s default (${source})`
+    : `${Math.round(fraction * 100)} % of each GPU’s memory while it generates`;
+function sayRoles(say, roles) {
+    for (const { role, size } of roles)
+        say.assume(role, 'not in the figures', `they are of the actor’s update; ${size}`);
+    if (roles.length > 0)
+        say.warn(`The figures are of the actor’s update alone; the same GPUs also hold the ${roles.map(({ role }) => role).join(', ')}, as the assumptions say.`);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/nemo-rl.js
+
+
+
+
+
+
+
+const nemo_rl_read = 'NeMo RL 2026-08';
+/** NeMo RL's YAML, whose files build on each other (`defaults: "grpo_math_1B.yaml"`). */
+const nemoRl = {
+    id: 'nemo-rl',
+    title: 'NeMo RL YAML',
+    syntaxes: ['yaml'],
+    included: true,
+    signature: {
+        has: ['policy'],
+        some: [[1, ['policy.train_micro_batch_size', 'policy.megatron_cfg', 'policy.dtensor_cfg', 'policy.model_name']]],
+        not: ['actor_rollout_ref', 'model'],
+    },
+    states: nemo_rl_states,
+};
+function nemo_rl_states(file, beside) {
+    const root = isDictionary(file.source.value) ? interpolated(withBase(file.source.value, file.path, beside, 0)) : {};
+    const say = stating({ path: file.path, source: { ...file.source, value: root } }, nemoRl.id);
+    const name = say.text('policy.model_name');
+    if (name === undefined)
+        throw say.refuse('The file names no model (policy.model_name), which the file that it builds on does.', 'policy', OpenModel);
+    say.named(name, 'policy.model_name');
+    say.run('nodes', 'cluster.num_nodes');
+    say.run('gpus_per_node', 'cluster.gpus_per_node');
+    say.run('sequence_length', 'policy.max_total_sequence_length');
+    say.run('micro_batch_size', 'policy.train_micro_batch_size');
+    say.run('global_batch_size', 'policy.train_global_batch_size');
+    say.run('precision', 'policy.precision', dtypeOf);
+    if (say.flag('policy.megatron_cfg.enabled') === true)
+        stateMegatron(say);
+    else
+        stateDtensor(say);
+    say.byDefault('optimizer', 'adamw', `AdamW where nothing else is said (${nemo_rl_read})`);
+    sayRoles(say, rolesOf(say));
+    return say.statement();
+}
+/** Keys over those of the file that `defaults` names, in the same folder. */
+function withBase(value, path, beside, depth) {
+    const named = fields_own(value, 'defaults');
+    if (typeof named !== 'string' || depth >= 4)
+        return value;
+    const at = pathInside(`./${named}`, path);
+    const base = at === undefined ? undefined : beside(at)?.source.value;
+    return isDictionary(base) && at !== undefined ? overlaid(withBase(base, at, beside, depth + 1), value) : value;
+}
+function stateMegatron(say) {
+    const key = (name) => `policy.megatron_cfg.${name}`;
+    say.run('parallelism.tensor', key('tensor_model_parallel_size'));
+    say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
+    say.run('parallelism.context', key('context_parallel_size'));
+    say.run('parallelism.expert', key('expert_model_parallel_size'));
+    say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
+    say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+    const on = key('activation_checkpointing');
+    if (say.flag(on) === true)
+        say.runIs('recompute', say.text(key('recompute_granularity')) === 'selective' ? 'selective' : 'full', on);
+    say.byDefault('recompute', 'none', `off unless activation_checkpointing is on (${nemo_rl_read})`);
+    const distributed = key('optimizer.use_distributed_optimizer');
+    say.run('sharding', distributed, (divided) => (divided === false ? 'none' : 'optimizer'));
+    say.byDefault('sharding', 'optimizer', `use_distributed_optimizer of ${nemo_rl_read}`);
+    const single = key('distributed_data_parallel_config.grad_reduce_in_fp32');
+    if (say.flag(single) !== undefined)
+        say.runIs('gradients_dtype', say.flag(single) === true ? 'fp32' : 'bf16', single);
+    say.byDefault('framework', 'megatron', 'megatron_cfg is on');
+}
+function stateDtensor(say) {
+    const key = (name) => `policy.dtensor_cfg.${name}`;
+    say.run('parallelism.tensor', key('tensor_parallel_size'));
+    say.run('parallelism.context', key('context_parallel_size'));
+    say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+    say.run('recompute', key('activation_checkpointing'), (on) => (on === true ? 'full' : 'none'));
+    if (say.flag(key('cpu_offload')) === true)
+        say.runIs('offload', 'parameters', key('cpu_offload'));
+    say.byDefault('recompute', 'none', `off unless activation_checkpointing is on (${nemo_rl_read})`);
+    say.byDefault('framework', 'fsdp', `FSDP2 by DTensor (${nemo_rl_read})`);
+    say.byDefault('sharding', 'full', `FSDP2 divides weights, gradients and optimizer states (${nemo_rl_read})`);
+    say.byDefault('weights_dtype', 'fp32', `weights are kept in fp32 and computed in the precision (${nemo_rl_read})`);
+}
+function rolesOf(say) {
+    const online = say.at('policy.generation') !== undefined && say.at('policy.generation.colocated.enabled') !== false;
+    const kept = (say.number('loss_fn.reference_policy_kl_penalty') ?? 0) > 0;
+    const fraction = say.number('policy.generation.vllm_cfg.gpu_memory_utilization');
+    return [
+        ...(kept ? [{ role: 'reference', size: `${frozen(undefined)}, on the CPU while it rests` }] : []),
+        ...(online ? [{ role: 'rollout engine', size: share(fraction, 'vLLM') }] : []),
+    ];
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/olmo.js
 
 
@@ -43737,6 +43885,114 @@ function stateMemory(say) {
         say.runIs('optimizer', 'muon', `${module}.optim`);
 }
 const recomputeOf = (mode) => (/\.full\}?$/.test(mode) ? 'full' : 'selective');
+
+;// CONCATENATED MODULE: ./build/read/formats/openrlhf.js
+
+
+
+
+
+
+
+const openrlhf_source = 'OpenRLHF 3c3be62 (2026-08)';
+/** Scripts that start OpenRLHF, with the flags of before 2026 or the dotted ones since. */
+const openrlhf = {
+    id: 'openrlhf',
+    title: 'OpenRLHF launch script',
+    syntaxes: ['shell'],
+    signature: { like: [['module', /^openrlhf\.cli\.train_\w+$/]] },
+    states: openrlhf_states,
+};
+function openrlhf_states(script) {
+    const say = statingArguments(script, openrlhf.id, megatron_arguments_joined(spelled(flagsOf(script)), launched(script)));
+    const online = /ppo|grpo/.test(scripts_wordsOf(script, 'module'));
+    const key = ['actor.model_name_or_path', 'model.model_name_or_path', 'pretrain'].find((one) => say.text(one) !== undefined);
+    const name = key === undefined ? undefined : say.text(key);
+    if (key === undefined || name === undefined)
+        throw say.refuse('The script names no model to train.', undefined, OpenModel);
+    say.named(name, key);
+    stateGpus(say, online);
+    openrlhf_stateBatch(say, online);
+    stateState(say);
+    const rank = ['ds.lora.rank', 'lora_rank'].find((one) => (say.number(one) ?? 0) > 0);
+    if (rank !== undefined) {
+        const targets = say.at('ds.lora.target_modules') === undefined ? 'target_modules' : 'ds.lora.target_modules';
+        const keys = { on: rank, rank, targets };
+        sayLora(say, { ...keys, rankByDefault: 0, targetsByDefault: ['all-linear'], source: openrlhf_source }, say.flag('load_in_4bit') === true ? 4 : bitsNamed(name));
+    }
+    sayRoles(say, online
+        ? openrlhf_rolesOf(say)
+        : /dpo/.test(scripts_wordsOf(script, 'module'))
+            ? [{ role: 'reference', size: frozen(undefined) }]
+            : []);
+    return say.statement();
+}
+function stateGpus(say, online) {
+    if (!online) {
+        sayLaunch(say);
+        return;
+    }
+    say.run('nodes', ['actor.num_nodes', 'actor_num_nodes']);
+    say.run('gpus_per_node', ['actor.num_gpus_per_node', 'actor_num_gpus_per_node']);
+    say.byDefault('nodes', 1, `actor.num_nodes of ${openrlhf_source}`);
+    say.byDefault('gpus_per_node', 8, `actor.num_gpus_per_node of ${openrlhf_source}`);
+}
+function openrlhf_stateBatch(say, online) {
+    const parts = (say.number('prompt_max_len') ?? 1024) + (say.number('generate_max_len') ?? 1024);
+    if (online && say.at('generate_max_len') !== undefined)
+        say.runIs('sequence_length', parts, 'generate_max_len');
+    say.run('sequence_length', ['data.max_len', 'max_len']);
+    say.byDefault('sequence_length', 2048, `data.max_len of ${openrlhf_source}`);
+    say.run('global_batch_size', ['train.batch_size', 'train_batch_size']);
+    say.byDefault('global_batch_size', 128, `train.batch_size of ${openrlhf_source}`);
+    if (say.flag('train.dynamic_batch_enable') === true || say.flag('use_dynamic_batch') === true) {
+        const key = say.at('train.dynamic_batch_enable') === undefined ? 'use_dynamic_batch' : 'train.dynamic_batch_enable';
+        const room = say.number('train.max_tokens_per_gpu') ?? say.number('train_max_tokens_per_gpu') ?? 16_192;
+        const length = say.number('data.max_len') ?? say.number('max_len') ?? (say.at('generate_max_len') === undefined ? 2048 : parts);
+        const fits = Math.max(1, Math.floor(room / length));
+        say.runIs('micro_batch_size', fits, key);
+        say.assume('micro_batch_size', String(fits), `whole sequences that fit into the ${room} tokens of a batch`);
+    }
+    say.run('micro_batch_size', ['train.micro_batch_size', 'micro_train_batch_size']);
+    say.byDefault('micro_batch_size', online ? 1 : 8, `train.micro_batch_size of ${openrlhf_source}`);
+}
+function stateState(say) {
+    say.run('sharding', ['ds.zero_stage', 'zero_stage'], (stage) => ['none', 'optimizer', 'gradients', 'full'][Number(stage)]);
+    say.byDefault('sharding', 'gradients', `ds.zero_stage of ${openrlhf_source}`);
+    say.byDefault('framework', 'deepspeed', 'OpenRLHF trains with DeepSpeed');
+    say.run('precision', 'ds.param_dtype', dtypeOf);
+    say.byDefault('precision', 'bf16', `ds.param_dtype of ${openrlhf_source}`);
+    say.byDefault('weights_dtype', 'bf16', 'DeepSpeed casts the model');
+    say.byDefault('master_weights', true, 'DeepSpeed steps over an fp32 copy');
+    const checkpointing = [
+        'actor.gradient_checkpointing_enable',
+        'model.gradient_checkpointing_enable',
+        'gradient_checkpointing',
+    ];
+    say.run('recompute', checkpointing, (on) => (flagOf(on) === false ? 'none' : 'full'));
+    say.byDefault('recompute', 'none', `off unless it is switched on (${openrlhf_source})`);
+    const offload = ['ds.adam_offload', 'adam_offload'].find((key) => say.flag(key) === true);
+    if (offload !== undefined)
+        say.runIs('offload', 'optimizer', offload);
+    say.run('parallelism.tensor', ['ds.tensor_parallel_size', 'ds_tensor_parallel_size']);
+    say.run('parallelism.context', ['ds.ring_attn_size', 'ring_attn_size']);
+    say.byDefault('optimizer', 'adamw', `the optimizer of ${openrlhf_source}`);
+}
+/** Models that are on the actor's GPUs; without colocation they have GPUs of their own. */
+function openrlhf_rolesOf(say) {
+    const all = ['train.colocate_all', 'colocate_all_models'].some((key) => say.flag(key) === true);
+    const withReference = all || say.flag('train.colocate_actor_ref') === true || say.flag('colocate_actor_ref') === true;
+    const nodes = say.number('actor.num_nodes') ?? say.number('actor_num_nodes') ?? 1;
+    const gpus = nodes * (say.number('actor.num_gpus_per_node') ?? say.number('actor_num_gpus_per_node') ?? 8);
+    const kept = (say.number('algo.kl.init_coef') ?? say.number('init_kl_coef') ?? 0.01) > 0;
+    const critic = ['critic.num_gpus_per_node', 'critic_num_gpus_per_node', 'critic_pretrain'].some((key) => say.at(key) !== undefined);
+    const fraction = say.number('vllm.gpu_memory_utilization') ?? say.number('vllm_gpu_memory_utilization');
+    return [
+        ...(withReference && kept ? [{ role: 'reference', size: frozen(gpus) }] : []),
+        ...(all && critic ? [{ role: 'critic', size: trainedToo(gpus) }] : []),
+        ...(all ? [{ role: 'rollout engine', size: share(fraction, openrlhf_source) }] : []),
+    ];
+}
 
 ;// CONCATENATED MODULE: ./build/read/formats/oumi.js
 
@@ -44689,7 +44945,7 @@ function primus_model(file, beside) {
 const folderOf = (path) => path.split('/').slice(0, -1).join('/');
 function primus_experiment(file, beside) {
     const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
-    const [name, module] = moduleOf(root);
+    const [name, module] = primus_moduleOf(root);
     const framework = String(fields_own(module, 'framework'));
     if (framework === 'torchtitan')
         return ofTorchtitan(file, name, module, beside);
@@ -44730,7 +44986,7 @@ function ofTorchtitan(file, name, module, beside) {
     return { ...statement, format: primus.id };
 }
 /** The trainer's module: the first that trains. */
-function moduleOf(root) {
+function primus_moduleOf(root) {
     const modules = fields_own(root, 'modules');
     const all = isDictionary(modules) ? Object.entries(modules) : [];
     for (const [name, module] of all)
@@ -44813,6 +45069,61 @@ function machineOf(file) {
     return id === undefined
         ? new Map()
         : new Map([['accelerator', { value: id, at: { file: file.path, key: 'its folder' } }]]);
+}
+
+;// CONCATENATED MODULE: ./build/read/formats/slime.js
+
+
+
+
+/** slime's run scripts: Megatron's arguments, with those of the rollout beside them. */
+const slime = {
+    id: 'slime',
+    title: 'slime run script',
+    syntaxes: ['shell'],
+    signature: {
+        has: ['arguments.rollout-batch-size'],
+        some: [[1, ['arguments.tensor-model-parallel-size', 'arguments.num-layers', 'arguments.actor-num-nodes']]],
+        not: ['arguments.per_device_train_batch_size'],
+    },
+    states: slime_states,
+};
+function slime_states(script) {
+    const say = statingArguments(script, slime.id, spelled(flagsOf(script)));
+    say.run('nodes', 'actor_num_nodes');
+    say.run('gpus_per_node', 'actor_num_gpus_per_node');
+    const tokens = say.number('max_tokens_per_gpu');
+    if (say.flag('use_dynamic_batch_size') === true && tokens !== undefined) {
+        const length = tokens * (say.number('context_parallel_size') ?? 1);
+        say.runIs('sequence_length', length, 'max_tokens_per_gpu');
+        say.runIs('micro_batch_size', 1, 'max_tokens_per_gpu');
+        say.assume('sequence_length', String(length), 'a batch by tokens is counted as one sequence of them all');
+    }
+    say.run('sequence_length', ['rollout_max_context_len', 'rollout_max_response_len']);
+    if (say.at('num_layers') === undefined)
+        throw say.refuse(`The model’s arguments are in none of the scripts that this one reads in (${sourcedBy(script)}), as far as the repository has them.`, undefined, OpenModel);
+    stateModel(say);
+    say.byDefault('precision', 'bf16', 'slime trains in bf16 unless --fp16 says otherwise');
+    say.byDefault('sharding', 'optimizer', 'slime switches Megatron’s distributed optimizer on');
+    stateRun(say);
+    sayRoles(say, slime_rolesOf(say));
+    return say.statement();
+}
+function sourcedBy({ source: { value } }) {
+    const names = isDictionary(value) ? fields_own(value, 'sourced') : undefined;
+    return Array.isArray(names) && names.length > 0
+        ? names.slice(0, 4).map(String).join(', ').slice(0, 200)
+        : 'there is none';
+}
+function slime_rolesOf(say) {
+    const kept = say.at('ref_load') !== undefined && (say.flag('use_kl_loss') === true || (say.number('kl_coef') ?? 0) > 0);
+    const engine = say.flag('colocate') === true;
+    return [
+        ...(kept ? [{ role: 'reference', size: `${frozen(undefined)}, on the CPU while the actor trains` }] : []),
+        ...(engine
+            ? [{ role: 'rollout engine', size: share(say.number('sglang_mem_fraction_static'), 'SGLang') }]
+            : []),
+    ];
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/torchtitan-py.js
@@ -45121,7 +45432,179 @@ function ofFactory(script, file, beside) {
     return { ...joinedStatements(say.statement(), llamafactory.states(file, beside)), format: trainerScript.id };
 }
 
+;// CONCATENATED MODULE: ./build/read/formats/verl.js
+
+
+
+
+
+
+
+
+const verl_read = 'verl b178a3c (2026-01)';
+const actor = 'actor_rollout_ref.actor';
+const verl_model = 'actor_rollout_ref.model';
+/** verl's trainers in YAML: PPO and its kin, supervised fine-tuning. */
+const verl = {
+    id: 'verl',
+    title: 'verl YAML',
+    syntaxes: ['yaml'],
+    signature: { has: ['trainer.n_gpus_per_node'], some: [[1, ['actor_rollout_ref', 'data.micro_batch_size_per_gpu']]] },
+    states: (file) => {
+        const root = isDictionary(file.source.value) ? interpolated(file.source.value) : {};
+        const say = stating({ path: file.path, source: { ...file.source, value: root } }, verl.id);
+        return verl_stated(say, say.at('actor_rollout_ref') === undefined, false);
+    },
+};
+/** Scripts that start verl with overrides of its YAML. */
+const verlShell = {
+    id: 'verl-shell',
+    title: 'verl launch script',
+    syntaxes: ['shell'],
+    signature: {
+        some: [[1, ['sections.actor_rollout_ref', 'sections.data']]],
+        like: [['module', /^(verl|recipe)\.|(^|\/)(main_\w+|fsdp_sft_trainer|sft_trainer)\.py$/]],
+    },
+    states: (file) => {
+        const say = statingArguments(file, verlShell.id, overridesOf(file));
+        const words = `${scripts_wordsOf(file, 'module')} ${configName(file)} ${scripts_wordsOf(file, 'program')}`;
+        const supervised = say.at(`${verl_model}.path`) === undefined && /sft/.test(words);
+        if (supervised)
+            sayLaunchAs(say, file);
+        return verl_stated(say, supervised, /megatron/.test(words));
+    },
+};
+function configName({ source: { value } }) {
+    const flags = isDictionary(value) ? fields_own(value, 'arguments') : undefined;
+    return isDictionary(flags) ? String(fields_own(flags, 'config-name') ?? '').slice(0, 200) : '';
+}
+function verl_stated(say, supervised, megatron) {
+    say.run('nodes', 'trainer.nnodes');
+    say.run('gpus_per_node', 'trainer.n_gpus_per_node');
+    if (!supervised)
+        say.byDefault('nodes', 1, `trainer.nnodes of ${verl_read}`);
+    if (!supervised)
+        say.byDefault('gpus_per_node', 8, `trainer.n_gpus_per_node of ${verl_read}`);
+    if (supervised)
+        stateSupervised(say);
+    else
+        stateActor(say, megatron);
+    return say.statement();
+}
+function sayName(say, keys) {
+    const key = keys.find((one) => say.text(one) !== undefined);
+    const name = key === undefined ? undefined : say.text(key);
+    if (key === undefined || name === undefined)
+        throw say.refuse(`The file names no model (${keys[0]}), which its includes or the command line do. Put a config.json beside it (\`with:\` in the policy).`, undefined, OpenModel);
+    say.named(name, key);
+    return name;
+}
+function stateSupervised(say) {
+    const name = sayName(say, ['model.path', 'model.partial_pretrain']);
+    say.run('sequence_length', 'data.max_length');
+    say.byDefault('sequence_length', 1024, `data.max_length of ${verl_read}`);
+    say.run('micro_batch_size', 'data.micro_batch_size_per_gpu');
+    say.byDefault('micro_batch_size', 4, `data.micro_batch_size_per_gpu of ${verl_read}`);
+    say.run('global_batch_size', 'data.train_batch_size');
+    say.byDefault('global_batch_size', 256, `data.train_batch_size of ${verl_read}`);
+    say.run('parallelism.context', ['ulysses_sequence_parallel_size', 'engine.ulysses_sequence_parallel_size']);
+    stateFsdp(say, ['model.fsdp_config', 'engine']);
+    stateModelKeys(say, 'model', name);
+}
+function stateActor(say, named) {
+    const name = sayName(say, [`${verl_model}.path`]);
+    const megatron = named ||
+        say.text(`${actor}.strategy`) === 'megatron' ||
+        say.at(`${actor}.megatron.tensor_model_parallel_size`) !== undefined;
+    const tokens = (say.number('data.max_prompt_length') ?? 512) + (say.number('data.max_response_length') ?? 512);
+    say.runIs('sequence_length', tokens, say.at('data.max_response_length') === undefined ? 'data.max_prompt_length' : 'data.max_response_length');
+    stateActorBatch(say, tokens);
+    if (megatron)
+        verl_stateMegatron(say);
+    else {
+        say.run('parallelism.context', `${actor}.ulysses_sequence_parallel_size`);
+        stateFsdp(say, [`${actor}.fsdp_config`]);
+    }
+    stateModelKeys(say, verl_model, name);
+    sayRoles(say, verl_rolesOf(say));
+}
+/** A mini-batch counts prompts, each with `n` answers; batches by tokens hold as many sequences as fit. */
+function stateActorBatch(say, tokens) {
+    const prompts = say.number(`${actor}.ppo_mini_batch_size`) ?? 256;
+    say.runIs('global_batch_size', prompts * (say.number('actor_rollout_ref.rollout.n') ?? 1), `${actor}.ppo_mini_batch_size`);
+    const most = `${actor}.ppo_max_token_len_per_gpu`;
+    if (say.flag(`${actor}.use_dynamic_bsz`) !== true) {
+        say.run('micro_batch_size', [`${actor}.ppo_micro_batch_size_per_gpu`]);
+        return;
+    }
+    const room = (say.number(most) ?? 16_384) * (say.number(`${actor}.ulysses_sequence_parallel_size`) ?? 1);
+    const fits = Math.max(1, Math.floor(room / tokens));
+    say.runIs('micro_batch_size', fits, `${actor}.use_dynamic_bsz`);
+    say.assume('micro_batch_size', String(fits), `whole sequences that fit into the ${room} tokens of a batch`);
+}
+function stateFsdp(say, at) {
+    const key = (name) => at.map((one) => `${one}.${name}`);
+    const size = key('fsdp_size').find((one) => (say.number(one) ?? -1) > 0);
+    if (size !== undefined)
+        say.run('shard_group', size);
+    const policy = [...key('offload_policy'), ...key('offload_params'), ...key('cpu_offload')].find((one) => say.flag(one) === true);
+    if (policy !== undefined)
+        say.runIs('offload', 'parameters', policy);
+    // `param_offload` moves weights away between the phases; the update has them on the GPU.
+    say.run('weights_dtype', key('model_dtype'), dtypeOf);
+    say.run('precision', key('dtype'), dtypeOf);
+    say.byDefault('framework', 'fsdp', `FSDP where nothing else is said (${verl_read})`);
+    say.byDefault('sharding', 'full', `FSDP divides weights, gradients and optimizer states (${verl_read})`);
+    say.byDefault('weights_dtype', 'fp32', `model_dtype of ${verl_read}`);
+    say.byDefault('precision', 'bf16', `dtype of ${verl_read}`);
+}
+function verl_stateMegatron(say) {
+    const key = (name) => `${actor}.megatron.${name}`;
+    say.run('parallelism.tensor', key('tensor_model_parallel_size'));
+    say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
+    say.run('parallelism.virtual_pipeline', key('virtual_pipeline_model_parallel_size'));
+    say.run('parallelism.context', key('context_parallel_size'));
+    say.run('parallelism.expert', key('expert_model_parallel_size'));
+    say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
+    say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+    const granularity = key('override_transformer_config.recompute_granularity');
+    say.run('recompute', granularity, (kind) => (kind === 'full' || kind === 'selective' ? kind : undefined));
+    say.byDefault('recompute', 'none', `nothing is recomputed unless override_transformer_config says so (${verl_read})`);
+    say.byDefault('framework', 'megatron', 'the actor’s strategy is megatron');
+    say.byDefault('sharding', 'optimizer', `use_distributed_optimizer of ${verl_read}`);
+    say.byDefault('precision', 'bf16', `dtype of ${verl_read}`);
+}
+function stateModelKeys(say, at, name) {
+    say.run('recompute', `${at}.enable_gradient_checkpointing`, (on) => String(on).toLowerCase() === 'false' ? 'none' : 'full');
+    say.byDefault('recompute', 'full', `enable_gradient_checkpointing of ${verl_read}`);
+    say.byDefault('optimizer', 'adamw', `the optimizer of ${verl_read}`);
+    if (say.flag(`${at}.use_liger`) === true)
+        say.runIs('fused_cross_entropy', true, `${at}.use_liger`);
+    if ((say.number(`${at}.lora_rank`) ?? 0) <= 0)
+        return;
+    const keys = { on: `${at}.lora_rank`, rank: `${at}.lora_rank`, targets: `${at}.target_modules` };
+    sayLora(say, { ...keys, rankByDefault: 0, targetsByDefault: ['all-linear'], source: verl_read }, bitsNamed(name));
+}
+function verl_rolesOf(say) {
+    const gpus = (say.number('trainer.nnodes') ?? 1) * (say.number('trainer.n_gpus_per_node') ?? 8);
+    const kept = say.flag(`${actor}.use_kl_loss`) === true || say.flag('algorithm.use_kl_in_reward') === true;
+    const away = say.flag('actor_rollout_ref.ref.fsdp_config.param_offload') === true;
+    const critic = (say.text('algorithm.adv_estimator') ?? 'gae') === 'gae';
+    const fraction = say.number('actor_rollout_ref.rollout.gpu_memory_utilization') ?? 0.5;
+    return [
+        ...(kept
+            ? [{ role: 'reference', size: away ? `${frozen(gpus)}, on the CPU while it rests` : frozen(gpus) }]
+            : []),
+        ...(critic ? [{ role: 'critic', size: trainedToo(gpus) }] : []),
+        { role: 'rollout engine', size: `${share(fraction, verl_read)}, which it gives back for the update` },
+    ];
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats.js
+
+
+
+
 
 
 
@@ -45196,6 +45679,11 @@ const trainingFormats = [
     torchtitan,
     torchtitanPy,
     torchtune,
+    nemoRl,
+    openrlhf,
+    slime,
+    verl,
+    verlShell,
     trainerScript,
     launchScript,
     plain_plain,
@@ -53847,7 +54335,7 @@ const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }
 
 const amounts_count = String.raw `\d[\d_]*(\.\d+)?(e\+?\d{1,3})?\s*`;
 const percentage = /^(\d{1,6}(?:\.\d+)?)\s*%$/;
-const share = (text) => {
+const amounts_share = (text) => {
     const found = percentage.exec(text)?.[1];
     return found === undefined ? undefined : Number(found) / 100;
 };
@@ -53871,7 +54359,7 @@ const notations = {
     ratio: {
         pattern: /^\d{1,3}(\.\d+)?\s*%$/,
         example: 'a share like 38% or 0.38',
-        parse: share,
+        parse: amounts_share,
     },
     tokens_per_second: {
         pattern: new RegExp(`^${amounts_count}[kKmM]?$`),
@@ -53930,7 +54418,7 @@ function parseAmount(written, unit, use) {
         const found = points.exec(text)?.[1];
         return found === undefined ? undefined : amounts_absolute(Number(found) / 100);
     }
-    const relative = use === 'move' || unit === 'bytes' ? share(text) : undefined;
+    const relative = use === 'move' || unit === 'bytes' ? amounts_share(text) : undefined;
     if (relative !== undefined)
         return { kind: 'share', share: relative };
     const { pattern, parse } = notations[unit];

@@ -22,18 +22,22 @@ import { modalities } from './formats/modalities.ts';
 import { nanogpt } from './formats/nanogpt.ts';
 import { nanotron } from './formats/nanotron.ts';
 import { nemo } from './formats/nemo.ts';
+import { nemoRl } from './formats/nemo-rl.ts';
 import { olmo } from './formats/olmo.ts';
 import { olmoCorePy } from './formats/olmo-core-py.ts';
+import { openrlhf } from './formats/openrlhf.ts';
 import { oumi } from './formats/oumi.ts';
 import { deepseekInference, metaParams, mistralParams } from './formats/parameter-files.ts';
 import { peft } from './formats/peft.ts';
 import { plain } from './formats/plain.ts';
 import { prime } from './formats/prime.ts';
 import { primus, primusModel } from './formats/primus.ts';
+import { slime } from './formats/slime.ts';
 import { torchtitan } from './formats/torchtitan.ts';
 import { torchtitanPy } from './formats/torchtitan-py.ts';
 import { torchtune } from './formats/torchtune.ts';
 import { trainerScript } from './formats/trainer-script.ts';
+import { verl, verlShell } from './formats/verl.ts';
 
 /** Every format of training files. Exactly one has the signature of a file; a test holds them against every sample. */
 export const trainingFormats: readonly Format[] = [
@@ -74,6 +78,11 @@ export const trainingFormats: readonly Format[] = [
   torchtitan,
   torchtitanPy,
   torchtune,
+  nemoRl,
+  openrlhf,
+  slime,
+  verl,
+  verlShell,
   trainerScript,
   launchScript,
   plain,

@@ -175,3 +175,24 @@ export function referToConfigs(say: Stating, { path, source: { value } }: Parsed
   const named = accelerate === undefined ? undefined : pathOf(accelerate.replace(/^(\.\/)+/, ''), path, beside);
   if (named !== undefined) say.refer('run', named, 'accelerate’s file');
 }
+
+/** `a.b.c=value` words of a command, told of by their own lines. */
+export function overridesOf({ path, source: { value, lines } }: ParsedFile): Arguments {
+  const overrides = isDictionary(value) ? own(value, 'overrides') : undefined;
+  return new Map(
+    Object.entries(isDictionary(overrides) ? overrides : {}).map(([key, given]) => {
+      const line = lines.get(key);
+      return [key, { value: given, at: { file: path, key, ...(line === undefined ? {} : { line }) } }];
+    }),
+  );
+}
+
+/** The same as `sayLaunch`, for statements that are not made of flags. */
+export function sayLaunchAs(say: Stating, script: ParsedFile): void {
+  for (const [name, { value, at }] of launched(script)) {
+    const field = ({ launch_gpus: 'gpus', launch_nodes: 'nodes', launch_gpus_per_node: 'gpus_per_node' } as const)[
+      name
+    ];
+    if (field !== undefined) say.runIs(field, value, at.key);
+  }
+}

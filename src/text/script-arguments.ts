@@ -107,6 +107,8 @@ function sorted({ words, environment = new Map() }: Command, script: Script): Sc
         ...included(flags?.['include']),
       },
       configs: configsOf(program, flags ?? {}),
+      module: moduleOf(program, flags ?? {}),
+      sections: Object.fromEntries(Object.keys(overrides ?? {}).map((key) => [key.split('.')[0] ?? '', true])),
       program: program.slice(0, 50).join(' ').slice(0, 1_000),
       written: Object.fromEntries(script.written),
       sourced: [...script.sourced],
@@ -135,6 +137,13 @@ function fromEnvironment(environment: ReadonlyMap<string, string>): Readonly<Rec
 function included(value: unknown): Readonly<Record<string, unknown>> {
   const list = typeof value === 'string' ? /^[\w.-]+:(\d+(?:,\d+)*)$/.exec(value)?.[1] : undefined;
   return list === undefined ? {} : { gpus_per_node: String(list.split(',').length) };
+}
+
+/** The Python module or file that is started. */
+function moduleOf(program: readonly string[], flags: Readonly<Record<string, unknown>>): string {
+  const named = [flags['m'], flags['module']].find((one) => typeof one === 'string');
+  const file = program.find((word) => /\.py$/.test(word)) ?? program.find((word) => /^[a-z_]+(\.\w+){2,}$/.test(word));
+  return typeof named === 'string' ? named : (file ?? '');
 }
 
 /** Training files that the command names: behind `--config`, or by themselves. */

@@ -157,7 +157,11 @@ function documentBody(text: string, from: number, end: string, indented: boolean
 /** Where a double-quoted text ends. */
 function closing(text: string, from: number): number {
   let at = from;
-  for (; at < text.length && text[at] !== '"'; at++) if (text[at] === '\\') at += 1;
+  for (; at < text.length && text[at] !== '"'; at++) {
+    if (text[at] === '\\') at += 1;
+    // Quotes inside of a command are its own.
+    else if (text.startsWith('$(', at)) at = matching(text, at + 2, '(', ')', 1);
+  }
   return Math.min(at, text.length);
 }
 

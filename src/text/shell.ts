@@ -463,7 +463,8 @@ function call(body: readonly Token[], words: readonly Word[], machine: Machine):
 }
 
 function readIn(file: Word, machine: Machine): void {
-  const path = file.text.replace(marked, '').replace(/^\/+/, '');
+  // A folder that nobody knows is mostly the script's own.
+  const path = file.text.replace(/^\$[^/]{0,80}\//, '').replace(/^\/+/, '');
   if (path === '' || machine.sourced.length >= 8) return;
   machine.sourced.push(path);
   const text = machine.files(path);

@@ -223,7 +223,14 @@ const mostDuplicates = 10;
 const trainersYaml: ParseOptions & DocumentOptions & SchemaOptions = {
   version: '1.1',
   customTags: (tags) =>
-    tags.filter((tag) => typeof tag !== 'object' || !/(timestamp|binary|omap|pairs|set)$/.test(String(tag.tag))),
+    tags
+      .filter((tag) => typeof tag !== 'object' || !/(timestamp|binary|omap|pairs|set)$/.test(String(tag.tag)))
+      // PyYAML takes `y` and `n` for letters: verl's `n: 8` is a key.
+      .map((tag) =>
+        typeof tag === 'object' && tag.tag === 'tag:yaml.org,2002:bool' && tag.test !== undefined
+          ? { ...tag, test: tag.test.test('y') ? /^(?:yes|true|on)$/i : /^(?:no|false|off)$/i }
+          : tag,
+      ),
 };
 
 function parseYaml(text: string, dialect: ParseOptions & DocumentOptions & SchemaOptions): Parsed {

@@ -132,3 +132,21 @@ it('gives ms-swift’s own defaults to its Megatron commands', () => {
     },
   });
 });
+
+it('tells what else reinforcement learning keeps on the GPUs', () => {
+  const script =
+    'python3 -m verl.trainer.main_ppo actor_rollout_ref.model.path=Qwen/Qwen2.5-7B critic.model.path=Qwen/Qwen2.5-7B \\\n' +
+    ' actor_rollout_ref.actor.use_kl_loss=True actor_rollout_ref.rollout.gpu_memory_utilization=0.4 trainer.nnodes=1';
+  const { problems, assumptions } = job({ 'a.sh': script });
+  expect(problems.join()).toContain('the same GPUs also hold the reference, critic, rollout engine');
+  expect(assumptions).toEqual(expect.arrayContaining(['reference', 'critic', 'rollout engine']));
+});
+
+it('says that no script gives slime’s model', () => {
+  const read = job({
+    'run.sh':
+      'source "$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/models/x.sh"\npython train.py ${MODEL_ARGS[@]} --actor-num-nodes 1 --rollout-batch-size 8 --tensor-model-parallel-size 2',
+  });
+  expect(read.way).toBe('unknown-name');
+  expect(read.problems.join()).toContain('models/x.sh');
+});

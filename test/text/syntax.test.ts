@@ -150,3 +150,8 @@ describe('a text as editors and people write it', () => {
     expect(value('hidden_size: 64\n---\nhidden_size: 128\n', 'yaml')).toMatch(/no valid YAML: .*multiple documents/);
   });
 });
+
+it('takes the letters y and n for text where trainers do', () => {
+  const parsed = parse(Buffer.from('n: 8\ny: n\noff: no\n'), 'yaml-1.1');
+  expect(parsed.kind === 'parsed' && parsed.value).toEqual({ n: 8, y: 'n', false: false });
+});

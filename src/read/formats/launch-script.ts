@@ -12,17 +12,20 @@ export const launchScript: Format = {
   signature: {
     has: ['configs.*'],
     not: [
-      'per_device_train_batch_size',
-      'model_name_or_path',
-      'model',
-      'num-layers',
-      'num_layers',
-      'seq-length',
-      'micro-batch-size',
-      'micro_batch_size',
-      'tensor-model-parallel-size',
-      'rollout-batch-size',
-    ].map((name) => `arguments.${name}`),
+      ...['actor_rollout_ref', 'data'].map((name) => `sections.${name}`),
+      ...[
+        'per_device_train_batch_size',
+        'model_name_or_path',
+        'model',
+        'num-layers',
+        'num_layers',
+        'seq-length',
+        'micro-batch-size',
+        'micro_batch_size',
+        'tensor-model-parallel-size',
+        'rollout-batch-size',
+      ].map((name) => `arguments.${name}`),
+    ],
     like: [
       [
         'program',

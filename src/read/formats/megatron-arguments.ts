@@ -1,6 +1,6 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Place, Statement } from '../../model/statement.ts';
-import { isDictionary, OtherModel } from '../../text/fields.ts';
+import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
 import { listOf } from '../../text/list-expression.ts';
 import type { ParsedFile } from '../format.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
@@ -279,7 +279,7 @@ function everyOf(say: Stating, name: string, layers: number | undefined, from: 0
     return every < 1 ? undefined : Array.from({ length: layers }, (_, index) => ((index + from) % every === 0 ? 1 : 0));
   const list = Array.isArray(value) ? value.map(Number) : listOf(String(value));
   if (list === undefined)
-    throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name);
+    throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name, OpenModel);
   if (list.length !== layers)
     throw say.refuse(`${name} lists ${list.length} layers, but the model has ${layers}.`, name);
   return list;

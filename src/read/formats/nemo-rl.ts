@@ -1,0 +1,101 @@
+import type { Statement } from '../../model/statement.ts';
+import { type Dictionary, isDictionary, OpenModel, own } from '../../text/fields.ts';
+import { interpolated } from '../../text/interpolate.ts';
+import { overlaid } from '../compose.ts';
+import type { Beside, Format, ParsedFile } from '../format.ts';
+import { pathInside } from '../gather.ts';
+import { frozen, type Role, sayRoles, share } from '../roles.ts';
+import { dtypeOf } from '../spellings.ts';
+import { type Stating, stating } from '../stating.ts';
+
+const read = 'NeMo RL 2026-08';
+
+/** NeMo RL's YAML, whose files build on each other (`defaults: "grpo_math_1B.yaml"`). */
+export const nemoRl: Format = {
+  id: 'nemo-rl',
+  title: 'NeMo RL YAML',
+  syntaxes: ['yaml'],
+  included: true,
+  signature: {
+    has: ['policy'],
+    some: [[1, ['policy.train_micro_batch_size', 'policy.megatron_cfg', 'policy.dtensor_cfg', 'policy.model_name']]],
+    not: ['actor_rollout_ref', 'model'],
+  },
+  states,
+};
+
+function states(file: ParsedFile, beside: Beside): Statement {
+  const root = isDictionary(file.source.value) ? interpolated(withBase(file.source.value, file.path, beside, 0)) : {};
+  const say = stating({ path: file.path, source: { ...file.source, value: root } }, nemoRl.id);
+  const name = say.text('policy.model_name');
+  if (name === undefined)
+    throw say.refuse(
+      'The file names no model (policy.model_name), which the file that it builds on does.',
+      'policy',
+      OpenModel,
+    );
+  say.named(name, 'policy.model_name');
+  say.run('nodes', 'cluster.num_nodes');
+  say.run('gpus_per_node', 'cluster.gpus_per_node');
+  say.run('sequence_length', 'policy.max_total_sequence_length');
+  say.run('micro_batch_size', 'policy.train_micro_batch_size');
+  say.run('global_batch_size', 'policy.train_global_batch_size');
+  say.run('precision', 'policy.precision', dtypeOf);
+  if (say.flag('policy.megatron_cfg.enabled') === true) stateMegatron(say);
+  else stateDtensor(say);
+  say.byDefault('optimizer', 'adamw', `AdamW where nothing else is said (${read})`);
+  sayRoles(say, rolesOf(say));
+  return say.statement();
+}
+
+/** Keys over those of the file that `defaults` names, in the same folder. */
+function withBase(value: Dictionary, path: string, beside: Beside, depth: number): Dictionary {
+  const named = own(value, 'defaults');
+  if (typeof named !== 'string' || depth >= 4) return value;
+  const at = pathInside(`./${named}`, path);
+  const base = at === undefined ? undefined : beside(at)?.source.value;
+  return isDictionary(base) && at !== undefined ? overlaid(withBase(base, at, beside, depth + 1), value) : value;
+}
+
+function stateMegatron(say: Stating): void {
+  const key = (name: string) => `policy.megatron_cfg.${name}`;
+  say.run('parallelism.tensor', key('tensor_model_parallel_size'));
+  say.run('parallelism.pipeline', key('pipeline_model_parallel_size'));
+  say.run('parallelism.context', key('context_parallel_size'));
+  say.run('parallelism.expert', key('expert_model_parallel_size'));
+  say.run('parallelism.expert_tensor', key('expert_tensor_parallel_size'));
+  say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+  const on = key('activation_checkpointing');
+  if (say.flag(on) === true)
+    say.runIs('recompute', say.text(key('recompute_granularity')) === 'selective' ? 'selective' : 'full', on);
+  say.byDefault('recompute', 'none', `off unless activation_checkpointing is on (${read})`);
+  const distributed = key('optimizer.use_distributed_optimizer');
+  say.run('sharding', distributed, (divided) => (divided === false ? 'none' : 'optimizer'));
+  say.byDefault('sharding', 'optimizer', `use_distributed_optimizer of ${read}`);
+  const single = key('distributed_data_parallel_config.grad_reduce_in_fp32');
+  if (say.flag(single) !== undefined) say.runIs('gradients_dtype', say.flag(single) === true ? 'fp32' : 'bf16', single);
+  say.byDefault('framework', 'megatron', 'megatron_cfg is on');
+}
+
+function stateDtensor(say: Stating): void {
+  const key = (name: string) => `policy.dtensor_cfg.${name}`;
+  say.run('parallelism.tensor', key('tensor_parallel_size'));
+  say.run('parallelism.context', key('context_parallel_size'));
+  say.run('parallelism.sequence_parallel', key('sequence_parallel'));
+  say.run('recompute', key('activation_checkpointing'), (on) => (on === true ? 'full' : 'none'));
+  if (say.flag(key('cpu_offload')) === true) say.runIs('offload', 'parameters', key('cpu_offload'));
+  say.byDefault('recompute', 'none', `off unless activation_checkpointing is on (${read})`);
+  say.byDefault('framework', 'fsdp', `FSDP2 by DTensor (${read})`);
+  say.byDefault('sharding', 'full', `FSDP2 divides weights, gradients and optimizer states (${read})`);
+  say.byDefault('weights_dtype', 'fp32', `weights are kept in fp32 and computed in the precision (${read})`);
+}
+
+function rolesOf(say: Stating): readonly Role[] {
+  const online = say.at('policy.generation') !== undefined && say.at('policy.generation.colocated.enabled') !== false;
+  const kept = (say.number('loss_fn.reference_policy_kl_penalty') ?? 0) > 0;
+  const fraction = say.number('policy.generation.vllm_cfg.gpu_memory_utilization');
+  return [
+    ...(kept ? [{ role: 'reference', size: `${frozen(undefined)}, on the CPU while it rests` } as const] : []),
+    ...(online ? [{ role: 'rollout engine', size: share(fraction, 'vLLM') } as const] : []),
+  ];
+}

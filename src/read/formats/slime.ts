@@ -1,0 +1,65 @@
+import type { Statement } from '../../model/statement.ts';
+import { isDictionary, OpenModel, own } from '../../text/fields.ts';
+import type { Format, ParsedFile } from '../format.ts';
+import { frozen, type Role, sayRoles, share } from '../roles.ts';
+import { flagsOf, spelled } from '../scripts.ts';
+import type { Stating } from '../stating.ts';
+import { stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
+
+/** slime's run scripts: Megatron's arguments, with those of the rollout beside them. */
+export const slime: Format = {
+  id: 'slime',
+  title: 'slime run script',
+  syntaxes: ['shell'],
+  signature: {
+    has: ['arguments.rollout-batch-size'],
+    some: [[1, ['arguments.tensor-model-parallel-size', 'arguments.num-layers', 'arguments.actor-num-nodes']]],
+    not: ['arguments.per_device_train_batch_size'],
+  },
+  states,
+};
+
+function states(script: ParsedFile): Statement {
+  const say = statingArguments(script, slime.id, spelled(flagsOf(script)));
+  say.run('nodes', 'actor_num_nodes');
+  say.run('gpus_per_node', 'actor_num_gpus_per_node');
+  const tokens = say.number('max_tokens_per_gpu');
+  if (say.flag('use_dynamic_batch_size') === true && tokens !== undefined) {
+    const length = tokens * (say.number('context_parallel_size') ?? 1);
+    say.runIs('sequence_length', length, 'max_tokens_per_gpu');
+    say.runIs('micro_batch_size', 1, 'max_tokens_per_gpu');
+    say.assume('sequence_length', String(length), 'a batch by tokens is counted as one sequence of them all');
+  }
+  say.run('sequence_length', ['rollout_max_context_len', 'rollout_max_response_len']);
+  if (say.at('num_layers') === undefined)
+    throw say.refuse(
+      `The model’s arguments are in none of the scripts that this one reads in (${sourcedBy(script)}), as far as the repository has them.`,
+      undefined,
+      OpenModel,
+    );
+  stateModel(say);
+  say.byDefault('precision', 'bf16', 'slime trains in bf16 unless --fp16 says otherwise');
+  say.byDefault('sharding', 'optimizer', 'slime switches Megatron’s distributed optimizer on');
+  stateRun(say);
+  sayRoles(say, rolesOf(say));
+  return say.statement();
+}
+
+function sourcedBy({ source: { value } }: ParsedFile): string {
+  const names = isDictionary(value) ? own(value, 'sourced') : undefined;
+  return Array.isArray(names) && names.length > 0
+    ? names.slice(0, 4).map(String).join(', ').slice(0, 200)
+    : 'there is none';
+}
+
+function rolesOf(say: Stating): readonly Role[] {
+  const kept =
+    say.at('ref_load') !== undefined && (say.flag('use_kl_loss') === true || (say.number('kl_coef') ?? 0) > 0);
+  const engine = say.flag('colocate') === true;
+  return [
+    ...(kept ? [{ role: 'reference', size: `${frozen(undefined)}, on the CPU while the actor trains` } as const] : []),
+    ...(engine
+      ? [{ role: 'rollout engine', size: share(say.number('sglang_mem_fraction_static'), 'SGLang') } as const]
+      : []),
+  ];
+}
