@@ -16,6 +16,7 @@ const models = {
   old: published('gpt2-xl'),
   recurrent: JSON.stringify({ model_type: 'mamba2' }),
   hybrid: JSON.stringify({ model_type: 'qwen3_next' }),
+  seeing: JSON.stringify({ model_type: 'qwen2_5_vl' }),
 } as const;
 type Model = keyof typeof models;
 
@@ -149,4 +150,21 @@ function everySchedule(): readonly Watched[] {
   ];
 }
 
-export const watchedRuns: readonly Watched[] = [...everyAccelerator(), ...everyFramework(), ...everySchedule()];
+/** Every framework with encoders that are trained, frozen and beside adapters. */
+function everyEncoder(): readonly Watched[] {
+  const changes: readonly Run[] = [
+    {},
+    { freeze: ['vision'] },
+    { sharding: 'none', optimizer: 'muon' },
+    { sharding: 'none', parallelism: { tensor: 2, pipeline: 2 } },
+    { lora: { rank: 16, targets: ['all-linear'] } },
+  ];
+  return frameworks.flatMap((framework) => changes.map((run) => watched('seeing', { framework, gpus: 8, ...run })));
+}
+
+export const watchedRuns: readonly Watched[] = [
+  ...everyAccelerator(),
+  ...everyFramework(),
+  ...everySchedule(),
+  ...everyEncoder(),
+];

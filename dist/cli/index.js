@@ -30290,6 +30290,10 @@ const runSchema = strictObject({
         base_bits: union([literal(16), literal(8), literal(4)]).default(16),
     })
         .optional(),
+    freeze: array(schemas_enum(['vision', 'audio', 'projector', 'towers']))
+        .max(4)
+        .optional()
+        .describe('encoders, projectors, or both (`towers`) of a multimodal model that are not trained'),
     tokens: union([description_count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
         .optional()
         .describe('tokens of the whole training, `1T` understood'),
@@ -30544,6 +30548,16 @@ const moved = (before, after) => ({
     ...(after === undefined ? {} : { after }),
 });
 
+;// CONCATENATED MODULE: ./build/model/freezable.js
+/** What a run calls a tower that freezes it, by the tower's name: an encoder of images or sound, a projector, or one of the rest. */
+function freezableOf(name) {
+    if (name.endsWith('projector'))
+        return 'projector';
+    if (/^(vision|visual|vit|image|video)/.test(name))
+        return 'vision';
+    return /^(audio|speech)/.test(name) ? 'audio' : 'towers';
+}
+
 ;// CONCATENATED MODULE: ./build/setup/relations.js
 /** GPUs that hold one replica: tensor x pipeline x context. */
 const replicaOf = ({ tensor, pipeline, context }) => tensor * pipeline * context;
@@ -30596,6 +30610,7 @@ function tokensOf(relations, globalBatch, sequenceLength) {
 }
 
 ;// CONCATENATED MODULE: ./build/setup/settle.js
+
 
 
 const trillion = 1_000_000_000_000;
@@ -30652,6 +30667,7 @@ function settleRun(sources, architecture) {
         ...dropout(desk, architecture),
     };
     notePrediction(desk, architecture, run);
+    noteTowers(desk, architecture, run);
     return {
         kind: 'settled',
         settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
@@ -30846,6 +30862,36 @@ function notePrediction({ assumptions }, { prediction }, { mtp }) {
         value: 'true',
         reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
     });
+}
+/** What of encoders is counted, and what a run that freezes some of them may have meant otherwise. */
+function noteTowers({ assumptions, problems }, { towers }, { freeze, lora }) {
+    const held = towers.filter(({ parameters }) => parameters > 0);
+    const unknown = (freeze ?? []).filter((part) => !held.some(({ name }) => part === 'towers' || freezableOf(name) === part));
+    for (const part of unknown)
+        problems.push({
+            severity: 'notice',
+            message: `freeze names ${part}, but nothing of this model is counted as that: it changes nothing here.`,
+            key: 'freeze',
+        });
+    if (held.length === 0)
+        return;
+    assumptions.push({
+        field: 'towers',
+        value: 'weights and their states',
+        reason: 'activations, FLOPs and time of the encoders are not counted yet',
+    });
+    if (freeze === undefined && lora === undefined)
+        assumptions.push({
+            field: 'freeze',
+            value: 'none',
+            reason: 'encoders are trained with the rest; freeze: [vision] in the run keeps no gradients and states of them',
+        });
+    if (lora !== undefined)
+        assumptions.push({
+            field: 'lora.targets',
+            value: 'the language model',
+            reason: 'encoders are frozen and have no adapters',
+        });
 }
 /** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
 function definedOnly(fields) {
@@ -48461,8 +48507,6 @@ const lora_isTarget = (operation, lora) => lora_targetsOf(operation, lora).lengt
  * parameters need one dtype, so there they are 16-bit as the base.
  */
 const adapterBytes = (run) => (run.sharding === 'full' && run.gpus > 1 ? 2 : 4);
-/** With adapters, every weight of the base model is frozen. */
-const isFrozen = (_operation, lora) => lora !== undefined;
 /**
  * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
  * columns x rank. Of matrices that are stored as one, the first has A.
@@ -48862,6 +48906,27 @@ function growth(main, S) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/cost/count/frozen.js
+
+
+
+/** Whether an operation's own weights are not trained: with adapters none are, else those that the run freezes. */
+const isFrozen = (operation, run) => run.lora !== undefined || isFrozenTower(operation, run);
+function isFrozenTower({ freezable }, { freeze = [] }) {
+    return freezable !== undefined && (freeze.includes(freezable) || freeze.includes('towers'));
+}
+/** Parameters that a run trains: those of its adapters, or the main network's without what is frozen. */
+function trainableParameters(operations, run) {
+    if (run.lora !== undefined)
+        return adapterParameters(operations, run.lora);
+    let total = 0;
+    for (const { operation, times } of mainNetwork(operations))
+        total += times * parametersOf(operation);
+    for (const operation of operations.towers)
+        total += isFrozen(operation, run) ? 0 : parametersOf(operation);
+    return parameters(total);
+}
+
 ;// CONCATENATED MODULE: ./build/facts/serving.js
 
 
@@ -48943,7 +49008,7 @@ function checkpointBytes(architecture, operations) {
         return matrixBytes(operation, scheme, elementBytes);
     };
     const all = (list, layer) => list.reduce((sum, one) => sum + store(one, layer), 0);
-    const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
+    const towers = operations.towers.reduce((sum, tower) => sum + parametersOf(tower), 0) * elementBytes;
     const layers = operations.order.reduce((sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer), 0);
     const outside = all(operations.embedding, 0) + all(operations.head, 0);
     return bytes(Math.ceil(towers + layers + outside + all(operations.prediction, operations.order.length)));
@@ -48989,7 +49054,7 @@ function scaleCount(inputs, outputs, { shares, group = inputs, block }) {
 function countParameters(architecture, operations) {
     const main = [...mainNetwork(operations)];
     const sum = (take) => main.reduce((total, { operation, times }) => total + times * take(operation), 0);
-    const towers = operations.towers.reduce((total, tower) => total + tower.parameters, 0);
+    const towers = operations.towers.reduce((total, tower) => total + parametersOf(tower), 0);
     const ofComponent = (wanted) => sum((operation) => (operation.component === wanted ? parametersOf(operation) : 0));
     const active = sum(activeParametersOf);
     const embedding = ofComponent('embedding');
@@ -49010,7 +49075,7 @@ function countParameters(architecture, operations) {
         ]),
         parts: ledger_ledger(parameters, [
             ...main.map(({ operation, times }) => [operation.path, times * parametersOf(operation)]),
-            ...operations.towers.map((tower) => [`towers.${tower.name}`, tower.parameters]),
+            ...operations.towers.map((tower) => [tower.path, parametersOf(tower)]),
         ]),
         layers: operations.layers.map((layer, kind) => ({
             name: layer.name,
@@ -49846,6 +49911,7 @@ const convolutionState = ({ convolution }) => convolution === undefined ? 0 : co
 
 
 
+
 /**
  * A model written out as the operations that a token meets: THE file to read. Whatever is held, computed, kept or moved is
  * said here once, so it cannot be in the parameters and forgotten in the FLOPs or the memory.
@@ -49873,9 +49939,18 @@ function expand(architecture) {
             block: operation_blockOf(one),
         })),
         predictionDepth: architecture.predictionDepth,
-        towers: architecture.towers,
+        towers: architecture.towers.map(model_tower),
     };
 }
+/** An encoder, or what joins it to the text, as the parameters that it holds. */
+const model_tower = ({ name, parameters }) => ({
+    kind: 'vector',
+    path: `towers.${name}`,
+    component: 'towers',
+    freezable: freezableOf(name),
+    elements: parameters,
+    flopsPerToken: 0,
+});
 function* write(parts, D, parallel = false) {
     const x = { ...tensor('x', D, 'residual'), stream: 'input' };
     let flow = { width: D, parallel, residual: x, stream: x, additions: 0 };
@@ -50037,6 +50112,7 @@ function* single({ reads, ...one }, flow) {
 
 
 
+
 /**
  * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
  * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
@@ -50164,11 +50240,12 @@ function inFlight(run, i) {
             return Math.min(P + 1, m);
     }
 }
+/** What a stage holds in front of its layers: encoders and the embedding, on the first one. */
+const firstOperations = ({ towers, embedding }, stage) => stage.embedding ? [...towers, ...embedding] : [];
 /** The operations of a stage with how often each stands there. */
 function* stageOperations(operations, stage) {
-    if (stage.embedding)
-        for (const operation of operations.embedding)
-            yield { operation, times: 1 };
+    for (const operation of firstOperations(operations, stage))
+        yield { operation, times: 1 };
     for (const { kind, count } of stage.layers) {
         for (const operation of operations.layers[kind]?.operations ?? [])
             yield { operation, times: count };
@@ -50197,10 +50274,10 @@ function localElements(operation, run, stage) {
         return parametersOf(operation) / tensor;
     return parametersOf(operation);
 }
-/** Elements that are trained on one GPU: the operation's own; with adapters those of its adapter, divided as its matrix is. */
+/** Elements that are trained on one GPU: the operation's own, unless it is frozen; with adapters those of its adapter, divided as its matrix is. */
 function trainedElements(operation, run, stage) {
     if (run.lora === undefined)
-        return localElements(operation, run, stage);
+        return isFrozen(operation, run) ? 0 : localElements(operation, run, stage);
     const copies = operation.kind === 'linear' ? operation.copies : 1;
     return (adapterElements(operation, run.lora) * copies) / run.parallelism.tensor;
 }
@@ -51219,6 +51296,9 @@ function bytesPerParameter(operation, run) {
 function stateBytes(operation, run, bytes) {
     const facts = optimizers_optimizers[run.optimizer];
     const momenta = run.optimizer === 'sgd' ? frameworks_frameworks[run.framework].sgdMomenta * bytes : 0;
+    // Nearly all that an encoder holds is in matrices.
+    if (operation.component === 'towers')
+        return momenta + bytesOfState(facts.matrix, bytes);
     if (!isMatrix(operation, facts.factorsTables))
         return momenta + bytesOfState(facts.other, bytes);
     const { rows, columns } = operation;
@@ -51289,7 +51369,9 @@ function fullyShard(operations, run, stage) {
     const layer = (index) => layers[index] ?? 0;
     if (run.parallelism.pipeline > 1) {
         // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
-        const all = (g + r) * (unsharded_sum(layers) + table + head);
+        const towers = stage.embedding ? operations.towers : [];
+        const trainedTowers = unsharded_sum(towers.map((one) => trainedElements(one, run, stage)));
+        const all = (g + r) * (unsharded_sum(layers) + table + head) + g * elementsOf(towers, run, stage) + r * trainedTowers;
         return { ...none, throughout: all };
     }
     const trained = run.lora === undefined ? 1 : 0;
@@ -51343,7 +51425,7 @@ function unsharded_deepspeed(operations, run, stage) {
     if (!divides(run, 'weights'))
         return { ...none, throughout: reduce };
     const whole = unsharded_sum(layersOf(operations, run, stage)) +
-        (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
+        elementsOf(firstOperations(operations, stage), run, stage) +
         (stage.head ? elementsOf(operations.head, run, stage) : 0);
     const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
     return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
@@ -51555,12 +51637,15 @@ function autocastWeights({ operations, run, stage }, at) {
     const sum = (order) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
     const head = stage.head ? of(operations.head) : 0;
     const recomputed = run.recompute === 'full';
+    const towers = castTowers(operations, run, stage);
     if (at === 'forward')
-        return sum(stage.order) + head;
+        return towers + sum(stage.order) + head;
     if (at === 'loss')
-        return head + (recomputed ? 0 : sum(stage.order));
-    return sum(stage.order.slice(recomputed ? at : 0, at + 1));
+        return head + (recomputed ? 0 : towers + sum(stage.order));
+    return (recomputed ? 0 : towers) + sum(stage.order.slice(recomputed ? at : 0, at + 1));
 }
+/** Bytes of 16-bit copies of encoders, nearly all of which is in matrices: autocast keeps those of weights that are trained. */
+const castTowers = ({ towers }, run, stage) => stage.embedding ? 2 * towers.reduce((sum, one) => sum + trainedElements(one, run, stage), 0) : 0;
 
 ;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
 
@@ -51632,6 +51717,8 @@ function memoryBand(operations, run) {
 }
 /** Models like which none was measured. */
 function band_unmeasured(operations) {
+    if (operations.towers.some((one) => parametersOf(one) > 0))
+        return 'encoders, whose activations are not counted';
     for (const { operation } of mainNetwork(operations)) {
         if (operation.kind === 'scan')
             return 'layers with a recurrent state';
@@ -52904,6 +52991,7 @@ function computeSeconds(chip, { facts, peak }, { m, n, k, experts: E = 1 }) {
 
 
 
+
 /** Products that one kernel computes: fused where the framework or the model's own code fuses them. */
 function fusedProducts(list, context) {
     const groups = new Map();
@@ -52926,7 +53014,7 @@ function productSeconds(operation, columns, run, context) {
     const { tensor: tp, expert: ep, expertTensor } = run.parallelism;
     const how = howOf(operation, run, context);
     const accumulated = context.profile.gradientBytes === bytesOf.fp32 ? gradientTraffic.addedTo : gradientTraffic.written;
-    const frozen = isFrozen(operation, run.lora);
+    const frozen = isFrozen(operation, run);
     if (operation.sharding === 'expert') {
         const experts = Math.max(1, operation.copies / ep);
         const rows = (t * operation.used * run.expertImbalance) / experts;
@@ -53584,7 +53672,7 @@ function estimate(architecture, settled, calibration) {
     const { run } = settled;
     const operations = expand(architecture);
     const counted = countParameters(architecture, operations);
-    const parameters = run.lora ? { ...counted, trainable: adapterParameters(operations, run.lora) } : counted;
+    const parameters = { ...counted, trainable: trainableParameters(operations, run) };
     const flops = countFlops(operations, run);
     const projected = projectTime(operations, flops, settled);
     const ratio = run.calibration ?? calibration ?? calibrate(run, projected);

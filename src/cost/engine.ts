@@ -3,8 +3,8 @@ import type { Cost } from '../model/estimate.ts';
 import type { Operations } from '../model/operation.ts';
 import type { SettledRun } from '../model/run.ts';
 import { countFlops } from './count/flops.ts';
+import { trainableParameters } from './count/frozen.ts';
 import { estimateInference } from './count/inference.ts';
-import { adapterParameters } from './count/lora.ts';
 import { countParameters } from './count/parameters.ts';
 import { expand } from './expand/model.ts';
 import { estimateMemory } from './memory/peak.ts';
@@ -19,7 +19,7 @@ export function estimate(architecture: Architecture, settled: SettledRun, calibr
   const { run } = settled;
   const operations = expand(architecture);
   const counted = countParameters(architecture, operations);
-  const parameters = run.lora ? { ...counted, trainable: adapterParameters(operations, run.lora) } : counted;
+  const parameters = { ...counted, trainable: trainableParameters(operations, run) };
   const flops = countFlops(operations, run);
   const projected = projectTime(operations, flops, settled);
   const ratio = run.calibration ?? calibration ?? calibrate(run, projected);

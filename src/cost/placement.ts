@@ -1,6 +1,7 @@
 import { frameworks } from '../facts/frameworks.ts';
 import type { Operation, Operations } from '../model/operation.ts';
 import type { TrainingRun } from '../model/run.ts';
+import { isFrozen } from './count/frozen.ts';
 import { adapterElements } from './count/lora.ts';
 import { parametersOf } from './count/weights.ts';
 
@@ -172,12 +173,16 @@ function inFlight(run: TrainingRun, i: number): number {
   }
 }
 
+/** What a stage holds in front of its layers: encoders and the embedding, on the first one. */
+export const firstOperations = ({ towers, embedding }: Operations, stage: Stage): readonly Operation[] =>
+  stage.embedding ? [...towers, ...embedding] : [];
+
 /** The operations of a stage with how often each stands there. */
 export function* stageOperations(
   operations: Operations,
   stage: Stage,
 ): Generator<{ readonly operation: Operation; readonly times: number }> {
-  if (stage.embedding) for (const operation of operations.embedding) yield { operation, times: 1 };
+  for (const operation of firstOperations(operations, stage)) yield { operation, times: 1 };
   for (const { kind, count } of stage.layers) {
     for (const operation of operations.layers[kind]?.operations ?? []) yield { operation, times: count };
   }
@@ -203,9 +208,9 @@ export function localElements(operation: Operation, run: TrainingRun, stage: Pic
   return parametersOf(operation);
 }
 
-/** Elements that are trained on one GPU: the operation's own; with adapters those of its adapter, divided as its matrix is. */
+/** Elements that are trained on one GPU: the operation's own, unless it is frozen; with adapters those of its adapter, divided as its matrix is. */
 export function trainedElements(operation: Operation, run: TrainingRun, stage: Pick<Stage, 'embedding'>): number {
-  if (run.lora === undefined) return localElements(operation, run, stage);
+  if (run.lora === undefined) return isFrozen(operation, run) ? 0 : localElements(operation, run, stage);
   const copies = operation.kind === 'linear' ? operation.copies : 1;
   return (adapterElements(operation, run.lora) * copies) / run.parallelism.tensor;
 }

@@ -1,4 +1,5 @@
 import type { Activation, Component, Role, Sharding, Span } from './architecture.ts';
+import type { Freezable } from './run.ts';
 
 /**
  * One thing that a model does to a token. Every quantity is read off the list of operations: what they hold (parameters),
@@ -43,6 +44,8 @@ type Common = {
   /** The block that it is part of, where a breakdown counts it as something else (a norm, multi-token prediction). */
   readonly block?: Component;
   readonly role?: Role;
+  /** What a run calls it that freezes it: part of an encoder or of what joins one to the text. */
+  readonly freezable?: Freezable;
   /** Another layer holds all that this one learns (a block that layers share). */
   readonly heldElsewhere?: boolean;
 };
@@ -197,5 +200,6 @@ export type Operations = {
   readonly head: readonly Operation[];
   readonly prediction: readonly Operation[];
   readonly predictionDepth: number;
-  readonly towers: readonly { readonly name: string; readonly parameters: number }[];
+  /** Encoders and what joins them to the text: each is one operation that holds its parameters, on the first pipeline stage. */
+  readonly towers: readonly Hold[];
 };

@@ -44,6 +44,8 @@ export type TrainingRun = {
   /** rows for each expert are padded or dropped to this multiple of the mean; absent: dropless */
   readonly capacityFactor?: number;
   readonly lora?: Lora;
+  /** parts of a multimodal model that are not trained: they keep no gradients and no optimizer states */
+  readonly freeze?: readonly Freezable[];
   /** tokens of the whole training */
   readonly tokens: number;
   /** modules that selective recompute drops, in Megatron's names */
@@ -95,6 +97,9 @@ export type Parallelism = {
   readonly expertTensor: number;
   readonly sequenceParallel: boolean;
 };
+
+/** Encoders by what they read, what joins them to the text (where it is counted apart), or all that stands around the language model. */
+export type Freezable = 'vision' | 'audio' | 'projector' | 'towers';
 
 export type Lora = {
   readonly rank: number;

@@ -48,6 +48,7 @@ export type RunFieldName =
   | 'lora.rank'
   | 'lora.targets'
   | 'lora.base_bits'
+  | 'freeze'
   | 'tokens'
   | 'recompute_modules'
   | 'recompute_method'

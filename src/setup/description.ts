@@ -73,6 +73,11 @@ export const runSchema = z.strictObject({
       base_bits: z.union([z.literal(16), z.literal(8), z.literal(4)]).default(16),
     })
     .optional(),
+  freeze: z
+    .array(z.enum(['vision', 'audio', 'projector', 'towers']))
+    .max(4)
+    .optional()
+    .describe('encoders, projectors, or both (`towers`) of a multimodal model that are not trained'),
   tokens: z
     .union([count.or(z.number().positive().max(1e18)), z.string().max(30)])
     .optional()

@@ -1,5 +1,6 @@
 import { findAccelerator } from '../facts/accelerators.ts';
 import type { Architecture } from '../model/architecture.ts';
+import { freezableOf } from '../model/freezable.ts';
 import type { Assumption, Problem } from '../model/reading.ts';
 import type { Origin, Parallelism, Relations, RunFields, RunSource, SettledRun, TrainingRun } from '../model/run.ts';
 import { batchOf, gpusOf, replicaOf, tokensOf, virtualStagesOf } from './relations.ts';
@@ -96,6 +97,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     ...dropout(desk, architecture),
   };
   notePrediction(desk, architecture, run);
+  noteTowers(desk, architecture, run);
   return {
     kind: 'settled',
     settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
@@ -327,6 +329,38 @@ function notePrediction({ assumptions }: Desk, { prediction }: Architecture, { m
     reason:
       'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
   });
+}
+
+/** What of encoders is counted, and what a run that freezes some of them may have meant otherwise. */
+function noteTowers({ assumptions, problems }: Desk, { towers }: Architecture, { freeze, lora }: TrainingRun): void {
+  const held = towers.filter(({ parameters }) => parameters > 0);
+  const unknown = (freeze ?? []).filter(
+    (part) => !held.some(({ name }) => part === 'towers' || freezableOf(name) === part),
+  );
+  for (const part of unknown)
+    problems.push({
+      severity: 'notice',
+      message: `freeze names ${part}, but nothing of this model is counted as that: it changes nothing here.`,
+      key: 'freeze',
+    });
+  if (held.length === 0) return;
+  assumptions.push({
+    field: 'towers',
+    value: 'weights and their states',
+    reason: 'activations, FLOPs and time of the encoders are not counted yet',
+  });
+  if (freeze === undefined && lora === undefined)
+    assumptions.push({
+      field: 'freeze',
+      value: 'none',
+      reason: 'encoders are trained with the rest; freeze: [vision] in the run keeps no gradients and states of them',
+    });
+  if (lora !== undefined)
+    assumptions.push({
+      field: 'lora.targets',
+      value: 'the language model',
+      reason: 'encoders are frozen and have no adapters',
+    });
 }
 
 /** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */

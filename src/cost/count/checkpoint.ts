@@ -21,7 +21,7 @@ export function checkpointBytes(architecture: Architecture, operations: Operatio
     return matrixBytes(operation, scheme, elementBytes);
   };
   const all = (list: readonly Operation[], layer: number) => list.reduce((sum, one) => sum + store(one, layer), 0);
-  const towers = operations.towers.reduce((sum, tower) => sum + tower.parameters, 0) * elementBytes;
+  const towers = operations.towers.reduce((sum, tower) => sum + parametersOf(tower), 0) * elementBytes;
   const layers = operations.order.reduce(
     (sum, kind, layer) => sum + all(operations.layers[kind]?.operations ?? [], layer),
     0,

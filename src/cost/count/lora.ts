@@ -90,9 +90,6 @@ export const isTarget = (operation: Linear, lora: Lora): boolean => targetsOf(op
  */
 export const adapterBytes = (run: TrainingRun): number => (run.sharding === 'full' && run.gpus > 1 ? 2 : 4);
 
-/** With adapters, every weight of the base model is frozen. */
-export const isFrozen = (_operation: Operation, lora: Lora | undefined): boolean => lora !== undefined;
-
 /**
  * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
  * columns x rank. Of matrices that are stored as one, the first has A.

@@ -14,7 +14,7 @@ export function countParameters(architecture: Architecture, operations: Operatio
   const main = [...mainNetwork(operations)];
   const sum = (take: (operation: Operation) => number) =>
     main.reduce((total, { operation, times }) => total + times * take(operation), 0);
-  const towers = operations.towers.reduce((total, tower) => total + tower.parameters, 0);
+  const towers = operations.towers.reduce((total, tower) => total + parametersOf(tower), 0);
   const ofComponent = (wanted: Component) =>
     sum((operation) => (operation.component === wanted ? parametersOf(operation) : 0));
   const active = sum(activeParametersOf);
@@ -36,7 +36,7 @@ export function countParameters(architecture: Architecture, operations: Operatio
     ]),
     parts: ledger(parameters, [
       ...main.map(({ operation, times }) => [operation.path, times * parametersOf(operation)] as const),
-      ...operations.towers.map((tower) => [`towers.${tower.name}`, tower.parameters] as const),
+      ...operations.towers.map((tower) => [tower.path, parametersOf(tower)] as const),
     ]),
     layers: operations.layers.map((layer, kind) => ({
       name: layer.name,

@@ -7,9 +7,11 @@ import type {
   Part,
   ResidualStreams,
   SharedBlock,
+  Tower,
 } from '../../model/architecture.ts';
+import { freezableOf } from '../../model/freezable.ts';
 import { given } from '../../model/given.ts';
-import { blockOf, type Operation, type Operations, type Tensor } from '../../model/operation.ts';
+import { blockOf, type Hold, type Operation, type Operations, type Tensor } from '../../model/operation.ts';
 import { attention } from './attention.ts';
 import { compressed } from './compressed.ts';
 import { dense, experts } from './feed-forward.ts';
@@ -44,9 +46,19 @@ export function expand(architecture: Architecture): Operations {
       block: blockOf(one),
     })),
     predictionDepth: architecture.predictionDepth,
-    towers: architecture.towers,
+    towers: architecture.towers.map(tower),
   };
 }
+
+/** An encoder, or what joins it to the text, as the parameters that it holds. */
+const tower = ({ name, parameters }: Tower): Hold => ({
+  kind: 'vector',
+  path: `towers.${name}`,
+  component: 'towers',
+  freezable: freezableOf(name),
+  elements: parameters,
+  flopsPerToken: 0,
+});
 
 /** Where the data stands between two parts of one list. */
 type Flow = {

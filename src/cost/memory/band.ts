@@ -1,7 +1,7 @@
 import { type MemoryBand, memoryBands, unmeasuredBand } from '../../facts/memory.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { mainNetwork } from '../count/weights.ts';
+import { mainNetwork, parametersOf } from '../count/weights.ts';
 import { hasExperts } from './reserved.ts';
 
 type Band = { readonly band: number; readonly basis: string };
@@ -19,6 +19,7 @@ export function memoryBand(operations: Operations, run: TrainingRun): Band {
 
 /** Models like which none was measured. */
 function unmeasured(operations: Operations): string | undefined {
+  if (operations.towers.some((one) => parametersOf(one) > 0)) return 'encoders, whose activations are not counted';
   for (const { operation } of mainNetwork(operations)) {
     if (operation.kind === 'scan') return 'layers with a recurrent state';
     if (seesBothWays(operation)) return 'attention that sees both ways';

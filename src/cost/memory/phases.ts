@@ -5,7 +5,15 @@ import { bytesOf } from '../../facts/precisions.ts';
 import type { MemoryComponent, MemoryEstimate } from '../../model/estimate.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { divides, isSharded, localElements, microBatches, replicas, type Stage } from '../placement.ts';
+import {
+  divides,
+  isSharded,
+  localElements,
+  microBatches,
+  replicas,
+  type Stage,
+  trainedElements,
+} from '../placement.ts';
 import { isAutocast } from './activations.ts';
 import { backwardPeak, type WeightGradient } from './backward.ts';
 import { lossBytes, savedByPrediction } from './loss.ts';
@@ -260,7 +268,12 @@ function autocastWeights({ operations, run, stage }: Step, at: 'forward' | 'loss
   const sum = (order: readonly number[]) => order.reduce((all, kind) => all + (byKind[kind] ?? 0), 0);
   const head = stage.head ? of(operations.head) : 0;
   const recomputed = run.recompute === 'full';
-  if (at === 'forward') return sum(stage.order) + head;
-  if (at === 'loss') return head + (recomputed ? 0 : sum(stage.order));
-  return sum(stage.order.slice(recomputed ? at : 0, at + 1));
+  const towers = castTowers(operations, run, stage);
+  if (at === 'forward') return towers + sum(stage.order) + head;
+  if (at === 'loss') return head + (recomputed ? 0 : towers + sum(stage.order));
+  return (recomputed ? 0 : towers) + sum(stage.order.slice(recomputed ? at : 0, at + 1));
 }
+
+/** Bytes of 16-bit copies of encoders, nearly all of which is in matrices: autocast keeps those of weights that are trained. */
+const castTowers = ({ towers }: Operations, run: TrainingRun, stage: Stage): number =>
+  stage.embedding ? 2 * towers.reduce((sum, one) => sum + trainedElements(one, run, stage), 0) : 0;

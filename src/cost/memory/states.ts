@@ -130,6 +130,8 @@ function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
 function stateBytes(operation: Operation, run: TrainingRun, bytes: number): number {
   const facts = optimizers[run.optimizer];
   const momenta = run.optimizer === 'sgd' ? frameworks[run.framework].sgdMomenta * bytes : 0;
+  // Nearly all that an encoder holds is in matrices.
+  if (operation.component === 'towers') return momenta + bytesOfState(facts.matrix, bytes);
   if (!isMatrix(operation, facts.factorsTables)) return momenta + bytesOfState(facts.other, bytes);
   const { rows, columns } = operation;
   return momenta + bytesOfState(facts.matrix, bytes) + (facts.edges * (rows + columns)) / Math.max(1, rows * columns);

@@ -3,7 +3,7 @@ import { bytesOf } from '../../facts/precisions.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { outputProjection } from '../count/weights.ts';
-import { dataParallel, divides, localElements, type Stage } from '../placement.ts';
+import { dataParallel, divides, firstOperations, localElements, type Stage, trainedElements } from '../placement.ts';
 
 /**
  * Bytes of unsharded parameters, which are gathered for as long as a layer needs them, and of the buffers that gradients are reduced
@@ -67,7 +67,9 @@ function fullyShard(operations: Operations, run: TrainingRun, stage: Stage): Uns
   const layer = (index: number) => layers[index] ?? 0;
   if (run.parallelism.pipeline > 1) {
     // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
-    const all = (g + r) * (sum(layers) + table + head);
+    const towers = stage.embedding ? operations.towers : [];
+    const trainedTowers = sum(towers.map((one) => trainedElements(one, run, stage)));
+    const all = (g + r) * (sum(layers) + table + head) + g * elementsOf(towers, run, stage) + r * trainedTowers;
     return { ...none, throughout: all };
   }
   const trained = run.lora === undefined ? 1 : 0;
@@ -124,7 +126,7 @@ function deepspeed(operations: Operations, run: TrainingRun, stage: Stage): Unsh
   if (!divides(run, 'weights')) return { ...none, throughout: reduce };
   const whole =
     sum(layersOf(operations, run, stage)) +
-    (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
+    elementsOf(firstOperations(operations, stage), run, stage) +
     (stage.head ? elementsOf(operations.head, run, stage) : 0);
   const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
   return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };

@@ -3,7 +3,8 @@ import { bytesOf, precisions } from '../../facts/precisions.ts';
 import { castBytes, gradientTraffic } from '../../facts/steps.ts';
 import type { Linear, Operation } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { isFrozen, leadsProduct } from '../count/lora.ts';
+import { isFrozen } from '../count/frozen.ts';
+import { leadsProduct } from '../count/lora.ts';
 import { type Context, isLow } from './context.ts';
 import { type GemmRun, gemmSeconds } from './gemm.ts';
 import type { Passes } from './parts.ts';
@@ -34,7 +35,7 @@ export function productSeconds(operation: Linear, columns: number, run: Training
   const how = howOf(operation, run, context);
   const accumulated =
     context.profile.gradientBytes === bytesOf.fp32 ? gradientTraffic.addedTo : gradientTraffic.written;
-  const frozen = isFrozen(operation, run.lora);
+  const frozen = isFrozen(operation, run);
   if (operation.sharding === 'expert') {
     const experts = Math.max(1, operation.copies / ep);
     const rows = (t * operation.used * run.expertImbalance) / experts;

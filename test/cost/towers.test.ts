@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import { settleRun } from '../../src/setup/settle.ts';
+import { reviewOf } from '../stories.ts';
+import { costOf, modelOf, small } from './estimates.ts';
+
+// LLaVA 1.5: CLIP ViT-L/14 for images of 336 pixels, and two matrices to a text of 4,096, here before a small Llama as wide.
+const [T, V, I, L] = [4096, 1000, 1024, 2];
+const clip = 303_507_456;
+const projector = 1024 * T + T + T * T + T;
+const text = 2 * V * T + L * (4 * T * T + 3 * T * I + 2 * T) + T;
+const llava = {
+  model_type: 'llava',
+  text_config: { ...small, hidden_size: T, intermediate_size: I, num_hidden_layers: L, num_attention_heads: 32 },
+};
+
+/** What lies on one GPU all the time, in bytes: with a second micro-batch gradients are never away. */
+function held(run: object, config: object = llava) {
+  const { gpus = 8, parallelism = {} } = run as { gpus?: number; parallelism?: { tensor?: number; pipeline?: number } };
+  const replicas = gpus / (parallelism.tensor ?? 1) / (parallelism.pipeline ?? 1);
+  const cost = costOf(config, { gpus, sequence_length: 64, global_batch_size: 2 * replicas, ...run });
+  const { weights, gradients, optimizer_states: optimizer } = cost.memory.components;
+  return { weights, gradients, optimizer, cost };
+}
+
+describe('encoders in memory', () => {
+  it('the model has as many parameters as its lines say', () => {
+    const { parameters } = costOf(llava);
+    expect([parameters.total, parameters.towers]).toEqual([text + clip + projector, clip + projector]);
+  });
+
+  // Megatron: 16-bit weights, fp32 gradients, 12 bytes of optimizer states; ZeRO with 16-bit gradients.
+  it.each([
+    ['megatron', 'none', 2, 4, 12],
+    ['megatron', 'optimizer', 2, 4, 12 / 8],
+    ['deepspeed', 'none', 2, 2, 12],
+    ['deepspeed', 'full', 2 / 8, 2 / 8, 12 / 8],
+    ['fsdp', 'full', 4 / 8, 4 / 8, 8 / 8],
+  ])(
+    '%s, sharding %s: %d + %d + %d bytes of each parameter, frozen only the weights',
+    (framework, sharding, ...each) => {
+      const [weight, gradient, optimizer] = each;
+      const all = held({ framework, sharding });
+      const total = text + clip + projector;
+      expect([all.weights, all.gradients, all.optimizer]).toEqual([
+        weight * total,
+        gradient * total,
+        optimizer * total,
+      ]);
+      const frozen = held({ framework, sharding, freeze: ['vision'] });
+      const trained = text + projector;
+      expect(frozen.weights).toBe(all.weights);
+      expect([frozen.gradients, frozen.optimizer]).toEqual([gradient * trained, optimizer * trained]);
+      expect(frozen.cost.parameters.trainable).toBe(trained);
+      expect(frozen.cost.parameters.total).toBe(total);
+    },
+  );
+
+  it.each([
+    [['vision'], text + projector],
+    [['projector'], text + clip],
+    [['vision', 'projector'], text],
+    [['towers'], text],
+    [['audio'], text + clip + projector],
+    [[], text + clip + projector],
+  ])('freeze: %j trains %d parameters', (freeze, trained) => {
+    const run = { framework: 'deepspeed', sharding: 'none', freeze };
+    expect(held(run).gradients).toBe(2 * trained);
+    expect(held(run).cost.parameters.trainable).toBe(trained);
+  });
+
+  it('tensor parallelism does not divide them, and they stand on the first stage of a pipeline', () => {
+    const norms = (2 * L + 1) * T;
+    const tower = clip + projector;
+    const divided = held({ framework: 'megatron', sharding: 'none', parallelism: { tensor: 2 } });
+    expect(divided.weights).toBe(2 * ((text - norms) / 2 + norms + tower));
+    const staged = held({ framework: 'megatron', sharding: 'none', parallelism: { pipeline: 2 } });
+    expect(staged.weights).toBe(2 * ((text - T) / 2 + tower));
+    expect(staged.cost.memory.stage).toBe(0);
+  });
+
+  it('adapters leave them frozen and without adapters of their own', () => {
+    const run = { framework: 'transformers', gpus: 1, lora: { rank: 8, targets: ['all-linear'] } };
+    const seeing = held(run);
+    const reading = held(run, llava.text_config);
+    expect(seeing.weights - reading.weights).toBe(2 * (clip + projector));
+    expect([seeing.gradients, seeing.optimizer]).toEqual([reading.gradients, reading.optimizer]);
+  });
+
+  it('autocast keeps a 16-bit copy of those that are trained', () => {
+    const run = { framework: 'transformers', gpus: 1, sharding: 'none', global_batch_size: 1, recompute: 'none' };
+    const peak = (freeze: readonly string[]) => held({ ...run, freeze, sequence_length: 16_384 }).cost.memory;
+    // When the last layer goes backward over a long sequence their gradients are not there yet: the optimizer's 8 bytes, the copy's 2.
+    expect(peak([]).phase).toBe('backward');
+    expect(peak([]).allocated - peak(['vision']).allocated).toBe(10 * clip);
+  });
+
+  it('Adafactor factors them, Muon keeps one momentum of them, as of matrices', () => {
+    const optimizerOf = (optimizer: string) =>
+      held({ framework: 'transformers', gpus: 1, optimizer }).optimizer -
+      held({ framework: 'transformers', gpus: 1, optimizer, freeze: ['towers'] }).optimizer;
+    expect(optimizerOf('adafactor')).toBe(0);
+    expect(optimizerOf('muon')).toBe(4 * (clip + projector));
+    expect(optimizerOf('adamw')).toBe(8 * (clip + projector));
+  });
+
+  it('a band of a measured kind is not theirs', () => {
+    expect(costOf(llava).memory.band).toBeGreaterThan(costOf(llava.text_config).memory.band);
+  });
+});
+
+describe('what a report says of encoders', () => {
+  const notes = (freeze?: readonly ('vision' | 'audio')[], config: object = llava) => {
+    const settling = settleRun([{ origin: 'run', fields: freeze ? { freeze } : {} }], modelOf(config));
+    if (settling.kind === 'unsettled') throw new Error('unsettled');
+    return { fields: settling.assumptions.map(({ field }) => field), problems: settling.problems };
+  };
+
+  it('what is not counted, and that they are trained where nobody freezes them', () => {
+    expect(notes().fields).toEqual(expect.arrayContaining(['towers', 'freeze']));
+    expect(notes(['vision']).fields).toContain('towers');
+    expect(notes(['vision']).fields).not.toContain('freeze');
+    expect(notes(undefined, small).fields).not.toContain('towers');
+  });
+
+  it('a frozen part that the model does not have', () => {
+    expect(notes(['vision']).problems).toEqual([]);
+    expect(notes(['audio']).problems).toMatchObject([{ severity: 'notice', key: 'freeze' }]);
+    expect(notes(['vision'], small).problems).toHaveLength(1);
+  });
+});
+
+describe('a memory budget', () => {
+  const run = 'framework: deepspeed\nsharding: none\ngpus: 8\nsequence_length: 64\nglobal_batch_size: 16\n';
+  const outcome = (described: string) =>
+    reviewOf({ head: JSON.stringify(llava) }, { 'memory-budget': '7GiB' }, { run: described }).review.verdict.outcome;
+  it('is exceeded with a trained encoder and kept with a frozen one', () => {
+    expect([outcome(run), outcome(`${run}freeze: [towers]\n`)]).toEqual(['fail', 'pass']);
+  });
+});
