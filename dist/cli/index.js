@@ -30863,16 +30863,11 @@ function notePrediction({ assumptions }, { prediction }, { mtp }) {
         reason: 'the config has multi-token-prediction layers, so training is counted with them; set mtp: false in the run to leave them out',
     });
 }
-/** What of encoders is counted, and what a run that freezes some of them may have meant otherwise. */
-function noteTowers({ assumptions, problems }, { towers }, { freeze, lora }) {
+/** What of encoders is counted, and that they are trained where nobody freezes them. */
+function noteTowers(desk, { towers }, { freeze, lora }) {
+    const { assumptions } = desk;
     const held = towers.filter(({ parameters }) => parameters > 0);
-    const unknown = (freeze ?? []).filter((part) => !held.some(({ name }) => part === 'towers' || freezableOf(name) === part));
-    for (const part of unknown)
-        problems.push({
-            severity: 'notice',
-            message: `freeze names ${part}, but nothing of this model is counted as that: it changes nothing here.`,
-            key: 'freeze',
-        });
+    noteIdleFreeze(desk, held, freeze ?? []);
     if (held.length === 0)
         return;
     assumptions.push({
@@ -30892,6 +30887,24 @@ function noteTowers({ assumptions, problems }, { towers }, { freeze, lora }) {
             value: 'the language model',
             reason: 'encoders are frozen and have no adapters',
         });
+}
+/** Somebody freezes what the model does not have; a default of the framework then says nothing. */
+function noteIdleFreeze({ assumptions, problems, origins }, held, freeze) {
+    if (origins['freeze'] === 'framework' || origins['freeze'] === 'config') {
+        const idle = held.length === 0 ? assumptions.findIndex(({ field }) => field === 'freeze') : -1;
+        if (idle >= 0)
+            assumptions.splice(idle, 1);
+        return;
+    }
+    for (const part of freeze) {
+        if (held.some(({ name }) => part === 'towers' || freezableOf(name) === part))
+            continue;
+        problems.push({
+            severity: 'notice',
+            message: `freeze names ${part}, but nothing of this model is counted as that: it changes nothing here.`,
+            key: 'freeze',
+        });
+    }
 }
 /** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */
 function definedOnly(fields) {
@@ -42198,6 +42211,8 @@ function sayTuning(say, name) {
             source: `${llamafactory_read}, finetuning_args.py`,
         }, bits === undefined ? baseBits(say, undefined, undefined, name) : bits <= 4 ? 4 : bits <= 8 ? 8 : bitsNamed(name));
     }
+    if (kind !== 'lora' && kind !== 'oft')
+        sayFrozen(say);
     if (kind === 'oft')
         say.warn('finetuning_type is oft, which is counted as if it were lora.', on);
     if (kind === 'freeze')
@@ -42205,6 +42220,20 @@ function sayTuning(say, name) {
     const stage = say.text('stage') ?? 'sft';
     if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage))
         warnOfReference(say, 'stage');
+}
+/** Encoders and projectors of multimodal models are frozen unless the file says otherwise; the flag of the tower is of every encoder. */
+function sayFrozen(say) {
+    const [tower, projector] = ['freeze_vision_tower', 'freeze_multi_modal_projector'];
+    const frozen = [
+        ...((say.flag(tower) ?? true) ? ['vision', 'audio'] : []),
+        ...((say.flag(projector) ?? true) ? ['projector'] : []),
+    ];
+    const key = [tower, projector].find((one) => say.flag(one) !== undefined);
+    if (key !== undefined)
+        say.runIs('freeze', frozen, key);
+    say.byDefault('freeze', frozen, `what ${llamafactory_read} takes, finetuning_args.py`);
+    if (say.flag('freeze_language_model') === true)
+        say.warn('freeze_language_model is on: the language model is counted as trained, so the figures are too high.', 'freeze_language_model');
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/llm-foundry.js

@@ -1,8 +1,17 @@
 import { findAccelerator } from '../facts/accelerators.ts';
-import type { Architecture } from '../model/architecture.ts';
+import type { Architecture, Tower } from '../model/architecture.ts';
 import { freezableOf } from '../model/freezable.ts';
 import type { Assumption, Problem } from '../model/reading.ts';
-import type { Origin, Parallelism, Relations, RunFields, RunSource, SettledRun, TrainingRun } from '../model/run.ts';
+import type {
+  Freezable,
+  Origin,
+  Parallelism,
+  Relations,
+  RunFields,
+  RunSource,
+  SettledRun,
+  TrainingRun,
+} from '../model/run.ts';
 import { batchOf, gpusOf, replicaOf, tokensOf, virtualStagesOf } from './relations.ts';
 
 export type Settling =
@@ -331,18 +340,11 @@ function notePrediction({ assumptions }: Desk, { prediction }: Architecture, { m
   });
 }
 
-/** What of encoders is counted, and what a run that freezes some of them may have meant otherwise. */
-function noteTowers({ assumptions, problems }: Desk, { towers }: Architecture, { freeze, lora }: TrainingRun): void {
+/** What of encoders is counted, and that they are trained where nobody freezes them. */
+function noteTowers(desk: Desk, { towers }: Architecture, { freeze, lora }: TrainingRun): void {
+  const { assumptions } = desk;
   const held = towers.filter(({ parameters }) => parameters > 0);
-  const unknown = (freeze ?? []).filter(
-    (part) => !held.some(({ name }) => part === 'towers' || freezableOf(name) === part),
-  );
-  for (const part of unknown)
-    problems.push({
-      severity: 'notice',
-      message: `freeze names ${part}, but nothing of this model is counted as that: it changes nothing here.`,
-      key: 'freeze',
-    });
+  noteIdleFreeze(desk, held, freeze ?? []);
   if (held.length === 0) return;
   assumptions.push({
     field: 'towers',
@@ -361,6 +363,27 @@ function noteTowers({ assumptions, problems }: Desk, { towers }: Architecture, {
       value: 'the language model',
       reason: 'encoders are frozen and have no adapters',
     });
+}
+
+/** Somebody freezes what the model does not have; a default of the framework then says nothing. */
+function noteIdleFreeze(
+  { assumptions, problems, origins }: Desk,
+  held: readonly Tower[],
+  freeze: readonly Freezable[],
+) {
+  if (origins['freeze'] === 'framework' || origins['freeze'] === 'config') {
+    const idle = held.length === 0 ? assumptions.findIndex(({ field }) => field === 'freeze') : -1;
+    if (idle >= 0) assumptions.splice(idle, 1);
+    return;
+  }
+  for (const part of freeze) {
+    if (held.some(({ name }) => part === 'towers' || freezableOf(name) === part)) continue;
+    problems.push({
+      severity: 'notice',
+      message: `freeze names ${part}, but nothing of this model is counted as that: it changes nothing here.`,
+      key: 'freeze',
+    });
+  }
 }
 
 /** The stated fields without the undefined ones, which `exactOptionalPropertyTypes` tells apart. */

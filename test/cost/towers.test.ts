@@ -122,6 +122,18 @@ describe('what a report says of encoders', () => {
     expect(notes(undefined, small).fields).not.toContain('towers');
   });
 
+  it('a default of the framework, only of a model that has encoders', () => {
+    const byDefault = (config: object) => {
+      const reasons = { freeze: 'what the framework takes' };
+      const source = { origin: 'framework', fields: { freeze: ['vision', 'audio'] }, reasons } as const;
+      const settling = settleRun([source], modelOf(config));
+      if (settling.kind === 'unsettled') throw new Error('unsettled');
+      return [settling.assumptions.filter(({ field }) => field === 'freeze').length, settling.problems.length];
+    };
+    expect(byDefault(llava)).toEqual([1, 0]);
+    expect(byDefault(small)).toEqual([0, 0]);
+  });
+
   it('a frozen part that the model does not have', () => {
     expect(notes(['vision']).problems).toEqual([]);
     expect(notes(['audio']).problems).toMatchObject([{ severity: 'notice', key: 'freeze' }]);

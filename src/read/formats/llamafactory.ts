@@ -122,9 +122,27 @@ function sayTuning(say: Stating, name: string): void {
       bits === undefined ? baseBits(say, undefined, undefined, name) : bits <= 4 ? 4 : bits <= 8 ? 8 : bitsNamed(name),
     );
   }
+  if (kind !== 'lora' && kind !== 'oft') sayFrozen(say);
   if (kind === 'oft') say.warn('finetuning_type is oft, which is counted as if it were lora.', on);
   if (kind === 'freeze')
     say.warn('finetuning_type is freeze: all layers are counted as trained, so the figures are too high.', on);
   const stage = say.text('stage') ?? 'sft';
   if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage)) warnOfReference(say, 'stage');
+}
+
+/** Encoders and projectors of multimodal models are frozen unless the file says otherwise; the flag of the tower is of every encoder. */
+function sayFrozen(say: Stating): void {
+  const [tower, projector] = ['freeze_vision_tower', 'freeze_multi_modal_projector'] as const;
+  const frozen = [
+    ...((say.flag(tower) ?? true) ? ['vision', 'audio'] : []),
+    ...((say.flag(projector) ?? true) ? ['projector'] : []),
+  ];
+  const key = [tower, projector].find((one) => say.flag(one) !== undefined);
+  if (key !== undefined) say.runIs('freeze', frozen, key);
+  say.byDefault('freeze', frozen, `what ${read} takes, finetuning_args.py`);
+  if (say.flag('freeze_language_model') === true)
+    say.warn(
+      'freeze_language_model is on: the language model is counted as trained, so the figures are too high.',
+      'freeze_language_model',
+    );
 }
