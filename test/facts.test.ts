@@ -72,13 +72,9 @@ describe('rates that were measured elsewhere', () => {
     ['mi325x', 784.9],
     ['gaudi2', 418.7],
     ['gaudi3', 1243],
+    ['mi355x', 1565],
   ] as const)('%s: large products reach %d TFLOP/s', (id, reached) => {
     expect(Math.abs(largest(id) / reached - 1)).toBeLessThan(0.01);
-  });
-
-  // Known to fail: its share is of a peak of 2300 TFLOP/s, and the table's is 2517.
-  it.fails('mi355x: large products reach 1565 TFLOP/s', () => {
-    expect(Math.abs(largest('mi355x') / 1565 - 1)).toBeLessThan(0.01);
   });
 
   // The same silicon with links of 400 GB/s in place of 600 and 900 both ways.

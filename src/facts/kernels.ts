@@ -391,7 +391,8 @@ const byChip: { readonly [id in AcceleratorId]?: Row } = {
   gaudi2: derived({ share: achievable(0.969, 'ratio'), link: 262e9 }),
   mi300x: derived({ share: achievable(0.514, 'ratio'), link: 448e9 }),
   mi325x: derived({ share: achievable(0.604, 'ratio'), link: 448e9 }),
-  mi355x: derived({ share: achievable(0.68, 'ratio'), link: 537e9 }),
+  // 1565 of the datasheet's 2517 TFLOP/s.
+  mi355x: derived({ share: achievable(1565 / 2517, 'ratio'), link: 537e9 }),
   'tpu-v5e': tpu({ link: 90e9, sustained: 0.94, wide: 0.55 }),
   'tpu-v5p': tpu({ link: 270e9, sustained: 0.8, wide: 0.55 }),
   'tpu-v6e': tpu({ link: 180e9, sustained: 1.72, wide: 0.4 }),
