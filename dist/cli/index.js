@@ -28960,8 +28960,8 @@ function matching(text, from, open, close, opened) {
 
 ;// CONCATENATED MODULE: ./build/text/shell.js
 
-/** Work that one script may cost: statements, how deep they nest, characters of one value. */
-const limits = { statements: 20_000, calls: 8, depth: 40, value: 20_000, list: 2_000 };
+/** Work that one script may cost: statements, how deep they nest, characters of one value and of all words that come of them. */
+const limits = { statements: 20_000, calls: 8, depth: 40, value: 20_000, list: 2_000, spent: 2_000_000 };
 /** Stands in a text for what is not known: the names between two marks. */
 const mark = '\uE000';
 const shell_unknown = (name) => `${mark}${name.replaceAll(mark, '').slice(0, 60)}${mark}`;
@@ -28986,6 +28986,7 @@ function readScript(text, files = () => undefined, inputs = {}) {
         steps: 0,
         calls: 0,
         depth: 0,
+        spent: 0,
     };
     for (const [name, value] of slurmVariables(directives))
         machine.scope.set(name, { list: false, text: value });
@@ -29327,6 +29328,7 @@ function start(words, document, target, line, machine) {
     const inner = textCommand(words);
     if (inner !== undefined && machine.calls < limits.calls) {
         machine.calls += 1;
+        spend(4 * inner.length, machine);
         run(shellTokens(inner), machine);
         machine.calls -= 1;
     }
@@ -29377,10 +29379,17 @@ function expandAll(tokens, machine) {
     for (const token of tokens) {
         if (token.kind !== 'word' || words.length > limits.list)
             continue;
-        for (const text of expandWord(token.pieces, machine))
+        for (const text of expandWord(token.pieces, machine)) {
+            spend(text.length, machine);
             words.push({ text: text.replaceAll(marked, '$$$1'), needs: needsOf(text), line: token.line });
+        }
     }
     return words;
+}
+function spend(characters, machine) {
+    machine.spent += characters + 1;
+    if (machine.spent > limits.spent)
+        throw new ShellTooLarge(`The script comes to more than ${limits.spent} characters.`);
 }
 /** A word is several where an unquoted variable has spaces, or is a list. */
 function expandWord(pieces, machine) {

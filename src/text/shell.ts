@@ -31,8 +31,8 @@ export type Inputs = Readonly<Record<string, string>>;
 
 export type Sources = (path: string) => string | undefined;
 
-/** Work that one script may cost: statements, how deep they nest, characters of one value. */
-const limits = { statements: 20_000, calls: 8, depth: 40, value: 20_000, list: 2_000 } as const;
+/** Work that one script may cost: statements, how deep they nest, characters of one value and of all words that come of them. */
+const limits = { statements: 20_000, calls: 8, depth: 40, value: 20_000, list: 2_000, spent: 2_000_000 } as const;
 
 /** Stands in a text for what is not known: the names between two marks. */
 const mark = '\uE000';
@@ -58,6 +58,7 @@ type Machine = {
   steps: number;
   calls: number;
   depth: number;
+  spent: number;
 };
 
 /**
@@ -77,6 +78,7 @@ export function readScript(text: string, files: Sources = () => undefined, input
     steps: 0,
     calls: 0,
     depth: 0,
+    spent: 0,
   };
   for (const [name, value] of slurmVariables(directives)) machine.scope.set(name, { list: false, text: value });
   run(shellTokens(text), machine);
@@ -426,6 +428,7 @@ function start(
   const inner = textCommand(words);
   if (inner !== undefined && machine.calls < limits.calls) {
     machine.calls += 1;
+    spend(4 * inner.length, machine);
     run(shellTokens(inner), machine);
     machine.calls -= 1;
   } else if (words.length > 1 && words.length <= limits.list)
@@ -481,10 +484,18 @@ function expandAll(tokens: readonly Token[], machine: Machine): readonly Word[] 
   const words: Word[] = [];
   for (const token of tokens) {
     if (token.kind !== 'word' || words.length > limits.list) continue;
-    for (const text of expandWord(token.pieces, machine))
+    for (const text of expandWord(token.pieces, machine)) {
+      spend(text.length, machine);
       words.push({ text: text.replaceAll(marked, '$$$1'), needs: needsOf(text), line: token.line });
+    }
   }
   return words;
+}
+
+function spend(characters: number, machine: Machine): void {
+  machine.spent += characters + 1;
+  if (machine.spent > limits.spent)
+    throw new ShellTooLarge(`The script comes to more than ${limits.spent} characters.`);
 }
 
 /** A word is several where an unquoted variable has spaces, or is a list. */

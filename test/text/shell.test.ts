@@ -90,6 +90,8 @@ describe('a script made to hurt', () => {
     ['branches without number', `${'if [ $A = 1 ]; then B=1; else B=2; fi\n'.repeat(2_000)}run $B`],
     ['nested branches', `${'if [ $A = 1 ]; then\n'.repeat(18)}B=1\n${'else B=2\nfi\n'.repeat(18)}run $B`],
     ['powers of powers', 'run $((9**9**9**9))'],
+    ['a long text run again and again', `X="${' --a 1'.repeat(3_300)}"\n${'run $X\n'.repeat(6_000)}`],
+    ['a long text evaluated again and again', `X="${' --a 1'.repeat(3_300)}"\n${'eval "$X"\n'.repeat(6_000)}`],
     ['a here-document without end', 'cat <<EOF\n'.repeat(5_000)],
     ['cases without end', 'case a in\n'.repeat(3_000)],
   ])('%s ends', (_, text) => {
