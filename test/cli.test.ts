@@ -26,8 +26,8 @@ const repository = (files: Readonly<Record<string, string>>) => {
   return { where, git };
 };
 
-const run = (words: readonly string[], cwd = root) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...words], { cwd, encoding: 'utf8' });
+const run = (words: readonly string[], cwd = root, input = '') => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...words], { cwd, input, encoding: 'utf8' });
   return { code: status, out: stdout, err: stderr };
 };
 
@@ -90,6 +90,59 @@ describe('report', () => {
     const { code, out, err } = run(['report', 'model', '--format', 'json'], where);
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(JSON.parse(out).reports[0].path).toBe(join('model', 'config.json'));
+  });
+
+  it('reads every config below a folder that has no config.json, and passes over what is none', () => {
+    const where = folder();
+    mkdirSync(join(where, 'models', 'deep'), { recursive: true });
+    writeFileSync(join(where, 'models', 'one.json'), config({}));
+    writeFileSync(join(where, 'models', 'deep', 'two.json'), config({ num_hidden_layers: 2 }));
+    writeFileSync(join(where, 'models', 'package.json'), '{"name": "x"}');
+    writeFileSync(join(where, 'models', 'notes.md'), 'text');
+    const { code, out, err } = run(['report', 'models', '--format', 'json'], where);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const paths = JSON.parse(out).reports.map(({ path }: { path: string }) => path);
+    expect(paths).toEqual([join('models', 'deep', 'two.json'), join('models', 'one.json')]);
+    writeFileSync(join(where, 'models', 'broken.json'), '{"model_type": "llama",');
+    const broken = run(['report', 'models'], where);
+    expect(broken.code).toBe(1);
+    expect(broken.err).toContain('broken.json');
+    mkdirSync(join(where, 'empty'));
+    expect(run(['report', 'empty'], where)).toMatchObject({ code: 2, out: '' });
+  });
+
+  it('matches a pattern that the shell left alone', () => {
+    const where = folder();
+    mkdirSync(join(where, 'models', 'deep'), { recursive: true });
+    writeFileSync(join(where, 'models', 'one.json'), config({}));
+    writeFileSync(join(where, 'models', 'deep', 'two.json'), config({}));
+    const paths = (pattern: string, cwd = where) =>
+      JSON.parse(run(['report', pattern, '--format', 'json'], cwd).out).reports.map(
+        ({ path }: { path: string }) => path,
+      );
+    expect(paths('models/*.json')).toEqual([join('models', 'one.json')]);
+    expect(paths('**/*.json')).toHaveLength(2);
+    expect(paths('../*.json', join(where, 'models', 'deep'))).toEqual([join('..', 'one.json')]);
+    const none = run(['report', 'models/*.toml'], where);
+    expect(none).toMatchObject({ code: 2, out: '' });
+    expect(none.err).toContain('no file matches it');
+  });
+
+  it('reads standard input', () => {
+    const { code, out, err } = run(['report', '-', '--format', 'json'], root, config({}));
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(JSON.parse(out).reports[0]).toMatchObject({ path: '-', family: 'llama' });
+    const words = ['report', 'configs/llama-7b.json', '--run', '-', '--format', 'json'];
+    expect(JSON.parse(run(words, root, 'gpus: 16\n').out).reports[0].run.gpus).toBe(16);
+    expect(run(['report', '-', '--run', '-'], root, config({})).err).toContain('read only once');
+    expect(run(['report', '-'], root, '').code).toBe(2);
+  });
+
+  it('takes the page of a model for its name, and downloads nothing', () => {
+    const { code, err } = run(['report', 'https://huggingface.co/meta-llama/Llama-3.1-8B/tree/main']);
+    expect(code).toBe(0);
+    expect(err).toContain('meta-llama/Llama-3.1-8B is a published model');
+    expect(run(['report', 'https://example.org/config.json']).err).toContain('nothing is downloaded');
   });
 
   it('lists the catalogue with counts', () => {
@@ -158,10 +211,11 @@ describe('report', () => {
     });
   });
 
-  it('goes on past a config that cannot be read', () => {
+  it('goes on past a config that cannot be read, and does not pass', () => {
     const { code, out, err } = run(['report', 'missing.json', 'configs/llama-7b.json', 'package.json']);
-    expect(code).toBe(0);
+    expect(code).toBe(1);
     expect(out).toContain('6,738,415,616');
+    expect(out).toContain('verdict: fail');
     expect(err).toContain('missing.json: there is no such file.');
     expect(err).toContain('package.json: The file is none of the model configs');
   });
@@ -361,6 +415,17 @@ describe('diff', () => {
     ]);
   });
 
+  it('reads the working tree of a file that was moved and edited since', () => {
+    const { where, git } = repository({ 'old.json': config() });
+    git('mv', 'old.json', 'new.json');
+    writeFileSync(join(where, 'new.json'), config({ intermediate_size: 11264 }));
+    const { code, out } = run(['diff', '--base', 'main', '--format', 'json'], where);
+    expect(code).toBe(0);
+    expect(JSON.parse(out).comparisons).toMatchObject([
+      { path: 'new.json', previous_path: 'old.json', status: 'changed', head: { family: 'llama' } },
+    ]);
+  });
+
   it('follows no link, and says so', () => {
     const { where, git } = repository({ 'config.json': config() });
     const secret = join(folder(), 'secret.json');
@@ -407,6 +472,9 @@ describe('diff', () => {
     expect(code).toBe(1);
     expect(out).toContain('verdict: fail');
     expect(err).toContain('is no valid JSON');
+    for (const base of [broken, 'missing.json', 'package.json'])
+      expect(run(['diff', base, 'configs/llama-7b.json'])).toMatchObject({ code: 2, out: '' });
+    expect(run(['diff', 'configs/llama-7b.json', 'missing.json'])).toMatchObject({ code: 2, out: '' });
     const nothing = run(['diff', 'package.json', 'missing.json']);
     expect(nothing).toMatchObject({ code: 2, out: '' });
     expect(nothing.err).toContain('package.json: The file is none of the model configs');
@@ -452,6 +520,26 @@ describe('a policy', () => {
     const loose = run(['report', 'config.json', '--policy', 'loose.yml'], where);
     expect(loose.code).toBe(0);
     expect(loose.out).toContain('verdict: pass');
+  });
+
+  it('is found from a folder within the repository, and its globs start at its root', () => {
+    const { where } = withPolicy('version: 1\nconfigs: [{ match: models/*.json, budgets: { memory: 10GiB } }]\n');
+    mkdirSync(join(where, 'models'));
+    writeFileSync(join(where, 'models', 'one.json'), config());
+    writeFileSync(join(where, 'models', 'two.json'), config({ num_hidden_layers: 33 }));
+    const models = join(where, 'models');
+    for (const words of [
+      ['report', 'one.json'],
+      ['report', 'one.json', '--policy', '../.github/model-cost.yml'],
+      ['diff', 'one.json', 'two.json', '--fail-on', 'increase'],
+    ]) {
+      const { code, out } = run(words, models);
+      expect(code).toBe(1);
+      expect(out).toContain('limit 10.00 GiB');
+    }
+    expect(run(['diff', '--base', 'main', '--policy', '../.github/model-cost.yml'], models).out).toContain(
+      'limit 10.00 GiB',
+    );
   });
 
   it('that is not at the base yet can be tried', () => {
@@ -537,7 +625,8 @@ describe('wrong usage is one sentence and exit code 2', () => {
     [['reprot', 'x'], 'Did you mean "report"?'],
     [['report'], 'report needs a config'],
     [['report', 'missing.json'], 'there is no such file'],
-    [['report', 'configs'], 'is a folder'],
+    [['report', 'test/github'], 'is a folder without a model config'],
+    [['mfu', 'configs', '--tokens-per-second', '1k'], 'is a folder'],
     [
       ['report', 'meta-llama/Llama-3.1-9B'],
       'no such model in the catalogue; the nearest are meta-llama/Llama-3.1-8B, ',

@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../text/nearest.ts';
 
+/** The word for standard input. */
+export const standardInput = '-';
+
 /** Wrong usage: the sentence is for the user, the exit code is 2. */
 export class Usage extends Error {}
 
@@ -89,7 +92,10 @@ export function wordsOf(argv: readonly string[]): Words {
   const takes: readonly string[] = taken[command];
   const foreign = Object.keys(values).find((name) => !takes.includes(name));
   if (foreign !== undefined) throw new Usage(`${command} takes no --${foreign}; see model-cost ${command} --help.`);
-  return { command, files: [...rest, ...named], option, format };
+  const files = [...rest, ...named];
+  const piped = [...files, values.run, values['base-run'], values['head-run']].filter((word) => word === standardInput);
+  if (piped.length > 1) throw new Usage('- stands for standard input, which can be read only once.');
+  return { command, files, option, format };
 }
 
 function refuseUnknown(argv: readonly string[]): void {
@@ -143,8 +149,9 @@ const usage: Readonly<Record<Command, string>> = {
 };
 
 const more: Readonly<Record<Command, string>> = {
-  report: `A CONFIG is a file, a folder with a config.json, or a published model (see: list models).
-Several configs: what cannot be read is told on standard error, and the rest goes on.
+  report: `A CONFIG is a file, a folder (its config.json, or every config below it), a quoted glob, - for standard input,
+or a published model (see: list models).
+Several configs: one that cannot be read fails, and the rest is reported all the same.
 With --memory-budget the report is a check: exit code 1 where a config needs more.`,
   diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
 that only warns where no run is stated).`,
@@ -164,7 +171,7 @@ export function help(topic: Command | undefined): string {
     ...Object.entries(about).flatMap(([name, line]) => (takes.has(name) ? [`  ${line}`] : [])),
     '',
     ...(topic === undefined || more[topic] === '' ? [] : [more[topic], '']),
-    'Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage or nothing could be read.',
+    'Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage, or there was nothing to judge.',
     '',
   ].join('\n');
 }

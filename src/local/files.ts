@@ -46,17 +46,40 @@ function read(path: string | Buffer, shown: string): ConfigSide {
       const start = Buffer.alloc(2 ** 16);
       return tooLarge(shown, start.subarray(0, readSync(file, start)));
     }
-    const pieces: Buffer[] = [];
-    for (let size = 0; size <= largest; ) {
-      const piece = Buffer.alloc(2 ** 16);
-      const length = readSync(file, piece);
-      if (length === 0) return { kind: 'bytes', bytes: Buffer.concat(pieces) };
-      pieces.push(piece.subarray(0, length));
-      size += length;
-    }
-    return tooLarge(shown, pieces[0]);
+    return drained((piece) => readSync(file, piece), shown);
   } finally {
     closeSync(file);
+  }
+}
+
+/** All that a file or pipe still gives. */
+function drained(next: (piece: Buffer) => number, shown: string): ConfigSide {
+  const pieces: Buffer[] = [];
+  for (let size = 0; size <= largest; ) {
+    const piece = Buffer.alloc(2 ** 16);
+    const length = next(piece);
+    if (length === 0) return { kind: 'bytes', bytes: Buffer.concat(pieces) };
+    pieces.push(piece.subarray(0, length));
+    size += length;
+  }
+  return tooLarge(shown, pieces[0]);
+}
+
+/** What is piped into the command. */
+export const readStandardInput = (): ConfigSide =>
+  guarded('standard input', () => drained(nextOfStandardInput, 'standard input'));
+
+function nextOfStandardInput(piece: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(0, piece);
+    } catch (error) {
+      const code = codeOf(error);
+      // Windows says so at the end of a pipe.
+      if (code === 'EOF') return 0;
+      if (code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
   }
 }
 
@@ -76,9 +99,11 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full.',
 };
 
+const codeOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+
 function reasonOf(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-  return reasons[code] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+  return reasons[codeOf(error)] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
 }
 
 /** Writes a result; a sentence where that was impossible. */

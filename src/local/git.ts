@@ -144,7 +144,10 @@ export function gitChanges({ top, base, head }: Range, matches: (path: string) =
   const wanted = raw.filter(
     ({ path, previousPath }) => matches(path) || (previousPath !== undefined && matches(previousPath)),
   );
-  if (head.commit === undefined) addUntracked(wanted, top, matches);
+  if (head.commit === undefined) {
+    for (const [index, pair] of wanted.entries()) wanted[index] = inWorkingTree(pair, top);
+    addUntracked(wanted, top, matches);
+  }
   const blobs = readBlobs(
     top,
     wanted.flatMap((pair) => [pair.base, pair.head].flatMap((half) => (half === undefined ? [] : [half]))),
@@ -157,6 +160,13 @@ export function gitChanges({ top, base, head }: Range, matches: (path: string) =
     missed: [],
     notes: [],
   };
+}
+
+/** For a rename git names the object that the file would become, which no store has: what stands in the folder is read. */
+function inWorkingTree(pair: Pair, top: string): Pair {
+  const { head } = pair;
+  const exists = head !== undefined && existsSync(Buffer.concat([Buffer.from(`${top}/`), head.path]));
+  return exists ? { ...pair, head: { ...head, object: unwritten } } : pair;
 }
 
 /** Files that git does not know yet are new; one that left the index and stands in the folder is changed, not removed. */

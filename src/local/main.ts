@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { relative, sep } from 'node:path';
+import { join } from 'node:path';
 import { deadline } from '../deadline.ts';
 import { compare } from '../gate/compare.ts';
 import { judge } from '../gate/judge.ts';
-import { isEmpty, type Review } from '../gate/review.ts';
+import { type Comparison, isEmpty, type Review } from '../gate/review.ts';
 import { jobsOf } from '../jobs.ts';
 import { recipePairs } from '../read/recipes.ts';
 import { comment } from '../report/comment.ts';
@@ -14,14 +14,15 @@ import { readSide as readConfigSide, review, trainedOtherwise, version } from '.
 import type { OtherRules } from '../settings/proposal.ts';
 import { type Documents, type Settings, settingsFrom, WrongSettings, withRuns } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
-import type { Changes, ConfigPair, Missed } from '../world.ts';
+import type { Changes, ConfigPair, ConfigSide, Missed } from '../world.ts';
 import { help, Usage, type Words, wordsOf } from './arguments.ts';
 import { readSide } from './files.ts';
 import { filesAt, GitProblem, gitChanges, gitRange, type Range, readAt, unchangedFiles } from './git.ts';
 import { list } from './list.ts';
 import { mfu } from './mfu.ts';
-import { type Named, named } from './named.ts';
-import { complain, complainOf, failed, json, passed, print, progress, quietPipes, unusable } from './print.ts';
+import { allNamed, type Named, named } from './named.ts';
+import { complain, complainOf, failed, json, note, passed, print, progress, quietPipes, unusable } from './print.ts';
+import { pathFrom, policyRoot } from './root.ts';
 import { rulesHere, rulesOf, rulesOfTwo } from './rules.ts';
 
 /** The command line: the same story as the action, over files and a git repository. Results to standard output, errors to standard error. */
@@ -47,11 +48,11 @@ function follow(words: Words): number {
     case 'list':
       return list(words);
     case 'report':
-      return report(words, settingsOf(words));
+      return report(words, settingsHere(words));
     case 'diff':
       return diff(words);
     case 'mfu':
-      return mfu(words, settingsOf(words));
+      return mfu(words, settingsHere(words));
   }
 }
 
@@ -88,8 +89,12 @@ const namedIn = (words: Words) => ({
   policy: words.option('policy'),
 });
 
-/** Options to settings: the files that --run and --policy name, single options winning over both. */
-function settingsOf(words: Words, documents: Documents = rulesHere(namedIn(words))): Settings {
+/**
+ * Options to settings: the files that --run and --policy name, single options winning over both.
+ *
+ * @param fromRoot a path as the globs of the policy see it
+ */
+function settingsOf(words: Words, documents: Documents, fromRoot: (path: string) => string): Settings {
   const settings = settingsFrom(inputsOf(words), documents);
   const fields = {
     sequenceLength: wholeNumber(words, 'sequence-length'),
@@ -107,35 +112,38 @@ function settingsOf(words: Words, documents: Documents = rulesHere(namedIn(words
   };
 }
 
-/** A path as the policy's globs see it: from the folder that the policy was found from. */
-const fromRoot = (path: string): string => {
-  const inside = relative('.', path);
-  return inside.startsWith('..') ? path : inside.replaceAll(sep, '/');
-};
+/** The settings for files that the user names from this folder. */
+function settingsHere(words: Words, documents: Documents = rulesHere(namedIn(words))): Settings {
+  const root = policyRoot(words.option('policy') !== undefined);
+  return settingsOf(words, documents, (path) => pathFrom(root, path));
+}
 
 const today = () => new Date().toISOString().slice(0, 10);
 
 /** All metrics of each config. It is a check only where somebody set a limit: a report with assumed hardware does not fail. */
 function report(words: Words, settings: Settings): number {
   if (words.files.length === 0) throw new Usage('report needs a config: model-cost report CONFIG...');
-  const comparisons = words.files.flatMap((word, index) => {
-    if (words.files.length > 1) progress(`${index + 1} of ${words.files.length} configs`);
-    const { path, side } = named(word);
-    return recipePairs(besideOnDisk({ path, head: side }, settings)).map(({ path: job, head = side, beside }) =>
-      compare({ path: job, named: true, head: readConfigSide(head, job, settings, undefined, beside?.head) }),
-    );
+  const all = words.files.flatMap(allNamed);
+  const comparisons = all.flatMap((one, index) => {
+    if (all.length > 1) progress(`${index + 1} of ${all.length} configs`);
+    return jobsOnDisk(one, settings);
   });
   progress('');
   for (const { path, head } of comparisons)
     if (head?.estimate === undefined) complainOf(path, head?.reading.problems[0]);
   const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
+  if (comparisons.length === 0) return complain(`${words.files.join(', ')}: there is no model config.`);
   if (readable.length === 0) return unusable;
   const judged = comparisons.some(({ path }) =>
     settings.budgetsFor(path).limits.some(({ origin }) => origin !== 'default'),
   );
   const found: Review = {
     comparisons,
-    verdict: judged ? judge(comparisons, settings.budgetsFor, today()) : { outcome: 'pass', findings: [] },
+    verdict: judge(
+      comparisons,
+      judged ? settings.budgetsFor : (path) => ({ ...settings.budgetsFor(path), limits: [] }),
+      today(),
+    ),
     settings: judged ? settings.shown : [],
     missed: [],
     notes: [],
@@ -150,9 +158,18 @@ function report(words: Words, settings: Settings): number {
       case 'text':
         return [
           ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
-          ...(judged ? [textFindings(found)] : []),
+          ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
         ].join('\n');
     }
+  });
+}
+
+/** The jobs that a file of the disk states; what was only found in a folder and is no config is passed over. */
+function jobsOnDisk({ path, side, found }: Named, settings: Settings): readonly Comparison[] {
+  return recipePairs(besideOnDisk({ path, head: side }, settings)).flatMap(({ path: job, head = side, beside }) => {
+    const read = readConfigSide(head, job, settings, undefined, beside?.head);
+    const another = found === true && read.estimate === undefined && read.claimed !== true;
+    return another ? [] : [compare({ path: job, named: true, head: read })];
   });
 }
 
@@ -163,7 +180,10 @@ function diff(words: Words): number {
     if (old !== undefined) throw new Usage('diff takes either two files or --base, not both.');
     const range = gitRange('.', base, words.option('head'));
     const { held, runs, others, notes } = rulesOf(inputsOf(words), namedIn(words), range);
-    const settings = withRuns(settingsOf(words, held), runs);
+    const settings = withRuns(
+      settingsOf(words, held, (path) => path),
+      runs,
+    );
     const changes = withJobs(range, withRunChanges(range, gitChanges(range, settings.matches), settings), settings);
     return compared(
       words,
@@ -176,7 +196,7 @@ function diff(words: Words): number {
   if (old === undefined || now === undefined || rest.length > 0)
     throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
   const { held, runs } = rulesOfTwo(namedIn(words));
-  const settings = withRuns(settingsOf(words, held), runs);
+  const settings = withRuns(settingsHere(words, held), runs);
   // The user named them, so what cannot be read fails.
   const found = besideOnDisk(pairOf(named(old), named(now)), settings);
   return compared(words, { pairs: [found], missed: [], notes: [] }, { ...settings, named: () => true }, []);
@@ -205,8 +225,15 @@ function withJobs(range: Range, changes: Changes, settings: Settings): Changes {
   return step.value;
 }
 
-/** Files beside one that the user named, as they are on the disk: from this folder, where trainings are started. */
+/** A file beside a config: from this folder, where trainings are started, or from the policy's. */
+function onDisk(path: string, root: string): ConfigSide | undefined {
+  const where = [path, join(root, path)].find((one) => existsSync(one));
+  return where === undefined ? undefined : readSide(where);
+}
+
+/** Files beside one that the user named, as they are on the disk. */
 function besideOnDisk(pair: ConfigPair, settings: Settings): ConfigPair {
+  const root = policyRoot(false);
   const asking = jobsOf({ pairs: [pair], missed: [], notes: [] }, settings);
   let step = asking.next();
   while (step.done !== true) {
@@ -214,7 +241,7 @@ function besideOnDisk(pair: ConfigPair, settings: Settings): ConfigPair {
     step = asking.next(
       ask.kind === 'list'
         ? { kind: 'list', paths: [], missed: [] }
-        : { kind: 'files', sides: ask.wanted.map(({ path }) => (existsSync(path) ? readSide(path) : undefined)) },
+        : { kind: 'files', sides: ask.wanted.map(({ path }) => onDisk(path, root)) },
     );
   }
   return step.value.pairs[0] ?? pair;
@@ -245,6 +272,7 @@ function compared(words: Words, changes: Changes, settings: Settings, others: re
   const nothing = isEmpty(found);
   const blind =
     found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
+  if (lacksSide(changes, found)) return unusable;
   // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
   if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named))) return unusable;
   return finish(words, found, () => {
@@ -261,7 +289,18 @@ function compared(words: Words, changes: Changes, settings: Settings, others: re
   });
 }
 
+/** Without one of two named files there is nothing to compare; one that is there and that the change broke is a failure. */
+const lacksSide = ({ pairs, base }: Changes, { comparisons }: Review): boolean =>
+  base === undefined &&
+  (pairs.some(({ head }) => head?.kind === 'refused') ||
+    comparisons.some((one) => one.base !== undefined && one.base.estimate === undefined));
+
 function finish(words: Words, found: Review, text: () => string): number {
-  const code = print(text(), words.option('output'));
+  const file = words.option('output');
+  const code = print(text(), file);
+  // A file says nothing to who waits at the terminal.
+  const told = found.settings.length > 0 || found.verdict.findings.length > 0;
+  if (code === passed && file !== undefined && told)
+    note(`verdict: ${found.verdict.outcome}; the report is in ${file}`);
   return code === passed && found.verdict.outcome === 'fail' ? failed : code;
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type OtherRules, proposed } from '../settings/proposal.ts';
 import {
   type Documents,
@@ -10,9 +11,10 @@ import {
   WrongSettings,
 } from '../settings/settings.ts';
 import type { ConfigSide } from '../world.ts';
-import { Usage } from './arguments.ts';
-import { readSide } from './files.ts';
+import { standardInput, Usage } from './arguments.ts';
+import { readSide, readStandardInput } from './files.ts';
 import { inRepository, type Range, readAt } from './git.ts';
+import { policyRoot } from './root.ts';
 
 /** What the options --run, --base-run, --head-run and --policy name. */
 type Named = {
@@ -26,9 +28,13 @@ type Read = (path: string) => ConfigSide | undefined;
 
 const fromDisk: Read = (path) => (existsSync(path) ? readSide(path) : undefined);
 
-/** The rules for files that the user names: the policy of this folder, where it has one. */
+/** The rules for files that the user names: the policy of this folder or of one above it in the repository. */
 export function rulesHere({ run, policy }: Named): Documents {
-  const found = policyFrom(fromDisk, policy ?? policyPath);
+  const root = policyRoot(policy !== undefined);
+  const found = policyFrom(
+    (path) => (path === policy ? undefined : fromDisk(join(root, path))) ?? fromDisk(path),
+    policy ?? policyPath,
+  );
   if (policy !== undefined && found.policy === undefined) throw new Usage(`${policy}: there is no such file.`);
   return { ...found, ...described(run) };
 }
@@ -48,8 +54,9 @@ type Rules = {
 export function rulesOf(inputs: Inputs, named: Named, range: Range): Rules {
   const { policy } = named;
   const described = descriptions(named, range);
+  const path = policy === undefined ? policyPath : inRepository(range.top, policy);
   const at = (commit: string | undefined) =>
-    policyFrom((path) => readAt(range.top, commit, path), policy ?? policyPath);
+    path === undefined ? {} : policyFrom((name) => readAt(range.top, commit, name), path);
   const tried = policy !== undefined && at(range.base.commit).policy === undefined;
   const found = tried ? rulesHere({ policy }) : { ...at(range.base.commit), commit: range.base.commit };
   const held = { ...found, ...described.base };
@@ -115,7 +122,7 @@ export function rulesOfTwo(named: Named): { readonly held: Documents; readonly r
 
 function described(name: string | undefined): Pick<Documents, 'run'> {
   if (name === undefined) return {};
-  const side = readSide(name);
+  const side = name === standardInput ? readStandardInput() : readSide(name);
   if (side.kind === 'refused') throw new Usage(side.reason);
   return { run: { name, bytes: side.bytes } };
 }
