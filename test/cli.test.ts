@@ -26,8 +26,13 @@ const repository = (files: Readonly<Record<string, string>>) => {
   return { where, git };
 };
 
-const run = (words: readonly string[], cwd = root, input = '') => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...words], { cwd, input, encoding: 'utf8' });
+const run = (words: readonly string[], cwd = root, input = '', env: Readonly<Record<string, string>> = {}) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...words], {
+    cwd,
+    input,
+    env: { ...process.env, FORCE_COLOR: '0', ...env },
+    encoding: 'utf8',
+  });
   return { code: status, out: stdout, err: stderr };
 };
 
@@ -608,6 +613,64 @@ describe('mfu', () => {
   });
 });
 
+describe('what a reader sees', () => {
+  const over = ['report', 'configs/llama-7b.json', '--memory-budget', '1GB'];
+
+  it('colours the verdict where colours are wanted', () => {
+    const red = run(over, root, '', { FORCE_COLOR: '1' });
+    expect(red.out).toContain('\u001b[31mverdict: fail\u001b[0m');
+    expect(run(over, root, '', { FORCE_COLOR: '1', NO_COLOR: '1' }).out).not.toContain('\u001b');
+    expect(run([...over, '--format', 'json'], root, '', { FORCE_COLOR: '1' }).out).not.toContain('\u001b');
+    const file = join(folder(), 'out.txt');
+    run([...over, '--output', file], root, '', { FORCE_COLOR: '1' });
+    expect(readFileSync(file, 'utf8')).not.toContain('\u001b');
+  });
+
+  it('says the verdict where the report goes to a file', () => {
+    const file = join(folder(), 'out.txt');
+    expect(run([...over, '-o', file])).toEqual({
+      code: 1,
+      out: '',
+      err: `model-cost: verdict: fail; the report is in ${file}\n`,
+    });
+  });
+
+  it('takes the only accelerator of a family by its name, and short options', () => {
+    const { code, out } = run(['report', 'configs/llama-7b.json', '-a', 'h200', '-g', '16', '-t', '2T', '-f', 'json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(out).reports[0].run).toMatchObject({ accelerator: 'h200-sxm-141gb', gpus: 16, tokens: 2e12 });
+    expect(run(['-V']).out).toBe(run(['--version']).out);
+    const file = join(folder(), 'run.yml');
+    writeFileSync(file, 'accelerator: h100\n');
+    expect(run(['report', 'configs/llama-7b.json', '-r', file]).err).toContain('or "h100-nvl-94gb"?');
+  });
+
+  it('shows in a comparison what is approximate, odd, and moved, with both numbers', () => {
+    const where = folder();
+    const old = { model_type: 'nobody_knows' };
+    writeFileSync(join(where, 'old.json'), config(old));
+    writeFileSync(
+      join(where, 'new.json'),
+      config({ ...old, num_hidden_layers: 30 }).replace('{', '{ "vocab_size": 1,'),
+    );
+    const { out } = run(['diff', 'old.json', 'new.json'], where);
+    expect(out).toContain('changed (approximate)');
+    expect(out).toMatch(/^ {2}warning \(line \d+\): .*vocab_size/m);
+    expect(out).toMatch(/layers\.feed_forward\.gate +-90,177,536 {2}1,442,840,576 -> 1,352,663,040/);
+    expect(out).toMatch(/where FLOPs per token moved\n.* -[\d.]+ MFLOPs {2}[\d.]+ GFLOPs -> [\d.]+ GFLOPs/);
+  });
+
+  it.each(['report', 'diff', 'mfu', 'list'])('helps with defaults and an example of %s that is taken', (command) => {
+    const { out } = run([command, '--help']);
+    const [, example = ''] = /^Examples: +model-cost (.*)$/m.exec(out) ?? [];
+    expect(example.split(' ')[0]).toBe(command);
+    expect(run(example.split(' ').map((word) => word.replace(/^config\.json$|^run\.yml$/, 'missing'))).err).not.toMatch(
+      /takes no|There is no option|needs/,
+    );
+    if (command !== 'list') expect(out).toContain('(default: h100-sxm-80gb;');
+  });
+});
+
 describe('list', () => {
   it.each([
     ['accelerators', 'h100-sxm-80gb'],
@@ -636,7 +699,16 @@ describe('wrong usage is one sentence and exit code 2', () => {
     [['report', '__proto__'], 'no such model in the catalogue'],
     [['report', '\u001b[31mred'], 'no such model in the catalogue'],
     [['report', 'configs/llama-7b.json', '--acelerator', 'x'], 'Did you mean "accelerator"?'],
-    [['report', 'configs/llama-7b.json', '--accelerator', 'h100'], 'not in the table'],
+    [
+      ['report', 'configs/llama-7b.json', '--accelerator', 'h100'],
+      'not in the table. Did you mean "h100-pcie-80gb", "h100-sxm-80gb" or "h100-nvl-94gb"?',
+    ],
+    [['report', 'configs/llama-7b.json', '--gpus', '-1'], '--gpus needs a value'],
+    [['report', 'configs/llama-7b.json', '--memory-budget', '110%'], 'at most 100%'],
+    [['report', 'configs/llama-7b.json', '--memory-budget', '72Gb'], 'must be an amount like 80GB'],
+    [['report', 'configs/llama-7b.json', '--sequence-length', '8k'], 'write the number out'],
+    [['report', 'configs/llama-7b.json', '--tokens', '15'], 'is no whole training'],
+    [['diff', '--base', 'main..feature'], 'write --base main --head feature'],
     [['report', 'configs/llama-7b.json', '--gpus', 'many'], 'whole number'],
     [['report', 'configs/llama-7b.json', '--run', 'missing.yml'], 'there is no such file'],
     [['report', 'configs/llama-7b.json', '--format', 'xml'], 'must be text, markdown or json'],

@@ -20877,8 +20877,16 @@ function levenshtein(a, b) {
     }
     return row[b.length] ?? 0;
 }
-/** ` Did you mean "x"?`, or nothing. */
+/** The known names that go on where a word ends: `h100` for `h100-sxm-80gb`. */
+function beginningWith(word, known) {
+    const wanted = word.toLowerCase();
+    return wanted === '' ? [] : known.filter((candidate) => candidate.toLowerCase().startsWith(`${wanted}-`));
+}
+/** ` Did you mean "x"?`, or nothing; a word that several names begin with has them all. */
 const didYouMean = (word, known) => {
+    const family = beginningWith(word, known).map((name) => `"${name}"`);
+    if (family.length > 0)
+        return ` Did you mean ${[family.slice(0, -1).join(', '), family.at(-1)].filter(Boolean).join(' or ')}?`;
     const found = nearest(word, known);
     return found === undefined ? '' : ` Did you mean "${found}"?`;
 };
@@ -20930,8 +20938,8 @@ function sentence(schema, value, issue, key) {
     if (given === undefined && key !== '')
         return `${key} is missing${allowed(issue, key)}.`;
     if (issue.code === 'invalid_value') {
-        const near = typeof given === 'string' ? nearest(given, issue.values.map(String)) : undefined;
-        return `${key} is ${shown(given)}, but must be ${choices(issue, key)}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
+        const near = typeof given === 'string' ? didYouMean(given, issue.values.map(String)) : '';
+        return `${key} is ${shown(given)}, but must be ${choices(issue, key)}.${near}`;
     }
     if (key === '')
         return 'the file must be a mapping of fields to values.';
@@ -47982,18 +47990,41 @@ function comparisonLines(comparison) {
         ];
     });
     const fields = comparison.fields.slice(0, mostFields).map(fieldLine);
-    const parts = comparison.parts
-        .slice(0, 12)
-        .map(({ part, quantity: kind, before, after }) => `    ${markdown_plain(part, 60).padEnd(36)} ${(kind === 'flops' ? flopsText(after - before) : exact(after - before)).padStart(24)} ${kind}`);
     return [
-        `${markdown_plain(comparison.path, 120)}${renamed}: ${comparison.status}`,
+        `${markdown_plain(comparison.path, 120)}${renamed}: ${comparison.status}${isApproximate(comparison) ? ' (approximate)' : ''}`,
         ...runLines(comparison),
         ...rows,
         ...(fields.length > 0 ? ['  what changed', ...fields] : []),
         ...(comparison.fields.length > mostFields ? [`    and ${comparison.fields.length - mostFields} more`] : []),
-        ...(parts.length > 0 ? ['  what moved', ...parts] : []),
+        ...movedLines(comparison, 'parameters'),
+        ...movedLines(comparison, 'flops'),
+        ...warningLines(comparison.head),
         '',
     ];
+}
+const isApproximate = ({ base, head }) => [base, head].some((side) => side?.estimate?.parameters.exact === false);
+/** The parts that moved most, of parameters or of FLOPs. */
+function movedLines({ parts }, quantity) {
+    const all = parts.filter((part) => part.quantity === quantity);
+    const written = quantity === 'flops' ? flopsText : exact;
+    const lines = all.slice(0, terminal_mostParts).map(({ part, before, after }) => {
+        const moved = `${after < before ? '-' : '+'}${written(Math.abs(after - before))}`;
+        return `    ${markdown_plain(part, 60).padEnd(36)} ${moved.padStart(20)}  ${written(before)} -> ${written(after)}`;
+    });
+    if (lines.length === 0)
+        return [];
+    const title = quantity === 'flops' ? '  where FLOPs per token moved' : '  where parameters moved';
+    return [title, ...lines, ...(all.length > terminal_mostParts ? [`    and ${all.length - terminal_mostParts} more`] : [])];
+}
+const terminal_mostParts = 12;
+/** What is odd about the new side, each once. */
+function warningLines(side) {
+    if (side?.estimate === undefined)
+        return [];
+    const lines = new Set([...side.reading.problems, ...side.estimate.problems].map(({ severity, message, line: at }) => `  ${severity}${at === undefined ? '' : ` (line ${at})`}: ${markdown_plain(message)}`));
+    return [...lines]
+        .slice(0, mostFields)
+        .concat(lines.size > mostFields ? [`  and ${lines.size - mostFields} more`] : []);
 }
 /** The run of each side, once where it is the same. */
 function runLines({ base, head }) {
@@ -54419,45 +54450,6 @@ const unread = (reading, byItsLooks) => ({
     ...(isConfig(reading.way, byItsLooks) ? { claimed: true } : {}),
 });
 
-;// CONCATENATED MODULE: ./build/settings/calibrate.js
-
-
-
-/** A measurement this far from the projection was of something else: another model, unit or number of GPUs. */
-const farthest = 5;
-/** Measured over projected tokens per second of the run that a machine was measured with. */
-function calibrate_calibrate({ name, fields, measured }) {
-    if (measured === undefined)
-        return undefined;
-    const wrong = (sentence) => ({
-        kind: 'wrong',
-        sentence: `The calibration of ${name} cannot be used: ${sentence}`,
-    });
-    const { config, run, tokensPerSecond } = measured;
-    const reading = readConfig(config.bytes, config.name);
-    if (reading.kind === 'unread')
-        return wrong(`${config.name}: ${reading.problems[0]?.message ?? 'could not be read.'}`);
-    const settling = settleRun([
-        { origin: 'policy', fields: uncalibrated(run) },
-        { origin: 'policy', fields: uncalibrated(fields) },
-        ...reading.run,
-    ], reading.architecture);
-    if (settling.kind === 'unsettled')
-        return wrong(settling.problems[0]?.message ?? 'its run contradicts itself.');
-    const { throughput } = estimate(reading.architecture, settling.settled);
-    if (throughput.tokensPerSecondPerGpu === null)
-        return wrong(`${throughput.limit}.`);
-    const { gpus } = settling.settled.run;
-    const projected = throughput.tokensPerSecondPerGpu * gpus;
-    const ratio = tokensPerSecond / projected;
-    if (ratio > farthest || ratio < 1 / farthest) {
-        return wrong(`it states ${Math.round(tokensPerSecond)} tokens per second on ${gpus} GPUs, where ${Math.round(projected)} are projected; check the model, the run and that the figure is of all GPUs together.`);
-    }
-    return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
-}
-/** The measurement is held against the bare projection, whatever its run description scales it by. */
-const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }) => fields;
-
 ;// CONCATENATED MODULE: ./build/settings/amounts.js
 
 const amounts_count = String.raw `\d[\d_]*(\.\d+)?(e\+?\d{1,3})?\s*`;
@@ -54469,12 +54461,14 @@ const amounts_share = (text) => {
 /** What a metric of each unit may be. */
 const notations = {
     bytes: {
-        pattern: /^\d+(\.\d+)?\s*[KMGTkmgt]i?[Bb]$/,
+        // `Gb` are gigabits, so a capital goes with a capital.
+        pattern: /^\d+(\.\d+)?\s*([KMGTkmgt]i?B|[kmgt]i?b)$/,
         example: 'an amount like 80GB or 72GiB',
         parse: parseBytes,
     },
     parameters: {
-        pattern: new RegExp(`^${amounts_count}[kKmMbBtT]?$`),
+        // There is no half of one: 8.5 was meant to be billions.
+        pattern: new RegExp(`^(\\d[\\d_]*|${amounts_count}[kKmMbBtT]|\\d[\\d_]*(\\.\\d+)?e\\+?\\d{1,3})$`),
         example: 'a count like 8.2B or 350M',
         parse: parseCount,
     },
@@ -54519,6 +54513,10 @@ const plainNumbers = {
     seconds: 0,
     dollars: Number.MAX_SAFE_INTEGER,
 };
+/** Units of which there is no fraction. */
+const amounts_isWhole = (unit) => unit === 'parameters';
+/** More than all of the accelerator's memory is no budget. */
+const shareOfCard = /^(100(?:\.0+)?|\d{1,2}(?:\.\d+)?)\s*%$/;
 /** The words that a policy may write for a metric of a unit, for its schema. */
 function notationOf(unit, use) {
     const { pattern, example } = notations[unit];
@@ -54528,7 +54526,7 @@ function notationOf(unit, use) {
         return { patterns: [pattern, percentage], largest: plainNumbers[unit], example: `a share like 5%, or ${example}` };
     return unit === 'bytes'
         ? {
-            patterns: [pattern, percentage],
+            patterns: [pattern, shareOfCard],
             largest: 0,
             example: `${example}, or a share of the accelerator's usable memory like 90%`,
         }
@@ -54539,7 +54537,9 @@ const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
 /** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
 function parseAmount(written, unit, use) {
     if (typeof written === 'number')
-        return written >= 0 && written <= notationOf(unit, use).largest ? amounts_absolute(written) : undefined;
+        return written >= 0 && written <= notationOf(unit, use).largest && (!amounts_isWhole(unit) || Number.isInteger(written))
+            ? amounts_absolute(written)
+            : undefined;
     const text = written.trim();
     if (use === 'move' && unit === 'ratio') {
         const found = points.exec(text)?.[1];
@@ -54547,12 +54547,51 @@ function parseAmount(written, unit, use) {
     }
     const relative = use === 'move' || unit === 'bytes' ? amounts_share(text) : undefined;
     if (relative !== undefined)
-        return { kind: 'share', share: relative };
+        return use === 'move' || shareOfCard.test(text) ? { kind: 'share', share: relative } : undefined;
     const { pattern, parse } = notations[unit];
     const value = pattern.test(text) ? parse(text) : undefined;
     return value === undefined ? undefined : amounts_absolute(value);
 }
 const amounts_absolute = (value) => ({ kind: 'absolute', value });
+
+;// CONCATENATED MODULE: ./build/settings/calibrate.js
+
+
+
+/** A measurement this far from the projection was of something else: another model, unit or number of GPUs. */
+const farthest = 5;
+/** Measured over projected tokens per second of the run that a machine was measured with. */
+function calibrate_calibrate({ name, fields, measured }) {
+    if (measured === undefined)
+        return undefined;
+    const wrong = (sentence) => ({
+        kind: 'wrong',
+        sentence: `The calibration of ${name} cannot be used: ${sentence}`,
+    });
+    const { config, run, tokensPerSecond } = measured;
+    const reading = readConfig(config.bytes, config.name);
+    if (reading.kind === 'unread')
+        return wrong(`${config.name}: ${reading.problems[0]?.message ?? 'could not be read.'}`);
+    const settling = settleRun([
+        { origin: 'policy', fields: uncalibrated(run) },
+        { origin: 'policy', fields: uncalibrated(fields) },
+        ...reading.run,
+    ], reading.architecture);
+    if (settling.kind === 'unsettled')
+        return wrong(settling.problems[0]?.message ?? 'its run contradicts itself.');
+    const { throughput } = estimate(reading.architecture, settling.settled);
+    if (throughput.tokensPerSecondPerGpu === null)
+        return wrong(`${throughput.limit}.`);
+    const { gpus } = settling.settled.run;
+    const projected = throughput.tokensPerSecondPerGpu * gpus;
+    const ratio = tokensPerSecond / projected;
+    if (ratio > farthest || ratio < 1 / farthest) {
+        return wrong(`it states ${Math.round(tokensPerSecond)} tokens per second on ${gpus} GPUs, where ${Math.round(projected)} are projected; check the model, the run and that the figure is of all GPUs together.`);
+    }
+    return { kind: 'ratio', ratio, measured: tokensPerSecond, projected };
+}
+/** The measurement is held against the bare projection, whatever its run description scales it by. */
+const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }) => fields;
 
 ;// CONCATENATED MODULE: ./build/settings/policy-schema.js
 
@@ -54584,7 +54623,8 @@ function policy_schema_amount(metric, use) {
     const text = schemas_string()
         .max(40)
         .regex(new RegExp(patterns.map(({ source }) => source).join('|')), error);
-    return largest > 0 ? union([schemas_number().nonnegative(error).max(largest, error), text], { error }) : text;
+    const number = amounts_isWhole(metric.unit) ? schemas_number().int(error) : schemas_number();
+    return largest > 0 ? union([number.nonnegative(error).max(largest, error), text], { error }) : text;
 }
 function bounds(metric) {
     return {
@@ -54981,8 +55021,7 @@ function settingsFrom(inputs, documents = {}) {
         throw new WrongSettings(wrong);
     const policy = policyIn(documents);
     const shown = [];
-    const given = (name, policyValue) => {
-        const input = inputs[name]?.trim() ?? '';
+    const given = (name, policyValue, input = inputs[name]?.trim() ?? '') => {
         const value = input !== '' ? input : policyValue;
         const origin = input !== '' ? 'input' : value !== undefined ? 'policy' : 'default';
         if (inputDefaults[name] !== '' || value !== undefined)
@@ -55003,7 +55042,9 @@ function settingsFrom(inputs, documents = {}) {
     if (policy !== undefined && policy.ignore.length > 0)
         shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
     const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
-    const accelerator = given('accelerator', machine?.fields.accelerator) && input('accelerator');
+    const stated = input('accelerator');
+    const accelerator = stated === undefined ? undefined : settings_acceleratorOf(stated);
+    given('accelerator', machine?.fields.accelerator, accelerator);
     if (accelerator !== undefined && !acceleratorIds.some((id) => id === accelerator)) {
         wrong.push(`The input accelerator is "${accelerator.slice(0, 60)}", which is not in the table.${didYouMean(accelerator, acceleratorIds) || ' See `model-cost list accelerators`.'}`);
     }
@@ -55134,6 +55175,14 @@ const builtIn = {
     severity: 'fail',
     origin: 'default',
 };
+/** The only accelerator of a family may be named by it: `h200` for `h200-sxm-141gb`. */
+function settings_acceleratorOf(word) {
+    const wanted = word.toLowerCase();
+    if (acceleratorIds.some((id) => id === wanted))
+        return wanted;
+    const [only, ...others] = beginningWith(word, acceleratorIds);
+    return only === undefined || others.length > 0 ? word : only;
+}
 /** One limit for each metric, bound and severity: the last that is stated. */
 const settings_merged = (limits) => [
     ...new Map(limits.map((limit) => [`${limit.metric} ${limit.bound} ${limit.severity}`, limit])).values(),
@@ -55146,13 +55195,10 @@ function memoryText(limits = []) {
 }
 /** `80GB`, `72GiB`, `90%` of the accelerator's usable memory. */
 function memoryLimit(text, wrong) {
-    const share = /^(\d{1,4}(?:\.\d+)?)\s*%$/.exec(text)?.[1];
-    const bytes = /[a-z]/i.test(text) ? parseBytes(text) : undefined;
-    if (share !== undefined && Number(share) > 0)
-        return { ...builtIn, amount: { kind: 'share', share: Number(share) / 100 }, origin: 'input' };
-    if (bytes !== undefined && bytes > 0)
-        return { ...builtIn, amount: { kind: 'absolute', value: bytes }, origin: 'input' };
-    wrong.push(`The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%.`);
+    const amount = parseAmount(text, 'bytes', 'value');
+    if (amount !== undefined && (amount.kind === 'share' ? amount.share : amount.value) > 0)
+        return { ...builtIn, amount, origin: 'input' };
+    wrong.push(`The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%, at most 100%.`);
     return builtIn;
 }
 /** What the measured runs of the machines that some config uses say of the projections. */
@@ -55202,25 +55248,28 @@ const external_node_util_namespaceObject = __WEBPACK_EXTERNAL_createRequire(impo
 ;// CONCATENATED MODULE: ./build/local/arguments.js
 
 
+
+/** The word for standard input. */
+const standardInput = '-';
 /** Wrong usage: the sentence is for the user, the exit code is 2. */
 class Usage extends Error {
 }
 const options = {
-    run: { type: 'string' },
+    run: { type: 'string', short: 'r' },
     'base-run': { type: 'string' },
     'head-run': { type: 'string' },
-    policy: { type: 'string' },
-    accelerator: { type: 'string' },
-    gpus: { type: 'string' },
-    'memory-budget': { type: 'string' },
+    policy: { type: 'string', short: 'p' },
+    accelerator: { type: 'string', short: 'a' },
+    gpus: { type: 'string', short: 'g' },
+    'memory-budget': { type: 'string', short: 'm' },
     'sequence-length': { type: 'string' },
     'micro-batch-size': { type: 'string' },
-    tokens: { type: 'string' },
+    tokens: { type: 'string', short: 't' },
     'tokens-per-second': { type: 'string' },
     'fail-on': { type: 'string' },
-    format: { type: 'string' },
-    output: { type: 'string' },
-    base: { type: 'string' },
+    format: { type: 'string', short: 'f' },
+    output: { type: 'string', short: 'o' },
+    base: { type: 'string', short: 'b' },
     head: { type: 'string' },
     model_config: { type: 'string', multiple: true },
     help: { type: 'boolean', short: 'h' },
@@ -55271,7 +55320,11 @@ function arguments_wordsOf(argv) {
     const foreign = Object.keys(values).find((name) => !takes.includes(name));
     if (foreign !== undefined)
         throw new Usage(`${command} takes no --${foreign}; see model-cost ${command} --help.`);
-    return { command, files: [...rest, ...named], option, format };
+    const files = [...rest, ...named];
+    const piped = [...files, values.run, values['base-run'], values['head-run']].filter((word) => word === standardInput);
+    if (piped.length > 1)
+        throw new Usage('- stands for standard input, which can be read only once.');
+    return { command, files, option, format };
 }
 function refuseUnknown(argv) {
     const end = argv.indexOf('--');
@@ -55281,34 +55334,42 @@ function refuseUnknown(argv) {
             throw new Usage(`There is no option --${name}.${didYouMean(name, Object.keys(options))}`);
     }
 }
-const parseAll = (argv) => (0,external_node_util_namespaceObject.parseArgs)({ args: [...argv], options, allowPositionals: true, strict: true });
+const parseAll = (argv) => (0,external_node_util_namespaceObject.parseArgs)({
+    args: argv.map((word) => (word === '-V' ? '--version' : word)),
+    options,
+    allowPositionals: true,
+    strict: true,
+});
 function parsed(argv) {
     try {
         return parseAll(argv);
     }
     catch (error) {
         const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+        const [, name = ''] = /^Option '(?:-\w, )?(--[\w-]+)[^']*' argument is ambiguous/.exec(line) ?? [];
+        if (name !== '')
+            throw new Usage(`${name} needs a value; one that begins with a dash is written ${name}=VALUE.`);
         throw new Usage(line.split('. To specify')[0] ?? line);
     }
 }
 const about = {
-    run: '--run FILE              the training run (YAML or JSON)',
-    'base-run': '--base-run FILE         the run of the old side, where it is another than that of --run',
-    'head-run': '--head-run FILE         the run of the new side',
-    policy: '--policy FILE           the policy file (default: .github/model-cost.yml, where there is one)',
-    accelerator: '--accelerator ID        target hardware (see: list accelerators)',
-    gpus: '--gpus N',
-    'memory-budget': '--memory-budget LIMIT   80GB, 72GiB, or a share of usable memory: 90%',
-    'sequence-length': '--sequence-length N     tokens',
-    'micro-batch-size': '--micro-batch-size N    sequences',
-    tokens: '--tokens N              tokens of the whole training; 1T understood',
-    'tokens-per-second': '--tokens-per-second N   as measured, of all GPUs together',
-    'fail-on': '--fail-on WHAT          over-budget, increase, never',
-    format: '--format FORMAT         text, markdown, json',
-    output: '--output FILE           instead of standard output',
-    base: '--base REV              git revision to compare with; the merge base is taken',
-    head: '--head REV              git revision to look at (default: the working tree)',
-    model_config: '--model_config FILE     another way to name the config',
+    run: '-r, --run FILE              the training run (YAML or JSON; default: what is assumed is listed)',
+    'base-run': '    --base-run FILE         the run of the old side (default: that of --run)',
+    'head-run': '    --head-run FILE         the run of the new side (default: that of --run)',
+    policy: `-p, --policy FILE           the policy file (default: ${policyPath} of the repository, where there is one)`,
+    accelerator: `-a, --accelerator ID        target hardware (default: ${inputDefaults['accelerator']}; see: list accelerators)`,
+    gpus: `-g, --gpus N                number of GPUs (default: ${inputDefaults['gpus']})`,
+    'memory-budget': `-m, --memory-budget LIMIT   80GB, 72GiB, or a share of usable memory like 90% (default: ${inputDefaults['memory-budget']})`,
+    'sequence-length': "    --sequence-length N     tokens (default: the run's, else from the config)",
+    'micro-batch-size': "    --micro-batch-size N    sequences (default: the run's, else 1)",
+    tokens: '-t, --tokens N              tokens of the whole training, like 300B or 2T (default: 1T)',
+    'tokens-per-second': '    --tokens-per-second N   as measured, of all GPUs together',
+    'fail-on': `    --fail-on WHAT          over-budget, increase, never (default: ${inputDefaults['fail-on']})`,
+    format: '-f, --format FORMAT         text, markdown, json (default: text)',
+    output: '-o, --output FILE           where the result goes (default: standard output)',
+    base: '-b, --base REV              git revision to compare with; the merge base is taken',
+    head: '    --head REV              git revision to look at (default: the working tree)',
+    model_config: '    --model_config FILE     another way to name the config',
 };
 const usage = {
     report: `  model-cost report CONFIG...              all metrics of one or more configs`,
@@ -55319,13 +55380,20 @@ const usage = {
     list: `  model-cost list accelerators|families|formats|models`,
 };
 const arguments_more = {
-    report: `A CONFIG is a file, a folder with a config.json, or a published model (see: list models).
-Several configs: what cannot be read is told on standard error, and the rest goes on.
+    report: `A CONFIG is a file, a folder (its config.json, or every config below it), a quoted glob, - for standard input,
+or a published model (see: list models).
+Several configs: one that cannot be read fails, and the rest is reported all the same.
 With --memory-budget the report is a check: exit code 1 where a config needs more.`,
     diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
 that only warns where no run is stated).`,
     mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
     list: '',
+};
+const examples = {
+    report: 'model-cost report config.json --accelerator h100-sxm-80gb --gpus 64 --memory-budget 90%',
+    diff: 'model-cost diff --base origin/main --run configs/run.yml',
+    mfu: 'model-cost mfu config.json --run run.yml --tokens-per-second 410k',
+    list: 'model-cost list accelerators',
 };
 /** Help for one command, or for all. */
 function help(topic) {
@@ -55339,7 +55407,9 @@ function help(topic) {
         ...Object.entries(about).flatMap(([name, line]) => (takes.has(name) ? [`  ${line}`] : [])),
         '',
         ...(topic === undefined || arguments_more[topic] === '' ? [] : [arguments_more[topic], '']),
-        'Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage or nothing could be read.',
+        ...shown.map((command, index) => `${index === 0 ? 'Examples:' : '         '} ${examples[command]}`),
+        '',
+        'Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage, or there was nothing to judge.',
         '',
     ].join('\n');
 }
@@ -55388,19 +55458,41 @@ function files_read(path, shown) {
             const start = Buffer.alloc(2 ** 16);
             return tooLarge(shown, start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(file, start)));
         }
-        const pieces = [];
-        for (let size = 0; size <= files_largest;) {
-            const piece = Buffer.alloc(2 ** 16);
-            const length = (0,external_node_fs_namespaceObject.readSync)(file, piece);
-            if (length === 0)
-                return { kind: 'bytes', bytes: Buffer.concat(pieces) };
-            pieces.push(piece.subarray(0, length));
-            size += length;
-        }
-        return tooLarge(shown, pieces[0]);
+        return drained((piece) => (0,external_node_fs_namespaceObject.readSync)(file, piece), shown);
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+/** All that a file or pipe still gives. */
+function drained(next, shown) {
+    const pieces = [];
+    for (let size = 0; size <= files_largest;) {
+        const piece = Buffer.alloc(2 ** 16);
+        const length = next(piece);
+        if (length === 0)
+            return { kind: 'bytes', bytes: Buffer.concat(pieces) };
+        pieces.push(piece.subarray(0, length));
+        size += length;
+    }
+    return tooLarge(shown, pieces[0]);
+}
+/** What is piped into the command. */
+const readStandardInput = () => guarded('standard input', () => drained(nextOfStandardInput, 'standard input'));
+function nextOfStandardInput(piece) {
+    for (;;) {
+        try {
+            return (0,external_node_fs_namespaceObject.readSync)(0, piece);
+        }
+        catch (error) {
+            const code = codeOf(error);
+            // Windows says so at the end of a pipe.
+            if (code === 'EOF')
+                return 0;
+            if (code !== 'EAGAIN')
+                throw error;
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+        }
     }
 }
 function guarded(path, act) {
@@ -55418,9 +55510,9 @@ const files_reasons = {
     EISDIR: 'that is a folder.',
     ENOSPC: 'the disk is full.',
 };
+const codeOf = (error) => typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 function files_reasonOf(error) {
-    const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-    return files_reasons[code] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+    return files_reasons[codeOf(error)] ?? (error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
 }
 /** Writes a result; a sentence where that was impossible. */
 function writeText(path, text) {
@@ -55469,6 +55561,9 @@ function git(folder, words, input) {
 function commitOf(folder, revision) {
     if (revision.startsWith('-'))
         throw new GitProblem(`"${revision}" is no git revision.`);
+    const [, from, to] = /^(.*?)\.{2,3}(.*)$/.exec(revision) ?? [];
+    if (from !== undefined)
+        throw new GitProblem(`"${revision}" is a range; write --base ${from || 'REV'}${to ? ` --head ${to}` : ''}.`);
     try {
         return git(folder, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`])
             .toString()
@@ -55553,8 +55648,11 @@ function gitChanges({ top, base, head }, matches) {
     const words = ['diff', '--raw', '-z', '-M', '--no-abbrev', '--no-ext-diff', '--no-textconv', base.commit];
     const raw = pairsOf(git(top, [...words, ...(head.commit === undefined ? [] : [head.commit]), '--']));
     const wanted = raw.filter(({ path, previousPath }) => matches(path) || (previousPath !== undefined && matches(previousPath)));
-    if (head.commit === undefined)
+    if (head.commit === undefined) {
+        for (const [index, pair] of wanted.entries())
+            wanted[index] = inWorkingTree(pair, top);
         addUntracked(wanted, top, matches);
+    }
     const blobs = readBlobs(top, wanted.flatMap((pair) => [pair.base, pair.head].flatMap((half) => (half === undefined ? [] : [half]))));
     return {
         pairs: wanted.map((pair) => git_filled(pair, (half) => sideOf(half, top, blobs))),
@@ -55564,6 +55662,12 @@ function gitChanges({ top, base, head }, matches) {
         missed: [],
         notes: [],
     };
+}
+/** For a rename git names the object that the file would become, which no store has: what stands in the folder is read. */
+function inWorkingTree(pair, top) {
+    const { head } = pair;
+    const exists = head !== undefined && (0,external_node_fs_namespaceObject.existsSync)(Buffer.concat([Buffer.from(`${top}/`), head.path]));
+    return exists ? { ...pair, head: { ...head, object: unwritten } } : pair;
 }
 /** Files that git does not know yet are new; one that left the index and stands in the folder is changed, not removed. */
 function addUntracked(pairs, top, matches) {
@@ -55688,7 +55792,53 @@ function readGroup(top, objects, blobs) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/report/screen.js
+/** Narrower than this a table cannot be read however it is folded. */
+const narrowest = 20;
+/** A text report as a terminal shows it best: lines folded at spaces under their own indent, verdicts in their colour. */
+function onScreen(text, { columns, colour }) {
+    return text
+        .split('\n')
+        .flatMap((line) => {
+        const rows = columns === undefined || columns < narrowest ? [line] : screen_folded(line, columns);
+        return colour ? rows.map((row, index) => (index === 0 ? coloured(row) : row)) : rows;
+    })
+        .join('\n');
+}
+function screen_folded(line, columns) {
+    if (line.length <= columns)
+        return [line];
+    if (/^─+$/.test(line))
+        return [line.slice(0, columns)];
+    const indent = `${/^ */.exec(line)?.[0].slice(0, columns / 4) ?? ''}    `;
+    const rows = [];
+    let rest = line;
+    while (rest.length > columns) {
+        const space = rest.lastIndexOf(' ', columns);
+        const end = space > indent.length ? space : columns;
+        rows.push(rest.slice(0, end).trimEnd());
+        rest = `${indent}${rest.slice(end).trimStart()}`;
+    }
+    return [...rows, rest];
+}
+const red = 31;
+const green = 32;
+const yellow = 33;
+const colours = [
+    [/^verdict: fail|^FAIL(?= )|^ {2}error(?=:| \()/, red],
+    [/^verdict: warn|^WARN(?= )|^ {2}warning(?=:| \()/, yellow],
+    [/^verdict: pass/, green],
+];
+function coloured(line) {
+    const found = colours.find(([pattern]) => pattern.test(line));
+    if (found === undefined)
+        return line;
+    const [pattern, code] = found;
+    return line.replace(pattern, (word) => `\u001b[${code}m${word}\u001b[0m`);
+}
+
 ;// CONCATENATED MODULE: ./build/local/print.js
+
 
 
 
@@ -55720,14 +55870,26 @@ function complainOf(path, problem) {
         return complain(message);
     return complain(`${path}${line === undefined ? '' : `:${line}`}: ${message}`);
 }
-/** A result, to standard output or the file of --output. */
-function print(text, file) {
+/**
+ * A result, to standard output or the file of --output.
+ *
+ * @param prose it is for readers only, and may be dressed for a terminal
+ */
+function print(text, file, prose = false) {
     if (file === undefined) {
-        process.stdout.write(text);
+        process.stdout.write(prose ? dressed(text) : text);
         return passed;
     }
     const problem = writeText(file, text);
     return problem === undefined ? passed : complain(problem);
+}
+/** For who reads it at a terminal; a pipe gets the bare text, in colour only where FORCE_COLOR asks for it. */
+function dressed(text) {
+    const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+    const { isTTY, columns } = process.stdout;
+    const asked = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
+    const colour = !NO_COLOR && (asked || (isTTY && TERM !== 'dumb' && FORCE_COLOR !== '0'));
+    return onScreen(text, { colour, columns: isTTY ? columns : undefined });
 }
 /** A line that overwrites itself, on a terminal only; an empty message clears it. */
 function progress(message) {
@@ -55823,7 +55985,38 @@ function nearestModels(name) {
     return nearestOf(name, [...byWord.keys()], 3).flatMap((word) => byWord.get(word) ?? []);
 }
 
+;// CONCATENATED MODULE: ./build/local/walk.js
+
+
+/** Far more than a folder of configs has. */
+const mostFiles = 20_000;
+/** The files below a folder, sorted; links are not followed, and what begins with a dot or was installed is passed over. */
+function filesBelow(folder) {
+    const paths = [];
+    const waiting = [folder];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        for (const entry of entriesOf(next)) {
+            const path = next === '.' ? entry.name : (0,external_node_path_namespaceObject.join)(next, entry.name);
+            if (entry.isDirectory() && !passedOver(entry.name))
+                waiting.push(path);
+            else if (entry.isFile())
+                paths.push(path);
+            if (paths.length > mostFiles)
+                return { paths: paths.slice(0, mostFiles).sort(), complete: false };
+        }
+    }
+    return { paths: paths.sort(), complete: true };
+}
+const passedOver = (name) => name.startsWith('.') || name === 'node_modules';
+function entriesOf(folder) {
+    return (0,external_node_fs_namespaceObject.readdirSync)(folder, { withFileTypes: true });
+}
+
 ;// CONCATENATED MODULE: ./build/local/named.js
+
+
+
+
 
 
 
@@ -55833,21 +56026,73 @@ function nearestModels(name) {
 
 /** A file; a folder, for the `config.json` in it; or a published model of the catalogue, where no file has the name. */
 function named_named(word) {
+    if (word === standardInput)
+        return { path: word, side: readStandardInput() };
     // `recipes/llama.py#llama3_8b` is one job of a file.
     const file = (0,external_node_fs_namespaceObject.existsSync)(word) ? word : fileOf(word);
     if (file !== word)
         return { path: word, side: files_readSide(file) };
     if (!(0,external_node_fs_namespaceObject.existsSync)(word))
         return named_published(word) ?? { path: word, side: files_readSide(word) };
-    const side = files_readSide(word);
     const inside = (0,external_node_path_namespaceObject.join)(word, 'config.json');
-    return side.kind === 'refused' && side.why === 'folder' && (0,external_node_fs_namespaceObject.existsSync)(inside)
+    return isFolder(word) && (0,external_node_fs_namespaceObject.existsSync)(inside)
         ? { path: inside, side: files_readSide(inside) }
-        : { path: word, side };
+        : { path: word, side: files_readSide(word) };
+}
+/**
+ * As `named`, where several are welcome: a folder without a `config.json` stands for every config below it, and a pattern that
+ * the shell left alone for the files that it names.
+ *
+ * @throws Usage where it stands for nothing
+ */
+function allNamed(word) {
+    if ((0,external_node_fs_namespaceObject.existsSync)(word) && isFolder(word) && !(0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(word, 'config.json')))
+        return inFolder(word).map((path) => ({ path, side: files_readSide(path), found: true }));
+    if (!(0,external_node_fs_namespaceObject.existsSync)(word) && !(0,external_node_fs_namespaceObject.existsSync)(fileOf(word)) && named_sign.test(word))
+        return byPattern(word).map((path) => ({ path, side: files_readSide(path) }));
+    return [named_named(word)];
+}
+/** What makes a word a pattern. */
+const named_sign = /[*?{]|\[[^\]]+\]/;
+const isFolder = (path) => (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.isDirectory() === true;
+function inFolder(folder) {
+    const paths = named_below(folder).filter(couldBeConfig);
+    if (paths.length === 0)
+        throw new Usage(`${folder} is a folder without a model config.`);
+    return paths;
+}
+function byPattern(pattern) {
+    const first = pattern.search(named_sign);
+    const start = pattern.slice(0, pattern.lastIndexOf('/', first) + 1);
+    const wanted = globs([pattern.slice(start.length)]);
+    const folder = start === '' ? '.' : start;
+    const paths = isFolder(folder)
+        ? named_below(folder).filter((path) => wanted.names(path.slice(folder === '.' ? 0 : (0,external_node_path_namespaceObject.join)(folder, '.').length + 1)))
+        : [];
+    if (paths.length === 0)
+        throw new Usage(`${pattern}: there is no such file, and no file matches it as a pattern.`);
+    return paths;
+}
+/** What was not looked at must not pass for what is not there. */
+function named_below(folder) {
+    const { paths, complete } = filesBelow(folder);
+    if (!complete)
+        throw new Usage(`${folder} has more than ${mostFiles} files; name a folder within it.`);
+    return paths;
 }
 /** A word that can only be a file: it starts or ends like one, or lies deeper than an organisation. */
 const fileLike = /^[./~]|\.(json|ya?ml|toml|sh|py)$|\/.*\/|\\/i;
+/** The page of a model on a hub: its organisation and name. */
+const hubPage = /^https?:\/\/(?:www\.)?(?:huggingface\.co|hf\.co)\/([\w.-]+\/[\w.-]+)(?:\/.*)?$/;
 function named_published(word) {
+    const name = hubPage.exec(word)?.[1];
+    if (name !== undefined)
+        return named_published(name);
+    if (/^https?:/.test(word))
+        return {
+            path: word,
+            side: refused(`${word.slice(0, 100)}: nothing is downloaded; save the config as a file and name that.`),
+        };
     if (word === '' || fileLike.test(word))
         return undefined;
     const model = findModel(word);
@@ -55859,12 +56104,9 @@ function named_published(word) {
 function named_unknown(word) {
     const near = nearestModels(word.slice(0, 100));
     const names = near.length === 0 ? ' (list them with: model-cost list models)' : `; the nearest are ${near.join(', ')}`;
-    return {
-        kind: 'refused',
-        why: 'unopened',
-        reason: `${word.slice(0, 100)}: there is no such file, and no such model in the catalogue${names}.`,
-    };
+    return refused(`${word.slice(0, 100)}: there is no such file, and no such model in the catalogue${names}.`);
 }
+const refused = (reason) => ({ kind: 'refused', why: 'unopened', reason });
 
 ;// CONCATENATED MODULE: ./build/local/mfu.js
 
@@ -55914,6 +56156,9 @@ function mfu(words, settings) {
             assumptions: estimate.assumptions,
         }), words.option('output'));
     const lines = [
+        ...(hfu > 1
+            ? ['More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']
+            : []),
         `MFU ${percent(share)}  (HFU ${percent(hfu)})`,
         `  ${flopsText(estimate.flops.training)} for a token of training x ${exact(speed)} tokens/s`,
         `  over ${run.gpus} x ${markdown_plain(run.accelerator, 40)}, ${flopsText(peak)}/s dense ${run.precision}, sequences of ${exact(run.sequenceLength)} tokens`,
@@ -55923,11 +56168,35 @@ function mfu(words, settings) {
             : [
                 `  projected: ${percent(estimate.throughput.mfu)}; \`calibration: ${((share / estimate.throughput.mfu) * (run.calibration ?? 1)).toPrecision(3)}\` in the run description scales projections to what was measured`,
             ]),
-        ...(hfu > 1
-            ? ['  More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']
-            : []),
     ];
     return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
+}
+
+;// CONCATENATED MODULE: ./build/local/root.js
+
+
+
+/**
+ * The folder from which a policy names its files and globs. It is looked for upwards as git looks for its root: the nearest
+ * folder that has a policy, else the root of the repository. Outside a repository only this folder counts.
+ *
+ * @param named a policy was named, so that none is looked for
+ */
+function policyRoot(named) {
+    const all = root_upwards((0,external_node_path_namespaceObject.resolve)('.'));
+    const end = all.findIndex((folder) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(folder, '.git')));
+    const inside = end === -1 ? all.slice(0, 1) : all.slice(0, end + 1);
+    const nearest = named ? undefined : inside.find((folder) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(folder, policyPath)));
+    return nearest ?? inside.at(-1) ?? (0,external_node_path_namespaceObject.resolve)('.');
+}
+function root_upwards(folder) {
+    const parent = (0,external_node_path_namespaceObject.dirname)(folder);
+    return parent === folder ? [folder] : [folder, ...root_upwards(parent)];
+}
+/** A path as the globs of a policy see it. */
+function pathFrom(root, path) {
+    const inside = (0,external_node_path_namespaceObject.relative)(root, path);
+    return inside.startsWith('..') ? path : inside.replaceAll(external_node_path_namespaceObject.sep, '/');
 }
 
 ;// CONCATENATED MODULE: ./build/settings/proposal.js
@@ -56032,10 +56301,13 @@ const proposal_same = (a, b) => a.length === b.length && a.every((byte, index) =
 
 
 
+
+
 const fromDisk = (path) => ((0,external_node_fs_namespaceObject.existsSync)(path) ? files_readSide(path) : undefined);
-/** The rules for files that the user names: the policy of this folder, where it has one. */
+/** The rules for files that the user names: the policy of this folder or of one above it in the repository. */
 function rulesHere({ run, policy }) {
-    const found = policyFrom(fromDisk, policy ?? policyPath);
+    const root = policyRoot(policy !== undefined);
+    const found = policyFrom((path) => (path === policy ? undefined : fromDisk((0,external_node_path_namespaceObject.join)(root, path))) ?? fromDisk(path), policy ?? policyPath);
     if (policy !== undefined && found.policy === undefined)
         throw new Usage(`${policy}: there is no such file.`);
     return { ...found, ...rules_described(run) };
@@ -56047,7 +56319,8 @@ function rulesHere({ run, policy }) {
 function rules_rulesOf(inputs, named, range) {
     const { policy } = named;
     const described = descriptions(named, range);
-    const at = (commit) => policyFrom((path) => readAt(range.top, commit, path), policy ?? policyPath);
+    const path = policy === undefined ? policyPath : inRepository(range.top, policy);
+    const at = (commit) => path === undefined ? {} : policyFrom((name) => readAt(range.top, commit, name), path);
     const tried = policy !== undefined && at(range.base.commit).policy === undefined;
     const found = tried ? rulesHere({ policy }) : { ...at(range.base.commit), commit: range.base.commit };
     const held = { ...found, ...described.base };
@@ -56105,7 +56378,7 @@ function rulesOfTwo(named) {
 function rules_described(name) {
     if (name === undefined)
         return {};
-    const side = files_readSide(name);
+    const side = name === standardInput ? readStandardInput() : files_readSide(name);
     if (side.kind === 'refused')
         throw new Usage(side.reason);
     return { run: { name, bytes: side.bytes } };
@@ -56148,6 +56421,7 @@ function policyFrom(read, name) {
 
 
 
+
 /** The command line: the same story as the action, over files and a git repository. Results to standard output, errors to standard error. */
 function main(argv) {
     quietPipes();
@@ -56166,23 +56440,25 @@ function main(argv) {
 function follow(words) {
     switch (words.command) {
         case 'help':
-            return print(help(words.topic), words.option('output'));
+            return print(help(words.topic), words.option('output'), true);
         case 'version':
             return print(`${run_version}\n`, words.option('output'));
         case 'list':
             return list_list(words);
         case 'report':
-            return report(words, settingsOf(words));
+            return report(words, settingsHere(words));
         case 'diff':
             return diff(words);
         case 'mfu':
-            return mfu(words, settingsOf(words));
+            return mfu(words, settingsHere(words));
     }
 }
 function wholeNumber(words, name) {
     const text = words.option(name);
     if (text === undefined)
         return undefined;
+    if (/^\s*\d+\s*k\s*$/i.test(text))
+        throw new Usage(`--${name} is "${text}", which could mean thousands or steps of 1,024; write the number out.`);
     const value = parseCount(text);
     if (value === undefined || !Number.isInteger(value) || value < 1 || value > 1e9)
         throw new Usage(`--${name} is "${text}", but must be a whole number from 1 on.`);
@@ -56195,6 +56471,8 @@ function main_tokensOf(words) {
     const tokens = parseCount(text);
     if (tokens === undefined || tokens <= 0)
         throw new Usage(`--tokens is "${text}", but must be a count like 300B or 1T.`);
+    if (tokens < 1000)
+        throw new Usage(`--tokens is "${text}", which is no whole training; name a count like 300B or 1T.`);
     return tokens;
 }
 const inputsOf = (words) => Object.fromEntries(['policy', 'accelerator', 'gpus', 'memory-budget', 'fail-on'].flatMap((name) => {
@@ -56207,8 +56485,12 @@ const namedIn = (words) => ({
     headRun: words.option('head-run'),
     policy: words.option('policy'),
 });
-/** Options to settings: the files that --run and --policy name, single options winning over both. */
-function settingsOf(words, documents = rulesHere(namedIn(words))) {
+/**
+ * Options to settings: the files that --run and --policy name, single options winning over both.
+ *
+ * @param fromRoot a path as the globs of the policy see it
+ */
+function settingsOf(words, documents, fromRoot) {
     const settings = settingsFrom(inputsOf(words), documents);
     const fields = {
         sequenceLength: wholeNumber(words, 'sequence-length'),
@@ -56225,33 +56507,35 @@ function settingsOf(words, documents = rulesHere(namedIn(words))) {
         budgetsFor: (path) => settings.budgetsFor(fromRoot(path)),
     };
 }
-/** A path as the policy's globs see it: from the folder that the policy was found from. */
-const fromRoot = (path) => {
-    const inside = (0,external_node_path_namespaceObject.relative)('.', path);
-    return inside.startsWith('..') ? path : inside.replaceAll(external_node_path_namespaceObject.sep, '/');
-};
+/** The settings for files that the user names from this folder. */
+function settingsHere(words, documents = rulesHere(namedIn(words))) {
+    const root = policyRoot(words.option('policy') !== undefined);
+    return settingsOf(words, documents, (path) => pathFrom(root, path));
+}
 const today = () => new Date().toISOString().slice(0, 10);
 /** All metrics of each config. It is a check only where somebody set a limit: a report with assumed hardware does not fail. */
 function report(words, settings) {
     if (words.files.length === 0)
         throw new Usage('report needs a config: model-cost report CONFIG...');
-    const comparisons = words.files.flatMap((word, index) => {
-        if (words.files.length > 1)
-            progress(`${index + 1} of ${words.files.length} configs`);
-        const { path, side } = named_named(word);
-        return recipePairs(besideOnDisk({ path, head: side }, settings)).map(({ path: job, head = side, beside }) => compare({ path: job, named: true, head: readSide(head, job, settings, undefined, beside?.head) }));
+    const all = words.files.flatMap(allNamed);
+    const comparisons = all.flatMap((one, index) => {
+        if (all.length > 1)
+            progress(`${index + 1} of ${all.length} configs`);
+        return jobsOnDisk(one, settings);
     });
     progress('');
     for (const { path, head } of comparisons)
         if (head?.estimate === undefined)
             complainOf(path, head?.reading.problems[0]);
     const readable = comparisons.filter(({ head }) => head?.estimate !== undefined);
+    if (comparisons.length === 0)
+        return complain(`${words.files.join(', ')}: there is no model config.`);
     if (readable.length === 0)
         return print_unusable;
     const judged = comparisons.some(({ path }) => settings.budgetsFor(path).limits.some(({ origin }) => origin !== 'default'));
     const found = {
         comparisons,
-        verdict: judged ? judge(comparisons, settings.budgetsFor, today()) : { outcome: 'pass', findings: [] },
+        verdict: judge(comparisons, judged ? settings.budgetsFor : (path) => ({ ...settings.budgetsFor(path), limits: [] }), today()),
         settings: judged ? settings.shown : [],
         missed: [],
         notes: [],
@@ -56266,9 +56550,17 @@ function report(words, settings) {
             case 'text':
                 return [
                     ...readable.flatMap(({ path, head }) => (head === undefined ? [] : [textReport(path, head)])),
-                    ...(judged ? [textFindings(found)] : []),
+                    ...(judged || found.verdict.findings.length > 0 ? [textFindings(found)] : []),
                 ].join('\n');
         }
+    });
+}
+/** The jobs that a file of the disk states; what was only found in a folder and is no config is passed over. */
+function jobsOnDisk({ path, side, found }, settings) {
+    return recipePairs(besideOnDisk({ path, head: side }, settings)).flatMap(({ path: job, head = side, beside }) => {
+        const read = readSide(head, job, settings, undefined, beside?.head);
+        const another = found === true && read.estimate === undefined && read.claimed !== true;
+        return another ? [] : [compare({ path: job, named: true, head: read })];
     });
 }
 function diff(words) {
@@ -56279,7 +56571,7 @@ function diff(words) {
             throw new Usage('diff takes either two files or --base, not both.');
         const range = gitRange('.', base, words.option('head'));
         const { held, runs, others, notes } = rules_rulesOf(inputsOf(words), namedIn(words), range);
-        const settings = withRuns(settingsOf(words, held), runs);
+        const settings = withRuns(settingsOf(words, held, (path) => path), runs);
         const changes = withJobs(range, withRunChanges(range, gitChanges(range, settings.matches), settings), settings);
         return main_compared(words, { ...changes, notes: [...notes, ...changes.notes] }, settings, others.map((one) => (one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) })));
     }
@@ -56288,7 +56580,7 @@ function diff(words) {
     if (old === undefined || now === undefined || rest.length > 0)
         throw new Usage('diff needs two files, or --base REV: model-cost diff BASE HEAD');
     const { held, runs } = rulesOfTwo(namedIn(words));
-    const settings = withRuns(settingsOf(words, held), runs);
+    const settings = withRuns(settingsHere(words, held), runs);
     // The user named them, so what cannot be read fails.
     const found = besideOnDisk(pairOf(named_named(old), named_named(now)), settings);
     return main_compared(words, { pairs: [found], missed: [], notes: [] }, { ...settings, named: () => true }, []);
@@ -56312,15 +56604,21 @@ function withJobs(range, changes, settings) {
     }
     return step.value;
 }
-/** Files beside one that the user named, as they are on the disk: from this folder, where trainings are started. */
+/** A file beside a config: from this folder, where trainings are started, or from the policy's. */
+function onDisk(path, root) {
+    const where = [path, (0,external_node_path_namespaceObject.join)(root, path)].find((one) => (0,external_node_fs_namespaceObject.existsSync)(one));
+    return where === undefined ? undefined : files_readSide(where);
+}
+/** Files beside one that the user named, as they are on the disk. */
 function besideOnDisk(pair, settings) {
+    const root = policyRoot(false);
     const asking = jobsOf({ pairs: [pair], missed: [], notes: [] }, settings);
     let step = asking.next();
     while (step.done !== true) {
         const ask = step.value;
         step = asking.next(ask.kind === 'list'
             ? { kind: 'list', paths: [], missed: [] }
-            : { kind: 'files', sides: ask.wanted.map(({ path }) => ((0,external_node_fs_namespaceObject.existsSync)(path) ? files_readSide(path) : undefined)) });
+            : { kind: 'files', sides: ask.wanted.map(({ path }) => onDisk(path, root)) });
     }
     return step.value.pairs[0] ?? pair;
 }
@@ -56348,6 +56646,8 @@ function main_compared(words, changes, settings, others) {
         complainOf(path, side.reading.problems[0]);
     const nothing = isEmpty(found);
     const blind = found.comparisons.length > 0 && found.comparisons.every(({ head, base }) => !head?.estimate && !base?.estimate);
+    if (lacksSide(changes, found))
+        return print_unusable;
     // A file that could be a config and cannot be read is told; only one that was asked for makes the command useless.
     if (blind && (found.verdict.outcome === 'fail' || found.comparisons.some(({ named }) => named)))
         return print_unusable;
@@ -56364,8 +56664,17 @@ function main_compared(words, changes, settings, others) {
         }
     });
 }
+/** Without one of two named files there is nothing to compare; one that is there and that the change broke is a failure. */
+const lacksSide = ({ pairs, base }, { comparisons }) => base === undefined &&
+    (pairs.some(({ head }) => head?.kind === 'refused') ||
+        comparisons.some((one) => one.base !== undefined && one.base.estimate === undefined));
 function main_finish(words, found, text) {
-    const code = print(text(), words.option('output'));
+    const file = words.option('output');
+    const code = print(text(), file, words.format === 'text');
+    // A file says nothing to who waits at the terminal.
+    const told = found.settings.length > 0 || found.verdict.findings.length > 0;
+    if (code === passed && file !== undefined && told)
+        note(`verdict: ${found.verdict.outcome}; the report is in ${file}`);
     return code === passed && found.verdict.outcome === 'fail' ? failed : code;
 }
 

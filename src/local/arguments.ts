@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { inputDefaults, policyPath } from '../settings/settings.ts';
 import { didYouMean } from '../text/nearest.ts';
 
 /** The word for standard input. */
@@ -8,21 +9,21 @@ export const standardInput = '-';
 export class Usage extends Error {}
 
 const options = {
-  run: { type: 'string' },
+  run: { type: 'string', short: 'r' },
   'base-run': { type: 'string' },
   'head-run': { type: 'string' },
-  policy: { type: 'string' },
-  accelerator: { type: 'string' },
-  gpus: { type: 'string' },
-  'memory-budget': { type: 'string' },
+  policy: { type: 'string', short: 'p' },
+  accelerator: { type: 'string', short: 'a' },
+  gpus: { type: 'string', short: 'g' },
+  'memory-budget': { type: 'string', short: 'm' },
   'sequence-length': { type: 'string' },
   'micro-batch-size': { type: 'string' },
-  tokens: { type: 'string' },
+  tokens: { type: 'string', short: 't' },
   'tokens-per-second': { type: 'string' },
   'fail-on': { type: 'string' },
-  format: { type: 'string' },
-  output: { type: 'string' },
-  base: { type: 'string' },
+  format: { type: 'string', short: 'f' },
+  output: { type: 'string', short: 'o' },
+  base: { type: 'string', short: 'b' },
   head: { type: 'string' },
   model_config: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
@@ -108,35 +109,42 @@ function refuseUnknown(argv: readonly string[]): void {
 }
 
 const parseAll = (argv: readonly string[]) =>
-  parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
+  parseArgs({
+    args: argv.map((word) => (word === '-V' ? '--version' : word)),
+    options,
+    allowPositionals: true,
+    strict: true,
+  });
 
 function parsed(argv: readonly string[]): ReturnType<typeof parseAll> {
   try {
     return parseAll(argv);
   } catch (error) {
     const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    const [, name = ''] = /^Option '(?:-\w, )?(--[\w-]+)[^']*' argument is ambiguous/.exec(line) ?? [];
+    if (name !== '') throw new Usage(`${name} needs a value; one that begins with a dash is written ${name}=VALUE.`);
     throw new Usage(line.split('. To specify')[0] ?? line);
   }
 }
 
 const about: Readonly<Record<Valued | 'model_config', string>> = {
-  run: '--run FILE              the training run (YAML or JSON)',
-  'base-run': '--base-run FILE         the run of the old side, where it is another than that of --run',
-  'head-run': '--head-run FILE         the run of the new side',
-  policy: '--policy FILE           the policy file (default: .github/model-cost.yml, where there is one)',
-  accelerator: '--accelerator ID        target hardware (see: list accelerators)',
-  gpus: '--gpus N',
-  'memory-budget': '--memory-budget LIMIT   80GB, 72GiB, or a share of usable memory: 90%',
-  'sequence-length': '--sequence-length N     tokens',
-  'micro-batch-size': '--micro-batch-size N    sequences',
-  tokens: '--tokens N              tokens of the whole training; 1T understood',
-  'tokens-per-second': '--tokens-per-second N   as measured, of all GPUs together',
-  'fail-on': '--fail-on WHAT          over-budget, increase, never',
-  format: '--format FORMAT         text, markdown, json',
-  output: '--output FILE           instead of standard output',
-  base: '--base REV              git revision to compare with; the merge base is taken',
-  head: '--head REV              git revision to look at (default: the working tree)',
-  model_config: '--model_config FILE     another way to name the config',
+  run: '-r, --run FILE              the training run (YAML or JSON; default: what is assumed is listed)',
+  'base-run': '    --base-run FILE         the run of the old side (default: that of --run)',
+  'head-run': '    --head-run FILE         the run of the new side (default: that of --run)',
+  policy: `-p, --policy FILE           the policy file (default: ${policyPath} of the repository, where there is one)`,
+  accelerator: `-a, --accelerator ID        target hardware (default: ${inputDefaults['accelerator']}; see: list accelerators)`,
+  gpus: `-g, --gpus N                number of GPUs (default: ${inputDefaults['gpus']})`,
+  'memory-budget': `-m, --memory-budget LIMIT   80GB, 72GiB, or a share of usable memory like 90% (default: ${inputDefaults['memory-budget']})`,
+  'sequence-length': "    --sequence-length N     tokens (default: the run's, else from the config)",
+  'micro-batch-size': "    --micro-batch-size N    sequences (default: the run's, else 1)",
+  tokens: '-t, --tokens N              tokens of the whole training, like 300B or 2T (default: 1T)',
+  'tokens-per-second': '    --tokens-per-second N   as measured, of all GPUs together',
+  'fail-on': `    --fail-on WHAT          over-budget, increase, never (default: ${inputDefaults['fail-on']})`,
+  format: '-f, --format FORMAT         text, markdown, json (default: text)',
+  output: '-o, --output FILE           where the result goes (default: standard output)',
+  base: '-b, --base REV              git revision to compare with; the merge base is taken',
+  head: '    --head REV              git revision to look at (default: the working tree)',
+  model_config: '    --model_config FILE     another way to name the config',
 };
 
 const usage: Readonly<Record<Command, string>> = {
@@ -159,6 +167,13 @@ that only warns where no run is stated).`,
   list: '',
 };
 
+const examples: Readonly<Record<Command, string>> = {
+  report: 'model-cost report config.json --accelerator h100-sxm-80gb --gpus 64 --memory-budget 90%',
+  diff: 'model-cost diff --base origin/main --run configs/run.yml',
+  mfu: 'model-cost mfu config.json --run run.yml --tokens-per-second 410k',
+  list: 'model-cost list accelerators',
+};
+
 /** Help for one command, or for all. */
 export function help(topic: Command | undefined): string {
   const shown = topic === undefined ? commands : [topic];
@@ -171,6 +186,8 @@ export function help(topic: Command | undefined): string {
     ...Object.entries(about).flatMap(([name, line]) => (takes.has(name) ? [`  ${line}`] : [])),
     '',
     ...(topic === undefined || more[topic] === '' ? [] : [more[topic], '']),
+    ...shown.map((command, index) => `${index === 0 ? 'Examples:' : '         '} ${examples[command]}`),
+    '',
     'Exit code: 0 passed, 1 the verdict is a failure, 2 wrong usage, or there was nothing to judge.',
     '',
   ].join('\n');

@@ -32,6 +32,9 @@ function git(folder: string, words: readonly string[], input?: string): Buffer {
 /** A revision's commit. A name that begins with a dash is no revision, so it cannot become an option. */
 function commitOf(folder: string, revision: string): string {
   if (revision.startsWith('-')) throw new GitProblem(`"${revision}" is no git revision.`);
+  const [, from, to] = /^(.*?)\.{2,3}(.*)$/.exec(revision) ?? [];
+  if (from !== undefined)
+    throw new GitProblem(`"${revision}" is a range; write --base ${from || 'REV'}${to ? ` --head ${to}` : ''}.`);
   try {
     return git(folder, ['rev-parse', '--verify', '--quiet', '--end-of-options', `${revision}^{commit}`])
       .toString()

@@ -42,7 +42,7 @@ export function main(argv: readonly string[]): number {
 function follow(words: Words): number {
   switch (words.command) {
     case 'help':
-      return print(help(words.topic), words.option('output'));
+      return print(help(words.topic), words.option('output'), true);
     case 'version':
       return print(`${version}\n`, words.option('output'));
     case 'list':
@@ -59,6 +59,8 @@ function follow(words: Words): number {
 function wholeNumber(words: Words, name: 'sequence-length' | 'micro-batch-size'): number | undefined {
   const text = words.option(name);
   if (text === undefined) return undefined;
+  if (/^\s*\d+\s*k\s*$/i.test(text))
+    throw new Usage(`--${name} is "${text}", which could mean thousands or steps of 1,024; write the number out.`);
   const value = parseCount(text);
   if (value === undefined || !Number.isInteger(value) || value < 1 || value > 1e9)
     throw new Usage(`--${name} is "${text}", but must be a whole number from 1 on.`);
@@ -71,6 +73,8 @@ function tokensOf(words: Words): number | undefined {
   const tokens = parseCount(text);
   if (tokens === undefined || tokens <= 0)
     throw new Usage(`--tokens is "${text}", but must be a count like 300B or 1T.`);
+  if (tokens < 1000)
+    throw new Usage(`--tokens is "${text}", which is no whole training; name a count like 300B or 1T.`);
   return tokens;
 }
 
@@ -297,7 +301,7 @@ const lacksSide = ({ pairs, base }: Changes, { comparisons }: Review): boolean =
 
 function finish(words: Words, found: Review, text: () => string): number {
   const file = words.option('output');
-  const code = print(text(), file);
+  const code = print(text(), file, words.format === 'text');
   // A file says nothing to who waits at the terminal.
   const told = found.settings.length > 0 || found.verdict.findings.length > 0;
   if (code === passed && file !== undefined && told)

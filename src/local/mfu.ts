@@ -51,6 +51,9 @@ export function mfu(words: Words, settings: Settings): number {
       words.option('output'),
     );
   const lines = [
+    ...(hfu > 1
+      ? ['More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']
+      : []),
     `MFU ${percent(share)}  (HFU ${percent(hfu)})`,
     `  ${flopsText(estimate.flops.training)} for a token of training x ${exact(speed)} tokens/s`,
     `  over ${run.gpus} x ${plain(run.accelerator, 40)}, ${flopsText(peak)}/s dense ${run.precision}, sequences of ${exact(run.sequenceLength)} tokens`,
@@ -60,9 +63,6 @@ export function mfu(words: Words, settings: Settings): number {
       : [
           `  projected: ${percent(estimate.throughput.mfu)}; \`calibration: ${((share / estimate.throughput.mfu) * (run.calibration ?? 1)).toPrecision(3)}\` in the run description scales projections to what was measured`,
         ]),
-    ...(hfu > 1
-      ? ['  More than the peak: check --tokens-per-second, --gpus, the accelerator and the sequence length.']
-      : []),
   ];
   return print(
     `${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`,

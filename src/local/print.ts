@@ -1,6 +1,7 @@
 import type { Problem } from '../model/reading.ts';
 import { jsonText } from '../report/json.ts';
 import { plain } from '../report/markdown.ts';
+import { onScreen } from '../report/screen.ts';
 import { writeText } from './files.ts';
 
 export const passed = 0;
@@ -33,14 +34,27 @@ export function complainOf(path: string, problem: Pick<Problem, 'message' | 'lin
   return complain(`${path}${line === undefined ? '' : `:${line}`}: ${message}`);
 }
 
-/** A result, to standard output or the file of --output. */
-export function print(text: string, file: string | undefined): number {
+/**
+ * A result, to standard output or the file of --output.
+ *
+ * @param prose it is for readers only, and may be dressed for a terminal
+ */
+export function print(text: string, file: string | undefined, prose = false): number {
   if (file === undefined) {
-    process.stdout.write(text);
+    process.stdout.write(prose ? dressed(text) : text);
     return passed;
   }
   const problem = writeText(file, text);
   return problem === undefined ? passed : complain(problem);
+}
+
+/** For who reads it at a terminal; a pipe gets the bare text, in colour only where FORCE_COLOR asks for it. */
+function dressed(text: string): string {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+  const { isTTY, columns } = process.stdout;
+  const asked = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
+  const colour = !NO_COLOR && (asked || (isTTY && TERM !== 'dumb' && FORCE_COLOR !== '0'));
+  return onScreen(text, { colour, columns: isTTY ? columns : undefined });
 }
 
 /** A line that overwrites itself, on a terminal only; an empty message clears it. */

@@ -296,21 +296,48 @@ function comparisonLines(comparison: Comparison): string[] {
     ];
   });
   const fields = comparison.fields.slice(0, mostFields).map(fieldLine);
-  const parts = comparison.parts
-    .slice(0, 12)
-    .map(
-      ({ part, quantity: kind, before, after }) =>
-        `    ${plain(part, 60).padEnd(36)} ${(kind === 'flops' ? flopsText(after - before) : exact(after - before)).padStart(24)} ${kind}`,
-    );
   return [
-    `${plain(comparison.path, 120)}${renamed}: ${comparison.status}`,
+    `${plain(comparison.path, 120)}${renamed}: ${comparison.status}${isApproximate(comparison) ? ' (approximate)' : ''}`,
     ...runLines(comparison),
     ...rows,
     ...(fields.length > 0 ? ['  what changed', ...fields] : []),
     ...(comparison.fields.length > mostFields ? [`    and ${comparison.fields.length - mostFields} more`] : []),
-    ...(parts.length > 0 ? ['  what moved', ...parts] : []),
+    ...movedLines(comparison, 'parameters'),
+    ...movedLines(comparison, 'flops'),
+    ...warningLines(comparison.head),
     '',
   ];
+}
+
+const isApproximate = ({ base, head }: Comparison): boolean =>
+  [base, head].some((side) => side?.estimate?.parameters.exact === false);
+
+/** The parts that moved most, of parameters or of FLOPs. */
+function movedLines({ parts }: Comparison, quantity: Comparison['parts'][number]['quantity']): readonly string[] {
+  const all = parts.filter((part) => part.quantity === quantity);
+  const written = quantity === 'flops' ? flopsText : exact;
+  const lines = all.slice(0, mostParts).map(({ part, before, after }) => {
+    const moved = `${after < before ? '-' : '+'}${written(Math.abs(after - before))}`;
+    return `    ${plain(part, 60).padEnd(36)} ${moved.padStart(20)}  ${written(before)} -> ${written(after)}`;
+  });
+  if (lines.length === 0) return [];
+  const title = quantity === 'flops' ? '  where FLOPs per token moved' : '  where parameters moved';
+  return [title, ...lines, ...(all.length > mostParts ? [`    and ${all.length - mostParts} more`] : [])];
+}
+
+const mostParts = 12;
+
+/** What is odd about the new side, each once. */
+function warningLines(side: Side | undefined): readonly string[] {
+  if (side?.estimate === undefined) return [];
+  const lines = new Set(
+    [...side.reading.problems, ...side.estimate.problems].map(
+      ({ severity, message, line: at }) => `  ${severity}${at === undefined ? '' : ` (line ${at})`}: ${plain(message)}`,
+    ),
+  );
+  return [...lines]
+    .slice(0, mostFields)
+    .concat(lines.size > mostFields ? [`  and ${lines.size - mostFields} more`] : []);
 }
 
 /** The run of each side, once where it is the same. */

@@ -20,12 +20,14 @@ const share = (text: string): number | undefined => {
 /** What a metric of each unit may be. */
 const notations: Readonly<Record<Unit, Notation>> = {
   bytes: {
-    pattern: /^\d+(\.\d+)?\s*[KMGTkmgt]i?[Bb]$/,
+    // `Gb` are gigabits, so a capital goes with a capital.
+    pattern: /^\d+(\.\d+)?\s*([KMGTkmgt]i?B|[kmgt]i?b)$/,
     example: 'an amount like 80GB or 72GiB',
     parse: parseBytes,
   },
   parameters: {
-    pattern: new RegExp(`^${count}[kKmMbBtT]?$`),
+    // There is no half of one: 8.5 was meant to be billions.
+    pattern: new RegExp(`^(\\d[\\d_]*|${count}[kKmMbBtT]|\\d[\\d_]*(\\.\\d+)?e\\+?\\d{1,3})$`),
     example: 'a count like 8.2B or 350M',
     parse: parseCount,
   },
@@ -73,6 +75,12 @@ const plainNumbers: Readonly<Record<Unit, number>> = {
   dollars: Number.MAX_SAFE_INTEGER,
 };
 
+/** Units of which there is no fraction. */
+export const isWhole = (unit: Unit): boolean => unit === 'parameters';
+
+/** More than all of the accelerator's memory is no budget. */
+const shareOfCard = /^(100(?:\.0+)?|\d{1,2}(?:\.\d+)?)\s*%$/;
+
 export type Use = 'value' | 'move';
 
 /** The words that a policy may write for a metric of a unit, for its schema. */
@@ -86,7 +94,7 @@ export function notationOf(
     return { patterns: [pattern, percentage], largest: plainNumbers[unit], example: `a share like 5%, or ${example}` };
   return unit === 'bytes'
     ? {
-        patterns: [pattern, percentage],
+        patterns: [pattern, shareOfCard],
         largest: 0,
         example: `${example}, or a share of the accelerator's usable memory like 90%`,
       }
@@ -99,14 +107,17 @@ const points = /^(\d{1,3}(?:\.\d+)?)\s*points?$/;
 /** An amount as a policy writes it, in the unit's base; undefined where the text is none. */
 export function parseAmount(written: string | number, unit: Unit, use: Use): Amount | undefined {
   if (typeof written === 'number')
-    return written >= 0 && written <= notationOf(unit, use).largest ? absolute(written) : undefined;
+    return written >= 0 && written <= notationOf(unit, use).largest && (!isWhole(unit) || Number.isInteger(written))
+      ? absolute(written)
+      : undefined;
   const text = written.trim();
   if (use === 'move' && unit === 'ratio') {
     const found = points.exec(text)?.[1];
     return found === undefined ? undefined : absolute(Number(found) / 100);
   }
   const relative = use === 'move' || unit === 'bytes' ? share(text) : undefined;
-  if (relative !== undefined) return { kind: 'share', share: relative };
+  if (relative !== undefined)
+    return use === 'move' || shareOfCard.test(text) ? { kind: 'share', share: relative } : undefined;
   const { pattern, parse } = notations[unit];
   const value = pattern.test(text) ? parse(text) : undefined;
   return value === undefined ? undefined : absolute(value);

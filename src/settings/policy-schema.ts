@@ -3,7 +3,7 @@ import { acceleratorIds } from '../facts/accelerators.ts';
 import { type Metric, metrics } from '../gate/metrics.ts';
 import { waivable } from '../gate/review.ts';
 import { runSchema } from '../setup/description.ts';
-import { notationOf, type Use } from './amounts.ts';
+import { isWhole, notationOf, type Use } from './amounts.ts';
 
 /**
  * The policy file `.github/model-cost.yml`, as users write it. Its JSON Schema is published for editors
@@ -38,7 +38,8 @@ function amount(metric: Metric, use: Use) {
     .string()
     .max(40)
     .regex(new RegExp(patterns.map(({ source }) => source).join('|')), error);
-  return largest > 0 ? z.union([z.number().nonnegative(error).max(largest, error), text], { error }) : text;
+  const number = isWhole(metric.unit) ? z.number().int(error) : z.number();
+  return largest > 0 ? z.union([number.nonnegative(error).max(largest, error), text], { error }) : text;
 }
 
 function bounds(metric: Metric) {

@@ -4,8 +4,8 @@ import type { RunSource } from '../model/run.ts';
 import { couldBeConfig } from '../read/config.ts';
 import type { JobContext } from '../read/job.ts';
 import { dollars, exact, gib } from '../report/format.ts';
-import { didYouMean } from '../text/nearest.ts';
-import { parseBytes } from '../units.ts';
+import { beginningWith, didYouMean } from '../text/nearest.ts';
+import { parseAmount } from './amounts.ts';
 import { calibrate } from './calibrate.ts';
 import { claimsOf, type Described, type Description, describe, statedBy, withClaims } from './describe.ts';
 import { type Globs, globs, remembered } from './globs.ts';
@@ -150,8 +150,7 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
   if (wrong.length > 0) throw new WrongSettings(wrong);
   const policy = policyIn(documents);
   const shown: { name: string; value: string; origin: string }[] = [];
-  const given = (name: string, policyValue?: string) => {
-    const input = inputs[name]?.trim() ?? '';
+  const given = (name: string, policyValue?: string, input = inputs[name]?.trim() ?? '') => {
     const value = input !== '' ? input : policyValue;
     const origin = input !== '' ? 'input' : value !== undefined ? 'policy' : 'default';
     if (inputDefaults[name] !== '' || value !== undefined)
@@ -172,7 +171,9 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
   if (policy !== undefined && policy.ignore.length > 0)
     shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
   const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
-  const accelerator = given('accelerator', machine?.fields.accelerator) && input('accelerator');
+  const stated = input('accelerator');
+  const accelerator = stated === undefined ? undefined : acceleratorOf(stated);
+  given('accelerator', machine?.fields.accelerator, accelerator);
   if (accelerator !== undefined && !acceleratorIds.some((id) => id === accelerator)) {
     wrong.push(
       `The input accelerator is "${accelerator.slice(0, 60)}", which is not in the table.${didYouMean(accelerator, acceleratorIds) || ' See `model-cost list accelerators`.'}`,
@@ -320,6 +321,14 @@ const builtIn: Limit = {
   origin: 'default',
 };
 
+/** The only accelerator of a family may be named by it: `h200` for `h200-sxm-141gb`. */
+function acceleratorOf(word: string): string {
+  const wanted = word.toLowerCase();
+  if (acceleratorIds.some((id) => id === wanted)) return wanted;
+  const [only, ...others] = beginningWith(word, acceleratorIds);
+  return only === undefined || others.length > 0 ? word : only;
+}
+
 /** One limit for each metric, bound and severity: the last that is stated. */
 const merged = (limits: readonly Limit[]): readonly Limit[] => [
   ...new Map(limits.map((limit) => [`${limit.metric} ${limit.bound} ${limit.severity}`, limit])).values(),
@@ -335,14 +344,11 @@ function memoryText(limits: readonly Limit[] = []): string | undefined {
 
 /** `80GB`, `72GiB`, `90%` of the accelerator's usable memory. */
 function memoryLimit(text: string, wrong: string[]): Limit {
-  const share = /^(\d{1,4}(?:\.\d+)?)\s*%$/.exec(text)?.[1];
-  const bytes = /[a-z]/i.test(text) ? parseBytes(text) : undefined;
-  if (share !== undefined && Number(share) > 0)
-    return { ...builtIn, amount: { kind: 'share', share: Number(share) / 100 }, origin: 'input' };
-  if (bytes !== undefined && bytes > 0)
-    return { ...builtIn, amount: { kind: 'absolute', value: bytes }, origin: 'input' };
+  const amount = parseAmount(text, 'bytes', 'value');
+  if (amount !== undefined && (amount.kind === 'share' ? amount.share : amount.value) > 0)
+    return { ...builtIn, amount, origin: 'input' };
   wrong.push(
-    `The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%.`,
+    `The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%, at most 100%.`,
   );
   return builtIn;
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Problem } from '../model/reading.ts';
-import { didYouMean, nearest } from './nearest.ts';
+import { didYouMean } from './nearest.ts';
 
 /** Where a value stands: its file's name, and the line of a dotted key where the parser knows it. */
 export type Place = { readonly name: string; readonly line: (key: string) => number | undefined };
@@ -51,8 +51,8 @@ function sentence(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue, ke
   const given = at(value, issue.path);
   if (given === undefined && key !== '') return `${key} is missing${allowed(issue, key)}.`;
   if (issue.code === 'invalid_value') {
-    const near = typeof given === 'string' ? nearest(given, issue.values.map(String)) : undefined;
-    return `${key} is ${shown(given)}, but must be ${choices(issue, key)}.${near === undefined ? '' : ` Did you mean "${near}"?`}`;
+    const near = typeof given === 'string' ? didYouMean(given, issue.values.map(String)) : '';
+    return `${key} is ${shown(given)}, but must be ${choices(issue, key)}.${near}`;
   }
   if (key === '') return 'the file must be a mapping of fields to values.';
   return /^must be /.test(issue.message)

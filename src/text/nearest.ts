@@ -51,8 +51,17 @@ function levenshtein(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** ` Did you mean "x"?`, or nothing. */
+/** The known names that go on where a word ends: `h100` for `h100-sxm-80gb`. */
+export function beginningWith(word: string, known: readonly string[]): readonly string[] {
+  const wanted = word.toLowerCase();
+  return wanted === '' ? [] : known.filter((candidate) => candidate.toLowerCase().startsWith(`${wanted}-`));
+}
+
+/** ` Did you mean "x"?`, or nothing; a word that several names begin with has them all. */
 export const didYouMean = (word: string, known: readonly string[]): string => {
+  const family = beginningWith(word, known).map((name) => `"${name}"`);
+  if (family.length > 0)
+    return ` Did you mean ${[family.slice(0, -1).join(', '), family.at(-1)].filter(Boolean).join(' or ')}?`;
   const found = nearest(word, known);
   return found === undefined ? '' : ` Did you mean "${found}"?`;
 };

@@ -49,6 +49,10 @@ describe('budgets', () => {
   ])('%s', (written, expected) => expect(limits(written)).toEqual(expected));
 
   it.each([
+    ['{ memory: 72 Gb }', 'defaults.budgets.memory is "72 Gb", but must be an amount like 80GB or 72GiB'],
+    ['{ memory: 110% }', 'defaults.budgets.memory is "110%"'],
+    ['{ parameters: 8.5 }', 'defaults.budgets.parameters is 8.5, but must be a count like 8.2B or 350M'],
+    ['{ parameters: "8.5" }', 'defaults.budgets.parameters is "8.5", but must be a count like 8.2B or 350M'],
     ['{ memory: 80 }', 'defaults.budgets.memory is 80, but must be an amount like 80GB or 72GiB'],
     ['{ memory: { max: lots } }', 'defaults.budgets.memory.max is "lots", but must be an amount like 80GB'],
     ['{ mfu: { max_decrease: 5% } }', 'must be points like 2 points'],
