@@ -20828,6 +20828,22 @@ function findAccelerator(id) {
     return Object.hasOwn(table, id) ? accelerators[id] : undefined;
 }
 
+;// CONCATENATED MODULE: ./build/model/run.js
+/** Every choice that a field has, for the schema of run descriptions too. */
+const recomputeMethods = ['uniform', 'block', 'every'];
+const pipelineSchedules = ['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe'];
+const contextParallelStyles = ['ring', 'all_to_all'];
+const offloads = ['none', 'optimizer', 'parameters', 'activations'];
+const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn'];
+const precisionNames = ['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'];
+const dtypeNames = ['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4'];
+const optimizerNames = ['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon'];
+const optimizerImplementations = ['fused', 'foreach'];
+const frameworkNames = ['megatron', 'fsdp', 'deepspeed', 'transformers'];
+/** ZeRO 0, 1, 2, 3. */
+const shardingStages = ['none', 'optimizer', 'gradients', 'full'];
+const recomputeModes = ['none', 'selective', 'full'];
+
 ;// CONCATENATED MODULE: ./build/text/nearest.js
 /**
  * The known word that is nearest to a mistyped one: by Levenshtein distance, at most a third of its length, else one that it is
@@ -30249,8 +30265,9 @@ function parsePython(text) {
 
 
 
+
 const description_count = schemas_int().min(1).max(1e9);
-const dtype = schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
+const dtype = schemas_enum(dtypeNames);
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
 const word = schemas_string().max(100);
 const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
@@ -30264,20 +30281,18 @@ const runSchema = strictObject({
     sequence_length: description_count.optional().describe('tokens'),
     micro_batch_size: description_count.optional().describe('sequences for each model replica and forward pass'),
     global_batch_size: description_count.optional().describe('sequences for each optimizer step'),
-    precision: schemas_enum(['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'])
-        .optional()
-        .describe('dtype of the matrix products'),
-    optimizer: schemas_enum(['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon']).optional(),
-    framework: schemas_enum(['megatron', 'fsdp', 'deepspeed', 'transformers']).optional(),
-    sharding: schemas_enum(['none', 'optimizer', 'gradients', 'full']).optional().describe('ZeRO 0, 1, 2, 3'),
-    recompute: schemas_enum(['none', 'selective', 'full']).optional(),
+    precision: schemas_enum(precisionNames).optional().describe('dtype of the matrix products'),
+    optimizer: schemas_enum(optimizerNames).optional(),
+    framework: schemas_enum(frameworkNames).optional(),
+    sharding: schemas_enum(shardingStages).optional().describe('ZeRO 0, 1, 2, 3'),
+    recompute: schemas_enum(recomputeModes).optional(),
     flash_attention: schemas_boolean().optional(),
     fused_cross_entropy: schemas_boolean().optional(),
     compile: schemas_boolean().optional().describe('torch.compile'),
     compile_loss: schemas_boolean()
         .optional()
         .describe('the loss is compiled too; default: what `compile` says, but under the Trainer not'),
-    optimizer_implementation: schemas_enum(['fused', 'foreach'])
+    optimizer_implementation: schemas_enum(optimizerImplementations)
         .optional()
         .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights; default fused"),
     parallelism: strictObject({
@@ -30315,18 +30330,18 @@ const runSchema = strictObject({
         .optional()
         .describe('tokens of the whole training, `1T` understood'),
     recompute_modules: list.optional(),
-    recompute_method: schemas_enum(['uniform', 'block', 'every']).optional(),
+    recompute_method: schemas_enum(recomputeMethods).optional(),
     recompute_layers: description_count.optional(),
-    pipeline_schedule: schemas_enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),
+    pipeline_schedule: schemas_enum(pipelineSchedules).optional(),
     layers_per_stage: array(schemas_int().min(0).max(10_000)).max(10_000).optional(),
-    context_parallel_style: schemas_enum(['ring', 'all_to_all']).optional(),
-    offload: schemas_enum(['none', 'optimizer', 'parameters', 'activations']).optional(),
+    context_parallel_style: schemas_enum(contextParallelStyles).optional(),
+    offload: schemas_enum(offloads).optional(),
     loss_chunks: description_count.optional(),
     cuda_graphs: schemas_boolean().optional(),
     reshard_after_forward: schemas_boolean().optional(),
     shard_group: description_count.optional(),
     expandable_segments: schemas_boolean().optional(),
-    attention_kernel: schemas_enum(['unfused', 'flash1', 'flash2', 'flash3', 'cudnn']).optional(),
+    attention_kernel: schemas_enum(attentionKernels).optional(),
     overlap_tensor_parallel: schemas_boolean().optional(),
     dropout: schemas_boolean().optional(),
     mtp: schemas_boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),

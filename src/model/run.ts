@@ -51,14 +51,14 @@ export type TrainingRun = {
   /** modules that selective recompute drops, in Megatron's names */
   readonly recomputeModules?: readonly string[];
   /** full recompute: how many layers are one unit (uniform) or are recomputed (block), or every n-th layer (`every`) */
-  readonly recomputeMethod?: 'uniform' | 'block' | 'every';
+  readonly recomputeMethod?: (typeof recomputeMethods)[number];
   readonly recomputeLayers?: number;
-  readonly pipelineSchedule?: 'gpipe' | '1f1b' | 'interleaved' | 'zero_bubble' | 'dualpipe';
+  readonly pipelineSchedule?: (typeof pipelineSchedules)[number];
   /** layers of each pipeline stage, first to last */
   readonly layersPerStage?: readonly number[];
-  readonly contextParallelStyle?: 'ring' | 'all_to_all';
+  readonly contextParallelStyle?: (typeof contextParallelStyles)[number];
   /** what is kept in CPU memory */
-  readonly offload?: 'none' | 'optimizer' | 'parameters' | 'activations';
+  readonly offload?: (typeof offloads)[number];
   /** chunks that the loss is computed in; 1 is whole */
   readonly lossChunks?: number;
   readonly cudaGraphs?: boolean;
@@ -68,7 +68,7 @@ export type TrainingRun = {
   readonly shardGroup?: number;
   readonly expandableSegments?: boolean;
   /** software generation of the kernels, where it is not the current one */
-  readonly attentionKernel?: 'unfused' | 'flash1' | 'flash2' | 'flash3' | 'cudnn';
+  readonly attentionKernel?: (typeof attentionKernels)[number];
   readonly overlapTensorParallel?: boolean;
   readonly dropout?: boolean;
   /** false: the multi-token-prediction layers of the config are not trained */
@@ -79,14 +79,27 @@ export type TrainingRun = {
   readonly measuredTokensPerSecond?: number;
 };
 
-export type Precision = 'fp32' | 'fp16' | 'bf16' | 'fp8' | 'mxfp8' | 'fp4';
-export type Dtype = 'fp32' | 'fp16' | 'bf16' | 'fp8' | 'int8' | 'fp4' | 'nf4';
-export type OptimizerName = 'adamw' | 'adam' | 'adamw_8bit' | 'adafactor' | 'lion' | 'sgd' | 'muon';
-export type OptimizerImplementation = 'fused' | 'foreach';
-export type Framework = 'megatron' | 'fsdp' | 'deepspeed' | 'transformers';
+/** Every choice that a field has, for the schema of run descriptions too. */
+export const recomputeMethods = ['uniform', 'block', 'every'] as const;
+export const pipelineSchedules = ['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe'] as const;
+export const contextParallelStyles = ['ring', 'all_to_all'] as const;
+export const offloads = ['none', 'optimizer', 'parameters', 'activations'] as const;
+export const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn'] as const;
+export const precisionNames = ['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'] as const;
+export type Precision = (typeof precisionNames)[number];
+export const dtypeNames = ['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4'] as const;
+export type Dtype = (typeof dtypeNames)[number];
+export const optimizerNames = ['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon'] as const;
+export type OptimizerName = (typeof optimizerNames)[number];
+export const optimizerImplementations = ['fused', 'foreach'] as const;
+export type OptimizerImplementation = (typeof optimizerImplementations)[number];
+export const frameworkNames = ['megatron', 'fsdp', 'deepspeed', 'transformers'] as const;
+export type Framework = (typeof frameworkNames)[number];
 /** ZeRO 0, 1, 2, 3. */
-export type ShardingStage = 'none' | 'optimizer' | 'gradients' | 'full';
-export type Recompute = 'none' | 'selective' | 'full';
+export const shardingStages = ['none', 'optimizer', 'gradients', 'full'] as const;
+export type ShardingStage = (typeof shardingStages)[number];
+export const recomputeModes = ['none', 'selective', 'full'] as const;
+export type Recompute = (typeof recomputeModes)[number];
 
 export type Parallelism = {
   readonly tensor: number;
@@ -111,7 +124,9 @@ export type Lora = {
 
 /** A part of a TrainingRun, as one source states it. */
 export type RunFields = { readonly [Field in keyof TrainingRun]?: TrainingRun[Field] | undefined } extends infer Fields
-  ? Omit<Fields, 'parallelism'> & { readonly parallelism?: Partial<Parallelism> | undefined }
+  ? Omit<Fields, 'parallelism'> & {
+      readonly parallelism?: { readonly [Degree in keyof Parallelism]?: Parallelism[Degree] | undefined } | undefined;
+    }
   : never;
 
 /** Where a value of the run came from. */

@@ -1,13 +1,27 @@
 import { z } from 'zod';
 import { acceleratorIds } from '../facts/accelerators.ts';
 import type { Problem } from '../model/reading.ts';
-import type { RunFields } from '../model/run.ts';
+import {
+  attentionKernels,
+  contextParallelStyles,
+  dtypeNames,
+  frameworkNames,
+  offloads,
+  optimizerImplementations,
+  optimizerNames,
+  pipelineSchedules,
+  precisionNames,
+  type RunFields,
+  recomputeMethods,
+  recomputeModes,
+  shardingStages,
+} from '../model/run.ts';
 import { explain } from '../text/explain.ts';
 import { parse, syntaxOf } from '../text/syntax.ts';
 import { parseCount } from '../units.ts';
 
 const count = z.int().min(1).max(1e9);
-const dtype = z.enum(['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4']);
+const dtype = z.enum(dtypeNames);
 
 /** A list of names, also as some YAML writers put it: a mapping from 0, 1, 2 to names. */
 const word = z.string().max(100);
@@ -25,14 +39,11 @@ export const runSchema = z.strictObject({
   sequence_length: count.optional().describe('tokens'),
   micro_batch_size: count.optional().describe('sequences for each model replica and forward pass'),
   global_batch_size: count.optional().describe('sequences for each optimizer step'),
-  precision: z
-    .enum(['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'])
-    .optional()
-    .describe('dtype of the matrix products'),
-  optimizer: z.enum(['adamw', 'adam', 'adamw_8bit', 'adafactor', 'lion', 'sgd', 'muon']).optional(),
-  framework: z.enum(['megatron', 'fsdp', 'deepspeed', 'transformers']).optional(),
-  sharding: z.enum(['none', 'optimizer', 'gradients', 'full']).optional().describe('ZeRO 0, 1, 2, 3'),
-  recompute: z.enum(['none', 'selective', 'full']).optional(),
+  precision: z.enum(precisionNames).optional().describe('dtype of the matrix products'),
+  optimizer: z.enum(optimizerNames).optional(),
+  framework: z.enum(frameworkNames).optional(),
+  sharding: z.enum(shardingStages).optional().describe('ZeRO 0, 1, 2, 3'),
+  recompute: z.enum(recomputeModes).optional(),
   flash_attention: z.boolean().optional(),
   fused_cross_entropy: z.boolean().optional(),
   compile: z.boolean().optional().describe('torch.compile'),
@@ -41,7 +52,7 @@ export const runSchema = z.strictObject({
     .optional()
     .describe('the loss is compiled too; default: what `compile` says, but under the Trainer not'),
   optimizer_implementation: z
-    .enum(['fused', 'foreach'])
+    .enum(optimizerImplementations)
     .optional()
     .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights; default fused"),
   parallelism: z
@@ -83,18 +94,18 @@ export const runSchema = z.strictObject({
     .optional()
     .describe('tokens of the whole training, `1T` understood'),
   recompute_modules: list.optional(),
-  recompute_method: z.enum(['uniform', 'block', 'every']).optional(),
+  recompute_method: z.enum(recomputeMethods).optional(),
   recompute_layers: count.optional(),
-  pipeline_schedule: z.enum(['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe']).optional(),
+  pipeline_schedule: z.enum(pipelineSchedules).optional(),
   layers_per_stage: z.array(z.int().min(0).max(10_000)).max(10_000).optional(),
-  context_parallel_style: z.enum(['ring', 'all_to_all']).optional(),
-  offload: z.enum(['none', 'optimizer', 'parameters', 'activations']).optional(),
+  context_parallel_style: z.enum(contextParallelStyles).optional(),
+  offload: z.enum(offloads).optional(),
   loss_chunks: count.optional(),
   cuda_graphs: z.boolean().optional(),
   reshard_after_forward: z.boolean().optional(),
   shard_group: count.optional(),
   expandable_segments: z.boolean().optional(),
-  attention_kernel: z.enum(['unfused', 'flash1', 'flash2', 'flash3', 'cudnn']).optional(),
+  attention_kernel: z.enum(attentionKernels).optional(),
   overlap_tensor_parallel: z.boolean().optional(),
   dropout: z.boolean().optional(),
   mtp: z.boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
@@ -153,11 +164,11 @@ function fieldsOf(run: RunDescription, name: string): RunReading {
       ],
     };
   }
-  const flat = camel(rest) as RunFields;
-  const degrees = {
+  const flat: RunFields = camel(rest);
+  const degrees: NonNullable<RunFields['parallelism']> = {
     ...camel(parallelism ?? {}),
     ...(expert_tensor === undefined ? {} : { expertTensor: expert_tensor }),
-  } as NonNullable<RunFields['parallelism']>;
+  };
   return {
     kind: 'read',
     fields: {
@@ -171,13 +182,19 @@ function fieldsOf(run: RunDescription, name: string): RunReading {
   };
 }
 
-const camel = (fields: object): Record<string, unknown> =>
+/** `micro_batch_size` as code has it: `microBatchSize`. */
+export type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : Name;
+export type Camelled<Fields> = { [Name in keyof Fields as Name extends string ? Camel<Name> : never]: Fields[Name] };
+
+const camel = <Fields extends object>(fields: Fields): Camelled<Fields> =>
   Object.fromEntries(
     Object.entries(fields).map(([key, value]) => [
       key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()),
       value,
     ]),
-  );
+  ) as Camelled<Fields>;
 
 /** The run as users write it, for the JSON report. */
 export function runAsWritten(run: object): Record<string, unknown> {
