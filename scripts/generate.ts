@@ -12,6 +12,7 @@ const steps = [
   'memory-page.ts',
   'mfu-page.ts',
   'policy-page.ts',
+  'run-page.ts',
   'readme.ts --comment',
 ];
 for (const step of steps) {

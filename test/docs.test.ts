@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { verdict } from '../scripts/policy-page.ts';
+import { facts, fields, runPage } from '../scripts/run-page.ts';
 import { metrics } from '../src/gate/metrics.ts';
 import { waivable } from '../src/gate/review.ts';
 import { draftPolicy } from '../src/settings/policy.ts';
@@ -69,5 +70,37 @@ describe('docs/forks.md', () => {
   it('names only files that there are', () => {
     for (const [, path = ''] of forks.matchAll(/\]\(\.\.\/([^)#]+)\)/g))
       expect(existsSync(new URL(`../${path}`, import.meta.url))).toBe(true);
+  });
+});
+
+describe('docs/run.md', () => {
+  it('is what the schema gives (npm run generate)', () => {
+    expect(read('docs/run.md')).toBe(runPage);
+  });
+
+  it('has a meaning and a default for every field', () => {
+    const names = fields().map(({ name }) => name);
+    expect(Object.keys(facts).toSorted()).toEqual(names.toSorted());
+    expect(fields().filter(({ description }) => description === '')).toEqual([]);
+  });
+});
+
+describe('the documents', () => {
+  const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md'].concat(
+    readdirSync(new URL('../docs', import.meta.url))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  );
+
+  it.each(pages)('%s links to files that there are', (path) => {
+    const targets = [...read(path).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(([, target = '']) => target);
+    const here = new URL(`../${path}`, import.meta.url);
+    expect(targets.filter((target) => !existsSync(new URL(target, here)))).toEqual([]);
+  });
+
+  it('docs/README.md names every page', () => {
+    const index = read('docs/README.md');
+    const named = pages.filter((path) => path.startsWith('docs/') && path !== 'docs/README.md');
+    expect(named.filter((path) => !index.includes(`(${path.slice('docs/'.length)})`))).toEqual([]);
   });
 });

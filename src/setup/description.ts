@@ -35,53 +35,74 @@ export const runSchema = z.strictObject({
     .enum(acceleratorIds as [string, ...string[]])
     .optional()
     .describe('an id of `model-cost list accelerators`'),
-  gpus: count.optional(),
-  sequence_length: count.optional().describe('tokens'),
+  gpus: count.optional().describe('GPUs of the whole run'),
+  sequence_length: count.optional().describe('length of the sequences that are trained on'),
   micro_batch_size: count.optional().describe('sequences for each model replica and forward pass'),
   global_batch_size: count.optional().describe('sequences for each optimizer step'),
   precision: z.enum(precisionNames).optional().describe('dtype of the matrix products'),
-  optimizer: z.enum(optimizerNames).optional(),
-  framework: z.enum(frameworkNames).optional(),
+  optimizer: z.enum(optimizerNames).optional().describe('which states each weight has'),
+  framework: z
+    .enum(frameworkNames)
+    .optional()
+    .describe('whose buffers and defaults hold; `transformers` is the Trainer'),
   sharding: z.enum(shardingStages).optional().describe('ZeRO 0, 1, 2, 3'),
-  recompute: z.enum(recomputeModes).optional(),
-  flash_attention: z.boolean().optional(),
-  fused_cross_entropy: z.boolean().optional(),
-  compile: z.boolean().optional().describe('torch.compile'),
-  compile_loss: z
+  recompute: z.enum(recomputeModes).optional().describe('activations that are computed again in the backward pass'),
+  flash_attention: z.boolean().optional().describe('fused attention: scores are never written to memory'),
+  fused_cross_entropy: z
     .boolean()
     .optional()
-    .describe('the loss is compiled too; default: what `compile` says, but under the Trainer not'),
+    .describe('the loss is one kernel that needs no second copy of the logits'),
+  compile: z.boolean().optional().describe('torch.compile'),
+  compile_loss: z.boolean().optional().describe('the loss is compiled too'),
   optimizer_implementation: z
     .enum(optimizerImplementations)
     .optional()
-    .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights; default fused"),
+    .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights"),
   parallelism: z
     .strictObject({
-      tensor: count.optional(),
-      pipeline: count.optional(),
-      virtual_pipeline: count.optional(),
-      context: count.optional(),
-      expert: count.optional(),
-      expert_tensor: count.optional(),
-      sequence_parallel: z.boolean().optional(),
+      tensor: count.optional().describe('tensor parallelism: GPUs that divide each matrix'),
+      pipeline: count.optional().describe('pipeline parallelism: stages of layers'),
+      virtual_pipeline: count.optional().describe('stages that each pipeline rank holds, interleaved'),
+      context: count.optional().describe('context parallelism: GPUs that divide each sequence'),
+      expert: count.optional().describe('expert parallelism: GPUs that divide the experts'),
+      expert_tensor: count.optional().describe('tensor parallelism within experts'),
+      sequence_parallel: z
+        .boolean()
+        .optional()
+        .describe('norms and residuals are divided over the tensor-parallel GPUs'),
     })
     .optional(),
-  weights_dtype: dtype.optional(),
-  gradients_dtype: dtype.optional(),
-  optimizer_dtype: dtype.optional(),
-  master_weights: z.boolean().optional(),
-  gpus_per_node: count.optional(),
-  inter_node_gbps_per_gpu: z.number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
-  price_per_gpu_hour: z.number().nonnegative().max(1e4).optional().describe('US dollars'),
-  power_cap_watts: z.number().positive().max(1e5).optional(),
-  expert_tensor: count.optional(),
+  weights_dtype: dtype.optional().describe('dtype that weights are kept in'),
+  gradients_dtype: dtype.optional().describe('dtype that gradients are accumulated in'),
+  optimizer_dtype: dtype.optional().describe('dtype of the optimizer states'),
+  master_weights: z.boolean().optional().describe('the optimizer keeps an fp32 copy of the weights'),
+  gpus_per_node: count.optional().describe('GPUs that share a node'),
+  inter_node_gbps_per_gpu: z
+    .number()
+    .positive()
+    .max(1e6)
+    .optional()
+    .describe('network of one GPU beyond its node, in one direction'),
+  price_per_gpu_hour: z.number().nonnegative().max(1e4).optional().describe('price of one GPU for an hour'),
+  power_cap_watts: z.number().positive().max(1e5).optional().describe('what each GPU is capped at'),
+  expert_tensor: count.optional().describe('another place for `parallelism.expert_tensor`'),
   expert_imbalance: z.number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
-  capacity_factor: z.number().positive().max(1000).optional(),
+  capacity_factor: z
+    .number()
+    .positive()
+    .max(1000)
+    .optional()
+    .describe('rows of each expert over the mean, to which they are padded or dropped'),
   lora: z
     .strictObject({
-      rank: count,
-      targets: list.default(['q_proj', 'v_proj']),
-      base_bits: z.union([z.literal(16), z.literal(8), z.literal(4)]).default(16),
+      rank: count.describe('rank of the adapters; the base model is frozen'),
+      targets: list
+        .default(['q_proj', 'v_proj'])
+        .describe('modules that have an adapter, by the names that PEFT knows; `all-linear` for all'),
+      base_bits: z
+        .union([z.literal(16), z.literal(8), z.literal(4)])
+        .default(16)
+        .describe('bits of each frozen weight (4 for QLoRA)'),
     })
     .optional(),
   freeze: z
@@ -93,21 +114,37 @@ export const runSchema = z.strictObject({
     .union([count.or(z.number().positive().max(1e18)), z.string().max(30)])
     .optional()
     .describe('tokens of the whole training, `1T` understood'),
-  recompute_modules: list.optional(),
-  recompute_method: z.enum(recomputeMethods).optional(),
-  recompute_layers: count.optional(),
-  pipeline_schedule: z.enum(pipelineSchedules).optional(),
-  layers_per_stage: z.array(z.int().min(0).max(10_000)).max(10_000).optional(),
-  context_parallel_style: z.enum(contextParallelStyles).optional(),
-  offload: z.enum(offloads).optional(),
-  loss_chunks: count.optional(),
-  cuda_graphs: z.boolean().optional(),
-  reshard_after_forward: z.boolean().optional(),
-  shard_group: count.optional(),
-  expandable_segments: z.boolean().optional(),
-  attention_kernel: z.enum(attentionKernels).optional(),
-  overlap_tensor_parallel: z.boolean().optional(),
-  dropout: z.boolean().optional(),
+  recompute_modules: list.optional().describe('modules that `recompute: selective` drops, by Megatron’s names'),
+  recompute_method: z
+    .enum(recomputeMethods)
+    .optional()
+    .describe('with `recompute: full`: units of so many layers, the first so many of each stage, or every n-th layer'),
+  recompute_layers: count.optional().describe('how many layers `recompute_method` means'),
+  pipeline_schedule: z.enum(pipelineSchedules).optional().describe('order of micro-batches in the pipeline'),
+  layers_per_stage: z
+    .array(z.int().min(0).max(10_000))
+    .max(10_000)
+    .optional()
+    .describe('layers of each pipeline stage, first to last'),
+  context_parallel_style: z
+    .enum(contextParallelStyles)
+    .optional()
+    .describe('how context-parallel GPUs exchange keys and values'),
+  offload: z
+    .enum(offloads)
+    .optional()
+    .describe('what is kept in CPU memory; `parameters` includes the optimizer states'),
+  loss_chunks: count.optional().describe('pieces of the sequence for which the loss is computed one after another'),
+  cuda_graphs: z.boolean().optional().describe('kernels are started by CUDA graphs'),
+  reshard_after_forward: z.boolean().optional().describe('FSDP: weights are gathered again in the backward pass'),
+  shard_group: count.optional().describe('GPUs that hold one full set of shards (HSDP)'),
+  expandable_segments: z.boolean().optional().describe('PyTorch’s allocator with `expandable_segments:True`'),
+  attention_kernel: z
+    .enum(attentionKernels)
+    .optional()
+    .describe('which attention kernel runs; it decides time, not memory'),
+  overlap_tensor_parallel: z.boolean().optional().describe('tensor-parallel collectives overlap with matrix products'),
+  dropout: z.boolean().optional().describe('dropout is on, so that its masks are kept'),
   mtp: z.boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
   calibration: z
     .union([
