@@ -222,7 +222,7 @@ describe('report', () => {
     expect(out).toContain('6,738,415,616');
     expect(out).toContain('verdict: fail');
     expect(err).toContain('missing.json: there is no such file.');
-    expect(err).toContain('package.json: The file is none of the model configs');
+    expect(err).toContain('package.json: The file is not one of the model configs');
   });
 
   it('is a check where a budget is named', () => {
@@ -452,9 +452,9 @@ describe('diff', () => {
   });
 
   it.each([
-    [['--base', 'nowhere'], 'There is no git revision "nowhere"'],
-    [['--base=--output=x'], 'is no git revision'],
-    [['--base', 'main; touch x'], 'There is no git revision'],
+    [['--base', 'nowhere'], 'There is not a git revision "nowhere"'],
+    [['--base=--output=x'], 'is not a git revision'],
+    [['--base', 'main; touch x'], 'There is not a git revision'],
     [['--base', 'main', 'config.json'], 'either two files or --base'],
     [['--head', 'main'], '--head needs --base'],
     [['--base', 'alone'], 'no commit in common'],
@@ -476,13 +476,13 @@ describe('diff', () => {
     const { code, out, err } = run(['diff', 'configs/llama-7b.json', broken]);
     expect(code).toBe(1);
     expect(out).toContain('verdict: fail');
-    expect(err).toContain('is no valid JSON');
+    expect(err).toContain('is not valid JSON');
     for (const base of [broken, 'missing.json', 'package.json'])
       expect(run(['diff', base, 'configs/llama-7b.json'])).toMatchObject({ code: 2, out: '' });
     expect(run(['diff', 'configs/llama-7b.json', 'missing.json'])).toMatchObject({ code: 2, out: '' });
     const nothing = run(['diff', 'package.json', 'missing.json']);
     expect(nothing).toMatchObject({ code: 2, out: '' });
-    expect(nothing.err).toContain('package.json: The file is none of the model configs');
+    expect(nothing.err).toContain('package.json: The file is not one of the model configs');
     expect(nothing.err).toContain('missing.json: there is no such file.');
   });
 });
@@ -715,8 +715,8 @@ describe('wrong usage is one sentence and exit code 2', () => {
     [['report', 'configs/llama-7b.json', '--tokens', 'lots'], 'must be a count'],
     [['diff', 'a.json'], 'diff needs two files'],
     [['mfu', 'configs/llama-7b.json'], '--tokens-per-second'],
-    [['list', 'things'], 'list what?'],
-    [['list', 'families', 'more'], 'list what?'],
+    [['list', 'things'], 'Say what to list'],
+    [['list', 'families', 'more'], 'Say what to list'],
     [['report', 'configs/llama-7b.json', '--base', 'main'], 'report takes no --base'],
     [['report', 'configs/llama-7b.json', '--memory-budget', 'much'], 'must be an amount like 80GB'],
     [['report', 'configs/llama-7b.json', '--run', 'configs/llama-7b.json'], 'unknown key "architectures"'],

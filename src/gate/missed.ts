@@ -11,7 +11,7 @@ const reasons: Readonly<Record<Missed['kind'], (most: number) => string>> = {
 };
 
 const remedy =
-  'Name the configs by the input `configs`, list what is no config under `ignore` in the policy, or split the change.';
+  'Name the configs by the input `configs`, list what is not a config under `ignore` in the policy, or split the change.';
 
 /** What was not looked at is never green: it fails, unless nothing does. */
 export function missedFinding(

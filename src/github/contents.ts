@@ -112,7 +112,7 @@ async function askFor(
       throw new GitHubProblem(`the commit ${commit.slice(0, 12)} is not to be found with this token.`);
     const file = at[`f${index}`];
     // Of a tag or another object there are no files to ask for, which is not the same as a file that does not exist.
-    if (file === undefined) throw new GitHubProblem(`${commit.slice(0, 12)} is no commit.`);
+    if (file === undefined) throw new GitHubProblem(`${commit.slice(0, 12)} is not a commit.`);
     return file;
   });
 }

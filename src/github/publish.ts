@@ -25,7 +25,7 @@ export function publish(review: Review, options: Options, environment: Environme
   for (const [name, value] of Object.entries({ ...outputs(review), report, 'comment-body': comment })) {
     const fits = value.length <= longestOutput;
     if (!fits)
-      log(`The output ${name} is left empty, since it is too long for GitHub; it stands in the file of report-path.`);
+      log(`The output ${name} is left empty, since it is too long for GitHub; the file of report-path has it.`);
     setOutput(name, fits ? value : '');
   }
   setOutput('report-path', path);

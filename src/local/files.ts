@@ -23,7 +23,7 @@ export function readTracked(folder: string, path: Buffer): ConfigSide {
     const where = Buffer.concat([Buffer.from(`${folder}/`), path]);
     const found = lstatSync(where);
     if (found.isSymbolicLink()) return symbolicLink;
-    if (!found.isFile()) return { kind: 'refused', why: 'unopened', reason: `${shown} is no regular file.` };
+    if (!found.isFile()) return { kind: 'refused', why: 'unopened', reason: `${shown} is not a regular file.` };
     return read(where, shown);
   });
 }
@@ -41,7 +41,7 @@ function read(path: string | Buffer, shown: string): ConfigSide {
     if (found.isDirectory())
       return { kind: 'refused', why: 'folder', reason: `${shown} is a folder; name a config file in it.` };
     if (!found.isFile() && !found.isFIFO())
-      return { kind: 'refused', why: 'unopened', reason: `${shown} is no regular file.` };
+      return { kind: 'refused', why: 'unopened', reason: `${shown} is not a regular file.` };
     if (found.size > largest) {
       const start = Buffer.alloc(2 ** 16);
       return tooLarge(shown, start.subarray(0, readSync(file, start)));

@@ -31,7 +31,7 @@ function git(folder: string, words: readonly string[], input?: string): Buffer {
 
 /** A revision's commit. A name that begins with a dash is no revision, so it cannot become an option. */
 function commitOf(folder: string, revision: string): string {
-  if (revision.startsWith('-')) throw new GitProblem(`"${revision}" is no git revision.`);
+  if (revision.startsWith('-')) throw new GitProblem(`"${revision}" is not a git revision.`);
   const [, from, to] = /^(.*?)\.{2,3}(.*)$/.exec(revision) ?? [];
   if (from !== undefined)
     throw new GitProblem(`"${revision}" is a range; write --base ${from || 'REV'}${to ? ` --head ${to}` : ''}.`);
@@ -40,7 +40,7 @@ function commitOf(folder: string, revision: string): string {
       .toString()
       .trim();
   } catch {
-    throw new GitProblem(`There is no git revision "${revision}" here; fetch it, or name another.`);
+    throw new GitProblem(`There is not a git revision "${revision}" here; fetch it, or name another.`);
   }
 }
 

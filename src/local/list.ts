@@ -63,7 +63,7 @@ function sizeOf({ names: [name = ''], config }: Model): { readonly total: number
 export function list({ files, format, option }: Words): number {
   const [what = '', ...rest] = files;
   const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
-  if (found === undefined) throw new Usage('list what? model-cost list accelerators|families|formats|models');
+  if (found === undefined) throw new Usage('Say what to list: model-cost list accelerators|families|formats|models');
   switch (format) {
     case 'json':
       return print(json(found.plain), option('output'));

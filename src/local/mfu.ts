@@ -24,7 +24,7 @@ export function mfu(words: Words, settings: Settings): number {
   const { run } = estimate.run;
   const { mfu: share, hfu, peak } = measuredMfu(estimate.flops, estimate.run, speed);
   if (share === null || hfu === null || peak === null)
-    return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be told.`);
+    return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be computed.`);
   const conventions = Object.entries(estimate.flops.conventions).map(
     ([name, amount]) => [name, (amount * speed) / peak] as const,
   );

@@ -90,7 +90,7 @@ function unrecognised(value: unknown, syntax: Syntax): Reading {
   if (isDictionary(value) && namesModel(value, syntax))
     return unread(
       'unknown-model',
-      'The file names a model, but by none of the keys that are read, so its cost is unknown; if it is no language model, list it under `ignore` in the policy.',
+      'The file names a model, but has none of the keys that are read, so its cost is unknown; if it is not a language model, list it under `ignore` in the policy.',
     );
   return notConfig;
 }
@@ -101,7 +101,7 @@ const notConfig: Reading = {
   problems: [
     {
       severity: 'error',
-      message: `The file is none of the model configs that are read (${formats.map(({ title }) => title).join(', ')}), and none of the training files.`,
+      message: `The file is not one of the model configs that are read (${formats.map(({ title }) => title).join(', ')}), nor one of the training files.`,
     },
   ],
 };

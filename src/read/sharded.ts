@@ -81,7 +81,7 @@ export function sayDeepSpeedFile(say: Stating, key: string, from: string, beside
     return true;
   }
   const path = pathOf(value, from, beside);
-  if (path === undefined) say.warn(`${key} names ${value.slice(0, 100)}, which is no path of this repository.`, key);
+  if (path === undefined) say.warn(`${key} names ${value.slice(0, 100)}, which is not a path of this repository.`, key);
   else say.refer('run', path, key);
   const stage = /(?:zero|stage|z)[-_]?([0-3])(?!\d)/i.exec(value.slice(-100))?.[1];
   if (stage !== undefined)

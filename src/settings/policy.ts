@@ -111,7 +111,7 @@ function unknownHardware({ hardware = {}, defaults, configs = [] }: PolicyDescri
       placed(
         {
           severity: 'error',
-          message: `${key} is "${wanted.slice(0, 60)}", which is no name under hardware.${didYouMean(wanted, known)}`,
+          message: `${key} is "${wanted.slice(0, 60)}", which is not a name under hardware.${didYouMean(wanted, known)}`,
           key,
           ...(line === undefined ? {} : { line }),
         },
@@ -210,7 +210,7 @@ function fileAt(path: string, key: string, { place, files, problems }: Workshop)
   const bytes = files.get(path);
   if (bytes !== undefined) return bytes;
   const line = place.line(key);
-  const message = `${key} names ${path}, which is no file beside the policy that could be read.`;
+  const message = `${key} names ${path}, which could not be read.`;
   problems.push(placed({ severity: 'error', message, key, ...(line === undefined ? {} : { line }) }, place.name));
   return undefined;
 }

@@ -144,7 +144,7 @@ function parseJson(text: string): Parsed {
   if (deepest > 4 * limits.depth) return broken(tooDeep);
   const problems: Problem[] = duplicates.map(({ key, line }) => ({
     severity: 'warning',
-    message: `The key ${key} stands twice; the last one holds.`,
+    message: `The key ${key} appears twice; the last one is used.`,
     line,
     key,
   }));
@@ -156,11 +156,11 @@ function parseJson(text: string): Parsed {
       const value: unknown = JSON5.parse(text.replace(/[\u2028\u2029]/g, ' '));
       problems.push({
         severity: 'notice',
-        message: 'The file is no strict JSON (comments, trailing commas or the like); it was read as JSON5.',
+        message: 'The file is not strict JSON (comments, trailing commas or the like); it was read as JSON5.',
       });
       return { kind: 'parsed', value, lines, problems };
     } catch (lenient) {
-      return broken(`The file is no valid JSON: ${sentence(strict)}`, lineOf(lenient));
+      return broken(`The file is not valid JSON: ${sentence(strict)}`, lineOf(lenient));
     }
   }
 }
@@ -246,13 +246,13 @@ function parseYaml(text: string, dialect: ParseOptions & DocumentOptions & Schem
     logLevel: 'error',
   });
   const [error] = document.errors;
-  if (error) return broken(`The file is no valid YAML: ${sentence(error)}`, counter.linePos(error.pos[0]).line);
+  if (error) return broken(`The file is not valid YAML: ${sentence(error)}`, counter.linePos(error.pos[0]).line);
   const { lines, problems, excess } = yamlKeys(document.contents, (offset) => counter.linePos(offset).line);
   if (excess !== undefined) return broken(excess);
   try {
     return { kind: 'parsed', value: document.toJS({ maxAliasCount: limits.aliases }), lines, problems };
   } catch (error) {
-    return broken(`The file is no usable YAML: ${sentence(error)}`);
+    return broken(`The file is YAML that cannot be used: ${sentence(error)}`);
   }
 }
 
@@ -278,7 +278,7 @@ function yamlKeys(
   };
   const keyOf = (key: Node, path: string | undefined): string | undefined => {
     if (!isScalar(key)) {
-      excess ??= `The key on line ${lineAt(key.range?.[0] ?? 0)} is no text.`;
+      excess ??= `The key on line ${lineAt(key.range?.[0] ?? 0)} is not text.`;
       return undefined;
     }
     return joined(path, typeof key.value === 'symbol' ? '<<' : String(key.value));
@@ -303,7 +303,7 @@ function yamlKeys(
           if (seen.has(key) && !merges && problems.length < mostDuplicates)
             problems.push({
               severity: 'warning',
-              message: `The key ${key} stands twice; the last one holds.`,
+              message: `The key ${key} appears twice; the last one is used.`,
               line,
               key,
             });
@@ -334,7 +334,7 @@ function parseTomlText(text: string): Parsed {
       typeof error === 'object' && error !== null && 'line' in error && typeof error.line === 'number'
         ? error.line
         : undefined;
-    return broken(`The file is no valid TOML: ${sentence(error)}`, line);
+    return broken(`The file is not valid TOML: ${sentence(error)}`, line);
   }
 }
 

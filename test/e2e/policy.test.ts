@@ -94,9 +94,9 @@ describe('the policy file', () => {
 
   it.each([
     ['version: 1\ndefualts: {}\n', '.github/model-cost.yml:2: unknown key "defualts". Did you mean "defaults"?'],
-    ['version: 1\ndefaults: [\n', 'is no valid YAML'],
-    ['version: 1\ndefaults: { run: runs/gone.yml }\n', 'defaults.run names runs/gone.yml, which is no file'],
-    ['version: 1\nconfigs: [{ match: a, hardware: pod }]\n', 'which is no name under hardware'],
+    ['version: 1\ndefaults: [\n', 'is not valid YAML'],
+    ['version: 1\ndefaults: { run: runs/gone.yml }\n', 'defaults.run names runs/gone.yml, which could not be read'],
+    ['version: 1\nconfigs: [{ match: a, hardware: pod }]\n', 'which is not a name under hardware'],
   ])('broken at the base fails closed in one sentence: %j', async (policy, sentence) => {
     await start(pullRequest({ [path]: small, [name]: policy }, { [path]: wider, [name]: loose }));
     const ran = await runAction(server);

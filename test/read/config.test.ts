@@ -19,9 +19,9 @@ const numRuns = Number(process.env['FUZZ_RUNS'] ?? 2_000);
 describe('a config that cannot be read is one sentence', () => {
   it.each([
     ['', 'The file is empty.'],
-    ['{', 'no valid JSON'],
-    ['[1, 2]', 'none of the model configs'],
-    ['{"a": 1}', 'none of the model configs'],
+    ['{', 'not valid JSON'],
+    ['[1, 2]', 'not one of the model configs'],
+    ['{"a": 1}', 'not one of the model configs'],
     [config({ hidden_size: 'wide' }), 'hidden_size must be a whole number from 1'],
     [config({ hidden_size: -4 }), 'but is -4'],
     [config({ hidden_size: 1e300 }), 'hidden_size must be a whole number'],
@@ -61,7 +61,7 @@ describe('what configs carry in practice', () => {
     const lenient = read(config().replace('{', '{ // a comment\n"time_step_limit": [0.0, Infinity],'));
     expect(lenient.problems.map(({ message: said }) => said).join()).toContain('JSON5');
     const twice = read(config().replace('{', '{"hidden_size": 128,'));
-    expect(twice.problems[0]?.message).toContain('hidden_size stands twice');
+    expect(twice.problems[0]?.message).toContain('hidden_size appears twice');
   });
 
   it('prototype keys are keys like any other', () => {
@@ -253,7 +253,7 @@ describe('a run description', () => {
     ['gpus: many', 'gpus is "many"'],
     ['tokens: lots', 'must be a count like 300B or 1T'],
     ['- 1', 'must be a mapping'],
-    ['a: [', 'no valid YAML'],
+    ['a: [', 'not valid YAML'],
   ])('%s', (text, sentence) => {
     expect(wrong(text)).toContain(sentence);
   });

@@ -84,7 +84,7 @@ it.each(['../../../etc/passwd', '/etc/passwd', '~/zero3.json', 'https://example.
   'no path leaves the repository: %s',
   (path) => {
     const { problems } = job({ 'train.yaml': factory(`deepspeed: ${path}\n`) });
-    expect(problems.join()).toContain('is no path of this repository');
+    expect(problems.join()).toContain('is not a path of this repository');
   },
 );
 

@@ -99,7 +99,7 @@ describe('what is wrong is told with file, line and key', () => {
     ],
     [
       'version: 1\nhardware:\n  pod: { accelerator: h100-sxm-80gb }\ndefaults:\n  hardware: pot\n',
-      `${name}:5: defaults.hardware is "pot", which is no name under hardware. Did you mean "pod"?`,
+      `${name}:5: defaults.hardware is "pot", which is not a name under hardware. Did you mean "pod"?`,
     ],
     [
       'version: 1\nwaivers:\n  - { match: a, covers: memroy, until: 2026-12-31, reason: x }\n',
@@ -114,11 +114,11 @@ describe('what is wrong is told with file, line and key', () => {
       'must be a day like 2026-12-31',
     ],
     ['version: 1\nwaivers:\n  - { match: a, covers: memory, until: 2026-12-31 }\n', 'waivers.0.reason is missing'],
-    ['version: 1\nversion: 1\n', `${name}:2: The key version stands twice`],
+    ['version: 1\nversion: 1\n', `${name}:2: The key version appears twice`],
     ['version: 1\ndefaults: { run: ../../etc/passwd }\n', 'must be the path of a file in this repository'],
-    ['version: 1\ndefaults: { run: runs/a.yml }\n', 'defaults.run names runs/a.yml, which is no file'],
+    ['version: 1\ndefaults: { run: runs/a.yml }\n', 'defaults.run names runs/a.yml, which could not be read'],
     ['version: 1\ndefaults: {fail_on: sometimes}\n', 'must be one of over-budget, increase, never'],
-    ['version: 1\n  bad: [\n', 'is no valid YAML'],
+    ['version: 1\n  bad: [\n', 'is not valid YAML'],
     ['', 'The file is empty.'],
     ['- 1\n', 'must be a mapping'],
   ])('%j', (text, sentence) => expect([read(text)].flat().join(' ')).toContain(sentence));

@@ -25,7 +25,7 @@ const bombs: readonly (readonly [name: string, syntax: Syntax, text: string, sen
   ],
   ['one key a hundred thousand times', 'json', `{${'"a":1,'.repeat(150_000)}"a":1}`, undefined],
   ['a megabyte of spaces', 'json', `{"a"${' '.repeat(1_000_000)}:1}`, undefined],
-  ['a long key in YAML', 'yaml', `${long}:\n${times(5_000, (index) => `  a${index}: 1`).join('\n')}`, /no valid YAML/],
+  ['a long key in YAML', 'yaml', `${long}:\n${times(5_000, (index) => `  a${index}: 1`).join('\n')}`, /not valid YAML/],
   ['brackets without end in YAML', 'yaml', '['.repeat(40_000), /nests too deeply/],
   ['lists without end in YAML', 'yaml', '- '.repeat(40_000), /nests too deeply/],
   ['half a million values in YAML', 'yaml', `a: [${'1,'.repeat(500_000)}]`, /more than 50000 lines and values/],
@@ -63,7 +63,7 @@ const bombs: readonly (readonly [name: string, syntax: Syntax, text: string, sen
     ].join('\n'),
     /merges more than 50000 keys/,
   ],
-  ['keys that are mappings', 'yaml', `${'? '.repeat(60)}a`, /is no text/],
+  ['keys that are mappings', 'yaml', `${'? '.repeat(60)}a`, /is not text/],
   ['a dotted key without end', 'toml', `${'a.'.repeat(40_000)}b = 1`, /nests deeper|too deeply|nested/],
   ['tables without end', 'toml', '[[a]]\n'.repeat(100_000), /more than 50000 lines and values/],
   ['inline tables without end', 'toml', `a = ${'{a = '.repeat(30_000)}`, /nest/],
@@ -132,10 +132,10 @@ describe('a text as editors and people write it', () => {
       expect(parsed).toMatchObject({
         kind: 'parsed',
         value: { a: 2 },
-        problems: [{ severity: 'warning', message: 'The key a stands twice; the last one holds.', line: 2 }],
+        problems: [{ severity: 'warning', message: 'The key a appears twice; the last one is used.', line: 2 }],
       });
     }
-    expect(value('a = 1\na = 2\n', 'toml')).toMatch(/no valid TOML/);
+    expect(value('a = 1\na = 2\n', 'toml')).toMatch(/not valid TOML/);
   });
 
   it('with merges and aliases as people use them, without a warning', () => {
@@ -147,7 +147,7 @@ describe('a text as editors and people write it', () => {
   });
 
   it('but not with several documents, of which one would be taken', () => {
-    expect(value('hidden_size: 64\n---\nhidden_size: 128\n', 'yaml')).toMatch(/no valid YAML: .*multiple documents/);
+    expect(value('hidden_size: 64\n---\nhidden_size: 128\n', 'yaml')).toMatch(/not valid YAML: .*multiple documents/);
   });
 });
 

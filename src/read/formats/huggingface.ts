@@ -60,7 +60,7 @@ function read(source: Source): Reading {
   const outerType = stringOf(own(value, 'model_type')) ?? '';
   if (findFamily(outerType) === undefined && findComposite(outerType) === undefined && isOtherModel(outerType))
     throw new OtherModel(
-      `${outerType} is no decoder-only language model, and this tool has no row for it.`,
+      `${outerType} is not a decoder-only language model, and this tool does not know it.`,
       source.lines.get('model_type'),
       'model_type',
     );
@@ -77,20 +77,20 @@ function read(source: Source): Reading {
     fields.assume(
       'model_type',
       ofClass,
-      `from the class that \`architectures\` names${outerType === '' ? '' : `, since ${outerType} has no row`}`,
+      `from the class that \`architectures\` names${outerType === '' ? '' : `, since ${outerType} is not known`}`,
     );
   if (family === undefined) {
     fields.assume(
       'model_type',
       type === '' ? 'not stated' : type,
-      'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate',
+      'this tool does not know the family: it is read by its keys as a Llama-like decoder, so counts are approximate',
     );
   }
   if (found.kind === 'unknown composite' && family !== undefined) {
     outer.assume(
       'model_type',
       modelType,
-      `this tool has no row for the family: its text model is ${type}, what stands around it is counted only where its type is known`,
+      `this tool does not know the family: its text model is ${type}; encoders are counted only where their type is known`,
     );
   }
   const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);

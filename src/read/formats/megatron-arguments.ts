@@ -279,7 +279,11 @@ function everyOf(say: Stating, name: string, layers: number | undefined, from: 0
     return every < 1 ? undefined : Array.from({ length: layers }, (_, index) => ((index + from) % every === 0 ? 1 : 0));
   const list = Array.isArray(value) ? value.map(Number) : listOf(String(value));
   if (list === undefined)
-    throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name, OpenModel);
+    throw say.refuse(
+      `${name} is ${JSON.stringify(value).slice(0, 60)}, which is not a list of 0 and 1.`,
+      name,
+      OpenModel,
+    );
   if (list.length !== layers)
     throw say.refuse(`${name} lists ${list.length} layers, but the model has ${layers}.`, name);
   return list;
@@ -327,7 +331,7 @@ function stateExperts(say: Stating, layers: readonly string[]): void {
   const asked = say.at('moe_router_topk');
   if (active === undefined && asked !== undefined)
     say.warn(
-      `moe_router_topk is ${JSON.stringify(asked).slice(0, 60)}, which is no number; 2 is taken.`,
+      `moe_router_topk is ${JSON.stringify(asked).slice(0, 60)}, which is not a number; 2 is taken.`,
       'moe_router_topk',
     );
   if (say.at('moe_router_topk') === undefined)

@@ -65,7 +65,7 @@ function unpadded(say: Stating, sizes: Sizes): { readonly size: number; readonly
     return { size: stated + extra + (/^NullTokenizer$/i.test(type) ? 1 : 0), key: 'vocab_size' };
   const asked = say.at('vocab_size');
   if (asked !== undefined)
-    throw say.refuse(`vocab_size is ${JSON.stringify(asked).slice(0, 60)}, which is no number.`, 'vocab_size');
+    throw say.refuse(`vocab_size is ${JSON.stringify(asked).slice(0, 60)}, which is not a number.`, 'vocab_size');
   for (const key of [
     'tokenizer_model',
     'tokenizer_name_or_path',

@@ -78,7 +78,7 @@ function stateModel(say: Stating, file: ParsedFile): void {
   const flavor = say.text('model.spec.0') ?? say.text('model.spec.flavor');
   const registry = say.text('model.spec.()');
   if (flavor === undefined || registry === undefined || flavor.startsWith('${'))
-    throw say.refuse('The recipe’s text does not say which flavor it trains; it stands in model_registry("8B").', key);
+    throw say.refuse('The recipe’s text does not say which flavor it trains; state it as model_registry("8B").', key);
   const imports = isDictionary(file.source.value) ? partOf(file.source.value, 'import') : {};
   const words = [...textOf(own(imports, registry) ?? '').split('.'), ...registry.split('.')];
   const imported = words.includes('models') ? words[words.indexOf('models') + 1] : undefined;
