@@ -6,7 +6,7 @@ import type { Settings } from './settings/settings.ts';
 import { syntaxOf } from './text/syntax.ts';
 import type { Changes, ConfigPair, ConfigSide, Files, Missed } from './world.ts';
 
-/** What the jobs of a change need from the outside: files of a side, or the list of all files of the head. */
+/** What a door is asked for: files of a side, or the list of all files of the head. */
 export type Ask = { readonly kind: 'files'; readonly wanted: readonly Wanted[] } | { readonly kind: 'list' };
 
 export type Wanted = { readonly side: 'base' | 'head'; readonly path: string };
@@ -18,15 +18,15 @@ export type Answer =
 
 type Asking<Result> = Generator<Ask, Result, Answer>;
 
-/** How often files that jobs refer to are asked for: each round may name further ones. */
+/** Rounds of questions: files that were fetched may name further ones. */
 const rounds = 4;
-/** Changed files that are looked at because they may be a part of a job, and jobs that are looked at for them. */
+/** How many changed files are examined as possible parts of jobs, and how many jobs are searched for uses of them. */
 const mostParts = 100;
 const mostJobs = 1_000;
 
 /**
  * The changes with the files that their jobs refer to, and with every other job that uses a file that changed: a change of
- * `zero3.json` alone is a change of the trainings that name it. A door answers what is asked, at once or later.
+ * `zero3.json` alone is a change of the trainings that name it. A generator, so that a door may answer at once or after a request.
  */
 export function* jobsOf(changes: Changes, settings: Settings): Asking<Changes> {
   const own = { ...changes, pairs: yield* filled(changes.pairs, settings) };
@@ -91,7 +91,7 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings): As
   if (touched.some((path) => parts.has(path) || isTrainer(path))) return true;
   if (pairs.some(({ path, base: old, head: now }) => isPart(old, path) || isPart(now, path))) return true;
   const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
-  // What the patterns name was read already, or is told to be missing.
+  // Files that the patterns name were read already, or are reported as missing.
   const unseen = (path: string) => !known.has(path) && !settings.matches(path);
   const others = touched
     .filter((path) => unseen(path) && syntaxOf(path) !== undefined && !isCode(path))
@@ -107,8 +107,8 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings): As
 }
 
 /**
- * Whether a file may be a part of a job whose own file is another: it says how a run is spread and names no model, its format is
- * one of files that include each other, or it is a script that others read in.
+ * Whether a file may be part of another file's job: it describes a run without a model (accelerate, DeepSpeed), its format is one
+ * of files that include each other, or it is a script that other scripts source.
  */
 function isPart(side: ConfigSide | undefined, path: string): boolean {
   if (side?.kind !== 'bytes') return false;
@@ -118,10 +118,10 @@ function isPart(side: ConfigSide | undefined, path: string): boolean {
   return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
 }
 
-/** The file over whose defaults nanoGPT's configs are laid. */
+/** The script that holds the defaults of nanoGPT's configs. */
 const isTrainer = (path: string): boolean => /(^|\/)train\.py$/.test(path);
 
-/** Jobs whose own file is as it was and that use a file that changed. */
+/** Jobs that use a file that changed, though their own file did not. */
 function* jobsUsing(
   { touched = [], pairs }: Changes,
   settings: Settings,
@@ -130,7 +130,7 @@ function* jobsUsing(
   if (answer.kind !== 'list') return { pairs: [], missed: [] };
   const listed = new Set([...touched, ...pairs.map(({ path }) => path)]);
   const trainers = touched.filter(isTrainer).map((path) => path.replace(/train\.py$/, 'config/'));
-  // Code is opened only where it is named, or where it is laid over a trainer that changed.
+  // Python files are opened only where a pattern names them, or where they use a trainer that changed.
   const isNamed = (path: string) => settings.named(path) || trainers.some((folder) => path.startsWith(folder));
   const paths = answer.paths
     .filter((path) => !listed.has(path) && settings.matches(path) && (!isCode(path) || isNamed(path)))

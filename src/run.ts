@@ -21,8 +21,8 @@ export const version = '0.1.0';
 /**
  * The story of one run: read both sides of each config, estimate what could be read, compare, judge.
  *
- * @param others rules that hold elsewhere: what this change makes of them, what the base branch has by now
- * @param inTime by which each config, and all together, must be done
+ * @param others other versions of the rules: as this change would leave them, and as the base branch has them now
+ * @param inTime the clock that bounds each config and the whole run
  */
 export function review(
   changes: Changes,
@@ -67,8 +67,8 @@ export function review(
 }
 
 /**
- * Tells configs whose run the two sides describe otherwise, so that they are compared though their own text did not change.
- * undefined where there can be none.
+ * A test for configs whose run the two sides describe differently, so that they are compared though their own text is the same.
+ * undefined where neither side describes runs.
  */
 export function trainedOtherwise(settings: Settings): ((path: string) => boolean) | undefined {
   const { runs } = settings;
@@ -99,7 +99,7 @@ function jobsIn(pair: ConfigPair, inTime: InTime): readonly ConfigPair[] {
   return timed.kind === 'done' ? timed.result : [pair];
 }
 
-/** A change that breaks the rules fails: after it, every change would. */
+/** A change that breaks the policy fails, since every later change would fail. */
 function brokenRules(rules: OtherRules, { failOn }: Settings): readonly Finding[] {
   if (rules.kind !== 'proposed' || rules.settings !== undefined) return [];
   return [
@@ -113,7 +113,7 @@ function brokenRules(rules: OtherRules, { failOn }: Settings): readonly Finding[
   ];
 }
 
-/** What the same configs would get under other rules, in a sentence, and the findings that differ. */
+/** The verdict on the same configs under other rules, as a sentence, and the findings that differ. */
 function noteOn(
   rules: OtherRules,
   changes: Changes,
@@ -162,10 +162,10 @@ function differing(other: Verdict, now: Verdict): readonly string[] {
   ];
 }
 
-/** Findings that are named of those that other rules would add. */
+/** How many findings that other rules would add are named. */
 const mostDiffering = 5;
 
-/** A config that leaves the globs that held it is judged as what it is now; that it was held otherwise is told. */
+/** A moved config is judged by the limits of its new path; a note says that other limits held for the old one. */
 const noteOnMove = ({ path, previousPath, otherLimits }: Comparison): readonly string[] =>
   otherLimits === true ? [`${previousPath} is now ${path}, for which other limits hold than for its old name.`] : [];
 
@@ -174,10 +174,10 @@ function hasOtherLimits({ path, previousPath }: ConfigPair, { budgetsFor }: Sett
   return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
 
-/** undefined where the file was looked at and is no model config, and the user did not name it. */
+/** undefined where the file was read, is not a model config, and the user did not name it. */
 function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comparison | undefined {
   const { runs } = settings;
-  // A run description that comes with the change is no model config; one that took the place of a config is looked at.
+  // A run description is not a model config, unless it replaced one.
   if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path)) return undefined;
   const read = (
     side: ConfigSide,
@@ -192,7 +192,7 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
   const { base: before, head: after } = pair.beside ?? { base: new Map(), head: new Map() };
   const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base, before);
   const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run.calibration);
-  // Nobody touched it, and nobody could read it before, however long it took.
+  // The change did not touch it, and it could not be read before either.
   const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
   if (pair.base === pair.head && unreadable) return undefined;
   const named = settings.named(pair.path);
@@ -210,7 +210,7 @@ function comparePair(pair: ConfigPair, settings: Settings, inTime: InTime): Comp
 const late = (message: string): Side =>
   unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
 
-/** One side under the run that its own commit describes; where that cannot be read, its cost is unknown. */
+/** One side, under the run that its own commit describes. If that run cannot be read, the cost is unknown. */
 function readAs(
   side: ConfigSide,
   path: string,
@@ -233,9 +233,9 @@ function readAs(
 
 type SideSettings = Pick<Settings, 'sourcesFor' | 'jobOf'>;
 
-/** One of two sides is a model config, or the head could be one and cannot be read. */
+/** Whether a pair is compared: a side is a model config, or the head could be one and cannot be read. */
 function concerns(base: Side | undefined, head: Side | undefined): boolean {
-  // What took so long must be one.
+  // A file that exceeded the deadline is treated as a config, so that slowness cannot hide one.
   const isOne = ({ reading }: Side) =>
     reading.kind === 'read' || (isTold(reading.way) && (reading.format !== undefined || reading.way === 'late'));
   if ([base, head].some((side) => side !== undefined && isOne(side))) return true;
@@ -243,7 +243,7 @@ function concerns(base: Side | undefined, head: Side | undefined): boolean {
 }
 
 /**
- * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
+ * Reads one side, settles its run and estimates its cost. What fails becomes a sentence, and the other configs go on.
  *
  * @param calibration of the side that it is a change of
  * @param files that its job refers to, as far as they are known
@@ -275,7 +275,7 @@ export function readSide(
     return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
   }
   const found = estimate(reading.architecture, settling.settled, calibration);
-  // A quantity that is no number would be within any budget.
+  // NaN compares as false with every limit, so it would pass any budget.
   if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
     const message = 'The cost of this config comes out as no number; its sizes do not go together.';
     const problems = [{ severity: 'error' as const, message }, ...reading.problems];
@@ -292,7 +292,7 @@ export function readSide(
   };
 }
 
-/** Code that does not say that it states a training, and that could not be opened: a repository has thousands of such files. */
+/** Code that could not be opened and that nothing marks as a training: a repository has thousands of such files. */
 const isAnyCode = (path: string, way: Unread, claims: boolean): boolean =>
   isCode(path) && !claims && isConfig(way, true) && !isConfig(way, false);
 

@@ -18,9 +18,9 @@ export type Standing = {
 export type CompareAll = (changes: Changes, settings: Settings, inTime: InTime) => readonly Comparison[];
 
 /**
- * Holds a change against the base branch as it is by now: the rules of its tip bind beside those of the merge base, since both
- * are trusted, and where both sides changed the same job, the merge of both is judged. What the merge base's own rules say
- * already is not said again.
+ * Judges a change by the base branch as it is now. The rules of its tip bind as well as those of the merge base, since both are
+ * trusted; where both sides changed the same job, the merge of both is judged. Findings that the merge base's rules already gave
+ * are not repeated.
  *
  * @param held what was found by the rules of the merge base
  */
@@ -59,7 +59,7 @@ export function heldAgainstTip(
 const configsOf = (comparisons: readonly Comparison[]): ReadonlySet<string> =>
   new Set(comparisons.map(({ path }) => path));
 
-/** The part of a change that some rules look at. */
+/** The files of a change that the given rules look at. */
 export const lookedAt = (changes: Changes, settings: Settings): Changes => ({
   ...changes,
   pairs: changes.pairs.filter((pair) => matchesEither(pair, settings)),
@@ -78,7 +78,7 @@ function runsAtTip(runs: Runs): Runs {
 const otherwise = (one: Described, other: Described | undefined): boolean =>
   one.kind === 'read' && other?.kind === 'read' && differs(one, other);
 
-/** The findings that nothing says yet: of one limit only the first, and the sternest. */
+/** Findings that were not reported yet; for each limit only the first of the highest severity. */
 function unsaid(findings: readonly Finding[], said: readonly Finding[]): readonly Finding[] {
   const key = ({ path, metric, code, limit, severity }: Finding) =>
     JSON.stringify([path, metric ?? code, limit, severity]);
@@ -124,7 +124,7 @@ function mergeOf(changes: Changes, settings: Settings, runs: Runs | undefined, t
   };
 }
 
-/** Whether two descriptions say something else of a config. */
+/** Whether two descriptions train a config differently. */
 export function trained(
   { sourcesFor }: Settings,
   one: Described | undefined,

@@ -17,7 +17,7 @@ export function compare(pair: {
   const status = statusOf(base, head);
   return {
     ...pair,
-    // A move to where other limits hold is a change of what the config is held against.
+    // Under a new path other limits may hold, so a moved file is compared even if its content did not change.
     status: status === 'unchanged' && pair.otherLimits === true ? 'changed' : status,
     changes: changesOf(base, head),
     parts: [...partsOf('parameters', base, head), ...partsOf('flops', base, head)],

@@ -56,7 +56,7 @@ const outcomeOf = (findings: readonly Finding[]): Verdict['outcome'] =>
       ? 'warn'
       : 'pass';
 
-/** A failure that somebody lets pass: it warns, and says who. */
+/** A failure that a label overrides becomes a warning that names who set the label. */
 export function override(verdict: Verdict, label: string, by: string | undefined): Verdict {
   if (verdict.outcome !== 'fail') return verdict;
   return { ...verdict, outcome: 'warn', override: { label, ...(by === undefined ? {} : { by }) } };

@@ -63,7 +63,7 @@ export type FindingCode =
   | 'approximate'
   | 'policy-broken';
 
-/** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
+/** The findings that a waiver can name. An unreadable config cannot be waived, because its cost is unknown. */
 export const waivable = [
   'memory-over-budget',
   'memory-worse',

@@ -33,7 +33,7 @@ export type Waiver = {
   readonly reason: string;
 };
 
-/** What one config is held against. */
+/** The limits and waivers that hold for one config. */
 export type Budgets = {
   readonly limits: readonly Limit[];
   readonly failOn: 'over-budget' | 'increase' | 'never';
@@ -80,10 +80,7 @@ export function boundOf(
 const upwards = (bound: Bound) => bound === 'max' || bound === 'max_increase';
 const beyond = (bound: Bound, value: number, limit: number) => (upwards(bound) ? value > limit : value < limit);
 
-/**
- * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
- * say.
- */
+/** All limits. For each metric and bound a failing limit goes first; a warning one is reported only where that gives no finding. */
 const limitRule: Rule = (comparison, { limits }, before) => {
   if (comparison.head?.estimate === undefined) return [];
   const said = new Set<string>();
@@ -108,10 +105,10 @@ function check(limit: Limit, comparison: Comparison, before: readonly Limit[]): 
 }
 
 /**
- * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
- * limit's severity); beyond it and not moved, or less than before (a warning).
+ * Compares a metric with its limit. Beyond it because of this change, or further beyond than before, has the limit's severity;
+ * beyond it as before, or less than before, is a warning.
  *
- * @param limitsBefore what the old value is held against: a move from loose limits to strict ones goes over them
+ * @param limitsBefore the limits that the old value is compared with: a file that moves under stricter limits may break them
  */
 function checkValue(
   limit: Limit,
@@ -142,13 +139,13 @@ function checkValue(
   return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
 }
 
-/** Neither the budget nor the run was stated, so a failure would rest on assumptions alone. A run that is withdrawn was stated. */
+/** Neither the budget nor the run was stated, so a failure would rest on assumptions alone. A run that the change removes counts as stated. */
 const nobodyStated = ({ origin }: Limit, { base, head }: Comparison): boolean =>
   origin === 'default' && ![base, head].some((side) => side?.estimate !== undefined && isStated(side.estimate.run));
 
 const assumedRun = 'Nobody said how this model is trained, so the run is assumed and this is only a warning.';
 
-/** The old value broke a limit of the same kind, at least as stern, where the config stood then. */
+/** The old value broke a limit of the same kind and at least the same severity, under the config's old path. */
 function wasBeyond(limit: Limit, before: number, limitsBefore: readonly Limit[], comparison: Comparison): boolean {
   const { metric, bound, severity } = limit;
   return limitsBefore
@@ -160,7 +157,7 @@ function wasBeyond(limit: Limit, before: number, limitsBefore: readonly Limit[],
     });
 }
 
-/** How a value beyond its limit came to be there. */
+/** Whether a value went beyond its limit by this change or was there before. */
 type Standing = 'new' | 'crossed' | 'worse' | 'improved' | 'unmoved';
 
 function wordsOf(limit: Limit, metric: Metric, standing: Standing): { code: FindingCode; message: string } {
@@ -203,7 +200,7 @@ const memoryWords: Readonly<Record<Standing, { readonly code: FindingCode; reado
   },
 };
 
-/** How far one change moves a metric against how far it may. A config without a base moves nothing. */
+/** Compares how far the change moves a metric with how far it may. A new config has nothing to move from. */
 function checkMove(limit: Limit, metric: Metric, comparison: Comparison): Finding | undefined {
   const { base, head } = comparison;
   if (base === undefined) return undefined;
@@ -221,9 +218,9 @@ function checkMove(limit: Limit, metric: Metric, comparison: Comparison): Findin
 }
 
 /**
- * A limit that cannot be held against anything: never a silent pass. It has the limit's severity where this change brought it
- * about, since a value could be hidden to get past its limit; what was unknown before warns, and so does the built-in budget,
- * which nobody asked for.
+ * A limit whose metric is unknown, which must never pass in silence. It has the limit's severity where the change made the metric
+ * unknown, since a value could be hidden to get past its limit. What was unknown before only warns, and so does the built-in
+ * budget, since no user set it.
  */
 function unknown(limit: Limit, metric: Metric, comparison: Comparison, wasKnown: boolean): Finding {
   const { base, head } = comparison;
@@ -308,7 +305,7 @@ const increaseRule: Rule = (comparison, { failOn }) => {
 const worse = (metric: Metric, before: number, after: number) =>
   metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
 
-/** A config that cannot be read. It is never within a budget: where one holds, it fails as `failsUnread` says. */
+/** A config that cannot be read is never within a budget; `failsUnread` says where it fails. */
 const unreadableRule: Rule = (comparison, { limits }) => {
   if (comparison.status !== 'unreadable') return [];
   const side = comparison.head ?? comparison.base;
@@ -325,7 +322,7 @@ const unreadableRule: Rule = (comparison, { limits }) => {
   ];
 };
 
-/** A count that is not exact is within a budget only as far as anybody knows. */
+/** A count that is not exact may be over a budget without our knowing, so it is reported. */
 const approximateRule: Rule = ({ path, status, head }) => {
   if (head?.estimate?.parameters.exact !== false || status === 'unchanged') return [];
   const message = 'The counts of this config are approximate; its assumptions say why.';

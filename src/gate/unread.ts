@@ -2,15 +2,15 @@ import type { Reading, Unread } from '../model/reading.ts';
 import type { Missed } from '../world.ts';
 import type { Comparison, Side } from './review.ts';
 
-/** Every way in which something that a change holds goes without an exact number: `test/gate/exits.test.ts` walks them. */
+/** Every reason why a file of a change may have no exact number; `test/gate/exits.test.ts` tries each. */
 export type Exit = Unread | Missed['kind'] | 'unknown' | 'approximate';
 
 export type UnreadSide = { readonly reading: Extract<Reading, { readonly kind: 'unread' }> };
 
 /**
- * What the gate makes of each way in which a file goes without an estimate: `passed` was looked at and is no model config;
- * the rest is told. It counts as a config where a format says so (`config`), or its name or first bytes (`looks`). What a
- * run had no more time or room for fails whatever it was before (`always`), since both sides may have been crowded out.
+ * What the gate does for each reason why a file has no estimate. `passed` was looked at and is not a model config; all others are
+ * reported. A file counts as a config where a format says so (`config`), or where its name or first bytes do (`looks`). A file
+ * that the run had no time or room for always fails (`always`), since other files of the same change may have used them up.
  */
 const meaning: Readonly<Record<Unread, 'passed' | 'told' | 'looks' | 'config' | 'always'>> = {
   symlink: 'looks',
@@ -29,7 +29,7 @@ const meaning: Readonly<Record<Unread, 'passed' | 'told' | 'looks' | 'config' | 
   'no-config': 'passed',
   'unknown-model': 'looks',
   'other-model': 'told',
-  // Accelerate and DeepSpeed files stand beside every training; the jobs that use them are judged.
+  // Accelerate and DeepSpeed files are part of other jobs, and those jobs are judged.
   'no-model': 'passed',
   'unknown-name': 'told',
   'too-far': 'config',
@@ -37,10 +37,10 @@ const meaning: Readonly<Record<Unread, 'passed' | 'told' | 'looks' | 'config' | 
   'run-unread': 'config',
 };
 
-/** A file at the head that went without an estimate in this way gets a finding. */
+/** Whether a file at the head without an estimate gets a finding for this reason. */
 export const isTold = (way: Unread): boolean => meaning[way] !== 'passed';
 
-/** An unread file that is a model config by all that can be known. */
+/** Whether an unread file must be taken for a model config. */
 export const isConfig = (way: Unread, byItsLooks: boolean): boolean =>
   ['config', 'always'].includes(meaning[way]) || (meaning[way] === 'looks' && byItsLooks);
 

@@ -77,13 +77,13 @@ type Problem =
   | { readonly kind: 'failure'; readonly status: number | undefined; readonly message: string }
   | { readonly kind: 'refusal'; readonly sentence: string };
 
-/** undefined where another try would be no use, or could do a thing twice. */
+/** undefined where another try cannot help, or could repeat an action that was done. */
 function pauseBefore(problem: Problem | undefined, url: string, method: string, tries: number): number | undefined {
   if (problem?.kind === 'limit') {
     const after = problem.after ?? 10 * (tries + 1);
     return tries < 2 && after <= longestWait ? after : undefined;
   }
-  // GraphQL is sent as POST, and what we send twice does no harm; a comment that is sent twice stands there twice.
+  // GraphQL is sent as POST, and queries may be repeated; a comment that is sent twice would appear twice.
   if (problem?.kind === 'failure' && (method !== 'POST' || url.endsWith('/graphql'))) return pauses[tries];
   return undefined;
 }
@@ -131,7 +131,7 @@ function graphqlProblem(error: object, message: string): Problem {
   return { kind: 'refusal', sentence: refusedQuery(error) ?? message };
 }
 
-/** The first reason that GraphQL gives; undefined of what is no answer of GraphQL's. */
+/** The first error message of a GraphQL answer; undefined where the value is not one. */
 function refusedQuery(error: object): string | undefined {
   const errors = z.object({ errors: z.array(z.object({ type: z.string().nullish(), message: z.string() })) });
   const [first] = errors.safeParse(error).data?.errors ?? [];
@@ -189,5 +189,5 @@ const capital = (words: string) => words.charAt(0).toUpperCase() + words.slice(1
 /** What went wrong, in one sentence; with the permission that GitHub says is missing. */
 export const reasonOf = (error: unknown): string => sentenceOf(problemOf(error));
 
-/** True where nobody knows whether a request was done. */
+/** True where a request may or may not have taken effect. */
 export const unclear = (error: unknown): boolean => problemOf(error).kind === 'failure';

@@ -71,7 +71,7 @@ async function run(environment: Environment): Promise<void> {
   const repository = readRepository(environment);
   const event = await compared(api, repository, readEvent(environment));
   if (event.kind === 'nothing') return nothingToDo('There is no commit or pull request to look at.');
-  // Wrong inputs are told before anything is fetched; what stands in files comes with the base.
+  // Wrong inputs are reported before anything is fetched; the policy and run files come with the base.
   settingsFrom(inputs, inlineRun(inputs));
   const number = event.kind === 'run' ? await pullOfRun(api, repository, event) : numberOf(event);
   if (event.kind === 'run' && number === undefined)
@@ -256,7 +256,7 @@ async function write(
     fail(findings.find(({ severity }) => severity === 'fail')?.message ?? 'The verdict is a failure.');
 }
 
-/** One sentence why, with the permission that GitHub names, and what stands all the same. */
+/** Why there is no comment, with the permission that GitHub names, and what was still written. */
 function notPosted(reason: string, pull: Pull | undefined): string {
   const fork =
     pull?.fromFork && reason.includes('token')

@@ -94,7 +94,7 @@ async function byFolder(
     for (const [path, entry] of files(is.entries, prefix)) after.set(path, entry);
     folder = waiting.next();
   }
-  // What is gone cannot go over a budget.
+  // A removed file cannot break a budget.
   const left = [...(folder === undefined ? [] : [folder]), ...waiting.rest()].filter(({ now }) => now !== undefined);
   const paths = [...missed, ...left.map(({ prefix }) => prefix)];
   return {

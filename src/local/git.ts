@@ -29,7 +29,7 @@ function git(folder: string, words: readonly string[], input?: string): Buffer {
   }
 }
 
-/** A revision's commit. A name that begins with a dash is no revision, so it cannot become an option. */
+/** A revision's commit. A name that begins with a dash is refused, so it cannot become an option of git. */
 function commitOf(folder: string, revision: string): string {
   if (revision.startsWith('-')) throw new GitProblem(`"${revision}" is not a git revision.`);
   const [, from, to] = /^(.*?)\.{2,3}(.*)$/.exec(revision) ?? [];

@@ -8,7 +8,7 @@ export const passed = 0;
 export const failed = 1;
 export const unusable = 2;
 
-/** A reader that closes early (`| head`) is no error. */
+/** A reader that closes early (`| head`) is not an error. */
 export function quietPipes(): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {

@@ -46,7 +46,7 @@ export function readConfig(bytes: Uint8Array, path: string, context: JobContext 
   for (let round = 0; round <= reach.depth; round++) {
     const reading = readFile(bytes, path, { ...context, known });
     if (reading.kind !== 'needs') return reading;
-    // What nobody fetched is read as if it did not exist, which is told.
+    // A file that was not fetched is read as missing, which is reported.
     known = new Map([...known, ...reading.paths.map((one) => [one, undefined] as const)]);
   }
   return { kind: 'unread', way: 'too-far', problems: [tooFar] };
@@ -133,7 +133,7 @@ export function claimsConfig(path: string, start: Uint8Array = new Uint8Array())
   return namedConfig(path) || modelKey.test(text);
 }
 
-/** A size below nothing, or one that is no number: each field may be in bounds, and what follows from two of them is not. */
+/** Refuses negative sizes and NaN: two fields may each be in bounds while a size computed from both is not. */
 function possible(reading: Reading): Reading {
   if (reading.kind === 'unread') return reading;
   const stack: (readonly [value: unknown, path: string])[] = [[reading.architecture, 'architecture']];

@@ -80,7 +80,7 @@ type LoraKeys = {
 /** PEFT's choice for Llama and most other models. */
 export const targetsOfPeft = ['q_proj', 'v_proj'];
 
-/** Low-rank adapters. All of it is told by one teller, since a run takes its adapters from one source. */
+/** Low-rank adapters, all from one source, since a run does not mix the adapters of two. */
 export function sayLora(say: Stating, keys: LoraKeys, baseBits: 4 | 8 | 16): void {
   const { on, rank, targets, rankByDefault, targetsByDefault, source } = keys;
   const statedRank = say.number(rank);

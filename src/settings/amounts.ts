@@ -64,7 +64,7 @@ function duration(text: string): number | undefined {
   return seconds === undefined ? undefined : Number(amount) * seconds;
 }
 
-/** The largest plain number that says what it is in a unit: 80 is no memory, since nobody knows of what, and 38 is no share. */
+/** The largest number that may be written without a unit: `80` is refused as memory, since it could mean GB or bytes, and `38` as a share. */
 const plainNumbers: Readonly<Record<Unit, number>> = {
   bytes: 0,
   parameters: Number.MAX_SAFE_INTEGER,

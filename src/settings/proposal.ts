@@ -11,8 +11,8 @@ import {
 } from './settings.ts';
 
 /**
- * Rules beside those of the base: those that the change itself would bring, which readers should know of, and those that the
- * base branch has by now, which bind, too. `settings` is undefined where they cannot be followed.
+ * Rules other than those of the merge base: those that the change itself would bring, which are only shown, and those that the
+ * base branch has now, which bind too. `settings` is undefined where they cannot be read.
  */
 export type OtherRules = {
   readonly kind: 'proposed' | 'moved';
@@ -27,7 +27,7 @@ export type OtherRules = {
   readonly configs?: Changes;
 };
 
-/** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
+/** The rules after this change, or undefined where it does not change them. */
 export function proposed(
   inputs: Inputs,
   held: Documents,
@@ -47,7 +47,7 @@ export function proposed(
   };
 }
 
-/** What the base branch has made of the rules since the merge base. */
+/** The rules of the base branch's tip, where they changed after the merge base. */
 export function moved(inputs: Inputs, held: Documents, tip: Documents, branch: string): OtherRules | undefined {
   const differing = differs(held, tip);
   if (differing === undefined) return undefined;
@@ -64,7 +64,7 @@ export function moved(inputs: Inputs, held: Documents, tip: Documents, branch: s
   };
 }
 
-/** Rules that a change brings are a stranger's text. */
+/** Rules from a pull request are untrusted text, so they are read under the deadline. */
 function tried(
   inputs: Inputs,
   documents: Documents,
@@ -87,7 +87,7 @@ function runsDiffer(before: Documents, after: Documents): boolean {
 }
 
 /**
- * What judges in a version of the rules, as text to compare: all but how models are trained, which each side says for itself.
+ * The judging part of a version of the rules as text, to compare versions. How models are trained is left out, since each side says that for itself.
  * undefined where it cannot be followed.
  */
 function judging(documents: Documents): string | undefined {

@@ -15,19 +15,19 @@ import { coversAll, reaches } from './reach.ts';
 /** What the user wants of a run of the gate, with where each value came from. */
 export type Settings = {
   readonly matches: (path: string) => boolean;
-  /** True where a pattern or the policy names the path, so that being unreadable fails the gate. */
+  /** True where a pattern or the policy names the path: an unreadable file then fails the gate. */
   readonly named: (path: string) => boolean;
   /** Whether a folder may hold what a pattern or the policy names, what could be a config, or neither. */
   readonly reach: (folder: string) => Reach;
   /**
    * Sources of the run for a config, strongest first; the config's own fields come behind the run description.
    *
-   * @param described how the config's side says that it is trained; left out, as the files say that judge
+   * @param described how the config's own commit says that it is trained; without it, the files of the merge base decide
    */
   readonly sourcesFor: (path: string, stated: readonly RunSource[], described?: Description) => readonly RunSource[];
   /** What else belongs to the job of a config, by the same description. */
   readonly jobOf: (path: string, described?: Description) => Pick<JobContext, 'baseModels' | 'beside' | 'inputs'>;
-  /** How each side of a comparison says that its configs are trained; without them, as the files say that judge. */
+  /** How each side of a comparison says that its configs are trained; without it, the files of the merge base decide. */
   readonly runs?: Runs;
   readonly budgetsFor: (path: string) => Budgets;
   readonly failOn: Budgets['failOn'];
@@ -54,8 +54,8 @@ export const withRuns = (settings: Settings, runs: Runs | undefined): Settings =
   runs === undefined ? settings : { ...settings, runs };
 
 /**
- * What two versions of the rules demand together, as far as it decides what is looked at and who may let a failure pass; limits
- * are enforced one version after the other.
+ * Two versions of the rules joined for two questions: which files are looked at, and which labels override a failure. Limits are
+ * not joined; each version's are enforced by themselves.
  */
 export const sterner = (one: Settings, other: Settings): Settings => ({
   ...one,
@@ -74,7 +74,7 @@ export type CommentMode = 'changes' | 'always' | 'failures' | 'never';
 /** Settings that cannot be followed. Each sentence says what is allowed. */
 export class WrongSettings extends Error {
   readonly sentences: readonly string[];
-  /** Where the first mistake stands, if in a file. */
+  /** Place of the first mistake, if it is in a file. */
   readonly line: number | undefined;
   constructor(sentences: readonly string[], line?: number) {
     super(sentences.join(' '));
@@ -90,7 +90,7 @@ export type Documents = {
   /** The run description that the input `run` names or holds. */
   readonly run?: NamedFile;
   readonly policy?: NamedFile;
-  /** A policy under a name that nobody looks for. */
+  /** A policy file with the ending that is not looked for (`.yaml` for `.yml`), so that the user can be told. */
   readonly misnamed?: string;
   /** The commit that the policy was read from, where it was one. */
   readonly commit?: string;
@@ -218,7 +218,7 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
     fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
   };
   const matching = remembered((path) => entries.filter(({ globs }) => globs.names(path)));
-  // What describes runs and budgets is no model config, whatever a pattern says.
+  // Run descriptions and the policy are not model configs, even where a pattern matches them.
   const rules = new Set([...own.files, documents.policy?.name]);
   const looked = remembered((path) => !ignored.covers(path) && !rules.has(path));
   const named = remembered((path) => looked(path) && (patterns.names(path) || matching(path).length > 0));
@@ -277,7 +277,7 @@ export function settingsFrom(inputs: Inputs, documents: Documents = {}): Setting
 }
 
 /**
- * How the files of one commit say that its configs are trained. What cannot be read is told, and nothing takes its place.
+ * How the files of one commit say that its configs are trained. A file that cannot be read is reported and not replaced by a default.
  *
  * @param judged they come with the change that is judged
  */
@@ -312,7 +312,7 @@ const matchesPatterns = (path: string, patterns: Globs, byPolicy: boolean): bool
 
 // --- Limits -----------------------------------------------------------------------------------------------------------
 
-/** What holds where nobody says otherwise: the memory that the accelerator has. */
+/** The default limit: the accelerator's usable memory. */
 const builtIn: Limit = {
   metric: 'memory',
   bound: 'max',
@@ -379,7 +379,7 @@ function machineSource(machine: Hardware | undefined, calibrations: Calibrations
   return [{ origin: 'policy', fields, machine: true }];
 }
 
-/** A machine's price, network and calibration are of its accelerator: where a stronger source names another, none of it holds. */
+/** A machine's price, network and calibration belong to its accelerator, so they are dropped where a stronger source names another one. */
 function ofOneMachine(sources: readonly RunSource[]): readonly RunSource[] {
   const accelerator = sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
   return sources.filter(({ machine, fields }) => machine !== true || fields.accelerator === accelerator);

@@ -9,7 +9,7 @@ const mostProblems = 10;
 
 /**
  * What is wrong with a value that a schema of ours refused, a sentence for each mistake: file, line, key, what is allowed, and
- * the nearest known word. The words of the value are foreign: escape on output.
+ * the nearest known word. The value is untrusted text: escape it on output.
  */
 export function explain(schema: z.ZodType, value: unknown, error: z.ZodError, { name, line }: Place): Problem[] {
   return error.issues

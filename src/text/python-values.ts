@@ -1,4 +1,4 @@
-/** Values of a Python file as its literals give them, with Python's own arithmetic. Everything is bounded: nothing is worth a bomb. */
+/** Values of a Python file as its literals give them, with Python's own arithmetic. Sizes are bounded, since a short text can multiply to gigabytes. */
 
 /** What an expression needs that the file alone does not say: the name, or the expression's own text. */
 export class Unknown {

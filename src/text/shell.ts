@@ -236,7 +236,7 @@ function conditional(tokens: readonly Token[], machine: Machine): void {
   } else either([(into) => run(yes, into), otherwise], truth.needs, machine);
 }
 
-/** Branches of which nobody can say which is taken: what they make differently is open. */
+/** Branches whose condition is unknown: a variable that they set differently is left open. */
 function either(branches: readonly ((machine: Machine) => void)[], needs: readonly string[], machine: Machine): void {
   const before = machine.scope;
   const ends = branches.map((branch) => {
@@ -689,7 +689,7 @@ function simple(words: readonly string[]): Truth {
     return truth.kind === 'known' ? known(!truth.value) : truth;
   }
   const [a = '', operator = '', b = ''] = words;
-  // As with a default (`${A:-1}`), what nobody states is taken as not set.
+  // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
   if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
     return known(a === '-z');
   const needs = words.flatMap(needsOf);
