@@ -20913,7 +20913,7 @@ const didYouMean = (word, known) => {
 const mostProblems = 10;
 /**
  * What is wrong with a value that a schema of ours refused, a sentence for each mistake: file, line, key, what is allowed, and
- * the nearest known word. The words of the value are foreign: escape on output.
+ * the nearest known word. The value is untrusted text: escape it on output.
  */
 function explain(schema, value, error, { name, line }) {
     return error.issues
@@ -22330,7 +22330,7 @@ function jobName(path) {
 const fileOf = (path) => jobName(path).file;
 
 ;// CONCATENATED MODULE: ./build/text/python-values.js
-/** Values of a Python file as its literals give them, with Python's own arithmetic. Everything is bounded: nothing is worth a bomb. */
+/** Values of a Python file as its literals give them, with Python's own arithmetic. Sizes are bounded, since a short text can multiply to gigabytes. */
 /** What an expression needs that the file alone does not say: the name, or the expression's own text. */
 class Unknown {
     needs;
@@ -29170,7 +29170,7 @@ function conditional(tokens, machine) {
     else
         either([(into) => run(yes, into), otherwise], truth.needs, machine);
 }
-/** Branches of which nobody can say which is taken: what they make differently is open. */
+/** Branches whose condition is unknown: a variable that they set differently is left open. */
 function either(branches, needs, machine) {
     const before = machine.scope;
     const ends = branches.map((branch) => {
@@ -29606,7 +29606,7 @@ function simple(words) {
         return truth.kind === 'known' ? known(!truth.value) : truth;
     }
     const [a = '', operator = '', b = ''] = words;
-    // As with a default (`${A:-1}`), what nobody states is taken as not set.
+    // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
     if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
         return known(a === '-z');
     const needs = words.flatMap(needsOf);
@@ -30021,7 +30021,7 @@ function parseJson(text) {
         return syntax_broken(tooDeep);
     const problems = duplicates.map(({ key, line }) => ({
         severity: 'warning',
-        message: `The key ${key} stands twice; the last one holds.`,
+        message: `The key ${key} appears twice; the last one is used.`,
         line,
         key,
     }));
@@ -30034,12 +30034,12 @@ function parseJson(text) {
             const value = lib.parse(text.replace(/[\u2028\u2029]/g, ' '));
             problems.push({
                 severity: 'notice',
-                message: 'The file is no strict JSON (comments, trailing commas or the like); it was read as JSON5.',
+                message: 'The file is not strict JSON (comments, trailing commas or the like); it was read as JSON5.',
             });
             return { kind: 'parsed', value, lines, problems };
         }
         catch (lenient) {
-            return syntax_broken(`The file is no valid JSON: ${syntax_sentence(strict)}`, lineOf(lenient));
+            return syntax_broken(`The file is not valid JSON: ${syntax_sentence(strict)}`, lineOf(lenient));
         }
     }
 }
@@ -30121,7 +30121,7 @@ function parseYaml(text, dialect) {
     });
     const [error] = document.errors;
     if (error)
-        return syntax_broken(`The file is no valid YAML: ${syntax_sentence(error)}`, counter.linePos(error.pos[0]).line);
+        return syntax_broken(`The file is not valid YAML: ${syntax_sentence(error)}`, counter.linePos(error.pos[0]).line);
     const { lines, problems, excess } = yamlKeys(document.contents, (offset) => counter.linePos(offset).line);
     if (excess !== undefined)
         return syntax_broken(excess);
@@ -30129,7 +30129,7 @@ function parseYaml(text, dialect) {
         return { kind: 'parsed', value: document.toJS({ maxAliasCount: syntax_limits.aliases }), lines, problems };
     }
     catch (error) {
-        return syntax_broken(`The file is no usable YAML: ${syntax_sentence(error)}`);
+        return syntax_broken(`The file is YAML that cannot be used: ${syntax_sentence(error)}`);
     }
 }
 /**
@@ -30152,7 +30152,7 @@ function yamlKeys(contents, lineAt) {
     };
     const keyOf = (key, path) => {
         if (!(0,yaml_dist/* isScalar */.jn)(key)) {
-            excess ??= `The key on line ${lineAt(key.range?.[0] ?? 0)} is no text.`;
+            excess ??= `The key on line ${lineAt(key.range?.[0] ?? 0)} is not text.`;
             return undefined;
         }
         return syntax_joined(path, typeof key.value === 'symbol' ? '<<' : String(key.value));
@@ -30184,7 +30184,7 @@ function yamlKeys(contents, lineAt) {
                     if (seen.has(key) && !merges && problems.length < mostDuplicates)
                         problems.push({
                             severity: 'warning',
-                            message: `The key ${key} stands twice; the last one holds.`,
+                            message: `The key ${key} appears twice; the last one is used.`,
                             line,
                             key,
                         });
@@ -30217,7 +30217,7 @@ function parseTomlText(text) {
         const line = typeof error === 'object' && error !== null && 'line' in error && typeof error.line === 'number'
             ? error.line
             : undefined;
-        return syntax_broken(`The file is no valid TOML: ${syntax_sentence(error)}`, line);
+        return syntax_broken(`The file is not valid TOML: ${syntax_sentence(error)}`, line);
     }
 }
 function tomlKeys(text) {
@@ -30277,49 +30277,65 @@ const runSchema = strictObject({
     accelerator: schemas_enum(acceleratorIds)
         .optional()
         .describe('an id of `model-cost list accelerators`'),
-    gpus: description_count.optional(),
-    sequence_length: description_count.optional().describe('tokens'),
+    gpus: description_count.optional().describe('GPUs of the whole run'),
+    sequence_length: description_count.optional().describe('length of the sequences that are trained on'),
     micro_batch_size: description_count.optional().describe('sequences for each model replica and forward pass'),
     global_batch_size: description_count.optional().describe('sequences for each optimizer step'),
     precision: schemas_enum(precisionNames).optional().describe('dtype of the matrix products'),
-    optimizer: schemas_enum(optimizerNames).optional(),
-    framework: schemas_enum(frameworkNames).optional(),
-    sharding: schemas_enum(shardingStages).optional().describe('ZeRO 0, 1, 2, 3'),
-    recompute: schemas_enum(recomputeModes).optional(),
-    flash_attention: schemas_boolean().optional(),
-    fused_cross_entropy: schemas_boolean().optional(),
-    compile: schemas_boolean().optional().describe('torch.compile'),
-    compile_loss: schemas_boolean()
+    optimizer: schemas_enum(optimizerNames).optional().describe('which states each weight has'),
+    framework: schemas_enum(frameworkNames)
         .optional()
-        .describe('the loss is compiled too; default: what `compile` says, but under the Trainer not'),
+        .describe('whose buffers and defaults hold; `transformers` is the Trainer'),
+    sharding: schemas_enum(shardingStages).optional().describe('ZeRO 0, 1, 2, 3'),
+    recompute: schemas_enum(recomputeModes).optional().describe('activations that are computed again in the backward pass'),
+    flash_attention: schemas_boolean().optional().describe('fused attention: scores are never written to memory'),
+    fused_cross_entropy: schemas_boolean()
+        .optional()
+        .describe('the loss is one kernel that needs no second copy of the logits'),
+    compile: schemas_boolean().optional().describe('torch.compile'),
+    compile_loss: schemas_boolean().optional().describe('the loss is compiled too'),
     optimizer_implementation: schemas_enum(optimizerImplementations)
         .optional()
-        .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights; default fused"),
+        .describe("PyTorch's: one kernel, or list by list with temporaries as large as the weights"),
     parallelism: strictObject({
-        tensor: description_count.optional(),
-        pipeline: description_count.optional(),
-        virtual_pipeline: description_count.optional(),
-        context: description_count.optional(),
-        expert: description_count.optional(),
-        expert_tensor: description_count.optional(),
-        sequence_parallel: schemas_boolean().optional(),
+        tensor: description_count.optional().describe('tensor parallelism: GPUs that divide each matrix'),
+        pipeline: description_count.optional().describe('pipeline parallelism: stages of layers'),
+        virtual_pipeline: description_count.optional().describe('stages that each pipeline rank holds, interleaved'),
+        context: description_count.optional().describe('context parallelism: GPUs that divide each sequence'),
+        expert: description_count.optional().describe('expert parallelism: GPUs that divide the experts'),
+        expert_tensor: description_count.optional().describe('tensor parallelism within experts'),
+        sequence_parallel: schemas_boolean()
+            .optional()
+            .describe('norms and residuals are divided over the tensor-parallel GPUs'),
     })
         .optional(),
-    weights_dtype: dtype.optional(),
-    gradients_dtype: dtype.optional(),
-    optimizer_dtype: dtype.optional(),
-    master_weights: schemas_boolean().optional(),
-    gpus_per_node: description_count.optional(),
-    inter_node_gbps_per_gpu: schemas_number().positive().max(1e6).optional().describe('gigabits per second, one direction'),
-    price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('US dollars'),
-    power_cap_watts: schemas_number().positive().max(1e5).optional(),
-    expert_tensor: description_count.optional(),
+    weights_dtype: dtype.optional().describe('dtype that weights are kept in'),
+    gradients_dtype: dtype.optional().describe('dtype that gradients are accumulated in'),
+    optimizer_dtype: dtype.optional().describe('dtype of the optimizer states'),
+    master_weights: schemas_boolean().optional().describe('the optimizer keeps an fp32 copy of the weights'),
+    gpus_per_node: description_count.optional().describe('GPUs that share a node'),
+    inter_node_gbps_per_gpu: schemas_number()
+        .positive()
+        .max(1e6)
+        .optional()
+        .describe('network of one GPU beyond its node, in one direction'),
+    price_per_gpu_hour: schemas_number().nonnegative().max(1e4).optional().describe('price of one GPU for an hour'),
+    power_cap_watts: schemas_number().positive().max(1e5).optional().describe('what each GPU is capped at'),
+    expert_tensor: description_count.optional().describe('another place for `parallelism.expert_tensor`'),
     expert_imbalance: schemas_number().min(1).max(1000).optional().describe('load of the fullest expert rank over the mean'),
-    capacity_factor: schemas_number().positive().max(1000).optional(),
+    capacity_factor: schemas_number()
+        .positive()
+        .max(1000)
+        .optional()
+        .describe('rows of each expert over the mean, to which they are padded or dropped'),
     lora: strictObject({
-        rank: description_count,
-        targets: list.default(['q_proj', 'v_proj']),
-        base_bits: union([literal(16), literal(8), literal(4)]).default(16),
+        rank: description_count.describe('rank of the adapters; the base model is frozen'),
+        targets: list
+            .default(['q_proj', 'v_proj'])
+            .describe('modules that have an adapter, by the names that PEFT knows; `all-linear` for all'),
+        base_bits: union([literal(16), literal(8), literal(4)])
+            .default(16)
+            .describe('bits of each frozen weight (4 for QLoRA)'),
     })
         .optional(),
     freeze: array(schemas_enum(['vision', 'audio', 'projector', 'towers']))
@@ -30329,21 +30345,32 @@ const runSchema = strictObject({
     tokens: union([description_count.or(schemas_number().positive().max(1e18)), schemas_string().max(30)])
         .optional()
         .describe('tokens of the whole training, `1T` understood'),
-    recompute_modules: list.optional(),
-    recompute_method: schemas_enum(recomputeMethods).optional(),
-    recompute_layers: description_count.optional(),
-    pipeline_schedule: schemas_enum(pipelineSchedules).optional(),
-    layers_per_stage: array(schemas_int().min(0).max(10_000)).max(10_000).optional(),
-    context_parallel_style: schemas_enum(contextParallelStyles).optional(),
-    offload: schemas_enum(offloads).optional(),
-    loss_chunks: description_count.optional(),
-    cuda_graphs: schemas_boolean().optional(),
-    reshard_after_forward: schemas_boolean().optional(),
-    shard_group: description_count.optional(),
-    expandable_segments: schemas_boolean().optional(),
-    attention_kernel: schemas_enum(attentionKernels).optional(),
-    overlap_tensor_parallel: schemas_boolean().optional(),
-    dropout: schemas_boolean().optional(),
+    recompute_modules: list.optional().describe('modules that `recompute: selective` drops, by Megatron’s names'),
+    recompute_method: schemas_enum(recomputeMethods)
+        .optional()
+        .describe('with `recompute: full`: units of so many layers, the first so many of each stage, or every n-th layer'),
+    recompute_layers: description_count.optional().describe('how many layers `recompute_method` means'),
+    pipeline_schedule: schemas_enum(pipelineSchedules).optional().describe('order of micro-batches in the pipeline'),
+    layers_per_stage: array(schemas_int().min(0).max(10_000))
+        .max(10_000)
+        .optional()
+        .describe('layers of each pipeline stage, first to last'),
+    context_parallel_style: schemas_enum(contextParallelStyles)
+        .optional()
+        .describe('how context-parallel GPUs exchange keys and values'),
+    offload: schemas_enum(offloads)
+        .optional()
+        .describe('what is kept in CPU memory; `parameters` includes the optimizer states'),
+    loss_chunks: description_count.optional().describe('pieces of the sequence for which the loss is computed one after another'),
+    cuda_graphs: schemas_boolean().optional().describe('kernels are started by CUDA graphs'),
+    reshard_after_forward: schemas_boolean().optional().describe('FSDP: weights are gathered again in the backward pass'),
+    shard_group: description_count.optional().describe('GPUs that hold one full set of shards (HSDP)'),
+    expandable_segments: schemas_boolean().optional().describe('PyTorch’s allocator with `expandable_segments:True`'),
+    attention_kernel: schemas_enum(attentionKernels)
+        .optional()
+        .describe('which attention kernel runs; it decides time, not memory'),
+    overlap_tensor_parallel: schemas_boolean().optional().describe('tensor-parallel collectives overlap with matrix products'),
+    dropout: schemas_boolean().optional().describe('dropout is on, so that its masks are kept'),
     mtp: schemas_boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
     calibration: union([
         schemas_number().positive().max(100),
@@ -30506,7 +30533,7 @@ function compare(pair) {
     const status = statusOf(base, head);
     return {
         ...pair,
-        // A move to where other limits hold is a change of what the config is held against.
+        // Under a new path other limits may hold, so a moved file is compared even if its content did not change.
         status: status === 'unchanged' && pair.otherLimits === true ? 'changed' : status,
         changes: changesOf(base, head),
         parts: [...partsOf('parameters', base, head), ...partsOf('flops', base, head)],
@@ -30960,9 +30987,9 @@ const isStated = ({ origins }) => Object.entries(origins).some(([field, origin])
 
 ;// CONCATENATED MODULE: ./build/gate/unread.js
 /**
- * What the gate makes of each way in which a file goes without an estimate: `passed` was looked at and is no model config;
- * the rest is told. It counts as a config where a format says so (`config`), or its name or first bytes (`looks`). What a
- * run had no more time or room for fails whatever it was before (`always`), since both sides may have been crowded out.
+ * What the gate does for each reason why a file has no estimate. `passed` was looked at and is not a model config; all others are
+ * reported. A file counts as a config where a format says so (`config`), or where its name or first bytes do (`looks`). A file
+ * that the run had no time or room for always fails (`always`), since other files of the same change may have used them up.
  */
 const meaning = {
     symlink: 'looks',
@@ -30981,16 +31008,16 @@ const meaning = {
     'no-config': 'passed',
     'unknown-model': 'looks',
     'other-model': 'told',
-    // Accelerate and DeepSpeed files stand beside every training; the jobs that use them are judged.
+    // Accelerate and DeepSpeed files are part of other jobs, and those jobs are judged.
     'no-model': 'passed',
     'unknown-name': 'told',
     'too-far': 'config',
     impossible: 'config',
     'run-unread': 'config',
 };
-/** A file at the head that went without an estimate in this way gets a finding. */
+/** Whether a file at the head without an estimate gets a finding for this reason. */
 const isTold = (way) => meaning[way] !== 'passed';
-/** An unread file that is a model config by all that can be known. */
+/** Whether an unread file must be taken for a model config. */
 const isConfig = (way, byItsLooks) => ['config', 'always'].includes(meaning[way]) || (meaning[way] === 'looks' && byItsLooks);
 /**
  * An unreadable head fails where the user named it, where this change made it so, and where it is new and says that it is a
@@ -31039,10 +31066,7 @@ function boundOf({ bound, amount }, estimate, before) {
 }
 const upwards = (bound) => bound === 'max' || bound === 'max_increase';
 const beyond = (bound, value, limit) => (upwards(bound) ? value > limit : value < limit);
-/**
- * Every limit. Of those of one metric in one direction the sterner speaks first, and the others only where it has nothing to
- * say.
- */
+/** All limits. For each metric and bound a failing limit goes first; a warning one is reported only where that gives no finding. */
 const limitRule = (comparison, { limits }, before) => {
     if (comparison.head?.estimate === undefined)
         return [];
@@ -31068,10 +31092,10 @@ function rules_check(limit, comparison, before) {
         : checkMove(limit, metric, comparison);
 }
 /**
- * What a metric is against what it may be, told apart: beyond the limit because of this change, or worse than it was (the
- * limit's severity); beyond it and not moved, or less than before (a warning).
+ * Compares a metric with its limit. Beyond it because of this change, or further beyond than before, has the limit's severity;
+ * beyond it as before, or less than before, is a warning.
  *
- * @param limitsBefore what the old value is held against: a move from loose limits to strict ones goes over them
+ * @param limitsBefore the limits that the old value is compared with: a file that moves under stricter limits may break them
  */
 function checkValue(limit, metric, comparison, limitsBefore) {
     const { bound } = limit;
@@ -31099,10 +31123,10 @@ function checkValue(limit, metric, comparison, limitsBefore) {
     const nearer = upwards(bound) ? after < before * (1 - noise) : after > before * (1 + noise);
     return say(further ? 'worse' : nearer ? 'improved' : 'unmoved');
 }
-/** Neither the budget nor the run was stated, so a failure would rest on assumptions alone. A run that is withdrawn was stated. */
+/** Neither the budget nor the run was stated, so a failure would rest on assumptions alone. A run that the change removes counts as stated. */
 const nobodyStated = ({ origin }, { base, head }) => origin === 'default' && ![base, head].some((side) => side?.estimate !== undefined && isStated(side.estimate.run));
 const assumedRun = 'Nobody said how this model is trained, so the run is assumed and this is only a warning.';
-/** The old value broke a limit of the same kind, at least as stern, where the config stood then. */
+/** The old value broke a limit of the same kind and at least the same severity, under the config's old path. */
 function wasBeyond(limit, before, limitsBefore, comparison) {
     const { metric, bound, severity } = limit;
     return limitsBefore
@@ -31151,7 +31175,7 @@ const memoryWords = {
         message: 'Memory per GPU was over the budget before this change, which does not move it.',
     },
 };
-/** How far one change moves a metric against how far it may. A config without a base moves nothing. */
+/** Compares how far the change moves a metric with how far it may. A new config has nothing to move from. */
 function checkMove(limit, metric, comparison) {
     const { base, head } = comparison;
     if (base === undefined)
@@ -31170,9 +31194,9 @@ function checkMove(limit, metric, comparison) {
     return finding(limit, comparison, code, limit.severity, message, { before, after, limit: most });
 }
 /**
- * A limit that cannot be held against anything: never a silent pass. It has the limit's severity where this change brought it
- * about, since a value could be hidden to get past its limit; what was unknown before warns, and so does the built-in budget,
- * which nobody asked for.
+ * A limit whose metric is unknown, which must never pass in silence. It has the limit's severity where the change made the metric
+ * unknown, since a value could be hidden to get past its limit. What was unknown before only warns, and so does the built-in
+ * budget, since no user set it.
  */
 function rules_unknown(limit, metric, comparison, wasKnown) {
     const { base, head } = comparison;
@@ -31240,7 +31264,7 @@ const increaseRule = (comparison, { failOn }) => {
     });
 };
 const worse = (metric, before, after) => metric.worse === 'up' ? after > before * (1 + noise) : after < before * (1 - noise);
-/** A config that cannot be read. It is never within a budget: where one holds, it fails as `failsUnread` says. */
+/** A config that cannot be read is never within a budget; `failsUnread` says where it fails. */
 const unreadableRule = (comparison, { limits }) => {
     if (comparison.status !== 'unreadable')
         return [];
@@ -31257,7 +31281,7 @@ const unreadableRule = (comparison, { limits }) => {
         },
     ];
 };
-/** A count that is not exact is within a budget only as far as anybody knows. */
+/** A count that is not exact may be over a budget without our knowing, so it is reported. */
 const approximateRule = ({ path, status, head }) => {
     if (head?.estimate?.parameters.exact !== false || status === 'unchanged')
         return [];
@@ -31313,7 +31337,7 @@ const outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fa
     : findings.some(({ severity }) => severity === 'warn')
         ? 'warn'
         : 'pass';
-/** A failure that somebody lets pass: it warns, and says who. */
+/** A failure that a label overrides becomes a warning that names who set the label. */
 function judge_override(verdict, label, by) {
     if (verdict.outcome !== 'fail')
         return verdict;
@@ -31321,7 +31345,7 @@ function judge_override(verdict, label, by) {
 }
 
 ;// CONCATENATED MODULE: ./build/gate/review.js
-/** The reasons that a waiver can name. What cannot be read cannot be waived: nobody knows what it would cost. */
+/** The findings that a waiver can name. An unreadable config cannot be waived, because its cost is unknown. */
 const waivable = [
     'memory-over-budget',
     'memory-worse',
@@ -38196,7 +38220,7 @@ function read(source) {
     const value = source.value;
     const outerType = huggingface_stringOf(fields_own(value, 'model_type')) ?? '';
     if (findFamily(outerType) === undefined && findComposite(outerType) === undefined && isOtherModel(outerType))
-        throw new OtherModel(`${outerType} is no decoder-only language model, and this tool has no row for it.`, source.lines.get('model_type'), 'model_type');
+        throw new OtherModel(`${outerType} is not a decoder-only language model, and this tool does not know it.`, source.lines.get('model_type'), 'model_type');
     const ofClass = isKnown(outerType) || hasPart(value, textKeys) ? undefined : typeOfClass(value);
     const found = findText(value, source, ofClass ?? outerType);
     const { outer, fields, family, text, type } = found;
@@ -38207,12 +38231,12 @@ function read(source) {
     };
     const architecture = build(built, fields, outer, modelType);
     if (ofClass !== undefined)
-        fields.assume('model_type', ofClass, `from the class that \`architectures\` names${outerType === '' ? '' : `, since ${outerType} has no row`}`);
+        fields.assume('model_type', ofClass, `from the class that \`architectures\` names${outerType === '' ? '' : `, since ${outerType} is not known`}`);
     if (family === undefined) {
-        fields.assume('model_type', type === '' ? 'not stated' : type, 'this tool has no row for the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
+        fields.assume('model_type', type === '' ? 'not stated' : type, 'this tool does not know the family: it is read by its keys as a Llama-like decoder, so counts are approximate');
     }
     if (found.kind === 'unknown composite' && family !== undefined) {
-        outer.assume('model_type', modelType, `this tool has no row for the family: its text model is ${type}, what stands around it is counted only where its type is known`);
+        outer.assume('model_type', modelType, `this tool does not know the family: its text model is ${type}; encoders are counted only where their type is known`);
     }
     const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
     const quantization = readQuantization(value, text, architecture.order.length, outer);
@@ -39387,7 +39411,7 @@ function sayCheckpointing(say, key, byDefault, source) {
 }
 /** PEFT's choice for Llama and most other models. */
 const targetsOfPeft = ['q_proj', 'v_proj'];
-/** Low-rank adapters. All of it is told by one teller, since a run takes its adapters from one source. */
+/** Low-rank adapters, all from one source, since a run does not mix the adapters of two. */
 function sayLora(say, keys, baseBits) {
     const { on, rank, targets, rankByDefault, targetsByDefault, source } = keys;
     const statedRank = say.number(rank);
@@ -39538,7 +39562,7 @@ function sayDeepSpeedFile(say, key, from, beside) {
     }
     const path = pathOf(value, from, beside);
     if (path === undefined)
-        say.warn(`${key} names ${value.slice(0, 100)}, which is no path of this repository.`, key);
+        say.warn(`${key} names ${value.slice(0, 100)}, which is not a path of this repository.`, key);
     else
         say.refer('run', path, key);
     const stage = /(?:zero|stage|z)[-_]?([0-3])(?!\d)/i.exec(value.slice(-100))?.[1];
@@ -40430,7 +40454,7 @@ function unpadded(say, sizes) {
         return { size: stated + extra + (/^NullTokenizer$/i.test(type) ? 1 : 0), key: 'vocab_size' };
     const asked = say.at('vocab_size');
     if (asked !== undefined)
-        throw say.refuse(`vocab_size is ${JSON.stringify(asked).slice(0, 60)}, which is no number.`, 'vocab_size');
+        throw say.refuse(`vocab_size is ${JSON.stringify(asked).slice(0, 60)}, which is not a number.`, 'vocab_size');
     for (const key of [
         'tokenizer_model',
         'tokenizer_name_or_path',
@@ -40748,7 +40772,7 @@ function everyOf(say, name, layers, from) {
         return every < 1 ? undefined : Array.from({ length: layers }, (_, index) => ((index + from) % every === 0 ? 1 : 0));
     const list = Array.isArray(value) ? value.map(Number) : list_expression_listOf(String(value));
     if (list === undefined)
-        throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is no list of 0 and 1.`, name, OpenModel);
+        throw say.refuse(`${name} is ${JSON.stringify(value).slice(0, 60)}, which is not a list of 0 and 1.`, name, OpenModel);
     if (list.length !== layers)
         throw say.refuse(`${name} lists ${list.length} layers, but the model has ${layers}.`, name);
     return list;
@@ -40800,7 +40824,7 @@ function stateExperts(say, layers) {
     say.modelIs('num_experts_per_tok', active === undefined ? 2 : say.number(active), active ?? 'moe_router_topk');
     const asked = say.at('moe_router_topk');
     if (active === undefined && asked !== undefined)
-        say.warn(`moe_router_topk is ${JSON.stringify(asked).slice(0, 60)}, which is no number; 2 is taken.`, 'moe_router_topk');
+        say.warn(`moe_router_topk is ${JSON.stringify(asked).slice(0, 60)}, which is not a number; 2 is taken.`, 'moe_router_topk');
     if (say.at('moe_router_topk') === undefined)
         say.assume('moe_router_topk', '2', `the default of Megatron’s command line (${megatron_arguments_source})`);
     say.model('moe_intermediate_size', ['moe_ffn_hidden_size', 'ffn_hidden_size']);
@@ -45302,7 +45326,7 @@ function torchtitan_py_stateModel(say, file) {
     const flavor = say.text('model.spec.0') ?? say.text('model.spec.flavor');
     const registry = say.text('model.spec.()');
     if (flavor === undefined || registry === undefined || flavor.startsWith('${'))
-        throw say.refuse('The recipe’s text does not say which flavor it trains; it stands in model_registry("8B").', key);
+        throw say.refuse('The recipe’s text does not say which flavor it trains; state it as model_registry("8B").', key);
     const imports = isDictionary(file.source.value) ? torchtitan_py_partOf(file.source.value, 'import') : {};
     const words = [...textOf(fields_own(imports, registry) ?? '').split('.'), ...registry.split('.')];
     const imported = words.includes('models') ? words[words.indexOf('models') + 1] : undefined;
@@ -45991,7 +46015,7 @@ function readConfig(bytes, path, context = alone) {
         const reading = readFile(bytes, path, { ...context, known });
         if (reading.kind !== 'needs')
             return reading;
-        // What nobody fetched is read as if it did not exist, which is told.
+        // A file that was not fetched is read as missing, which is reported.
         known = new Map([...known, ...reading.paths.map((one) => [one, undefined])]);
     }
     return { kind: 'unread', way: 'too-far', problems: [config_tooFar] };
@@ -46037,7 +46061,7 @@ function unrecognised(value, syntax) {
         problems: [{ severity: 'error', message }],
     });
     if (isDictionary(value) && config_namesModel(value, syntax))
-        return unread('unknown-model', 'The file names a model, but by none of the keys that are read, so its cost is unknown; if it is no language model, list it under `ignore` in the policy.');
+        return unread('unknown-model', 'The file names a model, but has none of the keys that are read, so its cost is unknown; if it is not a language model, list it under `ignore` in the policy.');
     return notConfig;
 }
 const notConfig = {
@@ -46046,7 +46070,7 @@ const notConfig = {
     problems: [
         {
             severity: 'error',
-            message: `The file is none of the model configs that are read (${formats.map(({ title }) => title).join(', ')}), and none of the training files.`,
+            message: `The file is not one of the model configs that are read (${formats.map(({ title }) => title).join(', ')}), nor one of the training files.`,
         },
     ],
 };
@@ -46071,7 +46095,7 @@ function claimsConfig(path, start = new Uint8Array()) {
         return mayState(start.subarray(0, startBytes));
     return namedConfig(path) || modelKey.test(text);
 }
-/** A size below nothing, or one that is no number: each field may be in bounds, and what follows from two of them is not. */
+/** Refuses negative sizes and NaN: two fields may each be in bounds while a size computed from both is not. */
 function possible(reading) {
     if (reading.kind === 'unread')
         return reading;
@@ -46099,14 +46123,14 @@ function possible(reading) {
 
 
 
-/** How often files that jobs refer to are asked for: each round may name further ones. */
+/** Rounds of questions: files that were fetched may name further ones. */
 const jobs_rounds = 4;
-/** Changed files that are looked at because they may be a part of a job, and jobs that are looked at for them. */
+/** How many changed files are examined as possible parts of jobs, and how many jobs are searched for uses of them. */
 const mostParts = 100;
 const mostJobs = 1_000;
 /**
  * The changes with the files that their jobs refer to, and with every other job that uses a file that changed: a change of
- * `zero3.json` alone is a change of the trainings that name it. A door answers what is asked, at once or later.
+ * `zero3.json` alone is a change of the trainings that name it. A generator, so that a door may answer at once or after a request.
  */
 function* jobsOf(changes, settings) {
     const own = { ...changes, pairs: yield* filled(changes.pairs, settings) };
@@ -46167,7 +46191,7 @@ function* changesParts({ touched = [], pairs }, settings) {
     if (pairs.some(({ path, base: old, head: now }) => jobs_isPart(old, path) || jobs_isPart(now, path)))
         return true;
     const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
-    // What the patterns name was read already, or is told to be missing.
+    // Files that the patterns name were read already, or are reported as missing.
     const unseen = (path) => !known.has(path) && !settings.matches(path);
     const others = touched
         .filter((path) => unseen(path) && syntaxOf(path) !== undefined && !isCode(path))
@@ -46181,8 +46205,8 @@ function* changesParts({ touched = [], pairs }, settings) {
     return sides.some((side, index) => jobs_isPart(side, others[Math.floor(index / 2)] ?? ''));
 }
 /**
- * Whether a file may be a part of a job whose own file is another: it says how a run is spread and names no model, its format is
- * one of files that include each other, or it is a script that others read in.
+ * Whether a file may be part of another file's job: it describes a run without a model (accelerate, DeepSpeed), its format is one
+ * of files that include each other, or it is a script that other scripts source.
  */
 function jobs_isPart(side, path) {
     if (side?.kind !== 'bytes')
@@ -46194,16 +46218,16 @@ function jobs_isPart(side, path) {
         return false;
     return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
 }
-/** The file over whose defaults nanoGPT's configs are laid. */
+/** The script that holds the defaults of nanoGPT's configs. */
 const isTrainer = (path) => /(^|\/)train\.py$/.test(path);
-/** Jobs whose own file is as it was and that use a file that changed. */
+/** Jobs that use a file that changed, though their own file did not. */
 function* jobsUsing({ touched = [], pairs }, settings) {
     const answer = yield { kind: 'list' };
     if (answer.kind !== 'list')
         return { pairs: [], missed: [] };
     const listed = new Set([...touched, ...pairs.map(({ path }) => path)]);
     const trainers = touched.filter(isTrainer).map((path) => path.replace(/train\.py$/, 'config/'));
-    // Code is opened only where it is named, or where it is laid over a trainer that changed.
+    // Python files are opened only where a pattern names them, or where they use a trainer that changed.
     const isNamed = (path) => settings.named(path) || trainers.some((folder) => path.startsWith(folder));
     const paths = answer.paths
         .filter((path) => !listed.has(path) && settings.matches(path) && (!isCode(path) || isNamed(path)))
@@ -46228,7 +46252,7 @@ const reasons = {
     blobs: (most) => `a run reads at most ${most} configs that are not UTF-8 or over 512,000 bytes`,
     folders: (most) => `GitHub does not list so large a repository at once, and a run looks into at most ${most} folders`,
 };
-const remedy = 'Name the configs by the input `configs`, list what is no config under `ignore` in the policy, or split the change.';
+const remedy = 'Name the configs by the input `configs`, list what is not a config under `ignore` in the policy, or split the change.';
 /** What was not looked at is never green: it fails, unless nothing does. */
 function missedFinding({ kind, most, paths }, failOnOf) {
     const [path] = paths;
@@ -54091,9 +54115,9 @@ function same(one, other) {
 
 
 /**
- * Holds a change against the base branch as it is by now: the rules of its tip bind beside those of the merge base, since both
- * are trusted, and where both sides changed the same job, the merge of both is judged. What the merge base's own rules say
- * already is not said again.
+ * Judges a change by the base branch as it is now. The rules of its tip bind as well as those of the merge base, since both are
+ * trusted; where both sides changed the same job, the merge of both is judged. Findings that the merge base's rules already gave
+ * are not repeated.
  *
  * @param held what was found by the rules of the merge base
  */
@@ -54122,7 +54146,7 @@ function heldAgainstTip(changes, settings, others, held, today, inTime, compareA
     };
 }
 const tip_configsOf = (comparisons) => new Set(comparisons.map(({ path }) => path));
-/** The part of a change that some rules look at. */
+/** The files of a change that the given rules look at. */
 const lookedAt = (changes, settings) => ({
     ...changes,
     pairs: changes.pairs.filter((pair) => matchesEither(pair, settings)),
@@ -54136,7 +54160,7 @@ function runsAtTip(runs) {
     return { base: tip ?? base, head: otherwise(base, head) ? head : (tip ?? head) };
 }
 const otherwise = (one, other) => one.kind === 'read' && other?.kind === 'read' && differs(one, other);
-/** The findings that nothing says yet: of one limit only the first, and the sternest. */
+/** Findings that were not reported yet; for each limit only the first of the highest severity. */
 function unsaid(findings, said) {
     const key = ({ path, metric, code, limit, severity }) => JSON.stringify([path, metric ?? code, limit, severity]);
     const known = new Set(said.map(key));
@@ -54170,7 +54194,7 @@ function mergeOf(changes, settings, runs, tip, inTime) {
         notes: parts.flatMap(({ notes }) => notes),
     };
 }
-/** Whether two descriptions say something else of a config. */
+/** Whether two descriptions train a config differently. */
 function trained({ sourcesFor }, one, other) {
     if (one?.kind !== 'read' || other?.kind !== 'read' || !differs(one, other))
         return () => false;
@@ -54237,8 +54261,8 @@ const run_version = '0.1.0';
 /**
  * The story of one run: read both sides of each config, estimate what could be read, compare, judge.
  *
- * @param others rules that hold elsewhere: what this change makes of them, what the base branch has by now
- * @param inTime by which each config, and all together, must be done
+ * @param others other versions of the rules: as this change would leave them, and as the base branch has them now
+ * @param inTime the clock that bounds each config and the whole run
  */
 function review(changes, settings, today, progress = () => { }, others = [], inTime = untimed) {
     const moved = others.find(({ kind }) => kind === 'moved')?.settings;
@@ -54274,8 +54298,8 @@ function review(changes, settings, today, progress = () => { }, others = [], inT
     };
 }
 /**
- * Tells configs whose run the two sides describe otherwise, so that they are compared though their own text did not change.
- * undefined where there can be none.
+ * A test for configs whose run the two sides describe differently, so that they are compared though their own text is the same.
+ * undefined where neither side describes runs.
  */
 function trainedOtherwise(settings) {
     const { runs } = settings;
@@ -54301,7 +54325,7 @@ function jobsIn(pair, inTime) {
     const timed = inTime(() => recipePairs(pair));
     return timed.kind === 'done' ? timed.result : [pair];
 }
-/** A change that breaks the rules fails: after it, every change would. */
+/** A change that breaks the policy fails, since every later change would fail. */
 function brokenRules(rules, { failOn }) {
     if (rules.kind !== 'proposed' || rules.settings !== undefined)
         return [];
@@ -54315,7 +54339,7 @@ function brokenRules(rules, { failOn }) {
         },
     ];
 }
-/** What the same configs would get under other rules, in a sentence, and the findings that differ. */
+/** The verdict on the same configs under other rules, as a sentence, and the findings that differ. */
 function noteOn(rules, changes, verdict, held, today, inTime) {
     const { settings, configs } = rules;
     if (settings === undefined || rules.kind === 'moved')
@@ -54357,18 +54381,18 @@ function differing(other, now) {
         ...(rest > 0 ? [`and ${rest} more`] : []),
     ];
 }
-/** Findings that are named of those that other rules would add. */
+/** How many findings that other rules would add are named. */
 const mostDiffering = 5;
-/** A config that leaves the globs that held it is judged as what it is now; that it was held otherwise is told. */
+/** A moved config is judged by the limits of its new path; a note says that other limits held for the old one. */
 const noteOnMove = ({ path, previousPath, otherLimits }) => otherLimits === true ? [`${previousPath} is now ${path}, for which other limits hold than for its old name.`] : [];
 function hasOtherLimits({ path, previousPath }, { budgetsFor }) {
     const limits = (name) => JSON.stringify(budgetsFor(name).limits);
     return previousPath !== undefined && limits(path) !== limits(previousPath);
 }
-/** undefined where the file was looked at and is no model config, and the user did not name it. */
+/** undefined where the file was read, is not a model config, and the user did not name it. */
 function comparePair(pair, settings, inTime) {
     const { runs } = settings;
-    // A run description that comes with the change is no model config; one that took the place of a config is looked at.
+    // A run description is not a model config, unless it replaced one.
     if (pair.base === undefined && runs?.head.kind === 'read' && runs.head.files.includes(pair.path))
         return undefined;
     const read = (side, path, described, files, calibration) => {
@@ -54378,7 +54402,7 @@ function comparePair(pair, settings, inTime) {
     const { base: before, head: after } = pair.beside ?? { base: new Map(), head: new Map() };
     const base = pair.base && read(pair.base, pair.previousPath ?? pair.path, runs?.base, before);
     const head = pair.head && read(pair.head, pair.path, runs?.head, after, base?.estimate?.run.run.calibration);
-    // Nobody touched it, and nobody could read it before, however long it took.
+    // The change did not touch it, and it could not be read before either.
     const unreadable = base?.reading.kind === 'unread' && base.reading.way !== 'late';
     if (pair.base === pair.head && unreadable)
         return undefined;
@@ -54395,7 +54419,7 @@ function comparePair(pair, settings, inTime) {
     });
 }
 const run_late = (message) => unread({ kind: 'unread', way: 'late', problems: [{ severity: 'error', message }] }, true);
-/** One side under the run that its own commit describes; where that cannot be read, its cost is unknown. */
+/** One side, under the run that its own commit describes. If that run cannot be read, the cost is unknown. */
 function readAs(side, path, settings, described, files, calibration) {
     const description = described?.kind === 'read' ? described : undefined;
     const own = {
@@ -54409,16 +54433,16 @@ function readAs(side, path, settings, described, files, calibration) {
     const problems = [{ severity: 'error', message }];
     return unread({ kind: 'unread', way: 'run-unread', format: found.reading.format, problems }, true);
 }
-/** One of two sides is a model config, or the head could be one and cannot be read. */
+/** Whether a pair is compared: a side is a model config, or the head could be one and cannot be read. */
 function concerns(base, head) {
-    // What took so long must be one.
+    // A file that exceeded the deadline is treated as a config, so that slowness cannot hide one.
     const isOne = ({ reading }) => reading.kind === 'read' || (isTold(reading.way) && (reading.format !== undefined || reading.way === 'late'));
     if ([base, head].some((side) => side !== undefined && isOne(side)))
         return true;
     return head?.reading.kind === 'unread' && isTold(head.reading.way);
 }
 /**
- * One side: the text read, its run settled, its cost estimated. What cannot be is a sentence, and the rest goes on.
+ * Reads one side, settles its run and estimates its cost. What fails becomes a sentence, and the other configs go on.
  *
  * @param calibration of the side that it is a change of
  * @param files that its job refers to, as far as they are known
@@ -54442,7 +54466,7 @@ function readSide(side, path, settings, calibration, files = new Map()) {
         return unread({ kind: 'unread', way: 'impossible', format: reading.format, problems }, true);
     }
     const found = estimate(reading.architecture, settling.settled, calibration);
-    // A quantity that is no number would be within any budget.
+    // NaN compares as false with every limit, so it would pass any budget.
     if (![found.memory.device, found.parameters.total, found.flops.training].every(Number.isFinite)) {
         const message = 'The cost of this config comes out as no number; its sizes do not go together.';
         const problems = [{ severity: 'error', message }, ...reading.problems];
@@ -54458,7 +54482,7 @@ function readSide(side, path, settings, calibration, files = new Map()) {
         },
     };
 }
-/** Code that does not say that it states a training, and that could not be opened: a repository has thousands of such files. */
+/** Code that could not be opened and that nothing marks as a training: a repository has thousands of such files. */
 const isAnyCode = (path, way, claims) => isCode(path) && !claims && isConfig(way, true) && !isConfig(way, false);
 const unread = (reading, byItsLooks) => ({
     reading,
@@ -54518,7 +54542,7 @@ function amounts_duration(text) {
     const seconds = { ms: 1e-3, s: 1, min: 60, h: 3600 }[unit];
     return seconds === undefined ? undefined : Number(amount) * seconds;
 }
-/** The largest plain number that says what it is in a unit: 80 is no memory, since nobody knows of what, and 38 is no share. */
+/** The largest number that may be written without a unit: `80` is refused as memory, since it could mean GB or bytes, and `38` as a share. */
 const plainNumbers = {
     bytes: 0,
     parameters: Number.MAX_SAFE_INTEGER,
@@ -54814,7 +54838,7 @@ function unknownHardware({ hardware = {}, defaults, configs = [] }, place) {
         return [
             placed({
                 severity: 'error',
-                message: `${key} is "${wanted.slice(0, 60)}", which is no name under hardware.${didYouMean(wanted, known)}`,
+                message: `${key} is "${wanted.slice(0, 60)}", which is not a name under hardware.${didYouMean(wanted, known)}`,
                 key,
                 ...(line === undefined ? {} : { line }),
             }, place.name),
@@ -54890,7 +54914,7 @@ function fileAt(path, key, { place, files, problems }) {
     if (bytes !== undefined)
         return bytes;
     const line = place.line(key);
-    const message = `${key} names ${path}, which is no file beside the policy that could be read.`;
+    const message = `${key} names ${path}, which could not be read.`;
     problems.push(placed({ severity: 'error', message, key, ...(line === undefined ? {} : { line }) }, place.name));
     return undefined;
 }
@@ -54972,8 +54996,8 @@ const coversAll = (patterns, folder) => patterns.every((pattern) => !pattern.sta
 /** The same rules over a comparison whose sides say for themselves how they are trained. */
 const withRuns = (settings, runs) => runs === undefined ? settings : { ...settings, runs };
 /**
- * What two versions of the rules demand together, as far as it decides what is looked at and who may let a failure pass; limits
- * are enforced one version after the other.
+ * Two versions of the rules joined for two questions: which files are looked at, and which labels override a failure. Limits are
+ * not joined; each version's are enforced by themselves.
  */
 const sterner = (one, other) => ({
     ...one,
@@ -54988,7 +55012,7 @@ const sterner = (one, other) => ({
 /** Settings that cannot be followed. Each sentence says what is allowed. */
 class WrongSettings extends Error {
     sentences;
-    /** Where the first mistake stands, if in a file. */
+    /** Place of the first mistake, if it is in a file. */
     line;
     constructor(sentences, line) {
         super(sentences.join(' '));
@@ -55096,7 +55120,7 @@ function settingsFrom(inputs, documents = {}) {
         fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
     };
     const matching = globs_remembered((path) => entries.filter(({ globs }) => globs.names(path)));
-    // What describes runs and budgets is no model config, whatever a pattern says.
+    // Run descriptions and the policy are not model configs, even where a pattern matches them.
     const rules = new Set([...own.files, documents.policy?.name]);
     const looked = globs_remembered((path) => !ignored.covers(path) && !rules.has(path));
     const named = globs_remembered((path) => looked(path) && (patterns.names(path) || matching(path).length > 0));
@@ -55154,7 +55178,7 @@ function settingsFrom(inputs, documents = {}) {
     };
 }
 /**
- * How the files of one commit say that its configs are trained. What cannot be read is told, and nothing takes its place.
+ * How the files of one commit say that its configs are trained. A file that cannot be read is reported and not replaced by a default.
  *
  * @param judged they come with the change that is judged
  */
@@ -55182,7 +55206,7 @@ function policyOf(file, files) {
 /** A pattern of the user's decides alone; without one, what could be a config and what the policy names. */
 const matchesPatterns = (path, patterns, byPolicy) => patterns.positive ? patterns.names(path) : (couldBeConfig(path) || byPolicy) && !patterns.excludes(path);
 // --- Limits -----------------------------------------------------------------------------------------------------------
-/** What holds where nobody says otherwise: the memory that the accelerator has. */
+/** The default limit: the accelerator's usable memory. */
 const builtIn = {
     metric: 'memory',
     bound: 'max',
@@ -55237,7 +55261,7 @@ function machineSource(machine, calibrations) {
     const fields = { ...machine.fields, ...(calibration === undefined ? {} : { calibration }) };
     return [{ origin: 'policy', fields, machine: true }];
 }
-/** A machine's price, network and calibration are of its accelerator: where a stronger source names another, none of it holds. */
+/** A machine's price, network and calibration belong to its accelerator, so they are dropped where a stronger source names another one. */
 function ofOneMachine(sources) {
     const accelerator = sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
     return sources.filter(({ machine, fields }) => machine !== true || fields.accelerator === accelerator);
@@ -55452,7 +55476,7 @@ function readTracked(folder, path) {
         if (found.isSymbolicLink())
             return symbolicLink;
         if (!found.isFile())
-            return { kind: 'refused', why: 'unopened', reason: `${shown} is no regular file.` };
+            return { kind: 'refused', why: 'unopened', reason: `${shown} is not a regular file.` };
         return files_read(where, shown);
     });
 }
@@ -55468,7 +55492,7 @@ function files_read(path, shown) {
         if (found.isDirectory())
             return { kind: 'refused', why: 'folder', reason: `${shown} is a folder; name a config file in it.` };
         if (!found.isFile() && !found.isFIFO())
-            return { kind: 'refused', why: 'unopened', reason: `${shown} is no regular file.` };
+            return { kind: 'refused', why: 'unopened', reason: `${shown} is not a regular file.` };
         if (found.size > files_largest) {
             const start = Buffer.alloc(2 ** 16);
             return tooLarge(shown, start.subarray(0, (0,external_node_fs_namespaceObject.readSync)(file, start)));
@@ -55572,10 +55596,10 @@ function git(folder, words, input) {
         throw new GitProblem(said.replace(/^fatal: /, '') || `git ${words[0]} failed.`);
     }
 }
-/** A revision's commit. A name that begins with a dash is no revision, so it cannot become an option. */
+/** A revision's commit. A name that begins with a dash is refused, so it cannot become an option of git. */
 function commitOf(folder, revision) {
     if (revision.startsWith('-'))
-        throw new GitProblem(`"${revision}" is no git revision.`);
+        throw new GitProblem(`"${revision}" is not a git revision.`);
     const [, from, to] = /^(.*?)\.{2,3}(.*)$/.exec(revision) ?? [];
     if (from !== undefined)
         throw new GitProblem(`"${revision}" is a range; write --base ${from || 'REV'}${to ? ` --head ${to}` : ''}.`);
@@ -55585,7 +55609,7 @@ function commitOf(folder, revision) {
             .trim();
     }
     catch {
-        throw new GitProblem(`There is no git revision "${revision}" here; fetch it, or name another.`);
+        throw new GitProblem(`There is not a git revision "${revision}" here; fetch it, or name another.`);
     }
 }
 function mergeBaseOf(folder, base, head, names) {
@@ -55860,7 +55884,7 @@ function coloured(line) {
 const passed = 0;
 const failed = 1;
 const print_unusable = 2;
-/** A reader that closes early (`| head`) is no error. */
+/** A reader that closes early (`| head`) is not an error. */
 function quietPipes() {
     for (const stream of [process.stdout, process.stderr])
         stream.on('error', (error) => {
@@ -55972,7 +55996,7 @@ function list_list({ files, format, option }) {
     const [what = '', ...rest] = files;
     const found = Object.hasOwn(lists, what) && rest.length === 0 ? lists[what]?.() : undefined;
     if (found === undefined)
-        throw new Usage('list what? model-cost list accelerators|families|formats|models');
+        throw new Usage('Say what to list: model-cost list accelerators|families|formats|models');
     switch (format) {
         case 'json':
             return print(print_json(found.plain), option('output'));
@@ -56149,7 +56173,7 @@ function mfu(words, settings) {
     const { run } = estimate.run;
     const { mfu: share, hfu, peak } = measuredMfu(estimate.flops, estimate.run, speed);
     if (share === null || hfu === null || peak === null)
-        return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be told.`);
+        return complain(`${run.accelerator} has no known ${run.precision} peak, so MFU cannot be computed.`);
     const conventions = Object.entries(estimate.flops.conventions).map(([name, amount]) => [name, (amount * speed) / peak]);
     if (words.format === 'json')
         return print(print_json({
@@ -56218,7 +56242,7 @@ function pathFrom(root, path) {
 
 
 
-/** What this change makes of the rules it is judged by, or undefined where it leaves them alone. */
+/** The rules after this change, or undefined where it does not change them. */
 function proposed(inputs, held, now, when, inTime = untimed) {
     const differing = proposal_differs(held, now);
     if (differing === undefined)
@@ -56232,7 +56256,7 @@ function proposed(inputs, held, now, when, inTime = untimed) {
         ...tried(inputs, now, inTime),
     };
 }
-/** What the base branch has made of the rules since the merge base. */
+/** The rules of the base branch's tip, where they changed after the merge base. */
 function proposal_moved(inputs, held, tip, branch) {
     const differing = proposal_differs(held, tip);
     if (differing === undefined)
@@ -56248,7 +56272,7 @@ function proposal_moved(inputs, held, tip, branch) {
         ...outcome,
     };
 }
-/** Rules that a change brings are a stranger's text. */
+/** Rules from a pull request are untrusted text, so they are read under the deadline. */
 function tried(inputs, documents, inTime = untimed) {
     try {
         const timed = inTime(() => settingsFrom(inputs, documents));
@@ -56268,7 +56292,7 @@ function runsDiffer(before, after) {
     return old.kind === 'read' && now.kind === 'read' && differs(old, now);
 }
 /**
- * What judges in a version of the rules, as text to compare: all but how models are trained, which each side says for itself.
+ * The judging part of a version of the rules as text, to compare versions. How models are trained is left out, since each side says that for itself.
  * undefined where it cannot be followed.
  */
 function judging(documents) {
