@@ -7,6 +7,7 @@ import type {
   ResidualStreams,
 } from '../model/architecture.ts';
 import { type Fields, Unreadable } from '../text/fields.ts';
+import { underClass } from './classes.ts';
 import type { Family } from './family.ts';
 import { layerName, type Mixer, type Mlp, mixerOf, mlpOf } from './layer.ts';
 import { bothSides, dense, llamaAttention, normOf, table } from './pieces.ts';
@@ -54,14 +55,15 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     fields,
     (mixer, mlp) => layerOf(family, shape, fields, 'prediction', { kind: mixer }, { kind: mlp }).parts,
   );
-  for (const { field, value, reason } of family.assumes ?? []) fields.assume(field, value, reason);
+  const assumes = typeof family.assumes === 'function' ? family.assumes(fields) : (family.assumes ?? []);
+  for (const { field, value, reason } of assumes) fields.assume(field, value, reason);
   const streams = family.streams?.(fields);
   const final: readonly Part[] = [
     ...(streams ? [streamsOf('final', { ...streams, back: 'joined' })] : []),
     ...(hasFinalNorm(family, fields) ? [normOf(family, 'norm.final', D)] : []),
   ];
   const narrow = family.tableWidth?.(fields, D) ?? D;
-  return {
+  const architecture: Architecture = {
     family: modelType,
     exact: family.exact ?? true,
     hiddenSize: D,
@@ -86,6 +88,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     predictionDepth: prediction?.depth ?? 0,
     towers: [],
   };
+  return family.ownClasses ? architecture : underClass(architecture, fields, family);
 }
 
 const hasFinalNorm = ({ finalNorm = true }: Family, fields: Fields): boolean =>

@@ -167,6 +167,7 @@ const phi: Family = {
 const gptj: Family = {
   ...phi,
   source: modeling('gptj'),
+  answersByLabels: true,
   attention: multiHead({ rotaryJoined: true }),
   width: fourTimes('n_inner'),
 };

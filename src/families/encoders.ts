@@ -1,5 +1,6 @@
 import type { Activation, GroupedAttention, Norm, Part } from '../model/architecture.ts';
 import type { Fields } from '../text/fields.ts';
+import { encoderAlone } from './classes.ts';
 import type { Family } from './family.ts';
 import { bothSides, dense, fullBias, grouped, noBias, table } from './pieces.ts';
 import { always, each } from './plan.ts';
@@ -138,6 +139,7 @@ const wholeText = {
 /** BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions and segments, a norm behind each block. */
 const bert: Family = {
   source: modeling('bert'),
+  ownClasses: true,
   norms: 'own',
   tied: true,
   assumes: [wholeText],
@@ -280,6 +282,7 @@ const albert: Family = {
 /** ModernBERT (Warner et al. 2024, arXiv:2412.13663): rotary positions, local attention in two of three layers, a gate. */
 const modernbert: Family = {
   source: modeling('modernbert'),
+  ownClasses: true,
   norms: 'own',
   tied: true,
   assumes: [wholeText],
@@ -357,14 +360,15 @@ const twoStacks = (encoder: number, decoder: number): readonly ('encoder' | 'dec
 const t5: Family = {
   source: modeling('t5'),
   norms: 'own',
-  // The code ties the output whatever the config says.
+  twoStacks: true,
+  answersByLabels: true,
+  // Version 1.1 and its kin (Flan, mT5) keep an output matrix of their own and say so; transformers 5.17 and later ties it all the same.
   tied: true,
-  tiedKeys: [],
-  assumes: [twoTexts],
+  assumes: (fields) => [t5EncoderAlone(fields) ? wholeText : twoTexts],
   layers: (fields) => t5Layers(fields).encoder + t5Layers(fields).decoder,
   mixers: (_, fields) => twoStacks(t5Layers(fields).encoder, t5Layers(fields).decoder),
   // One table for the encoder, one for the decoder.
-  embedding: (_, fields) => [positionBiases(fields, 2)],
+  embedding: (_, fields) => [positionBiases(fields, t5EncoderAlone(fields) ? 1 : 2)],
   attention: (shape, fields, mixer) => {
     const heads = fields.integer('num_heads');
     const sizes = { ...shape, heads, headDim: fields.integer('d_kv') };
@@ -388,16 +392,19 @@ const t5: Family = {
       }),
     ];
   },
-  head: (shape, _, tied) => [
+  head: (shape, fields, tied) => [
     rmsNorm('norm.encoder', shape.hiddenSize),
-    rmsNorm('norm.final', shape.hiddenSize),
+    ...(t5EncoderAlone(fields) ? [] : [rmsNorm('norm.final', shape.hiddenSize)]),
     { kind: 'output', rows: shape.hiddenSize, columns: shape.vocabularySize, tied, bias: false },
   ],
 };
 
+/** Its encoder model and its tagger have no decoder. */
+const t5EncoderAlone = (fields: Fields): boolean => encoderAlone(fields, ['encoder', 'token']);
+
 const t5Layers = (fields: Fields) => {
   const encoder = fields.integer(['num_layers', 'num_hidden_layers'], 0);
-  return { encoder, decoder: fields.integerOr('num_decoder_layers', encoder) };
+  return { encoder, decoder: t5EncoderAlone(fields) ? 0 : fields.integerOr('num_decoder_layers', encoder) };
 };
 
 const positionBiases = (fields: Fields, tables: number): Part => ({
@@ -407,15 +414,19 @@ const positionBiases = (fields: Fields, tables: number): Part => ({
   component: 'attention',
 });
 
+/** Whisper's audio classifier has no decoder. */
+const bartEncoderAlone = (fields: Fields): boolean => encoderAlone(fields, ['encoder', 'audio']);
+
 const bartStacks = (fields: Fields) => ({
   encoder: fields.integer('encoder_layers', 0),
-  decoder: fields.integer('decoder_layers', 0),
+  decoder: bartEncoderAlone(fields) ? 0 : fields.integer('decoder_layers', 0),
 });
 
 /** BART (Lewis et al. 2019, arXiv:1910.13461): learned positions for each stack, a norm behind each block. */
 const bart: Family = {
   source: modeling('bart'),
   norms: 'own',
+  twoStacks: true,
   tied: true,
   assumes: [twoTexts],
   layers: (fields) => bartStacks(fields).encoder + bartStacks(fields).decoder,
@@ -455,9 +466,9 @@ const bart: Family = {
 const mbart: Family = {
   ...bart,
   source: modeling('mbart'),
-  head: (shape, _, tied) => [
+  head: (shape, fields, tied) => [
     layerNorm('norm.encoder', shape.hiddenSize),
-    layerNorm('norm.final', shape.hiddenSize),
+    ...(bartEncoderAlone(fields) ? [] : [layerNorm('norm.final', shape.hiddenSize)]),
     { kind: 'output', rows: shape.hiddenSize, columns: shape.vocabularySize, tied, bias: false },
   ],
 };
@@ -472,12 +483,14 @@ const fixedPositions = (shape: Shape, fields: Fields): readonly Part[] =>
 const whisper: Family = {
   ...mbart,
   source: modeling('whisper'),
-  assumes: [
-    {
-      field: 'sequence_length',
-      value: 'of both',
-      reason: `the encoder is taken to read as many positions of sound as the decoder reads tokens; ${unmeasured}`,
-    },
+  assumes: (fields) => [
+    bartEncoderAlone(fields)
+      ? wholeText
+      : {
+          field: 'sequence_length',
+          value: 'of both',
+          reason: `the encoder is taken to read as many positions of sound as the decoder reads tokens; ${unmeasured}`,
+        },
   ],
   embedding: (shape, fields): readonly Part[] => {
     const { hiddenSize: D } = shape;
@@ -485,7 +498,9 @@ const whisper: Family = {
       { ...matrix('embedding.convolution', 3 * fields.integer('num_mel_bins'), D), component: 'embedding' } as Part,
       { ...matrix('embedding.second_convolution', 3 * D, D), component: 'embedding' } as Part,
       table('embedding.encoder_position', fields.integer('max_source_positions'), D),
-      table('embedding.decoder_position', fields.integer('max_target_positions'), D),
+      ...(bartEncoderAlone(fields)
+        ? []
+        : [table('embedding.decoder_position', fields.integer('max_target_positions'), D)]),
     ];
   },
   attention: (shape, fields, mixer) => {

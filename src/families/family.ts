@@ -7,6 +7,7 @@ import type {
   LatentAttention,
   Part,
 } from '../model/architecture.ts';
+import type { Assumption } from '../model/reading.ts';
 import type { Dictionary, Fields } from '../text/fields.ts';
 import type { Mixer, MixerKind, MixerPlan, Mlp, MlpKind, MlpPlan } from './layer.ts';
 import type { Shape } from './shape.ts';
@@ -58,8 +59,14 @@ export type Family = {
   readonly finalNorm?: boolean | ((fields: Fields) => boolean);
   /** Parts that replace the final norm and the output matrix. `tied` is what the config or the class says. */
   readonly head?: (shape: Shape, fields: Fields, tied: boolean) => readonly Part[];
+  /** Its head follows the class that the config names by itself, as in BERT and its kin. */
+  readonly ownClasses?: true;
+  /** An encoder and a decoder: its classifiers have a matrix more. */
+  readonly twoStacks?: true;
+  /** The class that finds answers has as many outputs as there are labels; in other families two. */
+  readonly answersByLabels?: true;
   /** Assumptions that the figures of such a model rest on; they are listed in every report. */
-  readonly assumes?: readonly { readonly field: string; readonly value: string; readonly reason: string }[];
+  readonly assumes?: readonly Assumption[] | ((fields: Fields) => readonly Assumption[]);
   /** How many residual streams there are, where there are several, and how blocks write back to them. */
   readonly streams?: (fields: Fields) => {
     readonly count: number;

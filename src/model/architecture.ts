@@ -30,6 +30,8 @@ export type Architecture = {
   readonly prediction: readonly Part[];
   /** How many times the output projection is computed for multi-token prediction (its weights are shared). */
   readonly predictionDepth: number;
+  /** False where its class has no output over a vocabulary, or sees what follows: nothing is generated, so nothing is cached. */
+  readonly generates?: false;
   /** Vision and audio towers with their projectors, where the config describes them. */
   readonly towers: readonly Tower[];
   /** How the checkpoint stores its weights, where it is quantised. */

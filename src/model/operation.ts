@@ -202,4 +202,6 @@ export type Operations = {
   readonly predictionDepth: number;
   /** Encoders and what joins them to the text: each is one operation that holds its parameters, on the first pipeline stage. */
   readonly towers: readonly Hold[];
+  /** False where no text is generated, so that nothing is cached for it. */
+  readonly generates?: false;
 };

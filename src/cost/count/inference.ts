@@ -38,7 +38,7 @@ export function estimateInference(
   let perToken = 0;
   let perSequence = 0;
   let perSequenceLocal = 0;
-  for (const kind of operations.order) {
+  for (const kind of operations.generates === false ? [] : operations.order) {
     for (const operation of operations.layers[kind]?.operations ?? []) {
       if (operation.kind === 'attention') {
         const each = e * operation.cacheElements;

@@ -47,6 +47,7 @@ export function expand(architecture: Architecture): Operations {
     })),
     predictionDepth: architecture.predictionDepth,
     towers: architecture.towers.map(tower),
+    ...given({ generates: architecture.generates }),
   };
 }
 

@@ -1,4 +1,6 @@
 import { build, readShape } from '../../families/build.ts';
+import { foreignClass } from '../../families/class-names.ts';
+import { namedClass } from '../../families/classes.ts';
 import { compositeDefaults } from '../../families/defaults.ts';
 import type { Family } from '../../families/family.ts';
 import { type Composite, encoderElements, findComposite, readerOfType } from '../../families/multimodal.ts';
@@ -93,6 +95,8 @@ function read(source: Source): Reading {
       `this tool does not know the family: its text model is ${type}; encoders are counted only where their type is known`,
     );
   }
+  const foreign = family === undefined ? undefined : foreignClass(fields, [modelType, type, ofClass ?? ''], built);
+  if (foreign !== undefined) fields.assume('architectures', namedClass(fields)?.name, foreign);
   const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
   const quantization = readQuantization(value, text, architecture.order.length, outer);
   const elementBytes = bytesOfElement(text, value);
@@ -103,6 +107,7 @@ function read(source: Source): Reading {
     exact:
       architecture.exact &&
       family !== undefined &&
+      foreign === undefined &&
       found.kind !== 'unknown composite' &&
       (ofClass === undefined || outerType === ''),
     ...(quantization === undefined ? {} : { quantization }),

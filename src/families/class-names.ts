@@ -1,0 +1,85 @@
+import type { Fields } from '../text/fields.ts';
+import { type ModelClass, type NamedClass, namedClass } from './classes.ts';
+import type { Family } from './family.ts';
+
+/** Types with a classifier of each kind in transformers 5.18.0, each held against it (`scripts/oracle/heads.py`). */
+const classified: Readonly<Partial<Record<ModelClass, ReadonlySet<string>>>> = {
+  sequence: new Set(
+    [
+      'arcee axk1 axk2 bart biogpt bloom cohere_compass_text ctrl deepseek_v2 deepseek_v3 diffllama doge exaone4',
+      'falcon gemma gemma2 gemma3_text glm glm4 gpt-sw3 gpt2 gpt_bigcode gpt_neo gpt_neox gpt_oss gptj helium',
+      'hunyuan_v1_dense hunyuan_v1_moe jamba jetmoe llama mbart minicpm3 minimax ministral ministral3 mistral',
+      'mixtral mpt mt5 nemotron olmo olmo2 olmo3 openai-gpt opt persimmon phi phi3 phimoe qwen2 qwen2_moe qwen3',
+      'qwen3_5_text qwen3_moe qwen3_next seed_oss smollm3 stablelm starcoder2 t5 umt5 zamba zamba2',
+    ]
+      .join(' ')
+      .split(' '),
+  ),
+  token: new Set(
+    [
+      'apertus arcee axk1 axk2 biogpt bloom deepseek_v3 diffllama exaone4 falcon gemma gemma2 glm glm4 gpt-sw3',
+      'gpt2 gpt_bigcode gpt_neo gpt_neox gpt_oss helium llama minimax ministral ministral3 mistral mixtral mpt',
+      'mt5 nemotron persimmon phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe qwen3_next seed_oss smollm3 stablelm',
+      'starcoder2 t5 umt5',
+    ]
+      .join(' ')
+      .split(' '),
+  ),
+  answers: new Set(
+    [
+      'arcee bart bloom diffllama exaone4 falcon gpt2 gpt_neo gpt_neox gptj llama mbart minimax ministral',
+      'ministral3 mistral mixtral mpt mt5 nemotron opt qwen2 qwen2_moe qwen3 qwen3_moe qwen3_next seed_oss',
+      'smollm3 t5 umt5',
+    ]
+      .join(' ')
+      .split(' '),
+  ),
+  audio: new Set(['whisper']),
+  encoder: new Set(['t5', 'mt5', 'umt5']),
+  // Qwen/Qwen2.5-Math-RM-72B and Qwen/Qwen2.5-Math-PRM-7B, modeling_qwen2_rm.py.
+  reward: new Set(['qwen2']),
+  'process reward': new Set(['qwen2']),
+  value: new Set(),
+};
+
+/** The letters and figures of a name: `DeepseekV3` and `deepseek_v3` are one. */
+const letters = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+
+/** A family's name as its classes start with it: without what marks the text model of a composite. */
+const stemOf = (name: string): string => letters(name).replace(/(text)?(model)?$/, '');
+
+/** Families whose classes start with another name than their type. */
+const aliases: Readonly<Record<string, readonly string[]>> = {
+  'gpt-sw3': ['GPT2'],
+  'nemotron-nas': ['DeciLM'],
+  'openai-gpt': ['OpenAIGPT'],
+  'phi-msft': ['Phi'],
+  deci: ['DeciLM'],
+  deepseek_ref: ['DeepseekV4'],
+  glmga: ['Glm46V'],
+  hunyuan_v1_dense: ['HunYuanDenseV1'],
+  hunyuan_v1_moe: ['HunYuanMoEV1'],
+  inkling_mm_model: ['Inkling'],
+  minimax_m3_vl: ['MiniMaxM3Sparse'],
+  ministral3: ['Mistral3'],
+  RefinedWeb: ['RW'],
+  RefinedWebModel: ['RW'],
+  step3p7: ['Step3p7Flash'],
+};
+
+/** Whether a class is of one of these types, by its name. */
+const startsAs = ({ stem }: NamedClass, types: readonly string[]): boolean =>
+  types
+    .flatMap((type) => [type, ...(Object.hasOwn(aliases, type) ? (aliases[type] ?? []) : [])])
+    .some((name) => stemOf(name) === stemOf(stem));
+
+/** What a count under a class does not rest on: undefined where the class is the family's own, or where the config names none. */
+export function foreignClass(fields: Fields, types: readonly string[], family: Family): string | undefined {
+  const named = namedClass(fields);
+  if (named === undefined) return undefined;
+  if (named.kind === undefined || !startsAs(named, types))
+    return `a class that is not of this family's code: it is counted as ${types[0] ?? 'the family'} has it, approximately`;
+  const kinds = classified[named.kind];
+  if (family.ownClasses || kinds === undefined || types.some((type) => kinds.has(type))) return undefined;
+  return 'no class of such a name is in any release that this tool knows: its head is counted as in other families, approximately';
+}

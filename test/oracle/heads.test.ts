@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { countParameters } from '../../src/cost/count/parameters.ts';
+import { expand } from '../../src/cost/expand/model.ts';
+import { readConfig } from '../../src/read/config.ts';
+
+type Row = { readonly model_type: string; readonly variant: string; readonly config: object; readonly total: number };
+
+const rows: readonly Row[] = JSON.parse(readFileSync(new URL('./heads.json', import.meta.url), 'utf8'));
+
+const read = (config: object) => {
+  const reading = readConfig(Buffer.from(JSON.stringify(config)), 'config.json');
+  if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+  return { ...reading, counted: countParameters(reading.architecture, expand(reading.architecture)) };
+};
+
+/** The byte-level model has no row that reads its keys, and this classifier keeps the language model's own head. */
+const notCounted = ['blt', 'modernbert-decoder: ModernBertDecoderForSequenceClassification'];
+
+const counted = rows.filter(
+  ({ model_type, variant }) => !notCounted.includes(model_type) && !notCounted.includes(`${model_type}: ${variant}`),
+);
+
+describe('what stands on the body, by the class that the config names (transformers 5.18.0)', () => {
+  it.each(counted)('$model_type: $variant', ({ config, total }) => {
+    expect(read(config).counted).toMatchObject({ exact: true, total });
+  });
+});
+
+describe('a class of other code', () => {
+  const llama = { model_type: 'llama', hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4 };
+  const under = (architecture: string, more: object = {}) =>
+    read({ ...llama, vocab_size: 1000, architectures: [architecture], ...more });
+
+  it.each(['LlamaRewardModel', 'BitnetForCausalLM', 'LlamaForImages', 'MambaForSequenceClassification'])(
+    '%s is not exact, and says why',
+    (name) => {
+      const { counted, assumptions } = under(name);
+      expect(counted.exact).toBe(false);
+      expect(assumptions.some(({ field, value }) => field === 'architectures' && value === name)).toBe(true);
+    },
+  );
+
+  it('its own class is exact where code comes along', () => {
+    expect(under('LlamaForCausalLM', { auto_map: { AutoModel: 'x.y' } }).counted.exact).toBe(true);
+  });
+
+  it('a body has no output and keeps no cache; one that sees ahead keeps none either', () => {
+    const { architecture } = under('LlamaModel');
+    expect(architecture.head.map(({ kind }) => kind)).toEqual(['norm']);
+    expect(architecture.generates).toBe(false);
+    expect(under('LlamaForCausalLM').architecture.generates).toBeUndefined();
+    expect(under('LlamaForCausalLM', { is_causal: false }).architecture.generates).toBe(false);
+  });
+});
