@@ -74,7 +74,13 @@ export function readerFor(modelType: string, family: Family | undefined): Reader
     namesOf(family?.defaultsOf ?? '') ??
     namesOf(Object.hasOwn(sameAs, modelType) ? (sameAs[modelType] ?? '') : '');
   const beside = Object.hasOwn(keysBeside, modelType) ? (keysBeside[modelType] ?? []) : [];
-  return known && { name: modelType, reads: (key) => known.has(key) || predicts.test(key) || beside.includes(key) };
+  return (
+    known && {
+      name: modelType,
+      reads: (key) => known.has(key) || predicts.test(key) || beside.includes(key),
+      declares: (key) => known.has(key),
+    }
+  );
 }
 
 /** Keys that say how a checkpoint predicts further tokens. */

@@ -42,6 +42,8 @@ export type Reader = {
   /** As messages name it. */
   readonly name: string;
   readonly reads: (key: string) => boolean;
+  /** Whether its official class has the key, so that a row that passes it over does so knowingly. */
+  readonly declares?: (key: string) => boolean;
 };
 
 /** No dimension of a model is larger; what is larger is a mistake or an attack. */
@@ -64,6 +66,8 @@ export class Fields {
   private readonly defaults: Dictionary;
   private readonly reader: Reader | undefined;
   private readonly assumed = new Set<string>();
+  /** Paths of the keys that some view of the file asked for, and that its class reads. */
+  private readonly asked = new Set<string>();
 
   /**
    * @param prefix dotted path of the object within the file, with a closing dot
@@ -90,19 +94,43 @@ export class Fields {
     if (value !== undefined && value !== null && !isDictionary(value))
       throw this.wrong(key, 'must be a mapping of keys to values', value);
     const fields = new Fields(isDictionary(value) ? value : {}, this.source, `${this.prefix}${key}.`, defaults, reader);
-    Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
+    this.ask(key);
+    Object.assign(fields, { assumptions: this.assumptions, problems: this.problems, asked: this.asked });
     return fields;
   }
 
   /** The same object as a class reads it. Its notes are this one's. */
   withDefaults(defaults: Dictionary, reader?: Reader): Fields {
     const fields = new Fields(this.from, this.source, this.prefix, defaults, reader);
-    Object.assign(fields, { assumptions: this.assumptions, problems: this.problems });
+    Object.assign(fields, { assumptions: this.assumptions, problems: this.problems, asked: this.asked });
     return fields;
+  }
+
+  private ask(key: string): void {
+    if (this.reads(key)) this.asked.add(this.prefix + key);
+  }
+
+  /** Keys of this object that nothing asked for, with their values. */
+  unread(): readonly (readonly [key: string, value: unknown])[] {
+    return Object.entries(this.from).filter(([key]) => !this.asked.has(this.prefix + key));
+  }
+
+  /** The values of the keys of this object that were asked for. */
+  valuesRead(): ReadonlySet<unknown> {
+    return new Set(
+      Object.entries(this.from).flatMap(([key, value]) => (this.asked.has(this.prefix + key) ? [value] : [])),
+    );
+  }
+
+  /** Keys that were asked for and do not stand in the file. */
+  absent(): readonly string[] {
+    const inside = [...this.asked].filter((path) => path.startsWith(this.prefix));
+    return inside.map((path) => path.slice(this.prefix.length)).filter((key) => !Object.hasOwn(this.from, key));
   }
 
   /** A key of the file itself, wherever this view stands in it. */
   ofFile(key: string): unknown {
+    this.asked.add(key);
     return isDictionary(this.source.value) ? own(this.source.value, key) : undefined;
   }
 
@@ -117,6 +145,7 @@ export class Fields {
 
   /** Stated in the file, null included. */
   states(key: string): boolean {
+    this.ask(key);
     return Object.hasOwn(this.from, key) && this.reads(key);
   }
 
@@ -151,6 +180,7 @@ export class Fields {
     concerns: (value: unknown) => boolean = () => true,
   ): { readonly key: string; readonly value: unknown; readonly stated: boolean } | undefined {
     const list = typeof names === 'string' ? [names] : names;
+    for (const name of list) this.ask(name);
     const stated =
       list.find((name) => this.states(name) && own(this.from, name) !== undefined && own(this.from, name) !== null) ??
       list.find((name) => this.states(name));

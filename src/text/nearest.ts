@@ -7,8 +7,8 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   let best: string | undefined;
   let least = mostChanges(wanted) + 1;
   for (const candidate of known) {
-    const distance = levenshtein(wanted, candidate.toLowerCase());
-    if (distance < least) [best, least] = [candidate, distance];
+    const apart = distance(wanted, candidate.toLowerCase());
+    if (apart < least) [best, least] = [candidate, apart];
   }
   return best ?? related(wanted, known);
 }
@@ -17,9 +17,9 @@ export function nearest(word: string, known: readonly string[]): string | undefi
 export function nearestOf(word: string, known: readonly string[], count: number): readonly string[] {
   const wanted = word.toLowerCase().slice(0, 100);
   return known
-    .map((candidate) => ({ candidate, distance: levenshtein(wanted, candidate.toLowerCase()) }))
-    .filter(({ distance }) => distance <= mostChanges(wanted))
-    .sort((a, b) => a.distance - b.distance)
+    .map((candidate) => ({ candidate, apart: distance(wanted, candidate.toLowerCase()) }))
+    .filter(({ apart }) => apart <= mostChanges(wanted))
+    .sort((a, b) => a.apart - b.apart)
     .slice(0, count)
     .map(({ candidate }) => candidate);
 }
@@ -38,7 +38,8 @@ function related(wanted: string, known: readonly string[]): string | undefined {
   return parts.sort((a, b) => Math.abs(a.length - wanted.length) - Math.abs(b.length - wanted.length))[0];
 }
 
-function levenshtein(a: string, b: string): number {
+/** How many letters differ (Levenshtein). */
+export function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];

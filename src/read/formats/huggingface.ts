@@ -7,6 +7,7 @@ import { type Composite, encoderElements, findComposite, readerOfType } from '..
 import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '../../families/registry.ts';
 import type { Shape } from '../../families/shape.ts';
 import { names } from '../../families/shape.ts';
+import { noteUnread } from '../../families/unread.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
 import { type Dictionary, Fields, isDictionary, OtherModel, own, statedFields } from '../../text/fields.ts';
@@ -97,6 +98,8 @@ function read(source: Source): Reading {
   }
   const foreign = family === undefined ? undefined : foreignClass(fields, [modelType, type, ofClass ?? ''], built);
   if (foreign !== undefined) fields.assume('architectures', namedClass(fields)?.name, foreign);
+  // An unknown family is not exact as it is.
+  const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
   const towers = found.kind === 'composite' ? found.towers(readShape(built, fields)) : towersOfUnknown(value, outer);
   const quantization = readQuantization(value, text, architecture.order.length, outer);
   const elementBytes = bytesOfElement(text, value);
@@ -108,6 +111,7 @@ function read(source: Source): Reading {
       architecture.exact &&
       family !== undefined &&
       foreign === undefined &&
+      allRead &&
       found.kind !== 'unknown composite' &&
       (ofClass === undefined || outerType === ''),
     ...(quantization === undefined ? {} : { quantization }),
