@@ -2,6 +2,7 @@ import { build, readShape } from '../../families/build.ts';
 import { foreignClass } from '../../families/class-names.ts';
 import { namedClass } from '../../families/classes.ts';
 import { compositeDefaults } from '../../families/defaults.ts';
+import { asDraft, draftOf, unknownDraft } from '../../families/drafts.ts';
 import type { Family } from '../../families/family.ts';
 import { type Composite, encoderElements, findComposite, readerOfType } from '../../families/multimodal.ts';
 import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '../../families/registry.ts';
@@ -75,7 +76,11 @@ function read(source: Source): Reading {
     ...(family ?? unknownFamily(text)),
     ...(found.kind === 'composite' && found.tied !== undefined ? { tied: found.tied } : {}),
   };
-  const architecture = build(built, fields, outer, modelType);
+  const draft = draftOf(value);
+  if (draft !== undefined && (found.kind !== 'text' || draft.kind === 'other')) throw unknownDraft(draft.name);
+  const ofTarget = build(built, fields, outer, modelType);
+  const architecture =
+    draft === undefined ? ofTarget : asDraft(draft.kind, draft.name, ofTarget, readShape(built, fields), fields);
   if (ofClass !== undefined)
     fields.assume(
       'model_type',
@@ -96,7 +101,10 @@ function read(source: Source): Reading {
       `this tool does not know the family: its text model is ${type}; encoders are counted only where their type is known`,
     );
   }
-  const foreign = family === undefined ? undefined : foreignClass(fields, [modelType, type, ofClass ?? ''], built);
+  const foreign =
+    family === undefined || draft !== undefined
+      ? undefined
+      : foreignClass(fields, [modelType, type, ofClass ?? ''], built);
   if (foreign !== undefined) fields.assume('architectures', namedClass(fields)?.name, foreign);
   // An unknown family is not exact as it is.
   const allRead = family === undefined || noteUnread(fields, modelType, readerFor(type, family));
