@@ -60,7 +60,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
   const streams = family.streams?.(fields);
   const final: readonly Part[] = [
     ...(streams ? [streamsOf('final', { ...streams, back: 'joined' })] : []),
-    ...(hasFinalNorm(family, fields) ? [normOf(family, 'norm.final', D)] : []),
+    ...(hasFinalNorm(family, fields) ? [{ ...normOf(family, 'norm.final', D), ...weightless(family, fields) }] : []),
   ];
   const narrow = family.tableWidth?.(fields, D) ?? D;
   const architecture: Architecture = {
@@ -90,6 +90,10 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
   };
   return family.ownClasses ? architecture : underClass(architecture, fields, family);
 }
+
+/** Neither weight nor bias, where the config says so. */
+const weightless = ({ normWeight }: Family, fields: Fields): { readonly weight?: false; readonly bias?: false } =>
+  normWeight === undefined || normWeight(fields) ? {} : { weight: false, bias: false };
 
 const hasFinalNorm = ({ finalNorm = true }: Family, fields: Fields): boolean =>
   typeof finalNorm === 'function' ? finalNorm(fields) : finalNorm;
@@ -177,6 +181,7 @@ function layerOf(family: Family, shape: Shape, fields: Fields, name: string, mix
   const norm = (path: string, place: 'input' | 'output' = 'input') => ({
     ...normOf(family, path, D, place),
     ...(bias === undefined ? {} : { bias }),
+    ...weightless(family, fields),
   });
   const streams = family.streams?.(fields);
   const withNorms = (block: readonly Part[], path: 'attention' | 'feed_forward'): readonly Part[] => {

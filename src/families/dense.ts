@@ -236,6 +236,8 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
         bias: bothSides(fields.boolean('enable_bias')),
       }),
     source: modeling('opt'),
+    // Galactica's norms have no weights.
+    normWeight: flag('layer_norm_elementwise_affine'),
     attention: (shape, fields) => grouped(shape, { bias: biasBy(fields, 'enable_bias'), rotary: false }),
     activation: 'relu',
     finalNorm: (fields) => fields.boolean('do_layer_norm_before') && !fields.boolean('_remove_final_layer_norm'),
@@ -259,7 +261,11 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   mpt: {
     source: modeling('mpt'),
     norm: { style: 'layer', bias: false },
-    attention: multiHead({ rotary: false, fused: true }),
+    // llm-foundry's grouped queries; the class of Transformers has as many keys as queries.
+    attention: (shape, fields) => {
+      const keyValueHeads = fields.nested('attn_config').integerOr('kv_n_heads', shape.heads, 1);
+      return grouped({ ...shape, keyValueHeads }, { rotary: false, fused: true });
+    },
     gated: false,
     activation: 'gelu',
     width: (fields, D) => D * fields.integer('expansion_ratio', 0),
@@ -317,7 +323,16 @@ export const denseFamilies: Readonly<Record<string, Family>> = {
   },
   baichuan: { ...llama, source: 'baichuan-inc/Baichuan2-7B-Chat modeling_baichuan.py', defaultsOf: 'llama' },
   xverse: { ...llama, source: 'xverse/XVERSE-7B modeling_xverse.py', defaultsOf: 'llama' },
-  minicpm: { ...llama, source: 'openbmb/MiniCPM modeling_minicpm.py', defaultsOf: 'llama', tied: true },
+  minicpm: {
+    ...llama,
+    source: 'openbmb/MiniCPM modeling_minicpm.py, MiniCPM-MoE-8x2B modeling_minicpm.py',
+    defaultsOf: 'llama',
+    tied: true,
+    // MiniCPM-MoE goes by the dense family's name.
+    mlps: (shape, fields) => each(shape, () => (fields.count('num_experts') > 0 ? 'experts' : 'dense')),
+    feedForward: (shape, fields, mlp) =>
+      mlp.kind === 'experts' ? experts(shape, fields, { width: shape.width }) : dense(shape.hiddenSize, shape.width),
+  },
   mimo: { ...qwen2, source: 'XiaomiMiMo/MiMo-7B modeling_mimo.py', defaultsOf: 'qwen2' },
   aquila: { ...llama, source: 'BAAI/Aquila2 modeling_aquila.py', defaultsOf: 'llama' },
   orion: { ...llama, source: 'OrionStarAI/Orion-14B modeling_orion.py', norm: layerNorms, defaultsOf: 'llama' },

@@ -50,6 +50,8 @@ export type Family = {
   readonly tiedKeys?: readonly string[];
   /** Whether the layers' norms have a bias, where the config decides it. */
   readonly normBias?: (fields: Fields) => boolean;
+  /** Whether norms have a weight and a bias, where the config decides it. */
+  readonly normWeight?: (fields: Fields) => boolean;
   /** Columns of the token table where the residual stream is wider. */
   readonly tableWidth?: (fields: Fields, hiddenSize: number) => number;
   /** Parts of the embedding besides the token table: learned positions, a norm. */

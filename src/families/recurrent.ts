@@ -89,6 +89,13 @@ const minimax: Family = {
   },
 };
 
+/** The heads that fill the inner width, where the config leaves their number out, as flash-linear-attention takes them. */
+const mamba2Heads = (D: number, fields: Fields): number => {
+  if (fields.states('num_heads')) return fields.integer('num_heads');
+  const heads = (fields.number('expand') * D) / fields.integer('head_dim');
+  return Number.isInteger(heads) && heads > 0 ? heads : fields.integer('num_heads');
+};
+
 export const recurrentFamilies: Readonly<Record<string, Family>> = {
   qwen3_next: qwen3Next,
   qwen3_5_text: qwen35,
@@ -107,7 +114,7 @@ export const recurrentFamilies: Readonly<Record<string, Family>> = {
     attention: ({ hiddenSize: D }, fields) => {
       const bias = fields.boolean('use_bias');
       return mamba2(D, {
-        heads: fields.integer('num_heads'),
+        heads: mamba2Heads(D, fields),
         headDim: fields.integer('head_dim'),
         groups: fields.integer('n_groups'),
         states: fields.integer('state_size'),

@@ -278,7 +278,7 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   internlm3: [...llamaNames, 'head_dim'],
   jais: [...gptNames, ...gptAliases],
   mimo: [...llamaNames, 'head_dim'],
-  minicpm: llamaNames,
+  minicpm: [...llamaNames, 'num_experts', 'num_experts_per_tok'],
   minimax_m1: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
   minimax_text_01: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
   'mixformer-sequential': [...gptNames, ...gptAliases, 'n_head_kv'],

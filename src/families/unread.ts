@@ -4,7 +4,7 @@ import { names } from './shape.ts';
 
 /** Keys that hold a size or a count of what a model is made of. */
 const sizes =
-  /expert|num_selects|(hidden|embedding|embed|inner|projection)_?(hidden_)?(size|dim)$|(^|_)(kv|query|key_value|attention|n|num)_(n_)?heads?(_kv)?$|(^|_)(num|n)(_[a-z]+)*_(layers?|blocks)$|lora_adaptations$|(^|_)(moe|mlp)_\w*(size|dim|ratio)$|^residual_moe$/;
+  /expert|num_selects|(hidden|embedding|embed|inner|projection)_?(hidden_)?(size|dim)$|(^|_)(kv|query|key_value|attention|n|num)_(n_)?heads?(_kv)?$|(^|_)(num|n)(_[a-z]+)*_(layers?|blocks)$|lora_adaptations$|(^|_)(moe|mlp)_\w*(size|dim|ratio)$|^(residual_moe|block_position_encoding|position_encoding_2d)$/;
 
 /** Of those, what places, schedules or starts what is counted elsewhere, and adds nothing to it. */
 const noSize =

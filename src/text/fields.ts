@@ -223,6 +223,8 @@ export class Fields {
     const { key, value } = found;
     const most = repeated.test(key) ? mostRepeated : largest;
     const number = this.numeric(key, value);
+    // How configs switch a window off.
+    if (number === -1 && least === 0 && /window/.test(key)) return undefined;
     if (number !== undefined && Number.isInteger(number) && number >= least && number <= most) return number;
     throw this.wrong(key, `must be a whole number from ${least} to ${most}`, value);
   }

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { countParameters } from '../../src/cost/count/parameters.ts';
+import { expand } from '../../src/cost/expand/model.ts';
 import { readConfig } from '../../src/read/config.ts';
 
 const read = (config: object) => {
@@ -47,5 +49,51 @@ describe('a key that nothing reads', () => {
 
   it('is no mistyped one where the right one stands beside it', () => {
     expect(read({ ...llama, num_hiden_layers: 2, num_hidden_layers: 2 }).architecture.exact).toBe(true);
+  });
+});
+
+const total = (config: object) => {
+  const { architecture } = read(config);
+  return { total: countParameters(architecture, expand(architecture)).total, exact: architecture.exact };
+};
+
+describe('variants that share a model_type', () => {
+  // By hand: 40 (4 D^2 + 8 x 3 D F + 8 D + 2 D) + V D + D; openbmb/MiniCPM-MoE-8x2B.
+  it('MiniCPM with experts has them', () => {
+    const config = { model_type: 'minicpm', hidden_size: 2304, num_hidden_layers: 40, num_attention_heads: 36 };
+    const more = { num_key_value_heads: 36, intermediate_size: 5760, vocab_size: 122753 };
+    const sparse = { num_experts: 8, num_experts_per_tok: 2 };
+    expect(total({ ...config, ...more, ...sparse })).toEqual({ total: 13_873_291_776, exact: true });
+  });
+
+  // 32 (3072 x 5120 + 3072^2 + 2 x 3072 x 12288 + 6144) + 32768 x 3072 + 3072; replit/replit-code-v1_5-3b.
+  it('MPT groups its queries where attn_config says so', () => {
+    const config = { model_type: 'mpt', d_model: 3072, n_layers: 32, n_heads: 24, expansion_ratio: 4 };
+    const more = { vocab_size: 32768, attn_config: { kv_n_heads: 8 } };
+    expect(total({ ...config, ...more })).toEqual({ total: 3_322_088_448, exact: true });
+  });
+
+  it('OPT without weights in its norms has none', () => {
+    const config = { model_type: 'opt', hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, ffn_dim: 128 };
+    const [plain, bare] = [{}, { layer_norm_elementwise_affine: false }].map((more) => total({ ...config, ...more }));
+    expect((plain?.total ?? 0) - (bare?.total ?? 0)).toBe(5 * 2 * 64);
+  });
+
+  // fla/models/mamba2/configuration_mamba2.py; fla-org/flame configs/mamba2_340M.json.
+  it('Mamba-2 without a number of heads has those that fill its width', () => {
+    const config = { model_type: 'mamba2', expand: 2, head_dim: 64, hidden_size: 1024, num_hidden_layers: 48 };
+    const more = { n_groups: 1, state_size: 128, conv_kernel: 4, vocab_size: 32000, tie_word_embeddings: false };
+    expect(total({ ...config, ...more })).toEqual({ total: 382_387_712, exact: true });
+  });
+
+  it('a flat LLaVA is not exact', () => {
+    const config = { model_type: 'llava', hidden_size: 5120, num_hidden_layers: 40, num_attention_heads: 40 };
+    expect(total({ ...config, vocab_size: 32000 }).exact).toBe(false);
+  });
+
+  it('a window of -1 is none', () => {
+    const config = { ...llama, model_type: 'mistral', num_hidden_layers: 2, sliding_window: -1 };
+    const { architecture } = read(config);
+    expect(JSON.stringify(architecture.layers)).not.toContain('"window"');
   });
 });

@@ -120,6 +120,7 @@ function read(source: Source): Reading {
       family !== undefined &&
       foreign === undefined &&
       allRead &&
+      found.beside !== true &&
       found.kind !== 'unknown composite' &&
       (ofClass === undefined || outerType === ''),
     ...(quantization === undefined ? {} : { quantization }),
@@ -176,6 +177,8 @@ type TextModel = {
   readonly text: Dictionary;
   readonly type: string;
   readonly family: Family | undefined;
+  /** Sizes stand where its class does not read them, so that the count is that of the class's own defaults. */
+  readonly beside?: boolean;
 };
 
 /** The file is a language model; it is a composite model that has a row; or it has a sub-config for text and no row. */
@@ -227,7 +230,8 @@ function textOf(value: Dictionary, outer: Fields, outerType: string, composite: 
   const builtType = composite.textType ?? stringOf(own(builtIn, 'model_type')) ?? outerType;
   const flat = key === undefined && isText(value) && composite.flat === true;
   const text = key === undefined ? (flat ? value : {}) : (own(value, key) as Dictionary);
-  if (key === undefined && !flat && typeof own(value, 'num_hidden_layers') === 'number')
+  const beside = key === undefined && !flat && typeof own(value, 'num_hidden_layers') === 'number';
+  if (beside)
     outer.warn(
       `${outerType} reads its text model from ${keys[0]} alone: the sizes beside it are not read.`,
       'num_hidden_layers',
@@ -251,7 +255,7 @@ function textOf(value: Dictionary, outer: Fields, outerType: string, composite: 
           absent || composite.fills === true ? { ...defaults, ...builtIn } : defaults,
           reader,
         );
-  return { outer, fields, text, type, family: known };
+  return { outer, fields, text, type, family: known, ...(beside ? { beside } : {}) };
 }
 
 /** A model that is no composite with a row: a language model alone, or the sub-config for text of an unknown composite. */
