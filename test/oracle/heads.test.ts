@@ -27,6 +27,13 @@ describe('what stands on the body, by the class that the config names (transform
   });
 });
 
+it('an audio classifier is as wide inside as its config says', () => {
+  const whisper = { model_type: 'whisper', architectures: ['WhisperForAudioClassification'] };
+  const [narrow, wide] = [100, 200].map((size) => read({ ...whisper, classifier_proj_size: size }).counted.total);
+  // A projector with a bias from the width, and a classifier of two labels behind it.
+  expect((wide ?? 0) - (narrow ?? 0)).toBe(100 * (384 + 1 + 2));
+});
+
 describe('a class of other code', () => {
   const llama = { model_type: 'llama', hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4 };
   const under = (architecture: string, more: object = {}) =>
