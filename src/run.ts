@@ -1,9 +1,11 @@
+import { isKnownTarget } from './cost/count/lora.ts';
 import { estimate } from './cost/engine.ts';
 import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
 import { missedFinding, missedText } from './gate/missed.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
+import type { Cost } from './model/estimate.ts';
 import type { Unread } from './model/reading.ts';
 import { claimsConfig, isCode, readConfig } from './read/config.ts';
 import { recipePairs } from './read/recipes.ts';
@@ -12,6 +14,7 @@ import { longestPath } from './settings/globs.ts';
 import type { OtherRules } from './settings/proposal.ts';
 import type { Settings } from './settings/settings.ts';
 import { settleRun } from './setup/settle.ts';
+import { hindrances } from './setup/startable.ts';
 import { heldAgainstTip, lookedAt, matchesEither, trained } from './tip.ts';
 import { type Changes, type ConfigPair, type ConfigSide, type Files, type InTime, untimed } from './world.ts';
 
@@ -287,10 +290,16 @@ export function readSide(
     estimate: {
       ...found,
       assumptions: [...reading.assumptions, ...settling.assumptions],
-      problems: settling.problems,
+      problems: [
+        ...settling.problems,
+        ...hindrances(settling, reading.architecture, adaptersOf(found), reading.format, path),
+      ],
     },
   };
 }
+
+const adaptersOf = ({ parameters, run: { run } }: Cost) =>
+  run.lora && { elements: parameters.trainable, strange: run.lora.targets.some((target) => !isKnownTarget(target)) };
 
 /** Code that could not be opened and that nothing marks as a training: a repository has thousands of such files. */
 const isAnyCode = (path: string, way: Unread, claims: boolean): boolean =>

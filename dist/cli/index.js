@@ -30701,6 +30701,7 @@ const settle_written = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.t
  */
 function settleRun(sources, architecture) {
     const desk = gathered(sources);
+    const said = new Set(Object.keys(desk.origins));
     const parallelism = settleParallelism(desk, architecture.order.length);
     const gpus = settleGpus(desk, parallelism);
     desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
@@ -30731,6 +30732,8 @@ function settleRun(sources, architecture) {
     return {
         kind: 'settled',
         settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
+        said,
+        places: desk.places,
         assumptions: desk.assumptions,
         problems: desk.problems,
     };
@@ -30743,7 +30746,8 @@ function gathered(sources) {
     const parallel = {};
     const relations = {};
     const open = {};
-    for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {} } of sources) {
+    const places = {};
+    for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {}, places: at = {} } of sources) {
         const { parallelism, ...flat } = fields;
         const take = (into, from, prefix) => {
             for (const [name, value] of Object.entries(from)) {
@@ -30752,6 +30756,9 @@ function gathered(sources) {
                 into[name] = value;
                 const field = prefix + settle_written(name);
                 origins[field] = origin;
+                const place = at[field] ?? at[`${field}.targets`];
+                if (place !== undefined)
+                    places[field] = place;
                 const reason = reasons[field];
                 if (reason !== undefined)
                     assumptions.push({ field, value: settle_shown(value), reason });
@@ -30769,6 +30776,7 @@ function gathered(sources) {
         parallel: parallel,
         relations,
         open,
+        places,
         origins,
         assumptions,
         problems: [],
@@ -30859,7 +30867,8 @@ function settleBatch(desk, parallelism, gpus, sequenceLength) {
         assume(desk, 'global_batch_size', smallest * (pipeline === 1 ? 1 : 4 * pipeline), pipeline === 1
             ? 'one micro-batch for each replica'
             : `four micro-batches for each of ${pipeline} pipeline stages`);
-    if (globalBatchSize % smallest !== 0)
+    // A stated batch that is no multiple is told by `startable.ts`.
+    if (stated.globalBatchSize === undefined && globalBatchSize % smallest !== 0)
         desk.problems.push({
             severity: 'warning',
             message: `global_batch_size ${globalBatchSize} is not a multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,
@@ -31289,8 +31298,29 @@ const approximateRule = ({ path, status, head }) => {
     const message = 'The counts of this config are approximate; its assumptions say why.';
     return [{ code: 'approximate', path, severity: 'notice', message }];
 };
+/**
+ * A run that its framework refuses, or that does otherwise than it reads: a failure where it was stated, and only where this change
+ * brought it about.
+ */
+const startRule = ({ path, base, head }) => {
+    const before = new Set((base?.estimate?.problems ?? []).map(({ rule, severity }) => `${rule} ${severity}`));
+    return (head?.estimate?.problems ?? []).flatMap(({ rule, severity, message, line }) => {
+        if (rule === undefined)
+            return [];
+        const stood = before.has(`${rule} ${severity}`);
+        return [
+            {
+                code: 'cannot-start',
+                path,
+                severity: severity === 'error' && !stood ? 'fail' : 'warn',
+                ...(line === undefined ? {} : { line }),
+                message: stood ? `${message} It was so before this change.` : message,
+            },
+        ];
+    });
+};
 /** Every rule, in the order in which findings are shown. */
-const rules = [limitRule, increaseRule, unreadableRule, approximateRule];
+const rules = [limitRule, startRule, increaseRule, unreadableRule, approximateRule];
 
 ;// CONCATENATED MODULE: ./build/gate/judge.js
 
@@ -31361,6 +31391,7 @@ const waivable = [
     'grows-too-much',
     'shrinks-too-much',
     'increase',
+    'cannot-start',
 ];
 /** It says something of the change itself, so that it is commented. */
 const tellsOfChange = ({ comparisons, missed, proposal }) => proposal !== undefined || missed.length > 0 || comparisons.some(({ status }) => status !== 'unchanged');
@@ -32025,6 +32056,7 @@ function build(family, fields, outer, modelType) {
         hiddenSize: D,
         vocabularySize: V,
         ...(positions === undefined ? {} : { maxPositions: positions }),
+        ...(names.positions.some((name) => fields.states(name)) ? {} : { positionsAssumed: true }),
         embedding: [pieces_table('embedding.token', V, narrow), ...(family.embedding?.(shape, fields) ?? [])],
         layers,
         order,
@@ -39415,7 +39447,7 @@ function sourcesOfStated(run) {
     const open = Object.fromEntries(Object.entries(run).flatMap(([field, stated]) => stated.kind === 'open' ? [[field, `${stated.reason} (${placeText(stated.at)})`]] : []));
     return {
         sources: [
-            { origin: 'config', ...file, open },
+            { origin: 'config', ...file, open, places: placesOf(run) },
             { origin: 'framework', ...framework, reasons: reasonsOf(run) },
         ],
         problems,
@@ -39467,6 +39499,7 @@ function unusable(field, stated) {
         key: at?.key ?? field,
     };
 }
+const placesOf = (run) => Object.fromEntries(Object.entries(run).flatMap(([field, stated]) => stated.at === undefined || stated.kind === 'open' ? [] : [[field, stated.at]]));
 const reasonsOf = (run) => Object.fromEntries(Object.entries(run).flatMap(([field, stated]) => stated.kind === 'value' && stated.reason !== undefined ? [[field, stated.reason]] : []));
 function nest(into, field, value) {
     const [top = '', inner] = field.split('.');
@@ -42947,13 +42980,13 @@ function baseOf(file, stated, beside, depth) {
         const below = baseOf(found, keys, beside, depth + 1);
         return {
             keys: overlaid(below.keys, keys),
-            places: new Map([...below.places, ...placesOf(found, keys)].filter(([key]) => !Object.hasOwn(stated, key))),
+            places: new Map([...below.places, ...maxtext_placesOf(found, keys)].filter(([key]) => !Object.hasOwn(stated, key))),
             folders: [...new Set([...folders, ...below.folders])],
         };
     }
     return { keys: {}, places: new Map(), folders };
 }
-const placesOf = ({ path, source: { lines } }, keys) => Object.keys(keys).map((key) => {
+const maxtext_placesOf = ({ path, source: { lines } }, keys) => Object.keys(keys).map((key) => {
     const line = lines.get(key);
     return [key, { file: path, key, ...(line === undefined ? {} : { line }) }];
 });
@@ -47459,6 +47492,7 @@ const words = {
     'grows-too-much': 'metric grew by more than one change may.',
     'shrinks-too-much': 'metric shrank by more than one change may.',
     increase: 'metric grew.',
+    'cannot-start': 'its run could not start.',
     'not-merged': 'what it costs merged with the base branch was not looked at.',
     unreadable: 'it could not be read.',
     'not-looked-at': 'it was among what was not looked at.',
@@ -47964,6 +47998,7 @@ const problem = object({
     message: schemas_string(),
     line: schemas_number().optional(),
     key: schemas_string().optional(),
+    rule: schemas_string().optional().describe('the rule that a run breaks which cannot start as it reads'),
 });
 /** One config's report. A quantity that cannot be known is null, with the reason in `problems`. */
 const reportSchema = object({
@@ -48522,6 +48557,174 @@ function fieldLine({ origin, path, before, after }) {
     return `    ${origin === 'run' ? 'run: ' : ''}${markdown_plain(path, 60)} ${written(before)} -> ${written(after)}`;
 }
 
+;// CONCATENATED MODULE: ./build/model/operation.js
+/** The block that an operation is part of, in multi-token prediction too. */
+const operation_blockOf = ({ block, component }) => block ?? component;
+
+;// CONCATENATED MODULE: ./build/cost/count/weights.js
+/** Parameters of one operation; those of a tied matrix or a shared block count where they are stored. */
+function parametersOf(operation) {
+    if (operation.heldElsewhere)
+        return 0;
+    switch (operation.kind) {
+        case 'linear':
+            return operation.tied
+                ? biasOf(operation, operation.copies)
+                : operation.copies * operation.rows * operation.columns + biasOf(operation, operation.copies);
+        case 'table':
+            return operation.rows * operation.columns;
+        case 'vector':
+            return operation.elements;
+        case 'norm':
+        case 'attention':
+        case 'route':
+        case 'scan':
+            return operation.parameters;
+        case 'activation':
+        case 'rope':
+        case 'add':
+        case 'dispatch':
+        case 'combine':
+        case 'loss':
+            return 0;
+    }
+}
+/** Active parameters of one operation: those that one token uses, of experts the chosen ones. */
+function activeParametersOf(operation) {
+    if (operation.kind !== 'linear' || operation.copies === operation.used)
+        return parametersOf(operation);
+    return (parametersOf(operation) / operation.copies) * operation.used;
+}
+const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
+/** The matrix that gives the logits; undefined in a model without one (an encoder). */
+const outputProjection = ({ head }) => head.find((one) => one.kind === 'linear' && one.component === 'output');
+/** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
+function* mainNetwork(operations) {
+    for (const operation of operations.embedding)
+        yield { operation, times: 1 };
+    for (const [kind, layer] of operations.layers.entries()) {
+        const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
+        for (const operation of layer.operations)
+            yield { operation, times };
+    }
+    for (const operation of operations.head)
+        yield { operation, times: 1 };
+}
+
+;// CONCATENATED MODULE: ./build/cost/count/lora.js
+
+
+
+const of = (block) => (...roles) => roles.map((role) => ({ block, role }));
+const lora_attention = of('attention');
+const mlp = of('feed_forward');
+const lora_shared = of('shared_experts');
+const lora_experts = of('experts');
+const lora_mixer = of('state_space');
+/** Module names of PEFT's `target_modules`, and the matrices that each one is. */
+const lora_modules = {
+    q_proj: lora_attention('query'),
+    q_a_proj: lora_attention('query_down'),
+    q_b_proj: lora_attention('query_up'),
+    k_proj: lora_attention('key'),
+    v_proj: lora_attention('value'),
+    kv_a_proj_with_mqa: lora_attention('key_value_down'),
+    kv_b_proj: lora_attention('key_value_up'),
+    o_proj: lora_attention('attention_output'),
+    out_proj: [...lora_attention('attention_output'), ...lora_mixer('mixer_out')],
+    in_proj: lora_mixer('mixer_in'),
+    x_proj: lora_mixer('selection'),
+    dt_proj: lora_mixer('time_step'),
+    dense: lora_attention('attention_output'),
+    qkv_proj: lora_attention('query', 'key', 'value'),
+    query_key_value: lora_attention('query', 'key', 'value'),
+    c_attn: lora_attention('query', 'key', 'value'),
+    Wqkv: lora_attention('query', 'key', 'value'),
+    c_proj: [...lora_attention('attention_output'), ...mlp('down')],
+    gate_proj: [...mlp('gate'), ...lora_shared('gate')],
+    up_proj: [...mlp('up'), ...lora_shared('up')],
+    down_proj: [...mlp('down'), ...lora_shared('down')],
+    gate_up_proj: mlp('gate', 'up'),
+    c_fc: mlp('up'),
+    fc_in: mlp('up'),
+    fc_out: mlp('down'),
+    fc1: mlp('up'),
+    fc2: mlp('down'),
+    dense_h_to_4h: mlp('up'),
+    dense_4h_to_h: mlp('down'),
+    // BERT and T5.
+    query: lora_attention('query'),
+    key: lora_attention('key'),
+    value: lora_attention('value'),
+    q: lora_attention('query'),
+    k: lora_attention('key'),
+    v: lora_attention('value'),
+    o: lora_attention('attention_output'),
+    wi: mlp('up'),
+    wi_0: mlp('gate'),
+    wi_1: mlp('up'),
+    wo: mlp('down'),
+    w1: [...lora_experts('gate'), ...mlp('gate')],
+    w2: [...lora_experts('down'), ...mlp('down')],
+    w3: [...lora_experts('up'), ...mlp('up')],
+    gate: of('router')('router'),
+    router: of('router')('router'),
+    lm_head: of('output')('unembedding'),
+};
+/** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
+const lora_joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
+/** The targets that name this matrix. */
+function lora_targetsOf(operation, lora) {
+    if (lora.targets.includes('all-linear'))
+        return operation.component === 'output' ? [] : ['all-linear'];
+    return lora.targets.filter((target) => (Object.hasOwn(lora_modules, target) ? (lora_modules[target] ?? []) : []).some(({ block, role }) => role === operation.role && block === operation_blockOf(operation)));
+}
+/** Whether a target is a name that PEFT's models have. */
+const isKnownTarget = (target) => target === 'all-linear' || Object.hasOwn(lora_modules, target);
+/** True where the adapter's targets name this matrix. */
+const lora_isTarget = (operation, lora) => lora_targetsOf(operation, lora).length > 0;
+/**
+ * Bytes of an adapter's element: PEFT makes adapters fp32 over a 16-bit base (`autocast_adapter_dtype`); shards of flat
+ * parameters need one dtype, so there they are 16-bit as the base.
+ */
+const adapterBytes = (run) => (run.sharding === 'full' && run.gpus > 1 ? 2 : 4);
+/**
+ * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
+ * columns x rank. Of matrices that are stored as one, the first has A.
+ */
+function adapterOf(operation, lora) {
+    if (operation.kind !== 'linear')
+        return { down: 0, up: 0 };
+    const targets = lora_targetsOf(operation, lora);
+    if (targets.length === 0)
+        return { down: 0, up: 0 };
+    const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
+    const shared = one && targets.some((target) => lora_joined.has(target) || target === 'all-linear') && !leadsProduct(operation);
+    return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
+}
+/** The first of the matrices that are one product: the query, or the gate of a feed-forward network. */
+const leadsProduct = ({ role }) => role === 'query' || role === 'query_up' || role === 'gate';
+/** Elements of the adapter of one matrix, for each copy of it. */
+function adapterElements(operation, lora) {
+    const { down, up } = adapterOf(operation, lora);
+    return down + up;
+}
+/** Forward FLOPs of the two factors of an adapter, for a token. */
+function adapterFlops(operation, lora) {
+    const { down, up } = adapterOf(operation, lora);
+    const used = operation.kind === 'linear' ? operation.used : 0;
+    return { down: 2 * used * down, up: 2 * used * up };
+}
+/** Trained parameters of all adapters. */
+function adapterParameters(operations, lora) {
+    let total = 0;
+    for (const { operation, times } of mainNetwork(operations)) {
+        if (operation.kind === 'linear')
+            total += times * operation.copies * adapterElements(operation, lora);
+    }
+    return parameters(total);
+}
+
 ;// CONCATENATED MODULE: ./build/model/ledger.js
 /**
  * @param make the unit's maker
@@ -48927,172 +49130,6 @@ const frameworkExecution = numbers({
         source: 'Hugging Face Trainer, transformers 5.18.0: gradients are reduced in 16 bits',
     },
 });
-
-;// CONCATENATED MODULE: ./build/model/operation.js
-/** The block that an operation is part of, in multi-token prediction too. */
-const operation_blockOf = ({ block, component }) => block ?? component;
-
-;// CONCATENATED MODULE: ./build/cost/count/weights.js
-/** Parameters of one operation; those of a tied matrix or a shared block count where they are stored. */
-function parametersOf(operation) {
-    if (operation.heldElsewhere)
-        return 0;
-    switch (operation.kind) {
-        case 'linear':
-            return operation.tied
-                ? biasOf(operation, operation.copies)
-                : operation.copies * operation.rows * operation.columns + biasOf(operation, operation.copies);
-        case 'table':
-            return operation.rows * operation.columns;
-        case 'vector':
-            return operation.elements;
-        case 'norm':
-        case 'attention':
-        case 'route':
-        case 'scan':
-            return operation.parameters;
-        case 'activation':
-        case 'rope':
-        case 'add':
-        case 'dispatch':
-        case 'combine':
-        case 'loss':
-            return 0;
-    }
-}
-/** Active parameters of one operation: those that one token uses, of experts the chosen ones. */
-function activeParametersOf(operation) {
-    if (operation.kind !== 'linear' || operation.copies === operation.used)
-        return parametersOf(operation);
-    return (parametersOf(operation) / operation.copies) * operation.used;
-}
-const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
-/** The matrix that gives the logits; undefined in a model without one (an encoder). */
-const outputProjection = ({ head }) => head.find((one) => one.kind === 'linear' && one.component === 'output');
-/** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
-function* mainNetwork(operations) {
-    for (const operation of operations.embedding)
-        yield { operation, times: 1 };
-    for (const [kind, layer] of operations.layers.entries()) {
-        const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
-        for (const operation of layer.operations)
-            yield { operation, times };
-    }
-    for (const operation of operations.head)
-        yield { operation, times: 1 };
-}
-
-;// CONCATENATED MODULE: ./build/cost/count/lora.js
-
-
-
-const of = (block) => (...roles) => roles.map((role) => ({ block, role }));
-const lora_attention = of('attention');
-const mlp = of('feed_forward');
-const lora_shared = of('shared_experts');
-const lora_experts = of('experts');
-const lora_mixer = of('state_space');
-/** Module names of PEFT's `target_modules`, and the matrices that each one is. */
-const lora_modules = {
-    q_proj: lora_attention('query'),
-    q_a_proj: lora_attention('query_down'),
-    q_b_proj: lora_attention('query_up'),
-    k_proj: lora_attention('key'),
-    v_proj: lora_attention('value'),
-    kv_a_proj_with_mqa: lora_attention('key_value_down'),
-    kv_b_proj: lora_attention('key_value_up'),
-    o_proj: lora_attention('attention_output'),
-    out_proj: [...lora_attention('attention_output'), ...lora_mixer('mixer_out')],
-    in_proj: lora_mixer('mixer_in'),
-    x_proj: lora_mixer('selection'),
-    dt_proj: lora_mixer('time_step'),
-    dense: lora_attention('attention_output'),
-    qkv_proj: lora_attention('query', 'key', 'value'),
-    query_key_value: lora_attention('query', 'key', 'value'),
-    c_attn: lora_attention('query', 'key', 'value'),
-    Wqkv: lora_attention('query', 'key', 'value'),
-    c_proj: [...lora_attention('attention_output'), ...mlp('down')],
-    gate_proj: [...mlp('gate'), ...lora_shared('gate')],
-    up_proj: [...mlp('up'), ...lora_shared('up')],
-    down_proj: [...mlp('down'), ...lora_shared('down')],
-    gate_up_proj: mlp('gate', 'up'),
-    c_fc: mlp('up'),
-    fc_in: mlp('up'),
-    fc_out: mlp('down'),
-    fc1: mlp('up'),
-    fc2: mlp('down'),
-    dense_h_to_4h: mlp('up'),
-    dense_4h_to_h: mlp('down'),
-    // BERT and T5.
-    query: lora_attention('query'),
-    key: lora_attention('key'),
-    value: lora_attention('value'),
-    q: lora_attention('query'),
-    k: lora_attention('key'),
-    v: lora_attention('value'),
-    o: lora_attention('attention_output'),
-    wi: mlp('up'),
-    wi_0: mlp('gate'),
-    wi_1: mlp('up'),
-    wo: mlp('down'),
-    w1: [...lora_experts('gate'), ...mlp('gate')],
-    w2: [...lora_experts('down'), ...mlp('down')],
-    w3: [...lora_experts('up'), ...mlp('up')],
-    gate: of('router')('router'),
-    router: of('router')('router'),
-    lm_head: of('output')('unembedding'),
-};
-/** Names of one matrix that holds several of ours: it has one adapter, whose first factor they share. */
-const lora_joined = new Set(['qkv_proj', 'query_key_value', 'c_attn', 'Wqkv', 'gate_up_proj']);
-/** The targets that name this matrix. */
-function lora_targetsOf(operation, lora) {
-    if (lora.targets.includes('all-linear'))
-        return operation.component === 'output' ? [] : ['all-linear'];
-    return lora.targets.filter((target) => (Object.hasOwn(lora_modules, target) ? (lora_modules[target] ?? []) : []).some(({ block, role }) => role === operation.role && block === operation_blockOf(operation)));
-}
-/** True where the adapter's targets name this matrix. */
-const lora_isTarget = (operation, lora) => lora_targetsOf(operation, lora).length > 0;
-/**
- * Bytes of an adapter's element: PEFT makes adapters fp32 over a 16-bit base (`autocast_adapter_dtype`); shards of flat
- * parameters need one dtype, so there they are 16-bit as the base.
- */
-const adapterBytes = (run) => (run.sharding === 'full' && run.gpus > 1 ? 2 : 4);
-/**
- * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
- * columns x rank. Of matrices that are stored as one, the first has A.
- */
-function adapterOf(operation, lora) {
-    if (operation.kind !== 'linear')
-        return { down: 0, up: 0 };
-    const targets = lora_targetsOf(operation, lora);
-    if (targets.length === 0)
-        return { down: 0, up: 0 };
-    const one = operation.storedFused === true && operation.fusedWith !== undefined && operation.sharding !== 'expert';
-    const shared = one && targets.some((target) => lora_joined.has(target) || target === 'all-linear') && !leadsProduct(operation);
-    return { down: shared ? 0 : lora.rank * operation.rows, up: lora.rank * operation.columns };
-}
-/** The first of the matrices that are one product: the query, or the gate of a feed-forward network. */
-const leadsProduct = ({ role }) => role === 'query' || role === 'query_up' || role === 'gate';
-/** Elements of the adapter of one matrix, for each copy of it. */
-function adapterElements(operation, lora) {
-    const { down, up } = adapterOf(operation, lora);
-    return down + up;
-}
-/** Forward FLOPs of the two factors of an adapter, for a token. */
-function adapterFlops(operation, lora) {
-    const { down, up } = adapterOf(operation, lora);
-    const used = operation.kind === 'linear' ? operation.used : 0;
-    return { down: 2 * used * down, up: 2 * used * up };
-}
-/** Trained parameters of all adapters. */
-function adapterParameters(operations, lora) {
-    let total = 0;
-    for (const { operation, times } of mainNetwork(operations)) {
-        if (operation.kind === 'linear')
-            total += times * operation.copies * adapterElements(operation, lora);
-    }
-    return parameters(total);
-}
 
 ;// CONCATENATED MODULE: ./build/cost/count/training.js
 
@@ -54498,6 +54535,545 @@ function without({ fields }) {
     return rest;
 }
 
+;// CONCATENATED MODULE: ./build/setup/startable.js
+
+
+const every = ['megatron', 'fsdp', 'deepspeed', 'transformers'];
+/** Formats whose framework only stands for a nearer one that has no row: rules of one framework say nothing of them. */
+const borrowing = new Set(['nanotron', 'maxtext', 'nanogpt', 'levanter']);
+const startable_partsOf = ({ layers }) => {
+    const inside = (part) => (part.kind === 'shared' ? part.parts.flatMap(inside) : [part]);
+    return layers.flatMap(({ parts }) => parts.flatMap(inside));
+};
+/** Query heads of every kind of attention; those that experts have are theirs. */
+const headsOf = (architecture) => startable_partsOf(architecture).flatMap((part) => {
+    if (part.kind === 'attention')
+        return part.experts === undefined ? [part.heads] : [];
+    return part.kind === 'latent' || part.kind === 'compressed' ? [part.heads] : [];
+});
+const keyValueHeadsOf = (architecture) => startable_partsOf(architecture).flatMap((part) => part.kind === 'attention' && part.sharedKeyValue !== true && part.experts === undefined ? [part.keyValueHeads] : []);
+const expertsOf = (architecture) => startable_partsOf(architecture).flatMap((part) => (part.kind === 'experts' ? [part] : []));
+const widthsOf = (architecture) => startable_partsOf(architecture).flatMap((part) => {
+    if (part.kind === 'dense')
+        return [part.width];
+    return part.kind === 'experts' && part.shared !== undefined ? [part.shared.width] : [];
+});
+/** The first that is not a multiple. */
+const uneven = (counts, by) => counts.find((count) => count % by !== 0);
+/** GPUs that hold one replica, and how many replicas there are. */
+const startable_replicaOf = ({ parallelism: { tensor, pipeline, context } }) => tensor * pipeline * context;
+const replicasOf = (run) => run.gpus / startable_replicaOf(run);
+/** No degree of a run is beyond it, and a search that a stranger's number begins must end. */
+const mostTried = 2 ** 17;
+/** The nearest number to `stated`, at most `most`, that `works`; the smaller of two as near. */
+function startable_nearest(stated, most, works) {
+    const value = Math.min(stated, mostTried);
+    for (let distance = 0; distance < mostTried; distance++) {
+        for (const one of [value - distance, value + distance])
+            if (one >= 1 && one <= most && works(one))
+                return one;
+    }
+    return 1;
+}
+/** The nearest degree that divides all counts, and for which the GPUs still divide into replicas. */
+function startable_degree({ run }, name, counts) {
+    const value = run.parallelism[name];
+    const others = startable_replicaOf(run) / value;
+    const most = Math.min(...counts, run.gpus);
+    return startable_nearest(value, most, (one) => uneven(counts, one) === undefined && run.gpus % (one * others) === 0);
+}
+/** The nearest multiple that is not nothing. */
+const multiple = (value, of) => Math.max(1, Math.round(value / of)) * of;
+const tells = (works) => `The nearest that works: ${works}.`;
+/** A few names of a list that may be long. */
+const startable_namesOf = (list) => `${list.slice(0, 8).join(', ')}${list.length > 8 ? ` and ${list.length - 8} more` : ''}`;
+const beforeBlackwell = new Set(['volta', 'turing', 'ampere', 'ada', 'hopper']);
+/** Modules that Megatron Core's selective recompute knows (megatron/core/transformer/transformer_config.py). */
+const recomputable = [
+    'core_attn',
+    'moe_act',
+    'layernorm',
+    'mla_up_proj',
+    'mlp',
+    'moe',
+    'shared_experts',
+];
+/** No chip of the table can be capped below this share of its power: data-centre GPUs allow from about a quarter. */
+const lowestCap = 0.15;
+const ofTensor = [
+    {
+        id: 'heads-by-tensor',
+        stops: every,
+        fields: ['parallelism.tensor'],
+        sentence: (trial) => {
+            const { tensor } = trial.run.parallelism;
+            const heads = headsOf(trial.architecture);
+            // DeepSpeed's AutoTP gives some GPUs a head more than others.
+            const wrong = trial.run.framework === 'deepspeed' ? heads.find((count) => count < tensor) : uneven(heads, tensor);
+            if (wrong === undefined)
+                return undefined;
+            return `Tensor parallelism of ${tensor} does not divide ${wrong} attention heads. ${tells(`tensor ${startable_degree(trial, 'tensor', heads)}`)}`;
+        },
+    },
+    {
+        id: 'key-value-heads-by-tensor',
+        stops: ['megatron', 'fsdp', 'transformers'],
+        fields: ['parallelism.tensor'],
+        sentence: (trial) => {
+            const { framework, parallelism } = trial.run;
+            const { tensor } = parallelism;
+            const all = [...headsOf(trial.architecture), ...keyValueHeadsOf(trial.architecture)];
+            // Megatron holds copies where there are fewer than GPUs.
+            const copied = (count) => framework === 'megatron' && tensor % count === 0;
+            const wrong = keyValueHeadsOf(trial.architecture).find((count) => count % tensor !== 0 && !copied(count));
+            if (wrong === undefined || uneven(headsOf(trial.architecture), tensor) !== undefined)
+                return undefined;
+            return `Tensor parallelism of ${tensor} does not divide ${wrong} key and value heads. ${tells(`tensor ${startable_degree(trial, 'tensor', all)}`)}`;
+        },
+    },
+    {
+        id: 'width-by-tensor',
+        stops: ['megatron'],
+        fields: ['parallelism.tensor'],
+        sentence: (trial) => {
+            const { tensor } = trial.run.parallelism;
+            const wrong = uneven(widthsOf(trial.architecture), tensor);
+            if (wrong === undefined)
+                return undefined;
+            const all = [...headsOf(trial.architecture), ...widthsOf(trial.architecture)];
+            return `Tensor parallelism of ${tensor} does not divide a feed-forward width of ${wrong}. ${tells(`tensor ${startable_degree(trial, 'tensor', all)}`)}`;
+        },
+    },
+    {
+        id: 'expert-width-by-expert-tensor',
+        stops: ['megatron'],
+        fields: ['parallelism.expert_tensor'],
+        sentence: ({ run, architecture }) => {
+            const { expertTensor } = run.parallelism;
+            const widths = expertsOf(architecture).map(({ width }) => width);
+            const wrong = uneven(widths, expertTensor);
+            if (wrong === undefined)
+                return undefined;
+            const group = run.parallelism.expert * run.parallelism.pipeline;
+            const works = startable_nearest(expertTensor, run.gpus, (one) => uneven(widths, one) === undefined && run.gpus % (one * group) === 0);
+            return `Expert tensor parallelism of ${expertTensor} does not divide an expert's width of ${wrong}. ${tells(`expert_tensor ${works}`)}`;
+        },
+    },
+    {
+        id: 'mamba-heads-by-tensor',
+        stops: ['megatron'],
+        fields: ['parallelism.tensor'],
+        sentence: (trial) => {
+            const { tensor } = trial.run.parallelism;
+            const counts = startable_partsOf(trial.architecture).flatMap((part) => part.kind === 'state_space' && part.style === 'mamba2' ? [part.heads, part.groups ?? part.heads] : []);
+            const wrong = uneven(counts, tensor);
+            if (wrong === undefined)
+                return undefined;
+            return `Tensor parallelism of ${tensor} does not divide ${wrong} heads or groups of Mamba. ${tells(`tensor ${startable_degree(trial, 'tensor', counts)}`)}`;
+        },
+    },
+    {
+        id: 'sequence-by-tensor',
+        stops: ['megatron', 'fsdp'],
+        fields: ['sequence_length', 'parallelism.tensor'],
+        sentence: ({ run, architecture }) => {
+            const { tensor, context, sequenceParallel } = run.parallelism;
+            const shares = tensor * context;
+            if (!sequenceParallel || run.sequenceLength % shares === 0)
+                return undefined;
+            // Another degree is what is told there.
+            if (uneven(headsOf(architecture), tensor) !== undefined)
+                return undefined;
+            return `Sequence parallelism divides ${run.sequenceLength} tokens by tensor ${tensor} x context ${context}, which leaves a rest. ${tells(`sequence_length ${multiple(run.sequenceLength, shares)}`)}`;
+        },
+    },
+    {
+        id: 'sequence-parallel-alone',
+        stops: [],
+        doubts: ['megatron'],
+        fields: ['parallelism.sequence_parallel'],
+        sentence: ({ run: { parallelism } }) => parallelism.sequenceParallel && parallelism.tensor === 1
+            ? 'Sequence parallelism is of tensor parallelism, which is 1: Megatron Core refuses it, Megatron-LM turns it off. Set sequence_parallel: false.'
+            : undefined,
+    },
+    {
+        id: 'tensor-in-trainer',
+        stops: [],
+        doubts: ['transformers'],
+        fields: ['parallelism.tensor'],
+        sentence: ({ run: { parallelism } }) => parallelism.tensor > 1
+            ? "Hugging Face's Trainer has tensor parallelism only with a ParallelismConfig of accelerate and a model that has a plan for it; without them each GPU holds whole matrices."
+            : undefined,
+    },
+];
+const ofPipeline = [
+    {
+        id: 'layers-by-pipeline',
+        stops: ['megatron'],
+        fields: ['parallelism.pipeline'],
+        inFileAlone: true,
+        sentence: (trial) => {
+            const { pipeline } = trial.run.parallelism;
+            const layers = trial.architecture.order.length;
+            if (trial.run.layersPerStage !== undefined || layers % pipeline === 0)
+                return undefined;
+            const works = startable_degree(trial, 'pipeline', [layers]);
+            // Of 61 layers every pipeline is laid out by hand: no other was at hand.
+            if (!trial.inFile('parallelism.pipeline') && works * 2 <= pipeline)
+                return undefined;
+            return `A pipeline of ${pipeline} stages does not divide ${layers} layers. ${tells(`pipeline ${works}`)} Where the stages are laid out by hand, state layers_per_stage.`;
+        },
+    },
+    {
+        id: 'layers-by-virtual-stages',
+        stops: ['megatron'],
+        fields: ['parallelism.virtual_pipeline'],
+        inFileAlone: true,
+        sentence: ({ run, architecture }) => {
+            const { pipeline, virtualPipeline } = run.parallelism;
+            const each = architecture.order.length / pipeline;
+            if (pipeline === 1 || run.layersPerStage !== undefined || !Number.isInteger(each))
+                return undefined;
+            if (each % virtualPipeline === 0)
+                return undefined;
+            return `${virtualPipeline} virtual stages do not divide the ${each} layers of a pipeline stage. ${tells(`virtual_pipeline ${startable_nearest(virtualPipeline, each, (one) => each % one === 0)}`)}`;
+        },
+    },
+    {
+        id: 'virtual-stages-without-pipeline',
+        stops: every,
+        fields: ['parallelism.virtual_pipeline'],
+        sentence: ({ run: { parallelism } }) => parallelism.virtualPipeline > 1 && parallelism.pipeline === 1
+            ? `${parallelism.virtualPipeline} virtual stages are of a pipeline, and there is none. ${tells('virtual_pipeline 1')}`
+            : undefined,
+    },
+    {
+        id: 'layers-per-stage',
+        stops: every,
+        fields: ['layers_per_stage'],
+        sentence: ({ run, architecture }) => {
+            const { layersPerStage: stages, parallelism } = run;
+            if (stages === undefined)
+                return undefined;
+            const sum = stages.reduce((total, one) => total + one, 0);
+            const layers = architecture.order.length;
+            if (stages.length !== parallelism.pipeline)
+                return `layers_per_stage has ${stages.length} numbers for a pipeline of ${parallelism.pipeline}. ${tells(`${parallelism.pipeline} numbers that make ${layers}`)}`;
+            if (sum === layers)
+                return undefined;
+            return `layers_per_stage makes ${sum} layers, and the model has ${layers}. ${tells(`numbers that make ${layers}`)}`;
+        },
+    },
+    {
+        id: 'zero-with-pipeline',
+        stops: ['deepspeed'],
+        fields: ['sharding', 'parallelism.pipeline'],
+        sentence: ({ run }) => run.parallelism.pipeline > 1 && (run.sharding === 'gradients' || run.sharding === 'full')
+            ? `DeepSpeed's pipeline runs with ZeRO 0 or 1, and this is ZeRO ${run.sharding === 'full' ? 3 : 2}. ${tells('sharding optimizer (ZeRO 1)')}`
+            : undefined,
+    },
+    {
+        id: 'virtual-stages-in-deepspeed',
+        stops: [],
+        doubts: ['deepspeed'],
+        fields: ['parallelism.virtual_pipeline'],
+        sentence: ({ run: { parallelism } }) => parallelism.virtualPipeline > 1 && parallelism.pipeline > 1
+            ? "DeepSpeed's own pipeline has no virtual stages. Set virtual_pipeline: 1."
+            : undefined,
+    },
+    {
+        id: 'pipeline-in-trainer',
+        stops: ['transformers'],
+        fields: ['parallelism.pipeline'],
+        sentence: ({ run: { parallelism } }) => parallelism.pipeline > 1
+            ? `Hugging Face's Trainer has no pipeline parallelism. ${tells('pipeline 1')}`
+            : undefined,
+    },
+    {
+        id: 'dualpipe-stages',
+        stops: every,
+        fields: ['pipeline_schedule', 'parallelism.pipeline'],
+        sentence: ({ run }) => {
+            const { pipeline } = run.parallelism;
+            if (run.pipelineSchedule !== 'dualpipe' || pipeline % 2 === 0)
+                return undefined;
+            return `DualPipe runs two directions over pairs of stages, and ${pipeline} is odd. ${tells(`pipeline ${pipeline + 1}`)}`;
+        },
+    },
+    {
+        id: 'dualpipe-micro-batches',
+        stops: every,
+        fields: ['pipeline_schedule', 'parallelism.pipeline', 'global_batch_size', 'gpus'],
+        sentence: ({ run }) => {
+            const { pipeline } = run.parallelism;
+            const count = run.globalBatchSize / (replicasOf(run) * run.microBatchSize);
+            if (run.pipelineSchedule !== 'dualpipe' || count >= 2 * pipeline)
+                return undefined;
+            return `DualPipe needs two micro-batches for each of ${pipeline} stages, and a step has ${count}. ${tells(`global_batch_size ${2 * pipeline * replicasOf(run) * run.microBatchSize}`)}`;
+        },
+    },
+];
+const ofExperts = [
+    {
+        id: 'experts-by-expert',
+        stops: every,
+        fields: ['parallelism.expert'],
+        sentence: ({ run, architecture }) => {
+            const { expert, pipeline, expertTensor } = run.parallelism;
+            const counts = expertsOf(architecture).map(({ experts }) => experts);
+            const wrong = uneven(counts, expert);
+            if (wrong === undefined)
+                return undefined;
+            const works = (one) => uneven(counts, one) === undefined && run.gpus % (one * pipeline * expertTensor) === 0;
+            return `Expert parallelism of ${expert} does not divide ${wrong} experts. ${tells(`expert ${startable_nearest(expert, Math.min(...counts), works)}`)}`;
+        },
+    },
+    {
+        id: 'expert-without-experts',
+        stops: ['megatron'],
+        doubts: ['fsdp', 'deepspeed', 'transformers'],
+        fields: ['parallelism.expert'],
+        sentence: ({ run, architecture }) => run.parallelism.expert > 1 && expertsOf(architecture).length === 0
+            ? `Expert parallelism of ${run.parallelism.expert} has nothing to divide: the model has no experts. ${tells('expert 1')}`
+            : undefined,
+    },
+];
+const ofTokens = [
+    {
+        id: 'sequence-by-context',
+        stops: ['megatron', 'fsdp', 'deepspeed'],
+        fields: ['sequence_length', 'parallelism.context'],
+        sentence: ({ run }) => {
+            const { context } = run.parallelism;
+            // A ring gives each GPU one piece of the beginning and one of the end.
+            const ring = run.framework === 'megatron' || (run.framework === 'fsdp' && run.contextParallelStyle !== 'all_to_all');
+            const pieces = ring ? 2 * context : context;
+            if (context === 1 || run.sequenceLength % pieces === 0)
+                return undefined;
+            return `Context parallelism of ${context} divides a sequence into ${pieces} pieces, and ${run.sequenceLength} tokens leave a rest. ${tells(`sequence_length ${multiple(run.sequenceLength, pieces)}, or context ${startable_nearest(context, run.sequenceLength, (one) => run.sequenceLength % ((pieces / context) * one) === 0 && run.gpus % ((startable_replicaOf(run) / context) * one) === 0)}`)}`;
+        },
+    },
+    {
+        id: 'heads-by-all-to-all',
+        stops: every,
+        fields: ['context_parallel_style', 'parallelism.context'],
+        sentence: (trial) => {
+            const { context, tensor } = trial.run.parallelism;
+            if (trial.run.contextParallelStyle !== 'all_to_all' || context === 1)
+                return undefined;
+            const heads = headsOf(trial.architecture).filter((count) => count % tensor === 0);
+            const own = heads.map((count) => count / tensor);
+            // DeepSpeed gives some GPUs a head more than others.
+            const wrong = trial.run.framework === 'deepspeed' ? own.find((count) => count < context) : uneven(own, context);
+            if (wrong === undefined)
+                return undefined;
+            return `Context parallelism by all-to-all gives each GPU whole heads, and ${context} does not divide ${wrong}. ${tells(`context ${startable_degree(trial, 'context', own)}`)}`;
+        },
+    },
+    {
+        id: 'length-beyond-config',
+        stops: [],
+        doubts: every,
+        fields: ['sequence_length'],
+        sentence: ({ run, architecture: { maxPositions, positionsAssumed } }) => maxPositions !== undefined && positionsAssumed !== true && run.sequenceLength > maxPositions
+            ? `Sequences of ${run.sequenceLength} tokens are longer than the ${maxPositions} positions that the config states. Raise them there, or set sequence_length: ${maxPositions}.`
+            : undefined,
+    },
+    {
+        id: 'global-batch',
+        stops: ['megatron', 'fsdp', 'deepspeed'],
+        doubts: ['transformers'],
+        fields: ['global_batch_size', 'gpus'],
+        sentence: ({ run }) => {
+            const replicas = replicasOf(run);
+            const smallest = replicas * run.microBatchSize;
+            if (run.globalBatchSize % smallest === 0)
+                return undefined;
+            return `A global batch of ${run.globalBatchSize} sequences is not a multiple of micro-batch ${run.microBatchSize} x ${replicas} replicas = ${smallest}. ${tells(`global_batch_size ${multiple(run.globalBatchSize, smallest)}`)}`;
+        },
+    },
+];
+const ofMachines = [
+    {
+        id: 'precision-of-chip',
+        stops: every,
+        fields: ['precision', 'accelerator'],
+        sentence: ({ run, machine }) => {
+            const { precision } = run;
+            if (machine === undefined || !['fp8', 'mxfp8', 'fp4'].includes(precision))
+                return undefined;
+            const has = machine.densePeak[precisions[precision].peak] !== undefined;
+            if (has && !(precision === 'mxfp8' && beforeBlackwell.has(machine.generation)))
+                return undefined;
+            const instead = precision === 'fp4' || !has ? (machine.densePeak.fp8 === undefined ? 'bf16' : 'fp8') : 'fp8';
+            return `${machine.name} has no ${precision} matrix products. ${tells(`precision ${instead}`)}`;
+        },
+    },
+    {
+        id: 'bf16-of-chip',
+        stops: ['transformers'],
+        doubts: ['megatron', 'fsdp', 'deepspeed'],
+        fields: ['precision', 'accelerator'],
+        sentence: ({ run, machine }) => run.precision === 'bf16' && machine !== undefined && machine.densePeak.bf16 === undefined
+            ? `${machine.name} has no bf16 matrix products. ${tells('precision fp16')}`
+            : undefined,
+    },
+    {
+        id: 'widths-in-8-bits',
+        stops: ['megatron'],
+        fields: ['precision', 'parallelism.tensor'],
+        sentence: ({ run, architecture }) => {
+            if (run.precision !== 'fp8' && run.precision !== 'mxfp8')
+                return undefined;
+            const unit = run.precision === 'fp8' ? 16 : 32;
+            const own = widthsOf(architecture).map((width) => width / run.parallelism.tensor);
+            const wrong = uneven([architecture.hiddenSize, ...own.filter(Number.isInteger)], unit);
+            if (wrong === undefined)
+                return undefined;
+            return `Matrix products in ${run.precision} need widths that are multiples of ${unit}, and one on a GPU is ${wrong}. ${tells(`${multiple(wrong, unit)}`)}`;
+        },
+    },
+    {
+        id: 'shard-group',
+        stops: every,
+        fields: ['shard_group', 'gpus'],
+        sentence: ({ run }) => {
+            const { tensor, pipeline } = run.parallelism;
+            const all = run.gpus / (tensor * pipeline);
+            if (run.shardGroup === undefined || all % run.shardGroup === 0)
+                return undefined;
+            return `Groups of ${run.shardGroup} GPUs do not divide the ${all} that data parallelism has. ${tells(`shard_group ${startable_nearest(run.shardGroup, all, (one) => all % one === 0)}`)}`;
+        },
+    },
+    {
+        id: 'uneven-nodes',
+        stops: [],
+        doubts: every,
+        fields: ['gpus', 'gpus_per_node'],
+        sentence: ({ run: { gpus, gpusPerNode } }) => gpusPerNode === undefined || gpus <= gpusPerNode || gpus % gpusPerNode === 0
+            ? undefined
+            : `${gpus} GPUs do not fill nodes of ${gpusPerNode}. ${tells(`gpus ${multiple(gpus, gpusPerNode)}`)}`,
+    },
+    {
+        id: 'power-cap',
+        stops: [],
+        doubts: every,
+        fields: ['power_cap_watts'],
+        sentence: ({ run: { powerCapWatts: cap }, machine }) => cap === undefined || machine === undefined || machine.power === null || cap >= lowestCap * machine.power
+            ? undefined
+            : `${machine.name} cannot be capped at ${cap} W of its ${machine.power} W.`,
+    },
+];
+const ofMemory = [
+    {
+        id: 'adapter-targets',
+        stops: ['fsdp', 'deepspeed', 'transformers'],
+        doubts: ['megatron'],
+        fields: ['lora'],
+        sentence: ({ run, adapters }) => run.lora === undefined || adapters === undefined || adapters.elements > 0 || adapters.strange
+            ? undefined
+            : `None of the adapter's targets (${startable_namesOf(run.lora.targets)}) is a matrix of this model, so nothing would be trained. The names of another family? all-linear fits every one.`,
+    },
+    {
+        id: 'adapter-targets-unknown',
+        stops: [],
+        doubts: every,
+        fields: ['lora'],
+        sentence: ({ run, adapters }) => run.lora === undefined || adapters === undefined || adapters.elements > 0 || !adapters.strange
+            ? undefined
+            : `None of the adapter's targets (${startable_namesOf(run.lora.targets)}) is a name of a matrix that is known, so the adapter is counted as nothing.`,
+    },
+    {
+        id: 'recompute-modules',
+        stops: [],
+        doubts: ['megatron'],
+        fields: ['recompute_modules'],
+        sentence: ({ run: { recomputeModules = [] } }) => {
+            const wrong = recomputeModules.find((name) => !recomputable.includes(name));
+            return wrong === undefined
+                ? undefined
+                : `Megatron recomputes no module called ${wrong}. It knows ${recomputable.join(', ')}.`;
+        },
+    },
+    {
+        id: 'recompute-layers',
+        stops: [],
+        doubts: every,
+        fields: ['recompute_layers'],
+        sentence: ({ run: { recomputeLayers: count }, architecture: { order } }) => count === undefined || count <= order.length
+            ? undefined
+            : `recompute_layers is ${count}, and the model has ${order.length} layers. ${tells(`${order.length}`)}`,
+    },
+    {
+        id: 'offload-without-sharding',
+        stops: [],
+        doubts: ['deepspeed'],
+        fields: ['offload', 'sharding'],
+        sentence: ({ run: { offload, sharding } }) => {
+            if (offload === 'parameters' && sharding !== 'full')
+                return 'DeepSpeed keeps parameters in CPU memory with ZeRO 3 alone. Set sharding: full.';
+            return offload === 'optimizer' && sharding === 'none'
+                ? 'DeepSpeed keeps the optimizer in CPU memory with ZeRO 1 to 3. Set sharding: optimizer.'
+                : undefined;
+        },
+    },
+];
+/** Every reason for which a run that settles does not start as it reads. */
+const rulesOfStart = [
+    ...ofTensor,
+    ...ofPipeline,
+    ...ofExperts,
+    ...ofTokens,
+    ...ofMachines,
+    ...ofMemory,
+];
+/**
+ * The rules that a run breaks, as problems: an error where the framework does not start and every field that the rule rests on was
+ * stated, else a warning.
+ *
+ * @param format of the training file, whose framework may only stand for a nearer one
+ * @param path of the training file, whose lines are told
+ */
+function hindrances({ settled, said, places }, architecture, adapters, format, path) {
+    const { framework } = settled.run;
+    const inFile = (field) => places[field] !== undefined;
+    const trial = { ...settled, architecture, adapters, inFile };
+    const known = (field) => (settled.origins[field] ?? 'default') !== 'default';
+    // GPUs of so many nodes are as certain as the GPUs of a node.
+    const isSaid = (field) => known(field) && (field !== 'gpus' || said.has(field) || settled.origins['gpus_per_node'] !== 'default');
+    return rulesOfStart.flatMap((rule) => {
+        const { id, stops, doubts = [], fields, inFileAlone } = rule;
+        const ofAll = stops.length + doubts.length === every.length && !ofTensor.includes(rule);
+        if (![...stops, ...doubts].includes(framework) || (!ofAll && borrowing.has(format)))
+            return [];
+        // What is our own assumption is nobody's mistake.
+        if (fields[0] !== undefined && !isSaid(fields[0]))
+            return [];
+        // A batch that follows from a number of tokens is rounded, and no framework is told of it.
+        if (id === 'global-batch' && !said.has('global_batch_size'))
+            return [];
+        const message = rule.sentence(trial);
+        if (message === undefined)
+            return [];
+        const rests = [...fields, ...(stops.length === every.length ? [] : ['framework'])];
+        const certain = rests.every(isSaid) && (inFileAlone !== true || fields.some(inFile));
+        const place = fields.map((field) => places[field]).find((one) => one !== undefined);
+        return [
+            {
+                severity: stops.includes(framework) && certain ? 'error' : 'warning',
+                message: `${place === undefined || place.file === path ? '' : `${placeText(place)}: `}${message}`,
+                ...(place?.line === undefined || place.file !== path ? {} : { line: place.line }),
+                ...keyOf(place, fields),
+                rule: id,
+            },
+        ];
+    });
+}
+function keyOf(place, [field]) {
+    const key = place?.key ?? field;
+    return key === undefined ? {} : { key };
+}
+
 ;// CONCATENATED MODULE: ./build/text/merge.js
 
 const merge_absent = Symbol('absent');
@@ -54687,6 +55263,8 @@ function mergedPair({ path, base, head, tip: theirs }, tip, retrained) {
 const untimed = (work) => ({ kind: 'done', result: work() });
 
 ;// CONCATENATED MODULE: ./build/run.js
+
+
 
 
 
@@ -54921,10 +55499,14 @@ function readSide(side, path, settings, calibration, files = new Map()) {
         estimate: {
             ...found,
             assumptions: [...reading.assumptions, ...settling.assumptions],
-            problems: settling.problems,
+            problems: [
+                ...settling.problems,
+                ...hindrances(settling, reading.architecture, adaptersOf(found), reading.format, path),
+            ],
         },
     };
 }
+const adaptersOf = ({ parameters, run: { run } }) => run.lora && { elements: parameters.trainable, strange: run.lora.targets.some((target) => !isKnownTarget(target)) };
 /** Code that could not be opened and that nothing marks as a training: a repository has thousands of such files. */
 const isAnyCode = (path, way, claims) => isCode(path) && !claims && isConfig(way, true) && !isConfig(way, false);
 const unread = (reading, byItsLooks) => ({

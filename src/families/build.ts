@@ -69,6 +69,7 @@ export function build(family: Family, fields: Fields, outer: Fields, modelType: 
     hiddenSize: D,
     vocabularySize: V,
     ...(positions === undefined ? {} : { maxPositions: positions }),
+    ...(names.positions.some((name) => fields.states(name)) ? {} : { positionsAssumed: true as const }),
     embedding: [table('embedding.token', V, narrow), ...(family.embedding?.(shape, fields) ?? [])],
     layers,
     order,

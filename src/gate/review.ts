@@ -78,6 +78,7 @@ export const waivable = [
   'grows-too-much',
   'shrinks-too-much',
   'increase',
+  'cannot-start',
 ] as const;
 
 export type Finding = {

@@ -329,5 +329,26 @@ const approximateRule: Rule = ({ path, status, head }) => {
   return [{ code: 'approximate', path, severity: 'notice', message }];
 };
 
+/**
+ * A run that its framework refuses, or that does otherwise than it reads: a failure where it was stated, and only where this change
+ * brought it about.
+ */
+const startRule: Rule = ({ path, base, head }) => {
+  const before = new Set((base?.estimate?.problems ?? []).map(({ rule, severity }) => `${rule} ${severity}`));
+  return (head?.estimate?.problems ?? []).flatMap(({ rule, severity, message, line }): readonly Finding[] => {
+    if (rule === undefined) return [];
+    const stood = before.has(`${rule} ${severity}`);
+    return [
+      {
+        code: 'cannot-start',
+        path,
+        severity: severity === 'error' && !stood ? 'fail' : 'warn',
+        ...(line === undefined ? {} : { line }),
+        message: stood ? `${message} It was so before this change.` : message,
+      },
+    ];
+  });
+};
+
 /** Every rule, in the order in which findings are shown. */
-export const rules: readonly Rule[] = [limitRule, increaseRule, unreadableRule, approximateRule];
+export const rules: readonly Rule[] = [limitRule, startRule, increaseRule, unreadableRule, approximateRule];

@@ -16,6 +16,8 @@ export type Architecture = {
   readonly vocabularySize: number;
   /** The longest sequence that the config states, in tokens. */
   readonly maxPositions?: number;
+  /** It is the default of the model's class, which rotary positions do not end at. */
+  readonly positionsAssumed?: true;
   /** The config drops activations out in training, where the model's own code is what trains. */
   readonly dropout?: boolean;
   /** What a token meets before the first layer: the token table, position tables, an embedding norm or projection. */

@@ -17,6 +17,8 @@ export type Problem = {
   /** 1-based line of the config file */
   readonly line?: number;
   readonly key?: string;
+  /** The rule of `setup/startable.ts` that the run breaks. */
+  readonly rule?: string;
 };
 
 /** A field of the config as it was written, for the diff of fields: its dotted path, its value as text, its line. */

@@ -1,4 +1,5 @@
 import type { Accelerator } from '../facts/accelerators.ts';
+import type { Place } from './statement.ts';
 
 /**
  * How a model is trained: everything that memory and time need besides the architecture. Field names are those of the run
@@ -168,6 +169,8 @@ export type RunSource = {
   readonly relations?: Relations;
   /** Why the framework takes what it takes, by field, where it is a default that no file states. */
   readonly reasons?: Readonly<Record<string, string>>;
+  /** Where fields are stated, as far as that is known. */
+  readonly places?: Readonly<Record<string, Place>>;
   /** Fields whose key stands in the file without a value, and what stands there. */
   readonly open?: Readonly<Record<string, string>>;
 };

@@ -35,6 +35,7 @@ const words: Readonly<Record<FindingCode, string>> = {
   'grows-too-much': 'metric grew by more than one change may.',
   'shrinks-too-much': 'metric shrank by more than one change may.',
   increase: 'metric grew.',
+  'cannot-start': 'its run could not start.',
   'not-merged': 'what it costs merged with the base branch was not looked at.',
   unreadable: 'it could not be read.',
   'not-looked-at': 'it was among what was not looked at.',

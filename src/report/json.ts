@@ -11,6 +11,7 @@ const problem = z.object({
   message: z.string(),
   line: z.number().optional(),
   key: z.string().optional(),
+  rule: z.string().optional().describe('the rule that a run breaks which cannot start as it reads'),
 });
 
 /** One config's report. A quantity that cannot be known is null, with the reason in `problems`. */

@@ -12,15 +12,22 @@ import type {
   SettledRun,
   TrainingRun,
 } from '../model/run.ts';
+import type { Place } from '../model/statement.ts';
 import { batchOf, gpusOf, replicaOf, tokensOf, virtualStagesOf } from './relations.ts';
 
+/** A run with what settling it left to say. */
+export type Settled = {
+  readonly kind: 'settled';
+  readonly settled: SettledRun;
+  /** Fields that a source states in so many words, and where. */
+  readonly said: ReadonlySet<string>;
+  readonly places: Readonly<Record<string, Place>>;
+  readonly assumptions: readonly Assumption[];
+  readonly problems: readonly Problem[];
+};
+
 export type Settling =
-  | {
-      readonly kind: 'settled';
-      readonly settled: SettledRun;
-      readonly assumptions: readonly Assumption[];
-      readonly problems: readonly Problem[];
-    }
+  | Settled
   /** The stated values contradict each other: nothing can be projected. */
   | { readonly kind: 'unsettled'; readonly problems: readonly Problem[] };
 
@@ -68,6 +75,7 @@ type Desk = {
   readonly parallel: Partial<Parallelism>;
   readonly relations: Relations;
   readonly open: Readonly<Record<string, string>>;
+  readonly places: Readonly<Record<string, Place>>;
   readonly origins: Record<string, Origin>;
   readonly assumptions: Assumption[];
   readonly problems: Problem[];
@@ -81,6 +89,7 @@ type Desk = {
  */
 export function settleRun(sources: readonly RunSource[], architecture: Architecture): Settling {
   const desk = gathered(sources);
+  const said = new Set(Object.keys(desk.origins));
   const parallelism = settleParallelism(desk, architecture.order.length);
   const gpus = settleGpus(desk, parallelism);
   desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
@@ -110,6 +119,8 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
   return {
     kind: 'settled',
     settled: { run, machine: findAccelerator(run.accelerator), origins: desk.origins },
+    said,
+    places: desk.places,
     assumptions: desk.assumptions,
     problems: desk.problems,
   };
@@ -123,7 +134,8 @@ function gathered(sources: readonly RunSource[]): Desk {
   const parallel: Record<string, unknown> = {};
   const relations: Record<string, number> = {};
   const open: Record<string, string> = {};
-  for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {} } of sources) {
+  const places: Record<string, Place> = {};
+  for (const { origin, fields, relations: counts = {}, reasons = {}, open: left = {}, places: at = {} } of sources) {
     const { parallelism, ...flat } = fields;
     const take = (into: Record<string, unknown>, from: object, prefix: string) => {
       for (const [name, value] of Object.entries(from)) {
@@ -131,6 +143,8 @@ function gathered(sources: readonly RunSource[]): Desk {
         into[name] = value;
         const field = prefix + written(name);
         origins[field] = origin;
+        const place = at[field] ?? at[`${field}.targets`];
+        if (place !== undefined) places[field] = place;
         const reason = reasons[field];
         if (reason !== undefined) assumptions.push({ field, value: shown(value), reason });
       }
@@ -145,6 +159,7 @@ function gathered(sources: readonly RunSource[]): Desk {
     parallel: parallel as Partial<Parallelism>,
     relations,
     open,
+    places,
     origins,
     assumptions,
     problems: [],
@@ -265,7 +280,8 @@ function settleBatch(desk: Desk, parallelism: Parallelism, gpus: number, sequenc
         ? 'one micro-batch for each replica'
         : `four micro-batches for each of ${pipeline} pipeline stages`,
     );
-  if (globalBatchSize % smallest !== 0)
+  // A stated batch that is no multiple is told by `startable.ts`.
+  if (stated.globalBatchSize === undefined && globalBatchSize % smallest !== 0)
     desk.problems.push({
       severity: 'warning',
       message: `global_batch_size ${globalBatchSize} is not a multiple of micro_batch_size ${microBatchSize} x ${dataParallel} replicas; the number of micro-batches is rounded.`,

@@ -37,7 +37,7 @@ export function sourcesOfStated(run: StatedRun): StatedSources {
   );
   return {
     sources: [
-      { origin: 'config', ...file, open },
+      { origin: 'config', ...file, open, places: placesOf(run) },
       { origin: 'framework', ...framework, reasons: reasonsOf(run) },
     ],
     problems,
@@ -91,6 +91,13 @@ function unusable(field: string, stated: Stated | undefined): Problem {
     key: at?.key ?? field,
   };
 }
+
+const placesOf = (run: StatedRun): Readonly<Record<string, Place>> =>
+  Object.fromEntries(
+    Object.entries(run).flatMap(([field, stated]) =>
+      stated.at === undefined || stated.kind === 'open' ? [] : [[field, stated.at]],
+    ),
+  );
 
 const reasonsOf = (run: StatedRun): Readonly<Record<string, string>> =>
   Object.fromEntries(

@@ -63,6 +63,18 @@ describe('a change of one file of a job', () => {
     expect(body).toContain('micro-batch 8');
   });
 
+  it('into a run that cannot start: the rule, at the line of the training file', async () => {
+    const titan = (tensor: number) =>
+      `[model]\nname = "llama3"\nflavor = "8B"\n[training]\nlocal_batch_size = 1\nseq_len = 8192\nsteps = 1000\n[parallelism]\ntensor_parallel_degree = ${tensor}\ndata_parallel_shard_degree = 8\n`;
+    const { ran, report, body } = await judged({ 'train.toml': titan(8) }, { 'train.toml': titan(16) });
+    const sentence =
+      'Tensor parallelism of 16 does not divide 8 key and value heads. The nearest that works: tensor 8.';
+    expect(ran).toMatchObject({ code: 1, outputs: { verdict: 'fail' } });
+    expect(ran.log).toContain(`::error title=Model cost,file=train.toml,line=9::${sentence}`);
+    expect(body).toContain(sentence);
+    expect(report).toMatchObject({ verdict: { findings: [{ code: 'cannot-start', severity: 'fail', line: 9 }] } });
+  });
+
   it('only a DeepSpeed stage: the trainings that name the file are judged, others are not', async () => {
     const both = { 'train.yaml': tuning(), 'other.yaml': nanotron(1), [policyName]: budget('79GiB') };
     const { ran, report, body } = await judged(

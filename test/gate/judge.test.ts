@@ -156,3 +156,35 @@ describe('comparisons', () => {
     expect(reviewOf({ base: within }).review.comparisons[0]?.status).toBe('removed');
   });
 });
+
+describe('a run that cannot start', () => {
+  const run = (tensor: number) => ({ run: `framework: fsdp\ngpus: 24\nparallelism: { tensor: ${tensor} }\n` });
+  const told = (base: string | undefined, inputs = {}, rules: Parameters<typeof reviewOf>[2] = run(3)) => {
+    const { verdict } = reviewOf({ ...(base === undefined ? {} : { base }), head: config() }, inputs, rules).review;
+    return {
+      outcome: verdict.outcome,
+      found: verdict.findings.filter(({ code }) => code === 'cannot-start').map(({ message }) => message),
+    };
+  };
+  const sentence = 'Tensor parallelism of 3 does not divide 32 attention heads. The nearest that works: tensor 2.';
+
+  it('fails a new config, and a change that brings it about', () => {
+    expect(told(undefined)).toEqual({ outcome: 'fail', found: [sentence] });
+    expect(told(config(), {}, { ...run(4), newRun: run(3).run })).toEqual({ outcome: 'fail', found: [sentence] });
+    expect(told(config(), {}, { ...run(3), newRun: run(4).run })).toEqual({ outcome: 'pass', found: [] });
+  });
+
+  it('warns of what was so before', () => {
+    expect(told(config({ num_hidden_layers: 31 }))).toEqual({
+      outcome: 'warn',
+      found: [`${sentence} It was so before this change.`],
+    });
+  });
+
+  it('warns where nobody fails, and where a waiver names it', () => {
+    expect(told(undefined, { 'fail-on': 'never' }).outcome).toBe('warn');
+    const policy =
+      "version: 1\nwaivers: [{ match: '**', covers: cannot-start, until: 2027-01-01, reason: uneven heads are ours }]\n";
+    expect(told(undefined, {}, { ...run(3), policy }).outcome).toBe('warn');
+  });
+});

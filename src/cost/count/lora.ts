@@ -81,6 +81,9 @@ function targetsOf(operation: Linear, lora: Lora): readonly string[] {
   );
 }
 
+/** Whether a target is a name that PEFT's models have. */
+export const isKnownTarget = (target: string): boolean => target === 'all-linear' || Object.hasOwn(modules, target);
+
 /** True where the adapter's targets name this matrix. */
 export const isTarget = (operation: Linear, lora: Lora): boolean => targetsOf(operation, lora).length > 0;
 
