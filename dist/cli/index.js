@@ -47874,13 +47874,18 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
 const ownRun = ({ estimate }) => estimate === undefined ? '' : `${markdown_sentence(runLine(estimate.run.run), 300)}.`;
 /** The run that the figures are of, in one line; where configs have several, each has its own among its details. */
 function runs(comparisons) {
-    const of = ({ head, base }) => (head ?? base)?.estimate?.run.run;
-    const lines = new Set(comparisons.map(of).flatMap((run) => (run === undefined ? [] : [runLine(run)])));
+    const lineOf = (side) => side?.estimate && runLine(side.estimate.run.run);
+    const lines = new Set(comparisons.flatMap(({ base, head }) => {
+        const [before, after] = [lineOf(base), lineOf(head)];
+        const line = after ?? before;
+        const was = before === undefined || before === line ? '' : `; before on ${before}`;
+        return line === undefined ? [] : [`${line}${was}`];
+    }));
     const [line, ...others] = lines;
     if (line === undefined)
         return '';
     return others.length === 0
-        ? `Trained on ${markdown_sentence(line, 300)}.`
+        ? `Trained on ${markdown_sentence(line, 500)}.`
         : `Trained in ${lines.size} different ways; see each config.`;
 }
 const comment_pathsOf = ({ comparisons }) => comparisons.flatMap(({ path, previousPath }) => [path, previousPath ?? '']).filter((name) => name.includes(' '));

@@ -97,12 +97,19 @@ const ownRun = ({ estimate }: Side): string =>
 
 /** The run that the figures are of, in one line; where configs have several, each has its own among its details. */
 function runs(comparisons: readonly Comparison[]): string {
-  const of = ({ head, base }: Comparison) => (head ?? base)?.estimate?.run.run;
-  const lines = new Set(comparisons.map(of).flatMap((run) => (run === undefined ? [] : [runLine(run)])));
+  const lineOf = (side: Side | undefined) => side?.estimate && runLine(side.estimate.run.run);
+  const lines = new Set(
+    comparisons.flatMap(({ base, head }) => {
+      const [before, after] = [lineOf(base), lineOf(head)];
+      const line = after ?? before;
+      const was = before === undefined || before === line ? '' : `; before on ${before}`;
+      return line === undefined ? [] : [`${line}${was}`];
+    }),
+  );
   const [line, ...others] = lines;
   if (line === undefined) return '';
   return others.length === 0
-    ? `Trained on ${sentence(line, 300)}.`
+    ? `Trained on ${sentence(line, 500)}.`
     : `Trained in ${lines.size} different ways; see each config.`;
 }
 

@@ -48,6 +48,20 @@ tokens: { sequence_length: 8192, micro_batch_size: ${micro}, batch_accumulation_
 optimizer: { zero_stage: 1 }
 `;
 
+/** A launch script of Megatron-LM on so many nodes of eight GPUs. */
+const slurm = (nodes: number) =>
+  `#!/bin/bash
+#SBATCH --nodes=${nodes}
+#SBATCH --gres=gpu:h100:8
+GPUS_PER_NODE=8
+torchrun --nproc_per_node $GPUS_PER_NODE --nnodes $SLURM_NNODES pretrain_gpt.py \\
+  --num-layers 32 --hidden-size 4096 --ffn-hidden-size 14336 --num-attention-heads 32 \\
+  --group-query-attention --num-query-groups 8 --swiglu --normalization RMSNorm --disable-bias-linear \\
+  --untie-embeddings-and-output-weights --position-embedding-type rope --vocab-size 128256 \\
+  --seq-length 8192 --max-position-embeddings 8192 --micro-batch-size 1 --global-batch-size 128 \\
+  --tensor-model-parallel-size 2 --sequence-parallel --use-distributed-optimizer --bf16
+`;
+
 describe('a change of one file of a job', () => {
   it('only a micro-batch, in the training file itself', async () => {
     const both = { [policyName]: budget('79GiB') };
@@ -115,6 +129,20 @@ describe('a change of one file of a job', () => {
     );
     expect(own.report.comparisons.map(({ path }) => path).sort()).toEqual(['configs/base.yml', 'configs/run.yml']);
     expect(own.ran.outputs['verdict']).toBe('fail');
+  });
+
+  it('only the number of nodes of a Slurm script', async () => {
+    const both = { [policyName]: budget('55GiB') };
+    const { ran, report, body } = await judged({ ...both, 'train.sh': slurm(8) }, { ...both, 'train.sh': slurm(1) });
+    expect(report.comparisons).toMatchObject([
+      { path: 'train.sh', base: { run: { gpus: 64 } }, head: { run: { gpus: 8, parallelism: { tensor: 2 } } } },
+    ]);
+    expect(report.comparisons[0]?.head?.memory.device_bytes).toBeGreaterThan(
+      report.comparisons[0]?.base?.memory.device_bytes ?? Number.POSITIVE_INFINITY,
+    );
+    expect(body).toContain('Trained on 8 x H100');
+    expect(body).toContain('before on 64 x H100');
+    expect(ran.outputs['verdict']).toBe('fail');
   });
 
   it('is not helped by a budget in the same pull request', async () => {
