@@ -660,14 +660,54 @@ describe('what a reader sees', () => {
     expect(out).toMatch(/where FLOPs per token moved\n.* -[\d.]+ MFLOPs {2}[\d.]+ GFLOPs -> [\d.]+ GFLOPs/);
   });
 
-  it.each(['report', 'diff', 'mfu', 'list'])('helps with defaults and an example of %s that is taken', (command) => {
-    const { out } = run([command, '--help']);
-    const [, example = ''] = /^Examples: +model-cost (.*)$/m.exec(out) ?? [];
-    expect(example.split(' ')[0]).toBe(command);
-    expect(run(example.split(' ').map((word) => word.replace(/^config\.json$|^run\.yml$/, 'missing'))).err).not.toMatch(
-      /takes no|There is no option|needs/,
-    );
-    if (command !== 'list') expect(out).toContain('(default: h100-sxm-80gb;');
+  it.each(['report', 'diff', 'mfu', 'plan', 'list'])(
+    'helps with defaults and an example of %s that is taken',
+    (command) => {
+      const { out } = run([command, '--help']);
+      const [, example = ''] = /^Examples: +model-cost (.*)$/m.exec(out) ?? [];
+      expect(example.split(' ')[0]).toBe(command);
+      expect(
+        run(example.split(' ').map((word) => word.replace(/^config\.json$|^run\.yml$/, 'missing'))).err,
+      ).not.toMatch(/takes no|There is no option|needs/);
+      if (command !== 'list') expect(out).toContain('(default: h100-sxm-80gb;');
+    },
+  );
+});
+
+describe('plan', () => {
+  const words = ['plan', 'configs/llama-7b.json', '--gpus', '8', '--accelerator', 'h100-sxm-80gb'];
+  const few = ['--framework', 'megatron', '--fix', 'context=1', '--fix', 'micro_batch_size=1', '--fix', 'offload=none'];
+
+  it('ranks what fits, and describes it so that a report of it says the same', () => {
+    const { code, out } = run([...words, ...few, '--global-batch-size', '64', '--format', 'json']);
+    expect(code).toBe(0);
+    const { search, plans } = JSON.parse(out);
+    expect(search).toMatchObject({ complete: true, stopped_by: null });
+    const speeds = plans.map((plan: { tokens_per_second_per_gpu: number }) => plan.tokens_per_second_per_gpu);
+    expect(speeds.slice(0, 10)).toEqual([...speeds.slice(0, 10)].sort((a: number, b: number) => b - a));
+    const [fastest] = plans;
+    expect(fastest.names).toContain('fastest');
+    const file = join(mkdtempSync(join(tmpdir(), 'plan-')), 'run.yml');
+    writeFileSync(file, fastest.description);
+    const { reports } = JSON.parse(run(['report', 'configs/llama-7b.json', '--run', file, '--format', 'json']).out);
+    const [{ memory, throughput }] = reports;
+    expect(memory.device_bytes).toBe(fastest.memory_bytes);
+    expect(throughput.tokens_per_second_per_gpu).toBeCloseTo(fastest.tokens_per_second_per_gpu, 6);
+  });
+
+  it('has a table, and says what was searched', () => {
+    const { code, out } = run([...words, ...few]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/runs divide and were looked at .* That is the whole space\./);
+    expect(out).toMatch(/^fastest.* GiB ±/m);
+    expect(out).toContain('parallelism:\n  tensor: ');
+    expect(run([...words, ...few, '--format', 'markdown']).out).toContain('```yaml\n');
+  });
+
+  it('says so where nothing fits', () => {
+    const { code, out } = run([...words, ...few, '--memory-budget', '1GiB']);
+    expect(code).toBe(0);
+    expect(out).toContain('Nothing fits. The smallest needs ');
   });
 });
 
@@ -715,6 +755,10 @@ describe('wrong usage is one sentence and exit code 2', () => {
     [['report', 'configs/llama-7b.json', '--tokens', 'lots'], 'must be a count'],
     [['diff', 'a.json'], 'diff needs two files'],
     [['mfu', 'configs/llama-7b.json'], '--tokens-per-second'],
+    [['plan'], 'plan needs one config'],
+    [['plan', 'configs/llama-7b.json', '--fix', 'tensor'], 'must be KEY=VALUE'],
+    [['plan', 'configs/llama-7b.json', '--fix', 'tensr=2'], 'unknown key "tensr"'],
+    [['plan', 'configs/llama-7b.json', '--framework', 'jax'], 'framework'],
     [['list', 'things'], 'Say what to list'],
     [['list', 'families', 'more'], 'Say what to list'],
     [['report', 'configs/llama-7b.json', '--base', 'main'], 'report takes no --base'],
@@ -737,7 +781,7 @@ describe('wrong usage is one sentence and exit code 2', () => {
     expect(run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' });
   });
 
-  it.each(['report', 'diff', 'mfu', 'list'])('helps with %s', (command) => {
+  it.each(['report', 'diff', 'mfu', 'plan', 'list'])('helps with %s', (command) => {
     const { code, out } = run([command, '--help']);
     expect(code).toBe(0);
     expect(out).toContain(`model-cost ${command}`);

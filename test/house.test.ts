@@ -27,6 +27,7 @@ const floors: Readonly<Record<string, number>> = {
   gate: 10,
   report: 11,
   settings: 12,
+  plan: 12,
   'tip.ts': 13,
   'jobs.ts': 13,
   'run.ts': 14,

@@ -52344,6 +52344,7 @@ function bandOf(operations, run) {
 
 
 
+
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 function estimateMemory(model, run) {
     const operations = trainedOperations(model, run);
@@ -52367,14 +52368,40 @@ function estimateMemory(model, run) {
         savings: savings(operations, run, device),
     };
 }
-function fullest(operations, run) {
-    const peaks = heldByRanks(operations, run).map((stage) => {
-        const phases = [...phasesOf(operations, run, stage)];
-        const totals = phases.map(totalOf);
-        const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
-        return { phase, stage, reserved: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) };
+/**
+ * Device memory alone, in bytes, for those who ask of thousands of runs.
+ *
+ * @returns undefined where a stage needs more than `most`
+ */
+function peakBytes(model, run, most) {
+    const operations = trainedOperations(model, run);
+    const outside = deviceOverhead(run);
+    let worst = 0;
+    for (const stage of heldByRanks(operations, run)) {
+        worst = Math.max(worst, peakOf(operations, run, stage).reserved);
+        if (worst + outside > most)
+            return undefined;
+    }
+    return worst + outside;
+}
+/** Bytes of the fullest GPU without activations: its peak is no less. */
+function leastBytes(model, run) {
+    const operations = trainedOperations(model, run);
+    const each = heldByRanks(operations, run).map((stage) => {
+        const { weights, gradients, optimizer } = statesOfStage(operations, run, stage);
+        return weights + gradients + optimizer;
     });
+    return Math.max(...each) + deviceOverhead(run);
+}
+function fullest(operations, run) {
+    const peaks = heldByRanks(operations, run).map((stage) => peakOf(operations, run, stage));
     return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
+}
+function peakOf(operations, run, stage) {
+    const phases = [...phasesOf(operations, run, stage)];
+    const totals = phases.map(totalOf);
+    const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
+    return { phase, stage, reserved: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) };
 }
 function components(allocations) {
     const of = (wanted) => bytes(allocations.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
@@ -53110,7 +53137,7 @@ function profileOf(run, chip) {
  * FLOP/s that a run is held against; undefined where the chip has no such matrix units. Chips older than tf32 compute fp32 in fp32;
  * those without 4 bits keep such weights, and compute in 8.
  */
-function peakOf({ densePeak }, { precision }) {
+function context_peakOf({ densePeak }, { precision }) {
     const { peak } = precisions[precision];
     if (peak === 'tf32')
         return densePeak.tf32 ?? densePeak.fp32;
@@ -54098,7 +54125,7 @@ function projectTime(operations, flops, { run, machine: chip }, facts = { step: 
     if (chip === undefined)
         return step_unknown(`the accelerator ${run.accelerator} is not in the table`);
     const { peak: dtype } = precisions[run.precision];
-    const peak = peakOf(chip, run);
+    const peak = context_peakOf(chip, run);
     if (peak === undefined)
         return step_unknown(`${chip.name} has no ${dtype} matrix units`);
     const context = contextOf(run, chip, peak, facts);
@@ -54126,9 +54153,17 @@ function projectTime(operations, flops, { run, machine: chip }, facts = { step: 
         training: training(run, chip, perGpu),
     };
 }
+/** Seconds of a step alone, for those who ask of thousands of runs; undefined where it cannot be projected. */
+function stepSeconds(operations, { run, machine: chip }) {
+    const peak = chip && context_peakOf(chip, run);
+    if (chip === undefined || peak === undefined)
+        return undefined;
+    const context = contextOf(run, chip, peak, { step: stepFacts, kernelsOf: kernelsOf });
+    return parts_sum(stepParts(operations, run, context)) / (run.calibration ?? 1);
+}
 /** Of tokens per second, as a ratio, by a changed run over one whose step takes `before` seconds. */
 function gainOf(operations, run, changed, chip, facts, before) {
-    const peak = peakOf(chip, changed);
+    const peak = context_peakOf(chip, changed);
     if (peak === undefined)
         return 0;
     const after = parts_sum(stepParts(operations, changed, contextOf(changed, chip, peak, facts)));
@@ -54142,7 +54177,7 @@ function calibrate(run, { tokensPerSecondPerGpu: perGpu }) {
 }
 /** Model FLOPs utilization of a measured run: training FLOPs for a token times tokens per second, over the peak of all GPUs. */
 function measuredMfu(flops, { run, machine }, tokensPerSecond) {
-    const peak = (machine && peakOf(machine, run)) ?? null;
+    const peak = (machine && context_peakOf(machine, run)) ?? null;
     if (peak === null)
         return { mfu: null, hfu: null, peak };
     const all = peak * run.gpus;
@@ -56340,6 +56375,9 @@ const options = {
     output: { type: 'string', short: 'o' },
     base: { type: 'string', short: 'b' },
     head: { type: 'string' },
+    framework: { type: 'string' },
+    'global-batch-size': { type: 'string' },
+    fix: { type: 'string', multiple: true },
     model_config: { type: 'string', multiple: true },
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
@@ -56362,9 +56400,10 @@ const taken = {
     report: aboutConfigs,
     diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
     mfu: [...aboutConfigs, 'tokens-per-second'],
+    plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
     list: arguments_always,
 };
-const commands = ['report', 'diff', 'mfu', 'list'];
+const commands = ['report', 'diff', 'mfu', 'plan', 'list'];
 /** @throws Usage with one sentence */
 function arguments_wordsOf(argv) {
     refuseUnknown(argv);
@@ -56376,10 +56415,10 @@ function arguments_wordsOf(argv) {
     const [first, ...rest] = positionals;
     const named = values.model_config ?? [];
     if (values.version === true)
-        return { command: 'version', files: [], option, format };
+        return { command: 'version', files: [], option, fixes: [], format };
     if (values.help === true || first === 'help' || (first === undefined && named.length === 0)) {
         const topic = commands.find((one) => one === (first === 'help' ? rest[0] : first));
-        return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], option, format };
+        return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], option, fixes: [], format };
     }
     // `--model_config FILE` alone is the note's own way to ask for a report.
     const command = first === undefined ? 'report' : commands.find((one) => one === first);
@@ -56393,7 +56432,7 @@ function arguments_wordsOf(argv) {
     const piped = [...files, values.run, values['base-run'], values['head-run']].filter((word) => word === standardInput);
     if (piped.length > 1)
         throw new Usage('- stands for standard input, which can be read only once.');
-    return { command, files, option, format };
+    return { command, files, option, fixes: values.fix ?? [], format };
 }
 function refuseUnknown(argv) {
     const end = argv.indexOf('--');
@@ -56438,6 +56477,9 @@ const about = {
     output: '-o, --output FILE           where the result goes (default: standard output)',
     base: '-b, --base REV              git revision to compare with; the merge base is taken',
     head: '    --head REV              git revision to look at (default: the working tree)',
+    framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
+    'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
+    fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
     model_config: '    --model_config FILE     another way to name the config',
 };
 const usage = {
@@ -56446,6 +56488,8 @@ const usage = {
   model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
     mfu: `  model-cost mfu CONFIG --tokens-per-second N
                                            MFU of a measured run`,
+    plan: `  model-cost plan CONFIG --gpus N --accelerator ID
+                                           the runs that fit, the fastest first`,
     list: `  model-cost list accelerators|families|formats|models`,
 };
 const arguments_more = {
@@ -56456,12 +56500,14 @@ With --memory-budget the report is a check: exit code 1 where a config needs mor
     diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
 that only warns where no run is stated).`,
     mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
+    plan: `A plan fits where memory per GPU, with its margin of error, is within the budget (100 % unless stated).`,
     list: '',
 };
 const examples = {
     report: 'model-cost report config.json --accelerator h100-sxm-80gb --gpus 64 --memory-budget 90%',
     diff: 'model-cost diff --base origin/main --run configs/run.yml',
     mfu: 'model-cost mfu config.json --run run.yml --tokens-per-second 410k',
+    plan: 'model-cost plan config.json --gpus 64 --accelerator h100-sxm-80gb --framework megatron --fix tensor=8',
     list: 'model-cost list accelerators',
 };
 /** Help for one command, or for all. */
@@ -57241,6 +57287,615 @@ function mfu(words, settings) {
     return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
 }
 
+;// CONCATENATED MODULE: ./build/plan/question.js
+
+
+
+/** A usual batch of pre-training, in tokens, where nobody states one. */
+const usualBatch = 2 ** 22;
+/**
+ * Settles the run that plans start from. Where its parallelism and the wanted GPUs contradict each other, it is settled with
+ * GPUs of its own, and plans use those that are wanted.
+ *
+ * @param sources strongest first
+ */
+function startOf(sources, architecture) {
+    const direct = settleRun(sources, architecture);
+    const gpus = sources.find(({ fields }) => fields.gpus !== undefined)?.fields.gpus;
+    const own = direct.kind === 'settled' ? direct : settleRun(sources.map(withoutGpus), architecture);
+    const message = direct.problems.find(({ severity }) => severity === 'error')?.message ?? 'The run cannot be settled.';
+    if (own.kind === 'unsettled')
+        return { kind: 'unsettled', message };
+    const cost = estimate(architecture, own.settled);
+    const { run } = cost.run;
+    const wanted = gpus ?? run.gpus;
+    const stated = own.settled.origins['global_batch_size'] !== 'default';
+    const each = Math.ceil(usualBatch / run.sequenceLength / wanted);
+    const globalBatchSize = stated ? run.globalBatchSize : each * wanted;
+    const others = own.assumptions.filter(({ field }) => stated || field !== 'global_batch_size');
+    const batch = {
+        field: 'global_batch_size',
+        value: String(globalBatchSize),
+        reason: 'a usual batch of about 4M tokens',
+    };
+    return {
+        kind: 'start',
+        operations: expand(architecture),
+        settled: { ...cost.run, run: { ...run, gpus: wanted, globalBatchSize } },
+        cost,
+        assumptions: stated ? others : [...others, batch],
+        ...(direct.kind === 'settled' ? {} : { impossible: message }),
+    };
+}
+function withoutGpus(source) {
+    const { gpus: _, ...fields } = source.fields;
+    return { ...source, fields };
+}
+
+;// CONCATENATED MODULE: ./build/plan/rank.js
+
+/** What a plan chooses; what follows from it (sequence parallelism, the layers of a stage) is no change of its own. */
+const rank_chosen = [
+    'parallelism.tensor',
+    'parallelism.pipeline',
+    'parallelism.virtual_pipeline',
+    'parallelism.context',
+    'parallelism.expert',
+    'parallelism.expert_tensor',
+    'sharding',
+    'offload',
+    'micro_batch_size',
+    'recompute',
+    'recompute_modules',
+];
+const asFastAs = 0.95;
+/** undefined where nothing fits. The order of plans that are alike in all is that in which they come. */
+function rank_rank(plans, asItIs) {
+    const ranked = plans.toSorted((a, b) => b.tokensPerSecond - a.tokensPerSecond || rank_kinds(a.run) - rank_kinds(b.run) || rank_extras(a.run) - rank_extras(b.run));
+    const [fastest] = ranked;
+    if (fastest === undefined)
+        return undefined;
+    const near = ranked.filter((plan) => plan.tokensPerSecond >= asFastAs * fastest.tokensPerSecond);
+    const changes = new Map(ranked.map((plan) => [plan, changedFields(asItIs, plan.run).length]));
+    return {
+        ranked,
+        fastest,
+        simplest: least(near, fastest, ({ run }) => rank_kinds(run) + rank_extras(run) / 100),
+        nearest: least(ranked, fastest, (plan) => changes.get(plan) ?? 0),
+    };
+}
+/** The first of those for which a number is smallest. */
+const least = (plans, first, of) => plans.reduce((best, plan) => (of(plan) < of(best) ? plan : best), first);
+/** Kinds of parallelism besides data parallelism. */
+const rank_kinds = ({ parallelism: { tensor, pipeline, context, expert } }) => [tensor, pipeline, context, expert].filter((degree) => degree > 1).length;
+/** What else makes a run harder to understand. */
+const rank_extras = ({ parallelism, recompute, offload }) => Number(parallelism.virtualPipeline > 1) + Number(recompute !== 'none') + Number(offload !== undefined);
+/** Fields that a plan sets otherwise than the run as it is, as users write them. */
+function changedFields(asItIs, run) {
+    const [before, after] = [rank_written(asItIs), rank_written(run)];
+    return rank_chosen.filter((field) => before.get(field) !== after.get(field));
+}
+const rank_written = (run) => runAsText({ ...run, offload: run.offload ?? 'none' });
+
+;// CONCATENATED MODULE: ./build/plan/space.js
+/** What each framework can do that the projection can time; parameters in CPU memory, say, are not timed. */
+const space_ways = {
+    megatron: { divides: true, sharding: ['none', 'optimizer'], offload: ['none', 'optimizer'] },
+    fsdp: { divides: true, sharding: ['gradients', 'full'], offload: ['none'] },
+    deepspeed: {
+        divides: false,
+        sharding: ['none', 'optimizer', 'gradients', 'full'],
+        offload: ['none', 'optimizer'],
+    },
+    transformers: { divides: false, sharding: ['none'], offload: ['none'] },
+};
+const space_microBatches = [1, 2, 4, 8];
+const mostVirtualStages = 8;
+/** Tokens that context parallelism leaves each GPU at least. */
+const fewestTokens = 1024;
+/** The fullest stage over the mean, in layers, where they do not divide. */
+const mostUneven = 1.1;
+/**
+ * The space of one model and run. The run's own values are always part of it; a fixed field has no other.
+ *
+ * @param domain GPUs that the fast domain joins, within which tensor parallelism stays
+ */
+function spaceOf(operations, run, fixed, domain) {
+    const way = space_ways[run.framework];
+    const { parallelism: own } = run;
+    const layers = operations.order.length;
+    const degrees = (name, value, wanted) => fixed.has(`parallelism.${name}`) ? [value] : ascending([1, value, ...(way.divides ? wanted() : [])]);
+    const choose = (name, value, wanted) => fixed.has(name) ? [value] : [...new Set([...wanted, value])];
+    const node = Math.min(run.gpus, run.gpusPerNode ?? domain);
+    return {
+        tensor: degrees('tensor', own.tensor, () => divisors(run.gpus).filter((degree) => degree <= node)),
+        pipeline: degrees('pipeline', own.pipeline, () => divisors(run.gpus).filter((degree) => degree <= layers)),
+        virtualPipeline: degrees('virtual_pipeline', own.virtualPipeline, () => divisors(layers).filter((degree) => degree <= mostVirtualStages)),
+        context: degrees('context', own.context, () => contexts(operations, run)),
+        expert: degrees('expert', own.expert, () => divisors(space_expertsOf(operations)).filter((degree) => run.gpus % degree === 0)),
+        expertTensor: fixed.has('parallelism.expert_tensor') || space_expertsOf(operations) === 1 || !way.divides
+            ? [own.expertTensor]
+            : [1, 'as tensor'],
+        sharding: choose('sharding', run.sharding, way.sharding),
+        offload: choose('offload', run.offload ?? 'none', way.offload),
+        microBatchSize: fixed.has('micro_batch_size')
+            ? [run.microBatchSize]
+            : ascending([run.microBatchSize, ...space_microBatches]),
+        recompute: recomputings(operations, run, fixed),
+    };
+}
+const ascending = (values) => [...new Set(values)].sort((a, b) => a - b);
+const divisors = (number) => Array.from({ length: number }, (_, index) => index + 1).filter((divisor) => number % divisor === 0);
+const allOf = ({ layers, prediction }) => [
+    ...layers.flatMap(({ operations }) => operations),
+    ...prediction,
+];
+/** A recurrence does not divide its sequence as attention does. */
+function contexts(operations, run) {
+    if (allOf(operations).some(({ kind }) => kind === 'scan'))
+        return [];
+    return divisors(run.gpus).filter((degree) => run.sequenceLength / degree >= fewestTokens);
+}
+/** The experts of a layer; 1 where the model routes nothing. */
+function space_expertsOf(operations) {
+    const route = allOf(operations).find((operation) => operation.kind === 'route');
+    return route?.kind === 'route' ? route.experts : 1;
+}
+function recomputings(operations, run, fixed) {
+    const own = {
+        recompute: run.recompute,
+        ...(run.recomputeModules === undefined ? {} : { recomputeModules: run.recomputeModules }),
+        ...(run.recomputeMethod === undefined ? {} : { recomputeMethod: run.recomputeMethod }),
+        ...(run.recomputeLayers === undefined ? {} : { recomputeLayers: run.recomputeLayers }),
+    };
+    if (fixed.has('recompute') || fixed.has('recompute_modules'))
+        return [own];
+    const cheap = run.framework === 'megatron' ? [{ recompute: 'selective', recomputeModules: cheapModules(operations) }] : [];
+    const all = [
+        own,
+        { recompute: 'none' },
+        { recompute: 'selective' },
+        ...cheap,
+        { recompute: 'full' },
+    ];
+    return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
+}
+/** Megatron's modules that are cheap to run again and keep much. */
+function cheapModules(operations) {
+    const latent = allOf(operations).some((one) => one.kind === 'attention' && one.variant === 'latent');
+    return ['layernorm', ...(space_expertsOf(operations) > 1 ? ['moe_act'] : []), ...(latent ? ['mla_up_proj'] : [])];
+}
+/** Whether GPUs, heads and matrices, experts, layers, sequence and batch divide as the run's parallelism asks. */
+function space_divides(operations, run) {
+    const { tensor, context, pipeline } = run.parallelism;
+    if (run.gpus % (tensor * pipeline * context) !== 0)
+        return false;
+    return (dividesExperts(operations, run) &&
+        dividesMatrices(operations, run.parallelism, run.contextParallelStyle) &&
+        dividesLayers(operations, run) &&
+        run.sequenceLength % (tensor * (context === 1 ? 1 : 2 * context)) === 0 &&
+        dividesBatch(run));
+}
+function dividesExperts(operations, { gpus, parallelism }) {
+    const { pipeline, expert, expertTensor } = parallelism;
+    return gpus % (pipeline * expert * expertTensor) === 0 && space_expertsOf(operations) % expert === 0;
+}
+function dividesMatrices(operations, { tensor, context, expertTensor }, style) {
+    if (tensor * context * expertTensor === 1)
+        return true;
+    return allOf(operations).every((operation) => {
+        if (operation.kind === 'attention') {
+            const group = tensor * (style === 'all_to_all' ? context : 1);
+            // An indexer's heads are on every GPU.
+            return (operation.variant === 'indexer' ||
+                (operation.heads % group === 0 && dividesKeys(operation.keyValueHeads, tensor)));
+        }
+        if (operation.kind !== 'linear')
+            return true;
+        if (operation.sharding === 'column')
+            return operation.columns % tensor === 0;
+        if (operation.sharding === 'row')
+            return operation.rows % tensor === 0;
+        return operation.sharding !== 'expert' || Math.max(operation.rows, operation.columns) % expertTensor === 0;
+    });
+}
+/** One head of keys and values for all queries is on every GPU. */
+const dividesKeys = (heads, tensor) => heads === 1 || heads % tensor === 0;
+function dividesLayers({ order }, { parallelism, layersPerStage, gpus }) {
+    const { pipeline, virtualPipeline } = parallelism;
+    if (pipeline === 1)
+        return virtualPipeline === 1;
+    if (pipeline > order.length || gpus % pipeline !== 0)
+        return false;
+    if (virtualPipeline > 1)
+        return order.length % (pipeline * virtualPipeline) === 0;
+    const fullest = Math.ceil(order.length / pipeline) * pipeline;
+    return layersPerStage?.length === pipeline || fullest <= mostUneven * order.length;
+}
+function dividesBatch({ gpus, parallelism, globalBatchSize, microBatchSize, shardGroup }) {
+    const { tensor, pipeline, virtualPipeline, context } = parallelism;
+    const replicas = gpus / (tensor * pipeline * context);
+    const microBatches = globalBatchSize / (replicas * microBatchSize);
+    // The interleaved schedule takes micro-batches in groups of the pipeline's length.
+    const scheduled = virtualPipeline === 1 || microBatches % pipeline === 0;
+    return Number.isInteger(microBatches) && scheduled && (replicas * context) % (shardGroup ?? 1) === 0;
+}
+
+;// CONCATENATED MODULE: ./build/plan/search.js
+
+
+
+
+/** Every run of the space that divides and fits, with its speed. Memory comes first: only what fits is timed. */
+function search({ operations, settled, space, budget }, bounds) {
+    const end = bounds.now() + bounds.milliseconds;
+    const plans = [];
+    let smallest;
+    let candidates = 0;
+    let tooLarge = 0;
+    const found = (stopped) => ({ plans, candidates, tooLarge, stopped, smallest });
+    for (const layout of layouts(space, settled.run)) {
+        const runs = [...runsOf(layout, space)].filter((run) => space_divides(operations, run));
+        if (runs.length === 0)
+            continue;
+        // Micro-batches and recompute leave the states as they are.
+        const least = leastBytes(operations, layout);
+        for (const run of runs) {
+            if (candidates === bounds.candidates)
+                return found('candidates');
+            if (bounds.now() > end)
+                return found('time');
+            candidates += 1;
+            const { band } = memoryBand(operations, run);
+            // Of what does not fit only the smallest is told, where nothing else is found.
+            const most = Math.max(budget / (1 + band), plans.length > 0 ? 0 : (smallest?.device ?? Infinity));
+            if (least > most) {
+                tooLarge += 1;
+                continue;
+            }
+            const device = peakBytes(operations, run, most);
+            if (device === undefined)
+                continue;
+            if (smallest === undefined || device < smallest.device)
+                smallest = { run, device, band };
+            if (device * (1 + band) > budget)
+                continue;
+            const seconds = stepSeconds(operations, { run, machine: settled.machine });
+            if (seconds === undefined)
+                continue;
+            plans.push({ run, device, band, tokensPerSecond: (run.globalBatchSize * run.sequenceLength) / seconds });
+        }
+    }
+    return found(undefined);
+}
+/** How the model lies on the GPUs: all that decides its states. */
+function* layouts(space, run) {
+    for (const parallelism of degrees(space))
+        for (const sharding of space.sharding)
+            for (const offload of space.offload)
+                yield laidOut(run, parallelism, sharding, offload);
+}
+function* degrees(space) {
+    for (const pipeline of space.pipeline)
+        for (const virtualPipeline of pipeline === 1 ? [1] : space.virtualPipeline)
+            for (const tensor of space.tensor)
+                for (const context of space.context)
+                    for (const expert of space.expert)
+                        for (const expertTensor of new Set(space.expertTensor.map((one) => (one === 'as tensor' ? tensor : one))))
+                            yield { tensor, pipeline, virtualPipeline, context, expert, expertTensor, sequenceParallel: tensor > 1 };
+}
+function laidOut(run, parallelism, sharding, offload) {
+    const { layersPerStage, pipelineSchedule, offload: _, ...rest } = run;
+    const own = parallelism.pipeline === run.parallelism.pipeline &&
+        parallelism.virtualPipeline === run.parallelism.virtualPipeline;
+    return {
+        ...rest,
+        parallelism,
+        sharding,
+        ...(offload === 'none' ? {} : { offload }),
+        ...(own && layersPerStage !== undefined ? { layersPerStage } : {}),
+        ...(pipelineSchedule === undefined || !(own || special.includes(pipelineSchedule)) ? {} : { pipelineSchedule }),
+    };
+}
+/** Schedules that are no matter of virtual stages. */
+const special = ['gpipe', 'zero_bubble', 'dualpipe'];
+function* runsOf(layout, { microBatchSize, recompute }) {
+    for (const micro of microBatchSize)
+        for (const way of recompute)
+            yield search_withRecompute(layout, micro, way);
+}
+function search_withRecompute(run, microBatchSize, way) {
+    const { recomputeModules: _, recomputeMethod: __, recomputeLayers: ___, ...rest } = run;
+    return { ...rest, microBatchSize, ...way };
+}
+
+;// CONCATENATED MODULE: ./build/plan/describe.js
+
+
+/**
+ * A run as a description (`run.yml`) that settles to the same run, ready to be pasted.
+ *
+ * @param layers of the model, for the layers of each stage where they do not divide
+ */
+function describeRun(run, layers) {
+    const { measuredTokensPerSecond: _, ...plain } = withStages(run, layers);
+    const { parallelism, ...fields } = runAsWritten(plain);
+    const degrees = Object.entries(parallelism).map(([name, value]) => `  ${name}: ${valueText(value)}`);
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${valueText(value)}`);
+    return [...lines, 'parallelism:', ...degrees, ''].join('\n');
+}
+/** Words stand as they are; lists and mappings are written as in JSON, which is YAML too. */
+const valueText = (value) => typeof value === 'string' && /^[a-z][a-z0-9_-]*$/.test(value) ? value : markdown_plain(JSON.stringify(value), 10_000);
+/** What the first stages have more of is said, since frameworks want to be told. */
+function withStages(run, layers) {
+    const { pipeline } = run.parallelism;
+    if (layers % pipeline === 0 || run.layersPerStage !== undefined)
+        return run;
+    const each = Math.floor(layers / pipeline);
+    const layersPerStage = Array.from({ length: pipeline }, (_, stage) => each + Number(stage < layers % pipeline));
+    return { ...run, layersPerStage };
+}
+
+;// CONCATENATED MODULE: ./build/plan/table.js
+
+
+
+
+
+
+/** Rows of the table besides the plans that have a name. */
+const table_mostRows = 10;
+const table_named = ['fastest', 'simplest', 'nearest'];
+function table_rowsOf({ start, ranking }) {
+    if (ranking === undefined)
+        return [];
+    const plans = new Set([...ranking.ranked.slice(0, table_mostRows), ...table_named.map((name) => ranking[name])]);
+    return [...plans].map((plan) => ({
+        names: table_named.filter((name) => ranking[name] === plan),
+        plan,
+        time: projectTime(start.operations, start.cost.flops, { run: plan.run, machine: start.settled.machine }),
+    }));
+}
+const table_shardings = {
+    none: 'nothing sharded',
+    optimizer: 'optimizer sharded',
+    gradients: 'gradients sharded',
+    full: 'fully sharded',
+};
+/** What a plan chooses, in one line: `TP 4, PP 2, EP 32, optimizer sharded, micro-batch 2, full recompute`. */
+function choiceLine({ parallelism, sharding, microBatchSize, recompute, recomputeModules, offload, }) {
+    const { tensor, pipeline, virtualPipeline, context, expert, expertTensor } = parallelism;
+    const degrees = Object.entries({
+        TP: tensor,
+        PP: pipeline,
+        VP: virtualPipeline,
+        CP: context,
+        EP: expert,
+        ETP: expertTensor,
+    });
+    const modules = recompute === 'selective' && recomputeModules !== undefined ? ` (${recomputeModules.join(' ')})` : '';
+    return [
+        ...degrees.flatMap(([name, degree]) => (degree > 1 ? [`${name} ${degree}`] : [])),
+        table_shardings[sharding],
+        `micro-batch ${microBatchSize}`,
+        ...(recompute === 'none' ? [] : [`${recompute} recompute${modules}`]),
+        ...(offload === undefined || offload === 'none' ? [] : [`${offload} in CPU memory`]),
+    ].join(', ');
+}
+/** The largest part of a step besides matrix products, and its share. */
+function limitOf({ parts, stepTime }) {
+    const [largest] = Object.entries(parts)
+        .filter(([part]) => part !== 'matrix_products')
+        .sort(([, a], [, b]) => b - a);
+    return largest === undefined || stepTime === null
+        ? ''
+        : `${largest[0].replaceAll('_', ' ')} ${percent(largest[1] / stepTime, 0)}`;
+}
+const table_heading = ['', 'Plan', 'Memory', 'MFU', 'Tokens/s per GPU', 'Limited by'];
+const cells = ({ names, plan, time }) => [
+    names.join(', '),
+    choiceLine(plan.run),
+    `${gib(plan.device)} ±${percent(plan.band, 0)}`,
+    time.mfu === null ? '' : percent(time.mfu),
+    exact(Math.round(plan.tokensPerSecond / plan.run.gpus)),
+    limitOf(time),
+];
+/** What was searched, in sentences. */
+function table_wordsOf({ start, found, budget, seconds }) {
+    const { run } = start.settled;
+    const { candidates, plans, tooLarge, stopped, smallest } = found;
+    return [
+        `${exact(run.gpus)} x ${run.accelerator}, ${run.framework}, ${exact(run.sequenceLength)} tokens, ${exact(run.globalBatchSize)} sequences a step, ${run.precision}; memory within ${gib(budget)}, its margin of error included.`,
+        `${exact(candidates)} runs divide and were looked at in ${seconds.toFixed(1)} s: ${exact(plans.length)} fit, ${exact(tooLarge)} do not by their states alone.${stopped === undefined ? ' That is the whole space.' : ` The search ended at its limit of ${stopped} before the whole space was looked at.`}`,
+        ...(start.impossible === undefined ? [] : [`The run as it is cannot be started: ${start.impossible}`]),
+        ...(plans.length > 0 || smallest === undefined
+            ? []
+            : [
+                `Nothing fits. The smallest needs ${gib(smallest.device)} ±${percent(smallest.band, 0)}: ${choiceLine(smallest.run)}.`,
+            ]),
+        ...(candidates > 0 ? [] : ['No run of the space divides: GPUs, layers, heads, experts, sequence and batch must.']),
+        ...start.assumptions.map(({ field, value, reason }) => `Assumed: ${field} = ${value} (${reason}).`),
+    ];
+}
+/** Each named plan once, with its names, what it changes, and its description. */
+function table_described({ start, ranking }) {
+    if (ranking === undefined)
+        return [];
+    return [...new Set(table_named.map((name) => ranking[name]))].map((plan) => {
+        const changes = changedFields(start.settled.run, plan.run);
+        const names = table_named.filter((name) => ranking[name] === plan).join(', ');
+        return {
+            title: `${names}: ${changes.length === 0 ? 'as it is' : `changes ${changes.join(', ')}`}`,
+            yaml: describeRun(plan.run, start.operations.order.length),
+        };
+    });
+}
+function planText(answer) {
+    const rows = [table_heading, ...table_rowsOf(answer).map(cells)].map((row) => row.map((cell) => markdown_plain(cell, 200)));
+    const widths = table_heading.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+    const aligned = rows.map((row) => row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd());
+    return [
+        markdown_plain(answer.path, 120),
+        ...table_wordsOf(answer).map((words) => `  ${markdown_plain(words, 500)}`),
+        '',
+        ...(answer.ranking === undefined ? [] : [...aligned, '']),
+        ...table_described(answer).flatMap(({ title, yaml }) => [`# ${title}`, yaml]),
+    ].join('\n');
+}
+function planMarkdown(answer) {
+    const rows = table_rowsOf(answer).map((row) => cells(row).map((cell) => (cell === '' ? '' : markdown_sentence(cell))));
+    return [
+        `## Plans for ${code(answer.path, 120)}`,
+        table_wordsOf(answer)
+            .map((words) => `- ${markdown_sentence(words)}`)
+            .join('\n'),
+        ...(rows.length === 0 ? [] : [markdown_table([table_heading, ...rows], [2, 3, 4])]),
+        ...table_described(answer).map(({ title, yaml }) => `### ${markdown_sentence(title)}\n\n\`\`\`yaml\n${yaml}\`\`\``),
+        '',
+    ].join('\n\n');
+}
+/** The same for programs; bytes, shares and tokens per second as plain numbers. */
+function planJson(answer) {
+    const { start, found, budget, seconds, path } = answer;
+    const { candidates, tooLarge, plans, stopped, smallest } = found;
+    return {
+        version: 1,
+        path,
+        budget_bytes: budget,
+        search: {
+            candidates,
+            fitting: plans.length,
+            too_large_by_states: tooLarge,
+            complete: stopped === undefined,
+            stopped_by: stopped ?? null,
+            seconds,
+        },
+        run_as_it_is: runAsWritten(start.settled.run),
+        impossible_as_it_is: start.impossible ?? null,
+        assumptions: start.assumptions,
+        smallest: smallest === undefined ? null : { memory_bytes: smallest.device, run: runAsWritten(smallest.run) },
+        plans: table_rowsOf(answer).map(({ names, plan, time }) => ({
+            names,
+            memory_bytes: plan.device,
+            memory_band: plan.band,
+            mfu: time.mfu,
+            tokens_per_second_per_gpu: plan.tokensPerSecond / plan.run.gpus,
+            limit: time.limit,
+            changes: changedFields(start.settled.run, plan.run),
+            run: runAsWritten(plan.run),
+            description: describeRun(plan.run, start.operations.order.length),
+        })),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/local/plan.js
+
+
+
+
+
+
+
+
+
+
+
+
+const plan_bounds = { now: () => performance.now(), milliseconds: 60_000, candidates: 500_000 };
+/** `plan CONFIG`: what fits, and what is fastest. Exit code 2 where nothing can be planned, 0 also where nothing fits. */
+function plan(words, settings, given) {
+    const { fields, fixed } = wanted(words);
+    const pairs = recipePairs(given);
+    const [pair] = pairs;
+    if (pair === undefined || pairs.length > 1)
+        throw new Usage(`${given.path} has ${pairs.length} jobs, and plan takes one: ${pairs
+            .slice(0, 3)
+            .map(({ path }) => path)
+            .join(', ')}.`);
+    const { path, head, beside } = pair;
+    if (head === undefined || head.kind === 'refused')
+        return complain(head?.reason ?? `${path} cannot be read.`);
+    const reading = readConfig(head.bytes, path, { known: beside?.head ?? new Map(), ...settings.jobOf(path) });
+    if (reading.kind === 'unread')
+        return complainOf(path, reading.problems[0]);
+    const sources = settings.sourcesFor(path, reading.run);
+    const start = startOf([{ origin: 'input', fields }, ...sources], reading.architecture);
+    if (start.kind === 'unsettled')
+        return complainOf(path, { message: start.message });
+    const { machine } = start.settled;
+    if (machine === undefined || start.cost.throughput.stepTime === null)
+        return complain(start.cost.throughput.limit);
+    const budget = budgetOf(settings, path, start.cost);
+    if (budget === undefined)
+        return complain('How much memory the accelerator has is not known: state --memory-budget, like 80GB.');
+    return plan_shown(words, answerOf(path, start, fixed, budget, machine.fast.domain));
+}
+function answerOf(path, start, fixed, budget, domain) {
+    const began = plan_bounds.now();
+    const { operations, settled } = start;
+    const found = search({ operations, settled, space: spaceOf(operations, settled.run, fixed, domain), budget }, plan_bounds);
+    const ranking = rank_rank(found.plans, settled.run);
+    return { path, start, budget, found, ranking, seconds: (plan_bounds.now() - began) / 1000 };
+}
+function plan_shown(words, answer) {
+    const text = { text: planText, markdown: planMarkdown, json: (one) => print_json(planJson(one)) }[words.format];
+    return print(text(answer), words.option('output'));
+}
+/** Fields of the run that the command line states, and those that plans leave alone. */
+function wanted(words) {
+    const stated = new Map();
+    const framework = words.option('framework');
+    if (framework !== undefined)
+        stated.set('framework', framework);
+    const batch = words.option('global-batch-size');
+    if (batch !== undefined)
+        stated.set('global_batch_size', asWritten(batch));
+    const micro = words.option('micro-batch-size') === undefined ? [] : ['micro_batch_size'];
+    const fixes = words.fixes.map(fixOf);
+    for (const [key, value] of fixes)
+        stated.set(key, value);
+    const reading = runOf(nested(stated), '--fix');
+    if (reading.kind === 'wrong')
+        throw new Usage(reading.problems[0]?.message ?? '--fix cannot be used.');
+    return { fields: reading.fields, fixed: new Set([...micro, ...fixes.map(([key]) => key)]) };
+}
+function fixOf(text) {
+    const at = text.indexOf('=');
+    if (at < 1)
+        throw new Usage(`--fix is "${text.slice(0, 60)}", but must be KEY=VALUE, like parallelism.tensor=8.`);
+    const key = text.slice(0, at).trim();
+    return [plan_degrees.has(key) ? `parallelism.${key}` : key, asWritten(text.slice(at + 1))];
+}
+/** Degrees may be named without the mapping that they stand in. */
+const plan_degrees = new Set([
+    'tensor',
+    'pipeline',
+    'virtual_pipeline',
+    'context',
+    'expert',
+    'expert_tensor',
+]);
+/** A value as a run description has it. */
+function asWritten(text) {
+    const parsed = syntax_parse(Buffer.from(text), 'yaml');
+    return parsed.kind === 'parsed' ? parsed.value : text;
+}
+function nested(stated) {
+    const flat = [...stated].filter(([key]) => !key.startsWith('parallelism.'));
+    const inner = [...stated].flatMap(([key, value]) => (key.startsWith('parallelism.') ? [[key.slice(12), value]] : []));
+    return { ...Object.fromEntries(flat), ...(inner.length === 0 ? {} : { parallelism: Object.fromEntries(inner) }) };
+}
+/** The sternest limit of memory, in bytes. */
+function budgetOf(settings, path, cost) {
+    const limits = settings.budgetsFor(path).limits.filter(({ metric, bound }) => metric === 'memory' && bound === 'max');
+    const amounts = limits.map((limit) => boundOf(limit, { ...cost, assumptions: [], problems: [] }, undefined));
+    const known = amounts.filter((amount) => amount !== undefined);
+    return known.length === 0 ? undefined : Math.min(...known);
+}
+
 ;// CONCATENATED MODULE: ./build/local/root.js
 
 
@@ -57491,6 +58146,7 @@ function policyFrom(read, name) {
 
 
 
+
 /** The command line: the same story as the action, over files and a git repository. Results to standard output, errors to standard error. */
 function main(argv) {
     quietPipes();
@@ -57520,6 +58176,8 @@ function follow(words) {
             return diff(words);
         case 'mfu':
             return mfu(words, settingsHere(words));
+        case 'plan':
+            return main_planned(words, settingsHere(words));
     }
 }
 function wholeNumber(words, name) {
@@ -57653,6 +58311,13 @@ function diff(words) {
     // The user named them, so what cannot be read fails.
     const found = besideOnDisk(pairOf(named_named(old), named_named(now)), settings);
     return main_compared(words, { pairs: [found], missed: [], notes: [] }, { ...settings, named: () => true }, []);
+}
+function main_planned(words, settings) {
+    const [word, ...rest] = words.files;
+    if (word === undefined || rest.length > 0)
+        throw new Usage('plan needs one config: model-cost plan CONFIG --gpus N --accelerator ID');
+    const { path, side } = named_named(word);
+    return plan(words, settings, besideOnDisk({ path, head: side }, settings));
 }
 const pairOf = (base, head) => ({
     path: head.path,

@@ -25,13 +25,16 @@ const options = {
   output: { type: 'string', short: 'o' },
   base: { type: 'string', short: 'b' },
   head: { type: 'string' },
+  framework: { type: 'string' },
+  'global-batch-size': { type: 'string' },
+  fix: { type: 'string', multiple: true },
   model_config: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const;
 
 type Option = keyof typeof options;
-type Valued = Exclude<Option, 'help' | 'version' | 'model_config'>;
+type Valued = Exclude<Option, 'help' | 'version' | 'model_config' | 'fix'>;
 
 const always: readonly Option[] = ['format', 'output', 'help', 'version'];
 const aboutConfigs: readonly Option[] = [
@@ -52,11 +55,12 @@ const taken = {
   report: aboutConfigs,
   diff: [...aboutConfigs, 'base-run', 'head-run', 'fail-on', 'base', 'head'],
   mfu: [...aboutConfigs, 'tokens-per-second'],
+  plan: [...aboutConfigs, 'framework', 'global-batch-size', 'fix'],
   list: always,
 } as const satisfies Readonly<Record<string, readonly Option[]>>;
 
 export type Command = keyof typeof taken;
-const commands: readonly Command[] = ['report', 'diff', 'mfu', 'list'];
+const commands: readonly Command[] = ['report', 'diff', 'mfu', 'plan', 'list'];
 
 export type Words = {
   readonly command: Command | 'help' | 'version';
@@ -64,6 +68,8 @@ export type Words = {
   readonly topic?: Command;
   readonly files: readonly string[];
   readonly option: (name: Valued) => string | undefined;
+  /** `key=value` of each --fix. */
+  readonly fixes: readonly string[];
   readonly format: 'text' | 'markdown' | 'json';
 };
 
@@ -79,10 +85,10 @@ export function wordsOf(argv: readonly string[]): Words {
   const option: Words['option'] = (name) => values[name];
   const [first, ...rest] = positionals;
   const named = values.model_config ?? [];
-  if (values.version === true) return { command: 'version', files: [], option, format };
+  if (values.version === true) return { command: 'version', files: [], option, fixes: [], format };
   if (values.help === true || first === 'help' || (first === undefined && named.length === 0)) {
     const topic = commands.find((one) => one === (first === 'help' ? rest[0] : first));
-    return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], option, format };
+    return { command: 'help', ...(topic === undefined ? {} : { topic }), files: [], option, fixes: [], format };
   }
   // `--model_config FILE` alone is the note's own way to ask for a report.
   const command = first === undefined ? 'report' : commands.find((one) => one === first);
@@ -96,7 +102,7 @@ export function wordsOf(argv: readonly string[]): Words {
   const files = [...rest, ...named];
   const piped = [...files, values.run, values['base-run'], values['head-run']].filter((word) => word === standardInput);
   if (piped.length > 1) throw new Usage('- stands for standard input, which can be read only once.');
-  return { command, files, option, format };
+  return { command, files, option, fixes: values.fix ?? [], format };
 }
 
 function refuseUnknown(argv: readonly string[]): void {
@@ -127,7 +133,7 @@ function parsed(argv: readonly string[]): ReturnType<typeof parseAll> {
   }
 }
 
-const about: Readonly<Record<Valued | 'model_config', string>> = {
+const about: Readonly<Record<Valued | 'model_config' | 'fix', string>> = {
   run: '-r, --run FILE              the training run (YAML or JSON; default: what is assumed is listed)',
   'base-run': '    --base-run FILE         the run of the old side (default: that of --run)',
   'head-run': '    --head-run FILE         the run of the new side (default: that of --run)',
@@ -144,6 +150,9 @@ const about: Readonly<Record<Valued | 'model_config', string>> = {
   output: '-o, --output FILE           where the result goes (default: standard output)',
   base: '-b, --base REV              git revision to compare with; the merge base is taken',
   head: '    --head REV              git revision to look at (default: the working tree)',
+  framework: "    --framework F           megatron, fsdp, deepspeed, transformers (default: the run's)",
+  'global-batch-size': "    --global-batch-size N   sequences (default: the run's, else about 4M tokens)",
+  fix: '    --fix KEY=VALUE         a field of the run that plans leave as it is; may be repeated',
   model_config: '    --model_config FILE     another way to name the config',
 };
 
@@ -153,6 +162,8 @@ const usage: Readonly<Record<Command, string>> = {
   model-cost diff --base REV [--head REV]  the configs changed in this git repository (default head: the working tree)`,
   mfu: `  model-cost mfu CONFIG --tokens-per-second N
                                            MFU of a measured run`,
+  plan: `  model-cost plan CONFIG --gpus N --accelerator ID
+                                           the runs that fit, the fastest first`,
   list: `  model-cost list accelerators|families|formats|models`,
 };
 
@@ -164,6 +175,7 @@ With --memory-budget the report is a check: exit code 1 where a config needs mor
   diff: `Exit code 1 where memory per GPU goes over its budget (100 % of the accelerator's usable memory unless stated;
 that only warns where no run is stated).`,
   mfu: `MFU is training FLOPs per token (causal) x tokens per second / (GPUs x dense peak).`,
+  plan: `A plan fits where memory per GPU, with its margin of error, is within the budget (100 % unless stated).`,
   list: '',
 };
 
@@ -171,6 +183,7 @@ const examples: Readonly<Record<Command, string>> = {
   report: 'model-cost report config.json --accelerator h100-sxm-80gb --gpus 64 --memory-budget 90%',
   diff: 'model-cost diff --base origin/main --run configs/run.yml',
   mfu: 'model-cost mfu config.json --run run.yml --tokens-per-second 410k',
+  plan: 'model-cost plan config.json --gpus 64 --accelerator h100-sxm-80gb --framework megatron --fix tensor=8',
   list: 'model-cost list accelerators',
 };
 

@@ -21,6 +21,7 @@ import { filesAt, GitProblem, gitChanges, gitRange, type Range, readAt, unchange
 import { list } from './list.ts';
 import { mfu } from './mfu.ts';
 import { allNamed, type Named, named } from './named.ts';
+import { plan } from './plan.ts';
 import { complain, complainOf, failed, json, note, passed, print, progress, quietPipes, unusable } from './print.ts';
 import { pathFrom, policyRoot } from './root.ts';
 import { rulesHere, rulesOf, rulesOfTwo } from './rules.ts';
@@ -53,6 +54,8 @@ function follow(words: Words): number {
       return diff(words);
     case 'mfu':
       return mfu(words, settingsHere(words));
+    case 'plan':
+      return planned(words, settingsHere(words));
   }
 }
 
@@ -204,6 +207,14 @@ function diff(words: Words): number {
   // The user named them, so what cannot be read fails.
   const found = besideOnDisk(pairOf(named(old), named(now)), settings);
   return compared(words, { pairs: [found], missed: [], notes: [] }, { ...settings, named: () => true }, []);
+}
+
+function planned(words: Words, settings: Settings): number {
+  const [word, ...rest] = words.files;
+  if (word === undefined || rest.length > 0)
+    throw new Usage('plan needs one config: model-cost plan CONFIG --gpus N --accelerator ID');
+  const { path, side } = named(word);
+  return plan(words, settings, besideOnDisk({ path, head: side }, settings));
 }
 
 const pairOf = (base: Named, head: Named): ConfigPair => ({

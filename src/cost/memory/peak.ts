@@ -9,6 +9,7 @@ import { memoryBand } from './band.ts';
 import { deviceOverhead, libraryWorkspaces } from './overhead.ts';
 import { type Allocation, type Phase, phasesOf, totalOf } from './phases.ts';
 import { reservedBytes } from './reserved.ts';
+import { statesOfStage } from './states.ts';
 
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
@@ -37,16 +38,44 @@ export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstim
   };
 }
 
+/**
+ * Device memory alone, in bytes, for those who ask of thousands of runs.
+ *
+ * @returns undefined where a stage needs more than `most`
+ */
+export function peakBytes(model: Operations, run: TrainingRun, most: number): number | undefined {
+  const operations = trainedOperations(model, run);
+  const outside = deviceOverhead(run);
+  let worst = 0;
+  for (const stage of heldByRanks(operations, run)) {
+    worst = Math.max(worst, peakOf(operations, run, stage).reserved);
+    if (worst + outside > most) return undefined;
+  }
+  return worst + outside;
+}
+
+/** Bytes of the fullest GPU without activations: its peak is no less. */
+export function leastBytes(model: Operations, run: TrainingRun): number {
+  const operations = trainedOperations(model, run);
+  const each = heldByRanks(operations, run).map((stage) => {
+    const { weights, gradients, optimizer } = statesOfStage(operations, run, stage);
+    return weights + gradients + optimizer;
+  });
+  return Math.max(...each) + deviceOverhead(run);
+}
+
 type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: number };
 
 function fullest(operations: Operations, run: TrainingRun): Peak {
-  const peaks = heldByRanks(operations, run).map((stage): Peak => {
-    const phases = [...phasesOf(operations, run, stage)];
-    const totals = phases.map(totalOf);
-    const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
-    return { phase, stage, reserved: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) };
-  });
+  const peaks = heldByRanks(operations, run).map((stage) => peakOf(operations, run, stage));
   return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
+}
+
+function peakOf(operations: Operations, run: TrainingRun, stage: Stage): Peak {
+  const phases = [...phasesOf(operations, run, stage)];
+  const totals = phases.map(totalOf);
+  const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
+  return { phase, stage, reserved: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) };
 }
 
 function components(allocations: readonly Allocation[]): MemoryEstimate['components'] {

@@ -58,6 +58,14 @@ export function projectTime(
   };
 }
 
+/** Seconds of a step alone, for those who ask of thousands of runs; undefined where it cannot be projected. */
+export function stepSeconds(operations: Operations, { run, machine: chip }: Machine): number | undefined {
+  const peak = chip && peakOf(chip, run);
+  if (chip === undefined || peak === undefined) return undefined;
+  const context = contextOf(run, chip, peak, { step: stepFacts, kernelsOf });
+  return sum(stepParts(operations, run, context)) / (run.calibration ?? 1);
+}
+
 /** Of tokens per second, as a ratio, by a changed run over one whose step takes `before` seconds. */
 function gainOf(
   operations: Operations,

@@ -1,0 +1,125 @@
+import { memoryBand } from '../cost/memory/band.ts';
+import { leastBytes, peakBytes } from '../cost/memory/peak.ts';
+import { stepSeconds } from '../cost/time/step.ts';
+import type { Operations } from '../model/operation.ts';
+import type { Parallelism, SettledRun, TrainingRun } from '../model/run.ts';
+import { divides, type Recomputing, type Space } from './space.ts';
+
+export type Plan = {
+  readonly run: TrainingRun;
+  /** of the fullest GPU, as nvidia-smi would show */
+  readonly device: number;
+  /** relative error of `device`, within which it fits too */
+  readonly band: number;
+  /** of all GPUs together */
+  readonly tokensPerSecond: number;
+};
+
+/** A clock in milliseconds, and how far the search may go. */
+export type Bounds = { readonly now: () => number; readonly milliseconds: number; readonly candidates: number };
+
+export type Found = {
+  /** those that fit, in the order of the space */
+  readonly plans: readonly Plan[];
+  /** of all that divide and were looked at */
+  readonly candidates: number;
+  /** of those, what model states alone do not let fit */
+  readonly tooLarge: number;
+  /** what ended the search before the whole space was looked at */
+  readonly stopped: 'time' | 'candidates' | undefined;
+  /** the smallest that was found; where something fits, the smallest of those */
+  readonly smallest: Pick<Plan, 'run' | 'device' | 'band'> | undefined;
+};
+
+export type Question = {
+  readonly operations: Operations;
+  readonly settled: SettledRun;
+  readonly space: Space;
+  /** bytes that the fullest GPU may need */
+  readonly budget: number;
+};
+
+/** Every run of the space that divides and fits, with its speed. Memory comes first: only what fits is timed. */
+export function search({ operations, settled, space, budget }: Question, bounds: Bounds): Found {
+  const end = bounds.now() + bounds.milliseconds;
+  const plans: Plan[] = [];
+  let smallest: Found['smallest'];
+  let candidates = 0;
+  let tooLarge = 0;
+  const found = (stopped: Found['stopped']): Found => ({ plans, candidates, tooLarge, stopped, smallest });
+  for (const layout of layouts(space, settled.run)) {
+    const runs = [...runsOf(layout, space)].filter((run) => divides(operations, run));
+    if (runs.length === 0) continue;
+    // Micro-batches and recompute leave the states as they are.
+    const least = leastBytes(operations, layout);
+    for (const run of runs) {
+      if (candidates === bounds.candidates) return found('candidates');
+      if (bounds.now() > end) return found('time');
+      candidates += 1;
+      const { band } = memoryBand(operations, run);
+      // Of what does not fit only the smallest is told, where nothing else is found.
+      const most = Math.max(budget / (1 + band), plans.length > 0 ? 0 : (smallest?.device ?? Infinity));
+      if (least > most) {
+        tooLarge += 1;
+        continue;
+      }
+      const device = peakBytes(operations, run, most);
+      if (device === undefined) continue;
+      if (smallest === undefined || device < smallest.device) smallest = { run, device, band };
+      if (device * (1 + band) > budget) continue;
+      const seconds = stepSeconds(operations, { run, machine: settled.machine });
+      if (seconds === undefined) continue;
+      plans.push({ run, device, band, tokensPerSecond: (run.globalBatchSize * run.sequenceLength) / seconds });
+    }
+  }
+  return found(undefined);
+}
+
+/** How the model lies on the GPUs: all that decides its states. */
+export function* layouts(space: Space, run: TrainingRun): Generator<TrainingRun> {
+  for (const parallelism of degrees(space))
+    for (const sharding of space.sharding)
+      for (const offload of space.offload) yield laidOut(run, parallelism, sharding, offload);
+}
+
+function* degrees(space: Space): Generator<Parallelism> {
+  for (const pipeline of space.pipeline)
+    for (const virtualPipeline of pipeline === 1 ? [1] : space.virtualPipeline)
+      for (const tensor of space.tensor)
+        for (const context of space.context)
+          for (const expert of space.expert)
+            for (const expertTensor of new Set(space.expertTensor.map((one) => (one === 'as tensor' ? tensor : one))))
+              yield { tensor, pipeline, virtualPipeline, context, expert, expertTensor, sequenceParallel: tensor > 1 };
+}
+
+function laidOut(
+  run: TrainingRun,
+  parallelism: Parallelism,
+  sharding: TrainingRun['sharding'],
+  offload: NonNullable<TrainingRun['offload']>,
+): TrainingRun {
+  const { layersPerStage, pipelineSchedule, offload: _, ...rest } = run;
+  const own =
+    parallelism.pipeline === run.parallelism.pipeline &&
+    parallelism.virtualPipeline === run.parallelism.virtualPipeline;
+  return {
+    ...rest,
+    parallelism,
+    sharding,
+    ...(offload === 'none' ? {} : { offload }),
+    ...(own && layersPerStage !== undefined ? { layersPerStage } : {}),
+    ...(pipelineSchedule === undefined || !(own || special.includes(pipelineSchedule)) ? {} : { pipelineSchedule }),
+  };
+}
+
+/** Schedules that are no matter of virtual stages. */
+const special: readonly string[] = ['gpipe', 'zero_bubble', 'dualpipe'];
+
+export function* runsOf(layout: TrainingRun, { microBatchSize, recompute }: Space): Generator<TrainingRun> {
+  for (const micro of microBatchSize) for (const way of recompute) yield withRecompute(layout, micro, way);
+}
+
+function withRecompute(run: TrainingRun, microBatchSize: number, way: Recomputing): TrainingRun {
+  const { recomputeModules: _, recomputeMethod: __, recomputeLayers: ___, ...rest } = run;
+  return { ...rest, microBatchSize, ...way };
+}

@@ -1,0 +1,189 @@
+import { projectTime } from '../cost/time/step.ts';
+import type { ThroughputEstimate, TimePart } from '../model/estimate.ts';
+import type { TrainingRun } from '../model/run.ts';
+import { exact, gib, percent } from '../report/format.ts';
+import { code, plain, sentence, table } from '../report/markdown.ts';
+import { runAsWritten } from '../setup/description.ts';
+import { describeRun } from './describe.ts';
+import type { Start } from './question.ts';
+import { changedFields, type Ranking } from './rank.ts';
+import type { Found, Plan } from './search.ts';
+
+/** All that is told of a search. */
+export type Answer = {
+  readonly path: string;
+  readonly start: Start;
+  readonly budget: number;
+  readonly found: Found;
+  /** undefined where nothing fits */
+  readonly ranking: Ranking | undefined;
+  readonly seconds: number;
+};
+
+/** Rows of the table besides the plans that have a name. */
+const mostRows = 10;
+const named = ['fastest', 'simplest', 'nearest'] as const;
+
+type Row = { readonly names: readonly string[]; readonly plan: Plan; readonly time: ThroughputEstimate };
+
+function rowsOf({ start, ranking }: Answer): readonly Row[] {
+  if (ranking === undefined) return [];
+  const plans = new Set([...ranking.ranked.slice(0, mostRows), ...named.map((name) => ranking[name])]);
+  return [...plans].map((plan) => ({
+    names: named.filter((name) => ranking[name] === plan),
+    plan,
+    time: projectTime(start.operations, start.cost.flops, { run: plan.run, machine: start.settled.machine }),
+  }));
+}
+
+const shardings: Readonly<Record<TrainingRun['sharding'], string>> = {
+  none: 'nothing sharded',
+  optimizer: 'optimizer sharded',
+  gradients: 'gradients sharded',
+  full: 'fully sharded',
+};
+
+/** What a plan chooses, in one line: `TP 4, PP 2, EP 32, optimizer sharded, micro-batch 2, full recompute`. */
+export function choiceLine({
+  parallelism,
+  sharding,
+  microBatchSize,
+  recompute,
+  recomputeModules,
+  offload,
+}: TrainingRun): string {
+  const { tensor, pipeline, virtualPipeline, context, expert, expertTensor } = parallelism;
+  const degrees = Object.entries({
+    TP: tensor,
+    PP: pipeline,
+    VP: virtualPipeline,
+    CP: context,
+    EP: expert,
+    ETP: expertTensor,
+  });
+  const modules = recompute === 'selective' && recomputeModules !== undefined ? ` (${recomputeModules.join(' ')})` : '';
+  return [
+    ...degrees.flatMap(([name, degree]) => (degree > 1 ? [`${name} ${degree}`] : [])),
+    shardings[sharding],
+    `micro-batch ${microBatchSize}`,
+    ...(recompute === 'none' ? [] : [`${recompute} recompute${modules}`]),
+    ...(offload === undefined || offload === 'none' ? [] : [`${offload} in CPU memory`]),
+  ].join(', ');
+}
+
+/** The largest part of a step besides matrix products, and its share. */
+function limitOf({ parts, stepTime }: ThroughputEstimate): string {
+  const [largest] = (Object.entries(parts) as [TimePart, number][])
+    .filter(([part]) => part !== 'matrix_products')
+    .sort(([, a], [, b]) => b - a);
+  return largest === undefined || stepTime === null
+    ? ''
+    : `${largest[0].replaceAll('_', ' ')} ${percent(largest[1] / stepTime, 0)}`;
+}
+
+const heading = ['', 'Plan', 'Memory', 'MFU', 'Tokens/s per GPU', 'Limited by'];
+
+const cells = ({ names, plan, time }: Row): readonly string[] => [
+  names.join(', '),
+  choiceLine(plan.run),
+  `${gib(plan.device)} ±${percent(plan.band, 0)}`,
+  time.mfu === null ? '' : percent(time.mfu),
+  exact(Math.round(plan.tokensPerSecond / plan.run.gpus)),
+  limitOf(time),
+];
+
+/** What was searched, in sentences. */
+function wordsOf({ start, found, budget, seconds }: Answer): readonly string[] {
+  const { run } = start.settled;
+  const { candidates, plans, tooLarge, stopped, smallest } = found;
+  return [
+    `${exact(run.gpus)} x ${run.accelerator}, ${run.framework}, ${exact(run.sequenceLength)} tokens, ${exact(run.globalBatchSize)} sequences a step, ${run.precision}; memory within ${gib(budget)}, its margin of error included.`,
+    `${exact(candidates)} runs divide and were looked at in ${seconds.toFixed(1)} s: ${exact(plans.length)} fit, ${exact(tooLarge)} do not by their states alone.${stopped === undefined ? ' That is the whole space.' : ` The search ended at its limit of ${stopped} before the whole space was looked at.`}`,
+    ...(start.impossible === undefined ? [] : [`The run as it is cannot be started: ${start.impossible}`]),
+    ...(plans.length > 0 || smallest === undefined
+      ? []
+      : [
+          `Nothing fits. The smallest needs ${gib(smallest.device)} ±${percent(smallest.band, 0)}: ${choiceLine(smallest.run)}.`,
+        ]),
+    ...(candidates > 0 ? [] : ['No run of the space divides: GPUs, layers, heads, experts, sequence and batch must.']),
+    ...start.assumptions.map(({ field, value, reason }) => `Assumed: ${field} = ${value} (${reason}).`),
+  ];
+}
+
+/** Each named plan once, with its names, what it changes, and its description. */
+function described({ start, ranking }: Answer): readonly { readonly title: string; readonly yaml: string }[] {
+  if (ranking === undefined) return [];
+  return [...new Set(named.map((name) => ranking[name]))].map((plan) => {
+    const changes = changedFields(start.settled.run, plan.run);
+    const names = named.filter((name) => ranking[name] === plan).join(', ');
+    return {
+      title: `${names}: ${changes.length === 0 ? 'as it is' : `changes ${changes.join(', ')}`}`,
+      yaml: describeRun(plan.run, start.operations.order.length),
+    };
+  });
+}
+
+export function planText(answer: Answer): string {
+  const rows = [heading, ...rowsOf(answer).map(cells)].map((row) => row.map((cell) => plain(cell, 200)));
+  const widths = heading.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
+  const aligned = rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return [
+    plain(answer.path, 120),
+    ...wordsOf(answer).map((words) => `  ${plain(words, 500)}`),
+    '',
+    ...(answer.ranking === undefined ? [] : [...aligned, '']),
+    ...described(answer).flatMap(({ title, yaml }) => [`# ${title}`, yaml]),
+  ].join('\n');
+}
+
+export function planMarkdown(answer: Answer): string {
+  const rows = rowsOf(answer).map((row) => cells(row).map((cell) => (cell === '' ? '' : sentence(cell))));
+  return [
+    `## Plans for ${code(answer.path, 120)}`,
+    wordsOf(answer)
+      .map((words) => `- ${sentence(words)}`)
+      .join('\n'),
+    ...(rows.length === 0 ? [] : [table([heading, ...rows], [2, 3, 4])]),
+    ...described(answer).map(({ title, yaml }) => `### ${sentence(title)}\n\n\`\`\`yaml\n${yaml}\`\`\``),
+    '',
+  ].join('\n\n');
+}
+
+/** The same for programs; bytes, shares and tokens per second as plain numbers. */
+export function planJson(answer: Answer): object {
+  const { start, found, budget, seconds, path } = answer;
+  const { candidates, tooLarge, plans, stopped, smallest } = found;
+  return {
+    version: 1,
+    path,
+    budget_bytes: budget,
+    search: {
+      candidates,
+      fitting: plans.length,
+      too_large_by_states: tooLarge,
+      complete: stopped === undefined,
+      stopped_by: stopped ?? null,
+      seconds,
+    },
+    run_as_it_is: runAsWritten(start.settled.run),
+    impossible_as_it_is: start.impossible ?? null,
+    assumptions: start.assumptions,
+    smallest: smallest === undefined ? null : { memory_bytes: smallest.device, run: runAsWritten(smallest.run) },
+    plans: rowsOf(answer).map(({ names, plan, time }) => ({
+      names,
+      memory_bytes: plan.device,
+      memory_band: plan.band,
+      mfu: time.mfu,
+      tokens_per_second_per_gpu: plan.tokensPerSecond / plan.run.gpus,
+      limit: time.limit,
+      changes: changedFields(start.settled.run, plan.run),
+      run: runAsWritten(plan.run),
+      description: describeRun(plan.run, start.operations.order.length),
+    })),
+  };
+}

@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest';
+import { estimateMemory } from '../../src/cost/memory/peak.ts';
+import { projectTime } from '../../src/cost/time/step.ts';
+import type { TrainingRun } from '../../src/model/run.ts';
+import type { Start } from '../../src/plan/question.ts';
+import type { Space } from '../../src/plan/space.ts';
+import { gibibytes } from '../../src/units.ts';
+import { mixture, small } from '../cost/estimates.ts';
+import { bounded, searched, spaceFrom, startFrom } from './plans.ts';
+
+/** Wide enough that model states alone can be too large. */
+const wide = { ...mixture, intermediate_size: 8192 };
+
+const experts = startFrom(wide, {
+  gpus: 4,
+  accelerator: 'h100-sxm-80gb',
+  framework: 'megatron',
+  sequence_length: 4096,
+  global_batch_size: 16,
+});
+
+/** Every combination of a space, whatever divides. */
+function combinations({ settled }: Start, space: Space): readonly TrainingRun[] {
+  const { offload: _, recomputeModules: __, ...run } = settled.run;
+  const all: TrainingRun[] = [];
+  for (const pipeline of space.pipeline)
+    for (const virtualPipeline of space.virtualPipeline)
+      for (const tensor of space.tensor)
+        for (const context of space.context)
+          for (const expert of space.expert)
+            for (const expertTensor of [...new Set([1, tensor])])
+              for (const sharding of space.sharding)
+                for (const offload of space.offload)
+                  for (const microBatchSize of space.microBatchSize)
+                    for (const recompute of space.recompute)
+                      all.push({
+                        ...run,
+                        parallelism: {
+                          tensor,
+                          pipeline,
+                          virtualPipeline,
+                          context,
+                          expert,
+                          expertTensor,
+                          sequenceParallel: tensor > 1,
+                        },
+                        sharding,
+                        ...(offload === 'none' ? {} : { offload }),
+                        microBatchSize,
+                        ...recompute,
+                      });
+  return all;
+}
+
+/** The mixture's sizes, written out once more: 4 GPUs, 4 layers, 8 heads, 8 experts of 8192, 4096 tokens, 16 sequences. */
+function dividesByHand({ parallelism, microBatchSize }: TrainingRun): boolean {
+  const { tensor: t, pipeline: p, virtualPipeline: v, context: c, expert: e, expertTensor: et } = parallelism;
+  const replicas = 4 / (t * p * c);
+  const micro = 16 / (replicas * microBatchSize);
+  const wholes = [replicas, 4 / (p * e * et), 8 / t, 8 / e, 4096 / (t * (c > 1 ? 2 * c : 1)), micro, 4 / (p * v)];
+  if (v > 1 && (p === 1 || micro % p !== 0)) return false;
+  return wholes.every(Number.isInteger);
+}
+
+const text = (runs: readonly TrainingRun[]): readonly string[] =>
+  runs.map((run) => JSON.stringify(run, Object.keys(flat(run)).sort())).sort();
+const flat = (run: TrainingRun): object => ({ ...run, ...run.parallelism });
+
+describe('the search', () => {
+  it.each([80, 5, 3])('finds with %s GiB what trying everything finds', (gib) => {
+    const space = spaceFrom(experts);
+    const budget = gibibytes(gib);
+    const possible = combinations(experts, space).filter(dividesByHand);
+    const fitting = possible.filter((run) => {
+      const { device, band } = estimateMemory(experts.operations, run);
+      return device * (1 + band) <= budget;
+    });
+    const found = searched(experts, budget);
+    expect(found.candidates).toBe(possible.length);
+    expect(found.stopped).toBeUndefined();
+    expect(text(found.plans.map(({ run }) => run))).toEqual(text(fitting));
+  });
+
+  it('has cases on both sides of its budgets', () => {
+    const [all, most, few] = [80, 5, 3].map((gib) => searched(experts, gibibytes(gib)).plans.length);
+    expect(all).toBeGreaterThan(most ?? 0);
+    expect(most).toBeGreaterThan(few ?? 0);
+    expect(few).toBeGreaterThan(0);
+    expect(searched(experts, gibibytes(3)).tooLarge).toBeGreaterThan(0);
+  });
+
+  it('has the memory and the speed of a report', () => {
+    for (const { run, device, band, tokensPerSecond } of searched(experts, gibibytes(80)).plans.slice(0, 60)) {
+      const memory = estimateMemory(experts.operations, run);
+      const time = projectTime(experts.operations, experts.cost.flops, { run, machine: experts.settled.machine });
+      expect([device, band]).toEqual([memory.device, memory.band]);
+      expect(tokensPerSecond).toBeCloseTo((time.tokensPerSecondPerGpu ?? 0) * run.gpus, 6);
+    }
+  });
+
+  it('names the smallest run where nothing fits', () => {
+    const devices = combinations(experts, spaceFrom(experts))
+      .filter(dividesByHand)
+      .map((run) => estimateMemory(experts.operations, run).device);
+    const found = searched(experts, 1);
+    expect(found.plans).toEqual([]);
+    expect(found.smallest?.device).toBe(Math.min(...devices));
+  });
+
+  it('comes out the same each time', () => {
+    expect(searched(experts, gibibytes(5))).toEqual(searched(experts, gibibytes(5)));
+  });
+
+  it('stops at its limits and says at which', () => {
+    const byNumber = searched(experts, gibibytes(80), bounded({ candidates: 10 }));
+    expect([byNumber.candidates, byNumber.stopped]).toEqual([10, 'candidates']);
+    const byTime = searched(experts, gibibytes(80), bounded({ milliseconds: 20 }));
+    expect(byTime.stopped).toBe('time');
+    expect(byTime.candidates).toBeLessThan(25);
+  });
+});
+
+describe('the space', () => {
+  it('has one value where a field is fixed', () => {
+    const fixed = new Set(['parallelism.tensor', 'sharding', 'micro_batch_size', 'recompute']);
+    const space = spaceFrom(experts, fixed);
+    expect(space).toMatchObject({ tensor: [1], sharding: ['optimizer'], microBatchSize: [1] });
+    expect(space.recompute).toHaveLength(1);
+    expect(space.expert).toEqual([1, 2, 4]);
+  });
+
+  it('keeps tensor parallelism within the fast domain', () => {
+    const many = startFrom(small, { gpus: 64, accelerator: 'h100-sxm-80gb', framework: 'megatron' });
+    expect(spaceFrom(many).tensor).toEqual([1, 2, 4, 8]);
+  });
+
+  it('does not divide a model where the framework does not', () => {
+    const trainer = startFrom(small, { gpus: 8, framework: 'transformers' });
+    expect(spaceFrom(trainer)).toMatchObject({ tensor: [1], pipeline: [1], context: [1], expert: [1] });
+  });
+
+  it('takes stages that are nearly even, and says nothing of the others', () => {
+    const uneven = { ...small, num_hidden_layers: 61 };
+    const run = { gpus: 64, accelerator: 'h100-sxm-80gb', framework: 'megatron', global_batch_size: 64 };
+    const start = startFrom(uneven, run);
+    const used = new Set(searched(start, gibibytes(80)).plans.map(({ run }) => run.parallelism.pipeline));
+    expect([...used].sort((a, b) => a - b)).toEqual([1, 2, 4, 8, 16, 32]);
+    const ten = startFrom({ ...small, num_hidden_layers: 10 }, { ...run, gpus: 8, global_batch_size: 8 });
+    expect(new Set(searched(ten, gibibytes(80)).plans.map(({ run }) => run.parallelism.pipeline))).toEqual(
+      new Set([1, 2]),
+    );
+  });
+});
+
+describe('the run as it is', () => {
+  it('may contradict the wanted GPUs; plans do not', () => {
+    const start = startFrom(small, {
+      gpus: 6,
+      framework: 'megatron',
+      parallelism: { tensor: 4 },
+      global_batch_size: 6,
+    });
+    expect(start.impossible).toContain('6 GPUs do not divide');
+    expect(start.settled.run.gpus).toBe(6);
+    const { plans } = searched(start, gibibytes(80));
+    expect(plans.length).toBeGreaterThan(0);
+    expect(plans.every(({ run }) => run.gpus === 6 && run.parallelism.tensor !== 4)).toBe(true);
+  });
+
+  it('has one batch for all plans, and says where it is assumed', () => {
+    const start = startFrom(small, { gpus: 8, framework: 'megatron', sequence_length: 4096 });
+    expect(start.settled.run.globalBatchSize).toBe(1024);
+    expect(start.assumptions.filter(({ field }) => field === 'global_batch_size')).toHaveLength(1);
+  });
+});
