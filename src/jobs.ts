@@ -20,7 +20,7 @@ type Asking<Result> = Generator<Ask, Result, Answer>;
 
 /** Rounds of questions: files that were fetched may name further ones. */
 const rounds = 4;
-/** How many changed files are examined as possible parts of jobs, and how many jobs are searched for uses of them. */
+/** How many changed files are examined as possible parts of jobs, before any is taken to be one, and how many jobs are searched for uses. */
 const mostParts = 100;
 const mostJobs = 1_000;
 
@@ -93,10 +93,10 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings): As
   const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
   // Files that the patterns name were read already, or are reported as missing.
   const unseen = (path: string) => !known.has(path) && !settings.matches(path);
-  const others = touched
-    .filter((path) => unseen(path) && syntaxOf(path) !== undefined && !isCode(path))
-    .slice(0, mostParts);
+  const others = touched.filter((path) => unseen(path) && syntaxOf(path) !== undefined && !isCode(path));
   if (others.length === 0) return false;
+  // Where a change has more of them than are read, one may be a part: the jobs are searched, so that none can be hidden among many.
+  if (others.length > mostParts) return true;
   const sides = yield* files(
     others.flatMap((path) => [
       { side: 'base', path },

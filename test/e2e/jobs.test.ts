@@ -116,6 +116,20 @@ describe('a change of one file of a job', () => {
     expect(ran.outputs['verdict']).toBe('fail');
   });
 
+  it('only a part of a job, hidden among more files than are examined', async () => {
+    const policy = `${budget('79GiB')}configs: [{ match: train.yaml }]\n`;
+    const crowd = (text: string) =>
+      Object.fromEntries(Array.from({ length: 120 }, (_, index) => [`a/${index}.json`, `{"${text}": ${index}}`]));
+    const both = { 'train.yaml': tuning(), [policyName]: policy };
+    const { ran, report } = await judged(
+      { ...both, ...crowd('one'), 'ds.json': deepspeed(3) },
+      { ...both, ...crowd('other'), 'ds.json': deepspeed(0) },
+      { configs: 'train.yaml' },
+    );
+    expect(report.comparisons.map(({ path }) => path)).toEqual(['train.yaml']);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
   it('only an included base', async () => {
     const base = (batch: number) =>
       `base_emb_dim: 4096\nbase_num_query_heads: 32\nbase_num_kv_heads: 8\nbase_mlp_dim: 14336\nbase_num_decoder_layers: 32\nvocab_size: 128256\nhead_dim: 128\ndecoder_block: llama2\nper_device_batch_size: ${batch}\nmax_target_length: 8192\nici_fsdp_parallelism: 8\n`;
