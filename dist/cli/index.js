@@ -47782,7 +47782,17 @@ const shardings = {
     full: ' fully sharded',
 };
 /** A training run in one line, as people say it: `64 x H100 80GB, FSDP2 fully sharded, TP 2, 8,192 tokens, micro-batch 1, bf16`. */
-function runLine(run) {
+const runLine = (run) => run_line_parts(run).join(', ');
+/** What was otherwise before, of the same line: `micro-batch 1`; nothing where the line is the same. */
+function runLineBefore(before, after) {
+    const [old, now] = [run_line_parts(before), run_line_parts(after)];
+    const was = old.filter((part) => !now.includes(part));
+    const came = now.filter((part) => !old.includes(part));
+    if (was.length > 0)
+        return was.join(', ');
+    return came.length === 0 ? '' : `without ${came.join(', ')}`;
+}
+function run_line_parts(run) {
     const { tensor, pipeline, virtualPipeline, context, expert } = run.parallelism;
     const degrees = [
         ['TP', tensor],
@@ -47802,7 +47812,7 @@ function runLine(run) {
         ...(run.recompute === 'none' ? [] : [`${run.recompute} recompute`]),
         ...(run.lora === undefined ? [] : [`LoRA rank ${run.lora.rank}`]),
         ...(run.offload === undefined || run.offload === 'none' ? [] : [`${run.offload} in CPU memory`]),
-    ].join(', ');
+    ];
 }
 
 ;// CONCATENATED MODULE: ./build/report/comment.js
@@ -47875,12 +47885,15 @@ function comment_sections(review, options, rows = comment_mostRows, elsewhere = 
 const ownRun = ({ estimate }) => estimate === undefined ? '' : `${markdown_sentence(runLine(estimate.run.run), 300)}.`;
 /** The run that the figures are of, in one line; where configs have several, each has its own among its details. */
 function runs(comparisons) {
-    const lineOf = (side) => side?.estimate && runLine(side.estimate.run.run);
-    const lines = new Set(comparisons.flatMap(({ base, head }) => {
-        const [before, after] = [lineOf(base), lineOf(head)];
-        const line = after ?? before;
-        const was = before === undefined || before === line ? '' : `; before on ${before}`;
-        return line === undefined ? [] : [`${line}${was}`];
+    const lines = new Set(comparisons
+        .filter(({ status }) => status !== 'unreadable')
+        .flatMap(({ base, head }) => {
+        const [before, after] = [base, head].map((side) => side?.estimate?.run.run);
+        const run = after ?? before;
+        if (run === undefined)
+            return [];
+        const was = before === undefined || after === undefined ? '' : runLineBefore(before, after);
+        return [`${runLine(run)}${was === '' ? '' : ` (before: ${was})`}`];
     }));
     const [line, ...others] = lines;
     if (line === undefined)

@@ -7,7 +7,7 @@ import { gib } from './format.ts';
 import { limitsTable, statedRun } from './limits.ts';
 import { code, details, sentence, table, tag } from './markdown.ts';
 import { findingLine, overview, ranked, waiverText } from './overview.ts';
-import { runLine } from './run-line.ts';
+import { runLine, runLineBefore } from './run-line.ts';
 
 /** GitHub refuses a comment over 65,536 characters; the rest is room for what it adds. */
 export const longestComment = 60_000;
@@ -97,14 +97,16 @@ const ownRun = ({ estimate }: Side): string =>
 
 /** The run that the figures are of, in one line; where configs have several, each has its own among its details. */
 function runs(comparisons: readonly Comparison[]): string {
-  const lineOf = (side: Side | undefined) => side?.estimate && runLine(side.estimate.run.run);
   const lines = new Set(
-    comparisons.flatMap(({ base, head }) => {
-      const [before, after] = [lineOf(base), lineOf(head)];
-      const line = after ?? before;
-      const was = before === undefined || before === line ? '' : `; before on ${before}`;
-      return line === undefined ? [] : [`${line}${was}`];
-    }),
+    comparisons
+      .filter(({ status }) => status !== 'unreadable')
+      .flatMap(({ base, head }) => {
+        const [before, after] = [base, head].map((side) => side?.estimate?.run.run);
+        const run = after ?? before;
+        if (run === undefined) return [];
+        const was = before === undefined || after === undefined ? '' : runLineBefore(before, after);
+        return [`${runLine(run)}${was === '' ? '' : ` (before: ${was})`}`];
+      }),
   );
   const [line, ...others] = lines;
   if (line === undefined) return '';

@@ -17,7 +17,18 @@ const shardings: Readonly<Record<TrainingRun['sharding'], string>> = {
 };
 
 /** A training run in one line, as people say it: `64 x H100 80GB, FSDP2 fully sharded, TP 2, 8,192 tokens, micro-batch 1, bf16`. */
-export function runLine(run: TrainingRun): string {
+export const runLine = (run: TrainingRun): string => parts(run).join(', ');
+
+/** What was otherwise before, of the same line: `micro-batch 1`; nothing where the line is the same. */
+export function runLineBefore(before: TrainingRun, after: TrainingRun): string {
+  const [old, now] = [parts(before), parts(after)];
+  const was = old.filter((part) => !now.includes(part));
+  const came = now.filter((part) => !old.includes(part));
+  if (was.length > 0) return was.join(', ');
+  return came.length === 0 ? '' : `without ${came.join(', ')}`;
+}
+
+function parts(run: TrainingRun): readonly string[] {
   const { tensor, pipeline, virtualPipeline, context, expert } = run.parallelism;
   const degrees = [
     ['TP', tensor],
@@ -37,5 +48,5 @@ export function runLine(run: TrainingRun): string {
     ...(run.recompute === 'none' ? [] : [`${run.recompute} recompute`]),
     ...(run.lora === undefined ? [] : [`LoRA rank ${run.lora.rank}`]),
     ...(run.offload === undefined || run.offload === 'none' ? [] : [`${run.offload} in CPU memory`]),
-  ].join(', ');
+  ];
 }

@@ -155,7 +155,7 @@ describe('a change of one file of a job', () => {
       report.comparisons[0]?.base?.memory.device_bytes ?? Number.POSITIVE_INFINITY,
     );
     expect(body).toContain('Trained on 8 x H100');
-    expect(body).toContain('before on 64 x H100');
+    expect(body).toContain('(before: 64 x H100 SXM5 80GB)');
     expect(ran.outputs['verdict']).toBe('fail');
   });
 
