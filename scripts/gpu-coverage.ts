@@ -25,3 +25,6 @@ for (const group of [...new Set(all.map(groupOf))].sort())
     all.filter((step) => groupOf(step) === group),
   );
 summary('all', all);
+console.log(
+  'Of H200 this is a fit and no check: what the Trainer reserves beyond what it allocates, and its bands, were fitted on these rows.',
+);

@@ -61,6 +61,16 @@ describe('every constant says what it rests on', () => {
     expect(basisOf(accelerators, 'h100-sxm-80gb.price')).toBe('judged');
   });
 
+  it('what was chosen on rows that it is compared with is called fitted, or judged where those rows are not here', () => {
+    const chosen = all.filter(({ path }) => /^(memoryBands|unmeasuredBand|bands)\.|ragmentation/.test(path));
+    expect(chosen.length).toBeGreaterThan(25);
+    expect(chosen.filter(({ fact }) => !['fitted', 'judged'].includes(fact.basis)).map(({ path }) => path)).toEqual([]);
+    const rowsOf = (path: string) => all.find((one) => one.path === path)?.fact.source.title;
+    expect(rowsOf('frameworks.transformers.fragmentation')).toContain('43 training steps');
+    expect(rowsOf('trainerFragmentation.experts')).toContain('43 training steps');
+    expect(rowsOf('memoryBands.transformers.usual.width')).toContain('43 training steps');
+  });
+
   it('rates of 8 and 4 bits exist for the chips that have them, and only where some chip asks for them', () => {
     const asks = acceleratorIds.filter((id) => {
       const { fp8, fp4 } = accelerators[id].densePeak;

@@ -61,11 +61,6 @@ export const sources = {
     url: 'https://arxiv.org/abs/2205.05198',
     date: '2026-11-25',
   },
-  deepEp: {
-    title: 'deepseek-ai/DeepEP, README: 43 to 58 of 50 GB/s on H800, expert parallelism 16 to 64',
-    url: 'https://github.com/deepseek-ai/DeepEP',
-    date: '2026-11-25',
-  },
   lora: {
     title: 'Hu et al. 2021, LoRA, counted for each element of an adapted matrix',
     url: 'https://arxiv.org/abs/2106.09685',
@@ -111,11 +106,12 @@ export const sources = {
     date: '2026-11-24',
   },
   memoryRuns: {
-    title: 'measured peaks of test/oracle/memory.json (docs/memory.md)',
+    title: '170 published peaks of test/oracle/memory.json (docs/memory.md)',
     date: '2026-11-24',
   },
   gpu: {
-    title: 'training steps of official models on H200 (test/oracle/gpu.jsonl, scripts/gpu/measure.py; docs/measure.md)',
+    title:
+      '43 training steps of official models on H200 (test/oracle/gpu.jsonl, scripts/gpu/measure.py; docs/measure.md)',
     date: '2026-11-28',
   },
   counted: {

@@ -1,4 +1,4 @@
-import { definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
+import { benchmark, definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
 import { sources } from './sources.ts';
 
 // Constants of whole training steps, as the time model (`cost/time`) reads them. Those of kernels are in `facts/kernels.ts`.
@@ -39,7 +39,7 @@ export const stepFacts = numbers({
   /** half of the experts' exchange hides behind shared experts, and behind the other micro-batch where a recipe overlaps */
   expertExposed: onRuns(0.5, 'ratio'),
   /** share of a network card that the experts' exchange reaches */
-  exchangeShare: measured(sources.deepEp)(0.95, 'ratio'),
+  exchangeShare: judged('between the 43 and 58 of 50 GB/s that the README of DeepEP reports on H800')(0.95, 'ratio'),
   /** share of a network card that transfers between pipeline stages reach */
   transferShare: judged('one message at a time reaches a little less than collectives do', '2026-11-24')(0.8, 'ratio'),
   /** power cap: products slow down by 1 + x (reference / cap - 1) */
@@ -47,7 +47,7 @@ export const stepFacts = numbers({
   /** spread of step times over nodes: expected maximum of Gaussians */
   jitter: onEarlierRuns(0.011, 'ratio'),
   /** grouped products over single ones: 0.9 to 1.1 in balanced kernel tables */
-  grouped: measured(sources.aiconfigurator)(1, 'ratio'),
+  grouped: benchmark(sources.aiconfigurator)(1, 'ratio'),
   /** traffic of sending rows to experts and back over reading and writing each once */
   permute: onRuns(2.15, 'ratio'),
   /** seconds of host work, forward: for a layer with tensor or context parallelism */
@@ -341,12 +341,13 @@ export const estimated = numbers({
   gpusOfNode: definition({ title: 'HGX and OAM boards carry eight', date: '2026-11-25' })(8, 'count'),
 });
 
-const ofRuns = measured({
-  title: 'nine of ten published runs of the kind lie within (scripts/evaluate-time.ts, docs/mfu.md)',
+// Widths are chosen so that the runs lie within, so those runs are no check of them.
+const ofRuns = fitted({
+  title: 'chosen so that nine of ten published runs of the kind lie within (scripts/evaluate-time.ts, docs/mfu.md)',
   date: '2026-11-25',
 });
-const bySource = measured({
-  title: 'spread within each source and chip of the published runs of the kind (docs/mfu.md)',
+const bySource = fitted({
+  title: 'chosen after the spread within each source and chip of the published runs of the kind (docs/mfu.md)',
   date: '2026-11-25',
 });
 

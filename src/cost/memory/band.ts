@@ -1,4 +1,4 @@
-import { type MemoryBand, memoryBands, unmeasuredBand } from '../../facts/memory.ts';
+import { type FrameworkBands, type MemoryBand, memoryBands, unmeasuredBand } from '../../facts/memory.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { mainNetwork, parametersOf } from '../count/weights.ts';
@@ -29,18 +29,9 @@ function unmeasured(operations: Operations): string | undefined {
 
 export const seesBothWays = (operation: Operation): boolean => operation.kind === 'attention' && !operation.causal;
 
-type Bands = { readonly usual: MemoryBand } & Readonly<
-  Partial<
-    Record<
-      'otherPrecision' | 'pipelined' | 'fewRuns' | 'severalGpus' | 'adapters' | 'recomputed' | 'experts',
-      MemoryBand
-    >
-  >
->;
-
 /** Of the bands that a framework has, the first whose case the run is. */
 function bandOf(operations: Operations, run: TrainingRun): MemoryBand {
-  const bands: Bands = memoryBands[run.framework];
+  const bands: FrameworkBands = memoryBands[run.framework];
   const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
   return (
     (run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
