@@ -5,6 +5,7 @@ import type { Assumption, Problem, Reading, StatedField } from '../model/reading
 import type { Keys, ModelStatement, Names, Stated, StatedRun, Statement } from '../model/statement.ts';
 import { placeText, sourcesOfStated } from '../setup/stated.ts';
 import { Fields, isDictionary, own, statedFields } from '../text/fields.ts';
+import { overlaid } from '../text/merge.ts';
 import { didYouMean } from '../text/nearest.ts';
 import type { Source } from '../text/syntax.ts';
 import type { ParsedFile } from './format.ts';
@@ -116,16 +117,6 @@ function unknownModel({ name, at }: Extract<ModelStatement, { kind: 'named' }>):
     ...(at.line === undefined ? {} : { line: at.line }),
     key: at.key,
   };
-}
-
-/** Keys of the second over those of the first, object by object. */
-export function overlaid(below: Keys, above: Keys): Keys {
-  const result: Record<string, unknown> = Object.assign(Object.create(null), below);
-  for (const [key, value] of Object.entries(above)) {
-    const old = own(result, key);
-    result[key] = isDictionary(value) && isDictionary(old) ? overlaid(old, value) : value;
-  }
-  return result;
 }
 
 /** An architecture under canonical keys; messages and lines use the file's own words. */

@@ -1,3 +1,4 @@
+import { type Dictionary, isDictionary, own } from './fields.ts';
 import { parse, type Syntax, syntaxOf } from './syntax.ts';
 
 /** Two versions of a file put together over the one that both began from. */
@@ -9,8 +10,6 @@ export type Merged =
       readonly conflicts: readonly string[];
     }
   | { readonly kind: 'unmerged'; readonly reason: string };
-
-type Table = Readonly<Record<string, unknown>>;
 
 const absent = Symbol('absent');
 
@@ -38,13 +37,20 @@ function contentOf(bytes: Uint8Array, syntax: Syntax): { readonly value: unknown
 function mergeValues(base: unknown, ours: unknown, theirs: unknown, path: string, conflicts: string[]): unknown {
   if (same(ours, theirs) || same(base, theirs)) return ours;
   if (same(base, ours)) return theirs;
-  if (isTable(ours) && isTable(theirs)) return mergeTables(isTable(base) ? base : {}, ours, theirs, path, conflicts);
+  if (isDictionary(ours) && isDictionary(theirs))
+    return mergeTables(isDictionary(base) ? base : {}, ours, theirs, path, conflicts);
   conflicts.push(path === '' ? 'the whole file' : path);
   return ours;
 }
 
-function mergeTables(base: Table, ours: Table, theirs: Table, path: string, conflicts: string[]): Table {
-  const at = (table: Table, key: string) => (Object.hasOwn(table, key) ? table[key] : absent);
+function mergeTables(
+  base: Dictionary,
+  ours: Dictionary,
+  theirs: Dictionary,
+  path: string,
+  conflicts: string[],
+): Dictionary {
+  const at = (table: Dictionary, key: string) => (Object.hasOwn(table, key) ? table[key] : absent);
   const entries = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].map((key) => {
     const inside = path === '' ? key : `${path}.${key}`;
     return [key, mergeValues(at(base, key), at(ours, key), at(theirs, key), inside, conflicts)] as const;
@@ -52,18 +58,25 @@ function mergeTables(base: Table, ours: Table, theirs: Table, path: string, conf
   return Object.fromEntries(entries.filter(([, value]) => value !== absent));
 }
 
-const isTable = (value: unknown): value is Table =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Equal as data, whatever order their keys stand in. */
 function same(one: unknown, other: unknown): boolean {
   if (Object.is(one, other)) return true;
   if (Array.isArray(one) && Array.isArray(other))
     return one.length === other.length && one.every((value, index) => same(value, other[index]));
-  if (!isTable(one) || !isTable(other)) return false;
+  if (!isDictionary(one) || !isDictionary(other)) return false;
   const keys = Object.keys(one);
   return (
     keys.length === Object.keys(other).length &&
     keys.every((key) => Object.hasOwn(other, key) && same(one[key], other[key]))
   );
+}
+
+/** Keys of the second over those of the first, object by object. */
+export function overlaid(below: Dictionary, above: Dictionary): Dictionary {
+  const result: Record<string, unknown> = Object.assign(Object.create(null), below);
+  for (const [key, value] of Object.entries(above)) {
+    const old = own(result, key);
+    result[key] = isDictionary(value) && isDictionary(old) ? overlaid(old, value) : value;
+  }
+  return result;
 }

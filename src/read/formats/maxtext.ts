@@ -1,7 +1,7 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Keys, Place, Statement } from '../../model/statement.ts';
 import { isDictionary, own, textOf } from '../../text/fields.ts';
-import { overlaid } from '../compose.ts';
+import { overlaid } from '../../text/merge.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { optimizerOf } from '../spellings.ts';

@@ -1,7 +1,7 @@
 import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, OtherModel, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
-import { overlaid } from '../compose.ts';
+import { overlaid } from '../../text/merge.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { flagOf } from '../stating.ts';

@@ -3,7 +3,7 @@ import { type PrimusPreset, primusPresets, primusTorchtitan, primusVersion } fro
 import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, OtherModel, own, textOf } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
-import { overlaid } from '../compose.ts';
+import { overlaid } from '../../text/merge.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import {
