@@ -233,11 +233,14 @@ const camel = <Fields extends object>(fields: Fields): Camelled<Fields> =>
     ]),
   ) as Camelled<Fields>;
 
+/** A field's name as users write it: `micro_batch_size` for `microBatchSize`. */
+export const written = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
 /** The run as users write it, for the JSON report. */
 export function runAsWritten(run: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(run).map(([key, value]) => [
-      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      written(key),
       typeof value === 'object' && value !== null && !Array.isArray(value) ? runAsWritten(value) : value,
     ]),
   );

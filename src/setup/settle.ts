@@ -13,6 +13,7 @@ import type {
   TrainingRun,
 } from '../model/run.ts';
 import type { Place } from '../model/statement.ts';
+import { written } from './description.ts';
 import { batchOf, gpusOf, replicaOf, tokensOf, virtualStagesOf } from './relations.ts';
 
 /** A run with what settling it left to say. */
@@ -65,9 +66,6 @@ const defaults: { readonly [Name in Defaulted]: { readonly value: TrainingRun[Na
 
 const defaultGpus = 8;
 const defaultSequence = 4096;
-
-/** Field names as users write them: `micro_batch_size`, `parallelism.virtual_pipeline`. */
-const written = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** What the sources state together, the strongest first, and the notes that settling it leaves. */
 type Desk = {

@@ -3,6 +3,7 @@ import type { Architecture, Part } from '../model/architecture.ts';
 import type { Problem } from '../model/reading.ts';
 import type { Framework, SettledRun, TrainingRun } from '../model/run.ts';
 import type { Place } from '../model/statement.ts';
+import { replicaOf } from './relations.ts';
 import type { Settled } from './settle.ts';
 import { placeText } from './stated.ts';
 
@@ -68,9 +69,8 @@ const widthsOf = (architecture: Architecture): readonly number[] =>
 /** The first that is not a multiple. */
 const uneven = (counts: readonly number[], by: number): number | undefined => counts.find((count) => count % by !== 0);
 
-/** GPUs that hold one replica, and how many replicas there are. */
-const replicaOf = ({ parallelism: { tensor, pipeline, context } }: TrainingRun): number => tensor * pipeline * context;
-const replicasOf = (run: TrainingRun): number => run.gpus / replicaOf(run);
+/** How many replicas of the model the GPUs make. */
+const replicasOf = ({ gpus, parallelism }: TrainingRun): number => gpus / replicaOf(parallelism);
 
 /** No degree of a run is beyond it, and a search that a stranger's number begins must end. */
 const mostTried = 2 ** 17;
@@ -87,7 +87,7 @@ function nearest(stated: number, most: number, works: (one: number) => boolean):
 /** The nearest degree that divides all counts, and for which the GPUs still divide into replicas. */
 function degree({ run }: Trial, name: 'tensor' | 'pipeline' | 'context', counts: readonly number[]): number {
   const value = run.parallelism[name];
-  const others = replicaOf(run) / value;
+  const others = replicaOf(run.parallelism) / value;
   const most = Math.min(...counts, run.gpus);
   return nearest(value, most, (one) => uneven(counts, one) === undefined && run.gpus % (one * others) === 0);
 }
@@ -368,7 +368,7 @@ const ofTokens: readonly Rule[] = [
         run.framework === 'megatron' || (run.framework === 'fsdp' && run.contextParallelStyle !== 'all_to_all');
       const pieces = ring ? 2 * context : context;
       if (context === 1 || run.sequenceLength % pieces === 0) return undefined;
-      return `Context parallelism of ${context} divides a sequence into ${pieces} pieces, and ${run.sequenceLength} tokens leave a rest. ${tells(`sequence_length ${multiple(run.sequenceLength, pieces)}, or context ${nearest(context, run.sequenceLength, (one) => run.sequenceLength % ((pieces / context) * one) === 0 && run.gpus % ((replicaOf(run) / context) * one) === 0)}`)}`;
+      return `Context parallelism of ${context} divides a sequence into ${pieces} pieces, and ${run.sequenceLength} tokens leave a rest. ${tells(`sequence_length ${multiple(run.sequenceLength, pieces)}, or context ${nearest(context, run.sequenceLength, (one) => run.sequenceLength % ((pieces / context) * one) === 0 && run.gpus % ((replicaOf(run.parallelism) / context) * one) === 0)}`)}`;
     },
   },
   {
