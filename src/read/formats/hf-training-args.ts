@@ -17,6 +17,19 @@ import {
   warnOfReference,
 } from '../trainer.ts';
 
+/** Arguments that most trainings with Hugging Face's Trainer state. */
+export const trainerArguments: readonly string[] = [
+  'per_device_train_batch_size',
+  'model_name_or_path',
+  'gradient_accumulation_steps',
+  'gradient_checkpointing',
+  'num_train_epochs',
+  'max_steps',
+  'learning_rate',
+  'lr_scheduler_type',
+  'deepspeed',
+];
+
 /** Arguments of Hugging Face's Trainer in YAML or JSON: TRL, alignment-handbook, open-r1, ms-swift, run_clm.py. */
 export const hfTrainingArgs: Format = {
   id: 'hf-training-args',
@@ -25,20 +38,7 @@ export const hfTrainingArgs: Format = {
   signature: {
     some: [
       [1, ['per_device_train_batch_size', 'model_name_or_path']],
-      [
-        2,
-        [
-          'per_device_train_batch_size',
-          'model_name_or_path',
-          'gradient_accumulation_steps',
-          'gradient_checkpointing',
-          'num_train_epochs',
-          'max_steps',
-          'learning_rate',
-          'lr_scheduler_type',
-          'deepspeed',
-        ],
-      ],
+      [2, trainerArguments],
     ],
     not: ['finetuning_type', 'cutoff_len', 'stage', 'base_model', 'zero_optimization', 'best_model_checkpoint'],
   },

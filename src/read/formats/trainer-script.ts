@@ -12,9 +12,11 @@ import {
   wordsOf,
 } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
-import { stateTrainer } from './hf-training-args.ts';
+import { stateTrainer, trainerArguments } from './hf-training-args.ts';
 import { llamafactory } from './llamafactory.ts';
 import { type Arguments, joined, statingArguments } from './megatron-arguments.ts';
+
+const asArgument = (name: string) => `arguments.${name}`;
 
 /** Scripts that start Hugging Face's Trainer with its arguments as flags: LLaVA, TRL, LLaMA-Factory, ms-swift, run_clm.py. */
 export const trainerScript: Format = {
@@ -23,25 +25,10 @@ export const trainerScript: Format = {
   syntaxes: ['shell'],
   signature: {
     some: [
-      [1, ['per_device_train_batch_size', 'model_name_or_path', 'model'].map((name) => `arguments.${name}`)],
-      [
-        2,
-        [
-          'per_device_train_batch_size',
-          'model_name_or_path',
-          'gradient_accumulation_steps',
-          'gradient_checkpointing',
-          'num_train_epochs',
-          'max_steps',
-          'learning_rate',
-          'lr_scheduler_type',
-          'deepspeed',
-        ].map((name) => `arguments.${name}`),
-      ],
+      [1, ['per_device_train_batch_size', 'model_name_or_path', 'model'].map(asArgument)],
+      [2, trainerArguments.map(asArgument)],
     ],
-    not: ['micro_batch_size', 'tensor_model_parallel_size', 'micro_train_batch_size'].map(
-      (name) => `arguments.${name}`,
-    ),
+    not: ['micro_batch_size', 'tensor_model_parallel_size', 'micro_train_batch_size'].map(asArgument),
   },
   states,
 };
