@@ -1,12 +1,10 @@
 import { isDictionary, textOf } from '../text/fields.ts';
 import type { Beside } from './format.ts';
-import { optimizerOf } from './spellings.ts';
+import { optimizerOf, shardingOf } from './spellings.ts';
 import { flagOf, type Stating } from './stating.ts';
 import { pathOf } from './trainer.ts';
 
 /** How a run's state is divided, as DeepSpeed's and FSDP's keys say it wherever they stand: in files of their own or inside others'. */
-
-const stages = ['none', 'optimizer', 'gradients', 'full'] as const;
 
 /**
  * DeepSpeed's JSON, or the same keys inside another file. Its `auto` leaves to the trainer's arguments what they say.
@@ -17,7 +15,7 @@ export function sayDeepSpeed(say: Stating, prefix = ''): void {
   const key = (path: string) => prefix + path;
   const stage = key('zero_optimization.stage');
   say.runIs('framework', 'deepspeed', say.at(stage) === undefined ? firstKey(say, prefix) : stage);
-  say.run('sharding', stage, (value) => stages[Number(value)]);
+  say.run('sharding', stage, shardingOf);
   if (say.at(stage) === undefined) say.runIs('sharding', 'none', firstKey(say, prefix));
   sayDeepSpeedOffload(say, key);
   say.run('micro_batch_size', key('train_micro_batch_size_per_gpu'));
@@ -76,7 +74,7 @@ export function sayDeepSpeedFile(say: Stating, key: string, from: string, beside
   // ms-swift has configs of its own under these names.
   const [named, number] = /^zero([0-3])(?:_offload)?$/.exec(value) ?? [];
   if (named !== undefined) {
-    say.runIs('sharding', stages[Number(number)], key);
+    say.runIs('sharding', shardingOf(number), key);
     if (named.endsWith('offload')) say.runIs('offload', number === '3' ? 'parameters' : 'optimizer', key);
     return true;
   }
@@ -85,7 +83,7 @@ export function sayDeepSpeedFile(say: Stating, key: string, from: string, beside
   else say.refer('run', path, key);
   const stage = /(?:zero|stage|z)[-_]?([0-3])(?!\d)/i.exec(value.slice(-100))?.[1];
   if (stage !== undefined)
-    say.byDefault('sharding', stages[Number(stage)], `the name ${value.slice(0, 100)} says ZeRO ${stage}`);
+    say.byDefault('sharding', shardingOf(stage), `the name ${value.slice(0, 100)} says ZeRO ${stage}`);
   return true;
 }
 

@@ -1,4 +1,4 @@
-import type { Dtype, OptimizerName, Precision } from '../model/run.ts';
+import type { Dtype, OptimizerName, Precision, ShardingStage } from '../model/run.ts';
 import { textOf } from '../text/fields.ts';
 
 /** A dtype in any of its spellings: `bfloat16`, `BF_16`, `torch.float32`, `16-mixed`. */
@@ -24,7 +24,7 @@ export function optimizerOf(value: unknown): OptimizerName | undefined {
 }
 
 /** Stages of ZeRO by their number, and what PyTorch's FSDP calls them. */
-export function shardingOf(value: unknown): 'none' | 'optimizer' | 'gradients' | 'full' | undefined {
+export function shardingOf(value: unknown): ShardingStage | undefined {
   const word = textOf(value).slice(0, 60).toUpperCase();
   if (/NO_SHARD|^0$|^DDP$/.test(word)) return 'none';
   if (/SHARD_GRAD_OP|ZERO2|^2$/.test(word)) return 'gradients';

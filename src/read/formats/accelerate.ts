@@ -2,6 +2,7 @@ import type { Statement } from '../../model/statement.ts';
 import { textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { sayFsdpConfig, sayFsdpVersion } from '../sharded.ts';
+import { shardingOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 import { pathOf } from '../trainer.ts';
 
@@ -68,7 +69,7 @@ function sayFsdp(say: Stating): void {
 function sayDeepSpeedBlock(say: Stating, from: string, beside: Beside): void {
   const at = (name: string) => `deepspeed_config.${name}`;
   say.runIs('framework', 'deepspeed', 'distributed_type');
-  say.run('sharding', at('zero_stage'), (stage) => ['none', 'optimizer', 'gradients', 'full'][Number(stage)]);
+  say.run('sharding', at('zero_stage'), shardingOf);
   for (const [key, what] of [
     ['offload_param_device', 'parameters'],
     ['offload_optimizer_device', 'optimizer'],

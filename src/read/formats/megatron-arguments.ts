@@ -3,6 +3,7 @@ import type { Place, Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
 import { listOf } from '../../text/list-expression.ts';
 import type { ParsedFile } from '../format.ts';
+import { shardingOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 import { stateHybrid } from './megatron-hybrid.ts';
 import { type Sizes, stateVocabulary } from './megatron-vocabulary.ts';
@@ -491,7 +492,7 @@ function stateSharding(say: Stating): void {
   }
   if (say.flag('use_torch_fsdp2') === true) say.runIs('sharding', 'full', 'use_torch_fsdp2');
   // Megatron-DeepSpeed's.
-  say.run('sharding', 'zero_stage', (stage) => ['none', 'optimizer', 'gradients', 'full'][Number(stage)]);
+  say.run('sharding', 'zero_stage', shardingOf);
   if (say.flag('use_distributed_optimizer') === true) say.runIs('sharding', 'optimizer', 'use_distributed_optimizer');
   if (say.flag('use_distributed_optimizer') === false) say.runIs('sharding', 'none', 'use_distributed_optimizer');
   say.byDefault('sharding', 'none', `nothing is sharded unless --use-distributed-optimizer says so (${source})`);

@@ -3,7 +3,7 @@ import { OpenModel } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
 import { frozen, type Role, sayRoles, share, trainedToo } from '../roles.ts';
 import { flagsOf, launched, sayLaunch, spelled, wordsOf } from '../scripts.ts';
-import { dtypeOf } from '../spellings.ts';
+import { dtypeOf, shardingOf } from '../spellings.ts';
 import { flagOf, type Stating } from '../stating.ts';
 import { bitsNamed, sayLora } from '../trainer.ts';
 import { joined, statingArguments } from './megatron-arguments.ts';
@@ -85,11 +85,7 @@ function stateBatch(say: Stating, online: boolean): void {
 }
 
 function stateState(say: Stating): void {
-  say.run(
-    'sharding',
-    ['ds.zero_stage', 'zero_stage'],
-    (stage) => ['none', 'optimizer', 'gradients', 'full'][Number(stage)],
-  );
+  say.run('sharding', ['ds.zero_stage', 'zero_stage'], shardingOf);
   say.byDefault('sharding', 'gradients', `ds.zero_stage of ${source}`);
   say.byDefault('framework', 'deepspeed', 'OpenRLHF trains with DeepSpeed');
   say.run('precision', 'ds.param_dtype', dtypeOf);

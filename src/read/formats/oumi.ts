@@ -2,7 +2,7 @@ import type { Statement } from '../../model/statement.ts';
 import { textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { sayDeepSpeed, sayDeepSpeedFile, sayFsdpVersion, sayStrategy } from '../sharded.ts';
-import { dtypeOf } from '../spellings.ts';
+import { dtypeOf, shardingOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 import {
   baseBits,
@@ -79,8 +79,7 @@ function saySharding(say: Stating, from: string, beside: Beside): void {
 /** oumi names ZeRO's stage in a key of its own; the rest are DeepSpeed's keys. */
 function sayOwnDeepSpeed(say: Stating): void {
   const stage = /[0-3]$/.exec(textOf(say.at('deepspeed.zero_stage') ?? ''))?.[0];
-  if (stage !== undefined)
-    say.runIs('sharding', ['none', 'optimizer', 'gradients', 'full'][Number(stage)], 'deepspeed.zero_stage');
+  if (stage !== undefined) say.runIs('sharding', shardingOf(stage), 'deepspeed.zero_stage');
   const device = (key: string) => ['cpu', 'nvme'].includes(textOf(say.at(key)).toLowerCase());
   if (device('deepspeed.offload_param.device')) say.runIs('offload', 'parameters', 'deepspeed.offload_param.device');
   if (device('deepspeed.offload_optimizer.device'))
