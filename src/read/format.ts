@@ -1,4 +1,4 @@
-import type { Keys, Statement } from '../model/statement.ts';
+import type { Keys, Place, Statement } from '../model/statement.ts';
 import { isDictionary, own, textOf } from '../text/fields.ts';
 import type { Source } from '../text/syntax.ts';
 
@@ -19,6 +19,16 @@ export type Signature = {
 
 /** One file of a repository, parsed. */
 export type ParsedFile = { readonly path: string; readonly source: Source };
+
+/**
+ * Where a key of a file stands.
+ *
+ * @param path of the key in the parsed file, where messages call it otherwise
+ */
+export function placeOf({ path: file, source }: ParsedFile, key: string, path: string = key): Place {
+  const line = source.lines.get(path);
+  return line === undefined ? { file, key } : { file, key, line };
+}
 
 /** Files that a format asked for, by path from the root of the repository; undefined where one does not exist. */
 export type Beside = (path: string) => ParsedFile | undefined;

@@ -3,7 +3,7 @@ import { isDictionary, own } from '../text/fields.ts';
 import type { Inputs } from '../text/shell.ts';
 import { parseShell } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
-import type { Beside, ParsedFile } from './format.ts';
+import { type Beside, type ParsedFile, placeOf } from './format.ts';
 import { type Argument, type Arguments, argumentName } from './formats/megatron-arguments.ts';
 import { pathInside } from './gather.ts';
 import { numeric, type Stating } from './stating.ts';
@@ -61,13 +61,12 @@ function pathsOf(name: string, from: string): readonly string[] {
 }
 
 /** The flags of the command that a script is about, by their names with `_`, told of as they stand in the script. */
-export function flagsOf({ path, source: { value, lines } }: ParsedFile): Arguments {
+export function flagsOf(script: ParsedFile): Arguments {
+  const { value } = script.source;
   const flags = isDictionary(value) ? own(value, 'arguments') : undefined;
   const found = new Map<string, Argument>();
   for (const [word, given] of Object.entries(isDictionary(flags) ? flags : {})) {
-    const line = lines.get(`arguments.${word}`);
-    const at = { file: path, key: `--${word}`, ...(line === undefined ? {} : { line }) };
-    found.set(argumentName(word), { value: given, at });
+    found.set(argumentName(word), { value: given, at: placeOf(script, `--${word}`, `arguments.${word}`) });
   }
   return found;
 }
@@ -80,7 +79,8 @@ const ownNames: LaunchNames = { gpus: 'launch_gpus', nodes: 'launch_nodes', gpus
  * What starts the command: GPUs of a node, nodes, GPUs in all, as the launcher's flags or Slurm's directives say. Where a part of
  * that is open, so is the number of GPUs.
  */
-export function launched({ path, source: { value, lines } }: ParsedFile, names: LaunchNames = ownNames): Arguments {
+export function launched(script: ParsedFile, names: LaunchNames = ownNames): Arguments {
+  const { value } = script.source;
   const launch = isDictionary(value) ? own(value, 'launch') : undefined;
   const found = new Map<string, Argument>();
   if (!isDictionary(launch)) return found;
@@ -91,12 +91,11 @@ export function launched({ path, source: { value, lines } }: ParsedFile, names: 
   ] as const) {
     const given = own(launch, name);
     if (given === undefined) continue;
-    const line = lines.get(`launch.${name}`);
-    const at = { file: path, key, ...(line === undefined ? {} : { line }) };
+    const at = placeOf(script, key, `launch.${name}`);
     if (typeof numeric(given) === 'number') found.set(names[name], { value: given, at });
     else found.set(names.gpus, { value: `<${String(given).slice(0, 60)}>`, at });
   }
-  const one = { value: 1, at: { file: path, key: 'nodes' } };
+  const one = { value: 1, at: { file: script.path, key: 'nodes' } };
   if (found.has(names.gpus_per_node) && !found.has(names.nodes) && !found.has(names.gpus)) found.set(names.nodes, one);
   return found;
 }
@@ -177,13 +176,14 @@ export function referToConfigs(say: Stating, { path, source: { value } }: Parsed
 }
 
 /** `a.b.c=value` words of a command, told of by their own lines. */
-export function overridesOf({ path, source: { value, lines } }: ParsedFile): Arguments {
+export function overridesOf(script: ParsedFile): Arguments {
+  const { value } = script.source;
   const overrides = isDictionary(value) ? own(value, 'overrides') : undefined;
   return new Map(
-    Object.entries(isDictionary(overrides) ? overrides : {}).map(([key, given]) => {
-      const line = lines.get(key);
-      return [key, { value: given, at: { file: path, key, ...(line === undefined ? {} : { line }) } }];
-    }),
+    Object.entries(isDictionary(overrides) ? overrides : {}).map(([key, given]) => [
+      key,
+      { value: given, at: placeOf(script, key) },
+    ]),
   );
 }
 

@@ -11,7 +11,7 @@ import type {
   Teller,
 } from '../model/statement.ts';
 import { Unreadable } from '../text/fields.ts';
-import { type ParsedFile, valuesAt } from './format.ts';
+import { type ParsedFile, placeOf, valuesAt } from './format.ts';
 
 type RunKey = RunFieldName | RelationName;
 
@@ -58,7 +58,7 @@ const open = /^(auto|none|null|\$\{?[\w:.,-]*\}?.*|\{\{.*\}\}|<.*>|CONFIG_\w+|TO
  * @param places where values were written that stand in the file's source under other words, or come from a file that it includes
  */
 export function stating(file: ParsedFile, format: string, places: ReadonlyMap<string, Place> = new Map()): Stating {
-  const { value: root, lines, problems: found } = file.source;
+  const { value: root, problems: found } = file.source;
   const run: Record<string, Stated> = {};
   const config: Record<string, unknown> = {};
   const names = new Map<string, { key: string; line?: number }>();
@@ -68,10 +68,7 @@ export function stating(file: ParsedFile, format: string, places: ReadonlyMap<st
   let name: { readonly name: string; readonly at: Place } | undefined;
 
   const at = (path: string): unknown => valuesAt(root, path)[0] ?? undefined;
-  const place = (key: string): Place => {
-    const line = lines.get(key);
-    return places.get(key) ?? { file: file.path, key, ...(line === undefined ? {} : { line }) };
-  };
+  const place = (key: string): Place => places.get(key) ?? placeOf(file, key);
   /** Lines are shown beside the file itself: those of another would point elsewhere. */
   const lineOf = (key: string) => (place(key).file === file.path ? place(key).line : undefined);
   const shownKey = (key: string) => place(key).key;

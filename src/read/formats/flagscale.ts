@@ -1,7 +1,7 @@
 import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
-import type { Beside, Format, ParsedFile } from '../format.ts';
+import { type Beside, type Format, type ParsedFile, placeOf } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { type Argument, type Arguments, argumentsAt, joined, statementOf } from './megatron-arguments.ts';
 
@@ -72,10 +72,7 @@ function taskPaths(root: Dictionary, from: string): readonly string[] {
 /** GPUs of a node are the devices that are visible; without a file of hosts there is one node. */
 function machines(file: ParsedFile, root: Dictionary): Arguments {
   const found = new Map<string, Argument>();
-  const at = (path: string) => {
-    const line = file.source.lines.get(path);
-    return { file: file.path, key: path, ...(line === undefined ? {} : { line }) };
-  };
+  const at = (path: string) => placeOf(file, path);
   const section = own(root, 'experiment');
   const part = (name: string) => {
     const value = isDictionary(section) ? own(section, name) : undefined;

@@ -2,7 +2,7 @@ import { decoderType } from '../../families/decoder.ts';
 import type { Keys, Place, Statement } from '../../model/statement.ts';
 import { isDictionary, own, textOf } from '../../text/fields.ts';
 import { overlaid } from '../../text/merge.ts';
-import type { Beside, Format, ParsedFile } from '../format.ts';
+import { type Beside, type Format, type ParsedFile, placeOf } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { optimizerOf } from '../spellings.ts';
 import { numeric, type Stating, stating } from '../stating.ts';
@@ -87,11 +87,8 @@ function baseOf(file: ParsedFile, stated: Keys, beside: Beside, depth: number): 
   return { keys: {}, places: new Map(), folders };
 }
 
-const placesOf = ({ path, source: { lines } }: ParsedFile, keys: Keys): readonly (readonly [string, Place])[] =>
-  Object.keys(keys).map((key) => {
-    const line = lines.get(key);
-    return [key, { file: path, key, ...(line === undefined ? {} : { line }) }];
-  });
+const placesOf = (file: ParsedFile, keys: Keys): readonly (readonly [string, Place])[] =>
+  Object.keys(keys).map((key) => [key, placeOf(file, key)]);
 
 /** The file's folder and those above it, nearest first, each with its slash. */
 function foldersAbove(path: string): readonly string[] {

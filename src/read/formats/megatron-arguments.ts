@@ -2,7 +2,7 @@ import { decoderType } from '../../families/decoder.ts';
 import type { Place, Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, OtherModel } from '../../text/fields.ts';
 import { listOf } from '../../text/list-expression.ts';
-import type { ParsedFile } from '../format.ts';
+import { type ParsedFile, placeOf } from '../format.ts';
 import { shardingOf } from '../spellings.ts';
 import { flagOf, type Stating, stating } from '../stating.ts';
 import { stateHybrid } from './megatron-hybrid.ts';
@@ -29,9 +29,7 @@ export function argumentsAt(file: ParsedFile, value: unknown, path: string, dept
       if (depth < 4) for (const [name, argument] of argumentsAt(file, given, key, depth + 1)) found.set(name, argument);
       continue;
     }
-    const line = file.source.lines.get(key);
-    const at = { file: file.path, key, ...(line === undefined ? {} : { line }) };
-    found.set(argumentName(word), { value: given, at });
+    found.set(argumentName(word), { value: given, at: placeOf(file, key) });
   }
   return found;
 }

@@ -1,6 +1,6 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, own } from '../../text/fields.ts';
-import type { Format, ParsedFile } from '../format.ts';
+import { type Format, type ParsedFile, placeOf } from '../format.ts';
 import { type Argument, argumentsAt, joined, statementOf } from './megatron-arguments.ts';
 
 const sections = ['MODEL_ARGS', 'model_args'] as const;
@@ -31,12 +31,11 @@ function states(file: ParsedFile): Statement {
 }
 
 /** How PyTorch's allocator is set, which stands in the environment beside the arguments. */
-function allocator({ path, source: { value, lines } }: ParsedFile): ReadonlyMap<string, Argument> {
+function allocator(file: ParsedFile): ReadonlyMap<string, Argument> {
+  const { value } = file.source;
   const variables = isDictionary(value) ? own(value, 'ENV_VARS') : undefined;
   const setting = isDictionary(variables) ? own(variables, 'PYTORCH_CUDA_ALLOC_CONF') : undefined;
   if (typeof setting !== 'string') return new Map();
-  const key = 'ENV_VARS.PYTORCH_CUDA_ALLOC_CONF';
-  const line = lines.get(key);
-  const at = { file: path, key, ...(line === undefined ? {} : { line }) };
+  const at = placeOf(file, 'ENV_VARS.PYTORCH_CUDA_ALLOC_CONF');
   return new Map([['expandable_segments', { value: /expandable_segments:true/i.test(setting), at }]]);
 }

@@ -1,7 +1,7 @@
 import { decoderType } from '../../families/decoder.ts';
 import type { Place, Statement } from '../../model/statement.ts';
 import { isDictionary } from '../../text/fields.ts';
-import type { Beside, Format, ParsedFile } from '../format.ts';
+import { type Beside, type Format, type ParsedFile, placeOf } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { type Stating, stating } from '../stating.ts';
 
@@ -50,8 +50,7 @@ function overTrainer(file: ParsedFile, beside: Beside): Stating {
     // What train.py leaves to the machine, like its dtype, is nanoGPT's own default.
     if (typeof one === 'object' || (typeof one === 'string' && one.startsWith('${'))) continue;
     value[key] = one;
-    const line = trainer.source.lines.get(key);
-    places.set(key, { file: trainer.path, key, ...(line === undefined ? {} : { line }) });
+    places.set(key, placeOf(trainer, key));
   }
   for (const [key, one] of Object.entries(file.source.value)) {
     value[key] = one;

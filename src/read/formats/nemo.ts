@@ -2,7 +2,7 @@ import type { Statement } from '../../model/statement.ts';
 import { type Dictionary, isDictionary, OtherModel, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import { overlaid } from '../../text/merge.ts';
-import type { Beside, Format, ParsedFile } from '../format.ts';
+import { type Beside, type Format, type ParsedFile, placeOf } from '../format.ts';
 import { pathInside } from '../gather.ts';
 import { flagOf } from '../stating.ts';
 import {
@@ -85,8 +85,7 @@ function argumentsOf(file: ParsedFile, root: Dictionary): Arguments {
   const found = new Map<string, Argument>();
   const put = (name: string, key: string, value: unknown) => {
     if (value === undefined || value === null) return;
-    const line = file.source.lines.get(key);
-    found.set(name, { value, at: { file: file.path, key, ...(line === undefined ? {} : { line }) } });
+    found.set(name, { value, at: placeOf(file, key) });
   };
   const take = (name: string, key: string, convert: (value: unknown) => unknown = (value) => value) => {
     const value = at(root, key);
