@@ -32,7 +32,6 @@ const meaning: Readonly<Record<Unread, 'passed' | 'told' | 'looks' | 'config' | 
   // Accelerate and DeepSpeed files are part of other jobs, and those jobs are judged.
   'no-model': 'passed',
   'unknown-name': 'told',
-  'too-far': 'config',
   impossible: 'config',
   'run-unread': 'config',
 };

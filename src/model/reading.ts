@@ -48,8 +48,6 @@ export type Unread =
   | 'no-model'
   /** It names a model that is in no table. */
   | 'unknown-name'
-  /** It refers to more files than are followed. */
-  | 'too-far'
   /** A format recognises it, and what it says leads to no model, run or number. */
   | 'impossible';
 

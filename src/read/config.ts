@@ -1,11 +1,10 @@
-import type { Problem, Reading } from '../model/reading.ts';
+import type { Reading } from '../model/reading.ts';
 import { type Dictionary, isDictionary, own, textOf, Unreadable } from '../text/fields.ts';
 import { parse, type Source, type Syntax, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import type { ParsedFile } from './format.ts';
 import { huggingface } from './formats/huggingface.ts';
 import { mamba } from './formats/mamba.ts';
 import { isOtherModel } from './formats/other-models.ts';
-import { reach } from './gather.ts';
 import { alone, type JobContext, type JobReading, readJob, trainingFormatOf } from './job.ts';
 import { mayState, pythonOf } from './recipes.ts';
 import { followed } from './scripts.ts';
@@ -42,17 +41,12 @@ export const isCode = (path: string): boolean => syntaxOf(path) === 'python';
  * format recognises and cannot read is `unread` with one sentence that names key and line.
  */
 export function readConfig(bytes: Uint8Array, path: string, context: JobContext = alone): Reading {
-  let known = context.known;
-  for (let round = 0; round <= reach.depth; round++) {
-    const reading = readFile(bytes, path, { ...context, known });
-    if (reading.kind !== 'needs') return reading;
-    // A file that was not fetched is read as missing, which is reported.
-    known = new Map([...known, ...reading.paths.map((one) => [one, undefined] as const)]);
-  }
-  return { kind: 'unread', way: 'too-far', problems: [tooFar] };
+  const reading = readFile(bytes, path, context);
+  if (reading.kind !== 'needs') return reading;
+  // A file that was not fetched is read as missing, which is reported. Nothing is asked for twice, so this ends.
+  const missing = reading.paths.map((one) => [one, undefined] as const);
+  return readConfig(bytes, path, { ...context, known: new Map([...context.known, ...missing]) });
 }
-
-const tooFar: Problem = { severity: 'error', message: 'The file refers to more files than are followed.' };
 
 /** The same with the files that it refers to, or the paths of those that are missing. */
 export function readFile(bytes: Uint8Array, path: string, context: JobContext): JobReading {

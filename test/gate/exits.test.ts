@@ -42,7 +42,6 @@ const exits: Readonly<Record<Exit, readonly [change: Partial<Changes>, told: Tol
     text('base_model: nobody/knows\nmicro_batch_size: 1\nsequence_len: 4\n', 'train.yaml'),
     ['warn', 'unreadable'],
   ],
-  'too-far': [{}, undefined],
   // The one silent way: it was looked at, and is no model config.
   'no-config': [text('{"word_embedding_dimension": 384}', '1_Pooling/config.json'), undefined],
   count: [missed('count'), unseen],
