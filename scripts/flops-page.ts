@@ -113,7 +113,7 @@ All are for one token of a sequence of S tokens, forward and backward. A multipl
 | **palm** | 6 for each parameter that a token uses, norms and both embeddings too | 12 L H Q S: all S keys | counted | left out | [PaLM](https://arxiv.org/abs/2204.02311), appendix B |
 | **6n** | the same | none | counted | left out | [Kaplan et al.](https://arxiv.org/abs/2001.08361) |
 | **megatron** | matrices | S / 2 keys whatever the window, no indexer | left out | layer, joining matrix, norms, output | [Megatron-LM](https://github.com/NVIDIA/Megatron-LM/blob/d98e8a64ddf34856e74b24714e3bedb2f5a39553/megatron/training/training.py#L802), \`num_floating_point_operations\` |
-| **torchtitan** | 6 for each parameter that a token uses, but for the token table where it is not shared | all S keys | counted | by its parameters, no attention and no second output | [torchtitan](https://github.com/pytorch/torchtitan/blob/b5bcd76c66d0acb1a08b176d9639425bc55e0b2a/torchtitan/models/utils.py#L412), \`get_moe_model_nparams_and_flops\` |
+| **torchtitan** | 6 for each parameter that a token uses, but for the token table where it is not shared; 18 for each element of a delta rule's state | all S keys, or the window | counted | by its parameters, attention and a second output | [torchtitan](https://github.com/pytorch/torchtitan/pull/4300), \`get_nparams_and_flops\` since pull request 4300 (2026-08) |
 
 The keys that the average query sees, causal: S / 2; within a window of w, w - w²/2S; in chunks of c, c / 2; of k selected keys, k - k²/2S, and the indexer's own scores over all keys; of a context compressed by r, the same over S / r. Some count (S + 1) / 2: the difference is 1 part in S of attention.
 

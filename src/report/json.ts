@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { conventionSources } from '../facts/conventions.ts';
 import type { Comparison, Review, Side } from '../gate/review.ts';
 import type { Estimate } from '../model/estimate.ts';
 import { runAsWritten } from '../setup/description.ts';
@@ -13,6 +14,9 @@ const problem = z.object({
   key: z.string().optional(),
   rule: z.string().optional().describe('the rule that a run breaks which cannot start as it reads'),
 });
+
+/** Components that stand in every report, at 0 where a model has none: what is absent is said, and needs no guess. */
+const alwaysStated = { embedding: 0, attention: 0, feed_forward: 0, norm: 0, output: 0 };
 
 /** One config's report. A quantity that cannot be known is null, with the reason in `problems`. */
 const reportSchema = z.object({
@@ -46,6 +50,7 @@ const reportSchema = z.object({
       tokens: amount,
       components: ledger,
       conventions: ledger,
+      convention_sources: z.record(z.string(), z.object({ title: z.string(), url: z.string(), date: z.string() })),
     })
     .nullable(),
   memory: z
@@ -244,7 +249,7 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
       towers: parameters.towers,
       trainable: parameters.trainable,
       checkpoint_bytes: parameters.checkpoint,
-      components: { embedding: 0, attention: 0, feed_forward: 0, norm: 0, output: 0, ...parameters.components.lines },
+      components: { ...alwaysStated, ...parameters.components.lines },
       layers: parameters.layers.map((layer) => ({ ...layer })),
     },
     flops: {
@@ -256,8 +261,9 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
       hardware_per_token: flops.hardware,
       training_total: flops.budget,
       tokens: run.run.tokens,
-      components: { ...flops.forward.lines },
+      components: { ...alwaysStated, ...flops.forward.lines },
       conventions: { ...flops.conventions },
+      convention_sources: conventionSources,
     },
     memory: {
       allocated_bytes: memory.allocated,
@@ -265,7 +271,7 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
       device_bytes: memory.device,
       capacity_bytes: memory.capacity,
       components: { ...memory.components },
-      parts: { ...memory.parts.lines },
+      parts: { loss: 0, ...memory.parts.lines },
       moment: memory.phase,
       stage: memory.stage,
       band: memory.band,

@@ -1,3 +1,4 @@
+import { conventionSources } from '../facts/conventions.ts';
 import { metrics } from '../gate/metrics.ts';
 import type { ChangedField, Comparison, Review, Side } from '../gate/review.ts';
 import type { Estimate, FlopConvention } from '../model/estimate.ts';
@@ -38,8 +39,8 @@ const conventionNames: Readonly<Record<FlopConvention, string>> = {
   full: 'full attention',
   palm: 'PaLM 6N + 12LHQT',
   '6n': '6N',
-  megatron: 'Megatron-LM',
-  torchtitan: 'torchtitan',
+  megatron: `Megatron-LM of ${conventionSources.megatron.date}`,
+  torchtitan: `torchtitan of ${conventionSources.torchtitan.date}`,
 };
 
 /** Everything of one config, for a terminal. */

@@ -133,7 +133,7 @@ describe('megatron', () => {
   });
 });
 
-/** torchtitan's `get_moe_model_nparams_and_flops`, derived again from published counts of parameters. */
+/** torchtitan's `get_nparams_and_flops` since pull request 4300, derived again from published counts of parameters. */
 describe('torchtitan', () => {
   const S = 4096;
   const attention = (layers: number, heads: number, dims: number) => 6 * layers * heads * dims * S;
@@ -143,9 +143,10 @@ describe('torchtitan', () => {
     expect(of(llama8, { sequenceLength: S }).torchtitan).toBe(expected);
   });
 
-  it('tied embeddings stay in', () => {
-    const expected = 6 * 9_241_705_984 + attention(42, 16, 2 * 256);
-    expect(of(gemma, { sequenceLength: S }).torchtitan).toBe(expected);
+  it('tied embeddings stay in; every second layer of Gemma 2 sees a window of 4,096', () => {
+    const layer = 6 * 16 * 2 * 256;
+    const expected = 6 * 9_241_705_984 + 21 * layer * 8192 + 21 * layer * 4096;
+    expect(of(gemma, { sequenceLength: 8192 }).torchtitan).toBe(expected);
   });
 
   it('experts by the share that a token uses', () => {
@@ -154,7 +155,7 @@ describe('torchtitan', () => {
     expect(of(qwen30, { sequenceLength: S }).torchtitan).toBe(6 * matrices + attention(48, 32, 2 * 128));
   });
 
-  it('latent attention; the load-balancing bias is a buffer; multi-token prediction by its parameters', () => {
+  it('latent attention; the load-balancing bias is a buffer; multi-token prediction with its attention and a second output', () => {
     const experts = 58 * 256 * 3 * 7168 * 2048;
     const matrices = 671_026_404_352 - 129_280 * 7168 - experts + (experts * 8) / 256;
     const without = 6 * matrices + attention(61, 128, 128 + 64 + 128);
@@ -162,16 +163,52 @@ describe('torchtitan', () => {
     const latent = 7168 * 1536 + 1536 + 1536 * 128 * 192 + 7168 * 576 + 512 + 512 * 128 * 256 + 128 * 128 * 7168;
     const layer = latent + 9 * 3 * 7168 * 2048 + 256 * 7168 + 2 * 7168;
     const depth = layer + 2 * 7168 * 7168 + 3 * 7168;
-    expect(of(deepseek, { sequenceLength: S, mtp: true }).torchtitan).toBe(without + 6 * depth);
+    const further = 6 * (depth + 129_280 * 7168) + attention(1, 128, 128 + 64 + 128);
+    expect(of(deepseek, { sequenceLength: S, mtp: true }).torchtitan).toBe(without + further);
   });
 
-  it('gpt-oss, biases and sinks and all: 26,481,681,792 in torchtitan pull request 4300', () => {
-    expect(of(oss20, { sequenceLength: S }).torchtitan).toBe(26_481_681_792);
+  it('gpt-oss 20b and 120b, biases, sinks and windows and all: as torchtitan pull request 4300 prints them', () => {
+    expect(of(oss20, { sequenceLength: S }).torchtitan).toBe(24_141_260_160);
+    const oss120 = { ...oss20, num_hidden_layers: 36, num_local_experts: 128, layer_types: undefined };
+    expect(of(oss120, { sequenceLength: S }).torchtitan).toBe(34_534_221_696);
+  });
+
+  it('deepseek_v3:debugmodel_mtp, with a layer that predicts a further token: as pull request 4300 prints it', () => {
+    const debug = {
+      model_type: 'deepseek_v3',
+      vocab_size: 2048,
+      hidden_size: 256,
+      intermediate_size: 1024,
+      moe_intermediate_size: 256,
+      num_hidden_layers: 6,
+      first_k_dense_replace: 1,
+      num_attention_heads: 16,
+      num_key_value_heads: 16,
+      n_routed_experts: 8,
+      n_shared_experts: 2,
+      num_experts_per_tok: 3,
+      n_group: 1,
+      topk_group: 1,
+      q_lora_rank: null,
+      kv_lora_rank: 512,
+      qk_nope_head_dim: 128,
+      qk_rope_head_dim: 64,
+      v_head_dim: 128,
+      num_nextn_predict_layers: 1,
+      tie_word_embeddings: false,
+    };
+    expect(of(debug, { sequenceLength: S, mtp: true }).torchtitan).toBe(1_077_436_416);
   });
 
   it('hybrid: only the layers of full attention have the quadratic term', () => {
     const [near, far] = [S, 2 * S].map((sequenceLength) => of(qwenNext, { sequenceLength }).torchtitan);
     expect((far ?? 0) - (near ?? 0)).toBe(attention(12, 16, 2 * 256));
+  });
+
+  it('a delta rule costs three products with its state in each of its layers', () => {
+    const { torchtitan, '6n': sixN } = of(qwenNext, { sequenceLength: S });
+    const states = 36 * 3 * 6 * 32 * 128 * 128;
+    expect(torchtitan - (sixN - 6 * 151_936 * 2048)).toBe(attention(12, 16, 2 * 256) + states);
   });
 });
 

@@ -14,8 +14,8 @@ import { activeParametersOf, mainNetwork, outputProjection } from './weights.ts'
  * - full: the same with attention over all S keys, masks and windows ignored.
  * - palm: 6N + 12 L H Q S (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
  * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
- * - megatron: what Megatron-LM prints.
- * - torchtitan: what torchtitan prints.
+ * - megatron: what Megatron-LM prints at commit d98e8a6.
+ * - torchtitan: what torchtitan prints since 2026-08.
  *
  * The last four know no adapters, and count as if every weight were trained.
  */
@@ -44,21 +44,35 @@ const isAttention = (operation: Operation): operation is Extract<Operation, { ki
   operation.kind === 'attention' && operation.variant !== 'indexer';
 
 /**
- * torchtitan `get_moe_model_nparams_and_flops` (torchtitan/models/utils.py, commit b5bcd76): 6 for each parameter that a token
- * uses, and 6 H (d_qk + d_v) S for each attention layer, the mask ignored. The token table is left out unless the output shares
- * it. Multi-token prediction counts with its parameters only. A router's load-balancing bias is a buffer, no parameter.
+ * torchtitan's `get_nparams_and_flops` since pull request 4300 (2026-08): 6 for each parameter that a token uses, 6 H (d_qk + d_v)
+ * for each key in reach of an attention layer, and 18 for each element of a delta rule's state. The token table is left out
+ * unless the output shares it. A layer that predicts further tokens counts as the others do, and uses the output once more. A
+ * router's load-balancing bias is a buffer, no parameter.
  */
 function torchtitan(operations: Operations, run: TrainingRun): number {
-  const main = [...mainNetwork(operations)];
   const prediction = run.mtp === false ? [] : operations.prediction.map((operation) => ({ operation, times: 1 }));
+  const counted = [...mainNetwork(operations), ...prediction];
   const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
-  const counted = (operation: Operation) => {
+  const used = (operation: Operation) => {
     if (operation.kind === 'route') return 0;
     if (operation.kind === 'table') return tied ? activeParametersOf(operation) : 0;
     return operation.role === 'embedding_and_output_copies' ? 0 : activeParametersOf(operation);
   };
-  return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
+  const output = outputProjection(operations);
+  const again =
+    run.mtp === false || output === undefined ? 0 : operations.predictionDepth * output.rows * output.columns;
+  return 6 * (sum(counted, used) + again) + sum(counted, (one) => mixing(one, run.sequenceLength));
 }
+
+/** What torchtitan counts for the mixing of tokens: keys in a window or before it (no mask), three products with a delta rule's state. */
+function mixing(operation: Operation, S: number): number {
+  if (operation.kind === 'scan') return deltaRules.includes(operation.style) ? 18 * operation.stateElements : 0;
+  if (!isAttention(operation)) return 0;
+  const { span, heads, queryKeyDim, valueDim } = operation;
+  return 6 * heads * (queryKeyDim + valueDim) * (span.kind === 'window' ? Math.min(S, span.tokens) : S);
+}
+
+const deltaRules: readonly string[] = ['gated_delta', 'kda'];
 
 /**
  * Megatron-LM `num_floating_point_operations` (megatron/training/training.py, commit d98e8a6): attention S / 2 whatever the
