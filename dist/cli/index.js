@@ -48041,7 +48041,23 @@ function comment_fitted(first, all, longest, elsewhere = inSummary) {
     return write();
 }
 
+;// CONCATENATED MODULE: ./build/facts/conventions.js
+/** Conventions that follow a codebase, which changes what it counts: the version that is reproduced here. */
+const conventionSources = {
+    megatron: {
+        title: 'Megatron-LM d98e8a6, num_floating_point_operations',
+        url: 'https://github.com/NVIDIA/Megatron-LM/blob/d98e8a64ddf34856e74b24714e3bedb2f5a39553/megatron/training/training.py#L802',
+        date: '2026-08-22',
+    },
+    torchtitan: {
+        title: 'torchtitan since pull request 4300 (windows, delta rules, multi-token prediction), get_nparams_and_flops',
+        url: 'https://github.com/pytorch/torchtitan/pull/4300',
+        date: '2026-08-25',
+    },
+};
+
 ;// CONCATENATED MODULE: ./build/report/json.js
+
 
 
 const amount = schemas_number();
@@ -48054,6 +48070,8 @@ const problem = object({
     key: schemas_string().optional(),
     rule: schemas_string().optional().describe('the rule that a run breaks which cannot start as it reads'),
 });
+/** Components that stand in every report, at 0 where a model has none: what is absent is said, and needs no guess. */
+const alwaysStated = { embedding: 0, attention: 0, feed_forward: 0, norm: 0, output: 0 };
 /** One config's report. A quantity that cannot be known is null, with the reason in `problems`. */
 const reportSchema = object({
     path: schemas_string(),
@@ -48084,6 +48102,7 @@ const reportSchema = object({
         tokens: amount,
         components: ledger,
         conventions: ledger,
+        convention_sources: record(schemas_string(), object({ title: schemas_string(), url: schemas_string(), date: schemas_string() })),
     })
         .nullable(),
     memory: object({
@@ -48250,7 +48269,7 @@ function sideReport(path, { reading, estimate }) {
             towers: parameters.towers,
             trainable: parameters.trainable,
             checkpoint_bytes: parameters.checkpoint,
-            components: { embedding: 0, attention: 0, feed_forward: 0, norm: 0, output: 0, ...parameters.components.lines },
+            components: { ...alwaysStated, ...parameters.components.lines },
             layers: parameters.layers.map((layer) => ({ ...layer })),
         },
         flops: {
@@ -48262,8 +48281,9 @@ function sideReport(path, { reading, estimate }) {
             hardware_per_token: flops.hardware,
             training_total: flops.budget,
             tokens: run.run.tokens,
-            components: { ...flops.forward.lines },
+            components: { ...alwaysStated, ...flops.forward.lines },
             conventions: { ...flops.conventions },
+            convention_sources: conventionSources,
         },
         memory: {
             allocated_bytes: memory.allocated,
@@ -48271,7 +48291,7 @@ function sideReport(path, { reading, estimate }) {
             device_bytes: memory.device,
             capacity_bytes: memory.capacity,
             components: { ...memory.components },
-            parts: { ...memory.parts.lines },
+            parts: { loss: 0, ...memory.parts.lines },
             moment: memory.phase,
             stage: memory.stage,
             band: memory.band,
@@ -48343,6 +48363,7 @@ const summary = (review, options) => comment_fitted('', comment_sections(review,
 
 
 
+
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 /** Where each formula comes from, printed with every report. */
@@ -48361,8 +48382,8 @@ const conventionNames = {
     full: 'full attention',
     palm: 'PaLM 6N + 12LHQT',
     '6n': '6N',
-    megatron: 'Megatron-LM',
-    torchtitan: 'torchtitan',
+    megatron: `Megatron-LM of ${conventionSources.megatron.date}`,
+    torchtitan: `torchtitan of ${conventionSources.torchtitan.date}`,
 };
 /** Everything of one config, for a terminal. */
 function textReport(path, side) {
@@ -49405,8 +49426,8 @@ function expandsLatent({ kind, role }, list) {
  * - full: the same with attention over all S keys, masks and windows ignored.
  * - palm: 6N + 12 L H Q S (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
  * - 6n: 6N (Kaplan et al. 2020, arXiv:2001.08361).
- * - megatron: what Megatron-LM prints.
- * - torchtitan: what torchtitan prints.
+ * - megatron: what Megatron-LM prints at commit d98e8a6.
+ * - torchtitan: what torchtitan prints since 2026-08.
  *
  * The last four know no adapters, and count as if every weight were trained.
  */
@@ -49428,23 +49449,36 @@ const sum = (list, take) => list.reduce((total, { operation, times }) => total +
 const quadratic = (main, S) => 6 * S * sum(main, (one) => (isAttention(one) ? one.heads * (one.queryKeyDim + one.valueDim) : 0));
 const isAttention = (operation) => operation.kind === 'attention' && operation.variant !== 'indexer';
 /**
- * torchtitan `get_moe_model_nparams_and_flops` (torchtitan/models/utils.py, commit b5bcd76): 6 for each parameter that a token
- * uses, and 6 H (d_qk + d_v) S for each attention layer, the mask ignored. The token table is left out unless the output shares
- * it. Multi-token prediction counts with its parameters only. A router's load-balancing bias is a buffer, no parameter.
+ * torchtitan's `get_nparams_and_flops` since pull request 4300 (2026-08): 6 for each parameter that a token uses, 6 H (d_qk + d_v)
+ * for each key in reach of an attention layer, and 18 for each element of a delta rule's state. The token table is left out
+ * unless the output shares it. A layer that predicts further tokens counts as the others do, and uses the output once more. A
+ * router's load-balancing bias is a buffer, no parameter.
  */
 function conventions_torchtitan(operations, run) {
-    const main = [...mainNetwork(operations)];
     const prediction = run.mtp === false ? [] : operations.prediction.map((operation) => ({ operation, times: 1 }));
+    const counted = [...mainNetwork(operations), ...prediction];
     const tied = operations.head.some((operation) => operation.kind === 'linear' && operation.tied);
-    const counted = (operation) => {
+    const used = (operation) => {
         if (operation.kind === 'route')
             return 0;
         if (operation.kind === 'table')
             return tied ? activeParametersOf(operation) : 0;
         return operation.role === 'embedding_and_output_copies' ? 0 : activeParametersOf(operation);
     };
-    return 6 * sum([...main, ...prediction], counted) + quadratic(main, run.sequenceLength);
+    const output = outputProjection(operations);
+    const again = run.mtp === false || output === undefined ? 0 : operations.predictionDepth * output.rows * output.columns;
+    return 6 * (sum(counted, used) + again) + sum(counted, (one) => mixing(one, run.sequenceLength));
 }
+/** What torchtitan counts for the mixing of tokens: keys in a window or before it (no mask), three products with a delta rule's state. */
+function mixing(operation, S) {
+    if (operation.kind === 'scan')
+        return deltaRules.includes(operation.style) ? 18 * operation.stateElements : 0;
+    if (!isAttention(operation))
+        return 0;
+    const { span, heads, queryKeyDim, valueDim } = operation;
+    return 6 * heads * (queryKeyDim + valueDim) * (span.kind === 'window' ? Math.min(S, span.tokens) : S);
+}
+const deltaRules = ['gated_delta', 'kda'];
 /**
  * Megatron-LM `num_floating_point_operations` (megatron/training/training.py, commit d98e8a6): attention S / 2 whatever the
  * window, chunk or selection; no router, no gate on shared experts, no indexer; the norms of latent attention and of
