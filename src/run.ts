@@ -1,11 +1,10 @@
-import { isKnownTarget } from './cost/count/lora.ts';
+import { adaptersOf } from './cost/count/lora.ts';
 import { estimate } from './cost/engine.ts';
 import { compare } from './gate/compare.ts';
 import { judge } from './gate/judge.ts';
 import { missedFinding, missedText } from './gate/missed.ts';
 import type { Comparison, Finding, Review, Side, Verdict } from './gate/review.ts';
 import { isConfig, isTold, type UnreadSide } from './gate/unread.ts';
-import type { Cost } from './model/estimate.ts';
 import type { Unread } from './model/reading.ts';
 import { claimsConfig, isCode, readConfig } from './read/config.ts';
 import { recipePairs } from './read/recipes.ts';
@@ -297,9 +296,6 @@ export function readSide(
     },
   };
 }
-
-const adaptersOf = ({ parameters, run: { run } }: Cost) =>
-  run.lora && { elements: parameters.trainable, strange: run.lora.targets.some((target) => !isKnownTarget(target)) };
 
 /** Code that could not be opened and that nothing marks as a training: a repository has thousands of such files. */
 const isAnyCode = (path: string, way: Unread, claims: boolean): boolean =>

@@ -48756,6 +48756,8 @@ function lora_targetsOf(operation, lora) {
 }
 /** Whether a target is a name that PEFT's models have. */
 const isKnownTarget = (target) => target === 'all-linear' || Object.hasOwn(lora_modules, target);
+/** The adapters of a run, as the rules of its start look at them. */
+const adaptersOf = ({ parameters, run: { run } }) => run.lora && { elements: parameters.trainable, strange: run.lora.targets.some((target) => !isKnownTarget(target)) };
 /** True where the adapter's targets name this matrix. */
 const lora_isTarget = (operation, lora) => lora_targetsOf(operation, lora).length > 0;
 /**
@@ -55145,6 +55147,16 @@ const rulesOfStart = [
     ...ofMachines,
     ...ofMemory,
 ];
+/** Why its framework refuses a run whose file says every field; undefined where it starts. */
+function refusal(trial) {
+    const told = { ...trial, inFile: () => true };
+    for (const { stops, sentence } of rulesOfStart) {
+        const message = stops.includes(trial.run.framework) ? sentence(told) : undefined;
+        if (message !== undefined)
+            return message;
+    }
+    return undefined;
+}
 /**
  * The rules that a run breaks, as problems: an error where the framework does not start and every field that the rule rests on was
  * stated, else a warning.
@@ -55570,7 +55582,6 @@ function readSide(side, path, settings, calibration, files = new Map()) {
         },
     };
 }
-const adaptersOf = ({ parameters, run: { run } }) => run.lora && { elements: parameters.trainable, strange: run.lora.targets.some((target) => !isKnownTarget(target)) };
 /** Code that could not be opened and that nothing marks as a training: a repository has thousands of such files. */
 const isAnyCode = (path, way, claims) => isCode(path) && !claims && isConfig(way, true) && !isConfig(way, false);
 const unread = (reading, byItsLooks) => ({
@@ -57311,7 +57322,37 @@ function mfu(words, settings) {
     return print(`${lines.map((line) => (words.format === 'markdown' ? `${line.trim()}\n` : line)).join('\n')}\n`, words.option('output'));
 }
 
+;// CONCATENATED MODULE: ./build/plan/describe.js
+
+
+/**
+ * A run as a description (`run.yml`) that settles to the same run, ready to be pasted.
+ *
+ * @param layers of the model, for the layers of each stage where they do not divide
+ */
+function describeRun(run, layers) {
+    const { measuredTokensPerSecond: _, ...plain } = withStages(run, layers);
+    const { parallelism, ...fields } = runAsWritten(plain);
+    const degrees = Object.entries(parallelism).map(([name, value]) => `  ${name}: ${valueText(value)}`);
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${valueText(value)}`);
+    return [...lines, 'parallelism:', ...degrees, ''].join('\n');
+}
+/** Words stand as they are; lists and mappings are written as in JSON, which is YAML too. */
+const valueText = (value) => typeof value === 'string' && /^[a-z][a-z0-9_-]*$/.test(value) ? value : markdown_plain(JSON.stringify(value), 10_000);
+/** What the first stages have more of is said, since frameworks want to be told. */
+function withStages(run, layers) {
+    const { pipeline } = run.parallelism;
+    if (layers % pipeline === 0 || run.layersPerStage !== undefined)
+        return run;
+    const each = Math.floor(layers / pipeline);
+    const layersPerStage = Array.from({ length: pipeline }, (_, stage) => each + Number(stage < layers % pipeline));
+    return { ...run, layersPerStage };
+}
+
 ;// CONCATENATED MODULE: ./build/plan/question.js
+
+
+
 
 
 
@@ -57344,12 +57385,18 @@ function startOf(sources, architecture) {
     };
     return {
         kind: 'start',
+        architecture,
         operations: expand(architecture),
         settled: { ...cost.run, run: { ...run, gpus: wanted, globalBatchSize } },
         cost,
         assumptions: stated ? others : [...others, batch],
         ...(direct.kind === 'settled' ? {} : { impossible: message }),
     };
+}
+/** Why the framework of a plan refuses it as it is described; undefined where it starts. */
+function refusalOf({ architecture, operations, cost, settled }) {
+    const adapters = adaptersOf(cost);
+    return (run) => refusal({ ...settled, run: withStages(run, operations.order.length), architecture, adapters });
 }
 function withoutGpus(source) {
     const { gpus: _, ...fields } = source.fields;
@@ -57550,16 +57597,34 @@ function dividesBatch({ gpus, parallelism, globalBatchSize, microBatchSize, shar
 
 
 
-/** Every run of the space that divides and fits, with its speed. Memory comes first: only what fits is timed. */
-function search({ operations, settled, space, budget }, bounds) {
+/** Every run of the space that divides, starts and fits, with its speed. Memory comes first: only what fits is timed. */
+function search({ operations, settled, space, refusal, budget }, bounds) {
     const end = bounds.now() + bounds.milliseconds;
     const plans = [];
     let smallest;
     let candidates = 0;
     let tooLarge = 0;
-    const found = (stopped) => ({ plans, candidates, tooLarge, stopped, smallest });
+    let refused = 0;
+    let reason;
+    const found = (stopped) => ({
+        plans,
+        candidates,
+        tooLarge,
+        refused,
+        refusal: reason,
+        stopped,
+        smallest,
+    });
+    const starts = (run) => {
+        const why = refusal(run);
+        refused += Number(why !== undefined);
+        reason ??= why;
+        return why === undefined;
+    };
     for (const layout of layouts(space, settled.run)) {
-        const runs = [...runsOf(layout, space)].filter((run) => space_divides(operations, run));
+        const runs = [...runsOf(layout, space)].filter((run) => space_divides(operations, run) && starts(run));
+        if (bounds.now() > end)
+            return found('time');
         if (runs.length === 0)
             continue;
         // Micro-batches and recompute leave the states as they are.
@@ -57633,33 +57698,6 @@ function search_withRecompute(run, microBatchSize, way) {
     return { ...rest, microBatchSize, ...way };
 }
 
-;// CONCATENATED MODULE: ./build/plan/describe.js
-
-
-/**
- * A run as a description (`run.yml`) that settles to the same run, ready to be pasted.
- *
- * @param layers of the model, for the layers of each stage where they do not divide
- */
-function describeRun(run, layers) {
-    const { measuredTokensPerSecond: _, ...plain } = withStages(run, layers);
-    const { parallelism, ...fields } = runAsWritten(plain);
-    const degrees = Object.entries(parallelism).map(([name, value]) => `  ${name}: ${valueText(value)}`);
-    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${valueText(value)}`);
-    return [...lines, 'parallelism:', ...degrees, ''].join('\n');
-}
-/** Words stand as they are; lists and mappings are written as in JSON, which is YAML too. */
-const valueText = (value) => typeof value === 'string' && /^[a-z][a-z0-9_-]*$/.test(value) ? value : markdown_plain(JSON.stringify(value), 10_000);
-/** What the first stages have more of is said, since frameworks want to be told. */
-function withStages(run, layers) {
-    const { pipeline } = run.parallelism;
-    if (layers % pipeline === 0 || run.layersPerStage !== undefined)
-        return run;
-    const each = Math.floor(layers / pipeline);
-    const layersPerStage = Array.from({ length: pipeline }, (_, stage) => each + Number(stage < layers % pipeline));
-    return { ...run, layersPerStage };
-}
-
 ;// CONCATENATED MODULE: ./build/plan/table.js
 
 
@@ -57727,17 +57765,24 @@ const cells = ({ names, plan, time }) => [
 /** What was searched, in sentences. */
 function table_wordsOf({ start, found, budget, seconds }) {
     const { run } = start.settled;
-    const { candidates, plans, tooLarge, stopped, smallest } = found;
+    const { candidates, plans, tooLarge, refused, refusal, stopped, smallest } = found;
     return [
         `${exact(run.gpus)} x ${run.accelerator}, ${run.framework}, ${exact(run.sequenceLength)} tokens, ${exact(run.globalBatchSize)} sequences a step, ${run.precision}; memory within ${gib(budget)}, its margin of error included.`,
         `${exact(candidates)} runs divide and were looked at in ${seconds.toFixed(1)} s: ${exact(plans.length)} fit, ${exact(tooLarge)} do not by their states alone.${stopped === undefined ? ' That is the whole space.' : ` The search ended at its limit of ${stopped} before the whole space was looked at.`}`,
+        ...(refused === 0
+            ? []
+            : [
+                `${exact(refused)}${candidates > 0 ? ' more' : ''} divide, but ${run.framework} does not start them: ${refusal}`,
+            ]),
         ...(start.impossible === undefined ? [] : [`The run as it is cannot be started: ${start.impossible}`]),
         ...(plans.length > 0 || smallest === undefined
             ? []
             : [
                 `Nothing fits. The smallest needs ${gib(smallest.device)} ±${percent(smallest.band, 0)}: ${choiceLine(smallest.run)}.`,
             ]),
-        ...(candidates > 0 ? [] : ['No run of the space divides: GPUs, layers, heads, experts, sequence and batch must.']),
+        ...(candidates + refused > 0
+            ? []
+            : ['No run of the space divides: GPUs, layers, heads, experts, sequence and batch must.']),
         ...start.assumptions.map(({ field, value, reason }) => `Assumed: ${field} = ${value} (${reason}).`),
     ];
 }
@@ -57784,7 +57829,7 @@ function planMarkdown(answer) {
 /** The same for programs; bytes, shares and tokens per second as plain numbers. */
 function planJson(answer) {
     const { start, found, budget, seconds, path } = answer;
-    const { candidates, tooLarge, plans, stopped, smallest } = found;
+    const { candidates, tooLarge, refused, plans, stopped, smallest } = found;
     return {
         version: 1,
         path,
@@ -57793,6 +57838,7 @@ function planJson(answer) {
             candidates,
             fitting: plans.length,
             too_large_by_states: tooLarge,
+            refused_by_framework: refused,
             complete: stopped === undefined,
             stopped_by: stopped ?? null,
             seconds,
@@ -57860,7 +57906,7 @@ function plan(words, settings, given) {
 function answerOf(path, start, fixed, budget, domain) {
     const began = plan_bounds.now();
     const { operations, settled } = start;
-    const found = search({ operations, settled, space: spaceOf(operations, settled.run, fixed, domain), budget }, plan_bounds);
+    const found = search({ operations, settled, space: spaceOf(operations, settled.run, fixed, domain), refusal: refusalOf(start), budget }, plan_bounds);
     const ranking = rank_rank(found.plans, settled.run);
     return { path, start, budget, found, ranking, seconds: (plan_bounds.now() - began) / 1000 };
 }

@@ -1,7 +1,7 @@
 import { boundOf } from '../gate/rules.ts';
 import type { Cost } from '../model/estimate.ts';
 import type { RunFields } from '../model/run.ts';
-import { type Start, startOf } from '../plan/question.ts';
+import { refusalOf, type Start, startOf } from '../plan/question.ts';
 import { rank } from '../plan/rank.ts';
 import { type Bounds, search } from '../plan/search.ts';
 import { type Fixed, spaceOf } from '../plan/space.ts';
@@ -47,7 +47,10 @@ export function plan(words: Words, settings: Settings, given: ConfigPair): numbe
 function answerOf(path: string, start: Start, fixed: Fixed, budget: number, domain: number): Answer {
   const began = bounds.now();
   const { operations, settled } = start;
-  const found = search({ operations, settled, space: spaceOf(operations, settled.run, fixed, domain), budget }, bounds);
+  const found = search(
+    { operations, settled, space: spaceOf(operations, settled.run, fixed, domain), refusal: refusalOf(start), budget },
+    bounds,
+  );
   const ranking = rank(found.plans, settled.run);
   return { path, start, budget, found, ranking, seconds: (bounds.now() - began) / 1000 };
 }

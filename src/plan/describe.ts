@@ -20,7 +20,7 @@ const valueText = (value: unknown): string =>
   typeof value === 'string' && /^[a-z][a-z0-9_-]*$/.test(value) ? value : plain(JSON.stringify(value), 10_000);
 
 /** What the first stages have more of is said, since frameworks want to be told. */
-function withStages(run: TrainingRun, layers: number): TrainingRun {
+export function withStages(run: TrainingRun, layers: number): TrainingRun {
   const { pipeline } = run.parallelism;
   if (layers % pipeline === 0 || run.layersPerStage !== undefined) return run;
   const each = Math.floor(layers / pipeline);

@@ -1,15 +1,19 @@
+import { adaptersOf } from '../cost/count/lora.ts';
 import { estimate } from '../cost/engine.ts';
 import { expand } from '../cost/expand/model.ts';
 import type { Architecture } from '../model/architecture.ts';
 import type { Cost } from '../model/estimate.ts';
 import type { Operations } from '../model/operation.ts';
 import type { Assumption } from '../model/reading.ts';
-import type { RunSource, SettledRun } from '../model/run.ts';
+import type { RunSource, SettledRun, TrainingRun } from '../model/run.ts';
 import { settleRun } from '../setup/settle.ts';
+import { refusal } from '../setup/startable.ts';
+import { withStages } from './describe.ts';
 
 /** The run as it is, from which plans start. */
 export type Start = {
   readonly kind: 'start';
+  readonly architecture: Architecture;
   readonly operations: Operations;
   readonly settled: SettledRun;
   readonly cost: Cost;
@@ -49,12 +53,20 @@ export function startOf(sources: readonly RunSource[], architecture: Architectur
   };
   return {
     kind: 'start',
+    architecture,
     operations: expand(architecture),
     settled: { ...cost.run, run: { ...run, gpus: wanted, globalBatchSize } },
     cost,
     assumptions: stated ? others : [...others, batch],
     ...(direct.kind === 'settled' ? {} : { impossible: message }),
   };
+}
+
+/** Why the framework of a plan refuses it as it is described; undefined where it starts. */
+export function refusalOf({ architecture, operations, cost, settled }: Start) {
+  const adapters = adaptersOf(cost);
+  return (run: TrainingRun): string | undefined =>
+    refusal({ ...settled, run: withStages(run, operations.order.length), architecture, adapters });
 }
 
 function withoutGpus(source: RunSource): RunSource {

@@ -21,10 +21,13 @@ export type Bounds = { readonly now: () => number; readonly milliseconds: number
 export type Found = {
   /** those that fit, in the order of the space */
   readonly plans: readonly Plan[];
-  /** of all that divide and were looked at */
+  /** of all that divide and start, and were looked at */
   readonly candidates: number;
   /** of those, what model states alone do not let fit */
   readonly tooLarge: number;
+  /** of all that divide, what the framework refuses all the same, and why it refuses the first of those */
+  readonly refused: number;
+  readonly refusal: string | undefined;
   /** what ended the search before the whole space was looked at */
   readonly stopped: 'time' | 'candidates' | undefined;
   /** the smallest that was found; where something fits, the smallest of those */
@@ -35,20 +38,39 @@ export type Question = {
   readonly operations: Operations;
   readonly settled: SettledRun;
   readonly space: Space;
+  /** why the framework refuses a run; undefined where it starts */
+  readonly refusal: (run: TrainingRun) => string | undefined;
   /** bytes that the fullest GPU may need */
   readonly budget: number;
 };
 
-/** Every run of the space that divides and fits, with its speed. Memory comes first: only what fits is timed. */
-export function search({ operations, settled, space, budget }: Question, bounds: Bounds): Found {
+/** Every run of the space that divides, starts and fits, with its speed. Memory comes first: only what fits is timed. */
+export function search({ operations, settled, space, refusal, budget }: Question, bounds: Bounds): Found {
   const end = bounds.now() + bounds.milliseconds;
   const plans: Plan[] = [];
   let smallest: Found['smallest'];
   let candidates = 0;
   let tooLarge = 0;
-  const found = (stopped: Found['stopped']): Found => ({ plans, candidates, tooLarge, stopped, smallest });
+  let refused = 0;
+  let reason: string | undefined;
+  const found = (stopped: Found['stopped']): Found => ({
+    plans,
+    candidates,
+    tooLarge,
+    refused,
+    refusal: reason,
+    stopped,
+    smallest,
+  });
+  const starts = (run: TrainingRun): boolean => {
+    const why = refusal(run);
+    refused += Number(why !== undefined);
+    reason ??= why;
+    return why === undefined;
+  };
   for (const layout of layouts(space, settled.run)) {
-    const runs = [...runsOf(layout, space)].filter((run) => divides(operations, run));
+    const runs = [...runsOf(layout, space)].filter((run) => divides(operations, run) && starts(run));
+    if (bounds.now() > end) return found('time');
     if (runs.length === 0) continue;
     // Micro-batches and recompute leave the states as they are.
     const least = leastBytes(operations, layout);

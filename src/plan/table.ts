@@ -95,17 +95,24 @@ const cells = ({ names, plan, time }: Row): readonly string[] => [
 /** What was searched, in sentences. */
 function wordsOf({ start, found, budget, seconds }: Answer): readonly string[] {
   const { run } = start.settled;
-  const { candidates, plans, tooLarge, stopped, smallest } = found;
+  const { candidates, plans, tooLarge, refused, refusal, stopped, smallest } = found;
   return [
     `${exact(run.gpus)} x ${run.accelerator}, ${run.framework}, ${exact(run.sequenceLength)} tokens, ${exact(run.globalBatchSize)} sequences a step, ${run.precision}; memory within ${gib(budget)}, its margin of error included.`,
     `${exact(candidates)} runs divide and were looked at in ${seconds.toFixed(1)} s: ${exact(plans.length)} fit, ${exact(tooLarge)} do not by their states alone.${stopped === undefined ? ' That is the whole space.' : ` The search ended at its limit of ${stopped} before the whole space was looked at.`}`,
+    ...(refused === 0
+      ? []
+      : [
+          `${exact(refused)}${candidates > 0 ? ' more' : ''} divide, but ${run.framework} does not start them: ${refusal}`,
+        ]),
     ...(start.impossible === undefined ? [] : [`The run as it is cannot be started: ${start.impossible}`]),
     ...(plans.length > 0 || smallest === undefined
       ? []
       : [
           `Nothing fits. The smallest needs ${gib(smallest.device)} ±${percent(smallest.band, 0)}: ${choiceLine(smallest.run)}.`,
         ]),
-    ...(candidates > 0 ? [] : ['No run of the space divides: GPUs, layers, heads, experts, sequence and batch must.']),
+    ...(candidates + refused > 0
+      ? []
+      : ['No run of the space divides: GPUs, layers, heads, experts, sequence and batch must.']),
     ...start.assumptions.map(({ field, value, reason }) => `Assumed: ${field} = ${value} (${reason}).`),
   ];
 }
@@ -157,7 +164,7 @@ export function planMarkdown(answer: Answer): string {
 /** The same for programs; bytes, shares and tokens per second as plain numbers. */
 export function planJson(answer: Answer): object {
   const { start, found, budget, seconds, path } = answer;
-  const { candidates, tooLarge, plans, stopped, smallest } = found;
+  const { candidates, tooLarge, refused, plans, stopped, smallest } = found;
   return {
     version: 1,
     path,
@@ -166,6 +173,7 @@ export function planJson(answer: Answer): object {
       candidates,
       fitting: plans.length,
       too_large_by_states: tooLarge,
+      refused_by_framework: refused,
       complete: stopped === undefined,
       stopped_by: stopped ?? null,
       seconds,

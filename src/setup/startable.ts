@@ -548,6 +548,16 @@ export const rulesOfStart: readonly Rule[] = [
   ...ofMemory,
 ];
 
+/** Why its framework refuses a run whose file says every field; undefined where it starts. */
+export function refusal(trial: Omit<Trial, 'inFile'>): string | undefined {
+  const told = { ...trial, inFile: () => true };
+  for (const { stops, sentence } of rulesOfStart) {
+    const message = stops.includes(trial.run.framework) ? sentence(told) : undefined;
+    if (message !== undefined) return message;
+  }
+  return undefined;
+}
+
 /**
  * The rules that a run breaks, as problems: an error where the framework does not start and every field that the rule rests on was
  * stated, else a warning.

@@ -1,5 +1,5 @@
 import { findAccelerator } from '../../src/facts/accelerators.ts';
-import { type Start, startOf } from '../../src/plan/question.ts';
+import { refusalOf, type Start, startOf } from '../../src/plan/question.ts';
 import { type Bounds, type Found, search } from '../../src/plan/search.ts';
 import { type Fixed, type Space, spaceOf } from '../../src/plan/space.ts';
 import { runOf } from '../../src/setup/description.ts';
@@ -24,4 +24,4 @@ export function spaceFrom({ operations, settled }: Start, fixed: Fixed = new Set
 }
 
 export const searched = (start: Start, budget: number, bounds = bounded(), space = spaceFrom(start)): Found =>
-  search({ operations: start.operations, settled: start.settled, space, budget }, bounds);
+  search({ operations: start.operations, settled: start.settled, space, refusal: refusalOf(start), budget }, bounds);

@@ -2,8 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { estimateMemory } from '../../src/cost/memory/peak.ts';
 import { projectTime } from '../../src/cost/time/step.ts';
 import type { TrainingRun } from '../../src/model/run.ts';
-import type { Start } from '../../src/plan/question.ts';
-import type { Space } from '../../src/plan/space.ts';
+import { describeRun } from '../../src/plan/describe.ts';
+import { refusalOf, type Start } from '../../src/plan/question.ts';
+import { layouts, runsOf } from '../../src/plan/search.ts';
+import { divides, type Space } from '../../src/plan/space.ts';
+import { planText } from '../../src/plan/table.ts';
+import { readSide } from '../../src/run.ts';
+import { settingsFrom } from '../../src/settings/settings.ts';
 import { gibibytes } from '../../src/units.ts';
 import { mixture, small } from '../cost/estimates.ts';
 import { bounded, searched, spaceFrom, startFrom } from './plans.ts';
@@ -28,7 +33,7 @@ function combinations({ settled }: Start, space: Space): readonly TrainingRun[] 
       for (const tensor of space.tensor)
         for (const context of space.context)
           for (const expert of space.expert)
-            for (const expertTensor of [...new Set([1, tensor])])
+            for (const expertTensor of new Set(space.expertTensor.map((one) => (one === 'as tensor' ? tensor : one))))
               for (const sharding of space.sharding)
                 for (const offload of space.offload)
                   for (const microBatchSize of space.microBatchSize)
@@ -119,6 +124,62 @@ describe('the search', () => {
     expect(byTime.candidates).toBeLessThan(25);
   });
 });
+
+const gpus = { gpus: 8, accelerator: 'h100-sxm-80gb', sequence_length: 4096, global_batch_size: 32 };
+
+describe('what the framework refuses', () => {
+  const one = { ...small, num_key_value_heads: 1 };
+  const odd = { ...small, intermediate_size: 1552 };
+  const grouped = { model_type: 'mamba2', vocab_size: 1000, hidden_size: 256, num_hidden_layers: 4, num_heads: 8 };
+  const mamba = { ...grouped, head_dim: 64, state_size: 16, n_groups: 2, expand: 2, conv_kernel: 4 };
+  const staged = { parallelism: { pipeline: 2 } };
+  const dual = { ...staged, pipeline_schedule: 'dualpipe', global_batch_size: 8 };
+
+  it.each([
+    ['one head of keys and values, by tensor parallelism', one, { framework: 'fsdp' }],
+    ['groups of Mamba, by tensor parallelism', mamba, { framework: 'megatron' }],
+    ['widths in 8 bits', odd, { framework: 'megatron', precision: 'fp8' }],
+    ['ZeRO 2 and 3 with a pipeline', small, { framework: 'deepspeed', sharding: 'optimizer', ...staged }],
+    ['too few micro-batches for DualPipe', small, { framework: 'megatron', ...dual }],
+  ])('is no plan: %s', (_, config, run) => {
+    const start = startFrom(config, { ...gpus, ...run });
+    const refuses = refusalOf(start);
+    const { operations } = start;
+    const dividing = [...layouts(spaceFrom(start), start.settled.run)]
+      .flatMap((layout) => [...runsOf(layout, spaceFrom(start))])
+      .filter((each) => divides(operations, each));
+    const starting = dividing.filter((each) => refuses(each) === undefined);
+    const found = searched(start, gibibytes(1000));
+    expect(text(found.plans.map((plan) => plan.run))).toEqual(text(starting));
+    expect(found.refused).toBe(dividing.length - starting.length);
+    expect(found.refused).toBeGreaterThan(0);
+    expect(found.plans.length).toBeGreaterThan(0);
+    // The same runs, described and judged as a pull request with them would be.
+    for (const each of dividing.filter((_, index) => index % Math.ceil(dividing.length / 60) === 0))
+      expect([stopsAt(config, start, each), each.parallelism]).toEqual([refuses(each) !== undefined, each.parallelism]);
+  });
+
+  it('is said with its reason where nothing else divides', () => {
+    const start = startFrom(small, { ...gpus, framework: 'fsdp', lora: { rank: 8, targets: ['in_proj', 'x_proj'] } });
+    const found = searched(start, gibibytes(80));
+    expect([found.plans.length, found.candidates]).toEqual([0, 0]);
+    expect(found.refused).toBeGreaterThan(0);
+    expect(found.refusal).toContain("None of the adapter's targets (in_proj, x_proj)");
+    const answer = { path: 'config.json', start, budget: 1, found, ranking: undefined, seconds: 0 };
+    expect(planText(answer)).toMatch(/divide, but fsdp does not start them: None of the adapter's targets/);
+  });
+});
+
+/** Whether a report on a model with this run as its description says that the framework does not start. */
+function stopsAt(config: object, { operations }: Start, run: TrainingRun): boolean {
+  const settings = settingsFrom(
+    {},
+    { run: { name: 'run.yml', bytes: Buffer.from(describeRun(run, operations.order.length)) } },
+  );
+  const side = readSide({ kind: 'bytes', bytes: Buffer.from(JSON.stringify(config)) }, 'config.json', settings);
+  if (side.estimate === undefined) throw new Error(side.reading.problems[0]?.message);
+  return side.estimate.problems.some(({ rule, severity }) => rule !== undefined && severity === 'error');
+}
 
 describe('the space', () => {
   it('has one value where a field is fixed', () => {

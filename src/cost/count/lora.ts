@@ -1,6 +1,8 @@
 import type { Component, Role } from '../../model/architecture.ts';
+import type { Cost } from '../../model/estimate.ts';
 import { blockOf, type Linear, type Operation, type Operations } from '../../model/operation.ts';
 import type { Lora, TrainingRun } from '../../model/run.ts';
+import type { Adapters } from '../../setup/startable.ts';
 import { type Parameters, parameters } from '../../units.ts';
 import { mainNetwork } from './weights.ts';
 
@@ -82,7 +84,11 @@ function targetsOf(operation: Linear, lora: Lora): readonly string[] {
 }
 
 /** Whether a target is a name that PEFT's models have. */
-export const isKnownTarget = (target: string): boolean => target === 'all-linear' || Object.hasOwn(modules, target);
+const isKnownTarget = (target: string): boolean => target === 'all-linear' || Object.hasOwn(modules, target);
+
+/** The adapters of a run, as the rules of its start look at them. */
+export const adaptersOf = ({ parameters, run: { run } }: Pick<Cost, 'parameters' | 'run'>): Adapters | undefined =>
+  run.lora && { elements: parameters.trainable, strange: run.lora.targets.some((target) => !isKnownTarget(target)) };
 
 /** True where the adapter's targets name this matrix. */
 export const isTarget = (operation: Linear, lora: Lora): boolean => targetsOf(operation, lora).length > 0;
