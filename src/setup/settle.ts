@@ -90,7 +90,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
   const said = new Set(Object.keys(desk.origins));
   const parallelism = settleParallelism(desk, architecture.order.length);
   const gpus = settleGpus(desk, parallelism);
-  desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
+  desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length, desk.stated.layersPerStage));
   if (desk.problems.some(({ severity }) => severity === 'error')) return { kind: 'unsettled', problems: desk.problems };
   const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
   const batch = settleBatch(desk, parallelism, gpus, sequenceLength);
@@ -223,7 +223,12 @@ function settleGpus(desk: Desk, parallelism: Parallelism): number {
   return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
 }
 
-function contradictions(gpus: number, parallelism: Parallelism, layers: number): readonly Problem[] {
+function contradictions(
+  gpus: number,
+  parallelism: Parallelism,
+  layers: number,
+  layersPerStage: RunFields['layersPerStage'],
+): readonly Problem[] {
   const { tensor, pipeline, context, expert, expertTensor } = parallelism;
   const replica = replicaOf(parallelism);
   const expertGroup = pipeline * expert * expertTensor;
@@ -236,7 +241,8 @@ function contradictions(gpus: number, parallelism: Parallelism, layers: number):
     wrong.push(
       `${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`,
     );
-  if (pipeline > Math.max(1, layers))
+  // Laid out by hand, the first stage may have the embedding alone, and the last the loss (Megatron Core, get_num_layers_to_build).
+  if (layersPerStage === undefined && pipeline > Math.max(1, layers))
     wrong.push(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`);
   return wrong.map((message) => ({ severity: 'error', message }));
 }

@@ -21,3 +21,16 @@ it('only a config that states its longest sequence is said to state it', () => {
   expect(reasonFor(unknown)).toBe('a usual pre-training length');
   expect(reasonFor({ ...unknown, max_position_embeddings: 1024 })).toBe('the longest that the config states');
 });
+
+it('stages that are laid out by hand may be more than layers, as the first has the embedding and the last the loss', () => {
+  const reading = readConfig(Buffer.from(JSON.stringify({ ...unknown, num_hidden_layers: 2 })), 'config.json');
+  if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+  const { architecture } = reading;
+  const fields = { gpus: 4, parallelism: { pipeline: 4 } };
+  const laidOut = settleRun([{ origin: 'run', fields: { ...fields, layersPerStage: [0, 1, 1, 0] } }], architecture);
+  expect(laidOut.kind).toBe('settled');
+  expect(settleRun([{ origin: 'run', fields }], architecture)).toMatchObject({
+    kind: 'unsettled',
+    problems: [{ message: 'A pipeline of 4 stages has more stages than the model has layers (2).' }],
+  });
+});
