@@ -30700,7 +30700,7 @@ function settleRun(sources, architecture) {
     const said = new Set(Object.keys(desk.origins));
     const parallelism = settleParallelism(desk, architecture.order.length);
     const gpus = settleGpus(desk, parallelism);
-    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length));
+    desk.problems.push(...contradictions(gpus, parallelism, architecture.order.length, desk.stated.layersPerStage));
     if (desk.problems.some(({ severity }) => severity === 'error'))
         return { kind: 'unsettled', problems: desk.problems };
     const sequenceLength = desk.stated.sequenceLength ?? settleSequence(desk, architecture);
@@ -30829,7 +30829,7 @@ function settleGpus(desk, parallelism) {
     const several = Math.ceil(Math.max(defaultGpus, smallest) / smallest) * smallest;
     return assume(desk, 'gpus', several, smallest > defaultGpus ? 'the fewest that hold one replica' : 'one node');
 }
-function contradictions(gpus, parallelism, layers) {
+function contradictions(gpus, parallelism, layers, layersPerStage) {
     const { tensor, pipeline, context, expert, expertTensor } = parallelism;
     const replica = replicaOf(parallelism);
     const expertGroup = pipeline * expert * expertTensor;
@@ -30838,7 +30838,8 @@ function contradictions(gpus, parallelism, layers) {
         wrong.push(`${gpus} GPUs do not divide into replicas of tensor ${tensor} x pipeline ${pipeline} x context ${context} = ${replica}; set gpus to a multiple of ${replica}.`);
     if (gpus % expertGroup !== 0)
         wrong.push(`${gpus} GPUs do not divide into expert groups of expert ${expert} x expert_tensor ${expertTensor} x pipeline ${pipeline} = ${expertGroup}; set gpus to a multiple of ${expertGroup}.`);
-    if (pipeline > Math.max(1, layers))
+    // Laid out by hand, the first stage may have the embedding alone, and the last the loss (Megatron Core, get_num_layers_to_build).
+    if (layersPerStage === undefined && pipeline > Math.max(1, layers))
         wrong.push(`A pipeline of ${pipeline} stages has more stages than the model has layers (${layers}).`);
     return wrong.map((message) => ({ severity: 'error', message }));
 }
@@ -54878,10 +54879,10 @@ const ofPipeline = [
             const sum = stages.reduce((total, one) => total + one, 0);
             const layers = architecture.order.length;
             if (stages.length !== parallelism.pipeline)
-                return `layers_per_stage has ${stages.length} numbers for a pipeline of ${parallelism.pipeline}. ${tells(`${parallelism.pipeline} numbers that make ${layers}`)}`;
+                return `layers_per_stage has ${stages.length} numbers for a pipeline of ${parallelism.pipeline}. ${tells(`${parallelism.pipeline} numbers that add up to ${layers}`)}`;
             if (sum === layers)
                 return undefined;
-            return `layers_per_stage makes ${sum} layers, and the model has ${layers}. ${tells(`numbers that make ${layers}`)}`;
+            return `layers_per_stage adds up to ${sum}, and the model has ${layers} layers. ${tells(`numbers that add up to ${layers}`)}`;
         },
     },
     {
@@ -54998,6 +54999,18 @@ const ofTokens = [
         sentence: ({ run, architecture: { maxPositions, positionsAssumed } }) => maxPositions !== undefined && positionsAssumed !== true && run.sequenceLength > maxPositions
             ? `Sequences of ${run.sequenceLength} tokens are longer than the ${maxPositions} positions that the config states. Raise them there, or set sequence_length: ${maxPositions}.`
             : undefined,
+    },
+    {
+        id: 'tokens-of-a-step',
+        stops: [],
+        doubts: every,
+        fields: ['tokens'],
+        sentence: ({ run }) => {
+            const step = run.globalBatchSize * run.sequenceLength;
+            return run.tokens >= step
+                ? undefined
+                : `The whole training has ${run.tokens} tokens, fewer than the ${step} of one step. If a unit is missing, write it: tokens: 15T is 15 trillion.`;
+        },
     },
     {
         id: 'global-batch',

@@ -273,9 +273,9 @@ const ofPipeline: readonly Rule[] = [
       const sum = stages.reduce((total, one) => total + one, 0);
       const layers = architecture.order.length;
       if (stages.length !== parallelism.pipeline)
-        return `layers_per_stage has ${stages.length} numbers for a pipeline of ${parallelism.pipeline}. ${tells(`${parallelism.pipeline} numbers that make ${layers}`)}`;
+        return `layers_per_stage has ${stages.length} numbers for a pipeline of ${parallelism.pipeline}. ${tells(`${parallelism.pipeline} numbers that add up to ${layers}`)}`;
       if (sum === layers) return undefined;
-      return `layers_per_stage makes ${sum} layers, and the model has ${layers}. ${tells(`numbers that make ${layers}`)}`;
+      return `layers_per_stage adds up to ${sum}, and the model has ${layers} layers. ${tells(`numbers that add up to ${layers}`)}`;
     },
   },
   {
@@ -395,6 +395,18 @@ const ofTokens: readonly Rule[] = [
       maxPositions !== undefined && positionsAssumed !== true && run.sequenceLength > maxPositions
         ? `Sequences of ${run.sequenceLength} tokens are longer than the ${maxPositions} positions that the config states. Raise them there, or set sequence_length: ${maxPositions}.`
         : undefined,
+  },
+  {
+    id: 'tokens-of-a-step',
+    stops: [],
+    doubts: every,
+    fields: ['tokens'],
+    sentence: ({ run }) => {
+      const step = run.globalBatchSize * run.sequenceLength;
+      return run.tokens >= step
+        ? undefined
+        : `The whole training has ${run.tokens} tokens, fewer than the ${step} of one step. If a unit is missing, write it: tokens: 15T is 15 trillion.`;
+    },
   },
   {
     id: 'global-batch',

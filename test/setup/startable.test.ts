@@ -128,7 +128,7 @@ const pairs: Readonly<Record<string, Pair>> = {
   'layers-per-stage': {
     breaks: { ...megatron, parallelism: { pipeline: 2 }, layers_per_stage: [16, 15] },
     keeps: { ...megatron, parallelism: { pipeline: 2 }, layers_per_stage: [17, 15] },
-    says: 'layers_per_stage makes 31 layers, and the model has 32.',
+    says: 'layers_per_stage adds up to 31, and the model has 32 layers.',
   },
   'zero-with-pipeline': {
     breaks: { ...deepspeed, sharding: 'full', parallelism: { pipeline: 2 } },
@@ -180,6 +180,11 @@ const pairs: Readonly<Record<string, Pair>> = {
     breaks: { ...fsdp, sequence_length: 1_000_000 },
     keeps: fsdp,
     says: 'longer than the 4096 positions',
+  },
+  'tokens-of-a-step': {
+    breaks: { ...fsdp, tokens: 15 },
+    keeps: { ...fsdp, tokens: 256 * 4096 },
+    says: 'has 15 tokens, fewer than the 1048576 of one step',
   },
   'global-batch': {
     breaks: { ...fsdp, global_batch_size: 100 },
