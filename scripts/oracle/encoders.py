@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 logging.set_verbosity_error()
 TASKS = ["Model", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice", "ForNextSentencePrediction"]
-ENCODERS = {"bert": "Bert", "roberta": "Roberta", "xlm-roberta": "XLMRoberta", "camembert": "Camembert", "distilbert": "DistilBert", "mpnet": "MPNet", "electra": "Electra", "albert": "Albert", "modernbert": "ModernBert"}
+ENCODERS = {"bert": "Bert", "roberta": "Roberta", "xlm-roberta": "XLMRoberta", "camembert": "Camembert", "distilbert": "DistilBert", "mpnet": "MPNet", "electra": "Electra", "albert": "Albert", "modernbert": "ModernBert", "gte": "Gte", "nomic_bert": "NomicBert"}
 ODD = dict(hidden_size=328, num_hidden_layers=6, num_attention_heads=4, intermediate_size=517, vocab_size=1009, max_position_embeddings=203, type_vocab_size=3, pad_token_id=0, id2label={"0": "a", "1": "b", "2": "c"})
 OWN = {
     "distilbert": dict(dim=328, n_layers=5, n_heads=4, hidden_dim=517, vocab_size=1009, max_position_embeddings=203),

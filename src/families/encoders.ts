@@ -12,7 +12,7 @@ import { biasBy, fourTimes, modeling } from './vocabulary.ts';
  * Their attention has no causal mask where they read; the decoder's has one.
  */
 
-const layerNorm = (path: string, width: number): Norm => ({
+export const layerNorm = (path: string, width: number): Norm => ({
   kind: 'norm',
   path,
   width,
@@ -24,7 +24,7 @@ const layerNorm = (path: string, width: number): Norm => ({
 const rmsNorm = (path: string, width: number): Norm => ({ ...layerNorm(path, width), style: 'rms', bias: false });
 
 /** Attention over the whole text, of which generation keeps nothing. */
-const bidirectional = (shape: Shape, changes: Partial<GroupedAttention> = {}): GroupedAttention =>
+export const bidirectional = (shape: Shape, changes: Partial<GroupedAttention> = {}): GroupedAttention =>
   grouped(
     { ...shape, keyValueHeads: shape.heads },
     { causal: false, cached: false, rotary: false, bias: fullBias, ...changes },
@@ -48,7 +48,7 @@ const activations: Readonly<Record<string, Activation>> = {
   swish: 'silu',
 };
 
-const activationOf = (fields: Fields, keys: readonly string[], fallback: Activation): Activation => {
+export const activationOf = (fields: Fields, keys: readonly string[], fallback: Activation): Activation => {
   const name = fields.string(keys) ?? '';
   return (Object.hasOwn(activations, name) ? activations[name] : undefined) ?? fallback;
 };
@@ -69,7 +69,7 @@ const tasks: readonly (readonly [RegExp, Task])[] = [
   [/Model$/, 'model'],
 ];
 
-function taskOf(fields: Fields): Task {
+export function taskOf(fields: Fields): Task {
   const name = fields.list('architectures')?.find((one): one is string => typeof one === 'string');
   const known = tasks.find(([pattern]) => pattern.test(name ?? ''))?.[1];
   if (known !== undefined) return known;
@@ -86,6 +86,8 @@ function labelsOf(fields: Fields): number {
 
 type Heads = {
   readonly pooler: boolean;
+  /** The body alone has no pooler; classes that read one add it. */
+  readonly bare?: true;
   /** The classifier of a whole text: a matrix in front of it where it has one, and whether it reads the pooler. */
   readonly classifier: { readonly dense: boolean; readonly pooled: boolean };
 };
@@ -97,8 +99,8 @@ const masked = (shape: Shape, tied: boolean, width = shape.hiddenSize): readonly
   { kind: 'output', rows: width, columns: shape.vocabularySize, tied, bias: true },
 ];
 
-const encoderHead =
-  ({ pooler, classifier }: Heads) =>
+export const encoderHead =
+  ({ pooler, bare, classifier }: Heads) =>
   (shape: Shape, fields: Fields, tied: boolean): readonly Part[] => {
     const { hiddenSize: D } = shape;
     const pool = pooler ? [matrix('pooler', D, D)] : [];
@@ -106,7 +108,7 @@ const encoderHead =
     const task = taskOf(fields);
     switch (task) {
       case 'model':
-        return pool;
+        return bare ? [] : pool;
       case 'masked':
         return masked(shape, tied);
       case 'pretraining':
@@ -137,7 +139,7 @@ const wholeText = {
 } as const;
 
 /** BERT (Devlin et al. 2018, arXiv:1810.04805): learned positions and segments, a norm behind each block. */
-const bert: Family = {
+export const bert: Family = {
   source: modeling('bert'),
   ownClasses: true,
   norms: 'own',

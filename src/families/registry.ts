@@ -15,6 +15,7 @@ import { recurrentFamilies } from './recurrent.ts';
 import { namesOfRemoteCode, remoteFamilies } from './remote-code.ts';
 import { names } from './shape.ts';
 import { stepFamilies } from './stepfun.ts';
+import { textEncoderFamilies, textEncoderVariants } from './text-encoders.ts';
 import { sameAs, textFamilies } from './text-models.ts';
 
 /** Every family with a row of its own, by `model_type`, in one table each. */
@@ -28,6 +29,7 @@ export const familyTables: readonly Readonly<Record<string, Family>>[] = [
   qwen4Families,
   stepFamilies,
   encoderFamilies,
+  textEncoderFamilies,
   textFamilies,
   remoteFamilies,
   linearFamilies,
@@ -42,12 +44,17 @@ export const familyNames: readonly string[] = [
   ...new Set([...Object.keys(rows), ...Object.keys(sameAs), ...Object.keys(composites)]),
 ].sort();
 
+/** Rows that no `model_type` names (`variants.ts`). */
+const variantRows: Readonly<Record<string, Family>> = { ...textEncoderVariants };
+
 export const findFamily = (modelType: string): Family | undefined =>
   Object.hasOwn(rows, modelType)
     ? rows[modelType]
-    : Object.hasOwn(sameAs, modelType)
-      ? rows[sameAs[modelType] ?? '']
-      : undefined;
+    : Object.hasOwn(variantRows, modelType)
+      ? variantRows[modelType]
+      : Object.hasOwn(sameAs, modelType)
+        ? rows[sameAs[modelType] ?? '']
+        : undefined;
 
 /** The values that a family's own code uses for absent keys. */
 export function defaultsFor(modelType: string, family: Family | undefined): Dictionary {

@@ -243,6 +243,10 @@ const telechatNames = [
   // Aliases (`attribute_map`), and the width as its smaller models have it.
   ...['num_hidden_layers', 'num_attention_heads', 'intermediate_size', 'max_position_embeddings'],
 ];
+const bertNames = [
+  ...['hidden_size', 'num_hidden_layers', 'num_attention_heads', 'intermediate_size', 'vocab_size'],
+  'max_position_embeddings',
+];
 const flaNames = [...llamaNames, 'num_heads', 'num_kv_heads', 'head_dim'] as const;
 
 /**
@@ -277,12 +281,15 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   internlm2: llamaNames,
   internlm3: [...llamaNames, 'head_dim'],
   jais: [...gptNames, ...gptAliases],
+  jina_bert: bertNames,
   mimo: [...llamaNames, 'head_dim'],
   minicpm: [...llamaNames, 'num_experts', 'num_experts_per_tok'],
   minimax_m1: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
   minimax_text_01: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
   'mixformer-sequential': [...gptNames, ...gptAliases, 'n_head_kv'],
   'nemotron-nas': llamaNames,
+  new: bertNames,
+  nomic_bert: [...bertNames, ...gptNames, 'num_experts', 'moe_top_k'],
   openelm: ['model_dim', 'num_transformer_layers', 'num_kv_heads', 'head_dim', 'vocab_size', 'max_context_length'],
   orion: llamaNames,
   'phi-msft': [...gptNames, ...gptAliases, 'n_head_kv'],

@@ -97,3 +97,37 @@ describe('variants that share a model_type', () => {
     expect(JSON.stringify(architecture.layers)).not.toContain('"window"');
   });
 });
+
+describe('encoders that embed texts', () => {
+  const jina = { model_type: 'bert', hidden_size: 512, num_hidden_layers: 4, num_attention_heads: 8 };
+  const sizes = { intermediate_size: 2048, vocab_size: 30528, type_vocab_size: 2, position_embedding_type: 'alibi' };
+
+  // V D + 4 D + 4 (4 (D^2 + D) + 3 D F + 5 D) + D^2 + 3 D + V; jinaai/jina-embeddings-v2-small-en.
+  it('Jina gates its feed-forward and has no table of positions', () => {
+    const file = { ...jina, ...sizes, feed_forward_type: 'geglu', architectures: ['JinaBertForMaskedLM'] };
+    expect(total(file)).toEqual({ total: 32_722_240, exact: true });
+  });
+
+  it("Jina's second edition norms queries and keys, each with a weight and a bias", () => {
+    const file = { ...jina, ...sizes, feed_forward_type: 'geglu', architectures: ['JinaBertForMaskedLM'] };
+    const code = 'jinaai/jina-bert-v2-qk-post-norm--modeling_bert.JinaBertForMaskedLM';
+    const second = total({ ...file, auto_map: { AutoModelForMaskedLM: code } });
+    expect(second.total - total(file).total).toBe(4 * 2 * 2 * 512);
+  });
+
+  it.each([
+    { model_type: 'new', architectures: ['NewModel'] },
+    {
+      model_type: 'nomic_bert',
+      architectures: ['NomicBertModel'],
+      n_embd: 768,
+      n_layer: 12,
+      n_head: 12,
+      n_inner: 3072,
+    },
+  ])('see what follows and cache nothing: $model_type', (file) => {
+    const { layers } = read(file).architecture;
+    const attention = layers[0]?.parts.find(({ kind }) => kind === 'attention');
+    expect(attention).toMatchObject({ causal: false, cached: false });
+  });
+});

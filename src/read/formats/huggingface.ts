@@ -9,6 +9,7 @@ import { defaultsFor, familyNames, findFamily, readerFor, readerOfFlat } from '.
 import type { Shape } from '../../families/shape.ts';
 import { names } from '../../families/shape.ts';
 import { noteUnread } from '../../families/unread.ts';
+import { variantOf } from '../../families/variants.ts';
 import type { Architecture, Tower } from '../../model/architecture.ts';
 import type { Reading } from '../../model/reading.ts';
 import { type Dictionary, Fields, isDictionary, OtherModel, own, statedFields } from '../../text/fields.ts';
@@ -61,7 +62,8 @@ const namesModel = (value: Dictionary, key: string): boolean =>
 
 function read(source: Source): Reading {
   const value = source.value as Dictionary;
-  const outerType = stringOf(own(value, 'model_type')) ?? '';
+  const statedType = stringOf(own(value, 'model_type')) ?? '';
+  const outerType = variantOf(value, statedType) ?? statedType;
   if (findFamily(outerType) === undefined && findComposite(outerType) === undefined && isOtherModel(outerType))
     throw new OtherModel(
       `${outerType} is not a decoder-only language model, and this tool does not know it.`,
