@@ -129,6 +129,8 @@ function everySchedule(): readonly Watched[] {
     { parallelism: { expert: 64 } },
     { parallelism: { expert: 16, tensor: 4, expert_tensor: 2 } },
     { parallelism: { expert: 8, pipeline: 4 }, pipeline_schedule: 'dualpipe' },
+    { parallelism: { expert: 16 }, lora: { rank: 16, targets: ['w1', 'w2', 'w3'] } },
+    { parallelism: { expert: 16, tensor: 4, expert_tensor: 2 }, lora: { rank: 16, targets: ['all-linear'] } },
     { expert_imbalance: 1.3 },
     { capacity_factor: 1.25 },
     { cuda_graphs: true },
