@@ -197,20 +197,24 @@ export function* stageOperations(
  * on every GPU. A tied output on its own stage is a copy of the table.
  */
 export function localElements(operation: Operation, run: TrainingRun, stage: Pick<Stage, 'embedding'>): number {
-  const { tensor, expert, expertTensor } = run.parallelism;
-  if (operation.kind === 'linear') {
-    if (operation.sharding === 'expert') return parametersOf(operation) / (expert * expertTensor);
-    const copied = operation.tied && operation.component === 'output' && !stage.embedding;
-    const elements = copied ? operation.rows * operation.columns : parametersOf(operation);
-    return operation.sharding === 'replicated' ? elements : elements / tensor;
-  }
-  if (operation.kind === 'table') return parametersOf(operation) / tensor;
-  return parametersOf(operation);
+  const copied = operation.kind === 'linear' && operation.tied && operation.component === 'output' && !stage.embedding;
+  const elements = copied ? operation.rows * operation.columns : parametersOf(operation);
+  return elements / partsOf(operation, run);
 }
 
-/** Elements that are trained on one GPU: the operation's own, unless it is frozen; with adapters those of its adapter, divided as its matrix is. */
+/** GPUs that hold a part of an operation's elements each, within one replica of its stage. */
+function partsOf(operation: Operation, { parallelism: { tensor, expert, expertTensor } }: TrainingRun): number {
+  if (operation.kind === 'table') return tensor;
+  if (operation.kind !== 'linear' || operation.sharding === 'replicated') return 1;
+  return operation.sharding === 'expert' ? expert * expertTensor : tensor;
+}
+
+/**
+ * Elements that are trained on one GPU: the operation's own, unless it is frozen; with adapters those of its adapter, divided as its
+ * matrix is (each expert has an adapter of its own, which is where the expert is).
+ */
 export function trainedElements(operation: Operation, run: TrainingRun, stage: Pick<Stage, 'embedding'>): number {
   if (run.lora === undefined) return isFrozen(operation, run) ? 0 : localElements(operation, run, stage);
   const copies = operation.kind === 'linear' ? operation.copies : 1;
-  return (adapterElements(operation, run.lora) * copies) / run.parallelism.tensor;
+  return (adapterElements(operation, run.lora) * copies) / partsOf(operation, run);
 }

@@ -316,4 +316,29 @@ describe('adapters', () => {
     expect(one.gradients).toBe((2 * adapters) / 8);
     expect(one.optimizer).toBe((4 * adapters) / 8);
   });
+
+  // ms-swift's LoraParallelLinear makes one adapter for each expert of the rank (`num_gemms`), and a whole one over the router.
+  it.each([
+    [{ expert: 4 }, 4],
+    [{ expert: 8 }, 8],
+    [{ tensor: 2, expert: 4 }, 4],
+    [{ tensor: 2, expert: 2, expert_tensor: 2 }, 4],
+    [{ tensor: 2, expert: 1, expert_tensor: 2 }, 2],
+    [{ tensor: 4 }, 1],
+  ])('of experts are where their experts are: %j', (parallelism, parts) => {
+    const ofExperts = 4 * 8 * 3 * rank * (512 + 1024);
+    const lora = { rank, targets: ['w1', 'w2', 'w3'] };
+    const swift = { framework: 'megatron', parallelism: { expert_tensor: 1, ...parallelism }, lora };
+    const whole = held({ ...swift, sharding: 'none' }, mixture);
+    expect(whole.parameters.trainable).toBe(ofExperts);
+    expect([whole.gradients, whole.optimizer]).toEqual([(4 * ofExperts) / parts, (8 * ofExperts) / parts]);
+    // Divided over the ranks that hold the same experts, all eight hold each state once.
+    expect(8 * held({ ...swift, sharding: 'optimizer' }, mixture).optimizer).toBeCloseTo(8 * ofExperts, 6);
+  });
+
+  it('of what is on every GPU are whole on every GPU', () => {
+    const lora = { rank, targets: ['router'] };
+    const one = held({ framework: 'megatron', sharding: 'none', parallelism: { tensor: 4 }, lora }, mixture);
+    expect(one.gradients).toBe(4 * 4 * rank * (512 + 8));
+  });
 });
