@@ -30331,7 +30331,7 @@ const runSchema = strictObject({
             .describe('modules that have an adapter, by the names that PEFT knows; `all-linear` for all'),
         base_bits: union([literal(16), literal(8), literal(4)])
             .default(16)
-            .describe('bits of each frozen weight (4 for QLoRA)'),
+            .describe('4 or 8 where the frozen base is quantised (4 for QLoRA); 16: it has `weights_dtype`, or fp32 in a run in fp32, else 16 bits'),
     })
         .optional(),
     freeze: array(schemas_enum(['vision', 'audio', 'projector', 'towers']))
@@ -42932,7 +42932,12 @@ function llamafactory_sayDtypes(say, from, beside) {
         say.runIs('weights_dtype', 'bf16', 'pure_bf16');
         return;
     }
-    if (!divided && precision !== undefined)
+    if (divided || precision === undefined)
+        return;
+    const adapters = ['lora', 'oft'].includes(say.text('finetuning_type') ?? 'lora');
+    if (adapters)
+        say.byDefault('weights_dtype', precision, `a frozen base is loaded in the dtype of the products (${llamafactory_read})`);
+    else
         say.byDefault('weights_dtype', 'fp32', `what is trained is cast to fp32 (${llamafactory_read}, adapter.py)`);
 }
 function sayLeanOptimizer(say) {
@@ -48792,6 +48797,49 @@ function fieldLine({ origin, path, before, after }) {
     return `    ${origin === 'run' ? 'run: ' : ''}${markdown_plain(path, 60)} ${written(before)} -> ${written(after)}`;
 }
 
+;// CONCATENATED MODULE: ./build/facts/precisions.js
+
+const ieee = definition({ title: 'IEEE 754 binary32 and binary16, and bfloat16', date: '2026-11-25' });
+const fp8 = definition({
+    title: 'FP8 formats for deep learning, Micikevicius et al. 2022',
+    url: 'https://arxiv.org/abs/2209.05433',
+    date: '2026-11-25',
+});
+const microscaling = definition({
+    title: 'Microscaling data formats, Rouhani et al. 2023: an 8-bit scale for each block of 32',
+    url: 'https://arxiv.org/abs/2310.10537',
+    date: '2026-11-25',
+});
+const precisions_nvfp4 = definition({
+    title: 'Pretraining large language models with NVFP4, 2025: an 8-bit scale for each block of 16',
+    url: 'https://arxiv.org/abs/2509.25149',
+    date: '2026-11-25',
+});
+const qlora = definition({
+    title: 'QLoRA, Dettmers et al. 2023, section 3: 4 bits and 0.127 bits of double-quantised scales',
+    url: 'https://arxiv.org/abs/2305.14314',
+    date: '2026-11-25',
+});
+/** Bytes of one element, its share of block scales included. */
+const bytesOf = numbers({
+    fp32: ieee(4, 'byte/element'),
+    fp16: ieee(2, 'byte/element'),
+    bf16: ieee(2, 'byte/element'),
+    fp8: fp8(1, 'byte/element'),
+    int8: definition({ title: 'eight bits', date: '2026-11-25' })(1, 'byte/element'),
+    fp4: precisions_nvfp4(0.5 + 1 / 16, 'byte/element'),
+    nf4: qlora(0.5 + 0.127 / 8, 'byte/element'),
+});
+/** The peak that a matrix product of each precision is held against, and the bytes of an element of its operands. */
+const precisions = numbers({
+    fp32: { peak: 'tf32', operand: ieee(4, 'byte/element') },
+    fp16: { peak: 'fp16', operand: ieee(2, 'byte/element') },
+    bf16: { peak: 'bf16', operand: ieee(2, 'byte/element') },
+    fp8: { peak: 'fp8', operand: fp8(1, 'byte/element') },
+    mxfp8: { peak: 'fp8', operand: microscaling(1 + 1 / 32, 'byte/element') },
+    fp4: { peak: 'fp4', operand: precisions_nvfp4(0.5 + 1 / 16, 'byte/element') },
+});
+
 ;// CONCATENATED MODULE: ./build/model/operation.js
 /** The block that an operation is part of, in multi-token prediction too. */
 const operation_blockOf = ({ block, component }) => block ?? component;
@@ -48847,6 +48895,7 @@ function* mainNetwork(operations) {
 }
 
 ;// CONCATENATED MODULE: ./build/cost/count/lora.js
+
 
 
 
@@ -48920,11 +48969,19 @@ const isKnownTarget = (target) => target === 'all-linear' || Object.hasOwn(lora_
 const adaptersOf = ({ parameters, run: { run } }) => run.lora && { elements: parameters.trainable, strange: run.lora.targets.some((target) => !isKnownTarget(target)) };
 /** True where the adapter's targets name this matrix. */
 const lora_isTarget = (operation, lora) => lora_targetsOf(operation, lora).length > 0;
+/** Bytes of an element of a frozen base: quantised, or in the dtype that weights are kept in, which runs in fp32 have in fp32. */
+function baseBytes({ lora, weightsDtype, precision }) {
+    if (lora?.baseBits === 4)
+        return bytesOf.nf4;
+    if (lora?.baseBits === 8)
+        return 1;
+    return weightsDtype === undefined ? (precision === 'fp32' ? 4 : 2) : bytesOf[weightsDtype];
+}
 /**
  * Bytes of an adapter's element: PEFT makes adapters fp32 over a 16-bit base (`autocast_adapter_dtype`); shards of flat
- * parameters need one dtype, so there they are 16-bit as the base.
+ * parameters need one dtype, so there they have that of the base, 16 bits of a quantised one.
  */
-const adapterBytes = (run) => (run.sharding === 'full' && run.gpus > 1 ? 2 : 4);
+const adapterBytes = (run) => run.sharding === 'full' && run.gpus > 1 ? Math.max(2, baseBytes(run)) : 4;
 /**
  * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)
  * columns x rank. Of matrices that are stored as one, the first has A.
@@ -49054,49 +49111,6 @@ function forwardFlops(operation, S, convention = 'causal') {
             return 0;
     }
 }
-
-;// CONCATENATED MODULE: ./build/facts/precisions.js
-
-const ieee = definition({ title: 'IEEE 754 binary32 and binary16, and bfloat16', date: '2026-11-25' });
-const fp8 = definition({
-    title: 'FP8 formats for deep learning, Micikevicius et al. 2022',
-    url: 'https://arxiv.org/abs/2209.05433',
-    date: '2026-11-25',
-});
-const microscaling = definition({
-    title: 'Microscaling data formats, Rouhani et al. 2023: an 8-bit scale for each block of 32',
-    url: 'https://arxiv.org/abs/2310.10537',
-    date: '2026-11-25',
-});
-const precisions_nvfp4 = definition({
-    title: 'Pretraining large language models with NVFP4, 2025: an 8-bit scale for each block of 16',
-    url: 'https://arxiv.org/abs/2509.25149',
-    date: '2026-11-25',
-});
-const qlora = definition({
-    title: 'QLoRA, Dettmers et al. 2023, section 3: 4 bits and 0.127 bits of double-quantised scales',
-    url: 'https://arxiv.org/abs/2305.14314',
-    date: '2026-11-25',
-});
-/** Bytes of one element, its share of block scales included. */
-const bytesOf = numbers({
-    fp32: ieee(4, 'byte/element'),
-    fp16: ieee(2, 'byte/element'),
-    bf16: ieee(2, 'byte/element'),
-    fp8: fp8(1, 'byte/element'),
-    int8: definition({ title: 'eight bits', date: '2026-11-25' })(1, 'byte/element'),
-    fp4: precisions_nvfp4(0.5 + 1 / 16, 'byte/element'),
-    nf4: qlora(0.5 + 0.127 / 8, 'byte/element'),
-});
-/** The peak that a matrix product of each precision is held against, and the bytes of an element of its operands. */
-const precisions = numbers({
-    fp32: { peak: 'tf32', operand: ieee(4, 'byte/element') },
-    fp16: { peak: 'fp16', operand: ieee(2, 'byte/element') },
-    bf16: { peak: 'bf16', operand: ieee(2, 'byte/element') },
-    fp8: { peak: 'fp8', operand: fp8(1, 'byte/element') },
-    mxfp8: { peak: 'fp8', operand: microscaling(1 + 1 / 32, 'byte/element') },
-    fp4: { peak: 'fp4', operand: precisions_nvfp4(0.5 + 1 / 16, 'byte/element') },
-});
 
 ;// CONCATENATED MODULE: ./build/facts/frameworks.js
 
@@ -51245,9 +51259,9 @@ function executionOf(run) {
  * torchtitan without shards. Shards have their own mixed precision.
  */
 function isAutocast(run) {
-    if (frameworks_frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined)
+    if (frameworks_frameworks[run.framework].masterWeights || run.precision === 'fp32' || isSharded(run, 'weights'))
         return false;
-    return (run.weightsDtype ?? 'fp32') === 'fp32' && !isSharded(run, 'weights');
+    return run.lora === undefined ? (run.weightsDtype ?? 'fp32') === 'fp32' : baseBytes(run) === 4;
 }
 /**
  * Activations that one layer saves of a micro-batch, operation by operation, without any recompute but that of named modules.
@@ -52110,7 +52124,7 @@ function bytesPerParameter(operation, run) {
     if (run.lora !== undefined) {
         const adapter = adapterBytes(run);
         const optimizer = bytesOfState(optimizers_optimizers[run.optimizer].matrix, adapter);
-        return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
+        return { weight: frozenBytes(operation, run, run.lora), gradient: adapter, optimizer, adapter };
     }
     const fp32 = run.precision === 'fp32';
     const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
@@ -52141,11 +52155,10 @@ function stateBytes(operation, run, bytes) {
 }
 /** What Muon and Adafactor treat their way: hidden matrices, and for some also tables and the output. */
 const isMatrix = (operation, tables) => operation.kind === 'table' ? tables : operation.kind === 'linear' && (tables || operation.component !== 'output');
-/** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
-function frozenBytes(operation, bits) {
-    if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
-        return 2;
-    return bits === 4 ? bytesOf.nf4 : bits === 8 ? 1 : 2;
+/** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms, which stay in 16. */
+function frozenBytes(operation, run, lora) {
+    const kept = operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router';
+    return kept && lora.baseBits < 16 ? 2 : baseBytes(run);
 }
 /** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */
 function copiesOf(operation, run) {
@@ -52245,8 +52258,8 @@ function flat(operations, run, stage) {
     const layers = layersOf(operations, run, stage);
     const root = (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
         (stage.head ? elementsOf(operations.head, run, stage) : 0);
-    const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : 2;
-    const gathered = 2 * each * Math.max(0, ...layers) + 2 * root;
+    const each = gatheredBytes(run);
+    const gathered = 2 * each * Math.max(0, ...layers) + Math.max(2, each) * root;
     return { ...none, atLoss: gathered, inBackward: () => gathered, inReduction: () => gathered };
 }
 /**
@@ -52265,8 +52278,8 @@ function unsharded_deepspeed(operations, run, stage) {
     const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
     return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
 }
-/** Bytes of an unsharded element: mixed precision gathers 16 bits. */
-const gatheredBytes = (run) => run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : run.precision === 'fp32' ? 4 : 2;
+/** Bytes of an unsharded element: as it is quantised, else in the precision of the products. */
+const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 ? baseBytes(run) : run.precision === 'fp32' ? 4 : 2;
 
 ;// CONCATENATED MODULE: ./build/cost/memory/phases.js
 
@@ -52473,8 +52486,9 @@ function autocastWeights({ operations, run, stage }, at) {
     const head = stage.head ? of(operations.head) : 0;
     const recomputed = run.recompute === 'full';
     const towers = castTowers(operations, run, stage);
+    // The cast of a frozen weight is not cached, so that only what autograd saves stays.
     if (at === 'forward')
-        return towers + sum(stage.order) + head;
+        return recomputed && run.lora !== undefined ? head : towers + sum(stage.order) + head;
     if (at === 'loss')
         return head + (recomputed ? 0 : towers + sum(stage.order));
     return (recomputed ? 0 : towers) + sum(stage.order.slice(recomputed ? at : 0, at + 1));

@@ -102,7 +102,9 @@ export const runSchema = z.strictObject({
       base_bits: z
         .union([z.literal(16), z.literal(8), z.literal(4)])
         .default(16)
-        .describe('bits of each frozen weight (4 for QLoRA)'),
+        .describe(
+          '4 or 8 where the frozen base is quantised (4 for QLoRA); 16: it has `weights_dtype`, or fp32 in a run in fp32, else 16 bits',
+        ),
     })
     .optional(),
   freeze: z

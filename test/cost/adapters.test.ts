@@ -111,3 +111,40 @@ describe('what a target of PEFT names', () => {
     expect(trained(config, ['kv_b_proj'])).toBe(L * adapter(128, 8 * 64));
   });
 });
+
+describe('the frozen base', () => {
+  const one = { framework: 'transformers', sharding: 'none', gpus: 1 } as const;
+  const weights = (run: object) => {
+    const { memory, parameters } = costOf(small, { ...one, lora: { rank, targets: ['q_proj'] }, ...run });
+    return memory.components.weights - 4 * parameters.trainable;
+  };
+  const total = costOf(small, {}).parameters.total;
+
+  it.each([
+    ['16 bits where nothing else is said', {}, 2],
+    ['the dtype that weights are kept in', { weights_dtype: 'fp32' }, 4],
+    ['fp32 in a run in fp32', { precision: 'fp32' }, 4],
+    ['the stated dtype before the precision', { precision: 'fp32', weights_dtype: 'bf16' }, 2],
+  ] as const)('%s', (_, run, bytes) => {
+    expect(weights(run)).toBe(bytes * total);
+  });
+
+  it('quantised, it has its bits whatever the dtype of the weights', () => {
+    const quantised = (weights_dtype: 'fp32' | 'bf16') =>
+      weights({ weights_dtype, lora: { rank, targets: ['q_proj'], base_bits: 4 } });
+    expect(quantised('fp32')).toBe(quantised('bf16'));
+    expect(quantised('fp32')).toBeLessThan(total);
+  });
+
+  it('an fp32 base under autocast: 16-bit copies of its matrices are saved, with recompute those of a layer', () => {
+    // Seen with saved_tensors_hooks on transformers' Llama, but for three matrices of the first layer, whose input needs no gradient.
+    const allocated = (run: object) =>
+      costOf(small, { ...one, weights_dtype: 'fp32', ...run, lora: { rank, targets: ['q_proj'] } }).memory;
+    const casts = (run: object) => allocated(run).parts.lines['autocast_weights'] ?? 0;
+    const matrices = L * (4 * D * D + 3 * D * I) + 1000 * D;
+    expect(casts({ precision: 'bf16' })).toBe(2 * matrices);
+    expect(casts({ precision: 'fp32' })).toBe(0);
+    expect(casts({ precision: 'bf16', recompute: 'full' })).toBeLessThan(2 * (matrices / L + 1000 * D));
+    expect(casts({ precision: 'bf16', weights_dtype: 'bf16' })).toBe(0);
+  });
+});

@@ -1,3 +1,4 @@
+import { bytesOf } from '../../facts/precisions.ts';
 import type { Component, Role } from '../../model/architecture.ts';
 import type { Cost } from '../../model/estimate.ts';
 import { blockOf, type Linear, type Operation, type Operations } from '../../model/operation.ts';
@@ -93,11 +94,19 @@ export const adaptersOf = ({ parameters, run: { run } }: Pick<Cost, 'parameters'
 /** True where the adapter's targets name this matrix. */
 export const isTarget = (operation: Linear, lora: Lora): boolean => targetsOf(operation, lora).length > 0;
 
+/** Bytes of an element of a frozen base: quantised, or in the dtype that weights are kept in, which runs in fp32 have in fp32. */
+export function baseBytes({ lora, weightsDtype, precision }: TrainingRun): number {
+  if (lora?.baseBits === 4) return bytesOf.nf4;
+  if (lora?.baseBits === 8) return 1;
+  return weightsDtype === undefined ? (precision === 'fp32' ? 4 : 2) : bytesOf[weightsDtype];
+}
+
 /**
  * Bytes of an adapter's element: PEFT makes adapters fp32 over a 16-bit base (`autocast_adapter_dtype`); shards of flat
- * parameters need one dtype, so there they are 16-bit as the base.
+ * parameters need one dtype, so there they have that of the base, 16 bits of a quantised one.
  */
-export const adapterBytes = (run: TrainingRun): number => (run.sharding === 'full' && run.gpus > 1 ? 2 : 4);
+export const adapterBytes = (run: TrainingRun): number =>
+  run.sharding === 'full' && run.gpus > 1 ? Math.max(2, baseBytes(run)) : 4;
 
 /**
  * Elements of one matrix's adapter (Hu et al. 2021, arXiv:2106.09685), for each copy: A (`down`) rank x rows, B (`up`)

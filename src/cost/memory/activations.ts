@@ -4,7 +4,7 @@ import { precisions } from '../../facts/precisions.ts';
 import type { Activation } from '../../model/architecture.ts';
 import { blockOf, type Linear, type Operation, type Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { adapterBytes, isTarget } from '../count/lora.ts';
+import { adapterBytes, baseBytes, isTarget } from '../count/lora.ts';
 import { expandsLatent, recomputedModules } from '../count/training.ts';
 import { isSharded, type Tokens, tokensOf } from '../placement.ts';
 
@@ -77,8 +77,8 @@ export function executionOf(run: TrainingRun): Execution {
  * torchtitan without shards. Shards have their own mixed precision.
  */
 export function isAutocast(run: TrainingRun): boolean {
-  if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || run.lora !== undefined) return false;
-  return (run.weightsDtype ?? 'fp32') === 'fp32' && !isSharded(run, 'weights');
+  if (frameworks[run.framework].masterWeights || run.precision === 'fp32' || isSharded(run, 'weights')) return false;
+  return run.lora === undefined ? (run.weightsDtype ?? 'fp32') === 'fp32' : baseBytes(run) === 4;
 }
 
 /**

@@ -269,7 +269,8 @@ function autocastWeights({ operations, run, stage }: Step, at: 'forward' | 'loss
   const head = stage.head ? of(operations.head) : 0;
   const recomputed = run.recompute === 'full';
   const towers = castTowers(operations, run, stage);
-  if (at === 'forward') return towers + sum(stage.order) + head;
+  // The cast of a frozen weight is not cached, so that only what autograd saves stays.
+  if (at === 'forward') return recomputed && run.lora !== undefined ? head : towers + sum(stage.order) + head;
   if (at === 'loss') return head + (recomputed ? 0 : towers + sum(stage.order));
   return (recomputed ? 0 : towers) + sum(stage.order.slice(recomputed ? at : 0, at + 1));
 }

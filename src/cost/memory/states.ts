@@ -3,8 +3,8 @@ import { frameworks, quantizedCopies } from '../../facts/frameworks.ts';
 import { bytesOfState, optimizers } from '../../facts/optimizers.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
-import type { TrainingRun } from '../../model/run.ts';
-import { adapterBytes } from '../count/lora.ts';
+import type { Lora, TrainingRun } from '../../model/run.ts';
+import { adapterBytes, baseBytes } from '../count/lora.ts';
 import {
   divides,
   localElements,
@@ -108,7 +108,7 @@ function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
   if (run.lora !== undefined) {
     const adapter = adapterBytes(run);
     const optimizer = bytesOfState(optimizers[run.optimizer].matrix, adapter);
-    return { weight: frozenBytes(operation, run.lora.baseBits), gradient: adapter, optimizer, adapter };
+    return { weight: frozenBytes(operation, run, run.lora), gradient: adapter, optimizer, adapter };
   }
   const fp32 = run.precision === 'fp32';
   const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
@@ -144,10 +144,10 @@ const isMatrix = (
 ): operation is Extract<Operation, { kind: 'linear' | 'table' }> =>
   operation.kind === 'table' ? tables : operation.kind === 'linear' && (tables || operation.component !== 'output');
 
-/** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms. */
-function frozenBytes(operation: Operation, bits: number): number {
-  if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router') return 2;
-  return bits === 4 ? bytesOf.nf4 : bits === 8 ? 1 : 2;
+/** A frozen base may be stored in 8 or 4 bits, except for tables, the output, the router and norms, which stay in 16. */
+function frozenBytes(operation: Operation, run: TrainingRun, lora: Lora): number {
+  const kept = operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router';
+  return kept && lora.baseBits < 16 ? 2 : baseBytes(run);
 }
 
 /** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */

@@ -1,7 +1,7 @@
 import { buckets, frameworks } from '../../facts/frameworks.ts';
-import { bytesOf } from '../../facts/precisions.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
+import { baseBytes } from '../count/lora.ts';
 import { outputProjection } from '../count/weights.ts';
 import { dataParallel, divides, firstOperations, localElements, type Stage, trainedElements } from '../placement.ts';
 
@@ -111,8 +111,8 @@ function flat(operations: Operations, run: TrainingRun, stage: Stage): Unsharded
   const root =
     (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
     (stage.head ? elementsOf(operations.head, run, stage) : 0);
-  const each = run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : 2;
-  const gathered = 2 * each * Math.max(0, ...layers) + 2 * root;
+  const each = gatheredBytes(run);
+  const gathered = 2 * each * Math.max(0, ...layers) + Math.max(2, each) * root;
   return { ...none, atLoss: gathered, inBackward: () => gathered, inReduction: () => gathered };
 }
 
@@ -132,6 +132,6 @@ function deepspeed(operations: Operations, run: TrainingRun, stage: Stage): Unsh
   return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
 }
 
-/** Bytes of an unsharded element: mixed precision gathers 16 bits. */
+/** Bytes of an unsharded element: as it is quantised, else in the precision of the products. */
 const gatheredBytes = (run: TrainingRun): number =>
-  run.lora?.baseBits === 4 ? bytesOf.nf4 : run.lora?.baseBits === 8 ? 1 : run.precision === 'fp32' ? 4 : 2;
+  run.lora !== undefined && run.lora.baseBits < 16 ? baseBytes(run) : run.precision === 'fp32' ? 4 : 2;

@@ -94,8 +94,11 @@ function sayDtypes(say: Stating, from: string, beside: Beside): void {
     say.runIs('weights_dtype', 'bf16', 'pure_bf16');
     return;
   }
-  if (!divided && precision !== undefined)
-    say.byDefault('weights_dtype', 'fp32', `what is trained is cast to fp32 (${read}, adapter.py)`);
+  if (divided || precision === undefined) return;
+  const adapters = ['lora', 'oft'].includes(say.text('finetuning_type') ?? 'lora');
+  if (adapters)
+    say.byDefault('weights_dtype', precision, `a frozen base is loaded in the dtype of the products (${read})`);
+  else say.byDefault('weights_dtype', 'fp32', `what is trained is cast to fp32 (${read}, adapter.py)`);
 }
 
 function sayLeanOptimizer(say: Stating): void {
