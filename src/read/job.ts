@@ -1,7 +1,7 @@
 import type { Problem, Reading } from '../model/reading.ts';
 import type { Statement } from '../model/statement.ts';
 import { Unreadable } from '../text/fields.ts';
-import type { Inputs } from '../text/shell.ts';
+import type { Inputs } from '../text/shell-machine.ts';
 import { parse, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
 import { compose } from './compose.ts';

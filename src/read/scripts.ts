@@ -1,6 +1,6 @@
 import type { Statement } from '../model/statement.ts';
 import { isDictionary, own } from '../text/fields.ts';
-import type { Inputs } from '../text/shell.ts';
+import type { Inputs } from '../text/shell-machine.ts';
 import { parseShell } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
 import { type Beside, type ParsedFile, placeOf } from './format.ts';

@@ -1,6 +1,6 @@
 import type { RunFields, RunSource } from '../model/run.ts';
 import { readRun } from '../setup/description.ts';
-import type { Inputs } from '../text/shell.ts';
+import type { Inputs } from '../text/shell-machine.ts';
 import { globs, remembered } from './globs.ts';
 import type { NamedFile, Policy } from './policy.ts';
 

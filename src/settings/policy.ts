@@ -5,7 +5,7 @@ import type { RunFields } from '../model/run.ts';
 import { readRun, runOf } from '../setup/description.ts';
 import { explain, type Place } from '../text/explain.ts';
 import { didYouMean } from '../text/nearest.ts';
-import type { Inputs } from '../text/shell.ts';
+import type { Inputs } from '../text/shell-machine.ts';
 import { parse, syntaxOf } from '../text/syntax.ts';
 import { parseCount } from '../units.ts';
 import { parseAmount } from './amounts.ts';

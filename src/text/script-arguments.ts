@@ -1,4 +1,5 @@
-import { type Command, gpusOfNode, type Script, type Word } from './shell.ts';
+import { gpusOfNode, type Script } from './shell.ts';
+import type { Command, Word } from './shell-machine.ts';
 
 /**
  * The arguments of the command that a script is about, as a dictionary that formats read like any other file: flags without

@@ -18,7 +18,8 @@ import type { Problem } from '../model/reading.ts';
 import { fileOf } from './job-name.ts';
 import { readPython } from './python.ts';
 import { argumentsOf } from './script-arguments.ts';
-import { type Inputs, readScript, type Sources } from './shell.ts';
+import { readScript } from './shell.ts';
+import type { Inputs, Sources } from './shell-machine.ts';
 import { ShellTooLarge } from './shell-words.ts';
 
 /** An untyped value with the line (1-based) on which each of its keys stands, by dotted path. */

@@ -1,0 +1,174 @@
+import { calculated, type Known } from './shell-arithmetic.ts';
+import { deeper, limits, type Machine, mark, marked, needsOf, spend, unknown, type Word } from './shell-machine.ts';
+import { type Piece, shellTokens, type Token } from './shell-words.ts';
+
+/** What words of a shell script become, as far as its text says it. */
+
+export function expandAll(tokens: readonly Token[], machine: Machine): readonly Word[] {
+  const words: Word[] = [];
+  for (const token of tokens) {
+    if (token.kind !== 'word' || words.length > limits.list) continue;
+    for (const text of expandWord(token.pieces, machine)) {
+      spend(text.length, machine);
+      words.push({ text: text.replaceAll(marked, '$$$1'), needs: needsOf(text), line: token.line });
+    }
+  }
+  return words;
+}
+
+/** A word is several where an unquoted variable has spaces, or is a list. */
+export function expandWord(pieces: readonly Piece[], machine: Machine): readonly string[] {
+  const [only] = pieces;
+  if (pieces.length === 1 && only?.kind === 'variable') {
+    const list = listOf(only.inside, machine);
+    if (list !== undefined) return list;
+  }
+  const words: string[] = [''];
+  for (const piece of pieces) {
+    const text = expandText([piece], machine);
+    const parts = piece.kind === 'variable' && !piece.quoted ? text.split(/\s+/) : [text];
+    const [first = '', ...rest] = parts;
+    words[words.length - 1] += first;
+    words.push(...rest);
+  }
+  if (pieces.some((piece) => piece.kind === 'text' && piece.quoted)) return words;
+  return words.filter((word) => word !== '');
+}
+
+/** `${A[@]}`: all of a list. */
+function listOf(inside: string, machine: Machine): readonly string[] | undefined {
+  const name = /^(\w+)\[[@*]\]$/.exec(inside)?.[1] ?? (inside === '@' || inside === '*' ? '@' : undefined);
+  if (name === undefined) return undefined;
+  if (name === '@') return machine.positional.length === 0 ? [unknown('$@')] : machine.positional;
+  const value = machine.scope.get(name);
+  if (value === undefined) return [unknown(name)];
+  return value.list ? value.items : value.text.split(/\s+/).filter((word) => word !== '');
+}
+
+export function expandText(pieces: readonly Piece[], machine: Machine): string {
+  let text = '';
+  for (const piece of pieces) {
+    text +=
+      piece.kind === 'text'
+        ? piece.text
+        : piece.kind === 'variable'
+          ? variable(piece.inside, machine)
+          : piece.kind === 'arithmetic'
+            ? arithmetic(piece.inside, machine)
+            : output(piece.inside, machine);
+    if (text.length > limits.value) return text.slice(0, limits.value);
+  }
+  return text;
+}
+
+function lookup(name: string, machine: Machine): string | undefined {
+  const place = /^[1-9]$/.test(name) ? Number(name) : 0;
+  if (place > 0 && machine.positional[place - 1] !== undefined) return machine.positional[place - 1];
+  if (name === '@' || name === '*') return machine.positional.length === 0 ? undefined : machine.positional.join(' ');
+  const value = machine.scope.get(name);
+  if (value === undefined) return undefined;
+  return value.list ? (value.items[0] ?? '') : value.text;
+}
+
+/** `${X}`, with a default, a part taken away or replaced, or one of a list. */
+function variable(inside: string, machine: Machine): string {
+  const [, length, name = '', place, rest = ''] =
+    /^(#?)(\w+|[@*#?!$-])(\[[^\]]{0,40}\])?(:?[-=+?%#/^,].*|:\d.*)?$/s.exec(inside) ?? [];
+  if (name === '') return unknown(inside);
+  const whole = place === '[@]' || place === '[*]';
+  const value = whole
+    ? listOf(`${name}[@]`, machine)?.join(' ')
+    : place === undefined
+      ? lookup(name, machine)
+      : item(name, place, machine);
+  if (length === '#') return value === undefined || value.includes(mark) ? unknown(name) : String(value.length);
+  const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
+  const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
+  switch (operator) {
+    case '':
+      return value ?? unknown(name);
+    case ':-':
+    case '-':
+    case ':=':
+    case '=': {
+      const empty = value === undefined || (operator.startsWith(':') && value === '');
+      if (empty && operator.endsWith('=')) machine.scope.set(name, { list: false, text: word });
+      return empty ? word : value;
+    }
+    case ':+':
+    case '+':
+      return value === undefined || (operator === ':+' && value === '') ? '' : word;
+    case '%':
+    case '%%':
+    case '#':
+    case '##':
+      return value === undefined ? unknown(name) : value.includes(mark) ? value : trimmed(value, operator, word);
+    case '/':
+    case '//': {
+      const [from = '', to = ''] = word.split('/', 2);
+      if (value === undefined) return unknown(name);
+      return from === '' ? value : operator === '//' ? value.replaceAll(from, to) : value.replace(from, () => to);
+    }
+    case '^':
+    case '^^':
+      return (value ?? unknown(name)).toUpperCase();
+    case ',':
+    case ',,':
+      return (value ?? unknown(name)).toLowerCase();
+    default:
+      return value ?? unknown(name);
+  }
+}
+
+function item(name: string, place: string, machine: Machine): string | undefined {
+  const value = machine.scope.get(name);
+  const index = Number(arithmetic(place.slice(1, -1), machine));
+  return value?.list === true ? value.items[index] : undefined;
+}
+
+const inner = (text: string): readonly Piece[] => {
+  const [token] = shellTokens(`"${text.replaceAll('"', '')}"`);
+  return token?.kind === 'word' ? token.pieces : [];
+};
+
+/** Takes what a pattern matches from an end; only `*` and literals, as launch scripts use them. */
+function trimmed(value: string, operator: string, pattern: string): string {
+  const literal = pattern.replaceAll('*', '');
+  const [front, greedy] = [operator.startsWith('#'), operator.length === 2];
+  if (!pattern.includes('*'))
+    return front
+      ? value.startsWith(pattern)
+        ? value.slice(pattern.length)
+        : value
+      : value.endsWith(pattern)
+        ? value.slice(0, value.length - pattern.length)
+        : value;
+  const at = front === greedy ? value.lastIndexOf(literal) : value.indexOf(literal);
+  if (at === -1 || literal === '') return value;
+  return front ? value.slice(at + literal.length) : value.slice(0, at);
+}
+
+/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. */
+function output(inside: string, machine: Machine): string {
+  const text = inside.trim();
+  const sum = /^(?:echo|expr)\s+"?([^|"]{1,200})"?(?:\s*\|\s*bc(?:\s+-l)?)?$/.exec(text)?.[1];
+  if (sum !== undefined) {
+    const expanded = expandText(inner(sum), machine).replaceAll('\\*', '*');
+    return /\|\s*bc|^expr/.test(text) ? arithmetic(expanded, machine) : expanded;
+  }
+  if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text)) return text.startsWith('dirname') ? '.' : unknown('a path');
+  return unknown(`$(${text.slice(0, 40)})`);
+}
+
+/** Arithmetic as text: its value, or what it needs. */
+export function arithmetic(inside: string, machine: Machine): string {
+  const text = expandText(inner(inside), machine);
+  const [needed] = needsOf(text);
+  const value: Known = needed === undefined ? calculated(text, (name) => numberOf(name, machine)) : { needs: needed };
+  return typeof value === 'number' ? String(value) : unknown(value.needs);
+}
+
+function numberOf(name: string, machine: Machine): Known {
+  const text = lookup(name, machine);
+  return text === undefined || text.includes(mark) ? { needs: needsOf(text ?? '')[0] ?? name } : Number(text);
+}

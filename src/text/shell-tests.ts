@@ -1,0 +1,97 @@
+import { expandWord } from './shell-expansion.ts';
+import { type Machine, needsOf } from './shell-machine.ts';
+import type { Token } from './shell-words.ts';
+
+/** Conditions of a shell script: known where its text decides them. */
+
+export type Truth =
+  | { readonly kind: 'known'; readonly value: boolean }
+  | { readonly kind: 'open'; readonly needs: readonly string[] };
+const known = (value: boolean): Truth => ({ kind: 'known', value });
+
+/** The condition of an `if`: tests joined by `&&` and `||`, from the left. */
+export function test(tokens: readonly Token[], machine: Machine): Truth {
+  const words: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === 'sign') words.push(token.sign);
+    else if (token.kind === 'word') {
+      const expanded = expandWord(token.pieces, machine);
+      words.push(...(expanded.length === 0 ? [''] : expanded));
+    }
+  }
+  let truth: Truth | undefined;
+  let join = '';
+  let one: string[] = [];
+  for (const word of [...words, ';']) {
+    if (!['&&', '||', ';', '-a', '-o'].includes(word)) {
+      one.push(word);
+      continue;
+    }
+    if (one.some((part) => part !== '[' && part !== '[[' && part !== ']' && part !== ']]')) {
+      const next = simple(one.filter((part) => !['[', '[[', ']', ']]', 'test'].includes(part)));
+      truth = truth === undefined ? next : joined(truth, join, next);
+    }
+    join = word === '-a' ? '&&' : word === '-o' ? '||' : word;
+    one = [];
+  }
+  return truth ?? { kind: 'open', needs: ['a condition'] };
+}
+
+function joined(one: Truth, join: string, other: Truth): Truth {
+  const decides = join === '||';
+  for (const truth of [one, other]) if (truth.kind === 'known' && truth.value === decides) return truth;
+  return one.kind === 'open' ? one : other.kind === 'open' ? other : known(!decides);
+}
+
+function simple(words: readonly string[]): Truth {
+  if (words[0] === '!') {
+    const truth = simple(words.slice(1));
+    return truth.kind === 'known' ? known(!truth.value) : truth;
+  }
+  const [a = '', operator = '', b = ''] = words;
+  // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
+  if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
+    return known(a === '-z');
+  const needs = words.flatMap(needsOf);
+  if (needs.length > 0) return { kind: 'open', needs };
+  if (words.length === 2 && a === '-z') return known(operator === '');
+  if (words.length === 2 && a === '-n') return known(operator !== '');
+  if (words.length === 1 && (a === 'true' || a === 'false')) return known(a === 'true');
+  switch (operator) {
+    case '=':
+    case '==':
+      return known(isLike(a, b));
+    case '!=':
+      return known(!isLike(a, b));
+    case '-eq':
+      return known(Number(a) === Number(b));
+    case '-ne':
+      return known(Number(a) !== Number(b));
+    case '-gt':
+      return known(Number(a) > Number(b));
+    case '-ge':
+      return known(Number(a) >= Number(b));
+    case '-lt':
+      return known(Number(a) < Number(b));
+    case '-le':
+      return known(Number(a) <= Number(b));
+    default:
+      return { kind: 'open', needs: [words.join(' ').slice(0, 60)] };
+  }
+}
+
+/** A text against a pattern with `*`, in linear time for each star. */
+export function isLike(text: string, pattern: string): boolean {
+  const parts = pattern.split('*');
+  const [first = '', ...rest] = parts;
+  if (parts.length === 1) return text === pattern;
+  if (!text.startsWith(first)) return false;
+  let at = first.length;
+  for (const [index, part] of rest.entries()) {
+    if (index === rest.length - 1) return text.length - part.length >= at && text.endsWith(part);
+    const found = text.indexOf(part, at);
+    if (found === -1) return false;
+    at = found + part.length;
+  }
+  return true;
+}
