@@ -28728,6 +28728,107 @@ function elementOf(from, key) {
     return from.at(key);
 }
 
+;// CONCATENATED MODULE: ./build/text/shell-arithmetic.js
+/** Whole-number arithmetic as bash does it, on a text in which variables are names. */
+/** The value of an expression, or what it needs to have one. */
+function calculated(text, lookUp) {
+    const parts = /^[\s\d\w+\-*/%()<>=!&|?:]{1,400}$/.test(text)
+        ? (text.match(/\d+|\w+|<=|>=|==|!=|&&|\|\||\*\*|[+\-*/%()<>?:!]/g) ?? [])
+        : [];
+    const calculator = { parts, at: 0, lookUp, missing: undefined, depth: 0 };
+    const value = parts.length === 0 ? Number.NaN : choiceOf(calculator);
+    if (calculator.missing !== undefined)
+        return { needs: calculator.missing };
+    return calculator.at === parts.length && Number.isFinite(value) ? value : { needs: 'arithmetic' };
+}
+function choiceOf(of) {
+    const condition = binary(of, 0);
+    if (of.parts[of.at] !== '?')
+        return condition;
+    of.at += 1;
+    const yes = choiceOf(of);
+    of.at += 1;
+    const no = choiceOf(of);
+    return condition === 0 ? no : yes;
+}
+const levels = [
+    ['||'],
+    ['&&'],
+    ['==', '!='],
+    ['<', '>', '<=', '>='],
+    ['+', '-'],
+    ['*', '/', '%'],
+    ['**'],
+];
+function binary(of, level) {
+    const operators = levels[level];
+    if (operators === undefined)
+        return unary(of);
+    let value = binary(of, level + 1);
+    for (let operator = of.parts[of.at]; operator !== undefined && operators.includes(operator); operator = of.parts[of.at]) {
+        of.at += 1;
+        value = applied(value, operator, binary(of, level + 1));
+    }
+    return value;
+}
+function applied(a, operator, b) {
+    switch (operator) {
+        case '+':
+            return a + b;
+        case '-':
+            return a - b;
+        case '*':
+            return a * b;
+        case '/':
+            return Math.trunc(a / b);
+        case '%':
+            return a % b;
+        case '**':
+            return a ** Math.min(b, 64);
+        case '<':
+            return Number(a < b);
+        case '>':
+            return Number(a > b);
+        case '<=':
+            return Number(a <= b);
+        case '>=':
+            return Number(a >= b);
+        case '==':
+            return Number(a === b);
+        case '!=':
+            return Number(a !== b);
+        case '&&':
+            return Number(a !== 0 && b !== 0);
+        default:
+            return Number(a !== 0 || b !== 0);
+    }
+}
+function unary(of) {
+    const part = of.parts[of.at] ?? '';
+    of.at += 1;
+    of.depth += 1;
+    if (of.depth > 200)
+        return Number.NaN;
+    if (part === '-')
+        return -unary(of);
+    if (part === '+')
+        return unary(of);
+    if (part === '!')
+        return Number(unary(of) === 0);
+    if (part === '(') {
+        const value = choiceOf(of);
+        of.at += 1;
+        return value;
+    }
+    if (/^\d/.test(part))
+        return Number(part);
+    const value = /^\w+$/.test(part) ? of.lookUp(part) : { needs: part };
+    if (typeof value === 'number')
+        return value;
+    of.missing ??= value.needs;
+    return Number.NaN;
+}
+
 ;// CONCATENATED MODULE: ./build/text/shell-words.js
 /**
  * Shell text cut into words and signs. Nothing is looked up and nothing is run: what a word would become is left to
@@ -28978,17 +29079,349 @@ function matching(text, from, open, close, opened) {
     return until;
 }
 
-;// CONCATENATED MODULE: ./build/text/shell.js
+;// CONCATENATED MODULE: ./build/text/shell-machine.js
 
 /** Work that one script may cost: statements, how deep they nest, characters of one value and of all words that come of them. */
-const limits = { statements: 20_000, calls: 8, depth: 40, value: 20_000, list: 2_000, spent: 2_000_000 };
+const limits = {
+    statements: 20_000,
+    calls: 8,
+    depth: 40,
+    value: 20_000,
+    list: 2_000,
+    spent: 2_000_000,
+};
 /** Stands in a text for what is not known: the names between two marks. */
 const mark = '\uE000';
-const shell_unknown = (name) => `${mark}${name.replaceAll(mark, '').slice(0, 60)}${mark}`;
+/** A space within marks, at which a word is not cut. */
+const shell_machine_space = '\uE001';
+const shell_machine_unknown = (name) => `${mark}${name.replaceAll(mark, '').slice(0, 60).replaceAll(/\s/g, shell_machine_space)}${mark}`;
 const marked = /\uE000([^\uE000]*)\uE000/g;
 const needsOf = (text) => [
-    ...new Set([...text.matchAll(marked)].map(([, name = '']) => name)),
+    ...new Set([...text.matchAll(marked)].map(([, name = '']) => name.replaceAll(shell_machine_space, ' '))),
 ];
+/** A text as people see it: what is not known is `$NAME`. */
+const shell_machine_shown = (text) => text.replaceAll(marked, (_, name) => (name.startsWith('$') ? name : `$${name}`)).replaceAll(shell_machine_space, ' ');
+/** Blocks within blocks and defaults within defaults are followed so far and no further. */
+function deeper(machine, work) {
+    machine.depth += 1;
+    if (machine.depth > limits.depth)
+        throw new ShellTooLarge(`The script nests deeper than ${limits.depth} levels.`);
+    const result = work();
+    machine.depth -= 1;
+    return result;
+}
+function spend(characters, machine) {
+    machine.spent += characters + 1;
+    if (machine.spent > limits.spent)
+        throw new ShellTooLarge(`The script comes to more than ${limits.spent} characters.`);
+}
+
+;// CONCATENATED MODULE: ./build/text/shell-expansion.js
+
+
+
+/** What words of a shell script become, as far as its text says it. */
+function expandAll(tokens, machine) {
+    const words = [];
+    for (const token of tokens) {
+        if (token.kind !== 'word' || words.length > limits.list)
+            continue;
+        for (const text of expandWord(token.pieces, machine)) {
+            spend(text.length, machine);
+            words.push({ text: shell_machine_shown(text), needs: needsOf(text), line: token.line });
+        }
+    }
+    return words;
+}
+/** A word is several where an unquoted variable has spaces, or is a list. */
+function expandWord(pieces, machine) {
+    const [only] = pieces;
+    if (pieces.length === 1 && only?.kind === 'variable') {
+        const list = listOf(only.inside, machine);
+        if (list !== undefined)
+            return list;
+    }
+    const words = [''];
+    for (const piece of pieces) {
+        const text = expandText([piece], machine);
+        const parts = piece.kind === 'variable' && !piece.quoted ? text.split(/\s+/) : [text];
+        const [first = '', ...rest] = parts;
+        words[words.length - 1] += first;
+        words.push(...rest);
+    }
+    if (pieces.some((piece) => piece.kind === 'text' && piece.quoted))
+        return words;
+    return words.filter((word) => word !== '');
+}
+/** `${A[@]}`: all of a list. */
+function listOf(inside, machine) {
+    const name = /^(\w+)\[[@*]\]$/.exec(inside)?.[1] ?? (inside === '@' || inside === '*' ? '@' : undefined);
+    if (name === undefined)
+        return undefined;
+    if (name === '@')
+        return machine.positional.length === 0 ? [shell_machine_unknown('$@')] : machine.positional;
+    const value = machine.scope.get(name);
+    if (value === undefined)
+        return [shell_machine_unknown(name)];
+    return value.list ? value.items : value.text.split(/\s+/).filter((word) => word !== '');
+}
+function expandText(pieces, machine) {
+    let text = '';
+    for (const piece of pieces) {
+        text +=
+            piece.kind === 'text'
+                ? piece.text
+                : piece.kind === 'variable'
+                    ? variable(piece.inside, machine)
+                    : piece.kind === 'arithmetic'
+                        ? shell_expansion_arithmetic(piece.inside, machine)
+                        : output(piece.inside, machine);
+        if (text.length > limits.value)
+            return text.slice(0, limits.value);
+    }
+    return text;
+}
+function lookup(name, machine) {
+    const place = /^[1-9]$/.test(name) ? Number(name) : 0;
+    if (place > 0 && machine.positional[place - 1] !== undefined)
+        return machine.positional[place - 1];
+    if (name === '@' || name === '*')
+        return machine.positional.length === 0 ? undefined : machine.positional.join(' ');
+    const value = machine.scope.get(name);
+    if (value === undefined)
+        return undefined;
+    return value.list ? (value.items[0] ?? '') : value.text;
+}
+/** `${X}`, with a default, a part taken away or replaced, or one of a list. */
+function variable(inside, machine) {
+    const [, length, name = '', place, rest = ''] = /^(#?)(\w+|[@*#?!$-])(\[[^\]]{0,40}\])?(:?[-=+?%#/^,].*|:\d.*)?$/s.exec(inside) ?? [];
+    if (name === '')
+        return shell_machine_unknown(inside);
+    const whole = place === '[@]' || place === '[*]';
+    const value = whole
+        ? listOf(`${name}[@]`, machine)?.join(' ')
+        : place === undefined
+            ? lookup(name, machine)
+            : item(name, place, machine);
+    if (length === '#')
+        return value === undefined || value.includes(mark) ? shell_machine_unknown(name) : String(value.length);
+    const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
+    const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
+    switch (operator) {
+        case '':
+            return rest === '' ? (value ?? shell_machine_unknown(name)) : (part(value, rest) ?? shell_machine_unknown(name));
+        case ':-':
+        case '-':
+        case ':=':
+        case '=': {
+            const empty = value === undefined || (operator.startsWith(':') && value === '');
+            if (empty && operator.endsWith('='))
+                machine.scope.set(name, { list: false, text: word });
+            return empty ? word : value;
+        }
+        case ':+':
+        case '+':
+            return value === undefined || (operator === ':+' && value === '') ? '' : word;
+        case '%':
+        case '%%':
+        case '#':
+        case '##':
+            return value === undefined ? shell_machine_unknown(name) : value.includes(mark) ? value : trimmed(value, operator, word);
+        case '/':
+        case '//': {
+            const [from = '', to = ''] = word.split('/', 2);
+            // Patterns, and those that hold at an end alone, are not followed.
+            if (value === undefined || /^[#%]|[*?[\\]/.test(from))
+                return shell_machine_unknown(name);
+            return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
+        }
+        case '^^':
+            return (value ?? shell_machine_unknown(name)).toUpperCase();
+        case ',,':
+            return (value ?? shell_machine_unknown(name)).toLowerCase();
+        case ':?':
+        case '?':
+            return value ?? shell_machine_unknown(name);
+        default:
+            return part(value, rest) ?? shell_machine_unknown(name);
+    }
+}
+/** `:2:3`: three letters from the second on. */
+function part(value, rest) {
+    const [found, from, length] = /^:(\d{1,5})(?::(\d{1,5}))?$/.exec(rest) ?? [];
+    if (found === undefined || value === undefined || value.includes(mark))
+        return undefined;
+    return value.slice(Number(from), length === undefined ? undefined : Number(from) + Number(length));
+}
+function item(name, place, machine) {
+    const value = machine.scope.get(name);
+    const index = Number(shell_expansion_arithmetic(place.slice(1, -1), machine));
+    return value?.list === true ? value.items[index] : undefined;
+}
+const inner = (text) => {
+    const [token] = shellTokens(`"${text.replaceAll('"', '')}"`);
+    return token?.kind === 'word' ? token.pieces : [];
+};
+/** Takes what a pattern matches from an end; only `*` and literals, as launch scripts use them. */
+function trimmed(value, operator, pattern) {
+    const literal = pattern.replaceAll('*', '');
+    const [front, greedy] = [operator.startsWith('#'), operator.length === 2];
+    if (!pattern.includes('*'))
+        return front
+            ? value.startsWith(pattern)
+                ? value.slice(pattern.length)
+                : value
+            : value.endsWith(pattern)
+                ? value.slice(0, value.length - pattern.length)
+                : value;
+    const at = front === greedy ? value.lastIndexOf(literal) : value.indexOf(literal);
+    if (at === -1 || literal === '')
+        return value;
+    return front ? value.slice(at + literal.length) : value.slice(0, at);
+}
+/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. */
+function output(inside, machine) {
+    const text = inside.trim();
+    const sum = /^(?:echo|expr)\s+"?([^|"]{1,200})"?(?:\s*\|\s*bc(?:\s+-l)?)?$/.exec(text)?.[1];
+    if (sum !== undefined) {
+        const expanded = expandText(inner(sum), machine).replaceAll('\\*', '*');
+        return /\|\s*bc|^expr/.test(text) ? shell_expansion_arithmetic(expanded, machine) : expanded;
+    }
+    if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text))
+        return text.startsWith('dirname') ? '.' : shell_machine_unknown('a path');
+    return shell_machine_unknown(`$(${text.slice(0, 40)})`);
+}
+/** Arithmetic as text: its value, or what it needs. */
+function shell_expansion_arithmetic(inside, machine) {
+    const text = expandText(inner(inside), machine);
+    const [needed] = needsOf(text);
+    const value = needed === undefined ? calculated(text, (name) => shell_expansion_numberOf(name, machine)) : { needs: needed };
+    return typeof value === 'number' ? String(value) : shell_machine_unknown(value.needs);
+}
+function shell_expansion_numberOf(name, machine) {
+    const text = lookup(name, machine);
+    return text === undefined || text.includes(mark) ? { needs: needsOf(text ?? '')[0] ?? name } : Number(text);
+}
+
+;// CONCATENATED MODULE: ./build/text/shell-tests.js
+
+
+const known = (value) => ({ kind: 'known', value });
+/** The condition of an `if`: tests joined by `&&` and `||`, from the left. */
+function test(tokens, machine) {
+    const words = [];
+    for (const token of tokens) {
+        if (token.kind === 'sign')
+            words.push(token.sign);
+        else if (token.kind === 'word') {
+            const expanded = expandWord(token.pieces, machine);
+            words.push(...(expanded.length === 0 ? [''] : expanded));
+        }
+    }
+    let truth;
+    let join = '';
+    let one = [];
+    let open = 0;
+    for (const word of [...words, ';']) {
+        open += word === '(' ? 1 : word === ')' ? -1 : 0;
+        if (open > 0 || !['&&', '||', ';', '-a', '-o'].includes(word)) {
+            one.push(word);
+            continue;
+        }
+        if (one.some((part) => part !== '[' && part !== '[[' && part !== ']' && part !== ']]')) {
+            const next = simple(one.filter((part) => !['[', '[[', ']', ']]', 'test'].includes(part)), machine);
+            truth = truth === undefined ? next : shell_tests_joined(truth, join, next);
+        }
+        join = word === '-a' ? '&&' : word === '-o' ? '||' : word;
+        one = [];
+    }
+    return truth ?? { kind: 'open', needs: ['a condition'] };
+}
+function shell_tests_joined(one, join, other) {
+    const decides = join === '||';
+    for (const truth of [one, other])
+        if (truth.kind === 'known' && truth.value === decides)
+            return truth;
+    return one.kind === 'open' ? one : other.kind === 'open' ? other : known(!decides);
+}
+/** An arithmetic command: what it assigns, and whether its value is other than 0. */
+function compute(text, machine) {
+    const [, name, operator = '', right = ''] = /^\s*([A-Za-z_]\w*)\s*(\+\+|--|[-+*/%]?=(?!=))\s*(.*)$/s.exec(text) ?? [];
+    const sum = operator.length === 2 && right === '' ? `${operator[0]} 1` : `${operator.slice(0, -1)} (${right})`;
+    const value = shell_expansion_arithmetic(name === undefined ? text : operator === '=' ? right : `${name} ${sum}`, machine);
+    // An assignment within the expression is not followed.
+    for (const [, inner = ''] of text.matchAll(/([A-Za-z_]\w{0,100})\s{0,20}(?:\+\+|--|[-+*/%]?=(?!=))/g))
+        machine.scope.set(inner, { list: false, text: inner === name ? value : shell_machine_unknown(inner) });
+    const needs = needsOf(value);
+    return needs.length > 0 ? { kind: 'open', needs } : known(value !== '0');
+}
+function simple(words, machine) {
+    if (words[0] === '!') {
+        const truth = simple(words.slice(1), machine);
+        return truth.kind === 'known' ? known(!truth.value) : truth;
+    }
+    if (words[0] === '(' && words[1] === '(')
+        return compute(words.slice(2, -2).join(' '), machine);
+    const [a = '', operator = '', b = ''] = words;
+    // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
+    if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
+        return known(a === '-z');
+    const needs = words.flatMap(needsOf);
+    if (needs.length > 0)
+        return { kind: 'open', needs };
+    if (words.length === 2 && a === '-z')
+        return known(operator === '');
+    if (words.length === 2 && a === '-n')
+        return known(operator !== '');
+    if (words.length === 1 && (a === 'true' || a === 'false'))
+        return known(a === 'true');
+    switch (operator) {
+        case '=':
+        case '==':
+            return known(isLike(a, b));
+        case '!=':
+            return known(!isLike(a, b));
+        case '-eq':
+            return known(Number(a) === Number(b));
+        case '-ne':
+            return known(Number(a) !== Number(b));
+        case '-gt':
+            return known(Number(a) > Number(b));
+        case '-ge':
+            return known(Number(a) >= Number(b));
+        case '-lt':
+            return known(Number(a) < Number(b));
+        case '-le':
+            return known(Number(a) <= Number(b));
+        default:
+            return { kind: 'open', needs: [words.join(' ').slice(0, 60)] };
+    }
+}
+/** A text against a pattern with `*`, in linear time for each star. */
+function isLike(text, pattern) {
+    const parts = pattern.split('*');
+    const [first = '', ...rest] = parts;
+    if (parts.length === 1)
+        return text === pattern;
+    if (!text.startsWith(first))
+        return false;
+    let at = first.length;
+    for (const [index, part] of rest.entries()) {
+        if (index === rest.length - 1)
+            return text.length - part.length >= at && text.endsWith(part);
+        const found = text.indexOf(part, at);
+        if (found === -1)
+            return false;
+        at = found + part.length;
+    }
+    return true;
+}
+
+;// CONCATENATED MODULE: ./build/text/shell.js
+
+
+
+
 /**
  * @param files text of a file that the script reads in; undefined where it is not known
  * @throws ShellTooLarge
@@ -29065,38 +29498,107 @@ const plain = (token) => {
 const isSign = (token, ...signs) => token?.kind === 'sign' && signs.includes(token.sign);
 /** @throws ShellTooLarge */
 function run(tokens, machine) {
-    deeper(machine, () => statements(tokens, machine));
-}
-/** Blocks within blocks and defaults within defaults are followed so far and no further. */
-function deeper(machine, work) {
-    machine.depth += 1;
-    if (machine.depth > limits.depth)
-        throw new ShellTooLarge(`The script nests deeper than ${limits.depth} levels.`);
-    const result = work();
-    machine.depth -= 1;
-    return result;
+    return deeper(machine, () => statements(tokens, machine));
 }
 function statements(tokens, machine) {
+    let outcome;
     for (let at = 0; at < tokens.length;) {
         machine.steps += 1;
         if (machine.steps > limits.statements)
             throw new ShellTooLarge(`The script takes more than ${limits.statements} steps.`);
-        const token = tokens[at];
-        const word = plain(token);
-        const opens = word !== undefined && Object.hasOwn(blocks, word);
-        if (token === undefined || token.kind === 'sign' || token.kind === 'document')
+        if (isSign(tokens[at], '&&', '||')) {
+            const end = statementEnd(tokens, at + 1);
+            outcome = guarded(tokens.slice(at + 1, end), isSign(tokens[at], '&&'), outcome, machine);
+            at = end;
+        }
+        else if (tokens[at]?.kind !== 'word' && !isSign(tokens[at], '('))
             at += 1;
-        else if (opens) {
-            const end = blockEnd(tokens, at, blocks[word] ?? '');
-            block(word, tokens.slice(at + 1, end), machine);
-            at = end + 1;
+        else {
+            const end = conditionEnd(tokens, at);
+            outcome = end === undefined ? outcomeOf(tokens, at) : test(tokens.slice(at, end), machine);
+            at = end ?? statement(tokens, at, machine);
         }
-        else if (word === 'function' || definesFunction(tokens, at)) {
-            at = shell_define(tokens, at, machine);
-        }
-        else
-            at = command(tokens, at, machine);
     }
+    return outcome;
+}
+/** Assignments alone succeed. */
+function outcomeOf(tokens, from) {
+    let at = from;
+    while (tokens[at] !== undefined && assignmentOf(tokens[at]) !== undefined)
+        at += 1;
+    return at > from && (at >= tokens.length || tokens[at]?.kind === 'sign') ? { kind: 'known', value: true } : undefined;
+}
+/** One statement that is no condition; where it ends. */
+function statement(tokens, at, machine) {
+    const word = plain(tokens[at]);
+    if (word !== undefined && Object.hasOwn(blocks, word)) {
+        const end = blockEnd(tokens, at, blocks[word] ?? '');
+        block(word, tokens.slice(at + 1, end), machine);
+        return end + 1;
+    }
+    if (isSign(tokens[at], '('))
+        return inSubshell(tokens, at, machine);
+    if (word === 'function' || definesFunction(tokens, at))
+        return shell_define(tokens, at, machine);
+    return command(tokens, at, machine);
+}
+/** What stands behind `&&` or `||` runs as the statement before it turned out; where that is not known, what it assigns is open. */
+function guarded(body, and, before, machine) {
+    if (before?.kind === 'known')
+        return before.value === and ? run(body, machine) : before;
+    if (before === undefined && and)
+        return run(body, machine);
+    either([(into) => run(body, into), () => { }], before?.needs ?? ['a command'], machine);
+    return before;
+}
+/** Where the statement that begins at a place ends, as far as a `&&` or `||` before it reaches. */
+function statementEnd(tokens, from) {
+    let at = from;
+    while (isSign(tokens[at], ';'))
+        at += 1;
+    const word = plain(tokens[at]);
+    if (word !== undefined && Object.hasOwn(blocks, word))
+        return blockEnd(tokens, at, blocks[word] ?? '') + 1;
+    for (let end = conditionEnd(tokens, at) ?? at;; end++) {
+        if (isSign(tokens[end], '('))
+            end = shell_closing(tokens, end);
+        else if (end >= tokens.length || isSign(tokens[end], ';', ';;', '&', '&&', '||', ')'))
+            return end;
+    }
+}
+/** Where a condition ends that begins at a place: `[ ... ]`, `[[ ... ]]`, `(( ... ))`; undefined where none does. */
+function conditionEnd(tokens, from) {
+    const at = plain(tokens[from]) === '!' ? from + 1 : from;
+    if (isSign(tokens[at], '(') && isSign(tokens[at + 1], '('))
+        return shell_closing(tokens, at) + 1;
+    const word = plain(tokens[at]);
+    const close = word === '[' ? ']' : word === '[[' ? ']]' : undefined;
+    if (close === undefined)
+        return undefined;
+    let end = at + 1;
+    while (end < tokens.length && plain(tokens[end]) !== close)
+        end += 1;
+    return Math.min(end + 1, tokens.length);
+}
+/** The place of the bracket that closes the one at a place. */
+function shell_closing(tokens, from) {
+    let open = 0;
+    for (let at = from; at < tokens.length; at++) {
+        if (isSign(tokens[at], '('))
+            open += 1;
+        else if (isSign(tokens[at], ')') && --open === 0)
+            return at;
+    }
+    return tokens.length;
+}
+/** What a subshell assigns ends with it. */
+function inSubshell(tokens, from, machine) {
+    const end = shell_closing(tokens, from);
+    const { scope } = machine;
+    machine.scope = new Map(scope);
+    run(tokens.slice(from + 1, end), machine);
+    machine.scope = scope;
+    return end + 1;
 }
 /** `name()`, and not the empty list of `NAME=()`. */
 const definesFunction = (tokens, at) => isSign(tokens[at + 1], '(') && isSign(tokens[at + 2], ')') && !assignment.test(plain(tokens[at]) ?? '');
@@ -29168,9 +29670,10 @@ function conditional(tokens, machine) {
 }
 /** Branches whose condition is unknown: a variable that they set differently is left open. */
 function either(branches, needs, machine) {
-    const before = machine.scope;
+    const { scope: before, positional } = machine;
     const ends = branches.map((branch) => {
         machine.scope = new Map(before);
+        machine.positional = positional;
         branch(machine);
         return machine.scope;
     });
@@ -29189,7 +29692,7 @@ function either(branches, needs, machine) {
 }
 /** Lists keep what all branches begin with, and what follows is open. */
 function uncertain(values, needs, name) {
-    const open = shell_unknown(needs[0] ?? name);
+    const open = shell_machine_unknown(needs[0] ?? name);
     const [first] = values;
     if (first?.list !== true || values.some((value) => value?.list !== true))
         return { list: false, text: open };
@@ -29246,7 +29749,7 @@ function loop(kind, tokens, machine) {
         maybe(name);
         return;
     }
-    machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_unknown(name) });
+    machine.scope.set(name, { list: false, text: items.length === 1 ? first.text : shell_machine_unknown(name) });
     run(body, machine);
 }
 // --- Commands -----------------------------------------------------------------------------------------------------------
@@ -29291,7 +29794,17 @@ function command(tokens, from, machine) {
                 machine.scope.delete(name);
             else
                 machine.scope.set(name, value);
-    return at + 1;
+    return at;
+}
+/** What a word assigns to, whether it adds to that, and what. */
+function assignmentOf(token) {
+    const [first] = token?.kind === 'word' ? token.pieces : [];
+    const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
+    if (token?.kind !== 'word' || found === null || first?.kind !== 'text')
+        return undefined;
+    const [all, name = '', more = ''] = found;
+    const rest = [{ ...first, text: first.text.slice(all.length) }, ...token.pieces.slice(1)];
+    return { name, more, rest };
 }
 /**
  * An assignment at a token: `X=`, `X+=`, `X=( ... )`; where it ends, or the same place where it is none.
@@ -29299,13 +29812,10 @@ function command(tokens, from, machine) {
  * @param before gets what the name held until now
  */
 function shell_assign(tokens, at, machine, before) {
-    const token = tokens[at];
-    const [first] = token?.kind === 'word' ? token.pieces : [];
-    const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
-    if (token?.kind !== 'word' || found === null || first?.kind !== 'text')
+    const assigned = assignmentOf(tokens[at]);
+    if (assigned === undefined)
         return at;
-    const [all, name = '', more] = found;
-    const rest = [{ ...first, text: first.text.slice(all.length) }, ...token.pieces.slice(1)];
+    const { name, more, rest } = assigned;
     const old = machine.scope.get(name);
     if (!before.has(name))
         before.set(name, old);
@@ -29336,6 +29846,8 @@ function start(words, document, target, line, machine) {
         call(body, words.slice(1), machine);
         return;
     }
+    if (document === undefined && changesVariables(words, machine))
+        return;
     if (document?.kind === 'document') {
         const text = expandText(document.pieces, machine);
         const file = target?.kind === 'word' ? expandText(target.pieces, machine) : undefined;
@@ -29355,12 +29867,34 @@ function start(words, document, target, line, machine) {
     else if (words.length > 1 && words.length <= limits.list)
         machine.commands.push({ words, line, environment: environmentOf(machine) });
 }
+const variableName = /^[A-Za-z_]\w*$/;
+/** Commands of the shell that change variables. What they read is not known, and neither are the variables that it goes to. */
+function changesVariables(words, machine) {
+    const [name = '', ...rest] = words.map(({ text }) => text);
+    const names = rest.filter((word) => variableName.test(word));
+    if (name === 'unset')
+        for (const one of names)
+            machine.scope.delete(one);
+    else if (name === 'let')
+        for (const one of rest)
+            compute(one, machine);
+    else if (name === 'shift')
+        machine.positional = machine.positional.slice(Number(rest[0] ?? 1));
+    else if (name === 'set' && rest[0] === '--')
+        machine.positional = rest.slice(1);
+    else if (['read', 'mapfile', 'readarray'].includes(name) || (name === 'printf' && rest[0] === '-v'))
+        for (const one of names)
+            machine.scope.set(one, { list: false, text: shell_machine_unknown(one) });
+    else
+        return false;
+    return true;
+}
 /** Variables by which launchers are told how much to start. */
 const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'];
 function environmentOf({ scope }) {
     return new Map(telling.flatMap((name) => {
         const value = scope.get(name);
-        return value === undefined || value.list ? [] : [[name, value.text.replaceAll(marked, '$$$1')]];
+        return value === undefined || value.list ? [] : [[name, shell_machine_shown(value.text)]];
     }));
 }
 /** The command that `srun ... bash -c "..."` or `eval "..."` gives as text. */
@@ -29392,371 +29926,6 @@ function readIn(file, machine) {
         run(shellTokens(text), machine);
         machine.calls -= 1;
     }
-}
-// --- Words --------------------------------------------------------------------------------------------------------------
-function expandAll(tokens, machine) {
-    const words = [];
-    for (const token of tokens) {
-        if (token.kind !== 'word' || words.length > limits.list)
-            continue;
-        for (const text of expandWord(token.pieces, machine)) {
-            spend(text.length, machine);
-            words.push({ text: text.replaceAll(marked, '$$$1'), needs: needsOf(text), line: token.line });
-        }
-    }
-    return words;
-}
-function spend(characters, machine) {
-    machine.spent += characters + 1;
-    if (machine.spent > limits.spent)
-        throw new ShellTooLarge(`The script comes to more than ${limits.spent} characters.`);
-}
-/** A word is several where an unquoted variable has spaces, or is a list. */
-function expandWord(pieces, machine) {
-    const [only] = pieces;
-    if (pieces.length === 1 && only?.kind === 'variable') {
-        const list = listOf(only.inside, machine);
-        if (list !== undefined)
-            return list;
-    }
-    const words = [''];
-    for (const piece of pieces) {
-        const text = expandText([piece], machine);
-        const parts = piece.kind === 'variable' && !piece.quoted ? text.split(/\s+/) : [text];
-        const [first = '', ...rest] = parts;
-        words[words.length - 1] += first;
-        words.push(...rest);
-    }
-    if (pieces.some((piece) => piece.kind === 'text' && piece.quoted))
-        return words;
-    return words.filter((word) => word !== '');
-}
-/** `${A[@]}`: all of a list. */
-function listOf(inside, machine) {
-    const name = /^(\w+)\[[@*]\]$/.exec(inside)?.[1] ?? (inside === '@' || inside === '*' ? '@' : undefined);
-    if (name === undefined)
-        return undefined;
-    if (name === '@')
-        return machine.positional.length === 0 ? [shell_unknown('$@')] : machine.positional;
-    const value = machine.scope.get(name);
-    if (value === undefined)
-        return [shell_unknown(name)];
-    return value.list ? value.items : value.text.split(/\s+/).filter((word) => word !== '');
-}
-function expandText(pieces, machine) {
-    let text = '';
-    for (const piece of pieces) {
-        text +=
-            piece.kind === 'text'
-                ? piece.text
-                : piece.kind === 'variable'
-                    ? variable(piece.inside, machine)
-                    : piece.kind === 'arithmetic'
-                        ? shell_arithmetic(piece.inside, machine)
-                        : output(piece.inside, machine);
-        if (text.length > limits.value)
-            return text.slice(0, limits.value);
-    }
-    return text;
-}
-function lookup(name, machine) {
-    const place = /^[1-9]$/.test(name) ? Number(name) : 0;
-    if (place > 0 && machine.positional[place - 1] !== undefined)
-        return machine.positional[place - 1];
-    if (name === '@' || name === '*')
-        return machine.positional.length === 0 ? undefined : machine.positional.join(' ');
-    const value = machine.scope.get(name);
-    if (value === undefined)
-        return undefined;
-    return value.list ? (value.items[0] ?? '') : value.text;
-}
-/** `${X}`, with a default, a part taken away or replaced, or one of a list. */
-function variable(inside, machine) {
-    const [, length, name = '', place, rest = ''] = /^(#?)(\w+|[@*#?!$-])(\[[^\]]{0,40}\])?(:?[-=+?%#/^,].*|:\d.*)?$/s.exec(inside) ?? [];
-    if (name === '')
-        return shell_unknown(inside);
-    const whole = place === '[@]' || place === '[*]';
-    const value = whole
-        ? listOf(`${name}[@]`, machine)?.join(' ')
-        : place === undefined
-            ? lookup(name, machine)
-            : item(name, place, machine);
-    if (length === '#')
-        return value === undefined || value.includes(mark) ? shell_unknown(name) : String(value.length);
-    const operator = /^(:?[-=+?]|%%?|##?|\/\/?|\^\^?|,,?)/.exec(rest)?.[0] ?? '';
-    const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
-    switch (operator) {
-        case '':
-            return value ?? shell_unknown(name);
-        case ':-':
-        case '-':
-        case ':=':
-        case '=': {
-            const empty = value === undefined || (operator.startsWith(':') && value === '');
-            if (empty && operator.endsWith('='))
-                machine.scope.set(name, { list: false, text: word });
-            return empty ? word : value;
-        }
-        case ':+':
-        case '+':
-            return value === undefined || (operator === ':+' && value === '') ? '' : word;
-        case '%':
-        case '%%':
-        case '#':
-        case '##':
-            return value === undefined ? shell_unknown(name) : value.includes(mark) ? value : trimmed(value, operator, word);
-        case '/':
-        case '//': {
-            const [from = '', to = ''] = word.split('/', 2);
-            if (value === undefined)
-                return shell_unknown(name);
-            return from === '' ? value : operator === '//' ? value.replaceAll(from, to) : value.replace(from, () => to);
-        }
-        case '^':
-        case '^^':
-            return (value ?? shell_unknown(name)).toUpperCase();
-        case ',':
-        case ',,':
-            return (value ?? shell_unknown(name)).toLowerCase();
-        default:
-            return value ?? shell_unknown(name);
-    }
-}
-function item(name, place, machine) {
-    const value = machine.scope.get(name);
-    const index = Number(shell_arithmetic(place.slice(1, -1), machine));
-    return value?.list === true ? value.items[index] : undefined;
-}
-const inner = (text) => {
-    const [token] = shellTokens(`"${text.replaceAll('"', '')}"`);
-    return token?.kind === 'word' ? token.pieces : [];
-};
-/** Takes what a pattern matches from an end; only `*` and literals, as launch scripts use them. */
-function trimmed(value, operator, pattern) {
-    const literal = pattern.replaceAll('*', '');
-    const [front, greedy] = [operator.startsWith('#'), operator.length === 2];
-    if (!pattern.includes('*'))
-        return front
-            ? value.startsWith(pattern)
-                ? value.slice(pattern.length)
-                : value
-            : value.endsWith(pattern)
-                ? value.slice(0, value.length - pattern.length)
-                : value;
-    const at = front === greedy ? value.lastIndexOf(literal) : value.indexOf(literal);
-    if (at === -1 || literal === '')
-        return value;
-    return front ? value.slice(at + literal.length) : value.slice(0, at);
-}
-/** Output of the few commands that compute: `echo`, `expr`, arithmetic through `bc`. */
-function output(inside, machine) {
-    const text = inside.trim();
-    const sum = /^(?:echo|expr)\s+"?([^|"]{1,200})"?(?:\s*\|\s*bc(?:\s+-l)?)?$/.exec(text)?.[1];
-    if (sum !== undefined) {
-        const expanded = expandText(inner(sum), machine).replaceAll('\\*', '*');
-        return /\|\s*bc|^expr/.test(text) ? shell_arithmetic(expanded, machine) : expanded;
-    }
-    if (/^(dirname|basename|pwd|realpath|cd)\b/.test(text))
-        return text.startsWith('dirname') ? '.' : shell_unknown('a path');
-    return shell_unknown(`$(${text.slice(0, 40)})`);
-}
-const known = (value) => ({ kind: 'known', value });
-/** The condition of an `if`: tests joined by `&&` and `||`, from the left. */
-function test(tokens, machine) {
-    const words = [];
-    for (const token of tokens) {
-        if (token.kind === 'sign')
-            words.push(token.sign);
-        else if (token.kind === 'word') {
-            const expanded = expandWord(token.pieces, machine);
-            words.push(...(expanded.length === 0 ? [''] : expanded));
-        }
-    }
-    let truth;
-    let join = '';
-    let one = [];
-    for (const word of [...words, ';']) {
-        if (!['&&', '||', ';', '-a', '-o'].includes(word)) {
-            one.push(word);
-            continue;
-        }
-        if (one.some((part) => part !== '[' && part !== '[[' && part !== ']' && part !== ']]')) {
-            const next = simple(one.filter((part) => !['[', '[[', ']', ']]', 'test'].includes(part)));
-            truth = truth === undefined ? next : shell_joined(truth, join, next);
-        }
-        join = word === '-a' ? '&&' : word === '-o' ? '||' : word;
-        one = [];
-    }
-    return truth ?? { kind: 'open', needs: ['a condition'] };
-}
-function shell_joined(one, join, other) {
-    const decides = join === '||';
-    for (const truth of [one, other])
-        if (truth.kind === 'known' && truth.value === decides)
-            return truth;
-    return one.kind === 'open' ? one : other.kind === 'open' ? other : known(!decides);
-}
-function simple(words) {
-    if (words[0] === '!') {
-        const truth = simple(words.slice(1));
-        return truth.kind === 'known' ? known(!truth.value) : truth;
-    }
-    const [a = '', operator = '', b = ''] = words;
-    // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
-    if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))
-        return known(a === '-z');
-    const needs = words.flatMap(needsOf);
-    if (needs.length > 0)
-        return { kind: 'open', needs };
-    if (words.length === 2 && a === '-z')
-        return known(operator === '');
-    if (words.length === 2 && a === '-n')
-        return known(operator !== '');
-    if (words.length === 1 && (a === 'true' || a === 'false'))
-        return known(a === 'true');
-    switch (operator) {
-        case '=':
-        case '==':
-            return known(isLike(a, b));
-        case '!=':
-            return known(!isLike(a, b));
-        case '-eq':
-            return known(Number(a) === Number(b));
-        case '-ne':
-            return known(Number(a) !== Number(b));
-        case '-gt':
-            return known(Number(a) > Number(b));
-        case '-ge':
-            return known(Number(a) >= Number(b));
-        case '-lt':
-            return known(Number(a) < Number(b));
-        case '-le':
-            return known(Number(a) <= Number(b));
-        default:
-            return { kind: 'open', needs: [words.join(' ').slice(0, 60)] };
-    }
-}
-/** A text against a pattern with `*`, in linear time for each star. */
-function isLike(text, pattern) {
-    const parts = pattern.split('*');
-    const [first = '', ...rest] = parts;
-    if (parts.length === 1)
-        return text === pattern;
-    if (!text.startsWith(first))
-        return false;
-    let at = first.length;
-    for (const [index, part] of rest.entries()) {
-        if (index === rest.length - 1)
-            return text.length - part.length >= at && text.endsWith(part);
-        const found = text.indexOf(part, at);
-        if (found === -1)
-            return false;
-        at = found + part.length;
-    }
-    return true;
-}
-/** Whole-number arithmetic as bash does it; what it needs where a name is not known. */
-function shell_arithmetic(inside, machine) {
-    const text = expandText(inner(inside), machine);
-    const needs = needsOf(text);
-    if (needs.length > 0)
-        return shell_unknown(needs[0] ?? '');
-    const parts = /^[\s\d\w+\-*/%()<>=!&|?:]{1,400}$/.test(text)
-        ? (text.match(/\d+|\w+|<=|>=|==|!=|&&|\|\||\*\*|[+\-*/%()<>?:!]/g) ?? [])
-        : [];
-    if (parts.length === 0)
-        return shell_unknown('arithmetic');
-    const calculator = { parts, at: 0, machine, missing: undefined, depth: 0 };
-    const value = choiceOf(calculator);
-    if (calculator.missing !== undefined)
-        return shell_unknown(calculator.missing);
-    return calculator.at === parts.length && Number.isFinite(value) ? String(value) : shell_unknown('arithmetic');
-}
-function choiceOf(of) {
-    const condition = binary(of, 0);
-    if (of.parts[of.at] !== '?')
-        return condition;
-    of.at += 1;
-    const yes = choiceOf(of);
-    of.at += 1;
-    const no = choiceOf(of);
-    return condition === 0 ? no : yes;
-}
-const levels = [
-    ['||'],
-    ['&&'],
-    ['==', '!='],
-    ['<', '>', '<=', '>='],
-    ['+', '-'],
-    ['*', '/', '%'],
-    ['**'],
-];
-function binary(of, level) {
-    const operators = levels[level];
-    if (operators === undefined)
-        return unary(of);
-    let value = binary(of, level + 1);
-    for (let operator = of.parts[of.at]; operator !== undefined && operators.includes(operator); operator = of.parts[of.at]) {
-        of.at += 1;
-        value = applied(value, operator, binary(of, level + 1));
-    }
-    return value;
-}
-function applied(a, operator, b) {
-    switch (operator) {
-        case '+':
-            return a + b;
-        case '-':
-            return a - b;
-        case '*':
-            return a * b;
-        case '/':
-            return Math.trunc(a / b);
-        case '%':
-            return a % b;
-        case '**':
-            return a ** Math.min(b, 64);
-        case '<':
-            return Number(a < b);
-        case '>':
-            return Number(a > b);
-        case '<=':
-            return Number(a <= b);
-        case '>=':
-            return Number(a >= b);
-        case '==':
-            return Number(a === b);
-        case '!=':
-            return Number(a !== b);
-        case '&&':
-            return Number(a !== 0 && b !== 0);
-        default:
-            return Number(a !== 0 || b !== 0);
-    }
-}
-function unary(of) {
-    const part = of.parts[of.at] ?? '';
-    of.at += 1;
-    of.depth += 1;
-    if (of.depth > 200)
-        return Number.NaN;
-    if (part === '-')
-        return -unary(of);
-    if (part === '+')
-        return unary(of);
-    if (part === '!')
-        return Number(unary(of) === 0);
-    if (part === '(') {
-        const value = choiceOf(of);
-        of.at += 1;
-        return value;
-    }
-    if (/^\d/.test(part))
-        return Number(part);
-    const value = /^\w+$/.test(part) ? lookup(part, of.machine) : undefined;
-    if (value === undefined || value.includes(mark))
-        of.missing ??= needsOf(value ?? '')[0] ?? part;
-    return Number(value);
 }
 
 ;// CONCATENATED MODULE: ./build/text/script-arguments.js
@@ -31338,7 +31507,7 @@ function judge(comparisons, budgetsFor, today, others = []) {
     })
         .concat(others)
         .sort((a, b) => rank[a.severity] - rank[b.severity]);
-    return { outcome: outcomeOf(findings), findings };
+    return { outcome: judge_outcomeOf(findings), findings };
 }
 function soften(finding, budgets, today) {
     const waived = waive(finding, budgets.waivers, today);
@@ -31359,7 +31528,7 @@ function waive(finding, waivers, today) {
         severity: holds && finding.severity === 'fail' ? 'warn' : finding.severity,
     };
 }
-const outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fail')
+const judge_outcomeOf = (findings) => findings.some(({ severity }) => severity === 'fail')
     ? 'fail'
     : findings.some(({ severity }) => severity === 'warn')
         ? 'warn'
@@ -50807,10 +50976,10 @@ function* write(parts, D, parallel = false) {
     const x = { ...tensor('x', D, 'residual'), stream: 'input' };
     let flow = { width: D, parallel, residual: x, stream: x, additions: 0 };
     for (const one of parts)
-        flow = yield* part(one, flow);
+        flow = yield* model_part(one, flow);
     yield* addPending(flow);
 }
-function* part(one, flow) {
+function* model_part(one, flow) {
     const { width, stream } = flow;
     switch (one.kind) {
         case 'norm':
@@ -50905,7 +51074,7 @@ function* blockNorm(norm, flow) {
 function* model_shared(block, flow) {
     let inside = flow;
     for (const one of block.parts) {
-        const operations = part(one, inside);
+        const operations = model_part(one, inside);
         let next = operations.next();
         for (; !next.done; next = operations.next())
             yield block.holds ? next.value : { ...next.value, heldElsewhere: true };
@@ -56765,12 +56934,12 @@ const tooLarge = (path, start) => ({
 });
 /** A file that the user named: its bytes, or a sentence why there are none. A pipe (`<(git show ...)`) is read too. */
 function files_readSide(path) {
-    return guarded(path, () => files_read(path, path));
+    return files_guarded(path, () => files_read(path, path));
 }
 /** A file that a repository named: links are not followed, and nothing but a regular file is opened. */
 function readTracked(folder, path) {
     const shown = path.toString('utf8');
-    return guarded(shown, () => {
+    return files_guarded(shown, () => {
         const where = Buffer.concat([Buffer.from(`${folder}/`), path]);
         const found = (0,external_node_fs_namespaceObject.lstatSync)(where);
         if (found.isSymbolicLink())
@@ -56817,7 +56986,7 @@ function drained(next, shown) {
     return tooLarge(shown, pieces[0]);
 }
 /** What is piped into the command. */
-const readStandardInput = () => guarded('standard input', () => drained(nextOfStandardInput, 'standard input'));
+const readStandardInput = () => files_guarded('standard input', () => drained(nextOfStandardInput, 'standard input'));
 function nextOfStandardInput(piece) {
     for (;;) {
         try {
@@ -56834,7 +57003,7 @@ function nextOfStandardInput(piece) {
         }
     }
 }
-function guarded(path, act) {
+function files_guarded(path, act) {
     try {
         return act();
     }

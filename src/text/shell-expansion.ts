@@ -1,5 +1,5 @@
 import { calculated, type Known } from './shell-arithmetic.ts';
-import { deeper, limits, type Machine, mark, marked, needsOf, spend, unknown, type Word } from './shell-machine.ts';
+import { deeper, limits, type Machine, mark, needsOf, shown, spend, unknown, type Word } from './shell-machine.ts';
 import { type Piece, shellTokens, type Token } from './shell-words.ts';
 
 /** What words of a shell script become, as far as its text says it. */
@@ -10,7 +10,7 @@ export function expandAll(tokens: readonly Token[], machine: Machine): readonly 
     if (token.kind !== 'word' || words.length > limits.list) continue;
     for (const text of expandWord(token.pieces, machine)) {
       spend(text.length, machine);
-      words.push({ text: text.replaceAll(marked, '$$$1'), needs: needsOf(text), line: token.line });
+      words.push({ text: shown(text), needs: needsOf(text), line: token.line });
     }
   }
   return words;
@@ -86,7 +86,7 @@ function variable(inside: string, machine: Machine): string {
   const word = rest === '' ? '' : deeper(machine, () => expandText(inner(rest.slice(operator.length)), machine));
   switch (operator) {
     case '':
-      return value ?? unknown(name);
+      return rest === '' ? (value ?? unknown(name)) : (part(value, rest) ?? unknown(name));
     case ':-':
     case '-':
     case ':=':
@@ -106,18 +106,27 @@ function variable(inside: string, machine: Machine): string {
     case '/':
     case '//': {
       const [from = '', to = ''] = word.split('/', 2);
-      if (value === undefined) return unknown(name);
-      return from === '' ? value : operator === '//' ? value.replaceAll(from, to) : value.replace(from, () => to);
+      // Patterns, and those that hold at an end alone, are not followed.
+      if (value === undefined || /^[#%]|[*?[\\]/.test(from)) return unknown(name);
+      return from === '' ? value : operator === '//' ? value.replaceAll(from, () => to) : value.replace(from, () => to);
     }
-    case '^':
     case '^^':
       return (value ?? unknown(name)).toUpperCase();
-    case ',':
     case ',,':
       return (value ?? unknown(name)).toLowerCase();
-    default:
+    case ':?':
+    case '?':
       return value ?? unknown(name);
+    default:
+      return part(value, rest) ?? unknown(name);
   }
+}
+
+/** `:2:3`: three letters from the second on. */
+function part(value: string | undefined, rest: string): string | undefined {
+  const [found, from, length] = /^:(\d{1,5})(?::(\d{1,5}))?$/.exec(rest) ?? [];
+  if (found === undefined || value === undefined || value.includes(mark)) return undefined;
+  return value.slice(Number(from), length === undefined ? undefined : Number(from) + Number(length));
 }
 
 function item(name: string, place: string, machine: Machine): string | undefined {

@@ -29,11 +29,17 @@ export const limits = {
 
 /** Stands in a text for what is not known: the names between two marks. */
 export const mark = '\uE000';
-export const unknown = (name: string) => `${mark}${name.replaceAll(mark, '').slice(0, 60)}${mark}`;
-export const marked = /\uE000([^\uE000]*)\uE000/g;
+/** A space within marks, at which a word is not cut. */
+const space = '\uE001';
+export const unknown = (name: string) =>
+  `${mark}${name.replaceAll(mark, '').slice(0, 60).replaceAll(/\s/g, space)}${mark}`;
+const marked = /\uE000([^\uE000]*)\uE000/g;
 export const needsOf = (text: string): readonly string[] => [
-  ...new Set([...text.matchAll(marked)].map(([, name = '']) => name)),
+  ...new Set([...text.matchAll(marked)].map(([, name = '']) => name.replaceAll(space, ' '))),
 ];
+/** A text as people see it: what is not known is `$NAME`. */
+export const shown = (text: string): string =>
+  text.replaceAll(marked, (_, name: string) => (name.startsWith('$') ? name : `$${name}`)).replaceAll(space, ' ');
 
 export type Value =
   | { readonly list: false; readonly text: string }

@@ -1,5 +1,5 @@
-import { expandWord } from './shell-expansion.ts';
-import { type Machine, needsOf } from './shell-machine.ts';
+import { arithmetic, expandWord } from './shell-expansion.ts';
+import { type Machine, needsOf, unknown } from './shell-machine.ts';
 import type { Token } from './shell-words.ts';
 
 /** Conditions of a shell script: known where its text decides them. */
@@ -22,13 +22,18 @@ export function test(tokens: readonly Token[], machine: Machine): Truth {
   let truth: Truth | undefined;
   let join = '';
   let one: string[] = [];
+  let open = 0;
   for (const word of [...words, ';']) {
-    if (!['&&', '||', ';', '-a', '-o'].includes(word)) {
+    open += word === '(' ? 1 : word === ')' ? -1 : 0;
+    if (open > 0 || !['&&', '||', ';', '-a', '-o'].includes(word)) {
       one.push(word);
       continue;
     }
     if (one.some((part) => part !== '[' && part !== '[[' && part !== ']' && part !== ']]')) {
-      const next = simple(one.filter((part) => !['[', '[[', ']', ']]', 'test'].includes(part)));
+      const next = simple(
+        one.filter((part) => !['[', '[[', ']', ']]', 'test'].includes(part)),
+        machine,
+      );
       truth = truth === undefined ? next : joined(truth, join, next);
     }
     join = word === '-a' ? '&&' : word === '-o' ? '||' : word;
@@ -43,11 +48,24 @@ function joined(one: Truth, join: string, other: Truth): Truth {
   return one.kind === 'open' ? one : other.kind === 'open' ? other : known(!decides);
 }
 
-function simple(words: readonly string[]): Truth {
+/** An arithmetic command: what it assigns, and whether its value is other than 0. */
+export function compute(text: string, machine: Machine): Truth {
+  const [, name, operator = '', right = ''] = /^\s*([A-Za-z_]\w*)\s*(\+\+|--|[-+*/%]?=(?!=))\s*(.*)$/s.exec(text) ?? [];
+  const sum = operator.length === 2 && right === '' ? `${operator[0]} 1` : `${operator.slice(0, -1)} (${right})`;
+  const value = arithmetic(name === undefined ? text : operator === '=' ? right : `${name} ${sum}`, machine);
+  // An assignment within the expression is not followed.
+  for (const [, inner = ''] of text.matchAll(/([A-Za-z_]\w{0,100})\s{0,20}(?:\+\+|--|[-+*/%]?=(?!=))/g))
+    machine.scope.set(inner, { list: false, text: inner === name ? value : unknown(inner) });
+  const needs = needsOf(value);
+  return needs.length > 0 ? { kind: 'open', needs } : known(value !== '0');
+}
+
+function simple(words: readonly string[], machine: Machine): Truth {
   if (words[0] === '!') {
-    const truth = simple(words.slice(1));
+    const truth = simple(words.slice(1), machine);
     return truth.kind === 'known' ? known(!truth.value) : truth;
   }
+  if (words[0] === '(' && words[1] === '(') return compute(words.slice(2, -2).join(' '), machine);
   const [a = '', operator = '', b = ''] = words;
   // As with a default (`${A:-1}`), a variable that is stated nowhere is taken as not set.
   if (words.length === 2 && /^-[zn]$/.test(a) && /^\uE000\w+\uE000$/.test(operator) && !/^\uE000\d/.test(operator))

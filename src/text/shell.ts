@@ -6,15 +6,15 @@ import {
   limits,
   type Machine,
   mark,
-  marked,
   type Scope,
   type Sources,
+  shown,
   spend,
   unknown,
   type Value,
   type Word,
 } from './shell-machine.ts';
-import { isLike, test } from './shell-tests.ts';
+import { compute, isLike, type Truth, test } from './shell-tests.ts';
 import { type Piece, ShellTooLarge, shellTokens, type Token } from './shell-words.ts';
 
 /**
@@ -113,28 +113,104 @@ const plain = (token: Token | undefined): string | undefined => {
 const isSign = (token: Token | undefined, ...signs: readonly string[]) =>
   token?.kind === 'sign' && signs.includes(token.sign);
 
+/** What the last statement came to: a condition, or undefined for a command, which mostly succeeds. */
+type Outcome = Truth | undefined;
+
 /** @throws ShellTooLarge */
-function run(tokens: readonly Token[], machine: Machine): void {
-  deeper(machine, () => statements(tokens, machine));
+function run(tokens: readonly Token[], machine: Machine): Outcome {
+  return deeper(machine, () => statements(tokens, machine));
 }
 
-function statements(tokens: readonly Token[], machine: Machine): void {
+function statements(tokens: readonly Token[], machine: Machine): Outcome {
+  let outcome: Outcome;
   for (let at = 0; at < tokens.length; ) {
     machine.steps += 1;
     if (machine.steps > limits.statements)
       throw new ShellTooLarge(`The script takes more than ${limits.statements} steps.`);
-    const token = tokens[at];
-    const word = plain(token);
-    const opens = word !== undefined && Object.hasOwn(blocks, word);
-    if (token === undefined || token.kind === 'sign' || token.kind === 'document') at += 1;
-    else if (opens) {
-      const end = blockEnd(tokens, at, blocks[word] ?? '');
-      block(word, tokens.slice(at + 1, end), machine);
-      at = end + 1;
-    } else if (word === 'function' || definesFunction(tokens, at)) {
-      at = define(tokens, at, machine);
-    } else at = command(tokens, at, machine);
+    if (isSign(tokens[at], '&&', '||')) {
+      const end = statementEnd(tokens, at + 1);
+      outcome = guarded(tokens.slice(at + 1, end), isSign(tokens[at], '&&'), outcome, machine);
+      at = end;
+    } else if (tokens[at]?.kind !== 'word' && !isSign(tokens[at], '(')) at += 1;
+    else {
+      const end = conditionEnd(tokens, at);
+      outcome = end === undefined ? outcomeOf(tokens, at) : test(tokens.slice(at, end), machine);
+      at = end ?? statement(tokens, at, machine);
+    }
   }
+  return outcome;
+}
+
+/** Assignments alone succeed. */
+function outcomeOf(tokens: readonly Token[], from: number): Outcome {
+  let at = from;
+  while (tokens[at] !== undefined && assignmentOf(tokens[at]) !== undefined) at += 1;
+  return at > from && (at >= tokens.length || tokens[at]?.kind === 'sign') ? { kind: 'known', value: true } : undefined;
+}
+
+/** One statement that is no condition; where it ends. */
+function statement(tokens: readonly Token[], at: number, machine: Machine): number {
+  const word = plain(tokens[at]);
+  if (word !== undefined && Object.hasOwn(blocks, word)) {
+    const end = blockEnd(tokens, at, blocks[word] ?? '');
+    block(word, tokens.slice(at + 1, end), machine);
+    return end + 1;
+  }
+  if (isSign(tokens[at], '(')) return inSubshell(tokens, at, machine);
+  if (word === 'function' || definesFunction(tokens, at)) return define(tokens, at, machine);
+  return command(tokens, at, machine);
+}
+
+/** What stands behind `&&` or `||` runs as the statement before it turned out; where that is not known, what it assigns is open. */
+function guarded(body: readonly Token[], and: boolean, before: Outcome, machine: Machine): Outcome {
+  if (before?.kind === 'known') return before.value === and ? run(body, machine) : before;
+  if (before === undefined && and) return run(body, machine);
+  either([(into) => run(body, into), () => {}], before?.needs ?? ['a command'], machine);
+  return before;
+}
+
+/** Where the statement that begins at a place ends, as far as a `&&` or `||` before it reaches. */
+function statementEnd(tokens: readonly Token[], from: number): number {
+  let at = from;
+  while (isSign(tokens[at], ';')) at += 1;
+  const word = plain(tokens[at]);
+  if (word !== undefined && Object.hasOwn(blocks, word)) return blockEnd(tokens, at, blocks[word] ?? '') + 1;
+  for (let end = conditionEnd(tokens, at) ?? at; ; end++) {
+    if (isSign(tokens[end], '(')) end = closing(tokens, end);
+    else if (end >= tokens.length || isSign(tokens[end], ';', ';;', '&', '&&', '||', ')')) return end;
+  }
+}
+
+/** Where a condition ends that begins at a place: `[ ... ]`, `[[ ... ]]`, `(( ... ))`; undefined where none does. */
+function conditionEnd(tokens: readonly Token[], from: number): number | undefined {
+  const at = plain(tokens[from]) === '!' ? from + 1 : from;
+  if (isSign(tokens[at], '(') && isSign(tokens[at + 1], '(')) return closing(tokens, at) + 1;
+  const word = plain(tokens[at]);
+  const close = word === '[' ? ']' : word === '[[' ? ']]' : undefined;
+  if (close === undefined) return undefined;
+  let end = at + 1;
+  while (end < tokens.length && plain(tokens[end]) !== close) end += 1;
+  return Math.min(end + 1, tokens.length);
+}
+
+/** The place of the bracket that closes the one at a place. */
+function closing(tokens: readonly Token[], from: number): number {
+  let open = 0;
+  for (let at = from; at < tokens.length; at++) {
+    if (isSign(tokens[at], '(')) open += 1;
+    else if (isSign(tokens[at], ')') && --open === 0) return at;
+  }
+  return tokens.length;
+}
+
+/** What a subshell assigns ends with it. */
+function inSubshell(tokens: readonly Token[], from: number, machine: Machine): number {
+  const end = closing(tokens, from);
+  const { scope } = machine;
+  machine.scope = new Map(scope);
+  run(tokens.slice(from + 1, end), machine);
+  machine.scope = scope;
+  return end + 1;
 }
 
 /** `name()`, and not the empty list of `NAME=()`. */
@@ -201,9 +277,10 @@ function conditional(tokens: readonly Token[], machine: Machine): void {
 
 /** Branches whose condition is unknown: a variable that they set differently is left open. */
 function either(branches: readonly ((machine: Machine) => void)[], needs: readonly string[], machine: Machine): void {
-  const before = machine.scope;
+  const { scope: before, positional } = machine;
   const ends = branches.map((branch) => {
     machine.scope = new Map(before);
+    machine.positional = positional;
     branch(machine);
     return machine.scope;
   });
@@ -321,7 +398,17 @@ function command(tokens: readonly Token[], from: number, machine: Machine): numb
     for (const [name, value] of before)
       if (value === undefined) machine.scope.delete(name);
       else machine.scope.set(name, value);
-  return at + 1;
+  return at;
+}
+
+/** What a word assigns to, whether it adds to that, and what. */
+function assignmentOf(token: Token | undefined) {
+  const [first] = token?.kind === 'word' ? token.pieces : [];
+  const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
+  if (token?.kind !== 'word' || found === null || first?.kind !== 'text') return undefined;
+  const [all, name = '', more = ''] = found;
+  const rest: readonly Piece[] = [{ ...first, text: first.text.slice(all.length) }, ...token.pieces.slice(1)];
+  return { name, more, rest };
 }
 
 /**
@@ -335,12 +422,9 @@ function assign(
   machine: Machine,
   before: Map<string, Value | undefined>,
 ): number {
-  const token = tokens[at];
-  const [first] = token?.kind === 'word' ? token.pieces : [];
-  const found = first?.kind === 'text' && !first.quoted ? assignment.exec(first.text) : null;
-  if (token?.kind !== 'word' || found === null || first?.kind !== 'text') return at;
-  const [all, name = '', more] = found;
-  const rest: readonly Piece[] = [{ ...first, text: first.text.slice(all.length) }, ...token.pieces.slice(1)];
+  const assigned = assignmentOf(tokens[at]);
+  if (assigned === undefined) return at;
+  const { name, more, rest } = assigned;
   const old = machine.scope.get(name);
   if (!before.has(name)) before.set(name, old);
   if (
@@ -381,6 +465,7 @@ function start(
     call(body, words.slice(1), machine);
     return;
   }
+  if (document === undefined && changesVariables(words, machine)) return;
   if (document?.kind === 'document') {
     const text = expandText(document.pieces, machine);
     const file = target?.kind === 'word' ? expandText(target.pieces, machine) : undefined;
@@ -398,6 +483,22 @@ function start(
     machine.commands.push({ words, line, environment: environmentOf(machine) });
 }
 
+const variableName = /^[A-Za-z_]\w*$/;
+
+/** Commands of the shell that change variables. What they read is not known, and neither are the variables that it goes to. */
+function changesVariables(words: readonly Word[], machine: Machine): boolean {
+  const [name = '', ...rest] = words.map(({ text }) => text);
+  const names = rest.filter((word) => variableName.test(word));
+  if (name === 'unset') for (const one of names) machine.scope.delete(one);
+  else if (name === 'let') for (const one of rest) compute(one, machine);
+  else if (name === 'shift') machine.positional = machine.positional.slice(Number(rest[0] ?? 1));
+  else if (name === 'set' && rest[0] === '--') machine.positional = rest.slice(1);
+  else if (['read', 'mapfile', 'readarray'].includes(name) || (name === 'printf' && rest[0] === '-v'))
+    for (const one of names) machine.scope.set(one, { list: false, text: unknown(one) });
+  else return false;
+  return true;
+}
+
 /** Variables by which launchers are told how much to start. */
 const telling = ['NPROC_PER_NODE', 'NNODES', 'NUM_NODES', 'CUDA_VISIBLE_DEVICES', 'ASCEND_RT_VISIBLE_DEVICES'] as const;
 
@@ -405,7 +506,7 @@ function environmentOf({ scope }: Machine): ReadonlyMap<string, string> {
   return new Map(
     telling.flatMap((name): [string, string][] => {
       const value = scope.get(name);
-      return value === undefined || value.list ? [] : [[name, value.text.replaceAll(marked, '$$$1')]];
+      return value === undefined || value.list ? [] : [[name, shown(value.text)]];
     }),
   );
 }

@@ -26,6 +26,21 @@ describe('a launch script, followed and never run', () => {
     ['a function', 'go() { run --n $1 --m ${2:-3}; }\ngo 5', 'run --n 5 --m 3'],
     ['redirections', 'run --x 1 2>&1 > log.txt', 'run --x 1'],
     ['quotes', `run '--a $B' "--c d"`, 'run --a $B --c d'],
+    ['what stands behind a condition', 'M=70b\nA=1\n[ "$M" = 7b ] && A=2\nrun $A', 'run 1'],
+    ['what stands behind one that holds', 'M=7b\nA=1\n[[ $M == 7b && 3 -gt 2 ]] && A=2 || A=3\nrun $A', 'run 2'],
+    ['what stands behind the second sign', 'A=1\n[[ -n "$X" ]] && A=2 || A=3\nrun $A', 'run 3'],
+    ['a command that succeeds', 'cd /x && A=4; run $A', 'run 4'],
+    ['an arithmetic condition', 'N=4\nif (( N > 3 && N < 9 )); then A=1; else A=2; fi\nrun $A', 'run 1'],
+    ['arithmetic commands', 'let N=3+4\n((N++))\n(( N = N * 2 ))\n((N-=1))\nrun $N', 'run 15'],
+    ['a subshell', 'A=3\n(A=4; run $A)\nrun --out $A', 'run --out 3'],
+    ['a part of a text by its place', 'X=abcdef\nrun ${X:1:3} ${X:2}', 'run bcd cdef'],
+    ['a variable that is unset', 'X=5\nunset X\nrun ${X:-7}', 'run 7'],
+    ['arguments of its own', 'set -- 5 6\nshift\nrun $1', 'run 6'],
+    [
+      'a name that several words describe',
+      'while true; do A=1; done\nrun --a $A --b 2',
+      'run --a $the while loop --b 2',
+    ],
   ])('%s', (_, text, expected) => {
     expect(words(text)).toContain(expected);
   });
@@ -38,6 +53,17 @@ describe('a launch script, followed and never run', () => {
     expect(needs['$SIZE']).toEqual(['SIZE']);
     expect(needs['3']).toEqual([]);
     expect(words('run --h $H', { H: '9' })).toEqual(['run --h 9']);
+  });
+
+  it.each([
+    ['behind a condition that nobody knows', 'A=1\n[ $X = y ] && A=2', 'A'],
+    ['where a command may fail', 'A=1\nsource env || A=2', 'A'],
+    ['of a pattern', 'A=abc\nA=${A/b*/x}', 'A'],
+    ['at an end alone', 'A=abc\nA=${A/%c/x}', 'A'],
+    ['that is read', 'A=1\nread -r A <<< "2"', 'A'],
+    ['that a longer sum assigns', 'A=1\nB=1\n(( B = 2, A = 3 ))', 'A'],
+  ])('leaves a value open %s', (_, text, name) => {
+    expect(words(`${text}\nrun $${name}`).at(-1)).toMatch(/^run \$/);
   });
 
   it('keeps what both ways have in common', () => {
@@ -94,6 +120,10 @@ describe('a script made to hurt', () => {
     ['a long text evaluated again and again', `X="${' --a 1'.repeat(3_300)}"\n${'eval "$X"\n'.repeat(6_000)}`],
     ['a here-document without end', 'cat <<EOF\n'.repeat(5_000)],
     ['cases without end', 'case a in\n'.repeat(3_000)],
+    ['conditions without number', `${'[ $A = 1 ] && B=1 || B=2\n'.repeat(2_000)}run $B`],
+    ['brackets that nothing closes', '( [[ '.repeat(3_000)],
+    ['subshells within subshells', `${'('.repeat(2_000)}A=1${')'.repeat(2_000)}`],
+    ['conditions behind conditions', `${'[ $A = 1 ] && '.repeat(3_000)}B=1`],
   ])('%s ends', (_, text) => {
     const before = process.cpuUsage();
     try {
