@@ -82,6 +82,15 @@ That adapters over shards keep their residual stream in fp32 was found on these 
 
 Not compared with a measured run: DeepSpeed, pipeline schedules other than 1F1B, 8-bit and 4-bit precisions. Bands say so; those of DeepSpeed and of FSDP2 with a pipeline are judged.
 
+## Several models on one GPU
+
+Preference and reinforcement learning keep more on a GPU than the model that is trained. Two moments are counted, and the larger is the figure:
+
+- the **update**: everything that one training step of the model needs, and what models of other roles (\`colocated\`: reference, critic, reward model, teacher) keep all the while. Each is laid out as the trained model is: weights in their dtype, and optimizer states where it has updates of its own.
+- the **rollout**: the share of each GPU that an inference engine takes (\`rollout.share\`), the same models of other roles, and what stays of the trained one (\`rollout.beside\`).
+
+Not counted: activations of models that score answers, which are there while the trained model has none; what an engine keeps while it sleeps; SGLang's memory beyond its static share. A critic or a reward model is taken to be as large as the trained model unless \`parameters\` says otherwise. This is arithmetic on what the frameworks' code does (verl, OpenRLHF, slime, NeMo RL, in [formats.md](formats.md)), and compared with no measured run.
+
 ## What PyTorch allocates
 
 No GPU is needed to know what PyTorch allocates: \`scripts/oracle/peak.py\` runs whole training steps (forward, backward, clipping, AdamW) of official Transformers models with tensors that have a shape and no memory, and counts every storage. \`test/oracle/peaks.json\` holds the peaks of 54 steps of 20 families: bf16, fp32, autocast, adapters, gradient checkpointing, accumulation, two kinds of attention; in 16 bits with what CUDA's autocast computes in fp32, as the Trainer runs. This tool is within 2.3 % of each, and of most within 0.1 %. What kernels allocate inside of themselves is not seen that way.

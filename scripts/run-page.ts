@@ -2,6 +2,7 @@
 //   node scripts/node24.mjs scripts/run-page.ts
 import { writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { colocatedRoles } from '../src/model/run.ts';
 import { runSchema } from '../src/setup/description.ts';
 
 type Field = { readonly unit?: string; readonly default: string };
@@ -64,6 +65,16 @@ export const facts: Readonly<Record<string, Field>> = {
   overlap_tensor_parallel: { default: framework },
   dropout: { default: 'what the config says with `transformers`, else `false`' },
   mtp: { default: '`true` where the config has such layers' },
+  ...Object.fromEntries(
+    colocatedRoles.flatMap((role) => [
+      [`colocated.${role}.holds`, { default: '`weights`' }],
+      [`colocated.${role}.dtype`, { default: 'that of the trained model' }],
+      [`colocated.${role}.parameters`, { unit: 'parameters', default: 'those of the trained model' }],
+    ]),
+  ),
+  'rollout.share': { unit: 'ratio', default: 'must be stated with `rollout`' },
+  'rollout.beside': { default: '`states`' },
+  'rollout.sleeps': { default: '`true`' },
   calibration: { default: 'not scaled' },
 };
 

@@ -20829,6 +20829,9 @@ const recomputeMethods = ['uniform', 'block', 'every'];
 const pipelineSchedules = ['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe'];
 const contextParallelStyles = ['ring', 'all_to_all'];
 const offloads = ['none', 'optimizer', 'parameters', 'activations'];
+const colocatedRoles = ['reference', 'critic', 'reward_model', 'teacher'];
+const holdings = ['weights', 'states'];
+const besides = ['states', 'weights', 'nothing'];
 const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn'];
 const precisionNames = ['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'];
 const dtypeNames = ['fp32', 'fp16', 'bf16', 'fp8', 'int8', 'fp4', 'nf4'];
@@ -30437,6 +30440,19 @@ const dtype = schemas_enum(dtypeNames);
 const word = schemas_string().max(100);
 const list = union([array(word).max(100), record(schemas_string().regex(/^\d{1,3}$/), word)])
     .transform((names) => (Array.isArray(names) ? names : Object.values(names)));
+/** A model of another role on the same GPUs. */
+const colocated = strictObject({
+    holds: schemas_enum(holdings)
+        .default('weights')
+        .describe('weights alone, or with optimizer states, as of a model that has its own updates'),
+    dtype: dtype.optional().describe('dtype of its weights'),
+    parameters: schemas_number()
+        .positive()
+        .max(1e15)
+        .optional()
+        .describe('its size, where it is not that of the trained model'),
+})
+    .optional();
 /** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
 const runSchema = strictObject({
     accelerator: schemas_enum(acceleratorIds)
@@ -30537,6 +30553,21 @@ const runSchema = strictObject({
     overlap_tensor_parallel: schemas_boolean().optional().describe('tensor-parallel collectives overlap with matrix products'),
     dropout: schemas_boolean().optional().describe('dropout is on, so that its masks are kept'),
     mtp: schemas_boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
+    colocated: strictObject({
+        reference: colocated.describe('a frozen copy of the trained model (DPO, PPO, GRPO)'),
+        critic: colocated.describe('a value model'),
+        reward_model: colocated.describe('a model that scores answers'),
+        teacher: colocated.describe('a model that is distilled from'),
+    })
+        .optional()
+        .describe('models on the same GPUs, laid out as the trained one is'),
+    rollout: strictObject({
+        share: schemas_number().min(0).max(1).describe('of each GPU’s memory while it generates'),
+        beside: schemas_enum(besides).default('states').describe('what of the trained model stays on the GPU meanwhile'),
+        sleeps: schemas_boolean().optional().describe('false: it keeps its memory during the update too'),
+    })
+        .optional()
+        .describe('an inference engine on the same GPUs'),
     calibration: union([
         schemas_number().positive().max(100),
         strictObject({
@@ -30608,10 +30639,11 @@ function runAsWritten(run) {
 }
 /** Each field of a run by its name, nested ones as `parallelism.tensor`, with its value as text. */
 function runAsText(run) {
-    const { parallelism = {}, ...flat } = runAsWritten(run);
-    const nested = Object.entries(parallelism).map(([key, value]) => [`parallelism.${key}`, value]);
-    return new Map([...Object.entries(flat), ...nested].map(([key, value]) => [key, valueAsText(value)]));
+    return new Map(leaves('', runAsWritten(run)).map(([key, value]) => [key, valueAsText(value)]));
 }
+const leaves = (prefix, fields) => Object.entries(fields).flatMap(([key, value]) => typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? leaves(`${prefix}${key}.`, value)
+    : [[`${prefix}${key}`, value]]);
 const valueAsText = (value) => typeof value === 'number'
     ? String(Number(value.toPrecision(6)))
     : typeof value === 'object'
@@ -40217,7 +40249,47 @@ function pathInside(path, from) {
     return steps.length === 0 ? undefined : steps.join('/');
 }
 
+;// CONCATENATED MODULE: ./build/read/roles.js
+/** Says which models and which engine share the GPUs with the trained model. */
+function sayRoles(say, roles, engine) {
+    sayModels(say, roles);
+    if (engine !== undefined)
+        sayEngine(say, engine);
+    if (roles.length > 0 || engine !== undefined)
+        say.assume('throughput', 'of the update alone', 'what generates and scores answers takes time of its own');
+}
+function sayModels(say, roles) {
+    const held = {};
+    for (const { role, held: own } of roles) {
+        if (own === undefined)
+            say.assume(`colocated.${role}`, 'on the CPU', `while it rests it is not on the GPU`);
+        else {
+            held[role] = own;
+            if (role !== 'reference')
+                say.assume(`colocated.${role}.parameters`, 'those of the trained model', 'its size is not in the file');
+        }
+    }
+    const first = roles.find(({ held: own, key }) => own !== undefined && say.at(key) !== undefined);
+    const any = roles.find(({ held: own }) => own !== undefined);
+    if (first !== undefined)
+        say.runIs('colocated', held, first.key);
+    else if (any !== undefined)
+        say.byDefault('colocated', held, any.source);
+}
+function sayEngine(say, { share, beside, sleeps, key, source }) {
+    if (share === undefined) {
+        say.warn(`Nothing says which share of each GPU the inference engine takes (${key}), so that the figures are of the update alone.`, key);
+        return;
+    }
+    const rollout = { share, beside, ...(sleeps === undefined ? {} : { sleeps }) };
+    if (say.at(key) === undefined)
+        say.byDefault('rollout', rollout, source);
+    else
+        say.runIs('rollout', rollout, key);
+}
+
 ;// CONCATENATED MODULE: ./build/read/trainer.js
+
 
 
 
@@ -40329,9 +40401,10 @@ function pathOf(named, from, beside) {
     const below = pathInside(`./${named}`, from);
     return [atRoot, below].find((path) => path !== undefined && beside(path) !== undefined) ?? atRoot;
 }
-/** DPO and its kin without adapters run a frozen copy of the model beside the trained one. */
-function warnOfReference(say, key) {
-    say.warn(`${key} trains against a frozen reference model, whose weights are not in the figures.`, key);
+/** DPO and its kin without adapters run a frozen copy of the model beside the trained one, divided as that is. */
+function sayReference(say, key) {
+    sayRoles(say, [{ role: 'reference', held: { holds: 'weights' }, key, source: key }]);
+    say.warn(`${key} trains on pairs of answers beside a frozen reference model. The reference is counted; a pair is counted as one sequence, so state the micro_batch_size of sequences.`, key);
 }
 /** Steps of the whole training; -1 leaves them to the data. */
 function saySteps(say, key) {
@@ -40908,7 +40981,7 @@ function axolotl_sayAdapters(say, name) {
     if (say.at('unfrozen_parameters') !== undefined)
         say.warn('unfrozen_parameters: all parameters are counted as trained, so the figures are too high.', 'unfrozen_parameters');
     if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(textOf(say.at('rl'))))
-        warnOfReference(say, 'rl');
+        sayReference(say, 'rl');
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/deepspeed.js
@@ -42336,7 +42409,7 @@ function hf_training_args_sayLoss(say) {
         say.runIs('fused_cross_entropy', true, 'loss_type');
     const reference = ['beta', 'rpo_alpha', 'ref_model_mixup_alpha', 'precompute_ref_log_probs'].find((key) => say.at(key) !== undefined);
     if (reference !== undefined && say.number('beta') !== 0 && say.flag('use_peft') !== true)
-        warnOfReference(say, reference);
+        sayReference(say, reference);
 }
 function hf_training_args_sayAdapters(say, name) {
     const swift = tuners.find((key) => say.at(key) !== undefined);
@@ -43138,7 +43211,7 @@ function sayTuning(say, name) {
         say.warn('finetuning_type is freeze: all layers are counted as trained, so the figures are too high.', on);
     const stage = say.text('stage') ?? 'sft';
     if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage))
-        warnOfReference(say, 'stage');
+        sayReference(say, 'stage');
 }
 /** Encoders and projectors of multimodal models are frozen unless the file says otherwise; the flag of the tower is of every encoder. */
 function sayFrozen(say) {
@@ -44555,22 +44628,6 @@ function nemo_stateAdapters(say) {
     say.byDefault('lora.targets', adapted['attention_qkv'], `LoRA is on the joint query, key and value projection (${nemo_source})`);
 }
 
-;// CONCATENATED MODULE: ./build/read/roles.js
-/** A frozen copy of the weights in 16 bits, divided over GPUs. */
-const frozen = (gpus) => `2 bytes for each parameter, divided over ${gpus === undefined ? 'the GPUs' : `${gpus} GPUs`}`;
-/** A model that is trained too: 16-bit weights and gradients, fp32 copy and Adam's two states. */
-const trainedToo = (gpus) => `about 16 bytes for each of its parameters, divided over ${gpus === undefined ? 'the GPUs' : `${gpus} GPUs`}, in an update of its own`;
-/** An inference engine's share of each GPU. */
-const share = (fraction, source) => fraction === undefined
-    ? `its share of each GPU is the engine’s default (${source})`
-    : `${Math.round(fraction * 100)} % of each GPU’s memory while it generates`;
-function sayRoles(say, roles) {
-    for (const { role, size } of roles)
-        say.assume(role, 'not in the figures', `they are of the actor’s update; ${size}`);
-    if (roles.length > 0)
-        say.warn(`The figures are of the actor’s update alone; the same GPUs also hold the ${roles.map(({ role }) => role).join(', ')}, as the assumptions say.`);
-}
-
 ;// CONCATENATED MODULE: ./build/read/formats/nemo-rl.js
 
 
@@ -44611,7 +44668,7 @@ function nemo_rl_states(file, beside) {
     else
         stateDtensor(say);
     say.byDefault('optimizer', 'adamw', `AdamW where nothing else is said (${nemo_rl_read})`);
-    sayRoles(say, rolesOf(say));
+    sayRoles(say, rolesOf(say), engineOf(say));
     return say.statement();
 }
 /** Keys over those of the file that `defaults` names, in the same folder. */
@@ -44656,14 +44713,17 @@ function stateDtensor(say) {
     say.byDefault('sharding', 'full', `FSDP2 divides weights, gradients and optimizer states (${nemo_rl_read})`);
     say.byDefault('weights_dtype', 'fp32', `weights are kept in fp32 and computed in the precision (${nemo_rl_read})`);
 }
+/** The reference's weights wait in CPU memory and are copied over the policy's (`reference_model_state_dict`). */
 function rolesOf(say) {
-    const online = say.at('policy.generation') !== undefined && say.at('policy.generation.colocated.enabled') !== false;
-    const kept = (say.number('loss_fn.reference_policy_kl_penalty') ?? 0) > 0;
-    const fraction = say.number('policy.generation.vllm_cfg.gpu_memory_utilization');
-    return [
-        ...(kept ? [{ role: 'reference', size: `${frozen(undefined)}, on the CPU while it rests` }] : []),
-        ...(online ? [{ role: 'rollout engine', size: share(fraction, 'vLLM') }] : []),
-    ];
+    const key = 'loss_fn.reference_policy_kl_penalty';
+    return (say.number(key) ?? 0) > 0 ? [{ role: 'reference', held: undefined, key, source: nemo_rl_read }] : [];
+}
+/** The policy goes to the CPU before an engine on its GPUs generates (`offload_after_refit`). */
+function engineOf(say) {
+    if (say.at('policy.generation') === undefined || say.flag('policy.generation.colocated.enabled') === false)
+        return undefined;
+    const key = 'policy.generation.vllm_cfg.gpu_memory_utilization';
+    return { share: say.number(key), beside: 'nothing', key, source: nemo_rl_read };
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/olmo.js
@@ -44912,11 +44972,10 @@ function openrlhf_states(script) {
         const keys = { on: rank, rank, targets };
         sayLora(say, { ...keys, rankByDefault: 0, targetsByDefault: ['all-linear'], source: openrlhf_source }, say.flag('load_in_4bit') === true ? 4 : bitsNamed(name));
     }
-    sayRoles(say, online
-        ? openrlhf_rolesOf(say)
-        : /dpo/.test(scripts_wordsOf(script, 'module'))
-            ? [{ role: 'reference', size: frozen(undefined) }]
-            : []);
+    if (online)
+        sayRoles(say, openrlhf_rolesOf(say), openrlhf_engineOf(say));
+    else if (/dpo/.test(scripts_wordsOf(script, 'module')))
+        sayRoles(say, [referenceOf(say)]);
     return say.statement();
 }
 function stateGpus(say, online) {
@@ -44970,20 +45029,54 @@ function stateState(say) {
     say.run('parallelism.context', ['ds.ring_attn_size', 'ring_attn_size']);
     say.byDefault('optimizer', 'adamw', `the optimizer of ${openrlhf_source}`);
 }
+/** The key of several spellings that the script has; the newest where it has none. */
+const spelledAs = (say, ...keys) => keys.find((key) => say.at(key) !== undefined) ?? keys[0];
+const isOn = (say, ...keys) => say.flag(spelledAs(say, ...keys)) === true;
+const colocatesAll = (say) => isOn(say, 'train.colocate_all', 'colocate_all_models');
+/** Frozen models are in ZeRO 3 where the actor is, and else whole on each GPU (`get_ds_eval_config`). */
+const referenceOf = (say) => ({
+    role: 'reference',
+    held: isOn(say, 'ref.offload', 'ref_offload', 'ref_reward_offload') ? undefined : { holds: 'weights', dtype: 'bf16' },
+    key: spelledAs(say, 'train.colocate_actor_ref', 'colocate_actor_ref', 'train.colocate_all', 'colocate_all_models'),
+    source: openrlhf_source,
+});
 /** Models that are on the actor's GPUs; without colocation they have GPUs of their own. */
 function openrlhf_rolesOf(say) {
-    const all = ['train.colocate_all', 'colocate_all_models'].some((key) => say.flag(key) === true);
-    const withReference = all || say.flag('train.colocate_actor_ref') === true || say.flag('colocate_actor_ref') === true;
-    const nodes = say.number('actor.num_nodes') ?? say.number('actor_num_nodes') ?? 1;
-    const gpus = nodes * (say.number('actor.num_gpus_per_node') ?? say.number('actor_num_gpus_per_node') ?? 8);
-    const kept = (say.number('algo.kl.init_coef') ?? say.number('init_kl_coef') ?? 0.01) > 0;
-    const critic = ['critic.num_gpus_per_node', 'critic_num_gpus_per_node', 'critic_pretrain'].some((key) => say.at(key) !== undefined);
-    const fraction = say.number('vllm.gpu_memory_utilization') ?? say.number('vllm_gpu_memory_utilization');
-    return [
-        ...(withReference && kept ? [{ role: 'reference', size: frozen(gpus) }] : []),
-        ...(all && critic ? [{ role: 'critic', size: trainedToo(gpus) }] : []),
-        ...(all ? [{ role: 'rollout engine', size: share(fraction, openrlhf_source) }] : []),
-    ];
+    const all = colocatesAll(say);
+    const roles = [];
+    const kept = (say.number(spelledAs(say, 'algo.kl.init_coef', 'init_kl_coef')) ?? 0.01) > 0;
+    if (kept && (all || isOn(say, 'train.colocate_actor_ref', 'colocate_actor_ref')))
+        roles.push(referenceOf(say));
+    if (!all)
+        return roles;
+    const estimator = spelledAs(say, 'algo.advantage.estimator', 'advantage_estimator');
+    if ((say.text(estimator) ?? 'gae') === 'gae')
+        roles.push({ role: 'critic', held: { holds: sleepsBetween(say) ? 'weights' : 'states' }, key: estimator, source: openrlhf_source });
+    const scored = spelledAs(say, 'reward.model_name_or_path', 'reward_pretrain');
+    if (say.at(scored) !== undefined && say.at(spelledAs(say, 'reward.remote_url', 'remote_rm_url')) === undefined) {
+        const away = isOn(say, 'reward.offload', 'ref_reward_offload');
+        roles.push({
+            role: 'reward_model',
+            held: away ? undefined : { holds: 'weights', dtype: 'bf16' },
+            key: scored,
+            source: openrlhf_source,
+        });
+    }
+    return roles;
+}
+/** DeepSpeed's sleep moves optimizer states and fp32 copies to the CPU, and leaves the 16-bit weights (`offload_deepspeed_states`). */
+const sleepsBetween = (say) => isOn(say, 'ds.enable_sleep', 'deepspeed_enable_sleep');
+function openrlhf_engineOf(say) {
+    if (!colocatesAll(say) || isOn(say, 'train.async_enable', 'async_train'))
+        return undefined;
+    const key = spelledAs(say, 'vllm.gpu_memory_utilization', 'vllm_gpu_memory_utilization');
+    return {
+        share: say.number(key) ?? 0.95,
+        beside: sleepsBetween(say) ? 'weights' : 'states',
+        sleeps: isOn(say, 'vllm.enable_sleep', 'vllm_enable_sleep'),
+        key,
+        source: `vllm.gpu_memory_utilization of ${openrlhf_source}`,
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/oumi.js
@@ -46098,7 +46191,7 @@ function slime_states(script) {
     say.byDefault('precision', 'bf16', 'slime trains in bf16 unless --fp16 says otherwise');
     say.byDefault('sharding', 'optimizer', 'slime switches Megatron’s distributed optimizer on');
     stateRun(say);
-    sayRoles(say, slime_rolesOf(say));
+    sayRoles(say, slime_rolesOf(say), slime_engineOf(say));
     return say.statement();
 }
 function sourcedBy({ source: { value } }) {
@@ -46107,15 +46200,21 @@ function sourcedBy({ source: { value } }) {
         ? names.slice(0, 4).map(String).join(', ').slice(0, 200)
         : 'there is none';
 }
+const slime_source = 'slime 624b824 (2026-08)';
+/** The reference's weights wait in CPU memory and take the place of the actor's (`weights_backuper`). */
 function slime_rolesOf(say) {
-    const kept = say.at('ref_load') !== undefined && (say.flag('use_kl_loss') === true || (say.number('kl_coef') ?? 0) > 0);
-    const engine = say.flag('colocate') === true;
-    return [
-        ...(kept ? [{ role: 'reference', size: `${frozen(undefined)}, on the CPU while the actor trains` }] : []),
-        ...(engine
-            ? [{ role: 'rollout engine', size: share(say.number('sglang_mem_fraction_static'), 'SGLang') }]
-            : []),
-    ];
+    const kept = say.flag('use_kl_loss') === true || (say.number('kl_coef') ?? 0) > 0;
+    return kept && say.at('ref_load') !== undefined
+        ? [{ role: 'reference', held: undefined, key: 'ref_load', source: slime_source }]
+        : [];
+}
+/** `--colocate` moves the actor to the CPU while SGLang generates, unless it is told not to. */
+function slime_engineOf(say) {
+    if (say.flag('colocate') !== true)
+        return undefined;
+    const key = 'sglang_mem_fraction_static';
+    const stays = say.flag('no_offload_train') === true || say.flag('offload_train') === false;
+    return { share: say.number(key), beside: stays ? 'states' : 'nothing', key, source: slime_source };
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/torchtitan-py.js
@@ -46506,7 +46605,7 @@ function stateActor(say, named) {
         stateFsdp(say, [`${actor}.fsdp_config`]);
     }
     stateModelKeys(say, verl_model, name);
-    sayRoles(say, verl_rolesOf(say));
+    sayRoles(say, verl_rolesOf(say, megatron), verl_engineOf(say, megatron));
 }
 /** A mini-batch counts prompts, each with `n` answers; batches by tokens hold as many sequences as fit. */
 function stateActorBatch(say, tokens) {
@@ -46565,19 +46664,53 @@ function stateModelKeys(say, at, name) {
     const keys = { on: `${at}.lora_rank`, rank: `${at}.lora_rank`, targets: `${at}.target_modules` };
     sayLora(say, { ...keys, rankByDefault: 0, targetsByDefault: ['all-linear'], source: verl_read }, bitsNamed(name));
 }
-function verl_rolesOf(say) {
-    const gpus = (say.number('trainer.nnodes') ?? 1) * (say.number('trainer.n_gpus_per_node') ?? 8);
-    const kept = say.flag(`${actor}.use_kl_loss`) === true || say.flag('algorithm.use_kl_in_reward') === true;
-    const away = say.flag('actor_rollout_ref.ref.fsdp_config.param_offload') === true;
-    const critic = (say.text('algorithm.adv_estimator') ?? 'gae') === 'gae';
-    const fraction = say.number('actor_rollout_ref.rollout.gpu_memory_utilization') ?? 0.5;
-    return [
-        ...(kept
-            ? [{ role: 'reference', size: away ? `${frozen(gpus)}, on the CPU while it rests` : frozen(gpus) }]
-            : []),
-        ...(critic ? [{ role: 'critic', size: trainedToo(gpus) }] : []),
-        { role: 'rollout engine', size: `${share(fraction, verl_read)}, which it gives back for the update` },
-    ];
+/** Models that share the actor's GPUs (`need_reference_policy`, `need_critic`). */
+function verl_rolesOf(say, megatron) {
+    const roles = [];
+    const kl = [`${actor}.use_kl_loss`, 'algorithm.use_kl_in_reward'].find((key) => say.flag(key) === true);
+    // With adapters the reference is the actor without them.
+    const adapters = (say.number(`${verl_model}.lora_rank`) ?? 0) > 0;
+    if (kl !== undefined && !adapters)
+        roles.push(verl_referenceOf(say, megatron, kl));
+    const estimator = 'algorithm.adv_estimator';
+    if (say.flag('critic.enable') ?? (say.text(estimator) ?? 'gae') === 'gae')
+        roles.push({ role: 'critic', held: criticHolds(say, megatron), key: estimator, source: `${estimator} of ${verl_read}` });
+    return roles;
+}
+/** FSDP keeps a frozen model on the CPU whatever its keys say (`forward_only`); Megatron has it where the actor's weights are. */
+function verl_referenceOf(say, megatron, key) {
+    const away = say.flag('actor_rollout_ref.ref.megatron.param_offload') ?? say.flag(`${actor}.megatron.param_offload`) ?? false;
+    return {
+        role: 'reference',
+        held: megatron && !away ? { holds: 'weights', dtype: 'bf16' } : undefined,
+        key,
+        source: verl_read,
+    };
+}
+function criticHolds(say, megatron) {
+    const staying = stayingOf(say, megatron ? ['critic.megatron'] : ['critic.fsdp', 'critic.model.fsdp_config']);
+    return staying === 'nothing' ? undefined : { holds: staying };
+}
+/** What `param_offload` and `optimizer_offload` leave on the GPU between the phases of a step; the update itself has all of it. */
+function stayingOf(say, at) {
+    const away = (what) => at.some((one) => say.flag(`${one}.${what}`) === true);
+    if (!away('optimizer_offload'))
+        return 'states';
+    return away('param_offload') ? 'nothing' : 'weights';
+}
+function verl_engineOf(say, megatron) {
+    // An engine with nodes of its own shares no GPU.
+    if (say.flag('actor_rollout_ref.hybrid_engine') === false ||
+        (say.number('actor_rollout_ref.rollout.nnodes') ?? 0) > 0)
+        return undefined;
+    const key = 'actor_rollout_ref.rollout.gpu_memory_utilization';
+    return {
+        share: say.number(key) ?? 0.5,
+        beside: stayingOf(say, [megatron ? `${actor}.megatron` : `${actor}.fsdp_config`]),
+        sleeps: say.flag('actor_rollout_ref.rollout.free_cache_engine') ?? true,
+        key,
+        source: `rollout.gpu_memory_utilization of ${verl_read}`,
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats.js
@@ -47814,15 +47947,22 @@ function memoryBreakdown(comparison) {
             '',
         ];
     });
-    const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
+    const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step', rollout: 'rollout, while the engine generates' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
     const savings = (after ?? memory).savings
         .slice(0, 3)
         .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
     return [
         markdown_table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
         peak,
+        ...(memory.roles === undefined ? [] : [rolesLine(memory.roles)]),
         ...(savings.length > 0 ? [savings.join('\n')] : []),
     ].join('\n\n');
+}
+/** What other models keep on the same GPU, and which moment of a step needs how much. */
+function rolesLine({ update, rollout, held }) {
+    const each = Object.entries(held).map(([role, amount]) => `${role.replaceAll('_', ' ')} ${gib(amount)}`);
+    const models = each.length === 0 ? '' : `On the same GPU: ${each.join(', ')}. `;
+    return `${models}The update needs ${gib(update)}${rollout === null ? '' : `, the rollout ${gib(rollout)}`}.`;
 }
 /** What nobody stated and was taken to be so, and what the config's reader noticed. */
 function assumptions(side) {
@@ -48628,6 +48768,15 @@ function sideReport(path, { reading, estimate }) {
             parts: { loss: 0, ...memory.parts.lines },
             moment: memory.phase,
             stage: memory.stage,
+            ...(memory.roles === undefined
+                ? {}
+                : {
+                    roles: {
+                        update_bytes: memory.roles.update,
+                        rollout_bytes: memory.roles.rollout,
+                        held_bytes: { ...memory.roles.held },
+                    },
+                }),
             band: memory.band,
             basis: memory.basis,
             savings: memory.savings.map(({ change, saves }) => ({ change, saves_bytes: saves })),
@@ -48692,6 +48841,7 @@ const elsewhere = 'the file of the output `report-path`';
 const summary = (review, options) => comment_fitted('', comment_sections(review, options, summary_mostRows, elsewhere), longestSummary, elsewhere).trimStart();
 
 ;// CONCATENATED MODULE: ./build/report/terminal.js
+
 
 
 
@@ -48817,6 +48967,7 @@ function memoryLines({ memory, run }) {
         line('peak, reserved', gib(memory.reserved)),
         line('peak, device', gib(memory.device), share),
         `  expect ±${percent(memory.band, 0)}: ${memory.basis}`,
+        ...(memory.roles === undefined ? [] : [`  ${rolesLine(memory.roles)}`]),
         ...(memory.savings.length === 0
             ? []
             : [
@@ -51965,6 +52116,10 @@ function fp32Logits(operations, run) {
 /** The next power of two. */
 const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
 
+;// CONCATENATED MODULE: ./build/cost/memory/phase.js
+/** @returns bytes */
+const totalOf = ({ allocations }) => allocations.reduce((sum, [, , bytes]) => sum + bytes, 0);
+
 ;// CONCATENATED MODULE: ./build/facts/optimizers.js
 
 const paper = (title, url) => definition({ title, url, date: '2026-11-25' });
@@ -52016,218 +52171,6 @@ const optimizers_optimizers = numbers({
 });
 /** Bytes of the state of one element, in a dtype of so many bytes. */
 const bytesOfState = ({ copies, bytes }, dtypeBytes) => copies * dtypeBytes + bytes;
-
-;// CONCATENATED MODULE: ./build/cost/memory/backward.js
-
-
-
-
-
-/** Bytes of a 16-bit element. */
-const backward_e = 2;
-/**
- * The most bytes that are alive while the backward pass goes through one layer: activations that it has not used yet, the
- * gradients of tensors that wait for the operation before, and those of its weights, as far as the states do not count them.
- */
-function backwardPeak(list, run, weightGradient) {
-    const saved = savedTensors(list, { ...run, recompute: 'none' });
-    // Gradients of tensors, by name, that wait for the operation that made the tensor.
-    const waiting = new Map();
-    let live = saved.reduce((sum, { bytes }) => sum + bytes, streamGradient(list, run));
-    let peak = live;
-    for (const operation of list.toReversed()) {
-        const gradients = inputGradients(operation, run);
-        const made = gradients.reduce((sum, [, bytes]) => sum + bytes, backward_workspace(operation, run));
-        const weight = weightGradient(operation);
-        peak = Math.max(peak, live + made + weight.making);
-        for (const [{ name, stream }, bytes] of gradients) {
-            // What reads a tensor second adds to the gradient that waits; a gradient of the residual stream is added to the stream's.
-            if (waiting.has(name) || stream !== undefined)
-                continue;
-            waiting.set(name, bytes);
-            live += bytes;
-        }
-        live += weight.after;
-        if ('output' in operation) {
-            live -= waiting.get(operation.output.name) ?? 0;
-            waiting.delete(operation.output.name);
-        }
-        for (const { by, bytes } of saved)
-            if (by === operation)
-                live -= bytes;
-    }
-    return peak;
-}
-/** Bytes of the residual stream's gradient, which lives through the whole layer. */
-function streamGradient(list, run) {
-    const tokens = placement_tokensOf(run);
-    return streamBytes(run) * residualWidth(list) * (executionOf(run).gathered ? tokens.residual : tokens.tensor);
-}
-/** The gradients that an operation computes of what it reads, with their bytes. */
-function inputGradients(operation, run) {
-    const tokens = placement_tokensOf(run);
-    const { tensor: tp } = run.parallelism;
-    // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
-    const gathered = executionOf(run).gathered && isColumn(operation);
-    return gradientsOf(operation).map((tensor) => [
-        tensor,
-        (gathered && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, elementBytes(run), tokens, tp),
-    ]);
-}
-const isColumn = (operation) => operation.kind === 'linear' && operation.sharding === 'column';
-/** The tensors that an operation computes a gradient of. */
-function gradientsOf(operation) {
-    switch (operation.kind) {
-        case 'attention':
-            return operation.variant === 'indexer' ? [] : [operation.query, operation.key, operation.value];
-        case 'activation':
-            return operation.gate ? [operation.input, operation.gate] : [operation.input];
-        case 'rope':
-            return [operation.query, operation.key];
-        case 'linear':
-        case 'norm':
-        case 'route':
-        case 'dispatch':
-        case 'combine':
-        case 'scan':
-            return [operation.input];
-        case 'add':
-        case 'table':
-        case 'vector':
-        case 'loss':
-            return [];
-    }
-}
-/** What an operation's backward pass allocates besides its gradients, in bytes. */
-function backward_workspace(operation, run) {
-    const tokens = placement_tokensOf(run);
-    const { tensor: tp } = run.parallelism;
-    switch (operation.kind) {
-        case 'attention': {
-            if (operation.variant === 'indexer')
-                return 0;
-            if (writesScores(operation, run))
-                return ((backwardBytes.scores * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp);
-            // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
-            return tensorBytes(operation.query, backwardBytes.query, tokens, tp) + ring(operation, run);
-        }
-        case 'norm':
-            // Four fp32 steps of a norm that is written out are alive at once: the gradient of x over its root, of the root, of the
-            // square and of x.
-            return executionOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
-                ? tensorBytes(operation.input, backwardBytes.norm, tokens, tp)
-                : 0;
-        case 'activation':
-            return executionOf(run).style === 'fused'
-                ? 0
-                : tensorBytes(operation.input, stepBytes(operation, run), tokens, tp);
-        case 'linear':
-            return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
-        case 'dispatch':
-        case 'combine': {
-            // Rows that arrive from other ranks are alive beside those that were sent.
-            const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
-            return run.parallelism.expert > 1 ? tensorBytes(rows, backward_e, tokens, tp) : 0;
-        }
-        default:
-            return 0;
-    }
-}
-/** Bytes of an element of gradients of an activation's steps that are alive at once, besides that of its input, where it is written out. */
-function stepBytes(operation, run) {
-    if (operation.function === 'relu2')
-        return 2 * elementBytes(run);
-    if (operation.function === 'gelu_new' && executionOf(run).widens)
-        return run.recompute === 'full' ? writtenOutGelu.gradientsRecomputed : writtenOutGelu.gradients;
-    return operation.function === 'gelu_new' || operation.function === 'gelu_fast' ? elementBytes(run) : 0;
-}
-/** Bytes of the gradient that a row-wise matrix gets, gathered over the ranks that share its rows. */
-function regathered(operation, run) {
-    if (!executionOf(run).gathered || operation.sharding !== 'row')
-        return 0;
-    return elementBytes(run) * operation.output.elements * placement_tokensOf(run).tensor;
-}
-/** Bytes of two chunks of keys and values of its neighbours that ring attention holds, and of their gradients. */
-function ring(operation, run) {
-    if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all')
-        return 0;
-    const tokens = placement_tokensOf(run);
-    const { tensor } = run.parallelism;
-    return 2 * (tensorBytes(operation.key, backward_e, tokens, tensor) + tensorBytes(operation.value, backward_e, tokens, tensor));
-}
-/** Bytes of the gradients of an adapter's input and output, in the adapter's dtype. */
-function adapterWorkspace(operation, run) {
-    if (run.lora === undefined || !lora_isTarget(operation, run.lora))
-        return 0;
-    const tokens = placement_tokensOf(run);
-    const { tensor } = run.parallelism;
-    const bytes = executionOf(run).widens ? backward_e : adapterBytes(run);
-    return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
-}
-/** Bytes of a base weight that is stored in 8 or 4 bits, unpacked to 16 for its product. */
-function unpacked(operation, run) {
-    const bits = run.lora?.baseBits ?? 16;
-    return bits < 16 && operation.copies === 1 ? (backward_e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
-}
-
-;// CONCATENATED MODULE: ./build/cost/memory/overhead.js
-
-
-
-
-/** Bytes of a 16-bit element. */
-const overhead_e = 2;
-/** Bytes that a GPU holds outside PyTorch's allocator: CUDA context, libraries, and NCCL's buffers for each communicator. */
-function deviceOverhead(run) {
-    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
-    const { tensor, pipeline, context, expert } = run.parallelism;
-    const { contextGibibytes, communicatorGibibytes } = overhead;
-    const contexts = contextGibibytes;
-    const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
-    const alone = divides(run, 'weights') ? communicatorGibibytes.alone : 0;
-    const first = groups.length === 0 ? alone : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
-    // Further communicators were not measured; each is taken to need half of the first.
-    const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
-    const outside = frameworks_frameworks[run.framework].libraryWorkspaces > 0 ? 0 : overhead_workspace(run);
-    return gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) + outside;
-}
-/** Bytes of the workspaces of cuBLAS that PyTorch's allocator gives out, so that they count as allocated. */
-const libraryWorkspaces = (run) => frameworks_frameworks[run.framework].libraryWorkspaces * overhead_workspace(run);
-/** Bytes of one workspace of cuBLAS. */
-function overhead_workspace(run) {
-    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
-    const modern = generation === 'hopper' || generation === 'blackwell';
-    return mebibytes(modern ? overhead.workspaceMebibytes.modern : overhead.workspaceMebibytes.older);
-}
-/**
- * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
- * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.
- */
-function dummyGradients(operations, run, stage) {
-    if (!frameworks_frameworks[run.framework].dummyGradients || run.lora !== undefined)
-        return 0;
-    const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
-    if (stage.head)
-        lists.push(operations.prediction);
-    const sizes = new Map();
-    for (const { rows, columns } of lists.flatMap((list) => products(list, run)))
-        sizes.set(`${rows} ${columns}`, overhead_e * rows * columns);
-    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
-}
-/** The matrix products of a layer on one GPU; those that are one product (query, key and value) stand side by side. */
-function products(list, run) {
-    const found = new Map();
-    for (const operation of list) {
-        if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
-            continue;
-        const { tensor } = run.parallelism;
-        const rows = operation.sharding === 'row' ? operation.rows / tensor : operation.rows;
-        const columns = operation.sharding === 'column' ? operation.columns / tensor : operation.columns;
-        const name = `${operation.component} ${operation.fusedWith ?? operation.path}`;
-        found.set(name, { rows, columns: (found.get(name)?.columns ?? 0) + columns });
-    }
-    return [...found.values()];
-}
 
 ;// CONCATENATED MODULE: ./build/cost/memory/states.js
 
@@ -52450,6 +52393,387 @@ function unsharded_deepspeed(operations, run, stage) {
 /** Bytes of an unsharded element: as it is quantised, else in the precision of the products. */
 const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 ? baseBytes(run) : run.precision === 'fp32' ? 4 : 2;
 
+;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
+
+
+
+
+
+
+
+/**
+ * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
+ * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
+ * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
+ * reserved over allocated is a measured ratio.
+ */
+function reservedBytes(phases, operations, run, stage) {
+    const allocated = Math.max(...phases.map(totalOf));
+    const streams = frameworks_frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
+    if (!streams)
+        return allocated * ratio(operations, run) + takenByStates(operations, run, stage);
+    const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
+    const { buffers } = unshardedOf(operations, run, stage);
+    const { gradients } = statesOfStage(operations, run, stage);
+    const expandable = run.expandableSegments !== false;
+    const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
+    return Math.max(allocated, reserved + buffers + gradients + (stage.head ? logitsFragmentation(operations, run) : 0));
+}
+function ratio(operations, run) {
+    if (run.expandableSegments === true)
+        return expandableSegments.fragmentation;
+    if (!ofTrainer(run))
+        return frameworks_frameworks[run.framework].fragmentation;
+    if (run.recompute === 'full')
+        return trainerFragmentation.recomputed;
+    return hasExperts(operations) ? trainerFragmentation.experts : frameworks_frameworks[run.framework].fragmentation;
+}
+const ofTrainer = (run) => run.framework === 'transformers';
+const hasExperts = ({ layers }) => layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
+/**
+ * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
+ * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
+ */
+function takenByStates(operations, run, stage) {
+    if (!ofTrainer(run) || run.recompute !== 'full' || run.expandableSegments === true || !stage.head)
+        return 0;
+    const states = statesOfStage(operations, run, stage).optimizer;
+    return Math.min(states, trainerFragmentation.takenBlocks * fp32Logits(operations, run));
+}
+/** Gradients and prefetch buffers, in bytes. */
+const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component, part, bytes]) => {
+    const elsewhere = component === 'gradients' || part === 'gather_buffer';
+    return sum + (elsewhere ? bytes : 0);
+}, 0);
+
+;// CONCATENATED MODULE: ./build/cost/memory/band.js
+
+
+
+/** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
+function memoryBand(operations, run) {
+    const { width, name } = bandOf(operations, run);
+    const unlike = band_unmeasured(operations, run);
+    if (unlike === undefined)
+        return { band: width, basis: name };
+    return {
+        band: Math.max(unmeasuredBand.least, width),
+        basis: `${unlike}: arithmetic, compared with no measured run`,
+    };
+}
+/** Models and runs like which none was measured. */
+function band_unmeasured(operations, run) {
+    if (run.colocated !== undefined || run.rollout !== undefined)
+        return 'several models on one GPU';
+    if (operations.towers.some((one) => parametersOf(one) > 0))
+        return 'encoders, whose activations are not counted';
+    for (const { operation } of mainNetwork(operations)) {
+        if (operation.kind === 'scan')
+            return 'layers with a recurrent state';
+        if (seesBothWays(operation))
+            return 'attention that sees both ways';
+    }
+    return undefined;
+}
+const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
+/** Of the bands that a framework has, the first whose case the run is. */
+function bandOf(operations, run) {
+    const bands = memoryBands[run.framework];
+    const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
+    return ((run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
+        (run.parallelism.pipeline > 1 ? bands.pipelined : undefined) ??
+        (fewRuns ? bands.fewRuns : undefined) ??
+        (run.gpus > 1 ? bands.severalGpus : undefined) ??
+        (run.lora !== undefined ? bands.adapters : undefined) ??
+        (run.recompute === 'full' ? bands.recomputed : undefined) ??
+        (hasExperts(operations) ? bands.experts : undefined) ??
+        bands.usual);
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/colocated.js
+
+
+
+
+
+
+
+/**
+ * What models of other roles keep on a GPU throughout a step (reference, critic, reward model, teacher), in bytes. Each is laid out
+ * as the trained model is, and as much larger or smaller as its parameters say. A model that has its own updates keeps weights
+ * and optimizer states; its gradients and activations are there only while the trained model has none.
+ */
+function heldByRoles(operations, run, stage) {
+    const { colocated } = run;
+    if (colocated === undefined)
+        return [];
+    return colocatedRoles.flatMap((role) => allocationsOf(role, colocated[role], operations, run, stage));
+}
+function allocationsOf(role, held, operations, run, stage) {
+    if (held === undefined)
+        return [];
+    const { weights, optimizer } = statesOfStage(operations, run, stage);
+    const size = held.parameters === undefined ? 1 : held.parameters / colocated_elementsOf(operations);
+    const own = held.dtype === undefined ? weights : bytesOf[held.dtype] * weightShards(operations, run, stage);
+    return [
+        ['weights', role, size * own],
+        ...(held.holds === 'states' ? [['optimizer_states', role, size * optimizer]] : []),
+    ];
+}
+/** Elements of the weights that one GPU holds of a stage. */
+function weightShards(operations, run, stage) {
+    let elements = 0;
+    for (const { operation, times } of stageOperations(operations, stage))
+        elements += (times * localElements(operation, run, stage)) / shards(operation, run, 'weights');
+    return elements;
+}
+function colocated_elementsOf(operations) {
+    let elements = 0;
+    for (const { operation, times } of mainNetwork(operations))
+        elements += times * parametersOf(operation);
+    return elements;
+}
+/** Bytes of an inference engine's share of the GPU; 0 without one, or where the GPU's memory is unknown. */
+const engineBytes = ({ rollout, accelerator }) => rollout === undefined ? 0 : rollout.share * (findAccelerator(accelerator)?.usable ?? 0);
+/** What is allocated while an inference engine generates: its share, other roles, and what stays of the trained model. */
+function rolloutAllocations(operations, run, stage) {
+    if (run.rollout === undefined)
+        return [];
+    return [
+        ...staying(statesOfStage(operations, run, stage), run),
+        ...heldByRoles(operations, run, stage),
+        ['temporary', 'rollout_engine', engineBytes(run)],
+    ];
+}
+function staying({ weights, copies, gradients, optimizer }, run) {
+    const beside = run.rollout?.beside;
+    if (beside === undefined || beside === 'nothing')
+        return [];
+    const kept = [
+        ['weights', 'weights', weights],
+        ['weights', 'quantized_weights', copies],
+    ];
+    if (beside === 'weights')
+        return kept;
+    return [
+        ...kept,
+        ['gradients', 'gradients', frameworks_frameworks[run.framework].gradientsStay ? gradients : 0],
+        ['optimizer_states', 'optimizer_states', optimizer],
+    ];
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/overhead.js
+
+
+
+
+/** Bytes of a 16-bit element. */
+const overhead_e = 2;
+/** Bytes that a GPU holds outside PyTorch's allocator: CUDA context, libraries, and NCCL's buffers for each communicator. */
+function deviceOverhead(run) {
+    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
+    const { tensor, pipeline, context, expert } = run.parallelism;
+    const { contextGibibytes, communicatorGibibytes } = overhead;
+    const contexts = contextGibibytes;
+    const groups = [tensor, pipeline, context, expert, replicas(run)].filter((size) => size > 1);
+    const alone = divides(run, 'weights') ? communicatorGibibytes.alone : 0;
+    const first = groups.length === 0 ? alone : Math.max(...groups) === 2 ? communicatorGibibytes.pair : communicatorGibibytes.group;
+    // Further communicators were not measured; each is taken to need half of the first.
+    const further = Math.max(0, groups.length - 1) * (communicatorGibibytes.group / 2);
+    const outside = frameworks_frameworks[run.framework].libraryWorkspaces > 0 ? 0 : overhead_workspace(run);
+    return gibibytes((contexts[generation] ?? contextGibibytes.default) + first + further) + outside;
+}
+/** Bytes of the workspaces of cuBLAS that PyTorch's allocator gives out, so that they count as allocated. */
+const libraryWorkspaces = (run) => frameworks_frameworks[run.framework].libraryWorkspaces * overhead_workspace(run);
+/** Bytes of one workspace of cuBLAS. */
+function overhead_workspace(run) {
+    const generation = findAccelerator(run.accelerator)?.generation ?? 'default';
+    const modern = generation === 'hopper' || generation === 'blackwell';
+    return mebibytes(modern ? overhead.workspaceMebibytes.modern : overhead.workspaceMebibytes.older);
+}
+/**
+ * Transformer Engine keeps one 16-bit weight gradient for each distinct shape of matrix on the rank, since the true one is
+ * added to the main gradient inside of the product (TransformerEngine d0067d0, `get_dummy_wgrad`). Bytes.
+ */
+function dummyGradients(operations, run, stage) {
+    if (!frameworks_frameworks[run.framework].dummyGradients || run.lora !== undefined)
+        return 0;
+    const lists = stage.layers.map(({ kind }) => operations.layers[kind]?.operations ?? []);
+    if (stage.head)
+        lists.push(operations.prediction);
+    const sizes = new Map();
+    for (const { rows, columns } of lists.flatMap((list) => products(list, run)))
+        sizes.set(`${rows} ${columns}`, overhead_e * rows * columns);
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}
+/** The matrix products of a layer on one GPU; those that are one product (query, key and value) stand side by side. */
+function products(list, run) {
+    const found = new Map();
+    for (const operation of list) {
+        if (operation.kind !== 'linear' || operation.component === 'output' || operation.component === 'router')
+            continue;
+        const { tensor } = run.parallelism;
+        const rows = operation.sharding === 'row' ? operation.rows / tensor : operation.rows;
+        const columns = operation.sharding === 'column' ? operation.columns / tensor : operation.columns;
+        const name = `${operation.component} ${operation.fusedWith ?? operation.path}`;
+        found.set(name, { rows, columns: (found.get(name)?.columns ?? 0) + columns });
+    }
+    return [...found.values()];
+}
+
+;// CONCATENATED MODULE: ./build/cost/memory/backward.js
+
+
+
+
+
+/** Bytes of a 16-bit element. */
+const backward_e = 2;
+/**
+ * The most bytes that are alive while the backward pass goes through one layer: activations that it has not used yet, the
+ * gradients of tensors that wait for the operation before, and those of its weights, as far as the states do not count them.
+ */
+function backwardPeak(list, run, weightGradient) {
+    const saved = savedTensors(list, { ...run, recompute: 'none' });
+    // Gradients of tensors, by name, that wait for the operation that made the tensor.
+    const waiting = new Map();
+    let live = saved.reduce((sum, { bytes }) => sum + bytes, streamGradient(list, run));
+    let peak = live;
+    for (const operation of list.toReversed()) {
+        const gradients = inputGradients(operation, run);
+        const made = gradients.reduce((sum, [, bytes]) => sum + bytes, backward_workspace(operation, run));
+        const weight = weightGradient(operation);
+        peak = Math.max(peak, live + made + weight.making);
+        for (const [{ name, stream }, bytes] of gradients) {
+            // What reads a tensor second adds to the gradient that waits; a gradient of the residual stream is added to the stream's.
+            if (waiting.has(name) || stream !== undefined)
+                continue;
+            waiting.set(name, bytes);
+            live += bytes;
+        }
+        live += weight.after;
+        if ('output' in operation) {
+            live -= waiting.get(operation.output.name) ?? 0;
+            waiting.delete(operation.output.name);
+        }
+        for (const { by, bytes } of saved)
+            if (by === operation)
+                live -= bytes;
+    }
+    return peak;
+}
+/** Bytes of the residual stream's gradient, which lives through the whole layer. */
+function streamGradient(list, run) {
+    const tokens = placement_tokensOf(run);
+    return streamBytes(run) * residualWidth(list) * (executionOf(run).gathered ? tokens.residual : tokens.tensor);
+}
+/** The gradients that an operation computes of what it reads, with their bytes. */
+function inputGradients(operation, run) {
+    const tokens = placement_tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    // What a column-wise matrix reads is gathered, so its gradient is whole until it is reduced.
+    const gathered = executionOf(run).gathered && isColumn(operation);
+    return gradientsOf(operation).map((tensor) => [
+        tensor,
+        (gathered && tensor.region === 'residual' ? tp : 1) * tensorBytes(tensor, elementBytes(run), tokens, tp),
+    ]);
+}
+const isColumn = (operation) => operation.kind === 'linear' && operation.sharding === 'column';
+/** The tensors that an operation computes a gradient of. */
+function gradientsOf(operation) {
+    switch (operation.kind) {
+        case 'attention':
+            return operation.variant === 'indexer' ? [] : [operation.query, operation.key, operation.value];
+        case 'activation':
+            return operation.gate ? [operation.input, operation.gate] : [operation.input];
+        case 'rope':
+            return [operation.query, operation.key];
+        case 'linear':
+        case 'norm':
+        case 'route':
+        case 'dispatch':
+        case 'combine':
+        case 'scan':
+            return [operation.input];
+        case 'add':
+        case 'table':
+        case 'vector':
+        case 'loss':
+            return [];
+    }
+}
+/** What an operation's backward pass allocates besides its gradients, in bytes. */
+function backward_workspace(operation, run) {
+    const tokens = placement_tokensOf(run);
+    const { tensor: tp } = run.parallelism;
+    switch (operation.kind) {
+        case 'attention': {
+            if (operation.variant === 'indexer')
+                return 0;
+            if (writesScores(operation, run))
+                return ((backwardBytes.scores * operation.heads * run.sequenceLength * tokens.tensor) / run.parallelism.context / tp);
+            // Flash attention adds up the queries' gradient in fp32 (Dao 2023, arXiv:2307.08691, algorithm 2).
+            return tensorBytes(operation.query, backwardBytes.query, tokens, tp) + ring(operation, run);
+        }
+        case 'norm':
+            // Four fp32 steps of a norm that is written out are alive at once: the gradient of x over its root, of the root, of the
+            // square and of x.
+            return executionOf(run).normsWrittenOut && (operation.style === 'rms' || operation.upcast === 'weight')
+                ? tensorBytes(operation.input, backwardBytes.norm, tokens, tp)
+                : 0;
+        case 'activation':
+            return executionOf(run).style === 'fused'
+                ? 0
+                : tensorBytes(operation.input, stepBytes(operation, run), tokens, tp);
+        case 'linear':
+            return adapterWorkspace(operation, run) + unpacked(operation, run) + regathered(operation, run);
+        case 'dispatch':
+        case 'combine': {
+            // Rows that arrive from other ranks are alive beside those that were sent.
+            const rows = operation.kind === 'dispatch' ? operation.output : operation.input;
+            return run.parallelism.expert > 1 ? tensorBytes(rows, backward_e, tokens, tp) : 0;
+        }
+        default:
+            return 0;
+    }
+}
+/** Bytes of an element of gradients of an activation's steps that are alive at once, besides that of its input, where it is written out. */
+function stepBytes(operation, run) {
+    if (operation.function === 'relu2')
+        return 2 * elementBytes(run);
+    if (operation.function === 'gelu_new' && executionOf(run).widens)
+        return run.recompute === 'full' ? writtenOutGelu.gradientsRecomputed : writtenOutGelu.gradients;
+    return operation.function === 'gelu_new' || operation.function === 'gelu_fast' ? elementBytes(run) : 0;
+}
+/** Bytes of the gradient that a row-wise matrix gets, gathered over the ranks that share its rows. */
+function regathered(operation, run) {
+    if (!executionOf(run).gathered || operation.sharding !== 'row')
+        return 0;
+    return elementBytes(run) * operation.output.elements * placement_tokensOf(run).tensor;
+}
+/** Bytes of two chunks of keys and values of its neighbours that ring attention holds, and of their gradients. */
+function ring(operation, run) {
+    if (run.parallelism.context === 1 || run.contextParallelStyle === 'all_to_all')
+        return 0;
+    const tokens = placement_tokensOf(run);
+    const { tensor } = run.parallelism;
+    return 2 * (tensorBytes(operation.key, backward_e, tokens, tensor) + tensorBytes(operation.value, backward_e, tokens, tensor));
+}
+/** Bytes of the gradients of an adapter's input and output, in the adapter's dtype. */
+function adapterWorkspace(operation, run) {
+    if (run.lora === undefined || !lora_isTarget(operation, run.lora))
+        return 0;
+    const tokens = placement_tokensOf(run);
+    const { tensor } = run.parallelism;
+    const bytes = executionOf(run).widens ? backward_e : adapterBytes(run);
+    return tensorBytes(operation.input, bytes, tokens, tensor) + tensorBytes(operation.output, bytes, tokens, tensor);
+}
+/** Bytes of a base weight that is stored in 8 or 4 bits, unpacked to 16 for its product. */
+function unpacked(operation, run) {
+    const bits = run.lora?.baseBits ?? 16;
+    return bits < 16 && operation.copies === 1 ? (backward_e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
+}
+
 ;// CONCATENATED MODULE: ./build/cost/memory/phases.js
 
 
@@ -52463,8 +52787,7 @@ const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 
 
 
 
-/** @returns bytes */
-const totalOf = ({ allocations }) => allocations.reduce((sum, [, , bytes]) => sum + bytes, 0);
+
 /**
  * The phases of a step in which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
  * recompute: while it is run again), the reduction of its gradients, the table's gradient, and the optimizer step.
@@ -52496,6 +52819,7 @@ function stepOf(operations, run, stage) {
             ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
             ['temporary', 'gathered_parameters', unsharded.throughout],
             ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
+            ...heldByRoles(operations, run, stage),
         ],
         gradientsThere: frameworks_frameworks[run.framework].gradientsStay || microBatches(run) > 1,
     };
@@ -52665,102 +52989,9 @@ function autocastWeights({ operations, run, stage }, at) {
 /** Bytes of 16-bit copies of encoders, nearly all of which is in matrices: autocast keeps those of weights that are trained. */
 const castTowers = ({ towers }, run, stage) => stage.embedding ? 2 * towers.reduce((sum, one) => sum + trainedElements(one, run, stage), 0) : 0;
 
-;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
-
-
-
-
-
-
-
-/**
- * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
- * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
- * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
- * reserved over allocated is a measured ratio.
- */
-function reservedBytes(phases, operations, run, stage) {
-    const allocated = Math.max(...phases.map(totalOf));
-    const streams = frameworks_frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
-    if (!streams)
-        return allocated * ratio(operations, run) + takenByStates(operations, run, stage);
-    const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
-    const { buffers } = unshardedOf(operations, run, stage);
-    const { gradients } = statesOfStage(operations, run, stage);
-    const expandable = run.expandableSegments !== false;
-    const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
-    return Math.max(allocated, reserved + buffers + gradients + (stage.head ? logitsFragmentation(operations, run) : 0));
-}
-function ratio(operations, run) {
-    if (run.expandableSegments === true)
-        return expandableSegments.fragmentation;
-    if (!ofTrainer(run))
-        return frameworks_frameworks[run.framework].fragmentation;
-    if (run.recompute === 'full')
-        return trainerFragmentation.recomputed;
-    return hasExperts(operations) ? trainerFragmentation.experts : frameworks_frameworks[run.framework].fragmentation;
-}
-const ofTrainer = (run) => run.framework === 'transformers';
-const hasExperts = ({ layers }) => layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
-/**
- * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
- * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
- */
-function takenByStates(operations, run, stage) {
-    if (!ofTrainer(run) || run.recompute !== 'full' || run.expandableSegments === true || !stage.head)
-        return 0;
-    const states = statesOfStage(operations, run, stage).optimizer;
-    return Math.min(states, trainerFragmentation.takenBlocks * fp32Logits(operations, run));
-}
-/** Gradients and prefetch buffers, in bytes. */
-const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component, part, bytes]) => {
-    const elsewhere = component === 'gradients' || part === 'gather_buffer';
-    return sum + (elsewhere ? bytes : 0);
-}, 0);
-
-;// CONCATENATED MODULE: ./build/cost/memory/band.js
-
-
-
-/** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
-function memoryBand(operations, run) {
-    const { width, name } = bandOf(operations, run);
-    const unlike = band_unmeasured(operations);
-    if (unlike === undefined)
-        return { band: width, basis: name };
-    return {
-        band: Math.max(unmeasuredBand.least, width),
-        basis: `${unlike}: arithmetic, compared with no measured run`,
-    };
-}
-/** Models like which none was measured. */
-function band_unmeasured(operations) {
-    if (operations.towers.some((one) => parametersOf(one) > 0))
-        return 'encoders, whose activations are not counted';
-    for (const { operation } of mainNetwork(operations)) {
-        if (operation.kind === 'scan')
-            return 'layers with a recurrent state';
-        if (seesBothWays(operation))
-            return 'attention that sees both ways';
-    }
-    return undefined;
-}
-const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
-/** Of the bands that a framework has, the first whose case the run is. */
-function bandOf(operations, run) {
-    const bands = memoryBands[run.framework];
-    const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
-    return ((run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
-        (run.parallelism.pipeline > 1 ? bands.pipelined : undefined) ??
-        (fewRuns ? bands.fewRuns : undefined) ??
-        (run.gpus > 1 ? bands.severalGpus : undefined) ??
-        (run.lora !== undefined ? bands.adapters : undefined) ??
-        (run.recompute === 'full' ? bands.recomputed : undefined) ??
-        (hasExperts(operations) ? bands.experts : undefined) ??
-        bands.usual);
-}
-
 ;// CONCATENATED MODULE: ./build/cost/memory/peak.js
+
+
 
 
 
@@ -52773,7 +53004,8 @@ function bandOf(operations, run) {
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 function estimateMemory(model, run) {
     const operations = trainedOperations(model, run);
-    const { phase, stage, reserved } = fullest(operations, run);
+    const peak = fullest(operations, run);
+    const { phase, stage, reserved } = peak;
     const allocations = [
         ...phase.allocations,
         ['temporary', 'library_workspaces', libraryWorkspaces(run)],
@@ -52789,6 +53021,7 @@ function estimateMemory(model, run) {
         parts: ledger_ledger(bytes, allocations.map(([, part, amount]) => [part, amount])),
         phase: phase.at,
         stage: stage.index,
+        ...peak_rolesOf(operations, run, peak),
         ...memoryBand(operations, run),
         savings: savings(operations, run, device),
     };
@@ -52825,8 +53058,35 @@ function fullest(operations, run) {
 function peakOf(operations, run, stage) {
     const phases = [...phasesOf(operations, run, stage)];
     const totals = phases.map(totalOf);
-    const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
-    return { phase, stage, reserved: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) };
+    const largest = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
+    const awake = run.rollout?.sleeps === false ? engineBytes(run) : 0;
+    const generating = { at: 'rollout', allocations: rolloutAllocations(operations, run, stage) };
+    const moments = {
+        update: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) + awake,
+        rollout: run.rollout === undefined ? 0 : libraryWorkspaces(run) + totalOf(generating),
+    };
+    if (moments.rollout > moments.update)
+        return { phase: generating, stage, reserved: moments.rollout, moments };
+    const allocations = [...largest.allocations, ['temporary', 'rollout_engine', awake]];
+    return { phase: { ...largest, allocations }, stage, reserved: moments.update, moments };
+}
+/** The moments of a step in which other roles are on the GPU, and what each of them holds, in bytes. */
+function peak_rolesOf(operations, run, { stage, moments }) {
+    if (run.colocated === undefined && run.rollout === undefined)
+        return {};
+    const held = new Map();
+    for (const [, role, amount] of heldByRoles(operations, run, stage))
+        held.set(role, (held.get(role) ?? 0) + amount);
+    if (run.rollout !== undefined)
+        held.set('rollout_engine', engineBytes(run));
+    const outside = deviceOverhead(run);
+    return {
+        roles: {
+            update: bytes(moments.update + outside),
+            rollout: run.rollout === undefined ? null : bytes(moments.rollout + outside),
+            held: Object.fromEntries([...held].map(([role, amount]) => [role, bytes(amount)])),
+        },
+    };
 }
 function components(allocations) {
     const of = (wanted) => bytes(allocations.reduce((sum, [component, , amount]) => sum + (component === wanted ? amount : 0), 0));
@@ -55951,7 +56211,7 @@ const unread = (reading, byItsLooks) => ({
 
 const amounts_count = String.raw `\d[\d_]*(\.\d+)?(e\+?\d{1,3})?\s*`;
 const percentage = /^(\d{1,6}(?:\.\d+)?)\s*%$/;
-const amounts_share = (text) => {
+const share = (text) => {
     const found = percentage.exec(text)?.[1];
     return found === undefined ? undefined : Number(found) / 100;
 };
@@ -55977,7 +56237,7 @@ const notations = {
     ratio: {
         pattern: /^\d{1,3}(\.\d+)?\s*%$/,
         example: 'a share like 38% or 0.38',
-        parse: amounts_share,
+        parse: share,
     },
     tokens_per_second: {
         pattern: new RegExp(`^${amounts_count}[kKmM]?$`),
@@ -56042,7 +56302,7 @@ function parseAmount(written, unit, use) {
         const found = points.exec(text)?.[1];
         return found === undefined ? undefined : amounts_absolute(Number(found) / 100);
     }
-    const relative = use === 'move' || unit === 'bytes' ? amounts_share(text) : undefined;
+    const relative = use === 'move' || unit === 'bytes' ? share(text) : undefined;
     if (relative !== undefined)
         return use === 'move' || shareOfCard.test(text) ? { kind: 'share', share: relative } : undefined;
     const { pattern, parse } = notations[unit];

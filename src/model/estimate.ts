@@ -90,8 +90,14 @@ export type MemoryEstimate = {
   /** what the components are made of, at the peak */
   readonly parts: Ledger<Bytes>;
   /** the phase of the step in which it peaks, and the pipeline stage (0-based) */
-  readonly phase: 'forward' | 'loss' | 'backward' | 'optimizer';
+  readonly phase: 'forward' | 'loss' | 'backward' | 'optimizer' | 'rollout';
   readonly stage: number;
+  /** where other models share the GPU: what nvidia-smi would show in the update and while an engine generates, and what each holds */
+  readonly roles?: {
+    readonly update: Bytes;
+    readonly rollout: Bytes | null;
+    readonly held: Readonly<Record<string, Bytes>>;
+  };
   /** relative error that the comparison with measurements supports for this kind of run, e.g. 0.03 */
   readonly band: number;
   readonly basis: string;

@@ -74,6 +74,10 @@ export type TrainingRun = {
   readonly dropout?: boolean;
   /** false: the multi-token-prediction layers of the config are not trained */
   readonly mtp?: boolean;
+  /** models that share the GPUs with the one that is trained: preference and reinforcement learning */
+  readonly colocated?: { readonly [role in ColocatedRole]?: Colocated | undefined };
+  /** an inference engine that generates on the same GPUs between the updates */
+  readonly rollout?: Rollout;
   /** measured over projected throughput of a real run on this hardware, by which projections are scaled */
   readonly calibration?: number;
   /** tokens per second of all GPUs together that this very run reached: it gives the calibration, for changes of it too */
@@ -85,6 +89,10 @@ export const recomputeMethods = ['uniform', 'block', 'every'] as const;
 export const pipelineSchedules = ['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe'] as const;
 export const contextParallelStyles = ['ring', 'all_to_all'] as const;
 export const offloads = ['none', 'optimizer', 'parameters', 'activations'] as const;
+export const colocatedRoles = ['reference', 'critic', 'reward_model', 'teacher'] as const;
+export type ColocatedRole = (typeof colocatedRoles)[number];
+export const holdings = ['weights', 'states'] as const;
+export const besides = ['states', 'weights', 'nothing'] as const;
 export const attentionKernels = ['unfused', 'flash1', 'flash2', 'flash3', 'cudnn'] as const;
 export const precisionNames = ['fp32', 'fp16', 'bf16', 'fp8', 'mxfp8', 'fp4'] as const;
 export type Precision = (typeof precisionNames)[number];
@@ -114,6 +122,26 @@ export type Parallelism = {
 
 /** Encoders by what they read, what joins them to the text (where it is counted apart), or all that stands around the language model. */
 export type Freezable = 'vision' | 'audio' | 'projector' | 'towers';
+
+/** What a model of another role keeps on each GPU, laid out as the trained model is. */
+export type Colocated = {
+  /** weights alone, or weights and optimizer states, as of a model that has its own updates */
+  readonly holds: (typeof holdings)[number];
+  /** of the weights; absent: that of the trained model */
+  readonly dtype?: Dtype | undefined;
+  /** elements; absent: as many as the trained model has */
+  readonly parameters?: number | undefined;
+};
+
+/** An inference engine beside the trained model. */
+export type Rollout = {
+  /** of each GPU's memory, from 0 to 1, while it generates */
+  readonly share: number;
+  /** what of the trained model stays on the GPU meanwhile */
+  readonly beside: (typeof besides)[number];
+  /** it gives its memory back for the update; absent: yes */
+  readonly sleeps?: boolean | undefined;
+};
 
 export type Lora = {
   readonly rank: number;

@@ -65,7 +65,9 @@ export type RunFieldName =
   | 'attention_kernel'
   | 'overlap_tensor_parallel'
   | 'dropout'
-  | 'mtp';
+  | 'mtp'
+  | 'colocated'
+  | 'rollout';
 
 /**
  * Counts that files state in place of a field, which `setup/settle.ts` solves for it: GPUs = tensor x pipeline x context x

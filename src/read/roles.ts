@@ -1,30 +1,57 @@
+import type { Colocated, ColocatedRole, Rollout } from '../model/run.ts';
 import type { Stating } from './stating.ts';
 
-/** What reinforcement learning keeps beside the model that it trains. The figures are of the actor's update; the rest is told. */
+/** A model of another role on the trained model's GPUs, as a file has it. */
 export type Role = {
-  readonly role: 'reference' | 'critic' | 'reward model' | 'rollout engine' | 'teacher';
-  /** where it is and how large, in a sentence's words */
-  readonly size: string;
+  readonly role: ColocatedRole;
+  /** what it keeps on the GPU; undefined where it is on the CPU while it rests */
+  readonly held: Colocated | undefined;
+  /** the key that says so, as far as the file has one, and what says it else */
+  readonly key: string;
+  readonly source: string;
 };
 
-/** A frozen copy of the weights in 16 bits, divided over GPUs. */
-export const frozen = (gpus: number | undefined): string =>
-  `2 bytes for each parameter, divided over ${gpus === undefined ? 'the GPUs' : `${gpus} GPUs`}`;
+/** An inference engine on the same GPUs. */
+export type Engine = Omit<Rollout, 'share'> & {
+  /** undefined where neither the file nor the framework says it */
+  readonly share: number | undefined;
+  readonly key: string;
+  readonly source: string;
+};
 
-/** A model that is trained too: 16-bit weights and gradients, fp32 copy and Adam's two states. */
-export const trainedToo = (gpus: number | undefined): string =>
-  `about 16 bytes for each of its parameters, divided over ${gpus === undefined ? 'the GPUs' : `${gpus} GPUs`}, in an update of its own`;
+/** Says which models and which engine share the GPUs with the trained model. */
+export function sayRoles(say: Stating, roles: readonly Role[], engine?: Engine): void {
+  sayModels(say, roles);
+  if (engine !== undefined) sayEngine(say, engine);
+  if (roles.length > 0 || engine !== undefined)
+    say.assume('throughput', 'of the update alone', 'what generates and scores answers takes time of its own');
+}
 
-/** An inference engine's share of each GPU. */
-export const share = (fraction: number | undefined, source: string): string =>
-  fraction === undefined
-    ? `its share of each GPU is the engine’s default (${source})`
-    : `${Math.round(fraction * 100)} % of each GPU’s memory while it generates`;
+function sayModels(say: Stating, roles: readonly Role[]): void {
+  const held: { [role in ColocatedRole]?: Colocated } = {};
+  for (const { role, held: own } of roles) {
+    if (own === undefined) say.assume(`colocated.${role}`, 'on the CPU', `while it rests it is not on the GPU`);
+    else {
+      held[role] = own;
+      if (role !== 'reference')
+        say.assume(`colocated.${role}.parameters`, 'those of the trained model', 'its size is not in the file');
+    }
+  }
+  const first = roles.find(({ held: own, key }) => own !== undefined && say.at(key) !== undefined);
+  const any = roles.find(({ held: own }) => own !== undefined);
+  if (first !== undefined) say.runIs('colocated', held, first.key);
+  else if (any !== undefined) say.byDefault('colocated', held, any.source);
+}
 
-export function sayRoles(say: Stating, roles: readonly Role[]): void {
-  for (const { role, size } of roles) say.assume(role, 'not in the figures', `they are of the actor’s update; ${size}`);
-  if (roles.length > 0)
+function sayEngine(say: Stating, { share, beside, sleeps, key, source }: Engine): void {
+  if (share === undefined) {
     say.warn(
-      `The figures are of the actor’s update alone; the same GPUs also hold the ${roles.map(({ role }) => role).join(', ')}, as the assumptions say.`,
+      `Nothing says which share of each GPU the inference engine takes (${key}), so that the figures are of the update alone.`,
+      key,
     );
+    return;
+  }
+  const rollout = { share, beside, ...(sleeps === undefined ? {} : { sleeps }) };
+  if (say.at(key) === undefined) say.byDefault('rollout', rollout, source);
+  else say.runIs('rollout', rollout, key);
 }

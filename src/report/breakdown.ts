@@ -1,4 +1,5 @@
 import type { ChangedField, Comparison, Side } from '../gate/review.ts';
+import type { MemoryEstimate } from '../model/estimate.ts';
 import { difference, exact, flopsText, gib, percent } from './format.ts';
 import { code, sentence, table } from './markdown.ts';
 
@@ -81,15 +82,23 @@ export function memoryBreakdown(comparison: Comparison): string {
       '',
     ];
   });
-  const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
+  const peak = `The peak is at the ${{ forward: 'end of the forward pass', loss: 'loss', backward: 'backward pass of a layer', optimizer: 'optimizer step', rollout: 'rollout, while the engine generates' }[memory.phase]}${memory.stage === 0 ? '' : ` on pipeline stage ${memory.stage + 1}`}. Expect ±${percent(memory.band, 0)} (${memory.basis}).`;
   const savings = (after ?? memory).savings
     .slice(0, 3)
     .map(({ change, saves }) => `- \`${change}\` would save ${gib(saves)}`);
   return [
     table([['Component', 'Before', 'After', 'Difference', 'Share'], ...rows, ...totals], [1, 2, 3, 4]),
     peak,
+    ...(memory.roles === undefined ? [] : [rolesLine(memory.roles)]),
     ...(savings.length > 0 ? [savings.join('\n')] : []),
   ].join('\n\n');
+}
+
+/** What other models keep on the same GPU, and which moment of a step needs how much. */
+export function rolesLine({ update, rollout, held }: NonNullable<MemoryEstimate['roles']>): string {
+  const each = Object.entries(held).map(([role, amount]) => `${role.replaceAll('_', ' ')} ${gib(amount)}`);
+  const models = each.length === 0 ? '' : `On the same GPU: ${each.join(', ')}. `;
+  return `${models}The update needs ${gib(update)}${rollout === null ? '' : `, the rollout ${gib(rollout)}`}.`;
 }
 
 /** What nobody stated and was taken to be so, and what the config's reader noticed. */

@@ -274,6 +274,15 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
       parts: { loss: 0, ...memory.parts.lines },
       moment: memory.phase,
       stage: memory.stage,
+      ...(memory.roles === undefined
+        ? {}
+        : {
+            roles: {
+              update_bytes: memory.roles.update,
+              rollout_bytes: memory.roles.rollout,
+              held_bytes: { ...memory.roles.held },
+            },
+          }),
       band: memory.band,
       basis: memory.basis,
       savings: memory.savings.map(({ change, saves }) => ({ change, saves_bytes: saves })),

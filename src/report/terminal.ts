@@ -2,6 +2,7 @@ import { conventionSources } from '../facts/conventions.ts';
 import { metrics } from '../gate/metrics.ts';
 import type { ChangedField, Comparison, Review, Side } from '../gate/review.ts';
 import type { Estimate, FlopConvention } from '../model/estimate.ts';
+import { rolesLine } from './breakdown.ts';
 import {
   amountOfBytes,
   billions,
@@ -172,6 +173,7 @@ function memoryLines({ memory, run }: Estimate): string[] {
     line('peak, reserved', gib(memory.reserved)),
     line('peak, device', gib(memory.device), share),
     `  expect ±${percent(memory.band, 0)}: ${memory.basis}`,
+    ...(memory.roles === undefined ? [] : [`  ${rolesLine(memory.roles)}`]),
     ...(memory.savings.length === 0
       ? []
       : [

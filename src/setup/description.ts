@@ -3,9 +3,11 @@ import { acceleratorIds } from '../facts/accelerators.ts';
 import type { Problem } from '../model/reading.ts';
 import {
   attentionKernels,
+  besides,
   contextParallelStyles,
   dtypeNames,
   frameworkNames,
+  holdings,
   offloads,
   optimizerImplementations,
   optimizerNames,
@@ -28,6 +30,23 @@ const word = z.string().max(100);
 const list = z
   .union([z.array(word).max(100), z.record(z.string().regex(/^\d{1,3}$/), word)])
   .transform((names): string[] => (Array.isArray(names) ? names : Object.values(names)));
+
+/** A model of another role on the same GPUs. */
+const colocated = z
+  .strictObject({
+    holds: z
+      .enum(holdings)
+      .default('weights')
+      .describe('weights alone, or with optimizer states, as of a model that has its own updates'),
+    dtype: dtype.optional().describe('dtype of its weights'),
+    parameters: z
+      .number()
+      .positive()
+      .max(1e15)
+      .optional()
+      .describe('its size, where it is not that of the trained model'),
+  })
+  .optional();
 
 /** A run description (`run.yml`, the `run:` block of the policy file). Field by field as users write it. */
 export const runSchema = z.strictObject({
@@ -148,6 +167,23 @@ export const runSchema = z.strictObject({
   overlap_tensor_parallel: z.boolean().optional().describe('tensor-parallel collectives overlap with matrix products'),
   dropout: z.boolean().optional().describe('dropout is on, so that its masks are kept'),
   mtp: z.boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
+  colocated: z
+    .strictObject({
+      reference: colocated.describe('a frozen copy of the trained model (DPO, PPO, GRPO)'),
+      critic: colocated.describe('a value model'),
+      reward_model: colocated.describe('a model that scores answers'),
+      teacher: colocated.describe('a model that is distilled from'),
+    })
+    .optional()
+    .describe('models on the same GPUs, laid out as the trained one is'),
+  rollout: z
+    .strictObject({
+      share: z.number().min(0).max(1).describe('of each GPU’s memory while it generates'),
+      beside: z.enum(besides).default('states').describe('what of the trained model stays on the GPU meanwhile'),
+      sleeps: z.boolean().optional().describe('false: it keeps its memory during the update too'),
+    })
+    .optional()
+    .describe('an inference engine on the same GPUs'),
   calibration: z
     .union([
       z.number().positive().max(100),
@@ -250,10 +286,15 @@ export function runAsWritten(run: object): Record<string, unknown> {
 
 /** Each field of a run by its name, nested ones as `parallelism.tensor`, with its value as text. */
 export function runAsText(run: object): ReadonlyMap<string, string> {
-  const { parallelism = {}, ...flat } = runAsWritten(run);
-  const nested = Object.entries(parallelism as object).map(([key, value]) => [`parallelism.${key}`, value] as const);
-  return new Map([...Object.entries(flat), ...nested].map(([key, value]) => [key, valueAsText(value)]));
+  return new Map(leaves('', runAsWritten(run)).map(([key, value]) => [key, valueAsText(value)]));
 }
+
+const leaves = (prefix: string, fields: object): readonly (readonly [string, unknown])[] =>
+  Object.entries(fields).flatMap(([key, value]) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? leaves(`${prefix}${key}.`, value)
+      : [[`${prefix}${key}`, value] as const],
+  );
 
 const valueAsText = (value: unknown): string =>
   typeof value === 'number'

@@ -7,7 +7,8 @@ import { memoryPage } from '../../scripts/memory-page.ts';
 import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { savedTensors, total } from '../../src/cost/memory/activations.ts';
-import { phasesOf, totalOf } from '../../src/cost/memory/phases.ts';
+import { totalOf } from '../../src/cost/memory/phase.ts';
+import { phasesOf } from '../../src/cost/memory/phases.ts';
 import { layerActivations } from '../../src/cost/memory/recompute.ts';
 import { stages } from '../../src/cost/placement.ts';
 import type { RunFields } from '../../src/model/run.ts';
@@ -78,7 +79,7 @@ function largestMoments(config: object, run: object) {
   if (stated.kind === 'wrong') throw new Error(stated.problems[0]?.message);
   const settledRun = settled(config, stated.fields).run;
   const operations = expand(read(config));
-  const found = { loss: 0, backward: 0, optimizer: 0, forward: 0 };
+  const found = { loss: 0, backward: 0, optimizer: 0, forward: 0, rollout: 0 };
   for (const stage of stages(operations, settledRun))
     for (const phase of phasesOf(operations, settledRun, stage))
       found[phase.at] = Math.max(found[phase.at], totalOf(phase));

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readFile } from '../../src/read/config.ts';
 import { alone, type JobContext, type JobReading } from '../../src/read/job.ts';
 import { settleRun } from '../../src/setup/settle.ts';
@@ -133,13 +133,85 @@ it('gives ms-swift’s own defaults to its Megatron commands', () => {
   });
 });
 
-it('tells what else reinforcement learning keeps on the GPUs', () => {
-  const script =
-    'python3 -m verl.trainer.main_ppo actor_rollout_ref.model.path=Qwen/Qwen2.5-7B critic.model.path=Qwen/Qwen2.5-7B \\\n' +
-    ' actor_rollout_ref.actor.use_kl_loss=True actor_rollout_ref.rollout.gpu_memory_utilization=0.4 trainer.nnodes=1';
-  const { problems, assumptions } = job({ 'a.sh': script });
-  expect(problems.join()).toContain('the same GPUs also hold the reference, critic, rollout engine');
-  expect(assumptions).toEqual(expect.arrayContaining(['reference', 'critic', 'rollout engine']));
+describe('reinforcement learning on one set of GPUs', () => {
+  const verl = (more: string) =>
+    job({
+      'a.sh': `python3 -m verl.trainer.main_ppo actor_rollout_ref.model.path=Qwen/Qwen2.5-7B actor_rollout_ref.actor.use_kl_loss=True ${more}`,
+    });
+  const openrlhf = (more: string) =>
+    job({
+      'a.sh': `python3 -m openrlhf.cli.train_ppo_ray --actor.model_name_or_path Qwen/Qwen2.5-7B --ds.zero_stage 3 ${more}`,
+    });
+
+  it('is read from verl: its engine, its critic, and a reference that FSDP keeps on the CPU', () => {
+    const { run, assumptions } = verl('actor_rollout_ref.rollout.gpu_memory_utilization=0.4');
+    expect(run?.rollout).toEqual({ share: 0.4, beside: 'states', sleeps: true });
+    expect(run?.colocated).toEqual({ critic: { holds: 'states' } });
+    expect(assumptions).toEqual(
+      expect.arrayContaining(['colocated.reference', 'colocated.critic.parameters', 'throughput']),
+    );
+  });
+
+  it.each([
+    ['algorithm.adv_estimator=grpo', undefined],
+    ['critic.enable=false', undefined],
+    ['critic.fsdp.optimizer_offload=True', { critic: { holds: 'weights' } }],
+    ['critic.fsdp.optimizer_offload=True critic.fsdp.param_offload=True', undefined],
+    [
+      'actor_rollout_ref.actor.strategy=megatron algorithm.adv_estimator=grpo',
+      { reference: { holds: 'weights', dtype: 'bf16' } },
+    ],
+    [
+      'actor_rollout_ref.actor.strategy=megatron algorithm.adv_estimator=grpo actor_rollout_ref.actor.megatron.param_offload=True',
+      undefined,
+    ],
+    [
+      'algorithm.adv_estimator=grpo actor_rollout_ref.actor.strategy=megatron actor_rollout_ref.model.lora_rank=8',
+      undefined,
+    ],
+  ])('has of verl with %s beside the actor %j', (more, colocated) => {
+    expect(verl(more).run?.colocated).toEqual(colocated);
+  });
+
+  it.each([
+    ['', { share: 0.5, beside: 'states', sleeps: true }],
+    ['actor_rollout_ref.actor.fsdp_config.optimizer_offload=True', { share: 0.5, beside: 'weights', sleeps: true }],
+    [
+      'actor_rollout_ref.actor.fsdp_config.optimizer_offload=True actor_rollout_ref.actor.fsdp_config.param_offload=True',
+      { share: 0.5, beside: 'nothing', sleeps: true },
+    ],
+    ['actor_rollout_ref.rollout.free_cache_engine=False', { share: 0.5, beside: 'states', sleeps: false }],
+    ['actor_rollout_ref.hybrid_engine=False', undefined],
+    ['actor_rollout_ref.rollout.nnodes=2', undefined],
+  ])('has of verl with "%s" the engine %j', (more, rollout) => {
+    expect(verl(more).run?.rollout).toEqual(rollout);
+  });
+
+  it('is read from OpenRLHF where it colocates, and not else', () => {
+    expect(openrlhf('').run).not.toHaveProperty('colocated');
+    expect(openrlhf('').run).not.toHaveProperty('rollout');
+    const frozen = { holds: 'weights', dtype: 'bf16' };
+    expect(openrlhf('--train.colocate_actor_ref').run?.colocated).toEqual({ reference: frozen });
+    const all = openrlhf('--train.colocate_all --reward.model_name_or_path a/b');
+    expect(all.run?.colocated).toEqual({ reference: frozen, critic: { holds: 'states' }, reward_model: frozen });
+    expect(all.run?.rollout).toEqual({ share: 0.95, beside: 'states', sleeps: false });
+    const asleep = openrlhf(
+      '--train.colocate_all --vllm.enable_sleep --ds.enable_sleep --vllm.gpu_memory_utilization 0.6 --algo.advantage.estimator rloo --algo.kl.init_coef 0 --reward.remote_url http://x',
+    );
+    expect(asleep.run?.colocated).toBeUndefined();
+    expect(asleep.run?.rollout).toEqual({ share: 0.6, beside: 'weights', sleeps: true });
+    expect(openrlhf('--train.colocate_all --train.async_enable').run).not.toHaveProperty('rollout');
+    expect(openrlhf('--train.colocate_actor_ref --ref.offload').run).not.toHaveProperty('colocated');
+  });
+
+  it('warns where nobody says the share of an engine', () => {
+    const { problems, run } = job({
+      'a.sh':
+        'python train.py --actor-num-nodes 1 --rollout-batch-size 8 --tensor-model-parallel-size 2 --colocate --num-layers 4 --hidden-size 64 --ffn-hidden-size 256 --num-attention-heads 4 --vocab-size 128 --seq-length 256 --micro-batch-size 1',
+    });
+    expect(run).not.toHaveProperty('rollout');
+    expect(problems.join()).toContain('sglang_mem_fraction_static');
+  });
 });
 
 it('says that no script gives slime’s model', () => {

@@ -276,3 +276,21 @@ it('a file that is beyond what a job is followed through is said', () => {
   const { problems } = job(files, { beside: many });
   expect(problems.filter((message) => message.includes('is not read: a job is followed through')).length).toBe(9);
 });
+
+it.each([
+  ['axolotl', { 'a.yaml': axolotl('rl: dpo\n') }],
+  ['LLaMA-Factory', { 'a.yaml': factory('stage: dpo\n') }],
+  ['TRL', { 'a.yaml': trl('beta: 0.1\n') }],
+])('counts the reference that %s trains against', (_, files) => {
+  const { run, problems } = job(files);
+  expect(run?.colocated).toEqual({ reference: { holds: 'weights' } });
+  expect(problems.join()).toContain('a pair is counted as one sequence');
+});
+
+it.each([
+  ['adapters', { 'a.yaml': axolotl('rl: dpo\nadapter: lora\nlora_r: 8\n') }],
+  ['supervised training', { 'a.yaml': factory('stage: sft\n') }],
+  ['a weight of zero', { 'a.yaml': trl('beta: 0.0\n') }],
+])('counts no reference with %s', (_, files) => {
+  expect(job(files).run).not.toHaveProperty('colocated');
+});

@@ -9,7 +9,7 @@ type Band = { readonly band: number; readonly basis: string };
 /** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
 export function memoryBand(operations: Operations, run: TrainingRun): Band {
   const { width, name } = bandOf(operations, run);
-  const unlike = unmeasured(operations);
+  const unlike = unmeasured(operations, run);
   if (unlike === undefined) return { band: width, basis: name };
   return {
     band: Math.max(unmeasuredBand.least, width),
@@ -17,8 +17,9 @@ export function memoryBand(operations: Operations, run: TrainingRun): Band {
   };
 }
 
-/** Models like which none was measured. */
-function unmeasured(operations: Operations): string | undefined {
+/** Models and runs like which none was measured. */
+function unmeasured(operations: Operations, run: TrainingRun): string | undefined {
+  if (run.colocated !== undefined || run.rollout !== undefined) return 'several models on one GPU';
   if (operations.towers.some((one) => parametersOf(one) > 0)) return 'encoders, whose activations are not counted';
   for (const { operation } of mainNetwork(operations)) {
     if (operation.kind === 'scan') return 'layers with a recurrent state';

@@ -6,15 +6,18 @@ import type { TrainingRun } from '../../model/run.ts';
 import { bytes } from '../../units.ts';
 import { heldByRanks, type Stage, trainedOperations } from '../placement.ts';
 import { memoryBand } from './band.ts';
+import { engineBytes, heldByRoles, rolloutAllocations } from './colocated.ts';
 import { deviceOverhead, libraryWorkspaces } from './overhead.ts';
-import { type Allocation, type Phase, phasesOf, totalOf } from './phases.ts';
+import { type Allocation, type Phase, totalOf } from './phase.ts';
+import { phasesOf } from './phases.ts';
 import { reservedBytes } from './reserved.ts';
 import { statesOfStage } from './states.ts';
 
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
   const operations = trainedOperations(model, run);
-  const { phase, stage, reserved } = fullest(operations, run);
+  const peak = fullest(operations, run);
+  const { phase, stage, reserved } = peak;
   const allocations: readonly Allocation[] = [
     ...phase.allocations,
     ['temporary', 'library_workspaces', libraryWorkspaces(run)],
@@ -33,6 +36,7 @@ export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstim
     ),
     phase: phase.at,
     stage: stage.index,
+    ...rolesOf(operations, run, peak),
     ...memoryBand(operations, run),
     savings: savings(operations, run, device),
   };
@@ -64,7 +68,11 @@ export function leastBytes(model: Operations, run: TrainingRun): number {
   return Math.max(...each) + deviceOverhead(run);
 }
 
-type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: number };
+/** The peak of a stage: of the update, or of the rollout where that is larger; bytes. */
+type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: number; readonly moments: Moments };
+
+/** What is reserved at the peak of the update and of the rollout, in bytes. */
+type Moments = { readonly update: number; readonly rollout: number };
 
 function fullest(operations: Operations, run: TrainingRun): Peak {
   const peaks = heldByRanks(operations, run).map((stage) => peakOf(operations, run, stage));
@@ -74,8 +82,32 @@ function fullest(operations: Operations, run: TrainingRun): Peak {
 function peakOf(operations: Operations, run: TrainingRun, stage: Stage): Peak {
   const phases = [...phasesOf(operations, run, stage)];
   const totals = phases.map(totalOf);
-  const phase = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
-  return { phase, stage, reserved: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) };
+  const largest = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
+  const awake = run.rollout?.sleeps === false ? engineBytes(run) : 0;
+  const generating: Phase = { at: 'rollout', allocations: rolloutAllocations(operations, run, stage) };
+  const moments = {
+    update: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) + awake,
+    rollout: run.rollout === undefined ? 0 : libraryWorkspaces(run) + totalOf(generating),
+  };
+  if (moments.rollout > moments.update) return { phase: generating, stage, reserved: moments.rollout, moments };
+  const allocations: Phase['allocations'] = [...largest.allocations, ['temporary', 'rollout_engine', awake]];
+  return { phase: { ...largest, allocations }, stage, reserved: moments.update, moments };
+}
+
+/** The moments of a step in which other roles are on the GPU, and what each of them holds, in bytes. */
+function rolesOf(operations: Operations, run: TrainingRun, { stage, moments }: Peak): Pick<MemoryEstimate, 'roles'> {
+  if (run.colocated === undefined && run.rollout === undefined) return {};
+  const held = new Map<string, number>();
+  for (const [, role, amount] of heldByRoles(operations, run, stage)) held.set(role, (held.get(role) ?? 0) + amount);
+  if (run.rollout !== undefined) held.set('rollout_engine', engineBytes(run));
+  const outside = deviceOverhead(run);
+  return {
+    roles: {
+      update: bytes(moments.update + outside),
+      rollout: run.rollout === undefined ? null : bytes(moments.rollout + outside),
+      held: Object.fromEntries([...held].map(([role, amount]) => [role, bytes(amount)])),
+    },
+  };
 }
 
 function components(allocations: readonly Allocation[]): MemoryEstimate['components'] {

@@ -2,7 +2,6 @@ import { buckets, foreachTemporaries, frameworks } from '../../facts/frameworks.
 import { backwardBytes } from '../../facts/memory.ts';
 import { optimizers } from '../../facts/optimizers.ts';
 import { bytesOf } from '../../facts/precisions.ts';
-import type { MemoryComponent, MemoryEstimate } from '../../model/estimate.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import {
@@ -16,20 +15,13 @@ import {
 } from '../placement.ts';
 import { isAutocast } from './activations.ts';
 import { backwardPeak, type WeightGradient } from './backward.ts';
+import { heldByRoles } from './colocated.ts';
 import { lossBytes, savedByPrediction } from './loss.ts';
 import { dummyGradients } from './overhead.ts';
+import type { Allocation, Phase } from './phase.ts';
 import { type LayerActivations, layerActivations, layersOfUnit, savedByStage } from './recompute.ts';
 import { type States, statesOf, statesOfStage } from './states.ts';
 import { type Unsharded, unshardedOf } from './unsharded.ts';
-
-/** Bytes that are allocated in a phase: the component that they count to, and what they are. */
-export type Allocation = readonly [component: MemoryComponent, part: string, bytes: number];
-
-/** What PyTorch's allocator has given out on one GPU at one point of a training step. */
-export type Phase = { readonly at: MemoryEstimate['phase']; readonly allocations: readonly Allocation[] };
-
-/** @returns bytes */
-export const totalOf = ({ allocations }: Phase): number => allocations.reduce((sum, [, , bytes]) => sum + bytes, 0);
 
 /** What all phases of a stage are made of; bytes. */
 type Step = {
@@ -82,6 +74,7 @@ function stepOf(operations: Operations, run: TrainingRun, stage: Stage): Step {
       ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
       ['temporary', 'gathered_parameters', unsharded.throughout],
       ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
+      ...heldByRoles(operations, run, stage),
     ],
     gradientsThere: frameworks[run.framework].gradientsStay || microBatches(run) > 1,
   };

@@ -4,7 +4,7 @@ import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { isSharded, type Stage } from '../placement.ts';
 import { fp32Logits, logitsFragmentation } from './loss.ts';
-import { type Phase, totalOf } from './phases.ts';
+import { type Phase, totalOf } from './phase.ts';
 import { statesOfStage } from './states.ts';
 import { unshardedOf } from './unsharded.ts';
 

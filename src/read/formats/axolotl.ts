@@ -10,9 +10,9 @@ import {
   sayLora,
   sayOptimizer,
   sayPrecision,
+  sayReference,
   saySteps,
   targetsOfPeft,
-  warnOfReference,
 } from '../trainer.ts';
 
 const read = 'axolotl 067b021';
@@ -140,5 +140,5 @@ function sayAdapters(say: Stating, name: string): void {
       'unfrozen_parameters: all parameters are counted as trained, so the figures are too high.',
       'unfrozen_parameters',
     );
-  if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(textOf(say.at('rl')))) warnOfReference(say, 'rl');
+  if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(textOf(say.at('rl')))) sayReference(say, 'rl');
 }

@@ -11,10 +11,10 @@ import {
   sayLora,
   sayOptimizer,
   sayPrecision,
+  sayReference,
   saySteps,
   targetsOfPeft,
   transformersRead,
-  warnOfReference,
 } from '../trainer.ts';
 
 /** Arguments that most trainings with Hugging Face's Trainer state. */
@@ -142,7 +142,7 @@ function sayLoss(say: Stating): void {
     (key) => say.at(key) !== undefined,
   );
   if (reference !== undefined && say.number('beta') !== 0 && say.flag('use_peft') !== true)
-    warnOfReference(say, reference);
+    sayReference(say, reference);
 }
 
 function sayAdapters(say: Stating, name: string): void {

@@ -10,9 +10,9 @@ import {
   sayLora,
   sayOptimizer,
   sayPrecision,
+  sayReference,
   saySteps,
   transformersRead,
-  warnOfReference,
 } from '../trainer.ts';
 
 const read = 'LLaMA-Factory ff6d4d1';
@@ -130,7 +130,7 @@ function sayTuning(say: Stating, name: string): void {
   if (kind === 'freeze')
     say.warn('finetuning_type is freeze: all layers are counted as trained, so the figures are too high.', on);
   const stage = say.text('stage') ?? 'sft';
-  if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage)) warnOfReference(say, 'stage');
+  if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage)) sayReference(say, 'stage');
 }
 
 /** Encoders and projectors of multimodal models are frozen unless the file says otherwise; the flag of the tower is of every encoder. */

@@ -4,7 +4,7 @@ import { interpolated } from '../../text/interpolate.ts';
 import { overlaid } from '../../text/merge.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
 import { pathInside } from '../gather.ts';
-import { frozen, type Role, sayRoles, share } from '../roles.ts';
+import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { dtypeOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
 
@@ -44,7 +44,7 @@ function states(file: ParsedFile, beside: Beside): Statement {
   if (say.flag('policy.megatron_cfg.enabled') === true) stateMegatron(say);
   else stateDtensor(say);
   say.byDefault('optimizer', 'adamw', `AdamW where nothing else is said (${read})`);
-  sayRoles(say, rolesOf(say));
+  sayRoles(say, rolesOf(say), engineOf(say));
   return say.statement();
 }
 
@@ -90,12 +90,16 @@ function stateDtensor(say: Stating): void {
   say.byDefault('weights_dtype', 'fp32', `weights are kept in fp32 and computed in the precision (${read})`);
 }
 
+/** The reference's weights wait in CPU memory and are copied over the policy's (`reference_model_state_dict`). */
 function rolesOf(say: Stating): readonly Role[] {
-  const online = say.at('policy.generation') !== undefined && say.at('policy.generation.colocated.enabled') !== false;
-  const kept = (say.number('loss_fn.reference_policy_kl_penalty') ?? 0) > 0;
-  const fraction = say.number('policy.generation.vllm_cfg.gpu_memory_utilization');
-  return [
-    ...(kept ? [{ role: 'reference', size: `${frozen(undefined)}, on the CPU while it rests` } as const] : []),
-    ...(online ? [{ role: 'rollout engine', size: share(fraction, 'vLLM') } as const] : []),
-  ];
+  const key = 'loss_fn.reference_policy_kl_penalty';
+  return (say.number(key) ?? 0) > 0 ? [{ role: 'reference', held: undefined, key, source: read }] : [];
+}
+
+/** The policy goes to the CPU before an engine on its GPUs generates (`offload_after_refit`). */
+function engineOf(say: Stating): Engine | undefined {
+  if (say.at('policy.generation') === undefined || say.flag('policy.generation.colocated.enabled') === false)
+    return undefined;
+  const key = 'policy.generation.vllm_cfg.gpu_memory_utilization';
+  return { share: say.number(key), beside: 'nothing', key, source: read };
 }

@@ -1,7 +1,7 @@
 import type { Statement } from '../../model/statement.ts';
 import { OpenModel } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
-import { frozen, type Role, sayRoles, share, trainedToo } from '../roles.ts';
+import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { flagsOf, launched, sayLaunch, spelled, wordsOf } from '../scripts.ts';
 import { dtypeOf, shardingOf } from '../spellings.ts';
 import { flagOf, type Stating } from '../stating.ts';
@@ -42,14 +42,8 @@ function states(script: ParsedFile): Statement {
       say.flag('load_in_4bit') === true ? 4 : bitsNamed(name),
     );
   }
-  sayRoles(
-    say,
-    online
-      ? rolesOf(say)
-      : /dpo/.test(wordsOf(script, 'module'))
-        ? [{ role: 'reference', size: frozen(undefined) }]
-        : [],
-  );
+  if (online) sayRoles(say, rolesOf(say), engineOf(say));
+  else if (/dpo/.test(wordsOf(script, 'module'))) sayRoles(say, [referenceOf(say)]);
   return say.statement();
 }
 
@@ -106,20 +100,57 @@ function stateState(say: Stating): void {
   say.byDefault('optimizer', 'adamw', `the optimizer of ${source}`);
 }
 
+/** The key of several spellings that the script has; the newest where it has none. */
+const spelledAs = (say: Stating, ...keys: readonly [string, ...string[]]): string =>
+  keys.find((key) => say.at(key) !== undefined) ?? keys[0];
+
+const isOn = (say: Stating, ...keys: readonly [string, ...string[]]): boolean =>
+  say.flag(spelledAs(say, ...keys)) === true;
+
+const colocatesAll = (say: Stating): boolean => isOn(say, 'train.colocate_all', 'colocate_all_models');
+
+/** Frozen models are in ZeRO 3 where the actor is, and else whole on each GPU (`get_ds_eval_config`). */
+const referenceOf = (say: Stating): Role => ({
+  role: 'reference',
+  held: isOn(say, 'ref.offload', 'ref_offload', 'ref_reward_offload') ? undefined : { holds: 'weights', dtype: 'bf16' },
+  key: spelledAs(say, 'train.colocate_actor_ref', 'colocate_actor_ref', 'train.colocate_all', 'colocate_all_models'),
+  source,
+});
+
 /** Models that are on the actor's GPUs; without colocation they have GPUs of their own. */
 function rolesOf(say: Stating): readonly Role[] {
-  const all = ['train.colocate_all', 'colocate_all_models'].some((key) => say.flag(key) === true);
-  const withReference = all || say.flag('train.colocate_actor_ref') === true || say.flag('colocate_actor_ref') === true;
-  const nodes = say.number('actor.num_nodes') ?? say.number('actor_num_nodes') ?? 1;
-  const gpus = nodes * (say.number('actor.num_gpus_per_node') ?? say.number('actor_num_gpus_per_node') ?? 8);
-  const kept = (say.number('algo.kl.init_coef') ?? say.number('init_kl_coef') ?? 0.01) > 0;
-  const critic = ['critic.num_gpus_per_node', 'critic_num_gpus_per_node', 'critic_pretrain'].some(
-    (key) => say.at(key) !== undefined,
-  );
-  const fraction = say.number('vllm.gpu_memory_utilization') ?? say.number('vllm_gpu_memory_utilization');
-  return [
-    ...(withReference && kept ? [{ role: 'reference', size: frozen(gpus) } as const] : []),
-    ...(all && critic ? [{ role: 'critic', size: trainedToo(gpus) } as const] : []),
-    ...(all ? [{ role: 'rollout engine', size: share(fraction, source) } as const] : []),
-  ];
+  const all = colocatesAll(say);
+  const roles: Role[] = [];
+  const kept = (say.number(spelledAs(say, 'algo.kl.init_coef', 'init_kl_coef')) ?? 0.01) > 0;
+  if (kept && (all || isOn(say, 'train.colocate_actor_ref', 'colocate_actor_ref'))) roles.push(referenceOf(say));
+  if (!all) return roles;
+  const estimator = spelledAs(say, 'algo.advantage.estimator', 'advantage_estimator');
+  if ((say.text(estimator) ?? 'gae') === 'gae')
+    roles.push({ role: 'critic', held: { holds: sleepsBetween(say) ? 'weights' : 'states' }, key: estimator, source });
+  const scored = spelledAs(say, 'reward.model_name_or_path', 'reward_pretrain');
+  if (say.at(scored) !== undefined && say.at(spelledAs(say, 'reward.remote_url', 'remote_rm_url')) === undefined) {
+    const away = isOn(say, 'reward.offload', 'ref_reward_offload');
+    roles.push({
+      role: 'reward_model',
+      held: away ? undefined : { holds: 'weights', dtype: 'bf16' },
+      key: scored,
+      source,
+    });
+  }
+  return roles;
+}
+
+/** DeepSpeed's sleep moves optimizer states and fp32 copies to the CPU, and leaves the 16-bit weights (`offload_deepspeed_states`). */
+const sleepsBetween = (say: Stating): boolean => isOn(say, 'ds.enable_sleep', 'deepspeed_enable_sleep');
+
+function engineOf(say: Stating): Engine | undefined {
+  if (!colocatesAll(say) || isOn(say, 'train.async_enable', 'async_train')) return undefined;
+  const key = spelledAs(say, 'vllm.gpu_memory_utilization', 'vllm_gpu_memory_utilization');
+  return {
+    share: say.number(key) ?? 0.95,
+    beside: sleepsBetween(say) ? 'weights' : 'states',
+    sleeps: isOn(say, 'vllm.enable_sleep', 'vllm_enable_sleep'),
+    key,
+    source: `vllm.gpu_memory_utilization of ${source}`,
+  };
 }

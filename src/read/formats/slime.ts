@@ -1,7 +1,7 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, own } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
-import { frozen, type Role, sayRoles, share } from '../roles.ts';
+import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { flagsOf, spelled } from '../scripts.ts';
 import type { Stating } from '../stating.ts';
 import { stateModel, stateRun, statingArguments } from './megatron-arguments.ts';
@@ -41,7 +41,7 @@ function states(script: ParsedFile): Statement {
   say.byDefault('precision', 'bf16', 'slime trains in bf16 unless --fp16 says otherwise');
   say.byDefault('sharding', 'optimizer', 'slime switches Megatron’s distributed optimizer on');
   stateRun(say);
-  sayRoles(say, rolesOf(say));
+  sayRoles(say, rolesOf(say), engineOf(say));
   return say.statement();
 }
 
@@ -52,14 +52,20 @@ function sourcedBy({ source: { value } }: ParsedFile): string {
     : 'there is none';
 }
 
+const source = 'slime 624b824 (2026-08)';
+
+/** The reference's weights wait in CPU memory and take the place of the actor's (`weights_backuper`). */
 function rolesOf(say: Stating): readonly Role[] {
-  const kept =
-    say.at('ref_load') !== undefined && (say.flag('use_kl_loss') === true || (say.number('kl_coef') ?? 0) > 0);
-  const engine = say.flag('colocate') === true;
-  return [
-    ...(kept ? [{ role: 'reference', size: `${frozen(undefined)}, on the CPU while the actor trains` } as const] : []),
-    ...(engine
-      ? [{ role: 'rollout engine', size: share(say.number('sglang_mem_fraction_static'), 'SGLang') } as const]
-      : []),
-  ];
+  const kept = say.flag('use_kl_loss') === true || (say.number('kl_coef') ?? 0) > 0;
+  return kept && say.at('ref_load') !== undefined
+    ? [{ role: 'reference', held: undefined, key: 'ref_load', source }]
+    : [];
+}
+
+/** `--colocate` moves the actor to the CPU while SGLang generates, unless it is told not to. */
+function engineOf(say: Stating): Engine | undefined {
+  if (say.flag('colocate') !== true) return undefined;
+  const key = 'sglang_mem_fraction_static';
+  const stays = say.flag('no_offload_train') === true || say.flag('offload_train') === false;
+  return { share: say.number(key), beside: stays ? 'states' : 'nothing', key, source };
 }

@@ -2,7 +2,7 @@ import type { Statement } from '../../model/statement.ts';
 import { isDictionary, OpenModel, own } from '../../text/fields.ts';
 import { interpolated } from '../../text/interpolate.ts';
 import type { Format, ParsedFile } from '../format.ts';
-import { frozen, type Role, sayRoles, share, trainedToo } from '../roles.ts';
+import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { overridesOf, sayLaunchAs, wordsOf } from '../scripts.ts';
 import { dtypeOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
@@ -104,7 +104,7 @@ function stateActor(say: Stating, named: boolean): void {
     stateFsdp(say, [`${actor}.fsdp_config`]);
   }
   stateModelKeys(say, model, name);
-  sayRoles(say, rolesOf(say));
+  sayRoles(say, rolesOf(say, megatron), engineOf(say, megatron));
 }
 
 /** A mini-batch counts prompts, each with `n` answers; batches by tokens hold as many sequences as fit. */
@@ -172,17 +172,56 @@ function stateModelKeys(say: Stating, at: string, name: string): void {
   sayLora(say, { ...keys, rankByDefault: 0, targetsByDefault: ['all-linear'], source: read }, bitsNamed(name));
 }
 
-function rolesOf(say: Stating): readonly Role[] {
-  const gpus = (say.number('trainer.nnodes') ?? 1) * (say.number('trainer.n_gpus_per_node') ?? 8);
-  const kept = say.flag(`${actor}.use_kl_loss`) === true || say.flag('algorithm.use_kl_in_reward') === true;
-  const away = say.flag('actor_rollout_ref.ref.fsdp_config.param_offload') === true;
-  const critic = (say.text('algorithm.adv_estimator') ?? 'gae') === 'gae';
-  const fraction = say.number('actor_rollout_ref.rollout.gpu_memory_utilization') ?? 0.5;
-  return [
-    ...(kept
-      ? [{ role: 'reference', size: away ? `${frozen(gpus)}, on the CPU while it rests` : frozen(gpus) } as const]
-      : []),
-    ...(critic ? [{ role: 'critic', size: trainedToo(gpus) } as const] : []),
-    { role: 'rollout engine', size: `${share(fraction, read)}, which it gives back for the update` },
-  ];
+/** Models that share the actor's GPUs (`need_reference_policy`, `need_critic`). */
+function rolesOf(say: Stating, megatron: boolean): readonly Role[] {
+  const roles: Role[] = [];
+  const kl = [`${actor}.use_kl_loss`, 'algorithm.use_kl_in_reward'].find((key) => say.flag(key) === true);
+  // With adapters the reference is the actor without them.
+  const adapters = (say.number(`${model}.lora_rank`) ?? 0) > 0;
+  if (kl !== undefined && !adapters) roles.push(referenceOf(say, megatron, kl));
+  const estimator = 'algorithm.adv_estimator';
+  if (say.flag('critic.enable') ?? (say.text(estimator) ?? 'gae') === 'gae')
+    roles.push({ role: 'critic', held: criticHolds(say, megatron), key: estimator, source: `${estimator} of ${read}` });
+  return roles;
+}
+
+/** FSDP keeps a frozen model on the CPU whatever its keys say (`forward_only`); Megatron has it where the actor's weights are. */
+function referenceOf(say: Stating, megatron: boolean, key: string): Role {
+  const away =
+    say.flag('actor_rollout_ref.ref.megatron.param_offload') ?? say.flag(`${actor}.megatron.param_offload`) ?? false;
+  return {
+    role: 'reference',
+    held: megatron && !away ? { holds: 'weights', dtype: 'bf16' } : undefined,
+    key,
+    source: read,
+  };
+}
+
+function criticHolds(say: Stating, megatron: boolean): Role['held'] {
+  const staying = stayingOf(say, megatron ? ['critic.megatron'] : ['critic.fsdp', 'critic.model.fsdp_config']);
+  return staying === 'nothing' ? undefined : { holds: staying };
+}
+
+/** What `param_offload` and `optimizer_offload` leave on the GPU between the phases of a step; the update itself has all of it. */
+function stayingOf(say: Stating, at: readonly string[]): 'states' | 'weights' | 'nothing' {
+  const away = (what: string) => at.some((one) => say.flag(`${one}.${what}`) === true);
+  if (!away('optimizer_offload')) return 'states';
+  return away('param_offload') ? 'nothing' : 'weights';
+}
+
+function engineOf(say: Stating, megatron: boolean): Engine | undefined {
+  // An engine with nodes of its own shares no GPU.
+  if (
+    say.flag('actor_rollout_ref.hybrid_engine') === false ||
+    (say.number('actor_rollout_ref.rollout.nnodes') ?? 0) > 0
+  )
+    return undefined;
+  const key = 'actor_rollout_ref.rollout.gpu_memory_utilization';
+  return {
+    share: say.number(key) ?? 0.5,
+    beside: stayingOf(say, [megatron ? `${actor}.megatron` : `${actor}.fsdp_config`]),
+    sleeps: say.flag('actor_rollout_ref.rollout.free_cache_engine') ?? true,
+    key,
+    source: `rollout.gpu_memory_utilization of ${read}`,
+  };
 }
