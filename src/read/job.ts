@@ -6,6 +6,7 @@ import { parse, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
 import { compose } from './compose.ts';
 import type { Format, ParsedFile } from './format.ts';
+import { huggingface, statesSizes } from './formats/huggingface.ts';
 import { trainingFormats } from './formats.ts';
 import { formatOf, gather, pathInside, reach } from './gather.ts';
 
@@ -43,6 +44,7 @@ export function readJob(root: ParsedFile, format: Format, context: JobContext = 
   if (gathering.kind === 'needs') return gathering;
   if (gathering.kind === 'unread') return gathering;
   const { statements, files } = gathering;
+  if (statements[0]?.model?.kind !== 'described' && statesSizes(root.source.value)) return both(format);
   const models = modelFiles(statements, context, root.path);
   if (models.needs.length > 0) return { kind: 'needs', paths: models.needs };
   try {
@@ -52,6 +54,19 @@ export function readJob(root: ParsedFile, format: Format, context: JobContext = 
     return { kind: 'unread', way: error.way, format: format.id, problems: [error.problem, ...notesOf(statements)] };
   }
 }
+
+/** Trainers and models pass over each other's keys, so a few of them must not make a model config something small. */
+const both = ({ id, title }: Format): Reading => ({
+  kind: 'unread',
+  way: 'impossible',
+  format: id,
+  problems: [
+    {
+      severity: 'error',
+      message: `The file has the sizes of a model (${huggingface.title}) and the keys of a training file (${title}), and only one of the two can be meant; put them in a file each.`,
+    },
+  ],
+});
 
 const notesOf = (statements: readonly Statement[]): readonly Problem[] =>
   statements.flatMap(({ problems }) => problems);

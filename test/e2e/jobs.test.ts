@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Ran, runAction } from '../action.ts';
 import type { Tree } from '../github-server.ts';
-import { pullRequest } from '../states.ts';
+import { config, pullRequest } from '../states.ts';
 import { stage } from './stage.ts';
 
 const start = stage();
@@ -185,5 +185,27 @@ describe('a change of one file of a job', () => {
     const named = await judged(both, { ...both, 'train.yaml': text, 'ds.json': deepspeed(3) });
     expect(named.ran.outputs['verdict']).toBe('pass');
     expect(named.report.comparisons.map(({ path }) => path)).toEqual(['train.yaml']);
+  });
+});
+
+describe('a change that would make figures smaller than what is trained', () => {
+  const both = { [policyName]: budget('79GiB') };
+  const wide = { num_hidden_layers: 160 };
+
+  it.each([
+    [
+      'a training of a smaller model',
+      { model_name_or_path: 'meta-llama/Llama-3.2-1B', per_device_train_batch_size: 1 },
+    ],
+    ['an adapter', { peft_type: 'LORA', r: 8 }],
+    ['a launcher of accelerate', { distributed_type: 'MULTI_GPU', num_processes: 8 }],
+    ['DeepSpeed', { zero_optimization: { stage: 3 }, train_batch_size: 8, model_type: undefined, architectures: [] }],
+  ])('does not by keys that make a model config look like %s', async (_, keys) => {
+    const file = 'models/config.json';
+    const changed = await judged({ ...both, [file]: config() }, { ...both, [file]: config({ ...wide, ...keys }) });
+    expect(changed.ran).toMatchObject({ code: 1, outputs: { verdict: 'fail' } });
+    const added = await judged(both, { ...both, [file]: config({ ...wide, ...keys }) });
+    expect(added.ran).toMatchObject({ code: 1, outputs: { verdict: 'fail' } });
+    expect(added.body).toMatch(/only one of the two can be meant|over the budget|than the budget allows/);
   });
 });

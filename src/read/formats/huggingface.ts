@@ -51,11 +51,15 @@ const namesFamily = (value: Dictionary): boolean => {
   return typeof type === 'string' && (findFamily(type) !== undefined || findComposite(type) !== undefined);
 };
 
-const looksLikeText = (value: unknown): boolean =>
-  isDictionary(value) &&
-  (namesFamily(value) ||
-    (dimensionKeys.some((key) => typeof own(value, key) === 'number') &&
-      typeof (own(value, 'model_type') ?? own(value, 'vocab_size') ?? own(value, 'architectures')) !== 'undefined'));
+const looksLikeText = (value: unknown): boolean => isDictionary(value) && (namesFamily(value) || hasSizes(value));
+
+const hasSizes = (value: Dictionary): boolean =>
+  dimensionKeys.some((key) => typeof own(value, key) === 'number') &&
+  typeof (own(value, 'model_type') ?? own(value, 'vocab_size') ?? own(value, 'architectures')) !== 'undefined';
+
+/** The sizes of a model stand in the file itself, at its top or in the part that is the text model. */
+export const statesSizes = (value: unknown): boolean =>
+  isDictionary(value) && (hasSizes(value) || textKeys.some((key) => statesSizes(own(value, key))));
 
 const namesModel = (value: Dictionary, key: string): boolean =>
   isDictionary(own(value, key)) && typeof own(value, 'model_type') === 'string';
