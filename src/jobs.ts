@@ -86,6 +86,7 @@ function missingOfJob({ path, previousPath, base, head, beside }: ConfigPair, se
 
 /** Some file that changed may be a part of a job whose own file did not. */
 function* changesParts({ touched = [], pairs }: Changes, settings: Settings): Asking<boolean> {
+  if (renamedModels(settings).length > 0) return true;
   const { base, head } = settings.runs ?? {};
   const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
   if (touched.some((path) => parts.has(path) || isTrainer(path))) return true;
@@ -118,6 +119,15 @@ function isPart(side: ConfigSide | undefined, path: string): boolean {
   return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
 }
 
+/** Configs that a name stands for on one side only (`base_models`): trainings that use the name have another model now. */
+function renamedModels({ runs }: Settings): readonly string[] {
+  if (runs?.base.kind !== 'read' || runs.head.kind !== 'read') return [];
+  const [old, now] = [runs.base, runs.head].map(({ baseModels }) => new Map(Object.entries(baseModels)));
+  const only = (here = new Map<string, string>(), there = new Map<string, string>()) =>
+    [...here].flatMap(([name, path]) => (there.get(name) === path ? [] : [path]));
+  return [...only(old, now), ...only(now, old)];
+}
+
 /** The script that holds the defaults of nanoGPT's configs. */
 const isTrainer = (path: string): boolean => /(^|\/)train\.py$/.test(path);
 
@@ -141,7 +151,7 @@ function* jobsUsing(
     const side = sides[index];
     return side === undefined ? [] : [{ path, base: side, head: side }];
   });
-  const changed = new Set(touched);
+  const changed = new Set([...touched, ...renamedModels(settings)]);
   const using = (yield* filled(alike, settings)).filter(({ beside }) =>
     [...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])].some((path) => changed.has(path)),
   );

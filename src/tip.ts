@@ -126,13 +126,15 @@ function mergeOf(changes: Changes, settings: Settings, runs: Runs | undefined, t
 
 /** Whether two descriptions train a config differently. */
 export function trained(
-  { sourcesFor }: Settings,
+  { sourcesFor, jobOf }: Settings,
   one: Described | undefined,
   other: Described | undefined,
 ): (path: string) => boolean {
   if (one?.kind !== 'read' || other?.kind !== 'read' || !differs(one, other)) return () => false;
-  const fields = (path: string, described: Description) =>
-    JSON.stringify(sourcesFor(path, [], described).map(({ fields: stated }) => stated));
+  const fields = (path: string, described: Description) => {
+    const { beside, inputs } = jobOf(path, described);
+    return JSON.stringify([sourcesFor(path, [], described).map(({ fields: stated }) => stated), beside, inputs]);
+  };
   return (path) => fields(path, one) !== fields(path, other);
 }
 

@@ -99,7 +99,7 @@ function judging(documents: Documents): string | undefined {
     name: '',
     runFiles: [],
     defaults: { ...policy.defaults, run: {} },
-    entries: policy.entries.map((entry) => ({ ...entry, run: {} })),
+    entries: policy.entries.map((entry) => ({ ...entry, run: {}, with: [], inputs: {} })),
   };
   return JSON.stringify([judges ?? 'none', claimsOf(described)], (_, value: unknown) =>
     value instanceof Uint8Array ? new TextDecoder('latin1').decode(value) : value,

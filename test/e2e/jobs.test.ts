@@ -159,6 +159,51 @@ describe('a change of one file of a job', () => {
     expect(ran.outputs['verdict']).toBe('fail');
   });
 
+  it('only what the policy puts beside a job', async () => {
+    const policy = (file: string) => `${budget('79GiB')}configs: [{ match: train.yaml, with: ${file} }]\n`;
+    const both = {
+      'train.yaml': tuning().replace('deepspeed: ds.json\n', ''),
+      'all.json': deepspeed(3),
+      'none.json': deepspeed(0),
+    };
+    const { ran, report } = await judged(
+      { ...both, [policyName]: policy('all.json') },
+      { ...both, [policyName]: policy('none.json') },
+    );
+    expect(report.comparisons.map(({ path }) => path)).toEqual(['train.yaml']);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
+  it('only what the policy starts a script with', async () => {
+    const policy = (micro: number) => `${budget('79GiB')}configs: [{ match: train.sh, inputs: { MICRO: ${micro} } }]\n`;
+    const script = slurm(1).replace('--micro-batch-size 1', '--micro-batch-size $MICRO');
+    const { ran, report } = await judged(
+      { 'train.sh': script, [policyName]: policy(1) },
+      { 'train.sh': script, [policyName]: policy(32) },
+    );
+    expect(report.comparisons).toMatchObject([
+      { path: 'train.sh', base: { run: { micro_batch_size: 1 } }, head: { run: { micro_batch_size: 32 } } },
+    ]);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
+  it('only the config that a name stands for in the policy', async () => {
+    const policy = (file: string) => `${budget('79GiB')}base_models: { our/base: ${file} }\n`;
+    const both = {
+      'train.yaml': tuning().replace('meta-llama/Llama-3.1-8B', 'our/base').replace('size: 1', 'size: 8'),
+      'other.yaml': nanotron(1),
+      'ds.json': deepspeed(3),
+      'small.json': config(),
+      'large.json': config({ num_hidden_layers: 160 }),
+    };
+    const { ran, report } = await judged(
+      { ...both, [policyName]: policy('small.json') },
+      { ...both, [policyName]: policy('large.json') },
+    );
+    expect(report.comparisons.map(({ path }) => path)).toEqual(['train.yaml']);
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
   it('is not helped by a budget in the same pull request', async () => {
     const { ran } = await judged(
       { 'train.yaml': tuning(), 'ds.json': deepspeed(3), [policyName]: budget('79GiB') },
