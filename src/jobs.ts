@@ -1,4 +1,4 @@
-import { isCode, readFile } from './read/config.ts';
+import { formats, isCode, readFile } from './read/config.ts';
 import { alone, isIncluded } from './read/job.ts';
 import { recipePairs } from './read/recipes.ts';
 import type { Described } from './settings/describe.ts';
@@ -30,10 +30,20 @@ const mostJobs = 1_000;
  */
 export function* jobsOf(changes: Changes, settings: Settings): Asking<Changes> {
   const own = { ...changes, pairs: yield* filled(changes.pairs, settings) };
-  if (changes.head === undefined || changes.base === undefined || !(yield* changesParts(own, settings))) return own;
+  if (changes.head === undefined || changes.base === undefined) return own;
+  const parts = yield* changesParts(own, settings);
+  if (!parts && !changesModels(own)) return own;
   const { pairs, missed } = yield* jobsUsing(own, settings);
-  return { ...own, pairs: [...own.pairs, ...pairs], missed: [...own.missed, ...missed] };
+  const all = [...own.pairs, ...pairs];
+  // A model config is judged by itself, too, so that a repository too large to be searched does not fail each change of one.
+  if (!parts) return { ...own, pairs: all, notes: [...own.notes, ...missed.map(unsearched)] };
+  return { ...own, pairs: all, missed: [...own.missed, ...missed] };
 }
+
+const unsearched = ({ kind, paths: { length } }: Missed): string => {
+  const thing = kind === 'folders' ? 'folder' : 'file';
+  return `${length} ${thing}${length === 1 ? ' was' : 's were'} not searched for trainings that use a changed model config; name trainings by the input \`configs\` or in the policy to have them searched first.`;
+};
 
 /** The pairs with what the job of each side refers to. */
 function* filled(pairs: readonly ConfigPair[], settings: Settings): Asking<readonly ConfigPair[]> {
@@ -105,6 +115,16 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings): As
     ]),
   );
   return sides.some((side, index) => isPart(side, others[Math.floor(index / 2)] ?? ''));
+}
+
+/** Some model config changed, which trainings may name by its path. */
+const changesModels = ({ pairs }: Changes): boolean =>
+  pairs.some(({ path, previousPath, base, head }) => isModel(base, previousPath ?? path) || isModel(head, path));
+
+function isModel(side: ConfigSide | undefined, path: string): boolean {
+  if (side?.kind !== 'bytes') return false;
+  const reading = readFile(side.bytes, path, alone);
+  return reading.kind === 'read' && formats.some(({ id }) => id === reading.format);
 }
 
 /**

@@ -204,6 +204,22 @@ describe('a change of one file of a job', () => {
     expect(ran.outputs['verdict']).toBe('fail');
   });
 
+  it('only the model config that a training names by its path', async () => {
+    const both = {
+      [policyName]: budget('79GiB'),
+      'train.yaml': tuning().replace('meta-llama/Llama-3.1-8B', 'models/8b').replace('size: 1', 'size: 4'),
+      'other.yaml': nanotron(1),
+      'ds.json': deepspeed(3),
+    };
+    const { ran, report } = await judged(
+      { ...both, 'models/8b/config.json': config() },
+      { ...both, 'models/8b/config.json': config({ num_hidden_layers: 128 }) },
+    );
+    expect(report.comparisons.map(({ path }) => path)).toEqual(['models/8b/config.json', 'train.yaml']);
+    expect(report.comparisons[1]).toMatchObject({ head: { run: { micro_batch_size: 4, framework: 'deepspeed' } } });
+    expect(ran.outputs['verdict']).toBe('fail');
+  });
+
   it('is not helped by a budget in the same pull request', async () => {
     const { ran } = await judged(
       { 'train.yaml': tuning(), 'ds.json': deepspeed(3), [policyName]: budget('79GiB') },
