@@ -411,7 +411,12 @@ export class GitHubServer {
       const open = state.pull.state === 'open' && headRef === headRefName;
       return { nodes: open ? [{ number, headRefOid: head, headRepository: { nameWithOwner: headRepository } }] : [] };
     };
-    const pullRequest = () => ({ comments, timelineItems });
+    const pullRequest = () => ({
+      headRefOid: state.pull.head,
+      state: state.pull.state.toUpperCase(),
+      comments,
+      timelineItems,
+    });
     const repository = () => (state.mayRead ? { object, ref, pullRequest, pullRequests } : null);
     const rootValue = { repository, minimizeComment, updateIssueComment };
     const answer = await graphql({ schema: schemaOf(), source: query, rootValue, variableValues: variables });

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { marker } from '../report/comment.ts';
 import { isWhole } from '../report/earlier.ts';
 import { type Api, type Repository, reasonOf, unclear } from './api.ts';
-import { readPull } from './changes.ts';
 
 export type CommentStatus = 'created' | 'updated' | 'unchanged' | 'skipped' | 'failed';
 export type Posted = { readonly status: CommentStatus; readonly url: string; readonly reason?: string };
@@ -10,6 +9,8 @@ export type Posted = { readonly status: CommentStatus; readonly url: string; rea
 const page = z.object({
   repository: z.object({
     pullRequest: z.object({
+      headRefOid: z.string(),
+      state: z.string(),
       comments: z.object({
         pageInfo: z.object({ hasNextPage: z.boolean(), endCursor: z.string().nullable() }),
         nodes: z.array(
@@ -34,20 +35,26 @@ type Found = { readonly id: string; readonly body: string; readonly url: string 
 const mostPages = 50;
 
 const query = `query ($owner: String!, $name: String!, $number: Int!, $after: String) {
-  repository(owner: $owner, name: $name) { pullRequest(number: $number) { comments(first: 100, after: $after) {
+  repository(owner: $owner, name: $name) { pullRequest(number: $number) { headRefOid state comments(first: 100, after: $after) {
     pageInfo { hasNextPage endCursor } nodes { id body url viewerDidAuthor isMinimized } } } } }`;
+
+/** Our comments, with the pull request as it is at that moment: what is written must be of its newest commit. */
+type Standing = { readonly own: readonly Found[]; readonly head: string; readonly open: boolean };
 
 /**
  * Our comments on a pull request, oldest first: those that begin with our marker and were written with this token's identity.
  * Other workflows have that identity too, so one that is not ours from heading to footer comes after all that are, and is
  * taken over only where there is no other.
  */
-async function ownComments(api: Api, repository: Repository, number: number, key: string): Promise<readonly Found[]> {
+async function ownComments(api: Api, repository: Repository, number: number, key: string): Promise<Standing> {
   const own: Found[] = [];
+  let now = { head: '', open: false };
   let after: string | null = null;
   for (let count = 0; count < mostPages; count++) {
     const data: unknown = await api.graphql(query, { owner: repository.owner, name: repository.repo, number, after });
-    const { nodes, pageInfo } = page.parse(data).repository.pullRequest.comments;
+    const { headRefOid, state, comments } = page.parse(data).repository.pullRequest;
+    const { nodes, pageInfo } = comments;
+    now = { head: headRefOid, open: state === 'OPEN' };
     for (const node of nodes) {
       if (node?.viewerDidAuthor === true && !node.isMinimized && node.body.startsWith(marker(key))) own.push(node);
     }
@@ -55,7 +62,7 @@ async function ownComments(api: Api, repository: Repository, number: number, key
     after = pageInfo.endCursor;
   }
   const whole = own.filter(({ body }) => isWhole(body));
-  return whole.length > 0 ? whole : own.slice(0, 1);
+  return { ...now, own: whole.length > 0 ? whole : own.slice(0, 1) };
 }
 
 /** What a comment is written out of: our earlier one, where there is one. */
@@ -76,11 +83,11 @@ export async function post(
   create: boolean,
 ): Promise<Posted> {
   try {
-    const [first, ...duplicates] = await ownComments(api, repository, pull.number, key);
+    const now = await ownComments(api, repository, pull.number, key);
+    const [first, ...duplicates] = now.own;
     if (first === undefined && !create) return { status: 'skipped', url: '' };
     if (first !== undefined && duplicates.length === 0 && isEqual(first.body, write(first.body)))
       return { status: 'unchanged', url: first.url };
-    const now = await readPull(api, repository, pull.number);
     const skipped = (reason: string): Posted => ({ status: 'skipped', url: first?.url ?? '', reason });
     if (now.head !== pull.head) return skipped('the pull request has a newer commit, whose run will comment.');
     if (!now.open) return skipped('the pull request is closed, and its comment stays as it is.');
@@ -128,7 +135,7 @@ async function send(api: Api, repository: Repository, number: number, key: strin
     if (!unclear(error)) throw error;
   }
   try {
-    const [first, ...duplicates] = await ownComments(api, repository, number, key);
+    const [first, ...duplicates] = (await ownComments(api, repository, number, key)).own;
     if (first !== undefined) {
       if (duplicates.length > 0) await settle(api, first, duplicates, () => body);
       return { status: 'created', url: first.url };
