@@ -1,13 +1,15 @@
 import { formats, isCode, readFile } from './read/config.ts';
-import { alone, isIncluded } from './read/job.ts';
+import { alone, isIncluded, type JobReading } from './read/job.ts';
 import { recipePairs } from './read/recipes.ts';
 import type { Described } from './settings/describe.ts';
 import type { Settings } from './settings/settings.ts';
 import { syntaxOf } from './text/syntax.ts';
-import type { Changes, ConfigPair, ConfigSide, Files, Missed } from './world.ts';
+import type { Changes, ConfigPair, ConfigSide, Files, InTime, Missed } from './world.ts';
 
-/** What a door is asked for: files of a side, or the list of all files of the head. */
-export type Ask = { readonly kind: 'files'; readonly wanted: readonly Wanted[] } | { readonly kind: 'list' };
+/** What a door is asked for: files of a side, or the list of all files of the head; `everywhere`, whatever that takes. */
+export type Ask =
+  | { readonly kind: 'files'; readonly wanted: readonly Wanted[] }
+  | { readonly kind: 'list'; readonly everywhere: boolean };
 
 export type Wanted = { readonly side: 'base' | 'head'; readonly path: string };
 
@@ -28,28 +30,26 @@ const mostJobs = 1_000;
  * The changes with the files that their jobs refer to, and with every other job that uses a file that changed: a change of
  * `zero3.json` alone is a change of the trainings that name it. A generator, so that a door may answer at once or after a request.
  */
-export function* jobsOf(changes: Changes, settings: Settings): Asking<Changes> {
-  const own = { ...changes, pairs: yield* filled(changes.pairs, settings) };
+export function* jobsOf(changes: Changes, settings: Settings, inTime: InTime): Asking<Changes> {
+  const own = { ...changes, pairs: yield* filled(changes.pairs, settings, inTime) };
   if (changes.head === undefined || changes.base === undefined) return own;
-  const parts = yield* changesParts(own, settings);
-  if (!parts && !changesModels(own)) return own;
-  const { pairs, missed } = yield* jobsUsing(own, settings);
+  const parts = yield* changesParts(own, settings, inTime);
+  if (!parts && !changesModels(own, inTime)) return own;
+  const { pairs, missed } = yield* jobsUsing(own, settings, inTime, parts);
   const all = [...own.pairs, ...pairs];
   // A model config is judged by itself, too, so that a repository too large to be searched does not fail each change of one.
-  if (!parts) return { ...own, pairs: all, notes: [...own.notes, ...missed.map(unsearched)] };
+  if (!parts) return { ...own, pairs: all, notes: [...own.notes, ...(missed.length === 0 ? [] : [unsearched])] };
   return { ...own, pairs: all, missed: [...own.missed, ...missed] };
 }
 
-const unsearched = ({ kind, paths: { length } }: Missed): string => {
-  const thing = kind === 'folders' ? 'folder' : 'file';
-  return `${length} ${thing}${length === 1 ? ' was' : 's were'} not searched for trainings that use a changed model config; name trainings by the input \`configs\` or in the policy to have them searched first.`;
-};
+const unsearched =
+  'The repository is too large to search all of it for trainings that use a changed model config; those that were not searched are judged when they change themselves.';
 
 /** The pairs with what the job of each side refers to. */
-function* filled(pairs: readonly ConfigPair[], settings: Settings): Asking<readonly ConfigPair[]> {
+function* filled(pairs: readonly ConfigPair[], settings: Settings, inTime: InTime): Asking<readonly ConfigPair[]> {
   let all = pairs;
   for (let round = 0; round < rounds; round++) {
-    const wanted = all.flatMap((pair, index) => missingOf(pair, settings).map((one) => ({ ...one, index })));
+    const wanted = all.flatMap((pair, index) => missingOf(pair, settings, inTime).map((one) => ({ ...one, index })));
     if (wanted.length === 0) return all;
     const sides = yield* files(wanted);
     const found = new Map<
@@ -77,9 +77,11 @@ function withFiles(pair: ConfigPair, found: { readonly base: Files; readonly hea
   return { ...pair, beside: { base: new Map([...base, ...found.base]), head: new Map([...head, ...found.head]) } };
 }
 
-/** Files that the jobs of a pair refer to and that nobody has fetched yet. */
-const missingOf = (pair: ConfigPair, settings: Settings): readonly Wanted[] =>
-  recipePairs(pair).flatMap((one) => missingOfJob(one, settings));
+/** Files that the jobs of a pair refer to and that nobody has fetched yet; none of one that takes too long, which is told later. */
+function missingOf(pair: ConfigPair, settings: Settings, inTime: InTime): readonly Wanted[] {
+  const timed = inTime(() => recipePairs(pair).flatMap((one) => missingOfJob(one, settings)));
+  return timed.kind === 'done' ? timed.result : [];
+}
 
 function missingOfJob({ path, previousPath, base, head, beside }: ConfigPair, settings: Settings): readonly Wanted[] {
   const of = (side: 'base' | 'head', file: ConfigSide | undefined, name: string, described: Described | undefined) => {
@@ -95,12 +97,13 @@ function missingOfJob({ path, previousPath, base, head, beside }: ConfigPair, se
 }
 
 /** Some file that changed may be a part of a job whose own file did not. */
-function* changesParts({ touched = [], pairs }: Changes, settings: Settings): Asking<boolean> {
+function* changesParts({ touched = [], pairs }: Changes, settings: Settings, inTime: InTime): Asking<boolean> {
   if (renamedModels(settings).length > 0) return true;
   const { base, head } = settings.runs ?? {};
   const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
   if (touched.some((path) => parts.has(path) || isTrainer(path))) return true;
-  if (pairs.some(({ path, base: old, head: now }) => isPart(old, path) || isPart(now, path))) return true;
+  if (pairs.some(({ path, base: old, head: now }) => isPart(old, path, inTime) || isPart(now, path, inTime)))
+    return true;
   const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
   // Files that the patterns name were read already, or are reported as missing.
   const unseen = (path: string) => !known.has(path) && !settings.matches(path);
@@ -114,28 +117,35 @@ function* changesParts({ touched = [], pairs }: Changes, settings: Settings): As
       { side: 'head', path },
     ]),
   );
-  return sides.some((side, index) => isPart(side, others[Math.floor(index / 2)] ?? ''));
+  return sides.some((side, index) => isPart(side, others[Math.floor(index / 2)] ?? '', inTime));
 }
 
 /** Some model config changed, which trainings may name by its path. */
-const changesModels = ({ pairs }: Changes): boolean =>
-  pairs.some(({ path, previousPath, base, head }) => isModel(base, previousPath ?? path) || isModel(head, path));
+const changesModels = ({ pairs }: Changes, inTime: InTime): boolean =>
+  pairs.some(
+    ({ path, previousPath, base, head }) => isModel(base, previousPath ?? path, inTime) || isModel(head, path, inTime),
+  );
 
-function isModel(side: ConfigSide | undefined, path: string): boolean {
-  if (side?.kind !== 'bytes') return false;
-  const reading = readFile(side.bytes, path, alone);
-  return reading.kind === 'read' && formats.some(({ id }) => id === reading.format);
+function isModel(side: ConfigSide | undefined, path: string, inTime: InTime): boolean {
+  const reading = readAlone(side, path, inTime);
+  return reading?.kind === 'read' && formats.some(({ id }) => id === reading.format);
+}
+
+/** undefined where there is no text, or it takes too long. */
+function readAlone(side: ConfigSide | undefined, path: string, inTime: InTime): JobReading | undefined {
+  if (side?.kind !== 'bytes') return undefined;
+  const timed = inTime(() => readFile(side.bytes, path, alone));
+  return timed.kind === 'done' ? timed.result : undefined;
 }
 
 /**
  * Whether a file may be part of another file's job: it describes a run without a model (accelerate, DeepSpeed), its format is one
  * of files that include each other, or it is a script that other scripts source.
  */
-function isPart(side: ConfigSide | undefined, path: string): boolean {
-  if (side?.kind !== 'bytes') return false;
-  if (/\.(sh|bash)$/.test(path)) return true;
-  const reading = readFile(side.bytes, path, alone);
-  if (reading.kind === 'needs') return false;
+function isPart(side: ConfigSide | undefined, path: string, inTime: InTime): boolean {
+  if (side?.kind === 'bytes' && /\.(sh|bash)$/.test(path)) return true;
+  const reading = readAlone(side, path, inTime);
+  if (reading === undefined || reading.kind === 'needs') return false;
   return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
 }
 
@@ -151,12 +161,18 @@ function renamedModels({ runs }: Settings): readonly string[] {
 /** The script that holds the defaults of nanoGPT's configs. */
 const isTrainer = (path: string): boolean => /(^|\/)train\.py$/.test(path);
 
-/** Jobs that use a file that changed, though their own file did not. */
+/**
+ * Jobs that use a file that changed, though their own file did not.
+ *
+ * @param everywhere also in folders that a door does not list at once
+ */
 function* jobsUsing(
   { touched = [], pairs }: Changes,
   settings: Settings,
+  inTime: InTime,
+  everywhere: boolean,
 ): Asking<{ readonly pairs: readonly ConfigPair[]; readonly missed: readonly Missed[] }> {
-  const answer = yield { kind: 'list' };
+  const answer = yield { kind: 'list', everywhere };
   if (answer.kind !== 'list') return { pairs: [], missed: [] };
   const listed = new Set([...touched, ...pairs.map(({ path }) => path)]);
   const trainers = touched.filter(isTrainer).map((path) => path.replace(/train\.py$/, 'config/'));
@@ -172,7 +188,7 @@ function* jobsUsing(
     return side === undefined ? [] : [{ path, base: side, head: side }];
   });
   const changed = new Set([...touched, ...renamedModels(settings)]);
-  const using = (yield* filled(alike, settings)).filter(({ beside }) =>
+  const using = (yield* filled(alike, settings, inTime)).filter(({ beside }) =>
     [...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])].some((path) => changed.has(path)),
   );
   const rest: readonly Missed[] =

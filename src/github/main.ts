@@ -98,7 +98,7 @@ async function run(environment: Environment): Promise<void> {
   const runs = broken === undefined ? await runsOf(api, repository, inputs, changed, known) : undefined;
   const settings = withRuns(both, runs);
   const retrained = await withRunChanges(api, repository, changed, settings);
-  const changes = await withTip(api, repository, await withJobs(api, repository, retrained, settings));
+  const changes = await withTip(api, repository, await withJobs(api, repository, retrained, settings, inTime));
   const outlook = (await withConfigs(api, repository, pull, changes, others)).map((one) =>
     one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) },
   );

@@ -17,6 +17,8 @@ const tree = z.object({
 });
 type Entry = z.infer<typeof tree>['tree'][number];
 
+export const symlinkMode = '120000';
+
 /** Folders that are looked into, where a repository is too large to be listed at once. */
 const mostFolders = 150;
 
@@ -140,7 +142,7 @@ function paired(before: Files, after: Files): readonly ChangedFile[] {
     if (previous_filename !== undefined) {
       renamed.add(previous_filename);
       changed.push({ filename, status: 'renamed', previous_filename });
-    } else if (old === undefined) changed.push({ filename, status: 'added', symlink: mode === '120000' });
+    } else if (old === undefined) changed.push({ filename, status: 'added', symlink: mode === symlinkMode });
     else if (old.sha !== sha || old.mode !== mode) changed.push({ filename, status: 'modified' });
   }
   for (const paths of gone.values())

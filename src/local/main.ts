@@ -14,7 +14,7 @@ import { readSide as readConfigSide, review, trainedOtherwise, version } from '.
 import type { OtherRules } from '../settings/proposal.ts';
 import { type Documents, type Settings, settingsFrom, WrongSettings, withRuns } from '../settings/settings.ts';
 import { parseCount } from '../units.ts';
-import type { Changes, ConfigPair, ConfigSide, Missed } from '../world.ts';
+import { type Changes, type ConfigPair, type ConfigSide, type InTime, type Missed, untimed } from '../world.ts';
 import { help, Usage, type Words, wordsOf } from './arguments.ts';
 import { readSide } from './files.ts';
 import { filesAt, GitProblem, gitChanges, gitRange, type Range, readAt, unchangedFiles } from './git.ts';
@@ -191,7 +191,9 @@ function diff(words: Words): number {
       settingsOf(words, held, (path) => path),
       runs,
     );
-    const changes = withJobs(range, withRunChanges(range, gitChanges(range, settings.matches), settings), settings);
+    const inTime = deadline();
+    const retrained = withRunChanges(range, gitChanges(range, settings.matches), settings);
+    const changes = withJobs(range, retrained, settings, inTime);
     return compared(
       words,
       { ...changes, notes: [...notes, ...changes.notes] },
@@ -225,9 +227,9 @@ const pairOf = (base: Named, head: Named): ConfigPair => ({
 });
 
 /** The changes with the files that their jobs refer to, and with every other job that uses a file that changed. */
-function withJobs(range: Range, changes: Changes, settings: Settings): Changes {
+function withJobs(range: Range, changes: Changes, settings: Settings, inTime: InTime): Changes {
   const commits = { base: range.base.commit, head: range.head.commit };
-  const asking = jobsOf(changes, settings);
+  const asking = jobsOf(changes, settings, inTime);
   let step = asking.next();
   while (step.done !== true) {
     const ask = step.value;
@@ -249,7 +251,7 @@ function onDisk(path: string, root: string): ConfigSide | undefined {
 /** Files beside one that the user named, as they are on the disk. */
 function besideOnDisk(pair: ConfigPair, settings: Settings): ConfigPair {
   const root = policyRoot(false);
-  const asking = jobsOf({ pairs: [pair], missed: [], notes: [] }, settings);
+  const asking = jobsOf({ pairs: [pair], missed: [], notes: [] }, settings, untimed);
   let step = asking.next();
   while (step.done !== true) {
     const ask = step.value;

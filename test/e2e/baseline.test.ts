@@ -218,6 +218,7 @@ describe('changes larger than GitHub lists', () => {
     expect(ran.outputs).toMatchObject({ verdict: 'fail', changed: '2' });
     expect(server.requests.filter(({ path: to }) => to.includes('/git/trees/')).length).toBeLessThan(120);
     expect(ran.summary).not.toContain('not looked at');
+    expect(server.state.comments[0]?.body).toContain('too large to search all of it for trainings');
   });
 
   it('says so where even that is too much', async () => {
