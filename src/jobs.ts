@@ -20,6 +20,8 @@ export type Answer =
 
 type Asking<Result> = Generator<Ask, Result, Answer>;
 
+type Late = Extract<ReturnType<InTime>, { readonly kind: 'late' }>;
+
 /** Rounds of questions: files that were fetched may name further ones. */
 const rounds = 4;
 /** How many changed files are examined as possible parts of jobs, before any is taken to be one, and how many jobs are searched for uses. */
@@ -31,7 +33,7 @@ const mostJobs = 1_000;
  * `zero3.json` alone is a change of the trainings that name it. A generator, so that a door may answer at once or after a request.
  */
 export function* jobsOf(changes: Changes, settings: Settings, inTime: InTime): Asking<Changes> {
-  const own = { ...changes, pairs: yield* filled(changes.pairs, settings, inTime) };
+  const own = { ...changes, pairs: (yield* filled(changes.pairs, settings, inTime)).pairs };
   if (changes.head === undefined || changes.base === undefined) return own;
   const parts = yield* changesParts(own, settings, inTime);
   if (!parts && !changesModels(own, inTime)) return own;
@@ -45,12 +47,20 @@ export function* jobsOf(changes: Changes, settings: Settings, inTime: InTime): A
 const unsearched =
   'The repository is too large to search all of it for trainings that use a changed model config; those that were not searched are judged when they change themselves.';
 
-/** The pairs with what the job of each side refers to. */
-function* filled(pairs: readonly ConfigPair[], settings: Settings, inTime: InTime): Asking<readonly ConfigPair[]> {
+/** Pairs with what the job of each side refers to, and the paths of those that took too long to be read for that. */
+type Filled = { readonly pairs: readonly ConfigPair[]; readonly late: ReadonlySet<string> };
+
+function* filled(pairs: readonly ConfigPair[], settings: Settings, inTime: InTime): Asking<Filled> {
+  const late = new Set<string>();
   let all = pairs;
   for (let round = 0; round < rounds; round++) {
-    const wanted = all.flatMap((pair, index) => missingOf(pair, settings, inTime).map((one) => ({ ...one, index })));
-    if (wanted.length === 0) return all;
+    const wanted = all.flatMap((pair, index) => {
+      if (late.has(pair.path)) return [];
+      const missing = missingOf(pair, settings, inTime);
+      if (missing === undefined) late.add(pair.path);
+      return (missing ?? []).map((one) => ({ ...one, index }));
+    });
+    if (wanted.length === 0) return { pairs: all, late };
     const sides = yield* files(wanted);
     const found = new Map<
       number,
@@ -63,7 +73,7 @@ function* filled(pairs: readonly ConfigPair[], settings: Settings, inTime: InTim
     }
     all = all.map((pair, index) => withFiles(pair, found.get(index)));
   }
-  return all;
+  return { pairs: all, late };
 }
 
 function* files(wanted: readonly Wanted[]): Asking<readonly (ConfigSide | undefined)[]> {
@@ -77,10 +87,10 @@ function withFiles(pair: ConfigPair, found: { readonly base: Files; readonly hea
   return { ...pair, beside: { base: new Map([...base, ...found.base]), head: new Map([...head, ...found.head]) } };
 }
 
-/** Files that the jobs of a pair refer to and that nobody has fetched yet; none of one that takes too long, which is told later. */
-function missingOf(pair: ConfigPair, settings: Settings, inTime: InTime): readonly Wanted[] {
+/** Files that the jobs of a pair refer to and that nobody has fetched yet; undefined where finding them takes too long. */
+function missingOf(pair: ConfigPair, settings: Settings, inTime: InTime): readonly Wanted[] | undefined {
   const timed = inTime(() => recipePairs(pair).flatMap((one) => missingOfJob(one, settings)));
-  return timed.kind === 'done' ? timed.result : [];
+  return timed.kind === 'done' ? timed.result : undefined;
 }
 
 function missingOfJob({ path, previousPath, base, head, beside }: ConfigPair, settings: Settings): readonly Wanted[] {
@@ -131,20 +141,21 @@ function isModel(side: ConfigSide | undefined, path: string, inTime: InTime): bo
   return reading?.kind === 'read' && formats.some(({ id }) => id === reading.format);
 }
 
-/** undefined where there is no text, or it takes too long. */
-function readAlone(side: ConfigSide | undefined, path: string, inTime: InTime): JobReading | undefined {
+/** undefined where there is no text. */
+function readAlone(side: ConfigSide | undefined, path: string, inTime: InTime): JobReading | Late | undefined {
   if (side?.kind !== 'bytes') return undefined;
   const timed = inTime(() => readFile(side.bytes, path, alone));
-  return timed.kind === 'done' ? timed.result : undefined;
+  return timed.kind === 'done' ? timed.result : timed;
 }
 
 /**
  * Whether a file may be part of another file's job: it describes a run without a model (accelerate, DeepSpeed), its format is one
- * of files that include each other, or it is a script that other scripts source.
+ * of files that include each other, or it is a script that other scripts source. So may one that takes too long to be read.
  */
 function isPart(side: ConfigSide | undefined, path: string, inTime: InTime): boolean {
   if (side?.kind === 'bytes' && /\.(sh|bash)$/.test(path)) return true;
   const reading = readAlone(side, path, inTime);
+  if (reading?.kind === 'late') return true;
   if (reading === undefined || reading.kind === 'needs') return false;
   return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
 }
@@ -188,8 +199,12 @@ function* jobsUsing(
     return side === undefined ? [] : [{ path, base: side, head: side }];
   });
   const changed = new Set([...touched, ...renamedModels(settings)]);
-  const using = (yield* filled(alike, settings, inTime)).filter(({ beside }) =>
-    [...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])].some((path) => changed.has(path)),
+  const { pairs: searched, late } = yield* filled(alike, settings, inTime);
+  // What took too long to be searched is reported as such, since it may use what changed.
+  const using = searched.filter(
+    ({ path, beside }) =>
+      late.has(path) ||
+      [...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])].some((one) => changed.has(one)),
   );
   const rest: readonly Missed[] =
     paths.length > mostJobs ? [{ kind: 'count', most: mostJobs, paths: paths.slice(mostJobs) }] : [];

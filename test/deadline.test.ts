@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { deadline } from '../src/deadline.ts';
+import { jobsOf } from '../src/jobs.ts';
 import { review } from '../src/run.ts';
 import { settingsFrom } from '../src/settings/settings.ts';
-import type { InTime } from '../src/world.ts';
+import { type InTime, untimed } from '../src/world.ts';
 import { config } from './states.ts';
 import { today } from './stories.ts';
 
@@ -83,5 +84,36 @@ describe('a config that takes too long', () => {
 
   it('and is on the way out: a removed one only warns', () => {
     expect(judged({ base: side }, late).outcome).toBe('warn');
+  });
+});
+
+describe('a file that takes too long while jobs are searched', () => {
+  const late: InTime = () => ({ kind: 'late', reason: 'takes longer than 5 s to evaluate' });
+  const side = { kind: 'bytes', bytes: Buffer.from('any: text') } as const;
+  const commits = { base: { sha: 'a', label: 'before' }, head: { sha: 'b', label: 'after' } };
+
+  /** What is judged where only `part.json` changed, of a repository that also has `train.yaml`. */
+  const searched = (inTime: InTime) => {
+    const changes = { ...commits, pairs: [], touched: ['part.json'], missed: [], notes: [] };
+    const asking = jobsOf(changes, settingsFrom({ configs: 'train.yaml' }), inTime);
+    let step = asking.next();
+    while (step.done !== true)
+      step = asking.next(
+        step.value.kind === 'files'
+          ? { kind: 'files', sides: step.value.wanted.map(() => side) }
+          : { kind: 'list', paths: ['train.yaml'], missed: [] },
+      );
+    return step.value;
+  };
+
+  it('hides no job: the part counts as one, and the job is judged, which says what was not read', () => {
+    expect(searched(late).pairs.map(({ path }) => path)).toEqual(['train.yaml']);
+    expect(searched(untimed).pairs).toEqual([]);
+    expect(
+      review(searched(late), settingsFrom({ configs: 'train.yaml' }), today, undefined, [], late).verdict,
+    ).toMatchObject({
+      outcome: 'fail',
+      findings: [{ code: 'unreadable', path: 'train.yaml' }],
+    });
   });
 });

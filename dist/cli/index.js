@@ -39025,10 +39025,11 @@ const namesFamily = (value) => {
     const type = fields_own(value, 'model_type');
     return typeof type === 'string' && (findFamily(type) !== undefined || findComposite(type) !== undefined);
 };
-const looksLikeText = (value) => isDictionary(value) &&
-    (namesFamily(value) ||
-        (dimensionKeys.some((key) => typeof fields_own(value, key) === 'number') &&
-            typeof (fields_own(value, 'model_type') ?? fields_own(value, 'vocab_size') ?? fields_own(value, 'architectures')) !== 'undefined'));
+const looksLikeText = (value) => isDictionary(value) && (namesFamily(value) || hasSizes(value));
+const hasSizes = (value) => dimensionKeys.some((key) => typeof fields_own(value, key) === 'number') &&
+    typeof (fields_own(value, 'model_type') ?? fields_own(value, 'vocab_size') ?? fields_own(value, 'architectures')) !== 'undefined';
+/** The sizes of a model stand in the file itself, at its top or in the part that is the text model. */
+const statesSizes = (value) => isDictionary(value) && (hasSizes(value) || textKeys.some((key) => statesSizes(fields_own(value, key))));
 const namesModel = (value, key) => isDictionary(fields_own(value, key)) && typeof fields_own(value, 'model_type') === 'string';
 function read(source) {
     const value = source.value;
@@ -41439,7 +41440,7 @@ const megatron_vocabulary_encoders = /bert|electra|bart|t5|clip|whisper|deberta/
  */
 function twinOf(sizes, words) {
     const twins = modelNames.flatMap((name) => {
-        const rows = megatron_vocabulary_encoders.test(name) || !hasSizes(name, sizes) ? undefined : rowsOf(name);
+        const rows = megatron_vocabulary_encoders.test(name) || !megatron_vocabulary_hasSizes(name, sizes) ? undefined : rowsOf(name);
         return rows === undefined ? [] : [{ name, rows }];
     });
     const text = megatron_vocabulary_folded(words.join(' '));
@@ -41456,7 +41457,7 @@ function twinOf(sizes, words) {
     return among.find(({ rows }) => counts.get(rows) === most);
 }
 const megatron_vocabulary_folded = (text) => text.toLowerCase().replace(/[-_.]/g, '');
-function hasSizes(name, { hidden, layers, heads, groups, width, experts }) {
+function megatron_vocabulary_hasSizes(name, { hidden, layers, heads, groups, width, experts }) {
     const config = findModel(name)?.config ?? {};
     const first = (...keys) => keys.map((key) => fields_own(config, key)).find((value) => typeof value === 'number');
     return (first('hidden_size', 'n_embd') === hidden &&
@@ -46808,6 +46809,7 @@ const trainingFormats = [
 
 
 
+
 const alone = { known: new Map(), baseModels: {}, beside: [] };
 /** The training format that a parsed file is of, if any. */
 const trainingFormatOf = (file) => formatOf(trainingFormats, file.path, file.source.value);
@@ -46825,6 +46827,8 @@ function readJob(root, format, context = alone) {
     if (gathering.kind === 'unread')
         return gathering;
     const { statements, files } = gathering;
+    if (statements[0]?.model?.kind !== 'described' && statesSizes(root.source.value))
+        return job_both(format);
     const models = modelFiles(statements, context, root.path);
     if (models.needs.length > 0)
         return { kind: 'needs', paths: models.needs };
@@ -46837,6 +46841,18 @@ function readJob(root, format, context = alone) {
         return { kind: 'unread', way: error.way, format: format.id, problems: [error.problem, ...notesOf(statements)] };
     }
 }
+/** Trainers and models pass over each other's keys, so a few of them must not make a model config something small. */
+const job_both = ({ id, title }) => ({
+    kind: 'unread',
+    way: 'impossible',
+    format: id,
+    problems: [
+        {
+            severity: 'error',
+            message: `The file has the sizes of a model (${huggingface.title}) and the keys of a training file (${title}), and only one of the two can be meant; put them in a file each.`,
+        },
+    ],
+});
 const notesOf = (statements) => statements.flatMap(({ problems }) => problems);
 /** Files that the names of models stand for: as the policy says, else a folder or a config of the repository. */
 function modelFiles(statements, { known, baseModels }, from) {
@@ -47109,20 +47125,35 @@ const mostJobs = 1_000;
  * The changes with the files that their jobs refer to, and with every other job that uses a file that changed: a change of
  * `zero3.json` alone is a change of the trainings that name it. A generator, so that a door may answer at once or after a request.
  */
-function* jobsOf(changes, settings) {
-    const own = { ...changes, pairs: yield* filled(changes.pairs, settings) };
-    if (changes.head === undefined || changes.base === undefined || !(yield* changesParts(own, settings)))
+function* jobsOf(changes, settings, inTime) {
+    const own = { ...changes, pairs: (yield* filled(changes.pairs, settings, inTime)).pairs };
+    if (changes.head === undefined || changes.base === undefined)
         return own;
-    const { pairs, missed } = yield* jobsUsing(own, settings);
-    return { ...own, pairs: [...own.pairs, ...pairs], missed: [...own.missed, ...missed] };
+    const parts = yield* changesParts(own, settings, inTime);
+    if (!parts && !changesModels(own, inTime))
+        return own;
+    const { pairs, missed } = yield* jobsUsing(own, settings, inTime, parts);
+    const all = [...own.pairs, ...pairs];
+    // A model config is judged by itself, too, so that a repository too large to be searched does not fail each change of one.
+    if (!parts)
+        return { ...own, pairs: all, notes: [...own.notes, ...(missed.length === 0 ? [] : [unsearched])] };
+    return { ...own, pairs: all, missed: [...own.missed, ...missed] };
 }
-/** The pairs with what the job of each side refers to. */
-function* filled(pairs, settings) {
+const unsearched = 'The repository is too large to search all of it for trainings that use a changed model config; those that were not searched are judged when they change themselves.';
+function* filled(pairs, settings, inTime) {
+    const late = new Set();
     let all = pairs;
     for (let round = 0; round < jobs_rounds; round++) {
-        const wanted = all.flatMap((pair, index) => missingOf(pair, settings).map((one) => ({ ...one, index })));
+        const wanted = all.flatMap((pair, index) => {
+            if (late.has(pair.path))
+                return [];
+            const missing = missingOf(pair, settings, inTime);
+            if (missing === undefined)
+                late.add(pair.path);
+            return (missing ?? []).map((one) => ({ ...one, index }));
+        });
         if (wanted.length === 0)
-            return all;
+            return { pairs: all, late };
         const sides = yield* files(wanted);
         const found = new Map();
         for (const [at, { index, side, path }] of wanted.entries()) {
@@ -47132,7 +47163,7 @@ function* filled(pairs, settings) {
         }
         all = all.map((pair, index) => withFiles(pair, found.get(index)));
     }
-    return all;
+    return { pairs: all, late };
 }
 function* files(wanted) {
     const answer = yield { kind: 'files', wanted };
@@ -47144,8 +47175,11 @@ function withFiles(pair, found) {
     const { base, head } = pair.beside ?? { base: new Map(), head: new Map() };
     return { ...pair, beside: { base: new Map([...base, ...found.base]), head: new Map([...head, ...found.head]) } };
 }
-/** Files that the jobs of a pair refer to and that nobody has fetched yet. */
-const missingOf = (pair, settings) => recipePairs(pair).flatMap((one) => missingOfJob(one, settings));
+/** Files that the jobs of a pair refer to and that nobody has fetched yet; undefined where finding them takes too long. */
+function missingOf(pair, settings, inTime) {
+    const timed = inTime(() => recipePairs(pair).flatMap((one) => missingOfJob(one, settings)));
+    return timed.kind === 'done' ? timed.result : undefined;
+}
 function missingOfJob({ path, previousPath, base, head, beside }, settings) {
     const of = (side, file, name, described) => {
         if (file?.kind !== 'bytes')
@@ -47160,12 +47194,14 @@ function missingOfJob({ path, previousPath, base, head, beside }, settings) {
     ];
 }
 /** Some file that changed may be a part of a job whose own file did not. */
-function* changesParts({ touched = [], pairs }, settings) {
+function* changesParts({ touched = [], pairs }, settings, inTime) {
+    if (renamedModels(settings).length > 0)
+        return true;
     const { base, head } = settings.runs ?? {};
     const parts = new Set([base, head].flatMap((described) => (described?.kind === 'read' ? described.parts : [])));
     if (touched.some((path) => parts.has(path) || isTrainer(path)))
         return true;
-    if (pairs.some(({ path, base: old, head: now }) => jobs_isPart(old, path) || jobs_isPart(now, path)))
+    if (pairs.some(({ path, base: old, head: now }) => jobs_isPart(old, path, inTime) || jobs_isPart(now, path, inTime)))
         return true;
     const known = new Set(pairs.flatMap(({ path, previousPath }) => [path, previousPath]));
     // Files that the patterns name were read already, or are reported as missing.
@@ -47180,27 +47216,52 @@ function* changesParts({ touched = [], pairs }, settings) {
         { side: 'base', path },
         { side: 'head', path },
     ]));
-    return sides.some((side, index) => jobs_isPart(side, others[Math.floor(index / 2)] ?? ''));
+    return sides.some((side, index) => jobs_isPart(side, others[Math.floor(index / 2)] ?? '', inTime));
+}
+/** Some model config changed, which trainings may name by its path. */
+const changesModels = ({ pairs }, inTime) => pairs.some(({ path, previousPath, base, head }) => isModel(base, previousPath ?? path, inTime) || isModel(head, path, inTime));
+function isModel(side, path, inTime) {
+    const reading = readAlone(side, path, inTime);
+    return reading?.kind === 'read' && formats.some(({ id }) => id === reading.format);
+}
+/** undefined where there is no text. */
+function readAlone(side, path, inTime) {
+    if (side?.kind !== 'bytes')
+        return undefined;
+    const timed = inTime(() => readFile(side.bytes, path, alone));
+    return timed.kind === 'done' ? timed.result : timed;
 }
 /**
  * Whether a file may be part of another file's job: it describes a run without a model (accelerate, DeepSpeed), its format is one
- * of files that include each other, or it is a script that other scripts source.
+ * of files that include each other, or it is a script that other scripts source. So may one that takes too long to be read.
  */
-function jobs_isPart(side, path) {
-    if (side?.kind !== 'bytes')
-        return false;
-    if (/\.(sh|bash)$/.test(path))
+function jobs_isPart(side, path, inTime) {
+    if (side?.kind === 'bytes' && /\.(sh|bash)$/.test(path))
         return true;
-    const reading = readFile(side.bytes, path, alone);
-    if (reading.kind === 'needs')
+    const reading = readAlone(side, path, inTime);
+    if (reading?.kind === 'late')
+        return true;
+    if (reading === undefined || reading.kind === 'needs')
         return false;
     return isIncluded(reading.format) || (reading.kind === 'unread' && reading.way === 'no-model');
 }
+/** Configs that a name stands for on one side only (`base_models`): trainings that use the name have another model now. */
+function renamedModels({ runs }) {
+    if (runs?.base.kind !== 'read' || runs.head.kind !== 'read')
+        return [];
+    const [old, now] = [runs.base, runs.head].map(({ baseModels }) => new Map(Object.entries(baseModels)));
+    const only = (here = new Map(), there = new Map()) => [...here].flatMap(([name, path]) => (there.get(name) === path ? [] : [path]));
+    return [...only(old, now), ...only(now, old)];
+}
 /** The script that holds the defaults of nanoGPT's configs. */
 const isTrainer = (path) => /(^|\/)train\.py$/.test(path);
-/** Jobs that use a file that changed, though their own file did not. */
-function* jobsUsing({ touched = [], pairs }, settings) {
-    const answer = yield { kind: 'list' };
+/**
+ * Jobs that use a file that changed, though their own file did not.
+ *
+ * @param everywhere also in folders that a door does not list at once
+ */
+function* jobsUsing({ touched = [], pairs }, settings, inTime, everywhere) {
+    const answer = yield { kind: 'list', everywhere };
     if (answer.kind !== 'list')
         return { pairs: [], missed: [] };
     const listed = new Set([...touched, ...pairs.map(({ path }) => path)]);
@@ -47216,8 +47277,11 @@ function* jobsUsing({ touched = [], pairs }, settings) {
         const side = sides[index];
         return side === undefined ? [] : [{ path, base: side, head: side }];
     });
-    const changed = new Set(touched);
-    const using = (yield* filled(alike, settings)).filter(({ beside }) => [...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])].some((path) => changed.has(path)));
+    const changed = new Set([...touched, ...renamedModels(settings)]);
+    const { pairs: searched, late } = yield* filled(alike, settings, inTime);
+    // What took too long to be searched is reported as such, since it may use what changed.
+    const using = searched.filter(({ path, beside }) => late.has(path) ||
+        [...(beside?.base.keys() ?? []), ...(beside?.head.keys() ?? [])].some((one) => changed.has(one)));
     const rest = paths.length > mostJobs ? [{ kind: 'count', most: mostJobs, paths: paths.slice(mostJobs) }] : [];
     return { pairs: using, missed: [...answer.missed, ...rest] };
 }
@@ -55908,10 +55972,13 @@ function mergeOf(changes, settings, runs, tip, inTime) {
     };
 }
 /** Whether two descriptions train a config differently. */
-function trained({ sourcesFor }, one, other) {
+function trained({ sourcesFor, jobOf }, one, other) {
     if (one?.kind !== 'read' || other?.kind !== 'read' || !differs(one, other))
         return () => false;
-    const fields = (path, described) => JSON.stringify(sourcesFor(path, [], described).map(({ fields: stated }) => stated));
+    const fields = (path, described) => {
+        const { beside, inputs } = jobOf(path, described);
+        return JSON.stringify([sourcesFor(path, [], described).map(({ fields: stated }) => stated), beside, inputs]);
+    };
     return (path) => fields(path, one) !== fields(path, other);
 }
 const tip_nothing = { pairs: [], unmerged: [], notes: [] };
@@ -58678,7 +58745,7 @@ function judging(documents) {
         name: '',
         runFiles: [],
         defaults: { ...policy.defaults, run: {} },
-        entries: policy.entries.map((entry) => ({ ...entry, run: {} })),
+        entries: policy.entries.map((entry) => ({ ...entry, run: {}, with: [], inputs: {} })),
     };
     return JSON.stringify([judges ?? 'none', claimsOf(described)], (_, value) => value instanceof Uint8Array ? new TextDecoder('latin1').decode(value) : value);
 }
@@ -58810,6 +58877,7 @@ function policyFrom(read, name) {
 }
 
 ;// CONCATENATED MODULE: ./build/local/main.js
+
 
 
 
@@ -58987,7 +59055,9 @@ function diff(words) {
         const range = gitRange('.', base, words.option('head'));
         const { held, runs, others, notes } = rules_rulesOf(inputsOf(words), namedIn(words), range);
         const settings = withRuns(settingsOf(words, held, (path) => path), runs);
-        const changes = withJobs(range, withRunChanges(range, gitChanges(range, settings.matches), settings), settings);
+        const inTime = deadline();
+        const retrained = withRunChanges(range, gitChanges(range, settings.matches), settings);
+        const changes = withJobs(range, retrained, settings, inTime);
         return main_compared(words, { ...changes, notes: [...notes, ...changes.notes] }, settings, others.map((one) => (one.settings === undefined ? one : { ...one, settings: withRuns(one.settings, runs) })));
     }
     if (words.option('head') !== undefined)
@@ -59014,9 +59084,9 @@ const pairOf = (base, head) => ({
     head: head.side,
 });
 /** The changes with the files that their jobs refer to, and with every other job that uses a file that changed. */
-function withJobs(range, changes, settings) {
+function withJobs(range, changes, settings, inTime) {
     const commits = { base: range.base.commit, head: range.head.commit };
-    const asking = jobsOf(changes, settings);
+    const asking = jobsOf(changes, settings, inTime);
     let step = asking.next();
     while (step.done !== true) {
         const ask = step.value;
@@ -59034,7 +59104,7 @@ function onDisk(path, root) {
 /** Files beside one that the user named, as they are on the disk. */
 function besideOnDisk(pair, settings) {
     const root = policyRoot(false);
-    const asking = jobsOf({ pairs: [pair], missed: [], notes: [] }, settings);
+    const asking = jobsOf({ pairs: [pair], missed: [], notes: [] }, settings, untimed);
     let step = asking.next();
     while (step.done !== true) {
         const ask = step.value;
