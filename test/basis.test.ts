@@ -62,12 +62,14 @@ describe('every constant says what it rests on', () => {
   });
 
   it('what was chosen on rows that it is compared with is called fitted, or judged where those rows are not here', () => {
-    const chosen = all.filter(({ path }) => /^(memoryBands|unmeasuredBand|bands)\.|ragmentation/.test(path));
+    const chosen = all.filter(({ path }) =>
+      /^(memoryBands|unmeasuredBand|bands)\.|\.reserved\.|ragmentation|takenBlocks/.test(path),
+    );
     expect(chosen.length).toBeGreaterThan(25);
     expect(chosen.filter(({ fact }) => !['fitted', 'judged'].includes(fact.basis)).map(({ path }) => path)).toEqual([]);
     const rowsOf = (path: string) => all.find((one) => one.path === path)?.fact.source.title;
-    expect(rowsOf('frameworks.transformers.fragmentation')).toContain('43 training steps');
-    expect(rowsOf('trainerFragmentation.experts')).toContain('43 training steps');
+    expect(rowsOf('frameworks.transformers.reserved.usual')).toContain('43 training steps');
+    expect(rowsOf('frameworks.transformers.reserved.experts')).toContain('43 training steps');
     expect(rowsOf('memoryBands.transformers.usual.width')).toContain('43 training steps');
   });
 

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { frameworks } from '../src/facts/frameworks.ts';
+import { profiles } from '../src/facts/steps.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
@@ -158,6 +160,15 @@ describe('the house', () => {
       expect(withoutText(source(path))).not.toMatch(prefixes);
     },
   );
+
+  it('formulas name no framework and no execution profile: those are rows of tables', () => {
+    // `eager` is also a style in which a framework saves activations, which formulas do tell apart.
+    const styles = new Set<string>(Object.values(frameworks).map(({ saves }) => saves));
+    const names = [...Object.keys(frameworks), ...Object.keys(profiles).filter((name) => !styles.has(name))];
+    const isNamed = (path: string) => names.some((name) => withoutComments(source(path)).includes(`== '${name}'`));
+    expect(files.filter((path) => path.startsWith('cost/') && isNamed(path))).toEqual([]);
+    expect(isNamed('setup/startable.ts')).toBe(true);
+  });
 
   it.each(written)('%s names no path of a machine', (path) => {
     expect(readFileSync(join(root, path), 'utf8')).not.toMatch(machine);

@@ -49526,6 +49526,9 @@ const torchLoss = {
     fused: 'chunked',
     vocabularyParallel: null,
 };
+/** One ratio for every kind of run. */
+const alike = (ratio) => ({ usual: ratio, experts: ratio, recomputed: ratio });
+const unmeasuredBlocks = judged('seen under the Trainer alone', '2026-11-28')(0, 'count');
 const frameworks_frameworks = numbers({
     megatron: {
         saves: 'fused',
@@ -49556,10 +49559,11 @@ const frameworks_frameworks = numbers({
         castsNarrowGradients: true,
         autocasts: false,
         autocastsShardedAdapters: false,
-        fragmentation: fitted({
+        reserved: alike(fitted({
             title: 'SimuMax at 4dcaae5, reserved over allocated memory of its B200 runs, which lies between 1.028 and 1.093',
             date: '2026-11-24',
-        })(1.05, 'ratio'),
+        })(1.05, 'ratio')),
+        takenBlocks: unmeasuredBlocks,
         source: 'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
     },
     fsdp: {
@@ -49585,7 +49589,8 @@ const frameworks_frameworks = numbers({
         castsNarrowGradients: false,
         autocasts: false,
         autocastsShardedAdapters: false,
-        fragmentation: judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(1.05, 'ratio'),
+        reserved: alike(judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(1.05, 'ratio')),
+        takenBlocks: unmeasuredBlocks,
         source: 'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
     },
     deepspeed: {
@@ -49611,7 +49616,8 @@ const frameworks_frameworks = numbers({
         castsNarrowGradients: false,
         autocasts: false,
         autocastsShardedAdapters: false,
-        fragmentation: judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio'),
+        reserved: alike(judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio')),
+        takenBlocks: unmeasuredBlocks,
         source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
     },
     transformers: {
@@ -49640,8 +49646,14 @@ const frameworks_frameworks = numbers({
         // (fms-acceleration 876e2ed, a100_80gb.csv).
         autocasts: true,
         autocastsShardedAdapters: true,
-        // Without recompute, of dense models: the rows have 1.01 to 1.11.
-        fragmentation: fittedOnGpu(1.045, 'ratio'),
+        // Without recompute, dense models of the rows have 1.01 to 1.11; experts, whose rows are of uneven sizes, 1.04 to 1.20. With
+        // recompute it is what is left besides the blocks that states take.
+        reserved: {
+            usual: fittedOnGpu(1.045, 'ratio'),
+            experts: fittedOnGpu(1.12, 'ratio'),
+            recomputed: fittedOnGpu(1.04, 'ratio'),
+        },
+        takenBlocks: fittedOnGpu(2, 'count'),
         source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
     },
 });
@@ -49663,16 +49675,6 @@ function quantizedCopies(precision, generation) {
             return 0;
     }
 }
-/**
- * Reserved over allocated bytes under the Trainer, where something other than the tensors' sizes decides. `experts`: their rows are of
- * uneven sizes (1.04 to 1.20). `recomputed`: besides blocks of the loss that optimizer states have taken (`cost/memory/reserved.ts`).
- */
-const trainerFragmentation = numbers({
-    experts: fittedOnGpu(1.12, 'ratio'),
-    recomputed: fittedOnGpu(1.04, 'ratio'),
-    /** blocks of fp32 logits of the three at the loss's peak that states of the first step's optimizer take at most */
-    takenBlocks: fittedOnGpu(2, 'count'),
-});
 /**
  * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with
  * expandable segments (torchtitan's launcher sets them; 1.015 to 1.024), and holes without (1.09 to 1.14).
@@ -52469,7 +52471,7 @@ const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 
  * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
  * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
  * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
- * reserved over allocated is a measured ratio.
+ * reserved over allocated is a ratio of the framework.
  */
 function reservedBytes(phases, operations, run, stage) {
     const allocated = Math.max(...phases.map(totalOf));
@@ -52486,23 +52488,22 @@ function reservedBytes(phases, operations, run, stage) {
 function ratio(operations, run) {
     if (run.expandableSegments === true)
         return expandableSegments.fragmentation;
-    if (!ofTrainer(run))
-        return frameworks_frameworks[run.framework].fragmentation;
+    const { usual, experts, recomputed } = frameworks_frameworks[run.framework].reserved;
     if (run.recompute === 'full')
-        return trainerFragmentation.recomputed;
-    return hasExperts(operations) ? trainerFragmentation.experts : frameworks_frameworks[run.framework].fragmentation;
+        return recomputed;
+    return hasExperts(operations) ? experts : usual;
 }
-const ofTrainer = (run) => run.framework === 'transformers';
 const hasExperts = ({ layers }) => layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
 /**
  * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
  * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
  */
 function takenByStates(operations, run, stage) {
-    if (!ofTrainer(run) || run.recompute !== 'full' || run.expandableSegments === true || !stage.head)
+    const { takenBlocks } = frameworks_frameworks[run.framework];
+    if (takenBlocks === 0 || run.recompute !== 'full' || run.expandableSegments === true || !stage.head)
         return 0;
     const states = statesOfStage(operations, run, stage).optimizer;
-    return Math.min(states, trainerFragmentation.takenBlocks * fp32Logits(operations, run));
+    return Math.min(states, takenBlocks * fp32Logits(operations, run));
 }
 /** Gradients and prefetch buffers, in bytes. */
 const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component, part, bytes]) => {
@@ -53600,7 +53601,7 @@ const gradients = {
     fp32: definition(sources.megatron)(4, 'byte/element'),
     bf16: definition(sources.pytorch)(2, 'byte/element'),
 };
-const profile = ({ traffic, kernels, host, optimizer, loss, gradientBytes }, casts) => ({
+const profile = ({ traffic, kernels, host, optimizer, loss, gradientBytes }, how) => ({
     /** bytes moved over perfect fusion */
     traffic: untested(traffic, 'ratio'),
     /** kernels of a layer's forward pass */
@@ -53613,9 +53614,17 @@ const profile = ({ traffic, kernels, host, optimizer, loss, gradientBytes }, cas
     loss: untested(loss, 'byte/element'),
     /** of a main gradient; 4 bytes are added to within the product that makes them */
     gradientBytes,
-    /** how operands are cast to 8 bits */
-    casts,
+    ...how,
 });
+const ofMegatron = {
+    casts: 'fused',
+    eager: false,
+    writesOut: false,
+    fusesProducts: true,
+    fusesAdapters: 'always',
+};
+const ofTorch = { ...ofMegatron, casts: 'separate', fusesProducts: false };
+const onePerStep = { ...ofTorch, eager: true, fusesAdapters: 'never' };
 /**
  * Execution profiles: how frameworks run a layer. Their `traffic` is multiplied by that of `stepFacts`, so runs fix the products only.
  *
@@ -53632,7 +53641,7 @@ const profiles = numbers({
         optimizer: 1,
         loss: 20,
         gradientBytes: gradients.fp32,
-    }, 'fused'),
+    }, ofMegatron),
     legacy: profile({
         traffic: 1.25,
         kernels: 34,
@@ -53640,7 +53649,7 @@ const profiles = numbers({
         optimizer: 1.3,
         loss: 30,
         gradientBytes: gradients.fp32,
-    }, 'fused'),
+    }, ofMegatron),
     eager: profile({
         traffic: 1.7,
         kernels: 40,
@@ -53648,7 +53657,7 @@ const profiles = numbers({
         optimizer: 2.5,
         loss: 34,
         gradientBytes: gradients.bf16,
-    }, 'separate'),
+    }, onePerStep),
     compiled: profile({
         traffic: 0.9,
         kernels: 16,
@@ -53656,10 +53665,12 @@ const profiles = numbers({
         optimizer: 1.2,
         loss: 18,
         gradientBytes: gradients.bf16,
-    }, 'separate'),
-    transformers: profile({ traffic: 2.2, kernels: 55, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 }, 'separate'),
-    liger: profile({ traffic: 1.25, kernels: 30, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 }, 'separate'),
-    xla: profile({ traffic: 0.8, kernels: 8, host: untested(0, 's'), optimizer: 1.2, loss: 14, gradientBytes: gradients.bf16 }, 'fused'),
+    }, ofTorch),
+    transformers: profile({ traffic: 2.2, kernels: 55, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 }, { ...onePerStep, writesOut: true }),
+    liger: profile({ traffic: 1.25, kernels: 30, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 }, 
+    // Hugging Face's fast kernels fuse adapters over quantised base weights only (fms-acceleration, fused_lora).
+    { ...ofTorch, fusesAdapters: 'quantized' }),
+    xla: profile({ traffic: 0.8, kernels: 8, host: untested(0, 's'), optimizer: 1.2, loss: 14, gradientBytes: gradients.bf16 }, { ...ofMegatron, fusesProducts: false }),
 });
 const te = definition(sources.transformerEngine);
 const ao = definition(sources.torchao);
@@ -53850,15 +53861,13 @@ const bands = numbers({
 /** @param peak FLOP/s of the run's precision, see `peakOf` */
 function contextOf(run, chip, peak, facts) {
     const kernels = facts.kernelsOf(chip);
-    const profileName = profileOf(run, chip);
     const tokens = placement_tokensOf(run);
     const power = 1 + facts.step.power * (overCap(run, chip) - 1);
     return {
         step: facts.step,
         chip,
         kernels,
-        profile: profiles[profileName],
-        profileName,
+        profile: profiles[profileOf(run, chip)],
         peak,
         peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
         slowdown: power * kernels.sustained,
@@ -54369,7 +54378,7 @@ function fusedProducts(list, context) {
     for (const operation of list) {
         if (operation.kind !== 'linear')
             continue;
-        const fuses = context.profileName === 'megatron' || context.profileName === 'legacy' || operation.storedFused === true;
+        const fuses = context.profile.fusesProducts || operation.storedFused === true;
         const key = fuses && operation.fusedWith !== undefined ? `${operation.component} ${operation.fusedWith}` : operation.path;
         const known = groups.get(key);
         if (known)
@@ -54580,10 +54589,9 @@ function exchangeSeconds(operation, run, context) {
 
 
 /** Bytes of a layer's memory-bound kernels over those that perfect fusion would move. */
-function memory_bound_trafficOf(list, { profile, profileName, step }) {
+function memory_bound_trafficOf(list, { profile, step }) {
     const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
-    const eager = profileName === 'eager' || profileName === 'transformers';
-    return profile.traffic * step.traffic * (eager && llamaLike ? step.eagerGated : 1);
+    return profile.traffic * step.traffic * (profile.eager && llamaLike ? step.eagerGated : 1);
 }
 /**
  * Seconds of an operation's memory-bound kernels: their bytes over the memory's bandwidth.
@@ -54626,11 +54634,11 @@ function memoryBound(operation, run, context, traffic) {
             return [];
     }
 }
-/** Transformers writes RMSNorm out in elementary operations. */
-const isWrittenOut = ({ style, upcast }, { profileName }) => profileName === 'transformers' && (style === 'rms' || upcast === 'weight');
+/** RMSNorm in elementary operations. */
+const isWrittenOut = ({ style, upcast }, { profile }) => profile.writesOut && (style === 'rms' || upcast === 'weight');
 /** Inputs read (two where the activation is gated) and the output written; backward the gradients too. */
-function activationSeconds({ gated, input, output, function: name }, run, { step, bandwidth, T, t, profileName }, traffic) {
-    const steps = profileName === 'transformers' ? stepsOf(name) : undefined;
+function activationSeconds({ gated, input, output, function: name }, run, { step, bandwidth, T, t, profile }, traffic) {
+    const steps = profile.writesOut ? stepsOf(name) : undefined;
     if (steps !== undefined) {
         const elements = (output.elements * T) / run.parallelism.tensor / bandwidth;
         return [steps.forward * elements, steps.backward * elements];
@@ -54640,7 +54648,7 @@ function activationSeconds({ gated, input, output, function: name }, run, { step
     const each = bytesOf.bf16 * output.elements;
     return [(each * (inputs + 1) * rows) / bandwidth, (each * (2 * inputs + 1) * rows) / bandwidth];
 }
-/** Bytes of GELU where Transformers writes it out in steps. */
+/** Bytes of GELU where it is written out in steps. */
 function stepsOf(name) {
     if (name === 'gelu_fast')
         return steps_elementBytes.multipliedGelu;
@@ -54681,8 +54689,7 @@ function adapterSeconds(operation, run, lora, context) {
         ((bytes.inputBackward * rows + bytes.outputBackward * columns) * T) / bandwidth,
     ];
 }
-/** Compiled layers fuse adapters; Hugging Face's fast kernels do so on quantised base weights only (fms-acceleration, fused_lora). */
-const fusesAdapters = (lora, { profileName }) => profileName === 'liger' ? lora.baseBits < 16 : profileName !== 'transformers' && profileName !== 'eager';
+const fusesAdapters = ({ baseBits }, { profile }) => profile.fusesAdapters === 'always' || (profile.fusesAdapters === 'quantized' && baseBits < 16);
 
 ;// CONCATENATED MODULE: ./build/cost/time/layer.js
 
@@ -58134,6 +58141,7 @@ function changedFields(asItIs, run) {
 const rank_written = (run) => runAsText({ ...run, offload: run.offload ?? 'none' });
 
 ;// CONCATENATED MODULE: ./build/plan/space.js
+
 /** What each framework can do that the projection can time; parameters in CPU memory, say, are not timed. */
 const space_ways = {
     megatron: { divides: true, sharding: ['none', 'optimizer'], offload: ['none', 'optimizer'] },
@@ -58206,7 +58214,9 @@ function recomputings(operations, run, fixed) {
     };
     if (fixed.has('recompute') || fixed.has('recompute_modules'))
         return [own];
-    const cheap = run.framework === 'megatron' ? [{ recompute: 'selective', recomputeModules: cheapModules(operations) }] : [];
+    const cheap = frameworks_frameworks[run.framework].selective === 'modules'
+        ? [{ recompute: 'selective', recomputeModules: cheapModules(operations) }]
+        : [];
     const all = [
         own,
         { recompute: 'none' },
@@ -58216,7 +58226,7 @@ function recomputings(operations, run, fixed) {
     ];
     return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
 }
-/** Megatron's modules that are cheap to run again and keep much. */
+/** Modules that are cheap to run again and keep much. */
 function cheapModules(operations) {
     const latent = allOf(operations).some((one) => one.kind === 'attention' && one.variant === 'latent');
     return ['layernorm', ...(space_expertsOf(operations) > 1 ? ['moe_act'] : []), ...(latent ? ['mla_up_proj'] : [])];

@@ -1,4 +1,4 @@
-import { definition, fitted, judged, measured, numbers } from './basis.ts';
+import { definition, type Fact, fitted, judged, measured, numbers } from './basis.ts';
 import { precisions } from './precisions.ts';
 import { sources } from './sources.ts';
 import type { ProfileName } from './steps.ts';
@@ -60,8 +60,10 @@ export type FrameworkFacts = {
   readonly autocasts: boolean;
   /** Adapters over sharded weights run under autocast with fp32 inputs. */
   readonly autocastsShardedAdapters: boolean;
-  /** reserved / allocated */
-  readonly fragmentation: number;
+  /** What the allocator holds over what is allocated: usually, of models with experts, and with full recompute. */
+  readonly reserved: { readonly usual: number; readonly experts: number; readonly recomputed: number };
+  /** Of the loss's three fp32 blocks, those that states of the first step's optimizer take at most with full recompute (`cost/memory/reserved.ts`). */
+  readonly takenBlocks: number;
   readonly source: string;
 };
 
@@ -93,6 +95,10 @@ const torchLoss = {
   vocabularyParallel: null,
 } as const;
 
+/** One ratio for every kind of run. */
+const alike = (ratio: Fact) => ({ usual: ratio, experts: ratio, recomputed: ratio });
+const unmeasuredBlocks = judged('seen under the Trainer alone', '2026-11-28')(0, 'count');
+
 export const frameworks = numbers({
   megatron: {
     saves: 'fused',
@@ -123,10 +129,14 @@ export const frameworks = numbers({
     castsNarrowGradients: true,
     autocasts: false,
     autocastsShardedAdapters: false,
-    fragmentation: fitted({
-      title: 'SimuMax at 4dcaae5, reserved over allocated memory of its B200 runs, which lies between 1.028 and 1.093',
-      date: '2026-11-24',
-    })(1.05, 'ratio'),
+    reserved: alike(
+      fitted({
+        title:
+          'SimuMax at 4dcaae5, reserved over allocated memory of its B200 runs, which lies between 1.028 and 1.093',
+        date: '2026-11-24',
+      })(1.05, 'ratio'),
+    ),
+    takenBlocks: unmeasuredBlocks,
     source:
       'Megatron-LM d98e8a6 with Transformer Engine; SimuMax B200 runs 4dcaae5 (reserved / allocated 1.028 to 1.093)',
   },
@@ -153,10 +163,10 @@ export const frameworks = numbers({
     castsNarrowGradients: false,
     autocasts: false,
     autocastsShardedAdapters: false,
-    fragmentation: judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(
-      1.05,
-      'ratio',
+    reserved: alike(
+      judged('as of Megatron-LM, where nothing is gathered on streams of its own', '2026-11-24')(1.05, 'ratio'),
     ),
+    takenBlocks: unmeasuredBlocks,
     source:
       'torch 2.13.0 fully_shard as torchtitan b5bcd76 sets it up: fp32 shards, bf16 gathered parameters, fp32 reduction, fused AdamW',
   },
@@ -183,7 +193,8 @@ export const frameworks = numbers({
     castsNarrowGradients: false,
     autocasts: false,
     autocastsShardedAdapters: false,
-    fragmentation: judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio'),
+    reserved: alike(judged('buckets of many sizes; compared with no measured run', '2026-11-24')(1.08, 'ratio')),
+    takenBlocks: unmeasuredBlocks,
     source: 'DeepSpeed ZeRO (Rajbhandari et al. 2020, arXiv:1910.02054), default buckets',
   },
   transformers: {
@@ -212,8 +223,14 @@ export const frameworks = numbers({
     // (fms-acceleration 876e2ed, a100_80gb.csv).
     autocasts: true,
     autocastsShardedAdapters: true,
-    // Without recompute, of dense models: the rows have 1.01 to 1.11.
-    fragmentation: fittedOnGpu(1.045, 'ratio'),
+    // Without recompute, dense models of the rows have 1.01 to 1.11; experts, whose rows are of uneven sizes, 1.04 to 1.20. With
+    // recompute it is what is left besides the blocks that states take.
+    reserved: {
+      usual: fittedOnGpu(1.045, 'ratio'),
+      experts: fittedOnGpu(1.12, 'ratio'),
+      recomputed: fittedOnGpu(1.04, 'ratio'),
+    },
+    takenBlocks: fittedOnGpu(2, 'count'),
     source: 'Hugging Face Trainer, transformers 5.18.0; fms-acceleration 876e2ed, a100_80gb.csv',
   },
 }) satisfies Readonly<Record<string, FrameworkFacts>>;
@@ -236,17 +253,6 @@ export function quantizedCopies(precision: string, generation: string | undefine
       return 0;
   }
 }
-
-/**
- * Reserved over allocated bytes under the Trainer, where something other than the tensors' sizes decides. `experts`: their rows are of
- * uneven sizes (1.04 to 1.20). `recomputed`: besides blocks of the loss that optimizer states have taken (`cost/memory/reserved.ts`).
- */
-export const trainerFragmentation = numbers({
-  experts: fittedOnGpu(1.12, 'ratio'),
-  recomputed: fittedOnGpu(1.04, 'ratio'),
-  /** blocks of fp32 logits of the three at the loss's peak that states of the first step's optimizer take at most */
-  takenBlocks: fittedOnGpu(2, 'count'),
-});
 
 /**
  * What the compute stream holds over what it allocates, where other streams are counted apart: its 20-MiB pages with

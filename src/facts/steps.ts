@@ -81,9 +81,24 @@ type Profile = {
   readonly loss: number;
   readonly gradientBytes: Fact;
 };
-const profile = <Casts extends 'fused' | 'separate'>(
+
+/** How a profile runs what the model's operations leave open. */
+type How = {
+  /** how operands are cast to 8 bits */
+  readonly casts: 'fused' | 'separate';
+  /** Operations run one by one, so that gated layers move more (`stepFacts.eagerGated`). */
+  readonly eager: boolean;
+  /** RMSNorm and GELU run in elementary steps where the model's own code writes them so. */
+  readonly writesOut: boolean;
+  /** Query, key and value are one product, gate and up another, also where the model stores them apart. */
+  readonly fusesProducts: boolean;
+  /** An adapter's steps are fused: in every case, in none, or only over base weights of fewer than 16 bits. */
+  readonly fusesAdapters: 'always' | 'never' | 'quantized';
+};
+
+const profile = <const Own extends How>(
   { traffic, kernels, host, optimizer, loss, gradientBytes }: Profile,
-  casts: Casts,
+  how: Own,
 ) => ({
   /** bytes moved over perfect fusion */
   traffic: untested(traffic, 'ratio'),
@@ -97,9 +112,18 @@ const profile = <Casts extends 'fused' | 'separate'>(
   loss: untested(loss, 'byte/element'),
   /** of a main gradient; 4 bytes are added to within the product that makes them */
   gradientBytes,
-  /** how operands are cast to 8 bits */
-  casts,
+  ...how,
 });
+
+const ofMegatron = {
+  casts: 'fused',
+  eager: false,
+  writesOut: false,
+  fusesProducts: true,
+  fusesAdapters: 'always',
+} as const;
+const ofTorch = { ...ofMegatron, casts: 'separate', fusesProducts: false } as const;
+const onePerStep = { ...ofTorch, eager: true, fusesAdapters: 'never' } as const;
 
 /**
  * Execution profiles: how frameworks run a layer. Their `traffic` is multiplied by that of `stepFacts`, so runs fix the products only.
@@ -119,7 +143,7 @@ export const profiles = numbers({
       loss: 20,
       gradientBytes: gradients.fp32,
     },
-    'fused',
+    ofMegatron,
   ),
   legacy: profile(
     {
@@ -130,7 +154,7 @@ export const profiles = numbers({
       loss: 30,
       gradientBytes: gradients.fp32,
     },
-    'fused',
+    ofMegatron,
   ),
   eager: profile(
     {
@@ -141,7 +165,7 @@ export const profiles = numbers({
       loss: 34,
       gradientBytes: gradients.bf16,
     },
-    'separate',
+    onePerStep,
   ),
   compiled: profile(
     {
@@ -152,19 +176,20 @@ export const profiles = numbers({
       loss: 18,
       gradientBytes: gradients.bf16,
     },
-    'separate',
+    ofTorch,
   ),
   transformers: profile(
     { traffic: 2.2, kernels: 55, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 },
-    'separate',
+    { ...onePerStep, writesOut: true },
   ),
   liger: profile(
     { traffic: 1.25, kernels: 30, host: untested(0.05e-3, 's'), optimizer: 2, loss: 40, gradientBytes: gradients.bf16 },
-    'separate',
+    // Hugging Face's fast kernels fuse adapters over quantised base weights only (fms-acceleration, fused_lora).
+    { ...ofTorch, fusesAdapters: 'quantized' },
   ),
   xla: profile(
     { traffic: 0.8, kernels: 8, host: untested(0, 's'), optimizer: 1.2, loss: 14, gradientBytes: gradients.bf16 },
-    'fused',
+    { ...ofMegatron, fusesProducts: false },
   ),
 });
 

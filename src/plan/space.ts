@@ -1,3 +1,4 @@
+import { frameworks } from '../facts/frameworks.ts';
 import type { Operation, Operations } from '../model/operation.ts';
 import type { Framework, Parallelism, ShardingStage, TrainingRun } from '../model/run.ts';
 
@@ -8,7 +9,6 @@ export type Space = {
   readonly virtualPipeline: readonly number[];
   readonly context: readonly number[];
   readonly expert: readonly number[];
-  /** 1, or as much as tensor parallelism where true */
   readonly expertTensor: readonly (number | 'as tensor')[];
   readonly sharding: readonly ShardingStage[];
   readonly offload: readonly NonNullable<TrainingRun['offload']>[];
@@ -114,7 +114,9 @@ function recomputings(operations: Operations, run: TrainingRun, fixed: Fixed): r
   };
   if (fixed.has('recompute') || fixed.has('recompute_modules')) return [own];
   const cheap: readonly Recomputing[] =
-    run.framework === 'megatron' ? [{ recompute: 'selective', recomputeModules: cheapModules(operations) }] : [];
+    frameworks[run.framework].selective === 'modules'
+      ? [{ recompute: 'selective', recomputeModules: cheapModules(operations) }]
+      : [];
   const all: readonly Recomputing[] = [
     own,
     { recompute: 'none' },
@@ -125,7 +127,7 @@ function recomputings(operations: Operations, run: TrainingRun, fixed: Fixed): r
   return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
 }
 
-/** Megatron's modules that are cheap to run again and keep much. */
+/** Modules that are cheap to run again and keep much. */
 function cheapModules(operations: Operations): readonly string[] {
   const latent = allOf(operations).some((one) => one.kind === 'attention' && one.variant === 'latent');
   return ['layernorm', ...(expertsOf(operations) > 1 ? ['moe_act'] : []), ...(latent ? ['mla_up_proj'] : [])];

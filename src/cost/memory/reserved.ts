@@ -1,4 +1,4 @@
-import { frameworks, streamedFragmentation, trainerFragmentation } from '../../facts/frameworks.ts';
+import { frameworks, streamedFragmentation } from '../../facts/frameworks.ts';
 import { expandableSegments } from '../../facts/memory.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
@@ -12,7 +12,7 @@ import { unshardedOf } from './unsharded.ts';
  * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
  * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
  * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
- * reserved over allocated is a measured ratio.
+ * reserved over allocated is a ratio of the framework.
  */
 export function reservedBytes(
   phases: readonly Phase[],
@@ -33,12 +33,10 @@ export function reservedBytes(
 
 function ratio(operations: Operations, run: TrainingRun): number {
   if (run.expandableSegments === true) return expandableSegments.fragmentation;
-  if (!ofTrainer(run)) return frameworks[run.framework].fragmentation;
-  if (run.recompute === 'full') return trainerFragmentation.recomputed;
-  return hasExperts(operations) ? trainerFragmentation.experts : frameworks[run.framework].fragmentation;
+  const { usual, experts, recomputed } = frameworks[run.framework].reserved;
+  if (run.recompute === 'full') return recomputed;
+  return hasExperts(operations) ? experts : usual;
 }
-
-const ofTrainer = (run: TrainingRun): boolean => run.framework === 'transformers';
 
 export const hasExperts = ({ layers }: Operations): boolean =>
   layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
@@ -48,9 +46,10 @@ export const hasExperts = ({ layers }: Operations): boolean =>
  * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
  */
 function takenByStates(operations: Operations, run: TrainingRun, stage: Stage): number {
-  if (!ofTrainer(run) || run.recompute !== 'full' || run.expandableSegments === true || !stage.head) return 0;
+  const { takenBlocks } = frameworks[run.framework];
+  if (takenBlocks === 0 || run.recompute !== 'full' || run.expandableSegments === true || !stage.head) return 0;
   const states = statesOfStage(operations, run, stage).optimizer;
-  return Math.min(states, trainerFragmentation.takenBlocks * fp32Logits(operations, run));
+  return Math.min(states, takenBlocks * fp32Logits(operations, run));
 }
 
 /** Gradients and prefetch buffers, in bytes. */

@@ -16,7 +16,6 @@ export type Context = {
   readonly chip: Accelerator;
   readonly kernels: KernelFacts;
   readonly profile: ExecutionProfile;
-  readonly profileName: ProfileName;
   /** FLOP/s of products, and of those that stay in 16 bits */
   readonly peak: number;
   readonly peak16: number;
@@ -37,15 +36,13 @@ export type Context = {
 /** @param peak FLOP/s of the run's precision, see `peakOf` */
 export function contextOf(run: TrainingRun, chip: Accelerator, peak: number, facts: TimeFacts): Context {
   const kernels = facts.kernelsOf(chip);
-  const profileName = profileOf(run, chip);
   const tokens = tokensOf(run);
   const power = 1 + facts.step.power * (overCap(run, chip) - 1);
   return {
     step: facts.step,
     chip,
     kernels,
-    profile: profiles[profileName],
-    profileName,
+    profile: profiles[profileOf(run, chip)],
     peak,
     peak16: chip.densePeak.bf16 ?? chip.densePeak.fp16 ?? peak,
     slowdown: power * kernels.sustained,

@@ -10,10 +10,9 @@ import { castSeconds, localShape } from './products.ts';
 type Kind<Name extends Operation['kind']> = Extract<Operation, { kind: Name }>;
 
 /** Bytes of a layer's memory-bound kernels over those that perfect fusion would move. */
-export function trafficOf(list: readonly Operation[], { profile, profileName, step }: Context): number {
+export function trafficOf(list: readonly Operation[], { profile, step }: Context): number {
   const llamaLike = list.some((operation) => operation.kind === 'activation' && operation.gated);
-  const eager = profileName === 'eager' || profileName === 'transformers';
-  return profile.traffic * step.traffic * (eager && llamaLike ? step.eagerGated : 1);
+  return profile.traffic * step.traffic * (profile.eager && llamaLike ? step.eagerGated : 1);
 }
 
 /**
@@ -69,18 +68,18 @@ export function memoryBound(
   }
 }
 
-/** Transformers writes RMSNorm out in elementary operations. */
-const isWrittenOut = ({ style, upcast }: Kind<'norm'>, { profileName }: Context): boolean =>
-  profileName === 'transformers' && (style === 'rms' || upcast === 'weight');
+/** RMSNorm in elementary operations. */
+const isWrittenOut = ({ style, upcast }: Kind<'norm'>, { profile }: Context): boolean =>
+  profile.writesOut && (style === 'rms' || upcast === 'weight');
 
 /** Inputs read (two where the activation is gated) and the output written; backward the gradients too. */
 function activationSeconds(
   { gated, input, output, function: name }: Kind<'activation'>,
   run: TrainingRun,
-  { step, bandwidth, T, t, profileName }: Context,
+  { step, bandwidth, T, t, profile }: Context,
   traffic: number,
 ): Passes {
-  const steps = profileName === 'transformers' ? stepsOf(name) : undefined;
+  const steps = profile.writesOut ? stepsOf(name) : undefined;
   if (steps !== undefined) {
     const elements = (output.elements * T) / run.parallelism.tensor / bandwidth;
     return [steps.forward * elements, steps.backward * elements];
@@ -92,7 +91,7 @@ function activationSeconds(
   return [(each * (inputs + 1) * rows) / bandwidth, (each * (2 * inputs + 1) * rows) / bandwidth];
 }
 
-/** Bytes of GELU where Transformers writes it out in steps. */
+/** Bytes of GELU where it is written out in steps. */
 function stepsOf(name: Kind<'activation'>['function']) {
   if (name === 'gelu_fast') return elementBytes.multipliedGelu;
   return name === 'gelu_new' ? elementBytes.poweredGelu : undefined;
@@ -137,6 +136,5 @@ function adapterSeconds(operation: Linear, run: TrainingRun, lora: Lora, context
   ];
 }
 
-/** Compiled layers fuse adapters; Hugging Face's fast kernels do so on quantised base weights only (fms-acceleration, fused_lora). */
-const fusesAdapters = (lora: Lora, { profileName }: Context): boolean =>
-  profileName === 'liger' ? lora.baseBits < 16 : profileName !== 'transformers' && profileName !== 'eager';
+const fusesAdapters = ({ baseBits }: Lora, { profile }: Context): boolean =>
+  profile.fusesAdapters === 'always' || (profile.fusesAdapters === 'quantized' && baseBits < 16);

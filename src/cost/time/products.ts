@@ -17,8 +17,7 @@ export function fusedProducts(
   const groups = new Map<string, { first: Linear; columns: number }>();
   for (const operation of list) {
     if (operation.kind !== 'linear') continue;
-    const fuses =
-      context.profileName === 'megatron' || context.profileName === 'legacy' || operation.storedFused === true;
+    const fuses = context.profile.fusesProducts || operation.storedFused === true;
     const key =
       fuses && operation.fusedWith !== undefined ? `${operation.component} ${operation.fusedWith}` : operation.path;
     const known = groups.get(key);
