@@ -35,8 +35,9 @@ export function compose(
   const found = architectureOf(model, models);
   if (found.kind === 'unread')
     return { kind: 'unread', way: 'unknown-name', format, problems: [found.problem, ...notes] };
-  const { run, problems } = merged(statements);
-  const stated = sourcesOfStated(run);
+  const path = files[0]?.path ?? '';
+  const { run, problems } = merged(statements, path);
+  const stated = sourcesOfStated(run, path);
   return {
     ...found.reading,
     format,
@@ -59,14 +60,17 @@ function fieldsOf(files: readonly ParsedFile[]): readonly StatedField[] {
   );
 }
 
-function merged(statements: readonly Statement[]): { readonly run: StatedRun; readonly problems: readonly Problem[] } {
+function merged(
+  statements: readonly Statement[],
+  path: string,
+): { readonly run: StatedRun; readonly problems: readonly Problem[] } {
   const run: Record<string, Stated> = {};
   const problems: Problem[] = [];
   for (const statement of statements) {
     for (const [field, stated] of Object.entries(statement.run)) {
       const known = run[field];
       if (known === undefined || weaker(known, stated)) run[field] = stated;
-      else if (contradicts(known, stated)) problems.push(conflict(field, known, stated));
+      else if (contradicts(known, stated)) problems.push(conflict(field, known, stated, path));
     }
   }
   return { run, problems };
@@ -83,12 +87,12 @@ const contradicts = (one: Stated, other: Stated): boolean =>
   other.by !== 'framework' &&
   JSON.stringify(one.value) !== JSON.stringify(other.value);
 
-function conflict(field: string, one: Stated, other: Stated): Problem {
+function conflict(field: string, one: Stated, other: Stated, path: string): Problem {
   const words = (stated: Stated) => {
     const value = stated.kind === 'value' ? JSON.stringify(stated.value)?.slice(0, 60) : 'open';
     return `${value}${stated.at === undefined ? '' : ` at ${placeText(stated.at)}`}`;
   };
-  const line = one.at?.line;
+  const line = one.at?.file === path ? one.at.line : undefined;
   return {
     severity: 'warning',
     message: `${field} is ${words(one)} and ${words(other)}; the first is taken.`,

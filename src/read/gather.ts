@@ -1,5 +1,6 @@
 import type { Problem, Reading } from '../model/reading.ts';
-import type { Place, Reference, Statement } from '../model/statement.ts';
+import type { Reference, Statement } from '../model/statement.ts';
+import { problemAt } from '../setup/stated.ts';
 import { Unreadable } from '../text/fields.ts';
 import { parse, syntaxOf, trainersSyntaxOf } from '../text/syntax.ts';
 import type { Files } from '../world.ts';
@@ -81,13 +82,14 @@ export function gather(
         seen.add(reference.path);
         const file = next.depth < reach.depth ? open(reference.path) : undefined;
         if (file === undefined) {
-          if (known.has(reference.path) && reference.required) problems.push(absent(reference, next.file.path));
-          else if (!known.has(reference.path) && !needs.has(reference.path)) problems.push(tooFar(reference));
+          if (known.has(reference.path) && reference.required) problems.push(absent(reference, root.path));
+          else if (!known.has(reference.path) && !needs.has(reference.path))
+            problems.push(tooFar(reference, root.path));
           continue;
         }
         const by = formatOf(formats, reference.path, file.source.value);
         if (by !== undefined) queue.push({ file, by, depth: next.depth + 1 });
-        else problems.push(notUnderstood(reference));
+        else problems.push(notUnderstood(reference, root.path));
       }
     }
   } catch (error) {
@@ -110,28 +112,23 @@ function ofAnotherKind(error: unknown, { title }: Format): Unreadable {
   );
 }
 
-const at = ({ file, line }: Place) => (line === undefined ? file : `${file}:${line}`);
+const absent = ({ path, at }: Reference, root: string): Problem =>
+  problemAt(at, root, {
+    severity: 'warning',
+    message: `${at.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
+  });
 
-const absent = ({ path, at: place }: Reference, root: string): Problem => ({
-  severity: 'warning',
-  message: `${at(place)}: ${place.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
-  ...(place.line === undefined ? {} : { line: place.line }),
-  key: place.key,
-});
+const tooFar = ({ path, at }: Reference, root: string): Problem =>
+  problemAt(at, root, {
+    severity: 'warning',
+    message: `${at.key} names ${path}, which is not read: a job is followed through ${reach.files} files and ${reach.depth} deep.`,
+  });
 
-const tooFar = ({ path, at: place }: Reference): Problem => ({
-  severity: 'warning',
-  message: `${at(place)}: ${place.key} names ${path}, which is not read: a job is followed through ${reach.files} files and ${reach.depth} deep.`,
-  ...(place.line === undefined ? {} : { line: place.line }),
-  key: place.key,
-});
-
-const notUnderstood = ({ path, at: place }: Reference): Problem => ({
-  severity: 'warning',
-  message: `${at(place)}: ${place.key} names ${path}, which is not in a format that is read.`,
-  ...(place.line === undefined ? {} : { line: place.line }),
-  key: place.key,
-});
+const notUnderstood = ({ path, at }: Reference, root: string): Problem =>
+  problemAt(at, root, {
+    severity: 'warning',
+    message: `${at.key} names ${path}, which is not in a format that is read.`,
+  });
 
 /**
  * A path that a file names, from the root of the repository; undefined where it is not one inside it. Relative to the root, as

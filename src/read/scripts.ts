@@ -166,13 +166,13 @@ export function referToConfigs(say: Stating, { path, source: { value } }: Parsed
   const program = isDictionary(value) ? String(own(value, 'program')) : '';
   for (const config of Object.keys(isDictionary(configs) ? configs : {})) {
     const named = pathOf(config.replace(/^(\.\/)+/, ''), path, beside);
-    if (named !== undefined && named !== path) say.refer('run', named, 'its training file');
+    if (named !== undefined && named !== path) say.refer('run', named, 'its command');
   }
   const flags = isDictionary(value) ? own(value, 'arguments') : undefined;
   const stated = isDictionary(flags) ? own(flags, 'config_file') : undefined;
   const accelerate = /(^|[\s/])accelerate(\s|$)/.test(program) && typeof stated === 'string' ? stated : undefined;
   const named = accelerate === undefined ? undefined : pathOf(accelerate.replace(/^(\.\/)+/, ''), path, beside);
-  if (named !== undefined) say.refer('run', named, 'accelerate’s file');
+  if (named !== undefined) say.refer('run', named, '--config_file');
 }
 
 /** `a.b.c=value` words of a command, told of by their own lines. */

@@ -2,10 +2,9 @@ import { precisions } from '../facts/precisions.ts';
 import type { Architecture, Part } from '../model/architecture.ts';
 import type { Problem } from '../model/reading.ts';
 import type { Framework, SettledRun, TrainingRun } from '../model/run.ts';
-import type { Place } from '../model/statement.ts';
 import { replicaOf } from './relations.ts';
 import type { Settled } from './settle.ts';
-import { placeText } from './stated.ts';
+import { problemAt } from './stated.ts';
 
 /** Adapters of a run: their elements, and whether a target is a name that no table of ours has. */
 export type Adapters = { readonly elements: number; readonly strange: boolean };
@@ -28,7 +27,7 @@ export type Rule = {
   readonly stops: readonly Framework[];
   readonly doubts?: readonly Framework[];
   /** What must be stated for it to be certain; the first is the field that is told. */
-  readonly fields: readonly string[];
+  readonly fields: readonly [string, ...string[]];
   /** Certain only where the training file itself says it: a run description does not say how stages are laid out. */
   readonly inFileAlone?: true;
   /** What is wrong, with the nearest value that works; undefined where nothing is. */
@@ -596,7 +595,7 @@ export function hindrances(
     const ofAll = stops.length + doubts.length === every.length && !ofTensor.includes(rule);
     if (![...stops, ...doubts].includes(framework) || (!ofAll && borrowing.has(format))) return [];
     // What is our own assumption is nobody's mistake.
-    if (fields[0] !== undefined && !isSaid(fields[0])) return [];
+    if (!isSaid(fields[0])) return [];
     // A batch that follows from a number of tokens is rounded, and no framework is told of it.
     if (id === 'global-batch' && !said.has('global_batch_size')) return [];
     const message = rule.sentence(trial);
@@ -604,19 +603,7 @@ export function hindrances(
     const rests = [...fields, ...(stops.length === every.length ? [] : ['framework'])];
     const certain = rests.every(isSaid) && (inFileAlone !== true || fields.some(inFile));
     const place = fields.map((field) => places[field]).find((one) => one !== undefined);
-    return [
-      {
-        severity: stops.includes(framework) && certain ? 'error' : 'warning',
-        message: `${place === undefined || place.file === path ? '' : `${placeText(place)}: `}${message}`,
-        ...(place?.line === undefined || place.file !== path ? {} : { line: place.line }),
-        ...keyOf(place, fields),
-        rule: id,
-      },
-    ];
+    const severity = stops.includes(framework) && certain ? 'error' : 'warning';
+    return [{ ...problemAt(place ?? { file: path, key: fields[0] }, path, { severity, message }), rule: id }];
   });
-}
-
-function keyOf(place: Place | undefined, [field]: readonly string[]): { readonly key?: string } {
-  const key = place?.key ?? field;
-  return key === undefined ? {} : { key };
 }

@@ -24,10 +24,13 @@ const relationNames: Readonly<Record<string, keyof Relations>> = {
 /**
  * Values of files and of frameworks apart, each checked as a run description is. A value that is not one (text where a number
  * must be) is left out with a sentence that names its place.
+ *
+ * @param path of the root file, whose lines are told
  */
-export function sourcesOfStated(run: StatedRun): StatedSources {
+export function sourcesOfStated(run: StatedRun, path: string): StatedSources {
   const problems: Problem[] = [];
-  const told = (tellers: readonly Teller[]) => fieldsTold(run, tellers, problems);
+  const told = (tellers: readonly Teller[]) =>
+    fieldsTold(run, tellers, (field, stated) => problems.push(unusable(field, stated, path)));
   const file = told(['file', 'include', 'catalogue']);
   const framework = told(['framework']);
   const open = Object.fromEntries(
@@ -46,10 +49,24 @@ export function sourcesOfStated(run: StatedRun): StatedSources {
 
 export const placeText = ({ file, line }: Place): string => (line === undefined ? file : `${file}:${line}`);
 
+/**
+ * A problem at a place: by its line where that is of the file whose reading it is told with, else with the place in its words.
+ *
+ * @param path of that file
+ */
+export function problemAt(place: Place, path: string, { severity, message }: Problem): Problem {
+  const { file, key, line } = place;
+  if (file !== path) return { severity, message: `${placeText(place)}: ${message}`, key };
+  return { severity, message, key, ...(line === undefined ? {} : { line }) };
+}
+
+/** Says that a field's value is none. */
+type LeaveOut = (field: string, stated: Stated | undefined) => void;
+
 function fieldsTold(
   run: StatedRun,
   tellers: readonly Teller[],
-  problems: Problem[],
+  leaveOut: LeaveOut,
 ): Pick<RunSource, 'fields' | 'relations'> {
   const description: Record<string, unknown> = {};
   const relations: Record<string, number> = {};
@@ -59,19 +76,19 @@ function fieldsTold(
     if (relation === undefined) nest(description, field, stated.value);
     else if (typeof stated.value === 'number' && stated.value > 0 && stated.value < 1e15)
       relations[relation] = stated.value;
-    else problems.push(unusable(field, stated));
+    else leaveOut(field, stated);
   }
-  return { fields: checked(description, run, problems), relations };
+  return { fields: checked(description, run, leaveOut), relations };
 }
 
-function checked(description: Record<string, unknown>, run: StatedRun, problems: Problem[]): RunSource['fields'] {
+function checked(description: Record<string, unknown>, run: StatedRun, leaveOut: LeaveOut): RunSource['fields'] {
   for (let tries = 0; tries < 20; tries++) {
     const reading = runOf(description, '');
     if (reading.kind === 'read') return reading.fields;
     const key = reading.problems[0]?.key ?? '';
     const [top = '', inner] = key.split('.');
     const stated = run[key as keyof StatedRun] ?? run[top as keyof StatedRun];
-    problems.push(unusable(key, stated));
+    leaveOut(key, stated);
     const parent = description[top];
     if (inner !== undefined && typeof parent === 'object' && parent !== null && inner in parent)
       Reflect.deleteProperty(parent, inner);
@@ -81,16 +98,18 @@ function checked(description: Record<string, unknown>, run: StatedRun, problems:
   return {};
 }
 
-function unusable(field: string, stated: Stated | undefined): Problem {
-  const value = stated?.kind === 'value' ? JSON.stringify(stated.value)?.slice(0, 60) : undefined;
-  const at = stated?.at;
-  return {
+function unusable(field: string, stated: Stated | undefined, path: string): Problem {
+  const at = stated?.at ?? { file: path, key: field };
+  const value = stated?.kind === 'value' ? ` gives ${written(stated.value)} for ${field}, which` : '';
+  return problemAt(at, path, {
     severity: 'warning',
-    message: `${at === undefined ? field : `${placeText(at)}: ${at.key}`}${value === undefined ? '' : ` gives ${value} for ${field}, which`} cannot be used, so it is left out.`,
-    ...(at?.line === undefined ? {} : { line: at.line }),
-    key: at?.key ?? field,
-  };
+    message: `${at.key}${value} cannot be used, so it is left out.`,
+  });
 }
+
+/** JSON has no word for what is not finite. */
+const written = (value: unknown): string =>
+  typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing').slice(0, 60);
 
 const placesOf = (run: StatedRun): Readonly<Record<string, Place>> =>
   Object.fromEntries(

@@ -17,9 +17,10 @@ function job(files: Readonly<Record<string, string>>, context: Partial<JobContex
     const reading = readJob(file, format, { known, baseModels: {}, beside: [], ...context });
     if (reading.kind !== 'needs') {
       const problems = reading.problems.map(({ message }) => message);
-      if (reading.kind === 'unread') return { way: reading.way, problems, run: undefined };
+      const lines = reading.problems.map(({ line }) => line);
+      if (reading.kind === 'unread') return { way: reading.way, problems, lines, run: undefined };
       const settling = settleRun(reading.run, reading.architecture);
-      return { way: undefined, problems, run: settling.kind === 'settled' ? settling.settled.run : undefined };
+      return { way: undefined, problems, lines, run: settling.kind === 'settled' ? settling.settled.run : undefined };
     }
     for (const path of reading.paths)
       known.set(path, path in files ? { kind: 'bytes', bytes: Buffer.from(files[path] ?? '') } : undefined);
@@ -58,6 +59,34 @@ it('what both files state differently is one sentence that names both places, an
   const { run, problems } = job({ 'train.yaml': factory('deepspeed: z2.json\n'), 'z2.json': stated });
   expect(run?.microBatchSize).toBe(3);
   expect(problems).toEqual(['micro_batch_size is 3 at train.yaml:4 and 16 at z2.json:4; the first is taken.']);
+});
+
+it('a problem has the line of the file that starts the job, and says the place in any other', () => {
+  const own = job({ 'train.yaml': factory('').replace('batch_size: 3', 'batch_size: many') });
+  expect([own.problems, own.lines]).toEqual([
+    ['per_device_train_batch_size gives "many" for micro_batch_size, which cannot be used, so it is left out.'],
+    [4],
+  ]);
+  const accelerate = 'distributed_type: MULTI_GPU\nnum_processes: many\nmixed_precision: bf16\n';
+  const other = job({ 'sft.yaml': trl(''), 'acc.yaml': accelerate }, { beside: ['acc.yaml'] });
+  expect([other.problems, other.lines]).toEqual([
+    ['acc.yaml:2: num_processes gives "many" for gpus, which cannot be used, so it is left out.'],
+    [undefined],
+  ]);
+});
+
+it('a file that another one names and that is not there is told of at its place', () => {
+  const accelerate = 'distributed_type: DEEPSPEED\ndeepspeed_config:\n  deepspeed_config_file: ds/z2.json\n';
+  const { problems, lines } = job({ 'sft.yaml': trl(''), 'acc.yaml': accelerate }, { beside: ['acc.yaml'] });
+  expect(problems[0]).toMatch(/^acc\.yaml:3: \S+ names ds\/z2\.json, which is not a file of this repository/);
+  expect(lines[0]).toBeUndefined();
+});
+
+it('a number that is not finite is told of as it stands', () => {
+  const { problems } = job({ 'train.yaml': factory('').replace('batch_size: 3', 'batch_size: .inf') });
+  expect(problems).toEqual([
+    'per_device_train_batch_size gives Infinity for micro_batch_size, which cannot be used, so it is left out.',
+  ]);
 });
 
 it('a stage in the file goes before the stage in its name', () => {
