@@ -226,7 +226,8 @@ export class Fields {
     // How configs switch a window off.
     if (number === -1 && least === 0 && /window/.test(key)) return undefined;
     if (number !== undefined && Number.isInteger(number) && number >= least && number <= most) return number;
-    throw this.wrong(key, `must be a whole number from ${least} to ${most}`, value);
+    const bounds = number !== undefined && number > most ? `from ${least} to ${most}` : `from ${least} on`;
+    throw this.wrong(key, `must be a whole number ${bounds}`, value);
   }
 
   integer(names: string | readonly string[], least = 1): number {
@@ -265,7 +266,8 @@ export class Fields {
     if (found === undefined || found.value === null) return undefined;
     const number = this.numeric(found.key, found.value);
     if (number !== undefined && Math.abs(number) <= largest) return number;
-    throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
+    const bounds = number === undefined ? '' : ` from -${largest} to ${largest}`;
+    throw this.wrong(found.key, `must be a number${bounds}`, found.value);
   }
 
   /** Whether the model has what the key switches on: not where it is absent and the class has no default; null is false, as in Python. */

@@ -22,7 +22,7 @@ describe('a config that cannot be read is one sentence', () => {
     ['{', 'not valid JSON'],
     ['[1, 2]', 'not one of the model configs'],
     ['{"a": 1}', 'not one of the model configs'],
-    [config({ hidden_size: 'wide' }), 'hidden_size must be a whole number from 1'],
+    [config({ hidden_size: 'wide' }), 'hidden_size must be a whole number from 1 on, but is "wide"'],
     [config({ hidden_size: -4 }), 'but is -4'],
     [config({ hidden_size: 1e300 }), 'hidden_size must be a whole number'],
     [config({ num_hidden_layers: 1_000_000 }), 'num_hidden_layers must be a whole number from 0 to 10000'],
