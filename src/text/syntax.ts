@@ -161,15 +161,21 @@ function parseJson(text: string): Parsed {
       });
       return { kind: 'parsed', value, lines, problems };
     } catch (lenient) {
-      return broken(`The file is not valid JSON: ${sentence(strict)}`, lineOf(lenient));
+      return broken(`The file is not valid JSON: ${sentence(strict, inJson)}`, lineOf(lenient));
     }
   }
 }
 
-const sentence = (error: unknown) =>
-  error instanceof Error && error.message.startsWith('Maximum call stack')
-    ? 'it nests too deeply.'
-    : `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
+/** What Node puts behind the reason: a piece of the text, or a place counted in characters. */
+const inJson = /, (?:\.{3})?".*is not valid JSON$| in JSON at position \d.*$/s;
+
+/** A parser's first line as a sentence, without what a pattern takes for noise. */
+function sentence(error: unknown, noise: RegExp = /$/): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (message.startsWith('Maximum call stack')) return 'it nests too deeply.';
+  const [first = ''] = message.replace(noise, '').split('\n');
+  return `${first.slice(0, 200).replace(/\.$/, '')}.`;
+}
 const lineOf = (error: unknown): number | undefined =>
   typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
     ? error.lineNumber

@@ -108,6 +108,11 @@ describe('a text as editors and people write it', () => {
     expect(value('', 'yaml')).toBe('The file is empty.');
   });
 
+  it('is told of without a piece of it where it is not JSON', () => {
+    expect(value('{"a": 1,\n "b": STAGE}', 'json')).toBe("The file is not valid JSON: Unexpected token 'S'.");
+    expect(value('{"a": 1', 'json')).toBe("The file is not valid JSON: Expected ',' or '}' after property value.");
+  });
+
   it('with keys that would be more than keys', () => {
     for (const [text, syntax] of [
       ['{"__proto__": {"hidden_size": 1}, "constructor": 2}', 'json'],
