@@ -129,8 +129,13 @@ function sizes(block: Block): void {
   say.model('head_dim', keys('headDim'));
   say.model('max_position_embeddings', keys('sequence'));
   const vocabulary = first(block, 'vocabulary');
-  if (vocabulary === undefined || (say.number(vocabulary) ?? -1) <= 0)
-    throw say.refuse('vocab_size is missing, so the embeddings cannot be counted; add it to the file.', vocabulary);
+  if (vocabulary === undefined || say.at(vocabulary) === undefined)
+    throw say.refuse('vocab_size is missing, so the embeddings cannot be counted; add it to the file.');
+  if ((say.number(vocabulary) ?? -1) <= 0)
+    throw say.refuse(
+      `${vocabulary} is ${textOf(say.at(vocabulary)).slice(0, 40)}, so the embeddings cannot be counted; state how many entries they have.`,
+      vocabulary,
+    );
   say.model('vocab_size', vocabulary);
   say.model('num_experts', keys('experts'));
   say.model('num_experts_per_tok', keys('active'));
