@@ -181,6 +181,13 @@ describe('the run of Megatron’s arguments', () => {
     ).toMatchObject({ recompute: 'full', recompute_method: 'block', recompute_layers: 1 });
   });
 
+  it('asks nobody for a kernel that is left to Transformer Engine', () => {
+    const { run, reading } = read({ 'attention-backend': 'auto' });
+    expect(run).toMatchObject({ flash_attention: true });
+    expect(reading.problems).toEqual([]);
+    expect(read({ 'attention-backend': 'unfused' }).run).toMatchObject({ flash_attention: false });
+  });
+
   it('finds virtual stages by each of the ways to say them', () => {
     const stages = { 'num-layers': 8, 'pipeline-model-parallel-size': 2 };
     const virtual = (changes: Readonly<Record<string, unknown>>) =>

@@ -580,11 +580,13 @@ function stateOptimizer(say: Stating): void {
 }
 
 function stateKernels(say: Stating): void {
-  say.run(
-    'flash_attention',
-    'attention_backend',
-    (backend) => !/^(unfused|local)$/i.test(String(backend).split('.').at(-1) ?? ''),
-  );
+  // `auto` is the default, which leaves the choice to Transformer Engine.
+  if (say.at('attention_backend') !== 'auto')
+    say.run(
+      'flash_attention',
+      'attention_backend',
+      (backend) => !/^(unfused|local)$/i.test(String(backend).split('.').at(-1) ?? ''),
+    );
   if (say.text('transformer_impl') === 'local') say.run('flash_attention', 'use_flash_attn', flagOf);
   if (say.text('transformer_impl') === 'local')
     say.byDefault(
