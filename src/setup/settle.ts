@@ -179,7 +179,7 @@ function assume<Value>(
   if (words !== undefined)
     problems.push({
       severity: 'notice',
-      message: `${words}, which says no ${field}: ${value} is assumed. Add "${field}: N" to the run of this job in the policy.`,
+      message: `${words}, which says no ${field}: ${value} is assumed. Add "${field}: ${typeof value === 'number' ? 'N' : '...'}" to the run of this job in the policy.`,
       key: field,
     });
   return value;

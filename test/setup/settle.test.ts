@@ -34,3 +34,14 @@ it('stages that are laid out by hand may be more than layers, as the first has t
     problems: [{ message: 'A pipeline of 4 stages has more stages than the model has layers (2).' }],
   });
 });
+
+it('what a file leaves open is told of with the line of the policy that states it, a number only where one is meant', () => {
+  const reading = readConfig(Buffer.from(JSON.stringify(unknown)), 'config.json');
+  if (reading.kind === 'unread') throw new Error(reading.problems[0]?.message);
+  const open = { gpus: '--nnodes is "$NODES" (a.sh:2)', precision: 'dtype is "auto" (a.yaml:1)' };
+  const { problems } = settleRun([{ origin: 'config', fields: {}, open }], reading.architecture);
+  expect(problems.map(({ message }) => message).sort()).toEqual([
+    '--nnodes is "$NODES" (a.sh:2), which says no gpus: 8 is assumed. Add "gpus: N" to the run of this job in the policy.',
+    'dtype is "auto" (a.yaml:1), which says no precision: bf16 is assumed. Add "precision: ..." to the run of this job in the policy.',
+  ]);
+});
