@@ -30207,13 +30207,20 @@ function parseJson(text) {
             return { kind: 'parsed', value, lines, problems };
         }
         catch (lenient) {
-            return syntax_broken(`The file is not valid JSON: ${syntax_sentence(strict)}`, lineOf(lenient));
+            return syntax_broken(`The file is not valid JSON: ${syntax_sentence(strict, inJson)}`, lineOf(lenient));
         }
     }
 }
-const syntax_sentence = (error) => error instanceof Error && error.message.startsWith('Maximum call stack')
-    ? 'it nests too deeply.'
-    : `${(error instanceof Error ? error.message : String(error)).split('\n')[0]?.slice(0, 200)}.`.replace('..', '.');
+/** What Node puts behind the reason: a piece of the text, or a place counted in characters. */
+const inJson = /, (?:\.{3})?".*is not valid JSON$| in JSON at position \d.*$/s;
+/** A parser's first line as a sentence, without what a pattern takes for noise. */
+function syntax_sentence(error, noise = /$/) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (message.startsWith('Maximum call stack'))
+        return 'it nests too deeply.';
+    const [first = ''] = message.replace(noise, '').split('\n');
+    return `${first.slice(0, 200).replace(/\.$/, '')}.`;
+}
 const lineOf = (error) => typeof error === 'object' && error !== null && 'lineNumber' in error && typeof error.lineNumber === 'number'
     ? error.lineNumber
     : undefined;
@@ -30988,7 +30995,7 @@ function assume({ origins, assumptions, problems, open }, field, value, reason) 
     if (words !== undefined)
         problems.push({
             severity: 'notice',
-            message: `${words}, which says no ${field}: ${value} is assumed. Add "${field}: N" to the run of this job in the policy.`,
+            message: `${words}, which says no ${field}: ${value} is assumed. Add "${field}: ${typeof value === 'number' ? 'N' : '...'}" to the run of this job in the policy.`,
             key: field,
         });
     return value;
@@ -31777,7 +31784,8 @@ class Fields {
             return undefined;
         if (number !== undefined && Number.isInteger(number) && number >= least && number <= most)
             return number;
-        throw this.wrong(key, `must be a whole number from ${least} to ${most}`, value);
+        const bounds = number !== undefined && number > most ? `from ${least} to ${most}` : `from ${least} on`;
+        throw this.wrong(key, `must be a whole number ${bounds}`, value);
     }
     integer(names, least = 1) {
         const value = this.optionalInteger(names, least);
@@ -31814,7 +31822,8 @@ class Fields {
         const number = this.numeric(found.key, found.value);
         if (number !== undefined && Math.abs(number) <= largest)
             return number;
-        throw this.wrong(found.key, `must be a number from -${largest} to ${largest}`, found.value);
+        const bounds = number === undefined ? '' : ` from -${largest} to ${largest}`;
+        throw this.wrong(found.key, `must be a number${bounds}`, found.value);
     }
     /** Whether the model has what the key switches on: not where it is absent and the class has no default; null is false, as in Python. */
     boolean(names) {
@@ -39623,10 +39632,12 @@ const relationNames = {
 /**
  * Values of files and of frameworks apart, each checked as a run description is. A value that is not one (text where a number
  * must be) is left out with a sentence that names its place.
+ *
+ * @param path of the root file, whose lines are told
  */
-function sourcesOfStated(run) {
+function sourcesOfStated(run, path) {
     const problems = [];
-    const told = (tellers) => fieldsTold(run, tellers, problems);
+    const told = (tellers) => fieldsTold(run, tellers, (field, stated) => problems.push(unusable(field, stated, path)));
     const file = told(['file', 'include', 'catalogue']);
     const framework = told(['framework']);
     const open = Object.fromEntries(Object.entries(run).flatMap(([field, stated]) => stated.kind === 'open' ? [[field, `${stated.reason} (${placeText(stated.at)})`]] : []));
@@ -39639,7 +39650,18 @@ function sourcesOfStated(run) {
     };
 }
 const placeText = ({ file, line }) => (line === undefined ? file : `${file}:${line}`);
-function fieldsTold(run, tellers, problems) {
+/**
+ * A problem at a place: by its line where that is of the file whose reading it is told with, else with the place in its words.
+ *
+ * @param path of that file
+ */
+function problemAt(place, path, { severity, message }) {
+    const { file, key, line } = place;
+    if (file !== path)
+        return { severity, message: `${placeText(place)}: ${message}`, key };
+    return { severity, message, key, ...(line === undefined ? {} : { line }) };
+}
+function fieldsTold(run, tellers, leaveOut) {
     const description = {};
     const relations = {};
     for (const [field, stated] of Object.entries(run)) {
@@ -39651,11 +39673,11 @@ function fieldsTold(run, tellers, problems) {
         else if (typeof stated.value === 'number' && stated.value > 0 && stated.value < 1e15)
             relations[relation] = stated.value;
         else
-            problems.push(unusable(field, stated));
+            leaveOut(field, stated);
     }
-    return { fields: checked(description, run, problems), relations };
+    return { fields: checked(description, run, leaveOut), relations };
 }
-function checked(description, run, problems) {
+function checked(description, run, leaveOut) {
     for (let tries = 0; tries < 20; tries++) {
         const reading = runOf(description, '');
         if (reading.kind === 'read')
@@ -39663,7 +39685,7 @@ function checked(description, run, problems) {
         const key = reading.problems[0]?.key ?? '';
         const [top = '', inner] = key.split('.');
         const stated = run[key] ?? run[top];
-        problems.push(unusable(key, stated));
+        leaveOut(key, stated);
         const parent = description[top];
         if (inner !== undefined && typeof parent === 'object' && parent !== null && inner in parent)
             Reflect.deleteProperty(parent, inner);
@@ -39674,16 +39696,16 @@ function checked(description, run, problems) {
     }
     return {};
 }
-function unusable(field, stated) {
-    const value = stated?.kind === 'value' ? JSON.stringify(stated.value)?.slice(0, 60) : undefined;
-    const at = stated?.at;
-    return {
+function unusable(field, stated, path) {
+    const at = stated?.at ?? { file: path, key: field };
+    const value = stated?.kind === 'value' ? ` gives ${stated_written(stated.value)} for ${field}, which` : '';
+    return problemAt(at, path, {
         severity: 'warning',
-        message: `${at === undefined ? field : `${placeText(at)}: ${at.key}`}${value === undefined ? '' : ` gives ${value} for ${field}, which`} cannot be used, so it is left out.`,
-        ...(at?.line === undefined ? {} : { line: at.line }),
-        key: at?.key ?? field,
-    };
+        message: `${at.key}${value} cannot be used, so it is left out.`,
+    });
 }
+/** JSON has no word for what is not finite. */
+const stated_written = (value) => typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing').slice(0, 60);
 const placesOf = (run) => Object.fromEntries(Object.entries(run).flatMap(([field, stated]) => stated.at === undefined || stated.kind === 'open' ? [] : [[field, stated.at]]));
 const reasonsOf = (run) => Object.fromEntries(Object.entries(run).flatMap(([field, stated]) => stated.kind === 'value' && stated.reason !== undefined ? [[field, stated.reason]] : []));
 function nest(into, field, value) {
@@ -39782,8 +39804,9 @@ function compose(statements, files, models) {
     const found = architectureOf(model, models);
     if (found.kind === 'unread')
         return { kind: 'unread', way: 'unknown-name', format, problems: [found.problem, ...notes] };
-    const { run, problems } = merged(statements);
-    const stated = sourcesOfStated(run);
+    const path = files[0]?.path ?? '';
+    const { run, problems } = merged(statements, path);
+    const stated = sourcesOfStated(run, path);
     return {
         ...found.reading,
         format,
@@ -39801,7 +39824,7 @@ const withoutModel = (root) => ({
 function compose_fieldsOf(files) {
     return files.flatMap(({ path, source }, index) => statedFields(source).map((field) => (index === 0 ? field : { path: `${path}: ${field.path}`, value: field.value })));
 }
-function merged(statements) {
+function merged(statements, path) {
     const run = {};
     const problems = [];
     for (const statement of statements) {
@@ -39810,7 +39833,7 @@ function merged(statements) {
             if (known === undefined || weaker(known, stated))
                 run[field] = stated;
             else if (contradicts(known, stated))
-                problems.push(conflict(field, known, stated));
+                problems.push(conflict(field, known, stated, path));
         }
     }
     return { run, problems };
@@ -39822,12 +39845,12 @@ const contradicts = (one, other) => one.kind === 'value' &&
     one.by !== 'framework' &&
     other.by !== 'framework' &&
     JSON.stringify(one.value) !== JSON.stringify(other.value);
-function conflict(field, one, other) {
+function conflict(field, one, other, path) {
     const words = (stated) => {
         const value = stated.kind === 'value' ? JSON.stringify(stated.value)?.slice(0, 60) : 'open';
         return `${value}${stated.at === undefined ? '' : ` at ${placeText(stated.at)}`}`;
     };
-    const line = one.at?.line;
+    const line = one.at?.file === path ? one.at.line : undefined;
     return {
         severity: 'warning',
         message: `${field} is ${words(one)} and ${words(other)}; the first is taken.`,
@@ -40114,6 +40137,7 @@ function setAt(into, path, value) {
 
 
 
+
 /** How far a job may reach: files deep, files and bytes in all. */
 const reach = { depth: 4, files: 32, bytes: 4 * 2 ** 20 };
 /** The format whose signature a file has, among those that its syntax allows. */
@@ -40178,16 +40202,16 @@ function gather(root, format, formats, known, put = []) {
                 const file = next.depth < reach.depth ? open(reference.path) : undefined;
                 if (file === undefined) {
                     if (known.has(reference.path) && reference.required)
-                        problems.push(gather_absent(reference, next.file.path));
+                        problems.push(gather_absent(reference, root.path));
                     else if (!known.has(reference.path) && !needs.has(reference.path))
-                        problems.push(tooFar(reference));
+                        problems.push(tooFar(reference, root.path));
                     continue;
                 }
                 const by = formatOf(formats, reference.path, file.source.value);
                 if (by !== undefined)
                     queue.push({ file, by, depth: next.depth + 1 });
                 else
-                    problems.push(notUnderstood(reference));
+                    problems.push(notUnderstood(reference, root.path));
             }
         }
     }
@@ -40209,24 +40233,17 @@ function ofAnotherKind(error, { title }) {
         throw error;
     return new Unreadable(`The file is ${title} by its keys, but a value in it is of a kind that the format does not have there.`);
 }
-const gather_at = ({ file, line }) => (line === undefined ? file : `${file}:${line}`);
-const gather_absent = ({ path, at: place }, root) => ({
+const gather_absent = ({ path, at }, root) => problemAt(at, root, {
     severity: 'warning',
-    message: `${gather_at(place)}: ${place.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
-    ...(place.line === undefined ? {} : { line: place.line }),
-    key: place.key,
+    message: `${at.key} names ${path}, which is not a file of this repository that can be read; what it says of ${root} is not known.`,
 });
-const tooFar = ({ path, at: place }) => ({
+const tooFar = ({ path, at }, root) => problemAt(at, root, {
     severity: 'warning',
-    message: `${gather_at(place)}: ${place.key} names ${path}, which is not read: a job is followed through ${reach.files} files and ${reach.depth} deep.`,
-    ...(place.line === undefined ? {} : { line: place.line }),
-    key: place.key,
+    message: `${at.key} names ${path}, which is not read: a job is followed through ${reach.files} files and ${reach.depth} deep.`,
 });
-const notUnderstood = ({ path, at: place }) => ({
+const notUnderstood = ({ path, at }, root) => problemAt(at, root, {
     severity: 'warning',
-    message: `${gather_at(place)}: ${place.key} names ${path}, which is not in a format that is read.`,
-    ...(place.line === undefined ? {} : { line: place.line }),
-    key: place.key,
+    message: `${at.key} names ${path}, which is not in a format that is read.`,
 });
 /**
  * A path that a file names, from the root of the repository; undefined where it is not one inside it. Relative to the root, as
@@ -41984,7 +42001,9 @@ function stateOptimizer(say) {
         say.runIs('offload', 'activations', 'fine_grained_activation_offloading');
 }
 function stateKernels(say) {
-    say.run('flash_attention', 'attention_backend', (backend) => !/^(unfused|local)$/i.test(String(backend).split('.').at(-1) ?? ''));
+    // `auto` is the default, which leaves the choice to Transformer Engine.
+    if (say.at('attention_backend') !== 'auto')
+        say.run('flash_attention', 'attention_backend', (backend) => !/^(unfused|local)$/i.test(String(backend).split('.').at(-1) ?? ''));
     if (say.text('transformer_impl') === 'local')
         say.run('flash_attention', 'use_flash_attn', flagOf);
     if (say.text('transformer_impl') === 'local')
@@ -42581,14 +42600,14 @@ function referToConfigs(say, { path, source: { value } }, beside) {
     for (const config of Object.keys(isDictionary(configs) ? configs : {})) {
         const named = pathOf(config.replace(/^(\.\/)+/, ''), path, beside);
         if (named !== undefined && named !== path)
-            say.refer('run', named, 'its training file');
+            say.refer('run', named, 'its command');
     }
     const flags = isDictionary(value) ? fields_own(value, 'arguments') : undefined;
     const stated = isDictionary(flags) ? fields_own(flags, 'config_file') : undefined;
     const accelerate = /(^|[\s/])accelerate(\s|$)/.test(program) && typeof stated === 'string' ? stated : undefined;
     const named = accelerate === undefined ? undefined : pathOf(accelerate.replace(/^(\.\/)+/, ''), path, beside);
     if (named !== undefined)
-        say.refer('run', named, 'accelerate’s file');
+        say.refer('run', named, '--config_file');
 }
 /** `a.b.c=value` words of a command, told of by their own lines. */
 function overridesOf(script) {
@@ -45558,8 +45577,10 @@ function plain_sizes(block) {
     say.model('head_dim', keys('headDim'));
     say.model('max_position_embeddings', keys('sequence'));
     const vocabulary = plain_first(block, 'vocabulary');
-    if (vocabulary === undefined || (say.number(vocabulary) ?? -1) <= 0)
-        throw say.refuse('vocab_size is missing, so the embeddings cannot be counted; add it to the file.', vocabulary);
+    if (vocabulary === undefined || say.at(vocabulary) === undefined)
+        throw say.refuse('vocab_size is missing, so the embeddings cannot be counted; add it to the file.');
+    if ((say.number(vocabulary) ?? -1) <= 0)
+        throw say.refuse(`${vocabulary} is ${textOf(say.at(vocabulary)).slice(0, 40)}, so the embeddings cannot be counted; state how many entries they have.`, vocabulary);
     say.model('vocab_size', vocabulary);
     say.model('num_experts', keys('experts'));
     say.model('num_experts_per_tok', keys('active'));
@@ -55866,7 +55887,7 @@ function hindrances({ settled, said, places }, architecture, adapters, format, p
         if (![...stops, ...doubts].includes(framework) || (!ofAll && borrowing.has(format)))
             return [];
         // What is our own assumption is nobody's mistake.
-        if (fields[0] !== undefined && !isSaid(fields[0]))
+        if (!isSaid(fields[0]))
             return [];
         // A batch that follows from a number of tokens is rounded, and no framework is told of it.
         if (id === 'global-batch' && !said.has('global_batch_size'))
@@ -55877,20 +55898,9 @@ function hindrances({ settled, said, places }, architecture, adapters, format, p
         const rests = [...fields, ...(stops.length === every.length ? [] : ['framework'])];
         const certain = rests.every(isSaid) && (inFileAlone !== true || fields.some(inFile));
         const place = fields.map((field) => places[field]).find((one) => one !== undefined);
-        return [
-            {
-                severity: stops.includes(framework) && certain ? 'error' : 'warning',
-                message: `${place === undefined || place.file === path ? '' : `${placeText(place)}: `}${message}`,
-                ...(place?.line === undefined || place.file !== path ? {} : { line: place.line }),
-                ...keyOf(place, fields),
-                rule: id,
-            },
-        ];
+        const severity = stops.includes(framework) && certain ? 'error' : 'warning';
+        return [{ ...problemAt(place ?? { file: path, key: fields[0] }, path, { severity, message }), rule: id }];
     });
-}
-function keyOf(place, [field]) {
-    const key = place?.key ?? field;
-    return key === undefined ? {} : { key };
 }
 
 ;// CONCATENATED MODULE: ./build/tip.js
