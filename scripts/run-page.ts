@@ -65,6 +65,7 @@ export const facts: Readonly<Record<string, Field>> = {
   overlap_tensor_parallel: { default: framework },
   dropout: { default: 'what the config says with `transformers`, else `false`' },
   mtp: { default: '`true` where the config has such layers' },
+  sequences_per_sample: { unit: 'sequences', default: '1' },
   ...Object.fromEntries(
     colocatedRoles.flatMap((role) => [
       [`colocated.${role}.holds`, { default: '`weights`' }],

@@ -136,6 +136,7 @@ function everySchedule(): readonly Watched[] {
     { cuda_graphs: true },
     { cuda_graphs: true, precision: 'fp8' },
     { mtp: false },
+    { sequences_per_sample: 2 },
     { accelerator: 'gb200-nvl72', precision: 'mxfp8', parallelism: { expert: 64 } },
   ];
   return [

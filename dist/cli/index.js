@@ -20824,6 +20824,14 @@ function findAccelerator(id) {
 }
 
 ;// CONCATENATED MODULE: ./build/model/run.js
+/** Sequences of one micro-batch: those of all its samples. */
+function sequencesAtOnce({ microBatchSize, sequencesPerSample = 1 }) {
+    return microBatchSize * sequencesPerSample;
+}
+/** Tokens that the model reads for one optimizer step. */
+function tokensOfStep({ globalBatchSize, sequencesPerSample = 1, sequenceLength }) {
+    return globalBatchSize * sequencesPerSample * sequenceLength;
+}
 /** Every choice that a field has, for the schema of run descriptions too. */
 const recomputeMethods = ['uniform', 'block', 'every'];
 const pipelineSchedules = ['gpipe', '1f1b', 'interleaved', 'zero_bubble', 'dualpipe'];
@@ -30560,6 +30568,9 @@ const runSchema = strictObject({
     overlap_tensor_parallel: schemas_boolean().optional().describe('tensor-parallel collectives overlap with matrix products'),
     dropout: schemas_boolean().optional().describe('dropout is on, so that its masks are kept'),
     mtp: schemas_boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
+    sequences_per_sample: description_count
+        .optional()
+        .describe('sequences that one sample of the batch holds: 2 for pairs of answers (DPO, ORPO, reward models)'),
     colocated: strictObject({
         reference: colocated.describe('a frozen copy of the trained model (DPO, PPO, GRPO)'),
         critic: colocated.describe('a value model'),
@@ -30866,12 +30877,12 @@ function virtualStagesOf(relations, pipeline, layers) {
     const { layersPerVirtualStage: each } = relations;
     return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
 }
-/** Tokens of the whole training, from steps or sequences of it. */
-function tokensOf(relations, globalBatch, sequenceLength) {
+/** Tokens of the whole training, from steps or samples of it. */
+function tokensOf(relations, globalBatch, tokensOfSample) {
     const { trainSteps, trainSequences } = relations;
     if (trainSequences !== undefined)
-        return trainSequences * sequenceLength;
-    return trainSteps === undefined ? undefined : trainSteps * globalBatch * sequenceLength;
+        return trainSequences * tokensOfSample;
+    return trainSteps === undefined ? undefined : trainSteps * globalBatch * tokensOfSample;
 }
 
 ;// CONCATENATED MODULE: ./build/setup/settle.js
@@ -30926,7 +30937,7 @@ function settleRun(sources, architecture) {
         fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
         compile: desk.stated.compile ?? fallback(desk, 'compile'),
         expertImbalance: desk.stated.expertImbalance ?? fallback(desk, 'expertImbalance'),
-        tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
+        tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength * (desk.stated.sequencesPerSample ?? 1)),
         parallelism,
         ...shardGroup(desk),
         ...dropout(desk, architecture),
@@ -31106,9 +31117,9 @@ function settleWay(desk) {
         recompute: assume(desk, 'recompute', 'selective', 'every second matrix product is computed twice, as torchtitan does'),
     };
 }
-/** Tokens of the whole training, which may follow from its steps. */
-function settleTokens(desk, globalBatchSize, sequenceLength) {
-    const counted = tokensOf(desk.relations, globalBatchSize, sequenceLength);
+/** Tokens of the whole training, which may follow from its steps and the tokens of a sample. */
+function settleTokens(desk, globalBatchSize, tokensOfSample) {
+    const counted = tokensOf(desk.relations, globalBatchSize, tokensOfSample);
     if (desk.stated.tokens === undefined && counted !== undefined)
         desk.origins['tokens'] = 'config';
     return desk.stated.tokens ?? counted ?? fallback(desk, 'tokens');
@@ -40267,47 +40278,7 @@ function pathInside(path, from) {
     return steps.length === 0 ? undefined : steps.join('/');
 }
 
-;// CONCATENATED MODULE: ./build/read/roles.js
-/** Says which models and which engine share the GPUs with the trained model. */
-function sayRoles(say, roles, engine) {
-    sayModels(say, roles);
-    if (engine !== undefined)
-        sayEngine(say, engine);
-    if (roles.length > 0 || engine !== undefined)
-        say.assume('throughput', 'of the update alone', 'what generates and scores answers takes time of its own');
-}
-function sayModels(say, roles) {
-    const held = {};
-    for (const { role, held: own } of roles) {
-        if (own === undefined)
-            say.assume(`colocated.${role}`, 'on the CPU', `while it rests it is not on the GPU`);
-        else {
-            held[role] = own;
-            if (role !== 'reference')
-                say.assume(`colocated.${role}.parameters`, 'those of the trained model', 'its size is not in the file');
-        }
-    }
-    const first = roles.find(({ held: own, key }) => own !== undefined && say.at(key) !== undefined);
-    const any = roles.find(({ held: own }) => own !== undefined);
-    if (first !== undefined)
-        say.runIs('colocated', held, first.key);
-    else if (any !== undefined)
-        say.byDefault('colocated', held, any.source);
-}
-function sayEngine(say, { share, beside, sleeps, key, source }) {
-    if (share === undefined) {
-        say.warn(`Nothing says which share of each GPU the inference engine takes (${key}), so that the figures are of the update alone.`, key);
-        return;
-    }
-    const rollout = { share, beside, ...(sleeps === undefined ? {} : { sleeps }) };
-    if (say.at(key) === undefined)
-        say.byDefault('rollout', rollout, source);
-    else
-        say.runIs('rollout', rollout, key);
-}
-
 ;// CONCATENATED MODULE: ./build/read/trainer.js
-
 
 
 
@@ -40418,11 +40389,6 @@ function pathOf(named, from, beside) {
     const atRoot = pathInside(named, from);
     const below = pathInside(`./${named}`, from);
     return [atRoot, below].find((path) => path !== undefined && beside(path) !== undefined) ?? atRoot;
-}
-/** DPO and its kin without adapters run a frozen copy of the model beside the trained one, divided as that is. */
-function sayReference(say, key) {
-    sayRoles(say, [{ role: 'reference', held: { holds: 'weights' }, key, source: key }]);
-    say.warn(`${key} trains on pairs of answers beside a frozen reference model. The reference is counted; a pair is counted as one sequence, so state the micro_batch_size of sequences.`, key);
 }
 /** Steps of the whole training; -1 leaves them to the data. */
 function saySteps(say, key) {
@@ -40878,7 +40844,93 @@ function sayAdapters(say, name) {
     }, baseBits(say, 'quantization.load_in_4bit', 'quantization.load_in_8bit', name));
 }
 
+;// CONCATENATED MODULE: ./build/read/roles.js
+/** Says which models and which engine share the GPUs with the trained model. */
+function sayRoles(say, roles, engine) {
+    sayModels(say, roles);
+    if (engine !== undefined)
+        sayEngine(say, engine);
+    if (roles.length > 0 || engine !== undefined)
+        say.assume('throughput', 'of the update alone', 'what generates and scores answers takes time of its own');
+}
+function sayModels(say, roles) {
+    const held = {};
+    for (const { role, held: own } of roles) {
+        if (own === undefined)
+            say.assume(`colocated.${role}`, 'on the CPU', `while it rests it is not on the GPU`);
+        else {
+            held[role] = own;
+            if (role !== 'reference')
+                say.assume(`colocated.${role}.parameters`, 'those of the trained model', 'its size is not in the file');
+        }
+    }
+    const first = roles.find(({ held: own, key }) => own !== undefined && say.at(key) !== undefined);
+    const any = roles.find(({ held: own }) => own !== undefined);
+    if (first !== undefined)
+        say.runIs('colocated', held, first.key);
+    else if (any !== undefined)
+        say.byDefault('colocated', held, any.source);
+}
+function sayEngine(say, { share, beside, sleeps, key, source }) {
+    if (share === undefined) {
+        say.warn(`Nothing says which share of each GPU the inference engine takes (${key}), so that the figures are of the update alone.`, key);
+        return;
+    }
+    const rollout = { share, beside, ...(sleeps === undefined ? {} : { sleeps }) };
+    if (say.at(key) === undefined)
+        say.byDefault('rollout', rollout, source);
+    else
+        say.runIs('rollout', rollout, key);
+}
+
+;// CONCATENATED MODULE: ./build/read/preference.js
+
+/**
+ * Methods as trainers name them. TRL f2cd577 (`dpo_trainer.py`, `reward_trainer.py`, experimental `cpo`, `orpo`), LLaMA-Factory
+ * (`use_ref_model` of `finetuning_args.py`, `PairwiseDataCollatorWithPadding`), OpenRLHF 3c3be62 (`concatenated_forward`),
+ * read 2026-11-28.
+ */
+const methods = new Map(Object.entries({
+    dpo: { pairs: true, reference: true },
+    ipo: { pairs: true, reference: true },
+    orpo: { pairs: true, reference: false },
+    cpo: { pairs: true, reference: false },
+    simpo: { pairs: true, reference: false },
+    rm: { pairs: true, reference: false },
+    reward: { pairs: true, reference: false },
+    kto: { pairs: false, reference: true },
+    bco: { pairs: false, reference: true },
+    grpo: { pairs: false, reference: true },
+    ppo: { pairs: false, reference: true },
+}));
+const programs = /(?:^|[\s/_-])(dpo|orpo|cpo|kto|bco|reward)(?=\.py|_|\s|$)/;
+/** The method that a launched program is called by (`trl dpo`, `scripts/run_orpo.py`). */
+function methodLaunched(program) {
+    return programs.exec(program.slice(0, 500))?.[1];
+}
+/**
+ * Says what a method trains on. Adapters need no copy: the base without them is the reference.
+ *
+ * @param method a name of the table; others say nothing
+ * @param key of the file that names it; a launched program has none
+ */
+function sayPreference(say, method, key, adapters) {
+    const found = methods.get(method);
+    if (found === undefined)
+        return;
+    const reason = `${method} puts the chosen and the rejected answer through the model in one pass`;
+    if (found.pairs) {
+        if (say.at(key) === undefined)
+            say.byDefault('sequences_per_sample', 2, reason);
+        else
+            say.runIs('sequences_per_sample', 2, key);
+    }
+    if (found.reference && !adapters)
+        sayRoles(say, [{ role: 'reference', held: { holds: 'weights' }, key, source: `${method} trains against it` }]);
+}
+
 ;// CONCATENATED MODULE: ./build/read/formats/axolotl.js
+
 
 
 
@@ -40998,8 +41050,9 @@ function axolotl_sayAdapters(say, name) {
         say.warn(`adapter is ${adapter.slice(0, 40)}, which is not read: the figures are those of full training.`, 'adapter');
     if (say.at('unfrozen_parameters') !== undefined)
         say.warn('unfrozen_parameters: all parameters are counted as trained, so the figures are too high.', 'unfrozen_parameters');
-    if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(textOf(say.at('rl'))))
-        sayReference(say, 'rl');
+    if (say.flag('reward_model') === true)
+        sayPreference(say, 'rm', 'reward_model', true);
+    sayPreference(say, textOf(say.at('rl')), 'rl', adapter !== undefined);
 }
 
 ;// CONCATENATED MODULE: ./build/read/formats/deepspeed.js
@@ -42319,6 +42372,7 @@ function memory({ say, key, flag }) {
 
 
 
+
 /** Arguments that most trainings with Hugging Face's Trainer state. */
 const trainerArguments = [
     'per_device_train_batch_size',
@@ -42368,7 +42422,7 @@ function hf_training_args_states(file, beside) {
     return say.statement();
 }
 /** What arguments of Trainer state, of a file or of a command line; what ms-swift takes for those that are absent goes first. */
-function stateTrainer(say, from, beside) {
+function stateTrainer(say, from, beside, program = '') {
     const trl = ofTrl.some((key) => say.at(key) !== undefined);
     const flavor = { trl, source: trl ? trlRead : transformersRead };
     const key = ['model_name_or_path', 'model_id_or_path', 'model', 'model_id'].find((one) => say.text(one) !== undefined);
@@ -42382,6 +42436,7 @@ function stateTrainer(say, from, beside) {
     sayCheckpointing(say, 'gradient_checkpointing', flavor.trl, `what ${flavor.source} takes`);
     sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
     hf_training_args_sayLoss(say);
+    sayMethod(say, program);
     say.run('compile', 'torch_compile', (on) => on === true);
     hf_training_args_sayAdapters(say, name ?? '');
     saySteps(say, 'max_steps');
@@ -42427,9 +42482,29 @@ function hf_training_args_sayLoss(say) {
             say.runIs('fused_cross_entropy', say.flag(key), key);
     if (say.at('loss_type') === 'chunked_nll')
         say.runIs('fused_cross_entropy', true, 'loss_type');
-    const reference = ['beta', 'rpo_alpha', 'ref_model_mixup_alpha', 'precompute_ref_log_probs'].find((key) => say.at(key) !== undefined);
-    if (reference !== undefined && say.number('beta') !== 0 && say.flag('use_peft') !== true)
-        sayReference(say, reference);
+}
+/** Keys of TRL that only one kind of preference training has; `beta` alone is DPO's. */
+const preferences = [
+    ['rlhf_type', undefined],
+    ['cpo_alpha', 'cpo'],
+    ['simpo_gamma', 'simpo'],
+    ['center_rewards_coefficient', 'reward'],
+    ['desirable_weight', 'kto'],
+    ['num_generations', 'grpo'],
+    ['beta', 'dpo'],
+    ['rpo_alpha', 'dpo'],
+    ['ref_model_mixup_alpha', 'dpo'],
+    ['precompute_ref_log_probs', 'dpo'],
+];
+/** The program that is launched names the method first, then the keys; GKD and its kin have a teacher and no pairs. */
+function sayMethod(say, program) {
+    if (say.at('teacher_model_name_or_path') !== undefined)
+        return;
+    const [key, named] = preferences.find(([one]) => say.at(one) !== undefined) ?? ['beta', undefined];
+    const method = methodLaunched(program) ?? named ?? say.text(key);
+    const base = say.flag('use_peft') === true || tuners.some((one) => say.text(one) === 'lora');
+    if (method !== undefined)
+        sayPreference(say, method, key, base || say.number('beta') === 0);
 }
 function hf_training_args_sayAdapters(say, name) {
     const swift = tuners.find((key) => say.at(key) !== undefined);
@@ -43114,6 +43189,7 @@ function litgpt_memory(say, fromScratch) {
 
 
 
+
 const llamafactory_read = 'LLaMA-Factory ff6d4d1';
 /** LLaMA-Factory's YAML: Trainer's arguments with defaults of its own. */
 const llamafactory = {
@@ -43230,8 +43306,11 @@ function sayTuning(say, name) {
     if (kind === 'freeze')
         say.warn('finetuning_type is freeze: all layers are counted as trained, so the figures are too high.', on);
     const stage = say.text('stage') ?? 'sft';
-    if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage))
-        sayReference(say, 'stage');
+    const loss = stage === 'dpo' ? say.text('pref_loss') : undefined;
+    if (loss === 'orpo' || loss === 'simpo')
+        sayPreference(say, loss, 'pref_loss', true);
+    else
+        sayPreference(say, stage, 'stage', kind === 'lora');
 }
 /** Encoders and projectors of multimodal models are frozen unless the file says otherwise; the flag of the tower is of every encoder. */
 function sayFrozen(say) {
@@ -44966,6 +45045,7 @@ const recomputeOf = (mode) => (/\.full\}?$/.test(mode) ? 'full' : 'selective');
 
 
 
+
 const openrlhf_source = 'OpenRLHF 3c3be62 (2026-08)';
 /** Scripts that start OpenRLHF, with the flags of before 2026 or the dotted ones since. */
 const openrlhf = {
@@ -44994,8 +45074,13 @@ function openrlhf_states(script) {
     }
     if (online)
         sayRoles(say, openrlhf_rolesOf(say), openrlhf_engineOf(say));
-    else if (/dpo/.test(scripts_wordsOf(script, 'module')))
-        sayRoles(say, [referenceOf(say)]);
+    else {
+        const method = /train_(dpo|rm)\b/.exec(scripts_wordsOf(script, 'module'))?.[1];
+        if (method !== undefined)
+            sayPreference(say, method, 'module', true);
+        if (method === 'dpo')
+            sayRoles(say, [referenceOf(say)]);
+    }
     return say.statement();
 }
 function stateGpus(say, online) {
@@ -46521,7 +46606,7 @@ function trainer_script_states(script, beside) {
         say.warn('The vision tower and its projector are not in the figures, which are of the language model.', 'vision_tower');
     if (swiftProgram.test(scripts_wordsOf(script, 'program')))
         sayDefaultsOfSwift(say);
-    stateTrainer(say, script.path, beside);
+    stateTrainer(say, script.path, beside, scripts_wordsOf(script, 'program'));
     referToConfigs(say, script, beside);
     return say.statement();
 }
@@ -48401,7 +48486,7 @@ function run_line_parts(run) {
         `${frameworks[run.framework]}${shardings[run.sharding]}`,
         ...degrees.flatMap(([name, degree]) => (degree > 1 ? [`${name} ${degree}`] : [])),
         `${exact(run.sequenceLength)} tokens`,
-        `micro-batch ${exact(run.microBatchSize)}`,
+        `micro-batch ${exact(run.microBatchSize)}${run.sequencesPerSample === undefined ? '' : ` of ${exact(run.sequencesPerSample)} sequences each`}`,
         run.precision,
         ...(run.recompute === 'none' ? [] : [`${run.recompute} recompute`]),
         ...(run.lora === undefined ? [] : [`LoRA rank ${run.lora.rank}`]),
@@ -48616,6 +48701,7 @@ const conventionSources = {
 };
 
 ;// CONCATENATED MODULE: ./build/report/json.js
+
 
 
 
@@ -48835,7 +48921,7 @@ function sideReport(path, { reading, estimate }) {
             convention: 'causal',
             sequence_length: flops.sequenceLength,
             forward_per_token: flops.forward.total,
-            forward_pass: flops.forward.total * flops.sequenceLength * run.run.microBatchSize,
+            forward_pass: flops.forward.total * flops.sequenceLength * sequencesAtOnce(run.run),
             training_per_token: flops.training,
             hardware_per_token: flops.hardware,
             training_total: flops.budget,
@@ -48933,6 +49019,7 @@ const summary = (review, options) => comment_fitted('', comment_sections(review,
 
 
 
+
 const rule = '─'.repeat(78);
 const line = (label, value, note = '') => `  ${label.padEnd(34)} ${value.padStart(18)}${note === '' ? '' : `  ${note}`}`;
 /** Where each formula comes from, printed with every report. */
@@ -49004,11 +49091,11 @@ function parameterLines({ parameters, routing }) {
     ];
 }
 function flopLines({ flops, run }) {
-    const pass = flops.forward.total * flops.sequenceLength * run.run.microBatchSize;
+    const pass = flops.forward.total * flops.sequenceLength * sequencesAtOnce(run.run);
     const conventions = Object.keys(conventionNames).map((key) => line(`  ${conventionNames[key]}`, flopsText(flops.conventions[key])));
     return [
         `FLOPs (sequence of ${exact(flops.sequenceLength)} tokens)`,
-        line('forward pass', flopsText(pass), `micro-batch of ${run.run.microBatchSize} x ${exact(flops.sequenceLength)} tokens`),
+        line('forward pass', flopsText(pass), `micro-batch of ${sequencesAtOnce(run.run)} x ${exact(flops.sequenceLength)} tokens`),
         line('forward per token', flopsText(flops.forward.total)),
         line('training per token', flopsText(flops.training)),
         ...(flops.hardware === flops.training ? [] : [line('executed per token (recompute)', flopsText(flops.hardware))]),
@@ -51372,6 +51459,7 @@ function* single({ reads, ...one }, flow) {
 
 
 
+
 /**
  * Layers divided over stages: as stated, else evenly, the remainder on the first stages. With v virtual stages, stage i of P
  * holds the chunks i, i + P, i + 2P, ... of the model (Narayanan et al. 2021, arXiv:2104.04473, 2.2).
@@ -51468,7 +51556,7 @@ function shards(operation, run, state) {
 }
 function placement_tokensOf(run) {
     const { tensor, context, sequenceParallel } = run.parallelism;
-    const entering = (run.microBatchSize * run.sequenceLength) / context;
+    const entering = (sequencesAtOnce(run) * run.sequenceLength) / context;
     const residual = sequenceParallel ? entering / tensor : entering;
     return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
 }
@@ -54287,6 +54375,7 @@ function accumulationSeconds({ trained: { dense, experts } }, run, context, micr
 
 
 
+
 /** Seconds of an attention core on one GPU, by the vintage of its kernel. */
 function attentionSeconds(core, run, context) {
     const kernel = attentionKernel(run, context.chip);
@@ -54297,7 +54386,7 @@ function unfusedSeconds(core, run, { power, step, peak16, bandwidth }) {
     const { tensor: tp, context: cp } = run.parallelism;
     const { share, forward, backward } = olderAttention.unfused;
     const S = run.sequenceLength;
-    const scores = (run.microBatchSize * (core.heads / tp) * S * S) / cp;
+    const scores = (sequencesAtOnce(run) * (core.heads / tp) * S * S) / cp;
     const work = (2 * (core.queryKeyDim + core.valueDim) * scores) / (share * peak16);
     const scale = power * step.attention;
     return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
@@ -54318,7 +54407,7 @@ function fusedSeconds(core, kernel, run, context) {
     const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
     const seen = meanContext(core.span, core.causal, S);
     const width = core.queryKeyDim + core.valueDim;
-    const work = 2 * run.microBatchSize * (core.heads / tp) * width * ((S * seen) / cp);
+    const work = 2 * sequencesAtOnce(run) * (core.heads / tp) * width * ((S * seen) / cp);
     const scale = context.power * context.step.attention;
     return [
         scale * (work / rate + start.forward),
@@ -54898,6 +54987,7 @@ function moduleSeconds({ forward }, list, modules) {
 
 
 
+
 /** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
 function projectTime(operations, flops, { run, machine: chip }, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
     if (chip === undefined)
@@ -54912,7 +55002,7 @@ function projectTime(operations, flops, { run, machine: chip }, facts = { step: 
     for (const part of partNames)
         parts[part] /= calibration;
     const step = parts_sum(parts);
-    const tokens = run.globalBatchSize * run.sequenceLength;
+    const tokens = tokensOfStep(run);
     const perGpu = tokens / step / run.gpus;
     const mfu = (flops.training * perGpu) / peak;
     const { band, basis } = errorBand(operations, run, context);
@@ -55357,6 +55447,7 @@ function without({ fields }) {
 
 
 
+
 const every = ['megatron', 'fsdp', 'deepspeed', 'transformers'];
 /** Formats whose framework only stands for a nearer one that has no row: rules of one framework say nothing of them. */
 const borrowing = new Set(['nanotron', 'maxtext', 'nanogpt', 'levanter']);
@@ -55703,7 +55794,7 @@ const ofTokens = [
         doubts: every,
         fields: ['tokens'],
         sentence: ({ run }) => {
-            const step = run.globalBatchSize * run.sequenceLength;
+            const step = tokensOfStep(run);
             return run.tokens >= step
                 ? undefined
                 : `The whole training has ${run.tokens} tokens, fewer than the ${step} of one step. If a unit is missing, write it: tokens: 15T is 15 trillion.`;
@@ -58302,6 +58393,7 @@ function dividesBatch({ gpus, parallelism, globalBatchSize, microBatchSize, shar
 
 
 
+
 /** Every run of the space that divides, starts and fits, with its speed. Memory comes first: only what fits is timed. */
 function search({ operations, settled, space, refusal, budget }, bounds) {
     const end = bounds.now() + bounds.milliseconds;
@@ -58357,7 +58449,7 @@ function search({ operations, settled, space, refusal, budget }, bounds) {
             const seconds = stepSeconds(operations, { run, machine: settled.machine });
             if (seconds === undefined)
                 continue;
-            plans.push({ run, device, band, tokensPerSecond: (run.globalBatchSize * run.sequenceLength) / seconds });
+            plans.push({ run, device, band, tokensPerSecond: tokensOfStep(run) / seconds });
         }
     }
     return found(undefined);

@@ -1,6 +1,6 @@
 import { frameworks } from '../facts/frameworks.ts';
 import type { Operation, Operations } from '../model/operation.ts';
-import type { TrainingRun } from '../model/run.ts';
+import { sequencesAtOnce, type TrainingRun } from '../model/run.ts';
 import { isFrozen } from './count/frozen.ts';
 import { adapterElements } from './count/lora.ts';
 import { parametersOf } from './count/weights.ts';
@@ -140,7 +140,7 @@ export type Tokens = {
 
 export function tokensOf(run: TrainingRun): Tokens {
   const { tensor, context, sequenceParallel } = run.parallelism;
-  const entering = (run.microBatchSize * run.sequenceLength) / context;
+  const entering = (sequencesAtOnce(run) * run.sequenceLength) / context;
   const residual = sequenceParallel ? entering / tensor : entering;
   return { tensor: entering, residual, routed: residual * (run.capacityFactor ?? run.expertImbalance) };
 }

@@ -74,6 +74,8 @@ export type TrainingRun = {
   readonly dropout?: boolean;
   /** false: the multi-token-prediction layers of the config are not trained */
   readonly mtp?: boolean;
+  /** sequences that one sample of the batch holds: 2 for pairs of answers; absent: 1 */
+  readonly sequencesPerSample?: number;
   /** models that share the GPUs with the one that is trained: preference and reinforcement learning */
   readonly colocated?: { readonly [role in ColocatedRole]?: Colocated | undefined };
   /** an inference engine that generates on the same GPUs between the updates */
@@ -83,6 +85,16 @@ export type TrainingRun = {
   /** tokens per second of all GPUs together that this very run reached: it gives the calibration, for changes of it too */
   readonly measuredTokensPerSecond?: number;
 };
+
+/** Sequences of one micro-batch: those of all its samples. */
+export function sequencesAtOnce({ microBatchSize, sequencesPerSample = 1 }: TrainingRun): number {
+  return microBatchSize * sequencesPerSample;
+}
+
+/** Tokens that the model reads for one optimizer step. */
+export function tokensOfStep({ globalBatchSize, sequencesPerSample = 1, sequenceLength }: TrainingRun): number {
+  return globalBatchSize * sequencesPerSample * sequenceLength;
+}
 
 /** Every choice that a field has, for the schema of run descriptions too. */
 export const recomputeMethods = ['uniform', 'block', 'every'] as const;

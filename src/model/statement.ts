@@ -66,6 +66,7 @@ export type RunFieldName =
   | 'overlap_tensor_parallel'
   | 'dropout'
   | 'mtp'
+  | 'sequences_per_sample'
   | 'colocated'
   | 'rollout';
 

@@ -2,7 +2,7 @@ import { memoryBand } from '../cost/memory/band.ts';
 import { leastBytes, peakBytes } from '../cost/memory/peak.ts';
 import { stepSeconds } from '../cost/time/step.ts';
 import type { Operations } from '../model/operation.ts';
-import type { Parallelism, SettledRun, TrainingRun } from '../model/run.ts';
+import { type Parallelism, type SettledRun, type TrainingRun, tokensOfStep } from '../model/run.ts';
 import { divides, type Recomputing, type Space } from './space.ts';
 
 export type Plan = {
@@ -91,7 +91,7 @@ export function search({ operations, settled, space, refusal, budget }: Question
       if (device * (1 + band) > budget) continue;
       const seconds = stepSeconds(operations, { run, machine: settled.machine });
       if (seconds === undefined) continue;
-      plans.push({ run, device, band, tokensPerSecond: (run.globalBatchSize * run.sequenceLength) / seconds });
+      plans.push({ run, device, band, tokensPerSecond: tokensOfStep(run) / seconds });
     }
   }
   return found(undefined);

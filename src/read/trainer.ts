@@ -1,7 +1,6 @@
 import { textOf } from '../text/fields.ts';
 import type { Beside } from './format.ts';
 import { pathInside } from './gather.ts';
-import { sayRoles } from './roles.ts';
 import { optimizerOf } from './spellings.ts';
 import { flagOf, type Stating } from './stating.ts';
 
@@ -137,15 +136,6 @@ export function pathOf(named: string, from: string, beside: Beside): string | un
   const atRoot = pathInside(named, from);
   const below = pathInside(`./${named}`, from);
   return [atRoot, below].find((path) => path !== undefined && beside(path) !== undefined) ?? atRoot;
-}
-
-/** DPO and its kin without adapters run a frozen copy of the model beside the trained one, divided as that is. */
-export function sayReference(say: Stating, key: string): void {
-  sayRoles(say, [{ role: 'reference', held: { holds: 'weights' }, key, source: key }]);
-  say.warn(
-    `${key} trains on pairs of answers beside a frozen reference model. The reference is counted; a pair is counted as one sequence, so state the micro_batch_size of sequences.`,
-    key,
-  );
 }
 
 /** Steps of the whole training; -1 leaves them to the data. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { conventionSources } from '../facts/conventions.ts';
 import type { Comparison, Review, Side } from '../gate/review.ts';
 import type { Estimate } from '../model/estimate.ts';
+import { sequencesAtOnce } from '../model/run.ts';
 import { runAsWritten } from '../setup/description.ts';
 
 const amount = z.number();
@@ -256,7 +257,7 @@ export function sideReport(path: string, { reading, estimate }: Side): OneReport
       convention: 'causal',
       sequence_length: flops.sequenceLength,
       forward_per_token: flops.forward.total,
-      forward_pass: flops.forward.total * flops.sequenceLength * run.run.microBatchSize,
+      forward_pass: flops.forward.total * flops.sequenceLength * sequencesAtOnce(run.run),
       training_per_token: flops.training,
       hardware_per_token: flops.hardware,
       training_total: flops.budget,

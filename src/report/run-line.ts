@@ -43,7 +43,7 @@ function parts(run: TrainingRun): readonly string[] {
     `${frameworks[run.framework]}${shardings[run.sharding]}`,
     ...degrees.flatMap(([name, degree]) => (degree > 1 ? [`${name} ${degree}`] : [])),
     `${exact(run.sequenceLength)} tokens`,
-    `micro-batch ${exact(run.microBatchSize)}`,
+    `micro-batch ${exact(run.microBatchSize)}${run.sequencesPerSample === undefined ? '' : ` of ${exact(run.sequencesPerSample)} sequences each`}`,
     run.precision,
     ...(run.recompute === 'none' ? [] : [`${run.recompute} recompute`]),
     ...(run.lora === undefined ? [] : [`LoRA rank ${run.lora.rank}`]),

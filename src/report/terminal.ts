@@ -2,6 +2,7 @@ import { conventionSources } from '../facts/conventions.ts';
 import { metrics } from '../gate/metrics.ts';
 import type { ChangedField, Comparison, Review, Side } from '../gate/review.ts';
 import type { Estimate, FlopConvention } from '../model/estimate.ts';
+import { sequencesAtOnce } from '../model/run.ts';
 import { rolesLine } from './breakdown.ts';
 import {
   amountOfBytes,
@@ -101,7 +102,7 @@ function parameterLines({ parameters, routing }: Estimate): string[] {
 }
 
 function flopLines({ flops, run }: Estimate): string[] {
-  const pass = flops.forward.total * flops.sequenceLength * run.run.microBatchSize;
+  const pass = flops.forward.total * flops.sequenceLength * sequencesAtOnce(run.run);
   const conventions = (Object.keys(conventionNames) as FlopConvention[]).map((key) =>
     line(`  ${conventionNames[key]}`, flopsText(flops.conventions[key])),
   );
@@ -110,7 +111,7 @@ function flopLines({ flops, run }: Estimate): string[] {
     line(
       'forward pass',
       flopsText(pass),
-      `micro-batch of ${run.run.microBatchSize} x ${exact(flops.sequenceLength)} tokens`,
+      `micro-batch of ${sequencesAtOnce(run.run)} x ${exact(flops.sequenceLength)} tokens`,
     ),
     line('forward per token', flopsText(flops.forward.total)),
     line('training per token', flopsText(flops.training)),

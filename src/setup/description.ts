@@ -167,6 +167,9 @@ export const runSchema = z.strictObject({
   overlap_tensor_parallel: z.boolean().optional().describe('tensor-parallel collectives overlap with matrix products'),
   dropout: z.boolean().optional().describe('dropout is on, so that its masks are kept'),
   mtp: z.boolean().optional().describe("false leaves out the config's multi-token-prediction layers"),
+  sequences_per_sample: count
+    .optional()
+    .describe('sequences that one sample of the batch holds: 2 for pairs of answers (DPO, ORPO, reward models)'),
   colocated: z
     .strictObject({
       reference: colocated.describe('a frozen copy of the trained model (DPO, PPO, GRPO)'),

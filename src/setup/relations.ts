@@ -58,9 +58,9 @@ export function virtualStagesOf(relations: Relations, pipeline: number, layers: 
   return each === undefined ? undefined : Math.max(1, Math.floor(layers / (pipeline * each)));
 }
 
-/** Tokens of the whole training, from steps or sequences of it. */
-export function tokensOf(relations: Relations, globalBatch: number, sequenceLength: number): number | undefined {
+/** Tokens of the whole training, from steps or samples of it. */
+export function tokensOf(relations: Relations, globalBatch: number, tokensOfSample: number): number | undefined {
   const { trainSteps, trainSequences } = relations;
-  if (trainSequences !== undefined) return trainSequences * sequenceLength;
-  return trainSteps === undefined ? undefined : trainSteps * globalBatch * sequenceLength;
+  if (trainSequences !== undefined) return trainSequences * tokensOfSample;
+  return trainSteps === undefined ? undefined : trainSteps * globalBatch * tokensOfSample;
 }

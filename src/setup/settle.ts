@@ -107,7 +107,7 @@ export function settleRun(sources: readonly RunSource[], architecture: Architect
     fusedCrossEntropy: desk.stated.fusedCrossEntropy ?? fallback(desk, 'fusedCrossEntropy'),
     compile: desk.stated.compile ?? fallback(desk, 'compile'),
     expertImbalance: desk.stated.expertImbalance ?? fallback(desk, 'expertImbalance'),
-    tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength),
+    tokens: settleTokens(desk, batch.globalBatchSize, sequenceLength * (desk.stated.sequencesPerSample ?? 1)),
     parallelism,
     ...shardGroup(desk),
     ...dropout(desk, architecture),
@@ -327,9 +327,9 @@ function settleWay(desk: Desk): Way {
   };
 }
 
-/** Tokens of the whole training, which may follow from its steps. */
-function settleTokens(desk: Desk, globalBatchSize: number, sequenceLength: number): number {
-  const counted = tokensOf(desk.relations, globalBatchSize, sequenceLength);
+/** Tokens of the whole training, which may follow from its steps and the tokens of a sample. */
+function settleTokens(desk: Desk, globalBatchSize: number, tokensOfSample: number): number {
+  const counted = tokensOf(desk.relations, globalBatchSize, tokensOfSample);
   if (desk.stated.tokens === undefined && counted !== undefined) desk.origins['tokens'] = 'config';
   return desk.stated.tokens ?? counted ?? fallback(desk, 'tokens');
 }

@@ -1,7 +1,7 @@
 import { precisions } from '../facts/precisions.ts';
 import type { Architecture, Part } from '../model/architecture.ts';
 import type { Problem } from '../model/reading.ts';
-import type { Framework, SettledRun, TrainingRun } from '../model/run.ts';
+import { type Framework, type SettledRun, type TrainingRun, tokensOfStep } from '../model/run.ts';
 import { replicaOf } from './relations.ts';
 import type { Settled } from './settle.ts';
 import { problemAt } from './stated.ts';
@@ -401,7 +401,7 @@ const ofTokens: readonly Rule[] = [
     doubts: every,
     fields: ['tokens'],
     sentence: ({ run }) => {
-      const step = run.globalBatchSize * run.sequenceLength;
+      const step = tokensOfStep(run);
       return run.tokens >= step
         ? undefined
         : `The whole training has ${run.tokens} tokens, fewer than the ${step} of one step. If a unit is missing, write it: tokens: 15T is 15 trillion.`;

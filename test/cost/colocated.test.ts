@@ -68,3 +68,11 @@ describe('an inference engine', () => {
     expect(tiny.device).toBe(memory(fsdp).device);
   });
 });
+
+it('pairs cost what a batch of twice as many sequences costs', () => {
+  const pairs = costOf(small, { ...fsdp, micro_batch_size: 2, global_batch_size: 16, sequences_per_sample: 2 });
+  const single = costOf(small, { ...fsdp, micro_batch_size: 4, global_batch_size: 32 });
+  const { savings: _, ...memoryOfSingle } = single.memory;
+  expect(pairs.memory).toMatchObject(memoryOfSingle);
+  expect(pairs.throughput).toEqual(single.throughput);
+});

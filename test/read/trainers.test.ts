@@ -237,14 +237,11 @@ it('a name can say that the base is quantised', () => {
 });
 
 it.each([
-  [factory('stage: dpo\n'), 'frozen reference model'],
   [factory('').replace('full', 'freeze'), 'the figures are too high'],
   [factory('use_galore: true\n'), 'keeps less than AdamW'],
-  [axolotl('rl: dpo\n'), 'frozen reference model'],
   [axolotl('unfrozen_parameters: [lm_head.*]\n'), 'the figures are too high'],
   [axolotl('adapter: oft\n'), 'adapter is oft'],
   [axolotl('adapter: lora\nlora_r: 8\nlora_target_modules: "layers.(0|1).*"\n'), 'is a pattern that names no module'],
-  [trl('beta: 0.1\n'), 'frozen reference model'],
 ])('what is not counted is said: %#', (text, words) => {
   expect(job({ 'train.yaml': text }).problems.join()).toContain(words);
 });
@@ -306,20 +303,50 @@ it('a file that is beyond what a job is followed through is said', () => {
   expect(problems.filter((message) => message.includes('is not read: a job is followed through')).length).toBe(9);
 });
 
+/** The run of one file, or of a script that launches one. */
+const preference = (files: Record<string, string>) => {
+  const { run } = job(files);
+  return { held: Object.keys(run?.colocated ?? {}), sequences: run?.sequencesPerSample ?? 1 };
+};
+
 it.each([
-  ['axolotl', { 'a.yaml': axolotl('rl: dpo\n') }],
-  ['LLaMA-Factory', { 'a.yaml': factory('stage: dpo\n') }],
-  ['TRL', { 'a.yaml': trl('beta: 0.1\n') }],
-])('counts the reference that %s trains against', (_, files) => {
-  const { run, problems } = job(files);
-  expect(run?.colocated).toEqual({ reference: { holds: 'weights' } });
-  expect(problems.join()).toContain('a pair is counted as one sequence');
+  ['axolotl, DPO', { 'a.yaml': axolotl('rl: dpo\n') }],
+  ['LLaMA-Factory, DPO', { 'a.yaml': factory('stage: dpo\n') }],
+  ['TRL, DPO', { 'a.yaml': trl('beta: 0.1\n') }],
+  ['ms-swift, DPO', { 'a.yaml': trl('rlhf_type: dpo\n') }],
+])('%s: pairs of answers beside a reference', (_, files) => {
+  expect(preference(files)).toEqual({ held: ['reference'], sequences: 2 });
 });
 
 it.each([
   ['adapters', { 'a.yaml': axolotl('rl: dpo\nadapter: lora\nlora_r: 8\n') }],
-  ['supervised training', { 'a.yaml': factory('stage: sft\n') }],
   ['a weight of zero', { 'a.yaml': trl('beta: 0.0\n') }],
-])('counts no reference with %s', (_, files) => {
-  expect(job(files).run).not.toHaveProperty('colocated');
+  ['ORPO in axolotl', { 'a.yaml': axolotl('rl: orpo\n') }],
+  ['a reward model in axolotl', { 'a.yaml': axolotl('reward_model: true\n') }],
+  ['SimPO in LLaMA-Factory', { 'a.yaml': factory('stage: dpo\npref_loss: simpo\n') }],
+  ['a reward model in LLaMA-Factory', { 'a.yaml': factory('stage: rm\n') }],
+  ['CPO in TRL', { 'a.yaml': trl('beta: 0.1\ncpo_alpha: 0.5\n') }],
+  [
+    'ORPO by its program',
+    {
+      'run.sh': `accelerate launch scripts/run_orpo.py --beta 0.1 --model_name_or_path ${llama} --per_device_train_batch_size 1\n`,
+    },
+  ],
+])('%s: pairs of answers and no reference', (_, files) => {
+  expect(preference(files)).toEqual({ held: [], sequences: 2 });
+});
+
+it.each([
+  ['KTO in TRL', { 'a.yaml': trl('beta: 0.1\ndesirable_weight: 1.0\n') }],
+  ['KTO in LLaMA-Factory', { 'a.yaml': factory('stage: kto\n') }],
+  ['GRPO in TRL', { 'a.yaml': trl('beta: 0.04\nnum_generations: 8\n') }],
+])('%s: a reference and single answers', (_, files) => {
+  expect(preference(files)).toEqual({ held: ['reference'], sequences: 1 });
+});
+
+it.each([
+  ['supervised training', { 'a.yaml': factory('stage: sft\n') }],
+  ['distillation with a beta', { 'a.yaml': trl('beta: 0.5\nteacher_model_name_or_path: Qwen/Qwen3-8B\n') }],
+])('%s: neither', (_, files) => {
+  expect(preference(files)).toEqual({ held: [], sequences: 1 });
 });

@@ -2,7 +2,7 @@ import type { Accelerator } from '../../facts/accelerators.ts';
 import { frameworkExecution } from '../../facts/frameworks.ts';
 import { type AttentionFacts, fusedAttention, olderAttention } from '../../facts/kernels.ts';
 import type { AttentionCore } from '../../model/operation.ts';
-import type { TrainingRun } from '../../model/run.ts';
+import { sequencesAtOnce, type TrainingRun } from '../../model/run.ts';
 import { meanContext } from '../count/forward.ts';
 import type { Context } from './context.ts';
 import type { Passes } from './parts.ts';
@@ -20,7 +20,7 @@ function unfusedSeconds(core: AttentionCore, run: TrainingRun, { power, step, pe
   const { tensor: tp, context: cp } = run.parallelism;
   const { share, forward, backward } = olderAttention.unfused;
   const S = run.sequenceLength;
-  const scores = (run.microBatchSize * (core.heads / tp) * S * S) / cp;
+  const scores = (sequencesAtOnce(run) * (core.heads / tp) * S * S) / cp;
   const work = (2 * (core.queryKeyDim + core.valueDim) * scores) / (share * peak16);
   const scale = power * step.attention;
   return [scale * (work + (forward * scores) / bandwidth), scale * (2 * work + (backward * scores) / bandwidth)];
@@ -42,7 +42,7 @@ function fusedSeconds(core: AttentionCore, kernel: Kernel, run: TrainingRun, con
   const rate = share * (reach / (reach + facts.ramp)) * widest * peak;
   const seen = meanContext(core.span, core.causal, S);
   const width = core.queryKeyDim + core.valueDim;
-  const work = 2 * run.microBatchSize * (core.heads / tp) * width * ((S * seen) / cp);
+  const work = 2 * sequencesAtOnce(run) * (core.heads / tp) * width * ((S * seen) / cp);
   const scale = context.power * context.step.attention;
   return [
     scale * (work / rate + start.forward),

@@ -4,7 +4,7 @@ import { precisions } from '../../facts/precisions.ts';
 import { elementBytes, estimated, stepFacts } from '../../facts/steps.ts';
 import type { FlopCount, ThroughputEstimate, TimePart } from '../../model/estimate.ts';
 import type { Linear, Operations } from '../../model/operation.ts';
-import type { SettledRun, TrainingRun } from '../../model/run.ts';
+import { type SettledRun, type TrainingRun, tokensOfStep } from '../../model/run.ts';
 import { type Seconds, seconds } from '../../units.ts';
 import { microBatches, stages, trainedOperations } from '../placement.ts';
 import { errorBand } from './band.ts';
@@ -38,7 +38,7 @@ export function projectTime(
   const calibration = run.calibration ?? 1;
   for (const part of partNames) parts[part] /= calibration;
   const step = sum(parts);
-  const tokens = run.globalBatchSize * run.sequenceLength;
+  const tokens = tokensOfStep(run);
   const perGpu = tokens / step / run.gpus;
   const mfu = (flops.training * perGpu) / peak;
   const { band, basis } = errorBand(operations, run, context);

@@ -1,6 +1,7 @@
 import type { Statement } from '../../model/statement.ts';
 import { isDictionary, textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
+import { sayPreference } from '../preference.ts';
 import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
 import { type Stating, stating } from '../stating.ts';
 import {
@@ -10,7 +11,6 @@ import {
   sayLora,
   sayOptimizer,
   sayPrecision,
-  sayReference,
   saySteps,
   targetsOfPeft,
 } from '../trainer.ts';
@@ -140,5 +140,6 @@ function sayAdapters(say: Stating, name: string): void {
       'unfrozen_parameters: all parameters are counted as trained, so the figures are too high.',
       'unfrozen_parameters',
     );
-  if (adapter === undefined && ['dpo', 'ipo', 'kto', 'grpo'].includes(textOf(say.at('rl')))) sayReference(say, 'rl');
+  if (say.flag('reward_model') === true) sayPreference(say, 'rm', 'reward_model', true);
+  sayPreference(say, textOf(say.at('rl')), 'rl', adapter !== undefined);
 }

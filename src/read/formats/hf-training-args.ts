@@ -1,6 +1,7 @@
 import type { Statement } from '../../model/statement.ts';
 import { textOf } from '../../text/fields.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
+import { methodLaunched, sayPreference } from '../preference.ts';
 import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
 import { dtypeOf } from '../spellings.ts';
 import { type Stating, stating } from '../stating.ts';
@@ -11,7 +12,6 @@ import {
   sayLora,
   sayOptimizer,
   sayPrecision,
-  sayReference,
   saySteps,
   targetsOfPeft,
   transformersRead,
@@ -74,7 +74,7 @@ function states(file: ParsedFile, beside: Beside): Statement {
 }
 
 /** What arguments of Trainer state, of a file or of a command line; what ms-swift takes for those that are absent goes first. */
-export function stateTrainer(say: Stating, from: string, beside: Beside): void {
+export function stateTrainer(say: Stating, from: string, beside: Beside, program = ''): void {
   const trl = ofTrl.some((key) => say.at(key) !== undefined);
   const flavor: Flavor = { trl, source: trl ? trlRead : transformersRead };
   const key = ['model_name_or_path', 'model_id_or_path', 'model', 'model_id'].find(
@@ -89,6 +89,7 @@ export function stateTrainer(say: Stating, from: string, beside: Beside): void {
   sayCheckpointing(say, 'gradient_checkpointing', flavor.trl, `what ${flavor.source} takes`);
   sayOptimizer(say, 'optim', `adamw_torch_fused (${transformersRead})`);
   sayLoss(say);
+  sayMethod(say, program);
   say.run('compile', 'torch_compile', (on) => on === true);
   sayAdapters(say, name ?? '');
   saySteps(say, 'max_steps');
@@ -138,11 +139,29 @@ function sayLoss(say: Stating): void {
   for (const key of ['use_liger_kernel', 'use_liger'])
     if (say.flag(key) !== undefined) say.runIs('fused_cross_entropy', say.flag(key), key);
   if (say.at('loss_type') === 'chunked_nll') say.runIs('fused_cross_entropy', true, 'loss_type');
-  const reference = ['beta', 'rpo_alpha', 'ref_model_mixup_alpha', 'precompute_ref_log_probs'].find(
-    (key) => say.at(key) !== undefined,
-  );
-  if (reference !== undefined && say.number('beta') !== 0 && say.flag('use_peft') !== true)
-    sayReference(say, reference);
+}
+
+/** Keys of TRL that only one kind of preference training has; `beta` alone is DPO's. */
+const preferences = [
+  ['rlhf_type', undefined],
+  ['cpo_alpha', 'cpo'],
+  ['simpo_gamma', 'simpo'],
+  ['center_rewards_coefficient', 'reward'],
+  ['desirable_weight', 'kto'],
+  ['num_generations', 'grpo'],
+  ['beta', 'dpo'],
+  ['rpo_alpha', 'dpo'],
+  ['ref_model_mixup_alpha', 'dpo'],
+  ['precompute_ref_log_probs', 'dpo'],
+] as const;
+
+/** The program that is launched names the method first, then the keys; GKD and its kin have a teacher and no pairs. */
+function sayMethod(say: Stating, program: string): void {
+  if (say.at('teacher_model_name_or_path') !== undefined) return;
+  const [key, named] = preferences.find(([one]) => say.at(one) !== undefined) ?? ['beta', undefined];
+  const method = methodLaunched(program) ?? named ?? say.text(key);
+  const base = say.flag('use_peft') === true || tuners.some((one) => say.text(one) === 'lora');
+  if (method !== undefined) sayPreference(say, method, key, base || say.number('beta') === 0);
 }
 
 function sayAdapters(say: Stating, name: string): void {

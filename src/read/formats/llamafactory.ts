@@ -1,5 +1,6 @@
 import type { Statement } from '../../model/statement.ts';
 import type { Beside, Format, ParsedFile } from '../format.ts';
+import { sayPreference } from '../preference.ts';
 import { sayDeepSpeedFile, sayFsdpWords } from '../sharded.ts';
 import { type Stating, stating } from '../stating.ts';
 import {
@@ -10,7 +11,6 @@ import {
   sayLora,
   sayOptimizer,
   sayPrecision,
-  sayReference,
   saySteps,
   transformersRead,
 } from '../trainer.ts';
@@ -130,7 +130,9 @@ function sayTuning(say: Stating, name: string): void {
   if (kind === 'freeze')
     say.warn('finetuning_type is freeze: all layers are counted as trained, so the figures are too high.', on);
   const stage = say.text('stage') ?? 'sft';
-  if (kind !== 'lora' && ['dpo', 'kto', 'ppo'].includes(stage)) sayReference(say, 'stage');
+  const loss = stage === 'dpo' ? say.text('pref_loss') : undefined;
+  if (loss === 'orpo' || loss === 'simpo') sayPreference(say, loss, 'pref_loss', true);
+  else sayPreference(say, stage, 'stage', kind === 'lora');
 }
 
 /** Encoders and projectors of multimodal models are frozen unless the file says otherwise; the flag of the tower is of every encoder. */

@@ -1,6 +1,7 @@
 import type { Statement } from '../../model/statement.ts';
 import { OpenModel } from '../../text/fields.ts';
 import type { Format, ParsedFile } from '../format.ts';
+import { sayPreference } from '../preference.ts';
 import { type Engine, type Role, sayRoles } from '../roles.ts';
 import { flagsOf, launched, sayLaunch, spelled, wordsOf } from '../scripts.ts';
 import { dtypeOf, shardingOf } from '../spellings.ts';
@@ -43,7 +44,11 @@ function states(script: ParsedFile): Statement {
     );
   }
   if (online) sayRoles(say, rolesOf(say), engineOf(say));
-  else if (/dpo/.test(wordsOf(script, 'module'))) sayRoles(say, [referenceOf(say)]);
+  else {
+    const method = /train_(dpo|rm)\b/.exec(wordsOf(script, 'module'))?.[1];
+    if (method !== undefined) sayPreference(say, method, 'module', true);
+    if (method === 'dpo') sayRoles(say, [referenceOf(say)]);
+  }
   return say.statement();
 }
 

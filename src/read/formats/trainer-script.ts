@@ -73,7 +73,7 @@ function states(script: ParsedFile, beside: Beside): Statement {
       'vision_tower',
     );
   if (swiftProgram.test(wordsOf(script, 'program'))) sayDefaultsOfSwift(say);
-  stateTrainer(say, script.path, beside);
+  stateTrainer(say, script.path, beside, wordsOf(script, 'program'));
   referToConfigs(say, script, beside);
   return say.statement();
 }
