@@ -78,10 +78,14 @@ export function heldByRanks(operations: Operations, run: TrainingRun): readonly 
       layers: countKinds(order),
       embedding: stage.embedding || other.embedding,
       head: stage.head || other.head,
-      inFlight: stage.inFlight / 2,
+      inFlight: aliveOnRank(run, index),
     };
   });
 }
+
+/** Micro-batches of all that a rank holds that are alive at the peak: with DualPipe each is of one of its two stages. */
+export const aliveOnRank = (run: TrainingRun, index: number): number =>
+  run.pipelineSchedule === 'dualpipe' && run.parallelism.pipeline > 1 ? inFlight(run, index) / 2 : inFlight(run, index);
 
 /** What the run trains of a model: all of it, or without the layers that predict further tokens. */
 export const trainedOperations = (model: Operations, run: TrainingRun): Operations =>
@@ -117,13 +121,19 @@ export const divides = (run: TrainingRun, state: State): boolean => divided[run.
 export const isSharded = (run: TrainingRun, state: State): boolean =>
   divides(run, state) && (dataParallel(run) > 1 || frameworks[run.framework].gathers === 'fully_shard');
 
-/** GPUs over which a state of an operation is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
-export function shards(operation: Operation, run: TrainingRun, state: State): number {
+/** Weights that are divided over the same GPUs: those of experts, and all else. */
+export type Group = 'experts' | 'dense';
+
+export const groupOf = (operation: Operation): Group =>
+  operation.kind === 'linear' && operation.sharding === 'expert' ? 'experts' : 'dense';
+
+/** GPUs over which a state is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
+export function shards(weights: Group, run: TrainingRun, state: State): number {
   if (!divides(run, state)) return 1;
   const { pipeline, expert, expertTensor } = run.parallelism;
   const all = dataParallel(run);
   const group = Math.min(run.shardGroup ?? all, all);
-  if (operation.kind !== 'linear' || operation.sharding !== 'expert') return group;
+  if (weights === 'dense') return group;
   const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
   return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / all));
 }

@@ -1,5 +1,8 @@
 import { memoryBand } from '../cost/memory/band.ts';
+import { heldBy } from '../cost/memory/held.ts';
+import { layerMemory, layerMemoryKey } from '../cost/memory/layer.ts';
 import { leastBytes, peakBytes } from '../cost/memory/peak.ts';
+import { remembering } from '../cost/remembering.ts';
 import { stepSeconds } from '../cost/time/step.ts';
 import type { Operations } from '../model/operation.ts';
 import { type Parallelism, type SettledRun, type TrainingRun, tokensOfStep } from '../model/run.ts';
@@ -47,6 +50,7 @@ export type Question = {
 /** Every run of the space that divides, starts and fits, with its speed. Memory comes first: only what fits is timed. */
 export function search({ operations, settled, space, refusal, budget }: Question, bounds: Bounds): Found {
   const end = bounds.now() + bounds.milliseconds;
+  const layers = remembering(layerMemoryKey, layerMemory);
   const plans: Plan[] = [];
   let smallest: Found['smallest'];
   let candidates = 0;
@@ -72,8 +76,9 @@ export function search({ operations, settled, space, refusal, budget }: Question
     const runs = [...runsOf(layout, space)].filter((run) => divides(operations, run) && starts(run));
     if (bounds.now() > end) return found('time');
     if (runs.length === 0) continue;
-    // Micro-batches and recompute leave the states as they are.
-    const least = leastBytes(operations, layout);
+    // Micro-batches and recompute leave what the model's layout decides as it is.
+    const held = heldBy(operations, layout);
+    const least = leastBytes(held);
     for (const run of runs) {
       if (candidates === bounds.candidates) return found('candidates');
       if (bounds.now() > end) return found('time');
@@ -85,7 +90,7 @@ export function search({ operations, settled, space, refusal, budget }: Question
         tooLarge += 1;
         continue;
       }
-      const device = peakBytes(operations, run, most);
+      const device = peakBytes(held, run, most, layers);
       if (device === undefined) continue;
       if (smallest === undefined || device < smallest.device) smallest = { run, device, band };
       if (device * (1 + band) > budget) continue;

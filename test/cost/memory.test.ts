@@ -7,10 +7,11 @@ import { memoryPage } from '../../scripts/memory-page.ts';
 import { estimate } from '../../src/cost/engine.ts';
 import { expand } from '../../src/cost/expand/model.ts';
 import { savedTensors, total } from '../../src/cost/memory/activations.ts';
+import { heldBy } from '../../src/cost/memory/held.ts';
 import { totalOf } from '../../src/cost/memory/phase.ts';
 import { phasesOf } from '../../src/cost/memory/phases.ts';
 import { layerActivations } from '../../src/cost/memory/recompute.ts';
-import { stages } from '../../src/cost/placement.ts';
+
 import type { RunFields } from '../../src/model/run.ts';
 import { readConfig } from '../../src/read/config.ts';
 import { runOf } from '../../src/setup/description.ts';
@@ -80,8 +81,8 @@ function largestMoments(config: object, run: object) {
   const settledRun = settled(config, stated.fields).run;
   const operations = expand(read(config));
   const found = { loss: 0, backward: 0, optimizer: 0, forward: 0, rollout: 0 };
-  for (const stage of stages(operations, settledRun))
-    for (const phase of phasesOf(operations, settledRun, stage))
+  for (const held of heldBy(operations, settledRun).stages)
+    for (const phase of phasesOf(operations, settledRun, held))
       found[phase.at] = Math.max(found[phase.at], totalOf(phase));
   return found;
 }

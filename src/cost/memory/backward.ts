@@ -3,7 +3,7 @@ import type { Linear, Operation, Tensor } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { adapterBytes, isTarget } from '../count/lora.ts';
 import { tokensOf } from '../placement.ts';
-import { elementBytes, executionOf, savedTensors, tensorBytes, writesScores } from './activations.ts';
+import { elementBytes, executionOf, type Saved, tensorBytes, writesScores } from './activations.ts';
 import { residualWidth, streamBytes } from './recompute.ts';
 
 /** Bytes of a 16-bit element. */
@@ -15,13 +15,15 @@ export type WeightGradient = { readonly making: number; readonly after: number }
 /**
  * The most bytes that are alive while the backward pass goes through one layer: activations that it has not used yet, the
  * gradients of tensors that wait for the operation before, and those of its weights, as far as the states do not count them.
+ *
+ * @param saved without any recompute
  */
 export function backwardPeak(
   list: readonly Operation[],
   run: TrainingRun,
   weightGradient: (operation: Operation) => WeightGradient,
+  saved: readonly Saved[],
 ): number {
-  const saved = savedTensors(list, { ...run, recompute: 'none' });
   // Gradients of tensors, by name, that wait for the operation that made the tensor.
   const waiting = new Map<string, number>();
   let live = saved.reduce((sum, { bytes }) => sum + bytes, streamGradient(list, run));

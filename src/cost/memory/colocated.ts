@@ -4,7 +4,7 @@ import { bytesOf } from '../../facts/precisions.ts';
 import type { Operations } from '../../model/operation.ts';
 import { type Colocated, type ColocatedRole, colocatedRoles, type TrainingRun } from '../../model/run.ts';
 import { mainNetwork, parametersOf } from '../count/weights.ts';
-import { localElements, type Stage, shards, stageOperations } from '../placement.ts';
+import { groupOf, localElements, type Stage, shards, stageOperations } from '../placement.ts';
 import type { Allocation } from './phase.ts';
 import { type States, statesOfStage } from './states.ts';
 
@@ -40,7 +40,7 @@ function allocationsOf(
 function weightShards(operations: Operations, run: TrainingRun, stage: Stage): number {
   let elements = 0;
   for (const { operation, times } of stageOperations(operations, stage))
-    elements += (times * localElements(operation, run, stage)) / shards(operation, run, 'weights');
+    elements += (times * localElements(operation, run, stage)) / shards(groupOf(operation), run, 'weights');
   return elements;
 }
 
@@ -55,13 +55,14 @@ export const engineBytes = ({ rollout, accelerator }: TrainingRun): number =>
   rollout === undefined ? 0 : rollout.share * (findAccelerator(accelerator)?.usable ?? 0);
 
 /** What is allocated while an inference engine generates: its share, other roles, and what stays of the trained model. */
-export function rolloutAllocations(operations: Operations, run: TrainingRun, stage: Stage): readonly Allocation[] {
-  if (run.rollout === undefined) return [];
-  return [
-    ...staying(statesOfStage(operations, run, stage), run),
-    ...heldByRoles(operations, run, stage),
-    ['temporary', 'rollout_engine', engineBytes(run)],
-  ];
+export function rolloutAllocations(
+  run: TrainingRun,
+  states: States,
+  roles: readonly Allocation[],
+): readonly Allocation[] {
+  return run.rollout === undefined
+    ? []
+    : [...staying(states, run), ...roles, ['temporary', 'rollout_engine', engineBytes(run)]];
 }
 
 function staying({ weights, copies, gradients, optimizer }: States, run: TrainingRun): readonly Allocation[] {

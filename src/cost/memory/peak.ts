@@ -4,28 +4,26 @@ import { ledger } from '../../model/ledger.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { bytes } from '../../units.ts';
-import { heldByRanks, type Stage, trainedOperations } from '../placement.ts';
+import { aliveOnRank, type Stage } from '../placement.ts';
 import { memoryBand } from './band.ts';
 import { engineBytes, heldByRoles, rolloutAllocations } from './colocated.ts';
+import { type Held, type HeldStage, heldBy } from './held.ts';
+import type { LayerFigures } from './layer.ts';
 import { deviceOverhead, libraryWorkspaces } from './overhead.ts';
-import { type Allocation, type Phase, totalOf } from './phase.ts';
+import { type Allocation, allocationsOf, nothing, type Phase, totalOf } from './phase.ts';
 import { phasesOf } from './phases.ts';
 import { reservedBytes } from './reserved.ts';
-import { statesOfStage } from './states.ts';
 
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstimate {
-  const operations = trainedOperations(model, run);
-  const peak = fullest(operations, run);
+  const { peak, operations, outside } = fullest(model, run);
   const { phase, stage, reserved } = peak;
-  const allocations: readonly Allocation[] = [
-    ...phase.allocations,
-    ['temporary', 'library_workspaces', libraryWorkspaces(run)],
-  ];
-  const device = reserved + deviceOverhead(run);
+  const own: Phase['own'] = [...phase.own, ['temporary', 'library_workspaces', libraryWorkspaces(run)]];
+  const allocations = allocationsOf({ ...phase, own });
+  const device = reserved + outside;
   const accelerator = findAccelerator(run.accelerator);
   return {
-    allocated: bytes(totalOf({ at: phase.at, allocations })),
+    allocated: bytes(totalOf({ ...phase, own })),
     reserved: bytes(reserved),
     device: bytes(device),
     capacity: accelerator?.usable ?? null,
@@ -38,35 +36,30 @@ export function estimateMemory(model: Operations, run: TrainingRun): MemoryEstim
     stage: stage.index,
     ...rolesOf(operations, run, peak),
     ...memoryBand(operations, run),
-    savings: savings(operations, run, device),
+    savings: savings(model, run, device),
   };
 }
 
 /**
  * Device memory alone, in bytes, for those who ask of thousands of runs.
  *
+ * @param held of this run, or of one that differs in micro-batch and recompute alone
+ * @param figures of layers, remembered or found anew
  * @returns undefined where a stage needs more than `most`
  */
-export function peakBytes(model: Operations, run: TrainingRun, most: number): number | undefined {
-  const operations = trainedOperations(model, run);
-  const outside = deviceOverhead(run);
+export function peakBytes(held: Held, run: TrainingRun, most: number, figures?: LayerFigures): number | undefined {
+  const { operations, outside, stages } = held;
   let worst = 0;
-  for (const stage of heldByRanks(operations, run)) {
-    worst = Math.max(worst, peakOf(operations, run, stage).reserved);
+  for (const one of stages) {
+    worst = Math.max(worst, peakOf(operations, run, one, figures).reserved);
     if (worst + outside > most) return undefined;
   }
   return worst + outside;
 }
 
 /** Bytes of the fullest GPU without activations: its peak is no less. */
-export function leastBytes(model: Operations, run: TrainingRun): number {
-  const operations = trainedOperations(model, run);
-  const each = heldByRanks(operations, run).map((stage) => {
-    const { weights, gradients, optimizer } = statesOfStage(operations, run, stage);
-    return weights + gradients + optimizer;
-  });
-  return Math.max(...each) + deviceOverhead(run);
-}
+export const leastBytes = ({ stages, outside }: Held): number =>
+  Math.max(...stages.map(({ states: { weights, gradients, optimizer } }) => weights + gradients + optimizer)) + outside;
 
 /** The peak of a stage: of the update, or of the rollout where that is larger; bytes. */
 type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: number; readonly moments: Moments };
@@ -74,24 +67,29 @@ type Peak = { readonly phase: Phase; readonly stage: Stage; readonly reserved: n
 /** What is reserved at the peak of the update and of the rollout, in bytes. */
 type Moments = { readonly update: number; readonly rollout: number };
 
-function fullest(operations: Operations, run: TrainingRun): Peak {
-  const peaks = heldByRanks(operations, run).map((stage) => peakOf(operations, run, stage));
-  return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
+function fullest(model: Operations, run: TrainingRun) {
+  const { operations, outside, stages } = heldBy(model, run);
+  const peaks = stages.map((held) => peakOf(operations, run, held));
+  const peak = peaks.reduce((worst, one) => (one.reserved > worst.reserved ? one : worst));
+  return { peak, operations, outside };
 }
 
-function peakOf(operations: Operations, run: TrainingRun, stage: Stage): Peak {
-  const phases = [...phasesOf(operations, run, stage)];
+function peakOf(operations: Operations, run: TrainingRun, layout: HeldStage, figures?: LayerFigures): Peak {
+  // How many micro-batches are alive is a matter of the run.
+  const held = { ...layout, stage: { ...layout.stage, inFlight: aliveOnRank(run, layout.stage.index) } };
+  const { stage, states, roles } = held;
+  const phases = phasesOf(operations, run, held, figures);
   const totals = phases.map(totalOf);
-  const largest = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
+  const largest = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', throughout: nothing, own: [] };
   const awake = run.rollout?.sleeps === false ? engineBytes(run) : 0;
-  const generating: Phase = { at: 'rollout', allocations: rolloutAllocations(operations, run, stage) };
+  const generating: Phase = { at: 'rollout', throughout: nothing, own: rolloutAllocations(run, states, roles) };
   const moments = {
-    update: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) + awake,
+    update: libraryWorkspaces(run) + reservedBytes(phases, operations, run, held) + awake,
     rollout: run.rollout === undefined ? 0 : libraryWorkspaces(run) + totalOf(generating),
   };
   if (moments.rollout > moments.update) return { phase: generating, stage, reserved: moments.rollout, moments };
-  const allocations: Phase['allocations'] = [...largest.allocations, ['temporary', 'rollout_engine', awake]];
-  return { phase: { ...largest, allocations }, stage, reserved: moments.update, moments };
+  const own: Phase['own'] = [...largest.own, ['temporary', 'rollout_engine', awake]];
+  return { phase: { ...largest, own }, stage, reserved: moments.update, moments };
 }
 
 /** The moments of a step in which other roles are on the GPU, and what each of them holds, in bytes. */
@@ -123,11 +121,11 @@ function components(allocations: readonly Allocation[]): MemoryEstimate['compone
 }
 
 /** Changes of the run that lower its peak by more than a hundredth, the largest first. */
-function savings(operations: Operations, run: TrainingRun, device: number): MemoryEstimate['savings'] {
+function savings(model: Operations, run: TrainingRun, device: number): MemoryEstimate['savings'] {
   return alternatives(run)
     .map(({ change, changed }) => {
-      const { reserved } = fullest(operations, changed);
-      return { change, saves: bytes(device - reserved - deviceOverhead(changed)) };
+      const { peak, outside } = fullest(model, changed);
+      return { change, saves: bytes(device - peak.reserved - outside) };
     })
     .filter(({ saves }) => saves > 0.01 * device)
     .sort((a, b) => b.saves - a.saves);

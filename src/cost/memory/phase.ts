@@ -1,10 +1,28 @@
 import type { MemoryComponent, MemoryEstimate } from '../../model/estimate.ts';
 
-/** Bytes that are allocated in a phase: the component that they count to, and what they are. */
+/** Bytes that are allocated: the component that they count to, and what they are. */
 export type Allocation = readonly [component: MemoryComponent, part: string, bytes: number];
 
+/** What is allocated in every phase of a stage, with its sum in bytes. */
+export type Throughout = { readonly allocations: readonly Allocation[]; readonly total: number };
+
 /** What PyTorch's allocator has given out on one GPU at one point of a training step. */
-export type Phase = { readonly at: MemoryEstimate['phase']; readonly allocations: readonly Allocation[] };
+export type Phase = {
+  readonly at: MemoryEstimate['phase'];
+  readonly throughout: Throughout;
+  readonly own: readonly Allocation[];
+};
+
+export const nothing: Throughout = { allocations: [], total: 0 };
+
+export const throughoutOf = (allocations: readonly Allocation[]): Throughout => ({
+  allocations,
+  total: allocations.reduce((sum, [, , bytes]) => sum + bytes, 0),
+});
+
+/** All that is allocated in a phase. */
+export const allocationsOf = ({ throughout, own }: Phase): readonly Allocation[] => [...throughout.allocations, ...own];
 
 /** @returns bytes */
-export const totalOf = ({ allocations }: Phase): number => allocations.reduce((sum, [, , bytes]) => sum + bytes, 0);
+export const totalOf = ({ throughout, own }: Phase): number =>
+  own.reduce((sum, [, , bytes]) => sum + bytes, throughout.total);

@@ -4,24 +4,15 @@ import { optimizers } from '../../facts/optimizers.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import {
-  divides,
-  isSharded,
-  localElements,
-  microBatches,
-  replicas,
-  type Stage,
-  trainedElements,
-} from '../placement.ts';
+import { divides, isSharded, localElements, replicas, type Stage, trainedElements } from '../placement.ts';
 import { isAutocast } from './activations.ts';
-import { backwardPeak, type WeightGradient } from './backward.ts';
-import { heldByRoles } from './colocated.ts';
+import type { HeldStage } from './held.ts';
+import { gradientsThere, type LayerFigures, type LayerMemory, layerMemory } from './layer.ts';
 import { lossBytes, savedByPrediction } from './loss.ts';
-import { dummyGradients } from './overhead.ts';
-import type { Allocation, Phase } from './phase.ts';
-import { type LayerActivations, layerActivations, layersOfUnit, savedByStage } from './recompute.ts';
-import { type States, statesOf, statesOfStage } from './states.ts';
-import { type Unsharded, unshardedOf } from './unsharded.ts';
+import { type Phase, type Throughout, throughoutOf } from './phase.ts';
+import { savedByStage } from './recompute.ts';
+import { type States, statesOf } from './states.ts';
+import type { Unsharded } from './unsharded.ts';
 
 /** What all phases of a stage are made of; bytes. */
 type Step = {
@@ -30,13 +21,12 @@ type Step = {
   readonly stage: Stage;
   readonly states: States;
   /** by kind of layer */
-  readonly layers: ReadonlyMap<number, LayerActivations>;
+  readonly layers: ReadonlyMap<number, LayerMemory>;
   /** saved by all layers of the stage when the forward pass ends */
   readonly activations: number;
   readonly unsharded: Unsharded;
-  /** allocated in every phase */
-  readonly throughout: readonly Allocation[];
-  /** Gradients of all weights are there before the backward pass: they stay allocated, or an earlier micro-batch left them. */
+  readonly casts: Casts;
+  readonly throughout: Throughout;
   readonly gradientsThere: boolean;
 };
 
@@ -44,21 +34,21 @@ type Step = {
  * The phases of a step in which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
  * recompute: while it is run again), the reduction of its gradients, the table's gradient, and the optimizer step.
  */
-export function* phasesOf(operations: Operations, run: TrainingRun, stage: Stage): Generator<Phase> {
-  const step = stepOf(operations, run, stage);
-  yield* lossPhases(step);
-  yield* backwardPhases(step);
-  yield embeddingPhase(step);
-  yield optimizerPhase(step);
+export function phasesOf(
+  operations: Operations,
+  run: TrainingRun,
+  held: HeldStage,
+  figures: LayerFigures = layerMemory,
+): readonly Phase[] {
+  const step = stepOf(operations, run, held, figures);
+  return [...lossPhases(step), ...backwardPhases(step), embeddingPhase(step), optimizerPhase(step)];
 }
 
-function stepOf(operations: Operations, run: TrainingRun, stage: Stage): Step {
-  const states = statesOfStage(operations, run, stage);
-  const depth = stage.order.length;
+function stepOf(operations: Operations, run: TrainingRun, held: HeldStage, figures: LayerFigures): Step {
+  const { stage, states, unsharded } = held;
   const layers = new Map(
-    stage.layers.map(({ kind }) => [kind, layerActivations(operations.layers[kind]?.operations ?? [], run, depth)]),
+    stage.layers.map(({ kind }) => [kind, figures(operations.layers[kind]?.operations ?? [], run, stage)]),
   );
-  const unsharded = unshardedOf(operations, run, stage);
   return {
     operations,
     run,
@@ -67,16 +57,17 @@ function stepOf(operations: Operations, run: TrainingRun, stage: Stage): Step {
     layers,
     activations: savedByStage(layers, run, stage) + (stage.head ? savedByPrediction(operations, run) : 0),
     unsharded,
-    throughout: [
+    casts: castsOf(operations, run, stage),
+    throughout: throughoutOf([
       ['weights', 'weights', states.weights],
       ['weights', 'quantized_weights', states.copies],
       ['optimizer_states', 'optimizer_states', states.optimizer],
-      ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
+      ['temporary', 'weight_gradient_buffers', held.dummies],
       ['temporary', 'gathered_parameters', unsharded.throughout],
       ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
-      ...heldByRoles(operations, run, stage),
-    ],
-    gradientsThere: frameworks[run.framework].gradientsStay || microBatches(run) > 1,
+      ...held.roles,
+    ]),
+    gradientsThere: gradientsThere(run),
   };
 }
 
@@ -85,38 +76,48 @@ const copiesInBuckets = (run: TrainingRun): boolean =>
   !frameworks[run.framework].masterWeights && !divides(run, 'optimizer') && replicas(run) > 1;
 
 /** The loss, forward and backward; on a stage without it, the end of the forward pass. */
-function* lossPhases(step: Step): Generator<Phase> {
-  const { operations, run, stage, states, activations, unsharded, throughout, gradientsThere } = step;
+function lossPhases(step: Step): readonly Phase[] {
+  const { operations, run, stage, states, activations, unsharded, casts, throughout, gradientsThere } = step;
   const { forward, backward } = stage.head ? lossBytes(operations, run) : { forward: 0, backward: 0 };
-  const allocations = (loss: number, casts: number): readonly Allocation[] => [
-    ...throughout,
-    ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
-    ['activations', 'activations', activations],
-    ['temporary', 'gathered_parameters', unsharded.atLoss],
-    ['temporary', 'autocast_weights', casts],
-    ['temporary', 'loss', loss],
-  ];
-  const at = stage.head ? 'loss' : 'forward';
-  yield { at, allocations: allocations(forward, autocastWeights(step, 'forward')) };
-  yield { at, allocations: allocations(backward, autocastWeights(step, 'loss')) };
+  const phase = (loss: number, cast: number): Phase => ({
+    at: stage.head ? 'loss' : 'forward',
+    throughout,
+    own: [
+      ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
+      ['activations', 'activations', activations],
+      ['temporary', 'gathered_parameters', unsharded.atLoss],
+      ['temporary', 'autocast_weights', cast],
+      ['temporary', 'loss', loss],
+    ],
+  });
+  return [phase(forward, casts.forward), phase(backward, casts.loss)];
 }
 
 /** Layer by layer from the last: activations are freed, gradients are added. */
-function* backwardPhases(step: Step): Generator<Phase> {
-  const { stage, layers, gradientsThere } = step;
-  const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerBackward(step, kind)]));
+function backwardPhases(step: Step): readonly Phase[] {
+  const { operations, run, stage, layers, gradientsThere } = step;
+  const left = new Map(
+    gradientsThere
+      ? []
+      : stage.layers.map(({ kind }) => [
+          kind,
+          statesOf(operations.layers[kind]?.operations ?? [], run, stage).gradients,
+        ]),
+  );
+  const phases: Phase[] = [];
   let activations = step.activations;
   let gradients = gradientsBefore(step);
   for (let index = stage.order.length - 1; index >= 0; index--) {
     const kind = stage.order[index] ?? 0;
-    const layer = byKind.get(kind);
-    const own = layers.get(kind);
-    if (layer === undefined || own === undefined) continue;
-    const left = Math.max(0, activations - own.saved);
-    if (isEndOfLikeLayers(stage.order, index)) yield* layerPhases(step, layer, index, activations, left, gradients);
-    activations = left;
-    if (!gradientsThere) gradients += layer.gradients;
+    const layer = layers.get(kind);
+    if (layer === undefined) continue;
+    const after = Math.max(0, activations - layer.saved);
+    if (isEndOfLikeLayers(stage.order, index))
+      phases.push(...layerPhases(step, layer, index, activations, after, gradients));
+    activations = after;
+    gradients += left.get(kind) ?? 0;
   }
+  return phases;
 }
 
 /** Bytes of gradients before the first layer's backward pass: all, or those that the loss left of the output matrix. */
@@ -130,67 +131,28 @@ const isEndOfLikeLayers = (order: readonly number[], index: number): boolean =>
   ![-2, -1, 1, 2].every((offset) => order[index + offset] === order[index]);
 
 /** The backward pass of the layer at an index of the stage's order, and the reduction of its gradients. */
-function* layerPhases(
-  step: Step,
-  layer: LayerBackward,
+function layerPhases(
+  { unsharded, throughout, casts }: Step,
+  { work, unreduced }: LayerMemory,
   index: number,
   before: number,
   left: number,
   gradients: number,
-): Generator<Phase> {
-  const { unsharded, throughout } = step;
-  const allocations = (activations: number, parameters: number, work: number): readonly Allocation[] => [
-    ...throughout,
-    ['gradients', 'gradients', gradients],
-    ['activations', 'activations', activations],
-    ['temporary', 'gathered_parameters', parameters],
-    ['temporary', 'gather_buffer', unsharded.prefetch(index)],
-    ['temporary', 'autocast_weights', autocastWeights(step, index)],
-    ['temporary', 'layer_backward', work],
-  ];
-  yield { at: 'backward', allocations: allocations(before, unsharded.inBackward(index), layer.work) };
-  yield { at: 'backward', allocations: allocations(left, unsharded.inReduction(index), layer.unreduced) };
-}
-
-/** What the backward pass of a layer adds, in bytes. */
-type LayerBackward = {
-  /** at its peak, to what the layer has saved */
-  readonly work: number;
-  /** gradients that it leaves, as the states count them */
-  readonly gradients: number;
-  /** whole gradients that wait for their reduction into shards */
-  readonly unreduced: number;
-};
-
-function layerBackward(step: Step, kind: number): LayerBackward {
-  const { operations, run, stage, layers } = step;
-  const list = operations.layers[kind]?.operations ?? [];
-  const { saved, read, inputOnly } = layers.get(kind) ?? { saved: 0, read: 0, inputOnly: 0 };
-  const gradientOf = (operation: Operation) => weightGradient(operation, step);
-  const peak = backwardPeak(list, run, gradientOf);
-  // Layers of one unit are recomputed together, and the others wait with all that they read.
-  const others = read - read / layersOfUnit(run);
-  // FSDP2 reduces out of a buffer of its own, which the unsharded parameters count.
-  const reduces = frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
-  return {
-    work: Math.max(0, inputOnly + peak + others - saved),
-    gradients: statesOf(list, run, stage).gradients,
-    unreduced: reduces ? list.reduce((sum, operation) => sum + gradientOf(operation).after, 0) : 0,
-  };
-}
-
-/**
- * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
- * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
- */
-function weightGradient(operation: Operation, { run, stage, gradientsThere }: Step): WeightGradient {
-  if (frameworks[run.framework].gradientsStay || run.lora !== undefined) return { making: 0, after: 0 };
-  const elements = localElements(operation, run, stage);
-  const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
-  if (isSharded(run, 'gradients')) return { making: bytes, after: bytes };
-  const cast = isAutocast(run) ? 4 * elements : 0;
-  const stays = cast > 0 ? cast : bytes;
-  return { making: bytes + cast, after: gradientsThere ? 0 : stays };
+): readonly [backward: Phase, reduction: Phase] {
+  const cast = casts.inBackward(index);
+  const phase = (activations: number, parameters: number, bytes: number): Phase => ({
+    at: 'backward',
+    throughout,
+    own: [
+      ['gradients', 'gradients', gradients],
+      ['activations', 'activations', activations],
+      ['temporary', 'gathered_parameters', parameters],
+      ['temporary', 'gather_buffer', unsharded.prefetch(index)],
+      ['temporary', 'autocast_weights', cast],
+      ['temporary', 'layer_backward', bytes],
+    ],
+  });
+  return [phase(before, unsharded.inBackward(index), work), phase(left, unsharded.inReduction(index), unreduced)];
 }
 
 /** The gradient of the embedding table is dense: all rows in 16 bits, and once more in fp32 where it is reduced into shards. */
@@ -199,8 +161,8 @@ function embeddingPhase({ operations, run, stage, states, throughout }: Step): P
   const elements = table ? operations.embedding.reduce((sum, one) => sum + localElements(one, run, stage), 0) : 0;
   return {
     at: 'backward',
-    allocations: [
-      ...throughout,
+    throughout,
+    own: [
       ['gradients', 'gradients', states.gradients],
       ['temporary', 'layer_backward', isSharded(run, 'gradients') ? backwardBytes.table * elements : 0],
     ],
@@ -212,8 +174,8 @@ function optimizerPhase({ run, states, throughout }: Step): Phase {
   const workspace = optimizers[run.optimizer].workspace * states.largest;
   return {
     at: 'optimizer',
-    allocations: [
-      ...throughout,
+    throughout,
+    own: [
       ['gradients', 'gradients', states.gradients],
       ['temporary', 'optimizer_step', lists + fp32Gradients(run, states) + workspace],
     ],
@@ -245,12 +207,19 @@ function fp32Gradients(run: TrainingRun, { stepped }: States): number {
 /**
  * Under autocast, bytes of 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
  * reads them (with recompute, those of the layer at work).
- *
- * @param at a phase, or the index of the layer whose backward pass runs
  */
-function autocastWeights({ operations, run, stage }: Step, at: 'forward' | 'loss' | number): number {
+type Casts = {
+  readonly forward: number;
+  readonly loss: number;
+  /** while the layer at an index of the stage's order is in its backward pass */
+  readonly inBackward: (index: number) => number;
+};
+
+const noCasts: Casts = { forward: 0, loss: 0, inBackward: () => 0 };
+
+function castsOf(operations: Operations, run: TrainingRun, stage: Stage): Casts {
   // The partitioner of torch.compile casts again what is cheap to cast.
-  if (!isAutocast(run) || run.compile) return 0;
+  if (!isAutocast(run) || run.compile) return noCasts;
   const elements = (one: Operation) =>
     one.kind === 'linear' && one.tied
       ? (one.rows * one.columns) / run.parallelism.tensor
@@ -262,10 +231,12 @@ function autocastWeights({ operations, run, stage }: Step, at: 'forward' | 'loss
   const head = stage.head ? of(operations.head) : 0;
   const recomputed = run.recompute === 'full';
   const towers = castTowers(operations, run, stage);
-  // The cast of a frozen weight is not cached, so that only what autograd saves stays.
-  if (at === 'forward') return recomputed && run.lora !== undefined ? head : towers + sum(stage.order) + head;
-  if (at === 'loss') return head + (recomputed ? 0 : towers + sum(stage.order));
-  return (recomputed ? 0 : towers) + sum(stage.order.slice(recomputed ? at : 0, at + 1));
+  return {
+    // The cast of a frozen weight is not cached, so that only what autograd saves stays.
+    forward: recomputed && run.lora !== undefined ? head : towers + sum(stage.order) + head,
+    loss: head + (recomputed ? 0 : towers + sum(stage.order)),
+    inBackward: (index) => (recomputed ? 0 : towers) + sum(stage.order.slice(recomputed ? index : 0, index + 1)),
+  };
 }
 
 /** Bytes of 16-bit copies of encoders, nearly all of which is in matrices: autocast keeps those of weights that are trained. */

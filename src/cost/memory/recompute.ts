@@ -15,36 +15,51 @@ export type LayerActivations = {
   readonly inputOnly: number;
 };
 
-/** @param layers of the stage, of which recompute by `block` and `every` takes some */
-export function layerActivations(list: readonly Operation[], run: TrainingRun, layers: number): LayerActivations {
-  const all = activationsOnDevice(list, run, layers);
+/**
+ * @param layers of the stage, of which recompute by `block` and `every` takes some
+ * @param all that the layer saves without any recompute
+ */
+export function layerActivations(
+  list: readonly Operation[],
+  run: TrainingRun,
+  layers: number,
+  all: readonly Saved[] = savedTensors(list, { ...run, recompute: 'none' }),
+): LayerActivations {
+  const onDevice = activationsOnDevice(list, run, layers, all);
   // Offloaded, a layer's activations come back for its own backward pass alone.
-  return run.offload === 'activations' ? { ...all, saved: 0 } : all;
+  return run.offload === 'activations' ? { ...onDevice, saved: 0 } : onDevice;
 }
 
-function activationsOnDevice(list: readonly Operation[], run: TrainingRun, layers: number): LayerActivations {
+function activationsOnDevice(
+  list: readonly Operation[],
+  run: TrainingRun,
+  layers: number,
+  all: readonly Saved[],
+): LayerActivations {
   switch (run.recompute) {
     case 'none': {
-      const saved = total(savedTensors(list, run));
+      const saved = total(all);
       return { saved, read: saved, inputOnly: 0 };
     }
     case 'selective':
-      return { ...selective(list, run), inputOnly: 0 };
+      return { saved: selective(list, run, all), read: total(all), inputOnly: 0 };
     case 'full':
-      return full(list, run, layers);
+      return full(list, run, layers, all);
   }
 }
 
-function selective(list: readonly Operation[], run: TrainingRun): { readonly saved: number; readonly read: number } {
-  const saved = total(savedTensors(list, run));
-  if (frameworks[run.framework].selective === 'modules')
-    return { saved, read: total(savedTensors(list, { ...run, recompute: 'none' })) };
-  return { saved: Math.min(saved, everySecondProduct(list, run)), read: saved };
-}
+const selective = (list: readonly Operation[], run: TrainingRun, all: readonly Saved[]): number =>
+  frameworks[run.framework].selective === 'modules'
+    ? total(savedTensors(list, run))
+    : Math.min(total(all), everySecondProduct(list, run));
 
 /** Full recompute saves the input of each unit of layers, and all of the layers that it leaves alone. */
-function full(list: readonly Operation[], run: TrainingRun, layers: number): LayerActivations {
-  const tensors = savedTensors(list, run);
+function full(
+  list: readonly Operation[],
+  run: TrainingRun,
+  layers: number,
+  tensors: readonly Saved[],
+): LayerActivations {
   const all = total(tensors);
   const input = inputBytes(list, run);
   const unit = layersOfUnit(run);

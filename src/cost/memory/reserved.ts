@@ -3,10 +3,10 @@ import { expandableSegments } from '../../facts/memory.ts';
 import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
 import { isSharded, type Stage } from '../placement.ts';
+import type { HeldStage } from './held.ts';
 import { fp32Logits, logitsFragmentation } from './loss.ts';
-import { type Phase, totalOf } from './phase.ts';
-import { statesOfStage } from './states.ts';
-import { unshardedOf } from './unsharded.ts';
+import { allocationsOf, type Phase, totalOf } from './phase.ts';
+import type { States } from './states.ts';
 
 /**
  * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
@@ -18,17 +18,16 @@ export function reservedBytes(
   phases: readonly Phase[],
   operations: Operations,
   run: TrainingRun,
-  stage: Stage,
+  { stage, states, unsharded }: HeldStage,
 ): number {
   const allocated = Math.max(...phases.map(totalOf));
   const streams = frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
-  if (!streams) return allocated * ratio(operations, run) + takenByStates(operations, run, stage);
+  if (!streams) return allocated * ratio(operations, run) + takenByStates(operations, run, stage, states);
   const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
-  const { buffers } = unshardedOf(operations, run, stage);
-  const { gradients } = statesOfStage(operations, run, stage);
   const expandable = run.expandableSegments !== false;
   const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
-  return Math.max(allocated, reserved + buffers + gradients + (stage.head ? logitsFragmentation(operations, run) : 0));
+  const logits = stage.head ? logitsFragmentation(operations, run) : 0;
+  return Math.max(allocated, reserved + unsharded.buffers + states.gradients + logits);
 }
 
 function ratio(operations: Operations, run: TrainingRun): number {
@@ -45,16 +44,15 @@ export const hasExperts = ({ layers }: Operations): boolean =>
  * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
  * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
  */
-function takenByStates(operations: Operations, run: TrainingRun, stage: Stage): number {
+function takenByStates(operations: Operations, run: TrainingRun, stage: Stage, { optimizer }: States): number {
   const { takenBlocks } = frameworks[run.framework];
   if (takenBlocks === 0 || run.recompute !== 'full' || run.expandableSegments === true || !stage.head) return 0;
-  const states = statesOfStage(operations, run, stage).optimizer;
-  return Math.min(states, takenBlocks * fp32Logits(operations, run));
+  return Math.min(optimizer, takenBlocks * fp32Logits(operations, run));
 }
 
 /** Gradients and prefetch buffers, in bytes. */
-const onOtherStreams = ({ allocations }: Phase): number =>
-  allocations.reduce((sum, [component, part, bytes]) => {
+const onOtherStreams = (phase: Phase): number =>
+  allocationsOf(phase).reduce((sum, [component, part, bytes]) => {
     const elsewhere = component === 'gradients' || part === 'gather_buffer';
     return sum + (elsewhere ? bytes : 0);
   }, 0);

@@ -7,6 +7,8 @@ import type { Lora, TrainingRun } from '../../model/run.ts';
 import { adapterBytes, baseBytes } from '../count/lora.ts';
 import {
   divides,
+  type Group,
+  groupOf,
   localElements,
   type Stage,
   type State,
@@ -28,8 +30,6 @@ export type States = {
   readonly largest: number;
 };
 
-const nothing: States = { weights: 0, copies: 0, gradients: 0, optimizer: 0, stepped: 0, largest: 0 };
-
 /** Model states of all that a pipeline stage holds. */
 export const statesOfStage = (operations: Operations, run: TrainingRun, stage: Stage): States =>
   sumOfStates(stageOperations(operations, stage), run, stage);
@@ -47,35 +47,34 @@ function sumOfStates(
   run: TrainingRun,
   stage: Stage,
 ): States {
-  let sum = nothing;
+  const rates = ratesOf(run);
+  let [weights, copies, gradients, optimizer, stepped, largest] = [0, 0, 0, 0, 0, 0];
   for (const { operation, times } of list) {
-    const one = operationStates(operation, run, stage);
-    sum = {
-      weights: sum.weights + times * one.weights,
-      copies: sum.copies + times * one.copies,
-      gradients: sum.gradients + times * one.gradients,
-      optimizer: sum.optimizer + times * one.optimizer,
-      stepped: sum.stepped + times * one.stepped,
-      largest: Math.max(sum.largest, one.largest),
-    };
+    const one = operationStates(operation, run, stage, rates);
+    weights += times * one.weights;
+    copies += times * one.copies;
+    gradients += times * one.gradients;
+    optimizer += times * one.optimizer;
+    stepped += times * one.stepped;
+    largest = Math.max(largest, one.largest);
   }
-  return sum;
+  return { weights, copies, gradients, optimizer, stepped, largest };
 }
 
 /** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
-function operationStates(operation: Operation, run: TrainingRun, stage: Stage): States {
+function operationStates(operation: Operation, run: TrainingRun, stage: Stage, rates: Rates): States {
   const elements = localElements(operation, run, stage);
-  const over = (state: State) => shards(operation, run, state);
-  const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
+  const over = rates.shards[groupOf(operation)];
+  const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run, rates);
   const trained = trainedElements(operation, run, stage);
   const adapters = run.lora === undefined ? 0 : trained;
   const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
   return {
-    weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / over('weights'),
-    copies: (elements * copiesOf(operation, run)) / over('weights'),
-    gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over('gradients'),
-    optimizer: offloaded ? 0 : (trained * optimizer) / over('optimizer'),
-    stepped: offloaded ? 0 : trained / over('optimizer'),
+    weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / over.weights,
+    copies: (elements * copiesOf(operation, rates)) / over.weights,
+    gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over.gradients,
+    optimizer: offloaded ? 0 : (trained * optimizer) / over.optimizer,
+    stepped: offloaded ? 0 : trained / over.optimizer,
     largest: trained > 0 ? largestTensor(operation, run) : 0,
   };
 }
@@ -102,14 +101,21 @@ type Each = {
   readonly adapter: number;
 };
 
-function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
+/** What all operations of a run have in common. */
+type Rates = {
+  /** GPUs that a state is divided over */
+  readonly shards: Readonly<Record<Group, Readonly<Record<State, number>>>>;
+  /** bytes of the copy of a matrix of Transformer Engine, for each element */
+  readonly copies: number;
+  readonly weight: number;
+  readonly gradient: number;
+  readonly master: number;
+  /** bytes of an element of the optimizer's states */
+  readonly state: number;
+};
+
+function ratesOf(run: TrainingRun): Rates {
   const facts = frameworks[run.framework];
-  const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
-  if (run.lora !== undefined) {
-    const adapter = adapterBytes(run);
-    const optimizer = bytesOfState(optimizers[run.optimizer].matrix, adapter);
-    return { weight: frozenBytes(operation, run, run.lora), gradient: adapter, optimizer, adapter };
-  }
   const fp32 = run.precision === 'fp32';
   const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
   const gradient = run.gradientsDtype
@@ -121,9 +127,32 @@ function bytesPerParameter(operation: Operation, run: TrainingRun): Each {
         ? 2
         : weight;
   const master = (run.masterWeights ?? (facts.masterWeights && !fp32 && weight < 4)) ? 4 : 0;
-  // PyTorch makes states in the dtype of the weights that are stepped over.
-  const bytes = run.optimizerDtype || master > 0 ? state : Math.min(4, weight);
-  return { weight, gradient, optimizer: master + stateBytes(operation, run, bytes), adapter: 0 };
+  const stated = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
+  return {
+    shards: { experts: shardsOf(run, 'experts'), dense: shardsOf(run, 'dense') },
+    copies: copyBytes(run),
+    weight,
+    gradient,
+    master,
+    // PyTorch makes states in the dtype of the weights that are stepped over.
+    state: run.optimizerDtype || master > 0 ? stated : Math.min(4, weight),
+  };
+}
+
+const shardsOf = (run: TrainingRun, group: Group): Readonly<Record<State, number>> => ({
+  weights: shards(group, run, 'weights'),
+  gradients: shards(group, run, 'gradients'),
+  optimizer: shards(group, run, 'optimizer'),
+});
+
+function bytesPerParameter(operation: Operation, run: TrainingRun, rates: Rates): Each {
+  if (run.lora !== undefined) {
+    const adapter = adapterBytes(run);
+    const optimizer = bytesOfState(optimizers[run.optimizer].matrix, adapter);
+    return { weight: frozenBytes(operation, run, run.lora), gradient: adapter, optimizer, adapter };
+  }
+  const { weight, gradient, master, state } = rates;
+  return { weight, gradient, optimizer: master + stateBytes(operation, run, state), adapter: 0 };
 }
 
 /** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
@@ -151,9 +180,11 @@ function frozenBytes(operation: Operation, run: TrainingRun, lora: Lora): number
 }
 
 /** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */
-function copiesOf(operation: Operation, run: TrainingRun): number {
+const copiesOf = (operation: Operation, { copies }: Rates): number =>
+  operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output' ? 0 : copies;
+
+function copyBytes(run: TrainingRun): number {
   if (!frameworks[run.framework].quantizesInputs || run.lora !== undefined) return 0;
-  if (operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output') return 0;
   const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
   const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
   return Math.max(0, copies - stored);
