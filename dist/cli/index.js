@@ -49373,12 +49373,20 @@ function activeParametersOf(operation) {
 const biasOf = (operation, copies) => operation.bias ? copies * operation.columns : 0;
 /** The matrix that gives the logits; undefined in a model without one (an encoder). */
 const outputProjection = ({ head }) => head.find((one) => one.kind === 'linear' && one.component === 'output');
+/** How many layers there are of each kind. */
+function countKinds({ layers, order }) {
+    const counts = layers.map(() => 0);
+    for (const kind of order)
+        counts[kind] = (counts[kind] ?? 0) + 1;
+    return counts;
+}
 /** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
 function* mainNetwork(operations) {
     for (const operation of operations.embedding)
         yield { operation, times: 1 };
+    const counts = countKinds(operations);
     for (const [kind, layer] of operations.layers.entries()) {
-        const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
+        const times = counts[kind] ?? 0;
         for (const operation of layer.operations)
             yield { operation, times };
     }
@@ -51471,7 +51479,7 @@ function placement_stages(operations, run) {
         const own = chunks.filter((_chunk, chunk) => chunk % P === index).flat();
         return {
             index,
-            layers: countKinds(own),
+            layers: placement_countKinds(own),
             order: own,
             embedding: index === 0,
             head: index === P - 1,
@@ -51492,7 +51500,7 @@ function chunksOf(order, run) {
         return order.slice(first - size, first);
     });
 }
-function countKinds(order) {
+function placement_countKinds(order) {
     const counts = new Map();
     for (const kind of order)
         counts.set(kind, (counts.get(kind) ?? 0) + 1);
@@ -51512,15 +51520,17 @@ function heldByRanks(operations, run) {
         return {
             ...stage,
             order,
-            layers: countKinds(order),
+            layers: placement_countKinds(order),
             embedding: stage.embedding || other.embedding,
             head: stage.head || other.head,
-            inFlight: stage.inFlight / 2,
+            inFlight: aliveOnRank(run, index),
         };
     });
 }
+/** Micro-batches of all that a rank holds that are alive at the peak: with DualPipe each is of one of its two stages. */
+const aliveOnRank = (run, index) => run.pipelineSchedule === 'dualpipe' && run.parallelism.pipeline > 1 ? inFlight(run, index) / 2 : inFlight(run, index);
 /** What the run trains of a model: all of it, or without the layers that predict further tokens. */
-const trainedOperations = (model, run) => run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+const trainedOperations = (model, run) => run.mtp === false && model.predictionDepth > 0 ? { ...model, prediction: [], predictionDepth: 0 } : model;
 /** Model replicas: groups of GPUs that see different sequences. */
 function replicas(run) {
     const { tensor, pipeline, context } = run.parallelism;
@@ -51542,14 +51552,15 @@ const divides = (run, state) => divided[run.sharding].includes(state);
  * does with one rank too (scripts/gpu/measure.py).
  */
 const isSharded = (run, state) => divides(run, state) && (dataParallel(run) > 1 || frameworks_frameworks[run.framework].gathers === 'fully_shard');
-/** GPUs over which a state of an operation is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
-function shards(operation, run, state) {
+const groupOf = (operation) => operation.kind === 'linear' && operation.sharding === 'expert' ? 'experts' : 'dense';
+/** GPUs over which a state is divided; 1 where each holds it whole. Experts: those that hold the same ones. */
+function shards(weights, run, state) {
     if (!divides(run, state))
         return 1;
     const { pipeline, expert, expertTensor } = run.parallelism;
     const all = dataParallel(run);
     const group = Math.min(run.shardGroup ?? all, all);
-    if (operation.kind !== 'linear' || operation.sharding !== 'expert')
+    if (weights === 'dense')
         return group;
     const same = Math.max(1, run.gpus / (pipeline * expert * expertTensor));
     return run.shardGroup === undefined ? same : Math.max(1, Math.min(same, (same * group) / all));
@@ -52079,33 +52090,32 @@ const expandedKeys = (modules, operations) => modules.includes('mla_up_proj')
 
 
 
-/** @param layers of the stage, of which recompute by `block` and `every` takes some */
-function layerActivations(list, run, layers) {
-    const all = activationsOnDevice(list, run, layers);
+/**
+ * @param layers of the stage, of which recompute by `block` and `every` takes some
+ * @param all that the layer saves without any recompute
+ */
+function layerActivations(list, run, layers, all = savedTensors(list, { ...run, recompute: 'none' })) {
+    const onDevice = activationsOnDevice(list, run, layers, all);
     // Offloaded, a layer's activations come back for its own backward pass alone.
-    return run.offload === 'activations' ? { ...all, saved: 0 } : all;
+    return run.offload === 'activations' ? { ...onDevice, saved: 0 } : onDevice;
 }
-function activationsOnDevice(list, run, layers) {
+function activationsOnDevice(list, run, layers, all) {
     switch (run.recompute) {
         case 'none': {
-            const saved = total(savedTensors(list, run));
+            const saved = total(all);
             return { saved, read: saved, inputOnly: 0 };
         }
         case 'selective':
-            return { ...selective(list, run), inputOnly: 0 };
+            return { saved: selective(list, run, all), read: total(all), inputOnly: 0 };
         case 'full':
-            return recompute_full(list, run, layers);
+            return recompute_full(list, run, layers, all);
     }
 }
-function selective(list, run) {
-    const saved = total(savedTensors(list, run));
-    if (frameworks_frameworks[run.framework].selective === 'modules')
-        return { saved, read: total(savedTensors(list, { ...run, recompute: 'none' })) };
-    return { saved: Math.min(saved, everySecondProduct(list, run)), read: saved };
-}
+const selective = (list, run, all) => frameworks_frameworks[run.framework].selective === 'modules'
+    ? total(savedTensors(list, run))
+    : Math.min(total(all), everySecondProduct(list, run));
 /** Full recompute saves the input of each unit of layers, and all of the layers that it leaves alone. */
-function recompute_full(list, run, layers) {
-    const tensors = savedTensors(list, run);
+function recompute_full(list, run, layers, tensors) {
     const all = total(tensors);
     const input = inputBytes(list, run);
     const unit = layersOfUnit(run);
@@ -52292,8 +52302,108 @@ function fp32Logits(operations, run) {
 const powerOfTwo = (value) => 2 ** Math.ceil(Math.log2(Math.max(1, value)));
 
 ;// CONCATENATED MODULE: ./build/cost/memory/phase.js
+const phase_nothing = { allocations: [], total: 0 };
+const throughoutOf = (allocations) => ({
+    allocations,
+    total: allocations.reduce((sum, [, , bytes]) => sum + bytes, 0),
+});
+/** All that is allocated in a phase. */
+const allocationsOf = ({ throughout, own }) => [...throughout.allocations, ...own];
 /** @returns bytes */
-const totalOf = ({ allocations }) => allocations.reduce((sum, [, , bytes]) => sum + bytes, 0);
+const totalOf = ({ throughout, own }) => own.reduce((sum, [, , bytes]) => sum + bytes, throughout.total);
+
+;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
+
+
+
+
+
+/**
+ * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
+ * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
+ * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
+ * reserved over allocated is a ratio of the framework.
+ */
+function reservedBytes(phases, operations, run, { stage, states, unsharded }) {
+    const allocated = Math.max(...phases.map(totalOf));
+    const streams = frameworks_frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
+    if (!streams)
+        return allocated * ratio(operations, run) + takenByStates(operations, run, stage, states);
+    const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
+    const expandable = run.expandableSegments !== false;
+    const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
+    const logits = stage.head ? logitsFragmentation(operations, run) : 0;
+    return Math.max(allocated, reserved + unsharded.buffers + states.gradients + logits);
+}
+function ratio(operations, run) {
+    if (run.expandableSegments === true)
+        return expandableSegments.fragmentation;
+    const { usual, experts, recomputed } = frameworks_frameworks[run.framework].reserved;
+    if (run.recompute === 'full')
+        return recomputed;
+    return hasExperts(operations) ? experts : usual;
+}
+const hasExperts = ({ layers }) => layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
+/**
+ * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
+ * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
+ */
+function takenByStates(operations, run, stage, { optimizer }) {
+    const { takenBlocks } = frameworks_frameworks[run.framework];
+    if (takenBlocks === 0 || run.recompute !== 'full' || run.expandableSegments === true || !stage.head)
+        return 0;
+    return Math.min(optimizer, takenBlocks * fp32Logits(operations, run));
+}
+/** Gradients and prefetch buffers, in bytes. */
+const onOtherStreams = (phase) => allocationsOf(phase).reduce((sum, [component, part, bytes]) => {
+    const elsewhere = component === 'gradients' || part === 'gather_buffer';
+    return sum + (elsewhere ? bytes : 0);
+}, 0);
+
+;// CONCATENATED MODULE: ./build/cost/memory/band.js
+
+
+
+/** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
+function memoryBand(operations, run) {
+    const { width, name } = bandOf(operations, run);
+    const unlike = band_unmeasured(operations, run);
+    if (unlike === undefined)
+        return { band: width, basis: name };
+    return {
+        band: Math.max(unmeasuredBand.least, width),
+        basis: `${unlike}: arithmetic, compared with no measured run`,
+    };
+}
+/** Models and runs like which none was measured. */
+function band_unmeasured(operations, run) {
+    if (run.colocated !== undefined || run.rollout !== undefined)
+        return 'several models on one GPU';
+    if (operations.towers.some((one) => parametersOf(one) > 0))
+        return 'encoders, whose activations are not counted';
+    for (const { operations: list } of operations.layers)
+        for (const operation of list) {
+            if (operation.kind === 'scan')
+                return 'layers with a recurrent state';
+            if (seesBothWays(operation))
+                return 'attention that sees both ways';
+        }
+    return undefined;
+}
+const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
+/** Of the bands that a framework has, the first whose case the run is. */
+function bandOf(operations, run) {
+    const bands = memoryBands[run.framework];
+    const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
+    return ((run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
+        (run.parallelism.pipeline > 1 ? bands.pipelined : undefined) ??
+        (fewRuns ? bands.fewRuns : undefined) ??
+        (run.gpus > 1 ? bands.severalGpus : undefined) ??
+        (run.lora !== undefined ? bands.adapters : undefined) ??
+        (run.recompute === 'full' ? bands.recomputed : undefined) ??
+        (hasExperts(operations) ? bands.experts : undefined) ??
+        bands.usual);
+}
 
 ;// CONCATENATED MODULE: ./build/facts/optimizers.js
 
@@ -52354,40 +52464,38 @@ const bytesOfState = ({ copies, bytes }, dtypeBytes) => copies * dtypeBytes + by
 
 
 
-const states_nothing = { weights: 0, copies: 0, gradients: 0, optimizer: 0, stepped: 0, largest: 0 };
 /** Model states of all that a pipeline stage holds. */
 const statesOfStage = (operations, run, stage) => sumOfStates(stageOperations(operations, stage), run, stage);
 /** Model states of one list of operations, as a stage holds it. */
 const statesOf = (list, run, stage) => sumOfStates(list.map((operation) => ({ operation, times: 1 })), run, stage);
 function sumOfStates(list, run, stage) {
-    let sum = states_nothing;
+    const rates = ratesOf(run);
+    let [weights, copies, gradients, optimizer, stepped, largest] = [0, 0, 0, 0, 0, 0];
     for (const { operation, times } of list) {
-        const one = operationStates(operation, run, stage);
-        sum = {
-            weights: sum.weights + times * one.weights,
-            copies: sum.copies + times * one.copies,
-            gradients: sum.gradients + times * one.gradients,
-            optimizer: sum.optimizer + times * one.optimizer,
-            stepped: sum.stepped + times * one.stepped,
-            largest: Math.max(sum.largest, one.largest),
-        };
+        const one = operationStates(operation, run, stage, rates);
+        weights += times * one.weights;
+        copies += times * one.copies;
+        gradients += times * one.gradients;
+        optimizer += times * one.optimizer;
+        stepped += times * one.stepped;
+        largest = Math.max(largest, one.largest);
     }
-    return sum;
+    return { weights, copies, gradients, optimizer, stepped, largest };
 }
 /** Bytes for each parameter by framework and dtype (`facts/frameworks.ts`), divided as the sharding says (ZeRO, FSDP). */
-function operationStates(operation, run, stage) {
+function operationStates(operation, run, stage, rates) {
     const elements = localElements(operation, run, stage);
-    const over = (state) => shards(operation, run, state);
-    const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run);
+    const over = rates.shards[groupOf(operation)];
+    const { weight, gradient, optimizer, adapter } = bytesPerParameter(operation, run, rates);
     const trained = trainedElements(operation, run, stage);
     const adapters = run.lora === undefined ? 0 : trained;
     const offloaded = run.offload === 'optimizer' || run.offload === 'parameters';
     return {
-        weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / over('weights'),
-        copies: (elements * copiesOf(operation, run)) / over('weights'),
-        gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over('gradients'),
-        optimizer: offloaded ? 0 : (trained * optimizer) / over('optimizer'),
-        stepped: offloaded ? 0 : trained / over('optimizer'),
+        weights: run.offload === 'parameters' ? 0 : (elements * weight + adapters * adapter) / over.weights,
+        copies: (elements * copiesOf(operation, rates)) / over.weights,
+        gradients: offloaded && gradientsLeave(run) ? 0 : (trained * gradient) / over.gradients,
+        optimizer: offloaded ? 0 : (trained * optimizer) / over.optimizer,
+        stepped: offloaded ? 0 : trained / over.optimizer,
         largest: trained > 0 ? largestTensor(operation, run) : 0,
     };
 }
@@ -52405,14 +52513,8 @@ function gradientsLeave(run) {
     const { offloadsGradients: when } = frameworks_frameworks[run.framework];
     return when === 'always' || (when === 'sharded' && divides(run, 'gradients'));
 }
-function bytesPerParameter(operation, run) {
+function ratesOf(run) {
     const facts = frameworks_frameworks[run.framework];
-    const state = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
-    if (run.lora !== undefined) {
-        const adapter = adapterBytes(run);
-        const optimizer = bytesOfState(optimizers_optimizers[run.optimizer].matrix, adapter);
-        return { weight: frozenBytes(operation, run, run.lora), gradient: adapter, optimizer, adapter };
-    }
     const fp32 = run.precision === 'fp32';
     const weight = run.weightsDtype ? bytesOf[run.weightsDtype] : fp32 ? 4 : facts.weightBytes;
     const gradient = run.gradientsDtype
@@ -52424,9 +52526,30 @@ function bytesPerParameter(operation, run) {
                     ? 2
                     : weight;
     const master = (run.masterWeights ?? (facts.masterWeights && !fp32 && weight < 4)) ? 4 : 0;
-    // PyTorch makes states in the dtype of the weights that are stepped over.
-    const bytes = run.optimizerDtype || master > 0 ? state : Math.min(4, weight);
-    return { weight, gradient, optimizer: master + stateBytes(operation, run, bytes), adapter: 0 };
+    const stated = run.optimizerDtype ? bytesOf[run.optimizerDtype] : 4;
+    return {
+        shards: { experts: shardsOf(run, 'experts'), dense: shardsOf(run, 'dense') },
+        copies: copyBytes(run),
+        weight,
+        gradient,
+        master,
+        // PyTorch makes states in the dtype of the weights that are stepped over.
+        state: run.optimizerDtype || master > 0 ? stated : Math.min(4, weight),
+    };
+}
+const shardsOf = (run, group) => ({
+    weights: shards(group, run, 'weights'),
+    gradients: shards(group, run, 'gradients'),
+    optimizer: shards(group, run, 'optimizer'),
+});
+function bytesPerParameter(operation, run, rates) {
+    if (run.lora !== undefined) {
+        const adapter = adapterBytes(run);
+        const optimizer = bytesOfState(optimizers_optimizers[run.optimizer].matrix, adapter);
+        return { weight: frozenBytes(operation, run, run.lora), gradient: adapter, optimizer, adapter };
+    }
+    const { weight, gradient, master, state } = rates;
+    return { weight, gradient, optimizer: master + stateBytes(operation, run, state), adapter: 0 };
 }
 /** Optimizer state for each element, an average over the matrix where rows and columns have statistics of their own. */
 function stateBytes(operation, run, bytes) {
@@ -52448,220 +52571,13 @@ function frozenBytes(operation, run, lora) {
     return kept && lora.baseBits < 16 ? 2 : baseBytes(run);
 }
 /** Copies in the precision of the products exist for the matrices of Transformer Engine: not for router, tables and output. */
-function copiesOf(operation, run) {
+const copiesOf = (operation, { copies }) => operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output' ? 0 : copies;
+function copyBytes(run) {
     if (!frameworks_frameworks[run.framework].quantizesInputs || run.lora !== undefined)
-        return 0;
-    if (operation.kind !== 'linear' || operation.component === 'router' || operation.component === 'output')
         return 0;
     const copies = quantizedCopies(run.precision, findAccelerator(run.accelerator)?.generation);
     const stored = run.weightsDtype === 'fp8' || run.weightsDtype === 'fp4' ? bytesOf[run.weightsDtype] : 0;
     return Math.max(0, copies - stored);
-}
-
-;// CONCATENATED MODULE: ./build/cost/memory/unsharded.js
-
-
-
-
-const none = {
-    throughout: 0,
-    atLoss: 0,
-    inBackward: () => 0,
-    inReduction: () => 0,
-    prefetch: () => 0,
-    buffers: 0,
-};
-function unshardedOf(operations, run, stage) {
-    const { gathers } = frameworks_frameworks[run.framework];
-    if (dataParallel(run) <= 1 && gathers !== 'fully_shard')
-        return none;
-    if (gathers === 'zero')
-        return unsharded_deepspeed(operations, run, stage);
-    if (!divides(run, 'weights'))
-        return none;
-    return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
-}
-/** Elements of a list of operations on one GPU while unsharded. */
-const elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
-const layersOf = (operations, run, stage) => {
-    const byKind = operations.layers.map(({ operations: list }) => elementsOf(list, run, stage));
-    return stage.order.map((kind) => byKind[kind] ?? 0);
-};
-const unsharded_sum = (values) => values.reduce((total, value) => total + value, 0);
-/**
- * FSDP2 (torch 2.13.0, distributed/fsdp/_fully_shard) as torchtitan applies it: one group for the table, one for each layer,
- * one for norm and output, which is not freed after the forward pass. In the backward pass of a layer stand its own weights,
- * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
- * against PyTorch's own allocations (scripts/oracle/fsdp.py).
- */
-function fullyShard(operations, run, stage) {
-    const g = gatheredBytes(run);
-    const r = 4;
-    const layers = layersOf(operations, run, stage);
-    const table = stage.embedding ? elementsOf(operations.embedding, run, stage) : 0;
-    const head = stage.head ? Math.max(elementsOf(operations.head, run, stage), tiedElements(operations, run)) : 0;
-    const last = layers.length - 1;
-    const layer = (index) => layers[index] ?? 0;
-    if (run.parallelism.pipeline > 1) {
-        // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
-        const towers = stage.embedding ? operations.towers : [];
-        const trainedTowers = unsharded_sum(towers.map((one) => trainedElements(one, run, stage)));
-        const all = (g + r) * (unsharded_sum(layers) + table + head) + g * elementsOf(towers, run, stage) + r * trainedTowers;
-        return { ...none, throughout: all };
-    }
-    const trained = run.lora === undefined ? 1 : 0;
-    const before = (index) => r * trained * (index === last ? head : layer(index + 1));
-    const groups = [table, ...layers, head];
-    const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
-    if (run.reshardAfterForward === false) {
-        const upTo = (index) => g * (table + unsharded_sum(layers.slice(0, index)));
-        return {
-            ...none,
-            buffers,
-            atLoss: upTo(layers.length) + g * head,
-            inBackward: (index) => upTo(index + 1) + before(index),
-            inReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
-        };
-    }
-    return {
-        ...none,
-        buffers,
-        prefetch: (index) => g * (index === 0 ? table : layer(index - 1)),
-        atLoss: g * head,
-        inBackward: (index) => g * layer(index) + before(index),
-        inReduction: (index) => (g + r) * trained * layer(index),
-    };
-}
-/** Elements of a table that the output shares: it is gathered for both. */
-function tiedElements(operations, run) {
-    const output = outputProjection(operations);
-    return output?.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
-}
-/**
- * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
- * gradient is whole until it is reduced.
- */
-function flat(operations, run, stage) {
-    const layers = layersOf(operations, run, stage);
-    const root = (stage.embedding ? elementsOf(operations.embedding, run, stage) : 0) +
-        (stage.head ? elementsOf(operations.head, run, stage) : 0);
-    const each = gatheredBytes(run);
-    const gathered = 2 * each * Math.max(0, ...layers) + Math.max(2, each) * root;
-    return { ...none, atLoss: gathered, inBackward: () => gathered, inReduction: () => gathered };
-}
-/**
- * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
- * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
- */
-function unsharded_deepspeed(operations, run, stage) {
-    if (!divides(run, 'gradients') || run.lora !== undefined)
-        return none;
-    const reduce = 2 * buckets.reduce;
-    if (!divides(run, 'weights'))
-        return { ...none, throughout: reduce };
-    const whole = unsharded_sum(layersOf(operations, run, stage)) +
-        elementsOf(firstOperations(operations, stage), run, stage) +
-        (stage.head ? elementsOf(operations.head, run, stage) : 0);
-    const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
-    return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
-}
-/** Bytes of an unsharded element: as it is quantised, else in the precision of the products. */
-const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 ? baseBytes(run) : run.precision === 'fp32' ? 4 : 2;
-
-;// CONCATENATED MODULE: ./build/cost/memory/reserved.js
-
-
-
-
-
-
-
-/**
- * Bytes that PyTorch's caching allocator has reserved of a GPU after a step. A freed block serves its own stream alone. FSDP2
- * gathers and reduces on streams of their own, so that its largest buffers and the gradients' shards stay reserved even while the
- * peak of the compute stream needs neither; and the block that 16-bit logits leave is too small for their fp32 copies. Elsewhere
- * reserved over allocated is a ratio of the framework.
- */
-function reservedBytes(phases, operations, run, stage) {
-    const allocated = Math.max(...phases.map(totalOf));
-    const streams = frameworks_frameworks[run.framework].gathers === 'fully_shard' && isSharded(run, 'weights');
-    if (!streams)
-        return allocated * ratio(operations, run) + takenByStates(operations, run, stage);
-    const compute = Math.max(...phases.map((phase) => totalOf(phase) - onOtherStreams(phase)));
-    const { buffers } = unshardedOf(operations, run, stage);
-    const { gradients } = statesOfStage(operations, run, stage);
-    const expandable = run.expandableSegments !== false;
-    const reserved = compute * (expandable ? streamedFragmentation.expandable : streamedFragmentation.fixed);
-    return Math.max(allocated, reserved + buffers + gradients + (stage.head ? logitsFragmentation(operations, run) : 0));
-}
-function ratio(operations, run) {
-    if (run.expandableSegments === true)
-        return expandableSegments.fragmentation;
-    const { usual, experts, recomputed } = frameworks_frameworks[run.framework].reserved;
-    if (run.recompute === 'full')
-        return recomputed;
-    return hasExperts(operations) ? experts : usual;
-}
-const hasExperts = ({ layers }) => layers.some(({ operations }) => operations.some(({ kind }) => kind === 'dispatch'));
-/**
- * Optimizer states are made at the end of the first step, out of blocks that are free by then. With full recompute few are but those
- * of the loss, which states cut up, so that the next step's loss needs blocks of its own.
- */
-function takenByStates(operations, run, stage) {
-    const { takenBlocks } = frameworks_frameworks[run.framework];
-    if (takenBlocks === 0 || run.recompute !== 'full' || run.expandableSegments === true || !stage.head)
-        return 0;
-    const states = statesOfStage(operations, run, stage).optimizer;
-    return Math.min(states, takenBlocks * fp32Logits(operations, run));
-}
-/** Gradients and prefetch buffers, in bytes. */
-const onOtherStreams = ({ allocations }) => allocations.reduce((sum, [component, part, bytes]) => {
-    const elsewhere = component === 'gradients' || part === 'gather_buffer';
-    return sum + (elsewhere ? bytes : 0);
-}, 0);
-
-;// CONCATENATED MODULE: ./build/cost/memory/band.js
-
-
-
-/** The relative error that the comparisons support for this kind of model and run (docs/memory.md). */
-function memoryBand(operations, run) {
-    const { width, name } = bandOf(operations, run);
-    const unlike = band_unmeasured(operations, run);
-    if (unlike === undefined)
-        return { band: width, basis: name };
-    return {
-        band: Math.max(unmeasuredBand.least, width),
-        basis: `${unlike}: arithmetic, compared with no measured run`,
-    };
-}
-/** Models and runs like which none was measured. */
-function band_unmeasured(operations, run) {
-    if (run.colocated !== undefined || run.rollout !== undefined)
-        return 'several models on one GPU';
-    if (operations.towers.some((one) => parametersOf(one) > 0))
-        return 'encoders, whose activations are not counted';
-    for (const { operation } of mainNetwork(operations)) {
-        if (operation.kind === 'scan')
-            return 'layers with a recurrent state';
-        if (seesBothWays(operation))
-            return 'attention that sees both ways';
-    }
-    return undefined;
-}
-const seesBothWays = (operation) => operation.kind === 'attention' && !operation.causal;
-/** Of the bands that a framework has, the first whose case the run is. */
-function bandOf(operations, run) {
-    const bands = memoryBands[run.framework];
-    const fewRuns = run.parallelism.virtualPipeline > 1 || run.recompute === 'selective';
-    return ((run.precision !== 'bf16' ? bands.otherPrecision : undefined) ??
-        (run.parallelism.pipeline > 1 ? bands.pipelined : undefined) ??
-        (fewRuns ? bands.fewRuns : undefined) ??
-        (run.gpus > 1 ? bands.severalGpus : undefined) ??
-        (run.lora !== undefined ? bands.adapters : undefined) ??
-        (run.recompute === 'full' ? bands.recomputed : undefined) ??
-        (hasExperts(operations) ? bands.experts : undefined) ??
-        bands.usual);
 }
 
 ;// CONCATENATED MODULE: ./build/cost/memory/colocated.js
@@ -52681,13 +52597,13 @@ function heldByRoles(operations, run, stage) {
     const { colocated } = run;
     if (colocated === undefined)
         return [];
-    return colocatedRoles.flatMap((role) => allocationsOf(role, colocated[role], operations, run, stage));
+    return colocatedRoles.flatMap((role) => colocated_allocationsOf(role, colocated[role], operations, run, stage));
 }
-function allocationsOf(role, held, operations, run, stage) {
+function colocated_allocationsOf(role, held, operations, run, stage) {
     if (held === undefined)
         return [];
     const { weights, optimizer } = statesOfStage(operations, run, stage);
-    const size = held.parameters === undefined ? 1 : held.parameters / colocated_elementsOf(operations);
+    const size = held.parameters === undefined ? 1 : held.parameters / elementsOf(operations);
     const own = held.dtype === undefined ? weights : bytesOf[held.dtype] * weightShards(operations, run, stage);
     return [
         ['weights', role, size * own],
@@ -52698,10 +52614,10 @@ function allocationsOf(role, held, operations, run, stage) {
 function weightShards(operations, run, stage) {
     let elements = 0;
     for (const { operation, times } of stageOperations(operations, stage))
-        elements += (times * localElements(operation, run, stage)) / shards(operation, run, 'weights');
+        elements += (times * localElements(operation, run, stage)) / shards(groupOf(operation), run, 'weights');
     return elements;
 }
-function colocated_elementsOf(operations) {
+function elementsOf(operations) {
     let elements = 0;
     for (const { operation, times } of mainNetwork(operations))
         elements += times * parametersOf(operation);
@@ -52710,14 +52626,10 @@ function colocated_elementsOf(operations) {
 /** Bytes of an inference engine's share of the GPU; 0 without one, or where the GPU's memory is unknown. */
 const engineBytes = ({ rollout, accelerator }) => rollout === undefined ? 0 : rollout.share * (findAccelerator(accelerator)?.usable ?? 0);
 /** What is allocated while an inference engine generates: its share, other roles, and what stays of the trained model. */
-function rolloutAllocations(operations, run, stage) {
-    if (run.rollout === undefined)
-        return [];
-    return [
-        ...staying(statesOfStage(operations, run, stage), run),
-        ...heldByRoles(operations, run, stage),
-        ['temporary', 'rollout_engine', engineBytes(run)],
-    ];
+function rolloutAllocations(run, states, roles) {
+    return run.rollout === undefined
+        ? []
+        : [...staying(states, run), ...roles, ['temporary', 'rollout_engine', engineBytes(run)]];
 }
 function staying({ weights, copies, gradients, optimizer }, run) {
     const beside = run.rollout?.beside;
@@ -52795,6 +52707,137 @@ function products(list, run) {
     return [...found.values()];
 }
 
+;// CONCATENATED MODULE: ./build/cost/memory/unsharded.js
+
+
+
+
+const none = {
+    throughout: 0,
+    atLoss: 0,
+    inBackward: () => 0,
+    inReduction: () => 0,
+    prefetch: () => 0,
+    buffers: 0,
+};
+function unshardedOf(operations, run, stage) {
+    const { gathers } = frameworks_frameworks[run.framework];
+    if (dataParallel(run) <= 1 && gathers !== 'fully_shard')
+        return none;
+    if (gathers === 'zero')
+        return unsharded_deepspeed(operations, run, stage);
+    if (!divides(run, 'weights'))
+        return none;
+    return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
+}
+/** Elements of a list of operations on one GPU while unsharded. */
+const unsharded_elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
+const layersOf = (operations, run, stage) => {
+    const byKind = operations.layers.map(({ operations: list }) => unsharded_elementsOf(list, run, stage));
+    return stage.order.map((kind) => byKind[kind] ?? 0);
+};
+const unsharded_sum = (values) => values.reduce((total, value) => total + value, 0);
+/**
+ * FSDP2 (torch 2.13.0, distributed/fsdp/_fully_shard) as torchtitan applies it: one group for the table, one for each layer,
+ * one for norm and output, which is not freed after the forward pass. In the backward pass of a layer stand its own weights,
+ * the flat buffer into which the next one is gathered, and the fp32 buffer from which the layer before is reduced. Checked
+ * against PyTorch's own allocations (scripts/oracle/fsdp.py).
+ */
+function fullyShard(operations, run, stage) {
+    const g = gatheredBytes(run);
+    const r = 4;
+    const layers = layersOf(operations, run, stage);
+    const table = stage.embedding ? unsharded_elementsOf(operations.embedding, run, stage) : 0;
+    const head = stage.head ? Math.max(unsharded_elementsOf(operations.head, run, stage), tiedElements(operations, run)) : 0;
+    const last = layers.length - 1;
+    const layer = (index) => layers[index] ?? 0;
+    if (run.parallelism.pipeline > 1) {
+        // Between the micro-batches of a pipeline nothing is freed, and gradients add up in fp32 before they are reduced.
+        const towers = stage.embedding ? operations.towers : [];
+        const trainedTowers = unsharded_sum(towers.map((one) => trainedElements(one, run, stage)));
+        const all = (g + r) * (unsharded_sum(layers) + table + head) + g * unsharded_elementsOf(towers, run, stage) + r * trainedTowers;
+        return { ...none, throughout: all };
+    }
+    const trained = run.lora === undefined ? 1 : 0;
+    const before = (index) => r * trained * (index === last ? head : layer(index + 1));
+    const groups = [table, ...layers, head];
+    const buffers = g * Math.max(...groups.map((elements, index) => elements + (groups[index + 1] ?? 0)));
+    if (run.reshardAfterForward === false) {
+        const upTo = (index) => g * (table + unsharded_sum(layers.slice(0, index)));
+        return {
+            ...none,
+            buffers,
+            atLoss: upTo(layers.length) + g * head,
+            inBackward: (index) => upTo(index + 1) + before(index),
+            inReduction: (index) => upTo(index) + (g + r) * trained * layer(index),
+        };
+    }
+    return {
+        ...none,
+        buffers,
+        prefetch: (index) => g * (index === 0 ? table : layer(index - 1)),
+        atLoss: g * head,
+        inBackward: (index) => g * layer(index) + before(index),
+        inReduction: (index) => (g + r) * trained * layer(index),
+    };
+}
+/** Elements of a table that the output shares: it is gathered for both. */
+function tiedElements(operations, run) {
+    const output = outputProjection(operations);
+    return output?.tied ? (output.rows * output.columns) / run.parallelism.tensor : 0;
+}
+/**
+ * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
+ * gradient is whole until it is reduced.
+ */
+function flat(operations, run, stage) {
+    const layers = layersOf(operations, run, stage);
+    const root = (stage.embedding ? unsharded_elementsOf(operations.embedding, run, stage) : 0) +
+        (stage.head ? unsharded_elementsOf(operations.head, run, stage) : 0);
+    const each = gatheredBytes(run);
+    const gathered = 2 * each * Math.max(0, ...layers) + Math.max(2, each) * root;
+    return { ...none, atLoss: gathered, inBackward: () => gathered, inReduction: () => gathered };
+}
+/**
+ * DeepSpeed: a bucket of gradients that are being reduced, twice where it overlaps; in stage 3 the weights that it keeps
+ * gathered because they are needed again soon (deepspeed/runtime/zero: stage_1_and_2.py, stage3.py).
+ */
+function unsharded_deepspeed(operations, run, stage) {
+    if (!divides(run, 'gradients') || run.lora !== undefined)
+        return none;
+    const reduce = 2 * buckets.reduce;
+    if (!divides(run, 'weights'))
+        return { ...none, throughout: reduce };
+    const whole = unsharded_sum(layersOf(operations, run, stage)) +
+        unsharded_elementsOf(firstOperations(operations, stage), run, stage) +
+        (stage.head ? unsharded_elementsOf(operations.head, run, stage) : 0);
+    const live = 2 * Math.min(whole, buckets.maxLive + buckets.prefetch);
+    return { ...none, throughout: reduce, atLoss: live, inBackward: () => live, inReduction: () => live };
+}
+/** Bytes of an unsharded element: as it is quantised, else in the precision of the products. */
+const gatheredBytes = (run) => run.lora !== undefined && run.lora.baseBits < 16 ? baseBytes(run) : run.precision === 'fp32' ? 4 : 2;
+
+;// CONCATENATED MODULE: ./build/cost/memory/held.js
+
+
+
+
+
+function heldBy(model, run) {
+    const operations = trainedOperations(model, run);
+    const stages = distinct(heldByRanks(operations, run)).map((stage) => ({
+        stage,
+        states: statesOfStage(operations, run, stage),
+        unsharded: unshardedOf(operations, run, stage),
+        dummies: dummyGradients(operations, run, stage),
+        roles: heldByRoles(operations, run, stage),
+    }));
+    return { operations, outside: deviceOverhead(run), stages };
+}
+const distinct = (stages) => [
+    ...new Map(stages.toReversed().map((stage) => [`${stage.embedding} ${stage.head} ${stage.order.join()}`, stage])).values(),
+].toSorted((a, b) => a.index - b.index);
+
 ;// CONCATENATED MODULE: ./build/cost/memory/backward.js
 
 
@@ -52806,9 +52849,10 @@ const backward_e = 2;
 /**
  * The most bytes that are alive while the backward pass goes through one layer: activations that it has not used yet, the
  * gradients of tensors that wait for the operation before, and those of its weights, as far as the states do not count them.
+ *
+ * @param saved without any recompute
  */
-function backwardPeak(list, run, weightGradient) {
-    const saved = savedTensors(list, { ...run, recompute: 'none' });
+function backwardPeak(list, run, weightGradient, saved) {
     // Gradients of tensors, by name, that wait for the operation that made the tensor.
     const waiting = new Map();
     let live = saved.reduce((sum, { bytes }) => sum + bytes, streamGradient(list, run));
@@ -52948,9 +52992,64 @@ function unpacked(operation, run) {
     return bits < 16 && operation.copies === 1 ? (backward_e * operation.rows * operation.columns) / run.parallelism.tensor : 0;
 }
 
+;// CONCATENATED MODULE: ./build/cost/memory/layer.js
+
+
+
+
+
+const layerMemory = (list, run, stage) => {
+    const all = savedTensors(list, { ...run, recompute: 'none' });
+    const activations = layerActivations(list, run, stage.order.length, all);
+    const { saved, read, inputOnly } = activations;
+    const gradientOf = (operation) => weightGradient(operation, run, stage);
+    const peak = backwardPeak(list, run, gradientOf, all);
+    // Layers of one unit are recomputed together, and the others wait with all that they read.
+    const others = read - read / layersOfUnit(run);
+    // FSDP2 reduces out of a buffer of its own, which the unsharded parameters count.
+    const reduces = frameworks_frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
+    return {
+        ...activations,
+        work: Math.max(0, inputOnly + peak + others - saved),
+        unreduced: reduces ? list.reduce((sum, operation) => sum + gradientOf(operation).after, 0) : 0,
+    };
+};
+/** Gradients of all weights are there before the backward pass: they stay allocated, or an earlier micro-batch left them. */
+const gradientsThere = (run) => frameworks_frameworks[run.framework].gradientsStay || microBatches(run) > 1;
+/**
+ * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
+ * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
+ */
+function weightGradient(operation, run, stage) {
+    if (frameworks_frameworks[run.framework].gradientsStay || run.lora !== undefined)
+        return { making: 0, after: 0 };
+    const elements = localElements(operation, run, stage);
+    const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
+    if (isSharded(run, 'gradients'))
+        return { making: bytes, after: bytes };
+    const cast = isAutocast(run) ? 4 * elements : 0;
+    const stays = cast > 0 ? cast : bytes;
+    return { making: bytes + cast, after: gradientsThere(run) ? 0 : stays };
+}
+/**
+ * All of a run that a layer's memory depends on, as far as the plans of one search differ: runs that are alike in it share the figures
+ * of a layer.
+ */
+function layerMemoryKey(run, { embedding, order }) {
+    const { tensor, context, expert, expertTensor, sequenceParallel } = run.parallelism;
+    const { recompute, recomputeModules = [], recomputeMethod, recomputeLayers } = run;
+    const shape = `${run.microBatchSize} ${tensor} ${context} ${sequenceParallel} ${run.offload === 'activations'}`;
+    const again = `${recompute} ${recomputeModules.join()} ${recomputeMethod} ${recomputeLayers}`;
+    const depth = recomputeMethod === 'block' ? order.length : 0;
+    const { gradientsStay, masterWeights } = frameworks_frameworks[run.framework];
+    // Where gradients are added in place and weights have a 16-bit copy, a layer's memory has nothing of its weights.
+    if (gradientsStay && masterWeights && run.lora === undefined)
+        return `${shape} ${again} ${depth} ${expert > 1}`;
+    const states = `${run.sharding} ${isSharded(run, 'weights')} ${isSharded(run, 'gradients')} ${gradientsThere(run)}`;
+    return `${shape} ${again} ${depth} ${expert} ${expertTensor} ${states} ${embedding}`;
+}
+
 ;// CONCATENATED MODULE: ./build/cost/memory/phases.js
-
-
 
 
 
@@ -52966,18 +53065,13 @@ function unpacked(operation, run) {
  * The phases of a step in which memory can peak on one pipeline stage: the loss, the backward pass of each layer (with
  * recompute: while it is run again), the reduction of its gradients, the table's gradient, and the optimizer step.
  */
-function* phasesOf(operations, run, stage) {
-    const step = stepOf(operations, run, stage);
-    yield* lossPhases(step);
-    yield* backwardPhases(step);
-    yield embeddingPhase(step);
-    yield optimizerPhase(step);
+function phasesOf(operations, run, held, figures = layerMemory) {
+    const step = stepOf(operations, run, held, figures);
+    return [...lossPhases(step), ...backwardPhases(step), embeddingPhase(step), optimizerPhase(step)];
 }
-function stepOf(operations, run, stage) {
-    const states = statesOfStage(operations, run, stage);
-    const depth = stage.order.length;
-    const layers = new Map(stage.layers.map(({ kind }) => [kind, layerActivations(operations.layers[kind]?.operations ?? [], run, depth)]));
-    const unsharded = unshardedOf(operations, run, stage);
+function stepOf(operations, run, held, figures) {
+    const { stage, states, unsharded } = held;
+    const layers = new Map(stage.layers.map(({ kind }) => [kind, figures(operations.layers[kind]?.operations ?? [], run, stage)]));
     return {
         operations,
         run,
@@ -52986,55 +53080,62 @@ function stepOf(operations, run, stage) {
         layers,
         activations: savedByStage(layers, run, stage) + (stage.head ? savedByPrediction(operations, run) : 0),
         unsharded,
-        throughout: [
+        casts: castsOf(operations, run, stage),
+        throughout: throughoutOf([
             ['weights', 'weights', states.weights],
             ['weights', 'quantized_weights', states.copies],
             ['optimizer_states', 'optimizer_states', states.optimizer],
-            ['temporary', 'weight_gradient_buffers', dummyGradients(operations, run, stage)],
+            ['temporary', 'weight_gradient_buffers', held.dummies],
             ['temporary', 'gathered_parameters', unsharded.throughout],
             ['gradients', 'gradient_buckets', copiesInBuckets(run) ? states.gradients : 0],
-            ...heldByRoles(operations, run, stage),
-        ],
-        gradientsThere: frameworks_frameworks[run.framework].gradientsStay || microBatches(run) > 1,
+            ...held.roles,
+        ]),
+        gradientsThere: gradientsThere(run),
     };
 }
 /** Plain data parallelism reduces gradients in buckets that are copies of them (`gradient_as_bucket_view: false`). */
 const copiesInBuckets = (run) => !frameworks_frameworks[run.framework].masterWeights && !divides(run, 'optimizer') && replicas(run) > 1;
 /** The loss, forward and backward; on a stage without it, the end of the forward pass. */
-function* lossPhases(step) {
-    const { operations, run, stage, states, activations, unsharded, throughout, gradientsThere } = step;
+function lossPhases(step) {
+    const { operations, run, stage, states, activations, unsharded, casts, throughout, gradientsThere } = step;
     const { forward, backward } = stage.head ? lossBytes(operations, run) : { forward: 0, backward: 0 };
-    const allocations = (loss, casts) => [
-        ...throughout,
-        ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
-        ['activations', 'activations', activations],
-        ['temporary', 'gathered_parameters', unsharded.atLoss],
-        ['temporary', 'autocast_weights', casts],
-        ['temporary', 'loss', loss],
-    ];
-    const at = stage.head ? 'loss' : 'forward';
-    yield { at, allocations: allocations(forward, autocastWeights(step, 'forward')) };
-    yield { at, allocations: allocations(backward, autocastWeights(step, 'loss')) };
+    const phase = (loss, cast) => ({
+        at: stage.head ? 'loss' : 'forward',
+        throughout,
+        own: [
+            ['gradients', 'gradients', gradientsThere ? states.gradients : 0],
+            ['activations', 'activations', activations],
+            ['temporary', 'gathered_parameters', unsharded.atLoss],
+            ['temporary', 'autocast_weights', cast],
+            ['temporary', 'loss', loss],
+        ],
+    });
+    return [phase(forward, casts.forward), phase(backward, casts.loss)];
 }
 /** Layer by layer from the last: activations are freed, gradients are added. */
-function* backwardPhases(step) {
-    const { stage, layers, gradientsThere } = step;
-    const byKind = new Map(stage.layers.map(({ kind }) => [kind, layerBackward(step, kind)]));
+function backwardPhases(step) {
+    const { operations, run, stage, layers, gradientsThere } = step;
+    const left = new Map(gradientsThere
+        ? []
+        : stage.layers.map(({ kind }) => [
+            kind,
+            statesOf(operations.layers[kind]?.operations ?? [], run, stage).gradients,
+        ]));
+    const phases = [];
     let activations = step.activations;
     let gradients = gradientsBefore(step);
     for (let index = stage.order.length - 1; index >= 0; index--) {
         const kind = stage.order[index] ?? 0;
-        const layer = byKind.get(kind);
-        const own = layers.get(kind);
-        if (layer === undefined || own === undefined)
+        const layer = layers.get(kind);
+        if (layer === undefined)
             continue;
-        const left = Math.max(0, activations - own.saved);
+        const after = Math.max(0, activations - layer.saved);
         if (isEndOfLikeLayers(stage.order, index))
-            yield* layerPhases(step, layer, index, activations, left, gradients);
-        activations = left;
-        if (!gradientsThere)
-            gradients += layer.gradients;
+            phases.push(...layerPhases(step, layer, index, activations, after, gradients));
+        activations = after;
+        gradients += left.get(kind) ?? 0;
     }
+    return phases;
 }
 /** Bytes of gradients before the first layer's backward pass: all, or those that the loss left of the output matrix. */
 function gradientsBefore({ operations, run, stage, states, gradientsThere }) {
@@ -53045,50 +53146,21 @@ function gradientsBefore({ operations, run, stage, states, gradientsThere }) {
 /** Within a run of like layers activations and gradients change evenly, so that its ends are the extremes. */
 const isEndOfLikeLayers = (order, index) => ![-2, -1, 1, 2].every((offset) => order[index + offset] === order[index]);
 /** The backward pass of the layer at an index of the stage's order, and the reduction of its gradients. */
-function* layerPhases(step, layer, index, before, left, gradients) {
-    const { unsharded, throughout } = step;
-    const allocations = (activations, parameters, work) => [
-        ...throughout,
-        ['gradients', 'gradients', gradients],
-        ['activations', 'activations', activations],
-        ['temporary', 'gathered_parameters', parameters],
-        ['temporary', 'gather_buffer', unsharded.prefetch(index)],
-        ['temporary', 'autocast_weights', autocastWeights(step, index)],
-        ['temporary', 'layer_backward', work],
-    ];
-    yield { at: 'backward', allocations: allocations(before, unsharded.inBackward(index), layer.work) };
-    yield { at: 'backward', allocations: allocations(left, unsharded.inReduction(index), layer.unreduced) };
-}
-function layerBackward(step, kind) {
-    const { operations, run, stage, layers } = step;
-    const list = operations.layers[kind]?.operations ?? [];
-    const { saved, read, inputOnly } = layers.get(kind) ?? { saved: 0, read: 0, inputOnly: 0 };
-    const gradientOf = (operation) => weightGradient(operation, step);
-    const peak = backwardPeak(list, run, gradientOf);
-    // Layers of one unit are recomputed together, and the others wait with all that they read.
-    const others = read - read / layersOfUnit(run);
-    // FSDP2 reduces out of a buffer of its own, which the unsharded parameters count.
-    const reduces = frameworks_frameworks[run.framework].gathers !== 'fully_shard' && isSharded(run, 'gradients');
-    return {
-        work: Math.max(0, inputOnly + peak + others - saved),
-        gradients: statesOf(list, run, stage).gradients,
-        unreduced: reduces ? list.reduce((sum, operation) => sum + gradientOf(operation).after, 0) : 0,
-    };
-}
-/**
- * The gradient of a weight before it is where the states count it: added inside of the product (Megatron), in 16 bits until it
- * is reduced into shards, cast to fp32 after the product (autocast), added to that of a micro-batch before, or simply there.
- */
-function weightGradient(operation, { run, stage, gradientsThere }) {
-    if (frameworks_frameworks[run.framework].gradientsStay || run.lora !== undefined)
-        return { making: 0, after: 0 };
-    const elements = localElements(operation, run, stage);
-    const bytes = (run.precision === 'fp32' ? 4 : 2) * elements;
-    if (isSharded(run, 'gradients'))
-        return { making: bytes, after: bytes };
-    const cast = isAutocast(run) ? 4 * elements : 0;
-    const stays = cast > 0 ? cast : bytes;
-    return { making: bytes + cast, after: gradientsThere ? 0 : stays };
+function layerPhases({ unsharded, throughout, casts }, { work, unreduced }, index, before, left, gradients) {
+    const cast = casts.inBackward(index);
+    const phase = (activations, parameters, bytes) => ({
+        at: 'backward',
+        throughout,
+        own: [
+            ['gradients', 'gradients', gradients],
+            ['activations', 'activations', activations],
+            ['temporary', 'gathered_parameters', parameters],
+            ['temporary', 'gather_buffer', unsharded.prefetch(index)],
+            ['temporary', 'autocast_weights', cast],
+            ['temporary', 'layer_backward', bytes],
+        ],
+    });
+    return [phase(before, unsharded.inBackward(index), work), phase(left, unsharded.inReduction(index), unreduced)];
 }
 /** The gradient of the embedding table is dense: all rows in 16 bits, and once more in fp32 where it is reduced into shards. */
 function embeddingPhase({ operations, run, stage, states, throughout }) {
@@ -53096,8 +53168,8 @@ function embeddingPhase({ operations, run, stage, states, throughout }) {
     const elements = table ? operations.embedding.reduce((sum, one) => sum + localElements(one, run, stage), 0) : 0;
     return {
         at: 'backward',
-        allocations: [
-            ...throughout,
+        throughout,
+        own: [
             ['gradients', 'gradients', states.gradients],
             ['temporary', 'layer_backward', isSharded(run, 'gradients') ? backwardBytes.table * elements : 0],
         ],
@@ -53108,8 +53180,8 @@ function optimizerPhase({ run, states, throughout }) {
     const workspace = optimizers_optimizers[run.optimizer].workspace * states.largest;
     return {
         at: 'optimizer',
-        allocations: [
-            ...throughout,
+        throughout,
+        own: [
             ['gradients', 'gradients', states.gradients],
             ['temporary', 'optimizer_step', lists + fp32Gradients(run, states) + workspace],
         ],
@@ -53134,16 +53206,11 @@ function fp32Gradients(run, { stepped }) {
     const aware = run.optimizerDtype !== undefined && bytesOf[run.optimizerDtype] < 4;
     return frameworks_frameworks[run.framework].castsNarrowGradients && narrow && !aware ? 4 * stepped : 0;
 }
-/**
- * Under autocast, bytes of 16-bit copies of weights: of all to the end of the forward pass, then of those whose backward pass still
- * reads them (with recompute, those of the layer at work).
- *
- * @param at a phase, or the index of the layer whose backward pass runs
- */
-function autocastWeights({ operations, run, stage }, at) {
+const noCasts = { forward: 0, loss: 0, inBackward: () => 0 };
+function castsOf(operations, run, stage) {
     // The partitioner of torch.compile casts again what is cheap to cast.
     if (!isAutocast(run) || run.compile)
-        return 0;
+        return noCasts;
     const elements = (one) => one.kind === 'linear' && one.tied
         ? (one.rows * one.columns) / run.parallelism.tensor
         : localElements(one, run, stage);
@@ -53153,12 +53220,12 @@ function autocastWeights({ operations, run, stage }, at) {
     const head = stage.head ? of(operations.head) : 0;
     const recomputed = run.recompute === 'full';
     const towers = castTowers(operations, run, stage);
-    // The cast of a frozen weight is not cached, so that only what autograd saves stays.
-    if (at === 'forward')
-        return recomputed && run.lora !== undefined ? head : towers + sum(stage.order) + head;
-    if (at === 'loss')
-        return head + (recomputed ? 0 : towers + sum(stage.order));
-    return (recomputed ? 0 : towers) + sum(stage.order.slice(recomputed ? at : 0, at + 1));
+    return {
+        // The cast of a frozen weight is not cached, so that only what autograd saves stays.
+        forward: recomputed && run.lora !== undefined ? head : towers + sum(stage.order) + head,
+        loss: head + (recomputed ? 0 : towers + sum(stage.order)),
+        inBackward: (index) => (recomputed ? 0 : towers) + sum(stage.order.slice(recomputed ? index : 0, index + 1)),
+    };
 }
 /** Bytes of 16-bit copies of encoders, nearly all of which is in matrices: autocast keeps those of weights that are trained. */
 const castTowers = ({ towers }, run, stage) => stage.embedding ? 2 * towers.reduce((sum, one) => sum + trainedElements(one, run, stage), 0) : 0;
@@ -53177,17 +53244,14 @@ const castTowers = ({ towers }, run, stage) => stage.embedding ? 2 * towers.redu
 
 /** The peak of the fullest GPU: the largest phase of a step over all pipeline stages. */
 function estimateMemory(model, run) {
-    const operations = trainedOperations(model, run);
-    const peak = fullest(operations, run);
+    const { peak, operations, outside } = fullest(model, run);
     const { phase, stage, reserved } = peak;
-    const allocations = [
-        ...phase.allocations,
-        ['temporary', 'library_workspaces', libraryWorkspaces(run)],
-    ];
-    const device = reserved + deviceOverhead(run);
+    const own = [...phase.own, ['temporary', 'library_workspaces', libraryWorkspaces(run)]];
+    const allocations = allocationsOf({ ...phase, own });
+    const device = reserved + outside;
     const accelerator = findAccelerator(run.accelerator);
     return {
-        allocated: bytes(totalOf({ at: phase.at, allocations })),
+        allocated: bytes(totalOf({ ...phase, own })),
         reserved: bytes(reserved),
         device: bytes(device),
         capacity: accelerator?.usable ?? null,
@@ -53197,52 +53261,51 @@ function estimateMemory(model, run) {
         stage: stage.index,
         ...peak_rolesOf(operations, run, peak),
         ...memoryBand(operations, run),
-        savings: savings(operations, run, device),
+        savings: savings(model, run, device),
     };
 }
 /**
  * Device memory alone, in bytes, for those who ask of thousands of runs.
  *
+ * @param held of this run, or of one that differs in micro-batch and recompute alone
+ * @param figures of layers, remembered or found anew
  * @returns undefined where a stage needs more than `most`
  */
-function peakBytes(model, run, most) {
-    const operations = trainedOperations(model, run);
-    const outside = deviceOverhead(run);
+function peakBytes(held, run, most, figures) {
+    const { operations, outside, stages } = held;
     let worst = 0;
-    for (const stage of heldByRanks(operations, run)) {
-        worst = Math.max(worst, peakOf(operations, run, stage).reserved);
+    for (const one of stages) {
+        worst = Math.max(worst, peakOf(operations, run, one, figures).reserved);
         if (worst + outside > most)
             return undefined;
     }
     return worst + outside;
 }
 /** Bytes of the fullest GPU without activations: its peak is no less. */
-function leastBytes(model, run) {
-    const operations = trainedOperations(model, run);
-    const each = heldByRanks(operations, run).map((stage) => {
-        const { weights, gradients, optimizer } = statesOfStage(operations, run, stage);
-        return weights + gradients + optimizer;
-    });
-    return Math.max(...each) + deviceOverhead(run);
+const leastBytes = ({ stages, outside }) => Math.max(...stages.map(({ states: { weights, gradients, optimizer } }) => weights + gradients + optimizer)) + outside;
+function fullest(model, run) {
+    const { operations, outside, stages } = heldBy(model, run);
+    const peaks = stages.map((held) => peakOf(operations, run, held));
+    const peak = peaks.reduce((worst, one) => (one.reserved > worst.reserved ? one : worst));
+    return { peak, operations, outside };
 }
-function fullest(operations, run) {
-    const peaks = heldByRanks(operations, run).map((stage) => peakOf(operations, run, stage));
-    return peaks.reduce((worst, peak) => (peak.reserved > worst.reserved ? peak : worst));
-}
-function peakOf(operations, run, stage) {
-    const phases = [...phasesOf(operations, run, stage)];
+function peakOf(operations, run, layout, figures) {
+    // How many micro-batches are alive is a matter of the run.
+    const held = { ...layout, stage: { ...layout.stage, inFlight: aliveOnRank(run, layout.stage.index) } };
+    const { stage, states, roles } = held;
+    const phases = phasesOf(operations, run, held, figures);
     const totals = phases.map(totalOf);
-    const largest = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', allocations: [] };
+    const largest = phases[totals.indexOf(Math.max(...totals))] ?? { at: 'forward', throughout: phase_nothing, own: [] };
     const awake = run.rollout?.sleeps === false ? engineBytes(run) : 0;
-    const generating = { at: 'rollout', allocations: rolloutAllocations(operations, run, stage) };
+    const generating = { at: 'rollout', throughout: phase_nothing, own: rolloutAllocations(run, states, roles) };
     const moments = {
-        update: libraryWorkspaces(run) + reservedBytes(phases, operations, run, stage) + awake,
+        update: libraryWorkspaces(run) + reservedBytes(phases, operations, run, held) + awake,
         rollout: run.rollout === undefined ? 0 : libraryWorkspaces(run) + totalOf(generating),
     };
     if (moments.rollout > moments.update)
         return { phase: generating, stage, reserved: moments.rollout, moments };
-    const allocations = [...largest.allocations, ['temporary', 'rollout_engine', awake]];
-    return { phase: { ...largest, allocations }, stage, reserved: moments.update, moments };
+    const own = [...largest.own, ['temporary', 'rollout_engine', awake]];
+    return { phase: { ...largest, own }, stage, reserved: moments.update, moments };
 }
 /** The moments of a step in which other roles are on the GPU, and what each of them holds, in bytes. */
 function peak_rolesOf(operations, run, { stage, moments }) {
@@ -53273,11 +53336,11 @@ function components(allocations) {
     };
 }
 /** Changes of the run that lower its peak by more than a hundredth, the largest first. */
-function savings(operations, run, device) {
+function savings(model, run, device) {
     return alternatives(run)
         .map(({ change, changed }) => {
-        const { reserved } = fullest(operations, changed);
-        return { change, saves: bytes(device - reserved - deviceOverhead(changed)) };
+        const { peak, outside } = fullest(model, changed);
+        return { change, saves: bytes(device - peak.reserved - outside) };
     })
         .filter(({ saves }) => saves > 0.01 * device)
         .sort((a, b) => b.saves - a.saves);
@@ -54072,24 +54135,29 @@ function* further(operations, run, { kernels, chip }) {
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/parts.js
-const partNames = [
-    'matrix_products',
-    'attention',
-    'memory_bound',
-    'loss',
-    'recompute',
-    'exposed_tensor',
-    'exposed_context',
-    'exposed_expert',
-    'exposed_pipeline',
-    'exposed_data',
-    'bubble',
-    'optimizer',
-    'host',
-    'jitter',
-];
-const parts_none = () => Object.fromEntries(partNames.map((part) => [part, 0]));
-const parts_sum = (parts) => partNames.reduce((total, part) => total + parts[part], 0);
+const parts_none = () => ({
+    matrix_products: 0,
+    attention: 0,
+    memory_bound: 0,
+    loss: 0,
+    recompute: 0,
+    exposed_tensor: 0,
+    exposed_context: 0,
+    exposed_expert: 0,
+    exposed_pipeline: 0,
+    exposed_data: 0,
+    bubble: 0,
+    optimizer: 0,
+    host: 0,
+    jitter: 0,
+});
+const partNames = Object.keys(parts_none());
+function parts_sum(parts) {
+    let total = 0;
+    for (const part of partNames)
+        total += parts[part];
+    return total;
+}
 function add(into, from, times = 1) {
     for (const part of partNames)
         into[part] += times * from[part];
@@ -54224,28 +54292,6 @@ function collectiveSeconds(chip, facts, kind, S, n, local = Math.min(n, chip.fas
     return latency + (V + Math.sqrt(V * ramp * kernelShape.network.ramp)) / across + perRank * (inside - 1) + hops;
 }
 
-;// CONCATENATED MODULE: ./build/cost/time/local.js
-
-const local_none = { dense: 0, experts: 0 };
-const plus = ({ dense, experts }, amount, isExpert) => isExpert ? { dense, experts: experts + amount } : { dense: dense + amount, experts };
-/** Elements of some operations, each as often as it stands there, on a GPU of a stage. */
-function localSum(list, run, stage) {
-    let [held, trained] = [local_none, local_none];
-    for (const { operation, times } of list) {
-        const isExpert = operation.kind === 'linear' && operation.sharding === 'expert';
-        held = plus(held, times * localElements(operation, run, stage), isExpert);
-        trained = plus(trained, times * trainedElements(operation, run, stage), isExpert);
-    }
-    return { held, trained };
-}
-/** Those of the pipeline rank that trains most: it is the last to reduce its gradients and to update its weights. */
-function fullestRank(operations, run) {
-    const trained = (one) => one.trained.dense + one.trained.experts;
-    return heldByRanks(operations, run)
-        .map((stage) => localSum(stageOperations(operations, stage), run, stage))
-        .reduce((most, one) => (trained(one) > trained(most) ? one : most));
-}
-
 ;// CONCATENATED MODULE: ./build/cost/time/data-parallel.js
 
 
@@ -54288,7 +54334,7 @@ function data_parallel_shardedBy(groups, kind, elements, run, context) {
     };
 }
 /** FSDP and ZeRO 2, 3: parameters gathered and gradients scattered for each layer of each micro-batch, beside its work. */
-function shardedTraffic(operations, run, context, kinds, step, microBatches) {
+function shardedTraffic(operations, run, context, kinds, elementsOf, step, microBatches) {
     const { tensor, pipeline, expert, expertTensor } = run.parallelism;
     const all = dataParallel(run);
     const shards = run.shardGroup ?? all;
@@ -54302,19 +54348,20 @@ function shardedTraffic(operations, run, context, kinds, step, microBatches) {
     // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
     const rounds = pipeline > 1 ? 1 : microBatches;
     let edge = 0;
+    const counts = countKinds(operations);
     for (const [kind, layer] of operations.layers.entries()) {
         const time = kinds[kind];
-        const count = operations.order.filter((one) => one === kind).length / pipeline;
+        const count = (counts[kind] ?? 0) / pipeline;
         if (time === undefined || count === 0)
             continue;
-        const elements = data_parallel_elementsOf(layer.operations, run);
+        const elements = elementsOf(layer.operations, run);
         const dense = data_parallel_shardedBy(groups, 'dense', elements, run, context);
         const traffic = elements.held.experts > 0 ? data_parallel_joined(dense, data_parallel_shardedBy(expertGroups, 'experts', elements, run, context)) : dense;
         step.exposed_data += rounds * count * exposedOfLayer(time, traffic, run, context);
         step.memory_bound += (rounds * count * copiedBytes(elements, run)) / context.bandwidth;
         edge = Math.max(edge, traffic.gather.seconds + traffic.scatter.seconds);
     }
-    const ends = data_parallel_shardedBy(groups, 'dense', data_parallel_elementsOf(operations.head, run), run, context);
+    const ends = data_parallel_shardedBy(groups, 'dense', elementsOf(operations.head, run), run, context);
     step.exposed_data +=
         rounds * context.step.fsdpEdge * (edge + beside.ends * (ends.gather.seconds + ends.scatter.seconds));
 }
@@ -54333,8 +54380,6 @@ function copiedBytes({ held, trained }, run) {
     const gathered = (gathersTwice(run) ? 2 : 1) * shardCopyBytes.gather;
     return gathered * (held.dense + held.experts) + shardCopyBytes.scatter * (trained.dense + trained.experts);
 }
-/** Of the layers and of the output, whose matrix may be the embedding's: a copy of it is gathered all the same. */
-const data_parallel_elementsOf = (list, run) => localSum(list.map((operation) => ({ operation, times: 1 })), run, { embedding: false });
 /** Bytes of a gradient element on the wire. */
 function reducedWidth({ gradientsDtype, framework }) {
     if (gradientsDtype === undefined)
@@ -54369,6 +54414,27 @@ function accumulationSeconds({ trained: { dense, experts } }, run, context, micr
     if (context.profile.gradientBytes === bytesOf.fp32 || run.lora !== undefined)
         return 0;
     return ((microBatches - 1) * accumulation.bytes * (dense + experts)) / context.bandwidth;
+}
+
+;// CONCATENATED MODULE: ./build/remembering.js
+/**
+ * A pure function that remembers what it gave, for as long as someone holds it.
+ *
+ * @param keyOf all that the result depends on besides the subject itself
+ */
+function remembering(keyOf, of) {
+    const known = new Map();
+    return (subject, ...rest) => {
+        const results = known.get(subject) ?? new Map();
+        known.set(subject, results);
+        const key = keyOf(...rest);
+        const found = results.get(key);
+        if (found !== undefined)
+            return found;
+        const result = of(subject, ...rest);
+        results.set(key, result);
+        return result;
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/attention.js
@@ -54847,37 +54913,6 @@ function gapSeconds({ profile, kernels }) {
     return [gaps, 2 * gaps];
 }
 
-;// CONCATENATED MODULE: ./build/cost/time/optimizer.js
-
-
-
-
-
-/** Seconds of the optimizer step on this GPU's share of the states. */
-function optimizerSeconds({ trained }, run, context) {
-    const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? dataParallel(run));
-    const elements = (trained.dense + trained.experts) / shards;
-    if (run.offload === 'optimizer') {
-        const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
-        return elements * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
-    }
-    const norm = frameworks_frameworks[run.framework].gradientBytes;
-    return (elements * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
-}
-/**
- * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
- * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
- */
-function updateBytes(run) {
-    const facts = frameworks_frameworks[run.framework];
-    const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
-    const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
-    const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
-    const states = bytesOfState(optimizers_optimizers[run.optimizer].matrix, dtype);
-    const master = run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights);
-    return gradient + 2 * states + (master ? 2 * bytesOf.fp32 + weight : 2 * weight);
-}
-
 ;// CONCATENATED MODULE: ./build/cost/time/pipeline.js
 
 
@@ -54916,6 +54951,125 @@ function bubbleShare(run) {
         default:
             return (P - 1) / v;
     }
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/head.js
+
+
+
+
+
+/** Seconds of the output, the loss, the last norm, and layers that predict further tokens, for one micro-batch. */
+function headTime(operations, run, context) {
+    const parts = parts_none();
+    const head = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
+    const depth = 1 + operations.predictionDepth;
+    if (head !== undefined) {
+        const [f, b] = productSeconds(head, head.columns, run, context);
+        parts.matrix_products += depth * (f + b);
+        const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, estimated.fusedLoss) : context.profile.loss;
+        parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
+    }
+    parts.memory_bound += (steps_elementBytes.ends * pipeline_residualWidth(operations) * context.T) / context.bandwidth;
+    if (operations.prediction.length > 0) {
+        const { forward, backward } = layerTime(operations.prediction, run, context);
+        add(parts, forward);
+        add(parts, backward);
+    }
+    return parts;
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/local.js
+
+const local_none = { dense: 0, experts: 0 };
+const plus = ({ dense, experts }, amount, isExpert) => isExpert ? { dense, experts: experts + amount } : { dense: dense + amount, experts };
+/** Elements of some operations, each as often as it stands there, on a GPU of a stage. */
+function localSum(list, run, stage) {
+    let [held, trained] = [local_none, local_none];
+    for (const { operation, times } of list) {
+        const isExpert = operation.kind === 'linear' && operation.sharding === 'expert';
+        held = plus(held, times * localElements(operation, run, stage), isExpert);
+        trained = plus(trained, times * trainedElements(operation, run, stage), isExpert);
+    }
+    return { held, trained };
+}
+/** Those of the pipeline rank that trains most: it is the last to reduce its gradients and to update its weights. */
+function fullestRank(operations, run) {
+    const trained = (one) => one.trained.dense + one.trained.experts;
+    return heldByRanks(operations, run)
+        .map((stage) => localSum(stageOperations(operations, stage), run, stage))
+        .reduce((most, one) => (trained(one) > trained(most) ? one : most));
+}
+/** Of the layers and of the output, whose matrix may be the embedding's: a copy of it is gathered all the same. */
+const local_elementsOf = (list, run) => localSum(list.map((operation) => ({ operation, times: 1 })), run, { embedding: false });
+
+;// CONCATENATED MODULE: ./build/cost/time/figures.js
+
+
+
+
+
+const anew = {
+    layer: layerTime,
+    head: headTime,
+    stages: stagesOf,
+    fullest: fullestRank,
+    elements: local_elementsOf,
+};
+/** Figures for one search, whose runs differ in their layout, their micro-batch and their recompute alone. */
+const figures_remembered = () => ({
+    layer: remembering(workKey, layerTime),
+    head: remembering(workKey, headTime),
+    stages: remembering(pipelineKey, stagesOf),
+    fullest: remembering((run) => `${pipelineKey(run)} ${matrixKey(run)}`, fullestRank),
+    elements: remembering(matrixKey, local_elementsOf),
+});
+/** What the products and collectives of a layer depend on. */
+function workKey(run, _) {
+    const { context, sequenceParallel } = run.parallelism;
+    return `${run.microBatchSize} ${context} ${sequenceParallel} ${matrixKey(run)}`;
+}
+/** What the elements of a matrix on one GPU depend on. */
+const matrixKey = ({ parallelism: { tensor, expert, expertTensor } }) => `${tensor} ${expert} ${expertTensor}`;
+/** What decides which layers are on which stage. */
+const pipelineKey = ({ parallelism, pipelineSchedule, layersPerStage = [] }) => `${parallelism.pipeline} ${parallelism.virtualPipeline} ${pipelineSchedule} ${layersPerStage.join()}`;
+function stagesOf(operations, run) {
+    const all = placement_stages(operations, run);
+    const keys = all.map(({ head, layers }) => `${head} ${layers.map(({ kind, count }) => `${kind}:${count}`).join()}`);
+    const firsts = [...new Set(keys)];
+    const distinct = firsts.flatMap((key) => all[keys.indexOf(key)] ?? []);
+    return { distinct, places: keys.map((key) => firsts.indexOf(key)) };
+}
+
+;// CONCATENATED MODULE: ./build/cost/time/optimizer.js
+
+
+
+
+
+/** Seconds of the optimizer step on this GPU's share of the states. */
+function optimizerSeconds({ trained }, run, context) {
+    const shards = run.sharding === 'none' ? 1 : (run.shardGroup ?? dataParallel(run));
+    const elements = (trained.dense + trained.experts) / shards;
+    if (run.offload === 'optimizer') {
+        const node = Math.min(run.gpus, run.gpusPerNode ?? estimated.gpusOfNode);
+        return elements * (node * offloaded.secondsForParameter + offloaded.transferred / offloaded.transfer);
+    }
+    const norm = frameworks_frameworks[run.framework].gradientBytes;
+    return (elements * (updateBytes(run) * context.profile.optimizer + norm)) / context.bandwidth;
+}
+/**
+ * Bytes that an optimizer step moves for each parameter that it updates: gradients read, once more for their norm; states read and
+ * written; weights read and written, or written out of a master copy that is. 34 in Megatron-LM's mixed precision.
+ */
+function updateBytes(run) {
+    const facts = frameworks_frameworks[run.framework];
+    const weight = run.weightsDtype === undefined ? facts.weightBytes : bytesOf[run.weightsDtype];
+    const gradient = run.gradientsDtype === undefined ? facts.gradientBytes : bytesOf[run.gradientsDtype];
+    const dtype = run.optimizerDtype === undefined ? bytesOf.fp32 : bytesOf[run.optimizerDtype];
+    const states = bytesOfState(optimizers_optimizers[run.optimizer].matrix, dtype);
+    const master = run.masterWeights ?? (run.weightsDtype === undefined && facts.masterWeights);
+    return gradient + 2 * states + (master ? 2 * bytesOf.fp32 + weight : 2 * weight);
 }
 
 ;// CONCATENATED MODULE: ./build/cost/time/recompute.js
@@ -54986,8 +55140,6 @@ function moduleSeconds({ forward }, list, modules) {
 
 
 
-
-
 /** What a training step on this hardware is projected to take, part by part; the parts sum to the step. */
 function projectTime(operations, flops, { run, machine: chip }, facts = { step: stepFacts, kernelsOf: kernelsOf }) {
     if (chip === undefined)
@@ -55022,12 +55174,12 @@ function projectTime(operations, flops, { run, machine: chip }, facts = { step: 
     };
 }
 /** Seconds of a step alone, for those who ask of thousands of runs; undefined where it cannot be projected. */
-function stepSeconds(operations, { run, machine: chip }) {
+function stepSeconds(operations, { run, machine: chip }, figures) {
     const peak = chip && context_peakOf(chip, run);
     if (chip === undefined || peak === undefined)
         return undefined;
     const context = contextOf(run, chip, peak, { step: stepFacts, kernelsOf: kernelsOf });
-    return parts_sum(stepParts(operations, run, context)) / (run.calibration ?? 1);
+    return parts_sum(stepParts(operations, run, context, figures)) / (run.calibration ?? 1);
 }
 /** Of tokens per second, as a ratio, by a changed run over one whose step takes `before` seconds. */
 function gainOf(operations, run, changed, chip, facts, before) {
@@ -55052,19 +55204,19 @@ function measuredMfu(flops, { run, machine }, tokensPerSecond) {
     return { mfu: (flops.training * tokensPerSecond) / all, hfu: (flops.hardware * tokensPerSecond) / all, peak: all };
 }
 /** Seconds of a step on the fullest GPU, part by part. */
-function stepParts(model, run, context) {
+function stepParts(model, run, context, figures = anew) {
     const operations = trainedOperations(model, run);
     const m = microBatches(run);
-    const kinds = operations.layers.map(({ operations: list }) => withRecompute(layerTime(list, run, context), list, run, context));
-    const perStage = stageTimes(operations, run, context, kinds);
-    const slowest = perStage.reduce((worst, parts) => (parts_sum(parts) > parts_sum(worst) ? parts : worst));
+    const kinds = operations.layers.map(({ operations: list }) => withRecompute(figures.layer(list, run, context), list, run, context));
+    const perStage = stageTimes(operations, run, context, kinds, figures);
+    const slowest = perStage.reduce((worst, one) => (one.seconds > worst.seconds ? one : worst)).parts;
     const step = parts_none();
     add(step, slowest, m);
     pipelineTime(operations, run, context, perStage, step);
     const { pipeline } = run.parallelism;
-    const local = fullestRank(operations, run);
+    const local = figures.fullest(operations, run);
     if (run.sharding === 'full' || (run.sharding === 'gradients' && pipeline === 1))
-        shardedTraffic(operations, run, context, kinds, step, m);
+        shardedTraffic(operations, run, context, kinds, figures.elements, step, m);
     else {
         step.exposed_data += replicatedSeconds(local, run, context, parts_sum(slowest));
         step.memory_bound += accumulationSeconds(local, run, context, m);
@@ -55073,10 +55225,10 @@ function stepParts(model, run, context) {
     step.jitter += jitterSeconds(parts_sum(step), run, context);
     return step;
 }
-/** Seconds of each pipeline stage for one micro-batch, forward and backward. */
-function stageTimes(operations, run, context, kinds) {
-    const head = headTime(operations, run, context);
-    return placement_stages(operations, run).map((stage) => {
+/** The time of each stage; stages that hold the same take the same. */
+function stageTimes(operations, run, context, kinds, figures) {
+    const { distinct, places } = figures.stages(operations, run);
+    const times = distinct.map((stage) => {
         const parts = parts_none();
         for (const { kind, count } of stage.layers) {
             const time = kinds[kind];
@@ -55086,15 +55238,16 @@ function stageTimes(operations, run, context, kinds) {
             add(parts, time.backward, count);
         }
         if (stage.head)
-            add(parts, head);
-        return parts;
+            add(parts, figures.head(operations, run, context));
+        return { parts, seconds: parts_sum(parts) };
     });
+    return places.flatMap((place) => times[place] ?? []);
 }
 /** Transfers between stages, and the time in which stages wait for the first and the last micro-batch. */
 function pipelineTime(operations, run, context, perStage, step) {
     if (perStage.length <= 1)
         return;
-    const average = perStage.reduce((total, parts) => total + parts_sum(parts), 0) / perStage.length;
+    const average = perStage.reduce((total, { seconds }) => total + seconds, 0) / perStage.length;
     const transfer = transferSeconds(operations, run, context);
     step.exposed_pipeline += microBatches(run) * transfer;
     step.bubble += bubbleShare(run) * (average + transfer);
@@ -55103,25 +55256,6 @@ function pipelineTime(operations, run, context, perStage, step) {
 function jitterSeconds(seconds, { gpus, gpusPerNode }, { step }) {
     const nodes = gpus / (gpusPerNode ?? estimated.gpusOfNode);
     return nodes > 1 ? seconds * step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
-}
-/** Seconds of the output, the loss, the last norm, and layers that predict further tokens, for one micro-batch. */
-function headTime(operations, run, context) {
-    const parts = parts_none();
-    const head = operations.head.find((operation) => operation.kind === 'linear' && operation.component === 'output');
-    const depth = 1 + operations.predictionDepth;
-    if (head !== undefined) {
-        const [f, b] = productSeconds(head, head.columns, run, context);
-        parts.matrix_products += depth * (f + b);
-        const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, estimated.fusedLoss) : context.profile.loss;
-        parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
-    }
-    parts.memory_bound += (steps_elementBytes.ends * pipeline_residualWidth(operations) * context.T) / context.bandwidth;
-    if (operations.prediction.length > 0) {
-        const { forward, backward } = layerTime(operations.prediction, run, context);
-        add(parts, forward);
-        add(parts, backward);
-    }
-    return parts;
 }
 function training(run, chip, perGpu) {
     const time = run.tokens / (perGpu * run.gpus);
@@ -58197,21 +58331,21 @@ function withoutGpus(source) {
 }
 
 ;// CONCATENATED MODULE: ./build/plan/rank.js
-
 /** What a plan chooses; what follows from it (sequence parallelism, the layers of a stage) is no change of its own. */
-const rank_chosen = [
-    'parallelism.tensor',
-    'parallelism.pipeline',
-    'parallelism.virtual_pipeline',
-    'parallelism.context',
-    'parallelism.expert',
-    'parallelism.expert_tensor',
-    'sharding',
-    'offload',
-    'micro_batch_size',
-    'recompute',
-    'recompute_modules',
-];
+const rank_chosen = {
+    'parallelism.tensor': ({ parallelism }) => parallelism.tensor,
+    'parallelism.pipeline': ({ parallelism }) => parallelism.pipeline,
+    'parallelism.virtual_pipeline': ({ parallelism }) => parallelism.virtualPipeline,
+    'parallelism.context': ({ parallelism }) => parallelism.context,
+    'parallelism.expert': ({ parallelism }) => parallelism.expert,
+    'parallelism.expert_tensor': ({ parallelism }) => parallelism.expertTensor,
+    sharding: ({ sharding }) => sharding,
+    offload: ({ offload }) => offload ?? 'none',
+    micro_batch_size: ({ microBatchSize }) => microBatchSize,
+    recompute: ({ recompute }) => recompute,
+    recompute_modules: ({ recomputeModules }) => recomputeModules?.join(),
+};
+const rank_choices = Object.entries(rank_chosen);
 const asFastAs = 0.95;
 /** undefined where nothing fits. The order of plans that are alike in all is that in which they come. */
 function rank_rank(plans, asItIs) {
@@ -58235,11 +58369,7 @@ const rank_kinds = ({ parallelism: { tensor, pipeline, context, expert } }) => [
 /** What else makes a run harder to understand. */
 const rank_extras = ({ parallelism, recompute, offload }) => Number(parallelism.virtualPipeline > 1) + Number(recompute !== 'none') + Number(offload !== undefined);
 /** Fields that a plan sets otherwise than the run as it is, as users write them. */
-function changedFields(asItIs, run) {
-    const [before, after] = [rank_written(asItIs), rank_written(run)];
-    return rank_chosen.filter((field) => before.get(field) !== after.get(field));
-}
-const rank_written = (run) => runAsText({ ...run, offload: run.offload ?? 'none' });
+const changedFields = (asItIs, run) => rank_choices.flatMap(([field, of]) => (of(asItIs) === of(run) ? [] : [field]));
 
 ;// CONCATENATED MODULE: ./build/plan/space.js
 
@@ -58333,15 +58463,16 @@ function cheapModules(operations) {
     return ['layernorm', ...(space_expertsOf(operations) > 1 ? ['moe_act'] : []), ...(latent ? ['mla_up_proj'] : [])];
 }
 /** Whether GPUs, heads and matrices, experts, layers, sequence and batch divide as the run's parallelism asks. */
-function space_divides(operations, run) {
+const space_divides = (operations, run) => dividesLayout(operations, run) && dividesBatch(run);
+/** The same of all but the batch, which micro-batches decide. */
+function dividesLayout(operations, run) {
     const { tensor, context, pipeline } = run.parallelism;
     if (run.gpus % (tensor * pipeline * context) !== 0)
         return false;
-    return (dividesExperts(operations, run) &&
-        dividesMatrices(operations, run.parallelism, run.contextParallelStyle) &&
-        dividesLayers(operations, run) &&
+    return (dividesLayers(operations, run) &&
         run.sequenceLength % (tensor * (context === 1 ? 1 : 2 * context)) === 0 &&
-        dividesBatch(run));
+        dividesExperts(operations, run) &&
+        dividesMatrices(operations, run.parallelism, run.contextParallelStyle));
 }
 function dividesExperts(operations, { gpus, parallelism }) {
     const { pipeline, expert, expertTensor } = parallelism;
@@ -58394,9 +58525,17 @@ function dividesBatch({ gpus, parallelism, globalBatchSize, microBatchSize, shar
 
 
 
+
+
+
+
+
 /** Every run of the space that divides, starts and fits, with its speed. Memory comes first: only what fits is timed. */
 function search({ operations, settled, space, refusal, budget }, bounds) {
     const end = bounds.now() + bounds.milliseconds;
+    const layers = remembering(layerMemoryKey, layerMemory);
+    const time = figures_remembered();
+    const trained = trainedOperations(operations, settled.run);
     const plans = [];
     let smallest;
     let candidates = 0;
@@ -58419,13 +58558,16 @@ function search({ operations, settled, space, refusal, budget }, bounds) {
         return why === undefined;
     };
     for (const layout of layouts(space, settled.run)) {
-        const runs = [...runsOf(layout, space)].filter((run) => space_divides(operations, run) && starts(run));
+        const runs = dividesLayout(operations, layout)
+            ? [...runsOf(layout, space)].filter((run) => dividesBatch(run) && starts(run))
+            : [];
         if (bounds.now() > end)
             return found('time');
         if (runs.length === 0)
             continue;
-        // Micro-batches and recompute leave the states as they are.
-        const least = leastBytes(operations, layout);
+        // Micro-batches and recompute leave what the model's layout decides as it is.
+        const held = heldBy(trained, layout);
+        const least = leastBytes(held);
         for (const run of runs) {
             if (candidates === bounds.candidates)
                 return found('candidates');
@@ -58439,14 +58581,14 @@ function search({ operations, settled, space, refusal, budget }, bounds) {
                 tooLarge += 1;
                 continue;
             }
-            const device = peakBytes(operations, run, most);
+            const device = peakBytes(held, run, most, layers);
             if (device === undefined)
                 continue;
             if (smallest === undefined || device < smallest.device)
                 smallest = { run, device, band };
             if (device * (1 + band) > budget)
                 continue;
-            const seconds = stepSeconds(operations, { run, machine: settled.machine });
+            const seconds = stepSeconds(trained, { run, machine: settled.machine }, time);
             if (seconds === undefined)
                 continue;
             plans.push({ run, device, band, tokensPerSecond: tokensOfStep(run) / seconds });

@@ -89,7 +89,7 @@ export const aliveOnRank = (run: TrainingRun, index: number): number =>
 
 /** What the run trains of a model: all of it, or without the layers that predict further tokens. */
 export const trainedOperations = (model: Operations, run: TrainingRun): Operations =>
-  run.mtp === false ? { ...model, prediction: [], predictionDepth: 0 } : model;
+  run.mtp === false && model.predictionDepth > 0 ? { ...model, prediction: [], predictionDepth: 0 } : model;
 
 /** Model replicas: groups of GPUs that see different sequences. */
 export function replicas(run: TrainingRun): number {

@@ -1,5 +1,4 @@
 import type { TrainingRun } from '../model/run.ts';
-import { runAsText } from '../setup/description.ts';
 import type { Plan } from './search.ts';
 
 export type Ranking = {
@@ -13,19 +12,20 @@ export type Ranking = {
 };
 
 /** What a plan chooses; what follows from it (sequence parallelism, the layers of a stage) is no change of its own. */
-const chosen: readonly string[] = [
-  'parallelism.tensor',
-  'parallelism.pipeline',
-  'parallelism.virtual_pipeline',
-  'parallelism.context',
-  'parallelism.expert',
-  'parallelism.expert_tensor',
-  'sharding',
-  'offload',
-  'micro_batch_size',
-  'recompute',
-  'recompute_modules',
-];
+const chosen: Readonly<Record<string, (run: TrainingRun) => unknown>> = {
+  'parallelism.tensor': ({ parallelism }) => parallelism.tensor,
+  'parallelism.pipeline': ({ parallelism }) => parallelism.pipeline,
+  'parallelism.virtual_pipeline': ({ parallelism }) => parallelism.virtualPipeline,
+  'parallelism.context': ({ parallelism }) => parallelism.context,
+  'parallelism.expert': ({ parallelism }) => parallelism.expert,
+  'parallelism.expert_tensor': ({ parallelism }) => parallelism.expertTensor,
+  sharding: ({ sharding }) => sharding,
+  offload: ({ offload }) => offload ?? 'none',
+  micro_batch_size: ({ microBatchSize }) => microBatchSize,
+  recompute: ({ recompute }) => recompute,
+  recompute_modules: ({ recomputeModules }) => recomputeModules?.join(),
+};
+const choices = Object.entries(chosen);
 
 const asFastAs = 0.95;
 
@@ -59,9 +59,5 @@ const extras = ({ parallelism, recompute, offload }: TrainingRun): number =>
   Number(parallelism.virtualPipeline > 1) + Number(recompute !== 'none') + Number(offload !== undefined);
 
 /** Fields that a plan sets otherwise than the run as it is, as users write them. */
-export function changedFields(asItIs: TrainingRun, run: TrainingRun): readonly string[] {
-  const [before, after] = [written(asItIs), written(run)];
-  return chosen.filter((field) => before.get(field) !== after.get(field));
-}
-
-const written = (run: TrainingRun) => runAsText({ ...run, offload: run.offload ?? 'none' });
+export const changedFields = (asItIs: TrainingRun, run: TrainingRun): readonly string[] =>
+  choices.flatMap(([field, of]) => (of(asItIs) === of(run) ? [] : [field]));

@@ -2,11 +2,13 @@ import { memoryBand } from '../cost/memory/band.ts';
 import { heldBy } from '../cost/memory/held.ts';
 import { layerMemory, layerMemoryKey } from '../cost/memory/layer.ts';
 import { leastBytes, peakBytes } from '../cost/memory/peak.ts';
-import { remembering } from '../cost/remembering.ts';
+import { trainedOperations } from '../cost/placement.ts';
+import { remembered } from '../cost/time/figures.ts';
 import { stepSeconds } from '../cost/time/step.ts';
 import type { Operations } from '../model/operation.ts';
 import { type Parallelism, type SettledRun, type TrainingRun, tokensOfStep } from '../model/run.ts';
-import { divides, type Recomputing, type Space } from './space.ts';
+import { remembering } from '../remembering.ts';
+import { dividesBatch, dividesLayout, type Recomputing, type Space } from './space.ts';
 
 export type Plan = {
   readonly run: TrainingRun;
@@ -51,6 +53,8 @@ export type Question = {
 export function search({ operations, settled, space, refusal, budget }: Question, bounds: Bounds): Found {
   const end = bounds.now() + bounds.milliseconds;
   const layers = remembering(layerMemoryKey, layerMemory);
+  const time = remembered();
+  const trained = trainedOperations(operations, settled.run);
   const plans: Plan[] = [];
   let smallest: Found['smallest'];
   let candidates = 0;
@@ -73,11 +77,13 @@ export function search({ operations, settled, space, refusal, budget }: Question
     return why === undefined;
   };
   for (const layout of layouts(space, settled.run)) {
-    const runs = [...runsOf(layout, space)].filter((run) => divides(operations, run) && starts(run));
+    const runs = dividesLayout(operations, layout)
+      ? [...runsOf(layout, space)].filter((run) => dividesBatch(run) && starts(run))
+      : [];
     if (bounds.now() > end) return found('time');
     if (runs.length === 0) continue;
     // Micro-batches and recompute leave what the model's layout decides as it is.
-    const held = heldBy(operations, layout);
+    const held = heldBy(trained, layout);
     const least = leastBytes(held);
     for (const run of runs) {
       if (candidates === bounds.candidates) return found('candidates');
@@ -94,7 +100,7 @@ export function search({ operations, settled, space, refusal, budget }: Question
       if (device === undefined) continue;
       if (smallest === undefined || device < smallest.device) smallest = { run, device, band };
       if (device * (1 + band) > budget) continue;
-      const seconds = stepSeconds(operations, { run, machine: settled.machine });
+      const seconds = stepSeconds(trained, { run, machine: settled.machine }, time);
       if (seconds === undefined) continue;
       plans.push({ run, device, band, tokensPerSecond: tokensOfStep(run) / seconds });
     }

@@ -134,15 +134,18 @@ function cheapModules(operations: Operations): readonly string[] {
 }
 
 /** Whether GPUs, heads and matrices, experts, layers, sequence and batch divide as the run's parallelism asks. */
-export function divides(operations: Operations, run: TrainingRun): boolean {
+export const divides = (operations: Operations, run: TrainingRun): boolean =>
+  dividesLayout(operations, run) && dividesBatch(run);
+
+/** The same of all but the batch, which micro-batches decide. */
+export function dividesLayout(operations: Operations, run: TrainingRun): boolean {
   const { tensor, context, pipeline } = run.parallelism;
   if (run.gpus % (tensor * pipeline * context) !== 0) return false;
   return (
-    dividesExperts(operations, run) &&
-    dividesMatrices(operations, run.parallelism, run.contextParallelStyle) &&
     dividesLayers(operations, run) &&
     run.sequenceLength % (tensor * (context === 1 ? 1 : 2 * context)) === 0 &&
-    dividesBatch(run)
+    dividesExperts(operations, run) &&
+    dividesMatrices(operations, run.parallelism, run.contextParallelStyle)
   );
 }
 
@@ -185,7 +188,7 @@ function dividesLayers({ order }: Operations, { parallelism, layersPerStage, gpu
   return layersPerStage?.length === pipeline || fullest <= mostUneven * order.length;
 }
 
-function dividesBatch({ gpus, parallelism, globalBatchSize, microBatchSize, shardGroup }: TrainingRun): boolean {
+export function dividesBatch({ gpus, parallelism, globalBatchSize, microBatchSize, shardGroup }: TrainingRun): boolean {
   const { tensor, pipeline, virtualPipeline, context } = parallelism;
   const replicas = gpus / (tensor * pipeline * context);
   const microBatches = globalBatchSize / (replicas * microBatchSize);

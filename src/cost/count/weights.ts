@@ -40,11 +40,19 @@ const biasOf = (operation: { bias: boolean; columns: number }, copies: number) =
 export const outputProjection = ({ head }: Operations): Linear | undefined =>
   head.find((one): one is Linear => one.kind === 'linear' && one.component === 'output');
 
+/** How many layers there are of each kind. */
+export function countKinds({ layers, order }: Operations): readonly number[] {
+  const counts = layers.map(() => 0);
+  for (const kind of order) counts[kind] = (counts[kind] ?? 0) + 1;
+  return counts;
+}
+
 /** How often each list of operations stands in the main network, layers in the order in which a token meets them. */
 export function* mainNetwork(operations: Operations): Generator<{ operation: Operation; times: number }> {
   for (const operation of operations.embedding) yield { operation, times: 1 };
+  const counts = countKinds(operations);
   for (const [kind, layer] of operations.layers.entries()) {
-    const times = operations.order.reduce((count, index) => count + Number(index === kind), 0);
+    const times = counts[kind] ?? 0;
     for (const operation of layer.operations) yield { operation, times };
   }
   for (const operation of operations.head) yield { operation, times: 1 };

@@ -1,7 +1,7 @@
 import { type FrameworkBands, type MemoryBand, memoryBands, unmeasuredBand } from '../../facts/memory.ts';
 import type { Operation, Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
-import { mainNetwork, parametersOf } from '../count/weights.ts';
+import { parametersOf } from '../count/weights.ts';
 import { hasExperts } from './reserved.ts';
 
 type Band = { readonly band: number; readonly basis: string };
@@ -21,10 +21,11 @@ export function memoryBand(operations: Operations, run: TrainingRun): Band {
 function unmeasured(operations: Operations, run: TrainingRun): string | undefined {
   if (run.colocated !== undefined || run.rollout !== undefined) return 'several models on one GPU';
   if (operations.towers.some((one) => parametersOf(one) > 0)) return 'encoders, whose activations are not counted';
-  for (const { operation } of mainNetwork(operations)) {
-    if (operation.kind === 'scan') return 'layers with a recurrent state';
-    if (seesBothWays(operation)) return 'attention that sees both ways';
-  }
+  for (const { operations: list } of operations.layers)
+    for (const operation of list) {
+      if (operation.kind === 'scan') return 'layers with a recurrent state';
+      if (seesBothWays(operation)) return 'attention that sees both ways';
+    }
   return undefined;
 }
 

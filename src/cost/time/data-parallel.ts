@@ -1,13 +1,15 @@
 import { frameworkExecution } from '../../facts/frameworks.ts';
 import { bytesOf } from '../../facts/precisions.ts';
 import { accumulation, beside, shardCopyBytes } from '../../facts/steps.ts';
-import type { Operation, Operations } from '../../model/operation.ts';
+import type { Operations } from '../../model/operation.ts';
 import type { TrainingRun } from '../../model/run.ts';
+import { countKinds } from '../count/weights.ts';
 import { dataParallel } from '../placement.ts';
 import { collectiveSeconds } from './collective.ts';
 import type { Context } from './context.ts';
+import type { TimeFigures } from './figures.ts';
 import type { LayerTime } from './layer.ts';
-import { type Elements, type LocalElements, localSum } from './local.ts';
+import type { Elements, LocalElements } from './local.ts';
 import { type Parts, sum } from './parts.ts';
 
 /** How many ranks of one group a fast domain holds, where each rank of the group has `apart` GPUs of other groups beside it. */
@@ -75,6 +77,7 @@ export function shardedTraffic(
   run: TrainingRun,
   context: Context,
   kinds: readonly LayerTime[],
+  elementsOf: TimeFigures['elements'],
   step: Parts,
   microBatches: number,
 ): void {
@@ -90,9 +93,10 @@ export function shardedTraffic(
   // Under a pipeline parameters stay gathered and gradients are reduced once (torch.distributed.pipelining, torchtitan).
   const rounds = pipeline > 1 ? 1 : microBatches;
   let edge = 0;
+  const counts = countKinds(operations);
   for (const [kind, layer] of operations.layers.entries()) {
     const time = kinds[kind];
-    const count = operations.order.filter((one) => one === kind).length / pipeline;
+    const count = (counts[kind] ?? 0) / pipeline;
     if (time === undefined || count === 0) continue;
     const elements = elementsOf(layer.operations, run);
     const dense = shardedBy(groups, 'dense', elements, run, context);
@@ -132,14 +136,6 @@ function copiedBytes({ held, trained }: LocalElements, run: TrainingRun): number
   const gathered = (gathersTwice(run) ? 2 : 1) * shardCopyBytes.gather;
   return gathered * (held.dense + held.experts) + shardCopyBytes.scatter * (trained.dense + trained.experts);
 }
-
-/** Of the layers and of the output, whose matrix may be the embedding's: a copy of it is gathered all the same. */
-const elementsOf = (list: readonly Operation[], run: TrainingRun): LocalElements =>
-  localSum(
-    list.map((operation) => ({ operation, times: 1 })),
-    run,
-    { embedding: false },
-  );
 
 /** Bytes of a gradient element on the wire. */
 function reducedWidth({ gradientsDtype, framework }: TrainingRun): number {

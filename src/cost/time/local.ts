@@ -34,3 +34,11 @@ export function fullestRank(operations: Operations, run: TrainingRun): LocalElem
     .map((stage) => localSum(stageOperations(operations, stage), run, stage))
     .reduce((most, one) => (trained(one) > trained(most) ? one : most));
 }
+
+/** Of the layers and of the output, whose matrix may be the embedding's: a copy of it is gathered all the same. */
+export const elementsOf = (list: readonly Operation[], run: TrainingRun): LocalElements =>
+  localSum(
+    list.map((operation) => ({ operation, times: 1 })),
+    run,
+    { embedding: false },
+  );

@@ -6,26 +6,30 @@ export type Parts = Record<TimePart, number>;
 /** Seconds of a forward and of a backward pass. */
 export type Passes = readonly [forward: number, backward: number];
 
-export const partNames: readonly TimePart[] = [
-  'matrix_products',
-  'attention',
-  'memory_bound',
-  'loss',
-  'recompute',
-  'exposed_tensor',
-  'exposed_context',
-  'exposed_expert',
-  'exposed_pipeline',
-  'exposed_data',
-  'bubble',
-  'optimizer',
-  'host',
-  'jitter',
-];
+export const none = (): Parts => ({
+  matrix_products: 0,
+  attention: 0,
+  memory_bound: 0,
+  loss: 0,
+  recompute: 0,
+  exposed_tensor: 0,
+  exposed_context: 0,
+  exposed_expert: 0,
+  exposed_pipeline: 0,
+  exposed_data: 0,
+  bubble: 0,
+  optimizer: 0,
+  host: 0,
+  jitter: 0,
+});
 
-export const none = (): Parts => Object.fromEntries(partNames.map((part) => [part, 0])) as Parts;
+export const partNames = Object.keys(none()) as readonly TimePart[];
 
-export const sum = (parts: Parts): number => partNames.reduce((total, part) => total + parts[part], 0);
+export function sum(parts: Parts): number {
+  let total = 0;
+  for (const part of partNames) total += parts[part];
+  return total;
+}
 
 export function add(into: Parts, from: Parts, times = 1): void {
   for (const part of partNames) into[part] += times * from[part];

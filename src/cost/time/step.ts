@@ -1,22 +1,21 @@
 import { type Accelerator, acceleratorsChecked } from '../../facts/accelerators.ts';
 import { kernelsOf } from '../../facts/kernels.ts';
 import { precisions } from '../../facts/precisions.ts';
-import { elementBytes, estimated, stepFacts } from '../../facts/steps.ts';
+import { estimated, stepFacts } from '../../facts/steps.ts';
 import type { FlopCount, ThroughputEstimate, TimePart } from '../../model/estimate.ts';
-import type { Linear, Operations } from '../../model/operation.ts';
+import type { Operations } from '../../model/operation.ts';
 import { type SettledRun, type TrainingRun, tokensOfStep } from '../../model/run.ts';
 import { type Seconds, seconds } from '../../units.ts';
-import { microBatches, stages, trainedOperations } from '../placement.ts';
+import { microBatches, trainedOperations } from '../placement.ts';
 import { errorBand } from './band.ts';
 import { bottleneckOf, largestLoss, remedyFor } from './bottleneck.ts';
 import { type Context, contextOf, peakOf, type TimeFacts } from './context.ts';
 import { accumulationSeconds, replicatedSeconds, shardedTraffic } from './data-parallel.ts';
-import { type LayerTime, layerTime } from './layer.ts';
-import { fullestRank } from './local.ts';
+import { anew, type TimeFigures } from './figures.ts';
+import type { LayerTime } from './layer.ts';
 import { optimizerSeconds } from './optimizer.ts';
 import { add, none, type Parts, partNames, sum } from './parts.ts';
-import { bubbleShare, residualWidth, transferSeconds } from './pipeline.ts';
-import { productSeconds } from './products.ts';
+import { bubbleShare, transferSeconds } from './pipeline.ts';
 import { withRecompute } from './recompute.ts';
 
 /** A run and the row of its accelerator; undefined where the table has none. */
@@ -59,11 +58,15 @@ export function projectTime(
 }
 
 /** Seconds of a step alone, for those who ask of thousands of runs; undefined where it cannot be projected. */
-export function stepSeconds(operations: Operations, { run, machine: chip }: Machine): number | undefined {
+export function stepSeconds(
+  operations: Operations,
+  { run, machine: chip }: Machine,
+  figures: TimeFigures,
+): number | undefined {
   const peak = chip && peakOf(chip, run);
   if (chip === undefined || peak === undefined) return undefined;
   const context = contextOf(run, chip, peak, { step: stepFacts, kernelsOf });
-  return sum(stepParts(operations, run, context)) / (run.calibration ?? 1);
+  return sum(stepParts(operations, run, context, figures)) / (run.calibration ?? 1);
 }
 
 /** Of tokens per second, as a ratio, by a changed run over one whose step takes `before` seconds. */
@@ -100,21 +103,21 @@ export function measuredMfu(
 }
 
 /** Seconds of a step on the fullest GPU, part by part. */
-function stepParts(model: Operations, run: TrainingRun, context: Context): Parts {
+function stepParts(model: Operations, run: TrainingRun, context: Context, figures = anew): Parts {
   const operations = trainedOperations(model, run);
   const m = microBatches(run);
   const kinds = operations.layers.map(({ operations: list }) =>
-    withRecompute(layerTime(list, run, context), list, run, context),
+    withRecompute(figures.layer(list, run, context), list, run, context),
   );
-  const perStage = stageTimes(operations, run, context, kinds);
-  const slowest = perStage.reduce((worst, parts) => (sum(parts) > sum(worst) ? parts : worst));
+  const perStage = stageTimes(operations, run, context, kinds, figures);
+  const slowest = perStage.reduce((worst, one) => (one.seconds > worst.seconds ? one : worst)).parts;
   const step = none();
   add(step, slowest, m);
   pipelineTime(operations, run, context, perStage, step);
   const { pipeline } = run.parallelism;
-  const local = fullestRank(operations, run);
+  const local = figures.fullest(operations, run);
   if (run.sharding === 'full' || (run.sharding === 'gradients' && pipeline === 1))
-    shardedTraffic(operations, run, context, kinds, step, m);
+    shardedTraffic(operations, run, context, kinds, figures.elements, step, m);
   else {
     step.exposed_data += replicatedSeconds(local, run, context, sum(slowest));
     step.memory_bound += accumulationSeconds(local, run, context, m);
@@ -124,15 +127,19 @@ function stepParts(model: Operations, run: TrainingRun, context: Context): Parts
   return step;
 }
 
-/** Seconds of each pipeline stage for one micro-batch, forward and backward. */
+/** One micro-batch on a pipeline stage, forward and backward; seconds. */
+type StageTime = { readonly parts: Parts; readonly seconds: number };
+
+/** The time of each stage; stages that hold the same take the same. */
 function stageTimes(
   operations: Operations,
   run: TrainingRun,
   context: Context,
   kinds: readonly LayerTime[],
-): readonly Parts[] {
-  const head = headTime(operations, run, context);
-  return stages(operations, run).map((stage) => {
+  figures: TimeFigures,
+): readonly StageTime[] {
+  const { distinct, places } = figures.stages(operations, run);
+  const times = distinct.map((stage) => {
     const parts = none();
     for (const { kind, count } of stage.layers) {
       const time = kinds[kind];
@@ -140,9 +147,10 @@ function stageTimes(
       add(parts, time.forward, count);
       add(parts, time.backward, count);
     }
-    if (stage.head) add(parts, head);
-    return parts;
+    if (stage.head) add(parts, figures.head(operations, run, context));
+    return { parts, seconds: sum(parts) };
   });
+  return places.flatMap((place) => times[place] ?? []);
 }
 
 /** Transfers between stages, and the time in which stages wait for the first and the last micro-batch. */
@@ -150,11 +158,11 @@ function pipelineTime(
   operations: Operations,
   run: TrainingRun,
   context: Context,
-  perStage: readonly Parts[],
+  perStage: readonly StageTime[],
   step: Parts,
 ): void {
   if (perStage.length <= 1) return;
-  const average = perStage.reduce((total, parts) => total + sum(parts), 0) / perStage.length;
+  const average = perStage.reduce((total, { seconds }) => total + seconds, 0) / perStage.length;
   const transfer = transferSeconds(operations, run, context);
   step.exposed_pipeline += microBatches(run) * transfer;
   step.bubble += bubbleShare(run) * (average + transfer);
@@ -164,28 +172,6 @@ function pipelineTime(
 function jitterSeconds(seconds: number, { gpus, gpusPerNode }: TrainingRun, { step }: Context): number {
   const nodes = gpus / (gpusPerNode ?? estimated.gpusOfNode);
   return nodes > 1 ? seconds * step.jitter * Math.sqrt(2 * Math.log(nodes)) : 0;
-}
-
-/** Seconds of the output, the loss, the last norm, and layers that predict further tokens, for one micro-batch. */
-function headTime(operations: Operations, run: TrainingRun, context: Context): Parts {
-  const parts = none();
-  const head = operations.head.find(
-    (operation): operation is Linear => operation.kind === 'linear' && operation.component === 'output',
-  );
-  const depth = 1 + operations.predictionDepth;
-  if (head !== undefined) {
-    const [f, b] = productSeconds(head, head.columns, run, context);
-    parts.matrix_products += depth * (f + b);
-    const bytes = run.fusedCrossEntropy ? Math.min(context.profile.loss, estimated.fusedLoss) : context.profile.loss;
-    parts.loss += (depth * ((context.T * head.columns) / run.parallelism.tensor) * bytes) / context.bandwidth;
-  }
-  parts.memory_bound += (elementBytes.ends * residualWidth(operations) * context.T) / context.bandwidth;
-  if (operations.prediction.length > 0) {
-    const { forward, backward } = layerTime(operations.prediction, run, context);
-    add(parts, forward);
-    add(parts, backward);
-  }
-  return parts;
 }
 
 function training(run: TrainingRun, chip: Accelerator, perGpu: number): ThroughputEstimate['training'] {
