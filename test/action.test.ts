@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { validate } from '@actions/languageservice';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { inputDefaults } from '../src/settings/settings.ts';
+import { inputDefaults } from '../src/settings/inputs.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const document = (uri: string, text: string) => {

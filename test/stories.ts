@@ -1,15 +1,8 @@
 import type { Review } from '../src/gate/review.ts';
 import { review } from '../src/run.ts';
+import { type Inputs, policyPath } from '../src/settings/inputs.ts';
 import { proposed } from '../src/settings/proposal.ts';
-import {
-  type Documents,
-  describedBy,
-  type Inputs,
-  policyPath,
-  type Settings,
-  settingsFrom,
-  withRuns,
-} from '../src/settings/settings.ts';
+import { type Documents, describedBy, type Settings, settingsFrom, withRuns } from '../src/settings/settings.ts';
 
 /** The day of every story. */
 export const today = '2026-11-24';

@@ -56620,6 +56620,37 @@ function parseAmount(written, unit, use) {
 }
 const amounts_absolute = (value) => ({ kind: 'absolute', value });
 
+;// CONCATENATED MODULE: ./build/settings/limits.js
+
+
+/** The default limit: the accelerator's usable memory. */
+const builtIn = {
+    metric: 'memory',
+    bound: 'max',
+    amount: { kind: 'share', share: 1 },
+    severity: 'fail',
+    origin: 'default',
+};
+/** One limit for each metric, bound and severity: the last that is stated. */
+const limits_merged = (limits) => [
+    ...new Map(limits.map((limit) => [`${limit.metric} ${limit.bound} ${limit.severity}`, limit])).values(),
+];
+/** The memory limit of a policy as the settings show it. */
+function memoryText(limits = []) {
+    const amount = limits.find(({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail')?.amount;
+    if (amount === undefined)
+        return undefined;
+    return amount.kind === 'share' ? `${Number((100 * amount.share).toFixed(2))}%` : gib(amount.value);
+}
+/** `80GB`, `72GiB`, `90%` of the accelerator's usable memory. */
+function memoryLimit(text, wrong) {
+    const amount = parseAmount(text, 'bytes', 'value');
+    if (amount !== undefined && (amount.kind === 'share' ? amount.share : amount.value) > 0)
+        return { ...builtIn, amount, origin: 'input' };
+    wrong.push(`The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%, at most 100%.`);
+    return builtIn;
+}
+
 ;// CONCATENATED MODULE: ./build/settings/calibrate.js
 
 
@@ -56658,6 +56689,171 @@ function calibrate_calibrate({ name, fields, measured }) {
 }
 /** The measurement is held against the bare projection, whatever its run description scales it by. */
 const uncalibrated = ({ calibration: _, measuredTokensPerSecond: __, ...fields }) => fields;
+
+;// CONCATENATED MODULE: ./build/settings/machines.js
+
+
+/** What the measured runs of the machines that some config uses say of the projections. */
+function calibrationsOf(policy, wrong) {
+    const found = new Map();
+    for (const { hardware } of policy === undefined ? [] : [policy.defaults, ...policy.entries]) {
+        if (hardware === undefined || found.has(hardware.name))
+            continue;
+        const calibration = calibrate_calibrate(hardware);
+        if (calibration?.kind === 'ratio')
+            found.set(hardware.name, calibration);
+        if (calibration?.kind === 'wrong')
+            wrong.push(calibration.sentence);
+    }
+    return found;
+}
+/** What a machine states of a run, scaled by its measured run. */
+function machineSource(machine, calibrations) {
+    if (machine === undefined)
+        return [];
+    const calibration = calibrations.get(machine.name)?.ratio;
+    const fields = { ...machine.fields, ...(calibration === undefined ? {} : { calibration }) };
+    return [{ origin: 'policy', fields, machine: true }];
+}
+/** A machine's price, network and calibration belong to its accelerator, so they are dropped where a stronger source names another one. */
+function ofOneMachine(sources) {
+    const accelerator = sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
+    return sources.filter(({ machine, fields }) => machine !== true || fields.accelerator === accelerator);
+}
+/** A machine as the settings show it. */
+function machineText(machine, calibration) {
+    const { pricePerGpuHour: price, powerCapWatts: cap } = machine.fields;
+    const stated = machine.fields.calibration;
+    return [
+        machine.name,
+        ...(price === undefined ? [] : [`${dollars(price)} per GPU and hour`]),
+        ...(cap === undefined ? [] : [`capped at ${cap} W`]),
+        ...(stated === undefined ? [] : [`calibrated by ${stated}`]),
+        ...(calibration === undefined
+            ? []
+            : [
+                `calibrated by ${calibration.ratio.toFixed(2)} (${exact(calibration.measured)} tokens/s measured, ${exact(calibration.projected)} projected)`,
+            ]),
+    ].join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/settings/inputs.js
+
+
+
+
+const policyPath = '.github/model-cost.yml';
+/** Every input with its default, for `action.yml`, the README and the check of names. */
+const inputDefaults = {
+    policy: policyPath,
+    configs: 'every changed file that a format recognises by content',
+    run: '',
+    accelerator: 'h100-sxm-80gb',
+    gpus: '8',
+    'memory-budget': '100%',
+    'fail-on': 'over-budget',
+    baseline: 'merge-base',
+    comment: 'changes',
+    'comment-key': 'default',
+    'override-label': '',
+    'dry-run': 'false',
+};
+const commentModes = ['changes', 'always', 'failures', 'never'];
+/**
+ * @param policy whose defaults hold where an input is silent
+ * @param commit that the policy was read from, where it was one
+ */
+function readInputs(inputs, policy, commit) {
+    const desk = deskOf(inputs);
+    const { given, input, wrong, shown } = desk;
+    if (policy !== undefined)
+        shown.push({
+            name: 'policy',
+            value: policy.name + (commit === undefined ? '' : ` at ${commit.slice(0, 12)}`),
+            origin: input('policy') === undefined ? 'default' : 'input',
+        });
+    const patterns = (given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []);
+    if (policy !== undefined && policy.ignore.length > 0)
+        shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
+    const machine = policy?.defaults.hardware;
+    const fields = { ...acceleratorField(desk, machine?.fields.accelerator), ...gpusField(desk, machine?.fields.gpus) };
+    const calibrations = calibrationsOf(policy, wrong);
+    if (machine !== undefined)
+        shown.push({ name: 'hardware', value: machineText(machine, calibrations.get(machine.name)), origin: 'policy' });
+    given('memory-budget', memoryText(policy?.defaults.limits));
+    const memory = input('memory-budget');
+    return {
+        memory: memory === undefined ? undefined : memoryLimit(memory, wrong),
+        choices: inputs_choicesOf(desk, policy),
+        patterns,
+        strongest: { origin: 'input', fields },
+        failOnIsInput: input('fail-on') !== undefined,
+        calibrations,
+        shown,
+        wrong,
+    };
+}
+function deskOf(inputs) {
+    const shown = [];
+    const wrong = [];
+    const input = (name) => inputs[name]?.trim() || undefined;
+    const given = (name, policyValue, own = input(name)) => {
+        const value = own ?? policyValue;
+        const origin = own !== undefined ? 'input' : value !== undefined ? 'policy' : 'default';
+        if (inputDefaults[name] !== '' || value !== undefined)
+            shown.push({ name, value: value ?? inputDefaults[name] ?? '', origin });
+        return value;
+    };
+    const choice = (name, choices, policyValue) => {
+        const value = given(name, policyValue) ?? choices[0];
+        const found = choices.find((one) => one === value);
+        if (found === undefined)
+            wrong.push(`The input ${name} is "${value.slice(0, 60)}", but must be one of ${choices.join(', ')}.${didYouMean(value, choices)}`);
+        return found ?? choices[0];
+    };
+    return { input, given, choice, shown, wrong };
+}
+function inputs_choicesOf({ given, choice, wrong }, policy) {
+    const failOn = choice('fail-on', ['over-budget', 'increase', 'never'], policy?.defaults.failOn);
+    const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
+    if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
+        wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
+    const comment = choice('comment', commentModes, policy?.defaults.comment);
+    const commentKey = given('comment-key') ?? 'default';
+    if (!/^[\w.-]{1,60}$/.test(commentKey))
+        wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
+    const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
+    const dryRun = choice('dry-run', ['false', 'true']) === 'true';
+    return { failOn, baseline, comment, commentKey, overrideLabel, dryRun };
+}
+function acceleratorField({ given, input, wrong }, ofPolicy) {
+    const stated = input('accelerator');
+    const accelerator = stated === undefined ? undefined : inputs_acceleratorOf(stated);
+    given('accelerator', ofPolicy, accelerator);
+    if (accelerator === undefined)
+        return {};
+    if (!acceleratorIds.some((id) => id === accelerator))
+        wrong.push(`The input accelerator is "${accelerator.slice(0, 60)}", which is not in the table.${didYouMean(accelerator, acceleratorIds) || ' See `model-cost list accelerators`.'}`);
+    return { accelerator };
+}
+function gpusField({ given, input, wrong }, ofPolicy) {
+    given('gpus', ofPolicy?.toString());
+    const text = input('gpus');
+    if (text === undefined)
+        return {};
+    const gpus = Number(text);
+    if (!(Number.isInteger(gpus) && gpus >= 1 && gpus <= 1e7))
+        wrong.push(`The input gpus is "${text.slice(0, 60)}", but must be a whole number from 1 on.`);
+    return { gpus };
+}
+/** The only accelerator of a family may be named by it: `h200` for `h200-sxm-141gb`. */
+function inputs_acceleratorOf(word) {
+    const wanted = word.toLowerCase();
+    if (acceleratorIds.some((id) => id === wanted))
+        return wanted;
+    const [only, ...others] = beginningWith(word, acceleratorIds);
+    return only === undefined || others.length > 0 ? word : only;
+}
 
 ;// CONCATENATED MODULE: ./build/settings/policy-schema.js
 
@@ -57018,8 +57214,6 @@ const coversAll = (patterns, folder) => patterns.every((pattern) => !pattern.sta
 
 
 
-
-
 /** The same rules over a comparison whose sides say for themselves how they are trained. */
 const withRuns = (settings, runs) => runs === undefined ? settings : { ...settings, runs };
 /**
@@ -57047,33 +57241,11 @@ class WrongSettings extends Error {
         this.line = line;
     }
 }
-const policyPath = '.github/model-cost.yml';
-/** Every input with its default, for `action.yml`, the README and the check of names. */
-const inputDefaults = {
-    policy: policyPath,
-    configs: 'every changed file that a format recognises by content',
-    run: '',
-    accelerator: 'h100-sxm-80gb',
-    gpus: '8',
-    'memory-budget': '100%',
-    'fail-on': 'over-budget',
-    baseline: 'merge-base',
-    comment: 'changes',
-    'comment-key': 'default',
-    'override-label': '',
-    'dry-run': 'false',
-};
 /** Other files that a policy names, to be read beside it; none where it cannot be read. */
 function filesNamedBy(policy) {
     const draft = draftPolicy(policy);
     return draft.kind === 'draft' ? draft.files : [];
 }
-const one = (name, value, choices, wrong) => {
-    const found = choices.find((choice) => choice === value);
-    if (found === undefined)
-        wrong.push(`The input ${name} is "${value.slice(0, 60)}", but must be one of ${choices.join(', ')}.${didYouMean(value, choices)}`);
-    return found;
-};
 /**
  * Raw inputs and the files they name to settings. An input wins over the policy, the policy over the default. The run of a
  * config is put together from the inputs `accelerator` and `gpus`, the input `run`, the policy's entries for it, what the
@@ -57082,126 +57254,83 @@ const one = (name, value, choices, wrong) => {
  * @throws WrongSettings with one sentence for each mistake
  */
 function settingsFrom(inputs, documents = {}) {
-    const wrong = [...(documents.missing ?? [])];
-    if (wrong.length > 0)
-        throw new WrongSettings(wrong);
+    if (documents.missing !== undefined && documents.missing.length > 0)
+        throw new WrongSettings(documents.missing);
     const policy = policyIn(documents);
-    const shown = [];
-    const given = (name, policyValue, input = inputs[name]?.trim() ?? '') => {
-        const value = input !== '' ? input : policyValue;
-        const origin = input !== '' ? 'input' : value !== undefined ? 'policy' : 'default';
-        if (inputDefaults[name] !== '' || value !== undefined)
-            shown.push({ name, value: value ?? inputDefaults[name] ?? '', origin });
-        return value;
-    };
-    const input = (name) => inputs[name]?.trim() || undefined;
-    if (policy !== undefined)
-        shown.push({
-            name: 'policy',
-            value: policy.name + (documents.commit === undefined ? '' : ` at ${documents.commit.slice(0, 12)}`),
-            origin: input('policy') === undefined ? 'default' : 'input',
-        });
-    const machine = policy?.defaults.hardware;
-    const patternList = (given('configs') ?? '').split('\n').flatMap((pattern) => pattern.trim() || []);
-    const patterns = globs(patternList);
-    const ignored = globs(policy?.ignore ?? []);
-    if (policy !== undefined && policy.ignore.length > 0)
-        shown.push({ name: 'ignore', value: policy.ignore.join(', '), origin: 'policy' });
-    const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
-    const stated = input('accelerator');
-    const accelerator = stated === undefined ? undefined : settings_acceleratorOf(stated);
-    given('accelerator', machine?.fields.accelerator, accelerator);
-    if (accelerator !== undefined && !acceleratorIds.some((id) => id === accelerator)) {
-        wrong.push(`The input accelerator is "${accelerator.slice(0, 60)}", which is not in the table.${didYouMean(accelerator, acceleratorIds) || ' See `model-cost list accelerators`.'}`);
-    }
-    given('gpus', machine?.fields.gpus?.toString());
-    const gpusText = input('gpus');
-    const gpus = gpusText === undefined ? undefined : Number(gpusText);
-    if (gpus !== undefined && !(Number.isInteger(gpus) && gpus >= 1 && gpus <= 1e7))
-        wrong.push(`The input gpus is "${gpusText?.slice(0, 60)}", but must be a whole number from 1 on.`);
-    const calibrations = calibrationsOf(policy, wrong);
-    if (machine !== undefined)
-        shown.push({ name: 'hardware', value: machineText(machine, calibrations.get(machine.name)), origin: 'policy' });
-    given('memory-budget', memoryText(policy?.defaults.limits));
-    const memoryInput = input('memory-budget');
-    const memory = memoryInput === undefined ? undefined : memoryLimit(memoryInput, wrong);
-    const failOnInput = input('fail-on');
-    const failOnShown = given('fail-on', policy?.defaults.failOn);
-    const failOn = one('fail-on', failOnShown ?? 'over-budget', ['over-budget', 'increase', 'never'], wrong) ?? 'over-budget';
-    const baseline = given('baseline', policy?.defaults.baseline) ?? 'merge-base';
-    if (!['merge-base', 'base-tip'].includes(baseline) && !/^[0-9a-f]{7,40}$/i.test(baseline))
-        wrong.push(`The input baseline is "${baseline.slice(0, 60)}", but must be merge-base, base-tip or a commit.`);
-    const comment = one('comment', given('comment', policy?.defaults.comment) ?? 'changes', ['changes', 'always', 'failures', 'never'], wrong) ?? 'changes';
-    const commentKey = given('comment-key') ?? 'default';
-    if (!/^[\w.-]{1,60}$/.test(commentKey))
-        wrong.push('The input comment-key may have letters, digits, ".", "_" and "-" only, at most 60.');
-    const overrideLabel = given('override-label', policy?.defaults.overrideLabel);
-    const dryRun = one('dry-run', given('dry-run') ?? 'false', ['true', 'false'], wrong) === 'true';
+    const read = readInputs(inputs, policy, documents.commit);
     const own = describe_describe(documents.run, policy);
-    if (own.kind === 'wrong')
-        wrong.push(...own.sentences);
+    const wrong = [...read.wrong, ...(own.kind === 'wrong' ? own.sentences : [])];
     if (wrong.length > 0 || own.kind === 'wrong')
         throw new WrongSettings(wrong);
-    const strongest = {
-        origin: 'input',
-        fields: { ...(accelerator === undefined ? {} : { accelerator }), ...(gpus === undefined ? {} : { gpus }) },
-    };
+    const entries = (policy?.entries ?? []).map((entry) => ({ ...entry, globs: globs(entry.match) }));
     const matching = globs_remembered((path) => entries.filter(({ globs }) => globs.names(path)));
-    // Run descriptions and the policy are not model configs, even where a pattern matches them.
-    const rules = new Set([...own.files, documents.policy?.name]);
-    const looked = globs_remembered((path) => !ignored.covers(path) && !rules.has(path));
-    const named = globs_remembered((path) => looked(path) && (patterns.names(path) || matching(path).length > 0));
-    const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
     return {
-        matches: globs_remembered((path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0)),
-        named,
-        reach: (folder) => {
-            if (coversAll(policy?.ignore ?? [], folder))
-                return 'none';
-            const wanted = patterns.positive ? patternList : entries.flatMap(({ match }) => match);
-            const positive = wanted.filter((pattern) => !pattern.startsWith('!'));
-            if (reaches(positive, folder))
-                return 'named';
-            return !patterns.positive && couldBeConfig(`${folder}config.json`) ? 'possible' : 'none';
-        },
-        sourcesFor: (path, stated, described = own) => {
-            const machineOf = matching(path).findLast(({ hardware }) => hardware !== undefined)?.hardware;
-            const sources = (of) => ofOneMachine([
-                strongest,
-                ...statedBy(of, path),
-                ...machineSource(machineOf, calibrations),
-                ...stated,
-                { origin: 'policy', fields: of.defaults },
-                ...(machineOf === undefined ? machineSource(machine, calibrations) : []),
-            ]);
-            const foreign = described.judged && claimsOf(described) !== claimsOf(own);
-            return foreign ? withClaims(sources(described), sources(own)) : sources(described);
-        },
+        ...settings_lookedAt(read.patterns, policy, matching, new Set([...own.files, documents.policy?.name])),
+        sourcesFor: sourcesOf(read, policy, matching, own),
         jobOf: (path, described = own) => ({
             baseModels: described.baseModels,
             beside: described.beside(path),
             inputs: described.inputs(path),
         }),
-        budgetsFor: (path) => {
-            const scopes = matching(path);
-            return {
-                limits: settings_merged([
-                    builtIn,
-                    ...(policy?.defaults.limits ?? []),
-                    ...scopes.flatMap(({ limits }) => limits),
-                    ...(memory === undefined ? [] : [memory]),
-                ]),
-                failOn: failOnInput !== undefined ? failOn : (scopes.findLast(({ failOn: stated }) => stated)?.failOn ?? failOn),
-                waivers: waivers.filter(({ globs }) => globs.names(path)),
-            };
+        budgetsFor: budgetsOf(read, policy, matching),
+        ...read.choices,
+        shown: read.shown,
+    };
+}
+/** Which files and folders are looked at. */
+function settings_lookedAt(patternList, policy, matching, 
+/** Run descriptions and the policy, which are not model configs even where a pattern matches them. */
+rules) {
+    const patterns = globs(patternList);
+    const ignored = globs(policy?.ignore ?? []);
+    const entered = (policy?.entries ?? []).flatMap(({ match }) => match);
+    const positive = (patterns.positive ? patternList : entered).filter((pattern) => !pattern.startsWith('!'));
+    const looked = globs_remembered((path) => !ignored.covers(path) && !rules.has(path));
+    return {
+        matches: globs_remembered((path) => looked(path) && matchesPatterns(path, patterns, matching(path).length > 0)),
+        named: globs_remembered((path) => looked(path) && (patterns.names(path) || matching(path).length > 0)),
+        reach: (folder) => {
+            if (coversAll(policy?.ignore ?? [], folder))
+                return 'none';
+            if (reaches(positive, folder))
+                return 'named';
+            return !patterns.positive && couldBeConfig(`${folder}config.json`) ? 'possible' : 'none';
         },
-        failOn,
-        baseline,
-        comment,
-        commentKey,
-        overrideLabel,
-        dryRun,
-        shown,
+    };
+}
+/** Who states the run of a config, strongest first; a description that the change brings is scaled as the judges' own is. */
+function sourcesOf({ strongest, calibrations }, policy, matching, own) {
+    const usual = policy?.defaults.hardware;
+    return (path, stated, described = own) => {
+        const machine = matching(path).findLast(({ hardware }) => hardware !== undefined)?.hardware;
+        const sources = (of) => ofOneMachine([
+            strongest,
+            ...statedBy(of, path),
+            ...machineSource(machine, calibrations),
+            ...stated,
+            { origin: 'policy', fields: of.defaults },
+            ...(machine === undefined ? machineSource(usual, calibrations) : []),
+        ]);
+        const foreign = described.judged && claimsOf(described) !== claimsOf(own);
+        return foreign ? withClaims(sources(described), sources(own)) : sources(described);
+    };
+}
+/** Limits and waivers of a config: an input wins over the entries, the last entry over those before it. */
+function budgetsOf({ memory, failOnIsInput, choices }, policy, matching) {
+    const waivers = (policy?.waivers ?? []).map((waiver) => ({ ...waiver, globs: globs(waiver.match) }));
+    return (path) => {
+        const scopes = matching(path);
+        const failOn = scopes.findLast(({ failOn: stated }) => stated)?.failOn ?? choices.failOn;
+        return {
+            limits: limits_merged([
+                builtIn,
+                ...(policy?.defaults.limits ?? []),
+                ...scopes.flatMap(({ limits }) => limits),
+                ...(memory === undefined ? [] : [memory]),
+            ]),
+            failOn: failOnIsInput ? choices.failOn : failOn,
+            waivers: waivers.filter(({ globs }) => globs.names(path)),
+        };
     };
 }
 /**
@@ -57232,82 +57361,6 @@ function policyOf(file, files) {
 }
 /** A pattern of the user's decides alone; without one, what could be a config and what the policy names. */
 const matchesPatterns = (path, patterns, byPolicy) => patterns.positive ? patterns.names(path) : (couldBeConfig(path) || byPolicy) && !patterns.excludes(path);
-// --- Limits -----------------------------------------------------------------------------------------------------------
-/** The default limit: the accelerator's usable memory. */
-const builtIn = {
-    metric: 'memory',
-    bound: 'max',
-    amount: { kind: 'share', share: 1 },
-    severity: 'fail',
-    origin: 'default',
-};
-/** The only accelerator of a family may be named by it: `h200` for `h200-sxm-141gb`. */
-function settings_acceleratorOf(word) {
-    const wanted = word.toLowerCase();
-    if (acceleratorIds.some((id) => id === wanted))
-        return wanted;
-    const [only, ...others] = beginningWith(word, acceleratorIds);
-    return only === undefined || others.length > 0 ? word : only;
-}
-/** One limit for each metric, bound and severity: the last that is stated. */
-const settings_merged = (limits) => [
-    ...new Map(limits.map((limit) => [`${limit.metric} ${limit.bound} ${limit.severity}`, limit])).values(),
-];
-function memoryText(limits = []) {
-    const amount = limits.find(({ metric, bound, severity }) => metric === 'memory' && bound === 'max' && severity === 'fail')?.amount;
-    if (amount === undefined)
-        return undefined;
-    return amount.kind === 'share' ? `${Number((100 * amount.share).toFixed(2))}%` : gib(amount.value);
-}
-/** `80GB`, `72GiB`, `90%` of the accelerator's usable memory. */
-function memoryLimit(text, wrong) {
-    const amount = parseAmount(text, 'bytes', 'value');
-    if (amount !== undefined && (amount.kind === 'share' ? amount.share : amount.value) > 0)
-        return { ...builtIn, amount, origin: 'input' };
-    wrong.push(`The input memory-budget is "${text.slice(0, 60)}", but must be an amount like 80GB or 72GiB, or a share like 90%, at most 100%.`);
-    return builtIn;
-}
-/** What the measured runs of the machines that some config uses say of the projections. */
-function calibrationsOf(policy, wrong) {
-    const found = new Map();
-    for (const { hardware } of policy === undefined ? [] : [policy.defaults, ...policy.entries]) {
-        if (hardware === undefined || found.has(hardware.name))
-            continue;
-        const calibration = calibrate_calibrate(hardware);
-        if (calibration?.kind === 'ratio')
-            found.set(hardware.name, calibration);
-        if (calibration?.kind === 'wrong')
-            wrong.push(calibration.sentence);
-    }
-    return found;
-}
-function machineSource(machine, calibrations) {
-    if (machine === undefined)
-        return [];
-    const calibration = calibrations.get(machine.name)?.ratio;
-    const fields = { ...machine.fields, ...(calibration === undefined ? {} : { calibration }) };
-    return [{ origin: 'policy', fields, machine: true }];
-}
-/** A machine's price, network and calibration belong to its accelerator, so they are dropped where a stronger source names another one. */
-function ofOneMachine(sources) {
-    const accelerator = sources.find(({ fields }) => fields.accelerator !== undefined)?.fields.accelerator;
-    return sources.filter(({ machine, fields }) => machine !== true || fields.accelerator === accelerator);
-}
-function machineText(machine, calibration) {
-    const { pricePerGpuHour: price, powerCapWatts: cap } = machine.fields;
-    const stated = machine.fields.calibration;
-    return [
-        machine.name,
-        ...(price === undefined ? [] : [`${dollars(price)} per GPU and hour`]),
-        ...(cap === undefined ? [] : [`capped at ${cap} W`]),
-        ...(stated === undefined ? [] : [`calibrated by ${stated}`]),
-        ...(calibration === undefined
-            ? []
-            : [
-                `calibrated by ${calibration.ratio.toFixed(2)} (${exact(calibration.measured)} tokens/s measured, ${exact(calibration.projected)} projected)`,
-            ]),
-    ].join('; ');
-}
 
 ;// CONCATENATED MODULE: external "node:util"
 const external_node_util_namespaceObject = __WEBPACK_EXTERNAL_createRequire(import.meta.url)("node:util");
@@ -59028,6 +59081,7 @@ const proposal_filesOf = ({ policy, run, files }) => new Map([
 const proposal_same = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index]);
 
 ;// CONCATENATED MODULE: ./build/local/rules.js
+
 
 
 

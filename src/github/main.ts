@@ -5,17 +5,9 @@ import { override } from '../gate/judge.ts';
 import { isEmpty, type Review, tellsOfChange } from '../gate/review.ts';
 import { comment, type Options, resolvedComment } from '../report/comment.ts';
 import { review } from '../run.ts';
+import { type Inputs, inputDefaults } from '../settings/inputs.ts';
 import type { OtherRules } from '../settings/proposal.ts';
-import {
-  type Documents,
-  type Inputs,
-  inputDefaults,
-  type Settings,
-  settingsFrom,
-  sterner,
-  WrongSettings,
-  withRuns,
-} from '../settings/settings.ts';
+import { type Documents, type Settings, settingsFrom, sterner, WrongSettings, withRuns } from '../settings/settings.ts';
 import type { Changes } from '../world.ts';
 import { type Api, connect, GitHubProblem, type Repository, reasonOf } from './api.ts';
 import { withJobs } from './beside.ts';

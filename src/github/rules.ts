@@ -1,5 +1,6 @@
+import { type Inputs, policyPath } from '../settings/inputs.ts';
 import { moved, type OtherRules, proposed } from '../settings/proposal.ts';
-import { type Documents, filesNamedBy, type Inputs, policyPath } from '../settings/settings.ts';
+import { type Documents, filesNamedBy } from '../settings/settings.ts';
 import type { ConfigSide, InTime } from '../world.ts';
 import type { Api, Repository } from './api.ts';
 import { readContents } from './contents.ts';

@@ -1,5 +1,6 @@
 import { trainedOtherwise } from '../run.ts';
-import { type Documents, describedBy, type Inputs, type Settings } from '../settings/settings.ts';
+import type { Inputs } from '../settings/inputs.ts';
+import { type Documents, describedBy, type Settings } from '../settings/settings.ts';
 import type { Changes, ConfigPair, ConfigSide, Missed } from '../world.ts';
 import type { Api, Repository } from './api.ts';
 import { compareCommits, mostCompared } from './changes.ts';

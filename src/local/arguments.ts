@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { inputDefaults, policyPath } from '../settings/settings.ts';
+import { inputDefaults, policyPath } from '../settings/inputs.ts';
 import { didYouMean } from '../text/nearest.ts';
 
 /** The word for standard input. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
-import { policyPath } from '../settings/settings.ts';
+import { policyPath } from '../settings/inputs.ts';
 
 /**
  * The folder from which a policy names its files and globs. It is looked for upwards as git looks for its root: the nearest

@@ -1,15 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Inputs, policyPath } from '../settings/inputs.ts';
 import { type OtherRules, proposed } from '../settings/proposal.ts';
-import {
-  type Documents,
-  describedBy,
-  filesNamedBy,
-  type Inputs,
-  policyPath,
-  type Runs,
-  WrongSettings,
-} from '../settings/settings.ts';
+import { type Documents, describedBy, filesNamedBy, type Runs, WrongSettings } from '../settings/settings.ts';
 import type { ConfigSide } from '../world.ts';
 import { standardInput, Usage } from './arguments.ts';
 import { readSide, readStandardInput } from './files.ts';

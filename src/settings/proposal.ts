@@ -1,14 +1,7 @@
 import { type Changes, type InTime, untimed } from '../world.ts';
 import { claimsOf, differs as describesOtherwise } from './describe.ts';
-import {
-  type Documents,
-  describedBy,
-  type Inputs,
-  policyIn,
-  type Settings,
-  settingsFrom,
-  WrongSettings,
-} from './settings.ts';
+import type { Inputs } from './inputs.ts';
+import { type Documents, describedBy, policyIn, type Settings, settingsFrom, WrongSettings } from './settings.ts';
 
 /**
  * Rules other than those of the merge base: those that the change itself would bring, which are only shown, and those that the
