@@ -36,7 +36,7 @@ function subjects(): readonly Subject[] {
   return [
     ...familyNames.map((type) => ({ id: `family ${type}`, config: JSON.stringify({ model_type: type }) })),
     ...numbered('models', published),
-    ...['transformers', 'multimodal', 'encoders', 'linear', 'flops'].flatMap((name) =>
+    ...['transformers', 'multimodal', 'encoders', 'linear', 'remote', 'flops'].flatMap((name) =>
       numbered(name, parsed(join(oracle, `${name}.json`))),
     ),
     ...['fsdp', 'peaks', 'memory', 'runs'].flatMap((name) => numbered(name, parsed(join(oracle, `${name}.json`)))),

@@ -31931,11 +31931,11 @@ const endings = [
     [/(Text)?EncoderModel$/, 'encoder'],
     [/(ForCausalLM|(Model)?ForConditionalGeneration|ForMaskedLM|ForPreTraining)$/, 'language'],
     [/(For(MultipleChoice|NextSentencePrediction|MultimodalLM|BlockDiffusion|VisionText2Text))$/, 'language'],
-    [/(LMHeadModel|DoubleHeadsModel|ModelWithLMHead|MTModel)$/, 'language'],
+    [/(LMHeadModel|DoubleHeadsModel|ModelWithLMHead|MTModel|ModelLM)$/, 'language'],
     [/Model$/, 'body'],
 ];
 /** Classes that end like a body and have an output all the same. */
-const outputs = /^(ChatGLMModel|ChatGLM4?ForConditionalGeneration)$/;
+const outputs = /^((Chat)?GLMModel|ChatGLM4?ForConditionalGeneration)$/;
 function namedClass(fields) {
     const listed = fields.ofFile('architectures');
     const name = Array.isArray(listed) ? listed.find((one) => typeof one === 'string') : undefined;
@@ -32472,11 +32472,16 @@ const aliases = {
     'nemotron-nas': ['DeciLM'],
     'openai-gpt': ['OpenAIGPT'],
     'phi-msft': ['Phi'],
+    chatglm1: ['ChatGLM'],
     deci: ['DeciLM'],
     deepseek_ref: ['DeepseekV4'],
+    glm1: ['GLM'],
     glmga: ['Glm46V'],
+    grok2: ['Grok1'],
+    huginn_raven: ['Raven'],
     hunyuan_v1_dense: ['HunYuanDenseV1'],
     hunyuan_v1_moe: ['HunYuanMoEV1'],
+    llada_moe: ['LLaDAMoE'],
     inkling_mm_model: ['Inkling'],
     minimax_m3_vl: ['MiniMaxM3Sparse'],
     ministral3: ['Mistral3'],
@@ -34195,6 +34200,60 @@ const resamplerProjector = (D, { outer, T }) => {
     const queries = outer.integer('query_num');
     return queries * T + D * T + 4 * linear(T, T) + 3 * layerNorm(T) + T * T;
 };
+/** How deep LLaVA's own code makes its projector; undefined where it knows no such type. */
+function projectorDepth(type) {
+    if (type === 'identity')
+        return 0;
+    if (type === 'linear')
+        return 1;
+    const [, depth] = /^mlp([1-9])x_gelu$/.exec(type) ?? [];
+    return depth === undefined ? undefined : Number(depth);
+}
+/** LLaVA's own code keeps the projector beside the text's keys and loads its encoder from where it was published. */
+const besideLlava = ({ outer, T }) => {
+    const encoder = outer.string(['mm_vision_tower', 'vision_tower']);
+    if (encoder === undefined)
+        return [];
+    outer.assume('mm_vision_tower', 'not counted', 'the encoder is loaded from a repository of its own');
+    const type = outer.string('mm_projector_type') ?? 'linear';
+    const depth = projectorDepth(type);
+    if (depth === undefined)
+        outer.assume('mm_projector_type', type, 'a projector of this type is not counted');
+    const width = outer.integer('mm_hidden_size');
+    const newline = (outer.string('mm_patch_merge_type') ?? '').includes('unpad') ? T : 0;
+    const projector = depth ? linear(width, T) + (depth - 1) * linear(T, T) : 0;
+    return [
+        { name: 'vision', parameters: 0, exact: false },
+        { name: 'vision_projector', parameters: projector + newline, exact: depth !== undefined },
+    ];
+};
+const llavaCode = 'haotian-liu/LLaVA llava/model/llava_arch.py and multimodal_projector/builder.py';
+const besideText = (textType) => ({
+    source: llavaCode,
+    textType,
+    flat: true,
+    towers: besideLlava,
+});
+/** Composites that go by another's `model_type` (`variants.ts`), or by one that no published file of theirs states. */
+const variantComposites = {
+    llava_llama: besideText('llama'),
+    llava_mistral: besideText('mistral'),
+    llava_qwen: besideText('qwen2'),
+};
+/** Molmo's own code writes its encoder out (CLIP ViT-L/14 at 336 pixels without its last layer) and reads two of its layers. */
+const molmoVision = ({ T, shape }) => {
+    const D = 1024;
+    const layer = 4 * linear(D, D) + linear(D, 4 * D) + linear(4 * D, D) + 2 * layerNorm(D);
+    const patches = (336 / 14) ** 2 + 1;
+    const encoder = D + patches * D + linear(14 * 14 * colors, D, false) + layerNorm(D) + 23 * layer;
+    const pooling = 3 * linear(2 * D, D) + linear(D, D);
+    // Besides the gated matrices stand two vectors for patches that are padding, whole or in part.
+    const projector = 2 * D * shape.width + shape.width * T + 2 * 2 * D;
+    return [
+        { name: 'vision', parameters: encoder, exact: true },
+        { name: 'vision_projector', parameters: pooling + projector, exact: true },
+    ];
+};
 /** Every composite model, by `model_type`. */
 const composites = {
     aria: { source: modeling('aria'), towers: vision(ariaProjector) },
@@ -34329,6 +34388,7 @@ const composites = {
     llava_next: { source: modeling('llava_next'), towers: both(vision(llavaProjector), multimodal_newline) },
     llava_next_video: { source: modeling('llava_next_video'), towers: both(vision(llavaProjector), multimodal_newline) },
     llava_onevision: { source: modeling('llava_onevision'), towers: both(vision(llavaProjector), multimodal_newline) },
+    molmo: { source: 'allenai/Molmo-7B-D-0924 modeling_molmo.py', textType: 'molmo', flat: true, towers: molmoVision },
     minicpmv4_6: { source: modeling('minicpmv4_6'), towers: vision(fourProjector('norm of all')) },
     minicpmv4_7: { source: modeling('minicpmv4_7'), towers: vision(fourProjector('norm of all')) },
     minimax_m3_vl: {
@@ -34416,7 +34476,11 @@ const composites = {
         towers: audio((D, { outer, T }) => D * outer.integer('downsample_factor') * T + T * T),
     },
 };
-const findComposite = (modelType) => Object.hasOwn(composites, modelType) ? composites[modelType] : undefined;
+const findComposite = (modelType) => Object.hasOwn(composites, modelType)
+    ? composites[modelType]
+    : Object.hasOwn(variantComposites, modelType)
+        ? variantComposites[modelType]
+        : undefined;
 
 ;// CONCATENATED MODULE: ./build/families/prediction.js
 
@@ -37430,6 +37494,7 @@ const plannedFamilies = {
 
 
 
+
 /**
  * Linear attention as flash-linear-attention trains it: one file of layers, one block around each, and full attention in the
  * layers that `attn` lists. Letters as in `mixers.ts`.
@@ -37523,9 +37588,8 @@ function linear_gatedDelta(shape, fields) {
         parameters: 2 * valueHeads,
     });
 }
-/** Full attention, as wide as the stream, in the layers that `attn.layers` lists. */
-function full(shape, fields) {
-    const config = fields.nested('attn');
+/** Full attention, as wide as the stream, by the keys of `config`: those of `attn`, or of the file. */
+function full(shape, config) {
     const heads = config.integer('num_heads');
     const tokens = config.optionalInteger('window_size', 1);
     return [
@@ -37536,10 +37600,14 @@ function full(shape, fields) {
             headDim: Math.floor(shape.hiddenSize / heads),
         }, {
             bias: config.boolean('qkv_bias') ? inputBias : noBias,
+            ...(config.boolean('qk_norm') ? { queryKeyNorm: headNorm } : {}),
             ...(tokens === undefined ? {} : { span: { kind: 'window', tokens } }),
         }),
     ];
 }
+/** Where no width is stated: two thirds of the ratio, rounded up to a multiple of 256. */
+const gatedWidth = (fields, D) => fields.optionalInteger('intermediate_size', 1) ??
+    256 * Math.ceil(Math.trunc((D * fields.number('hidden_ratio') * 2) / 3) / 256);
 const family = (linear) => ({
     source: 'fla-org/flash-linear-attention 0.5.2, fla/layers and fla/models',
     tied: false,
@@ -37547,16 +37615,26 @@ const family = (linear) => ({
         const listed = new Set(fields.nested('attn').list('layers') ?? []);
         return each(shape, (index) => (listed.has(index) ? 'full' : 'linear'));
     },
-    attention: (shape, fields, mixer) => (mixer.kind === 'full' ? full(shape, fields) : linear(shape, fields)),
-    // Two thirds of the ratio, rounded up to a multiple of 256.
-    width: (fields, D) => fields.optionalInteger('intermediate_size', 1) ??
-        256 * Math.ceil(Math.trunc((D * fields.number('hidden_ratio') * 2) / 3) / 256),
+    attention: (shape, fields, mixer) => mixer.kind === 'full' ? full(shape, fields.nested('attn')) : linear(shape, fields),
+    width: gatedWidth,
 });
+/** The library's plain transformer, which its training framework starts from. */
+const transformer = {
+    source: 'fla-org/flash-linear-attention 0.5.2, fla/layers/attn.py and fla/models/transformer',
+    defaults: {
+        ...{ hidden_size: 2048, num_hidden_layers: 24, num_heads: 32, vocab_size: 32_000, hidden_ratio: 4 },
+        max_position_embeddings: 2048,
+    },
+    tied: false,
+    attention: full,
+    width: gatedWidth,
+};
 const linearFamilies = {
     gla: family((shape, fields) => expanded(shape, fields, true)),
     retnet: family((shape, fields) => expanded(shape, fields, false)),
     delta_net: family(delta),
     gated_deltanet: family(linear_gatedDelta),
+    transformer,
 };
 
 ;// CONCATENATED MODULE: ./build/families/pre-llama.js
@@ -37808,6 +37886,19 @@ function perLayer(fields, key, layers) {
         throw fields.wrong(key, `must list a number for each of ${layers} layers`, listed.length);
     return numbers;
 }
+/** The first layers dense; experts with a correction bias where `moe_router_enable_expert_bias` asks for one. */
+const lingFeedForward = (shape, fields, mlp) => {
+    if (mlp.kind === 'dense')
+        return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
+    const width = fields.integer('moe_intermediate_size');
+    const count = fields.count(['num_shared_experts', 'n_shared_experts']);
+    const shared = count * fields.integerOr('moe_shared_expert_intermediate_size', width, 1);
+    return experts(shape, fields, {
+        width,
+        correctionBias: fields.boolean('moe_router_enable_expert_bias'),
+        ...alwaysOn(shared),
+    });
+};
 /** Ling 2.0: a norm on each head's query and key, experts with a correction bias, the first layers dense. */
 const ling2 = {
     source: 'inclusionAI/Ling-mini-2.0 modeling_bailing_moe_v2.py',
@@ -37817,18 +37908,7 @@ const ling2 = {
         ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
     }),
     mlps: denseFirst,
-    feedForward: (shape, fields, mlp) => {
-        if (mlp.kind === 'dense')
-            return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
-        const width = fields.integer('moe_intermediate_size');
-        const count = fields.count(['num_shared_experts', 'n_shared_experts']);
-        const shared = count * fields.integerOr('moe_shared_expert_intermediate_size', width, 1);
-        return experts(shape, fields, {
-            width,
-            correctionBias: fields.boolean('moe_router_enable_expert_bias'),
-            ...alwaysOn(shared),
-        });
-    },
+    feedForward: lingFeedForward,
     tied: false,
 };
 /** Phi-3 small: a feed-forward whose up matrix holds both factors, biases everywhere, block-sparse attention. */
@@ -37966,6 +38046,21 @@ const telechat = {
 };
 const remoteFamilies = {
     bailing_moe_v2: ling2,
+    // Ling 2.0 that fills in one block of the text after another (arXiv:2512.15745).
+    llada2_moe: {
+        ...ling2,
+        source: 'inclusionAI/LLaDA2.0-mini modeling_llada2_moe.py',
+        defaults: { use_bias: true, use_qk_norm: true, moe_router_enable_expert_bias: true },
+        // Its bias is the attention's alone.
+        feedForward: (shape, fields, mlp) => mlp.kind === 'dense' ? dense(shape.hiddenSize, shape.width) : lingFeedForward(shape, fields, mlp),
+        assumes: [
+            {
+                field: 'attention',
+                value: 'causal',
+                reason: 'tokens of a block see each other, and blocks only those before them: a block counts as one token does',
+            },
+        ],
+    },
     phi3small: phi3Small,
     'grok-1': grok,
     arctic,
@@ -38025,6 +38120,10 @@ const namesOfRemoteCode = {
     bailing_moe_linear: lingNames,
     bailing_moe_v2: lingNames,
     btlm: [...gptNames, ...gptAliases],
+    chatglm1: [
+        ...['hidden_size', 'num_layers', 'num_hidden_layers', 'num_attention_heads', 'vocab_size'],
+        'max_sequence_length',
+    ],
     chatglm: [
         ...['hidden_size', 'num_layers', 'num_hidden_layers', 'num_attention_heads', 'kv_channels', 'ffn_hidden_size'],
         ...['multi_query_group_num', 'padded_vocab_size', 'vocab_size', 'seq_length'],
@@ -38035,12 +38134,24 @@ const namesOfRemoteCode = {
     exaone: [...llamaNames, 'num_layers', 'head_dim'],
     gated_deltanet: flaNames,
     gla: flaNames,
+    glm1: ['hidden_size', 'num_layers', 'num_attention_heads', 'vocab_size', 'max_sequence_length'],
+    grok2: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok', 'moe_intermediate_size'],
+    huginn_raven: [
+        ...['n_embd', 'hidden_size', 'n_heads', 'num_attention_heads', 'num_key_value_heads', 'intermediate_size'],
+        ...['vocab_size', 'padded_vocab_size'],
+    ],
+    hunyuan: [...llamaNames, 'num_experts', 'moe_topk'],
     'grok-1': [...llamaNames, 'num_experts', 'num_experts_per_tok'],
     internlm: llamaNames,
     internlm2: llamaNames,
     internlm3: [...llamaNames, 'head_dim'],
     jais: [...gptNames, ...gptAliases],
     jina_bert: bertNames,
+    llada: [...llamaNames, 'd_model', 'n_layers', 'n_heads', 'n_kv_heads', 'max_sequence_length'],
+    llada_moe: [...llamaNames, 'num_experts', 'num_experts_per_tok', 'expert_intermediate_size'],
+    llada2_moe: lingNames,
+    llama_moe: [...llamaNames, 'num_experts'],
+    molmo: llamaNames,
     mimo: [...llamaNames, 'head_dim'],
     minicpm: [...llamaNames, 'num_experts', 'num_experts_per_tok'],
     minimax_m1: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
@@ -38063,8 +38174,343 @@ const namesOfRemoteCode = {
     stablelm_epoch: llamaNames,
     telechat: telechatNames,
     telechat2: telechatNames,
+    transformer: flaNames,
     xverse: llamaNames,
+    yuan: [
+        ...['hidden_size', 'num_hidden_layers', 'num_attention_heads', 'intermediate_size', 'vocab_size'],
+        ...['model_max_length', 'max_position_embeddings'],
+        ...['moe_num_experts', 'moe_top_k', 'ffn_hidden_size'],
+    ],
 };
+
+;// CONCATENATED MODULE: ./build/families/remote-decoders.js
+
+
+
+/** Decoders of their authors' own code whose blocks have something that no family of Transformers has. */
+const remote_decoders_matrix = (path, rows, columns, component, bias = false) => ({ kind: 'linear', path, rows, columns, bias, component });
+// --- GLM and ChatGLM before their second editions -----------------------------------------------------------------------------
+/** ChatGLM-6B: LayerNorms, biases everywhere, a feed-forward without a gate, two positions for each token. */
+const chatglm1 = {
+    source: 'THUDM/chatglm-6b modeling_chatglm.py',
+    defaults: { hidden_size: 4096, num_layers: 28, num_attention_heads: 32, vocab_size: 150_528 },
+    norm: layerNorms,
+    attention: multiHead({ bias: fullBias, fused: true }),
+    width: fourTimes('inner_hidden_size'),
+    gated: false,
+    activation: 'gelu_tanh',
+    feedForwardBias: true,
+    tied: true,
+};
+/** GLM (Du et al. 2021, arXiv:2103.10360): learned positions within the text and within the span that is written. */
+const glm1 = {
+    source: 'THUDM/glm-10b modeling_glm.py',
+    defaults: {
+        hidden_size: 1024,
+        num_layers: 24,
+        num_attention_heads: 16,
+        vocab_size: 30_592,
+        max_sequence_length: 512,
+    },
+    norm: layerNorms,
+    attention: multiHead({ bias: fullBias, rotary: false, fused: true }),
+    width: fourTimes(),
+    gated: false,
+    activation: 'gelu_tanh',
+    feedForwardBias: true,
+    tied: true,
+    embedding: ({ hiddenSize: D }, fields) => {
+        const length = fields.integer('max_sequence_length');
+        if (fields.states('block_position_encoding') && !fields.boolean('block_position_encoding'))
+            return [pieces_table('embedding.position', length, D)];
+        return [pieces_table('embedding.position', length + 1, D), pieces_table('embedding.block_position', length + 1, D)];
+    },
+    assumes: [
+        {
+            field: 'cache',
+            value: 'keys and values',
+            reason: "its own code keeps each layer's input instead, which is half as much",
+        },
+    ],
+};
+// --- experts beside what is dense -------------------------------------------------------------------------------------------
+/** Grok 2: as Grok 1, with a dense feed-forward beside the experts. */
+const grok2 = {
+    source: 'sgl-project/sglang python/sglang/srt/models/grok.py',
+    defaults: { head_dim: 128 },
+    norms: 'sandwich',
+    attention: groupedWith({ softcapped: true, fused: true }),
+    mlps: always('experts'),
+    feedForward: (shape, fields) => [
+        ...(fields.boolean('residual_moe')
+            ? [dense(shape.hiddenSize, shape.width, { activation: 'gelu_tanh', fused: true })]
+            : []),
+        experts(shape, fields, {
+            width: fields.integer(['moe_intermediate_size', 'intermediate_size']),
+            activation: 'gelu_tanh',
+        }),
+    ],
+    tied: false,
+};
+/** LLaMA-MoE (arXiv:2406.16554): Llama's feed-forward cut into experts, and a router of two matrices with a third for noise. */
+const llamaMoe = {
+    source: 'llama-moe/LLaMA-MoE-v1-3_5B-4_16 modeling_llama_moe_hf.py',
+    defaultsOf: 'llama',
+    defaults: { num_experts: 16, num_selects: 4 },
+    mlps: always('experts'),
+    feedForward: (shape, fields) => {
+        const { hiddenSize: D } = shape;
+        const count = fields.integer('num_experts');
+        const width = shape.width / count;
+        if (!Number.isInteger(width))
+            throw fields.wrong('num_experts', `must divide the feed-forward's width ${shape.width}`, count);
+        const deep = (fields.string('gate_network') ?? 'mlp') === 'mlp';
+        const noisy = !fields.states('gate_add_noise') || fields.boolean('gate_add_noise');
+        return [
+            experts(shape, fields, { active: fields.integer('num_selects'), width }),
+            ...(deep ? [remote_decoders_matrix('router.second', count, count, 'router')] : []),
+            ...(noisy ? [remote_decoders_matrix('router.noise', D, count, 'router')] : []),
+        ];
+    },
+    tied: false,
+};
+/** Hunyuan-Large (arXiv:2411.02265): layers in between read the keys and values of the one before them. */
+const remote_decoders_hunyuan = {
+    source: 'tencent/Tencent-Hunyuan-Large modeling_hunyuan.py',
+    defaults: { num_shared_expert: 1 },
+    mixers: (shape, fields) => {
+        const share = fields.boolean('use_cla') ? fields.every('cla_share_factor') : 1;
+        return each(shape, (index) => index % share === 0 ? 'full' : { kind: 'full', sharedKeyValue: true, label: 'shared keys' });
+    },
+    attention: (shape, fields, mixer) => grouped(shape, {
+        ...(fields.boolean('attention_bias') ? { bias: fullBias } : {}),
+        ...(mixer.sharedKeyValue ? { sharedKeyValue: true } : {}),
+        ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
+    }),
+    // A layer that projects no keys holds the norm on them all the same.
+    layerExtras: (shape, fields, mixer) => mixer.sharedKeyValue && fields.boolean('use_qk_norm')
+        ? [{ kind: 'vector', path: 'attention.key_norm', elements: shape.headDim, component: 'norm' }]
+        : [],
+    mlps: (shape, fields) => each(shape, () => (fields.count('num_experts') > 1 ? 'experts' : 'dense')),
+    feedForward: (shape, fields, mlp) => mlp.kind === 'dense'
+        ? dense(shape.hiddenSize, shape.width)
+        : experts(shape, fields, {
+            active: fields.integer('moe_topk'),
+            width: shape.width,
+            ...(fields.boolean('use_mixed_mlp_moe') ? alwaysOn(shape.width * fields.integer('num_shared_expert')) : {}),
+        }),
+    tied: false,
+};
+// --- Yuan 2.0 (Wu et al. 2023, arXiv:2311.15786; M32: 2024, arXiv:2405.17976) -------------------------------------------------
+/** In front of queries and keys two convolutions over each token and the one before it, through half the width, and a norm. */
+const filter = (D) => [
+    remote_decoders_matrix('attention.filter_in', 2 * D, Math.floor(D / 2), 'attention', true),
+    remote_decoders_matrix('attention.filter_out', 2 * Math.floor(D / 2), D, 'attention', true),
+    { kind: 'norm', path: 'attention.filter_norm', width: D, style: 'rms', weight: true, bias: false },
+];
+/** Experts are chosen by an attention among them: a query, a key and a value for each. */
+function yuanExperts({ hiddenSize: D }, config) {
+    const count = config.integer('moe_num_experts');
+    const active = config.integer('moe_top_k');
+    if (active > count)
+        throw config.wrong('moe_top_k', `must be at most the ${count} experts`, active);
+    const gated = !config.states('gated_linear_unit') || config.boolean('gated_linear_unit');
+    return [
+        {
+            kind: 'experts',
+            inputWidth: D,
+            experts: count,
+            active,
+            width: config.integer('ffn_hidden_size'),
+            gated,
+            activation: 'silu',
+            bias: { router: false, up: false, down: false },
+        },
+        remote_decoders_matrix('router.key_value', D, 2 * count, 'router'),
+    ];
+}
+const yuan = {
+    source: 'IEITYuan/Yuan2-M32-hf yuan_moe_hf_model.py',
+    attention: (shape, fields) => {
+        if (fields.boolean('use_shareqk'))
+            throw fields.wrong('use_shareqk', 'must be false: one matrix for queries and keys is not counted', true);
+        const width = fields.optionalInteger('attention_projection_size', 1) ?? shape.hiddenSize;
+        const sizes = { ...shape, keyValueHeads: shape.heads, headDim: Math.floor(width / shape.heads) };
+        const extra = filter(shape.hiddenSize);
+        return grouped(sizes, extra === undefined ? {} : { extra });
+    },
+    mlps: (shape, fields) => each(shape, () => (fields.nested('moe_config').count('moe_num_experts') > 0 ? 'experts' : 'dense')),
+    feedForward: (shape, fields, mlp) => mlp.kind === 'dense' ? dense(shape.hiddenSize, shape.width) : yuanExperts(shape, fields.nested('moe_config')),
+    tied: true,
+};
+// --- Huginn (Geiping et al. 2025, arXiv:2502.05171): a stack that runs again and again ---------------------------------------
+const stacks = (fields) => ({
+    prelude: fields.integer('n_layers_in_prelude', 0),
+    core: fields.integer('n_layers_in_recurrent_block'),
+    coda: fields.integer('n_layers_in_coda', 0),
+    loops: fields.integer('mean_recurrence'),
+});
+/** The first layer of each loop joins what the prelude gave with what the loop before gave. */
+const coreLayer = (loop, index) => {
+    const first = index === 0 ? { first: true } : {};
+    const label = `loop${index === 0 ? ' start' : ''}`;
+    return loop === 0
+        ? { kind: 'recurrent', label, ...first }
+        : { kind: 'recurrent', label: `${label} again`, again: true, ...first };
+};
+const huginn = {
+    source: 'tomg-group-umd/huginn-0125 raven_modeling_minimal.py',
+    defaults: {
+        ...{ n_embd: 5280, n_heads: 55, vocab_size: 65_536, intermediate_size: 17_920, padding_multiple: 4096 },
+        ...{ n_layers_in_prelude: 2, n_layers_in_recurrent_block: 4, n_layers_in_coda: 2, mean_recurrence: 32 },
+        qk_bias: true,
+    },
+    norms: 'sandwich',
+    layers: (fields) => {
+        const { prelude, core, coda, loops } = stacks(fields);
+        return prelude + core * loops + coda;
+    },
+    mixers: (_, fields) => {
+        const { prelude, core, coda, loops } = stacks(fields);
+        const steps = Array.from({ length: loops * core }, (_none, step) => coreLayer(Math.floor(step / core), step % core));
+        const around = (count) => Array.from({ length: count }, () => 'full');
+        return [...around(prelude), ...steps, ...around(coda)];
+    },
+    repeats: true,
+    vocabulary: (fields) => {
+        const multiple = fields.every('padding_multiple');
+        return (fields.optionalInteger('padded_vocab_size', 1) ?? multiple * Math.ceil(fields.integer('vocab_size') / multiple));
+    },
+    attention: groupedWith({ fused: true }),
+    feedForward: denseWith({ fused: true }),
+    layerStart: ({ hiddenSize: D }, fields, mixer) => mixer.first ? [remote_decoders_matrix('adapter', 2 * D, D, 'embedding', fields.boolean('bias'))] : [],
+    layerExtras: (shape, fields) => fields.boolean('qk_bias')
+        ? [
+            {
+                kind: 'vector',
+                path: 'attention.biases',
+                elements: 2 * shape.heads * shape.headDim,
+                component: 'attention',
+            },
+        ]
+        : [],
+    tiedKeys: ['tie_embeddings', 'tie_word_embeddings'],
+    tied: true,
+    assumes: [
+        {
+            field: 'mean_backprop_depth',
+            value: 'every loop',
+            reason: 'the number of loops is drawn anew for each step: `mean_recurrence` is taken, and a backward pass through all of them; training stops it after some',
+        },
+    ],
+};
+// --- LLaDA (Nie et al. 2025, arXiv:2502.09992): a text that is filled in, not continued ----------------------------------------
+const diffuses = {
+    field: 'attention',
+    value: 'not causal',
+    reason: 'a masked diffusion model reads and fills in the whole text at once: nothing is cached',
+};
+/** Norms have biases where the rest has, unless a key says otherwise. */
+const biasedNorms = (fields) => fields.boolean(fields.states('bias_for_layer_norm') ? 'bias_for_layer_norm' : 'include_bias');
+const lladaWidth = (fields, D) => {
+    const stated = fields.optionalInteger(['mlp_hidden_size', 'intermediate_size'], 1);
+    // Files state the ratio beside a width that does not follow from it.
+    if (stated !== undefined && fields.states('mlp_ratio'))
+        return stated;
+    return stated ?? Math.floor(D * fields.number('mlp_ratio'));
+};
+/** The one block and norm that its published models have. */
+function refuseOtherBlocks(fields) {
+    const block = fields.string('block_type') ?? 'llama';
+    if (block !== 'llama')
+        throw fields.wrong('block_type', 'must be llama', block);
+    const norm = fields.string('layer_norm_type') ?? 'rms';
+    if (!/rms$/.test(norm))
+        throw fields.wrong('layer_norm_type', 'must be rms', norm);
+}
+const llada = {
+    source: 'GSAI-ML/LLaDA-8B-Base modeling_llada.py',
+    defaults: { mlp_ratio: 4 },
+    assumes: [diffuses],
+    vocabulary: (fields) => fields.optionalInteger('embedding_size', 1) ?? fields.integer('vocab_size'),
+    width: lladaWidth,
+    normBias: biasedNorms,
+    // The last norm's bias, which the layers' leave out.
+    beforeOutput: ({ hiddenSize: D }, fields) => biasedNorms(fields) ? [{ kind: 'vector', path: 'final_norm_bias', elements: D, component: 'norm' }] : [],
+    attention: (shape, fields) => {
+        refuseOtherBlocks(fields);
+        const output = fields.boolean('include_bias');
+        const inputs = output || fields.boolean('include_qkv_bias');
+        const keyValueHeads = fields.boolean('multi_query_attention') ? 1 : shape.keyValueHeads;
+        return grouped({ ...shape, keyValueHeads }, {
+            causal: false,
+            cached: false,
+            bias: { query: inputs, key: inputs, value: inputs, output },
+            ...(fields.boolean('attention_layer_norm')
+                ? { queryKeyNorm: { ...widthNorm, bias: biasedNorms(fields) } }
+                : {}),
+        });
+    },
+    feedForwardBias: vocabulary_flag('include_bias'),
+    // Where the output is the token table it has none.
+    outputBias: (fields) => fields.boolean('include_bias') && fields.states('weight_tying') && !fields.boolean('weight_tying'),
+    tiedKeys: ['weight_tying'],
+    tied: true,
+};
+const lladaMoe = {
+    source: 'inclusionAI/LLaDA-MoE-7B-A1B-Base modeling_lladamoe.py',
+    assumes: [diffuses],
+    width: (fields) => fields.integer('dense_intermediate_size'),
+    attention: (shape, fields) => grouped(shape, {
+        causal: false,
+        cached: false,
+        ...(fields.boolean('attention_bias') ? { bias: fullBias } : {}),
+        ...(fields.boolean('qk_layernorm') ? { queryKeyNorm: headNorm } : {}),
+    }),
+    mlps: denseFirst,
+    feedForward: (shape, fields, mlp) => mlp.kind === 'dense'
+        ? dense(shape.hiddenSize, shape.width)
+        : experts(shape, fields, {
+            width: fields.integer('expert_intermediate_size'),
+            correctionBias: fields.boolean('moe_router_enable_expert_bias'),
+            ...alwaysOn(fields.count('shared_expert_intermediate_size')),
+        }),
+    tied: false,
+};
+// --- Molmo (Deitke et al. 2024, arXiv:2409.17146): the language model of it ---------------------------------------------------
+const molmo = {
+    source: 'allenai/Molmo-7B-D-0924 modeling_molmo.py',
+    norms: (fields) => (fields.boolean('norm_after') ? 'post' : 'pre'),
+    vocabulary: (fields) => fields.optionalInteger('embedding_size', 1) ?? fields.integer('vocab_size'),
+    // The stated width is that of gate and up together.
+    width: (fields) => Math.floor(fields.integer('intermediate_size') / 2),
+    attention: (shape, fields) => {
+        const bias = fields.boolean('qkv_bias');
+        return grouped(shape, {
+            bias: { query: bias, key: bias, value: bias, output: false },
+            fused: true,
+            ...(fields.boolean('attention_layer_norm') ? { queryKeyNorm: widthNorm } : {}),
+        });
+    },
+    feedForward: denseWith({ fused: true }),
+    // Rows for what marks an image, which the output lacks.
+    embedding: (shape, fields) => [
+        pieces_table('embedding.additional', fields.integer('additional_vocab_size', 0), shape.hiddenSize),
+    ],
+    defaults: { additional_vocab_size: 128 },
+    tiedKeys: ['weight_tying', 'tie_word_embeddings'],
+    tied: true,
+};
+const remoteDecoders = {
+    huginn_raven: huginn,
+    hunyuan: remote_decoders_hunyuan,
+    llada,
+    llama_moe: llamaMoe,
+    molmo,
+    yuan,
+};
+/** Rows of variants: `variants.ts` says which files are theirs. */
+const decoderVariants = { chatglm1, glm1, grok2, llada_moe: lladaMoe };
 
 ;// CONCATENATED MODULE: ./build/families/stepfun.js
 
@@ -38423,6 +38869,7 @@ const sameAs = {
 
 
 
+
 /** Every family with a row of its own, by `model_type`, in one table each. */
 const familyTables = [
     denseFamilies,
@@ -38437,6 +38884,7 @@ const familyTables = [
     textEncoderFamilies,
     textFamilies,
     remoteFamilies,
+    remoteDecoders,
     linearFamilies,
     plannedFamilies,
 ];
@@ -38445,7 +38893,7 @@ const familyNames = [
     ...new Set([...Object.keys(registry_rows), ...Object.keys(sameAs), ...Object.keys(composites)]),
 ].sort();
 /** Rows that no `model_type` names (`variants.ts`). */
-const variantRows = { ...textEncoderVariants };
+const variantRows = { ...textEncoderVariants, ...decoderVariants };
 const findFamily = (modelType) => Object.hasOwn(registry_rows, modelType)
     ? registry_rows[modelType]
     : Object.hasOwn(variantRows, modelType)
@@ -38511,6 +38959,10 @@ const sizes = /expert|num_selects|(hidden|embedding|embed|inner|projection)_?(hi
 const noSize = /group|overlap|sink|^ffn_hidden|parallel|_bias|capacity|jitter|dropout|loss|coef|scal(e|ing)|^(pooler|rotary|rope|summary|output|use|no|max|mask|begin|end|ep|sep)_|^num_(beam|return|logits|labels)|rope|window|unfrozen|target|initializer/;
 /** Keys that checkpoints or files of a type carry, and that its official code was seen to pass over. */
 const passedOver = {
+    // A position more is turned into each query and key, with no weights.
+    chatglm1: ['position_encoding_2d'],
+    // Of its three stacks together, each of which has a key of its own.
+    huginn_raven: ['n_layers', 'num_hidden_layers'],
     qwen3_5: ['moe_intermediate_size', 'num_experts', 'num_experts_per_tok', 'shared_expert_intermediate_size'],
 };
 /** The value means that there is something of the kind, and more than one of it. */
@@ -38563,7 +39015,26 @@ const variants_names = (config, key, pattern) => {
     const values = typeof listed === 'object' && listed !== null ? Object.values(listed) : [];
     return values.some((one) => typeof one === 'string' && one.length <= 200 && pattern.test(one));
 };
+const flat = (config) => !has(config, 'text_config', 'vision_config') && has(config, 'hidden_size');
+const flatLlava = (name, pattern) => ({
+    name,
+    types: ['llava'],
+    is: (config) => flat(config) && variants_names(config, 'architectures', pattern),
+});
 const variants = [
+    // THUDM/chatglm-6b, before ChatGLM 2 changed every block.
+    {
+        name: 'chatglm1',
+        types: ['chatglm'],
+        is: (config) => has(config, 'inner_hidden_size', 'position_encoding_2d', 'max_sequence_length') &&
+            !has(config, 'padded_vocab_size', 'ffn_hidden_size'),
+    },
+    // GLM of 2021 (THUDM/glm-10b and its kin); Transformers gave the name to GLM-4.
+    {
+        name: 'glm1',
+        types: ['glm'],
+        is: (config) => has(config, 'block_position_encoding') || (has(config, 'num_layers') && !has(config, 'num_hidden_layers')),
+    },
     {
         name: 'jina_bert',
         types: ['bert'],
@@ -38571,6 +39042,19 @@ const variants = [
             variants_names(config, 'architectures', /^JinaBert/) ||
             variants_names(config, 'auto_map', /jina-bert/),
     },
+    {
+        name: 'llada_moe',
+        types: ['llada'],
+        is: (config) => variants_names(config, 'architectures', /^LLaDAMoE/) || has(config, 'expert_intermediate_size'),
+    },
+    // xai-org/grok-2 states the type of another model (`git`).
+    {
+        name: 'grok2',
+        is: (config) => variants_names(config, 'architectures', /^Grok1ForCausalLM$/) && has(config, 'num_local_experts', 'residual_moe'),
+    },
+    flatLlava('llava_llama', /^LlavaLlama/),
+    flatLlava('llava_mistral', /^LlavaMistral/),
+    flatLlava('llava_qwen', /^LlavaQwen/),
 ];
 /** The name of the row that builds a config, where it is not that of the stated type. */
 const variantOf = (config, type) => variants.find(({ types, is }) => (types?.includes(type) ?? true) && is(config))?.name;
@@ -52728,7 +53212,7 @@ function unshardedOf(operations, run, stage) {
         return unsharded_deepspeed(operations, run, stage);
     if (!divides(run, 'weights'))
         return none;
-    return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : flat(operations, run, stage);
+    return gathers === 'fully_shard' ? fullyShard(operations, run, stage) : unsharded_flat(operations, run, stage);
 }
 /** Elements of a list of operations on one GPU while unsharded. */
 const unsharded_elementsOf = (list, run, stage) => list.reduce((sum, operation) => sum + localElements(operation, run, stage), 0);
@@ -52790,7 +53274,7 @@ function tiedElements(operations, run) {
  * FSDP1 (accelerate): two layers gathered as flat tensors, and the root (table, norm, output), which stays. A layer's
  * gradient is whole until it is reduced.
  */
-function flat(operations, run, stage) {
+function unsharded_flat(operations, run, stage) {
     const layers = layersOf(operations, run, stage);
     const root = (stage.embedding ? unsharded_elementsOf(operations.embedding, run, stage) : 0) +
         (stage.head ? unsharded_elementsOf(operations.head, run, stage) : 0);

@@ -29,12 +29,12 @@ const endings: readonly (readonly [RegExp, ModelClass])[] = [
   [/(Text)?EncoderModel$/, 'encoder'],
   [/(ForCausalLM|(Model)?ForConditionalGeneration|ForMaskedLM|ForPreTraining)$/, 'language'],
   [/(For(MultipleChoice|NextSentencePrediction|MultimodalLM|BlockDiffusion|VisionText2Text))$/, 'language'],
-  [/(LMHeadModel|DoubleHeadsModel|ModelWithLMHead|MTModel)$/, 'language'],
+  [/(LMHeadModel|DoubleHeadsModel|ModelWithLMHead|MTModel|ModelLM)$/, 'language'],
   [/Model$/, 'body'],
 ];
 
 /** Classes that end like a body and have an output all the same. */
-const outputs = /^(ChatGLMModel|ChatGLM4?ForConditionalGeneration)$/;
+const outputs = /^((Chat)?GLMModel|ChatGLM4?ForConditionalGeneration)$/;
 
 /** The name in `architectures`, what it is by its ending, and what it starts with. */
 export type NamedClass = { readonly name: string; readonly kind: ModelClass | undefined; readonly stem: string };

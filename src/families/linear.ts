@@ -5,6 +5,7 @@ import { matrix, projection, scan, scanNorm } from './mixers.ts';
 import { grouped, inputBias, noBias } from './pieces.ts';
 import { each } from './plan.ts';
 import type { Shape } from './shape.ts';
+import { headNorm } from './vocabulary.ts';
 
 /**
  * Linear attention as flash-linear-attention trains it: one file of layers, one block around each, and full attention in the
@@ -123,9 +124,8 @@ function gatedDelta(shape: Shape, fields: Fields): readonly Part[] {
   });
 }
 
-/** Full attention, as wide as the stream, in the layers that `attn.layers` lists. */
-function full(shape: Shape, fields: Fields): readonly Part[] {
-  const config = fields.nested('attn');
+/** Full attention, as wide as the stream, by the keys of `config`: those of `attn`, or of the file. */
+function full(shape: Shape, config: Fields): readonly Part[] {
   const heads = config.integer('num_heads');
   const tokens = config.optionalInteger('window_size', 1);
   return [
@@ -138,11 +138,17 @@ function full(shape: Shape, fields: Fields): readonly Part[] {
       },
       {
         bias: config.boolean('qkv_bias') ? inputBias : noBias,
+        ...(config.boolean('qk_norm') ? { queryKeyNorm: headNorm } : {}),
         ...(tokens === undefined ? {} : { span: { kind: 'window', tokens } as const }),
       },
     ),
   ];
 }
+
+/** Where no width is stated: two thirds of the ratio, rounded up to a multiple of 256. */
+const gatedWidth = (fields: Fields, D: number): number =>
+  fields.optionalInteger('intermediate_size', 1) ??
+  256 * Math.ceil(Math.trunc((D * fields.number('hidden_ratio') * 2) / 3) / 256);
 
 const family = (linear: (shape: Shape, fields: Fields) => readonly Part[]): Family => ({
   source: 'fla-org/flash-linear-attention 0.5.2, fla/layers and fla/models',
@@ -151,16 +157,27 @@ const family = (linear: (shape: Shape, fields: Fields) => readonly Part[]): Fami
     const listed = new Set(fields.nested('attn').list('layers') ?? []);
     return each(shape, (index) => (listed.has(index) ? 'full' : 'linear'));
   },
-  attention: (shape, fields, mixer) => (mixer.kind === 'full' ? full(shape, fields) : linear(shape, fields)),
-  // Two thirds of the ratio, rounded up to a multiple of 256.
-  width: (fields, D) =>
-    fields.optionalInteger('intermediate_size', 1) ??
-    256 * Math.ceil(Math.trunc((D * fields.number('hidden_ratio') * 2) / 3) / 256),
+  attention: (shape, fields, mixer) =>
+    mixer.kind === 'full' ? full(shape, fields.nested('attn')) : linear(shape, fields),
+  width: gatedWidth,
 });
+
+/** The library's plain transformer, which its training framework starts from. */
+const transformer: Family = {
+  source: 'fla-org/flash-linear-attention 0.5.2, fla/layers/attn.py and fla/models/transformer',
+  defaults: {
+    ...{ hidden_size: 2048, num_hidden_layers: 24, num_heads: 32, vocab_size: 32_000, hidden_ratio: 4 },
+    max_position_embeddings: 2048,
+  },
+  tied: false,
+  attention: full,
+  width: gatedWidth,
+};
 
 export const linearFamilies: Readonly<Record<string, Family>> = {
   gla: family((shape, fields) => expanded(shape, fields, true)),
   retnet: family((shape, fields) => expanded(shape, fields, false)),
   delta_net: family(delta),
   gated_deltanet: family(gatedDelta),
+  transformer,
 };

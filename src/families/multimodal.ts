@@ -425,6 +425,61 @@ const resamplerProjector: Projector = (D, { outer, T }) => {
   return queries * T + D * T + 4 * linear(T, T) + 3 * layerNorm(T) + T * T;
 };
 
+/** How deep LLaVA's own code makes its projector; undefined where it knows no such type. */
+function projectorDepth(type: string): number | undefined {
+  if (type === 'identity') return 0;
+  if (type === 'linear') return 1;
+  const [, depth] = /^mlp([1-9])x_gelu$/.exec(type) ?? [];
+  return depth === undefined ? undefined : Number(depth);
+}
+
+/** LLaVA's own code keeps the projector beside the text's keys and loads its encoder from where it was published. */
+const besideLlava = ({ outer, T }: View): readonly Tower[] => {
+  const encoder = outer.string(['mm_vision_tower', 'vision_tower']);
+  if (encoder === undefined) return [];
+  outer.assume('mm_vision_tower', 'not counted', 'the encoder is loaded from a repository of its own');
+  const type = outer.string('mm_projector_type') ?? 'linear';
+  const depth = projectorDepth(type);
+  if (depth === undefined) outer.assume('mm_projector_type', type, 'a projector of this type is not counted');
+  const width = outer.integer('mm_hidden_size');
+  const newline = (outer.string('mm_patch_merge_type') ?? '').includes('unpad') ? T : 0;
+  const projector = depth ? linear(width, T) + (depth - 1) * linear(T, T) : 0;
+  return [
+    { name: 'vision', parameters: 0, exact: false },
+    { name: 'vision_projector', parameters: projector + newline, exact: depth !== undefined },
+  ];
+};
+
+const llavaCode = 'haotian-liu/LLaVA llava/model/llava_arch.py and multimodal_projector/builder.py';
+const besideText = (textType: string): Composite => ({
+  source: llavaCode,
+  textType,
+  flat: true,
+  towers: besideLlava,
+});
+
+/** Composites that go by another's `model_type` (`variants.ts`), or by one that no published file of theirs states. */
+const variantComposites: Readonly<Record<string, Composite>> = {
+  llava_llama: besideText('llama'),
+  llava_mistral: besideText('mistral'),
+  llava_qwen: besideText('qwen2'),
+};
+
+/** Molmo's own code writes its encoder out (CLIP ViT-L/14 at 336 pixels without its last layer) and reads two of its layers. */
+const molmoVision = ({ T, shape }: View): readonly Tower[] => {
+  const D = 1024;
+  const layer = 4 * linear(D, D) + linear(D, 4 * D) + linear(4 * D, D) + 2 * layerNorm(D);
+  const patches = (336 / 14) ** 2 + 1;
+  const encoder = D + patches * D + linear(14 * 14 * colors, D, false) + layerNorm(D) + 23 * layer;
+  const pooling = 3 * linear(2 * D, D) + linear(D, D);
+  // Besides the gated matrices stand two vectors for patches that are padding, whole or in part.
+  const projector = 2 * D * shape.width + shape.width * T + 2 * 2 * D;
+  return [
+    { name: 'vision', parameters: encoder, exact: true },
+    { name: 'vision_projector', parameters: pooling + projector, exact: true },
+  ];
+};
+
 /** Every composite model, by `model_type`. */
 export const composites: Readonly<Record<string, Composite>> = {
   aria: { source: modeling('aria'), towers: vision(ariaProjector) },
@@ -563,6 +618,7 @@ export const composites: Readonly<Record<string, Composite>> = {
   llava_next: { source: modeling('llava_next'), towers: both(vision(llavaProjector), newline) },
   llava_next_video: { source: modeling('llava_next_video'), towers: both(vision(llavaProjector), newline) },
   llava_onevision: { source: modeling('llava_onevision'), towers: both(vision(llavaProjector), newline) },
+  molmo: { source: 'allenai/Molmo-7B-D-0924 modeling_molmo.py', textType: 'molmo', flat: true, towers: molmoVision },
   minicpmv4_6: { source: modeling('minicpmv4_6'), towers: vision(fourProjector('norm of all')) },
   minicpmv4_7: { source: modeling('minicpmv4_7'), towers: vision(fourProjector('norm of all')) },
   minimax_m3_vl: {
@@ -652,4 +708,8 @@ export const composites: Readonly<Record<string, Composite>> = {
 };
 
 export const findComposite = (modelType: string): Composite | undefined =>
-  Object.hasOwn(composites, modelType) ? composites[modelType] : undefined;
+  Object.hasOwn(composites, modelType)
+    ? composites[modelType]
+    : Object.hasOwn(variantComposites, modelType)
+      ? variantComposites[modelType]
+      : undefined;

@@ -13,6 +13,7 @@ import { legacyFamilies } from './pre-llama.ts';
 import { qwen4Families } from './qwen4.ts';
 import { recurrentFamilies } from './recurrent.ts';
 import { namesOfRemoteCode, remoteFamilies } from './remote-code.ts';
+import { decoderVariants, remoteDecoders } from './remote-decoders.ts';
 import { names } from './shape.ts';
 import { stepFamilies } from './stepfun.ts';
 import { textEncoderFamilies, textEncoderVariants } from './text-encoders.ts';
@@ -32,6 +33,7 @@ export const familyTables: readonly Readonly<Record<string, Family>>[] = [
   textEncoderFamilies,
   textFamilies,
   remoteFamilies,
+  remoteDecoders,
   linearFamilies,
   plannedFamilies,
 ];
@@ -45,7 +47,7 @@ export const familyNames: readonly string[] = [
 ].sort();
 
 /** Rows that no `model_type` names (`variants.ts`). */
-const variantRows: Readonly<Record<string, Family>> = { ...textEncoderVariants };
+const variantRows: Readonly<Record<string, Family>> = { ...textEncoderVariants, ...decoderVariants };
 
 export const findFamily = (modelType: string): Family | undefined =>
   Object.hasOwn(rows, modelType)

@@ -30,6 +30,20 @@ function perLayer(fields: Fields, key: string, layers: number): readonly number[
   return numbers;
 }
 
+/** The first layers dense; experts with a correction bias where `moe_router_enable_expert_bias` asks for one. */
+const lingFeedForward: NonNullable<Family['feedForward']> = (shape, fields, mlp) => {
+  if (mlp.kind === 'dense')
+    return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
+  const width = fields.integer('moe_intermediate_size');
+  const count = fields.count(['num_shared_experts', 'n_shared_experts']);
+  const shared = count * fields.integerOr('moe_shared_expert_intermediate_size', width, 1);
+  return experts(shape, fields, {
+    width,
+    correctionBias: fields.boolean('moe_router_enable_expert_bias'),
+    ...alwaysOn(shared),
+  });
+};
+
 /** Ling 2.0: a norm on each head's query and key, experts with a correction bias, the first layers dense. */
 const ling2: Family = {
   source: 'inclusionAI/Ling-mini-2.0 modeling_bailing_moe_v2.py',
@@ -40,18 +54,7 @@ const ling2: Family = {
       ...(fields.boolean('use_qk_norm') ? { queryKeyNorm: headNorm } : {}),
     }),
   mlps: denseFirst,
-  feedForward: (shape, fields, mlp) => {
-    if (mlp.kind === 'dense')
-      return dense(shape.hiddenSize, shape.width, { bias: bothSides(fields.boolean('use_bias')) });
-    const width = fields.integer('moe_intermediate_size');
-    const count = fields.count(['num_shared_experts', 'n_shared_experts']);
-    const shared = count * fields.integerOr('moe_shared_expert_intermediate_size', width, 1);
-    return experts(shape, fields, {
-      width,
-      correctionBias: fields.boolean('moe_router_enable_expert_bias'),
-      ...alwaysOn(shared),
-    });
-  },
+  feedForward: lingFeedForward,
   tied: false,
 };
 
@@ -205,6 +208,22 @@ const telechat: Family = {
 
 export const remoteFamilies: Readonly<Record<string, Family>> = {
   bailing_moe_v2: ling2,
+  // Ling 2.0 that fills in one block of the text after another (arXiv:2512.15745).
+  llada2_moe: {
+    ...ling2,
+    source: 'inclusionAI/LLaDA2.0-mini modeling_llada2_moe.py',
+    defaults: { use_bias: true, use_qk_norm: true, moe_router_enable_expert_bias: true },
+    // Its bias is the attention's alone.
+    feedForward: (shape, fields, mlp) =>
+      mlp.kind === 'dense' ? dense(shape.hiddenSize, shape.width) : lingFeedForward(shape, fields, mlp),
+    assumes: [
+      {
+        field: 'attention',
+        value: 'causal',
+        reason: 'tokens of a block see each other, and blocks only those before them: a block counts as one token does',
+      },
+    ],
+  },
   phi3small: phi3Small,
   'grok-1': grok,
   arctic,
@@ -266,6 +285,10 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   bailing_moe_linear: lingNames,
   bailing_moe_v2: lingNames,
   btlm: [...gptNames, ...gptAliases],
+  chatglm1: [
+    ...['hidden_size', 'num_layers', 'num_hidden_layers', 'num_attention_heads', 'vocab_size'],
+    'max_sequence_length',
+  ],
   chatglm: [
     ...['hidden_size', 'num_layers', 'num_hidden_layers', 'num_attention_heads', 'kv_channels', 'ffn_hidden_size'],
     ...['multi_query_group_num', 'padded_vocab_size', 'vocab_size', 'seq_length'],
@@ -276,12 +299,24 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   exaone: [...llamaNames, 'num_layers', 'head_dim'],
   gated_deltanet: flaNames,
   gla: flaNames,
+  glm1: ['hidden_size', 'num_layers', 'num_attention_heads', 'vocab_size', 'max_sequence_length'],
+  grok2: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok', 'moe_intermediate_size'],
+  huginn_raven: [
+    ...['n_embd', 'hidden_size', 'n_heads', 'num_attention_heads', 'num_key_value_heads', 'intermediate_size'],
+    ...['vocab_size', 'padded_vocab_size'],
+  ],
+  hunyuan: [...llamaNames, 'num_experts', 'moe_topk'],
   'grok-1': [...llamaNames, 'num_experts', 'num_experts_per_tok'],
   internlm: llamaNames,
   internlm2: llamaNames,
   internlm3: [...llamaNames, 'head_dim'],
   jais: [...gptNames, ...gptAliases],
   jina_bert: bertNames,
+  llada: [...llamaNames, 'd_model', 'n_layers', 'n_heads', 'n_kv_heads', 'max_sequence_length'],
+  llada_moe: [...llamaNames, 'num_experts', 'num_experts_per_tok', 'expert_intermediate_size'],
+  llada2_moe: lingNames,
+  llama_moe: [...llamaNames, 'num_experts'],
+  molmo: llamaNames,
   mimo: [...llamaNames, 'head_dim'],
   minicpm: [...llamaNames, 'num_experts', 'num_experts_per_tok'],
   minimax_m1: [...llamaNames, 'head_dim', 'num_local_experts', 'num_experts_per_tok'],
@@ -304,5 +339,11 @@ export const namesOfRemoteCode: Readonly<Record<string, readonly string[]>> = {
   stablelm_epoch: llamaNames,
   telechat: telechatNames,
   telechat2: telechatNames,
+  transformer: flaNames,
   xverse: llamaNames,
+  yuan: [
+    ...['hidden_size', 'num_hidden_layers', 'num_attention_heads', 'intermediate_size', 'vocab_size'],
+    ...['model_max_length', 'max_position_embeddings'],
+    ...['moe_num_experts', 'moe_top_k', 'ffn_hidden_size'],
+  ],
 };

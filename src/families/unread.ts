@@ -12,6 +12,10 @@ const noSize =
 
 /** Keys that checkpoints or files of a type carry, and that its official code was seen to pass over. */
 const passedOver: Readonly<Record<string, readonly string[]>> = {
+  // A position more is turned into each query and key, with no weights.
+  chatglm1: ['position_encoding_2d'],
+  // Of its three stacks together, each of which has a key of its own.
+  huginn_raven: ['n_layers', 'num_hidden_layers'],
   qwen3_5: ['moe_intermediate_size', 'num_experts', 'num_experts_per_tok', 'shared_expert_intermediate_size'],
 };
 

@@ -22,7 +22,31 @@ const names = (config: Dictionary, key: 'architectures' | 'auto_map', pattern: R
   return values.some((one) => typeof one === 'string' && one.length <= 200 && pattern.test(one));
 };
 
+const flat = (config: Dictionary): boolean =>
+  !has(config, 'text_config', 'vision_config') && has(config, 'hidden_size');
+
+const flatLlava = (name: string, pattern: RegExp): Variant => ({
+  name,
+  types: ['llava'],
+  is: (config) => flat(config) && names(config, 'architectures', pattern),
+});
+
 const variants: readonly Variant[] = [
+  // THUDM/chatglm-6b, before ChatGLM 2 changed every block.
+  {
+    name: 'chatglm1',
+    types: ['chatglm'],
+    is: (config) =>
+      has(config, 'inner_hidden_size', 'position_encoding_2d', 'max_sequence_length') &&
+      !has(config, 'padded_vocab_size', 'ffn_hidden_size'),
+  },
+  // GLM of 2021 (THUDM/glm-10b and its kin); Transformers gave the name to GLM-4.
+  {
+    name: 'glm1',
+    types: ['glm'],
+    is: (config) =>
+      has(config, 'block_position_encoding') || (has(config, 'num_layers') && !has(config, 'num_hidden_layers')),
+  },
   {
     name: 'jina_bert',
     types: ['bert'],
@@ -31,6 +55,20 @@ const variants: readonly Variant[] = [
       names(config, 'architectures', /^JinaBert/) ||
       names(config, 'auto_map', /jina-bert/),
   },
+  {
+    name: 'llada_moe',
+    types: ['llada'],
+    is: (config) => names(config, 'architectures', /^LLaDAMoE/) || has(config, 'expert_intermediate_size'),
+  },
+  // xai-org/grok-2 states the type of another model (`git`).
+  {
+    name: 'grok2',
+    is: (config) =>
+      names(config, 'architectures', /^Grok1ForCausalLM$/) && has(config, 'num_local_experts', 'residual_moe'),
+  },
+  flatLlava('llava_llama', /^LlavaLlama/),
+  flatLlava('llava_mistral', /^LlavaMistral/),
+  flatLlava('llava_qwen', /^LlavaQwen/),
 ];
 
 /** The name of the row that builds a config, where it is not that of the stated type. */

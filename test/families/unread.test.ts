@@ -91,6 +91,52 @@ describe('variants that share a model_type', () => {
     expect(total({ ...config, vocab_size: 32000 }).exact).toBe(false);
   });
 
+  // Llama 2 13B (13,015,864,320) and a projector of 1024 x 5120 + 5120^2 + 2 x 5120; liuhaotian/llava-v1.5-13b.
+  it('a flat LLaVA under its own class is its text model and projector, without the encoder that is loaded from elsewhere', () => {
+    const config = { model_type: 'llava', hidden_size: 5120, num_hidden_layers: 40, num_attention_heads: 40 };
+    const text = { intermediate_size: 13824, vocab_size: 32000, architectures: ['LlavaLlamaForCausalLM'] };
+    const image = { mm_vision_tower: 'openai/clip-vit-large-patch14-336', mm_hidden_size: 1024 };
+    const file = { ...config, ...text, ...image, mm_projector_type: 'mlp2x_gelu', tie_word_embeddings: false };
+    expect(total(file)).toEqual({ total: 13_047_331_840, exact: false });
+    expect(read(file).assumptions.map(({ field }) => field)).toContain('mm_vision_tower');
+    expect(total({ ...file, mm_patch_merge_type: 'spatial_unpad' }).total - total(file).total).toBe(5120);
+  });
+
+  // V D + 28 (12 D^2 + 13 D) + 2 D; the total of THUDM/chatglm-6b as published.
+  it('the first ChatGLM gates nothing and has biases everywhere', () => {
+    const config = { model_type: 'chatglm', hidden_size: 4096, inner_hidden_size: 16384, num_layers: 28 };
+    const more = { num_attention_heads: 32, vocab_size: 130528, max_sequence_length: 2048, position_encoding_2d: true };
+    expect(total({ ...config, ...more, architectures: ['ChatGLMModel'] })).toEqual({
+      total: 6_173_286_400,
+      exact: true,
+    });
+  });
+
+  // V D + 2 (1024 + 1) D + 48 (12 D^2 + 13 D) + 2 D; THUDM/glm-10b.
+  it('GLM of 2021 has two tables of positions', () => {
+    const config = { model_type: 'glm', hidden_size: 4096, num_layers: 48, num_attention_heads: 64, vocab_size: 50304 };
+    const more = { max_sequence_length: 1024, block_position_encoding: true, architectures: ['GLMModel'] };
+    expect(total({ ...config, ...more })).toEqual({ total: 9_880_682_496, exact: true });
+  });
+
+  // 2 V D + D + 64 (2 x 8192^2 + 2 x 8192 x 1024 + 3 D 32768 + 8 x 3 D 16384 + 8 D + 4 D); xai-org/grok-2, 270 B as published.
+  it('Grok 2, which states the type of another model, has a dense feed-forward beside its experts', () => {
+    const config = { model_type: 'git', hidden_size: 8192, num_hidden_layers: 64, num_attention_heads: 64 };
+    const heads = { num_key_value_heads: 8, head_dim: 128, vocab_size: 131072, sliding_window_size: -1 };
+    const sparse = { num_local_experts: 8, num_experts_per_tok: 2, moe_intermediate_size: 16384, residual_moe: true };
+    const file = { ...config, ...heads, ...sparse, intermediate_size: 32768, architectures: ['Grok1ForCausalLM'] };
+    expect(total(file)).toEqual({ total: 269_515_497_472, exact: true });
+  });
+
+  it('a loop runs its layers again and keeps their keys each time, with the weights of the first', () => {
+    const config = { model_type: 'huginn_raven', n_embd: 64, n_heads: 4, vocab_size: 1024, intermediate_size: 96 };
+    const layers = { n_layers_in_prelude: 2, n_layers_in_recurrent_block: 4, n_layers_in_coda: 2, qk_bias: true };
+    const [twice, once] = [2, 1].map((mean_recurrence) => ({ ...config, ...layers, mean_recurrence }));
+    expect(total(twice ?? {}).total).toBe(total(once ?? {}).total);
+    expect(read(twice ?? {}).architecture.order).toHaveLength(12);
+    expect(() => read({ ...config, ...layers, mean_recurrence: 1e9 })).toThrow('up to 10000 are counted');
+  });
+
   it('a window of -1 is none', () => {
     const config = { ...llama, model_type: 'mistral', num_hidden_layers: 2, sliding_window: -1 };
     const { architecture } = read(config);

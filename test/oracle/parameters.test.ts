@@ -34,6 +34,10 @@ describe('as their own code builds them', () => {
     expect(count(Buffer.from(JSON.stringify(config)))).toMatchObject({ exact: true, total });
   });
 
+  it.each(built('remote'))("$model_type: $variant (its authors' code)", ({ config, total }) => {
+    expect(count(Buffer.from(JSON.stringify(config)))).toMatchObject({ exact: true, total });
+  });
+
   it.each(built('linear'))('$model_type: $variant (flash-linear-attention 0.5.2)', ({ config, total }) => {
     expect(count(Buffer.from(JSON.stringify(config)))).toMatchObject({ exact: true, total });
   });
